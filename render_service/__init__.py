@@ -1,0 +1,1 @@
+"""Words to music: brief -> plan -> denoise -> vocode -> bounce -> handoff."""

@@ -1,0 +1,73 @@
+"""What a renderer is to the rest of the house: the road from a plan to sound, and nothing about jobs or files.
+
+Letters: ``C`` channels (2), ``T`` samples, ``L`` latent frames, ``D`` latent channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render_service.plan import Plan
+
+StepReport = Callable[[int, int], None]
+"""Called as ``report(steps_done, steps_total)`` after every step; raises to stop the work (cancel, expiry)."""
+
+Waveform = NDArray[np.float32]
+"""``(C, T)`` float32 at 44100 Hz, full scale 1.0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latents:
+    """Denoised latents ``(D, L)`` float32, and what they cover: the front end's id and the length in samples."""
+
+    values: NDArray[np.float32]
+    front_end_id: str
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDigest:
+    """One weights file of a loaded renderer."""
+
+    role: str
+    sha256: str
+    parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RendererInfo:
+    """What is loaded. ``fingerprint`` holds the parts of the execution fingerprint that the renderer knows."""
+
+    name: str
+    licence: str
+    models: tuple[ModelDigest, ...]
+    min_seconds: float
+    max_seconds: float
+    default_steps: int
+    default_guidance: float
+    embedding_size: int
+    supports_lyrics: bool
+    fingerprint: Mapping[str, str]
+    processing: tuple[str, ...] = ()
+
+
+class Renderer(Protocol):
+    """A loaded, warmed stack of models. Not safe for two threads at once: callers hold the GPU turn."""
+
+    @property
+    def info(self) -> RendererInfo:
+        """What is loaded."""
+
+    def denoise(self, plan: Plan, report: StepReport) -> Latents:
+        """Noise to latents. Deterministic in the plan."""
+
+    def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:
+        """Latents to ``(2, round(seconds * 44100))``. Deterministic in its arguments."""
+
+    def embed_persona(self, clips: Sequence[Waveform]) -> NDArray[np.float32]:
+        """Reference clips to one vector of length 1, ``(embedding_size,)``."""

@@ -1,0 +1,167 @@
+"""Tempo maps and the grid they imply.
+
+Letters: ``N`` times. Seconds count from the first sample. A *beat position* is the number of beats since
+the first downbeat (negative before it); a *bar position* likewise in bars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+BPM_RANGE = (30.0, 300.0)
+BEATS_PER_BAR_RANGE = (1, 16)
+BEAT_UNITS = (1, 2, 4, 8, 16)
+SWING_RANGE = (0.5, 0.75)
+MAX_POINTS = 512
+
+
+class TempoMapError(ValueError):
+    """A tempo map that cannot be played; ``field`` names the offending part."""
+
+    def __init__(self, field_path: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class TempoPoint:
+    """Tempo and metre from ``second`` until the next point. ``bpm`` counts beats of ``beat_unit``."""
+
+    second: float
+    bpm: float
+    beats_per_bar: int = 4
+    beat_unit: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class TempoMap:
+    """Tempo constant between points, the first at 0 s. A change of metre starts a new bar.
+
+    ``swing`` is the share of a beat that its first eighth takes: 0.5 is straight, 2/3 is triplet swing.
+    Raises :class:`TempoMapError` naming the field when it cannot be played.
+    """
+
+    points: tuple[TempoPoint, ...]
+    first_downbeat_s: float = 0.0
+    swing: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.points) <= MAX_POINTS:
+            raise TempoMapError("points", f"wants 1 to {MAX_POINTS} points, got {len(self.points)}")
+        if self.points[0].second != 0.0:
+            raise TempoMapError("points[0].second", f"the first point lies at 0 s, got {self.points[0].second}")
+        for i, point in enumerate(self.points):
+            _check_point(f"points[{i}]", point)
+        for i, (a, b) in enumerate(pairwise(self.points)):
+            if not b.second > a.second:
+                raise TempoMapError(f"points[{i + 1}].second", f"must lie after {a.second} s, got {b.second}")
+        if not (np.isfinite(self.first_downbeat_s) and 0.0 <= self.first_downbeat_s <= 60.0):
+            raise TempoMapError("first_downbeat_s", f"wants 0 to 60 s, got {self.first_downbeat_s}")
+        low, high = SWING_RANGE
+        if not low <= self.swing <= high:
+            raise TempoMapError("swing", f"wants {low} to {high}, got {self.swing}")
+
+    @classmethod
+    def constant(cls, bpm: float, *, beats_per_bar: int = 4, beat_unit: int = 4, swing: float = 0.5) -> TempoMap:
+        """One tempo throughout, the first downbeat at 0 s."""
+        point = TempoPoint(second=0.0, bpm=bpm, beats_per_bar=beats_per_bar, beat_unit=beat_unit)
+        return cls(points=(point,), swing=swing)
+
+    @cached_property
+    def _knots(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Per point: second, beat position, bar position, beats a bar."""
+        seconds = np.array([p.second for p in self.points])
+        rate = np.array([p.bpm / 60.0 for p in self.points])
+        metre = np.array([float(p.beats_per_bar) for p in self.points])
+        beats = np.concatenate([[0.0], np.cumsum(np.diff(seconds) * rate[:-1])])
+        bars = np.concatenate([[0.0], np.cumsum(np.diff(seconds) * rate[:-1] / metre[:-1])])
+        at = int(np.searchsorted(seconds, self.first_downbeat_s, side="right")) - 1
+        lead = (self.first_downbeat_s - seconds[at]) * rate[at]
+        beats = beats - (beats[at] + lead)
+        bars = bars - (bars[at] + lead / metre[at])
+        for i in range(1, len(seconds)):
+            if metre[i] != metre[i - 1] and seconds[i] > self.first_downbeat_s:
+                bars[i:] += np.ceil(bars[i] - 1e-9) - bars[i]
+        return seconds, beats, bars, metre
+
+    def _segment(self, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
+        return np.maximum(np.searchsorted(self._knots[0], seconds, side="right") - 1, 0)
+
+    def bpm_at(self, seconds: ArrayLike) -> NDArray[np.float64]:
+        """Tempo in beats a minute at each second. ``(N,) -> (N,)``."""
+        at = np.asarray(seconds, dtype=np.float64)
+        return np.array([p.bpm for p in self.points])[self._segment(at)]
+
+    def beats_per_bar_at(self, seconds: ArrayLike) -> NDArray[np.float64]:
+        """Beats in the bar at each second. ``(N,) -> (N,)``."""
+        at = np.asarray(seconds, dtype=np.float64)
+        return self._knots[3][self._segment(at)]
+
+    def beat_position(self, seconds: ArrayLike) -> NDArray[np.float64]:
+        """Beats since the first downbeat at each second. ``(N,) -> (N,)``."""
+        at = np.asarray(seconds, dtype=np.float64)
+        knots, beats, _, _ = self._knots
+        segment = self._segment(at)
+        return beats[segment] + (at - knots[segment]) * self.bpm_at(at) / 60.0
+
+    def bar_position(self, seconds: ArrayLike) -> NDArray[np.float64]:
+        """Bars since the first downbeat at each second. ``(N,) -> (N,)``. Jumps up where a new metre cuts a bar short."""
+        at = np.asarray(seconds, dtype=np.float64)
+        knots, _, bars, metre = self._knots
+        segment = self._segment(at)
+        return bars[segment] + (at - knots[segment]) * self.bpm_at(at) / 60.0 / metre[segment]
+
+    def second_of_beat(self, beats: ArrayLike) -> NDArray[np.float64]:
+        """The inverse of :meth:`beat_position`. ``(N,) -> (N,)`` seconds."""
+        at = np.asarray(beats, dtype=np.float64)
+        knots, knot_beats, _, _ = self._knots
+        segment = np.maximum(np.searchsorted(knot_beats, at, side="right") - 1, 0)
+        rate = np.array([p.bpm / 60.0 for p in self.points])[segment]
+        return knots[segment] + (at - knot_beats[segment]) / rate
+
+    def swung(self, beats: ArrayLike) -> NDArray[np.float64]:
+        """Move straight beat positions to where the swing plays them. ``(N,) -> (N,)`` beats."""
+        at = np.asarray(beats, dtype=np.float64)
+        whole = np.floor(at)
+        part = at - whole
+        first = part * 2.0 * self.swing
+        second = self.swing + (part - 0.5) * 2.0 * (1.0 - self.swing)
+        return whole + np.where(part < 0.5, first, second)
+
+    def grid_s(self, seconds: float, *, divisions: int = 4) -> NDArray[np.float64]:
+        """Seconds of every ``1/divisions`` of a beat in ``[0, seconds)``, swung. ``-> (N,)``."""
+        first = np.ceil(self.beat_position(0.0) * divisions - 1e-9)
+        last = np.ceil(self.beat_position(seconds) * divisions)
+        times = self.second_of_beat(self.swung(np.arange(first, last + 1) / divisions))
+        return times[(times >= 0.0) & (times < seconds)]
+
+    def beats_s(self, seconds: float) -> NDArray[np.float64]:
+        """Seconds of every beat in ``[0, seconds)``. ``-> (N,)``."""
+        return self.grid_s(seconds, divisions=1)
+
+    def bars_s(self, seconds: float) -> NDArray[np.float64]:
+        """Seconds of every downbeat in ``[0, seconds)``. ``-> (N,)``."""
+        beats = self.beats_s(seconds)
+        metre_starts = [p.second for a, p in pairwise(self.points) if p.beats_per_bar != a.beats_per_bar]
+        starts = np.array([s for s in metre_starts if self.first_downbeat_s < s < seconds])
+        bars = self.bar_position(beats + 1e-6)
+        on_bar = beats[(np.mod(bars, 1.0) < 1e-3) & (bars > -1e-3)]
+        return np.unique(np.round(np.concatenate([on_bar, starts]), 6))
+
+
+def _check_point(path: str, point: TempoPoint) -> None:
+    low, high = BPM_RANGE
+    if not (np.isfinite(point.second) and point.second >= 0.0):
+        raise TempoMapError(f"{path}.second", f"wants a second of 0 or more, got {point.second}")
+    if not low <= point.bpm <= high:
+        raise TempoMapError(f"{path}.bpm", f"wants {low:g} to {high:g} bpm, got {point.bpm}")
+    fewest, most = BEATS_PER_BAR_RANGE
+    if not fewest <= point.beats_per_bar <= most:
+        raise TempoMapError(f"{path}.beats_per_bar", f"wants {fewest} to {most} beats a bar, got {point.beats_per_bar}")
+    if point.beat_unit not in BEAT_UNITS:
+        raise TempoMapError(f"{path}.beat_unit", f"wants one of {BEAT_UNITS}, got {point.beat_unit}")

@@ -1,0 +1,169 @@
+"""Errors that callers see.
+
+The tree, with the gRPC code each stands for::
+
+    ServiceError
+      InvalidFields            INVALID_ARGUMENT     INVALID_FIELD, naming each field
+      InvalidAudio             INVALID_ARGUMENT     INVALID_AUDIO
+      InvalidTensor            INVALID_ARGUMENT     INVALID_TENSOR
+      InvalidToken             INVALID_ARGUMENT     INVALID_TOKEN
+      NotFound                 NOT_FOUND            JOB_NOT_FOUND, VERSION_NOT_FOUND, PERSONA_NOT_FOUND, FILE_NOT_FOUND
+      AlreadyExists            ALREADY_EXISTS       REQUEST_ID_REUSED, PERSONA_EXISTS
+      FailedPrecondition       FAILED_PRECONDITION  WRONG_STATE, SWITCHED_OFF, UNSUPPORTED_BY_RENDERER, LEASE_LOST,
+                                                    MODEL_UNUSABLE, INPUT_MISSING, TOO_MANY_ATTEMPTS
+      ResourceExhausted        RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_LARGE, DISK_FULL, OUT_OF_MEMORY, LOANS_EXHAUSTED
+      Unavailable              UNAVAILABLE          DRAINING, WARMING, STORE_UNAVAILABLE, SEPARATION_UNAVAILABLE
+      DataLoss                 DATA_LOSS            DIGEST_MISMATCH
+      Expired                  DEADLINE_EXCEEDED    EXPIRED
+      Cancelled                CANCELLED            CANCELLED
+      NotImplementedHere       UNIMPLEMENTED        NOT_IMPLEMENTED
+      Internal                 INTERNAL             NOT_FINITE, INTERNAL
+
+``reason`` is a name of ``sonichaos.jobs.v1.ErrorReason`` without its prefix; servicekit/rpc/status.py is the one table that
+turns an error into ``google.rpc.Status``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import grpc
+
+DOMAIN = "sonichaos.ai"
+
+
+@dataclass(frozen=True)
+class FieldViolation:
+    """A field, as its path in the request message, and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class ServiceError(Exception):
+    """An error with a gRPC code, a reason and what a program needs to act on it.
+
+    ``retry_after_s`` is set only where trying again can help.
+    """
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    default_reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason or self.default_reason
+        self.metadata = dict(metadata or {})
+        self.retry_after_s = retry_after_s
+        self.violations: tuple[FieldViolation, ...] = ()
+
+
+class InvalidFields(ServiceError):
+    """One or more fields are missing, malformed or out of range."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    default_reason = "INVALID_FIELD"
+
+    def __init__(self, violations: Sequence[FieldViolation]) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        self.violations = tuple(violations)
+
+
+class InvalidAudio(ServiceError):
+    """An upload that is not audio that can be separated."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    default_reason = "INVALID_AUDIO"
+
+
+class InvalidTensor(ServiceError):
+    """A lent tensor that does not fit what was said of it."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    default_reason = "INVALID_TENSOR"
+
+
+class InvalidToken(ServiceError):
+    """A page token or cursor that this service did not make."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    default_reason = "INVALID_TOKEN"
+
+
+class NotFound(ServiceError):
+    """What was named does not exist for this caller."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    default_reason = "JOB_NOT_FOUND"
+
+
+class AlreadyExists(ServiceError):
+    """What was to be made exists with other content."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    default_reason = "REQUEST_ID_REUSED"
+
+
+class FailedPrecondition(ServiceError):
+    """The system is not in the state that the call needs; the message says what to change."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    default_reason = "WRONG_STATE"
+
+
+class ResourceExhausted(ServiceError):
+    """A bound of the service or the machine is reached."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    default_reason = "QUEUE_FULL"
+
+
+class Unavailable(ServiceError):
+    """Not now; try again."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    default_reason = "DRAINING"
+
+
+class DataLoss(ServiceError):
+    """A stored file no longer matches its digest."""
+
+    code = grpc.StatusCode.DATA_LOSS
+    default_reason = "DIGEST_MISMATCH"
+
+
+class Expired(ServiceError):
+    """The brief's expiry passed."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    default_reason = "EXPIRED"
+
+
+class Cancelled(ServiceError):
+    """A cancel stopped the work."""
+
+    code = grpc.StatusCode.CANCELLED
+    default_reason = "CANCELLED"
+
+
+class NotImplementedHere(ServiceError):
+    """Not offered by this build."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+    default_reason = "NOT_IMPLEMENTED"
+
+
+class Internal(ServiceError):
+    """Something that should not happen; the log has it under the job id."""
+
+    code = grpc.StatusCode.INTERNAL
+    default_reason = "INTERNAL"
