@@ -1,0 +1,38 @@
+"""The execution fingerprint: what, besides the plan, the samples depend on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+
+_LIBRARIES = ("torch", "numpy", "scipy", "demucs", "transformers")
+
+
+def host_fingerprint(*, device: str, threads: int) -> dict[str, str]:
+    """Device model, driver, library versions and threads of this process.
+
+    ``device`` is a torch device such as ``"cpu"`` or ``"cuda"``.
+    """
+    import torch
+
+    facts = {f"library.{name}": importlib.metadata.version(name) for name in _LIBRARIES}
+    facts["python"] = platform.python_version()
+    facts["threads"] = str(threads)
+    if device.startswith("cuda"):
+        facts["device"] = torch.cuda.get_device_name(device)
+        facts["cuda"] = str(torch.version.cuda)
+        facts["cudnn"] = str(torch.backends.cudnn.version())
+    else:
+        facts["device"] = f"cpu {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return facts
+
+
+def merge(*parts: Mapping[str, str]) -> dict[str, str]:
+    """One fingerprint from several, keys sorted. A key given twice with different values is an error."""
+    merged: dict[str, str] = {}
+    for part in parts:
+        for key, value in part.items():
+            if merged.setdefault(key, value) != value:
+                raise ValueError(f"fingerprint key {key!r} is both {merged[key]!r} and {value!r}")
+    return dict(sorted(merged.items()))

@@ -1,0 +1,1 @@
+"""What every gRPC server of this house has: assembly, health, reflection, one error table, interceptors."""
