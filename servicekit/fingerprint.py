@@ -16,7 +16,7 @@ def host_fingerprint(*, device: str, threads: int) -> dict[str, str]:
     """
     import torch
 
-    facts = {f"library.{name}": importlib.metadata.version(name) for name in _LIBRARIES}
+    facts = {f"library.{name}": importlib.metadata.distribution(name).version for name in _LIBRARIES}
     facts["python"] = platform.python_version()
     facts["threads"] = str(threads)
     if device.startswith("cuda"):
@@ -24,7 +24,8 @@ def host_fingerprint(*, device: str, threads: int) -> dict[str, str]:
         facts["cuda"] = str(torch.version.cuda)
         facts["cudnn"] = str(torch.backends.cudnn.version())
     else:
-        facts["device"] = f"cpu {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+        capability = torch.backends.cpu.get_cpu_capability()  # type: ignore[no-untyped-call]
+        facts["device"] = f"cpu {platform.machine()} {capability}"
     return facts
 
 

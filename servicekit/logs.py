@@ -31,5 +31,5 @@ def configure_logs(*, service: str, level: str, sink: TextIO = sys.stderr) -> No
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """A logger that carries the bound context (job_id, version, request id)."""
-    bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(source=name)
     return bound

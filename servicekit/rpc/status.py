@@ -24,7 +24,9 @@ def as_service_error(error: BaseException) -> ServiceError:
         )
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return ResourceExhausted(
-            "the device has too little memory; try again when it is less busy", reason="OUT_OF_MEMORY", retry_after_s=30.0
+            "the device has too little memory; try again when it is less busy",
+            reason="OUT_OF_MEMORY",
+            retry_after_s=30.0,
         )
     return Internal("an unexpected error; the service's log has it under the job or request id")
 
@@ -40,7 +42,8 @@ def to_status(error: BaseException, *, stage: str | None = None) -> status_pb2.S
     _add(status, error_details_pb2.ErrorInfo(reason=known.reason, domain=DOMAIN, metadata=metadata))
     if known.violations:
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description) for v in known.violations
+            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
+            for v in known.violations
         ]
         _add(status, error_details_pb2.BadRequest(field_violations=violations))
     if known.retry_after_s is not None:
@@ -57,7 +60,7 @@ def status_json(status: status_pb2.Status) -> dict[str, Any]:
 
 def code_name(status: status_pb2.Status) -> str:
     """Such as ``"INVALID_ARGUMENT"``."""
-    return code_pb2.Code.Name(status.code)
+    return str(code_pb2.Code.Name(status.code))
 
 
 def _add(status: status_pb2.Status, detail: Any) -> None:  # noqa: ANN401  any google.rpc detail message

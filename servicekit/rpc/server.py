@@ -1,0 +1,98 @@
+"""Assembly of a gRPC server: where it listens, health, reflection, the boundary, an orderly end."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Sequence
+
+from grpc import aio
+from grpc_health.v1 import _async as aio_health
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from servicekit.metrics import Metrics
+from servicekit.rpc.boundary import Boundary
+from servicekit.rpc.gate import Gate, Phase
+from servicekit.settings import SettingsError
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+)
+
+
+def check_listen_address(address: str, *, insecure: bool) -> None:
+    """Refuse an address beyond this machine unless the operator said ``insecure``: callers have no identity yet.
+
+    Raises :class:`SettingsError`.
+    """
+    if insecure or address.startswith(("unix:", "unix-abstract:")):
+        return
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise SettingsError(
+            f"{address} is reachable from other machines and callers have no identity yet: "
+            "listen on 127.0.0.1 or a Unix socket, or pass --insecure (SONICHAOS_INSECURE=1) behind a proxy that knows its callers"
+        )
+
+
+class RpcServer:
+    """A grpc.aio server with health, reflection and the boundary: listens from the start, serves once told.
+
+    ``service_names`` are full names of the services added to ``grpc_server``.
+    """
+
+    def __init__(self, *, metrics: Metrics, gated_methods: Collection[str], service_names: Sequence[str]) -> None:
+        self.gate = Gate()
+        self._metrics = metrics
+        self._names = tuple(service_names)
+        boundary = Boundary(metrics=metrics, gate=self.gate, gated=gated_methods)
+        self.grpc_server = aio.server(interceptors=(boundary,), options=_OPTIONS)
+        self._health = aio_health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc_server)
+        reflection.enable_server_reflection(
+            (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self.grpc_server
+        )
+
+    async def start(self, addresses: Sequence[str]) -> tuple[str, ...]:
+        """Listen. Health says NOT_SERVING. Returns the bound addresses (a port 0 is replaced by the one given)."""
+        bound = []
+        for address in addresses:
+            try:
+                port = self.grpc_server.add_insecure_port(address)
+            except RuntimeError as error:
+                raise SettingsError(f"cannot listen on {address}: {error}; is another service running there?") from None
+            bound.append(address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}")
+        await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self.grpc_server.start()
+        return tuple(bound)
+
+    async def serve(self) -> None:
+        """Models are warm: health says SERVING and the gate opens."""
+        self.gate.phase = Phase.SERVING
+        self._metrics.ready.set(1)
+        await self._say(health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self) -> None:
+        """New work is refused from now on; calls under way go on."""
+        self.gate.phase = Phase.DRAINING
+        self._metrics.ready.set(0)
+        await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def stop(self, grace_s: float) -> None:
+        """End calls under way after ``grace_s`` seconds."""
+        await self.grpc_server.stop(grace_s)
+
+    async def _say(self, status: int) -> None:
+        for name in ("", *self._names):
+            await self._health.set(name, status)
