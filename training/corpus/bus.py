@@ -1,0 +1,94 @@
+"""A stem's own stereo bus: spectrum, room, width, drive, level. Letters: ``T`` frames."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.signal import oaconvolve
+
+from training.corpus.levels import loudness_lufs
+from training.corpus.persona import PanLaw, Room
+from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio
+
+_TILT_TAPS = 512
+_TILT_FFT = 4096
+_TILT_LIMIT_DB = 12.0
+_ROOM_FLOOR_SHARE = 0.75  # the tail is cut where it has fallen by 45 dB
+
+
+def pan(mono: Audio, position: float, law: PanLaw) -> Audio:
+    """``(T,) -> (2, T)``; ``position`` from -1 left to 1 right; the law says how loud the centre is on each side."""
+    centre = 10.0 ** (law.value / 20.0)
+    exponent = np.log(centre) / np.log(0.5)
+    share = 0.5 * (1.0 + position)
+    gains = np.array([[(1.0 - share) ** exponent], [share**exponent]], dtype=np.float32)
+    return gains * mono
+
+
+def place(audio: Audio, *, room: Room, wet: float, tilt_db: float) -> Audio:
+    """Tilt the spectrum and add the room, by one convolution. ``(2, T) -> (2, T)``."""
+    response = _response(room, round(wet, 3), round(tilt_db, 2))
+    return np.ascontiguousarray(oaconvolve(audio, response, axes=1)[:, : audio.shape[1]], dtype=np.float32)
+
+
+def widen(audio: Audio, width: float) -> Audio:
+    """Scale the difference of the sides: 0 is mono, 1 leaves it. ``(2, T) -> (2, T)``."""
+    middle = 0.5 * (audio[0] + audio[1])
+    side = np.float32(0.5 * width) * (audio[0] - audio[1])
+    return np.stack([middle + side, middle - side])
+
+
+def saturate(audio: Audio, drive: float) -> Audio:
+    """Round off peaks; louder input, ``drive`` nearer 1, more of it. ``(2, T) -> (2, T)``."""
+    peak = float(np.abs(audio).max(initial=0.0))
+    if peak == 0.0:
+        return audio
+    push = np.float32((1.0 + 4.0 * drive) / peak)
+    return np.tanh(audio * push) / push
+
+
+def level(audio: Audio, target_lufs: float) -> Audio:
+    """Bring to a loudness; silence stays silence. ``(2, T) -> (2, T)``."""
+    loudness = loudness_lufs(audio)
+    if loudness is None:
+        return audio * np.float32(0.0) if float(np.abs(audio).max(initial=0.0)) < 1e-6 else audio
+    return audio * np.float32(10.0 ** ((target_lufs - loudness) / 20.0))
+
+
+@lru_cache(maxsize=16)
+def _response(room: Room, wet: float, tilt_db: float) -> Audio:
+    """Direct sound and room. ``-> (2, taps)``."""
+    direct = _tilt(tilt_db)
+    tail = _tail(room) * wet
+    response = np.zeros((2, max(_TILT_TAPS, tail.shape[1])), dtype=np.float64)
+    response[:, : tail.shape[1]] += tail
+    response[:, :_TILT_TAPS] += direct
+    return response.astype(np.float32)
+
+
+def _tilt(tilt_db: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Minimum-phase filter with a constant slope in dB an octave about 1 kHz. ``-> (taps,)``."""
+    hz = np.maximum(np.fft.rfftfreq(_TILT_FFT, 1.0 / SAMPLE_RATE_HZ), 30.0)
+    gain_db = np.clip(tilt_db * np.log2(hz / 1000.0), -_TILT_LIMIT_DB, _TILT_LIMIT_DB)
+    cepstrum = np.fft.irfft(gain_db * np.log(10.0) / 20.0, _TILT_FFT)
+    fold = np.zeros(_TILT_FFT)
+    fold[0] = 1.0
+    fold[1 : _TILT_FFT // 2] = 2.0
+    fold[_TILT_FFT // 2] = 1.0
+    taps: np.ndarray[tuple[int], np.dtype[np.float64]] = np.fft.irfft(np.exp(np.fft.rfft(cepstrum * fold)), _TILT_FFT)[:_TILT_TAPS]
+    return taps
+
+
+def _tail(room: Room) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Decaying noise, its own on each side, unit energy. ``-> (2, taps)``."""
+    rng = np.random.default_rng(room.seed)
+    delay = round(room.pre_delay_s * SAMPLE_RATE_HZ)
+    length = max(64, round(room.decay_s * _ROOM_FLOOR_SHARE * SAMPLE_RATE_HZ))
+    t = np.arange(length) / SAMPLE_RATE_HZ
+    noise = rng.standard_normal((2, length)) * 10.0 ** (-3.0 * t / room.decay_s)
+    hz = np.fft.rfftfreq(length, 1.0 / SAMPLE_RATE_HZ)
+    gain = (hz / 150.0) ** 2 / (1.0 + (hz / 150.0) ** 2) / (1.0 + (hz / room.damping_hz) ** 2)
+    tail = np.fft.irfft(np.fft.rfft(noise, axis=1) * gain, length, axis=1)
+    tail /= np.sqrt(np.mean(np.sum(tail**2, axis=1)))
+    return np.pad(tail, ((0, 0), (delay, 0)))

@@ -1,0 +1,162 @@
+"""A score becomes sound: four stems, each through its own bus, and their sum.
+
+Stems lie on a grid of 2**-23 below full scale, so their sum is the mix exactly, in whatever order it is taken.
+Letters: ``T`` frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from render_service.harmony import ChordSpan
+from render_service.key import Key
+from render_service.tempo_map import TempoMap
+from training.corpus.bus import level, pan, place, saturate, widen
+from training.corpus.caption import Caption
+from training.corpus.compose import Stream, compose, stream_of
+from training.corpus.levels import loudness_lufs
+from training.corpus.persona import BassSound, PersonaSpec
+from training.corpus.score import STEMS, Event, Part, Score, Section
+from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio, Soundfont, load_soundfont
+from training.corpus.sub_bass import play_808
+from training.corpus.voice import sing
+
+_TARGET_LUFS = {"drums": -17.0, "bass": -19.5, "vocals": -17.5, "other": -20.0}
+_TARGET_SPREAD_LU = 1.2
+_MIX_LUFS = -15.0
+_PEAK = 10.0 ** (-1.0 / 20.0)
+_STEP = 2.0**-23
+_WET = {"drums": 0.5, "bass": 0.08, "vocals": 1.0, "other": 0.9}
+_TILT = {"drums": 0.7, "bass": 0.4, "vocals": 0.8, "other": 1.0}
+_PART_LEVEL = {Part.CHORDS: 1.0, Part.SECOND_CHORDS: 0.8, Part.PAD: 0.6, Part.LINE: 0.9}
+_PART_PAN = {Part.CHORDS: -0.35, Part.SECOND_CHORDS: 0.45, Part.PAD: 0.0, Part.LINE: 0.2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Song:
+    """A performed score. ``stems`` in the order drums, bass, vocals, other, float32 ``(2, T)``; ``mix`` is their exact sum."""
+
+    seed: int
+    persona: PersonaSpec
+    caption: Caption
+    instrumental: bool
+    tempo_map: TempoMap
+    key: Key
+    chords: tuple[ChordSpan, ...]
+    sections: tuple[Section, ...]
+    events: tuple[Event, ...]
+    stems: dict[str, Audio]
+    mix: Audio
+    sample_rate: int = SAMPLE_RATE_HZ
+
+
+def stream(seeds: Iterable[int], seconds: float | None = None, *, soundfont: Soundfont | None = None) -> Iterator[Song]:
+    """A song a seed, made when it is asked for."""
+    for seed in seeds:
+        yield perform(compose(seed, seconds=seconds), soundfont=soundfont)
+
+
+def perform(score: Score, *, soundfont: Soundfont | None = None) -> Song:
+    """Play a score through a soundfont (default: FluidR3_GM, loaded once a process)."""
+    font = soundfont if soundfont is not None else load_soundfont()
+    frames = round(score.seconds * SAMPLE_RATE_HZ)
+    rng = stream_of(score.seed, Stream.MIX)
+    dry = {
+        "drums": _drums(score, font, frames),
+        "bass": _bass(score, font, frames),
+        "vocals": _vocals(score, frames),
+        "other": _other(score, font, frames),
+    }
+    levelled = {stem: _through_bus(stem, dry[stem], score, float(rng.normal(0.0, _TARGET_SPREAD_LU))) for stem in STEMS}
+    stems, mix = _sum(levelled)
+    return Song(
+        seed=score.seed,
+        persona=score.persona,
+        caption=score.caption,
+        instrumental=score.instrumental,
+        tempo_map=score.tempo_map,
+        key=score.key,
+        chords=score.chords,
+        sections=score.sections,
+        events=score.events,
+        stems=stems,
+        mix=mix,
+    )
+
+
+def _drums(score: Score, font: Soundfont, frames: int) -> Audio:
+    notes = [note for note in score.notes if note.part is Part.KIT]
+    return font.strike(notes, kit=score.persona.kit, tune=score.persona.kit_tune, frames=frames)
+
+
+def _bass(score: Score, font: Soundfont, frames: int) -> Audio:
+    notes = [note for note in score.notes if note.part is Part.BASS]
+    if score.persona.bass.value is None:
+        return play_808(notes, drive=score.persona.drive, frames=frames)
+    return widen(font.play(notes, program=score.persona.bass.value, frames=frames), 0.0)
+
+
+def _vocals(score: Score, frames: int) -> Audio:
+    """The lead in the middle, doubles at the sides, a second voice beside them."""
+    rng, voice, law = stream_of(score.seed, Stream.SINGERS), score.persona.voice, score.persona.pan_law
+    sung = list(score.sung)
+    audio = pan(sing(rng, sung, [note.pitch for note in sung], voice, frames=frames), 0.0, law)
+    for layer in range(max((note.layers for note in sung), default=0)):
+        doubled = [note for note in sung if note.layers > layer]
+        side = (-1.0 if layer % 2 == 0 else 1.0) * (0.35 + 0.55 * score.persona.width)
+        cents, delay = float(rng.normal(0.0, voice.detune_cents)), float(rng.uniform(0.006, 0.022))
+        double = sing(rng, doubled, [note.pitch for note in doubled], voice, frames=frames, delay_s=delay, cents=cents)
+        audio += np.float32(0.5) * pan(double, side, law)
+    above = [note for note in sung if note.harmony]
+    second = sing(rng, above, [note.harmony for note in above], voice, frames=frames, delay_s=0.012, cents=4.0)
+    return audio + np.float32(0.55) * pan(second, 0.6 * score.persona.width, law)
+
+
+def _other(score: Score, font: Soundfont, frames: int) -> Audio:
+    """Each part at its own level and place."""
+    persona, families = score.persona, score.caption.instrumentation
+    programs = {
+        Part.CHORDS: persona.rack(families[0]).chords,
+        Part.SECOND_CHORDS: persona.rack(families[-1]).chords,
+        Part.LINE: persona.rack(families[-1]).lines,
+    }
+    audio = np.zeros((2, frames), dtype=np.float32)
+    for part, program in programs.items():
+        notes = [note for note in score.notes if note.part is part]
+        if notes:
+            played = font.play(notes, program=program, frames=frames)
+            loud = np.abs(played).max(axis=0) > 1e-3
+            rms = float(np.sqrt(np.mean(np.square(played[:, loud])))) if loud.any() else 1.0
+            balance = _PART_PAN[part] * persona.width
+            sides = np.array([[1.0 - max(balance, 0.0)], [1.0 + min(balance, 0.0)]])
+            audio += played * (sides * _PART_LEVEL[part] * 0.1 / rms).astype(np.float32)
+    return audio
+
+
+def _through_bus(stem: str, dry: Audio, score: Score, offset_lu: float) -> Audio:
+    if not np.any(dry):
+        return dry
+    persona = score.persona
+    mood_tilt = 0.9 * score.caption.shape.brightness if stem in {"other", "vocals"} else 0.3 * score.caption.shape.brightness
+    wet = _WET[stem] * persona.room.wet
+    placed = place(dry, room=persona.room, wet=wet, tilt_db=_TILT[stem] * persona.tilt_db + mood_tilt)
+    if stem in {"drums", "bass"}:
+        placed = saturate(placed, 0.25 + 0.5 * persona.drive if stem == "drums" else 0.3 * persona.drive)
+    if stem != "bass":
+        placed = widen(placed, 0.3 + 0.7 * persona.width)
+    return level(placed, _TARGET_LUFS[stem] + offset_lu)
+
+
+def _sum(stems: dict[str, Audio]) -> tuple[dict[str, Audio], Audio]:
+    """One gain for all: the mix at its loudness, or as near as the peak allows. Then the grid, then the sum."""
+    rough = sum(stems.values(), start=np.zeros((2, 1), dtype=np.float32))
+    loudness = loudness_lufs(rough)
+    wanted = 1.0 if loudness is None else 10.0 ** ((_MIX_LUFS - loudness) / 20.0)
+    peak = float(np.abs(rough).max(initial=0.0))
+    gain = min(wanted, (_PEAK - 4 * _STEP) / peak) if peak > 0.0 else 1.0
+    gridded = {name: (np.rint(stem * np.float32(gain / _STEP)) * np.float32(_STEP)).astype(np.float32) for name, stem in stems.items()}
+    mix = gridded["drums"] + gridded["bass"] + gridded["vocals"] + gridded["other"]
+    return gridded, mix
