@@ -34,9 +34,7 @@ def variable_names(model: type[Settings]) -> dict[str, str]:
     return {field: PREFIX + field.upper() for field in model.model_fields}
 
 
-def read_settings(
-    model: type[SettingsT], environ: Mapping[str, str], *, also_known: Collection[str] = ()
-) -> SettingsT:
+def read_settings(model: type[SettingsT], environ: Mapping[str, str], *, also_known: Collection[str] = ()) -> SettingsT:
     """Read ``model`` from ``environ``.
 
     ``also_known`` are variable names that belong to other programs of the installation. Raises :class:`SettingsError` naming
@@ -45,7 +43,9 @@ def read_settings(
     by_variable = {variable: field for field, variable in variable_names(model).items()}
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     problems = [
-        _unknown(name, [*by_variable, *also_known]) for name in given if name not in by_variable and name not in also_known
+        _unknown(name, [*by_variable, *also_known])
+        for name in given
+        if name not in by_variable and name not in also_known
     ]
     values = {by_variable[name]: value for name, value in given.items() if name in by_variable and value != ""}
     try:
