@@ -6,9 +6,11 @@ the first downbeat (negative before it); a *bar position* likewise in bars.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -152,6 +154,30 @@ class TempoMap:
         bars = self.bar_position(beats + 1e-6)
         on_bar = beats[(np.mod(bars, 1.0) < 1e-3) & (bars > -1e-3)]
         return np.unique(np.round(np.concatenate([on_bar, starts]), 6))
+
+
+def tempo_map_json(tempo_map: TempoMap) -> dict[str, Any]:
+    """As in the manifest: ``{points: [{second, bpm, beatsPerBar, beatUnit}], firstDownbeatSecond, swingRatio}``."""
+    return {
+        "points": [
+            {"second": p.second, "bpm": p.bpm, "beatsPerBar": p.beats_per_bar, "beatUnit": p.beat_unit}
+            for p in tempo_map.points
+        ],
+        "firstDownbeatSecond": tempo_map.first_downbeat_s,
+        "swingRatio": tempo_map.swing,
+    }
+
+
+def tempo_map_from_json(facts: Mapping[str, Any]) -> TempoMap:
+    """The inverse of :func:`tempo_map_json`."""
+    return TempoMap(
+        points=tuple(
+            TempoPoint(second=p["second"], bpm=p["bpm"], beats_per_bar=p["beatsPerBar"], beat_unit=p["beatUnit"])
+            for p in facts["points"]
+        ),
+        first_downbeat_s=facts["firstDownbeatSecond"],
+        swing=facts["swingRatio"],
+    )
 
 
 def _check_point(path: str, point: TempoPoint) -> None:

@@ -34,19 +34,22 @@ def variable_names(model: type[Settings]) -> dict[str, str]:
     return {field: PREFIX + field.upper() for field in model.model_fields}
 
 
-def read_settings(model: type[SettingsT], environ: Mapping[str, str], *, also_known: Collection[str] = ()) -> SettingsT:
+def read_settings(
+    model: type[SettingsT],
+    environ: Mapping[str, str],
+    *,
+    also_known: Collection[str] = (),
+    other_prefixes: tuple[str, ...] = (),
+) -> SettingsT:
     """Read ``model`` from ``environ``.
 
-    ``also_known`` are variable names that belong to other programs of the installation. Raises :class:`SettingsError` naming
-    every variable that is unknown or wrong.
+    ``also_known`` are variables, and ``other_prefixes`` beginnings of variables, that other programs of the installation read and
+    check. Raises :class:`SettingsError` naming every variable that is unknown or wrong.
     """
     by_variable = {variable: field for field, variable in variable_names(model).items()}
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
-    problems = [
-        _unknown(name, [*by_variable, *also_known])
-        for name in given
-        if name not in by_variable and name not in also_known
-    ]
+    passed_over = {name for name in given if name in also_known or name.startswith(other_prefixes)}
+    problems = [_unknown(name, list(by_variable)) for name in given if name not in by_variable.keys() | passed_over]
     values = {by_variable[name]: value for name, value in given.items() if name in by_variable and value != ""}
     try:
         settings = model.model_validate(values)

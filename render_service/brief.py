@@ -1,0 +1,173 @@
+"""The brief: what the caller asks for, checked; and the brief resolved, with nothing left open."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+import numpy as np
+
+from render_service.key import Key, Mode
+from render_service.prompt_words import PromptFacts, read_prompt
+from render_service.tempo_map import TempoMap
+from servicekit.errors import FieldViolation
+
+SECONDS_RANGE = (2.0, 180.0)
+DEFAULT_SECONDS = 30.0
+MAX_PROMPT_CHARACTERS = 2000
+MAX_LABELS = 32
+_LABEL_KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")
+_DRAWN_BPM_RANGE = (72.0, 150.0)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+# Each use of the seed has a stream of its own, so that giving one value explicitly never moves another.
+SEED_STREAMS = {"tempo": 1, "key": 2, "chords": 3}
+
+
+class StemMode(Enum):
+    """How the stems relate to the bounce."""
+
+    EXACT = "exact"
+    RAW = "raw"
+
+
+class Source(Enum):
+    """Where a resolved value came from."""
+
+    CALLER = "caller"
+    PROMPT = "prompt"
+    DRAWN = "drawn"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Licence:
+    """Terms of use; written down, never interpreted. ``covers`` is "bounce" or "bounce-and-stems"."""
+
+    tier: str = ""
+    licensee: str = ""
+    terms: str = ""
+    covers: str = "bounce-and-stems"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """What the caller asks for. ``None`` is "not given"."""
+
+    prompt: str
+    persona_id: str
+    seed: int | None = None
+    seconds: float = DEFAULT_SECONDS
+    tempo_map: TempoMap | None = None
+    key: Key | None = None
+    instrumental: bool = False
+    stems: bool = False
+    stem_mode: StemMode = StemMode.EXACT
+    labels: Mapping[str, str] = field(default_factory=dict)
+    licence: Licence = field(default_factory=Licence)
+    expires_at: datetime | None = None
+    lyrics: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedBrief:
+    """A brief with tempo map, key and seed decided, and where each came from."""
+
+    brief: Brief
+    seed: int
+    tempo_map: TempoMap
+    key: Key
+    instrumental: bool
+    tempo_source: Source
+    key_source: Source
+    seed_source: Source
+
+
+def check_brief(brief: Brief, *, now: datetime, root: str = "brief") -> list[FieldViolation]:
+    """Everything that is wrong with a brief, each under its path in the request. Tempo map and key were parsed before."""
+    found: list[FieldViolation] = []
+
+    def wants(ok: bool, path: str, text: str) -> None:  # noqa: FBT001  a local shorthand
+        if not ok:
+            found.append(FieldViolation(f"{root}.{path}", text))
+
+    length = len(brief.prompt)
+    wants(bool(brief.prompt.strip()), "prompt", "wants 1 to 2000 characters of text, got none")
+    wants(length <= MAX_PROMPT_CHARACTERS, "prompt", f"wants at most {MAX_PROMPT_CHARACTERS} characters, got {length}")
+    wants(not _CONTROL.search(brief.prompt), "prompt", "wants text without control characters")
+    wants(bool(brief.persona_id), "persona_id", "wants the id of a persona; ListPersonas shows them")
+    low, high = SECONDS_RANGE
+    in_range = math.isfinite(brief.seconds) and low <= brief.seconds <= high
+    wants(in_range, "seconds", f"wants {low:g} to {high:g} seconds, got {brief.seconds:g}")
+    wants(brief.expires_at is None or brief.expires_at > now, "expire_time", "wants a time in the future")
+    wants(len(brief.lyrics) <= 4000, "lyrics", f"wants at most 4000 characters, got {len(brief.lyrics)}")
+    return found + check_labels(brief.labels, root=root) + check_licence(brief.licence, root=root)
+
+
+def check_labels(labels: Mapping[str, str], *, root: str) -> list[FieldViolation]:
+    """At most 32 labels, keys of 1 to 63 plain characters, values of at most 256."""
+    found = []
+    if len(labels) > MAX_LABELS:
+        found.append(FieldViolation(f"{root}.labels", f"wants at most {MAX_LABELS} labels, got {len(labels)}"))
+    for key, value in list(labels.items())[:MAX_LABELS]:
+        if not _LABEL_KEY.match(key):
+            found.append(
+                FieldViolation(f"{root}.labels", f"wants keys of 1 to 63 letters, digits or ._/-, got {key[:80]!r}")
+            )
+        if len(value) > 256:
+            found.append(
+                FieldViolation(f"{root}.labels[{key[:63]}]", f"wants at most 256 characters, got {len(value)}")
+            )
+    return found
+
+
+def check_licence(licence: Licence, *, root: str) -> list[FieldViolation]:
+    """Bounds of the licence's texts."""
+    bounds = {"tier": 64, "licensee": 256, "terms": 2048}
+    return [
+        FieldViolation(f"{root}.licence.{name}", f"wants at most {most} characters, got {len(getattr(licence, name))}")
+        for name, most in bounds.items()
+        if len(getattr(licence, name)) > most
+    ]
+
+
+def resolve(brief: Brief) -> ResolvedBrief:
+    """Decide what is open: an explicit value wins over the prompt, the prompt over a draw from the seed."""
+    seed = secrets.randbits(32) if brief.seed is None else brief.seed
+    facts = read_prompt(brief.prompt)
+    tempo_map, tempo_source = _resolve_tempo(brief, facts, np.random.default_rng([seed, SEED_STREAMS["tempo"]]))
+    key, key_source = _resolve_key(brief, facts, np.random.default_rng([seed, SEED_STREAMS["key"]]))
+    return ResolvedBrief(
+        brief=brief,
+        seed=seed,
+        tempo_map=tempo_map,
+        key=key,
+        instrumental=brief.instrumental or facts.instrumental,
+        tempo_source=tempo_source,
+        key_source=key_source,
+        seed_source=Source.DRAWN if brief.seed is None else Source.CALLER,
+    )
+
+
+def _resolve_tempo(brief: Brief, facts: PromptFacts, rng: np.random.Generator) -> tuple[TempoMap, Source]:
+    if brief.tempo_map is not None:
+        return brief.tempo_map, Source.CALLER
+    if facts.bpm is not None:
+        return TempoMap.constant(facts.bpm), Source.PROMPT
+    low, high = facts.bpm_range or _DRAWN_BPM_RANGE
+    source = Source.PROMPT if facts.bpm_range else Source.DRAWN
+    return TempoMap.constant(float(np.round(rng.uniform(low, high)))), source
+
+
+def _resolve_key(brief: Brief, facts: PromptFacts, rng: np.random.Generator) -> tuple[Key, Source]:
+    tonic, minor = int(rng.integers(12)), bool(rng.random() < 0.5)
+    if brief.key is not None:
+        return brief.key, Source.CALLER
+    if facts.key is not None:
+        return facts.key, Source.PROMPT
+    mode = facts.mode or (Mode.MINOR if minor else Mode.MAJOR)
+    return Key(tonic=tonic, mode=mode), Source.DRAWN
