@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from render_service.harmony import ChordSpan
-from training.corpus.caption import Instrumentation, MoodShape
-from training.corpus.persona import PersonaSpec
-from training.corpus.score import Bar, Note, Part, SectionKind, chord_at
+from training.corpus.caption import Instrumentation
+from training.corpus.score import Bar, Note, Outline, Part, SectionKind
 
 _STRUM_S = 0.009  # from string to string
 _CENTRE = 62
@@ -19,24 +18,17 @@ Way = Callable[[Bar, list[tuple[float, float, list[int]]], Part, float], list[No
 """Plays one bar: the bar, its chords as (start_s, end_s, pitches), the part, and the touch 0 to 1."""
 
 
-def write_chords(
-    rng: np.random.Generator,
-    bars: tuple[Bar, ...],
-    chords: tuple[ChordSpan, ...],
-    families: tuple[Instrumentation, ...],
-    persona: PersonaSpec,
-    shape: MoodShape,
-) -> list[Note]:
+def write_chords(rng: np.random.Generator, outline: Outline) -> list[Note]:
     """Chord parts for one or two families; the second joins in full sections and carries intros half of the time."""
-    density = float(np.clip(persona.density + 0.4 * shape.density, 0.0, 1.0))
-    touch = float(np.clip(0.65 + 0.25 * shape.force, 0.35, 0.95))
+    density, touch = outline.density(0.4), outline.force(0.65, 0.25)
+    families, chords, shape = outline.caption.instrumentation, outline.chords, outline.caption.shape
     notes: list[Note] = []
     for family, part in zip(families, (Part.CHORDS, Part.SECOND_CHORDS), strict=False):
         calm, full = _draw_way(rng, family, density * 0.6), _draw_way(rng, family, density)
         centre = _CENTRE + round(7 * shape.register) - (5 if family is Instrumentation.BRASS else 0)
         voicings = voice_chords(chords, centre + (5 if part is Part.SECOND_CHORDS else 0))
         everywhere = part is Part.CHORDS or rng.random() < 0.5
-        for bar in bars:
+        for bar in outline.bars:
             lively = bar.section.kind.value > 0.7
             if everywhere or lively or bar.section.kind is SectionKind.BRIDGE:
                 way = full if lively else calm
@@ -51,7 +43,11 @@ def voice_chords(chords: tuple[ChordSpan, ...], centre: int) -> dict[ChordSpan, 
     for chord in chords:
         aim = 0.5 * (last + centre)
         tones = chord.pitch_classes
-        options = [_stack(tones[turn:] + tones[:turn], floor) for turn in range(len(tones)) for floor in (centre - 14, centre - 2)]
+        options = [
+            _stack(tones[turn:] + tones[:turn], floor)
+            for turn in range(len(tones))
+            for floor in (centre - 14, centre - 2)
+        ]
         best = min(options, key=lambda option: (abs(float(np.mean(option)) - aim), option))
         voicings[chord] = best
         last = float(np.mean(best))
@@ -83,7 +79,15 @@ def _sustained(bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part
     return [_note(part, start, end - _RELEASE_S, pitch, touch) for start, end, pitches in spans for pitch in pitches]
 
 
-def _struck(bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, touch: float, *, beats: tuple[float, ...], length: float) -> list[Note]:
+def _struck(
+    bar: Bar,
+    spans: list[tuple[float, float, list[int]]],
+    part: Part,
+    touch: float,
+    *,
+    beats: tuple[float, ...],
+    length: float,
+) -> list[Note]:
     """The whole chord at each of ``beats``, held for ``length`` beats."""
     beat_s = (bar.end_s - bar.start_s) / bar.beats
     notes = []
@@ -97,7 +101,9 @@ def _struck(bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, t
     return notes
 
 
-def _strummed(bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, touch: float, *, beats: tuple[float, ...]) -> list[Note]:
+def _strummed(
+    bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, touch: float, *, beats: tuple[float, ...]
+) -> list[Note]:
     """Strings one after another, down on the beat and up off it, five or six of them."""
     notes = []
     times = [(beat, bar.at(beat)) for beat in beats if beat < bar.beats]
@@ -112,7 +118,9 @@ def _strummed(bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part,
     return notes
 
 
-def _arpeggio(bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, touch: float, *, step: float, ring: float) -> list[Note]:
+def _arpeggio(
+    bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, touch: float, *, step: float, ring: float
+) -> list[Note]:
     """One note a ``step``, up and down the chord and its octave, each ringing for ``ring`` beats."""
     beat_s = (bar.end_s - bar.start_s) / bar.beats
     notes = []
@@ -123,7 +131,9 @@ def _arpeggio(bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part,
         pitches = _sounding(spans, start)
         ladder = [*pitches, pitches[0] + 12, *pitches[:0:-1]]
         accent = touch if i % round(1 / step) == 0 else touch * 0.8
-        notes.append(_note(part, start, min(start + ring * beat_s, bar.end_s) - _RELEASE_S, ladder[i % len(ladder)], accent))
+        notes.append(
+            _note(part, start, min(start + ring * beat_s, bar.end_s) - _RELEASE_S, ladder[i % len(ladder)], accent)
+        )
     return notes
 
 
@@ -152,13 +162,45 @@ _OFF_BEATS = tuple(k + 0.5 for k in range(16))
 _EIGHTHS = tuple(k / 2.0 for k in range(32))
 _PUSHED = (0.0, 1.5, 3.0, 4.5, 6.0)
 _WAYS: dict[Instrumentation, tuple[Way, ...]] = {
-    Instrumentation.PIANO: (_sustained, _arp(0.5, 2.0), _at(0.0, 2.0, 4.0, 6.0, length=1.9), _at(*_EVERY_BEAT, length=0.9), _at(*_PUSHED, length=1.2), _arp(0.25, 1.0)),
-    Instrumentation.ELECTRIC_PIANO: (_sustained, _at(0.0, 1.5, 4.0, length=1.4), _at(*_PUSHED, length=0.7), _at(*_OFF_BEATS, length=0.4)),
-    Instrumentation.ACOUSTIC_GUITAR: (_arp(0.5, 3.0), _strum(0.0, 2.0, 4.0, 6.0), _strum(0.0, 1.0, 1.5, 2.5, 3.0, 3.5, 4.0), _strum(*_EIGHTHS)),
-    Instrumentation.ELECTRIC_GUITAR: (_strum(0.0, 4.0), _at(*_PUSHED, length=1.3), _strum(0.0, 1.0, 2.0, 2.5, 3.5), _at(*_EIGHTHS, length=0.42)),
+    Instrumentation.PIANO: (
+        _sustained,
+        _arp(0.5, 2.0),
+        _at(0.0, 2.0, 4.0, 6.0, length=1.9),
+        _at(*_EVERY_BEAT, length=0.9),
+        _at(*_PUSHED, length=1.2),
+        _arp(0.25, 1.0),
+    ),
+    Instrumentation.ELECTRIC_PIANO: (
+        _sustained,
+        _at(0.0, 1.5, 4.0, length=1.4),
+        _at(*_PUSHED, length=0.7),
+        _at(*_OFF_BEATS, length=0.4),
+    ),
+    Instrumentation.ACOUSTIC_GUITAR: (
+        _arp(0.5, 3.0),
+        _strum(0.0, 2.0, 4.0, 6.0),
+        _strum(0.0, 1.0, 1.5, 2.5, 3.0, 3.5, 4.0),
+        _strum(*_EIGHTHS),
+    ),
+    Instrumentation.ELECTRIC_GUITAR: (
+        _strum(0.0, 4.0),
+        _at(*_PUSHED, length=1.3),
+        _strum(0.0, 1.0, 2.0, 2.5, 3.5),
+        _at(*_EIGHTHS, length=0.42),
+    ),
     Instrumentation.STRINGS: (_sustained, _sustained, _at(0.0, 2.0, 4.0, 6.0, length=1.9), _at(*_EIGHTHS, length=0.4)),
     Instrumentation.SYNTHS: (_sustained, _sustained, _arp(0.5, 0.5), _at(*_OFF_BEATS, length=0.45), _arp(0.25, 0.25)),
-    Instrumentation.ORGAN: (_sustained, _at(0.0, 1.5, 4.0, length=1.4), _at(*_OFF_BEATS, length=0.4), _at(*_EVERY_BEAT, length=0.7)),
-    Instrumentation.BRASS: (_sustained, _at(0.0, 2.5, 4.0, length=0.8), _at(0.0, 1.5, 3.5, 4.5, length=0.4), _at(0.0, 0.75, 1.5, 2.5, 3.0, 4.5, length=0.3)),
+    Instrumentation.ORGAN: (
+        _sustained,
+        _at(0.0, 1.5, 4.0, length=1.4),
+        _at(*_OFF_BEATS, length=0.4),
+        _at(*_EVERY_BEAT, length=0.7),
+    ),
+    Instrumentation.BRASS: (
+        _sustained,
+        _at(0.0, 2.5, 4.0, length=0.8),
+        _at(0.0, 1.5, 3.5, 4.5, length=0.4),
+        _at(0.0, 0.75, 1.5, 2.5, 3.0, 4.5, length=0.3),
+    ),
     Instrumentation.MALLETS: (_arp(1.0, 2.0), _at(0.0, 1.5, 4.0, length=1.5), _arp(0.5, 1.0), _arp(0.25, 0.5)),
-}  # fmt: skip
+}

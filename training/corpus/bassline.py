@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from render_service.harmony import ChordSpan
-from training.corpus.caption import MoodShape
-from training.corpus.persona import BassSound, PersonaSpec
-from training.corpus.score import Bar, Note, Part, SectionKind, chord_at
+from training.corpus.persona import BassSound
+from training.corpus.score import Bar, Note, Outline, Part, SectionKind, chord_at
 
 LOWEST, HIGHEST = 28, 47
 _SUB_LOWEST = 26
@@ -37,32 +36,33 @@ _PATTERNS = (
 )
 
 
-def write_bass(
-    rng: np.random.Generator, bars: tuple[Bar, ...], chords: tuple[ChordSpan, ...], persona: PersonaSpec, shape: MoodShape
-) -> list[Note]:
+def write_bass(rng: np.random.Generator, outline: Outline) -> list[Note]:
     """Notes for every bar but those of a bare intro."""
-    density = float(np.clip(persona.density + 0.3 * shape.density, 0.0, 1.0))
-    sub = persona.bass is BassSound.SUB_808
+    density = outline.density(0.3)
+    sub = outline.persona.bass is BassSound.SUB_808
     reach = 5 if sub else len(_PATTERNS)
     calm, full = (
-        _PATTERNS[int(np.clip(rng.normal(centre, 1.2), 0, reach - 1))] for centre in (density * reach * 0.5, density * reach)
+        _PATTERNS[int(np.clip(rng.normal(centre, 1.2), 0, reach - 1))]
+        for centre in (density * reach * 0.5, density * reach)
     )
     floor = _SUB_LOWEST if sub else LOWEST + int(rng.integers(0, 5))
     rests = rng.random() < 0.3
-    force = float(np.clip(0.8 + 0.15 * shape.force, 0.5, 1.0))
+    force = outline.force(0.8, 0.15)
     notes: list[Note] = []
-    for bar in bars:
+    for bar in outline.bars:
         if bar.section.kind is SectionKind.INTRO and rests:
             continue
         pattern = full if bar.section.kind.value > 0.7 else calm
-        notes += _play_bar(bar, chords, pattern, floor, force)
+        notes += _play_bar(bar, outline.chords, pattern, floor, force)
     return notes
 
 
 def _play_bar(bar: Bar, chords: tuple[ChordSpan, ...], pattern: _Pattern, floor: int, force: float) -> list[Note]:
     changes = [chord.start_s for chord in chords if bar.start_s + 1e-3 < chord.start_s < bar.end_s - 1e-3]
     steps = [(bar.at(beat), interval) for beat, interval in pattern.steps if beat < bar.beats]
-    intervals = {start: interval for start, interval in steps if all(abs(start - change) > _CLOSE_S for change in changes)}
+    intervals = {
+        start: interval for start, interval in steps if all(abs(start - change) > _CLOSE_S for change in changes)
+    }
     times = sorted({*intervals, *changes})
     notes = []
     for start, following in zip(times, [*times[1:], bar.end_s], strict=True):
@@ -72,7 +72,15 @@ def _play_bar(bar: Bar, chords: tuple[ChordSpan, ...], pattern: _Pattern, floor:
         end = min(following - 0.01, start + pattern.length * beat_s, bar.end_s - 0.01)
         fresh = start in changes or start == bar.start_s
         pitch = _pitch(chords, start, bar.end_s, 0 if fresh else intervals.get(start, 0), floor)
-        notes.append(Note(part=Part.BASS, start_s=start, end_s=max(end, start + 0.05), pitch=pitch, velocity=force if fresh else force * 0.88))
+        notes.append(
+            Note(
+                part=Part.BASS,
+                start_s=start,
+                end_s=max(end, start + 0.05),
+                pitch=pitch,
+                velocity=force if fresh else force * 0.88,
+            )
+        )
     return notes
 
 

@@ -23,7 +23,9 @@ class NamedPersona:
     built_in: bool
 
 
-def _voice(centre: int, scale: float, *, tilt: float, breath: float, vibrato: tuple[float, float], sharpness: float = 1.0) -> Voice:
+def _voice(
+    centre: int, scale: float, *, tilt: float, breath: float, vibrato: tuple[float, float], sharpness: float = 1.0
+) -> Voice:
     return Voice(
         formant_scale=scale,
         centre_pitch=centre,

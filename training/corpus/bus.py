@@ -45,7 +45,8 @@ def saturate(audio: Audio, drive: float) -> Audio:
     if peak == 0.0:
         return audio
     push = np.float32((1.0 + 4.0 * drive) / peak)
-    return np.tanh(audio * push) / push
+    rounded: Audio = np.tanh(audio * push) / push
+    return rounded
 
 
 def level(audio: Audio, target_lufs: float) -> Audio:
@@ -76,7 +77,9 @@ def _tilt(tilt_db: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     fold[0] = 1.0
     fold[1 : _TILT_FFT // 2] = 2.0
     fold[_TILT_FFT // 2] = 1.0
-    taps: np.ndarray[tuple[int], np.dtype[np.float64]] = np.fft.irfft(np.exp(np.fft.rfft(cepstrum * fold)), _TILT_FFT)[:_TILT_TAPS]
+    taps: np.ndarray[tuple[int], np.dtype[np.float64]] = np.fft.irfft(np.exp(np.fft.rfft(cepstrum * fold)), _TILT_FFT)[
+        :_TILT_TAPS
+    ]
     return taps
 
 

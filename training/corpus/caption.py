@@ -6,6 +6,7 @@ out; the value still says what is played.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -55,7 +56,9 @@ class TempoWords(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class MoodShape:
-    """``minor_share``: probability of a minor key. The rest run from -1 to 1 and shift what a persona does by itself:
+    """What a mood does to the music.
+
+    ``minor_share``: probability of a minor key. The rest run from -1 to 1 and shift what a persona does by itself:
     ``brightness`` the spectrum, ``register`` the height of the parts, ``density`` the number of notes, ``force`` the touch.
     """
 
@@ -79,14 +82,53 @@ MOOD_SHAPES = {
 
 _INSTRUMENT_WORDS = {
     Instrumentation.PIANO: ("piano", "grand piano", "piano chords", "upright piano", "keys", "a piano"),
-    Instrumentation.ELECTRIC_PIANO: ("electric piano", "rhodes", "electric keys", "e-piano", "a rhodes piano", "wurlitzer"),
-    Instrumentation.ACOUSTIC_GUITAR: ("acoustic guitar", "strummed guitar", "fingerpicked guitar", "acoustic strumming", "folk guitar"),
-    Instrumentation.ELECTRIC_GUITAR: ("electric guitar", "guitar riffs", "rock guitar", "electric guitars", "guitars with an amp"),
-    Instrumentation.STRINGS: ("strings", "string section", "violins and cellos", "orchestral strings", "a string ensemble"),
-    Instrumentation.SYNTHS: ("synths", "synthesizer", "synth pads", "analog synths", "arpeggiated synth", "electronic textures"),
+    Instrumentation.ELECTRIC_PIANO: (
+        "electric piano",
+        "rhodes",
+        "electric keys",
+        "e-piano",
+        "a rhodes piano",
+        "wurlitzer",
+    ),
+    Instrumentation.ACOUSTIC_GUITAR: (
+        "acoustic guitar",
+        "strummed guitar",
+        "fingerpicked guitar",
+        "acoustic strumming",
+        "folk guitar",
+    ),
+    Instrumentation.ELECTRIC_GUITAR: (
+        "electric guitar",
+        "guitar riffs",
+        "rock guitar",
+        "electric guitars",
+        "guitars with an amp",
+    ),
+    Instrumentation.STRINGS: (
+        "strings",
+        "string section",
+        "violins and cellos",
+        "orchestral strings",
+        "a string ensemble",
+    ),
+    Instrumentation.SYNTHS: (
+        "synths",
+        "synthesizer",
+        "synth pads",
+        "analog synths",
+        "arpeggiated synth",
+        "electronic textures",
+    ),
     Instrumentation.ORGAN: ("organ", "hammond organ", "drawbar organ", "church organ", "an organ"),
     Instrumentation.BRASS: ("brass", "horns", "horn section", "brass stabs", "trumpets and trombones"),
-    Instrumentation.MALLETS: ("mallets", "vibraphone", "marimba", "bells and mallets", "glockenspiel", "tuned percussion"),
+    Instrumentation.MALLETS: (
+        "mallets",
+        "vibraphone",
+        "marimba",
+        "bells and mallets",
+        "glockenspiel",
+        "tuned percussion",
+    ),
 }
 _MOOD_WORDS = {
     Mood.HAPPY: ("happy", "cheerful", "sunny", "joyful", "feel-good", "playful"),
@@ -99,7 +141,14 @@ _MOOD_WORDS = {
     Mood.TENSE: ("tense", "anxious", "suspenseful", "restless", "nervous", "urgent"),
 }
 _TEMPO_WORDS = {
-    TempoWords.SLOW: ("slow", "at a slow tempo", "slow and unhurried", "downtempo", "a slow ballad tempo", "in no hurry"),
+    TempoWords.SLOW: (
+        "slow",
+        "at a slow tempo",
+        "slow and unhurried",
+        "downtempo",
+        "a slow ballad tempo",
+        "in no hurry",
+    ),
     TempoWords.MODERATE: ("mid-tempo", "at a moderate tempo", "medium pace", "walking pace", "a steady mid tempo"),
     TempoWords.UPBEAT: ("upbeat", "at an upbeat tempo", "danceable tempo", "lively pace", "a brisk groove"),
     TempoWords.FAST: ("fast", "at a fast tempo", "very fast", "racing", "a rapid pace", "breakneck tempo"),
@@ -152,7 +201,7 @@ def word(rng: np.random.Generator, families: tuple[Instrumentation, ...], mood: 
         del said[tuple(said)[rng.integers(3)]]
         parts = [list(said.values())[i] for i in rng.permutation(2)]
         return ", ".join(parts)
-    text = _pick(rng, _TEMPLATES).format(**said)
+    text = re.sub(r"\ba (?=[aeiou])", "an ", _pick(rng, _TEMPLATES).format(**said))
     return text[0].upper() + text[1:] if rng.random() < 0.4 else text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import IntEnum
 
 import numpy as np
@@ -16,7 +17,7 @@ from training.corpus.caption import Caption, draw_caption, draw_key
 from training.corpus.drumming import write_drums
 from training.corpus.melody import write_line, write_vocals
 from training.corpus.persona import PersonaSpec, random_persona
-from training.corpus.score import Score
+from training.corpus.score import Outline, Score
 from training.corpus.structure import draw_bars, draw_tempo_map
 
 DEFAULT_SECONDS_RANGE = (30.0, 60.0)
@@ -43,6 +44,7 @@ class Stream(IntEnum):
     LINE = 11
     SINGERS = 12
     MIX = 13
+    INSTRUMENTAL = 14
 
 
 def stream_of(seed: int, stream: Stream) -> np.random.Generator:
@@ -61,16 +63,32 @@ def compose(
     instrumental: bool | None = None,
 ) -> Score:
     """Write a song. What is given is obeyed, what is not is drawn from the seed; the persona never sways the caption."""
-    length = seconds if seconds is not None else float(np.round(stream_of(seed, Stream.LENGTH).uniform(*DEFAULT_SECONDS_RANGE), 2))
+    length = (
+        seconds
+        if seconds is not None
+        else float(np.round(stream_of(seed, Stream.LENGTH).uniform(*DEFAULT_SECONDS_RANGE), 2))
+    )
     identity = persona if persona is not None else draw_persona(seed)
-    words = stream_of(seed, Stream.CAPTION)
-    asked = caption if caption is not None else draw_caption(words)
-    drawn_instrumental = bool(words.random() < INSTRUMENTAL_SHARE)
+    asked = caption if caption is not None else draw_caption(stream_of(seed, Stream.CAPTION))
+    drawn_instrumental = bool(stream_of(seed, Stream.INSTRUMENTAL).random() < INSTRUMENTAL_SHARE)
     home = key if key is not None else draw_key(stream_of(seed, Stream.KEY), asked.mood)
     grid = tempo_map
     if grid is None:
         grid = draw_tempo_map(stream_of(seed, Stream.TEMPO), asked.tempo_words, swing=identity.swing, seconds=length)
-    return _write(seed, length, identity, asked, home, grid, instrumental=drawn_instrumental if instrumental is None else instrumental)
+    sketch = Score(
+        seed=seed,
+        seconds=length,
+        persona=identity,
+        caption=asked,
+        instrumental=drawn_instrumental if instrumental is None else instrumental,
+        tempo_map=grid,
+        key=home,
+        chords=draw_chords(stream_of(seed, Stream.CHORDS), key=home, tempo_map=grid, seconds=length),
+        sections=(),
+        notes=(),
+        sung=(),
+    )
+    return _write(sketch)
 
 
 def draw_persona(seed: int) -> PersonaSpec:
@@ -82,30 +100,21 @@ def draw_persona(seed: int) -> PersonaSpec:
     return random_persona(rng, id=f"drawn-{seed}")
 
 
-def _write(
-    seed: int, seconds: float, persona: PersonaSpec, caption: Caption, key: Key, tempo_map: TempoMap, *, instrumental: bool
-) -> Score:
-    shape = caption.shape
-    chords = draw_chords(stream_of(seed, Stream.CHORDS), key=key, tempo_map=tempo_map, seconds=seconds)
-    sections, bars = draw_bars(stream_of(seed, Stream.FORM), tempo_map, seconds)
-    sung = [] if instrumental else write_vocals(stream_of(seed, Stream.VOCALS), bars, chords, key, persona, shape)
-    families = caption.instrumentation
+def _write(sketch: Score) -> Score:
+    """Fill an empty score with sections and notes."""
+    seed, seconds = sketch.seed, sketch.seconds
+    sections, bars = draw_bars(stream_of(seed, Stream.FORM), sketch.tempo_map, seconds)
+    outline = Outline(bars=bars, chords=sketch.chords, key=sketch.key, persona=sketch.persona, caption=sketch.caption)
+    sung = [] if sketch.instrumental else write_vocals(stream_of(seed, Stream.VOCALS), outline)
     notes = [
-        *write_drums(stream_of(seed, Stream.DRUMS), bars, persona, shape),
-        *write_bass(stream_of(seed, Stream.BASS), bars, chords, persona, shape),
-        *write_chords(stream_of(seed, Stream.ACCOMPANIMENT), bars, chords, families, persona, shape),
-        *write_line(stream_of(seed, Stream.LINE), bars, chords, key, shape, sung),
+        *write_drums(stream_of(seed, Stream.DRUMS), outline),
+        *write_bass(stream_of(seed, Stream.BASS), outline),
+        *write_chords(stream_of(seed, Stream.ACCOMPANIMENT), outline),
+        *write_line(stream_of(seed, Stream.LINE), outline, sung),
     ]
     inside = (note for note in notes if note.start_s < seconds - 0.02)
-    return Score(
-        seed=seed,
-        seconds=seconds,
-        persona=persona,
-        caption=caption,
-        instrumental=instrumental,
-        tempo_map=tempo_map,
-        key=key,
-        chords=chords,
+    return replace(
+        sketch,
         sections=sections,
         notes=tuple(sorted(inside, key=lambda note: (note.start_s, note.part.name, note.pitch))),
         sung=tuple(note for note in sung if note.start_s < seconds - 0.05),

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.corpus.caption import MoodShape
-from training.corpus.persona import PersonaSpec
-from training.corpus.score import Bar, Note, Part, SectionKind
+from training.corpus.score import Bar, Note, Outline, Part, SectionKind
 
 KICK, RIM, SNARE, CLAP = 36, 37, 38, 39
 CLOSED_HAT, PEDAL_HAT, OPEN_HAT, CRASH, RIDE, CRASH_2 = 42, 44, 46, 49, 51, 57
 TOMS = (50, 48, 45, 41)
-_RING_S = {CRASH: 4.0, CRASH_2: 4.0, RIDE: 1.5, OPEN_HAT: 0.6}
+_RING_S = {CRASH: 4.0, CRASH_2: 4.0, RIDE: 0.9, OPEN_HAT: 0.6}
 _FULL = 0.7  # sections fuller than this play the whole pattern
 
 
@@ -68,9 +66,10 @@ class _Style:
     ghosts: bool
 
 
-def write_drums(rng: np.random.Generator, bars: tuple[Bar, ...], persona: PersonaSpec, shape: MoodShape) -> list[Note]:
+def write_drums(rng: np.random.Generator, outline: Outline) -> list[Note]:
     """Strokes for every bar."""
-    style = _draw_style(rng, persona, shape)
+    style = _draw_style(rng, outline)
+    bars = outline.bars
     notes: list[Note] = []
     for bar, before in zip(bars, (None, *bars[:-1]), strict=True):
         fills = bar.closes_section and bar is not bars[-1] and rng.random() < 0.85
@@ -80,8 +79,8 @@ def write_drums(rng: np.random.Generator, bars: tuple[Bar, ...], persona: Person
     return notes
 
 
-def _draw_style(rng: np.random.Generator, persona: PersonaSpec, shape: MoodShape) -> _Style:
-    density = float(np.clip(persona.density + 0.35 * shape.density, 0.0, 1.0))
+def _draw_style(rng: np.random.Generator, outline: Outline) -> _Style:
+    density, persona = outline.density(0.35), outline.persona
     order = sorted(_GROOVES, key=lambda groove: len(groove.kick) + 1.5 / groove.hat_step)
     centre = density * (len(order) - 1)
     at = int(np.clip(np.round(rng.normal(centre, 2.0)), 0, len(order) - 1))
@@ -89,7 +88,7 @@ def _draw_style(rng: np.random.Generator, persona: PersonaSpec, shape: MoodShape
     grooves[4] = order[at]
     return _Style(
         grooves=grooves,
-        force=float(np.clip(0.75 + 0.2 * shape.force, 0.45, 1.0)),
+        force=outline.force(0.75, 0.2),
         rolls=persona.kit in {24, 25} and density > 0.5,
         percussion=_PERCUSSION[persona.percussion] if density > 0.3 else (),
         clap=persona.kit in {24, 25} or persona.percussion == 1,
@@ -139,7 +138,8 @@ def _hats(rng: np.random.Generator, bar: Bar, groove: _Groove, style: _Style, un
     for at in np.arange(0.0, until, step):
         accent = 0.75 if at % 1.0 == 0.0 else 0.5
         opened = full and at % 1.0 == 0.5 and (groove.off_beat_open or rng.random() < 0.04)
-        notes.append(_stroke(bar, float(at), OPEN_HAT if opened else key, accent * style.force))
+        touch = accent * style.force * (0.6 if key == RIDE else 1.0)
+        notes.append(_stroke(bar, float(at), OPEN_HAT if opened else key, touch))
         if style.rolls and not opened and step == 0.5 and rng.random() < 0.2:
             notes.append(_stroke(bar, float(at + 0.25), CLOSED_HAT, 0.45))
     return notes
@@ -170,5 +170,9 @@ def _fill(rng: np.random.Generator, bar: Bar, start: float, force: float) -> lis
 def _stroke(bar: Bar, at: float, key: int, velocity: float) -> Note:
     start = bar.at(at)
     return Note(
-        part=Part.KIT, start_s=start, end_s=start + _RING_S.get(key, 0.8), pitch=key, velocity=float(np.clip(velocity, 0.05, 1.0))
+        part=Part.KIT,
+        start_s=start,
+        end_s=start + _RING_S.get(key, 0.8),
+        pitch=key,
+        velocity=float(np.clip(velocity, 0.05, 1.0)),
     )

@@ -12,9 +12,7 @@ import numpy as np
 from render_service.harmony import ChordSpan
 from render_service.key import Key
 from training.corpus.accompaniment import voice_chords
-from training.corpus.caption import MoodShape
-from training.corpus.persona import PersonaSpec
-from training.corpus.score import Bar, Note, Part, SectionKind, SungNote, chord_at
+from training.corpus.score import Bar, Note, Outline, Part, SectionKind, SungNote, chord_at
 
 VOWELS = 8
 CONSONANTS = 10
@@ -32,14 +30,13 @@ class _Tone:
     section: SectionKind
 
 
-def write_vocals(
-    rng: np.random.Generator, bars: tuple[Bar, ...], chords: tuple[ChordSpan, ...], key: Key, persona: PersonaSpec, shape: MoodShape
-) -> list[SungNote]:
+def write_vocals(rng: np.random.Generator, outline: Outline) -> list[SungNote]:
     """The lead, and where choruses stack it: how many layers, and a second pitch."""
+    persona, shape, chords = outline.persona, outline.caption.shape, outline.chords
     density = float(np.clip(0.35 + 0.3 * persona.density + 0.25 * shape.density, 0.1, 0.95))
     centre = persona.voice.centre_pitch + round(3 * shape.register)
     kinds = {SectionKind.VERSE, SectionKind.CHORUS, SectionKind.BRIDGE}
-    tones = _sing(rng, [bar for bar in bars if bar.section.kind in kinds], chords, key, centre, density)
+    tones = _sing(rng, [bar for bar in outline.bars if bar.section.kind in kinds], outline, centre, density)
     stacks = int(rng.integers(1, 4))
     harmonised = rng.random() < 0.6
     thirds = voice_chords(chords, centre + 6)
@@ -64,18 +61,12 @@ def write_vocals(
     return sung
 
 
-def write_line(
-    rng: np.random.Generator,
-    bars: tuple[Bar, ...],
-    chords: tuple[ChordSpan, ...],
-    key: Key,
-    shape: MoodShape,
-    sung: list[SungNote],
-) -> list[Note]:
+def write_line(rng: np.random.Generator, outline: Outline, sung: list[SungNote]) -> list[Note]:
     """An instrument's melody: throughout an instrumental, otherwise where nobody sings for a bar or more."""
+    shape = outline.caption.shape
     centre = 72 + round(6 * shape.register)
     density = float(np.clip(0.5 + 0.35 * shape.density, 0.1, 0.9))
-    tones = _sing(rng, list(bars), chords, key, centre, density)
+    tones = _sing(rng, list(outline.bars), outline, centre, density)
     busy = np.array([(note.start_s, note.end_s) for note in sung]).reshape(-1, 2)
     notes = []
     for tone in tones:
@@ -86,10 +77,8 @@ def write_line(
     return notes
 
 
-def _sing(
-    rng: np.random.Generator, bars: list[Bar], chords: tuple[ChordSpan, ...], key: Key, centre: int, density: float
-) -> list[_Tone]:
-    motifs = {kind: {} for kind in SectionKind}  # type: dict[SectionKind, dict[int, list[float]]]
+def _sing(rng: np.random.Generator, bars: list[Bar], outline: Outline, centre: int, density: float) -> list[_Tone]:
+    motifs: dict[SectionKind, dict[int, list[float]]] = {kind: {} for kind in SectionKind}
     tones: list[_Tone] = []
     pitch = float(centre)
     for phrase, first in enumerate(range(0, len(bars), _PHRASE_BARS)):
@@ -103,9 +92,16 @@ def _sing(
                 rhythm[slot] = _draw_rhythm(rng, bar.beats, density, last=place == _PHRASE_BARS - 1)
             for start, end, at in _times(bar, rhythm[slot]):
                 strong = at % 1.0 == 0.0
-                pitch = _next_pitch(rng, pitch, aim, key, chord_at(chords, start), strong=strong)
+                pitch = _next_pitch(rng, pitch, aim, outline.key, chord_at(outline.chords, start), strong=strong)
                 tones.append(
-                    _Tone(start_s=start, end_s=end, pitch=int(pitch), phrase=phrase, accented=strong, section=bar.section.kind)
+                    _Tone(
+                        start_s=start,
+                        end_s=end,
+                        pitch=int(pitch),
+                        phrase=phrase,
+                        accented=strong,
+                        section=bar.section.kind,
+                    )
                 )
     return tones
 
@@ -126,7 +122,9 @@ def _times(bar: Bar, rhythm: list[float]) -> list[tuple[float, float, float]]:
     return [(start, min(end, bar.end_s) - 0.015, at) for start, end, at in spans if start < bar.end_s - 0.08]
 
 
-def _next_pitch(rng: np.random.Generator, last: float, aim: float, key: Key, chord: ChordSpan, *, strong: bool) -> float:
+def _next_pitch(
+    rng: np.random.Generator, last: float, aim: float, key: Key, chord: ChordSpan, *, strong: bool
+) -> float:
     """Mostly steps, drawn towards ``aim``; chord notes on strong beats, notes of the scale elsewhere."""
     wanted = last + rng.normal(0.0, 2.4) + 0.25 * (aim - last)
     allowed = set(chord.pitch_classes) if strong else {*key.scale}

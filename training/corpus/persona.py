@@ -39,7 +39,9 @@ class BassSound(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Voice:
-    """``formant_scale``: 0.85 a large head, 1.2 a small one. ``centre_pitch``: MIDI note around which it sings.
+    """A singer's throat and habits.
+
+    ``formant_scale``: 0.85 a large head, 1.2 a small one. ``centre_pitch``: MIDI note around which it sings.
     ``tilt``: exponent of the glottal spectrum, higher is darker. ``breath``: noise amplitude beside the tone.
     """
 
@@ -76,7 +78,9 @@ class Rack:
 
 @dataclass(frozen=True, kw_only=True)
 class PersonaSpec:
-    """``density`` 0 to 1; ``swing`` as in a tempo map; ``tilt_db``: dB an octave about 1 kHz; ``width`` 0 mono to 1;
+    """Everything that makes a persona sound like itself.
+
+    ``density`` 0 to 1; ``swing`` as in a tempo map; ``tilt_db``: dB an octave about 1 kHz; ``width`` 0 mono to 1;
     ``kit``: preset of the percussion bank; ``kit_tune`` in semitones; ``drive``: 0 clean to 1 saturated.
     """
 

@@ -26,7 +26,6 @@ class Part(Enum):
     BASS = "bass"
     CHORDS = "chords"
     SECOND_CHORDS = "second chords"
-    PAD = "pad"
     LINE = "line"
 
     @property
@@ -68,6 +67,7 @@ class Note:
 @dataclass(frozen=True, kw_only=True)
 class SungNote:
     """One syllable of the lead: a consonant before ``start_s``, then a vowel gliding to another.
+
     ``phrase`` counts breaths; ``layers`` is how many voices double it, ``harmony`` the pitch of a second voice or 0.
     """
 
@@ -119,6 +119,25 @@ class Bar:
     def closes_section(self) -> bool:
         """Whether the next downbeat begins another section."""
         return abs(self.end_s - self.section.end_s) < 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What is settled before any note is written, for those who write the parts."""
+
+    bars: tuple[Bar, ...]
+    chords: tuple[ChordSpan, ...]
+    key: Key
+    persona: PersonaSpec
+    caption: Caption
+
+    def density(self, reach: float) -> float:
+        """The persona's density moved by the mood's, by ``reach`` at most. 0 to 1."""
+        return float(np.clip(self.persona.density + reach * self.caption.shape.density, 0.0, 1.0))
+
+    def force(self, centre: float, reach: float) -> float:
+        """A touch about ``centre`` moved by the mood's, by ``reach`` at most. 0.3 to 1."""
+        return float(np.clip(centre + reach * self.caption.shape.force, 0.3, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,11 +18,11 @@ from training.corpus.bus import level, pan, place, saturate, widen
 from training.corpus.caption import Caption
 from training.corpus.compose import Stream, compose, stream_of
 from training.corpus.levels import loudness_lufs
-from training.corpus.persona import BassSound, PersonaSpec
+from training.corpus.persona import PersonaSpec
 from training.corpus.score import STEMS, Event, Part, Score, Section
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio, Soundfont, load_soundfont
 from training.corpus.sub_bass import play_808
-from training.corpus.voice import sing
+from training.corpus.voice import Singer, sing
 
 _TARGET_LUFS = {"drums": -17.0, "bass": -19.5, "vocals": -17.5, "other": -20.0}
 _TARGET_SPREAD_LU = 1.2
@@ -31,8 +31,8 @@ _PEAK = 10.0 ** (-1.0 / 20.0)
 _STEP = 2.0**-23
 _WET = {"drums": 0.5, "bass": 0.08, "vocals": 1.0, "other": 0.9}
 _TILT = {"drums": 0.7, "bass": 0.4, "vocals": 0.8, "other": 1.0}
-_PART_LEVEL = {Part.CHORDS: 1.0, Part.SECOND_CHORDS: 0.8, Part.PAD: 0.6, Part.LINE: 0.9}
-_PART_PAN = {Part.CHORDS: -0.35, Part.SECOND_CHORDS: 0.45, Part.PAD: 0.0, Part.LINE: 0.2}
+_PART_LEVEL = {Part.CHORDS: 1.0, Part.SECOND_CHORDS: 0.8, Part.LINE: 0.9}
+_PART_PAN = {Part.CHORDS: -0.35, Part.SECOND_CHORDS: 0.45, Part.LINE: 0.2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,18 +101,21 @@ def _bass(score: Score, font: Soundfont, frames: int) -> Audio:
 
 def _vocals(score: Score, frames: int) -> Audio:
     """The lead in the middle, doubles at the sides, a second voice beside them."""
-    rng, voice, law = stream_of(score.seed, Stream.SINGERS), score.persona.voice, score.persona.pan_law
-    sung = list(score.sung)
-    audio = pan(sing(rng, sung, [note.pitch for note in sung], voice, frames=frames), 0.0, law)
+    rng, law, width = stream_of(score.seed, Stream.SINGERS), score.persona.pan_law, score.persona.width
+    sung, voice = list(score.sung), score.persona.voice
+    audio = pan(sing(rng, sung, [note.pitch for note in sung], Singer(voice=voice), frames=frames), 0.0, law)
     for layer in range(max((note.layers for note in sung), default=0)):
         doubled = [note for note in sung if note.layers > layer]
-        side = (-1.0 if layer % 2 == 0 else 1.0) * (0.35 + 0.55 * score.persona.width)
-        cents, delay = float(rng.normal(0.0, voice.detune_cents)), float(rng.uniform(0.006, 0.022))
-        double = sing(rng, doubled, [note.pitch for note in doubled], voice, frames=frames, delay_s=delay, cents=cents)
-        audio += np.float32(0.5) * pan(double, side, law)
+        side = (-1.0 if layer % 2 == 0 else 1.0) * (0.35 + 0.55 * width)
+        cents, delay_s = float(rng.normal(0.0, voice.detune_cents)), float(rng.uniform(0.006, 0.022))
+        singer = Singer(voice=voice, delay_s=delay_s, cents=cents)
+        audio += np.float32(0.5) * pan(
+            sing(rng, doubled, [note.pitch for note in doubled], singer, frames=frames), side, law
+        )
     above = [note for note in sung if note.harmony]
-    second = sing(rng, above, [note.harmony for note in above], voice, frames=frames, delay_s=0.012, cents=4.0)
-    return audio + np.float32(0.55) * pan(second, 0.6 * score.persona.width, law)
+    second = Singer(voice=voice, delay_s=0.012, cents=4.0)
+    high = sing(rng, above, [note.harmony for note in above], second, frames=frames)
+    return audio + np.float32(0.55) * pan(high, 0.6 * width, law)
 
 
 def _other(score: Score, font: Soundfont, frames: int) -> Audio:
@@ -140,7 +143,9 @@ def _through_bus(stem: str, dry: Audio, score: Score, offset_lu: float) -> Audio
     if not np.any(dry):
         return dry
     persona = score.persona
-    mood_tilt = 0.9 * score.caption.shape.brightness if stem in {"other", "vocals"} else 0.3 * score.caption.shape.brightness
+    mood_tilt = (
+        0.9 * score.caption.shape.brightness if stem in {"other", "vocals"} else 0.3 * score.caption.shape.brightness
+    )
     wet = _WET[stem] * persona.room.wet
     placed = place(dry, room=persona.room, wet=wet, tilt_db=_TILT[stem] * persona.tilt_db + mood_tilt)
     if stem in {"drums", "bass"}:
@@ -157,6 +162,9 @@ def _sum(stems: dict[str, Audio]) -> tuple[dict[str, Audio], Audio]:
     wanted = 1.0 if loudness is None else 10.0 ** ((_MIX_LUFS - loudness) / 20.0)
     peak = float(np.abs(rough).max(initial=0.0))
     gain = min(wanted, (_PEAK - 4 * _STEP) / peak) if peak > 0.0 else 1.0
-    gridded = {name: (np.rint(stem * np.float32(gain / _STEP)) * np.float32(_STEP)).astype(np.float32) for name, stem in stems.items()}
+    gridded = {
+        name: (np.rint(stem * np.float32(gain / _STEP)) * np.float32(_STEP)).astype(np.float32)
+        for name, stem in stems.items()
+    }
     mix = gridded["drums"] + gridded["bass"] + gridded["vocals"] + gridded["other"]
     return gridded, mix

@@ -41,7 +41,9 @@ class Soundfont:
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise SoundfontMissingError(f"no soundfont at {path}: install the Debian package fluid-soundfont-gm, or name an SF2 file")
+            raise SoundfontMissingError(
+                f"no soundfont at {path}: install the Debian package fluid-soundfont-gm, or name an SF2 file"
+            )
         self._font = tsf.SoundFont(str(path))
         self._font.set_output(tsf.OutputMode.StereoInterleaved, SAMPLE_RATE_HZ, 0.0)
         self._font.set_max_voices(_MAX_VOICES)
@@ -125,7 +127,9 @@ def _actions(notes: Iterable[Note], frames: int) -> dict[int, list[tuple[bool, i
                 actions[start].append((True, pitch, note.velocity))
                 if end < frames:
                     actions[min(max(end, start + _BLOCK_FRAMES), following)].append((False, pitch, 0.0))
-    return {at: sorted(list_, key=lambda action: (action[0], action[1])) for at, list_ in actions.items() if at < frames}
+    return {
+        at: sorted(list_, key=lambda action: (action[0], action[1])) for at, list_ in actions.items() if at < frames
+    }
 
 
 def _dampings(strokes: list[Note]) -> list[float]:

@@ -18,11 +18,46 @@ _METRE_CHANGE_SHARE = 0.03
 _PICKUP_SHARE = 0.12
 _HALF = PHRASE_BARS // 2
 _FORMS = (
-    (SectionKind.INTRO, SectionKind.VERSE, SectionKind.CHORUS, SectionKind.CHORUS, SectionKind.VERSE, SectionKind.VERSE),
-    (SectionKind.VERSE, SectionKind.VERSE, SectionKind.CHORUS, SectionKind.CHORUS, SectionKind.BRIDGE, SectionKind.VERSE),
-    (SectionKind.CHORUS, SectionKind.CHORUS, SectionKind.VERSE, SectionKind.VERSE, SectionKind.CHORUS, SectionKind.CHORUS),
-    (SectionKind.INTRO, SectionKind.CHORUS, SectionKind.VERSE, SectionKind.VERSE, SectionKind.CHORUS, SectionKind.CHORUS),
-    (SectionKind.VERSE, SectionKind.CHORUS, SectionKind.VERSE, SectionKind.CHORUS, SectionKind.BRIDGE, SectionKind.CHORUS),
+    (
+        SectionKind.INTRO,
+        SectionKind.VERSE,
+        SectionKind.CHORUS,
+        SectionKind.CHORUS,
+        SectionKind.VERSE,
+        SectionKind.VERSE,
+    ),
+    (
+        SectionKind.VERSE,
+        SectionKind.VERSE,
+        SectionKind.CHORUS,
+        SectionKind.CHORUS,
+        SectionKind.BRIDGE,
+        SectionKind.VERSE,
+    ),
+    (
+        SectionKind.CHORUS,
+        SectionKind.CHORUS,
+        SectionKind.VERSE,
+        SectionKind.VERSE,
+        SectionKind.CHORUS,
+        SectionKind.CHORUS,
+    ),
+    (
+        SectionKind.INTRO,
+        SectionKind.CHORUS,
+        SectionKind.VERSE,
+        SectionKind.VERSE,
+        SectionKind.CHORUS,
+        SectionKind.CHORUS,
+    ),
+    (
+        SectionKind.VERSE,
+        SectionKind.CHORUS,
+        SectionKind.VERSE,
+        SectionKind.CHORUS,
+        SectionKind.BRIDGE,
+        SectionKind.CHORUS,
+    ),
 )
 _FORM_SHARES = (0.3, 0.2, 0.2, 0.15, 0.15)
 
@@ -47,7 +82,9 @@ def draw_tempo_map(rng: np.random.Generator, words: TempoWords, *, swing: float,
     return TempoMap(points=tuple(points), first_downbeat_s=pickup, swing=swing)
 
 
-def draw_bars(rng: np.random.Generator, tempo_map: TempoMap, seconds: float) -> tuple[tuple[Section, ...], tuple[Bar, ...]]:
+def draw_bars(
+    rng: np.random.Generator, tempo_map: TempoMap, seconds: float
+) -> tuple[tuple[Section, ...], tuple[Bar, ...]]:
     """Sections of four bars and more, and every bar in them. The last bar is cut at ``seconds``."""
     starts = [float(s) for s in tempo_map.bars_s(seconds)]
     edges = [*starts, seconds]
@@ -70,5 +107,11 @@ def _bar(index: int, start_s: float, end_s: float, section: Section, tempo_map: 
     start_beat = float(np.round(tempo_map.beat_position([start_s])[0], 4))
     beats = int(tempo_map.beats_per_bar_at([start_s + 1e-4])[0])
     return Bar(
-        index=index, start_s=start_s, end_s=end_s, start_beat=start_beat, beats=beats, section=section, tempo_map=tempo_map
+        index=index,
+        start_s=start_s,
+        end_s=end_s,
+        start_beat=start_beat,
+        beats=beats,
+        section=section,
+        tempo_map=tempo_map,
     )

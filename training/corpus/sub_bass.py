@@ -35,4 +35,5 @@ def _boom(note: Note, length: int, drive: float) -> Audio:
     tone = np.tanh(push * np.sin(phase) * np.exp(-t / _DECAY_S)) / np.tanh(push)
     release = np.clip((length / SAMPLE_RATE_HZ - t) / _RELEASE_S, 0.0, 1.0)
     shape = np.clip(t / _ATTACK_S, 0.0, 1.0) * release * note.velocity
-    return (tone * shape).astype(np.float32)
+    boom: Audio = (tone * shape).astype(np.float32)
+    return boom

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,12 @@ _CONTROL_FRAMES = 64
 _ATTACK_S, _RELEASE_S = 0.025, 0.06
 _NOISE_FRAMES = SAMPLE_RATE_HZ
 _NOISE_SEED = 1952
+_LEGATO_S = 0.08  # notes nearer than this are sung on one breath
+_GLIDE_SEMITONES = 9.0  # a wider leap is scooped into, not slid over
+_HUM = -1
 
 # Formants of an adult voice in Hz: averages of the vowels of heed, hid, head, had, hod, hawed, hood, who'd
-# after Peterson & Barney 1952; the fourth and fifth are set by the vocal tract's length.
+# after Peterson & Barney 1952; those above are set by the length of the vocal tract.
 _VOWELS_HZ = (
     (270, 2290, 3010),
     (390, 1990, 2550),
@@ -35,8 +39,8 @@ _VOWELS_HZ = (
     (440, 1020, 2240),
     (300, 870, 2240),
 )
-_UPPER_HZ = (3400, 4500)
-_BANDWIDTHS_HZ = (70, 90, 120, 180, 250)
+_UPPER_HZ = (3400, 4500, 5600, 6800, 8100, 9500)
+_BANDWIDTHS_HZ = (70, 90, 120, 180, 250, 350, 500, 700, 900)
 _NASAL_HZ = (250, 1000, 2200)
 
 
@@ -66,81 +70,89 @@ _CONSONANTS = (
 )
 
 
-def sing(
-    rng: np.random.Generator, notes: list[SungNote], pitches: list[int], voice: Voice, *, frames: int, delay_s: float = 0.0, cents: float = 0.0
-) -> Audio:
-    """One singer. Vowels start at the notes' seconds, ``delay_s`` late. ``-> (T,)``, silent where no note is."""
+@dataclass(frozen=True, kw_only=True)
+class Singer:
+    """A voice in one take: ``delay_s`` late and ``cents`` sharp, as the doubles of a lead are."""
+
+    voice: Voice
+    delay_s: float = 0.0
+    cents: float = 0.0
+
+
+def sing(rng: np.random.Generator, notes: list[SungNote], pitches: list[int], singer: Singer, *, frames: int) -> Audio:
+    """One take. Vowels start at the notes' seconds plus the singer's delay. ``-> (T,)``, silent where no note is."""
     mono = np.zeros(frames, dtype=np.float32)
     if not notes:
         return mono
-    phase = _phase(rng, notes, pitches, voice, frames, delay_s, cents)
-    for i, note in enumerate(notes):
-        following = notes[i + 1].start_s + delay_s if i + 1 < len(notes) else np.inf
-        legato = following - (note.end_s + delay_s) < 0.08
-        _add_note(mono, phase, note, pitches[i], voice, delay_s, following if legato else np.inf)
+    cycles = _cycles(rng, notes, np.array(pitches, dtype=np.float64), singer, frames)
+    for note, pitch, following in zip(notes, pitches, [*notes[1:], None], strict=True):
+        legato = following is not None and following.start_s - note.end_s < _LEGATO_S
+        end_s = min(note.end_s + _RELEASE_S, following.start_s + 0.02 if following and legato else np.inf)
+        start = round((note.start_s + singer.delay_s) * SAMPLE_RATE_HZ)
+        end = min(round((end_s + singer.delay_s) * SAMPLE_RATE_HZ), frames)
+        lead = _consonant(cycles, note, pitch, singer.voice, start)
+        mono[start - len(lead) : start] += lead
+        if end > start:
+            mono[start:end] += _vowel(cycles[start:end], note, pitch, singer.voice, start)
     return mono
 
 
-def _phase(
-    rng: np.random.Generator, notes: list[SungNote], pitches: list[int], voice: Voice, frames: int, delay_s: float, cents: float
+def _cycles(
+    rng: np.random.Generator, notes: list[SungNote], pitches: NDArray[np.float64], singer: Singer, frames: int
 ) -> NDArray[np.float64]:
-    """Cycles since the start. ``-> (T,)``. Pitch glides between notes, wavers, and takes on vibrato as a note is held."""
+    """Cycles since the start. ``-> (T,)``. Pitch glides between notes, wavers, takes on vibrato as a note is held."""
+    voice = singer.voice
     t = np.arange(0, frames + _CONTROL_FRAMES, _CONTROL_FRAMES) / SAMPLE_RATE_HZ
-    starts = np.array([note.start_s for note in notes]) + delay_s
+    starts = np.array([note.start_s for note in notes]) + singer.delay_s
     at = np.clip(np.searchsorted(starts, t, side="right") - 1, 0, None)
-    steps = np.array(pitches, dtype=np.float64)[at]
     held = np.clip(t - starts[at], 0.0, None)
-    before = np.array(pitches, dtype=np.float64)[np.maximum(at - 1, 0)]
-    scoop = np.where(np.abs(before - steps) <= 9, before - steps, -1.0)
+    leap = pitches[np.maximum(at - 1, 0)] - pitches[at]
+    scoop = np.where(np.abs(leap) <= _GLIDE_SEMITONES, leap, -1.0)
     glide = scoop * np.exp(-held / (0.4 * voice.glide_s))
-    vibrato = voice.vibrato_cents / 100.0 * np.clip((held - 0.18) / 0.3, 0.0, 1.0)
-    waver = np.interp(t, np.arange(0.0, t[-1] + 0.2, 0.12), rng.normal(0.0, 0.06, len(np.arange(0.0, t[-1] + 0.2, 0.12))))
+    vibrato = voice.vibrato_cents / 100.0 * np.clip((held - 0.12) / 0.25, 0.0, 1.0)
+    knots = np.arange(0.0, t[-1] + 0.2, 0.12)
+    waver = np.interp(t, knots, rng.normal(0.0, 0.06, len(knots)))
     turn = float(rng.uniform(0.0, 2.0 * np.pi))
-    pitch = steps + glide + waver + cents / 100.0 + vibrato * np.sin(2.0 * np.pi * voice.vibrato_hz * t + turn)
-    hz = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
+    wobble = vibrato * np.sin(2.0 * np.pi * voice.vibrato_hz * t + turn)
+    hz = _hz(pitches[at] + glide + waver + wobble + singer.cents / 100.0)
     cycles = np.concatenate([[0.0], np.cumsum(0.5 * (hz[1:] + hz[:-1])) * (_CONTROL_FRAMES / SAMPLE_RATE_HZ)])
-    return np.interp(np.arange(frames), np.arange(len(t)) * _CONTROL_FRAMES, cycles)
+    read: NDArray[np.float64] = np.interp(np.arange(frames), np.arange(len(t)) * _CONTROL_FRAMES, cycles)
+    return read
 
 
-def _add_note(
-    mono: Audio, phase: NDArray[np.float64], note: SungNote, pitch: int, voice: Voice, delay_s: float, following_s: float
-) -> None:
-    frames = len(mono)
-    consonant = _CONSONANTS[note.consonant]
-    start = round((note.start_s + delay_s) * SAMPLE_RATE_HZ)
-    end = min(note.end_s + delay_s + _RELEASE_S, following_s + 0.02)
-    length = min(round(end * SAMPLE_RATE_HZ), frames) - start
-    if length <= 0:
-        return
-    t = np.arange(length, dtype=np.float32) / np.float32(SAMPLE_RATE_HZ)
-    read = phase[start : start + length] % 1.0 * _TABLE
+def _vowel(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: Voice, start: int) -> Audio:
+    """The tone of one note, gliding halfway to another vowel, with breath. ``(T,) -> (T,)``."""
+    t = np.arange(len(cycles), dtype=np.float32) / np.float32(SAMPLE_RATE_HZ)
+    at = cycles % 1.0 * _TABLE
     glide_to = (note.vowel + 1 + note.consonant % 3) % len(_VOWELS_HZ)
     weight = np.clip((t / max(float(t[-1]), 0.05) - 0.5) * 1.2, 0.0, 0.6)
-    tone = (1.0 - weight) * _read(_table(voice, note.vowel, pitch), read) + weight * _read(_table(voice, glide_to, pitch), read)
-    air = _shaped_noise(voice.formant_scale, note.vowel)
-    tone += np.float32(voice.breath) * air[(start * 7919 + np.arange(length)) % _NOISE_FRAMES]
-    shape = np.clip(t / _ATTACK_S, 0.0, 1.0) * np.clip((np.float32(length / SAMPLE_RATE_HZ) - t) / _RELEASE_S, 0.0, 1.0)
+    tone = _read(_table(voice, note.vowel, pitch), at)
+    tone += weight * (_read(_table(voice, glide_to, pitch), at) - tone)
+    air = _air(voice.formant_scale, note.vowel)
+    tone += np.float32(voice.breath) * air[(start * 7919 + np.arange(len(t))) % _NOISE_FRAMES]
+    shape = np.clip(t / _ATTACK_S, 0.0, 1.0) * np.clip((t[-1] - t) / np.float32(_RELEASE_S), 0.0, 1.0)
     swell = 0.85 + 0.15 * np.sin(np.pi * np.clip(t / 0.6, 0.0, 1.0))
-    mono[start : start + length] += tone * shape * swell * np.float32(note.velocity)
-    _add_consonant(mono, phase, consonant, voice, start, pitch, note.velocity)
+    sung: Audio = tone * shape * swell * np.float32(note.velocity)
+    return sung
 
 
-def _add_consonant(
-    mono: Audio, phase: NDArray[np.float64], consonant: _Consonant, voice: Voice, start: int, pitch: int, velocity: float
-) -> None:
-    length = min(round(consonant.length_s * SAMPLE_RATE_HZ), start)
-    if length < 8:
-        return
+def _consonant(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: Voice, start: int) -> Audio:
+    """What is heard before the vowel; it ends at ``start``. ``-> (frames,)``, none where the song is too young."""
+    kind = _CONSONANTS[note.consonant]
+    length = round(kind.length_s * SAMPLE_RATE_HZ)
+    if length == 0 or length > start or start > len(cycles):
+        return np.zeros(0, dtype=np.float32)
     ramp = np.linspace(0.0, 1.0, length, dtype=np.float32)
-    shape = np.minimum(1.0, 4.0 * ramp) * np.minimum(1.0, 6.0 * (1.0 - ramp))
-    where = slice(start - length, start)
-    if consonant.level > 0.0:
-        hiss = _hiss(consonant.noise_hz * voice.sharpness**0.3, consonant.octaves)
-        at = (start * 104_729) % (_NOISE_FRAMES - length)
-        mono[where] += hiss[at : at + length] * shape * np.float32(consonant.level * velocity * voice.sharpness)
-    if consonant.voiced > 0.0:
-        hum = _read(_table(voice, -1, pitch), phase[where] % 1.0 * _TABLE)
-        mono[where] += hum * np.minimum(1.0, 3.0 * ramp) * np.float32(consonant.voiced * velocity)
+    sound = np.zeros(length, dtype=np.float32)
+    if kind.noise_hz > 0.0:
+        hiss = _hiss(kind.noise_hz * voice.sharpness**0.3, kind.octaves)
+        shape = np.minimum(1.0, 4.0 * ramp) * np.minimum(1.0, 6.0 * (1.0 - ramp))
+        at = (start * 104_729 + np.arange(length)) % _NOISE_FRAMES
+        sound += hiss[at] * shape * np.float32(kind.level * voice.sharpness)
+    if kind.voiced > 0.0:
+        hum = _read(_table(voice, _HUM, pitch), cycles[start - length : start] % 1.0 * _TABLE)
+        sound += hum * np.minimum(1.0, 3.0 * ramp) * np.float32(kind.voiced)
+    return sound * np.float32(note.velocity)
 
 
 def _read(table: Audio, at: NDArray[np.float64]) -> Audio:
@@ -148,23 +160,24 @@ def _read(table: Audio, at: NDArray[np.float64]) -> Audio:
     whole = at.astype(np.int64)
     part = (at - whole).astype(np.float32)
     low = table[whole]
-    return low + part * (table[whole + 1] - low)
+    read: Audio = low + part * (table[whole + 1] - low)
+    return read
 
 
 @lru_cache(maxsize=2048)
 def _table(voice: Voice, vowel: int, pitch: int) -> Audio:
-    """One cycle and its first sample again, unit RMS. ``-> (2049,)``. Vowel -1 is the nasal hum."""
-    f0 = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
+    """One cycle and its first sample again, unit RMS. ``-> (2049,)``. A vowel below 0 is the nasal hum."""
+    f0 = float(_hz(np.array([float(pitch)]))[0])
     order = np.arange(1, max(2, int(_TOP_HZ / f0)))
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex128)
-    source = order ** -voice.tilt * np.exp(-1j * 0.15 * order**0.5)
+    source = order**-voice.tilt * np.exp(-1j * 0.15 * order**0.5)
     spectrum[order] = source * _resonance(order * f0, vowel, voice.formant_scale)
     cycle = np.fft.irfft(spectrum, _TABLE)
     cycle = cycle / (np.sqrt(np.mean(cycle**2)) + 1e-12) * 0.2
     return np.append(cycle, cycle[0]).astype(np.float32)
 
 
-def _resonance(hz: NDArray[np.float64], vowel: int, scale: float) -> NDArray[np.complex128]:
+def _resonance(hz: NDArray[np.floating[Any]], vowel: int, scale: float) -> NDArray[np.complex128]:
     """Cascade of second-order resonances with unit gain at 0 Hz."""
     lower = _NASAL_HZ if vowel < 0 else _VOWELS_HZ[vowel]
     gain = np.ones(len(hz), dtype=np.complex128)
@@ -181,7 +194,7 @@ def _white() -> Audio:
 
 
 @lru_cache(maxsize=64)
-def _shaped_noise(scale: float, vowel: int) -> Audio:
+def _air(scale: float, vowel: int) -> Audio:
     white = _white()
     hz = np.fft.rfftfreq(len(white), 1.0 / SAMPLE_RATE_HZ)
     gain = np.abs(_resonance(hz, vowel, scale)) * np.clip(hz / 1500.0, 0.0, 1.0) / (1.0 + (hz / 7000.0) ** 4)
@@ -196,5 +209,11 @@ def _hiss(centre_hz: float, octaves: float) -> Audio:
     return _unit(np.fft.irfft(np.fft.rfft(white) * np.exp(-0.5 * away**2 * 2.0), len(white)))
 
 
+def _hz(pitch: NDArray[np.float64]) -> NDArray[np.float64]:
+    hz: NDArray[np.float64] = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
+    return hz
+
+
 def _unit(audio: NDArray[np.float64]) -> Audio:
-    return (0.2 * audio / (np.sqrt(np.mean(audio**2)) + 1e-12)).astype(np.float32)
+    unit: Audio = (0.2 * audio / (np.sqrt(np.mean(audio**2)) + 1e-12)).astype(np.float32)
+    return unit
