@@ -1,0 +1,87 @@
+"""Sends a bounce to a borrower on another host, in chunks over gRPC."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from render_service.handoff_codec import header_to_proto
+from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhausted, ServiceError, Unavailable
+from servicekit.loans import Loan, LoanTimes, TensorHeader
+from servicekit.loans.lender import check_samples
+from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
+
+CHUNK_BYTES = 1 << 20
+
+
+class ChunkLender:
+    """Copies tensors to the borrower behind ``channel``. The borrower keeps each until it is taken or its lease expires."""
+
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        *,
+        times: LoanTimes | None = None,
+        send_timeout_s: float = 60.0,
+        wall_clock_s: Callable[[], float] = time.time,
+        draw_lease_id: Callable[[], str] = lambda: secrets.token_hex(16),
+    ) -> None:
+        self._stub = handoff_pb2_grpc.HandoffServiceStub(channel)
+        self._times = times or LoanTimes()
+        self._send_timeout_s = send_timeout_s
+        self._wall_clock_s = wall_clock_s
+        self._draw_lease_id = draw_lease_id
+
+    @contextmanager
+    def lend(
+        self, samples: npt.NDArray[np.float32], *, sample_rate_hz: int, job_id: str, wait_s: float = 0.0
+    ) -> Iterator[Loan]:
+        """Send float32 ``samples`` (C, T); in the ``with``, the borrower has its own copy.
+
+        ``wait_s`` is for the other road, which has regions to wait for. Raises InvalidTensor, ResourceExhausted LOANS_EXHAUSTED,
+        FailedPrecondition LEASE_LOST, Unavailable SEPARATION_UNAVAILABLE.
+        """
+        del wait_s
+        check_samples(samples)
+        data = samples.reshape(-1).view(np.uint8).data
+        header = TensorHeader(
+            lease_id=self._draw_lease_id(),
+            channels=samples.shape[0],
+            frames=samples.shape[1],
+            sample_rate_hz=sample_rate_hz,
+            xxh3_128=xxhash.xxh3_128_hexdigest(data),
+            lease_expires_at_s=self._wall_clock_s() + self._times.lease_s,
+            job_id=job_id,
+        )
+        try:
+            response = self._stub.SendTensor(_requests(header, data), timeout=self._send_timeout_s)
+        except grpc.RpcError as error:
+            raise _service_error(error, self._times.retry_after_s) from error
+        yield Loan(response.lease_id)
+
+
+def _requests(header: TensorHeader, data: memoryview) -> Iterator[handoff_pb2.SendTensorRequest]:
+    yield handoff_pb2.SendTensorRequest(header=header_to_proto(header))
+    for start in range(0, data.nbytes, CHUNK_BYTES):
+        yield handoff_pb2.SendTensorRequest(data=bytes(data[start : start + CHUNK_BYTES]))
+
+
+def _service_error(error: grpc.RpcError, retry_after_s: float) -> ServiceError:
+    call = cast("grpc.Call", error)  # what a stub raises is both
+    code = call.code()
+    message = f"the tensor could not be sent to the borrower: {call.details()}"
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        return InvalidTensor(message)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return ResourceExhausted(message, reason="LOANS_EXHAUSTED", retry_after_s=retry_after_s)
+    if code is grpc.StatusCode.FAILED_PRECONDITION:
+        return FailedPrecondition(message, reason="LEASE_LOST")
+    return Unavailable(message, reason="SEPARATION_UNAVAILABLE", retry_after_s=retry_after_s)

@@ -1,0 +1,58 @@
+"""The lender's half of sonichaos.handoff.v1 on the loan socket."""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+
+from servicekit.loans.messages import (
+    Accepted,
+    BorrowerMessage,
+    Lend,
+    LenderMessage,
+    MalformedMessage,
+    Refused,
+    Released,
+    TensorHeader,
+)
+from sonichaos.handoff.v1 import handoff_pb2
+
+
+def header_to_proto(header: TensorHeader) -> handoff_pb2.TensorHeader:
+    """``header`` as it goes over the wire, by socket or by chunks."""
+    message = handoff_pb2.TensorHeader(
+        lease_id=header.lease_id,
+        sample_type=handoff_pb2.SAMPLE_TYPE_FLOAT32,
+        channels=header.channels,
+        frames=header.frames,
+        sample_rate_hz=header.sample_rate_hz,
+        xxh3_128=header.xxh3_128,
+        job_id=header.job_id,
+    )
+    message.lease_expire_time.FromNanoseconds(round(header.lease_expires_at_s * 1e9))
+    return message
+
+
+class HandoffCodec:
+    """Speaks LenderMessage, understands BorrowerMessage."""
+
+    def encode(self, message: LenderMessage, /) -> bytes:
+        """Serialized LenderMessage."""
+        if isinstance(message, Lend):
+            return handoff_pb2.LenderMessage(lend=header_to_proto(message.header)).SerializeToString()
+        return handoff_pb2.LenderMessage(withdraw=handoff_pb2.LeaseId(lease_id=message.lease_id)).SerializeToString()
+
+    def decode(self, data: bytes, /) -> BorrowerMessage:
+        """Parsed BorrowerMessage; raises MalformedMessage."""
+        try:
+            message = handoff_pb2.BorrowerMessage.FromString(data)
+        except DecodeError as error:
+            raise MalformedMessage(f"{len(data)} bytes that are no BorrowerMessage") from error
+        match message.WhichOneof("message"):
+            case "accepted":
+                return Accepted(message.accepted.lease_id)
+            case "released":
+                return Released(message.released.lease_id)
+            case "refused":
+                return Refused(message.refused.lease_id, message.refused.reason, message.refused.detail)
+            case _:
+                raise MalformedMessage("a BorrowerMessage that says nothing known; are both services of one version?")

@@ -1,0 +1,105 @@
+"""What lender and borrower say to each other, as plain values, and the codecs that put them on the wire.
+
+servicekit knows no stubs: whoever builds a lender or a borrower hands in a codec.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+BYTES_PER_SAMPLE = 4
+_LEASE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class MalformedMessage(ValueError):
+    """Bytes on the socket that are no message; the connection they came over is closed."""
+
+
+def is_lease_id(text: str) -> bool:
+    """Whether ``text`` has the form of a lease id: 32 lower-case hex digits."""
+    return _LEASE_ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class TensorHeader:
+    """What a lent tensor is: float32, little endian, C-contiguous, shape (C channels, T frames)."""
+
+    lease_id: str
+    """32 lower-case hex digits, drawn by the lender."""
+    channels: int
+    frames: int
+    sample_rate_hz: int
+    xxh3_128: str
+    """xxh3-128 of the bytes, 32 lower-case hex digits."""
+    lease_expires_at_s: float
+    """Seconds since the Unix epoch, when the lender takes the region out of use."""
+    job_id: str
+    """For logs."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the samples."""
+        return self.channels * self.frames * BYTES_PER_SAMPLE
+
+
+@dataclass(frozen=True)
+class Lend:
+    """Lends a region; one descriptor travels with it."""
+
+    header: TensorHeader
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """The lender no longer wants this loan taken up."""
+
+    lease_id: str
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The borrower has mapped the region, and it fits its header."""
+
+    lease_id: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The borrower does not have the region mapped, for ``reason`` (an ErrorReason without prefix)."""
+
+    lease_id: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Released:
+    """The borrower has unmapped the region and will not look at it again."""
+
+    lease_id: str
+
+
+LenderMessage = Lend | Withdraw
+BorrowerMessage = Accepted | Refused | Released
+
+
+class LenderCodec(Protocol):
+    """The lender's half of the wire."""
+
+    def encode(self, message: LenderMessage, /) -> bytes:
+        """Bytes of ``message``."""
+
+    def decode(self, data: bytes, /) -> BorrowerMessage:
+        """Message in ``data``; raises :class:`MalformedMessage`."""
+
+
+class BorrowerCodec(Protocol):
+    """The borrower's half of the wire."""
+
+    def encode(self, message: BorrowerMessage, /) -> bytes:
+        """Bytes of ``message``."""
+
+    def decode(self, data: bytes, /) -> LenderMessage:
+        """Message in ``data``; raises :class:`MalformedMessage`."""
