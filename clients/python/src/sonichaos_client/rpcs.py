@@ -1,0 +1,68 @@
+"""The remote procedures, each with the service that answers it and the types of its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from sonichaos.jobs.v1 import jobs_service_pb2 as jobs
+from sonichaos.render.v1 import render_pb2 as render
+from sonichaos.separation.v1 import separation_pb2 as separation
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+
+
+class Target(Enum):
+    """One of the two services; the value is what people call it."""
+
+    RENDER = "render_service"
+    SEPARATION = "separation_service"
+
+
+@dataclass(frozen=True)
+class Rpc(Generic[Request, Response]):
+    """A method of a protobuf service."""
+
+    service: str
+    method: str
+    request: type[Request]
+    response: type[Response]
+
+    @property
+    def signature(self) -> tuple[str, Callable[[Request], bytes], Callable[[bytes], Response]]:
+        """What a gRPC channel needs to call it: path, writer of requests, reader of responses."""
+        return f"/{self.service}/{self.method}", self.request.SerializeToString, self.response.FromString
+
+
+_JOBS = "sonichaos.jobs.v1.JobsService"
+GET_JOB = Rpc(_JOBS, "GetJob", jobs.GetJobRequest, jobs.GetJobResponse)
+LIST_JOBS = Rpc(_JOBS, "ListJobs", jobs.ListJobsRequest, jobs.ListJobsResponse)
+WATCH_JOB = Rpc(_JOBS, "WatchJob", jobs.WatchJobRequest, jobs.WatchJobResponse)
+FOLLOW_JOBS = Rpc(_JOBS, "FollowJobs", jobs.FollowJobsRequest, jobs.FollowJobsResponse)
+CANCEL_JOB = Rpc(_JOBS, "CancelJob", jobs.CancelJobRequest, jobs.CancelJobResponse)
+DELETE_JOB = Rpc(_JOBS, "DeleteJob", jobs.DeleteJobRequest, jobs.DeleteJobResponse)
+ADD_STEMS = Rpc(_JOBS, "AddStems", jobs.AddStemsRequest, jobs.AddStemsResponse)
+CREATE_SIGNED_URL = Rpc(_JOBS, "CreateSignedUrl", jobs.CreateSignedUrlRequest, jobs.CreateSignedUrlResponse)
+
+_RENDER = "sonichaos.render.v1.RenderService"
+CREATE_RENDER = Rpc(_RENDER, "CreateRender", render.CreateRenderRequest, render.CreateRenderResponse)
+RERENDER_STEM = Rpc(_RENDER, "RerenderStem", render.RerenderStemRequest, render.RerenderStemResponse)
+LIST_PERSONAS = Rpc(_RENDER, "ListPersonas", render.ListPersonasRequest, render.ListPersonasResponse)
+GET_PERSONA = Rpc(_RENDER, "GetPersona", render.GetPersonaRequest, render.GetPersonaResponse)
+CREATE_PERSONA = Rpc(_RENDER, "CreatePersona", render.CreatePersonaRequest, render.CreatePersonaResponse)
+DELETE_PERSONA = Rpc(_RENDER, "DeletePersona", render.DeletePersonaRequest, render.DeletePersonaResponse)
+LIST_AUDIT_ROWS = Rpc(_RENDER, "ListAuditRows", render.ListAuditRowsRequest, render.ListAuditRowsResponse)
+VERIFY_AUDIT_CHAIN = Rpc(_RENDER, "VerifyAuditChain", render.VerifyAuditChainRequest, render.VerifyAuditChainResponse)
+REPLAY_TAKE = Rpc(_RENDER, "ReplayTake", render.ReplayTakeRequest, render.ReplayTakeResponse)
+GET_RENDER_MODEL = Rpc(_RENDER, "GetModelInfo", render.GetModelInfoRequest, render.GetModelInfoResponse)
+
+_SEPARATION = "sonichaos.separation.v1.SeparationService"
+CREATE_SEPARATION = Rpc(
+    _SEPARATION, "CreateSeparation", separation.CreateSeparationRequest, separation.CreateSeparationResponse
+)
+GET_SEPARATION_MODEL = Rpc(_SEPARATION, "GetModelInfo", separation.GetModelInfoRequest, separation.GetModelInfoResponse)

@@ -1,0 +1,100 @@
+"""Follow jobs: streams that outlive cuts, and waiting for an end.
+
+The events of a job are numbered, so a stream that was cut goes on after the last number seen: nothing is lost and
+nothing comes twice.
+"""
+
+from __future__ import annotations
+
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos.jobs.v1 import jobs_service_pb2 as pb
+from sonichaos_client import jobs, rpcs
+from sonichaos_client.errors import CallCancelled, JobCancelled, JobEndedBadly, JobFailed, SonichaosError, from_status
+from sonichaos_client.options import CallOptions
+from sonichaos_client.retry import Backoff, is_cut
+from sonichaos_client.rpcs import Target
+from sonichaos_client.steps import Emit, Flow, Sleep, Stream, ask, drain, open_stream, read
+
+
+def watch(job_id: str, version: int, after_sequence: int, options: CallOptions) -> Stream[job_pb2.JobEvent]:
+    """A job's events after a number, until the version ends; 0 is the newest version at the time of the call.
+
+    The job is looked up first: that finds its owner, says at once where no service runs, and pins the version, so that
+    a re-render accepted during a cut does not move the end.
+    """
+    job = yield from jobs.get(job_id, options)
+    number = jobs.version_of(job, version).number
+    yield from watch_at(jobs.target_of(job), job_id, number, after_sequence, options)
+
+
+def watch_at(
+    target: Target, job_id: str, version: int, after_sequence: int, options: CallOptions
+) -> Stream[job_pb2.JobEvent]:
+    """As `watch`, for a job whose owner and version are known."""
+    backoff = Backoff(options.retry, options.rng)
+    while True:
+        request = pb.WatchJobRequest(job_id=job_id, version=version, after_sequence=after_sequence)
+        try:
+            handle = yield from open_stream(target, rpcs.WATCH_JOB, request)
+            while (response := (yield from read(handle))) is not None:
+                if response.event.sequence <= after_sequence:
+                    continue
+                backoff.succeeded()
+                after_sequence = response.event.sequence
+                yield Emit(response.event)
+        except SonichaosError as error:
+            if not is_cut(error):
+                raise
+            yield Sleep(backoff.wait_s(error))
+        else:
+            return
+
+
+def follow(target: Target, cursor: str, options: CallOptions) -> Stream[job_pb2.JobEvent]:
+    """The events of all jobs of one service after a cursor, without end.
+
+    Where no service runs, a first small call says so at once. A cut before the first event with an empty cursor starts
+    again at "now": events of that gap have no cursor to resume from.
+    """
+    yield from ask(target, rpcs.LIST_JOBS, pb.ListJobsRequest(page_size=1), options.deadline_s)
+    backoff = Backoff(options.retry, options.rng)
+    while True:
+        try:
+            handle = yield from open_stream(target, rpcs.FOLLOW_JOBS, pb.FollowJobsRequest(cursor=cursor))
+            while (response := (yield from read(handle))) is not None:
+                backoff.succeeded()
+                cursor = response.event.cursor
+                yield Emit(response.event)
+        except SonichaosError as error:
+            if not is_cut(error):
+                raise
+            yield Sleep(backoff.wait_s(error))
+        else:
+            yield Sleep(options.retry.first_s)
+
+
+def wait(job_id: str, version: int, options: CallOptions) -> Flow[job_pb2.Job]:
+    """The job's row once the version is done. Raises JobFailed or JobCancelled where it ended otherwise."""
+    job = yield from jobs.get(job_id, options)
+    number = jobs.version_of(job, version).number
+    yield from drain(watch_at(jobs.target_of(job), job_id, number, job.last_sequence, options))
+    job = yield from jobs.get(job_id, options)
+    raise_unless_done(job, number)
+    return job
+
+
+def raise_unless_done(job: job_pb2.Job, number: int) -> None:
+    """Raise what ended a version, where it ended badly."""
+    version = jobs.version_of(job, number)
+    error = ended_badly(job.job_id, version)
+    if error is not None:
+        raise error
+
+
+def ended_badly(job_id: str, version: job_pb2.Version) -> JobEndedBadly | None:
+    """The error that a version ended with; None while it goes on and when it is done."""
+    if version.state == job_pb2.JOB_STATE_FAILED:
+        return JobFailed(job_id, version.number, from_status(version.error))
+    if version.state == job_pb2.JOB_STATE_CANCELLED:
+        return JobCancelled(job_id, version.number, CallCancelled("it was asked to stop", reason="CANCELLED"))
+    return None
