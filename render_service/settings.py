@@ -27,4 +27,4 @@ class RenderSettings(HostSettings):
         description="How a bounce reaches separation_service: lent on this host, or sent in chunks to another.",
     )
     handoff_regions: int = Field(4, ge=1, le=64, description="Most bounces that are lent at once.")
-    drums_rerender: bool = Field(False, description="Allow re-rendering of drums.")
+    drums_rerender: bool = Field(default=False, description="Allow re-rendering of drums.")

@@ -124,7 +124,8 @@ class TempoMap:
         knots, knot_beats, _, _ = self._knots
         segment = np.maximum(np.searchsorted(knot_beats, at, side="right") - 1, 0)
         rate = np.array([p.bpm / 60.0 for p in self.points])[segment]
-        return knots[segment] + (at - knot_beats[segment]) / rate
+        seconds: NDArray[np.float64] = knots[segment] + (at - knot_beats[segment]) / rate
+        return seconds
 
     def swung(self, beats: ArrayLike) -> NDArray[np.float64]:
         """Move straight beat positions to where the swing plays them. ``(N,) -> (N,)`` beats."""
@@ -137,8 +138,8 @@ class TempoMap:
 
     def grid_s(self, seconds: float, *, divisions: int = 4) -> NDArray[np.float64]:
         """Seconds of every ``1/divisions`` of a beat in ``[0, seconds)``, swung. ``-> (N,)``."""
-        first = np.ceil(self.beat_position(0.0) * divisions - 1e-9)
-        last = np.ceil(self.beat_position(seconds) * divisions)
+        first = int(np.ceil(self.beat_position(0.0) * divisions - 1e-9))
+        last = int(np.ceil(self.beat_position(seconds) * divisions))
         times = self.second_of_beat(self.swung(np.arange(first, last + 1) / divisions))
         return times[(times >= 0.0) & (times < seconds)]
 

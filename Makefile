@@ -1,0 +1,56 @@
+# Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+# On a GPU host pip brings the CUDA build of this version; set TORCH to use another (>= 2.11).
+TORCH ?= torch==2.13.0
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help setup demo test check protos format bench clean
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(PIP) --upgrade 'pip>=25.1'
+
+.venv/.runtime: pyproject.toml clients/python/pyproject.toml | .venv/bin/python
+	$(PIP) '$(TORCH)'
+	$(PIP) -e clients/python -e .
+	touch $@
+
+.venv/.development: .venv/.runtime
+	$(PIP) --group dev -e clients/python -e .
+	$(PIP) --no-deps tinysoundfont  # its PyAudio is for playing live, which nothing here does
+	touch $@
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
+	touch $@
+
+setup: .venv/.runtime ## make .venv with everything that the services need
+
+demo: .venv/.runtime ## render an 8-second take with stems, offline; WAV=path separates a recording instead
+	.venv/bin/python scripts/demo.py $(if $(WAV),--wav '$(WAV)')
+
+test: .venv/.development ## everything, in at most 10 minutes on two cores
+	scripts/test.sh
+
+check: .venv/.development node_modules/.installed ## ruff, strict types, import-linter, buf
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	scripts/link_googleapis.sh
+	node_modules/.bin/buf lint
+	node_modules/.bin/buf format --exit-code --diff protos
+
+protos: .venv/.development node_modules/.installed ## generate the stubs that are kept in clients/
+	scripts/generate_stubs.sh
+	cd clients/typescript && ../../node_modules/.bin/buf generate
+
+format: .venv/.development ## lay out the Python code
+	.venv/bin/ruff format .
+
+clean: ## remove what these commands made, but .venv
+	rm -rf build out node_modules clients/typescript/node_modules
