@@ -1,0 +1,22 @@
+"""``python -m servicekit.rpc.probe ADDRESS``: exit 0 when health says SERVING, for container health checks."""
+
+from __future__ import annotations
+
+import sys
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+
+def serving(address: str, *, timeout_s: float = 3.0) -> bool:
+    """Whether the server at ``address`` answers and says SERVING."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)
+        except grpc.RpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if serving(sys.argv[1]) else 1)
