@@ -12,6 +12,13 @@ KICK, RIM, SNARE, CLAP = 36, 37, 38, 39
 CLOSED_HAT, PEDAL_HAT, OPEN_HAT, CRASH, RIDE, CRASH_2 = 42, 44, 46, 49, 51, 57
 TOMS = (50, 48, 45, 41)
 _RING_S = {CRASH: 4.0, CRASH_2: 4.0, RIDE: 0.9, OPEN_HAT: 0.6}
+CYMBALS = frozenset({CLOSED_HAT, PEDAL_HAT, OPEN_HAT, CRASH, RIDE, CRASH_2})
+STROKE_LEVELS = {
+    KICK: 1.0, SNARE: 0.8, RIM: 0.45, CLAP: 0.5, CLOSED_HAT: 0.32, PEDAL_HAT: 0.25, OPEN_HAT: 0.34, RIDE: 0.26,
+    CRASH: 0.5, CRASH_2: 0.5, 50: 0.65, 48: 0.7, 45: 0.75, 41: 0.8,
+}  # fmt: skip
+PERCUSSION_LEVEL = 0.35
+"""Peak of a stroke at full velocity; kits of the soundfont differ by 30 dB, so they are brought to these."""
 _FULL = 0.7  # sections fuller than this play the whole pattern
 
 

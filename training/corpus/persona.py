@@ -81,13 +81,14 @@ class PersonaSpec:
     """Everything that makes a persona sound like itself.
 
     ``density`` 0 to 1; ``swing`` as in a tempo map; ``tilt_db``: dB an octave about 1 kHz; ``width`` 0 mono to 1;
-    ``kit``: preset of the percussion bank; ``kit_tune`` in semitones; ``drive``: 0 clean to 1 saturated.
+    ``kit``: preset of the percussion bank; ``kit_tune`` in semitones; ``cymbals_db`` beside the drums; ``drive``: 0 clean to 1 saturated.
     """
 
     id: str
     prefix: str
     kit: int
     kit_tune: float
+    cymbals_db: float
     percussion: int
     drive: float
     bass: BassSound
@@ -105,7 +106,7 @@ class PersonaSpec:
         return next(rack for rack in self.racks if rack.family is family)
 
 
-KITS = (0, 8, 16, 24, 25, 32, 40, 48)
+KITS = (0, 1, 2, 4, 6, 7, 8, 11, 16, 17, 18, 24, 25, 32, 34, 40)
 _CHORD_PROGRAMS = {
     Instrumentation.PIANO: (0, 1, 2, 3),
     Instrumentation.ELECTRIC_PIANO: (4, 5, 6, 7),
@@ -144,6 +145,7 @@ def random_persona(rng: np.random.Generator, *, id: str = "random", prefix: str 
         prefix=prefix,
         kit=_choose(rng, KITS),
         kit_tune=float(rng.uniform(-3.0, 3.0)),
+        cymbals_db=float(rng.uniform(-5.0, 4.0)),
         percussion=int(rng.integers(PERCUSSION_SETS)),
         drive=float(rng.uniform(0.0, 1.0) ** 2),
         bass=bass,

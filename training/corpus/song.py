@@ -17,6 +17,7 @@ from render_service.tempo_map import TempoMap
 from training.corpus.bus import level, pan, place, saturate, widen
 from training.corpus.caption import Caption
 from training.corpus.compose import Stream, compose, stream_of
+from training.corpus.drumming import CYMBALS, PERCUSSION_LEVEL, STROKE_LEVELS
 from training.corpus.levels import loudness_lufs
 from training.corpus.persona import PersonaSpec
 from training.corpus.score import STEMS, Event, Part, Score, Section
@@ -89,7 +90,12 @@ def perform(score: Score, *, soundfont: Soundfont | None = None) -> Song:
 
 def _drums(score: Score, font: Soundfont, frames: int) -> Audio:
     notes = [note for note in score.notes if note.part is Part.KIT]
-    return font.strike(notes, kit=score.persona.kit, tune=score.persona.kit_tune, frames=frames)
+    brighter = 10.0 ** (score.persona.cymbals_db / 20.0)
+    levels = {
+        key: STROKE_LEVELS.get(key, PERCUSSION_LEVEL) * (brighter if key in CYMBALS else 1.0)
+        for key in {note.pitch for note in notes}
+    }
+    return font.strike(notes, kit=score.persona.kit, tune=score.persona.kit_tune, levels=levels, frames=frames)
 
 
 def _bass(score: Score, font: Soundfont, frames: int) -> Audio:

@@ -7,7 +7,7 @@ Letters: ``T`` frames. Audio is float32, stereo.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +25,7 @@ _PERCUSSION_BANK = 128
 _BLOCK_FRAMES = 64  # the synthesizer's own control rate; note-offs may wait this long
 _TOUCHES = (0.4, 0.7, 1.0)  # a stroke is sampled at the nearest of these touches, then scaled
 _STROKE_S = 4.0
-_SILENT = 1e-4  # of the peak; what lies before the first louder sample is the sampler's delay
+_SILENT = 5e-4  # of the peak; what lies before the first louder sample is the sampler's delay
 _FADE_FRAMES = 220
 _CHOKES = {46: (42, 44)}  # an open hat ends where the closed one or the pedal begins
 
@@ -63,8 +63,13 @@ class Soundfont:
             self._font.render(audio[at:until])
         return np.ascontiguousarray(audio.T)
 
-    def strike(self, notes: Iterable[Note], *, kit: int, tune: float, frames: int) -> Audio:
-        """A percussion kit. Each stroke is sampled once per touch and laid at its exact frame. ``-> (2, T)``."""
+    def strike(
+        self, notes: Iterable[Note], *, kit: int, tune: float, levels: Mapping[int, float], frames: int
+    ) -> Audio:
+        """A percussion kit. Each stroke is sampled once per touch and laid at its exact frame. ``-> (2, T)``.
+
+        ``levels``: the peak of each percussion key at full velocity.
+        """
         strokes = sorted(notes, key=lambda note: note.start_s)
         audio = np.zeros((2, frames), dtype=np.float32)
         sampled: dict[tuple[int, float], Audio] = {}
@@ -76,7 +81,7 @@ class Soundfont:
             at = round(note.start_s * SAMPLE_RATE_HZ)
             length = min(stroke.shape[1], frames - at, round(damped_at * SAMPLE_RATE_HZ) - at)
             if length > 0:
-                audio[:, at : at + length] += _damped(stroke, length) * np.float32(note.velocity / touch)
+                audio[:, at : at + length] += _damped(stroke, length) * np.float32(note.velocity * levels[note.pitch])
         return audio
 
     def _select(self, bank: int, program: int) -> None:
@@ -96,7 +101,7 @@ class Soundfont:
         if not len(loud):
             return np.zeros((2, 0), dtype=np.float32)
         heard = np.ascontiguousarray(audio[_onset(audio, int(loud[0])) : loud[-1] + 1].T)
-        return _damped(heard, heard.shape[1])
+        return _damped(heard / np.abs(heard).max(), heard.shape[1])
 
 
 @cache
