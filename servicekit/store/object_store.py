@@ -114,7 +114,7 @@ class ObjectStore(Protocol):
         ...
 
     def probe(self) -> None:
-        """Raise Unavailable, saying what to do, unless the store takes and gives objects now."""
+        """Raise Unavailable, saying what to do, unless the store answers and its folder or bucket is there."""
         ...
 
     def describe(self) -> str:

@@ -1,0 +1,196 @@
+"""The HTTP endpoint behind a folder store's signed URLs: GET and HEAD of one object, Range included, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from email.utils import formatdate
+from functools import partial
+from http import HTTPStatus
+from typing import Self, TypeVar
+
+from aiohttp import web
+
+from servicekit.errors import NotFound, Unavailable
+from servicekit.store.byte_range import ByteRange, UnsatisfiableRange, parse_range
+from servicekit.store.folder_store import FolderObject, FolderStore
+from servicekit.store.object_key import InvalidKey, check_key, download_name
+from servicekit.store.url_signer import RefusedUrl
+
+CHUNK_BYTES = 1 << 18
+MAX_DOWNLOADS = 64
+"""Downloads at once; each holds a descriptor and a chunk."""
+STALL_LIMIT_S = 60.0
+"""How long one chunk may wait for a client that does not read."""
+SHUTDOWN_LIMIT_S = 5.0
+_READ_THREADS = 4
+_ALLOW = "GET, HEAD"
+
+T = TypeVar("T")
+
+
+class FolderUrlServer:
+    """Serves what ``store`` signed. Needs the store's folder and secret, no other part of a service.
+
+    ``port`` 0 takes a free one. Reads run in threads of its own, so that slow disks hold up no event loop.
+    """
+
+    def __init__(self, store: FolderStore, *, host: str, port: int) -> None:
+        self._store = store
+        self._host = host
+        self._port = port
+        self._downloads = asyncio.Semaphore(MAX_DOWNLOADS)
+        self._runner: web.ServerRunner | None = None
+        self._threads: ThreadPoolExecutor | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens; the one asked for until it is started."""
+        return int(self._runner.addresses[0][1]) if self._runner and self._runner.addresses else self._port
+
+    async def start(self) -> None:
+        """Listen. Raises OSError where the address is taken."""
+        self._threads = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="folder-url")
+        # No access log: the URLs in it would be good for whoever reads it.
+        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=SHUTDOWN_LIMIT_S)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop listening; downloads under way have five seconds. Stopping twice is no error."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Refuse, or hand over to ``_send``."""
+        if request.method not in ("GET", "HEAD"):
+            return _refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {_ALLOW}.", headers={"Allow": _ALLOW})
+        path, _, query = request.raw_path.partition("?")
+        try:
+            # The path as it came: keys need no escape, so that a path with one is no key of ours.
+            key = self._key(path)
+            self._store.signer.check(path.removeprefix("/"), query)
+        except InvalidKey:
+            return _refusal(HTTPStatus.NOT_FOUND, "No object has such a path.")
+        except RefusedUrl as refused:
+            return _refusal(HTTPStatus.FORBIDDEN, str(refused))
+        if self._downloads.locked():
+            return _refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, "Too many downloads at once. Try again soon.", retry_after_s=5
+            )
+        async with self._downloads:
+            return await self._open_and_send(request, key)
+
+    async def _open_and_send(self, request: web.BaseRequest, key: str) -> web.StreamResponse:
+        """Answer with the object at ``key``, which the caller may have."""
+        with ExitStack() as stack:
+            try:
+                source = await self._in_thread(lambda: stack.enter_context(self._store.open_object(key)))
+            except NotFound:
+                return _refusal(HTTPStatus.NOT_FOUND, "The object is not there (any more).")
+            except Unavailable as error:
+                return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The store is down.", retry_after_s=error.retry_after_s)
+            return await self._send(request, source)
+
+    def _key(self, path: str) -> str:
+        """The key that a path names in this store."""
+        prefix = f"/{self._store.prefix}/" if self._store.prefix else "/"
+        if not path.startswith(prefix):
+            raise InvalidKey(f"{path[:80]!r} does not begin with {prefix}")
+        return check_key(path.removeprefix(prefix))
+
+    async def _send(self, request: web.BaseRequest, source: FolderObject) -> web.StreamResponse:
+        """Answer with the object or the part of it that was asked for."""
+        headers = _headers(source)
+        if headers["ETag"] in _tags(request.headers.get("If-None-Match")):
+            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        conditional = request.headers.get("If-Range")
+        wanted_range = request.headers.get("Range") if conditional in (None, headers["ETag"]) else None
+        try:
+            part = parse_range(wanted_range, source.size_bytes)
+        except UnsatisfiableRange:
+            extra = {"Content-Range": f"bytes */{source.size_bytes}", "Accept-Ranges": "bytes"}
+            return _refusal(
+                HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, f"It has {source.size_bytes} bytes.", headers=extra
+            )
+        response = web.StreamResponse(status=HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK, headers=headers)
+        if part:
+            response.headers["Content-Range"] = f"bytes {part.first}-{part.end - 1}/{source.size_bytes}"
+        part = part or ByteRange(0, source.size_bytes)
+        response.content_length = part.end - part.first
+        await response.prepare(request)
+        if request.method == "GET":
+            await self._stream(request, response, source, part)
+        return response
+
+    async def _stream(
+        self, request: web.BaseRequest, response: web.StreamResponse, source: FolderObject, part: ByteRange
+    ) -> None:
+        """Send chunk by chunk as the client takes them; cut the connection where that cannot be done in full."""
+        offset = part.first
+        try:
+            while offset < part.end:
+                chunk = await self._in_thread(partial(source.read, min(CHUNK_BYTES, part.end - offset), offset))
+                if not chunk:  # someone cut the file short: an ended connection says so, a short answer would not
+                    _cut(request)
+                    return
+                async with asyncio.timeout(STALL_LIMIT_S):
+                    await response.write(chunk)
+                offset += len(chunk)
+            await response.write_eof()
+        except (TimeoutError, Unavailable):
+            _cut(request)
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _headers(source: FolderObject) -> dict[str, str]:
+    """What is said of an object whatever part of it is sent."""
+    tag = source.facts.sha256 or f"{source.modified_ns:x}-{source.size_bytes:x}"
+    return {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private",
+        "Content-Disposition": f'attachment; filename="{download_name(source.key)}"',
+        "Content-Type": source.facts.content_type,
+        "ETag": f'"{tag}"',
+        "Last-Modified": formatdate(source.modified_ns // 1_000_000_000, usegmt=True),
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _tags(header: str | None) -> set[str]:
+    """The entity tags of an If-None-Match header, which compares them weakly (RFC 9110, section 13.1.2)."""
+    return {tag.strip().removeprefix("W/") for tag in (header or "").split(",")}
+
+
+def _refusal(
+    status: HTTPStatus, text: str, *, headers: Mapping[str, str] | None = None, retry_after_s: float | None = None
+) -> web.Response:
+    extra = dict(headers or {}) | {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    if retry_after_s is not None:
+        extra["Retry-After"] = str(math.ceil(retry_after_s))
+    return web.Response(status=status, text=text + "\n", headers=extra)
+
+
+def _cut(request: web.BaseRequest) -> None:
+    if request.transport is not None:
+        request.transport.abort()

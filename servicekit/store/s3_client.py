@@ -1,0 +1,153 @@
+"""The S3 client of minio with its multipart steps in reach, bounded in time, and its errors in the store's words.
+
+minio's own ``put_object`` pulls from a source that can be read; the packager pushes. Feeding one from the other takes a thread
+and a pipe, and leaves the abort of a failed upload to both. The steps themselves are three requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
+
+import urllib3
+from minio import Minio
+from minio.datatypes import Part
+from minio.error import MinioException, S3Error
+
+from servicekit.store.object_store import disk_full, not_found, unavailable
+
+RETRY_AFTER_S = 5.0
+RETRY_SETTINGS_S = 60.0
+"""For what only an operator can put right."""
+_RETRIES = 1
+_FULL = frozenset({"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage", "QuotaExceeded"})
+_ADVICE = {
+    "NoSuchBucket": "the bucket does not exist: make it, or correct the setting of its name",
+    "AccessDenied": "the access key may not do this: give it the right to read, write, list and delete below the prefix",
+    "InvalidAccessKeyId": "the access key is not known there: correct the setting",
+    "SignatureDoesNotMatch": "the secret key is not right: correct the setting",
+    "RequestTimeTooSkewed": "the clocks of this host and of the store differ: set them",
+    "AuthorizationHeaderMalformed": "the region is not right: correct the setting",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Settings:
+    """Where the bucket is and who asks.
+
+    ``endpoint`` is the URL by which the services reach it, ``public_endpoint`` the one by which callers do (None: the same);
+    both without a path, http or https. ``region`` is part of every signature. ``ca_file`` is a PEM file of trusted
+    certificates, None for the system's own.
+    """
+
+    endpoint: str
+    bucket: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    prefix: str = ""
+    region: str = "us-east-1"
+    public_endpoint: str | None = None
+    ca_file: Path | None = None
+    connect_timeout_s: float = 2.0
+    read_timeout_s: float = 15.0
+
+
+@dataclass(frozen=True)
+class UnfinishedUpload:
+    """A multipart upload that was begun and neither completed nor aborted."""
+
+    name: str
+    upload_id: str
+    begun_at: datetime
+
+
+class S3Client(Minio):
+    """``minio.Minio``, itself safe between threads, with the steps of a multipart upload.
+
+    The protected methods that it names are those of minio 7.2.
+    """
+
+    def begin_upload(self, bucket: str, name: str, content_type: str) -> str:
+        """Begin a multipart upload; gives its id."""
+        return self._create_multipart_upload(bucket, name, {"Content-Type": content_type})
+
+    def upload_part(self, bucket: str, name: str, data: bytes, *, upload_id: str, number: int) -> Part:
+        """Send part ``number`` (from 1) of an upload."""
+        return Part(number, self._upload_part(bucket, name, data, None, upload_id, number))
+
+    def complete_upload(self, bucket: str, name: str, parts: Sequence[Part], *, upload_id: str) -> None:
+        """Make the parts an object."""
+        self._complete_multipart_upload(bucket, name, upload_id, list(parts))
+
+    def abort_upload(self, bucket: str, name: str, *, upload_id: str) -> None:
+        """Drop an upload and its parts."""
+        self._execute("DELETE", bucket, name, query_params={"uploadId": upload_id})
+
+    def unfinished_uploads(self, bucket: str, prefix: str) -> Iterator[UnfinishedUpload]:
+        """The uploads under way, or left behind, for names that begin with ``prefix``."""
+        marker: str | None = None
+        while True:
+            # By name only: a further upload for the last name of a page is found by the next sweep.
+            page = self._list_multipart_uploads(bucket, prefix=prefix, key_marker=marker)
+            for upload in page.uploads:
+                if upload.upload_id and upload.initiated_time:
+                    yield UnfinishedUpload(upload.object_name, upload.upload_id, upload.initiated_time)
+            marker = page.next_key_marker
+            if not (page.is_truncated and marker):
+                return
+
+
+def s3_client(settings: S3Settings, endpoint: str, *, read_timeout_s: float, retries: int = _RETRIES) -> S3Client:
+    """A client of ``endpoint``: a store that is down fails after 2 x (1 + retries) seconds at most, by default."""
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/") or parts.query:
+        raise ValueError(f"an S3 endpoint is a URL like http://host:9000 or https://host, not {endpoint!r}")
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=settings.connect_timeout_s, read=read_timeout_s),
+        retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
+        maxsize=16,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(settings.ca_file) if settings.ca_file else None,
+    )
+    return S3Client(
+        parts.netloc,
+        access_key=settings.access_key,
+        secret_key=settings.secret_key,
+        secure=parts.scheme == "https",
+        region=settings.region,
+        http_client=pool,
+    )
+
+
+@contextmanager
+def s3_errors(operation: str, key: str) -> Iterator[None]:
+    """Give what minio and urllib3 raise in the block the store's names; ``key`` is what it was done to."""
+    try:
+        yield
+    except S3Error as error:
+        raise _named(error, operation, key) from error
+    except (MinioException, urllib3.exceptions.HTTPError, ParseError) as error:
+        raise unavailable(operation, _cause(error), retry_after_s=RETRY_AFTER_S) from error
+
+
+def _named(error: S3Error, operation: str, key: str) -> Exception:
+    code = error.code or "an error without a code"
+    if code in ("NoSuchKey", "ResourceNotFound"):
+        return not_found(key)
+    if code in _FULL:
+        return disk_full(key)
+    if code in _ADVICE:
+        return unavailable(operation, f"{_ADVICE[code]} ({code})", retry_after_s=RETRY_SETTINGS_S)
+    return unavailable(operation, f"it answered {code}: {error.message}", retry_after_s=RETRY_AFTER_S)
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, without the URL that urllib3 puts before it."""
+    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        return f"it does not answer ({type(error.reason).__name__})"
+    return f"it broke off or answered no S3 ({type(error).__name__})"

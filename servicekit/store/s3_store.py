@@ -1,0 +1,222 @@
+"""The object store in a bucket, over S3: MinIO, AWS and what speaks like them.
+
+Nothing here depends on conditional requests or on ETags being digests: stores differ there. Digests are kept by the
+caller, and beside small objects as metadata.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, BinaryIO
+
+from minio.error import S3Error
+from urllib3 import BaseHTTPResponse
+
+from servicekit.errors import NotFound
+from servicekit.store.object_key import InvalidKey, check_folder, check_key, download_name, join_key
+from servicekit.store.object_store import (
+    ObjectWriter,
+    SignedUrl,
+    StoredObject,
+    check_lifetime,
+    check_range,
+    too_large,
+    unavailable,
+)
+from servicekit.store.s3_client import RETRY_SETTINGS_S, S3Settings, s3_client, s3_errors
+from servicekit.store.s3_writer import S3Writer
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+PROBE_TIMEOUT_S = 3.0
+_BUFFER_BYTES = 1 << 18
+_DIGEST = "x-amz-meta-sha256"
+
+
+class S3Store:
+    """An ObjectStore in ``settings.bucket`` below ``settings.prefix``. Making one sends nothing.
+
+    ``now`` gives the time, with its zone, for the expiry of signed URLs.
+    """
+
+    def __init__(self, settings: S3Settings, *, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._prefix = check_folder(settings.prefix)
+        self._bucket = settings.bucket
+        self._now = now
+        self._client = s3_client(settings, settings.endpoint, read_timeout_s=settings.read_timeout_s)
+        self._prober = s3_client(settings, settings.endpoint, read_timeout_s=PROBE_TIMEOUT_S, retries=0)
+        # Only signs: the region is set, so that nothing is asked of an endpoint that may not be reached from here.
+        self._public = s3_client(
+            settings, settings.public_endpoint or settings.endpoint, read_timeout_s=settings.read_timeout_s
+        )
+
+    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredObject:
+        """See ObjectStore."""
+        with self.writer(key, content_type=content_type) as sink:
+            sink.write(data)
+        return sink.stored
+
+    @contextmanager
+    def writer(self, key: str, *, content_type: str) -> Iterator[ObjectWriter]:
+        """See ObjectStore. A block that ends badly aborts the upload; ``abort_stale_uploads`` is for a process that died."""
+        sink = S3Writer(self._client, self._bucket, self._name(key), key, content_type)
+        try:
+            yield sink
+            sink.publish()
+        finally:
+            sink.abort_unless_published()
+
+    @contextmanager
+    def open(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[BinaryIO]:
+        """See ObjectStore."""
+        check_range(offset, length)
+        response = self._get(key, offset, length)
+        if response is None:
+            yield io.BytesIO()
+            return
+        try:
+            with io.BufferedReader(_ResponseReader(response, key), _BUFFER_BYTES) as reader:
+                yield reader
+        finally:
+            response.close()
+            response.release_conn()
+
+    def read(self, key: str, *, max_bytes: int) -> bytes:
+        """See ObjectStore."""
+        with self.open(key, length=max_bytes + 1) as source:
+            data = source.read()
+        if len(data) > max_bytes:
+            raise too_large(key, max_bytes)
+        return data
+
+    def stat(self, key: str) -> StoredObject | None:
+        """See ObjectStore. The digest is known of objects of at most one part."""
+        name = self._name(key)
+        try:
+            with s3_errors("stat", key):
+                found = self._client.stat_object(self._bucket, name)
+        except NotFound:
+            return None
+        return StoredObject(key, found.size or 0, (found.metadata or {}).get(_DIGEST))
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        name = self._name(key)
+        try:
+            with s3_errors("delete", key):
+                self._client.remove_object(self._bucket, name)
+        except NotFound:
+            # S3 answers 204 where there is nothing; some that speak like it do not.
+            return
+
+    def delete_prefix(self, prefix: str) -> int:
+        """See ObjectStore. One request an object: not every store has the request for many."""
+        found = list(self.keys(check_key(prefix.removesuffix("/"))))
+        for key in found:
+            self.delete(key)
+        return len(found)
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """See ObjectStore."""
+        folder = check_folder(prefix)
+        whole = join_key(self._prefix, folder) if folder else self._prefix
+        return self._keys(f"{whole}/" if whole else "")
+
+    def signed_url(self, key: str, *, lifetime_s: int) -> SignedUrl:
+        """See ObjectStore. Signature Version 4, for the public endpoint."""
+        begins = self._now().astimezone(UTC).replace(microsecond=0)
+        lifetime = timedelta(seconds=check_lifetime(lifetime_s))
+        url = self._public.presigned_get_object(
+            self._bucket,
+            self._name(key),
+            expires=lifetime,
+            request_date=begins,
+            response_headers={"response-content-disposition": f'attachment; filename="{download_name(key)}"'},
+        )
+        return SignedUrl(url, begins + lifetime)
+
+    def probe(self) -> None:
+        """See ObjectStore. Answers within three seconds or so."""
+        with s3_errors("probe", ""):
+            there = self._prober.bucket_exists(self._bucket)
+        if not there:
+            raise unavailable(
+                "probe",
+                f"{self._settings.endpoint} has no bucket {self._bucket}: make it, or correct the setting of its name",
+                retry_after_s=RETRY_SETTINGS_S,
+            )
+
+    def describe(self) -> str:
+        """See ObjectStore."""
+        where = f"s3 {self._settings.endpoint} bucket {self._bucket} prefix {self._prefix or '(none)'}"
+        public = self._settings.public_endpoint
+        return f"{where}, signed for {public}" if public else where
+
+    def abort_stale_uploads(self, *, older_than_s: int) -> int:
+        """Abort the uploads below the prefix that were begun more than ``older_than_s`` seconds ago; gives their number.
+
+        For a service's start: parts of an upload whose process was killed are invisible, and kept, and paid for.
+        """
+        limit = self._now() - timedelta(seconds=older_than_s)
+        aborted = 0
+        with s3_errors("sweep", self._prefix):
+            prefix = f"{self._prefix}/" if self._prefix else ""
+            for upload in list(self._client.unfinished_uploads(self._bucket, prefix)):
+                if upload.begun_at < limit:
+                    self._client.abort_upload(self._bucket, upload.name, upload_id=upload.upload_id)
+                    aborted += 1
+        return aborted
+
+    def _name(self, key: str) -> str:
+        """The object's whole name in the bucket."""
+        return join_key(self._prefix, check_key(key))
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        own = len(f"{self._prefix}/") if self._prefix else 0
+        with s3_errors("list", prefix):
+            for found in self._client.list_objects(self._bucket, prefix=prefix, recursive=True):
+                try:
+                    key = check_key((found.object_name or "")[own:])
+                except InvalidKey:
+                    # Put there by others; nothing that this store gives out names it.
+                    continue
+                yield key
+
+    def _get(self, key: str, offset: int, length: int | None) -> BaseHTTPResponse | None:
+        """A response to be read; None where the range holds nothing."""
+        name = self._name(key)
+        with s3_errors("open", key):
+            if length == 0:  # which minio takes for "all of it"
+                self._client.stat_object(self._bucket, name)
+                return None
+            try:
+                return self._client.get_object(self._bucket, name, offset=offset, length=length or 0)
+            except S3Error as error:
+                if error.code != "InvalidRange":
+                    raise
+                return None
+
+
+class _ResponseReader(io.RawIOBase):
+    """The body of a response, front to back."""
+
+    def __init__(self, response: BaseHTTPResponse, key: str) -> None:
+        self._response = response
+        self._key = key
+
+    def readable(self) -> bool:
+        """True: that is what it is for."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fill ``buffer`` as far as one read does; 0 at the end."""
+        target = memoryview(buffer).cast("B")
+        with s3_errors("read", self._key):
+            data = self._response.read(len(target), decode_content=False)
+        target[: len(data)] = data
+        return len(data)
