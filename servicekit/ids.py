@@ -1,0 +1,41 @@
+"""Ids that are safe in a path and a URL."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+
+from servicekit.clock import to_micros
+
+Entropy = Callable[[int], bytes]
+
+# Crockford's base 32 in lower case: no i, l, o, u; its letters sort as their values do.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_CHARACTERS = 26
+_TIME_BITS = 48
+_RANDOM_BITS = 80
+
+_JOB_ID = re.compile(rf"j-[{_ALPHABET}]{{{_CHARACTERS}}}")
+
+
+def new_job_id(now: datetime, entropy: Entropy = secrets.token_bytes) -> str:
+    """``"j-"`` and a ULID in lower case: 48 bits of milliseconds, then 80 random bits, so that ids sort by time."""
+    milliseconds = to_micros(now) // 1000 & ((1 << _TIME_BITS) - 1)
+    return "j-" + _base32(milliseconds << _RANDOM_BITS | int.from_bytes(entropy(_RANDOM_BITS // 8), "big"))
+
+
+def is_job_id(text: str) -> bool:
+    """True for text in the form of :func:`new_job_id`; anything else never reaches a path or a query."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
+def new_lease_id(entropy: Entropy = secrets.token_bytes) -> str:
+    """``"l-"`` and 26 characters that hold 128 random bits: whoever does not know it cannot guess it."""
+    return "l-" + _base32(int.from_bytes(entropy(16), "big"))
+
+
+def _base32(value: int) -> str:
+    """The low 130 bits of ``value`` as 26 characters."""
+    return "".join(_ALPHABET[value >> 5 * place & 31] for place in reversed(range(_CHARACTERS)))

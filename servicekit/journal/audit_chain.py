@@ -1,0 +1,204 @@
+"""The audit chain: rows that are written once, each carrying the digest of the one before it in its tenant.
+
+``digest = SHA-256(previous_digest as 64 hex digits in ASCII, then body_json in UTF-8)``. The body repeats tenant, sequence, job,
+version, kind and time, so that no column can be changed without the chain showing it. The prompt lies beside the chain: the body
+holds ``promptSha256 = SHA-256(salt as 32 bytes, then the prompt in UTF-8)``, and erasing prompt and salt leaves the chain intact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from servicekit.clock import from_micros
+from servicekit.journal.database import Transaction
+from servicekit.journal.rows import AuditDraft, AuditPage, AuditRow, ChainHead, ChainReport
+from servicekit.journal.schema import audit_rows, jobs, requests, versions
+from servicekit.journal.tokens import Sealer
+
+FIRST_PREVIOUS = "0" * 64
+_OWN_KEYS = ("tenant", "sequence", "jobId", "version", "kind", "createdAt", "promptSha256")
+_SALT_BYTES = 32
+_MAX_PAGE = 200
+_BATCH = 500
+
+
+def canonical_json(value: Any) -> str:  # noqa: ANN401  any JSON value
+    """JSON without spaces, keys in the order of RFC 8785 (UTF-16 code units), floats as Python writes them; NaN is refused."""
+    return json.dumps(_sorted(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def chained(previous_digest: str, body_json: str) -> str:
+    """The digest of a row, 64 lower-case hex digits."""
+    return hashlib.sha256(previous_digest.encode("ascii") + body_json.encode()).hexdigest()
+
+
+def append(tx: Transaction, tenant: str, job_id: str, version: int, draft: AuditDraft) -> AuditRow:
+    """Write a row, or give the one that was written before for the same job, version and kind."""
+    same = (audit_rows.c.job_id == job_id, audit_rows.c.version == version, audit_rows.c.kind == draft.kind)
+    written = tx.connection.execute(select(audit_rows).where(audit_rows.c.tenant == tenant, *same)).one_or_none()
+    if written is not None:
+        return _to_row(written)
+    _check_body(draft.body)
+    newest = _newest(tx.connection, tenant)
+    sequence = newest.sequence + 1
+    salt = secrets.token_bytes(_SALT_BYTES) if draft.prompt is not None else None
+    facts = {
+        "tenant": tenant,
+        "sequence": sequence,
+        "jobId": job_id,
+        "version": version,
+        "kind": draft.kind,
+        "createdAt": _iso(tx.now_us),
+        "promptSha256": _prompt_digest(salt, draft.prompt),
+    }
+    body_json = canonical_json({**draft.body, **facts})
+    values = {
+        "tenant": tenant,
+        "sequence": sequence,
+        "job_id": job_id,
+        "version": version,
+        "kind": draft.kind,
+        "body_json": body_json,
+        "salt": None if salt is None else salt.hex(),
+        "prompt": draft.prompt,
+        "previous_digest": newest.digest,
+        "digest": chained(newest.digest, body_json),
+        "create_us": tx.now_us,
+    }
+    tx.connection.execute(insert(audit_rows).values(values))
+    return _to_row(tx.connection.execute(select(audit_rows).where(audit_rows.c.digest == values["digest"])).one())
+
+
+def erase_prompt(tx: Transaction, tenant: str, job_id: str) -> int:
+    """Blank a job's prompts beside the chain, in its briefs and in its plans; gives how many audit rows that changed."""
+    mine = (audit_rows.c.tenant == tenant, audit_rows.c.job_id == job_id)
+    with_prompt = audit_rows.c.prompt.is_not(None)
+    erased = tx.connection.execute(update(audit_rows).where(*mine, with_prompt).values(prompt=None, salt=None)).rowcount
+    of_tenant = select(jobs.c.job_id).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)
+    for row in tx.connection.execute(select(versions).where(versions.c.job_id.in_(of_tenant))).all():
+        tx.connection.execute(
+            update(versions)
+            .where(versions.c.job_id == job_id, versions.c.number == row.number)
+            .values(brief=_without_prompt(row.brief), plan=_without_prompt(row.plan))
+        )
+    # A digest of the whole request could confirm a guess of the prompt.
+    tx.connection.execute(update(requests).where(requests.c.job_id.in_(of_tenant)).values(digest=""))
+    return erased
+
+
+def read_rows(
+    connection: Connection, sealer: Sealer, tenant: str, job_id: str, *, page_size: int, page_token: str
+) -> AuditPage:
+    """A page of at most ``page_size`` (and at most 200) rows, oldest first, of a job or ("") of all. Raises InvalidToken."""
+    bound = ("audit", tenant, job_id)
+    size = min(page_size, _MAX_PAGE)
+    after = int(sealer.open(page_token, *bound)) if page_token else 0
+    query = select(audit_rows).where(audit_rows.c.tenant == tenant, audit_rows.c.sequence > after)
+    if job_id:
+        query = query.where(audit_rows.c.job_id == job_id)
+    found = connection.execute(query.order_by(audit_rows.c.sequence).limit(size + 1)).all()
+    token = sealer.seal(found[size - 1].sequence, *bound) if len(found) > size else ""
+    return AuditPage(tuple(_to_row(row) for row in found[:size]), token)
+
+
+def verify(connection: Connection, tenant: str, head: ChainHead | None) -> ChainReport:
+    """Follow the whole chain of a tenant, and find the exported ``head``, if given, in it."""
+    at = ChainHead(0, FIRST_PREVIOUS)
+    head_seen = head is None or head.sequence == 0
+    query = select(audit_rows).where(audit_rows.c.tenant == tenant).order_by(audit_rows.c.sequence)
+    for row in connection.execute(query).yield_per(_BATCH):
+        wrong = _what_is_wrong(row, at)
+        if not wrong and head is not None and row.sequence == head.sequence:
+            head_seen = hmac.compare_digest(row.digest.encode(), head.digest.encode())
+            wrong = "" if head_seen else "the digest is not the exported head's"
+        if wrong:
+            return ChainReport(False, at.sequence + 1, wrong, _newest(connection, tenant))  # noqa: FBT003
+        at = ChainHead(row.sequence, row.digest)
+    if not head_seen:
+        return ChainReport(False, at.sequence + 1, "the chain ends before the exported head", at)  # noqa: FBT003
+    return ChainReport(True, 0, "", at)  # noqa: FBT003
+
+
+def _what_is_wrong(row: Row[Any], before: ChainHead) -> str:
+    """Why a row does not follow ``before``; empty where it does."""
+    if row.sequence != before.sequence + 1:
+        return f"row {before.sequence + 1} is missing; the next one there is {row.sequence}"
+    if row.previous_digest != before.digest:
+        return "the row does not carry the digest of the row before it"
+    if chained(row.previous_digest, row.body_json) != row.digest:
+        return "the digest does not fit the body"
+    body = json.loads(row.body_json)
+    said = [body.get(key) for key in _OWN_KEYS[:-1]]
+    if said != [row.tenant, row.sequence, row.job_id, row.version, row.kind, _iso(row.create_us)]:
+        return "a column differs from what the chained body says"
+    if row.prompt is not None:
+        salt = bytes.fromhex(row.salt or "")
+        if _prompt_digest(salt, row.prompt) != body.get("promptSha256"):
+            return "the prompt does not fit its chained digest"
+    return ""
+
+
+def _newest(connection: Connection, tenant: str) -> ChainHead:
+    query = select(audit_rows.c.sequence, audit_rows.c.digest).where(audit_rows.c.tenant == tenant)
+    row = connection.execute(query.order_by(audit_rows.c.sequence.desc()).limit(1)).one_or_none()
+    return ChainHead(0, FIRST_PREVIOUS) if row is None else ChainHead(row.sequence, row.digest)
+
+
+def _prompt_digest(salt: bytes | None, prompt: str | None) -> str | None:
+    return None if prompt is None else hashlib.sha256((salt or b"") + prompt.encode()).hexdigest()
+
+
+def _check_body(body: Any) -> None:  # noqa: ANN401  any JSON value
+    taken = sorted(set(_OWN_KEYS) & set(body))
+    if taken:
+        raise ValueError(f"the journal itself writes {taken} into an audit body")
+    if _has_prompt(body):
+        raise ValueError("an audit body holds no prompt: give it as the draft's prompt, and it can be erased")
+
+
+def _has_prompt(value: Any) -> bool:  # noqa: ANN401  any JSON value
+    if isinstance(value, dict):
+        return any((key == "prompt" and inner) or _has_prompt(inner) for key, inner in value.items())
+    return isinstance(value, list | tuple) and any(_has_prompt(inner) for inner in value)
+
+
+def _without_prompt(text: str) -> str:
+    """JSON text with everything under a key ``prompt`` blank."""
+
+    def blank(value: Any) -> Any:  # noqa: ANN401  any JSON value
+        if isinstance(value, dict):
+            return {key: "" if key == "prompt" else blank(inner) for key, inner in value.items()}
+        return [blank(inner) for inner in value] if isinstance(value, list) else value
+
+    return json.dumps(blank(json.loads(text)))
+
+
+def _sorted(value: Any) -> Any:  # noqa: ANN401  any JSON value
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value, key=lambda key: key.encode("utf-16-be"))}
+    return [_sorted(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _iso(micros: int) -> str:
+    return from_micros(micros).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _to_row(row: Row[Any]) -> AuditRow:
+    return AuditRow(
+        tenant=row.tenant,
+        sequence=row.sequence,
+        job_id=row.job_id,
+        version=row.version,
+        kind=row.kind,
+        body_json=row.body_json,
+        prompt=row.prompt,
+        previous_digest=row.previous_digest,
+        digest=row.digest,
+        create_time=from_micros(row.create_us),
+    )

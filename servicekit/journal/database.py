@@ -1,0 +1,193 @@
+"""One writer at a time, on SQLite and PostgreSQL alike: what is numbered is committed in the order of its numbers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from servicekit.clock import Clock, to_micros
+from servicekit.errors import ResourceExhausted, ServiceError, Unavailable
+from servicekit.journal import schema
+from servicekit.journal.rows import Event
+
+_WRITE = "journal_write"
+_BUSY_S = 30.0
+# Any number, as long as every writer of the same PostgreSQL database takes the same.
+_POSTGRESQL_WRITER = 0x736F6E69
+
+
+class SchemaError(RuntimeError):
+    """The database was written by another release of this program."""
+
+
+@dataclass
+class Transaction:
+    """A write under way: its connection, the time it counts as (microseconds since 1970 UTC) and the events it appended."""
+
+    connection: Connection
+    now_us: int
+    events: list[Event] = field(default_factory=list)
+
+
+class Database:
+    """The engine, with transactions that read one snapshot or are the only writer."""
+
+    def __init__(self, engine: Engine, *, path: Path | None, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._writer = threading.Lock()
+        self.path = path
+        self.token_key = b""
+
+    @classmethod
+    def open(cls, url: str, *, clock: Clock) -> Self:
+        """Open or create the database.
+
+        ``url`` is ``sqlite:////absolute/file`` or ``postgresql://…``. Raises :class:`SchemaError` for a database of a newer
+        release, ValueError for another kind of URL.
+        """
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            engine, path = _sqlite(parsed)
+            database = cls(engine, path=path, clock=clock)
+        elif parsed.get_backend_name() == "postgresql":
+            engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, max_overflow=24)
+            database = cls(engine, path=None, clock=clock)
+        else:
+            raise ValueError(f"a journal lives in sqlite:////file or postgresql://host/name, not in {url!r}")
+        event.listen(database._engine, "begin", _begin)
+        with database.writing() as tx:
+            database.token_key = _prepare(tx.connection)
+        return database
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one snapshot."""
+        with _named_errors("read"), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """The only write transaction at this moment, over all processes. Committed at the end of the block."""
+        with _named_errors("write"), self._writer, self._engine.connect() as plain:
+            connection = plain.execution_options(**{_WRITE: True})
+            with connection.begin():
+                yield Transaction(connection, to_micros(self._clock.now()))
+
+    def forget_overwritten(self) -> None:
+        """Remove what was overwritten from SQLite's write-ahead log too."""
+        if self.path is not None:
+            with _named_errors("checkpoint"), self._writer, self._engine.connect() as connection:
+                connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _sqlite(url: URL) -> tuple[Engine, Path]:
+    if not url.database or url.database == ":memory:":
+        raise ValueError("a journal in SQLite needs a file: sqlite:////absolute/file")
+    path = Path(url.database).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # SQLite gives its log and index files the mode of the database file.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    engine = create_engine(
+        url.set(database=str(path)),
+        connect_args={"timeout": _BUSY_S, "check_same_thread": False},
+        pool_size=8,
+        max_overflow=24,
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    return engine, path
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  a DBAPI connection has no type
+    connection.isolation_level = None  # transactions are begun by _begin, not by guessing
+    _switch_to_wal(connection)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA secure_delete=ON")  # an erased prompt leaves no free page behind that holds it
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Two processes that create the file at once collide here, where SQLite's own waiting does not apply."""
+    give_up = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get(_WRITE, False)
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    elif write:
+        # Held until the commit is visible, so numbers become visible in their order.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_WRITER})")
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def _prepare(connection: Connection) -> bytes:
+    """Make or check the tables and give the key that seals tokens."""
+    if not inspect(connection).has_table(schema.meta.name):
+        schema.metadata.create_all(connection)
+        facts = {"schema_version": str(schema.SCHEMA_VERSION), "token_key": secrets.token_hex(32)}
+        connection.execute(insert(schema.meta), [{"name": name, "value": value} for name, value in facts.items()])
+    found = {row.name: row.value for row in connection.execute(select(schema.meta))}
+    written = int(found["schema_version"])
+    if written != schema.SCHEMA_VERSION:
+        newer = "newer" if written > schema.SCHEMA_VERSION else "older"
+        raise SchemaError(
+            f"the journal has schema {written}, {newer} than this program's {schema.SCHEMA_VERSION}; "
+            "run the release that wrote it, or point this one at another journal"
+        )
+    return bytes.fromhex(found["token_key"])
+
+
+@contextmanager
+def _named_errors(operation: str) -> Iterator[None]:
+    """Give the failures of a database that callers can do something about their names."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise _named(error, operation) from error
+
+
+def _named(error: DBAPIError, operation: str) -> ServiceError:
+    cause = error.orig
+    full = (
+        getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(cause, "sqlstate", None) == "53100"
+    )
+    if full:
+        return ResourceExhausted(
+            "the disk of the journal is full; free space there, then try again",
+            reason="DISK_FULL",
+            metadata={"path": "journal"},
+            retry_after_s=60.0,
+        )
+    return Unavailable(
+        f"the journal does not answer ({cause}); try again",
+        reason="STORE_UNAVAILABLE",
+        metadata={"operation": f"journal {operation}"},
+        retry_after_s=5.0,
+    )

@@ -1,0 +1,195 @@
+"""From rows to values: jobs with their versions, queue positions and estimates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, or_, select
+
+from servicekit.clock import from_micros, to_micros
+from servicekit.errors import NotFound
+from servicekit.journal.estimates import Queue
+from servicekit.journal.event_log import to_event
+from servicekit.journal.rows import Event, Job, JobFilter, JobPage, Version
+from servicekit.journal.schema import audit_rows, events, job_labels, jobs, versions
+from servicekit.journal.states import JobState, Owner, Stage, StemMode
+from servicekit.journal.tokens import Sealer
+
+_MAX_PAGE = 200
+
+
+def read_job(connection: Connection, tenant: str, job_id: str, now_us: int) -> Job:
+    """One job of a tenant. Raises :class:`NotFound`, also for a job of another tenant."""
+    row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()
+    if row is None:
+        raise job_not_found(job_id)
+    return _jobs(connection, [row], now_us)[0]
+
+
+def read_jobs(
+    connection: Connection,
+    sealer: Sealer,
+    tenant: str,
+    wanted: JobFilter,
+    *,
+    page_size: int,
+    page_token: str,
+    now_us: int,
+) -> JobPage:
+    """A page of at most ``page_size`` (and at most 200) jobs, newest first. Raises :class:`InvalidToken`."""
+    bound = ("jobs", tenant, _fingerprint(wanted))
+    size = min(page_size, _MAX_PAGE)
+    query = select(jobs).where(jobs.c.tenant == tenant, *_conditions(wanted))
+    if page_token:
+        create_us, job_id = sealer.open(page_token, *bound)
+        older = and_(jobs.c.create_us == create_us, jobs.c.job_id < job_id)
+        query = query.where(or_(jobs.c.create_us < create_us, older))
+    rows = connection.execute(query.order_by(jobs.c.create_us.desc(), jobs.c.job_id.desc()).limit(size + 1)).all()
+    more = len(rows) > size
+    rows = rows[:size]
+    token = sealer.seal([rows[-1].create_us, rows[-1].job_id], *bound) if more else ""
+    return JobPage(tuple(_jobs(connection, rows, now_us)), token)
+
+
+def job_not_found(job_id: str) -> NotFound:
+    """The error for a job that is not there for this caller."""
+    return NotFound(
+        f"no job {job_id[:64]!r}; it was deleted, belongs to another service, or never was",
+        reason="JOB_NOT_FOUND",
+        metadata={"job_id": job_id[:64]},
+    )
+
+
+def version_not_found(job: Job, number: int) -> NotFound:
+    """The error for a version that a job does not have."""
+    return NotFound(
+        f"job {job.job_id} has no version {number}; it has {[version.number for version in job.versions]}",
+        reason="VERSION_NOT_FOUND",
+        metadata={"job_id": job.job_id, "version": str(number)},
+    )
+
+
+def _conditions(wanted: JobFilter) -> list[Any]:
+    conditions: list[Any] = []
+    if wanted.owner:
+        conditions.append(jobs.c.owner == wanted.owner)
+    if wanted.persona_id:
+        conditions.append(jobs.c.persona_id == wanted.persona_id)
+    if wanted.created_after:
+        conditions.append(jobs.c.create_us >= to_micros(wanted.created_after))
+    if wanted.states:
+        first = and_(versions.c.job_id == jobs.c.job_id, versions.c.number == 1, versions.c.state.in_(wanted.states))
+        conditions.append(select(versions.c.job_id).where(first).exists())
+    for name, value in wanted.labels.items():
+        label = and_(job_labels.c.job_id == jobs.c.job_id, job_labels.c.name == name, job_labels.c.value == value)
+        conditions.append(select(job_labels.c.job_id).where(label).exists())
+    return conditions
+
+
+def _fingerprint(wanted: JobFilter) -> str:
+    """A page token holds for the filter it was made for."""
+    after = wanted.created_after.isoformat() if wanted.created_after else ""
+    facts = [wanted.owner or "", sorted(wanted.states), sorted(wanted.labels.items()), wanted.persona_id, after]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _jobs(connection: Connection, rows: Sequence[Row[Any]], now_us: int) -> list[Job]:
+    """The values of rows of ``jobs``, with a fixed number of queries however many they are."""
+    ids = [row.job_id for row in rows]
+    labels: dict[str, dict[str, str]] = defaultdict(dict)
+    for label in connection.execute(select(job_labels).where(job_labels.c.job_id.in_(ids)).order_by(job_labels.c.name)):
+        labels[label.job_id][label.name] = label.value
+    of_job: dict[str, list[Version]] = defaultdict(list)
+    for version in _versions(connection, ids, now_us):
+        of_job[version.job_id].append(version)
+    return [
+        Job(
+            job_id=row.job_id,
+            tenant=row.tenant,
+            owner=Owner(row.owner),
+            request_id=row.request_id,
+            labels=labels[row.job_id],
+            persona_id=row.persona_id,
+            create_time=from_micros(row.create_us),
+            last_sequence=row.last_sequence,
+            versions=tuple(of_job[row.job_id]),
+        )
+        for row in rows
+    ]
+
+
+def _versions(connection: Connection, job_ids: list[str], now_us: int) -> list[Version]:
+    query = select(versions).where(versions.c.job_id.in_(job_ids)).order_by(versions.c.job_id, versions.c.number)
+    rows = connection.execute(query).all()
+    positions = [position for row in rows for position in (row.render_position, row.stems_position) if position]
+    newest = {
+        row.position: to_event(row)
+        for row in connection.execute(select(events).where(events.c.position.in_(positions)))
+    }
+    digests: dict[tuple[str, int], list[str]] = defaultdict(list)
+    chained = select(audit_rows.c.job_id, audit_rows.c.version, audit_rows.c.digest)
+    for row in connection.execute(chained.where(audit_rows.c.job_id.in_(job_ids)).order_by(audit_rows.c.sequence)):
+        digests[row.job_id, row.version].append(row.digest)
+    queues = {
+        owner: Queue.read(connection, Owner(owner), now_us) for owner in {row.owner for row in rows if _unended(row)}
+    }
+    return [
+        to_version(
+            row,
+            progress=tuple(newest[position] for position in (row.render_position, row.stems_position) if position),
+            queue_position=queues[row.owner].position(row) if row.owner in queues else None,
+            estimated_end_time=queues[row.owner].estimated_end_time(row) if row.owner in queues else None,
+            audit_digests=tuple(digests[row.job_id, row.number]),
+        )
+        for row in rows
+    ]
+
+
+def _unended(row: Row[Any]) -> bool:
+    return not JobState(row.state).ended
+
+
+def to_version(
+    row: Row[Any],
+    *,
+    progress: tuple[Event, ...],
+    queue_position: int | None,
+    estimated_end_time: datetime | None,
+    audit_digests: tuple[str, ...],
+) -> Version:
+    """The value of a row of ``versions``."""
+    return Version(
+        job_id=row.job_id,
+        number=row.number,
+        state=JobState(row.state),
+        attempt=row.attempt,
+        stems_wanted=row.stems_wanted,
+        stem_mode=StemMode(row.stem_mode),
+        base_version=row.base_version,
+        rerendered_stem=row.rerendered_stem,
+        brief=json.loads(row.brief),
+        plan=json.loads(row.plan),
+        files=json.loads(row.files),
+        loudness=json.loads(row.loudness) if row.loudness else None,
+        timings=tuple(json.loads(row.timings)),
+        error=json.loads(row.error) if row.error else None,
+        kept_stage=Stage(row.kept_stage) if row.kept_stage else None,
+        progress=progress,
+        audio_seconds=row.audio_s,
+        expire_time=_time(row.expire_us),
+        create_time=from_micros(row.create_us),
+        start_time=_time(row.start_us),
+        end_time=_time(row.end_us),
+        queue_position=queue_position,
+        estimated_end_time=estimated_end_time,
+        audit_digests=audit_digests,
+    )
+
+
+def _time(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

@@ -1,0 +1,183 @@
+"""The journal's tables, for SQLite and PostgreSQL alike. Times are microseconds since 1970 UTC, JSON is text."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself, and never twice, only in a column of exactly this type.
+_Position = BigInteger().with_variant(Integer, "sqlite")
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("persona_id", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("next_version", Integer, nullable=False),
+    Column("deleting", Boolean, nullable=False),
+    Index("jobs_newest", "tenant", "create_us", "job_id"),
+)
+
+job_labels = Table(
+    "job_labels",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("rpc", Text, primary_key=True),
+    Column("request_id", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("job_id", Text, ForeignKey("jobs.job_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("crashes", Integer, nullable=False),
+    Column("stems_wanted", Boolean, nullable=False),
+    Column("stem_mode", Text, nullable=False),
+    Column("base_version", Integer, nullable=False),
+    Column("rerendered_stem", Text, nullable=False),
+    Column("brief", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("files", Text, nullable=False),
+    Column("loudness", Text),
+    Column("timings", Text, nullable=False),
+    Column("error", Text),
+    Column("kept_stage", Text),
+    Column("audio_s", Float, nullable=False),
+    Column("work_s", Float),
+    Column("expire_us", BigInteger),
+    Column("create_us", BigInteger, nullable=False),
+    Column("queued_us", BigInteger, nullable=False),
+    Column("start_us", BigInteger),
+    Column("end_us", BigInteger),
+    Column("claim_token", Text),
+    Column("worker", Text),
+    Column("lease_until_us", BigInteger),
+    Column("render_position", BigInteger),
+    Column("stems_position", BigInteger),
+    Index("versions_waiting", "owner", "state", "queued_us"),
+    Index("versions_measured", "owner", "state", "end_us"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("job_id", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("track", Text),
+    Column("stage", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("steps_done", Integer, nullable=False),
+    Column("steps_total", Integer, nullable=False),
+    Column("fraction", Float, nullable=False),
+    Column("time_left_s", Float),
+    Column("error", Text),
+    Column("time_us", BigInteger, nullable=False),
+    UniqueConstraint("job_id", "sequence"),
+    Index("events_feed", "owner", "tenant", "position"),
+    # A deleted row's position never comes back, so a cursor never skips a later event.
+    sqlite_autoincrement=True,
+)
+
+audit_rows = Table(
+    "audit_rows",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("job_id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body_json", Text, nullable=False),
+    Column("salt", Text),
+    Column("prompt", Text),
+    Column("previous_digest", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    UniqueConstraint("tenant", "job_id", "version", "kind"),
+)
+
+_CHAINED = (
+    "tenant",
+    "sequence",
+    "job_id",
+    "version",
+    "kind",
+    "body_json",
+    "previous_digest",
+    "digest",
+    "create_us",
+)
+_SQLITE_SAME = " AND ".join(f"NEW.{column} IS OLD.{column}" for column in _CHAINED)
+_POSTGRESQL_CHANGED = " OR ".join(f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in _CHAINED)
+
+_SQLITE_TRIGGERS = (
+    f"""CREATE TRIGGER audit_rows_keep BEFORE UPDATE ON audit_rows
+        WHEN NOT ({_SQLITE_SAME} AND NEW.prompt IS NULL AND NEW.salt IS NULL)
+        BEGIN SELECT RAISE(ABORT, 'audit rows are append-only'); END""",
+    """CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit_rows
+        BEGIN SELECT RAISE(ABORT, 'audit rows are append-only'); END""",
+)
+_POSTGRESQL_TRIGGERS = (
+    """CREATE FUNCTION audit_rows_refuse() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN RAISE EXCEPTION ''audit rows are append-only''; END'""",
+    f"""CREATE TRIGGER audit_rows_keep BEFORE UPDATE ON audit_rows FOR EACH ROW
+        WHEN ({_POSTGRESQL_CHANGED} OR NEW.prompt IS NOT NULL OR NEW.salt IS NOT NULL)
+        EXECUTE FUNCTION audit_rows_refuse()""",
+    """CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit_rows
+        FOR EACH ROW EXECUTE FUNCTION audit_rows_refuse()""",
+    """CREATE TRIGGER audit_rows_whole BEFORE TRUNCATE ON audit_rows
+        FOR EACH STATEMENT EXECUTE FUNCTION audit_rows_refuse()""",
+)
+for _dialect, _statements in (("sqlite", _SQLITE_TRIGGERS), ("postgresql", _POSTGRESQL_TRIGGERS)):
+    for _statement in _statements:
+        _trigger = DDL(_statement).execute_if(dialect=_dialect)  # type: ignore[no-untyped-call]
+        event.listen(audit_rows, "after_create", _trigger)

@@ -1,0 +1,50 @@
+"""Opaque tokens that only this installation can make: a payload and a keyed digest over it and over whom it is for."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from typing import Any
+
+from servicekit.errors import InvalidToken
+
+_TAG_BYTES = 16  # 128 bits
+_MAX_CHARACTERS = 512
+
+
+class Sealer:
+    """Makes and opens tokens. ``bound`` ties a token to its purpose, caller and filter."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def seal(self, payload: Any, *bound: str) -> str:  # noqa: ANN401  any small JSON value
+        """``payload`` as URL-safe text."""
+        data = json.dumps(payload, separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(self._tag(data, bound) + data).rstrip(b"=").decode()
+
+    def open(self, token: str, *bound: str) -> Any:  # noqa: ANN401  what was sealed
+        """The payload. Raises :class:`InvalidToken` for anything that :meth:`seal` did not make for the same ``bound``."""
+        try:
+            short = token[:_MAX_CHARACTERS].encode("ascii")
+            raw = base64.b64decode(short + b"=" * (-len(short) % 4), altchars=b"-_", validate=True)
+        except (ValueError, binascii.Error):
+            raise _refused() from None
+        tag, data = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
+        if not hmac.compare_digest(tag, self._tag(data, bound)):
+            raise _refused()
+        return json.loads(data)
+
+    def _tag(self, data: bytes, bound: tuple[str, ...]) -> bytes:
+        framed = json.dumps([*bound], separators=(",", ":")).encode() + b"\0" + data
+        return hmac.digest(self._key, framed, hashlib.sha256)[:_TAG_BYTES]
+
+
+def _refused() -> InvalidToken:
+    return InvalidToken(
+        "this token or cursor was not made by this service for this caller and filter; "
+        "pass one back exactly as it came, or leave it empty"
+    )
