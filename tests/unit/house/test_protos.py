@@ -70,7 +70,16 @@ def test_committed_python_stubs_are_those_of_the_protos(tmp_path: Path) -> None:
     generated.mkdir()
     files = sorted(str(p.relative_to(ROOT / "protos")) for p in (ROOT / "protos").rglob("*.proto"))
     environ = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "grpc_tools.protoc", "-I", "protos", "-I", "build/googleapis", f"--python_out={generated}"]
+    command = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        "-I",
+        "protos",
+        "-I",
+        "build/googleapis",
+        f"--python_out={generated}",
+    ]
     subprocess.run([*command, *files], cwd=ROOT, check=True, env=environ, timeout=120)
     for path in generated.rglob("*_pb2.py"):
         committed = ROOT / "clients/python/src" / path.relative_to(generated)

@@ -1,0 +1,144 @@
+"""Briefs: what is refused, and how what is open gets decided."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from render_service.brief import Brief, Source, resolve
+from render_service.key import Key, KeyFormatError, Mode
+from render_service.prompt_words import read_prompt
+from render_service.tempo_map import TempoMap
+from render_service.wire import read_brief
+from servicekit.errors import InvalidFields
+from sonichaos.jobs.v1 import brief_pb2
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def read(**fields: object) -> Brief:
+    """The brief of a message with these fields."""
+    message = brief_pb2.Brief(**({"prompt": "a tune", "persona_id": "neon-drift"} | fields))  # type: ignore[arg-type]
+    return read_brief(message, now=NOW, default_seconds=30.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"prompt": ""}, "brief.prompt"),
+        ({"prompt": "  \n"}, "brief.prompt"),
+        ({"prompt": "x" * 2001}, "brief.prompt"),
+        ({"prompt": "a\x00b"}, "brief.prompt"),
+        ({"persona_id": ""}, "brief.persona_id"),
+        ({"seconds": 1.9}, "brief.seconds"),
+        ({"seconds": 181}, "brief.seconds"),
+        ({"seconds": -4}, "brief.seconds"),
+        ({"seconds": float("nan")}, "brief.seconds"),
+        ({"bpm": 20}, "brief.bpm"),
+        ({"bpm": 301}, "brief.bpm"),
+        ({"key": "H minor"}, "brief.key"),
+        ({"key": "A phrygian"}, "brief.key"),
+        ({"tempo_map": brief_pb2.TempoMap()}, "brief.tempo_map.points"),
+        ({"tempo_map": brief_pb2.TempoMap(points=[brief_pb2.TempoPoint(bpm=5)])}, "brief.tempo_map.points[0].bpm"),
+        ({"labels": {"": "x"}}, "brief.labels"),
+        ({"labels": {"a": "x" * 257}}, "brief.labels[a]"),
+        ({"labels": {f"k{i}": "" for i in range(33)}}, "brief.labels"),
+        ({"stem_mode": 9}, "brief.stem_mode"),
+        ({"licence": brief_pb2.Licence(tier="x" * 65)}, "brief.licence.tier"),
+        ({"expire_time": NOW - timedelta(seconds=1)}, "brief.expire_time"),
+    ],
+)
+def test_a_wrong_field_is_named(fields: dict[str, object], path: str) -> None:
+    """Each wrong field comes back under its path."""
+    with pytest.raises(InvalidFields) as error:
+        read(**fields)
+    assert [v.field for v in error.value.violations] == [path]
+
+
+def test_all_wrong_fields_are_named_at_once() -> None:
+    """A caller mends everything in one go."""
+    with pytest.raises(InvalidFields) as error:
+        read(prompt="", seconds=1000, key="Q")
+    assert {v.field for v in error.value.violations} == {"brief.prompt", "brief.seconds", "brief.key"}
+
+
+def test_explicit_wins_over_prompt_wins_over_draw() -> None:
+    """120 asked beats 90 in words; 90 in words beats a draw."""
+    words = "slow ballad at 90 bpm in F# minor"
+    asked = resolve(read(prompt=words, bpm=120, key="C major", seed=1))
+    assert (asked.tempo_map, asked.tempo_source) == (TempoMap.constant(120), Source.CALLER)
+    assert (asked.key, asked.key_source) == (Key(tonic=0, mode=Mode.MAJOR), Source.CALLER)
+    said = resolve(read(prompt=words, seed=1))
+    assert (said.tempo_map, said.tempo_source) == (TempoMap.constant(90), Source.PROMPT)
+    assert (str(said.key), said.key_source) == ("F# minor", Source.PROMPT)
+    drawn = resolve(read(prompt="a tune", seed=1))
+    assert drawn.tempo_source is Source.DRAWN
+    assert drawn.key_source is Source.DRAWN
+
+
+def test_a_seed_decides_every_draw_and_streams_are_apart() -> None:
+    """The same seed draws the same; naming the tempo does not move the key."""
+    once, again = resolve(read(seed=7)), resolve(read(seed=7))
+    assert (once.tempo_map, once.key) == (again.tempo_map, again.key)
+    assert resolve(read(seed=7, bpm=100)).key == once.key
+    others = {(resolve(read(seed=s)).tempo_map, resolve(read(seed=s)).key) for s in range(20)}
+    assert len(others) > 15
+
+
+def test_an_unsaid_seed_is_drawn_anew() -> None:
+    """Two takes of one brief without a seed differ, and say that it was drawn."""
+    seeds = {resolve(read()).seed for _ in range(5)}
+    assert len(seeds) == 5
+    assert resolve(read()).seed_source is Source.DRAWN
+
+
+@pytest.mark.parametrize(
+    ("prompt", "low", "high"),
+    [
+        ("slow piano", 62, 84),
+        ("a mid-tempo groove", 88, 110),
+        ("upbeat brass", 114, 134),
+        ("very fast synths", 138, 170),
+    ],
+)
+def test_tempo_words_mean_a_range(prompt: str, low: float, high: float) -> None:
+    """The words' range is what the tempo is drawn from."""
+    assert read_prompt(prompt).bpm_range == (low, high)
+    for seed in range(10):
+        assert low <= resolve(read(prompt=prompt, seed=seed)).tempo_map.points[0].bpm <= high
+
+
+@pytest.mark.parametrize("prompt", ["an instrumental", "piano, no vocals", "strings without singing"])
+def test_a_prompt_can_ask_for_no_voice(prompt: str) -> None:
+    """Plain words for "no voice" count."""
+    assert resolve(read(prompt=prompt)).instrumental
+
+
+@pytest.mark.parametrize(
+    ("text", "tonic", "mode"),
+    [
+        ("A minor", 9, Mode.MINOR),
+        ("f#m", 6, Mode.MINOR),
+        ("Bb", 10, Mode.MAJOR),
+        ("E♭ major", 3, Mode.MAJOR),
+        ("Cb", 11, Mode.MAJOR),
+    ],
+)
+def test_keys_are_read_as_musicians_write_them(text: str, tonic: int, mode: Mode) -> None:
+    """Sharps, flats, short and long modes."""
+    assert Key.parse(text) == Key(tonic=tonic, mode=mode)
+
+
+def test_a_key_reads_back_what_it_writes() -> None:
+    """Writing and reading agree for all 24."""
+    for tonic in range(12):
+        for mode in Mode:
+            key = Key(tonic=tonic, mode=mode)
+            assert Key.parse(str(key)) == key
+
+
+def test_nonsense_is_no_key() -> None:
+    """What is no key says what one looks like."""
+    with pytest.raises(KeyFormatError, match="A minor"):
+        Key.parse("loud")

@@ -1,0 +1,85 @@
+"""Tempo maps and their grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from render_service.tempo_map import (
+    TempoMap,
+    TempoMapError,
+    TempoPoint,
+    tempo_map_from_json,
+    tempo_map_json,
+)
+
+
+@st.composite
+def tempo_maps(draw: st.DrawFn) -> TempoMap:
+    """Any playable map."""
+    gaps = draw(st.lists(st.floats(0.5, 20.0), max_size=4))
+    seconds = [0.0, *np.cumsum(gaps).tolist()]
+    points = tuple(
+        TempoPoint(second=s, bpm=draw(st.floats(30, 300)), beats_per_bar=draw(st.integers(1, 7))) for s in seconds
+    )
+    return TempoMap(points=points, first_downbeat_s=draw(st.floats(0, 2)), swing=draw(st.floats(0.5, 0.75)))
+
+
+@given(tempo_maps(), st.lists(st.floats(0, 100), min_size=1, max_size=20))
+def test_second_of_beat_undoes_beat_position(tempo_map: TempoMap, seconds: list[float]) -> None:
+    """Position and second are each other's inverse, whatever the tempo does."""
+    np.testing.assert_allclose(tempo_map.second_of_beat(tempo_map.beat_position(seconds)), seconds, atol=1e-6)
+
+
+@given(tempo_maps())
+def test_grid_rises_and_stays_inside(tempo_map: TempoMap) -> None:
+    """Grid points rise strictly and lie in the asked span."""
+    grid = tempo_map.grid_s(30.0)
+    assert (np.diff(grid) > 0).all()
+    assert grid.size == 0 or (grid[0] >= 0 and grid[-1] < 30.0)
+
+
+@given(tempo_maps())
+def test_json_keeps_everything(tempo_map: TempoMap) -> None:
+    """A map read back is the map written."""
+    assert tempo_map_from_json(tempo_map_json(tempo_map)) == tempo_map
+
+
+def test_beats_and_bars_at_120_in_four() -> None:
+    """Half a second a beat, two a bar."""
+    tempo_map = TempoMap.constant(120)
+    np.testing.assert_allclose(tempo_map.beats_s(2.0), [0, 0.5, 1.0, 1.5])
+    np.testing.assert_allclose(tempo_map.bars_s(6.0), [0, 2, 4])
+
+
+def test_a_new_metre_starts_a_bar() -> None:
+    """Where the metre changes a downbeat lies, though the bar before is cut short."""
+    points = (TempoPoint(second=0, bpm=60), TempoPoint(second=5.0, bpm=60, beats_per_bar=3))
+    np.testing.assert_allclose(TempoMap(points=points).bars_s(12.0), [0, 4, 5, 8, 11])
+
+
+def test_swing_moves_only_off_beats() -> None:
+    """Triplet swing puts the second eighth at two thirds of the beat; beats stay."""
+    grid = TempoMap.constant(60, swing=2 / 3).grid_s(2.0, divisions=2)
+    np.testing.assert_allclose(grid, [0, 2 / 3, 1, 1 + 2 / 3])
+
+
+@pytest.mark.parametrize(
+    ("points", "field"),
+    [
+        ((), "points"),
+        ((TempoPoint(second=1, bpm=100),), "points[0].second"),
+        ((TempoPoint(second=0, bpm=29),), "points[0].bpm"),
+        ((TempoPoint(second=0, bpm=float("nan")),), "points[0].bpm"),
+        ((TempoPoint(second=0, bpm=100), TempoPoint(second=0, bpm=100)), "points[1].second"),
+        ((TempoPoint(second=0, bpm=100, beats_per_bar=17),), "points[0].beats_per_bar"),
+        ((TempoPoint(second=0, bpm=100, beat_unit=3),), "points[0].beat_unit"),
+    ],
+)
+def test_a_malformed_map_names_its_field(points: tuple[TempoPoint, ...], field: str) -> None:
+    """The caller learns which field is wrong."""
+    with pytest.raises(TempoMapError) as error:
+        TempoMap(points=points)
+    assert error.value.field == field
