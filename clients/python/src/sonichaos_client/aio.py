@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -76,21 +76,26 @@ class AsyncClient:
         """One job's row, whichever service owns it."""
         return await self._run(jobs.get(job_id, self._options))
 
-    def list_jobs(self, wanted: jobs.JobFilter | None = None) -> AsyncIterator[job_pb2.Job]:
+    def list_jobs(self, wanted: jobs.JobFilter | None = None) -> AsyncGenerator[job_pb2.Job, None]:
         """Jobs of both services, newest first, fetched page by page as they are taken."""
         return self._stream(jobs.list_all(wanted or jobs.JobFilter(), self._options))
 
-    def watch(self, job_id: str, *, version: int = 0, after_sequence: int = 0) -> AsyncIterator[job_pb2.JobEvent]:
-        """A job's events after a number, each once and in order, until the version (0: the newest) ends; cuts are resumed."""
-        return self._stream(watch.watch(job_id, version, after_sequence, self._options))
+    def watch(
+        self, job: str | job_pb2.Job, *, version: int = 0, after_sequence: int = 0
+    ) -> AsyncGenerator[job_pb2.JobEvent, None]:
+        """A job's events after a number, each once and in order, until the version (0: the newest) ends.
 
-    def follow(self, target: Target = Target.RENDER, *, cursor: str = "") -> AsyncIterator[job_pb2.JobEvent]:
+        Cuts are resumed. A job's row instead of its id saves a look-up.
+        """
+        return self._stream(watch.watch(job, version, after_sequence, self._options))
+
+    def follow(self, target: Target = Target.RENDER, *, cursor: str = "") -> AsyncGenerator[job_pb2.JobEvent, None]:
         """Events of all of the caller's jobs at one service after a cursor (empty: from now on), without end; cuts are resumed."""
         return self._stream(watch.follow(target, cursor, self._options))
 
-    async def wait(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
+    async def wait(self, job: str | job_pb2.Job, *, version: int = 0) -> job_pb2.Job:
         """The job once the version is done. Raises JobFailed or JobCancelled where it ended otherwise."""
-        return await self._run(watch.wait(job_id, version, self._options))
+        return await self._run(watch.wait(job, version, self._options))
 
     async def cancel(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
         """Ask a version (0: all) to stop."""
@@ -135,7 +140,7 @@ class AsyncClient:
             download.download(job_id, folder, version, kind, overwrite=overwrite, options=self._options)
         )
 
-    def list_personas(self) -> AsyncIterator[render_pb2.Persona]:
+    def list_personas(self) -> AsyncGenerator[render_pb2.Persona, None]:
         """All personas, by id."""
         return self._stream(takes.personas(self._options))
 
@@ -151,7 +156,7 @@ class AsyncClient:
         """Remove an added persona."""
         await self._run(takes.delete_persona(persona_id, self._options))
 
-    def audit_rows(self, job_id: str = "") -> AsyncIterator[render_pb2.AuditRow]:
+    def audit_rows(self, job_id: str = "") -> AsyncGenerator[render_pb2.AuditRow, None]:
         """Audit rows of one job, or of all, oldest first."""
         return self._stream(takes.audit(job_id, self._options))
 
@@ -181,7 +186,7 @@ class AsyncClient:
             value: T = step.value
             return value
 
-    async def _stream(self, flow: Stream[T]) -> AsyncIterator[T]:
+    async def _stream(self, flow: Stream[T]) -> AsyncGenerator[T, None]:
         opened: list[Any] = []
         try:
             with closing(flow):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -79,21 +79,26 @@ class Client:
         """One job's row, whichever service owns it."""
         return self._run(jobs.get(job_id, self._options))
 
-    def list_jobs(self, wanted: jobs.JobFilter | None = None) -> Iterator[job_pb2.Job]:
+    def list_jobs(self, wanted: jobs.JobFilter | None = None) -> Generator[job_pb2.Job, None, None]:
         """Jobs of both services, newest first, fetched page by page as they are taken."""
         return self._stream(jobs.list_all(wanted or jobs.JobFilter(), self._options))
 
-    def watch(self, job_id: str, *, version: int = 0, after_sequence: int = 0) -> Iterator[job_pb2.JobEvent]:
-        """A job's events after a number, each once and in order, until the version (0: the newest) ends; cuts are resumed."""
-        return self._stream(watch.watch(job_id, version, after_sequence, self._options))
+    def watch(
+        self, job: str | job_pb2.Job, *, version: int = 0, after_sequence: int = 0
+    ) -> Generator[job_pb2.JobEvent, None, None]:
+        """A job's events after a number, each once and in order, until the version (0: the newest) ends.
 
-    def follow(self, target: Target = Target.RENDER, *, cursor: str = "") -> Iterator[job_pb2.JobEvent]:
+        Cuts are resumed. A job's row instead of its id saves a look-up.
+        """
+        return self._stream(watch.watch(job, version, after_sequence, self._options))
+
+    def follow(self, target: Target = Target.RENDER, *, cursor: str = "") -> Generator[job_pb2.JobEvent, None, None]:
         """Events of all of the caller's jobs at one service after a cursor (empty: from now on), without end; cuts are resumed."""
         return self._stream(watch.follow(target, cursor, self._options))
 
-    def wait(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
+    def wait(self, job: str | job_pb2.Job, *, version: int = 0) -> job_pb2.Job:
         """The job once the version is done. Raises JobFailed or JobCancelled where it ended otherwise."""
-        return self._run(watch.wait(job_id, version, self._options))
+        return self._run(watch.wait(job, version, self._options))
 
     def cancel(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
         """Ask a version (0: all) to stop."""
@@ -136,7 +141,7 @@ class Client:
         """Fetch a file of a version (0: the newest) into a folder: complete and checked, or not at all."""
         return self._run(download.download(job_id, folder, version, kind, overwrite=overwrite, options=self._options))
 
-    def list_personas(self) -> Iterator[render_pb2.Persona]:
+    def list_personas(self) -> Generator[render_pb2.Persona, None, None]:
         """All personas, by id."""
         return self._stream(takes.personas(self._options))
 
@@ -152,7 +157,7 @@ class Client:
         """Remove an added persona."""
         self._run(takes.delete_persona(persona_id, self._options))
 
-    def audit_rows(self, job_id: str = "") -> Iterator[render_pb2.AuditRow]:
+    def audit_rows(self, job_id: str = "") -> Generator[render_pb2.AuditRow, None, None]:
         """Audit rows of one job, or of all, oldest first."""
         return self._stream(takes.audit(job_id, self._options))
 
@@ -182,7 +187,7 @@ class Client:
             value: T = step.value
             return value
 
-    def _stream(self, flow: Stream[T]) -> Iterator[T]:
+    def _stream(self, flow: Stream[T]) -> Generator[T, None, None]:
         opened: list[Any] = []
         try:
             with closing(flow):

@@ -39,6 +39,8 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from sonichaos.jobs.v1.job_pb2 import Job
+
 Metadata = Iterable[tuple[str, str | bytes]]
 _DETAILS_KEY = "grpc-status-details-bin"
 _CODES = {int(code.value[0]): code for code in grpc.StatusCode}
@@ -176,16 +178,16 @@ class ServiceFault(SonichaosError):
 class JobEndedBadly(SonichaosError):
     """A version ended without what was asked for; the error's parts are the version's own."""
 
-    def __init__(self, job_id: str, version: int, cause: SonichaosError) -> None:
+    def __init__(self, job: Job, version: int, cause: SonichaosError) -> None:
         super().__init__(
-            f"{job_id} v{version} {self._ended()}: {cause.message}",
+            f"{job.job_id} v{version} {self._ended()}: {cause.message}",
             code=cause.code,
             reason=cause.reason,
             metadata=cause.metadata,
             violations=cause.violations,
             retry_after_s=cause.retry_after_s,
         )
-        self.job_id = job_id
+        self.job = job
         self.version = version
 
     @staticmethod

@@ -16,18 +16,19 @@ from sonichaos_client.rpcs import Target
 from sonichaos_client.steps import Emit, Flow, Sleep, Stream, ask, drain, open_stream, read
 
 
-def watch(job_id: str, version: int, after_sequence: int, options: CallOptions) -> Stream[job_pb2.JobEvent]:
+def watch(job: str | job_pb2.Job, version: int, after_sequence: int, options: CallOptions) -> Stream[job_pb2.JobEvent]:
     """A job's events after a number, until the version ends; 0 is the newest version at the time of the call.
 
-    The job is looked up first: that finds its owner, says at once where no service runs, and pins the version, so that
-    a re-render accepted during a cut does not move the end.
+    A job named by its id is looked up first: that finds its owner, says at once where no service runs, and pins the
+    version, so that a re-render accepted during a cut does not move the end. With the row at hand cuts are outlived from
+    the very first moment.
     """
-    job = yield from jobs.get(job_id, options)
-    number = jobs.version_of(job, version).number
-    yield from watch_at(jobs.target_of(job), job_id, number, after_sequence, options)
+    row = (yield from jobs.get(job, options)) if isinstance(job, str) else job
+    number = jobs.version_of(row, version).number
+    yield from _watch_at(jobs.target_of(row), row.job_id, number, after_sequence, options)
 
 
-def watch_at(
+def _watch_at(
     target: Target, job_id: str, version: int, after_sequence: int, options: CallOptions
 ) -> Stream[job_pb2.JobEvent]:
     """As `watch`, for a job whose owner and version are known."""
@@ -73,28 +74,33 @@ def follow(target: Target, cursor: str, options: CallOptions) -> Stream[job_pb2.
             yield Sleep(options.retry.first_s)
 
 
-def wait(job_id: str, version: int, options: CallOptions) -> Flow[job_pb2.Job]:
+def wait(job: str | job_pb2.Job, version: int, options: CallOptions) -> Flow[job_pb2.Job]:
     """The job's row once the version is done. Raises JobFailed or JobCancelled where it ended otherwise."""
-    job = yield from jobs.get(job_id, options)
-    number = jobs.version_of(job, version).number
-    yield from drain(watch_at(jobs.target_of(job), job_id, number, job.last_sequence, options))
-    job = yield from jobs.get(job_id, options)
-    raise_unless_done(job, number)
-    return job
-
-
-def raise_unless_done(job: job_pb2.Job, number: int) -> None:
-    """Raise what ended a version, where it ended badly."""
-    version = jobs.version_of(job, number)
-    error = ended_badly(job.job_id, version)
+    row = (yield from jobs.get(job, options)) if isinstance(job, str) else job
+    number = jobs.version_of(row, version).number
+    yield from drain(_watch_at(jobs.target_of(row), row.job_id, number, row.last_sequence, options))
+    ended = yield from _row_outliving_cuts(row.job_id, options)
+    error = ended_badly(ended, jobs.version_of(ended, number))
     if error is not None:
         raise error
+    return ended
 
 
-def ended_badly(job_id: str, version: job_pb2.Version) -> JobEndedBadly | None:
+def _row_outliving_cuts(job_id: str, options: CallOptions) -> Flow[job_pb2.Job]:
+    backoff = Backoff(options.retry, options.rng)
+    while True:
+        try:
+            return (yield from jobs.get(job_id, options))
+        except SonichaosError as error:
+            if not is_cut(error):
+                raise
+            yield Sleep(backoff.wait_s(error))
+
+
+def ended_badly(job: job_pb2.Job, version: job_pb2.Version) -> JobEndedBadly | None:
     """The error that a version ended with; None while it goes on and when it is done."""
     if version.state == job_pb2.JOB_STATE_FAILED:
-        return JobFailed(job_id, version.number, from_status(version.error))
+        return JobFailed(job, version.number, from_status(version.error))
     if version.state == job_pb2.JOB_STATE_CANCELLED:
-        return JobCancelled(job_id, version.number, CallCancelled("it was asked to stop", reason="CANCELLED"))
+        return JobCancelled(job, version.number, CallCancelled("it was asked to stop", reason="CANCELLED"))
     return None

@@ -1,0 +1,39 @@
+"""A tempo map from a file: proto-JSON of ``sonichaos.jobs.v1.TempoMap``, or a manifest that holds one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from google.protobuf.json_format import ParseDict, ParseError
+
+from sonichaos.jobs.v1.brief_pb2 import TempoMap
+
+_MOST_BYTES = 1024 * 1024
+_WANTED = '{"points": [{"second": 0, "bpm": 92, "beatsPerBar": 4, "beatUnit": 4}], "firstDownbeatSecond": 0, "swingRatio": 0.5}'
+
+
+def read_tempo_map(path: Path) -> TempoMap:
+    """The tempo map of a file. Raises click.BadParameter saying what was wanted."""
+    if path.stat().st_size > _MOST_BYTES:
+        raise _unusable(path, f"it is larger than {_MOST_BYTES} bytes")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _unusable(path, f"it is not JSON: {error}") from error
+    if isinstance(document, dict) and "tempoMap" in document:
+        document = document["tempoMap"]
+    if not isinstance(document, dict):
+        raise _unusable(path, "it is not an object")
+    try:
+        tempo_map = ParseDict(document, TempoMap())
+    except ParseError as error:
+        raise _unusable(path, str(error)) from error
+    if not tempo_map.points:
+        raise _unusable(path, "it has no points")
+    return tempo_map
+
+
+def _unusable(path: Path, why: str) -> click.BadParameter:
+    return click.BadParameter(f"{path} holds no tempo map: {why}. Wanted: {_WANTED}", param_hint="--tempo-map")
