@@ -15,7 +15,8 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from servicekit.clock import Clock, to_micros
 from servicekit.errors import ResourceExhausted, ServiceError, Unavailable
@@ -169,12 +170,15 @@ def _named_errors(operation: str) -> Iterator[None]:
     """Give the failures of a database that callers can do something about their names."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (IntegrityError, ProgrammingError, DataError):
+        raise  # a mistake in this program, which trying again does not mend
+    except DBAPIError as error:
+        raise _named(error.orig, operation) from error
+    except PoolTimeout as error:
         raise _named(error, operation) from error
 
 
-def _named(error: DBAPIError, operation: str) -> ServiceError:
-    cause = error.orig
+def _named(cause: BaseException | None, operation: str) -> ServiceError:
     full = (
         getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(cause, "sqlstate", None) == "53100"
     )
