@@ -18,7 +18,7 @@ from typing import Self
 from servicekit.errors import ServiceError
 from servicekit.loans.borrowings import Borrowings
 from servicekit.loans.framing import BrokenFrame, ConnectionLost, Frame, FrameReader, pack_frame
-from servicekit.loans.mapping import map_lent_region
+from servicekit.loans.mapping import RegionMaps
 from servicekit.loans.messages import (
     Accepted,
     BorrowerCodec,
@@ -187,7 +187,7 @@ class LoanServer:
         try:
             self._borrowings.admit(header, lender)
             try:
-                self._borrowings.keep(header.lease_id, map_lent_region(fds, header), verified=False)
+                self._borrowings.keep(header.lease_id, lender.maps.map(fds, header), verified=False)
             except ServiceError:
                 self._borrowings.strike(header.lease_id)
                 raise
@@ -219,6 +219,7 @@ class LoanServer:
         self._lenders.discard(lender)
         self._borrowings.drop_all_of(lender)
         self._selector.unregister(lender.sock)
+        lender.maps.close()
         lender.reader.close()
         lender.sock.close()
         (_log.info if quietly else _log.warning)("a lender's connection ended", why=why)
@@ -230,6 +231,7 @@ class _Lender:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.reader = FrameReader(sock)
+        self.maps = RegionMaps()
         self.answers: deque[BorrowerMessage] = deque()
         self.unsent = bytearray()
         self.waits_to_send = False

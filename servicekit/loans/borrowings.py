@@ -22,6 +22,7 @@ import numpy.typing as npt
 import xxhash
 
 from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhausted
+from servicekit.loans.checksum import copy_and_hash
 from servicekit.loans.messages import TensorHeader, is_lease_id
 from servicekit.logs import logger
 
@@ -170,16 +171,17 @@ class Borrowings:
     def keep(self, lease_id: str, buffer: Buffer, *, verified: bool) -> None:
         """Keep an admitted loan's memory, which must hold at least its bytes, until it is taken or its lease expires.
 
-        The caller forgets ``buffer``: the loan has ended when nothing refers to it any more.
+        ``buffer`` itself may be kept for other loans: this one has ended when no view made here is left.
         """
         with self._lock:
             loan = self._loans.get(lease_id)
             if loan is None or loan.dropped:
                 return
-            weakref.finalize(buffer, self._buffer_gone, lease_id, loan.serial).atexit = False
             header = loan.header
             flat = np.frombuffer(buffer, dtype=np.float32, count=header.channels * header.frames)
             flat.flags.writeable = False
+            # Every view, numpy's or torch's, keeps this memoryview alive, and nothing else does.
+            weakref.finalize(flat.base, self._views_gone, lease_id, loan.serial).atexit = False
             loan.samples = flat.reshape(header.channels, header.frames)
             loan.verified = verified
 
@@ -189,24 +191,32 @@ class Borrowings:
         Raises FailedPrecondition LEASE_LOST where it never came, expired, was withdrawn or taken; InvalidTensor where the bytes
         do not match their checksum.
         """
-        self.expire()
-        with self._lock:
-            loan = self._loans.get(lease_id)
-            if loan is None or loan.samples is None:
-                state = (
-                    "was taken already"
-                    if loan and loan.taken
-                    else "is not here: it never came, expired or was withdrawn"
-                )
-                raise FailedPrecondition(f"loan {lease_id!r} {state}; lend the tensor again", reason="LEASE_LOST")
-            loan.taken = True
-            samples, loan.samples = loan.samples, None
+        loan, samples = self._claim(lease_id)
         if not loan.verified:
             found = xxhash.xxh3_128_hexdigest(samples.data)
             if found != loan.header.xxh3_128:
-                del samples  # the traceback would keep the memory
-                raise InvalidTensor(f"the lent samples have xxh3-128 {found}, the header says {loan.header.xxh3_128}")
+                del samples  # the traceback would keep the loan
+                raise _wrong_checksum(loan.header, found)
         return BorrowedTensor(loan.header, samples, lambda: not self._is_held(lease_id))
+
+    def copy_out(self, lease_id: str, out: npt.NDArray[np.float32]) -> TensorHeader:
+        """Take a loan, copy it into ``out`` (C, T), C-contiguous, of its shape, and give it back at once.
+
+        The checksum is that of the copy. Raises as :meth:`take`, and InvalidTensor where ``out`` has another shape.
+        """
+        loan, samples = self._claim(lease_id)
+        try:
+            if out.shape != samples.shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+                raise InvalidTensor(
+                    f"C-contiguous float32 {samples.shape} is wanted to copy to, {out.dtype} {out.shape} came"
+                )
+            found = copy_and_hash(out, samples)
+        finally:
+            del samples
+            self.settle()
+        if found != loan.header.xxh3_128:
+            raise _wrong_checksum(loan.header, found)
+        return loan.header
 
     def drop(self, lease_id: str) -> None:
         """Forget a loan that was not taken; a taken one goes on."""
@@ -257,6 +267,21 @@ class Borrowings:
         self.settle()
         return len(self._loans)
 
+    def _claim(self, lease_id: str) -> tuple[_Loan, npt.NDArray[np.float32]]:
+        self.expire()
+        with self._lock:
+            loan = self._loans.get(lease_id)
+            if loan is None or loan.samples is None:
+                state = (
+                    "was taken already"
+                    if loan and loan.taken
+                    else "is not here: it never came, expired or was withdrawn"
+                )
+                raise FailedPrecondition(f"loan {lease_id!r} {state}; lend the tensor again", reason="LEASE_LOST")
+            loan.taken = True
+            samples, loan.samples = loan.samples, None
+        return loan, samples
+
     def _drop(self, chosen: Iterable[_Loan]) -> list[_Loan]:
         with self._lock:
             dropped = [loan for loan in chosen if not (loan.taken or loan.dropped)]
@@ -272,7 +297,7 @@ class Borrowings:
         self.settle()
         return lease_id in self._loans
 
-    def _buffer_gone(self, lease_id: str, serial: int) -> None:
+    def _views_gone(self, lease_id: str, serial: int) -> None:
         # May run inside any thread's garbage collection, so no lock is taken here; SimpleQueue.put is reentrant.
         self._ended.put((lease_id, serial))
         for wake in self._wakers:
@@ -297,3 +322,7 @@ class Borrowings:
                 reason="LOANS_EXHAUSTED",
                 retry_after_s=2.0,
             )
+
+
+def _wrong_checksum(header: TensorHeader, found: str) -> InvalidTensor:
+    return InvalidTensor(f"the lent samples have xxh3-128 {found}, the header says {header.xxh3_128}")

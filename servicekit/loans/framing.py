@@ -62,7 +62,7 @@ def send_frame(sock: socket.socket, body: bytes, fds: Sequence[int] = ()) -> Non
 
 
 class FrameReader:
-    """Reads frames from a socket, blocking or not, one ``recvmsg`` a call."""
+    """Reads frames from a socket without waiting, one ``recvmsg`` a call."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -103,7 +103,7 @@ class FrameReader:
     def _receive(self, wanted: int) -> None:
         room = socket.CMSG_SPACE(_MAX_FDS * _INT_BYTES)
         try:
-            data, ancillary, flags, _ = self._sock.recvmsg(wanted, room, socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, flags, _ = self._sock.recvmsg(wanted, room, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
         except ConnectionError as broken:
             raise ConnectionLost(str(broken)) from broken
         for level, kind, payload in ancillary:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,16 +19,12 @@ import numpy.typing as npt
 import xxhash
 
 from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhausted, ServiceError, Unavailable
-from servicekit.loans.framing import ConnectionLost, FrameReader, send_frame
+from servicekit.loans.framing import ConnectionLost
+from servicekit.loans.link import Link
 from servicekit.loans.messages import (
     Accepted,
-    BorrowerMessage,
-    Lend,
     LenderCodec,
-    LenderMessage,
-    MalformedMessage,
     Refused,
-    Released,
     TensorHeader,
     Withdraw,
 )
@@ -107,7 +102,7 @@ class LoanClient:
         self._wall_clock_s = wall_clock_s
         self._draw_lease_id = draw_lease_id
         self._lock = threading.Lock()
-        self._link: _Link | None = None
+        self._link: Link | None = None
 
     @contextmanager
     def lend(
@@ -172,7 +167,7 @@ class LoanClient:
         finally:
             self._get_back(link, region, header, patience_s)
 
-    def _offer(self, region: Region, header: TensorHeader) -> _Link:
+    def _offer(self, region: Region, header: TensorHeader) -> Link:
         link, is_new = self._connected()
         try:
             answer = link.offer(header, region.fd, self._times.accept_timeout_s)
@@ -192,7 +187,7 @@ class LoanClient:
         link.forget(header.lease_id)
         raise self._unavailable(f"it did not answer within {self._times.accept_timeout_s} s")
 
-    def _get_back(self, link: _Link, region: Region, header: TensorHeader, patience_s: float) -> None:
+    def _get_back(self, link: Link, region: Region, header: TensorHeader, patience_s: float) -> None:
         ended = link.wait_for_end(header.lease_id, patience_s)
         if not ended:
             link.say(Withdraw(header.lease_id))
@@ -207,13 +202,13 @@ class LoanClient:
                 why=link.broken or "the borrower still uses it",
             )
 
-    def _connected(self) -> tuple[_Link, bool]:
+    def _connected(self) -> tuple[Link, bool]:
         with self._lock:
-            if self._link is not None and self._link.broken is None:
+            if self._link is not None and self._link.is_whole():
                 return self._link, False
             if self._link is not None:
                 self._link.close()
-            self._link = _Link(self._connect(), self._codec, self._times.accept_timeout_s)
+            self._link = Link(self._connect(), self._codec, self._times.accept_timeout_s)
             return self._link, True
 
     def _connect(self) -> socket.socket:
@@ -248,95 +243,3 @@ class LoanClient:
         if refused.reason == "LEASE_LOST":
             return FailedPrecondition(message, reason=refused.reason)
         return InvalidTensor(message)
-
-
-class _Link:
-    """One connection to the borrower, with the thread that hears its answers."""
-
-    def __init__(self, sock: socket.socket, codec: LenderCodec, send_timeout_s: float) -> None:
-        sock.settimeout(None)
-        timeval = struct.pack("ll", int(send_timeout_s), int(send_timeout_s % 1 * 1e6))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
-        self._sock = sock
-        self._codec = codec
-        self._sending = threading.Lock()
-        self._heard = threading.Condition()
-        self._loans: dict[str, BorrowerMessage | None] = {}
-        self.broken: str | None = None
-        self._thread = threading.Thread(target=self._listen, name="loan-answers", daemon=True)
-        self._thread.start()
-
-    def offer(self, header: TensorHeader, fd: int, timeout_s: float) -> BorrowerMessage | None:
-        """Send a loan and its descriptor; Accepted or Refused, or None after ``timeout_s``. Raises ConnectionLost."""
-        with self._heard:
-            self._loans[header.lease_id] = None
-        self.say(Lend(header), fd)
-        with self._heard:
-            self._heard.wait_for(lambda: self._loans[header.lease_id] or self.broken, timeout_s)
-            answer = self._loans[header.lease_id]
-            if not isinstance(answer, Accepted):
-                self.forget(header.lease_id)
-            if answer is None and self.broken:
-                raise ConnectionLost(self.broken)
-            return answer
-
-    def say(self, message: LenderMessage, *fds: int) -> None:
-        """Send, or find the link broken."""
-        data = self._codec.encode(message)
-        with self._sending:
-            if self.broken is not None:
-                return
-            try:
-                send_frame(self._sock, data, fds)
-            except OSError as error:
-                self._break(f"cannot be written to: {error}")
-
-    def wait_for_end(self, lease_id: str, timeout_s: float) -> bool:
-        """Whether the borrower has let go of a loan, within ``timeout_s``."""
-        with self._heard:
-            self._heard.wait_for(lambda: self._is_over(lease_id) or self.broken, timeout_s)
-            return self._is_over(lease_id)
-
-    def forget(self, lease_id: str) -> None:
-        """Stop listening for news of a loan."""
-        with self._heard:
-            self._loans.pop(lease_id, None)
-
-    def close(self) -> None:
-        """Close the connection and end its thread."""
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._sock.close()
-
-    def _is_over(self, lease_id: str) -> bool:
-        return isinstance(self._loans.get(lease_id), Released | Refused)
-
-    def _listen(self) -> None:
-        reader = FrameReader(self._sock)
-        try:
-            while True:
-                frame = reader.read()
-                if frame is not None:
-                    frame.close()  # a borrower has no descriptors to give
-                    self._hear(self._codec.decode(frame.body))
-        except ConnectionLost as lost:
-            self._break(lost.detail)
-        except (OSError, MalformedMessage) as error:
-            self._break(f"sent what cannot be read: {error}")
-        finally:
-            reader.close()
-            self._break("is no longer listened to")
-
-    def _hear(self, message: BorrowerMessage) -> None:
-        with self._heard:
-            if message.lease_id in self._loans:
-                self._loans[message.lease_id] = message
-                self._heard.notify_all()
-
-    def _break(self, why: str) -> None:
-        with self._heard:
-            self.broken = self.broken or why
-            self._heard.notify_all()
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)

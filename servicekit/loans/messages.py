@@ -67,7 +67,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Refused:
-    """The borrower does not have the region mapped, for ``reason`` (an ErrorReason without prefix)."""
+    """The borrower keeps nothing of the region, for ``reason`` (an ErrorReason without prefix)."""
 
     lease_id: str
     reason: str
@@ -76,7 +76,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Released:
-    """The borrower has unmapped the region and will not look at it again."""
+    """The borrower has no view of the region left and will not look at it again."""
 
     lease_id: str
 

@@ -21,9 +21,9 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from servicekit.errors import InvalidTensor, ResourceExhausted, Unavailable
+from servicekit.loans.checksum import copy_and_hash
 from servicekit.loans.messages import BYTES_PER_SAMPLE
 
 REGION_NAME = "sonichaos-loan"
@@ -31,8 +31,6 @@ REGION_NAME = "sonichaos-loan"
 _MIB = 1 << 20
 F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; Python 3.11 has no name for it
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | F_SEAL_FUTURE_WRITE | fcntl.F_SEAL_SEAL
-_BLOCK_SAMPLES = 64 * 1024
-"""Copied and hashed block by block, so that the hash reads what the copy left in the cache."""
 
 
 def size_class_bytes(nbytes: int) -> int:
@@ -68,14 +66,7 @@ class Region:
 
     def write(self, samples: npt.NDArray[np.float32]) -> str:
         """Copy ``samples`` (C, T) in and return the xxh3-128 of the bytes, as hex."""
-        target = self.array((samples.shape[0], samples.shape[1])).reshape(-1)
-        source = samples.reshape(-1)
-        digest = xxhash.xxh3_128()
-        for start in range(0, source.size, _BLOCK_SAMPLES):
-            block = target[start : start + _BLOCK_SAMPLES]
-            np.copyto(block, source[start : start + _BLOCK_SAMPLES])
-            digest.update(block.data)
-        return digest.hexdigest()
+        return copy_and_hash(self.array((samples.shape[0], samples.shape[1])), samples)
 
     def spoil(self) -> None:
         """Never use this region again: a borrower may still look at it."""

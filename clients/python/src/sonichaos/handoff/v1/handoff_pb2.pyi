@@ -137,11 +137,11 @@ class BorrowerMessage(_message.Message):
 
     @_builtins.property
     def refused(self) -> Global___LeaseRefusal:
-        """The region does not fit; it is not mapped any more."""
+        """The region does not fit, or there is no room for it; nothing of it is kept."""
 
     @_builtins.property
     def released(self) -> Global___LeaseId:
-        """The borrower has unmapped the region and will not look at it again: it may be reused."""
+        """The borrower has no view of the region left and will not look at it again: it may be reused."""
 
     def __init__(
         self,
