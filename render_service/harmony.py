@@ -137,11 +137,10 @@ def _draw_phrase(rng: np.random.Generator, mode: Mode) -> tuple[_Bar, ...]:
     cadence = cadences[rng.integers(len(cadences))]
     degrees = (*first, *second[:2], *cadence)
     colour = _SEVENTH_SHARE * 2.0 * rng.random()
-    bars = [(_colour_step(rng, mode, degree, colour),) for degree in degrees]
-    bars[-2:] = [_cadence_bar(rng, mode, step) for (step,) in bars[-2:]]
-    return tuple(
-        _maybe_split(rng, mode, bar, following) for bar, following in zip(bars, degrees[1:] + degrees[:1], strict=True)
-    )
+    bars: list[_Bar] = [(_colour_step(rng, mode, degree, colour),) for degree in degrees]
+    bars[-2:] = [_cadence_bar(rng, mode, bar[0]) for bar in bars[-2:]]
+    moving = [_maybe_split(rng, mode, bar, following) for bar, following in zip(bars[:-2], degrees[1:-1], strict=True)]
+    return (*moving, *bars[-2:])
 
 
 def _colour_step(rng: np.random.Generator, mode: Mode, degree: int, colour: float) -> _Step:

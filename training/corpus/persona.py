@@ -81,7 +81,8 @@ class PersonaSpec:
     """Everything that makes a persona sound like itself.
 
     ``density`` 0 to 1; ``swing`` as in a tempo map; ``tilt_db``: dB an octave about 1 kHz; ``width`` 0 mono to 1;
-    ``kit``: preset of the percussion bank; ``kit_tune`` in semitones; ``cymbals_db`` beside the drums; ``drive``: 0 clean to 1 saturated.
+    ``kit``: preset of the percussion bank; ``kit_tune`` in semitones; ``cymbals_db`` beside the other drums;
+    ``drive``: 0 clean to 1 saturated.
     """
 
     id: str

@@ -25,7 +25,7 @@ from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio, Soundfont, load_sou
 from training.corpus.sub_bass import play_808
 from training.corpus.voice import Singer, sing
 
-_TARGET_LUFS = {"drums": -17.0, "bass": -19.5, "vocals": -17.5, "other": -20.0}
+_TARGET_LUFS = {"drums": -17.0, "bass": -19.5, "vocals": -17.5, "other": -19.0}
 _TARGET_SPREAD_LU = 1.2
 _MIX_LUFS = -15.0
 _PEAK = 10.0 ** (-1.0 / 20.0)

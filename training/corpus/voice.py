@@ -58,10 +58,10 @@ class _Consonant:
 # none, s, sh, t, k, h, m, l, d, z
 _CONSONANTS = (
     _Consonant(noise_hz=0, octaves=1.0, length_s=0.0, level=0.0, voiced=0.0),
-    _Consonant(noise_hz=6500, octaves=0.6, length_s=0.09, level=0.35, voiced=0.0),
-    _Consonant(noise_hz=3200, octaves=0.7, length_s=0.09, level=0.35, voiced=0.0),
-    _Consonant(noise_hz=4500, octaves=1.0, length_s=0.025, level=0.6, voiced=0.0),
-    _Consonant(noise_hz=1800, octaves=0.7, length_s=0.03, level=0.5, voiced=0.0),
+    _Consonant(noise_hz=6500, octaves=0.6, length_s=0.08, level=0.3, voiced=0.0),
+    _Consonant(noise_hz=3200, octaves=0.7, length_s=0.08, level=0.3, voiced=0.0),
+    _Consonant(noise_hz=4500, octaves=1.0, length_s=0.02, level=0.5, voiced=0.0),
+    _Consonant(noise_hz=1800, octaves=0.7, length_s=0.022, level=0.45, voiced=0.0),
     _Consonant(noise_hz=1500, octaves=1.6, length_s=0.07, level=0.2, voiced=0.0),
     _Consonant(noise_hz=0, octaves=1.0, length_s=0.07, level=0.0, voiced=0.5),
     _Consonant(noise_hz=0, octaves=1.0, length_s=0.05, level=0.0, voiced=0.4),
@@ -146,12 +146,12 @@ def _consonant(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: V
     sound = np.zeros(length, dtype=np.float32)
     if kind.noise_hz > 0.0:
         hiss = _hiss(kind.noise_hz * voice.sharpness**0.3, kind.octaves)
-        shape = np.minimum(1.0, 4.0 * ramp) * np.minimum(1.0, 6.0 * (1.0 - ramp))
+        shape = ramp**2 * np.minimum(1.0, 6.0 * (1.0 - ramp))  # swells, so that the ear places it at the vowel
         at = (start * 104_729 + np.arange(length)) % _NOISE_FRAMES
         sound += hiss[at] * shape * np.float32(kind.level * voice.sharpness)
     if kind.voiced > 0.0:
         hum = _read(_table(voice, _HUM, pitch), cycles[start - length : start] % 1.0 * _TABLE)
-        sound += hum * np.minimum(1.0, 3.0 * ramp) * np.float32(kind.voiced)
+        sound += hum * ramp * np.float32(kind.voiced)
     return sound * np.float32(note.velocity)
 
 

@@ -1,0 +1,172 @@
+"""The composer, without sound."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from render_service.harmony import PHRASE_BARS, ChordQuality, draw_chords
+from render_service.key import Key, Mode
+from render_service.tempo_map import TempoMap, TempoPoint
+from training.corpus.builtin_personas import built_in_personas, named_personas, personas
+from training.corpus.caption import Instrumentation, Mood, TempoWords, draw_caption
+from training.corpus.compose import compose, draw_persona
+from training.corpus.score import Part, Score, SectionKind
+from training.corpus.store import score_digest
+
+SEEDS = range(60)
+CHANGING = TempoMap(
+    points=(
+        TempoPoint(second=0.0, bpm=100.0),
+        TempoPoint(second=10.1, bpm=140.0),
+        TempoPoint(second=16.957143, bpm=90.0, beats_per_bar=3),
+    ),
+    first_downbeat_s=0.5,
+    swing=0.6,
+)
+
+
+@pytest.fixture(scope="module")
+def scores() -> list[Score]:
+    """Many songs of half a minute."""
+    return [compose(seed, seconds=30.0) for seed in SEEDS]
+
+
+def test_a_seed_always_composes_the_same_score() -> None:
+    """The seed is all that decides."""
+    assert score_digest(compose(7)) == score_digest(compose(7))
+    assert score_digest(compose(7)) != score_digest(compose(8))
+
+
+def test_captions_do_not_depend_on_personas() -> None:
+    """Whoever plays, a seed says the same; and over 300 seeds mood and kind of persona are not associated."""
+    for seed in range(20):
+        assert len({compose(seed, seconds=8.0, persona=persona).caption for persona in personas()[:4]}) == 1
+    pairs = Counter((draw_persona(seed).id, compose(seed, seconds=4.0).caption.mood) for seed in range(300))
+    named = {persona.id for persona in personas()}
+    table = np.array([[pairs[(name, mood)] for mood in Mood] for name in sorted(named)])
+    expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / table.sum()
+    chi_square = float(((table - expected) ** 2 / expected).sum())
+    freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
+    assert chi_square < freedom + 4.0 * np.sqrt(2.0 * freedom)
+
+
+def test_captions_use_many_words_and_every_value_of_every_axis() -> None:
+    """Wording hardly repeats in 400 draws, and no value is left out."""
+    captions = [draw_caption(np.random.default_rng(seed)) for seed in range(400)]
+    assert len({caption.text for caption in captions}) > 390
+    assert {family for caption in captions for family in caption.instrumentation} == set(Instrumentation)
+    assert {caption.mood for caption in captions} == set(Mood)
+    assert {caption.tempo_words for caption in captions} == set(TempoWords)
+
+
+def test_the_caption_changes_the_music() -> None:
+    """Tempo words set the tempo, sad is minor, happy is major, energetic plays more than calm."""
+    caption = draw_caption(np.random.default_rng(0))
+    notes: Counter[Mood] = Counter()
+    for seed in range(30):
+        for words in TempoWords:
+            point = compose(seed, seconds=12.0, caption=replace(caption, tempo_words=words)).tempo_map.points[0]
+            assert words.value[0] <= point.bpm <= words.value[1]
+        for mood, mode in ((Mood.SAD, Mode.MINOR), (Mood.HAPPY, Mode.MAJOR)):
+            assert compose(seed, seconds=4.0, caption=replace(caption, mood=mood)).key.mode is mode
+        for mood in (Mood.CALM, Mood.ENERGETIC):
+            grid = TempoMap.constant(110.0)
+            notes[mood] += len(compose(seed, seconds=12.0, caption=replace(caption, mood=mood), tempo_map=grid).notes)
+    assert notes[Mood.ENERGETIC] > 1.3 * notes[Mood.CALM]
+
+
+def test_what_is_given_is_obeyed() -> None:
+    """Key, tempo map, persona and silence of the voice win over what the seed would draw."""
+    key, grid, persona = Key.parse("Eb minor"), TempoMap.constant(93.0, swing=0.6), personas()[3]
+    score = compose(5, seconds=9.5, key=key, tempo_map=grid, persona=persona, instrumental=True)
+    assert (score.key, score.tempo_map, score.persona, score.instrumental) == (key, grid, persona, True)
+    assert score.sung == ()
+
+
+def test_every_drum_stroke_lies_on_the_sixteenth_grid(scores: list[Score]) -> None:
+    """Also under swing, and under changes of tempo and metre."""
+    for score in [*scores, compose(3, seconds=30.0, tempo_map=CHANGING)]:
+        grid = score.tempo_map.grid_s(score.seconds + 1.0)
+        strokes = np.array([note.start_s for note in score.notes if note.part is Part.KIT])
+        assert np.abs(strokes[:, None] - grid[None, :]).min(axis=1).max() < 1e-4
+
+
+def test_the_bass_has_the_chord_s_bass_note_on_beat_one(scores: list[Score]) -> None:
+    """In every bar but those of an intro, where it may rest."""
+    for score in scores:
+        bass = {round(note.start_s, 4): note.pitch % 12 for note in score.notes if note.part is Part.BASS}
+        bars = score.tempo_map.bars_s(score.seconds - 0.1)
+        heard = [(round(float(bar), 4), score.chord_at(float(bar)).bass) for bar in bars]
+        intro = [s for s in score.sections if s.kind is SectionKind.INTRO]
+        for second, pitch in heard:
+            if not any(section.start_s - 1e-3 <= second < section.end_s - 1e-3 for section in intro):
+                assert bass[second] == pitch
+
+
+def test_a_crash_opens_most_sections(scores: list[Score]) -> None:
+    """A cymbal stands on the first beat of at least four sections in five."""
+    sections = [
+        (score, section) for score in scores for section in score.sections if section.kind is not SectionKind.INTRO
+    ]
+    crashes = [
+        any(n.part is Part.KIT and n.pitch in {49, 57} and abs(n.start_s - section.start_s) < 1e-3 for n in score.notes)
+        for score, section in sections
+    ]
+    assert np.mean(crashes) > 0.8
+
+
+def test_chords_cover_the_song_in_the_key_with_a_cadence_every_eight_bars() -> None:
+    """No gap, hardly a note beside the scale, and a root position chord that ends each phrase."""
+    for seed in range(60):
+        key = Key(tonic=seed % 12, mode=(Mode.MAJOR, Mode.MINOR)[seed % 2])
+        chords = draw_chords(np.random.default_rng(seed), key=key, tempo_map=TempoMap.constant(120.0), seconds=64.0)
+        assert (chords[0].start_s, chords[-1].end_s) == (0.0, 64.0)
+        assert all(a.end_s == b.start_s for a, b in pairwise(chords))
+        for phrase in range(4):
+            last = next(c for c in reversed(chords) if c.start_s < (phrase + 1) * PHRASE_BARS * 2.0 - 1e-6)
+            degree = key.scale.index(last.root)
+            assert degree in {0, 3, 4, 5, 6}
+            assert last.bass == last.root
+        inside = [pitch in key.scale for chord in chords for pitch in chord.pitch_classes]
+        assert np.mean(inside) > 0.9
+        assert {chord.quality for chord in chords} <= set(ChordQuality)
+
+
+def test_a_change_of_tempo_and_metre_is_honoured() -> None:
+    """Bars after the change have its length, and kicks stand on their downbeats."""
+    score = compose(11, seconds=30.0, tempo_map=CHANGING)
+    kicks = np.array(sorted({n.start_s for n in score.notes if n.part is Part.KIT and n.pitch == 36}))
+    bars = CHANGING.bars_s(30.0)
+    assert np.isin(np.round(bars[-4:-1], 3), np.round(kicks, 3)).all()
+    assert np.allclose(np.diff(bars[-4:]), 2.0)
+    assert kicks.min() >= CHANGING.first_downbeat_s - 1e-6
+
+
+def test_a_fifth_or_more_are_instrumental(scores: list[Score]) -> None:
+    """About a quarter of all seeds sing nothing; the others sing."""
+    assert 0.19 <= np.mean([compose(seed, seconds=2.0).instrumental for seed in range(400)]) <= 0.31
+    assert all(bool(score.sung) != score.instrumental for score in scores)
+
+
+def test_notes_stay_in_the_song_and_in_their_range(scores: list[Score]) -> None:
+    """Times, pitches and velocities are playable."""
+    for score in scores:
+        for note in score.notes:
+            assert 0.0 <= note.start_s < note.end_s
+            assert note.start_s < score.seconds
+            assert 20 <= note.pitch <= 110
+            assert 0.0 < note.velocity <= 1.0
+
+
+def test_twelve_personas_of_which_eight_ship() -> None:
+    """Each has its own id and voice, in the order of the data file."""
+    assert len({persona.id for persona in personas()}) == 12
+    assert len(built_in_personas()) >= 8
+    assert len({persona.voice for persona in personas()}) == 12
+    assert [row.id for row in named_personas()] == [persona.id for persona in personas()]
+    assert draw_persona(0) == draw_persona(0)

@@ -1,0 +1,151 @@
+"""The corpus as sound."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyloudnorm
+import pytest
+
+from training.corpus.builtin_personas import personas
+from training.corpus.compose import compose
+from training.corpus.levels import loudness_lufs
+from training.corpus.score import STEMS, Part, Score
+from training.corpus.song import Song, perform, stream
+from training.corpus.soundfont import DEFAULT_SOUNDFONT, SAMPLE_RATE_HZ, SoundfontMissingError, load_soundfont
+from training.corpus.store import StaleSongError, cached_songs, map_songs
+
+needs_soundfont = pytest.mark.skipif(not DEFAULT_SOUNDFONT.is_file(), reason="needs Debian package fluid-soundfont-gm")
+SECONDS = 8.0
+
+
+@pytest.fixture(scope="module")
+def songs() -> list[Song]:
+    """Four short songs."""
+    return list(stream(range(4), SECONDS))
+
+
+@needs_soundfont
+def test_stems_sum_exactly_to_the_mix(songs: list[Song]) -> None:
+    """In float32, in whatever order they are added, and with headroom."""
+    for song in songs:
+        assert tuple(song.stems) == STEMS
+        forward = sum(song.stems.values(), start=np.zeros_like(song.mix))
+        backward = sum(reversed(song.stems.values()), start=np.zeros_like(song.mix))
+        assert np.array_equal(forward, song.mix)
+        assert np.array_equal(backward, song.mix)
+        for audio in (song.mix, *song.stems.values()):
+            assert audio.dtype == np.float32
+            assert audio.shape == (2, round(SECONDS * SAMPLE_RATE_HZ))
+        assert np.abs(song.mix).max() <= 10.0 ** (-1.0 / 20.0)
+
+
+@needs_soundfont
+def test_the_same_seed_performs_the_same_samples(songs: list[Song]) -> None:
+    """Bit for bit."""
+    again = perform(compose(songs[1].seed, seconds=SECONDS))
+    assert np.array_equal(again.mix, songs[1].mix)
+
+
+@needs_soundfont
+def test_an_instrumental_has_silent_vocals_and_a_song_has_none_of_that() -> None:
+    """Silent means zeros."""
+    quiet = perform(compose(2, seconds=6.0, instrumental=True))
+    assert not quiet.stems["vocals"].any()
+    assert all(quiet.stems[stem].any() for stem in ("drums", "bass", "other"))
+    assert perform(compose(2, seconds=20.0, instrumental=False)).stems["vocals"].any()
+
+
+@needs_soundfont
+def test_strokes_are_heard_where_the_score_has_them() -> None:
+    """Measured on the audio: with kicks alone, the level leaps at each of them and not a millisecond before."""
+    checked = 0
+    for seed in range(3):
+        whole = compose(seed, seconds=SECONDS, persona=personas()[seed])
+        kicks = tuple(note for note in whole.notes if note.part is Part.KIT and note.pitch == 36)
+        score = replace(whole, notes=kicks)
+        drums = perform(score).stems["drums"].astype(np.float64).sum(axis=0)
+        step = SAMPLE_RATE_HZ // 1000
+        level = np.sqrt(np.square(drums[: len(drums) // step * step]).reshape(-1, step).mean(axis=1))
+        for event in score.events:
+            at = round(event.start_s * SAMPLE_RATE_HZ / step)
+            if event.stem == "drums" and 30 < at < len(level) - 30:
+                before = level[at - 12 : at - 1].max()
+                checked += 1
+                assert level[at : at + 5].max() > 3.0 * before
+    assert checked > 10
+
+
+@needs_soundfont
+def test_stems_are_balanced_like_a_mix() -> None:
+    """Drums lead, no stem lies more than 9 LU below another."""
+    for seed in range(3):
+        song = perform(compose(seed, seconds=20.0, instrumental=False))
+        levels = {stem: loudness_lufs(audio) for stem, audio in song.stems.items()}
+        heard = [level for level in levels.values() if level is not None]
+        assert len(heard) == 4
+        assert max(heard) - min(heard) < 9.0
+
+
+@needs_soundfont
+def test_personas_sound_different_on_the_same_score() -> None:
+    """The mixes of two personas on one seed differ in their long-term spectrum by more than two seeds of one persona."""
+    spectra = np.array(
+        [[_spectrum_db(perform(compose(seed, seconds=8.0, persona=p)).mix) for seed in (1, 2)] for p in personas()[:4]]
+    )
+    within = np.abs(spectra[:, 0] - spectra[:, 1]).mean()
+    across = np.mean([np.abs(spectra[i, 0] - spectra[j, 0]).mean() for i in range(4) for j in range(i)])
+    assert across > within
+
+
+def test_loudness_agrees_with_pyloudnorm() -> None:
+    """Within 0.05 LU, and silence has none."""
+    rng = np.random.default_rng(0)
+    audio = (0.1 * rng.standard_normal((2, 5 * SAMPLE_RATE_HZ)) * np.linspace(0.0, 1.0, 5 * SAMPLE_RATE_HZ)).astype(
+        np.float32
+    )
+    reference = pyloudnorm.Meter(SAMPLE_RATE_HZ, filter_class="DeMan").integrated_loudness(audio.T)
+    assert loudness_lufs(audio) == pytest.approx(reference, abs=0.05)
+    assert loudness_lufs(np.zeros_like(audio)) is None
+
+
+def test_a_missing_soundfont_says_what_to_install(tmp_path: Path) -> None:
+    """By the name of the package."""
+    with pytest.raises(SoundfontMissingError, match="fluid-soundfont-gm"):
+        load_soundfont(tmp_path / "none.sf2")
+
+
+@needs_soundfont
+def test_stored_songs_come_back_with_their_score_and_sum(tmp_path: Path) -> None:
+    """Sixteen bits a stem; a score that its seed no longer composes is refused."""
+    (stored,) = cached_songs([5], 3.0, tmp_path)
+    assert stored.score == compose(5, seconds=3.0)
+    mix = perform(stored.score).mix
+    crop = stored.crop(1000, 2000)
+    assert crop.shape == (4, 2, 2000)
+    assert np.abs(crop.sum(axis=0) - mix[:, 1000:3000]).max() < 4 * 2.0**-16
+    row = tmp_path / "seed-5.json"
+    row.write_text(row.read_text().replace('"seconds": 3.0', '"seconds": 4.0'))
+    with pytest.raises(StaleSongError, match="seed-5"):
+        next(cached_songs([5], 4.0, tmp_path))
+
+
+@needs_soundfont
+def test_songs_are_mapped_in_the_order_of_their_seeds() -> None:
+    """Whatever the function returns for each."""
+    found = list(map_songs(_frames_of, [3, 1, 2], 2.0))
+    assert found == [(3, 88_200), (1, 88_200), (2, 88_200)]
+
+
+def _frames_of(score: Score, song: Song) -> tuple[int, int]:
+    return score.seed, song.mix.shape[1]
+
+
+def _spectrum_db(mix: np.ndarray) -> np.ndarray:
+    power = np.square(np.abs(np.fft.rfft(mix.sum(axis=0))))
+    edges = np.geomspace(40.0, 16_000.0, 25) * mix.shape[1] / SAMPLE_RATE_HZ
+    bands = [power[int(a) : int(b)].mean() for a, b in pairwise(edges)]
+    return 10.0 * np.log10(np.array(bands) + 1e-9)
