@@ -6,6 +6,7 @@ and a pipe, and leaves the abort of a failed upload to both. The steps themselve
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +17,8 @@ from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
-from minio.datatypes import Part
-from minio.error import MinioException, S3Error
+from minio.datatypes import Part, Upload
+from minio.error import InvalidResponseError, MinioException, S3Error
 
 from servicekit.store.object_store import disk_full, not_found, unavailable
 
@@ -25,10 +26,12 @@ RETRY_AFTER_S = 5.0
 RETRY_SETTINGS_S = 60.0
 """For what only an operator can put right."""
 _RETRIES = 1
+_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _FULL = frozenset({"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage", "QuotaExceeded"})
 _ADVICE = {
     "NoSuchBucket": "the bucket does not exist: make it, or correct the setting of its name",
-    "AccessDenied": "the access key may not do this: give it the right to read, write, list and delete below the prefix",
+    "AccessDenied": "the access key or its secret is wrong, or it may not read, write, list and delete below the prefix: "
+    "correct the settings, or give it the right",
     "InvalidAccessKeyId": "the access key is not known there: correct the setting",
     "SignatureDoesNotMatch": "the secret key is not right: correct the setting",
     "RequestTimeTooSkewed": "the clocks of this host and of the store differ: set them",
@@ -85,21 +88,34 @@ class S3Client(Minio):
         self._complete_multipart_upload(bucket, name, upload_id, list(parts))
 
     def abort_upload(self, bucket: str, name: str, *, upload_id: str) -> None:
-        """Drop an upload and its parts."""
-        self._execute("DELETE", bucket, name, query_params={"uploadId": upload_id})
+        """Drop an upload and its parts. One that is no longer there is no error."""
+        with _unless_gone():
+            self._execute("DELETE", bucket, name, query_params={"uploadId": upload_id})
 
     def unfinished_uploads(self, bucket: str, prefix: str) -> Iterator[UnfinishedUpload]:
         """The uploads under way, or left behind, for names that begin with ``prefix``."""
         marker: str | None = None
         while True:
             # By name only: a further upload for the last name of a page is found by the next sweep.
-            page = self._list_multipart_uploads(bucket, prefix=prefix, key_marker=marker)
-            for upload in page.uploads:
+            found: list[Upload] = []
+            with _unless_gone():  # rclone's answer where there is none
+                page = self._list_multipart_uploads(bucket, prefix=prefix, key_marker=marker)
+                found, marker = page.uploads, page.next_key_marker if page.is_truncated else None
+            for upload in found:
                 if upload.upload_id and upload.initiated_time:
                     yield UnfinishedUpload(upload.object_name, upload.upload_id, upload.initiated_time)
-            marker = page.next_key_marker
-            if not (page.is_truncated and marker):
+            if not (found and marker):
                 return
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Let NoSuchUpload pass."""
+    try:
+        yield
+    except (S3Error, InvalidResponseError) as error:
+        if s3_code(error) != "NoSuchUpload":
+            raise
 
 
 def s3_client(settings: S3Settings, endpoint: str, *, read_timeout_s: float, retries: int = _RETRIES) -> S3Client:
@@ -129,25 +145,36 @@ def s3_errors(operation: str, key: str) -> Iterator[None]:
     """Give what minio and urllib3 raise in the block the store's names; ``key`` is what it was done to."""
     try:
         yield
-    except S3Error as error:
-        raise _named(error, operation, key) from error
+    except (S3Error, InvalidResponseError) as error:
+        raise _named(s3_code(error), operation, key) from error
     except (MinioException, urllib3.exceptions.HTTPError, ParseError) as error:
         raise unavailable(operation, _cause(error), retry_after_s=RETRY_AFTER_S) from error
 
 
-def _named(error: S3Error, operation: str, key: str) -> Exception:
-    code = error.code or "an error without a code"
+def s3_code(error: S3Error | InvalidResponseError) -> str | None:
+    """S3's own code of an error.
+
+    minio reads an error only where it is declared as application/xml; some servers declare it as text/xml.
+    """
+    if isinstance(error, S3Error):
+        return error.code
+    found = _CODE.search(str(error))
+    return found[1] if found else None
+
+
+def _named(code: str | None, operation: str, key: str) -> Exception:
+    """The error for one of S3's codes, None where it gave none."""
     if code in ("NoSuchKey", "ResourceNotFound"):
         return not_found(key)
     if code in _FULL:
         return disk_full(key)
     if code in _ADVICE:
         return unavailable(operation, f"{_ADVICE[code]} ({code})", retry_after_s=RETRY_SETTINGS_S)
-    return unavailable(operation, f"it answered {code}: {error.message}", retry_after_s=RETRY_AFTER_S)
+    return unavailable(operation, f"it answered {code or 'what is no S3'}", retry_after_s=RETRY_AFTER_S)
 
 
 def _cause(error: Exception) -> str:
     """What went wrong, without the URL that urllib3 puts before it."""
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         return f"it does not answer ({type(error.reason).__name__})"
-    return f"it broke off or answered no S3 ({type(error).__name__})"
+    return f"it failed or broke off ({type(error).__name__})"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
-from minio.error import S3Error
+from minio.error import InvalidResponseError, S3Error
 from urllib3 import BaseHTTPResponse
 
 from servicekit.errors import NotFound
@@ -26,7 +26,7 @@ from servicekit.store.object_store import (
     too_large,
     unavailable,
 )
-from servicekit.store.s3_client import RETRY_SETTINGS_S, S3Settings, s3_client, s3_errors
+from servicekit.store.s3_client import RETRY_SETTINGS_S, S3Settings, s3_client, s3_code, s3_errors
 from servicekit.store.s3_writer import S3Writer
 
 if TYPE_CHECKING:
@@ -196,8 +196,8 @@ class S3Store:
                 return None
             try:
                 return self._client.get_object(self._bucket, name, offset=offset, length=length or 0)
-            except S3Error as error:
-                if error.code != "InvalidRange":
+            except (S3Error, InvalidResponseError) as error:
+                if s3_code(error) != "InvalidRange":
                     raise
                 return None
 

@@ -6,7 +6,7 @@ import io
 
 from minio.datatypes import Part
 
-from servicekit.errors import NotFound, Unavailable
+from servicekit.errors import Unavailable
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectDigest, StoredObject, unavailable
 from servicekit.store.s3_client import RETRY_AFTER_S, S3Client, s3_errors
@@ -81,7 +81,7 @@ class S3Writer:
         try:
             with s3_errors("abort", self._key):
                 self._client.abort_upload(self._bucket, self._name, upload_id=self._upload_id)
-        except (NotFound, Unavailable) as error:
+        except Unavailable as error:
             # The error that led here is the one to be seen; the parts wait for abort_stale_uploads.
             logger("store").warning("multipart_upload_left", key=self._key, cause=str(error))
 
