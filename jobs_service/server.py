@@ -1,0 +1,206 @@
+"""JobsService: translates between the wire and the journal, and nothing else."""
+
+# ruff: noqa: N802  methods are named as on the wire
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from google.protobuf import json_format
+from grpc import aio
+
+from jobs_service import requests
+from jobs_service.feed import Feed
+from jobs_service.messages import job_message, timestamp
+from jobs_service.watch import JobWatch, TenantWatch
+from servicekit.errors import NotFound
+from servicekit.journal import Event, Job, Journal, Owner, Version
+from servicekit.journal.reading import job_not_found, version_not_found
+from servicekit.store.object_store import ObjectStore
+from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
+
+GATED_METHODS = ("/sonichaos.jobs.v1.JobsService/AddStems",)
+"""Methods that make new work: refused while the service warms or drains."""
+
+Context = aio.ServicerContext[Any, Any]
+TenantOf = Callable[[Context], str]
+
+_FILE_FIELDS: dict[int, str] = {
+    jobs_service_pb2.FILE_KIND_BOUNCE: "bounce",
+    jobs_service_pb2.FILE_KIND_MANIFEST: "manifest",
+    jobs_service_pb2.FILE_KIND_ZIP: "zip",
+    jobs_service_pb2.FILE_KIND_LATENTS: "latents",
+}
+
+
+class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
+    """The service for one owner's jobs.
+
+    ``tenant_of`` names the caller. ``queue_limit`` is the most versions that may wait, ``url_lifetime_s`` how long a signed URL
+    holds where the caller does not say. Errors leave as ServiceError; the server's boundary makes statuses of them.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        store: ObjectStore,
+        *,
+        tenant_of: TenantOf,
+        queue_limit: int,
+        url_lifetime_s: int,
+    ) -> None:
+        self._feed = feed
+        self._journal: Journal = feed.journal
+        self._owner: Owner = feed.owner
+        self._store = store
+        self._tenant_of = tenant_of
+        self._queue_limit = queue_limit
+        self._url_lifetime_s = url_lifetime_s
+
+    async def GetJob(
+        self, request: jobs_service_pb2.GetJobRequest, context: Context
+    ) -> jobs_service_pb2.GetJobResponse:
+        """One job's row."""
+        tenant = self._tenant_of(context)
+
+        def answer() -> jobs_service_pb2.GetJobResponse:
+            return jobs_service_pb2.GetJobResponse(job=self._message(self._owned(tenant, request.job_id)))
+
+        return await asyncio.to_thread(answer)
+
+    async def ListJobs(
+        self, request: jobs_service_pb2.ListJobsRequest, context: Context
+    ) -> jobs_service_pb2.ListJobsResponse:
+        """A page of the caller's jobs, newest first."""
+        tenant = self._tenant_of(context)
+        wanted = requests.job_filter(request, self._owner)
+        size = request.page_size or requests.DEFAULT_PAGE
+
+        def answer() -> jobs_service_pb2.ListJobsResponse:
+            page = self._journal.jobs(tenant, wanted, page_size=size, page_token=request.page_token)
+            messages = [self._message(job) for job in page.jobs]
+            return jobs_service_pb2.ListJobsResponse(jobs=messages, next_page_token=page.next_token)
+
+        return await asyncio.to_thread(answer)
+
+    async def WatchJob(
+        self, request: jobs_service_pb2.WatchJobRequest, context: Context
+    ) -> AsyncIterator[jobs_service_pb2.WatchJobResponse]:
+        """A job's events, past and coming, until a version ends."""
+        watch = JobWatch(
+            self._feed,
+            tenant=self._tenant_of(context),
+            job_id=request.job_id,
+            version=request.version,
+            after_sequence=request.after_sequence,
+        )
+        await watch.join()
+        await context.send_initial_metadata(())
+        async with aclosing(watch.events()) as events:
+            async for event in events:
+                yield jobs_service_pb2.WatchJobResponse(event=event)
+
+    async def FollowJobs(
+        self, request: jobs_service_pb2.FollowJobsRequest, context: Context
+    ) -> AsyncIterator[jobs_service_pb2.FollowJobsResponse]:
+        """The events of all of the caller's jobs. What happens after the initial metadata came is never missed."""
+        watch = TenantWatch(self._feed, tenant=self._tenant_of(context), cursor=request.cursor)
+        await watch.join()
+        await context.send_initial_metadata(())
+        async with aclosing(watch.events()) as events:
+            async for event in events:
+                yield jobs_service_pb2.FollowJobsResponse(event=event)
+
+    async def CancelJob(
+        self, request: jobs_service_pb2.CancelJobRequest, context: Context
+    ) -> jobs_service_pb2.CancelJobResponse:
+        """Order a stop."""
+        tenant = self._tenant_of(context)
+
+        def answer() -> jobs_service_pb2.CancelJobResponse:
+            self._owned(tenant, request.job_id)
+            job = self._journal.cancel(tenant, request.job_id, request.version)
+            return jobs_service_pb2.CancelJobResponse(job=self._message(job))
+
+        return await asyncio.to_thread(answer)
+
+    async def DeleteJob(
+        self, request: jobs_service_pb2.DeleteJobRequest, context: Context
+    ) -> jobs_service_pb2.DeleteJobResponse:
+        """Delete an ended job's files and row. Where the store does not answer, the same call goes on later."""
+        tenant = self._tenant_of(context)
+
+        def answer() -> jobs_service_pb2.DeleteJobResponse:
+            self._owned(tenant, request.job_id)
+            job = self._journal.begin_delete(tenant, request.job_id)
+            self._store.delete_prefix(f"jobs/{job.job_id}")
+            self._journal.finish_delete(tenant, job.job_id)
+            return jobs_service_pb2.DeleteJobResponse()
+
+        return await asyncio.to_thread(answer)
+
+    async def AddStems(
+        self, request: jobs_service_pb2.AddStemsRequest, context: Context
+    ) -> jobs_service_pb2.AddStemsResponse:
+        """Queue a version again for its stems."""
+        tenant = self._tenant_of(context)
+        mode = requests.stem_mode(request.stem_mode)
+
+        def answer() -> jobs_service_pb2.AddStemsResponse:
+            self._owned(tenant, request.job_id)
+            job = self._journal.add_stems(tenant, request.job_id, request.version or 1, mode, limit=self._queue_limit)
+            return jobs_service_pb2.AddStemsResponse(job=self._message(job))
+
+        return await asyncio.to_thread(answer)
+
+    async def CreateSignedUrl(
+        self, request: jobs_service_pb2.CreateSignedUrlRequest, context: Context
+    ) -> jobs_service_pb2.CreateSignedUrlResponse:
+        """A URL for one stored file."""
+        tenant = self._tenant_of(context)
+        lifetime_s = requests.lifetime_s(request, self._url_lifetime_s)
+        requests.check_kind(request.kind)
+
+        def answer() -> jobs_service_pb2.CreateSignedUrlResponse:
+            job = self._owned(tenant, request.job_id)
+            version = job.version(request.version or 1)
+            if version is None:
+                raise version_not_found(job, request.version)
+            file = _stored_file(version, request.kind)
+            signed = self._store.signed_url(file.key, lifetime_s=lifetime_s)
+            return jobs_service_pb2.CreateSignedUrlResponse(
+                url=signed.url, expire_time=timestamp(signed.expires_at), file=file
+            )
+
+        return await asyncio.to_thread(answer)
+
+    def _owned(self, tenant: str, job_id: str) -> Job:
+        """A job of this service and tenant. Raises NotFound."""
+        job = self._journal.job(tenant, job_id)
+        if job.owner is not self._owner:
+            raise job_not_found(job_id)
+        return job
+
+    def _message(self, job: Job) -> job_pb2.Job:
+        return job_message(job, self._cursor)
+
+    def _cursor(self, event: Event) -> str:
+        return self._journal.cursor(event.tenant, event.position)
+
+
+def _stored_file(version: Version, kind: int) -> job_pb2.StoredFile:
+    """The file of a kind; unspecified: the ZIP where there is one, else the bounce. Raises NotFound."""
+    files = json_format.ParseDict(dict(version.files), job_pb2.VersionFiles(), ignore_unknown_fields=True)
+    field = _FILE_FIELDS.get(kind, "zip" if files.HasField("zip") else "bounce")
+    if not files.HasField(field):
+        raise NotFound(
+            f"version {version.number} of job {version.job_id} has no {field}"
+            + ("; ask for its stems first" if field == "zip" else " (yet); watch the job for it"),
+            reason="FILE_NOT_FOUND",
+            metadata={"job_id": version.job_id, "version": str(version.number), "kind": field},
+        )
+    file: job_pb2.StoredFile = getattr(files, field)
+    return file
