@@ -33,7 +33,7 @@ class HostSettings(Settings):
     device: Literal["cpu", "cuda"] = Field("cpu", description="Where models run.")
     threads: int = Field(0, ge=0, le=256, description="CPU threads of a model. 0: all cores of the process.")
     insecure: bool = Field(
-        False, description="Allow listening beyond loopback and Unix sockets though callers have no identity."
+        default=False, description="Allow listening beyond loopback and Unix sockets though callers have no identity."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     drain_seconds: float = Field(
@@ -54,13 +54,16 @@ class HostSettings(Settings):
     url_lifetime_seconds: int = Field(
         3600, ge=1, le=7 * 24 * 3600, description="Lifetime of a signed URL where the caller names none."
     )
-    s3_endpoint: str = Field("", description="Host and port of the S3 server, such as 'minio:9000'.")
-    s3_public_endpoint: str = Field("", description="Host and port that signed URLs name. Empty: s3_endpoint.")
+    s3_endpoint: str = Field(
+        "", description="URL by which the services reach the S3 server, such as 'http://minio:9000'."
+    )
+    s3_public_endpoint: str = Field(
+        "", description="URL by which callers reach it, in signed URLs. Empty: s3_endpoint."
+    )
     s3_bucket: str = Field("", description="Bucket; it must exist.")
     s3_region: str = Field("us-east-1", description="Region that requests are signed for.")
     s3_access_key: str = Field("", description="Access key.")
     s3_secret_key: SecretStr = Field(SecretStr(""), description="Secret key.")
-    s3_secure: bool = Field(True, description="Use TLS.")
     metrics_host: str = Field("127.0.0.1", description="Where Prometheus metrics are served.")
 
     @property

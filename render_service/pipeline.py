@@ -1,0 +1,57 @@
+"""The road of a take: brief -> plan -> denoise -> vocode -> bounce -> handoff. Each stage takes what the one before it made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from render_service.bounce import Bounce, BounceFacts, make_bounce, read_bounce, store_bounce
+from render_service.denoise import denoise
+from render_service.handoff import SeparationClient, hand_over
+from render_service.plan import Plan, plan_from_json
+from render_service.renderer import Renderer
+from render_service.vocode import vocode
+from servicekit.gpu_turn import GpuTurn
+from servicekit.journal import Stage, Track
+from servicekit.store.object_store import ObjectStore
+from servicekit.work import Assignment, StageWeights
+
+# Usual shares of each track's time on two CPU cores (docs/measurements.md).
+WEIGHTS: StageWeights = {
+    Track.RENDER: {Stage.PLAN: 1, Stage.DENOISE: 60, Stage.VOCODE: 35, Stage.BOUNCE: 4},
+    Track.STEMS: {Stage.HANDOFF: 1, Stage.RECEIVE: 1, Stage.SEPARATE: 84, Stage.PACKAGE: 10, Stage.STORE: 4},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderPipeline:
+    """What a take is made with. Built once, by ``__main__``; called by a worker thread for each assignment."""
+
+    renderer: Renderer
+    turn: GpuTurn
+    store: ObjectStore
+    separation: SeparationClient
+    fingerprint: Mapping[str, str]
+
+    def __call__(self, assignment: Assignment) -> None:
+        """Take one version to its end, from the last kept stage on."""
+        facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
+        if assignment.version.kept_stage is None:
+            assignment.progress.stage(Stage.PLAN)
+            bounce = self._render(plan_from_json(assignment.plan), facts, assignment)
+        else:
+            bounce = read_bounce(assignment.version, facts, self.store)
+        if assignment.version.stems_wanted:
+            hand_over(bounce, facts, self.separation, assignment)
+
+    def _render(self, plan: Plan, facts: BounceFacts, assignment: Assignment) -> Bounce:
+        """Sound is made while this thread has the device; the rest needs none."""
+        progress = assignment.progress
+        with self.turn.taken(check=progress.check):
+            latents = denoise(plan, self.renderer, progress)
+            waveform = vocode(latents, plan, self.renderer, progress)
+        progress.stage(Stage.BOUNCE, 2)
+        bounce = make_bounce(waveform, facts)
+        progress.step(1)
+        store_bounce(bounce, latents, facts, self.store, progress)
+        return bounce

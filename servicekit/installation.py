@@ -1,0 +1,84 @@
+"""What the settings of a host name, opened: folders, journal, object store, the device's turn. Both services build from here."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from servicekit.clock import Clock
+from servicekit.gpu_turn import GpuTurn
+from servicekit.host_settings import HostSettings
+from servicekit.journal import Journal
+from servicekit.settings import SettingsError
+from servicekit.store.folder_store import FolderStore
+from servicekit.store.object_store import ObjectStore
+from servicekit.store.s3_client import S3Settings
+from servicekit.store.s3_store import S3Store
+from servicekit.store.url_secret import load_or_make_secret
+from servicekit.store.url_signer import UrlSigner
+
+
+def make_folders(settings: HostSettings) -> None:
+    """The data folder and its run folder, for this user only."""
+    for folder in (settings.data, settings.run_folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise SettingsError(f"SONICHAOS_DATA: cannot make {folder}: {error.strerror}") from None
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SettingsError(f"SONICHAOS_DATA: {folder} cannot be written to by this user")
+
+
+def open_journal(settings: HostSettings, clock: Clock) -> Journal:
+    """The installation's journal."""
+    return Journal.open(settings.journal, clock=clock)
+
+
+def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
+    """The object store, by kind. Raises :class:`SettingsError` where S3 settings are missing."""
+    if settings.store == "s3":
+        return _open_s3(settings, clock)
+    secret = load_or_make_secret(settings.data / "url-secret")
+    signer = UrlSigner(base_url=settings.url_root, secret=secret, now=clock.now)
+    return FolderStore(settings.data / "store", signer, prefix=settings.store_prefix)
+
+
+def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
+    needed = ("s3_endpoint", "s3_bucket", "s3_access_key")
+    missing = [f"SONICHAOS_{name.upper()}" for name in needed if not getattr(settings, name)]
+    if not settings.s3_secret_key.get_secret_value():
+        missing.append("SONICHAOS_S3_SECRET_KEY")
+    if missing:
+        raise SettingsError(f"SONICHAOS_STORE=s3 needs {', '.join(missing)}")
+    chosen = S3Settings(
+        endpoint=settings.s3_endpoint,
+        bucket=settings.s3_bucket,
+        prefix=settings.store_prefix,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        region=settings.s3_region,
+        public_endpoint=settings.s3_public_endpoint or None,
+    )
+    return S3Store(chosen, now=clock.now)
+
+
+def device_turn(settings: HostSettings) -> GpuTurn:
+    """The turn on this host's device, shared by both services."""
+    return GpuTurn(settings.run_folder / f"{settings.device}.turn")
+
+
+def lock_instance(folder: Path, name: str) -> int:
+    """Hold ``{folder}/{name}.lock`` until this process ends, so that one data folder has one such service.
+
+    Gives the descriptor. Raises :class:`SettingsError` where another process holds it.
+    """
+    descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise SettingsError(
+            f"another {name} runs on {folder.parent}; stop it or choose another SONICHAOS_DATA"
+        ) from None
+    return descriptor
