@@ -1,0 +1,166 @@
+"""WAV as this house delivers it: plain RIFF, PCM format tag 1, 24-bit, stereo, 44.1 kHz, with ``bext`` and ``LIST/INFO``.
+
+The bytes are a pure function of samples and facts: separation_service makes the very bytes that render_service stored. All
+chunks lie before the samples, so that a header and the samples are all there is and nothing is sought.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import BinaryIO, Protocol
+
+import numpy as np
+
+from servicekit.audio.bext import WavFacts, bext_body, info_body
+from servicekit.audio.digest import ContentDigest, digest
+from servicekit.audio.pcm24 import (
+    BIT_DEPTH,
+    BLOCK_FRAMES,
+    BYTES_PER_FRAME,
+    CHANNELS,
+    MAX_SAMPLE,
+    MIN_SAMPLE,
+    SAMPLE_RATE_HZ,
+    Pcm24,
+    pack_pcm24,
+    unpack_pcm24,
+)
+from servicekit.errors import DataLoss, ResourceExhausted
+
+MAX_RIFF_BYTES = 0xFFFFFFFF
+"""RIFF counts in 32 bits: about 4.5 hours. RF64 is not promised."""
+
+_PCM_TAG = 1
+_FMT = struct.pack(
+    "<HHIIHH", _PCM_TAG, CHANNELS, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ * BYTES_PER_FRAME, BYTES_PER_FRAME, BIT_DEPTH
+)
+_CHUNK = struct.Struct("<4sI")
+_MAX_HEADER_CHUNK_BYTES = 1 << 20
+
+
+class Sink(Protocol):
+    """Where bytes go, front to back."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of ``data``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Wav:
+    """A WAV file that is made whenever its bytes are asked for. ``pcm`` is ``(2, T)``.
+
+    Raises ResourceExhausted TOO_LARGE where RIFF cannot hold it.
+    """
+
+    pcm: Pcm24
+    facts: WavFacts
+
+    def __post_init__(self) -> None:
+        if self.pcm.ndim != 2 or self.pcm.shape[0] != CHANNELS or self.pcm.dtype != np.int32:
+            raise ValueError(f"wanted int32 of shape ({CHANNELS}, T), got {self.pcm.dtype} of {self.pcm.shape}")
+        if self.frames and not MIN_SAMPLE <= int(self.pcm.min()) <= int(self.pcm.max()) <= MAX_SAMPLE:
+            raise ValueError(f"wanted 24-bit samples, got {self.pcm.min()} to {self.pcm.max()}")
+        _ = self.header
+
+    @property
+    def frames(self) -> int:
+        """Samples a channel."""
+        return int(self.pcm.shape[1])
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the file."""
+        return len(self.header) + self.frames * BYTES_PER_FRAME
+
+    @cached_property
+    def header(self) -> bytes:
+        """Everything before the samples."""
+        return wav_header(self.frames, self.facts)
+
+    @cached_property
+    def digest(self) -> ContentDigest:
+        """Of the whole file, read once."""
+        return digest(self)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The file's bytes in order."""
+        yield self.header
+        yield from pack_pcm24(self.pcm)
+
+    def write_to(self, sink: Sink) -> None:
+        """Write the file to a sink that need not be able to seek."""
+        for chunk in self.chunks():
+            sink.write(chunk)
+
+
+def wav_header(frames: int, facts: WavFacts) -> bytes:
+    """Everything before the samples of a file with ``frames`` samples a channel.
+
+    Raises ResourceExhausted TOO_LARGE where RIFF cannot hold so many.
+    """
+    data_bytes = frames * BYTES_PER_FRAME
+    chunks = b"".join((_chunk(b"fmt ", _FMT), _chunk(b"bext", bext_body(facts)), _chunk(b"LIST", info_body(facts))))
+    riff_bytes = len(b"WAVE") + len(chunks) + _CHUNK.size + data_bytes
+    if riff_bytes > MAX_RIFF_BYTES:
+        raise ResourceExhausted(
+            f"{frames} frames need a RIFF of {riff_bytes} bytes, and a WAV ends at {MAX_RIFF_BYTES}; make it shorter",
+            reason="TOO_LARGE",
+            metadata={"limit_bytes": str(MAX_RIFF_BYTES)},
+        )
+    return _CHUNK.pack(b"RIFF", riff_bytes) + b"WAVE" + chunks + _CHUNK.pack(b"data", data_bytes)
+
+
+def read_wav(stream: BinaryIO, *, name: str) -> Pcm24:
+    """The integers of a WAV that this house wrote, read front to back from a stream that need not be able to seek.
+
+    ``name`` is the store's key, for the error. Raises DataLoss where it is not such a WAV.
+    """
+    riff, _, wave = struct.unpack("<4sI4s", _exactly(stream, 12, name))
+    if (riff, wave) != (b"RIFF", b"WAVE"):
+        raise _damaged(name, "it does not begin as a WAV")
+    while True:
+        chunk, size = _CHUNK.unpack(_exactly(stream, _CHUNK.size, name))
+        if chunk == b"data":
+            return _read_samples(stream, size, name)
+        if size > _MAX_HEADER_CHUNK_BYTES:
+            raise _damaged(name, f"its chunk {chunk!r} says {size} bytes")
+        body = _exactly(stream, size + size % 2, name)
+        if chunk == b"fmt " and body[: len(_FMT)] != _FMT:
+            raise _damaged(name, "it is not 24-bit stereo PCM at 44100 Hz")
+
+
+def _read_samples(stream: BinaryIO, size: int, name: str) -> Pcm24:
+    if size % BYTES_PER_FRAME:
+        raise _damaged(name, f"{size} bytes of samples are no whole number of frames")
+    # Blocks are kept as they come: memory follows the bytes that are there, not the size that the file says.
+    parts = [np.empty((CHANNELS, 0), dtype=np.int32)]
+    for start in range(0, size, BLOCK_FRAMES * BYTES_PER_FRAME):
+        block = _exactly(stream, min(BLOCK_FRAMES * BYTES_PER_FRAME, size - start), name)
+        parts.append(unpack_pcm24(block))
+    return np.concatenate(parts, axis=1)
+
+
+def _exactly(stream: BinaryIO, size: int, name: str) -> bytes:
+    """``size`` bytes, however many reads they take."""
+    data = bytearray()
+    while len(data) < size:
+        part = stream.read(size - len(data))
+        if not part:
+            raise _damaged(name, f"it ends {size - len(data)} bytes too early")
+        data += part
+    return bytes(data)
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return _CHUNK.pack(name, len(body)) + body + bytes(len(body) % 2)
+
+
+def _damaged(name: str, what: str) -> DataLoss:
+    return DataLoss(
+        f"the stored WAV {name} is damaged: {what}; restore it from a copy",
+        reason="DIGEST_MISMATCH",
+        metadata={"key": name, "detail": what},
+    )

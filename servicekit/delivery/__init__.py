@@ -1,0 +1,1 @@
+"""What is handed over: the manifest and the ZIP (CONTRACT 4)."""
