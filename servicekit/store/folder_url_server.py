@@ -136,17 +136,16 @@ class FolderUrlServer:
             response.headers["Content-Range"] = f"bytes {part.first}-{part.end - 1}/{source.size_bytes}"
         part = part or ByteRange(0, source.size_bytes)
         response.content_length = part.end - part.first
-        await response.prepare(request)
-        if request.method == "GET":
-            await self._stream(request, response, source, part)
+        await self._stream(request, response, source, part)
         return response
 
     async def _stream(
         self, request: web.BaseRequest, response: web.StreamResponse, source: FolderObject, part: ByteRange
     ) -> None:
-        """Send chunk by chunk as the client takes them; cut the connection where that cannot be done in full."""
-        offset = part.first
+        """Send head and, for GET, bytes as the client takes them; cut the connection where that cannot be done in full."""
+        offset = part.first if request.method == "GET" else part.end
         try:
+            await response.prepare(request)
             while offset < part.end:
                 chunk = await self._in_thread(partial(source.read, min(CHUNK_BYTES, part.end - offset), offset))
                 if not chunk:  # someone cut the file short: an ended connection says so, a short answer would not
@@ -156,7 +155,7 @@ class FolderUrlServer:
                     await response.write(chunk)
                 offset += len(chunk)
             await response.write_eof()
-        except (TimeoutError, Unavailable):
+        except (ConnectionError, TimeoutError, Unavailable):  # the client left, or does not read; the disk failed
             _cut(request)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:

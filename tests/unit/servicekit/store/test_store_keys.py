@@ -1,0 +1,83 @@
+"""Which names a store takes."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from servicekit.store.object_key import (
+    MAX_KEY_CHARS,
+    MAX_SEGMENT_CHARS,
+    InvalidKey,
+    check_folder,
+    check_key,
+    download_name,
+)
+from tests.unit.servicekit.store.conftest import folder_store
+
+FIRST = string.ascii_letters + string.digits
+SEGMENT = st.builds(str.__add__, st.sampled_from(FIRST), st.text(FIRST + "._-", max_size=12))
+KEY = st.lists(SEGMENT, min_size=1, max_size=4).map("/".join)
+
+
+@given(KEY)
+def test_a_key_of_safe_segments_is_taken_as_it_is(key: str) -> None:
+    """Segments of letters, digits, dot, underscore and hyphen, beginning with a letter or digit, make a key."""
+    assert check_key(key) == key
+    assert check_folder(f"{key}/") == key
+    assert "/" not in download_name(key)
+
+
+@given(st.text())
+@example("jobs/../../etc/passwd")
+@example("jobs/a\n")
+@example("jobs/a\x00.wav")
+@example("jobs/%2e%2e/a")
+@example("jobs/ａ")
+@example("٣")
+def test_whatever_is_taken_is_safe_as_a_path_and_as_a_url(text: str) -> None:
+    """A name is refused with InvalidKey, or it needs no escape in a URL and stays below the folder it is joined to."""
+    try:
+        key = check_key(text)
+    except InvalidKey:
+        return
+    assert quote(key) == key
+    assert Path("/root", key).resolve() == Path(f"/root/{key}")
+    assert all(part and not part.startswith(".") for part in key.split("/"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=st.one_of(KEY, st.text(max_size=40)))
+def test_a_folder_store_puts_files_below_its_root_only(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever it is called, an object is a file below the root, or the call is refused and there is no file."""
+    root = tmp_path_factory.mktemp("root")
+    store = folder_store(root / "objects")
+    try:
+        store.put_bytes(name, b"1", content_type="audio/wav")
+        expected = {root / "objects" / name}
+    except InvalidKey:
+        expected = set()
+    assert {path for path in root.rglob("*") if not path.is_dir()} == expected
+
+
+def test_a_key_is_bounded() -> None:
+    """A key and each of its segments has a largest length."""
+    segment = "a" * MAX_SEGMENT_CHARS
+    assert check_key(segment) == segment
+    with pytest.raises(InvalidKey, match=str(MAX_SEGMENT_CHARS)):
+        check_key(segment + "a")
+    whole = "/".join(["a"] * (MAX_KEY_CHARS // 2)) + "b"
+    assert check_key(whole) == whole
+    with pytest.raises(InvalidKey, match=f"{MAX_KEY_CHARS + 1} characters"):
+        check_key(whole + "b")
+
+
+def test_the_error_says_what_came_and_what_is_wanted() -> None:
+    """A refused key's message shows the segment that is wrong and a key that is right."""
+    with pytest.raises(InvalidKey, match=r"segment '\.\.'.*as in jobs/0a1b/v1\.zip"):
+        check_key("jobs/../x")

@@ -1,0 +1,300 @@
+"""The HTTP endpoint behind a folder store's signed URLs, asked over a real socket, by good callers and others."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import http.client
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from servicekit.store.folder_store import FolderStore
+from servicekit.store.folder_url_server import FolderUrlServer
+from servicekit.store.url_signer import UrlSigner
+from tests.unit.servicekit.s3_servers import free_port
+from tests.unit.servicekit.store.conftest import SECRET, Clock, folder_store, served
+
+KEY = "jobs/0a1b/bounce.wav"
+DATA = bytes(range(256)) * 400
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The signer's and the endpoint's time."""
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[FolderStore]:
+    """A store with one object, whose URLs are answered."""
+    port = free_port()
+    made = folder_store(tmp_path / "objects", prefix="studio", port=port, clock=clock)
+    made.put_bytes(KEY, DATA, content_type="audio/x-test")
+    with served(made, port):
+        yield made
+
+
+def ask(
+    store: FolderStore, target: str, *, method: str = "GET", **headers: str
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """The answer to a request target sent as it is, which a cleverer client would tidy up first."""
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(store.signer.base_url).port or 0)
+    try:
+        connection.putrequest(method, target, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        response = connection.getresponse()
+        return response, response.read()
+    finally:
+        connection.close()
+
+
+def signed_target(store: FolderStore, key: str = KEY) -> str:
+    """Path and query of a signed URL."""
+    parts = urlsplit(store.signed_url(key, lifetime_s=60).url)
+    return f"{parts.path}?{parts.query}"
+
+
+def test_an_object_is_answered_with_what_a_careful_server_says(store: FolderStore) -> None:
+    """The answer has type, size, digest as ETag, file name, and keeps browsers from guessing and proxies from keeping."""
+    response, body = ask(store, signed_target(store))
+    assert (response.status, body) == (200, DATA)
+    said = {name: response.headers[name] for name in ("Content-Type", "ETag", "Content-Disposition", "Accept-Ranges")}
+    assert said == {
+        "Content-Type": "audio/x-test",
+        "ETag": f'"{hashlib.sha256(DATA).hexdigest()}"',
+        "Content-Disposition": 'attachment; filename="0a1b-bounce.wav"',
+        "Accept-Ranges": "bytes",
+    }
+    assert response.headers["Content-Length"] == str(len(DATA))
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Cache-Control"] == "private"
+
+
+def test_head_says_the_same_without_the_bytes(store: FolderStore) -> None:
+    """HEAD with a URL signed for GET gives the same headers, of the whole or of a range, and no body."""
+    for extra in ({}, {"Range": "bytes=0-9"}):
+        got, _ = ask(store, signed_target(store), **extra)
+        head, body = ask(store, signed_target(store), method="HEAD", **extra)
+        assert body == b""
+        assert head.status == got.status
+        names = ("Content-Length", "ETag", "Content-Type", "Content-Range", "Accept-Ranges", "Content-Disposition")
+        assert [head.headers[name] for name in names] == [got.headers[name] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=100-", 100, len(DATA)),
+        ("bytes=-7", len(DATA) - 7, len(DATA)),
+        ("bytes=5-999999", 5, len(DATA)),
+    ],
+)
+def test_one_range_is_partial_content(store: FolderStore, asked: str, first: int, end: int) -> None:
+    """A single range is answered with 206, its place, and exactly its bytes."""
+    response, body = ask(store, signed_target(store), Range=asked)
+    assert (response.status, body) == (206, DATA[first:end])
+    assert response.headers["Content-Range"] == f"bytes {first}-{end - 1}/{len(DATA)}"
+    assert response.headers["Content-Length"] == str(end - first)
+
+
+def test_a_range_beyond_the_end_is_416(store: FolderStore) -> None:
+    """A range without any byte is refused with the size of the object."""
+    response, _ = ask(store, signed_target(store), Range=f"bytes={len(DATA)}-")
+    assert response.status == 416
+    assert response.headers["Content-Range"] == f"bytes */{len(DATA)}"
+
+
+def test_several_ranges_are_answered_with_everything(store: FolderStore) -> None:
+    """Only single ranges are cut; more of them get the whole object."""
+    response, body = ask(store, signed_target(store), Range="bytes=0-1,5-6")
+    assert (response.status, body) == (200, DATA)
+
+
+def test_a_download_resumes_only_on_the_same_bytes(store: FolderStore) -> None:
+    """If-Range with the ETag gives the rest; after the object was replaced it gives all of the new one."""
+    target = signed_target(store)
+    tag = ask(store, target, method="HEAD")[0].headers["ETag"]
+    assert ask(store, target, Range="bytes=50-", If_Range=tag)[1] == DATA[50:]
+    store.put_bytes(KEY, b"new", content_type="audio/x-test")
+    response, body = ask(store, target, Range="bytes=50-", If_Range=tag)
+    assert (response.status, body) == (200, b"new")
+
+
+def test_what_the_caller_has_is_not_sent_again(store: FolderStore) -> None:
+    """If-None-Match with the ETag is answered with 304 and no body."""
+    tag = ask(store, signed_target(store))[0].headers["ETag"]
+    response, body = ask(store, signed_target(store), If_None_Match=f'"other", W/{tag}')
+    assert (response.status, body) == (304, b"")
+
+
+def test_an_expired_url_is_refused_and_says_so(store: FolderStore, clock: Clock) -> None:
+    """From its expiry on a URL is refused with 403, with the time at which it expired."""
+    signed = store.signed_url(KEY, lifetime_s=60)
+    target = signed.url.removeprefix(store.signer.base_url)
+    clock.shift = timedelta(seconds=58)
+    assert ask(store, target)[0].status == 200
+    clock.shift = timedelta(seconds=62)
+    response, body = ask(store, target)
+    assert response.status == 403
+    assert f"expired at {signed.expires_at.isoformat()}" in body.decode()
+
+
+def test_a_changed_url_is_refused(store: FolderStore, clock: Clock) -> None:
+    """Whatever part of a signed URL is changed, added, left out or repeated, the answer is 403 without a byte."""
+    store.put_bytes("jobs/0a1b/v1.zip", DATA, content_type="application/zip")
+    path, query = signed_target(store).split("?")
+    expires, signature = (part.split("=")[1] for part in query.split("&"))
+    foreign = UrlSigner(base_url=store.signer.base_url, secret=bytes(32), now=clock).sign(
+        f"studio/{KEY}", lifetime_s=60
+    )
+    changed = [
+        f"/studio/jobs/0a1b/v1.zip?{query}",
+        path,
+        f"{path}?",
+        f"{path}?expires={int(expires) + 1}&signature={signature}",
+        f"{path}?expires=0{expires}&signature={'0' * 64}",
+        f"{path}?expires={expires}&signature={signature[:-1]}{'0' if signature[-1] != '0' else '1'}",
+        f"{path}?expires={expires}&signature={signature.upper()}",
+        f"{path}?expires={expires}&signature={signature}&x=1",
+        f"{path}?expires={expires}&expires={expires}&signature={signature}",
+        f"{path}?signature={signature}&expires={expires}",
+        f"{path}?expires=99999999999999999999&signature={signature}",
+        foreign.url.removeprefix(store.signer.base_url),
+    ]
+    for target in changed:
+        response, body = ask(store, target)
+        assert response.status == 403, target
+        assert "Ask the service for" in body.decode()
+    assert ask(store, f"{path}?{query}")[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/studio",
+        "/studio/",
+        "/studio/jobs/",
+        "/studio/jobs//0a1b/bounce.wav",
+        "/studio/../studio/jobs/0a1b/bounce.wav",
+        "/studio/./jobs/0a1b/bounce.wav",
+        "/studio/%2e%2e/%2e%2e/url-secret",
+        "/studio/jobs%2f0a1b%2fbounce.wav",
+        "/studio/jobs/0a1b/bounce%2ewav",
+        "/studio/jobs/0a1b/bounce.wav%00",
+        "/studio//etc/passwd",
+        "/.partial/0",
+        "/studio/.partial/0",
+        "//studio/jobs/0a1b/bounce.wav",
+        "/jobs/0a1b/bounce.wav",
+        "http://127.0.0.1/studio/jobs/0a1b/bounce.wav",
+    ],
+)
+def test_no_other_spelling_reaches_a_file(store: FolderStore, path: str) -> None:
+    """A path that is not exactly a key below the prefix is not found, whatever is signed: no escape, no listing, no alias."""
+    query = signed_target(store).split("?")[1]
+    signed_for_it = store.signer.sign(path.lstrip("/"), lifetime_s=60).url.split("?")[1]
+    for tried in (query, signed_for_it):
+        response, body = ask(store, f"{path}?{tried}")
+        assert response.status == 404
+        assert body == b"No object has such a path.\n"
+
+
+def test_a_link_in_the_folder_is_not_served(store: FolderStore, tmp_path: Path) -> None:
+    """A symbolic link put into the folder is as good as nothing, even under a signed URL."""
+    (tmp_path / "secret.wav").write_text("secret")
+    (tmp_path / "objects" / "studio" / "jobs" / "leak.wav").symlink_to(tmp_path / "secret.wav")
+    response, body = ask(store, signed_target(store, "jobs/leak.wav"))
+    assert response.status == 404
+    assert b"secret" not in body
+
+
+def test_a_deleted_object_is_404_and_a_store_that_is_gone_503(store: FolderStore, tmp_path: Path) -> None:
+    """A good URL of a deleted object is not found; without the disk it is to be tried again."""
+    target = signed_target(store)
+    store.delete(KEY)
+    assert ask(store, target)[0].status == 404
+    (tmp_path / "objects").rename(tmp_path / "elsewhere")
+    response, _ = ask(store, target)
+    assert response.status == 503
+    assert int(response.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_other_methods_are_refused(store: FolderStore, method: str) -> None:
+    """Anything but GET and HEAD is 405, with those named, and changes nothing."""
+    response, _ = ask(store, signed_target(store), method=method)
+    assert response.status == 405
+    assert response.headers["Allow"] == "GET, HEAD"
+    assert store.read(KEY, max_bytes=len(DATA)) == DATA
+
+
+def test_a_caller_that_hangs_up_disturbs_nobody(store: FolderStore, caplog: pytest.LogCaptureFixture) -> None:
+    """After a client left amid a long download the next one is served, and no error is logged."""
+    store.put_bytes(KEY, bytes(32 << 20), content_type="audio/x-test")
+    for _ in range(3):
+        connection = http.client.HTTPConnection("127.0.0.1", urlsplit(store.signer.base_url).port or 0)
+        connection.request("GET", signed_target(store))
+        connection.getresponse().read(1000)
+        connection.close()
+    assert len(ask(store, signed_target(store))[1]) == 32 << 20
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+def test_a_file_that_shrinks_under_a_download_breaks_it_off(store: FolderStore, tmp_path: Path) -> None:
+    """Someone who cuts the file short ends the connection: the client sees a broken download, not a short object."""
+    store.put_bytes(KEY, bytes(64 << 20), content_type="audio/x-test")
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(store.signer.base_url).port or 0)
+    connection.request("GET", signed_target(store))
+    response = connection.getresponse()
+    response.read(1000)
+    with (tmp_path / "objects" / "studio" / KEY).open("r+b") as file:
+        file.truncate(1 << 20)
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        response.read()
+    connection.close()
+
+
+async def test_the_endpoint_stands_alone_and_stops(tmp_path: Path) -> None:
+    """It needs folder and secret only, takes a free port when told 0, reports a taken one, and frees it when it stops."""
+    store = folder_store(tmp_path / "objects")
+    async with FolderUrlServer(store, host="127.0.0.1", port=0) as server:
+        port = server.port
+        assert port > 0
+        second = FolderUrlServer(store, host="127.0.0.1", port=port)
+        with pytest.raises(OSError, match="in use"):
+            await second.start()
+        await asyncio.open_connection("127.0.0.1", port)
+    await server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+def test_signing_needs_secret_and_public_address_only(store: FolderStore, clock: Clock) -> None:
+    """A signer in another process, with the same secret and a public address, makes URLs that the endpoint takes."""
+    elsewhere = UrlSigner(base_url="https://files.example.org/audio/", secret=SECRET, now=clock)
+    url = elsewhere.sign(f"studio/{KEY}", lifetime_s=60).url
+    assert url.startswith("https://files.example.org/audio/studio/jobs/")
+    assert ask(store, url.removeprefix("https://files.example.org/audio"))[1] == DATA
+
+
+@pytest.mark.parametrize(
+    "base_url", ["", "files.example.org", "ftp://files.example.org", "http://", "http://host?x=1", "http://host#x"]
+)
+def test_a_base_url_that_cannot_be_is_refused(base_url: str) -> None:
+    """The base URL is http or https, with a host, without query or fragment."""
+    with pytest.raises(ValueError, match="base URL"):
+        UrlSigner(base_url=base_url, secret=SECRET, now=Clock())
+
+
+def test_a_short_secret_is_refused() -> None:
+    """A secret of fewer than 32 bytes signs nothing."""
+    with pytest.raises(ValueError, match="32 bytes"):
+        UrlSigner(base_url="http://127.0.0.1:1", secret=bytes(31), now=Clock())
