@@ -1,0 +1,1 @@
+"""Music to stems to ZIP."""

@@ -1,0 +1,25 @@
+"""From a mix to stems: one interface over any model or bag that demucs loads."""
+
+from separation_service.engine.loading import load_separator
+from separation_service.engine.separator import (
+    STEMS,
+    Separator,
+    SeparatorInfo,
+    StemName,
+    StemWaveforms,
+    StepReport,
+    Waveform,
+    WeightsFile,
+)
+
+__all__ = [
+    "STEMS",
+    "Separator",
+    "SeparatorInfo",
+    "StemName",
+    "StemWaveforms",
+    "StepReport",
+    "Waveform",
+    "WeightsFile",
+    "load_separator",
+]

@@ -1,0 +1,101 @@
+"""A demucs model or bag of models, seen as rows of sources and the stems they make up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from demucs.apply import BagOfModels
+from torch import nn
+
+from separation_service.engine.separator import CHANNELS, SAMPLE_RATE_HZ, STEMS, StemName
+from servicekit.errors import FailedPrecondition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One model of the bag and what each of its sources weighs in the bag's average."""
+
+    model: nn.Module
+    weights: tuple[float, ...]
+
+    @property
+    def segment_samples(self) -> int:
+        """Length of the segments that the model is fed, in samples: its own `segment`, in seconds, as demucs computes it."""
+        model: Any = self.model
+        return int(model.samplerate * model.segment)
+
+    def padded_samples(self, length: int) -> int:
+        """Samples that the model wants to see for ``length`` samples of output."""
+        valid_length = getattr(self.model, "valid_length", None)
+        return length if valid_length is None else int(valid_length(length))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bag:
+    """One or more models over the same sources, in the models' own order."""
+
+    members: tuple[Member, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def totals(self) -> tuple[float, ...]:
+        """Sum of the weights of each source over all members: what demucs divides by."""
+        return tuple(sum(column) for column in zip(*(member.weights for member in self.members), strict=True))
+
+    def rows(self, stem: StemName) -> tuple[int, ...]:
+        """Sources that make up a stem; every source that is none of the four joins ``other``."""
+        if stem != "other":
+            return (self.sources.index(stem),)
+        return (
+            self.sources.index("other"),
+            *(row for row, source in enumerate(self.sources) if source not in STEMS),
+        )
+
+    def rows_of(self, stems: Sequence[StemName]) -> tuple[int, ...]:
+        """Sources that are needed for these stems, each once, in the models' order."""
+        return tuple(sorted({row for stem in stems for row in self.rows(stem)}))
+
+    def work(self, stems: Sequence[StemName]) -> list[tuple[Member, tuple[int, ...]]]:
+        """The members that have to run for these stems, each with the sources that are kept of it."""
+        needed = self.rows_of(stems)
+        kept = [(member, tuple(row for row in needed if member.weights[row] != 0)) for member in self.members]
+        return [(member, rows) for member, rows in kept if rows]
+
+
+def open_bag(model: nn.Module, name: str) -> Bag:
+    """What demucs loaded, checked against what this house separates: stereo at 44.1 kHz, the four stems among its sources.
+
+    Raises `FailedPrecondition` (MODEL_UNUSABLE) otherwise.
+    """
+    loaded: Any = model
+    sources = tuple(str(source) for source in loaded.sources)
+    if isinstance(model, BagOfModels):
+        members = tuple(
+            Member(model=one, weights=tuple(float(weight) for weight in weights))
+            for one, weights in zip(loaded.models, loaded.weights, strict=True)
+        )
+    else:
+        members = (Member(model=model, weights=(1.0,) * len(sources)),)
+    bag = Bag(members=members, sources=sources)
+    _check(bag, name, sample_rate_hz=int(loaded.samplerate), channels=int(loaded.audio_channels))
+    return bag
+
+
+def _check(bag: Bag, name: str, *, sample_rate_hz: int, channels: int) -> None:
+    problems = []
+    if sample_rate_hz != SAMPLE_RATE_HZ or channels != CHANNELS:
+        problems.append(f"wanted {CHANNELS} channels at {SAMPLE_RATE_HZ} Hz, it has {channels} at {sample_rate_hz} Hz")
+    missing = [stem for stem in STEMS if stem not in bag.sources]
+    if missing:
+        problems.append(f"wanted the sources {', '.join(STEMS)}, it has {', '.join(bag.sources)}")
+    unfed = [source for source, total in zip(bag.sources, bag.totals, strict=True) if total == 0]
+    if unfed:
+        problems.append(f"no model of the bag has a weight for {', '.join(unfed)}")
+    if problems:
+        raise FailedPrecondition(
+            f"separator {name!r} cannot be used: {'; '.join(problems)}; choose another model",
+            reason="MODEL_UNUSABLE",
+            metadata={"model": name},
+        )

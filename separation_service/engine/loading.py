@@ -1,0 +1,107 @@
+"""Loads a separator from a local folder through demucs' own code, with no network and never another model than asked for."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from demucs.apply import BagOfModels
+from demucs.hf import load_safetensors_model
+from demucs.pretrained import get_model
+from demucs.repo import ModelLoadingError
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from separation_service.engine.bag import open_bag
+from separation_service.engine.demucs_separator import DemucsSeparator
+from separation_service.engine.separator import Separator, SeparatorInfo
+from separation_service.engine.weights_folder import WeightsFolder, open_folder, unusable
+
+_DEMUCS_CLASSES = frozenset(
+    {"demucs.htdemucs.HTDemucs", "demucs.hdemucs.HDemucs", "demucs.demucs.Demucs", "demucs.wdemucs.WDemucs"}
+)
+
+# What torch, pickle, safetensors and demucs raise for files that are damaged or of another kind. SystemExit: demucs ends the
+# process where an optional package (diffq) is missing.
+_BROKEN = (
+    ModelLoadingError,
+    SafetensorError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    IndexError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SystemExit,
+    TypeError,
+    ValueError,
+)
+
+
+def load_separator(name: str, *, repo: Path | None, device: str, threads: int) -> Separator:
+    """Load a model or bag onto ``device`` (``"cpu"``, ``"cuda"``), to run on ``threads`` CPU threads.
+
+    ``name`` is ``starter`` (the weights in this package) or a model or bag in the folder ``repo``, see weights_folder.py.
+    Contacts nothing. Raises `FailedPrecondition` (MODEL_UNUSABLE) where files are missing, damaged or do not match their
+    digests, where the model's sources do not fit, or where the device is not there; the message says what to do.
+    """
+    files = open_folder(name, repo)
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise unusable(name, repo, f"device {device!r} was asked for and torch finds no GPU; use --device cpu")
+    model = _load(files)
+    bag = open_bag(model, name)
+    parameters = sum(parameter.numel() for member in bag.members for parameter in member.model.parameters())
+    info = SeparatorInfo(
+        name=name,
+        licence=files.licence,
+        sources=bag.sources,
+        models=len(bag.members),
+        parameters=parameters,
+        files=files.files,
+        weights_sha256=files.weights_sha256,
+        fingerprint={
+            "separator": name,
+            "separator.weights": files.weights_sha256,
+            "separator.bag": json.dumps([list(member.weights) for member in bag.members]),
+            "separator.precision": "fp32",
+            "separator.batch": " ".join(f"1x2x{member.segment_samples}" for member in bag.members),
+            "separator.shifts": "0",
+        },
+    )
+    return DemucsSeparator(bag, info, device=torch.device(device), threads=threads)
+
+
+def _load(files: WeightsFolder) -> nn.Module:
+    try:
+        if not files.safetensors:
+            model: nn.Module = get_model(files.name, repo=files.folder)
+            return model
+        models = [_load_safetensors(files.name, path) for path in files.paths]
+        if not files.is_bag:
+            return models[0]
+        bag: nn.Module = BagOfModels(models, files.weights, files.segment_s)
+    except _BROKEN as broken:
+        detail = f"demucs cannot load {files.folder}: {type(broken).__name__}: {broken}"
+        raise unusable(files.name, files.folder, detail) from broken
+    return bag
+
+
+def _load_safetensors(name: str, path: Path) -> nn.Module:
+    """One model through demucs' loader, which imports and calls whatever class the file names: so only demucs' own may be."""
+    with safe_open(str(path), framework="pt") as file:
+        metadata: dict[str, Any] = file.metadata() or {}
+    named = [str(metadata.get("klass")), *re.findall(r'"_class":\s*"([^"]*)"', str(metadata.get("structure", "")))]
+    foreign = [klass for klass in named if klass not in _DEMUCS_CLASSES and not klass.startswith("diffq.")]
+    if foreign:
+        raise unusable(name, path.parent, f"{path.name} names the class {foreign[0]!r}, wanted one of demucs' models")
+    model: nn.Module = load_safetensors_model(path)
+    return model

@@ -1,0 +1,90 @@
+"""Long audio in segments: where they lie, what a model sees of each, and how their outputs are joined.
+
+The arithmetic of ``demucs.apply.apply_model`` (split, overlap 0.25, transition power 1), operation for operation, over one
+segment's memory instead of the track's.
+
+Letters: ``R`` rows (sources kept), ``C`` channels, ``T`` samples of the track, ``L`` samples of a segment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+OVERLAP = 0.25
+"""Share of a segment that the next one covers too: the default of `demucs.api.Separator`, fixed by CONTRACT 8."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """``length`` samples from sample ``start`` on; ``finished`` of them get nothing from later segments."""
+
+    start: int
+    length: int
+    finished: int
+
+
+def plan_segments(track_samples: int, segment_samples: int) -> list[Segment]:
+    """Segments of at most ``segment_samples`` that cover ``track_samples``, in order."""
+    stride = int((1 - OVERLAP) * segment_samples)
+    starts = range(0, track_samples, stride)
+    return [
+        Segment(
+            start=start,
+            length=min(segment_samples, track_samples - start),
+            finished=min(stride, track_samples - start),
+        )
+        for start in starts
+    ]
+
+
+def cut_padded(track: Tensor, segment: Segment, padded_samples: int) -> Tensor:
+    """``(C, T)`` -> ``(C, padded_samples)`` with the segment in the middle, its neighbours around it, zeros beyond the track."""
+    left = segment.start - (padded_samples - segment.length) // 2
+    right = left + padded_samples
+    inside = track[:, max(0, left) : min(track.shape[-1], right)]
+    return F.pad(inside, (max(0, -left), max(0, right - track.shape[-1])))
+
+
+def trim_padding(output: Tensor, segment: Segment) -> Tensor:
+    """``(..., padded)`` -> ``(..., L)``: undo `cut_padded`."""
+    left = (output.shape[-1] - segment.length) // 2
+    return output[..., left : left + segment.length]
+
+
+def triangle(segment_samples: int, device: torch.device) -> Tensor:
+    """``(L,)`` weights that rise to 1 in the middle and fall again, never 0."""
+    rising = torch.arange(1, segment_samples // 2 + 1, device=device)
+    falling = torch.arange(segment_samples - segment_samples // 2, 0, -1, device=device)
+    weight = torch.cat([rising, falling])
+    return weight / weight.max()
+
+
+class OverlapAdd:
+    """Joins the outputs of consecutive segments and hands out what later segments cannot change.
+
+    Holds one segment of sums, whatever the track's length.
+    """
+
+    def __init__(self, rows: int, channels: int, segment_samples: int, device: torch.device) -> None:
+        self._weight = triangle(segment_samples, device)
+        self._sum = torch.zeros(rows, channels, segment_samples, device=device)
+        self._weight_sum = torch.zeros(segment_samples, device=device)
+
+    def push(self, segment: Segment, output: Tensor) -> Tensor:
+        """``(R, C, L)`` of this segment -> ``(R, C, segment.finished)`` from the segment's start on."""
+        length, finished = segment.length, segment.finished
+        weight = self._weight[:length]
+        self._sum[..., :length] += weight * output
+        self._weight_sum[:length] += weight
+        done = self._sum[..., :finished] / self._weight_sum[:finished]
+        self._sum = _move_on(self._sum, finished)
+        self._weight_sum = _move_on(self._weight_sum, finished)
+        return done
+
+
+def _move_on(sums: Tensor, finished: int) -> Tensor:
+    return F.pad(sums[..., finished:], (0, finished))
