@@ -24,9 +24,9 @@ _RETRY_S = 10.0
 
 def accept(tx: Transaction, new: NewJob, limit: int) -> Accepted:
     """Accept a job as version 1, or find the job that the same request made."""
-    known = _known(tx, new.request)
-    if known is not None:
-        return known
+    earlier = known(tx, new.request)
+    if earlier is not None:
+        return earlier
     _refuse_beyond(tx, new.owner, limit)
     job_id = new.job_id or new_job_id(from_micros(tx.now_us))
     _check_unused(tx, job_id)
@@ -52,9 +52,9 @@ def accept(tx: Transaction, new: NewJob, limit: int) -> Accepted:
 
 def accept_version(tx: Transaction, new: NewVersion, limit: int) -> Accepted:
     """Accept the next version of a job. Its number is never used again, whatever becomes of it."""
-    known = _known(tx, new.request)
-    if known is not None:
-        return known
+    earlier = known(tx, new.request)
+    if earlier is not None:
+        return earlier
     tenant = new.request.tenant
     job = read_job(tx.connection, tenant, new.job_id, tx.now_us)
     _refuse_deleting(tx, job)
@@ -175,7 +175,7 @@ def _insert_version(
     event_log.append(tx, job_id, number, JobState.QUEUED, EventDraft(kind=EventKind.STATE))
 
 
-def _known(tx: Transaction, request: Request) -> Accepted | None:
+def known(tx: Transaction, request: Request) -> Accepted | None:
     """What the same request made before. Raises :class:`AlreadyExists` for the same id with other content."""
     if not request.request_id:
         return None

@@ -33,6 +33,7 @@ from servicekit.journal.rows import (
     NewJob,
     NewVersion,
     Orders,
+    Request,
 )
 from servicekit.journal.states import JobState, Owner, Stage, StemMode
 from servicekit.journal.tokens import Sealer
@@ -75,6 +76,11 @@ class Journal:
         self.close()
 
     # What callers ask for
+
+    def known(self, request: Request) -> Accepted | None:
+        """The job that the same request made before, before anything else is checked. Raises AlreadyExists REQUEST_ID_REUSED."""
+        with self._writing() as tx:
+            return accepting.known(tx, request)
 
     def accept(self, new: NewJob, *, limit: int) -> Accepted:
         """Accept a job, at most ``limit`` waiting at once; a retry of the same request gives the same job.
