@@ -21,8 +21,11 @@ from training.corpus.score import Outline, Score
 from training.corpus.structure import draw_bars, draw_tempo_map
 
 DEFAULT_SECONDS_RANGE = (30.0, 60.0)
+TRAINING_SEEDS = range(800_000_000)
+REFERENCE_SEEDS = range(800_000_000, 900_000_000)
+"""Seeds of the clips by which the built-in personas are known; no training uses them."""
 HELD_OUT_SEEDS = range(900_000_000, 1_000_000_000)
-"""Seeds that no training uses; every other non-negative seed below 2**31 may be trained on."""
+"""Seeds that no training uses, for tests and evaluation, the personas drawn from them included."""
 INSTRUMENTAL_SHARE = 0.25
 _NAMED_SHARE = 0.5  # of songs play a named persona, the rest one drawn for that song alone
 

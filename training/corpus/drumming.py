@@ -77,13 +77,24 @@ def write_drums(rng: np.random.Generator, outline: Outline) -> list[Note]:
     """Strokes for every bar."""
     style = _draw_style(rng, outline)
     bars = outline.bars
-    notes: list[Note] = []
+    notes = _count_in(outline)
     for bar, before in zip(bars, (None, *bars[:-1]), strict=True):
         fills = bar.closes_section and bar is not bars[-1] and rng.random() < 0.85
         if bar.opens_section and bar.section.kind is not SectionKind.INTRO and (before is None or rng.random() < 0.9):
             notes.append(_stroke(bar, 0.0, CRASH if rng.random() < 0.7 else CRASH_2, 0.95 * style.force))
         notes += _play_bar(rng, bar, style, fills=fills)
     return notes
+
+
+def _count_in(outline: Outline) -> list[Note]:
+    """The beats of a pickup, on the closed hat."""
+    if not outline.bars:
+        return []
+    first = outline.bars[0]
+    beats = first.tempo_map.beats_s(max(first.start_s - 0.01, 0.0))
+    return [
+        Note(part=Part.KIT, start_s=float(at), end_s=float(at) + 0.4, pitch=CLOSED_HAT, velocity=0.7) for at in beats
+    ]
 
 
 def _draw_style(rng: np.random.Generator, outline: Outline) -> _Style:

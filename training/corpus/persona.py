@@ -82,7 +82,7 @@ class PersonaSpec:
 
     ``density`` 0 to 1; ``swing`` as in a tempo map; ``tilt_db``: dB an octave about 1 kHz; ``width`` 0 mono to 1;
     ``kit``: preset of the percussion bank; ``kit_tune`` in semitones; ``cymbals_db`` beside the other drums;
-    ``drive``: 0 clean to 1 saturated.
+    ``drive``: 0 clean to 1 saturated; ``balance_lu``: how much louder than usual its drums, bass, vocals and other are.
     """
 
     id: str
@@ -101,6 +101,7 @@ class PersonaSpec:
     tilt_db: float
     width: float
     pan_law: PanLaw
+    balance_lu: tuple[float, float, float, float]
 
     def rack(self, family: Instrumentation) -> Rack:
         """The rack of one family."""
@@ -155,9 +156,10 @@ def random_persona(rng: np.random.Generator, *, id: str = "random", prefix: str 
         room=_random_room(rng),
         density=float(rng.uniform(0.15, 0.95)),
         swing=0.5 if rng.random() < 0.6 else float(rng.uniform(0.53, 0.67)),
-        tilt_db=float(rng.uniform(-2.0, 2.0)),
+        tilt_db=float(rng.uniform(-2.8, 2.8)),
         width=float(rng.uniform(0.1, 1.0)),
         pan_law=laws[rng.integers(len(laws))],
+        balance_lu=_random_balance(rng),
     )
 
 
@@ -184,6 +186,11 @@ def _random_room(rng: np.random.Generator) -> Room:
         pre_delay_s=float(rng.uniform(0.0, 0.03)),
         seed=int(rng.integers(2**31)),
     )
+
+
+def _random_balance(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    drums, bass, vocals, other = (float(offset) for offset in np.clip(rng.normal(0.0, 1.3, 4), -2.5, 2.5))
+    return drums, bass, vocals, other
 
 
 def _choose(rng: np.random.Generator, options: tuple[int, ...]) -> int:

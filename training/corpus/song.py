@@ -26,7 +26,7 @@ from training.corpus.sub_bass import play_808
 from training.corpus.voice import Singer, sing
 
 _TARGET_LUFS = {"drums": -17.0, "bass": -19.5, "vocals": -17.5, "other": -19.0}
-_TARGET_SPREAD_LU = 1.2
+_TARGET_SPREAD_LU = 0.8
 _MIX_LUFS = -15.0
 _PEAK = 10.0 ** (-1.0 / 20.0)
 _STEP = 2.0**-23
@@ -158,7 +158,7 @@ def _through_bus(stem: str, dry: Audio, score: Score, offset_lu: float) -> Audio
         placed = saturate(placed, 0.25 + 0.5 * persona.drive if stem == "drums" else 0.3 * persona.drive)
     if stem != "bass":
         placed = widen(placed, 0.3 + 0.7 * persona.width)
-    return level(placed, _TARGET_LUFS[stem] + offset_lu)
+    return level(placed, _TARGET_LUFS[stem] + persona.balance_lu[STEMS.index(stem)] + offset_lu)
 
 
 def _sum(stems: dict[str, Audio]) -> tuple[dict[str, Audio], Audio]:

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyloudnorm
 import pytest
+import soundfile
 
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import compose
 from training.corpus.levels import loudness_lufs
+from training.corpus.preview import reference_clips, write_preview
 from training.corpus.score import STEMS, Part, Score
 from training.corpus.song import Song, perform, stream
 from training.corpus.soundfont import DEFAULT_SOUNDFONT, SAMPLE_RATE_HZ, SoundfontMissingError, load_soundfont
@@ -149,3 +151,14 @@ def _spectrum_db(mix: np.ndarray) -> np.ndarray:
     edges = np.geomspace(40.0, 16_000.0, 25) * mix.shape[1] / SAMPLE_RATE_HZ
     bands = [power[int(a) : int(b)].mean() for a, b in pairwise(edges)]
     return 10.0 * np.log10(np.array(bands) + 1e-9)
+
+
+@needs_soundfont
+def test_a_preview_can_be_listened_to(tmp_path: Path) -> None:
+    """Five files of one length a song, and a text that says what was asked."""
+    (folder,) = write_preview([3], tmp_path, seconds=2.0)
+    assert {soundfile.info(path).frames for path in folder.glob("*.wav")} == {88_200}
+    assert len(list(folder.glob("*.wav"))) == 5
+    assert compose(3, seconds=2.0).caption.text in (folder / "plan.txt").read_text()
+    (clip,) = reference_clips(personas()[0], 1, seconds=2.0)
+    assert clip.shape == (2, 88_200)
