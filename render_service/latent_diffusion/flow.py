@@ -1,0 +1,111 @@
+"""From noise to latents: Euler steps of the rectified flow, guided, over windows that are averaged.
+
+Letters: ``B`` batch (guided: 2), ``D`` latent channels, ``L`` latent frames, ``G`` control channels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from render_service.latent_diffusion.denoiser import Conditions, Denoiser
+
+NOISE_BLOCK_FRAMES = 64
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSpec:
+    """Long takes go through windows of ``frames``, a new one every ``stride``; velocities are averaged where they meet."""
+
+    frames: int = 256
+    stride: int = 192
+
+
+def block_noise(seed: int, *, channels: int, frames: int, first_block: int = 0, purpose: str = "latent") -> Tensor:
+    """Standard normal noise ``(D, L)``. Each block of 64 frames has its own seed, so that a longer take begins alike."""
+    blocks = -(-frames // NOISE_BLOCK_FRAMES)
+    drawn = [_draw(seed, first_block + block, channels, purpose) for block in range(blocks)]
+    return torch.cat(drawn, dim=1)[:, :frames]
+
+
+def _draw(seed: int, block: int, channels: int, purpose: str) -> Tensor:
+    digest = hashlib.sha256(f"{purpose}:{seed}:{block}".encode()).digest()
+    generator = torch.Generator("cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.randn(channels, NOISE_BLOCK_FRAMES, generator=generator)
+
+
+def without_words_and_persona(conditions: Conditions) -> Conditions:
+    """The conditions that guidance leads away from: grid and harmony stay, the rest is left out."""
+    nothing = torch.zeros_like(conditions.has_text)
+    return replace(conditions, has_text=nothing, has_prefix=nothing, has_persona=nothing)
+
+
+def joined(first: Conditions, second: Conditions) -> Conditions:
+    """Two sets of conditions as one batch."""
+    return Conditions(
+        text=torch.cat([first.text, second.text]),
+        text_mask=torch.cat([first.text_mask, second.text_mask]),
+        prefix=torch.cat([first.prefix, second.prefix]),
+        persona=torch.cat([first.persona, second.persona]),
+        has_text=torch.cat([first.has_text, second.has_text]),
+        has_prefix=torch.cat([first.has_prefix, second.has_prefix]),
+        has_persona=torch.cat([first.has_persona, second.has_persona]),
+    )
+
+
+def sample(
+    denoiser: Denoiser,
+    noise: Tensor,
+    controls: Tensor,
+    conditions: Conditions,
+    *,
+    steps: int,
+    guidance: float,
+    windows: WindowSpec,
+    report: Report,
+) -> Tensor:
+    """Noise ``(D, L)`` and controls ``(G, L)`` to latents ``(D, L)``; conditions are a batch of one.
+
+    Guidance 1 runs the net once a step; above, both branches run as one batch (Ho & Salimans 2022).
+    """
+    guided = guidance != 1.0
+    context = denoiser.read(joined(conditions, without_words_and_persona(conditions)) if guided else conditions)
+    spans = window_spans(noise.shape[1], windows)
+    branches = 2 if guided else 1
+    latents = noise
+    for step in range(steps):
+        report(step, steps)
+        time = torch.full((branches,), step / steps, device=noise.device)
+        total = torch.zeros_like(latents)
+        weight = torch.zeros(latents.shape[1], device=noise.device)
+        for start, stop in spans:
+            noisy = latents[:, start:stop].expand(branches, -1, -1)
+            velocity = denoiser(noisy, time, controls[:, start:stop].expand(branches, -1, -1), context)
+            chosen = velocity[1] + guidance * (velocity[0] - velocity[1]) if guided else velocity[0]
+            ramp = _ramp(stop - start, windows, like=chosen)
+            total[:, start:stop] += chosen * ramp
+            weight[start:stop] += ramp
+        latents = latents + total / weight / steps
+    report(steps, steps)
+    return latents
+
+
+def window_spans(frames: int, windows: WindowSpec) -> list[tuple[int, int]]:
+    """Windows at absolute multiples of the stride, the last one moved back to end with the take."""
+    if frames <= windows.frames:
+        return [(0, frames)]
+    last = frames - windows.frames
+    starts = [*range(0, last, windows.stride), last]
+    return [(start, start + windows.frames) for start in starts]
+
+
+def _ramp(frames: int, windows: WindowSpec, *, like: Tensor) -> Tensor:
+    """Weights that rise and fall over the overlap, never zero. ``(L,)``."""
+    overlap = max(windows.frames - windows.stride, 1)
+    place = torch.arange(frames, device=like.device, dtype=like.dtype) + 0.5
+    return torch.minimum(place, frames - place).div(overlap).clamp(max=1.0)

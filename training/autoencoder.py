@@ -1,0 +1,103 @@
+"""Training of the autoencoder: principal components first, then the convolutions that mend what they leave.
+
+Letters: ``B`` batch, ``N`` standardised bands, ``F`` frames, ``P = 4 N``, ``D`` latent channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from render_service.latent_diffusion.autoencoder import Autoencoder
+from render_service.latent_diffusion.front_end import FrontEnd
+from training.features import SongFeatures
+
+DB_PER_NEPER = 8.685889638
+_LATENT_NOISE = 0.05  # so that the decoder bears a denoiser's errors
+
+
+def fit_bands(front_end: FrontEnd, songs: Sequence[SongFeatures]) -> None:
+    """Store mean and deviation of every band over the songs in the front end."""
+    total = torch.cat([torch.from_numpy(song.log_mel[..., ::8]).float() for song in songs], dim=-1)
+    front_end.band_mean.copy_(total.mean(dim=-1))
+    front_end.band_deviation.copy_(total.std(dim=-1).clamp(min=0.05))
+
+
+def fit_components(autoencoder: Autoencoder, front_end: FrontEnd, songs: Sequence[SongFeatures]) -> None:
+    """Set the linear part to the principal components of four frames, and the latents' scale to their deviations."""
+    per = autoencoder.config.frames_per_latent
+    kept = [_patches(front_end, song, per)[::3] for song in songs]
+    patches = torch.cat(kept).double()
+    centre = patches.mean(dim=0)
+    covariance = (patches - centre).T @ (patches - centre) / len(patches)
+    _, vectors = torch.linalg.eigh(covariance)
+    count = autoencoder.config.latent_channels
+    components = vectors.flip(dims=[1])[:, :count].T
+    with torch.no_grad():
+        autoencoder.components.copy_(components.float())
+        autoencoder.centre.copy_(centre.float())
+    raw = (patches - centre).float() @ components.float().T
+    autoencoder.latent_mean.copy_(raw.mean(dim=0))
+    autoencoder.latent_deviation.copy_(raw.std(dim=0).clamp(min=1e-3))
+
+
+def encode_song(autoencoder: Autoencoder, front_end: FrontEnd, song: SongFeatures) -> Tensor:
+    """Latents of a whole song ``(D, L)``."""
+    with torch.inference_mode():
+        bands = front_end.standardise(torch.from_numpy(song.log_mel).float()[None])
+        return autoencoder.encode(bands)[0].clone()
+
+
+def _patches(front_end: FrontEnd, song: SongFeatures, per: int) -> Tensor:
+    bands = front_end.standardise(torch.from_numpy(song.log_mel).float()[None])[0]
+    return rearrange(bands, "n (l r) -> l (r n)", r=per)
+
+
+class AutoencoderTask:
+    """L1 of the log-mel in dB, on crops of ``crop_frames``."""
+
+    name = "autoencoder"
+
+    def __init__(
+        self,
+        net: Autoencoder,
+        front_end: FrontEnd,
+        songs: Sequence[SongFeatures],
+        *,
+        batch: int = 16,
+        crop_frames: int = 256,
+    ) -> None:
+        self.net: nn.Module = net
+        self._autoencoder, self._front_end, self._songs = net, front_end, songs
+        self._batch, self._crop = batch, crop_frames
+
+    def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, float]]:
+        """See :class:`training.loop.Task`."""
+        del step
+        log_mel = torch.stack([self._crop_of(generator) for _ in range(self._batch)])
+        bands = self._front_end.standardise(log_mel)
+        latents = self._autoencoder.encode(bands)
+        noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+        decoded = self._autoencoder.decode(latents + _LATENT_NOISE * noise)
+        error_db = (self._front_end.restore(decoded) - log_mel).abs().mean() * DB_PER_NEPER
+        return (decoded - bands).abs().mean() + 0.1 * error_db, {"l1_db": float(error_db.detach())}
+
+    def _crop_of(self, generator: torch.Generator) -> Tensor:
+        song = self._songs[int(torch.randint(len(self._songs), (), generator=generator))]
+        start = int(torch.randint(max(song.log_mel.shape[-1] - self._crop, 1), (), generator=generator))
+        device = self._front_end.band_mean.device
+        return torch.from_numpy(song.log_mel[..., start : start + self._crop]).float().to(device)
+
+
+def reconstruction_error_db(autoencoder: Autoencoder, front_end: FrontEnd, songs: Sequence[SongFeatures]) -> float:
+    """Log-mel L1 in dB over whole songs, floor of the front end."""
+    errors = []
+    for song in songs:
+        log_mel = torch.from_numpy(song.log_mel).float()[None]
+        with torch.inference_mode():
+            decoded = front_end.restore(autoencoder.decode(autoencoder.encode(front_end.standardise(log_mel))))
+        errors.append(float((decoded - log_mel).abs().mean()) * DB_PER_NEPER)
+    return sum(errors) / len(errors)

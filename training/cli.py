@@ -1,0 +1,175 @@
+"""`sonichaos-train`: fill the cache, train each net, export a checkpoint."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from render_service.latent_diffusion.text_encoder import TextEncoder, packaged_folder
+from render_service.load import load_renderer
+from training.autoencoder import AutoencoderTask, fit_bands, fit_components, reconstruction_error_db
+from training.cache import fill
+from training.denoiser import DenoiserTask
+from training.export import export as export_checkpoint
+from training.features import read_all
+from training.loop import LoopSpec, Task, train
+from training.persona import PersonaTask
+from training.persona_export import export_personas
+from training.vocoder import VocoderTask
+from training.workshop import Workshop
+
+_HELD_BACK_SONGS = 4  # the last of the cache, for the figures that a run logs
+
+
+@click.group()
+@click.option("--log-file", type=click.Path(path_type=Path), help="Also write the log here.")
+def main(log_file: Path | None) -> None:
+    """Train the renderer's nets. Each command goes on from where it was stopped."""
+    handlers: list[logging.Handler] = [logging.FileHandler(log_file)] if log_file else [logging.NullHandler()]
+    logging.basicConfig(level=logging.INFO, handlers=handlers, format="%(asctime)s %(name)s %(message)s")
+
+
+@main.command()
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder; songs land in its songs/.")
+@click.option("--songs", type=int, default=400, show_default=True, help="How many songs of about half a minute.")
+@click.option("--first", type=int, default=0, show_default=True, help="Number of the first one; it is its seed.")
+def corpus(work: Path, songs: int, first: int) -> None:
+    """Compose and perform songs, and keep what training needs of them."""
+    torch.set_num_threads(1)
+    workshop = Workshop(folder=work)
+    with click.progressbar(
+        fill(workshop.songs, range(first, first + songs), workshop.front_end()), length=songs
+    ) as numbers:
+        for _ in numbers:
+            pass
+
+
+def _training_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder."),
+        click.option("--budget-s", type=float, required=True, help="Wall time to train, over all runs of this net."),
+        click.option("--learning-rate", type=float, default=1e-3, show_default=True),
+        click.option("--seed", type=int, default=0, show_default=True),
+        click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True),
+        click.option("--threads", type=int, default=None, help="CPU threads; default: all cores."),
+        click.option("--songs", type=int, default=None, help="Use only the first so many songs of the cache."),
+    ):
+        command = option(command)
+    return command
+
+
+def _prepare(work: Path, device: str, threads: int | None, seed: int) -> Workshop:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    return Workshop(folder=work, device=torch.device(device))
+
+
+def _run(workshop: Workshop, task: Task, spec: LoopSpec) -> None:
+    columns = (TextColumn(task.name), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns) as bar:
+        shown = bar.add_task("", total=1.0)
+        outcome = train(
+            task,
+            workshop.folder,
+            spec,
+            device=workshop.device,
+            progress=lambda share, line: bar.update(shown, completed=share, description=line),
+        )
+    click.echo(f"{outcome.task}: {outcome.steps} steps in {outcome.seconds} s, loss {outcome.loss:.4f}")
+
+
+@main.command()
+@_training_options
+def autoencoder(
+    *, work: Path, budget_s: float, learning_rate: float, seed: int, device: str, threads: int | None, songs: int | None
+) -> None:
+    """Band statistics, principal components, then the convolutions."""
+    workshop = _prepare(work, device, threads, seed)
+    data = read_all(workshop.songs, limit=songs)
+    net, front_end = workshop.autoencoder(), workshop.front_end()
+    if not (work / "autoencoder.pt").exists():
+        fit_bands(front_end, data)
+        workshop.keep_front_end(front_end)
+        fit_components(net, front_end, data)
+        click.echo(
+            f"principal components alone: {reconstruction_error_db(net, front_end, data[-_HELD_BACK_SONGS:]):.2f} dB"
+        )
+    task = AutoencoderTask(net.to(workshop.device), front_end.to(workshop.device), data[:-_HELD_BACK_SONGS])
+    _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
+    net, front_end = net.cpu(), front_end.cpu()
+    click.echo(f"held back: {reconstruction_error_db(net, front_end, data[-_HELD_BACK_SONGS:]):.2f} dB")
+
+
+@main.command()
+@_training_options
+def persona(
+    *, work: Path, budget_s: float, learning_rate: float, seed: int, device: str, threads: int | None, songs: int | None
+) -> None:
+    """The persona encoder, on pairs of songs by one persona."""
+    workshop = _prepare(work, device, threads, seed)
+    data = read_all(workshop.songs, with_audio=True, limit=songs)
+    task = PersonaTask(workshop.persona_encoder().to(workshop.device), workshop.front_end().to(workshop.device), data)
+    _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
+
+
+@main.command()
+@_training_options
+def denoiser(
+    *, work: Path, budget_s: float, learning_rate: float, seed: int, device: str, threads: int | None, songs: int | None
+) -> None:
+    """The latent denoiser; wants a trained autoencoder and persona encoder."""
+    workshop = _prepare(work, device, threads, seed)
+    task = DenoiserTask(
+        workshop.denoiser().to(workshop.device),
+        workshop.front_end(),
+        workshop.autoencoder().eval(),
+        encoder=workshop.persona_encoder().eval(),
+        text=TextEncoder(packaged_folder()),
+        songs=read_all(workshop.songs, with_audio=True, limit=songs),
+        device=workshop.device,
+    )
+    _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
+
+
+@main.command()
+@_training_options
+def vocoder(
+    *, work: Path, budget_s: float, learning_rate: float, seed: int, device: str, threads: int | None, songs: int | None
+) -> None:
+    """The magnitude refiner; wants a trained autoencoder."""
+    workshop = _prepare(work, device, threads, seed)
+    task = VocoderTask(
+        workshop.vocoder().to(workshop.device),
+        workshop.front_end().to(workshop.device),
+        workshop.autoencoder().eval().to(workshop.device),
+        read_all(workshop.songs, with_audio=True, limit=songs),
+    )
+    _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
+
+
+@main.command()
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder.")
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="Folder of the checkpoint.")
+@click.option("--name", default="starter", show_default=True)
+@click.option("--licence", default="Apache-2.0", show_default=True)
+def export(work: Path, to: Path, name: str, licence: str) -> None:
+    """Write the averaged weights as a checkpoint, with its card."""
+    config = export_checkpoint(Workshop(folder=work), to, name=name, licence=licence)
+    for role, file in config.files.items():
+        click.echo(f"{role}: {file.parameters} parameters, {file.sha256}")
+
+
+@main.command("export-personas")
+@click.option("--renderer", default="starter", show_default=True, help="'starter' or a checkpoint folder.")
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="Folder of the built-in personas.")
+@click.option("--keep-clips", is_flag=True, help="Keep clips that are there; compute embeddings anew.")
+def export_built_in(renderer: str, to: Path, *, keep_clips: bool) -> None:
+    """Write the built-in personas: clips, embeddings, prefixes."""
+    for name in export_personas(load_renderer(renderer, device="cpu"), to, keep_clips=keep_clips):
+        click.echo(name)

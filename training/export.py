@@ -1,0 +1,85 @@
+"""From a work folder to a checkpoint: weights, config, and a card that says what they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from render_service.latent_diffusion.checkpoint import CheckpointConfig, TextEncoderRef, save, sha256_of
+from render_service.latent_diffusion.flow import WindowSpec
+from render_service.latent_diffusion.text_encoder import packaged_folder
+from training.workshop import Workshop
+
+DEFAULT_STEPS = 12
+DEFAULT_GUIDANCE = 1.5
+_CARD = """# {name}
+
+Weights of the house renderer, learnt from the procedural corpus in `training/corpus` by the code in `training/`.
+Licence: {licence}. Format: `render_service/latent_diffusion/checkpoint.py`.
+
+What they are: a small first set, trained on two CPU cores for minutes, that follows tempo, harmony and persona. What
+they are not: a substitute for a model trained on recordings. The voice sings syllables, never words.
+
+Corpus: songs {first_song} to {last_song} ({songs} songs, {hours:.2f} h), each made from its number as seed; instruments
+from FluidR3_GM (MIT). No recording of a person is in it.
+
+| net | parameters | steps | seconds | loss |
+| --- | --- | --- | --- | --- |
+{rows}
+"""
+
+
+def export(workshop: Workshop, folder: Path, *, name: str, licence: str) -> CheckpointConfig:
+    """Write the checkpoint with the averaged weights, MODEL_CARD.md and data_sheet.json."""
+    nets, sizes = workshop.nets(), workshop.sizes
+    text = packaged_folder() / "model.safetensors"
+    config = CheckpointConfig(
+        name=name,
+        licence=licence,
+        front_end_id=sizes.front_end.id,
+        default_steps=DEFAULT_STEPS,
+        default_guidance=DEFAULT_GUIDANCE,
+        front_end=sizes.front_end,
+        windows=WindowSpec(),
+        autoencoder=sizes.autoencoder,
+        denoiser=sizes.denoiser,
+        vocoder=sizes.vocoder,
+        persona_encoder=sizes.persona_encoder,
+        text_encoder=TextEncoderRef(name="all-MiniLM-L6-v2", sha256=sha256_of(text)),
+        files={},
+    )
+    stored = save(folder, config, nets)
+    sheet = _data_sheet(workshop)
+    (folder / "data_sheet.json").write_text(json.dumps(sheet, indent=2) + "\n", encoding="utf-8")
+    (folder / "MODEL_CARD.md").write_text(_card(stored, sheet), encoding="utf-8")
+    return stored
+
+
+def _data_sheet(workshop: Workshop) -> dict[str, object]:
+    paths = sorted(workshop.songs.glob("*.safetensors"))
+    numbers = [int(path.stem) for path in paths]
+    seconds = sum(path.stat().st_size for path in paths) / _BYTES_A_SECOND
+    return {
+        "songs": len(paths),
+        "first_song": min(numbers),
+        "last_song": max(numbers),
+        "hours": round(seconds / 3600.0, 2),
+        "runs": workshop.outcomes(),
+    }
+
+
+_BYTES_A_SECOND = 4 * 44100 + 2 * 192 * 44100 / 512 + 2 * 113 * 44100 / 2048  # audio, mel and controls of a cached song
+
+
+def _card(config: CheckpointConfig, sheet: dict[str, object]) -> str:
+    runs = sheet["runs"]
+    rows = []
+    for role, file in config.files.items():
+        run = runs.get(_RUN_OF.get(role, role)) if isinstance(runs, dict) else None
+        steps, seconds, loss = (run["steps"], run["seconds"], f"{run['loss']:.4f}") if run else ("-", "-", "-")
+        rows.append(f"| {role} | {file.parameters} | {steps} | {seconds} | {loss} |")
+    words = {name: sheet[name] for name in ("songs", "first_song", "last_song", "hours")}
+    return _CARD.format(name=config.name, licence=config.licence, rows="\n".join(rows), **words)
+
+
+_RUN_OF = {"persona": "persona_encoder"}

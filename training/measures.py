@@ -1,0 +1,89 @@
+"""What can be heard in a take, in numbers: onsets against a grid, energy in a scale or a chord.
+
+Written apart from the renderer's own front end, so that it judges sound and not mels. Letters: ``T`` samples, ``N``
+onsets, ``F`` frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import librosa
+import numpy as np
+from numpy.typing import NDArray
+
+from render_service.harmony import ChordSpan, chord_index_at
+from render_service.key import Key
+from render_service.tempo_map import TempoMap, TempoPoint
+
+RATE_HZ = 44100
+_ONSET_HOP = 256
+_CHROMA_WINDOW = 8192
+_CHROMA_HOP = 2048
+_CHROMA_RANGE_HZ = (60.0, 2000.0)
+_A4_HZ = 440.0
+
+Waveform = NDArray[np.float32]
+
+
+def onsets_s(take: Waveform) -> NDArray[np.float64]:
+    """Seconds of the onsets of ``(2, T)``: peaks of spectral flux (librosa 0.11, hop 256)."""
+    mono = take.mean(axis=0)
+    return np.asarray(
+        librosa.onset.onset_detect(y=mono, sr=RATE_HZ, hop_length=_ONSET_HOP, units="time"), dtype=np.float64
+    )
+
+
+def share_on_grid(
+    onsets: NDArray[np.float64], tempo_map: TempoMap, seconds: float, *, within_s: float = 0.025
+) -> float:
+    """Share of onsets within so many seconds of a sixteenth of the grid; 0 where there are none."""
+    if len(onsets) == 0:
+        return 0.0
+    grid = tempo_map.grid_s(seconds + 2.0, divisions=4)
+    distance = np.abs(onsets[:, None] - grid[None, :]).min(axis=1)
+    return float((distance <= within_s).mean())
+
+
+def slower(tempo_map: TempoMap, factor: float = 0.87) -> TempoMap:
+    """The same map at another speed: the wrong grid of the null."""
+    points = tuple(
+        TempoPoint(second=p.second, bpm=p.bpm * factor, beats_per_bar=p.beats_per_bar, beat_unit=p.beat_unit)
+        for p in tempo_map.points
+    )
+    return TempoMap(points=points, first_downbeat_s=tempo_map.first_downbeat_s, swing=tempo_map.swing)
+
+
+def chroma(take: Waveform) -> NDArray[np.float64]:
+    """Energy in each pitch class ``(12, F)``, from 60 Hz to 2 kHz, bins counted by how near a semitone they lie."""
+    mono = take.mean(axis=0)
+    power = np.abs(librosa.stft(mono, n_fft=_CHROMA_WINDOW, hop_length=_CHROMA_HOP)) ** 2
+    hz = np.arange(1, power.shape[0]) * RATE_HZ / _CHROMA_WINDOW
+    pitch = 69.0 + 12.0 * np.log2(hz / _A4_HZ)
+    nearness = np.clip(1.0 - 2.0 * np.abs(pitch - np.round(pitch)), 0.0, 1.0)
+    nearness[(hz < _CHROMA_RANGE_HZ[0]) | (hz > _CHROMA_RANGE_HZ[1])] = 0.0
+    fold = np.zeros((12, len(hz)))
+    fold[np.round(pitch).astype(int) % 12, np.arange(len(hz))] = nearness
+    return np.asarray(fold @ np.sqrt(power[1:]), dtype=np.float64)
+
+
+def share_in_scale(energy: NDArray[np.float64], key: Key) -> float:
+    """Share of ``(12, F)`` that lies on the seven notes of the scale; 7/12 by chance."""
+    return float(energy[list(key.scale)].sum() / max(energy.sum(), 1e-12))
+
+
+def share_in_chords(energy: NDArray[np.float64], chords: Sequence[ChordSpan], *, transposed: int = 0) -> float:
+    """Share of each frame's ``(12, F)`` that lies on the chord that was asked there, averaged over frames."""
+    times = np.arange(energy.shape[1]) * _CHROMA_HOP / RATE_HZ
+    which = chord_index_at(tuple(chords), times)
+    shares = [
+        energy[[(note + transposed) % 12 for note in chords[chord].pitch_classes], frame].sum()
+        / max(energy[:, frame].sum(), 1e-12)
+        for frame, chord in enumerate(which)
+    ]
+    return float(np.mean(shares))
+
+
+def transposed(key: Key, semitones: int) -> Key:
+    """The key so many semitones higher; six away shares two of seven notes."""
+    return Key(tonic=(key.tonic + semitones) % 12, mode=key.mode)
