@@ -22,9 +22,7 @@ from servicekit.store.url_signer import RefusedUrl
 
 CHUNK_BYTES = 1 << 18
 MAX_DOWNLOADS = 64
-"""Downloads at once; each holds a descriptor and a chunk."""
 STALL_LIMIT_S = 60.0
-"""How long one chunk may wait for a client that does not read."""
 SHUTDOWN_LIMIT_S = 5.0
 _READ_THREADS = 4
 _ALLOW = "GET, HEAD"
@@ -35,14 +33,24 @@ T = TypeVar("T")
 class FolderUrlServer:
     """Serves what ``store`` signed. Needs the store's folder and secret, no other part of a service.
 
-    ``port`` 0 takes a free one. Reads run in threads of its own, so that slow disks hold up no event loop.
+    ``port`` 0 takes a free one. ``max_downloads`` run at once, each with a descriptor and a chunk; a client that takes
+    nothing for ``stall_limit_s`` seconds is cut off. Reads run in threads of its own, so that slow disks hold up no event loop.
     """
 
-    def __init__(self, store: FolderStore, *, host: str, port: int) -> None:
+    def __init__(
+        self,
+        store: FolderStore,
+        *,
+        host: str,
+        port: int,
+        max_downloads: int = MAX_DOWNLOADS,
+        stall_limit_s: float = STALL_LIMIT_S,
+    ) -> None:
         self._store = store
         self._host = host
         self._port = port
-        self._downloads = asyncio.Semaphore(MAX_DOWNLOADS)
+        self._downloads = asyncio.Semaphore(max_downloads)
+        self._stall_limit_s = stall_limit_s
         self._runner: web.ServerRunner | None = None
         self._threads: ThreadPoolExecutor | None = None
 
@@ -151,7 +159,7 @@ class FolderUrlServer:
                 if not chunk:  # someone cut the file short: an ended connection says so, a short answer would not
                     _cut(request)
                     return
-                async with asyncio.timeout(STALL_LIMIT_S):
+                async with asyncio.timeout(self._stall_limit_s):
                     await response.write(chunk)
                 offset += len(chunk)
             await response.write_eof()

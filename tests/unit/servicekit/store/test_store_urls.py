@@ -262,6 +262,52 @@ def test_a_file_that_shrinks_under_a_download_breaks_it_off(store: FolderStore, 
     connection.close()
 
 
+async def begin(server: FolderUrlServer, target: str) -> tuple[str, asyncio.StreamWriter]:
+    """Ask for a download and take nothing of it but the status line."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return (await reader.readuntil(b"\r\n")).decode().strip(), writer
+
+
+async def await_place(server: FolderUrlServer, target: str) -> bool:
+    """Whether a download can be had, now or after some tries."""
+    for _ in range(600):
+        status, writer = await begin(server, target)
+        writer.transport.abort()
+        if status == "HTTP/1.1 200 OK":
+            return True
+        await asyncio.sleep(0.05)
+    return False
+
+
+async def test_downloads_are_bounded_and_their_places_come_back(tmp_path: Path) -> None:
+    """While all places are taken a caller is told to come back; when a client left, its place is free."""
+    store = folder_store(tmp_path / "objects")
+    store.put_bytes(KEY, bytes(32 << 20), content_type="audio/x-test")
+    target = signed_target(store)
+    async with FolderUrlServer(store, host="127.0.0.1", port=0, max_downloads=2) as server:
+        lazy = [await begin(server, target) for _ in range(2)]
+        assert [status for status, _ in lazy] == ["HTTP/1.1 200 OK"] * 2
+        refused, writer = await begin(server, target)
+        writer.transport.abort()
+        assert refused == "HTTP/1.1 503 Service Unavailable"
+        for _, writer in lazy:
+            writer.transport.abort()
+        assert await await_place(server, target)
+
+
+async def test_a_caller_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
+    """A client that stays and takes nothing loses its place to one that does."""
+    store = folder_store(tmp_path / "objects")
+    store.put_bytes(KEY, bytes(32 << 20), content_type="audio/x-test")
+    target = signed_target(store)
+    async with FolderUrlServer(store, host="127.0.0.1", port=0, max_downloads=1, stall_limit_s=0.1) as server:
+        status, lazy = await begin(server, target)
+        assert status == "HTTP/1.1 200 OK"
+        assert await await_place(server, target)
+        lazy.transport.abort()
+
+
 async def test_the_endpoint_stands_alone_and_stops(tmp_path: Path) -> None:
     """It needs folder and secret only, takes a free port when told 0, reports a taken one, and frees it when it stops."""
     store = folder_store(tmp_path / "objects")
