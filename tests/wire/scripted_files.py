@@ -1,0 +1,83 @@
+"""A store's signed URLs with scripted behaviour: GET with Range, cuts in the middle, URLs that expire."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+
+class FileShelf:
+    """A real HTTP server on loopback. Lists of behaviour are used up from the front, one a request."""
+
+    def __init__(self) -> None:
+        self.cut_after_bytes: list[int] = []
+        self.statuses: list[int] = []
+        self.ranges: list[str] = []
+        self.ignore_range = False
+        self.tamper = False
+        self._files: dict[str, bytes] = {}
+        shelf = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:  # noqa: N802
+                shelf.answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def sign(self, key: str, data: bytes) -> str:
+        """A new URL of a file; each call gives another."""
+        path = f"/{key}?signature={secrets.token_hex(8)}"
+        self._files[path] = data
+        return self.base_url + path
+
+    def put(self, path: str, data: bytes) -> None:
+        """A file under a plain path."""
+        self._files[path] = data
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """One GET."""
+        asked = handler.headers.get("Range", "")
+        self.ranges.append(asked)
+        status = self.statuses.pop(0) if self.statuses else 200
+        data = self._files.get(handler.path)
+        if status != 200 or data is None:
+            handler.send_error(status if status != 200 else 404)
+            return
+        if self.tamper:
+            data = bytes([data[0] ^ 1]) + data[1:]
+        begin = 0
+        match = re.fullmatch(r"bytes=(\d+)-", asked)
+        if match and not self.ignore_range:
+            begin = int(match[1])
+            handler.send_response(206)
+            handler.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+        else:
+            handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data) - begin))
+        handler.end_headers()
+        most = self.cut_after_bytes.pop(0) if self.cut_after_bytes else len(data)
+        handler.wfile.write(data[begin : begin + most])
+        handler.close_connection = True

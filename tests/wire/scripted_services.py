@@ -1,0 +1,377 @@
+"""Both services as a client sees them, with scripted behaviour: real gRPC and HTTP servers on loopback.
+
+The thing under test is the client; what stands here are its counterparts, built from the generated servicers and from the
+services' own table of errors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from servicekit.errors import InvalidAudio, NotFound, ServiceError
+from servicekit.rpc.status import to_status
+from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2_grpc
+from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
+from sonichaos.render.v1 import render_pb2, render_pb2_grpc
+from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+from tests.wire.scripted_files import FileShelf
+
+BOUNCE = b"RIFF" + bytes(range(256)) * 64
+ZIP = b"PK\x03\x04" + bytes(reversed(range(256))) * 12000
+
+
+@dataclass
+class Desk:
+    """What one service knows, and how it will behave. Lists of behaviour are used up from the front."""
+
+    owner: job_pb2.JobOwner.ValueType
+    shelf: FileShelf
+    jobs: dict[str, job_pb2.Job] = field(default_factory=dict)
+    events: dict[str, list[job_pb2.JobEvent]] = field(default_factory=dict)
+    personas: dict[str, render_pb2.Persona] = field(default_factory=dict)
+    rows: list[render_pb2.AuditRow] = field(default_factory=list)
+    refusals: dict[str, list[ServiceError]] = field(default_factory=dict)
+    cuts: list[int] = field(default_factory=list)
+    ending: job_pb2.JobState.ValueType = job_pb2.JOB_STATE_DONE
+    ending_error: ServiceError | None = None
+    chain: render_pb2.VerifyAuditChainResponse = field(
+        default_factory=lambda: render_pb2.VerifyAuditChainResponse(intact=True, head_sequence=2, head_digest="ab" * 32)
+    )
+    replayed: render_pb2.ReplayTakeResponse = field(
+        default_factory=lambda: render_pb2.ReplayTakeResponse(outcome=render_pb2.REPLAY_OUTCOME_EXACT)
+    )
+    page_size: int = 3
+    hold_after: int | None = None
+    stalled: set[str] = field(default_factory=set)
+    holding: threading.Event = field(default_factory=threading.Event)
+    asked: list[tuple[str, Message]] = field(default_factory=list)
+    uploads: list[bytes] = field(default_factory=list)
+
+    def requests(self, method: str) -> list[Any]:
+        """What was asked of one method, in order."""
+        return [request for name, request in self.asked if name == method]
+
+    def meet(self, method: str, request: Message, context: grpc.ServicerContext) -> None:
+        """Note a call, and refuse it where the script says so."""
+        self.asked.append((method, request))
+        if method in self.stalled:
+            self.holding.wait(30)
+        if self.refusals.get(method):
+            refuse(self.refusals[method].pop(0), context)
+
+    def find(self, job_id: str, context: grpc.ServicerContext) -> job_pb2.Job:
+        """A job's row, or JOB_NOT_FOUND."""
+        if job_id not in self.jobs:
+            refuse(NotFound(f"no job {job_id}", metadata={"job_id": job_id}), context)
+        return self.jobs[job_id]
+
+    def accept(self, job_id: str, *, stems: bool, prompt: str = "", request_id: str = "") -> job_pb2.Job:
+        """A new job with a story to tell."""
+        job = job_pb2.Job(
+            job_id=job_id, owner=self.owner, state=job_pb2.JOB_STATE_QUEUED, request_id=request_id, tenant="local"
+        )
+        job.brief.prompt = prompt
+        job.create_time.FromSeconds(1_700_000_000 + len(self.jobs))
+        job.versions.add(number=1, state=job_pb2.JOB_STATE_QUEUED, stems_wanted=stems)
+        self.jobs[job_id] = job
+        self.events[job_id] = list(story(job_id, stems=stems, ending=self.ending))
+        return job
+
+    def finish(self, job_id: str) -> None:
+        """The story is told: the row says how it ended."""
+        job = self.jobs[job_id]
+        version = job.versions[0]
+        job.state = version.state = self.ending
+        job.last_sequence = self.events[job_id][-1].sequence
+        version.files.bounce.CopyFrom(stored(f"jobs/{job_id}/bounce.wav", BOUNCE))
+        if self.ending_error is not None:
+            version.error.CopyFrom(to_status(self.ending_error, stage="DENOISE"))
+        elif version.stems_wanted:
+            version.files.zip.CopyFrom(stored(f"jobs/{job_id}/v1.zip", ZIP))
+
+
+def stored(key: str, data: bytes) -> job_pb2.StoredFile:
+    """How a service describes a stored file."""
+    return job_pb2.StoredFile(key=key, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def story(job_id: str, *, stems: bool, ending: job_pb2.JobState.ValueType) -> Iterator[job_pb2.JobEvent]:
+    """The events of a take from acceptance to its end."""
+    told: list[dict[str, Any]] = [{"kind": job_pb2.EVENT_KIND_STATE, "state": job_pb2.JOB_STATE_RUNNING}]
+    told += [
+        {
+            "kind": job_pb2.EVENT_KIND_PROGRESS,
+            "track": job_pb2.TRACK_RENDER,
+            "stage": job_pb2.STAGE_DENOISE,
+            "steps_done": step,
+            "steps_total": 4,
+            "fraction": step / 4,
+        }
+        for step in range(1, 5)
+    ]
+    told.append({"kind": job_pb2.EVENT_KIND_BOUNCE_READY, "track": job_pb2.TRACK_RENDER, "fraction": 1.0})
+    if stems:
+        told += [
+            {
+                "kind": job_pb2.EVENT_KIND_PROGRESS,
+                "track": job_pb2.TRACK_STEMS,
+                "stage": job_pb2.STAGE_SEPARATE,
+                "steps_done": step,
+                "steps_total": 2,
+                "fraction": step / 2,
+            }
+            for step in range(1, 3)
+        ]
+        told.append({"kind": job_pb2.EVENT_KIND_STEMS_READY, "track": job_pb2.TRACK_STEMS, "fraction": 1.0})
+    told.append({"kind": job_pb2.EVENT_KIND_STATE, "state": ending})
+    for sequence, fields in enumerate(told, start=1):
+        yield job_pb2.JobEvent(job_id=job_id, sequence=sequence, version=1, attempt=1, cursor=f"c{sequence}", **fields)
+
+
+def refuse(error: ServiceError, context: grpc.ServicerContext) -> NoReturn:
+    """End the call as a service does."""
+    context.abort_with_status(rpc_status.to_status(to_status(error)))
+    raise AssertionError
+
+
+class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
+    """JobsService over a desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def GetJob(self, request: jobs_pb.GetJobRequest, context: grpc.ServicerContext) -> jobs_pb.GetJobResponse:  # noqa: N802, D102
+        self.desk.meet("GetJob", request, context)
+        return jobs_pb.GetJobResponse(job=self.desk.find(request.job_id, context))
+
+    def ListJobs(self, request: jobs_pb.ListJobsRequest, context: grpc.ServicerContext) -> jobs_pb.ListJobsResponse:  # noqa: N802, D102
+        self.desk.meet("ListJobs", request, context)
+        newest_first = sorted(self.desk.jobs.values(), key=lambda job: -job.create_time.seconds)
+        begin = int(request.page_token or 0)
+        end = begin + self.desk.page_size
+        token = str(end) if end < len(newest_first) else ""
+        return jobs_pb.ListJobsResponse(jobs=newest_first[begin:end], next_page_token=token)
+
+    def WatchJob(  # noqa: N802, D102
+        self, request: jobs_pb.WatchJobRequest, context: grpc.ServicerContext
+    ) -> Iterator[jobs_pb.WatchJobResponse]:
+        self.desk.meet("WatchJob", request, context)
+        self.desk.find(request.job_id, context)
+        coming = [event for event in self.desk.events[request.job_id] if event.sequence > request.after_sequence]
+        yield from (jobs_pb.WatchJobResponse(event=event) for event in self._until_cut(coming, context))
+        self.desk.finish(request.job_id)
+
+    def FollowJobs(  # noqa: N802, D102
+        self, request: jobs_pb.FollowJobsRequest, context: grpc.ServicerContext
+    ) -> Iterator[jobs_pb.FollowJobsResponse]:
+        self.desk.meet("FollowJobs", request, context)
+        events = [event for story_ in self.desk.events.values() for event in story_]
+        begin = int(request.cursor.removeprefix("c") or 0)
+        yield from (jobs_pb.FollowJobsResponse(event=event) for event in self._until_cut(events[begin:], context))
+        while context.is_active():
+            self.desk.holding.wait(0.05)
+
+    def _until_cut(self, events: list[job_pb2.JobEvent], context: grpc.ServicerContext) -> Iterator[job_pb2.JobEvent]:
+        most = self.desk.cuts.pop(0) if self.desk.cuts else len(events)
+        for index, event in enumerate(events):
+            if index == most:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+            if self.desk.hold_after == event.sequence:
+                self.desk.holding.wait(30)
+            yield event
+
+    def CancelJob(self, request: jobs_pb.CancelJobRequest, context: grpc.ServicerContext) -> jobs_pb.CancelJobResponse:  # noqa: N802, D102
+        self.desk.meet("CancelJob", request, context)
+        return jobs_pb.CancelJobResponse(job=self.desk.find(request.job_id, context))
+
+    def DeleteJob(self, request: jobs_pb.DeleteJobRequest, context: grpc.ServicerContext) -> jobs_pb.DeleteJobResponse:  # noqa: N802, D102
+        self.desk.meet("DeleteJob", request, context)
+        self.desk.find(request.job_id, context)
+        del self.desk.jobs[request.job_id]
+        return jobs_pb.DeleteJobResponse()
+
+    def AddStems(self, request: jobs_pb.AddStemsRequest, context: grpc.ServicerContext) -> jobs_pb.AddStemsResponse:  # noqa: N802, D102
+        self.desk.meet("AddStems", request, context)
+        job = self.desk.find(request.job_id, context)
+        job.versions[0].stems_wanted = True
+        return jobs_pb.AddStemsResponse(job=job)
+
+    def CreateSignedUrl(  # noqa: N802, D102
+        self, request: jobs_pb.CreateSignedUrlRequest, context: grpc.ServicerContext
+    ) -> jobs_pb.CreateSignedUrlResponse:
+        self.desk.meet("CreateSignedUrl", request, context)
+        job = self.desk.find(request.job_id, context)
+        has_zip = job.versions[0].files.HasField("zip")
+        zip_wanted = request.kind == jobs_pb.FILE_KIND_ZIP or (not request.kind and has_zip)
+        name, data = ("v1.zip", ZIP) if zip_wanted else ("bounce.wav", BOUNCE)
+        key = f"jobs/{request.job_id}/{name}"
+        return jobs_pb.CreateSignedUrlResponse(url=self.desk.shelf.sign(key, data), file=stored(key, data))
+
+
+class Renders(render_pb2_grpc.RenderServiceServicer):
+    """RenderService over a desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def CreateRender(  # noqa: N802, D102
+        self, request: render_pb2.CreateRenderRequest, context: grpc.ServicerContext
+    ) -> render_pb2.CreateRenderResponse:
+        self.desk.meet("CreateRender", request, context)
+        job_id = f"j-{len(self.desk.jobs):026d}"
+        job = self.desk.accept(
+            job_id, stems=request.brief.stems, prompt=request.brief.prompt, request_id=request.request_id
+        )
+        return render_pb2.CreateRenderResponse(job=job)
+
+    def RerenderStem(  # noqa: N802, D102
+        self, request: render_pb2.RerenderStemRequest, context: grpc.ServicerContext
+    ) -> render_pb2.RerenderStemResponse:
+        self.desk.meet("RerenderStem", request, context)
+        return render_pb2.RerenderStemResponse(job=self.desk.find(request.job_id, context), version=1)
+
+    def ListPersonas(  # noqa: N802, D102
+        self, request: render_pb2.ListPersonasRequest, context: grpc.ServicerContext
+    ) -> render_pb2.ListPersonasResponse:
+        self.desk.meet("ListPersonas", request, context)
+        known = [self.desk.personas[name] for name in sorted(self.desk.personas)]
+        begin = int(request.page_token or 0)
+        end = begin + self.desk.page_size
+        token = str(end) if end < len(known) else ""
+        return render_pb2.ListPersonasResponse(personas=known[begin:end], next_page_token=token)
+
+    def CreatePersona(  # noqa: N802, D102
+        self, request_iterator: Iterator[render_pb2.CreatePersonaRequest], context: grpc.ServicerContext
+    ) -> render_pb2.CreatePersonaResponse:
+        first = next(request_iterator)
+        self.desk.meet("CreatePersona", first, context)
+        clips: dict[int, bytes] = {}
+        for part in request_iterator:
+            clips[part.chunk.clip_index] = clips.get(part.chunk.clip_index, b"") + part.chunk.data
+        self.desk.uploads += list(clips.values())
+        digests = [hashlib.sha256(clip).hexdigest() for clip in clips.values()]
+        persona = render_pb2.Persona(id=first.header.persona_id, prefix=first.header.prefix, clip_sha256=digests)
+        self.desk.personas[persona.id] = persona
+        return render_pb2.CreatePersonaResponse(persona=persona)
+
+    def ListAuditRows(  # noqa: N802, D102
+        self, request: render_pb2.ListAuditRowsRequest, context: grpc.ServicerContext
+    ) -> render_pb2.ListAuditRowsResponse:
+        self.desk.meet("ListAuditRows", request, context)
+        return render_pb2.ListAuditRowsResponse(rows=self.desk.rows)
+
+    def VerifyAuditChain(  # noqa: N802, D102
+        self, request: render_pb2.VerifyAuditChainRequest, context: grpc.ServicerContext
+    ) -> render_pb2.VerifyAuditChainResponse:
+        self.desk.meet("VerifyAuditChain", request, context)
+        return self.desk.chain
+
+    def ReplayTake(  # noqa: N802, D102
+        self, request: render_pb2.ReplayTakeRequest, context: grpc.ServicerContext
+    ) -> render_pb2.ReplayTakeResponse:
+        self.desk.meet("ReplayTake", request, context)
+        return self.desk.replayed
+
+    def GetModelInfo(  # noqa: N802, D102
+        self, request: render_pb2.GetModelInfoRequest, context: grpc.ServicerContext
+    ) -> render_pb2.GetModelInfoResponse:
+        self.desk.meet("GetModelInfo", request, context)
+        return render_pb2.GetModelInfoResponse(name="starter", min_seconds=2, max_seconds=180)
+
+
+class Separations(separation_pb2_grpc.SeparationServiceServicer):
+    """SeparationService over a desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def CreateSeparation(  # noqa: N802, D102
+        self, request_iterator: Iterator[separation_pb2.CreateSeparationRequest], context: grpc.ServicerContext
+    ) -> separation_pb2.CreateSeparationResponse:
+        first = next(request_iterator)
+        self.desk.meet("CreateSeparation", first, context)
+        chunks = [part.data for part in request_iterator]
+        if any(len(chunk) > 1024 * 1024 for chunk in chunks):
+            refuse(InvalidAudio("a chunk is larger than 1 MiB"), context)
+        data = b"".join(chunks)
+        if hashlib.sha256(data).hexdigest() != first.header.sha256:
+            refuse(InvalidAudio("the upload does not match its digest"), context)
+        self.desk.uploads.append(data)
+        job = self.desk.accept(f"j-s{len(self.desk.jobs):025d}", stems=True, request_id=first.header.request_id)
+        return separation_pb2.CreateSeparationResponse(job=job)
+
+    def GetModelInfo(  # noqa: N802, D102
+        self, request: separation_pb2.GetModelInfoRequest, context: grpc.ServicerContext
+    ) -> separation_pb2.GetModelInfoResponse:
+        self.desk.meet("GetModelInfo", request, context)
+        return separation_pb2.GetModelInfoResponse(
+            name="starter", models=1, sources=["drums", "bass", "other", "vocals"]
+        )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both services, running."""
+
+    render: Desk
+    separation: Desk
+    render_address: str
+    separation_address: str
+    shelf: FileShelf
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How the command is told where they are."""
+        return {
+            "SONICHAOS_RENDER_ADDRESS": self.render_address,
+            "SONICHAOS_SEPARATION_ADDRESS": self.separation_address,
+        }
+
+
+@contextmanager
+def serving(*servicers: tuple[Any, Any], address: str = "127.0.0.1:0") -> Iterator[str]:
+    """A gRPC server with some servicers; gives its address."""
+    server = grpc.server(ThreadPoolExecutor(max_workers=16), options=[("grpc.so_reuseport", 0)])
+    for add, servicer in servicers:
+        add(servicer, server)
+    port = server.add_insecure_port(address)
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+@contextmanager
+def scripted_pair() -> Iterator[Pair]:
+    """Both services with an empty script."""
+    with FileShelf() as shelf:
+        render = Desk(job_pb2.JOB_OWNER_RENDER, shelf)
+        separation = Desk(job_pb2.JOB_OWNER_SEPARATION, shelf)
+        add_jobs = jobs_service_pb2_grpc.add_JobsServiceServicer_to_server
+        try:
+            with (
+                serving(
+                    (add_jobs, Jobs(render)), (render_pb2_grpc.add_RenderServiceServicer_to_server, Renders(render))
+                ) as render_address,
+                serving(
+                    (add_jobs, Jobs(separation)),
+                    (separation_pb2_grpc.add_SeparationServiceServicer_to_server, Separations(separation)),
+                ) as separation_address,
+            ):
+                yield Pair(render, separation, render_address, separation_address, shelf)
+                render.holding.set()
+                separation.holding.set()
+        finally:
+            render.holding.set()
+            separation.holding.set()

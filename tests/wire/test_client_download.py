@@ -1,0 +1,168 @@
+"""Downloads: complete and checked, or not at all; resumed after a cut; never over an existing file unasked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import random
+import resource
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sonichaos_client import AsyncClient, Brief, CallOptions, Client, RetryPolicy, errors
+from sonichaos_client.landing import Landing
+from tests.wire.scripted_services import BOUNCE, ZIP, Pair, scripted_pair
+
+QUICK = CallOptions(deadline_s=10, retry=RetryPolicy(first_s=0.01, cap_s=0.02, patience_s=0.3), rng=random.Random(1))
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Both services, scripted."""
+    with scripted_pair() as running:
+        yield running
+
+
+@pytest.fixture
+def client(pair: Pair) -> Iterator[Client]:
+    """A blocking client."""
+    with Client(pair.render_address, pair.separation_address, options=QUICK) as made:
+        yield made
+
+
+def finished(client: Client, *, stems: bool) -> str:
+    """The id of a finished take."""
+    job = client.create_render(Brief(prompt="a", persona_id="ember", stems=stems))
+    return client.wait(job).job_id
+
+
+@pytest.mark.parametrize(("stems", "suffix", "content"), [(True, "v1.zip", ZIP), (False, "v1.wav", BOUNCE)])
+def test_the_zip_or_else_the_bounce_lands(
+    client: Client, tmp_path: Path, stems: bool, suffix: str, content: bytes
+) -> None:
+    """With stems the ZIP lands, without the bounce, under the name that the contract gives, readable as any new file."""
+    job_id = finished(client, stems=stems)
+    saved = client.download(job_id, tmp_path / "new" / "folder")
+    assert saved.path == tmp_path / "new" / "folder" / f"{job_id}-{suffix}"
+    assert saved.path.read_bytes() == content
+    assert (saved.sha256, saved.size_bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(saved.path.stat().st_mode) == 0o666 & ~umask
+    assert os.listdir(saved.path.parent) == [saved.path.name]
+
+
+def test_a_cut_download_goes_on_where_it_ended(pair: Pair, client: Client, tmp_path: Path) -> None:
+    """Each further try asks only for what is missing."""
+    job_id = finished(client, stems=True)
+    pair.shelf.cut_after_bytes = [100_000, 0, 1_000_000]
+    assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
+    assert pair.shelf.ranges == ["", "bytes=100000-", "bytes=100000-", "bytes=1100000-"]
+
+
+def test_a_server_without_range_is_read_from_the_start_again(pair: Pair, client: Client, tmp_path: Path) -> None:
+    """Where Range is not honoured, nothing of the first try is kept."""
+    job_id = finished(client, stems=True)
+    pair.shelf.cut_after_bytes = [100_000]
+    pair.shelf.ignore_range = True
+    assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
+
+
+def test_an_expired_url_is_signed_again(pair: Pair, client: Client, tmp_path: Path) -> None:
+    """A URL that runs out in the middle is replaced, and the download goes on."""
+    job_id = finished(client, stems=True)
+    pair.shelf.cut_after_bytes = [100_000]
+    pair.shelf.statuses = [200, 403]
+    assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
+    assert len(pair.render.requests("CreateSignedUrl")) == 2
+    assert pair.shelf.ranges[-1] == "bytes=100000-"
+
+
+def test_a_busy_store_is_tried_again_and_a_refusal_is_not(pair: Pair, client: Client, tmp_path: Path) -> None:
+    """503 is waited out; 404 is an error at once."""
+    job_id = finished(client, stems=True)
+    pair.shelf.statuses = [503, 503]
+    assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
+    pair.shelf.statuses = [404, 200]
+    with pytest.raises(errors.DownloadFailed, match="answered 404"):
+        client.download(job_id, tmp_path, overwrite=True)
+
+
+def test_changed_bytes_are_not_kept(pair: Pair, client: Client, tmp_path: Path) -> None:
+    """What does not match the stored digest leaves nothing behind, and the error names both digests."""
+    job_id = finished(client, stems=True)
+    pair.shelf.tamper = True
+    with pytest.raises(errors.DownloadMismatch) as caught:
+        client.download(job_id, tmp_path)
+    assert caught.value.metadata["expected_sha256"] == hashlib.sha256(ZIP).hexdigest()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_store_that_stays_away_leaves_nothing(pair: Pair, client: Client, tmp_path: Path) -> None:
+    """When patience runs out no part of the file remains, and the signature is not repeated in the error."""
+    job_id = finished(client, stems=True)
+    pair.shelf.cut_after_bytes = [10, *([0] * 500)]
+    with pytest.raises(errors.DownloadFailed) as caught:
+        client.download(job_id, tmp_path)
+    assert "signature" not in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_existing_file_stays_unless_asked(pair: Pair, client: Client, tmp_path: Path) -> None:
+    """Nothing is fetched over an existing file; when asked, the new one takes its place at once."""
+    job_id = finished(client, stems=True)
+    path = tmp_path / f"{job_id}-v1.zip"
+    path.write_bytes(b"mine")
+    with pytest.raises(errors.LocalFileExists):
+        client.download(job_id, tmp_path)
+    assert path.read_bytes() == b"mine"
+    assert pair.shelf.ranges == []
+    client.download(job_id, tmp_path, overwrite=True)
+    assert path.read_bytes() == ZIP
+
+
+def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    """Two downloads of one name: the second to finish does not cover the first."""
+    path = tmp_path / "a.zip"
+    with pytest.raises(errors.LocalFileExists), Landing(path, overwrite=False) as landing:
+        landing.write(b"late")
+        path.write_bytes(b"early")
+        landing.commit()
+    assert path.read_bytes() == b"early"
+    assert os.listdir(tmp_path) == ["a.zip"]
+
+
+def test_a_full_disk_is_not_taken_for_a_cut(pair: Pair, client: Client, tmp_path: Path) -> None:
+    """An error of the local disk ends the download at once, instead of being tried again, and leaves nothing."""
+    job_id = finished(client, stems=True)
+    soft_bytes, hard_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(ZIP) // 2, hard_bytes))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            client.download(job_id, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft_bytes, hard_bytes))
+    assert pair.shelf.ranges == [""]
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_cancelled_download_leaves_nothing(pair: Pair, tmp_path: Path) -> None:
+    """Cancelling the task in the middle removes the part file."""
+    async with AsyncClient(pair.render_address, pair.separation_address, options=QUICK) as client:
+        job = await client.create_render(Brief(prompt="a", persona_id="ember", stems=True))
+        await client.wait(job)
+        pair.shelf.cut_after_bytes = [1000, *([0] * 500)]
+        task = asyncio.ensure_future(client.download(job.job_id, tmp_path))
+        while len(pair.shelf.ranges) < 3:
+            await asyncio.sleep(0.005)
+        assert len(os.listdir(tmp_path)) == 1
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+    assert os.listdir(tmp_path) == []
