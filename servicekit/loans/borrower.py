@@ -36,6 +36,7 @@ from servicekit.logs import logger
 _log = logger(__name__)
 _MAX_UNSENT_BYTES = 256 * 1024
 """A lender that does not read its answers is cut off beyond this."""
+_PAUSE_S = 0.05
 
 
 class LoanServer:
@@ -100,7 +101,11 @@ class LoanServer:
     def _serve(self) -> None:
         try:
             while not self._closing:
-                self._turn()
+                try:
+                    self._turn()
+                except Exception as error:  # noqa: BLE001  this thread's boundary: the next lender shall find it alive
+                    _log.error("the loan server's turn failed unexpectedly", exc_info=error)
+                    time.sleep(_PAUSE_S)
         finally:
             for lender in list(self._lenders):
                 self._hang_up(lender, "the borrower closes")
@@ -138,7 +143,7 @@ class LoanServer:
             return
         except OSError as error:
             _log.error("a lender could not be let in", error=str(error))
-            time.sleep(0.05)  # without descriptors the connection stays in the backlog: do not spin on it
+            time.sleep(_PAUSE_S)  # without descriptors the connection stays in the backlog: do not spin on it
             return
         uid = peer_uid(sock)
         if uid not in self._allowed_uids or len(self._lenders) >= self._max_connections:
@@ -165,7 +170,7 @@ class LoanServer:
             self._hang_up(lender, str(error))
         except ConnectionLost as lost:
             self._hang_up(lender, lost.detail, quietly=not lender.reader.in_a_frame)
-        except Exception as error:  # noqa: BLE001  this thread's boundary: one lender's trouble ends with its connection
+        except Exception as error:  # noqa: BLE001  boundary: one lender's trouble ends with its connection
             _log.error("a lender's message failed unexpectedly", exc_info=error)
             self._hang_up(lender, "an unexpected failure")
 

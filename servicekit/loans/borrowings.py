@@ -148,7 +148,17 @@ class Borrowings:
         )
         if problem:
             raise InvalidTensor(problem)
-        self._lease_left_s(header)
+        self.lease_left_s(header)
+
+    def lease_left_s(self, header: TensorHeader) -> float:
+        """Seconds that the lease of ``header`` still lasts here. Raises FailedPrecondition LEASE_LOST where it has passed."""
+        left_s = header.lease_expires_at_s - self._wall_clock_s()
+        if not left_s > 0:
+            raise FailedPrecondition(
+                f"the lease ended {-left_s:.1f} s ago; lend again, and compare the two hosts' clocks",
+                reason="LEASE_LOST",
+            )
+        return min(left_s, self.limits.max_lease_s)
 
     def admit(self, header: TensorHeader, owner: Owner) -> None:
         """Book a checked loan against the bounds, before its memory is taken in.
@@ -156,8 +166,8 @@ class Borrowings:
         Raises ResourceExhausted LOANS_EXHAUSTED, InvalidTensor for a lease id in use, FailedPrecondition LEASE_LOST.
         """
         self.check(header)
-        self.settle()
-        expires_at_s = self._monotonic_s() + self._lease_left_s(header)
+        self.expire()
+        expires_at_s = self._monotonic_s() + self.lease_left_s(header)
         with self._lock:
             if header.lease_id in self._loans:
                 raise InvalidTensor(f"lease id {header.lease_id} is in use; draw a new one for each loan")
@@ -172,11 +182,12 @@ class Borrowings:
         """Keep an admitted loan's memory, which must hold at least its bytes, until it is taken or its lease expires.
 
         ``buffer`` itself may be kept for other loans: this one has ended when no view made here is left.
+        Raises FailedPrecondition LEASE_LOST where the lease has ended since.
         """
         with self._lock:
             loan = self._loans.get(lease_id)
             if loan is None or loan.dropped:
-                return
+                raise FailedPrecondition(f"the lease of {lease_id} ended while its tensor came in", reason="LEASE_LOST")
             header = loan.header
             flat = np.frombuffer(buffer, dtype=np.float32, count=header.channels * header.frames)
             flat.flags.writeable = False
@@ -220,7 +231,7 @@ class Borrowings:
 
     def drop(self, lease_id: str) -> None:
         """Forget a loan that was not taken; a taken one goes on."""
-        self._drop(loan for loan in [self._loans.get(lease_id)] if loan is not None)
+        self._drop(lambda loan: loan.header.lease_id == lease_id)
 
     def strike(self, lease_id: str) -> None:
         """Take an admitted loan off the books whose memory was never kept; its owner is not told."""
@@ -234,12 +245,12 @@ class Borrowings:
 
     def drop_all_of(self, owner: Owner) -> None:
         """Forget every loan of ``owner`` that was not taken."""
-        self._drop(loan for loan in self._loans.values() if loan.owner is owner)
+        self._drop(lambda loan: loan.owner is owner)
 
     def expire(self) -> None:
         """Forget the loans whose lease has passed and that were not taken."""
         now_s = self._monotonic_s()
-        for loan in self._drop(loan for loan in self._loans.values() if loan.expires_at_s <= now_s):
+        for loan in self._drop(lambda loan: loan.expires_at_s <= now_s):
             _log.warning("a loan expired before it was taken", lease_id=loan.header.lease_id, job_id=loan.header.job_id)
 
     def next_expiry_s(self) -> float | None:
@@ -282,9 +293,9 @@ class Borrowings:
             samples, loan.samples = loan.samples, None
         return loan, samples
 
-    def _drop(self, chosen: Iterable[_Loan]) -> list[_Loan]:
+    def _drop(self, chosen: Callable[[_Loan], bool]) -> list[_Loan]:
         with self._lock:
-            dropped = [loan for loan in chosen if not (loan.taken or loan.dropped)]
+            dropped = [loan for loan in self._loans.values() if chosen(loan) and not (loan.taken or loan.dropped)]
             for loan in dropped:
                 loan.dropped = True
                 if loan.samples is None:  # admitted, its memory still on the way: nothing will end it but this
@@ -302,15 +313,6 @@ class Borrowings:
         self._ended.put((lease_id, serial))
         for wake in self._wakers:
             wake()
-
-    def _lease_left_s(self, header: TensorHeader) -> float:
-        left_s = header.lease_expires_at_s - self._wall_clock_s()
-        if not left_s > 0:
-            raise FailedPrecondition(
-                f"the lease ended {-left_s:.1f} s ago; lend again, and compare the two hosts' clocks",
-                reason="LEASE_LOST",
-            )
-        return min(left_s, self.limits.max_lease_s)
 
     @staticmethod
     def _check_bounds(loans: Iterable[_Loan], header: TensorHeader, max_loans: int, max_bytes: int, whose: str) -> None:

@@ -74,7 +74,3 @@ class ChunkInbox:
     def open(self, header: TensorHeader) -> Receipt:
         """Begin a tensor: ``with inbox.open(header) as receipt``. Raises what :meth:`Borrowings.admit` raises."""
         return Receipt(self._borrowings, header)
-
-    def expire(self) -> None:
-        """Free what was not taken within its lease."""
-        self._borrowings.expire()

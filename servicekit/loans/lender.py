@@ -33,7 +33,6 @@ from servicekit.loans.socket_path import allowed_uids_or_own, check_socket_path,
 from servicekit.logs import logger
 
 _log = logger(__name__)
-_WITHDRAW_WAIT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,8 @@ class LoanTimes:
     accept_timeout_s: float = 5.0
     release_timeout_s: float = 5.0
     """After a ``with`` that ended well, before the loan is withdrawn and its region given up."""
+    withdraw_timeout_s: float = 1.0
+    """For the answer to a withdrawal."""
     retry_after_s: float = 2.0
 
 
@@ -191,7 +192,7 @@ class LoanClient:
         ended = link.wait_for_end(header.lease_id, patience_s)
         if not ended:
             link.say(Withdraw(header.lease_id))
-            ended = link.wait_for_end(header.lease_id, _WITHDRAW_WAIT_S)
+            ended = link.wait_for_end(header.lease_id, self._times.withdraw_timeout_s)
         link.forget(header.lease_id)
         if not ended:
             region.spoil()

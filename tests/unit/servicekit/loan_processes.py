@@ -1,0 +1,151 @@
+"""A lender and a borrower as processes of their own, driven over a pipe, each able to be killed at a named message."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from render_service.handoff_codec import HandoffCodec
+from separation_service.receive_codec import ReceiveCodec
+from servicekit.errors import ServiceError
+from servicekit.loans import BorrowedTensor, Borrowings, LoanClient, LoanPool, LoanServer, LoanTimes
+from servicekit.loans.regions import REGION_NAME
+
+RATE_HZ = 44_100
+SHAPE = (2, 200_000)
+_PATIENCE_S = 20.0
+
+
+class DyingCodec:
+    """Speaks as ``codec`` does until the message ``die_at``, such as "encode Accepted": there the process kills itself."""
+
+    def __init__(self, codec: Any, die_at: str | None) -> None:
+        self._codec = codec
+        self._die_at = die_at
+
+    def encode(self, message: Any, /) -> bytes:
+        self._maybe_die("encode", message)
+        return self._codec.encode(message)
+
+    def decode(self, data: bytes, /) -> Any:
+        message = self._codec.decode(data)
+        self._maybe_die("decode", message)
+        return message
+
+    def _maybe_die(self, way: str, message: object) -> None:
+        if self._die_at == f"{way} {type(message).__name__}":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_borrower(control: Connection, socket_path: Path, die_at: str | None) -> None:
+    """Takes and gives back as told."""
+    borrowings = Borrowings()
+    with LoanServer(socket_path, DyingCodec(ReceiveCodec(), die_at), borrowings), ExitStack() as taken:
+        control.send("ready")
+        while True:
+            match control.recv():
+                case ("take", lease_id):
+                    control.send(_answer(lambda name=lease_id: _sum_of(taken.enter_context(borrowings.take(name)))))
+                case "give back":
+                    control.send(_answer(taken.close))
+                case "loans":
+                    control.send(borrowings.loans)
+                case "end":
+                    break
+    control.send("ended")
+
+
+def _sum_of(tensor: BorrowedTensor) -> float:
+    return float(tensor.array[:, -10:].sum())
+
+
+def run_lender(control: Connection, socket_path: Path, die_at: str | None) -> None:
+    """Lends and takes back as told."""
+    times = LoanTimes(accept_timeout_s=5.0, release_timeout_s=0.3)
+    codec = DyingCodec(HandoffCodec(), die_at)
+    with (
+        LoanPool(max_regions=2) as pool,
+        LoanClient(socket_path, codec, pool, times=times) as client,
+        ExitStack() as lent,
+    ):
+        control.send("ready")
+        while True:
+            match control.recv():
+                case ("lend", value):
+                    samples = np.full(SHAPE, value, dtype=np.float32)
+                    loan = client.lend(samples, sample_rate_hz=RATE_HZ, job_id="job")
+                    control.send(_answer(lambda context=loan: lent.enter_context(context).lease_id))
+                case "take back":
+                    control.send(_answer(lent.close))
+                case "end":
+                    break
+    control.send("ended")
+
+
+def _answer(act: Any) -> Any:
+    try:
+        return act()
+    except ServiceError as error:
+        return error.reason
+
+
+class Actor:
+    """One of the two as a process; ends it at the end of the ``with``, however the test went."""
+
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload([__name__])
+
+    def __init__(self, role: Any, socket_path: Path, die_at: str | None = None) -> None:
+        self._control, there = self.forkserver.Pipe()
+        self._process = self.forkserver.Process(target=role, args=(there, socket_path, die_at), daemon=True)
+        self._process.start()
+        there.close()
+        assert self._hear() == "ready"
+
+    def ask(self, command: Any) -> Any:
+        """The answer, or "died" where the process ended instead."""
+        self.tell(command)
+        return self._hear()
+
+    def tell(self, command: Any) -> None:
+        """Ask without waiting for the answer."""
+        self._control.send(command)
+
+    def _hear(self) -> Any:
+        assert self._control.poll(_PATIENCE_S), "no answer"
+        try:
+            return self._control.recv()
+        except EOFError:
+            return "died"
+
+    hear = _hear
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._process.kill()
+        self._process.join()
+
+    def regions_mapped(self) -> int:
+        """Loan regions in the process's memory map."""
+        return sum(f"/memfd:{REGION_NAME}" in line for line in self._proc("maps").read_text().splitlines())
+
+    def descriptors(self) -> list[str]:
+        """What the process has open."""
+        return sorted(os.readlink(entry) for entry in self._proc("fd").iterdir())
+
+    def _proc(self, name: str) -> Path:
+        return Path(f"/proc/{self._process.pid}/{name}")
+
+    def __enter__(self) -> Actor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._control.close()

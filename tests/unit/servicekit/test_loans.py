@@ -1,0 +1,416 @@
+"""Lending within one process: what arrives, what is bounded, when memory is used again."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from render_service.handoff_codec import HandoffCodec
+from separation_service.receive_codec import ReceiveCodec
+from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhausted, Unavailable
+from servicekit.loans import (
+    BorrowedTensor,
+    Borrowings,
+    BorrowLimits,
+    LoanClient,
+    LoanPool,
+    LoanServer,
+    LoanTimes,
+    Region,
+    SocketPathError,
+)
+from servicekit.loans.regions import size_class_bytes
+
+MIB = 1 << 20
+TIMES = LoanTimes(release_timeout_s=0.1, withdraw_timeout_s=0.05)
+
+
+class Pair:
+    """A borrower and a lender joined by a socket in ``folder``."""
+
+    def __init__(self, folder: Path, *, regions: int = 2, limits: BorrowLimits | None = None) -> None:
+        self.path = folder / "private" / "loans.sock"
+        self.borrowings = Borrowings(limits)
+        self.server = LoanServer(self.path, ReceiveCodec(), self.borrowings)
+        self.pool = LoanPool(max_regions=regions)
+        self.client = LoanClient(self.path, HandoffCodec(), self.pool, times=TIMES)
+
+    def lend(self, samples: np.ndarray) -> contextlib.AbstractContextManager:
+        return self.client.lend(samples, sample_rate_hz=44_100, job_id="job")
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    pair = Pair(tmp_path)
+    with pair.server, pair.pool, pair.client:
+        yield pair
+
+
+def ramp(frames: int, start: float = 0.0) -> np.ndarray:
+    return np.arange(2 * frames, dtype=np.float32).reshape(2, frames) + np.float32(start)
+
+
+def inode_of(tensor: BorrowedTensor) -> int:
+    """Tells the regions of this process apart, by the map that holds the tensor's address."""
+    address = tensor.array.__array_interface__["data"][0]
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, _, _, _, inode, *_ = line.split()
+        first, last = (int(end, 16) for end in span.split("-"))
+        if first <= address < last:
+            return int(inode)
+    raise AssertionError("mapped nowhere")
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (1, 7), (2, 44_100), (2, 300_001)])
+def test_every_sample_arrives_and_cannot_be_written(pair: Pair, shape: tuple[int, int]) -> None:
+    """Bit for bit, NaN included, as (C, T) in memory that is read-only to the borrower."""
+    samples = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
+    samples[0, 0] = np.nan
+    with pair.lend(samples) as loan, pair.borrowings.take(loan.lease_id) as tensor:
+        assert tensor.array.tobytes() == samples.tobytes()
+        assert (tensor.array.shape, tensor.header.sample_rate_hz, tensor.header.job_id) == (shape, 44_100, "job")
+        with pytest.raises(ValueError, match="read-only"):
+            tensor.array[0, 0] = 0
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            tensor.array.flags.writeable = True
+
+
+def test_what_is_written_into_a_region_is_lent_without_a_copy(pair: Pair) -> None:
+    """The borrower's pages are the very file that the renderer wrote to."""
+    with pair.pool.region(8 * 1000) as region:
+        region.array((2, 1000))[:] = ramp(1000)
+        with pair.client.lend_region(region, (2, 1000), sample_rate_hz=44_100, job_id="job") as loan:
+            with pair.borrowings.take(loan.lease_id) as tensor:
+                assert np.array_equal(tensor.array, ramp(1000))
+                assert inode_of(tensor) == os.fstat(region.fd).st_ino
+            assert not region.spoilt
+
+
+def test_copying_out_gives_the_region_back_at_once(pair: Pair) -> None:
+    """The copy is the samples, and nothing is held after it."""
+    out = np.empty((2, 5000), dtype=np.float32)
+    with pair.lend(ramp(5000)) as loan:
+        assert pair.borrowings.copy_out(loan.lease_id, out).lease_id == loan.lease_id
+        assert pair.borrowings.loans == 0
+    assert np.array_equal(out, ramp(5000))
+    with pair.lend(ramp(5000)) as loan, pytest.raises(InvalidTensor, match="wanted to copy to"):
+        pair.borrowings.copy_out(loan.lease_id, out[:, :-1])
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros((2, 10), dtype=np.float64),
+        np.zeros((2, 10), dtype=np.int32),
+        np.zeros(10, dtype=np.float32),
+        np.zeros((10, 2), dtype=np.float32),
+        np.zeros((10, 2), dtype=np.float32).T,
+        np.zeros((2, 0), dtype=np.float32),
+    ],
+)
+def test_what_is_no_tensor_is_refused_before_it_is_sent(pair: Pair, samples: np.ndarray) -> None:
+    """InvalidTensor says what came."""
+    with pytest.raises(InvalidTensor), pair.lend(samples):
+        pass
+
+
+def test_a_loan_is_taken_once(pair: Pair) -> None:
+    """The second time, and with an id that never was, it is LEASE_LOST."""
+    with pair.lend(ramp(10)) as loan, pair.borrowings.take(loan.lease_id):
+        with pytest.raises(FailedPrecondition, match="taken already"):
+            pair.borrowings.take(loan.lease_id)
+        with pytest.raises(FailedPrecondition, match="never came"):
+            pair.borrowings.take("0" * 32)
+
+
+def test_a_tensor_is_closed_after_its_with(pair: Pair) -> None:
+    """A late reader gets an error that names the loan, not memory of another job."""
+    with pair.lend(ramp(10)) as loan:
+        with pair.borrowings.take(loan.lease_id) as tensor:
+            pass
+        with pytest.raises(ValueError, match=loan.lease_id):
+            tensor.array.sum()
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+@pytest.mark.parametrize("view", [lambda array: array[:, 5:], lambda array: torch.from_numpy(array)[1:], memoryview])
+def test_a_view_that_escapes_keeps_its_samples(pair: Pair, view: Callable[[np.ndarray], object]) -> None:
+    """The region is not lent again while any view lives, and its samples stay; the loan ends with the view."""
+    with pair.lend(ramp(1000)) as loan:
+        with pair.borrowings.take(loan.lease_id) as tensor:
+            inode = inode_of(tensor)
+            escaped = view(tensor.array)
+        expected = np.asarray(escaped).copy()
+    for turn in range(3):
+        with pair.lend(ramp(1000, turn + 5)) as loan, pair.borrowings.take(loan.lease_id) as tensor:
+            assert inode_of(tensor) != inode
+    assert np.array_equal(np.asarray(escaped), expected)
+    del escaped
+    gc.collect()
+    assert pair.borrowings.loans == 0
+
+
+def test_a_failure_in_the_borrowers_with_gives_the_loan_back(pair: Pair) -> None:
+    """The error's own traceback may hold a view for a while; when it is gone, so is the loan."""
+
+    def fail(array: np.ndarray) -> None:
+        raise RuntimeError(f"separation failed at {array.mean()}")
+
+    with pair.lend(ramp(1000)) as loan:
+        with pytest.raises(RuntimeError), pair.borrowings.take(loan.lease_id) as tensor:
+            fail(tensor.array)
+        gc.collect()
+        assert pair.borrowings.loans == 0
+
+
+def test_a_failure_in_the_lenders_with_withdraws_the_loan(pair: Pair) -> None:
+    """What was not taken by then cannot be taken any more, and its region is idle again."""
+    with pytest.raises(RuntimeError), pair.lend(ramp(10)) as loan:
+        raise RuntimeError("the call failed")
+    with pytest.raises(FailedPrecondition):
+        pair.borrowings.take(loan.lease_id)
+    assert pair.borrowings.loans == 0
+
+
+def test_more_loans_than_regions_are_refused_or_wait(pair: Pair) -> None:
+    """LOANS_EXHAUSTED with a time to try again; with ``wait_s`` the next region that comes back is used."""
+    with pair.lend(ramp(10)), pair.lend(ramp(10)) as second:
+        with pytest.raises(ResourceExhausted) as refused, pair.lend(ramp(10)):
+            pass
+        assert (refused.value.reason, refused.value.retry_after_s) == ("LOANS_EXHAUSTED", 2.0)
+        done = threading.Event()
+
+        def third() -> None:
+            with pair.client.lend(ramp(10), sample_rate_hz=44_100, job_id="third", wait_s=20):
+                done.set()
+
+        waiting = threading.Thread(target=third)
+        waiting.start()
+        assert not done.is_set()
+        pair.borrowings.take(second.lease_id)
+        # the first two end here
+    waiting.join(20)
+    assert done.is_set()
+
+
+def test_the_borrowers_bound_reaches_the_lender_by_name(tmp_path: Path) -> None:
+    """LOANS_EXHAUSTED again, though it is the other side that is full; too large a tensor is an InvalidTensor."""
+    pair = Pair(tmp_path, limits=BorrowLimits(max_loans=1, max_tensor_bytes=MIB))
+    with pair.server, pair.pool, pair.client:
+        with pair.lend(ramp(10)), pytest.raises(ResourceExhausted) as refused, pair.lend(ramp(10)):
+            pass
+        assert (refused.value.reason, refused.value.retry_after_s) == ("LOANS_EXHAUSTED", 2.0)
+        with pytest.raises(InvalidTensor, match="at most 1048576"), pair.lend(ramp(MIB)):
+            pass
+
+
+def test_a_restarted_borrower_is_found_again(pair: Pair) -> None:
+    """The next loan goes through without a word from the caller; in between it is SEPARATION_UNAVAILABLE."""
+    with pair.lend(ramp(10)) as loan, pair.borrowings.take(loan.lease_id):
+        pass
+    pair.server.close()
+    with pytest.raises(Unavailable) as gone, pair.lend(ramp(10)):
+        pass
+    assert (gone.value.reason, gone.value.retry_after_s) == ("SEPARATION_UNAVAILABLE", 2.0)
+    pair.server.start()
+    for _ in range(2):
+        with pair.lend(ramp(10)) as loan, pair.borrowings.take(loan.lease_id) as tensor:
+            assert np.array_equal(tensor.array, ramp(10))
+        pair.server.close()
+        pair.server.start()
+
+
+def test_many_threads_lend_over_one_connection(pair: Pair) -> None:
+    """Each gets its own samples back, however the answers interleave."""
+    wrong: list[object] = []
+
+    def lend_some(number: int) -> None:
+        for turn in range(20):
+            samples = ramp(500, 1000.0 * number + turn)
+            lending = pair.client.lend(samples, sample_rate_hz=44_100, job_id=f"{number}", wait_s=30)
+            with lending as loan, pair.borrowings.take(loan.lease_id) as tensor:
+                if not np.array_equal(tensor.array, samples):
+                    wrong.append((number, turn))
+
+    threads = [threading.Thread(target=lend_some, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+    assert wrong == []
+
+
+def test_hundreds_of_loans_leave_no_descriptor_no_map_and_no_memory(tmp_path: Path) -> None:
+    """Descriptors, maps and loans are what they were before; no thread is left."""
+
+    def held() -> tuple[int, int, int]:
+        maps = Path("/proc/self/maps").read_text()
+        return len(os.listdir("/proc/self/fd")), maps.count("sonichaos-loan"), threading.active_count()
+
+    before = held()
+    pair = Pair(tmp_path)
+    with pair.server, pair.pool, pair.client:
+        steady = None
+        for turn in range(300):
+            with pair.lend(ramp(64 + turn)) as loan:
+                if turn % 3:
+                    with pair.borrowings.take(loan.lease_id) as tensor:
+                        assert tensor.array[0, 0] == 0
+                elif turn % 2:
+                    pair.borrowings.drop(loan.lease_id)
+            steady = steady or held()
+        assert held() == steady
+    del pair, tensor
+    gc.collect()
+    assert held() == before
+
+
+class Reuse(RuleBasedStateMachine):
+    """Whatever the order of lending, taking, letting go and giving up: what is being read never changes."""
+
+    lent, taken = Bundle("lent"), Bundle("taken")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = contextlib.ExitStack()
+        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        self.pair = Pair(folder, regions=3)
+        for part in (self.pair.server, self.pair.pool, self.pair.client):
+            self.stack.enter_context(part)
+        self.read: list[tuple[BorrowedTensor, float]] = []
+        self.lendings: list[contextlib.AbstractContextManager] = []
+        self.value = 0.0
+
+    @rule(target=lent, frames=st.integers(1, 600_000))
+    def lend(self, frames: int) -> object:
+        self.value += 1.0
+        lending = self.pair.lend(np.full((2, frames), self.value, dtype=np.float32))
+        try:
+            loan = lending.__enter__()
+        except ResourceExhausted:
+            return None
+        self.lendings.append(lending)
+        return lending, loan, self.value
+
+    @rule(target=taken, lent=consumes(lent))
+    def take(self, lent: object) -> object:
+        if lent is None:
+            return None
+        lending, loan, value = lent
+        tensor = self.pair.borrowings.take(loan.lease_id)
+        self.read.append((tensor, value))
+        return lending, tensor, value
+
+    @rule(taken=consumes(taken))
+    def let_go(self, taken: object) -> None:
+        if taken is not None:
+            lending, tensor, value = taken
+            self.read.remove((tensor, value))
+            tensor.__exit__(None, None, None)
+            self.end(lending)
+
+    @rule(taken=consumes(taken))
+    def lender_gives_up_while_it_is_read(self, taken: object) -> None:
+        if taken is not None:
+            self.end(taken[0])
+
+    @rule(lent=consumes(lent))
+    def nobody_takes_it(self, lent: object) -> None:
+        if lent is not None:
+            self.end(lent[0])
+
+    @invariant()
+    def what_is_read_does_not_change(self) -> None:
+        for tensor, value in self.read:
+            assert tensor.array.min() == tensor.array.max() == value
+
+    def end(self, lending: contextlib.AbstractContextManager) -> None:
+        self.lendings.remove(lending)
+        lending.__exit__(None, None, None)
+
+    def teardown(self) -> None:
+        for tensor, _ in self.read:
+            tensor.__exit__(None, None, None)
+        for lending in list(self.lendings):
+            self.end(lending)
+        self.stack.close()
+
+
+Reuse.TestCase.settings = settings(max_examples=12, stateful_step_count=15, deadline=None)
+test_regions_are_used_again_only_after_they_were_given_back = Reuse.TestCase
+
+
+@pytest.mark.parametrize("nbytes", [1, MIB, MIB + 1, 5 * MIB, 31_752_000, 63_504_000, 1_000_000_007])
+def test_a_size_class_holds_what_was_asked_and_a_quarter_more_at_most(nbytes: int) -> None:
+    """So that takes of nearly one length share a region."""
+    assert nbytes <= size_class_bytes(nbytes) <= max(MIB, nbytes * 5 // 4)
+
+
+def test_the_pool_is_bounded_and_makes_room_for_larger_loans() -> None:
+    """Too large for any region is TOO_LARGE without a retry; an idle region that is too small gives way."""
+    with LoanPool(max_regions=1, max_region_bytes=4 * MIB) as pool:
+        with pytest.raises(ResourceExhausted) as refused, pool.region(4 * MIB + 1):
+            pass
+        assert (refused.value.reason, refused.value.retry_after_s) == ("TOO_LARGE", None)
+        seen: list[Region] = []
+        for nbytes in (10, 3 * MIB, 2 * MIB):
+            with pool.region(nbytes) as region:
+                seen.append(region)
+        assert [region.capacity_bytes for region in seen] == [MIB, 3 * MIB, 3 * MIB]
+        with pool.region(8) as region, pytest.raises(InvalidTensor, match="asked for 8"):
+            region.array((2, 2))
+    with pytest.raises(Unavailable), pool.region(8):
+        pass
+
+
+def test_a_socket_path_too_long_for_the_kernel_is_named(tmp_path: Path) -> None:
+    """Both sides say how long it is and what to do."""
+    path = tmp_path / ("x" * 100) / "loans.sock"
+    with pytest.raises(SocketPathError, match="choose a shorter"), LoanServer(path, ReceiveCodec(), Borrowings()):
+        pass
+    with LoanPool() as pool, pytest.raises(SocketPathError, match="choose a shorter"):
+        LoanClient(path, HandoffCodec(), pool)
+
+
+def test_the_socket_and_its_directory_are_private(pair: Pair) -> None:
+    """0600 in 0700; a directory that others can enter is refused."""
+    assert pair.path.stat().st_mode & 0o777 == 0o600
+    assert pair.path.parent.stat().st_mode & 0o777 == 0o700
+    pair.server.close()
+    pair.path.parent.chmod(0o755)
+    with pytest.raises(SocketPathError, match="chmod 700"):
+        pair.server.start()
+    pair.path.parent.chmod(0o700)
+
+
+def test_a_dead_socket_is_replaced_and_a_live_one_or_a_file_is_not(pair: Pair, tmp_path: Path) -> None:
+    """A second borrower on the same path is refused and does the first no harm."""
+    with (
+        pytest.raises(SocketPathError, match="another process listens"),
+        LoanServer(pair.path, ReceiveCodec(), Borrowings()),
+    ):
+        pass
+    with pair.lend(ramp(10)) as loan, pair.borrowings.take(loan.lease_id):
+        pass
+    pair.server.close()
+    socket.socket(socket.AF_UNIX).bind(str(pair.path))
+    pair.server.start()
+    pair.server.close()
+    pair.path.write_text("precious")
+    with pytest.raises(SocketPathError, match="no socket"):
+        pair.server.start()
+    assert pair.path.read_text() == "precious"

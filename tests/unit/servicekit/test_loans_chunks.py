@@ -1,0 +1,210 @@
+"""The portable road: a tensor in chunks over a real gRPC server on loopback, taken from the same borrowings."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import xxhash
+
+from render_service.handoff_chunks import CHUNK_BYTES, ChunkLender
+from render_service.handoff_codec import header_to_proto
+from separation_service.receive_server import HandoffServicer
+from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhausted, ServiceError, Unavailable
+from servicekit.loans import Borrowings, BorrowLimits, LoanTimes, TensorHeader
+from servicekit.metrics import Metrics
+from servicekit.rpc.server import RpcServer
+from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
+
+SAMPLES = np.random.default_rng(3).standard_normal((2, 300_001), dtype=np.float32)
+SMALL = SAMPLES[:, :1000].copy()
+
+Request = handoff_pb2.SendTensorRequest
+
+
+class Borrower:
+    """A served HandoffService; blocking calls go to a thread so that the server's loop stays free."""
+
+    def __init__(self, address: str, borrowings: Borrowings) -> None:
+        self.address = address
+        self.borrowings = borrowings
+
+    async def call(self, act: Callable[[], Any]) -> Any:
+        return await asyncio.to_thread(act)
+
+
+@pytest.fixture
+async def borrower() -> AsyncIterator[Borrower]:
+    borrowings = Borrowings(BorrowLimits(max_loans=2, max_tensor_bytes=4 << 20))
+    server = RpcServer(
+        metrics=Metrics("test"), gated_methods=(), service_names=("sonichaos.handoff.v1.HandoffService",)
+    )
+    handoff_pb2_grpc.add_HandoffServiceServicer_to_server(
+        HandoffServicer(borrowings, receive_timeout_s=2.0), server.grpc_server
+    )
+    (address,) = await server.start(("127.0.0.1:0",))
+    yield Borrower(address, borrowings)
+    await server.stop(0)
+
+
+@pytest.fixture
+def channel(borrower: Borrower) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(borrower.address) as channel:
+        yield channel
+
+
+def lend_and_leave(lender: ChunkLender, samples: np.ndarray) -> str:
+    with lender.lend(samples, sample_rate_hz=44_100, job_id="job") as loan:
+        return loan.lease_id
+
+
+def header(samples: np.ndarray = SMALL, **changes: object) -> TensorHeader:
+    right = TensorHeader(
+        lease_id=secrets.token_hex(16),
+        channels=samples.shape[0],
+        frames=samples.shape[1],
+        sample_rate_hz=44_100,
+        xxh3_128=xxhash.xxh3_128_hexdigest(samples.data),
+        lease_expires_at_s=time.time() + 60,
+        job_id="job",
+    )
+    return dataclasses.replace(right, **changes)
+
+
+def first(**changes: object) -> Request:
+    return Request(header=header_to_proto(header(**changes)))
+
+
+def send(channel: grpc.Channel, requests: Sequence[Request]) -> tuple[grpc.StatusCode, str]:
+    """Code and message of the refusal."""
+    with pytest.raises(grpc.RpcError) as refused:
+        handoff_pb2_grpc.HandoffServiceStub(channel).SendTensor(iter(requests), timeout=10)
+    return refused.value.code(), refused.value.details()
+
+
+async def test_a_tensor_sent_in_chunks_is_taken_like_a_lent_one(borrower: Borrower, channel: grpc.Channel) -> None:
+    """Every sample, read-only, once; its memory is free after the ``with``."""
+    lease_id = await borrower.call(lambda: lend_and_leave(ChunkLender(channel), SAMPLES))
+    with borrower.borrowings.take(lease_id) as tensor:
+        assert tensor.array.tobytes() == SAMPLES.tobytes()
+        assert (tensor.array.shape, tensor.header.job_id) == (SAMPLES.shape, "job")
+        assert not tensor.array.flags.writeable
+        with pytest.raises(FailedPrecondition):
+            borrower.borrowings.take(lease_id)
+    assert borrower.borrowings.loans == 0
+
+
+DATA = SMALL.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("requests", "words"),
+    [
+        ([], "before its header"),
+        ([Request(data=DATA)], "header comes first"),
+        ([Request()], "header comes first"),
+        ([first()], "8000 bytes were announced, 0 came"),
+        ([first(), Request(data=DATA[:-4])], "7996 came"),
+        ([first(), Request(data=DATA), Request(data=b"x")], "no more than its header says"),
+        ([first(), first()], "one header"),
+        ([first(), Request()], "one header"),
+        ([first(xxh3_128="0" * 32), Request(data=DATA)], "the header says 0000"),
+        ([first(frames=1 << 50)], "at most 4194304 bytes"),
+        ([first(channels=3)], "1 or 2"),
+        ([first(samples=SAMPLES), Request(data=b"x" * (CHUNK_BYTES + 1))], "a chunk has at most"),
+        ([Request(header=handoff_pb2.TensorHeader(lease_id="x"))], "SAMPLE_TYPE_FLOAT32"),
+    ],
+)
+async def test_a_stream_that_does_not_fit_is_refused_and_leaves_nothing(
+    borrower: Borrower, channel: grpc.Channel, requests: Sequence[Request], words: str
+) -> None:
+    """INVALID_ARGUMENT says what was wanted; the next tensor comes through."""
+    code, message = await borrower.call(lambda: send(channel, requests))
+    assert (code, words in message) == (grpc.StatusCode.INVALID_ARGUMENT, True), message
+    assert borrower.borrowings.loans == 0
+    lease_id = await borrower.call(lambda: lend_and_leave(ChunkLender(channel), SMALL))
+    assert borrower.borrowings.take(lease_id).array.tobytes() == DATA
+
+
+async def test_a_stream_that_breaks_off_frees_its_memory(borrower: Borrower, channel: grpc.Channel) -> None:
+    """A sender that vanishes in the middle leaves no booking."""
+    held = asyncio.Event()
+
+    def requests() -> Iterator[Request]:
+        yield first(samples=SAMPLES)
+        yield Request(data=SAMPLES.tobytes()[:CHUNK_BYTES])
+        while borrower.borrowings.loans == 0:
+            time.sleep(0.01)
+        loop.call_soon_threadsafe(held.set)
+        time.sleep(0.2)
+
+    loop = asyncio.get_running_loop()
+    call = handoff_pb2_grpc.HandoffServiceStub(channel).SendTensor.future(requests())
+    await asyncio.wait_for(held.wait(), 10)
+    call.cancel()
+    await nothing_held(borrower)
+
+
+async def test_a_stream_that_stalls_is_ended(borrower: Borrower, channel: grpc.Channel) -> None:
+    """Its time is bounded, whatever the sender's patience."""
+
+    def requests() -> Iterator[Request]:
+        yield first()
+        time.sleep(3)
+
+    def stall() -> grpc.StatusCode:
+        with pytest.raises(grpc.RpcError) as ended:
+            handoff_pb2_grpc.HandoffServiceStub(channel).SendTensor(requests(), timeout=10)
+        return ended.value.code()
+
+    assert await borrower.call(stall) is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert borrower.borrowings.loans == 0
+
+
+async def test_a_tensor_that_nobody_takes_expires(borrower: Borrower, channel: grpc.Channel) -> None:
+    """Its memory is free without a further call."""
+    lender = ChunkLender(channel, times=LoanTimes(lease_s=0.5))
+    await borrower.call(lambda: lend_and_leave(lender, SMALL))
+    await nothing_held(borrower)
+
+
+async def nothing_held(borrower: Borrower) -> None:
+    async with asyncio.timeout(10):
+        while borrower.borrowings.loans:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_lender_hears_the_borrowers_errors_by_name(borrower: Borrower, channel: grpc.Channel) -> None:
+    """Full, too large, expired: each is the error that the socket road raises."""
+    lender = ChunkLender(channel)
+
+    def errors() -> list[tuple[type[ServiceError], str]]:
+        heard = []
+        with ExitStack() as lent:
+            for _ in range(2):
+                lent.enter_context(lender.lend(SMALL, sample_rate_hz=44_100, job_id="job"))
+            expired = ChunkLender(channel, times=LoanTimes(lease_s=-1))
+            for lending in (lender, expired):
+                with pytest.raises(ServiceError) as raised:
+                    lend_and_leave(lending, SMALL)
+                heard.append((type(raised.value), raised.value.reason))
+        with pytest.raises(InvalidTensor):
+            lend_and_leave(lender, np.zeros((2, 1 << 20), dtype=np.float32))
+        return heard
+
+    assert await borrower.call(errors) == [(ResourceExhausted, "LOANS_EXHAUSTED"), (FailedPrecondition, "LEASE_LOST")]
+
+
+def test_a_borrower_that_is_not_there_is_unavailable() -> None:
+    """SEPARATION_UNAVAILABLE, with a time to try again."""
+    with grpc.insecure_channel("127.0.0.1:1") as channel, pytest.raises(Unavailable) as gone:
+        lend_and_leave(ChunkLender(channel), SMALL)
+    assert (gone.value.reason, gone.value.retry_after_s) == ("SEPARATION_UNAVAILABLE", 2.0)
