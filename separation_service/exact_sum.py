@@ -1,0 +1,149 @@
+"""From the model's float stems to 24-bit stems: summing to the bounce exactly, or as the model gave them (CONTRACT 3).
+
+Letters: ``S`` stems (4: drums, bass, vocals, other), ``C`` channels (2), ``T`` samples. Inside, levels count in units of one 24-bit
+integer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from separation_service.residual import LOCAL_ENERGY, ResidualRule
+from servicekit.audio.pcm24 import CHANNELS, FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE, Pcm24, blocks, not_finite
+
+STEM_COUNT = 4
+_BLOCK_FRAMES = 1 << 15
+
+Stems24 = NDArray[np.int32]
+"""``(S, C, T)`` int32, each in ``[-2^23, 2^23 - 1]``."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StemSet:
+    """The four stems as they are delivered, and what the manifest says of them.
+
+    ``residual_dbfs`` is the RMS of the bounce less the sum of the model's own stems, rounded to 0.01, None for digital zero.
+    ``excess_samples`` counts samples of a stem, a channel each: in exact mode those whose excess another stem took, in raw
+    mode those that were saturated. ``residual_rule`` is None in raw mode.
+    """
+
+    pcm: Stems24
+    mode: Literal["exact", "raw"]
+    residual_rule: str | None
+    residual_dbfs: float | None
+    excess_samples: int
+
+
+def exact_stems(bounce: Pcm24, stems: NDArray[np.float32], *, rule: ResidualRule = LOCAL_ENERGY) -> StemSet:
+    """Stems whose integers sum to ``bounce`` ``(C, T)``, sample for sample. ``stems`` is ``(S, C, T)``, full scale 1.0.
+
+    Each stem is the model's own plus its share of the residual, rounded; the few units that rounding leaves go to the stem that is
+    largest there. A stem that would pass full scale hands the excess to the stem with most room.
+    Raises Internal NOT_FINITE for NaN or infinity.
+    """
+    _check_shapes(bounce, stems)
+    fitted = np.empty(stems.shape, dtype=np.int32)
+    power, excess = 0.0, 0
+    frames = bounce.shape[1]
+    for block in blocks(frames, _BLOCK_FRAMES):
+        first = max(block.start - rule.context_frames, 0)
+        around = slice(first, min(block.stop + rule.context_frames, frames))
+        inner = slice(block.start - first, block.stop - first)
+        scaled = _scaled(stems[:, :, around])
+        residual = bounce[:, around] - scaled.sum(axis=0)
+        wanted = scaled[:, :, inner] + rule.spread(scaled, residual)[:, :, inner]
+        power += float(np.square(residual[:, inner]).sum())
+        fitted[:, :, block], beyond = _summing_to(bounce[:, block], wanted)
+        excess += beyond
+    return StemSet(
+        pcm=fitted,
+        mode="exact",
+        residual_rule=rule.name,
+        residual_dbfs=_dbfs(power, bounce.size),
+        excess_samples=excess,
+    )
+
+
+def raw_stems(bounce: Pcm24, stems: NDArray[np.float32]) -> StemSet:
+    """The model's own stems ``(S, C, T)``, rounded and saturated. ``bounce`` ``(C, T)`` is only what the residual is taken of.
+
+    Raises Internal NOT_FINITE for NaN or infinity.
+    """
+    _check_shapes(bounce, stems)
+    rounded = np.empty(stems.shape, dtype=np.int32)
+    power, saturated = 0.0, 0
+    for block in blocks(bounce.shape[1], _BLOCK_FRAMES):
+        scaled = _scaled(stems[:, :, block])
+        power += float(np.square(bounce[:, block] - scaled.sum(axis=0)).sum())
+        rounded[:, :, block], beyond = _rounded(scaled)
+        saturated += int(np.count_nonzero(beyond))
+    return StemSet(
+        pcm=rounded,
+        mode="raw",
+        residual_rule=None,
+        residual_dbfs=_dbfs(power, bounce.size),
+        excess_samples=saturated,
+    )
+
+
+def _check_shapes(bounce: Pcm24, stems: NDArray[np.float32]) -> None:
+    if bounce.ndim != 2 or stems.shape != (STEM_COUNT, CHANNELS, bounce.shape[1]):
+        raise ValueError(f"wanted a bounce of (2, T) and stems of (4, 2, T), got {bounce.shape} and {stems.shape}")
+
+
+def _scaled(stems: NDArray[np.float32]) -> NDArray[np.float64]:
+    """In units of one integer. Raises Internal NOT_FINITE."""
+    scaled = stems.astype(np.float64) * FULL_SCALE
+    if not np.isfinite(scaled).all():
+        raise not_finite("SEPARATE")
+    return scaled
+
+
+def _rounded(wanted: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Rounded, ties to even, and held at full scale; and which samples would have passed it."""
+    nearest = np.rint(wanted)
+    held = np.clip(nearest, MIN_SAMPLE, MAX_SAMPLE)
+    return held.astype(np.int64), held != nearest
+
+
+def _summing_to(bounce: Pcm24, wanted: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
+    """Integers near ``wanted`` ``(S, C, N)`` that sum to ``bounce`` ``(C, N)``, and how many would have passed full scale."""
+    stems, beyond = _rounded(wanted)
+    missing = bounce - stems.sum(axis=0)
+    largest = np.abs(wanted).argmax(axis=0)[None]
+    lifted = np.take_along_axis(stems, largest, axis=0) + missing
+    # What rounding left goes to the largest stem, unless that one is the stem without room.
+    fits = (lifted >= MIN_SAMPLE) & (lifted <= MAX_SAMPLE) & ~beyond.any(axis=0)
+    np.put_along_axis(stems, largest, np.where(fits, lifted, lifted - missing), axis=0)
+    if not fits.all():
+        rest = ~fits[0]
+        stems[:, rest] = _hand_over(stems[:, rest], missing[rest])
+    return stems, int(np.count_nonzero(beyond))
+
+
+def _hand_over(stems: NDArray[np.int64], missing: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Add ``missing`` ``(M,)`` to the columns of ``stems`` ``(S, M)``, first to the stem with most room in its direction.
+
+    Ends within ``S`` rounds: a round either places all that is missing in a column or fills one more stem of it, and four stems
+    hold any sum that a bounce can have.
+    """
+    for _ in range(STEM_COUNT):
+        room = np.where(missing > 0, MAX_SAMPLE - stems, stems - MIN_SAMPLE)
+        widest = room.argmax(axis=0)[None]
+        most = np.take_along_axis(room, widest, axis=0)[0]
+        given = np.sign(missing) * np.minimum(np.abs(missing), most)
+        np.put_along_axis(stems, widest, np.take_along_axis(stems, widest, axis=0) + given, axis=0)
+        missing = missing - given
+    return stems
+
+
+def _dbfs(power: float, samples: int) -> float | None:
+    """RMS in dB below a constant of full scale, from a sum of squares over ``samples``."""
+    if power <= 0.0:
+        return None
+    return round(10.0 * math.log10(power / samples) - 20.0 * math.log10(FULL_SCALE), 2)
