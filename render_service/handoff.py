@@ -15,7 +15,10 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from render_service.bounce import SAMPLE_RATE_HZ, Bounce, BounceFacts, stems_audit
+from render_service.bounce import Bounce, stems_audit
+from render_service.bounce_facts import BounceFacts
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import (
     Cancelled,
     DataLoss,
@@ -61,7 +64,7 @@ class SeparationClient:
                 progress.check()
                 raise self._translated(error) from None
             finally:
-                call.cancel()
+                call.cancel()  # type: ignore[no-untyped-call]
 
     def _translated(self, error: grpc.RpcError) -> ServiceError:
         """The error over there, under its own reason; what carries none is a service that does not answer."""
@@ -104,8 +107,8 @@ def hand_over(bounce: Bounce, facts: BounceFacts, separation: SeparationClient, 
             job_id=facts.job_id,
             version=facts.version,
             stem_mode=_STEM_MODES[assignment.version.stem_mode],
-            manifest_json=bounce.manifest_json,
-            bounce=job_pb2.StoredFile(key=bounce.key, size_bytes=bounce.size_bytes, sha256=bounce.sha256),
+            manifest_json=manifest_text(bounce.manifest),
+            bounce=bounce.stored_file(),
         )
         result = _follow(separation.separate(request, progress), progress)
     progress.stems_ready(files=_files(result), audit=stems_audit(bounce, facts, _separated(result)))

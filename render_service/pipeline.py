@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from render_service.bounce import Bounce, BounceFacts, make_bounce, read_bounce, store_bounce
+from render_service.bounce import Bounce, audited_facts, make_bounce, read_bounce, store_bounce
+from render_service.bounce_facts import BounceFacts
 from render_service.denoise import denoise
 from render_service.handoff import SeparationClient, hand_over
-from render_service.plan import Plan, plan_from_json
+from render_service.plan import Plan
 from render_service.renderer import Renderer
 from render_service.vocode import vocode
 from servicekit.gpu_turn import GpuTurn
-from servicekit.journal import Stage, Track
+from servicekit.journal import Journal, Stage, Track
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Assignment, StageWeights
 
@@ -29,17 +30,19 @@ class RenderPipeline:
 
     renderer: Renderer
     turn: GpuTurn
+    journal: Journal
     store: ObjectStore
     separation: SeparationClient
     fingerprint: Mapping[str, str]
 
     def __call__(self, assignment: Assignment) -> None:
         """Take one version to its end, from the last kept stage on."""
-        facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
         if assignment.version.kept_stage is None:
             assignment.progress.stage(Stage.PLAN)
-            bounce = self._render(plan_from_json(assignment.plan), facts, assignment)
+            facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
+            bounce = self._render(facts.plan, facts, assignment)
         else:
+            facts = audited_facts(assignment.version, assignment.job.tenant, self.journal)
             bounce = read_bounce(assignment.version, facts, self.store)
         if assignment.version.stems_wanted:
             hand_over(bounce, facts, self.separation, assignment)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from render_service.bounce import BounceFacts, make_bounce, read_bounce
-from render_service.plan import Plan, plan_from_json
+from render_service.bounce import bounce_row, make_bounce, read_bounce
+from render_service.bounce_facts import BounceFacts
+from render_service.plan import Plan
 from render_service.renderer import Renderer
-from servicekit.errors import FailedPrecondition, NotFound
+from servicekit.errors import FailedPrecondition
 from servicekit.gpu_turn import GpuTurn
 from servicekit.journal import AuditRow, Journal
 from servicekit.store.object_store import ObjectStore
@@ -53,35 +54,29 @@ class Replayer:
 
     def replay(self, tenant: str, job_id: str, number: int) -> Replay:
         """Raises NotFound, FailedPrecondition INPUT_MISSING naming what is missing, DataLoss for a changed bounce."""
-        row = self._row(tenant, job_id, number)
+        row = bounce_row(job_id, number, tenant, self.journal)
         body = json.loads(row.body_json)
-        self._refuse_missing(row, body)
+        prompt = self._prompt(row, body)
         version = self.journal.job(tenant, job_id).version(number)
         if version is None or "bounce" not in version.files:
             raise _missing("the stored bounce")
-        facts = BounceFacts.from_audit(row.job_id, row.version, body, self.renderer.info, self.fingerprint)
+        facts = BounceFacts.from_audit(tenant, row.job_id, row.version, body, prompt)
         stored = read_bounce(version, facts, self.store)
-        with self.turn.taken(check=_never):
-            waveform = _render(plan_from_json({**body["plan"], "prompt": row.prompt}), self.renderer)
-        replayed = make_bounce(waveform, facts)
+        with self.turn.taken():
+            waveform = _render(facts.plan, self.renderer)
+        replayed = make_bounce(waveform, replace(facts, processing=self.renderer.info.processing))
         return _compare(stored.pcm, replayed.pcm, stored.sha256, replayed.sha256, _differences(body, self.fingerprint))
 
-    def _row(self, tenant: str, job_id: str, number: int) -> AuditRow:
-        rows = self.journal.audit_rows(tenant, job_id, page_size=200).rows
-        found = [row for row in rows if row.version == number and row.kind == "bounce"]
-        if not found:
-            metadata = {"job_id": job_id, "version": str(number)}
-            raise NotFound(f"no audit row of {job_id} v{number}", reason="VERSION_NOT_FOUND", metadata=metadata)
-        return found[0]
-
-    def _refuse_missing(self, row: AuditRow, body: Mapping[str, Any]) -> None:
+    def _prompt(self, row: AuditRow, body: Mapping[str, Any]) -> str:
+        """The prompt, once everything that the row names is known to be there."""
         if row.prompt is None:
             raise _missing("the prompt, which was erased")
         loaded = {model.role: model.sha256 for model in self.renderer.info.models}
-        wanted = {model["role"]: model["sha256"] for model in body["renderer"]["models"]}
+        wanted: dict[str, str] = body["renderer"]["digests"]
         changed = sorted(role for role in wanted if loaded.get(role) != wanted[role])
         if changed:
             raise _missing(f"{body['renderer']['name']}'s weights for {', '.join(changed)}; other ones are loaded")
+        return row.prompt
 
 
 def _render(plan: Plan, renderer: Renderer) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -115,10 +110,6 @@ def _differences(body: Mapping[str, Any], fingerprint: Mapping[str, str]) -> tup
 
 def _missing(what: str) -> FailedPrecondition:
     return FailedPrecondition(f"cannot replay: it lacks {what}", reason="INPUT_MISSING", metadata={"missing": what})
-
-
-def _never() -> None:
-    """A replay is ended by nothing but its end."""
 
 
 def _silently(done: int, total: int) -> None:

@@ -15,7 +15,8 @@ from render_service.accept import RenderDesk
 from render_service.persona_library import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES, Clip, PersonaLibrary
 from render_service.replay import Replayer, ReplayOutcome
 from servicekit.errors import FieldViolation, InvalidFields, InvalidToken, NotImplementedHere, ResourceExhausted
-from servicekit.journal import ChainHead, Journal
+from servicekit.journal import ChainHead, Job, Journal
+from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 
 Context = aio.ServicerContext[Any, Any]
@@ -37,19 +38,27 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     """Each method hands blocking work to a thread; errors become statuses at the server's boundary."""
 
     def __init__(
-        self, *, desk: RenderDesk, personas: PersonaLibrary, journal: Journal, replayer: Replayer, tenant_of: TenantOf
+        self,
+        *,
+        desk: RenderDesk,
+        personas: PersonaLibrary,
+        journal: Journal,
+        replayer: Replayer,
+        tenant_of: TenantOf,
+        as_message: Callable[[Job], job_pb2.Job],
     ) -> None:
         self._desk = desk
         self._personas = personas
         self._journal = journal
         self._replayer = replayer
         self._tenant_of = tenant_of
+        self._as_message = as_message
 
     async def CreateRender(
         self, request: render_pb2.CreateRenderRequest, context: Context
     ) -> render_pb2.CreateRenderResponse:
         job = await asyncio.to_thread(self._desk.accept, self._tenant_of(context), request.request_id, request.brief)
-        return render_pb2.CreateRenderResponse(job=job)
+        return render_pb2.CreateRenderResponse(job=self._as_message(job))
 
     async def RerenderStem(
         self, request: render_pb2.RerenderStemRequest, context: Context

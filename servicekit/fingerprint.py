@@ -22,9 +22,9 @@ def host_fingerprint(*, device: str, threads: int) -> dict[str, str]:
     if device.startswith("cuda"):
         facts["device"] = torch.cuda.get_device_name(device)
         facts["cuda"] = str(torch.version.cuda)
-        facts["cudnn"] = str(torch.backends.cudnn.version())
+        facts["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
     else:
-        capability = torch.backends.cpu.get_cpu_capability()  # type: ignore[no-untyped-call]
+        capability = torch.backends.cpu.get_cpu_capability()
         facts["device"] = f"cpu {platform.machine()} {capability}"
     return facts
 

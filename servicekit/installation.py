@@ -18,6 +18,8 @@ from servicekit.store.s3_store import S3Store
 from servicekit.store.url_secret import load_or_make_secret
 from servicekit.store.url_signer import UrlSigner
 
+_STALE_UPLOAD_S = 24 * 3600
+
 
 def make_folders(settings: HostSettings) -> None:
     """The data folder and its run folder, for this user only."""
@@ -39,9 +41,12 @@ def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
     """The object store, by kind. Raises :class:`SettingsError` where S3 settings are missing."""
     if settings.store == "s3":
         return _open_s3(settings, clock)
-    secret = load_or_make_secret(settings.data / "url-secret")
-    signer = UrlSigner(base_url=settings.url_root, secret=secret, now=clock.now)
-    return FolderStore(settings.data / "store", signer, prefix=settings.store_prefix)
+    try:
+        secret = load_or_make_secret(settings.data / "url-secret")
+        signer = UrlSigner(base_url=settings.url_root, secret=secret, now=clock.now)
+        return FolderStore(settings.data / "store", signer, prefix=settings.store_prefix)
+    except ValueError as error:  # UnusableSecret, a base URL or a prefix that is none
+        raise SettingsError(str(error)) from None
 
 
 def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
@@ -60,7 +65,13 @@ def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
         region=settings.s3_region,
         public_endpoint=settings.s3_public_endpoint or None,
     )
-    return S3Store(chosen, now=clock.now)
+    try:
+        store = S3Store(chosen, now=clock.now)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    store.probe()
+    store.abort_stale_uploads(older_than_s=_STALE_UPLOAD_S)
+    return store
 
 
 def device_turn(settings: HostSettings) -> GpuTurn:

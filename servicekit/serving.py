@@ -12,10 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from servicekit.errors import ServiceError
 from servicekit.logs import logger
 from servicekit.rpc.server import RpcServer
-from servicekit.settings import SettingsError
 from servicekit.work import Runner
 
 EXIT_UNUSABLE = 2
@@ -65,7 +63,7 @@ def _stop_signals() -> asyncio.Event:
     return told
 
 
-def exit_unusable(name: str, error: SettingsError | ServiceError) -> int:
+def exit_unusable(name: str, error: Exception) -> int:
     """Say on stderr why the service cannot start; gives the exit status."""
     sys.stderr.write(f"{name} cannot start: {error}\n")
     return EXIT_UNUSABLE

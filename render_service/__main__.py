@@ -1,0 +1,172 @@
+"""``python -m render_service``: reads the environment, builds everything, serves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import grpc
+
+from jobs_service import Feed, JobsServicer, job_message
+from jobs_service.server import GATED_METHODS as JOBS_GATED
+from render_service.accept import RenderDesk
+from render_service.handoff import SeparationClient
+from render_service.handoff_chunks import ChunkLender
+from render_service.handoff_codec import HandoffCodec
+from render_service.latent_diffusion.checkpoint import ModelUnusable
+from render_service.load import load_renderer
+from render_service.persona_library import PersonaLibrary
+from render_service.pipeline import WEIGHTS, RenderPipeline
+from render_service.replay import Replayer
+from render_service.server import GATED_METHODS, RenderServicer
+from render_service.settings import RenderSettings
+from servicekit.clock import SystemClock
+from servicekit.errors import ServiceError
+from servicekit.fingerprint import host_fingerprint, merge
+from servicekit.host_settings import CLIENT_VARIABLES
+from servicekit.installation import device_turn, lock_instance, make_folders, open_journal, open_store
+from servicekit.journal import Job, Owner
+from servicekit.loans import Lender, LoanClient, LoanPool
+from servicekit.logs import configure_logs
+from servicekit.metrics import Metrics
+from servicekit.rpc.server import RpcServer, check_listen_address
+from servicekit.serving import ServiceProcess, exit_unusable
+from servicekit.settings import SettingsError, read_settings
+from servicekit.store.folder_store import FolderStore
+from servicekit.store.folder_url_server import FolderUrlServer
+from servicekit.store.object_store import ObjectStore
+from servicekit.work import Runner
+from sonichaos.jobs.v1 import jobs_service_pb2_grpc
+from sonichaos.render.v1 import render_pb2_grpc
+
+NAME = "render_service"
+_SERVICES = ("sonichaos.render.v1.RenderService", "sonichaos.jobs.v1.JobsService")
+_LOCAL_TENANT = "local"
+
+
+async def serve(settings: RenderSettings) -> None:
+    """Build and run until told to stop."""
+    make_folders(settings)
+    clock, metrics = SystemClock(), Metrics("render")
+    async with AsyncExitStack() as resources:
+        lock = lock_instance(settings.run_folder, NAME)
+        resources.callback(os.close, lock)
+        journal = resources.enter_context(open_journal(settings, clock))
+        store = open_store(settings, clock)
+        turn = device_turn(settings)
+        server = RpcServer(metrics=metrics, gated_methods=(*GATED_METHODS, *JOBS_GATED), service_names=_SERVICES)
+        threads = settings.threads or len(os.sched_getaffinity(0))
+        renderer = await asyncio.to_thread(load_renderer, settings.renderer, device=settings.device, threads=threads)
+        host = host_fingerprint(device=settings.device, threads=threads)
+        fingerprint = merge(host, {f"renderer.{k}": v for k, v in renderer.info.fingerprint.items()})
+        built_in = Path(str(files("render_service") / "personas" / "builtin"))
+        personas = PersonaLibrary(renderer=renderer, built_in=built_in, store=store, clock=clock)
+        desk = RenderDesk(
+            journal=journal,
+            personas=personas,
+            renderer_info=renderer.info,
+            fingerprint=fingerprint,
+            clock=clock,
+            queue_limit=settings.queue_limit,
+            steps=settings.render_steps,
+        )
+        replayer = Replayer(journal=journal, store=store, renderer=renderer, turn=turn, fingerprint=fingerprint)
+        feed = await resources.enter_async_context(Feed(journal, Owner.RENDER))
+
+        def as_message(job: Job) -> Any:  # noqa: ANN401  a Job message, which has no stubs here
+            return job_message(job, lambda event: journal.cursor(event.tenant, event.position))
+
+        servicer = RenderServicer(
+            desk=desk,
+            personas=personas,
+            journal=journal,
+            replayer=replayer,
+            tenant_of=_tenant_of,
+            as_message=as_message,
+        )
+        render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
+        jobs = JobsServicer(
+            feed,
+            store,
+            tenant_of=_tenant_of,
+            queue_limit=settings.queue_limit,
+            url_lifetime_s=settings.url_lifetime_seconds,
+        )
+        jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
+        separation = _separation(settings, resources)
+        pipeline = RenderPipeline(
+            renderer=renderer, turn=turn, journal=journal, store=store, separation=separation, fingerprint=fingerprint
+        )
+        runner = Runner(
+            journal,
+            owner=Owner.RENDER,
+            work=pipeline,
+            weights=WEIGHTS,
+            clock=clock,
+            workers=settings.render_workers,
+            metrics=metrics,
+        )
+        metrics.serve(settings.metrics_host, settings.render_metrics_port)
+        await _serve_urls(settings, store, resources)
+        await ServiceProcess(
+            name=NAME,
+            server=server,
+            addresses=(settings.render_listen,),
+            runner=runner,
+            warm=renderer.warm,
+            drain_seconds=settings.drain_seconds,
+        ).run()
+
+
+def _tenant_of(context: Any) -> str:  # noqa: ANN401, ARG001  callers have no identity yet
+    return _LOCAL_TENANT
+
+
+def _separation(settings: RenderSettings, resources: AsyncExitStack) -> SeparationClient:
+    channel = grpc.insecure_channel(settings.separation_address)
+    resources.callback(channel.close)
+    lender: Lender
+    if settings.handoff == "shared-memory":
+        pool = LoanPool(max_regions=settings.handoff_regions)
+        resources.callback(pool.close)
+        lender = resources.enter_context(LoanClient(settings.loans_socket, HandoffCodec(), pool))
+    else:
+        lender = ChunkLender(channel)
+    return SeparationClient(address=settings.separation_address, channel=channel, lender=lender)
+
+
+async def _serve_urls(settings: RenderSettings, store: ObjectStore, resources: AsyncExitStack) -> None:
+    """Where files lie in a folder, this service answers their signed URLs."""
+    if not isinstance(store, FolderStore):
+        return
+    check_listen_address(settings.url_listen, insecure=settings.insecure)
+    where = urlsplit(f"http://{settings.url_listen}")
+    server = FolderUrlServer(store, host=where.hostname or "127.0.0.1", port=where.port or 0)
+    try:
+        await resources.enter_async_context(server)
+    except OSError as error:
+        raise SettingsError(f"SONICHAOS_URL_LISTEN: cannot listen on {settings.url_listen}: {error.strerror}") from None
+
+
+def main() -> int:
+    """Read the settings and serve; gives the exit status."""
+    try:
+        settings = read_settings(
+            RenderSettings, os.environ, also_known=CLIENT_VARIABLES, other_prefixes=("SONICHAOS_SEPARATION_",)
+        )
+        check_listen_address(settings.render_listen, insecure=settings.insecure)
+        configure_logs(service=NAME, level=settings.log_level)
+        asyncio.run(serve(settings))
+    except (SettingsError, ServiceError, ModelUnusable) as error:
+        return exit_unusable(NAME, error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

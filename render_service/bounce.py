@@ -1,0 +1,161 @@
+"""Sound becomes the stored 24-bit bounce, with its manifest and its audit row.
+
+Letters: ``C`` channels (2), ``T`` samples a channel.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from google.protobuf import json_format
+from safetensors.numpy import save
+
+from render_service.bounce_facts import BounceFacts, manifest_of
+from render_service.renderer import Latents, Waveform
+from servicekit.audio.loudness import Loudness, measure
+from servicekit.audio.pcm24 import Pcm24, from_pcm24, to_pcm24
+from servicekit.audio.true_peak import limit_true_peak
+from servicekit.audio.wav import Wav, read_wav
+from servicekit.delivery.manifest import FileFacts, Manifest
+from servicekit.delivery.manifest_json import manifest_text
+from servicekit.errors import NotFound
+from servicekit.journal import AuditDraft, AuditRow, Journal, Version
+from servicekit.store.object_store import ObjectStore, StoredObject
+from servicekit.store.verified_read import read_verified
+from servicekit.work import Progress
+from sonichaos.jobs.v1 import job_pb2
+
+AUDIT_BOUNCE, AUDIT_STEMS = "bounce", "stems"
+CEILING_DBTP = -1.0
+_MAX_WAV_BYTES = 64 * 1024 * 1024  # 180 s are 47.6 MB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounce:
+    """A bounce whose samples ``wav.pcm`` are ``(2, T)`` int32; ``manifest`` is that of its version without stems."""
+
+    wav: Wav
+    manifest: Manifest
+
+    @property
+    def pcm(self) -> Pcm24:
+        """The samples ``(2, T)``."""
+        return self.wav.pcm
+
+    @property
+    def sha256(self) -> str:
+        """Of the WAV."""
+        return self.wav.digest.sha256
+
+    @property
+    def loudness(self) -> Loudness:
+        """Of the rounded samples."""
+        return self.wav.facts.loudness
+
+    @property
+    def key(self) -> str:
+        """Where the WAV is stored: v1's is the original, later ones lie beside it."""
+        name = "bounce" if self.manifest.version == 1 else f"v{self.manifest.version}"
+        return f"{_folder(self.manifest)}/{name}.wav"
+
+    def samples(self) -> Waveform:
+        """``(2, T)`` float32, exact multiples of 2^-23: what is lent."""
+        return from_pcm24(self.wav.pcm)
+
+    def stored_file(self) -> job_pb2.StoredFile:
+        """As a message names it."""
+        return job_pb2.StoredFile(key=self.key, size_bytes=self.wav.size_bytes, sha256=self.sha256)
+
+
+def make_bounce(waveform: Waveform, facts: BounceFacts) -> Bounce:
+    """Bring the true peak to at most -1 dBTP by one gain, round, measure. Raises Internal NOT_FINITE."""
+    limited, gain_db = limit_true_peak(waveform, CEILING_DBTP)
+    processing = (f"gain {gain_db:.2f} dB for a true peak of at most {CEILING_DBTP:g} dBTP",) if gain_db else ()
+    return _bounce(to_pcm24(limited, stage="BOUNCE"), replace(facts, processing=facts.processing + processing))
+
+
+def _bounce(pcm: Pcm24, facts: BounceFacts) -> Bounce:
+    loudness = measure(pcm)
+    draft = manifest_of(facts, frames=pcm.shape[1], bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness))
+    wav = Wav(pcm, draft.wav_facts("bounce", loudness))
+    return Bounce(wav=wav, manifest=replace(draft, bounce=FileFacts.of(wav)))
+
+
+def store_bounce(bounce: Bounce, latents: Latents, facts: BounceFacts, store: ObjectStore, progress: Progress) -> None:
+    """Store bounce, manifest and latents; then keep them, with the audit row and the event, all or nothing."""
+    with store.writer(bounce.key, content_type="audio/wav") as sink:
+        bounce.wav.write_to(sink)
+    folder, version = _folder(bounce.manifest), bounce.manifest.version
+    text = manifest_text(bounce.manifest).encode()
+    manifest = store.put_bytes(f"{folder}/v{version}.json", text, content_type="application/json")
+    metadata = {"frontEnd": latents.front_end_id, "samples": str(latents.samples)}
+    data = save({"latents": latents.values}, metadata=metadata)
+    kept = store.put_bytes(f"{folder}/v{version}.latents.safetensors", data, content_type="application/octet-stream")
+    files = job_pb2.VersionFiles(bounce=bounce.stored_file(), manifest=_message(manifest), latents=_message(kept))
+    progress.bounce_ready(
+        files=json_format.MessageToDict(files),
+        loudness=_loudness_json(bounce.loudness),
+        audit=_bounce_audit(bounce, facts, kept),
+    )
+
+
+def read_bounce(version: Version, facts: BounceFacts, store: ObjectStore) -> Bounce:
+    """The bounce as it was stored. ``facts`` are those of its audit row. Raises DataLoss where it was changed."""
+    stored = version.files["bounce"]
+    data = read_verified(store, stored["key"], stored["sha256"], max_bytes=_MAX_WAV_BYTES)
+    return _bounce(read_wav(io.BytesIO(data), name=stored["key"]), facts)
+
+
+def audited_facts(version: Version, tenant: str, journal: Journal) -> BounceFacts:
+    """The facts of a stored bounce, from the audit row that was kept together with it."""
+    row = bounce_row(version.job_id, version.number, tenant, journal)
+    return BounceFacts.from_audit(tenant, row.job_id, row.version, json.loads(row.body_json), version.plan["prompt"])
+
+
+def bounce_row(job_id: str, version: int, tenant: str, journal: Journal) -> AuditRow:
+    """The audit row of a version's bounce. Raises NotFound VERSION_NOT_FOUND."""
+    rows = journal.audit_rows(tenant, job_id, page_size=200).rows
+    found = [row for row in rows if row.version == version and row.kind == AUDIT_BOUNCE]
+    if not found:
+        metadata = {"job_id": job_id, "version": str(version)}
+        raise NotFound(f"no audit row of {job_id} v{version}", reason="VERSION_NOT_FOUND", metadata=metadata)
+    return found[0]
+
+
+def _bounce_audit(bounce: Bounce, facts: BounceFacts, latents: StoredObject) -> AuditDraft:
+    body = facts.audit_body() | {
+        "bounce": {"key": bounce.key, "sha256": bounce.sha256},
+        "latents": {"key": latents.key, "sha256": latents.sha256},
+        "lufs": bounce.loudness.lufs,
+        "truePeakDbtp": bounce.loudness.true_peak_dbtp,
+        "processing": list(bounce.manifest.processing),
+    }
+    return AuditDraft(kind=AUDIT_BOUNCE, body=body, prompt=facts.plan.prompt)
+
+
+def stems_audit(bounce: Bounce, facts: BounceFacts, separated: Mapping[str, Any]) -> AuditDraft:
+    """The row that is written once a version has stems; ``separated`` is what separation_service answered."""
+    body = facts.audit_body() | {
+        "bounce": {"key": bounce.key, "sha256": bounce.sha256},
+        "lufs": bounce.loudness.lufs,
+        "truePeakDbtp": bounce.loudness.true_peak_dbtp,
+        **separated,
+    }
+    return AuditDraft(kind=AUDIT_STEMS, body=body, prompt=facts.plan.prompt)
+
+
+def _folder(manifest: Manifest) -> str:
+    return f"jobs/{manifest.job_id}"
+
+
+def _message(stored: StoredObject) -> job_pb2.StoredFile:
+    return job_pb2.StoredFile(key=stored.key, size_bytes=stored.size_bytes, sha256=stored.sha256 or "")
+
+
+def _loudness_json(loudness: Loudness) -> dict[str, Any]:
+    message = job_pb2.Loudness(lufs=loudness.lufs, true_peak_dbtp=loudness.true_peak_dbtp)
+    return json_format.MessageToDict(message)

@@ -1,0 +1,127 @@
+"""What manifest and audit row say of a bounce besides its samples; read from the assignment, or again from the audit row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from google.protobuf import json_format
+
+from render_service.plan import Plan, plan_from_json, plan_json
+from render_service.renderer import RendererInfo
+from render_service.tempo_map import tempo_map_json
+from servicekit.delivery.manifest import Coverage, FileFacts, LicenceFacts, Manifest, ModelFacts, Origin, PersonaFacts
+from servicekit.work import Assignment
+from sonichaos.jobs.v1 import brief_pb2
+
+_COVERS: dict[int, Coverage] = {
+    brief_pb2.LICENCE_COVERAGE_BOUNCE: "bounce",
+    brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS: "bounce_and_stems",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BounceFacts:
+    """One version's facts. ``model`` and ``fingerprint`` are those that made the sound, also when it is read back later."""
+
+    tenant: str
+    job_id: str
+    version: int
+    created_at: datetime
+    plan: Plan
+    labels: Mapping[str, str]
+    licence: LicenceFacts
+    model: ModelFacts
+    fingerprint: Mapping[str, str]
+    processing: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, assignment: Assignment, renderer: RendererInfo, fingerprint: Mapping[str, str]) -> BounceFacts:
+        """The facts of a version that this renderer is about to make."""
+        brief = json_format.ParseDict(dict(assignment.brief), brief_pb2.ResolvedBrief())
+        return cls(
+            tenant=assignment.job.tenant,
+            job_id=assignment.job.job_id,
+            version=assignment.version.number,
+            created_at=assignment.version.create_time.replace(microsecond=0),
+            plan=plan_from_json(assignment.plan),
+            labels=dict(brief.labels),
+            licence=LicenceFacts(
+                tier=brief.licence.tier,
+                licensee=brief.licence.licensee,
+                terms=brief.licence.terms,
+                covers=_COVERS.get(brief.licence.covers, "bounce_and_stems"),
+            ),
+            model=ModelFacts(
+                name=renderer.name, licence=renderer.licence, digests={m.role: m.sha256 for m in renderer.models}
+            ),
+            fingerprint=fingerprint,
+            processing=renderer.processing,
+        )
+
+    @classmethod
+    def from_audit(cls, tenant: str, job_id: str, version: int, body: Mapping[str, Any], prompt: str) -> BounceFacts:
+        """The facts of a stored bounce, from the body of its audit row. The inverse of :meth:`audit_body`."""
+        return cls(
+            tenant=tenant,
+            job_id=job_id,
+            version=version,
+            created_at=datetime.fromisoformat(body["createdAt"]),
+            plan=plan_from_json({**body["plan"], "prompt": prompt}),
+            labels=body["labels"],
+            licence=LicenceFacts(**body["licence"]),
+            model=ModelFacts(**body["renderer"]),
+            fingerprint=body["fingerprint"],
+            processing=tuple(body["processing"]),
+        )
+
+    def audit_body(self) -> dict[str, Any]:
+        """What both audit rows of a version hold. The prompt is chained by the journal, as a salted digest."""
+        plan = plan_json(self.plan)
+        del plan["prompt"]
+        return {
+            "createdAt": self.created_at.isoformat(),
+            "licence": {
+                "tier": self.licence.tier,
+                "licensee": self.licence.licensee,
+                "terms": self.licence.terms,
+                "covers": self.licence.covers,
+            },
+            "plan": plan,
+            "labels": dict(self.labels),
+            "renderer": {"name": self.model.name, "licence": self.model.licence, "digests": dict(self.model.digests)},
+            "fingerprint": dict(self.fingerprint),
+        }
+
+
+def manifest_of(facts: BounceFacts, *, frames: int, bounce: FileFacts) -> Manifest:
+    """The manifest of a version without stems."""
+    plan = facts.plan
+    embedding = np.asarray(plan.persona_embedding, dtype="<f4").tobytes()
+    return Manifest(
+        job_id=facts.job_id,
+        version=facts.version,
+        created_at=facts.created_at,
+        origin=Origin(
+            prompt=plan.prompt,
+            persona=PersonaFacts(
+                id=plan.persona_id,
+                prefix=plan.persona_prefix,
+                embedding_sha256=hashlib.sha256(embedding).hexdigest(),
+            ),
+            seed=plan.seed,
+            model=facts.model,
+        ),
+        tempo_map=tempo_map_json(plan.tempo_map),
+        key=str(plan.key),
+        frames=frames,
+        bounce=bounce,
+        licence=facts.licence,
+        labels=facts.labels,
+        fingerprint=facts.fingerprint,
+        processing=facts.processing,
+    )
