@@ -5,10 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -23,18 +24,34 @@ SHAPE = (2, 200_000)
 _PATIENCE_S = 20.0
 
 
+Command = str | tuple[str, str] | tuple[str, float]
+Role = Callable[[Connection, Path, str | None], None]
+
+
+class Codec(Protocol):
+    """Either half of the wire."""
+
+    def encode(self, message: object, /) -> bytes:
+        """Bytes of ``message``."""
+
+    def decode(self, data: bytes, /) -> object:
+        """Message in ``data``."""
+
+
 class DyingCodec:
     """Speaks as ``codec`` does until the message ``die_at``, such as "encode Accepted": there the process kills itself."""
 
-    def __init__(self, codec: Any, die_at: str | None) -> None:
+    def __init__(self, codec: Codec, die_at: str | None) -> None:
         self._codec = codec
         self._die_at = die_at
 
-    def encode(self, message: Any, /) -> bytes:
+    def encode(self, message: object, /) -> bytes:
+        """Bytes of ``message``, or death."""
         self._maybe_die("encode", message)
         return self._codec.encode(message)
 
-    def decode(self, data: bytes, /) -> Any:
+    def decode(self, data: bytes, /) -> object:
+        """Message in ``data``, or death."""
         message = self._codec.decode(data)
         self._maybe_die("decode", message)
         return message
@@ -89,7 +106,7 @@ def run_lender(control: Connection, socket_path: Path, die_at: str | None) -> No
     control.send("ended")
 
 
-def _answer(act: Any) -> Any:
+def _answer(act: Callable[[], object]) -> object:
     try:
         return act()
     except ServiceError as error:
@@ -102,30 +119,29 @@ class Actor:
     forkserver = multiprocessing.get_context("forkserver")
     forkserver.set_forkserver_preload([__name__])
 
-    def __init__(self, role: Any, socket_path: Path, die_at: str | None = None) -> None:
+    def __init__(self, role: Role, socket_path: Path, die_at: str | None = None) -> None:
         self._control, there = self.forkserver.Pipe()
         self._process = self.forkserver.Process(target=role, args=(there, socket_path, die_at), daemon=True)
         self._process.start()
         there.close()
-        assert self._hear() == "ready"
+        assert self.hear() == "ready"
 
-    def ask(self, command: Any) -> Any:
+    def ask(self, command: Command) -> object:
         """The answer, or "died" where the process ended instead."""
         self.tell(command)
-        return self._hear()
+        return self.hear()
 
-    def tell(self, command: Any) -> None:
+    def tell(self, command: Command) -> None:
         """Ask without waiting for the answer."""
         self._control.send(command)
 
-    def _hear(self) -> Any:
+    def hear(self) -> object:
+        """What it says next."""
         assert self._control.poll(_PATIENCE_S), "no answer"
         try:
             return self._control.recv()
         except EOFError:
             return "died"
-
-    hear = _hear
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
@@ -138,12 +154,12 @@ class Actor:
 
     def descriptors(self) -> list[str]:
         """What the process has open."""
-        return sorted(os.readlink(entry) for entry in self._proc("fd").iterdir())
+        return sorted(str(entry.readlink()) for entry in self._proc("fd").iterdir())
 
     def _proc(self, name: str) -> Path:
         return Path(f"/proc/{self._process.pid}/{name}")
 
-    def __enter__(self) -> Actor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
-import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,53 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from render_service.handoff_codec import HandoffCodec
-from separation_service.receive_codec import ReceiveCodec
 from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhausted, Unavailable
 from servicekit.loans import (
     BorrowedTensor,
-    Borrowings,
     BorrowLimits,
-    LoanClient,
-    LoanPool,
-    LoanServer,
-    LoanTimes,
-    Region,
-    SocketPathError,
 )
-from servicekit.loans.regions import size_class_bytes
-
-MIB = 1 << 20
-TIMES = LoanTimes(release_timeout_s=0.1, withdraw_timeout_s=0.05)
-
-
-class Pair:
-    """A borrower and a lender joined by a socket in ``folder``."""
-
-    def __init__(self, folder: Path, *, regions: int = 2, limits: BorrowLimits | None = None) -> None:
-        self.path = folder / "private" / "loans.sock"
-        self.borrowings = Borrowings(limits)
-        self.server = LoanServer(self.path, ReceiveCodec(), self.borrowings)
-        self.pool = LoanPool(max_regions=regions)
-        self.client = LoanClient(self.path, HandoffCodec(), self.pool, times=TIMES)
-
-    def lend(self, samples: np.ndarray) -> contextlib.AbstractContextManager:
-        return self.client.lend(samples, sample_rate_hz=44_100, job_id="job")
+from tests.unit.servicekit.loan_pair import Pair, ramp
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
+    """A running pair."""
     pair = Pair(tmp_path)
     with pair.server, pair.pool, pair.client:
         yield pair
-
-
-def ramp(frames: int, start: float = 0.0) -> np.ndarray:
-    return np.arange(2 * frames, dtype=np.float32).reshape(2, frames) + np.float32(start)
 
 
 def inode_of(tensor: BorrowedTensor) -> int:
@@ -208,12 +173,12 @@ def test_more_loans_than_regions_are_refused_or_wait(pair: Pair) -> None:
 
 def test_the_borrowers_bound_reaches_the_lender_by_name(tmp_path: Path) -> None:
     """LOANS_EXHAUSTED again, though it is the other side that is full; too large a tensor is an InvalidTensor."""
-    pair = Pair(tmp_path, limits=BorrowLimits(max_loans=1, max_tensor_bytes=MIB))
+    pair = Pair(tmp_path, limits=BorrowLimits(max_loans=1, max_tensor_bytes=1 << 20))
     with pair.server, pair.pool, pair.client:
         with pair.lend(ramp(10)), pytest.raises(ResourceExhausted) as refused, pair.lend(ramp(10)):
             pass
         assert (refused.value.reason, refused.value.retry_after_s) == ("LOANS_EXHAUSTED", 2.0)
-        with pytest.raises(InvalidTensor, match="at most 1048576"), pair.lend(ramp(MIB)):
+        with pytest.raises(InvalidTensor, match="at most 1048576"), pair.lend(ramp(1 << 20)):
             pass
 
 
@@ -259,7 +224,7 @@ def test_hundreds_of_loans_leave_no_descriptor_no_map_and_no_memory(tmp_path: Pa
 
     def held() -> tuple[int, int, int]:
         maps = Path("/proc/self/maps").read_text()
-        return len(os.listdir("/proc/self/fd")), maps.count("sonichaos-loan"), threading.active_count()
+        return len(list(Path("/proc/self/fd").iterdir())), maps.count("sonichaos-loan"), threading.active_count()
 
     before = held()
     pair = Pair(tmp_path)
@@ -277,140 +242,3 @@ def test_hundreds_of_loans_leave_no_descriptor_no_map_and_no_memory(tmp_path: Pa
     del pair, tensor
     gc.collect()
     assert held() == before
-
-
-class Reuse(RuleBasedStateMachine):
-    """Whatever the order of lending, taking, letting go and giving up: what is being read never changes."""
-
-    lent, taken = Bundle("lent"), Bundle("taken")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stack = contextlib.ExitStack()
-        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        self.pair = Pair(folder, regions=3)
-        for part in (self.pair.server, self.pair.pool, self.pair.client):
-            self.stack.enter_context(part)
-        self.read: list[tuple[BorrowedTensor, float]] = []
-        self.lendings: list[contextlib.AbstractContextManager] = []
-        self.value = 0.0
-
-    @rule(target=lent, frames=st.integers(1, 600_000))
-    def lend(self, frames: int) -> object:
-        self.value += 1.0
-        lending = self.pair.lend(np.full((2, frames), self.value, dtype=np.float32))
-        try:
-            loan = lending.__enter__()
-        except ResourceExhausted:
-            return None
-        self.lendings.append(lending)
-        return lending, loan, self.value
-
-    @rule(target=taken, lent=consumes(lent))
-    def take(self, lent: object) -> object:
-        if lent is None:
-            return None
-        lending, loan, value = lent
-        tensor = self.pair.borrowings.take(loan.lease_id)
-        self.read.append((tensor, value))
-        return lending, tensor, value
-
-    @rule(taken=consumes(taken))
-    def let_go(self, taken: object) -> None:
-        if taken is not None:
-            lending, tensor, value = taken
-            self.read.remove((tensor, value))
-            tensor.__exit__(None, None, None)
-            self.end(lending)
-
-    @rule(taken=consumes(taken))
-    def lender_gives_up_while_it_is_read(self, taken: object) -> None:
-        if taken is not None:
-            self.end(taken[0])
-
-    @rule(lent=consumes(lent))
-    def nobody_takes_it(self, lent: object) -> None:
-        if lent is not None:
-            self.end(lent[0])
-
-    @invariant()
-    def what_is_read_does_not_change(self) -> None:
-        for tensor, value in self.read:
-            assert tensor.array.min() == tensor.array.max() == value
-
-    def end(self, lending: contextlib.AbstractContextManager) -> None:
-        self.lendings.remove(lending)
-        lending.__exit__(None, None, None)
-
-    def teardown(self) -> None:
-        for tensor, _ in self.read:
-            tensor.__exit__(None, None, None)
-        for lending in list(self.lendings):
-            self.end(lending)
-        self.stack.close()
-
-
-Reuse.TestCase.settings = settings(max_examples=12, stateful_step_count=15, deadline=None)
-test_regions_are_used_again_only_after_they_were_given_back = Reuse.TestCase
-
-
-@pytest.mark.parametrize("nbytes", [1, MIB, MIB + 1, 5 * MIB, 31_752_000, 63_504_000, 1_000_000_007])
-def test_a_size_class_holds_what_was_asked_and_a_quarter_more_at_most(nbytes: int) -> None:
-    """So that takes of nearly one length share a region."""
-    assert nbytes <= size_class_bytes(nbytes) <= max(MIB, nbytes * 5 // 4)
-
-
-def test_the_pool_is_bounded_and_makes_room_for_larger_loans() -> None:
-    """Too large for any region is TOO_LARGE without a retry; an idle region that is too small gives way."""
-    with LoanPool(max_regions=1, max_region_bytes=4 * MIB) as pool:
-        with pytest.raises(ResourceExhausted) as refused, pool.region(4 * MIB + 1):
-            pass
-        assert (refused.value.reason, refused.value.retry_after_s) == ("TOO_LARGE", None)
-        seen: list[Region] = []
-        for nbytes in (10, 3 * MIB, 2 * MIB):
-            with pool.region(nbytes) as region:
-                seen.append(region)
-        assert [region.capacity_bytes for region in seen] == [MIB, 3 * MIB, 3 * MIB]
-        with pool.region(8) as region, pytest.raises(InvalidTensor, match="asked for 8"):
-            region.array((2, 2))
-    with pytest.raises(Unavailable), pool.region(8):
-        pass
-
-
-def test_a_socket_path_too_long_for_the_kernel_is_named(tmp_path: Path) -> None:
-    """Both sides say how long it is and what to do."""
-    path = tmp_path / ("x" * 100) / "loans.sock"
-    with pytest.raises(SocketPathError, match="choose a shorter"), LoanServer(path, ReceiveCodec(), Borrowings()):
-        pass
-    with LoanPool() as pool, pytest.raises(SocketPathError, match="choose a shorter"):
-        LoanClient(path, HandoffCodec(), pool)
-
-
-def test_the_socket_and_its_directory_are_private(pair: Pair) -> None:
-    """0600 in 0700; a directory that others can enter is refused."""
-    assert pair.path.stat().st_mode & 0o777 == 0o600
-    assert pair.path.parent.stat().st_mode & 0o777 == 0o700
-    pair.server.close()
-    pair.path.parent.chmod(0o755)
-    with pytest.raises(SocketPathError, match="chmod 700"):
-        pair.server.start()
-    pair.path.parent.chmod(0o700)
-
-
-def test_a_dead_socket_is_replaced_and_a_live_one_or_a_file_is_not(pair: Pair, tmp_path: Path) -> None:
-    """A second borrower on the same path is refused and does the first no harm."""
-    with (
-        pytest.raises(SocketPathError, match="another process listens"),
-        LoanServer(pair.path, ReceiveCodec(), Borrowings()),
-    ):
-        pass
-    with pair.lend(ramp(10)) as loan, pair.borrowings.take(loan.lease_id):
-        pass
-    pair.server.close()
-    socket.socket(socket.AF_UNIX).bind(str(pair.path))
-    pair.server.start()
-    pair.server.close()
-    pair.path.write_text("precious")
-    with pytest.raises(SocketPathError, match="no socket"):
-        pair.server.start()
-    assert pair.path.read_text() == "precious"

@@ -27,6 +27,7 @@ from servicekit.loans import Borrowings, BorrowLimits, LoanClient, LoanPool, Loa
 from servicekit.loans.framing import pack_frame
 from servicekit.loans.messages import Accepted, BorrowerMessage, Lend, LenderMessage, Refused, Released, Withdraw
 
+OPEN_FILES = Path("/proc/self/fd")
 FRAMES = 1000
 SAMPLES = np.linspace(-1, 1, 2 * FRAMES, dtype=np.float32).reshape(2, FRAMES)
 RIGHT_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
@@ -34,18 +35,20 @@ RIGHT_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 @pytest.fixture
 def borrowings() -> Borrowings:
+    """Small bounds, soon reached."""
     return Borrowings(BorrowLimits(max_loans=3, max_tensor_bytes=1 << 20))
 
 
 @pytest.fixture
 def socket_path(tmp_path: Path) -> Path:
+    """A place for the socket."""
     return tmp_path / "private" / "loans.sock"
 
 
 @pytest.fixture(autouse=True)
 def server(socket_path: Path, borrowings: Borrowings) -> Iterator[LoanServer]:
     """A borrower that, after the test, has lost no descriptor and still serves a right lender."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(OPEN_FILES.iterdir()))
     with LoanServer(socket_path, ReceiveCodec(), borrowings, frame_timeout_s=0.2) as started:
         yield started
         with LoanPool() as pool, LoanClient(socket_path, HandoffCodec(), pool) as client:
@@ -56,11 +59,12 @@ def server(socket_path: Path, borrowings: Borrowings) -> Iterator[LoanServer]:
                 assert np.array_equal(tensor.array, SAMPLES)
             assert borrowings.loans == 0
     del started
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(OPEN_FILES.iterdir())) == before
 
 
 @pytest.fixture
 def raw(socket_path: Path) -> Iterator[RawLender]:
+    """A connected lender without manners."""
     with contextlib.closing(RawLender(socket_path)) as lender:
         yield lender
 
@@ -75,6 +79,7 @@ class RawLender:
         self._codec = HandoffCodec()
 
     def send(self, message: LenderMessage, *fds: int) -> None:
+        """Send one message with ``fds``."""
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self.sock.sendmsg([pack_frame(self._codec.encode(message))], ancillary)
 
@@ -89,16 +94,19 @@ class RawLender:
         return self._codec.decode(self.sock.recv(struct.unpack("!I", prefix)[0], socket.MSG_WAITALL))
 
     def is_refused(self, message: LenderMessage, *fds: int) -> Refused:
+        """The refusal that ``message`` brings."""
         self.send(message, *fds)
         answer = self.hear()
         assert isinstance(answer, Refused)
         return answer
 
     def close(self) -> None:
+        """Hang up."""
         self.sock.close()
 
 
 def header(**changes: object) -> TensorHeader:
+    """A right header, with ``changes``."""
     right = TensorHeader(
         lease_id=secrets.token_hex(16),
         channels=2,
@@ -113,6 +121,7 @@ def header(**changes: object) -> TensorHeader:
 
 @contextlib.contextmanager
 def region(*, nbytes: int = SAMPLES.nbytes, seals: int = RIGHT_SEALS) -> Iterator[int]:
+    """A memfd with the samples."""
     fd = os.memfd_create("test", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
     try:
         os.ftruncate(fd, nbytes)

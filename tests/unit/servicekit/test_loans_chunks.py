@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import TypeVar
 
 import grpc
 import numpy as np
@@ -27,6 +27,7 @@ from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
 SAMPLES = np.random.default_rng(3).standard_normal((2, 300_001), dtype=np.float32)
 SMALL = SAMPLES[:, :1000].copy()
 
+T = TypeVar("T")
 Request = handoff_pb2.SendTensorRequest
 
 
@@ -37,12 +38,14 @@ class Borrower:
         self.address = address
         self.borrowings = borrowings
 
-    async def call(self, act: Callable[[], Any]) -> Any:
+    async def call(self, act: Callable[[], T]) -> T:
+        """What ``act`` returns."""
         return await asyncio.to_thread(act)
 
 
 @pytest.fixture
 async def borrower() -> AsyncIterator[Borrower]:
+    """On a port of its own."""
     borrowings = Borrowings(BorrowLimits(max_loans=2, max_tensor_bytes=4 << 20))
     server = RpcServer(
         metrics=Metrics("test"), gated_methods=(), service_names=("sonichaos.handoff.v1.HandoffService",)
@@ -57,16 +60,19 @@ async def borrower() -> AsyncIterator[Borrower]:
 
 @pytest.fixture
 def channel(borrower: Borrower) -> Iterator[grpc.Channel]:
+    """To the borrower."""
     with grpc.insecure_channel(borrower.address) as channel:
         yield channel
 
 
 def lend_and_leave(lender: ChunkLender, samples: np.ndarray) -> str:
+    """The lease id of a loan whose ``with`` has ended."""
     with lender.lend(samples, sample_rate_hz=44_100, job_id="job") as loan:
         return loan.lease_id
 
 
 def header(samples: np.ndarray = SMALL, **changes: object) -> TensorHeader:
+    """A right header, with ``changes``."""
     right = TensorHeader(
         lease_id=secrets.token_hex(16),
         channels=samples.shape[0],
@@ -80,6 +86,7 @@ def header(samples: np.ndarray = SMALL, **changes: object) -> TensorHeader:
 
 
 def first(**changes: object) -> Request:
+    """The first request of a stream."""
     return Request(header=header_to_proto(header(**changes)))
 
 
@@ -177,8 +184,9 @@ async def test_a_tensor_that_nobody_takes_expires(borrower: Borrower, channel: g
 
 
 async def nothing_held(borrower: Borrower) -> None:
+    """Wait until the borrower holds nothing."""
     async with asyncio.timeout(10):
-        while borrower.borrowings.loans:
+        while borrower.borrowings.loans:  # noqa: ASYNC110  the finalizer that frees it knows no event
             await asyncio.sleep(0.01)
 
 

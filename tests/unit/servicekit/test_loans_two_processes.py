@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,21 +12,25 @@ import pytest
 from tests.unit.servicekit.loan_processes import SHAPE, Actor, run_borrower, run_lender
 
 LAST_TEN = 2 * 10
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  looked at, not used
 
 
 @pytest.fixture
 def socket_path(tmp_path: Path) -> Path:
+    """A place for the socket, in a directory still to be made."""
     return tmp_path / "private" / "loans.sock"
 
 
 @pytest.fixture
 def borrower(socket_path: Path) -> Iterator[Actor]:
+    """A running borrower."""
     with Actor(run_borrower, socket_path) as actor:
         yield actor
 
 
 @pytest.fixture
 def lender(socket_path: Path) -> Iterator[Actor]:
+    """A running lender."""
     with Actor(run_lender, socket_path) as actor:
         yield actor
 
@@ -43,6 +46,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 
 def pass_one_loan(lender: Actor, borrower: Actor, value: float) -> None:
+    """Lend, take, give back, take back."""
     lease_id = lender.ask(("lend", value))
     assert borrower.ask(("take", lease_id)) == value * LAST_TEN
     assert borrower.ask("give back") is None
@@ -51,12 +55,12 @@ def pass_one_loan(lender: Actor, borrower: Actor, value: float) -> None:
 
 def test_a_lent_region_is_mapped_in_both_processes_while_it_is_taken(lender: Actor, borrower: Actor) -> None:
     """The samples are the same memory: both memory maps show the region, and /dev/shm shows nothing."""
-    in_shm = set(os.listdir("/dev/shm"))
+    in_shm = set(SHARED_MEMORY.iterdir())
     lease_id = lender.ask(("lend", 0.25))
     assert borrower.ask(("take", lease_id)) == 0.25 * LAST_TEN
     assert lender.regions_mapped() == 1
     assert borrower.regions_mapped() == 1
-    assert set(os.listdir("/dev/shm")) == in_shm
+    assert set(SHARED_MEMORY.iterdir()) == in_shm
     assert borrower.ask("give back") is None
     assert lender.ask("take back") is None
 
@@ -72,6 +76,7 @@ def test_a_region_is_used_again_once_it_was_given_back(lender: Actor, borrower: 
 
 
 def nothing_left_of_a_lender(borrower: Actor, descriptors: list[str]) -> bool:
+    """Whether the borrower is as it was before it met the lender."""
     return borrower.ask("loans") == 0 and borrower.regions_mapped() == 0 and borrower.descriptors() == descriptors
 
 
