@@ -78,9 +78,9 @@ def write_drums(rng: np.random.Generator, outline: Outline) -> list[Note]:
     style = _draw_style(rng, outline)
     bars = outline.bars
     notes = _count_in(outline)
-    for bar, before in zip(bars, (None, *bars[:-1]), strict=True):
+    for bar in bars:
         fills = bar.closes_section and bar is not bars[-1] and rng.random() < 0.85
-        if bar.opens_section and bar.section.kind is not SectionKind.INTRO and (before is None or rng.random() < 0.9):
+        if bar.opens_section and bar.section.kind is not SectionKind.INTRO and (bar is bars[0] or rng.random() < 0.9):
             notes.append(_stroke(bar, 0.0, CRASH if rng.random() < 0.7 else CRASH_2, 0.95 * style.force))
         notes += _play_bar(rng, bar, style, fills=fills)
     return notes

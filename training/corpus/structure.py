@@ -87,6 +87,8 @@ def draw_bars(
 ) -> tuple[tuple[Section, ...], tuple[Bar, ...]]:
     """Sections of four bars and more, and every bar in them. The last bar is cut at ``seconds``."""
     starts = [float(s) for s in tempo_map.bars_s(seconds)]
+    if not starts:  # the song ends before its first downbeat
+        return (), ()
     edges = [*starts, seconds]
     form = _FORMS[int(rng.choice(len(_FORMS), p=_FORM_SHARES))]
     ends_softly = rng.random() < 0.5

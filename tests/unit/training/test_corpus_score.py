@@ -170,3 +170,12 @@ def test_twelve_personas_of_which_eight_ship() -> None:
     assert len({persona.voice for persona in personas()}) == 12
     assert [row.id for row in named_personas()] == [persona.id for persona in personas()]
     assert draw_persona(0) == draw_persona(0)
+
+
+def test_odd_lengths_and_maps_are_composed() -> None:
+    """Half a second; a song that ends before its first downbeat; the shortest and the longest bars."""
+    late = TempoMap(points=(TempoPoint(second=0.0, bpm=60.0),), first_downbeat_s=5.0)
+    assert compose(1, seconds=0.5).events
+    assert not compose(1, seconds=2.0, tempo_map=late).events
+    assert compose(1, seconds=10.0, tempo_map=TempoMap.constant(300.0, beats_per_bar=1)).events
+    assert compose(1, seconds=20.0, tempo_map=TempoMap.constant(30.0, beats_per_bar=16, swing=0.75)).events
