@@ -1,0 +1,1 @@
+"""Operator commands of the full install: start both services, fetch weights."""

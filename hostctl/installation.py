@@ -1,0 +1,84 @@
+"""What is to be started: which addresses, models and folder, as each service's environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from hostctl.listen import ListenAddress, settle
+from servicekit.host_settings import HostSettings
+from servicekit.settings import SettingsError, read_settings, variable_names
+from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS
+
+RENDER_LISTEN = "SONICHAOS_RENDER_LISTEN"
+SEPARATION_LISTEN = "SONICHAOS_SEPARATION_LISTEN"
+URL_LISTEN = "SONICHAOS_URL_LISTEN"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """Both services of one data folder. What is None is left to the service's own default."""
+
+    data: Path
+    drain_s: float
+    render: ListenAddress
+    separation: ListenAddress
+    urls: ListenAddress
+    chosen: Mapping[str, str]
+    environ: Mapping[str, str]
+
+    def render_environment(self) -> dict[str, str]:
+        """For render_service, which is told where separation_service answers."""
+        return self._environment({"SONICHAOS_SEPARATOR", "SONICHAOS_SEPARATOR_REPO"}) | {
+            RENDER_LISTEN: self.render.address,
+            URL_LISTEN: self.urls.address,
+            "SONICHAOS_SEPARATION_ADDRESS": self.separation.for_callers,
+        }
+
+    def separation_environment(self) -> dict[str, str]:
+        """For separation_service."""
+        return self._environment({"SONICHAOS_RENDERER"}) | {
+            SEPARATION_LISTEN: self.separation.address,
+            URL_LISTEN: self.urls.address,
+        }
+
+    def _environment(self, of_the_other: set[str]) -> dict[str, str]:
+        """The operator's environment and choices, without what only the other service reads, and would refuse here."""
+        merged = {**self.environ, **self.chosen, "SONICHAOS_DATA": str(self.data)}
+        listens = {RENDER_LISTEN, SEPARATION_LISTEN}
+        return {name: value for name, value in merged.items() if name not in of_the_other | listens}
+
+
+def plan_installation(
+    environ: Mapping[str, str],
+    *,
+    data: Path | None,
+    chosen: Mapping[str, str | None],
+    listen: Mapping[str, str | None],
+) -> Installation:
+    """Settle what is to be started, from the environment and what was typed, which wins.
+
+    ``chosen`` are settings by variable and ``listen`` addresses by variable, None where not typed. Raises click.UsageError or
+    click.ClickException.
+    """
+    known = set(variable_names(HostSettings).values())
+    try:
+        host = read_settings(HostSettings, {name: value for name, value in environ.items() if name in known})
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+    defaults = {RENDER_LISTEN: RENDER_ADDRESS, SEPARATION_LISTEN: SEPARATION_ADDRESS, URL_LISTEN: host.url_listen}
+    render, separation, urls = settle(
+        [ListenAddress(listen.get(name) or environ.get(name) or default, name) for name, default in defaults.items()]
+    )
+    return Installation(
+        data=(data or host.data).absolute(),
+        drain_s=host.drain_seconds,
+        render=render,
+        separation=separation,
+        urls=urls,
+        chosen={name: value for name, value in chosen.items() if value is not None},
+        environ=environ,
+    )

@@ -1,0 +1,213 @@
+"""``sonichaos up`` with two small services in place of the real ones: start, readiness, order of the end, deaths."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# A service that logs its environment, serves health and its model's name, and says on SIGTERM that it drains.
+SERVICE = """
+import json, os, signal, sys, time
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from sonichaos.render.v1 import render_pb2, render_pb2_grpc
+from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+
+name = __spec__.parent
+chosen = {{key: value for key, value in os.environ.items() if key.startswith("SONICHAOS_")}}
+print(json.dumps({{"environment": chosen, "pid": os.getpid()}}), flush=True)
+{extra}
+if name == "render_service":
+    class Servicer(render_pb2_grpc.RenderServiceServicer):
+        def GetModelInfo(self, request, context):
+            return render_pb2.GetModelInfoResponse(name=chosen.get("SONICHAOS_RENDERER", "starter"))
+    add = render_pb2_grpc.add_RenderServiceServicer_to_server
+    address = chosen["SONICHAOS_RENDER_LISTEN"]
+else:
+    class Servicer(separation_pb2_grpc.SeparationServiceServicer):
+        def GetModelInfo(self, request, context):
+            return separation_pb2.GetModelInfoResponse(name=chosen.get("SONICHAOS_SEPARATOR", "starter"))
+    add = separation_pb2_grpc.add_SeparationServiceServicer_to_server
+    address = chosen["SONICHAOS_SEPARATION_LISTEN"]
+server = grpc.server(ThreadPoolExecutor(4))
+add(Servicer(), server)
+servicer = health.HealthServicer()
+health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+server.add_insecure_port(address)
+servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+server.start()
+def drain(*_):
+    print(f"{{name}} drains", flush=True)
+    {drain}
+    os._exit(0)
+signal.signal(signal.SIGTERM, drain)
+while True:
+    time.sleep(60)
+"""
+
+
+class Up:
+    """A running ``sonichaos up`` over the small services."""
+
+    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+        self.errors = folder / "stderr.txt"
+        paths = [str(folder), str(ROOT), str(ROOT / "clients" / "python" / "src")]
+        listen = [f"--{name}-listen=127.0.0.1:0" for name in ("render", "separation", "url")]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from hostctl.up import up; up()", "--json", *listen, *options],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=self.errors.open("wb"),
+            text=True,
+        )
+
+    def ready(self) -> dict[str, str]:
+        """What it says once it is ready."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.errors.read_text()
+        answer: dict[str, str] = json.loads(line)
+        return answer
+
+    def log(self) -> str:
+        """What it wrote to stderr."""
+        return self.errors.read_text()
+
+    def told(self, service: str) -> dict[str, str]:
+        """The environment that a service was given."""
+        begin = f'{service} | {{"environment"'
+        line = next(line for line in self.log().splitlines() if line.startswith(begin))
+        given: dict[str, str] = json.loads(line.partition(" | ")[2])["environment"]
+        return given
+
+    def pid(self, service: str) -> int:
+        """The process id of a service."""
+        begin = f'{service} | {{"environment"'
+        line = next(line for line in self.log().splitlines() if line.startswith(begin))
+        return int(json.loads(line.partition(" | ")[2])["pid"])
+
+
+def services(folder: Path, *, extra: str = "", drain: str = "pass") -> Path:
+    """A folder from which ``python -m`` finds the small services."""
+    for name in ("render_service", "separation_service"):
+        (folder / name).mkdir()
+        (folder / name / "__main__.py").write_text(SERVICE.format(extra=extra, drain=drain))
+        (folder / name / "__init__.py").touch()
+    return folder
+
+
+@pytest.fixture
+def ups() -> Iterator[list[Up]]:
+    """Whatever a test leaves running is ended."""
+    started: list[Up] = []
+    yield started
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; waits for it, most 10 s."""
+    for _ in range(200):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_it_says_where_all_is_and_drains_in_order(tmp_path: Path, ups: list[Up]) -> None:
+    """Each service gets its own settings; SIGTERM drains render_service first, then separation_service."""
+    services(tmp_path)
+    running = Up(
+        tmp_path, "--separator=htdemucs_ft", "--renderer=starter", f"--data={tmp_path / 'data'}", "--device=cpu"
+    )
+    ups.append(running)
+    ready = running.ready()
+    assert (ready["renderer"], ready["separator"]) == ("starter", "htdemucs_ft")
+    assert ready["data"] == str(tmp_path / "data")
+    render, separation = running.told("render_service"), running.told("separation_service")
+    assert render["SONICHAOS_RENDER_LISTEN"] == ready["renderAddress"]
+    assert render["SONICHAOS_SEPARATION_ADDRESS"] == separation["SONICHAOS_SEPARATION_LISTEN"]
+    assert render["SONICHAOS_DATA"] == separation["SONICHAOS_DATA"] == ready["data"]
+    assert "SONICHAOS_SEPARATOR" not in render
+    assert "SONICHAOS_RENDERER" not in separation
+    running.process.terminate()
+    assert running.process.wait(20) == 0
+    log = running.log()
+    assert 0 < log.index("render_service drains") < log.index("separation_service drains")
+
+
+def test_a_service_that_dies_takes_the_other_with_it(tmp_path: Path, ups: list[Up]) -> None:
+    """Nothing is restarted in silence: the death is told with the last lines, the other is stopped, status 1."""
+    running = Up(services(tmp_path))
+    ups.append(running)
+    running.ready()
+    other = running.pid("separation_service")
+    os.kill(running.pid("render_service"), signal.SIGKILL)
+    assert running.process.wait(20) == 1
+    assert "render_service was ended by SIGKILL; the other is stopped as well" in running.log()
+    assert "separation_service drains" in running.log()
+    assert gone(other)
+
+
+def test_a_service_that_refuses_its_settings_says_why(tmp_path: Path, ups: list[Up]) -> None:
+    """What a service says when it cannot start is repeated at the end, with the status of refused input."""
+    refusal = 'if name == "separation_service":\n    print("no such separator: nope", file=sys.stderr)\n    sys.exit(2)'
+    running = Up(services(tmp_path, extra=refusal), "--separator=nope")
+    ups.append(running)
+    assert running.process.wait(20) == 2
+    assert "separation_service ended with status 2 before it was ready" in running.log()
+    assert "\n  no such separator: nope" in running.log()
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path, ups: list[Up]) -> None:
+    """A drain that would take long is cut short by a second Ctrl-C."""
+    running = Up(services(tmp_path, drain="time.sleep(600)"))
+    ups.append(running)
+    running.ready()
+    pids = [running.pid("render_service"), running.pid("separation_service")]
+    running.process.send_signal(signal.SIGINT)
+    while "render_service drains" not in running.log():
+        time.sleep(0.02)
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(20) == 0
+    assert all(gone(pid) for pid in pids)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: prctl")
+def test_no_service_outlives_a_killed_parent(tmp_path: Path, ups: list[Up]) -> None:
+    """Where ``up`` itself is killed, both services are told to end."""
+    running = Up(services(tmp_path))
+    ups.append(running)
+    running.ready()
+    pids = [running.pid("render_service"), running.pid("separation_service")]
+    running.process.kill()
+    assert all(gone(pid) for pid in pids)
+
+
+def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path, ups: list[Up]) -> None:
+    """A port in use is refused with the setting that chooses another."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        running = Up(services(tmp_path), f"--render-listen=127.0.0.1:{taken.getsockname()[1]}")
+        ups.append(running)
+        assert running.process.wait(20) == 1
+    assert "is taken" in running.log()
+    assert "SONICHAOS_RENDER_LISTEN" in running.log()
+    assert "environment" not in running.log()
