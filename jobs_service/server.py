@@ -1,7 +1,5 @@
 """JobsService: translates between the wire and the journal, and nothing else."""
 
-# ruff: noqa: N802  methods are named as on the wire
-
 from __future__ import annotations
 
 import asyncio
@@ -194,8 +192,9 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
 def _stored_file(version: Version, kind: int) -> job_pb2.StoredFile:
     """The file of a kind; unspecified: the ZIP where there is one, else the bounce. Raises NotFound."""
     files = json_format.ParseDict(dict(version.files), job_pb2.VersionFiles(), ignore_unknown_fields=True)
-    field = _FILE_FIELDS.get(kind, "zip" if files.HasField("zip") else "bounce")
-    if not files.HasField(field):
+    present = {descriptor.name for descriptor, _ in files.ListFields()}
+    field = _FILE_FIELDS.get(kind, "zip" if "zip" in present else "bounce")
+    if field not in present:
         raise NotFound(
             f"version {version.number} of job {version.job_id} has no {field}"
             + ("; ask for its stems first" if field == "zip" else " (yet); watch the job for it"),

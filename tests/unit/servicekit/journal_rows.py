@@ -1,0 +1,79 @@
+"""Small true jobs for tests of the journal and of what works on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from servicekit.clock import Clock, SystemClock
+from servicekit.journal import Journal, NewJob, NewVersion, Owner, Request, Stage, StemMode, Track
+from servicekit.work import StageWeights
+
+PROMPT = "warm tape piano, sombre, seventy beats"
+BOUNCE = {"bounce": {"key": "jobs/x/bounce.wav", "sizeBytes": "44", "sha256": "0" * 64}}
+ZIP = {"zip": {"key": "jobs/x/v1.zip", "sizeBytes": "44", "sha256": "1" * 64}}
+WEIGHTS: StageWeights = {
+    Track.RENDER: {Stage.PLAN: 1, Stage.DENOISE: 6, Stage.VOCODE: 2, Stage.BOUNCE: 1},
+    Track.STEMS: {Stage.HANDOFF: 1, Stage.SEPARATE: 8, Stage.STORE: 1},
+}
+
+
+def request(
+    request_id: str | None = None, *, tenant: str = "local", digest: str = "d1", rpc: str = "Create"
+) -> Request:
+    """A caller's request."""
+    return Request(tenant=tenant, rpc=rpc, request_id=request_id, digest=digest)
+
+
+def new_job(
+    asked: Request | None = None,
+    *,
+    owner: Owner = Owner.RENDER,
+    stems: bool = True,
+    expire_time: datetime | None = None,
+    labels: dict[str, str] | None = None,
+    persona_id: str = "nova",
+    job_id: str | None = None,
+) -> NewJob:
+    """An eight-second take."""
+    brief: dict[str, Any] = {"prompt": PROMPT, "personaId": persona_id, "seed": 7, "seconds": 8.0, "stems": stems}
+    return NewJob(
+        owner=owner,
+        request=asked or request(),
+        brief={**brief, "stemMode": "STEM_MODE_EXACT"},
+        plan={"text": {"prompt": PROMPT}, "seed": 7},
+        stems_wanted=stems,
+        stem_mode=StemMode.EXACT,
+        expire_time=expire_time,
+        labels=labels or {},
+        persona_id=persona_id,
+        audio_seconds=8.0,
+        job_id=job_id,
+    )
+
+
+def new_version(job_id: str, asked: Request | None = None) -> NewVersion:
+    """A re-render of the vocals."""
+    take = new_job()
+    return NewVersion(
+        job_id=job_id,
+        request=asked or request(rpc="Rerender"),
+        base_version=1,
+        rerendered_stem="VOCALS",
+        brief=take.brief,
+        plan=take.plan,
+        stems_wanted=True,
+        stem_mode=StemMode.EXACT,
+        audio_seconds=8.0,
+    )
+
+
+def url_of(folder: Path) -> str:
+    """The journal of a test's folder."""
+    return f"sqlite:///{folder}/journal.sqlite3"
+
+
+def open_journal(folder: Path, clock: Clock | None = None) -> Journal:
+    """Open it."""
+    return Journal.open(url_of(folder), clock=clock or SystemClock())

@@ -1,0 +1,294 @@
+"""What callers ask of the journal: accept, find again, list, cancel, delete."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from servicekit.clock import SetClock
+from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidToken, NotFound, ResourceExhausted
+from servicekit.ids import is_job_id, new_job_id
+from servicekit.journal import (
+    AuditDraft,
+    EventKind,
+    JobFilter,
+    Journal,
+    JobState,
+    Owner,
+    SchemaError,
+    Stage,
+    StemMode,
+)
+from tests.unit.servicekit.journal_rows import BOUNCE, ZIP, new_job, new_version, open_journal, request, url_of
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+MANY = 1000
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock(START)
+
+
+@pytest.fixture
+def journal(tmp_path: Path, clock: SetClock) -> Iterator[Journal]:
+    with open_journal(tmp_path, clock) as opened:
+        yield opened
+
+
+def work_off(journal: Journal, files: dict[str, object] | None = None) -> None:
+    """Take the next version to its end."""
+    claim = journal.claim(Owner.RENDER, lease_s=10)
+    assert claim is not None
+    journal.keep(claim, files=BOUNCE if files is None else files, stage=Stage.BOUNCE)
+    journal.finish(claim)
+
+
+def test_a_retry_finds_the_job_that_its_request_made(journal: Journal) -> None:
+    """The same request id with the same content returns the same job and makes no second one."""
+    first = journal.accept(new_job(request("r1")), limit=MANY)
+    again = journal.accept(new_job(request("r1")), limit=MANY)
+    assert first.created
+    assert not again.created
+    assert again.job == first.job
+    assert len(journal.jobs("local", JobFilter()).jobs) == 1
+
+
+def test_a_request_id_with_other_content_is_refused(journal: Journal) -> None:
+    """Reusing a request id for another brief names the id and the job it made."""
+    made = journal.accept(new_job(request("r1")), limit=MANY).job
+    with pytest.raises(AlreadyExists) as refused:
+        journal.accept(new_job(request("r1", digest="d2")), limit=MANY)
+    assert refused.value.reason == "REQUEST_ID_REUSED"
+    assert refused.value.metadata == {"request_id": "r1", "job_id": made.job_id}
+
+
+def test_a_request_id_counts_within_tenant_and_rpc(journal: Journal) -> None:
+    """Another tenant or another RPC may use the same request id for something else."""
+    asked = [request("r1"), request("r1", tenant="other", digest="d2"), request("r1", rpc="Upload", digest="d3")]
+    jobs = {journal.accept(new_job(one), limit=MANY).job.job_id for one in asked}
+    assert len(jobs) == 3
+
+
+def test_racing_retries_make_one_job(tmp_path: Path) -> None:
+    """Sixteen threads on two open journals with one request id get one job, and exactly one of them made it."""
+    with open_journal(tmp_path) as one, open_journal(tmp_path) as two, ThreadPoolExecutor(16) as pool:
+        accepted = list(pool.map(lambda n: (one, two)[n % 2].accept(new_job(request("r1")), limit=MANY), range(16)))
+        assert len({each.job.job_id for each in accepted}) == 1
+        assert sum(each.created for each in accepted) == 1
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_again(journal: Journal) -> None:
+    """Beyond the limit a job is refused with the numbers and a delay, and nothing of it stays."""
+    journal.accept(new_job(), limit=1)
+    with pytest.raises(ResourceExhausted) as refused:
+        journal.accept(new_job(), limit=1)
+    assert refused.value.reason == "QUEUE_FULL"
+    assert refused.value.metadata == {"queued": "1", "limit": "1"}
+    assert refused.value.retry_after_s is not None
+    assert len(journal.jobs("local", JobFilter()).jobs) == 1
+
+
+def test_a_job_keeps_an_id_that_its_caller_chose(journal: Journal, clock: SetClock) -> None:
+    """An upload is stored under its job's id before it is accepted; an id in another form or used before is refused."""
+    chosen = new_job_id(clock.now())
+    assert journal.accept(new_job(job_id=chosen), limit=MANY).job.job_id == chosen
+    for wrong in (chosen, "../../etc/passwd"):
+        with pytest.raises(ValueError, match="job id"):
+            journal.accept(new_job(job_id=wrong), limit=MANY)
+
+
+def test_ids_sort_by_time_and_are_safe(clock: SetClock) -> None:
+    """Ids made later sort later, and hold only characters that a path and a URL take as they are."""
+    ids = []
+    for _ in range(50):
+        ids.append(new_job_id(clock.now()))
+        clock.advance(0.001)
+    assert ids == sorted(ids)
+    assert all(is_job_id(one) for one in ids)
+    assert not any(
+        is_job_id(wrong) for wrong in ("", "j-", ids[0].upper(), ids[0] + "0", ids[0][:-1] + "/", ids[0] + "\n")
+    )
+
+
+def test_version_numbers_are_never_used_twice(tmp_path: Path) -> None:
+    """Re-renders accepted at once get different numbers, each with the base it starts from."""
+    with open_journal(tmp_path) as journal, ThreadPoolExecutor(8) as pool:
+        job_id = journal.accept(new_job(), limit=MANY).job.job_id
+        numbers = list(pool.map(lambda _: journal.accept_version(new_version(job_id), limit=MANY).version, range(8)))
+        assert sorted(numbers) == list(range(2, 10))
+        assert [version.base_version for version in journal.job("local", job_id).versions] == [0] + [1] * 8
+
+
+def test_stems_are_added_only_where_they_are_missing(journal: Journal) -> None:
+    """A version that waits, has no bounce or has stems is refused by name; one with a bounce alone is queued again."""
+    job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
+    with pytest.raises(FailedPrecondition, match="has not ended"):
+        journal.add_stems("local", job_id, 1, None, limit=MANY)
+    work_off(journal)
+    job = journal.add_stems("local", job_id, 1, StemMode.RAW, limit=MANY)
+    version = job.versions[0]
+    assert (version.state, version.stems_wanted, version.stem_mode) == (JobState.QUEUED, True, StemMode.RAW)
+    assert (version.brief["stems"], version.brief["stemMode"]) == (True, "STEM_MODE_RAW")
+    assert version.kept_stage is Stage.BOUNCE
+    work_off(journal, ZIP)
+    with pytest.raises(FailedPrecondition, match="has stems already") as refused:
+        journal.add_stems("local", job_id, 1, None, limit=MANY)
+    assert refused.value.metadata == {"job_id": job_id, "version": "1", "state": "DONE"}
+    bare = journal.accept(new_job(), limit=MANY).job.job_id
+    journal.cancel("local", bare)
+    with pytest.raises(FailedPrecondition, match="no bounce"):
+        journal.add_stems("local", bare, 1, None, limit=MANY)
+
+
+def test_a_waiting_job_is_cancelled_by_way_of_cancelling(journal: Journal) -> None:
+    """Both states are told, in order, and a second cancel changes nothing."""
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    assert journal.cancel("local", job_id).state is JobState.CANCELLED
+    journal.cancel("local", job_id)
+    states = [event.state for event in journal.events_after(job_id, 0, MANY).events]
+    assert states == [JobState.QUEUED, JobState.CANCELLING, JobState.CANCELLED]
+
+
+def test_a_deleted_job_leaves_one_event_and_its_audit_rows(journal: Journal) -> None:
+    """An unended job is not deleted; after the deletion row, labels and request id are gone and the chain is whole."""
+    job_id = journal.accept(new_job(request("r1"), labels={"a": "b"}), limit=MANY).job.job_id
+    with pytest.raises(FailedPrecondition) as refused:
+        journal.begin_delete("local", job_id)
+    assert refused.value.metadata["state"] == "QUEUED"
+    journal.append_audit("local", job_id, 1, AuditDraft(kind="bounce", body={}, prompt="p"))
+    work_off(journal)
+    last = journal.job("local", job_id).last_sequence
+    journal.begin_delete("local", job_id)
+    with pytest.raises(NotFound):
+        journal.add_stems("local", job_id, 1, None, limit=MANY)
+    journal.finish_delete("local", job_id)
+    with pytest.raises(NotFound):
+        journal.job("local", job_id)
+    (left,) = journal.events_after(job_id, 0, MANY).events
+    assert (left.kind, left.sequence) == (EventKind.DELETED, last + 1)
+    assert len(journal.audit_rows("local", job_id).rows) == 1
+    assert journal.verify_chain("local").intact
+    assert journal.accept(new_job(request("r1")), limit=MANY).created
+
+
+def test_pages_hold_every_job_once_newest_first(journal: Journal, clock: SetClock) -> None:
+    """Paging through a filter gives each job that passes it once, also where several were accepted in one instant."""
+    for number in range(7):
+        clock.advance(number % 2)
+        journal.accept(new_job(labels={"even": str(number % 2 == 0)}, persona_id=f"p{number % 2}"), limit=MANY)
+    found, token = [], ""
+    while True:
+        page = journal.jobs("local", JobFilter(persona_id="p0"), page_size=2, page_token=token)
+        found += page.jobs
+        token = page.next_token
+        if not token:
+            break
+    assert len({job.job_id for job in found}) == len(found) == 4
+    assert [job.create_time for job in found] == sorted((job.create_time for job in found), reverse=True)
+    assert {job.labels["even"] for job in found} == {"True"}
+    assert len(journal.jobs("local", JobFilter(labels={"even": "False"})).jobs) == 3
+    assert not journal.jobs("local", JobFilter(states=frozenset({JobState.DONE}))).jobs
+    assert not journal.jobs("local", JobFilter(owner=Owner.SEPARATION)).jobs
+    recent = JobFilter(created_after=START + timedelta(seconds=3))
+    assert len(journal.jobs("local", recent).jobs) == 2
+
+
+def test_a_page_token_serves_only_the_question_it_was_made_for(journal: Journal) -> None:
+    """A token that was changed, made up, or made for another caller or filter is refused."""
+    for _ in range(3):
+        journal.accept(new_job(), limit=MANY)
+    token = journal.jobs("local", JobFilter(), page_size=1).next_token
+    changed = token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
+    wrong = [("other", JobFilter(), token), ("local", JobFilter(persona_id="x"), token)]
+    wrong += [("local", JobFilter(), text) for text in (changed, "abc", "ä", "=" * 2000, token + token)]
+    for tenant, asked, text in wrong:
+        with pytest.raises(InvalidToken):
+            journal.jobs(tenant, asked, page_token=text)
+
+
+def test_another_tenants_job_is_not_there(journal: Journal) -> None:
+    """Reading, cancelling and deleting another tenant's job are refused as if it did not exist."""
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    for call in (journal.job, journal.cancel, journal.begin_delete):
+        with pytest.raises(NotFound):
+            call("other", job_id)
+    assert not journal.jobs("other", JobFilter()).jobs
+
+
+def test_waiting_jobs_know_their_place_and_their_end(journal: Journal, clock: SetClock) -> None:
+    """Places count from 0; the end is estimated from the speed of jobs done before, and unknown before the first."""
+    first = journal.accept(new_job(), limit=MANY).job
+    assert (first.versions[0].queue_position, first.versions[0].estimated_end_time) == (0, None)
+    claim = journal.claim(Owner.RENDER, lease_s=100)
+    assert claim is not None
+    clock.advance(16.0)
+    journal.finish(claim)
+    waiting = [journal.accept(new_job(), limit=MANY).job.job_id for _ in range(3)]
+    versions = [journal.job("local", job_id).versions[0] for job_id in sorted(waiting)]
+    assert [version.queue_position for version in versions] == [0, 1, 2]
+    ends = [version.estimated_end_time for version in versions]
+    assert ends == [clock.now() + timedelta(seconds=16.0 * place) for place in (1, 2, 3)]
+
+
+def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path, clock: SetClock) -> None:
+    """It is left as it is, and the error says which schema was wanted and which was found."""
+    open_journal(tmp_path, clock).close()
+    with sqlite3.connect(tmp_path / "journal.sqlite3") as raw:
+        raw.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
+    with pytest.raises(SchemaError, match="schema 99, newer than this program's 1"):
+        open_journal(tmp_path, clock)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://host/name"])
+def test_a_url_that_holds_no_journal_is_refused(url: str, clock: SetClock) -> None:
+    """Memory and other databases keep no promise of durability."""
+    with pytest.raises(ValueError, match="journal"):
+        Journal.open(url, clock=clock)
+
+
+def test_every_connection_is_durable_and_private(tmp_path: Path, journal: Journal) -> None:
+    """SQLite runs with a write-ahead log and full synchronisation, in a file that only its owner can read."""
+    with journal._database.reading() as connection:
+        facts = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+    assert facts == ["wal", 2]
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_a_full_disk_is_named_and_loses_nothing(tmp_path: Path, clock: SetClock) -> None:
+    """When the database cannot grow, a new job is refused as DISK_FULL and the accepted ones are still there."""
+    with open_journal(tmp_path, clock) as journal:
+        kept = journal.accept(new_job(), limit=MANY).job.job_id
+
+        def bound(connection: sqlite3.Connection, *_: object) -> None:
+            connection.execute("PRAGMA max_page_count=1")  # SQLite takes the present size: no page more
+
+        journal._database._engine.dispose()
+        from sqlalchemy import event
+
+        event.listen(journal._database._engine, "connect", bound)
+        with pytest.raises(ResourceExhausted) as refused:
+            for _ in range(MANY):
+                journal.accept(new_job(labels={"filler": "x" * 200}), limit=MANY)
+        assert refused.value.reason == "DISK_FULL"
+    with open_journal(tmp_path, clock) as journal:
+        assert journal.job("local", kept).state is JobState.QUEUED
+        assert journal.accept(new_job(), limit=MANY).created
+
+
+def test_two_processes_may_create_the_journal_at_once(tmp_path: Path) -> None:
+    """Opening a journal that does not exist yet from many threads at once gives one journal."""
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda _: open_journal(tmp_path), range(8)))
+    try:
+        job_id = opened[0].accept(new_job(), limit=MANY).job.job_id
+        assert all(journal.job("local", job_id).job_id == job_id for journal in opened)
+        assert url_of(tmp_path).endswith("journal.sqlite3")
+    finally:
+        for journal in opened:
+            journal.close()

@@ -1,0 +1,396 @@
+"""Work: a claim taken to its end, with progress that only rises, orders that are obeyed and errors that have names."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from servicekit.clock import SystemClock
+from servicekit.errors import InvalidAudio, ServiceError, Unavailable
+from servicekit.journal import AuditDraft, ClaimLost, Event, EventKind, Job, Journal, JobState, Owner, Stage, Track
+from servicekit.metrics import Metrics
+from servicekit.work import Assignment, GivenBack, RetryPolicy, Runner
+from tests.unit.servicekit.journal_processes import run_slowly, started
+from tests.unit.servicekit.journal_rows import BOUNCE, PROMPT, WEIGHTS, ZIP, new_job, open_journal, url_of
+
+MANY = 1000
+SOON = RetryPolicy(attempts=3, first_delay_s=0.01, factor=1.0)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with open_journal(tmp_path) as opened:
+        yield opened
+
+
+def running(journal: Journal, work: Callable[[Assignment], None], **options: Any) -> Runner:
+    """A runner of the render service's versions."""
+    defaults = {"owner": Owner.RENDER, "weights": WEIGHTS, "clock": SystemClock(), "retry": SOON}
+    return Runner(journal, work=work, **{**defaults, **options})
+
+
+def until(journal: Journal, job_id: str, test: Callable[[Job], bool]) -> Job:
+    """The job as soon as ``test`` holds of it; the commits of this process and the clock wake the test."""
+    changed = threading.Event()
+    with journal.listening(lambda _: changed.set()):
+        for _ in range(600):
+            job = journal.job("local", job_id)
+            if test(job):
+                return job
+            changed.wait(0.05)
+            changed.clear()
+    pytest.fail(f"it never came to that: {job}")
+
+
+def ended(journal: Journal, job_id: str) -> Job:
+    """The job once it has ended."""
+    return until(journal, job_id, lambda job: job.state.ended)
+
+
+def events_of(journal: Journal, job_id: str) -> tuple[Event, ...]:
+    """All of a job's events."""
+    return journal.events_after(job_id, 0, MANY).events
+
+
+def info_of(error: Mapping[str, Any] | None) -> dict[str, Any]:
+    """ErrorInfo of a stored status."""
+    assert error is not None
+    (info,) = [detail for detail in error["details"] if detail["@type"].endswith("ErrorInfo")]
+    return info
+
+
+def whole_road(assignment: Assignment) -> None:
+    """A take with stems."""
+    progress = assignment.progress
+    progress.stage(Stage.PLAN)
+    progress.stage(Stage.DENOISE, 16)
+    for done in range(16):
+        progress.step(done + 1)
+    progress.stage(Stage.VOCODE)
+    progress.stage(Stage.BOUNCE)
+    audit = AuditDraft(kind="bounce", body={}, prompt=PROMPT)
+    progress.bounce_ready(files=BOUNCE, loudness={"lufs": -14.0}, audit=audit)
+    progress.stage(Stage.HANDOFF)
+    progress.stage(Stage.SEPARATE, 4)
+    progress.step(2, total=8)
+    progress.stage(Stage.STORE)
+    progress.stems_ready(files=ZIP, audit=AuditDraft(kind="stems", body={}, prompt=None))
+
+
+def test_a_take_tells_its_whole_story(journal: Journal) -> None:
+    """Both tracks run from 0 to 1, each stage tells its first and last step, files and audit rows come with their events."""
+    metrics = Metrics("render")
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    with running(journal, whole_road, metrics=metrics):
+        version = ended(journal, job_id).versions[0]
+    assert version.state is JobState.DONE
+    assert version.files == {**BOUNCE, **ZIP}
+    assert len(version.audit_digests) == 2
+    assert [timing["stage"] for timing in version.timings] == [
+        f"STAGE_{stage}" for stage in ("PLAN", "DENOISE", "VOCODE", "BOUNCE", "HANDOFF", "SEPARATE", "STORE")
+    ]
+    events = events_of(journal, job_id)
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    assert [event.state for event in events if event.kind is EventKind.STATE] == ["QUEUED", "RUNNING", "DONE"]
+    for track in Track:
+        fractions = [event.fraction for event in events if event.track is track]
+        assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+        assert fractions == sorted(fractions)
+    for stage in (Stage.PLAN, Stage.DENOISE, Stage.SEPARATE):
+        told = [event for event in events if event.stage is stage]
+        assert told[0].steps_done == 0
+        assert told[-1].steps_done == told[-1].steps_total
+    kinds = [event.kind for event in events]
+    assert kinds.index(EventKind.BOUNCE_READY) < kinds.index(EventKind.STEMS_READY)
+    assert metrics.registry.get_sample_value("sonichaos_render_versions_total", {"state": "DONE"}) == 1
+
+
+def test_a_fast_loop_is_thinned_out(journal: Journal) -> None:
+    """Five thousand steps at full speed give a handful of events, the last among them."""
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.DENOISE, 5000)
+        for done in range(5000):
+            assignment.progress.step(done + 1)
+
+    job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
+    with running(journal, work):
+        ended(journal, job_id)
+    steps = [event.steps_done for event in events_of(journal, job_id) if event.stage is Stage.DENOISE]
+    assert (steps[0], steps[-1]) == (0, 5000)
+    assert len(steps) < 500
+
+
+def test_a_cancel_reaches_work_that_is_blocked(journal: Journal) -> None:
+    """A call that hangs is broken by its stop callback, and the error it then raises does not hide the cancel."""
+    entered = threading.Event()
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.SEPARATE)
+        broken = threading.Event()
+        with assignment.progress.on_stop(broken.set):
+            entered.set()
+            broken.wait(30)
+        raise Unavailable("the stream broke", reason="SEPARATION_UNAVAILABLE")
+
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    with running(journal, work, heartbeat_s=60.0):
+        entered.wait(30)
+        journal.cancel("local", job_id)
+        job = ended(journal, job_id)
+    assert job.state is JobState.CANCELLED
+    states = [event.state for event in events_of(journal, job_id) if event.kind is EventKind.STATE]
+    assert states == ["QUEUED", "RUNNING", "CANCELLING", "CANCELLED"]
+
+
+def test_a_cancel_by_another_process_comes_with_the_heartbeat(tmp_path: Path, journal: Journal) -> None:
+    """What was ordered through another open journal is obeyed too."""
+    entered = threading.Event()
+
+    def work(assignment: Assignment) -> None:
+        entered.set()
+        assignment.progress.wait(30)
+
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    with open_journal(tmp_path) as other, running(journal, work, heartbeat_s=0.05):
+        entered.wait(30)
+        other.cancel("local", job_id)
+        assert ended(other, job_id).state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "reason"),
+    [
+        (InvalidAudio("48 kHz, and 44.1 kHz was wanted"), 3, "INVALID_AUDIO"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), 8, "DISK_FULL"),
+        (MemoryError(), 8, "OUT_OF_MEMORY"),
+        (ZeroDivisionError("never shown to callers"), 13, "INTERNAL"),
+    ],
+)
+def test_an_error_ends_the_version_with_its_name_and_stage(
+    journal: Journal, raised: Exception, code: int, reason: str
+) -> None:
+    """Known errors keep their words, unknown ones stay in the log; what was stored before stays."""
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.BOUNCE)
+        assignment.progress.bounce_ready(files=BOUNCE)
+        assignment.progress.stage(Stage.SEPARATE, 4)
+        raise raised
+
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    with running(journal, work):
+        version = ended(journal, job_id).versions[0]
+    assert (version.state, version.files) == (JobState.FAILED, BOUNCE)
+    assert version.error is not None
+    assert version.error["code"] == code
+    assert (info_of(version.error)["reason"], info_of(version.error)["metadata"]["stage"]) == (reason, "SEPARATE")
+    assert "never shown" not in str(version.error)
+    last = events_of(journal, job_id)[-1]
+    assert (last.state, last.error) == (JobState.FAILED, version.error)
+    assert [timing["stage"] for timing in version.timings] == ["STAGE_BOUNCE"]
+
+
+def test_a_dependency_that_comes_back_is_tried_again(journal: Journal) -> None:
+    """The next try sees what the one before kept and counts as a new attempt; fractions never fall within one."""
+    tries = itertools.count(1)
+
+    def work(assignment: Assignment) -> None:
+        progress = assignment.progress
+        if assignment.version.kept_stage is None:
+            progress.stage(Stage.BOUNCE)
+            progress.bounce_ready(files=BOUNCE)
+        progress.stage(Stage.SEPARATE, 2)
+        progress.step(1)
+        if next(tries) < 3:
+            raise Unavailable("nobody answers", reason="SEPARATION_UNAVAILABLE", retry_after_s=1.0)
+
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    with running(journal, work):
+        version = ended(journal, job_id).versions[0]
+    assert (version.state, version.attempt) == (JobState.DONE, 3)
+    events = events_of(journal, job_id)
+    assert {event.attempt for event in events if event.track is Track.RENDER} == {1}
+    attempts = [event.attempt for event in events if event.track is Track.STEMS]
+    assert attempts == sorted(attempts)
+    assert set(attempts) == {1, 2, 3}
+    for attempt in (1, 2, 3):
+        fractions = [event.fraction for event in events if (event.track, event.attempt) == (Track.STEMS, attempt)]
+        assert fractions == sorted(fractions)
+
+
+def test_a_dependency_that_stays_away_fails_the_version_and_says_when_to_come_again(journal: Journal) -> None:
+    """After the tries are used up the version fails with RetryInfo, even where the error itself named no delay."""
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.HANDOFF)
+        raise Unavailable("nobody answers", reason="SEPARATION_UNAVAILABLE")
+
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    with running(journal, work):
+        version = ended(journal, job_id).versions[0]
+    assert (version.state, version.attempt) == (JobState.FAILED, 3)
+    assert version.error is not None
+    assert [d["retryDelay"] for d in version.error["details"] if d["@type"].endswith("RetryInfo")] == ["30s"]
+
+
+def test_work_past_its_expiry_is_stopped(journal: Journal) -> None:
+    """A running version whose brief expires fails as EXPIRED, and one that waits behind it does too."""
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.DENOISE)
+        assignment.progress.wait(30)
+
+    due = SystemClock().now() + timedelta(seconds=0.4)
+    job_ids = [journal.accept(new_job(expire_time=due), limit=MANY).job.job_id for _ in range(2)]
+    with running(journal, work):
+        jobs = [ended(journal, job_id) for job_id in job_ids]
+    assert {job.state for job in jobs} == {JobState.FAILED}
+    assert {info_of(job.versions[0].error)["reason"] for job in jobs} == {"EXPIRED"}
+
+
+def test_a_drain_lets_work_end(journal: Journal) -> None:
+    """What runs ends by itself within the time given; what waits stays for the next start."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def work(assignment: Assignment) -> None:
+        entered.set()
+        go_on.wait(30)
+
+    first, second = (journal.accept(new_job(), limit=MANY).job.job_id for _ in range(2))
+    with running(journal, work) as runner:
+        entered.wait(30)
+        threading.Timer(0.05, go_on.set).start()
+        assert runner.drain(30.0)
+    states = {journal.job("local", job_id).state for job_id in (first, second)}
+    assert states == {JobState.DONE, JobState.QUEUED}
+
+
+def test_a_drain_that_is_over_gives_work_back(journal: Journal) -> None:
+    """Work that does not end is queued again with what it kept, and the next runner goes on from there."""
+    entered = threading.Event()
+
+    def slow(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.BOUNCE)
+        assignment.progress.bounce_ready(files=BOUNCE)
+        entered.set()
+        assignment.progress.wait(30)
+
+    def quick(assignment: Assignment) -> None:
+        assert assignment.version.kept_stage is Stage.BOUNCE
+        assignment.progress.stage(Stage.STORE)
+        assignment.progress.stems_ready(files=ZIP)
+
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    with running(journal, slow) as runner:
+        entered.wait(30)
+        assert not runner.drain(0.05)
+        assert journal.job("local", job_id).state is JobState.QUEUED
+    with running(journal, quick):
+        version = ended(journal, job_id).versions[0]
+    assert (version.state, version.attempt, version.files) == (JobState.DONE, 2, {**BOUNCE, **ZIP})
+
+
+def test_work_that_is_deaf_to_the_drain_can_write_no_more(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its claim is taken from it; what it tries afterwards is refused."""
+    monkeypatch.setattr("servicekit.work.runner._GRACE_S", 0.05)
+    entered, drained, refused = threading.Event(), threading.Event(), threading.Event()
+
+    def deaf(assignment: Assignment) -> None:
+        entered.set()
+        drained.wait(30)
+        try:
+            assignment.progress.keep(files=BOUNCE)
+        except ClaimLost:
+            refused.set()
+            raise
+
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    with running(journal, deaf):
+        entered.wait(30)
+    assert journal.job("local", job_id).state is JobState.QUEUED
+    drained.set()
+    assert refused.wait(30)
+    assert journal.job("local", job_id).versions[0].files == {}
+
+
+def test_a_killed_service_goes_on_where_it_was(tmp_path: Path) -> None:
+    """After kill -9 in the separation, the next process starts from the kept bounce with attempt 2 and does not render again."""
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=MANY).job.job_id
+        with started(run_slowly, url_of(tmp_path), True) as service:  # noqa: FBT003
+            assert service.hear() == (job_id, 1)
+            service.kill()
+        with started(run_slowly, url_of(tmp_path), False) as service:  # noqa: FBT003
+            assert service.hear() == (job_id, 2)
+            ended(journal, job_id)
+        events = events_of(journal, job_id)
+        assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+        assert {event.attempt for event in events if event.track is Track.RENDER} == {1}
+        assert events[-1].state is JobState.DONE
+        for track, attempt in itertools.product(Track, (1, 2)):
+            fractions = [event.fraction for event in events if (event.track, event.attempt) == (track, attempt)]
+            assert fractions == sorted(fractions)
+
+
+def test_racing_runners_never_work_on_the_same_version(tmp_path: Path) -> None:
+    """Two services on one journal share twelve versions so that each is worked on once."""
+    with open_journal(tmp_path) as journal:
+        with (
+            started(run_slowly, url_of(tmp_path), False) as one,  # noqa: FBT003
+            started(run_slowly, url_of(tmp_path), False) as two,  # noqa: FBT003
+        ):
+            jobs = [journal.accept(new_job(), limit=MANY).job.job_id for _ in range(12)]
+            for job_id in jobs:
+                ended(journal, job_id)
+            one.kill()
+            two.kill()
+            worked = one.hear_all() + two.hear_all()
+        assert sorted(worked) == sorted((job_id, 1) for job_id in jobs)
+
+
+def test_a_stage_without_a_weight_is_a_mistake_that_shows(journal: Journal) -> None:
+    """The version fails as INTERNAL instead of showing a wrong fraction."""
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    with running(journal, lambda assignment: assignment.progress.stage(Stage.ALIGN)):
+        version = ended(journal, job_id).versions[0]
+    assert info_of(version.error)["reason"] == "INTERNAL"
+
+
+def test_work_goes_on_while_the_journal_does_not_answer(journal: Journal) -> None:
+    """Events that cannot be written wait and come in order once the journal answers again; the end is insisted on."""
+    out = threading.Event()
+    write = journal._database.writing
+
+    def failing() -> Any:
+        if out.is_set():
+            raise Unavailable("the journal does not answer", reason="STORE_UNAVAILABLE")
+        return write()
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.DENOISE, 3)
+        out.set()
+        for done in range(3):
+            assignment.progress.step(done + 1)
+        threading.Timer(0.3, out.clear).start()
+
+    journal._database.writing = failing  # type: ignore[method-assign]
+    job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
+    with running(journal, work):
+        assert ended(journal, job_id).state is JobState.DONE
+    steps = [event.steps_done for event in events_of(journal, job_id) if event.kind is EventKind.PROGRESS]
+    assert steps == sorted(steps)
+    assert steps[-1] == 3
+
+
+def test_orders_are_not_errors_of_the_service() -> None:
+    """A boundary that turns ServiceError into a status never takes an order to stop for one."""
+    assert not issubclass(GivenBack, ServiceError)
+    assert not issubclass(ClaimLost, ServiceError)
