@@ -132,8 +132,8 @@ def _separation(settings: RenderSettings, resources: AsyncExitStack) -> Separati
     channel = grpc.insecure_channel(settings.separation_address)
     resources.callback(channel.close)
     lender: Lender
-    if settings.handoff == "shared-memory":
-        pool = LoanPool(max_regions=settings.handoff_regions)
+    if settings.render_handoff == "shared-memory":
+        pool = LoanPool(max_regions=settings.render_handoff_regions)
         resources.callback(pool.close)
         lender = resources.enter_context(LoanClient(settings.loans_socket, HandoffCodec(), pool))
     else:
@@ -158,7 +158,10 @@ def main() -> int:
     """Read the settings and serve; gives the exit status."""
     try:
         settings = read_settings(
-            RenderSettings, os.environ, also_known=CLIENT_VARIABLES, other_prefixes=("SONICHAOS_SEPARATION_",)
+            RenderSettings,
+            os.environ,
+            also_known=CLIENT_VARIABLES,
+            other_prefixes=("SONICHAOS_SEPARATION_", "SONICHAOS_SEPARATOR"),
         )
         check_listen_address(settings.render_listen, insecure=settings.insecure)
         configure_logs(service=NAME, level=settings.log_level)

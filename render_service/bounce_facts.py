@@ -70,7 +70,7 @@ class BounceFacts:
             tenant=tenant,
             job_id=job_id,
             version=version,
-            created_at=datetime.fromisoformat(body["createdAt"]),
+            created_at=datetime.fromisoformat(body["acceptedAt"]),
             plan=plan_from_json({**body["plan"], "prompt": prompt}),
             labels=body["labels"],
             licence=LicenceFacts(**body["licence"]),
@@ -84,7 +84,7 @@ class BounceFacts:
         plan = plan_json(self.plan)
         del plan["prompt"]
         return {
-            "createdAt": self.created_at.isoformat(),
+            "acceptedAt": self.created_at.isoformat(),
             "licence": {
                 "tier": self.licence.tier,
                 "licensee": self.licence.licensee,

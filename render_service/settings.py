@@ -22,9 +22,8 @@ class RenderSettings(HostSettings):
     )
     render_steps: int = Field(0, ge=0, le=200, description="Denoising steps. 0: the renderer's own.")
     separation_address: str = Field("127.0.0.1:50072", description="Where separation_service answers RPCs.")
-    handoff: Literal["shared-memory", "chunks"] = Field(
+    render_handoff: Literal["shared-memory", "chunks"] = Field(
         "shared-memory",
         description="How a bounce reaches separation_service: lent on this host, or sent in chunks to another.",
     )
-    handoff_regions: int = Field(4, ge=1, le=64, description="Most bounces that are lent at once.")
-    drums_rerender: bool = Field(default=False, description="Allow re-rendering of drums.")
+    render_handoff_regions: int = Field(4, ge=1, le=64, description="Most bounces that are lent at once.")

@@ -64,6 +64,7 @@ class HostSettings(Settings):
     s3_region: str = Field("us-east-1", description="Region that requests are signed for.")
     s3_access_key: str = Field("", description="Access key.")
     s3_secret_key: SecretStr = Field(SecretStr(""), description="Secret key.")
+    drums_rerender: bool = Field(default=False, description="Allow re-rendering of drums.")
     metrics_host: str = Field("127.0.0.1", description="Where Prometheus metrics are served.")
 
     @property
