@@ -1,0 +1,160 @@
+"""WAVs that callers bring."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from servicekit.audio.pcm24 import FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE
+from servicekit.audio.upload import Encoding, read_upload, read_upload_header
+from servicekit.errors import InvalidAudio
+
+HOUR_S = 3600.0
+
+
+def refused(path: Path, *, max_seconds: float = HOUR_S) -> str:
+    """Why a file is refused."""
+    with pytest.raises(InvalidAudio) as caught:
+        read_upload(path, read_upload_header(path, max_seconds=max_seconds))
+    assert caught.value.reason == "INVALID_AUDIO"
+    return caught.value.metadata["detail"]
+
+
+def written(path: Path, samples: NDArray[np.generic], subtype: str, rate_hz: int = 44100, fmt: str = "WAV") -> Path:
+    """A WAV by libsndfile, ``(T, C)``."""
+    soundfile.write(path, samples, rate_hz, subtype=subtype, format=fmt)
+    return path
+
+
+def integers(frames: int, channels: int, bits: int) -> NDArray[np.int32]:
+    """Noise over all of the range, its ends included, ``(T, C)``."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    noise = np.random.default_rng(0).integers(low, high, (frames, channels), dtype=np.int64, endpoint=True)
+    noise[0], noise[1] = low, high
+    return noise.astype(np.int32)
+
+
+@pytest.mark.parametrize("fmt", ["WAV", "WAVEX"])
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_integers_come_through_exactly(tmp_path: Path, fmt: str, bits: int, channels: int) -> None:
+    """16 and 24 bits, mono and stereo, plain and extensible, are read as the integers that they are; mono is doubled."""
+    samples = integers(70_001, channels, bits)
+    path = written(tmp_path / "a.wav", samples << (32 - bits), f"PCM_{bits}", fmt=fmt)
+    upload = read_upload_header(path, max_seconds=HOUR_S)
+    assert (upload.frames, upload.channels) == (70_001, channels)
+    pcm = read_upload(path, upload)
+    assert pcm.shape == (2, 70_001)
+    assert (pcm == (samples << (24 - bits)).T).all()
+
+
+def test_8_bits(tmp_path: Path) -> None:
+    """8 bits, which WAV keeps unsigned, are widened exactly."""
+    path = written(tmp_path / "a.wav", integers(500, 2, 8) << 24, "PCM_U8")
+    assert (read_upload(path, read_upload_header(path, max_seconds=HOUR_S)) == integers(500, 2, 8).T << 16).all()
+
+
+def test_32_bits_round_ties_to_even(tmp_path: Path) -> None:
+    """32-bit integers are rounded to the nearest 24-bit one, ties to even, and held at the top."""
+    values = np.array([128, 384, -128, -384, 129, 2**31 - 1, -(2**31), 255], dtype=np.int32)
+    path = written(tmp_path / "a.wav", np.stack([values, values], axis=1), "PCM_32")
+    pcm = read_upload(path, read_upload_header(path, max_seconds=HOUR_S))
+    assert pcm[0].tolist() == [0, 2, 0, -2, 1, MAX_SAMPLE, MIN_SAMPLE, 1]
+
+
+@pytest.mark.parametrize(("subtype", "kind"), [("FLOAT", np.float32), ("DOUBLE", np.float64)])
+def test_floats_round_ties_to_even(tmp_path: Path, subtype: str, kind: type) -> None:
+    """Float samples up to full scale are rounded to the nearest integer; +1.0 is the highest one."""
+    values = np.array([0.5 / FULL_SCALE, 1.5 / FULL_SCALE, 0.25, 1.0, -1.0, 0.0], dtype=kind)
+    path = written(tmp_path / "a.wav", values, subtype)
+    upload = read_upload_header(path, max_seconds=HOUR_S)
+    assert upload.encoding is Encoding[{"FLOAT": "FLOAT32", "DOUBLE": "FLOAT64"}[subtype]]
+    assert read_upload(path, upload)[1].tolist() == [0, 2, FULL_SCALE // 4, MAX_SAMPLE, MIN_SAMPLE, 0]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(np.nan, "NaN"), (np.inf, "infinite"), (-np.inf, "infinite"), (1.001, "beyond full scale")]
+)
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_bad_floats_are_refused(tmp_path: Path, value: float, words: str, subtype: str) -> None:
+    """NaN, infinity and what lies beyond full scale are refused, saying where."""
+    samples = np.zeros((88_200, 2), dtype=np.float64)
+    samples[66_150, 1] = value
+    detail = refused(written(tmp_path / "a.wav", samples, subtype))
+    assert words in detail
+    assert "1.500 s" in detail
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate_hz", "subtype", "words"),
+    [
+        (np.zeros((100, 2)), 48000, "PCM_16", "48000 Hz; convert it to 44100 Hz"),
+        (np.zeros((100, 6)), 44100, "PCM_16", "6 channels"),
+        (np.zeros((0, 2)), 44100, "PCM_24", "0 frames"),
+        (np.zeros((1, 2)), 44100, "PCM_24", "1 frames"),
+        (np.zeros((100, 1)), 44100, "ULAW", "encoding"),
+    ],
+)
+def test_wrong_formats_are_refused(
+    tmp_path: Path, samples: NDArray[np.float64], rate_hz: int, subtype: str, words: str
+) -> None:
+    """Another rate, more channels, no samples or another encoding: each is refused in its own words."""
+    assert words in refused(written(tmp_path / "a.wav", samples, subtype, rate_hz))
+
+
+def test_too_long_is_refused(tmp_path: Path) -> None:
+    """Longer than the limit is refused with both lengths."""
+    path = written(tmp_path / "a.wav", np.zeros((44101, 1)), "PCM_16")
+    assert "at most 1 s" in refused(path, max_seconds=1.0)
+    assert read_upload_header(path, max_seconds=1.1).frames == 44101
+
+
+def test_every_truncation_is_refused(tmp_path: Path) -> None:
+    """A WAV cut anywhere, in its header or in its samples, is refused and never taken for a shorter one."""
+    whole = written(tmp_path / "whole.wav", integers(200, 2, 16) << 16, "PCM_16").read_bytes()
+    cut = tmp_path / "cut.wav"
+    for length in range(len(whole)):
+        cut.write_bytes(whole[:length])
+        detail = refused(cut)
+        if length >= 44:
+            assert "truncated" in detail
+
+
+def test_all_samples_and_more_are_taken(tmp_path: Path) -> None:
+    """What follows the samples, or a chunk of odd length before them, does not matter."""
+    whole = written(tmp_path / "a.wav", integers(200, 2, 16) << 16, "PCM_16").read_bytes()
+    path = tmp_path / "b.wav"
+    path.write_bytes(whole[:36] + struct.pack("<4sI", b"note", 3) + b"abc\0" + whole[36:] + b"LIST\xff\xff\0\0half")
+    assert (read_upload(path, read_upload_header(path, max_seconds=HOUR_S)) == integers(200, 2, 16).T << 8).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"ID3\x04" + bytes(100), "not a WAV"),
+        (b"RIFF\0\0\0\0AVI " + bytes(100), "not a WAV"),
+        (b"RF64" + bytes(100), "RF64"),
+        (b"RIFF\x24\0\0\0WAVEdata\x08\0\0\0" + bytes(8), "format chunk"),
+        (b"RIFF\x24\0\0\0WAVE" + struct.pack("<4sI", b"junk", 0) * 5000, "chunks"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    """What is no WAV, or one of another kind, is refused in its own words, in bounded time."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    assert words in refused(path)
+
+
+def test_wav_from_a_pipe_is_refused(tmp_path: Path) -> None:
+    """A WAV that never learnt its own length is refused, saying how to make one that does."""
+    whole = bytearray(written(tmp_path / "a.wav", np.zeros((100, 2)), "PCM_16").read_bytes())
+    whole[40:44] = b"\xff" * 4
+    path = tmp_path / "b.wav"
+    path.write_bytes(whole)
+    assert "pipe" in refused(path)
