@@ -1,0 +1,92 @@
+"""The demo: start both services, render a take with stems (or separate a recording), verify, show, stop.
+
+Everything stays on this machine; nothing is fetched. Run by ``make demo``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2
+from sonichaos_client import Client
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "out"
+SONICHAOS = Path(sys.executable).parent / "sonichaos"
+BRIEF = {
+    "--prompt": "uplifting synths with electric piano, upbeat",
+    "--persona": "neon-drift",
+    "--seed": "7",
+    "--seconds": "8",
+    "--bpm": "120",
+    "--key": "A minor",
+}
+
+
+@contextmanager
+def services(data: Path) -> Iterator[dict[str, str]]:
+    """Both services on free ports, until the block ends; their log goes to a file."""
+    free = ("--render-listen", "127.0.0.1:0", "--separation-listen", "127.0.0.1:0", "--url-listen", "127.0.0.1:0")
+    command = [str(SONICHAOS), "up", "--data", str(data), "--json", *free]
+    with (OUT / "services.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            if not line:
+                sys.exit(f"the services did not start; see {log.name}:\n{Path(log.name).read_text()[-3000:]}")
+            yield json.loads(line)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=120)
+
+
+def show(client: Client, job: job_pb2.Job, archive: Path) -> None:
+    """What was made, and how long it took."""
+    version = job.versions[0]
+    url = client.sign_url(job.job_id, kind=jobs_service_pb2.FILE_KIND_ZIP)
+    print(f"\n  ZIP         {archive.relative_to(ROOT)}  ({archive.stat().st_size:,} bytes)")
+    print(f"  signed URL  {url.url}")
+    print(f"  loudness    {version.loudness.lufs:.1f} LUFS, true peak {version.loudness.true_peak_dbtp:.1f} dBTP")
+    for timing in version.timings:
+        name = job_pb2.Stage.Name(timing.stage).removeprefix("STAGE_").lower()
+        print(f"  {name:<10}  {timing.duration.ToMilliseconds() / 1000:7.2f} s")
+
+
+def main() -> int:
+    """Run the demo; gives the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wav", type=Path, help="a 44.1 kHz WAV to separate instead of rendering")
+    wav = parser.parse_args().wav
+    OUT.mkdir(exist_ok=True)
+    before = set(OUT.glob("*.zip"))
+    print("Starting both services (models are loaded and warmed once) ...", flush=True)
+    with services(OUT / "data") as ready:
+        addresses = {
+            "SONICHAOS_RENDER_ADDRESS": ready["renderAddress"],
+            "SONICHAOS_SEPARATION_ADDRESS": ready["separationAddress"],
+        }
+        print(f"ready: renderer {ready['renderer']}, separator {ready['separator']}\n", flush=True)
+        options = [part for pair in BRIEF.items() for part in pair]
+        work = ["separate", str(wav)] if wav else ["render", *options, "--stems"]
+        command = [str(SONICHAOS), *work, "--out", str(OUT)]
+        status = subprocess.run(command, env=os.environ | addresses, check=False).returncode
+        if status:
+            return status
+        (archive,) = set(OUT.glob("*.zip")) - before
+        status = subprocess.run([str(SONICHAOS), "verify", str(archive)], check=False).returncode
+        with Client(ready["renderAddress"], ready["separationAddress"]) as client:
+            show(client, client.get_job(archive.name.removesuffix("-v1.zip")), archive)
+    print("\nThe services are stopped.")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
