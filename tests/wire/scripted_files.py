@@ -23,7 +23,7 @@ class FileShelf:
         shelf = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 shelf.answer(self)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002

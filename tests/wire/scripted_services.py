@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ class Desk:
         default_factory=lambda: render_pb2.ReplayTakeResponse(outcome=render_pb2.REPLAY_OUTCOME_EXACT)
     )
     page_size: int = 3
+    doubts_uploads: bool = False
     hold_after: int | None = None
     stalled: set[str] = field(default_factory=set)
     holding: threading.Event = field(default_factory=threading.Event)
@@ -142,6 +144,15 @@ def refuse(error: ServiceError, context: grpc.ServicerContext) -> NoReturn:
     """End the call as a service does."""
     context.abort_with_status(rpc_status.to_status(to_status(error)))
     raise AssertionError
+
+
+def _is_left(context: grpc.ServicerContext) -> bool:
+    """Whether the caller cancels. The end of a cancelled upload can be seen before the cancel itself."""
+    for _ in range(200):
+        if not context.is_active():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
@@ -258,6 +269,8 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         clips: dict[int, bytes] = {}
         for part in request_iterator:
             clips[part.chunk.clip_index] = clips.get(part.chunk.clip_index, b"") + part.chunk.data
+        if self.desk.doubts_uploads and _is_left(context):
+            return render_pb2.CreatePersonaResponse()
         self.desk.uploads += list(clips.values())
         digests = [hashlib.sha256(clip).hexdigest() for clip in clips.values()]
         persona = render_pb2.Persona(id=first.header.persona_id, prefix=first.header.prefix, clip_sha256=digests)

@@ -1,0 +1,386 @@
+"""The ``sonichaos`` command against scripted services: exit statuses, JSON lines, files, words for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from servicekit.errors import (
+    AlreadyExists,
+    DataLoss,
+    FailedPrecondition,
+    FieldViolation,
+    Internal,
+    InvalidFields,
+    NotFound,
+    ResourceExhausted,
+    ServiceError,
+    Unavailable,
+)
+from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos.render.v1 import render_pb2
+from sonichaos_client.cli import cli
+from tests.wire.scripted_services import BOUNCE, ZIP, Pair, scripted_pair
+
+ROOT = Path(__file__).resolve().parents[2]
+RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Both services, scripted."""
+    with scripted_pair() as running:
+        yield running
+
+
+def sonichaos(pair: Pair, *arguments: str) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(cli, arguments, env=pair.environment, prog_name="sonichaos")
+
+
+def started(pair: Pair, *arguments: str, **options: int) -> subprocess.Popen[str]:
+    """Start the command as a process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sonichaos_client", *arguments],
+        env={**os.environ, **pair.environment, "PYTHONPATH": str(ROOT / "clients" / "python" / "src")},
+        text=True,
+        **options,
+    )
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    """The JSON objects on stdout."""
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_render_follows_the_take_and_its_zip_lands(pair: Pair, tmp_path: Path) -> None:
+    """The whole road: accepted, both tracks shown, the ZIP under its name, exit status 0."""
+    result = sonichaos(pair, *RENDER, "--stems", "--seconds", "8", "--seed", "7", "--out", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.stderr
+    job_id = next(iter(pair.render.jobs))
+    assert (tmp_path / "out" / f"{job_id}-v1.zip").read_bytes() == ZIP
+    assert "render [##########]" in result.stderr
+    assert "stems  [##########]" in result.stderr
+    assert "the bounce is ready" in result.stderr
+    assert str(tmp_path / "out" / f"{job_id}-v1.zip") in result.stdout
+    brief = pair.render.requests("CreateRender")[0].brief
+    assert (brief.seconds, brief.seed, brief.stems) == (8, 7, True)
+    assert brief.stem_mode == brief_pb2.STEM_MODE_EXACT
+
+
+def test_without_stems_the_bounce_lands(pair: Pair, tmp_path: Path) -> None:
+    """A take without stems is delivered as its bounce."""
+    result = sonichaos(pair, *RENDER, "--out", str(tmp_path))
+    assert result.exit_code == 0, result.stderr
+    assert [path.suffix for path in tmp_path.iterdir()] == [".wav"]
+    assert next(tmp_path.iterdir()).read_bytes() == BOUNCE
+    assert "stems" not in result.stderr
+
+
+def test_json_is_one_object_a_line(pair: Pair, tmp_path: Path) -> None:
+    """The job as accepted, each event, the file, and at last the job as it ended, in lowerCamelCase."""
+    result = sonichaos(pair, *RENDER, "--stems", "--json", "--out", str(tmp_path))
+    first, *events, file, last = lines(result)
+    assert first["jobId"] == last["jobId"]
+    assert (first["state"], last["state"]) == ("JOB_STATE_QUEUED", "JOB_STATE_DONE")
+    assert [event["sequence"] for event in events] == [str(number) for number in range(1, 11)]
+    assert events[1]["stepsDone"] == 1
+    assert file["path"] == str(tmp_path / f"{first['jobId']}-v1.zip")
+    assert result.stderr.splitlines() == [f"accepted {first['jobId']}"]
+
+
+def test_detach_prints_the_id_alone(pair: Pair) -> None:
+    """A script can take the id from stdout."""
+    result = sonichaos(pair, *RENDER, "--detach")
+    assert result.stdout.strip() == next(iter(pair.render.jobs))
+    assert pair.render.requests("WatchJob") == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (InvalidFields([FieldViolation("brief.prompt", "is longer than 2000 characters")]), 2),
+        (NotFound("no persona", reason="PERSONA_NOT_FOUND", metadata={"known": "ember, moss"}), 2),
+        (AlreadyExists("the request id was used with another brief"), 2),
+        (FailedPrecondition("no lyrics here", reason="UNSUPPORTED_BY_RENDERER"), 2),
+        (ResourceExhausted("the queue is full", retry_after_s=30), 75),
+        (ResourceExhausted("too large", reason="TOO_LARGE"), 2),
+        (Unavailable("warming", reason="WARMING", retry_after_s=3), 75),
+        (Unavailable("store is down", reason="STORE_UNAVAILABLE"), 75),
+        (DataLoss("changed"), 3),
+        (Internal("oh"), 1),
+    ],
+)
+def test_exit_status_of_a_refusal(pair: Pair, refusal: ServiceError, status: int) -> None:
+    """Each kind of refusal has its exit status, its reason in words, and its parts in JSON."""
+    pair.render.refusals["CreateRender"] = [refusal, refusal]
+    words = sonichaos(pair, *RENDER)
+    assert words.exit_code == status
+    assert refusal.message in words.stderr
+    assert refusal.reason in words.stderr
+    assert refusal.metadata.get("known", "") in words.stderr
+    parts = lines(sonichaos(pair, *RENDER, "--json"))[-1]["error"]
+    assert (parts["code"], parts["reason"]) == (refusal.code.name, refusal.reason)
+    assert parts.get("retryAfterSeconds") == refusal.retry_after_s
+
+
+@pytest.mark.parametrize(
+    ("ending", "error", "status"),
+    [
+        (job_pb2.JOB_STATE_FAILED, Internal("NaN in the latents", reason="NOT_FINITE"), 1),
+        (job_pb2.JOB_STATE_FAILED, Unavailable("the store does not answer", retry_after_s=5), 75),
+        (job_pb2.JOB_STATE_CANCELLED, None, 1),
+    ],
+)
+def test_a_job_that_ends_badly_is_told(
+    pair: Pair, tmp_path: Path, ending: job_pb2.JobState.ValueType, error: ServiceError | None, status: int
+) -> None:
+    """A failed or cancelled job gives its reason and status, and its row in JSON; no file is made."""
+    pair.render.ending, pair.render.ending_error = ending, error
+    result = sonichaos(pair, *RENDER, "--json", "--out", str(tmp_path))
+    assert result.exit_code == status
+    assert lines(result)[-2]["state"] == job_pb2.JobState.Name(ending)
+    assert "error" in lines(result)[-1]
+    assert error is None or error.message in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_nothing_runs_it_says_so_and_how_to_start() -> None:
+    """Each command names the service, the address and what to do."""
+    nowhere = {"SONICHAOS_RENDER_ADDRESS": "127.0.0.1:1", "SONICHAOS_SEPARATION_ADDRESS": "127.0.0.1:1"}
+    for arguments in (RENDER, ("jobs",), ("get", "j-1"), ("personas",), ("watch", "j-1"), ("audit",)):
+        result = CliRunner().invoke(cli, arguments, env=nowhere)
+        assert result.exit_code == 75, arguments
+        assert "sonichaos up" in result.stderr
+        assert "127.0.0.1:1" in result.stderr
+
+
+def test_an_address_typed_wins_over_the_environment(pair: Pair) -> None:
+    """The option may stand before or after the command's name."""
+    nowhere = {"SONICHAOS_RENDER_ADDRESS": "127.0.0.1:1"}
+    for arguments in (
+        ("personas", "--render-address", pair.render_address),
+        ("--render-address", pair.render_address, "personas"),
+    ):
+        assert CliRunner().invoke(cli, arguments, env=nowhere).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("render", "--persona", "ember"),
+        (*RENDER, "--bpm", "90", "--tempo-map", __file__),
+        (*RENDER, "--seed", "-1"),
+        (*RENDER, "--seed", "4294967296"),
+        (*RENDER, "--stem-mode", "loud"),
+        (*RENDER, "--label", "no-equals-sign"),
+        (*RENDER, "--out", __file__),
+        ("separate", "/nonexistent.wav"),
+        ("audit", "--replay"),
+        ("audit", "--head", "12"),
+        ("rerender", "j-1", "--stem", "guitar"),
+        ("no-such-command",),
+    ],
+)
+def test_bad_usage_is_refused_before_any_call(pair: Pair, arguments: tuple[str, ...]) -> None:
+    """Exit status 2 and no job."""
+    assert sonichaos(pair, *arguments).exit_code == 2
+    assert pair.render.requests("CreateRender") == []
+
+
+def test_a_missing_persona_lists_those_that_there_are(pair: Pair) -> None:
+    """Whoever forgets --persona sees what to choose from."""
+    for name in ("ember", "moss"):
+        pair.render.personas[name] = render_pb2.Persona(id=name)
+    result = sonichaos(pair, "render", "--prompt", "a")
+    assert result.exit_code == 2
+    assert "ember, moss" in result.stderr
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_tempo_map_comes_from_a_file(pair: Pair, tmp_path: Path, *, wrapped: bool) -> None:
+    """Proto-JSON of a tempo map, alone or inside a manifest, becomes the brief's."""
+    document: dict[str, Any] = {
+        "points": [{"second": 0, "bpm": 92}, {"second": 4.5, "bpm": 120, "beatsPerBar": 3, "beatUnit": 8}],
+        "swingRatio": 0.6,
+    }
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps({"schema": "x", "tempoMap": document} if wrapped else document))
+    assert sonichaos(pair, *RENDER, "--detach", "--tempo-map", str(path)).exit_code == 0
+    tempo_map = pair.render.requests("CreateRender")[0].brief.tempo_map
+    assert [(point.second, point.bpm) for point in tempo_map.points] == [(0, 92), (4.5, 120)]
+    assert (tempo_map.points[1].beats_per_bar, tempo_map.swing_ratio) == (3, 0.6)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"points": "x"}', '{"tempo": 3}', '{"points": []}', '{"tempoMap": 1}']
+)
+def test_a_tempo_map_that_is_none_is_refused(pair: Pair, tmp_path: Path, text: str) -> None:
+    """The error says what was wanted, and no job is made."""
+    path = tmp_path / "map.json"
+    path.write_text(text)
+    result = sonichaos(pair, *RENDER, "--tempo-map", str(path))
+    assert result.exit_code == 2
+    assert "beatsPerBar" in result.stderr
+    assert pair.render.jobs == {}
+
+
+def test_all_that_a_job_may_carry_reaches_the_service(pair: Pair) -> None:
+    """Request id, labels, licence, expiry and the rest travel with the brief."""
+    options = (
+        "--request-id r1 --label a=b --label c=d=e --licence-tier sync --licensee me --terms t --licence-covers bounce"
+    )
+    more = "--instrumental --key Eb --stem-mode raw --bpm 92.5 --expires-in 600 --detach"
+    assert sonichaos(pair, *RENDER, *options.split(), *more.split()).exit_code == 0
+    request = pair.render.requests("CreateRender")[0]
+    brief = request.brief
+    assert request.request_id == "r1"
+    assert dict(brief.labels) == {"a": "b", "c": "d=e"}
+    assert (brief.licence.tier, brief.licence.licensee, brief.licence.terms) == ("sync", "me", "t")
+    assert brief.licence.covers == brief_pb2.LICENCE_COVERAGE_BOUNCE
+    assert (brief.instrumental, brief.key, brief.bpm) == (True, "Eb", 92.5)
+    assert brief.stem_mode == brief_pb2.STEM_MODE_RAW
+    assert brief.HasField("expire_time")
+    assert not brief.HasField("seed")
+
+
+def test_an_existing_file_is_kept_and_nothing_is_asked_for(pair: Pair, tmp_path: Path) -> None:
+    """Where the name is known before, the refusal comes before any work; --force overwrites."""
+    job_id = sonichaos(pair, *RENDER, "--detach").stdout.strip()
+    path = tmp_path / f"{job_id}-v1.zip"
+    path.write_bytes(b"mine")
+    refused = sonichaos(pair, "stems", job_id, "--out", str(tmp_path))
+    assert refused.exit_code == 2
+    assert "--force" in refused.stderr
+    assert pair.render.requests("AddStems") == []
+    assert path.read_bytes() == b"mine"
+    pair.render.jobs[job_id].versions[0].stems_wanted = True
+    assert sonichaos(pair, "watch", job_id, "--out", str(tmp_path)).exit_code == 2
+    assert sonichaos(pair, "stems", job_id, "--out", str(tmp_path), "--force").exit_code == 0
+    assert path.read_bytes() == ZIP
+
+
+def test_separate_uploads_and_fetches(pair: Pair, tmp_path: Path) -> None:
+    """A WAV goes up, its stems come back, with one bar."""
+    wav = tmp_path / "live take.wav"
+    wav.write_bytes(b"RIFF" + bytes(2_000_000))
+    result = sonichaos(pair, "separate", str(wav), "--out", str(tmp_path / "out"), "--stem-mode", "raw")
+    assert result.exit_code == 0, result.stderr
+    assert pair.separation.uploads == [wav.read_bytes()]
+    assert pair.separation.requests("CreateSeparation")[0].header.stem_mode == brief_pb2.STEM_MODE_RAW
+    assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".zip"]
+
+
+def test_jobs_get_cancel_delete_url(pair: Pair, tmp_path: Path) -> None:
+    """The commands on jobs that are there speak of the job that they name."""
+    job_id = json.loads(sonichaos(pair, *RENDER, "--stems", "--json").stdout.splitlines()[-1])["jobId"]
+    other = pair.separation.accept("j-upload", stems=True).job_id
+    assert {line["jobId"] for line in lines(sonichaos(pair, "jobs", "--json"))} == {job_id, other}
+    assert job_id in sonichaos(pair, "jobs", "--owner", "render").stdout
+    assert lines(sonichaos(pair, "get", job_id, "--json"))[0]["state"] == "JOB_STATE_DONE"
+    assert "done" in sonichaos(pair, "get", job_id).stdout
+    fetched = sonichaos(pair, "get", job_id, "--out", str(tmp_path), "--file", "bounce")
+    assert Path(fetched.stdout.strip()).read_bytes() == BOUNCE
+    assert sonichaos(pair, "url", job_id).stdout.startswith(pair.shelf.base_url)
+    assert sonichaos(pair, "cancel", other).exit_code == 0
+    assert pair.separation.requests("CancelJob")[0].job_id == other
+    assert lines(sonichaos(pair, "delete", job_id, "--json")) == [{"jobId": job_id, "deleted": True}]
+    assert sonichaos(pair, "get", job_id).exit_code == 2
+
+
+def test_personas_and_persona_add(pair: Pair, tmp_path: Path) -> None:
+    """A persona is made from a folder's audio files in the order of their names, and listed one a line."""
+    for name in ("b.flac", "a.WAV", "notes.txt"):
+        (tmp_path / name).write_bytes(name.encode())
+    added = sonichaos(pair, "persona", "add", "moss", "--clips", str(tmp_path), "--prefix", "soft")
+    assert added.exit_code == 0, added.stderr
+    assert pair.render.uploads == [b"a.WAV", b"b.flac"]
+    pair.render.personas["ember"] = render_pb2.Persona(id="ember", built_in=True)
+    assert [line["id"] for line in lines(sonichaos(pair, "personas", "--json"))] == ["ember", "moss"]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert sonichaos(pair, "persona", "add", "x", "--clips", str(empty), "--prefix", "p").exit_code == 2
+
+
+def test_audit_shows_verifies_and_replays(pair: Pair) -> None:
+    """An intact chain and an exact replay are 0; a broken chain or another take is 3."""
+    pair.render.rows = [render_pb2.AuditRow(sequence=1, job_id="j-1", version=1, kind="bounce", digest="cd" * 32)]
+    shown = sonichaos(pair, "audit", "j-1", "--replay", "--json")
+    assert shown.exit_code == 0
+    row, chain, replay = lines(shown)
+    assert (row["jobId"], chain["intact"], replay["outcome"]) == ("j-1", True, "REPLAY_OUTCOME_EXACT")
+    assert f"2:{'ab' * 32}" in sonichaos(pair, "audit").stdout
+    sonichaos(pair, "audit", "--head", f"2:{'ab' * 32}")
+    assert pair.render.requests("VerifyAuditChain")[-1].head_digest == "ab" * 32
+    pair.render.replayed = render_pb2.ReplayTakeResponse(outcome=render_pb2.REPLAY_OUTCOME_DIFFERENT)
+    assert sonichaos(pair, "audit", "j-1", "--replay").exit_code == 3
+    pair.render.chain = render_pb2.VerifyAuditChainResponse(intact=False, broken_sequence=1, detail="digest")
+    broken = sonichaos(pair, "audit")
+    assert broken.exit_code == 3
+    assert "BROKEN at row 1" in broken.stdout
+
+
+def test_what_others_wrote_cannot_steer_the_terminal(pair: Pair) -> None:
+    """Control characters of a prompt are not passed to the terminal."""
+    pair.render.accept("j-1", stems=False, prompt="a\x1b[2Jb\nc")
+    assert "\x1b" not in sonichaos(pair, "jobs").stdout
+    assert len(sonichaos(pair, "jobs").stdout.splitlines()) == 1
+
+
+def test_ctrl_c_leaves_the_job_running(pair: Pair) -> None:
+    """Ctrl-C says how to follow or cancel, cancels nothing, and ends with 130."""
+    pair.render.hold_after = 4
+    process = started(pair, *RENDER, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    job_id = json.loads(process.stdout.readline())["jobId"]
+    for _ in range(3):
+        process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert f"sonichaos watch {job_id}" in errors
+    assert f"sonichaos cancel {job_id}" in errors
+    assert "Traceback" not in errors
+    assert pair.render.requests("CancelJob") == []
+
+
+def test_bars_on_a_terminal(pair: Pair) -> None:
+    """On a terminal each track has a bar that is drawn in place; stdout stays clean for the answer."""
+    master, slave = pty.openpty()
+    process = started(pair, *RENDER, "--stems", stdout=subprocess.PIPE, stderr=slave)
+    os.close(slave)
+    shown = b""
+    try:
+        while data := os.read(master, 4096):
+            shown += data
+    except OSError:  # how Linux says that the other end of a terminal was closed
+        pass
+    answer, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "render" in shown.decode()
+    assert "stems" in shown.decode()
+    assert "\x1b[" in shown.decode()
+    assert "\x1b[" not in answer
+
+
+def test_a_reader_that_leaves_early_is_no_error_in_words(pair: Pair) -> None:
+    """``sonichaos jobs | head -1`` does not end in a traceback."""
+    for index in range(50):
+        pair.render.accept(f"j-{index}", stems=False)
+    process = started(pair, "jobs", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+    process.wait(20)
+    process.stderr.close()
