@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from servicekit.clock import SetClock
 from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidToken, NotFound, ResourceExhausted
@@ -17,8 +18,8 @@ from servicekit.journal import (
     AuditDraft,
     EventKind,
     JobFilter,
-    Journal,
     JobState,
+    Journal,
     Owner,
     SchemaError,
     Stage,
@@ -32,11 +33,13 @@ MANY = 1000
 
 @pytest.fixture
 def clock() -> SetClock:
+    """A time that stands still."""
     return SetClock(START)
 
 
 @pytest.fixture
 def journal(tmp_path: Path, clock: SetClock) -> Iterator[Journal]:
+    """An open journal."""
     with open_journal(tmp_path, clock) as opened:
         yield opened
 
@@ -265,20 +268,22 @@ def test_a_full_disk_is_named_and_loses_nothing(tmp_path: Path, clock: SetClock)
     with open_journal(tmp_path, clock) as journal:
         kept = journal.accept(new_job(), limit=MANY).job.job_id
 
-        def bound(connection: sqlite3.Connection, *_: object) -> None:
-            connection.execute("PRAGMA max_page_count=1")  # SQLite takes the present size: no page more
-
-        journal._database._engine.dispose()
-        from sqlalchemy import event
-
-        event.listen(journal._database._engine, "connect", bound)
-        with pytest.raises(ResourceExhausted) as refused:
+        def fill() -> None:
             for _ in range(MANY):
                 journal.accept(new_job(labels={"filler": "x" * 200}), limit=MANY)
+
+        event.listen(journal._database._engine, "connect", _refuse_to_grow)
+        journal._database._engine.dispose()
+        with pytest.raises(ResourceExhausted) as refused:
+            fill()
         assert refused.value.reason == "DISK_FULL"
     with open_journal(tmp_path, clock) as journal:
         assert journal.job("local", kept).state is JobState.QUEUED
         assert journal.accept(new_job(), limit=MANY).created
+
+
+def _refuse_to_grow(connection: sqlite3.Connection, *_: object) -> None:
+    connection.execute("PRAGMA max_page_count=1")  # SQLite takes the present size: no page more
 
 
 def test_two_processes_may_create_the_journal_at_once(tmp_path: Path) -> None:

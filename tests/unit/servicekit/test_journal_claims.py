@@ -15,8 +15,8 @@ from servicekit.journal import (
     ClaimLost,
     EventDraft,
     EventKind,
-    Journal,
     JobState,
+    Journal,
     Owner,
     Stage,
     Track,
@@ -30,11 +30,13 @@ MANY = 1000
 
 @pytest.fixture
 def clock() -> SetClock:
+    """A time that stands still."""
     return SetClock(START)
 
 
 @pytest.fixture
 def journal(tmp_path: Path, clock: SetClock) -> Iterator[Journal]:
+    """An open journal."""
     with open_journal(tmp_path, clock) as opened:
         yield opened
 

@@ -6,6 +6,7 @@ import errno
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 
 from servicekit.clock import SystemClock
 from servicekit.errors import InvalidAudio, ServiceError, Unavailable
-from servicekit.journal import AuditDraft, ClaimLost, Event, EventKind, Job, Journal, JobState, Owner, Stage, Track
+from servicekit.journal import AuditDraft, ClaimLost, Event, EventKind, Job, JobState, Journal, Owner, Stage, Track
+from servicekit.journal.database import Transaction
 from servicekit.metrics import Metrics
 from servicekit.work import Assignment, GivenBack, RetryPolicy, Runner
 from tests.unit.servicekit.journal_processes import run_slowly, started
@@ -26,11 +28,12 @@ SOON = RetryPolicy(attempts=3, first_delay_s=0.01, factor=1.0)
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
+    """An open journal."""
     with open_journal(tmp_path) as opened:
         yield opened
 
 
-def running(journal: Journal, work: Callable[[Assignment], None], **options: Any) -> Runner:
+def running(journal: Journal, work: Callable[[Assignment], None], **options: Any) -> Runner:  # noqa: ANN401
     """A runner of the render service's versions."""
     defaults = {"owner": Owner.RENDER, "weights": WEIGHTS, "clock": SystemClock(), "retry": SOON}
     return Runner(journal, work=work, **{**defaults, **options})
@@ -369,7 +372,7 @@ def test_work_goes_on_while_the_journal_does_not_answer(journal: Journal) -> Non
     out = threading.Event()
     write = journal._database.writing
 
-    def failing() -> Any:
+    def failing() -> AbstractContextManager[Transaction]:
         if out.is_set():
             raise Unavailable("the journal does not answer", reason="STORE_UNAVAILABLE")
         return write()
