@@ -330,6 +330,19 @@ def test_audit_shows_verifies_and_replays(pair: Pair) -> None:
     assert "BROKEN at row 1" in broken.stdout
 
 
+def test_verify_tells_what_does_not_hold(pair: Pair, tmp_path: Path) -> None:
+    """A file that is no ZIP of stems ends with 3 and says what is wrong, in words and in JSON; no service is asked."""
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"PK not really")
+    words = sonichaos(pair, "verify", str(path))
+    assert words.exit_code == 3
+    assert "do not hold" in words.stdout
+    report = lines(sonichaos(pair, "verify", str(path), "--json"))[0]
+    assert report["holds"] is False
+    assert report["findings"][0]["message"]
+    assert sonichaos(pair, "verify", str(tmp_path / "missing.zip")).exit_code == 2
+
+
 def test_what_others_wrote_cannot_steer_the_terminal(pair: Pair) -> None:
     """Control characters of a prompt are not passed to the terminal."""
     pair.render.accept("j-1", stems=False, prompt="a\x1b[2Jb\nc")
