@@ -1,0 +1,134 @@
+"""Personas: added from clips, kept in the store, embedded by the loaded encoder."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.ndimage import uniform_filter1d
+
+from render_service.load import load_renderer
+from render_service.persona_library import Clip, PersonaLibrary
+from render_service.renderer import Renderer
+from servicekit.clock import SystemClock
+from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidAudio, InvalidFields, NotFound
+from servicekit.store.folder_store import FolderStore
+from servicekit.store.url_signer import UrlSigner
+
+sys.path.insert(0, str(Path(__file__).parent))
+from latent_stand_in import tiny_checkpoint
+
+
+@pytest.fixture(scope="module")
+def renderer(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
+    """The smallest true renderer."""
+    return load_renderer(str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))), device="cpu")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    """A folder store."""
+    clock = SystemClock()
+    return FolderStore(tmp_path / "store", UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now))
+
+
+@pytest.fixture
+def library(renderer: Renderer, store: FolderStore, tmp_path: Path) -> PersonaLibrary:
+    """A library without built-in personas."""
+    return PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=store, clock=SystemClock())
+
+
+def clip(
+    seconds: float = 2.0, *, rate: int = 44100, seed: int = 0, channels: int = 2, scale: float = 0.1, smooth: int = 1
+) -> Clip:
+    """A WAV of noise, darker where it is averaged over ``smooth`` samples."""
+    noise = scale * np.random.default_rng(seed).standard_normal((round(seconds * rate), channels))
+    noise = uniform_filter1d(noise, smooth, axis=0)
+    file = io.BytesIO()
+    soundfile.write(file, noise, rate, format="WAV", subtype="FLOAT")
+    return Clip(data=file.getvalue())
+
+
+def test_an_added_persona_is_there_for_the_next_process(
+    library: PersonaLibrary, renderer: Renderer, store: FolderStore, tmp_path: Path
+) -> None:
+    """Another library on the same store reads what was added."""
+    added = library.add("my-band", "a band in a garage", [clip(seed=1), clip(seed=2, channels=1)])
+    again = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=store, clock=SystemClock())
+    assert again.get("my-band") == added
+    assert [p.id for p in again.all()] == ["my-band"]
+    assert np.linalg.norm(added.embedding) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_other_clips_give_another_embedding(library: PersonaLibrary) -> None:
+    """The embedding follows the sound."""
+    noise = library.add("one", "noise", [clip(seed=1)])
+    rumble = library.add("two", "noise", [clip(seed=1, smooth=64)])
+    assert not np.allclose(noise.embedding, rumble.embedding, atol=1e-2)
+
+
+def test_an_id_is_used_once_until_removed(library: PersonaLibrary) -> None:
+    """Adding again is refused, removing frees the id and its files."""
+    library.add("one", "noise", [clip()])
+    with pytest.raises(AlreadyExists) as error:
+        library.add("one", "noise", [clip()])
+    assert error.value.reason == "PERSONA_EXISTS"
+    library.remove("one")
+    with pytest.raises(NotFound):
+        library.get("one")
+    library.add("one", "noise", [clip()])
+
+
+@pytest.mark.parametrize("persona_id", ["", "Upper", "1st", "a/b", "../x", "a" * 64, "a b"])
+def test_ids_are_plain(library: PersonaLibrary, persona_id: str) -> None:
+    """An id is safe in a path; a strange one is refused when added and unknown when asked for."""
+    with pytest.raises(InvalidFields):
+        library.add(persona_id, "noise", [clip()])
+    with pytest.raises(NotFound):
+        library.get(persona_id)
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (Clip(data=b"not audio"), "not an audio file"),
+        (clip(rate=48000), "48000 Hz"),
+        (clip(0.5), "0.50 s"),
+        (clip(scale=0.0), "silent"),
+        (clip(scale=float("nan")), "NaN"),
+    ],
+)
+def test_a_bad_clip_is_named_and_nothing_is_kept(
+    library: PersonaLibrary, store: FolderStore, bad: Clip, says: str
+) -> None:
+    """The caller learns which clip and why; the store stays empty."""
+    with pytest.raises(InvalidAudio, match=says) as error:
+        library.add("one", "noise", [clip(), bad])
+    assert "clip 1" in str(error.value)
+    assert list(store.keys()) == []
+
+
+def test_an_unknown_persona_names_the_known(library: PersonaLibrary) -> None:
+    """The error helps at once."""
+    library.add("one", "noise", [clip()])
+    with pytest.raises(NotFound, match="one") as error:
+        library.get("nobody")
+    assert error.value.metadata == {"persona_id": "nobody", "known": "one"}
+
+
+def test_a_built_in_persona_stays(store: FolderStore) -> None:
+    """Removing one of the shipped personas is refused."""
+    from importlib.resources import files
+
+    built_in = Path(str(files("render_service") / "personas" / "builtin"))
+    if not any(built_in.glob("*/persona.json")):
+        pytest.fail("no built-in personas")
+    renderer = load_renderer("starter", device="cpu")
+    library = PersonaLibrary(renderer=renderer, built_in=built_in, store=store, clock=SystemClock())
+    assert len(library.all()) >= 8
+    with pytest.raises(FailedPrecondition):
+        library.remove(library.all()[0].id)
