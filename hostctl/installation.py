@@ -64,21 +64,42 @@ def plan_installation(
     ``chosen`` are settings by variable and ``listen`` addresses by variable, None where not typed. Raises click.UsageError or
     click.ClickException.
     """
-    known = set(variable_names(HostSettings).values())
-    try:
-        host = read_settings(HostSettings, {name: value for name, value in environ.items() if name in known})
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from error
+    host = _host_settings(environ)
     defaults = {RENDER_LISTEN: RENDER_ADDRESS, SEPARATION_LISTEN: SEPARATION_ADDRESS, URL_LISTEN: host.url_listen}
     render, separation, urls = settle(
         [ListenAddress(listen.get(name) or environ.get(name) or default, name) for name, default in defaults.items()]
     )
+    folder = (data or host.data).absolute()
     return Installation(
-        data=(data or host.data).absolute(),
+        data=folder,
         drain_s=host.drain_seconds,
         render=render,
         separation=separation,
         urls=urls,
-        chosen={name: value for name, value in chosen.items() if value is not None},
+        chosen=_with_fetched_weights(
+            {name: value for name, value in chosen.items() if value is not None}, environ, folder
+        ),
         environ=environ,
     )
+
+
+def data_folder(environ: Mapping[str, str]) -> Path:
+    """The installation's data folder. Raises click.UsageError where a setting is wrong."""
+    return _host_settings(environ).data
+
+
+def _host_settings(environ: Mapping[str, str]) -> HostSettings:
+    known = set(variable_names(HostSettings).values())
+    try:
+        return read_settings(HostSettings, {name: value for name, value in environ.items() if name in known})
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _with_fetched_weights(chosen: dict[str, str], environ: Mapping[str, str], data: Path) -> dict[str, str]:
+    """A separator without a folder is looked for where ``fetch-weights`` puts it."""
+    separator = chosen.get("SONICHAOS_SEPARATOR") or environ.get("SONICHAOS_SEPARATOR", "")
+    fetched = data / "weights" / separator
+    if separator and not {"SONICHAOS_SEPARATOR_REPO"} & (chosen.keys() | environ.keys()) and fetched.is_dir():
+        return chosen | {"SONICHAOS_SEPARATOR_REPO": str(fetched)}
+    return chosen

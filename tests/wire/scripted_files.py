@@ -72,6 +72,9 @@ class FileShelf:
         match = re.fullmatch(r"bytes=(\d+)-", asked)
         if match and not self.ignore_range:
             begin = int(match[1])
+            if begin >= len(data):
+                handler.send_error(416)
+                return
             handler.send_response(206)
             handler.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
         else:
