@@ -11,14 +11,21 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from servicekit.logs import logger
 from servicekit.rpc.server import RpcServer
-from servicekit.work import Runner
 
 EXIT_UNUSABLE = 2
 _STREAM_GRACE_S = 1.0
 _log = logger(__name__)
+
+
+class Drainable(Protocol):
+    """Work that can be brought to an orderly end. `servicekit.work.Runner` is one."""
+
+    def drain(self, timeout_s: float) -> bool:
+        """Begin nothing more and let running work end, for ``timeout_s`` at most; True where everything ended by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +35,7 @@ class ServiceProcess:
     name: str
     server: RpcServer
     addresses: Sequence[str]
-    runner: AbstractContextManager[Runner]
+    runner: AbstractContextManager[Drainable]
     warm: Callable[[], None]
     drain_seconds: float
 

@@ -87,7 +87,8 @@ def _load(files: WeightsFolder) -> nn.Module:
             return model
         models = [_load_safetensors(files.name, path) for path in files.paths]
         if not files.is_bag:
-            return models[0]
+            single: nn.Module = models[0]
+            return single
         bag: nn.Module = BagOfModels(models, files.weights, files.segment_s)
     except _BROKEN as broken:
         detail = f"demucs cannot load {files.folder}: {type(broken).__name__}: {broken}"
@@ -95,7 +96,7 @@ def _load(files: WeightsFolder) -> nn.Module:
     return bag
 
 
-def _load_safetensors(name: str, path: Path) -> nn.Module:
+def _load_safetensors(name: str, path: Path) -> Any:  # noqa: ANN401  one of demucs' three classes
     """One model through demucs' loader, which imports and calls whatever class the file names: so only demucs' own may be."""
     with safe_open(str(path), framework="pt") as file:
         metadata: dict[str, Any] = file.metadata() or {}
@@ -103,5 +104,4 @@ def _load_safetensors(name: str, path: Path) -> nn.Module:
     foreign = [klass for klass in named if klass not in _DEMUCS_CLASSES and not klass.startswith("diffq.")]
     if foreign:
         raise unusable(name, path.parent, f"{path.name} names the class {foreign[0]!r}, wanted one of demucs' models")
-    model: nn.Module = load_safetensors_model(path)
-    return model
+    return load_safetensors_model(path)

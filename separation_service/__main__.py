@@ -1,0 +1,188 @@
+"""``python -m separation_service``: reads the environment, builds everything, serves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack
+from typing import Any
+
+from jobs_service import Feed, JobsServicer, job_message
+from jobs_service.server import GATED_METHODS as JOBS_GATED
+from separation_service import wire
+from separation_service.calls import AllWork, SeparationCalls
+from separation_service.engine import Separator, load_separator
+from separation_service.pipeline import WEIGHTS, SeparationPipeline
+from separation_service.receive_codec import ReceiveCodec
+from separation_service.receive_server import HandoffServicer
+from separation_service.server import GATED_METHODS, SeparationServicer
+from separation_service.settings import SeparationSettings
+from separation_service.upload_work import UploadWork
+from separation_service.uploads import UploadDesk, UploadLimits
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.clock import Clock, SystemClock
+from servicekit.errors import ServiceError
+from servicekit.fingerprint import host_fingerprint, merge
+from servicekit.host_settings import CLIENT_VARIABLES
+from servicekit.installation import device_turn, lock_instance, make_folders, open_journal, open_store
+from servicekit.journal import Job, Journal, Owner, Stage
+from servicekit.loans import Borrowings, LoanServer
+from servicekit.logs import configure_logs
+from servicekit.metrics import Metrics
+from servicekit.rpc.server import RpcServer, check_listen_address
+from servicekit.serving import ServiceProcess, exit_unusable
+from servicekit.settings import SettingsError, read_settings
+from servicekit.store.object_store import ObjectStore
+from servicekit.work import Runner
+from sonichaos.handoff.v1 import handoff_pb2_grpc
+from sonichaos.jobs.v1 import jobs_service_pb2_grpc
+from sonichaos.separation.v1 import separation_pb2_grpc
+
+NAME = "separation_service"
+_SERVICES = (
+    "sonichaos.separation.v1.SeparationService",
+    "sonichaos.handoff.v1.HandoffService",
+    "sonichaos.jobs.v1.JobsService",
+)
+_HANDOFF_GATED = ("/sonichaos.handoff.v1.HandoffService/SendTensor",)
+_OTHERS = ("SONICHAOS_RENDERER", "SONICHAOS_HANDOFF", "SONICHAOS_HANDOFF_REGIONS", "SONICHAOS_DRUMS_RERENDER")
+_LOCAL_TENANT = "local"
+
+
+async def serve(settings: SeparationSettings) -> None:
+    """Build and run until told to stop."""
+    make_folders(settings)
+    settings.spool_folder.mkdir(mode=0o700, exist_ok=True)
+    clock, metrics = SystemClock(), Metrics("separation")
+    async with AsyncExitStack() as resources:
+        resources.callback(os.close, lock_instance(settings.run_folder, NAME))
+        journal = resources.enter_context(open_journal(settings, clock))
+        store = open_store(settings, clock)
+        pipeline = await asyncio.to_thread(_pipeline, settings, store, clock)
+        borrowings = Borrowings()
+        resources.enter_context(LoanServer(settings.loans_socket, ReceiveCodec(), borrowings))
+        calls = resources.enter_context(
+            SeparationCalls(
+                pipeline,
+                borrowings,
+                limit=settings.separation_calls,
+                clock=clock,
+                observe=lambda stage, seconds: _observe(metrics, stage, seconds),
+            )
+        )
+        gated = (*GATED_METHODS, *_HANDOFF_GATED, *JOBS_GATED)
+        server = RpcServer(metrics=metrics, gated_methods=gated, service_names=_SERVICES)
+        feed = await resources.enter_async_context(Feed(journal, Owner.SEPARATION))
+        _mount(server, settings, journal=journal, store=store, pipeline=pipeline, calls=calls, clock=clock, feed=feed)
+        handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(borrowings), server.grpc_server)
+        runner = Runner(
+            journal,
+            owner=Owner.SEPARATION,
+            work=UploadWork(pipeline),
+            weights=WEIGHTS,
+            clock=clock,
+            workers=settings.separation_workers,
+            metrics=metrics,
+        )
+        metrics.serve(settings.metrics_host, settings.separation_metrics_port)
+        await ServiceProcess(
+            name=NAME,
+            server=server,
+            addresses=(settings.separation_listen,),
+            runner=AllWork(runner, calls, clock=clock),
+            warm=pipeline.separator.warm,
+            drain_seconds=settings.drain_seconds,
+        ).run()
+
+
+def _pipeline(settings: SeparationSettings, store: ObjectStore, clock: Clock) -> SeparationPipeline:
+    threads = settings.threads or len(os.sched_getaffinity(0))
+    separator: Separator = load_separator(
+        settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads
+    )
+    return SeparationPipeline(
+        separator=separator,
+        turn=device_turn(settings),
+        store=store,
+        fingerprint=merge(host_fingerprint(device=settings.device, threads=threads), separator.info.fingerprint),
+        clock=clock,
+    )
+
+
+def _mount(
+    server: RpcServer,
+    settings: SeparationSettings,
+    *,
+    journal: Journal,
+    store: ObjectStore,
+    pipeline: SeparationPipeline,
+    calls: SeparationCalls,
+    clock: Clock,
+    feed: Feed,
+) -> None:
+    """The services that speak of jobs."""
+    limits = UploadLimits(
+        max_bytes=settings.upload_max_bytes,
+        max_frames=round(settings.upload_max_seconds * SAMPLE_RATE_HZ),
+        queue_limit=settings.queue_limit,
+        max_at_once=settings.uploads_at_once,
+    )
+    desk = UploadDesk(
+        journal=journal,
+        store=store,
+        clock=clock,
+        spool_folder=settings.spool_folder,
+        limits=limits,
+        brief_json=wire.brief_json,
+    )
+
+    def as_message(job: Job) -> Any:  # noqa: ANN401  a Job message, which has no stubs here
+        return job_message(job, lambda event: journal.cursor(event.tenant, event.position))
+
+    servicer = SeparationServicer(
+        pipeline=pipeline,
+        calls=calls,
+        desk=desk,
+        tenant_of=_tenant_of,
+        as_message=as_message,
+        chunk_timeout_s=settings.upload_stall_seconds,
+    )
+    separation_pb2_grpc.add_SeparationServiceServicer_to_server(servicer, server.grpc_server)
+    jobs = JobsServicer(
+        feed,
+        store,
+        tenant_of=_tenant_of,
+        queue_limit=settings.queue_limit,
+        url_lifetime_s=settings.url_lifetime_seconds,
+    )
+    jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
+
+
+def _observe(metrics: Metrics, stage: Stage, seconds: float) -> None:
+    metrics.stage_seconds.labels(stage=stage.value).observe(seconds)
+
+
+def _tenant_of(context: Any) -> str:  # noqa: ANN401, ARG001  callers have no identity yet
+    return _LOCAL_TENANT
+
+
+def main() -> int:
+    """Read the settings and serve; gives the exit status."""
+    try:
+        settings = read_settings(
+            SeparationSettings,
+            os.environ,
+            also_known=(*CLIENT_VARIABLES, *_OTHERS),
+            other_prefixes=("SONICHAOS_RENDER_",),
+        )
+        check_listen_address(settings.separation_listen, insecure=settings.insecure)
+        configure_logs(service=NAME, level=settings.log_level)
+        asyncio.run(serve(settings))
+    except (SettingsError, ServiceError) as error:
+        return exit_unusable(NAME, error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

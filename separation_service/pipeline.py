@@ -1,0 +1,50 @@
+"""The road of a bounce: receive -> separate -> package -> store. Each stage takes what the one before it made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from separation_service.engine import Separator
+from separation_service.package import pack
+from separation_service.progress import StageProgress
+from separation_service.receive import Received
+from separation_service.separate import Speed, separate
+from separation_service.store import Delivered, store_package
+from servicekit.clock import Clock
+from servicekit.delivery.manifest import StemMode
+from servicekit.gpu_turn import GpuTurn
+from servicekit.journal import Stage, Track
+from servicekit.store.object_store import ObjectStore
+from servicekit.work import StageWeights
+
+# Usual shares of the track's time on two CPU cores (docs/measurements.md).
+WEIGHTS: StageWeights = {Track.STEMS: {Stage.RECEIVE: 1, Stage.SEPARATE: 84, Stage.PACKAGE: 10, Stage.STORE: 5}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeparationPipeline:
+    """What a separation is made with. Built once, by ``__main__``; called from a thread of its own for each bounce.
+
+    A lent bounce (calls.py) and an upload (upload_work.py) differ in how they are received and in who hears of them; the road
+    is the same.
+    """
+
+    separator: Separator
+    turn: GpuTurn
+    store: ObjectStore
+    fingerprint: Mapping[str, str]
+    clock: Clock
+    speed: Speed = field(default_factory=Speed)
+
+    def __call__(self, receive: Callable[[], Received], mode: StemMode, progress: StageProgress) -> Delivered:
+        """Take one bounce to its stored ZIP. Raises a `ServiceError`, and then nothing new is in the store."""
+        progress.stage(Stage.RECEIVE)
+        received = receive()
+        stems = separate(received, self.separator, self.turn, progress, clock=self.clock, speed=self.speed)
+        progress.stage(Stage.PACKAGE)
+        package = pack(
+            received, stems, progress, mode=mode, separator=self.separator.info, fingerprint=self.fingerprint
+        )
+        progress.stage(Stage.STORE)
+        return store_package(package, self.store, progress)

@@ -1,0 +1,98 @@
+"""The bounce comes in: lent by render_service, or stored before from an upload.
+
+Either way it becomes the same value: the WAV whose bytes are the stored bounce's, and the manifest of a version without stems.
+Letters: ``C`` channels (2), ``T`` samples a channel.
+"""
+
+from __future__ import annotations
+
+import hmac
+import io
+from dataclasses import dataclass
+
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24, to_pcm24
+from servicekit.audio.wav import Wav, read_wav
+from servicekit.delivery.manifest import Manifest
+from servicekit.delivery.manifest_json import read_manifest
+from servicekit.errors import DataLoss, InvalidTensor
+from servicekit.loans import Borrowings
+from servicekit.store.object_store import ObjectStore
+from servicekit.store.verified_read import read_verified
+
+STAGE = "RECEIVE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BounceFile:
+    """The stored bounce: ``sha256`` is of its bytes, 64 lower-case hex digits."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """A bounce to separate. ``wav.pcm`` is ``(C, T)`` int32; ``manifest`` has no stems yet."""
+
+    wav: Wav
+    manifest: Manifest
+
+    @property
+    def frames(self) -> int:
+        """Samples a channel."""
+        return self.wav.frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class LentBounce:
+    """What a caller says of a loan: whose version it is, its manifest as stored, and the stored file it must equal."""
+
+    lease_id: str
+    job_id: str
+    version: int
+    manifest_json: str
+    bounce: BounceFile
+
+
+def receive_loan(lent: LentBounce, borrowings: Borrowings) -> Received:
+    """Take the loan, keep its samples as integers, and give it back.
+
+    Raises `FailedPrecondition` LEASE_LOST, `InvalidTensor` where loan and manifest do not belong together, `DataLoss` where the
+    WAV made of them is not the stored one.
+    """
+    manifest = read_manifest(lent.manifest_json)
+    if (manifest.job_id, manifest.version) != (lent.job_id, lent.version):
+        raise InvalidTensor(
+            f"the manifest is of {manifest.job_id} v{manifest.version}, the call of {lent.job_id} v{lent.version}"
+        )
+    with borrowings.take(lent.lease_id) as tensor:
+        header = tensor.header
+        if header.sample_rate_hz != SAMPLE_RATE_HZ or header.channels != 2 or header.frames != manifest.frames:
+            raise InvalidTensor(
+                f"wanted 2 channels of {manifest.frames} frames at {SAMPLE_RATE_HZ} Hz, got {header.channels} of "
+                f"{header.frames} at {header.sample_rate_hz} Hz"
+            )
+        pcm = to_pcm24(tensor.array, stage=STAGE)
+    return _received(pcm, manifest, lent.bounce)
+
+
+def receive_stored(manifest: Manifest, bounce: BounceFile, store: ObjectStore) -> Received:
+    """Read the bounce of an upload back. Raises `DataLoss` where it no longer matches its digest."""
+    data = read_verified(store, bounce.key, bounce.sha256, max_bytes=bounce.size_bytes)
+    pcm = read_wav(io.BytesIO(data), name=bounce.key)
+    return _received(pcm, manifest, bounce)
+
+
+def _received(pcm: Pcm24, manifest: Manifest, bounce: BounceFile) -> Received:
+    """The WAV is made again from samples and facts; it must be the stored one, byte for byte."""
+    wav = Wav(pcm, manifest.wav_facts("bounce", manifest.bounce.loudness))
+    if not hmac.compare_digest(wav.digest.sha256, bounce.sha256) or manifest.bounce.sha256 != bounce.sha256:
+        raise DataLoss(
+            f"the bounce made of these samples has SHA-256 {wav.digest.sha256}, the stored {bounce.key} has {bounce.sha256} and "
+            f"the manifest says {manifest.bounce.sha256}; render it again",
+            metadata={"key": bounce.key, "expected_sha256": bounce.sha256, "found_sha256": wav.digest.sha256},
+        )
+    return Received(wav=wav, manifest=manifest)
+
+

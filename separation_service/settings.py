@@ -1,0 +1,43 @@
+"""separation_service's own settings, beside those of the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from servicekit.host_settings import HostSettings
+
+
+class SeparationSettings(HostSettings):
+    """Read from ``SONICHAOS_`` and the field's name in capitals."""
+
+    separation_listen: str = Field(
+        "127.0.0.1:50072", description="Address of separation_service's RPCs; 'unix:/path' works too."
+    )
+    separation_metrics_port: int = Field(0, ge=0, le=65535, description="Port of /metrics. 0: none.")
+    separator: str = Field(
+        "starter", description="'starter' (in the package), or a model or bag in separator_repo, such as 'htdemucs_ft'."
+    )
+    separator_repo: Path | None = Field(
+        None, description="Folder of demucs weights, filled by `sonichaos fetch-weights`; not used by 'starter'."
+    )
+    separation_workers: int = Field(
+        2, ge=1, le=16, description="Uploads worked on at once; one of them at a time has the device."
+    )
+    separation_calls: int = Field(
+        8, ge=1, le=64, description="Lent bounces separated or waiting at once; more are told to come back."
+    )
+    upload_max_bytes: int = Field(2 << 30, ge=44, description="Largest upload in bytes.")
+    upload_max_seconds: float = Field(
+        600.0, gt=0, le=24 * 3600, description="Longest upload in seconds; memory grows by about 6 MiB a second."
+    )
+    uploads_at_once: int = Field(4, ge=1, le=64, description="Uploads that may come in at the same time.")
+    upload_stall_seconds: float = Field(
+        60.0, gt=0, le=3600, description="An upload of which nothing comes for so long is given up."
+    )
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where uploads lie while they come in."""
+        return self.data / "spool"

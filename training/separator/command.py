@@ -1,0 +1,103 @@
+"""`sonichaos-train separator`: train the starter separator, publish it as a folder of weights, measure it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import click
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from separation_service.engine import load_separator
+from separation_service.engine.weights_folder import STARTER, STARTER_FOLDER
+from training.corpus.store import StoredSong, cached_songs
+from training.loop import LoopSpec, Outcome, load_average, train
+from training.separator.measure import measure
+from training.separator.net import build
+from training.separator.publish import publish, write_card
+from training.separator.task import SeparatorTask
+
+HELD_OUT_FIRST_SEED = 1_000_000
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder; songs land in its songs/.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the weights, a --separator-repo.")
+@click.option("--name", default="own", show_default=True, help="Name of the separator in that folder.")
+@click.option("--budget-s", type=float, required=True, help="Wall time to train, over all runs.")
+@click.option("--songs", type=click.IntRange(1), default=48, show_default=True, help="Songs to train on, seeds from 0.")
+@click.option("--held-out", type=click.IntRange(1), default=8, show_default=True, help="Songs to measure on, other seeds.")
+@click.option("--song-s", type=float, default=24.0, show_default=True, help="Length of a song in seconds.")
+@click.option("--batch", type=click.IntRange(1), default=2, show_default=True, help="Crops of 2.6 s a step.")
+@click.option("--learning-rate", type=float, default=1e-3, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads.")
+def separator(
+    *,
+    work: Path,
+    out: Path,
+    name: str,
+    budget_s: float,
+    songs: int,
+    held_out: int,
+    song_s: float,
+    batch: int,
+    learning_rate: float,
+    seed: int,
+    device: str,
+    threads: int,
+) -> None:
+    """Train the starter separator. Goes on from where it was stopped."""
+    if name == STARTER and out.resolve() != STARTER_FOLDER:
+        raise click.UsageError(f"{STARTER!r} always means the weights in {STARTER_FOLDER}; name them otherwise, or write there")
+    torch.set_num_threads(threads)
+    training_seeds = range(songs)
+    held_out_seeds = range(HELD_OUT_FIRST_SEED, HELD_OUT_FIRST_SEED + held_out)
+    task = SeparatorTask(
+        net=build(seed).to(device),
+        songs=_songs(training_seeds, song_s, work / "songs"),
+        batch=batch,
+        device=torch.device(device),
+    )
+    spec = LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate, ema_decay=0.99)
+    outcome = _train(task, work, spec)
+    load_average(task.net, work / "separator.pt")
+    publish(task.net, name, out)
+    loaded = load_separator(name, repo=out, device=device, threads=threads)
+    figures = measure(loaded, _songs(held_out_seeds, song_s, work / "held_out"))
+    write_card(
+        out,
+        parameters=loaded.info.parameters,
+        outcome=outcome,
+        training_seeds=training_seeds,
+        held_out_seeds=held_out_seeds,
+        song_s=song_s,
+        figures=figures,
+    )
+    for row in figures:
+        click.echo(f"{row.stem}: SI-SDR {row.si_sdr_db:.2f} dB, mixture {row.mixture_si_sdr_db:.2f} dB, {row.songs} songs")
+
+
+def _songs(seeds: range, song_s: float, folder: Path) -> list[StoredSong]:
+    with click.progressbar(cached_songs(seeds, song_s, folder), length=len(seeds), label="songs") as made:
+        return list(made)
+
+
+def _train(task: SeparatorTask, work: Path, spec: LoopSpec) -> Outcome:
+    columns = (TextColumn(task.name), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns) as bar:
+        shown = bar.add_task("", total=1.0)
+        outcome = train(
+            task,
+            work,
+            spec,
+            device=task.device,
+            progress=lambda share, line: bar.update(shown, completed=share, description=line),
+        )
+    log.info("trained: %s", json.dumps({"steps": outcome.steps, "seconds": outcome.seconds}))
+    return outcome

@@ -1,0 +1,74 @@
+"""How well a separator does on songs it never saw, each figure beside its null: the mixture taken as the estimate.
+
+SI-SDR as in Le Roux et al. 2019, over both channels together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from separation_service.engine import STEMS, Separator, StemName
+from training.corpus.store import StoredSong
+
+_SILENT_DBFS = -80.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StemFigures:
+    """Medians over the songs in which the stem sounds, in dB; ``leakage_db`` over those in which it is silent."""
+
+    stem: StemName
+    songs: int
+    si_sdr_db: float
+    mixture_si_sdr_db: float
+    leakage_db: float | None
+
+    @property
+    def improvement_db(self) -> float:
+        """What separating gained over taking the mixture."""
+        return self.si_sdr_db - self.mixture_si_sdr_db
+
+
+def si_sdr_db(estimate: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
+    """Scale-invariant signal-to-distortion ratio of two ``(C, T)``, in dB."""
+    e, t = estimate.astype(np.float64).ravel(), truth.astype(np.float64).ravel()
+    target = (np.dot(e, t) / np.dot(t, t)) * t
+    return float(10.0 * np.log10(np.dot(target, target) / (np.dot(e - target, e - target) + 1e-20)))
+
+
+def measure(separator: Separator, songs: Iterable[StoredSong]) -> list[StemFigures]:
+    """Separate each song whole and compare. Stems in the ZIP's order."""
+    ours: dict[StemName, list[float]] = {stem: [] for stem in STEMS}
+    null: dict[StemName, list[float]] = {stem: [] for stem in STEMS}
+    leaks: dict[StemName, list[float]] = {stem: [] for stem in STEMS}
+    for song in songs:
+        truth = song.crop(0, song.stems.shape[-1])
+        mix = truth.sum(0)
+        for stem, estimate, stem_truth in zip(STEMS, separator.separate(mix, _no_report), truth, strict=True):
+            if _level_db(stem_truth) < _SILENT_DBFS:
+                leaks[stem].append(_level_db(estimate) - _level_db(mix))
+            else:
+                ours[stem].append(si_sdr_db(estimate, stem_truth))
+                null[stem].append(si_sdr_db(mix, stem_truth))
+    return [
+        StemFigures(
+            stem=stem,
+            songs=len(ours[stem]),
+            si_sdr_db=float(np.median(ours[stem])),
+            mixture_si_sdr_db=float(np.median(null[stem])),
+            leakage_db=float(np.median(leaks[stem])) if leaks[stem] else None,
+        )
+        for stem in STEMS
+    ]
+
+
+def _level_db(audio: NDArray[np.float32]) -> float:
+    return float(10.0 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-20))
+
+
+def _no_report(done: int, total: int) -> None:
+    """Nobody watches."""

@@ -1,0 +1,81 @@
+"""What the separator is asked to do: stems from mixes that are put together anew for every batch.
+
+Letters: ``B`` batch, ``S`` sources (4), ``C`` channels (2), ``T`` samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.corpus.score import STEMS
+from training.corpus.store import StoredSong
+from training.separator.net import SEGMENT_SAMPLES, SOURCES
+
+_ROWS = [STEMS.index(source) for source in SOURCES]  # the corpus' order -> demucs'
+_REMIX_SHARE = 0.5  # of the crops whose stems come from four songs instead of one
+_GAIN_DB = 4.0
+_QUIET = 1e-3  # error that counts as none, as a share of the mix' energy: -30 dB
+_PHASE_FREE_SHARE = 0.3  # weight of the magnitudes' error beside the waveform's
+_WINDOWS = (512, 2048)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeparatorTask:
+    """A net, and songs to cut mixes from. ``batch`` crops a step."""
+
+    net: nn.Module
+    songs: Sequence[StoredSong]
+    batch: int
+    device: torch.device
+    name: str = "separator"
+
+    def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, float]]:
+        """Error energy of each source in dB of the mix' energy, -30 dB counting as none, and the magnitudes' mean error."""
+        del step
+        stems = torch.stack([self._draw(generator) for _ in range(self.batch)]).to(self.device)
+        mix = stems.sum(1)
+        estimate = self.net.train()(mix)
+        errors_db = relative_error_db(estimate, stems, mix)
+        spectral = sum(_magnitude_error(estimate, stems, mix, window) for window in _WINDOWS) / len(_WINDOWS)
+        figures = {source: float(db) for source, db in zip(SOURCES, errors_db.detach().mean(0), strict=True)}
+        return errors_db.mean() / 10.0 + _PHASE_FREE_SHARE * spectral, figures
+
+    def _draw(self, generator: torch.Generator) -> Tensor:
+        """Stems of one crop, ``(S, C, T)``: of one song, or each of another, at gains, sides and signs of their own."""
+        count = len(SOURCES)
+        one_song = float(torch.rand((), generator=generator)) >= _REMIX_SHARE
+        first = self._crop(generator)
+        rows = [first[0]] + [first[row] if one_song else self._crop(generator)[row] for row in range(1, count)]
+        gains = 10.0 ** ((2.0 * torch.rand(count, generator=generator) - 1.0) * _GAIN_DB / 20.0)
+        signs = torch.randint(0, 2, (count,), generator=generator) * 2.0 - 1.0
+        turned = torch.randint(0, 2, (count,), generator=generator).tolist()
+        sides = torch.stack([row.flip(0) if turn else row for row, turn in zip(rows, turned, strict=True)])
+        return sides * (gains * signs)[:, None, None]
+
+    def _crop(self, generator: torch.Generator) -> Tensor:
+        song = self.songs[int(torch.randint(0, len(self.songs), (), generator=generator))]
+        start = int(torch.randint(0, song.stems.shape[-1] - SEGMENT_SAMPLES, (), generator=generator))
+        return torch.from_numpy(song.crop(start, SEGMENT_SAMPLES)[_ROWS])
+
+
+def relative_error_db(estimate: Tensor, truth: Tensor, mix: Tensor) -> Tensor:
+    """``(B, S, C, T)``, ``(B, S, C, T)``, ``(B, C, T)`` -> ``(B, S)`` dB; finite for silent sources, unlike SI-SDR."""
+    energy = mix.square().sum((-2, -1))[:, None] + 1e-6
+    error = (estimate - truth).square().sum((-2, -1))
+    return 10.0 * torch.log10(error / energy + _QUIET)
+
+
+def _magnitude_error(estimate: Tensor, truth: Tensor, mix: Tensor, window: int) -> Tensor:
+    """Mean distance of magnitudes as a share of the mix' mean magnitude, whatever the phases say."""
+
+    def magnitudes(audio: Tensor) -> Tensor:
+        hann = torch.hann_window(window, device=audio.device)
+        frames = torch.stft(audio.flatten(0, -2), window, window // 2, window=hann, return_complex=True)
+        return (frames.real.square() + frames.imag.square() + 1e-10).sqrt()
+
+    distance = (magnitudes(estimate) - magnitudes(truth)).abs().mean()
+    return distance / (magnitudes(mix).mean() + 1e-4)
