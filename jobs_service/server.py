@@ -166,7 +166,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             job = self._owned(tenant, request.job_id)
             version = job.version(request.version or 1)
             if version is None:
-                raise version_not_found(job, request.version)
+                raise version_not_found(job.job_id, request.version)
             file = _stored_file(version, request.kind)
             signed = self._store.signed_url(file.key, lifetime_s=lifetime_s)
             return jobs_service_pb2.CreateSignedUrlResponse(

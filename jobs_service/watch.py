@@ -34,15 +34,14 @@ class JobWatch:
 
     async def join(self) -> None:
         """Fix what the watch will end with. Raises NotFound."""
-        job = await asyncio.to_thread(self._feed.journal.job, self._tenant, self._job_id)
-        if job.owner is not self._feed.owner:
+        found = await asyncio.to_thread(self._feed.journal.standing, self._tenant, self._job_id)
+        if found.owner is not self._feed.owner:
             raise job_not_found(self._job_id)
-        self._version = self._version or job.versions[-1].number
-        version = job.version(self._version)
-        if version is None:
-            raise version_not_found(job, self._version)
-        self._known_sequence = job.last_sequence
-        self._ended_at_join = version.state.ended
+        self._version = self._version or max(found.states)
+        if self._version not in found.states:
+            raise version_not_found(self._job_id, self._version)
+        self._known_sequence = found.last_sequence
+        self._ended_at_join = found.states[self._version].ended
 
     async def events(self) -> AsyncGenerator[job_pb2.JobEvent, None]:
         """The events, once joined."""

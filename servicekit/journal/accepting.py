@@ -59,7 +59,7 @@ def accept_version(tx: Transaction, new: NewVersion, limit: int) -> Accepted:
     job = read_job(tx.connection, tenant, new.job_id, tx.now_us)
     _refuse_deleting(tx, job)
     if job.version(new.base_version) is None:
-        raise version_not_found(job, new.base_version)
+        raise version_not_found(job.job_id, new.base_version)
     _refuse_beyond(tx, job.owner, limit)
     taken = update(jobs).where(jobs.c.job_id == job.job_id).values(next_version=jobs.c.next_version + 1)
     number = tx.connection.execute(taken.returning(jobs.c.next_version)).scalar_one() - 1
@@ -74,7 +74,7 @@ def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mo
     _refuse_deleting(tx, job)
     version = job.version(number)
     if version is None:
-        raise version_not_found(job, number)
+        raise version_not_found(job.job_id, number)
     if not version.state.ended:
         raise _wrong_state(job, version, "it has not ended; wait for its end, then ask for its stems")
     if "bounce" not in version.files:
@@ -105,7 +105,7 @@ def cancel(tx: Transaction, tenant: str, job_id: str, number: int) -> Job:
     """Order a stop of a version, or (0) of all; what has ended stays as it is."""
     job = read_job(tx.connection, tenant, job_id, tx.now_us)
     if number and job.version(number) is None:
-        raise version_not_found(job, number)
+        raise version_not_found(job.job_id, number)
     for version in job.versions:
         if number not in {0, version.number}:
             continue

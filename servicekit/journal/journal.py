@@ -34,6 +34,7 @@ from servicekit.journal.rows import (
     NewVersion,
     Orders,
     Request,
+    Standing,
 )
 from servicekit.journal.states import JobState, Owner, Stage, StemMode
 from servicekit.journal.tokens import Sealer
@@ -122,6 +123,11 @@ class Journal:
         """One job. Raises NotFound JOB_NOT_FOUND, also for another tenant's."""
         with self._database.reading() as connection:
             return reading.read_job(connection, tenant, job_id, self._now_us())
+
+    def standing(self, tenant: str, job_id: str) -> Standing:
+        """Where a job stands. Raises as :meth:`job`."""
+        with self._database.reading() as connection:
+            return reading.read_standing(connection, tenant, job_id)
 
     def jobs(self, tenant: str, wanted: JobFilter, *, page_size: int = 50, page_token: str = "") -> JobPage:
         """A page of at most 200 jobs, newest first. Raises InvalidToken."""

@@ -15,7 +15,7 @@ from servicekit.clock import from_micros, to_micros
 from servicekit.errors import NotFound
 from servicekit.journal.estimates import Queue
 from servicekit.journal.event_log import to_event
-from servicekit.journal.rows import Event, Job, JobFilter, JobPage, Version
+from servicekit.journal.rows import Event, Job, JobFilter, JobPage, Standing, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, versions
 from servicekit.journal.states import JobState, Owner, Stage, StemMode
 from servicekit.journal.tokens import Sealer
@@ -29,6 +29,15 @@ def read_job(connection: Connection, tenant: str, job_id: str, now_us: int) -> J
     if row is None:
         raise job_not_found(job_id)
     return _jobs(connection, [row], now_us)[0]
+
+
+def read_standing(connection: Connection, tenant: str, job_id: str) -> Standing:
+    """Where a job of a tenant stands. Raises as :func:`read_job`."""
+    row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()
+    if row is None:
+        raise job_not_found(job_id)
+    found = connection.execute(select(versions.c.number, versions.c.state).where(versions.c.job_id == job_id))
+    return Standing(Owner(row.owner), row.last_sequence, {number: JobState(state) for number, state in found})
 
 
 def read_jobs(
@@ -65,12 +74,12 @@ def job_not_found(job_id: str) -> NotFound:
     )
 
 
-def version_not_found(job: Job, number: int) -> NotFound:
+def version_not_found(job_id: str, number: int) -> NotFound:
     """The error for a version that a job does not have."""
     return NotFound(
-        f"job {job.job_id} has no version {number}; it has {[version.number for version in job.versions]}",
+        f"job {job_id} has no version {number}; GetJob lists those it has",
         reason="VERSION_NOT_FOUND",
-        metadata={"job_id": job.job_id, "version": str(number)},
+        metadata={"job_id": job_id, "version": str(number)},
     )
 
 

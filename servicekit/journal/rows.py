@@ -151,6 +151,15 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """The little of a job that a watch starts from: the number of its newest event and the state of each version."""
+
+    owner: Owner
+    last_sequence: int
+    states: Mapping[int, JobState]
+
+
+@dataclass(frozen=True)
 class Accepted:
     """An accepted job and the version that the request made. ``created`` is False for a retry of a known request."""
 
