@@ -49,6 +49,14 @@ class _Step:
     told: int = -1
 
 
+@dataclass(frozen=True)
+class _Ready:
+    """What is written together with the files of a stage that made some."""
+
+    event: EventDraft
+    timing: Json
+
+
 class Progress:
     """Given to the work of one attempt. Every method may raise what :meth:`check` raises."""
 
@@ -97,7 +105,7 @@ class Progress:
             attempt = self._before.get(chosen, 0) + 1
             self._tracks[chosen] = _Track(attempt, now_s, fraction, fraction, now_s)
         self._step = _Step(stage, chosen, now_s, max(steps_total, 1))
-        self._tell(EventKind.PROGRESS)
+        self._tell()
 
     def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
         """So many steps of the stage are done.
@@ -112,7 +120,7 @@ class Progress:
         step.done = min(max(done, step.done), step.total)
         due = self._clock.monotonic_s() - self._tracks[step.track].told_s >= _INTERVAL_S
         if step.done > step.told and (due or step.done == step.total):
-            self._tell(EventKind.PROGRESS, time_left_s)
+            self._tell(time_left_s)
 
     def check(self) -> None:
         """Raise Cancelled, Expired, ClaimLost or GivenBack once ordered; cheap enough for an inner loop."""
@@ -146,13 +154,11 @@ class Progress:
         audit: AuditDraft | None = None,
     ) -> AuditRow | None:
         """The bounce is stored: keep it, write its audit row and tell of it, all or nothing. Ends the stage under way."""
-        self._complete(EventKind.BOUNCE_READY)
-        return self._keep(files=files, loudness=loudness, stage=stage, audit=audit)
+        return self._ready(EventKind.BOUNCE_READY, files=files, loudness=loudness, stage=stage, audit=audit)
 
     def stems_ready(self, *, files: Json, audit: AuditDraft | None = None) -> AuditRow | None:
         """The ZIP is stored: keep it, write its audit row and tell of it, all or nothing. Ends the stage under way."""
-        self._complete(EventKind.STEMS_READY)
-        return self._keep(files=files, loudness=None, stage=Stage.STORE, audit=audit)
+        return self._ready(EventKind.STEMS_READY, files=files, loudness=None, stage=Stage.STORE, audit=audit)
 
     def flush(self) -> None:
         """Write the events that wait. Called by the runner's thread."""
@@ -167,12 +173,39 @@ class Progress:
         if self._pending or self._timings:
             self._keep(files=None, loudness=None, stage=None, audit=None)
 
+    def _ready(
+        self, kind: EventKind, *, files: Json, loudness: Json | None, stage: Stage | None, audit: AuditDraft | None
+    ) -> AuditRow | None:
+        """Its event never waits among the others: it is written with what it tells of, or not at all."""
+        step = self._step
+        if step is None:
+            raise ValueError("a file becomes ready in a stage: call progress.stage first")
+        step.done = step.total
+        seconds = self._clock.monotonic_s() - step.began_s
+        told = _Ready(self._draft(kind, step), self._timing(step, seconds))
+        row = self._keep(files=files, loudness=loudness, stage=stage, audit=audit, ready=told)
+        self._observe(step.stage, seconds)
+        self._step = None
+        return row
+
     def _keep(
-        self, *, files: Json | None, loudness: Json | None, stage: Stage | None, audit: AuditDraft | None
+        self,
+        *,
+        files: Json | None,
+        loudness: Json | None,
+        stage: Stage | None,
+        audit: AuditDraft | None,
+        ready: _Ready | None = None,
     ) -> AuditRow | None:
         with self._writing, self._taken() as (drafts, timings):
             row = self._journal.keep(
-                self._claim, files=files, loudness=loudness, stage=stage, timings=timings, audit=audit, events=drafts
+                self._claim,
+                files=files,
+                loudness=loudness,
+                stage=stage,
+                timings=[*timings, ready.timing] if ready else timings,
+                audit=audit,
+                events=[*drafts, ready.event] if ready else drafts,
             )
             self._timings = self._timings[len(timings) :]
         return row
@@ -191,31 +224,45 @@ class Progress:
                 with self._lock:
                     self._pending = drafts + self._pending
 
-    def _complete(self, kind: EventKind = EventKind.PROGRESS) -> None:
+    def _complete(self) -> None:
         """End the stage under way: its last step is told, its time noted."""
         step = self._step
         if step is None:
-            if kind is not EventKind.PROGRESS:
-                raise ValueError("a file becomes ready in a stage: call progress.stage first")
             return
         step.done = step.total
-        if step.told < step.total or kind is not EventKind.PROGRESS:
-            self._tell(kind)
+        if step.told < step.total:
+            self._tell()
         seconds = self._clock.monotonic_s() - step.began_s
-        attempt = self._tracks[step.track].attempt
-        self._timings.append({"stage": f"STAGE_{step.stage}", "duration": f"{seconds:.6f}s", "attempt": attempt})
+        self._timings.append(self._timing(step, seconds))
         self._observe(step.stage, seconds)
         self._step = None
 
-    def _tell(self, kind: EventKind, time_left_s: float | None = None) -> None:
+    def _timing(self, step: _Step, seconds: float) -> Json:
+        attempt = self._tracks[step.track].attempt
+        return {"stage": f"STAGE_{step.stage}", "duration": f"{seconds:.6f}s", "attempt": attempt}
+
+    def _tell(self, time_left_s: float | None = None) -> None:
+        """Have the step under way written."""
         step = self._step
         if step is None:
             return
+        draft = self._draft(EventKind.PROGRESS, step, time_left_s)
+        with self._lock:
+            # While the journal does not answer, the newest step takes the place of the one before it.
+            if len(self._pending) >= _MOST_PENDING:
+                self._pending.pop()
+            self._pending.append(draft)
+        self._wake_writer()
+
+    def _draft(self, kind: EventKind, step: _Step, time_left_s: float | None = None) -> EventDraft:
+        """The event that tells of a step as it stands."""
         track = self._tracks[step.track]
         now_s = self._clock.monotonic_s()
         fraction = self._fraction(step.track, step.stage, step.done / step.total)
         track.fraction = max(track.fraction, fraction)
-        draft = EventDraft(
+        step.told = step.done
+        track.told_s = now_s
+        return EventDraft(
             kind=kind,
             track=step.track,
             stage=step.stage,
@@ -225,14 +272,6 @@ class Progress:
             fraction=track.fraction,
             time_left_s=_time_left_s(track, now_s) if time_left_s is None else time_left_s,
         )
-        step.told = step.done
-        track.told_s = now_s
-        with self._lock:
-            # While the journal does not answer, the newest step takes the place of the one before it.
-            if len(self._pending) >= _MOST_PENDING and self._pending[-1].kind is EventKind.PROGRESS:
-                self._pending.pop()
-            self._pending.append(draft)
-        self._wake_writer()
 
     def _fraction(self, track: Track, stage: Stage, share: float) -> float:
         """The share of the track that is done when ``share`` of the stage is."""

@@ -1,0 +1,69 @@
+"""A file's event and the file are one: written together, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from servicekit.clock import SystemClock
+from servicekit.journal import AuditDraft, EventKind, Journal, Owner, Stage
+from servicekit.work import Progress, StopOrder
+from tests.unit.servicekit.journal_rows import BOUNCE, WEIGHTS, ZIP, new_job, open_journal
+
+UNWRITABLE = AuditDraft(kind="bounce", body={"lufs": float("nan")}, prompt=None)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """An open journal."""
+    with open_journal(tmp_path) as opened:
+        yield opened
+
+
+def begun(journal: Journal) -> tuple[str, Progress]:
+    """A claimed take in its BOUNCE stage, whose writer takes up whatever waits as soon as it may."""
+    job_id = journal.accept(new_job(), limit=10).job.job_id
+    claim = journal.claim(Owner.RENDER, lease_s=30.0)
+    assert claim is not None
+    clock = SystemClock()
+    progress = Progress(
+        journal,
+        claim,
+        stop=StopOrder(expire_time=None, clock=clock),
+        weights=WEIGHTS,
+        clock=clock,
+        wake_writer=lambda: progress.flush(),  # noqa: PLW0108  it is not there yet
+        observe=lambda _stage, _seconds: None,
+    )
+    progress.stage(Stage.BOUNCE)
+    return job_id, progress
+
+
+def test_a_bounce_that_could_not_be_kept_is_never_told(journal: Journal) -> None:
+    """Where files and audit row are refused, neither the event nor the timing of them is written, then or at the end."""
+    job_id, progress = begun(journal)
+    with pytest.raises(ValueError, match="float"):
+        progress.bounce_ready(files=BOUNCE, audit=UNWRITABLE)
+    assert progress.current_stage is Stage.BOUNCE
+    progress.close(completed=False)
+    kinds = [event.kind for event in journal.events_after(job_id, 0, 100).events]
+    assert EventKind.BOUNCE_READY not in kinds
+    version = journal.job("local", job_id).versions[0]
+    assert (version.files, version.timings) == ({}, ())
+
+
+def test_what_is_kept_is_told_once(journal: Journal) -> None:
+    """Each file's event comes once, after the files are there, with its stage's time."""
+    job_id, progress = begun(journal)
+    progress.bounce_ready(files=BOUNCE)
+    progress.stage(Stage.STORE)
+    progress.stems_ready(files=ZIP)
+    progress.close(completed=True)
+    events = journal.events_after(job_id, 0, 100).events
+    kinds = [event.kind for event in events]
+    assert (kinds.count(EventKind.BOUNCE_READY), kinds.count(EventKind.STEMS_READY)) == (1, 1)
+    assert [event.fraction for event in events if event.kind is EventKind.STEMS_READY] == [1.0]
+    version = journal.job("local", job_id).versions[0]
+    assert [timing["stage"] for timing in version.timings] == ["STAGE_BOUNCE", "STAGE_STORE"]
