@@ -5,25 +5,19 @@ from __future__ import annotations
 import errno
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from servicekit.clock import SystemClock
 from servicekit.errors import InvalidAudio, ServiceError, Unavailable
-from servicekit.journal import AuditDraft, ClaimLost, Event, EventKind, Job, JobState, Journal, Owner, Stage, Track
-from servicekit.journal.database import Transaction
+from servicekit.journal import AuditDraft, ClaimLost, EventKind, JobState, Journal, Stage, Track
 from servicekit.metrics import Metrics
-from servicekit.work import Assignment, GivenBack, RetryPolicy, Runner
-from tests.unit.servicekit.journal_processes import run_slowly, started
-from tests.unit.servicekit.journal_rows import BOUNCE, PROMPT, WEIGHTS, ZIP, new_job, open_journal, url_of
-
-MANY = 1000
-SOON = RetryPolicy(attempts=3, first_delay_s=0.01, factor=1.0)
+from servicekit.work import Assignment, GivenBack
+from tests.unit.servicekit.journal_rows import BOUNCE, PROMPT, ZIP, new_job, open_journal
+from tests.unit.servicekit.work_runs import MANY, ended, events_of, info_of, running
 
 
 @pytest.fixture
@@ -31,42 +25,6 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     """An open journal."""
     with open_journal(tmp_path) as opened:
         yield opened
-
-
-def running(journal: Journal, work: Callable[[Assignment], None], **options: Any) -> Runner:  # noqa: ANN401
-    """A runner of the render service's versions."""
-    defaults = {"owner": Owner.RENDER, "weights": WEIGHTS, "clock": SystemClock(), "retry": SOON}
-    return Runner(journal, work=work, **{**defaults, **options})
-
-
-def until(journal: Journal, job_id: str, test: Callable[[Job], bool]) -> Job:
-    """The job as soon as ``test`` holds of it; the commits of this process and the clock wake the test."""
-    changed = threading.Event()
-    with journal.listening(lambda _: changed.set()):
-        for _ in range(600):
-            job = journal.job("local", job_id)
-            if test(job):
-                return job
-            changed.wait(0.05)
-            changed.clear()
-    pytest.fail(f"it never came to that: {job}")
-
-
-def ended(journal: Journal, job_id: str) -> Job:
-    """The job once it has ended."""
-    return until(journal, job_id, lambda job: job.state.ended)
-
-
-def events_of(journal: Journal, job_id: str) -> tuple[Event, ...]:
-    """All of a job's events."""
-    return journal.events_after(job_id, 0, MANY).events
-
-
-def info_of(error: Mapping[str, Any] | None) -> dict[str, Any]:
-    """ErrorInfo of a stored status."""
-    assert error is not None
-    (info,) = [detail for detail in error["details"] if detail["@type"].endswith("ErrorInfo")]
-    return info
 
 
 def whole_road(assignment: Assignment) -> None:
@@ -259,138 +217,12 @@ def test_work_past_its_expiry_is_stopped(journal: Journal) -> None:
     assert {info_of(job.versions[0].error)["reason"] for job in jobs} == {"EXPIRED"}
 
 
-def test_a_drain_lets_work_end(journal: Journal) -> None:
-    """What runs ends by itself within the time given; what waits stays for the next start."""
-    entered, go_on = threading.Event(), threading.Event()
-
-    def work(assignment: Assignment) -> None:
-        entered.set()
-        go_on.wait(30)
-
-    first, second = (journal.accept(new_job(), limit=MANY).job.job_id for _ in range(2))
-    with running(journal, work) as runner:
-        entered.wait(30)
-        threading.Timer(0.05, go_on.set).start()
-        assert runner.drain(30.0)
-    states = {journal.job("local", job_id).state for job_id in (first, second)}
-    assert states == {JobState.DONE, JobState.QUEUED}
-
-
-def test_a_drain_that_is_over_gives_work_back(journal: Journal) -> None:
-    """Work that does not end is queued again with what it kept, and the next runner goes on from there."""
-    entered = threading.Event()
-
-    def slow(assignment: Assignment) -> None:
-        assignment.progress.stage(Stage.BOUNCE)
-        assignment.progress.bounce_ready(files=BOUNCE)
-        entered.set()
-        assignment.progress.wait(30)
-
-    def quick(assignment: Assignment) -> None:
-        assert assignment.version.kept_stage is Stage.BOUNCE
-        assignment.progress.stage(Stage.STORE)
-        assignment.progress.stems_ready(files=ZIP)
-
-    job_id = journal.accept(new_job(), limit=MANY).job.job_id
-    with running(journal, slow) as runner:
-        entered.wait(30)
-        assert not runner.drain(0.05)
-        assert journal.job("local", job_id).state is JobState.QUEUED
-    with running(journal, quick):
-        version = ended(journal, job_id).versions[0]
-    assert (version.state, version.attempt, version.files) == (JobState.DONE, 2, {**BOUNCE, **ZIP})
-
-
-def test_work_that_is_deaf_to_the_drain_can_write_no_more(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its claim is taken from it; what it tries afterwards is refused."""
-    monkeypatch.setattr("servicekit.work.runner._GRACE_S", 0.05)
-    entered, drained, refused = threading.Event(), threading.Event(), threading.Event()
-
-    def deaf(assignment: Assignment) -> None:
-        entered.set()
-        drained.wait(30)
-        try:
-            assignment.progress.keep(files=BOUNCE)
-        except ClaimLost:
-            refused.set()
-            raise
-
-    job_id = journal.accept(new_job(), limit=MANY).job.job_id
-    with running(journal, deaf):
-        entered.wait(30)
-    assert journal.job("local", job_id).state is JobState.QUEUED
-    drained.set()
-    assert refused.wait(30)
-    assert journal.job("local", job_id).versions[0].files == {}
-
-
-def test_a_killed_service_goes_on_where_it_was(tmp_path: Path) -> None:
-    """After kill -9 in the separation, the next process starts from the kept bounce with attempt 2 and does not render again."""
-    with open_journal(tmp_path) as journal:
-        job_id = journal.accept(new_job(), limit=MANY).job.job_id
-        with started(run_slowly, url_of(tmp_path), True) as service:  # noqa: FBT003
-            assert service.hear() == (job_id, 1)
-            service.kill()
-        with started(run_slowly, url_of(tmp_path), False) as service:  # noqa: FBT003
-            assert service.hear() == (job_id, 2)
-            ended(journal, job_id)
-        events = events_of(journal, job_id)
-        assert [event.sequence for event in events] == list(range(1, len(events) + 1))
-        assert {event.attempt for event in events if event.track is Track.RENDER} == {1}
-        assert events[-1].state is JobState.DONE
-        for track, attempt in itertools.product(Track, (1, 2)):
-            fractions = [event.fraction for event in events if (event.track, event.attempt) == (track, attempt)]
-            assert fractions == sorted(fractions)
-
-
-def test_racing_runners_never_work_on_the_same_version(tmp_path: Path) -> None:
-    """Two services on one journal share twelve versions so that each is worked on once."""
-    with open_journal(tmp_path) as journal:
-        with (
-            started(run_slowly, url_of(tmp_path), False) as one,  # noqa: FBT003
-            started(run_slowly, url_of(tmp_path), False) as two,  # noqa: FBT003
-        ):
-            jobs = [journal.accept(new_job(), limit=MANY).job.job_id for _ in range(12)]
-            for job_id in jobs:
-                ended(journal, job_id)
-            one.kill()
-            two.kill()
-            worked = one.hear_all() + two.hear_all()
-        assert sorted(worked) == sorted((job_id, 1) for job_id in jobs)
-
-
 def test_a_stage_without_a_weight_is_a_mistake_that_shows(journal: Journal) -> None:
     """The version fails as INTERNAL instead of showing a wrong fraction."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     with running(journal, lambda assignment: assignment.progress.stage(Stage.ALIGN)):
         version = ended(journal, job_id).versions[0]
     assert info_of(version.error)["reason"] == "INTERNAL"
-
-
-def test_work_goes_on_while_the_journal_does_not_answer(journal: Journal) -> None:
-    """Events that cannot be written wait and come in order once the journal answers again; the end is insisted on."""
-    out = threading.Event()
-    write = journal._database.writing
-
-    def failing() -> AbstractContextManager[Transaction]:
-        if out.is_set():
-            raise Unavailable("the journal does not answer", reason="STORE_UNAVAILABLE")
-        return write()
-
-    def work(assignment: Assignment) -> None:
-        assignment.progress.stage(Stage.DENOISE, 3)
-        out.set()
-        for done in range(3):
-            assignment.progress.step(done + 1)
-        threading.Timer(0.3, out.clear).start()
-
-    journal._database.writing = failing  # type: ignore[method-assign]
-    job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
-    with running(journal, work):
-        assert ended(journal, job_id).state is JobState.DONE
-    steps = [event.steps_done for event in events_of(journal, job_id) if event.kind is EventKind.PROGRESS]
-    assert steps == sorted(steps)
-    assert steps[-1] == 3
 
 
 def test_orders_are_not_errors_of_the_service() -> None:

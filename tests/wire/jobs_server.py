@@ -1,0 +1,104 @@
+"""A running JobsService on loopback over a real journal and a real store, and how its refusals are read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc import aio
+
+from jobs_service import Feed, JobsServicer
+from jobs_service.server import GATED_METHODS
+from servicekit.clock import SystemClock
+from servicekit.journal import Claim, EventDraft, EventKind, Journal, Owner, Stage
+from servicekit.metrics import Metrics
+from servicekit.rpc.server import RpcServer
+from servicekit.store.folder_store import FolderStore
+from servicekit.store.folder_url_server import FolderUrlServer
+from servicekit.store.url_signer import UrlSigner
+from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
+from tests.unit.servicekit.journal_rows import new_job
+
+MANY = 1000
+# More than the feed keeps for all, and more than the connection buffers for one that does not read.
+LARGE = [EventDraft(kind=EventKind.PROGRESS, error={"message": "x" * 20_000})] * 300
+NAME = "sonichaos.jobs.v1.JobsService"
+ENDED = {job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
+
+
+@dataclass
+class Wire:
+    """A running server and a way to call it as the tenant ``local`` or another."""
+
+    journal: Journal
+    store: FolderStore
+    stub: jobs_service_pb2_grpc.JobsServiceAsyncStub
+    rpc: RpcServer
+
+    async def watch(self, job_id: str, after: int = 0, version: int = 0, **call: Any) -> list[job_pb2.JobEvent]:
+        """A watch to its end."""
+        asked = jobs_service_pb2.WatchJobRequest(job_id=job_id, version=version, after_sequence=after)
+        return [answer.event async for answer in self.stub.WatchJob(asked, **call)]
+
+    def accept(self, **options: Any) -> str:
+        """A new job's id."""
+        return self.journal.accept(new_job(**options), limit=MANY).job.job_id
+
+    def claim(self) -> Claim:
+        """The next version."""
+        claim = self.journal.claim(Owner.RENDER, lease_s=600)
+        assert claim is not None
+        return claim
+
+    def keep(self, claim: Claim, *, stems: bool = True) -> None:
+        """Store small files and keep them."""
+        job_id, files = claim.version.job_id, {}
+        for kind, name in [("bounce", "bounce.wav"), *([("zip", "v1.zip")] if stems else [])]:
+            stored = self.store.put_bytes(f"jobs/{job_id}/{name}", kind.encode() * 100, content_type="audio/wav")
+            files[kind] = {"key": stored.key, "sizeBytes": str(stored.size_bytes), "sha256": stored.sha256}
+        self.journal.keep(claim, files=files, stage=Stage.BOUNCE)
+
+
+def tenant_of(context: aio.ServicerContext[Any, Any]) -> str:
+    """Named by the test."""
+    return dict(context.invocation_metadata() or ()).get("tenant", "local")
+
+
+@asynccontextmanager
+async def serving(folder: Path, journal: Journal) -> AsyncIterator[Wire]:
+    """The service on a free port of loopback, with the folder store's own URL endpoint."""
+    secret = bytes(range(32))
+    probe = FolderStore(folder / "store", UrlSigner(base_url="http://x", secret=secret, now=SystemClock().now))
+    async with FolderUrlServer(probe, host="127.0.0.1", port=0) as urls, Feed(journal, Owner.RENDER) as feed:
+        probe.signer = UrlSigner(base_url=f"http://127.0.0.1:{urls.port}", secret=secret, now=SystemClock().now)
+        rpc = RpcServer(metrics=Metrics("render"), gated_methods=GATED_METHODS, service_names=(NAME,))
+        servicer = JobsServicer(feed, probe, tenant_of=tenant_of, queue_limit=4, url_lifetime_s=600)
+        jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(servicer, rpc.grpc_server)
+        (address,) = await rpc.start(["127.0.0.1:0"])
+        await rpc.serve()
+        async with aio.insecure_channel(address) as channel:
+            stub: Any = jobs_service_pb2_grpc.JobsServiceStub(channel)
+            yield Wire(journal, probe, stub, rpc)
+        await rpc.stop(0.1)
+
+
+def reason_of(error: aio.AioRpcError) -> tuple[grpc.StatusCode, str, dict[str, str]]:
+    """Code, reason and metadata of a refusal."""
+    (details,) = [value for key, value in error.trailing_metadata() or () if key == "grpc-status-details-bin"]
+    info = error_details_pb2.ErrorInfo()
+    for detail in status_pb2.Status.FromString(details if isinstance(details, bytes) else details.encode()).details:
+        detail.Unpack(info)
+    return error.code(), info.reason, dict(info.metadata)
+
+
+async def refusal(call: Any) -> tuple[grpc.StatusCode, str, dict[str, str]]:
+    """How a call is refused."""
+    with pytest.raises(aio.AioRpcError) as refused:
+        await call
+    return reason_of(refused.value)

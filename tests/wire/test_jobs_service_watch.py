@@ -1,0 +1,173 @@
+"""Watching over the wire: every event once, in order, whenever one joins, until the version ends."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from servicekit.journal import EventDraft, EventKind, Owner
+from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
+from tests.unit.servicekit.journal_rows import new_job, new_version, open_journal, request
+from tests.wire.jobs_server import ENDED, LARGE, MANY, Wire, refusal, serving
+
+
+@pytest.fixture
+async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
+    """A running service."""
+    with open_journal(tmp_path) as journal:
+        async with serving(tmp_path, journal) as running:
+            yield running
+
+
+async def test_a_watch_gives_past_and_coming_events_until_the_version_ends(wire: Wire) -> None:
+    """Joined in the middle it gives each event once in order, and ends with the end of the version."""
+    job_id = wire.accept()
+    claim = wire.claim()
+    watching = asyncio.create_task(wire.watch(job_id))
+    for done in range(30):
+        await asyncio.to_thread(wire.journal.append, claim, [EventDraft(kind=EventKind.PROGRESS, steps_done=done)])
+    await asyncio.to_thread(wire.journal.finish, claim)
+    events = await asyncio.wait_for(watching, 30)
+    assert [event.sequence for event in events] == list(range(1, 34))
+    assert events[-1].state == job_pb2.JOB_STATE_DONE
+    assert [event.sequence for event in await wire.watch(job_id, after=31)] == [32, 33]
+    assert await wire.watch(job_id, after=33) == []
+    assert await wire.watch(job_id, after=2**63) == []
+
+
+async def test_whenever_watchers_join_each_sees_every_event_once_in_order(wire: Wire) -> None:
+    """Two hundred watchers that join at random moments after random numbers all see what comes after, and nothing else."""
+    draw = random.Random(7)  # noqa: S311
+    job_id = wire.accept()
+    claim = wire.claim()
+
+    async def join(after: int) -> tuple[int, list[int]]:
+        return after, [event.sequence for event in await wire.watch(job_id, after=after)]
+
+    watchers = []
+    for burst in range(25):
+        count = draw.randrange(1, 6)
+        drafts = [EventDraft(kind=EventKind.PROGRESS, steps_done=done) for done in range(count)]
+        await asyncio.to_thread(wire.journal.append, claim, drafts)
+        watchers += [asyncio.create_task(join(draw.choice([0, draw.randrange(60)]))) for _ in range(8)]
+        if burst % 3 == 0:
+            await asyncio.sleep(draw.random() * 0.02)
+    await asyncio.to_thread(wire.journal.finish, claim)
+    last = wire.journal.job("local", job_id).last_sequence
+    for after, seen in await asyncio.wait_for(asyncio.gather(*watchers), 60):
+        assert seen == list(range(after + 1, last + 1))
+    assert len(watchers) == 200
+
+
+async def test_a_slow_watcher_falls_behind_and_loses_nothing(wire: Wire) -> None:
+    """One that reads nothing while more events come than are kept for all still gets each once, in order."""
+    job_id = wire.accept()
+    claim = wire.claim()
+    call = wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id))
+    await call.initial_metadata()
+    await asyncio.to_thread(wire.journal.append, claim, LARGE)
+    await asyncio.to_thread(wire.journal.finish, claim)
+    assert [answer.event.sequence async for answer in call] == list(range(1, 4 + len(LARGE)))
+
+
+async def test_a_deletion_ends_the_watch_of_one_who_is_behind(wire: Wire) -> None:
+    """What it had not read is gone with the job; the last that it hears is that the job was deleted."""
+    job_id = wire.accept()
+    claim = wire.claim()
+    call = wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id))
+    await call.initial_metadata()
+    await asyncio.to_thread(wire.journal.append, claim, LARGE)
+    await asyncio.to_thread(wire.journal.finish, claim)
+    await wire.stub.DeleteJob(jobs_service_pb2.DeleteJobRequest(job_id=job_id))
+    events = [answer.event async for answer in call]
+    sequences = [event.sequence for event in events]
+    assert sequences == sorted(set(sequences))
+    assert (events[-1].kind, events[-1].sequence) == (job_pb2.EVENT_KIND_DELETED, 4 + len(LARGE))
+
+
+async def test_a_watch_of_a_version_ends_with_that_version(wire: Wire) -> None:
+    """The end of another version does not end it; by default it is the newest one; all versions' events are told."""
+    job_id = wire.accept(stems=False)
+    first = wire.claim()
+    wire.keep(first, stems=False)
+    wire.journal.finish(first)
+    wire.journal.accept_version(new_version(job_id), limit=MANY)
+    newest = asyncio.create_task(wire.watch(job_id))
+    past = await asyncio.wait_for(wire.watch(job_id, version=1), 30)
+    assert past[-1].version == 2, "the events so far, of all versions"
+    assert not newest.done()
+    wire.journal.finish(wire.claim())
+    events = await asyncio.wait_for(newest, 30)
+    assert [event.version for event in events] == [1, 1, 1, 2, 2, 2]
+    asked = jobs_service_pb2.WatchJobRequest(job_id=job_id, version=3)
+    assert (await refusal(wire.stub.WatchJob(asked).read()))[1] == "VERSION_NOT_FOUND"
+
+
+async def test_a_version_that_is_queued_again_is_watched_to_its_new_end(wire: Wire) -> None:
+    """After AddStems a watch from the first event passes over the old end and ends with the new one."""
+    job_id = wire.accept(stems=False)
+    claim = wire.claim()
+    wire.keep(claim, stems=False)
+    wire.journal.finish(claim)
+    answer = await wire.stub.AddStems(
+        jobs_service_pb2.AddStemsRequest(job_id=job_id, stem_mode=brief_pb2.STEM_MODE_RAW)
+    )
+    assert answer.job.versions[0].stems_wanted
+    assert answer.job.versions[0].brief.stem_mode == brief_pb2.STEM_MODE_RAW
+    watching = asyncio.create_task(wire.watch(job_id))
+    await asyncio.sleep(0.05)
+    again = wire.claim()
+    wire.keep(again)
+    wire.journal.finish(again)
+    events = await asyncio.wait_for(watching, 30)
+    assert [event.state in ENDED for event in events] == [False, False, True, False, False, True]
+    code, reason, metadata = await refusal(wire.stub.AddStems(jobs_service_pb2.AddStemsRequest(job_id=job_id)))
+    assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
+    assert metadata == {"job_id": job_id, "version": "1", "state": "DONE"}
+
+
+async def test_following_gives_every_event_of_the_caller_and_resumes_from_a_cursor(wire: Wire) -> None:
+    """Events of all jobs come in one order; from any event's cursor on the rest comes again; others' jobs never show."""
+    follow = wire.stub.FollowJobs(jobs_service_pb2.FollowJobsRequest())
+    await follow.initial_metadata()
+    jobs = [wire.accept() for _ in range(3)]
+    wire.journal.accept(new_job(request(tenant="other")), limit=MANY)
+    wire.journal.accept(new_job(owner=Owner.SEPARATION), limit=MANY)
+    for job_id in jobs:
+        wire.journal.cancel("local", job_id)
+    seen = [(await follow.read()).event for _ in range(9)]
+    follow.cancel()
+    assert [event.job_id for event in seen] == jobs + [job_id for job_id in jobs for _ in range(2)]
+    for start in (0, 4, 7):
+        resumed = wire.stub.FollowJobs(jobs_service_pb2.FollowJobsRequest(cursor=seen[start].cursor))
+        rest = [(await resumed.read()).event for _ in range(8 - start)]
+        assert rest == seen[start + 1 :]
+        resumed.cancel()
+    for cursor, metadata in ((seen[0].cursor, (("tenant", "other"),)), ("12", ()), (seen[0].cursor[:-4] + "AAAA", ())):
+        asked = wire.stub.FollowJobs(jobs_service_pb2.FollowJobsRequest(cursor=cursor), metadata=metadata)
+        assert (await refusal(asked.read()))[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_TOKEN")
+
+
+async def test_events_of_another_process_come_too(wire: Wire, tmp_path: Path) -> None:
+    """What is committed through another open journal reaches the watchers by polling."""
+    job_id = wire.accept()
+    watching = asyncio.create_task(wire.watch(job_id))
+    with open_journal(tmp_path) as other:
+        await asyncio.to_thread(other.cancel, "local", job_id)
+    assert len(await asyncio.wait_for(watching, 30)) == 3
+
+
+async def test_leaving_a_watch_stops_nothing(wire: Wire) -> None:
+    """A watcher that hangs up leaves the job running, and the service forgets the watcher."""
+    job_id = wire.accept()
+    claim = wire.claim()
+    call = wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id))
+    assert (await call.read()).event.sequence == 1
+    call.cancel()
+    orders = await asyncio.to_thread(wire.journal.heartbeat, claim)
+    assert not orders.cancel
