@@ -183,8 +183,10 @@ def _licence_facts(licence: LicenceFacts) -> Json:
 
 
 def _problem(facts: object) -> str | None:
-    """The first way in which ``facts`` break the schema, as a path and words; None where they do not."""
-    error = next(_validator().iter_errors(facts), None)
+    """A way in which ``facts`` break the schema, as a path and words; None where they do not."""
+    from jsonschema.exceptions import best_match
+
+    error = best_match(_validator().iter_errors(facts))
     return None if error is None else f"{error.json_path}: {error.message[:300]}"
 
 

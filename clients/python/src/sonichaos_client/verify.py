@@ -129,13 +129,19 @@ def _read_manifest(file: BinaryIO, member: Member | None) -> tuple[Mapping[str, 
         facts = json.loads(file.read(member.size).decode("utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         return None, [Finding("schema", MANIFEST_FILE, f"is not JSON in UTF-8: {error}")]
-    found = [
-        Finding("schema", MANIFEST_FILE, f"{error.json_path}: {error.message[:300]}")
-        for error in islice(_schema().iter_errors(facts), _MAX_SCHEMA_FINDINGS)
-    ]
+    found = _check_schema(facts)
     if not found and facts["stems"] is None:
         found = [Finding("schema", MANIFEST_FILE, "says that there are no stems, yet it lies in a ZIP of stems")]
     return (None if found else facts), found
+
+
+def _check_schema(facts: object) -> list[Finding]:
+    """Where the manifest breaks the published schema, by the path of each part."""
+    from jsonschema.exceptions import best_match
+
+    # What may be null is wrong in two ways at once; the match is the one that was meant.
+    errors = [best_match([error]) for error in islice(_schema().iter_errors(facts), _MAX_SCHEMA_FINDINGS)]
+    return [Finding("schema", MANIFEST_FILE, f"{error.json_path}: {error.message[:300]}") for error in errors]
 
 
 def _check_manifest(manifest: Mapping[str, Any], folder: str) -> list[Finding]:
