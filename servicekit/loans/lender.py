@@ -25,6 +25,7 @@ from servicekit.loans.messages import (
     Accepted,
     LenderCodec,
     Refused,
+    Released,
     TensorHeader,
     Withdraw,
 )
@@ -170,38 +171,40 @@ class LoanClient:
 
     def _offer(self, region: Region, header: TensorHeader) -> Link:
         link, is_new = self._connected()
+        region.loans_out += 1
         try:
             answer = link.offer(header, region.fd, self._times.accept_timeout_s)
         except ConnectionLost as lost:
-            region.spoil()
             if is_new:
-                raise self._unavailable(f"{lost.detail} before it accepted the loan") from lost
+                raise self._unavailable(f"was lost before it accepted the loan: {lost.detail}") from lost
             # The borrower was restarted since the last loan. Offering the same bytes once more is safe; using the region for
             # others is not, as the old process may still hold it.
             return self._offer(region, header)
-        if isinstance(answer, Accepted):
+        if isinstance(answer, Accepted | Released):
             return link
         if isinstance(answer, Refused):
+            region.loans_out -= 1
             raise self._refusal(answer)
-        region.spoil()
         link.say(Withdraw(header.lease_id))
-        link.forget(header.lease_id)
-        raise self._unavailable(f"it did not answer within {self._times.accept_timeout_s} s")
+        raise self._unavailable(f"did not answer within {self._times.accept_timeout_s} s")
 
     def _get_back(self, link: Link, region: Region, header: TensorHeader, patience_s: float) -> None:
-        ended = link.wait_for_end(header.lease_id, patience_s)
-        if not ended:
-            link.say(Withdraw(header.lease_id))
-            ended = link.wait_for_end(header.lease_id, self._times.withdraw_timeout_s)
-        link.forget(header.lease_id)
-        if not ended:
-            region.spoil()
-            _log.warning(
-                "a loan was not given back; its region is given up",
-                lease_id=header.lease_id,
-                job_id=header.job_id,
-                why=link.broken or "the borrower still uses it",
-            )
+        try:
+            ended = link.wait_for_end(header.lease_id, patience_s)
+            if not ended:
+                link.say(Withdraw(header.lease_id))
+                ended = link.wait_for_end(header.lease_id, self._times.withdraw_timeout_s)
+        finally:
+            link.forget(header.lease_id)
+        if ended:
+            region.loans_out -= 1
+            return
+        _log.warning(
+            "a loan was not given back; its region is given up",
+            lease_id=header.lease_id,
+            job_id=header.job_id,
+            why=link.broken or "the borrower still uses it",
+        )
 
     def _connected(self) -> tuple[Link, bool]:
         with self._lock:

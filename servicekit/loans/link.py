@@ -49,15 +49,21 @@ class Link:
         return self.broken is None
 
     def offer(self, header: TensorHeader, fd: int, timeout_s: float) -> BorrowerMessage | None:
-        """Send a loan and its descriptor; Accepted or Refused, or None after ``timeout_s``. Raises ConnectionLost."""
+        """Send a loan and its descriptor; the borrower's last word on it, or None after ``timeout_s``. Raises ConnectionLost.
+
+        An acceptance that was read together with the release after it shows as Released.
+        """
         lease_id = header.lease_id
         with self._heard:
             self._last_words[lease_id] = None
-        self.say(Lend(header), fd)
-        self._wait_until(lambda: self._last_words[lease_id] is not None, timeout_s)
-        answer = self._last_words[lease_id]
-        if not isinstance(answer, Accepted):
-            self.forget(lease_id)
+        answer = None
+        try:
+            self.say(Lend(header), fd)
+            self._wait_until(lambda: self._last_words[lease_id] is not None, timeout_s)
+            answer = self._last_words[lease_id]
+        finally:
+            if not isinstance(answer, Accepted | Released):
+                self.forget(lease_id)
         if answer is None and self.broken:
             raise ConnectionLost(self.broken)
         return answer

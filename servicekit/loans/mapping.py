@@ -38,7 +38,8 @@ class RegionMaps:
         (fd,) = fds
         status = os.fstat(fd)
         _check_region(fd, status, header)
-        inode = (status.st_dev, status.st_ino)  # not given to another file while the mapping holds this one
+        # An inode number is not given out again while the mapping holds its file; should 2^32 wrap, the checksum tells.
+        inode = (status.st_dev, status.st_ino)
         mapped = self._maps.pop(inode, None) or _map(fd, status.st_size)
         self._maps[inode] = mapped
         if len(self._maps) > self._max_regions:

@@ -47,7 +47,8 @@ class Region:
     def __init__(self, capacity_bytes: int) -> None:
         self.capacity_bytes = capacity_bytes
         self.nbytes = 0
-        self.spoilt = False
+        self.loans_out = 0
+        """Offers that the borrower has neither refused nor given back; with any, the region is never used again."""
         self.fd = os.memfd_create(REGION_NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.posix_fallocate(self.fd, 0, capacity_bytes)
@@ -67,10 +68,6 @@ class Region:
     def write(self, samples: npt.NDArray[np.float32]) -> str:
         """Copy ``samples`` (C, T) in and return the xxh3-128 of the bytes, as hex."""
         return copy_and_hash(self.array((samples.shape[0], samples.shape[1])), samples)
-
-    def spoil(self) -> None:
-        """Never use this region again: a borrower may still look at it."""
-        self.spoilt = True
 
     def close(self) -> None:
         """Give up the descriptor and the mapping; views that outlive it keep the memory until they go."""
@@ -93,7 +90,7 @@ class LoanPool:
 
     @contextmanager
     def region(self, nbytes: int, *, wait_s: float = 0.0) -> Iterator[Region]:
-        """A region of at least ``nbytes``, ready to be written; idle again at the end unless it was spoilt.
+        """A region of at least ``nbytes``, ready to be written; idle again at the end unless a loan of it is still out.
 
         Waits up to ``wait_s`` for one. Raises ResourceExhausted: LOANS_EXHAUSTED where all are out, TOO_LARGE, OUT_OF_MEMORY.
         """
@@ -178,7 +175,7 @@ class LoanPool:
 
     def _give_back(self, region: Region) -> None:
         with self._changed:
-            if not (region.spoilt or self._closed):
+            if not (region.loans_out or self._closed):
                 self._idle.append(region)
                 self._changed.notify()
                 return
