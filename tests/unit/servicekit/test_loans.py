@@ -57,10 +57,10 @@ def test_what_is_written_into_a_region_is_lent_without_a_copy(pair: Pair) -> Non
     """The borrower's pages are the very file that the renderer wrote to."""
     with pair.pool.region(8 * 1000) as region:
         region.array((2, 1000))[:] = ramp(1000)
-        with pair.client.lend_region(region, (2, 1000), sample_rate_hz=44_100, job_id="job") as loan:
-            with pair.borrowings.take(loan.lease_id) as tensor:
-                assert np.array_equal(tensor.array, ramp(1000))
-                assert inode_of(tensor) == os.fstat(region.fd).st_ino
+        lending = pair.client.lend_region(region, (2, 1000), sample_rate_hz=44_100, job_id="job")
+        with lending as loan, pair.borrowings.take(loan.lease_id) as tensor:
+            assert np.array_equal(tensor.array, ramp(1000))
+            assert inode_of(tensor) == os.fstat(region.fd).st_ino
         assert region.loans_out == 0
 
 
