@@ -31,6 +31,7 @@ import xxhash
 from render_service.handoff_codec import HandoffCodec
 from separation_service.receive_codec import ReceiveCodec
 from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer
+from servicekit.logs import configure_logs
 
 SAMPLE_RATE_HZ = 44_100
 CHUNK_BYTES = 1 << 20
@@ -136,6 +137,7 @@ class Receiver:
 
 def run_receiver(folder: Path, shape: tuple[int, int], control: Connection) -> None:
     """The other process's entry."""
+    configure_logs(service="benchmark", level="warning")
     Receiver(folder, shape).serve(control)
 
 
