@@ -1,0 +1,80 @@
+"""The TypeScript stubs and example against scripted services."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sonichaos.render.v1 import render_pb2
+from tests.wire.scripted_services import ZIP, Pair, scripted_pair
+from tests.wire.typescript_build import FOLDER, render_example
+
+ROOT = FOLDER.parents[1]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Both services, scripted."""
+    with scripted_pair() as running:
+        running.render.personas["ember"] = render_pb2.Persona(id="ember")
+        yield running
+
+
+def test_the_example_follows_through_cuts_and_fetches_the_zip(pair: Pair, tmp_path: Path) -> None:
+    """A deliberate cut and one made by the service lose no event and double none; the ZIP lands whole."""
+    pair.render.hold_after = 5  # the story is not over when the example cuts its stream after the third event
+    pair.render.cuts = [10, 2]
+    pair.render.holding.set()
+    result = render_example(pair.render_address, tmp_path, "--cut-after", "3")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["events"] == 10
+    assert told["cuts"] >= 1
+    assert Path(told["path"]).read_bytes() == ZIP
+    after = [request.after_sequence for request in pair.render.requests("WatchJob")]
+    assert after[0] == 0
+    assert 3 in after
+
+
+def test_bytes_that_are_not_the_stored_ones_are_refused(pair: Pair, tmp_path: Path) -> None:
+    """The example checks the digest, and leaves nothing behind."""
+    pair.shelf.tamper = True
+    result = render_example(pair.render_address, tmp_path)
+    assert result.returncode != 0
+    assert "SHA-256" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_committed_stubs_are_what_buf_generates(tmp_path: Path) -> None:
+    """The stubs under src/gen belong to the protos of this tree."""
+    buf = ROOT / "node_modules" / ".bin" / "buf"
+    plugin = FOLDER / "node_modules" / ".bin" / "protoc-gen-es"
+    if not buf.exists() or not plugin.exists():
+        pytest.skip("needs the npm packages of . and clients/typescript (npm ci)")
+    subprocess.run([ROOT / "scripts" / "link_googleapis.sh"], check=True, capture_output=True)
+    generated = subprocess.run(
+        [buf, "generate", "--output", str(tmp_path)],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert generated.returncode == 0, generated.stderr
+    committed, fresh = (_texts(folder / "src" / "gen") for folder in (FOLDER, tmp_path))
+    assert committed == fresh
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    """The packages can be installed through a mirror."""
+    lock = json.loads((FOLDER / "package-lock.json").read_text())
+    assert [name for name, package in lock["packages"].items() if "resolved" in package] == []
+    assert all("integrity" in package for name, package in lock["packages"].items() if name)
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.ts")}
