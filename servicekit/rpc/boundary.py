@@ -19,6 +19,7 @@ from servicekit.rpc.gate import Gate
 from servicekit.rpc.status import to_status
 
 _STATUS_KEY = "grpc-status-details-bin"
+_PROBES = ("/grpc.health.", "/grpc.reflection.")
 _log = logger(__name__)
 
 
@@ -112,7 +113,9 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
             seconds = time.monotonic() - started
             self._metrics.rpcs.labels(method=method, code=code).inc()
             self._metrics.rpc_seconds.labels(method=method).observe(seconds)
-            _log.info("rpc ended", method=method, code=code, seconds=round(seconds, 4))
+            # Probes ask several times a second; their answers are news only to whoever debugs.
+            log = _log.debug if method.startswith(_PROBES) else _log.info
+            log("rpc ended", method=method, code=code, seconds=round(seconds, 4))
 
         return ended
 
