@@ -4,7 +4,7 @@
 //   npm run build && npm run render -- --persona ember --prompt "slow dusty boom bap" --seconds 8 --out out
 
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -28,7 +28,9 @@ const { values: given } = parseArgs({
 });
 const cutAfter = Number(given["cut-after"]);
 
-const transport = createGrpcTransport({ baseUrl: `http://${given["render-address"]}` });
+const baseUrl = `http://${given["render-address"]}`;
+const session = new Http2SessionManager(baseUrl);
+const transport = createGrpcTransport({ baseUrl, sessionManager: session });
 const renders = createClient(RenderService, transport);
 const jobs = createClient(JobsService, transport);
 
@@ -86,3 +88,4 @@ console.log(
     sha256: signed.file?.sha256,
   }),
 );
+session.abort(); // an open connection would keep the process alive
