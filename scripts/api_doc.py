@@ -1,0 +1,146 @@
+"""Writes docs/api.md and docs/errors.md from the protos: ``.venv/bin/python scripts/api_doc.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTOS = ROOT / "protos"
+API_PAGE = ROOT / "docs" / "api.md"
+ERRORS_PAGE = ROOT / "docs" / "errors.md"
+
+_GATE = "WARMING DRAINING"
+_JOB = "JOB_NOT_FOUND"
+# Which reasons a call itself may end with, beside those that any call may. What befalls a job later stands in its row.
+RPC_REASONS = {
+    "RenderService.CreateRender": f"INVALID_FIELD PERSONA_NOT_FOUND UNSUPPORTED_BY_RENDERER REQUEST_ID_REUSED QUEUE_FULL {_GATE}",
+    "RenderService.RerenderStem": f"NOT_IMPLEMENTED {_GATE}",
+    "RenderService.ListPersonas": "INVALID_FIELD INVALID_TOKEN",
+    "RenderService.GetPersona": "PERSONA_NOT_FOUND",
+    "RenderService.CreatePersona": f"INVALID_FIELD INVALID_AUDIO PERSONA_EXISTS TOO_LARGE {_GATE}",
+    "RenderService.DeletePersona": "PERSONA_NOT_FOUND WRONG_STATE",
+    "RenderService.ListAuditRows": "INVALID_FIELD INVALID_TOKEN",
+    "RenderService.VerifyAuditChain": "",
+    "RenderService.ReplayTake": f"{_JOB} VERSION_NOT_FOUND INPUT_MISSING DIGEST_MISMATCH {_GATE}",
+    "RenderService.GetModelInfo": "",
+    "SeparationService.SeparateTensor": "INVALID_FIELD LEASE_LOST INVALID_TENSOR DIGEST_MISMATCH QUEUE_FULL NOT_FINITE "
+    f"OUT_OF_MEMORY {_GATE}",
+    "SeparationService.CreateSeparation": "INVALID_FIELD INVALID_AUDIO TOO_LARGE FILE_NOT_FOUND REQUEST_ID_REUSED QUEUE_FULL "
+    f"EXPIRED {_GATE}",
+    "SeparationService.GetModelInfo": "",
+    "JobsService.GetJob": _JOB,
+    "JobsService.ListJobs": "INVALID_FIELD INVALID_TOKEN",
+    "JobsService.WatchJob": f"{_JOB} VERSION_NOT_FOUND",
+    "JobsService.FollowJobs": "INVALID_TOKEN",
+    "JobsService.CancelJob": f"{_JOB} VERSION_NOT_FOUND",
+    "JobsService.DeleteJob": f"{_JOB} WRONG_STATE",
+    "JobsService.AddStems": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND WRONG_STATE QUEUE_FULL {_GATE}",
+    "JobsService.CreateSignedUrl": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND FILE_NOT_FOUND",
+    "HandoffService.SendTensor": f"INVALID_TENSOR LOANS_EXHAUSTED TOO_LARGE OUT_OF_MEMORY {_GATE}",
+}
+ANY_CALL = ("STORE_UNAVAILABLE", "DISK_FULL", "INTERNAL")
+
+_API = """# The API
+
+*Written by `scripts/api_doc.py` from the protos; change those, not this page.*
+
+gRPC, described in full by the comments in [protos/](../protos/sonichaos). Server reflection and the standard health service are
+on. render_service answers at `127.0.0.1:50071`, separation_service at `127.0.0.1:50072`; both serve `JobsService`, each for the
+jobs that it owns. Behind each call stand the [reasons](errors.md) that it may end with; any call may also end with {any_call}."""
+_ERRORS = """# Errors
+
+*Written by `scripts/api_doc.py` from [error_reason.proto](../protos/sonichaos/jobs/v1/error_reason.proto); change that, not this
+page.*
+
+Every error is a gRPC status with a `google.rpc.ErrorInfo` whose domain is `sonichaos.ai` and whose reason is one of these.
+`INVALID_FIELD` carries a `BadRequest` that names each field. A `RetryInfo` is there only where trying again can help, and says
+after how long. A job that failed carries the same status in its row, with the stage in the metadata; what was stored before it
+stays.
+
+The Python client raises a `SonichaosError` with `reason`, `metadata`, `violations` and `retry_after_s`; the command turns it into
+an [exit status](cli.md#exit-status)."""
+
+_SERVICE = re.compile(r"((?:^//[^\n]*\n)+)service (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
+_RPC = re.compile(r"((?:^  //[^\n]*\n)+)  rpc (\w+)\((stream )?(\w+)\) returns \((stream )?(\w+)\)", re.MULTILINE)
+_REASON = re.compile(r"((?:^  //[^\n]*\n)+)  ERROR_REASON_(\w+) = \d+;", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rpc:
+    """One method, as its proto describes it."""
+
+    name: str
+    service: str
+    file: Path
+    comment: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """One value of ErrorReason: ``text`` is its comment without the example."""
+
+    name: str
+    text: str
+    example: str
+
+
+def rpcs() -> Iterator[Rpc]:
+    """Every method of every service, in the protos' order."""
+    for file in sorted(PROTOS.rglob("*.proto")):
+        for _, service, body in _SERVICE.findall(file.read_text(encoding="utf-8")):
+            for comment, name, sends, _request, gets, _response in _RPC.findall(body):
+                kind = {(False, False): "one, one", (True, False): "stream, one", (False, True): "one, stream"}
+                yield Rpc(
+                    name=name,
+                    service=service,
+                    file=file.relative_to(ROOT),
+                    comment=_words(comment),
+                    kind=kind[bool(sends), bool(gets)],
+                )
+
+
+def reasons() -> Iterator[Reason]:
+    """Every reason that is sent."""
+    text = (PROTOS / "sonichaos" / "jobs" / "v1" / "error_reason.proto").read_text(encoding="utf-8")
+    for comment, name in _REASON.findall(text):
+        if name != "UNSPECIFIED":
+            words, _, example = _words(comment).partition("Example:")
+            yield Reason(name=name, text=words.strip(), example=example.strip())
+
+
+def api_page() -> str:
+    """docs/api.md."""
+    parts = [_API.format(any_call=", ".join(f"`{reason}`" for reason in ANY_CALL))]
+    by_service: dict[str, list[Rpc]] = {}
+    for rpc in rpcs():
+        by_service.setdefault(rpc.service, []).append(rpc)
+    for service, methods in by_service.items():
+        link = f"[{methods[0].file.name}](../{methods[0].file.as_posix()})"
+        rows = [f"| `{r.name}` | {r.kind} | {r.comment} | {_reasons_cell(r)} |" for r in methods]
+        head = ["| call | request, response | what it does | may end with |", "| --- | --- | --- | --- |"]
+        parts += [f"## {service}", link, "\n".join([*head, *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def errors_page() -> str:
+    """docs/errors.md."""
+    rows = [f"| `{reason.name}` | {reason.text} | {reason.example} |" for reason in reasons()]
+    head = ["| reason | status, meaning, metadata | example |", "| --- | --- | --- |"]
+    return f"{_ERRORS}\n\n" + "\n".join([*head, *rows]) + "\n"
+
+
+def _reasons_cell(rpc: Rpc) -> str:
+    return " ".join(f"`{reason}`" for reason in RPC_REASONS[f"{rpc.service}.{rpc.name}"].split()) or "-"
+
+
+def _words(comment: str) -> str:
+    return " ".join(line.strip().removeprefix("//").strip() for line in comment.splitlines() if line.strip())
+
+
+if __name__ == "__main__":
+    API_PAGE.write_text(api_page(), encoding="utf-8")
+    ERRORS_PAGE.write_text(errors_page(), encoding="utf-8")
