@@ -6,6 +6,7 @@ fill memory or disk does neither. Layout by PKWARE's APPNOTE 6.3.
 
 from __future__ import annotations
 
+import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _FULL_16 = 0xFFFF
 _ENCRYPTED = 1
 _SIZES_BEHIND = 8
 _FIRST_DAY = 0x0021
+_ZIP64_VERSION = 45
 
 
 class UnreadableZip(Exception):
@@ -60,6 +62,8 @@ class _Entry:
     size: int
     offset: int
     zip64: bool
+    unix_mode: int
+    needs: int
 
 
 def read_layout(file: BinaryIO, file_bytes: int) -> tuple[tuple[Member, ...], tuple[Finding, ...]]:
@@ -90,27 +94,22 @@ def _check_gap(end: int, start: int) -> list[Finding]:
 
 def _directory(file: BinaryIO, file_bytes: int) -> tuple[int, bytes, list[Finding]]:
     """Offset and bytes of the central directory."""
-    findings: list[Finding] = []
     if file_bytes < _END.size:
         raise UnreadableZip(f"it is no ZIP: {file_bytes} bytes are too few")
-    signature, _, _, _, count, size, offset, comment = _END.unpack(_at(file, file_bytes - _END.size, _END.size))
+    end = file_bytes - _END.size
+    signature, disk, first_disk, here, count, size, offset, comment = _END.unpack(_at(file, end, _END.size))
     if signature != b"PK\5\6" or comment:
         raise UnreadableZip(
             "it does not end as a ZIP without a comment: it is no ZIP, or cut short, or has something appended"
         )
-    end = file_bytes - _END.size
-    locator_at = end - _LOCATOR_64.size
-    locator = _at(file, locator_at, _LOCATOR_64.size) if locator_at >= 0 else b""
-    if locator[:4] == b"PK\6\7":
-        needed = _FULL_32 in (size, offset) or count == _FULL_16
-        if not needed:
+    if disk or first_disk or here != count:
+        raise UnreadableZip("it is said to be a part of several")
+    findings: list[Finding] = []
+    wide = _wide_end(file, end - _LOCATOR_64.size)
+    if wide is not None:
+        if _FULL_32 not in (size, offset) and count != _FULL_16:
             findings.append(Finding("zip64", "", "its end is in the ZIP64 form, which its size does not need"))
-        end = _LOCATOR_64.unpack(locator)[2]
-        if end + _END_64.size > locator_at:
-            raise UnreadableZip("its ZIP64 end does not lie where it is said to be")
-        signature_64, _, _, _, _, _, _, count, size, offset = _END_64.unpack(_at(file, end, _END_64.size))
-        if signature_64 != b"PK\6\6":
-            raise UnreadableZip("its ZIP64 end does not lie where it is said to be")
+        end, count, size, offset = wide
     if size > MAX_DIRECTORY_BYTES:
         raise UnreadableZip(f"its directory is said to have {size} bytes, far more than six files need")
     if offset + size != end:
@@ -121,6 +120,20 @@ def _directory(file: BinaryIO, file_bytes: int) -> tuple[int, bytes, list[Findin
     if sum(1 for _ in _entries(directory)) != count:
         raise UnreadableZip(f"its directory does not list the {count} files that it announces")
     return offset, directory, findings
+
+
+def _wide_end(file: BinaryIO, locator_at: int) -> tuple[int, int, int, int] | None:
+    """Where the ZIP64 end lies and its count, size and offset of the directory; None where there is none."""
+    locator = _at(file, locator_at, _LOCATOR_64.size) if locator_at >= 0 else b""
+    if locator[:4] != b"PK\6\7":
+        return None
+    end = int(_LOCATOR_64.unpack(locator)[2])
+    if end + _END_64.size != locator_at:
+        raise UnreadableZip("its ZIP64 end does not lie where it is said to be")
+    signature, _, _, _, _, _, _, count, size, offset = _END_64.unpack(_at(file, end, _END_64.size))
+    if signature != b"PK\6\6":
+        raise UnreadableZip("its ZIP64 end does not lie where it is said to be")
+    return end, count, size, offset
 
 
 def _entries(directory: bytes) -> Iterator[_Entry]:
@@ -150,6 +163,8 @@ def _entries(directory: bytes) -> Iterator[_Entry]:
             size=size,
             offset=offset,
             zip64=zip64,
+            unix_mode=line[15] >> 16,
+            needs=line[2],
         )
 
 
@@ -184,6 +199,8 @@ def _entry_findings(entry: _Entry) -> list[Finding]:
         found.append(Finding("stored", name, "is encrypted"))
     if (entry.date, entry.time) != (_FIRST_DAY, 0):
         found.append(Finding("timestamp", name, f"has the time {_time(entry)}, wanted the fixed 1980-01-01 00:00:00"))
+    if stat.S_IFMT(entry.unix_mode) not in (0, stat.S_IFREG):
+        found.append(Finding("path", name, "is no plain file: unpacking it would make a link or something else"))
     if entry.zip64 and max(entry.size, entry.packed, entry.offset) < _FULL_32:
         found.append(Finding("zip64", name, "has a ZIP64 field that its size does not need"))
     return found
@@ -205,6 +222,9 @@ def _data_offset(file: BinaryIO, entry: _Entry) -> tuple[int, list[Finding]]:
     if flags & _SIZES_BEHIND:
         found.append(Finding("zip", name, "has its sizes behind its data"))
         said, wanted = said[:4], wanted[:4]
+    if max(head[1], entry.needs) > _ZIP64_VERSION:
+        message = f"needs version {max(head[1], entry.needs) / 10:.1f} of the ZIP format, stored files need 4.5 at most"
+        found.append(Finding("zip", name, message))
     if said != wanted:
         found.append(Finding("zip", name, "has a header that contradicts the directory"))
     return entry.offset + _LOCAL.size + name_size + extra_size, found

@@ -1,0 +1,184 @@
+"""ZIPs of other makers, broken ones and hostile ones."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sonichaos_client.verify import FILES, verify_zip
+from sonichaos_client.zip_layout import read_layout
+from tests.unit.client.stems_zip import delivery, rules
+from tests.unit.servicekit.sparse_zip import write_sparse_zip
+
+
+def foreign(tmp_path: Path, **options: object) -> Path:
+    """The same files, packed by the standard library with its own settings."""
+    path = tmp_path / "foreign.zip"
+    made = delivery(frames=20_000)
+    with zipfile.ZipFile(path, "w", **options) as archive:  # type: ignore[call-overload]
+        for name, data in made.files.items():
+            archive.writestr(
+                zipfile.ZipInfo(made.folder + name, (1980, 1, 1, 0, 0, 0)), data, options.get("compression")
+            )
+    return path
+
+
+def test_a_zip_of_another_maker_may_hold(tmp_path: Path) -> None:
+    """Not the maker counts: what the standard library packs by the same rules holds too."""
+    assert verify_zip(foreign(tmp_path)).findings == ()
+
+
+def test_compression_is_named(tmp_path: Path) -> None:
+    """Deflated files are named and not inflated, so no bomb goes off."""
+    report = verify_zip(foreign(tmp_path, compression=zipfile.ZIP_DEFLATED))
+    assert {("stored", name) for name in FILES} <= rules(report)
+
+
+def test_times_are_named(tmp_path: Path) -> None:
+    """Another time than the fixed one is named with that time."""
+    path = tmp_path / "a.zip"
+    made = delivery(frames=3000)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in made.files.items():
+            archive.writestr(zipfile.ZipInfo(made.folder + name, (2026, 3, 4, 5, 6, 8)), data)
+    report = verify_zip(path)
+    assert rules(report) == {("timestamp", name) for name in FILES}
+    assert "2026-03-04 05:06:08" in report.findings[0].message
+
+
+def test_needless_zip64_is_named(tmp_path: Path) -> None:
+    """ZIP64 sizes where 32 bits hold them are named."""
+    path = tmp_path / "a.zip"
+    made = delivery(frames=3000)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in made.files.items():
+            info = zipfile.ZipInfo(made.folder + name, (1980, 1, 1, 0, 0, 0))
+            info.extra = struct.pack("<HH", 1, 0)
+            archive.writestr(info, data)
+    assert {("zip64", name) for name in FILES} <= rules(verify_zip(path))
+
+
+def test_every_flipped_sample_bit_is_found(tmp_path: Path) -> None:
+    """A bit that flips on disk is found by the ZIP's checksum and by the manifest's digest."""
+    path = delivery().pack(tmp_path / "a.zip")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    found = verify_zip(path).findings
+    assert {finding.rule for finding in found} >= {"checksum", "digest", "sum"}
+    assert len({finding.file for finding in found if finding.file}) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda _: b"PK",
+        lambda data: data[:-1],
+        lambda data: data[: len(data) // 2],
+        lambda data: data + b"x",
+        lambda data: b"x" + data,
+        lambda data: data[:1000] + data[1001:],
+        lambda _: b"RIFF" * 1000,
+    ],
+    ids=["empty", "two bytes", "last byte", "half", "appended", "prefixed", "a byte less", "other"],
+)
+def test_broken_archives_are_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """A ZIP that is cut, grown or none at all is one clear finding and no exception."""
+    path = tmp_path / "a.zip"
+    path.write_bytes(damage(delivery(frames=3000).pack(path).read_bytes()))
+    report = verify_zip(path)
+    assert [finding.rule for finding in report.findings] == ["zip"]
+    assert report.job_id is None
+
+
+def test_hidden_bytes_are_named(tmp_path: Path) -> None:
+    """Bytes between the files that belong to none of them are named, though every reader skips them."""
+    path = tmp_path / "a.zip"
+    made = delivery(frames=3000)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in made.files.items():
+            archive.writestr(zipfile.ZipInfo(made.folder + name, (1980, 1, 1, 0, 0, 0)), data)
+            if name == "drums.wav":
+                assert archive.fp is not None
+                archive.fp.write(b"hidden")
+                archive.start_dir = archive.fp.tell()
+    report = verify_zip(path)
+    assert rules(report) == {("zip", "")}
+    assert "6 bytes" in report.findings[0].message
+
+
+def test_a_huge_directory_is_refused_unread(tmp_path: Path) -> None:
+    """A directory of many thousand files is refused by its announced size."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for index in range(2000):
+            archive.writestr(f"f/{index}", b"")
+    report = verify_zip(path)
+    assert "directory" in report.findings[0].message
+
+
+def test_a_huge_manifest_is_refused_unread(tmp_path: Path) -> None:
+    """A manifest of many mebibytes is not parsed."""
+    made = delivery(frames=3000)
+    made.files["manifest.json"] = b'"' + b"a" * (5 << 20) + b'"'
+    assert ("schema", "manifest.json") in rules(verify_zip(made.pack(tmp_path / "a.zip")))
+
+
+def test_a_link_is_named(tmp_path: Path) -> None:
+    """A member that unpacks as a symbolic link is named."""
+    path = tmp_path / "a.zip"
+    made = delivery(frames=3000)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in made.files.items():
+            info = zipfile.ZipInfo(made.folder + name, (1980, 1, 1, 0, 0, 0))
+            info.external_attr = (0o120777 if name == "bass.wav" else 0o100644) << 16
+            archive.writestr(info, data)
+    assert rules(verify_zip(path)) == {("path", "bass.wav")}
+
+
+@given(position=st.integers(0, 2**31), value=st.integers(0, 255), tail=st.booleans())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_changed_byte_is_found(tmp_path: Path, position: int, value: int, tail: bool) -> None:  # noqa: FBT001
+    """Whatever byte is changed to whatever value there is a finding and never a crash.
+
+    Except for what the directory says of versions and attributes, which change nothing of what is unpacked.
+    """
+    path = tmp_path / "small.zip"
+    if not path.exists():
+        delivery(frames=500).pack(path)
+    data = bytearray(path.read_bytes())
+    # Half of the tries fall into the manifest's end and the directory, where structure is dense.
+    at = len(data) - 1 - position % 1000 if tail else position % len(data)
+    if data[at] == value:
+        return
+    data[at] = value
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(data)
+    if not verify_zip(broken).findings:
+        with zipfile.ZipFile(path) as whole, zipfile.ZipFile(broken) as changed:
+            assert [i.filename for i in changed.infolist()] == [i.filename for i in whole.infolist()]
+            assert all(changed.read(i.filename) == whole.read(i) for i in whole.infolist())
+            assert at > whole.start_dir or at in _versions_needed(whole)
+
+
+def _versions_needed(archive: zipfile.ZipFile) -> set[int]:
+    """Where the local headers say which version of the format they need."""
+    return {info.header_offset + at for info in archive.infolist() for at in (4, 5)}
+
+
+def test_huge_zips_are_found_their_way_in(tmp_path: Path) -> None:
+    """Past 4 GiB the places of all files are read from their ZIP64 fields, and nothing is said against these."""
+    path = tmp_path / "big.zip"
+    places = write_sparse_zip(path)
+    with path.open("rb") as file:
+        members, findings = read_layout(file, path.stat().st_size)
+    assert findings == ()
+    assert [member.offset for member in members] == [place.data_offset for place in places]
+    assert [member.size for member in members] == [place.file.digest.size_bytes for place in places]
