@@ -161,7 +161,7 @@ def main() -> int:
             RenderSettings,
             os.environ,
             also_known=CLIENT_VARIABLES,
-            other_prefixes=("SONICHAOS_SEPARATION_", "SONICHAOS_SEPARATOR"),
+            other_prefixes=("SONICHAOS_SEPARATION_", "SONICHAOS_SEPARATOR", "SONICHAOS_UPLOAD"),
         )
         check_listen_address(settings.render_listen, insecure=settings.insecure)
         configure_logs(service=NAME, level=settings.log_level)

@@ -20,7 +20,7 @@ from servicekit.journal import AuditRow, Journal
 from servicekit.store.object_store import ObjectStore
 
 CLOSE_DBFS = -60.0
-"""Difference up to which another machine's render counts as the same take; chosen, see docs/decisions/determinism.md."""
+"""Difference up to which another machine's render counts as the same take; chosen, see docs/decisions/0007-determinism.md."""
 
 
 class ReplayOutcome(Enum):
