@@ -56,10 +56,15 @@ def _patches(front_end: FrontEnd, song: SongFeatures, per: int) -> Tensor:
     return rearrange(bands, "n (l r) -> l (r n)", r=per)
 
 
-class AutoencoderTask:
-    """L1 of the log-mel in dB, on crops of ``crop_frames``."""
+def decoder_alone(autoencoder: Autoencoder) -> Autoencoder:
+    """Hold the encoder and the components as they are, so that latents stay what a denoiser was trained on."""
+    autoencoder.requires_grad_(requires_grad=False)
+    autoencoder.decoder.requires_grad_(requires_grad=True)
+    return autoencoder
 
-    name = "autoencoder"
+
+class AutoencoderTask:
+    """L1 of the log-mel in dB, on crops of ``crop_frames``. ``name`` is that of the run's state."""
 
     def __init__(
         self,
@@ -69,7 +74,9 @@ class AutoencoderTask:
         *,
         batch: int = 16,
         crop_frames: int = 256,
+        name: str = "autoencoder",
     ) -> None:
+        self.name = name
         self.net: nn.Module = net
         self._autoencoder, self._front_end, self._songs = net, front_end, songs
         self._batch, self._crop = batch, crop_frames

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from render_service.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 from render_service.load import load_renderer
-from training.autoencoder import AutoencoderTask, fit_bands, fit_components, reconstruction_error_db
+from training.autoencoder import AutoencoderTask, decoder_alone, fit_bands, fit_components, reconstruction_error_db
 from training.cache import fill
 from training.denoiser import DenoiserTask
 from training.export import export as export_checkpoint
@@ -21,7 +21,7 @@ from training.loop import LoopSpec, Task, train
 from training.persona import PersonaTask
 from training.persona_export import export_personas
 from training.vocoder import VocoderTask
-from training.workshop import Workshop
+from training.workshop import DECODER_RUN, Workshop
 
 _HELD_BACK_SONGS = 4  # the last of the cache, for the figures that a run logs
 
@@ -108,6 +108,27 @@ def autoencoder(
 
 @main.command()
 @_training_options
+def decoder(
+    *, work: Path, budget_s: float, learning_rate: float, seed: int, device: str, threads: int | None, songs: int | None
+) -> None:
+    """Train the autoencoder's decoder on, latents held as they are."""
+    workshop = _prepare(work, device, threads, seed)
+    data = read_all(workshop.songs, limit=songs)
+    net, front_end = decoder_alone(workshop.autoencoder()), workshop.front_end()
+    task = AutoencoderTask(
+        net.to(workshop.device),
+        front_end.to(workshop.device),
+        data[:-_HELD_BACK_SONGS],
+        batch=12,
+        crop_frames=128,
+        name=DECODER_RUN,
+    )
+    _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
+    click.echo(f"held back: {reconstruction_error_db(net.cpu(), front_end.cpu(), data[-_HELD_BACK_SONGS:]):.2f} dB")
+
+
+@main.command()
+@_training_options
 def persona(
     *, work: Path, budget_s: float, learning_rate: float, seed: int, device: str, threads: int | None, songs: int | None
 ) -> None:
@@ -158,9 +179,10 @@ def vocoder(
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="Folder of the checkpoint.")
 @click.option("--name", default="starter", show_default=True)
 @click.option("--licence", default="Apache-2.0", show_default=True)
-def export(work: Path, to: Path, name: str, licence: str) -> None:
+@click.option("--refined/--plain", default=True, help="Vocoder: with the trained refiner, or the pseudo-inverse alone.")
+def export(work: Path, to: Path, name: str, licence: str, *, refined: bool) -> None:
     """Write the averaged weights as a checkpoint, with its card."""
-    config = export_checkpoint(Workshop(folder=work), to, name=name, licence=licence)
+    config = export_checkpoint(Workshop(folder=work), to, name=name, licence=licence, refined=refined)
     for role, file in config.files.items():
         click.echo(f"{role}: {file.parameters} parameters, {file.sha256}")
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from render_service.latent_diffusion.checkpoint import CheckpointConfig, TextEncoderRef, save, sha256_of
 from render_service.latent_diffusion.flow import WindowSpec
 from render_service.latent_diffusion.text_encoder import packaged_folder
+from render_service.latent_diffusion.vocoder import MagnitudeRefiner
 from training.workshop import Workshop
 
 DEFAULT_STEPS = 12
 DEFAULT_GUIDANCE = 1.5
+_UNUSED_WIDTH = 8  # of a refiner that is not used: the form wants one, the repository need not carry it
 _CARD = """# {name}
 
 Weights of the house renderer, learnt from the procedural corpus in `training/corpus` by the code in `training/`.
@@ -29,9 +32,15 @@ from FluidR3_GM (MIT). No recording of a person is in it.
 """
 
 
-def export(workshop: Workshop, folder: Path, *, name: str, licence: str) -> CheckpointConfig:
-    """Write the checkpoint with the averaged weights, MODEL_CARD.md and data_sheet.json."""
+def export(workshop: Workshop, folder: Path, *, name: str, licence: str, refined: bool) -> CheckpointConfig:
+    """Write the checkpoint with the averaged weights, MODEL_CARD.md and data_sheet.json.
+
+    ``refined``: whether takes use the trained magnitude refiner, or the pseudo-inverse where that measures better.
+    """
     nets, sizes = workshop.nets(), workshop.sizes
+    vocoder = sizes.vocoder if refined else replace(sizes.vocoder, refined=False, width=_UNUSED_WIDTH, blocks=1)
+    if not refined:
+        nets = replace(nets, vocoder=MagnitudeRefiner(vocoder))
     text = packaged_folder() / "model.safetensors"
     config = CheckpointConfig(
         name=name,
@@ -43,7 +52,7 @@ def export(workshop: Workshop, folder: Path, *, name: str, licence: str) -> Chec
         windows=WindowSpec(),
         autoencoder=sizes.autoencoder,
         denoiser=sizes.denoiser,
-        vocoder=sizes.vocoder,
+        vocoder=vocoder,
         persona_encoder=sizes.persona_encoder,
         text_encoder=TextEncoderRef(name="all-MiniLM-L6-v2", sha256=sha256_of(text)),
         files={},

@@ -23,6 +23,7 @@ from render_service.latent_diffusion.persona_encoder import PersonaEncoder, Pers
 from render_service.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
 from training.loop import load_average
 
+DECODER_RUN = "decoder"
 _Net = TypeVar("_Net", bound=torch.nn.Module)
 
 
@@ -65,8 +66,9 @@ class Workshop:
         save_file(tensors, str(self.folder / "front_end.safetensors"))
 
     def autoencoder(self) -> Autoencoder:
-        """The autoencoder, trained as far as it is."""
-        return self._trained(Autoencoder(self.sizes.autoencoder), "autoencoder")
+        """The autoencoder, trained as far as it is; a decoder that was trained on alone wins over the first one."""
+        whole = self._trained(Autoencoder(self.sizes.autoencoder), "autoencoder")
+        return self._trained(whole, DECODER_RUN)
 
     def persona_encoder(self) -> PersonaEncoder:
         """The persona encoder, trained as far as it is."""

@@ -113,7 +113,8 @@ class FrontEnd(nn.Module):
         margin = (self.spec.window_samples - self.spec.hop_samples) // 2
         padded = functional.pad(signal, (margin, margin))
         frames = padded.unfold(-1, self.spec.window_samples, self.spec.hop_samples) * self.window
-        return rearrange(torch.fft.rfft(frames), "b c f k -> b c k f")
+        spectrum: Tensor = rearrange(torch.fft.rfft(frames), "b c f k -> b c k f")
+        return spectrum
 
     def overlap_add(self, spectrum: Tensor) -> Tensor:
         """Complex ``(B, C, K, F)`` to ``(B, C, F * hop)``: the least-squares inverse of :meth:`transform`."""
@@ -123,8 +124,7 @@ class FrontEnd(nn.Module):
         signal = _overlap(frames, spec.hop_samples)
         envelope = _overlap((self.window * self.window).expand(1, 1, spectrum.shape[-1], -1), spec.hop_samples)
         whole: Tensor = signal / envelope.clamp(min=1e-8)
-        inside: Tensor = whole[..., margin : signal.shape[-1] - margin]
-        return inside
+        return whole[..., margin : signal.shape[-1] - margin]
 
     def log_mel(self, magnitude: Tensor) -> Tensor:
         """``(B, C, K, F)`` to ``(B, C, M, F)``: ``ln(bank @ magnitude + floor)``."""

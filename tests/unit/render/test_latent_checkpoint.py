@@ -1,0 +1,124 @@
+"""The checkpoint form: what is saved loads the same; what does not fit is refused by name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from render_service.latent_diffusion.checkpoint import ModelUnusable, load, read_config, sha256_of
+from tests.unit.render.latent_stand_in import tiny_checkpoint
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny checkpoint, true in every part."""
+    return tiny_checkpoint(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it to damage."""
+    return Path(shutil.copytree(whole, tmp_path / "checkpoint"))
+
+
+def _edit(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def _replace_tensors(folder: Path, role: str, change: dict[str, torch.Tensor | None]) -> None:
+    """Change a file's tensors and its digest, so that only the tensors are wrong."""
+    path = folder / f"{role}.safetensors"
+    tensors = {**load_file(str(path)), **change}
+    save_file({name: value for name, value in tensors.items() if value is not None}, str(path))
+    files = json.loads((folder / "config.json").read_text())["files"]
+    files[role]["sha256"] = sha256_of(path)
+    _edit(folder, files=files)
+
+
+def test_what_is_saved_loads(whole: Path) -> None:
+    """Nets come back in float32, frozen, with the filterbank that was stored."""
+    config, nets = load(whole)
+    assert config == read_config(whole)
+    assert all(p.dtype == torch.float32 and not p.requires_grad for p in nets.denoiser.parameters())
+
+
+def test_a_missing_folder_or_file_is_named(folder: Path) -> None:
+    """The path that was looked at is in the error."""
+    with pytest.raises(ModelUnusable, match="missing") as caught:
+        load(folder / "elsewhere")
+    assert caught.value.path.endswith("elsewhere/config.json")
+    (folder / "vocoder.safetensors").unlink()
+    with pytest.raises(ModelUnusable, match=r"vocoder\.safetensors: the file is missing"):
+        load(folder)
+
+
+def test_a_flipped_bit_is_refused(folder: Path) -> None:
+    """A digest that differs is an error that gives both."""
+    path = folder / "denoiser.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelUnusable, match=r"SHA-256 is [0-9a-f]{64}, config\.json says [0-9a-f]{64}"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"format_version": 2}, "format version 2"),
+        ({"front_end_id": "other"}, "front_end_id is 'other'"),
+        ({"colour": "blue"}, "unknown key 'colour'"),
+        ({"default_steps": "many"}, "default_steps is 'many'"),
+        ({"controls": {"beat_phase": 6}}, "controls is"),
+        ({"files": {}}, "files is"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(folder: Path, change: dict[str, object], problem: str) -> None:
+    """Newer format, other front end, unknown key, wrong type, other controls."""
+    _edit(folder, **change)
+    with pytest.raises(ModelUnusable, match=problem) as caught:
+        load(folder)
+    assert caught.value.remedy
+
+
+def test_a_key_that_is_missing_is_named(folder: Path) -> None:
+    """Nothing is filled in by default."""
+    path = folder / "config.json"
+    raw = json.loads(path.read_text())
+    del raw["licence"]
+    path.write_text(json.dumps(raw))
+    with pytest.raises(ModelUnusable, match="lacks the key 'licence'"):
+        load(folder)
+
+
+def test_broken_json_is_refused(folder: Path) -> None:
+    """Half a config is no config."""
+    (folder / "config.json").write_text('{"format_version": 1,')
+    with pytest.raises(ModelUnusable, match="not JSON"):
+        load(folder)
+
+
+def test_tensors_have_to_be_the_nets_own(folder: Path) -> None:
+    """Missing, unknown and misshapen tensors are told apart."""
+    _replace_tensors(folder, "vocoder", {"extra": torch.zeros(1)})
+    with pytest.raises(ModelUnusable, match="tensor 'extra' is unknown"):
+        load(folder)
+    _replace_tensors(folder, "vocoder", {"extra": None, "leave.bias": None})
+    with pytest.raises(ModelUnusable, match=r"tensor 'leave\.bias' is missing"):
+        load(folder)
+    _replace_tensors(folder, "vocoder", {"leave.bias": torch.zeros(3)})
+    with pytest.raises(ModelUnusable, match=r"'leave\.bias' is \(3,\)"):
+        load(folder)
+
+
+def test_another_filterbank_is_refused(folder: Path) -> None:
+    """The stored matrix has to be the one that the front end's id names."""
+    _replace_tensors(folder, "front_end", {"filterbank": torch.ones(96, 1025)})
+    with pytest.raises(ModelUnusable, match="filterbank"):
+        load(folder)

@@ -1,0 +1,80 @@
+"""Control channels: named, integrated from the tempo map, the same whatever frame they start from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from render_service.harmony import draw_chords
+from render_service.key import Key
+from render_service.latent_diffusion.controls import CONTROL_WIDTHS, Score, channel_slice, control_channels
+from render_service.latent_diffusion.flow import WindowSpec, block_noise, window_spans
+from render_service.latent_diffusion.front_end import FrontEndSpec
+from render_service.tempo_map import TempoMap, TempoPoint
+
+SPEC = FrontEndSpec()
+CURVE = TempoMap(
+    points=(TempoPoint(second=0.0, bpm=90.0), TempoPoint(second=6.0, bpm=140.0)), first_downbeat_s=0.3, swing=0.6
+)
+
+
+def _score(tempo_map: TempoMap, key: str = "A minor") -> Score:
+    parsed = Key.parse(key)
+    chords = draw_chords(np.random.default_rng(0), key=parsed, tempo_map=tempo_map, seconds=12.0)
+    return Score(tempo_map=tempo_map, key=parsed, chords=chords, instrumental=False)
+
+
+def test_channels_are_found_by_name() -> None:
+    """Names cover all channels once, in order."""
+    slices = [channel_slice(name) for name in CONTROL_WIDTHS]
+    assert [part.start for part in slices[1:]] == [part.stop for part in slices[:-1]]
+    assert slices[-1].stop == control_channels(_score(CURVE), SPEC, frames=5).shape[0]
+
+
+def test_a_later_window_sees_what_the_whole_sees() -> None:
+    """Channels are a function of the absolute frame."""
+    whole = control_channels(_score(CURVE), SPEC, frames=200)
+    part = control_channels(_score(CURVE), SPEC, frames=80, first_frame=120)
+    assert np.allclose(whole[:, 120:], part, atol=1e-6)
+
+
+def test_attacks_mark_the_grid_through_a_tempo_change() -> None:
+    """Every sixteenth of a swung, changing map marks the mel frame that it falls in, and only frames near one."""
+    channels = control_channels(_score(CURVE), SPEC, frames=200)[channel_slice("grid_attack")]
+    marked = channels.T.reshape(-1)
+    frame_s = SPEC.hop_samples / SPEC.sample_rate_hz
+    grid = CURVE.grid_s(len(marked) * frame_s, divisions=4)
+    assert (marked[(grid / frame_s).astype(int)] >= 0.5 - 1e-6).all()
+    centres = (np.arange(len(marked)) + 0.5) * frame_s
+    near = np.abs(centres[:, None] - grid[None, :]).min(axis=1) < frame_s
+    assert (marked[~near & (centres < grid[-1])] == 0.0).all()
+
+
+def test_harmony_channels_name_scale_and_chord() -> None:
+    """The scale has seven notes, the tonic is one of them, and the chord changes with the spans."""
+    score = _score(TempoMap.constant(120.0), "Eb major")
+    channels = control_channels(score, SPEC, frames=100)
+    assert set(np.flatnonzero(channels[channel_slice("scale")][:, 0])) == set(score.key.scale)
+    assert np.flatnonzero(channels[channel_slice("tonic")][:, 0]).tolist() == [3]
+    for frame in (3, 50, 97):
+        second = (frame + 0.5) / SPEC.latent_rate_hz
+        chord = next(span for span in score.chords if span.start_s <= second < span.end_s)
+        assert set(np.flatnonzero(channels[channel_slice("chord")][:, frame])) == set(chord.pitch_classes)
+
+
+def test_noise_of_a_longer_take_begins_alike() -> None:
+    """Noise is drawn per absolute block, so length does not change its beginning, and seeds differ."""
+    short, long = block_noise(7, channels=4, frames=100), block_noise(7, channels=4, frames=300)
+    assert np.array_equal(short.numpy(), long[:, :100].numpy())
+    assert not np.array_equal(short.numpy(), block_noise(8, channels=4, frames=100).numpy())
+
+
+def test_windows_cover_every_frame() -> None:
+    """Short takes have one window; long ones overlap and leave nothing out."""
+    spec = WindowSpec(frames=256, stride=192)
+    assert window_spans(200, spec) == [(0, 200)]
+    for frames in (257, 448, 3876):
+        covered = np.zeros(frames)
+        for start, stop in window_spans(frames, spec):
+            assert stop - start == 256
+            covered[start:stop] += 1
+        assert covered.min() >= 1

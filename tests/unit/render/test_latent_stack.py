@@ -1,0 +1,120 @@
+"""The renderer as a whole, on the smallest true checkpoint: lengths, determinism, conditions, personas."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from render_service.latent_diffusion.checkpoint import ModelUnusable
+from render_service.latent_diffusion.stack import LatentDiffusion
+from render_service.load import load_renderer
+from tests.unit.render.latent_stand_in import plan, tiny_checkpoint
+
+EMBEDDING = (1.0,) + (0.0,) * 63
+OTHER_EMBEDDING = (0.0, 1.0) + (0.0,) * 62
+
+
+def _ignore(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+@pytest.fixture(scope="module")
+def renderer(tmp_path_factory: pytest.TempPathFactory) -> LatentDiffusion:
+    """Loaded once and warmed."""
+    loaded = load_renderer(str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))), device="cpu")
+    loaded.warm()
+    return loaded
+
+
+@pytest.mark.parametrize("seconds", [2.0, 7.77, 180.0])
+def test_a_take_has_exactly_the_asked_length(renderer: LatentDiffusion, seconds: float) -> None:
+    """Stereo float32, round(seconds * 44100) frames, from the shortest to the longest."""
+    asked = plan(seconds=seconds, embedding=EMBEDDING, steps=1)
+    wave = renderer.vocode(renderer.denoise(asked, _ignore), asked, _ignore)
+    assert wave.shape == (2, round(seconds * 44100))
+    assert wave.dtype == np.float32
+    assert np.isfinite(wave).all()
+
+
+def test_the_same_plan_gives_the_same_samples(renderer: LatentDiffusion) -> None:
+    """Bit for bit, whatever was rendered in between; another seed gives another take."""
+    asked = plan(seconds=13.0, embedding=EMBEDDING)
+    latents = renderer.denoise(asked, _ignore)
+    first = renderer.vocode(latents, asked, _ignore)
+    other = renderer.denoise(replace(asked, seed=2), _ignore)
+    again = renderer.denoise(asked, _ignore)
+    assert np.array_equal(latents.values, again.values)
+    assert np.array_equal(first, renderer.vocode(again, asked, _ignore))
+    assert not np.array_equal(latents.values, other.values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "slow sad piano"},
+        {"persona_prefix": "smoky lounge singer"},
+        {"persona_embedding": OTHER_EMBEDDING},
+        {"instrumental": True},
+        {"guidance": 1.0},
+    ],
+)
+def test_every_condition_reaches_the_net(renderer: LatentDiffusion, change: dict[str, object]) -> None:
+    """Prompt, prefix, persona vector, the instrumental flag and guidance each change the latents by themselves."""
+    asked = plan(seconds=2.0, embedding=EMBEDDING)
+    changed = replace(asked, **change)  # type: ignore[arg-type]  # names and types are those of the cases above
+    assert not np.array_equal(renderer.denoise(asked, _ignore).values, renderer.denoise(changed, _ignore).values)
+
+
+def test_progress_counts_every_step_and_can_stop_the_work(renderer: LatentDiffusion) -> None:
+    """Reports rise from nothing to all; what a report raises comes out."""
+    asked = plan(seconds=2.0, embedding=EMBEDDING, steps=3)
+    seen: list[tuple[int, int]] = []
+    latents = renderer.denoise(asked, lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+    def stop(done: int, total: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        renderer.denoise(asked, stop)
+    assert np.array_equal(latents.values, renderer.denoise(asked, _ignore).values)
+
+
+def test_a_persona_is_one_vector_of_length_one(renderer: LatentDiffusion) -> None:
+    """Level does not matter, clips are not changed, and a clip shorter than a window is heard too."""
+    rng = np.random.default_rng(0)
+    clips = [(0.1 * rng.standard_normal((2, samples))).astype(np.float32) for samples in (30_000, 300_000)]
+    kept = [clip.copy() for clip in clips]
+    vector = renderer.embed_persona(clips)
+    assert vector.shape == (renderer.info.embedding_size,)
+    assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
+    assert np.allclose(vector, renderer.embed_persona([0.1 * clip for clip in clips]), atol=1e-3)
+    assert all(np.array_equal(clip, before) for clip, before in zip(clips, kept, strict=True))
+
+
+def test_info_names_every_net_and_its_digest(renderer: LatentDiffusion) -> None:
+    """What an audit row needs is there."""
+    info = renderer.info
+    assert {model.role for model in info.models} >= {"autoencoder", "denoiser", "vocoder", "persona", "text_encoder"}
+    assert all(len(model.sha256) == 64 for model in info.models)
+    assert (info.min_seconds, info.max_seconds) == (2.0, 180.0)
+    assert {"torch", "precision", "threads"} <= info.fingerprint.keys()
+
+
+def test_latents_of_another_front_end_are_refused(renderer: LatentDiffusion) -> None:
+    """Latents say what made them."""
+    asked = plan(seconds=2.0, embedding=EMBEDDING, steps=1)
+    foreign = replace(renderer.denoise(asked, _ignore), front_end_id="other")
+    with pytest.raises(ModelUnusable, match="other"):
+        renderer.vocode(foreign, asked, _ignore)
+
+
+def test_a_text_encoder_that_is_not_the_trained_one_is_refused(tmp_path: Path) -> None:
+    """A folder without the encoder's files is named."""
+    checkpoint = tiny_checkpoint(tmp_path / "tiny")
+    with pytest.raises(ModelUnusable, match=r"config\.json is missing"):
+        LatentDiffusion(checkpoint, device="cpu", text_encoder_folder=tmp_path)
