@@ -24,6 +24,7 @@ _PHASE_1 = (
 _ANNEX_2 = np.array([_PHASE_0, _PHASE_1, _PHASE_1[::-1], _PHASE_0[::-1]], dtype=np.float32)
 
 _NUDGE_DB = 0.005
+_BEYOND_MEANING = 1e30
 _ROW_FRAMES = 32
 # Products small enough that OpenBLAS does not share them between threads, which on a busy machine cost five times the work.
 _BATCH_ROWS = 16
@@ -61,7 +62,8 @@ def limit_true_peak(waveform: NDArray[np.float32], ceiling_dbtp: float = -1.0) -
     integers that the result rounds to, read by Annex 2 and by an interpolator of 8 phases and 32 taps, so that a
     meter that is stricter than the standard agrees. Raises Internal NOT_FINITE for NaN or infinity.
     """
-    if not np.isfinite(waveform).all():
+    # NaN compares as false; beyond this bound float32 has no room for the scale of 24 bits.
+    if not (np.abs(waveform) < _BEYOND_MEANING).all():
         raise not_finite("BOUNCE")
     ceiling = 10.0 ** (ceiling_dbtp / 20.0)
     peak = _rounded_peak(waveform)

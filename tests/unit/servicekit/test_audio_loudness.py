@@ -118,7 +118,7 @@ def test_limited_to_the_ceiling(seed: int, level: float) -> None:
     """One gain brings any waveform under -1 dBTP after rounding, by our meter and by a stricter interpolation."""
     waveform = (np.random.default_rng(seed).standard_normal((2, RATE_HZ)) * level).astype(np.float32)
     limited, gain_db = limit_true_peak(waveform)
-    assert limited == pytest.approx(waveform * 10.0 ** (gain_db / 20.0), rel=1e-5)
+    np.testing.assert_allclose(limited, waveform * 10.0 ** (gain_db / 20.0), rtol=1e-5)
     pcm = to_pcm24(limited, stage="TEST")
     found = measure(pcm).true_peak_dbtp
     assert found is not None
@@ -138,8 +138,11 @@ def test_quiet_is_left_alone() -> None:
     assert limit_true_peak(np.zeros((2, 100), dtype=np.float32))[1] == 0.0
 
 
-def test_limiter_refuses_nan() -> None:
-    """NaN has no peak: it fails, naming the stage."""
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, 1e38])
+def test_limiter_refuses_what_has_no_peak(broken: float) -> None:
+    """NaN, infinity and what is as good as infinite fail, naming the stage."""
+    waveform = np.zeros((2, 10), dtype=np.float32)
+    waveform[1, 3] = broken
     with pytest.raises(Internal) as caught:
-        limit_true_peak(np.full((2, 10), np.nan, dtype=np.float32))
+        limit_true_peak(waveform)
     assert caught.value.reason == "NOT_FINITE"

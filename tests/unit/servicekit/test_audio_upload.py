@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from servicekit.audio.pcm24 import FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE
@@ -158,3 +160,23 @@ def test_wav_from_a_pipe_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "b.wav"
     path.write_bytes(whole)
     assert "pipe" in refused(path)
+
+
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 67), st.integers(0, 255)), min_size=1, max_size=6),
+    fmt=st.sampled_from(["WAV", "WAVEX"]),
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_header_does_harm(tmp_path: Path, changes: list[tuple[int, int]], fmt: str) -> None:
+    """Whatever bytes a header has, the file is refused as INVALID_AUDIO or read as no more frames than it holds."""
+    data = bytearray(written(tmp_path / "a.wav", np.zeros((50, 2), dtype=np.int16), "PCM_16", fmt=fmt).read_bytes())
+    for at, value in changes:
+        data[at] = value
+    path = tmp_path / "b.wav"
+    path.write_bytes(data)
+    try:
+        pcm = read_upload(path, read_upload_header(path, max_seconds=HOUR_S))
+    except InvalidAudio:
+        return
+    assert pcm.shape[0] == 2
+    assert 2 <= pcm.shape[1] <= len(data)
