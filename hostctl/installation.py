@@ -66,9 +66,11 @@ def plan_installation(
     """
     host = _host_settings(environ)
     defaults = {RENDER_LISTEN: RENDER_ADDRESS, SEPARATION_LISTEN: SEPARATION_ADDRESS, URL_LISTEN: host.url_listen}
-    render, separation, urls = settle(
-        [ListenAddress(listen.get(name) or environ.get(name) or default, name) for name, default in defaults.items()]
-    )
+    wanted = [
+        ListenAddress(listen.get(name) or environ.get(name) or default, name) for name, default in defaults.items()
+    ]
+    # An S3 store signs its own URLs; nothing listens for them here.
+    render, separation, urls = settle(wanted) if host.store == "folder" else (*settle(wanted[:2]), wanted[2])
     folder = (data or host.data).absolute()
     return Installation(
         data=folder,

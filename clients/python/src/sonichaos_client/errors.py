@@ -123,7 +123,7 @@ class ServiceNotRunning(Unavailable):
     def __init__(self, service: str, address: str, detail: str) -> None:
         super().__init__(
             f"no {service} answers at {address} ({detail}). Start both services with: sonichaos up. "
-            f"If it runs elsewhere, name its address."
+            "If it runs elsewhere, name its address."
         )
         self.service = service
         self.address = address
@@ -292,7 +292,8 @@ def from_call(
             except DecodeError:
                 break
     if code is grpc.StatusCode.UNAVAILABLE:
-        return ServiceNotRunning(service, address, details or "no answer")
+        # The transport tells a long story of addresses and causes; the last cause is the one that helps.
+        return ServiceNotRunning(service, address, details.rpartition(": ")[2].strip("[]") or "no answer")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         details = f"{service} at {address} did not answer before the call's deadline"
     return _BY_CODE.get(code, ServiceFault)(details or code.name, code=code)

@@ -7,7 +7,10 @@ from typing import Any
 
 import grpc
 
+from sonichaos_client.cli.summary import printable
 from sonichaos_client.errors import ServiceNotRunning, SonichaosError
+
+_MOST_CHARACTERS = 2000
 
 
 class ExitStatus(IntEnum):
@@ -48,9 +51,13 @@ def exit_status(error: SonichaosError) -> ExitStatus:
 
 def in_words(error: SonichaosError) -> str:
     """The error for people: what happened, each field that was refused, what is known, when to try again."""
-    lines = [f"Error: {error.message}"]
-    lines += [f"  {v.field}: {v.description}" for v in error.violations if v.description not in error.message]
-    known = error.metadata.get("known", "")
+    lines = [f"Error: {printable(error.message, _MOST_CHARACTERS)}"]
+    lines += [
+        printable(f"  {v.field}: {v.description}", _MOST_CHARACTERS)
+        for v in error.violations
+        if v.description not in error.message
+    ]
+    known = printable(error.metadata.get("known", ""), _MOST_CHARACTERS)
     if known and known not in error.message:
         lines.append(f"  known: {known}")
     if error.reason:

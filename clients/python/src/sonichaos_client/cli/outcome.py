@@ -69,8 +69,8 @@ def see_through(
         except JobEndedBadly as error:
             session.emit(error.job)
             raise
-        if delivery.folder is not None:
-            fetch(session, client, ended, version.number, delivery)
+    if delivery.folder is not None:
+        fetch(session, client, ended, version.number, delivery)
     session.emit(ended)
     session.tell(describe_version(ended, version_of(ended, version.number)))
 

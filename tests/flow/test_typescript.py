@@ -1,0 +1,27 @@
+"""The TypeScript example against the live pair."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client.verify import verify_zip
+from tests.flow.pair import LivePair
+from tests.wire.typescript_build import render_example
+
+
+def test_a_take_is_rendered_followed_through_a_cut_and_fetched(live_pair: LivePair, tmp_path: Path) -> None:
+    """From another language: a take with stems, no event lost or doubled by a cut, and a ZIP that keeps the contract."""
+    result = render_example(
+        live_pair.render_address, tmp_path, "--persona", live_pair.persona, "--seconds", "2", "--cut-after", "2"
+    )
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["cuts"] >= 1
+    job = live_pair.client.get_job(told["jobId"])
+    assert job.state == job_pb2.JOB_STATE_DONE
+    assert told["events"] == job.last_sequence
+    assert told["sha256"] == job.versions[0].files.zip.sha256
+    report = verify_zip(Path(told["path"]))
+    assert report.ok, report.findings

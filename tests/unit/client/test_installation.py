@@ -1,0 +1,87 @@
+"""What ``sonichaos up`` settles before it starts anything."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import click
+import pytest
+
+from hostctl.installation import RENDER_LISTEN, SEPARATION_LISTEN, URL_LISTEN, Installation, plan_installation
+from hostctl.listen import ListenAddress, settle
+
+ANY = {RENDER_LISTEN: "127.0.0.1:0", SEPARATION_LISTEN: "127.0.0.1:0", URL_LISTEN: "127.0.0.1:0"}
+
+
+def plan(environ: dict[str, str], data: Path | None = None, **chosen: str) -> Installation:
+    """An installation on free ports."""
+    return plan_installation(environ, data=data, chosen=chosen, listen=ANY)
+
+
+def test_free_ports_are_found_and_differ() -> None:
+    """Port 0 becomes a port that can be listened on, another one each time."""
+    settled = settle([ListenAddress("127.0.0.1:0", f"S{index}") for index in range(8)])
+    ports = {int(one.address.rpartition(":")[2]) for one in settled}
+    assert len(ports) == 8
+    for port in ports:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+
+
+@pytest.mark.parametrize("address", ["", "50071", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000", ":5"])
+def test_a_malformed_address_is_refused_with_its_setting(address: str) -> None:
+    """The error names the setting and the form that was wanted."""
+    with pytest.raises(click.UsageError, match="SONICHAOS_RENDER_LISTEN: wanted HOST:PORT"):
+        settle([ListenAddress(address, RENDER_LISTEN)])
+
+
+def test_callers_reach_a_wildcard_and_a_unix_socket() -> None:
+    """What is listened on everywhere is called on loopback; a Unix socket is called as it is."""
+    assert ListenAddress("0.0.0.0:5", "S").for_callers == "127.0.0.1:5"
+    assert ListenAddress("[::]:5", "S").for_callers == "[::1]:5"
+    assert settle([ListenAddress("unix:/run/a.sock", "S")])[0].for_callers == "unix:/run/a.sock"
+
+
+def test_what_was_typed_wins_over_the_environment(tmp_path: Path) -> None:
+    """Options, then the environment, then the defaults."""
+    environ = {"SONICHAOS_DATA": str(tmp_path / "a"), "SONICHAOS_RENDERER": "x", "SONICHAOS_DEVICE": "cpu"}
+    assert plan(environ).data == tmp_path / "a"
+    typed = plan(environ, tmp_path / "b", SONICHAOS_RENDERER="y")
+    assert typed.data == tmp_path / "b"
+    assert typed.render_environment()["SONICHAOS_RENDERER"] == "y"
+
+
+def test_each_service_gets_only_what_it_reads(tmp_path: Path) -> None:
+    """A setting of the other service would be refused as unknown; what is not SONICHAOS' own passes through."""
+    environ = {"SONICHAOS_RENDERER": "r", "SONICHAOS_SEPARATOR": "s", "SONICHAOS_SEPARATOR_REPO": "d", "PATH": "p"}
+    installation = plan(environ, tmp_path)
+    render, separation = installation.render_environment(), installation.separation_environment()
+    assert {"SONICHAOS_SEPARATOR", "SONICHAOS_SEPARATOR_REPO", SEPARATION_LISTEN} & render.keys() == set()
+    assert {"SONICHAOS_RENDERER", RENDER_LISTEN} & separation.keys() == set()
+    assert render["PATH"] == separation["PATH"] == "p"
+
+
+def test_fetched_weights_are_found_by_name(tmp_path: Path) -> None:
+    """A separator that fetch-weights put in the data folder needs no --separator-repo; a named folder wins."""
+    fetched = tmp_path / "weights" / "htdemucs_ft"
+    fetched.mkdir(parents=True)
+    found = plan({}, tmp_path, SONICHAOS_SEPARATOR="htdemucs_ft").separation_environment()
+    assert found["SONICHAOS_SEPARATOR_REPO"] == str(fetched)
+    named = plan({}, tmp_path, SONICHAOS_SEPARATOR="htdemucs_ft", SONICHAOS_SEPARATOR_REPO="/elsewhere")
+    assert named.separation_environment()["SONICHAOS_SEPARATOR_REPO"] == "/elsewhere"
+
+
+def test_a_wrong_setting_is_refused_before_anything_starts() -> None:
+    """The variable and what it wants are named."""
+    with pytest.raises(click.UsageError, match="SONICHAOS_DRAIN_SECONDS"):
+        plan({"SONICHAOS_DRAIN_SECONDS": "soon"})
+
+
+def test_with_an_s3_store_the_url_port_is_nobodys_business(tmp_path: Path) -> None:
+    """Nothing listens for signed URLs there, so a taken port does not matter."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        listen = {**ANY, URL_LISTEN: address}
+        made = plan_installation({"SONICHAOS_STORE": "s3"}, data=tmp_path, chosen={}, listen=listen)
+    assert made.urls.address == address
