@@ -161,11 +161,11 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
 
-    def GetJob(self, request: jobs_pb.GetJobRequest, context: grpc.ServicerContext) -> jobs_pb.GetJobResponse:  # noqa: N802, D102
+    def GetJob(self, request: jobs_pb.GetJobRequest, context: grpc.ServicerContext) -> jobs_pb.GetJobResponse:
         self.desk.meet("GetJob", request, context)
         return jobs_pb.GetJobResponse(job=self.desk.find(request.job_id, context))
 
-    def ListJobs(self, request: jobs_pb.ListJobsRequest, context: grpc.ServicerContext) -> jobs_pb.ListJobsResponse:  # noqa: N802, D102
+    def ListJobs(self, request: jobs_pb.ListJobsRequest, context: grpc.ServicerContext) -> jobs_pb.ListJobsResponse:
         self.desk.meet("ListJobs", request, context)
         newest_first = sorted(self.desk.jobs.values(), key=lambda job: -job.create_time.seconds)
         begin = int(request.page_token or 0)
@@ -173,7 +173,7 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         token = str(end) if end < len(newest_first) else ""
         return jobs_pb.ListJobsResponse(jobs=newest_first[begin:end], next_page_token=token)
 
-    def WatchJob(  # noqa: N802, D102
+    def WatchJob(
         self, request: jobs_pb.WatchJobRequest, context: grpc.ServicerContext
     ) -> Iterator[jobs_pb.WatchJobResponse]:
         self.desk.meet("WatchJob", request, context)
@@ -182,7 +182,7 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         yield from (jobs_pb.WatchJobResponse(event=event) for event in self._until_cut(coming, context))
         self.desk.finish(request.job_id)
 
-    def FollowJobs(  # noqa: N802, D102
+    def FollowJobs(
         self, request: jobs_pb.FollowJobsRequest, context: grpc.ServicerContext
     ) -> Iterator[jobs_pb.FollowJobsResponse]:
         self.desk.meet("FollowJobs", request, context)
@@ -201,23 +201,23 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
                 self.desk.holding.wait(30)
             yield event
 
-    def CancelJob(self, request: jobs_pb.CancelJobRequest, context: grpc.ServicerContext) -> jobs_pb.CancelJobResponse:  # noqa: N802, D102
+    def CancelJob(self, request: jobs_pb.CancelJobRequest, context: grpc.ServicerContext) -> jobs_pb.CancelJobResponse:
         self.desk.meet("CancelJob", request, context)
         return jobs_pb.CancelJobResponse(job=self.desk.find(request.job_id, context))
 
-    def DeleteJob(self, request: jobs_pb.DeleteJobRequest, context: grpc.ServicerContext) -> jobs_pb.DeleteJobResponse:  # noqa: N802, D102
+    def DeleteJob(self, request: jobs_pb.DeleteJobRequest, context: grpc.ServicerContext) -> jobs_pb.DeleteJobResponse:
         self.desk.meet("DeleteJob", request, context)
         self.desk.find(request.job_id, context)
         del self.desk.jobs[request.job_id]
         return jobs_pb.DeleteJobResponse()
 
-    def AddStems(self, request: jobs_pb.AddStemsRequest, context: grpc.ServicerContext) -> jobs_pb.AddStemsResponse:  # noqa: N802, D102
+    def AddStems(self, request: jobs_pb.AddStemsRequest, context: grpc.ServicerContext) -> jobs_pb.AddStemsResponse:
         self.desk.meet("AddStems", request, context)
         job = self.desk.find(request.job_id, context)
         job.versions[0].stems_wanted = True
         return jobs_pb.AddStemsResponse(job=job)
 
-    def CreateSignedUrl(  # noqa: N802, D102
+    def CreateSignedUrl(
         self, request: jobs_pb.CreateSignedUrlRequest, context: grpc.ServicerContext
     ) -> jobs_pb.CreateSignedUrlResponse:
         self.desk.meet("CreateSignedUrl", request, context)
@@ -235,7 +235,7 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
 
-    def CreateRender(  # noqa: N802, D102
+    def CreateRender(
         self, request: render_pb2.CreateRenderRequest, context: grpc.ServicerContext
     ) -> render_pb2.CreateRenderResponse:
         self.desk.meet("CreateRender", request, context)
@@ -245,13 +245,13 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         )
         return render_pb2.CreateRenderResponse(job=job)
 
-    def RerenderStem(  # noqa: N802, D102
+    def RerenderStem(
         self, request: render_pb2.RerenderStemRequest, context: grpc.ServicerContext
     ) -> render_pb2.RerenderStemResponse:
         self.desk.meet("RerenderStem", request, context)
         return render_pb2.RerenderStemResponse(job=self.desk.find(request.job_id, context), version=1)
 
-    def ListPersonas(  # noqa: N802, D102
+    def ListPersonas(
         self, request: render_pb2.ListPersonasRequest, context: grpc.ServicerContext
     ) -> render_pb2.ListPersonasResponse:
         self.desk.meet("ListPersonas", request, context)
@@ -261,7 +261,7 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         token = str(end) if end < len(known) else ""
         return render_pb2.ListPersonasResponse(personas=known[begin:end], next_page_token=token)
 
-    def CreatePersona(  # noqa: N802, D102
+    def CreatePersona(
         self, request_iterator: Iterator[render_pb2.CreatePersonaRequest], context: grpc.ServicerContext
     ) -> render_pb2.CreatePersonaResponse:
         first = next(request_iterator)
@@ -277,25 +277,25 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         self.desk.personas[persona.id] = persona
         return render_pb2.CreatePersonaResponse(persona=persona)
 
-    def ListAuditRows(  # noqa: N802, D102
+    def ListAuditRows(
         self, request: render_pb2.ListAuditRowsRequest, context: grpc.ServicerContext
     ) -> render_pb2.ListAuditRowsResponse:
         self.desk.meet("ListAuditRows", request, context)
         return render_pb2.ListAuditRowsResponse(rows=self.desk.rows)
 
-    def VerifyAuditChain(  # noqa: N802, D102
+    def VerifyAuditChain(
         self, request: render_pb2.VerifyAuditChainRequest, context: grpc.ServicerContext
     ) -> render_pb2.VerifyAuditChainResponse:
         self.desk.meet("VerifyAuditChain", request, context)
         return self.desk.chain
 
-    def ReplayTake(  # noqa: N802, D102
+    def ReplayTake(
         self, request: render_pb2.ReplayTakeRequest, context: grpc.ServicerContext
     ) -> render_pb2.ReplayTakeResponse:
         self.desk.meet("ReplayTake", request, context)
         return self.desk.replayed
 
-    def GetModelInfo(  # noqa: N802, D102
+    def GetModelInfo(
         self, request: render_pb2.GetModelInfoRequest, context: grpc.ServicerContext
     ) -> render_pb2.GetModelInfoResponse:
         self.desk.meet("GetModelInfo", request, context)
@@ -308,7 +308,7 @@ class Separations(separation_pb2_grpc.SeparationServiceServicer):
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
 
-    def CreateSeparation(  # noqa: N802, D102
+    def CreateSeparation(
         self, request_iterator: Iterator[separation_pb2.CreateSeparationRequest], context: grpc.ServicerContext
     ) -> separation_pb2.CreateSeparationResponse:
         first = next(request_iterator)
@@ -323,7 +323,7 @@ class Separations(separation_pb2_grpc.SeparationServiceServicer):
         job = self.desk.accept(f"j-s{len(self.desk.jobs):025d}", stems=True, request_id=first.header.request_id)
         return separation_pb2.CreateSeparationResponse(job=job)
 
-    def GetModelInfo(  # noqa: N802, D102
+    def GetModelInfo(
         self, request: separation_pb2.GetModelInfoRequest, context: grpc.ServicerContext
     ) -> separation_pb2.GetModelInfoResponse:
         self.desk.meet("GetModelInfo", request, context)
