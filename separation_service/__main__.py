@@ -20,7 +20,6 @@ from separation_service.server import GATED_METHODS, SeparationServicer
 from separation_service.settings import SeparationSettings
 from separation_service.upload_work import UploadWork
 from separation_service.uploads import UploadDesk, UploadLimits
-from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import host_fingerprint, merge
@@ -124,7 +123,7 @@ def _mount(
     """The services that speak of jobs."""
     limits = UploadLimits(
         max_bytes=settings.upload_max_bytes,
-        max_frames=round(settings.upload_max_seconds * SAMPLE_RATE_HZ),
+        max_seconds=settings.upload_max_seconds,
         queue_limit=settings.queue_limit,
         max_at_once=settings.uploads_at_once,
     )

@@ -39,6 +39,13 @@ class Spool:
         self._digest.update(data)
 
     @property
+    def path(self) -> Path:
+        """By this name the process can open the file again, though no folder lists it."""
+        with _disk_full_is_named(self._folder):
+            self.file.flush()
+        return Path(f"/proc/self/fd/{self.file.fileno()}")
+
+    @property
     def sha256(self) -> str:
         """Of what came so far, 64 hex digits."""
         return self._digest.hexdigest()

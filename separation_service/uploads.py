@@ -15,9 +15,9 @@ from typing import Any
 from separation_service.receive import BounceFile
 from separation_service.spool import Spool
 from separation_service.upload_header import UploadHeader
-from separation_service.upload_wav import read_upload
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24
+from servicekit.audio.upload import read_upload, read_upload_header
 from servicekit.audio.wav import Wav
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import FileFacts, Manifest
@@ -35,10 +35,10 @@ _RETRY_AFTER_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class UploadLimits:
-    """What is taken in: bytes of a file, frames of audio, versions that wait, uploads under way at once."""
+    """What is taken in: bytes of a file, seconds of audio, versions that wait, uploads under way at once."""
 
     max_bytes: int
-    max_frames: int
+    max_seconds: float
     queue_limit: int
     max_at_once: int
 
@@ -89,7 +89,7 @@ class UploadDesk:
     def accept(self, tenant: str, header: UploadHeader, spool: Spool) -> Job:
         """The job's row, once it is durable; for a retry of a known request the row that it made.
 
-        Raises `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` TOO_LARGE and QUEUE_FULL, and as the store.
+        Raises `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL, and as the store.
         """
         if header.sha256 and not hmac.compare_digest(header.sha256, spool.sha256):
             detail = f"wanted SHA-256 {header.sha256}, the {spool.size_bytes} bytes that came have {spool.sha256}"
@@ -100,7 +100,8 @@ class UploadDesk:
         known = self._journal.known(request)
         if known is not None:
             return known.job
-        pcm = read_upload(spool.file, size_bytes=spool.size_bytes, max_frames=self._limits.max_frames)
+        path = spool.path
+        pcm = read_upload(path, read_upload_header(path, max_seconds=self._limits.max_seconds))
         created_at = self._clock.now().replace(microsecond=0)
         wav, manifest = _bounce(pcm, header, new_job_id(created_at), created_at)
         return self._accept_stored(request, header, wav, manifest, spool)
