@@ -1,6 +1,6 @@
 """The client against scripted services on loopback: the same promises for the blocking and the asyncio client."""
 
-# ruff: noqa: S311  two kinds of client behind one dynamic face; draws need no secrecy
+# ruff: noqa: S311  draws need no secrecy
 
 from __future__ import annotations
 
