@@ -1,0 +1,150 @@
+"""The pair, running: one for the whole session as ``sonichaos up`` starts it, and fresh ones for tests that break something."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import soundfile
+
+from sonichaos_client import Client
+from tests.flow.nursery import ROOT, Nursery, plain_environment
+from tests.flow.pair import LivePair, Pair
+from tests.flow.tiny_separator import NAME, tiny_separator
+from tests.unit.render.latent_stand_in import tiny_checkpoint
+
+FreshPair = Callable[..., Pair]
+PERSONAS = ("tone", "hiss")
+_RATE_HZ = 44100
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Settings that name the smallest true renderer and separator."""
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "SONICHAOS_RENDERER": str(tiny_checkpoint(folder / "renderer")),
+        "SONICHAOS_SEPARATOR": NAME,
+        "SONICHAOS_SEPARATOR_REPO": str(tiny_separator(folder / "separator")),
+    }
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two seconds of a tone and of noise, for personas."""
+    folder = tmp_path_factory.mktemp("clips")
+    seconds = np.arange(2 * _RATE_HZ) / _RATE_HZ
+    sounds = {
+        "tone": 0.3 * np.sin(2 * np.pi * 220 * seconds),
+        "hiss": 0.1 * np.random.default_rng(1).normal(size=88200),
+    }
+    for name, sound in sounds.items():
+        soundfile.write(folder / f"{name}.wav", np.stack([sound, sound]).T, _RATE_HZ, subtype="PCM_24")
+    return {name: folder / f"{name}.wav" for name in sounds}
+
+
+def add_personas(client: Client, clips: dict[str, Path]) -> None:
+    """Both test personas."""
+    for name in PERSONAS:
+        client.add_persona(name, f"a {name}", [clips[name]])
+
+
+@pytest.fixture(scope="session")
+def live_pair(
+    tmp_path_factory: pytest.TempPathFactory, models: dict[str, str], clips: dict[str, Path]
+) -> Iterator[LivePair]:
+    """Both services under ``sonichaos up`` on free ports, with two personas. Tests share it, so they break nothing of it."""
+    folder = tmp_path_factory.mktemp("live")
+    listen = [f"--{name}-listen=127.0.0.1:0" for name in ("render", "separation", "url")]
+    command = [str(Path(sys.executable).parent / "sonichaos"), "up", "--json", "--data", str(folder / "data"), *listen]
+    log = folder / "up.log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command, env={**plain_environment(), **models}, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, log.read_text(encoding="utf-8")
+        ready = json.loads(line)
+        pids = {child.cmdline()[-1]: child.pid for child in psutil.Process(process.pid).children()}
+        addresses = {
+            "SONICHAOS_RENDER_ADDRESS": ready["renderAddress"],
+            "SONICHAOS_SEPARATION_ADDRESS": ready["separationAddress"],
+        }
+        with Client(ready["renderAddress"], ready["separationAddress"]) as client:
+            add_personas(client, clips)
+            yield LivePair(
+                render_address=ready["renderAddress"],
+                separation_address=ready["separationAddress"],
+                url_listen=ready["urlListen"],
+                data=Path(ready["data"]),
+                render_pid=pids["render_service"],
+                separation_pid=pids["separation_service"],
+                client=client,
+                env={**plain_environment(), **addresses},
+                log=log,
+                persona=PERSONAS[0],
+                other_persona=PERSONAS[1],
+            )
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Where services are started quickly."""
+    opened = Nursery()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def module_pair(
+    nursery: Nursery, models: dict[str, str], clips: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FreshPair]:
+    """As `fresh_pair`, for one pair that the tests of a module share."""
+    yield from _factory(nursery, models, clips, tmp_path_factory.mktemp("pairs"))
+
+
+@pytest.fixture
+def fresh_pair(nursery: Nursery, models: dict[str, str], clips: dict[str, Path], tmp_path: Path) -> Iterator[FreshPair]:
+    """Makes pairs: ``fresh_pair(data=FOLDER, SONICHAOS_QUEUE_LIMIT="1")``, started and with personas unless ``start=False``."""
+    yield from _factory(nursery, models, clips, tmp_path)
+
+
+def _factory(nursery: Nursery, models: dict[str, str], clips: dict[str, Path], folder: Path) -> Iterator[FreshPair]:
+    made: list[Pair] = []
+    numbers = itertools.count()
+
+    def make(*, data: Path | None = None, start: bool = True, **settings: str) -> Pair:
+        own = folder / f"pair{next(numbers)}"
+        own.mkdir()
+        pair = Pair(nursery, own, {**models, **settings}, data or own / "data")
+        made.append(pair)
+        if start:
+            pair.start()
+            add_personas(pair.client, clips)
+        return pair
+
+    yield make
+    for pair in made:
+        pair.stop()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """GRPC's C core says nothing in the tests' own process."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -1,0 +1,85 @@
+"""Services as processes that start at once.
+
+Importing torch and transformers takes seconds, and tests that kill services start them a dozen times. So one process imports
+both services once and forks for each start; from there on the child is ``python -m render_service`` or ``-m separation_service``:
+own session, own environment, own log, its ``main()``. `sonichaos up` starts them the usual way, which other tests use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+SERVICES = ("separation_service", "render_service")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Nursery:
+    """The process that forks; use it as a ``with``."""
+
+    def __init__(self) -> None:
+        paths = os.pathsep.join([str(ROOT), str(ROOT / "clients" / "python" / "src")])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.flow.nursery"],
+            cwd=ROOT,
+            env={**plain_environment(), "PYTHONPATH": paths},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, service: str, environment: Mapping[str, str], log: Path) -> int:
+        """Start a service; gives its process id. What it writes is appended to ``log``."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = {"service": service, "environment": {**plain_environment(), **environment}, "log": str(log)}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """No more starts; what was started goes on."""
+        self._process.kill()
+        self._process.wait()
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's environment without settings of an installation."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SONICHAOS_")}
+
+
+def _serve(orders: list[str] | None = None) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries whoever ends
+    mains = {service: import_module(f"{service}.__main__").main for service in SERVICES}
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _become(order, mains[order["service"]])
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
+
+
+def _become(order: Mapping[str, object], main: object) -> NoReturn:
+    """The child's whole life."""
+    os.setsid()
+    log = os.open(str(order["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.closerange(3, 64)
+    os.environ.clear()
+    os.environ.update(order["environment"])  # type: ignore[call-overload]
+    sys.exit(main())  # type: ignore[operator]
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,142 @@
+"""What ends a job early: a cancel at each stage, the brief's expiry, a full queue; and what does not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client import Job
+from sonichaos_client.errors import FailedPrecondition, JobCancelled, JobFailed, ResourceExhausted
+from tests.flow.conftest import FreshPair
+from tests.flow.pair import SEPARATION, Pair, eventually, turn_held
+from tests.flow.takes import Story, at, brief, check_numbers, take, told, until
+
+CANCELLING, CANCELLED = job_pb2.JOB_STATE_CANCELLING, job_pb2.JOB_STATE_CANCELLED
+
+
+@pytest.fixture(scope="module")
+def pair(module_pair: FreshPair) -> Pair:
+    """One worker, room for one that waits, and many steps."""
+    return module_pair(SONICHAOS_RENDER_WORKERS="1", SONICHAOS_QUEUE_LIMIT="1", SONICHAOS_RENDER_STEPS="60")
+
+
+def cancelled(pair: Pair, job: Job) -> Story:
+    """Cancel, and wait for the end: by way of CANCELLING to CANCELLED."""
+    pair.client.cancel(job.job_id)
+    with pytest.raises(JobCancelled):
+        pair.client.wait(job)
+    story = told(pair.client, job)
+    check_numbers(story.events)
+    states = [event.state for event in story.events if event.kind == job_pb2.EVENT_KIND_STATE]
+    assert states[-2:] == [CANCELLING, CANCELLED]
+    return story
+
+
+def test_a_cancel_while_it_waits(pair: Pair) -> None:
+    """A queued job ends without having run, and has its place in the queue until then."""
+    with turn_held(pair.data):
+        first = pair.client.create_render(brief())
+        until(pair.client, first, at(job_pb2.STAGE_PLAN))
+        second = pair.client.create_render(brief(seed=1))
+        assert pair.client.get_job(second.job_id).versions[0].queue_position == 0
+        story = cancelled(pair, second)
+    assert not story.version.HasField("start_time")
+    assert pair.stored(second.job_id) == []
+    assert pair.client.wait(first).state == job_pb2.JOB_STATE_DONE
+
+
+def test_a_cancel_while_it_denoises(pair: Pair) -> None:
+    """Work stops between two steps and leaves no file."""
+    job = pair.client.create_render(brief(seconds=20.0))
+    until(pair.client, job, at(job_pb2.STAGE_DENOISE, done=1))
+    story = cancelled(pair, job)
+    assert pair.stored(job.job_id) == []
+    assert not story.version.files.HasField("bounce")
+    assert job_pb2.STAGE_BOUNCE not in {event.stage for event in story.events}
+
+
+def test_a_cancel_while_it_separates(pair: Pair) -> None:
+    """The call to separation_service is left, the bounce stays and stems can still be asked for."""
+    job = pair.client.create_render(brief(stems=True))
+    until(pair.client, job, at(job_pb2.STAGE_DENOISE))
+    with turn_held(pair.data):
+        until(pair.client, job, at(job_pb2.STAGE_SEPARATE))
+        story = cancelled(pair, job)
+    assert story.version.files.HasField("bounce")
+    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors"]
+    done = pair.client.wait(pair.client.add_stems(job.job_id))
+    assert done.versions[0].files.HasField("zip")
+
+
+def test_leaving_a_watch_stops_nothing(pair: Pair) -> None:
+    """A watcher that goes away is not missed, and one that comes later sees every event after the number it names."""
+    job = pair.client.create_render(brief(seed=2))
+    seen = until(pair.client, job, at(job_pb2.STAGE_DENOISE)).sequence
+    rest = list(pair.client.watch(job, after_sequence=seen))
+    assert [event.sequence for event in rest] == list(range(seen + 1, seen + 1 + len(rest)))
+    assert rest[-1].state == job_pb2.JOB_STATE_DONE
+
+
+def test_a_brief_expires(pair: Pair) -> None:
+    """What is not done by the brief's expiry fails as EXPIRED, without advice to try again."""
+    wanted = brief(seed=3)
+    wanted.expire_time.FromDatetime(datetime.now(tz=UTC) + timedelta(seconds=2))
+    with turn_held(pair.data):
+        job = pair.client.create_render(wanted)
+        with pytest.raises(JobFailed) as failed:
+            pair.client.wait(job)
+    assert failed.value.reason == "EXPIRED"
+    assert failed.value.retry_after_s is None
+    assert pair.stored(job.job_id) == []
+
+
+def test_a_full_queue_says_when_to_come_again(pair: Pair) -> None:
+    """Beyond the limit a brief is refused with RetryInfo and leaves no row; a retry of an accepted one is not counted."""
+    with turn_held(pair.data):
+        first = pair.client.create_render(brief(seed=4))
+        until(pair.client, first, at(job_pb2.STAGE_PLAN))
+        waits = pair.client.create_render(brief(seed=5), request_id="waits")
+        rows = [job.job_id for job in pair.client.list_jobs()]
+        with pytest.raises(ResourceExhausted) as full:
+            pair.client.create_render(brief(seed=6))
+        assert full.value.reason == "QUEUE_FULL"
+        assert full.value.retry_after_s
+        assert pair.client.create_render(brief(seed=5), request_id="waits").job_id == waits.job_id
+        assert [job.job_id for job in pair.client.list_jobs()] == rows
+    for job in (first, waits):
+        assert pair.client.wait(job).state == job_pb2.JOB_STATE_DONE
+
+
+def test_no_separation_service(pair: Pair) -> None:
+    """The bounce is there all the same; the version fails with RetryInfo, and AddStems works once the service is back."""
+    pair.kill(SEPARATION)
+    story = take(pair.client, brief(stems=True, seed=7))
+    check_numbers(story.events)
+    with pytest.raises(JobFailed) as failed:
+        pair.client.wait(story.job)
+    assert failed.value.reason == "SEPARATION_UNAVAILABLE"
+    assert failed.value.retry_after_s
+    assert story.events[-1].error.message
+    assert story.version.files.HasField("bounce")
+    assert pair.client.sign_url(story.job.job_id, kind=1).url
+    pair.start(SEPARATION)
+    again = told(pair.client, pair.client.add_stems(story.job.job_id))
+    assert again.job.state == job_pb2.JOB_STATE_DONE
+    assert again.version.error.code == 0
+    check_numbers(again.events)
+
+
+def test_a_deleted_job_leaves_nothing(pair: Pair) -> None:
+    """A running job cannot be deleted; an ended one goes with its files."""
+    with turn_held(pair.data):
+        job = pair.client.create_render(brief(seed=8))
+        until(pair.client, job, at(job_pb2.STAGE_PLAN))
+        with pytest.raises(FailedPrecondition) as wrong:
+            pair.client.delete(job.job_id)
+    assert wrong.value.reason == "WRONG_STATE"
+    pair.client.wait(job)
+    pair.client.delete(job.job_id)
+    assert pair.stored(job.job_id) == []
+    assert eventually(lambda: job.job_id not in {one.job_id for one in pair.client.list_jobs()}, "its row is gone")
