@@ -127,10 +127,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: RerenderStem.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 28
-    """INTERNAL. Something that should not happen; the service's log has it under the job id. Metadata: stage."""
+    """INTERNAL. Something that should not happen; the service's log has it under the job id. Metadata: stage.
+    Example: a stage raised what nobody expected.
+    """
     ERROR_REASON_INPUT_MISSING: _ErrorReason.ValueType  # 29
     """FAILED_PRECONDITION. A replay or check misses an input. Metadata: missing.
-    Example: audit --replay after the persona was removed.
+    Example: audit --replay after the prompt was erased.
     """
     ERROR_REASON_INVALID_TOKEN: _ErrorReason.ValueType  # 30
     """INVALID_ARGUMENT. A page token or cursor that this service did not make.
@@ -255,10 +257,12 @@ ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 27
 Example: RerenderStem.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 28
-"""INTERNAL. Something that should not happen; the service's log has it under the job id. Metadata: stage."""
+"""INTERNAL. Something that should not happen; the service's log has it under the job id. Metadata: stage.
+Example: a stage raised what nobody expected.
+"""
 ERROR_REASON_INPUT_MISSING: ErrorReason.ValueType  # 29
 """FAILED_PRECONDITION. A replay or check misses an input. Metadata: missing.
-Example: audit --replay after the persona was removed.
+Example: audit --replay after the prompt was erased.
 """
 ERROR_REASON_INVALID_TOKEN: ErrorReason.ValueType  # 30
 """INVALID_ARGUMENT. A page token or cursor that this service did not make.

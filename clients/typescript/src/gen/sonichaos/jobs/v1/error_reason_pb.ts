@@ -242,6 +242,7 @@ export enum ErrorReason {
 
   /**
    * INTERNAL. Something that should not happen; the service's log has it under the job id. Metadata: stage.
+   * Example: a stage raised what nobody expected.
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 28;
    */
@@ -249,7 +250,7 @@ export enum ErrorReason {
 
   /**
    * FAILED_PRECONDITION. A replay or check misses an input. Metadata: missing.
-   * Example: audit --replay after the persona was removed.
+   * Example: audit --replay after the prompt was erased.
    *
    * @generated from enum value: ERROR_REASON_INPUT_MISSING = 29;
    */

@@ -1,0 +1,226 @@
+"""The documentation says what the code is: every setting, call, reason, command and decision, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+from google.protobuf.message import Message
+
+from render_service.settings import RenderSettings
+from separation_service.settings import SeparationSettings
+from servicekit.settings import variable_names
+from sonichaos.handoff.v1 import handoff_pb2
+from sonichaos.jobs.v1 import error_reason_pb2, jobs_service_pb2
+from sonichaos.render.v1 import render_pb2
+from sonichaos.separation.v1 import separation_pb2
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
+READMES = [ROOT / "README.md", *sorted((ROOT / "clients").glob("*/README.md"))]
+PAGES = [*READMES, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PICTURES = sorted((DOCS / "img").iterdir())
+
+_LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (?P<words>.+)$", re.MULTILINE)
+_PYTHON = re.compile(r"^```python\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up by its name
+    spec.loader.exec_module(module)
+    return module
+
+
+def _anchors(page: Path) -> set[str]:
+    """The names by which a page's headings are linked to."""
+    headings = _HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-") for words in headings}
+
+
+def _python_blocks() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for number, code in enumerate(_PYTHON.findall(page.read_text(encoding="utf-8")), start=1):
+            yield f"{page.relative_to(ROOT)} block {number}", code
+
+
+def _ids(value: object) -> str:
+    return str(value.relative_to(ROOT)) if isinstance(value, Path) else str(value)[:60]
+
+
+def test_every_setting_is_listed() -> None:
+    """docs/settings.md names each variable that a service reads."""
+    page = (DOCS / "settings.md").read_text(encoding="utf-8")
+    for model in (RenderSettings, SeparationSettings):
+        for variable in variable_names(model).values():
+            assert f"`{variable}`" in page, f"run scripts/settings_doc.py: {variable} is missing"
+
+
+def test_every_setting_has_a_description() -> None:
+    """No setting is without words that say what it does."""
+    for model in (RenderSettings, SeparationSettings):
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("script", "function", "page"),
+    [
+        ("settings_doc", "page", "settings.md"),
+        ("api_doc", "api_page", "api.md"),
+        ("api_doc", "errors_page", "errors.md"),
+    ],
+)
+def test_written_pages_are_current(script: str, function: str, page: str) -> None:
+    """A page that a script writes is what the script writes now."""
+    wanted = getattr(_script(script), function)()
+    assert (DOCS / page).read_text(encoding="utf-8") == wanted, f"run scripts/{script}.py"
+
+
+def test_every_call_is_listed() -> None:
+    """docs/api.md has a row for each method of each service, by the descriptors that the programs use."""
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    files = (render_pb2, separation_pb2, jobs_service_pb2, handoff_pb2)
+    services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+    assert len(services) == len(files)
+    for service in services:
+        section = page.split(f"## {service.name}\n")[1].split("\n## ")[0]
+        for method in service.methods:
+            assert f"| `{method.name}` |" in section, f"run scripts/api_doc.py: {service.name}.{method.name} is missing"
+
+
+def test_reasons_of_calls_exist() -> None:
+    """The reasons that docs/api.md gives for a call are values of ErrorReason, and no call is listed that does not exist."""
+    api = _script("api_doc")
+    known = {name.removeprefix("ERROR_REASON_") for name in error_reason_pb2.ErrorReason.DESCRIPTOR.values_by_name}
+    assert set(api.RPC_REASONS) == {f"{rpc.service}.{rpc.name}" for rpc in api.rpcs()}
+    for reasons in (*api.RPC_REASONS.values(), " ".join(api.ANY_CALL)):
+        assert set(reasons.split()) <= known
+
+
+def test_every_reason_is_listed() -> None:
+    """docs/errors.md has a row with an example for each reason that a service may send."""
+    page = (DOCS / "errors.md").read_text(encoding="utf-8")
+    for name in error_reason_pb2.ErrorReason.DESCRIPTOR.values_by_name:
+        reason = name.removeprefix("ERROR_REASON_")
+        assert reason == "UNSPECIFIED" or re.search(rf"^\| `{reason}` \| .+ \| .+ \|$", page, re.MULTILINE), reason
+
+
+def test_every_command_is_listed() -> None:
+    """docs/cli.md has a section with all options for each command."""
+    doc = _script("cli_doc")
+    page = (DOCS / "cli.md").read_text(encoding="utf-8")
+    commands = list(doc.commands(doc.cli, ("sonichaos",)))
+    assert commands
+    for words, command, _ in commands:
+        assert f"## {words}\n" in page, f"run scripts/cli_doc.py: {words} is missing"
+        section = page.split(f"## {words}\n")[1].split("\n## ")[0]
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name not in {before.name for before in doc.cli.params}:
+                assert option.opts[0] in section, f"run scripts/cli_doc.py: {words} {option.opts[0]} is missing"
+
+
+def test_every_exit_status_is_listed() -> None:
+    """docs/cli.md explains each exit status."""
+    doc = _script("cli_doc")
+    page = (DOCS / "cli.md").read_text(encoding="utf-8")
+    for status in doc.ExitStatus:
+        assert f"| {status.value} | " in page
+
+
+def test_every_decision_is_in_the_index() -> None:
+    """docs/README.md links each decision, and each says context, decision and consequences."""
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    pages = sorted((DOCS / "decisions").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for page in pages:
+        assert f"(decisions/{page.name})" in index, page.name
+        assert {"context", "decision", "consequences"} <= _anchors(page), page.name
+
+
+def test_every_page_is_in_the_index() -> None:
+    """docs/README.md links each page of docs/."""
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    for page in DOCS.glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in index, page.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_ids)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Each relative link of a page leads to a file of the repository, and its anchor to a heading there."""
+    for target in _LINK.findall(page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), target
+        assert ROOT in found.parents, target
+        assert not anchor or anchor in _anchors(found), target
+
+
+def test_pages_named_in_the_code_exist() -> None:
+    """A page of docs/ that a comment or docstring names is there."""
+    rooms = ("render_service", "separation_service", "servicekit", "jobs_service", "hostctl", "training", "benchmarks")
+    for file in (path for room in rooms for path in (ROOT / room).rglob("*.py")):
+        for named in re.findall(r"\bdocs/[\w/-]+\.md", file.read_text(encoding="utf-8")):
+            assert (ROOT / named).is_file(), f"{file.relative_to(ROOT)} names {named}"
+
+
+def test_pictures_are_small_and_shown() -> None:
+    """Each picture is small and shown on a page."""
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert PICTURES
+    for picture in PICTURES:
+        assert picture.stat().st_size < 200_000, picture.name
+        assert f"img/{picture.name})" in text, picture.name
+
+
+@pytest.mark.parametrize(("name", "code"), list(_python_blocks()), ids=_ids)
+def test_python_blocks_fit_the_client(name: str, code: str) -> None:
+    """A Python block of a page compiles, what it imports is there, and messages and calls have the names that it uses."""
+    tree = ast.parse(code, name)
+    imported: dict[str, object] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(str(node.module))
+            imported |= {alias.name: getattr(module, alias.name) for alias in node.names}
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        made = imported.get(call.func.id) if isinstance(call.func, ast.Name) else None
+        if isinstance(made, type) and issubclass(made, Message):
+            assert {keyword.arg for keyword in call.keywords} <= set(made.DESCRIPTOR.fields_by_name), made
+        if (
+            isinstance(call.func, ast.Attribute)
+            and isinstance(call.func.value, ast.Name)
+            and call.func.value.id == "client"
+        ):
+            assert hasattr(imported["Client"], call.func.attr), call.func.attr
+
+
+def test_personas_of_the_readmes_exist() -> None:
+    """A persona that a README asks for comes with the renderer."""
+    built_in = ROOT / "render_service" / "personas" / "builtin"
+    known = {json.loads(path.read_text(encoding="utf-8"))["id"] for path in built_in.glob("*/persona.json")}
+    for page in READMES:
+        text = page.read_text(encoding="utf-8")
+        asked = set(re.findall(r"--persona ([a-z][\w-]*)", text)) | set(re.findall(r'persona_id="([^"]+)"', text))
+        assert asked <= known, page
+
+
+def test_changelog_names_the_version() -> None:
+    """The version of the distribution has a section in the changelog."""
+    version = re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert version is not None
+    assert f"## [{version[1]}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
