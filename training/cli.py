@@ -15,6 +15,7 @@ from render_service.load import load_renderer
 from training.autoencoder import AutoencoderTask, decoder_alone, fit_bands, fit_components, reconstruction_error_db
 from training.cache import fill
 from training.denoiser import DenoiserTask
+from training.evaluate import report
 from training.export import export as export_checkpoint
 from training.features import read_all
 from training.loop import LoopSpec, Task, train
@@ -179,10 +180,12 @@ def vocoder(
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="Folder of the checkpoint.")
 @click.option("--name", default="starter", show_default=True)
 @click.option("--licence", default="Apache-2.0", show_default=True)
+@click.option("--results", type=click.Path(path_type=Path, exists=True), help="Table of `evaluate`, for the card.")
 @click.option("--refined/--plain", default=True, help="Vocoder: with the trained refiner, or the pseudo-inverse alone.")
-def export(work: Path, to: Path, name: str, licence: str, *, refined: bool) -> None:
+def export(work: Path, to: Path, name: str, licence: str, results: Path | None, *, refined: bool) -> None:
     """Write the averaged weights as a checkpoint, with its card."""
-    config = export_checkpoint(Workshop(folder=work), to, name=name, licence=licence, refined=refined)
+    table = results.read_text(encoding="utf-8") if results else ""
+    config = export_checkpoint(Workshop(folder=work), to, name=name, licence=licence, refined=refined, results=table)
     for role, file in config.files.items():
         click.echo(f"{role}: {file.parameters} parameters, {file.sha256}")
 
@@ -195,3 +198,18 @@ def export_built_in(renderer: str, to: Path, *, keep_clips: bool) -> None:
     """Write the built-in personas: clips, embeddings, prefixes."""
     for name in export_personas(load_renderer(renderer, device="cpu"), to, keep_clips=keep_clips):
         click.echo(name)
+
+
+@main.command()
+@click.option("--renderer", default="starter", show_default=True, help="'starter' or a checkpoint folder.")
+@click.option("--takes", type=int, default=12, show_default=True)
+@click.option("--seconds", type=float, default=8.0, show_default=True, help="Length of each take.")
+@click.option("--steps", type=int, default=None, help="Default: the checkpoint's.")
+@click.option("--guidance", type=float, default=None, help="Default: the checkpoint's.")
+@click.option("--threads", type=int, default=None, help="CPU threads; default: all cores.")
+def evaluate(
+    *, renderer: str, takes: int, seconds: float, steps: int | None, guidance: float | None, threads: int | None
+) -> None:
+    """Takes for held-out songs beside the songs, the ceiling and nulls, as a table."""
+    loaded = load_renderer(renderer, device="cpu", threads=threads)
+    click.echo(report(loaded, takes=takes, seconds=seconds, steps=steps, guidance=guidance))

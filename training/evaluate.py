@@ -17,11 +17,14 @@ from render_service.plan import Plan
 from render_service.renderer import Latents
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import HELD_OUT_SEEDS, compose
+from training.corpus.persona import PersonaSpec
 from training.corpus.song import Song, perform
 from training.measures import chroma, onsets_s, share_in_chords, share_in_scale, share_on_grid, slower, transposed
 
 Waveform = NDArray[np.float32]
 TRITONE = 6
+_CLIP_SEEDS = 810_000_000
+_CLIP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class Figures:
     in_wrong_scale: float
     in_chords: float
     in_wrong_chords: float
+    own_persona: float
 
 
 def held_out_songs(count: int, *, seconds: float) -> Iterator[Song]:
@@ -77,8 +81,8 @@ def copy_of(renderer: LatentDiffusion, song: Song, plan: Plan) -> Waveform:
     return renderer.vocode(Latents(values=values, front_end_id=spec.id, samples=samples), plan, _silently)
 
 
-def measure(take: Waveform, song: Song) -> Figures:
-    """Judge a take by what the song asked for."""
+def measure(take: Waveform, song: Song, *, own_persona: bool) -> Figures:
+    """Judge a take by what the song asked for. ``own_persona``: whether it is nearest to the persona that was asked."""
     onsets, energy = onsets_s(take), chroma(take)
     seconds = take.shape[1] / song.sample_rate
     return Figures(
@@ -89,7 +93,53 @@ def measure(take: Waveform, song: Song) -> Figures:
         in_wrong_scale=share_in_scale(energy, transposed(song.key, TRITONE)),
         in_chords=share_in_chords(energy, song.chords),
         in_wrong_chords=share_in_chords(energy, song.chords, transposed=TRITONE),
+        own_persona=float(own_persona),
     )
+
+
+def report(
+    renderer: LatentDiffusion, *, takes: int, seconds: float, steps: int | None = None, guidance: float | None = None
+) -> str:
+    """A Markdown table: held-out songs, the ceiling, takes; each figure beside its null."""
+    info = renderer.info
+    steps, guidance = steps or info.default_steps, guidance or info.default_guidance
+    embeddings = np.stack([renderer.embed_persona(_clips(persona)) for persona in personas()])
+    rows: dict[str, list[Figures]] = {
+        "true audio": [],
+        "ceiling": [],
+        f"takes, {steps} steps, guidance {guidance:g}": [],
+    }
+    for i, song in enumerate(held_out_songs(takes, seconds=seconds)):
+        own = i % len(personas())
+        plan = plan_of(song, embeddings[own], steps=steps, guidance=guidance)
+        for figures, wave in zip(
+            rows.values(), (song.mix, copy_of(renderer, song, plan), take_of(renderer, plan)), strict=True
+        ):
+            nearest = int((embeddings @ renderer.embed_persona([wave])).argmax())
+            figures.append(measure(wave, song, own_persona=nearest == own))
+    return _table(rows, takes, seconds)
+
+
+def _clips(persona: PersonaSpec) -> list[Waveform]:
+    """Two songs of a persona that nothing else uses."""
+    first = _CLIP_SEEDS + 2 * [p.id for p in personas()].index(persona.id)
+    return [perform(compose(first + i, seconds=_CLIP_SECONDS, persona=persona)).mix for i in range(2)]
+
+
+def _table(rows: dict[str, list[Figures]], takes: int, seconds: float) -> str:
+    lines = [
+        f"{takes} held-out songs of {seconds:g} s; in brackets the same figure for a wrong grid (13 % off) or a tritone away.",
+        "",
+        "| | onsets on the grid | onsets a second | energy in scale | energy in chords | nearest persona of 12 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, figures in rows.items():
+        m = mean_of(figures)
+        lines.append(
+            f"| {name} | {m.on_grid:.3f} ({m.on_wrong_grid:.3f}) | {m.onsets:.1f} | {m.in_scale:.3f} ({m.in_wrong_scale:.3f})"
+            f" | {m.in_chords:.3f} ({m.in_wrong_chords:.3f}) | {m.own_persona:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def mean_of(figures: Sequence[Figures]) -> Figures:

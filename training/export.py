@@ -26,16 +26,22 @@ they are not: a substitute for a model trained on recordings. The voice sings sy
 Corpus: songs {first_song} to {last_song} ({songs} songs, {hours:.2f} h), each made from its number as seed; instruments
 from FluidR3_GM (MIT). No recording of a person is in it.
 
+Vocoder: {vocoder}.
+
+{results}
 | net | parameters | steps | seconds | loss |
 | --- | --- | --- | --- | --- |
 {rows}
 """
 
 
-def export(workshop: Workshop, folder: Path, *, name: str, licence: str, refined: bool) -> CheckpointConfig:
+def export(
+    workshop: Workshop, folder: Path, *, name: str, licence: str, refined: bool, results: str
+) -> CheckpointConfig:
     """Write the checkpoint with the averaged weights, MODEL_CARD.md and data_sheet.json.
 
     ``refined``: whether takes use the trained magnitude refiner, or the pseudo-inverse where that measures better.
+    ``results``: a table from `sonichaos-train evaluate`, or nothing.
     """
     nets, sizes = workshop.nets(), workshop.sizes
     vocoder = sizes.vocoder if refined else replace(sizes.vocoder, refined=False, width=_UNUSED_WIDTH, blocks=1)
@@ -60,7 +66,7 @@ def export(workshop: Workshop, folder: Path, *, name: str, licence: str, refined
     stored = save(folder, config, nets)
     sheet = _data_sheet(workshop)
     (folder / "data_sheet.json").write_text(json.dumps(sheet, indent=2) + "\n", encoding="utf-8")
-    (folder / "MODEL_CARD.md").write_text(_card(stored, sheet), encoding="utf-8")
+    (folder / "MODEL_CARD.md").write_text(_card(stored, sheet, results), encoding="utf-8")
     return stored
 
 
@@ -80,15 +86,21 @@ def _data_sheet(workshop: Workshop) -> dict[str, object]:
 _BYTES_A_SECOND = 4 * 44100 + 2 * 192 * 44100 / 512 + 2 * 113 * 44100 / 2048  # audio, mel and controls of a cached song
 
 
-def _card(config: CheckpointConfig, sheet: dict[str, object]) -> str:
+def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> str:
     runs = sheet["runs"]
     rows = []
     for role, file in config.files.items():
-        run = runs.get(_RUN_OF.get(role, role)) if isinstance(runs, dict) else None
+        used = role != "vocoder" or config.vocoder.refined
+        run = runs.get(_RUN_OF.get(role, role)) if isinstance(runs, dict) and used else None
         steps, seconds, loss = (run["steps"], run["seconds"], f"{run['loss']:.4f}") if run else ("-", "-", "-")
         rows.append(f"| {role} | {file.parameters} | {steps} | {seconds} | {loss} |")
+    vocoder = _REFINED if config.vocoder.refined else _PLAIN
     words = {name: sheet[name] for name in ("songs", "first_song", "last_song", "hours")}
-    return _CARD.format(name=config.name, licence=config.licence, rows="\n".join(rows), **words)
+    return _CARD.format(
+        name=config.name, licence=config.licence, vocoder=vocoder, results=results, rows="\n".join(rows), **words
+    )
 
 
+_REFINED = "magnitudes refined by a net, then Griffin-Lim"
+_PLAIN = "pseudo-inverse of the filterbank, then Griffin-Lim; the net in vocoder.safetensors is empty and not used"
 _RUN_OF = {"persona": "persona_encoder"}

@@ -76,19 +76,10 @@ def train(task: Task, folder: Path, spec: LoopSpec, *, device: torch.device, pro
     """
     run = _Run(task, folder, spec, device)
     run.resume()
-    last_save = time.monotonic()
-    while run.step < spec.max_steps and run.seconds < spec.budget_s:
-        started = time.monotonic()
-        figures = run.advance()
-        run.seconds += time.monotonic() - started
-        if run.step % spec.log_every == 0:
-            line = " ".join(f"{name} {value:.4f}" for name, value in figures.items())
-            log.info("%s step %d, %.0f s: loss %.4f %s", task.name, run.step, run.seconds, run.smooth_loss, line)
-            progress(run.share_spent, f"step {run.step} loss {run.smooth_loss:.4f} {line}")
-        if time.monotonic() - last_save > spec.save_every_s:
-            run.save()
-            last_save = time.monotonic()
-    run.save()
+    try:
+        run.go_on(progress)
+    finally:
+        run.save()
     run.use_average()
     progress(1.0, f"step {run.step} loss {run.smooth_loss:.4f}")
     return run.outcome()
@@ -109,6 +100,23 @@ class _Run:
     @property
     def share_spent(self) -> float:
         return min(max(self.seconds / self.spec.budget_s, self.step / self.spec.max_steps), 1.0)
+
+    def go_on(self, progress: Progress) -> None:
+        """Steps until the budget or the steps are spent."""
+        spec, last_save = self.spec, time.monotonic()
+        while self.step < spec.max_steps and self.seconds < spec.budget_s:
+            started = time.monotonic()
+            figures = self.advance()
+            self.seconds += time.monotonic() - started
+            if self.step % spec.log_every == 0:
+                line = " ".join(f"{name} {value:.4f}" for name, value in figures.items())
+                log.info(
+                    "%s step %d, %.0f s: loss %.4f %s", self.task.name, self.step, self.seconds, self.smooth_loss, line
+                )
+                progress(self.share_spent, f"step {self.step} loss {self.smooth_loss:.4f} {line}")
+            if time.monotonic() - last_save > spec.save_every_s:
+                self.save()
+                last_save = time.monotonic()
 
     def advance(self) -> Mapping[str, float]:
         """One step."""

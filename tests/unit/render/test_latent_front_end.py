@@ -63,7 +63,8 @@ def test_phase_blocks_join_without_a_seam() -> None:
     """Phases found block after block give the asked magnitudes at the joints about as well as elsewhere."""
     front_end = FrontEnd(SPEC)
     time = torch.arange(48 * SPEC.latent_samples) / SPEC.sample_rate_hz
-    tones = sum(torch.sin(2 * torch.pi * hz * time) for hz in (220.0, 277.2, 329.6, 880.0))
+    pitches = torch.tensor([220.0, 277.2, 329.6, 880.0])
+    tones = torch.sin(2 * torch.pi * pitches[:, None] * time).sum(dim=0)
     magnitude = front_end.transform(0.1 * torch.stack([tones, 0.3 * tones])[None])[0].abs()
     turns = torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(1))
     sound = recover_phase(
