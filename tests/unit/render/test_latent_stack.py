@@ -24,7 +24,7 @@ def _ignore(done: int, total: int) -> None:
 @pytest.fixture(scope="module")
 def renderer(tmp_path_factory: pytest.TempPathFactory) -> LatentDiffusion:
     """Loaded once and warmed."""
-    loaded = load_renderer(str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))), device="cpu")
+    loaded = load_renderer(str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))), device="cpu", threads=1)
     loaded.warm()
     return loaded
 

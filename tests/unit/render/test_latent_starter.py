@@ -95,7 +95,7 @@ def _read(path: Path) -> Persona:
 @pytest.fixture(scope="module")
 def starter() -> LatentDiffusion:
     """Loaded once."""
-    return load_renderer("starter", device="cpu")
+    return load_renderer("starter", device="cpu", threads=1)
 
 
 @pytest.fixture
