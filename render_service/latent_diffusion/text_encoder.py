@@ -5,7 +5,8 @@ Letters: ``B`` texts, ``S`` tokens (padded to one length), ``W`` width (384).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import AutoTokenizer, BertModel
+from transformers.utils import logging as transformers_logging
 
 from render_service.latent_diffusion.checkpoint import ModelUnusable
 
@@ -52,8 +54,9 @@ class TextEncoder:
             if not (folder / name).is_file():
                 raise ModelUnusable(str(folder), f"{name} is missing", "point to a folder of all-MiniLM-L6-v2")
         self.weights_path = folder / "model.safetensors"
-        self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        self._model = BertModel.from_pretrained(str(folder), local_files_only=True, add_pooling_layer=False)
+        with _quietly():
+            self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            self._model = BertModel.from_pretrained(str(folder), local_files_only=True, add_pooling_layer=False)
         self._model.requires_grad_(requires_grad=False)
         self._model.to(torch.device(device))  # type: ignore[arg-type]  # its decorator hides the signature
         self._model.train(mode=False)
@@ -71,3 +74,17 @@ class TextEncoder:
         with torch.inference_mode():
             states = self._model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
         return TextStates(tokens=states.clone(), mask=batch["attention_mask"].bool())
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the bar and the report that transformers writes on stderr, where each line is a JSON object of the log."""
+    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bar:
+            transformers_logging.enable_progress_bar()
