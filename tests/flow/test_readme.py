@@ -1,0 +1,29 @@
+"""The Python blocks of the READMEs do what they say."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+import pytest
+
+import sonichaos_client
+from sonichaos_client.verify import verify_zip
+from tests.flow.pair import LivePair
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("page", ["README.md", "clients/python/README.md"])
+def test_block_of_readme_renders_and_saves_a_take(
+    page: str, live_pair: LivePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run as it stands, beside addresses of the pair under test, a README's block leaves a ZIP that verifies."""
+    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    here = functools.partial(sonichaos_client.Client, live_pair.render_address, live_pair.separation_address)
+    monkeypatch.setattr(sonichaos_client, "Client", here)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, page, "exec"), {})  # noqa: S102  our own README
+    (archive,) = (tmp_path / "out").iterdir()
+    assert not verify_zip(archive).findings
