@@ -182,7 +182,7 @@ class Runner:
                 self._work(Assignment(running.claim, running.progress))
             except ServiceError as error:
                 running.stop.check()
-                delay_s = self._retry.delay_s(tries)
+                delay_s = self._retry.delay_s(tries, error)
                 if not self._retry.covers(error):
                     raise
                 if delay_s is None:
