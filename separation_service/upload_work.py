@@ -77,8 +77,7 @@ def _audit_body(assignment: Assignment, manifest: Manifest, bounce: BounceFile) 
     """What both rows say (CONTRACT 5); what an upload lacks is null."""
     licence = manifest.licence
     return {
-        "tenant": assignment.job.tenant,
-        "createdAt": manifest.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "acceptedAt": manifest.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "licence": {
             "tier": licence.tier,
             "licensee": licence.licensee,
