@@ -131,9 +131,12 @@ class Lines:
 
     def show(self, event: job_pb2.JobEvent) -> None:
         """Write a line where there is something new."""
-        if event.kind != job_pb2.EVENT_KIND_PROGRESS:
-            note(_news(event))
-            return
+        if event.track:
+            self._show_track(event)
+        if news := _news(event):
+            note(news)
+
+    def _show_track(self, event: job_pb2.JobEvent) -> None:
         tenths = int(event.fraction * _LINES_A_TRACK + 1e-9)
         mark = (event.attempt, event.stage, tenths)
         if self._shown.get((event.version, event.track)) == mark:
