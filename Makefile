@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test check protos format bench clean
+.PHONY: help setup demo test check protos docs format clean
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -48,6 +48,11 @@ check: .venv/.development node_modules/.installed ## ruff, strict types, import-
 protos: .venv/.development node_modules/.installed ## generate the stubs that are kept in clients/
 	scripts/generate_stubs.sh
 	cd clients/typescript && ../../node_modules/.bin/buf generate
+
+docs: .venv/.development ## write the reference pages that come from the code
+	.venv/bin/python scripts/settings_doc.py
+	.venv/bin/python scripts/cli_doc.py
+	.venv/bin/python scripts/api_doc.py
 
 format: .venv/.development ## lay out the Python code
 	.venv/bin/ruff format .

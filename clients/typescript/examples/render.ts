@@ -1,7 +1,7 @@
 // Renders a take with stems, cuts its own progress stream once on purpose, follows on without losing an event, and fetches
 // the ZIP. One JSON object on stdout says what came of it; progress goes to stderr.
 //
-//   npm run build && npm run render -- --persona ember --prompt "slow dusty boom bap" --seconds 8 --out out
+//   npm run build && npm run render -- --persona neon-drift --prompt "slow dusty boom bap" --seconds 8 --out out
 
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
