@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client import Job
+from sonichaos_client import FILE_KIND_BOUNCE, Job
 from sonichaos_client.errors import FailedPrecondition, JobCancelled, JobFailed, ResourceExhausted
 from tests.flow.conftest import FreshPair
 from tests.flow.pair import SEPARATION, Pair, eventually, turn_held
@@ -120,7 +120,7 @@ def test_no_separation_service(pair: Pair) -> None:
     assert failed.value.retry_after_s
     assert story.events[-1].error.message
     assert story.version.files.HasField("bounce")
-    assert pair.client.sign_url(story.job.job_id, kind=1).url
+    assert pair.client.sign_url(story.job.job_id, kind=FILE_KIND_BOUNCE).url
     pair.start(SEPARATION)
     again = told(pair.client, pair.client.add_stems(story.job.job_id))
     assert again.job.state == job_pb2.JOB_STATE_DONE

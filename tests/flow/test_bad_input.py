@@ -1,0 +1,162 @@
+"""Bad input gets a named error and loses nothing: no row, no file, and the services serve on."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+
+from sonichaos_client import Brief, Client, TempoMap, TempoPoint
+from sonichaos_client.errors import FailedPrecondition, NotFound, RejectedInput, SonichaosError
+from tests.flow.conftest import FreshPair
+from tests.flow.nursery import ROOT, plain_environment
+from tests.flow.pair import RENDER, SEPARATION, LivePair
+from tests.flow.takes import brief, take
+
+Refused = dict[str, tuple[Callable[[str], Brief], type[SonichaosError], str, str]]
+
+
+def _points(*points: tuple[float, float]) -> TempoMap:
+    return TempoMap(points=[TempoPoint(second=second, bpm=bpm) for second, bpm in points])
+
+
+def _with_map(persona: str, tempo_map: TempoMap) -> Brief:
+    wanted = brief(persona)
+    wanted.tempo_map.CopyFrom(tempo_map)
+    return wanted
+
+
+BRIEFS: Refused = {
+    "empty prompt": (lambda p: brief(p, prompt="  "), RejectedInput, "INVALID_FIELD", "brief.prompt"),
+    "huge prompt": (lambda p: brief(p, prompt="x" * 2001), RejectedInput, "INVALID_FIELD", "brief.prompt"),
+    "control character": (lambda p: brief(p, prompt="a\x00b"), RejectedInput, "INVALID_FIELD", "brief.prompt"),
+    "unknown persona": (lambda _: brief("nobdy"), NotFound, "PERSONA_NOT_FOUND", ""),
+    "no persona": (lambda _: brief(""), RejectedInput, "INVALID_FIELD", "brief.persona_id"),
+    "too short": (lambda p: brief(p, seconds=1.9), RejectedInput, "INVALID_FIELD", "brief.seconds"),
+    "too long": (lambda p: brief(p, seconds=180.1), RejectedInput, "INVALID_FIELD", "brief.seconds"),
+    "length NaN": (lambda p: brief(p, seconds=float("nan")), RejectedInput, "INVALID_FIELD", "brief.seconds"),
+    "too slow": (lambda p: brief(p, bpm=29.0), RejectedInput, "INVALID_FIELD", "brief.bpm"),
+    "too fast": (lambda p: brief(p, bpm=301.0), RejectedInput, "INVALID_FIELD", "brief.bpm"),
+    "late first point": (
+        lambda p: _with_map(p, _points((1.0, 120.0))),
+        RejectedInput,
+        "INVALID_FIELD",
+        "brief.tempo_map",
+    ),
+    "falling seconds": (
+        lambda p: _with_map(p, _points((0.0, 120.0), (2.0, 90.0), (1.0, 90.0))),
+        RejectedInput,
+        "INVALID_FIELD",
+        "brief.tempo_map",
+    ),
+    "no points": (lambda p: _with_map(p, TempoMap()), RejectedInput, "INVALID_FIELD", "brief.tempo_map"),
+    "malformed key": (lambda p: brief(p, key="H dur"), RejectedInput, "INVALID_FIELD", "brief.key"),
+    "lyrics": (lambda p: brief(p, lyrics="la la"), FailedPrecondition, "UNSUPPORTED_BY_RENDERER", ""),
+}
+
+
+@pytest.mark.parametrize("name", BRIEFS)
+def test_a_bad_brief(live_pair: LivePair, name: str) -> None:
+    """The error has a code and a reason and names the field; no job is made."""
+    make, kind, reason, field = BRIEFS[name]
+    before = [job.job_id for job in live_pair.client.list_jobs()]
+    with pytest.raises(kind) as refused:
+        live_pair.client.create_render(make(live_pair.persona))
+    assert refused.value.reason == reason
+    assert refused.value.retry_after_s is None
+    if field:
+        assert [violation.field.startswith(field) for violation in refused.value.violations] == [True]
+    assert [job.job_id for job in live_pair.client.list_jobs()] == before
+
+
+def wav(samples: npt.NDArray[Any], *, rate_hz: int = 44100, subtype: str = "PCM_16") -> bytes:
+    """A WAV file."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate_hz, subtype=subtype, format="WAV")
+    return file.getvalue()
+
+
+_SOUND = np.random.default_rng(0).uniform(-0.5, 0.5, (44100, 2))
+_NOT_A_NUMBER = np.where(np.arange(88200).reshape(-1, 2) == 1000, np.nan, _SOUND)
+UPLOADS = {
+    "truncated": (wav(_SOUND)[:-1001], "truncated"),
+    "header only": (wav(_SOUND)[:20], "truncated"),
+    "48 kHz": (wav(_SOUND, rate_hz=48000), "48000 Hz"),
+    "no samples": (wav(_SOUND[:0]), "empty"),
+    "NaN": (wav(_NOT_A_NUMBER, subtype="FLOAT"), "NaN"),
+    "beyond full scale": (wav(_SOUND * 4, subtype="FLOAT"), "full scale"),
+    "not a WAV": (b"ID3\x04" + bytes(1000), "not a WAV"),
+    "three channels": (wav(_SOUND[:, [0, 1, 0]]), "channels"),
+}
+
+
+@pytest.mark.parametrize("name", UPLOADS)
+def test_a_bad_upload(live_pair: LivePair, tmp_path: Path, name: str) -> None:
+    """INVALID_AUDIO says what is wrong; no job is made, and neither store nor spool keeps anything."""
+    data, what = UPLOADS[name]
+    (tmp_path / "upload.wav").write_bytes(data)
+    before = {path for path in live_pair.data.rglob("*") if path.is_file() and path.parent.name != "alive"}
+    jobs = [job.job_id for job in live_pair.client.list_jobs()]
+    with pytest.raises(RejectedInput) as refused:
+        live_pair.client.separate_file(tmp_path / "upload.wav")
+    assert refused.value.reason == "INVALID_AUDIO"
+    assert what in refused.value.metadata["detail"]
+    assert [job.job_id for job in live_pair.client.list_jobs()] == jobs
+    assert {path for path in live_pair.data.rglob("*") if path.is_file() and path.parent.name != "alive"} == before
+
+
+def test_the_services_serve_on(live_pair: LivePair) -> None:
+    """After all that, a take is made as ever."""
+    assert take(live_pair.client, brief(live_pair.persona, seed=41)).events[-1].error.code == 0
+
+
+def start_refused(service: str, **settings: str) -> str:
+    """What a service says that refuses to start, which it does with status 2."""
+    ended = subprocess.run(
+        [sys.executable, "-m", service],
+        env={**plain_environment(), **settings},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_a_missing_model_is_said_and_nothing_else_is_loaded(tmp_path: Path) -> None:
+    """A renderer or separator that is not there ends the start with status 2, naming the path and what to do."""
+    data = str(tmp_path / "data")
+    said = start_refused(RENDER, SONICHAOS_DATA=data, SONICHAOS_RENDERER="/nonexistent")
+    assert "/nonexistent" in said
+    said = start_refused(SEPARATION, SONICHAOS_DATA=data, SONICHAOS_SEPARATOR="htdemucs_ft")
+    assert "sonichaos fetch-weights htdemucs_ft" in said
+
+
+def test_wrong_settings_are_refused_with_a_hint(tmp_path: Path) -> None:
+    """A misspelt variable, a wrong value and an address beyond this machine without --insecure are refused, each by name."""
+    data = str(tmp_path / "data")
+    said = start_refused(RENDER, SONICHAOS_DATA=data, SONICHAOS_QUEUE_LIMT="3", SONICHAOS_DEVICE="tpu")
+    assert "SONICHAOS_QUEUE_LIMT: no such setting; did you mean SONICHAOS_QUEUE_LIMIT?" in said
+    assert "SONICHAOS_DEVICE" in said
+    said = start_refused(SEPARATION, SONICHAOS_DATA=data, SONICHAOS_SEPARATION_LISTEN="0.0.0.0:0")
+    assert "insecure" in said.lower()
+
+
+def test_one_data_folder_has_one_of_each(fresh_pair: FreshPair) -> None:
+    """A second service on the same folder is refused and the first one serves on."""
+    pair = fresh_pair()
+    said = start_refused(RENDER, **{**pair.environment(RENDER), "SONICHAOS_RENDER_LISTEN": "127.0.0.1:0"})
+    assert "another render_service runs" in said
+    with Client(pair.address(RENDER), pair.address(SEPARATION)) as client:
+        assert client.render_model().name == "tiny"

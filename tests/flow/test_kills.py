@@ -1,0 +1,143 @@
+"""kill -9 of each service alone at each point of the road: nothing is left behind, and what was accepted is brought to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client import Job, JobEvent
+from sonichaos_client.errors import from_status
+from sonichaos_client.verify import verify_zip
+from tests.flow.conftest import FreshPair
+from tests.flow.pair import RENDER, SEPARATION, Pair, eventually, loan_maps, open_files, turn_held
+from tests.flow.takes import Story, at, brief, check_numbers, take, told, until
+
+STEPS = 40
+LONG = 8.0
+BOUNCE_READY = job_pb2.EVENT_KIND_BOUNCE_READY
+
+
+@pytest.fixture(scope="module")
+def pair(module_pair: FreshPair) -> Pair:
+    """One pair whose services are killed in turn; its first take has been made."""
+    made = module_pair(SONICHAOS_RENDER_STEPS=str(STEPS))
+    take(made.client, brief(stems=True))
+    return made
+
+
+def ended(pair: Pair, job: Job) -> Story:
+    """The job's whole story; where the separation stayed away for longer than the retries, its stems are asked for again."""
+    story = told(pair.client, job)
+    if story.job.state == job_pb2.JOB_STATE_FAILED:
+        error = from_status(story.version.error)
+        assert error.reason in {"SEPARATION_UNAVAILABLE", "WARMING"}
+        assert error.retry_after_s
+        story = told(pair.client, pair.client.add_stems(job.job_id))
+    return story
+
+
+def check_taken_up(pair: Pair, job: Job, track: int, folder: Path) -> Story:
+    """DONE, numbered without a gap, with a later attempt on ``track``, and only whole files."""
+    story = ended(pair, job)
+    check_numbers(story.events)
+    assert story.job.state == job_pb2.JOB_STATE_DONE
+    assert max(event.attempt for event in story.events if event.track == track) >= 2
+    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors", "v1.zip"]
+    assert [row.kind for row in pair.client.audit_rows(job.job_id)] == ["bounce", "stems"]
+    assert verify_zip(pair.client.download(job.job_id, folder).path).findings == ()
+    return story
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where on the road a service is killed: at the first such event, with the turn held from the render's end on or not."""
+
+    name: str
+    test: Callable[[JobEvent], bool]
+    hold: bool = False
+
+
+def kill_at(pair: Pair, service: str, point: Point) -> Job:
+    """A take with stems whose ``service`` is killed at a point."""
+    client = pair.client
+    job = client.create_render(brief(stems=True, seconds=LONG))
+    until(client, job, at(job_pb2.STAGE_DENOISE))
+    with turn_held(pair.data) if point.hold else nullcontext():
+        until(client, job, point.test)
+        pair.kill(service)
+    return job
+
+
+def is_ready(event: JobEvent) -> bool:
+    """The bounce is stored."""
+    return event.kind == BOUNCE_READY
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        Point("denoise", at(job_pb2.STAGE_DENOISE, done=1)),
+        Point("bounce-ready", is_ready, hold=True),
+        Point("separate", at(job_pb2.STAGE_SEPARATE, done=1)),
+    ],
+    ids=lambda point: point.name,
+)
+def test_render_service_killed(pair: Pair, tmp_path: Path, point: Point) -> None:
+    """separation_service lets go of the loan and of its work; the next start goes on from the last kept stage."""
+    job = kill_at(pair, RENDER, point)
+    survivor = pair.pids[SEPARATION]
+    eventually(lambda: not loan_maps(survivor), "separation_service has no lent region mapped any more")
+    eventually(lambda: not any("memfd" in name for name in open_files(survivor)), "nor a descriptor of one")
+    names = pair.stored(job.job_id)
+    assert "v1.zip" not in names
+    pair.start(RENDER)
+    if point.name != "denoise":
+        assert "bounce.wav" in names
+        story = ended(pair, job)
+        check_numbers(story.events)
+        assert {event.attempt for event in story.events if event.track == job_pb2.TRACK_RENDER} == {1}
+        assert [event.kind for event in story.events].count(BOUNCE_READY) == 1
+        assert story.job.state == job_pb2.JOB_STATE_DONE
+        assert verify_zip(pair.client.download(job.job_id, tmp_path).path).findings == ()
+    else:
+        check_taken_up(pair, job, job_pb2.TRACK_RENDER, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        Point("receive", at(job_pb2.STAGE_RECEIVE), hold=True),
+        Point("separate", at(job_pb2.STAGE_SEPARATE, done=1)),
+        Point("package", at(job_pb2.STAGE_PACKAGE)),
+    ],
+    ids=lambda point: point.name,
+)
+def test_separation_service_killed(pair: Pair, tmp_path: Path, point: Point) -> None:
+    """render_service keeps the bounce and tries again; once the other is back, the stems come with a further attempt."""
+    survivor = pair.pids[RENDER]
+    job = kill_at(pair, SEPARATION, point)
+    assert pair.client.get_job(job.job_id).versions[0].files.HasField("bounce")
+    pair.start(SEPARATION)
+    check_taken_up(pair, job, job_pb2.TRACK_STEMS, tmp_path)
+    assert len(loan_maps(survivor)) <= 1
+    assert pair.pids[RENDER] == survivor
+
+
+def test_nothing_piles_up(pair: Pair) -> None:
+    """After all these deaths and another take, no service holds files that it did not hold before."""
+    take(pair.client, brief(stems=True))
+    before = {service: open_files(pid) for service, pid in pair.pids.items()}
+    take(pair.client, brief(stems=True, seed=9))
+    for service, pid in pair.pids.items():
+        eventually(
+            lambda service=service, pid=pid: len(open_files(pid)) <= len(before[service]),  # type: ignore[misc]
+            f"{service} holds no more descriptors than after the take before: {before[service]}",
+        )
+    partial = [path for path in (pair.data / "store").rglob("*") if path.is_file() and "jobs" not in path.parts]
+    assert [path for path in partial if path.parent.name not in {"tone", "hiss"}] == []
+    assert pair.client.verify_audit_chain().intact

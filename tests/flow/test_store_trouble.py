@@ -1,0 +1,111 @@
+"""The place where files go: a disk that is full, an S3 server, and one that goes away."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client.errors import JobFailed, ResourceExhausted
+from sonichaos_client.verify import verify_zip
+from tests.flow.conftest import FreshPair
+from tests.flow.cuttable_proxy import CuttableProxy
+from tests.flow.pair import Pair, turn_held
+from tests.flow.takes import at, brief, check_numbers, take, told, until
+from tests.unit.servicekit.s3_servers import S3Server, moto_server
+
+_MIB = 1 << 20
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={48 * _MIB}", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("needs root that may mount a tmpfs: a full disk cannot be made otherwise")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk(small_disk: Path, fresh_pair: FreshPair, tmp_path: Path) -> None:
+    """The version fails as DISK_FULL and keeps its bounce; no partial file is seen; with space again, AddStems ends it."""
+    pair = fresh_pair(data=small_disk / "data")
+    client = pair.client
+    job = client.create_render(brief(stems=True, seconds=6.0))
+    until(client, job, at(job_pb2.STAGE_DENOISE))
+    filler = small_disk / "filler"
+    with turn_held(pair.data):
+        until(client, job, at(job_pb2.STAGE_SEPARATE))
+        free = os.statvfs(small_disk)
+        filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 2 * _MIB))
+    with pytest.raises(JobFailed) as failed:
+        client.wait(job)
+    assert failed.value.reason == "DISK_FULL"
+    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors"]
+    upload = tmp_path / "upload.wav"
+    soundfile.write(upload, np.zeros((20 * 44100, 2)), 44100, subtype="PCM_24")
+    with pytest.raises(ResourceExhausted) as full:
+        client.separate_file(upload)
+    assert full.value.reason == "DISK_FULL"
+    assert [one.job_id for one in client.list_jobs()] == [job.job_id]
+    filler.unlink()
+    again = told(client, client.add_stems(job.job_id))
+    assert again.job.state == job_pb2.JOB_STATE_DONE
+    check_numbers(again.events)
+    assert verify_zip(client.download(job.job_id, tmp_path / "out").path).findings == ()
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    """An S3 server."""
+    with moto_server() as server:
+        yield server
+
+
+def on_s3(fresh_pair: FreshPair, server: S3Server, endpoint: str) -> Pair:
+    """A pair whose files go to a new bucket."""
+    return fresh_pair(
+        SONICHAOS_STORE="s3",
+        SONICHAOS_STORE_PREFIX="studio-a",
+        SONICHAOS_S3_ENDPOINT=endpoint,
+        SONICHAOS_S3_BUCKET=server.make_bucket(),
+        SONICHAOS_S3_ACCESS_KEY=server.access_key,
+        SONICHAOS_S3_SECRET_KEY=server.secret_key,
+    )
+
+
+def test_the_whole_road_on_s3_also_when_it_goes_away(s3: S3Server, fresh_pair: FreshPair, tmp_path: Path) -> None:
+    """While S3 is away a version is tried again, then fails with RetryInfo; once it is back, AddStems ends it."""
+    with CuttableProxy(int(s3.endpoint.rpartition(":")[2])) as proxy:
+        pair = on_s3(fresh_pair, s3, proxy.url)
+        client = pair.client
+        story = take(client, brief(stems=True))
+        assert story.job.state == job_pb2.JOB_STATE_DONE
+        assert client.sign_url(story.job.job_id).url.startswith(proxy.url)
+        assert verify_zip(client.download(story.job.job_id, tmp_path).path).findings == ()
+
+        job = client.create_render(brief(stems=True, seed=8))
+        until(client, job, at(job_pb2.STAGE_DENOISE))
+        with ExitStack() as away:
+            with turn_held(pair.data):
+                until(client, job, at(job_pb2.STAGE_SEPARATE))
+                away.enter_context(proxy.cut())
+            with pytest.raises(JobFailed) as failed:
+                client.wait(job)
+        assert failed.value.reason == "STORE_UNAVAILABLE"
+        assert failed.value.retry_after_s
+        again = told(client, client.add_stems(job.job_id))
+        assert again.job.state == job_pb2.JOB_STATE_DONE
+        check_numbers(again.events)
+        stems = [event.attempt for event in again.events if event.track == job_pb2.TRACK_STEMS]
+        assert max(stems) > 2, "it was not tried again before it failed"
+        assert verify_zip(client.download(job.job_id, tmp_path).path).findings == ()

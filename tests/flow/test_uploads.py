@@ -1,0 +1,97 @@
+"""A recording of one's own: uploaded, separated, delivered in the same form."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client import STEM_MODE_RAW, Brief, SeparationHeader, Target
+from sonichaos_client.errors import AlreadyExists
+from sonichaos_client.verify import verify_zip
+from tests.flow.nursery import ROOT
+from tests.flow.pair import LivePair
+from tests.flow.takes import brief, check_numbers, pcm_of, told, unpacked
+
+_LACKING = ("prompt", "persona", "seed", "model", "tempoMap", "key")
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds, mono, 16 bits."""
+    path = tmp_path_factory.mktemp("recording") / "take one.wav"
+    sound = 0.4 * np.random.default_rng(5).normal(size=2 * 44100).clip(-2, 2)
+    soundfile.write(path, sound, 44100, subtype="PCM_16")
+    return path
+
+
+def test_the_command_separates_a_file(live_pair: LivePair, recording: Path, tmp_path: Path) -> None:
+    """``sonichaos separate`` lands a ZIP that passes the check; mono is doubled; what an upload lacks is null."""
+    command = [sys.executable, "-m", "sonichaos_client", "separate", str(recording), "--out", str(tmp_path)]
+    ended = subprocess.run(
+        command, env=dict(live_pair.env), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    (saved,) = tmp_path.iterdir()
+    assert verify_zip(saved).findings == ()
+    files = unpacked(saved)
+    bounce = pcm_of(files["bounce.wav"])
+    sound, _ = soundfile.read(recording, dtype="int16")
+    assert (bounce == sound.astype(np.int32) << 8).all()
+    manifest = json.loads(files["manifest.json"])
+    assert {name: manifest[name] for name in _LACKING} == dict.fromkeys(_LACKING)
+    assert saved.name == f"{manifest['jobId']}-v1.zip"
+
+
+def test_an_upload_is_a_job_of_separation_service(live_pair: LivePair, recording: Path) -> None:
+    """It has one track, a bounce that is ready at once, and audit rows with the file's digest; stem mode raw is recorded."""
+    header = SeparationHeader(stem_mode=STEM_MODE_RAW, labels={"reel": "3"}, request_id="reel-3")
+    job = live_pair.client.separate_file(recording, header)
+    story = told(live_pair.client, job)
+    check_numbers(story.events)
+    assert story.job.owner == job_pb2.JOB_OWNER_SEPARATION
+    assert {event.track for event in story.events if event.track} == {job_pb2.TRACK_STEMS}
+    kinds = [event.kind for event in story.events]
+    assert kinds.index(job_pb2.EVENT_KIND_BOUNCE_READY) < kinds.index(job_pb2.EVENT_KIND_STEMS_READY)
+    rows = list(live_pair.client.audit_rows(job.job_id))
+    assert [row.kind for row in rows] == ["bounce", "stems"]
+    body = json.loads(rows[1].body_json)
+    assert body["upload"]["fileName"] == "take one.wav"
+    assert body["zip"]["sha256"] == story.version.files.zip.sha256
+    assert (body["stemMode"], rows[1].prompt) == ("raw", "")
+    assert live_pair.client.verify_audit_chain().intact
+    assert live_pair.client.separate_file(recording, header).job_id == job.job_id
+    header.labels["reel"] = "4"
+    with pytest.raises(AlreadyExists) as reused:
+        live_pair.client.separate_file(recording, header)
+    assert reused.value.reason == "REQUEST_ID_REUSED"
+
+
+def test_following_all_jobs_from_a_cursor(live_pair: LivePair) -> None:
+    """A follower sees the events of several jobs, each job's in order, and goes on from any cursor without loss or repeat."""
+    client = live_pair.client
+    first = client.create_render(brief(live_pair.persona, seed=61))
+    start = told(client, first).events[0].cursor
+    briefs: list[Brief] = [brief(live_pair.persona, seed=seed) for seed in (62, 63)]
+    ids = {first.job_id, *(client.create_render(one).job_id for one in briefs)}
+    whole, ended = [], {first.job_id} - {first.job_id}
+    for event in client.follow(Target.RENDER, cursor=start):
+        whole.append(event)
+        if event.kind == job_pb2.EVENT_KIND_STATE and event.state == job_pb2.JOB_STATE_DONE:
+            ended.add(event.job_id)
+        if ended >= ids:
+            break
+    for job_id in ids:
+        numbers = [event.sequence for event in whole if event.job_id == job_id]
+        begin = 2 if job_id == first.job_id else 1
+        assert numbers == list(range(begin, begin + len(numbers)))
+    middle = len(whole) // 2
+    rest = client.follow(Target.RENDER, cursor=whole[middle].cursor)
+    assert [next(rest).cursor for _ in whole[middle + 1 :]] == [event.cursor for event in whole[middle + 1 :]]
+    rest.close()
