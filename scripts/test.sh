@@ -20,11 +20,13 @@ if ((${#missing[@]})); then
 fi
 
 if command -v npm >/dev/null; then
-  for folder in . clients/typescript; do
-    if [[ ! -e "$folder/node_modules/.installed" || "$folder/package-lock.json" -nt "$folder/node_modules/.installed" ]]; then
-      (cd "$folder" && npm ci --silent --no-audit --no-fund && touch node_modules/.installed)
-    fi
-  done
+  make --silent node_modules/.installed
+  folder=clients/typescript
+  if [[ ! -e "$folder/node_modules/.installed" || "$folder/package-lock.json" -nt "$folder/node_modules/.installed" ]]; then
+    (cd "$folder" && npm ci --silent --no-audit --no-fund && touch node_modules/.installed)
+  fi
+else
+  echo "npm is not installed; the tests of the wire's rules and of the TypeScript client are listed at the end" >&2
 fi
 scripts/link_googleapis.sh
 scripts/fetch_rclone.sh || echo "rclone could not be fetched; its tests are listed at the end" >&2
