@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from separation_service.engine import load_separator
 from separation_service.engine.segments import OverlapAdd, cut_padded, plan_segments, trim_padding
 from servicekit.errors import Internal, InvalidTensor
-from tests.unit.separation.tiny_models import save_th, tiny
+from tests.unit.separation.tiny_models import quiet, save_th, tiny
 
 SEGMENT = 30_870  # the tiny models' 0.7 s
 
@@ -23,10 +23,6 @@ SEGMENT = 30_870  # the tiny models' 0.7 s
 def noise(frames: int, seed: int = 0) -> NDArray[np.float32]:
     """White noise ``(2, T)``."""
     return np.random.default_rng(seed).normal(0.0, 0.2, (2, frames)).astype(np.float32)
-
-
-def quiet(done: int, total: int) -> None:
-    """Nobody watches."""
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import yaml
 from separation_service.engine import load_separator
 from separation_service.engine.weights_folder import STARTER_FOLDER
 from servicekit.errors import FailedPrecondition
-from tests.unit.separation.tiny_models import save_safetensors, save_th, tiny
+from tests.unit.separation.tiny_models import quiet, save_safetensors, save_th, tiny
 
 MIX = np.random.default_rng(0).normal(0.0, 0.2, (2, 20_000)).astype(np.float32)
 
@@ -64,7 +64,7 @@ def test_both_forms_compute_the_same(tmp_path: Path) -> None:
         (tmp_path / form).mkdir()
         save(tiny(), "one", tmp_path / form)
     outputs = [
-        load_separator("one", repo=tmp_path / form, device="cpu", threads=1).separate(MIX, lambda done, total: None)
+        load_separator("one", repo=tmp_path / form, device="cpu", threads=1).separate(MIX, quiet)
         for form in ("th", "st")
     ]
     assert (outputs[0] == outputs[1]).all()

@@ -1,0 +1,202 @@
+"""separation_service in the test's own process: its real parts over a real folder, journal and loan socket, on loopback."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+from google.rpc import error_details_pb2
+from grpc import aio
+from grpc_status import rpc_status
+from numpy.typing import NDArray
+
+from jobs_service import Feed, JobsServicer, job_message
+from render_service.handoff_codec import HandoffCodec
+from separation_service import wire
+from separation_service.calls import AllWork, SeparationCalls
+from separation_service.engine import Separator
+from separation_service.pipeline import WEIGHTS, SeparationPipeline
+from separation_service.receive_codec import ReceiveCodec
+from separation_service.server import GATED_METHODS, SeparationServicer
+from separation_service.upload_work import UploadWork
+from separation_service.uploads import UploadDesk, UploadLimits
+from servicekit.audio.loudness import measure
+from servicekit.audio.wav import Wav, read_wav
+from servicekit.clock import SystemClock
+from servicekit.delivery.manifest import FileFacts, LicenceFacts, Manifest
+from servicekit.delivery.manifest_json import manifest_text
+from servicekit.gpu_turn import GpuTurn
+from servicekit.journal import Journal, Owner
+from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer
+from servicekit.metrics import Metrics
+from servicekit.rpc.server import RpcServer
+from servicekit.store.folder_store import FolderStore
+from servicekit.store.url_signer import UrlSigner
+from servicekit.work import Runner
+from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2_grpc
+from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+
+RATE_HZ = 44100
+JOB_ID = "j-01hq0000000000000000000000"
+TEN_MINUTES = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveServer:
+    """The service, and what a test looks at behind it."""
+
+    address: str
+    server: RpcServer
+    store: FolderStore
+    journal: Journal
+    calls: SeparationCalls
+    borrowings: Borrowings
+    lender: LoanClient
+    turn: GpuTurn
+    folder: Path
+    channel: aio.Channel
+
+    @property
+    def separation(self) -> Any:
+        """Stub of SeparationService."""
+        return separation_pb2_grpc.SeparationServiceStub(self.channel)
+
+    @property
+    def jobs(self) -> Any:
+        """Stub of JobsService."""
+        return jobs_service_pb2_grpc.JobsServiceStub(self.channel)
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, separator: Separator, *, calls_limit: int = 4, upload_max_bytes: int = 1 << 20
+) -> AsyncIterator[LiveServer]:
+    """The service over ``folder``, warm and serving."""
+    clock, metrics = SystemClock(), Metrics("separation")
+    (folder / "spool").mkdir()
+    signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now)
+    store = FolderStore(folder / "store", signer)
+    turn, borrowings = GpuTurn(folder / "cpu.turn"), Borrowings()
+    pipeline = SeparationPipeline(separator=separator, turn=turn, store=store, fingerprint={"k": "v"}, clock=clock)
+    calls = SeparationCalls(pipeline, borrowings, limit=calls_limit, clock=clock, observe=lambda _stage, _seconds: None)
+    server = RpcServer(metrics=metrics, gated_methods=GATED_METHODS, service_names=())
+    with (
+        Journal.open(f"sqlite:///{folder / 'journal.sqlite3'}", clock=clock) as journal,
+        LoanServer(folder / "loans.sock", ReceiveCodec(), borrowings),
+        calls,
+    ):
+        desk = UploadDesk(
+            journal=journal,
+            store=store,
+            clock=clock,
+            spool_folder=folder / "spool",
+            limits=UploadLimits(
+                max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4
+            ),
+            brief_json=wire.brief_json,
+        )
+        servicer = SeparationServicer(
+            pipeline=pipeline,
+            calls=calls,
+            desk=desk,
+            tenant_of=lambda _context: "local",
+            as_message=lambda job: job_message(job, lambda event: journal.cursor(event.tenant, event.position)),
+            chunk_timeout_s=10.0,
+        )
+        separation_pb2_grpc.add_SeparationServiceServicer_to_server(servicer, server.grpc_server)
+        runner = Runner(journal, owner=Owner.SEPARATION, work=UploadWork(pipeline), weights=WEIGHTS, clock=clock)
+        async with Feed(journal, Owner.SEPARATION) as feed:
+            jobs = JobsServicer(feed, store, tenant_of=lambda _context: "local", queue_limit=16, url_lifetime_s=60)
+            jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
+            (address,) = await server.start(["127.0.0.1:0"])
+            await server.serve()
+            with (
+                AllWork(runner, calls, clock=clock),
+                LoanPool(max_regions=4) as pool,
+                LoanClient(folder / "loans.sock", HandoffCodec(), pool) as lender,
+            ):
+                async with aio.insecure_channel(address) as channel:
+                    yield LiveServer(
+                        address=address,
+                        server=server,
+                        store=store,
+                        journal=journal,
+                        calls=calls,
+                        borrowings=borrowings,
+                        lender=lender,
+                        turn=turn,
+                        folder=folder,
+                        channel=channel,
+                    )
+                    await server.stop(0.0)
+
+
+def music(seconds: float, seed: int = 0) -> NDArray[np.int32]:
+    """Tones and noise as 24-bit integers ``(2, T)``."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    tones = np.stack([0.3 * np.sin(2 * np.pi * hz * t) for hz in (110.0, 523.0)])
+    return np.rint((tones + 0.05 * rng.standard_normal(tones.shape)) * (1 << 23)).astype(np.int32)
+
+
+def take_of(pcm: NDArray[np.int32], store: FolderStore) -> separation_pb2.SeparateTensorRequest:
+    """A version's stored bounce and the request for its stems, without a loan."""
+    loudness = measure(pcm)
+    draft = Manifest(
+        job_id=JOB_ID,
+        version=1,
+        created_at=datetime(2026, 1, 2, tzinfo=UTC),
+        origin=None,
+        tempo_map=None,
+        key=None,
+        frames=pcm.shape[1],
+        bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness),
+        licence=LicenceFacts(),
+        labels={},
+        fingerprint={},
+    )
+    wav = Wav(pcm, draft.wav_facts("bounce", loudness))
+    stored = store.put_bytes(f"jobs/{JOB_ID}/bounce.wav", b"".join(wav.chunks()), content_type="audio/wav")
+    return separation_pb2.SeparateTensorRequest(
+        job_id=JOB_ID,
+        version=1,
+        stem_mode=brief_pb2.STEM_MODE_EXACT,
+        manifest_json=manifest_text(replace(draft, bounce=FileFacts.of(wav))),
+        bounce=job_pb2.StoredFile(key=stored.key, size_bytes=stored.size_bytes, sha256=stored.sha256),
+    )
+
+
+def check_zip(data: bytes, folder: str, *, exact: bool) -> dict[str, Any]:
+    """Read a ZIP with the standard library, add the stems up, give the manifest."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = ("bounce.wav", "drums.wav", "bass.wav", "vocals.wav", "other.wav", "manifest.json")
+        assert archive.namelist() == [f"{folder}/{name}" for name in names]
+        files = {name: archive.read(f"{folder}/{name}") for name in names}
+    manifest: dict[str, Any] = json.loads(files["manifest.json"])
+    pcm = {name: read_wav(io.BytesIO(files[name]), name=name) for name in names[:-1]}
+    assert {samples.shape for samples in pcm.values()} == {(2, manifest["frames"])}
+    total = sum(pcm[name].astype(np.int64) for name in names[1:-1])
+    assert bool((total == pcm["bounce.wav"]).all()) == exact
+    return manifest
+
+
+def reason_of(error: aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
+    """Code and ErrorInfo.reason."""
+    status = rpc_status.from_call(error)
+    assert status is not None, error
+    for detail in status.details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            return error.code(), info.reason
+    raise AssertionError(f"no ErrorInfo in {error}")
+
+

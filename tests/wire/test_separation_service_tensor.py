@@ -1,0 +1,189 @@
+"""SeparateTensor over a real server: a bounce lent through the Unix socket becomes a ZIP in the store."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc import aio
+
+from separation_service.engine import Separator, load_separator
+from servicekit.audio.pcm24 import from_pcm24
+from servicekit.store.object_store import StoredObject, unavailable
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos.separation.v1 import separation_pb2
+from tests.wire.separation_server import JOB_ID, RATE_HZ, LiveServer, check_zip, music, reason_of, serving, take_of
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def starter() -> Separator:
+    """The weights in the package, warm."""
+    separator = load_separator("starter", repo=None, device="cpu", threads=1)
+    separator.warm()
+    return separator
+
+
+@pytest.fixture
+async def live(tmp_path: Path, starter: Separator) -> AsyncIterator[LiveServer]:
+    """A service of its own for each test."""
+    async with serving(tmp_path, starter) as live:
+        yield live
+
+
+async def called(live: LiveServer, request: separation_pb2.SeparateTensorRequest) -> grpc.StatusCode | str:
+    """The reason of a refusal."""
+    with pytest.raises(aio.AioRpcError) as caught:
+        async for _ in live.separation.SeparateTensor(request):
+            pass
+    return reason_of(caught.value)[1]
+
+
+async def test_a_lent_bounce_becomes_a_zip(live: LiveServer) -> None:
+    """Progress stage by stage, then the result; the ZIP sums to the bounce, holds its very bytes, and nothing stays borrowed."""
+    pcm = music(1.0)
+    request = take_of(pcm, live.store)
+    with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        request.lease_id = loan.lease_id
+        messages = [message async for message in live.separation.SeparateTensor(request)]
+    told = [message.progress for message in messages[:-1]]
+    result = messages[-1].result
+    order = [stage for index, stage in enumerate(t.stage for t in told) if index == 0 or told[index - 1].stage != stage]
+    assert order == [job_pb2.STAGE_RECEIVE, job_pb2.STAGE_SEPARATE, job_pb2.STAGE_PACKAGE, job_pb2.STAGE_STORE]
+    separating = [t for t in told if t.stage == job_pb2.STAGE_SEPARATE]
+    assert (separating[0].steps_done, separating[-1].steps_done) == (0, separating[-1].steps_total)
+    assert separating[-1].HasField("estimated_time_left")
+    data = live.store.read(result.zip.key, max_bytes=1 << 30)
+    assert hashlib.sha256(data).hexdigest() == result.zip.sha256
+    manifest = check_zip(data, f"sonichaos-{JOB_ID}", exact=True)
+    assert manifest["stems"]["separator"] == {"name": "starter", "weightsSha256": result.weights_sha256}
+    entry = result.zip_entries[0]
+    bounce = data[entry.offset_bytes : entry.offset_bytes + entry.size_bytes]
+    assert bounce == live.store.read(request.bounce.key, max_bytes=1 << 30)
+    assert live.store.read(result.manifest.key, max_bytes=1 << 20).decode() == result.manifest_json
+    assert [timing.stage for timing in result.timings] == order
+    assert live.borrowings.loans == 0
+    assert live.calls.under_way == 0
+
+
+async def test_the_same_bounce_gives_the_same_bytes(live: LiveServer) -> None:
+    """A second separation of the same take, beside others that wait, stores the very same ZIP."""
+    pcm = music(0.5)
+    digests = []
+
+    async def once() -> None:
+        request = take_of(pcm, live.store)
+        with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+            request.lease_id = loan.lease_id
+            digests.extend([m.result.zip.sha256 async for m in live.separation.SeparateTensor(request)][-1:])
+
+    await once()
+    await asyncio.gather(once(), once())
+    assert len(digests) == 3
+    assert len(set(digests)) == 1
+
+
+async def test_leaving_the_call_stops_the_work(live: LiveServer) -> None:
+    """A caller that hangs up while its stems are made frees the device and leaves no ZIP and no changed manifest."""
+    pcm = music(12.0)
+    request = take_of(pcm, live.store)
+    before = set(live.store.keys())
+    with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        request.lease_id = loan.lease_id
+        call = live.separation.SeparateTensor(request)
+        async for message in call:
+            if message.progress.stage == job_pb2.STAGE_SEPARATE and message.progress.steps_done:
+                done = message.progress
+                break
+        call.cancel()
+    assert done.steps_done < done.steps_total
+    assert await asyncio.to_thread(live.calls.drain, PATIENCE_S)
+    with live.turn.taken():
+        assert set(live.store.keys()) == before
+    assert live.borrowings.loans == 0
+
+
+async def test_who_waits_says_so_and_can_leave(live: LiveServer) -> None:
+    """While another has the device, a call stands at step 0 of its separation, and hanging up ends the waiting."""
+    pcm = music(0.5)
+    request = take_of(pcm, live.store)
+    with live.turn.taken(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        request.lease_id = loan.lease_id
+        call = live.separation.SeparateTensor(request)
+        async for message in call:
+            if message.progress.stage == job_pb2.STAGE_SEPARATE:
+                break
+        assert message.progress.steps_done == 0
+        call.cancel()
+        assert await asyncio.to_thread(live.calls.drain, PATIENCE_S)
+
+
+async def test_too_many_calls_are_told_to_come_back(tmp_path: Path, starter: Separator) -> None:
+    """Beyond the limit a call is refused at once, with a time to try again."""
+    async with serving(tmp_path, starter, calls_limit=1) as live:
+        pcm = music(0.5)
+        request = take_of(pcm, live.store)
+        with live.turn.taken(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+            request.lease_id = loan.lease_id
+            first = live.separation.SeparateTensor(request)
+            await first.read()
+            assert await called(live, request) == "QUEUE_FULL"
+            first.cancel()
+
+
+async def test_loan_and_take_must_belong_together(live: LiveServer) -> None:
+    """A lease that is gone, a manifest of another version, another length, and a bounce that is not the stored one are named."""
+    pcm = music(0.5)
+    good = take_of(pcm, live.store)
+    good.lease_id = "0" * 32
+    assert await called(live, good) == "LEASE_LOST"
+    for change, reason in (
+        ({"version": 2}, "INVALID_TENSOR"),
+        ({"manifest_json": "{}"}, "INVALID_FIELD"),
+        ({"stem_mode": 0}, "INVALID_FIELD"),
+    ):
+        request = separation_pb2.SeparateTensorRequest()
+        request.CopyFrom(good)
+        for field, value in change.items():
+            setattr(request, field, value)
+        assert await called(live, request) == reason, change
+    for lent, reason in ((pcm[:, :-1], "INVALID_TENSOR"), (pcm + 1, "DIGEST_MISMATCH")):
+        with live.lender.lend(from_pcm24(lent), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+            good.lease_id = loan.lease_id
+            assert await called(live, good) == reason
+    assert live.borrowings.loans == 0
+
+
+async def test_a_store_that_fails_leaves_no_half_delivery(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the manifest cannot be stored, the ZIP goes too and the error names the store."""
+    pcm = music(0.3)
+    request = take_of(pcm, live.store)
+    before = set(live.store.keys())
+
+    def down(key: str, data: bytes, *, content_type: str) -> StoredObject:
+        raise unavailable("put", f"{key} {len(data)} {content_type}", retry_after_s=1.0)
+
+    monkeypatch.setattr(live.store, "put_bytes", down)
+    with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        request.lease_id = loan.lease_id
+        assert await called(live, request) == "STORE_UNAVAILABLE"
+    assert set(live.store.keys()) == before
+
+
+async def test_draining_refuses_new_work(live: LiveServer) -> None:
+    """Once it drains, a call is told to come back."""
+    await live.server.drain()
+    assert await called(live, take_of(music(0.1), live.store)) == "DRAINING"
+
+
+async def test_model_info_names_what_runs(live: LiveServer) -> None:
+    """Name, digest, licence and sources of what is loaded."""
+    info = await live.separation.GetModelInfo(separation_pb2.GetModelInfoRequest())
+    assert (info.name, info.models, info.licence) == ("starter", 1, "Apache-2.0")
+    assert set(info.sources) == {"drums", "bass", "vocals", "other"}
+    assert len(info.weights_sha256) == 64

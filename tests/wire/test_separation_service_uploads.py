@@ -1,0 +1,186 @@
+"""CreateSeparation over a real server: what is good becomes a job and a ZIP, what is bad is named and leaves nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import soundfile
+from grpc import aio
+
+from separation_service.engine import Separator, load_separator
+from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
+from sonichaos.separation.v1 import separation_pb2
+from tests.wire.separation_server import RATE_HZ, LiveServer, check_zip, music, reason_of, serving
+
+Request = separation_pb2.CreateSeparationRequest
+
+
+@pytest.fixture(scope="module")
+def starter() -> Separator:
+    """The weights in the package."""
+    return load_separator("starter", repo=None, device="cpu", threads=1)
+
+
+@pytest.fixture
+async def live(tmp_path: Path, starter: Separator) -> AsyncIterator[LiveServer]:
+    """A service of its own for each test."""
+    async with serving(tmp_path, starter) as live:
+        yield live
+
+
+def wav(samples: Any, *, subtype: str = "PCM_16", rate_hz: int = RATE_HZ) -> bytes:
+    """A WAV by libsndfile, samples ``(T, C)``."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate_hz, subtype=subtype, format="WAV")
+    return buffer.getvalue()
+
+
+def stream(data: bytes, **header: Any) -> Iterator[Request]:
+    """A header, then the bytes."""
+    yield Request(header=separation_pb2.SeparationHeader(**header))
+    for start in range(0, len(data), 1 << 20):
+        yield Request(data=data[start : start + (1 << 20)])
+
+
+async def refused(live: LiveServer, messages: Iterator[Request]) -> tuple[grpc.StatusCode, str]:
+    """Code and reason; no job and no file came of it."""
+    with pytest.raises(aio.AioRpcError) as caught:
+        await live.separation.CreateSeparation(messages)
+    listed = await live.jobs.ListJobs(jobs_service_pb2.ListJobsRequest())
+    assert not listed.jobs
+    assert not [key for key in live.store.keys("") if key.startswith("jobs/")]
+    assert not list((live.folder / "spool").iterdir())
+    return reason_of(caught.value)
+
+
+async def ended(live: LiveServer, job: job_pb2.Job) -> job_pb2.Version:
+    """The version once it has ended."""
+    async for _ in live.jobs.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job.job_id)):
+        pass
+    return (await live.jobs.GetJob(jobs_service_pb2.GetJobRequest(job_id=job.job_id))).job.versions[0]
+
+
+GOOD = wav(music(0.4).T << 8, subtype="PCM_24")
+
+
+@pytest.mark.parametrize("mode", ["EXACT", "RAW"])
+async def test_an_upload_becomes_a_zip(live: LiveServer, mode: str) -> None:
+    """Its 24-bit bounce is stored, and the ZIP holds four stems that sum to it in exact mode."""
+    header = {
+        "stem_mode": brief_pb2.StemMode.Value(f"STEM_MODE_{mode}"),
+        "file_name": "mix.wav",
+        "sha256": hashlib.sha256(GOOD).hexdigest(),
+        "labels": {"reel": "7"},
+        "licence": brief_pb2.Licence(tier="sync"),
+    }
+    job = (await live.separation.CreateSeparation(stream(GOOD, **header))).job
+    version = await ended(live, job)
+    assert version.state == job_pb2.JOB_STATE_DONE, version.error
+    data = live.store.read(version.files.zip.key, max_bytes=1 << 30)
+    manifest = check_zip(data, f"sonichaos-{job.job_id}", exact=mode == "EXACT")
+    assert manifest["stemMode"] == mode.lower()
+    assert (manifest["labels"], manifest["licence"]["tier"], manifest["prompt"]) == ({"reel": "7"}, "sync", None)
+    assert sorted(live.store.keys()) == [f"jobs/{job.job_id}/{name}" for name in ("bounce.wav", "v1.json", "v1.zip")]
+    rows = live.journal.audit_rows("local", job.job_id).rows
+    assert [row.kind for row in rows] == ["bounce", "stems"]
+    assert version.files.zip.sha256 in rows[1].body_json
+
+
+def with_nan() -> bytes:
+    """Float samples, one of them NaN."""
+    samples = np.zeros((1000, 2), dtype=np.float32)
+    samples[77, 1] = np.nan
+    return wav(samples, subtype="FLOAT")
+
+
+BAD = {
+    "truncated": GOOD[:-1000],
+    "48 kHz": wav(np.zeros((1000, 2)), rate_hz=48_000),
+    "empty": b"",
+    "no samples": wav(np.zeros((0, 2))),
+    "NaN": with_nan(),
+    "not a WAV": b"ID3" + bytes(1000),
+    "beyond full scale": wav(np.full((1000, 2), 1.5, dtype=np.float32), subtype="FLOAT"),
+    "five channels": wav(np.zeros((1000, 5))),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_bad_audio_is_named_and_leaves_nothing(live: LiveServer, case: str) -> None:
+    """What cannot be separated is INVALID_AUDIO before any job exists."""
+    assert await refused(live, stream(BAD[case])) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_AUDIO")
+
+
+async def test_damage_on_the_way_is_found(live: LiveServer) -> None:
+    """Bytes that do not match the caller's digest are refused."""
+    assert (await refused(live, stream(GOOD, sha256="0" * 64)))[1] == "INVALID_AUDIO"
+
+
+async def test_a_large_upload_is_cut_off(live: LiveServer) -> None:
+    """More bytes than the service takes are TOO_LARGE as soon as they come."""
+    found = await refused(live, stream(bytes((1 << 20) + 1)))
+    assert found == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [Request(data=b"RIFF")],
+        [Request(header=separation_pb2.SeparationHeader()), Request(header=separation_pb2.SeparationHeader())],
+        [Request(header=separation_pb2.SeparationHeader()), Request(data=bytes((1 << 20) + 1))],
+        [Request(header=separation_pb2.SeparationHeader(stem_mode=9))],
+        [Request(header=separation_pb2.SeparationHeader(sha256="XYZ"))],
+        [Request(header=separation_pb2.SeparationHeader(request_id="a b"))],
+        [Request(header=separation_pb2.SeparationHeader(file_name="x" * 256))],
+        [Request(header=separation_pb2.SeparationHeader(labels={"": "v"}))],
+        [Request(header=separation_pb2.SeparationHeader(store_key="jobs/other/bounce.wav"))],
+        [Request(header=separation_pb2.SeparationHeader(store_key="uploads/../jobs/x"))],
+        [Request(header=separation_pb2.SeparationHeader(store_key="uploads/a.wav")), Request(data=b"x")],
+    ],
+)
+async def test_malformed_streams_are_refused(live: LiveServer, messages: list[Request]) -> None:
+    """A header that is missing, doubled or wrong, and messages beyond 1 MiB, are INVALID_FIELD."""
+    assert await refused(live, iter(messages)) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+
+
+async def test_a_file_in_the_store_is_separated(live: LiveServer) -> None:
+    """A WAV under uploads/ needs no bytes; one that is not there is FILE_NOT_FOUND."""
+    assert (await refused(live, stream(b"", store_key="uploads/gone.wav")))[1] == "FILE_NOT_FOUND"
+    live.store.put_bytes("uploads/mix.wav", GOOD, content_type="audio/wav")
+    job = (await live.separation.CreateSeparation(stream(b"", store_key="uploads/mix.wav"))).job
+    assert (await ended(live, job)).state == job_pb2.JOB_STATE_DONE
+
+
+async def test_a_retry_finds_its_job(live: LiveServer) -> None:
+    """The same request id with the same upload gives the same job and one bounce; with another upload it is refused."""
+    with live.turn.taken():
+        first = (await live.separation.CreateSeparation(stream(GOOD, request_id="r-1"))).job
+        again = (await live.separation.CreateSeparation(stream(GOOD, request_id="r-1"))).job
+        assert again.job_id == first.job_id
+        with pytest.raises(aio.AioRpcError) as caught:
+            await live.separation.CreateSeparation(stream(wav(music(0.2).T << 8), request_id="r-1"))
+        assert reason_of(caught.value) == (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")
+        assert len([key for key in live.store.keys("") if key.endswith("bounce.wav")]) == 1
+        await live.jobs.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=first.job_id))
+    assert (await ended(live, first)).state == job_pb2.JOB_STATE_CANCELLED
+    assert not [key for key in live.store.keys("") if key.endswith(".zip")]
+
+
+async def test_a_changed_bounce_is_data_loss(live: LiveServer) -> None:
+    """When the stored bounce no longer matches its digest, the job fails and says so."""
+    with live.turn.taken():
+        blocker = (await live.separation.CreateSeparation(stream(GOOD))).job
+        job = (await live.separation.CreateSeparation(stream(GOOD, file_name="second"))).job
+        live.store.put_bytes(f"jobs/{job.job_id}/bounce.wav", GOOD, content_type="audio/wav")
+    assert (await ended(live, blocker)).state == job_pb2.JOB_STATE_DONE
+    version = await ended(live, job)
+    assert version.state == job_pb2.JOB_STATE_FAILED
+    assert version.error.code == grpc.StatusCode.DATA_LOSS.value[0]
