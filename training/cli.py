@@ -185,6 +185,7 @@ def vocoder(
 def export(work: Path, to: Path, name: str, licence: str, results: Path | None, *, refined: bool) -> None:
     """Write the averaged weights as a checkpoint, with its card."""
     table = results.read_text(encoding="utf-8") if results else ""
+    torch.manual_seed(0)
     config = export_checkpoint(Workshop(folder=work), to, name=name, licence=licence, refined=refined, results=table)
     for role, file in config.files.items():
         click.echo(f"{role}: {file.parameters} parameters, {file.sha256}")
