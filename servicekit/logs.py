@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from typing import TextIO
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
 
 import structlog
 
@@ -13,8 +15,14 @@ LEVELS = ("debug", "info", "warning", "error")
 
 def configure_logs(*, service: str, level: str, sink: TextIO = sys.stderr) -> None:
     """Set up structlog for this process. Called once, by ``__main__``."""
+
+    def add_service(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        event["service"] = service  # not as context, which the threads that work do not inherit
+        return event
+
     structlog.configure(
         processors=[
+            add_service,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -25,8 +33,23 @@ def configure_logs(*, service: str, level: str, sink: TextIO = sys.stderr) -> No
         logger_factory=structlog.WriteLoggerFactory(file=sink),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(stream=sink, level=logging.WARNING, format='{"event": %(message)r, "logger": "%(name)s"}')
+    handler = logging.StreamHandler(sink)
+    handler.setFormatter(_AsJson(service))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+
+
+class _AsJson(logging.Formatter):
+    """What libraries log, in the same form."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = {"service": self._service, "source": record.name, "event": record.getMessage()}
+        if record.exc_info:
+            facts["exception"] = self.formatException(record.exc_info)
+        return json.dumps({**facts, "level": record.levelname.lower()}, ensure_ascii=False)
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
