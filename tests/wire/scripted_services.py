@@ -7,143 +7,22 @@ services' own table of errors.
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
-from google.protobuf.message import Message
-from grpc_status import rpc_status
 
-from servicekit.errors import InvalidAudio, NotFound, ServiceError
-from servicekit.rpc.status import to_status
+from servicekit.errors import InvalidAudio
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+from tests.wire.scripted_desk import BOUNCE, ZIP, Desk, refuse, stored
 from tests.wire.scripted_files import FileShelf
-
-BOUNCE = b"RIFF" + bytes(range(256)) * 64
-ZIP = b"PK\x03\x04" + bytes(reversed(range(256))) * 12000
-
-
-@dataclass
-class Desk:
-    """What one service knows, and how it will behave. Lists of behaviour are used up from the front."""
-
-    owner: job_pb2.JobOwner.ValueType
-    shelf: FileShelf
-    jobs: dict[str, job_pb2.Job] = field(default_factory=dict)
-    events: dict[str, list[job_pb2.JobEvent]] = field(default_factory=dict)
-    personas: dict[str, render_pb2.Persona] = field(default_factory=dict)
-    rows: list[render_pb2.AuditRow] = field(default_factory=list)
-    refusals: dict[str, list[ServiceError]] = field(default_factory=dict)
-    cuts: list[int] = field(default_factory=list)
-    ending: job_pb2.JobState.ValueType = job_pb2.JOB_STATE_DONE
-    ending_error: ServiceError | None = None
-    chain: render_pb2.VerifyAuditChainResponse = field(
-        default_factory=lambda: render_pb2.VerifyAuditChainResponse(intact=True, head_sequence=2, head_digest="ab" * 32)
-    )
-    replayed: render_pb2.ReplayTakeResponse = field(
-        default_factory=lambda: render_pb2.ReplayTakeResponse(outcome=render_pb2.REPLAY_OUTCOME_EXACT)
-    )
-    page_size: int = 3
-    doubts_uploads: bool = False
-    hold_after: int | None = None
-    stalled: set[str] = field(default_factory=set)
-    holding: threading.Event = field(default_factory=threading.Event)
-    asked: list[tuple[str, Message]] = field(default_factory=list)
-    uploads: list[bytes] = field(default_factory=list)
-
-    def requests(self, method: str) -> list[Any]:
-        """What was asked of one method, in order."""
-        return [request for name, request in self.asked if name == method]
-
-    def meet(self, method: str, request: Message, context: grpc.ServicerContext) -> None:
-        """Note a call, and refuse it where the script says so."""
-        self.asked.append((method, request))
-        if method in self.stalled:
-            self.holding.wait(30)
-        if self.refusals.get(method):
-            refuse(self.refusals[method].pop(0), context)
-
-    def find(self, job_id: str, context: grpc.ServicerContext) -> job_pb2.Job:
-        """A job's row, or JOB_NOT_FOUND."""
-        if job_id not in self.jobs:
-            refuse(NotFound(f"no job {job_id}", metadata={"job_id": job_id}), context)
-        return self.jobs[job_id]
-
-    def accept(self, job_id: str, *, stems: bool, prompt: str = "", request_id: str = "") -> job_pb2.Job:
-        """A new job with a story to tell."""
-        job = job_pb2.Job(
-            job_id=job_id, owner=self.owner, state=job_pb2.JOB_STATE_QUEUED, request_id=request_id, tenant="local"
-        )
-        job.brief.prompt = prompt
-        job.create_time.FromSeconds(1_700_000_000 + len(self.jobs))
-        job.versions.add(number=1, state=job_pb2.JOB_STATE_QUEUED, stems_wanted=stems)
-        self.jobs[job_id] = job
-        self.events[job_id] = list(story(job_id, stems=stems, ending=self.ending))
-        return job
-
-    def finish(self, job_id: str) -> None:
-        """The story is told: the row says how it ended."""
-        job = self.jobs[job_id]
-        version = job.versions[0]
-        job.state = version.state = self.ending
-        job.last_sequence = self.events[job_id][-1].sequence
-        version.files.bounce.CopyFrom(stored(f"jobs/{job_id}/bounce.wav", BOUNCE))
-        if self.ending_error is not None:
-            version.error.CopyFrom(to_status(self.ending_error, stage="DENOISE"))
-        elif version.stems_wanted:
-            version.files.zip.CopyFrom(stored(f"jobs/{job_id}/v1.zip", ZIP))
-
-
-def stored(key: str, data: bytes) -> job_pb2.StoredFile:
-    """How a service describes a stored file."""
-    return job_pb2.StoredFile(key=key, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-
-
-def story(job_id: str, *, stems: bool, ending: job_pb2.JobState.ValueType) -> Iterator[job_pb2.JobEvent]:
-    """The events of a take from acceptance to its end."""
-    told: list[dict[str, Any]] = [{"kind": job_pb2.EVENT_KIND_STATE, "state": job_pb2.JOB_STATE_RUNNING}]
-    told += [
-        {
-            "kind": job_pb2.EVENT_KIND_PROGRESS,
-            "track": job_pb2.TRACK_RENDER,
-            "stage": job_pb2.STAGE_DENOISE,
-            "steps_done": step,
-            "steps_total": 4,
-            "fraction": step / 4,
-        }
-        for step in range(1, 5)
-    ]
-    told.append({"kind": job_pb2.EVENT_KIND_BOUNCE_READY, "track": job_pb2.TRACK_RENDER, "fraction": 1.0})
-    if stems:
-        told += [
-            {
-                "kind": job_pb2.EVENT_KIND_PROGRESS,
-                "track": job_pb2.TRACK_STEMS,
-                "stage": job_pb2.STAGE_SEPARATE,
-                "steps_done": step,
-                "steps_total": 2,
-                "fraction": step / 2,
-            }
-            for step in range(1, 3)
-        ]
-        told.append({"kind": job_pb2.EVENT_KIND_STEMS_READY, "track": job_pb2.TRACK_STEMS, "fraction": 1.0})
-    told.append({"kind": job_pb2.EVENT_KIND_STATE, "state": ending})
-    for sequence, fields in enumerate(told, start=1):
-        yield job_pb2.JobEvent(job_id=job_id, sequence=sequence, version=1, attempt=1, cursor=f"c{sequence}", **fields)
-
-
-def refuse(error: ServiceError, context: grpc.ServicerContext) -> NoReturn:
-    """End the call as a service does."""
-    context.abort_with_status(rpc_status.to_status(to_status(error)))
-    raise AssertionError
 
 
 def _is_left(context: grpc.ServicerContext) -> bool:

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +25,8 @@ from servicekit.errors import (
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client.cli import cli
-from tests.wire.scripted_services import BOUNCE, ZIP, Pair, scripted_pair
+from tests.wire.scripted_desk import BOUNCE, ZIP
+from tests.wire.scripted_services import Pair, scripted_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")
@@ -46,16 +42,6 @@ def pair() -> Iterator[Pair]:
 def sonichaos(pair: Pair, *arguments: str) -> Result:
     """Run the command in this process."""
     return CliRunner().invoke(cli, arguments, env=pair.environment, prog_name="sonichaos")
-
-
-def started(pair: Pair, *arguments: str, **options: int) -> subprocess.Popen[str]:
-    """Start the command as a process."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "sonichaos_client", *arguments],
-        env={**os.environ, **pair.environment, "PYTHONPATH": str(ROOT / "clients" / "python" / "src")},
-        text=True,
-        **options,
-    )
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
@@ -348,52 +334,3 @@ def test_what_others_wrote_cannot_steer_the_terminal(pair: Pair) -> None:
     pair.render.accept("j-1", stems=False, prompt="a\x1b[2Jb\nc")
     assert "\x1b" not in sonichaos(pair, "jobs").stdout
     assert len(sonichaos(pair, "jobs").stdout.splitlines()) == 1
-
-
-def test_ctrl_c_leaves_the_job_running(pair: Pair) -> None:
-    """Ctrl-C says how to follow or cancel, cancels nothing, and ends with 130."""
-    pair.render.hold_after = 4
-    process = started(pair, *RENDER, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    job_id = json.loads(process.stdout.readline())["jobId"]
-    for _ in range(3):
-        process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert f"sonichaos watch {job_id}" in errors
-    assert f"sonichaos cancel {job_id}" in errors
-    assert "Traceback" not in errors
-    assert pair.render.requests("CancelJob") == []
-
-
-def test_bars_on_a_terminal(pair: Pair) -> None:
-    """On a terminal each track has a bar that is drawn in place; stdout stays clean for the answer."""
-    master, slave = pty.openpty()
-    process = started(pair, *RENDER, "--stems", stdout=subprocess.PIPE, stderr=slave)
-    os.close(slave)
-    shown = b""
-    try:
-        while data := os.read(master, 4096):
-            shown += data
-    except OSError:  # how Linux says that the other end of a terminal was closed
-        pass
-    answer, _ = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert "render" in shown.decode()
-    assert "stems" in shown.decode()
-    assert "\x1b[" in shown.decode()
-    assert "\x1b[" not in answer
-
-
-def test_a_reader_that_leaves_early_is_no_error_in_words(pair: Pair) -> None:
-    """``sonichaos jobs | head -1`` does not end in a traceback."""
-    for index in range(50):
-        pair.render.accept(f"j-{index}", stems=False)
-    process = started(pair, "jobs", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    assert "Traceback" not in process.stderr.read()
-    process.wait(20)
-    process.stderr.close()

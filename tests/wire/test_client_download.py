@@ -18,7 +18,8 @@ import pytest
 
 from sonichaos_client import AsyncClient, Brief, CallOptions, Client, RetryPolicy, errors
 from sonichaos_client.landing import Landing
-from tests.wire.scripted_services import BOUNCE, ZIP, Pair, scripted_pair
+from tests.wire.scripted_desk import BOUNCE, ZIP
+from tests.wire.scripted_services import Pair, scripted_pair
 
 QUICK = CallOptions(deadline_s=10, retry=RetryPolicy(first_s=0.01, cap_s=0.02, patience_s=0.3), rng=random.Random(1))
 
