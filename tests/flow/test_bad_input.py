@@ -90,7 +90,7 @@ UPLOADS = {
     "truncated": (wav(_SOUND)[:-1001], "truncated"),
     "header only": (wav(_SOUND)[:20], "truncated"),
     "48 kHz": (wav(_SOUND, rate_hz=48000), "48000 Hz"),
-    "no samples": (wav(_SOUND[:0]), "empty"),
+    "no samples": (wav(_SOUND[:0]), "0 frames"),
     "NaN": (wav(_NOT_A_NUMBER, subtype="FLOAT"), "NaN"),
     "beyond full scale": (wav(_SOUND * 4, subtype="FLOAT"), "full scale"),
     "not a WAV": (b"ID3\x04" + bytes(1000), "not a WAV"),
