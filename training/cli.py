@@ -21,6 +21,7 @@ from training.features import read_all
 from training.loop import LoopSpec, Task, train
 from training.persona import PersonaTask
 from training.persona_export import export_personas
+from training.separator.command import separator
 from training.vocoder import VocoderTask
 from training.workshop import DECODER_RUN, Workshop
 
@@ -30,9 +31,12 @@ _HELD_BACK_SONGS = 4  # the last of the cache, for the figures that a run logs
 @click.group()
 @click.option("--log-file", type=click.Path(path_type=Path), help="Also write the log here.")
 def main(log_file: Path | None) -> None:
-    """Train the renderer's nets. Each command goes on from where it was stopped."""
+    """Train the renderer's nets and the starter separator. Each command goes on from where it was stopped."""
     handlers: list[logging.Handler] = [logging.FileHandler(log_file)] if log_file else [logging.NullHandler()]
     logging.basicConfig(level=logging.INFO, handlers=handlers, format="%(asctime)s %(name)s %(message)s")
+
+
+main.add_command(separator)
 
 
 @main.command()

@@ -23,9 +23,10 @@ from separation_service.engine.separator import (
     StepReport,
     Waveform,
 )
-from servicekit.errors import Internal, InvalidTensor
+from servicekit.errors import Internal, InvalidTensor, ResourceExhausted
 
 _MIN_SAMPLES = 2  # the standard deviation of one sample is not defined
+_RETRY_AFTER_S = 10.0
 _STD_FLOOR = 1e-8  # demucs.api.Separator.separate_tensor
 
 
@@ -63,7 +64,7 @@ class DemucsSeparator:
         track = torch.from_numpy(mix.copy())  # ours to write: the mix is lent
         mono = track.mean(0)
         mean, std = mono.mean(), mono.std() + _STD_FLOOR
-        with _reproducible(self._threads):
+        with _reproducible(self._threads), self._memory_is_named():
             estimates = self._estimate(track.sub_(mean).div_(std), report, stems)
             estimates = estimates.mul_(std).add_(mean)
         if not bool(torch.isfinite(estimates).all()):
@@ -73,6 +74,19 @@ class DemucsSeparator:
                 metadata={"stage": "SEPARATE"},
             )
         return self._join(estimates, stems)
+
+    @contextmanager
+    def _memory_is_named(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise ResourceExhausted(
+                f"{self._device} has too little memory left for a segment; free it, then try again",
+                reason="OUT_OF_MEMORY",
+                metadata={"device": str(self._device)},
+                retry_after_s=_RETRY_AFTER_S,
+            ) from error
 
     def _estimate(self, track: Tensor, report: StepReport, stems: Sequence[StemName]) -> Tensor:
         """Normalised ``(C, T)`` -> ``(R, C, T)``, the needed sources in the models' order, still normalised."""

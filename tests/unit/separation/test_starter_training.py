@@ -1,0 +1,72 @@
+"""The starter separator's training code: where it begins, what it writes, what it measures by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from separation_service.engine import load_separator
+from training.cli import main
+from training.separator.measure import si_sdr_db
+from training.separator.net import SEGMENT_SAMPLES, SOURCES, build
+from training.separator.publish import publish
+from training.separator.task import relative_error_db
+
+
+def music() -> torch.Tensor:
+    """Tones, noise and clicks, ``(1, 2, T)``."""
+    t = torch.arange(SEGMENT_SAMPLES) / 44100
+    generator = torch.Generator().manual_seed(0)
+    sound = torch.stack([0.3 * torch.sin(2 * torch.pi * hz * t) for hz in (220.0, 331.0)])
+    sound = sound + 0.05 * torch.randn(sound.shape, generator=generator)
+    sound[:, ::5000] += 0.5
+    return sound[None]
+
+
+def test_training_begins_at_the_mixture() -> None:
+    """Untrained, every source is a quarter of the mixture, 10 dB above what is not."""
+    mix = music()
+    with torch.inference_mode():
+        sources = build(0).eval()(mix)
+    assert sources.shape == (1, len(SOURCES), 2, SEGMENT_SAMPLES)
+    quarter = mix[:, None] / 4
+    error = (sources - quarter).square().mean((0, 2, 3))
+    assert (10 * torch.log10(quarter.square().mean() / error) > 10).all()
+
+
+def test_what_is_published_loads(tmp_path: Path) -> None:
+    """The folder opens through the service's own loader, its digest pinned; half precision changes the output by little."""
+    net = build(0)
+    publish(net, "own", tmp_path)
+    separator = load_separator("own", repo=tmp_path, device="cpu", threads=1)
+    assert separator.info.licence == "Apache-2.0"
+    assert separator.info.parameters == sum(parameter.numel() for parameter in net.parameters())
+    halved = {key: value.half().float() for key, value in net.state_dict().items()}
+    assert all(torch.equal(value, separator._bag.members[0].model.state_dict()[key]) for key, value in halved.items())  # type: ignore[attr-defined]
+
+
+def test_si_sdr_ignores_scale_and_counts_noise() -> None:
+    """A scaled truth is perfect; noise of a tenth of its amplitude costs all but 20 dB."""
+    rng = np.random.default_rng(0)
+    truth, noise = rng.standard_normal((2, 2, 44100)).astype(np.float32)
+    assert si_sdr_db(0.3 * truth, truth) > 100
+    assert si_sdr_db(truth + 0.1 * noise, truth) == pytest.approx(20.0, abs=0.2)
+
+
+def test_a_silent_source_has_a_finite_error() -> None:
+    """Silence that is estimated as silence counts as no error, -30 dB, and not as minus infinity."""
+    mix = music()
+    truth = torch.zeros(1, 4, 2, SEGMENT_SAMPLES)
+    assert relative_error_db(truth, truth, mix).flatten().tolist() == pytest.approx([-30.0] * 4, abs=1e-3)
+
+
+def test_the_starters_name_is_kept(tmp_path: Path) -> None:
+    """Weights named ``starter`` in another folder could never be loaded, so the command refuses them before it trains."""
+    arguments = ["separator", "--work", str(tmp_path), "--out", str(tmp_path), "--name", "starter", "--budget-s", "1"]
+    ended = CliRunner().invoke(main, arguments)
+    assert ended.exit_code == 2
+    assert "always means the weights in" in ended.output
