@@ -16,6 +16,8 @@ from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS
 RENDER_LISTEN = "SONICHAOS_RENDER_LISTEN"
 SEPARATION_LISTEN = "SONICHAOS_SEPARATION_LISTEN"
 URL_LISTEN = "SONICHAOS_URL_LISTEN"
+_PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""OpenMP's idle threads sleep: both services share the cores, and spinning made a loaded host's renders 4 to 10 times slower."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Installation:
 
     def _environment(self, of_the_other: set[str]) -> dict[str, str]:
         """The operator's environment and choices, without what only the other service reads, and would refuse here."""
-        merged = {**self.environ, **self.chosen, "SONICHAOS_DATA": str(self.data)}
+        merged = {**_PASSIVE, **self.environ, **self.chosen, "SONICHAOS_DATA": str(self.data)}
         listens = {RENDER_LISTEN, SEPARATION_LISTEN}
         return {name: value for name, value in merged.items() if name not in of_the_other | listens}
 

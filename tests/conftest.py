@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# As `sonichaos up` does for the services; read by OpenMP when torch is loaded, here and in every process that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parent.parent
 _MISSING = "needs "
 
