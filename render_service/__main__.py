@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from contextlib import AsyncExitStack
 from importlib.resources import files
 from pathlib import Path
@@ -36,7 +35,7 @@ from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer, check_listen_address
-from servicekit.serving import ServiceProcess, exit_unusable
+from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
@@ -172,4 +171,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

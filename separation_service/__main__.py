@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -30,7 +29,7 @@ from servicekit.loans import Borrowings, LoanServer
 from servicekit.logs import configure_logs
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer, check_listen_address
-from servicekit.serving import ServiceProcess, exit_unusable
+from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Runner
@@ -184,4 +183,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

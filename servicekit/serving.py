@@ -6,11 +6,13 @@ Health says NOT_SERVING until the models are warm and again from the first signa
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NoReturn
 from typing import Protocol
 
 from servicekit.logs import logger
@@ -74,3 +76,12 @@ def exit_unusable(name: str, error: Exception) -> int:
     """Say on stderr why the service cannot start; gives the exit status."""
     sys.stderr.write(f"{name} cannot start: {error}\n")
     return EXIT_UNUSABLE
+
+
+def end_process(status: int) -> NoReturn:
+    """End now, with what was written flushed. Everything that matters is closed by then; taking apart the interpreter with its
+    loaded models costs seconds that a restart would wait for.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
