@@ -7,6 +7,7 @@ own session, own environment, own log, its ``main()``. `sonichaos up` starts the
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 SERVICES = ("separation_service", "render_service")
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -71,6 +73,7 @@ def _serve(orders: list[str] | None = None) -> None:
 def _become(order: Mapping[str, object], main: object) -> NoReturn:
     """The child's whole life."""
     os.setsid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing outlives a test session that was killed
     log = os.open(str(order["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):

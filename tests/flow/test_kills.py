@@ -26,7 +26,7 @@ BOUNCE_READY = job_pb2.EVENT_KIND_BOUNCE_READY
 def pair(module_pair: FreshPair) -> Pair:
     """One pair whose services are killed in turn; its first take has been made."""
     made = module_pair(SONICHAOS_RENDER_STEPS=str(STEPS))
-    take(made.client, brief(stems=True))
+    take(made.client, brief(stems=True, seconds=LONG))  # later takes fit into the region that this one was lent in
     return made
 
 
