@@ -50,9 +50,7 @@ class StageTime:
 class CallProgress:
     """Progress of a lent tensor's separation, told to its call: at most ten a second, always the first and last of a stage."""
 
-    def __init__(
-        self, tell: Callable[[Told], None], *, clock: Clock, observe: Callable[[Stage, float], None]
-    ) -> None:
+    def __init__(self, tell: Callable[[Told], None], *, clock: Clock, observe: Callable[[Stage, float], None]) -> None:
         self._tell = tell
         self._clock = clock
         self._observe = observe

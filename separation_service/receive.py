@@ -94,5 +94,3 @@ def _received(pcm: Pcm24, manifest: Manifest, bounce: BounceFile) -> Received:
             metadata={"key": bounce.key, "expected_sha256": bounce.sha256, "found_sha256": wav.digest.sha256},
         )
     return Received(wav=wav, manifest=manifest)
-
-

@@ -38,7 +38,10 @@ class UploadHeader:
         wrong = {
             "request_id": (not _REQUEST_ID.fullmatch(self.request_id), "wants at most 128 printable ASCII characters"),
             "file_name": (len(self.file_name) > _MAX_FILE_NAME, f"wants at most {_MAX_FILE_NAME} characters"),
-            "labels": (not _are_labels(self.labels), "wants at most 32, names of 1 to 63 and values of at most 256 characters"),
+            "labels": (
+                not _are_labels(self.labels),
+                "wants at most 32, names of 1 to 63 and values of at most 256 characters",
+            ),
             "licence.tier": (len(licence.tier) > _MAX_TIER, f"wants at most {_MAX_TIER} characters"),
             "licence.licensee": (len(licence.licensee) > _MAX_LICENSEE, f"wants at most {_MAX_LICENSEE} characters"),
             "licence.terms": (len(licence.terms) > _MAX_TERMS, f"wants at most {_MAX_TERMS} characters"),

@@ -93,7 +93,9 @@ class UploadDesk:
         """
         if header.sha256 and not hmac.compare_digest(header.sha256, spool.sha256):
             detail = f"wanted SHA-256 {header.sha256}, the {spool.size_bytes} bytes that came have {spool.sha256}"
-            raise InvalidAudio(f"the upload was damaged on its way: {detail}; send it again", metadata={"detail": detail})
+            raise InvalidAudio(
+                f"the upload was damaged on its way: {detail}; send it again", metadata={"detail": detail}
+            )
         request = Request(
             tenant=tenant, rpc=RPC, request_id=header.request_id or None, digest=_request_digest(header, spool.sha256)
         )
@@ -106,9 +108,7 @@ class UploadDesk:
         wav, manifest = _bounce(pcm, header, new_job_id(created_at), created_at)
         return self._accept_stored(request, header, wav, manifest, spool)
 
-    def _accept_stored(
-        self, request: Request, header: UploadHeader, wav: Wav, manifest: Manifest, spool: Spool
-    ) -> Job:
+    def _accept_stored(self, request: Request, header: UploadHeader, wav: Wav, manifest: Manifest, spool: Spool) -> Job:
         """Store the bounce, then accept; a job that is not made leaves no file."""
         folder = f"jobs/{manifest.job_id}"
         bounce = BounceFile(key=f"{folder}/bounce.wav", size_bytes=wav.size_bytes, sha256=wav.digest.sha256)

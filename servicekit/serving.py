@@ -12,8 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NoReturn
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from servicekit.logs import logger
 from servicekit.rpc.server import RpcServer
@@ -79,8 +78,10 @@ def exit_unusable(name: str, error: Exception) -> int:
 
 
 def end_process(status: int) -> NoReturn:
-    """End now, with what was written flushed. Everything that matters is closed by then; taking apart the interpreter with its
-    loaded models costs seconds that a restart would wait for.
+    """End now, with what was written flushed.
+
+    Everything that matters is closed by then; taking apart the interpreter with its loaded models costs seconds that a restart
+    would wait for.
     """
     sys.stdout.flush()
     sys.stderr.flush()

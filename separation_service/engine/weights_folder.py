@@ -125,9 +125,13 @@ def _find_files(name: str, folder: Path, signatures: list[str]) -> tuple[Path, .
     for signature in signatures:
         found = [path for path in sorted(folder.glob(f"{signature}*.th")) if _signature_of(path) == signature]
         if not found:
-            raise unusable(name, folder, f"wanted {signature}.safetensors or {signature}-*.th in {folder}, found neither")
+            raise unusable(
+                name, folder, f"wanted {signature}.safetensors or {signature}-*.th in {folder}, found neither"
+            )
         if len(found) > 1:
-            raise unusable(name, folder, f"{signature} is there {len(found)} times, keep one of {[p.name for p in found]}")
+            raise unusable(
+                name, folder, f"{signature} is there {len(found)} times, keep one of {[p.name for p in found]}"
+            )
         pickles.append(found[0])
     return tuple(pickles)
 

@@ -99,9 +99,7 @@ async def serving(
             store=store,
             clock=clock,
             spool_folder=folder / "spool",
-            limits=UploadLimits(
-                max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4
-            ),
+            limits=UploadLimits(max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4),
             brief_json=wire.brief_json,
         )
         servicer = SeparationServicer(
@@ -198,5 +196,3 @@ def reason_of(error: aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
         if detail.Unpack(info):
             return error.code(), info.reason
     raise AssertionError(f"no ErrorInfo in {error}")
-
-

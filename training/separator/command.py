@@ -26,11 +26,15 @@ log = logging.getLogger(__name__)
 
 @click.command()
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder; songs land in its songs/.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the weights, a --separator-repo.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder for the weights, a --separator-repo."
+)
 @click.option("--name", default="own", show_default=True, help="Name of the separator in that folder.")
 @click.option("--budget-s", type=float, required=True, help="Wall time to train, over all runs.")
 @click.option("--songs", type=click.IntRange(1), default=48, show_default=True, help="Songs to train on, seeds from 0.")
-@click.option("--held-out", type=click.IntRange(1), default=8, show_default=True, help="Songs to measure on, other seeds.")
+@click.option(
+    "--held-out", type=click.IntRange(1), default=8, show_default=True, help="Songs to measure on, other seeds."
+)
 @click.option("--song-s", type=float, default=24.0, show_default=True, help="Length of a song in seconds.")
 @click.option("--batch", type=click.IntRange(1), default=2, show_default=True, help="Crops of 2.6 s a step.")
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True)
@@ -54,7 +58,9 @@ def separator(
 ) -> None:
     """Train the starter separator. Goes on from where it was stopped."""
     if name == STARTER and out.resolve() != STARTER_FOLDER:
-        raise click.UsageError(f"{STARTER!r} always means the weights in {STARTER_FOLDER}; name them otherwise, or write there")
+        raise click.UsageError(
+            f"{STARTER!r} always means the weights in {STARTER_FOLDER}; name them otherwise, or write there"
+        )
     torch.set_num_threads(threads)
     training_seeds = range(songs)
     held_out_seeds = range(HELD_OUT_FIRST_SEED, HELD_OUT_FIRST_SEED + held_out)
@@ -80,7 +86,9 @@ def separator(
         figures=figures,
     )
     for row in figures:
-        click.echo(f"{row.stem}: SI-SDR {row.si_sdr_db:.2f} dB, mixture {row.mixture_si_sdr_db:.2f} dB, {row.songs} songs")
+        click.echo(
+            f"{row.stem}: SI-SDR {row.si_sdr_db:.2f} dB, mixture {row.mixture_si_sdr_db:.2f} dB, {row.songs} songs"
+        )
 
 
 def _songs(seeds: range, song_s: float, folder: Path) -> list[StoredSong]:

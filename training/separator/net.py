@@ -92,7 +92,9 @@ def _gate_copies(net: Any) -> None:  # noqa: ANN401 - demucs' nets have no types
     decoder.rewrite.weight[:copies] = 0.0
     decoder.rewrite.bias[:copies] = _FLOOR
     gates = slice(net.channels, net.channels + copies)
-    decoder.rewrite.weight[gates] *= 0.05  # loud bins are 30 standard deviations up: gates must not close on them at once
+    decoder.rewrite.weight[gates] *= (
+        0.05  # loud bins are 30 standard deviations up: gates must not close on them at once
+    )
     decoder.rewrite.weight[gates, :_PASSED] = 0.0
     decoder.rewrite.bias[gates] = math.log(1 / (sources - 1))
     decoder.conv_tr.weight[:] = 0.0

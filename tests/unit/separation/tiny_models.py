@@ -23,7 +23,14 @@ FOUR = ("drums", "bass", "other", "vocals")
 SIX = (*FOUR, "guitar", "piano")
 
 _SHAPES: dict[type[nn.Module], dict[str, Any]] = {
-    HTDemucs: {"channels": 4, "t_layers": 2, "t_heads": 2, "dconv_mode": 3, "dconv_comp": 2, "segment": Fraction(7, 10)},
+    HTDemucs: {
+        "channels": 4,
+        "t_layers": 2,
+        "t_heads": 2,
+        "dconv_mode": 3,
+        "dconv_comp": 2,
+        "segment": Fraction(7, 10),
+    },
     HDemucs: {"channels": 4, "depth": 6, "dconv_comp": 2, "segment": 1},
     Demucs: {"channels": 4, "depth": 4, "dconv_comp": 2, "lstm_layers": 1, "segment": 1},
 }

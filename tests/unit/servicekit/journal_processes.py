@@ -29,7 +29,7 @@ class Started:
     process: BaseProcess
     _said: Connection
 
-    def hear(self) -> Any:  # noqa: ANN401  whatever was sent
+    def hear(self) -> Any:
         """The next thing it says."""
         assert self._said.poll(_PATIENCE_S), "the process said nothing"
         return self._said.recv()
