@@ -118,7 +118,7 @@ async def serve(settings: RenderSettings) -> None:
             server=server,
             addresses=(settings.render_listen,),
             runner=runner,
-            warm=renderer.warm,
+            warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
         ).run()
 

@@ -97,7 +97,8 @@ def _retry_after_s(status: Any) -> float | None:  # noqa: ANN401  google.rpc.Sta
 def hand_over(bounce: Bounce, facts: BounceFacts, separation: SeparationClient, assignment: Assignment) -> None:
     """Lend the bounce, follow the separation, keep what it stored. Raises as separation_service does."""
     progress = assignment.progress
-    progress.stage(Stage.HANDOFF)
+    if progress.current_stage is not Stage.HANDOFF:  # it has begun where the bounce had to be read back
+        progress.stage(Stage.HANDOFF)
     lent = separation.lender.lend(
         bounce.samples(), sample_rate_hz=SAMPLE_RATE_HZ, job_id=facts.job_id, wait_s=_REGION_WAIT_S
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from render_service.bounce import Bounce, audited_facts, make_bounce, read_bounce, store_bounce
 from render_service.bounce_facts import BounceFacts
 from render_service.denoise import denoise
@@ -12,6 +14,8 @@ from render_service.handoff import SeparationClient, hand_over
 from render_service.plan import Plan
 from render_service.renderer import Renderer
 from render_service.vocode import vocode
+from servicekit.audio.loudness import measure
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.gpu_turn import GpuTurn
 from servicekit.journal import Journal, Stage, Track
 from servicekit.store.object_store import ObjectStore
@@ -35,16 +39,23 @@ class RenderPipeline:
     separation: SeparationClient
     fingerprint: Mapping[str, str]
 
+    def warm(self) -> None:
+        """Pay once for what the first take would otherwise wait for."""
+        self.renderer.warm()
+        measure(np.zeros((2, SAMPLE_RATE_HZ), dtype=np.int32))
+
     def __call__(self, assignment: Assignment) -> None:
         """Take one version to its end, from the last kept stage on."""
-        if assignment.version.kept_stage is None:
+        version = assignment.version
+        if version.kept_stage is None:
             assignment.progress.stage(Stage.PLAN)
             facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
             bounce = self._render(facts.plan, facts, assignment)
-        else:
-            facts = audited_facts(assignment.version, assignment.job.tenant, self.journal)
-            bounce = read_bounce(assignment.version, facts, self.store)
-        if assignment.version.stems_wanted:
+        elif version.stems_wanted:
+            assignment.progress.stage(Stage.HANDOFF)
+            facts = audited_facts(version, assignment.job.tenant, self.journal)
+            bounce = read_bounce(version, facts, self.store)
+        if version.stems_wanted:
             hand_over(bounce, facts, self.separation, assignment)
 
     def _render(self, plan: Plan, facts: BounceFacts, assignment: Assignment) -> Bounce:

@@ -63,6 +63,9 @@ class Renderer(Protocol):
     def info(self) -> RendererInfo:
         """What is loaded."""
 
+    def warm(self) -> None:
+        """Do once what the first render would otherwise wait for."""
+
     def denoise(self, plan: Plan, report: StepReport) -> Latents:
         """Noise to latents. Deterministic in the plan."""
 

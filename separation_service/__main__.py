@@ -44,7 +44,7 @@ _SERVICES = (
     "sonichaos.jobs.v1.JobsService",
 )
 _HANDOFF_GATED = ("/sonichaos.handoff.v1.HandoffService/SendTensor",)
-_OTHERS = ("SONICHAOS_RENDERER", "SONICHAOS_HANDOFF", "SONICHAOS_HANDOFF_REGIONS", "SONICHAOS_DRUMS_RERENDER")
+_OTHERS = ("SONICHAOS_RENDERER",)
 _LOCAL_TENANT = "local"
 
 
@@ -89,7 +89,7 @@ async def serve(settings: SeparationSettings) -> None:
             server=server,
             addresses=(settings.separation_listen,),
             runner=AllWork(runner, calls, clock=clock),
-            warm=pipeline.separator.warm,
+            warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
         ).run()
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from separation_service.engine import Separator
 from separation_service.package import pack
 from separation_service.progress import StageProgress
 from separation_service.receive import Received
 from separation_service.separate import Speed, separate
 from separation_service.store import Delivered, store_package
+from servicekit.audio.loudness import measure
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
 from servicekit.gpu_turn import GpuTurn
@@ -36,6 +40,11 @@ class SeparationPipeline:
     fingerprint: Mapping[str, str]
     clock: Clock
     speed: Speed = field(default_factory=Speed)
+
+    def warm(self) -> None:
+        """Pay once for what the first bounce would otherwise wait for."""
+        self.separator.warm()
+        measure(np.zeros((2, SAMPLE_RATE_HZ), dtype=np.int32))
 
     def __call__(self, receive: Callable[[], Received], mode: StemMode, progress: StageProgress) -> Delivered:
         """Take one bounce to its stored ZIP. Raises a `ServiceError`, and then nothing new is in the store."""

@@ -209,7 +209,9 @@ def _check_floats(samples: NDArray[np.float64], upload: UploadFormat, start_fram
     value = float(samples[first])
     if np.isfinite(value):
         raise invalid_audio(f"at {at_s:.3f} s a sample is {value:g}, beyond full scale; lower its level to at most 1.0")
-    raise invalid_audio(f"at {at_s:.3f} s a sample is {'NaN' if np.isnan(value) else 'infinite'}; render it again")
+    raise invalid_audio(
+        f"at {at_s:.3f} s a sample is {'NaN' if np.isnan(value) else 'infinite'}; write it again with an audio editor"
+    )
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:

@@ -11,9 +11,9 @@ from servicekit.errors import ServiceError
 class RetryPolicy:
     """``attempts`` in all, ``first_delay_s`` before the second and ``factor`` times longer before each further one."""
 
-    attempts: int = 3
+    attempts: int = 4
     first_delay_s: float = 1.0
-    factor: float = 4.0
+    factor: float = 3.0
     reasons: frozenset[str] = frozenset({"STORE_UNAVAILABLE", "SEPARATION_UNAVAILABLE", "WARMING", "DRAINING"})
     restarting: frozenset[str] = frozenset({"WARMING", "DRAINING"})
     """Reasons of a service that is there and knows how long it will take: its own advice is kept to."""

@@ -79,7 +79,7 @@ def header(samples: np.ndarray = SMALL, **changes: object) -> TensorHeader:
         frames=samples.shape[1],
         sample_rate_hz=44_100,
         xxh3_128=xxhash.xxh3_128_hexdigest(samples.data),
-        lease_expires_at_s=time.time() + 60,
+        lease_expires_at_s=time.time() + 3000,  # some are made when the tests are collected
         job_id="job",
     )
     return dataclasses.replace(right, **changes)
