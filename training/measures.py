@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import librosa
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import stft
 
 from render_service.harmony import ChordSpan, chord_index_at
 from render_service.key import Key
@@ -87,3 +88,25 @@ def share_in_chords(energy: NDArray[np.float64], chords: Sequence[ChordSpan], *,
 def transposed(key: Key, semitones: int) -> Key:
     """The key so many semitones higher; six away shares two of seven notes."""
     return Key(tonic=(key.tonic + semitones) % 12, mode=key.mode)
+
+
+def voice_lift_db(sung: Waveform, instrumental: Waveform) -> float:
+    """How much louder the voice's bands (300-3500 Hz) are in a take than in the same take without voice, in dB.
+
+    Both ``(C, T)``. Mean of the log powers over time, less the same over 5-9 kHz, where the corpus' voice adds next to nothing,
+    so that a change of level alone counts as none. Removing the voice from ten corpus songs (seeds 900_000_000 to 900_000_009, 16 s)
+    gives 0.4 to 5.9 dB, median 3.7.
+    """
+    return _lift_db(sung, instrumental, 300.0, 3500.0) - _lift_db(sung, instrumental, 5000.0, 9000.0)
+
+
+def _lift_db(one: Waveform, other: Waveform, low_hz: float, high_hz: float) -> float:
+    return float(np.mean(_band_db(one, low_hz, high_hz)) - np.mean(_band_db(other, low_hz, high_hz)))
+
+
+def _band_db(waveform: Waveform, low_hz: float, high_hz: float) -> NDArray[np.float64]:
+    """Log power of each bin of a band and each frame, with a floor far below music."""
+    _, _, spectrum = stft(waveform.mean(axis=0), fs=RATE_HZ, nperseg=2048, noverlap=1024)
+    first, last = round(low_hz * 2048 / RATE_HZ), round(high_hz * 2048 / RATE_HZ)
+    power: NDArray[np.float64] = 10.0 * np.log10(np.square(np.abs(spectrum[first:last])) + 1e-10)
+    return power
