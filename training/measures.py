@@ -93,9 +93,9 @@ def transposed(key: Key, semitones: int) -> Key:
 def voice_lift_db(sung: Waveform, instrumental: Waveform) -> float:
     """How much louder the voice's bands (300-3500 Hz) are in a take than in the same take without voice, in dB.
 
-    Both ``(C, T)``. Mean of the log powers over time, less the same over 5-9 kHz, where the corpus' voice adds next to nothing,
-    so that a change of level alone counts as none. Removing the voice from ten corpus songs (seeds 900_000_000 to 900_000_009, 16 s)
-    gives 0.4 to 5.9 dB, median 3.7.
+    Both ``(C, T)``. Mean of the log powers over time, less the same over 5-9 kHz, where the corpus' voice adds next to
+    nothing, so that a change of level alone counts as none. Removing the voice from ten corpus songs (seeds 900_000_000
+    to 900_000_009, 16 s) gives 0.4 to 5.9 dB, median 3.7.
     """
     return _lift_db(sung, instrumental, 300.0, 3500.0) - _lift_db(sung, instrumental, 5000.0, 9000.0)
 
