@@ -146,12 +146,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED or FAILED_PRECONDITION met between two attempts: the job failed too often. Metadata: attempts.
     Example: a service that crashed three times in the same stage.
     """
-    ERROR_REASON_DRIFT_TOO_LARGE: _ErrorReason.ValueType  # 33
+    ERROR_REASON_DRIFT_EXCEEDED: _ErrorReason.ValueType  # 33
     """FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
     were found to say. Metadata: stem, beyond (in words), and the measured numbers, each with its unit in its name.
     Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
     """
-    ERROR_REASON_SILENT_STEM: _ErrorReason.ValueType  # 34
+    ERROR_REASON_STEM_SILENT: _ErrorReason.ValueType  # 34
     """FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.
     Example: vocals of a persona that never sings.
     """
@@ -285,12 +285,12 @@ ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 32
 """UNIMPLEMENTED or FAILED_PRECONDITION met between two attempts: the job failed too often. Metadata: attempts.
 Example: a service that crashed three times in the same stage.
 """
-ERROR_REASON_DRIFT_TOO_LARGE: ErrorReason.ValueType  # 33
+ERROR_REASON_DRIFT_EXCEEDED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
 were found to say. Metadata: stem, beyond (in words), and the measured numbers, each with its unit in its name.
 Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
 """
-ERROR_REASON_SILENT_STEM: ErrorReason.ValueType  # 34
+ERROR_REASON_STEM_SILENT: ErrorReason.ValueType  # 34
 """FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.
 Example: vocals of a persona that never sings.
 """

@@ -552,30 +552,26 @@ class AnalysisHeader(_message.Message):
     STORE_KEY_FIELD_NUMBER: _builtins.int
     LEAST_BPM_FIELD_NUMBER: _builtins.int
     MOST_BPM_FIELD_NUMBER: _builtins.int
-    ABOUT_BPM_FIELD_NUMBER: _builtins.int
     BEATS_PER_BAR_FIELD_NUMBER: _builtins.int
     store_key: _builtins.str
     """Key of a WAV in the store under "uploads/", instead of bytes. Empty: bytes follow."""
     least_bpm: _builtins.float
-    """Slowest tempo to consider in beats a minute, 30 to 300. 0: the estimator's own."""
+    """Slowest tempo that it can be, in beats a minute, 30 to 300; with most_bpm it settles which octave is meant. 0: not known."""
     most_bpm: _builtins.float
-    """Fastest tempo to consider in beats a minute, 30 to 300. 0: the estimator's own."""
-    about_bpm: _builtins.float
-    """About what the tempo is in beats a minute, 30 to 300: it settles which octave is meant. 0: not known."""
+    """Fastest tempo that it can be, in beats a minute, 30 to 300. 0: not known."""
     beats_per_bar: _builtins.int
-    """Beats in a bar, 1 to 16. 0 means 4."""
+    """Beats in a bar, 1 to 16. 0: not known."""
     def __init__(
         self,
         *,
         store_key: _builtins.str = ...,
         least_bpm: _builtins.float = ...,
         most_bpm: _builtins.float = ...,
-        about_bpm: _builtins.float = ...,
         beats_per_bar: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about_bpm", b"about_bpm", "beats_per_bar", b"beats_per_bar", "least_bpm", b"least_bpm", "most_bpm", b"most_bpm", "store_key", b"store_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beats_per_bar", b"beats_per_bar", "least_bpm", b"least_bpm", "most_bpm", b"most_bpm", "store_key", b"store_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -613,47 +609,51 @@ Global___AnalyzeAudioRequest: _TypeAlias = AnalyzeAudioRequest  # noqa: Y015
 
 @_typing.final
 class AnalyzeAudioResponse(_message.Message):
-    """What was estimated."""
+    """What was estimated. Each confidence is 0 (a guess) to 1."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEMPO_MAP_FIELD_NUMBER: _builtins.int
     TEMPO_CONFIDENCE_FIELD_NUMBER: _builtins.int
     OTHER_BPM_FIELD_NUMBER: _builtins.int
+    DOWNBEAT_CONFIDENCE_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     KEY_CONFIDENCE_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     tempo_confidence: _builtins.float
-    """How sure the tempo map is, 0 to 1."""
+    """How sure the tempo is."""
+    other_bpm: _builtins.float
+    """The next best tempo in beats a minute, usually an octave away. Not set where there is none."""
+    downbeat_confidence: _builtins.float
+    """How sure the first downbeat is."""
     key: _builtins.str
     """The key, such as "A minor". Empty where nothing has a pitch."""
     key_confidence: _builtins.float
-    """How sure the key is, 0 to 1."""
+    """How sure the key is."""
     seconds: _builtins.float
     """Length in seconds."""
     @_builtins.property
     def tempo_map(self) -> _brief_pb2.TempoMap:
-        """Tempo map; pass it to RerenderStem, corrected where it is wrong."""
-
-    @_builtins.property
-    def other_bpm(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Other tempi that fit nearly as well, in beats a minute, the best first: half and double are the usual ones."""
+        """Tempo map; pass it to RerenderStem, corrected where it is wrong. Not set where no beat was found."""
 
     def __init__(
         self,
         *,
         tempo_map: _brief_pb2.TempoMap | None = ...,
         tempo_confidence: _builtins.float = ...,
-        other_bpm: _abc.Iterable[_builtins.float] | None = ...,
+        other_bpm: _builtins.float | None = ...,
+        downbeat_confidence: _builtins.float = ...,
         key: _builtins.str = ...,
         key_confidence: _builtins.float = ...,
         seconds: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["tempo_map", b"tempo_map"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_other_bpm", b"_other_bpm", "other_bpm", b"other_bpm", "tempo_map", b"tempo_map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "key_confidence", b"key_confidence", "other_bpm", b"other_bpm", "seconds", b"seconds", "tempo_confidence", b"tempo_confidence", "tempo_map", b"tempo_map"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_other_bpm", b"_other_bpm", "downbeat_confidence", b"downbeat_confidence", "key", b"key", "key_confidence", b"key_confidence", "other_bpm", b"other_bpm", "seconds", b"seconds", "tempo_confidence", b"tempo_confidence", "tempo_map", b"tempo_map"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__other_bpm: _TypeAlias = _typing.Literal["other_bpm"]  # noqa: Y015
+    _WhichOneofArgType__other_bpm: _TypeAlias = _typing.Literal["_other_bpm", b"_other_bpm"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__other_bpm) -> _WhichOneofReturnType__other_bpm | None: ...
 
 Global___AnalyzeAudioResponse: _TypeAlias = AnalyzeAudioResponse  # noqa: Y015
 
