@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from render_service.bounce import bounce_row, make_bounce, read_bounce
+from render_service.audited import AUDIT_BOUNCE, audit_row
+from render_service.bounce import make_bounce, read_bounce
 from render_service.bounce_facts import BounceFacts
 from render_service.plan import Plan
 from render_service.renderer import Renderer
@@ -54,7 +55,7 @@ class Replayer:
 
     def replay(self, tenant: str, job_id: str, number: int) -> Replay:
         """Raises NotFound, FailedPrecondition INPUT_MISSING naming what is missing, DataLoss for a changed bounce."""
-        row = bounce_row(job_id, number, tenant, self.journal)
+        row = audit_row(self.journal, tenant, job_id, number, AUDIT_BOUNCE)
         body = json.loads(row.body_json)
         prompt = self._prompt(row, body)
         version = self.journal.job(tenant, job_id).version(number)
