@@ -29,7 +29,7 @@ RPC = "RerenderStem"
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What the caller wants changed in which stem. Empty and None are "as in the base version"; ``base_version`` 0 is the newest."""
+    """What the caller wants changed in which stem. Empty and None: as in the base version. ``base_version`` 0: the newest."""
 
     job_id: str
     base_version: int
@@ -203,7 +203,11 @@ def _first_plan(change: Change, persona: Persona | None, seed: int, version: Ver
     wanted = (
         ("persona_id", persona, "an upload has no persona: name one"),
         ("prompt", change.prompt, "an upload has no prompt: give one"),
-        ("tempo_map", change.tempo_map, "an upload has no grid: give bpm or tempo_map (sonichaos analyze estimates it)"),
+        (
+            "tempo_map",
+            change.tempo_map,
+            "an upload has no grid: give bpm or tempo_map (sonichaos analyze estimates it)",
+        ),
         ("key", change.key, "an upload has no key: give one (sonichaos analyze estimates it)"),
     )
     missing = [FieldViolation(name, words) for name, value, words in wanted if not value]

@@ -1,4 +1,4 @@
-"""RerenderStem's request as this service's own value. Pure translation: what is malformed becomes a field violation."""
+"""Re-renders on the wire. Pure translation: what is malformed becomes a field violation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from render_service import wire
 from render_service.brief import MAX_PROMPT_CHARACTERS, has_control_characters
+from render_service.drift_report import WANTED_COUNT, WANTED_SHARE, DriftReport
 from render_service.rerender import DEFAULT_STRENGTH, Region, StemName
 from render_service.rerender_desk import Change
 from servicekit.errors import FieldViolation, InvalidFields
@@ -19,6 +20,44 @@ STEMS: Mapping[int, StemName] = {
     brief_pb2.STEM_VOCALS: "vocals",
     brief_pb2.STEM_OTHER: "other",
 }
+
+
+_BY_NAME = {name: number for number, name in STEMS.items()}
+
+
+def read_reported_stem(value: int) -> StemName:
+    """The stem that a drift report is asked of; drums where none is named. Raises InvalidFields."""
+    if value == brief_pb2.STEM_UNSPECIFIED:
+        return "drums"
+    if value not in STEMS:
+        raise InvalidFields([FieldViolation("stem", f"wants a Stem, got {value}")])
+    return STEMS[value]
+
+
+def report_message(report: DriftReport) -> render_pb2.GetDriftReportResponse:
+    """The report as a message."""
+    drifts = [
+        render_pb2.MeasuredDrift(
+            job_id=drift.job_id,
+            version=drift.version,
+            within_limits=drift.within_limits,
+            accepted=drift.accepted,
+            measurable=drift.measurable,
+            median_ms=drift.median_ms,
+            p95_ms=drift.p95_ms,
+            slope_ms_per_minute=drift.slope_ms_per_minute,
+            matched_share=drift.matched_share,
+        )
+        for drift in report.drifts
+    ]
+    return render_pb2.GetDriftReportResponse(
+        stem=brief_pb2.Stem.ValueType(_BY_NAME[report.stem]),
+        drifts=drifts,
+        within_limits=report.within_limits,
+        may_open=report.may_open,
+        wanted_count=WANTED_COUNT,
+        wanted_share=WANTED_SHARE,
+    )
 
 
 def canonical_json(message: render_pb2.RerenderStemRequest) -> str:

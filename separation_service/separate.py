@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from separation_service.engine import Separator, StemWaveforms
+from collections.abc import Sequence
+
+from separation_service.engine import STEMS, Separator, StemName, StemWaveforms
 from separation_service.progress import StageProgress
 from separation_service.receive import Received
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24
@@ -24,12 +26,21 @@ class Speed:
 
 
 def separate(
-    received: Received, separator: Separator, turn: GpuTurn, progress: StageProgress, *, clock: Clock, speed: Speed
+    received: Received,
+    separator: Separator,
+    turn: GpuTurn,
+    progress: StageProgress,
+    *,
+    clock: Clock,
+    speed: Speed,
+    stems: Sequence[StemName] = STEMS,
 ) -> StemWaveforms:
-    """Stems ``(4, C, T)`` float32; one progress step a segment and model, none while it waits for its turn."""
-    progress.stage(Stage.SEPARATE, separator.steps(received.frames))
+    """Stems ``(N, C, T)`` float32; one progress step a segment and model, none while it waits for its turn."""
+    progress.stage(Stage.SEPARATE, separator.steps(received.frames, stems))
     with turn.taken(check=progress.check):
         began_s = clock.monotonic_s()
-        stems = separator.separate(from_pcm24(received.wav.pcm), lambda done, total: progress.step(done, total=total))
-        speed.note(audio_s=received.frames / SAMPLE_RATE_HZ, work_s=clock.monotonic_s() - began_s)
-    return stems
+        mix = from_pcm24(received.wav.pcm)
+        separated = separator.separate(mix, lambda done, total: progress.step(done, total=total), stems)
+        if len(stems) == len(STEMS):  # fewer models say nothing of a whole separation's speed
+            speed.note(audio_s=received.frames / SAMPLE_RATE_HZ, work_s=clock.monotonic_s() - began_s)
+    return separated

@@ -222,6 +222,9 @@ class Grid(_message.Message):
     BEAT_SECONDS_FIELD_NUMBER: _builtins.int
     DOWNBEAT_SECONDS_FIELD_NUMBER: _builtins.int
     SUBDIVISION_SECONDS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    seconds: _builtins.float
+    """Length of the take in seconds."""
     @_builtins.property
     def beat_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Every beat."""
@@ -240,10 +243,11 @@ class Grid(_message.Message):
         beat_seconds: _abc.Iterable[_builtins.float] | None = ...,
         downbeat_seconds: _abc.Iterable[_builtins.float] | None = ...,
         subdivision_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat_seconds", b"beat_seconds", "downbeat_seconds", b"downbeat_seconds", "subdivision_seconds", b"subdivision_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat_seconds", b"beat_seconds", "downbeat_seconds", b"downbeat_seconds", "seconds", b"seconds", "subdivision_seconds", b"subdivision_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
