@@ -74,7 +74,7 @@ class SeparationCalls:
         return len(self._under_way)
 
     async def separate(self, lent: LentBounce, mode: StemMode) -> AsyncGenerator[Told | CallResult, None]:
-        """Progress, then the result. Closing the iterator stops the work within one segment.
+        """Progress, then the result. Closing the iterator stops the work within one batch.
 
         Raises `ResourceExhausted` QUEUE_FULL, and whatever the pipeline raises.
         """
@@ -99,7 +99,7 @@ class SeparationCalls:
             progress.leave()
 
     def _work(self, lent: LentBounce, mode: StemMode, progress: CallProgress) -> CallResult:
-        delivered = self._pipeline(lambda: receive_loan(lent, self._borrowings), mode, progress)
+        delivered = self._pipeline(lambda scratch: receive_loan(lent, self._borrowings, scratch), mode, progress)
         progress.end_stage()
         return CallResult(delivered=delivered, times=tuple(progress.times))
 

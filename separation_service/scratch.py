@@ -101,7 +101,8 @@ class Scratch:
 
     def _file(self) -> _File:
         with full_disk_is_named(self._folder.folder):
-            file = self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder.folder, buffering=0))
+            file = tempfile.TemporaryFile(dir=self._folder.folder, buffering=0)  # noqa: SIM115  the stack closes it
+        self._stack.enter_context(file)
         return _File(file, self._folder.folder)
 
 

@@ -56,7 +56,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         async with aclosing(self._calls.separate(lent, mode)) as updates:
             async for update in updates:
                 if isinstance(update, CallResult):
-                    yield wire.result_message(update, self._pipeline.separator.info, self._pipeline.fingerprint)
+                    yield wire.result_message(update, self._pipeline.separator.info)
                 else:
                     yield wire.progress_message(update)
 
@@ -77,7 +77,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self, request: separation_pb2.GetModelInfoRequest, context: Context
     ) -> separation_pb2.GetModelInfoResponse:
         pipeline = self._pipeline
-        return wire.model_info_message(pipeline.separator.info, pipeline.fingerprint, pipeline.speed.realtime_factor)
+        return wire.model_info_message(pipeline.separator.info, pipeline.fingerprint, pipeline.pace.realtime_factor)
 
     async def _read_header(self, requests: AsyncIterator[separation_pb2.CreateSeparationRequest]) -> UploadHeader:
         first = await self._next(requests)

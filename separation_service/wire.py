@@ -128,9 +128,7 @@ def progress_message(told: Told) -> separation_pb2.SeparateTensorResponse:
     return separation_pb2.SeparateTensorResponse(progress=progress)
 
 
-def result_message(
-    result: CallResult, info: SeparatorInfo, fingerprint: Mapping[str, str]
-) -> separation_pb2.SeparateTensorResponse:
+def result_message(result: CallResult, info: SeparatorInfo) -> separation_pb2.SeparateTensorResponse:
     """The last message of a call."""
     delivered = result.delivered
     message = separation_pb2.SeparationResult(
@@ -140,7 +138,7 @@ def result_message(
         manifest_json=delivered.manifest_json,
         separator=info.name,
         weights_sha256=info.weights_sha256,
-        fingerprint=fingerprint,
+        fingerprint=delivered.fingerprint,
     )
     for time in result.times:
         timing = message.timings.add(stage=job_pb2.Stage.Value(f"STAGE_{time.stage}"), attempt=1)

@@ -18,7 +18,7 @@ from torch import Tensor
 from separation_service.engine.bag import Bag
 from separation_service.engine.desk import BatchDesk
 from separation_service.engine.lane import Lane
-from separation_service.engine.mix import ArrayMix, Level, check_mix, measure_level
+from separation_service.engine.mix import ArrayMix, check_mix, measure_level
 from separation_service.engine.segments import segment_count
 from separation_service.engine.separator import (
     CHANNELS,
