@@ -146,6 +146,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED or FAILED_PRECONDITION met between two attempts: the job failed too often. Metadata: attempts.
     Example: a service that crashed three times in the same stage.
     """
+    ERROR_REASON_EXPIRY_TOO_SOON: _ErrorReason.ValueType  # 40
+    """FAILED_PRECONDITION. At the measured speed, and behind what waits, it cannot be done in time, so it was not begun.
+    Metadata: needed_seconds, left_seconds, queued.
+    Example: a separation of an hour that shall be done in a minute.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of google.rpc.ErrorInfo, without the ERROR_REASON_ prefix; its `domain` is "sonichaos.ai".
@@ -275,5 +280,10 @@ Example: more uploads over chunks at once than the pool allows.
 ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 32
 """UNIMPLEMENTED or FAILED_PRECONDITION met between two attempts: the job failed too often. Metadata: attempts.
 Example: a service that crashed three times in the same stage.
+"""
+ERROR_REASON_EXPIRY_TOO_SOON: ErrorReason.ValueType  # 40
+"""FAILED_PRECONDITION. At the measured speed, and behind what waits, it cannot be done in time, so it was not begun.
+Metadata: needed_seconds, left_seconds, queued.
+Example: a separation of an hour that shall be done in a minute.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

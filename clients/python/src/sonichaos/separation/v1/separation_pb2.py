@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from sonichaos.jobs.v1 import brief_pb2 as sonichaos_dot_jobs_dot_v1_dot_brief__pb2
 from sonichaos.jobs.v1 import job_pb2 as sonichaos_dot_jobs_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sonichaos/separation/v1/separation.proto\x12\x17sonichaos.separation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dsonichaos/jobs/v1/brief.proto\x1a\x1bsonichaos/jobs/v1/job.proto\"\xc0\x01\n\x15SeparateTensorRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12.\n\tstem_mode\x18\x04 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12\x15\n\rmanifest_json\x18\x05 \x01(\t\x12-\n\x06\x62ounce\x18\x06 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\"\xa0\x01\n\x16SeparateTensorResponse\x12?\n\x08progress\x18\x01 \x01(\x0b\x32+.sonichaos.separation.v1.SeparationProgressH\x00\x12;\n\x06result\x18\x02 \x01(\x0b\x32).sonichaos.separation.v1.SeparationResultH\x00\x42\x08\n\x06update\"\x9e\x01\n\x12SeparationProgress\x12\'\n\x05stage\x18\x01 \x01(\x0e\x32\x18.sonichaos.jobs.v1.Stage\x12\x12\n\nsteps_done\x18\x02 \x01(\r\x12\x13\n\x0bsteps_total\x18\x03 \x01(\r\x12\x36\n\x13\x65stimated_time_left\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x99\x03\n\x10SeparationResult\x12*\n\x03zip\x18\x01 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x30\n\x0bzip_entries\x18\x02 \x03(\x0b\x32\x1b.sonichaos.jobs.v1.ZipEntry\x12/\n\x08manifest\x18\x03 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x15\n\rmanifest_json\x18\x04 \x01(\t\x12/\n\x07timings\x18\x05 \x03(\x0b\x32\x1e.sonichaos.jobs.v1.StageTiming\x12\x11\n\tseparator\x18\x06 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x07 \x01(\t\x12O\n\x0b\x66ingerprint\x18\x08 \x03(\x0b\x32:.sonichaos.separation.v1.SeparationResult.FingerprintEntry\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xaf\x02\n\x10SeparationHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\tstem_mode\x18\x02 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x45\n\x06labels\x18\x04 \x03(\x0b\x32\x35.sonichaos.separation.v1.SeparationHeader.LabelsEntry\x12+\n\x07licence\x18\x05 \x01(\x0b\x32\x1a.sonichaos.jobs.v1.Licence\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12\x11\n\tstore_key\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"n\n\x17\x43reateSeparationRequest\x12;\n\x06header\x18\x01 \x01(\x0b\x32).sonichaos.separation.v1.SeparationHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"?\n\x18\x43reateSeparationResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\x15\n\x13GetModelInfoRequest\"\x90\x02\n\x14GetModelInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x0f\n\x07sources\x18\x04 \x03(\t\x12\x0e\n\x06models\x18\x05 \x01(\r\x12S\n\x0b\x66ingerprint\x18\x06 \x03(\x0b\x32>.sonichaos.separation.v1.GetModelInfoResponse.FingerprintEntry\x12\x17\n\x0frealtime_factor\x18\x07 \x01(\x01\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xf6\x02\n\x11SeparationService\x12u\n\x0eSeparateTensor\x12..sonichaos.separation.v1.SeparateTensorRequest\x1a/.sonichaos.separation.v1.SeparateTensorResponse\"\x00\x30\x01\x12{\n\x10\x43reateSeparation\x12\x30.sonichaos.separation.v1.CreateSeparationRequest\x1a\x31.sonichaos.separation.v1.CreateSeparationResponse\"\x00(\x01\x12m\n\x0cGetModelInfo\x12,.sonichaos.separation.v1.GetModelInfoRequest\x1a-.sonichaos.separation.v1.GetModelInfoResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sonichaos/separation/v1/separation.proto\x12\x17sonichaos.separation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsonichaos/jobs/v1/brief.proto\x1a\x1bsonichaos/jobs/v1/job.proto\"\xc0\x01\n\x15SeparateTensorRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12.\n\tstem_mode\x18\x04 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12\x15\n\rmanifest_json\x18\x05 \x01(\t\x12-\n\x06\x62ounce\x18\x06 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\"\xa0\x01\n\x16SeparateTensorResponse\x12?\n\x08progress\x18\x01 \x01(\x0b\x32+.sonichaos.separation.v1.SeparationProgressH\x00\x12;\n\x06result\x18\x02 \x01(\x0b\x32).sonichaos.separation.v1.SeparationResultH\x00\x42\x08\n\x06update\"\x9e\x01\n\x12SeparationProgress\x12\'\n\x05stage\x18\x01 \x01(\x0e\x32\x18.sonichaos.jobs.v1.Stage\x12\x12\n\nsteps_done\x18\x02 \x01(\r\x12\x13\n\x0bsteps_total\x18\x03 \x01(\r\x12\x36\n\x13\x65stimated_time_left\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x99\x03\n\x10SeparationResult\x12*\n\x03zip\x18\x01 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x30\n\x0bzip_entries\x18\x02 \x03(\x0b\x32\x1b.sonichaos.jobs.v1.ZipEntry\x12/\n\x08manifest\x18\x03 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x15\n\rmanifest_json\x18\x04 \x01(\t\x12/\n\x07timings\x18\x05 \x03(\x0b\x32\x1e.sonichaos.jobs.v1.StageTiming\x12\x11\n\tseparator\x18\x06 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x07 \x01(\t\x12O\n\x0b\x66ingerprint\x18\x08 \x03(\x0b\x32:.sonichaos.separation.v1.SeparationResult.FingerprintEntry\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe0\x02\n\x10SeparationHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\tstem_mode\x18\x02 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x45\n\x06labels\x18\x04 \x03(\x0b\x32\x35.sonichaos.separation.v1.SeparationHeader.LabelsEntry\x12+\n\x07licence\x18\x05 \x01(\x0b\x32\x1a.sonichaos.jobs.v1.Licence\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12\x11\n\tstore_key\x18\x07 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"n\n\x17\x43reateSeparationRequest\x12;\n\x06header\x18\x01 \x01(\x0b\x32).sonichaos.separation.v1.SeparationHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"?\n\x18\x43reateSeparationResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\x15\n\x13GetModelInfoRequest\"\x90\x02\n\x14GetModelInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x0f\n\x07sources\x18\x04 \x03(\t\x12\x0e\n\x06models\x18\x05 \x01(\r\x12S\n\x0b\x66ingerprint\x18\x06 \x03(\x0b\x32>.sonichaos.separation.v1.GetModelInfoResponse.FingerprintEntry\x12\x17\n\x0frealtime_factor\x18\x07 \x01(\x01\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xf6\x02\n\x11SeparationService\x12u\n\x0eSeparateTensor\x12..sonichaos.separation.v1.SeparateTensorRequest\x1a/.sonichaos.separation.v1.SeparateTensorResponse\"\x00\x30\x01\x12{\n\x10\x43reateSeparation\x12\x30.sonichaos.separation.v1.CreateSeparationRequest\x1a\x31.sonichaos.separation.v1.CreateSeparationResponse\"\x00(\x01\x12m\n\x0cGetModelInfo\x12,.sonichaos.separation.v1.GetModelInfoRequest\x1a-.sonichaos.separation.v1.GetModelInfoResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,30 +41,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEPARATIONHEADER_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._loaded_options = None
   _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_options = b'8\001'
-  _globals['_SEPARATETENSORREQUEST']._serialized_start=162
-  _globals['_SEPARATETENSORREQUEST']._serialized_end=354
-  _globals['_SEPARATETENSORRESPONSE']._serialized_start=357
-  _globals['_SEPARATETENSORRESPONSE']._serialized_end=517
-  _globals['_SEPARATIONPROGRESS']._serialized_start=520
-  _globals['_SEPARATIONPROGRESS']._serialized_end=678
-  _globals['_SEPARATIONRESULT']._serialized_start=681
-  _globals['_SEPARATIONRESULT']._serialized_end=1090
-  _globals['_SEPARATIONRESULT_FINGERPRINTENTRY']._serialized_start=1040
-  _globals['_SEPARATIONRESULT_FINGERPRINTENTRY']._serialized_end=1090
-  _globals['_SEPARATIONHEADER']._serialized_start=1093
-  _globals['_SEPARATIONHEADER']._serialized_end=1396
-  _globals['_SEPARATIONHEADER_LABELSENTRY']._serialized_start=1351
-  _globals['_SEPARATIONHEADER_LABELSENTRY']._serialized_end=1396
-  _globals['_CREATESEPARATIONREQUEST']._serialized_start=1398
-  _globals['_CREATESEPARATIONREQUEST']._serialized_end=1508
-  _globals['_CREATESEPARATIONRESPONSE']._serialized_start=1510
-  _globals['_CREATESEPARATIONRESPONSE']._serialized_end=1573
-  _globals['_GETMODELINFOREQUEST']._serialized_start=1575
-  _globals['_GETMODELINFOREQUEST']._serialized_end=1596
-  _globals['_GETMODELINFORESPONSE']._serialized_start=1599
-  _globals['_GETMODELINFORESPONSE']._serialized_end=1871
-  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_start=1040
-  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_end=1090
-  _globals['_SEPARATIONSERVICE']._serialized_start=1874
-  _globals['_SEPARATIONSERVICE']._serialized_end=2248
+  _globals['_SEPARATETENSORREQUEST']._serialized_start=195
+  _globals['_SEPARATETENSORREQUEST']._serialized_end=387
+  _globals['_SEPARATETENSORRESPONSE']._serialized_start=390
+  _globals['_SEPARATETENSORRESPONSE']._serialized_end=550
+  _globals['_SEPARATIONPROGRESS']._serialized_start=553
+  _globals['_SEPARATIONPROGRESS']._serialized_end=711
+  _globals['_SEPARATIONRESULT']._serialized_start=714
+  _globals['_SEPARATIONRESULT']._serialized_end=1123
+  _globals['_SEPARATIONRESULT_FINGERPRINTENTRY']._serialized_start=1073
+  _globals['_SEPARATIONRESULT_FINGERPRINTENTRY']._serialized_end=1123
+  _globals['_SEPARATIONHEADER']._serialized_start=1126
+  _globals['_SEPARATIONHEADER']._serialized_end=1478
+  _globals['_SEPARATIONHEADER_LABELSENTRY']._serialized_start=1433
+  _globals['_SEPARATIONHEADER_LABELSENTRY']._serialized_end=1478
+  _globals['_CREATESEPARATIONREQUEST']._serialized_start=1480
+  _globals['_CREATESEPARATIONREQUEST']._serialized_end=1590
+  _globals['_CREATESEPARATIONRESPONSE']._serialized_start=1592
+  _globals['_CREATESEPARATIONRESPONSE']._serialized_end=1655
+  _globals['_GETMODELINFOREQUEST']._serialized_start=1657
+  _globals['_GETMODELINFOREQUEST']._serialized_end=1678
+  _globals['_GETMODELINFORESPONSE']._serialized_start=1681
+  _globals['_GETMODELINFORESPONSE']._serialized_end=1953
+  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_start=1073
+  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_end=1123
+  _globals['_SEPARATIONSERVICE']._serialized_start=1956
+  _globals['_SEPARATIONSERVICE']._serialized_end=2330
 # @@protoc_insertion_point(module_scope)
