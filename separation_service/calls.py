@@ -81,16 +81,22 @@ class SeparationCalls:
 
     def separate(self, lent: LentBounce, mode: StemMode) -> AsyncGenerator[Told | CallResult[Delivered], None]:
         """All stems of a lent bounce: see :meth:`_told`."""
-        return self._told(lambda progress: self._pipeline(lambda: receive_loan(lent, self._borrowings), mode, progress))
+        return self._told(
+            lambda progress: self._pipeline(
+                lambda scratch: receive_loan(lent, self._borrowings, scratch), mode, progress
+            )
+        )
 
     def replace(self, order: ReplaceOrder) -> AsyncGenerator[Told | CallResult[Replacement | Compared], None]:
         """One stem of a stored version by that of a lent mix: see :meth:`_told`."""
         return self._told(
-            lambda progress: self._rerenders(lambda: receive_loan(order.lent, self._borrowings), order, progress)
+            lambda progress: self._rerenders(
+                lambda scratch: receive_loan(order.lent, self._borrowings, scratch), order, progress
+            )
         )
 
     async def _told(self, work: Callable[[CallProgress], T]) -> AsyncGenerator[Told | CallResult[T], None]:
-        """Progress, then the result. Closing the iterator stops the work within one segment.
+        """Progress, then the result. Closing the iterator stops the work within one batch.
 
         Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
         """

@@ -6,20 +6,21 @@ The new mix that is lent is received as a bounce is; what is stored is the base 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from separation_service.align import Fit, align
+from separation_service.align import Aligned, Fit, align
 from separation_service.alignment import Grid, Key, Kind, Region
-from separation_service.base_version import BaseOrder, read_base
+from separation_service.base_version import Base, BaseOrder, read_base
 from separation_service.pipeline import SeparationPipeline
 from separation_service.progress import StageProgress
 from separation_service.receive import BounceFile, LentBounce, Received
 from separation_service.rerender_package import STEPS, NewVersion, pack_rerender
 from separation_service.rerender_store import Replacement, store_replacement
-from separation_service.separate import separate
+from separation_service.scratch import Scratch
+from separation_service.separate import Separated, separate
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.audio.wav import read_wav
 from servicekit.journal import Stage
@@ -50,6 +51,7 @@ class Compared:
     stored_sha256: str
     replayed_sha256: str
     largest: int
+    fingerprint: Mapping[str, str]
 
 
 class RerenderPipeline:
@@ -59,44 +61,45 @@ class RerenderPipeline:
         self._pipeline = pipeline
 
     def __call__(
-        self, receive: Callable[[], Received], order: ReplaceOrder, progress: StageProgress
+        self, receive: Callable[[Scratch], Received], order: ReplaceOrder, progress: StageProgress
     ) -> Replacement | Compared:
         """Take one new mix to the stored version. Raises a `ServiceError`, and then nothing of the version is in the store."""
         pipeline = self._pipeline
-        progress.stage(Stage.RECEIVE, 2)
-        received = receive()
-        progress.step(1)
-        base = read_base(order.base, order.stem, received.frames, pipeline.store)
-        stems = separate(
-            received,
-            pipeline.separator,
-            pipeline.turn,
-            progress,
-            clock=pipeline.clock,
-            speed=pipeline.speed,
-            stems=(order.stem,),
-        )
-        fit = Fit(
-            grid=order.grid,
-            key=None if received.manifest.key is None else Key.named(received.manifest.key),
-            region=order.region,
-            accept_drift=order.accept_drift,
-            ceiling_dbtp=None if base.of_an_upload else CEILING_DBTP,
-        )
-        aligned = align(from_pcm24(received.wav.pcm), stems[0], base.take, fit, progress)
-        progress.stage(Stage.PACKAGE, STEPS)
-        made = pack_rerender(
-            received,
-            base,
-            aligned,
-            progress,
-            separator=pipeline.separator.info,
-            fingerprint=pipeline.fingerprint,
-        )
-        progress.stage(Stage.STORE)
-        if order.compare_with is not None:
-            return _compare(made, order.compare_with, pipeline.store)
-        return store_replacement(made, pipeline.store, progress)
+        with pipeline.scratch.open() as scratch:
+            progress.stage(Stage.RECEIVE, 2)
+            received = receive(scratch)
+            progress.step(1)
+            base = read_base(order.base, order.stem, received.frames, pipeline.store)
+            stem = separate(received, pipeline.separator, pipeline.turn, scratch, progress, stems=(order.stem,))
+            aligned = _align(received, stem, base, order, progress)
+            progress.stage(Stage.PACKAGE, STEPS)
+            made = pack_rerender(
+                received,
+                base,
+                aligned,
+                progress,
+                separator=pipeline.separator.info,
+                fingerprint={**pipeline.fingerprint, **stem.fingerprint},
+            )
+            progress.stage(Stage.STORE)
+            if order.compare_with is not None:
+                return _compare(made, order.compare_with, pipeline.store)
+            return store_replacement(made, pipeline.store, progress)
+
+
+def _align(
+    received: Received, separated: Separated, base: Base, order: ReplaceOrder, progress: StageProgress
+) -> Aligned:
+    key = received.manifest.key
+    fit = Fit(
+        grid=order.grid,
+        key=None if key is None else Key.named(key),
+        region=order.region,
+        accept_drift=order.accept_drift,
+        ceiling_dbtp=None if base.of_an_upload else CEILING_DBTP,
+    )
+    mix = from_pcm24(received.wav.read(0, received.frames))
+    return align(mix, separated.read(0, received.frames)[0], base.take, fit, progress)
 
 
 def _compare(made: NewVersion, stored: BounceFile, store: ObjectStore) -> Compared:
@@ -105,4 +108,9 @@ def _compare(made: NewVersion, stored: BounceFile, store: ObjectStore) -> Compar
     pcm = read_wav(io.BytesIO(data), name=stored.key)
     same_shape = pcm.shape == made.bounce.pcm.shape
     largest = int(np.abs(pcm.astype(np.int64) - made.bounce.pcm).max()) if same_shape else 1 << 24
-    return Compared(stored_sha256=stored.sha256, replayed_sha256=made.bounce.digest.sha256, largest=largest)
+    return Compared(
+        stored_sha256=stored.sha256,
+        replayed_sha256=made.bounce.digest.sha256,
+        largest=largest,
+        fingerprint=made.package.fingerprint,
+    )

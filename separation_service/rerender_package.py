@@ -70,6 +70,7 @@ def pack_rerender(
         version=manifest.version,
         files=(*(files[name] for name in ("bounce", *KINDS)), PackedFile.of("manifest.json", TextContent(text))),
         manifest_json=text,
+        fingerprint=fingerprint,
     )
     progress.step(STEPS, total=STEPS)
     return NewVersion(bounce=bounce, package=package)

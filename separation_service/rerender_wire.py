@@ -89,7 +89,7 @@ def _bounce_file(message: job_pb2.StoredFile) -> BounceFile:
 
 
 def replacement_message(
-    result: CallResult[Replacement | Compared], info: SeparatorInfo, fingerprint: Mapping[str, str]
+    result: CallResult[Replacement | Compared], info: SeparatorInfo
 ) -> separation_pb2.ReplaceStemResponse:
     """The last message of a call."""
     outcome = result.outcome
@@ -98,7 +98,7 @@ def replacement_message(
             stored_sha256=outcome.stored_sha256,
             replayed_sha256=outcome.replayed_sha256,
             largest_difference=outcome.largest,
-            fingerprint=fingerprint,
+            fingerprint=outcome.fingerprint,
         )
         return separation_pb2.ReplaceStemResponse(comparison=comparison)
     delivered, loudness = outcome.delivered, outcome.loudness
@@ -112,7 +112,7 @@ def replacement_message(
         timings=wire.timings(result.times),
         separator=info.name,
         weights_sha256=info.weights_sha256,
-        fingerprint=fingerprint,
+        fingerprint=delivered.fingerprint,
     )
     return separation_pb2.ReplaceStemResponse(result=message)
 

@@ -60,7 +60,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         async with aclosing(self._calls.separate(lent, mode)) as updates:
             async for update in updates:
                 if isinstance(update, CallResult):
-                    yield wire.result_message(update, self._pipeline.separator.info, self._pipeline.fingerprint)
+                    yield wire.result_message(update, self._pipeline.separator.info)
                 else:
                     yield separation_pb2.SeparateTensorResponse(progress=wire.progress_message(update))
 
@@ -68,11 +68,10 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self, request: separation_pb2.ReplaceStemRequest, context: Context
     ) -> AsyncIterator[separation_pb2.ReplaceStemResponse]:
         order = rerender_wire.read_replace_request(request)
-        pipeline = self._pipeline
         async with aclosing(self._calls.replace(order)) as updates:
             async for update in updates:
                 if isinstance(update, CallResult):
-                    yield rerender_wire.replacement_message(update, pipeline.separator.info, pipeline.fingerprint)
+                    yield rerender_wire.replacement_message(update, self._pipeline.separator.info)
                 else:
                     yield separation_pb2.ReplaceStemResponse(progress=wire.progress_message(update))
 
@@ -101,7 +100,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self, request: separation_pb2.GetModelInfoRequest, context: Context
     ) -> separation_pb2.GetModelInfoResponse:
         pipeline = self._pipeline
-        return wire.model_info_message(pipeline.separator.info, pipeline.fingerprint, pipeline.speed.realtime_factor)
+        return wire.model_info_message(pipeline.separator.info, pipeline.fingerprint, pipeline.pace.realtime_factor)
 
     async def _read_header(self, requests: AsyncIterator[separation_pb2.CreateSeparationRequest]) -> UploadHeader:
         first = await self._next(requests)

@@ -128,9 +128,7 @@ def progress_message(told: Told) -> separation_pb2.SeparationProgress:
     return progress
 
 
-def result_message(
-    result: CallResult[Delivered], info: SeparatorInfo, fingerprint: Mapping[str, str]
-) -> separation_pb2.SeparateTensorResponse:
+def result_message(result: CallResult[Delivered], info: SeparatorInfo) -> separation_pb2.SeparateTensorResponse:
     """The last message of a call."""
     delivered = result.outcome
     message = separation_pb2.SeparationResult(
@@ -140,7 +138,7 @@ def result_message(
         manifest_json=delivered.manifest_json,
         separator=info.name,
         weights_sha256=info.weights_sha256,
-        fingerprint=fingerprint,
+        fingerprint=delivered.fingerprint,
     )
     message.timings.extend(timings(result.times))
     return separation_pb2.SeparateTensorResponse(result=message)

@@ -19,7 +19,9 @@ def test_a_vocal_again(live_pair: LivePair, tmp_path: Path) -> None:
     client = live_pair.client
     first = take(client, brief(live_pair.persona, stems=True, key="A minor"))
     response = client.rerender_stem(
-        RerenderStemRequest(job_id=first.job.job_id, stem=brief_pb2.STEM_VOCALS, persona_id=live_pair.other_persona, accept_drift=True)
+        RerenderStemRequest(
+            job_id=first.job.job_id, stem=brief_pb2.STEM_VOCALS, persona_id=live_pair.other_persona, accept_drift=True
+        )
     )
     story = told(client, response.job)
     check_numbers(story.events)

@@ -155,6 +155,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.
     Example: vocals of a persona that never sings.
     """
+    ERROR_REASON_EXPIRY_TOO_SOON: _ErrorReason.ValueType  # 40
+    """FAILED_PRECONDITION. At the measured speed, and behind what waits, it cannot be done in time, so it was not begun.
+    Metadata: needed_seconds, left_seconds, queued.
+    Example: a separation of an hour that shall be done in a minute.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of google.rpc.ErrorInfo, without the ERROR_REASON_ prefix; its `domain` is "sonichaos.ai".
@@ -293,5 +298,10 @@ Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowe
 ERROR_REASON_STEM_SILENT: ErrorReason.ValueType  # 34
 """FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.
 Example: vocals of a persona that never sings.
+"""
+ERROR_REASON_EXPIRY_TOO_SOON: ErrorReason.ValueType  # 40
+"""FAILED_PRECONDITION. At the measured speed, and behind what waits, it cannot be done in time, so it was not begun.
+Metadata: needed_seconds, left_seconds, queued.
+Example: a separation of an hour that shall be done in a minute.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

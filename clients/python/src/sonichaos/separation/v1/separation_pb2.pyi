@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from sonichaos.jobs.v1 import brief_pb2 as _brief_pb2
 from sonichaos.jobs.v1 import job_pb2 as _job_pb2
@@ -694,6 +695,7 @@ class SeparationHeader(_message.Message):
     LICENCE_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     STORE_KEY_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """As in CreateRender."""
     stem_mode: _brief_pb2.StemMode.ValueType
@@ -712,6 +714,10 @@ class SeparationHeader(_message.Message):
     def licence(self) -> _brief_pb2.Licence:
         """The terms of use, as in a brief."""
 
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """After this time the job fails as EXPIRED; a time that cannot be met is refused at once. Not given: never."""
+
     def __init__(
         self,
         *,
@@ -722,10 +728,11 @@ class SeparationHeader(_message.Message):
         licence: _brief_pb2.Licence | None = ...,
         sha256: _builtins.str = ...,
         store_key: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["licence", b"licence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "licence", b"licence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_name", b"file_name", "labels", b"labels", "licence", b"licence", "request_id", b"request_id", "sha256", b"sha256", "stem_mode", b"stem_mode", "store_key", b"store_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "file_name", b"file_name", "labels", b"labels", "licence", b"licence", "request_id", b"request_id", "sha256", b"sha256", "stem_mode", b"stem_mode", "store_key", b"store_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
