@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -22,7 +21,7 @@ _BANDS = 40
 _LOWEST_HZ, _HIGHEST_HZ = 40.0, 16_000.0
 _COMPRESSION = 1e4  # of band power beside the loudest: what lies 40 dB below it counts little
 _LAG = 6  # frames over which a band has to rise
-_APART_S = 0.03  # of two onsets nearer than this the stronger one counts
+_APART_S = 0.045  # of two onsets nearer than this the stronger one counts
 _AROUND_S = 0.15  # the local floor of the flux
 _ABOVE_FLOOR = 2.8
 _ABOVE_STRONG = 0.3  # of the take's strong onsets (90th percentile of peaks)
@@ -79,21 +78,23 @@ def onset_strength(mono: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _band_power(mono: NDArray[np.float64]) -> NDArray[np.float64]:
     """``(B, F)``, the loudest at 1; frame ``f`` is centred on sample ``f * hop``."""
+    from scipy.fft import rfft
+
     half = _WINDOW_FRAMES // 2
     padded = np.pad(mono.astype(np.float32), (half, half + HOP_FRAMES))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW_FRAMES)[::HOP_FRAMES]
     window = np.hanning(_WINDOW_FRAMES).astype(np.float32)
     bands = []
     for start in range(0, frames.shape[0], 2048):
-        spectrum = np.fft.rfft(frames[start : start + 2048] * window, axis=1)
+        spectrum = rfft(frames[start : start + 2048] * window, axis=1)  # single precision stays single
         bands.append(np.square(np.abs(spectrum)) @ _band_matrix())
-    power = np.concatenate(bands).T
+    power = np.concatenate(bands).T.astype(np.float64)
     scaled: NDArray[np.float64] = power / max(float(power.max()), 1e-30)
     return scaled
 
 
 @cache
-def _band_matrix() -> NDArray[np.float64]:
+def _band_matrix() -> NDArray[np.float32]:
     """``(bins, B)``: triangles over a scale that is even below 150 Hz and logarithmic far above; bins of each sum to 1."""
     bins = np.arange(_WINDOW_FRAMES // 2 + 1) * SAMPLE_RATE_HZ / _WINDOW_FRAMES
     edges = 150.0 * np.expm1(np.linspace(np.log1p(_LOWEST_HZ / 150.0), np.log1p(_HIGHEST_HZ / 150.0), _BANDS + 2))
@@ -104,7 +105,7 @@ def _band_matrix() -> NDArray[np.float64]:
         if triangle.sum() < 0.5:
             triangle = np.clip(1.0 - np.abs(bins - centre) / bins[1], 0.0, None)
         matrix[:, band] = triangle / triangle.sum()
-    return matrix
+    return matrix.astype(np.float32)
 
 
 def _peaks(flux: NDArray[np.float64]) -> NDArray[np.intp]:
