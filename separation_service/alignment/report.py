@@ -19,7 +19,8 @@ class Timing:
     """Onsets minus the nearest of some times, positive where they come late.
 
     ``matched`` is the share of ``onsets`` that lie within 50 ms of one; all other figures are of those. ``max_ms`` is the largest
-    magnitude, ``p95_ms`` the magnitude that 95 % stay within, ``slope_ms_per_minute`` by Theil and Sen over bars.
+    magnitude, ``p95_ms`` the magnitude that 95 % stay within, ``slope_ms_per_minute`` by Theil and Sen over bars, None in fewer than three of them, ``seconds`` from
+    the first of them to the last.
     """
 
     onsets: int
@@ -29,6 +30,7 @@ class Timing:
     p95_ms: float
     max_ms: float
     slope_ms_per_minute: float | None
+    seconds: float
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -41,6 +43,7 @@ class Timing:
             "p95Ms": self.p95_ms,
             "maxMs": self.max_ms,
             "slopeMsPerMinute": self.slope_ms_per_minute,
+            "seconds": self.seconds,
         }
 
 
@@ -181,7 +184,9 @@ class DriftReport:
             "accepted": self.accepted,
             "limits": {
                 "leastMatched": limits.least_matched,
-                "mostMedianMs": limits.most_median_ms,
+                "earliestMedianMs": limits.earliest_median_ms,
+                "latestMedianMs": limits.latest_median_ms,
+                "mostMadMs": limits.most_mad_ms,
                 "mostP95Ms": limits.most_p95_ms,
                 "mostSlopeMsPerMinute": limits.most_slope_ms_per_minute,
                 "mustBeMeasurable": limits.must_be_measurable,
