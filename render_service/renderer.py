@@ -31,6 +31,14 @@ class Latents:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where denoising begins instead of at noise: ``latents`` of which ``strength``, above 0 and up to 1, is noise."""
+
+    latents: Latents
+    strength: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelDigest:
     """One weights file of a loaded renderer."""
 
@@ -66,8 +74,11 @@ class Renderer(Protocol):
     def warm(self) -> None:
         """Do once what the first render would otherwise wait for."""
 
-    def denoise(self, plan: Plan, report: StepReport) -> Latents:
-        """Noise to latents. Deterministic in the plan."""
+    def denoise(self, plan: Plan, report: StepReport, start: Start | None = None) -> Latents:
+        """Noise, or a start, to latents. Deterministic in its arguments.
+
+        Raises FailedPrecondition MODEL_UNUSABLE for a start of another front end or length.
+        """
 
     def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:
         """Latents to ``(2, round(seconds * 44100))``. Deterministic in its arguments."""

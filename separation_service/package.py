@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from separation_service.engine import STEMS, SeparatorInfo, StemWaveforms
-from separation_service.exact_sum import exact_stems, raw_stems
+from separation_service.engine import STEMS, SeparatorInfo
+from separation_service.exact_sum import Stems24, block_count, exact_stems, raw_stems
 from separation_service.progress import StageProgress
 from separation_service.receive import Received
-from servicekit.audio.loudness import measure
-from servicekit.audio.wav import Wav
+from separation_service.scratch import Scratch, TrackWav
+from separation_service.separate import Separated
+from servicekit.audio.loudness import Meter
 from servicekit.delivery.manifest import FileFacts, SeparatorFacts, StemMode, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.zip_archive import PackedFile, TextContent
@@ -18,12 +19,16 @@ from servicekit.delivery.zip_archive import PackedFile, TextContent
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """The files of a version in the order of the ZIP: bounce, drums, bass, vocals, other, manifest."""
+    """The files of a version in the order of the ZIP: bounce, drums, bass, vocals, other, manifest.
+
+    ``fingerprint`` is the separation's.
+    """
 
     job_id: str
     version: int
     files: tuple[PackedFile, ...]
     manifest_json: str
+    fingerprint: Mapping[str, str]
 
     @property
     def audio_bytes(self) -> int:
@@ -33,26 +38,35 @@ class Package:
 
 def pack(
     received: Received,
-    stems: StemWaveforms,
+    stems: Separated,
+    scratch: Scratch,
     progress: StageProgress,
     *,
     mode: StemMode,
     separator: SeparatorInfo,
     fingerprint: Mapping[str, str],
 ) -> Package:
-    """Integers, loudness, digests, manifest; one progress step a stem and one each for the sum and the manifest.
+    """Integers, loudness, digests, manifest; one progress step a block of samples, one a stem and one for the manifest.
 
-    ``stems`` is float32 ``(4, C, T)``. Raises `Internal` NOT_FINITE.
+    ``stems`` are the four of the ZIP. Raises `Internal` NOT_FINITE and `ResourceExhausted` DISK_FULL.
     """
-    total = len(STEMS) + 2
+    steps = _Steps(progress, total=block_count(received.frames) + len(STEMS) + 1)
+    tracks = [scratch.pcm(received.frames) for _ in STEMS]
+    meters = [Meter() for _ in STEMS]
+
+    def take(fitted: Stems24) -> None:
+        for track, meter, pcm in zip(tracks, meters, fitted, strict=True):
+            track.append(pcm)
+            meter.add(pcm)
+        steps.one_more()
+
     fit = exact_stems if mode == "exact" else raw_stems
-    fitted = fit(received.wav.pcm, stems)
-    progress.step(1, total=total)
+    fitted = fit(received.wav, stems, take)
     wavs = []
-    for index, (stem, pcm) in enumerate(zip(STEMS, fitted.pcm, strict=True)):
-        wavs.append(Wav(pcm, received.manifest.wav_facts(stem, measure(pcm))))
+    for stem, track, meter in zip(STEMS, tracks, meters, strict=True):
+        wavs.append(TrackWav(track, received.manifest.wav_facts(stem, meter.loudness())))
         _ = wavs[-1].digest
-        progress.step(index + 2, total=total)
+        steps.one_more()
     facts = StemsFacts(
         mode=mode,
         separator=SeparatorFacts(name=separator.name, weights_sha256=separator.weights_sha256),
@@ -69,4 +83,18 @@ def pack(
         version=manifest.version,
         files=(*audio, PackedFile.of("manifest.json", TextContent(text))),
         manifest_json=text,
+        fingerprint=fingerprint,
     )
+
+
+class _Steps:
+    """Counts the steps of a stage."""
+
+    def __init__(self, progress: StageProgress, *, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def one_more(self) -> None:
+        self._done += 1
+        self._progress.step(self._done, total=self._total)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from separation_service.ceiling import Ceiling
 from separation_service.engine import Separator
+from separation_service.pace import Pace, Paced
 from separation_service.package import pack
 from separation_service.progress import StageProgress
 from separation_service.receive import Received
-from separation_service.separate import Speed, separate
+from separation_service.scratch import Scratch, ScratchFolder
+from separation_service.separate import separate
 from separation_service.store import Delivered, store_package
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
@@ -36,24 +39,32 @@ class SeparationPipeline:
 
     separator: Separator
     turn: GpuTurn
+    scratch: ScratchFolder
     store: ObjectStore
     fingerprint: Mapping[str, str]
     clock: Clock
-    speed: Speed = field(default_factory=Speed)
+    pace: Pace
+    ceiling: Ceiling
 
     def warm(self) -> None:
         """Pay once for what the first bounce would otherwise wait for."""
         self.separator.warm()
         measure(np.zeros((2, SAMPLE_RATE_HZ), dtype=np.int32))
 
-    def __call__(self, receive: Callable[[], Received], mode: StemMode, progress: StageProgress) -> Delivered:
+    def __call__(self, receive: Callable[[Scratch], Received], mode: StemMode, progress: StageProgress) -> Delivered:
         """Take one bounce to its stored ZIP. Raises a `ServiceError`, and then nothing new is in the store."""
-        progress.stage(Stage.RECEIVE)
-        received = receive()
-        stems = separate(received, self.separator, self.turn, progress, clock=self.clock, speed=self.speed)
-        progress.stage(Stage.PACKAGE)
-        package = pack(
-            received, stems, progress, mode=mode, separator=self.separator.info, fingerprint=self.fingerprint
-        )
-        progress.stage(Stage.STORE)
-        return store_package(package, self.store, progress)
+        with self.scratch.open() as scratch:
+            paced = Paced(progress, self.pace, self.ceiling, clock=self.clock)
+            paced.stage(Stage.RECEIVE)
+            received = receive(scratch)
+            paced.take(received.frames / SAMPLE_RATE_HZ)
+            stems = separate(received, self.separator, self.turn, scratch, paced)
+            paced.stage(Stage.PACKAGE)
+            fingerprint = {**self.fingerprint, **stems.fingerprint}
+            package = pack(
+                received, stems, scratch, paced, mode=mode, separator=self.separator.info, fingerprint=fingerprint
+            )
+            paced.stage(Stage.STORE)
+            delivered = store_package(package, self.store, paced)
+            paced.end()
+            return delivered

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Spread = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-"""``(stems (S, C, N), residual (C, N)) -> shares (S, C, N)`` that sum to the residual over ``S``."""
+Spread = Callable[[NDArray[np.float64], NDArray[np.float64], int], NDArray[np.float64]]
+"""``(stems (S, C, N), residual (C, N), first) -> shares (S, C, N)`` that sum to the residual over ``S``.
+
+``first`` is where the samples begin in the take, for rules that work on a grid of their own.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,13 @@ _WINDOW_FRAMES = 2048
 _OTHER = 3
 
 
-def _all_into_other(stems: NDArray[np.float64], residual: NDArray[np.float64]) -> NDArray[np.float64]:
+def _all_into_other(stems: NDArray[np.float64], residual: NDArray[np.float64], _first: int) -> NDArray[np.float64]:
     shares = np.zeros_like(stems)
     shares[_OTHER] = residual
     return shares
 
 
-def _by_local_energy(stems: NDArray[np.float64], residual: NDArray[np.float64]) -> NDArray[np.float64]:
+def _by_local_energy(stems: NDArray[np.float64], residual: NDArray[np.float64], _first: int) -> NDArray[np.float64]:
     energy = _local_mean(np.square(stems).sum(axis=1))
     total = energy.sum(axis=0)
     # Where every stem is silent there is nothing to go by: the rest of the mix is what `other` means.
@@ -58,3 +61,6 @@ ALL_INTO_OTHER = ResidualRule("other", 0, _all_into_other)
 LOCAL_ENERGY = ResidualRule(f"local-energy-{_WINDOW_FRAMES}", _WINDOW_FRAMES // 2, _by_local_energy)
 """Each stem takes a share in proportion to its energy, both channels together, in a window of 2048 samples (46 ms) around each
 sample: a silent stem stays silent, and the stereo image of the residual stays."""
+
+CHOSEN = LOCAL_ENERGY
+"""What exact mode uses (docs/decisions/0004-exact-sum.md)."""

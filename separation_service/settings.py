@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from separation_service.scratch import DEFAULT_MEMORY_BYTES
 from servicekit.host_settings import HostSettings
 
 
@@ -30,7 +31,21 @@ class SeparationSettings(HostSettings):
     )
     upload_max_bytes: int = Field(2 << 30, ge=44, description="Largest upload in bytes.")
     upload_max_seconds: float = Field(
-        600.0, gt=0, le=24 * 3600, description="Longest upload in seconds; memory grows by about 6 MiB a second."
+        3600.0,
+        gt=0,
+        le=4 * 3600,
+        description="Longest upload in seconds; while it is worked on, disk grows by 4 MB a second.",
+    )
+    scratch_memory_bytes: int = Field(
+        DEFAULT_MEMORY_BYTES,
+        ge=0,
+        description="Most memory for samples of all separations together; what is beyond goes to unnamed files in {data}/spool.",
+    )
+    separation_ceiling_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="Most that separating 90 s may take; beyond it a metric counts and an alert fires.",
     )
     uploads_at_once: int = Field(4, ge=1, le=64, description="Uploads that may come in at the same time.")
     upload_stall_seconds: float = Field(
@@ -39,5 +54,10 @@ class SeparationSettings(HostSettings):
 
     @property
     def spool_folder(self) -> Path:
-        """Where uploads lie while they come in."""
+        """Where uploads lie while they come in, and audio that is too long for memory while it is worked on."""
         return self.data / "spool"
+
+    @property
+    def unaccepted_folder(self) -> Path:
+        """Notes of uploads whose jobs are not accepted yet."""
+        return self.data / "unaccepted"

@@ -26,6 +26,11 @@ class Member:
         model: Any = self.model
         return int(model.samplerate * model.segment)
 
+    @property
+    def full_samples(self) -> int:
+        """Samples that the model wants to see for a whole segment."""
+        return self.padded_samples(self.segment_samples)
+
     def padded_samples(self, length: int) -> int:
         """Samples that the model wants to see for ``length`` samples of output."""
         valid_length = getattr(self.model, "valid_length", None)

@@ -60,12 +60,27 @@ def accept_version(tx: Transaction, new: NewVersion, limit: int) -> Accepted:
     _refuse_deleting(tx, job)
     if job.version(new.base_version) is None:
         raise version_not_found(job.job_id, new.base_version)
-    _refuse_beyond(tx, job.owner, limit)
+    owner = new.owner or job.owner
+    _refuse_beyond(tx, owner, limit)
+    if owner is not job.owner:
+        _hand_over(tx, job, owner)
     taken = update(jobs).where(jobs.c.job_id == job.job_id).values(next_version=jobs.c.next_version + 1)
     number = tx.connection.execute(taken.returning(jobs.c.next_version)).scalar_one() - 1
     base, stem = new.base_version, new.rerendered_stem
-    _insert_version(tx, job.owner, job.job_id, number, new, base_version=base, rerendered_stem=stem)
+    _insert_version(tx, owner, job.job_id, number, new, base_version=base, rerendered_stem=stem)
     return Accepted(read_job(tx.connection, tenant, job.job_id, tx.now_us), number, created=True)
+
+
+def _hand_over(tx: Transaction, job: Job, owner: Owner) -> None:
+    """Give a job whose versions have all ended to another service, so that at each moment one service writes it.
+
+    Its events so far stay in the feed of the service that told them.
+    """
+    for version in job.versions:
+        if not version.state.ended:
+            raise _wrong_state(job, version, "it has not ended; wait for its end, then re-render a stem of it")
+    tx.connection.execute(update(jobs).where(jobs.c.job_id == job.job_id).values(owner=owner))
+    tx.connection.execute(update(versions).where(versions.c.job_id == job.job_id).values(owner=owner))
 
 
 def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mode: StemMode | None, limit: int) -> Job:
