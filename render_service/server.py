@@ -13,6 +13,7 @@ from grpc import aio
 from render_service import rerender_wire, wire
 from render_service.accept import RenderDesk
 from render_service.drift_report import drift_report
+from render_service.erase import erase_prompt
 from render_service.persona_library import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES, Clip, PersonaLibrary
 from render_service.replay import Replayer, ReplayOutcome
 from render_service.rerender_desk import RerenderDesk
@@ -156,6 +157,12 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
             replayed_sha256=replay.replayed_sha256,
             fingerprint_differences=replay.fingerprint_differences,
         )
+
+    async def ErasePrompt(
+        self, request: render_pb2.ErasePromptRequest, context: Context
+    ) -> render_pb2.ErasePromptResponse:
+        erased = await asyncio.to_thread(erase_prompt, self._journal, self._tenant_of(context), request.job_id)
+        return render_pb2.ErasePromptResponse(audit_rows=erased.audit_rows, keys_with_prompt=erased.keys_with_prompt)
 
     async def GetModelInfo(
         self, request: render_pb2.GetModelInfoRequest, context: Context

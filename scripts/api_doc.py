@@ -24,6 +24,7 @@ RPC_REASONS = {
     "RenderService.DeletePersona": "PERSONA_NOT_FOUND WRONG_STATE",
     "RenderService.ListAuditRows": "INVALID_FIELD INVALID_TOKEN",
     "RenderService.VerifyAuditChain": "",
+    "RenderService.ErasePrompt": f"{_JOB} WRONG_STATE",
     "RenderService.ReplayTake": f"{_JOB} VERSION_NOT_FOUND INPUT_MISSING DIGEST_MISMATCH {_GATE}",
     "RenderService.GetModelInfo": "",
     "SeparationService.SeparateTensor": "INVALID_FIELD LEASE_LOST INVALID_TENSOR DIGEST_MISMATCH QUEUE_FULL NOT_FINITE "

@@ -16,9 +16,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from servicekit.clock import from_micros
+from servicekit.errors import FailedPrecondition
 from servicekit.journal.database import Transaction
+from servicekit.journal.reading import job_not_found
 from servicekit.journal.rows import AuditDraft, AuditPage, AuditRow, ChainHead, ChainReport
 from servicekit.journal.schema import audit_rows, jobs, requests, versions
+from servicekit.journal.states import JobState
 from servicekit.journal.tokens import Sealer
 
 FIRST_PREVIOUS = "0" * 64
@@ -76,7 +79,12 @@ def append(tx: Transaction, tenant: str, job_id: str, version: int, draft: Audit
 
 
 def erase_prompt(tx: Transaction, tenant: str, job_id: str) -> int:
-    """Blank a job's prompts beside the chain, in its briefs and in its plans; gives how many audit rows that changed."""
+    """Blank a job's prompts beside the chain, in its briefs and in its plans; gives how many audit rows that changed.
+
+    Raises FailedPrecondition WRONG_STATE while a version still needs its prompt, NotFound where neither a job nor audit rows
+    tell of the id.
+    """
+    _refuse_needed(tx, tenant, job_id)
     mine = (audit_rows.c.tenant == tenant, audit_rows.c.job_id == job_id)
     with_prompt = audit_rows.c.prompt.is_not(None)
     erased = tx.connection.execute(update(audit_rows).where(*mine, with_prompt).values(prompt=None, salt=None)).rowcount
@@ -90,6 +98,24 @@ def erase_prompt(tx: Transaction, tenant: str, job_id: str) -> int:
     # A digest of the whole request could confirm a guess of the prompt.
     tx.connection.execute(update(requests).where(requests.c.job_id.in_(of_tenant)).values(digest=""))
     return erased
+
+
+def _refuse_needed(tx: Transaction, tenant: str, job_id: str) -> None:
+    known = select(audit_rows.c.sequence).where(audit_rows.c.tenant == tenant, audit_rows.c.job_id == job_id).limit(1)
+    states = tx.connection.execute(
+        select(versions.c.number, versions.c.state)
+        .join(jobs, jobs.c.job_id == versions.c.job_id)
+        .where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)
+    ).all()
+    if not states and tx.connection.execute(known).one_or_none() is None:
+        raise job_not_found(job_id)
+    for row in states:
+        if not JobState(row.state).ended:
+            raise FailedPrecondition(
+                f"{job_id} v{row.number} is {row.state} and needs its prompt; wait for its end or cancel it, then erase",
+                reason="WRONG_STATE",
+                metadata={"job_id": job_id, "version": str(row.number), "state": str(row.state)},
+            )
 
 
 def read_rows(

@@ -264,7 +264,10 @@ class Journal:
             return audit_chain.append(tx, tenant, job_id, version, draft)
 
     def erase_prompt(self, tenant: str, job_id: str) -> int:
-        """Erase a job's prompts from the journal; the chain stays intact. Gives how many audit rows held one."""
+        """Erase an ended or deleted job's prompts from the journal; the chain stays intact. Gives how many audit rows held one.
+
+        Raises FailedPrecondition WRONG_STATE, NotFound.
+        """
         with self._writing() as tx:
             erased = audit_chain.erase_prompt(tx, tenant, job_id)
         self._database.forget_overwritten()

@@ -216,3 +216,22 @@ def test_a_bounce_that_was_changed_on_disk_is_never_used(live_pair: LivePair) ->
         client.wait(client.add_stems(plain.job.job_id))
     assert failed.value.reason == "DIGEST_MISMATCH"
     assert failed.value.retry_after_s is None
+
+
+def test_an_erased_prompt_is_in_no_file_of_the_installation(live_pair: LivePair) -> None:
+    """Only the manifest that was named still held it, until the job was deleted; the chain is whole and no replay is possible."""
+    client, prompt = live_pair.client, "a lullaby for the lighthouse keeper"
+    job_id = take(client, brief(live_pair.persona, prompt=prompt)).job.job_id
+    erased = client.erase_prompt(job_id)
+    assert (erased.audit_rows, list(erased.keys_with_prompt)) == (1, [f"jobs/{job_id}/v1.json"])
+    with pytest.raises(FailedPrecondition) as refused:
+        client.replay(job_id)
+    assert refused.value.reason == "INPUT_MISSING"
+    files = [path for path in live_pair.data.rglob("*") if path.is_file()]
+    assert [path.name for path in files if prompt.encode() in path.read_bytes()] == ["v1.json"]
+    client.delete(job_id)
+    assert client.erase_prompt(job_id).audit_rows == 0
+    assert client.verify_audit_chain().intact
+    assert not [path for path in live_pair.data.rglob("*") if path.is_file() and prompt.encode() in path.read_bytes()]
+    with pytest.raises(NotFound):
+        client.erase_prompt("j-01k00000000000000000000000")

@@ -168,6 +168,13 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         self.desk.meet("VerifyAuditChain", request, context)
         return self.desk.chain
 
+    def ErasePrompt(
+        self, request: render_pb2.ErasePromptRequest, context: grpc.ServicerContext
+    ) -> render_pb2.ErasePromptResponse:
+        self.desk.meet("ErasePrompt", request, context)
+        self.desk.find(request.job_id, context)
+        return render_pb2.ErasePromptResponse(audit_rows=2, keys_with_prompt=[f"jobs/{request.job_id}/v1.json"])
+
     def ReplayTake(
         self, request: render_pb2.ReplayTakeRequest, context: grpc.ServicerContext
     ) -> render_pb2.ReplayTakeResponse:

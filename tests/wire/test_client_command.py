@@ -174,6 +174,8 @@ def test_an_address_typed_wins_over_the_environment(pair: Pair) -> None:
         ("separate", "/nonexistent.wav"),
         ("audit", "--replay"),
         ("audit", "--head", "12"),
+        ("audit", "--erase-prompt"),
+        ("audit", "j-1", "--erase-prompt", "--replay"),
         ("rerender", "j-1", "--stem", "guitar"),
         ("no-such-command",),
     ],
@@ -314,6 +316,18 @@ def test_audit_shows_verifies_and_replays(pair: Pair) -> None:
     broken = sonichaos(pair, "audit")
     assert broken.exit_code == 3
     assert "BROKEN at row 1" in broken.stdout
+
+
+def test_erasing_a_prompt_says_where_it_still_is(pair: Pair) -> None:
+    """The answer comes before the rows, in words and in JSON; an unknown job is refused by name."""
+    pair.render.accept("j-1", stems=False)
+    erased, *_ = lines(sonichaos(pair, "audit", "j-1", "--erase-prompt", "--json"))
+    assert erased == {"auditRows": 2, "keysWithPrompt": ["jobs/j-1/v1.json"]}
+    assert (
+        "still in jobs/j-1/v1.json until the job is deleted" in sonichaos(pair, "audit", "j-1", "--erase-prompt").stdout
+    )
+    unknown = sonichaos(pair, "audit", "j-2", "--erase-prompt")
+    assert (unknown.exit_code, "j-2" in unknown.stderr) == (2, True)
 
 
 def test_verify_tells_what_does_not_hold(pair: Pair, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servicekit.errors import InvalidToken
+from servicekit.errors import FailedPrecondition, InvalidToken, NotFound
 from servicekit.journal import AuditDraft, AuditRow, ChainHead, Journal, Owner, canonical_json
 from tests.unit.servicekit.journal_rows import PROMPT, new_job, open_journal, request
 
@@ -147,8 +147,11 @@ def test_an_erased_prompt_is_nowhere_and_the_chain_is_whole(tmp_path: Path, jour
     claim = journal.claim(Owner.RENDER, lease_s=10)
     assert claim is not None
     journal.keep(claim, audit=AuditDraft(kind="bounce", body={}, prompt=PROMPT))
+    with pytest.raises(FailedPrecondition, match="needs its prompt"):
+        journal.erase_prompt("local", job_id)
     journal.finish(claim)
-    assert journal.erase_prompt("other", job_id) == 0
+    with pytest.raises(NotFound):
+        journal.erase_prompt("other", job_id)
     assert journal.audit_rows("local").rows[0].prompt == PROMPT
     assert journal.erase_prompt("local", job_id) == 1
     version = journal.job("local", job_id).versions[0]

@@ -170,6 +170,10 @@ class AsyncClient:
         """Have a version (0: v1) rendered again from its audit row and compared."""
         return await self._run(takes.replay(job_id, version, self._options))
 
+    async def erase_prompt(self, job_id: str) -> render_pb2.ErasePromptResponse:
+        """Erase an ended or deleted job's prompts from the journal; the answer names the stored files that still hold it."""
+        return await self._run(takes.erase_prompt(job_id, self._options))
+
     async def render_model(self) -> render_pb2.GetModelInfoResponse:
         """What renders."""
         return await self._run(takes.render_model(self._options))

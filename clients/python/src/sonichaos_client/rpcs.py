@@ -59,6 +59,7 @@ DELETE_PERSONA = Rpc(_RENDER, "DeletePersona", render.DeletePersonaRequest, rend
 LIST_AUDIT_ROWS = Rpc(_RENDER, "ListAuditRows", render.ListAuditRowsRequest, render.ListAuditRowsResponse)
 VERIFY_AUDIT_CHAIN = Rpc(_RENDER, "VerifyAuditChain", render.VerifyAuditChainRequest, render.VerifyAuditChainResponse)
 REPLAY_TAKE = Rpc(_RENDER, "ReplayTake", render.ReplayTakeRequest, render.ReplayTakeResponse)
+ERASE_PROMPT = Rpc(_RENDER, "ErasePrompt", render.ErasePromptRequest, render.ErasePromptResponse)
 GET_RENDER_MODEL = Rpc(_RENDER, "GetModelInfo", render.GetModelInfoRequest, render.GetModelInfoResponse)
 
 _SEPARATION = "sonichaos.separation.v1.SeparationService"

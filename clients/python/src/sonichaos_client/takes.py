@@ -68,6 +68,12 @@ def replay(job_id: str, version: int, options: CallOptions) -> Flow[pb.ReplayTak
     return (yield from ask(Target.RENDER, rpcs.REPLAY_TAKE, request, options.replay_deadline_s))
 
 
+def erase_prompt(job_id: str, options: CallOptions) -> Flow[pb.ErasePromptResponse]:
+    """Erase a job's prompts from the journal."""
+    request = pb.ErasePromptRequest(job_id=job_id)
+    return (yield from ask(Target.RENDER, rpcs.ERASE_PROMPT, request, options.deadline_s))
+
+
 def render_model(options: CallOptions) -> Flow[pb.GetModelInfoResponse]:
     """What renders."""
     return (yield from ask(Target.RENDER, rpcs.GET_RENDER_MODEL, pb.GetModelInfoRequest(), options.deadline_s))

@@ -19,14 +19,26 @@ _HEAD = re.compile(r"(\d+):([0-9a-f]{64})")
 @click.option(
     "--version", "number", type=click.IntRange(min=1), default=1, show_default=True, help="Which version to replay."
 )
+@click.option(
+    "--erase-prompt",
+    "erase",
+    is_flag=True,
+    help="Erase JOB_ID's prompt from the journal, for good. The chain stays intact; a replay is no longer possible.",
+)
 @click.option("--head", metavar="SEQUENCE:DIGEST", help="A head exported before, which must lie in the chain.")
 @connected
-def audit(session: Session, *, job_id: str, replay: bool, number: int, head: str | None) -> None:
+def audit(session: Session, *, job_id: str, replay: bool, number: int, erase: bool, head: str | None) -> None:
     """Show audit rows and verify the chain. Exit status 3 where it is broken or a replay differs."""
-    if replay and not job_id:
-        raise click.UsageError("--replay wants a JOB_ID")
+    if (replay or erase) and not job_id:
+        raise click.UsageError("--replay and --erase-prompt want a JOB_ID")
+    if replay and erase:
+        raise click.UsageError("what was erased cannot be rendered again: --replay first, then --erase-prompt")
     sequence, digest = _parse_head(head)
     with session.client() as client:
+        if erase:
+            erased = client.erase_prompt(job_id)
+            session.emit(erased)
+            session.tell(_erasure_in_words(erased))
         for row in client.audit_rows(job_id):
             session.emit(row)
             session.tell(f"{row.sequence:>6}  {row.job_id} v{row.version}  {row.kind:<6}  {row.digest}")
@@ -56,6 +68,13 @@ def _chain_in_words(chain: render_pb2.VerifyAuditChainResponse) -> str:
     if not chain.intact:
         return f"chain: BROKEN at row {chain.broken_sequence}: {chain.detail}"
     return f"chain: intact; head {chain.head_sequence}:{chain.head_digest}"
+
+
+def _erasure_in_words(erased: render_pb2.ErasePromptResponse) -> str:
+    words = f"prompt: erased from {erased.audit_rows} audit rows and the job's row"
+    if erased.keys_with_prompt:
+        words += f"; still in {', '.join(erased.keys_with_prompt)} until the job is deleted"
+    return words
 
 
 def _replay_in_words(again: render_pb2.ReplayTakeResponse) -> str:

@@ -908,6 +908,56 @@ class ReplayTakeResponse(_message.Message):
 Global___ReplayTakeResponse: _TypeAlias = ReplayTakeResponse  # noqa: Y015
 
 @_typing.final
+class ErasePromptRequest(_message.Message):
+    """Whose prompts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job; every version must be ended, or the job deleted."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasePromptRequest: _TypeAlias = ErasePromptRequest  # noqa: Y015
+
+@_typing.final
+class ErasePromptResponse(_message.Message):
+    """Erased."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUDIT_ROWS_FIELD_NUMBER: _builtins.int
+    KEYS_WITH_PROMPT_FIELD_NUMBER: _builtins.int
+    audit_rows: _builtins.int
+    """Audit rows that held a prompt until now."""
+    @_builtins.property
+    def keys_with_prompt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys of stored files that still hold it: manifests and ZIPs. Deleting the job removes them."""
+
+    def __init__(
+        self,
+        *,
+        audit_rows: _builtins.int = ...,
+        keys_with_prompt: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_rows", b"audit_rows", "keys_with_prompt", b"keys_with_prompt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasePromptResponse: _TypeAlias = ErasePromptResponse  # noqa: Y015
+
+@_typing.final
 class GetModelInfoRequest(_message.Message):
     """Nothing to say."""
 

@@ -85,6 +85,11 @@ class RenderServiceStub:
                 request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ReplayTakeRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ReplayTakeResponse.FromString,
                 _registered_method=True)
+        self.ErasePrompt = channel.unary_unary(
+                '/sonichaos.render.v1.RenderService/ErasePrompt',
+                request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ErasePromptRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ErasePromptResponse.FromString,
+                _registered_method=True)
         self.GetModelInfo = channel.unary_unary(
                 '/sonichaos.render.v1.RenderService/GetModelInfo',
                 request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.GetModelInfoRequest.SerializeToString,
@@ -166,6 +171,14 @@ class RenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ErasePrompt(self, request, context):
+        """Erase a job's prompts from the journal, also after the job was deleted. The audit chain stays intact; a replay is no
+        longer possible.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetModelInfo(self, request, context):
         """What is loaded.
         """
@@ -225,6 +238,11 @@ def add_RenderServiceServicer_to_server(servicer, server):
                     servicer.ReplayTake,
                     request_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ReplayTakeRequest.FromString,
                     response_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ReplayTakeResponse.SerializeToString,
+            ),
+            'ErasePrompt': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePrompt,
+                    request_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ErasePromptRequest.FromString,
+                    response_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ErasePromptResponse.SerializeToString,
             ),
             'GetModelInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModelInfo,
@@ -503,6 +521,33 @@ class RenderService:
             '/sonichaos.render.v1.RenderService/ReplayTake',
             sonichaos_dot_render_dot_v1_dot_render__pb2.ReplayTakeRequest.SerializeToString,
             sonichaos_dot_render_dot_v1_dot_render__pb2.ReplayTakeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePrompt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sonichaos.render.v1.RenderService/ErasePrompt',
+            sonichaos_dot_render_dot_v1_dot_render__pb2.ErasePromptRequest.SerializeToString,
+            sonichaos_dot_render_dot_v1_dot_render__pb2.ErasePromptResponse.FromString,
             options,
             channel_credentials,
             insecure,

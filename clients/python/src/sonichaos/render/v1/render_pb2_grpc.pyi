@@ -53,6 +53,10 @@ class RenderServiceStub:
     """How far re-rendered stems of one kind were from their originals' grids so far, and whether that is near enough."""
     ReplayTake: _grpc.UnaryUnaryMultiCallable[_render_pb2.ReplayTakeRequest, _render_pb2.ReplayTakeResponse]
     """Render a take again from its audit row and compare."""
+    ErasePrompt: _grpc.UnaryUnaryMultiCallable[_render_pb2.ErasePromptRequest, _render_pb2.ErasePromptResponse]
+    """Erase a job's prompts from the journal, also after the job was deleted. The audit chain stays intact; a replay is no
+    longer possible.
+    """
     GetModelInfo: _grpc.UnaryUnaryMultiCallable[_render_pb2.GetModelInfoRequest, _render_pb2.GetModelInfoResponse]
     """What is loaded."""
 
@@ -81,6 +85,10 @@ class RenderServiceAsyncStub(RenderServiceStub):
     """How far re-rendered stems of one kind were from their originals' grids so far, and whether that is near enough."""
     ReplayTake: _aio.UnaryUnaryMultiCallable[_render_pb2.ReplayTakeRequest, _render_pb2.ReplayTakeResponse]  # type: ignore[assignment]
     """Render a take again from its audit row and compare."""
+    ErasePrompt: _aio.UnaryUnaryMultiCallable[_render_pb2.ErasePromptRequest, _render_pb2.ErasePromptResponse]  # type: ignore[assignment]
+    """Erase a job's prompts from the journal, also after the job was deleted. The audit chain stays intact; a replay is no
+    longer possible.
+    """
     GetModelInfo: _aio.UnaryUnaryMultiCallable[_render_pb2.GetModelInfoRequest, _render_pb2.GetModelInfoResponse]  # type: ignore[assignment]
     """What is loaded."""
 
@@ -166,6 +174,16 @@ class RenderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_render_pb2.ReplayTakeResponse, _abc.Awaitable[_render_pb2.ReplayTakeResponse]]:
         """Render a take again from its audit row and compare."""
+
+    @_abc_1.abstractmethod
+    def ErasePrompt(
+        self,
+        request: _render_pb2.ErasePromptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_render_pb2.ErasePromptResponse, _abc.Awaitable[_render_pb2.ErasePromptResponse]]:
+        """Erase a job's prompts from the journal, also after the job was deleted. The audit chain stays intact; a replay is no
+        longer possible.
+        """
 
     @_abc_1.abstractmethod
     def GetModelInfo(
