@@ -15,7 +15,7 @@ from servicekit.audio.loudness import measure
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import FILE_KIND_BOUNCE, FILE_KIND_MANIFEST, FILE_KIND_ZIP, JobEvent, Licence
-from sonichaos_client.errors import DataLoss, FailedPrecondition, JobFailed, NotFound
+from sonichaos_client.errors import DataLoss, FailedPrecondition, JobFailed, NotFound, RejectedInput
 from sonichaos_client.verify import verify_zip
 from tests.flow.pair import LivePair
 from tests.flow.takes import STEMS, Story, brief, check_numbers, fetch, pcm_of, take, told, unpacked
@@ -235,3 +235,10 @@ def test_an_erased_prompt_is_in_no_file_of_the_installation(live_pair: LivePair)
     assert not [path for path in live_pair.data.rglob("*") if path.is_file() and prompt.encode() in path.read_bytes()]
     with pytest.raises(NotFound):
         client.erase_prompt("j-01k00000000000000000000000")
+
+
+def test_half_a_head_is_refused(live_pair: LivePair) -> None:
+    """A digest without its sequence would be compared with nothing."""
+    with pytest.raises(RejectedInput) as refused:
+        live_pair.client.verify_audit_chain(head_digest="ab" * 32)
+    assert [violation.field for violation in refused.value.violations] == ["head_sequence"]
