@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servicekit.audio.pcm24 import FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE, SAMPLE_RATE_HZ, Pcm24
-from servicekit.audio.true_peak import decibels, true_peak_of_pcm24
+from servicekit.audio.true_peak import TruePeakMeter, decibels
 
 _MOST_LOWERED_DB = 6.0
 _SEARCH_DB = 0.05
@@ -87,7 +87,9 @@ def _over_db(bounce: NDArray[np.int64], ceiling_dbtp: float | None) -> float:
     """How far the true peak passes the ceiling in dB."""
     if ceiling_dbtp is None:
         return 0.0
-    peak_dbtp = decibels(true_peak_of_pcm24(bounce.astype(np.int32)))
+    meter = TruePeakMeter()
+    meter.add(bounce.astype(np.int32))
+    peak_dbtp = decibels(meter.peak())
     return -np.inf if peak_dbtp is None else peak_dbtp - ceiling_dbtp
 
 
