@@ -71,11 +71,15 @@ def replace_stem(bounce: Pcm24, old: Pcm24, joint: Joint, *, ceiling_dbtp: float
 
 
 def _integers(joint: Joint, gain_db: float) -> NDArray[np.int64]:
-    return np.rint((joint.kept + joint.added * 10.0 ** (gain_db / 20.0)) * FULL_SCALE).astype(np.int64)
+    samples: NDArray[np.int64] = np.rint((joint.kept + joint.added * 10.0 ** (gain_db / 20.0)) * FULL_SCALE).astype(
+        np.int64
+    )
+    return samples
 
 
 def _fits(rest: NDArray[np.int64], stem: NDArray[np.int64], ceiling_dbtp: float | None) -> bool:
-    return _held(stem).all() and _held(rest + stem).all() and _over_db(rest + stem, ceiling_dbtp) <= 0.0
+    held = _held(stem).all() and _held(rest + stem).all()
+    return bool(held) and _over_db(rest + stem, ceiling_dbtp) <= 0.0
 
 
 def _held(samples: NDArray[np.int64]) -> NDArray[np.bool_]:
