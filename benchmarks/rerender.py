@@ -22,6 +22,7 @@ import tempfile
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def features(wav: bytes) -> list[float]:
     _, _, spectrum = stft(samples.mean(axis=1), fs=RATE_HZ, nperseg=2048, noverlap=1024)
     power = np.square(np.abs(spectrum))
     edges = np.unique(np.geomspace(2, power.shape[0] - 1, BANDS + 1).astype(int))
-    bands = np.stack([power[a:b].sum(axis=0) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    bands = np.stack([power[a:b].sum(axis=0) for a, b in pairwise(edges)])
     log = 10.0 * np.log10(bands + 1e-12)
     loud = log[:, log.mean(axis=0) > log.mean(axis=0).max() - 40.0]
     mean, deviation = loud.mean(axis=1), loud.std(axis=1)
@@ -136,10 +137,9 @@ def whose(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 
 def drift_table(rows: Sequence[Row]) -> str:
-    """One line a kind of stem: medians of the measured figures and the worst of each."""
+    """One line a kind of stem: the median of each measured figure over the re-renders, and the worst in brackets."""
     lines = [
-        "| stem | re-renders | within | beyond | unmeasurable | failed | median of onset - grid, ms (worst) "
-        "| p95, ms (worst) | matched (worst) | offset taken out, ms (worst) |",
+        "| stem | re-renders | within | beyond | unmeasurable | failed | onset - grid, ms | p95, ms | matched | moved by, ms |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for stem in STEMS:
