@@ -76,10 +76,15 @@ def find_onsets(waveform: NDArray[np.float32]) -> Onsets:
 
 def onset_strength(mono: NDArray[np.float64]) -> NDArray[np.float64]:
     """How much the bands of ``(T,)`` rise around each multiple of the hop. ``-> (F,)``."""
+    return band_rise(mono).mean(axis=0)
+
+
+def band_rise(mono: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much each band of ``(T,)`` rises around each multiple of the hop, in nats. ``-> (B, F)``."""
     level = np.log1p(_COMPRESSION * _band_power(mono))
-    rise = np.zeros(level.shape[1])
-    rise[_LAG:] = np.maximum(level[:, _LAG:] - level[:, :-_LAG], 0.0).mean(axis=0)
-    return np.roll(rise, -_LAG // 2)  # what rose from frame f - 6 to f belongs to the middle
+    rise = np.zeros_like(level)
+    rise[:, _LAG:] = np.maximum(level[:, _LAG:] - level[:, :-_LAG], 0.0)
+    return np.roll(rise, -_LAG // 2, axis=1)  # what rose from frame f - 6 to f belongs to the middle
 
 
 def _band_power(mono: NDArray[np.float64]) -> NDArray[np.float64]:
