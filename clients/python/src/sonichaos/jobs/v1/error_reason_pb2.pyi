@@ -85,7 +85,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: SeparateTensor a minute after the lender hung up.
     """
     ERROR_REASON_DIGEST_MISMATCH: _ErrorReason.ValueType  # 16
-    """DATA_LOSS. A stored file no longer matches its digest. Metadata: key, expected_sha256, found_sha256.
+    """DATA_LOSS. A stored file no longer matches its digest, or is gone. Metadata: key, expected_sha256, found_sha256 (empty:
+    gone).
     Example: a bounce that was changed on disk.
     """
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 17
@@ -148,7 +149,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_DRIFT_EXCEEDED: _ErrorReason.ValueType  # 33
     """FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
-    were found to say. Metadata: stem, beyond (in words), and the measured numbers, each with its unit in its name.
+    were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, matched, medianMs, madMs,
+    p95Ms, maxMs and slopeMsPerMinute.
     Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
     """
     ERROR_REASON_STEM_SILENT: _ErrorReason.ValueType  # 34
@@ -229,7 +231,8 @@ ERROR_REASON_LEASE_LOST: ErrorReason.ValueType  # 15
 Example: SeparateTensor a minute after the lender hung up.
 """
 ERROR_REASON_DIGEST_MISMATCH: ErrorReason.ValueType  # 16
-"""DATA_LOSS. A stored file no longer matches its digest. Metadata: key, expected_sha256, found_sha256.
+"""DATA_LOSS. A stored file no longer matches its digest, or is gone. Metadata: key, expected_sha256, found_sha256 (empty:
+gone).
 Example: a bounce that was changed on disk.
 """
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 17
@@ -292,7 +295,8 @@ Example: a service that crashed three times in the same stage.
 """
 ERROR_REASON_DRIFT_EXCEEDED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
-were found to say. Metadata: stem, beyond (in words), and the measured numbers, each with its unit in its name.
+were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, matched, medianMs, madMs,
+p95Ms, maxMs and slopeMsPerMinute.
 Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
 """
 ERROR_REASON_STEM_SILENT: ErrorReason.ValueType  # 34

@@ -148,7 +148,8 @@ export enum ErrorReason {
   LEASE_LOST = 15,
 
   /**
-   * DATA_LOSS. A stored file no longer matches its digest. Metadata: key, expected_sha256, found_sha256.
+   * DATA_LOSS. A stored file no longer matches its digest, or is gone. Metadata: key, expected_sha256, found_sha256 (empty:
+   * gone).
    * Example: a bounce that was changed on disk.
    *
    * @generated from enum value: ERROR_REASON_DIGEST_MISMATCH = 16;
@@ -282,7 +283,8 @@ export enum ErrorReason {
 
   /**
    * FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
-   * were found to say. Metadata: stem, beyond (in words), and the measured numbers, each with its unit in its name.
+   * were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, matched, medianMs, madMs,
+   * p95Ms, maxMs and slopeMsPerMinute.
    * Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
    *
    * @generated from enum value: ERROR_REASON_DRIFT_EXCEEDED = 33;
