@@ -10,16 +10,19 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from types import TracebackType
 from typing import Self
 
 from separation_service.pipeline import SeparationPipeline
 from separation_service.progress import CallProgress, StageTime, Told
-from separation_service.receive import LentBounce, receive_loan
+from separation_service.receive import LentBounce, Received, receive_loan
+from separation_service.scratch import Scratch
 from separation_service.store import Delivered
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
-from servicekit.errors import ResourceExhausted
+from servicekit.errors import ResourceExhausted, expiry_too_soon
 from servicekit.journal import Stage
 from servicekit.loans import Borrowings
 from servicekit.work import Runner
@@ -73,10 +76,13 @@ class SeparationCalls:
         """How many calls are being worked on or wait for the device."""
         return len(self._under_way)
 
-    async def separate(self, lent: LentBounce, mode: StemMode) -> AsyncGenerator[Told | CallResult, None]:
+    async def separate(
+        self, lent: LentBounce, mode: StemMode, *, left_s: float | None = None
+    ) -> AsyncGenerator[Told | CallResult, None]:
         """Progress, then the result. Closing the iterator stops the work within one batch.
 
-        Raises `ResourceExhausted` QUEUE_FULL, and whatever the pipeline raises.
+        ``left_s`` is how long the caller will wait. Raises `ResourceExhausted` QUEUE_FULL, `FailedPrecondition` EXPIRY_TOO_SOON
+        where that is too short, and whatever the pipeline raises.
         """
         self._refuse_beyond_limit()
         loop = asyncio.get_running_loop()
@@ -87,7 +93,8 @@ class SeparationCalls:
                 loop.call_soon_threadsafe(said.put_nowait, told)
 
         progress = CallProgress(say, clock=self._clock, observe=self._observe)
-        work = self._threads.submit(self._work, lent, mode, progress)
+        give_up_s = None if left_s is None else self._clock.monotonic_s() + left_s
+        work = self._threads.submit(self._work, lent, mode, progress, give_up_s)
         self._under_way[work] = progress
         work.add_done_callback(lambda _: say(None))
         work.add_done_callback(self._under_way.pop)
@@ -98,10 +105,25 @@ class SeparationCalls:
         finally:
             progress.leave()
 
-    def _work(self, lent: LentBounce, mode: StemMode, progress: CallProgress) -> CallResult:
-        delivered = self._pipeline(lambda scratch: receive_loan(lent, self._borrowings, scratch), mode, progress)
+    def _work(self, lent: LentBounce, mode: StemMode, progress: CallProgress, give_up_s: float | None) -> CallResult:
+        def receive(scratch: Scratch) -> Received:
+            received = receive_loan(lent, self._borrowings, scratch)
+            progress.time_left_s = self._pipeline.pace.whole_s(received.frames / SAMPLE_RATE_HZ) or 0.0
+            if give_up_s is not None:
+                self._refuse_too_soon(progress, give_up_s)
+            return received
+
+        delivered = self._pipeline(receive, mode, progress)
         progress.end_stage()
         return CallResult(delivered=delivered, times=tuple(progress.times))
+
+    def _refuse_too_soon(self, progress: CallProgress, give_up_s: float) -> None:
+        """Refuse what cannot be done in time at the pace of the last separation, behind the calls that came before."""
+        before = list(takewhile(lambda call: call is not progress, list(self._under_way.values())))
+        left_s = give_up_s - self._clock.monotonic_s()
+        needed_s = progress.time_left_s + sum(call.time_left_s for call in before)
+        if progress.time_left_s and needed_s > left_s:
+            raise expiry_too_soon(needed_s=needed_s, left_s=left_s, queued=len(before))
 
     def _refuse_beyond_limit(self) -> None:
         if self.under_way >= self._limit:

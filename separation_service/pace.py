@@ -32,6 +32,12 @@ class Pace:
             rate = self._rates.get(stage)
         return None if rate is None else rate * audio_s
 
+    def whole_s(self, audio_s: float) -> float | None:
+        """What a received take needs until its stems are stored; None before the first."""
+        stages = [self.expected_s(stage, audio_s) for stage in ROAD[1:]]
+        known = [seconds for seconds in stages if seconds is not None]
+        return sum(known) if len(known) == len(stages) else None
+
     @property
     def realtime_factor(self) -> float:
         """Seconds of audio separated a second of work; 0 before the first."""

@@ -20,7 +20,7 @@ from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
-from servicekit.gpu_turn import GpuTurn
+from servicekit.gpu_turn import Turn
 from servicekit.journal import Stage, Track
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import StageWeights
@@ -38,7 +38,7 @@ class SeparationPipeline:
     """
 
     separator: Separator
-    turn: GpuTurn
+    turn: Turn
     scratch: ScratchFolder
     store: ObjectStore
     fingerprint: Mapping[str, str]

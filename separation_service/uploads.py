@@ -93,7 +93,8 @@ class UploadDesk:
     def accept(self, tenant: str, header: UploadHeader, spool: Spool) -> Job:
         """The job's row, once it is durable; for a retry of a known request the row that it made.
 
-        Raises `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL, and as the store.
+        Raises `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL, `FailedPrecondition`
+        EXPIRY_TOO_SOON, and as the store.
         """
         if header.sha256 and not hmac.compare_digest(header.sha256, spool.sha256):
             detail = f"wanted SHA-256 {header.sha256}, the {spool.size_bytes} bytes that came have {spool.sha256}"
@@ -134,6 +135,7 @@ class UploadDesk:
             },
             stems_wanted=True,
             stem_mode=header.stem_mode,
+            expire_time=header.expire_time,
             labels=header.labels,
             audio_seconds=seconds,
         )
@@ -152,7 +154,10 @@ class UploadDesk:
 
 def _request_digest(header: UploadHeader, sha256: str) -> str:
     """What a retry is compared by: everything that was asked for, and the bytes."""
-    facts = asdict(replace(header, request_id="", sha256=sha256))
+    facts = asdict(replace(header, request_id="", sha256=sha256, expire_time=None))
+    del facts["expire_time"]
+    if header.expire_time is not None:
+        facts["expireTime"] = header.expire_time.isoformat()
     return hashlib.sha256(canonical_json([RPC, facts]).encode()).hexdigest()
 
 
