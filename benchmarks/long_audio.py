@@ -10,6 +10,7 @@ data folder and its unnamed files had at once, the stored bounce and ZIP include
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import signal
 import stat
@@ -53,19 +54,27 @@ def tiny_separator(folder: Path) -> Path:
     model = Demucs(**kwargs)
     folder.mkdir()
     package = {"klass": Demucs, "args": (), "kwargs": kwargs, "state": model.state_dict(), "training_args": {}}
-    torch.save(package, folder / f"{NAME}.th")
+    path = folder / f"{NAME}.th"
+    torch.save(package, path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    (folder / "SHA256SUMS").write_text(f"{digest}  {path.name}\n")
     return folder
 
 
 def write_music(path: Path, seconds: float) -> None:
-    """Tones that come and go, and noise, as a 24-bit WAV written block by block."""
+    """Tones that come and go, and noise, as a 24-bit WAV; ten seconds over and over, each time at another level."""
     rng = np.random.default_rng(0)
+    t = np.arange(10 * RATE_HZ) / RATE_HZ
+    swell = 0.5 + 0.5 * np.sin(2 * np.pi * t / 5.0)
+    tones = np.stack([0.2 * swell * np.sin(2 * np.pi * hz * t) for hz in (110.0, 440.0)], axis=1)
+    music = tones + 0.02 * rng.standard_normal(tones.shape)
+    left = round(seconds * RATE_HZ)
     with soundfile.SoundFile(path, "w", RATE_HZ, 2, subtype="PCM_24") as file:
-        for second in range(int(seconds)):
-            t = second + np.arange(RATE_HZ) / RATE_HZ
-            swell = 0.5 + 0.5 * np.sin(2 * np.pi * t / 7.0)
-            tones = [0.2 * swell * np.sin(2 * np.pi * hz * t) for hz in (55.0 * 2 ** (second % 12 / 12), 440.0)]
-            file.write(np.stack(tones, axis=1) + 0.02 * rng.standard_normal((RATE_HZ, 2)))
+        while left > 0:
+            part = music[:left] * rng.uniform(0.3, 1.0)
+            file.write(part)
+            left -= len(part)
 
 
 @contextmanager

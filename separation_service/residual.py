@@ -1,7 +1,7 @@
 """Rules by which the model's residual is spread over the stems, so that they sum to the bounce.
 
-Letters: ``S`` stems (4: drums, bass, vocals, other), ``C`` channels (2), ``N`` samples of a block with its context, ``F`` frames of a
-spectrum, ``B`` its bins. A rule has a name, which the manifest carries; a changed rule gets a new one. How they compare is in
+Letters: ``S`` stems (4: drums, bass, vocals, other), ``C`` channels (2), ``N`` samples of a block with its context, ``F`` windows
+of a spectrum, ``B`` its bins. A rule has a name, which the manifest carries; a changed rule gets a new one. How they compare is in
 docs/measurements.md, and benchmarks/residual_rules.py makes that table.
 """
 

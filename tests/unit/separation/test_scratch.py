@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,11 @@ HELD, SPOOLED = 1 << 30, 0
 
 def open_files(folder: Path) -> list[str]:
     """Files of the folder that this process has open, named or not."""
-    links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
-    return [target for link in links if os.path.lexists(link) and (target := os.readlink(link)).startswith(str(folder))]
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing's own
+            found.append(str(link.readlink()))
+    return [target for target in found if target.startswith(str(folder))]
 
 
 @given(
