@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+
 from separation_service.engine import STEMS, SeparatorInfo, StemName
 from separation_service.exact_sum import Stems24, block_count, exact_stems, raw_stems
 from separation_service.progress import StageProgress
@@ -13,7 +15,7 @@ from separation_service.receive import Received
 from separation_service.scratch import PcmTrack, Scratch, TrackWav
 from separation_service.separate import Separated
 from servicekit.audio.loudness import Meter
-from servicekit.audio.pcm24 import Pcm24
+from servicekit.audio.pcm24 import CHANNELS, SAMPLE_RATE_HZ, Pcm24
 from servicekit.delivery.manifest import FileFacts, SeparatorFacts, StemMode, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.zip_archive import PackedFile, TextContent
@@ -88,6 +90,16 @@ def pack(
         manifest_json=text,
         fingerprint=fingerprint,
     )
+
+
+def warm_packing(scratch: Scratch) -> None:
+    """Load what fitting and measuring need, on a second of silence."""
+    bounce, stems = scratch.pcm(SAMPLE_RATE_HZ), scratch.floats(len(STEMS) * CHANNELS, SAMPLE_RATE_HZ)
+    bounce.append(np.zeros((CHANNELS, SAMPLE_RATE_HZ), dtype=np.int32))
+    stems.append(np.zeros((len(STEMS) * CHANNELS, SAMPLE_RATE_HZ), dtype=np.float32))
+    meter = Meter()
+    exact_stems(bounce, Separated(names=STEMS, track=stems, fingerprint={}), lambda fitted: meter.add(fitted[0]))
+    meter.loudness()
 
 
 class _Recorder:
