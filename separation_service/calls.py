@@ -19,7 +19,6 @@ from separation_service.progress import CallProgress, StageTime, Told
 from separation_service.receive import LentBounce, Received, receive_loan
 from separation_service.scratch import Scratch
 from separation_service.store import Delivered
-from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
 from servicekit.errors import ResourceExhausted, expiry_too_soon
@@ -108,7 +107,8 @@ class SeparationCalls:
     def _work(self, lent: LentBounce, mode: StemMode, progress: CallProgress, give_up_s: float | None) -> CallResult:
         def receive(scratch: Scratch) -> Received:
             received = receive_loan(lent, self._borrowings, scratch)
-            progress.time_left_s = self._pipeline.pace.whole_s(received.frames / SAMPLE_RATE_HZ) or 0.0
+            load = self._pipeline.load(received.frames)
+            progress.time_left_s = self._pipeline.pace.rest_s(Stage.RECEIVE, load) or 0.0
             if give_up_s is not None:
                 self._refuse_too_soon(progress, give_up_s)
             return received

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from separation_service.ceiling import Ceiling
 from separation_service.engine import Separator
-from separation_service.pace import Pace, Paced
+from separation_service.pace import Load, Pace, Paced
 from separation_service.package import pack, warm_packing
 from separation_service.progress import StageProgress
 from separation_service.receive import Received
@@ -56,6 +56,10 @@ class SeparationPipeline:
     pace: Pace
     ceiling: Ceiling
 
+    def load(self, frames: int) -> Load:
+        """What a take of so many samples a channel is to the stages."""
+        return Load(frames / SAMPLE_RATE_HZ, self.separator.steps(frames))
+
     def warm(self) -> None:
         """Pay once for what the first bounce would otherwise wait for.
 
@@ -79,7 +83,7 @@ class SeparationPipeline:
             paced = Paced(progress, self.pace, self.ceiling, clock=self.clock)
             paced.stage(Stage.RECEIVE)
             received = receive(scratch)
-            paced.take(received.frames / SAMPLE_RATE_HZ)
+            paced.take(self.load(received.frames))
             stems = separate(received, self.separator, self.turn, scratch, paced)
             paced.stage(Stage.PACKAGE)
             fingerprint = {**self.fingerprint, **stems.fingerprint}

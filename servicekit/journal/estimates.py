@@ -16,12 +16,20 @@ from servicekit.journal.states import CLAIMED, JobState, Owner
 _MEASURED = 20
 
 
+_ALIKE = 4.0
+
+
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of work a second of audio, over the last versions that were done."""
+    """Seconds of work a second of audio, over the last versions that were done: their mean, and each with its length."""
 
     mean: float
-    best: float
+    each: tuple[tuple[float, float], ...]
+
+    def best(self, audio_s: float) -> float | None:
+        """The best of those that were not much shorter, because short ones pay relatively more; None where there was none."""
+        rates = [rate for length_s, rate in self.each if length_s * _ALIKE >= audio_s]
+        return min(rates, default=None)
 
 
 @dataclass(frozen=True)
@@ -75,11 +83,15 @@ class Queue:
 
     def needed_s(self, audio_s: float, *, stems_wanted: bool) -> float | None:
         """Least seconds until one more version could be done, at the best speed that was measured; None where none was."""
-        own = self.speeds.get(stems_wanted)
+        own = self._best(audio_s, stems_wanted=stems_wanted)
         if own is None:
             return None
-        before = [(row, self.speeds.get(row.stems_wanted)) for row in self.order]
-        return sum(self._left_s(row, speed.best) for row, speed in before if speed) + audio_s * own.best
+        before = [(row, self._best(row.audio_s, stems_wanted=row.stems_wanted)) for row in self.order]
+        return sum(self._left_s(row, speed) for row, speed in before if speed is not None) + audio_s * own
+
+    def _best(self, audio_s: float, *, stems_wanted: bool) -> float | None:
+        speed = self.speeds.get(stems_wanted)
+        return None if speed is None else speed.best(audio_s)
 
     def _left_s(self, row: Row[Any], speed: float) -> float:
         spent_s = 0.0 if row.state == JobState.QUEUED else (self.now_us - (row.start_us or self.now_us)) / 1e6
@@ -110,4 +122,4 @@ def _speed(connection: Connection, owner: Owner, *, stems_wanted: bool) -> Speed
     if not rows:
         return None
     mean = sum(row.work_s for row in rows) / sum(row.audio_s for row in rows)
-    return Speed(mean, min(row.work_s / row.audio_s for row in rows))
+    return Speed(mean, tuple((row.audio_s, row.work_s / row.audio_s) for row in rows))
