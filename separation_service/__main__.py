@@ -26,6 +26,7 @@ from separation_service.uploads import UploadDesk, UploadLimits
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
+from servicekit.gpu_turn import SharedTurn
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.installation import device_turn, lock_instance, make_folders, open_journal, open_store
 from servicekit.journal import Job, Journal, Owner, Stage
@@ -129,9 +130,11 @@ def _pipeline(
     separator: Separator = load_separator(
         settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads
     )
+    turn = device_turn(settings)
     return SeparationPipeline(
         separator=separator,
-        turn=device_turn(settings),
+        # On a GPU the segments of all jobs share batches; cores are not used better by two jobs than by one.
+        turn=SharedTurn(turn) if settings.device == "cuda" else turn,
         scratch=scratch,
         store=store,
         fingerprint=merge(host_fingerprint(device=settings.device, threads=threads), separator.info.fingerprint),
