@@ -104,16 +104,20 @@ class SeparationCalls:
         return self._told(work)
 
     def replace(self, order: ReplaceOrder) -> AsyncGenerator[Told | CallResult[Replacement | Compared], None]:
-        """One stem of a stored version by that of a lent mix: see :meth:`_told`."""
+        """One stem of a stored version by that of a lent mix: see :meth:`_told`. What nobody heard of does not stay stored."""
         return self._told(
             lambda progress: self._rerenders(
                 lambda scratch: receive_loan(order.lent, self._borrowings, scratch), order, progress
-            )
+            ),
+            undo=lambda: self._rerenders.discard(order),
         )
 
-    async def _told(self, work: Callable[[CallProgress], T]) -> AsyncGenerator[Told | CallResult[T], None]:
+    async def _told(
+        self, work: Callable[[CallProgress], T], *, undo: Callable[[], None] | None = None
+    ) -> AsyncGenerator[Told | CallResult[T], None]:
         """Progress, then the result. Closing the iterator stops the work within one batch.
 
+        ``undo`` is called once the work has ended, where the iterator was closed before its result was taken.
         Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
         """
         self._refuse_beyond_limit()
@@ -133,8 +137,11 @@ class SeparationCalls:
             while (told := await said.get()) is not None:
                 yield told
             yield worked.result()
+            undo = None
         finally:
             progress.leave()
+            if undo is not None:
+                self._threads.submit(_once_ended, worked, undo)
 
     def _refuse_too_soon(self, progress: CallProgress, give_up_s: float) -> None:
         """Refuse what cannot be done in time at the pace of the last separation, behind the calls that came before."""
@@ -163,6 +170,11 @@ def _worked(work: Callable[[CallProgress], T], progress: CallProgress) -> CallRe
     outcome = work(progress)
     progress.end_stage()
     return CallResult(outcome=outcome, times=tuple(progress.times))
+
+
+def _once_ended(worked: Future[Any], undo: Callable[[], None]) -> None:
+    wait([worked])
+    undo()
 
 
 class AllWork:
