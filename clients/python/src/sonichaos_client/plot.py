@@ -26,6 +26,7 @@ _OLD, _NEW, _ONSET, _BAR, _SEAM, _GOOD = "#8d949e", "#2563c9", "#d1470c", "#3a3f
 _FULL_SCALE = float(1 << 23)
 _COLUMNS = 2400
 _CLOSE_UP_BEATS = 4.0
+_VERDICTS = {"within": "within the limits", "beyond": "beyond the limits", "unmeasurable": "too few onsets to measure"}
 
 
 class PlotUnavailable(Exception):
@@ -87,7 +88,7 @@ def _title(manifest: Mapping[str, Any], facts: Mapping[str, Any], base: Mapping[
     if level["matchedDb"] is not None:
         said.append(f"level {level['matchedDb'] + level['loweredDb']:+.1f} dB")
     head = f"{manifest['jobId']}: {facts['stem']} of v{base['version']} re-rendered as v{manifest['version']}"
-    return f"{head}   |   {', '.join(said)}   |   {facts['verdict']}"
+    return f"{head}   |   {', '.join(said)}   |   {_VERDICTS[facts['verdict']]}"
 
 
 def _draw_take(axes: Axes, version: _Version, grid: TempoGrid | None, colour: str, name: str) -> None:
