@@ -54,16 +54,17 @@ def track_beats(pulse: Pulse, period_s: float, onsets: Onsets) -> Times:
 
 
 def straighten(beats_s: Times) -> tuple[Straight, ...]:
-    """Stretches of constant tempo, as few as the beats ``(N,)`` allow."""
+    """Stretches of constant tempo, as few as the beats ``(N,)``, two or more, allow."""
     stretches = []
     start = 0
     while start < beats_s.size:
         stop = min(start + _FEWEST_BEATS, beats_s.size)
-        if beats_s.size - stop < _FEWEST_BEATS:
-            stop = max(stop, beats_s.size if _holds(beats_s, start, beats_s.size) else stop)
         while stop < beats_s.size and _continues(beats_s, start, stop):
             stop += 1
         origin_s, period_s = _line(beats_s, start, stop)
+        if beats_s.size - stop < _FEWEST_BEATS:
+            # What is left is too short to have a tempo of its own.
+            stop = beats_s.size
         stretches.append(Straight(start=start, stop=stop, origin_s=origin_s, period_s=period_s))
         start = stop
     return tuple(stretches)
@@ -155,13 +156,6 @@ def _line(beats_s: Times, start: int, stop: int) -> tuple[float, float]:
     index = np.arange(start, stop, dtype=np.float64)
     period_s = theil_sen(index, beats_s[start:stop])
     return float(np.median(beats_s[start:stop] - period_s * index)), period_s
-
-
-def _holds(beats_s: Times, start: int, stop: int) -> bool:
-    """Whether three of four beats of the stretch lie on one line."""
-    origin_s, period_s = _line(beats_s, start, stop)
-    off = np.abs(beats_s[start:stop] - origin_s - period_s * np.arange(start, stop))
-    return float(np.percentile(off, 75.0)) < _STRAIGHT_S
 
 
 def _continues(beats_s: Times, start: int, stop: int) -> bool:
