@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from separation_service.engine import STEMS, load_separator
 from separation_service.exact_sum import exact_stems
-from separation_service.residual import ALL_INTO_OTHER, BIN_MAGNITUDE, LOCAL_ENERGY, ResidualRule, Samples, by_bins
+from separation_service.residual import ALL_INTO_OTHER, BIN_DEVIATION, LOCAL_ENERGY, ResidualRule, Samples, by_bins
 from servicekit.audio.pcm24 import FULL_SCALE, to_pcm24
 from training.corpus.store import cached_songs
 from training.separator.command import HELD_OUT_FIRST_SEED
@@ -43,8 +43,8 @@ def to_the_loudest(stems: Samples, residual: Samples, first: int) -> Samples:
     return np.where(loudest, residual, 0.0) / loudest.sum(axis=0)
 
 
-def doubt(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Variance of a stem given the mix, if stems were Gaussian with these powers: none where one stem is all there is."""
+def variance(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of a stem given the mix, if stems were Gaussian with these powers: none where one stem is all there is."""
     total = power.sum(axis=0)
     return np.where(total > 0, power * (total - power) / np.maximum(total, np.finfo(np.float32).tiny), 0.0)
 
@@ -55,10 +55,10 @@ RULES = (
     ResidualRule("loudest-2048", LOCAL_ENERGY.context_frames, to_the_loudest),
     LOCAL_ENERGY,
     by_bins("bin-energy", np.copy),
-    BIN_MAGNITUDE,
+    by_bins("bin-magnitude", np.sqrt),
     by_bins("bin-root-magnitude", lambda power: power**0.25),
-    by_bins("bin-doubt", doubt),
-    by_bins("bin-root-doubt", lambda power: np.sqrt(doubt(power))),
+    by_bins("bin-variance", variance),
+    BIN_DEVIATION,
 )
 
 

@@ -12,7 +12,7 @@ from jobs_service.server import GATED_METHODS as JOBS_GATED
 from separation_service import wire
 from separation_service.calls import AllWork, SeparationCalls
 from separation_service.ceiling import Ceiling
-from separation_service.engine import Separator, load_separator
+from separation_service.engine import EngineOptions, Separator, load_separator
 from separation_service.pace import Pace
 from separation_service.pipeline import WEIGHTS, SeparationPipeline
 from separation_service.receive_codec import ReceiveCodec
@@ -127,8 +127,15 @@ def _pipeline(
     settings: SeparationSettings, store: ObjectStore, scratch: ScratchFolder, metrics: Metrics, clock: Clock
 ) -> SeparationPipeline:
     threads = settings.threads or len(os.sched_getaffinity(0))
+    options = EngineOptions(
+        runtime=settings.separator_runtime,
+        precision=settings.separator_precision,
+        batch=settings.separator_batch,
+        compiled=settings.separator_compile,
+        cache=settings.converted_folder,
+    )
     separator: Separator = load_separator(
-        settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads
+        settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads, options=options
     )
     turn = device_turn(settings)
     return SeparationPipeline(

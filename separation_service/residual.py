@@ -42,6 +42,8 @@ _ENERGY_WINDOW_FRAMES = 2048
 _WINDOW_FRAMES = 2048
 _HOP_FRAMES = _WINDOW_FRAMES // 2
 _MOST_BITS = 30
+_ALONE = np.float32(2.0**-10)
+"""Who has a bin all to itself is still the one to take what is left in it."""
 
 
 def by_bins(name: str, weigh: Weigh) -> ResidualRule:
@@ -123,8 +125,11 @@ def _local_mean(power: Samples) -> Samples:
     return np.maximum(running[:, _ENERGY_WINDOW_FRAMES:] - running[:, :-_ENERGY_WINDOW_FRAMES], 0.0)
 
 
-def _magnitude(power: Spectrum) -> Spectrum:
-    return np.sqrt(power)
+def _deviation(power: Spectrum) -> Spectrum:
+    total = power.sum(axis=0)
+    alone = total - power + _ALONE * total
+    deviation: Spectrum = np.sqrt(power * alone / np.maximum(total, np.finfo(np.float32).tiny))
+    return deviation
 
 
 ALL_INTO_OTHER = ResidualRule("other", 0, _all_into_other)
@@ -133,9 +138,10 @@ ALL_INTO_OTHER = ResidualRule("other", 0, _all_into_other)
 LOCAL_ENERGY = ResidualRule(f"local-energy-{_ENERGY_WINDOW_FRAMES}", _ENERGY_WINDOW_FRAMES // 2, _by_local_energy)
 """Each stem takes a share in proportion to its energy, both channels together, in a window of 2048 samples around each sample."""
 
-BIN_MAGNITUDE = by_bins("bin-magnitude", _magnitude)
-"""Each stem takes a share in proportion to its magnitude in each bin, both channels together: a stem that is silent in a bin takes
-nothing of it, and the stereo image of the residual stays."""
+BIN_DEVIATION = by_bins("bin-deviation", _deviation)
+"""Each stem takes a share in proportion to how unsure it is in each bin, both channels together: the standard deviation that it
+would have, given the mix, if all stems were Gaussian with the powers that the model gave them. A stem that has a bin nearly to
+itself is sure of it, one that is silent in a bin takes nothing of it, and the stereo image of the residual stays."""
 
-CHOSEN = BIN_MAGNITUDE
+CHOSEN = BIN_DEVIATION
 """What exact mode uses (docs/decisions/0004-exact-sum.md)."""

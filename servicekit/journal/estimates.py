@@ -95,7 +95,8 @@ class Queue:
 
     def _left_s(self, row: Row[Any], speed: float) -> float:
         spent_s = 0.0 if row.state == JobState.QUEUED else (self.now_us - (row.start_us or self.now_us)) / 1e6
-        return max(row.audio_s * speed - spent_s, 0.0)
+        left_s: float = max(row.audio_s * speed - spent_s, 0.0)
+        return left_s
 
     def wait_s(self) -> float | None:
         """Seconds until the first of the queue is expected to make room; None where no speed was measured."""
