@@ -12,7 +12,7 @@ from separation_service.alignment import Grid, Kind, Region
 from separation_service.alignment.limits import KINDS
 from servicekit.audio.loudness import integrated_lufs
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24, to_pcm24_saturated
-from servicekit.audio.true_peak import decibels, true_peak_of_pcm24
+from servicekit.audio.true_peak import TruePeakMeter, decibels
 from servicekit.errors import FailedPrecondition, InvalidFields
 from tests.unit.alignment.corpus_takes import Silent, lag_ms, needs_soundfont, pair, spoiled
 
@@ -101,7 +101,9 @@ def test_the_new_stem_has_the_old_ones_loudness_and_the_bounce_its_ceiling() -> 
     assert old_lufs is not None
     assert new_lufs is not None
     assert new_lufs - done.report.level.lowered_db == pytest.approx(old_lufs, abs=0.2)
-    peak_dbtp = decibels(true_peak_of_pcm24(done.bounce))
+    meter = TruePeakMeter()
+    meter.add(done.bounce)
+    peak_dbtp = decibels(meter.peak())
     assert peak_dbtp is not None
     assert peak_dbtp <= -1.0
 

@@ -23,7 +23,6 @@ from sonichaos_client.cli.session import Session, connected, note
 from sonichaos_client.cli.take_commands import SEED, carry_on
 from sonichaos_client.cli.tempo_map_file import read_tempo_map
 from sonichaos_client.client import Client
-from sonichaos_client.plot import plot_rerender
 
 STEMS = {
     "drums": brief_pb2.STEM_DRUMS,
@@ -185,6 +184,8 @@ def _check_plot(plot: Path | None, delivery: Delivery) -> None:
 
 
 def _draw(client: Client, made: render_pb2.RerenderStemResponse, plot: Path) -> None:
+    from sonichaos_client.plot import plot_rerender
+
     base = next(version.base_version for version in made.job.versions if version.number == made.version)
     with tempfile.TemporaryDirectory(prefix="sonichaos-plot-") as folder:
         old, new = (
