@@ -101,11 +101,15 @@ def hand_over(bounce: Bounce, facts: BounceFacts, separation: SeparationClient, 
 
 
 def follow(messages: Iterator[Update], progress: Progress) -> Update | None:
-    """Relay the progress of a separation; gives the first message that tells of none, None where the call ends before it."""
-    stage = Stage.HANDOFF
+    """Relay the progress of a separation; gives the message that tells of none, None where the call ends without one.
+
+    Reads to the call's end, so that the other side knows that its result was taken.
+    """
+    stage, last = Stage.HANDOFF, None
     for message in messages:
         if not message.HasField("progress"):
-            return message
+            last = message
+            continue
         told = message.progress
         name = job_pb2.Stage.Name(told.stage).removeprefix("STAGE_")
         if name != stage:
@@ -113,7 +117,7 @@ def follow(messages: Iterator[Update], progress: Progress) -> Update | None:
             progress.stage(stage, max(told.steps_total, 1))
         left = told.estimated_time_left.ToNanoseconds() / 1e9 if told.HasField("estimated_time_left") else None
         progress.step(told.steps_done, total=max(told.steps_total, 1), time_left_s=left)
-    return None
+    return last
 
 
 def _files(result: separation_pb2.SeparationResult) -> Mapping[str, Any]:

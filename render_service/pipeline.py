@@ -94,7 +94,8 @@ class RenderPipeline:
         progress.stage(Stage.PLAN)
         order = Rerender.read(assignment.plan["rerender"])
         facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
-        start = read_start(order, self.store)
+        with self.turn.taken(check=progress.check):
+            start = read_start(order, self.renderer, self.store)
         _, waveform = self._sound(facts.plan, progress, start)
         progress.stage(Stage.BOUNCE)
         mix = make_mix(waveform, facts, order)

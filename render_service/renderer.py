@@ -49,7 +49,10 @@ class ModelDigest:
 
 @dataclass(frozen=True, kw_only=True)
 class RendererInfo:
-    """What is loaded. ``fingerprint`` holds the parts of the execution fingerprint that the renderer knows."""
+    """What is loaded. ``fingerprint`` holds the parts of the execution fingerprint that the renderer knows.
+
+    ``supports_start``: it denoises from a start, and encodes recordings to make one.
+    """
 
     name: str
     licence: str
@@ -60,6 +63,7 @@ class RendererInfo:
     default_guidance: float
     embedding_size: int
     supports_lyrics: bool
+    supports_start: bool = False
     fingerprint: Mapping[str, str]
     processing: tuple[str, ...] = ()
 
@@ -79,6 +83,9 @@ class Renderer(Protocol):
 
         Raises FailedPrecondition MODEL_UNUSABLE for a start of another front end or length.
         """
+
+    def encode(self, waveform: Waveform) -> Latents:
+        """A recording ``(2, T)`` as latents that denoising can start from."""
 
     def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:
         """Latents to ``(2, round(seconds * 44100))``. Deterministic in its arguments."""

@@ -16,7 +16,7 @@ from render_service.bounce import make_bounce, read_bounce
 from render_service.bounce_facts import BounceFacts
 from render_service.handoff import SeparationClient
 from render_service.plan import Plan
-from render_service.renderer import Renderer, Start, Waveform
+from render_service.renderer import Renderer, Waveform
 from render_service.replace_stem import compare_replacement, make_mix
 from render_service.rerender import Rerender, read_start
 from servicekit.errors import FailedPrecondition
@@ -73,7 +73,7 @@ class Replayer:
             raise _missing("the stored bounce")
         facts = BounceFacts.from_audit(tenant, row.job_id, row.version, body, prompt)
         stored = read_bounce(version, facts, self.store)
-        waveform = self._sound(facts.plan, None)
+        waveform = self._sound(facts.plan)
         replayed = make_bounce(waveform, replace(facts, processing=self.renderer.info.processing))
         same_shape = stored.pcm.shape == replayed.pcm.shape
         largest = int(np.abs(stored.pcm.astype(np.int64) - replayed.pcm).max()) if same_shape else 2**24
@@ -85,12 +85,12 @@ class Replayer:
         body = json.loads(row.body_json)
         prompt = self._prompt(row, body)
         order = replace(Rerender.read(body["order"]), accept_drift=True)
-        for file in (order.latents, order.base.zip):
-            if file is not None and self.store.stat(file.key) is None:
+        for file in order.needs:
+            if self.store.stat(file.key) is None:
                 raise _missing(file.key)
         self._refuse_other_separator(body["separator"])
         facts = BounceFacts.from_audit(tenant, version.job_id, version.number, body, prompt)
-        waveform = self._sound(facts.plan, read_start(order, self.store))
+        waveform = self._sound(facts.plan, order)
         mix = make_mix(waveform, replace(facts, processing=self.renderer.info.processing), order)
         found = compare_replacement(
             mix, facts, order, version.files["bounce"], separation=self.separation, progress=_Unstopped()
@@ -99,8 +99,9 @@ class Replayer:
         now = {**self.fingerprint, **{f"separation.{k}": v for k, v in found.fingerprint.items()}}
         return _compared(found.largest, found.stored_sha256, found.replayed_sha256, _differences(then, now))
 
-    def _sound(self, plan: Plan, start: Start | None) -> Waveform:
+    def _sound(self, plan: Plan, order: Rerender | None = None) -> Waveform:
         with self.turn.taken():
+            start = None if order is None else read_start(order, self.renderer, self.store)
             return self.renderer.vocode(self.renderer.denoise(plan, _silently, start), plan, _silently)
 
     def _refuse_other_separator(self, wanted: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from typing import Any, Literal
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 
-from render_service.renderer import Latents, Start
+from render_service.renderer import Latents, Renderer, Start
+from servicekit.audio.pcm24 import from_pcm24
+from servicekit.audio.wav import read_wav
 from servicekit.errors import FailedPrecondition
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
@@ -62,11 +65,15 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class Rerender:
-    """Decided at acceptance, kept in the journal and in the audit row. ``latents`` None: from noise alone."""
+    """Decided at acceptance, kept in the journal and in the audit row.
+
+    Denoising begins at the original's ``latents``, or at its ``recording`` where it is an upload; neither: at noise alone.
+    """
 
     base: Base
     stem: StemName
     latents: KeptFile | None
+    recording: KeptFile | None
     strength: float
     region: Region | None
     accept_drift: bool
@@ -89,10 +96,21 @@ class Rerender:
             },
             "stem": self.stem,
             "latents": None if self.latents is None else _file_json(self.latents),
+            "recording": None if self.recording is None else _file_json(self.recording),
             "strength": self.strength,
             "region": None if self.region is None else {"fromBar": self.region.from_bar, "toBar": self.region.to_bar},
             "acceptDrift": self.accept_drift,
         }
+
+    @property
+    def fresh(self) -> bool:
+        """True where denoising begins at noise alone."""
+        return self.latents is None and self.recording is None
+
+    @property
+    def needs(self) -> tuple[KeptFile, ...]:
+        """The stored files that it is made from."""
+        return tuple(file for file in (self.latents, self.recording, self.base.zip) if file is not None)
 
     def manifest_facts(self, *, persona_id: str, seed: int) -> dict[str, Any]:
         """As the manifest's ``rerender`` begins; separation_service adds what was kept, measured and done."""
@@ -101,14 +119,14 @@ class Rerender:
             "stem": self.stem,
             "persona": persona_id,
             "seed": seed,
-            "fresh": self.latents is None,
-            "strength": None if self.latents is None else self.strength,
+            "fresh": self.fresh,
+            "strength": None if self.fresh else self.strength,
         }
 
     @classmethod
     def read(cls, facts: Mapping[str, Any]) -> Rerender:
         """The inverse of :meth:`facts`."""
-        base, region, latents = facts["base"], facts["region"], facts["latents"]
+        base, region = facts["base"], facts["region"]
         return cls(
             base=Base(
                 version=base["version"],
@@ -124,19 +142,25 @@ class Rerender:
                 ),
             ),
             stem=facts["stem"],
-            latents=None if latents is None else _file(latents),
+            latents=_file(facts["latents"]) if facts["latents"] else None,
+            recording=_file(facts["recording"]) if facts["recording"] else None,
             strength=facts["strength"],
             region=None if region is None else Region(from_bar=region["fromBar"], to_bar=region["toBar"]),
             accept_drift=facts["acceptDrift"],
         )
 
 
-def read_start(order: Rerender, store: ObjectStore) -> Start | None:
-    """Where denoising begins; None for noise. Raises DataLoss where the latents were changed, NotFound where they are gone."""
-    if order.latents is None:
-        return None
-    data = read_verified(store, order.latents.key, order.latents.sha256, max_bytes=_MAX_LATENTS_BYTES)
-    return Start(latents=_latents(data, order.latents.key), strength=order.strength)
+def read_start(order: Rerender, renderer: Renderer, store: ObjectStore) -> Start | None:
+    """Where denoising begins; None for noise. Raises DataLoss where the original's file was changed, NotFound where it is gone."""
+    if order.latents is not None:
+        data = read_verified(store, order.latents.key, order.latents.sha256, max_bytes=_MAX_LATENTS_BYTES)
+        return Start(latents=_latents(data, order.latents.key), strength=order.strength)
+    if order.recording is not None:
+        kept = order.recording
+        data = read_verified(store, kept.key, kept.sha256, max_bytes=kept.size_bytes)
+        waveform = from_pcm24(read_wav(io.BytesIO(data), name=kept.key))
+        return Start(latents=renderer.encode(waveform), strength=order.strength)
+    return None
 
 
 def _latents(data: bytes, key: str) -> Latents:

@@ -86,12 +86,16 @@ class RerenderDesk:
         before = _plan_of(version, change)
         plan = self._changed(before, change, version)
         _check_region(plan, change.region)
-        latents = _latents(job) if not change.fresh else None
+        original = job.versions[0].files
+        latents = original.get("latents")
+        if not change.fresh:
+            self._refuse_without_start()
         order = Rerender(
             base=base,
             stem=change.stem,
-            latents=latents,
-            strength=1.0 if latents is None else change.strength,
+            latents=_kept(latents) if latents and not change.fresh else None,
+            recording=_kept(original["bounce"]) if not latents and not change.fresh else None,
+            strength=1.0 if change.fresh else change.strength,
             region=change.region,
             accept_drift=change.accept_drift,
         )
@@ -110,6 +114,15 @@ class RerenderDesk:
             ),
             limit=self.renders.queue_limit,
         )
+
+    def _refuse_without_start(self) -> None:
+        info = self.renders.renderer_info
+        if not info.supports_start:
+            raise FailedPrecondition(
+                f"the renderer {info.name!r} cannot start from an original; ask with fresh",
+                reason="UNSUPPORTED_BY_RENDERER",
+                metadata={"field": "fresh", "renderer": info.name},
+            )
 
     def _base(self, tenant: str, version: Version) -> Base:
         """ZIP and files of the base, each with the digest that the audit row has."""
@@ -243,12 +256,6 @@ def _check_region(plan: Plan, region: Region | None) -> None:
                 )
             ]
         )
-
-
-def _latents(job: Job) -> KeptFile | None:
-    """The original's: every re-render starts from them, so that nothing wanders off over the generations."""
-    stored: Mapping[str, Any] | None = job.versions[0].files.get("latents")
-    return None if stored is None else _kept(stored)
 
 
 def _brief(version: Version, plan: Plan, change: Change) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from jobs_service.server import GATED_METHODS as JOBS_GATED
 from separation_service import wire
 from separation_service.calls import AllWork, SeparationCalls
 from separation_service.ceiling import Ceiling
-from separation_service.engine import Separator, load_separator
+from separation_service.engine import EngineOptions, Separator, load_separator
 from separation_service.pace import Pace
 from separation_service.pipeline import WEIGHTS, SeparationPipeline
 from separation_service.receive_codec import ReceiveCodec
@@ -26,6 +26,7 @@ from separation_service.uploads import UploadDesk, UploadLimits
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
+from servicekit.gpu_turn import SharedTurn
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.installation import device_turn, lock_instance, make_folders, open_journal, open_store
 from servicekit.journal import Job, Journal, Owner, Stage
@@ -126,12 +127,21 @@ def _pipeline(
     settings: SeparationSettings, store: ObjectStore, scratch: ScratchFolder, metrics: Metrics, clock: Clock
 ) -> SeparationPipeline:
     threads = settings.threads or len(os.sched_getaffinity(0))
-    separator: Separator = load_separator(
-        settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads
+    options = EngineOptions(
+        runtime=settings.separator_runtime,
+        precision=settings.separator_precision,
+        batch=settings.separator_batch,
+        compiled=settings.separator_compile,
+        cache=settings.converted_folder,
     )
+    separator: Separator = load_separator(
+        settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads, options=options
+    )
+    turn = device_turn(settings)
     return SeparationPipeline(
         separator=separator,
-        turn=device_turn(settings),
+        # On a GPU the segments of all jobs share batches; cores are not used better by two jobs than by one.
+        turn=SharedTurn(turn) if settings.device == "cuda" else turn,
         scratch=scratch,
         store=store,
         fingerprint=merge(host_fingerprint(device=settings.device, threads=threads), separator.info.fingerprint),

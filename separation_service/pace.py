@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 from separation_service.ceiling import Ceiling
 from separation_service.progress import StageProgress
@@ -12,31 +13,49 @@ from servicekit.journal import Stage
 ROAD = (Stage.RECEIVE, Stage.SEPARATE, Stage.PACKAGE, Stage.STORE)
 _REST_SHARE = 0.15
 """Until it is measured: packing and storing take about so much of the separation's own time (docs/measurements.md)."""
+_LEAST_AUDIO_S = 5.0
+"""What is shorter costs about as much to pack and to store."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a take is to the stages: seconds of audio, and segments times models to separate."""
+
+    audio_s: float
+    steps: int
+
+    def units(self, stage: Stage) -> float:
+        """What the time of a stage goes by."""
+        return self.steps if stage is Stage.SEPARATE else max(self.audio_s, _LEAST_AUDIO_S)
 
 
 class Pace:
-    """Seconds of work a second of audio of each stage, as the last separation had them. Of one process; from any thread."""
+    """Seconds of work a unit of each stage, as the last separation had them. Of one process; from any thread."""
 
     def __init__(self) -> None:
         self._rates: dict[Stage, float] = {}
         self._lock = threading.Lock()
+        self.realtime_factor = 0.0
+        """Seconds of audio separated a second of work; 0 before the first."""
 
-    def note(self, stage: Stage, *, audio_s: float, work_s: float) -> None:
+    def note(self, stage: Stage, load: Load, *, work_s: float) -> None:
         """A stage ended well."""
         with self._lock:
-            self._rates[stage] = work_s / audio_s
+            self._rates[stage] = work_s / load.units(stage)
+            if stage is Stage.SEPARATE:
+                self.realtime_factor = load.audio_s / max(work_s, 1e-9)
 
-    def expected_s(self, stage: Stage, audio_s: float) -> float | None:
-        """What a stage takes for so much audio; None before the first."""
+    def expected_s(self, stage: Stage, load: Load) -> float | None:
+        """What a stage takes for such a take; None before the first."""
         with self._lock:
             rate = self._rates.get(stage)
-        return None if rate is None else rate * audio_s
+        return None if rate is None else rate * load.units(stage)
 
-    @property
-    def realtime_factor(self) -> float:
-        """Seconds of audio separated a second of work; 0 before the first."""
-        work_s = self.expected_s(Stage.SEPARATE, 1.0)
-        return 1.0 / max(work_s, 1e-9) if work_s is not None else 0.0
+    def rest_s(self, after: Stage, load: Load) -> float | None:
+        """What the stages after this one take; None before the first take."""
+        stages = [self.expected_s(stage, load) for stage in ROAD[ROAD.index(after) + 1 :]]
+        known = [seconds for seconds in stages if seconds is not None]
+        return sum(known) if len(known) == len(stages) else None
 
 
 class Paced:
@@ -50,13 +69,13 @@ class Paced:
         self._pace = pace
         self._ceiling = ceiling
         self._clock = clock
-        self._audio_s: float | None = None
-        self._stage: Stage | None = None
-        self._began_s = 0.0
+        self._load: Load | None = None
+        self._stage = Stage.RECEIVE
+        self._began_s = clock.monotonic_s()
 
-    def take(self, audio_s: float) -> None:
-        """The take's length is known."""
-        self._audio_s = audio_s
+    def take(self, load: Load) -> None:
+        """The take's size is known."""
+        self._load = load
 
     def check(self) -> None:
         """See `StageProgress.check`."""
@@ -80,35 +99,24 @@ class Paced:
         self._note()
 
     def _note(self) -> None:
-        if self._stage is None or self._audio_s is None:
+        if self._load is None:
             return
         work_s = self._clock.monotonic_s() - self._began_s
-        self._pace.note(self._stage, audio_s=self._audio_s, work_s=work_s)
+        self._pace.note(self._stage, self._load, work_s=work_s)
         if self._stage is Stage.SEPARATE:
-            self._ceiling.note(audio_s=self._audio_s, work_s=work_s)
+            self._ceiling.note(audio_s=self._load.audio_s, work_s=work_s)
 
     def _left_s(self, share: float) -> float | None:
-        """Until the take's stems are stored."""
-        if self._stage is None or self._audio_s is None:
+        """Until the take's stems are stored, where ``share`` of the stage under way is done."""
+        if self._load is None:
             return None
-        whole_s = self._whole_s(share)
-        return None if whole_s is None else whole_s * (1.0 - share) + self._rest_s(whole_s)
-
-    def _whole_s(self, share: float) -> float | None:
-        """What the stage under way takes from beginning to end."""
         if share > 0.0:
-            return (self._clock.monotonic_s() - self._began_s) / share
-        if self._stage is None or self._audio_s is None:
+            whole_s: float | None = (self._clock.monotonic_s() - self._began_s) / share
+        else:
+            whole_s = self._pace.expected_s(self._stage, self._load)
+        if whole_s is None:
             return None
-        return self._pace.expected_s(self._stage, self._audio_s)
-
-    def _rest_s(self, whole_s: float) -> float:
-        """What the stages after it take."""
-        if self._stage is None or self._audio_s is None:
-            return 0.0
-        after = ROAD[ROAD.index(self._stage) + 1 :]
-        expected = [self._pace.expected_s(stage, self._audio_s) for stage in after]
-        known = [seconds for seconds in expected if seconds is not None]
-        if len(known) < len(after):
-            return _REST_SHARE * whole_s if self._stage is Stage.SEPARATE else 0.0
-        return sum(known)
+        rest_s = self._pace.rest_s(self._stage, self._load)
+        if rest_s is None:
+            rest_s = _REST_SHARE * whole_s if self._stage is Stage.SEPARATE else 0.0
+        return whole_s * (1.0 - share) + rest_s

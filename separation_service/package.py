@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from separation_service.engine import STEMS, SeparatorInfo
+import numpy as np
+
+from separation_service.engine import STEMS, SeparatorInfo, StemName
 from separation_service.exact_sum import Stems24, block_count, exact_stems, raw_stems
 from separation_service.progress import StageProgress
 from separation_service.receive import Received
-from separation_service.scratch import Scratch, TrackWav
+from separation_service.scratch import PcmTrack, Scratch, TrackWav
 from separation_service.separate import Separated
 from servicekit.audio.loudness import Meter
+from servicekit.audio.pcm24 import CHANNELS, SAMPLE_RATE_HZ, Pcm24
 from servicekit.delivery.manifest import FileFacts, SeparatorFacts, StemMode, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.zip_archive import PackedFile, TextContent
@@ -51,22 +55,23 @@ def pack(
     ``stems`` are the four of the ZIP. Raises `Internal` NOT_FINITE and `ResourceExhausted` DISK_FULL.
     """
     steps = _Steps(progress, total=block_count(received.frames) + len(STEMS) + 1)
-    tracks = [scratch.pcm(received.frames) for _ in STEMS]
-    meters = [Meter() for _ in STEMS]
+    recorders = [_Recorder(scratch.pcm(received.frames)) for _ in STEMS]
 
     def take(fitted: Stems24) -> None:
-        for track, meter, pcm in zip(tracks, meters, fitted, strict=True):
-            track.append(pcm)
-            meter.add(pcm)
+        list(threads.map(_Recorder.add, recorders, fitted))
         steps.one_more()
 
-    fit = exact_stems if mode == "exact" else raw_stems
-    fitted = fit(received.wav, stems, take)
-    wavs = []
-    for stem, track, meter in zip(STEMS, tracks, meters, strict=True):
-        wavs.append(TrackWav(track, received.manifest.wav_facts(stem, meter.loudness())))
-        _ = wavs[-1].digest
-        steps.one_more()
+    def finish(stem: StemName, recorder: _Recorder) -> TrackWav:
+        wav = TrackWav(recorder.track, received.manifest.wav_facts(stem, recorder.meter.loudness()))
+        _ = wav.digest
+        return wav
+
+    with ThreadPoolExecutor(len(STEMS), thread_name_prefix="pack") as threads:
+        fitted = (exact_stems if mode == "exact" else raw_stems)(received.wav, stems, take)
+        wavs = []
+        for wav in threads.map(finish, STEMS, recorders):
+            wavs.append(wav)
+            steps.one_more()
     facts = StemsFacts(
         mode=mode,
         separator=SeparatorFacts(name=separator.name, weights_sha256=separator.weights_sha256),
@@ -85,6 +90,28 @@ def pack(
         manifest_json=text,
         fingerprint=fingerprint,
     )
+
+
+def warm_packing(scratch: Scratch) -> None:
+    """Load what fitting and measuring need, on a second of silence."""
+    bounce, stems = scratch.pcm(SAMPLE_RATE_HZ), scratch.floats(len(STEMS) * CHANNELS, SAMPLE_RATE_HZ)
+    bounce.append(np.zeros((CHANNELS, SAMPLE_RATE_HZ), dtype=np.int32))
+    stems.append(np.zeros((len(STEMS) * CHANNELS, SAMPLE_RATE_HZ), dtype=np.float32))
+    meter = Meter()
+    exact_stems(bounce, Separated(names=STEMS, track=stems, fingerprint={}), lambda fitted: meter.add(fitted[0]))
+    meter.loudness()
+
+
+class _Recorder:
+    """A stem as it is written and measured."""
+
+    def __init__(self, track: PcmTrack) -> None:
+        self.track = track
+        self.meter = Meter()
+
+    def add(self, pcm: Pcm24) -> None:
+        self.track.append(pcm)
+        self.meter.add(pcm)
 
 
 class _Steps:

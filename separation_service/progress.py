@@ -61,6 +61,8 @@ class CallProgress:
         self._told_s = 0.0
         self._done, self._total = 0, 1
         self.times: list[StageTime] = []
+        self.time_left_s = 0.0
+        """Until the result as it was last told; 0 before it is known."""
 
     def leave(self) -> None:
         """The caller is gone: the work stops at its next step. From any thread."""
@@ -82,6 +84,7 @@ class CallProgress:
     def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
         """So many steps of the stage are done."""
         self.check()
+        self.time_left_s = self.time_left_s if time_left_s is None else time_left_s
         fresh = done > self._done
         self._done, self._total = max(done, self._done), max(total or self._total, 1)
         due = self._stage is Stage.SEPARATE or self._done == self._total

@@ -18,7 +18,7 @@ from separation_service.pipeline import SeparationPipeline
 from separation_service.progress import StageProgress
 from separation_service.receive import BounceFile, LentBounce, Received
 from separation_service.rerender_package import STEPS, NewVersion, pack_rerender
-from separation_service.rerender_store import Replacement, store_replacement
+from separation_service.rerender_store import Replacement, discard_version, store_replacement
 from separation_service.scratch import Scratch
 from separation_service.separate import Separated, separate
 from servicekit.audio.pcm24 import from_pcm24
@@ -85,6 +85,11 @@ class RerenderPipeline:
             if order.compare_with is not None:
                 return _compare(made, order.compare_with, pipeline.store)
             return store_replacement(made, pipeline.store, progress)
+
+    def discard(self, order: ReplaceOrder) -> None:
+        """Take away what was stored of a version; a replay stores nothing."""
+        if order.compare_with is None:
+            discard_version(self._pipeline.store, order.lent.job_id, order.lent.version)
 
 
 def _align(

@@ -32,7 +32,7 @@ def store_replacement(made: NewVersion, store: ObjectStore, progress: StageProgr
         with store.writer(bounce_key(made), content_type="audio/wav") as writer:
             made.bounce.write_to(writer)
         delivered = store_package(made.package, store, progress)
-        progress.check()  # a caller who left meanwhile has taken its own look already
+        progress.check()
         undo.pop_all()
     return Replacement(bounce=writer.stored, loudness=made.loudness, delivered=delivered)
 

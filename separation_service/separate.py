@@ -15,7 +15,7 @@ from separation_service.receive import Received
 from separation_service.scratch import FloatTrack, Scratch
 from servicekit.audio.pcm24 import CHANNELS, from_pcm24
 from servicekit.audio.wav import WavFile
-from servicekit.gpu_turn import GpuTurn
+from servicekit.gpu_turn import Turn
 from servicekit.journal import Stage
 
 
@@ -56,7 +56,7 @@ class Separated:
 def separate(
     received: Received,
     separator: Separator,
-    turn: GpuTurn,
+    turn: Turn,
     scratch: Scratch,
     progress: StageProgress,
     *,

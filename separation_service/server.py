@@ -57,7 +57,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self, request: separation_pb2.SeparateTensorRequest, context: Context
     ) -> AsyncIterator[separation_pb2.SeparateTensorResponse]:
         lent, mode = wire.read_tensor_request(request)
-        async with aclosing(self._calls.separate(lent, mode)) as updates:
+        async with aclosing(self._calls.separate(lent, mode, left_s=context.time_remaining())) as updates:
             async for update in updates:
                 if isinstance(update, CallResult):
                     yield wire.result_message(update, self._pipeline.separator.info)

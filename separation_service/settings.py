@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -23,6 +24,22 @@ class SeparationSettings(HostSettings):
     separator_repo: Path | None = Field(
         None, description="Folder of demucs weights, filled by `sonichaos fetch-weights`; not used by 'starter'."
     )
+    separator_runtime: Literal["auto", "torch", "openvino"] = Field(
+        "auto",
+        description="What runs the separator on a CPU. auto: OpenVINO where it is installed and the model is large enough to "
+        "pay for a conversion, else torch; on a GPU torch.",
+    )
+    separator_precision: Literal["fp32", "reduced"] = Field(
+        "fp32",
+        description="fp32 agrees with demucs to 90 dB or more; reduced, to 50 dB or more, runs the transformers in bfloat16.",
+    )
+    separator_batch: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Segments separated at once. 0: 1 on a CPU, 8 on a GPU; fewer where its memory is short.",
+    )
+    separator_compile: bool = Field(default=True, description="On a GPU, let torch fuse the separator at start.")
     separation_workers: int = Field(
         2, ge=1, le=16, description="Uploads worked on at once; one of them at a time has the device."
     )
@@ -61,3 +78,8 @@ class SeparationSettings(HostSettings):
     def unaccepted_folder(self) -> Path:
         """Notes of uploads whose jobs are not accepted yet."""
         return self.data / "unaccepted"
+
+    @property
+    def converted_folder(self) -> Path:
+        """Where separators lie that were converted to OpenVINO; it may be deleted at any time."""
+        return self.data / "cache" / "separator"

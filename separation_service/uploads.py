@@ -24,7 +24,7 @@ from servicekit.audio.wav import WavFile
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.errors import InvalidAudio, ResourceExhausted, ServiceError
+from servicekit.errors import FieldViolation, InvalidAudio, InvalidFields, ResourceExhausted, ServiceError
 from servicekit.ids import new_job_id
 from servicekit.journal import Job, Journal, NewJob, Owner, Request, canonical_json
 from servicekit.store.object_store import ObjectStore
@@ -93,7 +93,8 @@ class UploadDesk:
     def accept(self, tenant: str, header: UploadHeader, spool: Spool) -> Job:
         """The job's row, once it is durable; for a retry of a known request the row that it made.
 
-        Raises `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL, and as the store.
+        Raises `InvalidFields`, `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL,
+        `FailedPrecondition` EXPIRY_TOO_SOON, and as the store.
         """
         if header.sha256 and not hmac.compare_digest(header.sha256, spool.sha256):
             detail = f"wanted SHA-256 {header.sha256}, the {spool.size_bytes} bytes that came have {spool.sha256}"
@@ -106,9 +107,12 @@ class UploadDesk:
         known = self._journal.known(request)
         if known is not None:
             return known.job
+        now = self._clock.now()
+        if header.expire_time is not None and header.expire_time <= now:
+            raise InvalidFields([FieldViolation("header.expire_time", "wants a time in the future, or nothing")])
         path = spool.path
         upload = read_upload_header(path, max_seconds=self._limits.max_seconds)
-        created_at = self._clock.now().replace(microsecond=0)
+        created_at = now.replace(microsecond=0)
         with self._scratch.open() as scratch:
             track, loudness = _read(path, upload, scratch)
             wav, manifest = _bounce(track, loudness, header, new_job_id(created_at), created_at)
@@ -134,6 +138,7 @@ class UploadDesk:
             },
             stems_wanted=True,
             stem_mode=header.stem_mode,
+            expire_time=header.expire_time,
             labels=header.labels,
             audio_seconds=seconds,
         )
@@ -152,7 +157,10 @@ class UploadDesk:
 
 def _request_digest(header: UploadHeader, sha256: str) -> str:
     """What a retry is compared by: everything that was asked for, and the bytes."""
-    facts = asdict(replace(header, request_id="", sha256=sha256))
+    facts = asdict(replace(header, request_id="", sha256=sha256, expire_time=None))
+    del facts["expire_time"]
+    if header.expire_time is not None:
+        facts["expireTime"] = header.expire_time.isoformat()
     return hashlib.sha256(canonical_json([RPC, facts]).encode()).hexdigest()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from google.protobuf import json_format
 
@@ -49,6 +50,7 @@ def read_header(message: separation_pb2.SeparationHeader) -> UploadHeader:
         licence=_read_licence(message.licence),
         sha256=message.sha256,
         store_key=message.store_key,
+        expire_time=_read_time(message, "expire_time"),
     )
 
 
@@ -77,6 +79,15 @@ def _read_stem_mode(value: int, field: str) -> StemMode:
     return StemMode(mode)
 
 
+def _read_time(message: separation_pb2.SeparationHeader, field: Literal["expire_time"]) -> datetime | None:
+    if not message.HasField(field):
+        return None
+    try:
+        return message.expire_time.ToDatetime(tzinfo=UTC)
+    except ValueError as error:
+        raise InvalidFields([FieldViolation(f"header.{field}", f"wants a timestamp, got {error}")]) from None
+
+
 def _read_licence(message: brief_pb2.Licence) -> LicenceFacts:
     covers = _COVERS.get(message.covers)
     if covers is None:
@@ -96,6 +107,8 @@ def brief_json(header: UploadHeader, seconds: float) -> dict[str, Any]:
             tier=licence.tier, licensee=licence.licensee, terms=licence.terms, covers=_COVERAGE[licence.covers]
         ),
     )
+    if header.expire_time is not None:
+        message.expire_time.FromDatetime(header.expire_time)
     return json_format.MessageToDict(message)
 
 

@@ -168,3 +168,13 @@ class Internal(ServiceError):
 
     code = grpc.StatusCode.INTERNAL
     default_reason = "INTERNAL"
+
+
+def expiry_too_soon(*, needed_s: float, left_s: float, queued: int) -> FailedPrecondition:
+    """The error for work that cannot be done in time, at the measured speed and behind ``queued`` others."""
+    return FailedPrecondition(
+        f"it would take at least {needed_s:.1f} s at the speed measured here, {queued} others before it, and {left_s:.1f} s are "
+        "left; give it a later expiry, or none",
+        reason="EXPIRY_TOO_SOON",
+        metadata={"needed_seconds": f"{needed_s:.1f}", "left_seconds": f"{left_s:.1f}", "queued": str(queued)},
+    )

@@ -95,6 +95,16 @@ class LatentDiffusion:
             )
         return Latents(values=latents.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
 
+    def encode(self, waveform: Waveform) -> Latents:
+        """``(2, T)`` through the autoencoder's first half, with silence to the end of the last latent frame."""
+        spec, samples = self._config.front_end, waveform.shape[1]
+        missing = spec.latent_frames(samples) * spec.latent_samples - samples
+        stereo = torch.from_numpy(np.pad(waveform, ((0, 0), (0, missing))))[None].to(self._device)
+        with torch.inference_mode():
+            bands = self._nets.front_end.standardise(self._nets.front_end.analyse(stereo))
+            values = self._nets.autoencoder.encode(bands)[0]
+        return Latents(values=values.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
+
     def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:
         """Latents to ``(2, samples)``; the plan's seed starts the phases. Deterministic in its arguments."""
         if latents.front_end_id != self._config.front_end_id:
@@ -182,6 +192,7 @@ def _describe(config: CheckpointConfig, text: TextEncoder, text_digest: str, dev
         default_guidance=config.default_guidance,
         embedding_size=config.persona_encoder.embedding_size,
         supports_lyrics=False,
+        supports_start=True,
         fingerprint={
             "device": torch.cuda.get_device_name(device)
             if device.type == "cuda"

@@ -5,6 +5,7 @@ The model: what the grid has at ``t`` sounds in the mix at ``t + offset + drift 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,9 +25,12 @@ _LIKELY_OFFSET_S, _LIKELY_DRIFT = (
 )  # which of two sixteenths was meant: the nearer one, unless the accents say otherwise
 _WINDOWS_S = (0.03, 0.02, 0.015)
 _FEWEST_ONSETS = 8
-_SCATTER_S = 0.009  # onsets without regard for the grid spread by more than this within the window
+_BEYOND_CHANCE = (
+    4.0  # standard deviations by which those on the grid outnumber what onsets without regard for it would give
+)
 _FEWEST_BARS = 6  # below that, beats carry the slope
 _NOTICEABLE_S = 0.002  # a drift that moves neither end by more is left alone
+_LEAST_SHARPNESS = 0.1
 _SURE = 3.0  # standard errors that a drift must differ from zero
 
 
@@ -62,9 +66,14 @@ def estimate(onsets: Onsets, grid: Grid) -> Estimate:
         near = np.abs(on_grid - lines) < window_s
         if np.count_nonzero(near) < _FEWEST_ONSETS:
             return UNKNOWN
-        found = _refined(onsets.times_s[near], lines[near], grid)
-    left = onsets.times_s[near] - found.in_mix(lines[near])
-    return found if _mad(left) < _SCATTER_S else UNKNOWN
+        found = _refined(onsets.times_s[near], onsets.sharpness[near], lines[near], grid)
+    return found if _outnumbers_chance(int(np.count_nonzero(near)), onsets.count, grid) else UNKNOWN
+
+
+def _outnumbers_chance(near: int, count: int, grid: Grid) -> bool:
+    """Whether so many of ``count`` onsets within the last window of a subdivision say more than that the grid is dense."""
+    chance = min(2.0 * _WINDOWS_S[-1] * grid.subdivisions_s.size / grid.seconds, 0.9)
+    return near > count * chance + _BEYOND_CHANCE * math.sqrt(count * chance * (1.0 - chance))
 
 
 def theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
@@ -75,6 +84,13 @@ def theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     if not apart.any():
         return 0.0
     return float(np.median((y[second] - y[first])[apart] / run[apart]))
+
+
+def weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The value at which half of the weight is passed. Both ``(N,)``, not empty."""
+    order = np.argsort(values)
+    passed = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(passed, 0.5 * passed[-1])])
 
 
 def medians_by(groups: NDArray[np.intp], *columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
@@ -122,20 +138,24 @@ def _steps(most: float, step: float) -> NDArray[np.float64]:
     return np.linspace(-most, most, 2 * count + 1)
 
 
-def _refined(times_s: Times, lines_s: Times, grid: Grid) -> Estimate:
-    """The robust line through ``times - lines``, flat where no drift is called for."""
+def _refined(times_s: Times, sharpness: NDArray[np.float64], lines_s: Times, grid: Grid) -> Estimate:
+    """The robust line through ``times - lines``, flat where no drift is called for.
+
+    Sharp edges decide where it lies: what swells is heard late though it is played in time.
+    """
     late = times_s - lines_s
     groups = grid.bar_at(lines_s)
     if np.unique(groups).size < _FEWEST_BARS:
         groups = np.searchsorted(grid.beats_s, lines_s + 1e-3, side="right")
     at, typical = medians_by(groups, lines_s, late)
     drift = theil_sen(at, typical)
-    offset_s = float(np.median(late - drift * lines_s))
+    weights = np.square(np.maximum(sharpness, _LEAST_SHARPNESS))
+    offset_s = weighted_median(late - drift * lines_s, weights)
     scatter = 1.4826 * _mad(late - offset_s - drift * lines_s)
     spread = float(np.std(lines_s)) * np.sqrt(late.size)
     called_for = abs(drift) * grid.seconds > 2.0 * _NOTICEABLE_S and abs(drift) * spread > _SURE * scatter
     if not called_for:
-        drift, offset_s = 0.0, float(np.median(late))
+        drift, offset_s = 0.0, weighted_median(late, weights)
     return Estimate(offset_s=offset_s, drift=drift, onsets=late.size)
 
 

@@ -60,7 +60,7 @@ def _tonal(*, attack_ms: float, most_mad_ms: float) -> Limits:
 
 _LIMITS: dict[Kind, Limits] = {
     "drums": _DRUMS,
-    "bass": _tonal(attack_ms=20.0, most_mad_ms=8.0),
-    "vocals": _tonal(attack_ms=8.0, most_mad_ms=12.0),
-    "other": _tonal(attack_ms=20.0, most_mad_ms=9.0),
+    "bass": _tonal(attack_ms=22.0, most_mad_ms=10.0),
+    "vocals": _tonal(attack_ms=9.0, most_mad_ms=13.5),
+    "other": _tonal(attack_ms=22.0, most_mad_ms=12.5),
 }

@@ -25,6 +25,7 @@ _APART_S = 0.045  # of two onsets nearer than this the stronger one counts
 _AROUND_S = 0.15  # the local floor of the flux
 _ABOVE_FLOOR = 2.8
 _ABOVE_STRONG = 0.3  # of the take's strong onsets (90th percentile of peaks)
+_LEAST_RISE = 0.1  # nats; real onsets of the corpus rise by 0.2 and more, a tone that swells for seconds by 0.0004
 _SILENT_POWER = 1e-9  # -90 dBFS
 
 # The edge is where the level after stands most above the level before, over three bands: (lowest Hz, highest Hz, seconds).
@@ -35,10 +36,15 @@ _EDGE_REACH_S = 0.02
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Onsets:
-    """``times_s`` ``(N,)`` rising, ``strengths`` ``(N,)`` the rise of the log level, averaged over bands."""
+    """``times_s`` ``(N,)`` rising.
+
+    ``strengths`` ``(N,)``: the rise of the log level, averaged over bands. ``sharpness`` ``(N,)``: how steep the edge is, in nats
+    over a few milliseconds; strokes have 8 and more, what swells 1 to 5.
+    """
 
     times_s: NDArray[np.float64]
     strengths: NDArray[np.float64]
+    sharpness: NDArray[np.float64]
 
     @property
     def count(self) -> int:
@@ -48,10 +54,10 @@ class Onsets:
     def between(self, from_s: float, to_s: float) -> Onsets:
         """Those in ``[from_s, to_s)``."""
         inside = (self.times_s >= from_s) & (self.times_s < to_s)
-        return Onsets(times_s=self.times_s[inside], strengths=self.strengths[inside])
+        return Onsets(times_s=self.times_s[inside], strengths=self.strengths[inside], sharpness=self.sharpness[inside])
 
 
-NONE = Onsets(times_s=np.zeros(0), strengths=np.zeros(0))
+NONE = Onsets(times_s=np.zeros(0), strengths=np.zeros(0), sharpness=np.zeros(0))
 
 
 def find_onsets(waveform: NDArray[np.float32]) -> Onsets:
@@ -63,17 +69,22 @@ def find_onsets(waveform: NDArray[np.float32]) -> Onsets:
     peaks = _peaks(flux)
     if peaks.size == 0:
         return NONE
-    times = _edges(mono, peaks * HOP_FRAMES / SAMPLE_RATE_HZ)
+    times, sharpness = _edges(mono, peaks * HOP_FRAMES / SAMPLE_RATE_HZ)
     order = np.argsort(times, kind="stable")
-    return Onsets(times_s=times[order], strengths=flux[peaks][order])
+    return Onsets(times_s=times[order], strengths=flux[peaks][order], sharpness=sharpness[order])
 
 
 def onset_strength(mono: NDArray[np.float64]) -> NDArray[np.float64]:
     """How much the bands of ``(T,)`` rise around each multiple of the hop. ``-> (F,)``."""
+    return band_rise(mono).mean(axis=0)
+
+
+def band_rise(mono: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much each band of ``(T,)`` rises around each multiple of the hop, in nats. ``-> (B, F)``."""
     level = np.log1p(_COMPRESSION * _band_power(mono))
-    rise = np.zeros(level.shape[1])
-    rise[_LAG:] = np.maximum(level[:, _LAG:] - level[:, :-_LAG], 0.0).mean(axis=0)
-    return np.roll(rise, -_LAG // 2)  # what rose from frame f - 6 to f belongs to the middle
+    rise = np.zeros_like(level)
+    rise[:, _LAG:] = np.maximum(level[:, _LAG:] - level[:, :-_LAG], 0.0)
+    return np.roll(rise, -_LAG // 2, axis=1)  # what rose from frame f - 6 to f belongs to the middle
 
 
 def _band_power(mono: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -119,11 +130,11 @@ def _peaks(flux: NDArray[np.float64]) -> NDArray[np.intp]:
         return np.zeros(0, dtype=np.intp)
     strong = float(np.percentile(flux[highest], 90.0))
     floor = uniform_filter1d(flux, around, mode="nearest")
-    return np.flatnonzero(highest & (flux > _ABOVE_FLOOR * floor) & (flux > _ABOVE_STRONG * strong))
+    return np.flatnonzero(highest & (flux > _ABOVE_FLOOR * floor) & (flux > max(_ABOVE_STRONG * strong, _LEAST_RISE)))
 
 
-def _edges(mono: NDArray[np.float64], rough_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each rough time moved to the sharpest step of level near it. ``(N,) -> (N,)`` seconds."""
+def _edges(mono: NDArray[np.float64], rough_s: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Each rough time ``(N,)`` moved to the sharpest step of level near it: seconds ``(N,)`` and how sharp ``(N,)``."""
     contrast = _contrast(mono)
     step_s = _EDGE_STEP_FRAMES / SAMPLE_RATE_HZ
     reach = round(_EDGE_REACH_S / step_s)
@@ -134,7 +145,7 @@ def _edges(mono: NDArray[np.float64], rough_s: NDArray[np.float64]) -> NDArray[n
     left, middle, right = contrast[inner - 1], contrast[inner], contrast[inner + 1]
     curve = left - 2.0 * middle + right
     shift = np.where(curve < -1e-12, 0.5 * (left - right) / np.where(curve < -1e-12, curve, 1.0), 0.0)
-    return (inner + np.clip(shift, -0.5, 0.5)) * step_s
+    return (inner + np.clip(shift, -0.5, 0.5)) * step_s, middle
 
 
 def _contrast(mono: NDArray[np.float64]) -> NDArray[np.float64]:

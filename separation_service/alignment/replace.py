@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servicekit.audio.pcm24 import FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE, SAMPLE_RATE_HZ, Pcm24
-from servicekit.audio.true_peak import decibels, true_peak_of_pcm24
+from servicekit.audio.true_peak import TruePeakMeter, decibels
 
 _MOST_LOWERED_DB = 6.0
 _SEARCH_DB = 0.05
@@ -71,11 +71,15 @@ def replace_stem(bounce: Pcm24, old: Pcm24, joint: Joint, *, ceiling_dbtp: float
 
 
 def _integers(joint: Joint, gain_db: float) -> NDArray[np.int64]:
-    return np.rint((joint.kept + joint.added * 10.0 ** (gain_db / 20.0)) * FULL_SCALE).astype(np.int64)
+    samples: NDArray[np.int64] = np.rint((joint.kept + joint.added * 10.0 ** (gain_db / 20.0)) * FULL_SCALE).astype(
+        np.int64
+    )
+    return samples
 
 
 def _fits(rest: NDArray[np.int64], stem: NDArray[np.int64], ceiling_dbtp: float | None) -> bool:
-    return _held(stem).all() and _held(rest + stem).all() and _over_db(rest + stem, ceiling_dbtp) <= 0.0
+    held = _held(stem).all() and _held(rest + stem).all()
+    return bool(held) and _over_db(rest + stem, ceiling_dbtp) <= 0.0
 
 
 def _held(samples: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -87,7 +91,9 @@ def _over_db(bounce: NDArray[np.int64], ceiling_dbtp: float | None) -> float:
     """How far the true peak passes the ceiling in dB."""
     if ceiling_dbtp is None:
         return 0.0
-    peak_dbtp = decibels(true_peak_of_pcm24(bounce.astype(np.int32)))
+    meter = TruePeakMeter()
+    meter.add(bounce.astype(np.int32))
+    peak_dbtp = decibels(meter.peak())
     return -np.inf if peak_dbtp is None else peak_dbtp - ceiling_dbtp
 
 

@@ -19,8 +19,8 @@ class Timing:
     """Onsets minus the nearest of some times, positive where they come late.
 
     ``matched`` is the share of ``onsets`` that lie within 50 ms of one; all other figures are of those. ``max_ms`` is the largest
-    magnitude, ``p95_ms`` the magnitude that 95 % stay within, ``slope_ms_per_minute`` by Theil and Sen over bars, None in fewer than three of them, ``seconds`` from
-    the first of them to the last.
+    magnitude, ``p95_ms`` the magnitude that 95 % stay within, ``slope_ms_per_minute`` by Theil and Sen over bars, None in fewer
+    than three of them, ``seconds`` from the first of them to the last.
     """
 
     onsets: int

@@ -12,13 +12,13 @@ from separation_service.alignment.onsets import Onsets
 from separation_service.alignment.report import Timing, Verdict
 
 MATCH_S = 0.05
-_FEWEST_ONSETS = 4
+_FEWEST_ONSETS = 6
 _FEWEST_BARS = 3
 _TELLABLE_MS = 1.0
 
 
 def measure_timing(onsets: Onsets, lines_s: Times, grid: Grid) -> Timing | None:
-    """``onsets`` minus the nearest of ``lines_s``; None where fewer than four can be matched: unmeasurable, not zero.
+    """``onsets`` minus the nearest of ``lines_s``; None where fewer than six can be matched: unmeasurable, not zero.
 
     Bars, over which the slope is taken, are the grid's.
     """

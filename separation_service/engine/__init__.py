@@ -2,6 +2,7 @@
 
 from separation_service.engine.loading import load_separator
 from separation_service.engine.mix import ArrayMix
+from separation_service.engine.options import EngineOptions
 from separation_service.engine.separator import (
     STEMS,
     MixSource,
@@ -19,6 +20,7 @@ from separation_service.engine.separator import (
 __all__ = [
     "STEMS",
     "ArrayMix",
+    "EngineOptions",
     "MixSource",
     "Separator",
     "SeparatorInfo",

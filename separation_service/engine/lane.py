@@ -27,7 +27,6 @@ class Lane:
         mix: MixSource,
         level: Level,
         *,
-        index: int,
         member: Member,
         kept: Sequence[int],
         slots: int,
@@ -35,7 +34,7 @@ class Lane:
         device: torch.device,
     ) -> None:
         self._desk, self._mix, self._level = desk, mix, level
-        self._index, self._member, self._kept = index, member, list(kept)
+        self._member, self._kept = member, list(kept)
         self._slots, self._ahead = slots, ahead
         self._pin = device.type == "cuda"
         self._sums = OverlapAdd(len(kept), CHANNELS, member.segment_samples, device)
@@ -55,7 +54,7 @@ class Lane:
             samples = self._member.padded_samples(segment.length)
             padded = torch.from_numpy(read_padded(self._mix, self._level, segment, samples))
             slots = self._slots if samples == self._member.full_samples else 1
-            tray = Tray(member=self._index, samples=samples, slots=slots)
+            tray = Tray(member=self._member.index, samples=samples, slots=slots)
             ticket = Ticket(tray, self._sent % slots, padded.pin_memory() if self._pin else padded)
             self._desk.put(ticket)
             self._at_desk.append((segment, ticket))

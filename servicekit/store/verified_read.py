@@ -36,6 +36,22 @@ def verified_chunks(
 
 
 @contextmanager
+def opened(
+    store: ObjectStore, key: str, sha256: str, *, offset: int = 0, length: int | None = None
+) -> Iterator[BinaryIO]:
+    """An object that was kept: where it is gone, that is DataLoss DIGEST_MISMATCH too."""
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(store.open(key, offset=offset, length=length))
+        except NotFound as gone:
+            raise DataLoss(
+                f"object {key} was stored and is gone; restore it from a copy",
+                metadata={"key": key, "expected_sha256": sha256, "found_sha256": ""},
+            ) from gone
+        yield source
+
+
+@contextmanager
 def open_verified(store: ObjectStore, key: str, sha256: str) -> Iterator[VerifiedReader]:
     """An object to be read front to back; at the block's end the rest is read too, and DataLoss raised as by `verified_chunks`.
 
@@ -66,22 +82,6 @@ class VerifiedReader:
     def sha256(self) -> str:
         """Of what was read so far, hex."""
         return self._digest.hexdigest()
-
-
-@contextmanager
-def opened(
-    store: ObjectStore, key: str, sha256: str, *, offset: int = 0, length: int | None = None
-) -> Iterator[BinaryIO]:
-    """An object that was kept: where it is gone, that is DataLoss DIGEST_MISMATCH too."""
-    with ExitStack() as stack:
-        try:
-            source = stack.enter_context(store.open(key, offset=offset, length=length))
-        except NotFound as gone:
-            raise DataLoss(
-                f"object {key} was stored and is gone; restore it from a copy",
-                metadata={"key": key, "expected_sha256": sha256, "found_sha256": ""},
-            ) from gone
-        yield source
 
 
 def read_verified(

@@ -67,6 +67,7 @@ class LiveServer:
     lender: LoanClient
     turn: GpuTurn
     scratch: ScratchFolder
+    pace: Pace
     folder: Path
     channel: aio.Channel
 
@@ -155,6 +156,7 @@ async def serving(
                         lender=lender,
                         turn=turn,
                         scratch=scratch,
+                        pace=pipeline.pace,
                         folder=folder,
                         channel=channel,
                     )
