@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def _open_forward(bag: Bag, member: Member, options: EngineOptions, weights_sha2
             _convert(model, member, folder)
             _log.info("separator.converted", model=count, seconds=round(time.monotonic() - began_s, 1))
         core = OpenVinoCore(folder / "core.xml", threads=options.threads)
-    return HybridForward(model, member.rows, core)
+    forward = HybridForward(model, member.rows, core)
+    model.to("meta")  # lets go of the weights, which are OpenVINO's now
+    return forward
 
 
 def _key(member: Member, weights_sha256: str) -> str:
@@ -87,7 +90,8 @@ def _key(member: Member, weights_sha256: str) -> str:
 def _convert(model: Any, member: Member, folder: Path) -> None:  # noqa: ANN401  an HTDemucs
     """Write ``folder``, whole or not at all."""
     core = HybridCore(model, member.rows).eval()
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # demucs asserts shapes, and these never change
         mix = torch.zeros(1, CHANNELS, member.full_samples)
         inputs = (HybridForward(model, member.rows, core).spectrogram(mix), mix)
         converted = _converted(torch.jit.trace(core, inputs, check_trace=False), inputs)
