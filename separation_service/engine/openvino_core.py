@@ -1,6 +1,7 @@
 """The networks between the spectrograms on OpenVINO: converted once, kept on disk under what they were made from, run in float32.
 
-Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``F`` frequencies, ``T`` frames, ``R`` rows (sources kept).
+Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``F`` frequencies, ``T`` frames, ``R`` rows (sources
+kept), ``P`` planes of the spectrogram.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class OpenVinoCore:
         self._request = library().Core().compile_model(path, "CPU", settings).create_infer_request()
 
     def __call__(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, 2C, F, T)``, ``(B, C, L)`` -> ``(B, R * 2C, F, T)``, ``(B, R * C, L)``."""
+        """``(B, P, F, T)``, ``(B, C, L)`` -> ``(B, R * P, F, T)``, ``(B, R * C, L)``."""
         outputs = [self._one(part, part_t) for part, part_t in zip(spectrogram.split(1), mix.split(1), strict=True)]
         return torch.cat([x for x, _ in outputs]), torch.cat([xt for _, xt in outputs])
 

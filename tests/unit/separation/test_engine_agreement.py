@@ -13,6 +13,7 @@ from demucs.hdemucs import HDemucs
 from numpy.typing import NDArray
 
 from separation_service.engine import STEMS, EngineOptions, load_separator
+from separation_service.engine.hybrid import is_taken_apart
 from tests.unit.separation.tiny_models import SIX, quiet, save_bag, save_th, tiny
 
 RATE_HZ = 44100
@@ -129,6 +130,14 @@ def test_reduced_precision_agrees_less(one_hot: Path) -> None:
     assert_agree(mix, "ft", one_hot, options, least_db=50.0)
     plain, reduced = ours(mix, "ft", one_hot), ours(mix, "ft", one_hot, options)
     assert snr_db(plain["drums"], reduced["drums"]) < 100.0
+
+
+def test_models_that_mask_agree(tmp_path: Path) -> None:
+    """An HTDemucs that gives magnitudes for the mix's own phases, as the starter does, agrees and is taken apart."""
+    model = tiny(cac=False, wiener_iters=-1, end_iters=-1)
+    assert is_taken_apart(model)
+    save_th(model, "mask", tmp_path)
+    assert_agree(music(40_000), "mask", tmp_path)
 
 
 def test_models_of_different_segments_agree(tmp_path: Path) -> None:
