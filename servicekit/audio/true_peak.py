@@ -28,6 +28,8 @@ _BEYOND_MEANING = 1e30
 _ROW_FRAMES = 32
 # Products small enough that OpenBLAS does not share them between threads, which on a busy machine cost five times the work.
 _BATCH_ROWS = 16
+# Of the bound by which rows are left out, for rounding in float32.
+_ROUNDING_ROOM = 1.001
 
 
 def _windowed_sinc(phases: int, taps: int, beta: float) -> NDArray[np.float32]:
@@ -86,23 +88,37 @@ def decibels(peak: float) -> float | None:
 def _rounded_peak(waveform: NDArray[np.float32]) -> float:
     """The stricter reading of both interpolators over the integers that ``waveform`` rounds to, full scale 1.0."""
     scaled = np.rint(waveform * np.float32(FULL_SCALE))
-    return max(_peak(scaled, _ANNEX_2), _peak(scaled, _STRICT)) / FULL_SCALE
+    return _peak(scaled, _STRICT, at_least=_peak(scaled, _ANNEX_2)) / FULL_SCALE
 
 
-def _peak(waveform: NDArray[np.float32] | Pcm24, filters: NDArray[np.float32]) -> float:
-    """The largest magnitude of ``(C, T)`` through ``filters`` ``(P, K)``, with silence before and after."""
+def _peak(waveform: NDArray[np.float32] | Pcm24, filters: NDArray[np.float32], *, at_least: float = 0.0) -> float:
+    """The largest magnitude of ``(C, T)`` through ``filters`` ``(P, K)``, with silence before and after.
+
+    What lies between samples is at most the largest sample around times the filters' largest absolute sum: rows that
+    cannot pass what was found so far are left out. ``at_least``: what was found by other filters.
+    """
     before = filters.shape[1] - 1
     matrix = _toeplitz(filters)
-    highest = 0.0
+    reach = float(np.abs(filters).sum(axis=1).max()) * _ROUNDING_ROOM
+    highest = max([at_least, *(float(np.abs(channel).max(initial=0)) for channel in waveform)])
     for channel in waveform:
         for block in blocks(channel.shape[0] + before):
-            batches = -(-(block.stop - block.start) // (_BATCH_ROWS * _ROW_FRAMES))
-            rows = batches * _BATCH_ROWS
+            rows = -(-(block.stop - block.start) // _ROW_FRAMES)
             window = _padded(channel, block.start - before, block.start + rows * _ROW_FRAMES)
             spans = np.lib.stride_tricks.sliding_window_view(window, matrix.shape[0])[::_ROW_FRAMES]
-            between = spans.reshape(batches, _BATCH_ROWS, matrix.shape[0]) @ matrix
-            highest = max(highest, *(max(float(a.max()), -float(a.min())) for a in (between, window)))
+            loud = np.flatnonzero(_row_peaks(window, rows, before) * reach > highest)
+            if loud.size:
+                batches = np.resize(loud, (-(-loud.size // _BATCH_ROWS), _BATCH_ROWS))
+                between = spans[batches] @ matrix
+                highest = max(highest, float(between.max()), -float(between.min()))
     return highest
+
+
+def _row_peaks(window: NDArray[np.float32], rows: int, before: int) -> NDArray[np.float32]:
+    """At least the largest magnitude of the samples that each row of frames is made from. ``(rows,)``."""
+    own = np.abs(window[before:]).reshape(rows, _ROW_FRAMES).max(axis=1)
+    earlier = np.concatenate([np.abs(window[:before]).max(keepdims=True), own[:-1]])
+    return np.maximum(own, earlier)
 
 
 def _toeplitz(filters: NDArray[np.float32]) -> NDArray[np.float32]:
