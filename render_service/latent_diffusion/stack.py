@@ -29,6 +29,7 @@ from render_service.renderer import Latents, ModelDigest, RendererInfo, StepRepo
 from render_service.tempo_map import TempoMap
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 180.0
+_WINDOWS_AT_ONCE_CUDA = 32  # 180 s have 20
 _CONTEXT_FRAMES = 16  # that the refiner hears beyond a block, more than its convolutions reach
 
 
@@ -40,6 +41,7 @@ class LatentDiffusion:
         self._config, self._nets, self._device = config, nets, torch.device(device)
         for role in ROLES:
             nets.of(role).to(self._device)
+        self.windows_at_once = _WINDOWS_AT_ONCE_CUDA if self._device.type == "cuda" else 1
         self._inverse = MagnitudeInverse(nets.front_end)
         text_folder = text_encoder_folder or packaged_folder()
         self._text = TextEncoder(text_folder, device=device)
@@ -87,6 +89,7 @@ class LatentDiffusion:
                 guidance=plan.guidance,
                 windows=self._config.windows,
                 report=report,
+                windows_at_once=self.windows_at_once,
             )
         return Latents(values=latents.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
 

@@ -51,6 +51,19 @@ def test_the_same_plan_gives_the_same_samples(renderer: LatentDiffusion) -> None
     assert not np.array_equal(latents.values, other.values)
 
 
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_windows_that_go_together_give_what_each_gives_alone(renderer: LatentDiffusion, guidance: float) -> None:
+    """A GPU takes the windows of a long take as one batch; two at once leave one over; none changes another."""
+    asked = replace(plan(seconds=30.0, embedding=EMBEDDING), guidance=guidance)
+    alone = renderer.denoise(asked, _ignore).values
+    for at_once in (2, 32):
+        renderer.windows_at_once = at_once
+        together = renderer.denoise(asked, _ignore).values
+        assert np.allclose(alone, together, atol=1e-4)
+        assert not np.array_equal(together[:, :256], together[:, 256:512])
+    renderer.windows_at_once = 1
+
+
 @pytest.mark.parametrize(
     "change",
     [
