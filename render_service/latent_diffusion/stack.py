@@ -109,7 +109,10 @@ class LatentDiffusion:
                 report=report,
             )
         mid, side = mid_side[:, : latents.samples].cpu().numpy()
-        return np.stack([mid + side, mid - side])
+        stereo = np.empty((2, latents.samples), dtype=np.float32)
+        np.add(mid, side, out=stereo[0])
+        np.subtract(mid, side, out=stereo[1])
+        return stereo
 
     def log_mel(self, latents: Latents) -> Tensor:
         """What the autoencoder makes of latents: log-mel ``(1, C, M, F)``."""

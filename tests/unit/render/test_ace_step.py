@@ -134,7 +134,7 @@ def test_turbo_weights_take_no_guidance(renderer: AceStep) -> None:
         renderer.denoise(replace(_plan(), guidance=7.0), _ignore)
 
 
-@pytest.mark.parametrize("seconds", [10.0, 12.345, 31.0])
+@pytest.mark.parametrize("seconds", [10.0, 12.345, 21.0])
 def test_a_take_has_exactly_the_asked_length_and_rate(renderer: AceStep, seconds: float) -> None:
     """Stereo float32 at 44100 Hz, to the frame; longer than one tile of the decoder too."""
     wave = _take(renderer, replace(_plan(steps=1), seconds=seconds))

@@ -11,6 +11,7 @@ import pytest
 from render_service.latent_diffusion.checkpoint import ModelUnusable
 from render_service.latent_diffusion.stack import LatentDiffusion
 from render_service.load import load_renderer
+from render_service.renderer import Latents
 from tests.unit.render.latent_stand_in import plan, tiny_checkpoint
 
 EMBEDDING = (1.0,) + (0.0,) * 63
@@ -37,6 +38,33 @@ def test_a_take_has_exactly_the_asked_length(renderer: LatentDiffusion, seconds:
     assert wave.shape == (2, round(seconds * 44100))
     assert wave.dtype == np.float32
     assert np.isfinite(wave).all()
+
+
+def test_memory_of_a_long_take_grows_by_its_sound_alone(renderer: LatentDiffusion) -> None:
+    """Of 180 s no more lies in memory than of 30 s, but for the sound itself, mid and side, and copies of them.
+
+    Spectra of the whole take would be some twenty times its sound.
+    """
+
+    def peak_bytes(seconds: float) -> int:
+        asked = plan(seconds=seconds, embedding=EMBEDDING, steps=1)
+        frames = renderer.config.front_end.latent_frames(round(seconds * 44100))
+        values = np.zeros((64, frames), dtype=np.float32)
+        latents = Latents(values=values, front_end_id=renderer.config.front_end_id, samples=round(seconds * 44100))
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        before = _memory_bytes("VmRSS")
+        renderer.vocode(latents, asked, _ignore)
+        return _memory_bytes("VmHWM") - before
+
+    peak_bytes(30.0)
+    grown = peak_bytes(180.0) - peak_bytes(30.0)
+    assert grown < 5 * (180 - 30) * 44100 * 2 * 4
+
+
+def _memory_bytes(name: str) -> int:
+    """A line of this process' status in /proc."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
 def test_the_same_plan_gives_the_same_samples(renderer: LatentDiffusion) -> None:

@@ -11,7 +11,7 @@ from diffusers.pipelines.ace_step.modeling_ace_step import AceStepConditionEncod
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
 
-LATENT_CHANNELS = 8
+LATENT_CHANNELS = 4
 WIDTH = 32
 RATE_HZ = 48000
 LATENT_SAMPLES = 1920
@@ -26,7 +26,7 @@ def tiny_ace_step(folder: Path, *, turbo: bool = True) -> Path:
             encoder_hidden_size=2 * LATENT_CHANNELS,  # mean and deviation of the latents
             downsampling_ratios=[4, 4, 10, 12],
             channel_multiples=[1, 1, 1, 1],
-            decoder_channels=8,
+            decoder_channels=4,
             decoder_input_channels=LATENT_CHANNELS,
             sampling_rate=RATE_HZ,
         ),
