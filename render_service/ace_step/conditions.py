@@ -53,7 +53,8 @@ def tokens_of(pipeline: AceStepPipeline, plan: Plan) -> Tensor:
 def persona_token(pipeline: AceStepPipeline, embedding: Sequence[float]) -> Tensor:
     """A vector of length 1 as the token ``(1, 1, W)`` that it stands for: as long as the model's token of silence."""
     direction = torch.tensor(embedding, dtype=torch.float32, device=pipeline.device)
-    return (direction * silence_token(pipeline).norm())[None, None]
+    token: Tensor = direction * silence_token(pipeline).norm()
+    return token[None, None]
 
 
 def silence_token(pipeline: AceStepPipeline) -> Tensor:

@@ -148,7 +148,8 @@ class _OverlapLevel:
     def spectrum(self, sound: Tensor, start: int, stop: int) -> Tensor:
         """``(C, P)`` to the spectra of some frames, ``(C, stop - start, K)``."""
         part = sound[:, start * self._hop : (stop - 1) * self._hop + self._length]
-        return torch.fft.rfft(part.unfold(-1, self._length, self._hop) * self._window)
+        spectrum: Tensor = torch.fft.rfft(part.unfold(-1, self._length, self._hop) * self._window)
+        return spectrum
 
     def add(self, sound: Tensor, spectrum: Tensor, start: int) -> None:
         """Overlap the frames of ``(C, N, K)`` into ``(C, P)``, in place, from frame ``start`` on."""

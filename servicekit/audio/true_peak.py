@@ -118,7 +118,8 @@ def _row_peaks(window: NDArray[np.float32], rows: int, before: int) -> NDArray[n
     """At least the largest magnitude of the samples that each row of frames is made from. ``(rows,)``."""
     own = np.abs(window[before:]).reshape(rows, _ROW_FRAMES).max(axis=1)
     earlier = np.concatenate([np.abs(window[:before]).max(keepdims=True), own[:-1]])
-    return np.maximum(own, earlier)
+    peaks: NDArray[np.float32] = np.maximum(own, earlier)
+    return peaks
 
 
 def _toeplitz(filters: NDArray[np.float32]) -> NDArray[np.float32]:
