@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +55,7 @@ class Clip:
                 samples = file.read(dtype="float32", always_2d=True)[:, :2].T
         except soundfile.LibsndfileError as error:
             raise InvalidAudio(
-                f"{name} is not an audio file that can be read: {error}", metadata={"detail": name}
+                f"{name} is not an audio file that can be read: {error.error_string}", metadata={"detail": name}
             ) from None
         if not np.isfinite(samples).all():
             raise InvalidAudio(f"{name} holds samples that are NaN or infinite", metadata={"detail": name})
@@ -78,6 +79,7 @@ class PersonaLibrary:
         self._renderer = renderer
         self._store = store
         self._clock = clock
+        self._adding = threading.Lock()  # of two that add the same id at once, one is told that it exists
         self._built_in = {p.id: p for p in map(self._read_built_in, sorted(built_in.glob("*/persona.json")))}
 
     def get(self, persona_id: str) -> Persona:
@@ -100,9 +102,17 @@ class PersonaLibrary:
         added = filter(None, (self._read_added(key.split("/")[1]) for key in records))
         return tuple(sorted([*self._built_in.values(), *added], key=lambda p: p.id))
 
-    def add(self, persona_id: str, prefix: str, clips: Sequence[Clip]) -> Persona:
-        """Embed the clips and keep everything. Visible only once whole: the record is written last."""
+    def add(self, persona_id: str, prefix: str, clips: Sequence[Clip], announced: Sequence[str] = ()) -> Persona:
+        """Embed the clips and keep everything. Visible only once whole: the record is written last.
+
+        ``announced`` are the SHA-256 of the clips that were meant to come; none: not checked.
+        """
         _check_new(persona_id, prefix, clips)
+        _check_announced(clips, announced)
+        with self._adding:
+            return self._add(persona_id, prefix, clips)
+
+    def _add(self, persona_id: str, prefix: str, clips: Sequence[Clip]) -> Persona:
         if persona_id in self._built_in or self._store.stat(_record_key(persona_id)) is not None:
             raise AlreadyExists(
                 f"a persona {persona_id!r} exists; choose another id or remove it first",
@@ -182,6 +192,20 @@ def _check_new(persona_id: str, prefix: str, clips: Sequence[Clip]) -> None:
         found.append(FieldViolation("chunk.clip_index", f"wants 1 to {MAX_CLIPS} clips, got {len(clips)}"))
     if found:
         raise InvalidFields(found)
+
+
+def _check_announced(clips: Sequence[Clip], announced: Sequence[str]) -> None:
+    """What came is what was announced, so that a stream cut between two clips makes no persona of the first."""
+    if not announced:
+        return
+    wrong = [index for index, (clip, sha256) in enumerate(zip(clips, announced, strict=False)) if clip.sha256 != sha256]
+    text = ""
+    if len(clips) != len(announced):
+        text = f"announces {len(announced)} clips, {len(clips)} came; send them again"
+    elif wrong:
+        text = f"announces other bytes than came for clip {wrong[0]}; send it again"
+    if text:
+        raise InvalidFields([FieldViolation("header.clip_sha256", text)])
 
 
 def _record(persona: Persona) -> bytes:

@@ -90,7 +90,9 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self, request_iterator: AsyncIterator[render_pb2.CreatePersonaRequest], context: Context
     ) -> render_pb2.CreatePersonaResponse:
         header, clips = await _read_clips(request_iterator)
-        persona = await asyncio.to_thread(self._personas.add, header.persona_id, header.prefix, clips)
+        persona = await asyncio.to_thread(
+            self._personas.add, header.persona_id, header.prefix, clips, header.clip_sha256
+        )
         return render_pb2.CreatePersonaResponse(persona=wire.persona_message(persona))
 
     async def DeletePersona(
@@ -115,6 +117,10 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def VerifyAuditChain(
         self, request: render_pb2.VerifyAuditChainRequest, context: Context
     ) -> render_pb2.VerifyAuditChainResponse:
+        if request.head_digest and not request.head_sequence:
+            raise InvalidFields(
+                [FieldViolation("head_sequence", "wants the head's sequence, 1 or more, with its digest")]
+            )
         head = ChainHead(request.head_sequence, request.head_digest) if request.head_sequence else None
         report = await asyncio.to_thread(self._journal.verify_chain, self._tenant_of(context), head)
         return render_pb2.VerifyAuditChainResponse(
