@@ -59,8 +59,7 @@ def persona_token(pipeline: AceStepPipeline, embedding: Sequence[float]) -> Tens
 
 def silence_token(pipeline: AceStepPipeline) -> Tensor:
     """The timbre token of no reference audio at all, ``(W,)``."""
-    frames = -(-_PARTS * _PART_SECONDS * pipeline.vae.config.sampling_rate // pipeline.vae.hop_length)
-    return _timbre(pipeline, pipeline.condition_encoder.silence_latent[:, :frames])
+    return _timbre(pipeline, pipeline.condition_encoder.silence_latent[:, : _reference_frames(pipeline)])
 
 
 def embed_clips(pipeline: AceStepPipeline, clips: Sequence[Waveform]) -> NDArray[np.float32]:
@@ -96,12 +95,22 @@ def _timbre(pipeline: AceStepPipeline, latents: Tensor) -> Tensor:
 
 
 def _reference_latents(pipeline: AceStepPipeline, clip: Waveform) -> Tensor:
-    """A clip's latents ``(1, L, D)``: their mean, where the pipeline would draw them."""
+    """A clip's latents ``(1, L, D)`` for 30 s: their mean, where the pipeline would draw them.
+
+    A shorter clip is repeated. It is encoded once and its latents repeated, which costs less than a repeated sound does.
+    """
     rate = pipeline.vae.config.sampling_rate
     audio = torch.from_numpy(convert_rate(clip, from_hz=_HOUSE_HZ, to_hz=rate))
     part = _PART_SECONDS * rate
-    audio = audio.repeat(1, max(-(-_PARTS * part // audio.shape[1]), 1))
-    starts = (0, audio.shape[1] // _PARTS, audio.shape[1] - part)
-    joined = torch.cat([audio[:, start : start + part] for start in starts], dim=1)
-    latents: Tensor = pipeline.vae.encode(joined[None].to(pipeline.device)).latent_dist.mode()
-    return latents.transpose(1, 2)
+    if audio.shape[1] > _PARTS * part:
+        starts = (0, audio.shape[1] // _PARTS, audio.shape[1] - part)
+        audio = torch.cat([audio[:, start : start + part] for start in starts], dim=1)
+    encoded = pipeline.vae.encode(audio[None].to(pipeline.device)).latent_dist.mode().transpose(1, 2)
+    frames = _reference_frames(pipeline)
+    latents: Tensor = encoded.repeat(1, -(-frames // encoded.shape[1]), 1)[:, :frames]
+    return latents
+
+
+def _reference_frames(pipeline: AceStepPipeline) -> int:
+    """Latent frames of 30 s."""
+    return int(-(-_PARTS * _PART_SECONDS * pipeline.vae.config.sampling_rate // pipeline.vae.hop_length))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -204,7 +205,9 @@ def _quietly() -> Iterator[None]:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         diffusers_logging.set_verbosity(loud[0])
         transformers_logging.set_verbosity(loud[1])

@@ -191,6 +191,18 @@ def test_progress_counts_every_step_and_can_stop_the_work(renderer: AceStep) -> 
         renderer.denoise(_plan(), stop)
 
 
+def test_a_persona_is_the_models_token_of_its_clips(renderer: AceStep) -> None:
+    """A short clip and the same clip twice are one persona; other sound is another."""
+    rng = np.random.default_rng(3)
+    dark = np.cumsum(0.01 * rng.standard_normal((2, 88_200)), axis=1).astype(np.float32)
+    bright = (0.1 * rng.standard_normal((2, 88_200))).astype(np.float32)
+    vectors = [renderer.embed_persona(clips) for clips in ([dark], [np.tile(dark, 2)], [bright], [dark, bright])]
+    assert all(np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5) for vector in vectors)
+    once, twice, other, both = vectors
+    assert once @ twice > max(0.999, once @ other)
+    assert once @ other < both @ once < once @ twice
+
+
 def test_latents_of_another_renderer_are_refused(renderer: AceStep) -> None:
     """They say what made them, to the weights of the decoder."""
     foreign = replace(renderer.denoise(_plan(steps=1), _ignore), front_end_id="other")
