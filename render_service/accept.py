@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from render_service import wire
-from render_service.brief import DEFAULT_SECONDS, Brief, StemMode, resolve
+from render_service.brief import DEFAULT_SECONDS, Brief, ResolvedBrief, StemMode, resolve
 from render_service.persona_library import PersonaLibrary
 from render_service.plan import make_plan, plan_json
 from render_service.renderer import RendererInfo
@@ -55,6 +55,7 @@ class RenderDesk:
         self._refuse_unsupported(brief)
         persona = self.personas.get(brief.persona_id)
         resolved = resolve(brief)
+        self._refuse_tempo(resolved)
         info = self.renderer_info
         plan = make_plan(resolved, persona, steps=self.steps or info.default_steps, guidance=info.default_guidance)
         new = NewJob(
@@ -83,6 +84,18 @@ class RenderDesk:
             wanted = f"{info.min_seconds:g} to {info.max_seconds:g} seconds"
             raise InvalidFields(
                 [FieldViolation("brief.seconds", f"the renderer {info.name!r} makes {wanted}, got {brief.seconds:g}")]
+            )
+
+    def _refuse_tempo(self, resolved: ResolvedBrief) -> None:
+        """The tempo map as resolved: a prompt can name a tempo too."""
+        limits = self.renderer_info.tempo_limits
+        problem = limits.problem(resolved.tempo_map) if limits else None
+        if problem:
+            name = self.renderer_info.name
+            raise FailedPrecondition(
+                f"the renderer {name!r} cannot follow this tempo map: it {problem}",
+                reason="UNSUPPORTED_BY_RENDERER",
+                metadata={"field": "brief.tempo_map", "renderer": name},
             )
 
 

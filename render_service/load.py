@@ -1,4 +1,4 @@
-"""Which renderer runs: "starter" or a folder in the checkpoint form, never another in silence."""
+"""Which renderer runs: "starter", a folder in the checkpoint form or one of diffusers' ACE-Step, never another in silence."""
 
 from __future__ import annotations
 
@@ -7,20 +7,35 @@ from pathlib import Path
 
 import torch
 
+from render_service.ace_step.folder import is_pipeline_folder
+from render_service.ace_step.stack import AceStep
 from render_service.latent_diffusion.stack import LatentDiffusion
+from render_service.renderer import Renderer
 
 STARTER = "starter"
 
 
-def load_renderer(name_or_dir: str, *, device: str, threads: int | None = None) -> LatentDiffusion:
-    """Load a renderer once; call its ``warm()`` before the first job.
+def load_renderer(name_or_dir: str, *, device: str, threads: int | None = None) -> Renderer:
+    """Load a renderer once; call its ``warm()`` before the first job. A folder says itself of which kind it is.
 
     ``threads``: CPU threads of this process; part of the execution fingerprint, so fix it where takes are to be repeated.
     Raises :class:`~render_service.latent_diffusion.checkpoint.ModelUnusable`.
     """
+    if is_pipeline_folder(weights_folder(name_or_dir)):
+        _use_threads(threads)
+        return AceStep(weights_folder(name_or_dir), device=device)
+    return load_latent_diffusion(name_or_dir, device=device, threads=threads)
+
+
+def load_latent_diffusion(name_or_dir: str, *, device: str, threads: int | None = None) -> LatentDiffusion:
+    """As :func:`load_renderer`, for those who need the house's own: training, evaluation, measurements."""
+    _use_threads(threads)
+    return LatentDiffusion(weights_folder(name_or_dir), device=device)
+
+
+def _use_threads(threads: int | None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
-    return LatentDiffusion(weights_folder(name_or_dir), device=device)
 
 
 def weights_folder(name_or_dir: str) -> Path:

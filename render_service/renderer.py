@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render_service.plan import Plan
+from render_service.tempo_map import TempoMap
 
 StepReport = Callable[[int, int], None]
 """Called as ``report(steps_done, steps_total)`` after every step; raises to stop the work (cancel, expiry)."""
@@ -48,10 +49,37 @@ class ModelDigest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TempoLimits:
+    """Of a renderer that is told tempo and metre in words: one whole tempo throughout, straight, from the start on.
+
+    ``metres``: beats a bar and beat unit of those that it knows.
+    """
+
+    metres: tuple[tuple[int, int], ...]
+
+    def problem(self, tempo_map: TempoMap) -> str | None:
+        """What is wanted and what came, where it cannot follow; None where it can."""
+        first, metres = tempo_map.points[0], ", ".join(f"{beats}/{unit}" for beats, unit in self.metres)
+        tempi = {(point.bpm, point.beats_per_bar, point.beat_unit) for point in tempo_map.points}
+        if len(tempi) > 1:
+            return f"wants one tempo and metre throughout, got {len(tempi)}"
+        if not float(first.bpm).is_integer():
+            return f"wants a whole number of beats a minute, got {first.bpm:g}"
+        if (first.beats_per_bar, first.beat_unit) not in self.metres:
+            return f"wants one of the metres {metres}, got {first.beats_per_bar}/{first.beat_unit}"
+        if tempo_map.swing != 0.5:
+            return f"wants straight beats, got a swing of {tempo_map.swing:g}"
+        if tempo_map.first_downbeat_s != 0.0:
+            return f"wants the first downbeat at 0 s, got {tempo_map.first_downbeat_s:g} s"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RendererInfo:
     """What is loaded. ``fingerprint`` holds the parts of the execution fingerprint that the renderer knows.
 
     ``supports_start``: it denoises from a start, and encodes recordings to make one.
+    ``tempo_limits`` is None where any tempo map is followed. ``processing``: what is done to the model's sound.
     """
 
     name: str
@@ -66,6 +94,7 @@ class RendererInfo:
     supports_start: bool = False
     fingerprint: Mapping[str, str]
     processing: tuple[str, ...] = ()
+    tempo_limits: TempoLimits | None = None
 
 
 class Renderer(Protocol):

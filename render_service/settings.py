@@ -16,7 +16,10 @@ class RenderSettings(HostSettings):
         "127.0.0.1:50071", description="Address of render_service's RPCs; 'unix:/path' works too."
     )
     render_metrics_port: int = Field(0, ge=0, le=65535, description="Port of /metrics. 0: none.")
-    renderer: str = Field("starter", description="'starter', or a folder in the documented checkpoint form.")
+    renderer: str = Field(
+        "starter",
+        description="'starter', or a folder in the documented checkpoint form or in that of diffusers' ACE-Step 1.5.",
+    )
     render_workers: int = Field(
         2, ge=1, le=16, description="Takes under way at once; one of them at a time has the device."
     )

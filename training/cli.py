@@ -11,7 +11,7 @@ import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from render_service.latent_diffusion.text_encoder import TextEncoder, packaged_folder
-from render_service.load import load_renderer
+from render_service.load import load_latent_diffusion
 from training.autoencoder import AutoencoderTask, decoder_alone, fit_bands, fit_components, reconstruction_error_db
 from training.cache import fill
 from training.denoiser import DenoiserTask
@@ -201,7 +201,7 @@ def export(work: Path, to: Path, name: str, licence: str, results: Path | None, 
 @click.option("--keep-clips", is_flag=True, help="Keep clips that are there; compute embeddings anew.")
 def export_built_in(renderer: str, to: Path, *, keep_clips: bool) -> None:
     """Write the built-in personas: clips, embeddings, prefixes."""
-    for name in export_personas(load_renderer(renderer, device="cpu"), to, keep_clips=keep_clips):
+    for name in export_personas(load_latent_diffusion(renderer, device="cpu"), to, keep_clips=keep_clips):
         click.echo(name)
 
 
@@ -216,5 +216,5 @@ def evaluate(
     *, renderer: str, takes: int, seconds: float, steps: int | None, guidance: float | None, threads: int | None
 ) -> None:
     """Takes for held-out songs beside the songs, the ceiling and nulls, as a table."""
-    loaded = load_renderer(renderer, device="cpu", threads=threads)
+    loaded = load_latent_diffusion(renderer, device="cpu", threads=threads)
     click.echo(report(loaded, takes=takes, seconds=seconds, steps=steps, guidance=guidance))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from render_service.latent_diffusion.denoiser import Conditions, Denoiser
+from render_service.latent_diffusion.denoiser import Conditions, Context, Denoiser
 
 NOISE_BLOCK_FRAMES = 64
 Report = Callable[[int, int], None]
@@ -96,32 +96,88 @@ def sample(
     guidance: float,
     windows: WindowSpec,
     report: Report,
+    windows_at_once: int = 1,
 ) -> Tensor:
     """Noise ``(D, L)``, or what :func:`begun` gives, and controls ``(G, L)`` to latents ``(D, L)``; conditions are a batch of one.
 
-    Guidance 1 runs the net once a step; above, both branches run as one batch (Ho & Salimans 2022).
+    Guidance 1 runs the net once a step; above, both branches run as one batch (Ho & Salimans 2022). ``windows_at_once``
+    go through the net as one batch: many on a GPU, one on a CPU, where a batch is slower (docs/measurements.md).
     """
     steps = schedule.steps
     guided = guidance != 1.0
     context = denoiser.read(joined(conditions, without_words_and_persona(conditions)) if guided else conditions)
-    spans = window_spans(noise.shape[1], windows)
     branches = 2 if guided else 1
+    batches = _Batches.of(controls, context, windows, branches=branches, at_once=windows_at_once)
     latents = noise
     for step in range(steps):
         report(step, steps)
         time = torch.full((branches,), schedule.time(step), device=noise.device)
-        total = torch.zeros_like(latents)
-        weight = torch.zeros(latents.shape[1], device=noise.device)
-        for start, stop in spans:
-            noisy = latents[:, start:stop].expand(branches, -1, -1)
-            velocity = denoiser(noisy, time, controls[:, start:stop].expand(branches, -1, -1), context)
-            chosen = velocity[1] + guidance * (velocity[0] - velocity[1]) if guided else velocity[0]
-            ramp = _ramp(stop - start, windows, like=chosen)
-            total[:, start:stop] += chosen * ramp
-            weight[start:stop] += ramp
+        total, weight = torch.zeros_like(latents), batches.weight
+        for batch in batches.each:
+            velocity = denoiser(batch.windows_of(latents), batch.repeated(time), batch.controls, batch.context)
+            asked, other = velocity[: len(batch.spans)], velocity[-len(batch.spans) :]
+            chosen = other + guidance * (asked - other) if guided else asked
+            for (start, stop), window in zip(batch.spans, chosen * batches.ramp, strict=True):
+                total[:, start:stop] += window
         latents = latents + total / weight / schedule.steps_a_unit
     report(steps, steps)
     return latents
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """Windows that go through the net together, first all of them as asked, then, guided, all again with less."""
+
+    spans: tuple[tuple[int, int], ...]
+    controls: Tensor
+    context: Context
+    branches: int
+
+    def windows_of(self, latents: Tensor) -> Tensor:
+        """``(D, L)`` to ``(branches * windows, D, W)``."""
+        return torch.stack([latents[:, start:stop] for start, stop in self.spans]).repeat(self.branches, 1, 1)
+
+    def repeated(self, of_branches: Tensor) -> Tensor:
+        """``(branches, ...)`` to ``(branches * windows, ...)``."""
+        return of_branches.repeat_interleave(len(self.spans), dim=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batches:
+    """All windows of a take, what does not change from step to step, and how they are weighed where they meet."""
+
+    each: tuple[_Batch, ...]
+    ramp: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, controls: Tensor, context: Context, windows: WindowSpec, *, branches: int, at_once: int) -> _Batches:
+        spans = window_spans(controls.shape[1], windows)
+        ramp = _ramp(spans[0][1] - spans[0][0], windows, like=controls)
+        weight = torch.zeros(controls.shape[1], device=controls.device)
+        for start, stop in spans:
+            weight[start:stop] += ramp
+        groups = [tuple(spans[i : i + at_once]) for i in range(0, len(spans), at_once)]
+        each = tuple(
+            _Batch(
+                spans=group,
+                controls=torch.stack([controls[:, start:stop] for start, stop in group]).repeat(branches, 1, 1),
+                context=_for_windows(context, len(group)),
+                branches=branches,
+            )
+            for group in groups
+        )
+        return cls(each=each, ramp=ramp, weight=weight)
+
+
+def _for_windows(context: Context, count: int) -> Context:
+    """A context of branches, each branch ``count`` times."""
+    return Context(
+        keys=tuple(key.repeat_interleave(count, dim=0) for key in context.keys),
+        values=tuple(value.repeat_interleave(count, dim=0) for value in context.values),
+        mask=context.mask.repeat_interleave(count, dim=0),
+        vector=context.vector.repeat_interleave(count, dim=0),
+    )
 
 
 def window_spans(frames: int, windows: WindowSpec) -> list[tuple[int, int]]:

@@ -62,9 +62,10 @@ def embed_clips(
     window = encoder.config.window_frames * front_end.spec.hop_samples
     pieces = [piece for clip in clips for piece in _windows(_levelled(clip), window)]
     with torch.inference_mode():
-        vectors = [encoder(front_end.standardise(front_end.analyse(torch.from_numpy(piece)[None]))) for piece in pieces]
+        heard = (torch.from_numpy(piece)[None].to(front_end.filterbank.device) for piece in pieces)
+        vectors = [encoder(front_end.standardise(front_end.analyse(sound))) for sound in heard]
         pooled = torch.cat(vectors).mean(dim=0)
-        return functional.normalize(pooled, dim=0).numpy().astype(np.float32)
+        return functional.normalize(pooled, dim=0).cpu().numpy().astype(np.float32)
 
 
 LEVEL_RMS = 0.1

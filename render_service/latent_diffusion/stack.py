@@ -30,6 +30,7 @@ from render_service.tempo_map import TempoMap
 from servicekit.errors import FailedPrecondition
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 180.0
+_WINDOWS_AT_ONCE_CUDA = 32  # 180 s have 20
 _CONTEXT_FRAMES = 16  # that the refiner hears beyond a block, more than its convolutions reach
 
 
@@ -41,6 +42,7 @@ class LatentDiffusion:
         self._config, self._nets, self._device = config, nets, torch.device(device)
         for role in ROLES:
             nets.of(role).to(self._device)
+        self.windows_at_once = _WINDOWS_AT_ONCE_CUDA if self._device.type == "cuda" else 1
         self._inverse = MagnitudeInverse(nets.front_end)
         text_folder = text_encoder_folder or packaged_folder()
         self._text = TextEncoder(text_folder, device=device)
@@ -92,6 +94,7 @@ class LatentDiffusion:
                 guidance=plan.guidance,
                 windows=self._config.windows,
                 report=report,
+                windows_at_once=self.windows_at_once,
             )
         return Latents(values=latents.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
 
@@ -121,7 +124,10 @@ class LatentDiffusion:
                 report=report,
             )
         mid, side = mid_side[:, : latents.samples].cpu().numpy()
-        return np.stack([mid + side, mid - side])
+        stereo = np.empty((2, latents.samples), dtype=np.float32)
+        np.add(mid, side, out=stereo[0])
+        np.subtract(mid, side, out=stereo[1])
+        return stereo
 
     def log_mel(self, latents: Latents) -> Tensor:
         """What the autoencoder makes of latents: log-mel ``(1, C, M, F)``."""

@@ -28,6 +28,8 @@ _BEYOND_MEANING = 1e30
 _ROW_FRAMES = 32
 # Products small enough that OpenBLAS does not share them between threads, which on a busy machine cost five times the work.
 _BATCH_ROWS = 16
+# Of the bound by which rows are left out, for rounding in float32.
+_ROUNDING_ROOM = 1.001
 
 
 def _windowed_sinc(phases: int, taps: int, beta: float) -> NDArray[np.float32]:
@@ -96,12 +98,17 @@ def decibels(peak: float) -> float | None:
 def _rounded_peak(waveform: NDArray[np.float32]) -> float:
     """The stricter reading of both interpolators over the integers that ``waveform`` rounds to, full scale 1.0."""
     scaled = np.rint(waveform * np.float32(FULL_SCALE))
-    return max(_peak(scaled, _ANNEX_2), _peak(scaled, _STRICT)) / FULL_SCALE
+    return _peak(scaled, _STRICT, at_least=_peak(scaled, _ANNEX_2)) / FULL_SCALE
 
 
-def _peak(waveform: NDArray[np.float32], filters: NDArray[np.float32]) -> float:
-    """The largest magnitude of ``(C, T)`` through ``filters`` ``(P, K)``, with silence before and after."""
-    interpolator = _Interpolator(waveform.shape[0], filters)
+def _peak(waveform: NDArray[np.float32], filters: NDArray[np.float32], *, at_least: float = 0.0) -> float:
+    """The largest magnitude of ``(C, T)`` through ``filters`` ``(P, K)``, with silence before and after.
+
+    ``at_least``: what was found by other filters.
+    """
+    interpolator = _Interpolator(
+        waveform.shape[0], filters, at_least=max(at_least, float(np.abs(waveform).max(initial=0)))
+    )
     for start in range(0, waveform.shape[1], BLOCK_FRAMES):
         interpolator.add(waveform[:, start : start + BLOCK_FRAMES])
     return interpolator.end()
@@ -110,16 +117,19 @@ def _peak(waveform: NDArray[np.float32], filters: NDArray[np.float32]) -> float:
 class _Interpolator:
     """A stream of ``(C, N)`` through ``filters`` ``(P, K)``, with silence before and after: its largest magnitude.
 
-    Works in steps of :data:`BLOCK_FRAMES` from the first sample on, whatever the blocks that come.
+    Works in steps of :data:`BLOCK_FRAMES` from the first sample on, whatever the blocks that come. What lies between samples is
+    at most the largest sample around times the filters' largest absolute sum: rows that cannot pass what was found so far, or
+    ``at_least``, are left out.
     """
 
-    def __init__(self, channels: int, filters: NDArray[np.float32]) -> None:
+    def __init__(self, channels: int, filters: NDArray[np.float32], *, at_least: float = 0.0) -> None:
         self._before = filters.shape[1] - 1
         self._matrix = _toeplitz(filters)
+        self._reach = float(np.abs(filters).sum(axis=1).max()) * _ROUNDING_ROOM
         # What the next step sees: K - 1 frames that were stepped over, then those that came since.
         self._window = np.zeros((channels, self._before + BLOCK_FRAMES), dtype=np.float32)
         self._held = 0
-        self._highest = 0.0
+        self._highest = at_least
 
     def add(self, waveform: NDArray[np.float32] | Pcm24) -> None:
         """Take the next ``(C, N)``."""
@@ -144,15 +154,26 @@ class _Interpolator:
 
     def _step(self, frames: int) -> None:
         """Weigh the next ``frames`` between and on the samples, then move on by a whole step."""
-        batches = -(-frames // (_BATCH_ROWS * _ROW_FRAMES))
-        seen = self._matrix.shape[0]
+        rows = -(-frames // _ROW_FRAMES)
         for channel in self._window:
-            window = channel[: self._before + batches * _BATCH_ROWS * _ROW_FRAMES]
-            spans = np.lib.stride_tricks.sliding_window_view(window, seen)[::_ROW_FRAMES]
-            between = spans.reshape(batches, _BATCH_ROWS, seen) @ self._matrix
-            self._highest = max(self._highest, *(max(float(a.max()), -float(a.min())) for a in (between, window)))
+            window = channel[: self._before + rows * _ROW_FRAMES]
+            self._highest = max(self._highest, float(window.max()), -float(window.min()))
+            spans = np.lib.stride_tricks.sliding_window_view(window, self._matrix.shape[0])[::_ROW_FRAMES]
+            loud = np.flatnonzero(_row_peaks(window, rows, self._before) * self._reach > self._highest)
+            if loud.size:
+                batches = np.resize(loud, (-(-loud.size // _BATCH_ROWS), _BATCH_ROWS))
+                between = spans[batches] @ self._matrix
+                self._highest = max(self._highest, float(between.max()), -float(between.min()))
         self._window[:, : self._before] = self._window[:, BLOCK_FRAMES:]
         self._held = 0
+
+
+def _row_peaks(window: NDArray[np.float32], rows: int, before: int) -> NDArray[np.float32]:
+    """At least the largest magnitude of the samples that each row of frames is made from. ``(rows,)``."""
+    own = np.abs(window[before:]).reshape(rows, _ROW_FRAMES).max(axis=1)
+    earlier = np.concatenate([np.abs(window[:before]).max(keepdims=True), own[:-1]])
+    peaks: NDArray[np.float32] = np.maximum(own, earlier)
+    return peaks
 
 
 def _toeplitz(filters: NDArray[np.float32]) -> NDArray[np.float32]:

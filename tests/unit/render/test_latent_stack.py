@@ -11,7 +11,7 @@ import pytest
 from render_service.latent_diffusion.checkpoint import ModelUnusable
 from render_service.latent_diffusion.stack import LatentDiffusion
 from render_service.load import load_renderer
-from render_service.renderer import Start
+from render_service.renderer import Latents, Start
 from servicekit.errors import FailedPrecondition
 from tests.unit.render.latent_stand_in import plan, tiny_checkpoint
 
@@ -41,6 +41,33 @@ def test_a_take_has_exactly_the_asked_length(renderer: LatentDiffusion, seconds:
     assert np.isfinite(wave).all()
 
 
+def test_memory_of_a_long_take_grows_by_its_sound_alone(renderer: LatentDiffusion) -> None:
+    """Of 100 s no more lies in memory than of 20 s, but for the sound itself, mid and side, and copies of them.
+
+    Spectra of the whole take would be some twenty times its sound.
+    """
+
+    def peak_bytes(seconds: float) -> int:
+        asked = plan(seconds=seconds, embedding=EMBEDDING, steps=1)
+        frames = renderer.config.front_end.latent_frames(round(seconds * 44100))
+        values = np.zeros((64, frames), dtype=np.float32)
+        latents = Latents(values=values, front_end_id=renderer.config.front_end_id, samples=round(seconds * 44100))
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        before = _memory_bytes("VmRSS")
+        renderer.vocode(latents, asked, _ignore)
+        return _memory_bytes("VmHWM") - before
+
+    peak_bytes(20.0)
+    grown = peak_bytes(100.0) - peak_bytes(20.0)
+    assert grown < 5 * (100 - 20) * 44100 * 2 * 4
+
+
+def _memory_bytes(name: str) -> int:
+    """A line of this process' status in /proc."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
 def test_the_same_plan_gives_the_same_samples(renderer: LatentDiffusion) -> None:
     """Bit for bit, whatever was rendered in between; another seed gives another take."""
     asked = plan(seconds=13.0, embedding=EMBEDDING)
@@ -51,6 +78,19 @@ def test_the_same_plan_gives_the_same_samples(renderer: LatentDiffusion) -> None
     assert np.array_equal(latents.values, again.values)
     assert np.array_equal(first, renderer.vocode(again, asked, _ignore))
     assert not np.array_equal(latents.values, other.values)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_windows_that_go_together_give_what_each_gives_alone(renderer: LatentDiffusion, guidance: float) -> None:
+    """A GPU takes the windows of a long take as one batch; two at once leave one over; none changes another."""
+    asked = replace(plan(seconds=30.0, embedding=EMBEDDING), guidance=guidance)
+    alone = renderer.denoise(asked, _ignore).values
+    for at_once in (2, 32):
+        renderer.windows_at_once = at_once
+        together = renderer.denoise(asked, _ignore).values
+        assert np.allclose(alone, together, atol=1e-4)
+        assert not np.array_equal(together[:, :256], together[:, 256:512])
+    renderer.windows_at_once = 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from scipy.signal import resample_poly
 
 from servicekit.audio.loudness import LoudnessMeter, integrated_lufs, measure
 from servicekit.audio.pcm24 import FULL_SCALE, MAX_SAMPLE, Pcm24, to_pcm24
-from servicekit.audio.true_peak import TruePeakMeter, decibels, limit_true_peak, true_peak
+from servicekit.audio.true_peak import _ANNEX_2, TruePeakMeter, decibels, limit_true_peak, true_peak
 from servicekit.errors import Internal
 
 RATE_HZ = 44100
@@ -136,6 +136,16 @@ def test_true_peak_sees_every_sample(frames: int) -> None:
         waveform = np.zeros((2, frames), dtype=np.float32)
         waveform[1, at] = -0.75
         assert true_peak(waveform) == np.float32(0.75)
+
+
+@pytest.mark.parametrize("loud", [0.0, 0.3, 0.55, 0.9])
+def test_true_peak_is_that_of_every_interpolated_sample(loud: float) -> None:
+    """Rows that are left out hide nothing: a peak between quiet samples is found beside a louder sample elsewhere."""
+    waveform = (0.02 * np.random.default_rng(7).standard_normal((2, 70_000))).astype(np.float32)
+    waveform[0, 69_950:69_970] = 0.5 * np.sin(np.pi * np.arange(20) / 2.0 + np.pi / 4.0)
+    waveform[1, 1_000] = loud
+    wanted = max(np.abs(np.convolve(channel, phase)).max() for channel in waveform for phase in _ANNEX_2)
+    assert true_peak(waveform) == pytest.approx(max(wanted, np.abs(waveform).max()), rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))

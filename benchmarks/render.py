@@ -1,0 +1,193 @@
+"""Time of a render from brief to bounce, stage by stage, in this process: no service, no journal, no separation.
+
+    python -m benchmarks.render [--renderer NAME_OR_DIR] [--device cuda] [--seconds 8 30 90 180] [--repeats 3]
+                                [--steps 8 12] [--guidance 1 2] [--threads 2] [--variants-seconds 30]
+
+The first table has a row for each length at the renderer's own steps and guidance. The second has a row for each
+variant of steps and guidance, and of how many windows go through the net at once, at one length. Variants are taken
+in turn, round after round, and each figure is the least of all rounds, so that other load on the machine falls on all
+alike. ``--cpu-time`` counts the seconds that the processor worked for this process, on all cores, in place of the wall
+clock's: on a machine that others use it says more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+from render_service.bounce import make_bounce
+from render_service.bounce_facts import BounceFacts
+from render_service.brief import Brief, resolve
+from render_service.key import Key
+from render_service.latent_diffusion.stack import LatentDiffusion
+from render_service.load import load_renderer
+from render_service.persona_library import PersonaLibrary
+from render_service.plan import Plan, make_plan
+from render_service.renderer import Renderer
+from render_service.tempo_map import TempoMap
+from servicekit.clock import SystemClock
+from servicekit.delivery.manifest import LicenceFacts, ModelFacts
+from servicekit.store.folder_store import FolderStore
+from servicekit.store.url_signer import UrlSigner
+
+STAGES = ("plan", "denoise", "vocode", "bounce")
+_BUILT_IN = Path(str(files("render_service") / "personas" / "builtin"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What is rendered; ``windows_at_once`` None leaves it to the renderer."""
+
+    seconds: float
+    steps: int
+    guidance: float
+    windows_at_once: int | None = None
+
+    def __str__(self) -> str:
+        windows = "" if self.windows_at_once is None else f", {self.windows_at_once} windows at once"
+        return f"{self.seconds:g} s, {self.steps} steps, guidance {self.guidance:g}{windows}"
+
+
+class Bench:
+    """A loaded, warmed renderer and one of its personas."""
+
+    def __init__(self, renderer: Renderer, clock: Callable[[], float], scratch: Path) -> None:
+        self.renderer, self._clock = renderer, clock
+        self._windows_at_once = renderer.windows_at_once if isinstance(renderer, LatentDiffusion) else 1
+        now = SystemClock()
+        signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=now.now)
+        library = PersonaLibrary(renderer=renderer, built_in=_BUILT_IN, store=FolderStore(scratch, signer), clock=now)
+        self._persona = library.all()[0]
+
+    def spent_s(self, variant: Variant) -> dict[str, float]:
+        """Seconds of each stage of one render."""
+        if isinstance(self.renderer, LatentDiffusion):
+            self.renderer.windows_at_once = variant.windows_at_once or self._windows_at_once
+        at = [self._clock()]
+        plan = self._plan(variant)
+        at.append(self._clock())
+        latents = self.renderer.denoise(plan, _ignore)
+        at.append(self._clock())
+        waveform = self.renderer.vocode(latents, plan, _ignore)
+        at.append(self._clock())
+        make_bounce(waveform, self._facts(plan)).wav.write_to(io.BytesIO())
+        at.append(self._clock())
+        return dict(zip(STAGES, (b - a for a, b in pairwise(at)), strict=True))
+
+    def _plan(self, variant: Variant) -> Plan:
+        brief = Brief(
+            prompt="warm synths, steady drums, hopeful",
+            persona_id=self._persona.id,
+            seed=7,
+            seconds=variant.seconds,
+            tempo_map=TempoMap.constant(108.0),
+            key=Key.parse("A minor"),
+        )
+        return make_plan(resolve(brief), self._persona, steps=variant.steps, guidance=variant.guidance)
+
+    def _facts(self, plan: Plan) -> BounceFacts:
+        info = self.renderer.info
+        return BounceFacts(
+            tenant="bench",
+            job_id="bench",
+            version=1,
+            created_at=datetime(2026, 1, 1, tzinfo=UTC),
+            plan=plan,
+            labels={},
+            licence=LicenceFacts(tier="", licensee="", terms="", covers="bounce"),
+            model=ModelFacts(name=info.name, licence=info.licence, digests={m.role: m.sha256 for m in info.models}),
+            fingerprint=info.fingerprint,
+            processing=info.processing,
+        )
+
+
+def least(bench: Bench, variants: Sequence[Variant], repeats: int) -> dict[Variant, dict[str, float]]:
+    """Each stage's least seconds over the rounds, in which the variants take turns."""
+    found: dict[Variant, dict[str, float]] = {}
+    for _ in range(repeats):
+        for variant in variants:
+            spent = bench.spent_s(variant)
+            before = found.get(variant, spent)
+            found[variant] = {stage: min(before[stage], spent[stage]) for stage in STAGES}
+    return found
+
+
+def table(found: dict[Variant, dict[str, float]]) -> str:
+    """Markdown."""
+    lines = [
+        f"| seconds spent | {' | '.join(STAGES)} | in all | times real time |",
+        f"| --- {'| --- ' * (len(STAGES) + 2)}|",
+    ]
+    for variant, spent in found.items():
+        whole = sum(spent.values())
+        cells = " | ".join(f"{spent[stage]:.2f}" for stage in STAGES)
+        lines.append(f"| {variant} | {cells} | {whole:.2f} | {variant.seconds / whole:.1f} |")
+    return "\n".join(lines)
+
+
+def peak_mib() -> float:
+    """Peak resident set of this process, models included; of the CPU's memory only."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def _ignore(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--renderer", default="starter")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--seconds", type=float, nargs="*", default=[8.0, 30.0, 90.0, 180.0])
+    parser.add_argument("--steps", type=int, nargs="*", default=[8, 12])
+    parser.add_argument("--guidance", type=float, nargs="*", default=[1.0, 2.0])
+    parser.add_argument("--variants-seconds", type=float, default=30.0)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cpu-time", action="store_true")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    import tempfile
+
+    args = _arguments()
+    renderer = load_renderer(args.renderer, device=args.device, threads=args.threads)
+    clock = time.process_time if args.cpu_time else time.perf_counter
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(renderer, clock, Path(scratch))
+        renderer.warm()
+        own = Variant(seconds=0.0, steps=renderer.info.default_steps, guidance=renderer.info.default_guidance)
+        print(
+            f"{renderer.info.name} on {renderer.info.fingerprint['device']}, {torch.get_num_threads()} threads, ",
+            end="",
+        )
+        print(
+            "seconds of the processor" if args.cpu_time else "seconds of the clock",
+            f"least of {args.repeats}\n",
+            sep=", ",
+        )
+        if args.seconds:
+            print(table(least(bench, [replace(own, seconds=length) for length in args.seconds], args.repeats)), "\n")
+        varied = replace(own, seconds=args.variants_seconds)
+        variants = [replace(varied, steps=s, guidance=g) for s in args.steps for g in args.guidance]
+        if isinstance(renderer, LatentDiffusion):
+            variants += [replace(varied, windows_at_once=at_once) for at_once in (1, 32)]
+        print(table(least(bench, variants, args.repeats)))
+        print(f"\npeak resident set {peak_mib():.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

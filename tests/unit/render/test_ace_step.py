@@ -1,0 +1,358 @@
+"""ACE-Step through diffusers, by its real loading code, on a random pipeline of a few hundred kilobytes.
+
+True weights are not run here: these tests say that the pipeline's computation is diffusers' own, and what of a brief
+reaches it; not how it sounds.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from diffusers import AceStepPipeline
+from safetensors.torch import load_file, save_file
+
+from render_service.accept import RenderDesk
+from render_service.ace_step.conditions import silence_token
+from render_service.ace_step.folder import load_pipeline
+from render_service.ace_step.stack import AceStep
+from render_service.latent_diffusion.checkpoint import ModelUnusable, sha256_of
+from render_service.latent_diffusion.flow import block_noise
+from render_service.load import load_renderer
+from render_service.persona_library import Clip, PersonaLibrary
+from render_service.plan import Plan, plan_from_json
+from render_service.rate import convert_rate
+from render_service.renderer import Renderer, TempoLimits
+from render_service.tempo_map import TempoMap, TempoPoint
+from servicekit.clock import SystemClock
+from servicekit.errors import FailedPrecondition
+from servicekit.journal import Journal
+from servicekit.store.folder_store import FolderStore
+from servicekit.store.url_signer import UrlSigner
+from sonichaos.jobs.v1 import brief_pb2
+from tests.unit.render.latent_stand_in import plan as house_plan
+from tests.unit.render.tiny_ace_step import LATENT_CHANNELS, RATE_HZ, WIDTH, tiny_ace_step
+
+EMBEDDING = (1.0,) + (0.0,) * (WIDTH - 1)
+SECONDS = 10.0
+FRAMES = 250
+
+
+def _ignore(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def _plan(**changes: object) -> Plan:
+    plan = house_plan(seconds=SECONDS, embedding=EMBEDDING, bpm=100.0, prompt="warm piano", prefix="smoky singer")
+    return replace(plan, guidance=1.0, **changes)  # type: ignore[arg-type]  # names and types are those of the tests
+
+
+def _take(renderer: Renderer, plan: Plan) -> np.ndarray:
+    return renderer.vocode(renderer.denoise(plan, _ignore), plan, _ignore)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A turbo pipeline, true in every part."""
+    return tiny_ace_step(tmp_path_factory.mktemp("ace") / "tiny-turbo")
+
+
+@pytest.fixture(scope="module")
+def renderer(whole: Path) -> AceStep:
+    """Loaded as the service loads it, and warmed."""
+    loaded = load_renderer(str(whole), device="cpu", threads=1)
+    loaded.warm()
+    assert isinstance(loaded, AceStep)
+    return loaded
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it to damage."""
+    return Path(shutil.copytree(whole, tmp_path / "pipeline"))
+
+
+def _without_persona(folder: Path, plan: Plan) -> Plan:
+    """The plan whose persona is the model's own token of silence, so that only words are left."""
+    silence = silence_token(load_pipeline(folder, device="cpu").pipeline)
+    direction = (silence / silence.norm()).tolist()
+    return replace(plan, persona_prefix="", persona_embedding=tuple(direction))
+
+
+def _as_diffusers_does(folder: Path, plan: Plan, output: str) -> Any:
+    pipeline = AceStepPipeline.from_pretrained(str(folder), local_files_only=True)
+    return pipeline(
+        prompt=plan.prompt,
+        lyrics="[Instrumental]" if plan.instrumental else "",
+        audio_duration=plan.seconds,
+        num_inference_steps=plan.steps,
+        guidance_scale=plan.guidance,
+        latents=block_noise(plan.seed, channels=LATENT_CHANNELS, frames=FRAMES).T[None],
+        bpm=100,
+        keyscale="A minor",
+        timesignature="4",
+        output_type=output,
+    ).audios[0]
+
+
+@pytest.mark.parametrize("instrumental", [False, True])
+def test_a_take_is_what_diffusers_own_pipeline_makes_of_it(
+    whole: Path, renderer: AceStep, *, instrumental: bool
+) -> None:
+    """Latents and sound agree with AceStepPipeline's, given the same noise, words, tempo, key and metre."""
+    plan = _without_persona(whole, _plan(steps=3, instrumental=instrumental))
+    latents = renderer.denoise(plan, _ignore)
+    assert torch.allclose(torch.from_numpy(latents.values.T), _as_diffusers_does(whole, plan, "latent"), atol=1e-4)
+    wanted = convert_rate(_as_diffusers_does(whole, plan, "np"), from_hz=RATE_HZ, to_hz=44100)
+    assert np.allclose(renderer.vocode(latents, plan, _ignore), wanted, atol=1e-4)
+
+
+def test_guidance_is_that_of_diffusers_own_pipeline(tmp_path: Path) -> None:
+    """Weights without guidance in them are led away from the model's own null condition; turbo weights refuse it."""
+    base = tiny_ace_step(tmp_path / "tiny-base", turbo=False)
+    guided = replace(_without_persona(base, _plan(steps=3)), guidance=7.0)
+    renderer = load_renderer(str(base), device="cpu")
+    assert (renderer.info.default_steps, renderer.info.default_guidance) == (50, 7.0)
+    latents = renderer.denoise(guided, _ignore).values
+    assert torch.allclose(torch.from_numpy(latents.T), _as_diffusers_does(base, guided, "latent"), atol=1e-3)
+    assert not np.allclose(latents, renderer.denoise(replace(guided, guidance=1.0), _ignore).values, atol=1e-2)
+
+
+def test_turbo_weights_take_no_guidance(renderer: AceStep) -> None:
+    """What they cannot do is refused, not left out."""
+    assert (renderer.info.default_steps, renderer.info.default_guidance) == (8, 1.0)
+    with pytest.raises(ModelUnusable, match="takes 1, not 7"):
+        renderer.denoise(replace(_plan(), guidance=7.0), _ignore)
+
+
+@pytest.mark.parametrize("seconds", [10.0, 12.345, 21.0])
+def test_a_take_has_exactly_the_asked_length_and_rate(renderer: AceStep, seconds: float) -> None:
+    """Stereo float32 at 44100 Hz, to the frame; longer than one tile of the decoder too."""
+    wave = _take(renderer, replace(_plan(steps=1), seconds=seconds))
+    assert wave.shape == (2, round(seconds * 44100))
+    assert wave.dtype == np.float32
+    assert 0.7 < np.abs(wave).max() < 1.1
+
+
+def test_the_same_plan_gives_the_same_samples(renderer: AceStep) -> None:
+    """Bit for bit, with another take in between; another seed gives another."""
+    first, other = _take(renderer, _plan()), _take(renderer, replace(_plan(), seed=2))
+    assert np.array_equal(first, _take(renderer, _plan()))
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "cold harp"},
+        {"prompt": "warm piano " * 180 + "x"},
+        {"persona_prefix": ""},
+        {"persona_prefix": "bright choir"},
+        {"persona_embedding": (0.0, 1.0) + (0.0,) * (WIDTH - 2)},
+        {"tempo_map": TempoMap.constant(101.0)},
+        {"tempo_map": TempoMap.constant(100.0, beats_per_bar=3)},
+        {"key": house_plan(seconds=2.0, embedding=EMBEDDING, key="A major").key},
+        {"instrumental": True},
+    ],
+)
+def test_every_condition_reaches_the_model(renderer: AceStep, change: dict[str, object]) -> None:
+    """Prompt, prefix, persona, tempo, metre, key and voice each change the latents by themselves."""
+    assert not np.array_equal(
+        renderer.denoise(_plan(), _ignore).values, renderer.denoise(_plan(**change), _ignore).values
+    )
+
+
+def test_tempo_and_key_are_read_behind_the_longest_prompt(renderer: AceStep) -> None:
+    """The pipeline by itself cuts the text at 256 tokens, and they stand at its end."""
+    long = _plan(prompt="p" * 2000)
+    faster = replace(long, tempo_map=TempoMap.constant(120.0))
+    assert not np.array_equal(renderer.denoise(long, _ignore).values, renderer.denoise(faster, _ignore).values)
+
+
+def test_progress_counts_every_step_and_can_stop_the_work(renderer: AceStep) -> None:
+    """Reports rise from nothing to all; what a report raises comes out."""
+    seen: list[tuple[int, int]] = []
+    renderer.denoise(_plan(steps=2), lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 2), (1, 2), (2, 2)]
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        renderer.denoise(_plan(), stop)
+
+
+def test_a_persona_is_the_models_token_of_its_clips(renderer: AceStep) -> None:
+    """A short clip and the same clip twice are one persona; other sound is another."""
+    rng = np.random.default_rng(3)
+    dark = np.cumsum(0.01 * rng.standard_normal((2, 88_200)), axis=1).astype(np.float32)
+    bright = (0.1 * rng.standard_normal((2, 88_200))).astype(np.float32)
+    vectors = [renderer.embed_persona(clips) for clips in ([dark], [np.tile(dark, 2)], [bright], [dark, bright])]
+    assert all(np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5) for vector in vectors)
+    once, twice, other, both = vectors
+    assert once @ twice > max(0.999, once @ other)
+    assert once @ other < both @ once < once @ twice
+
+
+def test_latents_of_another_renderer_are_refused(renderer: AceStep) -> None:
+    """They say what made them, to the weights of the decoder."""
+    foreign = replace(renderer.denoise(_plan(steps=1), _ignore), front_end_id="other")
+    with pytest.raises(ModelUnusable, match="other"):
+        renderer.vocode(foreign, _plan(), _ignore)
+
+
+def test_info_names_every_net_the_rate_conversion_and_the_licence(renderer: AceStep, whole: Path) -> None:
+    """What manifest and audit row need is there."""
+    info = renderer.info
+    digests = {model.role: model.sha256 for model in info.models}
+    assert digests.keys() == {"transformer", "vae", "text_encoder", "condition_encoder", "persona", "settings"}
+    assert digests["transformer"] == sha256_of(whole / "transformer" / "diffusion_pytorch_model.safetensors")
+    assert (info.name, info.licence, info.embedding_size) == ("tiny-turbo", "mit", WIDTH)
+    assert any("48000 Hz to 44100 Hz, once" in step for step in info.processing)
+    assert {"torch", "diffusers", "precision", "threads"} <= info.fingerprint.keys()
+
+
+def test_loading_asks_no_network(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even for a name."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert load_renderer(str(whole), device="cpu").info.name == "tiny-turbo"
+
+
+def _edit_index(folder: Path, **changes: object) -> None:
+    path = folder / "model_index.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"_class_name": "StableAudioPipeline"}, "StableAudioPipeline"),
+        ({"vae": ["my_vae", "Vae"]}, "vae comes from 'my_vae'"),
+    ],
+)
+def test_another_pipeline_or_code_of_its_own_is_refused(folder: Path, changes: dict[str, object], problem: str) -> None:
+    """Only the known pipeline from installed libraries runs."""
+    _edit_index(folder, **changes)
+    with pytest.raises(ModelUnusable, match=problem) as caught:
+        load_pipeline(folder, device="cpu")
+    assert caught.value.remedy
+
+
+def test_a_missing_tensor_is_refused(folder: Path) -> None:
+    """Its libraries would draw it at random and go on."""
+    path = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(str(path))
+    del tensors["norm_out.weight"]
+    save_file(tensors, str(path))
+    with pytest.raises(ModelUnusable, match=r"norm_out\.weight"):
+        load_pipeline(folder, device="cpu")
+
+
+def test_missing_weights_and_a_broken_file_are_named(folder: Path) -> None:
+    """Pickles beside them would not be opened."""
+    path = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelUnusable, match="cannot load it"):
+        load_pipeline(folder, device="cpu")
+    path.rename(path.with_suffix(".bin"))
+    with pytest.raises(ModelUnusable, match="no safetensors weights"):
+        load_pipeline(folder, device="cpu")
+
+
+def test_a_pinned_file_that_was_changed_is_refused(folder: Path) -> None:
+    """Where SHA256SUMS lies in the folder, each line of it holds."""
+    name = "scheduler/scheduler_config.json"
+    (folder / "SHA256SUMS").write_text(f"{sha256_of(folder / name)}  {name}\n")
+    load_pipeline(folder, device="cpu")
+    (folder / name).write_text((folder / name).read_text() + "\n")
+    with pytest.raises(ModelUnusable, match=r"SHA-256 is [0-9a-f]{64}, SHA256SUMS says [0-9a-f]{64}"):
+        load_pipeline(folder, device="cpu")
+    (folder / name).unlink()
+    with pytest.raises(ModelUnusable, match="missing"):
+        load_pipeline(folder, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("tempo_map", "problem"),
+    [
+        (TempoMap.constant(120.0), None),
+        (TempoMap.constant(90.0, beats_per_bar=3), None),
+        (TempoMap(points=(TempoPoint(second=0.0, bpm=90.0), TempoPoint(second=4.0, bpm=90.0))), None),
+        (TempoMap(points=(TempoPoint(second=0.0, bpm=90.0), TempoPoint(second=4.0, bpm=91.0))), "throughout, got 2"),
+        (TempoMap.constant(92.5), "whole number of beats a minute, got 92.5"),
+        (TempoMap.constant(120.0, beats_per_bar=7, beat_unit=8), "2/4, 3/4, got 7/8"),
+        (TempoMap.constant(120.0, swing=0.6), "swing of 0.6"),
+        (TempoMap(points=(TempoPoint(second=0.0, bpm=90.0),), first_downbeat_s=0.5), "first downbeat at 0 s, got 0.5"),
+    ],
+)
+def test_tempo_maps_that_cannot_be_said_in_words_are_told_apart(tempo_map: TempoMap, problem: str | None) -> None:
+    """None where it can be followed, else what was wanted and what came."""
+    found = (
+        TempoLimits(metres=((2, 4), (3, 4))) if problem and "7/8" in problem else TempoLimits(metres=((3, 4), (4, 4)))
+    )
+    said = found.problem(tempo_map)
+    assert said is None if problem is None else problem in str(said)
+
+
+@pytest.fixture(scope="module")
+def desk(renderer: AceStep, tmp_path_factory: pytest.TempPathFactory) -> RenderDesk:
+    """The service's own desk, with one persona that was added from clips."""
+    clock, tmp_path = SystemClock(), tmp_path_factory.mktemp("desk")
+    store = FolderStore(tmp_path / "store", UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now))
+    library = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=store, clock=clock)
+    file = io.BytesIO()
+    soundfile.write(file, 0.1 * np.random.default_rng(0).standard_normal((66150, 2)), 44100, format="WAV")
+    library.add("my-band", "a band in a garage", [Clip(data=file.getvalue())])
+    return RenderDesk(
+        journal=Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=clock),
+        personas=library,
+        renderer_info=renderer.info,
+        fingerprint={},
+        clock=clock,
+        queue_limit=10,
+        steps=1,
+    )
+
+
+def test_a_brief_becomes_a_plan_with_the_models_own_persona_vector(desk: RenderDesk, renderer: AceStep) -> None:
+    """A persona is embedded by the model's timbre encoder, and the planned take can be rendered."""
+    brief = brief_pb2.Brief(prompt="sad piano", persona_id="my-band", seconds=SECONDS, bpm=90.0, key="C# minor")
+    job = desk.accept("tenant", "", brief)
+    version = desk.journal.job("tenant", job.job_id).version(1)
+    assert version is not None
+    plan = plan_from_json(version.plan)
+    assert len(plan.persona_embedding) == WIDTH
+    assert np.linalg.norm(plan.persona_embedding) == pytest.approx(1.0, abs=1e-5)
+    assert np.isfinite(_take(renderer, plan)).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "brief"),
+    [
+        ("brief.lyrics", {"lyrics": "la la"}),
+        ("brief.tempo_map", {"bpm": 92.5}),
+        ("brief.tempo_map", {"prompt": "piano at 92.5 bpm"}),
+        ("brief.tempo_map", {"tempo_map": brief_pb2.TempoMap(points=[{"bpm": 90}, {"second": 4, "bpm": 99}])}),
+    ],
+)
+def test_a_brief_that_cannot_be_honoured_is_refused(desk: RenderDesk, field: str, brief: dict[str, Any]) -> None:
+    """Lyrics and tempo maps that are more than words, whether the caller gives them or the prompt names them."""
+    asked = brief_pb2.Brief(**{"prompt": "piano", "persona_id": "my-band", "seconds": SECONDS, **brief})
+    with pytest.raises(FailedPrecondition) as caught:
+        desk.accept("tenant", "", asked)
+    assert caught.value.reason == "UNSUPPORTED_BY_RENDERER"
+    assert caught.value.metadata["field"] == field
