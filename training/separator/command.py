@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from safetensors.torch import load_file
+from torch import Tensor
 
 from separation_service.engine import load_separator
-from separation_service.engine.weights_folder import STARTER, STARTER_FOLDER
+from separation_service.engine.weights_folder import STARTER, STARTER_FOLDER, open_folder
 from training.corpus.store import StoredSong, cached_songs
 from training.loop import LoopSpec, Outcome, load_average, train
 from training.separator.measure import measure
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 )
 @click.option("--song-s", type=float, default=24.0, show_default=True, help="Length of a song in seconds.")
 @click.option("--batch", type=click.IntRange(1), default=2, show_default=True, help="Crops of 2.6 s a step.")
+@click.option("--begin-from", default=None, help="Weights of this shape to begin from: 'starter', or a name in --out.")
+@click.option("--first-song", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first song.")
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
@@ -51,6 +55,8 @@ def separator(
     held_out: int,
     song_s: float,
     batch: int,
+    begin_from: str | None,
+    first_song: int,
     learning_rate: float,
     seed: int,
     device: str,
@@ -62,10 +68,13 @@ def separator(
             f"{STARTER!r} always means the weights in {STARTER_FOLDER}; name them otherwise, or write there"
         )
     torch.set_num_threads(threads)
-    training_seeds = range(songs)
+    training_seeds = range(first_song, first_song + songs)
     held_out_seeds = range(HELD_OUT_FIRST_SEED, HELD_OUT_FIRST_SEED + held_out)
+    net = build(seed)
+    if begin_from is not None:
+        net.load_state_dict(weights_of(begin_from, out))
     task = SeparatorTask(
-        net=build(seed).to(device),
+        net=net.to(device),
         songs=_songs(training_seeds, song_s, work / "songs"),
         batch=batch,
         device=torch.device(device),
@@ -89,6 +98,14 @@ def separator(
         click.echo(
             f"{row.stem}: SI-SDR {row.si_sdr_db:.2f} dB, mixture {row.mixture_si_sdr_db:.2f} dB, {row.songs} songs"
         )
+
+
+def weights_of(name: str, repo: Path) -> dict[str, Tensor]:
+    """The weights of a published separator of this shape, in float32; digests are checked."""
+    folder = open_folder(name, repo)
+    if len(folder.paths) != 1 or not folder.safetensors:
+        raise click.UsageError(f"{name!r} is not one net of `sonichaos-train separator`; name one that it has written")
+    return {key: value.float() for key, value in load_file(str(folder.paths[0])).items()}
 
 
 def _songs(seeds: range, song_s: float, folder: Path) -> list[StoredSong]:
