@@ -21,7 +21,7 @@ from training.autoencoder import (
     reconstruction_error_db,
 )
 from training.begin import CannotBeginError, begin
-from training.cache import fill
+from training.corpus_command import corpus
 from training.denoiser import DenoiserTask
 from training.evaluation.command import evaluate
 from training.export import export as export_checkpoint
@@ -44,23 +44,9 @@ def main(log_file: Path | None) -> None:
     logging.basicConfig(level=logging.INFO, handlers=handlers, format="%(asctime)s %(name)s %(message)s")
 
 
+main.add_command(corpus)
 main.add_command(separator)
 main.add_command(evaluate)
-
-
-@main.command()
-@click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder; songs land in its songs/.")
-@click.option("--songs", type=int, default=400, show_default=True, help="How many songs of about half a minute.")
-@click.option("--first", type=int, default=0, show_default=True, help="Number of the first one; it is its seed.")
-def corpus(work: Path, songs: int, first: int) -> None:
-    """Compose and perform songs, and keep what training needs of them."""
-    torch.set_num_threads(1)
-    workshop = Workshop(folder=work)
-    with click.progressbar(
-        fill(workshop.songs, range(first, first + songs), workshop.front_end()), length=songs
-    ) as numbers:
-        for _ in numbers:
-            pass
 
 
 @main.command("begin")

@@ -37,9 +37,12 @@ class StaleSongError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredSong:
-    """``stems``: int16 ``(4, 2, T)``, full scale 32768, drums, bass, vocals, other, mapped from disk."""
+    """``stems``: int16 ``(4, 2, T)``, full scale 32768, drums, bass, vocals, other, mapped from disk.
 
-    score: Score
+    ``score`` is what the composer wrote; a recording has none.
+    """
+
+    score: Score | None
     stems: NDArray[np.int16]
 
     def crop(self, start: int, frames: int) -> NDArray[np.float32]:

@@ -47,14 +47,16 @@ def _share(found: Sequence[int], wanted: Sequence[int]) -> float:
     return float(np.mean([f == w for f, w in zip(found, wanted, strict=True)]))
 
 
-def strangers(studio: Studio, judge: Judge, count: int) -> Section:
+def strangers(studio: Studio, judge: Judge, count: int, *, clip_s: float) -> Section:
     """Personas added from clips that training never saw: whose audio is a take nearest to?"""
     specs = [random_persona(np.random.default_rng([_STRANGERS_STREAM, i]), id=f"new-{i}") for i in range(count)]
     homes, songs, takes = [], [], []
     for number, spec in enumerate(specs):
-        clips = persona_clips(spec, first_seed=_STRANGER_SEEDS[1000 + 2 * number])
+        clips = persona_clips(spec, seconds=clip_s, first_seed=_STRANGER_SEEDS[1000 + 2 * number])
         embedding = studio.renderer.embed_persona(clips)
-        homes.append(np.mean([judge.place(piece) for clip in clips for piece in windows(clip, seconds=5.0)], axis=0))
+        homes.append(
+            np.mean([judge.place(piece) for clip in clips for piece in windows(clip, seconds=0.5 * clip_s)], axis=0)
+        )
         for i in range(_SONGS_A_STRANGER):
             song = _song(spec, _SONGS_A_STRANGER * number + i, studio.sampling.seconds)
             songs.append(song.mix)
@@ -64,8 +66,8 @@ def strangers(studio: Studio, judge: Judge, count: int) -> Section:
     return Section(
         title="Personas added from unseen clips",
         note=(
-            f"{count} identities that neither training nor the classifier knows, each added from two clips of 10 s; share of"
-            f" takes on held-out captions whose nearest clips are its own. Chance {1.0 / count:.2f}."
+            f"{count} identities that neither training nor the classifier knows, each added from two clips of {clip_s:g} s; share"
+            f" of takes on held-out captions whose nearest clips are its own. Chance {1.0 / count:.2f}."
         ),
         head=("", "nearest is its own"),
         rows=[("true audio", f"{true:.2f}"), ("takes", f"{taken:.2f}")],

@@ -13,7 +13,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh, sqrtm
+from scipy.linalg import eigh
 
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import REFERENCE_SEEDS, compose
@@ -91,8 +91,7 @@ def fit_judge(*, clips_each: int, strangers: int, kept: Path | None = None) -> J
     if kept is not None and kept.is_file():
         with np.load(kept) as stored:
             return Judge(**{name: stored[name] for name in Judge.__dataclass_fields__})
-    described, labels = _clips(clips_each, strangers)
-    judge = _fit(described, labels)
+    judge = judge_from(*_clips(clips_each, strangers))
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         np.savez(kept, **{name: getattr(judge, name) for name in Judge.__dataclass_fields__})
@@ -119,7 +118,8 @@ def _clips(each: int, strangers: int) -> tuple[Values, NDArray[np.intp]]:
     return np.stack(described), np.array(labels)
 
 
-def _fit(described: Values, labels: NDArray[np.intp]) -> Judge:
+def judge_from(described: Values, labels: NDArray[np.intp]) -> Judge:
+    """Fit on descriptions ``(N, V)`` with the number of the persona of each ``(N,)``; the first twelve are the named."""
     mean, deviation = described.mean(axis=0), described.std(axis=0) + 1e-6
     x = (described - mean) / deviation
     centres = np.stack([x[labels == label].mean(axis=0) for label in np.unique(labels)])
@@ -138,9 +138,15 @@ def frechet_distance(one: Values, other: Values, *, basis: Values) -> float:
     directions = rows[: min(_FRECHET_DIRECTIONS, len(rows))].T
     a, b = one @ directions, other @ directions
     first, second = np.cov(a.T), np.cov(b.T)
-    mixed = sqrtm(first @ second)
-    spread = np.trace(first + second - 2.0 * np.real(mixed))
+    root = _square_root(first)
+    spread = np.trace(first + second) - 2.0 * np.trace(_square_root(root @ second @ root))
     return float(np.square(a.mean(axis=0) - b.mean(axis=0)).sum() + max(spread, 0.0))
+
+
+def _square_root(covariance: Values) -> Values:
+    """Of a symmetric matrix without negative eigenvalues, however few samples it comes from."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray((vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T)
 
 
 def windows(take: Waveform, *, seconds: float = 2.0) -> Iterator[Waveform]:

@@ -32,7 +32,8 @@ class Extent:
 
     ``takes`` and ``others``: held-out songs with takes, and without; ``changing``: songs with a changing tempo, and with
     swing; ``strangers``: unseen personas; ``bases``: prompts that are changed; ``copies``: songs for the vocoder;
-    ``stem_songs`` of ``stem_seconds``; ``clips_each`` persona of twelve and of ``judge_strangers`` teach the judge.
+    ``stem_songs`` of ``stem_seconds``; personas are known by two clips of ``clip_s``; ``clips_each`` persona of twelve and of
+    ``judge_strangers`` teach the judge.
     """
 
     takes: int = 24
@@ -43,6 +44,7 @@ class Extent:
     copies: int = 4
     stem_songs: int = 9
     stem_seconds: float = 12.0
+    clip_s: float = 10.0
     clips_each: int = 10
     judge_strangers: int = 12
 
@@ -69,7 +71,7 @@ def evaluate(
     say("judge")
     judge = fit_judge(clips_each=extent.clips_each, strangers=extent.judge_strangers, kept=judge_file)
     say("personas")
-    studio = open_studio(renderer, sampling)
+    studio = open_studio(renderer, sampling, clip_s=extent.clip_s)
     say("takes")
     songs = held_out_songs(extent.takes, seconds=sampling.seconds)
     trios = [studio.trio(song, i % len(studio.embeddings)) for i, song in enumerate(songs)]
@@ -78,7 +80,7 @@ def evaluate(
         ("following", lambda: following(trios)),
         ("changing tempo", lambda: changing_tempo(studio, extent.changing)),
         ("identity", lambda: identity(judge, trios)),
-        ("strangers", lambda: strangers(studio, judge, extent.strangers)),
+        ("strangers", lambda: strangers(studio, judge, extent.strangers, clip_s=extent.clip_s)),
         ("words", lambda: words(studio, judge, extent.bases)),
         ("spread", lambda: spread(judge, trios, others)),
         ("vocoders", lambda: vocoders(renderer, trios[: extent.copies])),

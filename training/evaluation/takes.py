@@ -25,7 +25,6 @@ Waveform = NDArray[np.float32]
 Embedding = NDArray[np.float32]
 
 _CLIP_SEEDS = 810_000_000
-_CLIP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +64,9 @@ class Studio:
         return Trio(song=song, persona=persona, ceiling=ceiling, take=take, latents=latents)
 
 
-def open_studio(renderer: LatentDiffusion, sampling: Sampling) -> Studio:
-    """Embed each named persona from two songs that nothing else uses."""
-    embeddings = np.stack([renderer.embed_persona(persona_clips(persona)) for persona in personas()])
+def open_studio(renderer: LatentDiffusion, sampling: Sampling, *, clip_s: float) -> Studio:
+    """Embed each named persona from two songs of ``clip_s`` that nothing else uses."""
+    embeddings = np.stack([renderer.embed_persona(persona_clips(persona, seconds=clip_s)) for persona in personas()])
     return Studio(renderer=renderer, sampling=sampling, embeddings=embeddings)
 
 
@@ -116,11 +115,11 @@ def copy_of(renderer: LatentDiffusion, song: Song, plan: Plan) -> Waveform:
     return renderer.vocode(latents_of(renderer, song.mix), plan, _silently)
 
 
-def persona_clips(persona: PersonaSpec, *, first_seed: int | None = None) -> list[Waveform]:
+def persona_clips(persona: PersonaSpec, *, seconds: float, first_seed: int | None = None) -> list[Waveform]:
     """Two songs of a persona that nothing else uses. A named persona has its own seeds; for another, name the first."""
     if first_seed is None:
         first_seed = _CLIP_SEEDS + 2 * [p.id for p in personas()].index(persona.id)
-    return [perform(compose(first_seed + i, seconds=_CLIP_SECONDS, persona=persona)).mix for i in range(2)]
+    return [perform(compose(first_seed + i, seconds=seconds, persona=persona)).mix for i in range(2)]
 
 
 def reseeded(plan: Plan, seed: int) -> Plan:

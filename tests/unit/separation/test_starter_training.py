@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from separation_service.engine import load_separator
 from training.cli import main
+from training.separator.command import weights_of
 from training.separator.measure import si_sdr_db
 from training.separator.net import SEGMENT_SAMPLES, SOURCES, build
 from training.separator.publish import publish
@@ -47,6 +48,14 @@ def test_what_is_published_loads(tmp_path: Path) -> None:
     assert separator.info.parameters == sum(parameter.numel() for parameter in net.parameters())
     halved = {key: value.half().float() for key, value in net.state_dict().items()}
     assert all(torch.equal(value, separator._bag.members[0].model.state_dict()[key]) for key, value in halved.items())  # type: ignore[attr-defined]
+
+
+def test_training_goes_on_from_published_weights(tmp_path: Path) -> None:
+    """The starter's weights fit the net that is trained, and are more than where it begins."""
+    begun, shipped = build(0), weights_of("starter", tmp_path)
+    fresh = begun.state_dict()["decoder.0.conv_tr.weight"].clone()
+    begun.load_state_dict(shipped)
+    assert not torch.equal(begun.state_dict()["decoder.0.conv_tr.weight"], fresh)
 
 
 def test_si_sdr_ignores_scale_and_counts_noise() -> None:
