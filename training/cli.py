@@ -30,7 +30,7 @@ from training.loop import LoopSpec, Task, train
 from training.persona import PersonaTask
 from training.persona_export import export_personas
 from training.separator.command import separator
-from training.vocoder import VocoderTask, fit_linear
+from training.vocoder import VocoderTask
 from training.workshop import DECODER_RUN, Workshop
 
 _HELD_BACK_SONGS = 4  # the last of the cache, for the figures that a run logs
@@ -176,14 +176,14 @@ def denoiser(
 def vocoder(
     *, work: Path, budget_s: float, learning_rate: float, seed: int, device: str, threads: int | None, songs: int | None
 ) -> None:
-    """The magnitude refiner: its best linear map, then the net; wants a trained autoencoder."""
+    """The magnitude refiner; wants a trained autoencoder."""
     workshop = _prepare(work, device, threads, seed)
-    data = read_all(workshop.songs, with_audio=True, limit=songs)
-    net, front_end, autoencoder = workshop.vocoder(), workshop.front_end(), workshop.autoencoder().eval()
-    if not workshop.has_begun("vocoder"):
-        fit_linear(net, front_end, autoencoder, data)
-    to = workshop.device
-    task = VocoderTask(net.to(to), front_end.to(to), autoencoder.to(to), data)
+    task = VocoderTask(
+        workshop.vocoder().to(workshop.device),
+        workshop.front_end().to(workshop.device),
+        workshop.autoencoder().eval().to(workshop.device),
+        read_all(workshop.songs, with_audio=True, limit=songs),
+    )
     _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
 
 
