@@ -80,7 +80,7 @@ class LatentDiffusion:
         with torch.inference_mode():
             latents = sample(
                 self._nets.denoiser,
-                noise.to(self._device),
+                self._config.noise_scale * noise.to(self._device),
                 controls.to(self._device),
                 self._conditions(plan),
                 steps=plan.steps,
@@ -175,6 +175,7 @@ def _describe(config: CheckpointConfig, text: TextEncoder, text_digest: str, dev
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "precision": "float32",
             "threads": str(torch.get_num_threads()),
+            "noise_scale": f"{config.noise_scale:g}",
             "windows": f"{config.windows.frames}/{config.windows.stride}",
             "front_end": config.front_end_id,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,22 @@ def test_the_same_plan_gives_the_same_samples(renderer: LatentDiffusion) -> None
     assert np.array_equal(latents.values, again.values)
     assert np.array_equal(first, renderer.vocode(again, asked, _ignore))
     assert not np.array_equal(latents.values, other.values)
+
+
+def test_less_noise_leaves_less_to_the_seed(renderer: LatentDiffusion, tmp_path: Path) -> None:
+    """With a tenth of the noise two seeds give latents that are nearer to each other; the fingerprint names it."""
+    folder = tiny_checkpoint(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "noise_scale": 0.09}))
+    calm = load_renderer(str(folder), device="cpu", threads=1)
+    asked = plan(seconds=2.0, embedding=EMBEDDING)
+
+    def apart(which: LatentDiffusion) -> float:
+        one, other = (which.denoise(replace(asked, seed=seed), _ignore).values for seed in (1, 2))
+        return float(np.abs(one - other).mean())
+
+    assert apart(calm) < 0.5 * apart(renderer)
+    assert (calm.info.fingerprint["noise_scale"], renderer.info.fingerprint["noise_scale"]) == ("0.09", "0.9")
 
 
 @pytest.mark.parametrize(
