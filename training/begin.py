@@ -6,12 +6,13 @@ the encoder makes of them, so front end and autoencoder come along with the deno
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from safetensors.torch import save_file
 
 from render_service.latent_diffusion.checkpoint import load
-from training.workshop import Workshop, start_path
+from training.workshop import Workshop, origin_path, start_path
 
 
 class CannotBeginError(ValueError):
@@ -37,9 +38,13 @@ def begin(workshop: Workshop, checkpoint: Path) -> list[str]:
         odd = [name for name in wanted if came[name] != wanted[name]] or ["front_end"]
         raise CannotBeginError(f"{checkpoint} has other sizes than this program trains: {', '.join(odd)}")
     workshop.keep_front_end(nets.front_end)
+    digests = {role: file.sha256 for role, file in config.files.items()}
+    origin = {"checkpoint": config.name, "sha256": digests}
+    path = origin_path(workshop.folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
     for name in wanted:
         net = nets.of("persona" if name == "persona_encoder" else name)
-        path = start_path(workshop.folder, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({key: value.contiguous() for key, value in net.state_dict().items()}, str(path))
+        tensors = {key: value.contiguous() for key, value in net.state_dict().items()}
+        save_file(tensors, str(start_path(workshop.folder, name)))
     return list(wanted)

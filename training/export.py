@@ -21,13 +21,13 @@ _CARD = """# {name}
 Weights of the house renderer, learnt from the procedural corpus in `training/corpus` by the code in `training/`.
 Licence: {licence}. Format: `render_service/latent_diffusion/checkpoint.py`.
 
-What they are: a small first set, trained on two CPU cores for minutes, that follows tempo, harmony and persona. What
+What they are: a small first set, trained on two CPU cores, that follows tempo, harmony and persona. What
 they are not: a substitute for a model trained on recordings. The voice sings syllables, never words.
 
 Corpus: songs {first_song} to {last_song} ({songs} songs, {hours:.2f} h), each made from its number as seed; instruments
 from FluidR3_GM (MIT). No recording of a person is in it.
 
-Vocoder: {vocoder}.
+Vocoder: {vocoder}. Takes: {steps} steps, guidance {guidance:g}, from noise of deviation {noise:g}.{origin}
 
 {results}
 | net | parameters | steps | seconds | loss |
@@ -81,6 +81,7 @@ def _data_sheet(workshop: Workshop) -> dict[str, object]:
         "first_song": min(numbers),
         "last_song": max(numbers),
         "hours": round(seconds / 3600.0, 2),
+        "began_from": workshop.origin(),
         "runs": workshop.outcomes(),
     }
 
@@ -98,8 +99,23 @@ def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> s
         rows.append(f"| {role} | {file.parameters} | {steps} | {seconds} | {loss} |")
     vocoder = _REFINED if config.vocoder.refined else _PLAIN
     words = {name: sheet[name] for name in ("songs", "first_song", "last_song", "hours")}
+    origin = sheet["began_from"]
+    begun = (
+        f" Runs began from the weights of `{origin['checkpoint']}`; steps and seconds count from there."
+        if isinstance(origin, dict)
+        else ""
+    )
     return _CARD.format(
-        name=config.name, licence=config.licence, vocoder=vocoder, results=results, rows="\n".join(rows), **words
+        steps=config.default_steps,
+        guidance=config.default_guidance,
+        noise=config.noise_scale,
+        origin=begun,
+        name=config.name,
+        licence=config.licence,
+        vocoder=vocoder,
+        results=results,
+        rows="\n".join(rows),
+        **words,
     )
 
 

@@ -101,6 +101,11 @@ class Workshop:
         """Whether a run has weights already: its own, or others to begin from."""
         return (self.folder / f"{name}.pt").exists() or start_path(self.folder, name).exists()
 
+    def origin(self) -> dict[str, object] | None:
+        """Whose weights the runs began from, with their digests; nothing where they began anew."""
+        path = origin_path(self.folder)
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
     def _trained(self, net: _Net, name: str) -> _Net:
         path, start = self.folder / f"{name}.pt", start_path(self.folder, name)
         if path.exists():
@@ -108,6 +113,11 @@ class Workshop:
         elif start.exists():
             net.load_state_dict(load_file(str(start)))
         return net
+
+
+def origin_path(folder: Path) -> Path:
+    """Where it stands whose weights the runs began from."""
+    return folder / "start" / "origin.json"
 
 
 def start_path(folder: Path, name: str) -> Path:

@@ -120,6 +120,9 @@ def test_a_run_begins_from_weights_that_are_there(tmp_path: Path) -> None:
     for role in ("front_end", "autoencoder", "denoiser", "persona"):
         ours, theirs = begun.of(role).state_dict(), starter.of(role).state_dict()
         assert all(torch.equal(value, ours[name]) for name, value in theirs.items()), role
+    origin = Workshop(folder=work).origin()
+    assert origin is not None
+    assert origin["checkpoint"] == "starter"
     _train(_Line(), work)
     ended = CliRunner().invoke(main, ["begin", "--work", str(work)])
     assert ended.exit_code == 2
