@@ -39,14 +39,14 @@ class Extent:
     takes: int = 24
     others: int = 24
     changing: int = 4
-    strangers: int = 8
-    bases: int = 4
-    copies: int = 4
-    stem_songs: int = 9
-    stem_seconds: float = 12.0
+    strangers: int = 6
+    bases: int = 3
+    copies: int = 3
+    stem_songs: int = 6
+    stem_seconds: float = 10.0
     clip_s: float = 10.0
-    clips_each: int = 10
-    judge_strangers: int = 12
+    clips_each: int = 8
+    judge_strangers: int = 8
 
 
 Say = Callable[[str], None]

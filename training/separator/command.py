@@ -117,6 +117,8 @@ class _Material:
 
 def _composed(first: int, songs: int, held_out: int, song_s: float, work: Path) -> _Material:
     last, measured = first + songs - 1, HELD_OUT_FIRST_SEED + held_out
+    if last >= HELD_OUT_FIRST_SEED:
+        raise click.UsageError(f"seeds from {HELD_OUT_FIRST_SEED} on are held out; {first} to {last} reach into them")
     return _Material(
         training=_songs(range(first, first + songs), song_s, work / "songs"),
         held_out=_songs(range(HELD_OUT_FIRST_SEED, measured), song_s, work / "held_out"),

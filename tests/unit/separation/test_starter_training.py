@@ -79,3 +79,11 @@ def test_the_starters_name_is_kept(tmp_path: Path) -> None:
     ended = CliRunner().invoke(main, arguments)
     assert ended.exit_code == 2
     assert "always means the weights in" in ended.output
+
+
+def test_held_out_seeds_are_not_trained_on(tmp_path: Path) -> None:
+    """A range that reaches into them is refused before anything is composed."""
+    arguments = ["separator", "--work", str(tmp_path), "--out", str(tmp_path), "--budget-s", "1"]
+    ended = CliRunner().invoke(main, [*arguments, "--first-song", "999999", "--songs", "2"])
+    assert ended.exit_code == 2
+    assert "are held out" in ended.output

@@ -137,7 +137,7 @@ def test_a_decoder_hears_rough_latents(song: SongFeatures) -> None:
 
     def error(noise: float) -> float:
         task = AutoencoderTask(net, front_end, [song], batch=4, crop_frames=64, noise=noise)
-        return float(task.loss(torch.Generator().manual_seed(0), 0)[0])
+        return task.loss(torch.Generator().manual_seed(0), 0)[0].item()
 
     assert error(0.0) < error(0.35) == error(0.35)
 
