@@ -136,7 +136,7 @@ def _separation(settings: RenderSettings, resources: AsyncExitStack) -> Separati
         resources.callback(pool.close)
         lender = resources.enter_context(LoanClient(settings.loans_socket, HandoffCodec(), pool))
     else:
-        lender = ChunkLender(channel)
+        lender = ChunkLender(channel, address=settings.separation_address)
     return SeparationClient(address=settings.separation_address, channel=channel, lender=lender)
 
 

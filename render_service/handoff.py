@@ -8,27 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import grpc
 from google.protobuf import json_format
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 from render_service.bounce import Bounce, stems_audit
 from render_service.bounce_facts import BounceFacts
+from render_service.handoff_errors import separation_error
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.errors import (
-    Cancelled,
-    DataLoss,
-    FailedPrecondition,
-    Internal,
-    InvalidTensor,
-    ResourceExhausted,
-    ServiceError,
-    Unavailable,
-)
+from servicekit.errors import Internal
 from servicekit.journal import Stage, StemMode
 from servicekit.loans import Lender
 from servicekit.work import Assignment, Progress
@@ -36,12 +26,7 @@ from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 
 _REGION_WAIT_S = 30.0
-_RETRY_AFTER_S = 5.0
 _STEM_MODES = {StemMode.EXACT: brief_pb2.STEM_MODE_EXACT, StemMode.RAW: brief_pb2.STEM_MODE_RAW}
-_BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {
-    kind.code: kind
-    for kind in (Cancelled, DataLoss, FailedPrecondition, Internal, InvalidTensor, ResourceExhausted, Unavailable)
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,36 +47,9 @@ class SeparationClient:
                 yield from call
             except grpc.RpcError as error:
                 progress.check()
-                raise self._translated(error) from None
+                raise separation_error(error, address=self.address) from None
             finally:
                 call.cancel()  # type: ignore[no-untyped-call]
-
-    def _translated(self, error: grpc.RpcError) -> ServiceError:
-        """The error over there, under its own reason; what carries none is a service that does not answer."""
-        call = cast("grpc.Call", error)  # what a stub raises is both
-        status = rpc_status.from_call(call)
-        if status is not None:
-            for detail in status.details:
-                info = error_details_pb2.ErrorInfo()
-                if detail.Unpack(info):
-                    kind = _BY_CODE.get(call.code(), Internal)
-                    retry = _retry_after_s(status)
-                    return kind(status.message, reason=info.reason, metadata=dict(info.metadata), retry_after_s=retry)
-        return Unavailable(
-            f"separation_service at {self.address} does not answer ({call.code().name}: {call.details()}); "
-            "the bounce is stored, ask for the stems again when it is up",
-            reason="SEPARATION_UNAVAILABLE",
-            metadata={"address": self.address},
-            retry_after_s=_RETRY_AFTER_S,
-        )
-
-
-def _retry_after_s(status: Any) -> float | None:  # noqa: ANN401  google.rpc.Status has no stubs
-    for detail in status.details:
-        retry = error_details_pb2.RetryInfo()
-        if detail.Unpack(retry):
-            return float(retry.retry_delay.ToNanoseconds() / 1e9)
-    return None
 
 
 def hand_over(bounce: Bounce, facts: BounceFacts, separation: SeparationClient, assignment: Assignment) -> None:

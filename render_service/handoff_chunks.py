@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
 
 import grpc
 import numpy as np
@@ -14,7 +13,7 @@ import numpy.typing as npt
 import xxhash
 
 from render_service.handoff_codec import header_to_proto
-from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhausted, ServiceError, Unavailable
+from render_service.handoff_errors import separation_error
 from servicekit.loans import Loan, LoanTimes, TensorHeader
 from servicekit.loans.lender import check_samples
 from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
@@ -29,12 +28,14 @@ class ChunkLender:
         self,
         channel: grpc.Channel,
         *,
+        address: str,
         times: LoanTimes | None = None,
         send_timeout_s: float = 60.0,
         wall_clock_s: Callable[[], float] = time.time,
         draw_lease_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._stub = handoff_pb2_grpc.HandoffServiceStub(channel)
+        self._address = address
         self._times = times or LoanTimes()
         self._send_timeout_s = send_timeout_s
         self._wall_clock_s = wall_clock_s
@@ -46,8 +47,8 @@ class ChunkLender:
     ) -> Iterator[Loan]:
         """Send float32 ``samples`` (C, T); in the ``with``, the borrower has its own copy.
 
-        ``wait_s`` is for the other road, which has regions to wait for. Raises InvalidTensor, ResourceExhausted LOANS_EXHAUSTED,
-        FailedPrecondition LEASE_LOST, Unavailable SEPARATION_UNAVAILABLE.
+        ``wait_s`` is for the other road, which has regions to wait for. Raises what the borrower answers under its own reason
+        (LOANS_EXHAUSTED, LEASE_LOST, WARMING, DRAINING...), and Unavailable SEPARATION_UNAVAILABLE where nobody does.
         """
         del wait_s
         check_samples(samples)
@@ -64,7 +65,7 @@ class ChunkLender:
         try:
             response = self._stub.SendTensor(_requests(header, data), timeout=self._send_timeout_s)
         except grpc.RpcError as error:
-            raise _service_error(error, self._times.retry_after_s) from error
+            raise separation_error(error, address=self._address, retry_after_s=self._times.retry_after_s) from error
         yield Loan(response.lease_id)
 
 
@@ -72,16 +73,3 @@ def _requests(header: TensorHeader, data: memoryview) -> Iterator[handoff_pb2.Se
     yield handoff_pb2.SendTensorRequest(header=header_to_proto(header))
     for start in range(0, data.nbytes, CHUNK_BYTES):
         yield handoff_pb2.SendTensorRequest(data=bytes(data[start : start + CHUNK_BYTES]))
-
-
-def _service_error(error: grpc.RpcError, retry_after_s: float) -> ServiceError:
-    call = cast("grpc.Call", error)  # what a stub raises is both
-    code = call.code()
-    message = f"the tensor could not be sent to the borrower: {call.details()}"
-    if code is grpc.StatusCode.INVALID_ARGUMENT:
-        return InvalidTensor(message)
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return ResourceExhausted(message, reason="LOANS_EXHAUSTED", retry_after_s=retry_after_s)
-    if code is grpc.StatusCode.FAILED_PRECONDITION:
-        return FailedPrecondition(message, reason="LEASE_LOST")
-    return Unavailable(message, reason="SEPARATION_UNAVAILABLE", retry_after_s=retry_after_s)

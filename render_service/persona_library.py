@@ -100,9 +100,13 @@ class PersonaLibrary:
         added = filter(None, (self._read_added(key.split("/")[1]) for key in records))
         return tuple(sorted([*self._built_in.values(), *added], key=lambda p: p.id))
 
-    def add(self, persona_id: str, prefix: str, clips: Sequence[Clip]) -> Persona:
-        """Embed the clips and keep everything. Visible only once whole: the record is written last."""
+    def add(self, persona_id: str, prefix: str, clips: Sequence[Clip], announced: Sequence[str] = ()) -> Persona:
+        """Embed the clips and keep everything. Visible only once whole: the record is written last.
+
+        ``announced`` are the SHA-256 of the clips that were meant to come; none: not checked.
+        """
         _check_new(persona_id, prefix, clips)
+        _check_announced(clips, announced)
         if persona_id in self._built_in or self._store.stat(_record_key(persona_id)) is not None:
             raise AlreadyExists(
                 f"a persona {persona_id!r} exists; choose another id or remove it first",
@@ -182,6 +186,20 @@ def _check_new(persona_id: str, prefix: str, clips: Sequence[Clip]) -> None:
         found.append(FieldViolation("chunk.clip_index", f"wants 1 to {MAX_CLIPS} clips, got {len(clips)}"))
     if found:
         raise InvalidFields(found)
+
+
+def _check_announced(clips: Sequence[Clip], announced: Sequence[str]) -> None:
+    """What came is what was announced, so that a stream cut between two clips makes no persona of the first."""
+    if not announced:
+        return
+    wrong = [index for index, (clip, sha256) in enumerate(zip(clips, announced, strict=False)) if clip.sha256 != sha256]
+    text = ""
+    if len(clips) != len(announced):
+        text = f"announces {len(announced)} clips, {len(clips)} came; send them again"
+    elif wrong:
+        text = f"announces other bytes than came for clip {wrong[0]}; send it again"
+    if text:
+        raise InvalidFields([FieldViolation("header.clip_sha256", text)])
 
 
 def _record(persona: Persona) -> bytes:

@@ -90,7 +90,9 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self, request_iterator: AsyncIterator[render_pb2.CreatePersonaRequest], context: Context
     ) -> render_pb2.CreatePersonaResponse:
         header, clips = await _read_clips(request_iterator)
-        persona = await asyncio.to_thread(self._personas.add, header.persona_id, header.prefix, clips)
+        persona = await asyncio.to_thread(
+            self._personas.add, header.persona_id, header.prefix, clips, header.clip_sha256
+        )
         return render_pb2.CreatePersonaResponse(persona=wire.persona_message(persona))
 
     async def DeletePersona(

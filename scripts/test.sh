@@ -31,4 +31,5 @@ fi
 scripts/link_googleapis.sh
 scripts/fetch_rclone.sh || echo "rclone could not be fetched; its tests are listed at the end" >&2
 
-exec .venv/bin/python -m pytest -q "$@"
+# Two processes, a file of tests to each: most tests wait for services, files and clocks as much as they compute.
+exec .venv/bin/python -m pytest -q -n 2 --dist loadfile "$@"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
 import random
 from collections.abc import Iterator
@@ -331,6 +332,8 @@ def test_personas_come_from_all_pages_and_clips_in_order(pair: Pair, client: Any
     made = client.add_persona("zeta", "words", [tmp_path / "b.wav", tmp_path / "a.wav"])
     assert pair.render.uploads == [b"b" * 1_100_000, b"a" * 1_100_000]
     assert len(made.clip_sha256) == 2
+    digests = [hashlib.sha256(data).hexdigest() for data in pair.render.uploads]
+    assert [list(request.header.clip_sha256) for request in pair.render.requests("CreatePersona")] == [digests]
     for index in range(6):
         pair.render.personas[f"p{index}"] = render_pb2.Persona(id=f"p{index}")
     assert [persona.id for persona in client.list_personas()] == [*(f"p{index}" for index in range(6)), "zeta"]

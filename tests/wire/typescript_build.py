@@ -1,7 +1,8 @@
-"""The TypeScript client, installed from its lock file and compiled in strict mode, once a test run."""
+"""The TypeScript client, installed from its lock file and compiled in strict mode, once for each state of its sources."""
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "clients" / "typescript"
+BUILT = FOLDER / "node_modules" / ".built"
 
 
 @functools.cache
@@ -22,9 +24,19 @@ def _build() -> str:
         install = _run("npm", "ci", "--no-audit", "--no-fund", "--silent", timeout_s=300)
         if install.returncode != 0:
             return f"needs the npm packages of clients/typescript (npm ci): {install.stderr.strip()[-300:]}"
-    compiled = _run("npm", "run", "--silent", "build", timeout_s=300)
-    assert compiled.returncode == 0, compiled.stdout + compiled.stderr
+    with (FOLDER / "node_modules" / ".build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes; nothing is rewritten that another one runs
+        if not _is_built():
+            compiled = _run("npm", "run", "--silent", "build", timeout_s=300)
+            assert compiled.returncode == 0, compiled.stdout + compiled.stderr
+            BUILT.touch()
     return ""
+
+
+def _is_built() -> bool:
+    sources = [*FOLDER.glob("*.json"), *(FOLDER / "src").rglob("*.ts"), *(FOLDER / "examples").rglob("*.ts")]
+    newest_s = max(path.stat().st_mtime for path in sources)
+    return BUILT.exists() and (FOLDER / "dist").is_dir() and BUILT.stat().st_mtime > newest_s
 
 
 def _run(*command: str, timeout_s: float) -> subprocess.CompletedProcess[str]:

@@ -112,6 +112,18 @@ def test_a_bad_clip_is_named_and_nothing_is_kept(
     assert list(store.keys()) == []
 
 
+def test_clips_are_those_that_were_announced(library: PersonaLibrary, store: FolderStore) -> None:
+    """A stream that was cut between two clips, or a clip that was changed on the way, makes no persona."""
+    clips = [clip(seed=1), clip(seed=2)]
+    announced = [one.sha256 for one in clips]
+    for came, words in ((clips[:1], "announces 2 clips, 1 came"), ([clips[0], clip(seed=3)], "clip 1")):
+        with pytest.raises(InvalidFields, match=words) as refused:
+            library.add("cut", "words", came, announced)
+        assert refused.value.violations[0].field == "header.clip_sha256"
+    assert list(store.keys("personas/")) == []
+    assert library.add("whole", "words", clips, announced).clip_sha256 == tuple(announced)
+
+
 def test_an_unknown_persona_names_the_known(library: PersonaLibrary) -> None:
     """The error helps at once."""
     library.add("one", "noise", [clip()])

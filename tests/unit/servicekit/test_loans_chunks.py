@@ -65,6 +65,11 @@ def channel(borrower: Borrower) -> Iterator[grpc.Channel]:
         yield channel
 
 
+def chunk_lender(channel: grpc.Channel, times: LoanTimes | None = None) -> ChunkLender:
+    """A lender to the borrower behind ``channel``."""
+    return ChunkLender(channel, address="the borrower", times=times)
+
+
 def lend_and_leave(lender: ChunkLender, samples: np.ndarray) -> str:
     """The lease id of a loan whose ``with`` has ended."""
     with lender.lend(samples, sample_rate_hz=44_100, job_id="job") as loan:
@@ -99,7 +104,7 @@ def send(channel: grpc.Channel, requests: Sequence[Request]) -> tuple[grpc.Statu
 
 async def test_a_tensor_sent_in_chunks_is_taken_like_a_lent_one(borrower: Borrower, channel: grpc.Channel) -> None:
     """Every sample, read-only, once; its memory is free after the ``with``."""
-    lease_id = await borrower.call(lambda: lend_and_leave(ChunkLender(channel), SAMPLES))
+    lease_id = await borrower.call(lambda: lend_and_leave(chunk_lender(channel), SAMPLES))
     with borrower.borrowings.take(lease_id) as tensor:
         assert tensor.array.tobytes() == SAMPLES.tobytes()
         assert (tensor.array.shape, tensor.header.job_id) == (SAMPLES.shape, "job")
@@ -137,7 +142,7 @@ async def test_a_stream_that_does_not_fit_is_refused_and_leaves_nothing(
     code, message = await borrower.call(lambda: send(channel, requests))
     assert (code, words in message) == (grpc.StatusCode.INVALID_ARGUMENT, True), message
     assert borrower.borrowings.loans == 0
-    lease_id = await borrower.call(lambda: lend_and_leave(ChunkLender(channel), SMALL))
+    lease_id = await borrower.call(lambda: lend_and_leave(chunk_lender(channel), SMALL))
     assert borrower.borrowings.take(lease_id).array.tobytes() == DATA
 
 
@@ -178,7 +183,7 @@ async def test_a_stream_that_stalls_is_ended(borrower: Borrower, channel: grpc.C
 
 async def test_a_tensor_that_nobody_takes_expires(borrower: Borrower, channel: grpc.Channel) -> None:
     """Its memory is free without a further call."""
-    lender = ChunkLender(channel, times=LoanTimes(lease_s=0.5))
+    lender = chunk_lender(channel, times=LoanTimes(lease_s=0.5))
     await borrower.call(lambda: lend_and_leave(lender, SMALL))
     await nothing_held(borrower)
 
@@ -192,14 +197,14 @@ async def nothing_held(borrower: Borrower) -> None:
 
 async def test_the_lender_hears_the_borrowers_errors_by_name(borrower: Borrower, channel: grpc.Channel) -> None:
     """Full, too large, expired: each is the error that the socket road raises."""
-    lender = ChunkLender(channel)
+    lender = chunk_lender(channel)
 
     def errors() -> list[tuple[type[ServiceError], str]]:
         heard = []
         with ExitStack() as lent:
             for _ in range(2):
                 lent.enter_context(lender.lend(SMALL, sample_rate_hz=44_100, job_id="job"))
-            expired = ChunkLender(channel, times=LoanTimes(lease_s=-1))
+            expired = chunk_lender(channel, times=LoanTimes(lease_s=-1))
             for lending in (lender, expired):
                 with pytest.raises(ServiceError) as raised:
                     lend_and_leave(lending, SMALL)
@@ -211,8 +216,29 @@ async def test_the_lender_hears_the_borrowers_errors_by_name(borrower: Borrower,
     assert await borrower.call(errors) == [(ResourceExhausted, "LOANS_EXHAUSTED"), (FailedPrecondition, "LEASE_LOST")]
 
 
+async def test_a_borrower_that_warms_up_says_so() -> None:
+    """WARMING, as it says itself: it is there, and the same call will go through."""
+    server = RpcServer(
+        metrics=Metrics("test"),
+        gated_methods=("/sonichaos.handoff.v1.HandoffService/SendTensor",),
+        service_names=("sonichaos.handoff.v1.HandoffService",),
+    )
+    handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(Borrowings()), server.grpc_server)
+    (address,) = await server.start(("127.0.0.1:0",))
+
+    def lend() -> ServiceError:
+        with grpc.insecure_channel(address) as channel, pytest.raises(Unavailable) as warming:
+            lend_and_leave(chunk_lender(channel), SMALL)
+        return warming.value
+
+    refused = await asyncio.to_thread(lend)
+    await server.stop(0)
+    assert refused.reason == "WARMING"
+    assert refused.retry_after_s
+
+
 def test_a_borrower_that_is_not_there_is_unavailable() -> None:
     """SEPARATION_UNAVAILABLE, with a time to try again."""
     with grpc.insecure_channel("127.0.0.1:1") as channel, pytest.raises(Unavailable) as gone:
-        lend_and_leave(ChunkLender(channel), SMALL)
+        lend_and_leave(chunk_lender(channel), SMALL)
     assert (gone.value.reason, gone.value.retry_after_s) == ("SEPARATION_UNAVAILABLE", 2.0)

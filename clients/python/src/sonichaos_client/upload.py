@@ -58,10 +58,11 @@ def separate_stored(header: separation_pb2.SeparationHeader, options: CallOption
 
 def add_persona(persona_id: str, prefix: str, clips: Sequence[Path], options: CallOptions) -> Flow[render_pb2.Persona]:
     """Make a persona from audio files, in the order given."""
-    sizes_bytes = yield from block(lambda: [_size_bytes(clip) for clip in clips])
+    digests = yield from block(lambda: [_digest(clip) for clip in clips])
 
     def requests() -> Iterator[render_pb2.CreatePersonaRequest]:
-        header = render_pb2.PersonaHeader(persona_id=persona_id, prefix=prefix)
+        sha256 = [digest for digest, _ in digests]
+        header = render_pb2.PersonaHeader(persona_id=persona_id, prefix=prefix, clip_sha256=sha256)
         yield render_pb2.CreatePersonaRequest(header=header)
         for index, clip in enumerate(clips):
             for data in _chunks(clip):
@@ -70,7 +71,7 @@ def add_persona(persona_id: str, prefix: str, clips: Sequence[Path], options: Ca
 
     upload = _Upload(requests())
     # The service computes the embedding before it answers.
-    deadline_s = 4 * options.deadline_s + sum(sizes_bytes) / options.slowest_bytes_per_s
+    deadline_s = 4 * options.deadline_s + sum(size for _, size in digests) / options.slowest_bytes_per_s
     try:
         response = yield from send(Target.RENDER, rpcs.CREATE_PERSONA, upload, deadline_s)
     except SonichaosError as error:

@@ -27,7 +27,7 @@ from sonichaos.jobs.v1 import brief_pb2 as sonichaos_dot_jobs_dot_v1_dot_brief__
 from sonichaos.jobs.v1 import job_pb2 as sonichaos_dot_jobs_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n sonichaos/render/v1/render.proto\x12\x13sonichaos.render.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsonichaos/jobs/v1/brief.proto\x1a\x1bsonichaos/jobs/v1/job.proto\"R\n\x13\x43reateRenderRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x05\x62rief\x18\x02 \x01(\x0b\x32\x18.sonichaos.jobs.v1.Brief\";\n\x14\x43reateRenderResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\xb6\x01\n\x13RerenderStemRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x14\n\x0c\x62\x61se_version\x18\x03 \x01(\r\x12%\n\x04stem\x18\x04 \x01(\x0e\x32\x17.sonichaos.jobs.v1.Stem\x12\x12\n\npersona_id\x18\x05 \x01(\t\x12\x0e\n\x06prompt\x18\x06 \x01(\t\x12\x11\n\x04seed\x18\x07 \x01(\rH\x00\x88\x01\x01\x42\x07\n\x05_seed\"L\n\x14RerenderStemResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\x12\x0f\n\x07version\x18\x02 \x01(\r\"\xa8\x01\n\x07Persona\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\tembedding\x18\x03 \x03(\x02\x12\x13\n\x0b\x63lip_sha256\x18\x04 \x03(\t\x12\x10\n\x08\x62uilt_in\x18\x05 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65ncoder_sha256\x18\x07 \x01(\t\"<\n\x13ListPersonasRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x14ListPersonasResponse\x12.\n\x08personas\x18\x01 \x03(\x0b\x32\x1c.sonichaos.render.v1.Persona\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetPersonaRequest\x12\x12\n\npersona_id\x18\x01 \x01(\t\"C\n\x12GetPersonaResponse\x12-\n\x07persona\x18\x01 \x01(\x0b\x32\x1c.sonichaos.render.v1.Persona\"3\n\rPersonaHeader\x12\x12\n\npersona_id\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\"-\n\tClipChunk\x12\x12\n\nclip_index\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x85\x01\n\x14\x43reatePersonaRequest\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32\".sonichaos.render.v1.PersonaHeaderH\x00\x12/\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1e.sonichaos.render.v1.ClipChunkH\x00\x42\x06\n\x04part\"F\n\x15\x43reatePersonaResponse\x12-\n\x07persona\x18\x01 \x01(\x0b\x32\x1c.sonichaos.render.v1.Persona\"*\n\x14\x44\x65letePersonaRequest\x12\x12\n\npersona_id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65letePersonaResponse\"\xc8\x01\n\x08\x41uditRow\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x11\n\tbody_json\x18\x05 \x01(\t\x12\x0e\n\x06prompt\x18\x06 \x01(\t\x12\x17\n\x0fprevious_digest\x18\x07 \x01(\t\x12\x0e\n\x06\x64igest\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x14ListAuditRowsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x15ListAuditRowsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.sonichaos.render.v1.AuditRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"E\n\x17VerifyAuditChainRequest\x12\x15\n\rhead_sequence\x18\x01 \x01(\x04\x12\x13\n\x0bhead_digest\x18\x02 \x01(\t\"\x7f\n\x18VerifyAuditChainResponse\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x17\n\x0f\x62roken_sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x15\n\rhead_sequence\x18\x04 \x01(\x04\x12\x13\n\x0bhead_digest\x18\x05 \x01(\t\"4\n\x11ReplayTakeRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"\xcc\x01\n\x12ReplayTakeResponse\x12\x33\n\x07outcome\x18\x01 \x01(\x0e\x32\".sonichaos.render.v1.ReplayOutcome\x12\x1c\n\x0f\x64ifference_dbfs\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\rstored_sha256\x18\x03 \x01(\t\x12\x17\n\x0freplayed_sha256\x18\x04 \x01(\t\x12\x1f\n\x17\x66ingerprint_differences\x18\x05 \x03(\tB\x12\n\x10_difference_dbfs\"\x15\n\x13GetModelInfoRequest\"?\n\x0bModelDigest\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\x04\"\xaf\x02\n\x14GetModelInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x30\n\x06models\x18\x03 \x03(\x0b\x32 .sonichaos.render.v1.ModelDigest\x12\x13\n\x0bmin_seconds\x18\x04 \x01(\x01\x12\x13\n\x0bmax_seconds\x18\x05 \x01(\x01\x12O\n\x0b\x66ingerprint\x18\x06 \x03(\x0b\x32:.sonichaos.render.v1.GetModelInfoResponse.FingerprintEntry\x12\x17\n\x0fsupports_lyrics\x18\x07 \x01(\x08\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x81\x01\n\rReplayOutcome\x12\x1e\n\x1aREPLAY_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14REPLAY_OUTCOME_EXACT\x10\x01\x12\x18\n\x14REPLAY_OUTCOME_CLOSE\x10\x02\x12\x1c\n\x18REPLAY_OUTCOME_DIFFERENT\x10\x03\x32\xa0\x08\n\rRenderService\x12\x65\n\x0c\x43reateRender\x12(.sonichaos.render.v1.CreateRenderRequest\x1a).sonichaos.render.v1.CreateRenderResponse\"\x00\x12\x65\n\x0cRerenderStem\x12(.sonichaos.render.v1.RerenderStemRequest\x1a).sonichaos.render.v1.RerenderStemResponse\"\x00\x12\x65\n\x0cListPersonas\x12(.sonichaos.render.v1.ListPersonasRequest\x1a).sonichaos.render.v1.ListPersonasResponse\"\x00\x12_\n\nGetPersona\x12&.sonichaos.render.v1.GetPersonaRequest\x1a\'.sonichaos.render.v1.GetPersonaResponse\"\x00\x12j\n\rCreatePersona\x12).sonichaos.render.v1.CreatePersonaRequest\x1a*.sonichaos.render.v1.CreatePersonaResponse\"\x00(\x01\x12h\n\rDeletePersona\x12).sonichaos.render.v1.DeletePersonaRequest\x1a*.sonichaos.render.v1.DeletePersonaResponse\"\x00\x12h\n\rListAuditRows\x12).sonichaos.render.v1.ListAuditRowsRequest\x1a*.sonichaos.render.v1.ListAuditRowsResponse\"\x00\x12q\n\x10VerifyAuditChain\x12,.sonichaos.render.v1.VerifyAuditChainRequest\x1a-.sonichaos.render.v1.VerifyAuditChainResponse\"\x00\x12_\n\nReplayTake\x12&.sonichaos.render.v1.ReplayTakeRequest\x1a\'.sonichaos.render.v1.ReplayTakeResponse\"\x00\x12\x65\n\x0cGetModelInfo\x12(.sonichaos.render.v1.GetModelInfoRequest\x1a).sonichaos.render.v1.GetModelInfoResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n sonichaos/render/v1/render.proto\x12\x13sonichaos.render.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsonichaos/jobs/v1/brief.proto\x1a\x1bsonichaos/jobs/v1/job.proto\"R\n\x13\x43reateRenderRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x05\x62rief\x18\x02 \x01(\x0b\x32\x18.sonichaos.jobs.v1.Brief\";\n\x14\x43reateRenderResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\xb6\x01\n\x13RerenderStemRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x14\n\x0c\x62\x61se_version\x18\x03 \x01(\r\x12%\n\x04stem\x18\x04 \x01(\x0e\x32\x17.sonichaos.jobs.v1.Stem\x12\x12\n\npersona_id\x18\x05 \x01(\t\x12\x0e\n\x06prompt\x18\x06 \x01(\t\x12\x11\n\x04seed\x18\x07 \x01(\rH\x00\x88\x01\x01\x42\x07\n\x05_seed\"L\n\x14RerenderStemResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\x12\x0f\n\x07version\x18\x02 \x01(\r\"\xa8\x01\n\x07Persona\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\tembedding\x18\x03 \x03(\x02\x12\x13\n\x0b\x63lip_sha256\x18\x04 \x03(\t\x12\x10\n\x08\x62uilt_in\x18\x05 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65ncoder_sha256\x18\x07 \x01(\t\"<\n\x13ListPersonasRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x14ListPersonasResponse\x12.\n\x08personas\x18\x01 \x03(\x0b\x32\x1c.sonichaos.render.v1.Persona\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetPersonaRequest\x12\x12\n\npersona_id\x18\x01 \x01(\t\"C\n\x12GetPersonaResponse\x12-\n\x07persona\x18\x01 \x01(\x0b\x32\x1c.sonichaos.render.v1.Persona\"H\n\rPersonaHeader\x12\x12\n\npersona_id\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x13\n\x0b\x63lip_sha256\x18\x03 \x03(\t\"-\n\tClipChunk\x12\x12\n\nclip_index\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x85\x01\n\x14\x43reatePersonaRequest\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32\".sonichaos.render.v1.PersonaHeaderH\x00\x12/\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1e.sonichaos.render.v1.ClipChunkH\x00\x42\x06\n\x04part\"F\n\x15\x43reatePersonaResponse\x12-\n\x07persona\x18\x01 \x01(\x0b\x32\x1c.sonichaos.render.v1.Persona\"*\n\x14\x44\x65letePersonaRequest\x12\x12\n\npersona_id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65letePersonaResponse\"\xc8\x01\n\x08\x41uditRow\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x11\n\tbody_json\x18\x05 \x01(\t\x12\x0e\n\x06prompt\x18\x06 \x01(\t\x12\x17\n\x0fprevious_digest\x18\x07 \x01(\t\x12\x0e\n\x06\x64igest\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x14ListAuditRowsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x15ListAuditRowsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.sonichaos.render.v1.AuditRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"E\n\x17VerifyAuditChainRequest\x12\x15\n\rhead_sequence\x18\x01 \x01(\x04\x12\x13\n\x0bhead_digest\x18\x02 \x01(\t\"\x7f\n\x18VerifyAuditChainResponse\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x17\n\x0f\x62roken_sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x15\n\rhead_sequence\x18\x04 \x01(\x04\x12\x13\n\x0bhead_digest\x18\x05 \x01(\t\"4\n\x11ReplayTakeRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"\xcc\x01\n\x12ReplayTakeResponse\x12\x33\n\x07outcome\x18\x01 \x01(\x0e\x32\".sonichaos.render.v1.ReplayOutcome\x12\x1c\n\x0f\x64ifference_dbfs\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\rstored_sha256\x18\x03 \x01(\t\x12\x17\n\x0freplayed_sha256\x18\x04 \x01(\t\x12\x1f\n\x17\x66ingerprint_differences\x18\x05 \x03(\tB\x12\n\x10_difference_dbfs\"\x15\n\x13GetModelInfoRequest\"?\n\x0bModelDigest\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\x04\"\xaf\x02\n\x14GetModelInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x30\n\x06models\x18\x03 \x03(\x0b\x32 .sonichaos.render.v1.ModelDigest\x12\x13\n\x0bmin_seconds\x18\x04 \x01(\x01\x12\x13\n\x0bmax_seconds\x18\x05 \x01(\x01\x12O\n\x0b\x66ingerprint\x18\x06 \x03(\x0b\x32:.sonichaos.render.v1.GetModelInfoResponse.FingerprintEntry\x12\x17\n\x0fsupports_lyrics\x18\x07 \x01(\x08\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x81\x01\n\rReplayOutcome\x12\x1e\n\x1aREPLAY_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14REPLAY_OUTCOME_EXACT\x10\x01\x12\x18\n\x14REPLAY_OUTCOME_CLOSE\x10\x02\x12\x1c\n\x18REPLAY_OUTCOME_DIFFERENT\x10\x03\x32\xa0\x08\n\rRenderService\x12\x65\n\x0c\x43reateRender\x12(.sonichaos.render.v1.CreateRenderRequest\x1a).sonichaos.render.v1.CreateRenderResponse\"\x00\x12\x65\n\x0cRerenderStem\x12(.sonichaos.render.v1.RerenderStemRequest\x1a).sonichaos.render.v1.RerenderStemResponse\"\x00\x12\x65\n\x0cListPersonas\x12(.sonichaos.render.v1.ListPersonasRequest\x1a).sonichaos.render.v1.ListPersonasResponse\"\x00\x12_\n\nGetPersona\x12&.sonichaos.render.v1.GetPersonaRequest\x1a\'.sonichaos.render.v1.GetPersonaResponse\"\x00\x12j\n\rCreatePersona\x12).sonichaos.render.v1.CreatePersonaRequest\x1a*.sonichaos.render.v1.CreatePersonaResponse\"\x00(\x01\x12h\n\rDeletePersona\x12).sonichaos.render.v1.DeletePersonaRequest\x1a*.sonichaos.render.v1.DeletePersonaResponse\"\x00\x12h\n\rListAuditRows\x12).sonichaos.render.v1.ListAuditRowsRequest\x1a*.sonichaos.render.v1.ListAuditRowsResponse\"\x00\x12q\n\x10VerifyAuditChain\x12,.sonichaos.render.v1.VerifyAuditChainRequest\x1a-.sonichaos.render.v1.VerifyAuditChainResponse\"\x00\x12_\n\nReplayTake\x12&.sonichaos.render.v1.ReplayTakeRequest\x1a\'.sonichaos.render.v1.ReplayTakeResponse\"\x00\x12\x65\n\x0cGetModelInfo\x12(.sonichaos.render.v1.GetModelInfoRequest\x1a).sonichaos.render.v1.GetModelInfoResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._loaded_options = None
   _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_options = b'8\001'
-  _globals['_REPLAYOUTCOME']._serialized_start=2608
-  _globals['_REPLAYOUTCOME']._serialized_end=2737
+  _globals['_REPLAYOUTCOME']._serialized_start=2629
+  _globals['_REPLAYOUTCOME']._serialized_end=2758
   _globals['_CREATERENDERREQUEST']._serialized_start=150
   _globals['_CREATERENDERREQUEST']._serialized_end=232
   _globals['_CREATERENDERRESPONSE']._serialized_start=234
@@ -57,39 +57,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPERSONARESPONSE']._serialized_start=929
   _globals['_GETPERSONARESPONSE']._serialized_end=996
   _globals['_PERSONAHEADER']._serialized_start=998
-  _globals['_PERSONAHEADER']._serialized_end=1049
-  _globals['_CLIPCHUNK']._serialized_start=1051
-  _globals['_CLIPCHUNK']._serialized_end=1096
-  _globals['_CREATEPERSONAREQUEST']._serialized_start=1099
-  _globals['_CREATEPERSONAREQUEST']._serialized_end=1232
-  _globals['_CREATEPERSONARESPONSE']._serialized_start=1234
-  _globals['_CREATEPERSONARESPONSE']._serialized_end=1304
-  _globals['_DELETEPERSONAREQUEST']._serialized_start=1306
-  _globals['_DELETEPERSONAREQUEST']._serialized_end=1348
-  _globals['_DELETEPERSONARESPONSE']._serialized_start=1350
-  _globals['_DELETEPERSONARESPONSE']._serialized_end=1373
-  _globals['_AUDITROW']._serialized_start=1376
-  _globals['_AUDITROW']._serialized_end=1576
-  _globals['_LISTAUDITROWSREQUEST']._serialized_start=1578
-  _globals['_LISTAUDITROWSREQUEST']._serialized_end=1655
-  _globals['_LISTAUDITROWSRESPONSE']._serialized_start=1657
-  _globals['_LISTAUDITROWSRESPONSE']._serialized_end=1750
-  _globals['_VERIFYAUDITCHAINREQUEST']._serialized_start=1752
-  _globals['_VERIFYAUDITCHAINREQUEST']._serialized_end=1821
-  _globals['_VERIFYAUDITCHAINRESPONSE']._serialized_start=1823
-  _globals['_VERIFYAUDITCHAINRESPONSE']._serialized_end=1950
-  _globals['_REPLAYTAKEREQUEST']._serialized_start=1952
-  _globals['_REPLAYTAKEREQUEST']._serialized_end=2004
-  _globals['_REPLAYTAKERESPONSE']._serialized_start=2007
-  _globals['_REPLAYTAKERESPONSE']._serialized_end=2211
-  _globals['_GETMODELINFOREQUEST']._serialized_start=2213
-  _globals['_GETMODELINFOREQUEST']._serialized_end=2234
-  _globals['_MODELDIGEST']._serialized_start=2236
-  _globals['_MODELDIGEST']._serialized_end=2299
-  _globals['_GETMODELINFORESPONSE']._serialized_start=2302
-  _globals['_GETMODELINFORESPONSE']._serialized_end=2605
-  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_start=2555
-  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_end=2605
-  _globals['_RENDERSERVICE']._serialized_start=2740
-  _globals['_RENDERSERVICE']._serialized_end=3796
+  _globals['_PERSONAHEADER']._serialized_end=1070
+  _globals['_CLIPCHUNK']._serialized_start=1072
+  _globals['_CLIPCHUNK']._serialized_end=1117
+  _globals['_CREATEPERSONAREQUEST']._serialized_start=1120
+  _globals['_CREATEPERSONAREQUEST']._serialized_end=1253
+  _globals['_CREATEPERSONARESPONSE']._serialized_start=1255
+  _globals['_CREATEPERSONARESPONSE']._serialized_end=1325
+  _globals['_DELETEPERSONAREQUEST']._serialized_start=1327
+  _globals['_DELETEPERSONAREQUEST']._serialized_end=1369
+  _globals['_DELETEPERSONARESPONSE']._serialized_start=1371
+  _globals['_DELETEPERSONARESPONSE']._serialized_end=1394
+  _globals['_AUDITROW']._serialized_start=1397
+  _globals['_AUDITROW']._serialized_end=1597
+  _globals['_LISTAUDITROWSREQUEST']._serialized_start=1599
+  _globals['_LISTAUDITROWSREQUEST']._serialized_end=1676
+  _globals['_LISTAUDITROWSRESPONSE']._serialized_start=1678
+  _globals['_LISTAUDITROWSRESPONSE']._serialized_end=1771
+  _globals['_VERIFYAUDITCHAINREQUEST']._serialized_start=1773
+  _globals['_VERIFYAUDITCHAINREQUEST']._serialized_end=1842
+  _globals['_VERIFYAUDITCHAINRESPONSE']._serialized_start=1844
+  _globals['_VERIFYAUDITCHAINRESPONSE']._serialized_end=1971
+  _globals['_REPLAYTAKEREQUEST']._serialized_start=1973
+  _globals['_REPLAYTAKEREQUEST']._serialized_end=2025
+  _globals['_REPLAYTAKERESPONSE']._serialized_start=2028
+  _globals['_REPLAYTAKERESPONSE']._serialized_end=2232
+  _globals['_GETMODELINFOREQUEST']._serialized_start=2234
+  _globals['_GETMODELINFOREQUEST']._serialized_end=2255
+  _globals['_MODELDIGEST']._serialized_start=2257
+  _globals['_MODELDIGEST']._serialized_end=2320
+  _globals['_GETMODELINFORESPONSE']._serialized_start=2323
+  _globals['_GETMODELINFORESPONSE']._serialized_end=2626
+  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_start=2576
+  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_end=2626
+  _globals['_RENDERSERVICE']._serialized_start=2761
+  _globals['_RENDERSERVICE']._serialized_end=3817
 # @@protoc_insertion_point(module_scope)

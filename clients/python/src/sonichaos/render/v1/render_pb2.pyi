@@ -340,19 +340,27 @@ class PersonaHeader(_message.Message):
 
     PERSONA_ID_FIELD_NUMBER: _builtins.int
     PREFIX_FIELD_NUMBER: _builtins.int
+    CLIP_SHA256_FIELD_NUMBER: _builtins.int
     persona_id: _builtins.str
     """The new persona's id."""
     prefix: _builtins.str
     """Its words, 1 to 500 characters."""
+    @_builtins.property
+    def clip_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """SHA-256 of each clip that follows, in their order, 64 lower-case hex digits each: a stream that ends early or arrives
+        changed is refused. Empty: not checked.
+        """
+
     def __init__(
         self,
         *,
         persona_id: _builtins.str = ...,
         prefix: _builtins.str = ...,
+        clip_sha256: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["persona_id", b"persona_id", "prefix", b"prefix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip_sha256", b"clip_sha256", "persona_id", b"persona_id", "prefix", b"prefix"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
