@@ -123,7 +123,7 @@ def test_the_report_is_one_page_with_its_pictures(tmp_path: Path) -> None:
         load_renderer("starter", device="cpu", threads=1),
         load_separator("starter", repo=None, device="cpu", threads=1),
         tmp_path / "report",
-        sampling=Sampling(seconds=4.0, steps=2, guidance=1.0),
+        sampling=Sampling(seconds=3.0, steps=2, guidance=1.0),
         extent=extent,
         held_out_soundfont=None,
         judge_file=kept,
