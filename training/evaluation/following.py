@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from render_service.tempo_map import TempoMap, TempoPoint
@@ -119,7 +119,7 @@ def _cells(f: Figures) -> tuple[str, ...]:
 def changing_tempo(studio: Studio, songs: int) -> Section:
     """The grid under a change of tempo in mid-song, and under swing."""
     seconds = studio.sampling.seconds
-    maps = {
+    maps: dict[str, Callable[[float], TempoMap]] = {
         "tempo change in mid-song": lambda bpm: _changing(bpm, seconds),
         "swing 0.64": lambda bpm: TempoMap.constant(bpm, swing=0.64),
     }
