@@ -16,7 +16,10 @@ from render_service.latent_diffusion.front_end import FrontEnd
 from training.features import SongFeatures
 
 DB_PER_NEPER = 8.685889638
-_LATENT_NOISE = 0.05  # so that the decoder bears a denoiser's errors
+LATENT_NOISE = 0.05  # so that the decoder bears a denoiser's errors
+DECODER_NOISE = (
+    0.35  # the most that a decoder trained on alone hears; a denoiser's latents are rough by different amounts
+)
 
 
 def fit_bands(front_end: FrontEnd, songs: Sequence[SongFeatures]) -> None:
@@ -64,7 +67,11 @@ def decoder_alone(autoencoder: Autoencoder) -> Autoencoder:
 
 
 class AutoencoderTask:
-    """L1 of the log-mel in dB, on crops of ``crop_frames``. ``name`` is that of the run's state."""
+    """L1 of the log-mel in dB, on crops of ``crop_frames``. ``name`` is that of the run's state.
+
+    ``noise``: how much is added to latents at most, as a share of their deviation; the square of an even draw for each crop,
+    so that most are nearly clean.
+    """
 
     def __init__(
         self,
@@ -74,12 +81,13 @@ class AutoencoderTask:
         *,
         batch: int = 16,
         crop_frames: int = 256,
+        noise: float = LATENT_NOISE,
         name: str = "autoencoder",
     ) -> None:
         self.name = name
         self.net: nn.Module = net
         self._autoencoder, self._front_end, self._songs = net, front_end, songs
-        self._batch, self._crop = batch, crop_frames
+        self._batch, self._crop, self._noise = batch, crop_frames, noise
 
     def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, float]]:
         """See :class:`training.loop.Task`."""
@@ -87,8 +95,9 @@ class AutoencoderTask:
         log_mel = torch.stack([self._crop_of(generator) for _ in range(self._batch)])
         bands = self._front_end.standardise(log_mel)
         latents = self._autoencoder.encode(bands)
-        noise = torch.randn(latents.shape, generator=generator).to(latents.device)
-        decoded = self._autoencoder.decode(latents + _LATENT_NOISE * noise)
+        level = self._noise * torch.rand(self._batch, 1, 1, generator=generator).square()
+        noise = (level * torch.randn(latents.shape, generator=generator)).to(latents.device)
+        decoded = self._autoencoder.decode(latents + noise)
         error_db = (self._front_end.restore(decoded) - log_mel).abs().mean() * DB_PER_NEPER
         return (decoded - bands).abs().mean() + 0.1 * error_db, {"l1_db": float(error_db.detach())}
 

@@ -11,11 +11,19 @@ import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from render_service.latent_diffusion.text_encoder import TextEncoder, packaged_folder
-from render_service.load import load_latent_diffusion
-from training.autoencoder import AutoencoderTask, decoder_alone, fit_bands, fit_components, reconstruction_error_db
-from training.cache import fill
+from render_service.load import load_latent_diffusion, weights_folder
+from training.autoencoder import (
+    DECODER_NOISE,
+    AutoencoderTask,
+    decoder_alone,
+    fit_bands,
+    fit_components,
+    reconstruction_error_db,
+)
+from training.begin import CannotBeginError, begin
+from training.corpus_command import corpus
 from training.denoiser import DenoiserTask
-from training.evaluate import report
+from training.evaluation.command import evaluate
 from training.export import export as export_checkpoint
 from training.features import read_all
 from training.loop import LoopSpec, Task, train
@@ -36,22 +44,21 @@ def main(log_file: Path | None) -> None:
     logging.basicConfig(level=logging.INFO, handlers=handlers, format="%(asctime)s %(name)s %(message)s")
 
 
+main.add_command(corpus)
 main.add_command(separator)
+main.add_command(evaluate)
 
 
-@main.command()
-@click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder; songs land in its songs/.")
-@click.option("--songs", type=int, default=400, show_default=True, help="How many songs of about half a minute.")
-@click.option("--first", type=int, default=0, show_default=True, help="Number of the first one; it is its seed.")
-def corpus(work: Path, songs: int, first: int) -> None:
-    """Compose and perform songs, and keep what training needs of them."""
-    torch.set_num_threads(1)
-    workshop = Workshop(folder=work)
-    with click.progressbar(
-        fill(workshop.songs, range(first, first + songs), workshop.front_end()), length=songs
-    ) as numbers:
-        for _ in numbers:
-            pass
+@main.command("begin")
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder without runs.")
+@click.option("--renderer", default="starter", show_default=True, help="'starter' or a checkpoint folder.")
+def begin_from(work: Path, renderer: str) -> None:
+    """Let the runs of a work folder begin from the weights of a checkpoint."""
+    try:
+        names = begin(Workshop(folder=work), weights_folder(renderer))
+    except CannotBeginError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(f"{', '.join(names)} begin from {renderer}")
 
 
 def _training_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -98,7 +105,7 @@ def autoencoder(
     workshop = _prepare(work, device, threads, seed)
     data = read_all(workshop.songs, limit=songs)
     net, front_end = workshop.autoencoder(), workshop.front_end()
-    if not (work / "autoencoder.pt").exists():
+    if not workshop.has_begun("autoencoder"):
         fit_bands(front_end, data)
         workshop.keep_front_end(front_end)
         fit_components(net, front_end, data)
@@ -126,6 +133,7 @@ def decoder(
         data[:-_HELD_BACK_SONGS],
         batch=12,
         crop_frames=128,
+        noise=DECODER_NOISE,
         name=DECODER_RUN,
     )
     _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
@@ -203,18 +211,3 @@ def export_built_in(renderer: str, to: Path, *, keep_clips: bool) -> None:
     """Write the built-in personas: clips, embeddings, prefixes."""
     for name in export_personas(load_latent_diffusion(renderer, device="cpu"), to, keep_clips=keep_clips):
         click.echo(name)
-
-
-@main.command()
-@click.option("--renderer", default="starter", show_default=True, help="'starter' or a checkpoint folder.")
-@click.option("--takes", type=int, default=12, show_default=True)
-@click.option("--seconds", type=float, default=8.0, show_default=True, help="Length of each take.")
-@click.option("--steps", type=int, default=None, help="Default: the checkpoint's.")
-@click.option("--guidance", type=float, default=None, help="Default: the checkpoint's.")
-@click.option("--threads", type=int, default=None, help="CPU threads; default: all cores.")
-def evaluate(
-    *, renderer: str, takes: int, seconds: float, steps: int | None, guidance: float | None, threads: int | None
-) -> None:
-    """Takes for held-out songs beside the songs, the ceiling and nulls, as a table."""
-    loaded = load_latent_diffusion(renderer, device="cpu", threads=threads)
-    click.echo(report(loaded, takes=takes, seconds=seconds, steps=steps, guidance=guidance))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.signal import stft
 
 from render_service.harmony import ChordSpan, chord_index_at
-from render_service.key import Key
+from render_service.key import Key, Mode
 from render_service.tempo_map import TempoMap, TempoPoint
 
 RATE_HZ = 44100
@@ -83,6 +83,52 @@ def share_in_chords(energy: NDArray[np.float64], chords: Sequence[ChordSpan], *,
         for frame, chord in enumerate(which)
     ]
     return float(np.mean(shares))
+
+
+def share_of_chords_held(energy: NDArray[np.float64], chords: Sequence[ChordSpan], *, transposed: int = 0) -> float:
+    """Share of frames of ``(12, F)`` in which the triad that was asked is the strongest of the 24 major and minor ones.
+
+    Chance is 1/24. Spans whose chord is neither (suspended, diminished) are left out.
+    """
+    times = np.arange(energy.shape[1]) * _CHROMA_HOP / RATE_HZ
+    triads = np.stack([energy[[(root + step) % 12 for step in steps]].sum(axis=0) for root, steps in _TRIADS])
+    strongest = triads.argmax(axis=0)
+    held = []
+    for frame, which in enumerate(chord_index_at(tuple(chords), times)):
+        root, steps = chords[which].root, chords[which].quality.value[:3]
+        if steps in _THIRDS:
+            held.append(strongest[frame] == _TRIADS.index(((root + transposed) % 12, steps)))
+    return float(np.mean(held)) if held else float("nan")
+
+
+_THIRDS = ((0, 4, 7), (0, 3, 7))
+_TRIADS = [(root, steps) for steps in _THIRDS for root in range(12)]
+
+
+def heard_key(energy: NDArray[np.float64]) -> Key:
+    """The key whose profile fits the mean of ``(12, F)`` best (Krumhansl & Kessler 1982, correlation)."""
+    heard = energy.mean(axis=1)
+    keys = [Key(tonic=tonic, mode=mode) for mode in Mode for tonic in range(12)]
+    fits = [float(np.corrcoef(heard, np.roll(_KEY_PROFILES[key.mode], key.tonic))[0, 1]) for key in keys]
+    return keys[int(np.argmax(fits))]
+
+
+_KEY_PROFILES = {
+    Mode.MAJOR: (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
+    Mode.MINOR: (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
+}
+
+
+def mirex_score(heard: Key, asked: Key) -> float:
+    """MIREX audio key detection: 1 the same, 0.5 a fifth above, 0.3 the relative, 0.2 the parallel, else 0."""
+    if heard == asked:
+        return 1.0
+    if heard.mode is asked.mode:
+        return 0.5 if heard.tonic == (asked.tonic + 7) % 12 else 0.0
+    relative = (asked.tonic + (9 if asked.mode is Mode.MAJOR else 3)) % 12
+    if heard.tonic == relative:
+        return 0.3
+    return 0.2 if heard.tonic == asked.tonic else 0.0
 
 
 def transposed(key: Key, semitones: int) -> Key:

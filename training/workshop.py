@@ -2,6 +2,7 @@
 
 - ``{work}/songs/*.safetensors``: features (training/cache.py)
 - ``{work}/front_end.safetensors``: band statistics
+- ``{work}/start/{net}.safetensors``: weights that a run begins from, where it does not begin from nothing (training/begin.py)
 - ``{work}/{net}.pt``, ``{net}.json``: state and outcome of each run (training/loop.py)
 """
 
@@ -96,8 +97,29 @@ class Workshop:
         """What each run came to, by net."""
         return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.folder.glob("*.json"))}
 
+    def has_begun(self, name: str) -> bool:
+        """Whether a run has weights already: its own, or others to begin from."""
+        return (self.folder / f"{name}.pt").exists() or start_path(self.folder, name).exists()
+
+    def origin(self) -> dict[str, object] | None:
+        """Whose weights the runs began from, with their digests; nothing where they began anew."""
+        path = origin_path(self.folder)
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
     def _trained(self, net: _Net, name: str) -> _Net:
-        path = self.folder / f"{name}.pt"
+        path, start = self.folder / f"{name}.pt", start_path(self.folder, name)
         if path.exists():
             load_average(net, path)
+        elif start.exists():
+            net.load_state_dict(load_file(str(start)))
         return net
+
+
+def origin_path(folder: Path) -> Path:
+    """Where it stands whose weights the runs began from."""
+    return folder / "start" / "origin.json"
+
+
+def start_path(folder: Path, name: str) -> Path:
+    """Where the weights lie that a run begins from."""
+    return folder / "start" / f"{name}.safetensors"

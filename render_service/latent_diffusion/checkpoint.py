@@ -63,7 +63,11 @@ class TextEncoderRef:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
-    """All of config.json."""
+    """All of config.json.
+
+    ``noise_scale``: deviation of the noise that a take starts from. Below 1 a small net's takes are smoother and follow the
+    score better, at the price of variety (docs/measurements.md).
+    """
 
     format_version: int = FORMAT_VERSION
     name: str
@@ -71,6 +75,7 @@ class CheckpointConfig:
     front_end_id: str
     default_steps: int
     default_guidance: float
+    noise_scale: float
     front_end: FrontEndSpec
     windows: WindowSpec
     autoencoder: AutoencoderConfig
@@ -179,6 +184,8 @@ def _check_fit(config: CheckpointConfig, path: str) -> None:
     for name, came, fits in wanted:
         if came != fits:
             raise ModelUnusable(path, f"{name} is {came!r} where {fits!r} fits", remedy)
+    if not 0.0 < config.noise_scale <= 1.0:
+        raise ModelUnusable(path, f"noise_scale is {config.noise_scale} where above 0 and at most 1 fits", _GET_AGAIN)
 
 
 def _parse(kind: type[_Config], raw: object, path: str, where: str) -> _Config:

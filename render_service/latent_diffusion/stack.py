@@ -79,7 +79,8 @@ class LatentDiffusion:
         frames = self._config.front_end.latent_frames(samples)
         score = Score(tempo_map=plan.tempo_map, key=plan.key, chords=plan.chords, instrumental=plan.instrumental)
         controls = torch.from_numpy(control_channels(score, self._config.front_end, frames=frames))
-        noise = block_noise(plan.seed, channels=self._config.denoiser.latent_channels, frames=frames)
+        drawn = block_noise(plan.seed, channels=self._config.denoiser.latent_channels, frames=frames)
+        noise = self._config.noise_scale * drawn
         schedule = Schedule.of(plan.steps, start.strength if start else 1.0)
         if start is not None:
             self._refuse_other_front_end(start.latents, samples)
@@ -207,6 +208,7 @@ def _describe(config: CheckpointConfig, text: TextEncoder, text_digest: str, dev
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "precision": "float32",
             "threads": str(torch.get_num_threads()),
+            "noise_scale": f"{config.noise_scale:g}",
             "windows": f"{config.windows.frames}/{config.windows.stride}",
             "front_end": config.front_end_id,
         },

@@ -37,9 +37,12 @@ class StaleSongError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredSong:
-    """``stems``: int16 ``(4, 2, T)``, full scale 32768, drums, bass, vocals, other, mapped from disk."""
+    """``stems``: int16 ``(4, 2, T)``, full scale 32768, drums, bass, vocals, other, mapped from disk.
 
-    score: Score
+    ``score`` is what the composer wrote; a recording has none.
+    """
+
+    score: Score | None
     stems: NDArray[np.int16]
 
     def crop(self, start: int, frames: int) -> NDArray[np.float32]:
@@ -47,11 +50,16 @@ class StoredSong:
         return self.stems[:, :, start : start + frames].astype(np.float32) / np.float32(_SCALE)
 
 
+def stored(song: Song, score: Score) -> StoredSong:
+    """A song as it would come back from disk."""
+    stems = np.stack([song.stems[stem] for stem in STEMS])
+    return StoredSong(score=score, stems=np.rint(stems * _SCALE).astype(np.int16))
+
+
 def save_song(song: Song, score: Score, folder: Path) -> Path:
     """Write a song; the JSON comes last, so that what has one is complete. Returns the path of the JSON."""
     folder.mkdir(parents=True, exist_ok=True)
-    stems = np.stack([song.stems[stem] for stem in STEMS])
-    np.save(folder / f"seed-{score.seed}.npy", np.rint(stems * _SCALE).astype(np.int16))
+    np.save(folder / f"seed-{score.seed}.npy", stored(song, score).stems)
     row = {"seed": score.seed, "seconds": score.seconds, "digest": score_digest(score)}
     path = folder / f"seed-{score.seed}.json"
     path.write_text(json.dumps(row), encoding="utf-8")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from safetensors.torch import load_file
+from torch import Tensor
 
 from separation_service.engine import load_separator
-from separation_service.engine.weights_folder import STARTER, STARTER_FOLDER
+from separation_service.engine.weights_folder import STARTER, STARTER_FOLDER, open_folder
 from training.corpus.store import StoredSong, cached_songs
 from training.loop import LoopSpec, Outcome, load_average, train
+from training.own_audio import OwnAudioError, own_stems
 from training.separator.measure import measure
 from training.separator.net import build
 from training.separator.publish import publish, write_card
@@ -37,6 +41,9 @@ log = logging.getLogger(__name__)
 )
 @click.option("--song-s", type=float, default=24.0, show_default=True, help="Length of a song in seconds.")
 @click.option("--batch", type=click.IntRange(1), default=2, show_default=True, help="Crops of 2.6 s a step.")
+@click.option("--begin-from", default=None, help="Weights of this shape to begin from: 'starter', or a name in --out.")
+@click.option("--own", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Your own stems instead.")
+@click.option("--first-song", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first song.")
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
@@ -51,6 +58,9 @@ def separator(
     held_out: int,
     song_s: float,
     batch: int,
+    begin_from: str | None,
+    own: Path | None,
+    first_song: int,
     learning_rate: float,
     seed: int,
     device: str,
@@ -62,11 +72,15 @@ def separator(
             f"{STARTER!r} always means the weights in {STARTER_FOLDER}; name them otherwise, or write there"
         )
     torch.set_num_threads(threads)
-    training_seeds = range(songs)
-    held_out_seeds = range(HELD_OUT_FIRST_SEED, HELD_OUT_FIRST_SEED + held_out)
+    material = (
+        _composed(first_song, songs, held_out, song_s, work) if own is None else _recorded(own, held_out, work / "own")
+    )
+    net = build(seed)
+    if begin_from is not None:
+        net.load_state_dict(weights_of(begin_from, out))
     task = SeparatorTask(
-        net=build(seed).to(device),
-        songs=_songs(training_seeds, song_s, work / "songs"),
+        net=net.to(device),
+        songs=material.training,
         batch=batch,
         device=torch.device(device),
     )
@@ -75,20 +89,71 @@ def separator(
     load_average(task.net, work / "separator.pt")
     publish(task.net, name, out)
     loaded = load_separator(name, repo=out, device=device, threads=threads)
-    figures = measure(loaded, _songs(held_out_seeds, song_s, work / "held_out"))
+    figures = measure(loaded, material.held_out)
     write_card(
         out,
         parameters=loaded.info.parameters,
         outcome=outcome,
-        training_seeds=training_seeds,
-        held_out_seeds=held_out_seeds,
-        song_s=song_s,
+        trained_on=material.trained_on,
+        measured_on=material.measured_on,
+        began_from=begin_from,
         figures=figures,
     )
     for row in figures:
         click.echo(
             f"{row.stem}: SI-SDR {row.si_sdr_db:.2f} dB, mixture {row.mixture_si_sdr_db:.2f} dB, {row.songs} songs"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Material:
+    """Songs to train on and others to measure on, and what the card says of them."""
+
+    training: list[StoredSong]
+    held_out: list[StoredSong]
+    trained_on: str
+    measured_on: str
+
+
+def _composed(first: int, songs: int, held_out: int, song_s: float, work: Path) -> _Material:
+    last, measured = first + songs - 1, HELD_OUT_FIRST_SEED + held_out
+    if last >= HELD_OUT_FIRST_SEED:
+        raise click.UsageError(f"seeds from {HELD_OUT_FIRST_SEED} on are held out; {first} to {last} reach into them")
+    return _Material(
+        training=_songs(range(first, first + songs), song_s, work / "songs"),
+        held_out=_songs(range(HELD_OUT_FIRST_SEED, measured), song_s, work / "held_out"),
+        trained_on=(
+            "this project's procedural corpus only (soundfont FluidR3_GM, MIT, and an own formant voice): seeds"
+            f"\n{first} to {last}, {song_s:g} s each"
+        ),
+        measured_on=f"held-out seeds {HELD_OUT_FIRST_SEED} to {measured - 1}, {song_s:g} s each",
+    )
+
+
+def _recorded(folder: Path, held_out: int, kept: Path) -> _Material:
+    """The last recordings of a folder, by name, are measured on."""
+    try:
+        songs = list(own_stems(folder, kept))
+    except OwnAudioError as error:
+        raise click.UsageError(str(error)) from error
+    if len(songs) <= held_out:
+        raise click.UsageError(
+            f"{folder} has {len(songs)} recordings with stems; --held-out {held_out} leaves none to train on"
+        )
+    return _Material(
+        training=songs[:-held_out],
+        held_out=songs[-held_out:],
+        trained_on=f"{len(songs) - held_out} recordings of one's own",
+        measured_on=f"{held_out} recordings of one's own that were held back",
+    )
+
+
+def weights_of(name: str, repo: Path) -> dict[str, Tensor]:
+    """The weights of a published separator of this shape, in float32; digests are checked."""
+    folder = open_folder(name, repo)
+    if len(folder.paths) != 1 or not folder.safetensors:
+        raise click.UsageError(f"{name!r} is not one net of `sonichaos-train separator`; name one that it has written")
+    return {key: value.float() for key, value in load_file(str(folder.paths[0])).items()}
 
 
 def _songs(seeds: range, song_s: float, folder: Path) -> list[StoredSong]:

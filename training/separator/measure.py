@@ -58,12 +58,17 @@ def measure(separator: Separator, songs: Iterable[StoredSong]) -> list[StemFigur
         StemFigures(
             stem=stem,
             songs=len(ours[stem]),
-            si_sdr_db=float(np.median(ours[stem])),
-            mixture_si_sdr_db=float(np.median(null[stem])),
-            leakage_db=float(np.median(leaks[stem])) if leaks[stem] else None,
+            si_sdr_db=_median(ours[stem]),
+            mixture_si_sdr_db=_median(null[stem]),
+            leakage_db=_median(leaks[stem]) if leaks[stem] else None,
         )
         for stem in STEMS
     ]
+
+
+def _median(values: list[float]) -> float:
+    """NaN where no song has the stem."""
+    return float(np.median(values)) if values else float("nan")
 
 
 def _level_db(audio: NDArray[np.float32]) -> float:

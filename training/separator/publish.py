@@ -49,9 +49,9 @@ def write_card(
     *,
     parameters: int,
     outcome: Outcome,
-    training_seeds: range,
-    held_out_seeds: range,
-    song_s: float,
+    trained_on: str,
+    measured_on: str,
+    began_from: str | None,
     figures: list[StemFigures],
 ) -> None:
     """``MODEL_CARD.md``: what it is, what it was trained on, what it measures, what it is not."""
@@ -60,23 +60,24 @@ def write_card(
         f"{'-' if row.leakage_db is None else f'{row.leakage_db:.1f}'} |"
         for row in figures
     )
+    begun = f" from the weights of `{began_from}`" if began_from is not None else ""
     card = f"""# starter separator
 
 demucs' HTDemucs class, {parameters / 1e6:.2f} M parameters, stored in half precision. Licence of the weights: {_LICENCE}.
 Loaded by the same code as `htdemucs_ft`; `sonichaos-train separator` makes it.
 
-Trained on this project's procedural corpus only (soundfont FluidR3_GM, MIT, and an own formant voice): seeds
-{training_seeds.start} to {training_seeds.stop - 1}, {song_s:g} s each, {outcome.steps} steps,
-{outcome.seconds:.0f} s of wall time on {outcome.device}, {outcome.threads} thread(s), seed {outcome.seed}; averaged weights.
+Trained on {trained_on},
+{outcome.steps} steps{begun}, {outcome.seconds:.0f} s of wall time on {outcome.device},
+{outcome.threads} thread(s), seed {outcome.seed}; averaged weights.
 
-Measured on held-out seeds {held_out_seeds.start} to {held_out_seeds.stop - 1}, {song_s:g} s each, medians in dB. The null is
+Measured on {measured_on}, medians in dB. The null is
 the mixture taken as the estimate. Leakage: level in a stem whose true stem is silent, against the mix.
 
 | stem | songs | SI-SDR | null | improvement | leakage |
 | --- | --- | --- | --- | --- | --- |
 {rows}
 
-It is there so that everything runs on a machine without network. It is not a production separator: it has heard synthetic
-music only, and for real recordings `htdemucs_ft` is the setting.
+It is there so that everything runs on a machine without network. It is not a production separator: for real recordings
+`htdemucs_ft` is the setting.
 """
     (folder / "MODEL_CARD.md").write_text(card)

@@ -45,6 +45,7 @@ def tiny_checkpoint(folder: Path) -> Path:
         front_end_id=spec.id,
         default_steps=2,
         default_guidance=1.5,
+        noise_scale=0.9,
         front_end=spec,
         windows=WindowSpec(),
         autoencoder=autoencoder,

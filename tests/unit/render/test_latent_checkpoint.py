@@ -75,12 +75,13 @@ def test_a_flipped_bit_is_refused(folder: Path) -> None:
         ({"front_end_id": "other"}, "front_end_id is 'other'"),
         ({"colour": "blue"}, "unknown key 'colour'"),
         ({"default_steps": "many"}, "default_steps is 'many'"),
+        ({"noise_scale": 1.5}, "noise_scale is 1.5"),
         ({"controls": {"beat_phase": 6}}, "controls is"),
         ({"files": {}}, "files is"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(folder: Path, change: dict[str, object], problem: str) -> None:
-    """Newer format, other front end, unknown key, wrong type, other controls."""
+    """Newer format, other front end, unknown key, wrong type, too much noise, other controls."""
     _edit(folder, **change)
     with pytest.raises(ModelUnusable, match=problem) as caught:
         load(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from render_service.latent_diffusion.checkpoint import ModelUnusable
 from render_service.latent_diffusion.stack import LatentDiffusion
-from render_service.load import load_renderer
+from render_service.load import load_latent_diffusion
 from render_service.renderer import Latents, Start
 from servicekit.errors import FailedPrecondition
 from tests.unit.render.latent_stand_in import plan, tiny_checkpoint
@@ -26,7 +27,7 @@ def _ignore(done: int, total: int) -> None:
 @pytest.fixture(scope="module")
 def renderer(tmp_path_factory: pytest.TempPathFactory) -> LatentDiffusion:
     """Loaded once and warmed."""
-    loaded = load_renderer(str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))), device="cpu", threads=1)
+    loaded = load_latent_diffusion(str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))), device="cpu", threads=1)
     loaded.warm()
     return loaded
 
@@ -91,6 +92,22 @@ def test_windows_that_go_together_give_what_each_gives_alone(renderer: LatentDif
         assert np.allclose(alone, together, atol=1e-4)
         assert not np.array_equal(together[:, :256], together[:, 256:512])
     renderer.windows_at_once = 1
+
+
+def test_less_noise_leaves_less_to_the_seed(renderer: LatentDiffusion, tmp_path: Path) -> None:
+    """With a tenth of the noise two seeds give latents that are nearer to each other; the fingerprint names it."""
+    folder = tiny_checkpoint(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "noise_scale": 0.09}))
+    calm = load_latent_diffusion(str(folder), device="cpu", threads=1)
+    asked = plan(seconds=2.0, embedding=EMBEDDING)
+
+    def apart(which: LatentDiffusion) -> float:
+        one, other = (which.denoise(replace(asked, seed=seed), _ignore).values for seed in (1, 2))
+        return float(np.abs(one - other).mean())
+
+    assert apart(calm) < 0.5 * apart(renderer)
+    assert (calm.info.fingerprint["noise_scale"], renderer.info.fingerprint["noise_scale"]) == ("0.09", "0.9")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from separation_service.engine import load_separator
 from training.cli import main
+from training.separator.command import weights_of
 from training.separator.measure import si_sdr_db
 from training.separator.net import SEGMENT_SAMPLES, SOURCES, build
 from training.separator.publish import publish
@@ -49,6 +50,14 @@ def test_what_is_published_loads(tmp_path: Path) -> None:
     assert all(torch.equal(value, separator._bag.members[0].model.state_dict()[key]) for key, value in halved.items())  # type: ignore[attr-defined]
 
 
+def test_training_goes_on_from_published_weights(tmp_path: Path) -> None:
+    """The starter's weights fit the net that is trained, and are more than where it begins."""
+    begun, shipped = build(0), weights_of("starter", tmp_path)
+    fresh = begun.state_dict()["decoder.0.conv_tr.weight"].clone()
+    begun.load_state_dict(shipped)
+    assert not torch.equal(begun.state_dict()["decoder.0.conv_tr.weight"], fresh)
+
+
 def test_si_sdr_ignores_scale_and_counts_noise() -> None:
     """A scaled truth is perfect; noise of a tenth of its amplitude costs all but 20 dB."""
     rng = np.random.default_rng(0)
@@ -70,3 +79,11 @@ def test_the_starters_name_is_kept(tmp_path: Path) -> None:
     ended = CliRunner().invoke(main, arguments)
     assert ended.exit_code == 2
     assert "always means the weights in" in ended.output
+
+
+def test_held_out_seeds_are_not_trained_on(tmp_path: Path) -> None:
+    """A range that reaches into them is refused before anything is composed."""
+    arguments = ["separator", "--work", str(tmp_path), "--out", str(tmp_path), "--budget-s", "1"]
+    ended = CliRunner().invoke(main, [*arguments, "--first-song", "999999", "--songs", "2"])
+    assert ended.exit_code == 2
+    assert "are held out" in ended.output

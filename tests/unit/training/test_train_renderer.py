@@ -14,6 +14,7 @@ from render_service.latent_diffusion.autoencoder import Autoencoder, Autoencoder
 from render_service.latent_diffusion.checkpoint import load
 from render_service.latent_diffusion.controls import channel_slice
 from render_service.latent_diffusion.front_end import FrontEnd, FrontEndSpec
+from render_service.load import weights_folder
 from training.autoencoder import AutoencoderTask, decoder_alone, fit_bands, fit_components, reconstruction_error_db
 from training.cache import persona_of
 from training.cli import main
@@ -107,6 +108,49 @@ def test_components_come_first_and_the_net_mends_them(song: SongFeatures, tmp_pa
     trained = {name for name, p in decoder_alone(net).named_parameters() if p.requires_grad}
     assert trained
     assert all(name.startswith("decoder.") for name in trained)
+
+
+def test_a_run_begins_from_weights_that_are_there(tmp_path: Path) -> None:
+    """After `begin` every net is the starter's, band statistics too; a folder in which a run has begun refuses."""
+    work = tmp_path / "work"
+    ended = CliRunner().invoke(main, ["begin", "--work", str(work)])
+    assert ended.exit_code == 0, ended.output
+    _, starter = load(weights_folder("starter"))
+    begun = Workshop(folder=work).nets()
+    for role in ("front_end", "autoencoder", "denoiser", "persona"):
+        ours, theirs = begun.of(role).state_dict(), starter.of(role).state_dict()
+        assert all(torch.equal(value, ours[name]) for name, value in theirs.items()), role
+    origin = Workshop(folder=work).origin()
+    assert origin is not None
+    assert origin["checkpoint"] == "starter"
+    _train(_Line(), work)
+    ended = CliRunner().invoke(main, ["begin", "--work", str(work)])
+    assert ended.exit_code == 2
+    assert "line.pt" in ended.output
+
+
+def test_a_decoder_hears_rough_latents(song: SongFeatures) -> None:
+    """With noise the error of a batch is larger, and the same noise comes again."""
+    front_end, net = FrontEnd(FrontEndSpec()), Autoencoder(SIZES)
+    fit_bands(front_end, [song])
+    fit_components(net, front_end, [song])
+
+    def error(noise: float) -> float:
+        task = AutoencoderTask(net, front_end, [song], batch=4, crop_frames=64, noise=noise)
+        return task.loss(torch.Generator().manual_seed(0), 0)[0].item()
+
+    assert error(0.0) < error(0.35) == error(0.35)
+
+
+def test_a_few_songs_can_be_heard_first(tmp_path: Path) -> None:
+    """`corpus --preview` writes mix and stems and needs no work folder."""
+    arguments = ["corpus", "--preview", str(tmp_path), "--songs", "1", "--first", "3", "--seconds", "2"]
+    ended = CliRunner().invoke(main, arguments)
+    assert ended.exit_code == 0, ended.output
+    assert len(list((tmp_path / "seed-3").glob("*.wav"))) == 5
+    refused = CliRunner().invoke(main, ["corpus"])
+    assert refused.exit_code == 2
+    assert "--work" in refused.output
 
 
 def test_a_work_folder_becomes_a_checkpoint_that_loads(song: SongFeatures, tmp_path: Path) -> None:

@@ -1,0 +1,139 @@
+"""The evaluation: each measure says what it claims to, and the whole becomes a page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from render_service.harmony import ChordQuality, ChordSpan
+from render_service.key import Key
+from render_service.load import load_latent_diffusion
+from separation_service.engine import load_separator
+from training.corpus.soundfont import DEFAULT_SOUNDFONT
+from training.evaluation.judge import Judge, describe, frechet_distance, judge_from, mean_distance, windows
+from training.evaluation.report import Extent, evaluate
+from training.evaluation.section import Goal
+from training.evaluation.takes import Sampling
+from training.measures import RATE_HZ, chroma, heard_key, mirex_score, share_of_chords_held
+
+C_TRIAD, F_TRIAD = (60, 64, 67), (65, 69, 72)
+
+
+def _tones(pitches: tuple[int, ...], seconds: float) -> np.ndarray:
+    t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    tone = sum(np.sin(2 * np.pi * 440.0 * 2 ** ((pitch - 69) / 12) * t) for pitch in pitches) * 0.1
+    return np.stack([tone, tone]).astype(np.float32)
+
+
+def _chord(start_s: float, end_s: float, root: int, quality: ChordQuality = ChordQuality.MAJ) -> ChordSpan:
+    return ChordSpan(start_s=start_s, end_s=end_s, root=root, quality=quality, bass=root)
+
+
+def _noise(*, seed: int, tilt: float = 0.0, width: float = 1.0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(rng.standard_normal((2, RATE_HZ * 2)))
+    shaped = np.fft.irfft(spectrum * np.arange(1, spectrum.shape[1] + 1) ** tilt) * 0.1
+    shaped = shaped / shaped.std() * 0.1
+    middle, side = shaped.mean(axis=0), 0.5 * (shaped[0] - shaped[1]) * width
+    return np.stack([middle + side, middle - side]).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("heard", "score"),
+    [("C major", 1.0), ("G major", 0.5), ("A minor", 0.3), ("C minor", 0.2), ("F major", 0.0), ("F# major", 0.0)],
+)
+def test_a_near_key_scores_in_part(heard: str, score: float) -> None:
+    """As MIREX counts: a fifth above, the relative and the parallel key are not wholly wrong."""
+    assert mirex_score(Key.parse(heard), Key.parse("C major")) == score
+
+
+def test_the_key_of_a_scale_is_heard() -> None:
+    """A cadence in C is in C major, a fourth higher in F major."""
+    cadence = np.concatenate([_tones(p, 0.6) for p in (C_TRIAD, F_TRIAD, (67, 71, 74), C_TRIAD)], axis=1)
+    assert heard_key(chroma(cadence)) == Key.parse("C major")
+    assert heard_key(np.roll(chroma(cadence), 5, axis=0)) == Key.parse("F major")
+
+
+def test_a_chord_is_held_where_it_sounds() -> None:
+    """C then F: held as asked, not a tritone away; a chord that is neither major nor minor is left out."""
+    energy = chroma(np.concatenate([_tones(C_TRIAD, 2.0), _tones(F_TRIAD, 2.0)], axis=1))
+    asked = (_chord(0.0, 2.0, 0), _chord(2.0, 4.0, 5))
+    assert share_of_chords_held(energy, asked) > 0.9
+    assert share_of_chords_held(energy, asked, transposed=6) == 0.0
+    assert np.isnan(share_of_chords_held(energy, (_chord(0.0, 4.0, 0, ChordQuality.SUS4),)))
+
+
+def test_a_description_hears_sound_and_not_level() -> None:
+    """Half as loud is nearly the same; darker or narrower is not."""
+    plain = describe(_noise(seed=0))
+    again = np.linalg.norm(plain - describe(0.5 * _noise(seed=0)))
+    darker = np.linalg.norm(plain - describe(_noise(seed=0, tilt=-1.0)))
+    narrower = np.linalg.norm(plain - describe(_noise(seed=0, width=0.1)))
+    assert again < 0.05 * min(darker, narrower)
+
+
+def _judged(count: int = 12, clips: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """Descriptions of made-up personas that differ in the tilt of their noise."""
+    described = [
+        describe(_noise(seed=100 * who + clip, tilt=-0.1 * who)) for who in range(count) for clip in range(clips)
+    ]
+    return np.stack(described), np.repeat(np.arange(count), clips)
+
+
+def test_the_judge_knows_personas_it_was_taught() -> None:
+    """Clips that it never heard go to the persona with their sound."""
+    judge = judge_from(*_judged())
+    found = [judge.persona(_noise(seed=9_000 + who, tilt=-0.1 * who)) for who in range(12)]
+    assert np.mean(np.array(found) == np.arange(12)) > 0.7
+
+
+def test_distances() -> None:
+    """Fréchet: 0 to itself, the squared shift for a shift; pairs of different groups do not count."""
+    rng = np.random.default_rng(0)
+    cloud = rng.standard_normal((400, 8))
+    assert frechet_distance(cloud, cloud, basis=cloud) == pytest.approx(0.0, abs=1e-6)
+    assert frechet_distance(cloud + 2.0, cloud, basis=cloud) == pytest.approx(8 * 4.0, rel=1e-6)
+    assert frechet_distance(3.0 * cloud, cloud, basis=cloud) > 10.0
+    points = [np.array([0.0]), np.array([3.0]), np.array([100.0])]
+    assert mean_distance(points, ["a", "a", "b"]) == 3.0
+    assert [piece.shape for piece in windows(_noise(seed=0), seconds=0.9)] == [(2, 39_690)] * 2
+
+
+def test_a_goal_without_a_figure_is_not_met() -> None:
+    """NaN is neither above nor below."""
+    assert Goal(name="", reached=0.95, wanted=0.95).met
+    assert Goal(name="", reached=-31.0, wanted=-30.0, at_most=True).met
+    assert not Goal(name="", reached=float("nan"), wanted=0.0).met
+    assert not Goal(name="", reached=float("nan"), wanted=0.0, at_most=True).met
+
+
+@pytest.mark.skipif(not DEFAULT_SOUNDFONT.is_file(), reason="needs Debian package fluid-soundfont-gm")
+def test_the_report_is_one_page_with_its_pictures(tmp_path: Path) -> None:
+    """The shipped weights, the least of everything: every part has its table, every goal its row, and all of it is small."""
+    judge, kept = judge_from(*_judged(clips=2)), tmp_path / "judge.npz"
+    np.savez(kept, **{name: getattr(judge, name) for name in Judge.__dataclass_fields__})
+    extent = Extent(
+        takes=2, others=2, changing=1, strangers=1, bases=1, copies=1, stem_songs=1, stem_seconds=3.0, clip_s=2.0
+    )
+    said: list[str] = []
+    page = evaluate(
+        load_latent_diffusion("starter", device="cpu", threads=1),
+        load_separator("starter", repo=None, device="cpu", threads=1),
+        tmp_path / "report",
+        sampling=Sampling(seconds=3.0, steps=2, guidance=1.0),
+        extent=extent,
+        held_out_soundfont=None,
+        judge_file=kept,
+        say=said.append,
+    )
+    text, rows = page.read_text(), json.loads((tmp_path / "report" / "figures.json").read_text())
+    assert (
+        text.count("\n## ") == len(said) - 4 + 1
+    )  # judge, personas, takes and pictures have no table; pictures a heading
+    assert all(f"| {row['name']} |" in text for row in rows)
+    pictures = list((tmp_path / "report").glob("*.png"))
+    assert {path.name for path in pictures} == {"takes.png", "stems.png", "goals.png"}
+    assert sum(path.stat().st_size for path in pictures) < 1_000_000

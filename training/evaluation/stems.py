@@ -1,0 +1,68 @@
+"""The separator on held-out songs, with the soundfont that it was trained on and with one that it never heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from separation_service.engine import Separator
+from training.corpus.compose import HELD_OUT_SEEDS, compose
+from training.corpus.song import perform
+from training.corpus.soundfont import Soundfont, load_soundfont
+from training.corpus.store import StoredSong, stored
+from training.evaluation.section import Goal, Section
+from training.separator.measure import StemFigures, measure
+
+_SEEDS = HELD_OUT_SEEDS[40_000:]
+_INSTRUMENTAL_EVERY = 3
+
+
+def stems(separator: Separator, *, songs: int, seconds: float, held_out_soundfont: Path | None) -> Section:
+    """SI-SDR, what it gains over the mixture, and the level in stems that ought to be silent."""
+    fonts = {"FluidR3_GM, trained on": load_soundfont()}
+    if held_out_soundfont is not None:
+        fonts[f"{held_out_soundfont.stem}, never heard"] = Soundfont(held_out_soundfont)
+    rows: list[tuple[str, ...]] = []
+    goals: list[Goal] = []
+    for name, font in fonts.items():
+        figures = measure(separator, held_out_songs(songs, seconds=seconds, font=font))
+        rows += [(f"{row.stem}, {name}", *_cells(row)) for row in figures]
+        if not goals:
+            goals = _goals(figures)
+    return Section(
+        title="Separator",
+        note=(
+            f"{songs} held-out songs of {seconds:g} s, every third an instrumental; medians in dB. The null is the mixture taken"
+            " as the estimate. Leakage: level in a stem that is silent in truth, against the mix."
+            + ("" if held_out_soundfont is not None else " No soundfont was held out.")
+        ),
+        head=("", "SI-SDR", "null", "improvement", "leakage"),
+        rows=rows,
+        goals=goals,
+    )
+
+
+def held_out_songs(count: int, *, seconds: float, font: Soundfont) -> list[StoredSong]:
+    """Songs from seeds of their own; every third has no voice."""
+    scores = [
+        compose(_SEEDS[i], seconds=seconds, instrumental=i % _INSTRUMENTAL_EVERY == _INSTRUMENTAL_EVERY - 1)
+        for i in range(count)
+    ]
+    return [stored(perform(score, soundfont=font), score) for score in scores]
+
+
+def _cells(row: StemFigures) -> tuple[str, ...]:
+    leakage = "-" if row.leakage_db is None else f"{row.leakage_db:.1f}"
+    return f"{row.si_sdr_db:.1f}", f"{row.mixture_si_sdr_db:.1f}", f"{row.improvement_db:+.1f}", leakage
+
+
+def _goals(figures: Sequence[StemFigures]) -> list[Goal]:
+    gains = [
+        Goal(name=f"SI-SDR improvement, {row.stem}, dB", reached=row.improvement_db, wanted=6.0) for row in figures
+    ]
+    leaks = [
+        Goal(name=f"leakage into silent {row.stem}, dB", reached=row.leakage_db, wanted=-30.0, at_most=True)
+        for row in figures
+        if row.leakage_db is not None
+    ]
+    return [*gains, *leaks]
