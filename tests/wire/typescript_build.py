@@ -25,7 +25,9 @@ def _build() -> str:
         if install.returncode != 0:
             return f"needs the npm packages of clients/typescript (npm ci): {install.stderr.strip()[-300:]}"
     with (FOLDER / "node_modules" / ".build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes; nothing is rewritten that another one runs
+        fcntl.flock(
+            lock, fcntl.LOCK_EX
+        )  # tests may run in several processes; nothing is rewritten that another one runs
         if not _is_built():
             compiled = _run("npm", "run", "--silent", "build", timeout_s=300)
             assert compiled.returncode == 0, compiled.stdout + compiled.stderr
