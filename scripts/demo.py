@@ -17,6 +17,7 @@ from pathlib import Path
 
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2
 from sonichaos_client import Client
+from sonichaos_client.cli.summary import loudness_in_words
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out"
@@ -54,7 +55,7 @@ def show(client: Client, job: job_pb2.Job, archive: Path) -> None:
     url = client.sign_url(job.job_id, kind=jobs_service_pb2.FILE_KIND_ZIP)
     print(f"\n  ZIP         {archive.relative_to(ROOT)}  ({archive.stat().st_size:,} bytes)")
     print(f"  signed URL  {url.url}")
-    print(f"  loudness    {version.loudness.lufs:.1f} LUFS, true peak {version.loudness.true_peak_dbtp:.1f} dBTP")
+    print(f"  loudness    {loudness_in_words(version.loudness)}")
     for timing in version.timings:
         name = job_pb2.Stage.Name(timing.stage).removeprefix("STAGE_").lower()
         print(f"  {name:<10}  {timing.duration.ToMilliseconds() / 1000:7.2f} s")

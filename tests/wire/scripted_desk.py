@@ -78,6 +78,8 @@ class Desk:
         job.versions.add(number=1, state=job_pb2.JOB_STATE_QUEUED, stems_wanted=stems)
         self.jobs[job_id] = job
         self.events[job_id] = list(story(job_id, stems=stems, ending=self.ending))
+        if self.ending_error is not None:
+            self.events[job_id][-1].error.CopyFrom(to_status(self.ending_error, stage="DENOISE"))
         return job
 
     def finish(self, job_id: str) -> None:

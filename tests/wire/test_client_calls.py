@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from servicekit.errors import (
     AlreadyExists,
     DataLoss,
     FieldViolation,
+    Internal,
     InvalidFields,
     NotFound,
     ResourceExhausted,
@@ -25,7 +27,7 @@ from servicekit.errors import (
     Unavailable,
 )
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2
-from sonichaos.render.v1 import render_pb2
+from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos_client import AsyncClient, Brief, CallOptions, Client, JobFilter, RetryPolicy, Target, errors, rpcs
 from tests.wire.scripted_services import Pair, scripted_pair
@@ -170,6 +172,22 @@ def test_a_watch_does_not_retry_a_refusal(pair: Pair, client: Any) -> None:
     assert len(pair.render.requests("WatchJob")) == 1
 
 
+def test_a_wait_that_breaks_after_a_failure_raises_the_failure(pair: Pair, client: Any) -> None:
+    """The event that told of it is enough where the row cannot be had any more; a later state would replace it."""
+    pair.render.ending, pair.render.ending_error = job_pb2.JOB_STATE_FAILED, Internal("fell over", reason="NOT_FINITE")
+    job = client.create_render(Brief(prompt="a", persona_id="ember"))
+    pair.render.refusals["GetJob"] = [Unavailable("draining") for _ in range(500)]
+    with pytest.raises(errors.JobFailed, match="v1 failed: fell over") as caught:
+        client.wait(job)
+    assert caught.value.reason == "NOT_FINITE"
+    queued_again = job_pb2.JobEvent(
+        sequence=8, version=1, kind=job_pb2.EVENT_KIND_STATE, state=job_pb2.JOB_STATE_QUEUED
+    )
+    pair.render.events[job.job_id].append(queued_again)
+    with pytest.raises(errors.Unavailable, match="draining"):
+        client.wait(job)
+
+
 def test_follow_goes_on_from_its_cursor(pair: Pair, client: Any) -> None:
     """A feed over all jobs is resumed at the cursor of the last event."""
     client.create_render(Brief(prompt="a", persona_id="ember"))
@@ -232,6 +250,34 @@ def test_where_nothing_runs_the_error_says_how_to_start() -> None:
         pytest.raises(errors.ServiceNotRunning, match=r"render_service answers at 127\.0\.0\.1:1 .*sonichaos up"),
     ):
         client.render_model()
+
+
+def test_a_request_beyond_the_limit_is_rejected_input(pair: Pair, client: Any) -> None:
+    """Where gRPC refuses a message by itself, the error is the caller's and says how large it is and may be."""
+    with pytest.raises(errors.RejectedInput, match=r"has 50000\d\d bytes, but render_service takes 4194304"):
+        client.create_render(Brief(prompt="a" * 5_000_000))
+    pair.render.accept("j-big", stems=False, prompt="p" * 17_000_000)
+    with pytest.raises(errors.ResourceExhausted, match=r"answered with 170000\d\d bytes.* takes 16777216"):
+        client.get_job("j-big")
+
+
+async def test_a_request_that_cannot_be_parsed_is_rejected_input() -> None:
+    """Text that is no UTF-8 gets no details from gRPC, whose words are told instead, with the caller's code."""
+    server = grpc.aio.server()
+    render_pb2_grpc.add_RenderServiceServicer_to_server(render_pb2_grpc.RenderServiceServicer(), server)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    async with grpc.aio.insecure_channel(address) as channel:
+        raw = channel.unary_unary("/sonichaos.render.v1.RenderService/CreateRender")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await raw(b"\x12\x04\x0a\x02\xff\xfe")  # a brief whose prompt is two bytes of no UTF-8
+    await server.stop(None)
+    answered = caught.value
+    error = errors.from_call(answered.code(), answered.details() or "", (), service="render_service", address=address)
+    assert isinstance(error, errors.RejectedInput)
+    assert "UTF-8" in error.message
+    other = errors.from_call(answered.code(), "Socket closed", (), service="render_service", address=address)
+    assert isinstance(other, errors.ServiceFault)
 
 
 def test_a_call_has_a_deadline(pair: Pair) -> None:

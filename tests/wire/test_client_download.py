@@ -12,6 +12,7 @@ import random
 import resource
 import stat
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -87,13 +88,35 @@ def test_an_expired_url_is_signed_again(pair: Pair, client: Client, tmp_path: Pa
 
 
 def test_a_busy_store_is_tried_again_and_a_refusal_is_not(pair: Pair, client: Client, tmp_path: Path) -> None:
-    """503 is waited out; 404 is an error at once."""
+    """503 is waited out; 400 is an error at once."""
     job_id = finished(client, stems=True)
     pair.shelf.statuses = [503, 503]
     assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
-    pair.shelf.statuses = [404, 200]
-    with pytest.raises(errors.DownloadFailed, match="answered 404"):
+    pair.shelf.statuses = [400, 200]
+    with pytest.raises(errors.DownloadFailed, match="answered 400"):
         client.download(job_id, tmp_path, overwrite=True)
+
+
+def test_a_file_that_the_store_has_lost_is_data_loss(
+    pair: Pair, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """404 for a file that the row lists names the file; where the job itself is gone by then, that is the error."""
+    job_id = finished(client, stems=True)
+    pair.shelf.statuses = [404]
+    with pytest.raises(errors.DataLoss, match=f"jobs/{job_id}/v1.zip .* lost it") as caught:
+        client.download(job_id, tmp_path)
+    assert caught.value.metadata["expected_sha256"] == hashlib.sha256(ZIP).hexdigest()
+    answer = pair.shelf.answer
+
+    def deleted_meanwhile(handler: BaseHTTPRequestHandler) -> None:
+        pair.render.jobs.clear()
+        pair.shelf.statuses = [404]
+        answer(handler)
+
+    monkeypatch.setattr(pair.shelf, "answer", deleted_meanwhile)
+    with pytest.raises(errors.NotFound):
+        client.download(job_id, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_changed_bytes_are_not_kept(pair: Pair, client: Client, tmp_path: Path) -> None:
@@ -147,7 +170,7 @@ def test_a_full_disk_is_not_taken_for_a_cut(pair: Pair, client: Client, tmp_path
     soft_bytes, hard_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(ZIP) // 2, hard_bytes))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(errors.LocalFileUnwritten, match=f"{job_id}-v1.zip cannot be written: File too large.*room"):
             client.download(job_id, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft_bytes, hard_bytes))

@@ -17,7 +17,7 @@ import grpc
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as pb
 from sonichaos_client import jobs
-from sonichaos_client.errors import DownloadFailed, DownloadMismatch
+from sonichaos_client.errors import DataLoss, DownloadFailed, DownloadMismatch
 from sonichaos_client.landing import Landing, refuse_existing
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import Backoff
@@ -51,9 +51,12 @@ def local_name(job_id: str, version: int, kind: pb.FileKind.ValueType) -> str:
 
 
 def kind_of(version: job_pb2.Version) -> pb.FileKind.ValueType:
-    """What a version is delivered as: the ZIP where it has stems or awaits them, else the bounce."""
-    wants_zip = version.files.HasField("zip") or version.stems_wanted
-    return pb.FILE_KIND_ZIP if wants_zip else pb.FILE_KIND_BOUNCE
+    """What a version is delivered as: the ZIP where it has stems or awaits them, else the bounce.
+
+    A version that ended without the stems that were wanted awaits none: what it has is its bounce.
+    """
+    awaits_zip = version.stems_wanted and version.state not in jobs.ENDED
+    return pb.FILE_KIND_ZIP if version.files.HasField("zip") or awaits_zip else pb.FILE_KIND_BOUNCE
 
 
 def download(
@@ -68,7 +71,8 @@ def download(
     """Fetch a file of a version into ``folder``; version 0 is the newest, an unspecified kind what `kind_of` says.
 
     Raises LocalFileExists before anything is fetched, DownloadMismatch where the bytes are not those that were stored,
-    DownloadFailed where they cannot be had; in each case nothing is kept.
+    DataLoss where the store has lost them, DownloadFailed where they cannot be had, LocalFileUnwritten where this
+    machine's disk does not take them; in each case nothing is kept.
     """
     job = yield from jobs.get(job_id, options)
     wanted = jobs.version_of(job, version)
@@ -111,6 +115,9 @@ def _fill(landing: Landing, signed: pb.CreateSignedUrlResponse, options: CallOpt
             yield Sleep(backoff.wait_s(cut))
             if cut.refused:
                 signed = yield from signing.again(options)
+        except _AbsentError as absent:
+            signed = yield from signing.again(options)  # a job that was deleted meanwhile is NotFound
+            raise _lost(signed.file, absent) from absent
 
 
 def _check(landing: Landing, stored: job_pb2.StoredFile) -> None:
@@ -122,6 +129,19 @@ def _check(landing: Landing, stored: job_pb2.StoredFile) -> None:
     )
     metadata = {"key": stored.key, "expected_sha256": stored.sha256, "found_sha256": landing.sha256}
     raise DownloadMismatch(message, reason="DIGEST_MISMATCH", metadata=metadata)
+
+
+def _lost(stored: job_pb2.StoredFile, absent: DownloadFailed) -> DataLoss:
+    return DataLoss(
+        f"{stored.key} ({stored.size_bytes} bytes, SHA-256 {stored.sha256}) is listed in the job's row, but the store "
+        f"has lost it: {absent.message}; nothing was kept. Whoever runs the services may have a copy to put back",
+        reason="DIGEST_MISMATCH",
+        metadata={"key": stored.key, "expected_sha256": stored.sha256, "found_sha256": ""},
+    )
+
+
+class _AbsentError(DownloadFailed):
+    """The store has no file of the name that the service signed."""
 
 
 class _CutError(DownloadFailed):
@@ -139,7 +159,8 @@ def _without_signature(url: str) -> str:
 class _Fetch:
     """One GET from where the landing ends.
 
-    Raises _CutError for what another try may mend; errors of the local disk pass as they are.
+    Raises _CutError for what another try may mend, _AbsentError where there is no such file; errors of the local disk
+    pass as they are.
     """
 
     def __init__(self, url: str, landing: Landing) -> None:
@@ -178,7 +199,8 @@ class _Fetch:
             return _CutError(self._url, what, refused=True)
         if status >= http.client.INTERNAL_SERVER_ERROR or status == http.client.TOO_MANY_REQUESTS:
             return _CutError(self._url, what)
-        return DownloadFailed(f"{_without_signature(self._url)} {what}", code=grpc.StatusCode.INTERNAL)
+        kind = _AbsentError if status == http.client.NOT_FOUND else DownloadFailed
+        return kind(f"{_without_signature(self._url)} {what}", code=grpc.StatusCode.INTERNAL)
 
     def piece(self) -> None:
         """Write the next bytes."""

@@ -12,7 +12,7 @@ The tree, with the gRPC code each stands for::
         ServiceNotRunning      UNAVAILABLE                      nothing answers at `address`
       Unauthenticated          UNAUTHENTICATED
       PermissionDenied         PERMISSION_DENIED
-      DataLoss                 DATA_LOSS                        a file does not match its digest
+      DataLoss                 DATA_LOSS                        a stored file is lost, or does not match its digest
         DownloadMismatch       DATA_LOSS                        the bytes that came are not the stored ones
       DeadlineExceeded         DEADLINE_EXCEEDED                the call's deadline or the brief's expiry
       CallCancelled            CANCELLED
@@ -23,6 +23,7 @@ The tree, with the gRPC code each stands for::
         JobCancelled           CANCELLED
       DownloadFailed           UNAVAILABLE                      the file could not be fetched in time
       LocalFileExists          ALREADY_EXISTS                   nothing is overwritten unless asked
+      LocalFileUnwritten       RESOURCE_EXHAUSTED               this machine's disk did not take the file
       UnreadableInput          INVALID_ARGUMENT                 a local file that cannot be sent
 
 ``reason`` is a name of ``sonichaos.jobs.v1.ErrorReason`` without its prefix, empty where the error was not made by a
@@ -31,6 +32,7 @@ SONICHAOS service.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -142,7 +144,7 @@ class PermissionDenied(SonichaosError):
 
 
 class DataLoss(SonichaosError):
-    """A stored file no longer matches its digest."""
+    """A stored file is lost, or no longer matches its digest."""
 
     default_code = grpc.StatusCode.DATA_LOSS
 
@@ -223,6 +225,12 @@ class LocalFileExists(SonichaosError):
     default_code = grpc.StatusCode.ALREADY_EXISTS
 
 
+class LocalFileUnwritten(SonichaosError):
+    """The file could not be written on this machine, as where its disk is full; nothing was kept."""
+
+    default_code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 class UnreadableInput(SonichaosError):
     """A local file that was to be sent is missing, empty, unreadable or changed while it was read."""
 
@@ -283,7 +291,9 @@ def from_call(
 ) -> SonichaosError:
     """The error of a failed gRPC call, from its status details where it has them.
 
-    ``UNAVAILABLE`` without details comes from the transport, not from a SONICHAOS service: nothing answers.
+    What has no details comes from the transport, not from a SONICHAOS service. ``UNAVAILABLE``: nothing answers.
+    RESOURCE_EXHAUSTED for a message beyond a limit, and UNKNOWN or INTERNAL for one that could not be parsed, are told
+    as what they are, for gRPC's own words and codes do not.
     """
     for key, value in trailing_metadata:
         if key == _DETAILS_KEY and isinstance(value, bytes):
@@ -294,6 +304,35 @@ def from_call(
     if code is grpc.StatusCode.UNAVAILABLE:
         # The transport tells a long story of addresses and causes; the last cause is the one that helps.
         return ServiceNotRunning(service, address, details.rpartition(": ")[2].strip("[]") or "no answer")
+    unfit = _unfit_message(code, details, service)
+    if unfit is not None:
+        return unfit
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         details = f"{service} at {address} did not answer before the call's deadline"
     return _BY_CODE.get(code, ServiceFault)(details or code.name, code=code)
+
+
+_TOO_LARGE = re.compile(r"(?P<side>SERVER|CLIENT): Received message larger than max \((?P<sizes>\d+ vs\. \d+)\)")
+_UNPARSED = re.compile(r"\.DecodeError'>: (?P<why>.+)|Exception deserializing request")
+
+
+def _unfit_message(code: grpc.StatusCode, details: str, service: str) -> SonichaosError | None:
+    """The error where gRPC itself refused a message, by the words that it has for that; None where it is another."""
+    large = _TOO_LARGE.search(details) if code is grpc.StatusCode.RESOURCE_EXHAUSTED else None
+    if large is not None:
+        size_bytes, limit_bytes = large["sizes"].split(" vs. ")
+        metadata = {"size_bytes": size_bytes, "limit_bytes": limit_bytes}
+        if large["side"] == "SERVER":
+            message = (
+                f"the request has {size_bytes} bytes, but {service} takes {limit_bytes} in one message; shorten it"
+            )
+            return RejectedInput(message, metadata=metadata)
+        message = f"{service} answered with {size_bytes} bytes, but this client takes {limit_bytes} in one message"
+        return ResourceExhausted(message, metadata=metadata)
+    if code not in {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}:
+        return None
+    unparsed = _UNPARSED.search(details)
+    if unparsed is None:
+        return None
+    why = unparsed["why"] or "it says no more; text that is no UTF-8 is one cause"
+    return RejectedInput(f"{service} cannot read the request: {why}")

@@ -6,14 +6,16 @@ Bytes go to a hidden part file in the same folder; `Landing.commit` makes them d
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sonichaos_client.errors import LocalFileExists
+from sonichaos_client.errors import LocalFileExists, LocalFileUnwritten
 
 
 class Landing:
@@ -28,26 +30,31 @@ class Landing:
 
     def __enter__(self) -> Self:
         refuse_existing(self.path, overwrite=self.overwrite)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._part.open("xb")
+        with _told(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._part.open("xb")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        # What was not flushed is of a file that is not kept: that the disk does not take it was said, or does not matter.
+        with contextlib.suppress(OSError):
+            self._file.close()
         self._part.unlink(missing_ok=True)
 
     def write(self, data: bytes) -> None:
-        """Append."""
-        self._file.write(data)
+        """Append. Raises LocalFileUnwritten where the disk does not take it."""
+        with _told(self.path):
+            self._file.write(data)
         self._digest.update(data)
         self.size_bytes += len(data)
 
     def restart(self) -> None:
         """Forget what was written."""
-        self._file.seek(0)
-        self._file.truncate()
+        with _told(self.path):
+            self._file.seek(0)
+            self._file.truncate()
         self._digest = hashlib.sha256()
         self.size_bytes = 0
 
@@ -57,7 +64,14 @@ class Landing:
         return self._digest.hexdigest()
 
     def commit(self) -> None:
-        """Flush to disk and give the file its name. Raises LocalFileExists where another came meanwhile."""
+        """Flush to disk and give the file its name.
+
+        Raises LocalFileExists where another came meanwhile, LocalFileUnwritten where the disk does not take it.
+        """
+        with _told(self.path):
+            self._commit()
+
+    def _commit(self) -> None:
         self._file.flush()
         os.fsync(self._file.fileno())
         if self.overwrite:
@@ -79,6 +93,20 @@ class Landing:
         except OSError:  # a file system without hard links: the moment between check and rename stays open
             refuse_existing(self.path, overwrite=False)
             self._part.replace(self.path)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """An error of the disk, as one that names the file and what to do."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        advice = "make room there or name another folder" if full else "name another folder"
+        raise LocalFileUnwritten(
+            f"{path} cannot be written: {error.strerror}; nothing of it was kept. The service still has it: {advice}, "
+            "then fetch it again"
+        ) from error
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

@@ -143,12 +143,14 @@ def block(function: Callable[[], T]) -> Flow[T]:
     return result
 
 
-def drain(stream: Stream[Any]) -> Flow[None]:
-    """Carry a stream out to its end and drop its values."""
+def drain(stream: Stream[T], hear: Callable[[T], object]) -> Flow[None]:
+    """Carry a stream out to its end; ``hear`` is called with each value."""
     step = advance(stream, None)
     while not isinstance(step, Done):
         outcome: object = None
-        if not isinstance(step, Emit):
+        if isinstance(step, Emit):
+            hear(step.value)
+        else:
             try:
                 outcome = yield step
             except SonichaosError as error:

@@ -34,7 +34,9 @@ def separate(path: Path, header: separation_pb2.SeparationHeader, options: CallO
     filled = separation_pb2.SeparationHeader()
     filled.CopyFrom(header)
     filled.sha256 = digest
-    filled.file_name = filled.file_name or path.name[-255:]
+    # A name on disk may hold bytes that are no UTF-8; they are escaped, for it is told to people and opens nothing.
+    name = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
+    filled.file_name = filled.file_name or name[-255:]
 
     def requests() -> Iterator[separation_pb2.CreateSeparationRequest]:
         yield separation_pb2.CreateSeparationRequest(header=filled)

@@ -75,15 +75,52 @@ def follow(target: Target, cursor: str, options: CallOptions) -> Stream[job_pb2.
 
 
 def wait(job: str | job_pb2.Job, version: int, options: CallOptions) -> Flow[job_pb2.Job]:
-    """The job's row once the version is done. Raises JobFailed or JobCancelled where it ended otherwise."""
+    """The job's row once the version is done. Raises JobFailed or JobCancelled where it ended otherwise.
+
+    A JobFailed that only an event told of, before the service went away for good, has the row as far as it is known.
+    """
     row = (yield from jobs.get(job, options)) if isinstance(job, str) else job
     number = jobs.version_of(row, version).number
-    yield from drain(_watch_at(jobs.target_of(row), row.job_id, number, row.last_sequence, options))
-    ended = yield from _row_outliving_cuts(row.job_id, options)
+    failure = FailureTold(row, number)
+    try:
+        events = _watch_at(jobs.target_of(row), row.job_id, number, row.last_sequence, options)
+        yield from drain(events, failure.hear)
+        ended = yield from _row_outliving_cuts(row.job_id, options)
+    except SonichaosError as error:
+        raise failure.known or error from error
     error = ended_badly(ended, jobs.version_of(ended, number))
     if error is not None:
         raise error
     return ended
+
+
+class FailureTold:
+    """The failure of a version that a watch has told of.
+
+    It is what a caller wants to know where the watch then breaks for good, more than that no service answers any more.
+    """
+
+    def __init__(self, job: job_pb2.Job, version: int) -> None:
+        self._job = job
+        self._version = version
+        self.known: JobFailed | None = None
+
+    def hear(self, event: job_pb2.JobEvent) -> None:
+        """Take an event in; a later state of the version replaces what was known."""
+        if event.kind == job_pb2.EVENT_KIND_STATE and event.version == self._version:
+            failed = event.state == job_pb2.JOB_STATE_FAILED and event.HasField("error")
+            self.known = self._failure(event) if failed else None
+
+    def _failure(self, event: job_pb2.JobEvent) -> JobFailed:
+        row = job_pb2.Job()
+        row.CopyFrom(self._job)
+        row.last_sequence = event.sequence
+        version = jobs.version_of(row, self._version)
+        version.state = event.state
+        version.error.CopyFrom(event.error)
+        if version.number == 1:
+            row.state = event.state  # the job's state is v1's
+        return JobFailed(row, self._version, from_status(event.error))
 
 
 def _row_outliving_cuts(job_id: str, options: CallOptions) -> Flow[job_pb2.Job]:

@@ -8,16 +8,22 @@ import click
 
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client.cli.exit_status import ExitStatus
-from sonichaos_client.cli.session import Session, connected
+from sonichaos_client.cli.numbers import UINT32_MAX
+from sonichaos_client.cli.session import Session, connected, note
 
-_HEAD = re.compile(r"(\d+):([0-9a-f]{64})")
+_HEAD = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 
 
 @click.command()
 @click.argument("job_id", required=False, default="")
 @click.option("--replay", is_flag=True, help="Render JOB_ID again from its audit row and compare.")
 @click.option(
-    "--version", "number", type=click.IntRange(min=1), default=1, show_default=True, help="Which version to replay."
+    "--version",
+    "number",
+    type=click.IntRange(1, UINT32_MAX),
+    default=1,
+    show_default=True,
+    help="Which version to replay.",
 )
 @click.option(
     "--erase-prompt",
@@ -39,9 +45,14 @@ def audit(session: Session, *, job_id: str, replay: bool, number: int, erase: bo
             erased = client.erase_prompt(job_id)
             session.emit(erased)
             session.tell(_erasure_in_words(erased))
+        found = False
         for row in client.audit_rows(job_id):
+            found = True
             session.emit(row)
             session.tell(f"{row.sequence:>6}  {row.job_id} v{row.version}  {row.kind:<6}  {row.digest}")
+        if job_id and not found:
+            client.get_job(job_id)  # a job that there is none of is NotFound here as everywhere
+            note(f"{job_id} has no audit row yet; the first is written when its bounce is stored")
         chain = client.verify_audit_chain(head_sequence=sequence, head_digest=digest)
         session.emit(chain)
         session.tell(_chain_in_words(chain))

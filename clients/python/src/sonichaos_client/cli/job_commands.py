@@ -10,9 +10,10 @@ import click
 
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
+from sonichaos_client.cli.numbers import INT64_MAX, UINT32_MAX, FiniteRange
 from sonichaos_client.cli.outcome import Delivery, fetch, see_through
 from sonichaos_client.cli.session import Session, connected
-from sonichaos_client.cli.summary import describe_job, job_line
+from sonichaos_client.cli.summary import describe_job, job_line, stop_in_words
 from sonichaos_client.download import kind_of
 from sonichaos_client.jobs import JobFilter, version_of
 from sonichaos_client.rpcs import Target
@@ -30,7 +31,7 @@ _KINDS = {
     "latents": jobs_pb.FILE_KIND_LATENTS,
 }
 _version_option = click.option(
-    "--version", "number", type=click.IntRange(min=1), help="Which version [default: the newest]"
+    "--version", "number", type=click.IntRange(1, UINT32_MAX), help="Which version [default: the newest]"
 )
 _file_option = click.option(
     "--file", "kind", type=click.Choice(list(_KINDS)), help="Which file [default: the ZIP; without stems, the bounce]"
@@ -86,7 +87,11 @@ def get(session: Session, *, job_id: str, number: int | None, kind: str | None, 
 @click.argument("job_id")
 @_version_option
 @click.option(
-    "--after", "after_sequence", type=click.IntRange(min=0), default=0, help="Only events with a greater number."
+    "--after",
+    "after_sequence",
+    type=click.IntRange(0, INT64_MAX),
+    default=0,
+    help="Only events with a greater number.",
 )
 @_out_option
 @_force_option
@@ -113,7 +118,7 @@ def cancel(session: Session, *, job_id: str, number: int | None) -> None:
     with session.client() as client:
         job = client.cancel(job_id, version=number or 0)
     session.emit(job)
-    session.tell(f"{job.job_id}: cancel accepted")
+    session.tell(stop_in_words(job, [version_of(job, number)] if number else job.versions))
 
 
 @click.command()
@@ -131,7 +136,7 @@ def delete(session: Session, *, job_id: str) -> None:
 @click.argument("job_id")
 @_version_option
 @_file_option
-@click.option("--lifetime", type=click.FloatRange(1, 7 * 86400), metavar="S", help="How long it holds, in seconds.")
+@click.option("--lifetime", type=FiniteRange(1, 7 * 86400), metavar="S", help="How long it holds, in seconds.")
 @connected
 def url(session: Session, *, job_id: str, number: int | None, kind: str | None, lifetime: float | None) -> None:
     """Make a signed URL of one stored file."""

@@ -20,6 +20,7 @@ _COVERS = {
     "bounce": brief_pb2.LICENCE_COVERAGE_BOUNCE,
     "bounce-and-stems": brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS,
 }
+_DEFAULT_COVERS = "bounce-and-stems"
 
 
 def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., R]) -> Callable[..., R]:
@@ -69,14 +70,14 @@ def accepting(command: Callable[..., R]) -> Callable[..., R]:
         request_id: str,
         labels: tuple[str, ...],
         licence_tier: str,
-        licence_covers: str,
+        licence_covers: str | None,
         licensee: str,
         terms: str,
         **others: object,
     ) -> R:
         licence = None
-        if licence_tier or licensee or terms:
-            covers = _COVERS[licence_covers]
+        if licence_tier or licensee or terms or licence_covers:
+            covers = _COVERS[licence_covers or _DEFAULT_COVERS]
             licence = brief_pb2.Licence(tier=licence_tier, licensee=licensee, terms=terms, covers=covers)
         acceptance = Acceptance(request_id=request_id, labels=_labels(labels), licence=licence)
         return command(*args, acceptance=acceptance, **others)
@@ -99,7 +100,9 @@ def accepting(command: Callable[..., R]) -> Callable[..., R]:
                 help="The tier's name in your own catalogue, such as sync.",
             ),
             click.option(
-                "--licence-covers", type=click.Choice(list(_COVERS)), default="bounce-and-stems", show_default=True
+                "--licence-covers",
+                type=click.Choice(list(_COVERS)),
+                help=f"Which files the licence covers [default: {_DEFAULT_COVERS}]",
             ),
             click.option("--licensee", default="", metavar="NAME", help="Who may use the result."),
             click.option("--terms", default="", metavar="TEXT", help="Terms of use, or an address of them."),
@@ -119,13 +122,21 @@ def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def with_stem_mode(command: Callable[..., R]) -> Callable[..., R]:
-    """``--stem-mode``, given to the command as ``stem_mode``."""
-    option = click.option(
+    """``--stem-mode`` of a new job, given to the command as ``stem_mode``; exact where it was not typed."""
+    return _stem_mode("exact", default="exact")(command)
+
+
+def with_other_stem_mode(command: Callable[..., R]) -> Callable[..., R]:
+    """``--stem-mode`` of a job that was accepted with one: unspecified where it was not typed, so that it stays."""
+    return _stem_mode("as the job was accepted", default=None)(command)
+
+
+def _stem_mode(default_in_words: str, *, default: str | None) -> Callable[..., Any]:
+    return click.option(
         "--stem-mode",
         type=click.Choice(list(_STEM_MODES)),
-        default="exact",
-        show_default=True,
-        callback=lambda _context, _parameter, name: _STEM_MODES[name],
-        help="exact: the stems add up to the bounce, sample for sample. raw: the model's own outputs.",
+        default=default,
+        callback=lambda _context, _parameter, name: _STEM_MODES.get(name, brief_pb2.STEM_MODE_UNSPECIFIED),
+        help="exact: the stems add up to the bounce, sample for sample. raw: the model's own outputs "
+        f"[default: {default_in_words}]",
     )
-    return option(command)

@@ -15,12 +15,13 @@ from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos_client.cli.exit_status import ExitStatus
 from sonichaos_client.cli.progress import display, tracks_of
 from sonichaos_client.cli.session import Session, note
-from sonichaos_client.cli.summary import describe_version
+from sonichaos_client.cli.summary import describe_version, without_stems_in_words
 from sonichaos_client.client import Client
 from sonichaos_client.download import SavedFile, kind_of, local_name
-from sonichaos_client.errors import JobEndedBadly
+from sonichaos_client.errors import JobEndedBadly, SonichaosError
 from sonichaos_client.jobs import version_of
 from sonichaos_client.landing import refuse_existing
+from sonichaos_client.watch import FailureTold
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,27 @@ def see_through(
     Raises JobFailed, JobCancelled, or what went wrong with the file.
     """
     version = version_of(job, number)
+    failure = FailureTold(job, version.number)
     with left_running(job.job_id):
-        with (
-            display(tracks_of(job, version), json_lines=session.json_lines) as shown,
-            closing(client.watch(job, version=version.number, after_sequence=after_sequence)) as events,
-        ):
-            for event in events:
-                session.emit(event)
-                shown.show(event)
         try:
+            with (
+                display(tracks_of(job, version), json_lines=session.json_lines) as shown,
+                closing(client.watch(job, version=version.number, after_sequence=after_sequence)) as events,
+            ):
+                for event in events:
+                    session.emit(event)
+                    shown.show(event)
+                    failure.hear(event)
             ended = client.wait(job, version=version.number)
         except JobEndedBadly as error:
             session.emit(error.job)
             raise
+        except SonichaosError as error:
+            if failure.known is None:
+                raise
+            note(f"The watch broke after the job's end: {error.message}")
+            session.emit(failure.known.job)
+            raise failure.known from error
     if delivery.folder is not None:
         fetch(session, client, ended, version.number, delivery)
     session.emit(ended)
@@ -87,7 +96,10 @@ def fetch(
     """Fetch a version's file and say where it landed."""
     if delivery.folder is None:
         raise click.UsageError("--out DIR says where the file is to land")
-    wanted = kind or kind_of(version_of(job, number))
+    version = version_of(job, number)
+    wanted = kind or kind_of(version)
+    if not kind and version.stems_wanted and wanted == jobs_pb.FILE_KIND_BOUNCE:
+        note(without_stems_in_words(job, version))
     saved = client.download(job.job_id, delivery.folder, version=number, kind=wanted, overwrite=delivery.overwrite)
     session.emit(
         {

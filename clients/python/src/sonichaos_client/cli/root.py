@@ -22,7 +22,7 @@ from sonichaos_client.cli.rerender_commands import analyze, drift_report, rerend
 from sonichaos_client.cli.session import Session, connected, note
 from sonichaos_client.cli.take_commands import render, separate, stems
 from sonichaos_client.cli.verify_command import verify
-from sonichaos_client.errors import SonichaosError
+from sonichaos_client.errors import RejectedInput, SonichaosError
 
 OPERATOR_GROUP = "sonichaos.commands"
 # Named here so that they are listed, and explained, where the full install is missing.
@@ -61,6 +61,11 @@ class Root(click.Group):
             note(in_words(error))
             ctx.ensure_object(Session).emit(as_object(error))
             ctx.exit(exit_status(error))
+        except UnicodeEncodeError as error:
+            refused = _not_utf8(error)
+            note(in_words(refused))
+            ctx.ensure_object(Session).emit(as_object(refused))
+            ctx.exit(ExitStatus.REFUSED)
         except KeyboardInterrupt:
             note("Interrupted.")
             ctx.exit(ExitStatus.INTERRUPTED)
@@ -69,6 +74,12 @@ class Root(click.Group):
                 raise
             note(f"Error: {error}")
             ctx.exit(ExitStatus.FAILED)
+
+
+def _not_utf8(error: UnicodeEncodeError) -> RejectedInput:
+    """Python holds bytes of the command line that are no UTF-8 as surrogates, which no message can carry."""
+    text = error.object.encode("utf-8", "backslashreplace").decode("utf-8")
+    return RejectedInput(f"wanted text in UTF-8, got {text[:200]} with bytes that are none; type it again as UTF-8")
 
 
 def _missing(name: str, why: str = "") -> click.Command:

@@ -35,12 +35,17 @@ class Session:
         """Under ``--json``, one object on one line of stdout."""
         if self.json_lines:
             body = as_dict(value) if isinstance(value, Message) else value
-            click.echo(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+            click.echo(_encodable(json.dumps(body, ensure_ascii=False, separators=(",", ":"))))
 
     def tell(self, text: str) -> None:
         """Without ``--json``, text on stdout: the answer."""
         if not self.json_lines:
-            click.echo(text)
+            click.echo(_encodable(text))
+
+
+def _encodable(text: str) -> str:
+    """Bytes of a path that are no UTF-8, which Python holds as surrogates, as escapes; JSON reads the same ones."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def as_dict(message: Message) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.cli.progress import stage_name, state_name
 from sonichaos_client.errors import from_status
+from sonichaos_client.jobs import ENDED
 
 
 def printable(text: str, most: int) -> str:
@@ -43,6 +44,37 @@ def describe_version(job: job_pb2.Job, version: job_pb2.Version) -> str:
     return "\n".join([f"{job.job_id} v{version.number}: {state_name(version.state)}", *_details(version)])
 
 
+def stop_in_words(job: job_pb2.Job, versions: Iterable[job_pb2.Version]) -> str:
+    """What became of an order to stop, from the versions that it named as they stand after it."""
+    versions = list(versions)
+    if any(version.state not in ENDED for version in versions):
+        return f"{job.job_id}: cancel accepted"
+    states = ", ".join(f"v{version.number} {state_name(version.state)}" for version in versions)
+    if any(version.state == job_pb2.JOB_STATE_CANCELLED for version in versions):
+        return f"{job.job_id}: {states}"
+    return f"{job.job_id}: nothing to cancel, it has ended already: {states}"
+
+
+def without_stems_in_words(job: job_pb2.Job, version: job_pb2.Version) -> str:
+    """Why a version that was to have stems is delivered as its bounce, and how to get them."""
+    why = (
+        printable(from_status(version.error).message, 400).rstrip(".")
+        if version.HasField("error")
+        else "it was cancelled"
+    )
+    return (
+        f"{job.job_id} v{version.number} has no stems, so its bounce is fetched instead of a ZIP: {why}. "
+        f"To ask for them again: sonichaos stems {job.job_id} --version {version.number}"
+    )
+
+
+def loudness_in_words(loudness: job_pb2.Loudness) -> str:
+    """Such as ``-14.2 LUFS, true peak -1.00 dBTP``; silence has neither."""
+    lufs = f"{loudness.lufs:.1f} LUFS" if loudness.HasField("lufs") else "silent"
+    peak = f", true peak {loudness.true_peak_dbtp:.2f} dBTP" if loudness.HasField("true_peak_dbtp") else ""
+    return lufs + peak
+
+
 def _details(version: job_pb2.Version) -> Iterator[str]:
     if version.HasField("queue_position"):
         yield f"  {version.queue_position} before it in the queue"
@@ -50,10 +82,7 @@ def _details(version: job_pb2.Version) -> Iterator[str]:
         error = from_status(version.error)
         yield f"  {error.reason or error.code.name}: {printable(error.message, 400)}"
     if version.HasField("loudness"):
-        loudness = version.loudness
-        lufs = f"{loudness.lufs:.1f} LUFS" if loudness.HasField("lufs") else "silence"
-        peak = f", true peak {loudness.true_peak_dbtp:.2f} dBTP" if loudness.HasField("true_peak_dbtp") else ""
-        yield f"  {lufs}{peak}"
+        yield f"  {loudness_in_words(version.loudness)}"
     files = version.files
     for name, stored in (("zip", files.zip), ("bounce", files.bounce), ("manifest", files.manifest)):
         if stored.key:

@@ -10,14 +10,15 @@ import click
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.separation.v1 import separation_pb2
-from sonichaos_client.cli.job_options import Acceptance, accepting, following, with_stem_mode
+from sonichaos_client.cli.job_options import Acceptance, accepting, following, with_other_stem_mode, with_stem_mode
+from sonichaos_client.cli.numbers import MOST_SECONDS, UINT32_MAX, FiniteRange
 from sonichaos_client.cli.outcome import Delivery, see_through
 from sonichaos_client.cli.session import Session, connected, note
 from sonichaos_client.cli.tempo_map_file import read_tempo_map
 from sonichaos_client.client import Client
 from sonichaos_client.errors import SonichaosError
 
-SEED = click.IntRange(0, 2**32 - 1)
+SEED = click.IntRange(0, UINT32_MAX)
 
 
 def carry_on(
@@ -42,7 +43,7 @@ def carry_on(
 @click.option("--prompt", required=True, help="Free text: instrumentation, mood, tempo.")
 @click.option("--persona", "persona_id", default="", metavar="ID", help="Acoustic identity; see: sonichaos personas.")
 @click.option("--seed", type=SEED, help="Seed of every random draw [default: drawn, and returned]")
-@click.option("--seconds", type=float, default=0.0, metavar="S", help="Length, 2 to 180 [default: 30]")
+@click.option("--seconds", type=FiniteRange(min=0, min_open=True), metavar="S", help="Length, 2 to 180 [default: 30]")
 @click.option("--bpm", type=float, metavar="B", help="One tempo throughout, 30 to 300.")
 @click.option(
     "--tempo-map",
@@ -56,7 +57,7 @@ def carry_on(
 @click.option("--lyrics", default="", help="Words to be sung, where the renderer can.")
 @click.option(
     "--expires-in",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(0, MOST_SECONDS, min_open=True),
     metavar="S",
     help="Fail unless done in so many seconds.",
 )
@@ -71,7 +72,7 @@ def render(
     prompt: str,
     persona_id: str,
     seed: int | None,
-    seconds: float,
+    seconds: float | None,
     bpm: float | None,
     tempo_map_file: Path | None,
     key: str,
@@ -138,7 +139,6 @@ def separate(
     header = separation_pb2.SeparationHeader(
         request_id=acceptance.request_id,
         stem_mode=stem_mode,
-        file_name=file.name,
         labels=acceptance.labels,
         licence=acceptance.licence,
     )
@@ -150,8 +150,8 @@ def separate(
 
 @click.command()
 @click.argument("job_id")
-@click.option("--version", "number", type=click.IntRange(min=1), default=1, show_default=True)
-@with_stem_mode
+@click.option("--version", "number", type=click.IntRange(1, UINT32_MAX), default=1, show_default=True)
+@with_other_stem_mode
 @following
 @connected
 def stems(

@@ -22,6 +22,8 @@ def read_tempo_map(path: Path) -> TempoMap:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise _unusable(path, f"it is not JSON: {error}") from error
+    except RecursionError as error:
+        raise _unusable(path, "it is nested too deeply") from error
     if isinstance(document, dict) and "tempoMap" in document:
         document = document["tempoMap"]
     if not isinstance(document, dict):

@@ -1,0 +1,276 @@
+"""The ``sonichaos`` command where something is odd: what no message can carry, files that cannot land, jobs that have ended."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from servicekit.errors import Internal, Unavailable
+from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos_client import CallOptions, Client, RetryPolicy
+from sonichaos_client.cli import cli
+from sonichaos_client.cli.session import Session
+from tests.wire.scripted_desk import BOUNCE, ZIP
+from tests.wire.scripted_services import Pair, scripted_pair
+
+ROOT = Path(__file__).resolve().parents[2]
+RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")
+NOT_UTF8 = "caf\udce9"  # how Python holds the byte E9 of a command line
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Pair]:
+    """Both services, scripted."""
+    with scripted_pair() as running:
+        yield running
+
+
+@pytest.fixture
+def pair(shared: Pair) -> Pair:
+    """Both services, with an empty script."""
+    for desk in (shared.render, shared.separation):
+        fresh = type(desk)(desk.owner, desk.shelf)
+        vars(desk).update(vars(fresh))
+    shared.shelf.statuses = []
+    return shared
+
+
+class HurriedSession(Session):
+    """Whose client soon gives up on a service that stays away."""
+
+    def client(self) -> Client:
+        """A client with little patience."""
+        retry = RetryPolicy(first_s=0.01, cap_s=0.02, patience_s=0.1)
+        return Client(
+            self.render_address,
+            self.separation_address,
+            options=CallOptions(retry=retry, rng=random.Random(1)),  # noqa: S311  no secrecy
+        )
+
+
+def sonichaos(pair: Pair, *arguments: str) -> Result:
+    """Run the command in this process; it ends with a status, never with a traceback."""
+    result = CliRunner().invoke(cli, arguments, env=pair.environment, prog_name="sonichaos", obj=HurriedSession())
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+@pytest.mark.parametrize("command", ["render", "separate"])
+@pytest.mark.parametrize(
+    ("typed", "covers"),
+    [
+        (("--licence-covers", "bounce"), brief_pb2.LICENCE_COVERAGE_BOUNCE),
+        (("--licence-covers", "bounce-and-stems"), brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS),
+        (("--terms", "t"), brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS),
+        ((), None),
+    ],
+)
+def test_a_licence_is_sent_when_any_part_of_it_is_typed(
+    pair: Pair, tmp_path: Path, command: str, typed: tuple[str, ...], covers: int | None
+) -> None:
+    """What it covers is enough by itself; without any part there is no licence."""
+    if command == "render":
+        assert sonichaos(pair, *RENDER, "--detach", *typed).exit_code == 0
+        asked = pair.render.requests("CreateRender")[0].brief
+    else:
+        (tmp_path / "a.wav").write_bytes(b"RIFF1234")
+        assert sonichaos(pair, "separate", str(tmp_path / "a.wav"), "--detach", *typed).exit_code == 0
+        asked = pair.separation.requests("CreateSeparation")[0].header
+    assert asked.HasField("licence") == (covers is not None)
+    assert asked.licence.covers == (covers or brief_pb2.LICENCE_COVERAGE_UNSPECIFIED)
+
+
+@pytest.mark.parametrize(
+    ("typed", "mode"),
+    [
+        ((), brief_pb2.STEM_MODE_UNSPECIFIED),
+        (("--stem-mode", "exact"), brief_pb2.STEM_MODE_EXACT),
+        (("--stem-mode", "raw"), brief_pb2.STEM_MODE_RAW),
+    ],
+)
+def test_later_stems_have_the_mode_of_the_brief_unless_another_is_typed(
+    pair: Pair, typed: tuple[str, ...], mode: int
+) -> None:
+    """A take accepted as raw stays raw."""
+    job_id = sonichaos(pair, *RENDER, "--stem-mode", "raw", "--detach").stdout.strip()
+    assert sonichaos(pair, "stems", job_id, "--detach", *typed).exit_code == 0
+    assert pair.render.requests("AddStems")[0].stem_mode == mode
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (*RENDER, "--seconds", "0"),
+        (*RENDER, "--seconds", "-0.0"),
+        (*RENDER, "--seconds", "nan"),
+        (*RENDER, "--expires-in", "nan"),
+        (*RENDER, "--expires-in", "1e300"),
+        ("url", "j-1", "--lifetime", "nan"),
+        ("get", "j-1", "--version", "4294967296"),
+        ("watch", "j-1", "--after", "9223372036854775808"),
+        ("stems", "j-1", "--version", "4294967296"),
+        ("audit", "j-1", "--replay", "--version", "4294967296"),
+        ("audit", "--head", f"0:{'ab' * 32}"),
+        ("audit", "--head", f"9999999999999999999:{'ab' * 32}"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused_here(pair: Pair, arguments: tuple[str, ...]) -> None:
+    """Neither taken for "not given", nor sent, nor the cause of a traceback."""
+    assert sonichaos(pair, *arguments).exit_code == 2
+    assert pair.render.asked == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("render", "--persona", "ember", "--prompt", NOT_UTF8),
+        (*RENDER, "--label", f"a={NOT_UTF8}"),
+        ("get", NOT_UTF8),
+        ("jobs", "--persona", NOT_UTF8),
+    ],
+)
+def test_bytes_that_are_no_utf8_are_refused_in_one_line(pair: Pair, arguments: tuple[str, ...]) -> None:
+    """Exit status 2, the text with the bytes shown, and no call."""
+    words = sonichaos(pair, *arguments)
+    assert words.exit_code == 2
+    assert len(words.stderr.splitlines()) == 1
+    assert "caf\\udce9" in words.stderr
+    told = sonichaos(pair, *arguments, "--json")
+    assert json.loads(told.stdout)["error"]["code"] == "INVALID_ARGUMENT"
+    assert pair.render.asked == []
+
+
+def test_a_file_may_have_a_name_that_is_no_utf8(pair: Pair, tmp_path: Path) -> None:
+    """It is separated, and its ZIP lands in a folder of such a name; what is told escapes the bytes."""
+    (tmp_path / NOT_UTF8).write_bytes(b"RIFF1234")
+    done = sonichaos(pair, "separate", str(tmp_path / NOT_UTF8), "--json", "--out", str(tmp_path / f"out {NOT_UTF8}"))
+    assert done.exit_code == 0, done.stderr
+    assert pair.separation.requests("CreateSeparation")[0].header.file_name == "caf\\udce9"
+    saved = json.loads(done.stdout.splitlines()[-2])
+    assert Path(saved["path"]).read_bytes() == ZIP
+
+
+def test_a_tempo_map_without_end_of_brackets_is_refused(pair: Pair, tmp_path: Path) -> None:
+    """JSON nested beyond what can be read is bad input."""
+    path = tmp_path / "map.json"
+    path.write_text("[" * 200_000)
+    result = sonichaos(pair, *RENDER, "--tempo-map", str(path))
+    assert result.exit_code == 2
+    assert "nested too deeply" in result.stderr
+
+
+def test_a_lost_file_is_a_check_that_does_not_match(pair: Pair, tmp_path: Path) -> None:
+    """404 for a file of the row ends as changed bytes do: 3, and the file's name."""
+    job_id = sonichaos(pair, *RENDER, "--detach").stdout.strip()
+    sonichaos(pair, "watch", job_id)
+    pair.shelf.statuses = [404]
+    result = sonichaos(pair, "get", job_id, "--file", "bounce", "--out", str(tmp_path))
+    assert result.exit_code == 3
+    assert f"jobs/{job_id}/bounce.wav" in result.stderr
+    assert "lost" in result.stderr
+
+
+def test_an_audit_of_no_job_says_so(pair: Pair) -> None:
+    """An unknown id is refused as everywhere; a job that has no row yet is told so, and the chain is verified."""
+    unknown = sonichaos(pair, "audit", "nosuch")
+    assert unknown.exit_code == 2
+    assert "JOB_NOT_FOUND" in unknown.stderr
+    assert "intact" not in unknown.stdout
+    pair.render.accept("j-new", stems=False)
+    new = sonichaos(pair, "audit", "j-new")
+    assert new.exit_code == 0
+    assert "no audit row yet" in new.stderr
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (job_pb2.JOB_STATE_CANCELLING, "cancel accepted"),
+        (job_pb2.JOB_STATE_CANCELLED, "v1 cancelled"),
+        (job_pb2.JOB_STATE_DONE, "nothing to cancel, it has ended already: v1 done"),
+        (job_pb2.JOB_STATE_FAILED, "nothing to cancel, it has ended already: v1 failed"),
+    ],
+)
+def test_cancel_says_what_became_of_the_job(pair: Pair, state: job_pb2.JobState.ValueType, said: str) -> None:
+    """A job that had ended before is not said to be stopped; other versions do not count where one is named."""
+    job = pair.render.accept("j-1", stems=False)
+    job.versions[0].state = state
+    assert sonichaos(pair, "cancel", "j-1").stdout == f"j-1: {said}\n"
+    job.versions.add(number=2, state=job_pb2.JOB_STATE_CANCELLING)
+    assert sonichaos(pair, "cancel", "j-1").stdout == "j-1: cancel accepted\n"
+    assert sonichaos(pair, "cancel", "j-1", "--version", "1").stdout == f"j-1: {said}\n"
+
+
+def test_without_the_stems_that_failed_the_bounce_lands(pair: Pair, tmp_path: Path) -> None:
+    """Whoever fetches a take whose stems failed gets the bounce, and is told why there is no ZIP."""
+    pair.render.ending, pair.render.ending_error = job_pb2.JOB_STATE_FAILED, Internal("the separator fell over")
+    job_id = sonichaos(pair, *RENDER, "--stems", "--detach").stdout.strip()
+    assert sonichaos(pair, "watch", job_id).exit_code == 1
+    fetched = sonichaos(pair, "get", job_id, "--out", str(tmp_path))
+    assert fetched.exit_code == 0, fetched.stderr
+    assert Path(fetched.stdout.strip()).read_bytes() == BOUNCE
+    assert Path(fetched.stdout.strip()).suffix == ".wav"
+    assert "the separator fell over" in fetched.stderr
+    assert f"sonichaos stems {job_id}" in fetched.stderr
+
+
+def test_a_full_disk_is_told_with_path_and_advice(pair: Pair, tmp_path: Path) -> None:
+    """The file that found no room, and what to do; exit status 1 and an error in JSON."""
+    job_id = sonichaos(pair, *RENDER, "--stems", "--detach").stdout.strip()
+    sonichaos(pair, "watch", job_id)
+    soft_bytes, hard_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(ZIP) // 2, hard_bytes))
+    try:
+        result = sonichaos(pair, "get", job_id, "--json", "--out", str(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft_bytes, hard_bytes))
+    assert result.exit_code == 1
+    assert f"{tmp_path / job_id}-v1.zip cannot be written" in result.stderr
+    assert "make room" in result.stderr
+    assert json.loads(result.stdout)["error"]["code"] == "RESOURCE_EXHAUSTED"
+
+
+@pytest.mark.parametrize("at", ["WatchJob", "GetJob"])
+def test_a_failure_that_was_told_is_the_last_word(pair: Pair, at: str) -> None:
+    """Where services go away for good after the event of a failure, it is the failure that ends the command."""
+    pair.render.ending, pair.render.ending_error = job_pb2.JOB_STATE_FAILED, Internal("the separator fell over")
+    if at == "WatchJob":
+        pair.render.cuts = [7] + [0] * 200  # after the last event, before the stream's proper end
+        pair.render.accept("j-0", stems=False)
+        pair.render.events["j-0"].append(job_pb2.JobEvent(sequence=8))
+        result = sonichaos(pair, "watch", "j-0", "--json")
+        assert "The watch broke" in result.stderr
+    else:
+        pair.render.refusals["GetJob"] = [Unavailable("draining")] * 200
+        result = sonichaos(pair, *RENDER, "--json")
+    assert result.exit_code == 1
+    assert "v1 failed: the separator fell over" in result.stderr
+    row, error = (json.loads(line) for line in result.stdout.splitlines()[-2:])
+    assert (row["state"], row["versions"][0]["state"]) == ("JOB_STATE_FAILED", "JOB_STATE_FAILED")
+    assert error["error"]["message"].endswith("the separator fell over")
+
+
+def test_the_demo_shows_silence(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    """A take without loudness is silent, not at 0.0 LUFS."""
+    spec = importlib.util.spec_from_file_location("demo", ROOT / "scripts" / "demo.py")
+    assert spec is not None
+    assert spec.loader is not None
+    demo = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(demo)
+    job = pair.separation.accept("j-silent", stems=True)
+    pair.separation.finish("j-silent")
+    job.versions[0].loudness.SetInParent()
+    with Client(pair.render_address, pair.separation_address) as client:
+        demo.show(client, job, ROOT / "README.md")
+        job.versions[0].loudness.lufs, job.versions[0].loudness.true_peak_dbtp = -14.25, -1
+        demo.show(client, job, ROOT / "README.md")
+    silent, loud = (line for line in capsys.readouterr().out.splitlines() if "loudness" in line)
+    assert silent.split() == ["loudness", "silent"]
+    assert "LUFS, true peak -1.00 dBTP" in loud
