@@ -75,7 +75,7 @@ def _spread_by_bins(weigh: Weigh, stems: Samples, residual: Samples, first: int)
 
 
 def _unit(stems: Samples, residual: Samples) -> float:
-    """A power of two, which changes no digit: it brings what only a broken model gives within single precision."""
+    """A power of two, which changes no digit: it brings what is no sound, but a broken model may give, within single precision."""
     loudest = max(stems.max(), -stems.min(), residual.max(), -residual.min())
     return math.ldexp(1.0, max(math.frexp(float(loudest))[1] - _MOST_BITS, 0))
 

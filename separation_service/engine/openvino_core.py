@@ -19,7 +19,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import structlog
 import torch
 from torch import Tensor
 
@@ -28,8 +27,9 @@ from separation_service.engine.forward import Forward
 from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart
 from separation_service.engine.options import EngineOptions
 from separation_service.engine.separator import CHANNELS
+from servicekit.logs import logger
 
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 _FORM = 1
 """Raised whenever hybrid.py or the conversion changes, so that what was converted before is not used again."""
 
@@ -66,9 +66,11 @@ def _open_forward(bag: Bag, member: Member, options: EngineOptions, weights_sha2
         if not folder.is_dir():
             count = f"{member.index + 1} of {len(bag.members)}"
             began_s = time.monotonic()
-            _log.info("separator.converting", model=count, to=f"openvino {version()}", folder=str(folder))
+            _log.info(
+                "converting a model of the separator, once", model=count, to=f"openvino {version()}", folder=str(folder)
+            )
             _convert(model, member, folder)
-            _log.info("separator.converted", model=count, seconds=round(time.monotonic() - began_s, 1))
+            _log.info("converted a model of the separator", model=count, seconds=round(time.monotonic() - began_s, 1))
         core = OpenVinoCore(folder / "core.xml", threads=options.threads)
     forward = HybridForward(model, member.rows, core)
     model.to("meta")  # lets go of the weights, which are OpenVINO's now
