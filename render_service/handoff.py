@@ -22,7 +22,8 @@ from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import Internal
 from servicekit.journal import Stage, StemMode
 from servicekit.loans import Lender
-from servicekit.work import Assignment, Progress
+from servicekit.store.object_store import ObjectStore
+from servicekit.work import Assignment, Progress, WholeOrNothing
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 
@@ -75,8 +76,24 @@ class SeparationClient:
                 call.cancel()  # type: ignore[no-untyped-call]
 
 
-def hand_over(bounce: Bounce, facts: BounceFacts, separation: SeparationClient, assignment: Assignment) -> None:
-    """Lend the bounce, follow the separation, keep what it stored. Raises as separation_service does."""
+def hand_over(
+    bounce: Bounce, facts: BounceFacts, separation: SeparationClient, store: ObjectStore, assignment: Assignment
+) -> None:
+    """Lend the bounce, follow the separation, keep what it stored, with the manifest that it completed.
+
+    Raises as separation_service and the store do; then neither a ZIP nor a changed manifest stays.
+    """
+    progress, folder = assignment.progress, f"jobs/{facts.job_id}"
+    manifest_key, text = f"{folder}/v{facts.version}.json", manifest_text(bounce.manifest)
+    with WholeOrNothing(store, [f"{folder}/v{facts.version}.zip"], before={manifest_key: text}):
+        result = _separated_by(separation, bounce, facts, assignment)
+        store.put_bytes(manifest_key, result.manifest_json.encode(), content_type="application/json")
+        progress.stems_ready(files=_files(result), audit=stems_audit(bounce, facts, _separated(result)))
+
+
+def _separated_by(
+    separation: SeparationClient, bounce: Bounce, facts: BounceFacts, assignment: Assignment
+) -> separation_pb2.SeparationResult:
     progress = assignment.progress
     if progress.current_stage is not Stage.HANDOFF:  # it has begun where the bounce had to be read back
         progress.stage(Stage.HANDOFF)
@@ -96,8 +113,7 @@ def hand_over(bounce: Bounce, facts: BounceFacts, separation: SeparationClient, 
         message = follow(separation.messages(call, progress), progress)
         if message is None or not message.HasField("result"):
             raise Internal("separation_service ended without a result")
-        result = message.result
-    progress.stems_ready(files=_files(result), audit=stems_audit(bounce, facts, _separated(result)))
+        return message.result
 
 
 def follow(messages: Iterator[Update], progress: Progress) -> Update | None:

@@ -16,7 +16,7 @@ from render_service.denoise import denoise
 from render_service.handoff import SeparationClient, hand_over
 from render_service.plan import Plan
 from render_service.renderer import Latents, Renderer, Start, Waveform
-from render_service.replace_stem import WholeOrNothing, make_mix, replace_stem
+from render_service.replace_stem import make_mix, replace_stem
 from render_service.rerender import Rerender, read_start
 from render_service.vocode import vocode
 from servicekit.audio.loudness import measure
@@ -24,7 +24,7 @@ from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.gpu_turn import GpuTurn
 from servicekit.journal import Journal, Stage, Track
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Assignment, Progress, StageWeights
+from servicekit.work import Assignment, Progress, StageWeights, WholeOrNothing
 
 # Usual shares of each track's time on two CPU cores (docs/measurements.md).
 WEIGHTS: StageWeights = {
@@ -62,6 +62,8 @@ class RenderPipeline:
         if version.rerendered_stem:
             self._rerender(assignment)
             return
+        if version.kept_stage is Stage.STORE:  # a crash came after all was kept
+            return
         if version.kept_stage is None:
             assignment.progress.stage(Stage.PLAN)
             facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
@@ -71,7 +73,7 @@ class RenderPipeline:
             facts = audited_facts(version, assignment.job.tenant, self.journal)
             bounce = read_bounce(version, facts, self.store)
         if version.stems_wanted:
-            hand_over(bounce, facts, self.separation, assignment)
+            hand_over(bounce, facts, self.separation, self.store, assignment)
 
     def _render(self, plan: Plan, facts: BounceFacts, assignment: Assignment) -> Bounce:
         progress = assignment.progress
@@ -99,5 +101,6 @@ class RenderPipeline:
         _, waveform = self._sound(facts.plan, progress, start)
         progress.stage(Stage.BOUNCE)
         mix = make_mix(waveform, facts, order)
-        with WholeOrNothing(self.store, version.job_id, version.number):
+        stem = f"jobs/{version.job_id}/v{version.number}"
+        with WholeOrNothing(self.store, [f"{stem}.{ending}" for ending in ("zip", "json", "wav")]):
             replace_stem(mix, facts, order, self.separation, progress)

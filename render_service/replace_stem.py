@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from google.protobuf import json_format
 
@@ -19,9 +18,8 @@ from render_service.rerender import STEM_NAMES, Rerender
 from render_service.tempo_map import TempoMap
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.errors import Internal, ServiceError
-from servicekit.journal import AuditDraft, ClaimLost, Stage
-from servicekit.store.object_store import ObjectStore
+from servicekit.errors import Internal
+from servicekit.journal import AuditDraft, Stage
 from servicekit.work import Progress
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2
@@ -105,28 +103,6 @@ def compare_replacement(
                     fingerprint=dict(found.fingerprint),
                 )
     raise Internal("separation_service ended without a comparison")
-
-
-class WholeOrNothing:
-    """A ``with`` that leaves no file of a version whose re-render did not come to its end."""
-
-    def __init__(self, store: ObjectStore, job_id: str, version: int) -> None:
-        self._store = store
-        self._stem = f"jobs/{job_id}/v{version}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Whose claim was lost has lost the files too: they are another worker's now.
-        if kind is not None and not issubclass(kind, ClaimLost):
-            for ending in ("zip", "json", "wav"):
-                try:
-                    self._store.delete(f"{self._stem}.{ending}")
-                except ServiceError:
-                    return
 
 
 def grid_message(tempo_map: TempoMap, seconds: float) -> separation_pb2.Grid:

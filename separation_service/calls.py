@@ -20,7 +20,7 @@ from separation_service.receive import LentBounce, Received, receive_loan
 from separation_service.rerender import Compared, ReplaceOrder, RerenderPipeline
 from separation_service.rerender_store import Replacement
 from separation_service.scratch import Scratch
-from separation_service.store import Delivered
+from separation_service.store import Delivered, discard_zip
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
 from servicekit.errors import ResourceExhausted, expiry_too_soon
@@ -101,7 +101,7 @@ class SeparationCalls:
 
             return self._pipeline(receive, mode, progress)
 
-        return self._told(work)
+        return self._told(work, undo=lambda: discard_zip(self._pipeline.store, lent.job_id, lent.version))
 
     def replace(self, order: ReplaceOrder) -> AsyncGenerator[Told | CallResult[Replacement | Compared], None]:
         """One stem of a stored version by that of a lent mix: see :meth:`_told`. What nobody heard of does not stay stored."""

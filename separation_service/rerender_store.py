@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from separation_service.progress import StageProgress
 from separation_service.rerender_package import NewVersion
-from separation_service.store import Delivered, store_package
+from separation_service.store import Delivered, put_manifest, store_package
 from servicekit.audio.loudness import Loudness
 from servicekit.errors import ServiceError
 from servicekit.store.object_store import ObjectStore, StoredObject
@@ -32,6 +32,7 @@ def store_replacement(made: NewVersion, store: ObjectStore, progress: StageProgr
         with store.writer(bounce_key(made), content_type="audio/wav") as writer:
             made.bounce.write_to(writer)
         delivered = store_package(made.package, store, progress)
+        put_manifest(delivered, store)
         progress.check()
         undo.pop_all()
     return Replacement(bounce=writer.stored, loudness=made.loudness, delivered=delivered)

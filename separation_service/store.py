@@ -1,7 +1,8 @@
-"""The ZIP and the completed manifest go into the object store, or nothing of them does."""
+"""The ZIP goes into the object store; the completed manifest follows when the job's owner keeps the stems."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Delivered:
-    """What was stored. ``entries`` say where each file lies in the ZIP, ``fingerprint`` is the separation's."""
+    """What was stored. ``entries`` say where each file lies in the ZIP, ``fingerprint`` is the separation's.
+
+    ``manifest`` is what :func:`put_manifest` stores: until the row tells of the stems, the bounce's own manifest stays.
+    """
 
     zip: StoredObject
     entries: tuple[ZipEntry, ...]
@@ -27,29 +31,30 @@ class Delivered:
 
 
 def store_package(package: Package, store: ObjectStore, progress: StageProgress) -> Delivered:
-    """Stream the ZIP into the store, then put the manifest. What fails half-way leaves neither a ZIP nor a changed manifest.
-
-    Raises as `ObjectStore`.
-    """
+    """Stream the ZIP into the store. What fails or is stopped leaves none. Raises as `ObjectStore`."""
     folder, version = f"jobs/{package.job_id}", package.version
-    zip_key = f"{folder}/v{version}.zip"
-    with store.writer(zip_key, content_type="application/zip") as writer:
+    with store.writer(f"{folder}/v{version}.zip", content_type="application/zip") as writer:
         sink = _WatchedSink(writer, progress, total_bytes=package.audio_bytes)
         facts = write_zip(sink, zip_folder(package.job_id, version), package.files)
-    try:
-        text = package.manifest_json.encode()
-        manifest = store.put_bytes(f"{folder}/v{version}.json", text, content_type="application/json")
-    except ServiceError:
-        with suppress(ServiceError):
-            store.delete(zip_key)
-        raise
+    data = package.manifest_json.encode()
     return Delivered(
         zip=writer.stored,
         entries=facts.entries,
-        manifest=manifest,
+        manifest=StoredObject(f"{folder}/v{version}.json", len(data), hashlib.sha256(data).hexdigest()),
         manifest_json=package.manifest_json,
         fingerprint=package.fingerprint,
     )
+
+
+def put_manifest(delivered: Delivered, store: ObjectStore) -> None:
+    """Store the completed manifest. Raises as `ObjectStore`."""
+    store.put_bytes(delivered.manifest.key, delivered.manifest_json.encode(), content_type="application/json")
+
+
+def discard_zip(store: ObjectStore, job_id: str, version: int) -> None:
+    """Remove a ZIP that nobody heard of, as far as the store answers."""
+    with suppress(ServiceError):
+        store.delete(f"jobs/{job_id}/v{version}.zip")
 
 
 class _WatchedSink:

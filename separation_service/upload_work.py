@@ -9,13 +9,13 @@ from separation_service import wire
 from separation_service.pipeline import SeparationPipeline
 from separation_service.receive import BounceFile, Received, receive_stored
 from separation_service.scratch import Scratch
-from separation_service.store import Delivered
+from separation_service.store import Delivered, put_manifest
 from servicekit.delivery.manifest import Manifest, StemMode
 from servicekit.delivery.manifest_json import manifest_text, read_manifest
-from servicekit.journal import AuditDraft
+from servicekit.journal import AuditDraft, Stage
 from servicekit.journal import StemMode as JournalStemMode
 from servicekit.store.object_store import StoredObject
-from servicekit.work import Assignment
+from servicekit.work import Assignment, WholeOrNothing
 
 AUDIT_BOUNCE = "bounce"
 AUDIT_STEMS = "stems"
@@ -30,6 +30,8 @@ class UploadWork:
 
     def __call__(self, assignment: Assignment) -> None:
         """Take one version to its end; the bounce is kept from acceptance on."""
+        if assignment.version.kept_stage is Stage.STORE:  # a crash came after all was kept
+            return
         bounce = BounceFile(**assignment.plan["bounce"])
         manifest = read_manifest(assignment.plan["manifest"])
 
@@ -39,10 +41,13 @@ class UploadWork:
                 self._keep_bounce(assignment, manifest, bounce)
             return received
 
-        delivered = self._pipeline(receive, _MODES[assignment.version.stem_mode], assignment.progress)
-        assignment.progress.stems_ready(
-            files=wire.stems_files_json(delivered), audit=self._stems_audit(assignment, manifest, bounce, delivered)
-        )
+        store, stem = self._pipeline.store, f"jobs/{manifest.job_id}/v{manifest.version}"
+        with WholeOrNothing(store, [f"{stem}.zip"], before={f"{stem}.json": manifest_text(manifest)}):
+            delivered = self._pipeline(receive, _MODES[assignment.version.stem_mode], assignment.progress)
+            put_manifest(delivered, store)
+            assignment.progress.stems_ready(
+                files=wire.stems_files_json(delivered), audit=self._stems_audit(assignment, manifest, bounce, delivered)
+            )
 
     def _keep_bounce(self, assignment: Assignment, manifest: Manifest, bounce: BounceFile) -> None:
         """The bounce can be played from now on."""

@@ -184,7 +184,7 @@ class SeparationResult(_message.Message):
 
     @_builtins.property
     def manifest(self) -> _job_pb2.StoredFile:
-        """The completed manifest."""
+        """The completed manifest as the caller has to store it when it keeps this result: until then the stored one stays."""
 
     @_builtins.property
     def timings(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.StageTiming]:

@@ -176,7 +176,7 @@ export type SeparationResult = Message<"sonichaos.separation.v1.SeparationResult
   zipEntries: ZipEntry[];
 
   /**
-   * The completed manifest.
+   * The completed manifest as the caller has to store it when it keeps this result: until then the stored one stays.
    *
    * @generated from field: sonichaos.jobs.v1.StoredFile manifest = 3;
    */
