@@ -201,8 +201,11 @@ def _plan_of(version: Version, change: Change) -> Plan | None:
         if value is not None
     ]
     plan = plan_from_json(version.plan)
+    # A later version's plan made one of its stems; of the others it may well be something new.
+    made_by_plan = version.rerendered_stem in {"", change.stem.upper()}
     same = change.persona_id in {"", plan.persona_id} and change.prompt in {"", plan.prompt}
-    if same and change.seed is None:
+    nothing = not change.persona_id and not change.prompt
+    if change.seed is None and (nothing or (same and made_by_plan)):
         wrong.append(
             FieldViolation("persona_id", f"wants another persona, prompt or a seed; all are those of v{version.number}")
         )

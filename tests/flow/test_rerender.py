@@ -168,7 +168,7 @@ def test_a_replay_of_a_re_render(pair: Pair, base: Story, remade: Remade) -> Non
 
 def test_a_request_id_gives_the_same_version(pair: Pair, base: Story, remade: Remade) -> None:
     """A retry makes nothing new; the id with another change is refused."""
-    request = RerenderStemRequest(request_id="once", job_id=base.job.job_id, stem=STEM_OTHER, prompt="calm strings")
+    request = RerenderStemRequest(request_id="once", job_id=base.job.job_id, stem=STEM_OTHER, persona_id="hiss")
     first = pair.client.rerender_stem(request)
     assert pair.client.rerender_stem(request).version == first.version
     request.prompt = "calm horns"
@@ -194,6 +194,7 @@ def kept_of(pair: Pair, job_id: str, version: int) -> dict[str, dict[str, object
         ({"stem": STEM_DRUMS}, FailedPrecondition, "SWITCHED_OFF"),
         ({"stem": 0}, RejectedInput, "INVALID_FIELD"),
         ({"persona_id": "", "seed": None}, RejectedInput, "INVALID_FIELD"),
+        ({"persona_id": "tone", "seed": None, "base_version": 1}, RejectedInput, "INVALID_FIELD"),
         ({"persona_id": "nobody"}, NotFound, "PERSONA_NOT_FOUND"),
         ({"base_version": 99}, NotFound, "VERSION_NOT_FOUND"),
         ({"from_bar": 2}, RejectedInput, "INVALID_FIELD"),

@@ -402,6 +402,15 @@ def test_a_re_render_is_asked_for_as_typed(pair: Pair, tmp_path: Path) -> None:
     ]
 
 
+def test_a_re_render_of_few_words(pair: Pair) -> None:
+    """What was not typed is left to the service."""
+    pair.render.accept("j-1", stems=True)
+    result = sonichaos(pair, "rerender", "j-1", "--stem", "bass", "--persona", "moss")
+    assert result.exit_code == 0, result.stderr
+    asked = render_pb2.RerenderStemRequest(job_id="j-1", stem=brief_pb2.STEM_BASS, persona_id="moss")
+    assert pair.render.requests("RerenderStem") == [asked]
+
+
 def test_analysis_and_drift_in_words(pair: Pair, tmp_path: Path) -> None:
     """People read tempo, grid and key with how sure they are, and what the re-renders of a stem came to."""
     (tmp_path / "a.wav").write_bytes(b"RIFF")

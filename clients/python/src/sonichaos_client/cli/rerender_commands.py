@@ -53,7 +53,7 @@ def _fitted(command: Callable[..., R]) -> Callable[..., R]:
     def with_fitting(
         *args: object,
         fresh: bool,
-        strength: float,
+        strength: float | None,
         from_bar: int | None,
         to_bar: int | None,
         accept_drift: bool,
@@ -62,7 +62,7 @@ def _fitted(command: Callable[..., R]) -> Callable[..., R]:
         if (from_bar is None) != (to_bar is None):
             raise click.UsageError("--from-bar and --to-bar come together")
         fitting = Fitting(
-            fresh=fresh, strength=strength, from_bar=from_bar or 0, to_bar=to_bar or 0, accept_drift=accept_drift
+            fresh=fresh, strength=strength or 0.0, from_bar=from_bar or 0, to_bar=to_bar or 0, accept_drift=accept_drift
         )
         return command(*args, fitting=fitting, **others)
 
@@ -74,7 +74,6 @@ def _fitted(command: Callable[..., R]) -> Callable[..., R]:
         click.option(
             "--strength",
             type=click.FloatRange(0, 1, min_open=True),
-            default=0.0,
             metavar="S",
             help="Share of noise that the original's latents begin with [default: 0.7]",
         ),

@@ -106,7 +106,7 @@ Global___CreateRenderResponse: _TypeAlias = CreateRenderResponse  # noqa: Y015
 
 @_typing.final
 class RerenderStemRequest(_message.Message):
-    """What to change in which stem. Persona, prompt or seed has to be another than the base version's."""
+    """What to change in which stem. Persona, prompt or seed has to be given, and be another than the stem was made with."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -71,7 +71,7 @@ export const CreateRenderResponseSchema: GenMessage<CreateRenderResponse> = /*@_
   messageDesc(file_sonichaos_render_v1_render, 1);
 
 /**
- * What to change in which stem. Persona, prompt or seed has to be another than the base version's.
+ * What to change in which stem. Persona, prompt or seed has to be given, and be another than the stem was made with.
  *
  * @generated from message sonichaos.render.v1.RerenderStemRequest
  */
