@@ -16,14 +16,15 @@ from training.evaluation.takes import Sampling
 _SMALL = Extent(
     takes=12,
     others=12,
-    changing=1,
-    strangers=2,
-    bases=1,
+    changing=2,
+    strangers=3,
+    bases=2,
     copies=1,
     stem_songs=3,
-    stem_seconds=6.0,
-    clips_each=3,
-    judge_strangers=2,
+    stem_seconds=8.0,
+    clip_s=8.0,
+    clips_each=5,
+    judge_strangers=5,
 )
 
 
