@@ -27,7 +27,7 @@ from render_service.server import GATED_METHODS, RenderServicer
 from render_service.settings import RenderSettings
 from servicekit.clock import SystemClock
 from servicekit.errors import ServiceError
-from servicekit.fingerprint import host_fingerprint, merge
+from servicekit.fingerprint import check_device, host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.installation import device_turn, lock_instance, make_folders, open_journal, open_store
 from servicekit.journal import Job, Owner
@@ -51,6 +51,7 @@ _LOCAL_TENANT = "local"
 
 async def serve(settings: RenderSettings) -> None:
     """Build and run until told to stop."""
+    check_device(settings.device)
     make_folders(settings)
     clock, metrics = SystemClock(), Metrics("render")
     async with AsyncExitStack() as resources:
@@ -163,6 +164,8 @@ def main() -> int:
             other_prefixes=("SONICHAOS_SEPARATION_", "SONICHAOS_SEPARATOR", "SONICHAOS_UPLOAD"),
         )
         check_listen_address(settings.render_listen, insecure=settings.insecure)
+        if settings.render_metrics_port:
+            check_listen_address(f"{settings.metrics_host}:{settings.render_metrics_port}", insecure=settings.insecure)
         configure_logs(service=NAME, level=settings.log_level)
         asyncio.run(serve(settings))
     except (SettingsError, ServiceError, ModelUnusable) as error:

@@ -122,17 +122,26 @@ def check_labels(labels: Mapping[str, str], *, root: str) -> list[FieldViolation
             found.append(
                 FieldViolation(f"{root}.labels[{key[:63]}]", f"wants at most 256 characters, got {len(value)}")
             )
+        elif _CONTROL.search(value):
+            found.append(FieldViolation(f"{root}.labels[{key[:63]}]", "wants text without control characters"))
     return found
 
 
 def check_licence(licence: Licence, *, root: str) -> list[FieldViolation]:
     """Bounds of the licence's texts."""
     bounds = {"tier": 64, "licensee": 256, "terms": 2048}
-    return [
-        FieldViolation(f"{root}.licence.{name}", f"wants at most {most} characters, got {len(getattr(licence, name))}")
-        for name, most in bounds.items()
-        if len(getattr(licence, name)) > most
+    texts = {name: getattr(licence, name) for name in bounds}
+    too_long = [
+        FieldViolation(f"{root}.licence.{name}", f"wants at most {bounds[name]} characters, got {len(text)}")
+        for name, text in texts.items()
+        if len(text) > bounds[name]
     ]
+    controls = [
+        FieldViolation(f"{root}.licence.{name}", "wants text without control characters")
+        for name, text in texts.items()
+        if _CONTROL.search(text)
+    ]
+    return too_long + controls
 
 
 def resolve(brief: Brief) -> ResolvedBrief:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +55,7 @@ class Clip:
                 samples = file.read(dtype="float32", always_2d=True)[:, :2].T
         except soundfile.LibsndfileError as error:
             raise InvalidAudio(
-                f"{name} is not an audio file that can be read: {error}", metadata={"detail": name}
+                f"{name} is not an audio file that can be read: {error.error_string}", metadata={"detail": name}
             ) from None
         if not np.isfinite(samples).all():
             raise InvalidAudio(f"{name} holds samples that are NaN or infinite", metadata={"detail": name})
@@ -78,6 +79,7 @@ class PersonaLibrary:
         self._renderer = renderer
         self._store = store
         self._clock = clock
+        self._adding = threading.Lock()  # of two that add the same id at once, one is told that it exists
         self._built_in = {p.id: p for p in map(self._read_built_in, sorted(built_in.glob("*/persona.json")))}
 
     def get(self, persona_id: str) -> Persona:
@@ -107,6 +109,10 @@ class PersonaLibrary:
         """
         _check_new(persona_id, prefix, clips)
         _check_announced(clips, announced)
+        with self._adding:
+            return self._add(persona_id, prefix, clips)
+
+    def _add(self, persona_id: str, prefix: str, clips: Sequence[Clip]) -> Persona:
         if persona_id in self._built_in or self._store.stat(_record_key(persona_id)) is not None:
             raise AlreadyExists(
                 f"a persona {persona_id!r} exists; choose another id or remove it first",

@@ -55,7 +55,7 @@ def read_prompt(prompt: str) -> PromptFacts:
     bpm = float(number.group(1)) if number and low <= float(number.group(1)) <= high else None
     named = _KEY.search(prompt)
     key = None
-    if named:
+    if named and not _is_article(named, prompt):
         tonic = re.sub(
             r"\s*sharp", "#", re.sub(r"\s*flat", "b", named.group(1), flags=re.IGNORECASE), flags=re.IGNORECASE
         )
@@ -66,6 +66,14 @@ def read_prompt(prompt: str) -> PromptFacts:
         key=key,
         mode=_first(_MOOD_MODES, prompt),
         instrumental=_INSTRUMENTAL.search(prompt) is not None,
+    )
+
+
+def _is_article(named: re.Match[str], prompt: str) -> bool:
+    """The "a" of "in a minor key" names no tonic."""
+    return (
+        named.group(1) == "a"
+        and re.match(r"[\s-]+(?:key|mode|mood|scale|tonality)\b", prompt[named.end() :]) is not None
     )
 
 

@@ -117,6 +117,10 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def VerifyAuditChain(
         self, request: render_pb2.VerifyAuditChainRequest, context: Context
     ) -> render_pb2.VerifyAuditChainResponse:
+        if request.head_digest and not request.head_sequence:
+            raise InvalidFields(
+                [FieldViolation("head_sequence", "wants the head's sequence, 1 or more, with its digest")]
+            )
         head = ChainHead(request.head_sequence, request.head_digest) if request.head_sequence else None
         report = await asyncio.to_thread(self._journal.verify_chain, self._tenant_of(context), head)
         return render_pb2.VerifyAuditChainResponse(

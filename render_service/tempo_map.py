@@ -63,10 +63,10 @@ class TempoMap:
             if not b.second > a.second:
                 raise TempoMapError(f"points[{i + 1}].second", f"must lie after {a.second} s, got {b.second}")
         if not (np.isfinite(self.first_downbeat_s) and 0.0 <= self.first_downbeat_s <= 60.0):
-            raise TempoMapError("first_downbeat_s", f"wants 0 to 60 s, got {self.first_downbeat_s}")
+            raise TempoMapError("first_downbeat_second", f"wants 0 to 60 s, got {self.first_downbeat_s}")
         low, high = SWING_RANGE
         if not low <= self.swing <= high:
-            raise TempoMapError("swing", f"wants {low} to {high}, got {self.swing}")
+            raise TempoMapError("swing_ratio", f"wants {low} to {high}, got {self.swing}")
 
     @classmethod
     def constant(cls, bpm: float, *, beats_per_bar: int = 4, beat_unit: int = 4, swing: float = 0.5) -> TempoMap:

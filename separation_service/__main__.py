@@ -21,11 +21,12 @@ from separation_service.upload_work import UploadWork
 from separation_service.uploads import UploadDesk, UploadLimits
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
-from servicekit.fingerprint import host_fingerprint, merge
+from servicekit.fingerprint import check_device, host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.installation import device_turn, lock_instance, make_folders, open_journal, open_store
 from servicekit.journal import Job, Journal, Owner, Stage
 from servicekit.loans import Borrowings, LoanServer
+from servicekit.loans.socket_path import SocketPathError
 from servicekit.logs import configure_logs
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer, check_listen_address
@@ -50,6 +51,7 @@ _LOCAL_TENANT = "local"
 
 async def serve(settings: SeparationSettings) -> None:
     """Build and run until told to stop."""
+    check_device(settings.device)
     make_folders(settings)
     settings.spool_folder.mkdir(mode=0o700, exist_ok=True)
     clock, metrics = SystemClock(), Metrics("separation")
@@ -175,9 +177,13 @@ def main() -> int:
             other_prefixes=("SONICHAOS_RENDER_",),
         )
         check_listen_address(settings.separation_listen, insecure=settings.insecure)
+        if settings.separation_metrics_port:
+            check_listen_address(
+                f"{settings.metrics_host}:{settings.separation_metrics_port}", insecure=settings.insecure
+            )
         configure_logs(service=NAME, level=settings.log_level)
         asyncio.run(serve(settings))
-    except (SettingsError, ServiceError) as error:
+    except (SettingsError, ServiceError, SocketPathError) as error:
         return exit_unusable(NAME, error)
     return 0
 

@@ -17,6 +17,7 @@ UPLOAD_FOLDER = "uploads/"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{0,128}")
 _SHA256 = re.compile(r"([0-9a-f]{64})?")
 _MAX_FILE_NAME, _MAX_LABELS, _MAX_LABEL_NAME, _MAX_LABEL_VALUE = 255, 32, 63, 256
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MAX_TIER, _MAX_LICENSEE, _MAX_TERMS = 64, 256, 2048
 
 
@@ -37,14 +38,14 @@ class UploadHeader:
         licence = self.licence
         wrong = {
             "request_id": (not _REQUEST_ID.fullmatch(self.request_id), "wants at most 128 printable ASCII characters"),
-            "file_name": (len(self.file_name) > _MAX_FILE_NAME, f"wants at most {_MAX_FILE_NAME} characters"),
+            "file_name": (not _is_text(self.file_name, _MAX_FILE_NAME), _text_wanted(_MAX_FILE_NAME)),
             "labels": (
                 not _are_labels(self.labels),
                 "wants at most 32, names of 1 to 63 and values of at most 256 characters",
             ),
-            "licence.tier": (len(licence.tier) > _MAX_TIER, f"wants at most {_MAX_TIER} characters"),
-            "licence.licensee": (len(licence.licensee) > _MAX_LICENSEE, f"wants at most {_MAX_LICENSEE} characters"),
-            "licence.terms": (len(licence.terms) > _MAX_TERMS, f"wants at most {_MAX_TERMS} characters"),
+            "licence.tier": (not _is_text(licence.tier, _MAX_TIER), _text_wanted(_MAX_TIER)),
+            "licence.licensee": (not _is_text(licence.licensee, _MAX_LICENSEE), _text_wanted(_MAX_LICENSEE)),
+            "licence.terms": (not _is_text(licence.terms, _MAX_TERMS), _text_wanted(_MAX_TERMS)),
             "sha256": (not _SHA256.fullmatch(self.sha256), "wants 64 lower-case hex digits, or nothing"),
             "store_key": (not _is_upload_key(self.store_key), f"wants a key under {UPLOAD_FOLDER!r}, or nothing"),
         }
@@ -55,8 +56,16 @@ class UploadHeader:
 
 def _are_labels(labels: Mapping[str, str]) -> bool:
     return len(labels) <= _MAX_LABELS and all(
-        1 <= len(name) <= _MAX_LABEL_NAME and len(value) <= _MAX_LABEL_VALUE for name, value in labels.items()
+        name and _is_text(name, _MAX_LABEL_NAME) and _is_text(value, _MAX_LABEL_VALUE) for name, value in labels.items()
     )
+
+
+def _is_text(text: str, most: int) -> bool:
+    return len(text) <= most and _CONTROL.search(text) is None
+
+
+def _text_wanted(most: int) -> str:
+    return f"wants at most {most} characters and no control character"
 
 
 def _is_upload_key(key: str) -> bool:

@@ -6,7 +6,21 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 
+from servicekit.settings import SettingsError
+
 _LIBRARIES = ("torch", "numpy", "scipy", "demucs", "transformers")
+
+
+def check_device(device: str) -> None:
+    """Raise :class:`SettingsError` where torch sees no such device."""
+    import torch
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        build = f"torch {torch.__version__}" + ("" if torch.version.cuda else ", a build without CUDA")
+        raise SettingsError(
+            f"SONICHAOS_DEVICE={device}: {build} sees no CUDA device; see that nvidia-smi lists one and that torch was installed "
+            "with CUDA, or use cpu"
+        )
 
 
 def host_fingerprint(*, device: str, threads: int) -> dict[str, str]:

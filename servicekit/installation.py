@@ -9,7 +9,8 @@ from pathlib import Path
 from servicekit.clock import Clock
 from servicekit.gpu_turn import GpuTurn
 from servicekit.host_settings import HostSettings
-from servicekit.journal import Journal
+from servicekit.journal import Journal, SchemaError
+from servicekit.loans.socket_path import SocketPathError, check_socket_path
 from servicekit.settings import SettingsError
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.object_store import ObjectStore
@@ -22,7 +23,11 @@ _STALE_UPLOAD_S = 24 * 3600
 
 
 def make_folders(settings: HostSettings) -> None:
-    """The data folder and its run folder, for this user only."""
+    """The data folder and its run folder, for this user only; the handoff's socket must fit into an address."""
+    try:
+        check_socket_path(settings.loans_socket)
+    except SocketPathError as error:
+        raise SettingsError(f"SONICHAOS_HANDOFF_SOCKET: {error}") from None
     for folder in (settings.data, settings.run_folder):
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -33,8 +38,11 @@ def make_folders(settings: HostSettings) -> None:
 
 
 def open_journal(settings: HostSettings, clock: Clock) -> Journal:
-    """The installation's journal."""
-    return Journal.open(settings.journal, clock=clock)
+    """The installation's journal. Raises :class:`SettingsError` for a URL that names none, or one of another release."""
+    try:
+        return Journal.open(settings.journal, clock=clock)
+    except (ValueError, SchemaError) as error:
+        raise SettingsError(f"SONICHAOS_JOURNAL_URL: {error}") from None
 
 
 def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
@@ -67,9 +75,9 @@ def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
     )
     try:
         store = S3Store(chosen, now=clock.now)
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
-    store.probe()
+        store.probe()
+    except ValueError as error:  # minio's checks of endpoint and bucket name
+        raise SettingsError(f"SONICHAOS_S3_ENDPOINT, SONICHAOS_S3_BUCKET: {error}") from None
     store.abort_stale_uploads(older_than_s=_STALE_UPLOAD_S)
     return store
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.registry import Collector
 
+from servicekit.settings import SettingsError
+
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 
 
@@ -26,6 +28,12 @@ class Metrics:
         self.registry.register(collector)
 
     def serve(self, host: str, port: int) -> None:
-        """Serve ``/metrics`` from a daemon thread. ``port`` 0 serves nothing."""
-        if port:
+        """Serve ``/metrics`` from a daemon thread. ``port`` 0 serves nothing. Raises :class:`SettingsError` where it cannot."""
+        if not port:
+            return
+        try:
             start_http_server(port, addr=host, registry=self.registry)
+        except OSError as error:
+            raise SettingsError(
+                f"SONICHAOS_METRICS_HOST and the metrics port: cannot listen on {host}:{port}: {error.strerror or error}"
+            ) from None

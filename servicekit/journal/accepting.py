@@ -93,6 +93,7 @@ def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mo
             brief=json.dumps(brief),
             error=None,
             end_us=None,
+            expire_us=None,  # it was the brief's; who asks for stems after the end has waited for no deadline
             crashes=0,
             queued_us=tx.now_us,
         )

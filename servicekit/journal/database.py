@@ -15,11 +15,11 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from servicekit.clock import Clock, to_micros
-from servicekit.errors import ResourceExhausted, ServiceError, Unavailable
+from servicekit.errors import Internal, ResourceExhausted, ServiceError, Unavailable
 from servicekit.journal import schema
 from servicekit.journal.rows import Event
 
@@ -59,7 +59,10 @@ class Database:
         ``url`` is ``sqlite:////absolute/file`` or ``postgresql://…``. Raises :class:`SchemaError` for a database of a newer
         release, ValueError for another kind of URL.
         """
-        parsed = make_url(url)
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise ValueError(f"a journal lives in sqlite:////file or postgresql://host/name, not in {url!r}") from None
         if parsed.get_backend_name() == "sqlite":
             engine, path = _sqlite(parsed)
             database = cls(engine, path=path, clock=clock)
@@ -188,6 +191,10 @@ def _named(cause: BaseException | None, operation: str) -> ServiceError:
             reason="DISK_FULL",
             metadata={"path": "journal"},
             retry_after_s=60.0,
+        )
+    if getattr(cause, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+        return Internal(
+            f"the journal's file is damaged or no journal ({cause}): restore it from a backup (docs/runbook.md)"
         )
     return Unavailable(
         f"the journal does not answer ({cause}); try again",

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, and_, or_, select
 
 from servicekit.clock import from_micros, to_micros
 from servicekit.errors import NotFound
+from servicekit.ids import is_job_id
 from servicekit.journal.estimates import Queue
 from servicekit.journal.event_log import to_event
 from servicekit.journal.rows import Event, Job, JobFilter, JobPage, Standing, Version
@@ -25,6 +26,8 @@ _MAX_PAGE = 200
 
 def read_job(connection: Connection, tenant: str, job_id: str, now_us: int) -> Job:
     """One job of a tenant. Raises :class:`NotFound`, also for a job of another tenant."""
+    if not is_job_id(job_id):  # not every database takes every text
+        raise job_not_found(job_id)
     row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()
     if row is None:
         raise job_not_found(job_id)

@@ -230,13 +230,16 @@ class LoanClient:
                 f"the process that listens on {self._path} runs as user {uid}, wanted {sorted(self._allowed_uids)}; nothing was "
                 "lent to it",
                 reason="SEPARATION_UNAVAILABLE",
+                metadata={"address": str(self._path)},
             )
         return sock
 
     def _unavailable(self, what: str) -> Unavailable:
         return Unavailable(
-            f"the borrower at {self._path} {what}; see that the separation service runs, as the same user",
+            f"the borrower at {self._path} {what}; see that the separation service runs, as the same user; the bounce is stored, "
+            "ask for the stems again when it is up",
             reason="SEPARATION_UNAVAILABLE",
+            metadata={"address": str(self._path)},
             retry_after_s=self._times.retry_after_s,
         )
 

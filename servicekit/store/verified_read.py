@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO
 
-from servicekit.errors import DataLoss
+from servicekit.errors import DataLoss, NotFound
 from servicekit.store.object_store import ObjectStore, too_large
 
 CHUNK_BYTES = 1 << 20
@@ -26,11 +28,27 @@ def verified_chunks(
     DataLoss DIGEST_MISMATCH is raised unless the SHA-256 of all of it is ``sha256`` (hex).
     """
     digest = hashlib.sha256()
-    with store.open(key, offset=offset, length=length) as source:
+    with opened(store, key, sha256, offset=offset, length=length) as source:
         while chunk := source.read(CHUNK_BYTES):
             digest.update(chunk)
             yield chunk
     _compare(key, sha256, digest.hexdigest())
+
+
+@contextmanager
+def opened(
+    store: ObjectStore, key: str, sha256: str, *, offset: int = 0, length: int | None = None
+) -> Iterator[BinaryIO]:
+    """An object that was kept: where it is gone, that is DataLoss DIGEST_MISMATCH too."""
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(store.open(key, offset=offset, length=length))
+        except NotFound as gone:
+            raise DataLoss(
+                f"object {key} was stored and is gone; restore it from a copy",
+                metadata={"key": key, "expected_sha256": sha256, "found_sha256": ""},
+            ) from gone
+        yield source
 
 
 def read_verified(

@@ -151,6 +151,13 @@ def test_wrong_settings_are_refused_with_a_hint(tmp_path: Path) -> None:
     assert "SONICHAOS_DEVICE" in said
     said = start_refused(SEPARATION, SONICHAOS_DATA=data, SONICHAOS_SEPARATION_LISTEN="0.0.0.0:0")
     assert "insecure" in said.lower()
+    said = start_refused(
+        RENDER,
+        SONICHAOS_DATA=data,
+        SONICHAOS_METRICS_HOST="0.0.0.0",  # noqa: S104  refused
+        SONICHAOS_RENDER_METRICS_PORT="50079",
+    )
+    assert "0.0.0.0:50079" in said
 
 
 def test_one_data_folder_has_one_of_each(fresh_pair: FreshPair) -> None:

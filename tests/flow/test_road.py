@@ -15,7 +15,7 @@ from servicekit.audio.true_peak import decibels, true_peak_of_pcm24
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import FILE_KIND_BOUNCE, FILE_KIND_MANIFEST, FILE_KIND_ZIP, JobEvent, Licence
-from sonichaos_client.errors import DataLoss, FailedPrecondition, JobFailed, NotFound
+from sonichaos_client.errors import DataLoss, FailedPrecondition, JobFailed, NotFound, RejectedInput
 from sonichaos_client.verify import verify_zip
 from tests.flow.pair import LivePair
 from tests.flow.takes import STEMS, Story, brief, check_numbers, fetch, pcm_of, take, told, unpacked
@@ -216,3 +216,10 @@ def test_a_bounce_that_was_changed_on_disk_is_never_used(live_pair: LivePair) ->
         client.wait(client.add_stems(plain.job.job_id))
     assert failed.value.reason == "DIGEST_MISMATCH"
     assert failed.value.retry_after_s is None
+
+
+def test_half_a_head_is_refused(live_pair: LivePair) -> None:
+    """A digest without its sequence would be compared with nothing."""
+    with pytest.raises(RejectedInput) as refused:
+        live_pair.client.verify_audit_chain(head_digest="ab" * 32)
+    assert [violation.field for violation in refused.value.violations] == ["head_sequence"]

@@ -39,8 +39,20 @@ def test_format_finds_nothing() -> None:
     assert result.returncode == 0, result.stdout
 
 
+def _git(*command: str) -> str:
+    return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _last_commit() -> str:
+    """The commit whose protos are compared with: HEAD while they are being changed, else the one before their last change."""
+    if _git("status", "--porcelain", "--", "protos"):
+        return "HEAD"
+    return f"{_git('log', '-1', '--format=%H', '--', 'protos')}^"
+
+
 def _protos_of_last_commit(folder: Path) -> Path:
-    archive = subprocess.run(["git", "archive", "HEAD", "protos"], cwd=ROOT, capture_output=True, check=True).stdout
+    command = ["git", "archive", _last_commit(), "protos"]
+    archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x"], cwd=folder, input=archive, check=True)
     shutil.copy(ROOT / "buf.yaml", folder / "buf.yaml")
     shutil.copytree(ROOT / "build" / "googleapis", folder / "build" / "googleapis")
@@ -48,7 +60,7 @@ def _protos_of_last_commit(folder: Path) -> Path:
 
 
 def test_nothing_breaks_against_the_last_commit(tmp_path: Path) -> None:
-    """A caller built against the last commit can still call."""
+    """A caller built against the protos before their last change can still call."""
     before = _protos_of_last_commit(tmp_path)
     result = run(str(BUF), "breaking", "--against", str(before))
     assert result.returncode == 0, result.stdout + result.stderr

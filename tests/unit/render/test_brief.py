@@ -43,6 +43,16 @@ def read(**fields: object) -> Brief:
         ({"tempo_map": brief_pb2.TempoMap(points=[brief_pb2.TempoPoint(bpm=5)])}, "brief.tempo_map.points[0].bpm"),
         ({"labels": {"": "x"}}, "brief.labels"),
         ({"labels": {"a": "x" * 257}}, "brief.labels[a]"),
+        ({"labels": {"a": "x\x00y"}}, "brief.labels[a]"),
+        ({"licence": brief_pb2.Licence(terms="x\x00y")}, "brief.licence.terms"),
+        (
+            {"tempo_map": brief_pb2.TempoMap(points=[brief_pb2.TempoPoint(bpm=90)], swing_ratio=0.9)},
+            "brief.tempo_map.swing_ratio",
+        ),
+        (
+            {"tempo_map": brief_pb2.TempoMap(points=[brief_pb2.TempoPoint(bpm=90)], first_downbeat_second=99)},
+            "brief.tempo_map.first_downbeat_second",
+        ),
         ({"labels": {f"k{i}": "" for i in range(33)}}, "brief.labels"),
         ({"stem_mode": 9}, "brief.stem_mode"),
         ({"licence": brief_pb2.Licence(tier="x" * 65)}, "brief.licence.tier"),
@@ -107,6 +117,22 @@ def test_tempo_words_mean_a_range(prompt: str, low: float, high: float) -> None:
     assert read_prompt(prompt).bpm_range == (low, high)
     for seed in range(10):
         assert low <= resolve(read(prompt=prompt, seed=seed)).tempo_map.points[0].bpm <= high
+
+
+@pytest.mark.parametrize(
+    ("prompt", "key"),
+    [
+        ("a sad song in a minor key", None),
+        ("something in a major mood", None),
+        ("a waltz in a minor", "A minor"),
+        ("in A minor key", "A minor"),
+        ("in b minor key", "B minor"),
+    ],
+)
+def test_an_article_is_no_tonic(prompt: str, key: str | None) -> None:
+    """Only a tonic that is meant as one decides the key."""
+    found = read_prompt(prompt).key
+    assert (None if found is None else str(found)) == key
 
 
 @pytest.mark.parametrize("prompt", ["an instrumental", "piano, no vocals", "strings without singing"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,20 @@ def test_clips_are_those_that_were_announced(library: PersonaLibrary, store: Fol
         assert refused.value.violations[0].field == "header.clip_sha256"
     assert list(store.keys("personas/")) == []
     assert library.add("whole", "words", clips, announced).clip_sha256 == tuple(announced)
+
+
+def test_of_two_that_add_the_same_id_at_once_one_is_told(library: PersonaLibrary) -> None:
+    """Never does the second one's record lie beside the first one's clips."""
+
+    def add(seed: int) -> str:
+        try:
+            return library.add("both", "words", [clip(seed=seed)]).clip_sha256[0]
+        except AlreadyExists:
+            return ""
+
+    with ThreadPoolExecutor(4) as threads:
+        added = [sha256 for sha256 in threads.map(add, range(4)) if sha256]
+    assert added == list(library.get("both").clip_sha256)
 
 
 def test_an_unknown_persona_names_the_known(library: PersonaLibrary) -> None:

@@ -130,7 +130,8 @@ def test_version_numbers_are_never_used_twice(tmp_path: Path) -> None:
 
 def test_stems_are_added_only_where_they_are_missing(journal: Journal) -> None:
     """A version that waits, has no bounce or has stems is refused by name; one with a bounce alone is queued again."""
-    job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    job_id = journal.accept(new_job(stems=False, expire_time=soon), limit=MANY).job.job_id
     with pytest.raises(FailedPrecondition, match="has not ended"):
         journal.add_stems("local", job_id, 1, None, limit=MANY)
     work_off(journal)
@@ -139,6 +140,7 @@ def test_stems_are_added_only_where_they_are_missing(journal: Journal) -> None:
     assert (version.state, version.stems_wanted, version.stem_mode) == (JobState.QUEUED, True, StemMode.RAW)
     assert (version.brief["stems"], version.brief["stemMode"]) == (True, "STEM_MODE_RAW")
     assert version.kept_stage is Stage.BOUNCE
+    assert version.expire_time is None  # the brief's expiry was for the take
     work_off(journal, ZIP)
     with pytest.raises(FailedPrecondition, match="has stems already") as refused:
         journal.add_stems("local", job_id, 1, None, limit=MANY)

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from servicekit.clock import SetClock, SystemClock
-from servicekit.errors import AlreadyExists, Unavailable
+from servicekit.errors import AlreadyExists, NotFound, Unavailable
 from servicekit.journal import (
     AuditDraft,
     ClaimLost,
@@ -78,6 +78,9 @@ def test_a_job_goes_its_whole_road(journal: Journal) -> None:
     (listed,) = journal.jobs("local", JobFilter(labels={"a": "ü"}, states=frozenset({JobState.CANCELLED}))).jobs
     assert listed.versions[0].progress[0].fraction == 1.0
     assert journal.erase_prompt("local", job_id) == 1
+    with pytest.raises(NotFound):
+        journal.job("local", "a zero byte\0")
+    assert journal.audit_rows("local", "a zero byte\0").rows == ()
     journal.begin_delete("local", job_id)
     journal.finish_delete("local", job_id)
     assert [event.kind for event in journal.events_after(job_id, 0, MANY).events] == ["DELETED"]

@@ -268,7 +268,7 @@ def test_an_unsafe_key_is_refused_before_anything_happens(place: Place, key: str
 
 
 def test_a_changed_object_is_data_loss(place: Place) -> None:
-    """Bytes that do not have the digest that was kept end in DIGEST_MISMATCH with both digests, whole or streamed."""
+    """Bytes that do not have the digest that was kept, or are gone, end in DIGEST_MISMATCH with both digests, whole or streamed."""
     kept = place.store.put_bytes(KEY, b"what was rendered", content_type="audio/wav").sha256 or ""
     assert read_verified(place.store, KEY, kept.upper(), max_bytes=100) == b"what was rendered"
     place.store.put_bytes(KEY, b"what was changed!", content_type="audio/wav")
@@ -281,6 +281,11 @@ def test_a_changed_object_is_data_loss(place: Place) -> None:
         assert caught.value.reason == "DIGEST_MISMATCH"
         found = sha256(b"what was changed!")
         assert caught.value.metadata == {"key": KEY, "expected_sha256": kept, "found_sha256": found}
+        place.store.delete(KEY)
+        with pytest.raises(DataLoss, match="is gone") as gone:
+            read()
+        assert gone.value.metadata == {"key": KEY, "expected_sha256": kept, "found_sha256": ""}
+        place.store.put_bytes(KEY, b"what was changed!", content_type="audio/wav")
 
 
 def test_a_section_is_read_and_checked(place: Place) -> None:

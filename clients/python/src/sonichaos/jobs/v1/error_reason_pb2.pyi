@@ -85,7 +85,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: SeparateTensor a minute after the lender hung up.
     """
     ERROR_REASON_DIGEST_MISMATCH: _ErrorReason.ValueType  # 16
-    """DATA_LOSS. A stored file no longer matches its digest. Metadata: key, expected_sha256, found_sha256.
+    """DATA_LOSS. A stored file no longer matches its digest, or is gone. Metadata: key, expected_sha256, found_sha256 (empty:
+    gone).
     Example: a bounce that was changed on disk.
     """
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 17
@@ -215,7 +216,8 @@ ERROR_REASON_LEASE_LOST: ErrorReason.ValueType  # 15
 Example: SeparateTensor a minute after the lender hung up.
 """
 ERROR_REASON_DIGEST_MISMATCH: ErrorReason.ValueType  # 16
-"""DATA_LOSS. A stored file no longer matches its digest. Metadata: key, expected_sha256, found_sha256.
+"""DATA_LOSS. A stored file no longer matches its digest, or is gone. Metadata: key, expected_sha256, found_sha256 (empty:
+gone).
 Example: a bounce that was changed on disk.
 """
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 17

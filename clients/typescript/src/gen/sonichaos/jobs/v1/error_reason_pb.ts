@@ -148,7 +148,8 @@ export enum ErrorReason {
   LEASE_LOST = 15,
 
   /**
-   * DATA_LOSS. A stored file no longer matches its digest. Metadata: key, expected_sha256, found_sha256.
+   * DATA_LOSS. A stored file no longer matches its digest, or is gone. Metadata: key, expected_sha256, found_sha256 (empty:
+   * gone).
    * Example: a bounce that was changed on disk.
    *
    * @generated from enum value: ERROR_REASON_DIGEST_MISMATCH = 16;

@@ -1,0 +1,86 @@
+"""What the settings of a host name cannot always be opened: then the setting is named, before anything runs."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import SecretStr
+
+from servicekit.clock import SystemClock
+from servicekit.errors import Internal
+from servicekit.fingerprint import check_device
+from servicekit.host_settings import HostSettings
+from servicekit.installation import make_folders, open_journal, open_store
+from servicekit.metrics import Metrics
+from servicekit.settings import SettingsError
+
+
+def settings(folder: Path, **changes: Any) -> HostSettings:
+    """Of an installation in ``folder``."""
+    return HostSettings(data=folder, **changes)
+
+
+@pytest.mark.parametrize("url", ["mysql://host/name", "foo", "sqlite://"])
+def test_a_url_that_is_no_journal_is_refused(tmp_path: Path, url: str) -> None:
+    """The setting, what it wants and what came are said."""
+    with pytest.raises(SettingsError, match=r"SONICHAOS_JOURNAL_URL: .*sqlite:////"):
+        open_journal(settings(tmp_path, journal_url=url), SystemClock())
+
+
+def test_a_journal_of_another_release_is_refused(tmp_path: Path) -> None:
+    """Nothing is written into it."""
+    chosen = settings(tmp_path)
+    open_journal(chosen, SystemClock()).close()
+    with sqlite3.connect(tmp_path / "journal.sqlite3") as raw:
+        raw.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
+    with pytest.raises(SettingsError, match="SONICHAOS_JOURNAL_URL: the journal has schema 99, newer"):
+        open_journal(chosen, SystemClock())
+
+
+def test_a_file_that_is_no_journal_is_not_worth_another_try(tmp_path: Path) -> None:
+    """A damaged file is said to be one; waiting would not help."""
+    (tmp_path / "journal.sqlite3").write_bytes(b"no database at all, but long enough to have a header" * 20)
+    with pytest.raises(Internal, match=r"damaged or no journal.*restore it from a backup") as refused:
+        open_journal(settings(tmp_path), SystemClock())
+    assert refused.value.retry_after_s is None
+
+
+def test_a_socket_whose_path_is_too_long_is_refused(tmp_path: Path) -> None:
+    """Before any folder is made."""
+    with pytest.raises(SettingsError, match=r"SONICHAOS_HANDOFF_SOCKET: .* 107"):
+        make_folders(settings(tmp_path / "data", handoff_socket=f"/tmp/{'x' * 120}.sock"))  # noqa: S108  never made
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_bucket_that_cannot_exist_is_refused(tmp_path: Path) -> None:
+    """No server is asked for a name that no bucket can have."""
+    chosen = settings(
+        tmp_path,
+        store="s3",
+        s3_endpoint="http://127.0.0.1:1",
+        s3_bucket="b",
+        s3_access_key="key",
+        s3_secret_key=SecretStr("secret"),
+    )
+    with pytest.raises(SettingsError, match="SONICHAOS_S3_BUCKET"):
+        open_store(chosen, SystemClock())
+
+
+def test_a_metrics_port_that_is_taken_is_refused() -> None:
+    """The address is named."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1:{port}"):
+            Metrics("test").serve("127.0.0.1", port)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
+def test_a_device_that_is_not_there_is_refused() -> None:
+    """Before a model is loaded; never another device in silence."""
+    with pytest.raises(SettingsError, match=r"SONICHAOS_DEVICE=cuda: .*sees no CUDA device"):
+        check_device("cuda")
