@@ -116,8 +116,8 @@ def test_a_person_adds_a_persona_follows_a_take_and_fetches_it_later(
     with zipfile.ZipFile(take[-2]["path"]) as archive:
         theirs = pcm_of(archive.read(next(name for name in archive.namelist() if name.endswith("bounce.wav"))))
     ours = pcm_of((tmp_path / f"{job_id}-v1.wav").read_bytes())
-    difference = np.abs(ours - theirs).max()
-    assert difference > np.abs(theirs).max() / 100, difference
+    assert ours.shape == theirs.shape
+    assert (ours != theirs).any()
     assert sonichaos(live_pair, "get", job_id, "--out", str(tmp_path)).returncode == 2
     url = sonichaos(live_pair, "url", job_id).stdout.strip()
     with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  our own server on loopback
