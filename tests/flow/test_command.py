@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import urllib.request
 import wave
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import numpy as np
 import pytest
 
 from tests.flow.pair import LivePair
+from tests.flow.takes import pcm_of
 
 SONICHAOS = Path(sys.executable).parent / "sonichaos"
 BRIEF = ("--prompt", "upbeat synths", "--seconds", "2", "--seed", "7", "--bpm", "120", "--key", "A minor")
@@ -80,15 +84,40 @@ def test_the_audit_replays_the_take(live_pair: LivePair, job_id: str) -> None:
     assert replay["outcome"] == "REPLAY_OUTCOME_EXACT"
 
 
-def test_a_person_follows_a_take_and_fetches_it_later(live_pair: LivePair, tmp_path: Path) -> None:
-    """Detached, watched as text, fetched, signed, stems asked for later, deleted."""
-    detached = sonichaos(live_pair, "render", *BRIEF, "--persona", live_pair.persona, "--detach")
+@pytest.fixture
+def added(live_pair: LivePair, clips: dict[str, Path], tmp_path: Path) -> Iterator[str]:
+    """A persona that the command added from a folder of clips, and deletes again."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    shutil.copy(clips["hiss"], folder)
+    arguments = ("persona", "add", "steam", "--clips", str(folder), "--prefix", "escaping steam")
+    assert lines(sonichaos(live_pair, *arguments, "--json"))[0]["id"] == "steam"
+    assert "steam" in [line["id"] for line in lines(sonichaos(live_pair, "personas", "--json"))]
+    yield "steam"
+    assert sonichaos(live_pair, "persona", "delete", "steam").returncode == 0
+
+
+def test_a_person_adds_a_persona_follows_a_take_and_fetches_it_later(
+    live_pair: LivePair, take: list[dict[str, Any]], added: str, tmp_path: Path
+) -> None:
+    """With a persona of one's own; detached, watched as text, fetched, signed, stems asked for later, deleted.
+
+    But for the persona the brief is that of `take`, and so is the plan that was made of it; what is heard is another.
+    """
+    detached = sonichaos(live_pair, "render", *BRIEF, "--persona", added, "--detach")
     job_id = detached.stdout.strip()
     assert detached.returncode == 0, detached.stderr
     watched = sonichaos(live_pair, "watch", job_id, "--out", str(tmp_path))
     assert watched.returncode == 0, watched.stderr
     assert "render [##########] 100%" in watched.stderr
-    assert (tmp_path / f"{job_id}-v1.wav").exists()
+    mine, before = (live_pair.client.get_job(job) for job in (job_id, take[0]["jobId"]))
+    assert (mine.brief.persona_id, mine.brief.seed) == (added, before.brief.seed)
+    assert mine.brief.tempo_map == before.brief.tempo_map
+    with zipfile.ZipFile(take[-2]["path"]) as archive:
+        theirs = pcm_of(archive.read(next(name for name in archive.namelist() if name.endswith("bounce.wav"))))
+    ours = pcm_of((tmp_path / f"{job_id}-v1.wav").read_bytes())
+    assert ours.shape == theirs.shape
+    assert (ours != theirs).any()
     assert sonichaos(live_pair, "get", job_id, "--out", str(tmp_path)).returncode == 2
     url = sonichaos(live_pair, "url", job_id).stdout.strip()
     with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  our own server on loopback

@@ -157,13 +157,21 @@ def test_a_file_may_have_a_name_that_is_no_utf8(pair: Pair, tmp_path: Path) -> N
     assert Path(saved["path"]).read_bytes() == ZIP
 
 
-def test_a_tempo_map_without_end_of_brackets_is_refused(pair: Pair, tmp_path: Path) -> None:
-    """JSON nested beyond what can be read is bad input."""
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 200_000, "nested too deeply"),
+        ('{"\\ud800": 1}', "not JSON"),
+        (f'{{"points": [{{"bpm": {"9" * 400}}}]}}', "too large"),
+    ],
+)
+def test_json_that_no_tempo_map_can_hold_is_refused(pair: Pair, tmp_path: Path, text: str, said: str) -> None:
+    """Nested too deeply, with half a character, with a number beyond all measure: bad input that says so."""
     path = tmp_path / "map.json"
-    path.write_text("[" * 200_000)
+    path.write_text(text)
     result = sonichaos(pair, *RENDER, "--tempo-map", str(path))
     assert result.exit_code == 2
-    assert "nested too deeply" in result.stderr
+    assert said in result.stderr
 
 
 def test_a_lost_file_is_a_check_that_does_not_match(pair: Pair, tmp_path: Path) -> None:

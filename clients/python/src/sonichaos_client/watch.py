@@ -86,8 +86,8 @@ def wait(job: str | job_pb2.Job, version: int, options: CallOptions) -> Flow[job
         events = _watch_at(jobs.target_of(row), row.job_id, number, row.last_sequence, options)
         yield from drain(events, failure.hear)
         ended = yield from _row_outliving_cuts(row.job_id, options)
-    except SonichaosError as error:
-        raise failure.known or error from error
+    except SonichaosError as broken:
+        raise failure.known or broken from broken
     error = ended_badly(ended, jobs.version_of(ended, number))
     if error is not None:
         raise error

@@ -123,16 +123,16 @@ def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
 
 def with_stem_mode(command: Callable[..., R]) -> Callable[..., R]:
     """``--stem-mode`` of a new job, given to the command as ``stem_mode``; exact where it was not typed."""
-    return _stem_mode("exact", default="exact")(command)
+    return _stem_mode(command, "exact", default="exact")
 
 
 def with_other_stem_mode(command: Callable[..., R]) -> Callable[..., R]:
     """``--stem-mode`` of a job that was accepted with one: unspecified where it was not typed, so that it stays."""
-    return _stem_mode("as the job was accepted", default=None)(command)
+    return _stem_mode(command, "as the job was accepted", default=None)
 
 
-def _stem_mode(default_in_words: str, *, default: str | None) -> Callable[..., Any]:
-    return click.option(
+def _stem_mode(command: Callable[..., R], default_in_words: str, *, default: str | None) -> Callable[..., R]:
+    option = click.option(
         "--stem-mode",
         type=click.Choice(list(_STEM_MODES)),
         default=default,
@@ -140,3 +140,4 @@ def _stem_mode(default_in_words: str, *, default: str | None) -> Callable[..., A
         help="exact: the stems add up to the bounce, sample for sample. raw: the model's own outputs "
         f"[default: {default_in_words}]",
     )
+    return option(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import click
 
@@ -14,7 +15,12 @@ MOST_SECONDS = 100 * 365 * 86400  # a moment that lies further ahead has no time
 class FiniteRange(click.FloatRange):
     """A range that NaN and infinity are outside of, as they are of every range of seconds."""
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as click has it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
         """The number. Fails as click's own types do."""
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):

@@ -91,7 +91,7 @@ def render(
         prompt=prompt,
         persona_id=persona_id,
         seed=seed,
-        seconds=seconds,
+        seconds=0.0 if seconds is None else seconds,  # 0 is how the message says: not given
         key=key,
         instrumental=instrumental,
         lyrics=lyrics,

@@ -20,6 +20,7 @@ def read_tempo_map(path: Path) -> TempoMap:
         raise _unusable(path, f"it is larger than {_MOST_BYTES} bytes")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(document, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is JSON, but no text
     except ValueError as error:
         raise _unusable(path, f"it is not JSON: {error}") from error
     except RecursionError as error:
@@ -30,7 +31,7 @@ def read_tempo_map(path: Path) -> TempoMap:
         raise _unusable(path, "it is not an object")
     try:
         tempo_map = ParseDict(document, TempoMap())
-    except ParseError as error:
+    except (ParseError, OverflowError) as error:
         raise _unusable(path, str(error)) from error
     if not tempo_map.points:
         raise _unusable(path, "it has no points")
