@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -18,7 +19,7 @@ from separation_service.pace import Load
 from separation_service.scratch import DEFAULT_MEMORY_BYTES
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.journal import Stage
-from servicekit.store.object_store import StoredObject, unavailable
+from servicekit.store.object_store import ObjectWriter, unavailable
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.separation.v1 import separation_pb2
 from tests.unit.separation.test_scratch import open_files
@@ -71,7 +72,9 @@ async def test_a_lent_bounce_becomes_a_zip(live: LiveServer) -> None:
     entry = result.zip_entries[0]
     bounce = data[entry.offset_bytes : entry.offset_bytes + entry.size_bytes]
     assert bounce == live.store.read(request.bounce.key, max_bytes=1 << 30)
-    assert live.store.read(result.manifest.key, max_bytes=1 << 20).decode() == result.manifest_json
+    text = result.manifest_json.encode()
+    assert (result.manifest.size_bytes, result.manifest.sha256) == (len(text), hashlib.sha256(text).hexdigest())
+    assert live.store.stat(result.manifest.key) is None  # the owner's to store, when it keeps the result
     assert [timing.stage for timing in result.timings] == order
     assert live.borrowings.loans == 0
     assert live.calls.under_way == 0
@@ -182,15 +185,20 @@ async def test_loan_and_take_must_belong_together(live: LiveServer) -> None:
 
 
 async def test_a_store_that_fails_leaves_no_half_delivery(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the manifest cannot be stored, the ZIP goes too and the error names the store."""
+    """When the store fails before the ZIP is whole, nothing of it stays and the error names the store."""
     pcm = music(0.3)
     request = take_of(pcm, live.store)
     before = set(live.store.keys())
 
-    def down(key: str, data: bytes, *, content_type: str) -> StoredObject:
-        raise unavailable("put", f"{key} {len(data)} {content_type}", retry_after_s=1.0)
+    whole = live.store.writer
 
-    monkeypatch.setattr(live.store, "put_bytes", down)
+    @contextmanager
+    def down(key: str, *, content_type: str) -> Iterator[ObjectWriter]:
+        with whole(key, content_type=content_type) as writer:
+            yield writer
+            raise unavailable("put", f"the end of {key}", retry_after_s=1.0)
+
+    monkeypatch.setattr(live.store, "writer", down)
     with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
         request.lease_id = loan.lease_id
         assert await called(live, request) == "STORE_UNAVAILABLE"

@@ -1,0 +1,58 @@
+"""What an attempt stored does not outlive its failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from servicekit.clock import SystemClock
+from servicekit.errors import Cancelled, Unavailable
+from servicekit.journal import ClaimLost
+from servicekit.store.folder_store import FolderStore
+from servicekit.store.url_signer import UrlSigner
+from servicekit.work import WholeOrNothing
+
+ZIP, MANIFEST, BOUNCE = "jobs/x/v1.zip", "jobs/x/v1.json", "jobs/x/bounce.wav"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    """A store with a bounce and its manifest."""
+    clock = SystemClock()
+    opened = FolderStore(tmp_path, UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now))
+    opened.put_bytes(BOUNCE, b"sound", content_type="audio/wav")
+    opened.put_bytes(MANIFEST, b"{}", content_type="application/json")
+    return opened
+
+
+def attempt(store: FolderStore, error: BaseException | None) -> None:
+    """Stems are stored and the manifest completed; then something may happen."""
+    with WholeOrNothing(store, [ZIP], before={MANIFEST: "{}"}):
+        store.put_bytes(ZIP, b"stems", content_type="application/zip")
+        store.put_bytes(MANIFEST, b'{"stems": 4}', content_type="application/json")
+        if error is not None:
+            raise error
+
+
+@pytest.mark.parametrize("error", [Cancelled("stop"), Unavailable("journal"), KeyboardInterrupt()])
+def test_a_failure_leaves_what_was_there_before(store: FolderStore, error: BaseException) -> None:
+    """No ZIP, and the manifest whose digest the row has."""
+    with pytest.raises(type(error)):
+        attempt(store, error)
+    assert sorted(store.keys()) == [BOUNCE, MANIFEST]
+    assert store.read(MANIFEST, max_bytes=100) == b"{}"
+
+
+def test_success_leaves_all(store: FolderStore) -> None:
+    """Nothing is undone."""
+    attempt(store, None)
+    assert store.read(MANIFEST, max_bytes=100) == b'{"stems": 4}'
+    assert sorted(store.keys()) == [BOUNCE, MANIFEST, ZIP]
+
+
+def test_who_lost_the_claim_touches_nothing(store: FolderStore) -> None:
+    """The files are another worker's by then."""
+    with pytest.raises(ClaimLost):
+        attempt(store, ClaimLost("job"))
+    assert sorted(store.keys()) == [BOUNCE, MANIFEST, ZIP]
