@@ -13,11 +13,12 @@ import click
 
 from hostctl.installation import data_folder
 from hostctl.resumable import check, fetch, require_https
-from hostctl.weight_sources import SOURCES, WeightSource
+from hostctl.weight_sources import LICENCE, SOURCES, Form, Published
 from sonichaos_client.cli.session import note
 from sonichaos_client.retry import Backoff, RetryPolicy
 
 SUMS = "SHA256SUMS"
+FULL_DIGEST = 64
 _RETRY = RetryPolicy(first_s=1.0, cap_s=30.0, patience_s=180.0)
 
 
@@ -29,12 +30,19 @@ _RETRY = RetryPolicy(first_s=1.0, cap_s=30.0, patience_s=180.0)
     metavar="DIR",
     help="[default: weights/NAME in the data folder]",
 )
+@click.option(
+    "--form",
+    type=click.Choice(["safetensors", "pickles"]),
+    default="safetensors",
+    show_default=True,
+    help="Pickles can run code when they are loaded; they are opened only once their digest is known.",
+)
 @click.option("--mirror", metavar="URL", help="Folder of the same files elsewhere; it must be one that you trust.")
-def fetch_weights(name: str, to: Path | None, mirror: str | None) -> None:
+def fetch_weights(name: str, to: Path | None, form: Form, mirror: str | None) -> None:
     """Download a model's weights once, pinned and verified.
 
     Digests are locked in DIR/SHA256SUMS at the first success; from then on any other content is refused, here and by the
-    services.
+    services, which never download anything.
     """
     if name == "starter":
         click.echo("starter comes with the package; there is nothing to fetch")
@@ -43,28 +51,41 @@ def fetch_weights(name: str, to: Path | None, mirror: str | None) -> None:
         raise click.UsageError(f"no source is known for {name!r}; known: starter, {', '.join(sorted(SOURCES))}")
     source = SOURCES[name]
     folder = (to or data_folder(os.environ) / "weights" / name).absolute()
-    base_url = require_https((mirror or source.base_url).rstrip("/") + "/")
+    published = source.forms[form]
+    base_url = require_https((mirror or published.base_url).rstrip("/") + "/")
     with _held(folder):
         locked = _read_sums(folder)
-        digests = _fetch_all(source, folder, base_url, locked)
+        digests = _fetch_all(published, folder, base_url, locked)
         _write(folder / f"{name}.yaml", source.bag_yaml)
         digests[f"{name}.yaml"] = check(folder / f"{name}.yaml", "")
         _write(folder / SUMS, "".join(f"{digest}  {file}\n" for file, digest in sorted((locked | digests).items())))
     if not locked.keys() >= digests.keys():
-        known = min(len(file.sha256_prefix) for file in source.files)
-        note(
-            f"The first {known} hex digits of each SHA-256 are published, and they match; beyond them this first download was "
-            f"trusted as it came over HTTPS. The full digests are locked in {folder / SUMS} from now on."
-        )
+        _say_what_was_trusted(published, folder / SUMS)
+    note(f"Licence: {LICENCE}.")
     click.echo(f"{name} is in {folder}\nuse it: sonichaos up --separator {name} --separator-repo {folder}")
 
 
-def _fetch_all(source: WeightSource, folder: Path, base_url: str, locked: dict[str, str]) -> dict[str, str]:
+def _say_what_was_trusted(published: Published, sums: Path) -> None:
+    known = min(len(file.sha256_prefix) for file in published.files)
+    if known == FULL_DIGEST:
+        note(f"Each file has the full SHA-256 that is known of it. The digests are locked in {sums}.")
+    else:
+        note(
+            f"The first {known} hex digits of each SHA-256 are published, and they match; beyond them this first download was "
+            f"trusted as it came over HTTPS. The full digests are locked in {sums} from now on."
+        )
+
+
+def _fetch_all(published: Published, folder: Path, base_url: str, locked: dict[str, str]) -> dict[str, str]:
     """The full digest of each file, fetched where it is not there yet."""
     digests = {}
-    for file in source.files:
+    for file in published.files:
         path = folder / file.name
         wanted = locked.get(file.name, file.sha256_prefix)
+        if not wanted.startswith(file.sha256_prefix):
+            raise click.ClickException(
+                f"{folder / SUMS} has {wanted} for {file.name}, {file.sha256_prefix} is published; remove the line and the file"
+            )
         if path.exists():
             digests[file.name] = check(path, wanted)
             note(f"{file.name}: there already, verified")

@@ -1,44 +1,73 @@
 """Where the weights of known models are published, and what is known of their digests.
 
-The names and the first 8 hex digits of each file's SHA-256 are those that the ``demucs`` package itself carries
-(``demucs/remote/files.txt``, release 4.1.0); no full digest is published there. A bag's YAML is small and written here, after
-``demucs/remote/*.yaml``, so that it needs no fetching.
+Safetensors come from their author's repositories on Hugging Face at a pinned revision. The full SHA-256 of each is cited from
+public repositories that pin the same files and agree on them, each on its own (nine were found for htdemucs_ft). Should a
+citation be wrong, nothing verifies and nothing is kept.
+
+Pickles come from where demucs fetched them before 4.1. Their names and the first 8 hex digits of each file's SHA-256 are those
+that the ``demucs`` package itself carries (``demucs/remote/files.txt``, release 4.1.0); no full digest is published there.
+
+A bag's YAML is small and written here, after ``demucs/remote/*.yaml``, so that it needs no fetching.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-_HYBRID_TRANSFORMER = "https://dl.fbaipublicfiles.com/demucs/hybrid_transformer/"
-_LICENCE = "as published with facebookresearch/demucs (its code: MIT)"
+Form = Literal["safetensors", "pickles"]
+
+LICENCE = (
+    "no licence is stated with the weights; their author: for scientific purposes only (facebookresearch/demucs#327)"
+)
+_HUB = "https://huggingface.co/adefossez"
+_HYBRID_TRANSFORMER = "https://dl.fbaipublicfiles.com/demucs/hybrid_transformer"
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A published file, and the first hex digits of its SHA-256, all 64 where they are published."""
+    """A published file, and the first hex digits of its SHA-256, all 64 where they are known."""
 
     name: str
     sha256_prefix: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightSource:
-    """A model as it is published: files under an address, and the bag that binds them."""
+class Published:
+    """A model's files in one form, under one address."""
 
-    name: str
     base_url: str
     files: tuple[WeightFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightSource:
+    """A model as it is published, in one form or more, and the bag that binds its files."""
+
+    name: str
+    forms: Mapping[Form, Published]
     bag_yaml: str
 
 
-def _demucs_model(name: str, files: tuple[str, ...], weights: str = "") -> WeightSource:
-    """``files`` are named ``SIGNATURE-PREFIX.th``."""
-    signatures = ", ".join(f"'{file.partition('-')[0]}'" for file in files)
+def demucs_model(
+    name: str, *, revision: str, safetensors: Mapping[str, str], pickles: Mapping[str, str], weights: str = ""
+) -> WeightSource:
+    """Digests by signature, in the bag's order: full ones of ``SIGNATURE.safetensors``, first digits of ``SIGNATURE-DIGITS.th``."""
+    signatures = ", ".join(f"'{signature}'" for signature in safetensors)
     return WeightSource(
         name=name,
-        base_url=_HYBRID_TRANSFORMER,
-        files=tuple(WeightFile(file, file.removesuffix(".th").partition("-")[2]) for file in files),
-        bag_yaml=f"models: [{signatures}]\n{weights}licence: '{_LICENCE}'\n",
+        forms={
+            "safetensors": Published(
+                base_url=f"{_HUB}/{name.replace('htdemucs', 'HTDemucs').replace('_', '-')}/resolve/{revision}",
+                files=tuple(WeightFile(f"{sig}.safetensors", digest) for sig, digest in safetensors.items()),
+            ),
+            "pickles": Published(
+                base_url=_HYBRID_TRANSFORMER,
+                files=tuple(WeightFile(f"{sig}-{digits}.th", digits) for sig, digits in pickles.items()),
+            ),
+        },
+        bag_yaml=f"models: [{signatures}]\n{weights}licence: '{LICENCE}'\n",
     )
 
 
@@ -52,12 +81,29 @@ _ONE_MODEL_A_STEM = """weights:
 SOURCES = {
     source.name: source
     for source in (
-        _demucs_model(
+        demucs_model(
             "htdemucs_ft",
-            ("f7e0c4bc-ba3fe64a.th", "d12395a8-e57c48e6.th", "92cfc3b6-ef3bcb9c.th", "04573f0d-f3cf25b2.th"),
-            _ONE_MODEL_A_STEM,
+            revision="d74ac89c3a1e874fc78f152555cf4d8533f06cd4",
+            safetensors={
+                "f7e0c4bc": "2c85ab3c62dd6edd8e0b965e38b16fd1cdde357cc25de6b6bc9ce7c83f60925f",
+                "d12395a8": "5b01a97567ae9a3178a6236fb520251045c03eb8834bc8c24a4eec11d6c8fb56",
+                "92cfc3b6": "a241863551f30d01c42bd7b97da40839922ead3acb0f1fcab25682f55b4eeb59",
+                "04573f0d": "68854b0d7c2b3274723b5761f6fd9f5aec5f1bcd3f0de7c1669546fdb7871b7c",
+            },
+            pickles={"f7e0c4bc": "ba3fe64a", "d12395a8": "e57c48e6", "92cfc3b6": "ef3bcb9c", "04573f0d": "f3cf25b2"},
+            weights=_ONE_MODEL_A_STEM,
         ),
-        _demucs_model("htdemucs", ("955717e8-8726e21a.th",)),
-        _demucs_model("htdemucs_6s", ("5c90dfd2-34c22ccb.th",)),
+        demucs_model(
+            "htdemucs",
+            revision="cbc8a9b1a87023b7fd74e7b3412e6321c0eab003",
+            safetensors={"955717e8": "d9fa14133cfcc034a6758923bb3a8ca9f8dfd0b582134643bbf83f72c17576dd"},
+            pickles={"955717e8": "8726e21a"},
+        ),
+        demucs_model(
+            "htdemucs_6s",
+            revision="3c5ee475be622df764938de97e4281a7b07ffa58",
+            safetensors={"5c90dfd2": "d2a1745f0744721f6b8ca5bf469b67c651ea5ed1b52998cab033b2158609d411"},
+            pickles={"5c90dfd2": "34c22ccb"},
+        ),
     )
 }

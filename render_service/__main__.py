@@ -23,6 +23,7 @@ from render_service.load import load_renderer
 from render_service.persona_library import PersonaLibrary
 from render_service.pipeline import WEIGHTS, RenderPipeline
 from render_service.replay import Replayer
+from render_service.rerender_desk import RerenderDesk
 from render_service.server import GATED_METHODS, RenderServicer
 from render_service.settings import RenderSettings
 from servicekit.clock import SystemClock
@@ -76,7 +77,16 @@ async def serve(settings: RenderSettings) -> None:
             queue_limit=settings.queue_limit,
             steps=settings.render_steps,
         )
-        replayer = Replayer(journal=journal, store=store, renderer=renderer, turn=turn, fingerprint=fingerprint)
+        rerenders = RerenderDesk(renders=desk, drums=settings.drums_rerender)
+        separation = _separation(settings, resources)
+        replayer = Replayer(
+            journal=journal,
+            store=store,
+            renderer=renderer,
+            turn=turn,
+            fingerprint=fingerprint,
+            separation=separation,
+        )
         feed = await resources.enter_async_context(Feed(journal, Owner.RENDER))
 
         def as_message(job: Job) -> Any:  # noqa: ANN401  a Job message, which has no stubs here
@@ -84,6 +94,7 @@ async def serve(settings: RenderSettings) -> None:
 
         servicer = RenderServicer(
             desk=desk,
+            rerenders=rerenders,
             personas=personas,
             journal=journal,
             replayer=replayer,
@@ -99,7 +110,6 @@ async def serve(settings: RenderSettings) -> None:
             url_lifetime_s=settings.url_lifetime_seconds,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
-        separation = _separation(settings, resources)
         pipeline = RenderPipeline(
             renderer=renderer, turn=turn, journal=journal, store=store, separation=separation, fingerprint=fingerprint
         )

@@ -45,8 +45,8 @@ class RenderDesk:
         request = Request(
             tenant=tenant,
             rpc=RPC,
-            request_id=_checked(request_id) or None,
-            digest=_digest(wire.canonical_json(message)),
+            request_id=checked_request_id(request_id) or None,
+            digest=request_digest(RPC, wire.canonical_json(message)),
         )
         known = self.journal.known(request)
         if known is not None:
@@ -99,7 +99,8 @@ class RenderDesk:
             )
 
 
-def _checked(request_id: str) -> str:
+def checked_request_id(request_id: str) -> str:
+    """Give a request id back; empty is none. Raises InvalidFields."""
     if request_id and not _REQUEST_ID.match(request_id):
         raise InvalidFields(
             [FieldViolation("request_id", "wants at most 128 printable ASCII characters without spaces")]
@@ -107,5 +108,6 @@ def _checked(request_id: str) -> str:
     return request_id
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(json.dumps([RPC, text]).encode()).hexdigest()
+def request_digest(rpc: str, text: str) -> str:
+    """What a retry is compared by: the call and its content in one spelling."""
+    return hashlib.sha256(json.dumps([rpc, text]).encode()).hexdigest()

@@ -14,6 +14,7 @@ from typing import Any
 from google.protobuf import json_format
 from safetensors.numpy import save
 
+from render_service.audited import AUDIT_BOUNCE, AUDIT_STEMS, audit_row
 from render_service.bounce_facts import BounceFacts, manifest_of
 from render_service.renderer import Latents, Waveform
 from servicekit.audio.loudness import Loudness, measure
@@ -22,14 +23,12 @@ from servicekit.audio.true_peak import limit_true_peak
 from servicekit.audio.wav import Wav, read_wav
 from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.errors import NotFound
-from servicekit.journal import AuditDraft, AuditRow, Journal, Version
+from servicekit.journal import AuditDraft, Journal, Version
 from servicekit.store.object_store import ObjectStore, StoredObject
 from servicekit.store.verified_read import read_verified
 from servicekit.work import Progress
 from sonichaos.jobs.v1 import job_pb2
 
-AUDIT_BOUNCE, AUDIT_STEMS = "bounce", "stems"
 CEILING_DBTP = -1.0
 _MAX_WAV_BYTES = 64 * 1024 * 1024  # 180 s are 47.6 MB
 
@@ -112,18 +111,8 @@ def read_bounce(version: Version, facts: BounceFacts, store: ObjectStore) -> Bou
 
 def audited_facts(version: Version, tenant: str, journal: Journal) -> BounceFacts:
     """The facts of a stored bounce, from the audit row that was kept together with it."""
-    row = bounce_row(version.job_id, version.number, tenant, journal)
+    row = audit_row(journal, tenant, version.job_id, version.number, AUDIT_BOUNCE)
     return BounceFacts.from_audit(tenant, row.job_id, row.version, json.loads(row.body_json), version.plan["prompt"])
-
-
-def bounce_row(job_id: str, version: int, tenant: str, journal: Journal) -> AuditRow:
-    """The audit row of a version's bounce. Raises NotFound VERSION_NOT_FOUND."""
-    rows = journal.audit_rows(tenant, job_id, page_size=200).rows
-    found = [row for row in rows if row.version == version and row.kind == AUDIT_BOUNCE]
-    if not found:
-        metadata = {"job_id": job_id, "version": str(version)}
-        raise NotFound(f"no audit row of {job_id} v{version}", reason="VERSION_NOT_FOUND", metadata=metadata)
-    return found[0]
 
 
 def _bounce_audit(bounce: Bounce, facts: BounceFacts, latents: StoredObject) -> AuditDraft:

@@ -26,7 +26,10 @@ _COVERS: dict[int, Coverage] = {
 
 @dataclass(frozen=True, kw_only=True)
 class BounceFacts:
-    """One version's facts. ``model`` and ``fingerprint`` are those that made the sound, also when it is read back later."""
+    """One version's facts. ``model`` and ``fingerprint`` are those that made the sound, also when it is read back later.
+
+    ``rerender`` is what the manifest of a re-render begins with.
+    """
 
     tenant: str
     job_id: str
@@ -38,6 +41,7 @@ class BounceFacts:
     model: ModelFacts
     fingerprint: Mapping[str, str]
     processing: tuple[str, ...] = ()
+    rerender: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, assignment: Assignment, renderer: RendererInfo, fingerprint: Mapping[str, str]) -> BounceFacts:
@@ -124,4 +128,5 @@ def manifest_of(facts: BounceFacts, *, frames: int, bounce: FileFacts) -> Manife
         labels=facts.labels,
         fingerprint=facts.fingerprint,
         processing=facts.processing,
+        rerender=facts.rerender,
     )

@@ -98,7 +98,7 @@ def check_brief(brief: Brief, *, now: datetime, root: str = "brief") -> list[Fie
     length = len(brief.prompt)
     wants(bool(brief.prompt.strip()), "prompt", "wants 1 to 2000 characters of text, got none")
     wants(length <= MAX_PROMPT_CHARACTERS, "prompt", f"wants at most {MAX_PROMPT_CHARACTERS} characters, got {length}")
-    wants(not _CONTROL.search(brief.prompt), "prompt", "wants text without control characters")
+    wants(not has_control_characters(brief.prompt), "prompt", "wants text without control characters")
     wants(bool(brief.persona_id), "persona_id", "wants the id of a persona; ListPersonas shows them")
     low, high = SECONDS_RANGE
     in_range = math.isfinite(brief.seconds) and low <= brief.seconds <= high
@@ -106,6 +106,11 @@ def check_brief(brief: Brief, *, now: datetime, root: str = "brief") -> list[Fie
     wants(brief.expires_at is None or brief.expires_at > now, "expire_time", "wants a time in the future")
     wants(len(brief.lyrics) <= 4000, "lyrics", f"wants at most 4000 characters, got {len(brief.lyrics)}")
     return found + check_labels(brief.labels, root=root) + check_licence(brief.licence, root=root)
+
+
+def has_control_characters(text: str) -> bool:
+    """True where a text holds characters that are neither print nor line breaks or tabs."""
+    return _CONTROL.search(text) is not None
 
 
 def check_labels(labels: Mapping[str, str], *, root: str) -> list[FieldViolation]:

@@ -6,9 +6,10 @@ or read back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import grpc
 from google.protobuf import json_format
@@ -25,8 +26,21 @@ from servicekit.work import Assignment, Progress
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 
-_REGION_WAIT_S = 30.0
+REGION_WAIT_S = 30.0
+"""How long a bounce waits for a region to be lent in."""
+_ANSWER_S = 10.0
+Update = TypeVar("Update", separation_pb2.SeparateTensorResponse, separation_pb2.ReplaceStemResponse)
 _STEM_MODES = {StemMode.EXACT: brief_pb2.STEM_MODE_EXACT, StemMode.RAW: brief_pb2.STEM_MODE_RAW}
+
+
+class Stoppable(Protocol):
+    """What can be ordered to stop while a call is under way. `servicekit.work.Progress` is one."""
+
+    def check(self) -> None:
+        """Raise once ordered."""
+
+    def on_stop(self, callback: Callable[[], object]) -> AbstractContextManager[None]:
+        """Call ``callback`` as soon as it is ordered during the block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +51,20 @@ class SeparationClient:
     channel: grpc.Channel
     lender: Lender
 
-    def separate(
-        self, request: separation_pb2.SeparateTensorRequest, progress: Progress
-    ) -> Iterator[separation_pb2.SeparateTensorResponse]:
-        """The call's messages. A stop order ends the call, and with it the work over there."""
-        call = separation_pb2_grpc.SeparationServiceStub(self.channel).SeparateTensor(request)
+    @property
+    def stub(self) -> separation_pb2_grpc.SeparationServiceStub:
+        """The service's methods."""
+        return separation_pb2_grpc.SeparationServiceStub(self.channel)
+
+    def model(self) -> separation_pb2.GetModelInfoResponse:
+        """What separates. Raises Unavailable SEPARATION_UNAVAILABLE."""
+        try:
+            return self.stub.GetModelInfo(separation_pb2.GetModelInfoRequest(), timeout=_ANSWER_S)
+        except grpc.RpcError as error:
+            raise separation_error(error, address=self.address) from None
+
+    def messages(self, call: grpc.CallIterator[Update], progress: Stoppable) -> Iterator[Update]:
+        """The messages of a call that was just made. A stop order ends the call, and with it the work over there."""
         with progress.on_stop(call.cancel):
             try:
                 yield from call
@@ -58,7 +81,7 @@ def hand_over(bounce: Bounce, facts: BounceFacts, separation: SeparationClient, 
     if progress.current_stage is not Stage.HANDOFF:  # it has begun where the bounce had to be read back
         progress.stage(Stage.HANDOFF)
     lent = separation.lender.lend(
-        bounce.samples(), sample_rate_hz=SAMPLE_RATE_HZ, job_id=facts.job_id, wait_s=_REGION_WAIT_S
+        bounce.samples(), sample_rate_hz=SAMPLE_RATE_HZ, job_id=facts.job_id, wait_s=REGION_WAIT_S
     )
     with lent as loan:
         request = separation_pb2.SeparateTensorRequest(
@@ -69,18 +92,24 @@ def hand_over(bounce: Bounce, facts: BounceFacts, separation: SeparationClient, 
             manifest_json=manifest_text(bounce.manifest),
             bounce=bounce.stored_file(),
         )
-        result = _follow(separation.separate(request, progress), progress)
+        call = separation.stub.SeparateTensor(request)
+        message = follow(separation.messages(call, progress), progress)
+        if message is None or not message.HasField("result"):
+            raise Internal("separation_service ended without a result")
+        result = message.result
     progress.stems_ready(files=_files(result), audit=stems_audit(bounce, facts, _separated(result)))
 
 
-def _follow(
-    messages: Iterator[separation_pb2.SeparateTensorResponse], progress: Progress
-) -> separation_pb2.SeparationResult:
-    """Relay the progress; the last message is the result."""
-    stage = Stage.HANDOFF
+def follow(messages: Iterator[Update], progress: Progress) -> Update | None:
+    """Relay the progress of a separation; gives the message that tells of none, None where the call ends without one.
+
+    Reads to the call's end, so that the other side knows that its result was taken.
+    """
+    stage, last = Stage.HANDOFF, None
     for message in messages:
-        if message.HasField("result"):
-            return message.result
+        if not message.HasField("progress"):
+            last = message
+            continue
         told = message.progress
         name = job_pb2.Stage.Name(told.stage).removeprefix("STAGE_")
         if name != stage:
@@ -88,7 +117,7 @@ def _follow(
             progress.stage(stage, max(told.steps_total, 1))
         left = told.estimated_time_left.ToNanoseconds() / 1e9 if told.HasField("estimated_time_left") else None
         progress.step(told.steps_done, total=max(told.steps_total, 1), time_left_s=left)
-    raise Internal("separation_service ended without a result")
+    return last
 
 
 def _files(result: separation_pb2.SeparationResult) -> Mapping[str, Any]:
@@ -98,14 +127,18 @@ def _files(result: separation_pb2.SeparationResult) -> Mapping[str, Any]:
 
 def _separated(result: separation_pb2.SeparationResult) -> dict[str, Any]:
     """What the audit row says of the separation."""
-    return {
-        "zip": {"key": result.zip.key, "sha256": result.zip.sha256},
-        "stems": {
-            entry.name.removesuffix(".wav"): entry.sha256
-            for entry in result.zip_entries
-            if entry.name.endswith(".wav") and entry.name != "bounce.wav"
-        },
+    return zip_facts(result.zip, result.zip_entries) | {
         "manifestSha256": result.manifest.sha256,
         "separator": {"name": result.separator, "weightsSha256": result.weights_sha256},
         "separationFingerprint": dict(sorted(result.fingerprint.items())),
     }
+
+
+def zip_facts(stored: job_pb2.StoredFile, entries: Iterable[job_pb2.ZipEntry]) -> dict[str, Any]:
+    """What an audit row says of a ZIP and the stems in it."""
+    stems = {
+        entry.name.removesuffix(".wav"): entry.sha256
+        for entry in entries
+        if entry.name.endswith(".wav") and entry.name != "bounce.wav"
+    }
+    return {"zip": {"key": stored.key, "sha256": stored.sha256}, "stems": stems}

@@ -1,4 +1,7 @@
-"""The road of a take: brief -> plan -> denoise -> vocode -> bounce -> handoff. Each stage takes what the one before it made."""
+"""The road of a take: brief -> plan -> denoise -> vocode -> bounce -> handoff. Each stage takes what the one before it made.
+
+A re-render takes the same road with a changed plan; its new mix is lent, and one stem of it becomes part of the next version.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,28 @@ from render_service.bounce_facts import BounceFacts
 from render_service.denoise import denoise
 from render_service.handoff import SeparationClient, hand_over
 from render_service.plan import Plan
-from render_service.renderer import Renderer
+from render_service.renderer import Latents, Renderer, Start, Waveform
+from render_service.replace_stem import WholeOrNothing, make_mix, replace_stem
+from render_service.rerender import Rerender, read_start
 from render_service.vocode import vocode
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.gpu_turn import GpuTurn
 from servicekit.journal import Journal, Stage, Track
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Assignment, StageWeights
+from servicekit.work import Assignment, Progress, StageWeights
 
 # Usual shares of each track's time on two CPU cores (docs/measurements.md).
 WEIGHTS: StageWeights = {
     Track.RENDER: {Stage.PLAN: 1, Stage.DENOISE: 60, Stage.VOCODE: 35, Stage.BOUNCE: 4},
-    Track.STEMS: {Stage.HANDOFF: 1, Stage.RECEIVE: 1, Stage.SEPARATE: 84, Stage.PACKAGE: 10, Stage.STORE: 4},
+    Track.STEMS: {
+        Stage.HANDOFF: 1,
+        Stage.RECEIVE: 1,
+        Stage.SEPARATE: 80,
+        Stage.ALIGN: 4,
+        Stage.PACKAGE: 10,
+        Stage.STORE: 4,
+    },
 }
 
 
@@ -47,6 +59,9 @@ class RenderPipeline:
     def __call__(self, assignment: Assignment) -> None:
         """Take one version to its end, from the last kept stage on."""
         version = assignment.version
+        if version.rerendered_stem:
+            self._rerender(assignment)
+            return
         if version.kept_stage is None:
             assignment.progress.stage(Stage.PLAN)
             facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
@@ -59,13 +74,30 @@ class RenderPipeline:
             hand_over(bounce, facts, self.separation, assignment)
 
     def _render(self, plan: Plan, facts: BounceFacts, assignment: Assignment) -> Bounce:
-        """Sound is made while this thread has the device; the rest needs none."""
         progress = assignment.progress
-        with self.turn.taken(check=progress.check):
-            latents = denoise(plan, self.renderer, progress)
-            waveform = vocode(latents, plan, self.renderer, progress)
+        latents, waveform = self._sound(plan, progress)
         progress.stage(Stage.BOUNCE, 2)
         bounce = make_bounce(waveform, facts)
         progress.step(1)
         store_bounce(bounce, latents, facts, self.store, progress)
         return bounce
+
+    def _sound(self, plan: Plan, progress: Progress, start: Start | None = None) -> tuple[Latents, Waveform]:
+        """Sound is made while this thread has the device; the rest needs none."""
+        with self.turn.taken(check=progress.check):
+            latents = denoise(plan, self.renderer, progress, start)
+            return latents, vocode(latents, plan, self.renderer, progress)
+
+    def _rerender(self, assignment: Assignment) -> None:
+        """The next version, whole or not at all: nothing is kept on the way, so a later attempt begins anew."""
+        progress, version = assignment.progress, assignment.version
+        progress.stage(Stage.PLAN)
+        order = Rerender.read(assignment.plan["rerender"])
+        facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
+        with self.turn.taken(check=progress.check):
+            start = read_start(order, self.renderer, self.store)
+        _, waveform = self._sound(facts.plan, progress, start)
+        progress.stage(Stage.BOUNCE)
+        mix = make_mix(waveform, facts, order)
+        with WholeOrNothing(self.store, version.job_id, version.number):
+            replace_stem(mix, facts, order, self.separation, progress)

@@ -32,6 +32,14 @@ class Latents:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where denoising begins instead of at noise: ``latents`` of which ``strength``, above 0 and up to 1, is noise."""
+
+    latents: Latents
+    strength: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelDigest:
     """One weights file of a loaded renderer."""
 
@@ -71,6 +79,7 @@ class RendererInfo:
     """What is loaded. ``fingerprint`` holds the parts of the execution fingerprint that the renderer knows.
 
     ``tempo_limits`` is None where any tempo map is followed. ``processing``: what is done to the model's sound.
+    ``supports_start``: it denoises from a start, and encodes recordings to make one.
     """
 
     name: str
@@ -82,6 +91,7 @@ class RendererInfo:
     default_guidance: float
     embedding_size: int
     supports_lyrics: bool
+    supports_start: bool = False
     fingerprint: Mapping[str, str]
     processing: tuple[str, ...] = ()
     tempo_limits: TempoLimits | None = None
@@ -97,8 +107,14 @@ class Renderer(Protocol):
     def warm(self) -> None:
         """Do once what the first render would otherwise wait for."""
 
-    def denoise(self, plan: Plan, report: StepReport) -> Latents:
-        """Noise to latents. Deterministic in the plan."""
+    def denoise(self, plan: Plan, report: StepReport, start: Start | None = None) -> Latents:
+        """Noise, or a start, to latents. Deterministic in its arguments.
+
+        Raises FailedPrecondition MODEL_UNUSABLE for a start of another front end or length.
+        """
+
+    def encode(self, waveform: Waveform) -> Latents:
+        """A recording ``(2, T)`` as latents that denoising can start from."""
 
     def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:
         """Latents to ``(2, round(seconds * 44100))``. Deterministic in its arguments."""

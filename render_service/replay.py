@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from render_service.bounce import bounce_row, make_bounce, read_bounce
+from render_service.audited import AUDIT_BOUNCE, AUDIT_STEMS, audit_row
+from render_service.bounce import make_bounce, read_bounce
 from render_service.bounce_facts import BounceFacts
+from render_service.handoff import SeparationClient
 from render_service.plan import Plan
-from render_service.renderer import Renderer
+from render_service.renderer import Renderer, Waveform
+from render_service.replace_stem import compare_replacement, make_mix
+from render_service.rerender import Rerender, read_start
 from servicekit.errors import FailedPrecondition
 from servicekit.gpu_turn import GpuTurn
-from servicekit.journal import AuditRow, Journal
+from servicekit.journal import AuditRow, Journal, Version
+from servicekit.journal.reading import version_not_found
 from servicekit.store.object_store import ObjectStore
 
 CLOSE_DBFS = -60.0
@@ -51,24 +57,62 @@ class Replayer:
     renderer: Renderer
     turn: GpuTurn
     fingerprint: Mapping[str, str]
+    separation: SeparationClient
 
     def replay(self, tenant: str, job_id: str, number: int) -> Replay:
         """Raises NotFound, FailedPrecondition INPUT_MISSING naming what is missing, DataLoss for a changed bounce."""
-        row = bounce_row(job_id, number, tenant, self.journal)
+        version = self.journal.job(tenant, job_id).version(number)
+        if version is None:
+            raise version_not_found(job_id, number)
+        if version.rerendered_stem:
+            return self._replay_rerender(tenant, version)
+        row = audit_row(self.journal, tenant, job_id, number, AUDIT_BOUNCE)
         body = json.loads(row.body_json)
         prompt = self._prompt(row, body)
-        version = self.journal.job(tenant, job_id).version(number)
-        if version is None or "bounce" not in version.files:
+        if "bounce" not in version.files:
             raise _missing("the stored bounce")
         facts = BounceFacts.from_audit(tenant, row.job_id, row.version, body, prompt)
         stored = read_bounce(version, facts, self.store)
-        with self.turn.taken():
-            waveform = _render(facts.plan, self.renderer)
+        waveform = self._sound(facts.plan)
         replayed = make_bounce(waveform, replace(facts, processing=self.renderer.info.processing))
-        return _compare(stored.pcm, replayed.pcm, stored.sha256, replayed.sha256, _differences(body, self.fingerprint))
+        same_shape = stored.pcm.shape == replayed.pcm.shape
+        largest = int(np.abs(stored.pcm.astype(np.int64) - replayed.pcm).max()) if same_shape else 2**24
+        return _compared(largest, stored.sha256, replayed.sha256, _differences(body["fingerprint"], self.fingerprint))
+
+    def _replay_rerender(self, tenant: str, version: Version) -> Replay:
+        """The new mix is rendered again, and its stem put into the base version again, over there."""
+        row = audit_row(self.journal, tenant, version.job_id, version.number, AUDIT_STEMS)
+        body = json.loads(row.body_json)
+        prompt = self._prompt(row, body)
+        order = replace(Rerender.read(body["order"]), accept_drift=True)
+        for file in order.needs:
+            if self.store.stat(file.key) is None:
+                raise _missing(file.key)
+        self._refuse_other_separator(body["separator"])
+        facts = BounceFacts.from_audit(tenant, version.job_id, version.number, body, prompt)
+        waveform = self._sound(facts.plan, order)
+        mix = make_mix(waveform, replace(facts, processing=self.renderer.info.processing), order)
+        found = compare_replacement(
+            mix, facts, order, version.files["bounce"], separation=self.separation, progress=_Unstopped()
+        )
+        then = body["fingerprint"] | {f"separation.{k}": v for k, v in body["separationFingerprint"].items()}
+        now = {**self.fingerprint, **{f"separation.{k}": v for k, v in found.fingerprint.items()}}
+        return _compared(found.largest, found.stored_sha256, found.replayed_sha256, _differences(then, now))
+
+    def _sound(self, plan: Plan, order: Rerender | None = None) -> Waveform:
+        with self.turn.taken():
+            start = None if order is None else read_start(order, self.renderer, self.store)
+            return self.renderer.vocode(self.renderer.denoise(plan, _silently, start), plan, _silently)
+
+    def _refuse_other_separator(self, wanted: Mapping[str, str]) -> None:
+        loaded = self.separation.model()
+        if loaded.weights_sha256 != wanted["weightsSha256"]:
+            raise _missing(f"the weights of the separator {wanted['name']!r}; those of {loaded.name!r} are loaded")
 
     def _prompt(self, row: AuditRow, body: Mapping[str, Any]) -> str:
         """The prompt, once everything that the row names is known to be there."""
+        if body["plan"] is None:
+            raise _missing("a renderer that made it: it is an upload")
         if row.prompt is None:
             raise _missing("the prompt, which was erased")
         loaded = {model.role: model.sha256 for model in self.renderer.info.models}
@@ -79,19 +123,20 @@ class Replayer:
         return row.prompt
 
 
-def _render(plan: Plan, renderer: Renderer) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return renderer.vocode(renderer.denoise(plan, _silently), plan, _silently)
+class _Unstopped:
+    """A replay belongs to its call: nobody orders it to stop."""
+
+    def check(self) -> None:
+        """Never raises."""
+
+    def on_stop(self, callback: Callable[[], object]) -> AbstractContextManager[None]:
+        """Never calls."""
+        _ = callback
+        return nullcontext()
 
 
-def _compare(
-    stored: np.ndarray[Any, np.dtype[np.int32]],
-    replayed: np.ndarray[Any, np.dtype[np.int32]],
-    stored_sha256: str,
-    replayed_sha256: str,
-    differences: tuple[str, ...],
-) -> Replay:
-    same_shape = stored.shape == replayed.shape
-    largest = int(np.abs(stored.astype(np.int64) - replayed).max()) if same_shape else 2**24
+def _compared(largest: int, stored_sha256: str, replayed_sha256: str, differences: tuple[str, ...]) -> Replay:
+    """``largest`` is the largest difference of a sample in units of 24 bits."""
     dbfs = 20.0 * float(np.log10(largest / 2**23)) if largest else None
     close = ReplayOutcome.CLOSE if dbfs is not None and dbfs <= CLOSE_DBFS else ReplayOutcome.DIFFERENT
     return Replay(
@@ -103,9 +148,8 @@ def _compare(
     )
 
 
-def _differences(body: Mapping[str, Any], fingerprint: Mapping[str, str]) -> tuple[str, ...]:
-    then = body["fingerprint"]
-    return tuple(sorted(key for key in {*then, *fingerprint} if then.get(key) != fingerprint.get(key)))
+def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(key for key in {*then, *now} if then.get(key) != now.get(key)))
 
 
 def _missing(what: str) -> FailedPrecondition:

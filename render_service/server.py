@@ -10,11 +10,13 @@ from typing import Any
 
 from grpc import aio
 
-from render_service import wire
+from render_service import rerender_wire, wire
 from render_service.accept import RenderDesk
+from render_service.drift_report import drift_report
 from render_service.persona_library import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES, Clip, PersonaLibrary
 from render_service.replay import Replayer, ReplayOutcome
-from servicekit.errors import FieldViolation, InvalidFields, InvalidToken, NotImplementedHere, ResourceExhausted
+from render_service.rerender_desk import RerenderDesk
+from servicekit.errors import FieldViolation, InvalidFields, InvalidToken, ResourceExhausted
 from servicekit.journal import ChainHead, Job, Journal
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
@@ -41,6 +43,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self,
         *,
         desk: RenderDesk,
+        rerenders: RerenderDesk,
         personas: PersonaLibrary,
         journal: Journal,
         replayer: Replayer,
@@ -48,6 +51,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         as_message: Callable[[Job], job_pb2.Job],
     ) -> None:
         self._desk = desk
+        self._rerenders = rerenders
         self._personas = personas
         self._journal = journal
         self._replayer = replayer
@@ -63,10 +67,15 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def RerenderStem(
         self, request: render_pb2.RerenderStemRequest, context: Context
     ) -> render_pb2.RerenderStemResponse:
-        raise NotImplementedHere(
-            "this release does not re-render stems yet",
-            metadata={"method": "sonichaos.render.v1.RenderService/RerenderStem"},
-        )
+        tenant = self._tenant_of(context)
+
+        def answer() -> render_pb2.RerenderStemResponse:
+            text = rerender_wire.canonical_json(request)
+            known_by, made = self._rerenders.known(tenant, request.request_id, text)
+            accepted = made or self._rerenders.accept(known_by, rerender_wire.read_change(request))
+            return render_pb2.RerenderStemResponse(job=self._as_message(accepted.job), version=accepted.version)
+
+        return await asyncio.to_thread(answer)
 
     async def ListPersonas(
         self, request: render_pb2.ListPersonasRequest, context: Context
@@ -130,6 +139,13 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
             head_sequence=report.head.sequence,
             head_digest=report.head.digest,
         )
+
+    async def GetDriftReport(
+        self, request: render_pb2.GetDriftReportRequest, context: Context
+    ) -> render_pb2.GetDriftReportResponse:
+        stem = rerender_wire.read_reported_stem(request.stem)
+        report = await asyncio.to_thread(drift_report, self._journal, self._tenant_of(context), stem)
+        return rerender_wire.report_message(report)
 
     async def ReplayTake(
         self, request: render_pb2.ReplayTakeRequest, context: Context

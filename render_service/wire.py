@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from render_service.brief import Brief, Licence, ResolvedBrief, StemMode, check_brief
+from render_service.brief import Brief, Licence, ResolvedBrief, Source, StemMode, check_brief
 from render_service.key import Key, KeyFormatError
 from render_service.persona import Persona
 from render_service.tempo_map import TempoMap, TempoMapError, TempoPoint
@@ -42,8 +43,8 @@ def read_brief(message: brief_pb2.Brief, *, now: datetime, default_seconds: floa
         persona_id=message.persona_id,
         seed=message.seed if message.HasField("seed") else None,
         seconds=message.seconds or default_seconds,
-        tempo_map=_read_tempo(message, found),
-        key=_read_key(message.key, found),
+        tempo_map=read_tempo(message, found, root="brief."),
+        key=read_key(message.key, found, root="brief."),
         instrumental=message.instrumental,
         stems=message.stems,
         stem_mode=_read_stem_mode(message.stem_mode, found),
@@ -58,7 +59,10 @@ def read_brief(message: brief_pb2.Brief, *, now: datetime, default_seconds: floa
     return brief
 
 
-def _read_tempo(message: brief_pb2.Brief, found: list[FieldViolation]) -> TempoMap | None:
+def read_tempo(
+    message: brief_pb2.Brief | render_pb2.RerenderStemRequest, found: list[FieldViolation], *, root: str
+) -> TempoMap | None:
+    """The oneof ``tempo``; None where it is not given, or wrong, which ``found`` then says."""
     given = message.WhichOneof("tempo")
     try:
         if given == "bpm":
@@ -67,7 +71,7 @@ def _read_tempo(message: brief_pb2.Brief, found: list[FieldViolation]) -> TempoM
             return read_tempo_map(message.tempo_map)
     except TempoMapError as error:
         path = "bpm" if given == "bpm" else f"tempo_map.{error.field}"
-        found.append(FieldViolation(f"brief.{path}", str(error)))
+        found.append(FieldViolation(f"{root}{path}", str(error)))
     return None
 
 
@@ -80,13 +84,14 @@ def read_tempo_map(message: brief_pb2.TempoMap) -> TempoMap:
     return TempoMap(points=points, first_downbeat_s=message.first_downbeat_second, swing=message.swing_ratio or 0.5)
 
 
-def _read_key(text: str, found: list[FieldViolation]) -> Key | None:
+def read_key(text: str, found: list[FieldViolation], *, root: str) -> Key | None:
+    """None where it is empty, or wrong, which ``found`` then says."""
     if not text:
         return None
     try:
         return Key.parse(text)
     except KeyFormatError as error:
-        found.append(FieldViolation("brief.key", str(error)))
+        found.append(FieldViolation(f"{root}key", str(error)))
     return None
 
 
@@ -146,6 +151,15 @@ def resolved_brief_json(resolved: ResolvedBrief) -> dict[str, Any]:
     return json_format.MessageToDict(message)
 
 
+def grid_brief_json(tempo_map: TempoMap, key: Key) -> dict[str, Any]:
+    """The part of a ResolvedBrief that an upload lacks until the caller says it, as proto-JSON."""
+    caller = Source.CALLER.value
+    message = brief_pb2.ResolvedBrief(
+        tempo_map=tempo_map_message(tempo_map), key=str(key), tempo_source=caller, key_source=caller
+    )
+    return json_format.MessageToDict(message)
+
+
 def tempo_map_message(tempo_map: TempoMap) -> brief_pb2.TempoMap:
     """The tempo map as a message."""
     points = [
@@ -157,8 +171,8 @@ def tempo_map_message(tempo_map: TempoMap) -> brief_pb2.TempoMap:
     )
 
 
-def canonical_json(message: brief_pb2.Brief) -> str:
-    """The brief as the caller sent it, in one spelling: what a retry is compared by."""
+def canonical_json(message: Message) -> str:
+    """What the caller sent, in one spelling: what a retry is compared by."""
     return json.dumps(json_format.MessageToDict(message), sort_keys=True, ensure_ascii=False)
 
 

@@ -17,19 +17,24 @@ _JOB = "JOB_NOT_FOUND"
 # Which reasons a call itself may end with, beside those that any call may. What befalls a job later stands in its row.
 RPC_REASONS = {
     "RenderService.CreateRender": f"INVALID_FIELD PERSONA_NOT_FOUND UNSUPPORTED_BY_RENDERER REQUEST_ID_REUSED QUEUE_FULL {_GATE}",
-    "RenderService.RerenderStem": f"NOT_IMPLEMENTED {_GATE}",
+    "RenderService.RerenderStem": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND WRONG_STATE SWITCHED_OFF PERSONA_NOT_FOUND "
+    f"UNSUPPORTED_BY_RENDERER INPUT_MISSING DIGEST_MISMATCH REQUEST_ID_REUSED QUEUE_FULL {_GATE}",
     "RenderService.ListPersonas": "INVALID_FIELD INVALID_TOKEN",
     "RenderService.GetPersona": "PERSONA_NOT_FOUND",
     "RenderService.CreatePersona": f"INVALID_FIELD INVALID_AUDIO PERSONA_EXISTS TOO_LARGE {_GATE}",
     "RenderService.DeletePersona": "PERSONA_NOT_FOUND WRONG_STATE",
     "RenderService.ListAuditRows": "INVALID_FIELD INVALID_TOKEN",
     "RenderService.VerifyAuditChain": "",
-    "RenderService.ReplayTake": f"{_JOB} VERSION_NOT_FOUND INPUT_MISSING DIGEST_MISMATCH {_GATE}",
+    "RenderService.GetDriftReport": "INVALID_FIELD",
+    "RenderService.ReplayTake": f"{_JOB} VERSION_NOT_FOUND INPUT_MISSING DIGEST_MISMATCH SEPARATION_UNAVAILABLE {_GATE}",
     "RenderService.GetModelInfo": "",
     "SeparationService.SeparateTensor": "INVALID_FIELD LEASE_LOST INVALID_TENSOR DIGEST_MISMATCH QUEUE_FULL NOT_FINITE "
     f"OUT_OF_MEMORY {_GATE}",
     "SeparationService.CreateSeparation": "INVALID_FIELD INVALID_AUDIO TOO_LARGE FILE_NOT_FOUND REQUEST_ID_REUSED QUEUE_FULL "
     f"EXPIRED {_GATE}",
+    "SeparationService.ReplaceStem": "INVALID_FIELD LEASE_LOST INVALID_TENSOR DIGEST_MISMATCH FILE_NOT_FOUND STEM_SILENT "
+    f"DRIFT_EXCEEDED QUEUE_FULL NOT_FINITE OUT_OF_MEMORY {_GATE}",
+    "SeparationService.AnalyzeAudio": f"INVALID_FIELD INVALID_AUDIO TOO_LARGE FILE_NOT_FOUND QUEUE_FULL EXPIRED {_GATE}",
     "SeparationService.GetModelInfo": "",
     "JobsService.GetJob": _JOB,
     "JobsService.ListJobs": "INVALID_FIELD INVALID_TOKEN",

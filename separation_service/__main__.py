@@ -11,23 +11,28 @@ from jobs_service import Feed, JobsServicer, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from separation_service import wire
 from separation_service.calls import AllWork, SeparationCalls
-from separation_service.engine import Separator, load_separator
+from separation_service.ceiling import Ceiling
+from separation_service.engine import EngineOptions, Separator, load_separator
+from separation_service.pace import Pace
 from separation_service.pipeline import WEIGHTS, SeparationPipeline
 from separation_service.receive_codec import ReceiveCodec
 from separation_service.receive_server import HandoffServicer
+from separation_service.scratch import ScratchFolder
 from separation_service.server import GATED_METHODS, SeparationServicer
 from separation_service.settings import SeparationSettings
+from separation_service.unaccepted import Unaccepted
 from separation_service.upload_work import UploadWork
 from separation_service.uploads import UploadDesk, UploadLimits
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
+from servicekit.gpu_turn import SharedTurn
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.installation import device_turn, lock_instance, make_folders, open_journal, open_store
 from servicekit.journal import Job, Journal, Owner, Stage
 from servicekit.loans import Borrowings, LoanServer
 from servicekit.loans.socket_path import SocketPathError
-from servicekit.logs import configure_logs
+from servicekit.logs import configure_logs, logger
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer, check_listen_address
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
@@ -47,19 +52,22 @@ _SERVICES = (
 _HANDOFF_GATED = ("/sonichaos.handoff.v1.HandoffService/SendTensor",)
 _OTHERS = ("SONICHAOS_RENDERER",)
 _LOCAL_TENANT = "local"
+_log = logger(__name__)
 
 
 async def serve(settings: SeparationSettings) -> None:
     """Build and run until told to stop."""
     check_device(settings.device)
     make_folders(settings)
-    settings.spool_folder.mkdir(mode=0o700, exist_ok=True)
+    for folder in (settings.spool_folder, settings.unaccepted_folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
     clock, metrics = SystemClock(), Metrics("separation")
     async with AsyncExitStack() as resources:
         resources.callback(os.close, lock_instance(settings.run_folder, NAME))
         journal = resources.enter_context(open_journal(settings, clock))
         store = open_store(settings, clock)
-        pipeline = await asyncio.to_thread(_pipeline, settings, store, clock)
+        scratch, unaccepted = _swept(settings, journal, store)
+        pipeline = await asyncio.to_thread(_pipeline, settings, store, scratch, metrics, clock)
         borrowings = Borrowings()
         resources.enter_context(LoanServer(settings.loans_socket, ReceiveCodec(), borrowings))
         calls = resources.enter_context(
@@ -74,7 +82,16 @@ async def serve(settings: SeparationSettings) -> None:
         gated = (*GATED_METHODS, *_HANDOFF_GATED, *JOBS_GATED)
         server = RpcServer(metrics=metrics, gated_methods=gated, service_names=_SERVICES)
         feed = await resources.enter_async_context(Feed(journal, Owner.SEPARATION))
-        _mount(server, settings, journal=journal, store=store, pipeline=pipeline, calls=calls, clock=clock, feed=feed)
+        desk = UploadDesk(
+            journal=journal,
+            store=store,
+            clock=clock,
+            scratch=scratch,
+            unaccepted=unaccepted,
+            limits=_limits(settings),
+            brief_json=wire.brief_json,
+        )
+        _mount(server, settings, journal=journal, store=store, pipeline=pipeline, calls=calls, desk=desk, feed=feed)
         handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(borrowings), server.grpc_server)
         runner = Runner(
             journal,
@@ -96,17 +113,50 @@ async def serve(settings: SeparationSettings) -> None:
         ).run()
 
 
-def _pipeline(settings: SeparationSettings, store: ObjectStore, clock: Clock) -> SeparationPipeline:
+def _swept(settings: SeparationSettings, journal: Journal, store: ObjectStore) -> tuple[ScratchFolder, Unaccepted]:
+    """What a killed process may have left on disk is removed before any of it is used again."""
+    scratch = ScratchFolder(settings.spool_folder, memory_bytes=settings.scratch_memory_bytes)
+    unaccepted = Unaccepted(settings.unaccepted_folder)
+    swept = scratch.sweep(), unaccepted.sweep(journal, store)
+    if any(swept):
+        _log.info("swept what an ended process left", spool_files=swept[0], stored_files=swept[1])
+    return scratch, unaccepted
+
+
+def _pipeline(
+    settings: SeparationSettings, store: ObjectStore, scratch: ScratchFolder, metrics: Metrics, clock: Clock
+) -> SeparationPipeline:
     threads = settings.threads or len(os.sched_getaffinity(0))
-    separator: Separator = load_separator(
-        settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads
+    options = EngineOptions(
+        runtime=settings.separator_runtime,
+        precision=settings.separator_precision,
+        batch=settings.separator_batch,
+        compiled=settings.separator_compile,
+        cache=settings.converted_folder,
     )
+    separator: Separator = load_separator(
+        settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads, options=options
+    )
+    turn = device_turn(settings)
     return SeparationPipeline(
         separator=separator,
-        turn=device_turn(settings),
+        # On a GPU the segments of all jobs share batches; cores are not used better by two jobs than by one.
+        turn=SharedTurn(turn) if settings.device == "cuda" else turn,
+        scratch=scratch,
         store=store,
         fingerprint=merge(host_fingerprint(device=settings.device, threads=threads), separator.info.fingerprint),
         clock=clock,
+        pace=Pace(),
+        ceiling=Ceiling(settings.separation_ceiling_seconds, metrics),
+    )
+
+
+def _limits(settings: SeparationSettings) -> UploadLimits:
+    return UploadLimits(
+        max_bytes=settings.upload_max_bytes,
+        max_seconds=settings.upload_max_seconds,
+        queue_limit=settings.queue_limit,
+        max_at_once=settings.uploads_at_once,
     )
 
 
@@ -118,24 +168,10 @@ def _mount(
     store: ObjectStore,
     pipeline: SeparationPipeline,
     calls: SeparationCalls,
-    clock: Clock,
+    desk: UploadDesk,
     feed: Feed,
 ) -> None:
     """The services that speak of jobs."""
-    limits = UploadLimits(
-        max_bytes=settings.upload_max_bytes,
-        max_seconds=settings.upload_max_seconds,
-        queue_limit=settings.queue_limit,
-        max_at_once=settings.uploads_at_once,
-    )
-    desk = UploadDesk(
-        journal=journal,
-        store=store,
-        clock=clock,
-        spool_folder=settings.spool_folder,
-        limits=limits,
-        brief_json=wire.brief_json,
-    )
 
     def as_message(job: Job) -> Any:  # noqa: ANN401  a Job message, which has no stubs here
         return job_message(job, lambda event: journal.cursor(event.tenant, event.position))

@@ -10,16 +10,20 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from types import TracebackType
-from typing import Self
+from typing import Any, Generic, Self, TypeVar
 
 from separation_service.pipeline import SeparationPipeline
 from separation_service.progress import CallProgress, StageTime, Told
-from separation_service.receive import LentBounce, receive_loan
+from separation_service.receive import LentBounce, Received, receive_loan
+from separation_service.rerender import Compared, ReplaceOrder, RerenderPipeline
+from separation_service.rerender_store import Replacement
+from separation_service.scratch import Scratch
 from separation_service.store import Delivered
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
-from servicekit.errors import ResourceExhausted
+from servicekit.errors import ResourceExhausted, expiry_too_soon
 from servicekit.journal import Stage
 from servicekit.loans import Borrowings
 from servicekit.work import Runner
@@ -27,11 +31,14 @@ from servicekit.work import Runner
 _RETRY_AFTER_S = 5.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class CallResult:
-    """What was stored and how long each stage took."""
+T = TypeVar("T")
 
-    delivered: Delivered
+
+@dataclass(frozen=True, kw_only=True)
+class CallResult(Generic[T]):
+    """What came of the work, such as what was stored, and how long each stage took."""
+
+    outcome: T
     times: tuple[StageTime, ...]
 
 
@@ -51,12 +58,13 @@ class SeparationCalls:
         observe: Callable[[Stage, float], None],
     ) -> None:
         self._pipeline = pipeline
+        self._rerenders = RerenderPipeline(pipeline)
         self._borrowings = borrowings
         self._limit = limit
         self._clock = clock
         self._observe = observe
         self._threads = ThreadPoolExecutor(max_workers=limit, thread_name_prefix="separate")
-        self._under_way: dict[Future[CallResult], CallProgress] = {}
+        self._under_way: dict[Future[Any], CallProgress] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -73,10 +81,44 @@ class SeparationCalls:
         """How many calls are being worked on or wait for the device."""
         return len(self._under_way)
 
-    async def separate(self, lent: LentBounce, mode: StemMode) -> AsyncGenerator[Told | CallResult, None]:
-        """Progress, then the result. Closing the iterator stops the work within one segment.
+    def separate(
+        self, lent: LentBounce, mode: StemMode, *, left_s: float | None = None
+    ) -> AsyncGenerator[Told | CallResult[Delivered], None]:
+        """All stems of a lent bounce: see :meth:`_told`.
 
-        Raises `ResourceExhausted` QUEUE_FULL, and whatever the pipeline raises.
+        ``left_s`` is how long the caller will wait. Raises `FailedPrecondition` EXPIRY_TOO_SOON where that is too short.
+        """
+        give_up_s = None if left_s is None else self._clock.monotonic_s() + left_s
+
+        def work(progress: CallProgress) -> Delivered:
+            def receive(scratch: Scratch) -> Received:
+                received = receive_loan(lent, self._borrowings, scratch)
+                load = self._pipeline.load(received.frames)
+                progress.time_left_s = self._pipeline.pace.rest_s(Stage.RECEIVE, load) or 0.0
+                if give_up_s is not None:
+                    self._refuse_too_soon(progress, give_up_s)
+                return received
+
+            return self._pipeline(receive, mode, progress)
+
+        return self._told(work)
+
+    def replace(self, order: ReplaceOrder) -> AsyncGenerator[Told | CallResult[Replacement | Compared], None]:
+        """One stem of a stored version by that of a lent mix: see :meth:`_told`. What nobody heard of does not stay stored."""
+        return self._told(
+            lambda progress: self._rerenders(
+                lambda scratch: receive_loan(order.lent, self._borrowings, scratch), order, progress
+            ),
+            undo=lambda: self._rerenders.discard(order),
+        )
+
+    async def _told(
+        self, work: Callable[[CallProgress], T], *, undo: Callable[[], None] | None = None
+    ) -> AsyncGenerator[Told | CallResult[T], None]:
+        """Progress, then the result. Closing the iterator stops the work within one batch.
+
+        ``undo`` is called once the work has ended, where the iterator was closed before its result was taken.
+        Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
         """
         self._refuse_beyond_limit()
         loop = asyncio.get_running_loop()
@@ -87,21 +129,27 @@ class SeparationCalls:
                 loop.call_soon_threadsafe(said.put_nowait, told)
 
         progress = CallProgress(say, clock=self._clock, observe=self._observe)
-        work = self._threads.submit(self._work, lent, mode, progress)
-        self._under_way[work] = progress
-        work.add_done_callback(lambda _: say(None))
-        work.add_done_callback(self._under_way.pop)
+        worked = self._threads.submit(_worked, work, progress)
+        self._under_way[worked] = progress
+        worked.add_done_callback(lambda _: say(None))
+        worked.add_done_callback(self._under_way.pop)
         try:
             while (told := await said.get()) is not None:
                 yield told
-            yield work.result()
+            yield worked.result()
+            undo = None
         finally:
             progress.leave()
+            if undo is not None:
+                self._threads.submit(_once_ended, worked, undo)
 
-    def _work(self, lent: LentBounce, mode: StemMode, progress: CallProgress) -> CallResult:
-        delivered = self._pipeline(lambda: receive_loan(lent, self._borrowings), mode, progress)
-        progress.end_stage()
-        return CallResult(delivered=delivered, times=tuple(progress.times))
+    def _refuse_too_soon(self, progress: CallProgress, give_up_s: float) -> None:
+        """Refuse what cannot be done in time at the pace of the last separation, behind the calls that came before."""
+        before = list(takewhile(lambda call: call is not progress, list(self._under_way.values())))
+        left_s = give_up_s - self._clock.monotonic_s()
+        needed_s = progress.time_left_s + sum(call.time_left_s for call in before)
+        if progress.time_left_s and needed_s > left_s:
+            raise expiry_too_soon(needed_s=needed_s, left_s=left_s, queued=len(before))
 
     def _refuse_beyond_limit(self) -> None:
         if self.under_way >= self._limit:
@@ -116,6 +164,17 @@ class SeparationCalls:
         """Wait for the calls under way; True where all ended within ``timeout_s``. Whoever calls has closed the gate before."""
         left = wait(list(self._under_way), timeout=timeout_s).not_done
         return not left
+
+
+def _worked(work: Callable[[CallProgress], T], progress: CallProgress) -> CallResult[T]:
+    outcome = work(progress)
+    progress.end_stage()
+    return CallResult(outcome=outcome, times=tuple(progress.times))
+
+
+def _once_ended(worked: Future[Any], undo: Callable[[], None]) -> None:
+    wait([worked])
+    undo()
 
 
 class AllWork:

@@ -1,99 +1,126 @@
 """From the model's float stems to 24-bit stems: summing to the bounce exactly, or as the model gave them (CONTRACT 3).
 
-Letters: ``S`` stems (4: drums, bass, vocals, other), ``C`` channels (2), ``T`` samples. Inside, levels count in units of one 24-bit
-integer.
+Letters: ``S`` stems (4: drums, bass, vocals, other), ``C`` channels (2), ``T`` samples of the take, ``N`` of a block. Inside,
+levels count in units of one 24-bit integer.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from separation_service.residual import LOCAL_ENERGY, ResidualRule
+from separation_service.residual import CHOSEN, ResidualRule
 from servicekit.audio.pcm24 import CHANNELS, FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE, Pcm24, blocks, not_finite
 
 STEM_COUNT = 4
 _BLOCK_FRAMES = 1 << 15
 
 Stems24 = NDArray[np.int32]
-"""``(S, C, T)`` int32, each in ``[-2^23, 2^23 - 1]``."""
+"""``(S, C, N)`` int32, each in ``[-2^23, 2^23 - 1]``."""
+
+Take = Callable[[Stems24], None]
+"""Called with the fitted stems, block after block."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StemSet:
-    """The four stems as they are delivered, and what the manifest says of them.
+class Bounce(Protocol):
+    """The samples that stems are fitted to. `WavFile` is one."""
+
+    @property
+    def frames(self) -> int:
+        """``T``."""
+
+    def read(self, start: int, stop: int) -> Pcm24:
+        """``(C, stop - start)``."""
+
+
+class ModelStems(Protocol):
+    """What the model gave, full scale 1.0."""
+
+    @property
+    def frames(self) -> int:
+        """``T``."""
+
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """``(S, C, stop - start)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitFacts:
+    """What the manifest says of the stems as they are delivered.
 
     ``residual_dbfs`` is the RMS of the bounce less the sum of the model's own stems, rounded to 0.01, None for digital zero.
     ``excess_samples`` counts samples of a stem, a channel each: in exact mode those whose excess another stem took, in raw
     mode those that were saturated. ``residual_rule`` is None in raw mode.
     """
 
-    pcm: Stems24
     mode: Literal["exact", "raw"]
     residual_rule: str | None
     residual_dbfs: float | None
     excess_samples: int
 
 
-def exact_stems(bounce: Pcm24, stems: NDArray[np.float32], *, rule: ResidualRule = LOCAL_ENERGY) -> StemSet:
-    """Stems whose integers sum to ``bounce`` ``(C, T)``, sample for sample. ``stems`` is ``(S, C, T)``, full scale 1.0.
+def exact_stems(bounce: Bounce, stems: ModelStems, take: Take, *, rule: ResidualRule = CHOSEN) -> FitFacts:
+    """Stems whose integers sum to ``bounce``, sample for sample, in memory that does not grow with length.
 
     Each stem is the model's own plus its share of the residual, rounded; the few units that rounding leaves go to the stem that is
-    largest there. A stem that would pass full scale hands the excess to the stem with most room.
-    Raises Internal NOT_FINITE for NaN or infinity.
+    largest there. A stem that would pass full scale hands the excess to the stem with most room. Blocks lie at fixed places, so
+    that the result depends on the samples alone. Raises Internal NOT_FINITE for NaN or infinity.
     """
-    _check_shapes(bounce, stems)
-    fitted = np.empty(stems.shape, dtype=np.int32)
+    _check_frames(bounce, stems)
     power, excess = 0.0, 0
-    frames = bounce.shape[1]
-    for block in blocks(frames, _BLOCK_FRAMES):
+    for block in blocks(bounce.frames, _BLOCK_FRAMES):
         first = max(block.start - rule.context_frames, 0)
-        around = slice(first, min(block.stop + rule.context_frames, frames))
+        last = min(block.stop + rule.context_frames, bounce.frames)
         inner = slice(block.start - first, block.stop - first)
-        scaled = _scaled(stems[:, :, around])
-        residual = bounce[:, around] - scaled.sum(axis=0)
-        wanted = scaled[:, :, inner] + rule.spread(scaled, residual)[:, :, inner]
+        mix, scaled = bounce.read(first, last), _scaled(stems.read(first, last))
+        residual = mix - scaled.sum(axis=0)
+        wanted = scaled[:, :, inner] + rule.spread(scaled, residual, first)[:, :, inner]
         power += float(np.square(residual[:, inner]).sum())
-        fitted[:, :, block], beyond = _summing_to(bounce[:, block], wanted)
+        fitted, beyond = _summing_to(mix[:, inner], wanted)
+        take(fitted.astype(np.int32))
         excess += beyond
-    return StemSet(
-        pcm=fitted,
+    return FitFacts(
         mode="exact",
         residual_rule=rule.name,
-        residual_dbfs=_dbfs(power, bounce.size),
+        residual_dbfs=_dbfs(power, CHANNELS * bounce.frames),
         excess_samples=excess,
     )
 
 
-def raw_stems(bounce: Pcm24, stems: NDArray[np.float32]) -> StemSet:
-    """The model's own stems ``(S, C, T)``, rounded and saturated. ``bounce`` ``(C, T)`` is only what the residual is taken of.
+def raw_stems(bounce: Bounce, stems: ModelStems, take: Take) -> FitFacts:
+    """The model's own stems, rounded and saturated. ``bounce`` is only what the residual is taken of.
 
     Raises Internal NOT_FINITE for NaN or infinity.
     """
-    _check_shapes(bounce, stems)
-    rounded = np.empty(stems.shape, dtype=np.int32)
+    _check_frames(bounce, stems)
     power, saturated = 0.0, 0
-    for block in blocks(bounce.shape[1], _BLOCK_FRAMES):
-        scaled = _scaled(stems[:, :, block])
-        power += float(np.square(bounce[:, block] - scaled.sum(axis=0)).sum())
-        rounded[:, :, block], beyond = _rounded(scaled)
+    for block in blocks(bounce.frames, _BLOCK_FRAMES):
+        scaled = _scaled(stems.read(block.start, block.stop))
+        power += float(np.square(bounce.read(block.start, block.stop) - scaled.sum(axis=0)).sum())
+        rounded, beyond = _rounded(scaled)
+        take(rounded.astype(np.int32))
         saturated += int(np.count_nonzero(beyond))
-    return StemSet(
-        pcm=rounded,
+    return FitFacts(
         mode="raw",
         residual_rule=None,
-        residual_dbfs=_dbfs(power, bounce.size),
+        residual_dbfs=_dbfs(power, CHANNELS * bounce.frames),
         excess_samples=saturated,
     )
 
 
-def _check_shapes(bounce: Pcm24, stems: NDArray[np.float32]) -> None:
-    if bounce.ndim != 2 or stems.shape != (STEM_COUNT, CHANNELS, bounce.shape[1]):
-        raise ValueError(f"wanted a bounce of (2, T) and stems of (4, 2, T), got {bounce.shape} and {stems.shape}")
+def block_count(frames: int) -> int:
+    """How often ``take`` is called for so many frames."""
+    return -(-frames // _BLOCK_FRAMES)
+
+
+def _check_frames(bounce: Bounce, stems: ModelStems) -> None:
+    if bounce.frames != stems.frames:
+        raise ValueError(f"wanted stems of the bounce's {bounce.frames} frames, got {stems.frames}")
 
 
 def _scaled(stems: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from separation_service.engine import STEMS, SeparatorInfo, StemWaveforms
-from separation_service.exact_sum import exact_stems, raw_stems
+import numpy as np
+
+from separation_service.engine import STEMS, SeparatorInfo, StemName
+from separation_service.exact_sum import Stems24, block_count, exact_stems, raw_stems
 from separation_service.progress import StageProgress
 from separation_service.receive import Received
-from servicekit.audio.loudness import measure
-from servicekit.audio.wav import Wav
+from separation_service.scratch import PcmTrack, Scratch, TrackWav
+from separation_service.separate import Separated
+from servicekit.audio.loudness import Meter
+from servicekit.audio.pcm24 import CHANNELS, SAMPLE_RATE_HZ, Pcm24
 from servicekit.delivery.manifest import FileFacts, SeparatorFacts, StemMode, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.zip_archive import PackedFile, TextContent
@@ -18,12 +23,16 @@ from servicekit.delivery.zip_archive import PackedFile, TextContent
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """The files of a version in the order of the ZIP: bounce, drums, bass, vocals, other, manifest."""
+    """The files of a version in the order of the ZIP: bounce, drums, bass, vocals, other, manifest.
+
+    ``fingerprint`` is the separation's.
+    """
 
     job_id: str
     version: int
     files: tuple[PackedFile, ...]
     manifest_json: str
+    fingerprint: Mapping[str, str]
 
     @property
     def audio_bytes(self) -> int:
@@ -33,26 +42,36 @@ class Package:
 
 def pack(
     received: Received,
-    stems: StemWaveforms,
+    stems: Separated,
+    scratch: Scratch,
     progress: StageProgress,
     *,
     mode: StemMode,
     separator: SeparatorInfo,
     fingerprint: Mapping[str, str],
 ) -> Package:
-    """Integers, loudness, digests, manifest; one progress step a stem and one each for the sum and the manifest.
+    """Integers, loudness, digests, manifest; one progress step a block of samples, one a stem and one for the manifest.
 
-    ``stems`` is float32 ``(4, C, T)``. Raises `Internal` NOT_FINITE.
+    ``stems`` are the four of the ZIP. Raises `Internal` NOT_FINITE and `ResourceExhausted` DISK_FULL.
     """
-    total = len(STEMS) + 2
-    fit = exact_stems if mode == "exact" else raw_stems
-    fitted = fit(received.wav.pcm, stems)
-    progress.step(1, total=total)
-    wavs = []
-    for index, (stem, pcm) in enumerate(zip(STEMS, fitted.pcm, strict=True)):
-        wavs.append(Wav(pcm, received.manifest.wav_facts(stem, measure(pcm))))
-        _ = wavs[-1].digest
-        progress.step(index + 2, total=total)
+    steps = _Steps(progress, total=block_count(received.frames) + len(STEMS) + 1)
+    recorders = [_Recorder(scratch.pcm(received.frames)) for _ in STEMS]
+
+    def take(fitted: Stems24) -> None:
+        list(threads.map(_Recorder.add, recorders, fitted))
+        steps.one_more()
+
+    def finish(stem: StemName, recorder: _Recorder) -> TrackWav:
+        wav = TrackWav(recorder.track, received.manifest.wav_facts(stem, recorder.meter.loudness()))
+        _ = wav.digest
+        return wav
+
+    with ThreadPoolExecutor(len(STEMS), thread_name_prefix="pack") as threads:
+        fitted = (exact_stems if mode == "exact" else raw_stems)(received.wav, stems, take)
+        wavs = []
+        for wav in threads.map(finish, STEMS, recorders):
+            wavs.append(wav)
+            steps.one_more()
     facts = StemsFacts(
         mode=mode,
         separator=SeparatorFacts(name=separator.name, weights_sha256=separator.weights_sha256),
@@ -69,4 +88,40 @@ def pack(
         version=manifest.version,
         files=(*audio, PackedFile.of("manifest.json", TextContent(text))),
         manifest_json=text,
+        fingerprint=fingerprint,
     )
+
+
+def warm_packing(scratch: Scratch) -> None:
+    """Load what fitting and measuring need, on a second of silence."""
+    bounce, stems = scratch.pcm(SAMPLE_RATE_HZ), scratch.floats(len(STEMS) * CHANNELS, SAMPLE_RATE_HZ)
+    bounce.append(np.zeros((CHANNELS, SAMPLE_RATE_HZ), dtype=np.int32))
+    stems.append(np.zeros((len(STEMS) * CHANNELS, SAMPLE_RATE_HZ), dtype=np.float32))
+    meter = Meter()
+    exact_stems(bounce, Separated(names=STEMS, track=stems, fingerprint={}), lambda fitted: meter.add(fitted[0]))
+    meter.loudness()
+
+
+class _Recorder:
+    """A stem as it is written and measured."""
+
+    def __init__(self, track: PcmTrack) -> None:
+        self.track = track
+        self.meter = Meter()
+
+    def add(self, pcm: Pcm24) -> None:
+        self.track.append(pcm)
+        self.meter.add(pcm)
+
+
+class _Steps:
+    """Counts the steps of a stage."""
+
+    def __init__(self, progress: StageProgress, *, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def one_more(self) -> None:
+        self._done += 1
+        self._progress.step(self._done, total=self._total)

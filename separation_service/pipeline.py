@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
-
+from separation_service.ceiling import Ceiling
 from separation_service.engine import Separator
-from separation_service.package import pack
+from separation_service.pace import Load, Pace, Paced
+from separation_service.package import pack, warm_packing
 from separation_service.progress import StageProgress
 from separation_service.receive import Received
-from separation_service.separate import Speed, separate
+from separation_service.scratch import Scratch, ScratchFolder
+from separation_service.separate import separate
 from separation_service.store import Delivered, store_package
-from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
-from servicekit.gpu_turn import GpuTurn
+from servicekit.errors import FailedPrecondition
+from servicekit.gpu_turn import Turn
 from servicekit.journal import Stage, Track
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import StageWeights
 
 # Usual shares of the track's time on two CPU cores (docs/measurements.md).
 WEIGHTS: StageWeights = {Track.STEMS: {Stage.RECEIVE: 1, Stage.SEPARATE: 84, Stage.PACKAGE: 10, Stage.STORE: 5}}
+
+# What torch and demucs raise for weights whose shapes do not go together, and for a device that does not do what they need.
+_CANNOT_RUN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,25 +48,49 @@ class SeparationPipeline:
     """
 
     separator: Separator
-    turn: GpuTurn
+    turn: Turn
+    scratch: ScratchFolder
     store: ObjectStore
     fingerprint: Mapping[str, str]
     clock: Clock
-    speed: Speed = field(default_factory=Speed)
+    pace: Pace
+    ceiling: Ceiling
+
+    def load(self, frames: int) -> Load:
+        """What a take of so many samples a channel is to the stages."""
+        return Load(frames / SAMPLE_RATE_HZ, self.separator.steps(frames))
 
     def warm(self) -> None:
-        """Pay once for what the first bounce would otherwise wait for."""
-        self.separator.warm()
-        measure(np.zeros((2, SAMPLE_RATE_HZ), dtype=np.int32))
+        """Pay once for what the first bounce would otherwise wait for.
 
-    def __call__(self, receive: Callable[[], Received], mode: StemMode, progress: StageProgress) -> Delivered:
+        Raises `FailedPrecondition` MODEL_UNUSABLE where the separator was loaded but cannot run.
+        """
+        try:
+            self.separator.warm()
+        except _CANNOT_RUN as error:
+            raise FailedPrecondition(
+                f"separator {self.separator.info.name!r} was loaded but cannot run: {type(error).__name__}: {error}; choose "
+                "another model, or another device",
+                reason="MODEL_UNUSABLE",
+                metadata={"model": self.separator.info.name},
+            ) from error
+        with self.scratch.open() as scratch:
+            warm_packing(scratch)
+
+    def __call__(self, receive: Callable[[Scratch], Received], mode: StemMode, progress: StageProgress) -> Delivered:
         """Take one bounce to its stored ZIP. Raises a `ServiceError`, and then nothing new is in the store."""
-        progress.stage(Stage.RECEIVE)
-        received = receive()
-        stems = separate(received, self.separator, self.turn, progress, clock=self.clock, speed=self.speed)
-        progress.stage(Stage.PACKAGE)
-        package = pack(
-            received, stems, progress, mode=mode, separator=self.separator.info, fingerprint=self.fingerprint
-        )
-        progress.stage(Stage.STORE)
-        return store_package(package, self.store, progress)
+        with self.scratch.open() as scratch:
+            paced = Paced(progress, self.pace, self.ceiling, clock=self.clock)
+            paced.stage(Stage.RECEIVE)
+            received = receive(scratch)
+            paced.take(self.load(received.frames))
+            stems = separate(received, self.separator, self.turn, scratch, paced)
+            paced.stage(Stage.PACKAGE)
+            fingerprint = {**self.fingerprint, **stems.fingerprint}
+            package = pack(
+                received, stems, scratch, paced, mode=mode, separator=self.separator.info, fingerprint=fingerprint
+            )
+            paced.stage(Stage.STORE)
+            delivered = store_package(package, self.store, paced)
+            paced.end()
+            return delivered

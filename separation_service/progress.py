@@ -12,8 +12,6 @@ from servicekit.errors import Cancelled
 from servicekit.journal import Stage
 
 _INTERVAL_S = 0.1
-_REST_SHARE = 0.15
-"""Packing and storing take about so much of the separation's own time (docs/measurements.md)."""
 
 
 class StageProgress(Protocol):
@@ -22,8 +20,8 @@ class StageProgress(Protocol):
     def stage(self, stage: Stage, steps_total: int = 1) -> None:
         """End the stage before and begin the next."""
 
-    def step(self, done: int, *, total: int | None = None) -> None:
-        """So many steps of the stage are done."""
+    def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
+        """So many steps of the stage are done; ``time_left_s`` until the result, where it is known."""
 
     def check(self) -> None:
         """Raise once the work has to stop."""
@@ -48,7 +46,10 @@ class StageTime:
 
 
 class CallProgress:
-    """Progress of a lent tensor's separation, told to its call: at most ten a second, always the first and last of a stage."""
+    """Progress of a lent tensor's separation, told to its call.
+
+    Every step of the separation itself; of the other stages at most ten a second, always the first and last.
+    """
 
     def __init__(self, tell: Callable[[Told], None], *, clock: Clock, observe: Callable[[Stage, float], None]) -> None:
         self._tell = tell
@@ -57,10 +58,11 @@ class CallProgress:
         self._left = threading.Event()
         self._stage: Stage | None = None
         self._began_s = 0.0
-        self._steps_began_s = 0.0
         self._told_s = 0.0
         self._done, self._total = 0, 1
         self.times: list[StageTime] = []
+        self.time_left_s = 0.0
+        """Until the result as it was last told; 0 before it is known."""
 
     def leave(self) -> None:
         """The caller is gone: the work stops at its next step. From any thread."""
@@ -76,19 +78,18 @@ class CallProgress:
         self.check()
         self.end_stage()
         self._stage, self._done, self._total = stage, 0, max(steps_total, 1)
-        self._began_s = self._steps_began_s = self._clock.monotonic_s()
-        self._say()
+        self._began_s = self._clock.monotonic_s()
+        self._say(None)
 
-    def step(self, done: int, *, total: int | None = None) -> None:
-        """So many steps of the stage are done. The first step's wait, for the device say, does not count as speed."""
+    def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
+        """So many steps of the stage are done."""
         self.check()
-        now_s = self._clock.monotonic_s()
-        if done == 0:
-            self._steps_began_s = now_s
+        self.time_left_s = self.time_left_s if time_left_s is None else time_left_s
         fresh = done > self._done
         self._done, self._total = max(done, self._done), max(total or self._total, 1)
-        if fresh and (self._done == self._total or now_s - self._told_s >= _INTERVAL_S):
-            self._say()
+        due = self._stage is Stage.SEPARATE or self._done == self._total
+        if fresh and (due or self._clock.monotonic_s() - self._told_s >= _INTERVAL_S):
+            self._say(time_left_s)
 
     def end_stage(self) -> None:
         """Note the time of the stage under way, if there is one."""
@@ -98,13 +99,7 @@ class CallProgress:
             self._observe(self._stage, seconds)
             self._stage = None
 
-    def _say(self) -> None:
+    def _say(self, time_left_s: float | None) -> None:
         if self._stage is not None:
             self._told_s = self._clock.monotonic_s()
-            self._tell(Told(self._stage, self._done, self._total, self._time_left_s()))
-
-    def _time_left_s(self) -> float | None:
-        if self._stage is not Stage.SEPARATE or self._done == 0:
-            return None
-        a_step_s = (self._told_s - self._steps_began_s) / self._done
-        return a_step_s * (self._total - self._done + _REST_SHARE * self._total)
+            self._tell(Told(self._stage, self._done, self._total, time_left_s))

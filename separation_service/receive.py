@@ -7,17 +7,17 @@ Letters: ``C`` channels (2), ``T`` samples a channel.
 from __future__ import annotations
 
 import hmac
-import io
 from dataclasses import dataclass
 
-from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24, to_pcm24
-from servicekit.audio.wav import Wav, read_wav
+from separation_service.scratch import PcmTrack, Scratch, TrackWav
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, blocks, to_pcm24
+from servicekit.audio.wav import WavFile, wav_blocks
 from servicekit.delivery.manifest import Manifest
 from servicekit.delivery.manifest_json import read_manifest
 from servicekit.errors import DataLoss, InvalidTensor
 from servicekit.loans import Borrowings
 from servicekit.store.object_store import ObjectStore
-from servicekit.store.verified_read import read_verified
+from servicekit.store.verified_read import open_verified
 
 STAGE = "RECEIVE"
 
@@ -33,9 +33,9 @@ class BounceFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """A bounce to separate. ``wav.pcm`` is ``(C, T)`` int32; ``manifest`` has no stems yet."""
+    """A bounce to separate. ``wav`` reads as ``(C, n)`` int32; ``manifest`` has no stems yet."""
 
-    wav: Wav
+    wav: WavFile
     manifest: Manifest
 
     @property
@@ -55,8 +55,8 @@ class LentBounce:
     bounce: BounceFile
 
 
-def receive_loan(lent: LentBounce, borrowings: Borrowings) -> Received:
-    """Take the loan, keep its samples as integers, and give it back.
+def receive_loan(lent: LentBounce, borrowings: Borrowings, scratch: Scratch) -> Received:
+    """Take the loan, keep its samples as integers in ``scratch``, and give it back.
 
     Raises `FailedPrecondition` LEASE_LOST, `InvalidTensor` where loan and manifest do not belong together, `DataLoss` where the
     WAV made of them is not the stored one.
@@ -73,20 +73,24 @@ def receive_loan(lent: LentBounce, borrowings: Borrowings) -> Received:
                 f"wanted 2 channels of {manifest.frames} frames at {SAMPLE_RATE_HZ} Hz, got {header.channels} of "
                 f"{header.frames} at {header.sample_rate_hz} Hz"
             )
-        pcm = to_pcm24(tensor.array, stage=STAGE)
-    return _received(pcm, manifest, lent.bounce)
+        track = scratch.pcm(manifest.frames)
+        for block in blocks(manifest.frames):
+            track.append(to_pcm24(tensor.array[:, block], stage=STAGE))
+    return _received(track, manifest, lent.bounce)
 
 
-def receive_stored(manifest: Manifest, bounce: BounceFile, store: ObjectStore) -> Received:
-    """Read the bounce of an upload back. Raises `DataLoss` where it no longer matches its digest."""
-    data = read_verified(store, bounce.key, bounce.sha256, max_bytes=bounce.size_bytes)
-    pcm = read_wav(io.BytesIO(data), name=bounce.key)
-    return _received(pcm, manifest, bounce)
+def receive_stored(manifest: Manifest, bounce: BounceFile, store: ObjectStore, scratch: Scratch) -> Received:
+    """Read the bounce of an upload back into ``scratch``. Raises `DataLoss` where it no longer matches its digest."""
+    track = scratch.pcm(manifest.frames)
+    with open_verified(store, bounce.key, bounce.sha256) as stored:
+        for block in wav_blocks(stored, name=bounce.key, frames=manifest.frames):
+            track.append(block)
+    return _received(track, manifest, bounce)
 
 
-def _received(pcm: Pcm24, manifest: Manifest, bounce: BounceFile) -> Received:
+def _received(track: PcmTrack, manifest: Manifest, bounce: BounceFile) -> Received:
     """The WAV is made again from samples and facts; it must be the stored one, byte for byte."""
-    wav = Wav(pcm, manifest.wav_facts("bounce", manifest.bounce.loudness))
+    wav = TrackWav(track, manifest.wav_facts("bounce", manifest.bounce.loudness))
     if not hmac.compare_digest(wav.digest.sha256, bounce.sha256) or manifest.bounce.sha256 != bounce.sha256:
         raise DataLoss(
             f"the bounce made of these samples has SHA-256 {wav.digest.sha256}, the stored {bounce.key} has {bounce.sha256} and "

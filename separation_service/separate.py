@@ -1,35 +1,79 @@
-"""The bounce becomes stems, while this thread has the device."""
+"""The bounce becomes stems, while this thread has the device.
+
+Letters: ``N`` stems asked for, ``C`` channels (2), ``T`` samples of the take, ``n`` of a block.
+"""
 
 from __future__ import annotations
 
-from separation_service.engine import Separator, StemWaveforms
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from separation_service.engine import STEMS, Separator, StemName, StemWaveforms, Waveform
 from separation_service.progress import StageProgress
 from separation_service.receive import Received
-from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24
-from servicekit.clock import Clock
-from servicekit.gpu_turn import GpuTurn
+from separation_service.scratch import FloatTrack, Scratch
+from servicekit.audio.pcm24 import CHANNELS, from_pcm24
+from servicekit.audio.wav import WavFile
+from servicekit.gpu_turn import Turn
 from servicekit.journal import Stage
 
 
-class Speed:
-    """How fast the last separation was."""
+@dataclass(frozen=True)
+class Mix:
+    """The bounce as a separator reads it: float32 ``(C, n)``, exact multiples of 2^-23."""
 
-    def __init__(self) -> None:
-        self.realtime_factor = 0.0
-        """Seconds of audio a second of work; 0 before the first."""
+    wav: WavFile
 
-    def note(self, *, audio_s: float, work_s: float) -> None:
-        """One separation ended."""
-        self.realtime_factor = audio_s / max(work_s, 1e-9)
+    @property
+    def frames(self) -> int:
+        """``T``."""
+        return self.wav.frames
+
+    def read(self, start: int, stop: int) -> Waveform:
+        """Samples ``start`` to ``stop``."""
+        return from_pcm24(self.wav.read(start, stop))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Separated:
+    """What the model gave. ``fingerprint`` has the parts of the execution fingerprint that the separator knows of this take."""
+
+    names: tuple[StemName, ...]
+    track: FloatTrack
+    fingerprint: Mapping[str, str]
+
+    @property
+    def frames(self) -> int:
+        """``T``."""
+        return self.track.frames
+
+    def read(self, start: int, stop: int) -> StemWaveforms:
+        """``(N, C, stop - start)`` in the order of ``names``, not to be written to."""
+        return self.track.read(start, stop).reshape(len(self.names), CHANNELS, stop - start)
 
 
 def separate(
-    received: Received, separator: Separator, turn: GpuTurn, progress: StageProgress, *, clock: Clock, speed: Speed
-) -> StemWaveforms:
-    """Stems ``(4, C, T)`` float32; one progress step a segment and model, none while it waits for its turn."""
-    progress.stage(Stage.SEPARATE, separator.steps(received.frames))
+    received: Received,
+    separator: Separator,
+    turn: Turn,
+    scratch: Scratch,
+    progress: StageProgress,
+    *,
+    stems: Sequence[StemName] = STEMS,
+) -> Separated:
+    """The stems that are asked for; one progress step a segment and model, none while it waits for its turn.
+
+    Stops within one batch where ``progress`` raises, and then holds nothing of the device any more.
+    """
+    progress.stage(Stage.SEPARATE, separator.steps(received.frames, stems))
+    track = scratch.floats(len(stems) * CHANNELS, received.frames)
     with turn.taken(check=progress.check):
-        began_s = clock.monotonic_s()
-        stems = separator.separate(from_pcm24(received.wav.pcm), lambda done, total: progress.step(done, total=total))
-        speed.note(audio_s=received.frames / SAMPLE_RATE_HZ, work_s=clock.monotonic_s() - began_s)
-    return stems
+        blocks = separator.separate_blocks(
+            Mix(received.wav), lambda done, total: progress.step(done, total=total), stems
+        )
+        with closing(blocks):
+            for block in blocks:
+                track.append(block.samples.reshape(track.rows, -1))
+            fingerprint = dict(blocks.fingerprint)
+    return Separated(names=tuple(stems), track=track, fingerprint=fingerprint)

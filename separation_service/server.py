@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 from grpc import aio
 
-from separation_service import wire
+from separation_service import rerender_wire, wire
 from separation_service.calls import CallResult, SeparationCalls
+from separation_service.listen import listen_to
 from separation_service.pipeline import SeparationPipeline
 from separation_service.spool import Spool
 from separation_service.upload_header import UploadHeader
@@ -23,9 +24,12 @@ from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 Context = aio.ServicerContext[Any, Any]
 TenantOf = Callable[[Context], str]
 
+Upload = TypeVar("Upload", separation_pb2.CreateSeparationRequest, separation_pb2.AnalyzeAudioRequest)
+
 MAX_CHUNK_BYTES = 1 << 20
 GATED_METHODS = tuple(
-    f"/sonichaos.separation.v1.SeparationService/{name}" for name in ("SeparateTensor", "CreateSeparation")
+    f"/sonichaos.separation.v1.SeparationService/{name}"
+    for name in ("SeparateTensor", "ReplaceStem", "CreateSeparation", "AnalyzeAudio")
 )
 
 
@@ -53,23 +57,42 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self, request: separation_pb2.SeparateTensorRequest, context: Context
     ) -> AsyncIterator[separation_pb2.SeparateTensorResponse]:
         lent, mode = wire.read_tensor_request(request)
-        async with aclosing(self._calls.separate(lent, mode)) as updates:
+        async with aclosing(self._calls.separate(lent, mode, left_s=context.time_remaining())) as updates:
             async for update in updates:
                 if isinstance(update, CallResult):
-                    yield wire.result_message(update, self._pipeline.separator.info, self._pipeline.fingerprint)
+                    yield wire.result_message(update, self._pipeline.separator.info)
                 else:
-                    yield wire.progress_message(update)
+                    yield separation_pb2.SeparateTensorResponse(progress=wire.progress_message(update))
+
+    async def ReplaceStem(
+        self, request: separation_pb2.ReplaceStemRequest, context: Context
+    ) -> AsyncIterator[separation_pb2.ReplaceStemResponse]:
+        order = rerender_wire.read_replace_request(request)
+        async with aclosing(self._calls.replace(order)) as updates:
+            async for update in updates:
+                if isinstance(update, CallResult):
+                    yield rerender_wire.replacement_message(update, self._pipeline.separator.info)
+                else:
+                    yield separation_pb2.ReplaceStemResponse(progress=wire.progress_message(update))
+
+    async def AnalyzeAudio(
+        self, request_iterator: AsyncIterator[separation_pb2.AnalyzeAudioRequest], context: Context
+    ) -> separation_pb2.AnalyzeAudioResponse:
+        first = await self._next(request_iterator)
+        if first is None or first.WhichOneof("part") != "header":
+            raise InvalidFields([FieldViolation("header", "wants a header as the first message of the stream")])
+        order = rerender_wire.read_analysis_header(first.header)
+        with self._desk.spool() as spool:
+            await self._fill(spool, order.store_key, request_iterator)
+            analysis, frames = await asyncio.to_thread(listen_to, spool.path, order.hints)
+        return rerender_wire.analysis_message(analysis, frames)
 
     async def CreateSeparation(
         self, request_iterator: AsyncIterator[separation_pb2.CreateSeparationRequest], context: Context
     ) -> separation_pb2.CreateSeparationResponse:
         header = await self._read_header(request_iterator)
         with self._desk.spool() as spool:
-            if header.store_key:
-                await self._read_nothing_more(request_iterator)
-                await asyncio.to_thread(self._desk.fetch, header.store_key, spool)
-            else:
-                await self._read_bytes(request_iterator, spool)
+            await self._fill(spool, header.store_key, request_iterator)
             job = await asyncio.to_thread(self._desk.accept, self._tenant_of(context), header, spool)
         return separation_pb2.CreateSeparationResponse(job=self._as_message(job))
 
@@ -77,7 +100,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self, request: separation_pb2.GetModelInfoRequest, context: Context
     ) -> separation_pb2.GetModelInfoResponse:
         pipeline = self._pipeline
-        return wire.model_info_message(pipeline.separator.info, pipeline.fingerprint, pipeline.speed.realtime_factor)
+        return wire.model_info_message(pipeline.separator.info, pipeline.fingerprint, pipeline.pace.realtime_factor)
 
     async def _read_header(self, requests: AsyncIterator[separation_pb2.CreateSeparationRequest]) -> UploadHeader:
         first = await self._next(requests)
@@ -85,7 +108,15 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
             raise InvalidFields([FieldViolation("header", "wants a header as the first message of the stream")])
         return wire.read_header(first.header)
 
-    async def _read_bytes(self, requests: AsyncIterator[separation_pb2.CreateSeparationRequest], spool: Spool) -> None:
+    async def _fill(self, spool: Spool, store_key: str, requests: AsyncIterator[Upload]) -> None:
+        """The bytes that follow, or those of a file in the store."""
+        if store_key:
+            await self._read_nothing_more(requests)
+            await asyncio.to_thread(self._desk.fetch, store_key, spool)
+        else:
+            await self._read_bytes(requests, spool)
+
+    async def _read_bytes(self, requests: AsyncIterator[Upload], spool: Spool) -> None:
         while (request := await self._next(requests)) is not None:
             if request.WhichOneof("part") != "data":
                 raise InvalidFields([FieldViolation("header", "wants one header, first, then data only")])
@@ -93,13 +124,11 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
                 raise InvalidFields([FieldViolation("data", f"wants at most {MAX_CHUNK_BYTES} bytes a message")])
             await asyncio.to_thread(spool.write, request.data)
 
-    async def _read_nothing_more(self, requests: AsyncIterator[separation_pb2.CreateSeparationRequest]) -> None:
+    async def _read_nothing_more(self, requests: AsyncIterator[Upload]) -> None:
         if await self._next(requests) is not None:
             raise InvalidFields([FieldViolation("data", "wants no bytes beside header.store_key")])
 
-    async def _next(
-        self, requests: AsyncIterator[separation_pb2.CreateSeparationRequest]
-    ) -> separation_pb2.CreateSeparationRequest | None:
+    async def _next(self, requests: AsyncIterator[Upload]) -> Upload | None:
         """The next message, None at the stream's end. Raises `Expired` for a stream that stalls."""
         try:
             async with asyncio.timeout(self._chunk_timeout_s):

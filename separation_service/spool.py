@@ -21,7 +21,7 @@ class Spool:
         self._folder = folder
         self._limit_bytes = limit_bytes
         self._digest = hashlib.sha256()
-        with _disk_full_is_named(folder):
+        with full_disk_is_named(folder):
             self.file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
         self.size_bytes = 0
 
@@ -34,14 +34,14 @@ class Spool:
                 reason="TOO_LARGE",
                 metadata={"limit_bytes": str(self._limit_bytes)},
             )
-        with _disk_full_is_named(self._folder):
+        with full_disk_is_named(self._folder):
             self.file.write(data)
         self._digest.update(data)
 
     @property
     def path(self) -> Path:
         """By this name the process can open the file again, though no folder lists it."""
-        with _disk_full_is_named(self._folder):
+        with full_disk_is_named(self._folder):
             self.file.flush()
         return Path(f"/proc/self/fd/{self.file.fileno()}")
 
@@ -60,14 +60,15 @@ class Spool:
 
 
 @contextmanager
-def _disk_full_is_named(folder: Path) -> Iterator[None]:
+def full_disk_is_named(folder: Path) -> Iterator[None]:
+    """Raise ResourceExhausted DISK_FULL where the block finds no space."""
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
         raise ResourceExhausted(
-            f"no space left in {folder.name} for an upload; free space there, then try again",
+            f"no space left in {folder.name} for audio; free space there, then try again",
             reason="DISK_FULL",
             metadata={"path": folder.name},
         ) from error

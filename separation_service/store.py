@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,12 +17,13 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Delivered:
-    """What was stored. ``entries`` say where each file lies in the ZIP."""
+    """What was stored. ``entries`` say where each file lies in the ZIP, ``fingerprint`` is the separation's."""
 
     zip: StoredObject
     entries: tuple[ZipEntry, ...]
     manifest: StoredObject
     manifest_json: str
+    fingerprint: Mapping[str, str]
 
 
 def store_package(package: Package, store: ObjectStore, progress: StageProgress) -> Delivered:
@@ -41,7 +43,13 @@ def store_package(package: Package, store: ObjectStore, progress: StageProgress)
         with suppress(ServiceError):
             store.delete(zip_key)
         raise
-    return Delivered(zip=writer.stored, entries=facts.entries, manifest=manifest, manifest_json=package.manifest_json)
+    return Delivered(
+        zip=writer.stored,
+        entries=facts.entries,
+        manifest=manifest,
+        manifest_json=package.manifest_json,
+        fingerprint=package.fingerprint,
+    )
 
 
 class _WatchedSink:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from servicekit.delivery.manifest import LicenceFacts
 from servicekit.errors import FieldViolation, InvalidFields
@@ -23,7 +24,10 @@ _MAX_TIER, _MAX_LICENSEE, _MAX_TERMS = 64, 256, 2048
 
 @dataclass(frozen=True, kw_only=True)
 class UploadHeader:
-    """What a caller says of an upload. ``sha256`` empty: not checked. ``store_key`` empty: the bytes follow."""
+    """What a caller says of an upload.
+
+    ``sha256`` empty: not checked. ``store_key`` empty: the bytes follow. ``expire_time`` (UTC) None: never.
+    """
 
     request_id: str
     stem_mode: StemMode
@@ -32,6 +36,7 @@ class UploadHeader:
     licence: LicenceFacts
     sha256: str
     store_key: str
+    expire_time: datetime | None = None
 
     def __post_init__(self) -> None:
         """Raise `InvalidFields` naming every field that is wrong."""

@@ -8,6 +8,7 @@ from typing import Any
 from separation_service import wire
 from separation_service.pipeline import SeparationPipeline
 from separation_service.receive import BounceFile, Received, receive_stored
+from separation_service.scratch import Scratch
 from separation_service.store import Delivered
 from servicekit.delivery.manifest import Manifest, StemMode
 from servicekit.delivery.manifest_json import manifest_text, read_manifest
@@ -32,8 +33,8 @@ class UploadWork:
         bounce = BounceFile(**assignment.plan["bounce"])
         manifest = read_manifest(assignment.plan["manifest"])
 
-        def receive() -> Received:
-            received = receive_stored(manifest, bounce, self._pipeline.store)
+        def receive(scratch: Scratch) -> Received:
+            received = receive_stored(manifest, bounce, self._pipeline.store, scratch)
             if assignment.version.kept_stage is None:
                 self._keep_bounce(assignment, manifest, bounce)
             return received
@@ -68,7 +69,7 @@ class UploadWork:
             },
             "manifestSha256": delivered.manifest.sha256,
             "separator": {"name": info.name, "weightsSha256": info.weights_sha256},
-            "separationFingerprint": dict(sorted(self._pipeline.fingerprint.items())),
+            "separationFingerprint": dict(sorted(delivered.fingerprint.items())),
         }
         return AuditDraft(kind=AUDIT_STEMS, body=body, prompt=None)
 

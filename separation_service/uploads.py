@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from separation_service.receive import BounceFile
+from separation_service.scratch import PcmTrack, Scratch, ScratchFolder, TrackWav
 from separation_service.spool import Spool
+from separation_service.unaccepted import Unaccepted
 from separation_service.upload_header import UploadHeader
-from servicekit.audio.loudness import measure
-from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24
-from servicekit.audio.upload import read_upload, read_upload_header
-from servicekit.audio.wav import Wav
+from servicekit.audio.loudness import Loudness, Meter
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.audio.upload import UploadFormat, read_upload_header, upload_blocks
+from servicekit.audio.wav import WavFile
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.errors import InvalidAudio, ResourceExhausted, ServiceError
+from servicekit.errors import FieldViolation, InvalidAudio, InvalidFields, ResourceExhausted, ServiceError
 from servicekit.ids import new_job_id
 from servicekit.journal import Job, Journal, NewJob, Owner, Request, canonical_json
 from servicekit.store.object_store import ObjectStore
@@ -52,14 +54,16 @@ class UploadDesk:
         journal: Journal,
         store: ObjectStore,
         clock: Clock,
-        spool_folder: Path,
+        scratch: ScratchFolder,
+        unaccepted: Unaccepted,
         limits: UploadLimits,
         brief_json: Callable[[UploadHeader, float], Mapping[str, Any]],
     ) -> None:
         self._journal = journal
         self._store = store
         self._clock = clock
-        self._spool_folder = spool_folder
+        self._scratch = scratch
+        self._unaccepted = unaccepted
         self._limits = limits
         self._brief_json = brief_json
         self._open = threading.BoundedSemaphore(limits.max_at_once)
@@ -75,7 +79,7 @@ class UploadDesk:
                 retry_after_s=_RETRY_AFTER_S,
             )
         try:
-            with Spool(self._spool_folder, limit_bytes=self._limits.max_bytes) as spool:
+            with Spool(self._scratch.folder, limit_bytes=self._limits.max_bytes) as spool:
                 yield spool
         finally:
             self._open.release()
@@ -89,7 +93,8 @@ class UploadDesk:
     def accept(self, tenant: str, header: UploadHeader, spool: Spool) -> Job:
         """The job's row, once it is durable; for a retry of a known request the row that it made.
 
-        Raises `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL, and as the store.
+        Raises `InvalidFields`, `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL,
+        `FailedPrecondition` EXPIRY_TOO_SOON, and as the store.
         """
         if header.sha256 and not hmac.compare_digest(header.sha256, spool.sha256):
             detail = f"wanted SHA-256 {header.sha256}, the {spool.size_bytes} bytes that came have {spool.sha256}"
@@ -102,13 +107,21 @@ class UploadDesk:
         known = self._journal.known(request)
         if known is not None:
             return known.job
+        now = self._clock.now()
+        if header.expire_time is not None and header.expire_time <= now:
+            raise InvalidFields([FieldViolation("header.expire_time", "wants a time in the future, or nothing")])
         path = spool.path
-        pcm = read_upload(path, read_upload_header(path, max_seconds=self._limits.max_seconds))
-        created_at = self._clock.now().replace(microsecond=0)
-        wav, manifest = _bounce(pcm, header, new_job_id(created_at), created_at)
-        return self._accept_stored(request, header, wav, manifest, spool)
+        upload = read_upload_header(path, max_seconds=self._limits.max_seconds)
+        created_at = now.replace(microsecond=0)
+        with self._scratch.open() as scratch:
+            track, loudness = _read(path, upload, scratch)
+            wav, manifest = _bounce(track, loudness, header, new_job_id(created_at), created_at)
+            with self._unaccepted.noted(manifest.job_id, tenant):
+                return self._accept_stored(request, header, wav, manifest, spool)
 
-    def _accept_stored(self, request: Request, header: UploadHeader, wav: Wav, manifest: Manifest, spool: Spool) -> Job:
+    def _accept_stored(
+        self, request: Request, header: UploadHeader, wav: WavFile, manifest: Manifest, spool: Spool
+    ) -> Job:
         """Store the bounce, then accept; a job that is not made leaves no file."""
         folder = f"jobs/{manifest.job_id}"
         bounce = BounceFile(key=f"{folder}/bounce.wav", size_bytes=wav.size_bytes, sha256=wav.digest.sha256)
@@ -125,6 +138,7 @@ class UploadDesk:
             },
             stems_wanted=True,
             stem_mode=header.stem_mode,
+            expire_time=header.expire_time,
             labels=header.labels,
             audio_seconds=seconds,
         )
@@ -143,13 +157,26 @@ class UploadDesk:
 
 def _request_digest(header: UploadHeader, sha256: str) -> str:
     """What a retry is compared by: everything that was asked for, and the bytes."""
-    facts = asdict(replace(header, request_id="", sha256=sha256))
+    facts = asdict(replace(header, request_id="", sha256=sha256, expire_time=None))
+    del facts["expire_time"]
+    if header.expire_time is not None:
+        facts["expireTime"] = header.expire_time.isoformat()
     return hashlib.sha256(canonical_json([RPC, facts]).encode()).hexdigest()
 
 
-def _bounce(pcm: Pcm24, header: UploadHeader, job_id: str, created_at: datetime) -> tuple[Wav, Manifest]:
-    """The 24-bit bounce ``(2, T)`` and the manifest of a version without stems."""
-    loudness = measure(pcm)
+def _read(path: Path, upload: UploadFormat, scratch: Scratch) -> tuple[PcmTrack, Loudness]:
+    """The upload's samples as 24-bit integers, measured on their way. Raises `InvalidAudio`."""
+    track, meter = scratch.pcm(upload.frames), Meter()
+    for block in upload_blocks(path, upload):
+        track.append(block)
+        meter.add(block)
+    return track, meter.loudness()
+
+
+def _bounce(
+    track: PcmTrack, loudness: Loudness, header: UploadHeader, job_id: str, created_at: datetime
+) -> tuple[WavFile, Manifest]:
+    """The 24-bit bounce and the manifest of a version without stems."""
     draft = Manifest(
         job_id=job_id,
         version=1,
@@ -157,11 +184,11 @@ def _bounce(pcm: Pcm24, header: UploadHeader, job_id: str, created_at: datetime)
         origin=None,
         tempo_map=None,
         key=None,
-        frames=pcm.shape[1],
+        frames=track.frames,
         bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness),
         licence=header.licence,
         labels=header.labels,
         fingerprint={},
     )
-    wav = Wav(pcm, draft.wav_facts("bounce", loudness))
+    wav = TrackWav(track, draft.wav_facts("bounce", loudness))
     return wav, replace(draft, bounce=FileFacts.of(wav))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from google.protobuf import json_format
 
 from separation_service.calls import CallResult
 from separation_service.engine import SeparatorInfo
-from separation_service.progress import Told
+from separation_service.progress import StageTime, Told
 from separation_service.receive import BounceFile, LentBounce
 from separation_service.store import Delivered
 from separation_service.upload_header import UploadHeader
@@ -49,6 +50,7 @@ def read_header(message: separation_pb2.SeparationHeader) -> UploadHeader:
         licence=_read_licence(message.licence),
         sha256=message.sha256,
         store_key=message.store_key,
+        expire_time=_read_time(message, "expire_time"),
     )
 
 
@@ -77,6 +79,15 @@ def _read_stem_mode(value: int, field: str) -> StemMode:
     return StemMode(mode)
 
 
+def _read_time(message: separation_pb2.SeparationHeader, field: Literal["expire_time"]) -> datetime | None:
+    if not message.HasField(field):
+        return None
+    try:
+        return message.expire_time.ToDatetime(tzinfo=UTC)
+    except ValueError as error:
+        raise InvalidFields([FieldViolation(f"header.{field}", f"wants a timestamp, got {error}")]) from None
+
+
 def _read_licence(message: brief_pb2.Licence) -> LicenceFacts:
     covers = _COVERS.get(message.covers)
     if covers is None:
@@ -96,19 +107,21 @@ def brief_json(header: UploadHeader, seconds: float) -> dict[str, Any]:
             tier=licence.tier, licensee=licence.licensee, terms=licence.terms, covers=_COVERAGE[licence.covers]
         ),
     )
+    if header.expire_time is not None:
+        message.expire_time.FromDatetime(header.expire_time)
     return json_format.MessageToDict(message)
 
 
 def bounce_files_json(bounce: BounceFile, manifest: StoredObject) -> dict[str, Any]:
     """VersionFiles of a stored bounce as proto-JSON."""
     file = job_pb2.StoredFile(key=bounce.key, size_bytes=bounce.size_bytes, sha256=bounce.sha256)
-    return json_format.MessageToDict(job_pb2.VersionFiles(bounce=file, manifest=_stored_file(manifest)))
+    return json_format.MessageToDict(job_pb2.VersionFiles(bounce=file, manifest=stored_file(manifest)))
 
 
 def stems_files_json(delivered: Delivered) -> dict[str, Any]:
     """VersionFiles of stored stems as proto-JSON."""
     files = job_pb2.VersionFiles(
-        zip=_stored_file(delivered.zip), zip_entries=_entries(delivered), manifest=_stored_file(delivered.manifest)
+        zip=stored_file(delivered.zip), zip_entries=entries_of(delivered), manifest=stored_file(delivered.manifest)
     )
     return json_format.MessageToDict(files)
 
@@ -118,34 +131,40 @@ def loudness_json(loudness: Loudness) -> dict[str, Any]:
     return json_format.MessageToDict(job_pb2.Loudness(lufs=loudness.lufs, true_peak_dbtp=loudness.true_peak_dbtp))
 
 
-def progress_message(told: Told) -> separation_pb2.SeparateTensorResponse:
+def progress_message(told: Told) -> separation_pb2.SeparationProgress:
     """Progress of a call."""
     progress = separation_pb2.SeparationProgress(
         stage=job_pb2.Stage.Value(f"STAGE_{told.stage}"), steps_done=told.steps_done, steps_total=told.steps_total
     )
     if told.time_left_s is not None:
         progress.estimated_time_left.FromMicroseconds(round(told.time_left_s * 1e6))
-    return separation_pb2.SeparateTensorResponse(progress=progress)
+    return progress
 
 
-def result_message(
-    result: CallResult, info: SeparatorInfo, fingerprint: Mapping[str, str]
-) -> separation_pb2.SeparateTensorResponse:
+def result_message(result: CallResult[Delivered], info: SeparatorInfo) -> separation_pb2.SeparateTensorResponse:
     """The last message of a call."""
-    delivered = result.delivered
+    delivered = result.outcome
     message = separation_pb2.SeparationResult(
-        zip=_stored_file(delivered.zip),
-        zip_entries=_entries(delivered),
-        manifest=_stored_file(delivered.manifest),
+        zip=stored_file(delivered.zip),
+        zip_entries=entries_of(delivered),
+        manifest=stored_file(delivered.manifest),
         manifest_json=delivered.manifest_json,
         separator=info.name,
         weights_sha256=info.weights_sha256,
-        fingerprint=fingerprint,
+        fingerprint=delivered.fingerprint,
     )
-    for time in result.times:
-        timing = message.timings.add(stage=job_pb2.Stage.Value(f"STAGE_{time.stage}"), attempt=1)
-        timing.duration.FromMicroseconds(round(time.seconds * 1e6))
+    message.timings.extend(timings(result.times))
     return separation_pb2.SeparateTensorResponse(result=message)
+
+
+def timings(times: Sequence[StageTime]) -> list[job_pb2.StageTiming]:
+    """How long each stage of a call took."""
+    messages = []
+    for time in times:
+        message = job_pb2.StageTiming(stage=job_pb2.Stage.Value(f"STAGE_{time.stage}"), attempt=1)
+        message.duration.FromMicroseconds(round(time.seconds * 1e6))
+        messages.append(message)
+    return messages
 
 
 def model_info_message(
@@ -163,7 +182,8 @@ def model_info_message(
     )
 
 
-def _entries(delivered: Delivered) -> list[job_pb2.ZipEntry]:
+def entries_of(delivered: Delivered) -> list[job_pb2.ZipEntry]:
+    """Where each file lies in the ZIP."""
     return [
         job_pb2.ZipEntry(
             name=entry.name, offset_bytes=entry.offset_bytes, size_bytes=entry.size_bytes, sha256=entry.sha256
@@ -172,5 +192,6 @@ def _entries(delivered: Delivered) -> list[job_pb2.ZipEntry]:
     ]
 
 
-def _stored_file(stored: StoredObject) -> job_pb2.StoredFile:
+def stored_file(stored: StoredObject) -> job_pb2.StoredFile:
+    """A stored file as messages name it."""
     return job_pb2.StoredFile(key=stored.key, size_bytes=stored.size_bytes, sha256=stored.sha256 or "")

@@ -10,7 +10,8 @@ The tree, with the gRPC code each stands for::
       NotFound                 NOT_FOUND            JOB_NOT_FOUND, VERSION_NOT_FOUND, PERSONA_NOT_FOUND, FILE_NOT_FOUND
       AlreadyExists            ALREADY_EXISTS       REQUEST_ID_REUSED, PERSONA_EXISTS
       FailedPrecondition       FAILED_PRECONDITION  WRONG_STATE, SWITCHED_OFF, UNSUPPORTED_BY_RENDERER, LEASE_LOST,
-                                                    MODEL_UNUSABLE, INPUT_MISSING, TOO_MANY_ATTEMPTS
+                                                    MODEL_UNUSABLE, INPUT_MISSING, TOO_MANY_ATTEMPTS, EXPIRY_TOO_SOON,
+                                                    DRIFT_EXCEEDED, STEM_SILENT
       ResourceExhausted        RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_LARGE, DISK_FULL, OUT_OF_MEMORY, LOANS_EXHAUSTED
       Unavailable              UNAVAILABLE          DRAINING, WARMING, STORE_UNAVAILABLE, SEPARATION_UNAVAILABLE
       DataLoss                 DATA_LOSS            DIGEST_MISMATCH
@@ -167,3 +168,13 @@ class Internal(ServiceError):
 
     code = grpc.StatusCode.INTERNAL
     default_reason = "INTERNAL"
+
+
+def expiry_too_soon(*, needed_s: float, left_s: float, queued: int) -> FailedPrecondition:
+    """The error for work that cannot be done in time, at the measured speed and behind ``queued`` others."""
+    return FailedPrecondition(
+        f"it would take at least {needed_s:.1f} s at the speed measured here, {queued} others before it, and {left_s:.1f} s are "
+        "left; give it a later expiry, or none",
+        reason="EXPIRY_TOO_SOON",
+        metadata={"needed_seconds": f"{needed_s:.1f}", "left_seconds": f"{left_s:.1f}", "queued": str(queued)},
+    )

@@ -12,10 +12,18 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 _POLL_S = 0.01
+
+
+class Turn(Protocol):
+    """The right to use the device, held as a ``with``."""
+
+    def taken(self, check: Callable[[], None] | None = None) -> AbstractContextManager[None]:
+        """Hold it during the block; ``check`` is called while waiting, and what it raises ends the waiting."""
 
 
 class GpuTurn:
@@ -39,6 +47,16 @@ class GpuTurn:
             fcntl.flock(gate, fcntl.LOCK_UN)
             yield
 
+    @property
+    def wanted(self) -> bool:
+        """True while another waits for the turn that this process has."""
+        with _open(self._gate) as gate:
+            try:
+                fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     @contextmanager
     def _first_of_process(self, check: Callable[[], None]) -> Iterator[None]:
         ticket = object()
@@ -58,12 +76,63 @@ class GpuTurn:
                 self._changed.notify_all()
 
 
+class SharedTurn:
+    """A turn that the threads of this process have together, for work that shares the device's batches.
+
+    Whoever asks while others of the process have the turn joins them, unless another process waits for it: then the ones that
+    have it go on to their ends, and whoever asks waits behind the other process.
+    """
+
+    def __init__(self, turn: GpuTurn) -> None:
+        self._turn = turn
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._asking = False
+        self._held = ExitStack()
+
+    @contextmanager
+    def taken(self, check: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the turn, alone or in company, during the block. ``check`` as for `GpuTurn.taken`."""
+        self._enter(check or _nothing)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                if self._inside == 0:
+                    self._held.close()
+                self._changed.notify_all()
+
+    def _enter(self, check: Callable[[], None]) -> None:
+        while True:
+            check()
+            with self._changed:
+                if self._inside and not self._turn.wanted:
+                    self._inside += 1
+                    return
+                if not self._inside and not self._asking:
+                    self._asking = True
+                    break
+                self._changed.wait(_POLL_S)
+        self._ask(check)
+
+    def _ask(self, check: Callable[[], None]) -> None:
+        """Take the turn for this process; the others of it wait until it is there, then join."""
+        inside, held = 0, ExitStack()
+        try:
+            held.enter_context(self._turn.taken(check))
+            inside = 1
+        finally:
+            with self._changed:
+                self._asking, self._inside, self._held = False, inside, held
+                self._changed.notify_all()
+
+
 @contextmanager
 def _locked(path: Path, check: Callable[[], None]) -> Iterator[int]:
     """The descriptor of a file locked for this process alone."""
     pause = threading.Event()
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
+    with _open(path) as descriptor:
         while True:
             check()
             try:
@@ -72,6 +141,14 @@ def _locked(path: Path, check: Callable[[], None]) -> Iterator[int]:
                 pause.wait(_POLL_S)
             else:
                 break
+        yield descriptor
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[int]:
+    """A descriptor of the file, made where it is missing. Closing it lets a lock on it go."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
         yield descriptor
     finally:
         os.close(descriptor)

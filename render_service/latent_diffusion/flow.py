@@ -6,6 +6,7 @@ Letters: ``B`` batch (guided: 2), ``D`` latent channels, ``L`` latent frames, ``
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -58,23 +59,51 @@ def joined(first: Conditions, second: Conditions) -> Conditions:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """``steps`` equal Euler steps from time ``begin`` (0 is noise) to 1 (latents)."""
+
+    steps: int
+    begin: float = 0.0
+
+    @classmethod
+    def of(cls, steps: int, strength: float) -> Schedule:
+        """The last ``strength`` of the way in steps no longer than ``1/steps``; a strength of 1 is the whole way."""
+        return cls(steps=max(math.ceil(steps * strength - 1e-9), 1), begin=1.0 - strength)
+
+    @property
+    def steps_a_unit(self) -> float:
+        """Steps that the whole way would take at this length of step."""
+        return self.steps / (1.0 - self.begin)
+
+    def time(self, step: int) -> float:
+        """Where a step begins."""
+        return self.begin + step / self.steps_a_unit
+
+
+def begun(noise: Tensor, latents: Tensor, schedule: Schedule) -> Tensor:
+    """Latents ``(D, L)`` as far noised as they are at the schedule's begin: the straight way of a rectified flow."""
+    return latents * schedule.begin + noise * (1.0 - schedule.begin)
+
+
 def sample(
     denoiser: Denoiser,
     noise: Tensor,
     controls: Tensor,
     conditions: Conditions,
     *,
-    steps: int,
+    schedule: Schedule,
     guidance: float,
     windows: WindowSpec,
     report: Report,
     windows_at_once: int = 1,
 ) -> Tensor:
-    """Noise ``(D, L)`` and controls ``(G, L)`` to latents ``(D, L)``; conditions are a batch of one.
+    """Noise ``(D, L)``, or what :func:`begun` gives, and controls ``(G, L)`` to latents ``(D, L)``; conditions are a batch of one.
 
     Guidance 1 runs the net once a step; above, both branches run as one batch (Ho & Salimans 2022). ``windows_at_once``
     go through the net as one batch: many on a GPU, one on a CPU, where a batch is slower (docs/measurements.md).
     """
+    steps = schedule.steps
     guided = guidance != 1.0
     context = denoiser.read(joined(conditions, without_words_and_persona(conditions)) if guided else conditions)
     branches = 2 if guided else 1
@@ -82,7 +111,7 @@ def sample(
     latents = noise
     for step in range(steps):
         report(step, steps)
-        time = torch.full((branches,), step / steps, device=noise.device)
+        time = torch.full((branches,), schedule.time(step), device=noise.device)
         total, weight = torch.zeros_like(latents), batches.weight
         for batch in batches.each:
             velocity = denoiser(batch.windows_of(latents), batch.repeated(time), batch.controls, batch.context)
@@ -90,7 +119,7 @@ def sample(
             chosen = other + guidance * (asked - other) if guided else asked
             for (start, stop), window in zip(batch.spans, chosen * batches.ramp, strict=True):
                 total[:, start:stop] += window
-        latents = latents + total / weight / steps
+        latents = latents + total / weight / schedule.steps_a_unit
     report(steps, steps)
     return latents
 

@@ -19,14 +19,15 @@ from render_service.key import Key, Mode
 from render_service.latent_diffusion.checkpoint import ROLES, CheckpointConfig, ModelUnusable, Nets, load, sha256_of
 from render_service.latent_diffusion.controls import Score, control_channels
 from render_service.latent_diffusion.denoiser import Conditions
-from render_service.latent_diffusion.flow import NOISE_BLOCK_FRAMES, block_noise, sample
+from render_service.latent_diffusion.flow import NOISE_BLOCK_FRAMES, Schedule, begun, block_noise, sample
 from render_service.latent_diffusion.persona_encoder import embed_clips
 from render_service.latent_diffusion.phase import recover_phase
 from render_service.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 from render_service.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
 from render_service.plan import Plan
-from render_service.renderer import Latents, ModelDigest, RendererInfo, StepReport, Waveform
+from render_service.renderer import Latents, ModelDigest, RendererInfo, Start, StepReport, Waveform
 from render_service.tempo_map import TempoMap
+from servicekit.errors import FailedPrecondition
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 180.0
 _WINDOWS_AT_ONCE_CUDA = 32  # 180 s have 20
@@ -72,26 +73,40 @@ class LatentDiffusion:
         plan = _tiny_plan(self._info.embedding_size, self._config.default_guidance)
         self.vocode(self.denoise(plan, _silently), plan, _silently)
 
-    def denoise(self, plan: Plan, report: StepReport) -> Latents:
-        """Noise to latents, ``plan.steps`` Euler steps. Deterministic in the plan."""
+    def denoise(self, plan: Plan, report: StepReport, start: Start | None = None) -> Latents:
+        """Noise to latents in ``plan.steps`` Euler steps; a start takes its share of them. Deterministic in its arguments."""
         samples = round(plan.seconds * self._config.front_end.sample_rate_hz)
         frames = self._config.front_end.latent_frames(samples)
         score = Score(tempo_map=plan.tempo_map, key=plan.key, chords=plan.chords, instrumental=plan.instrumental)
         controls = torch.from_numpy(control_channels(score, self._config.front_end, frames=frames))
         noise = block_noise(plan.seed, channels=self._config.denoiser.latent_channels, frames=frames)
+        schedule = Schedule.of(plan.steps, start.strength if start else 1.0)
+        if start is not None:
+            self._refuse_other_front_end(start.latents, samples)
+            noise = begun(noise, torch.from_numpy(start.latents.values), schedule)
         with torch.inference_mode():
             latents = sample(
                 self._nets.denoiser,
                 noise.to(self._device),
                 controls.to(self._device),
                 self._conditions(plan),
-                steps=plan.steps,
+                schedule=schedule,
                 guidance=plan.guidance,
                 windows=self._config.windows,
                 report=report,
                 windows_at_once=self.windows_at_once,
             )
         return Latents(values=latents.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
+
+    def encode(self, waveform: Waveform) -> Latents:
+        """``(2, T)`` through the autoencoder's first half, with silence to the end of the last latent frame."""
+        spec, samples = self._config.front_end, waveform.shape[1]
+        missing = spec.latent_frames(samples) * spec.latent_samples - samples
+        stereo = torch.from_numpy(np.pad(waveform, ((0, 0), (0, missing))))[None].to(self._device)
+        with torch.inference_mode():
+            bands = self._nets.front_end.standardise(self._nets.front_end.analyse(stereo))
+            values = self._nets.autoencoder.encode(bands)[0]
+        return Latents(values=values.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
 
     def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:
         """Latents to ``(2, samples)``; the plan's seed starts the phases. Deterministic in its arguments."""
@@ -123,6 +138,16 @@ class LatentDiffusion:
     def embed_persona(self, clips: Sequence[Waveform]) -> NDArray[np.float32]:
         """Reference clips to one vector of length 1, ``(embedding_size,)``."""
         return embed_clips(self._nets.persona, self._nets.front_end, clips)
+
+    def _refuse_other_front_end(self, latents: Latents, samples: int) -> None:
+        wanted, got = (self._config.front_end_id, samples), (latents.front_end_id, latents.samples)
+        if wanted != got:
+            raise FailedPrecondition(
+                f"{self._config.name} starts from {samples} samples of {wanted[0]}, these latents are {got[1]} of {got[0]}; "
+                "render it afresh, or with the checkpoint that made them",
+                reason="MODEL_UNUSABLE",
+                metadata={"model": self._config.name, "front_end": got[0]},
+            )
 
     def _conditions(self, plan: Plan) -> Conditions:
         """A batch of one. Prompt and prefix are embedded apart and meet as vectors."""
@@ -173,6 +198,7 @@ def _describe(config: CheckpointConfig, text: TextEncoder, text_digest: str, dev
         default_guidance=config.default_guidance,
         embedding_size=config.persona_encoder.embedding_size,
         supports_lyrics=False,
+        supports_start=True,
         fingerprint={
             "device": torch.cuda.get_device_name(device)
             if device.type == "cuda"

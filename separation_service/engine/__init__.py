@@ -1,10 +1,15 @@
 """From a mix to stems: one interface over any model or bag that demucs loads."""
 
 from separation_service.engine.loading import load_separator
+from separation_service.engine.mix import ArrayMix
+from separation_service.engine.options import EngineOptions
 from separation_service.engine.separator import (
     STEMS,
+    MixSource,
     Separator,
     SeparatorInfo,
+    StemBlock,
+    StemBlocks,
     StemName,
     StemWaveforms,
     StepReport,
@@ -14,8 +19,13 @@ from separation_service.engine.separator import (
 
 __all__ = [
     "STEMS",
+    "ArrayMix",
+    "EngineOptions",
+    "MixSource",
     "Separator",
     "SeparatorInfo",
+    "StemBlock",
+    "StemBlocks",
     "StemName",
     "StemWaveforms",
     "StepReport",

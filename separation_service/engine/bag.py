@@ -15,16 +15,27 @@ from servicekit.errors import FailedPrecondition
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One model of the bag and what each of its sources weighs in the bag's average."""
+    """One model of the bag, its place there and what each of its sources weighs in the bag's average."""
 
+    index: int
     model: nn.Module
     weights: tuple[float, ...]
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Sources that weigh something: the only ones that anybody takes from this model."""
+        return tuple(row for row, weight in enumerate(self.weights) if weight != 0)
 
     @property
     def segment_samples(self) -> int:
         """Length of the segments that the model is fed, in samples: its own `segment`, in seconds, as demucs computes it."""
         model: Any = self.model
         return int(model.samplerate * model.segment)
+
+    @property
+    def full_samples(self) -> int:
+        """Samples that the model wants to see for a whole segment."""
+        return self.padded_samples(self.segment_samples)
 
     def padded_samples(self, length: int) -> int:
         """Samples that the model wants to see for ``length`` samples of output."""
@@ -73,11 +84,11 @@ def open_bag(model: nn.Module, name: str) -> Bag:
     sources = tuple(str(source) for source in loaded.sources)
     if isinstance(model, BagOfModels):
         members = tuple(
-            Member(model=one, weights=tuple(float(weight) for weight in weights))
-            for one, weights in zip(loaded.models, loaded.weights, strict=True)
+            Member(index=index, model=one, weights=tuple(float(weight) for weight in weights))
+            for index, (one, weights) in enumerate(zip(loaded.models, loaded.weights, strict=True))
         )
     else:
-        members = (Member(model=model, weights=(1.0,) * len(sources)),)
+        members = (Member(index=0, model=model, weights=(1.0,) * len(sources)),)
     bag = Bag(members=members, sources=sources)
     _check(bag, name, sample_rate_hz=int(loaded.samplerate), channels=int(loaded.audio_channels))
     return bag

@@ -5,42 +5,53 @@ One-hot bags keep one source of each model, so a model whose sources nobody aske
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 
 import numpy as np
+import structlog
 import torch
-from torch import Tensor
 
 from separation_service.engine.bag import Bag, Member
-from separation_service.engine.segments import OverlapAdd, cut_padded, plan_segments, trim_padding
+from separation_service.engine.desk import BatchDesk
+from separation_service.engine.device_memory import BatchSize
+from separation_service.engine.forward import BatchRun, Forward
+from separation_service.engine.mix import ArrayMix, check_mix
+from separation_service.engine.options import EngineOptions
+from separation_service.engine.segments import segment_count
 from separation_service.engine.separator import (
     CHANNELS,
     STEMS,
+    MixSource,
     SeparatorInfo,
+    StemBlock,
+    StemBlocks,
     StemName,
     StemWaveforms,
     StepReport,
     Waveform,
 )
-from servicekit.errors import Internal, InvalidTensor, ResourceExhausted
+from separation_service.engine.stream import JobStream, Order
 
-_MIN_SAMPLES = 2  # the standard deviation of one sample is not defined
-_RETRY_AFTER_S = 10.0
-_STD_FLOOR = 1e-8  # demucs.api.Separator.separate_tensor
+_log = structlog.get_logger(__name__)
+
+
+def batch_text(bag: Bag, slots: int) -> str:
+    """The batch shapes of a bag for the fingerprint, slots x channels x samples, one a model."""
+    return " ".join(f"{slots}x{CHANNELS}x{member.full_samples}" for member in bag.members)
 
 
 class DemucsSeparator:
-    """A bag on a device, in fp32. Made by `load_separator`."""
+    """A bag on a device; ``forwards[m]`` is its model ``m``. Made by `load_separator`."""
 
-    def __init__(self, bag: Bag, info: SeparatorInfo, *, device: torch.device, threads: int) -> None:
+    def __init__(self, bag: Bag, info: SeparatorInfo, forwards: Sequence[Forward], options: EngineOptions) -> None:
         self._bag = bag
         self._info = info
-        self._device = device
-        self._threads = threads
-        for member in bag.members:
-            member.model.to(device).eval()  # demucs' safetensors loader leaves models in train mode
-            member.model.requires_grad_(requires_grad=False)
+        self._options = options
+        self._device = torch.device(options.device)
+        self._runs = tuple(BatchRun(forward, options) for forward in forwards)
+        self._desk = BatchDesk(self._runs)
+        self._size = BatchSize(options.slots, self._device)
 
     @property
     def info(self) -> SeparatorInfo:
@@ -48,104 +59,62 @@ class DemucsSeparator:
         return self._info
 
     def warm(self) -> None:
-        """Run every model once on one segment of silence."""
-        with _reproducible(self._threads):
+        """Run every model once on silence, first alone to see what a segment takes, then as a batch in the shape of jobs."""
+        with self._size.measured():
             for member in self._bag.members:
-                samples = member.padded_samples(member.segment_samples)
-                member.model(torch.zeros(1, CHANNELS, samples, device=self._device))
+                self._run_silence(member, slots=1)
+        with self._size.joined() as slots:
+            if slots > 1:
+                for member in self._bag.members:
+                    self._run_silence(member, slots=slots)
+
+    def _run_silence(self, member: Member, *, slots: int) -> None:
+        self._runs[member.index](slots, {0: torch.zeros(CHANNELS, member.full_samples)})
 
     def steps(self, frames: int, stems: Sequence[StemName] = STEMS) -> int:
         """How many segments times models a mix of ``frames`` samples takes."""
-        return sum(len(plan_segments(frames, member.segment_samples)) for member, _ in self._bag.work(stems))
+        return sum(segment_count(frames, member.segment_samples) for member, _ in self._bag.work(stems))
 
     def separate(self, mix: Waveform, report: StepReport, stems: Sequence[StemName] = STEMS) -> StemWaveforms:
         """``(C, T)`` -> ``(N, C, T)``; see `Separator.separate`."""
-        _check_mix(mix)
-        track = torch.from_numpy(mix.copy())  # ours to write: the mix is lent
-        mono = track.mean(0)
-        mean, std = mono.mean(), mono.std() + _STD_FLOOR
-        with _reproducible(self._threads), self._memory_is_named():
-            estimates = self._estimate(track.sub_(mean).div_(std), report, stems)
-            estimates = estimates.mul_(std).add_(mean)
-        if not bool(torch.isfinite(estimates).all()):
-            raise Internal(
-                f"separator {self._info.name!r} gave NaN or infinity; its weights are broken, fetch them again",
-                reason="NOT_FINITE",
-                metadata={"stage": "SEPARATE"},
-            )
-        return self._join(estimates, stems)
-
-    @contextmanager
-    def _memory_is_named(self) -> Iterator[None]:
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise ResourceExhausted(
-                f"{self._device} has too little memory left for a segment; free it, then try again",
-                reason="OUT_OF_MEMORY",
-                metadata={"device": str(self._device)},
-                retry_after_s=_RETRY_AFTER_S,
-            ) from error
-
-    def _estimate(self, track: Tensor, report: StepReport, stems: Sequence[StemName]) -> Tensor:
-        """Normalised ``(C, T)`` -> ``(R, C, T)``, the needed sources in the models' order, still normalised."""
-        rows = self._bag.rows_of(stems)
-        place = {row: index for index, row in enumerate(rows)}
-        estimates = torch.zeros(len(rows), *track.shape)
-        done, total = 0, self.steps(track.shape[-1], stems)
-        report(done, total)
-        for member, kept in self._bag.work(stems):
-            weights = torch.tensor([member.weights[row] for row in kept])[:, None, None]
-            places = [place[row] for row in kept]
-            for start, block in self._blocks(member, kept, track):
-                estimates[places, :, start : start + block.shape[-1]] += weights * block
-                done += 1
-                report(done, total)
-        totals = torch.tensor([self._bag.totals[row] for row in rows])[:, None, None]
-        return estimates.div_(totals)
-
-    def _blocks(self, member: Member, kept: Sequence[int], track: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Finished stretches ``(R, C, n)`` of one model's kept sources and where each begins, one a segment."""
-        overlap_add = OverlapAdd(len(kept), CHANNELS, member.segment_samples, track.device)
-        for segment in plan_segments(track.shape[-1], member.segment_samples):
-            padded = cut_padded(track, segment, member.padded_samples(segment.length))
-            output = member.model(padded[None].to(self._device))[0, list(kept)]
-            yield segment.start, overlap_add.push(segment, trim_padding(output, segment).to(track.device))
-
-    def _join(self, estimates: Tensor, stems: Sequence[StemName]) -> StemWaveforms:
-        """Sources ``(R, C, T)`` -> stems ``(N, C, T)``."""
-        rows = self._bag.rows_of(stems)
-        joined = np.empty((len(stems), *estimates.shape[1:]), dtype=np.float32)
-        for index, stem in enumerate(stems):
-            places = [rows.index(row) for row in self._bag.rows(stem)]
-            joined[index] = estimates[places].sum(0).numpy()
+        with closing(self.separate_blocks(ArrayMix(mix), report, stems)) as blocks:
+            joined = np.empty((len(stems), *mix.shape), dtype=np.float32)
+            for block in blocks:
+                joined[..., block.start : block.start + block.samples.shape[-1]] = block.samples
         return joined
 
+    def separate_blocks(self, mix: MixSource, report: StepReport, stems: Sequence[StemName] = STEMS) -> StemBlocks:
+        """See `Separator.separate_blocks`."""
+        check_mix(mix)
+        return _Blocks(self, mix, report, tuple(stems))
 
-def _check_mix(mix: Waveform) -> None:
-    if mix.dtype != np.float32 or mix.ndim != 2 or mix.shape[0] != CHANNELS or mix.shape[1] < _MIN_SAMPLES:
-        raise InvalidTensor(
-            f"wanted float32 ({CHANNELS}, at least {_MIN_SAMPLES}), got {mix.dtype} {mix.shape}",
-            metadata={"detail": f"{mix.dtype} {mix.shape}"},
-        )
+    def job(
+        self, blocks: _Blocks, mix: MixSource, report: StepReport, stems: tuple[StemName, ...]
+    ) -> Generator[StemBlock, None, None]:
+        """One job from its first block to its last; says in its fingerprint where its batches are smaller than usual."""
+        with self._size.joined() as slots:
+            if slots < self._options.slots:
+                _log.warning("separation.smaller_batches", wanted=self._options.slots, taken=slots)
+                blocks.fingerprint = {**self._info.fingerprint, "separator.batch": batch_text(self._bag, slots)}
+            order = Order(mix=mix, stems=stems, report=report, slots=slots)
+            yield from JobStream(self._bag, self._desk, order, self._device).blocks()
 
 
-@contextmanager
-def _reproducible(threads: int) -> Iterator[None]:
-    """Fixed threads, no autotuning, no TF32, no gradients.
+class _Blocks:
+    """The blocks of one job and the fingerprint they are made under, which holds from the first block on."""
 
-    The fused path of `nn.MultiheadAttention` is left out: the plain one is 1.16x as fast on a CPU and agrees to 122 dB
-    (FINDINGS A).
-    """
-    torch.set_num_threads(threads)
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with (
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-            torch.inference_mode(),
-        ):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
+    def __init__(
+        self, separator: DemucsSeparator, mix: MixSource, report: StepReport, stems: tuple[StemName, ...]
+    ) -> None:
+        self.fingerprint: Mapping[str, str] = separator.info.fingerprint
+        self._blocks = separator.job(self, mix, report, stems)
+
+    def __iter__(self) -> Iterator[StemBlock]:
+        return self
+
+    def __next__(self) -> StemBlock:
+        return next(self._blocks)
+
+    def close(self) -> None:
+        """Stop and let go of all memory."""
+        self._blocks.close()

@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from demucs.repo import ModelLoadingError
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from separation_service.engine import forward, openvino_core
 from separation_service.engine.bag import open_bag
-from separation_service.engine.demucs_separator import DemucsSeparator
+from separation_service.engine.demucs_separator import DemucsSeparator, batch_text
+from separation_service.engine.options import EngineOptions
+from separation_service.engine.runtime import choose_openvino, runtime_text
 from separation_service.engine.separator import Separator, SeparatorInfo
 from separation_service.engine.weights_folder import WeightsFolder, open_folder, unusable
 
@@ -47,19 +51,24 @@ _BROKEN = (
 )
 
 
-def load_separator(name: str, *, repo: Path | None, device: str, threads: int) -> Separator:
+def load_separator(
+    name: str, *, repo: Path | None, device: str, threads: int, options: EngineOptions | None = None
+) -> Separator:
     """Load a model or bag onto ``device`` (``"cpu"``, ``"cuda"``), to run on ``threads`` CPU threads.
 
     ``name`` is ``starter`` (the weights in this package) or a model or bag in the folder ``repo``, see weights_folder.py.
-    Contacts nothing. Raises `FailedPrecondition` (MODEL_UNUSABLE) where files are missing, damaged or do not match their
-    digests, where the model's sources do not fit, or where the device is not there; the message says what to do.
+    Contacts nothing. ``options`` says more about how to run it than device and threads, which win. Raises `FailedPrecondition`
+    (MODEL_UNUSABLE) where files are missing, damaged or do not match their digests, where the model's sources do not fit, or
+    where the device or the runtime is not there; the message says what to do.
     """
+    options = replace(options or EngineOptions(), device=device, threads=threads)
     files = open_folder(name, repo)
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    if options.is_cuda and not torch.cuda.is_available():
         raise unusable(name, repo, f"device {device!r} was asked for and torch finds no GPU; use --device cpu")
     model = _load(files)
     bag = open_bag(model, name)
     parameters = sum(parameter.numel() for member in bag.members for parameter in member.model.parameters())
+    on_openvino = choose_openvino(bag, options, name=name, parameters=parameters)
     info = SeparatorInfo(
         name=name,
         licence=files.licence,
@@ -72,12 +81,17 @@ def load_separator(name: str, *, repo: Path | None, device: str, threads: int) -
             "separator": name,
             "separator.weights": files.weights_sha256,
             "separator.bag": json.dumps([list(member.weights) for member in bag.members]),
-            "separator.precision": "fp32",
-            "separator.batch": " ".join(f"1x2x{member.segment_samples}" for member in bag.members),
+            "separator.precision": options.precision,
+            "separator.batch": batch_text(bag, options.slots),
             "separator.shifts": "0",
+            "separator.runtime": runtime_text(bag, options, on_openvino=on_openvino),
         },
     )
-    return DemucsSeparator(bag, info, device=torch.device(device), threads=threads)
+    if on_openvino:
+        forwards = openvino_core.open_forwards(bag, options, weights_sha256=files.weights_sha256)
+    else:
+        forwards = forward.open_forwards(bag, options)
+    return DemucsSeparator(bag, info, forwards, options)
 
 
 def _load(files: WeightsFolder) -> nn.Module:

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from separation_service.engine.mix import Level
+from separation_service.engine.separator import CHANNELS, MixSource, Waveform
 
 OVERLAP = 0.25
 """Share of a segment that the next one covers too: the default of `demucs.api.Separator`, fixed by CONTRACT 8."""
@@ -27,30 +31,33 @@ class Segment:
     finished: int
 
 
-def plan_segments(track_samples: int, segment_samples: int) -> list[Segment]:
-    """Segments of at most ``segment_samples`` that cover ``track_samples``, in order."""
-    stride = int((1 - OVERLAP) * segment_samples)
-    starts = range(0, track_samples, stride)
-    return [
-        Segment(
-            start=start,
-            length=min(segment_samples, track_samples - start),
-            finished=min(stride, track_samples - start),
-        )
-        for start in starts
-    ]
+def _stride(segment_samples: int) -> int:
+    return int((1 - OVERLAP) * segment_samples)
 
 
-def cut_padded(track: Tensor, segment: Segment, padded_samples: int) -> Tensor:
-    """``(C, T)`` -> ``(C, padded_samples)`` with the segment in the middle, its neighbours around it, zeros beyond the track."""
+def segment_count(track_samples: int, segment_samples: int) -> int:
+    """How many segments cover the track."""
+    return -(-track_samples // _stride(segment_samples))
+
+
+def segment_at(index: int, track_samples: int, segment_samples: int) -> Segment:
+    """Segment ``index`` of those that cover ``track_samples``, each of at most ``segment_samples``."""
+    stride = _stride(segment_samples)
+    left = track_samples - index * stride
+    return Segment(start=index * stride, length=min(segment_samples, left), finished=min(stride, left))
+
+
+def read_padded(mix: MixSource, level: Level, segment: Segment, padded_samples: int) -> Waveform:
+    """``(C, padded_samples)`` with the segment in the middle, its neighbours around it, zeros beyond the track."""
     left = segment.start - (padded_samples - segment.length) // 2
-    right = left + padded_samples
-    inside = track[:, max(0, left) : min(track.shape[-1], right)]
-    return F.pad(inside, (max(0, -left), max(0, right - track.shape[-1])))
+    first, last = max(0, left), min(mix.frames, left + padded_samples)
+    padded = np.zeros((CHANNELS, padded_samples), dtype=np.float32)
+    padded[:, first - left : last - left] = level.normalise(mix.read(first, last))
+    return padded
 
 
 def trim_padding(output: Tensor, segment: Segment) -> Tensor:
-    """``(..., padded)`` -> ``(..., L)``: undo `cut_padded`."""
+    """``(..., padded)`` -> ``(..., L)``: undo `read_padded`."""
     left = (output.shape[-1] - segment.length) // 2
     return output[..., left : left + segment.length]
 

@@ -1,11 +1,11 @@
 """What a separator is to the rest of the house: a mix becomes stems, and nothing about jobs or files.
 
-Letters: ``C`` channels (2), ``T`` samples, ``N`` stems asked for, ``S`` sources of the model.
+Letters: ``C`` channels (2), ``T`` samples, ``n`` samples of a block, ``N`` stems asked for, ``S`` sources of the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -21,9 +21,9 @@ STEMS: tuple[StemName, ...] = ("drums", "bass", "vocals", "other")
 """The stems in the order of the ZIP (CONTRACT 1)."""
 
 StepReport = Callable[[int, int], None]
-"""Called as ``report(steps_done, steps_total)``: first with 0, then after every segment through every model.
+"""Called as ``report(steps_done, steps_total)``: first with 0, then after every batch, in segments times models.
 
-May raise to stop the work; what it raises reaches the caller of ``separate``.
+May raise to stop the work; what it raises reaches whoever asked for stems.
 """
 
 Waveform = NDArray[np.float32]
@@ -59,8 +59,44 @@ class SeparatorInfo:
     fingerprint: Mapping[str, str]
 
 
+class MixSource(Protocol):
+    """A mix that can be read in any order, such as an array in memory or a file."""
+
+    @property
+    def frames(self) -> int:
+        """``T``."""
+
+    def read(self, start: int, stop: int) -> Waveform:
+        """Samples ``start`` to ``stop``, ``0 <= start <= stop <= frames``, as float32 ``(C, stop - start)``; never written to."""
+
+
+@dataclass(frozen=True)
+class StemBlock:
+    """A finished stretch of the stems: ``(N, C, n)`` float32 from sample ``start`` on; nobody else holds its memory."""
+
+    start: int
+    samples: StemWaveforms
+
+
+class StemBlocks(Protocol):
+    """The blocks of one mix, consecutive from sample 0 to its last."""
+
+    @property
+    def fingerprint(self) -> Mapping[str, str]:
+        """The parts of the execution fingerprint that the separator knows, as they are for this mix."""
+
+    def __iter__(self) -> Iterator[StemBlock]:
+        """Itself."""
+
+    def __next__(self) -> StemBlock:
+        """The next block; works as far as it has to."""
+
+    def close(self) -> None:
+        """Stop at once and let go of all memory. To be called where the blocks are not read to their end."""
+
+
 class Separator(Protocol):
-    """A loaded model or bag. Not safe for two threads at once: callers hold the GPU turn."""
+    """A loaded model or bag. Threads may separate at the same time; they share batches where the device takes batches."""
 
     @property
     def info(self) -> SeparatorInfo:
@@ -72,9 +108,13 @@ class Separator(Protocol):
     def steps(self, frames: int, stems: Sequence[StemName] = STEMS) -> int:
         """How many segments times models a mix of ``frames`` samples takes."""
 
-    def separate(self, mix: Waveform, report: StepReport, stems: Sequence[StemName] = STEMS) -> StemWaveforms:
-        """``(C, T)``, at least 2 samples and all finite, to ``(N, C, T)``; the mix is read and never written.
+    def separate_blocks(self, mix: MixSource, report: StepReport, stems: Sequence[StemName] = STEMS) -> StemBlocks:
+        """The stems of a mix of at least 2 samples, all finite, in memory that does not grow with its length.
 
-        Deterministic in the mix under one fingerprint. Raises `InvalidTensor` for another shape or sample type and
-        `Internal` (NOT_FINITE) where the model gives NaN or infinity.
+        Reads the mix twice. Deterministic in the mix under one fingerprint. ``report`` is called in the thread that asks for
+        blocks. Raises `InvalidTensor` for another shape or sample type, `Internal` (NOT_FINITE) where the model gives NaN or
+        infinity, and `ResourceExhausted` (OUT_OF_MEMORY) where the device has no room for a batch.
         """
+
+    def separate(self, mix: Waveform, report: StepReport, stems: Sequence[StemName] = STEMS) -> StemWaveforms:
+        """``(C, T)`` to ``(N, C, T)``: the samples of `separate_blocks`, collected. The mix is read and never written."""

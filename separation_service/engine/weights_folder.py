@@ -3,7 +3,7 @@
 Two forms, both demucs' own: ``NAME.yaml`` naming the models of a bag (or no YAML for a single model), beside
 
 - ``SIG.safetensors`` for each model, as demucs exports them for its hub, or
-- ``SIG-CCCCCCCC.th`` (C: first 8 hex digits of the file's SHA-256), or ``SIG.th`` without.
+- ``SIG-CCCCCCCC.th`` (C: first 8 hex digits of the file's SHA-256), or ``SIG.th`` where SHA256SUMS has its digest.
 
 A file ``SHA256SUMS`` in the folder (lines of ``<64 hex digits>  <file name>``) pins every file that it lists.
 """
@@ -162,6 +162,13 @@ def _check_file(name: str, path: Path, sums: dict[str, str] | None) -> WeightsFi
         if path.name not in sums:
             raise unusable(name, path.parent, f"{path.name} is not listed in {_SUMS}")
         wanted.append(sums[path.name])
+    if path.suffix == ".th" and not wanted:
+        raise unusable(
+            name,
+            path.parent,
+            f"{path.name} is a pickle, which can run code, and neither its name nor {_SUMS} has its digest; write it there "
+            "if you trust the file",
+        )
     for digest in wanted:
         if not hmac.compare_digest(found[: len(digest)], digest):
             raise unusable(

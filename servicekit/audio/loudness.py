@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servicekit.audio.pcm24 import CHANNELS, FULL_SCALE, SAMPLE_RATE_HZ, Pcm24, blocks
-from servicekit.audio.true_peak import decibels, true_peak_of_pcm24
+from servicekit.audio.true_peak import TruePeakMeter, decibels
 
 # BS.1770-4: gating blocks of 400 ms that overlap by 75 %, an absolute gate at -70 LKFS, a relative one 10 LU below.
 _HOP_FRAMES = SAMPLE_RATE_HZ // 10
@@ -40,12 +40,35 @@ class Loudness:
 
 def measure(pcm: Pcm24) -> Loudness:
     """Loudness and true peak of ``(2, T)``."""
-    lufs = integrated_lufs(pcm)
-    peak_dbtp = decibels(true_peak_of_pcm24(pcm))
-    return Loudness(
-        lufs=None if lufs is None else round(lufs, 2),
-        true_peak_dbtp=None if peak_dbtp is None else round(peak_dbtp, 2),
-    )
+    meter = Meter()
+    for block in blocks(pcm.shape[1]):
+        meter.add(pcm[:, block])
+    return meter.loudness()
+
+
+class Meter:
+    """Loudness and true peak of a stream: :meth:`add` its blocks in order, then ask once.
+
+    The reading is the same to the last bit however the stream is cut into blocks.
+    """
+
+    def __init__(self) -> None:
+        self._loudness = LoudnessMeter()
+        self._peak = TruePeakMeter()
+
+    def add(self, pcm: Pcm24) -> None:
+        """Take the next ``(2, N)``."""
+        self._loudness.add(pcm)
+        self._peak.add(pcm)
+
+    def loudness(self) -> Loudness:
+        """Of all that came; nothing can be added after."""
+        lufs = self._loudness.integrated_lufs()
+        peak_dbtp = decibels(self._peak.peak())
+        return Loudness(
+            lufs=None if lufs is None else round(lufs, 2),
+            true_peak_dbtp=None if peak_dbtp is None else round(peak_dbtp, 2),
+        )
 
 
 def integrated_lufs(pcm: Pcm24) -> float | None:
@@ -62,8 +85,7 @@ class LoudnessMeter:
     def __init__(self) -> None:
         self._states: list[NDArray[np.float64]] = [np.zeros((CHANNELS, 2)) for _ in _k_weighting()]
         self._hops: list[float] = []
-        self._open_sum = 0.0
-        self._open_frames = 0
+        self._open = np.empty(0)
 
     def add(self, pcm: Pcm24) -> None:
         """Take the next ``(2, N)``."""
@@ -72,15 +94,11 @@ class LoudnessMeter:
         weighted = pcm / float(FULL_SCALE)
         for index, (b, a) in enumerate(_k_weighting()):
             weighted, self._states[index] = lfilter(b, a, weighted, axis=1, zi=self._states[index])
-        power = np.square(weighted).sum(axis=0)
-        while power.size:
-            taken = power[: _HOP_FRAMES - self._open_frames]
-            self._open_sum += float(taken.sum())
-            self._open_frames += taken.size
-            power = power[taken.size :]
-            if self._open_frames == _HOP_FRAMES:
-                self._hops.append(self._open_sum)
-                self._open_sum, self._open_frames = 0.0, 0
+        # A hop is summed at once, so that where blocks begin leaves no trace in the last bits.
+        power = np.concatenate([self._open, np.square(weighted).sum(axis=0)])
+        whole = power.size - power.size % _HOP_FRAMES
+        self._hops += power[:whole].reshape(-1, _HOP_FRAMES).sum(axis=1).tolist()
+        self._open = power[whole:]
 
     def integrated_lufs(self) -> float | None:
         """Of what came so far; None where no gating block passes the absolute gate."""

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from servicekit.audio.pcm24 import FULL_SCALE, Pcm24, blocks, not_finite
+from servicekit.audio.pcm24 import BLOCK_FRAMES, CHANNELS, FULL_SCALE, Pcm24, not_finite
 
 # Annex 2, table of the order 48, 4-phase FIR interpolating filter; phases 2 and 3 are 1 and 0 reversed.
 _PHASE_0 = (
@@ -52,9 +52,19 @@ def true_peak(waveform: NDArray[np.float32]) -> float:
     return _peak(waveform, _ANNEX_2)
 
 
-def true_peak_of_pcm24(pcm: Pcm24) -> float:
-    """:func:`true_peak` of 24-bit integers, full scale 1.0."""
-    return _peak(pcm, _ANNEX_2) / FULL_SCALE
+class TruePeakMeter:
+    """:func:`true_peak` of a stream of 24-bit integers: :meth:`add` its blocks in order, then ask once."""
+
+    def __init__(self) -> None:
+        self._interpolator = _Interpolator(CHANNELS, _ANNEX_2)
+
+    def add(self, pcm: Pcm24) -> None:
+        """Take the next ``(2, N)``."""
+        self._interpolator.add(pcm)
+
+    def peak(self) -> float:
+        """Of all that came, full scale 1.0; 0 for silence. Nothing can be added after."""
+        return self._interpolator.end() / FULL_SCALE
 
 
 def limit_true_peak(waveform: NDArray[np.float32], ceiling_dbtp: float = -1.0) -> tuple[NDArray[np.float32], float]:
@@ -91,27 +101,69 @@ def _rounded_peak(waveform: NDArray[np.float32]) -> float:
     return _peak(scaled, _STRICT, at_least=_peak(scaled, _ANNEX_2)) / FULL_SCALE
 
 
-def _peak(waveform: NDArray[np.float32] | Pcm24, filters: NDArray[np.float32], *, at_least: float = 0.0) -> float:
+def _peak(waveform: NDArray[np.float32], filters: NDArray[np.float32], *, at_least: float = 0.0) -> float:
     """The largest magnitude of ``(C, T)`` through ``filters`` ``(P, K)``, with silence before and after.
 
-    What lies between samples is at most the largest sample around times the filters' largest absolute sum: rows that
-    cannot pass what was found so far are left out. ``at_least``: what was found by other filters.
+    ``at_least``: what is known of it, by other filters.
     """
-    before = filters.shape[1] - 1
-    matrix = _toeplitz(filters)
-    reach = float(np.abs(filters).sum(axis=1).max()) * _ROUNDING_ROOM
-    highest = max([at_least, *(float(np.abs(channel).max(initial=0)) for channel in waveform)])
-    for channel in waveform:
-        for block in blocks(channel.shape[0] + before):
-            rows = -(-(block.stop - block.start) // _ROW_FRAMES)
-            window = _padded(channel, block.start - before, block.start + rows * _ROW_FRAMES)
-            spans = np.lib.stride_tricks.sliding_window_view(window, matrix.shape[0])[::_ROW_FRAMES]
-            loud = np.flatnonzero(_row_peaks(window, rows, before) * reach > highest)
+    loudest = max((float(np.abs(channel).max(initial=0.0)) for channel in waveform), default=0.0)
+    interpolator = _Interpolator(waveform.shape[0], filters, at_least=max(at_least, loudest))
+    for start in range(0, waveform.shape[1], BLOCK_FRAMES):
+        interpolator.add(waveform[:, start : start + BLOCK_FRAMES])
+    return interpolator.end()
+
+
+class _Interpolator:
+    """A stream of ``(C, N)`` through ``filters`` ``(P, K)``, with silence before and after: its largest magnitude.
+
+    Works in steps of :data:`BLOCK_FRAMES` from the first sample on, whatever the blocks that come. What lies between
+    samples is at most the largest sample around times the filters' largest absolute sum: rows that cannot pass what was
+    found so far are left out.
+    """
+
+    def __init__(self, channels: int, filters: NDArray[np.float32], *, at_least: float = 0.0) -> None:
+        self._before = filters.shape[1] - 1
+        self._matrix = _toeplitz(filters)
+        # What the next step sees: K - 1 frames that were stepped over, then those that came since.
+        self._window = np.zeros((channels, self._before + BLOCK_FRAMES), dtype=np.float32)
+        self._held = 0
+        self._reach = float(np.abs(filters).sum(axis=1).max()) * _ROUNDING_ROOM
+        self._highest = at_least
+
+    def add(self, waveform: NDArray[np.float32] | Pcm24) -> None:
+        """Take the next ``(C, N)``."""
+        taken = 0
+        while taken < waveform.shape[1]:
+            part = waveform[:, taken : taken + BLOCK_FRAMES - self._held]
+            begin = self._before + self._held
+            self._window[:, begin : begin + part.shape[1]] = part
+            taken += part.shape[1]
+            self._held += part.shape[1]
+            if self._held == BLOCK_FRAMES:
+                self._step(BLOCK_FRAMES)
+
+    def end(self) -> float:
+        """Let the filter run out; gives the largest magnitude."""
+        left = self._held + self._before
+        while left > 0:
+            self._window[:, self._before + self._held :] = 0.0
+            self._step(min(left, BLOCK_FRAMES))
+            left -= BLOCK_FRAMES
+        return self._highest
+
+    def _step(self, frames: int) -> None:
+        """Weigh the next ``frames`` between and on the samples, then move on by a whole step."""
+        rows, seen = -(-frames // _ROW_FRAMES), self._matrix.shape[0]
+        for channel in self._window:
+            window = channel[: self._before + rows * _ROW_FRAMES]
+            self._highest = max(self._highest, float(np.abs(window).max()))
+            loud = np.flatnonzero(_row_peaks(window, rows, self._before) * self._reach > self._highest)
             if loud.size:
                 batches = np.resize(loud, (-(-loud.size // _BATCH_ROWS), _BATCH_ROWS))
-                between = spans[batches] @ matrix
-                highest = max(highest, float(between.max()), -float(between.min()))
-    return highest
+                between = np.lib.stride_tricks.sliding_window_view(window, seen)[::_ROW_FRAMES][batches] @ self._matrix
+                self._highest = max(self._highest, float(between.max()), -float(between.min()))
+        self._window[:, : self._before] = self._window[:, BLOCK_FRAMES:]
+        self._held = 0
 
 
 def _row_peaks(window: NDArray[np.float32], rows: int, before: int) -> NDArray[np.float32]:
@@ -129,11 +181,3 @@ def _toeplitz(filters: NDArray[np.float32]) -> NDArray[np.float32]:
     for row in range(_ROW_FRAMES):
         matrix[row : row + taps, row * phases : (row + 1) * phases] = filters.T
     return matrix
-
-
-def _padded(channel: NDArray[np.float32] | NDArray[np.int32], start: int, stop: int) -> NDArray[np.float32]:
-    """Samples ``[start, stop)`` as float32, zeros where there are none."""
-    held = np.zeros(stop - start, dtype=np.float32)
-    first, last = max(start, 0), min(stop, channel.shape[0])
-    held[first - start : last - start] = channel[first:last]
-    return held

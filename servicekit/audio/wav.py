@@ -7,10 +7,11 @@ chunks lie before the samples, so that a header and the samples are all there is
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from servicekit.audio.pcm24 import (
     MIN_SAMPLE,
     SAMPLE_RATE_HZ,
     Pcm24,
+    blocks,
     pack_pcm24,
     unpack_pcm24,
 )
@@ -41,6 +43,13 @@ _CHUNK = struct.Struct("<4sI")
 _MAX_HEADER_CHUNK_BYTES = 1 << 20
 
 
+class Readable(Protocol):
+    """Where bytes come from, front to back; an empty answer is the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes."""
+
+
 class Sink(Protocol):
     """Where bytes go, front to back."""
 
@@ -48,9 +57,54 @@ class Sink(Protocol):
         """Take all of ``data``."""
 
 
+class WavFile(ABC):
+    """A WAV file that is made whenever its bytes are asked for, from samples that can be read as often as wanted."""
+
+    facts: WavFacts
+
+    @property
+    @abstractmethod
+    def frames(self) -> int:
+        """Samples a channel."""
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> Pcm24:
+        """Samples ``start`` to ``stop`` as ``(2, stop - start)``, not to be written to."""
+
+    def packed(self, start: int, stop: int) -> bytes:
+        """The same samples as they lie in the file."""
+        return b"".join(pack_pcm24(self.read(start, stop)))
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the file."""
+        return len(self.header) + self.frames * BYTES_PER_FRAME
+
+    @cached_property
+    def header(self) -> bytes:
+        """Everything before the samples. Raises ResourceExhausted TOO_LARGE where RIFF cannot hold them."""
+        return wav_header(self.frames, self.facts)
+
+    @cached_property
+    def digest(self) -> ContentDigest:
+        """Of the whole file, read once."""
+        return digest(self)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The file's bytes in order."""
+        yield self.header
+        for block in blocks(self.frames):
+            yield self.packed(block.start, block.stop)
+
+    def write_to(self, sink: Sink) -> None:
+        """Write the file to a sink that need not be able to seek."""
+        for chunk in self.chunks():
+            sink.write(chunk)
+
+
 @dataclass(frozen=True, eq=False)
-class Wav:
-    """A WAV file that is made whenever its bytes are asked for. ``pcm`` is ``(2, T)``.
+class Wav(WavFile):
+    """A WAV file over samples in memory. ``pcm`` is ``(2, T)``.
 
     Raises ResourceExhausted TOO_LARGE where RIFF cannot hold it.
     """
@@ -70,30 +124,9 @@ class Wav:
         """Samples a channel."""
         return int(self.pcm.shape[1])
 
-    @property
-    def size_bytes(self) -> int:
-        """Length of the file."""
-        return len(self.header) + self.frames * BYTES_PER_FRAME
-
-    @cached_property
-    def header(self) -> bytes:
-        """Everything before the samples."""
-        return wav_header(self.frames, self.facts)
-
-    @cached_property
-    def digest(self) -> ContentDigest:
-        """Of the whole file, read once."""
-        return digest(self)
-
-    def chunks(self) -> Iterator[bytes]:
-        """The file's bytes in order."""
-        yield self.header
-        yield from pack_pcm24(self.pcm)
-
-    def write_to(self, sink: Sink) -> None:
-        """Write the file to a sink that need not be able to seek."""
-        for chunk in self.chunks():
-            sink.write(chunk)
+    def read(self, start: int, stop: int) -> Pcm24:
+        """A view of the samples."""
+        return self.pcm[:, start:stop]
 
 
 def wav_header(frames: int, facts: WavFacts) -> bytes:
@@ -113,18 +146,34 @@ def wav_header(frames: int, facts: WavFacts) -> bytes:
     return _CHUNK.pack(b"RIFF", riff_bytes) + b"WAVE" + chunks + _CHUNK.pack(b"data", data_bytes)
 
 
-def read_wav(stream: BinaryIO, *, name: str) -> Pcm24:
-    """The integers of a WAV that this house wrote, read front to back from a stream that need not be able to seek.
+def read_wav(stream: Readable, *, name: str) -> Pcm24:
+    """The integers of a WAV that this house wrote, whole: see :func:`wav_blocks`."""
+    return np.concatenate([np.empty((CHANNELS, 0), dtype=np.int32), *wav_blocks(stream, name=name)], axis=1)
 
-    ``name`` is the store's key, for the error. Raises DataLoss where it is not such a WAV.
+
+def wav_blocks(stream: Readable, *, name: str, frames: int | None = None) -> Iterator[Pcm24]:
+    """The integers of a WAV that this house wrote, ``(2, N)`` a block, read front to back in memory that does not grow.
+
+    ``name`` is the store's key, for the error. Raises DataLoss where it is not such a WAV, or not one of ``frames``.
     """
+    size = _find_samples(stream, name)
+    if frames is not None and size != frames * BYTES_PER_FRAME:
+        raise _damaged(name, f"it has {size // BYTES_PER_FRAME} frames, {frames} were stored")
+    for start in range(0, size, BLOCK_FRAMES * BYTES_PER_FRAME):
+        yield unpack_pcm24(_exactly(stream, min(BLOCK_FRAMES * BYTES_PER_FRAME, size - start), name))
+
+
+def _find_samples(stream: Readable, name: str) -> int:
+    """Read up to the first sample; gives the bytes of samples that are announced."""
     riff, _, wave = struct.unpack("<4sI4s", _exactly(stream, 12, name))
     if (riff, wave) != (b"RIFF", b"WAVE"):
         raise _damaged(name, "it does not begin as a WAV")
     while True:
         chunk, size = _CHUNK.unpack(_exactly(stream, _CHUNK.size, name))
         if chunk == b"data":
-            return _read_samples(stream, size, name)
+            if size % BYTES_PER_FRAME:
+                raise _damaged(name, f"{size} bytes of samples are no whole number of frames")
+            return int(size)
         if size > _MAX_HEADER_CHUNK_BYTES:
             raise _damaged(name, f"its chunk {chunk!r} says {size} bytes")
         body = _exactly(stream, size + size % 2, name)
@@ -132,18 +181,7 @@ def read_wav(stream: BinaryIO, *, name: str) -> Pcm24:
             raise _damaged(name, "it is not 24-bit stereo PCM at 44100 Hz")
 
 
-def _read_samples(stream: BinaryIO, size: int, name: str) -> Pcm24:
-    if size % BYTES_PER_FRAME:
-        raise _damaged(name, f"{size} bytes of samples are no whole number of frames")
-    # Blocks are kept as they come: memory follows the bytes that are there, not the size that the file says.
-    parts = [np.empty((CHANNELS, 0), dtype=np.int32)]
-    for start in range(0, size, BLOCK_FRAMES * BYTES_PER_FRAME):
-        block = _exactly(stream, min(BLOCK_FRAMES * BYTES_PER_FRAME, size - start), name)
-        parts.append(unpack_pcm24(block))
-    return np.concatenate(parts, axis=1)
-
-
-def _exactly(stream: BinaryIO, size: int, name: str) -> bytes:
+def _exactly(stream: Readable, size: int, name: str) -> bytes:
     """``size`` bytes, however many reads they take."""
     data = bytearray()
     while len(data) < size:

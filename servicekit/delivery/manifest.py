@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from servicekit.audio.bext import Track, WavFacts
 from servicekit.audio.loudness import Loudness
-from servicekit.audio.wav import Wav
+from servicekit.audio.wav import WavFile
 
 StemMode = Literal["exact", "raw"]
 Coverage = Literal["bounce", "bounce_and_stems"]
@@ -30,7 +30,7 @@ class FileFacts:
     loudness: Loudness
 
     @classmethod
-    def of(cls, wav: Wav) -> FileFacts:
+    def of(cls, wav: WavFile) -> FileFacts:
         """Read ``wav`` once for its digest."""
         return cls(file=f"{wav.facts.track}.wav", sha256=wav.digest.sha256, loudness=wav.facts.loudness)
 

@@ -22,6 +22,7 @@ from servicekit.journal.rows import (
     NewVersion,
     Orders,
     Request,
+    Rerendered,
     Version,
 )
 from servicekit.journal.states import EventKind, JobState, Owner, Stage, StemMode, Track
@@ -49,6 +50,7 @@ __all__ = [
     "Orders",
     "Owner",
     "Request",
+    "Rerendered",
     "SchemaError",
     "Stage",
     "StemMode",

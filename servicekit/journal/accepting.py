@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select, update
 
 from servicekit.clock import from_micros, to_micros
-from servicekit.errors import AlreadyExists, FailedPrecondition, ResourceExhausted
+from servicekit.errors import AlreadyExists, FailedPrecondition, ResourceExhausted, expiry_too_soon
 from servicekit.ids import is_job_id, new_job_id
 from servicekit.journal import event_log
 from servicekit.journal.database import Transaction
@@ -28,6 +28,7 @@ def accept(tx: Transaction, new: NewJob, limit: int) -> Accepted:
     if earlier is not None:
         return earlier
     _refuse_beyond(tx, new.owner, limit)
+    _refuse_too_soon(tx, new.owner, new)
     job_id = new.job_id or new_job_id(from_micros(tx.now_us))
     _check_unused(tx, job_id)
     tx.connection.execute(
@@ -60,12 +61,28 @@ def accept_version(tx: Transaction, new: NewVersion, limit: int) -> Accepted:
     _refuse_deleting(tx, job)
     if job.version(new.base_version) is None:
         raise version_not_found(job.job_id, new.base_version)
-    _refuse_beyond(tx, job.owner, limit)
+    owner = new.owner or job.owner
+    _refuse_beyond(tx, owner, limit)
+    _refuse_too_soon(tx, owner, new)
+    if owner is not job.owner:
+        _hand_over(tx, job, owner)
     taken = update(jobs).where(jobs.c.job_id == job.job_id).values(next_version=jobs.c.next_version + 1)
     number = tx.connection.execute(taken.returning(jobs.c.next_version)).scalar_one() - 1
     base, stem = new.base_version, new.rerendered_stem
-    _insert_version(tx, job.owner, job.job_id, number, new, base_version=base, rerendered_stem=stem)
+    _insert_version(tx, owner, job.job_id, number, new, base_version=base, rerendered_stem=stem)
     return Accepted(read_job(tx.connection, tenant, job.job_id, tx.now_us), number, created=True)
+
+
+def _hand_over(tx: Transaction, job: Job, owner: Owner) -> None:
+    """Give a job whose versions have all ended to another service, so that at each moment one service writes it.
+
+    Its events so far stay in the feed of the service that told them.
+    """
+    for version in job.versions:
+        if not version.state.ended:
+            raise _wrong_state(job, version, "it has not ended; wait for its end, then re-render a stem of it")
+    tx.connection.execute(update(jobs).where(jobs.c.job_id == job.job_id).values(owner=owner))
+    tx.connection.execute(update(versions).where(versions.c.job_id == job.job_id).values(owner=owner))
 
 
 def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mode: StemMode | None, limit: int) -> Job:
@@ -211,6 +228,17 @@ def _refuse_beyond(tx: Transaction, owner: Owner, limit: int) -> None:
             metadata={"queued": str(queued), "limit": str(limit)},
             retry_after_s=_RETRY_S if wait_s is None else max(wait_s, 1.0),
         )
+
+
+def _refuse_too_soon(tx: Transaction, owner: Owner, new: NewJob | NewVersion) -> None:
+    """Refuse what cannot be done by its expiry even at the best speed that was measured here."""
+    if new.expire_time is None:
+        return
+    queue = Queue.read(tx.connection, owner, tx.now_us)
+    needed_s = queue.needed_s(new.audio_seconds, stems_wanted=new.stems_wanted)
+    left_s = (to_micros(new.expire_time) - tx.now_us) / 1e6
+    if needed_s is not None and needed_s > left_s:
+        raise expiry_too_soon(needed_s=needed_s, left_s=left_s, queued=len(queue.order))
 
 
 def _refuse_deleting(tx: Transaction, job: Job) -> None:

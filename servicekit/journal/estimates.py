@@ -16,15 +16,31 @@ from servicekit.journal.states import CLAIMED, JobState, Owner
 _MEASURED = 20
 
 
+_ALIKE = 4.0
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of work a second of audio, over the last versions that were done: their mean, and each with its length."""
+
+    mean: float
+    each: tuple[tuple[float, float], ...]
+
+    def best(self, audio_s: float) -> float | None:
+        """The best of those that were not much shorter, because short ones pay relatively more; None where there was none."""
+        rates = [rate for length_s, rate in self.each if length_s * _ALIKE >= audio_s]
+        return min(rates, default=None)
+
+
 @dataclass(frozen=True)
 class Queue:
-    """One owner's unended versions, in the order of their work, and its measured speed.
+    """One owner's unended versions, in the order of their work, and its measured speed with stems and without.
 
     One version at a time is assumed, because they share one GPU.
     """
 
     order: Sequence[Row[Any]]
-    speeds: dict[bool, float]
+    speeds: dict[bool, Speed]
     now_us: int
 
     @classmethod
@@ -60,12 +76,27 @@ class Queue:
         for row in self.order:
             if row.stems_wanted not in self.speeds:
                 return None
-            work_s = row.audio_s * self.speeds[row.stems_wanted]
-            spent_s = 0.0 if row.state == JobState.QUEUED else (self.now_us - (row.start_us or self.now_us)) / 1e6
-            left_s += max(work_s - spent_s, 0.0)
+            left_s += self._left_s(row, self.speeds[row.stems_wanted].mean)
             if (row.job_id, row.number) == (version.job_id, version.number):
                 return from_micros(self.now_us + round(left_s * 1e6))
         return None
+
+    def needed_s(self, audio_s: float, *, stems_wanted: bool) -> float | None:
+        """Least seconds until one more version could be done, at the best speed that was measured; None where none was."""
+        own = self._best(audio_s, stems_wanted=stems_wanted)
+        if own is None:
+            return None
+        before = [(row, self._best(row.audio_s, stems_wanted=row.stems_wanted)) for row in self.order]
+        return sum(self._left_s(row, speed) for row, speed in before if speed is not None) + audio_s * own
+
+    def _best(self, audio_s: float, *, stems_wanted: bool) -> float | None:
+        speed = self.speeds.get(stems_wanted)
+        return None if speed is None else speed.best(audio_s)
+
+    def _left_s(self, row: Row[Any], speed: float) -> float:
+        spent_s = 0.0 if row.state == JobState.QUEUED else (self.now_us - (row.start_us or self.now_us)) / 1e6
+        left_s: float = max(row.audio_s * speed - spent_s, 0.0)
+        return left_s
 
     def wait_s(self) -> float | None:
         """Seconds until the first of the queue is expected to make room; None where no speed was measured."""
@@ -74,8 +105,8 @@ class Queue:
         return None if end is None else (end - from_micros(self.now_us)).total_seconds()
 
 
-def _speed(connection: Connection, owner: Owner, *, stems_wanted: bool) -> float | None:
-    """Mean seconds of work a second of audio over the last versions that were done."""
+def _speed(connection: Connection, owner: Owner, *, stems_wanted: bool) -> Speed | None:
+    """None where no version was done yet."""
     query = (
         select(versions.c.audio_s, versions.c.work_s)
         .where(
@@ -89,4 +120,7 @@ def _speed(connection: Connection, owner: Owner, *, stems_wanted: bool) -> float
         .limit(_MEASURED)
     )
     rows = connection.execute(query).all()
-    return sum(row.work_s for row in rows) / sum(row.audio_s for row in rows) if rows else None
+    if not rows:
+        return None
+    mean = sum(row.work_s for row in rows) / sum(row.audio_s for row in rows)
+    return Speed(mean, tuple((row.audio_s, row.work_s / row.audio_s) for row in rows))

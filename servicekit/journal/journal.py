@@ -34,6 +34,7 @@ from servicekit.journal.rows import (
     NewVersion,
     Orders,
     Request,
+    Rerendered,
     Standing,
 )
 from servicekit.journal.states import JobState, Owner, Stage, StemMode
@@ -92,7 +93,11 @@ class Journal:
             return accepting.accept(tx, new, limit)
 
     def accept_version(self, new: NewVersion, *, limit: int) -> Accepted:
-        """Accept a job's next version, with a number never used before. Raises as :meth:`accept`, and NotFound."""
+        """Accept a job's next version, with a number never used before.
+
+        Where ``new.owner`` is another service, the job passes to it. Raises as :meth:`accept`, NotFound, and
+        FailedPrecondition WRONG_STATE where a version of a job that would pass has not ended.
+        """
         with self._writing() as tx:
             return accepting.accept_version(tx, new, limit)
 
@@ -141,6 +146,11 @@ class Journal:
                 page_token=page_token,
                 now_us=self._now_us(),
             )
+
+    def rerendered(self, tenant: str, stem: str) -> Sequence[Rerendered]:
+        """Every re-render of a stem (a name such as "DRUMS") among a tenant's jobs, the oldest first."""
+        with self._database.reading() as connection:
+            return reading.read_rerendered(connection, tenant, stem)
 
     def queued(self, owner: Owner) -> int:
         """How many versions wait."""

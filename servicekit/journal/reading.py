@@ -16,7 +16,7 @@ from servicekit.errors import NotFound
 from servicekit.ids import is_job_id
 from servicekit.journal.estimates import Queue
 from servicekit.journal.event_log import to_event
-from servicekit.journal.rows import Event, Job, JobFilter, JobPage, Standing, Version
+from servicekit.journal.rows import Event, Job, JobFilter, JobPage, Rerendered, Standing, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, versions
 from servicekit.journal.states import JobState, Owner, Stage, StemMode
 from servicekit.journal.tokens import Sealer
@@ -66,6 +66,20 @@ def read_jobs(
     rows = rows[:size]
     token = sealer.seal([rows[-1].create_us, rows[-1].job_id], *bound) if more else ""
     return JobPage(tuple(_jobs(connection, rows, now_us)), token)
+
+
+def read_rerendered(connection: Connection, tenant: str, stem: str) -> list[Rerendered]:
+    """Every re-render of a stem (a name such as "DRUMS") of a tenant's jobs, in the order of acceptance."""
+    query = (
+        select(versions.c.job_id, versions.c.number, versions.c.state, versions.c.error)
+        .join(jobs, jobs.c.job_id == versions.c.job_id)
+        .where(jobs.c.tenant == tenant, versions.c.rerendered_stem == stem)
+        .order_by(versions.c.create_us, versions.c.job_id, versions.c.number)
+    )
+    return [
+        Rerendered(row.job_id, row.number, JobState(row.state), json.loads(row.error) if row.error else None)
+        for row in connection.execute(query)
+    ]
 
 
 def job_not_found(job_id: str) -> NotFound:

@@ -45,7 +45,10 @@ class NewJob:
 
 @dataclass(frozen=True, kw_only=True)
 class NewVersion:
-    """A re-render to accept: the next version of a job."""
+    """A re-render to accept: the next version of a job.
+
+    ``owner`` makes it, and owns the whole job from then on; None: whoever owns it already.
+    """
 
     job_id: str
     request: Request
@@ -57,6 +60,7 @@ class NewVersion:
     stem_mode: StemMode
     expire_time: datetime | None = None
     audio_seconds: float
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +161,16 @@ class Standing:
     owner: Owner
     last_sequence: int
     states: Mapping[int, JobState]
+
+
+@dataclass(frozen=True)
+class Rerendered:
+    """The little of a re-rendered version that a report is made of. ``error`` is proto-JSON of google.rpc.Status."""
+
+    job_id: str
+    version: int
+    state: JobState
+    error: Json | None
 
 
 @dataclass(frozen=True)

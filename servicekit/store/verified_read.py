@@ -51,6 +51,39 @@ def opened(
         yield source
 
 
+@contextmanager
+def open_verified(store: ObjectStore, key: str, sha256: str) -> Iterator[VerifiedReader]:
+    """An object to be read front to back; at the block's end the rest is read too, and DataLoss raised as by `verified_chunks`.
+
+    An exception in the block goes its way without a verdict.
+    """
+    with opened(store, key, sha256) as source:
+        reader = VerifiedReader(source)
+        yield reader
+        while reader.read(CHUNK_BYTES):
+            pass
+        _compare(key, sha256, reader.sha256)
+
+
+class VerifiedReader:
+    """Digests what is read through it."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; empty at the end."""
+        data = self._source.read(size)
+        self._digest.update(data)
+        return data
+
+    @property
+    def sha256(self) -> str:
+        """Of what was read so far, hex."""
+        return self._digest.hexdigest()
+
+
 def read_verified(
     store: ObjectStore,
     key: str,

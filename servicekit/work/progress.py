@@ -53,7 +53,7 @@ class _Step:
 class _Ready:
     """What is written together with the files of a stage that made some."""
 
-    event: EventDraft
+    events: tuple[EventDraft, ...]
     timing: Json
 
 
@@ -154,11 +154,19 @@ class Progress:
         audit: AuditDraft | None = None,
     ) -> AuditRow | None:
         """The bounce is stored: keep it, write its audit row and tell of it, all or nothing. Ends the stage under way."""
-        return self._ready(EventKind.BOUNCE_READY, files=files, loudness=loudness, stage=stage, audit=audit)
+        return self._ready((EventKind.BOUNCE_READY,), files=files, loudness=loudness, stage=stage, audit=audit)
 
     def stems_ready(self, *, files: Json, audit: AuditDraft | None = None) -> AuditRow | None:
         """The ZIP is stored: keep it, write its audit row and tell of it, all or nothing. Ends the stage under way."""
-        return self._ready(EventKind.STEMS_READY, files=files, loudness=None, stage=Stage.STORE, audit=audit)
+        return self._ready((EventKind.STEMS_READY,), files=files, loudness=None, stage=Stage.STORE, audit=audit)
+
+    def version_ready(self, *, files: Json, loudness: Json, audit: AuditDraft) -> AuditRow | None:
+        """Bounce and ZIP are stored: keep both, write their audit row and tell of both, all or nothing.
+
+        For a re-render, whose bounce is made of its stems. Ends the stage under way.
+        """
+        both = (EventKind.BOUNCE_READY, EventKind.STEMS_READY)
+        return self._ready(both, files=files, loudness=loudness, stage=Stage.STORE, audit=audit)
 
     def flush(self) -> None:
         """Write the events that wait. Called by the runner's thread."""
@@ -174,15 +182,21 @@ class Progress:
             self._keep(files=None, loudness=None, stage=None, audit=None)
 
     def _ready(
-        self, kind: EventKind, *, files: Json, loudness: Json | None, stage: Stage | None, audit: AuditDraft | None
+        self,
+        kinds: tuple[EventKind, ...],
+        *,
+        files: Json,
+        loudness: Json | None,
+        stage: Stage | None,
+        audit: AuditDraft | None,
     ) -> AuditRow | None:
-        """Its event never waits among the others: it is written with what it tells of, or not at all."""
+        """Its events never wait among the others: they are written with what they tell of, or not at all."""
         step = self._step
         if step is None:
             raise ValueError("a file becomes ready in a stage: call progress.stage first")
         step.done = step.total
         seconds = self._clock.monotonic_s() - step.began_s
-        told = _Ready(self._draft(kind, step), self._timing(step, seconds))
+        told = _Ready(tuple(self._draft(kind, step) for kind in kinds), self._timing(step, seconds))
         row = self._keep(files=files, loudness=loudness, stage=stage, audit=audit, ready=told)
         self._observe(step.stage, seconds)
         self._step = None
@@ -205,7 +219,7 @@ class Progress:
                 stage=stage,
                 timings=[*timings, ready.timing] if ready else timings,
                 audit=audit,
-                events=[*drafts, ready.event] if ready else drafts,
+                events=[*drafts, *ready.events] if ready else drafts,
             )
             self._timings = self._timings[len(timings) :]
         return row

@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 import numpy as np
 import pytest
 
-from servicekit.audio.true_peak import decibels, true_peak_of_pcm24
+from servicekit.audio.loudness import measure
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import FILE_KIND_BOUNCE, FILE_KIND_MANIFEST, FILE_KIND_ZIP, JobEvent, Licence
@@ -101,7 +101,7 @@ def test_the_zip_passes_the_independent_check(saved: Path, early: dict[str, byte
     assert bounce.shape == (2, 88200)
     assert {stem.shape for stem in stems} == {bounce.shape}
     assert np.array_equal(np.sum(stems, axis=0), bounce)
-    peak = decibels(true_peak_of_pcm24(bounce))
+    peak = measure(bounce).true_peak_dbtp
     assert peak is not None
     assert peak <= -1.0
 

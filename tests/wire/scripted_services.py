@@ -17,7 +17,7 @@ from typing import Any
 import grpc
 
 from servicekit.errors import InvalidAudio
-from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2_grpc
+from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
@@ -168,6 +168,17 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         self.desk.meet("VerifyAuditChain", request, context)
         return self.desk.chain
 
+    def GetDriftReport(
+        self, request: render_pb2.GetDriftReportRequest, context: grpc.ServicerContext
+    ) -> render_pb2.GetDriftReportResponse:
+        self.desk.meet("GetDriftReport", request, context)
+        drift = render_pb2.MeasuredDrift(
+            job_id="j-1", version=2, within_limits=True, measurable=True, median_ms=1.5, p95_ms=8.0, matched_share=0.9
+        )
+        return render_pb2.GetDriftReportResponse(
+            stem=request.stem, drifts=[drift], within_limits=1, wanted_count=20, wanted_share=0.95
+        )
+
     def ReplayTake(
         self, request: render_pb2.ReplayTakeRequest, context: grpc.ServicerContext
     ) -> render_pb2.ReplayTakeResponse:
@@ -201,6 +212,20 @@ class Separations(separation_pb2_grpc.SeparationServiceServicer):
         self.desk.uploads.append(data)
         job = self.desk.accept(f"j-s{len(self.desk.jobs):025d}", stems=True, request_id=first.header.request_id)
         return separation_pb2.CreateSeparationResponse(job=job)
+
+    def AnalyzeAudio(
+        self, request_iterator: Iterator[separation_pb2.AnalyzeAudioRequest], context: grpc.ServicerContext
+    ) -> separation_pb2.AnalyzeAudioResponse:
+        first = next(request_iterator)
+        self.desk.meet("AnalyzeAudio", first, context)
+        self.desk.uploads.append(b"".join(part.data for part in request_iterator))
+        point = brief_pb2.TempoPoint(bpm=92.0, beats_per_bar=4, beat_unit=4)
+        return separation_pb2.AnalyzeAudioResponse(
+            tempo_map=brief_pb2.TempoMap(points=[point], first_downbeat_second=0.25, swing_ratio=0.5),
+            tempo_confidence=0.8,
+            other_bpm=184.0,
+            key="A minor",
+        )
 
     def GetModelInfo(
         self, request: separation_pb2.GetModelInfoRequest, context: grpc.ServicerContext

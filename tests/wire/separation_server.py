@@ -23,10 +23,14 @@ from jobs_service import Feed, JobsServicer, job_message
 from render_service.handoff_codec import HandoffCodec
 from separation_service import wire
 from separation_service.calls import AllWork, SeparationCalls
+from separation_service.ceiling import Ceiling
 from separation_service.engine import Separator
+from separation_service.pace import Pace
 from separation_service.pipeline import WEIGHTS, SeparationPipeline
 from separation_service.receive_codec import ReceiveCodec
+from separation_service.scratch import DEFAULT_MEMORY_BYTES, ScratchFolder
 from separation_service.server import GATED_METHODS, SeparationServicer
+from separation_service.unaccepted import Unaccepted
 from separation_service.upload_work import UploadWork
 from separation_service.uploads import UploadDesk, UploadLimits
 from servicekit.audio.loudness import measure
@@ -62,6 +66,8 @@ class LiveServer:
     borrowings: Borrowings
     lender: LoanClient
     turn: GpuTurn
+    scratch: ScratchFolder
+    pace: Pace
     folder: Path
     channel: aio.Channel
 
@@ -78,15 +84,31 @@ class LiveServer:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, separator: Separator, *, calls_limit: int = 4, upload_max_bytes: int = 1 << 20
+    folder: Path,
+    separator: Separator,
+    *,
+    calls_limit: int = 4,
+    upload_max_bytes: int = 1 << 20,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
 ) -> AsyncIterator[LiveServer]:
     """The service over ``folder``, warm and serving."""
     clock, metrics = SystemClock(), Metrics("separation")
-    (folder / "spool").mkdir()
+    for name in ("spool", "unaccepted"):
+        (folder / name).mkdir()
+    scratch = ScratchFolder(folder / "spool", memory_bytes=memory_bytes)
     signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now)
     store = FolderStore(folder / "store", signer)
     turn, borrowings = GpuTurn(folder / "cpu.turn"), Borrowings()
-    pipeline = SeparationPipeline(separator=separator, turn=turn, store=store, fingerprint={"k": "v"}, clock=clock)
+    pipeline = SeparationPipeline(
+        separator=separator,
+        turn=turn,
+        scratch=scratch,
+        store=store,
+        fingerprint={"k": "v"},
+        clock=clock,
+        pace=Pace(),
+        ceiling=Ceiling(30.0, metrics),
+    )
     calls = SeparationCalls(pipeline, borrowings, limit=calls_limit, clock=clock, observe=lambda _stage, _seconds: None)
     server = RpcServer(metrics=metrics, gated_methods=GATED_METHODS, service_names=())
     with (
@@ -98,7 +120,8 @@ async def serving(
             journal=journal,
             store=store,
             clock=clock,
-            spool_folder=folder / "spool",
+            scratch=scratch,
+            unaccepted=Unaccepted(folder / "unaccepted"),
             limits=UploadLimits(max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4),
             brief_json=wire.brief_json,
         )
@@ -132,6 +155,8 @@ async def serving(
                         borrowings=borrowings,
                         lender=lender,
                         turn=turn,
+                        scratch=scratch,
+                        pace=pipeline.pace,
                         folder=folder,
                         channel=channel,
                     )

@@ -175,13 +175,18 @@ def test_an_address_typed_wins_over_the_environment(pair: Pair) -> None:
         ("audit", "--replay"),
         ("audit", "--head", "12"),
         ("rerender", "j-1", "--stem", "guitar"),
+        ("rerender", "j-1", "--stem", "bass", "--from-bar", "2"),
+        ("rerender", "j-1", "--stem", "bass", "--bpm", "90", "--tempo-map", __file__),
+        ("rerender", "j-1", "--stem", "bass", "--plot", "/nonexistent/a.png"),
+        ("rerender", "j-1", "--stem", "bass", "--plot", "a.png", "--detach"),
+        ("analyze", __file__, "--about-bpm", "90", "--least-bpm", "60"),
         ("no-such-command",),
     ],
 )
 def test_bad_usage_is_refused_before_any_call(pair: Pair, arguments: tuple[str, ...]) -> None:
     """Exit status 2 and no job."""
     assert sonichaos(pair, *arguments).exit_code == 2
-    assert pair.render.requests("CreateRender") == []
+    assert [*pair.render.asked, *pair.separation.asked] == []
 
 
 def test_a_missing_persona_lists_those_that_there_are(pair: Pair) -> None:
@@ -334,3 +339,64 @@ def test_what_others_wrote_cannot_steer_the_terminal(pair: Pair) -> None:
     pair.render.accept("j-1", stems=False, prompt="a\x1b[2Jb\nc")
     assert "\x1b" not in sonichaos(pair, "jobs").stdout
     assert len(sonichaos(pair, "jobs").stdout.splitlines()) == 1
+
+
+def test_a_re_render_is_asked_for_as_typed(pair: Pair, tmp_path: Path) -> None:
+    """Every option reaches its field; the tempo map is what analyze printed."""
+    pair.render.accept("j-1", stems=True)
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    heard = sonichaos(pair, "analyze", str(tmp_path / "a.wav"), "--about-bpm", "90", "--json")
+    (tmp_path / "grid.json").write_text(heard.stdout)
+    header = pair.separation.requests("AnalyzeAudio")[0].header
+    assert header.least_bpm == pytest.approx(90 / 2**0.5)
+    assert header.most_bpm == pytest.approx(90 * 2**0.5)
+    assert pair.separation.uploads == [b"RIFF"]
+    typed = (
+        "--stem",
+        "vocals",
+        "--persona",
+        "moss",
+        "--prompt",
+        "calm",
+        "--seed",
+        "0",
+        "--base",
+        "3",
+        "--accept-drift",
+    )
+    bars = ("--from-bar", "2", "--to-bar", "4", "--strength", "0.5", "--request-id", "r1", "--key", "A minor")
+    grid = ("--tempo-map", str(tmp_path / "grid.json"))
+    result = sonichaos(pair, "rerender", "j-1", *typed, *bars, *grid, "--detach")
+    assert (result.exit_code, result.stdout) == (0, "j-1\n"), result.stderr
+    point = brief_pb2.TempoPoint(bpm=92.0, beats_per_bar=4, beat_unit=4)
+    assert pair.render.requests("RerenderStem") == [
+        render_pb2.RerenderStemRequest(
+            request_id="r1",
+            job_id="j-1",
+            base_version=3,
+            stem=brief_pb2.STEM_VOCALS,
+            persona_id="moss",
+            prompt="calm",
+            seed=0,
+            strength=0.5,
+            from_bar=2,
+            to_bar=4,
+            accept_drift=True,
+            tempo_map=brief_pb2.TempoMap(points=[point], first_downbeat_second=0.25, swing_ratio=0.5),
+            key="A minor",
+        )
+    ]
+
+
+def test_analysis_and_drift_in_words(pair: Pair, tmp_path: Path) -> None:
+    """People read tempo, grid and key with how sure they are, and what the re-renders of a stem came to."""
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    heard = sonichaos(pair, "analyze", str(tmp_path / "a.wav")).stdout
+    assert "92.00 bpm" in heard
+    assert "or 184.0 bpm" in heard
+    assert "A minor" in heard
+    told = sonichaos(pair, "drift-report", "--stem", "bass").stdout
+    assert pair.render.requests("GetDriftReport")[0].stem == brief_pb2.STEM_BASS
+    assert "j-1 v2" in told
+    assert "1/1 within the limits" in told
+    assert "stays closed" in told

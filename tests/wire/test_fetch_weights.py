@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,17 +20,25 @@ from sonichaos_client.retry import RetryPolicy
 from tests.wire.scripted_files import FileShelf
 
 CONTENTS = [random.Random(seed).randbytes(300_000) for seed in range(2)]  # noqa: S311
-NAMES = [f"{seed:08x}-{hashlib.sha256(data).hexdigest()[:8]}.th" for seed, data in enumerate(CONTENTS)]
+DIGESTS = {f"{seed:08x}": hashlib.sha256(data).hexdigest() for seed, data in enumerate(CONTENTS)}
+NAMES = [f"{signature}.safetensors" for signature in DIGESTS]
+PICKLES = [f"{signature}-{digest[:8]}.th" for signature, digest in DIGESTS.items()]
 
 
 @pytest.fixture
 def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileShelf]:
     """A published two-model bag named ``small_ft``."""
-    source = weight_sources._demucs_model("small_ft", tuple(NAMES), "weights:\n  - [1., 0.]\n  - [0., 1.]\n")
+    source = weight_sources.demucs_model(
+        "small_ft",
+        revision="f" * 40,
+        safetensors=DIGESTS,
+        pickles={signature: digest[:8] for signature, digest in DIGESTS.items()},
+        weights="weights:\n  - [1., 0.]\n  - [0., 1.]\n",
+    )
     monkeypatch.setitem(weight_sources.SOURCES, "small_ft", source)
     monkeypatch.setattr(command, "_RETRY", RetryPolicy(first_s=0.01, cap_s=0.01, patience_s=0.2))
     with FileShelf() as running:
-        for name, data in zip(NAMES, CONTENTS, strict=True):
+        for name, data in zip(NAMES + PICKLES, CONTENTS * 2, strict=True):
             running.put(f"/demucs/{name}", data)
         yield running
 
@@ -46,19 +55,39 @@ def visible(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
 
 
-def test_a_bag_is_fetched_verified_and_locked(shelf: FileShelf, tmp_path: Path) -> None:
-    """All files land; full digests are locked, and it is said that this first time only a prefix was published."""
-    result = fetch(shelf, tmp_path / "w")
+@pytest.mark.parametrize(
+    ("options", "names", "said"),
+    [((), NAMES, "full SHA-256 that is known"), (("--form", "pickles"), PICKLES, "first 8 hex digits")],
+    ids=["safetensors", "pickles"],
+)
+def test_a_bag_is_fetched_verified_and_locked(
+    shelf: FileShelf, tmp_path: Path, options: tuple[str, ...], names: list[str], said: str
+) -> None:
+    """All files land, safetensors unless pickles are asked for; full digests are locked, and it is said how far they were known."""
+    result = fetch(shelf, tmp_path / "w", *options)
     assert result.exit_code == 0, result.stderr
-    assert visible(tmp_path / "w") == {*NAMES, "small_ft.yaml", "SHA256SUMS"}
-    assert [(tmp_path / "w" / name).read_bytes() for name in NAMES] == CONTENTS
+    assert visible(tmp_path / "w") == {*names, "small_ft.yaml", "SHA256SUMS"}
+    assert [(tmp_path / "w" / name).read_bytes() for name in names] == CONTENTS
     bag = yaml.safe_load((tmp_path / "w" / "small_ft.yaml").read_text())
     assert bag["models"] == ["00000000", "00000001"]
     assert bag["weights"] == [[1.0, 0.0], [0.0, 1.0]]
-    for name, data in zip(NAMES, CONTENTS, strict=True):
-        assert f"{hashlib.sha256(data).hexdigest()}  {name}" in (tmp_path / "w" / "SHA256SUMS").read_text()
-    assert "first 8 hex digits" in result.stderr
+    for name, digest in zip(names, DIGESTS.values(), strict=True):
+        assert f"{digest}  {name}" in (tmp_path / "w" / "SHA256SUMS").read_text()
+    assert said in result.stderr
+    assert "scientific purposes" in result.stderr
     assert f"--separator-repo {tmp_path / 'w'}" in result.stdout
+
+
+def test_known_models_are_pinned() -> None:
+    """Each known model has safetensors at a full revision with full digests, and pickles by the digits in their names."""
+    for source in weight_sources.SOURCES.values():
+        tensors, pickles = source.forms["safetensors"], source.forms["pickles"]
+        assert re.fullmatch(
+            r"https://huggingface\.co/adefossez/HTDemucs[-a-z0-9]*/resolve/[0-9a-f]{40}", tensors.base_url
+        )
+        assert all(re.fullmatch(r"[0-9a-f]{64}", file.sha256_prefix) for file in tensors.files)
+        assert all(file.name.endswith(f"-{file.sha256_prefix}.th") for file in pickles.files)
+        assert [file.name[:8] for file in tensors.files] == yaml.safe_load(source.bag_yaml)["models"]
 
 
 def test_a_second_run_fetches_nothing(shelf: FileShelf, tmp_path: Path) -> None:
@@ -68,7 +97,7 @@ def test_a_second_run_fetches_nothing(shelf: FileShelf, tmp_path: Path) -> None:
     again = fetch(shelf, tmp_path)
     assert again.exit_code == 0
     assert shelf.ranges == []
-    assert "first 8 hex digits" not in again.stderr
+    assert "full SHA-256 that is known" not in again.stderr
 
 
 def test_a_cut_is_resumed_in_the_run_and_in_the_next(shelf: FileShelf, tmp_path: Path) -> None:
@@ -98,7 +127,7 @@ def test_a_whole_part_needs_no_more_bytes(shelf: FileShelf, tmp_path: Path) -> N
 
 
 def test_other_bytes_than_published_are_refused(shelf: FileShelf, tmp_path: Path) -> None:
-    """A file whose digest does not begin as published is not kept; exit status 3."""
+    """A file whose digest is not the known one is not kept; exit status 3."""
     shelf.tamper = True
     result = fetch(shelf, tmp_path)
     assert result.exit_code == 3
@@ -114,12 +143,18 @@ def test_a_file_changed_after_the_lock_is_found(shelf: FileShelf, tmp_path: Path
     result = fetch(shelf, tmp_path)
     assert result.exit_code == 3
     assert "delete it" in result.stderr
-    sums = (tmp_path / "SHA256SUMS").read_text()
-    digest = hashlib.sha256(CONTENTS[1]).hexdigest()
-    (tmp_path / "SHA256SUMS").write_text(sums.replace(digest, digest[:8] + "0" * 56))
     (tmp_path / NAMES[1]).unlink()
-    assert fetch(shelf, tmp_path).exit_code == 3
-    assert not (tmp_path / NAMES[1]).exists()
+    digest = hashlib.sha256(CONTENTS[1]).hexdigest()
+    fetch(shelf, tmp_path, "--form", "pickles")
+    sums = (tmp_path / "SHA256SUMS").read_text()
+    (tmp_path / "SHA256SUMS").write_text(sums.replace(digest, digest[:8] + "0" * 56))
+    (tmp_path / PICKLES[1]).unlink()
+    assert fetch(shelf, tmp_path, "--form", "pickles").exit_code == 3
+    assert not (tmp_path / PICKLES[1]).exists()
+    (tmp_path / "SHA256SUMS").write_text(sums.replace(digest, "0" * 64))
+    refused = fetch(shelf, tmp_path)
+    assert refused.exit_code == 1
+    assert digest in refused.stderr
 
 
 def test_only_one_fetch_at_a_time(shelf: FileShelf, tmp_path: Path) -> None:

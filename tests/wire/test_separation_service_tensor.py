@@ -8,14 +8,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 from grpc import aio
+from numpy.typing import NDArray
 
 from separation_service.engine import Separator, load_separator
+from separation_service.pace import Load
+from separation_service.scratch import DEFAULT_MEMORY_BYTES
 from servicekit.audio.pcm24 import from_pcm24
+from servicekit.journal import Stage
 from servicekit.store.object_store import StoredObject, unavailable
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.separation.v1 import separation_pb2
+from tests.unit.separation.test_scratch import open_files
 from tests.wire.separation_server import JOB_ID, RATE_HZ, LiveServer, check_zip, music, reason_of, serving, take_of
 
 PATIENCE_S = 60.0
@@ -56,8 +62,8 @@ async def test_a_lent_bounce_becomes_a_zip(live: LiveServer) -> None:
     order = [stage for index, stage in enumerate(t.stage for t in told) if index == 0 or told[index - 1].stage != stage]
     assert order == [job_pb2.STAGE_RECEIVE, job_pb2.STAGE_SEPARATE, job_pb2.STAGE_PACKAGE, job_pb2.STAGE_STORE]
     separating = [t for t in told if t.stage == job_pb2.STAGE_SEPARATE]
-    assert (separating[0].steps_done, separating[-1].steps_done) == (0, separating[-1].steps_total)
-    assert separating[-1].HasField("estimated_time_left")
+    assert [t.steps_done for t in separating] == list(range(separating[-1].steps_total + 1)), "a step was not told"
+    assert all(t.HasField("estimated_time_left") for t in separating[1:])
     data = live.store.read(result.zip.key, max_bytes=1 << 30)
     assert hashlib.sha256(data).hexdigest() == result.zip.sha256
     manifest = check_zip(data, f"sonichaos-{JOB_ID}", exact=True)
@@ -71,21 +77,36 @@ async def test_a_lent_bounce_becomes_a_zip(live: LiveServer) -> None:
     assert live.calls.under_way == 0
 
 
-async def test_the_same_bounce_gives_the_same_bytes(live: LiveServer) -> None:
-    """A second separation of the same take, beside others that wait, stores the very same ZIP."""
-    pcm = music(0.5)
-    digests = []
+async def zip_digest(live: LiveServer, pcm: NDArray[np.int32], *, timeout_s: float | None = None) -> str:
+    """Lend, separate, give the ZIP's SHA-256."""
+    request = take_of(pcm, live.store)
+    with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        request.lease_id = loan.lease_id
+        messages = [m async for m in live.separation.SeparateTensor(request, timeout=timeout_s)]
+    return str(messages[-1].result.zip.sha256)
 
-    async def once() -> None:
-        request = take_of(pcm, live.store)
-        with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
-            request.lease_id = loan.lease_id
-            digests.extend([m.result.zip.sha256 async for m in live.separation.SeparateTensor(request)][-1:])
 
-    await once()
-    await asyncio.gather(once(), once())
-    assert len(digests) == 3
-    assert len(set(digests)) == 1
+async def test_the_same_bounce_gives_the_same_bytes(tmp_path: Path, live: LiveServer, starter: Separator) -> None:
+    """A take separated again, beside others that wait, or by a service without memory to keep it in, is the very same ZIP."""
+    pcm = music(0.9)
+    digests = {await zip_digest(live, pcm)} | set(await asyncio.gather(zip_digest(live, pcm), zip_digest(live, pcm)))
+    (tmp_path / "other").mkdir(mode=0o700)
+    async with serving(tmp_path / "other", starter, memory_bytes=0) as spooling:
+        digests.add(await zip_digest(spooling, pcm))
+        assert not open_files(spooling.folder / "spool")
+    assert len(digests) == 1
+
+
+async def test_what_cannot_be_done_in_time_is_refused(live: LiveServer) -> None:
+    """Where the last separation was too slow for a call's deadline, the call is told at once what it would take."""
+    pcm = music(0.3)
+    for stage in (Stage.SEPARATE, Stage.PACKAGE, Stage.STORE):
+        live.pace.note(stage, Load(audio_s=0.3, steps=1), work_s=100.0)
+    with pytest.raises(aio.AioRpcError) as caught:
+        await zip_digest(live, pcm, timeout_s=PATIENCE_S)
+    assert reason_of(caught.value) == (grpc.StatusCode.FAILED_PRECONDITION, "EXPIRY_TOO_SOON")
+    await zip_digest(live, pcm)
+    assert await zip_digest(live, pcm, timeout_s=PATIENCE_S)
 
 
 async def test_leaving_the_call_stops_the_work(live: LiveServer) -> None:
@@ -106,6 +127,7 @@ async def test_leaving_the_call_stops_the_work(live: LiveServer) -> None:
     with live.turn.taken():
         assert set(live.store.keys()) == before
     assert live.borrowings.loans == 0
+    assert live.scratch.free_bytes == DEFAULT_MEMORY_BYTES
 
 
 async def test_who_waits_says_so_and_can_leave(live: LiveServer) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,12 @@ import grpc
 import numpy as np
 import pytest
 import soundfile
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
 from separation_service.engine import Separator, load_separator
+from separation_service.unaccepted import Unaccepted
+from servicekit.ids import new_job_id
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.separation.v1 import separation_pb2
 from tests.wire.separation_server import RATE_HZ, LiveServer, check_zip, music, reason_of, serving
@@ -172,6 +178,31 @@ async def test_a_retry_finds_its_job(live: LiveServer) -> None:
         await live.jobs.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=first.job_id))
     assert (await ended(live, first)).state == job_pb2.JOB_STATE_CANCELLED
     assert not [key for key in live.store.keys("") if key.endswith(".zip")]
+
+
+async def test_an_expiry_is_kept_in_the_row(live: LiveServer) -> None:
+    """One that has passed already is refused as a field, one to come is the job's."""
+    assert (await refused(live, stream(GOOD, expire_time=Timestamp(seconds=1))))[1] == "INVALID_FIELD"
+    late = Timestamp(seconds=int(time.time()) + 3600)
+    with live.turn.taken():
+        job = (await live.separation.CreateSeparation(stream(GOOD, expire_time=late))).job
+        await live.jobs.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job.job_id))
+    assert job.versions[0].brief.expire_time == late
+
+
+def test_a_crash_before_acceptance_leaves_no_file(tmp_path: Path, live: LiveServer) -> None:
+    """A process that dies between bounce and job leaves a note, and the next start removes what belongs to no job."""
+    job_id = new_job_id(datetime.now(tz=UTC))
+    process = os.fork()
+    if process == 0:
+        with Unaccepted(tmp_path / "unaccepted").noted(job_id, "local"):
+            live.store.put_bytes(f"jobs/{job_id}/bounce.wav", b"RIFF", content_type="audio/wav")
+            os._exit(9)
+    os.waitpid(process, 0)
+    live.store.put_bytes("jobs/j-other/bounce.wav", b"RIFF", content_type="audio/wav")
+    assert Unaccepted(tmp_path / "unaccepted").sweep(live.journal, live.store) == 1
+    assert list(live.store.keys()) == ["jobs/j-other/bounce.wav"]
+    assert list((tmp_path / "unaccepted").iterdir()) == []
 
 
 async def test_a_changed_bounce_is_data_loss(live: LiveServer) -> None:

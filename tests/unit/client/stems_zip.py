@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from separation_service.exact_sum import exact_stems, raw_stems
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import Pcm24, to_pcm24
 from servicekit.audio.true_peak import limit_true_peak
@@ -35,6 +34,7 @@ from servicekit.delivery.manifest import (
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.zip_archive import PackedFile, write_zip, zip_folder
 from sonichaos_client.finding import Report
+from tests.unit.separation.fitted import fitted
 
 JOB = "j-01jd8m3k7qv5t9w2x4y6z8a1bc"
 SHA = "0123456789abcdef" * 4
@@ -144,16 +144,16 @@ def _files(mode: StemMode, upload: bool, version: int, frames: int) -> dict[str,
         fingerprint={"device": "cpu"},
         rerender={"baseVersion": 1, "stem": "vocals"} if version > 1 else None,
     )
-    fitted = (exact_stems if mode == "exact" else raw_stems)(bounce, model)
+    pcm_of_stems, fitted_facts = fitted(bounce, model, mode=mode)
     mix = Wav(bounce, manifest.wav_facts("bounce", loudness))
-    wavs = [Wav(pcm, manifest.wav_facts(t, measure(pcm))) for t, pcm in zip(STEM_TRACKS, fitted.pcm, strict=True)]
+    wavs = [Wav(pcm, manifest.wav_facts(t, measure(pcm))) for t, pcm in zip(STEM_TRACKS, pcm_of_stems, strict=True)]
     stems = StemsFacts(
         mode=mode,
         separator=SeparatorFacts(name="starter", weights_sha256=SHA),
         files=tuple(FileFacts.of(wav) for wav in wavs),
-        residual_rule=fitted.residual_rule,
-        residual_dbfs=fitted.residual_dbfs,
-        excess_samples=fitted.excess_samples,
+        residual_rule=fitted_facts.residual_rule,
+        residual_dbfs=fitted_facts.residual_dbfs,
+        excess_samples=fitted_facts.excess_samples,
     )
     whole = replace(manifest, bounce=FileFacts.of(mix)).with_stems(stems, fingerprint={"device": "cpu"})
     files = {f"{wav.facts.track}.wav": b"".join(wav.chunks()) for wav in (mix, *wavs)}

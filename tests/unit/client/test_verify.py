@@ -218,3 +218,23 @@ def test_raw_stems_need_not_sum(tmp_path: Path) -> None:
     made = delivery(mode="raw")
     one_unit(made)
     assert check(made, tmp_path).findings == ()
+
+
+def kept_from_v1(made: Delivery) -> Delivery:
+    """A v2 whose drums, bass and rest are v1's own files."""
+    for name in ("drums.wav", "bass.wav", "other.wav"):
+        made.set_wav(name, delivery().files[name])
+    return made
+
+
+def test_stems_that_an_earlier_version_made(tmp_path: Path) -> None:
+    """A re-render's kept stems say that they are the version's that made them, as `kept` does; else it is found."""
+    made = kept_from_v1(delivery(version=2))
+    facts = {"version": 1, "createdAt": made.manifest["createdAt"], "source": "generated"}
+    assert rules(verify_zip(made.pack(tmp_path / "unsaid.zip"))) == {
+        ("bext", name) for name in ("drums.wav", "bass.wav", "other.wav")
+    }
+    made.edit("rerender.kept", dict.fromkeys(("drums", "bass", "other"), facts))
+    assert rules(verify_zip(made.pack(tmp_path / "kept.zip"))) == set()
+    made.edit("rerender.kept", {stem: {**facts, "version": 3} for stem in ("drums", "bass", "other")})
+    assert ("bext", "drums.wav") in rules(verify_zip(made.pack(tmp_path / "other.zip")))

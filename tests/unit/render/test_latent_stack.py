@@ -11,7 +11,8 @@ import pytest
 from render_service.latent_diffusion.checkpoint import ModelUnusable
 from render_service.latent_diffusion.stack import LatentDiffusion
 from render_service.load import load_renderer
-from render_service.renderer import Latents
+from render_service.renderer import Latents, Start
+from servicekit.errors import FailedPrecondition
 from tests.unit.render.latent_stand_in import plan, tiny_checkpoint
 
 EMBEDDING = (1.0,) + (0.0,) * 63
@@ -159,3 +160,49 @@ def test_a_text_encoder_that_is_not_the_trained_one_is_refused(tmp_path: Path) -
     checkpoint = tiny_checkpoint(tmp_path / "tiny")
     with pytest.raises(ModelUnusable, match=r"config\.json is missing"):
         LatentDiffusion(checkpoint, device="cpu", text_encoder_folder=tmp_path)
+
+
+def test_a_start_at_all_noise_is_no_start(renderer: LatentDiffusion) -> None:
+    """At strength 1 nothing of the start is left: the samples are those of the plan alone, bit for bit."""
+    asked = plan(seconds=6.0, embedding=EMBEDDING)
+    original = renderer.denoise(replace(asked, seed=9), _ignore)
+    plain = renderer.denoise(asked, _ignore)
+    begun = renderer.denoise(asked, _ignore, Start(latents=original, strength=1.0))
+    assert np.array_equal(plain.values, begun.values)
+
+
+def test_the_less_noise_the_nearer_to_the_start(renderer: LatentDiffusion) -> None:
+    """Distance from the original rises with strength, each takes its share of the steps, and the start stays as it was."""
+    asked = plan(seconds=6.0, embedding=EMBEDDING, steps=10)
+    original = renderer.denoise(replace(asked, seed=9), _ignore)
+    kept = original.values.copy()
+    distances, steps = [], []
+    for strength in (0.1, 0.4, 0.7, 1.0):
+        told: list[int] = []
+        made = renderer.denoise(asked, lambda _, total: told.append(total), Start(latents=original, strength=strength))  # noqa: B023
+        distances.append(float(np.abs(made.values - original.values).mean()))
+        steps.append(told[-1])
+    assert distances == sorted(distances)
+    assert steps == [1, 4, 7, 10]
+    assert np.array_equal(original.values, kept)
+
+
+def test_a_start_of_another_front_end_or_length_is_refused(renderer: LatentDiffusion) -> None:
+    """Before anything is rendered, with the way out."""
+    asked = plan(seconds=6.0, embedding=EMBEDDING)
+    original = renderer.denoise(asked, _ignore)
+    for other in (replace(original, front_end_id="other"), replace(original, samples=original.samples + 1)):
+        with pytest.raises(FailedPrecondition) as refused:
+            renderer.denoise(asked, _ignore, Start(latents=other, strength=0.7))
+        assert refused.value.reason == "MODEL_UNUSABLE"
+
+
+def test_a_recording_becomes_a_start(renderer: LatentDiffusion) -> None:
+    """What was encoded covers the recording, and another recording gives other latents."""
+    asked = plan(seconds=2.5, embedding=EMBEDDING)
+    wave = renderer.vocode(renderer.denoise(asked, _ignore), asked, _ignore)
+    encoded, silence = renderer.encode(wave), renderer.encode(np.zeros_like(wave))
+    assert encoded.samples == wave.shape[1]
+    assert encoded.values.shape == renderer.denoise(asked, _ignore).values.shape
+    assert not np.allclose(encoded.values, silence.values)
+    assert renderer.denoise(asked, _ignore, Start(latents=encoded, strength=0.5)).samples == wave.shape[1]

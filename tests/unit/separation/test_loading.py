@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import socket
 from pathlib import Path
 from typing import NoReturn
@@ -112,10 +113,18 @@ def test_a_file_may_only_name_demucs_models(tmp_path: Path) -> None:
     assert "subprocess.Popen" in refused("one", tmp_path)
 
 
+def test_a_pickle_of_unknown_digest_is_not_opened(tmp_path: Path) -> None:
+    """A pickle can run code, so one that nobody vouches for by a digest is refused before it is read as one."""
+    (tmp_path / "wild.th").write_bytes(pickle.dumps(Path("/")))
+    assert "can run code" in refused("wild", tmp_path)
+
+
 @pytest.mark.parametrize("name", ["garbage.th", "garbage.safetensors"])
 def test_files_of_another_kind_are_named(tmp_path: Path, name: str) -> None:
     """A file that is no model is an error, not a traceback."""
-    (tmp_path / name).write_bytes(b"this is no model" * 100)
+    data = b"this is no model" * 100
+    (tmp_path / name).write_bytes(data)
+    (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
     assert "demucs cannot load" in refused("garbage", tmp_path)
 
 

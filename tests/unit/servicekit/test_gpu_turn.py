@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from servicekit.errors import Cancelled
-from servicekit.gpu_turn import GpuTurn
+from servicekit.gpu_turn import GpuTurn, SharedTurn, Turn
 from tests.unit.servicekit.journal_processes import started, take_and_hang, take_turns
 
 
@@ -105,3 +105,45 @@ def test_threads_of_a_process_take_turns(tmp_path: Path) -> None:
         raise ValueError("inside")
     with turn.taken():
         assert (len(most), max(most)) == (40, 1)
+
+
+def test_threads_that_share_let_a_neighbour_in(tmp_path: Path) -> None:
+    """Who comes while the turn is held joins at once; once another process waits, nobody joins before it had its turn."""
+    shared, neighbour = SharedTurn(GpuTurn(tmp_path / "gpu")), GpuTurn(tmp_path / "gpu")
+    order: list[str] = []
+
+    def take(turn: Turn, name: str) -> threading.Thread:
+        def enter() -> None:
+            with turn.taken():
+                order.append(name)
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        return thread
+
+    with shared.taken():
+        take(shared, "joins").join()
+        waiting = take(neighbour, "neighbour")
+        while not _is_locked(tmp_path / "gpu.next"):
+            threading.Event().wait(0.001)
+        late = take(shared, "late")
+        threading.Event().wait(0.05)
+        order.append("ends")
+    waiting.join()
+    late.join()
+    assert order == ["joins", "ends", "neighbour", "late"]
+
+
+def test_whoever_gives_up_asking_leaves_the_turn_free(tmp_path: Path) -> None:
+    """A thread whose check raises while it waits for a neighbour holds up nobody after it."""
+    shared, neighbour = SharedTurn(GpuTurn(tmp_path / "gpu")), GpuTurn(tmp_path / "gpu")
+
+    def give_up() -> None:
+        raise Cancelled("enough")
+
+    with neighbour.taken(), pytest.raises(Cancelled), shared.taken(check=give_up):
+        pass
+    with shared.taken(), shared.taken():
+        assert not shared._turn.wanted
+    with neighbour.taken():
+        pass

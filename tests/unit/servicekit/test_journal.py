@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -299,3 +300,42 @@ def test_two_processes_may_create_the_journal_at_once(tmp_path: Path) -> None:
     finally:
         for journal in opened:
             journal.close()
+
+
+def test_a_re_render_takes_an_ended_job_over(journal: Journal) -> None:
+    """An upload passes to render_service with the version that it accepts, and only once all of its own have ended."""
+    job_id = journal.accept(new_job(owner=Owner.SEPARATION), limit=MANY).job.job_id
+    wanted = replace(new_version(job_id), owner=Owner.RENDER)
+    with pytest.raises(FailedPrecondition) as early:
+        journal.accept_version(wanted, limit=MANY)
+    assert early.value.reason == "WRONG_STATE"
+    claim = journal.claim(Owner.SEPARATION, lease_s=30.0)
+    assert claim is not None
+    journal.finish(claim)
+    told = journal.events_after(job_id, 0, 100).events
+    accepted = journal.accept_version(wanted, limit=MANY)
+    assert (accepted.version, accepted.job.owner) == (2, Owner.RENDER)
+    assert journal.claim(Owner.SEPARATION, lease_s=30.0) is None
+    taken = journal.claim(Owner.RENDER, lease_s=30.0)
+    assert taken is not None
+    assert taken.version.number == 2
+    assert journal.events_after(job_id, 0, 100).events[: len(told)] == told
+    feed = journal.feed_after(Owner.RENDER, "local", 0, 100).events
+    assert {event.version for event in feed} == {2}
+
+
+def test_re_renders_of_a_stem_are_found(journal: Journal) -> None:
+    """Each with its state and error, of one stem and one tenant."""
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    done = journal.claim(Owner.RENDER, lease_s=30.0)
+    assert done is not None
+    journal.finish(done)
+    journal.accept_version(new_version(job_id), limit=MANY)
+    failed = journal.claim(Owner.RENDER, lease_s=30.0)
+    assert failed is not None
+    journal.fail(failed, {"code": 9, "message": "late"})
+    (found,) = journal.rerendered("local", "VOCALS")
+    assert (found.job_id, found.version, found.state) == (job_id, 2, JobState.FAILED)
+    assert found.error == {"code": 9, "message": "late"}
+    assert journal.rerendered("local", "DRUMS") == []
+    assert journal.rerendered("other", "VOCALS") == []

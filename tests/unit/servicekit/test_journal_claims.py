@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from servicekit.clock import SetClock
+from servicekit.errors import FailedPrecondition
 from servicekit.journal import (
     AuditDraft,
     Claim,
@@ -204,3 +206,26 @@ def test_progress_is_the_newest_event_of_each_track(journal: Journal) -> None:
         journal.append(claim, drafts)
     progress = journal.job("local", job_id).versions[0].progress
     assert [(event.track, event.fraction) for event in progress] == [(Track.RENDER, 1.0), (Track.STEMS, 1.0)]
+
+
+def test_an_expiry_that_cannot_be_met_is_refused(journal: Journal, clock: SetClock) -> None:
+    """By the best speed of versions that were not much shorter, behind what waits; what was never measured is not refused."""
+
+    def ask(seconds: float, audio_seconds: float) -> None:
+        new = new_job(expire_time=clock.now() + timedelta(seconds=seconds))
+        journal.accept(replace(new, audio_seconds=audio_seconds), limit=9)
+
+    journal.accept(replace(new_job(), audio_seconds=30.0), limit=9)
+    claim = claimed(journal)
+    clock.advance(15.0)
+    journal.finish(claim)
+    ask(seconds=1.0, audio_seconds=300.0)
+    journal.claim(Owner.RENDER, lease_s=600)
+    with pytest.raises(FailedPrecondition) as caught:
+        ask(seconds=44.0, audio_seconds=90.0)
+    assert caught.value.reason == "EXPIRY_TOO_SOON"
+    assert caught.value.metadata == {"needed_seconds": "45.0", "left_seconds": "44.0", "queued": "1"}
+    ask(seconds=46.0, audio_seconds=90.0)
+    with pytest.raises(FailedPrecondition):
+        ask(seconds=59.0, audio_seconds=30.0)
+    ask(seconds=61.0, audio_seconds=30.0)

@@ -67,3 +67,23 @@ def test_what_is_kept_is_told_once(journal: Journal) -> None:
     assert [event.fraction for event in events if event.kind is EventKind.STEMS_READY] == [1.0]
     version = journal.job("local", job_id).versions[0]
     assert [timing["stage"] for timing in version.timings] == ["STAGE_BOUNCE", "STAGE_STORE"]
+
+
+def test_a_whole_version_is_told_at_once(journal: Journal) -> None:
+    """Bounce and ZIP of a re-render are kept in one step, with both events and one audit row, or not at all."""
+    job_id, progress = begun(journal)
+    progress.stage(Stage.STORE)
+    refused = AuditDraft(kind="stems", body={"lufs": float("nan")}, prompt=None)
+    with pytest.raises(ValueError, match="float"):
+        progress.version_ready(files={**BOUNCE, **ZIP}, loudness={"lufs": -14.0}, audit=refused)
+    assert journal.job("local", job_id).versions[0].files == {}
+    progress.version_ready(
+        files={**BOUNCE, **ZIP}, loudness={"lufs": -14.0}, audit=AuditDraft(kind="stems", body={}, prompt=None)
+    )
+    progress.close(completed=True)
+    kinds = [event.kind for event in journal.events_after(job_id, 0, 100).events]
+    assert kinds[-2:] == [EventKind.BOUNCE_READY, EventKind.STEMS_READY]
+    version = journal.job("local", job_id).versions[0]
+    assert version.files == {**BOUNCE, **ZIP}
+    assert version.loudness == {"lufs": -14.0}
+    assert len(version.audit_digests) == 1

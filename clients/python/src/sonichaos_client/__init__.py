@@ -20,7 +20,7 @@ from sonichaos.jobs.v1.jobs_service_pb2 import (
     FILE_KIND_ZIP,
 )
 from sonichaos.render.v1.render_pb2 import RerenderStemRequest
-from sonichaos.separation.v1.separation_pb2 import SeparationHeader
+from sonichaos.separation.v1.separation_pb2 import AnalysisHeader, SeparationHeader
 from sonichaos_client.aio import AsyncClient
 from sonichaos_client.client import Client
 from sonichaos_client.download import SavedFile
@@ -41,6 +41,7 @@ __all__ = [
     "STEM_MODE_RAW",
     "STEM_OTHER",
     "STEM_VOCALS",
+    "AnalysisHeader",
     "AsyncClient",
     "Brief",
     "CallOptions",

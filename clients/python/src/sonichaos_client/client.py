@@ -75,6 +75,12 @@ class Client:
         """Separate the WAV in the store that ``header.store_key`` names."""
         return self._run(upload.separate_stored(header, self._options))
 
+    def analyze_file(
+        self, path: Path, header: separation_pb2.AnalysisHeader | None = None
+    ) -> separation_pb2.AnalyzeAudioResponse:
+        """Have a 44.1 kHz WAV listened to: its tempo map and key, with how sure they are. Nothing of it is kept."""
+        return self._run(upload.analyze(path, header or separation_pb2.AnalysisHeader(), self._options))
+
     def get_job(self, job_id: str) -> job_pb2.Job:
         """One job's row, whichever service owns it."""
         return self._run(jobs.get(job_id, self._options))
@@ -170,6 +176,12 @@ class Client:
     def replay(self, job_id: str, *, version: int = 0) -> render_pb2.ReplayTakeResponse:
         """Have a version (0: v1) rendered again from its audit row and compared."""
         return self._run(takes.replay(job_id, version, self._options))
+
+    def drift_report(
+        self, stem: brief_pb2.Stem.ValueType = brief_pb2.STEM_UNSPECIFIED
+    ) -> render_pb2.GetDriftReportResponse:
+        """How far re-renders of a stem (default: drums) were from their grids so far, and whether that is near enough."""
+        return self._run(takes.drift_report(stem, self._options))
 
     def render_model(self) -> render_pb2.GetModelInfoResponse:
         """What renders."""

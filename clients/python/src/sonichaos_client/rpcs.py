@@ -58,6 +58,7 @@ CREATE_PERSONA = Rpc(_RENDER, "CreatePersona", render.CreatePersonaRequest, rend
 DELETE_PERSONA = Rpc(_RENDER, "DeletePersona", render.DeletePersonaRequest, render.DeletePersonaResponse)
 LIST_AUDIT_ROWS = Rpc(_RENDER, "ListAuditRows", render.ListAuditRowsRequest, render.ListAuditRowsResponse)
 VERIFY_AUDIT_CHAIN = Rpc(_RENDER, "VerifyAuditChain", render.VerifyAuditChainRequest, render.VerifyAuditChainResponse)
+GET_DRIFT_REPORT = Rpc(_RENDER, "GetDriftReport", render.GetDriftReportRequest, render.GetDriftReportResponse)
 REPLAY_TAKE = Rpc(_RENDER, "ReplayTake", render.ReplayTakeRequest, render.ReplayTakeResponse)
 GET_RENDER_MODEL = Rpc(_RENDER, "GetModelInfo", render.GetModelInfoRequest, render.GetModelInfoResponse)
 
@@ -65,4 +66,5 @@ _SEPARATION = "sonichaos.separation.v1.SeparationService"
 CREATE_SEPARATION = Rpc(
     _SEPARATION, "CreateSeparation", separation.CreateSeparationRequest, separation.CreateSeparationResponse
 )
+ANALYZE_AUDIO = Rpc(_SEPARATION, "AnalyzeAudio", separation.AnalyzeAudioRequest, separation.AnalyzeAudioResponse)
 GET_SEPARATION_MODEL = Rpc(_SEPARATION, "GetModelInfo", separation.GetModelInfoRequest, separation.GetModelInfoResponse)

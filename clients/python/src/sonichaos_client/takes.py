@@ -68,6 +68,12 @@ def replay(job_id: str, version: int, options: CallOptions) -> Flow[pb.ReplayTak
     return (yield from ask(Target.RENDER, rpcs.REPLAY_TAKE, request, options.replay_deadline_s))
 
 
+def drift_report(stem: brief_pb2.Stem.ValueType, options: CallOptions) -> Flow[pb.GetDriftReportResponse]:
+    """How far re-renders of a stem (unspecified: drums) were from the grid so far."""
+    request = pb.GetDriftReportRequest(stem=stem)
+    return (yield from ask(Target.RENDER, rpcs.GET_DRIFT_REPORT, request, options.replay_deadline_s))
+
+
 def render_model(options: CallOptions) -> Flow[pb.GetModelInfoResponse]:
     """What renders."""
     return (yield from ask(Target.RENDER, rpcs.GET_RENDER_MODEL, pb.GetModelInfoRequest(), options.deadline_s))

@@ -56,6 +56,25 @@ def separate_stored(header: separation_pb2.SeparationHeader, options: CallOption
     return (yield from send(Target.SEPARATION, rpcs.CREATE_SEPARATION, requests, options.deadline_s)).job
 
 
+def analyze(
+    path: Path, header: separation_pb2.AnalysisHeader, options: CallOptions
+) -> Flow[separation_pb2.AnalyzeAudioResponse]:
+    """Have a WAV listened to for its tempo map and key."""
+    size_bytes = yield from block(lambda: _size_bytes(path))
+
+    def requests() -> Iterator[separation_pb2.AnalyzeAudioRequest]:
+        yield separation_pb2.AnalyzeAudioRequest(header=header)
+        for data in _chunks(path):
+            yield separation_pb2.AnalyzeAudioRequest(data=data)
+
+    upload = _Upload(requests())
+    deadline_s = options.replay_deadline_s + size_bytes / options.slowest_bytes_per_s
+    try:
+        return (yield from send(Target.SEPARATION, rpcs.ANALYZE_AUDIO, upload, deadline_s))
+    except SonichaosError as error:
+        raise upload.failure or error from error
+
+
 def add_persona(persona_id: str, prefix: str, clips: Sequence[Path], options: CallOptions) -> Flow[render_pb2.Persona]:
     """Make a persona from audio files, in the order given."""
     digests = yield from block(lambda: [_digest(clip) for clip in clips])

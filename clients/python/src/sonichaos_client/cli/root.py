@@ -18,8 +18,9 @@ from sonichaos_client.cli.exit_status import ExitStatus, as_object, exit_status,
 from sonichaos_client.cli.job_commands import cancel, delete, get, jobs, url, watch
 from sonichaos_client.cli.model_commands import models
 from sonichaos_client.cli.persona_commands import persona, personas
+from sonichaos_client.cli.rerender_commands import analyze, drift_report, rerender
 from sonichaos_client.cli.session import Session, connected, note
-from sonichaos_client.cli.take_commands import render, rerender, separate, stems
+from sonichaos_client.cli.take_commands import render, separate, stems
 from sonichaos_client.cli.verify_command import verify
 from sonichaos_client.errors import SonichaosError
 
@@ -98,9 +99,11 @@ def cli(_session: Session) -> None:
 
 
 for _command in (
+    analyze,
     audit,
     cancel,
     delete,
+    drift_report,
     get,
     jobs,
     models,

@@ -1,4 +1,4 @@
-"""``sonichaos render | rerender | separate | stems``: each makes work and, unless detached, follows it to its end."""
+"""``sonichaos render | separate | stems``: each makes work and, unless detached, follows it to its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import click
 
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
-from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos_client.cli.job_options import Acceptance, accepting, following, with_stem_mode
 from sonichaos_client.cli.outcome import Delivery, see_through
@@ -18,16 +17,10 @@ from sonichaos_client.cli.tempo_map_file import read_tempo_map
 from sonichaos_client.client import Client
 from sonichaos_client.errors import SonichaosError
 
-STEMS = {
-    "drums": brief_pb2.STEM_DRUMS,
-    "bass": brief_pb2.STEM_BASS,
-    "vocals": brief_pb2.STEM_VOCALS,
-    "other": brief_pb2.STEM_OTHER,
-}
-_SEED = click.IntRange(0, 2**32 - 1)
+SEED = click.IntRange(0, 2**32 - 1)
 
 
-def _carry_on(
+def carry_on(
     session: Session,
     client: Client,
     job: job_pb2.Job,
@@ -48,7 +41,7 @@ def _carry_on(
 @click.command()
 @click.option("--prompt", required=True, help="Free text: instrumentation, mood, tempo.")
 @click.option("--persona", "persona_id", default="", metavar="ID", help="Acoustic identity; see: sonichaos personas.")
-@click.option("--seed", type=_SEED, help="Seed of every random draw [default: drawn, and returned]")
+@click.option("--seed", type=SEED, help="Seed of every random draw [default: drawn, and returned]")
 @click.option("--seconds", type=float, default=0.0, metavar="S", help="Length, 2 to 180 [default: 30]")
 @click.option("--bpm", type=float, metavar="B", help="One tempo throughout, 30 to 300.")
 @click.option(
@@ -117,7 +110,7 @@ def render(
             raise click.UsageError(f"--persona ID says whose sound it is{_known_personas(client)}")
         delivery.prepare()
         job = client.create_render(brief, request_id=acceptance.request_id)
-        _carry_on(session, client, job, 1, delivery)
+        carry_on(session, client, job, 1, delivery)
 
 
 def _known_personas(client: Client) -> str:
@@ -125,47 +118,6 @@ def _known_personas(client: Client) -> str:
         return "; known: " + ", ".join(persona.id for persona in client.list_personas())
     except SonichaosError:
         return "; sonichaos personas lists them"
-
-
-@click.command()
-@click.argument("job_id")
-@click.option("--stem", required=True, type=click.Choice(list(STEMS)), help="The stem to replace.")
-@click.option("--persona", "persona_id", default="", metavar="ID", help="Another persona [default: as before]")
-@click.option("--prompt", default="", help="Another prompt [default: as before]")
-@click.option("--seed", type=_SEED, help="Another seed [default: drawn]")
-@click.option(
-    "--base-version", type=click.IntRange(min=0), default=0, help="Start from this version [default: the newest done]"
-)
-@click.option("--request-id", default="", help="Your id of this request: repeated, it gives the same version.")
-@following
-@connected
-def rerender(
-    session: Session,
-    *,
-    job_id: str,
-    stem: str,
-    persona_id: str,
-    prompt: str,
-    seed: int | None,
-    base_version: int,
-    request_id: str,
-    delivery: Delivery,
-) -> None:
-    """Render one stem of a finished take again, as its next version."""
-    request = render_pb2.RerenderStemRequest(
-        request_id=request_id,
-        job_id=job_id,
-        base_version=base_version,
-        stem=STEMS[stem],
-        persona_id=persona_id,
-        prompt=prompt,
-        seed=seed,
-    )
-    delivery.prepare()
-    with session.client() as client:
-        response = client.rerender_stem(request)
-        last = response.job.last_sequence
-        _carry_on(session, client, response.job, response.version, delivery, after_sequence=last)
 
 
 @click.command()
@@ -193,7 +145,7 @@ def separate(
     delivery.prepare()
     with session.client() as client:
         job = client.separate_file(file, header)
-        _carry_on(session, client, job, 1, delivery)
+        carry_on(session, client, job, 1, delivery)
 
 
 @click.command()
@@ -216,4 +168,4 @@ def stems(
     with session.client() as client:
         job = client.add_stems(job_id, version=number, stem_mode=stem_mode)
         last = job.last_sequence
-        _carry_on(session, client, job, number, delivery, after_sequence=last)
+        carry_on(session, client, job, number, delivery, after_sequence=last)

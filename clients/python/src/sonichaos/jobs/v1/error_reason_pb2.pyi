@@ -125,7 +125,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 27
     """UNIMPLEMENTED. Not offered by this build. Metadata: method.
-    Example: RerenderStem.
+    Example: a call of a later release.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 28
     """INTERNAL. Something that should not happen; the service's log has it under the job id. Metadata: stage.
@@ -146,6 +146,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 32
     """UNIMPLEMENTED or FAILED_PRECONDITION met between two attempts: the job failed too often. Metadata: attempts.
     Example: a service that crashed three times in the same stage.
+    """
+    ERROR_REASON_DRIFT_EXCEEDED: _ErrorReason.ValueType  # 33
+    """FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
+    were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, matched, medianMs, madMs,
+    p95Ms, maxMs and slopeMsPerMinute.
+    Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
+    """
+    ERROR_REASON_STEM_SILENT: _ErrorReason.ValueType  # 34
+    """FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.
+    Example: vocals of a persona that never sings.
+    """
+    ERROR_REASON_EXPIRY_TOO_SOON: _ErrorReason.ValueType  # 40
+    """FAILED_PRECONDITION. At the measured speed, and behind what waits, it cannot be done in time, so it was not begun.
+    Metadata: needed_seconds, left_seconds, queued.
+    Example: a separation of an hour that shall be done in a minute.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -256,7 +271,7 @@ Example: another program holds the GPU.
 """
 ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 27
 """UNIMPLEMENTED. Not offered by this build. Metadata: method.
-Example: RerenderStem.
+Example: a call of a later release.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 28
 """INTERNAL. Something that should not happen; the service's log has it under the job id. Metadata: stage.
@@ -277,5 +292,20 @@ Example: more uploads over chunks at once than the pool allows.
 ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 32
 """UNIMPLEMENTED or FAILED_PRECONDITION met between two attempts: the job failed too often. Metadata: attempts.
 Example: a service that crashed three times in the same stage.
+"""
+ERROR_REASON_DRIFT_EXCEEDED: ErrorReason.ValueType  # 33
+"""FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
+were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, matched, medianMs, madMs,
+p95Ms, maxMs and slopeMsPerMinute.
+Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
+"""
+ERROR_REASON_STEM_SILENT: ErrorReason.ValueType  # 34
+"""FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.
+Example: vocals of a persona that never sings.
+"""
+ERROR_REASON_EXPIRY_TOO_SOON: ErrorReason.ValueType  # 40
+"""FAILED_PRECONDITION. At the measured speed, and behind what waits, it cannot be done in time, so it was not begun.
+Metadata: needed_seconds, left_seconds, queued.
+Example: a separation of an hour that shall be done in a minute.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -72,17 +72,17 @@ class _JobOwnerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobOwner.Val
     JOB_OWNER_UNSPECIFIED: _JobOwner.ValueType  # 0
     """Never sent."""
     JOB_OWNER_RENDER: _JobOwner.ValueType  # 1
-    """A take."""
+    """A take, or an upload from its first re-render on."""
     JOB_OWNER_SEPARATION: _JobOwner.ValueType  # 2
     """A separation of an upload."""
 
 class JobOwner(_JobOwner, metaclass=_JobOwnerEnumTypeWrapper):
-    """Which service made the job and is the only one that writes it."""
+    """Which service is the only one that writes the job."""
 
 JOB_OWNER_UNSPECIFIED: JobOwner.ValueType  # 0
 """Never sent."""
 JOB_OWNER_RENDER: JobOwner.ValueType  # 1
-"""A take."""
+"""A take, or an upload from its first re-render on."""
 JOB_OWNER_SEPARATION: JobOwner.ValueType  # 2
 """A separation of an upload."""
 Global___JobOwner: _TypeAlias = JobOwner  # noqa: Y015
@@ -329,7 +329,7 @@ class VersionFiles(_message.Message):
 
     @_builtins.property
     def latents(self) -> Global___StoredFile:
-        """What a re-render starts from. Not set for an upload."""
+        """What a re-render starts from. Not set for an upload, nor for a re-render, which starts from the original's."""
 
     def __init__(
         self,

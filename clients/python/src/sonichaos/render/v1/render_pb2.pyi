@@ -106,7 +106,7 @@ Global___CreateRenderResponse: _TypeAlias = CreateRenderResponse  # noqa: Y015
 
 @_typing.final
 class RerenderStemRequest(_message.Message):
-    """What to change in which stem."""
+    """What to change in which stem. Persona, prompt or seed has to be another than the base version's."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -117,20 +117,46 @@ class RerenderStemRequest(_message.Message):
     PERSONA_ID_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    FRESH_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
+    FROM_BAR_FIELD_NUMBER: _builtins.int
+    TO_BAR_FIELD_NUMBER: _builtins.int
+    ACCEPT_DRIFT_FIELD_NUMBER: _builtins.int
+    BPM_FIELD_NUMBER: _builtins.int
+    TEMPO_MAP_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """As in CreateRender."""
     job_id: _builtins.str
-    """The job."""
+    """The job. An upload whose versions have ended passes to render_service with its first re-render."""
     base_version: _builtins.int
-    """The version to start from. 0: the newest that is done."""
+    """The version to start from. 0: the newest that is done and has stems."""
     stem: _brief_pb2.Stem.ValueType
-    """The stem to replace."""
+    """The stem to replace. Drums only where the operator's switch drums_rerender is on."""
     persona_id: _builtins.str
     """The new persona. Empty: as in the base version."""
     prompt: _builtins.str
     """The new prompt. Empty: as in the base version."""
     seed: _builtins.int
     """The new seed. Not given: drawn."""
+    fresh: _builtins.bool
+    """True: render from noise alone, on the original's tempo map, key and chords, instead of from its latents."""
+    strength: _builtins.float
+    """How much noise replaces the original's latents at the start, above 0 and up to 1 (all of them). 0 means 0.7. Not with fresh."""
+    from_bar: _builtins.int
+    """First bar to replace, counted from 1 at the first downbeat. 0, together with to_bar 0: the whole take."""
+    to_bar: _builtins.int
+    """Last bar to replace, included."""
+    accept_drift: _builtins.bool
+    """True: keep a stem that lies beyond the limits of drift; the manifest says that it was accepted."""
+    bpm: _builtins.float
+    """One tempo throughout in beats a minute, 30 to 300, in 4/4."""
+    key: _builtins.str
+    """Key of an upload, such as "A minor". Refused for a take."""
+    @_builtins.property
+    def tempo_map(self) -> _brief_pb2.TempoMap:
+        """A tempo map."""
+
     def __init__(
         self,
         *,
@@ -141,14 +167,27 @@ class RerenderStemRequest(_message.Message):
         persona_id: _builtins.str = ...,
         prompt: _builtins.str = ...,
         seed: _builtins.int | None = ...,
+        fresh: _builtins.bool = ...,
+        strength: _builtins.float = ...,
+        from_bar: _builtins.int = ...,
+        to_bar: _builtins.int = ...,
+        accept_drift: _builtins.bool = ...,
+        bpm: _builtins.float = ...,
+        tempo_map: _brief_pb2.TempoMap | None = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "bpm", b"bpm", "seed", b"seed", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "base_version", b"base_version", "job_id", b"job_id", "persona_id", b"persona_id", "prompt", b"prompt", "request_id", b"request_id", "seed", b"seed", "stem", b"stem"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "accept_drift", b"accept_drift", "base_version", b"base_version", "bpm", b"bpm", "fresh", b"fresh", "from_bar", b"from_bar", "job_id", b"job_id", "key", b"key", "persona_id", b"persona_id", "prompt", b"prompt", "request_id", b"request_id", "seed", b"seed", "stem", b"stem", "strength", b"strength", "tempo", b"tempo", "tempo_map", b"tempo_map", "to_bar", b"to_bar"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType_tempo: _TypeAlias = _typing.Literal["bpm", "tempo_map"]  # noqa: Y015
+    _WhichOneofArgType_tempo: _TypeAlias = _typing.Literal["tempo", b"tempo"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_tempo) -> _WhichOneofReturnType_tempo | None: ...
 
 Global___RerenderStemRequest: _TypeAlias = RerenderStemRequest  # noqa: Y015
 
@@ -664,6 +703,141 @@ class VerifyAuditChainResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VerifyAuditChainResponse: _TypeAlias = VerifyAuditChainResponse  # noqa: Y015
+
+@_typing.final
+class GetDriftReportRequest(_message.Message):
+    """Which kind of stem."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEM_FIELD_NUMBER: _builtins.int
+    stem: _brief_pb2.Stem.ValueType
+    """The stem. Unspecified: drums, whose switch it is about."""
+    def __init__(
+        self,
+        *,
+        stem: _brief_pb2.Stem.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stem", b"stem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDriftReportRequest: _TypeAlias = GetDriftReportRequest  # noqa: Y015
+
+@_typing.final
+class MeasuredDrift(_message.Message):
+    """One re-render and how far its onsets lay from the grid."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    WITHIN_LIMITS_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    MEASURABLE_FIELD_NUMBER: _builtins.int
+    MEDIAN_MS_FIELD_NUMBER: _builtins.int
+    P95_MS_FIELD_NUMBER: _builtins.int
+    SLOPE_MS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    MATCHED_SHARE_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job."""
+    version: _builtins.int
+    """The version."""
+    within_limits: _builtins.bool
+    """True where it lay within the limits for its kind."""
+    accepted: _builtins.bool
+    """True where it was beyond them and kept all the same, by the caller's accept_drift."""
+    measurable: _builtins.bool
+    """False where too few onsets were found to say."""
+    median_ms: _builtins.float
+    """Median of onset minus grid in milliseconds. Not set where it could not be measured, as the others."""
+    p95_ms: _builtins.float
+    """95th percentile of the distance in milliseconds."""
+    slope_ms_per_minute: _builtins.float
+    """Change of the offset in milliseconds a minute."""
+    matched_share: _builtins.float
+    """Share of onsets that a place of the grid was found for, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        within_limits: _builtins.bool = ...,
+        accepted: _builtins.bool = ...,
+        measurable: _builtins.bool = ...,
+        median_ms: _builtins.float | None = ...,
+        p95_ms: _builtins.float | None = ...,
+        slope_ms_per_minute: _builtins.float | None = ...,
+        matched_share: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_ms_per_minute", b"_slope_ms_per_minute", "matched_share", b"matched_share", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_ms_per_minute", b"slope_ms_per_minute"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_ms_per_minute", b"_slope_ms_per_minute", "accepted", b"accepted", "job_id", b"job_id", "matched_share", b"matched_share", "measurable", b"measurable", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_ms_per_minute", b"slope_ms_per_minute", "version", b"version", "within_limits", b"within_limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__matched_share: _TypeAlias = _typing.Literal["matched_share"]  # noqa: Y015
+    _WhichOneofArgType__matched_share: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share"]  # noqa: Y015
+    _WhichOneofReturnType__median_ms: _TypeAlias = _typing.Literal["median_ms"]  # noqa: Y015
+    _WhichOneofArgType__median_ms: _TypeAlias = _typing.Literal["_median_ms", b"_median_ms"]  # noqa: Y015
+    _WhichOneofReturnType__p95_ms: _TypeAlias = _typing.Literal["p95_ms"]  # noqa: Y015
+    _WhichOneofArgType__p95_ms: _TypeAlias = _typing.Literal["_p95_ms", b"_p95_ms"]  # noqa: Y015
+    _WhichOneofReturnType__slope_ms_per_minute: _TypeAlias = _typing.Literal["slope_ms_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__slope_ms_per_minute: _TypeAlias = _typing.Literal["_slope_ms_per_minute", b"_slope_ms_per_minute"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__matched_share) -> _WhichOneofReturnType__matched_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__median_ms) -> _WhichOneofReturnType__median_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p95_ms) -> _WhichOneofReturnType__p95_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__slope_ms_per_minute) -> _WhichOneofReturnType__slope_ms_per_minute | None: ...
+
+Global___MeasuredDrift: _TypeAlias = MeasuredDrift  # noqa: Y015
+
+@_typing.final
+class GetDriftReportResponse(_message.Message):
+    """All re-renders of that stem that this installation measured for the caller, and what follows for the switch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEM_FIELD_NUMBER: _builtins.int
+    DRIFTS_FIELD_NUMBER: _builtins.int
+    WITHIN_LIMITS_FIELD_NUMBER: _builtins.int
+    MAY_OPEN_FIELD_NUMBER: _builtins.int
+    WANTED_COUNT_FIELD_NUMBER: _builtins.int
+    WANTED_SHARE_FIELD_NUMBER: _builtins.int
+    stem: _brief_pb2.Stem.ValueType
+    """The stem."""
+    within_limits: _builtins.int
+    """How many lay within the limits."""
+    may_open: _builtins.bool
+    """True where at least `wanted_count` were measured and at least `wanted_share` of them lay within the limits."""
+    wanted_count: _builtins.int
+    """Least number of measured re-renders before the switch may open."""
+    wanted_share: _builtins.float
+    """Least share of them within the limits, 0 to 1."""
+    @_builtins.property
+    def drifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasuredDrift]:
+        """Oldest first; also those that failed because of their drift, as long as their job is there."""
+
+    def __init__(
+        self,
+        *,
+        stem: _brief_pb2.Stem.ValueType = ...,
+        drifts: _abc.Iterable[Global___MeasuredDrift] | None = ...,
+        within_limits: _builtins.int = ...,
+        may_open: _builtins.bool = ...,
+        wanted_count: _builtins.int = ...,
+        wanted_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drifts", b"drifts", "may_open", b"may_open", "stem", b"stem", "wanted_count", b"wanted_count", "wanted_share", b"wanted_share", "within_limits", b"within_limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDriftReportResponse: _TypeAlias = GetDriftReportResponse  # noqa: Y015
 
 @_typing.final
 class ReplayTakeRequest(_message.Message):

@@ -75,6 +75,11 @@ class RenderServiceStub:
                 request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.VerifyAuditChainRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.VerifyAuditChainResponse.FromString,
                 _registered_method=True)
+        self.GetDriftReport = channel.unary_unary(
+                '/sonichaos.render.v1.RenderService/GetDriftReport',
+                request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.GetDriftReportRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.GetDriftReportResponse.FromString,
+                _registered_method=True)
         self.ReplayTake = channel.unary_unary(
                 '/sonichaos.render.v1.RenderService/ReplayTake',
                 request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ReplayTakeRequest.SerializeToString,
@@ -147,6 +152,13 @@ class RenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDriftReport(self, request, context):
+        """How far re-rendered stems of one kind were from their originals' grids so far, and whether that is near enough.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReplayTake(self, request, context):
         """Render a take again from its audit row and compare.
         """
@@ -203,6 +215,11 @@ def add_RenderServiceServicer_to_server(servicer, server):
                     servicer.VerifyAuditChain,
                     request_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.VerifyAuditChainRequest.FromString,
                     response_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.VerifyAuditChainResponse.SerializeToString,
+            ),
+            'GetDriftReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDriftReport,
+                    request_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.GetDriftReportRequest.FromString,
+                    response_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.GetDriftReportResponse.SerializeToString,
             ),
             'ReplayTake': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayTake,
@@ -432,6 +449,33 @@ class RenderService:
             '/sonichaos.render.v1.RenderService/VerifyAuditChain',
             sonichaos_dot_render_dot_v1_dot_render__pb2.VerifyAuditChainRequest.SerializeToString,
             sonichaos_dot_render_dot_v1_dot_render__pb2.VerifyAuditChainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDriftReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sonichaos.render.v1.RenderService/GetDriftReport',
+            sonichaos_dot_render_dot_v1_dot_render__pb2.GetDriftReportRequest.SerializeToString,
+            sonichaos_dot_render_dot_v1_dot_render__pb2.GetDriftReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

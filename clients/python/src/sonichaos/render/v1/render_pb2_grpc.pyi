@@ -49,6 +49,8 @@ class RenderServiceStub:
     """Audit rows of the caller, oldest first, of one job or all."""
     VerifyAuditChain: _grpc.UnaryUnaryMultiCallable[_render_pb2.VerifyAuditChainRequest, _render_pb2.VerifyAuditChainResponse]
     """Check the caller's whole audit chain, optionally against an exported head."""
+    GetDriftReport: _grpc.UnaryUnaryMultiCallable[_render_pb2.GetDriftReportRequest, _render_pb2.GetDriftReportResponse]
+    """How far re-rendered stems of one kind were from their originals' grids so far, and whether that is near enough."""
     ReplayTake: _grpc.UnaryUnaryMultiCallable[_render_pb2.ReplayTakeRequest, _render_pb2.ReplayTakeResponse]
     """Render a take again from its audit row and compare."""
     GetModelInfo: _grpc.UnaryUnaryMultiCallable[_render_pb2.GetModelInfoRequest, _render_pb2.GetModelInfoResponse]
@@ -75,6 +77,8 @@ class RenderServiceAsyncStub(RenderServiceStub):
     """Audit rows of the caller, oldest first, of one job or all."""
     VerifyAuditChain: _aio.UnaryUnaryMultiCallable[_render_pb2.VerifyAuditChainRequest, _render_pb2.VerifyAuditChainResponse]  # type: ignore[assignment]
     """Check the caller's whole audit chain, optionally against an exported head."""
+    GetDriftReport: _aio.UnaryUnaryMultiCallable[_render_pb2.GetDriftReportRequest, _render_pb2.GetDriftReportResponse]  # type: ignore[assignment]
+    """How far re-rendered stems of one kind were from their originals' grids so far, and whether that is near enough."""
     ReplayTake: _aio.UnaryUnaryMultiCallable[_render_pb2.ReplayTakeRequest, _render_pb2.ReplayTakeResponse]  # type: ignore[assignment]
     """Render a take again from its audit row and compare."""
     GetModelInfo: _aio.UnaryUnaryMultiCallable[_render_pb2.GetModelInfoRequest, _render_pb2.GetModelInfoResponse]  # type: ignore[assignment]
@@ -146,6 +150,14 @@ class RenderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_render_pb2.VerifyAuditChainResponse, _abc.Awaitable[_render_pb2.VerifyAuditChainResponse]]:
         """Check the caller's whole audit chain, optionally against an exported head."""
+
+    @_abc_1.abstractmethod
+    def GetDriftReport(
+        self,
+        request: _render_pb2.GetDriftReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_render_pb2.GetDriftReportResponse, _abc.Awaitable[_render_pb2.GetDriftReportResponse]]:
+        """How far re-rendered stems of one kind were from their originals' grids so far, and whether that is near enough."""
 
     @_abc_1.abstractmethod
     def ReplayTake(

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from sonichaos.jobs.v1 import brief_pb2 as sonichaos_dot_jobs_dot_v1_dot_brief__pb2
 from sonichaos.jobs.v1 import job_pb2 as sonichaos_dot_jobs_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sonichaos/separation/v1/separation.proto\x12\x17sonichaos.separation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dsonichaos/jobs/v1/brief.proto\x1a\x1bsonichaos/jobs/v1/job.proto\"\xc0\x01\n\x15SeparateTensorRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12.\n\tstem_mode\x18\x04 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12\x15\n\rmanifest_json\x18\x05 \x01(\t\x12-\n\x06\x62ounce\x18\x06 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\"\xa0\x01\n\x16SeparateTensorResponse\x12?\n\x08progress\x18\x01 \x01(\x0b\x32+.sonichaos.separation.v1.SeparationProgressH\x00\x12;\n\x06result\x18\x02 \x01(\x0b\x32).sonichaos.separation.v1.SeparationResultH\x00\x42\x08\n\x06update\"\x9e\x01\n\x12SeparationProgress\x12\'\n\x05stage\x18\x01 \x01(\x0e\x32\x18.sonichaos.jobs.v1.Stage\x12\x12\n\nsteps_done\x18\x02 \x01(\r\x12\x13\n\x0bsteps_total\x18\x03 \x01(\r\x12\x36\n\x13\x65stimated_time_left\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x99\x03\n\x10SeparationResult\x12*\n\x03zip\x18\x01 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x30\n\x0bzip_entries\x18\x02 \x03(\x0b\x32\x1b.sonichaos.jobs.v1.ZipEntry\x12/\n\x08manifest\x18\x03 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x15\n\rmanifest_json\x18\x04 \x01(\t\x12/\n\x07timings\x18\x05 \x03(\x0b\x32\x1e.sonichaos.jobs.v1.StageTiming\x12\x11\n\tseparator\x18\x06 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x07 \x01(\t\x12O\n\x0b\x66ingerprint\x18\x08 \x03(\x0b\x32:.sonichaos.separation.v1.SeparationResult.FingerprintEntry\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xaf\x02\n\x10SeparationHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\tstem_mode\x18\x02 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x45\n\x06labels\x18\x04 \x03(\x0b\x32\x35.sonichaos.separation.v1.SeparationHeader.LabelsEntry\x12+\n\x07licence\x18\x05 \x01(\x0b\x32\x1a.sonichaos.jobs.v1.Licence\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12\x11\n\tstore_key\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"n\n\x17\x43reateSeparationRequest\x12;\n\x06header\x18\x01 \x01(\x0b\x32).sonichaos.separation.v1.SeparationHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"?\n\x18\x43reateSeparationResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\x15\n\x13GetModelInfoRequest\"\x90\x02\n\x14GetModelInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x0f\n\x07sources\x18\x04 \x03(\t\x12\x0e\n\x06models\x18\x05 \x01(\r\x12S\n\x0b\x66ingerprint\x18\x06 \x03(\x0b\x32>.sonichaos.separation.v1.GetModelInfoResponse.FingerprintEntry\x12\x17\n\x0frealtime_factor\x18\x07 \x01(\x01\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xf6\x02\n\x11SeparationService\x12u\n\x0eSeparateTensor\x12..sonichaos.separation.v1.SeparateTensorRequest\x1a/.sonichaos.separation.v1.SeparateTensorResponse\"\x00\x30\x01\x12{\n\x10\x43reateSeparation\x12\x30.sonichaos.separation.v1.CreateSeparationRequest\x1a\x31.sonichaos.separation.v1.CreateSeparationResponse\"\x00(\x01\x12m\n\x0cGetModelInfo\x12,.sonichaos.separation.v1.GetModelInfoRequest\x1a-.sonichaos.separation.v1.GetModelInfoResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sonichaos/separation/v1/separation.proto\x12\x17sonichaos.separation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsonichaos/jobs/v1/brief.proto\x1a\x1bsonichaos/jobs/v1/job.proto\"\xc0\x01\n\x15SeparateTensorRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12.\n\tstem_mode\x18\x04 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12\x15\n\rmanifest_json\x18\x05 \x01(\t\x12-\n\x06\x62ounce\x18\x06 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\"\xa0\x01\n\x16SeparateTensorResponse\x12?\n\x08progress\x18\x01 \x01(\x0b\x32+.sonichaos.separation.v1.SeparationProgressH\x00\x12;\n\x06result\x18\x02 \x01(\x0b\x32).sonichaos.separation.v1.SeparationResultH\x00\x42\x08\n\x06update\"\x9e\x01\n\x12SeparationProgress\x12\'\n\x05stage\x18\x01 \x01(\x0e\x32\x18.sonichaos.jobs.v1.Stage\x12\x12\n\nsteps_done\x18\x02 \x01(\r\x12\x13\n\x0bsteps_total\x18\x03 \x01(\r\x12\x36\n\x13\x65stimated_time_left\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x99\x03\n\x10SeparationResult\x12*\n\x03zip\x18\x01 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x30\n\x0bzip_entries\x18\x02 \x03(\x0b\x32\x1b.sonichaos.jobs.v1.ZipEntry\x12/\n\x08manifest\x18\x03 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x15\n\rmanifest_json\x18\x04 \x01(\t\x12/\n\x07timings\x18\x05 \x03(\x0b\x32\x1e.sonichaos.jobs.v1.StageTiming\x12\x11\n\tseparator\x18\x06 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x07 \x01(\t\x12O\n\x0b\x66ingerprint\x18\x08 \x03(\x0b\x32:.sonichaos.separation.v1.SeparationResult.FingerprintEntry\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"d\n\x04Grid\x12\x14\n\x0c\x62\x65\x61t_seconds\x18\x01 \x03(\x01\x12\x18\n\x10\x64ownbeat_seconds\x18\x02 \x03(\x01\x12\x1b\n\x13subdivision_seconds\x18\x03 \x03(\x01\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\"|\n\x0b\x42\x61seVersion\x12\x0f\n\x07version\x18\x01 \x01(\r\x12*\n\x03zip\x18\x02 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x30\n\x0bzip_entries\x18\x03 \x03(\x0b\x32\x1b.sonichaos.jobs.v1.ZipEntry\"\xff\x02\n\x12ReplaceStemRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12%\n\x04stem\x18\x04 \x01(\x0e\x32\x17.sonichaos.jobs.v1.Stem\x12\x15\n\rmanifest_json\x18\x05 \x01(\t\x12*\n\x03mix\x18\x06 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x32\n\x04\x62\x61se\x18\x07 \x01(\x0b\x32$.sonichaos.separation.v1.BaseVersion\x12+\n\x04grid\x18\x08 \x01(\x0b\x32\x1d.sonichaos.separation.v1.Grid\x12\x10\n\x08\x66rom_bar\x18\t \x01(\r\x12\x0e\n\x06to_bar\x18\n \x01(\r\x12\x14\n\x0c\x61\x63\x63\x65pt_drift\x18\x0b \x01(\x08\x12\x33\n\x0c\x63ompare_with\x18\x0c \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\"\xe2\x01\n\x13ReplaceStemResponse\x12?\n\x08progress\x18\x01 \x01(\x0b\x32+.sonichaos.separation.v1.SeparationProgressH\x00\x12:\n\x06result\x18\x02 \x01(\x0b\x32(.sonichaos.separation.v1.StemReplacementH\x00\x12\x44\n\ncomparison\x18\x03 \x01(\x0b\x32..sonichaos.separation.v1.ReplacementComparisonH\x00\x42\x08\n\x06update\"\xf5\x03\n\x0fStemReplacement\x12-\n\x06\x62ounce\x18\x01 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12-\n\x08loudness\x18\x02 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.Loudness\x12*\n\x03zip\x18\x03 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x30\n\x0bzip_entries\x18\x04 \x03(\x0b\x32\x1b.sonichaos.jobs.v1.ZipEntry\x12/\n\x08manifest\x18\x05 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x15\n\rmanifest_json\x18\x06 \x01(\t\x12/\n\x07timings\x18\x07 \x03(\x0b\x32\x1e.sonichaos.jobs.v1.StageTiming\x12\x11\n\tseparator\x18\x08 \x01(\t\x12\x16\n\x0eweights_sha256\x18\t \x01(\t\x12N\n\x0b\x66ingerprint\x18\n \x03(\x0b\x32\x39.sonichaos.separation.v1.StemReplacement.FingerprintEntry\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xed\x01\n\x15ReplacementComparison\x12\x15\n\rstored_sha256\x18\x01 \x01(\t\x12\x17\n\x0freplayed_sha256\x18\x02 \x01(\t\x12\x1a\n\x12largest_difference\x18\x03 \x01(\r\x12T\n\x0b\x66ingerprint\x18\x04 \x03(\x0b\x32?.sonichaos.separation.v1.ReplacementComparison.FingerprintEntry\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x0e\x41nalysisHeader\x12\x11\n\tstore_key\x18\x01 \x01(\t\x12\x11\n\tleast_bpm\x18\x02 \x01(\x01\x12\x10\n\x08most_bpm\x18\x03 \x01(\x01\x12\x15\n\rbeats_per_bar\x18\x04 \x01(\r\"h\n\x13\x41nalyzeAudioRequest\x12\x39\n\x06header\x18\x01 \x01(\x0b\x32\'.sonichaos.separation.v1.AnalysisHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xd9\x01\n\x14\x41nalyzeAudioResponse\x12.\n\ttempo_map\x18\x01 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.TempoMap\x12\x18\n\x10tempo_confidence\x18\x02 \x01(\x01\x12\x16\n\tother_bpm\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x13\x64ownbeat_confidence\x18\x04 \x01(\x01\x12\x0b\n\x03key\x18\x05 \x01(\t\x12\x16\n\x0ekey_confidence\x18\x06 \x01(\x01\x12\x0f\n\x07seconds\x18\x07 \x01(\x01\x42\x0c\n\n_other_bpm\"\xe0\x02\n\x10SeparationHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\tstem_mode\x18\x02 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x45\n\x06labels\x18\x04 \x03(\x0b\x32\x35.sonichaos.separation.v1.SeparationHeader.LabelsEntry\x12+\n\x07licence\x18\x05 \x01(\x0b\x32\x1a.sonichaos.jobs.v1.Licence\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12\x11\n\tstore_key\x18\x07 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"n\n\x17\x43reateSeparationRequest\x12;\n\x06header\x18\x01 \x01(\x0b\x32).sonichaos.separation.v1.SeparationHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"?\n\x18\x43reateSeparationResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\x15\n\x13GetModelInfoRequest\"\x90\x02\n\x14GetModelInfoResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x0f\n\x07sources\x18\x04 \x03(\t\x12\x0e\n\x06models\x18\x05 \x01(\r\x12S\n\x0b\x66ingerprint\x18\x06 \x03(\x0b\x32>.sonichaos.separation.v1.GetModelInfoResponse.FingerprintEntry\x12\x17\n\x0frealtime_factor\x18\x07 \x01(\x01\x1a\x32\n\x10\x46ingerprintEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xd5\x04\n\x11SeparationService\x12u\n\x0eSeparateTensor\x12..sonichaos.separation.v1.SeparateTensorRequest\x1a/.sonichaos.separation.v1.SeparateTensorResponse\"\x00\x30\x01\x12{\n\x10\x43reateSeparation\x12\x30.sonichaos.separation.v1.CreateSeparationRequest\x1a\x31.sonichaos.separation.v1.CreateSeparationResponse\"\x00(\x01\x12l\n\x0bReplaceStem\x12+.sonichaos.separation.v1.ReplaceStemRequest\x1a,.sonichaos.separation.v1.ReplaceStemResponse\"\x00\x30\x01\x12o\n\x0c\x41nalyzeAudio\x12,.sonichaos.separation.v1.AnalyzeAudioRequest\x1a-.sonichaos.separation.v1.AnalyzeAudioResponse\"\x00(\x01\x12m\n\x0cGetModelInfo\x12,.sonichaos.separation.v1.GetModelInfoRequest\x1a-.sonichaos.separation.v1.GetModelInfoResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,34 +37,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEPARATIONRESULT_FINGERPRINTENTRY']._loaded_options = None
   _globals['_SEPARATIONRESULT_FINGERPRINTENTRY']._serialized_options = b'8\001'
+  _globals['_STEMREPLACEMENT_FINGERPRINTENTRY']._loaded_options = None
+  _globals['_STEMREPLACEMENT_FINGERPRINTENTRY']._serialized_options = b'8\001'
+  _globals['_REPLACEMENTCOMPARISON_FINGERPRINTENTRY']._loaded_options = None
+  _globals['_REPLACEMENTCOMPARISON_FINGERPRINTENTRY']._serialized_options = b'8\001'
   _globals['_SEPARATIONHEADER_LABELSENTRY']._loaded_options = None
   _globals['_SEPARATIONHEADER_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._loaded_options = None
   _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_options = b'8\001'
-  _globals['_SEPARATETENSORREQUEST']._serialized_start=162
-  _globals['_SEPARATETENSORREQUEST']._serialized_end=354
-  _globals['_SEPARATETENSORRESPONSE']._serialized_start=357
-  _globals['_SEPARATETENSORRESPONSE']._serialized_end=517
-  _globals['_SEPARATIONPROGRESS']._serialized_start=520
-  _globals['_SEPARATIONPROGRESS']._serialized_end=678
-  _globals['_SEPARATIONRESULT']._serialized_start=681
-  _globals['_SEPARATIONRESULT']._serialized_end=1090
-  _globals['_SEPARATIONRESULT_FINGERPRINTENTRY']._serialized_start=1040
-  _globals['_SEPARATIONRESULT_FINGERPRINTENTRY']._serialized_end=1090
-  _globals['_SEPARATIONHEADER']._serialized_start=1093
-  _globals['_SEPARATIONHEADER']._serialized_end=1396
-  _globals['_SEPARATIONHEADER_LABELSENTRY']._serialized_start=1351
-  _globals['_SEPARATIONHEADER_LABELSENTRY']._serialized_end=1396
-  _globals['_CREATESEPARATIONREQUEST']._serialized_start=1398
-  _globals['_CREATESEPARATIONREQUEST']._serialized_end=1508
-  _globals['_CREATESEPARATIONRESPONSE']._serialized_start=1510
-  _globals['_CREATESEPARATIONRESPONSE']._serialized_end=1573
-  _globals['_GETMODELINFOREQUEST']._serialized_start=1575
-  _globals['_GETMODELINFOREQUEST']._serialized_end=1596
-  _globals['_GETMODELINFORESPONSE']._serialized_start=1599
-  _globals['_GETMODELINFORESPONSE']._serialized_end=1871
-  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_start=1040
-  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_end=1090
-  _globals['_SEPARATIONSERVICE']._serialized_start=1874
-  _globals['_SEPARATIONSERVICE']._serialized_end=2248
+  _globals['_SEPARATETENSORREQUEST']._serialized_start=195
+  _globals['_SEPARATETENSORREQUEST']._serialized_end=387
+  _globals['_SEPARATETENSORRESPONSE']._serialized_start=390
+  _globals['_SEPARATETENSORRESPONSE']._serialized_end=550
+  _globals['_SEPARATIONPROGRESS']._serialized_start=553
+  _globals['_SEPARATIONPROGRESS']._serialized_end=711
+  _globals['_SEPARATIONRESULT']._serialized_start=714
+  _globals['_SEPARATIONRESULT']._serialized_end=1123
+  _globals['_SEPARATIONRESULT_FINGERPRINTENTRY']._serialized_start=1073
+  _globals['_SEPARATIONRESULT_FINGERPRINTENTRY']._serialized_end=1123
+  _globals['_GRID']._serialized_start=1125
+  _globals['_GRID']._serialized_end=1225
+  _globals['_BASEVERSION']._serialized_start=1227
+  _globals['_BASEVERSION']._serialized_end=1351
+  _globals['_REPLACESTEMREQUEST']._serialized_start=1354
+  _globals['_REPLACESTEMREQUEST']._serialized_end=1737
+  _globals['_REPLACESTEMRESPONSE']._serialized_start=1740
+  _globals['_REPLACESTEMRESPONSE']._serialized_end=1966
+  _globals['_STEMREPLACEMENT']._serialized_start=1969
+  _globals['_STEMREPLACEMENT']._serialized_end=2470
+  _globals['_STEMREPLACEMENT_FINGERPRINTENTRY']._serialized_start=1073
+  _globals['_STEMREPLACEMENT_FINGERPRINTENTRY']._serialized_end=1123
+  _globals['_REPLACEMENTCOMPARISON']._serialized_start=2473
+  _globals['_REPLACEMENTCOMPARISON']._serialized_end=2710
+  _globals['_REPLACEMENTCOMPARISON_FINGERPRINTENTRY']._serialized_start=1073
+  _globals['_REPLACEMENTCOMPARISON_FINGERPRINTENTRY']._serialized_end=1123
+  _globals['_ANALYSISHEADER']._serialized_start=2712
+  _globals['_ANALYSISHEADER']._serialized_end=2807
+  _globals['_ANALYZEAUDIOREQUEST']._serialized_start=2809
+  _globals['_ANALYZEAUDIOREQUEST']._serialized_end=2913
+  _globals['_ANALYZEAUDIORESPONSE']._serialized_start=2916
+  _globals['_ANALYZEAUDIORESPONSE']._serialized_end=3133
+  _globals['_SEPARATIONHEADER']._serialized_start=3136
+  _globals['_SEPARATIONHEADER']._serialized_end=3488
+  _globals['_SEPARATIONHEADER_LABELSENTRY']._serialized_start=3443
+  _globals['_SEPARATIONHEADER_LABELSENTRY']._serialized_end=3488
+  _globals['_CREATESEPARATIONREQUEST']._serialized_start=3490
+  _globals['_CREATESEPARATIONREQUEST']._serialized_end=3600
+  _globals['_CREATESEPARATIONRESPONSE']._serialized_start=3602
+  _globals['_CREATESEPARATIONRESPONSE']._serialized_end=3665
+  _globals['_GETMODELINFOREQUEST']._serialized_start=3667
+  _globals['_GETMODELINFOREQUEST']._serialized_end=3688
+  _globals['_GETMODELINFORESPONSE']._serialized_start=3691
+  _globals['_GETMODELINFORESPONSE']._serialized_end=3963
+  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_start=1073
+  _globals['_GETMODELINFORESPONSE_FINGERPRINTENTRY']._serialized_end=1123
+  _globals['_SEPARATIONSERVICE']._serialized_start=3966
+  _globals['_SEPARATIONSERVICE']._serialized_end=4563
 # @@protoc_insertion_point(module_scope)

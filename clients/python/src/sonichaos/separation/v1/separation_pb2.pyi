@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from sonichaos.jobs.v1 import brief_pb2 as _brief_pb2
 from sonichaos.jobs.v1 import job_pb2 as _job_pb2
@@ -214,6 +215,454 @@ class SeparationResult(_message.Message):
 Global___SeparationResult: _TypeAlias = SeparationResult  # noqa: Y015
 
 @_typing.final
+class Grid(_message.Message):
+    """Times of the original's grid in seconds from the first sample, each list rising and within the take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEAT_SECONDS_FIELD_NUMBER: _builtins.int
+    DOWNBEAT_SECONDS_FIELD_NUMBER: _builtins.int
+    SUBDIVISION_SECONDS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    seconds: _builtins.float
+    """Length of the take in seconds."""
+    @_builtins.property
+    def beat_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Every beat."""
+
+    @_builtins.property
+    def downbeat_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The first beat of each bar."""
+
+    @_builtins.property
+    def subdivision_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Every quarter of a beat, where the swing plays it, beats included."""
+
+    def __init__(
+        self,
+        *,
+        beat_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        downbeat_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        subdivision_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat_seconds", b"beat_seconds", "downbeat_seconds", b"downbeat_seconds", "seconds", b"seconds", "subdivision_seconds", b"subdivision_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Grid: _TypeAlias = Grid  # noqa: Y015
+
+@_typing.final
+class BaseVersion(_message.Message):
+    """A stored version, three of whose stems are kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    ZIP_FIELD_NUMBER: _builtins.int
+    ZIP_ENTRIES_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Its number."""
+    @_builtins.property
+    def zip(self) -> _job_pb2.StoredFile:
+        """Its ZIP; size and digest as the row has them."""
+
+    @_builtins.property
+    def zip_entries(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.ZipEntry]:
+        """Bounce, stems and manifest in it, each with the digest that the audit row has."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        zip: _job_pb2.StoredFile | None = ...,
+        zip_entries: _abc.Iterable[_job_pb2.ZipEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["zip", b"zip"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version", "zip", b"zip", "zip_entries", b"zip_entries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BaseVersion: _TypeAlias = BaseVersion  # noqa: Y015
+
+@_typing.final
+class ReplaceStemRequest(_message.Message):
+    """What to replace, and by what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STEM_FIELD_NUMBER: _builtins.int
+    MANIFEST_JSON_FIELD_NUMBER: _builtins.int
+    MIX_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    GRID_FIELD_NUMBER: _builtins.int
+    FROM_BAR_FIELD_NUMBER: _builtins.int
+    TO_BAR_FIELD_NUMBER: _builtins.int
+    ACCEPT_DRIFT_FIELD_NUMBER: _builtins.int
+    COMPARE_WITH_FIELD_NUMBER: _builtins.int
+    lease_id: _builtins.str
+    """The loan of the new mix."""
+    job_id: _builtins.str
+    """The owner's job."""
+    version: _builtins.int
+    """The owner's new version."""
+    stem: _brief_pb2.Stem.ValueType
+    """The stem to replace."""
+    manifest_json: _builtins.str
+    """The new version's manifest as JSON (UTF-8), with the new mix as its bounce; bounce and stems become the new version's."""
+    from_bar: _builtins.int
+    """First bar to replace, counted from 1 at the first downbeat. 0, together with to_bar 0: the whole take."""
+    to_bar: _builtins.int
+    """Last bar to replace, included."""
+    accept_drift: _builtins.bool
+    """True: keep a stem that lies beyond the limits of drift."""
+    @_builtins.property
+    def mix(self) -> _job_pb2.StoredFile:
+        """The new mix as a WAV of the new version: the lent samples must make it. Its key is empty, for it is not stored."""
+
+    @_builtins.property
+    def base(self) -> Global___BaseVersion:
+        """The version to start from."""
+
+    @_builtins.property
+    def grid(self) -> Global___Grid:
+        """The grid that the stem is held to."""
+
+    @_builtins.property
+    def compare_with(self) -> _job_pb2.StoredFile:
+        """Set on a replay: nothing is stored, and the new bounce is compared with this file."""
+
+    def __init__(
+        self,
+        *,
+        lease_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        stem: _brief_pb2.Stem.ValueType = ...,
+        manifest_json: _builtins.str = ...,
+        mix: _job_pb2.StoredFile | None = ...,
+        base: Global___BaseVersion | None = ...,
+        grid: Global___Grid | None = ...,
+        from_bar: _builtins.int = ...,
+        to_bar: _builtins.int = ...,
+        accept_drift: _builtins.bool = ...,
+        compare_with: _job_pb2.StoredFile | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "compare_with", b"compare_with", "grid", b"grid", "mix", b"mix"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_drift", b"accept_drift", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "manifest_json", b"manifest_json", "mix", b"mix", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplaceStemRequest: _TypeAlias = ReplaceStemRequest  # noqa: Y015
+
+@_typing.final
+class ReplaceStemResponse(_message.Message):
+    """Progress, then the result."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> Global___SeparationProgress:
+        """How far it is."""
+
+    @_builtins.property
+    def result(self) -> Global___StemReplacement:
+        """The last message where the version was stored."""
+
+    @_builtins.property
+    def comparison(self) -> Global___ReplacementComparison:
+        """The last message of a replay."""
+
+    def __init__(
+        self,
+        *,
+        progress: Global___SeparationProgress | None = ...,
+        result: Global___StemReplacement | None = ...,
+        comparison: Global___ReplacementComparison | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "progress", b"progress", "result", b"result", "update", b"update"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "progress", b"progress", "result", b"result", "update", b"update"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_update: _TypeAlias = _typing.Literal["progress", "result", "comparison"]  # noqa: Y015
+    _WhichOneofArgType_update: _TypeAlias = _typing.Literal["update", b"update"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_update) -> _WhichOneofReturnType_update | None: ...
+
+Global___ReplaceStemResponse: _TypeAlias = ReplaceStemResponse  # noqa: Y015
+
+@_typing.final
+class StemReplacement(_message.Message):
+    """What was stored of the new version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FingerprintEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    BOUNCE_FIELD_NUMBER: _builtins.int
+    LOUDNESS_FIELD_NUMBER: _builtins.int
+    ZIP_FIELD_NUMBER: _builtins.int
+    ZIP_ENTRIES_FIELD_NUMBER: _builtins.int
+    MANIFEST_FIELD_NUMBER: _builtins.int
+    MANIFEST_JSON_FIELD_NUMBER: _builtins.int
+    TIMINGS_FIELD_NUMBER: _builtins.int
+    SEPARATOR_FIELD_NUMBER: _builtins.int
+    WEIGHTS_SHA256_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    manifest_json: _builtins.str
+    """The manifest's text; its `rerender` holds what was measured."""
+    separator: _builtins.str
+    """The separator's name, such as "htdemucs_ft"."""
+    weights_sha256: _builtins.str
+    """SHA-256 over the digests of its weights, 64 lower-case hex digits."""
+    @_builtins.property
+    def bounce(self) -> _job_pb2.StoredFile:
+        """The bounce."""
+
+    @_builtins.property
+    def loudness(self) -> _job_pb2.Loudness:
+        """Loudness of the bounce."""
+
+    @_builtins.property
+    def zip(self) -> _job_pb2.StoredFile:
+        """The ZIP."""
+
+    @_builtins.property
+    def zip_entries(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.ZipEntry]:
+        """The files in it."""
+
+    @_builtins.property
+    def manifest(self) -> _job_pb2.StoredFile:
+        """The manifest."""
+
+    @_builtins.property
+    def timings(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.StageTiming]:
+        """Timings of the stages."""
+
+    @_builtins.property
+    def fingerprint(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The execution fingerprint of the separation."""
+
+    def __init__(
+        self,
+        *,
+        bounce: _job_pb2.StoredFile | None = ...,
+        loudness: _job_pb2.Loudness | None = ...,
+        zip: _job_pb2.StoredFile | None = ...,
+        zip_entries: _abc.Iterable[_job_pb2.ZipEntry] | None = ...,
+        manifest: _job_pb2.StoredFile | None = ...,
+        manifest_json: _builtins.str = ...,
+        timings: _abc.Iterable[_job_pb2.StageTiming] | None = ...,
+        separator: _builtins.str = ...,
+        weights_sha256: _builtins.str = ...,
+        fingerprint: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce", "loudness", b"loudness", "manifest", b"manifest", "zip", b"zip"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce", "fingerprint", b"fingerprint", "loudness", b"loudness", "manifest", b"manifest", "manifest_json", b"manifest_json", "separator", b"separator", "timings", b"timings", "weights_sha256", b"weights_sha256", "zip", b"zip", "zip_entries", b"zip_entries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StemReplacement: _TypeAlias = StemReplacement  # noqa: Y015
+
+@_typing.final
+class ReplacementComparison(_message.Message):
+    """How a replayed bounce compares with the stored one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FingerprintEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    STORED_SHA256_FIELD_NUMBER: _builtins.int
+    REPLAYED_SHA256_FIELD_NUMBER: _builtins.int
+    LARGEST_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    stored_sha256: _builtins.str
+    """SHA-256 of the stored bounce, 64 lower-case hex digits."""
+    replayed_sha256: _builtins.str
+    """SHA-256 of the replayed bounce, 64 lower-case hex digits."""
+    largest_difference: _builtins.int
+    """Largest difference of a sample in units of 24 bits."""
+    @_builtins.property
+    def fingerprint(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The execution fingerprint of the separation."""
+
+    def __init__(
+        self,
+        *,
+        stored_sha256: _builtins.str = ...,
+        replayed_sha256: _builtins.str = ...,
+        largest_difference: _builtins.int = ...,
+        fingerprint: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "largest_difference", b"largest_difference", "replayed_sha256", b"replayed_sha256", "stored_sha256", b"stored_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplacementComparison: _TypeAlias = ReplacementComparison  # noqa: Y015
+
+@_typing.final
+class AnalysisHeader(_message.Message):
+    """What comes before the bytes, and what the caller knows of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STORE_KEY_FIELD_NUMBER: _builtins.int
+    LEAST_BPM_FIELD_NUMBER: _builtins.int
+    MOST_BPM_FIELD_NUMBER: _builtins.int
+    BEATS_PER_BAR_FIELD_NUMBER: _builtins.int
+    store_key: _builtins.str
+    """Key of a WAV in the store under "uploads/", instead of bytes. Empty: bytes follow."""
+    least_bpm: _builtins.float
+    """Slowest tempo that it can be, in beats a minute, 30 to 300; with most_bpm it settles which octave is meant. 0: not known."""
+    most_bpm: _builtins.float
+    """Fastest tempo that it can be, in beats a minute, 30 to 300. 0: not known."""
+    beats_per_bar: _builtins.int
+    """Beats in a bar, 1 to 16. 0: not known."""
+    def __init__(
+        self,
+        *,
+        store_key: _builtins.str = ...,
+        least_bpm: _builtins.float = ...,
+        most_bpm: _builtins.float = ...,
+        beats_per_bar: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beats_per_bar", b"beats_per_bar", "least_bpm", b"least_bpm", "most_bpm", b"most_bpm", "store_key", b"store_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnalysisHeader: _TypeAlias = AnalysisHeader  # noqa: Y015
+
+@_typing.final
+class AnalyzeAudioRequest(_message.Message):
+    """The header, then the bytes of a WAV."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """The next bytes of the file, at most 1 MiB."""
+    @_builtins.property
+    def header(self) -> Global___AnalysisHeader:
+        """What comes before the bytes."""
+
+    def __init__(
+        self,
+        *,
+        header: Global___AnalysisHeader | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "data"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___AnalyzeAudioRequest: _TypeAlias = AnalyzeAudioRequest  # noqa: Y015
+
+@_typing.final
+class AnalyzeAudioResponse(_message.Message):
+    """What was estimated. Each confidence is 0 (a guess) to 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPO_MAP_FIELD_NUMBER: _builtins.int
+    TEMPO_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    OTHER_BPM_FIELD_NUMBER: _builtins.int
+    DOWNBEAT_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    KEY_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    tempo_confidence: _builtins.float
+    """How sure the tempo is."""
+    other_bpm: _builtins.float
+    """The next best tempo in beats a minute, usually an octave away. Not set where there is none."""
+    downbeat_confidence: _builtins.float
+    """How sure the first downbeat is."""
+    key: _builtins.str
+    """The key, such as "A minor". Empty where nothing has a pitch."""
+    key_confidence: _builtins.float
+    """How sure the key is."""
+    seconds: _builtins.float
+    """Length in seconds."""
+    @_builtins.property
+    def tempo_map(self) -> _brief_pb2.TempoMap:
+        """Tempo map; pass it to RerenderStem, corrected where it is wrong. Not set where no beat was found."""
+
+    def __init__(
+        self,
+        *,
+        tempo_map: _brief_pb2.TempoMap | None = ...,
+        tempo_confidence: _builtins.float = ...,
+        other_bpm: _builtins.float | None = ...,
+        downbeat_confidence: _builtins.float = ...,
+        key: _builtins.str = ...,
+        key_confidence: _builtins.float = ...,
+        seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_other_bpm", b"_other_bpm", "other_bpm", b"other_bpm", "tempo_map", b"tempo_map"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_other_bpm", b"_other_bpm", "downbeat_confidence", b"downbeat_confidence", "key", b"key", "key_confidence", b"key_confidence", "other_bpm", b"other_bpm", "seconds", b"seconds", "tempo_confidence", b"tempo_confidence", "tempo_map", b"tempo_map"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__other_bpm: _TypeAlias = _typing.Literal["other_bpm"]  # noqa: Y015
+    _WhichOneofArgType__other_bpm: _TypeAlias = _typing.Literal["_other_bpm", b"_other_bpm"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__other_bpm) -> _WhichOneofReturnType__other_bpm | None: ...
+
+Global___AnalyzeAudioResponse: _TypeAlias = AnalyzeAudioResponse  # noqa: Y015
+
+@_typing.final
 class SeparationHeader(_message.Message):
     """What comes before the bytes."""
 
@@ -246,6 +695,7 @@ class SeparationHeader(_message.Message):
     LICENCE_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     STORE_KEY_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """As in CreateRender."""
     stem_mode: _brief_pb2.StemMode.ValueType
@@ -264,6 +714,10 @@ class SeparationHeader(_message.Message):
     def licence(self) -> _brief_pb2.Licence:
         """The terms of use, as in a brief."""
 
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """After this time the job fails as EXPIRED; a time that cannot be met is refused at once. Not given: never."""
+
     def __init__(
         self,
         *,
@@ -274,10 +728,11 @@ class SeparationHeader(_message.Message):
         licence: _brief_pb2.Licence | None = ...,
         sha256: _builtins.str = ...,
         store_key: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["licence", b"licence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "licence", b"licence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_name", b"file_name", "labels", b"labels", "licence", b"licence", "request_id", b"request_id", "sha256", b"sha256", "stem_mode", b"stem_mode", "store_key", b"store_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "file_name", b"file_name", "labels", b"labels", "licence", b"licence", "request_id", b"request_id", "sha256", b"sha256", "stem_mode", b"stem_mode", "store_key", b"store_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -45,6 +45,16 @@ class SeparationServiceStub:
                 request_serializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.CreateSeparationRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.CreateSeparationResponse.FromString,
                 _registered_method=True)
+        self.ReplaceStem = channel.unary_stream(
+                '/sonichaos.separation.v1.SeparationService/ReplaceStem',
+                request_serializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.ReplaceStemRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.ReplaceStemResponse.FromString,
+                _registered_method=True)
+        self.AnalyzeAudio = channel.stream_unary(
+                '/sonichaos.separation.v1.SeparationService/AnalyzeAudio',
+                request_serializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.AnalyzeAudioRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.AnalyzeAudioResponse.FromString,
+                _registered_method=True)
         self.GetModelInfo = channel.unary_unary(
                 '/sonichaos.separation.v1.SeparationService/GetModelInfo',
                 request_serializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.GetModelInfoRequest.SerializeToString,
@@ -70,6 +80,20 @@ class SeparationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReplaceStem(self, request, context):
+        """Replace one stem of a stored version by that of a lent new mix. The caller owns the job; leaving the call stops the work.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnalyzeAudio(self, request_iterator, context):
+        """Estimate tempo map and key of a WAV, or of a file in the store, with confidence. Nothing of it is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetModelInfo(self, request, context):
         """What is loaded.
         """
@@ -89,6 +113,16 @@ def add_SeparationServiceServicer_to_server(servicer, server):
                     servicer.CreateSeparation,
                     request_deserializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.CreateSeparationRequest.FromString,
                     response_serializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.CreateSeparationResponse.SerializeToString,
+            ),
+            'ReplaceStem': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReplaceStem,
+                    request_deserializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.ReplaceStemRequest.FromString,
+                    response_serializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.ReplaceStemResponse.SerializeToString,
+            ),
+            'AnalyzeAudio': grpc.stream_unary_rpc_method_handler(
+                    servicer.AnalyzeAudio,
+                    request_deserializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.AnalyzeAudioRequest.FromString,
+                    response_serializer=sonichaos_dot_separation_dot_v1_dot_separation__pb2.AnalyzeAudioResponse.SerializeToString,
             ),
             'GetModelInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModelInfo,
@@ -151,6 +185,60 @@ class SeparationService:
             '/sonichaos.separation.v1.SeparationService/CreateSeparation',
             sonichaos_dot_separation_dot_v1_dot_separation__pb2.CreateSeparationRequest.SerializeToString,
             sonichaos_dot_separation_dot_v1_dot_separation__pb2.CreateSeparationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceStem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sonichaos.separation.v1.SeparationService/ReplaceStem',
+            sonichaos_dot_separation_dot_v1_dot_separation__pb2.ReplaceStemRequest.SerializeToString,
+            sonichaos_dot_separation_dot_v1_dot_separation__pb2.ReplaceStemResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnalyzeAudio(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/sonichaos.separation.v1.SeparationService/AnalyzeAudio',
+            sonichaos_dot_separation_dot_v1_dot_separation__pb2.AnalyzeAudioRequest.SerializeToString,
+            sonichaos_dot_separation_dot_v1_dot_separation__pb2.AnalyzeAudioResponse.FromString,
             options,
             channel_credentials,
             insecure,

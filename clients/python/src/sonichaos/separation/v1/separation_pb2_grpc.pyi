@@ -37,6 +37,10 @@ class SeparationServiceStub:
     """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work."""
     CreateSeparation: _grpc.StreamUnaryMultiCallable[_separation_pb2.CreateSeparationRequest, _separation_pb2.CreateSeparationResponse]
     """Accept an upload, or a file in the store, as a job of this service. Answers once the job is durable."""
+    ReplaceStem: _grpc.UnaryStreamMultiCallable[_separation_pb2.ReplaceStemRequest, _separation_pb2.ReplaceStemResponse]
+    """Replace one stem of a stored version by that of a lent new mix. The caller owns the job; leaving the call stops the work."""
+    AnalyzeAudio: _grpc.StreamUnaryMultiCallable[_separation_pb2.AnalyzeAudioRequest, _separation_pb2.AnalyzeAudioResponse]
+    """Estimate tempo map and key of a WAV, or of a file in the store, with confidence. Nothing of it is kept."""
     GetModelInfo: _grpc.UnaryUnaryMultiCallable[_separation_pb2.GetModelInfoRequest, _separation_pb2.GetModelInfoResponse]
     """What is loaded."""
 
@@ -49,6 +53,10 @@ class SeparationServiceAsyncStub(SeparationServiceStub):
     """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work."""
     CreateSeparation: _aio.StreamUnaryMultiCallable[_separation_pb2.CreateSeparationRequest, _separation_pb2.CreateSeparationResponse]  # type: ignore[assignment]
     """Accept an upload, or a file in the store, as a job of this service. Answers once the job is durable."""
+    ReplaceStem: _aio.UnaryStreamMultiCallable[_separation_pb2.ReplaceStemRequest, _separation_pb2.ReplaceStemResponse]  # type: ignore[assignment]
+    """Replace one stem of a stored version by that of a lent new mix. The caller owns the job; leaving the call stops the work."""
+    AnalyzeAudio: _aio.StreamUnaryMultiCallable[_separation_pb2.AnalyzeAudioRequest, _separation_pb2.AnalyzeAudioResponse]  # type: ignore[assignment]
+    """Estimate tempo map and key of a WAV, or of a file in the store, with confidence. Nothing of it is kept."""
     GetModelInfo: _aio.UnaryUnaryMultiCallable[_separation_pb2.GetModelInfoRequest, _separation_pb2.GetModelInfoResponse]  # type: ignore[assignment]
     """What is loaded."""
 
@@ -70,6 +78,22 @@ class SeparationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_separation_pb2.CreateSeparationResponse, _abc.Awaitable[_separation_pb2.CreateSeparationResponse]]:
         """Accept an upload, or a file in the store, as a job of this service. Answers once the job is durable."""
+
+    @_abc_1.abstractmethod
+    def ReplaceStem(
+        self,
+        request: _separation_pb2.ReplaceStemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_separation_pb2.ReplaceStemResponse], _abc.AsyncIterator[_separation_pb2.ReplaceStemResponse]]:
+        """Replace one stem of a stored version by that of a lent new mix. The caller owns the job; leaving the call stops the work."""
+
+    @_abc_1.abstractmethod
+    def AnalyzeAudio(
+        self,
+        request_iterator: _MaybeAsyncIterator[_separation_pb2.AnalyzeAudioRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_separation_pb2.AnalyzeAudioResponse, _abc.Awaitable[_separation_pb2.AnalyzeAudioResponse]]:
+        """Estimate tempo map and key of a WAV, or of a file in the store, with confidence. Nothing of it is kept."""
 
     @_abc_1.abstractmethod
     def GetModelInfo(

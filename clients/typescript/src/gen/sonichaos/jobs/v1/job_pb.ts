@@ -160,7 +160,7 @@ export type VersionFiles = Message<"sonichaos.jobs.v1.VersionFiles"> & {
   zipEntries: ZipEntry[];
 
   /**
-   * What a re-render starts from. Not set for an upload.
+   * What a re-render starts from. Not set for an upload, nor for a re-render, which starts from the original's.
    *
    * @generated from field: sonichaos.jobs.v1.StoredFile latents = 5;
    */
@@ -601,7 +601,7 @@ export const JobStateSchema: GenEnum<JobState> = /*@__PURE__*/
   enumDesc(file_sonichaos_jobs_v1_job, 0);
 
 /**
- * Which service made the job and is the only one that writes it.
+ * Which service is the only one that writes the job.
  *
  * @generated from enum sonichaos.jobs.v1.JobOwner
  */
@@ -614,7 +614,7 @@ export enum JobOwner {
   UNSPECIFIED = 0,
 
   /**
-   * A take.
+   * A take, or an upload from its first re-render on.
    *
    * @generated from enum value: JOB_OWNER_RENDER = 1;
    */

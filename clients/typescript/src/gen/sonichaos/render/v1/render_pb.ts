@@ -8,7 +8,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Brief, Stem } from "../../jobs/v1/brief_pb.js";
+import type { Brief, Stem, TempoMap } from "../../jobs/v1/brief_pb.js";
 import { file_sonichaos_jobs_v1_brief } from "../../jobs/v1/brief_pb.js";
 import type { Job } from "../../jobs/v1/job_pb.js";
 import { file_sonichaos_jobs_v1_job } from "../../jobs/v1/job_pb.js";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/render/v1/render.proto.
  */
 export const file_sonichaos_render_v1_render: GenFile = /*@__PURE__*/
-  fileDesc("CiBzb25pY2hhb3MvcmVuZGVyL3YxL3JlbmRlci5wcm90bxITc29uaWNoYW9zLnJlbmRlci52MSJSChNDcmVhdGVSZW5kZXJSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJwoFYnJpZWYYAiABKAsyGC5zb25pY2hhb3Muam9icy52MS5CcmllZiI7ChRDcmVhdGVSZW5kZXJSZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2IitgEKE1JlcmVuZGVyU3RlbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSFAoMYmFzZV92ZXJzaW9uGAMgASgNEiUKBHN0ZW0YBCABKA4yFy5zb25pY2hhb3Muam9icy52MS5TdGVtEhIKCnBlcnNvbmFfaWQYBSABKAkSDgoGcHJvbXB0GAYgASgJEhEKBHNlZWQYByABKA1IAIgBAUIHCgVfc2VlZCJMChRSZXJlbmRlclN0ZW1SZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISDwoHdmVyc2lvbhgCIAEoDSKoAQoHUGVyc29uYRIKCgJpZBgBIAEoCRIOCgZwcmVmaXgYAiABKAkSEQoJZW1iZWRkaW5nGAMgAygCEhMKC2NsaXBfc2hhMjU2GAQgAygJEhAKCGJ1aWx0X2luGAUgASgIEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5lbmNvZGVyX3NoYTI1NhgHIAEoCSI8ChNMaXN0UGVyc29uYXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIl8KFExpc3RQZXJzb25hc1Jlc3BvbnNlEi4KCHBlcnNvbmFzGAEgAygLMhwuc29uaWNoYW9zLnJlbmRlci52MS5QZXJzb25hEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSInChFHZXRQZXJzb25hUmVxdWVzdBISCgpwZXJzb25hX2lkGAEgASgJIkMKEkdldFBlcnNvbmFSZXNwb25zZRItCgdwZXJzb25hGAEgASgLMhwuc29uaWNoYW9zLnJlbmRlci52MS5QZXJzb25hIkgKDVBlcnNvbmFIZWFkZXISEgoKcGVyc29uYV9pZBgBIAEoCRIOCgZwcmVmaXgYAiABKAkSEwoLY2xpcF9zaGEyNTYYAyADKAkiLQoJQ2xpcENodW5rEhIKCmNsaXBfaW5kZXgYASABKA0SDAoEZGF0YRgCIAEoDCKFAQoUQ3JlYXRlUGVyc29uYVJlcXVlc3QSNAoGaGVhZGVyGAEgASgLMiIuc29uaWNoYW9zLnJlbmRlci52MS5QZXJzb25hSGVhZGVySAASLwoFY2h1bmsYAiABKAsyHi5zb25pY2hhb3MucmVuZGVyLnYxLkNsaXBDaHVua0gAQgYKBHBhcnQiRgoVQ3JlYXRlUGVyc29uYVJlc3BvbnNlEi0KB3BlcnNvbmEYASABKAsyHC5zb25pY2hhb3MucmVuZGVyLnYxLlBlcnNvbmEiKgoURGVsZXRlUGVyc29uYVJlcXVlc3QSEgoKcGVyc29uYV9pZBgBIAEoCSIXChVEZWxldGVQZXJzb25hUmVzcG9uc2UiyAEKCEF1ZGl0Um93EhAKCHNlcXVlbmNlGAEgASgEEg4KBmpvYl9pZBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEgwKBGtpbmQYBCABKAkSEQoJYm9keV9qc29uGAUgASgJEg4KBnByb21wdBgGIAEoCRIXCg9wcmV2aW91c19kaWdlc3QYByABKAkSDgoGZGlnZXN0GAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJNChRMaXN0QXVkaXRSb3dzUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiXQoVTGlzdEF1ZGl0Um93c1Jlc3BvbnNlEisKBHJvd3MYASADKAsyHS5zb25pY2hhb3MucmVuZGVyLnYxLkF1ZGl0Um93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJFChdWZXJpZnlBdWRpdENoYWluUmVxdWVzdBIVCg1oZWFkX3NlcXVlbmNlGAEgASgEEhMKC2hlYWRfZGlnZXN0GAIgASgJIn8KGFZlcmlmeUF1ZGl0Q2hhaW5SZXNwb25zZRIOCgZpbnRhY3QYASABKAgSFwoPYnJva2VuX3NlcXVlbmNlGAIgASgEEg4KBmRldGFpbBgDIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAQgASgEEhMKC2hlYWRfZGlnZXN0GAUgASgJIjQKEVJlcGxheVRha2VSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNIswBChJSZXBsYXlUYWtlUmVzcG9uc2USMwoHb3V0Y29tZRgBIAEoDjIiLnNvbmljaGFvcy5yZW5kZXIudjEuUmVwbGF5T3V0Y29tZRIcCg9kaWZmZXJlbmNlX2RiZnMYAiABKAFIAIgBARIVCg1zdG9yZWRfc2hhMjU2GAMgASgJEhcKD3JlcGxheWVkX3NoYTI1NhgEIAEoCRIfChdmaW5nZXJwcmludF9kaWZmZXJlbmNlcxgFIAMoCUISChBfZGlmZmVyZW5jZV9kYmZzIhUKE0dldE1vZGVsSW5mb1JlcXVlc3QiPwoLTW9kZWxEaWdlc3QSDAoEcm9sZRgBIAEoCRIOCgZzaGEyNTYYAiABKAkSEgoKcGFyYW1ldGVycxgDIAEoBCKvAgoUR2V0TW9kZWxJbmZvUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIPCgdsaWNlbmNlGAIgASgJEjAKBm1vZGVscxgDIAMoCzIgLnNvbmljaGFvcy5yZW5kZXIudjEuTW9kZWxEaWdlc3QSEwoLbWluX3NlY29uZHMYBCABKAESEwoLbWF4X3NlY29uZHMYBSABKAESTwoLZmluZ2VycHJpbnQYBiADKAsyOi5zb25pY2hhb3MucmVuZGVyLnYxLkdldE1vZGVsSW5mb1Jlc3BvbnNlLkZpbmdlcnByaW50RW50cnkSFwoPc3VwcG9ydHNfbHlyaWNzGAcgASgIGjIKEEZpbmdlcnByaW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASqBAQoNUmVwbGF5T3V0Y29tZRIeChpSRVBMQVlfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhgKFFJFUExBWV9PVVRDT01FX0VYQUNUEAESGAoUUkVQTEFZX09VVENPTUVfQ0xPU0UQAhIcChhSRVBMQVlfT1VUQ09NRV9ESUZGRVJFTlQQAzKgCAoNUmVuZGVyU2VydmljZRJlCgxDcmVhdGVSZW5kZXISKC5zb25pY2hhb3MucmVuZGVyLnYxLkNyZWF0ZVJlbmRlclJlcXVlc3QaKS5zb25pY2hhb3MucmVuZGVyLnYxLkNyZWF0ZVJlbmRlclJlc3BvbnNlIgASZQoMUmVyZW5kZXJTdGVtEiguc29uaWNoYW9zLnJlbmRlci52MS5SZXJlbmRlclN0ZW1SZXF1ZXN0Gikuc29uaWNoYW9zLnJlbmRlci52MS5SZXJlbmRlclN0ZW1SZXNwb25zZSIAEmUKDExpc3RQZXJzb25hcxIoLnNvbmljaGFvcy5yZW5kZXIudjEuTGlzdFBlcnNvbmFzUmVxdWVzdBopLnNvbmljaGFvcy5yZW5kZXIudjEuTGlzdFBlcnNvbmFzUmVzcG9uc2UiABJfCgpHZXRQZXJzb25hEiYuc29uaWNoYW9zLnJlbmRlci52MS5HZXRQZXJzb25hUmVxdWVzdBonLnNvbmljaGFvcy5yZW5kZXIudjEuR2V0UGVyc29uYVJlc3BvbnNlIgASagoNQ3JlYXRlUGVyc29uYRIpLnNvbmljaGFvcy5yZW5kZXIudjEuQ3JlYXRlUGVyc29uYVJlcXVlc3QaKi5zb25pY2hhb3MucmVuZGVyLnYxLkNyZWF0ZVBlcnNvbmFSZXNwb25zZSIAKAESaAoNRGVsZXRlUGVyc29uYRIpLnNvbmljaGFvcy5yZW5kZXIudjEuRGVsZXRlUGVyc29uYVJlcXVlc3QaKi5zb25pY2hhb3MucmVuZGVyLnYxLkRlbGV0ZVBlcnNvbmFSZXNwb25zZSIAEmgKDUxpc3RBdWRpdFJvd3MSKS5zb25pY2hhb3MucmVuZGVyLnYxLkxpc3RBdWRpdFJvd3NSZXF1ZXN0Giouc29uaWNoYW9zLnJlbmRlci52MS5MaXN0QXVkaXRSb3dzUmVzcG9uc2UiABJxChBWZXJpZnlBdWRpdENoYWluEiwuc29uaWNoYW9zLnJlbmRlci52MS5WZXJpZnlBdWRpdENoYWluUmVxdWVzdBotLnNvbmljaGFvcy5yZW5kZXIudjEuVmVyaWZ5QXVkaXRDaGFpblJlc3BvbnNlIgASXwoKUmVwbGF5VGFrZRImLnNvbmljaGFvcy5yZW5kZXIudjEuUmVwbGF5VGFrZVJlcXVlc3QaJy5zb25pY2hhb3MucmVuZGVyLnYxLlJlcGxheVRha2VSZXNwb25zZSIAEmUKDEdldE1vZGVsSW5mbxIoLnNvbmljaGFvcy5yZW5kZXIudjEuR2V0TW9kZWxJbmZvUmVxdWVzdBopLnNvbmljaGFvcy5yZW5kZXIudjEuR2V0TW9kZWxJbmZvUmVzcG9uc2UiAGIGcHJvdG8z", [file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
+  fileDesc("CiBzb25pY2hhb3MvcmVuZGVyL3YxL3JlbmRlci5wcm90bxITc29uaWNoYW9zLnJlbmRlci52MSJSChNDcmVhdGVSZW5kZXJSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJwoFYnJpZWYYAiABKAsyGC5zb25pY2hhb3Muam9icy52MS5CcmllZiI7ChRDcmVhdGVSZW5kZXJSZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2Ii5gIKE1JlcmVuZGVyU3RlbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSFAoMYmFzZV92ZXJzaW9uGAMgASgNEiUKBHN0ZW0YBCABKA4yFy5zb25pY2hhb3Muam9icy52MS5TdGVtEhIKCnBlcnNvbmFfaWQYBSABKAkSDgoGcHJvbXB0GAYgASgJEhEKBHNlZWQYByABKA1IAYgBARINCgVmcmVzaBgIIAEoCBIQCghzdHJlbmd0aBgJIAEoARIQCghmcm9tX2JhchgKIAEoDRIOCgZ0b19iYXIYCyABKA0SFAoMYWNjZXB0X2RyaWZ0GAwgASgIEg0KA2JwbRgNIAEoAUgAEjAKCXRlbXBvX21hcBgOIAEoCzIbLnNvbmljaGFvcy5qb2JzLnYxLlRlbXBvTWFwSAASCwoDa2V5GA8gASgJQgcKBXRlbXBvQgcKBV9zZWVkIkwKFFJlcmVuZGVyU3RlbVJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYhIPCgd2ZXJzaW9uGAIgASgNIqgBCgdQZXJzb25hEgoKAmlkGAEgASgJEg4KBnByZWZpeBgCIAEoCRIRCgllbWJlZGRpbmcYAyADKAISEwoLY2xpcF9zaGEyNTYYBCADKAkSEAoIYnVpbHRfaW4YBSABKAgSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmVuY29kZXJfc2hhMjU2GAcgASgJIjwKE0xpc3RQZXJzb25hc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiXwoUTGlzdFBlcnNvbmFzUmVzcG9uc2USLgoIcGVyc29uYXMYASADKAsyHC5zb25pY2hhb3MucmVuZGVyLnYxLlBlcnNvbmESFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEUdldFBlcnNvbmFSZXF1ZXN0EhIKCnBlcnNvbmFfaWQYASABKAkiQwoSR2V0UGVyc29uYVJlc3BvbnNlEi0KB3BlcnNvbmEYASABKAsyHC5zb25pY2hhb3MucmVuZGVyLnYxLlBlcnNvbmEiSAoNUGVyc29uYUhlYWRlchISCgpwZXJzb25hX2lkGAEgASgJEg4KBnByZWZpeBgCIAEoCRITCgtjbGlwX3NoYTI1NhgDIAMoCSItCglDbGlwQ2h1bmsSEgoKY2xpcF9pbmRleBgBIAEoDRIMCgRkYXRhGAIgASgMIoUBChRDcmVhdGVQZXJzb25hUmVxdWVzdBI0CgZoZWFkZXIYASABKAsyIi5zb25pY2hhb3MucmVuZGVyLnYxLlBlcnNvbmFIZWFkZXJIABIvCgVjaHVuaxgCIAEoCzIeLnNvbmljaGFvcy5yZW5kZXIudjEuQ2xpcENodW5rSABCBgoEcGFydCJGChVDcmVhdGVQZXJzb25hUmVzcG9uc2USLQoHcGVyc29uYRgBIAEoCzIcLnNvbmljaGFvcy5yZW5kZXIudjEuUGVyc29uYSIqChREZWxldGVQZXJzb25hUmVxdWVzdBISCgpwZXJzb25hX2lkGAEgASgJIhcKFURlbGV0ZVBlcnNvbmFSZXNwb25zZSLIAQoIQXVkaXRSb3cSEAoIc2VxdWVuY2UYASABKAQSDgoGam9iX2lkGAIgASgJEg8KB3ZlcnNpb24YAyABKA0SDAoEa2luZBgEIAEoCRIRCglib2R5X2pzb24YBSABKAkSDgoGcHJvbXB0GAYgASgJEhcKD3ByZXZpb3VzX2RpZ2VzdBgHIAEoCRIOCgZkaWdlc3QYCCABKAkSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KFExpc3RBdWRpdFJvd3NSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJdChVMaXN0QXVkaXRSb3dzUmVzcG9uc2USKwoEcm93cxgBIAMoCzIdLnNvbmljaGFvcy5yZW5kZXIudjEuQXVkaXRSb3cSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkUKF1ZlcmlmeUF1ZGl0Q2hhaW5SZXF1ZXN0EhUKDWhlYWRfc2VxdWVuY2UYASABKAQSEwoLaGVhZF9kaWdlc3QYAiABKAkifwoYVmVyaWZ5QXVkaXRDaGFpblJlc3BvbnNlEg4KBmludGFjdBgBIAEoCBIXCg9icm9rZW5fc2VxdWVuY2UYAiABKAQSDgoGZGV0YWlsGAMgASgJEhUKDWhlYWRfc2VxdWVuY2UYBCABKAQSEwoLaGVhZF9kaWdlc3QYBSABKAkiPgoVR2V0RHJpZnRSZXBvcnRSZXF1ZXN0EiUKBHN0ZW0YASABKA4yFy5zb25pY2hhb3Muam9icy52MS5TdGVtIpsCCg1NZWFzdXJlZERyaWZ0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEhUKDXdpdGhpbl9saW1pdHMYAyABKAgSEAoIYWNjZXB0ZWQYBCABKAgSEgoKbWVhc3VyYWJsZRgFIAEoCBIWCgltZWRpYW5fbXMYBiABKAFIAIgBARITCgZwOTVfbXMYByABKAFIAYgBARIgChNzbG9wZV9tc19wZXJfbWludXRlGAggASgBSAKIAQESGgoNbWF0Y2hlZF9zaGFyZRgJIAEoAUgDiAEBQgwKCl9tZWRpYW5fbXNCCQoHX3A5NV9tc0IWChRfc2xvcGVfbXNfcGVyX21pbnV0ZUIQCg5fbWF0Y2hlZF9zaGFyZSLIAQoWR2V0RHJpZnRSZXBvcnRSZXNwb25zZRIlCgRzdGVtGAEgASgOMhcuc29uaWNoYW9zLmpvYnMudjEuU3RlbRIyCgZkcmlmdHMYAiADKAsyIi5zb25pY2hhb3MucmVuZGVyLnYxLk1lYXN1cmVkRHJpZnQSFQoNd2l0aGluX2xpbWl0cxgDIAEoDRIQCghtYXlfb3BlbhgEIAEoCBIUCgx3YW50ZWRfY291bnQYBSABKA0SFAoMd2FudGVkX3NoYXJlGAYgASgBIjQKEVJlcGxheVRha2VSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNIswBChJSZXBsYXlUYWtlUmVzcG9uc2USMwoHb3V0Y29tZRgBIAEoDjIiLnNvbmljaGFvcy5yZW5kZXIudjEuUmVwbGF5T3V0Y29tZRIcCg9kaWZmZXJlbmNlX2RiZnMYAiABKAFIAIgBARIVCg1zdG9yZWRfc2hhMjU2GAMgASgJEhcKD3JlcGxheWVkX3NoYTI1NhgEIAEoCRIfChdmaW5nZXJwcmludF9kaWZmZXJlbmNlcxgFIAMoCUISChBfZGlmZmVyZW5jZV9kYmZzIhUKE0dldE1vZGVsSW5mb1JlcXVlc3QiPwoLTW9kZWxEaWdlc3QSDAoEcm9sZRgBIAEoCRIOCgZzaGEyNTYYAiABKAkSEgoKcGFyYW1ldGVycxgDIAEoBCKvAgoUR2V0TW9kZWxJbmZvUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIPCgdsaWNlbmNlGAIgASgJEjAKBm1vZGVscxgDIAMoCzIgLnNvbmljaGFvcy5yZW5kZXIudjEuTW9kZWxEaWdlc3QSEwoLbWluX3NlY29uZHMYBCABKAESEwoLbWF4X3NlY29uZHMYBSABKAESTwoLZmluZ2VycHJpbnQYBiADKAsyOi5zb25pY2hhb3MucmVuZGVyLnYxLkdldE1vZGVsSW5mb1Jlc3BvbnNlLkZpbmdlcnByaW50RW50cnkSFwoPc3VwcG9ydHNfbHlyaWNzGAcgASgIGjIKEEZpbmdlcnByaW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASqBAQoNUmVwbGF5T3V0Y29tZRIeChpSRVBMQVlfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhgKFFJFUExBWV9PVVRDT01FX0VYQUNUEAESGAoUUkVQTEFZX09VVENPTUVfQ0xPU0UQAhIcChhSRVBMQVlfT1VUQ09NRV9ESUZGRVJFTlQQAzKNCQoNUmVuZGVyU2VydmljZRJlCgxDcmVhdGVSZW5kZXISKC5zb25pY2hhb3MucmVuZGVyLnYxLkNyZWF0ZVJlbmRlclJlcXVlc3QaKS5zb25pY2hhb3MucmVuZGVyLnYxLkNyZWF0ZVJlbmRlclJlc3BvbnNlIgASZQoMUmVyZW5kZXJTdGVtEiguc29uaWNoYW9zLnJlbmRlci52MS5SZXJlbmRlclN0ZW1SZXF1ZXN0Gikuc29uaWNoYW9zLnJlbmRlci52MS5SZXJlbmRlclN0ZW1SZXNwb25zZSIAEmUKDExpc3RQZXJzb25hcxIoLnNvbmljaGFvcy5yZW5kZXIudjEuTGlzdFBlcnNvbmFzUmVxdWVzdBopLnNvbmljaGFvcy5yZW5kZXIudjEuTGlzdFBlcnNvbmFzUmVzcG9uc2UiABJfCgpHZXRQZXJzb25hEiYuc29uaWNoYW9zLnJlbmRlci52MS5HZXRQZXJzb25hUmVxdWVzdBonLnNvbmljaGFvcy5yZW5kZXIudjEuR2V0UGVyc29uYVJlc3BvbnNlIgASagoNQ3JlYXRlUGVyc29uYRIpLnNvbmljaGFvcy5yZW5kZXIudjEuQ3JlYXRlUGVyc29uYVJlcXVlc3QaKi5zb25pY2hhb3MucmVuZGVyLnYxLkNyZWF0ZVBlcnNvbmFSZXNwb25zZSIAKAESaAoNRGVsZXRlUGVyc29uYRIpLnNvbmljaGFvcy5yZW5kZXIudjEuRGVsZXRlUGVyc29uYVJlcXVlc3QaKi5zb25pY2hhb3MucmVuZGVyLnYxLkRlbGV0ZVBlcnNvbmFSZXNwb25zZSIAEmgKDUxpc3RBdWRpdFJvd3MSKS5zb25pY2hhb3MucmVuZGVyLnYxLkxpc3RBdWRpdFJvd3NSZXF1ZXN0Giouc29uaWNoYW9zLnJlbmRlci52MS5MaXN0QXVkaXRSb3dzUmVzcG9uc2UiABJxChBWZXJpZnlBdWRpdENoYWluEiwuc29uaWNoYW9zLnJlbmRlci52MS5WZXJpZnlBdWRpdENoYWluUmVxdWVzdBotLnNvbmljaGFvcy5yZW5kZXIudjEuVmVyaWZ5QXVkaXRDaGFpblJlc3BvbnNlIgASawoOR2V0RHJpZnRSZXBvcnQSKi5zb25pY2hhb3MucmVuZGVyLnYxLkdldERyaWZ0UmVwb3J0UmVxdWVzdBorLnNvbmljaGFvcy5yZW5kZXIudjEuR2V0RHJpZnRSZXBvcnRSZXNwb25zZSIAEl8KClJlcGxheVRha2USJi5zb25pY2hhb3MucmVuZGVyLnYxLlJlcGxheVRha2VSZXF1ZXN0Gicuc29uaWNoYW9zLnJlbmRlci52MS5SZXBsYXlUYWtlUmVzcG9uc2UiABJlCgxHZXRNb2RlbEluZm8SKC5zb25pY2hhb3MucmVuZGVyLnYxLkdldE1vZGVsSW5mb1JlcXVlc3QaKS5zb25pY2hhb3MucmVuZGVyLnYxLkdldE1vZGVsSW5mb1Jlc3BvbnNlIgBiBnByb3RvMw", [file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
 
 /**
  * A brief.
@@ -71,7 +71,7 @@ export const CreateRenderResponseSchema: GenMessage<CreateRenderResponse> = /*@_
   messageDesc(file_sonichaos_render_v1_render, 1);
 
 /**
- * What to change in which stem.
+ * What to change in which stem. Persona, prompt or seed has to be another than the base version's.
  *
  * @generated from message sonichaos.render.v1.RerenderStemRequest
  */
@@ -84,21 +84,21 @@ export type RerenderStemRequest = Message<"sonichaos.render.v1.RerenderStemReque
   requestId: string;
 
   /**
-   * The job.
+   * The job. An upload whose versions have ended passes to render_service with its first re-render.
    *
    * @generated from field: string job_id = 2;
    */
   jobId: string;
 
   /**
-   * The version to start from. 0: the newest that is done.
+   * The version to start from. 0: the newest that is done and has stems.
    *
    * @generated from field: uint32 base_version = 3;
    */
   baseVersion: number;
 
   /**
-   * The stem to replace.
+   * The stem to replace. Drums only where the operator's switch drums_rerender is on.
    *
    * @generated from field: sonichaos.jobs.v1.Stem stem = 4;
    */
@@ -124,6 +124,71 @@ export type RerenderStemRequest = Message<"sonichaos.render.v1.RerenderStemReque
    * @generated from field: optional uint32 seed = 7;
    */
   seed?: number | undefined;
+
+  /**
+   * True: render from noise alone, on the original's tempo map, key and chords, instead of from its latents.
+   *
+   * @generated from field: bool fresh = 8;
+   */
+  fresh: boolean;
+
+  /**
+   * How much noise replaces the original's latents at the start, above 0 and up to 1 (all of them). 0 means 0.7. Not with fresh.
+   *
+   * @generated from field: double strength = 9;
+   */
+  strength: number;
+
+  /**
+   * First bar to replace, counted from 1 at the first downbeat. 0, together with to_bar 0: the whole take.
+   *
+   * @generated from field: uint32 from_bar = 10;
+   */
+  fromBar: number;
+
+  /**
+   * Last bar to replace, included.
+   *
+   * @generated from field: uint32 to_bar = 11;
+   */
+  toBar: number;
+
+  /**
+   * True: keep a stem that lies beyond the limits of drift; the manifest says that it was accepted.
+   *
+   * @generated from field: bool accept_drift = 12;
+   */
+  acceptDrift: boolean;
+
+  /**
+   * Tempo of an upload, which has none of its own; AnalyzeAudio estimates it. Refused for a take, whose own grid is kept.
+   *
+   * @generated from oneof sonichaos.render.v1.RerenderStemRequest.tempo
+   */
+  tempo: {
+    /**
+     * One tempo throughout in beats a minute, 30 to 300, in 4/4.
+     *
+     * @generated from field: double bpm = 13;
+     */
+    value: number;
+    case: "bpm";
+  } | {
+    /**
+     * A tempo map.
+     *
+     * @generated from field: sonichaos.jobs.v1.TempoMap tempo_map = 14;
+     */
+    value: TempoMap;
+    case: "tempoMap";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Key of an upload, such as "A minor". Refused for a take.
+   *
+   * @generated from field: string key = 15;
+   */
+  key: string;
 };
 
 /**
@@ -698,6 +763,160 @@ export const VerifyAuditChainResponseSchema: GenMessage<VerifyAuditChainResponse
   messageDesc(file_sonichaos_render_v1_render, 19);
 
 /**
+ * Which kind of stem.
+ *
+ * @generated from message sonichaos.render.v1.GetDriftReportRequest
+ */
+export type GetDriftReportRequest = Message<"sonichaos.render.v1.GetDriftReportRequest"> & {
+  /**
+   * The stem. Unspecified: drums, whose switch it is about.
+   *
+   * @generated from field: sonichaos.jobs.v1.Stem stem = 1;
+   */
+  stem: Stem;
+};
+
+/**
+ * Describes the message sonichaos.render.v1.GetDriftReportRequest.
+ * Use `create(GetDriftReportRequestSchema)` to create a new message.
+ */
+export const GetDriftReportRequestSchema: GenMessage<GetDriftReportRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_render_v1_render, 20);
+
+/**
+ * One re-render and how far its onsets lay from the grid.
+ *
+ * @generated from message sonichaos.render.v1.MeasuredDrift
+ */
+export type MeasuredDrift = Message<"sonichaos.render.v1.MeasuredDrift"> & {
+  /**
+   * The job.
+   *
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * The version.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+
+  /**
+   * True where it lay within the limits for its kind.
+   *
+   * @generated from field: bool within_limits = 3;
+   */
+  withinLimits: boolean;
+
+  /**
+   * True where it was beyond them and kept all the same, by the caller's accept_drift.
+   *
+   * @generated from field: bool accepted = 4;
+   */
+  accepted: boolean;
+
+  /**
+   * False where too few onsets were found to say.
+   *
+   * @generated from field: bool measurable = 5;
+   */
+  measurable: boolean;
+
+  /**
+   * Median of onset minus grid in milliseconds. Not set where it could not be measured, as the others.
+   *
+   * @generated from field: optional double median_ms = 6;
+   */
+  medianMs?: number | undefined;
+
+  /**
+   * 95th percentile of the distance in milliseconds.
+   *
+   * @generated from field: optional double p95_ms = 7;
+   */
+  p95Ms?: number | undefined;
+
+  /**
+   * Change of the offset in milliseconds a minute.
+   *
+   * @generated from field: optional double slope_ms_per_minute = 8;
+   */
+  slopeMsPerMinute?: number | undefined;
+
+  /**
+   * Share of onsets that a place of the grid was found for, 0 to 1.
+   *
+   * @generated from field: optional double matched_share = 9;
+   */
+  matchedShare?: number | undefined;
+};
+
+/**
+ * Describes the message sonichaos.render.v1.MeasuredDrift.
+ * Use `create(MeasuredDriftSchema)` to create a new message.
+ */
+export const MeasuredDriftSchema: GenMessage<MeasuredDrift> = /*@__PURE__*/
+  messageDesc(file_sonichaos_render_v1_render, 21);
+
+/**
+ * All re-renders of that stem that this installation measured for the caller, and what follows for the switch.
+ *
+ * @generated from message sonichaos.render.v1.GetDriftReportResponse
+ */
+export type GetDriftReportResponse = Message<"sonichaos.render.v1.GetDriftReportResponse"> & {
+  /**
+   * The stem.
+   *
+   * @generated from field: sonichaos.jobs.v1.Stem stem = 1;
+   */
+  stem: Stem;
+
+  /**
+   * Oldest first; also those that failed because of their drift, as long as their job is there.
+   *
+   * @generated from field: repeated sonichaos.render.v1.MeasuredDrift drifts = 2;
+   */
+  drifts: MeasuredDrift[];
+
+  /**
+   * How many lay within the limits.
+   *
+   * @generated from field: uint32 within_limits = 3;
+   */
+  withinLimits: number;
+
+  /**
+   * True where at least `wanted_count` were measured and at least `wanted_share` of them lay within the limits.
+   *
+   * @generated from field: bool may_open = 4;
+   */
+  mayOpen: boolean;
+
+  /**
+   * Least number of measured re-renders before the switch may open.
+   *
+   * @generated from field: uint32 wanted_count = 5;
+   */
+  wantedCount: number;
+
+  /**
+   * Least share of them within the limits, 0 to 1.
+   *
+   * @generated from field: double wanted_share = 6;
+   */
+  wantedShare: number;
+};
+
+/**
+ * Describes the message sonichaos.render.v1.GetDriftReportResponse.
+ * Use `create(GetDriftReportResponseSchema)` to create a new message.
+ */
+export const GetDriftReportResponseSchema: GenMessage<GetDriftReportResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_render_v1_render, 22);
+
+/**
  * Which take.
  *
  * @generated from message sonichaos.render.v1.ReplayTakeRequest
@@ -723,7 +942,7 @@ export type ReplayTakeRequest = Message<"sonichaos.render.v1.ReplayTakeRequest">
  * Use `create(ReplayTakeRequestSchema)` to create a new message.
  */
 export const ReplayTakeRequestSchema: GenMessage<ReplayTakeRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 20);
+  messageDesc(file_sonichaos_render_v1_render, 23);
 
 /**
  * The comparison.
@@ -772,7 +991,7 @@ export type ReplayTakeResponse = Message<"sonichaos.render.v1.ReplayTakeResponse
  * Use `create(ReplayTakeResponseSchema)` to create a new message.
  */
 export const ReplayTakeResponseSchema: GenMessage<ReplayTakeResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 21);
+  messageDesc(file_sonichaos_render_v1_render, 24);
 
 /**
  * Nothing to say.
@@ -787,7 +1006,7 @@ export type GetModelInfoRequest = Message<"sonichaos.render.v1.GetModelInfoReque
  * Use `create(GetModelInfoRequestSchema)` to create a new message.
  */
 export const GetModelInfoRequestSchema: GenMessage<GetModelInfoRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 22);
+  messageDesc(file_sonichaos_render_v1_render, 25);
 
 /**
  * A loaded model file.
@@ -822,7 +1041,7 @@ export type ModelDigest = Message<"sonichaos.render.v1.ModelDigest"> & {
  * Use `create(ModelDigestSchema)` to create a new message.
  */
 export const ModelDigestSchema: GenMessage<ModelDigest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 23);
+  messageDesc(file_sonichaos_render_v1_render, 26);
 
 /**
  * What is loaded.
@@ -885,7 +1104,7 @@ export type GetModelInfoResponse = Message<"sonichaos.render.v1.GetModelInfoResp
  * Use `create(GetModelInfoResponseSchema)` to create a new message.
  */
 export const GetModelInfoResponseSchema: GenMessage<GetModelInfoResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 24);
+  messageDesc(file_sonichaos_render_v1_render, 27);
 
 /**
  * How a replay compares.
@@ -1013,6 +1232,16 @@ export const RenderService: GenService<{
     methodKind: "unary";
     input: typeof VerifyAuditChainRequestSchema;
     output: typeof VerifyAuditChainResponseSchema;
+  },
+  /**
+   * How far re-rendered stems of one kind were from their originals' grids so far, and whether that is near enough.
+   *
+   * @generated from rpc sonichaos.render.v1.RenderService.GetDriftReport
+   */
+  getDriftReport: {
+    methodKind: "unary";
+    input: typeof GetDriftReportRequestSchema;
+    output: typeof GetDriftReportResponseSchema;
   },
   /**
    * Render a take again from its audit row and compare.

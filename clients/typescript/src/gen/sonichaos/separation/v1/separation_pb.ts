@@ -6,11 +6,11 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import type { Licence, StemMode } from "../../jobs/v1/brief_pb.js";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Licence, Stem, StemMode, TempoMap } from "../../jobs/v1/brief_pb.js";
 import { file_sonichaos_jobs_v1_brief } from "../../jobs/v1/brief_pb.js";
-import type { Job, Stage, StageTiming, StoredFile, ZipEntry } from "../../jobs/v1/job_pb.js";
+import type { Job, Loudness, Stage, StageTiming, StoredFile, ZipEntry } from "../../jobs/v1/job_pb.js";
 import { file_sonichaos_jobs_v1_job } from "../../jobs/v1/job_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/separation/v1/separation.proto.
  */
 export const file_sonichaos_separation_v1_separation: GenFile = /*@__PURE__*/
-  fileDesc("Cihzb25pY2hhb3Mvc2VwYXJhdGlvbi92MS9zZXBhcmF0aW9uLnByb3RvEhdzb25pY2hhb3Muc2VwYXJhdGlvbi52MSLAAQoVU2VwYXJhdGVUZW5zb3JSZXF1ZXN0EhAKCGxlYXNlX2lkGAEgASgJEg4KBmpvYl9pZBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEi4KCXN0ZW1fbW9kZRgEIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLlN0ZW1Nb2RlEhUKDW1hbmlmZXN0X2pzb24YBSABKAkSLQoGYm91bmNlGAYgASgLMh0uc29uaWNoYW9zLmpvYnMudjEuU3RvcmVkRmlsZSKgAQoWU2VwYXJhdGVUZW5zb3JSZXNwb25zZRI/Cghwcm9ncmVzcxgBIAEoCzIrLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25Qcm9ncmVzc0gAEjsKBnJlc3VsdBgCIAEoCzIpLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25SZXN1bHRIAEIICgZ1cGRhdGUingEKElNlcGFyYXRpb25Qcm9ncmVzcxInCgVzdGFnZRgBIAEoDjIYLnNvbmljaGFvcy5qb2JzLnYxLlN0YWdlEhIKCnN0ZXBzX2RvbmUYAiABKA0SEwoLc3RlcHNfdG90YWwYAyABKA0SNgoTZXN0aW1hdGVkX3RpbWVfbGVmdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKZAwoQU2VwYXJhdGlvblJlc3VsdBIqCgN6aXAYASABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEjAKC3ppcF9lbnRyaWVzGAIgAygLMhsuc29uaWNoYW9zLmpvYnMudjEuWmlwRW50cnkSLwoIbWFuaWZlc3QYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEhUKDW1hbmlmZXN0X2pzb24YBCABKAkSLwoHdGltaW5ncxgFIAMoCzIeLnNvbmljaGFvcy5qb2JzLnYxLlN0YWdlVGltaW5nEhEKCXNlcGFyYXRvchgGIAEoCRIWCg53ZWlnaHRzX3NoYTI1NhgHIAEoCRJPCgtmaW5nZXJwcmludBgIIAMoCzI6LnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25SZXN1bHQuRmluZ2VycHJpbnRFbnRyeRoyChBGaW5nZXJwcmludEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEirwIKEFNlcGFyYXRpb25IZWFkZXISEgoKcmVxdWVzdF9pZBgBIAEoCRIuCglzdGVtX21vZGUYAiABKA4yGy5zb25pY2hhb3Muam9icy52MS5TdGVtTW9kZRIRCglmaWxlX25hbWUYAyABKAkSRQoGbGFiZWxzGAQgAygLMjUuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuU2VwYXJhdGlvbkhlYWRlci5MYWJlbHNFbnRyeRIrCgdsaWNlbmNlGAUgASgLMhouc29uaWNoYW9zLmpvYnMudjEuTGljZW5jZRIOCgZzaGEyNTYYBiABKAkSEQoJc3RvcmVfa2V5GAcgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEibgoXQ3JlYXRlU2VwYXJhdGlvblJlcXVlc3QSOwoGaGVhZGVyGAEgASgLMikuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuU2VwYXJhdGlvbkhlYWRlckgAEg4KBGRhdGEYAiABKAxIAEIGCgRwYXJ0Ij8KGENyZWF0ZVNlcGFyYXRpb25SZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2IiFQoTR2V0TW9kZWxJbmZvUmVxdWVzdCKQAgoUR2V0TW9kZWxJbmZvUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIWCg53ZWlnaHRzX3NoYTI1NhgCIAEoCRIPCgdsaWNlbmNlGAMgASgJEg8KB3NvdXJjZXMYBCADKAkSDgoGbW9kZWxzGAUgASgNElMKC2ZpbmdlcnByaW50GAYgAygLMj4uc29uaWNoYW9zLnNlcGFyYXRpb24udjEuR2V0TW9kZWxJbmZvUmVzcG9uc2UuRmluZ2VycHJpbnRFbnRyeRIXCg9yZWFsdGltZV9mYWN0b3IYByABKAEaMgoQRmluZ2VycHJpbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBMvYCChFTZXBhcmF0aW9uU2VydmljZRJ1Cg5TZXBhcmF0ZVRlbnNvchIuLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRlVGVuc29yUmVxdWVzdBovLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRlVGVuc29yUmVzcG9uc2UiADABEnsKEENyZWF0ZVNlcGFyYXRpb24SMC5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5DcmVhdGVTZXBhcmF0aW9uUmVxdWVzdBoxLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLkNyZWF0ZVNlcGFyYXRpb25SZXNwb25zZSIAKAESbQoMR2V0TW9kZWxJbmZvEiwuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuR2V0TW9kZWxJbmZvUmVxdWVzdBotLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLkdldE1vZGVsSW5mb1Jlc3BvbnNlIgBiBnByb3RvMw", [file_google_protobuf_duration, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
+  fileDesc("Cihzb25pY2hhb3Mvc2VwYXJhdGlvbi92MS9zZXBhcmF0aW9uLnByb3RvEhdzb25pY2hhb3Muc2VwYXJhdGlvbi52MSLAAQoVU2VwYXJhdGVUZW5zb3JSZXF1ZXN0EhAKCGxlYXNlX2lkGAEgASgJEg4KBmpvYl9pZBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEi4KCXN0ZW1fbW9kZRgEIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLlN0ZW1Nb2RlEhUKDW1hbmlmZXN0X2pzb24YBSABKAkSLQoGYm91bmNlGAYgASgLMh0uc29uaWNoYW9zLmpvYnMudjEuU3RvcmVkRmlsZSKgAQoWU2VwYXJhdGVUZW5zb3JSZXNwb25zZRI/Cghwcm9ncmVzcxgBIAEoCzIrLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25Qcm9ncmVzc0gAEjsKBnJlc3VsdBgCIAEoCzIpLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25SZXN1bHRIAEIICgZ1cGRhdGUingEKElNlcGFyYXRpb25Qcm9ncmVzcxInCgVzdGFnZRgBIAEoDjIYLnNvbmljaGFvcy5qb2JzLnYxLlN0YWdlEhIKCnN0ZXBzX2RvbmUYAiABKA0SEwoLc3RlcHNfdG90YWwYAyABKA0SNgoTZXN0aW1hdGVkX3RpbWVfbGVmdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKZAwoQU2VwYXJhdGlvblJlc3VsdBIqCgN6aXAYASABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEjAKC3ppcF9lbnRyaWVzGAIgAygLMhsuc29uaWNoYW9zLmpvYnMudjEuWmlwRW50cnkSLwoIbWFuaWZlc3QYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEhUKDW1hbmlmZXN0X2pzb24YBCABKAkSLwoHdGltaW5ncxgFIAMoCzIeLnNvbmljaGFvcy5qb2JzLnYxLlN0YWdlVGltaW5nEhEKCXNlcGFyYXRvchgGIAEoCRIWCg53ZWlnaHRzX3NoYTI1NhgHIAEoCRJPCgtmaW5nZXJwcmludBgIIAMoCzI6LnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25SZXN1bHQuRmluZ2VycHJpbnRFbnRyeRoyChBGaW5nZXJwcmludEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiZAoER3JpZBIUCgxiZWF0X3NlY29uZHMYASADKAESGAoQZG93bmJlYXRfc2Vjb25kcxgCIAMoARIbChNzdWJkaXZpc2lvbl9zZWNvbmRzGAMgAygBEg8KB3NlY29uZHMYBCABKAEifAoLQmFzZVZlcnNpb24SDwoHdmVyc2lvbhgBIAEoDRIqCgN6aXAYAiABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEjAKC3ppcF9lbnRyaWVzGAMgAygLMhsuc29uaWNoYW9zLmpvYnMudjEuWmlwRW50cnki/wIKElJlcGxhY2VTdGVtUmVxdWVzdBIQCghsZWFzZV9pZBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDwoHdmVyc2lvbhgDIAEoDRIlCgRzdGVtGAQgASgOMhcuc29uaWNoYW9zLmpvYnMudjEuU3RlbRIVCg1tYW5pZmVzdF9qc29uGAUgASgJEioKA21peBgGIAEoCzIdLnNvbmljaGFvcy5qb2JzLnYxLlN0b3JlZEZpbGUSMgoEYmFzZRgHIAEoCzIkLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLkJhc2VWZXJzaW9uEisKBGdyaWQYCCABKAsyHS5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5HcmlkEhAKCGZyb21fYmFyGAkgASgNEg4KBnRvX2JhchgKIAEoDRIUCgxhY2NlcHRfZHJpZnQYCyABKAgSMwoMY29tcGFyZV93aXRoGAwgASgLMh0uc29uaWNoYW9zLmpvYnMudjEuU3RvcmVkRmlsZSLiAQoTUmVwbGFjZVN0ZW1SZXNwb25zZRI/Cghwcm9ncmVzcxgBIAEoCzIrLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25Qcm9ncmVzc0gAEjoKBnJlc3VsdBgCIAEoCzIoLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlN0ZW1SZXBsYWNlbWVudEgAEkQKCmNvbXBhcmlzb24YAyABKAsyLi5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5SZXBsYWNlbWVudENvbXBhcmlzb25IAEIICgZ1cGRhdGUi9QMKD1N0ZW1SZXBsYWNlbWVudBItCgZib3VuY2UYASABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEi0KCGxvdWRuZXNzGAIgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuTG91ZG5lc3MSKgoDemlwGAMgASgLMh0uc29uaWNoYW9zLmpvYnMudjEuU3RvcmVkRmlsZRIwCgt6aXBfZW50cmllcxgEIAMoCzIbLnNvbmljaGFvcy5qb2JzLnYxLlppcEVudHJ5Ei8KCG1hbmlmZXN0GAUgASgLMh0uc29uaWNoYW9zLmpvYnMudjEuU3RvcmVkRmlsZRIVCg1tYW5pZmVzdF9qc29uGAYgASgJEi8KB3RpbWluZ3MYByADKAsyHi5zb25pY2hhb3Muam9icy52MS5TdGFnZVRpbWluZxIRCglzZXBhcmF0b3IYCCABKAkSFgoOd2VpZ2h0c19zaGEyNTYYCSABKAkSTgoLZmluZ2VycHJpbnQYCiADKAsyOS5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5TdGVtUmVwbGFjZW1lbnQuRmluZ2VycHJpbnRFbnRyeRoyChBGaW5nZXJwcmludEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7QEKFVJlcGxhY2VtZW50Q29tcGFyaXNvbhIVCg1zdG9yZWRfc2hhMjU2GAEgASgJEhcKD3JlcGxheWVkX3NoYTI1NhgCIAEoCRIaChJsYXJnZXN0X2RpZmZlcmVuY2UYAyABKA0SVAoLZmluZ2VycHJpbnQYBCADKAsyPy5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5SZXBsYWNlbWVudENvbXBhcmlzb24uRmluZ2VycHJpbnRFbnRyeRoyChBGaW5nZXJwcmludEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiXwoOQW5hbHlzaXNIZWFkZXISEQoJc3RvcmVfa2V5GAEgASgJEhEKCWxlYXN0X2JwbRgCIAEoARIQCghtb3N0X2JwbRgDIAEoARIVCg1iZWF0c19wZXJfYmFyGAQgASgNImgKE0FuYWx5emVBdWRpb1JlcXVlc3QSOQoGaGVhZGVyGAEgASgLMicuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuQW5hbHlzaXNIZWFkZXJIABIOCgRkYXRhGAIgASgMSABCBgoEcGFydCLZAQoUQW5hbHl6ZUF1ZGlvUmVzcG9uc2USLgoJdGVtcG9fbWFwGAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuVGVtcG9NYXASGAoQdGVtcG9fY29uZmlkZW5jZRgCIAEoARIWCglvdGhlcl9icG0YAyABKAFIAIgBARIbChNkb3duYmVhdF9jb25maWRlbmNlGAQgASgBEgsKA2tleRgFIAEoCRIWCg5rZXlfY29uZmlkZW5jZRgGIAEoARIPCgdzZWNvbmRzGAcgASgBQgwKCl9vdGhlcl9icG0i4AIKEFNlcGFyYXRpb25IZWFkZXISEgoKcmVxdWVzdF9pZBgBIAEoCRIuCglzdGVtX21vZGUYAiABKA4yGy5zb25pY2hhb3Muam9icy52MS5TdGVtTW9kZRIRCglmaWxlX25hbWUYAyABKAkSRQoGbGFiZWxzGAQgAygLMjUuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuU2VwYXJhdGlvbkhlYWRlci5MYWJlbHNFbnRyeRIrCgdsaWNlbmNlGAUgASgLMhouc29uaWNoYW9zLmpvYnMudjEuTGljZW5jZRIOCgZzaGEyNTYYBiABKAkSEQoJc3RvcmVfa2V5GAcgASgJEi8KC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIm4KF0NyZWF0ZVNlcGFyYXRpb25SZXF1ZXN0EjsKBmhlYWRlchgBIAEoCzIpLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25IZWFkZXJIABIOCgRkYXRhGAIgASgMSABCBgoEcGFydCI/ChhDcmVhdGVTZXBhcmF0aW9uUmVzcG9uc2USIwoDam9iGAEgASgLMhYuc29uaWNoYW9zLmpvYnMudjEuSm9iIhUKE0dldE1vZGVsSW5mb1JlcXVlc3QikAIKFEdldE1vZGVsSW5mb1Jlc3BvbnNlEgwKBG5hbWUYASABKAkSFgoOd2VpZ2h0c19zaGEyNTYYAiABKAkSDwoHbGljZW5jZRgDIAEoCRIPCgdzb3VyY2VzGAQgAygJEg4KBm1vZGVscxgFIAEoDRJTCgtmaW5nZXJwcmludBgGIAMoCzI+LnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLkdldE1vZGVsSW5mb1Jlc3BvbnNlLkZpbmdlcnByaW50RW50cnkSFwoPcmVhbHRpbWVfZmFjdG9yGAcgASgBGjIKEEZpbmdlcnByaW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATLVBAoRU2VwYXJhdGlvblNlcnZpY2USdQoOU2VwYXJhdGVUZW5zb3ISLi5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5TZXBhcmF0ZVRlbnNvclJlcXVlc3QaLy5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5TZXBhcmF0ZVRlbnNvclJlc3BvbnNlIgAwARJ7ChBDcmVhdGVTZXBhcmF0aW9uEjAuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuQ3JlYXRlU2VwYXJhdGlvblJlcXVlc3QaMS5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5DcmVhdGVTZXBhcmF0aW9uUmVzcG9uc2UiACgBEmwKC1JlcGxhY2VTdGVtEisuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuUmVwbGFjZVN0ZW1SZXF1ZXN0Giwuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuUmVwbGFjZVN0ZW1SZXNwb25zZSIAMAESbwoMQW5hbHl6ZUF1ZGlvEiwuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuQW5hbHl6ZUF1ZGlvUmVxdWVzdBotLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLkFuYWx5emVBdWRpb1Jlc3BvbnNlIgAoARJtCgxHZXRNb2RlbEluZm8SLC5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5HZXRNb2RlbEluZm9SZXF1ZXN0Gi0uc29uaWNoYW9zLnNlcGFyYXRpb24udjEuR2V0TW9kZWxJbmZvUmVzcG9uc2UiAGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
 
 /**
  * What to separate and how to deliver it.
@@ -226,6 +226,494 @@ export const SeparationResultSchema: GenMessage<SeparationResult> = /*@__PURE__*
   messageDesc(file_sonichaos_separation_v1_separation, 3);
 
 /**
+ * Times of the original's grid in seconds from the first sample, each list rising and within the take.
+ *
+ * @generated from message sonichaos.separation.v1.Grid
+ */
+export type Grid = Message<"sonichaos.separation.v1.Grid"> & {
+  /**
+   * Every beat.
+   *
+   * @generated from field: repeated double beat_seconds = 1;
+   */
+  beatSeconds: number[];
+
+  /**
+   * The first beat of each bar.
+   *
+   * @generated from field: repeated double downbeat_seconds = 2;
+   */
+  downbeatSeconds: number[];
+
+  /**
+   * Every quarter of a beat, where the swing plays it, beats included.
+   *
+   * @generated from field: repeated double subdivision_seconds = 3;
+   */
+  subdivisionSeconds: number[];
+
+  /**
+   * Length of the take in seconds.
+   *
+   * @generated from field: double seconds = 4;
+   */
+  seconds: number;
+};
+
+/**
+ * Describes the message sonichaos.separation.v1.Grid.
+ * Use `create(GridSchema)` to create a new message.
+ */
+export const GridSchema: GenMessage<Grid> = /*@__PURE__*/
+  messageDesc(file_sonichaos_separation_v1_separation, 4);
+
+/**
+ * A stored version, three of whose stems are kept.
+ *
+ * @generated from message sonichaos.separation.v1.BaseVersion
+ */
+export type BaseVersion = Message<"sonichaos.separation.v1.BaseVersion"> & {
+  /**
+   * Its number.
+   *
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * Its ZIP; size and digest as the row has them.
+   *
+   * @generated from field: sonichaos.jobs.v1.StoredFile zip = 2;
+   */
+  zip?: StoredFile | undefined;
+
+  /**
+   * Bounce, stems and manifest in it, each with the digest that the audit row has.
+   *
+   * @generated from field: repeated sonichaos.jobs.v1.ZipEntry zip_entries = 3;
+   */
+  zipEntries: ZipEntry[];
+};
+
+/**
+ * Describes the message sonichaos.separation.v1.BaseVersion.
+ * Use `create(BaseVersionSchema)` to create a new message.
+ */
+export const BaseVersionSchema: GenMessage<BaseVersion> = /*@__PURE__*/
+  messageDesc(file_sonichaos_separation_v1_separation, 5);
+
+/**
+ * What to replace, and by what.
+ *
+ * @generated from message sonichaos.separation.v1.ReplaceStemRequest
+ */
+export type ReplaceStemRequest = Message<"sonichaos.separation.v1.ReplaceStemRequest"> & {
+  /**
+   * The loan of the new mix.
+   *
+   * @generated from field: string lease_id = 1;
+   */
+  leaseId: string;
+
+  /**
+   * The owner's job.
+   *
+   * @generated from field: string job_id = 2;
+   */
+  jobId: string;
+
+  /**
+   * The owner's new version.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+
+  /**
+   * The stem to replace.
+   *
+   * @generated from field: sonichaos.jobs.v1.Stem stem = 4;
+   */
+  stem: Stem;
+
+  /**
+   * The new version's manifest as JSON (UTF-8), with the new mix as its bounce; bounce and stems become the new version's.
+   *
+   * @generated from field: string manifest_json = 5;
+   */
+  manifestJson: string;
+
+  /**
+   * The new mix as a WAV of the new version: the lent samples must make it. Its key is empty, for it is not stored.
+   *
+   * @generated from field: sonichaos.jobs.v1.StoredFile mix = 6;
+   */
+  mix?: StoredFile | undefined;
+
+  /**
+   * The version to start from.
+   *
+   * @generated from field: sonichaos.separation.v1.BaseVersion base = 7;
+   */
+  base?: BaseVersion | undefined;
+
+  /**
+   * The grid that the stem is held to.
+   *
+   * @generated from field: sonichaos.separation.v1.Grid grid = 8;
+   */
+  grid?: Grid | undefined;
+
+  /**
+   * First bar to replace, counted from 1 at the first downbeat. 0, together with to_bar 0: the whole take.
+   *
+   * @generated from field: uint32 from_bar = 9;
+   */
+  fromBar: number;
+
+  /**
+   * Last bar to replace, included.
+   *
+   * @generated from field: uint32 to_bar = 10;
+   */
+  toBar: number;
+
+  /**
+   * True: keep a stem that lies beyond the limits of drift.
+   *
+   * @generated from field: bool accept_drift = 11;
+   */
+  acceptDrift: boolean;
+
+  /**
+   * Set on a replay: nothing is stored, and the new bounce is compared with this file.
+   *
+   * @generated from field: sonichaos.jobs.v1.StoredFile compare_with = 12;
+   */
+  compareWith?: StoredFile | undefined;
+};
+
+/**
+ * Describes the message sonichaos.separation.v1.ReplaceStemRequest.
+ * Use `create(ReplaceStemRequestSchema)` to create a new message.
+ */
+export const ReplaceStemRequestSchema: GenMessage<ReplaceStemRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_separation_v1_separation, 6);
+
+/**
+ * Progress, then the result.
+ *
+ * @generated from message sonichaos.separation.v1.ReplaceStemResponse
+ */
+export type ReplaceStemResponse = Message<"sonichaos.separation.v1.ReplaceStemResponse"> & {
+  /**
+   * One of the three.
+   *
+   * @generated from oneof sonichaos.separation.v1.ReplaceStemResponse.update
+   */
+  update: {
+    /**
+     * How far it is.
+     *
+     * @generated from field: sonichaos.separation.v1.SeparationProgress progress = 1;
+     */
+    value: SeparationProgress;
+    case: "progress";
+  } | {
+    /**
+     * The last message where the version was stored.
+     *
+     * @generated from field: sonichaos.separation.v1.StemReplacement result = 2;
+     */
+    value: StemReplacement;
+    case: "result";
+  } | {
+    /**
+     * The last message of a replay.
+     *
+     * @generated from field: sonichaos.separation.v1.ReplacementComparison comparison = 3;
+     */
+    value: ReplacementComparison;
+    case: "comparison";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sonichaos.separation.v1.ReplaceStemResponse.
+ * Use `create(ReplaceStemResponseSchema)` to create a new message.
+ */
+export const ReplaceStemResponseSchema: GenMessage<ReplaceStemResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_separation_v1_separation, 7);
+
+/**
+ * What was stored of the new version.
+ *
+ * @generated from message sonichaos.separation.v1.StemReplacement
+ */
+export type StemReplacement = Message<"sonichaos.separation.v1.StemReplacement"> & {
+  /**
+   * The bounce.
+   *
+   * @generated from field: sonichaos.jobs.v1.StoredFile bounce = 1;
+   */
+  bounce?: StoredFile | undefined;
+
+  /**
+   * Loudness of the bounce.
+   *
+   * @generated from field: sonichaos.jobs.v1.Loudness loudness = 2;
+   */
+  loudness?: Loudness | undefined;
+
+  /**
+   * The ZIP.
+   *
+   * @generated from field: sonichaos.jobs.v1.StoredFile zip = 3;
+   */
+  zip?: StoredFile | undefined;
+
+  /**
+   * The files in it.
+   *
+   * @generated from field: repeated sonichaos.jobs.v1.ZipEntry zip_entries = 4;
+   */
+  zipEntries: ZipEntry[];
+
+  /**
+   * The manifest.
+   *
+   * @generated from field: sonichaos.jobs.v1.StoredFile manifest = 5;
+   */
+  manifest?: StoredFile | undefined;
+
+  /**
+   * The manifest's text; its `rerender` holds what was measured.
+   *
+   * @generated from field: string manifest_json = 6;
+   */
+  manifestJson: string;
+
+  /**
+   * Timings of the stages.
+   *
+   * @generated from field: repeated sonichaos.jobs.v1.StageTiming timings = 7;
+   */
+  timings: StageTiming[];
+
+  /**
+   * The separator's name, such as "htdemucs_ft".
+   *
+   * @generated from field: string separator = 8;
+   */
+  separator: string;
+
+  /**
+   * SHA-256 over the digests of its weights, 64 lower-case hex digits.
+   *
+   * @generated from field: string weights_sha256 = 9;
+   */
+  weightsSha256: string;
+
+  /**
+   * The execution fingerprint of the separation.
+   *
+   * @generated from field: map<string, string> fingerprint = 10;
+   */
+  fingerprint: { [key: string]: string };
+};
+
+/**
+ * Describes the message sonichaos.separation.v1.StemReplacement.
+ * Use `create(StemReplacementSchema)` to create a new message.
+ */
+export const StemReplacementSchema: GenMessage<StemReplacement> = /*@__PURE__*/
+  messageDesc(file_sonichaos_separation_v1_separation, 8);
+
+/**
+ * How a replayed bounce compares with the stored one.
+ *
+ * @generated from message sonichaos.separation.v1.ReplacementComparison
+ */
+export type ReplacementComparison = Message<"sonichaos.separation.v1.ReplacementComparison"> & {
+  /**
+   * SHA-256 of the stored bounce, 64 lower-case hex digits.
+   *
+   * @generated from field: string stored_sha256 = 1;
+   */
+  storedSha256: string;
+
+  /**
+   * SHA-256 of the replayed bounce, 64 lower-case hex digits.
+   *
+   * @generated from field: string replayed_sha256 = 2;
+   */
+  replayedSha256: string;
+
+  /**
+   * Largest difference of a sample in units of 24 bits.
+   *
+   * @generated from field: uint32 largest_difference = 3;
+   */
+  largestDifference: number;
+
+  /**
+   * The execution fingerprint of the separation.
+   *
+   * @generated from field: map<string, string> fingerprint = 4;
+   */
+  fingerprint: { [key: string]: string };
+};
+
+/**
+ * Describes the message sonichaos.separation.v1.ReplacementComparison.
+ * Use `create(ReplacementComparisonSchema)` to create a new message.
+ */
+export const ReplacementComparisonSchema: GenMessage<ReplacementComparison> = /*@__PURE__*/
+  messageDesc(file_sonichaos_separation_v1_separation, 9);
+
+/**
+ * What comes before the bytes, and what the caller knows of them.
+ *
+ * @generated from message sonichaos.separation.v1.AnalysisHeader
+ */
+export type AnalysisHeader = Message<"sonichaos.separation.v1.AnalysisHeader"> & {
+  /**
+   * Key of a WAV in the store under "uploads/", instead of bytes. Empty: bytes follow.
+   *
+   * @generated from field: string store_key = 1;
+   */
+  storeKey: string;
+
+  /**
+   * Slowest tempo that it can be, in beats a minute, 30 to 300; with most_bpm it settles which octave is meant. 0: not known.
+   *
+   * @generated from field: double least_bpm = 2;
+   */
+  leastBpm: number;
+
+  /**
+   * Fastest tempo that it can be, in beats a minute, 30 to 300. 0: not known.
+   *
+   * @generated from field: double most_bpm = 3;
+   */
+  mostBpm: number;
+
+  /**
+   * Beats in a bar, 1 to 16. 0: not known.
+   *
+   * @generated from field: uint32 beats_per_bar = 4;
+   */
+  beatsPerBar: number;
+};
+
+/**
+ * Describes the message sonichaos.separation.v1.AnalysisHeader.
+ * Use `create(AnalysisHeaderSchema)` to create a new message.
+ */
+export const AnalysisHeaderSchema: GenMessage<AnalysisHeader> = /*@__PURE__*/
+  messageDesc(file_sonichaos_separation_v1_separation, 10);
+
+/**
+ * The header, then the bytes of a WAV.
+ *
+ * @generated from message sonichaos.separation.v1.AnalyzeAudioRequest
+ */
+export type AnalyzeAudioRequest = Message<"sonichaos.separation.v1.AnalyzeAudioRequest"> & {
+  /**
+   * Header first, once.
+   *
+   * @generated from oneof sonichaos.separation.v1.AnalyzeAudioRequest.part
+   */
+  part: {
+    /**
+     * What comes before the bytes.
+     *
+     * @generated from field: sonichaos.separation.v1.AnalysisHeader header = 1;
+     */
+    value: AnalysisHeader;
+    case: "header";
+  } | {
+    /**
+     * The next bytes of the file, at most 1 MiB.
+     *
+     * @generated from field: bytes data = 2;
+     */
+    value: Uint8Array;
+    case: "data";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sonichaos.separation.v1.AnalyzeAudioRequest.
+ * Use `create(AnalyzeAudioRequestSchema)` to create a new message.
+ */
+export const AnalyzeAudioRequestSchema: GenMessage<AnalyzeAudioRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_separation_v1_separation, 11);
+
+/**
+ * What was estimated. Each confidence is 0 (a guess) to 1.
+ *
+ * @generated from message sonichaos.separation.v1.AnalyzeAudioResponse
+ */
+export type AnalyzeAudioResponse = Message<"sonichaos.separation.v1.AnalyzeAudioResponse"> & {
+  /**
+   * Tempo map; pass it to RerenderStem, corrected where it is wrong. Not set where no beat was found.
+   *
+   * @generated from field: sonichaos.jobs.v1.TempoMap tempo_map = 1;
+   */
+  tempoMap?: TempoMap | undefined;
+
+  /**
+   * How sure the tempo is.
+   *
+   * @generated from field: double tempo_confidence = 2;
+   */
+  tempoConfidence: number;
+
+  /**
+   * The next best tempo in beats a minute, usually an octave away. Not set where there is none.
+   *
+   * @generated from field: optional double other_bpm = 3;
+   */
+  otherBpm?: number | undefined;
+
+  /**
+   * How sure the first downbeat is.
+   *
+   * @generated from field: double downbeat_confidence = 4;
+   */
+  downbeatConfidence: number;
+
+  /**
+   * The key, such as "A minor". Empty where nothing has a pitch.
+   *
+   * @generated from field: string key = 5;
+   */
+  key: string;
+
+  /**
+   * How sure the key is.
+   *
+   * @generated from field: double key_confidence = 6;
+   */
+  keyConfidence: number;
+
+  /**
+   * Length in seconds.
+   *
+   * @generated from field: double seconds = 7;
+   */
+  seconds: number;
+};
+
+/**
+ * Describes the message sonichaos.separation.v1.AnalyzeAudioResponse.
+ * Use `create(AnalyzeAudioResponseSchema)` to create a new message.
+ */
+export const AnalyzeAudioResponseSchema: GenMessage<AnalyzeAudioResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_separation_v1_separation, 12);
+
+/**
  * What comes before the bytes.
  *
  * @generated from message sonichaos.separation.v1.SeparationHeader
@@ -279,6 +767,13 @@ export type SeparationHeader = Message<"sonichaos.separation.v1.SeparationHeader
    * @generated from field: string store_key = 7;
    */
   storeKey: string;
+
+  /**
+   * After this time the job fails as EXPIRED; a time that cannot be met is refused at once. Not given: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 8;
+   */
+  expireTime?: Timestamp | undefined;
 };
 
 /**
@@ -286,7 +781,7 @@ export type SeparationHeader = Message<"sonichaos.separation.v1.SeparationHeader
  * Use `create(SeparationHeaderSchema)` to create a new message.
  */
 export const SeparationHeaderSchema: GenMessage<SeparationHeader> = /*@__PURE__*/
-  messageDesc(file_sonichaos_separation_v1_separation, 4);
+  messageDesc(file_sonichaos_separation_v1_separation, 13);
 
 /**
  * The header, then the bytes of a WAV.
@@ -323,7 +818,7 @@ export type CreateSeparationRequest = Message<"sonichaos.separation.v1.CreateSep
  * Use `create(CreateSeparationRequestSchema)` to create a new message.
  */
 export const CreateSeparationRequestSchema: GenMessage<CreateSeparationRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_separation_v1_separation, 5);
+  messageDesc(file_sonichaos_separation_v1_separation, 14);
 
 /**
  * The accepted job.
@@ -344,7 +839,7 @@ export type CreateSeparationResponse = Message<"sonichaos.separation.v1.CreateSe
  * Use `create(CreateSeparationResponseSchema)` to create a new message.
  */
 export const CreateSeparationResponseSchema: GenMessage<CreateSeparationResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_separation_v1_separation, 6);
+  messageDesc(file_sonichaos_separation_v1_separation, 15);
 
 /**
  * Nothing to say.
@@ -359,7 +854,7 @@ export type GetModelInfoRequest = Message<"sonichaos.separation.v1.GetModelInfoR
  * Use `create(GetModelInfoRequestSchema)` to create a new message.
  */
 export const GetModelInfoRequestSchema: GenMessage<GetModelInfoRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_separation_v1_separation, 7);
+  messageDesc(file_sonichaos_separation_v1_separation, 16);
 
 /**
  * What is loaded.
@@ -422,7 +917,7 @@ export type GetModelInfoResponse = Message<"sonichaos.separation.v1.GetModelInfo
  * Use `create(GetModelInfoResponseSchema)` to create a new message.
  */
 export const GetModelInfoResponseSchema: GenMessage<GetModelInfoResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_separation_v1_separation, 8);
+  messageDesc(file_sonichaos_separation_v1_separation, 17);
 
 /**
  * Separates a mix into drums, bass, vocals and other, and packs them as a ZIP.
@@ -449,6 +944,26 @@ export const SeparationService: GenService<{
     methodKind: "client_streaming";
     input: typeof CreateSeparationRequestSchema;
     output: typeof CreateSeparationResponseSchema;
+  },
+  /**
+   * Replace one stem of a stored version by that of a lent new mix. The caller owns the job; leaving the call stops the work.
+   *
+   * @generated from rpc sonichaos.separation.v1.SeparationService.ReplaceStem
+   */
+  replaceStem: {
+    methodKind: "server_streaming";
+    input: typeof ReplaceStemRequestSchema;
+    output: typeof ReplaceStemResponseSchema;
+  },
+  /**
+   * Estimate tempo map and key of a WAV, or of a file in the store, with confidence. Nothing of it is kept.
+   *
+   * @generated from rpc sonichaos.separation.v1.SeparationService.AnalyzeAudio
+   */
+  analyzeAudio: {
+    methodKind: "client_streaming";
+    input: typeof AnalyzeAudioRequestSchema;
+    output: typeof AnalyzeAudioResponseSchema;
   },
   /**
    * What is loaded.

@@ -1,0 +1,144 @@
+"""How right the alignment is on corpus songs whose every event is known: ``python -m benchmarks.alignment``.
+
+A take of a held-out seed; its "re-render" is, in turn, the same notes by another persona and other notes by another persona on the
+same tempo map, shifted, drifted and jittered by known amounts. Tables: the error of the estimated time map (largest over the take);
+the delivered timing of each stem and how many lie within their limits, beside a null whose onsets are strewn at random.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render_service.tempo_map import TempoMap
+from separation_service.alignment import Grid, limits_for
+from separation_service.alignment.estimate import UNKNOWN, estimate
+from separation_service.alignment.limits import KINDS
+from separation_service.alignment.onsets import Onsets, find_onsets
+from separation_service.alignment.resample import read_at
+from separation_service.alignment.timing import judge, measure_timing
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from training.corpus.compose import HELD_OUT_SEEDS, compose, draw_persona
+from training.corpus.song import Song, perform
+
+Waveform = NDArray[np.float32]
+DISTORTIONS = (
+    ("as rendered", 0.0, 0.0, 0.0),
+    ("+20 ms", 0.02, 0.0, 0.0),
+    ("+20 ms, +0.3 %", 0.02, 0.003, 0.0),
+    ("-35 ms, -0.2 %", -0.035, -0.002, 0.0),
+    ("+20 ms, +0.3 %, jitter 5 ms", 0.02, 0.003, 0.005),
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """A re-render before any distortion, and the grid that it should have."""
+
+    grid: Grid
+    song: Song
+    tempo_map: TempoMap
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--songs", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--first", type=int, default=5000, help="counted from the first held-out seed")
+    wanted = parser.parse_args()
+    errors: dict[tuple[str, str], list[float]] = defaultdict(list)
+    verdicts: dict[str, Counter[str]] = defaultdict(Counter)
+    figures: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    winding = 0
+    for case in cases(range(wanted.first, wanted.first + wanted.songs), wanted.seconds):
+        winding += len(case.tempo_map.points) > 1 or case.tempo_map.swing != 0.5
+        estimates(case, errors)
+        stems(case, verdicts, figures)
+    print(f"{2 * wanted.songs} re-renders, {winding} of them with swing or a change of tempo or metre\n")
+    print("largest error of the time map over the take, ms      median   95 %    max   within 3  within 8  not told")
+    for (what, name), found in errors.items():
+        told = np.array([error for error in found if np.isfinite(error)])
+        print(
+            f"{what:14s}{name:38s}{np.median(told):7.2f}{np.percentile(told, 95.0):7.2f}{told.max():7.2f}"
+            f"{(told < 3.0).mean():11.2f}{(told < 8.0).mean():10.2f}{len(found) - told.size:10d}"
+        )
+    print("\nstem     median of |median|  MAD  p95, ms    within  beyond  unmeasurable    null: within")
+    for kind in KINDS:
+        medians, mads, p95s = np.array(figures[kind]).T
+        count, null = verdicts[kind], verdicts[f"null {kind}"]
+        print(
+            f"{kind:9s}{np.median(np.abs(medians)):14.2f}{np.median(mads):9.2f}{np.median(p95s):9.2f}{count['within']:10d}"
+            f"{count['beyond']:8d}{count['unmeasurable']:14d}{null['within']:10d} of {null.total()}"
+        )
+
+
+def cases(numbers: range, seconds: float) -> Iterator[Case]:
+    """Two a seed: the same notes by another persona, and other notes."""
+    for number in numbers:
+        seed = HELD_OUT_SEEDS[number]
+        score = compose(seed, seconds=seconds)
+        grid = Grid(
+            seconds=seconds,
+            beats_s=score.tempo_map.beats_s(seconds),
+            downbeats_s=score.tempo_map.bars_s(seconds),
+            subdivisions_s=score.tempo_map.grid_s(seconds),
+        )
+        other = compose(
+            seed + 500_000,
+            seconds=seconds,
+            persona=draw_persona(seed + 700_000),
+            tempo_map=score.tempo_map,
+            key=score.key,
+        )
+        for notes in (replace(score, persona=draw_persona(seed + 600_000)), other):
+            yield Case(grid=grid, song=perform(notes), tempo_map=score.tempo_map)
+
+
+def estimates(case: Case, errors: dict[tuple[str, str], list[float]]) -> None:
+    """The error of each distortion's estimate, of the mix and of the mix without drums; infinite where it was not told."""
+    for name, offset_s, drift, jitter_s in DISTORTIONS:
+        for what, sound in (("mix", case.song.mix), ("without drums", case.song.mix - case.song.stems["drums"])):
+            found = estimate(find_onsets(distorted(sound, offset_s, drift, jitter_s)), case.grid)
+            at_s = np.linspace(0.0, case.grid.seconds, 50)
+            error_ms = 1e3 * np.abs(found.in_mix(at_s) - (at_s + offset_s + drift * at_s)).max()
+            errors[what, name].append(float("inf") if found == UNKNOWN else float(error_ms))
+
+
+def distorted(sound: Waveform, offset_s: float, drift: float, jitter_s: float) -> Waveform:
+    """What lay at ``t`` at ``t + offset + drift * t``, each second wandering by up to the jitter."""
+    at_s = np.arange(sound.shape[1]) / SAMPLE_RATE_HZ
+    knots = np.arange(0.0, at_s[-1] + 2.0)
+    wander = jitter_s * np.random.default_rng(7).uniform(-1.0, 1.0, knots.size)
+    source_s = (at_s - offset_s) / (1.0 + drift) - np.interp(at_s, knots, wander)
+    return read_at(sound, source_s * SAMPLE_RATE_HZ).astype(np.float32)
+
+
+def stems(case: Case, verdicts: dict[str, Counter[str]], figures: dict[str, list[tuple[float, float, float]]]) -> None:
+    """Each stem that plays, against the limits of its kind, and as many onsets at random times."""
+    rng = np.random.default_rng(case.song.seed)
+    for kind in KINDS:
+        if not case.song.stems[kind].any():
+            continue
+        onsets = find_onsets(case.song.stems[kind])
+        timing = measure_timing(onsets, case.grid.subdivisions_s, case.grid)
+        verdicts[kind][judge(timing, limits_for(kind))[0]] += 1
+        if timing is None:
+            continue
+        figures[kind].append((timing.median_ms, timing.mad_ms, timing.p95_ms))
+        strewn = Onsets(
+            times_s=np.sort(rng.uniform(0.0, case.grid.seconds, onsets.count)),
+            strengths=onsets.strengths,
+            sharpness=onsets.sharpness,
+        )
+        null = measure_timing(strewn, case.grid.subdivisions_s, case.grid)
+        verdicts[f"null {kind}"][judge(null, limits_for(kind))[0]] += 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""One-stem re-renders with the shipped weights: how far from the grid, whose sound, and what stayed as it was.
+
+    python -m benchmarks.rerender --takes 20 [--first 0] [--seconds 8] [--results FILE]
+
+Each take is rendered with one persona, and one of its stems again with another; stems and personas go round. Drift is accepted, so
+that every stem can be judged: the verdict says which would have failed. FILE keeps one line a take, so that takes may be added in
+several runs; the tables are of all its lines.
+
+Whose sound a new stem has is judged apart from the renderer's own persona encoder: by its spectrum (mean and deviation of 32 log
+bands, level taken out), nearest to the mean of the same stem in the originals of each persona, its own take left out. The null
+asks for another persona than the one that was wanted, drawn from a shuffle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from scipy.signal import stft
+
+from benchmarks.take import pair
+from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos_client import FILE_KIND_BOUNCE, Client, RerenderStemRequest
+from sonichaos_client.errors import JobFailed
+from sonichaos_client.verify import verify_zip
+
+STEMS = {"vocals": brief_pb2.STEM_VOCALS, "bass": brief_pb2.STEM_BASS, "other": brief_pb2.STEM_OTHER}
+STEMS |= {"drums": brief_pb2.STEM_DRUMS}
+PERSONAS = ("granite-road", "neon-drift", "velvet-lounge", "glass-orchard")
+TEMPI_BPM = (84.0, 96.0, 108.0, 120.0, 132.0, 144.0, 160.0)
+KEYS = ("A minor", "C major", "E minor", "F major", "D minor")
+RATE_HZ, BANDS = 44100, 32
+Row = dict[str, Any]
+
+
+def brief_of(index: int, seconds: float) -> brief_pb2.Brief:
+    """Take ``index``: persona, tempo and key go round at different speeds."""
+    return brief_pb2.Brief(
+        prompt=("a driving song with voice", "a calm song with voice", "an upbeat song with voice")[index % 3],
+        persona_id=PERSONAS[index % len(PERSONAS)],
+        seed=1000 + index,
+        seconds=seconds,
+        bpm=TEMPI_BPM[index % len(TEMPI_BPM)],
+        key=KEYS[index % len(KEYS)],
+        stems=True,
+    )
+
+
+def one(client: Client, index: int, seconds: float, folder: Path) -> Row:
+    """Render, re-render, compare; gives a line of the results."""
+    brief = brief_of(index, seconds)
+    job = client.wait(client.create_render(brief))
+    stem = list(STEMS)[(index // len(PERSONAS) + index) % len(STEMS)]
+    target = PERSONAS[(index + 1 + index // len(PERSONAS) % (len(PERSONAS) - 1)) % len(PERSONAS)]
+    old_zip = client.download(job.job_id, folder, version=1).path
+    untouched = _digests(client, job)
+    row: Row = {"index": index, "stem": stem, "persona": brief.persona_id, "target": target, "bpm": brief.bpm}
+    old = _files(old_zip)
+    row["oldFeatures"] = {name: features(old[f"{name}.wav"]) for name in STEMS}
+    request = RerenderStemRequest(
+        job_id=job.job_id, stem=STEMS[stem], persona_id=target, seed=2000 + index, accept_drift=True
+    )
+    made = client.rerender_stem(request)
+    try:
+        done = client.wait(made.job, version=made.version)
+    except JobFailed as error:
+        return row | {"failed": error.reason, "metadata": dict(error.metadata)}
+    new_zip = client.download(job.job_id, folder, version=made.version).path
+    new = _files(new_zip)
+    facts = json.loads(new["manifest.json"])["rerender"]
+    del facts["onsets"]
+    kept = [name for name in STEMS if name != stem]
+    return row | {
+        "facts": facts,
+        "newFeatures": features(new[f"{stem}.wav"]),
+        "keptIdentical": all(old[f"{name}.wav"] == new[f"{name}.wav"] for name in kept),
+        "verified": verify_zip(new_zip).findings == (),
+        "untouched": _digests(client, done) == untouched,
+    }
+
+
+def features(wav: bytes) -> list[float]:
+    """Mean and deviation over time of 32 log bands of a WAV, each half with its mean taken out."""
+    samples, _ = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
+    _, _, spectrum = stft(samples.mean(axis=1), fs=RATE_HZ, nperseg=2048, noverlap=1024)
+    power = np.square(np.abs(spectrum))
+    edges = np.unique(np.geomspace(2, power.shape[0] - 1, BANDS + 1).astype(int))
+    bands = np.stack([power[a:b].sum(axis=0) for a, b in pairwise(edges)])
+    log = 10.0 * np.log10(bands + 1e-12)
+    loud = log[:, log.mean(axis=0) > log.mean(axis=0).max() - 40.0]
+    mean, deviation = loud.mean(axis=1), loud.std(axis=1)
+    return [float(value) for value in np.concatenate([mean - mean.mean(), deviation - deviation.mean()])]
+
+
+def _digests(client: Client, job: job_pb2.Job) -> list[str]:
+    """Of v1's files as they are fetched now: ZIP and bounce."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [
+            client.download(job.job_id, Path(folder), version=1).path,
+            client.download(job.job_id, Path(folder), version=1, kind=FILE_KIND_BOUNCE).path,
+        ]
+        return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+
+
+def _files(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name.rpartition("/")[2]: archive.read(name) for name in archive.namelist()}
+
+
+def whose(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """For each re-rendered stem the persona that was wanted and the one whose originals it is nearest to."""
+    found = []
+    for row in rows:
+        if "newFeatures" not in row:
+            continue
+        originals: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+        for other in rows:
+            if other["index"] != row["index"]:
+                originals[other["persona"]].append(np.array(other["oldFeatures"][row["stem"]]))
+        new = np.array(row["newFeatures"])
+        distance = {name: float(np.linalg.norm(new - np.mean(taken, axis=0))) for name, taken in originals.items()}
+        found.append((row["target"], min(distance, key=lambda name: distance[name])))
+    return found
+
+
+def drift_table(rows: Sequence[Row]) -> str:
+    """One line a kind of stem: the median of each measured figure over the re-renders, and the worst in brackets."""
+    lines = [
+        "| stem | re-renders | within | beyond | unmeasurable | failed | onset - grid, ms | p95, ms | matched | moved by, ms |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for stem in STEMS:
+        mine = [row for row in rows if row["stem"] == stem]
+        facts = [row["facts"] for row in mine if "facts" in row]
+        verdicts = Counter(fact["verdict"] for fact in facts)
+        grids = [fact["delivered"]["grid"] for fact in facts if fact["delivered"]["grid"]]
+        offsets = [fact["correction"]["offsetMs"] for fact in facts]
+        cells = [
+            _middle_and_worst([grid["medianMs"] for grid in grids], "+.1f"),
+            _middle_and_worst([grid["p95Ms"] for grid in grids], ".1f"),
+            _middle_and_worst([grid["matched"] for grid in grids], ".2f", least=True),
+            _middle_and_worst(offsets, "+.1f"),
+        ]
+        counts = [verdicts[verdict] for verdict in ("within", "beyond", "unmeasurable")]
+        failed = len(mine) - len(facts)
+        lines.append(f"| {stem} | {len(mine)} | {' | '.join(map(str, [*counts, failed]))} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _middle_and_worst(values: Sequence[float], form: str, *, least: bool = False) -> str:
+    if not values:
+        return "-"
+    worst = min(values) if least else max(values, key=abs)
+    return f"{np.median(values):{form}} ({worst:{form}})"
+
+
+def misses(rows: Sequence[Row]) -> list[str]:
+    """Every re-render that failed or lies beyond its limits, with its numbers."""
+    told = []
+    for row in rows:
+        name = f"take {row['index']}, {row['stem']}, {row['bpm']:g} bpm, {row['persona']} to {row['target']}"
+        if "failed" in row:
+            told.append(f"{name}: {row['failed']} {row['metadata']}")
+        elif row["facts"]["verdict"] == "beyond":
+            told.append(f"{name}: {'; '.join(row['facts']['exceeded'])}")
+    return told
+
+
+def report(rows: Sequence[Row]) -> None:
+    """Print the tables."""
+    done = [row for row in rows if "facts" in row]
+    print(f"{len(rows)} takes, {len(done)} re-rendered\n\n{drift_table(rows)}\n")
+    for line in misses(rows):
+        print(f"- {line}")
+    pairs = whose(rows)
+    hits = sum(wanted == nearest for wanted, nearest in pairs)
+    rng = np.random.default_rng(0)
+    shuffles = [
+        np.mean([a == b for (_, a), b in zip(pairs, rng.permutation([w for w, _ in pairs]), strict=True)])
+        for _ in range(1000)
+    ]
+    by_stem = Counter(row["stem"] for row in done)
+    hit_by_stem = Counter(row["stem"] for row, (wanted, nearest) in zip(done, pairs, strict=True) if wanted == nearest)
+    print(f"\npersona: {hits}/{len(pairs)} nearest to the wanted one of {len(PERSONAS)}", end="; ")
+    print(f"shuffled null {np.mean(shuffles):.2f}, at most {np.quantile(shuffles, 0.99):.2f} in 99 %", end="; ")
+    print(", ".join(f"{stem} {hit_by_stem[stem]}/{by_stem[stem]}" for stem in STEMS))
+    originals = originals_nearest(rows)
+    print(f"the originals themselves, judged alike: {sum(originals)}/{len(originals)}")
+    for key, words in (
+        ("keptIdentical", "the other three stems identical, byte for byte"),
+        ("verified", "ZIP verified, the integer sum with it"),
+        ("untouched", "v1 untouched"),
+    ):
+        print(f"{words}: {sum(row[key] for row in done)}/{len(done)}")
+
+
+def originals_nearest(rows: Sequence[Row]) -> list[bool]:
+    """The ceiling of the judge: whether each original's own stem is nearest to the other originals of its persona."""
+    told = []
+    for row in rows:
+        as_new = row | {"newFeatures": row["oldFeatures"][row["stem"]], "target": row["persona"]}
+        others = [other for other in rows if other["index"] != row["index"]]
+        told += [wanted == nearest for wanted, nearest in whose([as_new, *[_without_new(o) for o in others]])]
+    return told
+
+
+def _without_new(row: Row) -> Row:
+    return {key: value for key, value in row.items() if key != "newFeatures"}
+
+
+def main() -> None:
+    """Measure what is asked for, then print the tables of all that was measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--takes", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--results", type=Path)
+    known, extra = parser.parse_known_args()
+    os.environ["SONICHAOS_DRUMS_RERENDER"] = "true"
+    with tempfile.TemporaryDirectory() as folder:
+        results = known.results or Path(folder) / "results.jsonl"
+        if known.takes:
+            with (
+                pair(extra) as ready,
+                Client(ready["renderAddress"], ready["separationAddress"]) as client,
+                results.open("a", encoding="utf-8") as file,
+            ):
+                for index in range(known.first, known.first + known.takes):
+                    file.write(json.dumps(one(client, index, known.seconds, Path(folder))) + "\n")
+                    file.flush()
+        report([json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""What spreading the residual does to the stems, rule by rule: separates held-out corpus songs, compares with their true stems.
+
+    python -m benchmarks.residual_rules --work DIR [--songs 10] [--separator NAME --separator-repo DIR] [--device cuda]
+
+For each stem, in dB: how much its SDR (energy of the true stem over energy of the error) changes against the model's own output,
+mean over the songs in which it sounds, and the worst song; and how much louder or softer the rule makes stems that should be
+silent. Songs are seeds that no training used; they and the separator's outputs are kept in DIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from separation_service.engine import STEMS, load_separator
+from separation_service.exact_sum import exact_stems
+from separation_service.residual import ALL_INTO_OTHER, BIN_DEVIATION, LOCAL_ENERGY, ResidualRule, Samples, by_bins
+from servicekit.audio.pcm24 import FULL_SCALE, to_pcm24
+from training.corpus.store import cached_songs
+from training.separator.command import HELD_OUT_FIRST_SEED
+
+SONG_S = 24.0
+SILENT_DBFS = -80.0
+Audio = NDArray[np.float64]
+
+
+def equal(stems: Samples, residual: Samples, _first: int) -> Samples:
+    """A quarter each."""
+    return np.broadcast_to(residual / len(stems), stems.shape).copy()
+
+
+def to_the_loudest(stems: Samples, residual: Samples, first: int) -> Samples:
+    """All to whoever is loudest in the local window."""
+    shares = LOCAL_ENERGY.spread(stems, np.ones_like(residual), first)
+    loudest = shares == shares.max(axis=0)
+    return np.where(loudest, residual, 0.0) / loudest.sum(axis=0)
+
+
+def variance(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of a stem given the mix, if stems were Gaussian with these powers: none where one stem is all there is."""
+    total = power.sum(axis=0)
+    return np.where(total > 0, power * (total - power) / np.maximum(total, np.finfo(np.float32).tiny), 0.0)
+
+
+RULES = (
+    ALL_INTO_OTHER,
+    ResidualRule("equal", 0, equal),
+    ResidualRule("loudest-2048", LOCAL_ENERGY.context_frames, to_the_loudest),
+    LOCAL_ENERGY,
+    by_bins("bin-energy", np.copy),
+    by_bins("bin-magnitude", np.sqrt),
+    by_bins("bin-root-magnitude", lambda power: power**0.25),
+    by_bins("bin-variance", variance),
+    BIN_DEVIATION,
+)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Samples in memory."""
+
+    samples: NDArray[np.generic]
+
+    @property
+    def frames(self) -> int:
+        """Of a channel."""
+        return int(self.samples.shape[-1])
+
+    def read(self, start: int, stop: int) -> NDArray[np.generic]:
+        """A view."""
+        return self.samples[..., start:stop]
+
+
+def separated(options: argparse.Namespace) -> Iterator[tuple[Audio, NDArray[np.float32]]]:
+    """True stems and the model's ``(4, 2, T)``, song by song."""
+    separator = load_separator(
+        options.separator, repo=options.separator_repo, device=options.device, threads=options.threads
+    )
+    seeds = range(HELD_OUT_FIRST_SEED, HELD_OUT_FIRST_SEED + options.songs)
+    for song in cached_songs(seeds, SONG_S, options.work / "songs"):
+        truth = song.crop(0, song.stems.shape[-1])
+        kept = options.work / f"{separator.info.name}-{separator.info.weights_sha256[:12]}-{song.score.seed}.npy"
+        if not kept.exists():
+            np.save(kept, separator.separate(truth.sum(0), lambda _done, _total: None))
+        yield truth.astype(np.float64), np.load(kept)
+
+
+def fitted(mix: Audio, model: NDArray[np.float32], rule: ResidualRule) -> Audio:
+    """The stems that the rule delivers, full scale 1.0."""
+    blocks: list[NDArray[np.int32]] = []
+    exact_stems(Held(to_pcm24(mix, stage="MIX")), Held(model), blocks.append, rule=rule)  # type: ignore[arg-type]
+    return np.concatenate(blocks, axis=-1) / FULL_SCALE
+
+
+def level_db(audio: Audio) -> float:
+    """RMS in dBFS."""
+    return float(10.0 * np.log10(np.square(audio).mean() + 1e-20))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--songs", type=int, default=10)
+    parser.add_argument("--separator", default="starter")
+    parser.add_argument("--separator-repo", type=Path)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    own: dict[str, list[float]] = defaultdict(list)
+    residuals: list[float] = []
+    gains: dict[tuple[str, str], list[float]] = defaultdict(list)
+    leaks: dict[str, list[float]] = defaultdict(list)
+    for truth, model in separated(options):
+        mix = truth.sum(axis=0)
+        residuals.append(level_db(mix - model.sum(axis=0)))
+        results = {rule.name: fitted(mix, model, rule) for rule in RULES}
+        for index, stem in enumerate(STEMS):
+            sounds = level_db(truth[index]) > SILENT_DBFS
+            before = level_db(truth[index]) - level_db(model[index] - truth[index])
+            if sounds:
+                own[stem].append(before)
+            for name, result in results.items():
+                if sounds:
+                    after = level_db(truth[index]) - level_db(result[index] - truth[index])
+                    gains[name, stem].append(after - before)
+                else:
+                    leaks[name].append(level_db(result[index]) - level_db(model[index]))
+    print(f"{options.songs} songs of {SONG_S:g} s, separator {options.separator}")
+    print(f"residual {np.mean(residuals):.1f} dBFS (from {min(residuals):.1f} to {max(residuals):.1f})")
+    print("model's own SDR: " + ", ".join(f"{stem} {np.mean(own[stem]):.2f} dB" for stem in STEMS))
+    print(f"| rule | {' | '.join(STEMS)} | silent stems |\n|{' --- |' * (len(STEMS) + 2)}")
+    for rule in RULES:
+        cells = [f"{np.mean(gains[rule.name, s]):+.2f} (worst {min(gains[rule.name, s]):+.2f})" for s in STEMS]
+        leak = f"{np.mean(leaks[rule.name]):+.1f}" if leaks[rule.name] else "-"
+        print(f"| {rule.name} | {' | '.join(cells)} | {leak} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What a re-render is, besides the plan of its new mix: which stem of which version, what is kept, where denoising begins."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+
+from render_service.renderer import Latents, Renderer, Start
+from servicekit.audio.pcm24 import from_pcm24
+from servicekit.audio.wav import read_wav
+from servicekit.errors import FailedPrecondition
+from servicekit.store.object_store import ObjectStore
+from servicekit.store.verified_read import read_verified
+
+StemName = Literal["drums", "bass", "vocals", "other"]
+STEM_NAMES: tuple[StemName, ...] = ("drums", "bass", "vocals", "other")
+
+DEFAULT_STRENGTH = 0.7
+"""Share of noise at the start: phrases keep their places while the persona switches (docs/decisions/0014-rerender.md)."""
+
+_MAX_LATENTS_BYTES = 64 << 20  # 180 s are 1 MiB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """Bars from 1 at the first downbeat, both included."""
+
+    from_bar: int
+    to_bar: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptFile:
+    """A stored file whose digest is known."""
+
+    key: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptEntry:
+    """One file in a base version's ZIP, with the digest that its audit row has."""
+
+    name: str
+    offset_bytes: int
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The version that is re-rendered: its ZIP and what lies in it. Its stem mode is the new version's."""
+
+    version: int
+    zip: KeptFile
+    entries: Sequence[KeptEntry]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rerender:
+    """Decided at acceptance, kept in the journal and in the audit row.
+
+    Denoising begins at the original's ``latents``, or at its ``recording`` where it is an upload; neither: at noise alone.
+    """
+
+    base: Base
+    stem: StemName
+    latents: KeptFile | None
+    recording: KeptFile | None
+    strength: float
+    region: Region | None
+    accept_drift: bool
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON: what :meth:`read` reads, for the journal and the audit row."""
+        return {
+            "base": {
+                "version": self.base.version,
+                "zip": _file_json(self.base.zip),
+                "entries": [
+                    {
+                        "name": entry.name,
+                        "offsetBytes": entry.offset_bytes,
+                        "sizeBytes": entry.size_bytes,
+                        "sha256": entry.sha256,
+                    }
+                    for entry in self.base.entries
+                ],
+            },
+            "stem": self.stem,
+            "latents": None if self.latents is None else _file_json(self.latents),
+            "recording": None if self.recording is None else _file_json(self.recording),
+            "strength": self.strength,
+            "region": None if self.region is None else {"fromBar": self.region.from_bar, "toBar": self.region.to_bar},
+            "acceptDrift": self.accept_drift,
+        }
+
+    @property
+    def fresh(self) -> bool:
+        """True where denoising begins at noise alone."""
+        return self.latents is None and self.recording is None
+
+    @property
+    def needs(self) -> tuple[KeptFile, ...]:
+        """The stored files that it is made from."""
+        return tuple(file for file in (self.latents, self.recording, self.base.zip) if file is not None)
+
+    def manifest_facts(self, *, persona_id: str, seed: int) -> dict[str, Any]:
+        """As the manifest's ``rerender`` begins; separation_service adds what was kept, measured and done."""
+        return {
+            "baseVersion": self.base.version,
+            "stem": self.stem,
+            "persona": persona_id,
+            "seed": seed,
+            "fresh": self.fresh,
+            "strength": None if self.fresh else self.strength,
+        }
+
+    @classmethod
+    def read(cls, facts: Mapping[str, Any]) -> Rerender:
+        """The inverse of :meth:`facts`."""
+        base, region = facts["base"], facts["region"]
+        return cls(
+            base=Base(
+                version=base["version"],
+                zip=_file(base["zip"]),
+                entries=tuple(
+                    KeptEntry(
+                        name=entry["name"],
+                        offset_bytes=entry["offsetBytes"],
+                        size_bytes=entry["sizeBytes"],
+                        sha256=entry["sha256"],
+                    )
+                    for entry in base["entries"]
+                ),
+            ),
+            stem=facts["stem"],
+            latents=_file(facts["latents"]) if facts["latents"] else None,
+            recording=_file(facts["recording"]) if facts["recording"] else None,
+            strength=facts["strength"],
+            region=None if region is None else Region(from_bar=region["fromBar"], to_bar=region["toBar"]),
+            accept_drift=facts["acceptDrift"],
+        )
+
+
+def read_start(order: Rerender, renderer: Renderer, store: ObjectStore) -> Start | None:
+    """Where denoising begins; None for noise. Raises DataLoss where the original's file was changed, NotFound where it is gone."""
+    if order.latents is not None:
+        data = read_verified(store, order.latents.key, order.latents.sha256, max_bytes=_MAX_LATENTS_BYTES)
+        return Start(latents=_latents(data, order.latents.key), strength=order.strength)
+    if order.recording is not None:
+        kept = order.recording
+        data = read_verified(store, kept.key, kept.sha256, max_bytes=kept.size_bytes)
+        waveform = from_pcm24(read_wav(io.BytesIO(data), name=kept.key))
+        return Start(latents=renderer.encode(waveform), strength=order.strength)
+    return None
+
+
+def _latents(data: bytes, key: str) -> Latents:
+    header_bytes = int.from_bytes(data[:8], "little")
+    try:
+        values = load_tensors(data)["latents"]
+        metadata = json.loads(data[8 : 8 + header_bytes])["__metadata__"]
+        return Latents(values=values, front_end_id=metadata["frontEnd"], samples=int(metadata["samples"]))
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise FailedPrecondition(
+            f"{key} holds no latents that this release reads ({error}); render the stem afresh",
+            reason="INPUT_MISSING",
+            metadata={"missing": key},
+        ) from None
+
+
+def _file_json(file: KeptFile) -> dict[str, Any]:
+    return {"key": file.key, "sha256": file.sha256, "sizeBytes": file.size_bytes}
+
+
+def _file(facts: Mapping[str, Any]) -> KeptFile:
+    return KeptFile(key=facts["key"], sha256=facts["sha256"], size_bytes=facts["sizeBytes"])

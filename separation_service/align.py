@@ -1,0 +1,246 @@
+"""A new stem is brought to the grid, the level and the place of the one that it replaces, only on a re-render.
+
+Letters: ``C`` channels (2), ``T`` samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from separation_service.alignment.estimate import Estimate, estimate
+from separation_service.alignment.fitting import LEFT_ALONE_S, Span, join, move, span_of
+from separation_service.alignment.grid import Grid, Region
+from separation_service.alignment.key import Key, chroma, key_scores, scale_share
+from separation_service.alignment.level import heard, loudness_lufs
+from separation_service.alignment.limits import KINDS, Kind, limits_for
+from separation_service.alignment.onsets import Onsets, find_onsets
+from separation_service.alignment.replace import Replaced, replace_stem
+from separation_service.alignment.report import Correction, Drift, DriftReport, KeyAgreement, Level, Seam
+from separation_service.alignment.timing import deviations_s, judge, measure_timing
+from separation_service.progress import StageProgress
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24, from_pcm24
+from servicekit.errors import FailedPrecondition, Internal
+from servicekit.journal import Stage
+
+_STEPS = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BaseTake:
+    """The version that a stem of is replaced, as its ZIP has it: ``bounce`` ``(C, T)`` and ``stems`` ``(4, C, T)`` int32."""
+
+    bounce: Pcm24
+    stems: NDArray[np.int32]
+    stem: Kind
+
+    @property
+    def old(self) -> Pcm24:
+        """The stem to be replaced."""
+        return self.of(self.stem)
+
+    def of(self, kind: Kind) -> Pcm24:
+        """One of the stems."""
+        pcm: Pcm24 = self.stems[KINDS.index(kind)]
+        return pcm
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """What the new stem is fitted to. ``grid`` and ``key`` are the original's; ``key`` None where it is not known.
+
+    ``ceiling_dbtp``: the true peak that the new bounce may have: -1 for a render, None (full scale) for an upload.
+    """
+
+    grid: Grid
+    key: Key | None
+    region: Region | None
+    accept_drift: bool
+    ceiling_dbtp: float | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Aligned:
+    """The new version's stem and bounce ``(C, T)`` int32. The other three stems are the base's, untouched.
+
+    ``processing`` says in words, for the manifest, what moved or changed the stem.
+    """
+
+    stem: Pcm24
+    bounce: Pcm24
+    report: DriftReport
+    processing: tuple[str, ...]
+
+
+def align(
+    new_mix: NDArray[np.float32], new_stem: NDArray[np.float32], base: BaseTake, fit: Fit, progress: StageProgress
+) -> Aligned:
+    """Fit ``new_stem`` ``(C, T)``, separated from ``new_mix`` ``(C, T)``, into ``base``; four progress steps.
+
+    Raises `FailedPrecondition` STEM_SILENT where the new stem is silent, DRIFT_EXCEEDED where it lies beyond the limits of its
+    kind and ``fit.accept_drift`` is not set; `InvalidFields` for bars that the take lacks; `Internal` NOT_FINITE.
+    """
+    progress.stage(Stage.ALIGN, _STEPS)
+    _check(new_mix, new_stem, base)
+    span = span_of(fit.region, fit.grid, base.bounce.shape[1])
+    found = estimate(find_onsets(new_mix), fit.grid)
+    progress.step(1)
+    old = from_pcm24(base.old)
+    moved = move(new_stem, old, found, span, base.stem)
+    matched_db = _matched_db(moved.audio, new_mix, old, base, span)
+    gain = 1.0 if matched_db is None else 10.0 ** (matched_db / 20.0)
+    joint, seams = join(moved, gain, old, span)
+    progress.step(2)
+    replaced = replace_stem(base.bounce, base.old, joint, ceiling_dbtp=fit.ceiling_dbtp)
+    progress.step(3)
+    level = Level(
+        matched_db=None if matched_db is None else round(matched_db, 2),
+        lowered_db=replaced.lowered_db,
+        limited_samples=replaced.limited_samples,
+    )
+    report = _Measuring(base=base, fit=fit, span=span, found=found).report(new_stem, replaced, level, seams)
+    progress.step(_STEPS)
+    if report.verdict == "beyond" and not fit.accept_drift:
+        raise _beyond(report, base.stem)
+    return Aligned(
+        stem=replaced.stem, bounce=replaced.bounce, report=report, processing=_in_words(report, found, base.stem)
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Measuring:
+    """What the measured onsets are held against."""
+
+    base: BaseTake
+    fit: Fit
+    span: Span
+    found: Estimate
+
+    def report(
+        self, new_stem: NDArray[np.float32], replaced: Replaced, level: Level, seams: tuple[Seam, ...]
+    ) -> DriftReport:
+        """Onsets of the stem as it came, where the span lies in it, and as it is delivered."""
+        from_s, to_s = (at / SAMPLE_RATE_HZ for at in (self.span.start, self.span.stop))
+        source_from_s, source_to_s = self.found.in_mix(np.array([from_s, to_s]))
+        rendered = find_onsets(new_stem).between(float(source_from_s), float(source_to_s))
+        stem = from_pcm24(replaced.stem)
+        delivered = find_onsets(stem).between(from_s, to_s)
+        drift = self._drift(delivered)
+        limits = limits_for(self.base.stem)
+        verdict, exceeded = judge(drift.grid, limits)
+        lines_s = self.fit.grid.subdivisions_s
+        late_ms = 1e3 * deviations_s(delivered, lines_s) if lines_s.size else np.zeros(0)
+        return DriftReport(
+            verdict=verdict,
+            exceeded=exceeded,
+            accepted=verdict == "beyond" and self.fit.accept_drift,
+            limits=limits,
+            region=self.fit.region,
+            correction=_correction(self.found),
+            rendered=self._drift(rendered),
+            delivered=drift,
+            key=self._key(stem[:, self.span.window]),
+            seams=seams,
+            level=level,
+            onsets_s=tuple(float(at) for at in np.round(delivered.times_s, 4)),
+            deviations_ms=tuple(float(late) for late in np.round(late_ms, 2)),
+        )
+
+    def _drift(self, onsets: Onsets) -> Drift:
+        grid = self.fit.grid
+        return Drift(
+            grid=measure_timing(onsets, grid.subdivisions_s, grid),
+            drums=measure_timing(onsets, self._original_drums.times_s, grid),
+            bass=measure_timing(onsets, self._original_bass.times_s, grid),
+        )
+
+    @cached_property
+    def _original_drums(self) -> Onsets:
+        return find_onsets(from_pcm24(self.base.of("drums")))
+
+    @cached_property
+    def _original_bass(self) -> Onsets:
+        return find_onsets(from_pcm24(self.base.of("bass")))
+
+    def _key(self, stem: NDArray[np.float32]) -> KeyAgreement | None:
+        """None for drums, where no key is known and for silence."""
+        shares = None if self.base.stem == "drums" or self.fit.key is None else chroma(stem)
+        if shares is None or self.fit.key is None:
+            return None
+        _, heard_key = key_scores(shares)[0]
+        share = round(scale_share(shares, self.fit.key), 4)
+        return KeyAgreement(asked=str(self.fit.key), heard=str(heard_key), scale_share=share)
+
+
+def _check(new_mix: NDArray[np.float32], new_stem: NDArray[np.float32], base: BaseTake) -> None:
+    if not new_mix.shape == new_stem.shape == base.bounce.shape == base.old.shape:
+        raise ValueError(
+            f"wanted mix, stem and base of one shape, got {new_mix.shape}, {new_stem.shape} and {base.bounce.shape}"
+        )
+    if not np.isfinite(new_stem).all():
+        raise Internal(
+            "stage SEPARATE gave a stem with samples that are NaN or infinite; its weights or its input are broken",
+            reason="NOT_FINITE",
+            metadata={"stage": "SEPARATE"},
+        )
+
+
+def _matched_db(
+    moved: NDArray[np.float64], new_mix: NDArray[np.float32], old: NDArray[np.float32], base: BaseTake, span: Span
+) -> float | None:
+    """The gain that brings the new stem to the old one's loudness, None where the old one is silent. Raises STEM_SILENT."""
+    new_lufs, mix_lufs = loudness_lufs(moved), loudness_lufs(new_mix)
+    if not heard(new_lufs, mix_lufs):
+        said = (
+            "silent"
+            if new_lufs is None
+            else f"{new_lufs:.1f} LUFS where its mix has {mix_lufs or 0.0:.1f}, all but silent"
+        )
+        raise FailedPrecondition(
+            f"the new {base.stem} stem is {said}: this seed, prompt or persona does not play it; ask with another",
+            reason="STEM_SILENT",
+            metadata={"stem": base.stem, "lufs": "" if new_lufs is None else f"{new_lufs:.2f}"},
+        )
+    old_lufs = loudness_lufs(old[:, span.window])
+    if new_lufs is None or old_lufs is None or not heard(old_lufs, loudness_lufs(from_pcm24(base.bounce))):
+        return None
+    return old_lufs - new_lufs
+
+
+def _correction(found: Estimate) -> Correction:
+    return Correction(
+        offset_ms=round(1e3 * found.offset_s, 2),
+        drift_ms_per_minute=round(6e4 * found.drift, 2),
+        onsets=found.onsets,
+    )
+
+
+def _beyond(report: DriftReport, stem: Kind) -> FailedPrecondition:
+    numbers = {} if report.delivered.grid is None else report.delivered.grid.facts
+    return FailedPrecondition(
+        f"the new {stem} stem does not keep to the original's grid: {'; '.join(report.exceeded)}. "
+        "Ask with another seed, or accept the drift",
+        reason="DRIFT_EXCEEDED",
+        metadata={"stem": stem, "exceeded": "; ".join(report.exceeded), **{k: str(v) for k, v in numbers.items()}},
+    )
+
+
+def _in_words(report: DriftReport, found: Estimate, stem: Kind) -> tuple[str, ...]:
+    said = []
+    if found.drift != 0.0:
+        said.append(f"{stem}: resampled by {1e2 * found.drift:+.3f} %, against the drift of the new mix")
+    if found.drift != 0.0 or abs(found.offset_s) >= LEFT_ALONE_S:
+        said.append(f"{stem}: moved by {-1e3 * found.offset_s:+.2f} ms")
+    if report.level.matched_db is not None:
+        said.append(f"{stem}: {report.level.matched_db:+.2f} dB to the loudness of the stem before it")
+    if report.level.lowered_db:
+        said.append(f"{stem}: {report.level.lowered_db:+.2f} dB to keep the bounce under its ceiling")
+    if report.level.limited_samples:
+        said.append(f"{stem}: carries the limiting of the bounce in {report.level.limited_samples} samples")
+    said += [
+        f"{stem}: crossfade of {1e3 * (seam.to_s - seam.from_s):.0f} ms before bar {seam.bar}" for seam in report.seams
+    ]
+    return tuple(said)

@@ -1,0 +1,155 @@
+"""The moved and levelled stem, joined to the old one. Letters: ``C`` channels (2), ``T`` samples, ``N`` samples of a region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from separation_service.alignment.estimate import Estimate
+from separation_service.alignment.grid import Grid, Region
+from separation_service.alignment.limits import Kind
+from separation_service.alignment.replace import Joint
+from separation_service.alignment.report import Seam
+from separation_service.alignment.resample import read_at
+from separation_service.alignment.seams import (
+    FADE_FRAMES,
+    GUARD_FRAMES,
+    MOST_LAG_OF_DRUMS_S,
+    MOST_LAG_S,
+    best_lag_s,
+    crossfade,
+    glide_s,
+    level_error_db,
+    most_lag_s,
+)
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+
+LEFT_ALONE_S = 0.0003
+"""An offset below what the estimate can tell (docs/measurements.md) moves nothing."""
+_END_FADE_FRAMES = SAMPLE_RATE_HZ // 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The samples ``[start, stop)`` that the new stem fills, and the bars that begin at its seams; None: the take's own end."""
+
+    start: int
+    stop: int
+    opening_bar: int | None
+    closing_bar: int | None
+
+    @property
+    def window(self) -> slice:
+        """As a slice."""
+        return slice(self.start, self.stop)
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return (self.stop - self.start) / SAMPLE_RATE_HZ
+
+
+def span_of(region: Region | None, grid: Grid, frames: int) -> Span:
+    """Whole take, or bars. Raises `InvalidFields` for bars that the take lacks.
+
+    A crossfade lies before its bar line. Where there is no room for one, as before a first bar at 0 s, the span begins with the
+    take.
+    """
+    if region is None:
+        return Span(start=0, stop=frames, opening_bar=None, closing_bar=None)
+    from_s, to_s = grid.span_s(region)
+    start, stop = (round(at_s * SAMPLE_RATE_HZ) - GUARD_FRAMES for at_s in (from_s, to_s))
+    opens, closes = start >= FADE_FRAMES, region.to_bar < grid.downbeats_s.size
+    return Span(
+        start=start - FADE_FRAMES if opens else 0,
+        stop=stop if closes else frames,
+        opening_bar=region.from_bar if opens else None,
+        closing_bar=region.to_bar + 1 if closes else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moved:
+    """The new stem where it belongs, full scale 1.0: ``audio`` ``(C, N)`` over the span; the lags of its two seams in seconds."""
+
+    audio: NDArray[np.float64]
+    opening_lag_s: float
+    closing_lag_s: float
+
+
+def move(new_stem: NDArray[np.float32], old: NDArray[np.float32], found: Estimate, span: Span, kind: Kind) -> Moved:
+    """Read ``new_stem`` ``(C, T)`` through the time map, and at each seam in phase with ``old`` ``(C, T)``.
+
+    A seam's lag dies away within two seconds, so that the bars between stay on the grid.
+    """
+    source = _ended_softly(new_stem, found)
+    kind_most_s = MOST_LAG_OF_DRUMS_S if kind == "drums" else MOST_LAG_S
+    most_s = most_lag_s(kind_most_s, span.seconds)
+
+    def read(start: int, stop: int) -> NDArray[np.float64]:
+        return read_at(source, _positions(np.arange(start, stop, dtype=np.float64), found))
+
+    lags = [
+        0.0
+        if bar is None
+        else best_lag_s(np.asarray(old[:, at : at + FADE_FRAMES], dtype=np.float64), read, at, most_s=most_s)
+        for bar, at in ((span.opening_bar, span.start), (span.closing_bar, span.stop - FADE_FRAMES))
+    ]
+    at = np.arange(span.start, span.stop, dtype=np.float64)
+    glide = max(glide_s(span.seconds) * SAMPLE_RATE_HZ, 1.0)
+    shift = lags[0] * np.clip(1.0 - (at - span.start - FADE_FRAMES) / glide, 0.0, 1.0)
+    shift += lags[1] * np.clip(1.0 - (span.stop - FADE_FRAMES - at) / glide, 0.0, 1.0)
+    audio = read_at(source, _positions(at, found) + shift * SAMPLE_RATE_HZ)
+    return Moved(audio=audio, opening_lag_s=lags[0], closing_lag_s=lags[1])
+
+
+def join(moved: Moved, gain: float, old: NDArray[np.float32], span: Span) -> tuple[Joint, tuple[Seam, ...]]:
+    """The moved stem at its ``gain``, faded into ``old`` ``(C, T)`` at each seam."""
+    added = moved.audio * gain
+    kept = np.zeros_like(added)
+    seams = []
+    for bar, at, lag_s, opens in (
+        (span.opening_bar, 0, moved.opening_lag_s, True),
+        (span.closing_bar, added.shape[1] - FADE_FRAMES, moved.closing_lag_s, False),
+    ):
+        if bar is None:
+            continue
+        window = slice(at, at + FADE_FRAMES)
+        before = np.asarray(old[:, span.start + at : span.start + at + FADE_FRAMES], dtype=np.float64)
+        after = added[:, window].copy()
+        out, into = (before, after) if opens else (after, before)
+        fade = crossfade(out, into)
+        error_db = level_error_db(out, into, fade)
+        kept[:, window] = before * (fade.out_gain if opens else fade.in_gain)
+        added[:, window] *= fade.in_gain if opens else fade.out_gain
+        seams.append(
+            Seam(
+                bar=bar,
+                from_s=round((span.start + at) / SAMPLE_RATE_HZ, 4),
+                to_s=round((span.start + at + FADE_FRAMES) / SAMPLE_RATE_HZ, 4),
+                lag_ms=round(1e3 * lag_s, 2),
+                correlation=None if fade.rho is None else round(fade.rho, 3),
+                level_error_db=None if error_db is None else round(error_db, 2),
+            )
+        )
+    return Joint(start=span.start, kept=kept, added=added), tuple(seams)
+
+
+def _positions(samples: NDArray[np.float64], found: Estimate) -> NDArray[np.float64]:
+    """Where the source has what belongs at ``samples``."""
+    if found.drift == 0.0 and abs(found.offset_s) < LEFT_ALONE_S:
+        return samples
+    return found.in_mix(samples / SAMPLE_RATE_HZ) * SAMPLE_RATE_HZ
+
+
+def _ended_softly(stem: NDArray[np.float32], found: Estimate) -> NDArray[np.float32]:
+    """Where the source runs out before the take does, its last 5 ms fade, so that no edge clicks."""
+    frames = stem.shape[1]
+    if _positions(np.array([float(frames)]), found)[0] <= frames:
+        return stem
+    ended = stem.copy()
+    fade = min(_END_FADE_FRAMES, frames)
+    ended[:, frames - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+    return ended

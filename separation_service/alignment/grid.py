@@ -1,0 +1,98 @@
+"""The timing grid of the original, as plain times, and the bars of it that a re-render may be held to.
+
+Seconds count from the first sample. Letters: ``N`` times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from servicekit.errors import FieldViolation, InvalidFields
+
+Times = NDArray[np.float64]
+"""``(N,)`` seconds, rising."""
+
+_SAME_S = 1e-3  # two times of a grid nearer than this are one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """Bars to replace, counted from 1 at the first downbeat, both included. What lies before the first downbeat is in none."""
+
+    from_bar: int
+    to_bar: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Grid:
+    """What a tempo map implies for a take of ``seconds``: every time in ``[0, seconds)``.
+
+    ``beats_s`` every beat, ``downbeats_s`` the first of each bar, ``subdivisions_s`` every quarter of a beat where the swing plays
+    it, beats included. Raises ValueError where a list does not rise or is not finite.
+    """
+
+    seconds: float
+    beats_s: Times
+    downbeats_s: Times
+    subdivisions_s: Times
+
+    def __post_init__(self) -> None:
+        for name in ("beats_s", "downbeats_s", "subdivisions_s"):
+            times = np.asarray(getattr(self, name), dtype=np.float64)
+            if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0.0).any():
+                raise ValueError(f"wanted {name} as one rising list of seconds, got shape {times.shape}")
+            object.__setattr__(self, name, times)
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """How likely something starts at each subdivision ``(N,)``: a downbeat most, a beat next, then the middle of a beat."""
+        weights = np.full(self.subdivisions_s.shape, 0.3)
+        opening = np.searchsorted(self.beats_s, self.subdivisions_s + _SAME_S, side="right")
+        since = np.arange(opening.size) - np.searchsorted(opening, opening, side="left")
+        weights[since == 2] = 0.6
+        weights[_among(self.subdivisions_s, self.beats_s)] = 1.0
+        weights[_among(self.subdivisions_s, self.downbeats_s)] = 1.2
+        return weights
+
+    def nearest(self, times: Times) -> NDArray[np.intp]:
+        """For each time the index of the nearest subdivision. ``(N,) -> (N,)``; the grid must not be empty."""
+        return nearest(self.subdivisions_s, times)
+
+    def bar_at(self, times: Times) -> NDArray[np.intp]:
+        """The bar of each time, 1 from the first downbeat, 0 before it. ``(N,) -> (N,)``."""
+        return np.searchsorted(self.downbeats_s, times + _SAME_S, side="right")
+
+    def span_s(self, region: Region) -> tuple[float, float]:
+        """Where a region begins and ends. Raises `InvalidFields` where its bars are not in the take."""
+        bars = self.downbeats_s.size
+        if not 1 <= region.from_bar <= region.to_bar <= bars:
+            raise InvalidFields(
+                [
+                    FieldViolation(
+                        "from_bar",
+                        f"wants bars of 1 to {bars}, got {region.from_bar} to {region.to_bar}; the take has {bars}",
+                    )
+                ]
+            )
+        end_s = self.seconds if region.to_bar == bars else float(self.downbeats_s[region.to_bar])
+        return float(self.downbeats_s[region.from_bar - 1]), end_s
+
+
+def nearest(rising: Times, times: Times) -> NDArray[np.intp]:
+    """For each of ``times`` the index of the nearest of ``rising``, which must not be empty. ``(N,) -> (N,)``."""
+    after = np.clip(np.searchsorted(rising, times), 1, max(rising.size - 1, 1))
+    before = after - 1
+    after = np.minimum(after, rising.size - 1)
+    nearer: NDArray[np.intp] = np.where(np.abs(rising[after] - times) < np.abs(times - rising[before]), after, before)
+    return nearer
+
+
+def _among(times: Times, some: Times) -> NDArray[np.bool_]:
+    if some.size == 0:
+        return np.zeros(times.shape, dtype=np.bool_)
+    found: NDArray[np.bool_] = np.abs(some[nearest(some, times)] - times) < _SAME_S
+    return found

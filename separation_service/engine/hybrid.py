@@ -1,0 +1,268 @@
+"""HTDemucs taken apart at its spectrograms: Fourier transforms here, and between them a network of plain tensor operations.
+
+The arithmetic is that of ``demucs.htdemucs.HTDemucs.forward`` in eval mode, with the model's own layers and weights. What differs
+is how it is carried out: position embeddings are made once, attention goes through `scaled_dot_product_attention`, sources that
+nobody keeps are neither computed by the last layers nor transformed back, and nothing waits for the device. The network alone is
+what gets compiled for a GPU (forward.py) or converted to OpenVINO (openvino_core.py).
+
+Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``F`` frequencies, ``T`` frames, ``R`` rows (sources kept),
+``D`` width of the transformer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any
+
+import torch
+from demucs.hdemucs import HDecLayer
+from demucs.htdemucs import HTDemucs
+from demucs.transformer import create_2d_sin_embedding, create_sin_embedding
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Core = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Spectrogram ``(B, 2C, F, T)`` and mix ``(B, C, L)`` to ``(B, R * 2C, F, T)`` and ``(B, R * C, L)``, all float32."""
+
+_EPSILON = 1e-5  # HTDemucs.forward, both branches
+_WINDOW_SQUARES = 1.5
+"""Sum of the squares of Hann windows a quarter of their length apart, everywhere."""
+
+
+def is_taken_apart(model: nn.Module) -> bool:
+    """Whether this file knows the model's form; demucs' own forward is used for any other."""
+    if not isinstance(model, HTDemucs):
+        return False
+    net: Any = model
+    transformer = net.crosstransformer
+    layers = [] if transformer is None else [*transformer.layers, *transformer.layers_t]
+    return (
+        net.cac
+        and net.use_train_segment
+        and net.hop_length * 4 == net.nfft
+        and int(net.segment * net.samplerate) > net.nfft
+        and all(not layer.empty for layer in net.tencoder)
+        and len(net.tencoder) == len(net.encoder)
+        and _is_plain(net.decoder[-1])
+        and _is_plain(net.tdecoder[-1])
+        and (transformer is None or (transformer.emb == "sin" and transformer.sin_random_shift == 0))
+        and all(layer.norm_first and not layer.sparse for layer in layers)
+    )
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    return isinstance(layer, HDecLayer) and isinstance(layer.norm2, nn.Identity)
+
+
+class HybridForward:
+    """One model over a batch, ``(B, C, L)`` -> ``(B, R, C, L)``, with the network ``core``."""
+
+    def __init__(self, model: nn.Module, rows: Sequence[int], core: Core) -> None:
+        net: Any = model
+        self._core = core
+        self._rows = len(rows)
+        self._n_fft, self._hop = int(net.nfft), int(net.hop_length)
+        self._window = torch.hann_window(self._n_fft, device=next(net.parameters()).device)
+
+    def __call__(self, mix: Tensor) -> Tensor:
+        """Without gradients."""
+        spectrogram = self.spectrogram(mix)
+        mean, std = spectrogram.mean((1, 2, 3), keepdim=True), spectrogram.std((1, 2, 3), keepdim=True)
+        mean_t, std_t = mix.mean((1, 2), keepdim=True), mix.std((1, 2), keepdim=True)
+        by_frequency, by_time = self._core((spectrogram - mean) / (std + _EPSILON), (mix - mean_t) / (std_t + _EPSILON))
+        waves = self._waves(by_frequency * std + mean, mix.shape[-1]) + (by_time * std_t + mean_t)
+        return rearrange(waves, "b (r c) l -> b r c l", r=self._rows)
+
+    def spectrogram(self, mix: Tensor) -> Tensor:
+        """``(B, C, L)`` -> ``(B, 2C, F, T)``, real and imaginary parts as channels; ``T`` is ``L`` in hops, rounded up."""
+        samples, channels = mix.shape[-1], mix.shape[1]
+        frames = -(-samples // self._hop)
+        margin = self._hop // 2 * 3
+        padded = F.pad(mix, (margin, margin + frames * self._hop - samples), mode="reflect")
+        bins = torch.stft(
+            rearrange(padded, "b c l -> (b c) l"),
+            self._n_fft,
+            self._hop,
+            window=self._window,
+            normalized=True,
+            return_complex=True,
+        )
+        return rearrange(
+            torch.view_as_real(bins[:, :-1, 2 : 2 + frames]), "(b c) f t part -> b (c part) f t", c=channels
+        )
+
+    def _waves(self, spectrogram: Tensor, samples: int) -> Tensor:
+        """``(B, R * 2C, F, T)`` -> ``(B, R * C, L)``: windowed inverse transforms, added where they overlap.
+
+        `torch.istft` does the same but looks at its window on the host, which would wait for the device.
+        """
+        parts = rearrange(spectrogram, "b (rc part) f t -> b rc t f part", part=2).contiguous()
+        bins = F.pad(torch.view_as_complex(parts), (0, 1))  # demucs leaves out the highest frequency
+        frames = torch.fft.irfft(bins, n=self._n_fft) * (self._window * (self._n_fft**0.5 / _WINDOW_SQUARES))
+        quarters = rearrange(frames, "b rc t (quarter hop) -> quarter b rc t hop", hop=self._hop)
+        count = quarters.shape[3]
+        waves = frames.new_zeros(*quarters.shape[1:3], count + 3, self._hop)
+        for quarter in range(4):
+            waves[:, :, quarter : quarter + count] += quarters[quarter]
+        margin = self._hop // 2 * 3
+        return rearrange(waves, "b rc t hop -> b rc (t hop)")[..., margin : margin + samples]
+
+
+class HybridCore(nn.Module):
+    """The network between the spectrograms, as a `Core`; shares the model's layers. ``reduced``: the transformer in bfloat16."""
+
+    def __init__(self, model: nn.Module, rows: Sequence[int], *, reduced: bool = False) -> None:
+        super().__init__()
+        net: Any = model
+        self._encoders, self._encoders_t = net.encoder, net.tencoder
+        channels, sources = int(net.audio_channels), len(net.sources)
+        self._decoders = nn.ModuleList([*net.decoder[:-1], _keep_rows(net.decoder[-1], rows, sources, 2 * channels)])
+        self._decoders_t = nn.ModuleList([*net.tdecoder[:-1], _keep_rows(net.tdecoder[-1], rows, sources, channels)])
+        self._has_bottom = bool(net.bottom_channels)
+        if self._has_bottom:
+            self._up, self._up_t = net.channel_upsampler, net.channel_upsampler_t
+            self._down, self._down_t = net.channel_downsampler, net.channel_downsampler_t
+        samples = int(net.segment * net.samplerate)
+        device = next(net.parameters()).device
+        self._transformer = None
+        if net.crosstransformer is not None:
+            spectrum, frames, steps = _bottom_shape(net, samples)
+            self._transformer = Transformer(net.crosstransformer, spectrum, frames, steps, device, reduced=reduced)
+        frequencies: Tensor | None = None
+        if net.freq_emb is not None:
+            frequencies = net.freq_emb_scale * net.freq_emb.weight.detach().t()[None, :, :, None]
+        self.register_buffer("_frequencies", frequencies)
+
+    def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Core`."""
+        skips: list[Tensor] = []
+        skips_t: list[Tensor] = []
+        lengths: list[int] = []
+        for depth, (encode, encode_t) in enumerate(zip(self._encoders, self._encoders_t, strict=True)):
+            lengths.append(xt.shape[-1])
+            xt = encode_t(xt)
+            x = encode(x)
+            if depth == 0 and self._frequencies is not None:
+                x = x + self._frequencies
+            skips.append(x)
+            skips_t.append(xt)
+        x, xt = self._bottom(x, xt)
+        for decode, decode_t in zip(self._decoders, self._decoders_t, strict=True):
+            x, _ = decode(x, skips.pop(), None)
+            xt, _ = decode_t(xt, skips_t.pop(), lengths.pop())
+        return x, xt
+
+    def _bottom(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
+        if self._transformer is None:
+            return x, xt
+        height = x.shape[2]
+        if self._has_bottom:
+            x = rearrange(self._up(rearrange(x, "b d f t -> b d (f t)")), "b d (f t) -> b d f t", f=height)
+            xt = self._up_t(xt)
+        x, xt = self._transformer(x, xt)
+        if self._has_bottom:
+            x = rearrange(self._down(rearrange(x, "b d f t -> b d (f t)")), "b d (f t) -> b d f t", f=height)
+            xt = self._down_t(xt)
+        return x, xt
+
+
+def _bottom_shape(net: Any, samples: int) -> tuple[int, int, int]:  # noqa: ANN401  an HTDemucs
+    """Frequencies, frames and time steps that reach the transformer for segments of ``samples``."""
+    frequencies, frames, steps = net.nfft // 2, -(-samples // net.hop_length), samples
+    for encode, encode_t in zip(net.encoder, net.tencoder, strict=True):
+        stride = encode.layers[0].stride if hasattr(encode, "layers") else encode.stride
+        frequencies //= stride
+        steps = -(-steps // encode_t.stride)
+    return frequencies, frames, steps
+
+
+def _keep_rows(layer: Any, rows: Sequence[int], sources: int, width: int) -> nn.Module:  # noqa: ANN401  an HDecLayer
+    """The last layer, a copy whose transposed convolution gives the channels of these sources only, ``width`` a source."""
+    kept = torch.tensor([row * width + channel for row in rows for channel in range(width)])
+    if len(rows) == sources:
+        whole: nn.Module = layer
+        return whole
+    narrow = copy(layer)
+    narrow._modules = dict(layer._modules)  # noqa: SLF001  a module shares its children with its copy otherwise
+    convolution = copy(layer.conv_tr)
+    convolution._parameters = {  # noqa: SLF001  likewise
+        "weight": nn.Parameter(layer.conv_tr.weight.detach()[:, kept].clone(), requires_grad=False),
+        "bias": nn.Parameter(layer.conv_tr.bias.detach()[kept].clone(), requires_grad=False),
+    }
+    convolution.out_channels = len(kept)
+    narrow.conv_tr = convolution
+    kept_layer: nn.Module = narrow
+    return kept_layer
+
+
+class Transformer(nn.Module):
+    """`demucs.transformer.CrossTransformerEncoder` for one shape: ``(B, D, F, T)`` and ``(B, D, steps)``, both given back."""
+
+    def __init__(
+        self,
+        source: Any,  # noqa: ANN401  one of demucs'
+        frequencies: int,
+        frames: int,
+        steps: int,
+        device: torch.device,
+        *,
+        reduced: bool,
+    ) -> None:
+        super().__init__()
+        width = source.layers[0].linear1.in_features
+        self._reduced = reduced
+        self._norm_in, self._norm_in_t = source.norm_in, source.norm_in_t
+        self._layers = nn.ModuleList([_Layer(layer) for layer in source.layers])
+        self._layers_t = nn.ModuleList([_Layer(layer) for layer in source.layers_t])
+        grid = create_2d_sin_embedding(width, frequencies, frames, device, source.max_period)
+        line = create_sin_embedding(steps, width, device=device, max_period=source.max_period)
+        self.register_buffer("_grid", source.weight_pos_embed * rearrange(grid, "b d f t -> b (t f) d"))
+        self.register_buffer("_line", source.weight_pos_embed * rearrange(line, "t b d -> b t d"))
+
+    def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
+        """Frequencies and time look at themselves and at each other in turn."""
+        frames = x.shape[-1]
+        x = self._norm_in(rearrange(x, "b d f t -> b (t f) d")) + self._grid
+        xt = self._norm_in_t(rearrange(xt, "b d t -> b t d")) + self._line
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self._reduced):
+            for layer, layer_t in zip(self._layers, self._layers_t, strict=True):
+                x, xt = layer(x, xt), layer_t(xt, x)
+        return rearrange(x, "b (t f) d -> b d f t", t=frames), rearrange(xt, "b t d -> b d t")
+
+
+class _Layer(nn.Module):
+    """One layer of the transformer; the residual stream stays float32."""
+
+    def __init__(self, source: Any) -> None:  # noqa: ANN401  one of demucs' two kinds
+        super().__init__()
+        self._crosses = hasattr(source, "cross_attn")
+        attention = source.cross_attn if self._crosses else source.self_attn
+        self._heads = int(attention.num_heads)
+        self._weight, self._bias = attention.in_proj_weight, attention.in_proj_bias
+        self._out = attention.out_proj
+        self._norm_query = source.norm1
+        self._norm_key = source.norm2 if self._crosses else source.norm1
+        self._norm_feed = source.norm3 if self._crosses else source.norm2
+        self._feed_in, self._feed_out, self._activation = source.linear1, source.linear2, source.activation
+        self._gamma_1, self._gamma_2 = source.gamma_1, source.gamma_2
+        self._norm_out = nn.Identity() if source.norm_out is None else source.norm_out
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """``(B, T, D)`` of one branch, and of the other where the layer crosses."""
+        x = x + self._gamma_1(self._attend(x, other))
+        fed = self._feed_out(self._activation(self._feed_in(self._norm_feed(x))))
+        normed: Tensor = self._norm_out(x + self._gamma_2(fed))
+        return normed
+
+    def _attend(self, x: Tensor, other: Tensor) -> Tensor:
+        width = x.shape[-1]
+        if self._crosses:
+            query = F.linear(self._norm_query(x), self._weight[:width], self._bias[:width])
+            key, value = F.linear(self._norm_key(other), self._weight[width:], self._bias[width:]).chunk(2, -1)
+        else:
+            query, key, value = F.linear(self._norm_query(x), self._weight, self._bias).chunk(3, -1)
+        heads = [rearrange(part, "b t (h d) -> b h t d", h=self._heads) for part in (query, key, value)]
+        attended: Tensor = self._out(rearrange(F.scaled_dot_product_attention(*heads), "b h t d -> b t (h d)"))
+        return attended

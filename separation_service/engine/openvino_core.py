@@ -1,0 +1,138 @@
+"""The networks between the spectrograms on OpenVINO: converted once, kept on disk under what they were made from, run in float32.
+
+Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``F`` frequencies, ``T`` frames, ``R`` rows (sources kept).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+import torch
+from torch import Tensor
+
+from separation_service.engine.bag import Bag, Member
+from separation_service.engine.forward import Forward
+from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart
+from separation_service.engine.options import EngineOptions
+from separation_service.engine.separator import CHANNELS
+
+_log = structlog.get_logger(__name__)
+_FORM = 1
+"""Raised whenever hybrid.py or the conversion changes, so that what was converted before is not used again."""
+
+
+def version() -> str | None:
+    """The installed OpenVINO's version; None where the extra is not installed."""
+    return importlib.metadata.version("openvino") if importlib.util.find_spec("openvino") else None
+
+
+def library() -> Any:  # noqa: ANN401  a module without types
+    """OpenVINO, imported without its telemetry.
+
+    As installed, its import reports itself to its maker's servers and leaves an identifier in the home folder. A service contacts
+    nobody, so the reporting package is hidden and OpenVINO takes its own stand-in for it.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  what import takes as "not installed"
+    return importlib.import_module("openvino")
+
+
+def suits(bag: Bag) -> bool:
+    """Whether every model of the bag can be converted."""
+    return all(member.rows and is_taken_apart(member.model) for member in bag.members)
+
+
+def open_forwards(bag: Bag, options: EngineOptions, *, weights_sha256: str) -> list[Forward]:
+    """The models of a bag on OpenVINO; their torch weights are not needed any more."""
+    return [_open_forward(bag, member, options, weights_sha256) for member in bag.members]
+
+
+def _open_forward(bag: Bag, member: Member, options: EngineOptions, weights_sha256: str) -> Forward:
+    model = member.model.eval().requires_grad_(requires_grad=False)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = (options.cache or Path(scratch)) / _key(member, weights_sha256)
+        if not folder.is_dir():
+            count = f"{member.index + 1} of {len(bag.members)}"
+            began_s = time.monotonic()
+            _log.info("separator.converting", model=count, to=f"openvino {version()}", folder=str(folder))
+            _convert(model, member, folder)
+            _log.info("separator.converted", model=count, seconds=round(time.monotonic() - began_s, 1))
+        core = OpenVinoCore(folder / "core.xml", threads=options.threads)
+    return HybridForward(model, member.rows, core)
+
+
+def _key(member: Member, weights_sha256: str) -> str:
+    """A folder's name for all that the converted network depends on."""
+    made_of = {
+        "form": _FORM,
+        "weights": weights_sha256,
+        "member": member.index,
+        "rows": member.rows,
+        "samples": member.full_samples,
+        "libraries": [importlib.metadata.version(name) for name in ("openvino", "torch", "demucs")],
+    }
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:32]
+
+
+def _convert(model: Any, member: Member, folder: Path) -> None:  # noqa: ANN401  an HTDemucs
+    """Write ``folder``, whole or not at all."""
+    core = HybridCore(model, member.rows).eval()
+    with torch.no_grad():
+        mix = torch.zeros(1, CHANNELS, member.full_samples)
+        inputs = (HybridForward(model, member.rows, core).spectrogram(mix), mix)
+        converted = _converted(torch.jit.trace(core, inputs, check_trace=False), inputs)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="unfinished-"))
+    try:
+        library().save_model(converted, unfinished / "core.xml", compress_to_fp16=False)
+        if not folder.is_dir():  # another process may have been faster
+            unfinished.replace(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _converted(traced: Any, inputs: tuple[Tensor, Tensor]) -> Any:  # noqa: ANN401  a ScriptModule; an openvino.Model
+    """The network for inputs of these shapes, by the steps of `openvino.convert_model` that are needed, in half its time."""
+    openvino = library()
+    frontends = importlib.import_module("openvino.frontend")
+    decoders = importlib.import_module("openvino.frontend.pytorch.ts_decoder")
+
+    frontend = frontends.FrontEndManager().load_by_framework("pytorch")
+    decoder = decoders.TorchScriptPythonDecoder(traced, example_input=inputs)  # held: what is loaded reads from it
+    loaded = frontend.load(decoder)
+    for place, example in zip(loaded.get_inputs(), inputs, strict=True):
+        loaded.set_partial_shape(place, openvino.PartialShape(list(example.shape)))
+        loaded.set_element_type(place, openvino.Type.f32)
+    return frontend.convert(loaded)
+
+
+class OpenVinoCore:
+    """A `hybrid.Core` on the CPU: one sample at a time, which is faster there than batches and gives the same numbers."""
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # the machine is shared with render_service
+        }
+        self._request = library().Core().compile_model(path, "CPU", settings).create_infer_request()
+
+    def __call__(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, 2C, F, T)``, ``(B, C, L)`` -> ``(B, R * 2C, F, T)``, ``(B, R * C, L)``."""
+        outputs = [self._one(part, part_t) for part, part_t in zip(spectrogram.split(1), mix.split(1), strict=True)]
+        return torch.cat([x for x, _ in outputs]), torch.cat([xt for _, xt in outputs])
+
+    def _one(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
+        results = self._request.infer([spectrogram.contiguous().numpy(), mix.contiguous().numpy()])
+        return torch.from_numpy(results[0].copy()), torch.from_numpy(results[1].copy())

@@ -1,0 +1,41 @@
+"""How a separator is to run, and what was chosen where the operator left the choice open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+RuntimeChoice = Literal["auto", "torch", "openvino"]
+Precision = Literal["fp32", "reduced"]
+
+DEFAULT_CUDA_BATCH = 8
+"""Segments in a batch: two batches a model for 90 s. Not measured on a GPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """``runtime``: what runs the networks; ``auto`` takes OpenVINO where it is installed and pays (loading.py).
+
+    ``precision``: ``reduced`` runs the transformers in bfloat16 and the rest in float32; agreement with demucs falls from above
+    90 to above 50 dB. ``batch``: segments in a batch, 0: one on a CPU, `DEFAULT_CUDA_BATCH` on a GPU. ``compiled``: let
+    `torch.compile` fuse the networks on a GPU. ``cache``: folder for converted models; None converts at each start.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    runtime: RuntimeChoice = "torch"
+    precision: Precision = "fp32"
+    batch: int = 0
+    compiled: bool = True
+    cache: Path | None = None
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the device is a GPU."""
+        return self.device.startswith("cuda")
+
+    @property
+    def slots(self) -> int:
+        """Segments in a batch, the default filled in."""
+        return self.batch or (DEFAULT_CUDA_BATCH if self.is_cuda else 1)

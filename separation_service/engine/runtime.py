@@ -1,0 +1,54 @@
+"""Which library runs the networks: what was asked for, or, where the choice is open, what pays. Said in log and fingerprint."""
+
+from __future__ import annotations
+
+import structlog
+
+from separation_service.engine import openvino_core
+from separation_service.engine.bag import Bag
+from separation_service.engine.hybrid import is_taken_apart
+from separation_service.engine.options import EngineOptions
+from servicekit.errors import FailedPrecondition
+
+_log = structlog.get_logger(__name__)
+
+_LEAST_PARAMETERS = 20_000_000
+"""Below it a conversion takes longer than it saves over many songs (docs/decisions/0012-separation-engine.md)."""
+
+
+def choose_openvino(bag: Bag, options: EngineOptions, *, name: str, parameters: int) -> bool:
+    """Whether OpenVINO runs this bag. Raises `FailedPrecondition` (MODEL_UNUSABLE) where it was asked for and cannot."""
+    hindrance = _hindrance(bag, options)
+    if options.runtime == "openvino" and hindrance:
+        raise FailedPrecondition(
+            f"separator {name!r} cannot run on OpenVINO: {hindrance}; set SONICHAOS_SEPARATOR_RUNTIME to auto or torch",
+            reason="MODEL_UNUSABLE",
+            metadata={"model": name},
+        )
+    if options.runtime == "auto" and not hindrance and parameters < _LEAST_PARAMETERS:
+        hindrance = f"it has {parameters} parameters, and below {_LEAST_PARAMETERS} a conversion does not pay"
+    chosen = options.runtime != "torch" and not hindrance
+    _log.info("separator.runtime", asked=options.runtime, runs="openvino" if chosen else "torch", because=hindrance)
+    return chosen
+
+
+def _hindrance(bag: Bag, options: EngineOptions) -> str:
+    """Why OpenVINO cannot run the bag; empty where it can."""
+    if options.is_cuda:
+        return "it is for CPUs, and the device is a GPU"
+    if options.precision != "fp32":
+        return "below float32 it holds 27 dB only, and 50 are wanted"
+    if openvino_core.version() is None:
+        return "it is not installed; install sonichaos-studio[openvino]"
+    if not openvino_core.suits(bag):
+        return "it runs HTDemucs models of the usual form only"
+    return ""
+
+
+def runtime_text(bag: Bag, options: EngineOptions, *, on_openvino: bool) -> str:
+    """What runs the networks, for the fingerprint."""
+    if on_openvino:
+        return f"openvino {openvino_core.version()}"
+    if not all(is_taken_apart(member.model) for member in bag.members):
+        return "torch, demucs' own forward"
+    return "torch compiled" if options.is_cuda and options.compiled else "torch"

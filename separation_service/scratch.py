@@ -1,0 +1,249 @@
+"""Where the audio of a separation lies while it is worked on: in memory while there is room, else in files without a name.
+
+What is short stays in memory, so that a take's stems are made without a file; what is long costs disk instead of memory. Either
+way the samples are the same. A file without a name is gone with its process, however that ends.
+
+Letters: ``R`` rows (channels, or stems times channels), ``C`` channels (2), ``T`` samples of the take, ``n`` of a block.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from separation_service.spool import full_disk_is_named
+from servicekit.audio.bext import WavFacts
+from servicekit.audio.pcm24 import BYTES_PER_FRAME, CHANNELS, Pcm24, pack_pcm24, unpack_pcm24
+from servicekit.audio.wav import WavFile
+
+DEFAULT_MEMORY_BYTES = 768 << 20
+_INT32_BYTES = _FLOAT32_BYTES = 4
+
+Floats = NDArray[np.float32]
+
+
+class ScratchFolder:
+    """Scratch of all separations of a process: at most ``memory_bytes`` of samples in memory, the rest in files in ``folder``.
+
+    The folder is this process's alone.
+    """
+
+    def __init__(self, folder: Path, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
+        self.folder = folder
+        self._free_bytes = memory_bytes
+        self._lock = threading.Lock()
+
+    @property
+    def free_bytes(self) -> int:
+        """Memory that is not taken."""
+        with self._lock:
+            return self._free_bytes
+
+    def sweep(self) -> int:
+        """Remove what a process that was killed may have left; gives the number of files. To be called before any use."""
+        swept = 0
+        for path in self.folder.iterdir():
+            with suppress(IsADirectoryError, PermissionError):
+                path.unlink()
+                swept += 1
+        return swept
+
+    @contextmanager
+    def open(self) -> Iterator[Scratch]:
+        """Scratch for one separation, given back at the end of the block whatever happens in it."""
+        with ExitStack() as stack:
+            yield Scratch(self, stack)
+
+    @contextmanager
+    def memory(self, size_bytes: int) -> Iterator[bool]:
+        """Take so much memory for the block; False, and nothing is taken, where there is too little."""
+        with self._lock:
+            granted = size_bytes <= self._free_bytes
+            self._free_bytes -= size_bytes if granted else 0
+        try:
+            yield granted
+        finally:
+            with self._lock:
+                self._free_bytes += size_bytes if granted else 0
+
+
+class Scratch:
+    """Makes the tracks of one separation. Made by `ScratchFolder.open`."""
+
+    def __init__(self, folder: ScratchFolder, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+
+    def pcm(self, frames: int) -> PcmTrack:
+        """Room for ``(C, frames)`` 24-bit integers."""
+        if self._granted(CHANNELS * frames * _INT32_BYTES):
+            return _HeldPcm(np.empty((CHANNELS, frames), dtype=np.int32))
+        return _SpooledPcm(self._file(), frames)
+
+    def floats(self, rows: int, frames: int) -> FloatTrack:
+        """Room for ``(rows, frames)`` float32."""
+        if self._granted(rows * frames * _FLOAT32_BYTES):
+            return _HeldFloats(np.empty((rows, frames), dtype=np.float32))
+        return _SpooledFloats(self._file(), rows, frames)
+
+    def _granted(self, size_bytes: int) -> bool:
+        return self._stack.enter_context(self._folder.memory(size_bytes))
+
+    def _file(self) -> _File:
+        with full_disk_is_named(self._folder.folder):
+            file = tempfile.TemporaryFile(dir=self._folder.folder, buffering=0)  # noqa: SIM115  the stack closes it
+        self._stack.enter_context(file)
+        return _File(file, self._folder.folder)
+
+
+class PcmTrack(ABC):
+    """``(C, T)`` 24-bit integers, written once in order, then read in any."""
+
+    frames: int
+
+    @abstractmethod
+    def append(self, pcm: Pcm24) -> None:
+        """Take the next ``(C, n)``. Raises ResourceExhausted DISK_FULL."""
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> Pcm24:
+        """``(C, stop - start)``, not to be written to."""
+
+    @abstractmethod
+    def packed(self, start: int, stop: int) -> bytes:
+        """The same samples as they lie in a WAV."""
+
+
+class FloatTrack(ABC):
+    """``(R, T)`` float32, written once in order, then read in any."""
+
+    rows: int
+    frames: int
+
+    @abstractmethod
+    def append(self, samples: Floats) -> None:
+        """Take the next ``(R, n)``. Raises ResourceExhausted DISK_FULL."""
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> Floats:
+        """``(R, stop - start)``, not to be written to."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrackWav(WavFile):
+    """A WAV file over a track that is written to its end."""
+
+    track: PcmTrack
+    facts: WavFacts
+
+    @property
+    def frames(self) -> int:
+        """Samples a channel."""
+        return self.track.frames
+
+    def read(self, start: int, stop: int) -> Pcm24:
+        """See `WavFile.read`."""
+        return self.track.read(start, stop)
+
+    def packed(self, start: int, stop: int) -> bytes:
+        """See `WavFile.packed`."""
+        return self.track.packed(start, stop)
+
+
+class _HeldPcm(PcmTrack):
+    """In memory."""
+
+    def __init__(self, samples: Pcm24) -> None:
+        self.frames = samples.shape[1]
+        self._samples = samples
+        self._written = 0
+
+    def append(self, pcm: Pcm24) -> None:
+        self._samples[:, self._written : self._written + pcm.shape[1]] = pcm
+        self._written += pcm.shape[1]
+
+    def read(self, start: int, stop: int) -> Pcm24:
+        return self._samples[:, start:stop]
+
+    def packed(self, start: int, stop: int) -> bytes:
+        return b"".join(pack_pcm24(self._samples[:, start:stop]))
+
+
+class _SpooledPcm(PcmTrack):
+    """In a file, as in a WAV."""
+
+    def __init__(self, file: _File, frames: int) -> None:
+        self.frames = frames
+        self._file = file
+
+    def append(self, pcm: Pcm24) -> None:
+        for data in pack_pcm24(pcm):
+            self._file.append(data)
+
+    def read(self, start: int, stop: int) -> Pcm24:
+        return unpack_pcm24(self.packed(start, stop))
+
+    def packed(self, start: int, stop: int) -> bytes:
+        return self._file.read(start * BYTES_PER_FRAME, stop * BYTES_PER_FRAME)
+
+
+class _HeldFloats(FloatTrack):
+    """In memory."""
+
+    def __init__(self, samples: Floats) -> None:
+        self.rows, self.frames = samples.shape
+        self._samples = samples
+        self._written = 0
+
+    def append(self, samples: Floats) -> None:
+        self._samples[:, self._written : self._written + samples.shape[1]] = samples
+        self._written += samples.shape[1]
+
+    def read(self, start: int, stop: int) -> Floats:
+        return self._samples[:, start:stop]
+
+
+class _SpooledFloats(FloatTrack):
+    """In a file, frame by frame."""
+
+    def __init__(self, file: _File, rows: int, frames: int) -> None:
+        self.rows, self.frames = rows, frames
+        self._file = file
+
+    def append(self, samples: Floats) -> None:
+        self._file.append(np.ascontiguousarray(samples.T).tobytes())
+
+    def read(self, start: int, stop: int) -> Floats:
+        frame_bytes = self.rows * _FLOAT32_BYTES
+        data = self._file.read(start * frame_bytes, stop * frame_bytes)
+        return np.ascontiguousarray(np.frombuffer(data, dtype=np.float32).reshape(-1, self.rows).T)
+
+
+class _File:
+    """Bytes on disk, appended, then read by position."""
+
+    def __init__(self, file: IO[bytes], folder: Path) -> None:
+        self._file = file
+        self._folder = folder
+
+    def append(self, data: bytes) -> None:
+        rest = memoryview(data)
+        with full_disk_is_named(self._folder):
+            while rest:
+                rest = rest[os.write(self._file.fileno(), rest) :]
+
+    def read(self, start: int, stop: int) -> bytes:
+        data = os.pread(self._file.fileno(), stop - start, start)
+        if len(data) < stop - start:
+            raise ValueError(f"bytes {start} to {stop} were asked for, the file ends after {start + len(data)}")
+        return data

@@ -1,0 +1,385 @@
+"""One stem again: the next version beside the original, three stems and everything else as they were."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos.render.v1 import render_pb2
+from sonichaos_client import (
+    STEM_BASS,
+    STEM_DRUMS,
+    STEM_OTHER,
+    STEM_VOCALS,
+    Job,
+    JobEvent,
+    RerenderStemRequest,
+    TempoMap,
+    TempoPoint,
+)
+from sonichaos_client.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    JobCancelled,
+    JobFailed,
+    NotFound,
+    RejectedInput,
+    SonichaosError,
+)
+from sonichaos_client.verify import verify_zip
+from tests.flow.conftest import FreshPair
+from tests.flow.pair import RENDER, SEPARATION, Pair, turn_held
+from tests.flow.takes import STEMS, Story, at, brief, check_numbers, pcm_of, take, told, unpacked, until
+from tests.flow.tiny_separator import tiny_separator
+
+BAR_S = 2.0  # four beats at 120 bpm
+
+
+@pytest.fixture(scope="module")
+def pair(module_pair: FreshPair, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """A pair whose separator gives stems that are heard beside their mix."""
+    repo = tiny_separator(tmp_path_factory.mktemp("loud") / "separator", gain=12.0)
+    return module_pair(SONICHAOS_SEPARATOR_REPO=str(repo), SONICHAOS_RENDER_STEPS="12")
+
+
+@pytest.fixture(scope="module")
+def base(pair: Pair) -> Story:
+    """The original that most tests re-render: two bars."""
+    return take(pair.client, brief("tone", stems=True, key="A minor", seconds=4.0))
+
+
+def again(pair: Pair, job_id: str, stem: int = STEM_VOCALS, **changes: object) -> tuple[Story, job_pb2.Version]:
+    """Re-render and watch to the end; the story from the job's first event, and the new version."""
+    fields = {"persona_id": "hiss", "seed": 5, "base_version": 1, **changes}
+    made = pair.client.rerender_stem(RerenderStemRequest(job_id=job_id, stem=stem, **fields))  # type: ignore[arg-type]
+    story = told(pair.client, made.job)
+    return story, next(version for version in story.job.versions if version.number == made.version)
+
+
+def folder_of(pair: Pair, job_id: str) -> dict[str, str]:
+    """SHA-256 of each stored file of a job by its name."""
+    folder = pair.data / "store" / "jobs" / job_id
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def files_of(pair: Pair, job_id: str, version: int) -> dict[str, bytes]:
+    """The files in a version's stored ZIP."""
+    return unpacked(pair.data / "store" / "jobs" / job_id / f"v{version}.zip")
+
+
+@pytest.fixture(scope="module")
+def remade(pair: Pair, base: Story) -> tuple[Story, job_pb2.Version, dict[str, str]]:
+    """The original's vocals with another persona, and what lay in the store before."""
+    before = folder_of(pair, base.job.job_id)
+    story, version = again(pair, base.job.job_id)
+    return story, version, before
+
+
+Remade = tuple[Story, job_pb2.Version, dict[str, str]]
+
+
+def test_v2_lies_beside_v1(pair: Pair, base: Story, remade: Remade, tmp_path: Path) -> None:
+    """v2 has files of its own, v1 and its latents stay as they are byte for byte, and the job stays DONE."""
+    story, version, before = remade
+    job_id = base.job.job_id
+    after = folder_of(pair, job_id)
+    assert set(after) - set(before) == {"v2.wav", "v2.json", "v2.zip"}
+    assert {name: after[name] for name in before} == before
+    assert (story.job.state, version.state) == (job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_DONE)
+    assert story.job.versions[0] == base.job.versions[0]
+    assert (version.base_version, version.rerendered_stem) == (1, brief_pb2.STEM_VOCALS)
+    assert (version.brief.persona_id, version.brief.seed, version.brief.key) == ("hiss", 5, "A minor")
+    assert version.files.bounce.sha256 == after["v2.wav"]
+    saved = pair.client.download(job_id, tmp_path, version=2).path
+    assert saved.name == f"{job_id}-v2.zip"
+    assert verify_zip(saved).findings == ()
+
+
+def test_three_stems_are_kept_and_the_bounce_is_their_sum(pair: Pair, base: Story, remade: Remade) -> None:
+    """The other stems are those of v1 byte for byte; in integers, new bounce = old bounce - old stem + new stem."""
+    old, new = (files_of(pair, base.job.job_id, number) for number in (1, 2))
+    for name in STEMS:
+        assert (old[f"{name}.wav"] == new[f"{name}.wav"]) == (name != "vocals")
+    was, now = ({name: pcm_of(files[f"{name}.wav"]) for name in ("bounce", "vocals")} for files in (old, new))
+    assert np.array_equal(now["bounce"], was["bounce"] - was["vocals"] + now["vocals"])
+    assert not np.array_equal(now["vocals"], was["vocals"])
+    assert new["bounce.wav"] == (pair.data / "store" / "jobs" / base.job.job_id / "v2.wav").read_bytes()
+
+
+def test_the_story_has_both_tracks(remade: Remade) -> None:
+    """Events go on from v1's, on both tracks, from plan to store; bounce and stems are told of together, at the end."""
+    story, _, _ = remade
+    check_numbers(story.events)
+    mine = [event for event in story.events if event.version == 2]
+    stages = list(dict.fromkeys(job_pb2.Stage.Name(event.stage)[6:] for event in mine if event.stage))
+    assert " ".join(stages) == "PLAN DENOISE VOCODE BOUNCE HANDOFF RECEIVE SEPARATE ALIGN PACKAGE STORE"
+    for track in (job_pb2.TRACK_RENDER, job_pb2.TRACK_STEMS):
+        fractions = [event.fraction for event in mine if event.track == track]
+        assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+    kinds = [event.kind for event in mine if event.kind != job_pb2.EVENT_KIND_PROGRESS]
+    ready = [job_pb2.EVENT_KIND_BOUNCE_READY, job_pb2.EVENT_KIND_STEMS_READY]
+    assert kinds == [job_pb2.EVENT_KIND_STATE, job_pb2.EVENT_KIND_STATE, *ready, job_pb2.EVENT_KIND_STATE]
+
+
+def test_manifest_and_audit_row_say_how(pair: Pair, base: Story, remade: Remade) -> None:
+    """Both name base, stem, start, what was kept and what was measured; the row holds every input, and the chain is whole."""
+    _, version, _ = remade
+    manifest = json.loads(files_of(pair, base.job.job_id, 2)["manifest.json"])
+    facts = manifest["rerender"]
+    assert (facts["baseVersion"], facts["stem"], facts["persona"], facts["seed"]) == (1, "vocals", "hiss", 5)
+    assert (facts["fresh"], facts["strength"], facts["accepted"]) == (False, 0.7, False)
+    assert {stem: kept["version"] for stem, kept in facts["kept"].items()} == {"drums": 1, "bass": 1, "other": 1}
+    assert set(facts["delivered"]) == {"grid", "drums", "bass"}
+    assert any(words.startswith("vocals: ") for words in manifest["processing"])
+    (row,) = [row for row in pair.client.audit_rows(base.job.job_id) if row.version == 2]
+    assert list(version.audit_digests) == [row.digest]
+    body = json.loads(row.body_json)
+    assert body["plan"]["personaId"] == "hiss"
+    assert body["rerender"] == {name: value for name, value in facts.items() if name != "onsets"}
+    assert body["order"]["latents"]["sha256"] == base.version.files.latents.sha256
+    assert body["order"]["base"]["zip"]["sha256"] == base.version.files.zip.sha256
+    assert body["zip"]["sha256"] == version.files.zip.sha256
+    assert body["stems"]["drums"] == manifest["stems"]["files"]["drums"]["sha256"]
+    assert pair.client.verify_audit_chain().intact
+
+
+def test_a_replay_of_a_re_render(pair: Pair, base: Story, remade: Remade) -> None:
+    """It gives the same samples, and where an input is missing it refuses and names it."""
+    job_id = base.job.job_id
+    answer = pair.client.replay(job_id, version=2)
+    assert answer.outcome == render_pb2.REPLAY_OUTCOME_EXACT
+    assert answer.stored_sha256 == remade[1].files.bounce.sha256
+    latents = pair.data / "store" / base.version.files.latents.key
+    away = latents.rename(pair.folder / "latents")
+    with pytest.raises(FailedPrecondition) as missing:
+        pair.client.replay(job_id, version=2)
+    away.rename(latents)
+    assert missing.value.reason == "INPUT_MISSING"
+    assert missing.value.metadata["missing"] == base.version.files.latents.key
+
+
+def test_a_request_id_gives_the_same_version(pair: Pair, base: Story, remade: Remade) -> None:
+    """A retry makes nothing new; the id with another change is refused."""
+    request = RerenderStemRequest(request_id="once", job_id=base.job.job_id, stem=STEM_OTHER, prompt="calm strings")
+    first = pair.client.rerender_stem(request)
+    assert pair.client.rerender_stem(request).version == first.version
+    request.prompt = "calm horns"
+    with pytest.raises(AlreadyExists) as reused:
+        pair.client.rerender_stem(request)
+    assert reused.value.reason == "REQUEST_ID_REUSED"
+    done = pair.client.wait(first.job, version=first.version)
+    assert [version.number for version in done.versions] == [1, 2, 3]
+    assert done.versions[2].base_version == 2
+    assert {kept["version"] for kept in kept_of(pair, base.job.job_id, 3).values()} == {1, 2}
+
+
+def kept_of(pair: Pair, job_id: str, version: int) -> dict[str, dict[str, object]]:
+    """Where a version's kept stems come from."""
+    manifest = json.loads(files_of(pair, job_id, version)["manifest.json"])
+    kept: dict[str, dict[str, object]] = manifest["rerender"]["kept"]
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "reason"),
+    [
+        ({"stem": STEM_DRUMS}, FailedPrecondition, "SWITCHED_OFF"),
+        ({"stem": 0}, RejectedInput, "INVALID_FIELD"),
+        ({"persona_id": "", "seed": None}, RejectedInput, "INVALID_FIELD"),
+        ({"persona_id": "nobody"}, NotFound, "PERSONA_NOT_FOUND"),
+        ({"base_version": 99}, NotFound, "VERSION_NOT_FOUND"),
+        ({"from_bar": 2}, RejectedInput, "INVALID_FIELD"),
+        ({"from_bar": 2, "to_bar": 3}, RejectedInput, "INVALID_FIELD"),
+        ({"strength": 1.5}, RejectedInput, "INVALID_FIELD"),
+        ({"strength": 0.5, "fresh": True}, RejectedInput, "INVALID_FIELD"),
+        ({"bpm": 100.0}, RejectedInput, "INVALID_FIELD"),
+        ({"job_id": "j-01hq0000000000000000000000"}, NotFound, "JOB_NOT_FOUND"),
+    ],
+    ids=str,
+)
+def test_what_is_refused(
+    pair: Pair, base: Story, changes: dict[str, object], kind: type[SonichaosError], reason: str
+) -> None:
+    """Each under its own reason, before a version is made."""
+    fields = {"job_id": base.job.job_id, "stem": STEM_BASS, "persona_id": "hiss", "seed": 5, **changes}
+    before = len(pair.client.get_job(base.job.job_id).versions)
+    with pytest.raises(kind) as refused:
+        pair.client.rerender_stem(RerenderStemRequest(**fields))  # type: ignore[arg-type]
+    assert refused.value.reason == reason
+    if reason == "SWITCHED_OFF":
+        assert refused.value.metadata == {"setting": "drums_rerender"}
+    assert len(pair.client.get_job(base.job.job_id).versions) == before
+
+
+def test_a_region(pair: Pair, base: Story) -> None:
+    """Only the bars that were named change, from the crossfade before their line on, and by not one bit elsewhere."""
+    _, version = again(pair, base.job.job_id, STEM_BASS, from_bar=2, to_bar=2)
+    old, new = (files_of(pair, base.job.job_id, number) for number in (1, version.number))
+    facts = json.loads(new["manifest.json"])["rerender"]
+    assert facts["region"] == {"fromBar": 2, "toBar": 2}
+    (seam,) = facts["seams"]
+    assert seam["bar"] == 2
+    assert BAR_S - 0.05 < seam["fromSecond"] < seam["toSecond"] <= BAR_S
+    for name in ("bass", "bounce"):
+        changed = np.flatnonzero((pcm_of(old[f"{name}.wav"]) != pcm_of(new[f"{name}.wav"])).any(axis=0))
+        assert changed.size
+        assert changed.min() >= round(seam["fromSecond"] * 44100)
+
+
+def test_fresh_begins_at_noise_alone(pair: Pair, base: Story) -> None:
+    """The same change, afresh, gives another stem and says so."""
+    _, version = again(pair, base.job.job_id, fresh=True)
+    new = files_of(pair, base.job.job_id, version.number)
+    assert new["vocals.wav"] != files_of(pair, base.job.job_id, 2)["vocals.wav"]
+    facts = json.loads(new["manifest.json"])["rerender"]
+    assert (facts["fresh"], facts["strength"]) == (True, None)
+
+
+def test_two_at_once_have_two_numbers(pair: Pair) -> None:
+    """Re-renders accepted at the same time are versions 2 and 3, and each comes to its own end."""
+    job_id = take(pair.client, brief(stems=True, seed=21)).job.job_id
+
+    def ask(stem: int) -> int:
+        request = RerenderStemRequest(job_id=job_id, stem=stem, persona_id="hiss", seed=4)  # type: ignore[arg-type]
+        return pair.client.rerender_stem(request).version
+
+    with ThreadPoolExecutor(2) as threads:
+        numbers = list(threads.map(ask, (STEM_BASS, STEM_OTHER)))
+    assert sorted(numbers) == [2, 3]
+    for number in numbers:
+        pair.client.wait(pair.client.get_job(job_id), version=number)
+    rendered = {version.number: version.rerendered_stem for version in pair.client.get_job(job_id).versions}
+    assert {rendered[number] for number in numbers} == {STEM_BASS, STEM_OTHER}
+    names = pair.stored(job_id)
+    assert [name for name in names if name.endswith(".zip")] == ["v1.zip", "v2.zip", "v3.zip"]
+    pair.client.delete(job_id)
+    assert pair.stored(job_id) == []
+
+
+def begun(pair: Pair, job_id: str) -> render_pb2.RerenderStemResponse:
+    """A re-render that was just accepted."""
+    request = RerenderStemRequest(job_id=job_id, stem=STEM_OTHER, persona_id="hiss", base_version=1)
+    return pair.client.rerender_stem(request)
+
+
+@pytest.mark.parametrize(
+    "stage", [job_pb2.STAGE_DENOISE, job_pb2.STAGE_SEPARATE, job_pb2.STAGE_STORE], ids=job_pb2.Stage.Name
+)
+def test_a_cancel(pair: Pair, base: Story, stage: job_pb2.Stage.ValueType) -> None:
+    """At each stage it leaves a cancelled version without a file; the others and the job stay as they are."""
+    before = folder_of(pair, base.job.job_id)
+    with turn_held(pair.data):
+        made = begun(pair, base.job.job_id)
+        until(pair.client, made.job, of(made.version, at(job_pb2.STAGE_PLAN)))
+    try:
+        until(pair.client, made.job, of(made.version, at(stage)), after_sequence=made.job.last_sequence)
+    finally:
+        pair.client.cancel(base.job.job_id, version=made.version)
+    try:
+        job = pair.client.wait(made.job, version=made.version)
+    except JobCancelled:
+        job = pair.client.get_job(base.job.job_id)
+        assert folder_of(pair, base.job.job_id) == before
+        assert not job.versions[made.version - 1].files.HasField("bounce")
+    else:  # so late that it was done
+        assert stage == job_pb2.STAGE_STORE
+    assert job.state == job_pb2.JOB_STATE_DONE
+
+
+def of(version: int, test: Callable[[JobEvent], bool]) -> Callable[[JobEvent], bool]:
+    """The same test, of events of one version."""
+    return lambda event: event.version == version and test(event)
+
+
+def test_a_damaged_base(pair: Pair, tmp_path: Path) -> None:
+    """A kept stem that was changed in the base's ZIP is DATA_LOSS: the version fails without a file."""
+    first = take(pair.client, brief(stems=True, seed=22))
+    job_id = first.job.job_id
+    entry = next(entry for entry in first.version.files.zip_entries if entry.name == "drums.wav")
+    path = pair.data / "store" / "jobs" / job_id / "v1.zip"
+    data = bytearray(path.read_bytes())
+    data[entry.offset_bytes + entry.size_bytes - 1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(JobFailed) as failed:
+        again(pair, job_id)
+        pair.client.wait(pair.client.get_job(job_id), version=2)
+    assert failed.value.reason == "DIGEST_MISMATCH"
+    assert failed.value.metadata["expected_sha256"] == entry.sha256
+    assert [name for name in pair.stored(job_id) if name.startswith("v2")] == []
+    assert pair.client.get_job(job_id).state == job_pb2.JOB_STATE_DONE
+
+
+def test_an_upload_is_re_rendered(pair: Pair, tmp_path: Path) -> None:
+    """With a tempo map and a key from its caller; the job passes to render_service, and what was separated stays as it was."""
+    rng = np.random.default_rng(3)
+    beats = np.zeros(4 * 44100)
+    for beat in range(8):
+        beats[beat * 22050 : beat * 22050 + 2000] = rng.standard_normal(2000) * np.linspace(0.5, 0.0, 2000)
+    recording = tmp_path / "beats.wav"
+    soundfile.write(recording, np.stack([beats, beats]).T, 44100, subtype="PCM_24")
+    heard = pair.client.analyze_file(recording)
+    assert heard.seconds == pytest.approx(4.0)
+    job = pair.client.wait(pair.client.separate_file(recording))
+    assert job.owner == job_pb2.JOB_OWNER_SEPARATION
+    wanted = {"job_id": job.job_id, "stem": STEM_OTHER, "persona_id": "tone", "prompt": "synths", "seed": 6}
+    with pytest.raises(RejectedInput) as lacking:
+        pair.client.rerender_stem(RerenderStemRequest(**wanted))  # type: ignore[arg-type]
+    assert {violation.field for violation in lacking.value.violations} == {"tempo_map", "key"}
+    grid = TempoMap(points=[TempoPoint(bpm=120.0)])
+    story, version = again(pair, base_version=0, tempo_map=grid, key="C major", accept_drift=True, **wanted)  # type: ignore[arg-type]
+    assert version.state == job_pb2.JOB_STATE_DONE
+    assert story.job.owner == job_pb2.JOB_OWNER_RENDER
+    check_numbers(story.events)
+    assert verify_zip(pair.client.download(job.job_id, tmp_path, version=2).path).findings == ()
+    old, new = (files_of(pair, job.job_id, number) for number in (1, 2))
+    assert old["drums.wav"] == new["drums.wav"]
+    assert json.loads(new["manifest.json"])["tempoMap"]["points"][0]["bpm"] == 120.0
+    assert pair.client.replay(job.job_id, version=2).outcome == render_pb2.REPLAY_OUTCOME_EXACT
+
+
+def test_killed_on_the_way_it_is_taken_up_again(pair: Pair, base: Story) -> None:
+    """Either service may die under a re-render: the version is made again from its beginning, and drums once they are open.
+
+    Drums of untrained models have no onsets: beyond the limits, unless the caller accepts it, and the report counts both.
+    """
+    client = pair.client
+    made = begun(pair, base.job.job_id)
+    until(client, made.job, of(made.version, at(job_pb2.STAGE_SEPARATE)), after_sequence=made.job.last_sequence)
+    pair.kill(SEPARATION)
+    pair.start(SEPARATION)
+    done = client.wait(made.job, version=made.version)
+    assert done.versions[made.version - 1].state == job_pb2.JOB_STATE_DONE
+    second = begun(pair, base.job.job_id)
+    until(client, second.job, of(second.version, at(job_pb2.STAGE_DENOISE)), after_sequence=second.job.last_sequence)
+    pair.kill(RENDER)
+    pair.settings = {**pair.settings, "SONICHAOS_DRUMS_RERENDER": "true"}
+    pair.start(RENDER)
+    job = client.wait(second.job, version=second.version)
+    attempts = {event.attempt for event in client.watch(job, version=second.version) if event.version == second.version}
+    assert max(attempts) >= 2
+    with pytest.raises(JobFailed) as beyond:
+        remake_drums(pair, base.job.job_id, accept_drift=False)
+    assert (beyond.value.reason, beyond.value.metadata["stem"]) == ("DRIFT_EXCEEDED", "drums")
+    assert pair.client.get_job(base.job.job_id).versions[-1].files.zip.key == ""
+    remake_drums(pair, base.job.job_id, accept_drift=True)
+    report = client.drift_report()
+    assert [(drift.within_limits, drift.accepted) for drift in report.drifts] == [(False, True), (False, False)]
+    assert not report.may_open
+    assert client.verify_audit_chain().intact
+
+
+def remake_drums(pair: Pair, job_id: str, *, accept_drift: bool) -> Job:
+    """Raises JobFailed as the version fails."""
+    request = RerenderStemRequest(
+        job_id=job_id, stem=STEM_DRUMS, persona_id="hiss", seed=5, base_version=1, accept_drift=accept_drift
+    )
+    made = pair.client.rerender_stem(request)
+    return pair.client.wait(made.job, version=made.version)

@@ -1,0 +1,104 @@
+"""Corpus songs as takes whose grid is known to the sample, and ways to spoil their timing by known amounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from render_service.tempo_map import TempoMap, TempoPoint
+from separation_service.align import BaseTake, Fit
+from separation_service.alignment import Grid, Key, Kind, Region
+from separation_service.alignment.limits import KINDS
+from separation_service.alignment.resample import read_at
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, to_pcm24
+from training.corpus.builtin_personas import personas
+from training.corpus.compose import HELD_OUT_SEEDS, compose
+from training.corpus.song import Song, perform
+from training.corpus.soundfont import DEFAULT_SOUNDFONT
+
+Waveform = NDArray[np.float32]
+
+needs_soundfont = pytest.mark.skipif(not DEFAULT_SOUNDFONT.is_file(), reason="needs Debian package fluid-soundfont-gm")
+SECONDS = 11.0
+STRAIGHT = TempoMap.constant(118.0)
+WINDING = TempoMap(
+    points=(TempoPoint(second=0.0, bpm=96.0), TempoPoint(second=5.7, bpm=124.0)), first_downbeat_s=0.7, swing=0.62
+)
+"""A pickup, a change of tempo at a bar line, swing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A take, and the same notes by another persona: a re-render that keeps perfect time."""
+
+    grid: Grid
+    key: Key
+    original: Song
+    other: Song
+
+    def base(self, stem: Kind) -> BaseTake:
+        """The original, as its ZIP has it."""
+        stems = np.stack([to_pcm24(self.original.stems[kind], stage="TEST") for kind in KINDS])
+        return BaseTake(bounce=to_pcm24(self.original.mix, stage="TEST"), stems=stems, stem=stem)
+
+    def fit(self, region: Region | None = None, *, accept_drift: bool = False) -> Fit:
+        """To the original's grid, under a render's ceiling."""
+        return Fit(grid=self.grid, key=self.key, region=region, accept_drift=accept_drift, ceiling_dbtp=-1.0)
+
+
+def grid_of(tempo_map: TempoMap, seconds: float) -> Grid:
+    """As render_service's side fills it."""
+    return Grid(
+        seconds=seconds,
+        beats_s=tempo_map.beats_s(seconds),
+        downbeats_s=tempo_map.bars_s(seconds),
+        subdivisions_s=tempo_map.grid_s(seconds),
+    )
+
+
+@cache
+def pair(name: str) -> Pair:
+    """The pair on the "straight" or the "winding" tempo map."""
+    tempo_map = {"straight": STRAIGHT, "winding": WINDING}[name]
+    seed = HELD_OUT_SEEDS[{"straight": 700, "winding": 703}[name]]
+    score = compose(seed, seconds=SECONDS, persona=personas()[0], tempo_map=tempo_map, instrumental=False)
+    return Pair(
+        grid=grid_of(tempo_map, SECONDS),
+        key=Key.named(str(score.key)),
+        original=perform(score),
+        other=perform(replace(score, persona=personas()[5])),
+    )
+
+
+def spoiled(waveform: Waveform, *, offset_s: float = 0.0, drift: float = 0.0, jitter_s: float = 0.0) -> Waveform:
+    """What lay at ``t`` lies at ``t + offset + drift * t``, give or take a wander of each second by ``jitter_s``."""
+    at_s = np.arange(waveform.shape[1]) / SAMPLE_RATE_HZ
+    knots = np.arange(0.0, at_s[-1] + 2.0)
+    wander = jitter_s * np.random.default_rng(7).uniform(-1.0, 1.0, knots.size)
+    source_s = (at_s - offset_s) / (1.0 + drift) - np.interp(at_s, knots, wander)
+    return read_at(waveform, source_s * SAMPLE_RATE_HZ).astype(np.float32)
+
+
+def lag_ms(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """How much later ``one`` ``(T,)`` sounds than ``other`` ``(T,)``, the same sound at whatever level, by correlation."""
+    size = 1 << (2 * one.size - 1).bit_length()
+    likeness = np.fft.irfft(np.fft.rfft(one, size) * np.conj(np.fft.rfft(other, size)), size)
+    lag = int(likeness.argmax())
+    return 1e3 * (lag - size if lag > size // 2 else lag) / SAMPLE_RATE_HZ
+
+
+class Silent:
+    """Progress that nobody listens to."""
+
+    def stage(self, stage: object, steps_total: int = 1) -> None:
+        """Begin a stage."""
+
+    def step(self, done: int, *, total: int | None = None) -> None:
+        """Count steps."""
+
+    def check(self) -> None:
+        """Go on."""

@@ -1,0 +1,57 @@
+"""The drift report: what was kept and what failed, and when the switch may open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from render_service.drift_report import WANTED_COUNT, drift_report
+from servicekit.errors import FailedPrecondition
+from servicekit.journal import AuditDraft, Journal, Owner
+from servicekit.rpc.status import status_json, to_status
+from tests.unit.servicekit.journal_rows import new_job, new_version, open_journal
+
+
+def kept(journal: Journal, job_id: str, version: int, verdict: str, *, stem: str = "drums", **grid: float) -> None:
+    """An audit row as a re-render writes it."""
+    measured: dict[str, Any] | None = {"slopeMsPerMinute": None, "matched": 0.95, **grid} if grid else None
+    rerender = {"stem": stem, "verdict": verdict, "accepted": verdict == "beyond", "delivered": {"grid": measured}}
+    journal.append_audit("local", job_id, version, AuditDraft(kind="stems", body={"rerender": rerender}, prompt=None))
+
+
+@pytest.mark.parametrize(("beyond", "opens"), [(0, True), (1, True), (2, False)])
+def test_it_opens_by_figures(tmp_path: Path, beyond: int, *, opens: bool) -> None:
+    """Twenty measured, of which one may lie beyond; other stems and takes without a re-render do not count."""
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=10).job.job_id
+        journal.append_audit("local", job_id, 1, AuditDraft(kind="stems", body={}, prompt=None))
+        kept(journal, job_id, 90, "within", stem="bass", medianMs=1.0, p95Ms=5.0)
+        for version in range(2, WANTED_COUNT + 1):
+            kept(journal, job_id, version, "within", medianMs=1.0, p95Ms=5.0)
+        assert not drift_report(journal, "local", "drums").may_open
+        for version in range(100, 100 + max(beyond, 1)):
+            kept(journal, job_id, version, "beyond" if beyond else "within", medianMs=9.0, p95Ms=30.0)
+        report = drift_report(journal, "local", "drums")
+        assert report.may_open == opens
+        assert report.within_limits == WANTED_COUNT - 1 + (not beyond)
+        assert drift_report(journal, "other", "drums").drifts == ()
+
+
+def test_what_failed_counts_too(tmp_path: Path) -> None:
+    """A version that failed because of its drift is there with its numbers; one that failed otherwise is not."""
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=10).job.job_id
+        first = journal.claim(Owner.RENDER, lease_s=30.0)
+        assert first is not None
+        journal.finish(first)
+        numbers = {"stem": "vocals", "medianMs": "31.5", "p95Ms": "80.25", "slopeMsPerMinute": "None", "matched": "0.5"}
+        for reason, metadata in (("DRIFT_EXCEEDED", numbers), ("STEM_SILENT", {"stem": "vocals"})):
+            journal.accept_version(new_version(job_id), limit=10)
+            claim = journal.claim(Owner.RENDER, lease_s=30.0)
+            assert claim is not None
+            journal.fail(claim, status_json(to_status(FailedPrecondition("x", reason=reason, metadata=metadata))))
+        (drift,) = drift_report(journal, "local", "vocals").drifts
+        assert (drift.version, drift.within_limits, drift.accepted, drift.measurable) == (2, False, False, True)
+        assert (drift.median_ms, drift.p95_ms, drift.slope_ms_per_minute) == (31.5, 80.25, None)
