@@ -22,8 +22,9 @@ from render_service.latent_diffusion.checkpoint import ModelUnusable
 from render_service.latent_diffusion.flow import block_noise
 from render_service.plan import Plan
 from render_service.rate import convert_rate, described
-from render_service.renderer import Latents, RendererInfo, StepReport, TempoLimits, Waveform
+from render_service.renderer import Latents, RendererInfo, Start, StepReport, TempoLimits, Waveform
 from render_service.tempo_map import TempoMap
+from servicekit.errors import FailedPrecondition
 
 # The model's own range begins at 10 s; the house's ends at 180 s.
 MIN_SECONDS, MAX_SECONDS = 10.0, 180.0
@@ -76,15 +77,32 @@ class AceStep:
         )
         self.vocode(self.denoise(plan, _silently), plan, _silently)
 
-    def denoise(self, plan: Plan, report: StepReport) -> Latents:
-        """Noise to latents, ``plan.steps`` Euler steps. Deterministic in the plan, whose chords it cannot follow."""
+    def denoise(self, plan: Plan, report: StepReport, start: Start | None = None) -> Latents:
+        """Noise to latents in ``plan.steps`` Euler steps; a start takes those that begin below its strength.
+
+        Deterministic in its arguments. It cannot follow the plan's chords.
+        """
         samples = round(plan.seconds * _HOUSE_HZ)
         frames = -(-round(plan.seconds * self._rate_hz) // self._latent_samples)
         noise = block_noise(plan.seed, channels=self._latent_channels, frames=frames)
+        times = _times(plan.steps, start.strength if start else 1.0)
+        if start is not None:
+            self._refuse_other_latents(start.latents, samples)
+            noise = torch.from_numpy(start.latents.values) * (1.0 - times[0]) + noise * times[0]
         with torch.inference_mode():
-            latents = self._flow(noise.T[None].to(self._device), tokens_of(self._pipeline, plan), plan, report)
+            latents = self._flow(noise.T[None].to(self._device), tokens_of(self._pipeline, plan), plan, times, report)
         values = latents[0].T.cpu().numpy()
         return Latents(values=np.ascontiguousarray(values), front_end_id=self._front_end_id, samples=samples)
+
+    def encode(self, waveform: Waveform) -> Latents:
+        """A recording ``(2, T)`` at 44100 Hz through the encoder, silence to the end of its last latent frame."""
+        sound = convert_rate(waveform, from_hz=_HOUSE_HZ, to_hz=self._rate_hz)
+        frames = -(-round(waveform.shape[1] / _HOUSE_HZ * self._rate_hz) // self._latent_samples)
+        fitted = np.zeros((2, frames * self._latent_samples), dtype=np.float32)
+        fitted[:, : sound.shape[1]] = sound[:, : fitted.shape[1]]
+        with torch.inference_mode():
+            latents = self._pipeline.vae.encode(torch.from_numpy(fitted)[None].to(self._device)).latent_dist.mode()[0]
+        return Latents(values=latents.cpu().numpy(), front_end_id=self._front_end_id, samples=waveform.shape[1])
 
     def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:  # noqa: ARG002  the protocol's
         """Latents to ``(2, samples)`` at 44100 Hz: decoded, brought to -1 dBFS, converted once. Deterministic."""
@@ -104,8 +122,18 @@ class AceStep:
         with torch.inference_mode():
             return embed_clips(self._pipeline, clips)
 
-    def _flow(self, noise: Tensor, tokens: Tensor, plan: Plan, report: StepReport) -> Tensor:
-        """Euler steps from noise ``(1, L, D)`` at time 1 to latents at time 0, as the pipeline takes them."""
+    def _refuse_other_latents(self, latents: Latents, samples: int) -> None:
+        wanted, got = (self._front_end_id, samples), (latents.front_end_id, latents.samples)
+        if wanted != got:
+            raise FailedPrecondition(
+                f"{self._info.name} starts from {samples} samples of {wanted[0]}, these latents are {got[1]} of {got[0]}; "
+                "render it afresh, or with the pipeline that made them",
+                reason="MODEL_UNUSABLE",
+                metadata={"model": self._info.name, "front_end": got[0]},
+            )
+
+    def _flow(self, noise: Tensor, tokens: Tensor, plan: Plan, times: list[float], report: StepReport) -> Tensor:
+        """Euler steps over ``times`` from ``(1, L, D)``, all noise at time 1, to latents at time 0, as the pipeline's."""
         from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 
         guided = plan.guidance > 1.0
@@ -120,10 +148,10 @@ class AceStep:
             absent = self._pipeline.condition_encoder.null_condition_emb.expand_as(tokens)
             tokens, context = torch.cat([tokens, absent]), context.repeat(2, 1, 1)
         momentum = MomentumBuffer(momentum=_MOMENTUM)
-        times = _times(plan.steps)
+        steps = len(times) - 1
         latents = noise
-        for step in range(plan.steps):
-            report(step, plan.steps)
+        for step in range(steps):
+            report(step, steps)
             time = torch.full((len(tokens),), times[step], device=self._device)
             (velocity,) = self._pipeline.transformer(
                 hidden_states=latents.expand(len(tokens), -1, -1),
@@ -145,7 +173,7 @@ class AceStep:
                     norm_dim=(1,),
                 )
             latents = latents + (times[step + 1] - times[step]) * velocity
-        report(plan.steps, plan.steps)
+        report(steps, steps)
         return latents
 
     def _describe(self, loaded: LoadedPipeline) -> RendererInfo:
@@ -162,6 +190,7 @@ class AceStep:
             default_guidance=_TURBO_GUIDANCE if turbo else _BASE_GUIDANCE,
             embedding_size=int(loaded.pipeline.condition_encoder.config.hidden_size),
             supports_lyrics=False,
+            supports_start=True,
             tempo_limits=TempoLimits(metres=METRES),
             processing=("peak to -1 dBFS by one gain, as ACE-Step's own pipeline does", *converted),
             fingerprint={
@@ -179,10 +208,11 @@ class AceStep:
         )
 
 
-def _times(steps: int) -> list[float]:
-    """``steps + 1`` times from 1 to 0, denser near 1 by the shift."""
+def _times(steps: int, strength: float) -> list[float]:
+    """``steps + 1`` times from 1 to 0, denser near 1 by the shift; of those, the strength and what lies below it."""
     even = torch.linspace(1.0, 0.0, steps + 1)
-    return [float(time) for time in _SHIFT * even / (1.0 + (_SHIFT - 1.0) * even)]
+    whole = [float(time) for time in _SHIFT * even / (1.0 + (_SHIFT - 1.0) * even)]
+    return [strength, *(time for time in whole if time < strength - 1e-6)]
 
 
 def _silently(done: int, total: int) -> None:

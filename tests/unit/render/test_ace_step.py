@@ -31,7 +31,7 @@ from render_service.load import load_renderer
 from render_service.persona_library import Clip, PersonaLibrary
 from render_service.plan import Plan, plan_from_json
 from render_service.rate import convert_rate
-from render_service.renderer import Renderer, TempoLimits
+from render_service.renderer import Renderer, Start, TempoLimits
 from render_service.tempo_map import TempoMap, TempoPoint
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
@@ -189,6 +189,35 @@ def test_progress_counts_every_step_and_can_stop_the_work(renderer: AceStep) -> 
 
     with pytest.raises(KeyboardInterrupt):
         renderer.denoise(_plan(), stop)
+
+
+def test_a_start_keeps_as_much_of_it_as_its_strength_leaves(renderer: AceStep) -> None:
+    """The less noise, the nearer to the latents that were started from; the whole way is a take of its own."""
+    base, other = renderer.denoise(_plan(steps=8), _ignore), _plan(steps=8, seed=9)
+    seen: list[int] = []
+    distances = []
+    for strength in (0.1, 0.5, 1.0):
+        latents = renderer.denoise(other, lambda _, total: seen.append(total), Start(latents=base, strength=strength))
+        distances.append(float(np.abs(latents.values - base.values).mean()))
+    assert distances == sorted(distances)
+    assert np.array_equal(latents.values, renderer.denoise(other, _ignore).values)
+    assert sorted(set(seen)) == [1, 2, 8]
+
+
+def test_a_start_of_another_length_or_renderer_is_refused(renderer: AceStep) -> None:
+    """Latents say how many samples they cover and what made them."""
+    base = renderer.denoise(_plan(steps=1), _ignore)
+    for foreign in (replace(base, samples=base.samples + 1), replace(base, front_end_id="other")):
+        with pytest.raises(FailedPrecondition, match="starts from"):
+            renderer.denoise(_plan(), _ignore, Start(latents=foreign, strength=0.7))
+
+
+def test_a_recording_becomes_latents_to_start_from(renderer: AceStep) -> None:
+    """As many latent frames as a take of that length has."""
+    sound = (0.1 * np.random.default_rng(0).standard_normal((2, round(SECONDS * 44100)))).astype(np.float32)
+    latents = renderer.encode(sound)
+    assert latents.values.shape == renderer.denoise(_plan(steps=1), _ignore).values.shape
+    assert np.isfinite(renderer.denoise(_plan(), _ignore, Start(latents=latents, strength=0.5)).values).all()
 
 
 def test_a_persona_is_the_models_token_of_its_clips(renderer: AceStep) -> None:
