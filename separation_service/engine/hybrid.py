@@ -58,11 +58,12 @@ def _is_plain(layer: nn.Module) -> bool:
 
 
 class HybridForward:
-    """One model over a batch, ``(B, C, L)`` -> ``(B, R, C, L)``, with the network ``core``."""
+    """One model over a batch, ``(B, C, L)`` -> ``(B, R, C, L)``, with the network ``core``, whose memory ``release`` gives back."""
 
-    def __init__(self, model: nn.Module, rows: Sequence[int], core: Core) -> None:
+    def __init__(self, model: nn.Module, rows: Sequence[int], core: Core, release: Callable[[], None]) -> None:
         net: Any = model
         self._core = core
+        self.release = release
         self._rows = len(rows)
         self._masks = not net.cac
         self._n_fft, self._hop = int(net.nfft), int(net.hop_length)
@@ -78,10 +79,6 @@ class HybridForward:
         estimated = self._estimated(by_frequency * std + mean, bins)
         waves = self._waves(estimated, mix.shape[-1]) + (by_time * std_t + mean_t)
         return rearrange(waves, "b (r c) l -> b r c l", r=self._rows)
-
-    def spectrogram(self, mix: Tensor) -> Tensor:
-        """``(B, C, L)`` -> ``(B, P, F, T)``, what the network sees; ``T`` is ``L`` in hops, rounded up."""
-        return self._seen(self._bins(mix))
 
     def _bins(self, mix: Tensor) -> Tensor:
         """``(B, C, L)`` -> complex ``(B, C, F, T)``, without the highest frequency, as demucs leaves it out."""
@@ -189,9 +186,16 @@ class HybridCore(nn.Module):
         return x, xt
 
 
+def spectrogram_shape(model: nn.Module, samples: int) -> tuple[int, int, int]:
+    """``(P, F, T)`` of what the network sees of ``samples``."""
+    net: Any = model
+    return (2 if net.cac else 1) * net.audio_channels, net.nfft // 2, -(-samples // net.hop_length)
+
+
 def _bottom_shape(net: Any, samples: int) -> tuple[int, int, int]:  # noqa: ANN401  an HTDemucs
     """Frequencies, frames and time steps that reach the transformer for segments of ``samples``."""
-    frequencies, frames, steps = net.nfft // 2, -(-samples // net.hop_length), samples
+    _, frequencies, frames = spectrogram_shape(net, samples)
+    steps = samples
     for encode, encode_t in zip(net.encoder, net.tencoder, strict=True):
         stride = encode.layers[0].stride if hasattr(encode, "layers") else encode.stride
         frequencies //= stride
