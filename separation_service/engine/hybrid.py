@@ -124,11 +124,14 @@ class HybridForward:
         for quarter in range(4):
             waves[:, :, quarter : quarter + count] += quarters[quarter]
         margin = self._hop // 2 * 3
-        return rearrange(waves, "b rc t hop -> b rc (t hop)")[..., margin : margin + samples]
+        track: Tensor = rearrange(waves, "b rc t hop -> b rc (t hop)")
+        return track[..., margin : margin + samples]
 
 
 class HybridCore(nn.Module):
     """The network between the spectrograms, as a `Core`; shares the model's layers. ``reduced``: the transformer in bfloat16."""
+
+    _frequencies: Tensor | None
 
     def __init__(self, model: nn.Module, rows: Sequence[int], *, reduced: bool = False) -> None:
         super().__init__()
@@ -241,7 +244,9 @@ class Transformer(nn.Module):
         self._norm_in, self._norm_in_t = source.norm_in, source.norm_in_t
         self._layers = nn.ModuleList([_Layer(layer) for layer in source.layers])
         self._layers_t = nn.ModuleList([_Layer(layer) for layer in source.layers_t])
-        grid = create_2d_sin_embedding(width, frequencies, frames, device, source.max_period)
+        grid = create_2d_sin_embedding(  # type: ignore[no-untyped-call]
+            width, frequencies, frames, device, source.max_period
+        )
         line = create_sin_embedding(steps, width, device=device, max_period=source.max_period)
         self.register_buffer("_grid", source.weight_pos_embed * rearrange(grid, "b d f t -> b (t f) d"))
         self.register_buffer("_line", source.weight_pos_embed * rearrange(line, "t b d -> b t d"))
@@ -288,6 +293,7 @@ class _Layer(nn.Module):
             key, value = F.linear(self._norm_key(other), self._weight[width:], self._bias[width:]).chunk(2, -1)
         else:
             query, key, value = F.linear(self._norm_query(x), self._weight, self._bias).chunk(3, -1)
-        heads = [rearrange(part, "b t (h d) -> b h t d", h=self._heads) for part in (query, key, value)]
-        attended: Tensor = self._out(rearrange(F.scaled_dot_product_attention(*heads), "b h t d -> b t (h d)"))
+        query, key, value = (rearrange(part, "b t (h d) -> b h t d", h=self._heads) for part in (query, key, value))
+        looked_up = F.scaled_dot_product_attention(query, key, value)
+        attended: Tensor = self._out(rearrange(looked_up, "b h t d -> b t (h d)"))
         return attended
