@@ -56,30 +56,37 @@ def by_bins(name: str, weigh: Weigh) -> ResidualRule:
 
 def _spread_by_bins(weigh: Weigh, stems: Samples, residual: Samples, first: int) -> Samples:
     frames = residual.shape[-1]
-    # From the grid's point before the first sample on, with a window of silence on either side.
-    before = _WINDOW_FRAMES + first % _HOP_FRAMES
-    after = _WINDOW_FRAMES + -(before + frames) % _HOP_FRAMES
-    padding = (before, after)
-    # What no sound is, but a broken model may give, is brought within single precision; a power of two changes no digit.
-    loudest = max(float(np.abs(stems).max()), float(np.abs(residual).max()))
-    unit = math.ldexp(1.0, max(math.frexp(loudest)[1] - _MOST_BITS, 0))
-    weights = weigh(np.square(np.abs(_spectrum(stems / unit, padding))).sum(axis=1))
+    # From a point of the grid on, with half a window of silence on either side, so that every sample lies in two windows.
+    before = _HOP_FRAMES + first % _HOP_FRAMES
+    after = _HOP_FRAMES + -(before + frames) % _HOP_FRAMES
+    unit = _unit(stems, residual)
+    weights = weigh(np.square(np.abs(_spectrum(stems / unit, before, after))).sum(axis=1))
     total = weights.sum(axis=0)
     # Where every stem is silent there is nothing to go by: the rest of the mix is what `other` means.
     weights[_OTHER, total <= 0.0] = 1.0
-    weights /= weights.sum(axis=0)
-    shares = _waveform(weights[:, None] * _spectrum(residual / unit, padding)[None])
-    inside = shares[..., before : before + frames].astype(np.float64) * unit
-    # What single precision and the window's sum leave is given to `other`, so that the shares sum to the residual.
-    inside[_OTHER] += residual - inside.sum(axis=0)
-    return inside
+    weights = weights[:_OTHER] / weights.sum(axis=0)
+    given = _waveform(weights[:, None] * _spectrum(residual / unit, before, after)[None])
+    shares = np.empty_like(stems)
+    shares[:_OTHER] = given[..., before : before + frames]
+    shares[:_OTHER] *= unit
+    # `other` takes the rest, and with it what single precision leaves, so that the shares sum to the residual.
+    np.subtract(residual, shares[:_OTHER].sum(axis=0), out=shares[_OTHER])
+    return shares
 
 
-def _spectrum(samples: Samples, padding: tuple[int, int]) -> NDArray[np.complex64]:
-    """``(..., N)`` -> ``(..., F, B)``."""
+def _unit(stems: Samples, residual: Samples) -> float:
+    """A power of two, which changes no digit: it brings what is no sound, but a broken model may give, within single precision."""
+    loudest = max(stems.max(), -stems.min(), residual.max(), -residual.min())
+    return math.ldexp(1.0, max(math.frexp(float(loudest))[1] - _MOST_BITS, 0))
+
+
+def _spectrum(samples: Samples, before: int, after: int) -> NDArray[np.complex64]:
+    """``(..., N)`` with silence before and after -> ``(..., F, B)``."""
     from scipy.fft import rfft
 
-    padded = np.pad(samples.astype(np.float32), [(0, 0)] * (samples.ndim - 1) + [padding])
+    frames = samples.shape[-1]
+    padded = np.zeros((*samples.shape[:-1], before + frames + after), dtype=np.float32)
+    padded[..., before : before + frames] = samples
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW_FRAMES, axis=-1)[..., ::_HOP_FRAMES, :]
     bins: NDArray[np.complex64] = rfft(windows * _window(), axis=-1)
     return bins

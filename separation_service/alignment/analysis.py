@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,7 +127,7 @@ def _first_downbeat_s(first: Straight, bars: Bars) -> float:
     bar_s = bars.beats * first.period_s
     at_s = first.origin_s + bars.first * first.period_s
     # A downbeat a hair before the first sample is the first sample's.
-    return round(max(min(at_s - np.floor((at_s + _ON_GRID_S) / bar_s) * bar_s, _LONGEST_LEAD_S), 0.0), 4)
+    return round(max(min(at_s - math.floor((at_s + _ON_GRID_S) / bar_s) * bar_s, _LONGEST_LEAD_S), 0.0), 4)
 
 
 def _positions(times_s: Times, stretches: tuple[Straight, ...], beats_s: Times) -> NDArray[np.float64]:

@@ -107,7 +107,7 @@ def _local_periods(pulse: NDArray[np.float64], period_s: float) -> NDArray[np.fl
     path = [int(total.argmax())]
     for step in range(starts.size - 1, 0, -1):
         path.append(int(came[step, path[-1]]))
-    middles = starts + 0.5 * _WINDOW_S * FRAME_HZ
+    middles: Times = np.asarray(starts + 0.5 * _WINDOW_S * FRAME_HZ, dtype=np.float64)
     nearest_window = nearest(middles, np.arange(pulse.size, dtype=np.float64))
     chosen: NDArray[np.float64] = lags[np.array(path[::-1])][nearest_window]
     return chosen

@@ -76,7 +76,8 @@ def find_onsets(waveform: NDArray[np.float32]) -> Onsets:
 
 def onset_strength(mono: NDArray[np.float64]) -> NDArray[np.float64]:
     """How much the bands of ``(T,)`` rise around each multiple of the hop. ``-> (F,)``."""
-    return band_rise(mono).mean(axis=0)
+    strength: NDArray[np.float64] = band_rise(mono).mean(axis=0)
+    return strength
 
 
 def band_rise(mono: NDArray[np.float64]) -> NDArray[np.float64]:

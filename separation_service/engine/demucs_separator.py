@@ -9,7 +9,6 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 
 import numpy as np
-import structlog
 import torch
 
 from separation_service.engine.bag import Bag, Member
@@ -32,8 +31,9 @@ from separation_service.engine.separator import (
     Waveform,
 )
 from separation_service.engine.stream import JobStream, Order
+from servicekit.logs import logger
 
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 
 
 def batch_text(bag: Bag, slots: int) -> str:
@@ -94,7 +94,7 @@ class DemucsSeparator:
         """One job from its first block to its last; says in its fingerprint where its batches are smaller than usual."""
         with self._size.joined() as slots:
             if slots < self._options.slots:
-                _log.warning("separation.smaller_batches", wanted=self._options.slots, taken=slots)
+                _log.warning("memory is short: smaller batches", wanted=self._options.slots, taken=slots)
                 blocks.fingerprint = {**self._info.fingerprint, "separator.batch": batch_text(self._bag, slots)}
             order = Order(mix=mix, stems=stems, report=report, slots=slots)
             yield from JobStream(self._bag, self._desk, order, self._device).blocks()

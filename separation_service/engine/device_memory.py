@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 import torch
 
-_RESERVE = 1.1
-"""Share of the measured need that has to be free: allocators round up."""
+_RESERVE_TENTHS = 11
+"""So many tenths of the measured need have to be free: allocators round up."""
 
 
 def slots_that_fit(most: int, need_bytes: int, free_bytes: int) -> int:
     """The largest of ``most``, half of it, a quarter, ... 1 whose need of ``need_bytes`` a segment is free; at least 1."""
     slots = most
-    while slots > 1 and slots * need_bytes * _RESERVE > free_bytes:
+    while slots > 1 and slots * need_bytes * _RESERVE_TENTHS > free_bytes * 10:
         slots //= 2
     return slots
 

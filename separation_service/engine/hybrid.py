@@ -6,7 +6,7 @@ nobody keeps are neither computed by the last layers nor transformed back, and n
 what gets compiled for a GPU (forward.py) or converted to OpenVINO (openvino_core.py).
 
 Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``F`` frequencies, ``T`` frames, ``R`` rows (sources kept),
-``D`` width of the transformer.
+``P`` planes of the spectrogram: ``2C`` for real and imaginary parts, ``C`` for magnitudes, ``D`` width of the transformer.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Core = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Spectrogram ``(B, 2C, F, T)`` and mix ``(B, C, L)`` to ``(B, R * 2C, F, T)`` and ``(B, R * C, L)``, all float32."""
+"""Spectrogram ``(B, P, F, T)`` and mix ``(B, C, L)`` to ``(B, R * P, F, T)`` and ``(B, R * C, L)``, all float32."""
 
 _EPSILON = 1e-5  # HTDemucs.forward, both branches
+_PHASE_FLOOR = 1e-8  # HTDemucs._mask
 _WINDOW_SQUARES = 1.5
 """Sum of the squares of Hann windows a quarter of their length apart, everywhere."""
 
@@ -39,7 +40,7 @@ def is_taken_apart(model: nn.Module) -> bool:
     transformer = net.crosstransformer
     layers = [] if transformer is None else [*transformer.layers, *transformer.layers_t]
     return (
-        net.cac
+        (net.cac or net.wiener_iters < 0)
         and net.use_train_segment
         and net.hop_length * 4 == net.nfft
         and int(net.segment * net.samplerate) > net.nfft
@@ -63,20 +64,27 @@ class HybridForward:
         net: Any = model
         self._core = core
         self._rows = len(rows)
+        self._masks = not net.cac
         self._n_fft, self._hop = int(net.nfft), int(net.hop_length)
         self._window = torch.hann_window(self._n_fft, device=next(net.parameters()).device)
 
     def __call__(self, mix: Tensor) -> Tensor:
         """Without gradients."""
-        spectrogram = self.spectrogram(mix)
+        bins = self._bins(mix)
+        spectrogram = self._seen(bins)
         mean, std = spectrogram.mean((1, 2, 3), keepdim=True), spectrogram.std((1, 2, 3), keepdim=True)
         mean_t, std_t = mix.mean((1, 2), keepdim=True), mix.std((1, 2), keepdim=True)
         by_frequency, by_time = self._core((spectrogram - mean) / (std + _EPSILON), (mix - mean_t) / (std_t + _EPSILON))
-        waves = self._waves(by_frequency * std + mean, mix.shape[-1]) + (by_time * std_t + mean_t)
+        estimated = self._estimated(by_frequency * std + mean, bins)
+        waves = self._waves(estimated, mix.shape[-1]) + (by_time * std_t + mean_t)
         return rearrange(waves, "b (r c) l -> b r c l", r=self._rows)
 
     def spectrogram(self, mix: Tensor) -> Tensor:
-        """``(B, C, L)`` -> ``(B, 2C, F, T)``, real and imaginary parts as channels; ``T`` is ``L`` in hops, rounded up."""
+        """``(B, C, L)`` -> ``(B, P, F, T)``, what the network sees; ``T`` is ``L`` in hops, rounded up."""
+        return self._seen(self._bins(mix))
+
+    def _bins(self, mix: Tensor) -> Tensor:
+        """``(B, C, L)`` -> complex ``(B, C, F, T)``, without the highest frequency, as demucs leaves it out."""
         samples, channels = mix.shape[-1], mix.shape[1]
         frames = -(-samples // self._hop)
         margin = self._hop // 2 * 3
@@ -89,18 +97,30 @@ class HybridForward:
             normalized=True,
             return_complex=True,
         )
-        return rearrange(
-            torch.view_as_real(bins[:, :-1, 2 : 2 + frames]), "(b c) f t part -> b (c part) f t", c=channels
-        )
+        return rearrange(bins[:, :-1, 2 : 2 + frames], "(b c) f t -> b c f t", c=channels)
 
-    def _waves(self, spectrogram: Tensor, samples: int) -> Tensor:
-        """``(B, R * 2C, F, T)`` -> ``(B, R * C, L)``: windowed inverse transforms, added where they overlap.
+    def _seen(self, bins: Tensor) -> Tensor:
+        """Real and imaginary parts as channels, or magnitudes where the model masks."""
+        if self._masks:
+            return bins.abs()
+        return rearrange(torch.view_as_real(bins), "b c f t part -> b (c part) f t")
+
+    def _estimated(self, spectrogram: Tensor, bins: Tensor) -> Tensor:
+        """``(B, R * P, F, T)`` -> complex ``(B, R * C, T, F)``, with the mix's phases where the model gives magnitudes."""
+        if self._masks:
+            phases = (bins / (_PHASE_FLOOR + bins.abs()))[:, None]
+            magnitudes = rearrange(spectrogram, "b (r c) f t -> b r c f t", r=self._rows)
+            return rearrange(phases * magnitudes, "b r c f t -> b (r c) t f")
+        parts = rearrange(spectrogram, "b (rc part) f t -> b rc t f part", part=2).contiguous()
+        return torch.view_as_complex(parts)
+
+    def _waves(self, bins: Tensor, samples: int) -> Tensor:
+        """Complex ``(B, R * C, T, F)`` -> ``(B, R * C, L)``: windowed inverse transforms, added where they overlap.
 
         `torch.istft` does the same but looks at its window on the host, which would wait for the device.
         """
-        parts = rearrange(spectrogram, "b (rc part) f t -> b rc t f part", part=2).contiguous()
-        bins = F.pad(torch.view_as_complex(parts), (0, 1))  # demucs leaves out the highest frequency
-        frames = torch.fft.irfft(bins, n=self._n_fft) * (self._window * (self._n_fft**0.5 / _WINDOW_SQUARES))
+        frames = torch.fft.irfft(F.pad(bins, (0, 1)), n=self._n_fft)
+        frames = frames * (self._window * (self._n_fft**0.5 / _WINDOW_SQUARES))
         quarters = rearrange(frames, "b rc t (quarter hop) -> quarter b rc t hop", hop=self._hop)
         count = quarters.shape[3]
         waves = frames.new_zeros(*quarters.shape[1:3], count + 3, self._hop)
@@ -118,7 +138,8 @@ class HybridCore(nn.Module):
         net: Any = model
         self._encoders, self._encoders_t = net.encoder, net.tencoder
         channels, sources = int(net.audio_channels), len(net.sources)
-        self._decoders = nn.ModuleList([*net.decoder[:-1], _keep_rows(net.decoder[-1], rows, sources, 2 * channels)])
+        planes = 2 * channels if net.cac else channels
+        self._decoders = nn.ModuleList([*net.decoder[:-1], _keep_rows(net.decoder[-1], rows, sources, planes)])
         self._decoders_t = nn.ModuleList([*net.tdecoder[:-1], _keep_rows(net.tdecoder[-1], rows, sources, channels)])
         self._has_bottom = bool(net.bottom_channels)
         if self._has_bottom:

@@ -19,7 +19,10 @@ from separation_service.engine.separator import CHANNELS, MixSource
 
 
 class Lane:
-    """``kept`` are positions among the rows that the model's run gives; at most ``ahead`` segments are at the desk at once."""
+    """``kept`` are positions among the rows that the model's run gives; at most ``ahead`` segments are at the desk at once.
+
+    Segment ``i`` lies in slot ``first_slot + i``, counted around.
+    """
 
     def __init__(
         self,
@@ -30,12 +33,13 @@ class Lane:
         member: Member,
         kept: Sequence[int],
         slots: int,
+        first_slot: int,
         ahead: int,
         device: torch.device,
     ) -> None:
         self._desk, self._mix, self._level = desk, mix, level
         self._member, self._kept = member, list(kept)
-        self._slots, self._ahead = slots, ahead
+        self._slots, self._first_slot, self._ahead = slots, first_slot, ahead
         self._pin = device.type == "cuda"
         self._sums = OverlapAdd(len(kept), CHANNELS, member.segment_samples, device)
         self._at_desk: deque[tuple[Segment, Ticket]] = deque()
@@ -55,7 +59,7 @@ class Lane:
             padded = torch.from_numpy(read_padded(self._mix, self._level, segment, samples))
             slots = self._slots if samples == self._member.full_samples else 1
             tray = Tray(member=self._member.index, samples=samples, slots=slots)
-            ticket = Ticket(tray, self._sent % slots, padded.pin_memory() if self._pin else padded)
+            ticket = Ticket(tray, (self._first_slot + self._sent) % slots, padded.pin_memory() if self._pin else padded)
             self._desk.put(ticket)
             self._at_desk.append((segment, ticket))
             self._sent += 1

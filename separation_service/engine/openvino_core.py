@@ -1,6 +1,7 @@
 """The networks between the spectrograms on OpenVINO: converted once, kept on disk under what they were made from, run in float32.
 
-Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``F`` frequencies, ``T`` frames, ``R`` rows (sources kept).
+Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``F`` frequencies, ``T`` frames, ``R`` rows (sources
+kept), ``P`` planes of the spectrogram.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
-import structlog
 import torch
 from torch import Tensor
 
@@ -26,8 +27,9 @@ from separation_service.engine.forward import Forward
 from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart
 from separation_service.engine.options import EngineOptions
 from separation_service.engine.separator import CHANNELS
+from servicekit.logs import logger
 
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 _FORM = 1
 """Raised whenever hybrid.py or the conversion changes, so that what was converted before is not used again."""
 
@@ -64,11 +66,15 @@ def _open_forward(bag: Bag, member: Member, options: EngineOptions, weights_sha2
         if not folder.is_dir():
             count = f"{member.index + 1} of {len(bag.members)}"
             began_s = time.monotonic()
-            _log.info("separator.converting", model=count, to=f"openvino {version()}", folder=str(folder))
+            _log.info(
+                "converting a model of the separator, once", model=count, to=f"openvino {version()}", folder=str(folder)
+            )
             _convert(model, member, folder)
-            _log.info("separator.converted", model=count, seconds=round(time.monotonic() - began_s, 1))
+            _log.info("converted a model of the separator", model=count, seconds=round(time.monotonic() - began_s, 1))
         core = OpenVinoCore(folder / "core.xml", threads=options.threads)
-    return HybridForward(model, member.rows, core)
+    forward = HybridForward(model, member.rows, core)
+    model.to("meta")  # lets go of the weights, which are OpenVINO's now
+    return forward
 
 
 def _key(member: Member, weights_sha256: str) -> str:
@@ -87,7 +93,8 @@ def _key(member: Member, weights_sha256: str) -> str:
 def _convert(model: Any, member: Member, folder: Path) -> None:  # noqa: ANN401  an HTDemucs
     """Write ``folder``, whole or not at all."""
     core = HybridCore(model, member.rows).eval()
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # demucs asserts shapes, and these never change
         mix = torch.zeros(1, CHANNELS, member.full_samples)
         inputs = (HybridForward(model, member.rows, core).spectrogram(mix), mix)
         converted = _converted(torch.jit.trace(core, inputs, check_trace=False), inputs)
@@ -129,7 +136,7 @@ class OpenVinoCore:
         self._request = library().Core().compile_model(path, "CPU", settings).create_infer_request()
 
     def __call__(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, 2C, F, T)``, ``(B, C, L)`` -> ``(B, R * 2C, F, T)``, ``(B, R * C, L)``."""
+        """``(B, P, F, T)``, ``(B, C, L)`` -> ``(B, R * P, F, T)``, ``(B, R * C, L)``."""
         outputs = [self._one(part, part_t) for part, part_t in zip(spectrogram.split(1), mix.split(1), strict=True)]
         return torch.cat([x for x, _ in outputs]), torch.cat([xt for _, xt in outputs])
 

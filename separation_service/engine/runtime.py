@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import structlog
-
 from separation_service.engine import openvino_core
 from separation_service.engine.bag import Bag
 from separation_service.engine.hybrid import is_taken_apart
 from separation_service.engine.options import EngineOptions
 from servicekit.errors import FailedPrecondition
+from servicekit.logs import logger
 
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
 
 _LEAST_PARAMETERS = 20_000_000
 """Below it a conversion takes longer than it saves over many songs (docs/decisions/0012-separation-engine.md)."""
@@ -28,7 +27,8 @@ def choose_openvino(bag: Bag, options: EngineOptions, *, name: str, parameters: 
     if options.runtime == "auto" and not hindrance and parameters < _LEAST_PARAMETERS:
         hindrance = f"it has {parameters} parameters, and below {_LEAST_PARAMETERS} a conversion does not pay"
     chosen = options.runtime != "torch" and not hindrance
-    _log.info("separator.runtime", asked=options.runtime, runs="openvino" if chosen else "torch", because=hindrance)
+    runs = "openvino" if chosen else "torch"
+    _log.info("the separator's runtime was chosen", asked=options.runtime, runs=runs, because=hindrance or None)
     return chosen
 
 

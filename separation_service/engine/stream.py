@@ -5,6 +5,7 @@ Letters: ``R`` rows (sources needed, in the models' order), ``C`` channels, ``n`
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ class JobStream:
                 member=member,
                 kept=[member.rows.index(row) for row in kept],
                 slots=slots,
+                first_slot=_first_slot(level, slots),
                 ahead=2 * slots if self._late else slots,
                 device=self._device,
             )
@@ -138,6 +140,11 @@ class JobStream:
 
 def _computed(lanes: Sequence[Lane]) -> int:
     return sum(lane.computed for lane in lanes)
+
+
+def _first_slot(level: Level, slots: int) -> int:
+    """Where a mix begins in its batches: always the same for one mix, another for most others, so that short mixes fit together."""
+    return zlib.crc32(level.mean.tobytes() + level.std.tobytes()) % slots
 
 
 def _finite(samples: StemWaveforms) -> StemWaveforms:

@@ -91,6 +91,8 @@ class LoudnessMeter:
         """Take the next ``(2, N)``."""
         from scipy.signal import lfilter
 
+        if not pcm.shape[1]:
+            return  # of no samples, lfilter gives a state that is no filter's
         weighted = pcm / float(FULL_SCALE)
         for index, (b, a) in enumerate(_k_weighting()):
             weighted, self._states[index] = lfilter(b, a, weighted, axis=1, zi=self._states[index])

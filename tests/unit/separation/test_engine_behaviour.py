@@ -27,6 +27,21 @@ def noise(frames: int, seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(0.0, 0.2, (2, frames)).astype(np.float32)
 
 
+def counted(separator: Any) -> list[int]:
+    """Grows by the model's index with every batch that is run."""
+    batches: list[int] = []
+
+    def count(index: int, run: Any) -> Any:
+        def counting(*args: Any) -> Any:
+            batches.append(index)
+            return run(*args)
+
+        return counting
+
+    separator._desk._runs = tuple(count(index, run) for index, run in enumerate(separator._desk._runs))
+    return batches
+
+
 @pytest.fixture
 def separator(one_hot: Path) -> Any:
     """The bag, loaded."""
@@ -78,23 +93,48 @@ def test_a_cancel_stops_within_one_segment(separator: Any) -> None:
     class Stop(Exception):
         pass
 
-    forwards = 0
-
-    def count(*_: object) -> None:
-        nonlocal forwards
-        forwards += 1
-
     def report(done: int, total: int) -> None:
         if done == 3:
             raise Stop
 
-    hooks = [member.model.register_forward_hook(count) for member in separator._bag.members]
+    batches = counted(separator)
     with pytest.raises(Stop):
         separator.separate(noise(100_000), report)
-    assert forwards == 3
-    for hook in hooks:
-        hook.remove()
+    assert len(batches) == 3
+    assert not separator._desk._waiting
     assert np.isfinite(separator.separate(noise(20_000), quiet)).all()
+
+
+def test_leaving_the_blocks_stops_the_work(separator: Any) -> None:
+    """Whoever closes the blocks after the first gets no more computed, and nothing of the job waits at the desk."""
+    batches = counted(separator)
+    blocks = separator.separate_blocks(ArrayMix(noise(200_000)), quiet)
+    assert next(blocks).start == 0
+    blocks.close()
+    assert len(batches) == 4
+    assert not separator._desk._waiting
+    assert list(blocks) == []
+
+
+def test_blocks_follow_each_other(separator: Any) -> None:
+    """Blocks come from sample 0 to the last without gaps, none longer than a segment, and hold what `separate` gives."""
+    mix, position = noise(100_000), 0
+    whole = separator.separate(mix, quiet, stems=("bass", "other"))
+    for block in separator.separate_blocks(ArrayMix(mix), quiet, stems=("bass", "other")):
+        assert block.start == position
+        position += block.samples.shape[-1]
+        assert block.samples.shape[-1] <= SEGMENT
+        assert (block.samples == whole[..., block.start : position]).all()
+    assert position == 100_000
+
+
+def test_one_stem_is_a_quarter_of_the_work(separator: Any) -> None:
+    """One stem of a one-hot bag runs one model once a segment; four stems run four."""
+    batches = counted(separator)
+    separator.separate(noise(100_000), quiet, stems=("vocals",))
+    one = len(batches)
+    separator.separate(noise(100_000), quiet)
+    assert (one, len(batches) - one) == (5, 20)
 
 
 @pytest.mark.parametrize(

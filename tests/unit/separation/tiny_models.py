@@ -36,10 +36,10 @@ _SHAPES: dict[type[nn.Module], dict[str, Any]] = {
 }
 
 
-def tiny(kind: type[nn.Module] = HTDemucs, *, sources: Sequence[str] = FOUR, seed: int = 0) -> nn.Module:
-    """A model of ``kind`` in eval mode."""
+def tiny(kind: type[nn.Module] = HTDemucs, *, sources: Sequence[str] = FOUR, seed: int = 0, **more: Any) -> nn.Module:
+    """A model of ``kind`` in eval mode, with ``more`` arguments of its own."""
     torch.manual_seed(seed)
-    kwargs = {"sources": list(sources), "samplerate": 44100, **_SHAPES[kind]}
+    kwargs = {"sources": list(sources), "samplerate": 44100, **_SHAPES[kind], **more}
     model: Any = kind(**kwargs)
     model.made_with = kwargs
     for module in model.modules():

@@ -10,7 +10,7 @@ from scipy.signal import resample_poly
 
 from servicekit.audio.loudness import LoudnessMeter, integrated_lufs, measure
 from servicekit.audio.pcm24 import FULL_SCALE, MAX_SAMPLE, Pcm24, to_pcm24
-from servicekit.audio.true_peak import decibels, limit_true_peak, true_peak
+from servicekit.audio.true_peak import TruePeakMeter, decibels, limit_true_peak, true_peak
 from servicekit.errors import Internal
 
 RATE_HZ = 44100
@@ -60,13 +60,39 @@ def test_agrees_with_pyloudnorm(seed: int) -> None:
     assert integrated_lufs(pcm) == pytest.approx(reference, abs=0.01)
 
 
-def test_blocks_leave_no_trace() -> None:
-    """A stream in odd blocks reads what the whole reads."""
+def pieces() -> dict[str, Pcm24]:
+    """Signals at which a gate or an end could go wrong. Lengths are whole hops of 0.1 s, where pyloudnorm counts blocks alike."""
+    return {
+        "one block": noise(0.4),
+        "a hop more": noise(0.5, seed=1),
+        "one channel": noise(2) * np.array([[1], [0]], dtype=np.int32),
+        "loud, then far below the relative gate": pcm_of(tone(3, -15.0), tone(6, -40.0)),
+        "loud, then below the absolute gate": pcm_of(tone(3, -20.0), tone(6, -85.0)),
+        "sound between silences": pcm_of(tone(2, -120.0), tone(1, -12.0, hz=60.0), tone(2, -120.0)),
+        "full scale": pcm_of(tone(1, -0.001, hz=997.0)),
+    }
+
+
+@pytest.mark.parametrize("name", pieces())
+def test_gates_agree_with_pyloudnorm(name: str) -> None:
+    """Short, gated, one-sided and loud: within 0.01 LU of pyloudnorm over the whole array."""
+    pcm = pieces()[name]
+    reference = pyloudnorm.Meter(RATE_HZ, filter_class="DeMan").integrated_loudness(pcm.T / FULL_SCALE)
+    assert integrated_lufs(pcm) == pytest.approx(reference, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "cuts", [[1, 2, 4409, 4411, 70_000, 70_001], [65_525], [131_070], list(range(0, 132_300, 997))]
+)
+def test_blocks_leave_no_trace(cuts: list[int]) -> None:
+    """A stream in whatever blocks reads what the whole reads, loudness and true peak, to the last bit."""
     pcm = noise(3)
-    meter = LoudnessMeter()
-    for part in np.array_split(pcm, [1, 2, 4409, 4411, 70_000, 70_001], axis=1):
+    meter, peak = LoudnessMeter(), TruePeakMeter()
+    for part in np.array_split(pcm, cuts, axis=1):
         meter.add(part)
-    assert meter.integrated_lufs() == pytest.approx(integrated_lufs(pcm), abs=1e-9)
+        peak.add(part)
+    assert meter.integrated_lufs() == integrated_lufs(pcm)
+    assert peak.peak() == true_peak(pcm.astype(np.float32)) / FULL_SCALE
 
 
 def test_silence_has_none() -> None:

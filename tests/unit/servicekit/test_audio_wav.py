@@ -16,7 +16,7 @@ import soundfile
 from servicekit.audio.bext import WavFacts, originator_reference
 from servicekit.audio.loudness import Loudness
 from servicekit.audio.pcm24 import MAX_SAMPLE, MIN_SAMPLE, Pcm24
-from servicekit.audio.wav import Wav, read_wav, wav_header
+from servicekit.audio.wav import Wav, read_wav, wav_blocks, wav_header
 from servicekit.errors import DataLoss, ResourceExhausted
 
 JOB = "j-01jd8m3k7qv5t9w2x4y6z8a1bc"
@@ -169,3 +169,11 @@ def test_reads_a_trickle() -> None:
     """A stream that gives less than was asked for is read to its end."""
     pcm = some_pcm(300)
     assert (read_wav(_Trickle(bytes_of(Wav(pcm, FACTS))), name="a") == pcm).all()  # type: ignore[arg-type]
+
+
+def test_a_stored_wav_of_another_length_is_damaged() -> None:
+    """Who knows how long a stored WAV is finds one that is whole but of another length before reading it."""
+    data = bytes_of(Wav(some_pcm(20), FACTS))
+    assert np.concatenate(list(wav_blocks(io.BytesIO(data), name="a", frames=20)), axis=1).shape == (2, 20)
+    with pytest.raises(DataLoss, match="20 frames, 21 were stored"):
+        next(wav_blocks(io.BytesIO(data), name="a", frames=21))

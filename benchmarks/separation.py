@@ -1,0 +1,292 @@
+"""Separation by stock demucs and by the engine, side by side, in one process.
+
+    python -m benchmarks.separation --device cpu|cuda [--threads N] [--seconds 30 90 600] [--jobs 1 2 4] [--rounds 3]
+                                    [--models 4] [--ours fp32 openvino reduced] [--name NAME --repo DIR]
+
+Without ``--repo`` it makes a bag of htdemucs_ft's shape itself: four HTDemucs of 41.98 M parameters, one-hot weights, and
+LayerScales drawn from U(0.2, 0.8), so that errors show as they would in trained weights. ``--models 1`` keeps one of the four, a
+quarter of the work, for all its sources. In each round every rival separates the same audio (noise and tones, made here) in turn.
+Printed are, of all rounds, the median time; the median of stock's time over it within a round; the same for the CPU time of the
+whole process, the better figure on a CPU that others use too; the agreement with stock's fp32 stems, least and most of the four in
+dB; the rise of the peak memory (resident set on a CPU, allocated memory on a GPU); seconds of audio a second; and the share of the
+device's own fp32 matrix rate, measured here, that 334.9 GFLOP a forward make up (htdemucs_ft's shape only).
+Jobs at once are threads for the engine; stock, which has no such thing, takes them one after another. On a GPU stock is run in
+fp32 and as it comes, with TF32 convolutions.
+
+On a machine without network: on one that has it, for the same platform and Python,
+
+    pip download -d wheels demucs structlog 'numpy>=2' grpcio
+
+(that brings torch as well, whose file may be left behind), then there ``pip install --no-index --find-links wheels demucs structlog
+numpy grpcio`` into an environment that has torch 2.11 or later, and the command above from the root of this
+repository. Python 3.11 and 3.12 will do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from demucs.api import Separator as Stock
+from demucs.demucs import LayerScale
+from demucs.htdemucs import HTDemucs
+from demucs.transformer import LayerScale as TransformerLayerScale
+from numpy.typing import NDArray
+
+from separation_service.engine import STEMS, EngineOptions, load_separator
+
+RATE_HZ = 44_100
+FORWARD_GFLOP = 334.9
+SILENT = 1e-9
+
+Audio = NDArray[np.float32]
+
+
+@dataclass
+class Rival:
+    """One way to separate: ``run(mixes)`` -> the last mix's stems ``(4, C, T)``."""
+
+    name: str
+    run: Callable[[list[Audio]], Audio]
+    times_s: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+    agreement_db: list[float] = field(default_factory=list)
+    memory_mib: float = 0.0
+
+
+def make_bag(folder: Path, models: int) -> str:
+    """Write a bag of htdemucs_ft's shape in demucs' own form; gives its name."""
+    sources = ["drums", "bass", "other", "vocals"]
+    kwargs = {
+        "sources": sources,
+        "channels": 48,
+        "growth": 2,
+        "depth": 4,
+        "dconv_mode": 3,
+        "dconv_comp": 8,
+        "bottom_channels": 512,
+        "t_layers": 5,
+        "t_heads": 8,
+        "samplerate": RATE_HZ,
+        "segment": Fraction(39, 5),
+    }
+    for number in range(models):
+        torch.manual_seed(number)
+        model = HTDemucs(**kwargs)
+        for module in model.modules():
+            if isinstance(module, LayerScale | TransformerLayerScale):
+                torch.nn.init.uniform_(module.scale, 0.2, 0.8)
+        package = {"klass": HTDemucs, "args": (), "kwargs": kwargs, "state": model.state_dict(), "training_args": {}}
+        buffer = io.BytesIO()
+        torch.save(package, buffer)
+        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+        (folder / f"made{number}-{digest[:8]}.th").write_bytes(buffer.getvalue())
+    one_hot = [[float(row == column) for column in range(4)] for row in range(4)]
+    weights = one_hot if models == 4 else [[1.0] * 4] * models
+    bag = {"models": [f"made{number}" for number in range(models)], "weights": weights}
+    (folder / "made.yaml").write_text(yaml.safe_dump(bag))
+    return "made"
+
+
+def music(seconds: float, seed: int) -> Audio:
+    """Tones that come and go over noise, each channel its own."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    tones = np.stack([0.3 * np.sin(2 * np.pi * hz * t) * np.sin(t) for hz in (110.0 + seed, 523.0)])
+    return (tones + 0.1 * rng.standard_normal(tones.shape)).astype(np.float32)
+
+
+def stock(name: str, repo: Path, device: str, *, tf32: bool) -> Callable[[list[Audio]], Audio]:
+    """Stock demucs, its models on the device beforehand."""
+    separator = Stock(model=name, repo=repo, device=device, shifts=0, overlap=0.25, progress=False)
+    separator.model.to(device)
+
+    def run(mixes: list[Audio]) -> Audio:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=tf32):
+            for mix in mixes:
+                stems = separator.separate_tensor(torch.from_numpy(mix.copy()))[1]
+        return np.stack([stems[stem].cpu().numpy() for stem in STEMS])
+
+    return run
+
+
+def ours(name: str, repo: Path, options: EngineOptions) -> Callable[[list[Audio]], Audio]:
+    """The engine, warm; a thread a mix."""
+    separator = load_separator(name, repo=repo, device=options.device, threads=options.threads, options=options)
+    began_s = time.perf_counter()
+    separator.warm()
+    print(
+        f"  {separator.info.fingerprint['separator.runtime']}: warm in {time.perf_counter() - began_s:.1f} s",
+        flush=True,
+    )
+
+    def run(mixes: list[Audio]) -> Audio:
+        stems: list[Audio] = list(mixes)
+
+        def work(index: int) -> None:
+            stems[index] = separator.separate(mixes[index], lambda _done, _total: None)
+
+        threads = [threading.Thread(target=work, args=(index,)) for index in range(len(mixes))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return stems[-1]
+
+    return run
+
+
+def rivals(name: str, repo: Path, arguments: argparse.Namespace, cache: Path) -> list[Rival]:
+    """Stock first: it is what the others are compared with."""
+    device, threads = arguments.device, arguments.threads
+    found = [Rival("stock fp32", stock(name, repo, device, tf32=False))]
+    if device == "cuda":
+        found.append(Rival("stock TF32 convs", stock(name, repo, device, tf32=True)))
+    choices: dict[str, dict[str, Any]] = {
+        "fp32": {},
+        "eager": {"compiled": False},
+        "reduced": {"precision": "reduced"},
+        "openvino": {"runtime": "openvino"},
+    }
+    for choice in arguments.ours or (["fp32", "reduced"] if device == "cuda" else ["fp32", "openvino"]):
+        options = EngineOptions(device=device, threads=threads, cache=cache, batch=arguments.batch, **choices[choice])
+        found.append(Rival(f"ours {choice}", ours(name, repo, options)))
+    return found
+
+
+@contextmanager
+def memory_noted(rival: Rival, device: str) -> Iterator[None]:
+    """The rise of the peak over what was there at the start of the block."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        yield
+        rise = torch.cuda.max_memory_allocated() - before
+    else:
+        Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident now
+        before = resident("VmRSS")
+        yield
+        rise = resident("VmHWM") - before
+    rival.memory_mib = max(rival.memory_mib, rise / 2**20)
+
+
+def resident(line: str) -> int:
+    """Bytes by /proc/self/status."""
+    return int(Path("/proc/self/status").read_text().split(f"{line}:")[1].split()[0]) * 1024
+
+
+def agreement_db(truth: Audio, found: Audio) -> float:
+    """Signal to difference; infinite for a difference below -180 dBFS."""
+    difference = float(np.square(found.astype(np.float64) - truth).mean())
+    return (
+        float("inf")
+        if difference < SILENT**2
+        else 10 * float(np.log10(np.square(truth.astype(np.float64)).mean() / difference))
+    )
+
+
+def matrix_gflops(device: str) -> float:
+    """The best of ten fp32 matrix products, 2048 wide on a CPU and 8192 on a GPU, without TF32."""
+    wide = 8192 if device == "cuda" else 2048
+    a = torch.randn(wide, wide, device=device)
+    best_s = float("inf")
+    for _ in range(10):
+        began_s = time.perf_counter()
+        a @ a
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best_s = min(best_s, time.perf_counter() - began_s)
+    return 2 * wide**3 / best_s / 1e9
+
+
+def measure(field_: list[Rival], mixes: list[Audio], arguments: argparse.Namespace) -> None:
+    """All rounds of one length and number of jobs."""
+    for _ in range(arguments.rounds):
+        truth: Audio | None = None
+        for rival in field_:
+            with memory_noted(rival, arguments.device):
+                began_s, began_cpu_s = time.perf_counter(), time.process_time()
+                stems = rival.run(mixes)
+                rival.times_s.append(time.perf_counter() - began_s)
+                rival.cpu_s.append(time.process_time() - began_cpu_s)
+            truth = stems if truth is None else truth
+            rival.agreement_db += [agreement_db(a, b) for a, b in zip(truth, stems, strict=True)]
+
+
+def table(field_: list[Rival], *, audio_s: float, forwards: int, peak_gflops: float) -> None:
+    """One line a rival."""
+    base = field_[0]
+    for rival in field_:
+        faster = statistics.median(a / b for a, b in zip(base.times_s, rival.times_s, strict=True))
+        less_cpu = statistics.median(a / b for a, b in zip(base.cpu_s, rival.cpu_s, strict=True))
+        middle_s = statistics.median(rival.times_s)
+        share = forwards * FORWARD_GFLOP / middle_s / peak_gflops
+        agreement = "-" if rival is base else f"{min(rival.agreement_db):.0f} to {max(rival.agreement_db):.0f}"
+        print(
+            f"| {rival.name} | {middle_s:.2f} | {faster:.2f} | {less_cpu:.2f} | {agreement} | {rival.memory_mib:.0f} "
+            f"| {audio_s / middle_s:.2f} | {share:.0%} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, nargs="+", default=[30.0, 90.0, 600.0])
+    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--models", type=int, default=4, choices=[1, 2, 4])
+    parser.add_argument("--batch", type=int, default=0)
+    parser.add_argument("--ours", nargs="+", choices=["fp32", "eager", "reduced", "openvino"])
+    parser.add_argument("--name")
+    parser.add_argument("--repo", type=Path)
+    parser.add_argument(
+        "--cache", type=Path, help="keeps what is converted to OpenVINO; without it, it is converted anew"
+    )
+    arguments = parser.parse_args()
+    if (arguments.name is None) != (arguments.repo is None):
+        parser.error("--name and --repo belong together")
+    torch.set_num_threads(arguments.threads)
+    device_name = torch.cuda.get_device_name() if arguments.device == "cuda" else "CPU"
+    peak_gflops = matrix_gflops(arguments.device)
+    print(
+        f"{device_name}, torch {torch.__version__}, {arguments.threads} threads, matrices at {peak_gflops:.0f} GFLOP/s"
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        repo = arguments.repo or Path(scratch)
+        name = arguments.name or make_bag(repo, arguments.models)
+        field_ = rivals(name, repo, arguments, arguments.cache or Path(scratch) / "cache")
+        counter = load_separator(name, repo=repo, device="cpu", threads=1)
+        for seconds in arguments.seconds:
+            for jobs in arguments.jobs:
+                mixes = [music(seconds, seed) for seed in range(jobs)]
+                for rival in field_:
+                    rival.times_s, rival.cpu_s, rival.agreement_db, rival.memory_mib = [], [], [], 0.0
+                measure(field_, mixes, arguments)
+                print(f"\n{seconds:g} s, {jobs} at once, {arguments.rounds} rounds\n")
+                print(
+                    "| | time, s | times stock | by CPU time | agreement, dB | memory, MiB | real time | of the matrix rate |"
+                )
+                print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+                forwards = counter.steps(round(seconds * RATE_HZ)) * jobs
+                table(field_, audio_s=seconds * jobs, forwards=forwards, peak_gflops=peak_gflops)
+
+
+if __name__ == "__main__":
+    main()
