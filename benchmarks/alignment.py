@@ -101,10 +101,12 @@ def cases(numbers: range, seconds: float) -> Iterator[Case]:
 
 
 def estimates(case: Case, errors: dict[tuple[str, str], list[float]]) -> None:
-    """The error of each distortion's estimate, of the mix and of the mix without drums; infinite where it was not told."""
-    for name, offset_s, drift, jitter_s in DISTORTIONS:
-        for what, sound in (("mix", case.song.mix), ("without drums", case.song.mix - case.song.stems["drums"])):
-            found = estimate(find_onsets(distorted(sound, offset_s, drift, jitter_s)), case.grid)
+    """The error of each distortion's estimate, of the mix and once of the mix without drums; infinite where it was not told."""
+    tonal = case.song.mix - case.song.stems["drums"]
+    for what, sound, distortions in (("mix", case.song.mix, DISTORTIONS), ("without drums", tonal, DISTORTIONS[1:2])):
+        mono = sound.mean(axis=0, keepdims=True)
+        for name, offset_s, drift, jitter_s in distortions:
+            found = estimate(find_onsets(distorted(mono, offset_s, drift, jitter_s)), case.grid)
             at_s = np.linspace(0.0, case.grid.seconds, 50)
             error_ms = 1e3 * np.abs(found.in_mix(at_s) - (at_s + offset_s + drift * at_s)).max()
             errors[what, name].append(float("inf") if found == UNKNOWN else float(error_ms))

@@ -17,9 +17,10 @@ class Limits:
     """Of the delivered stem's onsets against the grid. None: not limited.
 
     The median may lie between ``earliest_median_ms`` and ``latest_median_ms``: what swells is heard late though it is played in
-    time. ``must_be_measurable``: a stem without enough onsets is beyond the limits too.
+    time. ``fewest_onsets`` on the grid are needed to judge by; ``must_be_measurable``: a stem with fewer is beyond the limits too.
     """
 
+    fewest_onsets: int
     least_matched: float | None
     earliest_median_ms: float
     latest_median_ms: float
@@ -35,6 +36,7 @@ def limits_for(stem: Kind) -> Limits:
 
 
 _DRUMS = Limits(
+    fewest_onsets=8,
     least_matched=0.9,
     earliest_median_ms=-3.0,
     latest_median_ms=3.0,
@@ -48,6 +50,7 @@ _DRUMS = Limits(
 def _tonal(*, attack_ms: float, most_mad_ms: float) -> Limits:
     """8 ms early to 8 ms late, and the slowest attack of its kind in the corpus on top."""
     return Limits(
+        fewest_onsets=12,
         least_matched=None,
         earliest_median_ms=-8.0,
         latest_median_ms=8.0 + attack_ms,

@@ -183,6 +183,7 @@ class DriftReport:
             "exceeded": list(self.exceeded),
             "accepted": self.accepted,
             "limits": {
+                "fewestOnsets": limits.fewest_onsets,
                 "leastMatched": limits.least_matched,
                 "earliestMedianMs": limits.earliest_median_ms,
                 "latestMedianMs": limits.latest_median_ms,

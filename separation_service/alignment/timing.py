@@ -49,9 +49,13 @@ def deviations_s(onsets: Onsets, lines_s: Times) -> NDArray[np.float64]:
 
 
 def judge(timing: Timing | None, limits: Limits) -> tuple[Verdict, tuple[str, ...]]:
-    """Whether the delivered stem lies within the limits, and each one that it passes, in words with both numbers."""
-    if timing is None:
-        words = "no measurable onsets, and this kind of stem must have some"
+    """Whether the delivered stem lies within the limits, and each one that it passes, in words with both numbers.
+
+    With few onsets the figures are left to chance: they are told, and not judged by.
+    """
+    matched = 0 if timing is None else round(timing.matched * timing.onsets)
+    if timing is None or matched < limits.fewest_onsets:
+        words = f"{matched} measurable onsets, wanted {limits.fewest_onsets} or more"
         return ("beyond", (words,)) if limits.must_be_measurable else ("unmeasurable", ())
     exceeded = []
     if limits.least_matched is not None and timing.matched < limits.least_matched:

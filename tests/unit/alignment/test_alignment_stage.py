@@ -25,11 +25,11 @@ def rerendered(name: str, stem: Kind, region: Region | None = None, **distortion
     """The other persona's ``stem``, its timing spoiled, in the original's place."""
     take = pair(name)
     mix, new = (spoiled(audio, **distortion) for audio in (take.other.mix, take.other.stems[stem]))
-    return align(mix, new, take.base(stem), take.fit(region), Silent())
+    return align(mix, new, take.base(stem), take.fit(region, accept_drift=True), Silent())
 
 
 @pytest.mark.parametrize(
-    ("name", "stem"), [("straight", "drums"), ("winding", "bass"), ("winding", "vocals"), ("straight", "other")]
+    ("name", "stem"), [("straight", "drums"), ("winding", "bass"), ("straight", "vocals"), ("winding", "other")]
 )
 def test_offset_and_drift_are_reported_and_removed(name: str, stem: Kind) -> None:
     """20 ms and 0.3 % are in the report; the delivered stem lies where the unspoiled one does, in its first and last third."""
@@ -138,7 +138,7 @@ def test_a_stem_without_onsets_is_unmeasurable_and_never_zero_drift() -> None:
     report = align(take.other.mix, new, take.base("other"), take.fit(), Silent()).report
     assert report.verdict == "unmeasurable"
     assert report.facts["delivered"] == {"grid": None, "drums": None, "bass": None}
-    with pytest.raises(FailedPrecondition, match="no measurable onsets"):
+    with pytest.raises(FailedPrecondition, match="0 measurable onsets"):
         align(take.other.mix, new, take.base("drums"), take.fit(), Silent())
 
 
@@ -157,7 +157,7 @@ def test_drums_off_the_grid_fail_with_their_numbers_unless_the_drift_is_accepted
 
 def test_key_agreement_is_of_the_key_that_was_asked() -> None:
     """More of it on its own scale than by chance; drums have none."""
-    key = rerendered("winding", "vocals", offset_s=OFFSET_S, drift=DRIFT).report.key
+    key = rerendered("winding", "other", offset_s=OFFSET_S, drift=DRIFT).report.key
     assert key is not None
     assert key.asked == str(pair("winding").key)
     assert key.scale_share > 0.65
