@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,9 +56,12 @@ def pack(
     """
     steps = _Steps(progress, total=block_count(received.frames) + len(STEMS) + 1)
     recorders = [_Recorder(scratch.pcm(received.frames)) for _ in STEMS]
+    under_way: list[Future[None]] = []
 
     def take(fitted: Stems24) -> None:
-        list(threads.map(_Recorder.add, recorders, fitted))
+        # A block is measured and written while the next one is fitted.
+        _wait_for(under_way)
+        under_way[:] = [threads.submit(recorder.add, pcm) for recorder, pcm in zip(recorders, fitted, strict=True)]
         steps.one_more()
 
     def finish(stem: StemName, recorder: _Recorder) -> TrackWav:
@@ -68,6 +71,7 @@ def pack(
 
     with ThreadPoolExecutor(len(STEMS), thread_name_prefix="pack") as threads:
         fitted = (exact_stems if mode == "exact" else raw_stems)(received.wav, stems, take)
+        _wait_for(under_way)
         wavs = []
         for wav in threads.map(finish, STEMS, recorders):
             wavs.append(wav)
@@ -82,6 +86,7 @@ def pack(
     )
     manifest = received.manifest.with_stems(facts, fingerprint=fingerprint)
     text = manifest_text(manifest)
+    steps.one_more()
     audio = [PackedFile(f"{wav.facts.track}.wav", wav, wav.digest) for wav in (received.wav, *wavs)]
     return Package(
         job_id=manifest.job_id,
@@ -100,6 +105,12 @@ def warm_packing(scratch: Scratch) -> None:
     meter = Meter()
     exact_stems(bounce, Separated(names=STEMS, track=stems, fingerprint={}), lambda fitted: meter.add(fitted[0]))
     meter.loudness()
+
+
+def _wait_for(futures: Sequence[Future[None]]) -> None:
+    """Raise what one of them raised."""
+    for future in futures:
+        future.result()
 
 
 class _Recorder:

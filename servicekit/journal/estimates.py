@@ -17,6 +17,7 @@ _MEASURED = 20
 
 
 _ALIKE = 4.0
+_ENOUGH = 3
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,12 @@ class Speed:
     each: tuple[tuple[float, float], ...]
 
     def best(self, audio_s: float) -> float | None:
-        """The best of those that were not much shorter, because short ones pay relatively more; None where there was none."""
+        """The best of those that were not much shorter, because short ones pay relatively more.
+
+        None where there were fewer than three: one that had to wait for the device says little about speed.
+        """
         rates = [rate for length_s, rate in self.each if length_s * _ALIKE >= audio_s]
-        return min(rates, default=None)
+        return min(rates) if len(rates) >= _ENOUGH else None
 
 
 @dataclass(frozen=True)

@@ -209,17 +209,24 @@ def test_progress_is_the_newest_event_of_each_track(journal: Journal) -> None:
 
 
 def test_an_expiry_that_cannot_be_met_is_refused(journal: Journal, clock: SetClock) -> None:
-    """By the best speed of versions that were not much shorter, behind what waits; what was never measured is not refused."""
+    """By the best speed of three that were not much shorter, behind what waits; what was not measured enough is not refused."""
 
     def ask(seconds: float, audio_seconds: float) -> None:
         new = new_job(expire_time=clock.now() + timedelta(seconds=seconds))
         journal.accept(replace(new, audio_seconds=audio_seconds), limit=9)
 
-    journal.accept(replace(new_job(), audio_seconds=30.0), limit=9)
-    claim = claimed(journal)
-    clock.advance(15.0)
-    journal.finish(claim)
-    ask(seconds=1.0, audio_seconds=300.0)
+    def done(work_s: float) -> None:
+        journal.accept(replace(new_job(), audio_seconds=30.0), limit=9)
+        claim = claimed(journal)
+        clock.advance(work_s)
+        journal.finish(claim)
+
+    done(30.0)
+    done(15.0)
+    ask(seconds=1.0, audio_seconds=90.0)
+    journal.fail(claimed(journal), {"code": 1})
+    done(20.0)
+    ask(seconds=1.0, audio_seconds=600.0)
     journal.claim(Owner.RENDER, lease_s=600)
     with pytest.raises(FailedPrecondition) as caught:
         ask(seconds=44.0, audio_seconds=90.0)
