@@ -7,8 +7,9 @@ that every stem can be judged: the verdict says which would have failed. FILE ke
 several runs; the tables are of all its lines.
 
 Whose sound a new stem has is judged apart from the renderer's own persona encoder: by its spectrum (mean and deviation of 32 log
-bands, level taken out), nearest to the mean of the same stem in the originals of each persona, its own take left out. The null
-asks for another persona than the one that was wanted, drawn from a shuffle.
+bands, level taken out), nearest to the mean of the same stem in the originals of each persona, its own take left out. An
+original's stem carries its share of the separator's residual and a new one does not, so what all new stems of a kind have in
+common is taken out, and likewise of the originals. The null asks for another persona than the wanted one, drawn from a shuffle.
 """
 
 from __future__ import annotations
@@ -120,19 +121,21 @@ def _files(path: Path) -> dict[str, bytes]:
         return {name.rpartition("/")[2]: archive.read(name) for name in archive.namelist()}
 
 
-def whose(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """For each re-rendered stem the persona that was wanted and the one whose originals it is nearest to."""
+def whose(rows: Sequence[Row], asked: Sequence[Row] | None = None) -> list[tuple[Row, str]]:
+    """For each re-rendered stem (of ``asked``, default all) the persona whose originals it is nearest to."""
+    judged = [row for row in (rows if asked is None else asked) if "newFeatures" in row]
     found = []
-    for row in rows:
-        if "newFeatures" not in row:
-            continue
+    for row in judged:
+        stem = row["stem"]
+        new = np.mean([other["newFeatures"] for other in judged if other["stem"] == stem], axis=0)
+        old = np.mean([other["oldFeatures"][stem] for other in rows], axis=0)
         originals: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
         for other in rows:
             if other["index"] != row["index"]:
-                originals[other["persona"]].append(np.array(other["oldFeatures"][row["stem"]]))
-        new = np.array(row["newFeatures"])
-        distance = {name: float(np.linalg.norm(new - np.mean(taken, axis=0))) for name, taken in originals.items()}
-        found.append((row["target"], min(distance, key=lambda name: distance[name])))
+                originals[other["persona"]].append(np.array(other["oldFeatures"][stem]) - old)
+        mine = np.array(row["newFeatures"]) - new
+        distance = {name: float(np.linalg.norm(mine - np.mean(taken, axis=0))) for name, taken in originals.items()}
+        found.append((row, min(distance, key=lambda name: distance[name])))
     return found
 
 
@@ -185,20 +188,7 @@ def report(rows: Sequence[Row]) -> None:
     print(f"{len(rows)} takes, {len(done)} re-rendered\n\n{drift_table(rows)}\n")
     for line in misses(rows):
         print(f"- {line}")
-    pairs = whose(rows)
-    hits = sum(wanted == nearest for wanted, nearest in pairs)
-    rng = np.random.default_rng(0)
-    shuffles = [
-        np.mean([a == b for (_, a), b in zip(pairs, rng.permutation([w for w, _ in pairs]), strict=True)])
-        for _ in range(1000)
-    ]
-    by_stem = Counter(row["stem"] for row in done)
-    hit_by_stem = Counter(row["stem"] for row, (wanted, nearest) in zip(done, pairs, strict=True) if wanted == nearest)
-    print(f"\npersona: {hits}/{len(pairs)} nearest to the wanted one of {len(PERSONAS)}", end="; ")
-    print(f"shuffled null {np.mean(shuffles):.2f}, at most {np.quantile(shuffles, 0.99):.2f} in 99 %", end="; ")
-    print(", ".join(f"{stem} {hit_by_stem[stem]}/{by_stem[stem]}" for stem in STEMS))
-    originals = originals_nearest(rows)
-    print(f"the originals themselves, judged alike: {sum(originals)}/{len(originals)}")
+    print(f"\n{_personas(rows)}")
     for key, words in (
         ("keptIdentical", "the other three stems identical, byte for byte"),
         ("verified", "ZIP verified, the integer sum with it"),
@@ -207,18 +197,26 @@ def report(rows: Sequence[Row]) -> None:
         print(f"{words}: {sum(row[key] for row in done)}/{len(done)}")
 
 
-def originals_nearest(rows: Sequence[Row]) -> list[bool]:
-    """The ceiling of the judge: whether each original's own stem is nearest to the other originals of its persona."""
-    told = []
-    for row in rows:
-        as_new = row | {"newFeatures": row["oldFeatures"][row["stem"]], "target": row["persona"]}
-        others = [other for other in rows if other["index"] != row["index"]]
-        told += [wanted == nearest for wanted, nearest in whose([as_new, *[_without_new(o) for o in others]])]
-    return told
-
-
-def _without_new(row: Row) -> Row:
-    return {key: value for key, value in row.items() if key != "newFeatures"}
+def _personas(rows: Sequence[Row]) -> str:
+    """How many new stems have the wanted persona's sound, how many still the old one's, the null, and the judge's own ceiling."""
+    found = whose(rows)
+    wanted = [row["target"] for row, _ in found]
+    switched = [row["stem"] for row, nearest in found if nearest == row["target"]]
+    stayed = sum(nearest == row["persona"] for row, nearest in found)
+    rng = np.random.default_rng(0)
+    shuffles = [
+        np.mean([nearest == other for (_, nearest), other in zip(found, rng.permutation(wanted), strict=True)])
+        for _ in range(1000)
+    ]
+    # The ceiling: each original's own stem among the other originals, by the same judge.
+    as_new = [row | {"newFeatures": row["oldFeatures"][row["stem"]]} for row in rows]
+    right = sum(nearest == row["persona"] for row, nearest in whose(rows, as_new))
+    of_stems = ", ".join(f"{stem} {Counter(switched)[stem]}" for stem in STEMS)
+    return (
+        f"persona: {len(switched)}/{len(found)} nearest to the wanted one of {len(PERSONAS)} ({of_stems}), {stayed} to the old "
+        f"one; shuffled null {np.mean(shuffles):.2f}, at most {np.quantile(shuffles, 0.99):.2f} in 99 %\n"
+        f"the originals themselves, judged alike: {right}/{len(rows)}"
+    )
 
 
 def main() -> None:
