@@ -41,7 +41,7 @@ _OTHER = 3
 _ENERGY_WINDOW_FRAMES = 2048
 _WINDOW_FRAMES = 2048
 _HOP_FRAMES = _WINDOW_FRAMES // 2
-_MOST_BITS = 30
+_MOST_BITS = 26
 _ALONE = np.float32(2.0**-10)
 """Who has a bin all to itself is still the one to take what is left in it."""
 
@@ -134,8 +134,8 @@ def _local_mean(power: Samples) -> Samples:
 
 def _deviation(power: Spectrum) -> Spectrum:
     total = power.sum(axis=0)
-    alone = total - power + _ALONE * total
-    deviation: Spectrum = np.sqrt(power * alone / np.maximum(total, np.finfo(np.float32).tiny))
+    others = (total - power) / np.maximum(total, np.finfo(np.float32).tiny)
+    deviation: Spectrum = np.sqrt(power) * np.sqrt(others + _ALONE)
     return deviation
 
 

@@ -51,12 +51,18 @@ class DemucsSeparator:
         self._device = torch.device(options.device)
         self._runs = tuple(BatchRun(forward, options) for forward in forwards)
         self._desk = BatchDesk(self._runs)
-        self._size = BatchSize(options.slots, self._device)
+        self._size = BatchSize(options.slots, self._device, self._release)
 
     @property
     def info(self) -> SeparatorInfo:
         """What is loaded."""
         return self._info
+
+    def _release(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        for run in self._runs:
+            run.release()
 
     def warm(self) -> None:
         """Run every model once on silence, first alone to see what a segment takes, then as a batch in the shape of jobs."""

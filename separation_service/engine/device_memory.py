@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -24,11 +24,13 @@ class BatchSize:
     """The slots of a batch for the jobs that are in.
 
     They are chosen anew by whoever comes to an idle engine, and hold for all who join it: jobs of one size share batches.
+    ``release`` gives back what the networks' last run left allocated; it is called when the last job has left.
     """
 
-    def __init__(self, most: int, device: torch.device) -> None:
+    def __init__(self, most: int, device: torch.device, release: Callable[[], None]) -> None:
         self._most = most
         self._device = device
+        self._release = release
         self._need_bytes = 0
         self._slots = most
         self._jobs = 0
@@ -48,7 +50,7 @@ class BatchSize:
 
     @contextmanager
     def joined(self) -> Iterator[int]:
-        """Separate in the block, with so many slots; the last to leave gives the device's memory back."""
+        """Separate in the block, with so many slots; the last to leave gives memory back."""
         with self._guard:
             if self._jobs == 0:
                 self._slots = slots_that_fit(self._most, self._need_bytes, self._free_bytes())
@@ -59,8 +61,8 @@ class BatchSize:
         finally:
             with self._guard:
                 self._jobs -= 1
-                if self._jobs == 0 and self._device.type == "cuda":
-                    torch.cuda.empty_cache()
+                if self._jobs == 0:
+                    self._release()
 
     def _free_bytes(self) -> int:
         if self._device.type != "cuda":

@@ -5,8 +5,9 @@ Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``R`` rows (so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,16 @@ from separation_service.engine.hybrid import Core, HybridCore, HybridForward, is
 from separation_service.engine.options import EngineOptions
 from servicekit.errors import ResourceExhausted
 
-Forward = Callable[[Tensor], Tensor]
+
+class Forward(Protocol):
+    """A model that is ready to run."""
+
+    def __call__(self, mix: Tensor) -> Tensor:
+        """``(B, C, L)`` -> ``(B, R, C, L)``, without gradients."""
+
+    def release(self) -> None:
+        """Give back what the last run left allocated; the next takes it anew."""
+
 
 _RETRY_AFTER_S = 10.0
 
@@ -31,7 +41,11 @@ def _open_forward(member: Member, options: EngineOptions) -> Forward:
     if not (member.rows and is_taken_apart(model)):
         return _PlainForward(model, member.rows)
     core = HybridCore(model, member.rows, reduced=options.precision == "reduced").eval()
-    return HybridForward(model, member.rows, _compiled(core, options.slots) if _compiles(options) else core)
+    return HybridForward(model, member.rows, _compiled(core, options.slots) if _compiles(options) else core, _nothing)
+
+
+def _nothing() -> None:
+    """Torch keeps nothing but its caches."""
 
 
 def _compiles(options: EngineOptions) -> bool:
@@ -55,6 +69,9 @@ class _PlainForward:
         outputs: Tensor = self._model(mix)
         return outputs[:, self._rows]
 
+    def release(self) -> None:
+        """Torch keeps nothing but its caches."""
+
 
 class BatchRun:
     """A `desk.Run`: lays segments into a batch on the device and runs the model. Raises `ResourceExhausted` OUT_OF_MEMORY."""
@@ -62,6 +79,7 @@ class BatchRun:
     def __init__(self, forward: Forward, options: EngineOptions) -> None:
         self._forward = forward
         self._options = options
+        self.release = forward.release
 
     def __call__(self, slots: int, segments: Mapping[int, Tensor]) -> Tensor:
         """See `desk.Run`."""

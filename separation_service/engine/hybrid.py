@@ -58,11 +58,12 @@ def _is_plain(layer: nn.Module) -> bool:
 
 
 class HybridForward:
-    """One model over a batch, ``(B, C, L)`` -> ``(B, R, C, L)``, with the network ``core``."""
+    """One model over a batch, ``(B, C, L)`` -> ``(B, R, C, L)``, with the network ``core``, whose memory ``release`` gives back."""
 
-    def __init__(self, model: nn.Module, rows: Sequence[int], core: Core) -> None:
+    def __init__(self, model: nn.Module, rows: Sequence[int], core: Core, release: Callable[[], None]) -> None:
         net: Any = model
         self._core = core
+        self.release = release
         self._rows = len(rows)
         self._masks = not net.cac
         self._n_fft, self._hop = int(net.nfft), int(net.hop_length)
@@ -78,10 +79,6 @@ class HybridForward:
         estimated = self._estimated(by_frequency * std + mean, bins)
         waves = self._waves(estimated, mix.shape[-1]) + (by_time * std_t + mean_t)
         return rearrange(waves, "b (r c) l -> b r c l", r=self._rows)
-
-    def spectrogram(self, mix: Tensor) -> Tensor:
-        """``(B, C, L)`` -> ``(B, P, F, T)``, what the network sees; ``T`` is ``L`` in hops, rounded up."""
-        return self._seen(self._bins(mix))
 
     def _bins(self, mix: Tensor) -> Tensor:
         """``(B, C, L)`` -> complex ``(B, C, F, T)``, without the highest frequency, as demucs leaves it out."""
@@ -127,11 +124,14 @@ class HybridForward:
         for quarter in range(4):
             waves[:, :, quarter : quarter + count] += quarters[quarter]
         margin = self._hop // 2 * 3
-        return rearrange(waves, "b rc t hop -> b rc (t hop)")[..., margin : margin + samples]
+        track: Tensor = rearrange(waves, "b rc t hop -> b rc (t hop)")
+        return track[..., margin : margin + samples]
 
 
 class HybridCore(nn.Module):
     """The network between the spectrograms, as a `Core`; shares the model's layers. ``reduced``: the transformer in bfloat16."""
+
+    _frequencies: Tensor | None
 
     def __init__(self, model: nn.Module, rows: Sequence[int], *, reduced: bool = False) -> None:
         super().__init__()
@@ -189,9 +189,16 @@ class HybridCore(nn.Module):
         return x, xt
 
 
+def spectrogram_shape(model: nn.Module, samples: int) -> tuple[int, int, int]:
+    """``(P, F, T)`` of what the network sees of ``samples``."""
+    net: Any = model
+    return (2 if net.cac else 1) * net.audio_channels, net.nfft // 2, -(-samples // net.hop_length)
+
+
 def _bottom_shape(net: Any, samples: int) -> tuple[int, int, int]:  # noqa: ANN401  an HTDemucs
     """Frequencies, frames and time steps that reach the transformer for segments of ``samples``."""
-    frequencies, frames, steps = net.nfft // 2, -(-samples // net.hop_length), samples
+    _, frequencies, frames = spectrogram_shape(net, samples)
+    steps = samples
     for encode, encode_t in zip(net.encoder, net.tencoder, strict=True):
         stride = encode.layers[0].stride if hasattr(encode, "layers") else encode.stride
         frequencies //= stride
@@ -237,7 +244,9 @@ class Transformer(nn.Module):
         self._norm_in, self._norm_in_t = source.norm_in, source.norm_in_t
         self._layers = nn.ModuleList([_Layer(layer) for layer in source.layers])
         self._layers_t = nn.ModuleList([_Layer(layer) for layer in source.layers_t])
-        grid = create_2d_sin_embedding(width, frequencies, frames, device, source.max_period)
+        grid = create_2d_sin_embedding(  # type: ignore[no-untyped-call]
+            width, frequencies, frames, device, source.max_period
+        )
         line = create_sin_embedding(steps, width, device=device, max_period=source.max_period)
         self.register_buffer("_grid", source.weight_pos_embed * rearrange(grid, "b d f t -> b (t f) d"))
         self.register_buffer("_line", source.weight_pos_embed * rearrange(line, "t b d -> b t d"))
@@ -284,6 +293,7 @@ class _Layer(nn.Module):
             key, value = F.linear(self._norm_key(other), self._weight[width:], self._bias[width:]).chunk(2, -1)
         else:
             query, key, value = F.linear(self._norm_query(x), self._weight, self._bias).chunk(3, -1)
-        heads = [rearrange(part, "b t (h d) -> b h t d", h=self._heads) for part in (query, key, value)]
-        attended: Tensor = self._out(rearrange(F.scaled_dot_product_attention(*heads), "b h t d -> b t (h d)"))
+        query, key, value = (rearrange(part, "b t (h d) -> b h t d", h=self._heads) for part in (query, key, value))
+        looked_up = F.scaled_dot_product_attention(query, key, value)
+        attended: Tensor = self._out(rearrange(looked_up, "b h t d -> b t (h d)"))
         return attended

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from separation_service.engine.bag import Bag, Member
 from separation_service.engine.forward import Forward
-from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart
+from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart, spectrogram_shape
 from separation_service.engine.options import EngineOptions
 from separation_service.engine.separator import CHANNELS
 from servicekit.logs import logger
@@ -72,7 +72,7 @@ def _open_forward(bag: Bag, member: Member, options: EngineOptions, weights_sha2
             _convert(model, member, folder)
             _log.info("converted a model of the separator", model=count, seconds=round(time.monotonic() - began_s, 1))
         core = OpenVinoCore(folder / "core.xml", threads=options.threads)
-    forward = HybridForward(model, member.rows, core)
+    forward = HybridForward(model, member.rows, core, core.release)
     model.to("meta")  # lets go of the weights, which are OpenVINO's now
     return forward
 
@@ -95,8 +95,8 @@ def _convert(model: Any, member: Member, folder: Path) -> None:  # noqa: ANN401 
     core = HybridCore(model, member.rows).eval()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # demucs asserts shapes, and these never change
-        mix = torch.zeros(1, CHANNELS, member.full_samples)
-        inputs = (HybridForward(model, member.rows, core).spectrogram(mix), mix)
+        spectrogram = torch.zeros(1, *spectrogram_shape(model, member.full_samples))
+        inputs = (spectrogram, torch.zeros(1, CHANNELS, member.full_samples))
         converted = _converted(torch.jit.trace(core, inputs, check_trace=False), inputs)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="unfinished-"))
@@ -133,7 +133,12 @@ class OpenVinoCore:
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # the machine is shared with render_service
         }
-        self._request = library().Core().compile_model(path, "CPU", settings).create_infer_request()
+        self._compiled = library().Core().compile_model(path, "CPU", settings)
+        self._request = self._compiled.create_infer_request()
+
+    def release(self) -> None:
+        """Give back the memory of intermediate results."""
+        self._compiled.release_memory()
 
     def __call__(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, P, F, T)``, ``(B, C, L)`` -> ``(B, R * P, F, T)``, ``(B, R * C, L)``."""
