@@ -1,6 +1,6 @@
 """One-stem re-renders with the shipped weights: how far from the grid, whose sound, and what stayed as it was.
 
-    python -m benchmarks.rerender --takes 20 [--first 0] [--seconds 8] [--results FILE]
+    python -m benchmarks.rerender --takes 20 [--first 0] [--seconds 8] [--fresh] [--results FILE]
 
 Each take is rendered with one persona, and one of its stems again with another; stems and personas go round. Drift is accepted, so
 that every stem can be judged: the verdict says which would have failed. FILE keeps one line a take, so that takes may be added in
@@ -60,7 +60,7 @@ def brief_of(index: int, seconds: float) -> brief_pb2.Brief:
     )
 
 
-def one(client: Client, index: int, seconds: float, folder: Path) -> Row:
+def one(client: Client, index: int, seconds: float, folder: Path, *, fresh: bool) -> Row:
     """Render, re-render, compare; gives a line of the results."""
     brief = brief_of(index, seconds)
     job = client.wait(client.create_render(brief))
@@ -72,7 +72,7 @@ def one(client: Client, index: int, seconds: float, folder: Path) -> Row:
     old = _files(old_zip)
     row["oldFeatures"] = {name: features(old[f"{name}.wav"]) for name in STEMS}
     request = RerenderStemRequest(
-        job_id=job.job_id, stem=STEMS[stem], persona_id=target, seed=2000 + index, accept_drift=True
+        job_id=job.job_id, stem=STEMS[stem], persona_id=target, seed=2000 + index, accept_drift=True, fresh=fresh
     )
     made = client.rerender_stem(request)
     try:
@@ -225,6 +225,7 @@ def main() -> None:
     parser.add_argument("--takes", type=int, default=20)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--fresh", action="store_true", help="from noise alone, not from the original's latents")
     parser.add_argument("--results", type=Path)
     known, extra = parser.parse_known_args()
     os.environ["SONICHAOS_DRUMS_RERENDER"] = "true"
@@ -237,7 +238,7 @@ def main() -> None:
                 results.open("a", encoding="utf-8") as file,
             ):
                 for index in range(known.first, known.first + known.takes):
-                    file.write(json.dumps(one(client, index, known.seconds, Path(folder))) + "\n")
+                    file.write(json.dumps(one(client, index, known.seconds, Path(folder), fresh=known.fresh)) + "\n")
                     file.flush()
         report([json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()])
 

@@ -95,12 +95,12 @@ def _failed(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredD
                     version=version.version,
                     within_limits=False,
                     accepted=False,
-                    median_ms=_number(metadata.get("medianMs")),
-                    p95_ms=_number(metadata.get("p95Ms")),
-                    slope_ms_per_minute=_number(metadata.get("slopeMsPerMinute")),
+                    median_ms=_number(metadata.get("median_ms")),
+                    p95_ms=_number(metadata.get("p95_ms")),
+                    slope_ms_per_minute=_number(metadata.get("slope_ms_per_minute")),
                     matched_share=_number(metadata.get("matched")),
                 )
 
 
 def _number(text: str | None) -> float | None:
-    return float(text) if text and text != "None" else None
+    return float(text) if text else None

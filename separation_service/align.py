@@ -5,6 +5,7 @@ Letters: ``C`` channels (2), ``T`` samples.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +28,7 @@ from servicekit.errors import FailedPrecondition, Internal
 from servicekit.journal import Stage
 
 _STEPS = 4
+_CAPITAL = re.compile(r"[A-Z]")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -224,7 +226,12 @@ def _beyond(report: DriftReport, stem: Kind) -> FailedPrecondition:
         f"the new {stem} stem does not keep to the original's grid: {'; '.join(report.exceeded)}. "
         "Ask with another seed, or accept the drift",
         reason="DRIFT_EXCEEDED",
-        metadata={"stem": stem, "exceeded": "; ".join(report.exceeded), **{k: str(v) for k, v in numbers.items()}},
+        metadata={
+            "stem": stem,
+            "exceeded": "; ".join(report.exceeded),
+            # Metadata has its names in snake_case, as everywhere on the wire.
+            **{_CAPITAL.sub(r"_\g<0>", name).lower(): str(v) for name, v in numbers.items() if v is not None},
+        },
     )
 
 

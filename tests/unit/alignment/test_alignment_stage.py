@@ -149,7 +149,7 @@ def test_drums_off_the_grid_fail_with_their_numbers_unless_the_drift_is_accepted
     with pytest.raises(FailedPrecondition, match="95th percentile") as caught:
         align(mix, new, take.base("drums"), take.fit(), Silent())
     assert caught.value.reason == "DRIFT_EXCEEDED"
-    assert float(caught.value.metadata["p95Ms"]) > 12.0
+    assert float(caught.value.metadata["p95_ms"]) > 12.0
     kept = align(mix, new, take.base("drums"), take.fit(accept_drift=True), Silent()).report
     assert (kept.verdict, kept.accepted) == ("beyond", True)
     assert kept.exceeded

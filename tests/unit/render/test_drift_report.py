@@ -46,7 +46,7 @@ def test_what_failed_counts_too(tmp_path: Path) -> None:
         first = journal.claim(Owner.RENDER, lease_s=30.0)
         assert first is not None
         journal.finish(first)
-        numbers = {"stem": "vocals", "medianMs": "31.5", "p95Ms": "80.25", "slopeMsPerMinute": "None", "matched": "0.5"}
+        numbers = {"stem": "vocals", "median_ms": "31.5", "p95_ms": "80.25", "matched": "0.5"}
         for reason, metadata in (("DRIFT_EXCEEDED", numbers), ("STEM_SILENT", {"stem": "vocals"})):
             journal.accept_version(new_version(job_id), limit=10)
             claim = journal.claim(Owner.RENDER, lease_s=30.0)

@@ -149,8 +149,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_DRIFT_EXCEEDED: _ErrorReason.ValueType  # 33
     """FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
-    were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, matched, medianMs, madMs,
-    p95Ms, maxMs and slopeMsPerMinute.
+    were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, seconds, matched, median_ms,
+    mad_ms, p95_ms, max_ms and slope_ms_per_minute.
     Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
     """
     ERROR_REASON_STEM_SILENT: _ErrorReason.ValueType  # 34
@@ -295,8 +295,8 @@ Example: a service that crashed three times in the same stage.
 """
 ERROR_REASON_DRIFT_EXCEEDED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
-were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, matched, medianMs, madMs,
-p95Ms, maxMs and slopeMsPerMinute.
+were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, seconds, matched, median_ms,
+mad_ms, p95_ms, max_ms and slope_ms_per_minute.
 Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
 """
 ERROR_REASON_STEM_SILENT: ErrorReason.ValueType  # 34
