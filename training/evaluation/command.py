@@ -14,7 +14,7 @@ from training.evaluation.report import evaluate as write_report
 from training.evaluation.takes import Sampling
 
 _SMALL = Extent(
-    takes=12,
+    takes=16,
     others=12,
     changing=2,
     strangers=3,
@@ -35,7 +35,7 @@ _SMALL = Extent(
 @click.option("--separator-repo", type=click.Path(path_type=Path), help="Folder of the separator's weights.")
 @click.option("--seconds", type=click.FloatRange(4.0), default=6.0, show_default=True, help="Length of each take.")
 @click.option(
-    "--takes", type=click.IntRange(1), default=None, help="Held-out songs to render; default 24, 12 if small."
+    "--takes", type=click.IntRange(1), default=None, help="Held-out songs to render; default 24, 16 if small."
 )
 @click.option("--steps", type=int, default=None, help="Default: the checkpoint's.")
 @click.option("--guidance", type=float, default=None, help="Default: the checkpoint's.")

@@ -157,11 +157,11 @@ def windows(take: Waveform, *, seconds: float = 2.0) -> Iterator[Waveform]:
 
 
 def mean_distance(points: Sequence[Values], groups: Sequence[object]) -> float:
-    """Mean distance between points of one group."""
+    """Mean distance between points of one group; NaN where no group has two."""
     pairs = [
         float(np.linalg.norm(points[i] - points[j]))
         for i in range(len(points))
         for j in range(i)
         if groups[i] == groups[j]
     ]
-    return float(np.mean(pairs))
+    return float(np.mean(pairs)) if pairs else float("nan")

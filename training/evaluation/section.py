@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,8 @@ class Goal:
         """A row of Markdown."""
         sign = "at most" if self.at_most else "at least"
         verdict = "yes" if self.met else "**no**"
-        return f"| {self.name} | {sign} {self.wanted:.3g} | {self.reached:.3g} | {verdict} |"
+        reached = "not measured" if math.isnan(self.reached) else f"{self.reached:.3g}"
+        return f"| {self.name} | {sign} {self.wanted:.3g} | {reached} | {verdict} |"
 
 
 @dataclass(frozen=True, kw_only=True)

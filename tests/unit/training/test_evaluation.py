@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from render_service.harmony import ChordQuality, ChordSpan
 from render_service.key import Key
@@ -22,7 +23,7 @@ from training.measures import RATE_HZ, chroma, heard_key, mirex_score, share_of_
 C_TRIAD, F_TRIAD = (60, 64, 67), (65, 69, 72)
 
 
-def _tones(pitches: tuple[int, ...], seconds: float) -> np.ndarray:
+def _tones(pitches: tuple[int, ...], seconds: float) -> NDArray[np.float32]:
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     tone = sum(np.sin(2 * np.pi * 440.0 * 2 ** ((pitch - 69) / 12) * t) for pitch in pitches) * 0.1
     return np.stack([tone, tone]).astype(np.float32)
@@ -32,7 +33,7 @@ def _chord(start_s: float, end_s: float, root: int, quality: ChordQuality = Chor
     return ChordSpan(start_s=start_s, end_s=end_s, root=root, quality=quality, bass=root)
 
 
-def _noise(*, seed: int, tilt: float = 0.0, width: float = 1.0) -> np.ndarray:
+def _noise(*, seed: int, tilt: float = 0.0, width: float = 1.0) -> NDArray[np.float32]:
     rng = np.random.default_rng(seed)
     spectrum = np.fft.rfft(rng.standard_normal((2, RATE_HZ * 2)))
     shaped = np.fft.irfft(spectrum * np.arange(1, spectrum.shape[1] + 1) ** tilt) * 0.1
@@ -69,13 +70,13 @@ def test_a_chord_is_held_where_it_sounds() -> None:
 def test_a_description_hears_sound_and_not_level() -> None:
     """Half as loud is nearly the same; darker or narrower is not."""
     plain = describe(_noise(seed=0))
-    again = np.linalg.norm(plain - describe(0.5 * _noise(seed=0)))
+    again = np.linalg.norm(plain - describe(np.float32(0.5) * _noise(seed=0)))
     darker = np.linalg.norm(plain - describe(_noise(seed=0, tilt=-1.0)))
     narrower = np.linalg.norm(plain - describe(_noise(seed=0, width=0.1)))
     assert again < 0.05 * min(darker, narrower)
 
 
-def _judged(count: int = 12, clips: int = 6) -> tuple[np.ndarray, np.ndarray]:
+def _judged(count: int = 12, clips: int = 6) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Descriptions of made-up personas that differ in the tilt of their noise."""
     described = [
         describe(_noise(seed=100 * who + clip, tilt=-0.1 * who)) for who in range(count) for clip in range(clips)
