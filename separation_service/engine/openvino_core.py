@@ -45,7 +45,7 @@ def library() -> Any:  # noqa: ANN401  a module without types
     As installed, its import reports itself to its maker's servers and leaves an identifier in the home folder. A service contacts
     nobody, so the reporting package is hidden and OpenVINO takes its own stand-in for it.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  what import takes as "not installed"
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # taken by import as "not installed"
     return importlib.import_module("openvino")
 
 
@@ -94,10 +94,11 @@ def _convert(model: Any, member: Member, folder: Path) -> None:  # noqa: ANN401 
     """Write ``folder``, whole or not at all."""
     core = HybridCore(model, member.rows).eval()
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # demucs asserts shapes, and these never change
+        warnings.simplefilter("ignore")  # demucs asserts shapes, and these never change
         spectrogram = torch.zeros(1, *spectrogram_shape(model, member.full_samples))
         inputs = (spectrogram, torch.zeros(1, CHANNELS, member.full_samples))
-        converted = _converted(torch.jit.trace(core, inputs, check_trace=False), inputs)
+        traced = torch.jit.trace(core, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+        converted = _converted(traced, inputs)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="unfinished-"))
     try:
@@ -142,7 +143,7 @@ class OpenVinoCore:
 
     def __call__(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, P, F, T)``, ``(B, C, L)`` -> ``(B, R * P, F, T)``, ``(B, R * C, L)``."""
-        outputs = [self._one(part, part_t) for part, part_t in zip(spectrogram.split(1), mix.split(1), strict=True)]
+        outputs = [self._one(spectrogram[index : index + 1], mix[index : index + 1]) for index in range(len(mix))]
         return torch.cat([x for x, _ in outputs]), torch.cat([xt for _, xt in outputs])
 
     def _one(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:

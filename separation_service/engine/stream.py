@@ -124,7 +124,7 @@ class JobStream:
         if self._late:
             pinned = torch.empty(samples.shape, dtype=samples.dtype, pin_memory=True)
             samples = pinned.copy_(samples, non_blocking=True)
-            arrived = torch.cuda.Event()
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record(torch.cuda.current_stream(self._device))
         self._flights.append(_Flight(start, samples, arrived, steps))
 
