@@ -22,7 +22,7 @@ StemName = Literal["drums", "bass", "vocals", "other"]
 STEM_NAMES: tuple[StemName, ...] = ("drums", "bass", "vocals", "other")
 
 DEFAULT_STRENGTH = 0.7
-"""Share of noise at the start: phrases keep their places while the persona switches (docs/decisions/0014-rerender.md)."""
+"""Share of noise at the start, as a prototype needed it; what the starter weights make of it: docs/measurements.md, Re-render."""
 
 _MAX_LATENTS_BYTES = 64 << 20  # 180 s are 1 MiB
 
