@@ -77,7 +77,7 @@ def test_a_description_hears_sound_and_not_level() -> None:
     assert again < 0.05 * min(darker, narrower)
 
 
-def _judged(count: int = 12, clips: int = 4) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+def _judged(count: int = 12, clips: int = 6) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Descriptions of made-up personas that differ in the tilt of their noise."""
     described = [
         describe(_noise(seed=100 * who + clip, tilt=-0.1 * who)) for who in range(count) for clip in range(clips)
