@@ -117,8 +117,8 @@ def _page(studio: Studio, separator: Separator, sections: list[Section], goals: 
     digests = {model.role: model.sha256[:12] for model in info.models}
     head = f"""# Evaluation of `{info.name}` and of the separator `{separator.info.name}`
 
-Written by `sonichaos-train evaluate`. Takes of {sampling.seconds:g} s in {sampling.steps} steps at guidance {sampling.guidance:g}, from
-noise of {studio.renderer.config.noise_scale:g}.
+Written by `sonichaos-train evaluate`. Takes of {sampling.seconds:g} s in {sampling.steps} steps at guidance
+{sampling.guidance:g}, from noise of {studio.renderer.config.noise_scale:g}.
 Renderer: {", ".join(f"{role} {digest}" for role, digest in digests.items())}. Separator: {separator.info.weights_sha256[:12]}.
 Each figure stands beside the same figure for true corpus audio and beside a null.
 

@@ -13,6 +13,7 @@ from render_service.harmony import ChordQuality, ChordSpan
 from render_service.key import Key
 from render_service.load import load_latent_diffusion
 from separation_service.engine import load_separator
+from tests.unit.render.latent_stand_in import tiny_checkpoint
 from training.corpus.soundfont import DEFAULT_SOUNDFONT
 from training.evaluation.judge import Judge, describe, frechet_distance, judge_from, mean_distance, windows
 from training.evaluation.report import Extent, evaluate
@@ -113,7 +114,7 @@ def test_a_goal_without_a_figure_is_not_met() -> None:
 
 @pytest.mark.skipif(not DEFAULT_SOUNDFONT.is_file(), reason="needs Debian package fluid-soundfont-gm")
 def test_the_report_is_one_page_with_its_pictures(tmp_path: Path) -> None:
-    """The shipped weights, the least of everything: every part has its table, every goal its row, and all of it is small."""
+    """Tiny nets, the least of everything: every part has its table, every goal its row, and all of it is small."""
     judge, kept = judge_from(*_judged(clips=2)), tmp_path / "judge.npz"
     np.savez(kept, **{name: getattr(judge, name) for name in Judge.__dataclass_fields__})
     extent = Extent(
@@ -121,7 +122,7 @@ def test_the_report_is_one_page_with_its_pictures(tmp_path: Path) -> None:
     )
     said: list[str] = []
     page = evaluate(
-        load_latent_diffusion("starter", device="cpu", threads=1),
+        load_latent_diffusion(str(tiny_checkpoint(tmp_path / "tiny")), device="cpu", threads=1),
         load_separator("starter", repo=None, device="cpu", threads=1),
         tmp_path / "report",
         sampling=Sampling(seconds=3.0, steps=2, guidance=1.0),
