@@ -31,5 +31,6 @@ fi
 scripts/link_googleapis.sh
 scripts/fetch_rclone.sh || echo "rclone could not be fetched; its tests are listed at the end" >&2
 
-# Two processes, a file of tests to each: most tests wait for services, files and clocks as much as they compute.
-exec .venv/bin/python -m pytest -q -n 2 --dist loadfile "$@"
+# Two processes, a file of tests to each, in the order of their names so that the long ones do not come last: most tests wait for
+# services, files and clocks as much as they compute.
+exec .venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "$@"
