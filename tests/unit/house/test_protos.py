@@ -44,10 +44,14 @@ def _git(*command: str) -> str:
 
 
 def _last_commit() -> str:
-    """The commit whose protos are compared with: HEAD while they are being changed, else the one before their last change."""
+    """The commit whose protos are compared with: HEAD while they are changed or nothing older is held, else that before the last change."""
     if _git("status", "--porcelain", "--", "protos"):
         return "HEAD"
-    return f"{_git('log', '-1', '--format=%H', '--', 'protos')}^"
+    before = f"{_git('log', '-1', '--format=%H', '--', 'protos')}^"
+    known = subprocess.run(
+        ["git", "rev-parse", "--verify", "--quiet", before], cwd=ROOT, capture_output=True, check=False
+    )
+    return before if known.returncode == 0 else "HEAD"  # a shallow clone does not hold it
 
 
 def _protos_of_last_commit(folder: Path) -> Path:
