@@ -44,7 +44,7 @@ def _git(*command: str) -> str:
 
 
 def _last_commit() -> str:
-    """The commit whose protos are compared with: HEAD while they are changed or nothing older is held, else that before the last change."""
+    """The commit whose protos are compared with: HEAD while they are being changed, else the one before their last change."""
     if _git("status", "--porcelain", "--", "protos"):
         return "HEAD"
     before = f"{_git('log', '-1', '--format=%H', '--', 'protos')}^"
