@@ -86,6 +86,7 @@ def is_ready(event: JobEvent) -> bool:
     [
         Point("denoise", at(job_pb2.STAGE_DENOISE, done=1)),
         Point("bounce-ready", is_ready, hold=True),
+        Point("handoff", at(job_pb2.STAGE_HANDOFF), hold=True),
         Point("separate", at(job_pb2.STAGE_SEPARATE, done=1)),
     ],
     ids=lambda point: point.name,
@@ -114,6 +115,7 @@ def test_render_service_killed(pair: Pair, tmp_path: Path, point: Point) -> None
 @pytest.mark.parametrize(
     "point",
     [
+        Point("handoff", at(job_pb2.STAGE_HANDOFF), hold=True),
         Point("receive", at(job_pb2.STAGE_RECEIVE), hold=True),
         Point("separate", at(job_pb2.STAGE_SEPARATE, done=1)),
         Point("package", at(job_pb2.STAGE_PACKAGE)),
