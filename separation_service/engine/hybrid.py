@@ -3,10 +3,10 @@
 The arithmetic is that of ``demucs.htdemucs.HTDemucs.forward`` in eval mode, with the model's own layers and weights. What differs
 is how it is carried out: position embeddings are made once, attention goes through `scaled_dot_product_attention`, sources that
 nobody keeps are neither computed by the last layers nor transformed back, and nothing waits for the device. The network alone is
-what gets compiled for a GPU (forward.py) or converted to OpenVINO (openvino_core.py).
+what gets compiled for a GPU (forward.py) or converted to OpenVINO (openvino_core.py). Inside it, channels lie last (layers.py).
 
 Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``F`` frequencies, ``T`` frames, ``R`` rows (sources kept),
-``P`` planes of the spectrogram: ``2C`` for real and imaginary parts, ``C`` for magnitudes, ``D`` width of the transformer.
+``P`` planes of the spectrogram: ``2C`` for real and imaginary parts, ``C`` for magnitudes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from typing import Any
 import torch
 from demucs.hdemucs import HDecLayer
 from demucs.htdemucs import HTDemucs
-from demucs.transformer import create_2d_sin_embedding, create_sin_embedding
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from separation_service.engine.layers import decoder, encoder
+from separation_service.engine.transformer import Transformer, is_usual
+
 Core = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Spectrogram ``(B, P, F, T)`` and mix ``(B, C, L)`` to ``(B, R * P, F, T)`` and ``(B, R * C, L)``, all float32."""
+"""Spectrogram ``(B, F, T, P)`` and mix ``(B, L, C)`` to ``(B, F, T, R * P)`` and ``(B, L, R * C)``, all float32."""
 
 _EPSILON = 1e-5  # HTDemucs.forward, both branches
 _PHASE_FLOOR = 1e-8  # HTDemucs._mask
@@ -37,8 +39,6 @@ def is_taken_apart(model: nn.Module) -> bool:
     if not isinstance(model, HTDemucs):
         return False
     net: Any = model
-    transformer = net.crosstransformer
-    layers = [] if transformer is None else [*transformer.layers, *transformer.layers_t]
     return (
         (net.cac or net.wiener_iters < 0)
         and net.use_train_segment
@@ -48,8 +48,7 @@ def is_taken_apart(model: nn.Module) -> bool:
         and len(net.tencoder) == len(net.encoder)
         and _is_plain(net.decoder[-1])
         and _is_plain(net.tdecoder[-1])
-        and (transformer is None or (transformer.emb == "sin" and transformer.sin_random_shift == 0))
-        and all(layer.norm_first and not layer.sparse for layer in layers)
+        and (net.crosstransformer is None or is_usual(net.crosstransformer))
     )
 
 
@@ -75,9 +74,10 @@ class HybridForward:
         spectrogram = self._seen(bins)
         mean, std = spectrogram.mean((1, 2, 3), keepdim=True), spectrogram.std((1, 2, 3), keepdim=True)
         mean_t, std_t = mix.mean((1, 2), keepdim=True), mix.std((1, 2), keepdim=True)
-        by_frequency, by_time = self._core((spectrogram - mean) / (std + _EPSILON), (mix - mean_t) / (std_t + _EPSILON))
+        normal_t = rearrange((mix - mean_t) / (std_t + _EPSILON), "b c l -> b l c")
+        by_frequency, by_time = self._core((spectrogram - mean) / (std + _EPSILON), normal_t)
         estimated = self._estimated(by_frequency * std + mean, bins)
-        waves = self._waves(estimated, mix.shape[-1]) + (by_time * std_t + mean_t)
+        waves = self._waves(estimated, mix.shape[-1]) + rearrange(by_time * std_t + mean_t, "b l rc -> b rc l")
         return rearrange(waves, "b (r c) l -> b r c l", r=self._rows)
 
     def _bins(self, mix: Tensor) -> Tensor:
@@ -97,18 +97,18 @@ class HybridForward:
         return rearrange(bins[:, :-1, 2 : 2 + frames], "(b c) f t -> b c f t", c=channels)
 
     def _seen(self, bins: Tensor) -> Tensor:
-        """Real and imaginary parts as channels, or magnitudes where the model masks."""
+        """``(B, F, T, P)``: real and imaginary parts as channels, or magnitudes where the model masks."""
         if self._masks:
-            return bins.abs()
-        return rearrange(torch.view_as_real(bins), "b c f t part -> b (c part) f t")
+            return rearrange(bins.abs(), "b c f t -> b f t c")
+        return rearrange(torch.view_as_real(bins), "b c f t part -> b f t (c part)")
 
     def _estimated(self, spectrogram: Tensor, bins: Tensor) -> Tensor:
-        """``(B, R * P, F, T)`` -> complex ``(B, R * C, T, F)``, with the mix's phases where the model gives magnitudes."""
+        """``(B, F, T, R * P)`` -> complex ``(B, R * C, T, F)``, with the mix's phases where the model gives magnitudes."""
         if self._masks:
             phases = (bins / (_PHASE_FLOOR + bins.abs()))[:, None]
-            magnitudes = rearrange(spectrogram, "b (r c) f t -> b r c f t", r=self._rows)
+            magnitudes = rearrange(spectrogram, "b f t (r c) -> b r c f t", r=self._rows)
             return rearrange(phases * magnitudes, "b r c f t -> b (r c) t f")
-        parts = rearrange(spectrogram, "b (rc part) f t -> b rc t f part", part=2).contiguous()
+        parts = rearrange(spectrogram, "b f t (rc part) -> b rc t f part", part=2).contiguous()
         return torch.view_as_complex(parts)
 
     def _waves(self, bins: Tensor, samples: int) -> Tensor:
@@ -129,18 +129,24 @@ class HybridForward:
 
 
 class HybridCore(nn.Module):
-    """The network between the spectrograms, as a `Core`; shares the model's layers. ``reduced``: the transformer in bfloat16."""
+    """The network between the spectrograms, as a `Core`; shares most of the model's weights.
+
+    ``reduced``: the transformer in bfloat16. ``winograd``: fewer multiplications in the decoders (winograd.py).
+    """
 
     _frequencies: Tensor | None
 
-    def __init__(self, model: nn.Module, rows: Sequence[int], *, reduced: bool = False) -> None:
+    def __init__(self, model: nn.Module, rows: Sequence[int], *, reduced: bool = False, winograd: bool = False) -> None:
         super().__init__()
         net: Any = model
-        self._encoders, self._encoders_t = net.encoder, net.tencoder
         channels, sources = int(net.audio_channels), len(net.sources)
         planes = 2 * channels if net.cac else channels
-        self._decoders = nn.ModuleList([*net.decoder[:-1], _keep_rows(net.decoder[-1], rows, sources, planes)])
-        self._decoders_t = nn.ModuleList([*net.tdecoder[:-1], _keep_rows(net.tdecoder[-1], rows, sources, channels)])
+        decoders = [*net.decoder[:-1], _keep_rows(net.decoder[-1], rows, sources, planes)]
+        decoders_t = [*net.tdecoder[:-1], _keep_rows(net.tdecoder[-1], rows, sources, channels)]
+        self._encoders = nn.ModuleList([encoder(layer) for layer in net.encoder])
+        self._encoders_t = nn.ModuleList([encoder(layer) for layer in net.tencoder])
+        self._decoders = nn.ModuleList([decoder(layer, winograd=winograd) for layer in decoders])
+        self._decoders_t = nn.ModuleList([decoder(layer, winograd=winograd) for layer in decoders_t])
         self._has_bottom = bool(net.bottom_channels)
         if self._has_bottom:
             self._up, self._up_t = net.channel_upsampler, net.channel_upsampler_t
@@ -153,16 +159,17 @@ class HybridCore(nn.Module):
             self._transformer = Transformer(net.crosstransformer, spectrum, frames, steps, device, reduced=reduced)
         frequencies: Tensor | None = None
         if net.freq_emb is not None:
-            frequencies = net.freq_emb_scale * net.freq_emb.weight.detach().t()[None, :, :, None]
+            frequencies = net.freq_emb_scale * net.freq_emb.weight.detach()[None, :, None]
         self.register_buffer("_frequencies", frequencies)
 
     def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
         """See `Core`."""
+        xt = xt[:, None]
         skips: list[Tensor] = []
         skips_t: list[Tensor] = []
         lengths: list[int] = []
         for depth, (encode, encode_t) in enumerate(zip(self._encoders, self._encoders_t, strict=True)):
-            lengths.append(xt.shape[-1])
+            lengths.append(xt.shape[2])
             xt = encode_t(xt)
             x = encode(x)
             if depth == 0 and self._frequencies is not None:
@@ -171,33 +178,35 @@ class HybridCore(nn.Module):
             skips_t.append(xt)
         x, xt = self._bottom(x, xt)
         for decode, decode_t in zip(self._decoders, self._decoders_t, strict=True):
-            x, _ = decode(x, skips.pop(), None)
-            xt, _ = decode_t(xt, skips_t.pop(), lengths.pop())
-        return x, xt
+            x = decode(x, skips.pop(), 0)
+            xt = decode_t(xt, skips_t.pop(), lengths.pop())
+        return x, xt[:, 0]
 
     def _bottom(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
         if self._transformer is None:
             return x, xt
-        height = x.shape[2]
         if self._has_bottom:
-            x = rearrange(self._up(rearrange(x, "b d f t -> b d (f t)")), "b d (f t) -> b d f t", f=height)
-            xt = self._up_t(xt)
+            x, xt = _one_step(self._up, x), _one_step(self._up_t, xt)
         x, xt = self._transformer(x, xt)
         if self._has_bottom:
-            x = rearrange(self._down(rearrange(x, "b d f t -> b d (f t)")), "b d (f t) -> b d f t", f=height)
-            xt = self._down_t(xt)
+            x, xt = _one_step(self._down, x), _one_step(self._down_t, xt)
         return x, xt
 
 
+def _one_step(convolution: Any, x: Tensor) -> Tensor:  # noqa: ANN401  a Conv1d of one step
+    """``(B, F, T, C)`` -> ``(B, F, T, C')``."""
+    return F.linear(x, convolution.weight[:, :, 0], convolution.bias)
+
+
 def spectrogram_shape(model: nn.Module, samples: int) -> tuple[int, int, int]:
-    """``(P, F, T)`` of what the network sees of ``samples``."""
+    """``(F, T, P)`` of what the network sees of ``samples``."""
     net: Any = model
-    return (2 if net.cac else 1) * net.audio_channels, net.nfft // 2, -(-samples // net.hop_length)
+    return net.nfft // 2, -(-samples // net.hop_length), (2 if net.cac else 1) * net.audio_channels
 
 
 def _bottom_shape(net: Any, samples: int) -> tuple[int, int, int]:  # noqa: ANN401  an HTDemucs
     """Frequencies, frames and time steps that reach the transformer for segments of ``samples``."""
-    _, frequencies, frames = spectrogram_shape(net, samples)
+    frequencies, frames, _ = spectrogram_shape(net, samples)
     steps = samples
     for encode, encode_t in zip(net.encoder, net.tencoder, strict=True):
         stride = encode.layers[0].stride if hasattr(encode, "layers") else encode.stride
@@ -223,77 +232,3 @@ def _keep_rows(layer: Any, rows: Sequence[int], sources: int, width: int) -> nn.
     narrow.conv_tr = convolution
     kept_layer: nn.Module = narrow
     return kept_layer
-
-
-class Transformer(nn.Module):
-    """`demucs.transformer.CrossTransformerEncoder` for one shape: ``(B, D, F, T)`` and ``(B, D, steps)``, both given back."""
-
-    def __init__(
-        self,
-        source: Any,  # noqa: ANN401  one of demucs'
-        frequencies: int,
-        frames: int,
-        steps: int,
-        device: torch.device,
-        *,
-        reduced: bool,
-    ) -> None:
-        super().__init__()
-        width = source.layers[0].linear1.in_features
-        self._reduced = reduced
-        self._norm_in, self._norm_in_t = source.norm_in, source.norm_in_t
-        self._layers = nn.ModuleList([_Layer(layer) for layer in source.layers])
-        self._layers_t = nn.ModuleList([_Layer(layer) for layer in source.layers_t])
-        grid = create_2d_sin_embedding(  # type: ignore[no-untyped-call]
-            width, frequencies, frames, device, source.max_period
-        )
-        line = create_sin_embedding(steps, width, device=device, max_period=source.max_period)
-        self.register_buffer("_grid", source.weight_pos_embed * rearrange(grid, "b d f t -> b (t f) d"))
-        self.register_buffer("_line", source.weight_pos_embed * rearrange(line, "t b d -> b t d"))
-
-    def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
-        """Frequencies and time look at themselves and at each other in turn."""
-        frames = x.shape[-1]
-        x = self._norm_in(rearrange(x, "b d f t -> b (t f) d")) + self._grid
-        xt = self._norm_in_t(rearrange(xt, "b d t -> b t d")) + self._line
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self._reduced):
-            for layer, layer_t in zip(self._layers, self._layers_t, strict=True):
-                x, xt = layer(x, xt), layer_t(xt, x)
-        return rearrange(x, "b (t f) d -> b d f t", t=frames), rearrange(xt, "b t d -> b d t")
-
-
-class _Layer(nn.Module):
-    """One layer of the transformer; the residual stream stays float32."""
-
-    def __init__(self, source: Any) -> None:  # noqa: ANN401  one of demucs' two kinds
-        super().__init__()
-        self._crosses = hasattr(source, "cross_attn")
-        attention = source.cross_attn if self._crosses else source.self_attn
-        self._heads = int(attention.num_heads)
-        self._weight, self._bias = attention.in_proj_weight, attention.in_proj_bias
-        self._out = attention.out_proj
-        self._norm_query = source.norm1
-        self._norm_key = source.norm2 if self._crosses else source.norm1
-        self._norm_feed = source.norm3 if self._crosses else source.norm2
-        self._feed_in, self._feed_out, self._activation = source.linear1, source.linear2, source.activation
-        self._gamma_1, self._gamma_2 = source.gamma_1, source.gamma_2
-        self._norm_out = nn.Identity() if source.norm_out is None else source.norm_out
-
-    def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """``(B, T, D)`` of one branch, and of the other where the layer crosses."""
-        x = x + self._gamma_1(self._attend(x, other))
-        fed = self._feed_out(self._activation(self._feed_in(self._norm_feed(x))))
-        normed: Tensor = self._norm_out(x + self._gamma_2(fed))
-        return normed
-
-    def _attend(self, x: Tensor, other: Tensor) -> Tensor:
-        width = x.shape[-1]
-        if self._crosses:
-            query = F.linear(self._norm_query(x), self._weight[:width], self._bias[:width])
-            key, value = F.linear(self._norm_key(other), self._weight[width:], self._bias[width:]).chunk(2, -1)
-        else:
-            query, key, value = F.linear(self._norm_query(x), self._weight, self._bias).chunk(3, -1)
-        query, key, value = (rearrange(part, "b t (h d) -> b h t d", h=self._heads) for part in (query, key, value))
-        looked_up = F.scaled_dot_product_attention(query, key, value)
-        attended: Tensor = self._out(rearrange(looked_up, "b h t d -> b t (h d)"))
-        return attended

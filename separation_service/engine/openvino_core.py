@@ -30,8 +30,8 @@ from separation_service.engine.separator import CHANNELS
 from servicekit.logs import logger
 
 _log = logger(__name__)
-_FORM = 1
-"""Raised whenever hybrid.py or the conversion changes, so that what was converted before is not used again."""
+_FORM = 2
+"""Raised whenever the network's form (hybrid.py and what it imports) or the conversion changes, so that nothing older is used."""
 
 
 def version() -> str | None:
@@ -92,11 +92,11 @@ def _key(member: Member, weights_sha256: str) -> str:
 
 def _convert(model: Any, member: Member, folder: Path) -> None:  # noqa: ANN401  an HTDemucs
     """Write ``folder``, whole or not at all."""
-    core = HybridCore(model, member.rows).eval()
+    core = HybridCore(model, member.rows, winograd=True).eval()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # demucs asserts shapes, and these never change
         spectrogram = torch.zeros(1, *spectrogram_shape(model, member.full_samples))
-        inputs = (spectrogram, torch.zeros(1, CHANNELS, member.full_samples))
+        inputs = (spectrogram, torch.zeros(1, member.full_samples, CHANNELS))
         traced = torch.jit.trace(core, inputs, check_trace=False)  # type: ignore[no-untyped-call]
         converted = _converted(traced, inputs)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ class OpenVinoCore:
         self._compiled.release_memory()
 
     def __call__(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, P, F, T)``, ``(B, C, L)`` -> ``(B, R * P, F, T)``, ``(B, R * C, L)``."""
+        """``(B, F, T, P)``, ``(B, L, C)`` -> ``(B, F, T, R * P)``, ``(B, L, R * C)``."""
         outputs = [self._one(spectrogram[index : index + 1], mix[index : index + 1]) for index in range(len(mix))]
         return torch.cat([x for x, _ in outputs]), torch.cat([xt for _, xt in outputs])
 

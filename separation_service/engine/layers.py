@@ -1,0 +1,225 @@
+"""HTDemucs' encoders and decoders over tensors whose channels lie last, for both branches: the waveform has one frequency.
+
+The arithmetic is that of `demucs.hdemucs.HEncLayer`, `HDecLayer` and `demucs.demucs.DConv` in eval mode. Convolutions of one
+step are matrix products, gates are convolved apart from what they let through, and the second norm of a residual branch takes its
+mean and variance from the few channels before the branch widens, so nobody has to look at the many after it.
+
+Letters: ``B`` batch, ``F`` frequencies, ``T`` frames or samples, ``C`` channels, ``H`` channels inside a residual branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from demucs.hdemucs import HDecLayer, HEncLayer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from separation_service.engine.planes import Pair, channels_last, convolved, planes_first
+from separation_service.engine.winograd import WinogradGlu, takes
+
+Encoder = Callable[[Tensor], Tensor]
+"""``(B, F, T, C)`` -> ``(B, F', T', C')``."""
+Decoder = Callable[[Tensor, Tensor, int], Tensor]
+"""``(B, F, T, C)``, what its encoder gave, and the samples wanted of a waveform (else 0) -> ``(B, F', T', C')``."""
+
+
+def encoder(layer: Any) -> nn.Module:  # noqa: ANN401  one of demucs' layers
+    """An `Encoder`."""
+    return _Encoder(layer) if isinstance(layer, HEncLayer) and _is_usual(layer) else _ForeignEncoder(layer)
+
+
+def decoder(layer: Any, *, winograd: bool) -> nn.Module:  # noqa: ANN401  one of demucs' layers
+    """A `Decoder`; ``winograd``: with winograd.py where it fits."""
+    usual = isinstance(layer, HDecLayer) and _is_usual(layer)
+    doubles = usual and layer.kernel_size == 2 * layer.stride and layer.pad > 0
+    return _Decoder(layer, winograd=winograd) if doubles else _ForeignDecoder(layer)
+
+
+def _is_usual(layer: Any) -> bool:  # noqa: ANN401  one of demucs' layers
+    norms = (layer.norm1, layer.norm2) if layer.rewrite is not None else ()
+    return bool(norms) and all(isinstance(norm, nn.Identity) for norm in norms)
+
+
+def whole_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """`group_norm` of one group over the last two dimensions, channels last."""
+    centred = x - x.mean((-2, -1), keepdim=True)
+    return centred * torch.rsqrt(centred.square().mean((-2, -1), keepdim=True) + eps) * weight + bias
+
+
+class _Encoder(nn.Module):
+    """An `Encoder`."""
+
+    def __init__(self, layer: Any) -> None:  # noqa: ANN401  an HEncLayer
+        super().__init__()
+        self._convolution = layer.conv
+        self._is_wave = not layer.freq
+        self._residuals = _residuals(layer)
+        self._glu = _Glu(layer.rewrite)
+
+    def forward(self, x: Tensor) -> Tensor:
+        convolution, weight = self._convolution, _two_dimensional(self._convolution)
+        if self._is_wave and (missing := -x.shape[2] % convolution.stride[0]):
+            x = F.pad(x, (0, 0, 0, missing))
+        stride, padding = _pair(convolution.stride, 1), _pair(convolution.padding, 0)
+        x = convolved(x, weight, convolution.bias, stride=stride, padding=padding, then=F.gelu)
+        glued: Tensor = self._glu(self._residuals(x))
+        return glued
+
+
+class _Decoder(nn.Module):
+    """A `Decoder`. A waveform is stretched by a convolution over two steps that gives ``stride`` samples at once."""
+
+    _weight: Tensor
+
+    def __init__(self, layer: Any, *, winograd: bool) -> None:  # noqa: ANN401  an HDecLayer
+        super().__init__()
+        fast = winograd and takes(layer.rewrite)
+        self._glu = WinogradGlu(layer.rewrite) if fast else _Glu(layer.rewrite)
+        self._residuals = _residuals(layer)
+        self._is_wave, self._is_last = not layer.freq, bool(layer.last)
+        self._stride, self._margin = int(layer.stride), int(layer.pad)
+        self._bias = layer.conv_tr.bias
+        weight = layer.conv_tr.weight.detach()
+        if self._is_wave:  # (C, C', 2 * stride) -> (stride * C', C, 1, 2): the step before gives the later samples
+            taps = torch.stack([weight[..., self._stride :], weight[..., : self._stride]], -1)
+            weight = taps.permute(2, 1, 0, 3).reshape(-1, weight.shape[0], 1, 2)
+        self.register_buffer("_weight", weight)
+
+    def forward(self, x: Tensor, skip: Tensor, samples: int) -> Tensor:
+        x = self._residuals(self._glu(x + skip))
+        x = self._stretched_wave(x, samples) if self._is_wave else self._stretched_spectrum(x)
+        return x if self._is_last else F.gelu(x)
+
+    def _stretched_wave(self, x: Tensor, samples: int) -> Tensor:
+        steps = convolved(x, self._weight, self._bias.repeat(self._stride), padding=(0, 1))
+        wave = steps.reshape(x.shape[0], 1, -1, len(self._bias))
+        return wave[:, :, self._margin : self._margin + samples]
+
+    def _stretched_spectrum(self, x: Tensor) -> Tensor:
+        wide = F.conv_transpose2d(planes_first(x), self._weight, self._bias, (self._stride, 1))
+        return channels_last(wide)[:, self._margin : -self._margin]
+
+
+class _Glu(nn.Module):
+    """A convolution from ``C`` to ``2C`` channels and its gated linear unit."""
+
+    def __init__(self, convolution: Any) -> None:  # noqa: ANN401  a Conv1d or Conv2d
+        super().__init__()
+        self._convolution = convolution
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, F, T, C)`` -> ``(B, F, T, C)``."""
+        channels, weight = x.shape[-1], _two_dimensional(self._convolution)
+        value_bias, gate_bias = self._convolution.bias[:channels], self._convolution.bias[channels:]
+        if weight.shape[2:] == (1, 1):
+            flat = weight[:, :, 0, 0]
+            return F.linear(x, flat[:channels], value_bias) * torch.sigmoid(F.linear(x, flat[channels:], gate_bias))
+        padding = _pair(self._convolution.padding, 0)
+        value = convolved(x, weight[:channels], value_bias, padding=padding)
+        return value * convolved(x, weight[channels:], gate_bias, padding=padding, then=torch.sigmoid)
+
+
+class _Residual(nn.Module):
+    """One residual branch of a `DConv`, with what it is added to: ``(B, F, T, C)`` -> ``(B, F, T, C)``.
+
+    With ``z = W h + b`` widened to ``2C`` channels, the norm's mean is that of ``W E[h] + b``, and its variance that of these over
+    the channels and, beside it, the mean of ``w cov(h) w`` over the rows ``w`` of ``W``. The norm itself and the branch's scale
+    are part of the matrices.
+    """
+
+    _second_moment: Tensor
+    _wide: Tensor
+    _wide_bias: Tensor
+    _matrix: Tensor
+    _matrix_bias: Tensor
+    _gain: Tensor
+    _offset: Tensor
+
+    def __init__(self, layers: Any) -> None:  # noqa: ANN401  of a DConv
+        super().__init__()
+        self._squeeze, self._norm, _, widen, norm, _, scale = layers
+        self._eps = float(norm.eps)
+        wide, bias = widen.weight.detach()[:, :, 0], widen.bias.detach()
+        scales = torch.cat([scale.scale.detach(), torch.ones_like(scale.scale)])
+        gain, offset = norm.weight.detach() * scales, norm.bias.detach() * scales
+        self.register_buffer("_wide", wide)
+        self.register_buffer("_wide_bias", bias)
+        self.register_buffer("_second_moment", wide.t() @ wide / len(wide))
+        self.register_buffer("_matrix", wide * gain[:, None])
+        self.register_buffer("_matrix_bias", bias * gain)
+        self.register_buffer("_gain", gain)
+        self.register_buffer("_offset", offset)
+
+    def forward(self, x: Tensor) -> Tensor:
+        squeeze, norm, channels = self._squeeze, self._norm, x.shape[-1]
+        padding, dilation = (0, squeeze.padding[0]), (1, squeeze.dilation[0])
+        inner = convolved(x, squeeze.weight[:, :, None], squeeze.bias, padding=padding, dilation=dilation)
+        inner = F.gelu(whole_norm(inner, norm.weight, norm.bias, norm.eps))
+        mean, rate = self._level(inner)
+        value = self._widened(inner, slice(None, channels), mean, rate)
+        return x + value * torch.sigmoid(self._widened(inner, slice(channels, None), mean, rate))
+
+    def _widened(self, inner: Tensor, part: slice, mean: Tensor, rate: Tensor) -> Tensor:
+        wide = F.linear(inner, self._matrix[part], self._matrix_bias[part])
+        return (wide - mean * self._gain[part]) * rate + self._offset[part]
+
+    def _level(self, inner: Tensor) -> tuple[Tensor, Tensor]:
+        """Of ``(B, F, T, H)``, widened: mean and reciprocal deviation, ``(B, F, 1, 1)``."""
+        inner_means = inner.mean(2, keepdim=True)
+        centred = inner - inner_means
+        covariance = centred.transpose(2, 3) @ centred / inner.shape[2]
+        means = F.linear(inner_means, self._wide, self._wide_bias)
+        mean = means.mean(3, keepdim=True)
+        between = (means - mean).square().mean(3, keepdim=True)
+        within = (covariance * self._second_moment).sum((2, 3), keepdim=True)
+        return mean, torch.rsqrt(within + between + self._eps)
+
+
+def _residuals(layer: Any) -> nn.Sequential:  # noqa: ANN401  one of demucs' layers
+    return nn.Sequential(*([] if layer.dconv is None else [_Residual(branch) for branch in layer.dconv.layers]))
+
+
+class _ForeignEncoder(nn.Module):
+    """Demucs' own layer between moves to its order of dimensions."""
+
+    def __init__(self, layer: Any) -> None:  # noqa: ANN401  an HEncLayer or a MultiWrap
+        super().__init__()
+        self._layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _as_here(self._layer(_as_there(x, self._layer)))
+
+
+class _ForeignDecoder(nn.Module):
+    """Likewise."""
+
+    def __init__(self, layer: Any) -> None:  # noqa: ANN401  an HDecLayer or a MultiWrap
+        super().__init__()
+        self._layer = layer
+
+    def forward(self, x: Tensor, skip: Tensor, samples: int) -> Tensor:
+        return _as_here(self._layer(_as_there(x, self._layer), _as_there(skip, self._layer), samples)[0])
+
+
+def _as_there(x: Tensor, layer: Any) -> Tensor:  # noqa: ANN401  one of demucs' layers
+    """``(B, F, T, C)`` -> ``(B, C, F, T)`` or, of a waveform, ``(B, C, T)``."""
+    planes = planes_first(x)
+    return planes if getattr(layer, "freq", True) else planes[:, :, 0]
+
+
+def _as_here(x: Tensor) -> Tensor:
+    return channels_last(x if x.dim() == 4 else x[:, :, None])
+
+
+def _two_dimensional(convolution: Any) -> Tensor:  # noqa: ANN401  a Conv1d or Conv2d
+    """Its weight, with one frequency where it has none."""
+    weight: Tensor = convolution.weight
+    return weight if weight.dim() == 4 else weight[:, :, None]
+
+
+def _pair(along: tuple[int, ...], across: int) -> Pair:
+    """The two numbers of a 2-D convolution, from one of either kind."""
+    return (along[0], along[1]) if len(along) == 2 else (across, along[0])

@@ -1,0 +1,113 @@
+"""HTDemucs' transformer for one shape, over tokens in the order of frequencies, then frames.
+
+Attention asks for no order, and with this one neither branch has to be moved before or after. Position embeddings are made once and
+attention goes through `scaled_dot_product_attention`.
+
+Letters: ``B`` batch, ``F`` frequencies, ``T`` frames, ``N`` tokens, ``D`` width, ``h`` heads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from demucs.transformer import create_2d_sin_embedding, create_sin_embedding
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from separation_service.engine.layers import whole_norm
+
+
+def is_usual(source: Any) -> bool:  # noqa: ANN401  a CrossTransformerEncoder
+    """Whether this file knows its form."""
+    layers = [*source.layers, *source.layers_t]
+    return (
+        source.emb == "sin"
+        and source.sin_random_shift == 0
+        and all(layer.norm_first and not layer.sparse for layer in layers)
+        and all(layer.norm_out is None or layer.norm_out.num_groups == 1 for layer in layers)
+    )
+
+
+class Transformer(nn.Module):
+    """`demucs.transformer.CrossTransformerEncoder`: ``(B, F, T, D)`` and ``(B, 1, steps, D)``, both given back.
+
+    ``reduced``: in bfloat16 but for the residual stream.
+    """
+
+    _grid: Tensor
+    _line: Tensor
+
+    def __init__(
+        self,
+        source: Any,  # noqa: ANN401  one of demucs'
+        frequencies: int,
+        frames: int,
+        steps: int,
+        device: torch.device,
+        *,
+        reduced: bool,
+    ) -> None:
+        super().__init__()
+        width = source.layers[0].linear1.in_features
+        self._reduced = reduced
+        self._norm_in, self._norm_in_t = source.norm_in, source.norm_in_t
+        self._layers = nn.ModuleList([_Layer(layer) for layer in source.layers])
+        self._layers_t = nn.ModuleList([_Layer(layer) for layer in source.layers_t])
+        grid = create_2d_sin_embedding(  # type: ignore[no-untyped-call]
+            width, frequencies, frames, device, source.max_period
+        )
+        line = create_sin_embedding(steps, width, device=device, max_period=source.max_period)
+        self.register_buffer("_grid", source.weight_pos_embed * rearrange(grid, "b d f t -> b (f t) d"))
+        self.register_buffer("_line", source.weight_pos_embed * rearrange(line, "t b d -> b t d"))
+
+    def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
+        """Frequencies and time look at themselves and at each other in turn."""
+        frequencies = x.shape[1]
+        x = self._norm_in(rearrange(x, "b f t d -> b (f t) d")) + self._grid
+        xt = self._norm_in_t(xt[:, 0]) + self._line
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self._reduced):
+            for layer, layer_t in zip(self._layers, self._layers_t, strict=True):
+                x, xt = layer(x, xt), layer_t(xt, x)
+        return rearrange(x, "b (f t) d -> b f t d", f=frequencies), xt[:, None]
+
+
+class _Layer(nn.Module):
+    """One layer of the transformer; the residual stream stays float32."""
+
+    def __init__(self, source: Any) -> None:  # noqa: ANN401  one of demucs' two kinds
+        super().__init__()
+        self._crosses = hasattr(source, "cross_attn")
+        attention = source.cross_attn if self._crosses else source.self_attn
+        self._heads = int(attention.num_heads)
+        self._weight, self._bias = attention.in_proj_weight, attention.in_proj_bias
+        self._out = attention.out_proj
+        self._norm_query = source.norm1
+        self._norm_key = source.norm2 if self._crosses else source.norm1
+        self._norm_feed = source.norm3 if self._crosses else source.norm2
+        self._feed_in, self._feed_out, self._activation = source.linear1, source.linear2, source.activation
+        self._gamma_1, self._gamma_2 = source.gamma_1, source.gamma_2
+        self._norm_out = source.norm_out
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """``(B, N, D)`` of one branch, and of the other where the layer crosses."""
+        x = x + self._gamma_1(self._attend(x, other))
+        fed = self._feed_out(self._activation(self._feed_in(self._norm_feed(x))))
+        x = x + self._gamma_2(fed)
+        norm = self._norm_out
+        return x if norm is None else whole_norm(x, norm.weight, norm.bias, norm.eps)
+
+    def _attend(self, x: Tensor, other: Tensor) -> Tensor:
+        asking = self._norm_query(x)
+        asked = self._norm_key(other) if self._crosses else asking
+        projected = (
+            F.linear(source, weight, bias)
+            for source, weight, bias in zip(
+                (asking, asked, asked), self._weight.chunk(3), self._bias.chunk(3), strict=True
+            )
+        )
+        query, key, value = (rearrange(part, "b n (h d) -> b h n d", h=self._heads) for part in projected)
+        looked_up = F.scaled_dot_product_attention(query, key, value)
+        attended: Tensor = self._out(rearrange(looked_up, "b h n d -> b n (h d)"))
+        return attended
