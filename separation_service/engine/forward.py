@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from separation_service.engine.bag import Bag, Member
-from separation_service.engine.hybrid import Core, HybridCore, HybridForward, is_taken_apart
+from separation_service.engine.hybrid import Core, HybridCore, HybridForward, RunsOn, is_taken_apart
 from separation_service.engine.options import EngineOptions
 from servicekit.errors import ResourceExhausted
 
@@ -40,7 +40,8 @@ def _open_forward(member: Member, options: EngineOptions) -> Forward:
     model = member.model.to(options.device).eval().requires_grad_(requires_grad=False)
     if not (member.rows and is_taken_apart(model)):
         return _PlainForward(model, member.rows)
-    core = HybridCore(model, member.rows, reduced=options.precision == "reduced").eval()
+    runs_on: RunsOn = "gpu" if options.is_cuda else "cpu"
+    core = HybridCore(model, member.rows, runs_on=runs_on, reduced=options.precision == "reduced").eval()
     return HybridForward(model, member.rows, _compiled(core, options.slots) if _compiles(options) else core, _nothing)
 
 

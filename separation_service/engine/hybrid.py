@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from demucs.hdemucs import HDecLayer
@@ -23,15 +23,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from separation_service.engine.layers import decoder, encoder
-from separation_service.engine.transformer import Transformer, is_usual
+from separation_service.engine.transformer import Shape, Transformer, is_usual
 
 Core = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Spectrogram ``(B, F, T, P)`` and mix ``(B, L, C)`` to ``(B, F, T, R * P)`` and ``(B, L, R * C)``, all float32."""
+"""Spectrogram ``(B, F, T, P)`` and mix ``(B, L, C)`` to ``(B, F, T, R * P)`` and ``(B, L, R * C)``, all float32.
+
+What it gives may be overwritten by its next call."""
+
+RunsOn = Literal["cpu", "gpu", "openvino"]
+"""Torch on a CPU, torch on a GPU, or OpenVINO."""
 
 _EPSILON = 1e-5  # HTDemucs.forward, both branches
 _PHASE_FLOOR = 1e-8  # HTDemucs._mask
 _WINDOW_SQUARES = 1.5
 """Sum of the squares of Hann windows a quarter of their length apart, everywhere."""
+_QUARTERS = 4
+"""Hops in a window; `is_taken_apart` wants it so."""
+_FRAMES_AT_A_TIME = 24
 
 
 def is_taken_apart(model: nn.Module) -> bool:
@@ -42,7 +50,7 @@ def is_taken_apart(model: nn.Module) -> bool:
     return (
         (net.cac or net.wiener_iters < 0)
         and net.use_train_segment
-        and net.hop_length * 4 == net.nfft
+        and net.hop_length * _QUARTERS == net.nfft
         and int(net.segment * net.samplerate) > net.nfft
         and all(not layer.empty for layer in net.tencoder)
         and len(net.tencoder) == len(net.encoder)
@@ -76,8 +84,8 @@ class HybridForward:
         mean_t, std_t = mix.mean((1, 2), keepdim=True), mix.std((1, 2), keepdim=True)
         normal_t = rearrange((mix - mean_t) / (std_t + _EPSILON), "b c l -> b l c")
         by_frequency, by_time = self._core((spectrogram - mean) / (std + _EPSILON), normal_t)
-        estimated = self._estimated(by_frequency * std + mean, bins)
-        waves = self._waves(estimated, mix.shape[-1]) + rearrange(by_time * std_t + mean_t, "b l rc -> b rc l")
+        waves = self._waves(by_frequency, (mean, std), bins, mix.shape[-1])
+        waves = waves + rearrange(by_time * std_t + mean_t, "b l rc -> b rc l")
         return rearrange(waves, "b (r c) l -> b r c l", r=self._rows)
 
     def _bins(self, mix: Tensor) -> Tensor:
@@ -102,51 +110,83 @@ class HybridForward:
             return rearrange(bins.abs(), "b c f t -> b f t c")
         return rearrange(torch.view_as_real(bins), "b c f t part -> b f t (c part)")
 
-    def _estimated(self, spectrogram: Tensor, bins: Tensor) -> Tensor:
-        """``(B, F, T, R * P)`` -> complex ``(B, R * C, T, F)``, with the mix's phases where the model gives magnitudes."""
-        if self._masks:
-            phases = (bins / (_PHASE_FLOOR + bins.abs()))[:, None]
-            magnitudes = rearrange(spectrogram, "b f t (r c) -> b r c f t", r=self._rows)
-            return rearrange(phases * magnitudes, "b r c f t -> b (r c) t f")
-        parts = rearrange(spectrogram, "b f t (rc part) -> b rc t f part", part=2).contiguous()
-        return torch.view_as_complex(parts)
+    def _waves(self, spectrogram: Tensor, level: tuple[Tensor, Tensor], bins: Tensor, samples: int) -> Tensor:
+        """``(B, F, T, R * P)``, its mean and deviation, and the mix's bins -> ``(B, R * C, L)``.
 
-    def _waves(self, bins: Tensor, samples: int) -> Tensor:
-        """Complex ``(B, R * C, T, F)`` -> ``(B, R * C, L)``: windowed inverse transforms, added where they overlap.
-
-        `torch.istft` does the same but looks at its window on the host, which would wait for the device.
+        `torch.istft` does the same but looks at its window on the host, which would wait for the device. A CPU takes a few frames
+        at a time, which stay in its cache and, unlike larger tensors, in memory that it has used before.
         """
-        frames = torch.fft.irfft(F.pad(bins, (0, 1)), n=self._n_fft)
-        frames = frames * (self._window * (self._n_fft**0.5 / _WINDOW_SQUARES))
-        quarters = rearrange(frames, "b rc t (quarter hop) -> quarter b rc t hop", hop=self._hop)
-        count = quarters.shape[3]
-        waves = frames.new_zeros(*quarters.shape[1:3], count + 3, self._hop)
-        for quarter in range(4):
-            waves[:, :, quarter : quarter + count] += quarters[quarter]
+        batch, count = spectrogram.shape[0], spectrogram.shape[2]
+        waves = spectrogram.new_zeros(batch, count + _QUARTERS - 1, self._rows * bins.shape[1], self._hop)
+        window = self._window * (self._n_fft**0.5 / _WINDOW_SQUARES)
+        step = count if spectrogram.is_cuda else _FRAMES_AT_A_TIME
+        for start in range(0, count, step):
+            part = slice(start, min(start + step, count))
+            estimated = self._estimated(_frames_first(spectrogram[:, :, part]), level, bins[..., part])
+            frames = torch.fft.irfft(estimated, n=self._n_fft)
+            quarters = rearrange(frames, "b t rc (quarter hop) -> quarter b t rc hop", quarter=_QUARTERS)
+            for quarter, shape in enumerate(window.view(_QUARTERS, self._hop)):
+                waves[:, part.start + quarter : part.stop + quarter].addcmul_(quarters[quarter], shape)
         margin = self._hop // 2 * 3
-        track: Tensor = rearrange(waves, "b rc t hop -> b rc (t hop)")
+        track: Tensor = rearrange(waves, "b t rc hop -> b rc (t hop)")
         return track[..., margin : margin + samples]
+
+    def _estimated(self, frames: Tensor, level: tuple[Tensor, Tensor], bins: Tensor) -> Tensor:
+        """``(B, T, R * P, F)`` -> complex ``(B, T, R * C, F + 1)``, with the mix's phases where the model gives magnitudes.
+
+        The highest frequency, which demucs leaves out, is zero.
+        """
+        mean, std = level
+        channels, frequencies = bins.shape[1:3]
+        estimated = torch.zeros(
+            *frames.shape[:2], self._rows, channels, frequencies + 1, dtype=bins.dtype, device=bins.device
+        )
+        seen = estimated[..., :frequencies]
+        if self._masks:
+            phases = rearrange(bins / (_PHASE_FLOOR + bins.abs()), "b c f t -> b t 1 c f")
+            seen[:] = phases * rearrange(frames * std + mean, "b t (r c) f -> b t r c f", r=self._rows)
+        else:
+            parts = rearrange(frames, "b t (r c part) f -> b t r c f part", r=self._rows, part=2)
+            torch.addcmul(mean[..., None, None], parts, std[..., None, None], out=torch.view_as_real(seen))
+        return estimated.flatten(2, 3)
+
+
+def _frames_first(spectrogram: Tensor) -> Tensor:
+    """``(B, F, T, P)`` -> ``(B, T, P, F)``, laid out anew; of one sample as a matrix's transposition, which torch does fast."""
+    batch, frequencies, count, planes = spectrogram.shape
+    if batch > 1:
+        return rearrange(spectrogram, "b f t p -> b t p f").contiguous()
+    matrix = spectrogram[0].reshape(frequencies, count * planes)
+    return matrix.t().contiguous().view(1, count, planes, frequencies)
 
 
 class HybridCore(nn.Module):
     """The network between the spectrograms, as a `Core`; shares most of the model's weights.
 
-    ``reduced``: the transformer in bfloat16. ``winograd``: fewer multiplications in the decoders (winograd.py).
+    ``runs_on``: what the arithmetic is laid out for; the numbers differ in their last bits only. ``reduced``: the transformer in
+    bfloat16.
     """
 
     _frequencies: Tensor | None
 
-    def __init__(self, model: nn.Module, rows: Sequence[int], *, reduced: bool = False, winograd: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, rows: Sequence[int], *, runs_on: RunsOn = "cpu", reduced: bool = False
+    ) -> None:
         super().__init__()
+        in_blocks, on_openvino = runs_on == "cpu", runs_on == "openvino"
         net: Any = model
         channels, sources = int(net.audio_channels), len(net.sources)
         planes = 2 * channels if net.cac else channels
         decoders = [*net.decoder[:-1], _keep_rows(net.decoder[-1], rows, sources, planes)]
         decoders_t = [*net.tdecoder[:-1], _keep_rows(net.tdecoder[-1], rows, sources, channels)]
-        self._encoders = nn.ModuleList([encoder(layer) for layer in net.encoder])
-        self._encoders_t = nn.ModuleList([encoder(layer) for layer in net.tencoder])
-        self._decoders = nn.ModuleList([decoder(layer, winograd=winograd) for layer in decoders])
-        self._decoders_t = nn.ModuleList([decoder(layer, winograd=winograd) for layer in decoders_t])
+        self._encoders = nn.ModuleList([encoder(layer, in_blocks=in_blocks) for layer in net.encoder])
+        self._encoders_t = nn.ModuleList([encoder(layer, in_blocks=in_blocks) for layer in net.tencoder])
+        self._decoders = nn.ModuleList(
+            [decoder(layer, winograd=on_openvino, in_blocks=in_blocks) for layer in decoders]
+        )
+        self._decoders_t = nn.ModuleList(
+            [decoder(layer, winograd=on_openvino, in_blocks=in_blocks) for layer in decoders_t]
+        )
         self._has_bottom = bool(net.bottom_channels)
         if self._has_bottom:
             self._up, self._up_t = net.channel_upsampler, net.channel_upsampler_t
@@ -156,7 +196,10 @@ class HybridCore(nn.Module):
         self._transformer = None
         if net.crosstransformer is not None:
             spectrum, frames, steps = _bottom_shape(net, samples)
-            self._transformer = Transformer(net.crosstransformer, spectrum, frames, steps, device, reduced=reduced)
+            shape = Shape(frequencies=spectrum, frames=frames, steps=steps)
+            self._transformer = Transformer(
+                net.crosstransformer, shape, device, reduced=reduced, feeds_by_convolution=on_openvino
+            )
         frequencies: Tensor | None = None
         if net.freq_emb is not None:
             frequencies = net.freq_emb_scale * net.freq_emb.weight.detach()[None, :, None]

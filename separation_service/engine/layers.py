@@ -20,22 +20,28 @@ from torch.nn import functional as F
 from separation_service.engine.planes import Pair, channels_last, convolved, planes_first
 from separation_service.engine.winograd import WinogradGlu, takes
 
+_BLOCK_BYTES = 2 << 20
+
 Encoder = Callable[[Tensor], Tensor]
 """``(B, F, T, C)`` -> ``(B, F', T', C')``."""
 Decoder = Callable[[Tensor, Tensor, int], Tensor]
 """``(B, F, T, C)``, what its encoder gave, and the samples wanted of a waveform (else 0) -> ``(B, F', T', C')``."""
 
 
-def encoder(layer: Any) -> nn.Module:  # noqa: ANN401  one of demucs' layers
-    """An `Encoder`."""
-    return _Encoder(layer) if isinstance(layer, HEncLayer) and _is_usual(layer) else _ForeignEncoder(layer)
+def encoder(layer: Any, *, in_blocks: bool) -> nn.Module:  # noqa: ANN401  one of demucs' layers
+    """An `Encoder`; ``in_blocks``: a few frequencies at a time where that is possible."""
+    return (
+        _Encoder(layer, in_blocks=in_blocks)
+        if isinstance(layer, HEncLayer) and _is_usual(layer)
+        else _ForeignEncoder(layer)
+    )
 
 
-def decoder(layer: Any, *, winograd: bool) -> nn.Module:  # noqa: ANN401  one of demucs' layers
-    """A `Decoder`; ``winograd``: with winograd.py where it fits."""
+def decoder(layer: Any, *, winograd: bool, in_blocks: bool) -> nn.Module:  # noqa: ANN401  one of demucs' layers
+    """A `Decoder`; ``winograd``: with winograd.py where it fits; ``in_blocks``: as in `encoder`."""
     usual = isinstance(layer, HDecLayer) and _is_usual(layer)
     doubles = usual and layer.kernel_size == 2 * layer.stride and layer.pad > 0
-    return _Decoder(layer, winograd=winograd) if doubles else _ForeignDecoder(layer)
+    return _Decoder(layer, winograd=winograd, in_blocks=in_blocks) if doubles else _ForeignDecoder(layer)
 
 
 def _is_usual(layer: Any) -> bool:  # noqa: ANN401  one of demucs' layers
@@ -52,12 +58,12 @@ def whole_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
 class _Encoder(nn.Module):
     """An `Encoder`."""
 
-    def __init__(self, layer: Any) -> None:  # noqa: ANN401  an HEncLayer
+    def __init__(self, layer: Any, *, in_blocks: bool) -> None:  # noqa: ANN401  an HEncLayer
         super().__init__()
         self._convolution = layer.conv
         self._is_wave = not layer.freq
-        self._residuals = _residuals(layer)
-        self._glu = _Glu(layer.rewrite)
+        glu = _Glu(layer.rewrite)
+        self._rest = _Rows(*_residuals(layer), glu, in_blocks=in_blocks and glu.is_flat)
 
     def forward(self, x: Tensor) -> Tensor:
         convolution, weight = self._convolution, _two_dimensional(self._convolution)
@@ -65,8 +71,8 @@ class _Encoder(nn.Module):
             x = F.pad(x, (0, 0, 0, missing))
         stride, padding = _pair(convolution.stride, 1), _pair(convolution.padding, 0)
         x = convolved(x, weight, convolution.bias, stride=stride, padding=padding, then=F.gelu)
-        glued: Tensor = self._glu(self._residuals(x))
-        return glued
+        rest: Tensor = self._rest(x)
+        return rest
 
 
 class _Decoder(nn.Module):
@@ -74,11 +80,11 @@ class _Decoder(nn.Module):
 
     _weight: Tensor
 
-    def __init__(self, layer: Any, *, winograd: bool) -> None:  # noqa: ANN401  an HDecLayer
+    def __init__(self, layer: Any, *, winograd: bool, in_blocks: bool) -> None:  # noqa: ANN401  an HDecLayer
         super().__init__()
         fast = winograd and takes(layer.rewrite)
         self._glu = WinogradGlu(layer.rewrite) if fast else _Glu(layer.rewrite)
-        self._residuals = _residuals(layer)
+        self._residuals = _Rows(*_residuals(layer), in_blocks=in_blocks)
         self._is_wave, self._is_last = not layer.freq, bool(layer.last)
         self._stride, self._margin = int(layer.stride), int(layer.pad)
         self._bias = layer.conv_tr.bias
@@ -109,12 +115,13 @@ class _Glu(nn.Module):
     def __init__(self, convolution: Any) -> None:  # noqa: ANN401  a Conv1d or Conv2d
         super().__init__()
         self._convolution = convolution
+        self.is_flat = all(size == 1 for size in convolution.kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, F, T, C)`` -> ``(B, F, T, C)``."""
         channels, weight = x.shape[-1], _two_dimensional(self._convolution)
         value_bias, gate_bias = self._convolution.bias[:channels], self._convolution.bias[channels:]
-        if weight.shape[2:] == (1, 1):
+        if self.is_flat:
             flat = weight[:, :, 0, 0]
             return F.linear(x, flat[:channels], value_bias) * torch.sigmoid(F.linear(x, flat[channels:], gate_bias))
         padding = _pair(self._convolution.padding, 0)
@@ -178,8 +185,29 @@ class _Residual(nn.Module):
         return mean, torch.rsqrt(within + between + self._eps)
 
 
-def _residuals(layer: Any) -> nn.Sequential:  # noqa: ANN401  one of demucs' layers
-    return nn.Sequential(*([] if layer.dconv is None else [_Residual(branch) for branch in layer.dconv.layers]))
+def _residuals(layer: Any) -> list[nn.Module]:  # noqa: ANN401  one of demucs' layers
+    return [] if layer.dconv is None else [_Residual(branch) for branch in layer.dconv.layers]
+
+
+class _Rows(nn.Sequential):
+    """Layers that keep the shape and see one frequency at a time: ``(B, F, T, C)`` -> ``(B, F, T, C)``.
+
+    ``in_blocks``: as many frequencies at a time as a cache holds, in memory that was used before, which torch is faster with.
+    """
+
+    def __init__(self, *layers: nn.Module, in_blocks: bool) -> None:
+        super().__init__(*layers)
+        self._in_blocks = in_blocks
+
+    def forward(self, x: Tensor) -> Tensor:
+        count = max(1, _BLOCK_BYTES // (x[:, :1].numel() * x.element_size()))
+        if not self._in_blocks or count >= x.shape[1]:
+            whole: Tensor = super().forward(x)
+            return whole
+        done = torch.empty_like(x)
+        for start in range(0, x.shape[1], count):
+            done[:, start : start + count] = super().forward(x[:, start : start + count])
+        return done
 
 
 class _ForeignEncoder(nn.Module):

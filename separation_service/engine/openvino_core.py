@@ -92,7 +92,7 @@ def _key(member: Member, weights_sha256: str) -> str:
 
 def _convert(model: Any, member: Member, folder: Path) -> None:  # noqa: ANN401  an HTDemucs
     """Write ``folder``, whole or not at all."""
-    core = HybridCore(model, member.rows, winograd=True).eval()
+    core = HybridCore(model, member.rows, runs_on="openvino").eval()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # demucs asserts shapes, and these never change
         spectrogram = torch.zeros(1, *spectrogram_shape(model, member.full_samples))
@@ -143,9 +143,16 @@ class OpenVinoCore:
 
     def __call__(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, F, T, P)``, ``(B, L, C)`` -> ``(B, F, T, R * P)``, ``(B, L, R * C)``."""
-        outputs = [self._one(spectrogram[index : index + 1], mix[index : index + 1]) for index in range(len(mix))]
+        if len(mix) == 1:
+            return self._one(spectrogram, mix)
+        outputs = [
+            [part.clone() for part in self._one(spectrogram[index : index + 1], mix[index : index + 1])]
+            for index in range(len(mix))
+        ]
         return torch.cat([x for x, _ in outputs]), torch.cat([xt for _, xt in outputs])
 
     def _one(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
-        results = self._request.infer([spectrogram.contiguous().numpy(), mix.contiguous().numpy()])
-        return torch.from_numpy(results[0].copy()), torch.from_numpy(results[1].copy())
+        """In OpenVINO's own memory, where the next call will write."""
+        inputs = [spectrogram.contiguous().numpy(), mix.contiguous().numpy()]
+        results = self._request.infer(inputs, share_inputs=True, share_outputs=True)
+        return torch.from_numpy(results[0]), torch.from_numpy(results[1])

@@ -8,6 +8,7 @@ Letters: ``B`` batch, ``F`` frequencies, ``T`` frames, ``N`` tokens, ``D`` width
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -30,10 +31,20 @@ def is_usual(source: Any) -> bool:  # noqa: ANN401  a CrossTransformerEncoder
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What reaches the transformer: a spectrogram's ``F`` and ``T``, and the steps of the waveform."""
+
+    frequencies: int
+    frames: int
+    steps: int
+
+
 class Transformer(nn.Module):
     """`demucs.transformer.CrossTransformerEncoder`: ``(B, F, T, D)`` and ``(B, 1, steps, D)``, both given back.
 
-    ``reduced``: in bfloat16 but for the residual stream.
+    ``reduced``: in bfloat16 but for the residual stream. ``feeds_by_convolution``: the matrix before the activation as a
+    convolution of one step, which OpenVINO fuses better.
     """
 
     _grid: Tensor
@@ -42,23 +53,26 @@ class Transformer(nn.Module):
     def __init__(
         self,
         source: Any,  # noqa: ANN401  one of demucs'
-        frequencies: int,
-        frames: int,
-        steps: int,
+        shape: Shape,
         device: torch.device,
         *,
         reduced: bool,
+        feeds_by_convolution: bool,
     ) -> None:
         super().__init__()
         width = source.layers[0].linear1.in_features
         self._reduced = reduced
         self._norm_in, self._norm_in_t = source.norm_in, source.norm_in_t
-        self._layers = nn.ModuleList([_Layer(layer) for layer in source.layers])
-        self._layers_t = nn.ModuleList([_Layer(layer) for layer in source.layers_t])
-        grid = create_2d_sin_embedding(  # type: ignore[no-untyped-call]
-            width, frequencies, frames, device, source.max_period
+        self._layers = nn.ModuleList(
+            [_Layer(layer, feeds_by_convolution=feeds_by_convolution) for layer in source.layers]
         )
-        line = create_sin_embedding(steps, width, device=device, max_period=source.max_period)
+        self._layers_t = nn.ModuleList(
+            [_Layer(layer, feeds_by_convolution=feeds_by_convolution) for layer in source.layers_t]
+        )
+        grid = create_2d_sin_embedding(  # type: ignore[no-untyped-call]
+            width, shape.frequencies, shape.frames, device, source.max_period
+        )
+        line = create_sin_embedding(shape.steps, width, device=device, max_period=source.max_period)
         self.register_buffer("_grid", source.weight_pos_embed * rearrange(grid, "b d f t -> b (f t) d"))
         self.register_buffer("_line", source.weight_pos_embed * rearrange(line, "t b d -> b t d"))
 
@@ -76,8 +90,9 @@ class Transformer(nn.Module):
 class _Layer(nn.Module):
     """One layer of the transformer; the residual stream stays float32."""
 
-    def __init__(self, source: Any) -> None:  # noqa: ANN401  one of demucs' two kinds
+    def __init__(self, source: Any, *, feeds_by_convolution: bool) -> None:  # noqa: ANN401  one of demucs' two kinds
         super().__init__()
+        self._feeds_by_convolution = feeds_by_convolution
         self._crosses = hasattr(source, "cross_attn")
         attention = source.cross_attn if self._crosses else source.self_attn
         self._heads = int(attention.num_heads)
@@ -93,10 +108,16 @@ class _Layer(nn.Module):
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         """``(B, N, D)`` of one branch, and of the other where the layer crosses."""
         x = x + self._gamma_1(self._attend(x, other))
-        fed = self._feed_out(self._activation(self._feed_in(self._norm_feed(x))))
+        fed = self._feed_out(self._widened(self._norm_feed(x)))
         x = x + self._gamma_2(fed)
         norm = self._norm_out
         return x if norm is None else whole_norm(x, norm.weight, norm.bias, norm.eps)
+
+    def _widened(self, x: Tensor) -> Tensor:
+        if self._feeds_by_convolution:
+            wide: Tensor = F.conv1d(x.transpose(1, 2), self._feed_in.weight[:, :, None], self._feed_in.bias)
+            return self._activation(wide).transpose(1, 2)
+        return self._activation(self._feed_in(x))
 
     def _attend(self, x: Tensor, other: Tensor) -> Tensor:
         asking = self._norm_query(x)
