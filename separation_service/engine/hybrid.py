@@ -39,7 +39,7 @@ _WINDOW_SQUARES = 1.5
 """Sum of the squares of Hann windows a quarter of their length apart, everywhere."""
 _QUARTERS = 4
 """Hops in a window; `is_taken_apart` wants it so."""
-_FRAMES_AT_A_TIME = 24
+_FRAMES_AT_A_TIME, _FREQUENCIES_AT_A_TIME = 24, 256
 
 
 def is_taken_apart(model: nn.Module) -> bool:
@@ -108,7 +108,7 @@ class HybridForward:
         """``(B, F, T, P)``: real and imaginary parts as channels, or magnitudes where the model masks."""
         if self._masks:
             return rearrange(bins.abs(), "b c f t -> b f t c")
-        return rearrange(torch.view_as_real(bins), "b c f t part -> b f t (c part)")
+        return torch.view_as_real(torch.stack(bins.unbind(1), -1)).flatten(3)
 
     def _waves(self, spectrogram: Tensor, level: tuple[Tensor, Tensor], bins: Tensor, samples: int) -> Tensor:
         """``(B, F, T, R * P)``, its mean and deviation, and the mix's bins -> ``(B, R * C, L)``.
@@ -152,12 +152,15 @@ class HybridForward:
 
 
 def _frames_first(spectrogram: Tensor) -> Tensor:
-    """``(B, F, T, P)`` -> ``(B, T, P, F)``, laid out anew; of one sample as a matrix's transposition, which torch does fast."""
+    """``(B, F, T, P)`` -> ``(B, T, P, F)``, laid out anew.
+
+    Of one sample as transpositions of matrices, which torch does fast where they are small enough for a CPU's nearest cache.
+    """
     batch, frequencies, count, planes = spectrogram.shape
     if batch > 1:
         return rearrange(spectrogram, "b f t p -> b t p f").contiguous()
-    matrix = spectrogram[0].reshape(frequencies, count * planes)
-    return matrix.t().contiguous().view(1, count, planes, frequencies)
+    parts = spectrogram[0].reshape(frequencies, count * planes).split(_FREQUENCIES_AT_A_TIME)
+    return torch.cat([part.t() for part in parts], 1).view(1, count, planes, frequencies)
 
 
 class HybridCore(nn.Module):
