@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,7 +41,8 @@ from tests.flow.pair import RENDER, SEPARATION, Pair, turn_held
 from tests.flow.takes import STEMS, Story, at, brief, check_numbers, pcm_of, take, told, unpacked, until
 from tests.flow.tiny_separator import tiny_separator
 
-BAR_S = 2.0  # four beats at 120 bpm
+BPM = 170.0
+BAR_S = 4 * 60.0 / BPM  # no whole number of samples
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +54,8 @@ def pair(module_pair: FreshPair, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def base(pair: Pair) -> Story:
-    """The original that most tests re-render: two bars."""
-    return take(pair.client, brief("tone", stems=True, key="A minor", seconds=4.0))
+    """The original that most tests re-render: two bars and most of a third."""
+    return take(pair.client, brief("tone", stems=True, key="A minor", seconds=4.0, bpm=BPM))
 
 
 def again(pair: Pair, job_id: str, stem: int = STEM_VOCALS, **changes: object) -> tuple[Story, job_pb2.Version]:
@@ -198,7 +200,7 @@ def kept_of(pair: Pair, job_id: str, version: int) -> dict[str, dict[str, object
         ({"persona_id": "nobody"}, NotFound, "PERSONA_NOT_FOUND"),
         ({"base_version": 99}, NotFound, "VERSION_NOT_FOUND"),
         ({"from_bar": 2}, RejectedInput, "INVALID_FIELD"),
-        ({"from_bar": 2, "to_bar": 3}, RejectedInput, "INVALID_FIELD"),
+        ({"from_bar": 2, "to_bar": 4}, RejectedInput, "INVALID_FIELD"),
         ({"strength": 1.5}, RejectedInput, "INVALID_FIELD"),
         ({"strength": 0.5, "fresh": True}, RejectedInput, "INVALID_FIELD"),
         ({"bpm": 100.0}, RejectedInput, "INVALID_FIELD"),
@@ -221,18 +223,24 @@ def test_what_is_refused(
 
 
 def test_a_region(pair: Pair, base: Story) -> None:
-    """Only the bars that were named change, from the crossfade before their line on, and by not one bit elsewhere."""
-    _, version = again(pair, base.job.job_id, STEM_BASS, from_bar=2, to_bar=2)
-    old, new = (files_of(pair, base.job.job_id, number) for number in (1, version.number))
+    """Only the bars that were named change: before their first line and from the line after them on not one bit of anything."""
+    job_id = base.job.job_id
+    _, version = again(pair, job_id, STEM_BASS, from_bar=2, to_bar=2)
+    old, new = (files_of(pair, job_id, number) for number in (1, version.number))
     facts = json.loads(new["manifest.json"])["rerender"]
     assert facts["region"] == {"fromBar": 2, "toBar": 2}
-    (seam,) = facts["seams"]
-    assert seam["bar"] == 2
-    assert BAR_S - 0.05 < seam["fromSecond"] < seam["toSecond"] <= BAR_S
+    first, last = (math.ceil(line * BAR_S * 44100) for line in (1, 2))
     for name in ("bass", "bounce"):
-        changed = np.flatnonzero((pcm_of(old[f"{name}.wav"]) != pcm_of(new[f"{name}.wav"])).any(axis=0))
-        assert changed.size
-        assert changed.min() >= round(seam["fromSecond"] * 44100)
+        before, after = (pcm_of(files[f"{name}.wav"]) for files in (old, new))
+        assert np.array_equal(before[:, :first], after[:, :first])
+        assert np.array_equal(before[:, last:], after[:, last:])
+        changed = np.flatnonzero((before != after).any(axis=0))
+        assert changed.size > 0.8 * (last - first)
+    assert {name for name in STEMS if old[f"{name}.wav"] != new[f"{name}.wav"]} == {"bass"}
+    assert new["bounce.wav"] == (pair.data / "store" / "jobs" / job_id / f"v{version.number}.wav").read_bytes()
+    assert [seam["bar"] for seam in facts["seams"]] == [2, 3]
+    for seam in facts["seams"]:
+        assert BAR_S <= seam["fromSecond"] < seam["toSecond"] < 2 * BAR_S
 
 
 def test_fresh_begins_at_noise_alone(pair: Pair, base: Story) -> None:
