@@ -120,7 +120,10 @@ class Journal:
             return accepting.begin_delete(tx, tenant, job_id)
 
     def finish_delete(self, tenant: str, job_id: str) -> None:
-        """Remove a job that :meth:`begin_delete` closed, once its files are gone. Its audit rows stay."""
+        """Remove a job that :meth:`begin_delete` closed, once its files are gone.
+
+        Its audit rows stay, and of its re-renders what was measured where they failed for it.
+        """
         with self._writing() as tx:
             accepting.finish_delete(tx, tenant, job_id)
 
@@ -148,7 +151,7 @@ class Journal:
             )
 
     def rerendered(self, tenant: str, stem: str) -> Sequence[Rerendered]:
-        """Every re-render of a stem (a name such as "DRUMS") among a tenant's jobs, the oldest first."""
+        """Every re-render of a stem (a name such as "DRUMS") of a tenant, oldest first; of deleted jobs the measured failures."""
         with self._database.reading() as connection:
             return reading.read_rerendered(connection, tenant, stem)
 
