@@ -7,6 +7,7 @@ database does not answer and ResourceExhausted DISK_FULL where its disk is full,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
@@ -30,6 +31,7 @@ from servicekit.journal.rows import (
     JobFilter,
     JobPage,
     Json,
+    LeftBehind,
     NewJob,
     NewVersion,
     Orders,
@@ -169,6 +171,20 @@ class Journal:
                 return None
         with self._writing() as tx:
             return claiming.claim(tx, owner, self._liveness.name, lease_s, self._liveness.is_dead)
+
+    def left_behind(self, owner: Owner) -> Sequence[LeftBehind]:
+        """What :meth:`settle` and :meth:`claim` are about to end without a worker: what its last one stored is nobody's then."""
+        with self._database.reading() as connection:
+            rows = settling.given_up(connection, owner, self._liveness.is_dead, self._now_us())
+        return [
+            LeftBehind(
+                job_id=row.job_id,
+                version=row.number,
+                rerendered_stem=row.rerendered_stem,
+                files=json.loads(row.files),
+            )
+            for row in rows
+        ]
 
     def settle(self, owner: Owner) -> None:
         """End what needs no worker: expired versions that wait, abandoned ones that are cancelled or died too often."""

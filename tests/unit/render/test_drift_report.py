@@ -13,7 +13,6 @@ from servicekit.journal import AuditDraft, Journal, Owner
 from servicekit.rpc.status import status_json, to_status
 from tests.unit.servicekit.journal_rows import new_job, new_version, open_journal
 
-
 MEASURED = {
     "@type": "type.googleapis.com/google.rpc.ErrorInfo",
     "reason": "DRIFT_EXCEEDED",
