@@ -209,14 +209,24 @@ class Journal:
         timings: Sequence[Json] = (),
         audit: AuditDraft | None = None,
         events: Sequence[EventDraft] = (),
+        done: bool = False,
     ) -> AuditRow | None:
         """Keep results together with the audit row and the events that tell of them.
 
-        ``files`` and ``timings`` are added to what is there; ``stage`` is the one that a later attempt may skip.
+        ``files`` and ``timings`` are added to what is there; ``stage`` is the one that a later attempt may skip. With ``done`` the
+        version ends as DONE in the same step; Cancelled, and nothing is kept, where a cancel was accepted before.
         """
         with self._writing() as tx:
             return claiming.keep(
-                tx, claim, files=files, loudness=loudness, stage=stage, timings=timings, audit=audit, events=events
+                tx,
+                claim,
+                files=files,
+                loudness=loudness,
+                stage=stage,
+                timings=timings,
+                audit=audit,
+                events=events,
+                done=done,
             )
 
     def append(self, claim: Claim, drafts: Sequence[EventDraft]) -> None:

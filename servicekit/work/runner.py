@@ -209,6 +209,9 @@ class Runner:
                 return
 
     def _finish(self, running: Running) -> None:
+        if running.progress.ended:
+            self._ended(JobState.DONE)
+            return
         running.progress.close(completed=True)
         self._ended(self._journal.finish(running.claim))
 
