@@ -212,19 +212,20 @@ async def test_a_slow_call_that_was_left_takes_nothing_of_the_next_one_away(
     """Its caller died while its ZIP was being stored and came again: the second call begins once the first is wholly gone."""
     pcm = music(0.3)
     request = take_of(pcm, live.store)
-    storing, second, order = threading.Event(), threading.Event(), []
+    storing, overtaken, go_on = threading.Event(), threading.Event(), threading.Event()
+    order: list[str] = []
     whole, delete = live.store.writer, live.store.delete
 
     @contextmanager
     def slow(key: str, *, content_type: str) -> Iterator[ObjectWriter]:
         order.append("stored")
-        if storing.is_set():
-            second.set()
         with whole(key, content_type=content_type) as writer:
             yield writer
-            if not storing.is_set():
+            if storing.is_set():
+                overtaken.set()
+            else:
                 storing.set()
-                second.wait(1.0)  # as long as a second call might need to overtake
+                go_on.wait(PATIENCE_S)
 
     def deleted(key: str) -> None:
         order.append("deleted")
@@ -242,9 +243,18 @@ async def test_a_slow_call_that_was_left_takes_nothing_of_the_next_one_away(
         first.cancel()
     with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
         request.lease_id = loan.lease_id
-        messages = [message async for message in live.separation.SeparateTensor(request)]
+        second = live.separation.SeparateTensor(request)
+        begun = asyncio.ensure_future(second.read())
+        if (await asyncio.wait({begun}, timeout=0.5))[
+            0
+        ]:  # it did not wait: let it overtake, so that this is seen below
+            await asyncio.to_thread(overtaken.wait, PATIENCE_S)
+        go_on.set()
+        message = await begun
+        while not message.HasField("result"):
+            message = await second.read()
     assert order == ["stored", "deleted", "stored"]
-    assert live.store.stat(messages[-1].result.zip.key) is not None
+    assert live.store.stat(message.result.zip.key) is not None
 
 
 async def test_draining_refuses_new_work(live: LiveServer) -> None:
