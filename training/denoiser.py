@@ -100,13 +100,20 @@ class DenoiserTask:
         controls = torch.stack([channels for _, channels in crops])
         opened = torch.rand(batch, generator=generator) < self._dropout.playing
         controls = torch.where(opened[:, None, None], without_playing(controls), controls).to(self._device)
-        context = self._denoiser.read(self._conditions(items, generator))
+        conditions = self._conditions(items, generator)
         noise = torch.randn(data.shape, generator=generator).to(self._device)
         time = torch.sigmoid(torch.randn(batch, generator=generator)).to(self._device)
-        noisy = noise + time[:, None, None] * (data - noise)
-        error = self._denoiser(noisy, time, controls, context) - (data - noise)
+        velocity = data - noise
+        noisy = noise + time[:, None, None] * velocity
+        wanted = self.target(noisy, time, controls, conditions, velocity)
+        error = self._denoiser(noisy, time, controls, self._denoiser.read(conditions)) - wanted
         plain = error.detach().square().mean()
         return (error.square() * self._weight).mean(), {"mse": float(plain)}
+
+    def target(self, noisy: Tensor, time: Tensor, controls: Tensor, conditions: Conditions, velocity: Tensor) -> Tensor:
+        """What the net should say of ``noisy`` ``(B, D, L)`` at ``time`` ``(B,)``: here the velocity to the data."""
+        del noisy, time, controls, conditions
+        return velocity
 
     def _crop(self, item: _Item, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         length = item.latents.shape[-1]
