@@ -129,6 +129,10 @@ class Progress:
         """Raise Cancelled, Expired, ClaimLost or GivenBack once ordered; cheap enough for an inner loop."""
         self._stop.check()
 
+    def left_s(self) -> float | None:
+        """Seconds until the brief's expiry, negative once it has passed; None where there is none."""
+        return self._stop.left_s()
+
     def wait(self, seconds: float) -> None:
         """Sleep, but raise as :meth:`check` does as soon as a stop is ordered."""
         self._stop.wait(seconds)
