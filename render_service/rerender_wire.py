@@ -44,7 +44,7 @@ def report_message(report: DriftReport) -> render_pb2.GetDriftReportResponse:
             within_limits=drift.within_limits,
             accepted=drift.accepted,
             measurable=drift.measurable,
-            judged=drift.judged,
+            uncounted=not drift.judged,
             median_ms=drift.median_ms,
             p95_ms=drift.p95_ms,
             slope_ms_per_minute=drift.slope_ms_per_minute,
