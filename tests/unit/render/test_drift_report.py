@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +87,14 @@ def test_what_failed_counts_too_also_when_its_job_is_gone(tmp_path: Path) -> Non
         assert left.error == {"details": [{**MEASURED, "metadata": numbers}]}
         assert (drift.version, drift.within_limits, drift.accepted, drift.measurable) == (2, False, False, True)
         assert (drift.median_ms, drift.p95_ms, drift.slope_ms_per_minute) == (31.5, 80.25, None)
+
+
+def test_a_journal_of_before_gets_the_table_of_measured_failures(tmp_path: Path) -> None:
+    """One that another release of the same schema wrote opens, with its jobs."""
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=10).job.job_id
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as plain:
+        plain.execute("DROP TABLE measured_failures")
+    with open_journal(tmp_path) as journal:
+        assert journal.job("local", job_id).job_id == job_id
+        assert drift_report(journal, "local", "drums").drifts == ()
