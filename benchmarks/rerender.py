@@ -6,10 +6,8 @@ Each take is rendered with one persona, and one of its stems again with another;
 that every stem can be judged: the verdict says which would have failed. FILE keeps one line a take, so that takes may be added in
 several runs; the tables are of all its lines.
 
-Whose sound a new stem has is judged apart from the renderer's own persona encoder: by its spectrum (mean and deviation of 32 log
-bands, level taken out), nearest to the mean of the same stem in the originals of each persona, its own take left out. An
-original's stem carries its share of the separator's residual and a new one does not, so what all new stems of a kind have in
-common is taken out, and likewise of the originals. The null asks for another persona than the wanted one, drawn from a shuffle.
+Whose sound a new stem has is judged apart from the renderer's nets (benchmarks/stem_judge.py), and so are the originals' own stems,
+as the ceiling. The null asks for another persona than the wanted one, drawn from a shuffle.
 """
 
 from __future__ import annotations
@@ -21,29 +19,29 @@ import json
 import os
 import tempfile
 import zipfile
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from itertools import pairwise
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
-from scipy.signal import stft
 
+from benchmarks.stem_judge import fit, nearest
 from benchmarks.take import pair
+from separation_service.engine import load_separator
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client import FILE_KIND_BOUNCE, Client, RerenderStemRequest
 from sonichaos_client.errors import JobFailed
 from sonichaos_client.verify import verify_zip
+from training.evaluation.judge import Judge, describe
 
 STEMS = {"vocals": brief_pb2.STEM_VOCALS, "bass": brief_pb2.STEM_BASS, "other": brief_pb2.STEM_OTHER}
 STEMS |= {"drums": brief_pb2.STEM_DRUMS}
 PERSONAS = ("granite-road", "neon-drift", "velvet-lounge", "glass-orchard")
 TEMPI_BPM = (84.0, 96.0, 108.0, 120.0, 132.0, 144.0, 160.0)
 KEYS = ("A minor", "C major", "E minor", "F major", "D minor")
-RATE_HZ, BANDS = 44100, 32
+SONGS_EACH = 8  # by each persona, to fit the judge
 Row = dict[str, Any]
 
 
@@ -60,9 +58,9 @@ def brief_of(index: int, seconds: float) -> brief_pb2.Brief:
     )
 
 
-def one(client: Client, index: int, seconds: float, folder: Path, *, fresh: bool) -> Row:
+def one(client: Client, index: int, known: argparse.Namespace, folder: Path) -> Row:
     """Render, re-render, compare; gives a line of the results."""
-    brief = brief_of(index, seconds)
+    brief = brief_of(index, known.seconds)
     job = client.wait(client.create_render(brief))
     stem = list(STEMS)[(index // len(PERSONAS) + index) % len(STEMS)]
     target = PERSONAS[(index + 1 + index // len(PERSONAS) % (len(PERSONAS) - 1)) % len(PERSONAS)]
@@ -72,8 +70,10 @@ def one(client: Client, index: int, seconds: float, folder: Path, *, fresh: bool
     old = _files(old_zip)
     row["oldFeatures"] = {name: features(old[f"{name}.wav"]) for name in STEMS}
     request = RerenderStemRequest(
-        job_id=job.job_id, stem=STEMS[stem], persona_id=target, seed=2000 + index, accept_drift=True, fresh=fresh
+        job_id=job.job_id, stem=STEMS[stem], persona_id=target, seed=2000 + index, accept_drift=True, fresh=known.fresh
     )
+    if known.strength is not None:
+        request.strength = known.strength
     made = client.rerender_stem(request)
     try:
         done = client.wait(made.job, version=made.version)
@@ -94,16 +94,9 @@ def one(client: Client, index: int, seconds: float, folder: Path, *, fresh: bool
 
 
 def features(wav: bytes) -> list[float]:
-    """Mean and deviation over time of 32 log bands of a WAV, each half with its mean taken out."""
+    """A WAV as the judge hears it."""
     samples, _ = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
-    _, _, spectrum = stft(samples.mean(axis=1), fs=RATE_HZ, nperseg=2048, noverlap=1024)
-    power = np.square(np.abs(spectrum))
-    edges = np.unique(np.geomspace(2, power.shape[0] - 1, BANDS + 1).astype(int))
-    bands = np.stack([power[a:b].sum(axis=0) for a, b in pairwise(edges)])
-    log = 10.0 * np.log10(bands + 1e-12)
-    loud = log[:, log.mean(axis=0) > log.mean(axis=0).max() - 40.0]
-    mean, deviation = loud.mean(axis=1), loud.std(axis=1)
-    return [float(value) for value in np.concatenate([mean - mean.mean(), deviation - deviation.mean()])]
+    return [float(value) for value in describe(samples.T)]
 
 
 def _digests(client: Client, job: job_pb2.Job) -> list[str]:
@@ -121,21 +114,14 @@ def _files(path: Path) -> dict[str, bytes]:
         return {name.rpartition("/")[2]: archive.read(name) for name in archive.namelist()}
 
 
-def whose(rows: Sequence[Row], asked: Sequence[Row] | None = None) -> list[tuple[Row, str]]:
-    """For each re-rendered stem (of ``asked``, default all) the persona whose originals it is nearest to."""
-    judged = [row for row in (rows if asked is None else asked) if "newFeatures" in row]
+def whose(rows: Sequence[Row], judges: Mapping[str, Judge], *, originals: bool) -> list[tuple[Row, str]]:
+    """For each re-rendered stem the persona that it is nearest to; with ``originals`` for the stem that it took the place of."""
     found = []
-    for row in judged:
+    for row in (row for row in rows if "newFeatures" in row):
         stem = row["stem"]
-        new = np.mean([other["newFeatures"] for other in judged if other["stem"] == stem], axis=0)
-        old = np.mean([other["oldFeatures"][stem] for other in rows], axis=0)
-        originals: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
-        for other in rows:
-            if other["index"] != row["index"]:
-                originals[other["persona"]].append(np.array(other["oldFeatures"][stem]) - old)
-        mine = np.array(row["newFeatures"]) - new
-        distance = {name: float(np.linalg.norm(mine - np.mean(taken, axis=0))) for name, taken in originals.items()}
-        found.append((row, min(distance, key=lambda name: distance[name])))
+        old = [np.array(other["oldFeatures"][stem]) for other in rows]
+        heard = np.array(row["oldFeatures"][stem] if originals else row["newFeatures"])
+        found.append((row, PERSONAS[nearest(judges[stem], heard, old)]))
     return found
 
 
@@ -182,13 +168,13 @@ def misses(rows: Sequence[Row]) -> list[str]:
     return told
 
 
-def report(rows: Sequence[Row]) -> None:
+def report(rows: Sequence[Row], judges: Mapping[str, Judge]) -> None:
     """Print the tables."""
     done = [row for row in rows if "facts" in row]
     print(f"{len(rows)} takes, {len(done)} re-rendered\n\n{drift_table(rows)}\n")
     for line in misses(rows):
         print(f"- {line}")
-    print(f"\n{_personas(rows)}")
+    print(f"\n{_personas(rows, judges)}")
     for key, words in (
         ("keptIdentical", "the other three stems identical, byte for byte"),
         ("verified", "ZIP verified, the integer sum with it"),
@@ -197,25 +183,24 @@ def report(rows: Sequence[Row]) -> None:
         print(f"{words}: {sum(row[key] for row in done)}/{len(done)}")
 
 
-def _personas(rows: Sequence[Row]) -> str:
+def _personas(rows: Sequence[Row], judges: Mapping[str, Judge]) -> str:
     """How many new stems have the wanted persona's sound, how many still the old one's, the null, and the judge's own ceiling."""
-    found = whose(rows)
+    found = whose(rows, judges, originals=False)
     wanted = [row["target"] for row, _ in found]
-    switched = [row["stem"] for row, nearest in found if nearest == row["target"]]
-    stayed = sum(nearest == row["persona"] for row, nearest in found)
+    switched = [row["stem"] for row, heard in found if heard == row["target"]]
+    stayed = sum(heard == row["persona"] for row, heard in found)
     rng = np.random.default_rng(0)
     shuffles = [
-        np.mean([nearest == other for (_, nearest), other in zip(found, rng.permutation(wanted), strict=True)])
+        np.mean([heard == other for (_, heard), other in zip(found, rng.permutation(wanted), strict=True)])
         for _ in range(1000)
     ]
-    # The ceiling: each original's own stem among the other originals, by the same judge.
-    as_new = [row | {"newFeatures": row["oldFeatures"][row["stem"]]} for row in rows]
-    right = sum(nearest == row["persona"] for row, nearest in whose(rows, as_new))
+    ceiling = whose(rows, judges, originals=True)
+    right = sum(heard == row["persona"] for row, heard in ceiling)
     of_stems = ", ".join(f"{stem} {Counter(switched)[stem]}" for stem in STEMS)
     return (
         f"persona: {len(switched)}/{len(found)} nearest to the wanted one of {len(PERSONAS)} ({of_stems}), {stayed} to the old "
         f"one; shuffled null {np.mean(shuffles):.2f}, at most {np.quantile(shuffles, 0.99):.2f} in 99 %\n"
-        f"the originals themselves, judged alike: {right}/{len(rows)}"
+        f"the originals themselves, judged alike: {right}/{len(ceiling)}"
     )
 
 
@@ -226,7 +211,9 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--fresh", action="store_true", help="from noise alone, not from the original's latents")
+    parser.add_argument("--strength", type=float, help="share of noise at the start; default: the service's")
     parser.add_argument("--results", type=Path)
+    parser.add_argument("--judge", type=Path, help="keep the fitted judge here (.npz)")
     known, extra = parser.parse_known_args()
     os.environ["SONICHAOS_DRUMS_RERENDER"] = "true"
     with tempfile.TemporaryDirectory() as folder:
@@ -238,9 +225,11 @@ def main() -> None:
                 results.open("a", encoding="utf-8") as file,
             ):
                 for index in range(known.first, known.first + known.takes):
-                    file.write(json.dumps(one(client, index, known.seconds, Path(folder), fresh=known.fresh)) + "\n")
+                    file.write(json.dumps(one(client, index, known, Path(folder))) + "\n")
                     file.flush()
-        report([json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()])
+        separator = load_separator("starter", repo=None, device="cpu", threads=1)
+        judges = fit(PERSONAS, separator, songs_each=SONGS_EACH, kept=known.judge or Path(folder) / "judge.npz")
+        report([json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()], judges)
 
 
 if __name__ == "__main__":

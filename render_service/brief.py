@@ -16,6 +16,7 @@ from render_service.key import Key, Mode
 from render_service.prompt_words import PromptFacts, read_prompt
 from render_service.tempo_map import TempoMap
 from servicekit.errors import FieldViolation
+from servicekit.text import has_control_characters
 
 SECONDS_RANGE = (2.0, 180.0)
 DEFAULT_SECONDS = 30.0
@@ -23,7 +24,6 @@ MAX_PROMPT_CHARACTERS = 2000
 MAX_LABELS = 32
 _LABEL_KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")
 _DRAWN_BPM_RANGE = (72.0, 150.0)
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 # Each use of the seed has a stream of its own, so that giving one value explicitly never moves another.
 SEED_STREAMS = {"tempo": 1, "key": 2, "chords": 3}
@@ -108,11 +108,6 @@ def check_brief(brief: Brief, *, now: datetime, root: str = "brief") -> list[Fie
     return found + check_labels(brief.labels, root=root) + check_licence(brief.licence, root=root)
 
 
-def has_control_characters(text: str) -> bool:
-    """True where a text holds characters that are neither print nor line breaks or tabs."""
-    return _CONTROL.search(text) is not None
-
-
 def check_labels(labels: Mapping[str, str], *, root: str) -> list[FieldViolation]:
     """At most 32 labels, keys of 1 to 63 plain characters, values of at most 256."""
     found = []
@@ -127,7 +122,7 @@ def check_labels(labels: Mapping[str, str], *, root: str) -> list[FieldViolation
             found.append(
                 FieldViolation(f"{root}.labels[{key[:63]}]", f"wants at most 256 characters, got {len(value)}")
             )
-        elif _CONTROL.search(value):
+        elif has_control_characters(value):
             found.append(FieldViolation(f"{root}.labels[{key[:63]}]", "wants text without control characters"))
     return found
 
@@ -144,7 +139,7 @@ def check_licence(licence: Licence, *, root: str) -> list[FieldViolation]:
     controls = [
         FieldViolation(f"{root}.licence.{name}", "wants text without control characters")
         for name, text in texts.items()
-        if _CONTROL.search(text)
+        if has_control_characters(text)
     ]
     return too_long + controls
 

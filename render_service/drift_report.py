@@ -28,6 +28,7 @@ class MeasuredDrift:
     version: int
     within_limits: bool
     accepted: bool
+    judged: bool
     median_ms: float | None
     p95_ms: float | None
     slope_ms_per_minute: float | None
@@ -41,7 +42,10 @@ class MeasuredDrift:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftReport:
-    """Kept re-renders in the chain's order, then those that failed because of their drift."""
+    """Kept re-renders in the chain's order, then those that failed because of their drift, also after their job was deleted.
+
+    Where old and new stem rested there was nothing to measure: such a re-render is told of and not counted.
+    """
 
     stem: StemName
     drifts: tuple[MeasuredDrift, ...]
@@ -54,12 +58,12 @@ class DriftReport:
     @property
     def may_open(self) -> bool:
         """Whether the switch may open by these figures."""
-        count = len(self.drifts)
+        count = sum(drift.judged for drift in self.drifts)
         return count >= WANTED_COUNT and self.within_limits >= WANTED_SHARE * count
 
 
 def drift_report(journal: Journal, tenant: str, stem: StemName) -> DriftReport:
-    """All re-renders of a stem that this installation knows of. What failed is known as long as its job is there."""
+    """All re-renders of a stem that this installation measured, those of deleted jobs too."""
     return DriftReport(stem=stem, drifts=(*_kept(journal, tenant, stem), *_failed(journal, tenant, stem)))
 
 
@@ -78,6 +82,7 @@ def _kept(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDri
                     version=row.version,
                     within_limits=within,
                     accepted=not within and rerender["accepted"],
+                    judged=rerender["verdict"] != "unmeasurable",
                     median_ms=timing.get("medianMs"),
                     p95_ms=timing.get("p95Ms"),
                     slope_ms_per_minute=timing.get("slopeMsPerMinute"),
@@ -95,6 +100,7 @@ def _failed(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredD
                     version=version.version,
                     within_limits=False,
                     accepted=False,
+                    judged=True,
                     median_ms=_number(metadata.get("median_ms")),
                     p95_ms=_number(metadata.get("p95_ms")),
                     slope_ms_per_minute=_number(metadata.get("slope_ms_per_minute")),

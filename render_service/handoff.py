@@ -30,6 +30,8 @@ from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 REGION_WAIT_S = 30.0
 """How long a bounce waits for a region to be lent in."""
 _ANSWER_S = 10.0
+_AFTER_EXPIRY_S = 1.0
+"""By so much a call's deadline comes after the brief's expiry, so that the version ends by its own order to stop."""
 Update = TypeVar("Update", separation_pb2.SeparateTensorResponse, separation_pb2.ReplaceStemResponse)
 _STEM_MODES = {StemMode.EXACT: brief_pb2.STEM_MODE_EXACT, StemMode.RAW: brief_pb2.STEM_MODE_RAW}
 
@@ -42,6 +44,13 @@ class Stoppable(Protocol):
 
     def on_stop(self, callback: Callable[[], object]) -> AbstractContextManager[None]:
         """Call ``callback`` as soon as it is ordered during the block."""
+
+
+class Expiring(Stoppable, Protocol):
+    """What has to be done by a moment, besides."""
+
+    def left_s(self) -> float | None:
+        """Seconds until then; None where there is no such moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +72,17 @@ class SeparationClient:
             return self.stub.GetModelInfo(separation_pb2.GetModelInfoRequest(), timeout=_ANSWER_S)
         except grpc.RpcError as error:
             raise separation_error(error, address=self.address) from None
+
+    def separate(
+        self, request: separation_pb2.SeparateTensorRequest, progress: Expiring
+    ) -> Iterator[separation_pb2.SeparateTensorResponse]:
+        """Stems of a lent bounce. The brief's expiry is the call's deadline: what cannot be done by then is refused at once.
+
+        Raises as :meth:`messages` does, FailedPrecondition EXPIRY_TOO_SOON among it.
+        """
+        left_s = progress.left_s()
+        deadline_s = None if left_s is None else max(left_s, 0.0) + _AFTER_EXPIRY_S
+        return self.messages(self.stub.SeparateTensor(request, timeout=deadline_s), progress)
 
     def messages(self, call: grpc.CallIterator[Update], progress: Stoppable) -> Iterator[Update]:
         """The messages of a call that was just made. A stop order ends the call, and with it the work over there."""
@@ -109,8 +129,7 @@ def _separated_by(
             manifest_json=manifest_text(bounce.manifest),
             bounce=bounce.stored_file(),
         )
-        call = separation.stub.SeparateTensor(request)
-        message = follow(separation.messages(call, progress), progress)
+        message = follow(separation.separate(request, progress), progress)
         if message is None or not message.HasField("result"):
             raise Internal("separation_service ended without a result")
         return message.result

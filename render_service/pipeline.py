@@ -22,7 +22,7 @@ from render_service.vocode import vocode
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.gpu_turn import GpuTurn
-from servicekit.journal import Journal, Stage, Track
+from servicekit.journal import Journal, LeftBehind, Stage, Track
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Assignment, Progress, StageWeights, WholeOrNothing
 
@@ -101,6 +101,17 @@ class RenderPipeline:
         _, waveform = self._sound(facts.plan, progress, start)
         progress.stage(Stage.BOUNCE)
         mix = make_mix(waveform, facts, order)
-        stem = f"jobs/{version.job_id}/v{version.number}"
-        with WholeOrNothing(self.store, [f"{stem}.{ending}" for ending in ("zip", "json", "wav")]):
+        with WholeOrNothing(self.store, _keys_of_rerender(version.job_id, version.number)):
             replace_stem(mix, facts, order, self.separation, progress)
+
+
+def stored_keys(left: LeftBehind) -> list[str]:
+    """The keys that an attempt at a version of this service may store."""
+    if left.rerendered_stem:
+        return _keys_of_rerender(left.job_id, left.version)
+    folder = f"jobs/{left.job_id}"
+    return [f"{folder}/bounce.wav", *(f"{folder}/v1.{ending}" for ending in ("json", "latents.safetensors", "zip"))]
+
+
+def _keys_of_rerender(job_id: str, number: int) -> list[str]:
+    return [f"jobs/{job_id}/v{number}.{ending}" for ending in ("zip", "json", "wav")]

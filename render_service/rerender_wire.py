@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 
 from render_service import wire
-from render_service.brief import MAX_PROMPT_CHARACTERS, has_control_characters
+from render_service.brief import MAX_PROMPT_CHARACTERS
 from render_service.drift_report import WANTED_COUNT, WANTED_SHARE, DriftReport
 from render_service.rerender import DEFAULT_STRENGTH, Region, StemName
 from render_service.rerender_desk import Change
 from servicekit.errors import FieldViolation, InvalidFields
+from servicekit.text import has_control_characters
 from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.render.v1 import render_pb2
 
@@ -43,6 +44,7 @@ def report_message(report: DriftReport) -> render_pb2.GetDriftReportResponse:
             within_limits=drift.within_limits,
             accepted=drift.accepted,
             measurable=drift.measurable,
+            uncounted=not drift.judged,
             median_ms=drift.median_ms,
             p95_ms=drift.p95_ms,
             slope_ms_per_minute=drift.slope_ms_per_minute,

@@ -20,6 +20,9 @@ BEATS_PER_BAR_RANGE = (1, 16)
 BEAT_UNITS = (1, 2, 4, 8, 16)
 SWING_RANGE = (0.5, 0.75)
 MAX_POINTS = 512
+_SAME_BAR = 1e-6  # bar positions nearer than this are one
+_SHORTEST_BAR_S = 0.02
+"""A bar that a new metre would cut to less is none: a point written as 3.43 s means the line at 3.428571 s."""
 
 
 class TempoMapError(ValueError):
@@ -87,9 +90,14 @@ class TempoMap:
         beats = beats - (beats[at] + lead)
         bars = bars - (bars[at] + lead / metre[at])
         for i in range(1, len(seconds)):
-            if metre[i] != metre[i - 1] and seconds[i] > self.first_downbeat_s:
-                bars[i:] += np.ceil(bars[i] - 1e-9) - bars[i]
+            if self._begins_a_bar(i):
+                bars[i:] += np.ceil(bars[i] - max(_SHORTEST_BAR_S * rate[i - 1] / metre[i - 1], 1e-9)) - bars[i]
         return seconds, beats, bars, metre
+
+    def _begins_a_bar(self, i: int) -> bool:
+        """Whether point ``i`` changes the metre within the bars, and so cuts the one before it short."""
+        here, before = self.points[i], self.points[i - 1]
+        return here.beats_per_bar != before.beats_per_bar and here.second > self.first_downbeat_s
 
     def _segment(self, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
         return np.maximum(np.searchsorted(self._knots[0], seconds, side="right") - 1, 0)
@@ -148,13 +156,22 @@ class TempoMap:
         return self.grid_s(seconds, divisions=1)
 
     def bars_s(self, seconds: float) -> NDArray[np.float64]:
-        """Seconds of every downbeat in ``[0, seconds)``. ``-> (N,)``."""
-        beats = self.beats_s(seconds)
-        metre_starts = [p.second for a, p in pairwise(self.points) if p.beats_per_bar != a.beats_per_bar]
-        starts = np.array([s for s in metre_starts if self.first_downbeat_s < s < seconds])
-        bars = self.bar_position(beats + 1e-6)
-        on_bar = beats[(np.mod(bars, 1.0) < 1e-3) & (bars > -1e-3)]
-        return np.unique(np.round(np.concatenate([on_bar, starts]), 6))
+        """Seconds of every downbeat in ``[0, seconds)``. ``-> (N,)``.
+
+        Bars are counted from where their metre began, also where that is not on a beat: the beats run on as they were.
+        """
+        knots, _, bars, metre = self._knots
+        found = []
+        for i, point in enumerate(self.points):
+            a_bar_s = 60.0 / point.bpm * metre[i]
+            end_s = min(float(knots[i + 1]) if i + 1 < len(knots) else seconds, seconds)
+            cut_short = i + 1 < len(knots) and self._begins_a_bar(i + 1)
+            least = _SHORTEST_BAR_S / a_bar_s if cut_short else _SAME_BAR
+            last = bars[i] + (end_s - knots[i]) / a_bar_s
+            numbers = np.arange(max(np.ceil(bars[i] - _SAME_BAR), 0.0), np.ceil(last - least))
+            found.append(knots[i] + (numbers - bars[i]) * a_bar_s)
+        times = np.round(np.concatenate(found), 6)
+        return np.unique(times[(times >= 0.0) & (times < seconds)])
 
 
 def tempo_map_json(tempo_map: TempoMap) -> dict[str, Any]:

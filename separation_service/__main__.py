@@ -21,7 +21,7 @@ from separation_service.scratch import ScratchFolder
 from separation_service.server import GATED_METHODS, SeparationServicer
 from separation_service.settings import SeparationSettings
 from separation_service.unaccepted import Unaccepted
-from separation_service.upload_work import UploadWork
+from separation_service.upload_work import UploadWork, stored_keys
 from separation_service.uploads import UploadDesk, UploadLimits
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
@@ -38,7 +38,7 @@ from servicekit.rpc.server import RpcServer, check_listen_address
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Runner
+from servicekit.work import Runner, UnnamedFiles
 from sonichaos.handoff.v1 import handoff_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2_grpc
@@ -100,6 +100,7 @@ async def serve(settings: SeparationSettings) -> None:
             weights=WEIGHTS,
             clock=clock,
             workers=settings.separation_workers,
+            tidy=UnnamedFiles(store=store, keys_of=stored_keys),
             metrics=metrics,
         )
         metrics.serve(settings.metrics_host, settings.separation_metrics_port)

@@ -28,6 +28,7 @@ from servicekit.errors import FailedPrecondition, Internal
 from servicekit.journal import Stage
 
 _STEPS = 4
+_AROUND_LINE_S = 0.005
 _CAPITAL = re.compile(r"[A-Z]")
 
 
@@ -82,8 +83,8 @@ def align(
 ) -> Aligned:
     """Fit ``new_stem`` ``(C, T)``, separated from ``new_mix`` ``(C, T)``, into ``base``; four progress steps.
 
-    Raises `FailedPrecondition` STEM_SILENT where the new stem is silent, DRIFT_EXCEEDED where it lies beyond the limits of its
-    kind and ``fit.accept_drift`` is not set; `InvalidFields` for bars that the take lacks; `Internal` NOT_FINITE.
+    Raises `FailedPrecondition` STEM_SILENT where the new stem rests though the old one plays, DRIFT_EXCEEDED where it lies beyond
+    the limits of its kind and ``fit.accept_drift`` is not set; `InvalidFields` for bars that the take lacks; `Internal` NOT_FINITE.
     """
     progress.stage(Stage.ALIGN, _STEPS)
     _check(new_mix, new_stem, base)
@@ -92,18 +93,19 @@ def align(
     progress.step(1)
     old = from_pcm24(base.old)
     moved = move(new_stem, old, found, span, base.stem)
-    matched_db = _matched_db(moved.audio, new_mix, old, base, span)
-    gain = 1.0 if matched_db is None else 10.0 ** (matched_db / 20.0)
+    levels = _levels(moved.audio, new_mix, old, base, span)
+    gain = 1.0 if levels.matched_db is None else 10.0 ** (levels.matched_db / 20.0)
     joint, seams = join(moved, gain, old, span)
     progress.step(2)
     replaced = replace_stem(base.bounce, base.old, joint, ceiling_dbtp=fit.ceiling_dbtp)
     progress.step(3)
     level = Level(
-        matched_db=None if matched_db is None else round(matched_db, 2),
+        matched_db=None if levels.matched_db is None else round(levels.matched_db, 2),
         lowered_db=replaced.lowered_db,
         limited_samples=replaced.limited_samples,
     )
-    report = _Measuring(base=base, fit=fit, span=span, found=found).report(new_stem, replaced, level, seams)
+    measuring = _Measuring(base=base, fit=fit, span=span, found=found, rests=levels.rests)
+    report = measuring.report(new_stem, replaced, level, seams)
     progress.step(_STEPS)
     if report.verdict == "beyond" and not fit.accept_drift:
         raise _beyond(report, base.stem)
@@ -114,12 +116,13 @@ def align(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Measuring:
-    """What the measured onsets are held against."""
+    """What the measured onsets are held against. ``rests``: neither the old nor the new stem plays there."""
 
     base: BaseTake
     fit: Fit
     span: Span
     found: Estimate
+    rests: bool
 
     def report(
         self, new_stem: NDArray[np.float32], replaced: Replaced, level: Level, seams: tuple[Seam, ...]
@@ -127,12 +130,13 @@ class _Measuring:
         """Onsets of the stem as it came, where the span lies in it, and as it is delivered."""
         from_s, to_s = (at / SAMPLE_RATE_HZ for at in (self.span.start, self.span.stop))
         source_from_s, source_to_s = self.found.in_mix(np.array([from_s, to_s]))
-        rendered = find_onsets(new_stem).between(float(source_from_s), float(source_to_s))
+        rendered = find_onsets(new_stem).between(float(source_from_s) - _AROUND_LINE_S, float(source_to_s))
         stem = from_pcm24(replaced.stem)
-        delivered = find_onsets(stem).between(from_s, to_s)
+        # A downbeat on the line of the first bar is heard a little before or after it.
+        delivered = find_onsets(stem).between(from_s - _AROUND_LINE_S, to_s)
         drift = self._drift(delivered)
         limits = limits_for(self.base.stem)
-        verdict, exceeded = judge(drift.grid, limits)
+        verdict, exceeded = ("unmeasurable", ()) if self.rests else judge(drift.grid, limits)
         lines_s = self.fit.grid.subdivisions_s
         late_ms = 1e3 * deviations_s(delivered, lines_s) if lines_s.size else np.zeros(0)
         return DriftReport(
@@ -190,26 +194,38 @@ def _check(new_mix: NDArray[np.float32], new_stem: NDArray[np.float32], base: Ba
         )
 
 
-def _matched_db(
+@dataclass(frozen=True, kw_only=True)
+class _Levels:
+    """``matched_db`` brings the new stem to the old one's loudness; None where either rests. ``rests``: both do."""
+
+    matched_db: float | None
+    rests: bool
+
+
+def _levels(
     moved: NDArray[np.float64], new_mix: NDArray[np.float32], old: NDArray[np.float32], base: BaseTake, span: Span
-) -> float | None:
-    """The gain that brings the new stem to the old one's loudness, None where the old one is silent. Raises STEM_SILENT."""
-    new_lufs, mix_lufs = loudness_lufs(moved), loudness_lufs(new_mix)
-    if not heard(new_lufs, mix_lufs):
+) -> _Levels:
+    """How loud old and new stem are over the span, each beside what sounds there with it. Raises STEM_SILENT."""
+    new_lufs, mix_lufs = loudness_lufs(moved), loudness_lufs(new_mix[:, span.window])
+    old_lufs = loudness_lufs(old[:, span.window])
+    old_plays = heard(old_lufs, loudness_lufs(from_pcm24(base.bounce[:, span.window])))
+    new_plays = heard(new_lufs, mix_lufs)
+    if old_plays and not new_plays:
         said = (
             "silent"
             if new_lufs is None
             else f"{new_lufs:.1f} LUFS where its mix has {mix_lufs or 0.0:.1f}, all but silent"
         )
         raise FailedPrecondition(
-            f"the new {base.stem} stem is {said}: this seed, prompt or persona does not play it; ask with another",
+            f"the new {base.stem} stem is {said}, where the one before plays: this seed, prompt or persona does not play it; "
+            "ask with another",
             reason="STEM_SILENT",
             metadata={"stem": base.stem, "lufs": "" if new_lufs is None else f"{new_lufs:.2f}"},
         )
-    old_lufs = loudness_lufs(old[:, span.window])
-    if new_lufs is None or old_lufs is None or not heard(old_lufs, loudness_lufs(from_pcm24(base.bounce))):
-        return None
-    return old_lufs - new_lufs
+    matched_db = None
+    if old_plays and old_lufs is not None and new_lufs is not None:
+        matched_db = old_lufs - new_lufs
+    return _Levels(matched_db=matched_db, rests=not old_plays and not new_plays)
 
 
 def _correction(found: Estimate) -> Correction:
@@ -247,7 +263,8 @@ def _in_words(report: DriftReport, found: Estimate, stem: Kind) -> tuple[str, ..
         said.append(f"{stem}: {report.level.lowered_db:+.2f} dB to keep the bounce under its ceiling")
     if report.level.limited_samples:
         said.append(f"{stem}: carries the limiting of the bounce in {report.level.limited_samples} samples")
-    said += [
-        f"{stem}: crossfade of {1e3 * (seam.to_s - seam.from_s):.0f} ms before bar {seam.bar}" for seam in report.seams
-    ]
+    first = 0 if report.region is None else report.region.from_bar
+    for seam in report.seams:
+        where = "from the line of" if seam.bar == first else "before"
+        said.append(f"{stem}: crossfade of {1e3 * (seam.to_s - seam.from_s):.0f} ms {where} bar {seam.bar}")
     return tuple(said)

@@ -6,6 +6,7 @@ The caller's stream is the lease on the work. Nothing is kept once the call has 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -29,6 +30,7 @@ from servicekit.loans import Borrowings
 from servicekit.work import Runner
 
 _RETRY_AFTER_S = 5.0
+_LOOK_S = 0.1
 
 
 T = TypeVar("T")
@@ -45,7 +47,8 @@ class CallResult(Generic[T]):
 class SeparationCalls:
     """At most ``limit`` calls at once, a thread each; one of them has the device, the others wait their turn.
 
-    ``observe`` is told the seconds of every finished stage. Leaving the ``with`` stops what is still under way.
+    ``observe`` is told the seconds of every finished stage. Leaving the ``with`` stops what is still under way. A version's files
+    are written by one call at a time: a later one begins when the earlier has ended and taken away what nobody heard of.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class SeparationCalls:
         self._observe = observe
         self._threads = ThreadPoolExecutor(max_workers=limit, thread_name_prefix="separate")
         self._under_way: dict[Future[Any], CallProgress] = {}
+        self._of_version: dict[tuple[str, int], threading.Event] = {}
+        self._versions = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -101,7 +106,11 @@ class SeparationCalls:
 
             return self._pipeline(receive, mode, progress)
 
-        return self._told(work, undo=lambda: discard_zip(self._pipeline.store, lent.job_id, lent.version))
+        return self._told(
+            work,
+            stores=(lent.job_id, lent.version),
+            undo=lambda: discard_zip(self._pipeline.store, lent.job_id, lent.version),
+        )
 
     def replace(self, order: ReplaceOrder) -> AsyncGenerator[Told | CallResult[Replacement | Compared], None]:
         """One stem of a stored version by that of a lent mix: see :meth:`_told`. What nobody heard of does not stay stored."""
@@ -109,15 +118,17 @@ class SeparationCalls:
             lambda progress: self._rerenders(
                 lambda scratch: receive_loan(order.lent, self._borrowings, scratch), order, progress
             ),
+            stores=(order.lent.job_id, order.lent.version) if order.compare_with is None else None,
             undo=lambda: self._rerenders.discard(order),
         )
 
     async def _told(
-        self, work: Callable[[CallProgress], T], *, undo: Callable[[], None] | None = None
+        self, work: Callable[[CallProgress], T], *, stores: tuple[str, int] | None, undo: Callable[[], None]
     ) -> AsyncGenerator[Told | CallResult[T], None]:
         """Progress, then the result. Closing the iterator stops the work within one batch.
 
-        ``undo`` is called once the work has ended, where the iterator was closed before its result was taken.
+        ``stores`` is the version whose files it makes, if any. ``undo`` is called once the work has ended, where the iterator was
+        closed before its result was taken.
         Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
         """
         self._refuse_beyond_limit()
@@ -129,19 +140,47 @@ class SeparationCalls:
                 loop.call_soon_threadsafe(said.put_nowait, told)
 
         progress = CallProgress(say, clock=self._clock, observe=self._observe)
-        worked = self._threads.submit(_worked, work, progress)
+        over, before = self._next_of(stores)
+        worked = self._threads.submit(_worked, work, progress, before)
         self._under_way[worked] = progress
         worked.add_done_callback(lambda _: say(None))
         worked.add_done_callback(self._under_way.pop)
+        heard = False
         try:
             while (told := await said.get()) is not None:
                 yield told
             yield worked.result()
-            undo = None
+            heard = True
         finally:
             progress.leave()
-            if undo is not None:
-                self._threads.submit(_once_ended, worked, undo)
+            if heard:
+                self._end(stores, over)
+            else:
+                self._threads.submit(self._once_ended, worked, undo, stores, over)
+
+    def _next_of(self, stores: tuple[str, int] | None) -> tuple[threading.Event, threading.Event | None]:
+        """Set once this call stores and removes nothing any more; and the same of the call before it, if there is one."""
+        over = threading.Event()
+        if stores is None:
+            return over, None
+        with self._versions:
+            before, self._of_version[stores] = self._of_version.get(stores), over
+        return over, before
+
+    def _once_ended(
+        self, worked: Future[Any], undo: Callable[[], None], stores: tuple[str, int] | None, over: threading.Event
+    ) -> None:
+        wait([worked])
+        try:
+            undo()
+        finally:
+            self._end(stores, over)
+
+    def _end(self, stores: tuple[str, int] | None, over: threading.Event) -> None:
+        over.set()
+        with self._versions:
+            if stores is not None and self._of_version.get(stores) is over:
+                del self._of_version[stores]
 
     def _refuse_too_soon(self, progress: CallProgress, give_up_s: float) -> None:
         """Refuse what cannot be done in time at the pace of the last separation, behind the calls that came before."""
@@ -166,15 +205,12 @@ class SeparationCalls:
         return not left
 
 
-def _worked(work: Callable[[CallProgress], T], progress: CallProgress) -> CallResult[T]:
+def _worked(work: Callable[[CallProgress], T], progress: CallProgress, before: threading.Event | None) -> CallResult[T]:
+    while before is not None and not before.wait(_LOOK_S):
+        progress.check()
     outcome = work(progress)
     progress.end_stage()
     return CallResult(outcome=outcome, times=tuple(progress.times))
-
-
-def _once_ended(worked: Future[Any], undo: Callable[[], None]) -> None:
-    wait([worked])
-    undo()
 
 
 class AllWork:

@@ -11,6 +11,7 @@ from servicekit.delivery.manifest import LicenceFacts
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import StemMode
 from servicekit.store.object_key import InvalidKey, check_key
+from servicekit.text import has_control_characters
 
 UPLOAD_FOLDER = "uploads/"
 """Where files of the store lie that may be separated without sending their bytes."""
@@ -18,7 +19,6 @@ UPLOAD_FOLDER = "uploads/"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{0,128}")
 _SHA256 = re.compile(r"([0-9a-f]{64})?")
 _MAX_FILE_NAME, _MAX_LABELS, _MAX_LABEL_NAME, _MAX_LABEL_VALUE = 255, 32, 63, 256
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MAX_TIER, _MAX_LICENSEE, _MAX_TERMS = 64, 256, 2048
 
 
@@ -66,7 +66,7 @@ def _are_labels(labels: Mapping[str, str]) -> bool:
 
 
 def _is_text(text: str, most: int) -> bool:
-    return len(text) <= most and _CONTROL.search(text) is None
+    return len(text) <= most and not has_control_characters(text)
 
 
 def _text_wanted(most: int) -> str:

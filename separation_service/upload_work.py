@@ -12,7 +12,7 @@ from separation_service.scratch import Scratch
 from separation_service.store import Delivered, put_manifest
 from servicekit.delivery.manifest import Manifest, StemMode
 from servicekit.delivery.manifest_json import manifest_text, read_manifest
-from servicekit.journal import AuditDraft, Stage
+from servicekit.journal import AuditDraft, LeftBehind, Stage
 from servicekit.journal import StemMode as JournalStemMode
 from servicekit.store.object_store import StoredObject
 from servicekit.work import Assignment, WholeOrNothing
@@ -77,6 +77,11 @@ class UploadWork:
             "separationFingerprint": dict(sorted(delivered.fingerprint.items())),
         }
         return AuditDraft(kind=AUDIT_STEMS, body=body, prompt=None)
+
+
+def stored_keys(left: LeftBehind) -> list[str]:
+    """The keys that an attempt at an upload may store; its bounce was stored when it was accepted."""
+    return [f"jobs/{left.job_id}/v{left.version}.zip"]
 
 
 def _audit_body(assignment: Assignment, manifest: Manifest, bounce: BounceFile) -> dict[str, Any]:

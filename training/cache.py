@@ -15,9 +15,7 @@ from training.corpus.song import Song, perform
 from training.features import extract, write
 
 SONGS_A_DRAWN_PERSONA = 2  # two songs of one identity are what the persona encoder learns from
-_SECONDS = (26.0, 36.0)
 _PERSONA_STREAM = 7_001
-_LENGTH_STREAM = 7_002
 
 
 def persona_of(number: int) -> PersonaSpec:
@@ -30,9 +28,8 @@ def persona_of(number: int) -> PersonaSpec:
 
 
 def song_of(number: int) -> Song:
-    """Song ``number`` of the training set; its seed is the number."""
-    seconds = float(np.round(np.random.default_rng([_LENGTH_STREAM, number]).uniform(*_SECONDS), 2))
-    return perform(compose(number, seconds=seconds, persona=persona_of(number)))
+    """Song ``number`` of the training set, 30 to 60 s; its seed is the number."""
+    return perform(compose(number, persona=persona_of(number)))
 
 
 def fill(folder: Path, numbers: range, front_end: FrontEnd) -> Iterator[int]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from render_service.latent_diffusion.denoiser import Denoiser
 from render_service.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 from render_service.load import load_latent_diffusion, weights_folder
 from training.autoencoder import (
@@ -23,6 +25,7 @@ from training.autoencoder import (
 from training.begin import CannotBeginError, begin
 from training.corpus_command import corpus
 from training.denoiser import DenoiserTask
+from training.distil import DistilTask, Strengths
 from training.evaluation.command import evaluate
 from training.export import export as export_checkpoint
 from training.features import read_all
@@ -33,6 +36,7 @@ from training.separator.command import separator
 from training.vocoder import VocoderTask
 from training.workshop import DECODER_RUN, Workshop
 
+_DenoiserTask = TypeVar("_DenoiserTask", bound=DenoiserTask)
 _HELD_BACK_SONGS = 4  # the last of the cache, for the figures that a run logs
 
 
@@ -159,8 +163,36 @@ def denoiser(
 ) -> None:
     """The latent denoiser; wants a trained autoencoder and persona encoder."""
     workshop = _prepare(work, device, threads, seed)
-    task = DenoiserTask(
-        workshop.denoiser().to(workshop.device),
+    task = _denoiser_task(DenoiserTask, workshop, workshop.teacher(), songs)
+    _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
+
+
+@main.command()
+@_training_options
+@click.option("--words", type=float, default=4.0, show_default=True, help="Strength of guidance towards the words.")
+@click.option("--persona", type=float, default=2.5, show_default=True, help="Strength towards persona and prefix.")
+def distil(
+    *,
+    work: Path,
+    budget_s: float,
+    learning_rate: float,
+    seed: int,
+    device: str,
+    threads: int | None,
+    songs: int | None,
+    words: float,
+    persona: float,
+) -> None:
+    """The denoiser learns its own guidance, so that takes need none; wants a trained denoiser."""
+    workshop = _prepare(work, device, threads, seed)
+    task = _denoiser_task(DistilTask, workshop, workshop.denoiser(), songs)
+    task.teach(workshop.teacher().to(workshop.device), Strengths(words=words, persona=persona))
+    _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
+
+
+def _denoiser_task(kind: type[_DenoiserTask], workshop: Workshop, net: Denoiser, songs: int | None) -> _DenoiserTask:
+    return kind(
+        net.to(workshop.device),
         workshop.front_end(),
         workshop.autoencoder().eval(),
         encoder=workshop.persona_encoder().eval(),
@@ -168,7 +200,6 @@ def denoiser(
         songs=read_all(workshop.songs, with_audio=True, limit=songs),
         device=workshop.device,
     )
-    _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
 
 
 @main.command()

@@ -17,7 +17,7 @@ _PREVIEWED = 4
 
 @click.command()
 @click.option("--work", type=click.Path(path_type=Path), help="Work folder; what training needs lands in its songs/.")
-@click.option("--songs", type=click.IntRange(1), default=400, show_default=True, help="Songs of about half a minute.")
+@click.option("--songs", type=click.IntRange(1), default=400, show_default=True, help="Songs of 30 to 60 s.")
 @click.option(
     "--first", type=click.IntRange(0), default=0, show_default=True, help="Number of the first; it is its seed."
 )

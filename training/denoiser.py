@@ -43,7 +43,6 @@ class _Item:
     controls: Tensor
     words: tuple[int, ...]
     prefix: int | None
-    persona: str
 
 
 class DenoiserTask:
@@ -77,14 +76,11 @@ class DenoiserTask:
                 controls=torch.from_numpy(song.controls).float(),
                 words=tuple(number[caption] for caption in song.captions),
                 prefix=number[song.prefix] if song.prefix else None,
-                persona=song.persona,
             )
             for song in songs
         ]
-        self._voices: dict[str, Tensor] = {}
-        for song in songs:
-            vectors = embed_song(encoder, front_end, song)
-            self._voices[song.persona] = torch.cat([self._voices.get(song.persona, vectors[:0]), vectors])
+        vectors = [embed_song(encoder, front_end, song) for song in songs]
+        self._voices = [heard_elsewhere(i, [song.persona for song in songs], vectors) for i in range(len(songs))]
         deviation = autoencoder.latent_deviation
         self._weight = (deviation / deviation.mean()).sqrt().clamp(0.4, 2.5)[None, :, None].to(device)
 
@@ -94,19 +90,25 @@ class DenoiserTask:
         batch, frames = self._crops[int(torch.randint(len(self._crops), (), generator=generator))]
         lengths = torch.tensor([float(item.latents.shape[-1]) for item in self._items])
         chosen = torch.multinomial(lengths, batch, replacement=True, generator=generator).tolist()
-        items = [self._items[i] for i in chosen]
-        crops = [self._crop(item, frames, generator) for item in items]
+        crops = [self._crop(self._items[i], frames, generator) for i in chosen]
         data = torch.stack([latents for latents, _ in crops]).to(self._device)
         controls = torch.stack([channels for _, channels in crops])
         opened = torch.rand(batch, generator=generator) < self._dropout.playing
         controls = torch.where(opened[:, None, None], without_playing(controls), controls).to(self._device)
-        context = self._denoiser.read(self._conditions(items, generator))
+        conditions = self._conditions(chosen, generator)
         noise = torch.randn(data.shape, generator=generator).to(self._device)
         time = torch.sigmoid(torch.randn(batch, generator=generator)).to(self._device)
-        noisy = noise + time[:, None, None] * (data - noise)
-        error = self._denoiser(noisy, time, controls, context) - (data - noise)
+        velocity = data - noise
+        noisy = noise + time[:, None, None] * velocity
+        wanted = self.target(noisy, time, controls, conditions, velocity)
+        error = self._denoiser(noisy, time, controls, self._denoiser.read(conditions)) - wanted
         plain = error.detach().square().mean()
         return (error.square() * self._weight).mean(), {"mse": float(plain)}
+
+    def target(self, noisy: Tensor, time: Tensor, controls: Tensor, conditions: Conditions, velocity: Tensor) -> Tensor:
+        """What the net should say of ``noisy`` ``(B, D, L)`` at ``time`` ``(B,)``: here the velocity to the data."""
+        del noisy, time, controls, conditions
+        return velocity
 
     def _crop(self, item: _Item, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         length = item.latents.shape[-1]
@@ -120,7 +122,8 @@ class DenoiserTask:
         )
         return latents, controls
 
-    def _conditions(self, items: Sequence[_Item], generator: torch.Generator) -> Conditions:
+    def _conditions(self, chosen: Sequence[int], generator: torch.Generator) -> Conditions:
+        items = [self._items[i] for i in chosen]
         words = [item.words[int(torch.randint(len(item.words), (), generator=generator))] for item in items]
         named = torch.tensor([item.prefix is not None for item in items])
         drawn = torch.rand(4, len(items), generator=generator)
@@ -130,18 +133,28 @@ class DenoiserTask:
             text=self._states.tokens[words].to(device),
             text_mask=self._states.mask[words].to(device),
             prefix=self._sentences[[item.prefix or 0 for item in items]].to(device),
-            persona=torch.stack([self._voice(item.persona, generator) for item in items]).to(device),
+            persona=torch.stack([self._voice(i, generator) for i in chosen]).to(device),
             has_text=(keep & (drawn[0] >= self._dropout.text)).to(device),
             has_prefix=(keep & named & (drawn[1] >= self._dropout.prefix)).to(device),
             has_persona=(keep & (drawn[2] >= self._dropout.persona)).to(device),
         )
 
-    def _voice(self, persona: str, generator: torch.Generator) -> Tensor:
-        """A persona vector pooled from a few windows of any of its songs, as a folder of clips would give."""
-        vectors = self._voices[persona]
+    def _voice(self, song: int, generator: torch.Generator) -> Tensor:
+        """A persona vector pooled from a few windows, as a folder of clips would give."""
+        vectors = self._voices[song]
         count = 1 + int(torch.randint(_MOST_POOLED, (), generator=generator))
         picked = torch.randint(len(vectors), (count,), generator=generator)
         return functional.normalize(vectors[picked].mean(dim=0), dim=0)
+
+
+def heard_elsewhere(song: int, personas: Sequence[str], vectors: Sequence[Tensor]) -> Tensor:
+    """What is heard of a song's persona in its other songs ``(windows, E)``; in the song itself where it has no other.
+
+    A vector of the song itself would say what plays in it, and the net would not listen to the words.
+    """
+    same = [i for i, persona in enumerate(personas) if persona == personas[song]]
+    others = [i for i in same if i != song]
+    return torch.cat([vectors[i] for i in others or same])
 
 
 def _encode_all(text: TextEncoder, texts: Sequence[str]) -> TextStates:

@@ -25,6 +25,7 @@ from render_service.latent_diffusion.vocoder import MagnitudeRefiner, VocoderCon
 from training.loop import load_average
 
 DECODER_RUN = "decoder"
+GUIDED_RUN = "guided_denoiser"
 _Net = TypeVar("_Net", bound=torch.nn.Module)
 
 
@@ -76,8 +77,17 @@ class Workshop:
         return self._trained(PersonaEncoder(self.sizes.persona_encoder), "persona_encoder")
 
     def denoiser(self) -> Denoiser:
-        """The denoiser, trained as far as it is."""
+        """The denoiser, trained as far as it is; one that has learnt its own guidance wins over its teacher."""
+        return self._trained(self.teacher(), GUIDED_RUN)
+
+    def teacher(self) -> Denoiser:
+        """The denoiser before it learns its own guidance."""
         return self._trained(Denoiser(self.sizes.denoiser), "denoiser")
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether the denoiser has learnt its own guidance."""
+        return (self.folder / f"{GUIDED_RUN}.pt").exists()
 
     def vocoder(self) -> MagnitudeRefiner:
         """The magnitude refiner, trained as far as it is."""

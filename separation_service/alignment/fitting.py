@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from separation_service.alignment.seams import (
     GUARD_FRAMES,
     MOST_LAG_OF_DRUMS_S,
     MOST_LAG_S,
+    OPENING_FRAMES,
     best_lag_s,
     crossfade,
     glide_s,
@@ -29,16 +31,31 @@ from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 LEFT_ALONE_S = 0.0003
 """An offset below what the estimate can tell (docs/measurements.md) moves nothing."""
 _END_FADE_FRAMES = SAMPLE_RATE_HZ // 200
+_INSIDE_FRAMES = 0.05  # a line of the grid is known to a microsecond: what may lie before it is outside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """A crossfade over the samples ``[start, start + frames)``, at the line where ``bar`` begins."""
+
+    bar: int
+    start: int
+    frames: int
+
+    @property
+    def window(self) -> slice:
+        """As a slice of the take."""
+        return slice(self.start, self.start + self.frames)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """The samples ``[start, stop)`` that the new stem fills, and the bars that begin at its seams; None: the take's own end."""
+    """The samples ``[start, stop)`` that the new stem fills, with its crossfades inside; None: the take's own end."""
 
     start: int
     stop: int
-    opening_bar: int | None
-    closing_bar: int | None
+    opening: Edge | None
+    closing: Edge | None
 
     @property
     def window(self) -> slice:
@@ -54,19 +71,23 @@ class Span:
 def span_of(region: Region | None, grid: Grid, frames: int) -> Span:
     """Whole take, or bars. Raises `InvalidFields` for bars that the take lacks.
 
-    A crossfade lies before its bar line. Where there is no room for one, as before a first bar at 0 s, the span begins with the
-    take.
+    Not one sample before the line of the first bar, nor one from the line after the last on, is part of it. In bars too short for
+    the crossfades, as a change of metre may cut them, these are shorter in proportion.
     """
     if region is None:
-        return Span(start=0, stop=frames, opening_bar=None, closing_bar=None)
+        return Span(start=0, stop=frames, opening=None, closing=None)
     from_s, to_s = grid.span_s(region)
-    start, stop = (round(at_s * SAMPLE_RATE_HZ) - GUARD_FRAMES for at_s in (from_s, to_s))
-    opens, closes = start >= FADE_FRAMES, region.to_bar < grid.downbeats_s.size
+    opens, closes = from_s * SAMPLE_RATE_HZ >= 1.0, region.to_bar < grid.downbeats_s.size
+    start = math.ceil(from_s * SAMPLE_RATE_HZ + _INSIDE_FRAMES) if opens else 0
+    end = math.floor(to_s * SAMPLE_RATE_HZ - _INSIDE_FRAMES) if closes else frames
+    room = min((end - start) / (2.0 * (OPENING_FRAMES + FADE_FRAMES + GUARD_FRAMES)), 1.0)
+    opening, closing, guard = (round(room * most) for most in (OPENING_FRAMES, FADE_FRAMES, GUARD_FRAMES))
+    stop = end - guard if closes else end
     return Span(
-        start=start - FADE_FRAMES if opens else 0,
-        stop=stop if closes else frames,
-        opening_bar=region.from_bar if opens else None,
-        closing_bar=region.to_bar + 1 if closes else None,
+        start=start,
+        stop=stop,
+        opening=Edge(bar=region.from_bar, start=start, frames=opening) if opens else None,
+        closing=Edge(bar=region.to_bar + 1, start=stop - closing, frames=closing) if closes else None,
     )
 
 
@@ -91,16 +112,15 @@ def move(new_stem: NDArray[np.float32], old: NDArray[np.float32], found: Estimat
     def read(start: int, stop: int) -> NDArray[np.float64]:
         return read_at(source, _positions(np.arange(start, stop, dtype=np.float64), found))
 
-    lags = [
-        0.0
-        if bar is None
-        else best_lag_s(np.asarray(old[:, at : at + FADE_FRAMES], dtype=np.float64), read, at, most_s=most_s)
-        for bar, at in ((span.opening_bar, span.start), (span.closing_bar, span.stop - FADE_FRAMES))
-    ]
     at = np.arange(span.start, span.stop, dtype=np.float64)
     glide = max(glide_s(span.seconds) * SAMPLE_RATE_HZ, 1.0)
-    shift = lags[0] * np.clip(1.0 - (at - span.start - FADE_FRAMES) / glide, 0.0, 1.0)
-    shift += lags[1] * np.clip(1.0 - (span.stop - FADE_FRAMES - at) / glide, 0.0, 1.0)
+    shift, lags = np.zeros(at.size), [0.0, 0.0]
+    for number, edge in enumerate((span.opening, span.closing)):
+        if edge is not None:
+            window = np.asarray(old[:, edge.window], dtype=np.float64)
+            lags[number] = best_lag_s(window, read, edge.start, most_s=most_s)
+            away = at - edge.window.stop if edge is span.opening else edge.start - at
+            shift += lags[number] * np.clip(1.0 - away / glide, 0.0, 1.0)
     audio = read_at(source, _positions(at, found) + shift * SAMPLE_RATE_HZ)
     return Moved(audio=audio, opening_lag_s=lags[0], closing_lag_s=lags[1])
 
@@ -110,15 +130,13 @@ def join(moved: Moved, gain: float, old: NDArray[np.float32], span: Span) -> tup
     added = moved.audio * gain
     kept = np.zeros_like(added)
     seams = []
-    for bar, at, lag_s, opens in (
-        (span.opening_bar, 0, moved.opening_lag_s, True),
-        (span.closing_bar, added.shape[1] - FADE_FRAMES, moved.closing_lag_s, False),
-    ):
-        if bar is None:
+    for edge, lag_s in ((span.opening, moved.opening_lag_s), (span.closing, moved.closing_lag_s)):
+        if edge is None:
             continue
-        window = slice(at, at + FADE_FRAMES)
-        before = np.asarray(old[:, span.start + at : span.start + at + FADE_FRAMES], dtype=np.float64)
+        window = slice(edge.start - span.start, edge.start - span.start + edge.frames)
+        before = np.asarray(old[:, edge.window], dtype=np.float64)
         after = added[:, window].copy()
+        opens = edge is span.opening
         out, into = (before, after) if opens else (after, before)
         fade = crossfade(out, into)
         error_db = level_error_db(out, into, fade)
@@ -126,9 +144,9 @@ def join(moved: Moved, gain: float, old: NDArray[np.float32], span: Span) -> tup
         added[:, window] *= fade.in_gain if opens else fade.out_gain
         seams.append(
             Seam(
-                bar=bar,
-                from_s=round((span.start + at) / SAMPLE_RATE_HZ, 4),
-                to_s=round((span.start + at + FADE_FRAMES) / SAMPLE_RATE_HZ, 4),
+                bar=edge.bar,
+                from_s=round(edge.start / SAMPLE_RATE_HZ, 6),
+                to_s=round(edge.window.stop / SAMPLE_RATE_HZ, 6),
                 lag_ms=round(1e3 * lag_s, 2),
                 correlation=None if fade.rho is None else round(fade.rho, 3),
                 level_error_db=None if error_db is None else round(error_db, 2),

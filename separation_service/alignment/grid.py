@@ -17,6 +17,7 @@ Times = NDArray[np.float64]
 """``(N,)`` seconds, rising."""
 
 _SAME_S = 1e-3  # two times of a grid nearer than this are one
+_SHORTEST_REGION_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Grid:
         return np.searchsorted(self.downbeats_s, times + _SAME_S, side="right")
 
     def span_s(self, region: Region) -> tuple[float, float]:
-        """Where a region begins and ends. Raises `InvalidFields` where its bars are not in the take."""
+        """Where a region begins and ends. Raises `InvalidFields` where its bars are not in the take or last under 20 ms."""
         bars = self.downbeats_s.size
         if not 1 <= region.from_bar <= region.to_bar <= bars:
             raise InvalidFields(
@@ -78,8 +79,12 @@ class Grid:
                     )
                 ]
             )
+        start_s = float(self.downbeats_s[region.from_bar - 1])
         end_s = self.seconds if region.to_bar == bars else float(self.downbeats_s[region.to_bar])
-        return float(self.downbeats_s[region.from_bar - 1]), end_s
+        if end_s - start_s < _SHORTEST_REGION_S:
+            text = f"wants bars that last {1e3 * _SHORTEST_REGION_S:g} ms or more, these last {1e3 * (end_s - start_s):.1f} ms"
+            raise InvalidFields([FieldViolation("from_bar", text)])
+        return start_s, end_s
 
 
 def nearest(rising: Times, times: Times) -> NDArray[np.intp]:

@@ -1,6 +1,7 @@
 """Crossfades at bar lines, in phase and at a level that holds. Letters: ``C`` channels (2), ``N`` samples of a crossfade.
 
-A crossfade ends a little before its bar line, so that the downbeat is wholly of the one or of the other.
+Both lie inside the bars that are replaced. The closing one ends a little before its line, so that the downbeat after it is wholly
+the old stem's; the opening one begins at its line and is so short that the downbeat is the new stem's all the same.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 
 FADE_FRAMES = round(0.040 * SAMPLE_RATE_HZ)
+OPENING_FRAMES = round(0.005 * SAMPLE_RATE_HZ)
+"""Measured on corpus takes (docs/measurements.md): of a drum's downbeat 97 % of the energy stays, where 40 ms would leave half."""
 GUARD_FRAMES = round(0.004 * SAMPLE_RATE_HZ)
 MOST_LAG_S = 0.005
 MOST_LAG_OF_DRUMS_S = 0.001

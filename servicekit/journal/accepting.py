@@ -14,11 +14,13 @@ from servicekit.journal import event_log
 from servicekit.journal.database import Transaction
 from servicekit.journal.estimates import Queue
 from servicekit.journal.reading import job_not_found, read_job, version_not_found
-from servicekit.journal.rows import Accepted, EventDraft, Job, NewJob, NewVersion, Request, Version
-from servicekit.journal.schema import audit_rows, events, job_labels, jobs, requests, versions
+from servicekit.journal.rows import Accepted, EventDraft, Job, Json, NewJob, NewVersion, Request, Version
+from servicekit.journal.schema import audit_rows, events, job_labels, jobs, measured_failures, requests, versions
 from servicekit.journal.settling import change_state
 from servicekit.journal.states import EventKind, JobState, Owner, StemMode
 
+MEASURED = "DRIFT_EXCEEDED"
+"""The reason of failures whose numbers outlive their job."""
 _RETRY_S = 10.0
 
 
@@ -145,15 +147,44 @@ def begin_delete(tx: Transaction, tenant: str, job_id: str) -> Job:
 
 
 def finish_delete(tx: Transaction, tenant: str, job_id: str) -> None:
-    """Remove a job that :func:`begin_delete` closed. One last event tells of it; its audit rows stay."""
+    """Remove a job that :func:`begin_delete` closed.
+
+    One last event tells of it. Its audit rows stay, and what its re-renders measured that failed for it.
+    """
     job = read_job(tx.connection, tenant, job_id, tx.now_us)
     closed = tx.connection.execute(select(jobs.c.deleting).where(jobs.c.job_id == job_id)).scalar_one()
     if not closed:
         raise _wrong_state(job, job.versions[0], "its deletion was not begun")
+    _keep_measured(tx, job)
     draft = EventDraft(kind=EventKind.DELETED)
     last = event_log.append(tx, job_id, job.versions[-1].number, job.versions[-1].state, draft)
     tx.connection.execute(delete(events).where(events.c.job_id == job_id, events.c.sequence < last.sequence))
     tx.connection.execute(delete(jobs).where(jobs.c.job_id == job_id))
+
+
+def _keep_measured(tx: Transaction, job: Job) -> None:
+    """A report that left out the failures of deleted jobs would grow better with each deletion."""
+    for version in job.versions:
+        measured = _measured(version) if version.rerendered_stem else None
+        if measured is not None:
+            values = {
+                "tenant": job.tenant,
+                "job_id": job.job_id,
+                "number": version.number,
+                "rerendered_stem": version.rerendered_stem,
+                "error": json.dumps({"details": [measured]}),
+                "create_us": to_micros(version.create_time),
+            }
+            tx.connection.execute(insert(measured_failures).values(values))
+
+
+def _measured(version: Version) -> Json | None:
+    """The ErrorInfo of a failure that measured something: its reason and numbers, nothing that the caller wrote."""
+    for detail in (version.error or {}).get("details", ()):
+        if detail.get("reason") == MEASURED:
+            found: Json = detail
+            return found
+    return None
 
 
 def _insert_version(

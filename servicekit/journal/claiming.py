@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
+from servicekit.errors import Cancelled
 from servicekit.journal import audit_chain, event_log
 from servicekit.journal.database import Transaction
 from servicekit.journal.reading import read_job
@@ -81,9 +82,12 @@ def keep(
     timings: Sequence[Json],
     audit: AuditDraft | None,
     events: Sequence[EventDraft],
+    done: bool,
 ) -> AuditRow | None:
-    """Keep results, with the audit row and the events that tell of them, all or nothing."""
+    """Keep results, with the audit row and the events that tell of them, and (``done``) the version's end, all or nothing."""
     row = _held(tx, held)
+    if done and row.state == JobState.CANCELLING:
+        raise Cancelled("a cancel came before it was kept")
     values: dict[str, Any] = {}
     if files is not None:
         values["files"] = json.dumps({**json.loads(row.files), **files})
@@ -99,6 +103,8 @@ def keep(
     if audit is not None:
         written = audit_chain.append(tx, held.job.tenant, row.job_id, row.number, audit)
     _append(tx, row, events)
+    if done:
+        end(tx, held, JobState.DONE, error=None)
     return written
 
 

@@ -157,6 +157,8 @@ def _prepare(connection: Connection) -> bytes:
         schema.metadata.create_all(connection)
         facts = {"schema_version": str(schema.SCHEMA_VERSION), "token_key": secrets.token_hex(32)}
         connection.execute(insert(schema.meta), [{"name": name, "value": value} for name, value in facts.items()])
+    for table in schema.ADDED:
+        table.create(connection, checkfirst=True)
     found = {row.name: row.value for row in connection.execute(select(schema.meta))}
     written = int(found["schema_version"])
     if written != schema.SCHEMA_VERSION:

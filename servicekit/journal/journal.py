@@ -7,6 +7,7 @@ database does not answer and ResourceExhausted DISK_FULL where its disk is full,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
@@ -30,6 +31,7 @@ from servicekit.journal.rows import (
     JobFilter,
     JobPage,
     Json,
+    LeftBehind,
     NewJob,
     NewVersion,
     Orders,
@@ -120,7 +122,10 @@ class Journal:
             return accepting.begin_delete(tx, tenant, job_id)
 
     def finish_delete(self, tenant: str, job_id: str) -> None:
-        """Remove a job that :meth:`begin_delete` closed, once its files are gone. Its audit rows stay."""
+        """Remove a job that :meth:`begin_delete` closed, once its files are gone.
+
+        Its audit rows stay, and of its re-renders what was measured where they failed for it.
+        """
         with self._writing() as tx:
             accepting.finish_delete(tx, tenant, job_id)
 
@@ -148,7 +153,7 @@ class Journal:
             )
 
     def rerendered(self, tenant: str, stem: str) -> Sequence[Rerendered]:
-        """Every re-render of a stem (a name such as "DRUMS") among a tenant's jobs, the oldest first."""
+        """Every re-render of a stem (a name such as "DRUMS") of a tenant, oldest first; of deleted jobs the measured failures."""
         with self._database.reading() as connection:
             return reading.read_rerendered(connection, tenant, stem)
 
@@ -166,6 +171,20 @@ class Journal:
                 return None
         with self._writing() as tx:
             return claiming.claim(tx, owner, self._liveness.name, lease_s, self._liveness.is_dead)
+
+    def left_behind(self, owner: Owner) -> Sequence[LeftBehind]:
+        """What :meth:`settle` and :meth:`claim` are about to end without a worker: what its last one stored is nobody's then."""
+        with self._database.reading() as connection:
+            rows = settling.given_up(connection, owner, self._liveness.is_dead, self._now_us())
+        return [
+            LeftBehind(
+                job_id=row.job_id,
+                version=row.number,
+                rerendered_stem=row.rerendered_stem,
+                files=json.loads(row.files),
+            )
+            for row in rows
+        ]
 
     def settle(self, owner: Owner) -> None:
         """End what needs no worker: expired versions that wait, abandoned ones that are cancelled or died too often."""
@@ -190,14 +209,24 @@ class Journal:
         timings: Sequence[Json] = (),
         audit: AuditDraft | None = None,
         events: Sequence[EventDraft] = (),
+        done: bool = False,
     ) -> AuditRow | None:
         """Keep results together with the audit row and the events that tell of them.
 
-        ``files`` and ``timings`` are added to what is there; ``stage`` is the one that a later attempt may skip.
+        ``files`` and ``timings`` are added to what is there; ``stage`` is the one that a later attempt may skip. With ``done`` the
+        version ends as DONE in the same step; Cancelled, and nothing is kept, where a cancel was accepted before.
         """
         with self._writing() as tx:
             return claiming.keep(
-                tx, claim, files=files, loudness=loudness, stage=stage, timings=timings, audit=audit, events=events
+                tx,
+                claim,
+                files=files,
+                loudness=loudness,
+                stage=stage,
+                timings=timings,
+                audit=audit,
+                events=events,
+                done=done,
             )
 
     def append(self, claim: Claim, drafts: Sequence[EventDraft]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, Row, and_, literal, or_, select
 
 from servicekit.clock import from_micros, to_micros
 from servicekit.errors import NotFound
@@ -17,7 +17,7 @@ from servicekit.ids import is_job_id
 from servicekit.journal.estimates import Queue
 from servicekit.journal.event_log import to_event
 from servicekit.journal.rows import Event, Job, JobFilter, JobPage, Rerendered, Standing, Version
-from servicekit.journal.schema import audit_rows, events, job_labels, jobs, versions
+from servicekit.journal.schema import audit_rows, events, job_labels, jobs, measured_failures, versions
 from servicekit.journal.states import JobState, Owner, Stage, StemMode
 from servicekit.journal.tokens import Sealer
 
@@ -69,16 +69,23 @@ def read_jobs(
 
 
 def read_rerendered(connection: Connection, tenant: str, stem: str) -> list[Rerendered]:
-    """Every re-render of a stem (a name such as "DRUMS") of a tenant's jobs, in the order of acceptance."""
-    query = (
-        select(versions.c.job_id, versions.c.number, versions.c.state, versions.c.error)
+    """Every re-render of a stem (a name such as "DRUMS") of a tenant, in the order of acceptance.
+
+    Of deleted jobs those that failed for what was measured.
+    """
+    there = (
+        select(versions.c.create_us, versions.c.job_id, versions.c.number, versions.c.state, versions.c.error)
         .join(jobs, jobs.c.job_id == versions.c.job_id)
         .where(jobs.c.tenant == tenant, versions.c.rerendered_stem == stem)
-        .order_by(versions.c.create_us, versions.c.job_id, versions.c.number)
     )
+    gone = measured_failures.c
+    deleted = select(gone.create_us, gone.job_id, gone.number, literal(JobState.FAILED.value), gone.error).where(
+        gone.tenant == tenant, gone.rerendered_stem == stem
+    )
+    found = [*connection.execute(there), *connection.execute(deleted)]
     return [
-        Rerendered(row.job_id, row.number, JobState(row.state), json.loads(row.error) if row.error else None)
-        for row in connection.execute(query)
+        Rerendered(job_id, number, JobState(state), json.loads(error) if error else None)
+        for _, job_id, number, state, error in sorted(found, key=lambda row: tuple(row)[:3])
     ]
 
 

@@ -173,6 +173,16 @@ class Rerendered:
     error: Json | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeftBehind:
+    """A version whose worker is gone and that no other will take up. ``files`` are those that its row names, as in `Version`."""
+
+    job_id: str
+    version: int
+    rerendered_stem: str
+    files: Json
+
+
 @dataclass(frozen=True)
 class Accepted:
     """An accepted job and the version that the request made. ``created`` is False for a retry of a known request."""

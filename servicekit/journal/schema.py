@@ -145,6 +145,21 @@ audit_rows = Table(
     UniqueConstraint("tenant", "job_id", "version", "kind"),
 )
 
+measured_failures = Table(
+    "measured_failures",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("job_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("rerendered_stem", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+)
+"""What a deleted job's re-renders measured that failed for it: ids, the stem, and a status of reason and numbers alone."""
+
+ADDED = (measured_failures,)
+"""Tables that journals of this schema version may lack; a release that does not know them leaves them alone."""
+
 _CHAINED = (
     "tenant",
     "sequence",

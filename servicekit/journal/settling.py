@@ -50,13 +50,26 @@ def settle(tx: Transaction, owner: Owner, is_dead: IsDead) -> None:
     waiting = and_(versions.c.state == JobState.QUEUED, versions.c.expire_us <= tx.now_us)
     for row in tx.connection.execute(select(versions).where(versions.c.owner == owner, waiting)).all():
         _fail(tx, row, expired_error(row.expire_us))
-    for row in abandoned(tx.connection, owner, is_dead, tx.now_us):
+    for row in given_up(tx.connection, owner, is_dead, tx.now_us):
         if row.state == JobState.CANCELLING:
             change_state(tx, row.job_id, row.number, JobState.CANCELLED)
-        elif row.expire_us is not None and row.expire_us <= tx.now_us:
+        elif _is_expired(row, tx.now_us):
             _fail(tx, row, expired_error(row.expire_us))
-        elif row.crashes + 1 >= MAX_CRASHES:
+        else:
             _fail(tx, row, _crashed_too_often(row))
+
+
+def given_up(connection: Connection, owner: Owner, is_dead: IsDead, now_us: int) -> list[Row[Any]]:
+    """The abandoned versions that no worker will take up again: cancelled, expired, or crashed too often."""
+    return [
+        row
+        for row in abandoned(connection, owner, is_dead, now_us)
+        if row.state == JobState.CANCELLING or _is_expired(row, now_us) or row.crashes + 1 >= MAX_CRASHES
+    ]
+
+
+def _is_expired(row: Row[Any], now_us: int) -> bool:
+    return row.expire_us is not None and row.expire_us <= now_us
 
 
 def abandoned(connection: Connection, owner: Owner, is_dead: IsDead, now_us: int) -> list[Row[Any]]:

@@ -5,6 +5,7 @@ from servicekit.work.progress import Progress, StageWeights
 from servicekit.work.retry import RetryPolicy
 from servicekit.work.runner import Runner
 from servicekit.work.stop import GivenBack, StopOrder, StopReason
+from servicekit.work.unnamed_files import UnnamedFiles
 from servicekit.work.whole_or_nothing import WholeOrNothing
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "StageWeights",
     "StopOrder",
     "StopReason",
+    "UnnamedFiles",
     "WholeOrNothing",
 ]

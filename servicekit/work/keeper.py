@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from servicekit.clock import Clock
@@ -38,12 +38,20 @@ class Keeper:
     """One thread for all running versions of a process."""
 
     def __init__(
-        self, journal: Journal, *, owner: Owner, clock: Clock, heartbeat_s: float, metrics: Metrics | None
+        self,
+        journal: Journal,
+        *,
+        owner: Owner,
+        clock: Clock,
+        heartbeat_s: float,
+        before_settling: Callable[[], None],
+        metrics: Metrics | None,
     ) -> None:
         self._journal = journal
         self._owner = owner
         self._clock = clock
         self._heartbeat_s = heartbeat_s
+        self._before_settling = before_settling
         self._metrics = metrics
         self._lock = threading.Lock()
         self._running: dict[tuple[str, int], Running] = {}
@@ -120,8 +128,9 @@ class Keeper:
 
     def _settle(self) -> None:
         try:
+            self._before_settling()
             self._journal.settle(self._owner)
             if self._metrics is not None:
                 self._metrics.queued.set(self._journal.queued(self._owner))
         except ServiceError as error:
-            _log.warning("journal does not answer", message=error.message)
+            _log.warning("journal or store does not answer", message=error.message)

@@ -12,9 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from servicekit.clock import Clock
+from servicekit.errors import Cancelled
 from servicekit.journal import AuditDraft, AuditRow, Claim, EventDraft, EventKind, Journal, Stage, Track
 from servicekit.journal.rows import Json
-from servicekit.work.stop import StopOrder
+from servicekit.work.stop import StopOrder, StopReason
 
 StageWeights = Mapping[Track, Mapping[Stage, float]]
 """The stages of each track in their order, each with its usual share of the track's time (any unit)."""
@@ -85,6 +86,8 @@ class Progress:
         self._pending: list[EventDraft] = []
         self._lock = threading.Lock()
         self._writing = threading.Lock()
+        self.ended = False
+        """Whether the version has ended together with what was kept of it."""
 
     @property
     def current_stage(self) -> Stage | None:
@@ -126,6 +129,10 @@ class Progress:
         """Raise Cancelled, Expired, ClaimLost or GivenBack once ordered; cheap enough for an inner loop."""
         self._stop.check()
 
+    def left_s(self) -> float | None:
+        """Seconds until the brief's expiry, negative once it has passed; None where there is none."""
+        return self._stop.left_s()
+
     def wait(self, seconds: float) -> None:
         """Sleep, but raise as :meth:`check` does as soon as a stop is ordered."""
         self._stop.wait(seconds)
@@ -161,12 +168,18 @@ class Progress:
         return self._ready((EventKind.STEMS_READY,), files=files, loudness=None, stage=Stage.STORE, audit=audit)
 
     def version_ready(self, *, files: Json, loudness: Json, audit: AuditDraft) -> AuditRow | None:
-        """Bounce and ZIP are stored: keep both, write their audit row and tell of both, all or nothing.
+        """Bounce and ZIP are stored: keep both, write their audit row, tell of both and end the version, all or nothing.
 
-        For a re-render, whose bounce is made of its stems. Ends the stage under way.
+        For a re-render, whose bounce is made of its stems: a cancel comes before all of it, which raises Cancelled, or too late.
         """
         both = (EventKind.BOUNCE_READY, EventKind.STEMS_READY)
-        return self._ready(both, files=files, loudness=loudness, stage=Stage.STORE, audit=audit)
+        try:
+            row = self._ready(both, files=files, loudness=loudness, stage=Stage.STORE, audit=audit, done=True)
+        except Cancelled:
+            self._stop.give(StopReason.CANCEL)
+            raise
+        self.ended = True
+        return row
 
     def flush(self) -> None:
         """Write the events that wait. Called by the runner's thread."""
@@ -189,6 +202,7 @@ class Progress:
         loudness: Json | None,
         stage: Stage | None,
         audit: AuditDraft | None,
+        done: bool = False,
     ) -> AuditRow | None:
         """Its events never wait among the others: they are written with what they tell of, or not at all."""
         step = self._step
@@ -197,7 +211,7 @@ class Progress:
         step.done = step.total
         seconds = self._clock.monotonic_s() - step.began_s
         told = _Ready(tuple(self._draft(kind, step) for kind in kinds), self._timing(step, seconds))
-        row = self._keep(files=files, loudness=loudness, stage=stage, audit=audit, ready=told)
+        row = self._keep(files=files, loudness=loudness, stage=stage, audit=audit, ready=told, done=done)
         self._observe(step.stage, seconds)
         self._step = None
         return row
@@ -210,6 +224,7 @@ class Progress:
         stage: Stage | None,
         audit: AuditDraft | None,
         ready: _Ready | None = None,
+        done: bool = False,
     ) -> AuditRow | None:
         with self._writing, self._taken() as (drafts, timings):
             row = self._journal.keep(
@@ -220,6 +235,7 @@ class Progress:
                 timings=[*timings, ready.timing] if ready else timings,
                 audit=audit,
                 events=[*drafts, *ready.events] if ready else drafts,
+                done=done,
             )
             self._timings = self._timings[len(timings) :]
         return row

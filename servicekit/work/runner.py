@@ -16,7 +16,7 @@ import structlog
 
 from servicekit.clock import Clock
 from servicekit.errors import Internal, ServiceError
-from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, Owner, Stage
+from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, LeftBehind, Owner, Stage
 from servicekit.logs import logger
 from servicekit.metrics import Metrics
 from servicekit.rpc.status import as_service_error, status_json, to_status
@@ -31,13 +31,15 @@ _GRACE_S = 2.0
 _log = logger(__name__)
 
 Work = Callable[[Assignment], None]
+Tidy = Callable[[LeftBehind], None]
 
 
 class Runner:
     """``workers`` threads that claim an owner's versions and call ``work`` for each; start it with its ``with`` block.
 
     ``work`` returns when the version is done, and raises a ServiceError to fail it. ``weights`` are the stages of each track.
-    A claim lapses after ``lease_s`` without a sign of life.
+    A claim lapses after ``lease_s`` without a sign of life. ``tidy`` is called with each version that a dead worker left and that
+    ends without another, before it does.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Runner:
         lease_s: float = 30.0,
         heartbeat_s: float = 1.0,
         retry: RetryPolicy | None = None,
+        tidy: Tidy | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._journal = journal
@@ -62,7 +65,10 @@ class Runner:
         self._lease_s = lease_s
         self._retry = retry or RetryPolicy()
         self._metrics = metrics
-        self._keeper = Keeper(journal, owner=owner, clock=clock, heartbeat_s=heartbeat_s, metrics=metrics)
+        self._tidy = tidy
+        self._keeper = Keeper(
+            journal, owner=owner, clock=clock, heartbeat_s=heartbeat_s, before_settling=self._tidy_up, metrics=metrics
+        )
         self._claiming = threading.RLock()
         self._news = threading.Condition()
         self._generation = 0
@@ -133,6 +139,7 @@ class Runner:
 
     def _next(self) -> Running | None:
         try:
+            self._tidy_up()
             with self._claiming:
                 if self._draining:
                     return None
@@ -146,6 +153,12 @@ class Runner:
         except ServiceError as error:
             _log.warning("journal gives no work", message=error.message)
             return None
+
+    def _tidy_up(self) -> None:
+        """To be called before the journal ends what was left: then nobody knows any more that there are files."""
+        if self._tidy is not None:
+            for left in self._journal.left_behind(self._owner):
+                self._tidy(left)
 
     def _progress(self, claim: Claim, stop: StopOrder) -> Progress:
         return Progress(
@@ -196,6 +209,9 @@ class Runner:
                 return
 
     def _finish(self, running: Running) -> None:
+        if running.progress.ended:
+            self._ended(JobState.DONE)
+            return
         running.progress.close(completed=True)
         self._ended(self._journal.finish(running.claim))
 

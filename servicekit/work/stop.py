@@ -53,6 +53,10 @@ class StopOrder:
         if self.expire_time is not None and self._clock.now() >= self.expire_time:
             self.give(StopReason.EXPIRED)
 
+    def left_s(self) -> float | None:
+        """Seconds until the expiry, negative once it has passed; None where there is none."""
+        return None if self.expire_time is None else (self.expire_time - self._clock.now()).total_seconds()
+
     def check(self) -> None:
         """Raise Cancelled, Expired, ClaimLost or GivenBack once ordered; otherwise cheap enough for an inner loop."""
         self.expire_if_due()

@@ -182,8 +182,9 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         drift = render_pb2.MeasuredDrift(
             job_id="j-1", version=2, within_limits=True, measurable=True, median_ms=1.5, p95_ms=8.0, matched_share=0.9
         )
+        rest = render_pb2.MeasuredDrift(job_id="j-2", version=3, uncounted=True)
         return render_pb2.GetDriftReportResponse(
-            stem=request.stem, drifts=[drift], within_limits=1, wanted_count=20, wanted_share=0.95
+            stem=request.stem, drifts=[drift, rest], within_limits=1, wanted_count=20, wanted_share=0.95
         )
 
     def ReplayTake(

@@ -421,5 +421,6 @@ def test_analysis_and_drift_in_words(pair: Pair, tmp_path: Path) -> None:
     told = sonichaos(pair, "drift-report", "--stem", "bass").stdout
     assert pair.render.requests("GetDriftReport")[0].stem == brief_pb2.STEM_BASS
     assert "j-1 v2" in told
+    assert "j-2 v3   unmeasurable, not counted" in told
     assert "1/1 within the limits" in told
     assert "stays closed" in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -203,6 +204,57 @@ async def test_a_store_that_fails_leaves_no_half_delivery(live: LiveServer, monk
         request.lease_id = loan.lease_id
         assert await called(live, request) == "STORE_UNAVAILABLE"
     assert set(live.store.keys()) == before
+
+
+async def test_a_slow_call_that_was_left_takes_nothing_of_the_next_one_away(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caller died while its ZIP was being stored and came again: the second call begins once the first is wholly gone."""
+    pcm = music(0.3)
+    request = take_of(pcm, live.store)
+    storing, overtaken, go_on = threading.Event(), threading.Event(), threading.Event()
+    order: list[str] = []
+    whole, delete = live.store.writer, live.store.delete
+
+    @contextmanager
+    def slow(key: str, *, content_type: str) -> Iterator[ObjectWriter]:
+        order.append("stored")
+        with whole(key, content_type=content_type) as writer:
+            yield writer
+            if storing.is_set():
+                overtaken.set()
+            else:
+                storing.set()
+                go_on.wait(PATIENCE_S)
+
+    def deleted(key: str) -> None:
+        order.append("deleted")
+        delete(key)
+
+    monkeypatch.setattr(live.store, "writer", slow)
+    monkeypatch.setattr(live.store, "delete", deleted)
+    with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        request.lease_id = loan.lease_id
+        first = live.separation.SeparateTensor(request)
+        async for message in first:
+            if message.progress.stage == job_pb2.STAGE_STORE:
+                break
+        await asyncio.to_thread(storing.wait, PATIENCE_S)
+        first.cancel()
+    with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        request.lease_id = loan.lease_id
+        second = live.separation.SeparateTensor(request)
+        begun = asyncio.ensure_future(second.read())
+        if (await asyncio.wait({begun}, timeout=0.5))[
+            0
+        ]:  # it did not wait: let it overtake, so that this is seen below
+            await asyncio.to_thread(overtaken.wait, PATIENCE_S)
+        go_on.set()
+        message = await begun
+        while not message.HasField("result"):
+            message = await second.read()
+    assert order == ["stored", "deleted", "stored"]
+    assert live.store.stat(message.result.zip.key) is not None
 
 
 async def test_draining_refuses_new_work(live: LiveServer) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import oaconvolve
+import torch
 
 from training.corpus.levels import loudness_lufs
 from training.corpus.persona import PanLaw, Room
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio
 
+_SMALLEST_BLOCK_BITS = 14
 _TILT_TAPS = 512
 _TILT_FFT = 4096
 _TILT_LIMIT_DB = 12.0
@@ -28,8 +29,27 @@ def pan(mono: Audio, position: float, law: PanLaw) -> Audio:
 
 def place(audio: Audio, *, room: Room, wet: float, tilt_db: float) -> Audio:
     """Tilt the spectrum and add the room, by one convolution. ``(2, T) -> (2, T)``."""
-    response = _response(room, round(wet, 3), round(tilt_db, 2))
-    return np.ascontiguousarray(oaconvolve(audio, response, axes=1)[:, : audio.shape[1]], dtype=np.float32)
+    return convolve(audio, _response(room, round(wet, 3), round(tilt_db, 2)))
+
+
+def convolve(audio: Audio, response: Audio) -> Audio:
+    """Each side with its own response, without the tail after the end. ``(2, T)``, ``(2, taps) -> (2, T)``.
+
+    Overlap-add by torch's float32 transforms, which take half the time of scipy's (`oaconvolve`).
+    """
+    frames, taps = audio.shape[1], response.shape[1]
+    size = 1 << max((4 * taps - 1).bit_length(), _SMALLEST_BLOCK_BITS)
+    step = size - taps + 1
+    count = -(-frames // step)
+    padded = torch.zeros(2, count * step)
+    padded[:, :frames] = torch.from_numpy(np.ascontiguousarray(audio))
+    spectra = torch.fft.rfft(padded.reshape(2, count, step), n=size)
+    spectra *= torch.fft.rfft(torch.from_numpy(response), n=size)[:, None]
+    pieces = torch.fft.irfft(spectra, n=size)
+    wet = torch.zeros(2, count * step + taps - 1)
+    for block in range(count):
+        wet[:, block * step : block * step + size] += pieces[:, block]
+    return np.ascontiguousarray(wet[:, :frames].numpy())
 
 
 def widen(audio: Audio, width: float) -> Audio:

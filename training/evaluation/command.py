@@ -23,8 +23,8 @@ _SMALL = Extent(
     stem_songs=3,
     stem_seconds=8.0,
     clip_s=8.0,
-    clips_each=5,
-    judge_strangers=5,
+    clips_each=24,
+    judge_strangers=8,
 )
 
 

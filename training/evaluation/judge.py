@@ -71,7 +71,11 @@ class Judge:
 
     def place(self, take: Waveform) -> Values:
         """Where a take lies among personas. ``(2, T) -> (P,)``, within-persona deviation about 1."""
-        placed: Values = ((describe(take) - self.mean) / self.deviation) @ self.directions
+        return self.place_described(describe(take))
+
+    def place_described(self, description: Values) -> Values:
+        """The same of a description that is there already. ``(V,) -> (P,)``."""
+        placed: Values = ((description - self.mean) / self.deviation) @ self.directions
         return placed
 
     def standardised(self, take: Waveform) -> Values:

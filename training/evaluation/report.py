@@ -45,8 +45,8 @@ class Extent:
     stem_songs: int = 6
     stem_seconds: float = 10.0
     clip_s: float = 10.0
-    clips_each: int = 8
-    judge_strangers: int = 8
+    clips_each: int = 28
+    judge_strangers: int = 12
 
 
 Say = Callable[[str], None]

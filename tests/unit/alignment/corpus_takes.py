@@ -99,7 +99,7 @@ class Silent:
     def stage(self, stage: object, steps_total: int = 1) -> None:
         """Begin a stage."""
 
-    def step(self, done: int, *, total: int | None = None) -> None:
+    def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
         """Count steps."""
 
     def check(self) -> None:

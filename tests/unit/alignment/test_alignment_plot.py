@@ -34,6 +34,13 @@ MAPS = [
         ),
         first_downbeat_s=0.35,
     ),
+    TempoMap(  # a change of metre off the beat, and one after the end
+        points=(
+            TempoPoint(second=0.0, bpm=100.0),
+            TempoPoint(second=3.43, bpm=140.0, beats_per_bar=3),
+            TempoPoint(second=11.0, bpm=80.0),
+        )
+    ),
 ]
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from render_service.drift_report import WANTED_COUNT, drift_report
-from servicekit.errors import FailedPrecondition
+from servicekit.errors import DOMAIN, FailedPrecondition
 from servicekit.journal import AuditDraft, Journal, Owner
 from servicekit.rpc.status import status_json, to_status
 from tests.unit.servicekit.journal_rows import new_job, new_version, open_journal
+
+MEASURED = {
+    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+    "reason": "DRIFT_EXCEEDED",
+    "domain": DOMAIN,
+}
 
 
 def kept(journal: Journal, job_id: str, version: int, verdict: str, *, stem: str = "drums", **grid: float) -> None:
@@ -39,8 +47,25 @@ def test_it_opens_by_figures(tmp_path: Path, beyond: int, *, opens: bool) -> Non
         assert drift_report(journal, "other", "drums").drifts == ()
 
 
-def test_what_failed_counts_too(tmp_path: Path) -> None:
-    """A version that failed because of its drift is there with its numbers; one that failed otherwise is not."""
+def test_what_could_not_be_judged_is_told_of_and_not_counted(tmp_path: Path) -> None:
+    """Bars in which the drums rest neither open the switch nor keep it closed."""
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=10).job.job_id
+        for version in range(2, WANTED_COUNT + 2):
+            kept(journal, job_id, version, "unmeasurable")
+        assert not drift_report(journal, "local", "drums").may_open
+        for version in range(100, 100 + WANTED_COUNT):
+            kept(journal, job_id, version, "within", medianMs=1.0, p95Ms=5.0)
+        report = drift_report(journal, "local", "drums")
+        assert report.may_open
+        assert sum(drift.judged for drift in report.drifts) == WANTED_COUNT == len(report.drifts) // 2
+
+
+def test_what_failed_counts_too_also_when_its_job_is_gone(tmp_path: Path) -> None:
+    """A version that failed because of its drift is there with its numbers, that of a deleted job too; none of another reason is.
+
+    Of the deleted job ids and numbers stay, and nothing that its caller wrote.
+    """
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=10).job.job_id
         first = journal.claim(Owner.RENDER, lease_s=30.0)
@@ -52,6 +77,24 @@ def test_what_failed_counts_too(tmp_path: Path) -> None:
             claim = journal.claim(Owner.RENDER, lease_s=30.0)
             assert claim is not None
             journal.fail(claim, status_json(to_status(FailedPrecondition("x", reason=reason, metadata=metadata))))
+        before = drift_report(journal, "local", "vocals").drifts
+        journal.begin_delete("local", job_id)
+        journal.finish_delete("local", job_id)
         (drift,) = drift_report(journal, "local", "vocals").drifts
+        assert (drift,) == before
+        assert drift_report(journal, "other", "vocals").drifts == ()
+        (left,) = journal.rerendered("local", "VOCALS")
+        assert left.error == {"details": [{**MEASURED, "metadata": numbers}]}
         assert (drift.version, drift.within_limits, drift.accepted, drift.measurable) == (2, False, False, True)
         assert (drift.median_ms, drift.p95_ms, drift.slope_ms_per_minute) == (31.5, 80.25, None)
+
+
+def test_a_journal_of_before_gets_the_table_of_measured_failures(tmp_path: Path) -> None:
+    """One that another release of the same schema wrote opens, with its jobs."""
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=10).job.job_id
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as plain:
+        plain.execute("DROP TABLE measured_failures")
+    with open_journal(tmp_path) as journal:
+        assert journal.job("local", job_id).job_id == job_id
+        assert drift_report(journal, "local", "drums").drifts == ()

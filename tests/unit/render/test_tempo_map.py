@@ -60,6 +60,27 @@ def test_a_new_metre_starts_a_bar() -> None:
     np.testing.assert_allclose(TempoMap(points=points).bars_s(12.0), [0, 4, 5, 8, 11])
 
 
+@pytest.mark.parametrize(("at_s", "whole"), [(3.43, 2), (3.42, 2), (5.3, 4)])
+def test_a_new_metre_off_the_beat_loses_no_bar(at_s: float, whole: int) -> None:
+    """Rounded to a hundredth of a second or anywhere within a beat: bars are counted on from there, beats run on as they were."""
+    points = (TempoPoint(second=0, bpm=140), TempoPoint(second=at_s, bpm=140, beats_per_bar=3))
+    tempo_map = TempoMap(points=points)
+    beat_s = 60 / 140
+    before, after = 4 * beat_s * np.arange(whole), np.arange(at_s, 12.1, 3 * beat_s)
+    np.testing.assert_allclose(tempo_map.bars_s(12.1), [*before, *after], atol=1e-6)
+    np.testing.assert_allclose(tempo_map.beats_s(12.1), np.arange(0.0, 12.1, beat_s))
+
+
+@given(tempo_maps(), st.floats(1.0, 60.0))
+def test_bars_are_where_their_positions_are_whole(tempo_map: TempoMap, seconds: float) -> None:
+    """Every downbeat of the take and nothing else: bar positions there count 0, 1, 2 without a gap."""
+    bars = tempo_map.bars_s(seconds)
+    positions = tempo_map.bar_position(bars + 2e-6)
+    np.testing.assert_array_equal(np.floor(positions), np.arange(bars.size))
+    assert (positions - np.floor(positions) < 1e-3).all()
+    assert ((bars >= 0.0) & (bars < seconds)).all()
+
+
 def test_swing_moves_only_off_beats() -> None:
     """Triplet swing puts the second eighth at two thirds of the beat; beats stay."""
     grid = TempoMap.constant(60, swing=2 / 3).grid_s(2.0, divisions=2)

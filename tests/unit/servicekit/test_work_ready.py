@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from servicekit.clock import SystemClock
-from servicekit.journal import AuditDraft, EventKind, Journal, Owner, Stage
-from servicekit.work import Progress, StopOrder
+from servicekit.journal import AuditDraft, EventKind, JobState, Journal, Owner, Stage
+from servicekit.work import Assignment, Progress, StopOrder
 from tests.unit.servicekit.journal_rows import BOUNCE, WEIGHTS, ZIP, new_job, open_journal
+from tests.unit.servicekit.work_runs import ended, running
 
 UNWRITABLE = AuditDraft(kind="bounce", body={"lufs": float("nan")}, prompt=None)
 
@@ -69,8 +70,30 @@ def test_what_is_kept_is_told_once(journal: Journal) -> None:
     assert [timing["stage"] for timing in version.timings] == ["STAGE_BOUNCE", "STAGE_STORE"]
 
 
+def test_a_cancel_that_nobody_heard_of_yet_keeps_a_whole_version_from_being_kept(tmp_path: Path) -> None:
+    """It was accepted in the journal a moment before: the version ends as CANCELLED, and its row knows of no file."""
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.STORE)
+        with open_journal(tmp_path) as other:  # as another process, so that this one is not told
+            other.cancel("local", assignment.job.job_id)
+        draft = AuditDraft(kind="stems", body={}, prompt=None)
+        assignment.progress.version_ready(files={**BOUNCE, **ZIP}, loudness={"lufs": -14.0}, audit=draft)
+
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=10).job.job_id
+        with running(journal, work):
+            (version,) = ended(journal, job_id).versions
+        assert (version.state, version.files, version.audit_digests) == (JobState.CANCELLED, {}, ())
+        kinds = {event.kind for event in journal.events_after(job_id, 0, 100).events}
+        assert not kinds & {EventKind.BOUNCE_READY, EventKind.STEMS_READY}
+
+
 def test_a_whole_version_is_told_at_once(journal: Journal) -> None:
-    """Bounce and ZIP of a re-render are kept in one step, with both events and one audit row, or not at all."""
+    """Bounce and ZIP of a re-render are kept in one step with the version's end, both events and one audit row, or not at all.
+
+    A cancel that comes later is too late.
+    """
     job_id, progress = begun(journal)
     progress.stage(Stage.STORE)
     refused = AuditDraft(kind="stems", body={"lufs": float("nan")}, prompt=None)
@@ -80,10 +103,11 @@ def test_a_whole_version_is_told_at_once(journal: Journal) -> None:
     progress.version_ready(
         files={**BOUNCE, **ZIP}, loudness={"lufs": -14.0}, audit=AuditDraft(kind="stems", body={}, prompt=None)
     )
-    progress.close(completed=True)
-    kinds = [event.kind for event in journal.events_after(job_id, 0, 100).events]
-    assert kinds[-2:] == [EventKind.BOUNCE_READY, EventKind.STEMS_READY]
+    journal.cancel("local", job_id)
+    events = journal.events_after(job_id, 0, 100).events
+    assert [event.kind for event in events][-3:] == [EventKind.BOUNCE_READY, EventKind.STEMS_READY, EventKind.STATE]
     version = journal.job("local", job_id).versions[0]
+    assert version.state is events[-1].state is JobState.DONE
     assert version.files == {**BOUNCE, **ZIP}
     assert version.loudness == {"lufs": -14.0}
     assert len(version.audit_digests) == 1

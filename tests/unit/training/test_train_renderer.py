@@ -20,6 +20,7 @@ from training.cache import persona_of
 from training.cli import main
 from training.corpus.compose import compose
 from training.corpus.song import perform
+from training.denoiser import heard_elsewhere
 from training.features import SongFeatures, extract, read, without_playing, write
 from training.loop import LoopSpec, train
 from training.workshop import Workshop
@@ -79,6 +80,15 @@ def test_captions_are_drawn_apart_from_personas() -> None:
     assert persona_of(0).id == persona_of(24).id
     assert persona_of(1) == persona_of(3)
     assert persona_of(1) != persona_of(5)
+
+
+def test_a_persona_is_heard_in_its_other_songs() -> None:
+    """A song's own windows would tell what plays in it; they are used only where the persona has no other song."""
+    windows = [torch.full((count, 2), float(count)) for count in (1, 2, 3)]
+    personas = ["one", "two", "one"]
+    assert torch.equal(heard_elsewhere(0, personas, windows), windows[2])
+    assert torch.equal(heard_elsewhere(2, personas, windows), windows[0])
+    assert torch.equal(heard_elsewhere(1, personas, windows), windows[1])
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:

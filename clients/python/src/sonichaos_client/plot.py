@@ -125,7 +125,7 @@ def _draw_seams(rows: tuple[Axes, ...], facts: Mapping[str, Any]) -> None:
     for axes in rows:
         for seam in facts["seams"]:
             low_s, high_s = axes.get_xlim()
-            # A crossfade of 40 ms has to be seen on a long take too.
+            # A crossfade of 5 ms has to be seen on a long take too.
             least = 0.003 * (high_s - low_s)
             middle, half = 0.5 * (seam["fromSecond"] + seam["toSecond"]), 0.5 * (seam["toSecond"] - seam["fromSecond"])
             axes.axvspan(middle - max(half, least), middle + max(half, least), color=_SEAM, alpha=0.75, zorder=0)
@@ -209,7 +209,7 @@ def _close_up(new: _Version, grid: TempoGrid | None, facts: Mapping[str, Any]) -
     half_s = min(0.5 * _CLOSE_UP_BEATS * beat_s, 0.5 * new.seconds)
     for seam in facts["seams"]:
         correlation, error_db = seam["correlation"], seam["levelErrorDb"]
-        said = [f"seam before bar {seam['bar']}", f"lag {seam['lagMs']:+.1f} ms"]
+        said = [f"seam at bar {seam['bar']}", f"lag {seam['lagMs']:+.1f} ms"]
         said += [f"correlation {correlation:.2f}"] if correlation is not None else []
         said += [f"level {error_db:+.2f} dB"] if error_db is not None else []
         return 0.5 * (seam["fromSecond"] + seam["toSecond"]), half_s, ", ".join(said)

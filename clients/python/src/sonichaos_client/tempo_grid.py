@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SAME_BEAT = 1e-6
+_SHORTEST_BAR_S = 0.02  # what a new metre cuts shorter than this is no bar, as render_service has it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +36,8 @@ def tempo_grid(tempo_map: Mapping[str, Any], seconds: float) -> TempoGrid:
         seconds_of: NDArray[np.float64] = starts[at] + (beats - beats_at[at]) / rates[at]
         return seconds_of
 
-    last = beats_at[-1] + (seconds - starts[-1]) * rates[-1]
+    end = max(int(np.searchsorted(starts, seconds, side="right")) - 1, 0)
+    last = float(beats_at[end] + (seconds - starts[end]) * rates[end])
     quarters = np.arange(np.ceil(4.0 * beats_at[0] - _SAME_BEAT), np.ceil(4.0 * last - _SAME_BEAT)) / 4.0
     beats = quarters[np.mod(quarters, 1.0) == 0.0]
     swing, part = tempo_map["swingRatio"], np.mod(quarters, 1.0)
@@ -48,13 +50,20 @@ def tempo_grid(tempo_map: Mapping[str, Any], seconds: float) -> TempoGrid:
 def _downbeats(points: list[Mapping[str, Any]], beats_at: NDArray[np.float64], last: float) -> NDArray[np.float64]:
     """Beat positions at which bars begin, from 0 on."""
     found: list[float] = []
-    at, ends = 0.0, [*beats_at[1:], last]
-    for index, (point, end) in enumerate(zip(points, ends, strict=True)):
-        metre = point["beatsPerBar"]
-        changed = index > 0 and metre != points[index - 1]["beatsPerBar"] and beats_at[index] > 0.0
-        if changed:
+    at = 0.0
+    for index, point in enumerate(points):
+        follows = index + 1 < len(points)
+        end = min(float(beats_at[index + 1]), last) if follows else last
+        if index and _cuts(points, beats_at, index):
             at = float(beats_at[index])
-        while at < end - _SAME_BEAT:
+        cut_short = follows and _cuts(points, beats_at, index + 1)
+        least = _SHORTEST_BAR_S * point["bpm"] / 60.0 if cut_short else _SAME_BEAT
+        while at < end - least:
             found.append(at)
-            at += metre
+            at += point["beatsPerBar"]
     return np.array(found)
+
+
+def _cuts(points: list[Mapping[str, Any]], beats_at: NDArray[np.float64], index: int) -> bool:
+    """Whether a point changes the metre within the bars."""
+    return bool(points[index]["beatsPerBar"] != points[index - 1]["beatsPerBar"] and beats_at[index] > 0.0)

@@ -258,16 +258,18 @@ def drift_report(session: Session, *, stem: str) -> None:
     session.emit(report)
     for drift in report.drifts:
         session.tell(_drift_line(drift))
-    count = len(report.drifts)
+    count = sum(not drift.uncounted for drift in report.drifts)
     share = f"{report.within_limits}/{count} within the limits"
     wanted = f"wanted at least {report.wanted_count}, {report.wanted_share:.0%} of them within"
     session.tell(f"{stem}: {share}; {wanted}: {'may open' if report.may_open else 'stays closed'}")
-    if not count:
+    if not report.drifts:
         note(f"no {stem} were re-rendered yet")
 
 
 def _drift_line(drift: render_pb2.MeasuredDrift) -> str:
     verdict = "within" if drift.within_limits else "accepted" if drift.accepted else "beyond"
+    if drift.uncounted:
+        return f"{drift.job_id} v{drift.version:<3} unmeasurable, not counted"
     if not drift.measurable:
         return f"{drift.job_id} v{drift.version:<3} {verdict:<9} too few onsets"
     slope = f"{drift.slope_ms_per_minute:+.1f} ms/min" if drift.HasField("slope_ms_per_minute") else "-"

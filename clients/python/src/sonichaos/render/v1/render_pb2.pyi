@@ -741,6 +741,7 @@ class MeasuredDrift(_message.Message):
     P95_MS_FIELD_NUMBER: _builtins.int
     SLOPE_MS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     MATCHED_SHARE_FIELD_NUMBER: _builtins.int
+    UNCOUNTED_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     version: _builtins.int
@@ -759,6 +760,8 @@ class MeasuredDrift(_message.Message):
     """Change of the offset in milliseconds a minute."""
     matched_share: _builtins.float
     """Share of onsets that a place of the grid was found for, 0 to 1."""
+    uncounted: _builtins.bool
+    """True where nothing could be judged, as where old and new stem rest: told of, and not counted."""
     def __init__(
         self,
         *,
@@ -771,10 +774,11 @@ class MeasuredDrift(_message.Message):
         p95_ms: _builtins.float | None = ...,
         slope_ms_per_minute: _builtins.float | None = ...,
         matched_share: _builtins.float | None = ...,
+        uncounted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_ms_per_minute", b"_slope_ms_per_minute", "matched_share", b"matched_share", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_ms_per_minute", b"slope_ms_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_ms_per_minute", b"_slope_ms_per_minute", "accepted", b"accepted", "job_id", b"job_id", "matched_share", b"matched_share", "measurable", b"measurable", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_ms_per_minute", b"slope_ms_per_minute", "version", b"version", "within_limits", b"within_limits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_ms_per_minute", b"_slope_ms_per_minute", "accepted", b"accepted", "job_id", b"job_id", "matched_share", b"matched_share", "measurable", b"measurable", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_ms_per_minute", b"slope_ms_per_minute", "uncounted", b"uncounted", "version", b"version", "within_limits", b"within_limits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__matched_share: _TypeAlias = _typing.Literal["matched_share"]  # noqa: Y015
     _WhichOneofArgType__matched_share: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share"]  # noqa: Y015
@@ -819,7 +823,7 @@ class GetDriftReportResponse(_message.Message):
     """Least share of them within the limits, 0 to 1."""
     @_builtins.property
     def drifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasuredDrift]:
-        """Oldest first; also those that failed because of their drift, as long as their job is there."""
+        """Oldest first, then those that failed because of their drift, also after their job was deleted."""
 
     def __init__(
         self,

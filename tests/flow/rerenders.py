@@ -1,0 +1,33 @@
+"""Re-renders of the tests: begun, and what lies in the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from sonichaos.render.v1 import render_pb2
+from sonichaos_client import STEM_OTHER, JobEvent, RerenderStemRequest
+from tests.flow.pair import Pair
+from tests.flow.takes import unpacked
+
+
+def folder_of(pair: Pair, job_id: str) -> dict[str, str]:
+    """SHA-256 of each stored file of a job by its name."""
+    folder = pair.data / "store" / "jobs" / job_id
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def files_of(pair: Pair, job_id: str, version: int) -> dict[str, bytes]:
+    """The files in a version's stored ZIP."""
+    return unpacked(pair.data / "store" / "jobs" / job_id / f"v{version}.zip")
+
+
+def begun(pair: Pair, job_id: str) -> render_pb2.RerenderStemResponse:
+    """A re-render that was just accepted."""
+    request = RerenderStemRequest(job_id=job_id, stem=STEM_OTHER, persona_id="hiss", base_version=1)
+    return pair.client.rerender_stem(request)
+
+
+def of(version: int, test: Callable[[JobEvent], bool]) -> Callable[[JobEvent], bool]:
+    """The same test, of events of one version."""
+    return lambda event: event.version == version and test(event)

@@ -1,0 +1,230 @@
+"""What ends a re-render early, at each of its stages: no half version stays, the job stays DONE, the next version comes whole."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from servicekit.clock import SystemClock
+from servicekit.journal import Journal
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos.render.v1 import render_pb2
+from sonichaos_client import JobEvent
+from sonichaos_client.errors import JobCancelled, JobFailed
+from tests.flow.conftest import FreshPair
+from tests.flow.pair import RENDER, SEPARATION, Pair, eventually, turn_held
+from tests.flow.rerenders import begun, folder_of, of
+from tests.flow.takes import Story, at, brief, check_numbers, take, told, until
+from tests.flow.tiny_separator import tiny_separator
+
+TRIES = 5
+Made = render_pb2.RerenderStemResponse
+
+
+@pytest.fixture(scope="module")
+def pair(module_pair: FreshPair, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """One worker, so that what comes second waits."""
+    repo = tiny_separator(tmp_path_factory.mktemp("loud") / "separator", gain=12.0)
+    return module_pair(SONICHAOS_SEPARATOR_REPO=str(repo), SONICHAOS_RENDER_STEPS="12", SONICHAOS_RENDER_WORKERS="1")
+
+
+@pytest.fixture(scope="module")
+def base(pair: Pair) -> Story:
+    """The original."""
+    return take(pair.client, brief("tone", stems=True, seconds=4.0))
+
+
+@contextmanager
+def frozen(pair: Pair, service: str) -> Iterator[None]:
+    """The service stands still; it goes on at the block's end."""
+    pair.signal(service, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        pair.signal(service, signal.SIGCONT)
+
+
+def cancelled(pair: Pair, made: Made, held: ExitStack | None = None) -> list[JobEvent]:
+    """Cancel, let go of what is ``held``, and wait for the end, which comes by way of CANCELLING; gives the version's events."""
+    pair.client.cancel(made.job.job_id, version=made.version)
+    if held is not None:
+        held.close()
+    with pytest.raises(JobCancelled):
+        pair.client.wait(made.job, version=made.version)
+    story = told(pair.client, made.job)
+    check_numbers(story.events)
+    mine = [event for event in story.events if event.version == made.version]
+    states = [event.state for event in mine if event.kind == job_pb2.EVENT_KIND_STATE]
+    assert states[-2:] == [job_pb2.JOB_STATE_CANCELLING, job_pb2.JOB_STATE_CANCELLED]
+    assert story.job.state == job_pb2.JOB_STATE_DONE
+    version = story.job.versions[made.version - 1]
+    assert not version.files.ListFields()
+    assert not version.audit_digests
+    return mine
+
+
+def stage_of(events: list[JobEvent]) -> int:
+    """The stage under way when the cancel was accepted; 0 for none."""
+    before = 0
+    for event in events:
+        if event.state == job_pb2.JOB_STATE_CANCELLING:
+            break
+        before = event.stage or before
+    return before
+
+
+def test_a_cancel_before_it_has_the_device(pair: Pair, base: Story) -> None:
+    """One that waits in the queue has not begun; one in its plan waits for the device."""
+    before = folder_of(pair, base.job.job_id)
+    with turn_held(pair.data):
+        first = begun(pair, base.job.job_id)
+        until(pair.client, first.job, of(first.version, at(job_pb2.STAGE_PLAN)))
+        second = begun(pair, base.job.job_id)
+        assert stage_of(cancelled(pair, second)) == 0
+        assert stage_of(cancelled(pair, first)) == job_pb2.STAGE_PLAN
+    assert folder_of(pair, base.job.job_id) == before
+
+
+SEPARATIONS = {job_pb2.STAGE_RECEIVE, job_pb2.STAGE_ALIGN, job_pb2.STAGE_PACKAGE, job_pb2.STAGE_STORE}
+
+
+def reached(pair: Pair, job_id: str, stage: int, held: ExitStack) -> Made:
+    """A re-render that has come to a stage.
+
+    Before the handoff separation_service is stopped, before its separation the device is taken away: there the re-render waits. In
+    other stages of separation_service that stands still as soon as the stage is told of.
+    """
+    with turn_held(pair.data):
+        made = begun(pair, job_id)
+        until(pair.client, made.job, of(made.version, at(job_pb2.STAGE_PLAN)))
+        if stage == job_pb2.STAGE_HANDOFF:
+            held.enter_context(frozen(pair, SEPARATION))
+    if stage == job_pb2.STAGE_SEPARATE:
+        until(pair.client, made.job, of(made.version, at(job_pb2.STAGE_DENOISE)))
+        held.enter_context(turn_held(pair.data))
+    until(pair.client, made.job, of(made.version, at(stage)), after_sequence=made.job.last_sequence)
+    if stage in SEPARATIONS:
+        held.enter_context(frozen(pair, SEPARATION))
+    return made
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        job_pb2.STAGE_DENOISE,
+        job_pb2.STAGE_VOCODE,
+        job_pb2.STAGE_BOUNCE,
+        job_pb2.STAGE_HANDOFF,
+        job_pb2.STAGE_RECEIVE,
+        job_pb2.STAGE_SEPARATE,
+        job_pb2.STAGE_ALIGN,
+        job_pb2.STAGE_PACKAGE,
+        job_pb2.STAGE_STORE,
+    ],
+    ids=job_pb2.Stage.Name,
+)
+def test_a_cancel(pair: Pair, base: Story, stage: int) -> None:
+    """It leaves a cancelled version without a file. Where the stage had passed before the cancel was accepted, once more."""
+    before = folder_of(pair, base.job.job_id)
+    met: list[int] = []
+    while stage not in met:
+        assert len(met) < TRIES, f"the cancel always met another stage: {met}"
+        with ExitStack() as held:
+            made = reached(pair, base.job.job_id, stage, held)
+            met.append(stage_of(cancelled(pair, made, held)))
+        eventually(lambda: folder_of(pair, base.job.job_id) == before, "no file of it is left")
+
+
+def test_the_version_after_them_is_whole(pair: Pair, base: Story) -> None:
+    """What was stopped never comes back: beside the base lie the three files of the next version, and no other."""
+    before = folder_of(pair, base.job.job_id)
+    made = begun(pair, base.job.job_id)
+    done = pair.client.wait(made.job, version=made.version)
+    assert done.versions[made.version - 1].state == job_pb2.JOB_STATE_DONE
+    added = set(folder_of(pair, base.job.job_id)) - set(before)
+    assert added == {f"v{made.version}.{ending}" for ending in ("wav", "zip", "json")}
+    assert pair.client.verify_audit_chain().intact
+
+
+def fails(pair: Pair, job_id: str) -> JobFailed:
+    """Re-render, and how it failed: without a file, an audit row or a change of anything else."""
+    before = folder_of(pair, job_id)
+    made = begun(pair, job_id)
+    with pytest.raises(JobFailed) as failed:
+        pair.client.wait(made.job, version=made.version)
+    job = pair.client.get_job(job_id)
+    assert job.state == job_pb2.JOB_STATE_DONE
+    version = job.versions[made.version - 1]
+    assert not version.files.ListFields()
+    assert not version.audit_digests
+    assert folder_of(pair, job_id) == before
+    return failed.value
+
+
+@contextmanager
+def flipped(path: Path, offset: int) -> Iterator[None]:
+    """One bit of a stored file is another during the block."""
+    whole = path.read_bytes()
+    data = bytearray(whole)
+    data[offset] ^= 1
+    path.write_bytes(data)
+    yield
+    path.write_bytes(whole)
+
+
+def test_inputs_that_changed_are_data_loss(pair: Pair, base: Story) -> None:
+    """Latents before anything is rendered; bounce, kept stem and manifest of the base before anything is separated."""
+    job_id, files = base.job.job_id, base.version.files
+    with flipped(pair.data / "store" / files.latents.key, -1):
+        failed = fails(pair, job_id)
+    assert (failed.reason, failed.metadata["stage"]) == ("DIGEST_MISMATCH", "PLAN")
+    for entry in (entry for entry in files.zip_entries if entry.name in {"bounce.wav", "drums.wav", "manifest.json"}):
+        with flipped(pair.data / "store" / files.zip.key, entry.offset_bytes + entry.size_bytes - 1):
+            failed = fails(pair, job_id)
+        assert (failed.reason, failed.metadata["stage"]) == ("DIGEST_MISMATCH", "RECEIVE")
+        assert failed.metadata["expected_sha256"] == entry.sha256
+
+
+def test_a_store_that_fails_at_the_last_file(pair: Pair, base: Story) -> None:
+    """Where the manifest cannot be put beside bounce and ZIP, these go too."""
+    job_id = base.job.job_id
+    number = len(pair.client.get_job(job_id).versions) + 1
+    in_the_way = pair.data / "store" / "jobs" / job_id / f"v{number}.json" / "x"
+    in_the_way.parent.mkdir()
+    in_the_way.touch()
+    try:
+        made = begun(pair, job_id)
+        assert made.version == number
+        with pytest.raises(JobFailed) as failed:
+            pair.client.wait(made.job, version=number)
+        assert failed.value.metadata["stage"] == "STORE"
+        assert not any(
+            name.startswith(f"v{number}.") and name != in_the_way.parent.name for name in pair.stored(job_id)
+        )
+    finally:
+        in_the_way.unlink()
+        in_the_way.parent.rmdir()
+
+
+def test_what_was_cancelled_while_no_service_lived_leaves_no_file(pair: Pair, base: Story) -> None:
+    """Both are killed once all three files are stored and before the row names them; the next start takes them away."""
+    job_id = base.job.job_id
+    before = folder_of(pair, job_id)
+    with ExitStack() as held:
+        made = reached(pair, job_id, job_pb2.STAGE_SEPARATE, held)
+        pair.signal(RENDER, signal.SIGSTOP)
+        held.close()
+        eventually(lambda: f"v{made.version}.json" in pair.stored(job_id), "its last file is stored")
+    for service in (RENDER, SEPARATION):
+        pair.kill(service)
+    with Journal.open(f"sqlite:///{pair.data}/journal.sqlite3", clock=SystemClock()) as journal:
+        journal.cancel("local", job_id, made.version)
+    assert folder_of(pair, job_id) != before
+    pair.start()
+    with pytest.raises(JobCancelled):
+        pair.client.wait(made.job, version=made.version)
+    assert folder_of(pair, job_id) == before

@@ -1,0 +1,87 @@
+"""Versions whose worker died and that end without another: what it stored and nobody knows of is gone before they end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from servicekit.clock import SystemClock
+from servicekit.journal import JobState, Journal, LeftBehind, Owner
+from servicekit.store.folder_store import FolderStore
+from servicekit.store.url_signer import UrlSigner
+from servicekit.work import Assignment, UnnamedFiles
+from tests.unit.servicekit.journal_rows import new_job, new_version, open_journal
+from tests.unit.servicekit.work_runs import MANY, running, until
+
+ENDINGS = ("wav", "zip", "json")
+
+
+def keys_of(left: LeftBehind) -> Iterable[str]:
+    """Three files a version."""
+    return [f"jobs/{left.job_id}/v{left.version}.{ending}" for ending in ENDINGS]
+
+
+def store_in(folder: Path) -> FolderStore:
+    """A folder store."""
+    return FolderStore(
+        folder / "store", UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=SystemClock().now)
+    )
+
+
+def half_done(journal: Journal, store: FolderStore, job_id: str, version: int, *, named: bool = False) -> None:
+    """The next claim, and what its worker stores before it dies; ``named``: it keeps the first of the files."""
+    claim = journal.claim(Owner.RENDER, lease_s=30.0)
+    assert claim is not None
+    assert (claim.version.job_id, claim.version.number) == (job_id, version)
+    for ending in ENDINGS:
+        store.put_bytes(f"jobs/{job_id}/v{version}.{ending}", b"half", content_type="application/octet-stream")
+    if named:
+        journal.keep(claim, files={"bounce": {"key": f"jobs/{job_id}/v{version}.wav"}})
+
+
+def refused(assignment: Assignment) -> None:
+    """No work is expected."""
+    raise AssertionError(assignment.version)
+
+
+def test_what_a_dead_worker_stored_is_gone_before_its_cancelled_version_ends(tmp_path: Path) -> None:
+    """What the row names stays, as do other versions' files; while the store does not answer the version does not end."""
+    store = store_in(tmp_path)
+    with open_journal(tmp_path) as dying:
+        job_id = dying.accept(new_job(), limit=MANY).job.job_id
+        half_done(dying, store, job_id, 1, named=True)
+        dying.cancel("local", job_id)
+    tidy, seen = UnnamedFiles(store=store, keys_of=keys_of), []
+    away = shutil.move(tmp_path / "store", tmp_path / "away")
+    with open_journal(tmp_path) as journal:
+
+        def tidied(left: LeftBehind) -> None:
+            seen.append(journal.job("local", job_id).state)
+            if len(seen) == 4:
+                shutil.move(away, tmp_path / "store")
+            tidy(left)
+
+        with running(journal, refused, tidy=tidied):
+            until(journal, job_id, lambda job: job.state is JobState.CANCELLED)
+    assert seen[:4] == [JobState.CANCELLING] * 4
+    assert list(store.keys()) == [f"jobs/{job_id}/v1.wav"]
+
+
+def test_a_version_that_crashed_too_often_leaves_no_file(tmp_path: Path) -> None:
+    """One that may be tried again keeps them until it is; it is the third death that ends it."""
+    store = store_in(tmp_path)
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=MANY).job.job_id
+        first = journal.claim(Owner.RENDER, lease_s=30.0)
+        assert first is not None
+        journal.finish(first)
+        journal.accept_version(new_version(job_id), limit=MANY)
+    for _ in range(3):
+        with open_journal(tmp_path) as dying:
+            assert not dying.left_behind(Owner.RENDER)
+            half_done(dying, store, job_id, 2)
+    with open_journal(tmp_path) as journal, running(journal, refused, tidy=UnnamedFiles(store=store, keys_of=keys_of)):
+        until(journal, job_id, lambda job: job.versions[1].state is JobState.FAILED)
+        assert list(store.keys()) == []
+        assert journal.left_behind(Owner.RENDER) == []

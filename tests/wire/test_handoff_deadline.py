@@ -1,0 +1,57 @@
+"""How long separation_service is told that a caller will wait: until the brief's expiry, and not for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import grpc
+import pytest
+
+from render_service.handoff import SeparationClient
+from render_service.handoff_chunks import ChunkLender
+from servicekit.clock import SetClock
+from servicekit.errors import FailedPrecondition, expiry_too_soon
+from servicekit.work.stop import StopOrder
+from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+from tests.wire.scripted_desk import refuse
+from tests.wire.scripted_services import serving
+
+NEEDED_S = 600.0
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class _Slow(separation_pb2_grpc.SeparationServiceServicer):
+    """Needs ten minutes for anything, and says so where a caller will not wait as long."""
+
+    def SeparateTensor(
+        self, request: separation_pb2.SeparateTensorRequest, context: grpc.ServicerContext
+    ) -> Iterator[separation_pb2.SeparateTensorResponse]:
+        left_s = context.time_remaining()
+        if left_s is not None and left_s < NEEDED_S:
+            refuse(expiry_too_soon(needed_s=NEEDED_S, left_s=left_s, queued=0), context)
+        yield separation_pb2.SeparateTensorResponse(result=separation_pb2.SeparationResult(separator="slow"))
+
+
+class _Order(StopOrder):
+    """As `servicekit.work.Progress` passes it on."""
+
+    on_stop = StopOrder.calling
+
+
+@pytest.mark.parametrize(("expires_in_s", "refused"), [(60.0, True), (3600.0, False), (None, False)])
+def test_the_briefs_expiry_is_the_deadline(expires_in_s: float | None, *, refused: bool) -> None:
+    """A call that would take longer than the brief lasts is refused at once; the others are not."""
+    expire_time = None if expires_in_s is None else NOW + timedelta(seconds=expires_in_s)
+    add = separation_pb2_grpc.add_SeparationServiceServicer_to_server
+    with serving((add, _Slow())) as address, grpc.insecure_channel(address) as channel:
+        client = SeparationClient(address=address, channel=channel, lender=ChunkLender(channel, address=address))
+        order = _Order(expire_time=expire_time, clock=SetClock(NOW))
+        told = client.separate(separation_pb2.SeparateTensorRequest(lease_id="any"), order)
+        if not refused:
+            assert [message.result.separator for message in told] == ["slow"]
+            return
+        with pytest.raises(FailedPrecondition) as caught:
+            list(told)
+        assert caught.value.reason == "EXPIRY_TOO_SOON"
+        assert float(caught.value.metadata["left_seconds"]) < NEEDED_S

@@ -1,0 +1,62 @@
+"""Guidance learnt by the net itself, so that a take pays for one run of it a step (Meng et al. 2023, arXiv:2210.03142).
+
+The teacher is the trained denoiser, held as it is. Where it is guided at sampling, words and persona share one strength; here
+each has its own, and the student learns the sum.
+
+Letters: ``B`` batch, ``D`` latent channels, ``L`` latent frames, ``G`` control channels.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from render_service.latent_diffusion.denoiser import Conditions, Denoiser
+from render_service.latent_diffusion.flow import joined, without_words_and_persona
+from training.denoiser import DenoiserTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strengths:
+    """How far velocities are led on from what they would be without a condition; 1 is as the teacher learnt it."""
+
+    words: float
+    persona: float
+
+
+class DistilTask(DenoiserTask):
+    """The denoiser's task with the teacher's guided velocity in the place of the data's.
+
+    Conditions are dropped as before, and the guided velocity of what is left is wanted, so the student can still be guided on.
+    """
+
+    name = "guided_denoiser"
+
+    def teach(self, teacher: Denoiser, strengths: Strengths) -> None:
+        """Set whose velocities are wanted; a copy is held."""
+        self._teacher = copy.deepcopy(teacher).eval().requires_grad_(requires_grad=False)
+        self._strengths = strengths
+
+    def target(self, noisy: Tensor, time: Tensor, controls: Tensor, conditions: Conditions, velocity: Tensor) -> Tensor:
+        """See :meth:`training.denoiser.DenoiserTask.target`."""
+        del velocity
+        return guided_velocity(self._teacher, noisy, time, controls, conditions, strengths=self._strengths)
+
+
+@torch.no_grad()
+def guided_velocity(
+    teacher: Denoiser, noisy: Tensor, time: Tensor, controls: Tensor, conditions: Conditions, *, strengths: Strengths
+) -> Tensor:
+    """``noisy`` ``(B, D, L)``, ``time`` ``(B,)``, ``controls`` ``(B, G, L)`` to velocity ``(B, D, L)``.
+
+    From none to the persona (with its prefix) by one strength, from there to the words by the other.
+    """
+    wordless = replace(conditions, has_text=torch.zeros_like(conditions.has_text))
+    branches = joined(joined(conditions, wordless), without_words_and_persona(conditions))
+    velocities = teacher(noisy.repeat(3, 1, 1), time.repeat(3), controls.repeat(3, 1, 1), teacher.read(branches))
+    full, persona, none = velocities.chunk(3)
+    guided: Tensor = none + strengths.persona * (persona - none) + strengths.words * (full - persona)
+    return guided
