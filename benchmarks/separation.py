@@ -1,7 +1,7 @@
 """Separation by stock demucs and by the engine, side by side, in one process.
 
-    python -m benchmarks.separation --device cpu|cuda [--threads N] [--seconds 30 90 600] [--jobs 1 2 4] [--rounds 3]
-                                    [--models 4] [--ours fp32 openvino reduced] [--name NAME --repo DIR]
+    python -m benchmarks.separation --device cpu|cuda [--threads 1 2] [--seconds 30 90 600] [--jobs 1 2 4] [--rounds 3]
+                                    [--models 4] [--ours fp32 openvino reduced] [--one-stem] [--name NAME --repo DIR]
 
 Without ``--repo`` it makes a bag of htdemucs_ft's shape itself: four HTDemucs of 41.98 M parameters, one-hot weights, and
 LayerScales drawn from U(0.2, 0.8), so that errors show as they would in trained weights. ``--models 1`` keeps one of the four, a
@@ -10,6 +10,8 @@ Printed are, of all rounds, the median time; the median of stock's time over it 
 whole process, the better figure on a CPU that others use too; the agreement with stock's fp32 stems, least and most of the four in
 dB; the rise of the peak memory (resident set on a CPU, allocated memory on a GPU); seconds of audio a second; and the share of the
 device's own fp32 matrix rate, measured here, that 334.9 GFLOP a forward make up (htdemucs_ft's shape only).
+Each number of threads is measured by itself, stock and all. ``--one-stem`` lets the engine separate the vocals alone as well, which
+in a one-hot bag takes one model, and says what part of the time for all four that is.
 Jobs at once are threads for the engine; stock, which has no such thing, takes them one after another. On a GPU stock is run in
 fp32 and as it comes, with TF32 convolutions.
 
@@ -27,6 +29,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import itertools
 import statistics
 import tempfile
 import threading
@@ -47,21 +50,23 @@ from demucs.htdemucs import HTDemucs
 from demucs.transformer import LayerScale as TransformerLayerScale
 from numpy.typing import NDArray
 
-from separation_service.engine import STEMS, EngineOptions, load_separator
+from separation_service.engine import STEMS, EngineOptions, Separator, StemName, load_separator
 
 RATE_HZ = 44_100
 FORWARD_GFLOP = 334.9
 SILENT = 1e-9
+ONE_STEM: tuple[StemName, ...] = ("vocals",)
 
 Audio = NDArray[np.float32]
 
 
 @dataclass
 class Rival:
-    """One way to separate: ``run(mixes)`` -> the last mix's stems ``(4, C, T)``."""
+    """One way to separate: ``run(mixes)`` -> the last mix's ``stems``, ``(N, C, T)``."""
 
     name: str
     run: Callable[[list[Audio]], Audio]
+    stems: tuple[StemName, ...] = STEMS
     times_s: list[float] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
     agreement_db: list[float] = field(default_factory=list)
@@ -124,8 +129,8 @@ def stock(name: str, repo: Path, device: str, *, tf32: bool) -> Callable[[list[A
     return run
 
 
-def ours(name: str, repo: Path, options: EngineOptions) -> Callable[[list[Audio]], Audio]:
-    """The engine, warm; a thread a mix."""
+def warmed(name: str, repo: Path, options: EngineOptions) -> Separator:
+    """The engine, ready to run."""
     separator = load_separator(name, repo=repo, device=options.device, threads=options.threads, options=options)
     began_s = time.perf_counter()
     separator.warm()
@@ -133,26 +138,31 @@ def ours(name: str, repo: Path, options: EngineOptions) -> Callable[[list[Audio]
         f"  {separator.info.fingerprint['separator.runtime']}: warm in {time.perf_counter() - began_s:.1f} s",
         flush=True,
     )
+    return separator
+
+
+def ours(separator: Separator, stems: tuple[StemName, ...] = STEMS) -> Callable[[list[Audio]], Audio]:
+    """The engine, a thread a mix."""
 
     def run(mixes: list[Audio]) -> Audio:
-        stems: list[Audio] = list(mixes)
+        found: list[Audio] = list(mixes)
 
         def work(index: int) -> None:
-            stems[index] = separator.separate(mixes[index], lambda _done, _total: None)
+            found[index] = separator.separate(mixes[index], lambda _done, _total: None, stems)
 
         threads = [threading.Thread(target=work, args=(index,)) for index in range(len(mixes))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return stems[-1]
+        return found[-1]
 
     return run
 
 
-def rivals(name: str, repo: Path, arguments: argparse.Namespace, cache: Path) -> list[Rival]:
+def rivals(name: str, repo: Path, arguments: argparse.Namespace, cache: Path, threads: int) -> list[Rival]:
     """Stock first: it is what the others are compared with."""
-    device, threads = arguments.device, arguments.threads
+    device = arguments.device
     found = [Rival("stock fp32", stock(name, repo, device, tf32=False))]
     if device == "cuda":
         found.append(Rival("stock TF32 convs", stock(name, repo, device, tf32=True)))
@@ -164,7 +174,10 @@ def rivals(name: str, repo: Path, arguments: argparse.Namespace, cache: Path) ->
     }
     for choice in arguments.ours or (["fp32", "reduced"] if device == "cuda" else ["fp32", "openvino"]):
         options = EngineOptions(device=device, threads=threads, cache=cache, batch=arguments.batch, **choices[choice])
-        found.append(Rival(f"ours {choice}", ours(name, repo, options)))
+        separator = warmed(name, repo, options)
+        found.append(Rival(f"ours {choice}", ours(separator)))
+        if arguments.one_stem:
+            found.append(Rival(f"ours {choice}, one stem", ours(separator, ONE_STEM), ONE_STEM))
     return found
 
 
@@ -224,36 +237,66 @@ def measure(field_: list[Rival], mixes: list[Audio], arguments: argparse.Namespa
                 rival.times_s.append(time.perf_counter() - began_s)
                 rival.cpu_s.append(time.process_time() - began_cpu_s)
             truth = stems if truth is None else truth
-            rival.agreement_db += [agreement_db(a, b) for a, b in zip(truth, stems, strict=True)]
+            expected = truth[[STEMS.index(stem) for stem in rival.stems]]
+            rival.agreement_db += [agreement_db(a, b) for a, b in zip(expected, stems, strict=True)]
 
 
-def table(field_: list[Rival], *, audio_s: float, forwards: int, peak_gflops: float) -> None:
+def table(
+    field_: list[Rival], *, audio_s: float, forwards: dict[tuple[StemName, ...], int], peak_gflops: float
+) -> None:
     """One line a rival."""
+    print("| | time, s | times stock | by CPU time | agreement, dB | memory, MiB | real time | of the matrix rate |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     base = field_[0]
     for rival in field_:
         faster = statistics.median(a / b for a, b in zip(base.times_s, rival.times_s, strict=True))
         less_cpu = statistics.median(a / b for a, b in zip(base.cpu_s, rival.cpu_s, strict=True))
         middle_s = statistics.median(rival.times_s)
-        share = forwards * FORWARD_GFLOP / middle_s / peak_gflops
+        share = forwards[rival.stems] * FORWARD_GFLOP / middle_s / peak_gflops
         agreement = "-" if rival is base else f"{min(rival.agreement_db):.0f} to {max(rival.agreement_db):.0f}"
         print(
             f"| {rival.name} | {middle_s:.2f} | {faster:.2f} | {less_cpu:.2f} | {agreement} | {rival.memory_mib:.0f} "
             f"| {audio_s / middle_s:.2f} | {share:.0%} |",
             flush=True,
         )
+    for four, one in itertools.pairwise(field_):
+        if one.stems != four.stems:
+            part = statistics.median(a / b for a, b in zip(one.times_s, four.times_s, strict=True))
+            print(f"\n{one.name}: {part:.2f} of the time of {four.name}", flush=True)
+
+
+def measured(name: str, repo: Path, arguments: argparse.Namespace, cache: Path, threads: int) -> None:
+    """All lengths and numbers of jobs on so many threads."""
+    torch.set_num_threads(threads)
+    device_name = torch.cuda.get_device_name() if arguments.device == "cuda" else "CPU"
+    peak_gflops = matrix_gflops(arguments.device)
+    print(f"\n{device_name}, torch {torch.__version__}, {threads} threads, matrices at {peak_gflops:.0f} GFLOP/s")
+    field_ = rivals(name, repo, arguments, cache, threads)
+    counter = load_separator(name, repo=repo, device="cpu", threads=1)
+    for seconds in arguments.seconds:
+        for jobs in arguments.jobs:
+            mixes = [music(seconds, seed) for seed in range(jobs)]
+            for rival in field_:
+                rival.times_s, rival.cpu_s, rival.agreement_db, rival.memory_mib = [], [], [], 0.0
+            measure(field_, mixes, arguments)
+            print(f"\n{seconds:g} s, {jobs} at once, {arguments.rounds} rounds\n")
+            frames = round(seconds * RATE_HZ)
+            forwards = {rival.stems: counter.steps(frames, rival.stems) * jobs for rival in field_}
+            table(field_, audio_s=seconds * jobs, forwards=forwards, peak_gflops=peak_gflops)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--seconds", type=float, nargs="+", default=[30.0, 90.0, 600.0])
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--models", type=int, default=4, choices=[1, 2, 4])
     parser.add_argument("--batch", type=int, default=0)
     parser.add_argument("--ours", nargs="+", choices=["fp32", "eager", "reduced", "openvino"])
+    parser.add_argument("--one-stem", action="store_true")
     parser.add_argument("--name")
     parser.add_argument("--repo", type=Path)
     parser.add_argument(
@@ -262,30 +305,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.name is None) != (arguments.repo is None):
         parser.error("--name and --repo belong together")
-    torch.set_num_threads(arguments.threads)
-    device_name = torch.cuda.get_device_name() if arguments.device == "cuda" else "CPU"
-    peak_gflops = matrix_gflops(arguments.device)
-    print(
-        f"{device_name}, torch {torch.__version__}, {arguments.threads} threads, matrices at {peak_gflops:.0f} GFLOP/s"
-    )
     with tempfile.TemporaryDirectory() as scratch:
         repo = arguments.repo or Path(scratch)
         name = arguments.name or make_bag(repo, arguments.models)
-        field_ = rivals(name, repo, arguments, arguments.cache or Path(scratch) / "cache")
-        counter = load_separator(name, repo=repo, device="cpu", threads=1)
-        for seconds in arguments.seconds:
-            for jobs in arguments.jobs:
-                mixes = [music(seconds, seed) for seed in range(jobs)]
-                for rival in field_:
-                    rival.times_s, rival.cpu_s, rival.agreement_db, rival.memory_mib = [], [], [], 0.0
-                measure(field_, mixes, arguments)
-                print(f"\n{seconds:g} s, {jobs} at once, {arguments.rounds} rounds\n")
-                print(
-                    "| | time, s | times stock | by CPU time | agreement, dB | memory, MiB | real time | of the matrix rate |"
-                )
-                print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-                forwards = counter.steps(round(seconds * RATE_HZ)) * jobs
-                table(field_, audio_s=seconds * jobs, forwards=forwards, peak_gflops=peak_gflops)
+        for threads in arguments.threads:
+            measured(name, repo, arguments, arguments.cache or Path(scratch) / "cache", threads)
 
 
 if __name__ == "__main__":
