@@ -159,8 +159,10 @@ def _frames_first(spectrogram: Tensor) -> Tensor:
     batch, frequencies, count, planes = spectrogram.shape
     if batch > 1:
         return rearrange(spectrogram, "b f t p -> b t p f").contiguous()
-    parts = spectrogram[0].reshape(frequencies, count * planes).split(_FREQUENCIES_AT_A_TIME)
-    return torch.cat([part.t() for part in parts], 1).view(1, count, planes, frequencies)
+    matrix = spectrogram[0].reshape(frequencies, count * planes)
+    return torch.cat([part.t() for part in torch.split(matrix, _FREQUENCIES_AT_A_TIME)], 1).view(
+        1, count, planes, frequencies
+    )
 
 
 class HybridCore(nn.Module):

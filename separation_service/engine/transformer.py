@@ -115,9 +115,11 @@ class _Layer(nn.Module):
 
     def _widened(self, x: Tensor) -> Tensor:
         if self._feeds_by_convolution:
-            wide: Tensor = F.conv1d(x.transpose(1, 2), self._feed_in.weight[:, :, None], self._feed_in.bias)
-            return self._activation(wide).transpose(1, 2)
-        return self._activation(self._feed_in(x))
+            wide = F.conv1d(x.transpose(1, 2), self._feed_in.weight[:, :, None], self._feed_in.bias)
+            moved: Tensor = self._activation(wide).transpose(1, 2)
+            return moved
+        widened: Tensor = self._activation(self._feed_in(x))
+        return widened
 
     def _attend(self, x: Tensor, other: Tensor) -> Tensor:
         asking = self._norm_query(x)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from separation_service.engine.hybrid import HybridCore, HybridForward, RunsOn, is_taken_apart
+from separation_service.engine.layers import _residuals
 from separation_service.engine.winograd import WinogradGlu, takes
 from tests.unit.separation.tiny_models import tiny
 
@@ -79,3 +80,17 @@ def test_winograd_takes_what_it_can() -> None:
         nn.Conv1d(4, 8, 3, padding=1),
     ]
     assert not any(takes(other) for other in others)
+
+
+def test_the_norms_of_a_whole_waveform_are_exact() -> None:
+    """A residual branch over 86000 steps, most of them alike, is as near to double precision as demucs' own."""
+    torch.manual_seed(0)
+    model: Any = tiny(channels=16)
+    encoder_layer = model.tencoder[0]
+    branches = encoder_layer.dconv
+    x = torch.nn.functional.gelu(torch.randn(1, 16, 86_000) * torch.linspace(0, 6, 86_000).sin())
+    x[..., 55_000:] = 0.1
+    with torch.inference_mode():
+        found = nn.Sequential(*_residuals(encoder_layer))(x.transpose(1, 2)[:, None].contiguous())
+        truth = branches.double()(x.double()).transpose(1, 2)[:, None]
+    assert snr_db(truth, found) >= 115.0
