@@ -67,7 +67,8 @@ class SeparationServiceServicer:
     """
 
     def SeparateTensor(self, request, context):
-        """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work.
+        """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work. A deadline
+        that cannot be met at the measured speed, behind the calls before it, is refused at once as EXPIRY_TOO_SOON.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

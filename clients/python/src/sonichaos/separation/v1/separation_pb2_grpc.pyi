@@ -34,7 +34,9 @@ class SeparationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SeparationServiceAsyncStub: ...
     SeparateTensor: _grpc.UnaryStreamMultiCallable[_separation_pb2.SeparateTensorRequest, _separation_pb2.SeparateTensorResponse]
-    """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work."""
+    """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work. A deadline
+    that cannot be met at the measured speed, behind the calls before it, is refused at once as EXPIRY_TOO_SOON.
+    """
     CreateSeparation: _grpc.StreamUnaryMultiCallable[_separation_pb2.CreateSeparationRequest, _separation_pb2.CreateSeparationResponse]
     """Accept an upload, or a file in the store, as a job of this service. Answers once the job is durable."""
     ReplaceStem: _grpc.UnaryStreamMultiCallable[_separation_pb2.ReplaceStemRequest, _separation_pb2.ReplaceStemResponse]
@@ -50,7 +52,9 @@ class SeparationServiceAsyncStub(SeparationServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SeparateTensor: _aio.UnaryStreamMultiCallable[_separation_pb2.SeparateTensorRequest, _separation_pb2.SeparateTensorResponse]  # type: ignore[assignment]
-    """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work."""
+    """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work. A deadline
+    that cannot be met at the measured speed, behind the calls before it, is refused at once as EXPIRY_TOO_SOON.
+    """
     CreateSeparation: _aio.StreamUnaryMultiCallable[_separation_pb2.CreateSeparationRequest, _separation_pb2.CreateSeparationResponse]  # type: ignore[assignment]
     """Accept an upload, or a file in the store, as a job of this service. Answers once the job is durable."""
     ReplaceStem: _aio.UnaryStreamMultiCallable[_separation_pb2.ReplaceStemRequest, _separation_pb2.ReplaceStemResponse]  # type: ignore[assignment]
@@ -69,7 +73,9 @@ class SeparationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _separation_pb2.SeparateTensorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_separation_pb2.SeparateTensorResponse], _abc.AsyncIterator[_separation_pb2.SeparateTensorResponse]]:
-        """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work."""
+        """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work. A deadline
+        that cannot be met at the measured speed, behind the calls before it, is refused at once as EXPIRY_TOO_SOON.
+        """
 
     @_abc_1.abstractmethod
     def CreateSeparation(

@@ -926,7 +926,8 @@ export const GetModelInfoResponseSchema: GenMessage<GetModelInfoResponse> = /*@_
  */
 export const SeparationService: GenService<{
   /**
-   * Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work.
+   * Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work. A deadline
+   * that cannot be met at the measured speed, behind the calls before it, is refused at once as EXPIRY_TOO_SOON.
    *
    * @generated from rpc sonichaos.separation.v1.SeparationService.SeparateTensor
    */
