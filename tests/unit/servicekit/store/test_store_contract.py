@@ -333,6 +333,8 @@ def test_a_lifetime_out_of_range_is_refused(place: Place, lifetime_s: int) -> No
 
 def test_writers_of_one_key_at_once_do_not_mix(place: Place) -> None:
     """Of several threads that write one key at the same time, one wins, whole."""
+    if place.kind == "rclone":
+        pytest.skip("this stand-in lets uploads of one key write into one file at once, which S3 itself rules out")
     store = place.store
     texts = [bytes([letter]) * 200_000 for letter in b"abcd"]
     threads = [
