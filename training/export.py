@@ -10,10 +10,10 @@ from render_service.latent_diffusion.checkpoint import CheckpointConfig, TextEnc
 from render_service.latent_diffusion.flow import WindowSpec
 from render_service.latent_diffusion.text_encoder import packaged_folder
 from render_service.latent_diffusion.vocoder import MagnitudeRefiner
-from training.workshop import Workshop
+from training.workshop import DECODER_RUN, GUIDED_RUN, Workshop
 
 DEFAULT_STEPS = 8  # 12 measured no better from calmed noise
-GUIDANCE = 2.5  # measured better than 1 on persona and words (docs/measurements.md), at 1.6 times the denoiser's work
+GUIDANCE = 2.5  # leads towards the words (docs/measurements.md), at 1.6 times the denoiser's work
 LEARNT_GUIDANCE = 1.0  # of a denoiser that has learnt its own
 NOISE_SCALE = 0.6  # measured better than 1 on tempo, harmony and persona (docs/measurements.md)
 _UNUSED_WIDTH = 8  # of a refiner that is not used: the form wants one, the repository need not carry it
@@ -22,8 +22,9 @@ _CARD = """# {name}
 Weights of the house renderer, learnt from the procedural corpus in `training/corpus` by the code in `training/`.
 Licence: {licence}. Format: `render_service/latent_diffusion/checkpoint.py`.
 
-What they are: a small first set, trained on two CPU cores, that follows tempo, harmony and persona. What
-they are not: a substitute for a model trained on recordings. The voice sings syllables, never words.
+What they are: small nets that take tempo, harmony, persona and the words of a prompt as conditions; `sonichaos-train evaluate`
+says how well they follow each. What they are not: a substitute for a model trained on recordings. The voice sings
+syllables, never words.
 
 Corpus: songs {first_song} to {last_song} ({songs} songs, {hours:.2f} h), each made from its number as seed; instruments
 from FluidR3_GM (MIT). No recording of a person is in it.
@@ -98,6 +99,10 @@ def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> s
         run = runs.get(_RUN_OF.get(role, role)) if isinstance(runs, dict) and used else None
         steps, seconds, loss = (run["steps"], run["seconds"], f"{run['loss']:.4f}") if run else ("-", "-", "-")
         rows.append(f"| {role} | {file.parameters} | {steps} | {seconds} | {loss} |")
+    for name, what in _LATER_RUNS.items():
+        run = runs.get(name) if isinstance(runs, dict) else None
+        if run:
+            rows.append(f"| {what} | | {run['steps']} | {run['seconds']} | {run['loss']:.4f} |")
     vocoder = _REFINED if config.vocoder.refined else _PLAIN
     words = {name: sheet[name] for name in ("songs", "first_song", "last_song", "hours")}
     origin = sheet["began_from"]
@@ -122,4 +127,5 @@ def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> s
 
 _REFINED = "magnitudes refined by a net, then Griffin-Lim"
 _PLAIN = "pseudo-inverse of the filterbank, then Griffin-Lim; the net in vocoder.safetensors is empty and not used"
+_LATER_RUNS = {DECODER_RUN: "then the autoencoder's decoder", GUIDED_RUN: "then the denoiser's own guidance"}
 _RUN_OF = {"persona": "persona_encoder"}
