@@ -15,7 +15,7 @@ from training.workshop import DECODER_RUN, GUIDED_RUN, Workshop
 DEFAULT_STEPS = 8  # 12 measured no better from calmed noise
 GUIDANCE = 2.5  # leads towards the words (docs/measurements.md), at 1.6 times the denoiser's work
 LEARNT_GUIDANCE = 1.0  # of a denoiser that has learnt its own
-NOISE_SCALE = 0.6  # measured better than 1 on tempo, harmony and persona (docs/measurements.md)
+NOISE_SCALE = 0.5  # measured better than 1 on tempo, harmony and words (docs/measurements.md)
 _UNUSED_WIDTH = 8  # of a refiner that is not used: the form wants one, the repository need not carry it
 _CARD = """# {name}
 
