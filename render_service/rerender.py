@@ -21,8 +21,8 @@ from servicekit.store.verified_read import read_verified
 StemName = Literal["drums", "bass", "vocals", "other"]
 STEM_NAMES: tuple[StemName, ...] = ("drums", "bass", "vocals", "other")
 
-DEFAULT_STRENGTH = 0.7
-"""Share of noise at the start, as a prototype needed it; what the starter weights make of it: docs/measurements.md, Re-render."""
+DEFAULT_STRENGTH = 0.9
+"""Share of noise at the start: with less, more of the old persona stays (docs/measurements.md, Re-render)."""
 
 _MAX_LATENTS_BYTES = 64 << 20  # 180 s are 1 MiB
 

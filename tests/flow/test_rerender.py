@@ -123,7 +123,7 @@ def test_manifest_and_audit_row_say_how(pair: Pair, base: Story, remade: Remade)
     manifest = json.loads(files_of(pair, base.job.job_id, 2)["manifest.json"])
     facts = manifest["rerender"]
     assert (facts["baseVersion"], facts["stem"], facts["persona"], facts["seed"]) == (1, "vocals", "hiss", 5)
-    assert (facts["fresh"], facts["strength"], facts["accepted"]) == (False, 0.7, False)
+    assert (facts["fresh"], facts["strength"], facts["accepted"]) == (False, 0.9, False)
     assert {stem: kept["version"] for stem, kept in facts["kept"].items()} == {"drums": 1, "bass": 1, "other": 1}
     assert set(facts["delivered"]) == {"grid", "drums", "bass"}
     assert any(words.startswith("vocals: ") for words in manifest["processing"])

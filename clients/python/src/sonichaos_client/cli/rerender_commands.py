@@ -75,7 +75,7 @@ def _fitted(command: Callable[..., R]) -> Callable[..., R]:
             "--strength",
             type=click.FloatRange(0, 1, min_open=True),
             metavar="S",
-            help="Share of noise that the original's latents begin with [default: 0.7]",
+            help="Share of noise that the original's latents begin with [default: 0.9]",
         ),
         click.option("--fresh", is_flag=True, help="Render from noise alone, not from the original's latents."),
     ):

@@ -142,7 +142,7 @@ class RerenderStemRequest(_message.Message):
     fresh: _builtins.bool
     """True: render from noise alone, on the original's tempo map, key and chords, instead of from its latents."""
     strength: _builtins.float
-    """How much noise replaces the original's latents at the start, above 0 and up to 1 (all of them). 0 means 0.7. Not with fresh."""
+    """How much noise replaces the original's latents at the start, above 0 and up to 1 (all of them). 0 means 0.9. Not with fresh."""
     from_bar: _builtins.int
     """First bar to replace, counted from 1 at the first downbeat. 0, together with to_bar 0: the whole take."""
     to_bar: _builtins.int

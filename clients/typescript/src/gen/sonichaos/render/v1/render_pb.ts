@@ -133,7 +133,7 @@ export type RerenderStemRequest = Message<"sonichaos.render.v1.RerenderStemReque
   fresh: boolean;
 
   /**
-   * How much noise replaces the original's latents at the start, above 0 and up to 1 (all of them). 0 means 0.7. Not with fresh.
+   * How much noise replaces the original's latents at the start, above 0 and up to 1 (all of them). 0 means 0.9. Not with fresh.
    *
    * @generated from field: double strength = 9;
    */
