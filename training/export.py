@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from render_service.latent_diffusion.checkpoint import CheckpointConfig, TextEncoderRef, save, sha256_of
 from render_service.latent_diffusion.flow import WindowSpec
@@ -32,8 +34,8 @@ from FluidR3_GM (MIT). No recording of a person is in it.
 Vocoder: {vocoder}. Takes: {steps} steps, guidance {guidance:g}, from noise of deviation {noise:g}.{origin}
 
 {results}
-| net | parameters | steps | seconds | loss |
-| --- | --- | --- | --- | --- |
+| net | parameters | steps | seconds | loss | hardware |
+| --- | --- | --- | --- | --- | --- |
 {rows}
 """
 
@@ -93,16 +95,13 @@ _BYTES_A_SECOND = 4 * 44100 + 2 * 192 * 44100 / 512 + 2 * 113 * 44100 / 2048  # 
 
 def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> str:
     runs = sheet["runs"]
-    rows = []
-    for role, file in config.files.items():
-        used = role != "vocoder" or config.vocoder.refined
-        run = runs.get(_RUN_OF.get(role, role)) if isinstance(runs, dict) and used else None
-        steps, seconds, loss = (run["steps"], run["seconds"], f"{run['loss']:.4f}") if run else ("-", "-", "-")
-        rows.append(f"| {role} | {file.parameters} | {steps} | {seconds} | {loss} |")
-    for name, what in _LATER_RUNS.items():
-        run = runs.get(name) if isinstance(runs, dict) else None
-        if run:
-            rows.append(f"| {what} | | {run['steps']} | {run['seconds']} | {run['loss']:.4f} |")
+    found = runs if isinstance(runs, dict) else {}
+    rows = [
+        _row(role, str(file.parameters), found.get(_RUN_OF.get(role, role)))
+        for role, file in config.files.items()
+        if role != "vocoder" or config.vocoder.refined
+    ]
+    rows += [_row(what, "", found[name]) for name, what in _LATER_RUNS.items() if name in found]
     vocoder = _REFINED if config.vocoder.refined else _PLAIN
     words = {name: sheet[name] for name in ("songs", "first_song", "last_song", "hours")}
     origin = sheet["began_from"]
@@ -127,5 +126,14 @@ def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> s
 
 _REFINED = "magnitudes refined by a net, then Griffin-Lim"
 _PLAIN = "pseudo-inverse of the filterbank, then Griffin-Lim; the net in vocoder.safetensors is empty and not used"
+
+
+def _row(name: str, parameters: str, run: Mapping[str, Any] | None) -> str:
+    if run is None:
+        return f"| {name} | {parameters} | - | - | - | - |"
+    hardware = f"{run['device']}, {run['threads']} thread(s)"
+    return f"| {name} | {parameters} | {run['steps']} | {run['seconds']} | {run['loss']:.4f} | {hardware} |"
+
+
 _LATER_RUNS = {DECODER_RUN: "then the autoencoder's decoder", GUIDED_RUN: "then the denoiser's own guidance"}
 _RUN_OF = {"persona": "persona_encoder"}
