@@ -6,8 +6,8 @@ Each take is rendered with one persona, and one of its stems again with another;
 that every stem can be judged: the verdict says which would have failed. FILE keeps one line a take, so that takes may be added in
 several runs; the tables are of all its lines.
 
-Whose sound a new stem has is judged apart from the renderer's nets (benchmarks/stem_judge.py), and so are the originals' own stems,
-as the ceiling. The null asks for another persona than the wanted one, drawn from a shuffle.
+Whose sound a new stem has is judged apart from the renderer's nets (benchmarks/stem_judge.py), by 64 further takes, and so are the
+originals' own stems, as the ceiling. The null asks for another persona than the wanted one, drawn from a shuffle.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ import soundfile
 
 from benchmarks.stem_judge import fit, nearest
 from benchmarks.take import pair
-from separation_service.engine import load_separator
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client import FILE_KIND_BOUNCE, Client, RerenderStemRequest
 from sonichaos_client.errors import JobFailed
@@ -41,7 +40,8 @@ STEMS |= {"drums": brief_pb2.STEM_DRUMS}
 PERSONAS = ("granite-road", "neon-drift", "velvet-lounge", "glass-orchard")
 TEMPI_BPM = (84.0, 96.0, 108.0, 120.0, 132.0, 144.0, 160.0)
 KEYS = ("A minor", "C major", "E minor", "F major", "D minor")
-SONGS_EACH = 8  # by each persona, to fit the judge
+LESSONS, FIRST_LESSON_SEED = 64, 50_000
+"""Takes that teach the judge: as many by each persona."""
 Row = dict[str, Any]
 
 
@@ -93,6 +93,16 @@ def one(client: Client, index: int, known: argparse.Namespace, folder: Path) -> 
     }
 
 
+def lesson(client: Client, index: int, seconds: float, folder: Path) -> str:
+    """A line of the judge's file: one more take, of another seed, and how its stems sound."""
+    brief = brief_of(index, seconds)
+    brief.seed = FIRST_LESSON_SEED + index
+    job = client.wait(client.create_render(brief))
+    files = _files(client.download(job.job_id, folder, version=1).path)
+    heard = {name: features(files[f"{name}.wav"]) for name in STEMS}
+    return json.dumps({"persona": brief.persona_id, "features": heard}) + "\n"
+
+
 def features(wav: bytes) -> list[float]:
     """A WAV as the judge hears it."""
     samples, _ = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
@@ -119,9 +129,8 @@ def whose(rows: Sequence[Row], judges: Mapping[str, Judge], *, originals: bool) 
     found = []
     for row in (row for row in rows if "newFeatures" in row):
         stem = row["stem"]
-        old = [np.array(other["oldFeatures"][stem]) for other in rows]
         heard = np.array(row["oldFeatures"][stem] if originals else row["newFeatures"])
-        found.append((row, PERSONAS[nearest(judges[stem], heard, old)]))
+        found.append((row, PERSONAS[nearest(judges[stem], heard)]))
     return found
 
 
@@ -213,7 +222,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="from noise alone, not from the original's latents")
     parser.add_argument("--strength", type=float, help="share of noise at the start; default: the service's")
     parser.add_argument("--results", type=Path)
-    parser.add_argument("--judge", type=Path, help="keep the fitted judge here (.npz)")
+    parser.add_argument("--judge", type=Path, help="keep what teaches the judge here (.jsonl)")
     known, extra = parser.parse_known_args()
     os.environ["SONICHAOS_DRUMS_RERENDER"] = "true"
     with tempfile.TemporaryDirectory() as folder:
@@ -227,8 +236,12 @@ def main() -> None:
                 for index in range(known.first, known.first + known.takes):
                     file.write(json.dumps(one(client, index, known, Path(folder))) + "\n")
                     file.flush()
-        separator = load_separator("starter", repo=None, device="cpu", threads=1)
-        judges = fit(PERSONAS, separator, songs_each=SONGS_EACH, kept=known.judge or Path(folder) / "judge.npz")
+        taught = known.judge or Path(folder) / "judge.jsonl"
+        if not taught.exists():
+            with pair(extra) as ready, Client(ready["renderAddress"], ready["separationAddress"]) as client:
+                taught.write_text("".join(lesson(client, i, known.seconds, Path(folder)) for i in range(LESSONS)))
+        lessons = [json.loads(line) for line in taught.read_text(encoding="utf-8").splitlines()]
+        judges = fit([(one["persona"], one["features"]) for one in lessons], PERSONAS)
         report([json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()], judges)
 
 
