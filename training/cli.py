@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 import torch
@@ -24,8 +23,8 @@ from training.autoencoder import (
 )
 from training.begin import CannotBeginError, begin
 from training.corpus_command import corpus
-from training.denoiser import DenoiserTask
-from training.distil import DistilTask, Strengths
+from training.denoiser import DenoiserTask, Target
+from training.distil import Strengths, guided_by
 from training.evaluation.command import evaluate
 from training.export import export as export_checkpoint
 from training.features import read_all
@@ -34,9 +33,8 @@ from training.persona import PersonaTask
 from training.persona_export import export_personas
 from training.separator.command import separator
 from training.vocoder import VocoderTask
-from training.workshop import DECODER_RUN, Workshop
+from training.workshop import DECODER_RUN, GUIDED_RUN, Workshop
 
-_DenoiserTask = TypeVar("_DenoiserTask", bound=DenoiserTask)
 _HELD_BACK_SONGS = 4  # the last of the cache, for the figures that a run logs
 
 
@@ -163,7 +161,7 @@ def denoiser(
 ) -> None:
     """The latent denoiser; wants a trained autoencoder and persona encoder."""
     workshop = _prepare(work, device, threads, seed)
-    task = _denoiser_task(DenoiserTask, workshop, workshop.teacher(), songs)
+    task = _denoiser_task(workshop, workshop.teacher(), songs)
     _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
 
 
@@ -185,13 +183,15 @@ def distil(
 ) -> None:
     """The denoiser learns its own guidance, so that takes need none; wants a trained denoiser."""
     workshop = _prepare(work, device, threads, seed)
-    task = _denoiser_task(DistilTask, workshop, workshop.denoiser(), songs)
-    task.teach(workshop.teacher().to(workshop.device), Strengths(words=words, persona=persona))
+    target = guided_by(workshop.teacher().to(workshop.device), Strengths(words=words, persona=persona))
+    task = _denoiser_task(workshop, workshop.denoiser(), songs, target=target, name=GUIDED_RUN)
     _run(workshop, task, LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate))
 
 
-def _denoiser_task(kind: type[_DenoiserTask], workshop: Workshop, net: Denoiser, songs: int | None) -> _DenoiserTask:
-    return kind(
+def _denoiser_task(
+    workshop: Workshop, net: Denoiser, songs: int | None, *, target: Target | None = None, name: str = "denoiser"
+) -> DenoiserTask:
+    return DenoiserTask(
         net.to(workshop.device),
         workshop.front_end(),
         workshop.autoencoder().eval(),
@@ -199,6 +199,8 @@ def _denoiser_task(kind: type[_DenoiserTask], workshop: Workshop, net: Denoiser,
         text=TextEncoder(packaged_folder()),
         songs=read_all(workshop.songs, with_audio=True, limit=songs),
         device=workshop.device,
+        target=target,
+        name=name,
     )
 
 

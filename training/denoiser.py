@@ -5,7 +5,7 @@ Letters: ``B`` batch, ``D`` latent channels, ``L`` latent frames, ``G`` control 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,9 @@ from training.features import SongFeatures, without_playing
 from training.persona import embed_song
 
 _MOST_POOLED = 6
+
+Target = Callable[[Tensor, Tensor, Tensor, Conditions], Tensor]
+"""Of noisy latents ``(B, D, L)``, time ``(B,)``, controls ``(B, G, L)`` and conditions: a velocity ``(B, D, L)``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +49,11 @@ class _Item:
 
 
 class DenoiserTask:
-    """``crops``: (batch, latent frames) shapes of about equal work; a step draws one."""
+    """``crops``: (batch, latent frames) shapes of about equal work; a step draws one.
 
-    name = "denoiser"
+    ``target``: what the net should say of noisy latents, where that is not the velocity to the data. ``name`` is that of the
+    run's state.
+    """
 
     def __init__(
         self,
@@ -62,7 +67,10 @@ class DenoiserTask:
         crops: tuple[tuple[int, int], ...] = ((8, 128), (4, 256), (6, 176), (14, 72)),
         dropout: Dropout | None = None,
         device: torch.device,
+        target: Target | None = None,
+        name: str = "denoiser",
     ) -> None:
+        self.name, self._target = name, target
         self.net: nn.Module = net
         self._denoiser, self._device, self._crops = net, device, crops
         self._dropout = dropout or Dropout()
@@ -100,15 +108,10 @@ class DenoiserTask:
         time = torch.sigmoid(torch.randn(batch, generator=generator)).to(self._device)
         velocity = data - noise
         noisy = noise + time[:, None, None] * velocity
-        wanted = self.target(noisy, time, controls, conditions, velocity)
+        wanted = velocity if self._target is None else self._target(noisy, time, controls, conditions)
         error = self._denoiser(noisy, time, controls, self._denoiser.read(conditions)) - wanted
         plain = error.detach().square().mean()
         return (error.square() * self._weight).mean(), {"mse": float(plain)}
-
-    def target(self, noisy: Tensor, time: Tensor, controls: Tensor, conditions: Conditions, velocity: Tensor) -> Tensor:
-        """What the net should say of ``noisy`` ``(B, D, L)`` at ``time`` ``(B,)``: here the velocity to the data."""
-        del noisy, time, controls, conditions
-        return velocity
 
     def _crop(self, item: _Item, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         length = item.latents.shape[-1]

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from render_service.latent_diffusion.denoiser import Conditions, Denoiser
 from render_service.latent_diffusion.flow import joined, without_words_and_persona
-from training.denoiser import DenoiserTask
+from training.denoiser import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,23 +28,13 @@ class Strengths:
     persona: float
 
 
-class DistilTask(DenoiserTask):
-    """The denoiser's task with the teacher's guided velocity in the place of the data's.
+def guided_by(teacher: Denoiser, strengths: Strengths) -> Target:
+    """The target of :class:`training.denoiser.DenoiserTask` by which a net learns the guidance of ``teacher``; a copy is held.
 
     Conditions are dropped as before, and the guided velocity of what is left is wanted, so the student can still be guided on.
     """
-
-    name = "guided_denoiser"
-
-    def teach(self, teacher: Denoiser, strengths: Strengths) -> None:
-        """Set whose velocities are wanted; a copy is held."""
-        self._teacher = copy.deepcopy(teacher).eval().requires_grad_(requires_grad=False)
-        self._strengths = strengths
-
-    def target(self, noisy: Tensor, time: Tensor, controls: Tensor, conditions: Conditions, velocity: Tensor) -> Tensor:
-        """See :meth:`training.denoiser.DenoiserTask.target`."""
-        del velocity
-        return guided_velocity(self._teacher, noisy, time, controls, conditions, strengths=self._strengths)
+    held = copy.deepcopy(teacher).eval().requires_grad_(requires_grad=False)
+    return partial(guided_velocity, held, strengths=strengths)
 
 
 @torch.no_grad()

@@ -15,8 +15,9 @@ from render_service.latent_diffusion.vocoder import MagnitudeRefiner
 from training.workshop import DECODER_RUN, GUIDED_RUN, Workshop
 
 DEFAULT_STEPS = 8  # 12 measured no better from calmed noise
-GUIDANCE = 2.5  # leads towards the words (docs/measurements.md), at 1.6 times the denoiser's work
-LEARNT_GUIDANCE = 1.0  # of a denoiser that has learnt its own
+DEFAULT_GUIDANCE = (
+    1.0  # more follows the words, and loses grid, harmony and persona; `distil` does not (docs/measurements.md)
+)
 NOISE_SCALE = 0.5  # measured better than 1 on tempo, harmony and words (docs/measurements.md)
 _UNUSED_WIDTH = 8  # of a refiner that is not used: the form wants one, the repository need not carry it
 _CARD = """# {name}
@@ -58,7 +59,7 @@ def export(
         licence=licence,
         front_end_id=sizes.front_end.id,
         default_steps=DEFAULT_STEPS,
-        default_guidance=LEARNT_GUIDANCE if workshop.is_guided else GUIDANCE,
+        default_guidance=DEFAULT_GUIDANCE,
         noise_scale=NOISE_SCALE,
         front_end=sizes.front_end,
         windows=WindowSpec(),

@@ -84,11 +84,6 @@ class Workshop:
         """The denoiser before it learns its own guidance."""
         return self._trained(Denoiser(self.sizes.denoiser), "denoiser")
 
-    @property
-    def is_guided(self) -> bool:
-        """Whether the denoiser has learnt its own guidance."""
-        return (self.folder / f"{GUIDED_RUN}.pt").exists()
-
     def vocoder(self) -> MagnitudeRefiner:
         """The magnitude refiner, trained as far as it is."""
         return self._trained(MagnitudeRefiner(self.sizes.vocoder), "vocoder")
