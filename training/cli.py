@@ -167,8 +167,8 @@ def denoiser(
 
 @main.command()
 @_training_options
-@click.option("--words", type=float, default=4.0, show_default=True, help="Strength of guidance towards the words.")
-@click.option("--persona", type=float, default=2.5, show_default=True, help="Strength towards persona and prefix.")
+@click.option("--words", type=float, default=4.5, show_default=True, help="Strength of guidance towards the words.")
+@click.option("--persona", type=float, default=1.0, show_default=True, help="Strength towards persona and prefix.")
 def distil(
     *,
     work: Path,
