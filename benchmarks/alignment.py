@@ -103,7 +103,7 @@ def cases(numbers: range, seconds: float) -> Iterator[Case]:
 def estimates(case: Case, errors: dict[tuple[str, str], list[float]]) -> None:
     """The error of each distortion's estimate, of the mix and once of the mix without drums; infinite where it was not told."""
     tonal = case.song.mix - case.song.stems["drums"]
-    for what, sound, distortions in (("mix", case.song.mix, DISTORTIONS), ("without drums", tonal, DISTORTIONS[1:2])):
+    for what, sound, distortions in (("mix", case.song.mix, DISTORTIONS), ("without drums", tonal, DISTORTIONS[1:4])):
         mono = sound.mean(axis=0, keepdims=True)
         for name, offset_s, drift, jitter_s in distortions:
             found = estimate(find_onsets(distorted(mono, offset_s, drift, jitter_s)), case.grid)

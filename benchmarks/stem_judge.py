@@ -16,13 +16,25 @@ from numpy.typing import NDArray
 from training.evaluation.judge import Judge, judge_from
 
 Values = NDArray[np.float64]
+Lesson = tuple[str, Mapping[str, Sequence[float]]]
+"""Of one take its persona and, by kind, the description ``(V,)`` of its stem."""
 
 
-def fit(stems: Sequence[tuple[str, Mapping[str, Sequence[float]]]], personas: Sequence[str]) -> dict[str, Judge]:
-    """A judge for each kind of stem. ``stems``: for each take its persona and, by kind, the description ``(V,)`` of its stem."""
-    labels = np.array([personas.index(persona) for persona, _ in stems])
-    kinds = stems[0][1]
-    return {kind: judge_from(np.array([described[kind] for _, described in stems]), labels) for kind in kinds}
+def fit(lessons: Sequence[Lesson], personas: Sequence[str]) -> dict[str, Judge]:
+    """A judge for each kind of stem."""
+    labels = np.array([personas.index(persona) for persona, _ in lessons])
+    kinds = lessons[0][1]
+    return {kind: judge_from(np.array([described[kind] for _, described in lessons]), labels) for kind in kinds}
+
+
+def known_again(lessons: Sequence[Lesson], personas: Sequence[str]) -> dict[str, int]:
+    """How many of the takes, by kind of stem, are given to their own persona by a judge who knows only the others."""
+    known = dict.fromkeys(lessons[0][1], 0)
+    for left_out, (persona, described) in enumerate(lessons):
+        judges = fit([one for number, one in enumerate(lessons) if number != left_out], personas)
+        for kind, judge in judges.items():
+            known[kind] += personas[nearest(judge, np.array(described[kind]))] == persona
+    return known
 
 
 def nearest(judge: Judge, stem: Values) -> int:

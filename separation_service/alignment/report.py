@@ -19,8 +19,8 @@ class Timing:
     """Onsets minus the nearest of some times, positive where they come late.
 
     ``matched`` is the share of ``onsets`` that lie within 50 ms of one; all other figures are of those. ``max_ms`` is the largest
-    magnitude, ``p95_ms`` the magnitude that 95 % stay within, ``slope_ms_per_minute`` by Theil and Sen over bars, None in fewer
-    than three of them, ``seconds`` from the first of them to the last.
+    magnitude, ``p95_ms`` the magnitude that 95 % stay within, ``slope_ms_per_minute`` by Theil and Sen with its standard error,
+    None in fewer than three bars, ``seconds`` from the first of them to the last.
     """
 
     onsets: int
@@ -30,6 +30,7 @@ class Timing:
     p95_ms: float
     max_ms: float
     slope_ms_per_minute: float | None
+    slope_error_ms_per_minute: float | None
     seconds: float
 
     @property
@@ -43,6 +44,7 @@ class Timing:
             "p95Ms": self.p95_ms,
             "maxMs": self.max_ms,
             "slopeMsPerMinute": self.slope_ms_per_minute,
+            "slopeErrorMsPerMinute": self.slope_error_ms_per_minute,
             "seconds": self.seconds,
         }
 
