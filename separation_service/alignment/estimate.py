@@ -28,7 +28,6 @@ _FEWEST_ONSETS = 8
 _BEYOND_CHANCE = (
     4.0  # standard deviations by which those on the grid outnumber what onsets without regard for it would give
 )
-_ROUNDS, _NO_NEARER_S = 30, 0.0005  # of the search for a slope, and the residual below which an onset weighs no more
 _NOTICEABLE_S = 0.002  # a drift that moves neither end by more is left alone
 _LEAST_SHARPNESS = 0.1
 _STROKES, _SWELLS = 6.0, 3.0  # median sharpness of mixes whose instruments are struck, and of such as only swell
@@ -68,7 +67,7 @@ def estimate(onsets: Onsets, grid: Grid) -> Estimate:
         near = np.abs(on_grid - lines) < window_s
         if np.count_nonzero(near) < _FEWEST_ONSETS:
             return UNKNOWN
-        found = _refined(onsets.times_s[near], onsets.sharpness[near], lines[near], grid)
+        found = _refined(onsets.times_s[near], onsets.sharpness[near], lines[near], grid.seconds)
     if not _outnumbers_chance(found.onsets, onsets.count, grid):
         return UNKNOWN
     late = onsets.times_s[near] - found.in_mix(lines[near])
@@ -142,30 +141,18 @@ def _steps(most: float, step: float) -> NDArray[np.float64]:
     return np.linspace(-most, most, 2 * count + 1)
 
 
-def _refined(times_s: Times, sharpness: NDArray[np.float64], lines_s: Times, grid: Grid) -> Estimate:
+def _refined(times_s: Times, sharpness: NDArray[np.float64], lines_s: Times, seconds: float) -> Estimate:
     """The robust line through ``times - lines``, flat where no drift is called for.
 
     Sharp edges decide where it lies: what swells is heard late though it is played in time.
     """
     late, weights = times_s - lines_s, _weights(sharpness)
-    drift = _slope(lines_s, late, np.maximum(sharpness, _LEAST_SHARPNESS))
+    drift = theil_sen(lines_s, late)
     offset_s = weighted_quantile(late - drift * lines_s, weights, 0.5)
     sure = abs(drift) > _SURE * standard_error(lines_s, late - offset_s - drift * lines_s)
-    if not (sure and abs(drift) * grid.seconds > 2.0 * _NOTICEABLE_S):
+    if not (sure and abs(drift) * seconds > 2.0 * _NOTICEABLE_S):
         drift, offset_s = 0.0, weighted_quantile(late, weights, 0.5)
     return Estimate(offset_s=offset_s, drift=drift, onsets=late.size)
-
-
-def _slope(x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """Of the line with the least weighted sum of absolute residuals, by least squares weighted anew; 0 where ``x`` is one point."""
-    if np.ptp(x) < 1e-9:
-        return 0.0
-    line = np.stack([np.ones_like(x), x - x.mean()], axis=1)
-    found = np.array([np.median(y), theil_sen(x, y)])
-    for _ in range(_ROUNDS):
-        share = weights / np.maximum(np.abs(y - line @ found), _NO_NEARER_S)
-        found = np.linalg.solve(line.T @ (line * share[:, None]), line.T @ (share * y))
-    return float(found[1])
 
 
 def _attacks_s(late: NDArray[np.float64], sharpness: NDArray[np.float64]) -> float:
