@@ -22,7 +22,10 @@ _PAGE = 200
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredDrift:
-    """One re-render. Figures are of the delivered stem's onsets against the grid, None where they could not be measured."""
+    """One re-render. Figures are of the delivered stem's onsets against the grid, None where they could not be measured.
+
+    Rows of releases that measured no error of the slope have none.
+    """
 
     job_id: str
     version: int
@@ -32,6 +35,7 @@ class MeasuredDrift:
     median_ms: float | None
     p95_ms: float | None
     slope_ms_per_minute: float | None
+    slope_error_ms_per_minute: float | None
     matched_share: float | None
 
     @property
@@ -86,6 +90,7 @@ def _kept(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDri
                     median_ms=timing.get("medianMs"),
                     p95_ms=timing.get("p95Ms"),
                     slope_ms_per_minute=timing.get("slopeMsPerMinute"),
+                    slope_error_ms_per_minute=timing.get("slopeErrorMsPerMinute"),
                     matched_share=timing.get("matched"),
                 )
 
@@ -104,6 +109,7 @@ def _failed(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredD
                     median_ms=_number(metadata.get("median_ms")),
                     p95_ms=_number(metadata.get("p95_ms")),
                     slope_ms_per_minute=_number(metadata.get("slope_ms_per_minute")),
+                    slope_error_ms_per_minute=_number(metadata.get("slope_error_ms_per_minute")),
                     matched_share=_number(metadata.get("matched")),
                 )
 

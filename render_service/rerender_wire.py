@@ -48,6 +48,7 @@ def report_message(report: DriftReport) -> render_pb2.GetDriftReportResponse:
             median_ms=drift.median_ms,
             p95_ms=drift.p95_ms,
             slope_ms_per_minute=drift.slope_ms_per_minute,
+            slope_error_ms_per_minute=drift.slope_error_ms_per_minute,
             matched_share=drift.matched_share,
         )
         for drift in report.drifts

@@ -273,6 +273,8 @@ def _drift_line(drift: render_pb2.MeasuredDrift) -> str:
     if not drift.measurable:
         return f"{drift.job_id} v{drift.version:<3} {verdict:<9} too few onsets"
     slope = f"{drift.slope_ms_per_minute:+.1f} ms/min" if drift.HasField("slope_ms_per_minute") else "-"
+    if drift.HasField("slope_error_ms_per_minute"):
+        slope += f" (give or take {drift.slope_error_ms_per_minute:.1f})"
     return (
         f"{drift.job_id} v{drift.version:<3} {verdict:<9} median {drift.median_ms:+.1f} ms  p95 {drift.p95_ms:.1f} ms  "
         f"slope {slope}  matched {drift.matched_share:.0%}"

@@ -742,6 +742,7 @@ class MeasuredDrift(_message.Message):
     SLOPE_MS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     MATCHED_SHARE_FIELD_NUMBER: _builtins.int
     UNCOUNTED_FIELD_NUMBER: _builtins.int
+    SLOPE_ERROR_MS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     version: _builtins.int
@@ -762,6 +763,8 @@ class MeasuredDrift(_message.Message):
     """Share of onsets that a place of the grid was found for, 0 to 1."""
     uncounted: _builtins.bool
     """True where nothing could be judged, as where old and new stem rest: told of, and not counted."""
+    slope_error_ms_per_minute: _builtins.float
+    """Standard error of the slope: in a short take it is large, and a slope counts as beyond its limit only by three of them."""
     def __init__(
         self,
         *,
@@ -775,10 +778,11 @@ class MeasuredDrift(_message.Message):
         slope_ms_per_minute: _builtins.float | None = ...,
         matched_share: _builtins.float | None = ...,
         uncounted: _builtins.bool = ...,
+        slope_error_ms_per_minute: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_ms_per_minute", b"_slope_ms_per_minute", "matched_share", b"matched_share", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_ms_per_minute", b"slope_ms_per_minute"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_error_ms_per_minute", b"_slope_error_ms_per_minute", "_slope_ms_per_minute", b"_slope_ms_per_minute", "matched_share", b"matched_share", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_error_ms_per_minute", b"slope_error_ms_per_minute", "slope_ms_per_minute", b"slope_ms_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_ms_per_minute", b"_slope_ms_per_minute", "accepted", b"accepted", "job_id", b"job_id", "matched_share", b"matched_share", "measurable", b"measurable", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_ms_per_minute", b"slope_ms_per_minute", "uncounted", b"uncounted", "version", b"version", "within_limits", b"within_limits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_error_ms_per_minute", b"_slope_error_ms_per_minute", "_slope_ms_per_minute", b"_slope_ms_per_minute", "accepted", b"accepted", "job_id", b"job_id", "matched_share", b"matched_share", "measurable", b"measurable", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_error_ms_per_minute", b"slope_error_ms_per_minute", "slope_ms_per_minute", b"slope_ms_per_minute", "uncounted", b"uncounted", "version", b"version", "within_limits", b"within_limits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__matched_share: _TypeAlias = _typing.Literal["matched_share"]  # noqa: Y015
     _WhichOneofArgType__matched_share: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share"]  # noqa: Y015
@@ -786,6 +790,8 @@ class MeasuredDrift(_message.Message):
     _WhichOneofArgType__median_ms: _TypeAlias = _typing.Literal["_median_ms", b"_median_ms"]  # noqa: Y015
     _WhichOneofReturnType__p95_ms: _TypeAlias = _typing.Literal["p95_ms"]  # noqa: Y015
     _WhichOneofArgType__p95_ms: _TypeAlias = _typing.Literal["_p95_ms", b"_p95_ms"]  # noqa: Y015
+    _WhichOneofReturnType__slope_error_ms_per_minute: _TypeAlias = _typing.Literal["slope_error_ms_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__slope_error_ms_per_minute: _TypeAlias = _typing.Literal["_slope_error_ms_per_minute", b"_slope_error_ms_per_minute"]  # noqa: Y015
     _WhichOneofReturnType__slope_ms_per_minute: _TypeAlias = _typing.Literal["slope_ms_per_minute"]  # noqa: Y015
     _WhichOneofArgType__slope_ms_per_minute: _TypeAlias = _typing.Literal["_slope_ms_per_minute", b"_slope_ms_per_minute"]  # noqa: Y015
     @_typing.overload
@@ -794,6 +800,8 @@ class MeasuredDrift(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__median_ms) -> _WhichOneofReturnType__median_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__p95_ms) -> _WhichOneofReturnType__p95_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__slope_error_ms_per_minute) -> _WhichOneofReturnType__slope_error_ms_per_minute | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__slope_ms_per_minute) -> _WhichOneofReturnType__slope_ms_per_minute | None: ...
 
