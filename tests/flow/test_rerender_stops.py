@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from servicekit.journal import Journal
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import JobEvent
-from sonichaos_client.errors import JobCancelled, JobFailed
+from sonichaos_client.errors import JobCancelled, JobFailed, from_status
 from tests.flow.conftest import FreshPair
 from tests.flow.pair import RENDER, SEPARATION, Pair, eventually, turn_held
 from tests.flow.rerenders import begun, folder_of, of
@@ -187,6 +188,40 @@ def test_inputs_that_changed_are_data_loss(pair: Pair, base: Story) -> None:
             failed = fails(pair, job_id)
         assert (failed.reason, failed.metadata["stage"]) == ("DIGEST_MISMATCH", "RECEIVE")
         assert failed.metadata["expected_sha256"] == entry.sha256
+
+
+def test_a_separation_that_dies_while_it_packs_and_then_breaks(pair: Pair, base: Story, tmp_path: Path) -> None:
+    """Killed in PACKAGE, and taken up again by a model that gives NaN, the version fails in SEPARATE and leaves no file.
+
+    Where it was done before the kill came, once more.
+    """
+    job_id, settings = base.job.job_id, pair.settings
+    broken = str(tiny_separator(tmp_path / "broken", gain=math.nan))
+    for _ in range(TRIES):
+        before = folder_of(pair, job_id)
+        with ExitStack() as held:
+            made = reached(pair, job_id, job_pb2.STAGE_PACKAGE, held)
+            pair.kill(SEPARATION)
+            pair.settings = {**settings, "SONICHAOS_SEPARATOR_REPO": broken}
+            pair.start(SEPARATION)
+        with suppress(JobFailed):
+            pair.client.wait(made.job, version=made.version)
+        pair.kill(SEPARATION)
+        pair.settings = settings
+        pair.start(SEPARATION)
+        version = pair.client.get_job(job_id).versions[made.version - 1]
+        if version.state == job_pb2.JOB_STATE_FAILED:
+            break
+    error = from_status(version.error)
+    assert (error.reason, error.metadata["stage"]) == ("NOT_FINITE", "SEPARATE")
+    mine = [event for event in pair.client.watch(made.job, version=made.version) if event.version == made.version]
+    assert {event.attempt for event in mine if event.stage == job_pb2.STAGE_PACKAGE} == {1}
+    assert max(event.attempt for event in mine if event.stage == job_pb2.STAGE_SEPARATE) >= 2
+    assert not version.files.ListFields()
+    assert not version.audit_digests
+    assert folder_of(pair, job_id) == before
+    again = begun(pair, job_id)
+    assert pair.client.wait(again.job, version=again.version).versions[-1].state == job_pb2.JOB_STATE_DONE
 
 
 def test_a_store_that_fails_at_the_last_file(pair: Pair, base: Story) -> None:

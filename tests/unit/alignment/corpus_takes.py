@@ -60,6 +60,12 @@ def grid_of(tempo_map: TempoMap, seconds: float) -> Grid:
     )
 
 
+def steady_grid(seconds: float) -> Grid:
+    """120 bpm in four."""
+    beats = np.arange(0.0, seconds, 0.5)
+    return Grid(seconds=seconds, beats_s=beats, downbeats_s=beats[::4], subdivisions_s=np.arange(0.0, seconds, 0.125))
+
+
 @cache
 def pair(name: str) -> Pair:
     """The pair on the "straight" or the "winding" tempo map."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,9 @@ from separation_service.alignment.estimate import UNKNOWN, estimate
 from separation_service.alignment.grid import Grid, nearest
 from separation_service.alignment.onsets import find_onsets
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
-from tests.unit.alignment.corpus_takes import SECONDS, needs_soundfont, pair, spoiled
+from tests.unit.alignment.corpus_takes import SECONDS, grid_of, needs_soundfont, pair, spoiled
+from training.corpus.compose import HELD_OUT_SEEDS, compose, draw_persona
+from training.corpus.song import perform
 
 DISTORTIONS = [
     {"offset_s": 0.02, "drift": 0.003},
@@ -44,6 +48,21 @@ def test_a_mix_without_drums_is_placed_within_8_ms() -> None:
     take = pair("winding")
     tonal = take.other.mix - take.other.stems["drums"]
     assert worst_ms(take.grid, spoiled(tonal, offset_s=0.02), 0.02, 0.0) < 8.0
+
+
+@needs_soundfont
+def test_a_mix_that_only_swells_is_placed_within_8_ms() -> None:
+    """Every instrument of this song is heard late, the sharpest too, in the middle by more than 8 ms."""
+    seed, seconds = HELD_OUT_SEEDS[6017], 16.0
+    score = replace(compose(seed, seconds=seconds), persona=draw_persona(seed + 600_000))
+    grid, song = grid_of(score.tempo_map, seconds), perform(score)
+    onsets = find_onsets(spoiled(song.mix - song.stems["drums"], offset_s=0.02))
+    late_s = onsets.times_s - 0.02 - grid.subdivisions_s[grid.nearest(onsets.times_s - 0.02)]
+    assert np.median(late_s[np.abs(late_s) < 0.05]) > 0.008
+    found = estimate(onsets, grid)
+    assert found.onsets > 0
+    assert found.drift == 0.0
+    assert found.offset_s == pytest.approx(0.02, abs=0.008)
 
 
 def test_what_does_not_keep_to_the_grid_is_not_placed() -> None:

@@ -1,0 +1,79 @@
+"""The timing that a report tells: a slope is worth what its standard error leaves of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from separation_service.alignment.limits import limits_for
+from separation_service.alignment.onsets import Onsets, find_onsets
+from separation_service.alignment.report import Timing
+from separation_service.alignment.timing import judge, measure_timing
+from tests.unit.alignment.corpus_takes import SECONDS, needs_soundfont, pair, spoiled, steady_grid
+
+DRUMS = limits_for("drums")
+
+
+def played(rng: np.random.Generator, seconds: float, *, slope_ms_per_minute: float = 0.0) -> Timing:
+    """As many strokes as a kit has, each off by some milliseconds, the later ones by the slope on top."""
+    grid = steady_grid(seconds)
+    at_s = np.sort(rng.choice(grid.subdivisions_s[1:-1], size=round(3.5 * seconds), replace=False))
+    late_s = 1e-3 * (rng.normal(0.0, 2.5, at_s.size) + slope_ms_per_minute * at_s / 60.0)
+    ones = np.ones(at_s.size)
+    timing = measure_timing(
+        Onsets(times_s=at_s + late_s, strengths=ones, sharpness=10.0 * ones), grid.subdivisions_s, grid
+    )
+    assert timing is not None
+    return timing
+
+
+@pytest.mark.parametrize("seconds", [6.0, 24.0])
+def test_the_error_of_a_slope_is_how_much_slopes_scatter(seconds: float) -> None:
+    """Within a third, of takes that differ in chance alone; such takes are hardly ever beyond the limit."""
+    rng = np.random.default_rng(5)
+    timings = [played(rng, seconds) for _ in range(150)]
+    slopes = np.array([timing.slope_ms_per_minute for timing in timings])
+    errors = [timing.slope_error_ms_per_minute for timing in timings if timing.slope_error_ms_per_minute]
+    assert np.median(errors) == pytest.approx(np.std(slopes), rel=0.33)
+    assert np.mean([any("slope" in words for words in judge(timing, DRUMS)[1]) for timing in timings]) < 0.05
+    if seconds < 10.0:
+        assert np.mean(np.abs(slopes) > 2.0) > 0.8, "by itself the slope of so short a take says nothing"
+
+
+def test_a_slope_that_can_be_told_counts() -> None:
+    """0.3 % in a short take, and in one of two minutes 15 ms a minute."""
+    rng = np.random.default_rng(6)
+    for seconds, slope in ((6.0, 180.0), (120.0, 15.0)):
+        for _ in range(20):
+            verdict, exceeded = judge(played(rng, seconds, slope_ms_per_minute=slope), DRUMS)
+            assert verdict == "beyond"
+            assert any("slope" in words for words in exceeded)
+
+
+@needs_soundfont
+@pytest.mark.parametrize("who", ["original", "other"])
+def test_a_kit_that_drifts_is_beyond_and_one_in_time_is_within(who: str) -> None:
+    """Corpus drums as they are, and at 0.3 % (180 ms a minute), without any correction: the slope is told within its error."""
+    take = pair("straight")
+    kit = getattr(take, who).stems["drums"]
+    in_time, drifting = (
+        measure_timing(find_onsets(sound), take.grid.subdivisions_s, take.grid)
+        for sound in (kit, spoiled(kit, drift=0.003))
+    )
+    assert judge(in_time, DRUMS) == ("within", ())
+    verdict, exceeded = judge(drifting, DRUMS)
+    assert verdict == "beyond"
+    assert any("slope" in words for words in exceeded)
+    assert drifting is not None
+    assert drifting.slope_ms_per_minute is not None
+    assert drifting.slope_error_ms_per_minute is not None
+    assert abs(drifting.slope_ms_per_minute - 180.0) < 3.0 * drifting.slope_error_ms_per_minute
+    assert 3.0 * drifting.slope_error_ms_per_minute < 178.0
+    assert drifting.seconds > 0.5 * SECONDS
+
+
+def test_two_bars_have_no_slope() -> None:
+    """Nor an error of it."""
+    timing = played(np.random.default_rng(7), 4.0)
+    assert timing.slope_ms_per_minute is None
+    assert timing.slope_error_ms_per_minute is None
