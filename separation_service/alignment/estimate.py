@@ -71,7 +71,9 @@ def estimate(onsets: Onsets, grid: Grid) -> Estimate:
     if not _outnumbers_chance(found.onsets, onsets.count, grid):
         return UNKNOWN
     late = onsets.times_s[near] - found.in_mix(lines[near])
-    return replace(found, offset_s=found.offset_s - _attacks_s(late, onsets.sharpness[near]))
+    # Early or in time is not what attacks make of it: they are taken for nothing more than the lateness that is there.
+    late_s = max(found.offset_s + 0.5 * found.drift * grid.seconds, 0.0)
+    return replace(found, offset_s=found.offset_s - min(_attacks_s(late, onsets.sharpness[near]), late_s))
 
 
 def _outnumbers_chance(near: int, count: int, grid: Grid) -> bool:
