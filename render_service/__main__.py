@@ -19,9 +19,10 @@ from render_service.handoff import SeparationClient
 from render_service.handoff_chunks import ChunkLender
 from render_service.handoff_codec import HandoffCodec
 from render_service.latent_diffusion.checkpoint import ModelUnusable
+from render_service.left_behind import LeftFiles
 from render_service.load import load_renderer
 from render_service.persona_library import PersonaLibrary
-from render_service.pipeline import WEIGHTS, RenderPipeline, stored_keys
+from render_service.pipeline import WEIGHTS, RenderPipeline
 from render_service.replay import Replayer
 from render_service.rerender_desk import RerenderDesk
 from render_service.server import GATED_METHODS, RenderServicer
@@ -41,7 +42,7 @@ from servicekit.settings import SettingsError, read_settings
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Runner, UnnamedFiles
+from servicekit.work import Runner
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2_grpc
 
@@ -120,7 +121,7 @@ async def serve(settings: RenderSettings) -> None:
             weights=WEIGHTS,
             clock=clock,
             workers=settings.render_workers,
-            tidy=UnnamedFiles(store=store, keys_of=stored_keys),
+            tidy=LeftFiles(journal=journal, store=store),
             metrics=metrics,
         )
         metrics.serve(settings.metrics_host, settings.render_metrics_port)

@@ -176,8 +176,10 @@ class Journal:
         """What :meth:`settle` and :meth:`claim` are about to end without a worker: what its last one stored is nobody's then."""
         with self._database.reading() as connection:
             rows = settling.given_up(connection, owner, self._liveness.is_dead, self._now_us())
+            tenants = reading.tenants_of(connection, [row.job_id for row in rows])
         return [
             LeftBehind(
+                tenant=tenants[row.job_id],
                 job_id=row.job_id,
                 version=row.number,
                 rerendered_stem=row.rerendered_stem,

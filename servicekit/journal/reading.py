@@ -34,6 +34,12 @@ def read_job(connection: Connection, tenant: str, job_id: str, now_us: int) -> J
     return _jobs(connection, [row], now_us)[0]
 
 
+def tenants_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
+    """Whose jobs these are."""
+    found = connection.execute(select(jobs.c.job_id, jobs.c.tenant).where(jobs.c.job_id.in_(job_ids)))
+    return {row.job_id: row.tenant for row in found}
+
+
 def read_standing(connection: Connection, tenant: str, job_id: str) -> Standing:
     """Where a job of a tenant stands. Raises as :func:`read_job`."""
     row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()

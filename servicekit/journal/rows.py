@@ -177,6 +177,7 @@ class Rerendered:
 class LeftBehind:
     """A version whose worker is gone and that no other will take up. ``files`` are those that its row names, as in `Version`."""
 
+    tenant: str
     job_id: str
     version: int
     rerendered_stem: str

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from servicekit.clock import SystemClock
+from servicekit.journal import Journal
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client import FILE_KIND_BOUNCE, Job
 from sonichaos_client.errors import FailedPrecondition, JobCancelled, JobFailed, ResourceExhausted
 from tests.flow.conftest import FreshPair
-from tests.flow.pair import SEPARATION, Pair, eventually, turn_held
+from tests.flow.pair import RENDER, SEPARATION, Pair, eventually, turn_held
 from tests.flow.takes import Story, at, brief, check_numbers, take, told, until
 
 CANCELLING, CANCELLED = job_pb2.JOB_STATE_CANCELLING, job_pb2.JOB_STATE_CANCELLED
@@ -68,6 +70,28 @@ def test_a_cancel_while_it_separates(pair: Pair) -> None:
     assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors"]
     done = pair.client.wait(pair.client.add_stems(job.job_id))
     assert done.versions[0].files.HasField("zip")
+
+
+def test_a_cancel_while_no_service_lives(pair: Pair) -> None:
+    """Killed when the manifest with its stems was stored and not yet kept, it leaves the manifest of its bounce, and no ZIP."""
+    job = pair.client.create_render(brief(stems=True, seed=3))
+    until(pair.client, job, at(job_pb2.STAGE_DENOISE))
+    folder = pair.data / "store" / "jobs" / job.job_id
+    with turn_held(pair.data):
+        until(pair.client, job, at(job_pb2.STAGE_SEPARATE))
+        pair.kill(RENDER)
+        kept = (folder / "v1.json").read_bytes()
+        assert b'"stems": null' in kept
+        (folder / "v1.json").write_bytes(kept.replace(b'"stems": null', b'"stems": {}'))
+        (folder / "v1.zip").touch()
+        with Journal.open(f"sqlite:///{pair.data}/journal.sqlite3", clock=SystemClock()) as journal:
+            journal.cancel("local", job.job_id, 1)
+        pair.start(RENDER)
+        with pytest.raises(JobCancelled):
+            pair.client.wait(job)
+    assert (folder / "v1.json").read_bytes() == kept
+    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors"]
+    assert pair.client.wait(pair.client.add_stems(job.job_id)).versions[0].files.HasField("zip")
 
 
 def test_leaving_a_watch_stops_nothing(pair: Pair) -> None:
