@@ -1,6 +1,6 @@
 """One-stem re-renders with the shipped weights: how far from the grid, whose sound, and what stayed as it was.
 
-    python -m benchmarks.rerender --takes 20 [--first 0] [--seconds 8] [--fresh] [--results FILE]
+    python -m benchmarks.rerender --takes 20 [--first 0] [--seconds 8] [--stem drums] [--fresh] [--results FILE]
 
 Each take is rendered with one persona, and one of its stems again with another; stems and personas go round. Drift is accepted, so
 that every stem can be judged: the verdict says which would have failed. FILE keeps one line a take, so that takes may be added in
@@ -64,7 +64,7 @@ def one(client: Client, index: int, known: argparse.Namespace, folder: Path) -> 
     """Render, re-render, compare; gives a line of the results."""
     brief = brief_of(index, known.seconds)
     job = client.wait(client.create_render(brief))
-    stem = list(STEMS)[(index // len(PERSONAS) + index) % len(STEMS)]
+    stem = known.stem or list(STEMS)[(index // len(PERSONAS) + index) % len(STEMS)]
     target = PERSONAS[(index + 1 + index // len(PERSONAS) % (len(PERSONAS) - 1)) % len(PERSONAS)]
     old_zip = client.download(job.job_id, folder, version=1).path
     untouched = _digests(client, job)
@@ -216,6 +216,7 @@ def main() -> None:
     parser.add_argument("--takes", type=int, default=20)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--stem", choices=list(STEMS), help="re-render this one of every take; default: they go round")
     parser.add_argument("--fresh", action="store_true", help="from noise alone, not from the original's latents")
     parser.add_argument("--strength", type=float, help="share of noise at the start; default: the service's")
     parser.add_argument("--results", type=Path)
