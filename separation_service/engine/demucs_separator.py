@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 
-import numpy as np
 import torch
 
 from separation_service.engine.bag import Bag, Member
@@ -84,7 +83,10 @@ class DemucsSeparator:
     def separate(self, mix: Waveform, report: StepReport, stems: Sequence[StemName] = STEMS) -> StemWaveforms:
         """``(C, T)`` -> ``(N, C, T)``; see `Separator.separate`."""
         with closing(self.separate_blocks(ArrayMix(mix), report, stems)) as blocks:
-            joined = np.empty((len(stems), *mix.shape), dtype=np.float32)
+            pinned = (
+                self._device.type == "cuda"
+            )  # kept by torch when it is let go of, so that later jobs find it touched
+            joined = torch.empty(len(stems), *mix.shape, pin_memory=pinned).numpy()
             for block in blocks:
                 joined[..., block.start : block.start + block.samples.shape[-1]] = block.samples
         return joined

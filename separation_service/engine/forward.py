@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from separation_service.engine.arithmetic import ON_CPU, ON_GPU, Arithmetic
 from separation_service.engine.bag import Bag, Member
-from separation_service.engine.hybrid import Core, HybridCore, HybridForward, RunsOn, is_taken_apart
+from separation_service.engine.compiled import CompiledCores
+from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart
 from separation_service.engine.options import EngineOptions
 from servicekit.errors import ResourceExhausted
 
@@ -33,30 +36,24 @@ _RETRY_AFTER_S = 10.0
 
 def open_forwards(bag: Bag, options: EngineOptions) -> list[Forward]:
     """The models of a bag on torch, on the device and ready to run; they are changed and belong to the forwards from now on."""
-    return [_open_forward(member, options) for member in bag.members]
+    compiled = CompiledCores(options.slots) if options.is_cuda and options.compiled else None
+    return [_open_forward(member, options, compiled) for member in bag.members]
 
 
-def _open_forward(member: Member, options: EngineOptions) -> Forward:
+def _open_forward(member: Member, options: EngineOptions, compiled: CompiledCores | None) -> Forward:
     model = member.model.to(options.device).eval().requires_grad_(requires_grad=False)
     if not (member.rows and is_taken_apart(model)):
         return _PlainForward(model, member.rows)
-    runs_on: RunsOn = "gpu" if options.is_cuda else "cpu"
-    core = HybridCore(model, member.rows, runs_on=runs_on, reduced=options.precision == "reduced").eval()
-    return HybridForward(model, member.rows, _compiled(core, options.slots) if _compiles(options) else core, _nothing)
+    core = HybridCore(model, member.rows, _arithmetic(options)).eval()
+    return HybridForward(model, member.rows, core if compiled is None else compiled.of(core), _nothing)
+
+
+def _arithmetic(options: EngineOptions) -> Arithmetic:
+    return replace(ON_GPU if options.is_cuda else ON_CPU, reduced=options.precision == "reduced")
 
 
 def _nothing() -> None:
     """Torch keeps nothing but its caches."""
-
-
-def _compiles(options: EngineOptions) -> bool:
-    return options.is_cuda and options.compiled
-
-
-def _compiled(core: HybridCore, slots: int) -> Core:
-    """Compiled for full batches; smaller ones, taken where memory is short, run as they are instead of compiling again."""
-    fused: Core = torch.compile(core, fullgraph=True, dynamic=False)
-    return lambda x, xt: fused(x, xt) if x.shape[0] == slots else core(x, xt)
 
 
 class _PlainForward:
@@ -94,7 +91,7 @@ class BatchRun:
 
 @contextmanager
 def reproducible(options: EngineOptions) -> Iterator[None]:
-    """Fixed threads, no autotuning, no TF32, no gradients.
+    """Fixed threads, no autotuning, no gradients, and TF32 only where less precision was asked for.
 
     The fused path of `nn.MultiheadAttention` is left out for models that still use it: the plain one is 1.16x as fast on a CPU
     and agrees to 122 dB (FINDINGS A).
@@ -102,10 +99,11 @@ def reproducible(options: EngineOptions) -> Iterator[None]:
     torch.set_num_threads(options.threads)
     fused, tf32 = torch.backends.mha.get_fastpath_enabled(), torch.backends.cuda.matmul.allow_tf32
     torch.backends.mha.set_fastpath_enabled(False)
-    torch.backends.cuda.matmul.allow_tf32 = False
+    reduced = options.precision == "reduced"
+    torch.backends.cuda.matmul.allow_tf32 = reduced
     try:
         with (
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=reduced),
             torch.inference_mode(),
         ):
             yield

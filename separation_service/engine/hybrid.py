@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from demucs.hdemucs import HDecLayer
@@ -22,6 +22,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from separation_service.engine.arithmetic import Arithmetic
 from separation_service.engine.layers import decoder, encoder
 from separation_service.engine.transformer import Shape, Transformer, is_usual
 
@@ -29,9 +30,6 @@ Core = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Spectrogram ``(B, F, T, P)`` and mix ``(B, L, C)`` to ``(B, F, T, R * P)`` and ``(B, L, R * C)``, all float32.
 
 What it gives may be overwritten by its next call."""
-
-RunsOn = Literal["cpu", "gpu", "openvino"]
-"""Torch on a CPU, torch on a GPU, or OpenVINO."""
 
 _EPSILON = 1e-5  # HTDemucs.forward, both branches
 _PHASE_FLOOR = 1e-8  # HTDemucs._mask
@@ -166,32 +164,23 @@ def _frames_first(spectrogram: Tensor) -> Tensor:
 
 
 class HybridCore(nn.Module):
-    """The network between the spectrograms, as a `Core`; shares most of the model's weights.
-
-    ``runs_on``: what the arithmetic is laid out for; the numbers differ in their last bits only. ``reduced``: the transformer in
-    bfloat16.
-    """
+    """The network between the spectrograms, as a `Core`; shares most of the model's weights."""
 
     _frequencies: Tensor | None
 
-    def __init__(
-        self, model: nn.Module, rows: Sequence[int], *, runs_on: RunsOn = "cpu", reduced: bool = False
-    ) -> None:
+    def __init__(self, model: nn.Module, rows: Sequence[int], arithmetic: Arithmetic) -> None:
         super().__init__()
-        in_blocks, on_openvino = runs_on == "cpu", runs_on == "openvino"
+        self.made_of = f"{arithmetic} {model} {getattr(model, '_init_args_kwargs', None)}"
+        """What it does to its weights, said so that equal texts mean equal networks."""
         net: Any = model
         channels, sources = int(net.audio_channels), len(net.sources)
         planes = 2 * channels if net.cac else channels
         decoders = [*net.decoder[:-1], _keep_rows(net.decoder[-1], rows, sources, planes)]
         decoders_t = [*net.tdecoder[:-1], _keep_rows(net.tdecoder[-1], rows, sources, channels)]
-        self._encoders = nn.ModuleList([encoder(layer, in_blocks=in_blocks) for layer in net.encoder])
-        self._encoders_t = nn.ModuleList([encoder(layer, in_blocks=in_blocks) for layer in net.tencoder])
-        self._decoders = nn.ModuleList(
-            [decoder(layer, winograd=on_openvino, in_blocks=in_blocks) for layer in decoders]
-        )
-        self._decoders_t = nn.ModuleList(
-            [decoder(layer, winograd=on_openvino, in_blocks=in_blocks) for layer in decoders_t]
-        )
+        self._encoders = nn.ModuleList([encoder(layer, arithmetic) for layer in net.encoder])
+        self._encoders_t = nn.ModuleList([encoder(layer, arithmetic) for layer in net.tencoder])
+        self._decoders = nn.ModuleList([decoder(layer, arithmetic) for layer in decoders])
+        self._decoders_t = nn.ModuleList([decoder(layer, arithmetic) for layer in decoders_t])
         self._has_bottom = bool(net.bottom_channels)
         if self._has_bottom:
             self._up, self._up_t = net.channel_upsampler, net.channel_upsampler_t
@@ -202,9 +191,7 @@ class HybridCore(nn.Module):
         if net.crosstransformer is not None:
             spectrum, frames, steps = _bottom_shape(net, samples)
             shape = Shape(frequencies=spectrum, frames=frames, steps=steps)
-            self._transformer = Transformer(
-                net.crosstransformer, shape, device, reduced=reduced, feeds_by_convolution=on_openvino
-            )
+            self._transformer = Transformer(net.crosstransformer, shape, device, arithmetic)
         frequencies: Tensor | None = None
         if net.freq_emb is not None:
             frequencies = net.freq_emb_scale * net.freq_emb.weight.detach()[None, :, None]

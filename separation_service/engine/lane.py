@@ -13,9 +13,15 @@ from torch import Tensor
 
 from separation_service.engine.bag import Member
 from separation_service.engine.desk import BatchDesk, Ticket, Tray
-from separation_service.engine.mix import Level
-from separation_service.engine.segments import OverlapAdd, Segment, read_padded, segment_at, segment_count, trim_padding
-from separation_service.engine.separator import CHANNELS, MixSource
+from separation_service.engine.segments import (
+    OverlapAdd,
+    Segment,
+    SegmentReader,
+    segment_at,
+    segment_count,
+    trim_padding,
+)
+from separation_service.engine.separator import CHANNELS
 
 
 class Lane:
@@ -27,25 +33,22 @@ class Lane:
     def __init__(
         self,
         desk: BatchDesk,
-        mix: MixSource,
-        level: Level,
+        reader: SegmentReader,
         *,
         member: Member,
         kept: Sequence[int],
         slots: int,
         first_slot: int,
         ahead: int,
-        device: torch.device,
     ) -> None:
-        self._desk, self._mix, self._level = desk, mix, level
+        self._desk, self._reader = desk, reader
         self._member, self._kept = member, list(kept)
         self._slots, self._first_slot, self._ahead = slots, first_slot, ahead
-        self._pin = device.type == "cuda"
-        self._sums = OverlapAdd(len(kept), CHANNELS, member.segment_samples, device)
+        self._sums = OverlapAdd(len(kept), CHANNELS, member.segment_samples, reader.device)
         self._at_desk: deque[tuple[Segment, Ticket]] = deque()
         self._sent = 0
         self._finished: deque[Tensor] = deque()
-        self.total = segment_count(mix.frames, member.segment_samples)
+        self.total = segment_count(reader.frames, member.segment_samples)
         self.computed = 0
         """Segments whose results were asked for."""
         self.reached = 0
@@ -54,12 +57,11 @@ class Lane:
     def fill(self) -> None:
         """Bring segments to the desk until ``ahead`` are there or the track ends."""
         while len(self._at_desk) < self._ahead and self._sent < self.total:
-            segment = segment_at(self._sent, self._mix.frames, self._member.segment_samples)
+            segment = segment_at(self._sent, self._reader.frames, self._member.segment_samples)
             samples = self._member.padded_samples(segment.length)
-            padded = torch.from_numpy(read_padded(self._mix, self._level, segment, samples))
             slots = self._slots if samples == self._member.full_samples else 1
             tray = Tray(member=self._member.index, samples=samples, slots=slots)
-            ticket = Ticket(tray, (self._first_slot + self._sent) % slots, padded.pin_memory() if self._pin else padded)
+            ticket = Ticket(tray, (self._first_slot + self._sent) % slots, self._reader.read(segment, samples))
             self._desk.put(ticket)
             self._at_desk.append((segment, ticket))
             self._sent += 1

@@ -14,9 +14,11 @@ from typing import Any
 
 import torch
 from demucs.hdemucs import HDecLayer, HEncLayer
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from separation_service.engine.arithmetic import Arithmetic
 from separation_service.engine.planes import Pair, channels_last, convolved, planes_first
 from separation_service.engine.winograd import WinogradGlu, takes
 
@@ -29,20 +31,16 @@ Decoder = Callable[[Tensor, Tensor, int], Tensor]
 """``(B, F, T, C)``, what its encoder gave, and the samples wanted of a waveform (else 0) -> ``(B, F', T', C')``."""
 
 
-def encoder(layer: Any, *, in_blocks: bool) -> nn.Module:  # noqa: ANN401  one of demucs' layers
-    """An `Encoder`; ``in_blocks``: a few frequencies at a time where that is possible."""
-    return (
-        _Encoder(layer, in_blocks=in_blocks)
-        if isinstance(layer, HEncLayer) and _is_usual(layer)
-        else _ForeignEncoder(layer)
-    )
+def encoder(layer: Any, arithmetic: Arithmetic) -> nn.Module:  # noqa: ANN401  one of demucs' layers
+    """An `Encoder`."""
+    return _Encoder(layer, arithmetic) if isinstance(layer, HEncLayer) and _is_usual(layer) else _ForeignEncoder(layer)
 
 
-def decoder(layer: Any, *, winograd: bool, in_blocks: bool) -> nn.Module:  # noqa: ANN401  one of demucs' layers
-    """A `Decoder`; ``winograd``: with winograd.py where it fits; ``in_blocks``: as in `encoder`."""
+def decoder(layer: Any, arithmetic: Arithmetic) -> nn.Module:  # noqa: ANN401  one of demucs' layers
+    """A `Decoder`."""
     usual = isinstance(layer, HDecLayer) and _is_usual(layer)
     doubles = usual and layer.kernel_size == 2 * layer.stride and layer.pad > 0
-    return _Decoder(layer, winograd=winograd, in_blocks=in_blocks) if doubles else _ForeignDecoder(layer)
+    return _Decoder(layer, arithmetic) if doubles else _ForeignDecoder(layer)
 
 
 def _is_usual(layer: Any) -> bool:  # noqa: ANN401  one of demucs' layers
@@ -50,8 +48,11 @@ def _is_usual(layer: Any) -> bool:  # noqa: ANN401  one of demucs' layers
     return bool(norms) and all(isinstance(norm, nn.Identity) for norm in norms)
 
 
-def whole_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+def whole_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float, *, in_blocks: bool) -> Tensor:
     """`group_norm` of one group over the last two dimensions, channels last."""
+    if not in_blocks:
+        variance, mean = torch.var_mean(x, (-2, -1), correction=0, keepdim=True)
+        return (x - mean) * torch.rsqrt(variance + eps) * weight + bias
     centred = x - _mean_of_steps(x).mean(-1, keepdim=True)
     variance = _mean_of_steps(centred.square()).mean(-1, keepdim=True)
     return centred * torch.rsqrt(variance + eps) * weight + bias
@@ -69,18 +70,19 @@ def _blocks_of_steps(x: Tensor) -> Tensor:
     """
     steps, channels = x.shape[-2:]
     block = _STEPS_AT_A_TIME if steps > _MANY_STEPS else steps
-    return F.pad(x, (0, 0, 0, -steps % block)).reshape(*x.shape[:-2], -1, block, channels)
+    filled = F.pad(x, (0, 0, 0, -steps % block)) if steps % block else x
+    return filled.reshape(*x.shape[:-2], -1, block, channels)
 
 
 class _Encoder(nn.Module):
     """An `Encoder`."""
 
-    def __init__(self, layer: Any, *, in_blocks: bool) -> None:  # noqa: ANN401  an HEncLayer
+    def __init__(self, layer: Any, arithmetic: Arithmetic) -> None:  # noqa: ANN401  an HEncLayer
         super().__init__()
         self._convolution = layer.conv
         self._is_wave = not layer.freq
-        glu = _Glu(layer.rewrite)
-        self._rest = _Rows(*_residuals(layer), glu, in_blocks=in_blocks and glu.is_flat)
+        glu = _Glu(layer.rewrite, arithmetic)
+        self._rest = _Rows(*_residuals(layer, arithmetic), glu, in_blocks=arithmetic.in_blocks and glu.is_flat)
 
     def forward(self, x: Tensor) -> Tensor:
         convolution, weight = self._convolution, _two_dimensional(self._convolution)
@@ -97,18 +99,20 @@ class _Decoder(nn.Module):
 
     _weight: Tensor
 
-    def __init__(self, layer: Any, *, winograd: bool, in_blocks: bool) -> None:  # noqa: ANN401  an HDecLayer
+    def __init__(self, layer: Any, arithmetic: Arithmetic) -> None:  # noqa: ANN401  an HDecLayer
         super().__init__()
-        fast = winograd and takes(layer.rewrite)
-        self._glu = WinogradGlu(layer.rewrite) if fast else _Glu(layer.rewrite)
-        self._residuals = _Rows(*_residuals(layer), in_blocks=in_blocks)
+        fast = arithmetic.winograd and takes(layer.rewrite)
+        self._glu = WinogradGlu(layer.rewrite) if fast else _Glu(layer.rewrite, arithmetic)
+        self._residuals = _Rows(*_residuals(layer, arithmetic), in_blocks=arithmetic.in_blocks)
         self._is_wave, self._is_last = not layer.freq, bool(layer.last)
         self._stride, self._margin = int(layer.stride), int(layer.pad)
         self._bias = layer.conv_tr.bias
         weight = layer.conv_tr.weight.detach()
-        if self._is_wave:  # (C, C', 2 * stride) -> (stride * C', C, 1, 2): the step before gives the later samples
-            taps = torch.stack([weight[..., self._stride :], weight[..., : self._stride]], -1)
-            weight = taps.permute(2, 1, 0, 3).reshape(-1, weight.shape[0], 1, 2)
+        self._is_plain = self._is_wave or arithmetic.plain_stretch
+        if self._is_plain:  # (C, C', 2 * stride, ...) -> (stride * C', C, 2): the step before gives the later samples
+            flat = weight.flatten(2)
+            taps = torch.stack([flat[..., self._stride :], flat[..., : self._stride]], -1)
+            weight = taps.permute(2, 1, 0, 3).reshape(-1, weight.shape[0], 2)
         self.register_buffer("_weight", weight)
 
     def forward(self, x: Tensor, skip: Tensor, samples: int) -> Tensor:
@@ -117,11 +121,17 @@ class _Decoder(nn.Module):
         return x if self._is_last else F.gelu(x)
 
     def _stretched_wave(self, x: Tensor, samples: int) -> Tensor:
-        steps = convolved(x, self._weight, self._bias.repeat(self._stride), padding=(0, 1))
+        bias = self._bias.repeat(self._stride)
+        steps = convolved(x, self._weight[:, :, None], bias, padding=(0, 1))
         wave = steps.reshape(x.shape[0], 1, -1, len(self._bias))
         return wave[:, :, self._margin : self._margin + samples]
 
     def _stretched_spectrum(self, x: Tensor) -> Tensor:
+        if self._is_plain:
+            bias = self._bias.repeat(self._stride)
+            places = convolved(x, self._weight[..., None], bias, padding=(1, 0))
+            spread = rearrange(places, "b f t (new c) -> b (f new) t c", new=self._stride)
+            return spread[:, self._margin : -self._margin]
         wide = F.conv_transpose2d(planes_first(x), self._weight, self._bias, (self._stride, 1))
         return channels_last(wide)[:, self._margin : -self._margin]
 
@@ -129,14 +139,17 @@ class _Decoder(nn.Module):
 class _Glu(nn.Module):
     """A convolution from ``C`` to ``2C`` channels and its gated linear unit."""
 
-    def __init__(self, convolution: Any) -> None:  # noqa: ANN401  a Conv1d or Conv2d
+    def __init__(self, convolution: Any, arithmetic: Arithmetic) -> None:  # noqa: ANN401  a Conv1d or Conv2d
         super().__init__()
         self._convolution = convolution
+        self._whole = arithmetic.whole
         self.is_flat = all(size == 1 for size in convolution.kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, F, T, C)`` -> ``(B, F, T, C)``."""
         channels, weight = x.shape[-1], _two_dimensional(self._convolution)
+        if self._whole:
+            return self._gated_whole(x, weight)
         value_bias, gate_bias = self._convolution.bias[:channels], self._convolution.bias[channels:]
         if self.is_flat:
             flat = weight[:, :, 0, 0]
@@ -144,6 +157,12 @@ class _Glu(nn.Module):
         padding = _pair(self._convolution.padding, 0)
         value = convolved(x, weight[:channels], value_bias, padding=padding)
         return value * convolved(x, weight[channels:], gate_bias, padding=padding, then=torch.sigmoid)
+
+    def _gated_whole(self, x: Tensor, weight: Tensor) -> Tensor:
+        bias = self._convolution.bias
+        if self.is_flat:
+            return F.glu(F.linear(x, weight[:, :, 0, 0], bias), -1)
+        return F.glu(convolved(x, weight, bias, padding=_pair(self._convolution.padding, 0)), -1)
 
 
 class _Residual(nn.Module):
@@ -162,8 +181,9 @@ class _Residual(nn.Module):
     _gain: Tensor
     _offset: Tensor
 
-    def __init__(self, layers: Any) -> None:  # noqa: ANN401  of a DConv
+    def __init__(self, layers: Any, arithmetic: Arithmetic) -> None:  # noqa: ANN401  of a DConv
         super().__init__()
+        self._taps_apart, self._sums_in_blocks = arithmetic.taps_apart, arithmetic.sums_in_blocks
         self._squeeze, self._norm, _, widen, norm, _, scale = layers
         self._eps = float(norm.eps)
         wide, bias = widen.weight.detach()[:, :, 0], widen.bias.detach()
@@ -178,13 +198,30 @@ class _Residual(nn.Module):
         self.register_buffer("_offset", offset)
 
     def forward(self, x: Tensor) -> Tensor:
-        squeeze, norm, channels = self._squeeze, self._norm, x.shape[-1]
-        padding, dilation = (0, squeeze.padding[0]), (1, squeeze.dilation[0])
-        inner = convolved(x, squeeze.weight[:, :, None], squeeze.bias, padding=padding, dilation=dilation)
-        inner = F.gelu(whole_norm(inner, norm.weight, norm.bias, norm.eps))
+        norm, channels = self._norm, x.shape[-1]
+        inner = self._squeezed_by_taps(x) if self._taps_apart else self._squeezed(x)
+        inner = F.gelu(whole_norm(inner, norm.weight, norm.bias, norm.eps, in_blocks=self._sums_in_blocks))
         mean, rate = self._level(inner)
         value = self._widened(inner, slice(None, channels), mean, rate)
         return x + value * torch.sigmoid(self._widened(inner, slice(channels, None), mean, rate))
+
+    def _squeezed(self, x: Tensor) -> Tensor:
+        squeeze = self._squeeze
+        padding, dilation = (0, squeeze.padding[0]), (1, squeeze.dilation[0])
+        return convolved(x, squeeze.weight[:, :, None], squeeze.bias, padding=padding, dilation=dilation)
+
+    def _squeezed_by_taps(self, x: Tensor) -> Tensor:
+        """The same as one matrix product for all taps; each tap's part moves to its place."""
+        squeeze, steps = self._squeeze, x.shape[2]
+        inner, _, taps = squeeze.weight.shape
+        products = F.linear(x, rearrange(squeeze.weight, "inner c tap -> (tap inner) c"))
+        margin = squeeze.padding[0]
+        padded = F.pad(products, (0, 0, margin, margin))
+        squeezed: Tensor = squeeze.bias
+        for tap in range(taps):
+            start = tap * squeeze.dilation[0]
+            squeezed = squeezed + padded[:, :, start : start + steps, tap * inner : (tap + 1) * inner]
+        return squeezed
 
     def _widened(self, inner: Tensor, part: slice, mean: Tensor, rate: Tensor) -> Tensor:
         wide = F.linear(inner, self._matrix[part], self._matrix_bias[part])
@@ -192,7 +229,7 @@ class _Residual(nn.Module):
 
     def _level(self, inner: Tensor) -> tuple[Tensor, Tensor]:
         """Of ``(B, F, T, H)``, widened: mean and reciprocal deviation, ``(B, F, 1, 1)``."""
-        inner_means = _mean_of_steps(inner)
+        inner_means = _mean_of_steps(inner) if self._sums_in_blocks else inner.mean(2, keepdim=True)
         blocks = _blocks_of_steps(inner - inner_means)
         covariance = (blocks.transpose(-2, -1) @ blocks).sum(2) / inner.shape[2]
         means = F.linear(inner_means, self._wide, self._wide_bias)
@@ -202,8 +239,8 @@ class _Residual(nn.Module):
         return mean, torch.rsqrt(within + between + self._eps)
 
 
-def _residuals(layer: Any) -> list[nn.Module]:  # noqa: ANN401  one of demucs' layers
-    return [] if layer.dconv is None else [_Residual(branch) for branch in layer.dconv.layers]
+def _residuals(layer: Any, arithmetic: Arithmetic) -> list[nn.Module]:  # noqa: ANN401  one of demucs' layers
+    return [] if layer.dconv is None else [_Residual(branch, arithmetic) for branch in layer.dconv.layers]
 
 
 class _Rows(nn.Sequential):

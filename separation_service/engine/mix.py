@@ -66,10 +66,13 @@ def measure_level(mix: MixSource) -> Level:
     """Read the mix once, a block at a time, and join the blocks' moments (Chan, Golub and LeVeque 1983) in float64."""
     count, mean, squares = 0, 0.0, 0.0
     for start in range(0, mix.frames, _READ_SAMPLES):
-        mono = mix.read(start, min(start + _READ_SAMPLES, mix.frames)).mean(axis=0, dtype=np.float32).astype(np.float64)
-        step = float(mono.mean()) - mean
+        left, right = mix.read(start, min(start + _READ_SAMPLES, mix.frames))
+        mono = ((left + right) * np.float32(0.5)).astype(np.float64)
+        middle = float(mono.mean())
+        step = middle - mean
         share = mono.size / (count + mono.size)
-        squares += float(np.square(mono - mono.mean()).sum()) + step * step * count * share
+        mono -= middle
+        squares += float(mono @ mono) + step * step * count * share
         mean += step * share
         count += mono.size
     std = np.sqrt(squares / (count - 1))

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from separation_service.engine.arithmetic import ON_OPENVINO
 from separation_service.engine.bag import Bag, Member
 from separation_service.engine.forward import Forward
 from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart, spectrogram_shape
@@ -92,7 +93,7 @@ def _key(member: Member, weights_sha256: str) -> str:
 
 def _convert(model: Any, member: Member, folder: Path) -> None:  # noqa: ANN401  an HTDemucs
     """Write ``folder``, whole or not at all."""
-    core = HybridCore(model, member.rows, runs_on="openvino").eval()
+    core = HybridCore(model, member.rows, ON_OPENVINO).eval()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # demucs asserts shapes, and these never change
         spectrogram = torch.zeros(1, *spectrogram_shape(model, member.full_samples))

@@ -17,8 +17,8 @@ DEFAULT_CUDA_BATCH = 8
 class EngineOptions:
     """``runtime``: what runs the networks; ``auto`` takes OpenVINO where it is installed and pays (loading.py).
 
-    ``precision``: ``reduced`` runs the transformers in bfloat16 and the rest in float32; agreement with demucs falls from above
-    90 to above 50 dB. ``batch``: segments in a batch, 0: one on a CPU, `DEFAULT_CUDA_BATCH` on a GPU. ``compiled``: let
+    ``precision``: ``reduced`` runs the transformers in bfloat16 and the rest in float32, on a GPU in its TF32; agreement with
+    demucs falls from above 90 to above 50 dB. ``batch``: segments in a batch, 0: one on a CPU, `DEFAULT_CUDA_BATCH` on a GPU. ``compiled``: let
     `torch.compile` fuse the networks on a GPU. ``cache``: folder for converted models; None converts at each start.
     """
 

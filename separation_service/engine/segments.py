@@ -8,6 +8,7 @@ Letters: ``R`` rows (sources kept), ``C`` channels, ``T`` samples of the track, 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,11 +50,49 @@ def segment_at(index: int, track_samples: int, segment_samples: int) -> Segment:
 
 def read_padded(mix: MixSource, level: Level, segment: Segment, padded_samples: int) -> Waveform:
     """``(C, padded_samples)`` with the segment in the middle, its neighbours around it, zeros beyond the track."""
-    left = segment.start - (padded_samples - segment.length) // 2
-    first, last = max(0, left), min(mix.frames, left + padded_samples)
+    left, first, last = _seen(mix, segment, padded_samples)
     padded = np.zeros((CHANNELS, padded_samples), dtype=np.float32)
     padded[:, first - left : last - left] = level.normalise(mix.read(first, last))
     return padded
+
+
+def _seen(mix: MixSource, segment: Segment, padded_samples: int) -> tuple[int, int, int]:
+    """Where the padded segment begins, maybe before the track, and the samples of the track that lie in it, first and last + 1."""
+    left = segment.start - (padded_samples - segment.length) // 2
+    return left, max(0, left), min(mix.frames, left + padded_samples)
+
+
+class SegmentReader:
+    """Segments of one mix on the device, each read and brought there once for all models that ask for it about the same time.
+
+    The last ``kept`` are held.
+    """
+
+    def __init__(self, mix: MixSource, level: Level, device: torch.device, *, kept: int) -> None:
+        self.frames = mix.frames
+        self.device = device
+        self._mix, self._level, self._kept = mix, level, kept
+        self._held: OrderedDict[tuple[Segment, int], Tensor] = OrderedDict()
+
+    def read(self, segment: Segment, padded_samples: int) -> Tensor:
+        """``(C, padded_samples)``, see `read_padded`; never written to."""
+        key = (segment, padded_samples)
+        if key not in self._held:
+            self._held[key] = self._brought(segment, padded_samples)
+            if len(self._held) > self._kept:
+                self._held.popitem(last=False)
+        return self._held[key]
+
+    def _brought(self, segment: Segment, padded_samples: int) -> Tensor:
+        if self.device.type != "cuda":
+            return torch.from_numpy(read_padded(self._mix, self._level, segment, padded_samples))
+        left, first, last = _seen(self._mix, segment, padded_samples)
+        pinned = torch.empty(CHANNELS, last - first, pin_memory=True)
+        pinned.numpy()[:] = self._mix.read(first, last)
+        padded = torch.zeros(CHANNELS, padded_samples, device=self.device)
+        inside = padded[:, first - left : last - left]
+        inside.copy_(pinned, non_blocking=True).sub_(float(self._level.mean)).div_(float(self._level.std))
+        return padded
 
 
 def trim_padding(output: Tensor, segment: Segment) -> Tensor:

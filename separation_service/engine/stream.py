@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,12 +17,12 @@ from separation_service.engine.bag import Bag
 from separation_service.engine.desk import BatchDesk
 from separation_service.engine.lane import Lane
 from separation_service.engine.mix import Level, measure_level
+from separation_service.engine.segments import SegmentReader
 from separation_service.engine.separator import (
     CHANNELS,
     MixSource,
     StemBlock,
     StemName,
-    StemWaveforms,
     StepReport,
 )
 from servicekit.errors import Internal
@@ -41,10 +40,11 @@ class Order:
 
 @dataclass(frozen=True)
 class _Flight:
-    """A block on its way from the device to the host, and how many steps were computed by then."""
+    """A block on its way from the device to the host, whether all in it is finite, and how many steps were computed by then."""
 
     start: int
     samples: Tensor
+    is_finite: Tensor
     arrived: torch.cuda.Event | None
     steps: int
 
@@ -85,17 +85,16 @@ class JobStream:
     def _open_lanes(self, level: Level) -> list[Lane]:
         """One for each model that is needed, in the bag's order."""
         slots = self._order.slots
+        reader = SegmentReader(self._order.mix, level, self._device, kept=2 * slots)
         return [
             Lane(
                 self._desk,
-                self._order.mix,
-                level,
+                reader,
                 member=member,
                 kept=[member.rows.index(row) for row in kept],
                 slots=slots,
                 first_slot=_first_slot(level, slots),
-                ahead=2 * slots if self._late else slots,
-                device=self._device,
+                ahead=slots,
             )
             for member, kept in self._bag.work(self._order.stems)
         ]
@@ -121,12 +120,12 @@ class JobStream:
 
     def _send(self, start: int, samples: Tensor, steps: int) -> None:
         arrived = None
+        is_finite = torch.isfinite(samples).all()
         if self._late:
-            pinned = torch.empty(samples.shape, dtype=samples.dtype, pin_memory=True)
-            samples = pinned.copy_(samples, non_blocking=True)
+            samples, is_finite = _on_its_way(samples), _on_its_way(is_finite)
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record(torch.cuda.current_stream(self._device))
-        self._flights.append(_Flight(start, samples, arrived, steps))
+        self._flights.append(_Flight(start, samples, is_finite, arrived, steps))
 
     def _landed(self, still_flying: int) -> Generator[StemBlock, None, None]:
         """The oldest blocks, until so many are left on their way."""
@@ -135,7 +134,13 @@ class JobStream:
             if flight.arrived is not None:
                 flight.arrived.synchronize()
             self._known_steps = flight.steps
-            yield StemBlock(flight.start, _finite(flight.samples.numpy()))
+            if not flight.is_finite:
+                raise Internal(
+                    "the separator gave NaN or infinity; its weights are broken, fetch them again",
+                    reason="NOT_FINITE",
+                    metadata={"stage": "SEPARATE"},
+                )
+            yield StemBlock(flight.start, flight.samples.numpy())
 
 
 def _computed(lanes: Sequence[Lane]) -> int:
@@ -147,11 +152,6 @@ def _first_slot(level: Level, slots: int) -> int:
     return zlib.crc32(level.mean.tobytes() + level.std.tobytes()) % slots
 
 
-def _finite(samples: StemWaveforms) -> StemWaveforms:
-    if not np.isfinite(samples).all():
-        raise Internal(
-            "the separator gave NaN or infinity; its weights are broken, fetch them again",
-            reason="NOT_FINITE",
-            metadata={"stage": "SEPARATE"},
-        )
-    return samples
+def _on_its_way(tensor: Tensor) -> Tensor:
+    """To memory of the host that the device can write, without a wait."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)

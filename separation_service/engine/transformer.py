@@ -17,6 +17,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from separation_service.engine.arithmetic import Arithmetic
 from separation_service.engine.layers import whole_norm
 
 
@@ -43,8 +44,7 @@ class Shape:
 class Transformer(nn.Module):
     """`demucs.transformer.CrossTransformerEncoder`: ``(B, F, T, D)`` and ``(B, 1, steps, D)``, both given back.
 
-    ``reduced``: in bfloat16 but for the residual stream. ``feeds_by_convolution``: the matrix before the activation as a
-    convolution of one step, which OpenVINO fuses better.
+    Reduced, all but the residual stream is bfloat16.
     """
 
     _grid: Tensor
@@ -55,20 +55,14 @@ class Transformer(nn.Module):
         source: Any,  # noqa: ANN401  one of demucs'
         shape: Shape,
         device: torch.device,
-        *,
-        reduced: bool,
-        feeds_by_convolution: bool,
+        arithmetic: Arithmetic,
     ) -> None:
         super().__init__()
         width = source.layers[0].linear1.in_features
-        self._reduced = reduced
+        self._reduced = arithmetic.reduced
         self._norm_in, self._norm_in_t = source.norm_in, source.norm_in_t
-        self._layers = nn.ModuleList(
-            [_Layer(layer, feeds_by_convolution=feeds_by_convolution) for layer in source.layers]
-        )
-        self._layers_t = nn.ModuleList(
-            [_Layer(layer, feeds_by_convolution=feeds_by_convolution) for layer in source.layers_t]
-        )
+        self._layers = nn.ModuleList([_Layer(layer, arithmetic) for layer in source.layers])
+        self._layers_t = nn.ModuleList([_Layer(layer, arithmetic) for layer in source.layers_t])
         grid = create_2d_sin_embedding(  # type: ignore[no-untyped-call]
             width, shape.frequencies, shape.frames, device, source.max_period
         )
@@ -90,9 +84,10 @@ class Transformer(nn.Module):
 class _Layer(nn.Module):
     """One layer of the transformer; the residual stream stays float32."""
 
-    def __init__(self, source: Any, *, feeds_by_convolution: bool) -> None:  # noqa: ANN401  one of demucs' two kinds
+    def __init__(self, source: Any, arithmetic: Arithmetic) -> None:  # noqa: ANN401  one of demucs' two kinds
         super().__init__()
-        self._feeds_by_convolution = feeds_by_convolution
+        self._feeds_by_convolution, self._sums_in_blocks = arithmetic.feeds_by_convolution, arithmetic.sums_in_blocks
+        self._whole = arithmetic.whole
         self._crosses = hasattr(source, "cross_attn")
         attention = source.cross_attn if self._crosses else source.self_attn
         self._heads = int(attention.num_heads)
@@ -111,7 +106,9 @@ class _Layer(nn.Module):
         fed = self._feed_out(self._widened(self._norm_feed(x)))
         x = x + self._gamma_2(fed)
         norm = self._norm_out
-        return x if norm is None else whole_norm(x, norm.weight, norm.bias, norm.eps)
+        if norm is None:
+            return x
+        return whole_norm(x, norm.weight, norm.bias, norm.eps, in_blocks=self._sums_in_blocks)
 
     def _widened(self, x: Tensor) -> Tensor:
         if self._feeds_by_convolution:
@@ -124,13 +121,23 @@ class _Layer(nn.Module):
     def _attend(self, x: Tensor, other: Tensor) -> Tensor:
         asking = self._norm_query(x)
         asked = self._norm_key(other) if self._crosses else asking
-        projected = (
-            F.linear(source, weight, bias)
-            for source, weight, bias in zip(
-                (asking, asked, asked), self._weight.chunk(3), self._bias.chunk(3), strict=True
-            )
+        query, key, value = (
+            rearrange(part, "b n (h d) -> b h n d", h=self._heads) for part in self._projected(asking, asked)
         )
-        query, key, value = (rearrange(part, "b n (h d) -> b h n d", h=self._heads) for part in projected)
         looked_up = F.scaled_dot_product_attention(query, key, value)
         attended: Tensor = self._out(rearrange(looked_up, "b h n d -> b n (h d)"))
         return attended
+
+    def _projected(self, asking: Tensor, asked: Tensor) -> tuple[Tensor, ...]:
+        """Queries of one branch, keys and values of the other or the same, each ``(B, N, D)``."""
+        width = asking.shape[-1]
+        if self._whole and not self._crosses:
+            return F.linear(asking, self._weight, self._bias).chunk(3, -1)
+        query = F.linear(asking, self._weight[:width], self._bias[:width])
+        if self._whole:
+            return query, *F.linear(asked, self._weight[width:], self._bias[width:]).chunk(2, -1)
+        key, value = (
+            F.linear(asked, weight, bias)
+            for weight, bias in zip(self._weight[width:].chunk(2), self._bias[width:].chunk(2), strict=True)
+        )
+        return query, key, value

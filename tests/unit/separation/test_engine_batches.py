@@ -16,6 +16,7 @@ from separation_service.engine.desk import BatchDesk, Ticket, Tray
 from separation_service.engine.device_memory import BatchSize, slots_that_fit
 from separation_service.engine.lane import Lane
 from separation_service.engine.mix import measure_level
+from separation_service.engine.segments import SegmentReader
 from servicekit.errors import ResourceExhausted
 from tests.unit.separation.tiny_models import quiet
 
@@ -39,14 +40,12 @@ def lane(separator: Any, mix: Any, first_slot: int) -> Lane:
     source = ArrayMix(mix)
     return Lane(
         separator._desk,
-        source,
-        measure_level(source),
+        SegmentReader(source, measure_level(source), torch.device("cpu"), kept=SLOTS),
         member=separator._bag.members[0],
         kept=[0],
         slots=SLOTS,
         first_slot=first_slot,
         ahead=SLOTS,
-        device=torch.device("cpu"),
     )
 
 

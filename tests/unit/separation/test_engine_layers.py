@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from separation_service.engine.hybrid import HybridCore, HybridForward, RunsOn, is_taken_apart
+from separation_service.engine.arithmetic import ON_CPU, ON_GPU, ON_OPENVINO, Arithmetic
+from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart
 from separation_service.engine.layers import _residuals
 from separation_service.engine.winograd import WinogradGlu, takes
 from tests.unit.separation.tiny_models import tiny
@@ -22,27 +23,29 @@ def snr_db(truth: torch.Tensor, found: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize(
-    ("runs_on", "form"),
+    ("arithmetic", "form"),
     [
-        ("cpu", {}),
-        ("gpu", {}),
-        ("openvino", {}),
-        ("openvino", {"dconv_mode": 1}),
-        ("openvino", {"norm_starts": 2}),
-        ("cpu", {"rewrite": False}),
-        ("cpu", {"context_enc": 1, "context": 2}),
-        ("openvino", {"bottom_channels": 16, "dconv_depth": 3}),
-        ("openvino", {"t_norm_out": False, "t_layers": 1}),
+        (ON_CPU, {}),
+        (ON_GPU, {}),
+        (ON_OPENVINO, {}),
+        (ON_GPU, {"dconv_mode": 1, "context": 2}),
+        (ON_OPENVINO, {"dconv_mode": 1}),
+        (ON_OPENVINO, {"norm_starts": 2}),
+        (ON_CPU, {"rewrite": False}),
+        (ON_CPU, {"context_enc": 1, "context": 2}),
+        (ON_OPENVINO, {"bottom_channels": 16, "dconv_depth": 3}),
+        (ON_GPU, {"bottom_channels": 16, "dconv_depth": 3}),
+        (ON_OPENVINO, {"t_norm_out": False, "t_layers": 1}),
     ],
     ids=str,
 )
-def test_every_form_of_layer_agrees(runs_on: RunsOn, form: dict[str, Any]) -> None:
+def test_every_form_of_layer_agrees(arithmetic: Arithmetic, form: dict[str, Any]) -> None:
     """Layers with and without residual branches, norms, gates or context give demucs' numbers."""
     model: Any = tiny(**form)
     assert is_taken_apart(model)
     mix = 0.2 * torch.randn(2, 2, int(model.segment * model.samplerate), generator=torch.Generator().manual_seed(1))
     rows = (0, 1, 2, 3)
-    ours = HybridForward(model, rows, HybridCore(model, rows, runs_on=runs_on).eval(), lambda: None)
+    ours = HybridForward(model, rows, HybridCore(model, rows, arithmetic).eval(), lambda: None)
     with torch.inference_mode():
         assert snr_db(model(mix), ours(mix)) >= LEAST_SNR_DB
 
@@ -52,7 +55,7 @@ def test_blocks_of_frequencies_change_little(monkeypatch: pytest.MonkeyPatch) ->
     model: Any = tiny()
     mix = 0.2 * torch.randn(1, 2, int(model.segment * model.samplerate), generator=torch.Generator().manual_seed(1))
     monkeypatch.setattr("separation_service.engine.layers._BLOCK_BYTES", 1536)
-    ours = HybridForward(model, (1,), HybridCore(model, (1,)).eval(), lambda: None)
+    ours = HybridForward(model, (1,), HybridCore(model, (1,), ON_CPU).eval(), lambda: None)
     with torch.inference_mode():
         assert snr_db(model(mix)[:, 1:2], ours(mix)) >= LEAST_SNR_DB
 
@@ -91,6 +94,6 @@ def test_the_norms_of_a_whole_waveform_are_exact() -> None:
     x = torch.nn.functional.gelu(torch.randn(1, 16, 86_000) * torch.linspace(0, 6, 86_000).sin())
     x[..., 55_000:] = 0.1
     with torch.inference_mode():
-        found = nn.Sequential(*_residuals(encoder_layer))(x.transpose(1, 2)[:, None].contiguous())
+        found = nn.Sequential(*_residuals(encoder_layer, ON_CPU))(x.transpose(1, 2)[:, None].contiguous())
         truth = branches.double()(x.double()).transpose(1, 2)[:, None]
     assert snr_db(truth, found) >= 115.0
