@@ -2,6 +2,7 @@
 
     python -m benchmarks.separation --device cpu|cuda [--threads 1 2] [--seconds 30 90 600] [--jobs 1 2 4] [--rounds 3]
                                     [--models 4] [--ours fp32 openvino reduced] [--one-stem] [--name NAME --repo DIR]
+                                    [--cells 90x1x3 30x4x1 ...]
 
 Without ``--repo`` it makes a bag of htdemucs_ft's shape itself: four HTDemucs of 41.98 M parameters, one-hot weights, and
 LayerScales drawn from U(0.2, 0.8), so that errors show as they would in trained weights. ``--models 1`` keeps one of the four, a
@@ -10,10 +11,11 @@ Printed are, of all rounds, the median time; the median of stock's time over it 
 whole process, the better figure on a CPU that others use too; the agreement with stock's fp32 stems, least and most of the four in
 dB; the rise of the peak memory (resident set on a CPU, allocated memory on a GPU); seconds of audio a second; and the share of the
 device's own fp32 matrix rate, measured here, that 334.9 GFLOP a forward make up (htdemucs_ft's shape only).
+``--cells`` names seconds x jobs x rounds one by one, in place of all combinations.
 Each number of threads is measured by itself, stock and all. ``--one-stem`` lets the engine separate the vocals alone as well, which
 in a one-hot bag takes one model, and says what part of the time for all four that is.
 Jobs at once are threads for the engine; stock, which has no such thing, takes them one after another. On a GPU stock is run in
-fp32 and as it comes, with TF32 convolutions.
+fp32 and, up to 90 s, as it comes, with TF32 convolutions.
 
 On a machine without network: on one that has it, for the same platform and Python,
 
@@ -67,6 +69,7 @@ class Rival:
     name: str
     run: Callable[[list[Audio]], Audio]
     stems: tuple[StemName, ...] = STEMS
+    longest_s: float = float("inf")
     times_s: list[float] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
     agreement_db: list[float] = field(default_factory=list)
@@ -165,7 +168,7 @@ def rivals(name: str, repo: Path, arguments: argparse.Namespace, cache: Path, th
     device = arguments.device
     found = [Rival("stock fp32", stock(name, repo, device, tf32=False))]
     if device == "cuda":
-        found.append(Rival("stock TF32 convs", stock(name, repo, device, tf32=True)))
+        found.append(Rival("stock TF32 convs", stock(name, repo, device, tf32=True), longest_s=90.0))
     choices: dict[str, dict[str, Any]] = {
         "fp32": {},
         "eager": {"compiled": False},
@@ -226,12 +229,12 @@ def matrix_gflops(device: str) -> float:
     return 2 * wide**3 / best_s / 1e9
 
 
-def measure(field_: list[Rival], mixes: list[Audio], arguments: argparse.Namespace) -> None:
+def measure(field_: list[Rival], mixes: list[Audio], rounds: int, device: str) -> None:
     """All rounds of one length and number of jobs."""
-    for _ in range(arguments.rounds):
+    for _ in range(rounds):
         truth: Audio | None = None
         for rival in field_:
-            with memory_noted(rival, arguments.device):
+            with memory_noted(rival, device):
                 began_s, began_cpu_s = time.perf_counter(), time.process_time()
                 stems = rival.run(mixes)
                 rival.times_s.append(time.perf_counter() - began_s)
@@ -273,16 +276,24 @@ def measured(name: str, repo: Path, arguments: argparse.Namespace, cache: Path, 
     print(f"\n{device_name}, torch {torch.__version__}, {threads} threads, matrices at {peak_gflops:.0f} GFLOP/s")
     field_ = rivals(name, repo, arguments, cache, threads)
     counter = load_separator(name, repo=repo, device="cpu", threads=1)
-    for seconds in arguments.seconds:
-        for jobs in arguments.jobs:
-            mixes = [music(seconds, seed) for seed in range(jobs)]
-            for rival in field_:
-                rival.times_s, rival.cpu_s, rival.agreement_db, rival.memory_mib = [], [], [], 0.0
-            measure(field_, mixes, arguments)
-            print(f"\n{seconds:g} s, {jobs} at once, {arguments.rounds} rounds\n")
-            frames = round(seconds * RATE_HZ)
-            forwards = {rival.stems: counter.steps(frames, rival.stems) * jobs for rival in field_}
-            table(field_, audio_s=seconds * jobs, forwards=forwards, peak_gflops=peak_gflops)
+    for seconds, jobs, rounds in cells(arguments):
+        mixes = [music(seconds, seed) for seed in range(jobs)]
+        running = [rival for rival in field_ if seconds <= rival.longest_s]
+        for rival in running:
+            rival.times_s, rival.cpu_s, rival.agreement_db, rival.memory_mib = [], [], [], 0.0
+        measure(running, mixes, rounds, arguments.device)
+        print(f"\n{seconds:g} s, {jobs} at once, {rounds} rounds\n")
+        frames = round(seconds * RATE_HZ)
+        forwards = {rival.stems: counter.steps(frames, rival.stems) * jobs for rival in running}
+        table(running, audio_s=seconds * jobs, forwards=forwards, peak_gflops=peak_gflops)
+
+
+def cells(arguments: argparse.Namespace) -> list[tuple[float, int, int]]:
+    """Seconds, jobs at once and rounds of each table."""
+    if arguments.cells:
+        parts = [cell.split("x") for cell in arguments.cells]
+        return [(float(seconds), int(jobs), int(rounds)) for seconds, jobs, rounds in parts]
+    return [(seconds, jobs, arguments.rounds) for seconds in arguments.seconds for jobs in arguments.jobs]
 
 
 def main() -> None:
@@ -293,6 +304,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs="+", default=[30.0, 90.0, 600.0])
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cells", nargs="+", metavar="SECONDSxJOBSxROUNDS")
     parser.add_argument("--models", type=int, default=4, choices=[1, 2, 4])
     parser.add_argument("--batch", type=int, default=0)
     parser.add_argument("--ours", nargs="+", choices=["fp32", "eager", "reduced", "openvino"])

@@ -141,13 +141,14 @@ class _Run:
     def _average_in(self) -> None:
         """Exponential average, shorter at the start so that it does not remember the first weights."""
         decay = min(self.spec.ema_decay, (1.0 + self.step) / (10.0 + self.step))
+        state = self.task.net.state_dict()
+        numbers = [name for name, kept in self.average.items() if kept.dtype.is_floating_point]
         with torch.no_grad():
-            for name, value in self.task.net.state_dict().items():
-                kept = self.average[name]
-                if kept.dtype.is_floating_point:
-                    kept.lerp_(value, 1.0 - decay)
-                else:
-                    kept.copy_(value)
+            torch._foreach_lerp_(
+                [self.average[name] for name in numbers], [state[name] for name in numbers], 1.0 - decay
+            )
+            for name in self.average.keys() - set(numbers):
+                self.average[name].copy_(state[name])
 
     def use_average(self) -> None:
         self.task.net.load_state_dict(self.average)

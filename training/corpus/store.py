@@ -27,7 +27,7 @@ from training.corpus.song import Song, perform
 
 T = TypeVar("T")
 
-_SCALE = 2.0**15
+FULL_SCALE = 2.0**15
 _AHEAD = 2  # songs a process may be ahead of the reader, so that memory stays bounded
 
 
@@ -47,13 +47,13 @@ class StoredSong:
 
     def crop(self, start: int, frames: int) -> NDArray[np.float32]:
         """Stems of a stretch as float32. ``-> (4, 2, frames)``; their sum over the first axis is the mix."""
-        return self.stems[:, :, start : start + frames].astype(np.float32) / np.float32(_SCALE)
+        return self.stems[:, :, start : start + frames].astype(np.float32) / np.float32(FULL_SCALE)
 
 
 def stored(song: Song, score: Score) -> StoredSong:
     """A song as it would come back from disk."""
     stems = np.stack([song.stems[stem] for stem in STEMS])
-    return StoredSong(score=score, stems=np.rint(stems * _SCALE).astype(np.int16))
+    return StoredSong(score=score, stems=np.rint(stems * FULL_SCALE).astype(np.int16))
 
 
 def save_song(song: Song, score: Score, folder: Path) -> Path:

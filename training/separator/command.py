@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from safetensors.torch import load_file
 from torch import Tensor
 
-from separation_service.engine import load_separator
+from separation_service.engine import EngineOptions, load_separator
 from separation_service.engine.weights_folder import STARTER, STARTER_FOLDER, open_folder
 from training.corpus.store import StoredSong, cached_songs
 from training.loop import LoopSpec, Outcome, load_average, train
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads.")
+@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="That make songs, 300 MB each.")
 def separator(
     *,
     work: Path,
@@ -65,6 +67,7 @@ def separator(
     seed: int,
     device: str,
     threads: int,
+    processes: int,
 ) -> None:
     """Train the starter separator. Goes on from where it was stopped."""
     if name == STARTER and out.resolve() != STARTER_FOLDER:
@@ -73,14 +76,16 @@ def separator(
         )
     torch.set_num_threads(threads)
     material = (
-        _composed(first_song, songs, held_out, song_s, work) if own is None else _recorded(own, held_out, work / "own")
+        _composed(first_song, songs, held_out, song_s, work, processes)
+        if own is None
+        else _recorded(own, held_out, work / "own")
     )
     net = build(seed)
     if begin_from is not None:
         net.load_state_dict(weights_of(begin_from, out))
     task = SeparatorTask(
         net=net.to(device),
-        songs=material.training,
+        stems=[_held(song, device) for song in material.training],
         batch=batch,
         device=torch.device(device),
     )
@@ -88,7 +93,8 @@ def separator(
     outcome = _train(task, work, spec)
     load_average(task.net, work / "separator.pt")
     publish(task.net, name, out)
-    loaded = load_separator(name, repo=out, device=device, threads=threads)
+    options = EngineOptions(compiled=False)  # a few songs are measured in less time than a compilation takes
+    loaded = load_separator(name, repo=out, device=device, threads=threads, options=options)
     figures = measure(loaded, material.held_out)
     write_card(
         out,
@@ -115,13 +121,13 @@ class _Material:
     measured_on: str
 
 
-def _composed(first: int, songs: int, held_out: int, song_s: float, work: Path) -> _Material:
+def _composed(first: int, songs: int, held_out: int, song_s: float, work: Path, processes: int) -> _Material:
     last, measured = first + songs - 1, HELD_OUT_FIRST_SEED + held_out
     if last >= HELD_OUT_FIRST_SEED:
         raise click.UsageError(f"seeds from {HELD_OUT_FIRST_SEED} on are held out; {first} to {last} reach into them")
     return _Material(
-        training=_songs(range(first, first + songs), song_s, work / "songs"),
-        held_out=_songs(range(HELD_OUT_FIRST_SEED, measured), song_s, work / "held_out"),
+        training=_songs(range(first, first + songs), song_s, work / "songs", processes),
+        held_out=_songs(range(HELD_OUT_FIRST_SEED, measured), song_s, work / "held_out", processes),
         trained_on=(
             "this project's procedural corpus only (soundfont FluidR3_GM, MIT, and an own formant voice): seeds"
             f"\n{first} to {last}, {song_s:g} s each"
@@ -156,9 +162,17 @@ def weights_of(name: str, repo: Path) -> dict[str, Tensor]:
     return {key: value.float() for key, value in load_file(str(folder.paths[0])).items()}
 
 
-def _songs(seeds: range, song_s: float, folder: Path) -> list[StoredSong]:
-    with click.progressbar(cached_songs(seeds, song_s, folder), length=len(seeds), label="songs") as made:
-        return list(made)
+def _songs(seeds: range, song_s: float, folder: Path, processes: int) -> list[StoredSong]:
+    made = cached_songs(seeds, song_s, folder, processes=processes)
+    with click.progressbar(made, length=len(seeds), label="songs") as songs:
+        return list(songs)
+
+
+def _held(song: StoredSong, device: str) -> Tensor:
+    """Its stems, int16 ``(4, 2, T)``: mapped from disk for a CPU, in the memory of a GPU."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nobody writes
+        return torch.from_numpy(song.stems).to(device)
 
 
 def _train(task: SeparatorTask, work: Path, spec: LoopSpec) -> Outcome:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from training.corpus.score import STEMS
-from training.corpus.store import StoredSong
+from training.corpus.store import FULL_SCALE
 from training.separator.net import SEGMENT_SAMPLES, SOURCES
 
 _ROWS = [STEMS.index(source) for source in SOURCES]  # the corpus' order -> demucs'
@@ -26,10 +26,13 @@ _WINDOWS = (512, 2048)
 
 @dataclass(frozen=True, kw_only=True)
 class SeparatorTask:
-    """A net, and songs to cut mixes from. ``batch`` crops a step."""
+    """A net, and stems of songs to cut mixes from, each int16 ``(S, C, T)`` in the corpus' order. ``batch`` crops a step.
+
+    Stems may lie on the device already, where there is room: crops are then cut and mixed there.
+    """
 
     net: nn.Module
-    songs: Sequence[StoredSong]
+    stems: Sequence[Tensor]
     batch: int
     device: torch.device
     name: str = "separator"
@@ -37,7 +40,7 @@ class SeparatorTask:
     def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, float]]:
         """Error energy of each source in dB of the mix' energy, -20 dB counting as none, and the magnitudes' mean error."""
         del step
-        stems = torch.stack([self._draw(generator) for _ in range(self.batch)]).to(self.device)
+        stems = torch.stack([self._draw(generator) for _ in range(self.batch)])
         mix = stems.sum(1)
         estimate = self.net.train()(mix)
         errors_db = relative_error_db(estimate, stems, mix)
@@ -56,12 +59,13 @@ class SeparatorTask:
         signs = torch.randint(0, 2, (count,), generator=generator) * 2.0 - 1.0
         turned = torch.randint(0, 2, (count,), generator=generator).tolist()
         sides = torch.stack([row.flip(0) if turn else row for row, turn in zip(rows, turned, strict=True)])
-        return sides * (gains * signs)[:, None, None]
+        return sides * (gains * signs).to(self.device)[:, None, None]
 
     def _crop(self, generator: torch.Generator) -> Tensor:
-        song = self.songs[int(torch.randint(0, len(self.songs), (), generator=generator))]
-        start = int(torch.randint(0, song.stems.shape[-1] - SEGMENT_SAMPLES, (), generator=generator))
-        return torch.from_numpy(song.crop(start, SEGMENT_SAMPLES)[_ROWS])
+        song = self.stems[int(torch.randint(0, len(self.stems), (), generator=generator))]
+        start = int(torch.randint(0, song.shape[-1] - SEGMENT_SAMPLES, (), generator=generator))
+        crop = song[_ROWS, :, start : start + SEGMENT_SAMPLES]
+        return crop.to(self.device, torch.float32) / FULL_SCALE
 
 
 def relative_error_db(estimate: Tensor, truth: Tensor, mix: Tensor) -> Tensor:
