@@ -1,6 +1,10 @@
-"""The networks of a bag, compiled for a GPU once for all models of one form: each model's weights are laid into one network's places.
+"""The networks of a bag, compiled for a GPU once for all models of one form.
 
-That takes about as long as reading the weights, and a service is ready after one compilation instead of four.
+Each model's weights are laid into the places of one network before it runs.
+
+That takes about as long as reading them, and a service is ready after one compilation instead of four. What is compiled does not
+use einops: its table of tensor types, which grows as others use it, would count as a change, and everything would be compiled
+again in the middle of a job.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from demucs.hdemucs import HDecLayer, HEncLayer
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -130,7 +129,7 @@ class _Decoder(nn.Module):
         if self._is_plain:
             bias = self._bias.repeat(self._stride)
             places = convolved(x, self._weight[..., None], bias, padding=(1, 0))
-            spread = rearrange(places, "b f t (new c) -> b (f new) t c", new=self._stride)
+            spread = places.unflatten(3, (self._stride, -1)).transpose(2, 3).flatten(1, 2)
             return spread[:, self._margin : -self._margin]
         wide = F.conv_transpose2d(planes_first(x), self._weight, self._bias, (self._stride, 1))
         return channels_last(wide)[:, self._margin : -self._margin]
@@ -214,7 +213,7 @@ class _Residual(nn.Module):
         """The same as one matrix product for all taps; each tap's part moves to its place."""
         squeeze, steps = self._squeeze, x.shape[2]
         inner, _, taps = squeeze.weight.shape
-        products = F.linear(x, rearrange(squeeze.weight, "inner c tap -> (tap inner) c"))
+        products = F.linear(x, squeeze.weight.permute(2, 0, 1).flatten(0, 1))
         margin = squeeze.padding[0]
         padded = F.pad(products, (0, 0, margin, margin))
         squeezed: Tensor = squeeze.bias

@@ -31,7 +31,7 @@ from separation_service.engine.separator import CHANNELS
 from servicekit.logs import logger
 
 _log = logger(__name__)
-_FORM = 3
+_FORM = 4
 """Raised whenever the network's form (hybrid.py and what it imports) or the conversion changes, so that nothing older is used."""
 
 

@@ -10,7 +10,7 @@ RuntimeChoice = Literal["auto", "torch", "openvino"]
 Precision = Literal["fp32", "reduced"]
 
 DEFAULT_CUDA_BATCH = 8
-"""Segments in a batch: two batches a model for 90 s. Not measured on a GPU."""
+"""Segments in a batch: two batches a model for 90 s. On an H200, 16 gain little and 4 lose much (docs/measurements.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,9 @@ class EngineOptions:
     """``runtime``: what runs the networks; ``auto`` takes OpenVINO where it is installed and pays (loading.py).
 
     ``precision``: ``reduced`` runs the transformers in bfloat16 and the rest in float32, on a GPU in its TF32; agreement with
-    demucs falls from above 90 to above 50 dB. ``batch``: segments in a batch, 0: one on a CPU, `DEFAULT_CUDA_BATCH` on a GPU. ``compiled``: let
-    `torch.compile` fuse the networks on a GPU. ``cache``: folder for converted models; None converts at each start.
+    demucs falls from above 90 to above 50 dB. ``batch``: segments in a batch, 0: one on a CPU, `DEFAULT_CUDA_BATCH` on a GPU.
+    ``compiled``: let `torch.compile` fuse the networks on a GPU. ``cache``: folder for converted models; None converts at each
+    start.
     """
 
     device: str = "cpu"

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from demucs.transformer import create_2d_sin_embedding, create_sin_embedding
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -67,18 +66,18 @@ class Transformer(nn.Module):
             width, shape.frequencies, shape.frames, device, source.max_period
         )
         line = create_sin_embedding(shape.steps, width, device=device, max_period=source.max_period)
-        self.register_buffer("_grid", source.weight_pos_embed * rearrange(grid, "b d f t -> b (f t) d"))
-        self.register_buffer("_line", source.weight_pos_embed * rearrange(line, "t b d -> b t d"))
+        self.register_buffer("_grid", source.weight_pos_embed * grid.flatten(2).transpose(1, 2))
+        self.register_buffer("_line", source.weight_pos_embed * line.transpose(0, 1))
 
     def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
         """Frequencies and time look at themselves and at each other in turn."""
         frequencies = x.shape[1]
-        x = self._norm_in(rearrange(x, "b f t d -> b (f t) d")) + self._grid
+        x = self._norm_in(x.flatten(1, 2)) + self._grid
         xt = self._norm_in_t(xt[:, 0]) + self._line
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self._reduced):
             for layer, layer_t in zip(self._layers, self._layers_t, strict=True):
                 x, xt = layer(x, xt), layer_t(xt, x)
-        return rearrange(x, "b (f t) d -> b f t d", f=frequencies), xt[:, None]
+        return x.unflatten(1, (frequencies, -1)), xt[:, None]
 
 
 class _Layer(nn.Module):
@@ -122,10 +121,10 @@ class _Layer(nn.Module):
         asking = self._norm_query(x)
         asked = self._norm_key(other) if self._crosses else asking
         query, key, value = (
-            rearrange(part, "b n (h d) -> b h n d", h=self._heads) for part in self._projected(asking, asked)
+            part.unflatten(2, (self._heads, -1)).transpose(1, 2) for part in self._projected(asking, asked)
         )
         looked_up = F.scaled_dot_product_attention(query, key, value)
-        attended: Tensor = self._out(rearrange(looked_up, "b h n d -> b n (h d)"))
+        attended: Tensor = self._out(looked_up.transpose(1, 2).flatten(2))
         return attended
 
     def _projected(self, asking: Tensor, asked: Tensor) -> tuple[Tensor, ...]:

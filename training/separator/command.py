@@ -76,7 +76,7 @@ def separator(
         )
     torch.set_num_threads(threads)
     material = (
-        _composed(first_song, songs, held_out, song_s, work, processes)
+        _composed(first_song, songs, held_out=held_out, song_s=song_s, work=work, processes=processes)
         if own is None
         else _recorded(own, held_out, work / "own")
     )
@@ -121,7 +121,7 @@ class _Material:
     measured_on: str
 
 
-def _composed(first: int, songs: int, held_out: int, song_s: float, work: Path, processes: int) -> _Material:
+def _composed(first: int, songs: int, *, held_out: int, song_s: float, work: Path, processes: int) -> _Material:
     last, measured = first + songs - 1, HELD_OUT_FIRST_SEED + held_out
     if last >= HELD_OUT_FIRST_SEED:
         raise click.UsageError(f"seeds from {HELD_OUT_FIRST_SEED} on are held out; {first} to {last} reach into them")

@@ -16,6 +16,7 @@ from separation_service.engine.desk import BatchDesk, Ticket, Tray
 from separation_service.engine.device_memory import BatchSize, slots_that_fit
 from separation_service.engine.lane import Lane
 from separation_service.engine.mix import measure_level
+from separation_service.engine.one_thread import OneThread
 from separation_service.engine.segments import SegmentReader
 from servicekit.errors import ResourceExhausted
 from tests.unit.separation.tiny_models import quiet
@@ -70,6 +71,38 @@ def test_a_shared_batch_gives_the_same_bits(separator: Any) -> None:
     assert filled == [[0, 1, 2, 3]]
     assert torch.equal(first.take(40_000), alone[0])
     assert torch.equal(second.take(40_000), alone[1])
+
+
+def test_a_thread_of_its_own_runs_the_batches_of_all_jobs(separator: Any) -> None:
+    """Jobs in several threads have their batches run in one other, with the same bits, and meet what a model raises."""
+    mix = noise(30_000, 3)
+    alone = separator.separate(mix, quiet, stems=("bass",))
+    ran_in: list[int] = []
+
+    def noted(run: Any) -> Any:
+        return lambda slots, segments: (ran_in.append(threading.get_ident()), run(slots, segments))[1]
+
+    thread = OneThread()
+    separator._desk._runs = tuple(thread.run(noted(run)) for run in separator._desk._runs)
+    found: list[Any] = []
+    jobs = [
+        threading.Thread(target=lambda: found.append(separator.separate(mix, quiet, stems=("bass",)))) for _ in range(3)
+    ]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    assert len(found) == 3
+    assert all(np.array_equal(stems, alone) for stems in found)
+    assert len(set(ran_in)) == 1
+    assert ran_in[0] != threading.get_ident()
+
+    def broken(slots: int, segments: Any) -> torch.Tensor:
+        raise ResourceExhausted("no room", reason="OUT_OF_MEMORY", metadata={}, retry_after_s=1.0)
+
+    separator._desk._runs = tuple(thread.run(broken) for _ in separator._desk._runs)  # type: ignore[arg-type]
+    with pytest.raises(ResourceExhausted, match="no room"):
+        separator.separate(mix, quiet, stems=("bass",))
 
 
 def test_jobs_in_threads_give_what_they_give_alone(separator: Any) -> None:
