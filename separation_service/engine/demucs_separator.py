@@ -52,7 +52,7 @@ class DemucsSeparator:
         runs = [BatchRun(forward, options) for forward in forwards]
         thread = OneThread() if options.is_cuda else None
         self._runs = tuple(runs if thread is None else map(thread.run, runs))
-        self._desk = BatchDesk(self._runs)
+        self._desk = BatchDesk(self._runs, options.at_once)
         self._size = BatchSize(options.slots, self._device, self._release)
 
     @property

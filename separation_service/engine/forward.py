@@ -5,8 +5,9 @@ Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``R`` rows (so
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Protocol
 
@@ -96,20 +97,45 @@ def reproducible(options: EngineOptions) -> Iterator[None]:
     The fused path of `nn.MultiheadAttention` is left out for models that still use it: the plain one is 1.16x as fast on a CPU
     and agrees to 122 dB (FINDINGS A).
     """
-    torch.set_num_threads(options.threads)
-    fused, tf32 = torch.backends.mha.get_fastpath_enabled(), torch.backends.cuda.matmul.allow_tf32
-    torch.backends.mha.set_fastpath_enabled(False)
-    reduced = options.precision == "reduced"
-    torch.backends.cuda.matmul.allow_tf32 = reduced
-    try:
-        with (
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=reduced),
-            torch.inference_mode(),
-        ):
+    torch.set_num_threads(max(1, options.threads // options.at_once))
+    with _SWITCHES.set_for(options), torch.inference_mode():
+        yield
+
+
+class _Switches:
+    """Torch's switches of the whole process: set by the first who comes, put back by the last who goes."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._inside = 0
+        self._undo = ExitStack()
+
+    @contextmanager
+    def set_for(self, options: EngineOptions) -> Iterator[None]:
+        """All who are inside at the same time have the same options."""
+        with self._guard:
+            if self._inside == 0:
+                self._set(reduced=options.precision == "reduced")
+            self._inside += 1
+        try:
             yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
-        torch.backends.cuda.matmul.allow_tf32 = tf32
+        finally:
+            with self._guard:
+                self._inside -= 1
+                if self._inside == 0:
+                    self._undo.close()
+
+    def _set(self, *, reduced: bool) -> None:
+        matrices, attention = torch.backends.cuda.matmul, torch.backends.mha
+        self._undo.callback(setattr, matrices, "allow_tf32", matrices.allow_tf32)
+        self._undo.callback(attention.set_fastpath_enabled, attention.get_fastpath_enabled())
+        attention.set_fastpath_enabled(False)
+        matrices.allow_tf32 = reduced
+        flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=reduced)
+        self._undo.enter_context(flags)
+
+
+_SWITCHES = _Switches()
 
 
 @contextmanager

@@ -69,8 +69,9 @@ class Lane:
     def advance(self) -> None:
         """Finish one more segment."""
         self.fill()
-        segment, ticket = self._at_desk.popleft()
+        segment, ticket = self._at_desk[0]
         output = trim_padding(self._desk.result(ticket)[self._kept], segment)
+        self._at_desk.popleft()
         self._finished.append(self._sums.push(segment, output))
         self.computed += 1
         self.reached += segment.finished

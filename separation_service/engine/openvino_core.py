@@ -14,6 +14,7 @@ import json
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -72,7 +73,7 @@ def _open_forward(bag: Bag, member: Member, options: EngineOptions, weights_sha2
             )
             _convert(model, member, folder)
             _log.info("converted a model of the separator", model=count, seconds=round(time.monotonic() - began_s, 1))
-        core = OpenVinoCore(folder / "core.xml", threads=options.threads)
+        core = OpenVinoCore(folder / "core.xml", threads=options.threads, at_once=options.at_once)
     forward = HybridForward(model, member.rows, core, core.release)
     model.to("meta")  # lets go of the weights, which are OpenVINO's now
     return forward
@@ -126,17 +127,20 @@ def _converted(traced: Any, inputs: tuple[Tensor, Tensor]) -> Any:  # noqa: ANN4
 
 
 class OpenVinoCore:
-    """A `hybrid.Core` on the CPU: one sample at a time, which is faster there than batches and gives the same numbers."""
+    """A `hybrid.Core` on the CPU: one sample at a time, which is faster there than batches and gives the same numbers.
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    Threads may call it at the same time; ``at_once`` of them are served, each on its share of ``threads``.
+    """
+
+    def __init__(self, path: Path, *, threads: int, at_once: int) -> None:
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
+            "NUM_STREAMS": at_once,
             "ENABLE_CPU_PINNING": False,  # the machine is shared with render_service
         }
         self._compiled = library().Core().compile_model(path, "CPU", settings)
-        self._request = self._compiled.create_infer_request()
+        self._mine = threading.local()
 
     def release(self) -> None:
         """Give back the memory of intermediate results."""
@@ -155,5 +159,7 @@ class OpenVinoCore:
     def _one(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
         """In OpenVINO's own memory, where the next call will write."""
         inputs = [spectrogram.contiguous().numpy(), mix.contiguous().numpy()]
-        results = self._request.infer(inputs, share_inputs=True, share_outputs=True)
+        if not hasattr(self._mine, "request"):
+            self._mine.request = self._compiled.create_infer_request()
+        results = self._mine.request.infer(inputs, share_inputs=True, share_outputs=True)
         return torch.from_numpy(results[0]), torch.from_numpy(results[1])

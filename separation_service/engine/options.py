@@ -12,6 +12,9 @@ Precision = Literal["fp32", "reduced"]
 DEFAULT_CUDA_BATCH = 8
 """Segments in a batch: two batches a model for 90 s. On an H200, 16 gain little and 4 lose much (docs/measurements.md)."""
 
+MOST_AT_ONCE = 4
+"""Segments at a time on a CPU: each takes a forward's memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
@@ -35,6 +38,11 @@ class EngineOptions:
     def is_cuda(self) -> bool:
         """Whether the device is a GPU."""
         return self.device.startswith("cuda")
+
+    @property
+    def at_once(self) -> int:
+        """Batches that run at a time, each on its share of the threads: two on one thread each get more done than one on two."""
+        return 1 if self.is_cuda or self.slots > 1 else min(self.threads, MOST_AT_ONCE)
 
     @property
     def slots(self) -> int:

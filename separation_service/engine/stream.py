@@ -61,12 +61,18 @@ class JobStream:
 
     def blocks(self) -> Generator[StemBlock, None, None]:
         """Work as they are asked for; closing it takes this job's segments back from the desk."""
+        with self._desk.helped():
+            yield from self._blocks()
+
+    def _blocks(self) -> Generator[StemBlock, None, None]:
         level = measure_level(self._order.mix)
         lanes = self._open_lanes(level)
         total = sum(lane.total for lane in lanes)
         self._order.report(0, total)
         emitted = 0
         try:
+            for lane in lanes:
+                lane.fill()
             while emitted < self._order.mix.frames:
                 self._advance(lanes, total)
                 ready = min(lane.reached for lane in lanes)
@@ -85,7 +91,7 @@ class JobStream:
     def _open_lanes(self, level: Level) -> list[Lane]:
         """One for each model that is needed, in the bag's order."""
         slots = self._order.slots
-        reader = SegmentReader(self._order.mix, level, self._device, kept=2 * slots)
+        reader = SegmentReader(self._order.mix, level, self._device, kept=2 * max(slots, self._desk.at_once))
         return [
             Lane(
                 self._desk,
@@ -94,7 +100,7 @@ class JobStream:
                 kept=[member.rows.index(row) for row in kept],
                 slots=slots,
                 first_slot=_first_slot(level, slots),
-                ahead=slots,
+                ahead=max(slots, self._desk.at_once),
             )
             for member, kept in self._bag.work(self._order.stems)
         ]

@@ -174,6 +174,41 @@ def test_a_failed_batch_is_each_owners_own_affair() -> None:
     assert seen == [[1]]
 
 
+def test_two_segments_run_at_a_time_and_give_the_same_bits(one_hot: Path) -> None:
+    """On two threads, segments run side by side, each on one: a job waits for nobody who would not come, and no sample changes."""
+    mix = noise(60_000, 4)
+    alone = load_separator("ft", repo=one_hot, device="cpu", threads=1).separate(mix, quiet)
+    separator: Any = load_separator("ft", repo=one_hot, device="cpu", threads=2)
+    met = threading.Barrier(2, timeout=30)
+    runs = separator._desk._runs
+    first_two = [True, True]
+
+    def side_by_side(run: Any) -> Any:
+        return lambda slots, segments: (first_two and first_two.pop() and met.wait(), run(slots, segments))[1]
+
+    separator._desk._runs = tuple(side_by_side(run) for run in runs)
+    assert np.array_equal(separator.separate(mix, quiet), alone)
+    assert not first_two
+    assert not [thread for thread in threading.enumerate() if thread.name == "segments"]
+
+
+def test_what_fails_in_a_helper_reaches_the_job(one_hot: Path) -> None:
+    """One model of four is broken: the job hears of it whoever ran it, and a job that does not need it ends well."""
+    separator: Any = load_separator("ft", repo=one_hot, device="cpu", threads=2)
+    mix = noise(60_000, 5)
+
+    def broken(slots: int, segments: Any) -> torch.Tensor:
+        raise ResourceExhausted("no room", reason="OUT_OF_MEMORY")
+
+    bad = separator._bag.sources.index("vocals")
+    runs = list(separator._desk._runs)
+    separator._desk._runs = tuple(broken if index == bad else run for index, run in enumerate(runs))
+    with pytest.raises(ResourceExhausted, match="no room"):
+        separator.separate(mix, quiet)
+    separator.separate(mix, quiet, stems=("drums", "bass"))
+    assert not separator._desk._waiting
+
+
 @pytest.mark.parametrize(
     ("free_bytes", "slots"), [(1_000, 8), (880, 8), (879, 4), (440, 4), (250, 2), (219, 1), (0, 1)]
 )
