@@ -15,7 +15,7 @@ from separation_service.engine.desk import BatchDesk
 from separation_service.engine.device_memory import BatchSize
 from separation_service.engine.forward import BatchRun, Forward
 from separation_service.engine.mix import ArrayMix, check_mix
-from separation_service.engine.one_thread import OneThread
+from separation_service.engine.one_thread import InOneThread, OneThread
 from separation_service.engine.options import EngineOptions
 from separation_service.engine.segments import segment_count
 from separation_service.engine.separator import (
@@ -51,7 +51,7 @@ class DemucsSeparator:
         self._device = torch.device(options.device)
         runs = [BatchRun(forward, options) for forward in forwards]
         thread = OneThread() if options.is_cuda else None
-        self._runs = tuple(runs if thread is None else map(thread.run, runs))
+        self._runs: tuple[BatchRun | InOneThread, ...] = tuple(thread.run(run) if thread else run for run in runs)
         self._desk = BatchDesk(self._runs, options.at_once)
         self._size = BatchSize(options.slots, self._device, self._release)
 

@@ -129,7 +129,7 @@ class _Decoder(nn.Module):
         if self._is_plain:
             bias = self._bias.repeat(self._stride)
             places = convolved(x, self._weight[..., None], bias, padding=(1, 0))
-            spread = places.unflatten(3, (self._stride, -1)).transpose(2, 3).flatten(1, 2)
+            spread = places.reshape(*places.shape[:3], self._stride, -1).transpose(2, 3).flatten(1, 2)
             return spread[:, self._margin : -self._margin]
         wide = F.conv_transpose2d(planes_first(x), self._weight, self._bias, (self._stride, 1))
         return channels_last(wide)[:, self._margin : -self._margin]

@@ -77,7 +77,7 @@ class Transformer(nn.Module):
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self._reduced):
             for layer, layer_t in zip(self._layers, self._layers_t, strict=True):
                 x, xt = layer(x, xt), layer_t(xt, x)
-        return x.unflatten(1, (frequencies, -1)), xt[:, None]
+        return x.reshape(len(x), frequencies, -1, x.shape[-1]), xt[:, None]
 
 
 class _Layer(nn.Module):
@@ -121,7 +121,7 @@ class _Layer(nn.Module):
         asking = self._norm_query(x)
         asked = self._norm_key(other) if self._crosses else asking
         query, key, value = (
-            part.unflatten(2, (self._heads, -1)).transpose(1, 2) for part in self._projected(asking, asked)
+            part.reshape(*part.shape[:2], self._heads, -1).transpose(1, 2) for part in self._projected(asking, asked)
         )
         looked_up = F.scaled_dot_product_attention(query, key, value)
         attended: Tensor = self._out(looked_up.transpose(1, 2).flatten(2))
