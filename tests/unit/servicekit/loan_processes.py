@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol, Self
@@ -153,8 +153,12 @@ class Actor:
         return sum(f"/memfd:{REGION_NAME}" in line for line in self._proc("maps").read_text().splitlines())
 
     def descriptors(self) -> list[str]:
-        """What the process has open."""
-        return sorted(str(entry.readlink()) for entry in self._proc("fd").iterdir())
+        """What the process has open; what it closes while this looks is left out."""
+        found = []
+        for entry in self._proc("fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.append(str(entry.readlink()))
+        return sorted(found)
 
     def _proc(self, name: str) -> Path:
         return Path(f"/proc/{self._process.pid}/{name}")
