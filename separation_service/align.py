@@ -17,7 +17,7 @@ from separation_service.alignment.fitting import LEFT_ALONE_S, Span, join, move,
 from separation_service.alignment.grid import Grid, Region
 from separation_service.alignment.key import Key, chroma, key_scores, scale_share
 from separation_service.alignment.level import heard, loudness_lufs
-from separation_service.alignment.limits import KINDS, Kind, limits_for
+from separation_service.alignment.limits import KINDS, Kind, Limits, limits_for
 from separation_service.alignment.onsets import Onsets, find_onsets
 from separation_service.alignment.replace import Replaced, replace_stem
 from separation_service.alignment.report import Correction, Drift, DriftReport, KeyAgreement, Level, Seam
@@ -34,11 +34,15 @@ _CAPITAL = re.compile(r"[A-Z]")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BaseTake:
-    """The version that a stem of is replaced, as its ZIP has it: ``bounce`` ``(C, T)`` and ``stems`` ``(4, C, T)`` int32."""
+    """The version that a stem of is replaced, as its ZIP has it: ``bounce`` ``(C, T)`` and ``stems`` ``(4, C, T)`` int32.
+
+    ``is_first``: nothing of it was ever re-rendered.
+    """
 
     bounce: Pcm24
     stems: NDArray[np.int32]
     stem: Kind
+    is_first: bool = True
 
     @property
     def old(self) -> Pcm24:
@@ -137,6 +141,8 @@ class _Measuring:
         drift = self._drift(delivered)
         limits = limits_for(self.base.stem)
         verdict, exceeded = ("unmeasurable", ()) if self.rests else judge(drift.grid, limits)
+        if verdict == "beyond" and not limits.must_be_measurable and self._is_loose(limits):
+            verdict, exceeded = "unmeasurable", ()
         lines_s = self.fit.grid.subdivisions_s
         late_ms = 1e3 * deviations_s(delivered, lines_s) if lines_s.size else np.zeros(0)
         return DriftReport(
@@ -154,6 +160,17 @@ class _Measuring:
             onsets_s=tuple(float(at) for at in np.round(delivered.times_s, 4)),
             deviations_ms=tuple(float(late) for late in np.round(late_ms, 2)),
         )
+
+    def _is_loose(self, limits: Limits) -> bool:
+        """Whether the stem to be replaced scatters beyond the limit itself, though the take came with its grid.
+
+        Then the onsets of such a stem, as the separator gives it, do not tell where it lies.
+        """
+        if not self.base.is_first or limits.most_mad_ms is None:
+            return False
+        grid = self.fit.grid
+        own = measure_timing(find_onsets(from_pcm24(self.base.old)), grid.subdivisions_s, grid)
+        return own is not None and own.mad_ms > limits.most_mad_ms
 
     def _drift(self, onsets: Onsets) -> Drift:
         grid = self.fit.grid

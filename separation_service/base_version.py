@@ -113,7 +113,7 @@ def read_base(order: BaseOrder, stem: Kind, frames: int, store: ObjectStore) -> 
             entry = order.entries[f"{other}.wav"]
             kept[other] = PackedFile.of(entry.name, StoredSlice(store, order.zip_key, entry))
     stems: NDArray[np.int32] = np.stack([pcm[name] for name in KINDS])
-    take = BaseTake(bounce=pcm["bounce"], stems=stems, stem=stem)
+    take = BaseTake(bounce=pcm["bounce"], stems=stems, stem=stem, is_first=order.version == 1)
     return Base(version=order.version, manifest=manifest, take=take, kept=kept)
 
 

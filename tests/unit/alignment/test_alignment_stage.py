@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,7 +14,7 @@ from separation_service.alignment.estimate import UNKNOWN
 from separation_service.alignment.fitting import join, move, span_of
 from separation_service.alignment.limits import KINDS
 from servicekit.audio.loudness import integrated_lufs
-from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24, to_pcm24_saturated
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24, to_pcm24, to_pcm24_saturated
 from servicekit.audio.true_peak import TruePeakMeter, decibels
 from servicekit.errors import FailedPrecondition, InvalidFields
 from tests.unit.alignment.corpus_takes import Silent, lag_ms, needs_soundfont, pair, spoiled
@@ -158,6 +159,35 @@ def test_an_old_stem_that_is_silent_asks_for_no_loudness() -> None:
     done = align(take.other.mix, take.other.stems["vocals"], quiet, take.fit(), Silent())
     assert done.report.level.matched_db is None
     assert not any("loudness" in words for words in done.processing)
+
+
+def _scattered(seed: int, frames: int) -> np.ndarray:
+    """Sixty low strokes at random times, ``(2, T)``."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(SAMPLE_RATE_HZ // 8) / SAMPLE_RATE_HZ
+    stroke = 0.3 * np.sin(2 * np.pi * 90.0 * t) * np.exp(-t / 0.03)
+    strewn = np.zeros((2, frames), dtype=np.float32)
+    for at in rng.integers(0, frames - stroke.size, 60):
+        strewn[:, at : at + stroke.size] += stroke.astype(np.float32)
+    return strewn
+
+
+def test_a_stem_whose_first_version_scatters_is_unmeasurable() -> None:
+    """Where the take's own bass, on its own grid, tells no time, neither does the new one; beside a bass in time it fails."""
+    take = pair("straight")
+    timely = take.base("bass")
+    old, new = (_scattered(seed, timely.bounce.shape[1]) for seed in (1, 2))
+    stems = timely.stems.copy()
+    stems[KINDS.index("bass")] = to_pcm24(old, stage="TEST")
+    bounce = timely.bounce - timely.old + stems[KINDS.index("bass")]
+    first = BaseTake(bounce=bounce, stems=stems, stem="bass")
+    new_mix = take.other.mix - take.other.stems["bass"] + new
+    done = align(new_mix, new, first, take.fit(), Silent())
+    assert (done.report.verdict, done.report.exceeded) == ("unmeasurable", ())
+    for base in (timely, replace(first, is_first=False)):
+        with pytest.raises(FailedPrecondition, match="median absolute deviation") as caught:
+            align(new_mix, new, base, take.fit(), Silent())
+        assert caught.value.reason == "DRIFT_EXCEEDED"
 
 
 @pytest.mark.parametrize(("stem", "gain"), [("drums", 0.0), ("bass", 1e-3)])
