@@ -26,7 +26,11 @@ _OLD, _NEW, _ONSET, _BAR, _SEAM, _GOOD = "#8d949e", "#2563c9", "#d1470c", "#3a3f
 _FULL_SCALE = float(1 << 23)
 _COLUMNS = 2400
 _CLOSE_UP_BEATS = 4.0
-_VERDICTS = {"within": "within the limits", "beyond": "beyond the limits", "unmeasurable": "not to be measured by its onsets"}
+_VERDICTS = {
+    "within": "within the limits",
+    "beyond": "beyond the limits",
+    "unmeasurable": "not to be measured by its onsets",
+}
 
 
 class PlotUnavailable(Exception):
