@@ -6,8 +6,7 @@ Letters: ``C`` channels (2), ``T`` samples.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +126,7 @@ class _Measuring:
     span: Span
     found: Estimate
     rests: bool
+    heard: dict[Kind, Onsets] = field(default_factory=dict)
 
     def report(
         self, new_stem: NDArray[np.float32], replaced: Replaced, level: Level, seams: tuple[Seam, ...]
@@ -169,24 +169,22 @@ class _Measuring:
         if not self.base.is_first or limits.most_mad_ms is None:
             return False
         grid = self.fit.grid
-        own = measure_timing(find_onsets(from_pcm24(self.base.old)), grid.subdivisions_s, grid)
+        own = measure_timing(self._original(self.base.stem), grid.subdivisions_s, grid)
         return own is not None and own.mad_ms > limits.most_mad_ms
 
     def _drift(self, onsets: Onsets) -> Drift:
         grid = self.fit.grid
         return Drift(
             grid=measure_timing(onsets, grid.subdivisions_s, grid),
-            drums=measure_timing(onsets, self._original_drums.times_s, grid),
-            bass=measure_timing(onsets, self._original_bass.times_s, grid),
+            drums=measure_timing(onsets, self._original("drums").times_s, grid),
+            bass=measure_timing(onsets, self._original("bass").times_s, grid),
         )
 
-    @cached_property
-    def _original_drums(self) -> Onsets:
-        return find_onsets(from_pcm24(self.base.of("drums")))
-
-    @cached_property
-    def _original_bass(self) -> Onsets:
-        return find_onsets(from_pcm24(self.base.of("bass")))
+    def _original(self, kind: Kind) -> Onsets:
+        """Of a stem of the base, listened for once."""
+        if kind not in self.heard:
+            self.heard[kind] = find_onsets(from_pcm24(self.base.of(kind)))
+        return self.heard[kind]
 
     def _key(self, stem: NDArray[np.float32]) -> KeyAgreement | None:
         """None for drums, where no key is known and for silence."""

@@ -86,10 +86,8 @@ class DemucsSeparator:
     def separate(self, mix: Waveform, report: StepReport, stems: Sequence[StemName] = STEMS) -> StemWaveforms:
         """``(C, T)`` -> ``(N, C, T)``; see `Separator.separate`."""
         with closing(self.separate_blocks(ArrayMix(mix), report, stems)) as blocks:
-            pinned = (
-                self._device.type == "cuda"
-            )  # kept by torch when it is let go of, so that later jobs find it touched
-            joined = torch.empty(len(stems), *mix.shape, pin_memory=pinned).numpy()
+            # Pinned memory that is let go of is kept by torch, so later jobs need not touch its pages for the first time.
+            joined = torch.empty(len(stems), *mix.shape, pin_memory=self._options.is_cuda).numpy()
             for block in blocks:
                 joined[..., block.start : block.start + block.samples.shape[-1]] = block.samples
         return joined

@@ -109,36 +109,29 @@ class BatchDesk:
 
     def result(self, ticket: Ticket) -> Tensor:
         """``(R, C, L)`` of this segment. Runs batches in this thread while the device has room; raises what the model raises."""
-        while True:
-            with self._changed:
-                batch: _Batch = {}
-                while ticket.output is None and not batch:
-                    if self._running < self._at_once:
-                        batch = self._take_for(ticket)
-                    if not batch:
-                        self._changed.wait()
-                if ticket.output is not None:
-                    return ticket.output
-                self._running += 1
-            self._run(batch, ticket)
+        while ticket.output is None:
+            batch = self._claimed(lambda: self._take_for(ticket), lambda: ticket.output is None)
+            if ticket in batch.values():
+                self._run(batch)
+            elif batch:
+                self._run_for_others(batch)
+        return ticket.output
 
     def _help(self, crew: _Crew) -> None:
         """Run what waits, until the crew is dismissed."""
-        while True:
-            with self._changed:
-                batch: _Batch = {}
-                while self._crew is crew and not batch:
-                    if self._running < self._at_once:
-                        batch = self._take_any()
-                    if not batch:
-                        self._changed.wait()
-                if not batch:
-                    return
-                self._running += 1
-            try:
-                self._run(batch, None)
-            except Exception as error:  # noqa: BLE001  its owners run it themselves and meet the error there
-                _log.info("a batch failed in a helper; its jobs try for themselves", error=repr(error))
+        while batch := self._claimed(self._take_any, lambda: self._crew is crew):
+            self._run_for_others(batch)
+
+    def _claimed(self, take: Callable[[], _Batch], is_wanted: Callable[[], bool]) -> _Batch:
+        """The next batch, waited for while it is wanted and counted as running; empty when it is wanted no more."""
+        with self._changed:
+            while is_wanted():
+                batch = take() if self._running < self._at_once else {}
+                if batch:
+                    self._running += 1
+                    return batch
+                self._changed.wait()
+        return {}
 
     def _take_for(self, ticket: Ticket) -> _Batch:
         """A batch of the ticket's tray while it waits there, any other while somebody else runs it."""
@@ -170,15 +163,19 @@ class BatchDesk:
         if not any(self._waiting[tray].values()):
             del self._waiting[tray]
 
-    def _run(self, batch: _Batch, own: Ticket | None) -> None:
-        """One batch. Where it fails, each of its owners tries for itself; whoever runs another's goes on."""
+    def _run_for_others(self, batch: _Batch) -> None:
+        """A batch that nobody waits for in this thread: where it fails, its owners run it themselves and meet the error there."""
+        try:
+            self._run(batch)
+        except Exception as error:  # noqa: BLE001  whatever a model raises
+            _log.info("a batch failed; its jobs try for themselves", error=repr(error))
+
+    def _run(self, batch: _Batch) -> None:
+        """One batch. Where it fails, each of its owners tries for itself."""
         outputs: Tensor | None = None
         tray = next(iter(batch.values())).tray
         try:
             outputs = self._runs[tray.member](tray.slots, {slot: ticket.segment for slot, ticket in batch.items()})
-        except Exception:
-            if own is None or own in batch.values():
-                raise
         finally:
             with self._changed:
                 self._running -= 1
