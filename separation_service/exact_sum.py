@@ -1,4 +1,6 @@
-"""From the model's float stems to 24-bit stems: summing to the bounce exactly, or as the model gave them (CONTRACT 3).
+"""From the model's float stems to 24-bit stems: summing to the bounce exactly, or as the model gave them.
+
+The stem modes `exact` and `raw` of docs/contract.md, section 3.
 
 Letters: ``S`` stems (4: drums, bass, vocals, other), ``C`` channels (2), ``T`` samples of the take, ``N`` of a block. Inside,
 levels count in units of one 24-bit integer.

@@ -85,7 +85,7 @@ def stored_keys(left: LeftBehind) -> list[str]:
 
 
 def _audit_body(assignment: Assignment, manifest: Manifest, bounce: BounceFile) -> dict[str, Any]:
-    """What both rows say (CONTRACT 5); what an upload lacks is null."""
+    """What both rows say (docs/contract.md, section 5); what an upload lacks is null."""
     licence = manifest.licence
     return {
         "acceptedAt": manifest.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),

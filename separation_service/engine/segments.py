@@ -20,7 +20,7 @@ from separation_service.engine.mix import Level
 from separation_service.engine.separator import CHANNELS, MixSource, Waveform
 
 OVERLAP = 0.25
-"""Share of a segment that the next one covers too: the default of `demucs.api.Separator`, fixed by CONTRACT 8."""
+"""Overlap of neighbouring segments as a share of one: the default of `demucs.api.Separator` (docs/contract.md, section 8)."""
 
 
 @dataclass(frozen=True)

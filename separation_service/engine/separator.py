@@ -18,7 +18,7 @@ CHANNELS = 2
 StemName = Literal["drums", "bass", "vocals", "other"]
 
 STEMS: tuple[StemName, ...] = ("drums", "bass", "vocals", "other")
-"""The stems in the order of the ZIP (CONTRACT 1)."""
+"""The stems in the order of the ZIP (docs/contract.md, section 1)."""
 
 StepReport = Callable[[int, int], None]
 """Called as ``report(steps_done, steps_total)``: first with 0, then after every batch, in segments times models.

@@ -1,7 +1,8 @@
 """24-bit integer samples: how floats become them, and how they lie in a WAV's bytes.
 
-Scale 2^23, round to nearest, ties to even, no dither: dither would break the exact sum of the stems (CONTRACT 3). What lies
-beyond full scale is the caller's choice by name: :func:`to_pcm24` refuses it, :func:`to_pcm24_saturated` counts it.
+Scale 2^23, round to nearest, ties to even, no dither: dither would break the exact sum of the stems (docs/contract.md,
+section 3). The caller chooses what happens to samples beyond full scale: :func:`to_pcm24` refuses them,
+:func:`to_pcm24_saturated` saturates and counts them.
 """
 
 from __future__ import annotations

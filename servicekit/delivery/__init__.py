@@ -1,1 +1,1 @@
-"""What is handed over: the manifest and the ZIP (CONTRACT 4)."""
+"""What is handed over: the manifest and the ZIP (docs/contract.md, section 4)."""

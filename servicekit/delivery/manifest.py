@@ -18,7 +18,7 @@ StemMode = Literal["exact", "raw"]
 Coverage = Literal["bounce", "bounce_and_stems"]
 
 STEM_TRACKS: tuple[Track, ...] = ("drums", "bass", "vocals", "other")
-"""In the order of the ZIP (CONTRACT 4)."""
+"""In the order of the ZIP (docs/contract.md, section 4)."""
 
 
 @dataclass(frozen=True, kw_only=True)

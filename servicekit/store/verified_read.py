@@ -1,4 +1,4 @@
-"""Reads that end in DATA_LOSS where the bytes are not those whose digest was kept (CONTRACT 9)."""
+"""Reads that end in DATA_LOSS where the bytes are not those whose digest was kept (docs/contract.md, section 9)."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,6 +178,23 @@ def test_pages_named_in_the_code_exist() -> None:
     for file in (path for room in rooms for path in (ROOT / room).rglob("*.py")):
         for named in re.findall(r"\bdocs/[\w/-]+\.md", file.read_text(encoding="utf-8")):
             assert (ROOT / named).is_file(), f"{file.relative_to(ROOT)} names {named}"
+
+
+def test_citations_of_the_contract_name_a_section() -> None:
+    """Each file that cites docs/contract.md names a section that the page has, and none cites it by another name."""
+    sections = set(re.findall(r"^## (\d+)\. ", (DOCS / "contract.md").read_text(encoding="utf-8"), re.MULTILINE))
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    sources = [ROOT / name for name in listed.split("\0") if name.endswith((".py", ".proto", ".ts", ".yaml", ".yml"))]
+    cited = 0
+    for file in (path for path in sources if path.is_file() and path != Path(__file__)):
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"\bCONTRACT\b", text), f"{file.relative_to(ROOT)}: cite docs/contract.md, section N"
+        for section in re.findall(r"\bdocs/contract\.md(?:,\s+(?:# |// )?section (\d+))?", text):
+            assert section in sections, (
+                f"{file.relative_to(ROOT)} cites section {section or 'none'} of docs/contract.md"
+            )
+            cited += 1
+    assert cited
 
 
 def test_pictures_are_small_and_shown() -> None:

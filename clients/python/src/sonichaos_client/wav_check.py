@@ -1,4 +1,7 @@
-"""A delivered WAV's header against CONTRACT 3, and its samples in blocks. Independent of the code that writes them."""
+"""Checks a delivered WAV's header against docs/contract.md, section 3, and reads its samples in blocks.
+
+Shares no code with the writer.
+"""
 
 from __future__ import annotations
 
