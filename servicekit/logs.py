@@ -2,54 +2,59 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
-from typing import Any, TextIO
+from typing import TextIO
 
 import structlog
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import EventDict, WrappedLogger
 
 LEVELS = ("debug", "info", "warning", "error")
+_OWN_LOGGER = "sonichaos"
 
 
 def configure_logs(*, service: str, level: str, sink: TextIO = sys.stderr) -> None:
-    """Set up structlog for this process. Called once, by ``__main__``."""
+    """Send what this process logs to ``sink``: its own events from ``level`` on, its libraries' from warning on.
 
-    def add_service(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        event["service"] = service  # not as context, which the threads that work do not inherit
+    Called once, by ``__main__``. A line that cannot be formatted or written is dropped: logging never stops work.
+    """
+
+    def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service  # not as context, which worker threads do not inherit
         return event
 
-    structlog.configure(
+    formatter = ProcessorFormatter(
+        foreign_pre_chain=[_add_source],
         processors=[
             add_service,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            ProcessorFormatter.remove_processors_meta,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=sink),
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sink)
-    handler.setFormatter(_AsJson(service))
+    handler.setFormatter(formatter)
+    # A handler catches what goes wrong in it. Reporting that on stderr can fail as well, where stderr is the full disk.
+    logging.raiseExceptions = False
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    own_level = getattr(logging, level.upper())
+    logging.getLogger(_OWN_LOGGER).setLevel(own_level)
+    structlog.configure(
+        processors=[ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(own_level),
+        logger_factory=lambda *_: logging.getLogger(_OWN_LOGGER),
+        cache_logger_on_first_use=True,
+    )
 
 
-class _AsJson(logging.Formatter):
-    """What libraries log, in the same form."""
-
-    def __init__(self, service: str) -> None:
-        super().__init__()
-        self._service = service
-
-    def format(self, record: logging.LogRecord) -> str:
-        facts = {"service": self._service, "source": record.name, "event": record.getMessage()}
-        if record.exc_info:
-            facts["exception"] = self.formatException(record.exc_info)
-        return json.dumps({**facts, "level": record.levelname.lower()}, ensure_ascii=False)
+def _add_source(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the library's logger where ``logger`` names the module of ours."""
+    event["source"] = event["_record"].name
+    return event
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:

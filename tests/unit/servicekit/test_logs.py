@@ -1,0 +1,132 @@
+"""The log lines of a whole process, its own and those of its libraries."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+SETUP = """
+import logging, sys
+import structlog
+from servicekit.logs import configure_logs, logger
+library = logging.getLogger("some.library")
+"""
+
+
+def run(body: str, *, stderr: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``body`` in a process of its own; ``stderr`` names a file that takes the place of its stderr."""
+    code = SETUP + textwrap.dedent(body)
+    if stderr is None:
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    with open(stderr, "w", encoding="utf-8") as file:  # noqa: PTH123 - a device
+        return subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=file, text=True, check=False)
+
+
+def lines(body: str) -> list[dict[str, Any]]:
+    """What ``body`` logs, one object a line."""
+    done = run(body)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_own_and_library_lines_have_the_same_fields() -> None:
+    """Service, source, level, time, event and the bound job id stand in every line, whoever logged it."""
+    own, theirs = lines("""
+        configure_logs(service="render_service", level="info")
+        structlog.contextvars.bind_contextvars(job_id="j-1")
+        logger("journal").warning("lease_lost", attempt=2)
+        library.warning("%d connections left", 3)
+    """)
+    assert own.pop("timestamp").endswith("Z")
+    assert theirs.pop("timestamp").endswith("Z")
+    assert own == {
+        "service": "render_service",
+        "source": "journal",
+        "level": "warning",
+        "event": "lease_lost",
+        "job_id": "j-1",
+        "attempt": 2,
+    }
+    assert theirs == {
+        "service": "render_service",
+        "source": "some.library",
+        "level": "warning",
+        "event": "3 connections left",
+        "job_id": "j-1",
+    }
+
+
+def test_levels() -> None:
+    """The level holds for own events; libraries are heard from warning on, whatever the level."""
+    for level, events in (("debug", ["a", "b", "z"]), ("info", ["b", "z"]), ("error", ["z"])):
+        found = lines(f"""
+            configure_logs(service="s", level="{level}")
+            logger("x").debug("a")
+            logger("x").info("b")
+            library.info("c")
+            library.warning("z")
+        """)
+        assert [line["event"] for line in found] == events
+
+
+def test_an_exception_is_a_field_of_one_line() -> None:
+    """A traceback does not break the line, in own events and in those of libraries."""
+    found = lines("""
+        configure_logs(service="s", level="info")
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            logger("x").exception("failed")
+            library.exception("failed too")
+    """)
+    assert [line["event"] for line in found] == ["failed", "failed too"]
+    assert [line["level"] for line in found] == ["error", "error"]
+    assert all("ZeroDivisionError: division by zero" in line["exception"] for line in found)
+
+
+def test_a_value_that_json_lacks_is_written_as_its_repr() -> None:
+    """Any object can be logged."""
+    (line,) = lines("""
+        configure_logs(service="s", level="info")
+        logger("x").info("found", value={1, }, text="Größe")
+    """)
+    assert (line["value"], line["text"]) == ("{1}", "Größe")
+
+
+def test_a_line_that_cannot_be_formatted_is_dropped() -> None:
+    """A broken repr and a library's wrong arguments cost their own line, neither the work nor the next line."""
+    (line,) = lines("""
+        class Broken:
+            def __repr__(self):
+                raise RuntimeError("no repr")
+        configure_logs(service="s", level="info")
+        logger("x").info("broken", value=Broken())
+        library.warning("%d of %d", "one")
+        logger("x").info("work goes on")
+    """)
+    assert line["event"] == "work goes on"
+
+
+CONFIGURE = """
+    configure_logs(service="s", level="info")
+"""
+LOG_AND_WORK = """
+    logger("x").info("own")
+    library.warning("of a library")
+    print("work done")
+"""
+
+
+def test_a_full_disk_under_the_log_does_not_stop_work() -> None:
+    """Writes to a stderr without space fail; the work does not."""
+    done = run(CONFIGURE + LOG_AND_WORK, stderr="/dev/full")
+    assert done.stdout == "work done\n"
+
+
+def test_a_closed_stderr_does_not_stop_work() -> None:
+    """A process whose stderr was closed works on."""
+    done = run(CONFIGURE + "    sys.stderr.close()\n" + LOG_AND_WORK)
+    assert done.stdout == "work done\n"
