@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from render_service.tempo_map import TempoMap
+from render_service.music.tempo_map import TempoMap
 from separation_service.alignment import Grid, limits_for
 from separation_service.alignment.estimate import UNKNOWN, estimate
 from separation_service.alignment.limits import KINDS

@@ -13,7 +13,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from render_service.tempo_map import TempoMap, TempoPoint
+from render_service.music.tempo_map import TempoMap, TempoPoint
 from separation_service.alignment import Analysis, Hints, Key, analyze
 from separation_service.alignment.grid import nearest
 from training.corpus.compose import HELD_OUT_SEEDS, compose

@@ -28,8 +28,8 @@ import numpy.typing as npt
 import soundfile
 import xxhash
 
-from render_service.handoff_codec import HandoffCodec
-from separation_service.receive_codec import ReceiveCodec
+from render_service.separation.codec import HandoffCodec
+from separation_service.api.handoff_codec import ReceiveCodec
 from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer
 from servicekit.logs import configure_logs
 

@@ -28,13 +28,13 @@ import torch
 from render_service.bounce import make_bounce
 from render_service.bounce_facts import BounceFacts
 from render_service.brief import Brief, resolve
-from render_service.key import Key
-from render_service.latent_diffusion.stack import LatentDiffusion
-from render_service.load import load_renderer
-from render_service.persona_library import PersonaLibrary
+from render_service.music.key import Key
+from render_service.music.tempo_map import TempoMap
+from render_service.personas.library import PersonaLibrary
 from render_service.plan import Plan, make_plan
-from render_service.renderer import Renderer
-from render_service.tempo_map import TempoMap
+from render_service.renderers.latent_diffusion.stack import LatentDiffusion
+from render_service.renderers.load import load_renderer
+from render_service.renderers.renderer import Renderer
 from servicekit.clock import SystemClock
 from servicekit.delivery.manifest import LicenceFacts, ModelFacts
 from servicekit.store.folder_store import FolderStore

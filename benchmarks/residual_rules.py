@@ -20,8 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation_service.engine import STEMS, load_separator
-from separation_service.exact_sum import exact_stems
-from separation_service.residual import ALL_INTO_OTHER, BIN_DEVIATION, LOCAL_ENERGY, ResidualRule, Samples, by_bins
+from separation_service.stems.exact_sum import exact_stems
+from separation_service.stems.residual import (
+    ALL_INTO_OTHER,
+    BIN_DEVIATION,
+    LOCAL_ENERGY,
+    ResidualRule,
+    Samples,
+    by_bins,
+)
 from servicekit.audio.pcm24 import FULL_SCALE, to_pcm24
 from training.corpus.store import cached_songs
 from training.separator.command import HELD_OUT_FIRST_SEED

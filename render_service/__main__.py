@@ -14,19 +14,19 @@ import grpc
 
 from jobs_service import Feed, JobsServicer, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
-from render_service.accept import RenderDesk
-from render_service.handoff import SeparationClient
-from render_service.handoff_chunks import ChunkLender
-from render_service.handoff_codec import HandoffCodec
-from render_service.latent_diffusion.checkpoint import ModelUnusable
-from render_service.left_behind import LeftFiles
-from render_service.load import load_renderer
-from render_service.persona_library import PersonaLibrary
+from render_service.api.servicer import GATED_METHODS, RenderServicer
+from render_service.orphans import LeftFiles
+from render_service.personas.library import PersonaLibrary
 from render_service.pipeline import WEIGHTS, RenderPipeline
-from render_service.replay import Replayer
-from render_service.rerender_desk import RerenderDesk
-from render_service.server import GATED_METHODS, RenderServicer
+from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
+from render_service.renderers.load import load_renderer
+from render_service.separation.chunks import ChunkLender
+from render_service.separation.client import SeparationClient
+from render_service.separation.codec import HandoffCodec
 from render_service.settings import RenderSettings
+from render_service.usecases.create_render import RenderDesk
+from render_service.usecases.replay import Replayer
+from render_service.usecases.rerender_stem import RerenderDesk
 from servicekit.clock import SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge

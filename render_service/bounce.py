@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from render_service.audited import AUDIT_BOUNCE, AUDIT_STEMS, audit_row
 from render_service.bounce_facts import BounceFacts, manifest_of
-from render_service.renderer import Latents, Waveform
+from render_service.renderers.renderer import Latents, Waveform
 from servicekit.audio.loudness import Loudness, measure
 from servicekit.audio.pcm24 import Pcm24, from_pcm24, to_pcm24
 from servicekit.audio.true_peak import limit_true_peak

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from google.protobuf import json_format
 
+from render_service.music.tempo_map import tempo_map_json
 from render_service.plan import Plan, plan_from_json, plan_json
-from render_service.renderer import RendererInfo
-from render_service.tempo_map import tempo_map_json
+from render_service.renderers.renderer import RendererInfo
 from servicekit.delivery.manifest import Coverage, FileFacts, LicenceFacts, Manifest, ModelFacts, Origin, PersonaFacts
 from servicekit.work import Assignment
 from sonichaos.jobs.v1 import brief_pb2

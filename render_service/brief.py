@@ -12,9 +12,9 @@ from enum import Enum
 
 import numpy as np
 
-from render_service.key import Key, Mode
-from render_service.prompt_words import PromptFacts, read_prompt
-from render_service.tempo_map import TempoMap
+from render_service.music.key import Key, Mode
+from render_service.music.prompt_words import PromptFacts, read_prompt
+from render_service.music.tempo_map import TempoMap
 from servicekit.errors import FieldViolation
 from servicekit.text import has_control_characters
 

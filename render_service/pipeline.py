@@ -13,15 +13,15 @@ import numpy as np
 from render_service.bounce import Bounce, audited_facts, make_bounce, read_bounce, store_bounce
 from render_service.bounce_facts import BounceFacts
 from render_service.denoise import denoise
-from render_service.handoff import SeparationClient, hand_over
 from render_service.plan import Plan
-from render_service.renderer import Latents, Renderer, Start, Waveform
-from render_service.replace_stem import make_mix, replace_stem
+from render_service.renderers.renderer import Latents, Renderer, Start, Waveform
 from render_service.rerender import Rerender, read_start
+from render_service.separation.client import SeparationClient, hand_over
+from render_service.separation.replace import make_mix, replace_stem
 from render_service.vocode import vocode
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
-from servicekit.gpu_turn import GpuTurn
+from servicekit.gpu_lock import GpuTurn
 from servicekit.journal import Journal, LeftBehind, Stage, Track
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Assignment, Progress, StageWeights, WholeOrNothing

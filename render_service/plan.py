@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from render_service.brief import SEED_STREAMS, ResolvedBrief
-from render_service.harmony import ChordQuality, ChordSpan, draw_chords
-from render_service.key import Key
-from render_service.persona import Persona
-from render_service.tempo_map import TempoMap, tempo_map_from_json, tempo_map_json
+from render_service.music.harmony import ChordQuality, ChordSpan, draw_chords
+from render_service.music.key import Key
+from render_service.music.tempo_map import TempoMap, tempo_map_from_json, tempo_map_json
+from render_service.personas.persona import Persona
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 
-from render_service.renderer import Latents, Renderer, Start
+from render_service.renderers.renderer import Latents, Renderer, Start
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.audio.wav import read_wav
 from servicekit.errors import FailedPrecondition

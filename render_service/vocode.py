@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from render_service.plan import Plan
-from render_service.renderer import Latents, Renderer, Waveform
+from render_service.renderers.renderer import Latents, Renderer, Waveform
 from servicekit.errors import Internal
 from servicekit.journal import Stage
 from servicekit.work import Progress

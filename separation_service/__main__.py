@@ -9,24 +9,24 @@ from typing import Any
 
 from jobs_service import Feed, JobsServicer, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
-from separation_service import wire
+from separation_service.api import messages as wire
+from separation_service.api.handoff_codec import ReceiveCodec
+from separation_service.api.handoff_servicer import HandoffServicer
+from separation_service.api.servicer import GATED_METHODS, SeparationServicer
 from separation_service.calls import AllWork, SeparationCalls
-from separation_service.ceiling import Ceiling
 from separation_service.engine import EngineOptions, Separator, load_separator
-from separation_service.pace import Pace
 from separation_service.pipeline import WEIGHTS, SeparationPipeline
-from separation_service.receive_codec import ReceiveCodec
-from separation_service.receive_server import HandoffServicer
 from separation_service.scratch import ScratchFolder
-from separation_service.server import GATED_METHODS, SeparationServicer
 from separation_service.settings import SeparationSettings
-from separation_service.unaccepted import Unaccepted
-from separation_service.upload_work import UploadWork, stored_keys
-from separation_service.uploads import UploadDesk, UploadLimits
+from separation_service.timing.eta import Pace
+from separation_service.timing.latency_budget import Ceiling
+from separation_service.uploads.admission import UploadDesk, UploadLimits
+from separation_service.uploads.pending import Unaccepted
+from separation_service.uploads.work import UploadWork, stored_keys
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
-from servicekit.gpu_turn import SharedTurn
+from servicekit.gpu_lock import SharedTurn
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.installation import device_turn, lock_instance, make_folders, open_journal, open_store
 from servicekit.journal import Job, Journal, Owner, Stage

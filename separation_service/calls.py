@@ -16,12 +16,12 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from separation_service.pipeline import SeparationPipeline
-from separation_service.progress import CallProgress, StageTime, Told
 from separation_service.receive import LentBounce, Received, receive_loan
-from separation_service.rerender import Compared, ReplaceOrder, RerenderPipeline
-from separation_service.rerender_store import Replacement
+from separation_service.rerender.pipeline import Compared, ReplaceOrder, RerenderPipeline
+from separation_service.rerender.store import Replacement
 from separation_service.scratch import Scratch
 from separation_service.store import Delivered, discard_zip
+from separation_service.timing.progress import CallProgress, StageTime, Told
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
 from servicekit.errors import ResourceExhausted, expiry_too_soon

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from separation_service.engine import STEMS, SeparatorInfo, StemName
-from separation_service.exact_sum import Stems24, block_count, exact_stems, raw_stems
-from separation_service.progress import StageProgress
 from separation_service.receive import Received
 from separation_service.scratch import PcmTrack, Scratch, TrackWav
 from separation_service.separate import Separated
+from separation_service.stems.exact_sum import Stems24, block_count, exact_stems, raw_stems
+from separation_service.timing.progress import StageProgress
 from servicekit.audio.loudness import Meter
 from servicekit.audio.pcm24 import CHANNELS, SAMPLE_RATE_HZ, Pcm24
 from servicekit.delivery.manifest import FileFacts, SeparatorFacts, StemMode, StemsFacts

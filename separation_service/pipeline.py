@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from separation_service.ceiling import Ceiling
 from separation_service.engine import Separator
-from separation_service.pace import Load, Pace, Paced
 from separation_service.package import pack, warm_packing
-from separation_service.progress import StageProgress
 from separation_service.receive import Received
 from separation_service.scratch import Scratch, ScratchFolder
 from separation_service.separate import separate
 from separation_service.store import Delivered, store_package
+from separation_service.timing.eta import Load, Pace, Paced
+from separation_service.timing.latency_budget import Ceiling
+from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
 from servicekit.errors import FailedPrecondition
-from servicekit.gpu_turn import Turn
+from servicekit.gpu_lock import Turn
 from servicekit.journal import Stage, Track
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import StageWeights

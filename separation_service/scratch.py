@@ -21,7 +21,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from separation_service.spool import full_disk_is_named
+from separation_service.uploads.spool import full_disk_is_named
 from servicekit.audio.bext import WavFacts
 from servicekit.audio.pcm24 import BYTES_PER_FRAME, CHANNELS, Pcm24, pack_pcm24, unpack_pcm24
 from servicekit.audio.wav import WavFile

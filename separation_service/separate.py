@@ -10,12 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from separation_service.engine import STEMS, Separator, StemName, StemWaveforms, Waveform
-from separation_service.progress import StageProgress
 from separation_service.receive import Received
 from separation_service.scratch import FloatTrack, Scratch
+from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import CHANNELS, from_pcm24
 from servicekit.audio.wav import WavFile
-from servicekit.gpu_turn import Turn
+from servicekit.gpu_lock import Turn
 from servicekit.journal import Stage
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from separation_service.package import Package
-from separation_service.progress import StageProgress
+from separation_service.timing.progress import StageProgress
 from servicekit.delivery.zip_archive import ZipEntry, write_zip, zip_folder
 from servicekit.errors import ServiceError
 from servicekit.store.object_store import ObjectStore, ObjectWriter, StoredObject

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from servicekit.clock import Clock
-from servicekit.gpu_turn import GpuTurn
+from servicekit.gpu_lock import GpuTurn
 from servicekit.host_settings import HostSettings
 from servicekit.journal import Journal, SchemaError
 from servicekit.loans.socket_path import SocketPathError, check_socket_path

@@ -11,8 +11,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from render_service.latent_diffusion.autoencoder import Autoencoder
-from render_service.latent_diffusion.front_end import FrontEnd
+from render_service.renderers.latent_diffusion.autoencoder import Autoencoder
+from render_service.renderers.latent_diffusion.front_end import FrontEnd
 from training.features import SongFeatures
 
 DB_PER_NEPER = 8.685889638

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from render_service.latent_diffusion.checkpoint import load
+from render_service.renderers.latent_diffusion.checkpoint import load
 from training.workshop import Workshop, origin_path, start_path
 
 

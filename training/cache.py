@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from render_service.latent_diffusion.front_end import FrontEnd
+from render_service.renderers.latent_diffusion.front_end import FrontEnd
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import compose
 from training.corpus.persona import PersonaSpec, random_persona

@@ -10,9 +10,9 @@ import click
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from render_service.latent_diffusion.denoiser import Denoiser
-from render_service.latent_diffusion.text_encoder import TextEncoder, packaged_folder
-from render_service.load import load_latent_diffusion, weights_folder
+from render_service.renderers.latent_diffusion.denoiser import Denoiser
+from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
+from render_service.renderers.load import load_latent_diffusion, weights_folder
 from training.autoencoder import (
     DECODER_NOISE,
     AutoencoderTask,

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from render_service.latent_diffusion.autoencoder import Autoencoder
-from render_service.latent_diffusion.denoiser import Conditions, Denoiser
-from render_service.latent_diffusion.front_end import FrontEnd
-from render_service.latent_diffusion.persona_encoder import PersonaEncoder
-from render_service.latent_diffusion.text_encoder import TextEncoder, TextStates
+from render_service.renderers.latent_diffusion.autoencoder import Autoencoder
+from render_service.renderers.latent_diffusion.denoiser import Conditions, Denoiser
+from render_service.renderers.latent_diffusion.front_end import FrontEnd
+from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder
+from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, TextStates
 from training.autoencoder import encode_song
 from training.features import SongFeatures, without_playing
 from training.persona import embed_song

@@ -15,8 +15,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from render_service.latent_diffusion.denoiser import Conditions, Denoiser
-from render_service.latent_diffusion.flow import joined, without_words_and_persona
+from render_service.renderers.latent_diffusion.denoiser import Conditions, Denoiser
+from render_service.renderers.latent_diffusion.flow import joined, without_words_and_persona
 from training.denoiser import Target
 
 

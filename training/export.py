@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from render_service.latent_diffusion.checkpoint import CheckpointConfig, TextEncoderRef, save, sha256_of
-from render_service.latent_diffusion.flow import WindowSpec
-from render_service.latent_diffusion.text_encoder import packaged_folder
-from render_service.latent_diffusion.vocoder import MagnitudeRefiner
+from render_service.renderers.latent_diffusion.checkpoint import CheckpointConfig, TextEncoderRef, save, sha256_of
+from render_service.renderers.latent_diffusion.flow import WindowSpec
+from render_service.renderers.latent_diffusion.text_encoder import packaged_folder
+from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner
 from training.workshop import DECODER_RUN, GUIDED_RUN, Workshop
 
 DEFAULT_STEPS = 8  # 12 measured no better from calmed noise
@@ -21,7 +21,7 @@ _UNUSED_WIDTH = 8  # of a refiner that is not used: the form wants one, the repo
 _CARD = """# {name}
 
 Weights of the house renderer, learnt from the procedural corpus in `training/corpus` by the code in `training/`.
-Licence: {licence}. Format: `render_service/latent_diffusion/checkpoint.py`.
+Licence: {licence}. Format: `render_service/renderers/latent_diffusion/checkpoint.py`.
 
 What they are: small nets that take tempo, harmony, persona and the words of a prompt as conditions; `sonichaos-train evaluate`
 says how well they follow each. What they are not: a substitute for a model trained on recordings. The voice sings

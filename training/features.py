@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from render_service.latent_diffusion.controls import PLAYING_STEMS, Score, channel_slice, control_channels
-from render_service.latent_diffusion.front_end import FrontEnd
+from render_service.renderers.latent_diffusion.controls import PLAYING_STEMS, Score, channel_slice, control_channels
+from render_service.renderers.latent_diffusion.front_end import FrontEnd
 from training.corpus.caption import word
 from training.corpus.song import Song
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import stft
 
-from render_service.harmony import ChordSpan, chord_index_at
-from render_service.key import Key, Mode
-from render_service.tempo_map import TempoMap, TempoPoint
+from render_service.music.harmony import ChordSpan, chord_index_at
+from render_service.music.key import Key, Mode
+from render_service.music.tempo_map import TempoMap, TempoPoint
 
 RATE_HZ = 44100
 _ONSET_HOP = 256

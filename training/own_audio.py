@@ -25,11 +25,11 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from render_service.harmony import ChordQuality, ChordSpan
-from render_service.key import Key, KeyFormatError
-from render_service.latent_diffusion.controls import PLAYING_STEMS, Score, channel_slice, control_channels
-from render_service.latent_diffusion.front_end import FrontEnd
-from render_service.tempo_map import TempoMap, TempoMapError, TempoPoint, tempo_map_from_json
+from render_service.music.harmony import ChordQuality, ChordSpan
+from render_service.music.key import Key, KeyFormatError
+from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint, tempo_map_from_json
+from render_service.renderers.latent_diffusion.controls import PLAYING_STEMS, Score, channel_slice, control_channels
+from render_service.renderers.latent_diffusion.front_end import FrontEnd
 from training.corpus.score import STEMS
 from training.corpus.store import StoredSong
 from training.features import SongFeatures, stem_plays, write

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from render_service.latent_diffusion.front_end import FrontEnd
-from render_service.latent_diffusion.persona_encoder import LEVEL_RMS, PersonaEncoder
+from render_service.renderers.latent_diffusion.front_end import FrontEnd
+from render_service.renderers.latent_diffusion.persona_encoder import LEVEL_RMS, PersonaEncoder
 from training.features import SongFeatures
 
 _TEMPERATURE = 0.1

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from render_service.renderer import Renderer
+from render_service.renderers.renderer import Renderer
 from training.corpus.builtin_personas import built_in_personas
 from training.corpus.compose import compose
 from training.corpus.persona import PersonaSpec

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from render_service.latent_diffusion.autoencoder import Autoencoder
-from render_service.latent_diffusion.front_end import FrontEnd
-from render_service.latent_diffusion.vocoder import MagnitudeInverse, MagnitudeRefiner
+from render_service.renderers.latent_diffusion.autoencoder import Autoencoder
+from render_service.renderers.latent_diffusion.front_end import FrontEnd
+from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, MagnitudeRefiner
 from training.features import SongFeatures
 
 _FLOOR = 1e-2

@@ -16,12 +16,12 @@ from typing import TypeVar
 import torch
 from safetensors.torch import load_file, save_file
 
-from render_service.latent_diffusion.autoencoder import Autoencoder, AutoencoderConfig
-from render_service.latent_diffusion.checkpoint import Nets
-from render_service.latent_diffusion.denoiser import Denoiser, DenoiserConfig
-from render_service.latent_diffusion.front_end import FrontEnd, FrontEndSpec
-from render_service.latent_diffusion.persona_encoder import PersonaEncoder, PersonaEncoderConfig
-from render_service.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
+from render_service.renderers.latent_diffusion.autoencoder import Autoencoder, AutoencoderConfig
+from render_service.renderers.latent_diffusion.checkpoint import Nets
+from render_service.renderers.latent_diffusion.denoiser import Denoiser, DenoiserConfig
+from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec
+from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder, PersonaEncoderConfig
+from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
 from training.loop import load_average
 
 DECODER_RUN = "decoder"

@@ -11,12 +11,13 @@ from contextlib import closing
 import torch
 
 from separation_service.engine.bag import Bag, Member
-from separation_service.engine.desk import BatchDesk
 from separation_service.engine.device_memory import BatchSize
 from separation_service.engine.forward import BatchRun, Forward
+from separation_service.engine.job_stream import JobStream, Order
 from separation_service.engine.mix import ArrayMix, check_mix
 from separation_service.engine.one_thread import InOneThread, OneThread
 from separation_service.engine.options import EngineOptions
+from separation_service.engine.scheduler import BatchDesk
 from separation_service.engine.segments import segment_count
 from separation_service.engine.separator import (
     CHANNELS,
@@ -30,7 +31,6 @@ from separation_service.engine.separator import (
     StepReport,
     Waveform,
 )
-from separation_service.engine.stream import JobStream, Order
 from servicekit.logs import logger
 
 _log = logger(__name__)

@@ -14,7 +14,10 @@ from types import TracebackType
 from typing import Self
 
 from servicekit.clock import Clock, to_micros
-from servicekit.journal import accepting, audit_chain, claiming, event_log, reading, settling
+from servicekit.journal import admission as accepting
+from servicekit.journal import audit_chain, event_log, reading
+from servicekit.journal import claims as claiming
+from servicekit.journal import reaping as settling
 from servicekit.journal.database import Database, Transaction
 from servicekit.journal.liveness import Liveness
 from servicekit.journal.rows import (

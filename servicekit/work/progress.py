@@ -15,7 +15,7 @@ from servicekit.clock import Clock
 from servicekit.errors import Cancelled
 from servicekit.journal import AuditDraft, AuditRow, Claim, EventDraft, EventKind, Journal, Stage, Track
 from servicekit.journal.rows import Json
-from servicekit.work.stop import StopOrder, StopReason
+from servicekit.work.cancellation import StopOrder, StopReason
 
 StageWeights = Mapping[Track, Mapping[Stage, float]]
 """The stages of each track in their order, each with its usual share of the track's time (any unit)."""

@@ -21,10 +21,10 @@ from servicekit.logs import logger
 from servicekit.metrics import Metrics
 from servicekit.rpc.status import as_service_error, status_json, to_status
 from servicekit.work.assignment import Assignment
-from servicekit.work.keeper import Keeper, Running
+from servicekit.work.cancellation import GivenBack, StopOrder, StopReason
+from servicekit.work.heartbeat import Keeper, Running
 from servicekit.work.progress import Progress, StageWeights
 from servicekit.work.retry import RetryPolicy
-from servicekit.work.stop import GivenBack, StopOrder, StopReason
 
 _POLL_S = 0.5
 _GRACE_S = 2.0

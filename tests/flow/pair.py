@@ -18,7 +18,7 @@ import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from servicekit.gpu_turn import GpuTurn
+from servicekit.gpu_lock import GpuTurn
 from sonichaos_client import Client
 from tests.flow.nursery import Nursery
 from tests.unit.servicekit.s3_servers import free_port

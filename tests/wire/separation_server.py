@@ -20,25 +20,25 @@ from grpc_status import rpc_status
 from numpy.typing import NDArray
 
 from jobs_service import Feed, JobsServicer, job_message
-from render_service.handoff_codec import HandoffCodec
-from separation_service import wire
+from render_service.separation.codec import HandoffCodec
+from separation_service.api import messages as wire
+from separation_service.api.handoff_codec import ReceiveCodec
+from separation_service.api.servicer import GATED_METHODS, SeparationServicer
 from separation_service.calls import AllWork, SeparationCalls
-from separation_service.ceiling import Ceiling
 from separation_service.engine import Separator
-from separation_service.pace import Pace
 from separation_service.pipeline import WEIGHTS, SeparationPipeline
-from separation_service.receive_codec import ReceiveCodec
 from separation_service.scratch import DEFAULT_MEMORY_BYTES, ScratchFolder
-from separation_service.server import GATED_METHODS, SeparationServicer
-from separation_service.unaccepted import Unaccepted
-from separation_service.upload_work import UploadWork
-from separation_service.uploads import UploadDesk, UploadLimits
+from separation_service.timing.eta import Pace
+from separation_service.timing.latency_budget import Ceiling
+from separation_service.uploads.admission import UploadDesk, UploadLimits
+from separation_service.uploads.pending import Unaccepted
+from separation_service.uploads.work import UploadWork
 from servicekit.audio.loudness import measure
 from servicekit.audio.wav import Wav, read_wav
 from servicekit.clock import SystemClock
 from servicekit.delivery.manifest import FileFacts, LicenceFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.gpu_turn import GpuTurn
+from servicekit.gpu_lock import GpuTurn
 from servicekit.journal import Journal, Owner
 from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer
 from servicekit.metrics import Metrics

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 
-from render_service.handoff import SeparationClient
-from render_service.handoff_chunks import ChunkLender
+from render_service.separation.chunks import ChunkLender
+from render_service.separation.client import SeparationClient
 from servicekit.clock import SetClock
 from servicekit.errors import FailedPrecondition, expiry_too_soon
-from servicekit.work.stop import StopOrder
+from servicekit.work.cancellation import StopOrder
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 from tests.wire.scripted_desk import refuse
 from tests.wire.scripted_services import serving

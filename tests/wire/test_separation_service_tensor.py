@@ -16,8 +16,8 @@ from grpc import aio
 from numpy.typing import NDArray
 
 from separation_service.engine import Separator, load_separator
-from separation_service.pace import Load
 from separation_service.scratch import DEFAULT_MEMORY_BYTES
+from separation_service.timing.eta import Load
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.journal import Stage
 from servicekit.store.object_store import ObjectWriter, unavailable

@@ -19,7 +19,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
 from separation_service.engine import Separator, load_separator
-from separation_service.unaccepted import Unaccepted
+from separation_service.uploads.pending import Unaccepted
 from servicekit.ids import new_job_id
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.separation.v1 import separation_pb2

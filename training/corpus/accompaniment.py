@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from render_service.harmony import ChordSpan
+from render_service.music.harmony import ChordSpan
 from training.corpus.caption import Instrumentation
 from training.corpus.score import Bar, Note, Outline, Part, SectionKind
 

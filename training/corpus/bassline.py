@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from render_service.harmony import ChordSpan
+from render_service.music.harmony import ChordSpan
 from training.corpus.persona import BassSound
 from training.corpus.score import Bar, Note, Outline, Part, SectionKind, chord_at
 

@@ -12,7 +12,7 @@ from enum import Enum
 
 import numpy as np
 
-from render_service.key import Key, Mode
+from render_service.music.key import Key, Mode
 
 _LEAVE_OUT_SHARE = 0.12
 _TWO_FAMILIES_SHARE = 0.35

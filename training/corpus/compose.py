@@ -7,9 +7,9 @@ from enum import IntEnum
 
 import numpy as np
 
-from render_service.harmony import draw_chords
-from render_service.key import Key
-from render_service.tempo_map import TempoMap
+from render_service.music.harmony import draw_chords
+from render_service.music.key import Key
+from render_service.music.tempo_map import TempoMap
 from training.corpus.accompaniment import write_chords
 from training.corpus.bassline import write_bass
 from training.corpus.builtin_personas import personas

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from render_service.harmony import ChordSpan
-from render_service.key import Key
+from render_service.music.harmony import ChordSpan
+from render_service.music.key import Key
 from training.corpus.accompaniment import voice_chords
 from training.corpus.score import Bar, Note, Outline, Part, SectionKind, SungNote, chord_at
 

@@ -10,9 +10,9 @@ from enum import Enum
 
 import numpy as np
 
-from render_service.harmony import ChordSpan, chord_index_at
-from render_service.key import Key
-from render_service.tempo_map import TempoMap
+from render_service.music.harmony import ChordSpan, chord_index_at
+from render_service.music.key import Key
+from render_service.music.tempo_map import TempoMap
 from training.corpus.caption import Caption
 from training.corpus.persona import PersonaSpec
 

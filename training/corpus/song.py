@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from render_service.harmony import ChordSpan
-from render_service.key import Key
-from render_service.tempo_map import TempoMap
+from render_service.music.harmony import ChordSpan
+from render_service.music.key import Key
+from render_service.music.tempo_map import TempoMap
 from training.corpus.bus import level, pan, place, saturate, widen
 from training.corpus.caption import Caption
 from training.corpus.compose import Stream, compose, stream_of

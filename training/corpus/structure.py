@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from render_service.harmony import PHRASE_BARS
-from render_service.tempo_map import TempoMap, TempoPoint
+from render_service.music.harmony import PHRASE_BARS
+from render_service.music.tempo_map import TempoMap, TempoPoint
 from training.corpus.caption import TempoWords, draw_bpm
 from training.corpus.score import Bar, Section, SectionKind
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from render_service.load import load_latent_diffusion
+from render_service.renderers.load import load_latent_diffusion
 from separation_service.engine import load_separator
 from training.evaluation.report import Extent
 from training.evaluation.report import evaluate as write_report

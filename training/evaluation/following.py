@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from render_service.tempo_map import TempoMap, TempoPoint
+from render_service.music.tempo_map import TempoMap, TempoPoint
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import HELD_OUT_SEEDS, compose
 from training.corpus.song import Song, perform

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from render_service.latent_diffusion.stack import LatentDiffusion
+from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from separation_service.engine import Separator
 from training.corpus.soundfont import load_soundfont
 from training.evaluation.following import changing_tempo, following

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from render_service.latent_diffusion.stack import LatentDiffusion
 from render_service.plan import Plan
-from render_service.renderer import Latents
+from render_service.renderers.latent_diffusion.stack import LatentDiffusion
+from render_service.renderers.renderer import Latents
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import HELD_OUT_SEEDS, compose
 from training.corpus.persona import PersonaSpec

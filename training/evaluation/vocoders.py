@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from render_service.latent_diffusion.checkpoint import Nets
-from render_service.latent_diffusion.flow import NOISE_BLOCK_FRAMES, block_noise
-from render_service.latent_diffusion.phase import recover_phase
-from render_service.latent_diffusion.stack import LatentDiffusion
-from render_service.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
+from render_service.renderers.latent_diffusion.checkpoint import Nets
+from render_service.renderers.latent_diffusion.flow import NOISE_BLOCK_FRAMES, block_noise
+from render_service.renderers.latent_diffusion.phase import recover_phase
+from render_service.renderers.latent_diffusion.stack import LatentDiffusion
+from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
 from training.evaluation.section import Goal, Section
 from training.evaluation.takes import Trio, Waveform, latents_of, mean_of
 from training.measures import chroma, onsets_s

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from render_service.music.prompt_words import read_prompt
+from render_service.music.tempo_map import TempoMap
 from render_service.plan import Plan
-from render_service.prompt_words import read_prompt
-from render_service.tempo_map import TempoMap
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import HELD_OUT_SEEDS, compose
 from training.evaluation.judge import Judge

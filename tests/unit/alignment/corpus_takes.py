@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from render_service.tempo_map import TempoMap, TempoPoint
-from separation_service.align import BaseTake, Fit
+from render_service.music.tempo_map import TempoMap, TempoPoint
 from separation_service.alignment import Grid, Key, Kind, Region
 from separation_service.alignment.limits import KINDS
 from separation_service.alignment.resample import read_at
+from separation_service.rerender.align import BaseTake, Fit
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, to_pcm24
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import HELD_OUT_SEEDS, compose

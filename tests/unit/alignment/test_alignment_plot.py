@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from render_service.tempo_map import TempoMap, TempoPoint, tempo_map_json
-from separation_service.align import align
+from render_service.music.tempo_map import TempoMap, TempoPoint, tempo_map_json
 from separation_service.alignment import Region
+from separation_service.rerender.align import align
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import Pcm24
 from servicekit.audio.wav import Wav

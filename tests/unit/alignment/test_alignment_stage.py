@@ -8,11 +8,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from separation_service.align import Aligned, BaseTake, align
 from separation_service.alignment import Grid, Kind, Region
 from separation_service.alignment.estimate import UNKNOWN
 from separation_service.alignment.fitting import join, move, span_of
 from separation_service.alignment.limits import KINDS
+from separation_service.rerender.align import Aligned, BaseTake, align
 from servicekit.audio.loudness import integrated_lufs
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24, to_pcm24, to_pcm24_saturated
 from servicekit.audio.true_peak import TruePeakMeter, decibels

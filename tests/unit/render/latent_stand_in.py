@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from render_service.harmony import draw_chords
-from render_service.key import Key
-from render_service.latent_diffusion.autoencoder import Autoencoder, AutoencoderConfig
-from render_service.latent_diffusion.checkpoint import CheckpointConfig, Nets, TextEncoderRef, save, sha256_of
-from render_service.latent_diffusion.denoiser import Denoiser, DenoiserConfig
-from render_service.latent_diffusion.flow import WindowSpec
-from render_service.latent_diffusion.front_end import FrontEnd, FrontEndSpec
-from render_service.latent_diffusion.persona_encoder import PersonaEncoder, PersonaEncoderConfig
-from render_service.latent_diffusion.text_encoder import packaged_folder
-from render_service.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
+from render_service.music.harmony import draw_chords
+from render_service.music.key import Key
+from render_service.music.tempo_map import TempoMap
 from render_service.plan import Plan
-from render_service.tempo_map import TempoMap
+from render_service.renderers.latent_diffusion.autoencoder import Autoencoder, AutoencoderConfig
+from render_service.renderers.latent_diffusion.checkpoint import CheckpointConfig, Nets, TextEncoderRef, save, sha256_of
+from render_service.renderers.latent_diffusion.denoiser import Denoiser, DenoiserConfig
+from render_service.renderers.latent_diffusion.flow import WindowSpec
+from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec
+from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder, PersonaEncoderConfig
+from render_service.renderers.latent_diffusion.text_encoder import packaged_folder
+from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
 
 
 def tiny_checkpoint(folder: Path) -> Path:

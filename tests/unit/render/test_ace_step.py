@@ -21,18 +21,18 @@ import torch
 from diffusers import AceStepPipeline
 from safetensors.torch import load_file, save_file
 
-from render_service.accept import RenderDesk
-from render_service.ace_step.conditions import silence_token
-from render_service.ace_step.folder import load_pipeline
-from render_service.ace_step.stack import AceStep
-from render_service.latent_diffusion.checkpoint import ModelUnusable, sha256_of
-from render_service.latent_diffusion.flow import block_noise
-from render_service.load import load_renderer
-from render_service.persona_library import Clip, PersonaLibrary
+from render_service.music.tempo_map import TempoMap, TempoPoint
+from render_service.personas.library import Clip, PersonaLibrary
 from render_service.plan import Plan, plan_from_json
-from render_service.rate import convert_rate
-from render_service.renderer import Renderer, Start, TempoLimits
-from render_service.tempo_map import TempoMap, TempoPoint
+from render_service.renderers.ace_step.conditions import silence_token
+from render_service.renderers.ace_step.folder import load_pipeline
+from render_service.renderers.ace_step.stack import AceStep
+from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable, sha256_of
+from render_service.renderers.latent_diffusion.flow import block_noise
+from render_service.renderers.load import load_renderer
+from render_service.renderers.rate import convert_rate
+from render_service.renderers.renderer import Renderer, Start, TempoLimits
+from render_service.usecases.create_render import RenderDesk
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
 from servicekit.journal import Journal

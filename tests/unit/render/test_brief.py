@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from render_service.api.messages import read_brief
 from render_service.brief import Brief, Source, resolve
-from render_service.key import Key, KeyFormatError, Mode
-from render_service.prompt_words import read_prompt
-from render_service.tempo_map import TempoMap
-from render_service.wire import read_brief
+from render_service.music.key import Key, KeyFormatError, Mode
+from render_service.music.prompt_words import read_prompt
+from render_service.music.tempo_map import TempoMap
 from servicekit.errors import InvalidFields
 from sonichaos.jobs.v1 import brief_pb2
 

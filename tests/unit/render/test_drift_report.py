@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from render_service.drift_report import WANTED_COUNT, drift_report
+from render_service.usecases.drift_report import WANTED_COUNT, drift_report
 from servicekit.errors import DOMAIN, FailedPrecondition
 from servicekit.journal import AuditDraft, Journal, Owner
 from servicekit.rpc.status import status_json, to_status

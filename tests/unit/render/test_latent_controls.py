@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from render_service.harmony import draw_chords
-from render_service.key import Key
-from render_service.latent_diffusion.controls import CONTROL_WIDTHS, Score, channel_slice, control_channels
-from render_service.latent_diffusion.flow import WindowSpec, block_noise, window_spans
-from render_service.latent_diffusion.front_end import FrontEndSpec
-from render_service.tempo_map import TempoMap, TempoPoint
+from render_service.music.harmony import draw_chords
+from render_service.music.key import Key
+from render_service.music.tempo_map import TempoMap, TempoPoint
+from render_service.renderers.latent_diffusion.controls import CONTROL_WIDTHS, Score, channel_slice, control_channels
+from render_service.renderers.latent_diffusion.flow import WindowSpec, block_noise, window_spans
+from render_service.renderers.latent_diffusion.front_end import FrontEndSpec
 
 SPEC = FrontEndSpec()
 CURVE = TempoMap(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from render_service.latent_diffusion.front_end import FrontEnd, FrontEndSpec, filterbank
-from render_service.latent_diffusion.phase import PhaseSpec, recover_phase
+from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec, filterbank
+from render_service.renderers.latent_diffusion.phase import PhaseSpec, recover_phase
 
 SPEC = FrontEndSpec()
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from render_service.latent_diffusion.checkpoint import ModelUnusable
-from render_service.latent_diffusion.stack import LatentDiffusion
-from render_service.load import load_latent_diffusion
-from render_service.renderer import Latents, Start
+from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
+from render_service.renderers.latent_diffusion.stack import LatentDiffusion
+from render_service.renderers.load import load_latent_diffusion
+from render_service.renderers.renderer import Latents, Start
 from servicekit.errors import FailedPrecondition
 from tests.unit.render.latent_stand_in import plan, tiny_checkpoint
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from render_service.latent_diffusion.stack import LatentDiffusion
-from render_service.load import load_renderer, weights_folder
 from render_service.plan import Plan
+from render_service.renderers.latent_diffusion.stack import LatentDiffusion
+from render_service.renderers.load import load_renderer, weights_folder
 from tests.unit.render.latent_stand_in import plan
 from training.measures import (
     chroma,

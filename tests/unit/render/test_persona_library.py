@@ -12,9 +12,9 @@ import pytest
 import soundfile
 from scipy.ndimage import uniform_filter1d
 
-from render_service.load import load_renderer
-from render_service.persona_library import Clip, PersonaLibrary
-from render_service.renderer import Renderer
+from render_service.personas.library import Clip, PersonaLibrary
+from render_service.renderers.load import load_renderer
+from render_service.renderers.renderer import Renderer
 from servicekit.clock import SystemClock
 from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidAudio, InvalidFields, NotFound
 from servicekit.store.folder_store import FolderStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from render_service.rate import convert_rate, low_pass
+from render_service.renderers.rate import convert_rate, low_pass
 
 
 def _tone(hz: float, rate_hz: int, frames: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from render_service.tempo_map import (
+from render_service.music.tempo_map import (
     TempoMap,
     TempoMapError,
     TempoPoint,

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from separation_service.exact_sum import FitFacts, exact_stems, raw_stems
-from separation_service.residual import CHOSEN, ResidualRule
+from separation_service.stems.exact_sum import FitFacts, exact_stems, raw_stems
+from separation_service.stems.residual import CHOSEN, ResidualRule
 
 
 @dataclass(frozen=True)

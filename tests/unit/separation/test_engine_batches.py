@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from separation_service.engine import STEMS, ArrayMix, EngineOptions, load_separator
-from separation_service.engine.desk import BatchDesk, Ticket, Tray
 from separation_service.engine.device_memory import BatchSize, slots_that_fit
-from separation_service.engine.lane import Lane
 from separation_service.engine.mix import measure_level
+from separation_service.engine.model_stream import Lane
 from separation_service.engine.one_thread import OneThread
+from separation_service.engine.scheduler import BatchDesk, Ticket, Tray
 from separation_service.engine.segments import SegmentReader
 from servicekit.errors import ResourceExhausted
 from tests.unit.separation.tiny_models import quiet

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from separation_service.residual import ALL_INTO_OTHER, BIN_DEVIATION, LOCAL_ENERGY, ResidualRule
+from separation_service.stems.residual import ALL_INTO_OTHER, BIN_DEVIATION, LOCAL_ENERGY, ResidualRule
 from servicekit.audio.pcm24 import FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE, from_pcm24
 from servicekit.errors import Internal
 from tests.unit.separation.fitted import fitted

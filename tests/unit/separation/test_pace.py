@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from separation_service.ceiling import Ceiling
-from separation_service.pace import Load, Pace, Paced
-from separation_service.progress import CallProgress, Told
+from separation_service.timing.eta import Load, Pace, Paced
+from separation_service.timing.latency_budget import Ceiling
+from separation_service.timing.progress import CallProgress, Told
 from servicekit.clock import SetClock
 from servicekit.journal import Stage
 from servicekit.metrics import Metrics

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from demucs.htdemucs import HTDemucs
 
-from separation_service.ceiling import Ceiling
 from separation_service.engine import load_separator
-from separation_service.pace import Pace
 from separation_service.pipeline import SeparationPipeline
 from separation_service.scratch import ScratchFolder
+from separation_service.timing.eta import Pace
+from separation_service.timing.latency_budget import Ceiling
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
-from servicekit.gpu_turn import GpuTurn
+from servicekit.gpu_lock import GpuTurn
 from servicekit.metrics import Metrics
 from tests.unit.separation.tiny_models import FOUR, save_th
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from servicekit.clock import SystemClock
-from servicekit.gpu_turn import GpuTurn
+from servicekit.gpu_lock import GpuTurn
 from servicekit.journal import EventDraft, EventKind, Journal, Owner, Stage, Track
 from servicekit.work import Assignment, Runner
 from tests.unit.servicekit.journal_rows import BOUNCE, WEIGHTS, new_job

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from render_service.handoff_codec import HandoffCodec
-from separation_service.receive_codec import ReceiveCodec
+from render_service.separation.codec import HandoffCodec
+from separation_service.api.handoff_codec import ReceiveCodec
 from servicekit.loans import Borrowings, BorrowLimits, LoanClient, LoanPool, LoanServer, LoanTimes
 
 TIMES = LoanTimes(release_timeout_s=0.1, withdraw_timeout_s=0.05)

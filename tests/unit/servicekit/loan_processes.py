@@ -13,8 +13,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from render_service.handoff_codec import HandoffCodec
-from separation_service.receive_codec import ReceiveCodec
+from render_service.separation.codec import HandoffCodec
+from separation_service.api.handoff_codec import ReceiveCodec
 from servicekit.errors import ServiceError
 from servicekit.loans import BorrowedTensor, Borrowings, LoanClient, LoanPool, LoanServer, LoanTimes
 from servicekit.loans.regions import REGION_NAME

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from servicekit.errors import Cancelled
-from servicekit.gpu_turn import GpuTurn, SharedTurn, Turn
+from servicekit.gpu_lock import GpuTurn, SharedTurn, Turn
 from tests.unit.servicekit.journal_processes import started, take_and_hang, take_turns
 
 

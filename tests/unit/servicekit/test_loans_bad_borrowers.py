@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from render_service.handoff_codec import HandoffCodec
-from separation_service.receive_codec import ReceiveCodec
+from render_service.separation.codec import HandoffCodec
+from separation_service.api.handoff_codec import ReceiveCodec
 from servicekit.errors import Unavailable
 from servicekit.loans import LoanClient, LoanPool, LoanTimes
 from servicekit.loans.framing import pack_frame

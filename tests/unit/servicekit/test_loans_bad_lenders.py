@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 import xxhash
 
-from render_service.handoff_codec import HandoffCodec
-from separation_service.receive_codec import ReceiveCodec
+from render_service.separation.codec import HandoffCodec
+from separation_service.api.handoff_codec import ReceiveCodec
 from servicekit.errors import FailedPrecondition, InvalidTensor, Unavailable
 from servicekit.loans import Borrowings, BorrowLimits, LoanClient, LoanPool, LoanServer, TensorHeader
 from servicekit.loans.framing import pack_frame

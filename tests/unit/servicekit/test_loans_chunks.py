@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import xxhash
 
-from render_service.handoff_chunks import CHUNK_BYTES, ChunkLender
-from render_service.handoff_codec import header_to_proto
-from separation_service.receive_server import HandoffServicer
+from render_service.separation.chunks import CHUNK_BYTES, ChunkLender
+from render_service.separation.codec import header_to_proto
+from separation_service.api.handoff_servicer import HandoffServicer
 from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhausted, ServiceError, Unavailable
 from servicekit.loans import Borrowings, BorrowLimits, LoanTimes, TensorHeader
 from servicekit.metrics import Metrics

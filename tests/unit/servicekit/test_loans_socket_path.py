@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from render_service.handoff_codec import HandoffCodec
-from separation_service.receive_codec import ReceiveCodec
+from render_service.separation.codec import HandoffCodec
+from separation_service.api.handoff_codec import ReceiveCodec
 from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer, SocketPathError
 from tests.unit.servicekit.loan_pair import Pair, ramp
 

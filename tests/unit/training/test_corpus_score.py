@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from render_service.harmony import PHRASE_BARS, ChordQuality, draw_chords
-from render_service.key import Key, Mode
-from render_service.tempo_map import TempoMap, TempoPoint
+from render_service.music.harmony import PHRASE_BARS, ChordQuality, draw_chords
+from render_service.music.key import Key, Mode
+from render_service.music.tempo_map import TempoMap, TempoPoint
 from training.corpus.builtin_personas import built_in_personas, named_personas, personas
 from training.corpus.caption import Instrumentation, Mood, TempoWords, draw_caption
 from training.corpus.compose import compose, draw_persona

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from click.testing import CliRunner
 
-from render_service.latent_diffusion.checkpoint import load
-from render_service.latent_diffusion.denoiser import Conditions, Denoiser, DenoiserConfig
-from render_service.latent_diffusion.flow import without_words_and_persona
-from render_service.latent_diffusion.front_end import FrontEnd, FrontEndSpec
+from render_service.renderers.latent_diffusion.checkpoint import load
+from render_service.renderers.latent_diffusion.denoiser import Conditions, Denoiser, DenoiserConfig
+from render_service.renderers.latent_diffusion.flow import without_words_and_persona
+from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec
 from training.autoencoder import fit_bands
 from training.cli import main
 from training.corpus.compose import compose

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from render_service.harmony import ChordQuality, ChordSpan
-from render_service.key import Key
-from render_service.load import load_latent_diffusion
+from render_service.music.harmony import ChordQuality, ChordSpan
+from render_service.music.key import Key
+from render_service.renderers.load import load_latent_diffusion
 from separation_service.engine import load_separator
 from tests.unit.render.latent_stand_in import tiny_checkpoint
 from training.corpus.soundfont import DEFAULT_SOUNDFONT

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from render_service.latent_diffusion.controls import channel_slice
+from render_service.renderers.latent_diffusion.controls import channel_slice
 from training.cli import main
 from training.corpus.score import STEMS
 from training.features import read

@@ -10,11 +10,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from render_service.latent_diffusion.autoencoder import Autoencoder, AutoencoderConfig
-from render_service.latent_diffusion.checkpoint import load
-from render_service.latent_diffusion.controls import channel_slice
-from render_service.latent_diffusion.front_end import FrontEnd, FrontEndSpec
-from render_service.load import weights_folder
+from render_service.renderers.latent_diffusion.autoencoder import Autoencoder, AutoencoderConfig
+from render_service.renderers.latent_diffusion.checkpoint import load
+from render_service.renderers.latent_diffusion.controls import channel_slice
+from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec
+from render_service.renderers.load import weights_folder
 from training.autoencoder import AutoencoderTask, decoder_alone, fit_bands, fit_components, reconstruction_error_db
 from training.cache import persona_of
 from training.cli import main

@@ -1,0 +1,1 @@
+"""Personas: reference clips, one pooled embedding, a prompt prefix."""

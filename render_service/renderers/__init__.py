@@ -1,0 +1,1 @@
+"""The Renderer protocol and its implementations."""

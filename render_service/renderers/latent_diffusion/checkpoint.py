@@ -1,0 +1,240 @@
+"""Checkpoints on disk: a folder with config.json and one safetensors file for each net.
+
+Weights are stored in float16 and computed in float32. What does not fit is refused with a
+:class:`ModelUnusable` that says what, why and what to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from render_service.renderers.latent_diffusion.autoencoder import Autoencoder, AutoencoderConfig
+from render_service.renderers.latent_diffusion.controls import CONTROL_WIDTHS
+from render_service.renderers.latent_diffusion.denoiser import Denoiser, DenoiserConfig
+from render_service.renderers.latent_diffusion.flow import WindowSpec
+from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec, filterbank
+from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder, PersonaEncoderConfig
+from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
+
+FORMAT_VERSION = 1
+ROLES = ("front_end", "autoencoder", "denoiser", "vocoder", "persona")
+_CONFIG = "config.json"
+_GET_AGAIN = "fetch or export the checkpoint again"
+_FILTERBANK_TOLERANCE = 1e-3  # half precision of a weight near 1
+_Config = TypeVar("_Config")
+
+
+class ModelUnusable(Exception):
+    """``path``: what was looked at; ``problem``: what is wrong with it; ``remedy``: what to do about it."""
+
+    def __init__(self, path: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{path}: {problem}; {remedy}")
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsFile:
+    """One file of the folder, its digest and how many numbers are learnt in it."""
+
+    file: str
+    sha256: str
+    parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderRef:
+    """The text encoder that the denoiser was trained with; it is installed apart."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """All of config.json.
+
+    ``noise_scale``: deviation of the noise that a take starts from. Below 1 a small net's takes are smoother and follow the
+    score better, at the price of variety (docs/measurements.md).
+    """
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    licence: str
+    front_end_id: str
+    default_steps: int
+    default_guidance: float
+    noise_scale: float
+    front_end: FrontEndSpec
+    windows: WindowSpec
+    autoencoder: AutoencoderConfig
+    denoiser: DenoiserConfig
+    vocoder: VocoderConfig
+    persona_encoder: PersonaEncoderConfig
+    text_encoder: TextEncoderRef
+    controls: Mapping[str, int] = field(default_factory=lambda: dict(CONTROL_WIDTHS))
+    files: Mapping[str, WeightsFile]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nets:
+    """The nets of one checkpoint, in float32 and in evaluation mode."""
+
+    front_end: FrontEnd
+    autoencoder: Autoencoder
+    denoiser: Denoiser
+    vocoder: MagnitudeRefiner
+    persona: PersonaEncoder
+
+    def of(self, role: str) -> nn.Module:
+        """The net of one of :data:`ROLES`."""
+        return cast("nn.Module", getattr(self, role))
+
+
+def load(folder: Path) -> tuple[CheckpointConfig, Nets]:
+    """Read, check and build. Raises :class:`ModelUnusable` that says what and why."""
+    config = read_config(folder)
+    nets = Nets(
+        front_end=FrontEnd(config.front_end),
+        autoencoder=Autoencoder(config.autoencoder),
+        denoiser=Denoiser(config.denoiser),
+        vocoder=MagnitudeRefiner(config.vocoder),
+        persona=PersonaEncoder(config.persona_encoder),
+    )
+    for role in ROLES:
+        _fill(nets.of(role), folder / config.files[role].file, config.files[role].sha256)
+    bank = torch.from_numpy(filterbank(config.front_end))
+    if not torch.allclose(nets.front_end.filterbank, bank, atol=_FILTERBANK_TOLERANCE):
+        path = str(folder / config.files["front_end"].file)
+        raise ModelUnusable(path, "the stored filterbank is not the one that its front end names", _GET_AGAIN)
+    return config, nets
+
+
+def save(folder: Path, config: CheckpointConfig, nets: Nets) -> CheckpointConfig:
+    """Write the nets in float16 (the front end in float32) and config.json with their digests; returns that config."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, WeightsFile] = {}
+    for role in ROLES:
+        net = nets.of(role)
+        path = folder / f"{role}.safetensors"
+        dtype = torch.float32 if role == "front_end" else torch.float16
+        save_file({name: value.to(dtype).contiguous() for name, value in net.state_dict().items()}, str(path))
+        learnt = sum(p.numel() for p in net.parameters())
+        files[role] = WeightsFile(file=path.name, sha256=sha256_of(path), parameters=learnt)
+    stored = CheckpointConfig(**{**{f.name: getattr(config, f.name) for f in fields(config)}, "files": files})
+    (folder / _CONFIG).write_text(json.dumps(asdict(stored), indent=2) + "\n", encoding="utf-8")
+    return stored
+
+
+def read_config(folder: Path) -> CheckpointConfig:
+    """Read config.json and check that this program can run it; weights are not looked at."""
+    path = folder / _CONFIG
+    if not path.is_file():
+        raise ModelUnusable(str(path), "the file is missing", "name a folder in the checkpoint form, or 'starter'")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelUnusable(str(path), f"it is not JSON ({error})", _GET_AGAIN) from error
+    if not isinstance(raw, dict):
+        raise ModelUnusable(str(path), "it is not a JSON object", _GET_AGAIN)
+    version = raw.get("format_version")
+    if version != FORMAT_VERSION:
+        problem = f"format version {version!r} where this program reads {FORMAT_VERSION}"
+        raise ModelUnusable(str(path), problem, "update the program, or use a checkpoint of that version")
+    config = _parse(CheckpointConfig, raw, str(path), "config")
+    _check_fit(config, str(path))
+    return config
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_fit(config: CheckpointConfig, path: str) -> None:
+    """The parts of a config have to fit each other and this program."""
+    spec, bands = config.front_end, 2 * config.front_end.bands
+    remedy = "use a checkpoint that was trained for this program's front end and controls"
+    wanted: tuple[tuple[str, object, object], ...] = (
+        ("front_end_id", config.front_end_id, spec.id),
+        ("controls", dict(config.controls), dict(CONTROL_WIDTHS)),
+        ("denoiser.control_channels", config.denoiser.control_channels, sum(CONTROL_WIDTHS.values())),
+        ("denoiser.latent_channels", config.denoiser.latent_channels, config.autoencoder.latent_channels),
+        ("denoiser.embedding_size", config.denoiser.embedding_size, config.persona_encoder.embedding_size),
+        ("autoencoder.frames_per_latent", config.autoencoder.frames_per_latent, spec.frames_per_latent),
+        ("autoencoder.bands", config.autoencoder.bands, bands),
+        ("vocoder.bands", config.vocoder.bands, bands),
+        ("vocoder.bins", config.vocoder.bins, spec.bins),
+        ("persona_encoder.bands", config.persona_encoder.bands, bands),
+        ("front_end.sample_rate_hz", spec.sample_rate_hz, 44100),
+        ("files", sorted(config.files), sorted(ROLES)),
+    )
+    for name, came, fits in wanted:
+        if came != fits:
+            raise ModelUnusable(path, f"{name} is {came!r} where {fits!r} fits", remedy)
+    if not 0.0 < config.noise_scale <= 1.0:
+        raise ModelUnusable(path, f"noise_scale is {config.noise_scale} where above 0 and at most 1 fits", _GET_AGAIN)
+
+
+def _parse(kind: type[_Config], raw: object, path: str, where: str) -> _Config:
+    """A frozen dataclass from JSON; every key is known and there, every value of its type."""
+    if not isinstance(raw, dict):
+        raise ModelUnusable(path, f"{where} is not an object", _GET_AGAIN)
+    hints = get_type_hints(kind)
+    for key in raw:
+        if key not in hints:
+            raise ModelUnusable(path, f"{where} holds the unknown key {key!r}", "update the program, or remove the key")
+    for key in hints:
+        if key not in raw:
+            raise ModelUnusable(path, f"{where} lacks the key {key!r}", _GET_AGAIN)
+    return kind(**{key: _parse_value(hints[key], value, path, f"{where}.{key}") for key, value in raw.items()})
+
+
+def _parse_value(hint: Any, value: object, path: str, where: str) -> object:  # noqa: ANN401 - a type at run time
+    if is_dataclass(hint):
+        return _parse(cast("type[object]", hint), value, path, where)
+    if hint == Mapping[str, WeightsFile] and isinstance(value, dict):
+        return {role: _parse(WeightsFile, entry, path, f"{where}.{role}") for role, entry in value.items()}
+    if hint == Mapping[str, int] and isinstance(value, dict) and all(type(width) is int for width in value.values()):
+        return value
+    if hint is float and type(value) is int:
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise ModelUnusable(path, f"{where} is {value!r}, which is not of its type", _GET_AGAIN)
+
+
+def _fill(net: nn.Module, path: Path, sha256: str) -> None:
+    """Put a file's tensors into a net; names and shapes have to be exactly the net's own."""
+    if not path.is_file():
+        raise ModelUnusable(str(path), "the file is missing", _GET_AGAIN)
+    came = sha256_of(path)
+    if came != sha256:
+        raise ModelUnusable(str(path), f"its SHA-256 is {came}, config.json says {sha256}", _GET_AGAIN)
+    try:
+        tensors: dict[str, Tensor] = load_file(str(path))
+    except SafetensorError as error:
+        raise ModelUnusable(str(path), f"it is not safetensors ({error})", _GET_AGAIN) from error
+    own = net.state_dict()
+    for name in sorted(own.keys() | tensors.keys()):
+        if name not in tensors:
+            raise ModelUnusable(str(path), f"tensor {name!r} is missing", _GET_AGAIN)
+        if name not in own:
+            raise ModelUnusable(str(path), f"tensor {name!r} is unknown", _GET_AGAIN)
+        if tensors[name].shape != own[name].shape:
+            problem = f"tensor {name!r} is {tuple(tensors[name].shape)} where the config wants {tuple(own[name].shape)}"
+            raise ModelUnusable(str(path), problem, _GET_AGAIN)
+    net.load_state_dict({name: value.float() for name, value in tensors.items()})
+    net.eval().requires_grad_(requires_grad=False)

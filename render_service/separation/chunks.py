@@ -1,0 +1,75 @@
+"""Sends a bounce to a borrower on another host, in chunks over gRPC."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from render_service.separation.codec import header_to_proto
+from render_service.separation.errors import separation_error
+from servicekit.loans import Loan, LoanTimes, TensorHeader
+from servicekit.loans.lender import check_samples
+from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
+
+CHUNK_BYTES = 1 << 20
+
+
+class ChunkLender:
+    """Copies tensors to the borrower behind ``channel``. The borrower keeps each until it is taken or its lease expires."""
+
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        *,
+        address: str,
+        times: LoanTimes | None = None,
+        send_timeout_s: float = 60.0,
+        wall_clock_s: Callable[[], float] = time.time,
+        draw_lease_id: Callable[[], str] = lambda: secrets.token_hex(16),
+    ) -> None:
+        self._stub = handoff_pb2_grpc.HandoffServiceStub(channel)
+        self._address = address
+        self._times = times or LoanTimes()
+        self._send_timeout_s = send_timeout_s
+        self._wall_clock_s = wall_clock_s
+        self._draw_lease_id = draw_lease_id
+
+    @contextmanager
+    def lend(
+        self, samples: npt.NDArray[np.float32], *, sample_rate_hz: int, job_id: str, wait_s: float = 0.0
+    ) -> Iterator[Loan]:
+        """Send float32 ``samples`` (C, T); in the ``with``, the borrower has its own copy.
+
+        ``wait_s`` is for the other road, which has regions to wait for. Raises what the borrower answers under its own reason
+        (LOANS_EXHAUSTED, LEASE_LOST, WARMING, DRAINING...), and Unavailable SEPARATION_UNAVAILABLE where nobody does.
+        """
+        del wait_s
+        check_samples(samples)
+        data = samples.reshape(-1).view(np.uint8).data
+        header = TensorHeader(
+            lease_id=self._draw_lease_id(),
+            channels=samples.shape[0],
+            frames=samples.shape[1],
+            sample_rate_hz=sample_rate_hz,
+            xxh3_128=xxhash.xxh3_128_hexdigest(data),
+            lease_expires_at_s=self._wall_clock_s() + self._times.lease_s,
+            job_id=job_id,
+        )
+        try:
+            response = self._stub.SendTensor(_requests(header, data), timeout=self._send_timeout_s)
+        except grpc.RpcError as error:
+            raise separation_error(error, address=self._address, retry_after_s=self._times.retry_after_s) from error
+        yield Loan(response.lease_id)
+
+
+def _requests(header: TensorHeader, data: memoryview) -> Iterator[handoff_pb2.SendTensorRequest]:
+    yield handoff_pb2.SendTensorRequest(header=header_to_proto(header))
+    for start in range(0, data.nbytes, CHUNK_BYTES):
+        yield handoff_pb2.SendTensorRequest(data=bytes(data[start : start + CHUNK_BYTES]))

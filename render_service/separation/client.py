@@ -1,0 +1,179 @@
+"""The bounce is lent to separation_service, whose progress and result become this job's.
+
+The lent tensor is float32 ``(2, T)`` whose samples are exact multiples of 2^-23: the stored 24-bit bounce, whether it was just made
+or read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import grpc
+from google.protobuf import json_format
+
+from render_service.bounce import Bounce, stems_audit
+from render_service.bounce_facts import BounceFacts
+from render_service.separation.errors import separation_error
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.delivery.manifest_json import manifest_text
+from servicekit.errors import Internal
+from servicekit.journal import Stage, StemMode
+from servicekit.loans import Lender
+from servicekit.store.object_store import ObjectStore
+from servicekit.work import Assignment, Progress, WholeOrNothing
+from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+
+REGION_WAIT_S = 30.0
+"""How long a bounce waits for a region to be lent in."""
+_ANSWER_S = 10.0
+_AFTER_EXPIRY_S = 1.0
+"""By so much a call's deadline comes after the brief's expiry, so that the version ends by its own order to stop."""
+Update = TypeVar("Update", separation_pb2.SeparateTensorResponse, separation_pb2.ReplaceStemResponse)
+_STEM_MODES = {StemMode.EXACT: brief_pb2.STEM_MODE_EXACT, StemMode.RAW: brief_pb2.STEM_MODE_RAW}
+
+
+class Stoppable(Protocol):
+    """What can be ordered to stop while a call is under way. `servicekit.work.Progress` is one."""
+
+    def check(self) -> None:
+        """Raise once ordered."""
+
+    def on_stop(self, callback: Callable[[], object]) -> AbstractContextManager[None]:
+        """Call ``callback`` as soon as it is ordered during the block."""
+
+
+class Expiring(Stoppable, Protocol):
+    """What has to be done by a moment, besides."""
+
+    def left_s(self) -> float | None:
+        """Seconds until then; None where there is no such moment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeparationClient:
+    """separation_service as this service sees it: a channel for calls and a lender for tensors."""
+
+    address: str
+    channel: grpc.Channel
+    lender: Lender
+
+    @property
+    def stub(self) -> separation_pb2_grpc.SeparationServiceStub:
+        """The service's methods."""
+        return separation_pb2_grpc.SeparationServiceStub(self.channel)
+
+    def model(self) -> separation_pb2.GetModelInfoResponse:
+        """What separates. Raises Unavailable SEPARATION_UNAVAILABLE."""
+        try:
+            return self.stub.GetModelInfo(separation_pb2.GetModelInfoRequest(), timeout=_ANSWER_S)
+        except grpc.RpcError as error:
+            raise separation_error(error, address=self.address) from None
+
+    def separate(
+        self, request: separation_pb2.SeparateTensorRequest, progress: Expiring
+    ) -> Iterator[separation_pb2.SeparateTensorResponse]:
+        """Stems of a lent bounce. The brief's expiry is the call's deadline: what cannot be done by then is refused at once.
+
+        Raises as :meth:`messages` does, FailedPrecondition EXPIRY_TOO_SOON among it.
+        """
+        left_s = progress.left_s()
+        deadline_s = None if left_s is None else max(left_s, 0.0) + _AFTER_EXPIRY_S
+        return self.messages(self.stub.SeparateTensor(request, timeout=deadline_s), progress)
+
+    def messages(self, call: grpc.CallIterator[Update], progress: Stoppable) -> Iterator[Update]:
+        """The messages of a call that was just made. A stop order ends the call, and with it the work over there."""
+        with progress.on_stop(call.cancel):
+            try:
+                yield from call
+            except grpc.RpcError as error:
+                progress.check()
+                raise separation_error(error, address=self.address) from None
+            finally:
+                call.cancel()  # type: ignore[no-untyped-call]
+
+
+def hand_over(
+    bounce: Bounce, facts: BounceFacts, separation: SeparationClient, store: ObjectStore, assignment: Assignment
+) -> None:
+    """Lend the bounce, follow the separation, keep what it stored, with the manifest that it completed.
+
+    Raises as separation_service and the store do; then neither a ZIP nor a changed manifest stays.
+    """
+    progress, folder = assignment.progress, f"jobs/{facts.job_id}"
+    manifest_key, text = f"{folder}/v{facts.version}.json", manifest_text(bounce.manifest)
+    with WholeOrNothing(store, [f"{folder}/v{facts.version}.zip"], before={manifest_key: text}):
+        result = _separated_by(separation, bounce, facts, assignment)
+        store.put_bytes(manifest_key, result.manifest_json.encode(), content_type="application/json")
+        progress.stems_ready(files=_files(result), audit=stems_audit(bounce, facts, _separated(result)))
+
+
+def _separated_by(
+    separation: SeparationClient, bounce: Bounce, facts: BounceFacts, assignment: Assignment
+) -> separation_pb2.SeparationResult:
+    progress = assignment.progress
+    if progress.current_stage is not Stage.HANDOFF:  # it has begun where the bounce had to be read back
+        progress.stage(Stage.HANDOFF)
+    lent = separation.lender.lend(
+        bounce.samples(), sample_rate_hz=SAMPLE_RATE_HZ, job_id=facts.job_id, wait_s=REGION_WAIT_S
+    )
+    with lent as loan:
+        request = separation_pb2.SeparateTensorRequest(
+            lease_id=loan.lease_id,
+            job_id=facts.job_id,
+            version=facts.version,
+            stem_mode=_STEM_MODES[assignment.version.stem_mode],
+            manifest_json=manifest_text(bounce.manifest),
+            bounce=bounce.stored_file(),
+        )
+        message = follow(separation.separate(request, progress), progress)
+        if message is None or not message.HasField("result"):
+            raise Internal("separation_service ended without a result")
+        return message.result
+
+
+def follow(messages: Iterator[Update], progress: Progress) -> Update | None:
+    """Relay the progress of a separation; gives the message that tells of none, None where the call ends without one.
+
+    Reads to the call's end, so that the other side knows that its result was taken.
+    """
+    stage, last = Stage.HANDOFF, None
+    for message in messages:
+        if not message.HasField("progress"):
+            last = message
+            continue
+        told = message.progress
+        name = job_pb2.Stage.Name(told.stage).removeprefix("STAGE_")
+        if name != stage:
+            stage = Stage(name)
+            progress.stage(stage, max(told.steps_total, 1))
+        left = told.estimated_time_left.ToNanoseconds() / 1e9 if told.HasField("estimated_time_left") else None
+        progress.step(told.steps_done, total=max(told.steps_total, 1), time_left_s=left)
+    return last
+
+
+def _files(result: separation_pb2.SeparationResult) -> Mapping[str, Any]:
+    files = job_pb2.VersionFiles(zip=result.zip, zip_entries=result.zip_entries, manifest=result.manifest)
+    return json_format.MessageToDict(files)
+
+
+def _separated(result: separation_pb2.SeparationResult) -> dict[str, Any]:
+    """What the audit row says of the separation."""
+    return zip_facts(result.zip, result.zip_entries) | {
+        "manifestSha256": result.manifest.sha256,
+        "separator": {"name": result.separator, "weightsSha256": result.weights_sha256},
+        "separationFingerprint": dict(sorted(result.fingerprint.items())),
+    }
+
+
+def zip_facts(stored: job_pb2.StoredFile, entries: Iterable[job_pb2.ZipEntry]) -> dict[str, Any]:
+    """What an audit row says of a ZIP and the stems in it."""
+    stems = {
+        entry.name.removesuffix(".wav"): entry.sha256
+        for entry in entries
+        if entry.name.endswith(".wav") and entry.name != "bounce.wav"
+    }
+    return {"zip": {"key": stored.key, "sha256": stored.sha256}, "stems": stems}

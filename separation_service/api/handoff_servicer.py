@@ -1,0 +1,63 @@
+"""HandoffService: takes in a tensor by chunks, where the renderer is on another host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from grpc import aio
+
+from separation_service.api.handoff_codec import header_from_proto
+from servicekit.errors import Expired, InvalidTensor
+from servicekit.loans import Borrowings, ChunkInbox
+from servicekit.loans.messages import MalformedMessage, TensorHeader
+from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
+
+_EXPIRY_SLACK_S = 0.05
+
+
+class HandoffServicer(handoff_pb2_grpc.HandoffServiceServicer):
+    """Fills ``borrowings``; SeparateTensor takes from there. A stream that breaks or stalls leaves nothing."""
+
+    def __init__(self, borrowings: Borrowings, *, receive_timeout_s: float = 120.0) -> None:
+        self._borrowings = borrowings
+        self._inbox = ChunkInbox(borrowings)
+        self._receive_timeout_s = receive_timeout_s
+
+    async def SendTensor(
+        self,
+        request_iterator: AsyncIterator[handoff_pb2.SendTensorRequest],
+        context: aio.ServicerContext[Any, Any],
+    ) -> handoff_pb2.SendTensorResponse:
+        """Header first, then chunks. Raises InvalidTensor, ResourceExhausted, FailedPrecondition LEASE_LOST."""
+        try:
+            async with asyncio.timeout(self._receive_timeout_s):
+                return handoff_pb2.SendTensorResponse(lease_id=await self._receive(request_iterator))
+        except TimeoutError:
+            raise Expired(
+                f"the tensor did not come within {self._receive_timeout_s} s; is the network up to it?"
+            ) from None
+
+    async def _receive(self, requests: AsyncIterator[handoff_pb2.SendTensorRequest]) -> str:
+        header = await _header(requests)
+        lease_s = self._borrowings.lease_left_s(header)
+        with self._inbox.open(header) as receipt:
+            async for request in requests:
+                if request.WhichOneof("part") != "data":
+                    raise InvalidTensor("one header, first, then data; something else came in between")
+                receipt.write(request.data)
+            lease_id = receipt.finish()
+        asyncio.get_running_loop().call_later(lease_s + _EXPIRY_SLACK_S, self._borrowings.expire)
+        return lease_id
+
+
+async def _header(requests: AsyncIterator[handoff_pb2.SendTensorRequest]) -> TensorHeader:
+    async for request in requests:
+        if request.WhichOneof("part") != "header":
+            raise InvalidTensor("the header comes first; data came")
+        try:
+            return header_from_proto(request.header)
+        except MalformedMessage as error:
+            raise InvalidTensor(str(error)) from error
+    raise InvalidTensor("the stream ended before its header")

@@ -1,0 +1,138 @@
+"""SeparationService on the wire. Translates and nothing else: what a call means lies in the modules it calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from grpc import aio
+
+from separation_service.api import messages as wire
+from separation_service.api import rerender_messages as rerender_wire
+from separation_service.calls import CallResult, SeparationCalls
+from separation_service.pipeline import SeparationPipeline
+from separation_service.uploads.admission import UploadDesk
+from separation_service.uploads.analyze import listen_to
+from separation_service.uploads.header import UploadHeader
+from separation_service.uploads.spool import Spool
+from servicekit.errors import Expired, FieldViolation, InvalidFields
+from servicekit.journal import Job
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+
+Context = aio.ServicerContext[Any, Any]
+TenantOf = Callable[[Context], str]
+
+Upload = TypeVar("Upload", separation_pb2.CreateSeparationRequest, separation_pb2.AnalyzeAudioRequest)
+
+MAX_CHUNK_BYTES = 1 << 20
+GATED_METHODS = tuple(
+    f"/sonichaos.separation.v1.SeparationService/{name}"
+    for name in ("SeparateTensor", "ReplaceStem", "CreateSeparation", "AnalyzeAudio")
+)
+
+
+class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
+    """Each method hands blocking work to a thread; errors become statuses at the server's boundary."""
+
+    def __init__(
+        self,
+        *,
+        pipeline: SeparationPipeline,
+        calls: SeparationCalls,
+        desk: UploadDesk,
+        tenant_of: TenantOf,
+        as_message: Callable[[Job], job_pb2.Job],
+        chunk_timeout_s: float,
+    ) -> None:
+        self._pipeline = pipeline
+        self._calls = calls
+        self._desk = desk
+        self._tenant_of = tenant_of
+        self._as_message = as_message
+        self._chunk_timeout_s = chunk_timeout_s
+
+    async def SeparateTensor(
+        self, request: separation_pb2.SeparateTensorRequest, context: Context
+    ) -> AsyncIterator[separation_pb2.SeparateTensorResponse]:
+        lent, mode = wire.read_tensor_request(request)
+        async with aclosing(self._calls.separate(lent, mode, left_s=context.time_remaining())) as updates:
+            async for update in updates:
+                if isinstance(update, CallResult):
+                    yield wire.result_message(update, self._pipeline.separator.info)
+                else:
+                    yield separation_pb2.SeparateTensorResponse(progress=wire.progress_message(update))
+
+    async def ReplaceStem(
+        self, request: separation_pb2.ReplaceStemRequest, context: Context
+    ) -> AsyncIterator[separation_pb2.ReplaceStemResponse]:
+        order = rerender_wire.read_replace_request(request)
+        async with aclosing(self._calls.replace(order)) as updates:
+            async for update in updates:
+                if isinstance(update, CallResult):
+                    yield rerender_wire.replacement_message(update, self._pipeline.separator.info)
+                else:
+                    yield separation_pb2.ReplaceStemResponse(progress=wire.progress_message(update))
+
+    async def AnalyzeAudio(
+        self, request_iterator: AsyncIterator[separation_pb2.AnalyzeAudioRequest], context: Context
+    ) -> separation_pb2.AnalyzeAudioResponse:
+        first = await self._next(request_iterator)
+        if first is None or first.WhichOneof("part") != "header":
+            raise InvalidFields([FieldViolation("header", "wants a header as the first message of the stream")])
+        order = rerender_wire.read_analysis_header(first.header)
+        with self._desk.spool() as spool:
+            await self._fill(spool, order.store_key, request_iterator)
+            analysis, frames = await asyncio.to_thread(listen_to, spool.path, order.hints)
+        return rerender_wire.analysis_message(analysis, frames)
+
+    async def CreateSeparation(
+        self, request_iterator: AsyncIterator[separation_pb2.CreateSeparationRequest], context: Context
+    ) -> separation_pb2.CreateSeparationResponse:
+        header = await self._read_header(request_iterator)
+        with self._desk.spool() as spool:
+            await self._fill(spool, header.store_key, request_iterator)
+            job = await asyncio.to_thread(self._desk.accept, self._tenant_of(context), header, spool)
+        return separation_pb2.CreateSeparationResponse(job=self._as_message(job))
+
+    async def GetModelInfo(
+        self, request: separation_pb2.GetModelInfoRequest, context: Context
+    ) -> separation_pb2.GetModelInfoResponse:
+        pipeline = self._pipeline
+        return wire.model_info_message(pipeline.separator.info, pipeline.fingerprint, pipeline.pace.realtime_factor)
+
+    async def _read_header(self, requests: AsyncIterator[separation_pb2.CreateSeparationRequest]) -> UploadHeader:
+        first = await self._next(requests)
+        if first is None or first.WhichOneof("part") != "header":
+            raise InvalidFields([FieldViolation("header", "wants a header as the first message of the stream")])
+        return wire.read_header(first.header)
+
+    async def _fill(self, spool: Spool, store_key: str, requests: AsyncIterator[Upload]) -> None:
+        """The bytes that follow, or those of a file in the store."""
+        if store_key:
+            await self._read_nothing_more(requests)
+            await asyncio.to_thread(self._desk.fetch, store_key, spool)
+        else:
+            await self._read_bytes(requests, spool)
+
+    async def _read_bytes(self, requests: AsyncIterator[Upload], spool: Spool) -> None:
+        while (request := await self._next(requests)) is not None:
+            if request.WhichOneof("part") != "data":
+                raise InvalidFields([FieldViolation("header", "wants one header, first, then data only")])
+            if len(request.data) > MAX_CHUNK_BYTES:
+                raise InvalidFields([FieldViolation("data", f"wants at most {MAX_CHUNK_BYTES} bytes a message")])
+            await asyncio.to_thread(spool.write, request.data)
+
+    async def _read_nothing_more(self, requests: AsyncIterator[Upload]) -> None:
+        if await self._next(requests) is not None:
+            raise InvalidFields([FieldViolation("data", "wants no bytes beside header.store_key")])
+
+    async def _next(self, requests: AsyncIterator[Upload]) -> Upload | None:
+        """The next message, None at the stream's end. Raises `Expired` for a stream that stalls."""
+        try:
+            async with asyncio.timeout(self._chunk_timeout_s):
+                return await anext(requests, None)
+        except TimeoutError:
+            raise Expired(f"nothing of the upload came for {self._chunk_timeout_s:g} s; send it again") from None

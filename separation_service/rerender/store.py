@@ -1,0 +1,50 @@
+"""Bounce, ZIP and manifest of a re-render go into the object store, or nothing of them does."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from separation_service.rerender.package import NewVersion
+from separation_service.store import Delivered, put_manifest, store_package
+from separation_service.timing.progress import StageProgress
+from servicekit.audio.loudness import Loudness
+from servicekit.errors import ServiceError
+from servicekit.store.object_store import ObjectStore, StoredObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """What was stored of the new version."""
+
+    bounce: StoredObject
+    loudness: Loudness
+    delivered: Delivered
+
+
+def store_replacement(made: NewVersion, store: ObjectStore, progress: StageProgress) -> Replacement:
+    """Store the three. What fails or is stopped on the way, even after the last of them, leaves none.
+
+    Raises as `ObjectStore`.
+    """
+    with ExitStack() as undo:
+        undo.callback(discard_version, store, made.package.job_id, made.package.version)
+        with store.writer(bounce_key(made), content_type="audio/wav") as writer:
+            made.bounce.write_to(writer)
+        delivered = store_package(made.package, store, progress)
+        put_manifest(delivered, store)
+        progress.check()
+        undo.pop_all()
+    return Replacement(bounce=writer.stored, loudness=made.loudness, delivered=delivered)
+
+
+def bounce_key(made: NewVersion) -> str:
+    """Beside the original, which stays as it is."""
+    return f"jobs/{made.package.job_id}/v{made.package.version}.wav"
+
+
+def discard_version(store: ObjectStore, job_id: str, version: int) -> None:
+    """Remove what a re-render may have stored, as far as the store answers."""
+    for ending in ("zip", "json", "wav"):
+        with suppress(ServiceError):
+            store.delete(f"jobs/{job_id}/v{version}.{ending}")

@@ -1,0 +1,1 @@
+"""Progress of a separation, its expected duration and its latency budget."""

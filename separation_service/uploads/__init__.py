@@ -1,0 +1,1 @@
+"""Uploaded recordings: checked, stored, accepted as jobs, separated."""

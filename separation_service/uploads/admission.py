@@ -1,0 +1,194 @@
+"""An upload becomes a job: checked whole, its 24-bit bounce stored, then accepted. Bad input leaves nothing behind."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from separation_service.receive import BounceFile
+from separation_service.scratch import PcmTrack, Scratch, ScratchFolder, TrackWav
+from separation_service.uploads.header import UploadHeader
+from separation_service.uploads.pending import Unaccepted
+from separation_service.uploads.spool import Spool
+from servicekit.audio.loudness import Loudness, Meter
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.audio.upload import UploadFormat, read_upload_header, upload_blocks
+from servicekit.audio.wav import WavFile
+from servicekit.clock import Clock
+from servicekit.delivery.manifest import FileFacts, Manifest
+from servicekit.delivery.manifest_json import manifest_text
+from servicekit.errors import FieldViolation, InvalidAudio, InvalidFields, ResourceExhausted, ServiceError
+from servicekit.ids import new_job_id
+from servicekit.journal import Job, Journal, NewJob, Owner, Request, canonical_json
+from servicekit.store.object_store import ObjectStore
+
+RPC = "CreateSeparation"
+
+_READ_BYTES = 1 << 20
+_RETRY_AFTER_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadLimits:
+    """What is taken in: bytes of a file, seconds of audio, versions that wait, uploads under way at once."""
+
+    max_bytes: int
+    max_seconds: float
+    queue_limit: int
+    max_at_once: int
+
+
+class UploadDesk:
+    """Accepts uploads. ``brief_json`` gives the proto-JSON of the ResolvedBrief for a header and a length in seconds."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        store: ObjectStore,
+        clock: Clock,
+        scratch: ScratchFolder,
+        unaccepted: Unaccepted,
+        limits: UploadLimits,
+        brief_json: Callable[[UploadHeader, float], Mapping[str, Any]],
+    ) -> None:
+        self._journal = journal
+        self._store = store
+        self._clock = clock
+        self._scratch = scratch
+        self._unaccepted = unaccepted
+        self._limits = limits
+        self._brief_json = brief_json
+        self._open = threading.BoundedSemaphore(limits.max_at_once)
+
+    @contextmanager
+    def spool(self) -> Iterator[Spool]:
+        """Where the bytes of one upload go. Raises `ResourceExhausted` QUEUE_FULL where too many come at once."""
+        if not self._open.acquire(blocking=False):
+            raise ResourceExhausted(
+                f"{self._limits.max_at_once} uploads come in already; try again in a while",
+                reason="QUEUE_FULL",
+                metadata={"limit": str(self._limits.max_at_once)},
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        try:
+            with Spool(self._scratch.folder, limit_bytes=self._limits.max_bytes) as spool:
+                yield spool
+        finally:
+            self._open.release()
+
+    def fetch(self, key: str, spool: Spool) -> None:
+        """Copy a file of the store into the spool. Raises `NotFound` FILE_NOT_FOUND."""
+        with self._store.open(key) as source:
+            while data := source.read(_READ_BYTES):
+                spool.write(data)
+
+    def accept(self, tenant: str, header: UploadHeader, spool: Spool) -> Job:
+        """The job's row, once it is durable; for a retry of a known request the row that it made.
+
+        Raises `InvalidFields`, `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL,
+        `FailedPrecondition` EXPIRY_TOO_SOON, and as the store.
+        """
+        if header.sha256 and not hmac.compare_digest(header.sha256, spool.sha256):
+            detail = f"wanted SHA-256 {header.sha256}, the {spool.size_bytes} bytes that came have {spool.sha256}"
+            raise InvalidAudio(
+                f"the upload was damaged on its way: {detail}; send it again", metadata={"detail": detail}
+            )
+        request = Request(
+            tenant=tenant, rpc=RPC, request_id=header.request_id or None, digest=_request_digest(header, spool.sha256)
+        )
+        known = self._journal.known(request)
+        if known is not None:
+            return known.job
+        now = self._clock.now()
+        if header.expire_time is not None and header.expire_time <= now:
+            raise InvalidFields([FieldViolation("header.expire_time", "wants a time in the future, or nothing")])
+        path = spool.path
+        upload = read_upload_header(path, max_seconds=self._limits.max_seconds)
+        created_at = now.replace(microsecond=0)
+        with self._scratch.open() as scratch:
+            track, loudness = _read(path, upload, scratch)
+            wav, manifest = _bounce(track, loudness, header, new_job_id(created_at), created_at)
+            with self._unaccepted.noted(manifest.job_id, tenant):
+                return self._accept_stored(request, header, wav, manifest, spool)
+
+    def _accept_stored(
+        self, request: Request, header: UploadHeader, wav: WavFile, manifest: Manifest, spool: Spool
+    ) -> Job:
+        """Store the bounce, then accept; a job that is not made leaves no file."""
+        folder = f"jobs/{manifest.job_id}"
+        bounce = BounceFile(key=f"{folder}/bounce.wav", size_bytes=wav.size_bytes, sha256=wav.digest.sha256)
+        seconds = wav.frames / SAMPLE_RATE_HZ
+        new = NewJob(
+            job_id=manifest.job_id,
+            owner=Owner.SEPARATION,
+            request=request,
+            brief=self._brief_json(header, seconds),
+            plan={
+                "manifest": manifest_text(manifest),
+                "bounce": asdict(bounce),
+                "upload": {"fileName": header.file_name, "sha256": spool.sha256, "sizeBytes": spool.size_bytes},
+            },
+            stems_wanted=True,
+            stem_mode=header.stem_mode,
+            expire_time=header.expire_time,
+            labels=header.labels,
+            audio_seconds=seconds,
+        )
+        made = False
+        try:
+            with self._store.writer(bounce.key, content_type="audio/wav") as sink:
+                wav.write_to(sink)
+            accepted = self._journal.accept(new, limit=self._limits.queue_limit)
+            made = accepted.created
+        finally:
+            if not made:
+                with suppress(ServiceError):
+                    self._store.delete_prefix(folder)
+        return accepted.job
+
+
+def _request_digest(header: UploadHeader, sha256: str) -> str:
+    """What a retry is compared by: everything that was asked for, and the bytes."""
+    facts = asdict(replace(header, request_id="", sha256=sha256, expire_time=None))
+    del facts["expire_time"]
+    if header.expire_time is not None:
+        facts["expireTime"] = header.expire_time.isoformat()
+    return hashlib.sha256(canonical_json([RPC, facts]).encode()).hexdigest()
+
+
+def _read(path: Path, upload: UploadFormat, scratch: Scratch) -> tuple[PcmTrack, Loudness]:
+    """The upload's samples as 24-bit integers, measured on their way. Raises `InvalidAudio`."""
+    track, meter = scratch.pcm(upload.frames), Meter()
+    for block in upload_blocks(path, upload):
+        track.append(block)
+        meter.add(block)
+    return track, meter.loudness()
+
+
+def _bounce(
+    track: PcmTrack, loudness: Loudness, header: UploadHeader, job_id: str, created_at: datetime
+) -> tuple[WavFile, Manifest]:
+    """The 24-bit bounce and the manifest of a version without stems."""
+    draft = Manifest(
+        job_id=job_id,
+        version=1,
+        created_at=created_at,
+        origin=None,
+        tempo_map=None,
+        key=None,
+        frames=track.frames,
+        bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness),
+        licence=header.licence,
+        labels=header.labels,
+        fingerprint={},
+    )
+    wav = TrackWav(track, draft.wav_facts("bounce", loudness))
+    return wav, replace(draft, bounce=FileFacts.of(wav))
