@@ -43,7 +43,7 @@ Send = Callable[[Samples], None]
 
 
 @dataclass(frozen=True)
-class Told:
+class ProgressUpdate:
     """What goes over the control pipe: the road, what names the tensor on it, its checksum."""
 
     road: str
@@ -84,7 +84,7 @@ class Receiver:
         self.folder = folder
         self.out: Samples = np.zeros(shape, dtype=np.float32)
 
-    def receive(self, told: Told) -> None:
+    def receive(self, told: ProgressUpdate) -> None:
         """Take what a road without a server of its own has brought."""
         if told.road == OURS:
             self.borrowings.copy_out(told.name, self.out)
@@ -146,7 +146,7 @@ def roads(folder: Path, control: Connection) -> Iterator[dict[str, Send]]:
     """Every road's sender; each returns when the receiver has the samples in its own array."""
 
     def tell(road: str, name: str, digest: str) -> None:
-        control.send(Told(road, name, digest))
+        control.send(ProgressUpdate(road, name, digest))
         assert control.recv() == "ok"
 
     with ExitStack() as stack:

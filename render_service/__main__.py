@@ -15,7 +15,7 @@ import grpc
 from jobs_service import Feed, JobsServicer, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
-from render_service.orphans import LeftFiles
+from render_service.orphans import OrphanedTake
 from render_service.personas.library import PersonaLibrary
 from render_service.pipeline import WEIGHTS, RenderPipeline
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
@@ -24,14 +24,14 @@ from render_service.separation.chunks import ChunkLender
 from render_service.separation.client import SeparationClient
 from render_service.separation.codec import HandoffCodec
 from render_service.settings import RenderSettings
-from render_service.usecases.create_render import RenderDesk
+from render_service.usecases.create_render import RenderAdmission
 from render_service.usecases.replay import Replayer
-from render_service.usecases.rerender_stem import RerenderDesk
+from render_service.usecases.rerender_stem import RerenderAdmission
 from servicekit.clock import SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
-from servicekit.installation import device_turn, lock_instance, make_folders, open_journal, open_store
+from servicekit.installation import device_lock, lock_instance, make_folders, open_journal, open_store
 from servicekit.journal import Job, Owner
 from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
@@ -61,7 +61,7 @@ async def serve(settings: RenderSettings) -> None:
         resources.callback(os.close, lock)
         journal = resources.enter_context(open_journal(settings, clock))
         store = open_store(settings, clock)
-        turn = device_turn(settings)
+        turn = device_lock(settings)
         server = RpcServer(metrics=metrics, gated_methods=(*GATED_METHODS, *JOBS_GATED), service_names=_SERVICES)
         threads = settings.threads or len(os.sched_getaffinity(0))
         renderer = await asyncio.to_thread(load_renderer, settings.renderer, device=settings.device, threads=threads)
@@ -69,7 +69,7 @@ async def serve(settings: RenderSettings) -> None:
         fingerprint = merge(host, {f"renderer.{k}": v for k, v in renderer.info.fingerprint.items()})
         built_in = Path(str(files("render_service") / "personas" / "builtin"))
         personas = PersonaLibrary(renderer=renderer, built_in=built_in, store=store, clock=clock)
-        desk = RenderDesk(
+        desk = RenderAdmission(
             journal=journal,
             personas=personas,
             renderer_info=renderer.info,
@@ -78,7 +78,7 @@ async def serve(settings: RenderSettings) -> None:
             queue_limit=settings.queue_limit,
             steps=settings.render_steps,
         )
-        rerenders = RerenderDesk(renders=desk, drums=settings.drums_rerender)
+        rerenders = RerenderAdmission(renders=desk, drums=settings.drums_rerender)
         separation = _separation(settings, resources)
         replayer = Replayer(
             journal=journal,
@@ -121,7 +121,7 @@ async def serve(settings: RenderSettings) -> None:
             weights=WEIGHTS,
             clock=clock,
             workers=settings.render_workers,
-            tidy=LeftFiles(journal=journal, store=store),
+            tidy=OrphanedTake(journal=journal, store=store),
             metrics=metrics,
         )
         metrics.serve(settings.metrics_host, settings.render_metrics_port)

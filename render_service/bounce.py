@@ -29,7 +29,7 @@ from servicekit.store.verified_read import read_verified
 from servicekit.work import Progress
 from sonichaos.jobs.v1 import job_pb2
 
-CEILING_DBTP = -1.0
+MAX_TRUE_PEAK_DBTP = -1.0
 _MAX_WAV_BYTES = 64 * 1024 * 1024  # 180 s are 47.6 MB
 
 
@@ -72,8 +72,8 @@ class Bounce:
 
 def make_bounce(waveform: Waveform, facts: BounceFacts) -> Bounce:
     """Bring the true peak to at most -1 dBTP by one gain, round, measure. Raises Internal NOT_FINITE."""
-    limited, gain_db = limit_true_peak(waveform, CEILING_DBTP)
-    processing = (f"gain {gain_db:.2f} dB for a true peak of at most {CEILING_DBTP:g} dBTP",) if gain_db else ()
+    limited, gain_db = limit_true_peak(waveform, MAX_TRUE_PEAK_DBTP)
+    processing = (f"gain {gain_db:.2f} dB for a true peak of at most {MAX_TRUE_PEAK_DBTP:g} dBTP",) if gain_db else ()
     return _bounce(to_pcm24(limited, stage="BOUNCE"), replace(facts, processing=facts.processing + processing))
 
 

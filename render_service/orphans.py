@@ -9,30 +9,30 @@ from render_service.bounce import audited_facts, read_bounce
 from render_service.pipeline import stored_keys
 from servicekit.delivery.manifest_json import MAX_TEXT_CHARACTERS, manifest_text
 from servicekit.errors import DataLoss, NotFound
-from servicekit.journal import Journal, LeftBehind
+from servicekit.journal import Journal, OrphanedVersion
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
-from servicekit.work import UnnamedFiles
+from servicekit.work import OrphanedFiles
 
 _log = logger(__name__)
 _MAX_BYTES = 4 * MAX_TEXT_CHARACTERS
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftFiles:
+class OrphanedTake:
     """Given to a runner."""
 
     journal: Journal
     store: ObjectStore
 
-    def __call__(self, left: LeftBehind) -> None:
+    def __call__(self, left: OrphanedVersion) -> None:
         """Put them right. Raises as `ObjectStore`; to be called again then, before the version ends."""
-        UnnamedFiles(store=self.store, keys_of=stored_keys)(left)
+        OrphanedFiles(store=self.store, keys_of=stored_keys)(left)
         if not left.rerendered_stem and "manifest" in left.files:
             self._restore_manifest(left)
 
-    def _restore_manifest(self, left: LeftBehind) -> None:
+    def _restore_manifest(self, left: OrphanedVersion) -> None:
         """Its worker may have died when the manifest with the stems was stored and not yet kept: the row names the bounce's."""
         named = left.files["manifest"]
         try:

@@ -14,17 +14,17 @@ from render_service.bounce import Bounce, audited_facts, make_bounce, read_bounc
 from render_service.bounce_facts import BounceFacts
 from render_service.denoise import denoise
 from render_service.plan import Plan
-from render_service.renderers.renderer import Latents, Renderer, Start, Waveform
+from render_service.renderers.renderer import InitLatents, Latents, Renderer, Waveform
 from render_service.rerender import Rerender, read_start
 from render_service.separation.client import SeparationClient, hand_over
 from render_service.separation.replace import make_mix, replace_stem
 from render_service.vocode import vocode
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
-from servicekit.gpu_lock import GpuTurn
-from servicekit.journal import Journal, LeftBehind, Stage, Track
+from servicekit.gpu_lock import GpuLock
+from servicekit.journal import Journal, OrphanedVersion, Stage, Track
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Assignment, Progress, StageWeights, WholeOrNothing
+from servicekit.work import Assignment, Progress, StagedFiles, StageWeights
 
 # Usual shares of each track's time on two CPU cores (docs/measurements.md).
 WEIGHTS: StageWeights = {
@@ -45,7 +45,7 @@ class RenderPipeline:
     """What a take is made with. Built once, by ``__main__``; called by a worker thread for each assignment."""
 
     renderer: Renderer
-    turn: GpuTurn
+    turn: GpuLock
     journal: Journal
     store: ObjectStore
     separation: SeparationClient
@@ -84,9 +84,9 @@ class RenderPipeline:
         store_bounce(bounce, latents, facts, self.store, progress)
         return bounce
 
-    def _sound(self, plan: Plan, progress: Progress, start: Start | None = None) -> tuple[Latents, Waveform]:
+    def _sound(self, plan: Plan, progress: Progress, start: InitLatents | None = None) -> tuple[Latents, Waveform]:
         """Sound is made while this thread has the device; the rest needs none."""
-        with self.turn.taken(check=progress.check):
+        with self.turn.held(check=progress.check):
             latents = denoise(plan, self.renderer, progress, start)
             return latents, vocode(latents, plan, self.renderer, progress)
 
@@ -96,16 +96,16 @@ class RenderPipeline:
         progress.stage(Stage.PLAN)
         order = Rerender.read(assignment.plan["rerender"])
         facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
-        with self.turn.taken(check=progress.check):
+        with self.turn.held(check=progress.check):
             start = read_start(order, self.renderer, self.store)
         _, waveform = self._sound(facts.plan, progress, start)
         progress.stage(Stage.BOUNCE)
         mix = make_mix(waveform, facts, order)
-        with WholeOrNothing(self.store, _keys_of_rerender(version.job_id, version.number)):
+        with StagedFiles(self.store, _keys_of_rerender(version.job_id, version.number)):
             replace_stem(mix, facts, order, self.separation, progress)
 
 
-def stored_keys(left: LeftBehind) -> list[str]:
+def stored_keys(left: OrphanedVersion) -> list[str]:
     """The keys that an attempt at a version of this service may store."""
     if left.rerendered_stem:
         return _keys_of_rerender(left.job_id, left.version)

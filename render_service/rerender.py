@@ -11,7 +11,7 @@ from typing import Any, Literal
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 
-from render_service.renderers.renderer import Latents, Renderer, Start
+from render_service.renderers.renderer import InitLatents, Latents, Renderer
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.audio.wav import read_wav
 from servicekit.errors import FailedPrecondition
@@ -150,16 +150,16 @@ class Rerender:
         )
 
 
-def read_start(order: Rerender, renderer: Renderer, store: ObjectStore) -> Start | None:
+def read_start(order: Rerender, renderer: Renderer, store: ObjectStore) -> InitLatents | None:
     """Where denoising begins; None for noise. Raises DataLoss where the original's file was changed, NotFound where it is gone."""
     if order.latents is not None:
         data = read_verified(store, order.latents.key, order.latents.sha256, max_bytes=_MAX_LATENTS_BYTES)
-        return Start(latents=_latents(data, order.latents.key), strength=order.strength)
+        return InitLatents(latents=_latents(data, order.latents.key), strength=order.strength)
     if order.recording is not None:
         kept = order.recording
         data = read_verified(store, kept.key, kept.sha256, max_bytes=kept.size_bytes)
         waveform = from_pcm24(read_wav(io.BytesIO(data), name=kept.key))
-        return Start(latents=renderer.encode(waveform), strength=order.strength)
+        return InitLatents(latents=renderer.encode(waveform), strength=order.strength)
     return None
 
 

@@ -18,17 +18,17 @@ from separation_service.engine import EngineOptions, Separator, load_separator
 from separation_service.pipeline import WEIGHTS, SeparationPipeline
 from separation_service.scratch import ScratchFolder
 from separation_service.settings import SeparationSettings
-from separation_service.timing.eta import Pace
-from separation_service.timing.latency_budget import Ceiling
-from separation_service.uploads.admission import UploadDesk, UploadLimits
+from separation_service.timing.eta import EtaEstimator
+from separation_service.timing.latency_budget import LatencyBudget
+from separation_service.uploads.admission import UploadAdmission, UploadLimits
 from separation_service.uploads.pending import Unaccepted
 from separation_service.uploads.work import UploadWork, stored_keys
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
-from servicekit.gpu_lock import SharedTurn
+from servicekit.gpu_lock import SharedGpuLock
 from servicekit.host_settings import CLIENT_VARIABLES
-from servicekit.installation import device_turn, lock_instance, make_folders, open_journal, open_store
+from servicekit.installation import device_lock, lock_instance, make_folders, open_journal, open_store
 from servicekit.journal import Job, Journal, Owner, Stage
 from servicekit.loans import Borrowings, LoanServer
 from servicekit.loans.socket_path import SocketPathError
@@ -38,7 +38,7 @@ from servicekit.rpc.server import RpcServer, check_listen_address
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Runner, UnnamedFiles
+from servicekit.work import OrphanedFiles, Runner
 from sonichaos.handoff.v1 import handoff_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2_grpc
@@ -82,7 +82,7 @@ async def serve(settings: SeparationSettings) -> None:
         gated = (*GATED_METHODS, *_HANDOFF_GATED, *JOBS_GATED)
         server = RpcServer(metrics=metrics, gated_methods=gated, service_names=_SERVICES)
         feed = await resources.enter_async_context(Feed(journal, Owner.SEPARATION))
-        desk = UploadDesk(
+        desk = UploadAdmission(
             journal=journal,
             store=store,
             clock=clock,
@@ -100,7 +100,7 @@ async def serve(settings: SeparationSettings) -> None:
             weights=WEIGHTS,
             clock=clock,
             workers=settings.separation_workers,
-            tidy=UnnamedFiles(store=store, keys_of=stored_keys),
+            tidy=OrphanedFiles(store=store, keys_of=stored_keys),
             metrics=metrics,
         )
         metrics.serve(settings.metrics_host, settings.separation_metrics_port)
@@ -138,17 +138,17 @@ def _pipeline(
     separator: Separator = load_separator(
         settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads, options=options
     )
-    turn = device_turn(settings)
+    turn = device_lock(settings)
     return SeparationPipeline(
         separator=separator,
         # On a GPU the segments of all jobs share batches; cores are not used better by two jobs than by one.
-        turn=SharedTurn(turn) if settings.device == "cuda" else turn,
+        turn=SharedGpuLock(turn) if settings.device == "cuda" else turn,
         scratch=scratch,
         store=store,
         fingerprint=merge(host_fingerprint(device=settings.device, threads=threads), separator.info.fingerprint),
         clock=clock,
-        pace=Pace(),
-        ceiling=Ceiling(settings.separation_ceiling_seconds, metrics),
+        pace=EtaEstimator(),
+        ceiling=LatencyBudget(settings.separation_ceiling_seconds, metrics),
     )
 
 
@@ -169,7 +169,7 @@ def _mount(
     store: ObjectStore,
     pipeline: SeparationPipeline,
     calls: SeparationCalls,
-    desk: UploadDesk,
+    desk: UploadAdmission,
     feed: Feed,
 ) -> None:
     """The services that speak of jobs."""

@@ -21,7 +21,7 @@ from separation_service.rerender.pipeline import Compared, ReplaceOrder, Rerende
 from separation_service.rerender.store import Replacement
 from separation_service.scratch import Scratch
 from separation_service.store import Delivered, discard_zip
-from separation_service.timing.progress import CallProgress, StageTime, Told
+from separation_service.timing.progress import CallProgress, ProgressUpdate, StageTime
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
 from servicekit.errors import ResourceExhausted, expiry_too_soon
@@ -88,7 +88,7 @@ class SeparationCalls:
 
     def separate(
         self, lent: LentBounce, mode: StemMode, *, left_s: float | None = None
-    ) -> AsyncGenerator[Told | CallResult[Delivered], None]:
+    ) -> AsyncGenerator[ProgressUpdate | CallResult[Delivered], None]:
         """All stems of a lent bounce: see :meth:`_told`.
 
         ``left_s`` is how long the caller will wait. Raises `FailedPrecondition` EXPIRY_TOO_SOON where that is too short.
@@ -112,7 +112,7 @@ class SeparationCalls:
             undo=lambda: discard_zip(self._pipeline.store, lent.job_id, lent.version),
         )
 
-    def replace(self, order: ReplaceOrder) -> AsyncGenerator[Told | CallResult[Replacement | Compared], None]:
+    def replace(self, order: ReplaceOrder) -> AsyncGenerator[ProgressUpdate | CallResult[Replacement | Compared], None]:
         """One stem of a stored version by that of a lent mix: see :meth:`_told`. What nobody heard of does not stay stored."""
         return self._told(
             lambda progress: self._rerenders(
@@ -124,7 +124,7 @@ class SeparationCalls:
 
     async def _told(
         self, work: Callable[[CallProgress], T], *, stores: tuple[str, int] | None, undo: Callable[[], None]
-    ) -> AsyncGenerator[Told | CallResult[T], None]:
+    ) -> AsyncGenerator[ProgressUpdate | CallResult[T], None]:
         """Progress, then the result. Closing the iterator stops the work within one batch.
 
         ``stores`` is the version whose files it makes, if any. ``undo`` is called once the work has ended, where the iterator was
@@ -133,9 +133,9 @@ class SeparationCalls:
         """
         self._refuse_beyond_limit()
         loop = asyncio.get_running_loop()
-        said: asyncio.Queue[Told | None] = asyncio.Queue()
+        said: asyncio.Queue[ProgressUpdate | None] = asyncio.Queue()
 
-        def say(told: Told | None) -> None:
+        def say(told: ProgressUpdate | None) -> None:
             with suppress(RuntimeError):  # the loop was closed: nobody listens any more
                 loop.call_soon_threadsafe(said.put_nowait, told)
 

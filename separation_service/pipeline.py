@@ -11,14 +11,14 @@ from separation_service.receive import Received
 from separation_service.scratch import Scratch, ScratchFolder
 from separation_service.separate import separate
 from separation_service.store import Delivered, store_package
-from separation_service.timing.eta import Load, Pace, Paced
-from separation_service.timing.latency_budget import Ceiling
+from separation_service.timing.eta import EtaEstimator, EtaProgress, Load
+from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
 from servicekit.errors import FailedPrecondition
-from servicekit.gpu_lock import Turn
+from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import Stage, Track
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import StageWeights
@@ -48,13 +48,13 @@ class SeparationPipeline:
     """
 
     separator: Separator
-    turn: Turn
+    turn: DeviceLock
     scratch: ScratchFolder
     store: ObjectStore
     fingerprint: Mapping[str, str]
     clock: Clock
-    pace: Pace
-    ceiling: Ceiling
+    pace: EtaEstimator
+    ceiling: LatencyBudget
 
     def load(self, frames: int) -> Load:
         """What a take of so many samples a channel is to the stages."""
@@ -80,7 +80,7 @@ class SeparationPipeline:
     def __call__(self, receive: Callable[[Scratch], Received], mode: StemMode, progress: StageProgress) -> Delivered:
         """Take one bounce to its stored ZIP. Raises a `ServiceError`, and then nothing new is in the store."""
         with self.scratch.open() as scratch:
-            paced = Paced(progress, self.pace, self.ceiling, clock=self.clock)
+            paced = EtaProgress(progress, self.pace, self.ceiling, clock=self.clock)
             paced.stage(Stage.RECEIVE)
             received = receive(scratch)
             paced.take(self.load(received.frames))

@@ -15,7 +15,7 @@ from separation_service.scratch import FloatTrack, Scratch
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import CHANNELS, from_pcm24
 from servicekit.audio.wav import WavFile
-from servicekit.gpu_lock import Turn
+from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import Stage
 
 
@@ -56,7 +56,7 @@ class Separated:
 def separate(
     received: Received,
     separator: Separator,
-    turn: Turn,
+    turn: DeviceLock,
     scratch: Scratch,
     progress: StageProgress,
     *,
@@ -68,7 +68,7 @@ def separate(
     """
     progress.stage(Stage.SEPARATE, separator.steps(received.frames, stems))
     track = scratch.floats(len(stems) * CHANNELS, received.frames)
-    with turn.taken(check=progress.check):
+    with turn.held(check=progress.check):
         blocks = separator.separate_blocks(
             Mix(received.wav), lambda done, total: progress.step(done, total=total), stems
         )

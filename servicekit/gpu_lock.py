@@ -19,14 +19,14 @@ from typing import Protocol
 _POLL_S = 0.01
 
 
-class Turn(Protocol):
+class DeviceLock(Protocol):
     """The right to use the device, held as a ``with``."""
 
-    def taken(self, check: Callable[[], None] | None = None) -> AbstractContextManager[None]:
+    def held(self, check: Callable[[], None] | None = None) -> AbstractContextManager[None]:
         """Hold it during the block; ``check`` is called while waiting, and what it raises ends the waiting."""
 
 
-class GpuTurn:
+class GpuLock:
     """The turn behind ``path``, a file in a folder that exists; processes that share a GPU share the path."""
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +36,7 @@ class GpuTurn:
         self._asking: deque[object] = deque()
 
     @contextmanager
-    def taken(self, check: Callable[[], None] | None = None) -> Iterator[None]:
+    def held(self, check: Callable[[], None] | None = None) -> Iterator[None]:
         """Hold the turn during the block.
 
         ``check`` is called about a hundred times a second while waiting; what it raises ends the waiting. Not to be nested: the
@@ -76,14 +76,14 @@ class GpuTurn:
                 self._changed.notify_all()
 
 
-class SharedTurn:
+class SharedGpuLock:
     """A turn that the threads of this process have together, for work that shares the device's batches.
 
     Whoever asks while others of the process have the turn joins them, unless another process waits for it: then the ones that
     have it go on to their ends, and whoever asks waits behind the other process.
     """
 
-    def __init__(self, turn: GpuTurn) -> None:
+    def __init__(self, turn: GpuLock) -> None:
         self._turn = turn
         self._changed = threading.Condition()
         self._inside = 0
@@ -91,8 +91,8 @@ class SharedTurn:
         self._held = ExitStack()
 
     @contextmanager
-    def taken(self, check: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the turn, alone or in company, during the block. ``check`` as for `GpuTurn.taken`."""
+    def held(self, check: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the turn, alone or in company, during the block. ``check`` as for `GpuLock.taken`."""
         self._enter(check or _nothing)
         try:
             yield
@@ -120,7 +120,7 @@ class SharedTurn:
         """Take the turn for this process; the others of it wait until it is there, then join."""
         inside, held = 0, ExitStack()
         try:
-            held.enter_context(self._turn.taken(check))
+            held.enter_context(self._turn.held(check))
             inside = 1
         finally:
             with self._changed:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from servicekit.clock import Clock
-from servicekit.gpu_lock import GpuTurn
+from servicekit.gpu_lock import GpuLock
 from servicekit.host_settings import HostSettings
 from servicekit.journal import Journal, SchemaError
 from servicekit.loans.socket_path import SocketPathError, check_socket_path
@@ -82,9 +82,9 @@ def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
     return store
 
 
-def device_turn(settings: HostSettings) -> GpuTurn:
+def device_lock(settings: HostSettings) -> GpuLock:
     """The turn on this host's device, shared by both services."""
-    return GpuTurn(settings.run_folder / f"{settings.device}.turn")
+    return GpuLock(settings.run_folder / f"{settings.device}.turn")
 
 
 def lock_instance(folder: Path, name: str) -> int:

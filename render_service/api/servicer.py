@@ -13,11 +13,11 @@ from grpc import aio
 from render_service.api import messages as wire
 from render_service.api import rerender_messages as rerender_wire
 from render_service.personas.library import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES, Clip, PersonaLibrary
-from render_service.usecases.create_render import RenderDesk
+from render_service.usecases.create_render import RenderAdmission
 from render_service.usecases.drift_report import drift_report
 from render_service.usecases.erase_prompt import erase_prompt
 from render_service.usecases.replay import Replayer, ReplayOutcome
-from render_service.usecases.rerender_stem import RerenderDesk
+from render_service.usecases.rerender_stem import RerenderAdmission
 from servicekit.errors import FieldViolation, InvalidFields, InvalidToken, ResourceExhausted
 from servicekit.journal import ChainHead, Job, Journal
 from sonichaos.jobs.v1 import job_pb2
@@ -44,8 +44,8 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     def __init__(
         self,
         *,
-        desk: RenderDesk,
-        rerenders: RerenderDesk,
+        desk: RenderAdmission,
+        rerenders: RerenderAdmission,
         personas: PersonaLibrary,
         journal: Journal,
         replayer: Replayer,

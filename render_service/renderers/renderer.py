@@ -32,7 +32,7 @@ class Latents:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
+class InitLatents:
     """Where denoising begins instead of at noise: ``latents`` of which ``strength``, above 0 and up to 1, is noise."""
 
     latents: Latents
@@ -107,7 +107,7 @@ class Renderer(Protocol):
     def warm(self) -> None:
         """Do once what the first render would otherwise wait for."""
 
-    def denoise(self, plan: Plan, report: StepReport, start: Start | None = None) -> Latents:
+    def denoise(self, plan: Plan, report: StepReport, start: InitLatents | None = None) -> Latents:
         """Noise, or a start, to latents. Deterministic in its arguments.
 
         Raises FailedPrecondition MODEL_UNUSABLE for a start of another front end or length.

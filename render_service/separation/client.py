@@ -23,7 +23,7 @@ from servicekit.errors import Internal
 from servicekit.journal import Stage, StemMode
 from servicekit.loans import Lender
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Assignment, Progress, WholeOrNothing
+from servicekit.work import Assignment, Progress, StagedFiles
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 
@@ -105,7 +105,7 @@ def hand_over(
     """
     progress, folder = assignment.progress, f"jobs/{facts.job_id}"
     manifest_key, text = f"{folder}/v{facts.version}.json", manifest_text(bounce.manifest)
-    with WholeOrNothing(store, [f"{folder}/v{facts.version}.zip"], before={manifest_key: text}):
+    with StagedFiles(store, [f"{folder}/v{facts.version}.zip"], before={manifest_key: text}):
         result = _separated_by(separation, bounce, facts, assignment)
         store.put_bytes(manifest_key, result.manifest_json.encode(), content_type="application/json")
         progress.stems_ready(files=_files(result), audit=stems_audit(bounce, facts, _separated(result)))

@@ -25,7 +25,7 @@ _STEM_MODES = {StemMode.EXACT: JournalStemMode.EXACT, StemMode.RAW: JournalStemM
 
 
 @dataclass(frozen=True, kw_only=True)
-class RenderDesk:
+class RenderAdmission:
     """Accepts briefs. ``steps`` 0 takes the renderer's own number."""
 
     journal: Journal

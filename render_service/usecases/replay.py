@@ -20,7 +20,7 @@ from render_service.rerender import Rerender, read_start
 from render_service.separation.client import SeparationClient
 from render_service.separation.replace import compare_replacement, make_mix
 from servicekit.errors import FailedPrecondition
-from servicekit.gpu_lock import GpuTurn
+from servicekit.gpu_lock import GpuLock
 from servicekit.journal import AuditRow, Journal, Version
 from servicekit.journal.reading import version_not_found
 from servicekit.store.object_store import ObjectStore
@@ -55,7 +55,7 @@ class Replayer:
     journal: Journal
     store: ObjectStore
     renderer: Renderer
-    turn: GpuTurn
+    turn: GpuLock
     fingerprint: Mapping[str, str]
     separation: SeparationClient
 
@@ -100,7 +100,7 @@ class Replayer:
         return _compared(found.largest, found.stored_sha256, found.replayed_sha256, _differences(then, now))
 
     def _sound(self, plan: Plan, order: Rerender | None = None) -> Waveform:
-        with self.turn.taken():
+        with self.turn.held():
             start = None if order is None else read_start(order, self.renderer, self.store)
             return self.renderer.vocode(self.renderer.denoise(plan, _silently, start), plan, _silently)
 

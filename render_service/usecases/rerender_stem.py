@@ -19,7 +19,7 @@ from render_service.music.tempo_map import TempoMap
 from render_service.personas.persona import Persona
 from render_service.plan import Plan, plan_from_json, plan_json
 from render_service.rerender import Base, KeptEntry, KeptFile, Region, Rerender, StemName
-from render_service.usecases.create_render import RenderDesk, checked_request_id, request_digest
+from render_service.usecases.create_render import RenderAdmission, checked_request_id, request_digest
 from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, InvalidFields
 from servicekit.journal import Accepted, Job, JobState, Journal, NewVersion, Owner, Request, Version
 from servicekit.journal.reading import version_not_found
@@ -46,10 +46,10 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RerenderDesk:
+class RerenderAdmission:
     """Accepts re-renders. ``drums`` is the operator's switch; ``renders`` knows renderer, personas and the queue's limit."""
 
-    renders: RenderDesk
+    renders: RenderAdmission
     drums: bool
 
     @property

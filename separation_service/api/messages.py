@@ -12,7 +12,7 @@ from separation_service.calls import CallResult
 from separation_service.engine import SeparatorInfo
 from separation_service.receive import BounceFile, LentBounce
 from separation_service.store import Delivered
-from separation_service.timing.progress import StageTime, Told
+from separation_service.timing.progress import ProgressUpdate, StageTime
 from separation_service.uploads.header import UploadHeader
 from servicekit.audio.loudness import Loudness
 from servicekit.delivery.manifest import Coverage, LicenceFacts
@@ -131,7 +131,7 @@ def loudness_json(loudness: Loudness) -> dict[str, Any]:
     return json_format.MessageToDict(job_pb2.Loudness(lufs=loudness.lufs, true_peak_dbtp=loudness.true_peak_dbtp))
 
 
-def progress_message(told: Told) -> separation_pb2.SeparationProgress:
+def progress_message(told: ProgressUpdate) -> separation_pb2.SeparationProgress:
     """Progress of a call."""
     progress = separation_pb2.SeparationProgress(
         stage=job_pb2.Stage.Value(f"STAGE_{told.stage}"), steps_done=told.steps_done, steps_total=told.steps_total

@@ -13,7 +13,7 @@ from separation_service.api import messages as wire
 from separation_service.api import rerender_messages as rerender_wire
 from separation_service.calls import CallResult, SeparationCalls
 from separation_service.pipeline import SeparationPipeline
-from separation_service.uploads.admission import UploadDesk
+from separation_service.uploads.admission import UploadAdmission
 from separation_service.uploads.analyze import listen_to
 from separation_service.uploads.header import UploadHeader
 from separation_service.uploads.spool import Spool
@@ -42,7 +42,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         *,
         pipeline: SeparationPipeline,
         calls: SeparationCalls,
-        desk: UploadDesk,
+        desk: UploadAdmission,
         tenant_of: TenantOf,
         as_message: Callable[[Job], job_pb2.Job],
         chunk_timeout_s: float,

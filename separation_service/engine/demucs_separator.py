@@ -17,7 +17,7 @@ from separation_service.engine.job_stream import JobStream, Order
 from separation_service.engine.mix import ArrayMix, check_mix
 from separation_service.engine.one_thread import InOneThread, OneThread
 from separation_service.engine.options import EngineOptions
-from separation_service.engine.scheduler import BatchDesk
+from separation_service.engine.scheduler import BatchScheduler
 from separation_service.engine.segments import segment_count
 from separation_service.engine.separator import (
     CHANNELS,
@@ -52,7 +52,7 @@ class DemucsSeparator:
         runs = [BatchRun(forward, options) for forward in forwards]
         thread = OneThread() if options.is_cuda else None
         self._runs: tuple[BatchRun | InOneThread, ...] = tuple(thread.run(run) if thread else run for run in runs)
-        self._desk = BatchDesk(self._runs, options.at_once)
+        self._desk = BatchScheduler(self._runs, options.at_once)
         self._size = BatchSize(options.slots, self._device, self._release)
 
     @property

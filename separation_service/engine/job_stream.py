@@ -15,8 +15,8 @@ from torch import Tensor
 
 from separation_service.engine.bag import Bag
 from separation_service.engine.mix import Level, measure_level
-from separation_service.engine.model_stream import Lane
-from separation_service.engine.scheduler import BatchDesk
+from separation_service.engine.model_stream import ModelStream
+from separation_service.engine.scheduler import BatchScheduler
 from separation_service.engine.segments import SegmentReader
 from separation_service.engine.separator import (
     CHANNELS,
@@ -52,7 +52,7 @@ class _Flight:
 class JobStream:
     """Blocks of one job. On a GPU they come one full batch late, so that the next batches are queued before any is waited for."""
 
-    def __init__(self, bag: Bag, desk: BatchDesk, order: Order, device: torch.device) -> None:
+    def __init__(self, bag: Bag, desk: BatchScheduler, order: Order, device: torch.device) -> None:
         self._bag, self._desk, self._order, self._device = bag, desk, order, device
         self._rows = bag.rows_of(order.stems)
         self._late = order.slots if device.type == "cuda" else 0
@@ -88,12 +88,12 @@ class JobStream:
                 lane.leave()
             self._flights.clear()
 
-    def _open_lanes(self, level: Level) -> list[Lane]:
+    def _open_lanes(self, level: Level) -> list[ModelStream]:
         """One for each model that is needed, in the bag's order."""
         slots = self._order.slots
         reader = SegmentReader(self._order.mix, level, self._device, kept=2 * max(slots, self._desk.at_once))
         return [
-            Lane(
+            ModelStream(
                 self._desk,
                 reader,
                 member=member,
@@ -105,12 +105,12 @@ class JobStream:
             for member, kept in self._bag.work(self._order.stems)
         ]
 
-    def _advance(self, lanes: Sequence[Lane], total: int) -> None:
+    def _advance(self, lanes: Sequence[ModelStream], total: int) -> None:
         """Let the model that is furthest behind finish a segment, so that all keep in step."""
         min(lanes, key=lambda lane: lane.reached).advance()
         self._order.report(self._known_steps if self._late else _computed(lanes), total)
 
-    def _mixed(self, lanes: Sequence[Lane], samples: int, level: Level) -> Tensor:
+    def _mixed(self, lanes: Sequence[ModelStream], samples: int, level: Level) -> Tensor:
         """``(N, C, n)``: the bag's weighted average as demucs takes it, at the mix's own level, sources joined to stems."""
         estimates = torch.zeros(len(self._rows), CHANNELS, samples, device=self._device)
         for lane, (member, kept) in zip(lanes, self._bag.work(self._order.stems), strict=True):
@@ -149,7 +149,7 @@ class JobStream:
             yield StemBlock(flight.start, flight.samples.numpy())
 
 
-def _computed(lanes: Sequence[Lane]) -> int:
+def _computed(lanes: Sequence[ModelStream]) -> int:
     return sum(lane.computed for lane in lanes)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from separation_service.engine.bag import Member
-from separation_service.engine.scheduler import BatchDesk, Ticket, Tray
+from separation_service.engine.scheduler import BatchKey, BatchScheduler, SegmentRequest
 from separation_service.engine.segments import (
     OverlapAdd,
     Segment,
@@ -24,7 +24,7 @@ from separation_service.engine.segments import (
 from separation_service.engine.separator import CHANNELS
 
 
-class Lane:
+class ModelStream:
     """``kept`` are positions among the rows that the model's run gives; at most ``ahead`` segments are at the desk at once.
 
     Segment ``i`` lies in slot ``first_slot + i``, counted around.
@@ -32,7 +32,7 @@ class Lane:
 
     def __init__(
         self,
-        desk: BatchDesk,
+        desk: BatchScheduler,
         reader: SegmentReader,
         *,
         member: Member,
@@ -45,7 +45,7 @@ class Lane:
         self._member, self._kept = member, list(kept)
         self._slots, self._first_slot, self._ahead = slots, first_slot, ahead
         self._sums = OverlapAdd(len(kept), CHANNELS, member.segment_samples, reader.device)
-        self._at_desk: deque[tuple[Segment, Ticket]] = deque()
+        self._at_desk: deque[tuple[Segment, SegmentRequest]] = deque()
         self._sent = 0
         self._finished: deque[Tensor] = deque()
         self.total = segment_count(reader.frames, member.segment_samples)
@@ -60,8 +60,8 @@ class Lane:
             segment = segment_at(self._sent, self._reader.frames, self._member.segment_samples)
             samples = self._member.padded_samples(segment.length)
             slots = self._slots if samples == self._member.full_samples else 1
-            tray = Tray(member=self._member.index, samples=samples, slots=slots)
-            ticket = Ticket(tray, (self._first_slot + self._sent) % slots, self._reader.read(segment, samples))
+            tray = BatchKey(member=self._member.index, samples=samples, slots=slots)
+            ticket = SegmentRequest(tray, (self._first_slot + self._sent) % slots, self._reader.read(segment, samples))
             self._desk.put(ticket)
             self._at_desk.append((segment, ticket))
             self._sent += 1

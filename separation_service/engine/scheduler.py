@@ -29,7 +29,7 @@ Run = Callable[[int, Mapping[int, Tensor]], Tensor]
 
 
 @dataclass(frozen=True)
-class Tray:
+class BatchKey:
     """Segments that may share a batch: the same model, the same length, the same number of slots."""
 
     member: int
@@ -37,13 +37,13 @@ class Tray:
     slots: int
 
 
-class Ticket:
+class SegmentRequest:
     """One segment on its way through one model. ``output`` is ``(R, C, L)`` once it has been computed.
 
     ``failed``: a batch with it failed; from then on only its owner runs it, and meets the error.
     """
 
-    def __init__(self, tray: Tray, slot: int, segment: Tensor) -> None:
+    def __init__(self, tray: BatchKey, slot: int, segment: Tensor) -> None:
         self.tray = tray
         self.slot = slot
         self.segment: Tensor = segment
@@ -52,33 +52,35 @@ class Ticket:
         self.withdrawn = False
 
 
-_Batch = dict[int, Ticket]
+_Batch = dict[int, SegmentRequest]
 
 
-class BatchDesk:
+class BatchScheduler:
     """Takes segments and gives results, to any number of threads. ``runs[m]`` is model ``m``; ``at_once`` batches run at a time."""
 
     def __init__(self, runs: tuple[Run, ...], at_once: int = 1) -> None:
         self._runs = runs
         self._at_once = at_once
         self._changed = threading.Condition()
-        self._waiting: defaultdict[Tray, defaultdict[int, deque[Ticket]]] = defaultdict(lambda: defaultdict(deque))
+        self._waiting: defaultdict[BatchKey, defaultdict[int, deque[SegmentRequest]]] = defaultdict(
+            lambda: defaultdict(deque)
+        )
         self._running = 0
         self._jobs = 0
-        self._crew: _Crew | None = None
+        self._crew: _WorkerPool | None = None
 
     @property
     def at_once(self) -> int:
         """Batches that run at a time."""
         return self._at_once
 
-    def put(self, ticket: Ticket) -> None:
+    def put(self, ticket: SegmentRequest) -> None:
         """Let a segment wait for its batch."""
         with self._changed:
             self._waiting[ticket.tray][ticket.slot].append(ticket)
             self._changed.notify_all()
 
-    def withdraw(self, tickets: list[Ticket]) -> None:
+    def withdraw(self, tickets: list[SegmentRequest]) -> None:
         """Take back segments whose results nobody wants any more; those under way are computed to no end."""
         with self._changed:
             for ticket in tickets:
@@ -94,7 +96,7 @@ class BatchDesk:
         with self._changed:
             self._jobs += 1
             if self._crew is None:
-                self._crew = _Crew(self._help, self._at_once - 1)
+                self._crew = _WorkerPool(self._help, self._at_once - 1)
         try:
             yield
         finally:
@@ -107,7 +109,7 @@ class BatchDesk:
             if leaving is not None:
                 leaving.join()
 
-    def result(self, ticket: Ticket) -> Tensor:
+    def result(self, ticket: SegmentRequest) -> Tensor:
         """``(R, C, L)`` of this segment. Runs batches in this thread while the device has room; raises what the model raises."""
         while ticket.output is None:
             batch = self._claimed(lambda: self._take_for(ticket), lambda: ticket.output is None)
@@ -117,7 +119,7 @@ class BatchDesk:
                 self._run_for_others(batch)
         return ticket.output
 
-    def _help(self, crew: _Crew) -> None:
+    def _help(self, crew: _WorkerPool) -> None:
         """Run what waits, until the crew is dismissed."""
         while batch := self._claimed(self._take_any, lambda: self._crew is crew):
             self._run_for_others(batch)
@@ -133,7 +135,7 @@ class BatchDesk:
                 self._changed.wait()
         return {}
 
-    def _take_for(self, ticket: Ticket) -> _Batch:
+    def _take_for(self, ticket: SegmentRequest) -> _Batch:
         """A batch of the ticket's tray while it waits there, any other while somebody else runs it."""
         queues = self._waiting.get(ticket.tray)
         if queues is not None and ticket in queues[ticket.slot]:
@@ -143,7 +145,7 @@ class BatchDesk:
     def _take_any(self) -> _Batch:
         return next((batch for tray in list(self._waiting) if (batch := self._take(tray, None))), {})
 
-    def _take(self, tray: Tray, own: Ticket | None) -> _Batch:
+    def _take(self, tray: BatchKey, own: SegmentRequest | None) -> _Batch:
         """The first in each slot's queue, without those that only their owners run."""
         batch: _Batch = {}
         for slot, queue in self._waiting[tray].items():
@@ -159,7 +161,7 @@ class BatchDesk:
             if not ticket.withdrawn:
                 self._waiting[ticket.tray][slot].appendleft(ticket)
 
-    def _forget_if_empty(self, tray: Tray) -> None:
+    def _forget_if_empty(self, tray: BatchKey) -> None:
         if not any(self._waiting[tray].values()):
             del self._waiting[tray]
 
@@ -189,10 +191,10 @@ class BatchDesk:
                 self._changed.notify_all()
 
 
-class _Crew:
+class _WorkerPool:
     """Threads that help as long as the desk calls them its crew."""
 
-    def __init__(self, work: Callable[[_Crew], None], count: int) -> None:
+    def __init__(self, work: Callable[[_WorkerPool], None], count: int) -> None:
         self._threads = [
             threading.Thread(target=work, args=(self,), name="segments", daemon=True) for _ in range(count)
         ]

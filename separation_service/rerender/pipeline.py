@@ -27,7 +27,7 @@ from servicekit.journal import Stage
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
 
-CEILING_DBTP = -1.0
+MAX_TRUE_PEAK_DBTP = -1.0
 """The true peak that a render's bounce may have; an upload's own peak is its owner's business."""
 
 
@@ -101,7 +101,7 @@ def _align(
         key=None if key is None else Key.named(key),
         region=order.region,
         accept_drift=order.accept_drift,
-        ceiling_dbtp=None if base.of_an_upload else CEILING_DBTP,
+        ceiling_dbtp=None if base.of_an_upload else MAX_TRUE_PEAK_DBTP,
     )
     mix = from_pcm24(received.wav.read(0, received.frames))
     return align(mix, separated.read(0, received.frames)[0], base.take, fit, progress)

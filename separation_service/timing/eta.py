@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from separation_service.timing.latency_budget import Ceiling
+from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.timing.progress import StageProgress
 from servicekit.clock import Clock
 from servicekit.journal import Stage
@@ -29,7 +29,7 @@ class Load:
         return self.steps if stage is Stage.SEPARATE else max(self.audio_s, _LEAST_AUDIO_S)
 
 
-class Pace:
+class EtaEstimator:
     """Seconds of work a unit of each stage, as the last separation had them. Of one process; from any thread."""
 
     def __init__(self) -> None:
@@ -58,13 +58,13 @@ class Pace:
         return sum(known) if len(known) == len(stages) else None
 
 
-class Paced:
+class EtaProgress:
     """The progress of one separation, with the time left beside each step: measured in the stage under way, expected beyond it.
 
     A step 0 says that the wait for the device is over: what was spent before it is no work.
     """
 
-    def __init__(self, progress: StageProgress, pace: Pace, ceiling: Ceiling, *, clock: Clock) -> None:
+    def __init__(self, progress: StageProgress, pace: EtaEstimator, ceiling: LatencyBudget, *, clock: Clock) -> None:
         self._progress = progress
         self._pace = pace
         self._ceiling = ceiling

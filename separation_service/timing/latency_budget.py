@@ -1,6 +1,6 @@
 """The time that a separation may take: watched by a metric and an alert (docker/prometheus-rules.yml), never enforced.
 
-The ceiling is promised for a take of :data:`CEILING_AUDIO_S`; what is longer gets more in proportion, what is shorter not less.
+The ceiling is promised for a take of :data:`BUDGET_AUDIO_S`; what is longer gets more in proportion, what is shorter not less.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from prometheus_client import Counter, Gauge, Histogram
 from servicekit.logs import logger
 from servicekit.metrics import Metrics
 
-CEILING_AUDIO_S = 90.0
+BUDGET_AUDIO_S = 90.0
 _SECONDS = (0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 1800)
 _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0, 1.5, 2, 5, 10)
 _log = logger(__name__)
 
 
-class Ceiling:
+class LatencyBudget:
     """Notes how long separations work, without their wait for the device, against ``ceiling_s``."""
 
     def __init__(self, ceiling_s: float, metrics: Metrics) -> None:
@@ -43,7 +43,7 @@ class Ceiling:
 
     def allowed_s(self, audio_s: float) -> float:
         """What a take of this length may take."""
-        return self.ceiling_s * max(audio_s / CEILING_AUDIO_S, 1.0)
+        return self.ceiling_s * max(audio_s / BUDGET_AUDIO_S, 1.0)
 
     def note(self, *, audio_s: float, work_s: float) -> None:
         """A separation ended well after ``work_s``."""

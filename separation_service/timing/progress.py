@@ -28,7 +28,7 @@ class StageProgress(Protocol):
 
 
 @dataclass(frozen=True)
-class Told:
+class ProgressUpdate:
     """What a caller hears: steps of a stage, and the estimated seconds until the result where they can be known."""
 
     stage: Stage
@@ -51,7 +51,9 @@ class CallProgress:
     Every step of the separation itself; of the other stages at most ten a second, always the first and last.
     """
 
-    def __init__(self, tell: Callable[[Told], None], *, clock: Clock, observe: Callable[[Stage, float], None]) -> None:
+    def __init__(
+        self, tell: Callable[[ProgressUpdate], None], *, clock: Clock, observe: Callable[[Stage, float], None]
+    ) -> None:
         self._tell = tell
         self._clock = clock
         self._observe = observe
@@ -102,4 +104,4 @@ class CallProgress:
     def _say(self, time_left_s: float | None) -> None:
         if self._stage is not None:
             self._told_s = self._clock.monotonic_s()
-            self._tell(Told(self._stage, self._done, self._total, time_left_s))
+            self._tell(ProgressUpdate(self._stage, self._done, self._total, time_left_s))

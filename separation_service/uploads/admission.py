@@ -45,7 +45,7 @@ class UploadLimits:
     max_at_once: int
 
 
-class UploadDesk:
+class UploadAdmission:
     """Accepts uploads. ``brief_json`` gives the proto-JSON of the ResolvedBrief for a header and a length in seconds."""
 
     def __init__(

@@ -12,10 +12,10 @@ from separation_service.scratch import Scratch
 from separation_service.store import Delivered, put_manifest
 from servicekit.delivery.manifest import Manifest, StemMode
 from servicekit.delivery.manifest_json import manifest_text, read_manifest
-from servicekit.journal import AuditDraft, LeftBehind, Stage
+from servicekit.journal import AuditDraft, OrphanedVersion, Stage
 from servicekit.journal import StemMode as JournalStemMode
 from servicekit.store.object_store import StoredObject
-from servicekit.work import Assignment, WholeOrNothing
+from servicekit.work import Assignment, StagedFiles
 
 AUDIT_BOUNCE = "bounce"
 AUDIT_STEMS = "stems"
@@ -42,7 +42,7 @@ class UploadWork:
             return received
 
         store, stem = self._pipeline.store, f"jobs/{manifest.job_id}/v{manifest.version}"
-        with WholeOrNothing(store, [f"{stem}.zip"], before={f"{stem}.json": manifest_text(manifest)}):
+        with StagedFiles(store, [f"{stem}.zip"], before={f"{stem}.json": manifest_text(manifest)}):
             delivered = self._pipeline(receive, _MODES[assignment.version.stem_mode], assignment.progress)
             put_manifest(delivered, store)
             assignment.progress.stems_ready(
@@ -79,7 +79,7 @@ class UploadWork:
         return AuditDraft(kind=AUDIT_STEMS, body=body, prompt=None)
 
 
-def stored_keys(left: LeftBehind) -> list[str]:
+def stored_keys(left: OrphanedVersion) -> list[str]:
     """The keys that an attempt at an upload may store; its bounce was stored when it was accepted."""
     return [f"jobs/{left.job_id}/v{left.version}.zip"]
 

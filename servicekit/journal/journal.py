@@ -34,10 +34,10 @@ from servicekit.journal.rows import (
     JobFilter,
     JobPage,
     Json,
-    LeftBehind,
     NewJob,
     NewVersion,
     Orders,
+    OrphanedVersion,
     Request,
     Rerendered,
     Standing,
@@ -175,13 +175,13 @@ class Journal:
         with self._writing() as tx:
             return claiming.claim(tx, owner, self._liveness.name, lease_s, self._liveness.is_dead)
 
-    def left_behind(self, owner: Owner) -> Sequence[LeftBehind]:
+    def left_behind(self, owner: Owner) -> Sequence[OrphanedVersion]:
         """What :meth:`settle` and :meth:`claim` are about to end without a worker: what its last one stored is nobody's then."""
         with self._database.reading() as connection:
             rows = settling.given_up(connection, owner, self._liveness.is_dead, self._now_us())
             tenants = reading.tenants_of(connection, [row.job_id for row in rows])
         return [
-            LeftBehind(
+            OrphanedVersion(
                 tenant=tenants[row.job_id],
                 job_id=row.job_id,
                 version=row.number,

@@ -174,7 +174,7 @@ class Rerendered:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftBehind:
+class OrphanedVersion:
     """A version whose worker is gone and that no other will take up. ``files`` are those that its row names, as in `Version`."""
 
     tenant: str

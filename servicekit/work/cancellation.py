@@ -26,7 +26,7 @@ class GivenBack(Exception):
     """The service is shutting down: stop here, and the next start goes on from the last kept stage."""
 
 
-class StopOrder:
+class CancellationToken:
     """The order for one claim. The first reason given stands."""
 
     def __init__(self, *, expire_time: datetime | None, clock: Clock) -> None:

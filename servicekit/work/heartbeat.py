@@ -11,7 +11,7 @@ from servicekit.errors import ServiceError
 from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, Owner
 from servicekit.logs import logger
 from servicekit.metrics import Metrics
-from servicekit.work.cancellation import StopOrder, StopReason
+from servicekit.work.cancellation import CancellationToken, StopReason
 from servicekit.work.progress import Progress
 
 _TICK_S = 0.1
@@ -24,7 +24,7 @@ class Running:
     """A version under work. Claim and progress change with each attempt."""
 
     claim: Claim
-    stop: StopOrder
+    stop: CancellationToken
     progress: Progress
     beat_s: float
 
@@ -34,7 +34,7 @@ class Running:
         return self.claim.version.job_id, self.claim.version.number
 
 
-class Keeper:
+class HeartbeatThread:
     """One thread for all running versions of a process."""
 
     def __init__(

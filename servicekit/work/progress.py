@@ -15,7 +15,7 @@ from servicekit.clock import Clock
 from servicekit.errors import Cancelled
 from servicekit.journal import AuditDraft, AuditRow, Claim, EventDraft, EventKind, Journal, Stage, Track
 from servicekit.journal.rows import Json
-from servicekit.work.cancellation import StopOrder, StopReason
+from servicekit.work.cancellation import CancellationToken, StopReason
 
 StageWeights = Mapping[Track, Mapping[Stage, float]]
 """The stages of each track in their order, each with its usual share of the track's time (any unit)."""
@@ -66,7 +66,7 @@ class Progress:
         journal: Journal,
         claim: Claim,
         *,
-        stop: StopOrder,
+        stop: CancellationToken,
         weights: StageWeights,
         clock: Clock,
         wake_writer: Callable[[], None],

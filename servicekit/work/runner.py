@@ -16,13 +16,13 @@ import structlog
 
 from servicekit.clock import Clock
 from servicekit.errors import Internal, ServiceError
-from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, LeftBehind, Owner, Stage
+from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, OrphanedVersion, Owner, Stage
 from servicekit.logs import logger
 from servicekit.metrics import Metrics
 from servicekit.rpc.status import as_service_error, status_json, to_status
 from servicekit.work.assignment import Assignment
-from servicekit.work.cancellation import GivenBack, StopOrder, StopReason
-from servicekit.work.heartbeat import Keeper, Running
+from servicekit.work.cancellation import CancellationToken, GivenBack, StopReason
+from servicekit.work.heartbeat import HeartbeatThread, Running
 from servicekit.work.progress import Progress, StageWeights
 from servicekit.work.retry import RetryPolicy
 
@@ -31,7 +31,7 @@ _GRACE_S = 2.0
 _log = logger(__name__)
 
 Work = Callable[[Assignment], None]
-Tidy = Callable[[LeftBehind], None]
+Tidy = Callable[[OrphanedVersion], None]
 
 
 class Runner:
@@ -66,7 +66,7 @@ class Runner:
         self._retry = retry or RetryPolicy()
         self._metrics = metrics
         self._tidy = tidy
-        self._keeper = Keeper(
+        self._keeper = HeartbeatThread(
             journal, owner=owner, clock=clock, heartbeat_s=heartbeat_s, before_settling=self._tidy_up, metrics=metrics
         )
         self._claiming = threading.RLock()
@@ -146,7 +146,7 @@ class Runner:
                 claim = self._journal.claim(self._owner, lease_s=self._lease_s)
                 if claim is None:
                     return None
-                stop = StopOrder(expire_time=claim.version.expire_time, clock=self._clock)
+                stop = CancellationToken(expire_time=claim.version.expire_time, clock=self._clock)
                 running = Running(claim, stop, self._progress(claim, stop), self._clock.monotonic_s())
                 self._keeper.add(running)
                 return running
@@ -160,7 +160,7 @@ class Runner:
             for left in self._journal.left_behind(self._owner):
                 self._tidy(left)
 
-    def _progress(self, claim: Claim, stop: StopOrder) -> Progress:
+    def _progress(self, claim: Claim, stop: CancellationToken) -> Progress:
         return Progress(
             self._journal,
             claim,

@@ -12,7 +12,7 @@ from servicekit.journal import ClaimLost
 from servicekit.store.object_store import ObjectStore
 
 
-class WholeOrNothing:
+class StagedFiles:
     """A ``with`` that ends in an error with ``made`` removed and ``before`` put back, as far as the store answers.
 
     ``made`` are keys that the version's row does not name yet, ``before`` the JSON of keys that the block may overwrite.

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from servicekit.gpu_lock import GpuTurn
+from servicekit.gpu_lock import GpuLock
 from sonichaos_client import Client
 from tests.flow.nursery import Nursery
 from tests.unit.servicekit.s3_servers import free_port
@@ -61,7 +61,7 @@ def turn_held(data: Path) -> Iterator[None]:
 
     Asked for while another has it, it comes before whoever asks later.
     """
-    with GpuTurn(data / "run" / "cpu.turn").taken():
+    with GpuLock(data / "run" / "cpu.turn").held():
         yield
 
 

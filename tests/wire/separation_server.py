@@ -28,9 +28,9 @@ from separation_service.calls import AllWork, SeparationCalls
 from separation_service.engine import Separator
 from separation_service.pipeline import WEIGHTS, SeparationPipeline
 from separation_service.scratch import DEFAULT_MEMORY_BYTES, ScratchFolder
-from separation_service.timing.eta import Pace
-from separation_service.timing.latency_budget import Ceiling
-from separation_service.uploads.admission import UploadDesk, UploadLimits
+from separation_service.timing.eta import EtaEstimator
+from separation_service.timing.latency_budget import LatencyBudget
+from separation_service.uploads.admission import UploadAdmission, UploadLimits
 from separation_service.uploads.pending import Unaccepted
 from separation_service.uploads.work import UploadWork
 from servicekit.audio.loudness import measure
@@ -38,7 +38,7 @@ from servicekit.audio.wav import Wav, read_wav
 from servicekit.clock import SystemClock
 from servicekit.delivery.manifest import FileFacts, LicenceFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.gpu_lock import GpuTurn
+from servicekit.gpu_lock import GpuLock
 from servicekit.journal import Journal, Owner
 from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer
 from servicekit.metrics import Metrics
@@ -65,9 +65,9 @@ class LiveServer:
     calls: SeparationCalls
     borrowings: Borrowings
     lender: LoanClient
-    turn: GpuTurn
+    turn: GpuLock
     scratch: ScratchFolder
-    pace: Pace
+    pace: EtaEstimator
     folder: Path
     channel: aio.Channel
 
@@ -98,7 +98,7 @@ async def serving(
     scratch = ScratchFolder(folder / "spool", memory_bytes=memory_bytes)
     signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now)
     store = FolderStore(folder / "store", signer)
-    turn, borrowings = GpuTurn(folder / "cpu.turn"), Borrowings()
+    turn, borrowings = GpuLock(folder / "cpu.turn"), Borrowings()
     pipeline = SeparationPipeline(
         separator=separator,
         turn=turn,
@@ -106,8 +106,8 @@ async def serving(
         store=store,
         fingerprint={"k": "v"},
         clock=clock,
-        pace=Pace(),
-        ceiling=Ceiling(30.0, metrics),
+        pace=EtaEstimator(),
+        ceiling=LatencyBudget(30.0, metrics),
     )
     calls = SeparationCalls(pipeline, borrowings, limit=calls_limit, clock=clock, observe=lambda _stage, _seconds: None)
     server = RpcServer(metrics=metrics, gated_methods=GATED_METHODS, service_names=())
@@ -116,7 +116,7 @@ async def serving(
         LoanServer(folder / "loans.sock", ReceiveCodec(), borrowings),
         calls,
     ):
-        desk = UploadDesk(
+        desk = UploadAdmission(
             journal=journal,
             store=store,
             clock=clock,

@@ -12,7 +12,7 @@ from render_service.separation.chunks import ChunkLender
 from render_service.separation.client import SeparationClient
 from servicekit.clock import SetClock
 from servicekit.errors import FailedPrecondition, expiry_too_soon
-from servicekit.work.cancellation import StopOrder
+from servicekit.work.cancellation import CancellationToken
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 from tests.wire.scripted_desk import refuse
 from tests.wire.scripted_services import serving
@@ -33,10 +33,10 @@ class _Slow(separation_pb2_grpc.SeparationServiceServicer):
         yield separation_pb2.SeparateTensorResponse(result=separation_pb2.SeparationResult(separator="slow"))
 
 
-class _Order(StopOrder):
+class _Order(CancellationToken):
     """As `servicekit.work.Progress` passes it on."""
 
-    on_stop = StopOrder.calling
+    on_stop = CancellationToken.calling
 
 
 @pytest.mark.parametrize(("expires_in_s", "refused"), [(60.0, True), (3600.0, False), (None, False)])

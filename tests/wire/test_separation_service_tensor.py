@@ -128,7 +128,7 @@ async def test_leaving_the_call_stops_the_work(live: LiveServer) -> None:
         call.cancel()
     assert done.steps_done < done.steps_total
     assert await asyncio.to_thread(live.calls.drain, PATIENCE_S)
-    with live.turn.taken():
+    with live.turn.held():
         assert set(live.store.keys()) == before
     assert live.borrowings.loans == 0
     assert live.scratch.free_bytes == DEFAULT_MEMORY_BYTES
@@ -138,7 +138,7 @@ async def test_who_waits_says_so_and_can_leave(live: LiveServer) -> None:
     """While another has the device, a call stands at step 0 of its separation, and hanging up ends the waiting."""
     pcm = music(0.5)
     request = take_of(pcm, live.store)
-    with live.turn.taken(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+    with live.turn.held(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
         request.lease_id = loan.lease_id
         call = live.separation.SeparateTensor(request)
         async for message in call:
@@ -154,7 +154,7 @@ async def test_too_many_calls_are_told_to_come_back(tmp_path: Path, starter: Sep
     async with serving(tmp_path, starter, calls_limit=1) as live:
         pcm = music(0.5)
         request = take_of(pcm, live.store)
-        with live.turn.taken(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        with live.turn.held(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
             request.lease_id = loan.lease_id
             first = live.separation.SeparateTensor(request)
             await first.read()

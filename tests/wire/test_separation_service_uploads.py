@@ -167,7 +167,7 @@ async def test_a_file_in_the_store_is_separated(live: LiveServer) -> None:
 
 async def test_a_retry_finds_its_job(live: LiveServer) -> None:
     """The same request id with the same upload gives the same job and one bounce; with another upload it is refused."""
-    with live.turn.taken():
+    with live.turn.held():
         first = (await live.separation.CreateSeparation(stream(GOOD, request_id="r-1"))).job
         again = (await live.separation.CreateSeparation(stream(GOOD, request_id="r-1"))).job
         assert again.job_id == first.job_id
@@ -184,7 +184,7 @@ async def test_an_expiry_is_kept_in_the_row(live: LiveServer) -> None:
     """One that has passed already is refused as a field, one to come is the job's."""
     assert (await refused(live, stream(GOOD, expire_time=Timestamp(seconds=1))))[1] == "INVALID_FIELD"
     late = Timestamp(seconds=int(time.time()) + 3600)
-    with live.turn.taken():
+    with live.turn.held():
         job = (await live.separation.CreateSeparation(stream(GOOD, expire_time=late))).job
         await live.jobs.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job.job_id))
     assert job.versions[0].brief.expire_time == late
@@ -207,7 +207,7 @@ def test_a_crash_before_acceptance_leaves_no_file(tmp_path: Path, live: LiveServ
 
 async def test_a_changed_bounce_is_data_loss(live: LiveServer) -> None:
     """When the stored bounce no longer matches its digest, the job fails and says so."""
-    with live.turn.taken():
+    with live.turn.held():
         blocker = (await live.separation.CreateSeparation(stream(GOOD))).job
         job = (await live.separation.CreateSeparation(stream(GOOD, file_name="second"))).job
         live.store.put_bytes(f"jobs/{job.job_id}/bounce.wav", GOOD, content_type="audio/wav")

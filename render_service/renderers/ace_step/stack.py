@@ -23,7 +23,7 @@ from render_service.renderers.ace_step.folder import LoadedPipeline, load_pipeli
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
 from render_service.renderers.latent_diffusion.flow import block_noise
 from render_service.renderers.rate import convert_rate, described
-from render_service.renderers.renderer import Latents, RendererInfo, Start, StepReport, TempoLimits, Waveform
+from render_service.renderers.renderer import InitLatents, Latents, RendererInfo, StepReport, TempoLimits, Waveform
 from servicekit.errors import FailedPrecondition
 
 # The model's own range begins at 10 s; the house's ends at 180 s.
@@ -77,7 +77,7 @@ class AceStep:
         )
         self.vocode(self.denoise(plan, _silently), plan, _silently)
 
-    def denoise(self, plan: Plan, report: StepReport, start: Start | None = None) -> Latents:
+    def denoise(self, plan: Plan, report: StepReport, start: InitLatents | None = None) -> Latents:
         """Noise to latents in ``plan.steps`` Euler steps; a start takes those that begin below its strength.
 
         Deterministic in its arguments. It cannot follow the plan's chords.

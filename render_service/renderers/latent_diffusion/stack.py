@@ -33,7 +33,7 @@ from render_service.renderers.latent_diffusion.persona_encoder import embed_clip
 from render_service.renderers.latent_diffusion.phase import recover_phase
 from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
-from render_service.renderers.renderer import Latents, ModelDigest, RendererInfo, Start, StepReport, Waveform
+from render_service.renderers.renderer import InitLatents, Latents, ModelDigest, RendererInfo, StepReport, Waveform
 from servicekit.errors import FailedPrecondition
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 180.0
@@ -80,7 +80,7 @@ class LatentDiffusion:
         plan = _tiny_plan(self._info.embedding_size, self._config.default_guidance)
         self.vocode(self.denoise(plan, _silently), plan, _silently)
 
-    def denoise(self, plan: Plan, report: StepReport, start: Start | None = None) -> Latents:
+    def denoise(self, plan: Plan, report: StepReport, start: InitLatents | None = None) -> Latents:
         """Noise to latents in ``plan.steps`` Euler steps; a start takes its share of them. Deterministic in its arguments."""
         samples = round(plan.seconds * self._config.front_end.sample_rate_hz)
         frames = self._config.front_end.latent_frames(samples)

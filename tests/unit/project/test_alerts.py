@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from prometheus_client import generate_latest
 
-from separation_service.timing.latency_budget import Ceiling
+from separation_service.timing.latency_budget import LatencyBudget
 from servicekit.metrics import Metrics
 
 RULES = Path(__file__).parents[3] / "docker" / "prometheus-rules.yml"
@@ -24,7 +24,7 @@ def served(metrics: Metrics) -> dict[str, float]:
 def test_every_alert_names_metrics_that_are_served() -> None:
     """Each expression uses at least one metric, and none that does not exist."""
     metrics = Metrics("separation")
-    Ceiling(30.0, metrics)
+    LatencyBudget(30.0, metrics)
     names = set(served(metrics))
     rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
     for rule in rules:
@@ -37,7 +37,7 @@ def test_every_alert_names_metrics_that_are_served() -> None:
 def test_the_ceiling_counts_what_passes_it() -> None:
     """30 s are allowed for takes of up to 90 s, more in proportion beyond; only what took longer is counted."""
     metrics = Metrics("separation")
-    ceiling = Ceiling(30.0, metrics)
+    ceiling = LatencyBudget(30.0, metrics)
     for audio_s, work_s in [(90.0, 29.0), (8.0, 29.0), (180.0, 59.0), (90.0, 31.0), (180.0, 61.0)]:
         ceiling.note(audio_s=audio_s, work_s=work_s)
     found = served(metrics)

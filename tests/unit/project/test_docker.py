@@ -88,7 +88,7 @@ def test_image_holds_every_package_of_the_distribution() -> None:
 def test_copied_packages_are_all_there_is() -> None:
     """The weights, personas and digests that a service reads are among the files that an installation carries."""
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
-    for folder in ("render_service/weights", "render_service/personas", "separation_service/weights"):
+    for folder in ("render_service/weights", "render_service/personas/builtin", "separation_service/weights"):
         for path in (ROOT / folder).rglob("*"):
             assert path.is_dir() or any(path.match(pattern) for pattern in patterns), path
 

@@ -31,8 +31,8 @@ from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable, 
 from render_service.renderers.latent_diffusion.flow import block_noise
 from render_service.renderers.load import load_renderer
 from render_service.renderers.rate import convert_rate
-from render_service.renderers.renderer import Renderer, Start, TempoLimits
-from render_service.usecases.create_render import RenderDesk
+from render_service.renderers.renderer import InitLatents, Renderer, TempoLimits
+from render_service.usecases.create_render import RenderAdmission
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
 from servicekit.journal import Journal
@@ -197,7 +197,9 @@ def test_a_start_keeps_as_much_of_it_as_its_strength_leaves(renderer: AceStep) -
     seen: list[int] = []
     distances = []
     for strength in (0.1, 0.5, 1.0):
-        latents = renderer.denoise(other, lambda _, total: seen.append(total), Start(latents=base, strength=strength))
+        latents = renderer.denoise(
+            other, lambda _, total: seen.append(total), InitLatents(latents=base, strength=strength)
+        )
         distances.append(float(np.abs(latents.values - base.values).mean()))
     assert distances == sorted(distances)
     assert np.array_equal(latents.values, renderer.denoise(other, _ignore).values)
@@ -209,7 +211,7 @@ def test_a_start_of_another_length_or_renderer_is_refused(renderer: AceStep) -> 
     base = renderer.denoise(_plan(steps=1), _ignore)
     for foreign in (replace(base, samples=base.samples + 1), replace(base, front_end_id="other")):
         with pytest.raises(FailedPrecondition, match="starts from"):
-            renderer.denoise(_plan(), _ignore, Start(latents=foreign, strength=0.7))
+            renderer.denoise(_plan(), _ignore, InitLatents(latents=foreign, strength=0.7))
 
 
 def test_a_recording_becomes_latents_to_start_from(renderer: AceStep) -> None:
@@ -217,7 +219,7 @@ def test_a_recording_becomes_latents_to_start_from(renderer: AceStep) -> None:
     sound = (0.1 * np.random.default_rng(0).standard_normal((2, round(SECONDS * 44100)))).astype(np.float32)
     latents = renderer.encode(sound)
     assert latents.values.shape == renderer.denoise(_plan(steps=1), _ignore).values.shape
-    assert np.isfinite(renderer.denoise(_plan(), _ignore, Start(latents=latents, strength=0.5)).values).all()
+    assert np.isfinite(renderer.denoise(_plan(), _ignore, InitLatents(latents=latents, strength=0.5)).values).all()
 
 
 def test_a_persona_is_the_models_token_of_its_clips(renderer: AceStep) -> None:
@@ -338,7 +340,7 @@ def test_tempo_maps_that_cannot_be_said_in_words_are_told_apart(tempo_map: Tempo
 
 
 @pytest.fixture(scope="module")
-def desk(renderer: AceStep, tmp_path_factory: pytest.TempPathFactory) -> RenderDesk:
+def desk(renderer: AceStep, tmp_path_factory: pytest.TempPathFactory) -> RenderAdmission:
     """The service's own desk, with one persona that was added from clips."""
     clock, tmp_path = SystemClock(), tmp_path_factory.mktemp("desk")
     store = FolderStore(tmp_path / "store", UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now))
@@ -346,7 +348,7 @@ def desk(renderer: AceStep, tmp_path_factory: pytest.TempPathFactory) -> RenderD
     file = io.BytesIO()
     soundfile.write(file, 0.1 * np.random.default_rng(0).standard_normal((66150, 2)), 44100, format="WAV")
     library.add("my-band", "a band in a garage", [Clip(data=file.getvalue())])
-    return RenderDesk(
+    return RenderAdmission(
         journal=Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=clock),
         personas=library,
         renderer_info=renderer.info,
@@ -357,7 +359,7 @@ def desk(renderer: AceStep, tmp_path_factory: pytest.TempPathFactory) -> RenderD
     )
 
 
-def test_a_brief_becomes_a_plan_with_the_models_own_persona_vector(desk: RenderDesk, renderer: AceStep) -> None:
+def test_a_brief_becomes_a_plan_with_the_models_own_persona_vector(desk: RenderAdmission, renderer: AceStep) -> None:
     """A persona is embedded by the model's timbre encoder, and the planned take can be rendered."""
     brief = brief_pb2.Brief(prompt="sad piano", persona_id="my-band", seconds=SECONDS, bpm=90.0, key="C# minor")
     job = desk.accept("tenant", "", brief)
@@ -378,7 +380,7 @@ def test_a_brief_becomes_a_plan_with_the_models_own_persona_vector(desk: RenderD
         ("brief.tempo_map", {"tempo_map": brief_pb2.TempoMap(points=[{"bpm": 90}, {"second": 4, "bpm": 99}])}),
     ],
 )
-def test_a_brief_that_cannot_be_honoured_is_refused(desk: RenderDesk, field: str, brief: dict[str, Any]) -> None:
+def test_a_brief_that_cannot_be_honoured_is_refused(desk: RenderAdmission, field: str, brief: dict[str, Any]) -> None:
     """Lyrics and tempo maps that are more than words, whether the caller gives them or the prompt names them."""
     asked = brief_pb2.Brief(**{"prompt": "piano", "persona_id": "my-band", "seconds": SECONDS, **brief})
     with pytest.raises(FailedPrecondition) as caught:

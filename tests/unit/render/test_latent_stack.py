@@ -12,7 +12,7 @@ import pytest
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.load import load_latent_diffusion
-from render_service.renderers.renderer import Latents, Start
+from render_service.renderers.renderer import InitLatents, Latents
 from servicekit.errors import FailedPrecondition
 from tests.unit.render.latent_stand_in import plan, tiny_checkpoint
 
@@ -184,7 +184,7 @@ def test_a_start_at_all_noise_is_no_start(renderer: LatentDiffusion) -> None:
     asked = plan(seconds=6.0, embedding=EMBEDDING)
     original = renderer.denoise(replace(asked, seed=9), _ignore)
     plain = renderer.denoise(asked, _ignore)
-    begun = renderer.denoise(asked, _ignore, Start(latents=original, strength=1.0))
+    begun = renderer.denoise(asked, _ignore, InitLatents(latents=original, strength=1.0))
     assert np.array_equal(plain.values, begun.values)
 
 
@@ -196,7 +196,9 @@ def test_the_less_noise_the_nearer_to_the_start(renderer: LatentDiffusion) -> No
     distances, steps = [], []
     for strength in (0.1, 0.4, 0.7, 1.0):
         told: list[int] = []
-        made = renderer.denoise(asked, lambda _, total: told.append(total), Start(latents=original, strength=strength))  # noqa: B023
+        made = renderer.denoise(
+            asked, lambda _, total: told.append(total), InitLatents(latents=original, strength=strength)
+        )  # noqa: B023
         distances.append(float(np.abs(made.values - original.values).mean()))
         steps.append(told[-1])
     assert distances == sorted(distances)
@@ -210,7 +212,7 @@ def test_a_start_of_another_front_end_or_length_is_refused(renderer: LatentDiffu
     original = renderer.denoise(asked, _ignore)
     for other in (replace(original, front_end_id="other"), replace(original, samples=original.samples + 1)):
         with pytest.raises(FailedPrecondition) as refused:
-            renderer.denoise(asked, _ignore, Start(latents=other, strength=0.7))
+            renderer.denoise(asked, _ignore, InitLatents(latents=other, strength=0.7))
         assert refused.value.reason == "MODEL_UNUSABLE"
 
 
@@ -222,4 +224,4 @@ def test_a_recording_becomes_a_start(renderer: LatentDiffusion) -> None:
     assert encoded.samples == wave.shape[1]
     assert encoded.values.shape == renderer.denoise(asked, _ignore).values.shape
     assert not np.allclose(encoded.values, silence.values)
-    assert renderer.denoise(asked, _ignore, Start(latents=encoded, strength=0.5)).samples == wave.shape[1]
+    assert renderer.denoise(asked, _ignore, InitLatents(latents=encoded, strength=0.5)).samples == wave.shape[1]

@@ -14,15 +14,15 @@ import torch
 from separation_service.engine import STEMS, ArrayMix, EngineOptions, load_separator
 from separation_service.engine.device_memory import BatchSize, slots_that_fit
 from separation_service.engine.mix import measure_level
-from separation_service.engine.model_stream import Lane
+from separation_service.engine.model_stream import ModelStream
 from separation_service.engine.one_thread import OneThread
-from separation_service.engine.scheduler import BatchDesk, Ticket, Tray
+from separation_service.engine.scheduler import BatchKey, BatchScheduler, SegmentRequest
 from separation_service.engine.segments import SegmentReader
 from servicekit.errors import ResourceExhausted
 from tests.unit.separation.tiny_models import quiet
 
 SLOTS = 4
-TRAY = Tray(member=0, samples=3, slots=SLOTS)
+TRAY = BatchKey(member=0, samples=3, slots=SLOTS)
 
 
 def noise(frames: int, seed: int) -> Any:
@@ -36,10 +36,10 @@ def separator(one_hot: Path) -> Any:
     return load_separator("ft", repo=one_hot, device="cpu", threads=1, options=EngineOptions(batch=SLOTS))
 
 
-def lane(separator: Any, mix: Any, first_slot: int) -> Lane:
+def lane(separator: Any, mix: Any, first_slot: int) -> ModelStream:
     """The first model's way through a mix."""
     source = ArrayMix(mix)
-    return Lane(
+    return ModelStream(
         separator._desk,
         SegmentReader(source, measure_level(source), torch.device("cpu"), kept=SLOTS),
         member=separator._bag.members[0],
@@ -123,9 +123,9 @@ def test_jobs_in_threads_give_what_they_give_alone(separator: Any) -> None:
         assert (together[index] == samples).all()
 
 
-def ticket(slot: int, value: float) -> Ticket:
+def ticket(slot: int, value: float) -> SegmentRequest:
     """A segment of one channel."""
-    return Ticket(TRAY, slot, torch.full((1, 3), value))
+    return SegmentRequest(TRAY, slot, torch.full((1, 3), value))
 
 
 def doubling(seen: list[list[int]]) -> Callable[..., torch.Tensor]:
@@ -144,7 +144,7 @@ def doubling(seen: list[list[int]]) -> Callable[..., torch.Tensor]:
 def test_a_slot_is_a_queue() -> None:
     """Segments of one slot wait for the batch after; those of other slots go along at once."""
     seen: list[list[int]] = []
-    desk = BatchDesk((doubling(seen),))
+    desk = BatchScheduler((doubling(seen),))
     tickets = [ticket(1, 1.0), ticket(1, 2.0), ticket(3, 3.0)]
     for one in tickets:
         desk.put(one)
@@ -163,7 +163,7 @@ def test_a_failed_batch_is_each_owners_own_affair() -> None:
             raise ResourceExhausted("no memory", reason="OUT_OF_MEMORY")
         return double(slots, segments)
 
-    desk = BatchDesk((run,))
+    desk = BatchScheduler((run,))
     mine, theirs = ticket(0, 1.0), ticket(1, 2.0)
     desk.put(mine)
     desk.put(theirs)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from separation_service.timing.eta import Load, Pace, Paced
-from separation_service.timing.latency_budget import Ceiling
-from separation_service.timing.progress import CallProgress, Told
+from separation_service.timing.eta import EtaEstimator, EtaProgress, Load
+from separation_service.timing.latency_budget import LatencyBudget
+from separation_service.timing.progress import CallProgress, ProgressUpdate
 from servicekit.clock import SetClock
 from servicekit.journal import Stage
 from servicekit.metrics import Metrics
@@ -22,11 +22,11 @@ def clock() -> SetClock:
     return SetClock(datetime(2026, 3, 1, tzinfo=UTC))
 
 
-def separate(clock: SetClock, pace: Pace, load: Load, *, wait_s: float = 0.0) -> list[Told]:
+def separate(clock: SetClock, pace: EtaEstimator, load: Load, *, wait_s: float = 0.0) -> list[ProgressUpdate]:
     """One take: a second of work a step, a second of packing and half a second of storing for every ten of audio."""
-    told: list[Told] = []
+    told: list[ProgressUpdate] = []
     calls = CallProgress(told.append, clock=clock, observe=lambda _stage, _seconds: None)
-    paced = Paced(calls, pace, Ceiling(30.0, Metrics("separation")), clock=clock)
+    paced = EtaProgress(calls, pace, LatencyBudget(30.0, Metrics("separation")), clock=clock)
     paced.stage(Stage.RECEIVE)
     paced.take(load)
     paced.stage(Stage.SEPARATE, load.steps)
@@ -47,7 +47,7 @@ def separate(clock: SetClock, pace: Pace, load: Load, *, wait_s: float = 0.0) ->
 
 def test_the_wait_for_the_device_is_no_work(clock: SetClock) -> None:
     """However long a take waited, its own steps alone say how long the rest takes; every step is told."""
-    told = separate(clock, Pace(), MINUTE, wait_s=500.0)
+    told = separate(clock, EtaEstimator(), MINUTE, wait_s=500.0)
     steps = [t for t in told if t.stage is Stage.SEPARATE and t.steps_done]
     assert [t.steps_done for t in steps] == list(range(1, 31))
     rest_s = 0.15 * 30.0
@@ -56,7 +56,7 @@ def test_the_wait_for_the_device_is_no_work(clock: SetClock) -> None:
 
 def test_the_second_take_knows_its_time(clock: SetClock) -> None:
     """After one take, the next knows what it will need at every step, in proportion to its own size, and is right."""
-    pace = Pace()
+    pace = EtaEstimator()
     separate(clock, pace, MINUTE)
     assert pace.rest_s(Stage.RECEIVE, Load(audio_s=120.0, steps=60)) == pytest.approx(60.0 + 12.0 + 6.0)
     assert pace.realtime_factor == pytest.approx(2.0)

@@ -11,11 +11,11 @@ from demucs.htdemucs import HTDemucs
 from separation_service.engine import load_separator
 from separation_service.pipeline import SeparationPipeline
 from separation_service.scratch import ScratchFolder
-from separation_service.timing.eta import Pace
-from separation_service.timing.latency_budget import Ceiling
+from separation_service.timing.eta import EtaEstimator
+from separation_service.timing.latency_budget import LatencyBudget
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
-from servicekit.gpu_lock import GpuTurn
+from servicekit.gpu_lock import GpuLock
 from servicekit.metrics import Metrics
 from tests.unit.separation.tiny_models import FOUR, save_th
 
@@ -37,13 +37,13 @@ def test_a_separator_that_cannot_run_is_named(tmp_path: Path) -> None:
     store: Any = None  # warming up stores nothing
     pipeline = SeparationPipeline(
         separator=load_separator("short", repo=tmp_path, device="cpu", threads=1),
-        turn=GpuTurn(tmp_path / "cpu.turn"),
+        turn=GpuLock(tmp_path / "cpu.turn"),
         scratch=ScratchFolder(tmp_path),
         store=store,
         fingerprint={},
         clock=SystemClock(),
-        pace=Pace(),
-        ceiling=Ceiling(30.0, Metrics("separation")),
+        pace=EtaEstimator(),
+        ceiling=LatencyBudget(30.0, Metrics("separation")),
     )
     with pytest.raises(FailedPrecondition, match="was loaded but cannot run") as caught:
         pipeline.warm()

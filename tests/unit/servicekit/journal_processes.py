@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from servicekit.clock import SystemClock
-from servicekit.gpu_lock import GpuTurn
+from servicekit.gpu_lock import GpuLock
 from servicekit.journal import EventDraft, EventKind, Journal, Owner, Stage, Track
 from servicekit.work import Assignment, Runner
 from tests.unit.servicekit.journal_rows import BOUNCE, WEIGHTS, new_job
@@ -136,9 +136,9 @@ def run_slowly(say: Connection, url: str, slow: bool) -> None:  # noqa: FBT001
 
 def take_turns(say: Connection, path: Path, turns: int) -> None:
     """Takes so many turns and says when each begins and ends, on the clock that all processes share."""
-    turn = GpuTurn(path)
+    turn = GpuLock(path)
     for _ in range(turns):
-        with turn.taken():
+        with turn.held():
             began = time.monotonic()
             time.sleep(0.01)
             say.send((began, time.monotonic()))
@@ -146,6 +146,6 @@ def take_turns(say: Connection, path: Path, turns: int) -> None:
 
 def take_and_hang(say: Connection, path: Path) -> None:
     """Takes the turn, says so and never gives it back."""
-    with GpuTurn(path).taken():
+    with GpuLock(path).held():
         say.send("taken")
         time.sleep(600)

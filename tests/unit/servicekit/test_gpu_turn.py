@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from servicekit.errors import Cancelled
-from servicekit.gpu_lock import GpuTurn, SharedTurn, Turn
+from servicekit.gpu_lock import DeviceLock, GpuLock, SharedGpuLock
 from tests.unit.servicekit.journal_processes import started, take_and_hang, take_turns
 
 
@@ -25,19 +25,19 @@ def test_turns_of_two_processes_never_overlap(tmp_path: Path) -> None:
 
 def test_whoever_waits_comes_before_who_asks_again(tmp_path: Path) -> None:
     """A holder that ends its turn and asks again at once does not get past a neighbour that was waiting."""
-    turn, neighbour = GpuTurn(tmp_path / "gpu"), GpuTurn(tmp_path / "gpu")
+    turn, neighbour = GpuLock(tmp_path / "gpu"), GpuLock(tmp_path / "gpu")
     order: list[str] = []
 
     def wait_and_take() -> None:
-        with neighbour.taken():
+        with neighbour.held():
             order.append("neighbour")
 
-    with turn.taken():
+    with turn.held():
         thread = threading.Thread(target=wait_and_take)
         thread.start()
         while not _is_locked(tmp_path / "gpu.next"):
             threading.Event().wait(0.001)
-    with turn.taken():
+    with turn.held():
         order.append("asked again")
     thread.join()
     assert order == ["neighbour", "asked again"]
@@ -54,7 +54,7 @@ def _is_locked(path: Path) -> bool:
 
 def test_a_killed_process_lets_go(tmp_path: Path) -> None:
     """After kill -9 of its holder the turn is there for the next."""
-    turn = GpuTurn(tmp_path / "gpu")
+    turn = GpuLock(tmp_path / "gpu")
     with started(take_and_hang, tmp_path / "gpu") as holder:
         assert holder.hear() == "taken"
         asked = threading.Event()
@@ -64,34 +64,34 @@ def test_a_killed_process_lets_go(tmp_path: Path) -> None:
                 asked.set()
                 holder.kill()
 
-        with turn.taken(check=kill_when_waiting):
+        with turn.held(check=kill_when_waiting):
             assert asked.is_set()
 
 
 def test_whoever_waits_can_be_called_off(tmp_path: Path) -> None:
     """What the check raises ends the waiting, within a process and across files, and the turn stays with its holder."""
-    turn, other = GpuTurn(tmp_path / "gpu"), GpuTurn(tmp_path / "gpu")
+    turn, other = GpuLock(tmp_path / "gpu"), GpuLock(tmp_path / "gpu")
 
     def refuse() -> None:
         raise Cancelled("a cancel stopped it")
 
-    with turn.taken():
+    with turn.held():
         for waiting in (turn, other):
-            with pytest.raises(Cancelled), waiting.taken(check=refuse):
+            with pytest.raises(Cancelled), waiting.held(check=refuse):
                 pytest.fail("the turn was given twice")
-    with turn.taken(), pytest.raises(Cancelled), other.taken(check=refuse):
+    with turn.held(), pytest.raises(Cancelled), other.held(check=refuse):
         pytest.fail("the turn was given twice")
-    with other.taken():
+    with other.held():
         pass
 
 
 def test_threads_of_a_process_take_turns(tmp_path: Path) -> None:
     """Eight threads that share a turn are never inside together, and an error inside gives it back."""
-    turn, inside, most = GpuTurn(tmp_path / "gpu"), [], []
+    turn, inside, most = GpuLock(tmp_path / "gpu"), [], []
 
     def work() -> None:
         for _ in range(5):
-            with turn.taken():
+            with turn.held():
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -101,27 +101,27 @@ def test_threads_of_a_process_take_turns(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    with pytest.raises(ValueError, match="inside"), turn.taken():
+    with pytest.raises(ValueError, match="inside"), turn.held():
         raise ValueError("inside")
-    with turn.taken():
+    with turn.held():
         assert (len(most), max(most)) == (40, 1)
 
 
 def test_threads_that_share_let_a_neighbour_in(tmp_path: Path) -> None:
     """Who comes while the turn is held joins at once; once another process waits, nobody joins before it had its turn."""
-    shared, neighbour = SharedTurn(GpuTurn(tmp_path / "gpu")), GpuTurn(tmp_path / "gpu")
+    shared, neighbour = SharedGpuLock(GpuLock(tmp_path / "gpu")), GpuLock(tmp_path / "gpu")
     order: list[str] = []
 
-    def take(turn: Turn, name: str) -> threading.Thread:
+    def take(turn: DeviceLock, name: str) -> threading.Thread:
         def enter() -> None:
-            with turn.taken():
+            with turn.held():
                 order.append(name)
 
         thread = threading.Thread(target=enter)
         thread.start()
         return thread
 
-    with shared.taken():
+    with shared.held():
         take(shared, "joins").join()
         waiting = take(neighbour, "neighbour")
         while not _is_locked(tmp_path / "gpu.next"):
@@ -136,14 +136,14 @@ def test_threads_that_share_let_a_neighbour_in(tmp_path: Path) -> None:
 
 def test_whoever_gives_up_asking_leaves_the_turn_free(tmp_path: Path) -> None:
     """A thread whose check raises while it waits for a neighbour holds up nobody after it."""
-    shared, neighbour = SharedTurn(GpuTurn(tmp_path / "gpu")), GpuTurn(tmp_path / "gpu")
+    shared, neighbour = SharedGpuLock(GpuLock(tmp_path / "gpu")), GpuLock(tmp_path / "gpu")
 
     def give_up() -> None:
         raise Cancelled("enough")
 
-    with neighbour.taken(), pytest.raises(Cancelled), shared.taken(check=give_up):
+    with neighbour.held(), pytest.raises(Cancelled), shared.held(check=give_up):
         pass
-    with shared.taken(), shared.taken():
+    with shared.held(), shared.held():
         assert not shared._turn.wanted
-    with neighbour.taken():
+    with neighbour.held():
         pass

@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from servicekit.clock import SystemClock
-from servicekit.journal import JobState, Journal, LeftBehind, Owner
+from servicekit.journal import JobState, Journal, OrphanedVersion, Owner
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
-from servicekit.work import Assignment, UnnamedFiles
+from servicekit.work import Assignment, OrphanedFiles
 from tests.unit.servicekit.journal_rows import new_job, new_version, open_journal
 from tests.unit.servicekit.work_runs import MANY, running, until
 
 ENDINGS = ("wav", "zip", "json")
 
 
-def keys_of(left: LeftBehind) -> Iterable[str]:
+def keys_of(left: OrphanedVersion) -> Iterable[str]:
     """Three files a version."""
     return [f"jobs/{left.job_id}/v{left.version}.{ending}" for ending in ENDINGS]
 
@@ -52,11 +52,11 @@ def test_what_a_dead_worker_stored_is_gone_before_its_cancelled_version_ends(tmp
         job_id = dying.accept(new_job(), limit=MANY).job.job_id
         half_done(dying, store, job_id, 1, named=True)
         dying.cancel("local", job_id)
-    tidy, seen = UnnamedFiles(store=store, keys_of=keys_of), []
+    tidy, seen = OrphanedFiles(store=store, keys_of=keys_of), []
     away = shutil.move(tmp_path / "store", tmp_path / "away")
     with open_journal(tmp_path) as journal:
 
-        def tidied(left: LeftBehind) -> None:
+        def tidied(left: OrphanedVersion) -> None:
             seen.append(journal.job("local", job_id).state)
             if len(seen) == 4:
                 shutil.move(away, tmp_path / "store")
@@ -81,7 +81,7 @@ def test_a_version_that_crashed_too_often_leaves_no_file(tmp_path: Path) -> None
         with open_journal(tmp_path) as dying:
             assert not dying.left_behind(Owner.RENDER)
             half_done(dying, store, job_id, 2)
-    with open_journal(tmp_path) as journal, running(journal, refused, tidy=UnnamedFiles(store=store, keys_of=keys_of)):
+    with open_journal(tmp_path) as journal, running(journal, refused, tidy=OrphanedFiles(store=store, keys_of=keys_of)):
         until(journal, job_id, lambda job: job.versions[1].state is JobState.FAILED)
         assert list(store.keys()) == []
         assert journal.left_behind(Owner.RENDER) == []

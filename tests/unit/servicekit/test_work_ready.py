@@ -9,7 +9,7 @@ import pytest
 
 from servicekit.clock import SystemClock
 from servicekit.journal import AuditDraft, EventKind, JobState, Journal, Owner, Stage
-from servicekit.work import Assignment, Progress, StopOrder
+from servicekit.work import Assignment, CancellationToken, Progress
 from tests.unit.servicekit.journal_rows import BOUNCE, WEIGHTS, ZIP, new_job, open_journal
 from tests.unit.servicekit.work_runs import ended, running
 
@@ -32,7 +32,7 @@ def begun(journal: Journal) -> tuple[str, Progress]:
     progress = Progress(
         journal,
         claim,
-        stop=StopOrder(expire_time=None, clock=clock),
+        stop=CancellationToken(expire_time=None, clock=clock),
         weights=WEIGHTS,
         clock=clock,
         wake_writer=lambda: progress.flush(),  # noqa: PLW0108  it is not there yet

@@ -11,7 +11,7 @@ from servicekit.errors import Cancelled, Unavailable
 from servicekit.journal import ClaimLost
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
-from servicekit.work import WholeOrNothing
+from servicekit.work import StagedFiles
 
 ZIP, MANIFEST, BOUNCE = "jobs/x/v1.zip", "jobs/x/v1.json", "jobs/x/bounce.wav"
 
@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> FolderStore:
 
 def attempt(store: FolderStore, error: BaseException | None) -> None:
     """Stems are stored and the manifest completed; then something may happen."""
-    with WholeOrNothing(store, [ZIP], before={MANIFEST: "{}"}):
+    with StagedFiles(store, [ZIP], before={MANIFEST: "{}"}):
         store.put_bytes(ZIP, b"stems", content_type="application/zip")
         store.put_bytes(MANIFEST, b'{"stems": 4}', content_type="application/json")
         if error is not None:
