@@ -197,8 +197,10 @@ def test_the_less_noise_the_nearer_to_the_start(renderer: LatentDiffusion) -> No
     for strength in (0.1, 0.4, 0.7, 1.0):
         told: list[int] = []
         made = renderer.denoise(
-            asked, lambda _, total: told.append(total), InitLatents(latents=original, strength=strength)
-        )  # noqa: B023
+            asked,
+            lambda _, total: told.append(total),  # noqa: B023
+            InitLatents(latents=original, strength=strength),
+        )
         distances.append(float(np.abs(made.values - original.values).mean()))
         steps.append(told[-1])
     assert distances == sorted(distances)
