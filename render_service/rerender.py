@@ -22,7 +22,7 @@ StemName = Literal["drums", "bass", "vocals", "other"]
 STEM_NAMES: tuple[StemName, ...] = ("drums", "bass", "vocals", "other")
 
 DEFAULT_STRENGTH = 0.9
-"""Share of noise at the start: with less, more of the old persona stays (docs/measurements.md, Re-render)."""
+"""Share of noise at the start: with less, more of the old persona stays (docs/decisions/0014-rerender.md)."""
 
 _MAX_LATENTS_BYTES = 64 << 20  # 180 s are 1 MiB
 

@@ -40,7 +40,8 @@ class Key:
 
 
 # How much each degree above the tonic speaks for a key: the scale's notes, its triad more, foreign notes nothing. On the corpus's
-# training songs they name more keys right than the profiles of Krumhansl and Kessler or of Temperley (docs/measurements.md).
+# training songs they name more keys right than the profiles of Krumhansl and Kessler or of Temperley: see
+# docs/decisions/0013-alignment.md.
 _MAJOR_PROFILE = np.array([1.5, 0.0, 1.0, 0.0, 1.2, 1.0, 0.0, 1.3, 0.0, 1.0, 0.0, 0.9])
 _MINOR_PROFILE = np.array([1.5, 0.0, 1.0, 1.2, 0.0, 1.0, 0.0, 1.3, 1.0, 0.0, 0.9, 0.2])
 _WINDOW_FRAMES = 16384

@@ -10,7 +10,7 @@ RuntimeChoice = Literal["auto", "torch", "openvino"]
 Precision = Literal["fp32", "reduced"]
 
 DEFAULT_CUDA_BATCH = 8
-"""Segments in a batch: two batches a model for 90 s. On an H200, 16 gain little and 4 lose much (docs/measurements.md)."""
+"""Segments in a batch. On an H200, 16 gain little and 4 lose much (docs/decisions/0012-separation-engine.md)."""
 
 MOST_AT_ONCE = 4
 """Segments at a time on a CPU: each takes a forward's memory."""

@@ -2,7 +2,7 @@
 
 Letters: ``S`` stems (4: drums, bass, vocals, other), ``C`` channels (2), ``N`` samples of a block with its context, ``F`` windows
 of a spectrum, ``B`` its bins. A rule has a name, which the manifest carries; a changed rule gets a new one. How they compare is in
-docs/measurements.md, and benchmarks/residual_rules.py makes that table.
+docs/decisions/0004-exact-sum.md; benchmarks/residual_rules.py makes that table.
 """
 
 from __future__ import annotations
