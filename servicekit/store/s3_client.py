@@ -1,23 +1,17 @@
-"""The S3 client of minio with its multipart steps in reach, bounded in time, and its errors in the store's words.
-
-minio's own ``put_object`` pulls from a source that can be read; the packager pushes. Feeding one from the other takes a thread
-and a pipe, and leaves the abort of a failed upload to both. The steps themselves are three requests.
-"""
+"""minio's S3 client with bounded times, and its errors as the store's own."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
-from minio.datatypes import Part, Upload
 from minio.error import InvalidResponseError, MinioException, S3Error
 
 from servicekit.store.object_store import disk_full, not_found, unavailable
@@ -60,83 +54,32 @@ class S3Settings:
     read_timeout_s: float = 15.0
 
 
-@dataclass(frozen=True)
-class UnfinishedUpload:
-    """A multipart upload that was begun and neither completed nor aborted."""
+def s3_client(settings: S3Settings, endpoint: str, *, read_timeout_s: float, retries: int = _RETRIES) -> Minio:
+    """A client of ``endpoint``: a store that is down fails after 2 x (1 + retries) seconds at most, by default.
 
-    name: str
-    upload_id: str
-    begun_at: datetime
-
-
-class S3Client(Minio):
-    """``minio.Minio``, itself safe between threads, with the steps of a multipart upload.
-
-    The protected methods that it names are those of minio 7.2.
+    Safe to share between threads. Raises ValueError for an endpoint or a bucket's name that cannot be one.
     """
-
-    def begin_upload(self, bucket: str, name: str, content_type: str) -> str:
-        """Begin a multipart upload; gives its id."""
-        return self._create_multipart_upload(bucket, name, {"Content-Type": content_type})
-
-    def upload_part(self, bucket: str, name: str, data: bytes, *, upload_id: str, number: int) -> Part:
-        """Send part ``number`` (from 1) of an upload."""
-        return Part(number, self._upload_part(bucket, name, data, None, upload_id, number))
-
-    def complete_upload(self, bucket: str, name: str, parts: Sequence[Part], *, upload_id: str) -> None:
-        """Make the parts an object."""
-        self._complete_multipart_upload(bucket, name, upload_id, list(parts))
-
-    def abort_upload(self, bucket: str, name: str, *, upload_id: str) -> None:
-        """Drop an upload and its parts. One that is no longer there is no error."""
-        with _unless_gone():
-            self._execute("DELETE", bucket, name, query_params={"uploadId": upload_id})
-
-    def unfinished_uploads(self, bucket: str, prefix: str) -> Iterator[UnfinishedUpload]:
-        """The uploads under way, or left behind, for names that begin with ``prefix``."""
-        marker: str | None = None
-        while True:
-            # By name only: a further upload for the last name of a page is found by the next sweep.
-            found: list[Upload] = []
-            with _unless_gone():  # rclone's answer where there is none
-                page = self._list_multipart_uploads(bucket, prefix=prefix, key_marker=marker)
-                found, marker = page.uploads, page.next_key_marker if page.is_truncated else None
-            for upload in found:
-                if upload.upload_id and upload.initiated_time:
-                    yield UnfinishedUpload(upload.object_name, upload.upload_id, upload.initiated_time)
-            if not (found and marker):
-                return
-
-
-@contextmanager
-def _unless_gone() -> Iterator[None]:
-    """Let NoSuchUpload pass."""
-    try:
-        yield
-    except (S3Error, InvalidResponseError) as error:
-        if s3_code(error) != "NoSuchUpload":
-            raise
-
-
-def s3_client(settings: S3Settings, endpoint: str, *, read_timeout_s: float, retries: int = _RETRIES) -> S3Client:
-    """A client of ``endpoint``: a store that is down fails after 2 x (1 + retries) seconds at most, by default."""
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/") or parts.query:
-        raise ValueError(f"an S3 endpoint is a URL like http://host:9000 or https://host, not {endpoint!r}")
-    pool = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=settings.connect_timeout_s, read=read_timeout_s),
-        retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
-        maxsize=16,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=str(settings.ca_file) if settings.ca_file else None,
-    )
-    return S3Client(
+        raise ValueError(f"an S3 endpoint must be a URL like http://host:9000 or https://host, got {endpoint!r}")
+    return Minio(
         parts.netloc,
         access_key=settings.access_key,
         secret_key=settings.secret_key,
         secure=parts.scheme == "https",
         region=settings.region,
-        http_client=pool,
+        http_client=s3_pool(settings, read_timeout_s=read_timeout_s, retries=retries),
+    )
+
+
+def s3_pool(settings: S3Settings, *, read_timeout_s: float, retries: int = _RETRIES) -> urllib3.PoolManager:
+    """Connections with the timeouts and the certificates of ``settings``."""
+    return urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=settings.connect_timeout_s, read=read_timeout_s),
+        retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
+        maxsize=16,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(settings.ca_file) if settings.ca_file else None,
     )
 
 

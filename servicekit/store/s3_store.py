@@ -27,6 +27,7 @@ from servicekit.store.object_store import (
     unavailable,
 )
 from servicekit.store.s3_client import RETRY_SETTINGS_S, S3Settings, s3_client, s3_code, s3_errors
+from servicekit.store.s3_uploads import UnfinishedUploads
 from servicekit.store.s3_writer import S3Writer
 
 if TYPE_CHECKING:
@@ -164,11 +165,11 @@ class S3Store:
         """
         limit = self._now() - timedelta(seconds=older_than_s)
         aborted = 0
-        with s3_errors("sweep", self._prefix):
-            prefix = f"{self._prefix}/" if self._prefix else ""
-            for upload in list(self._client.unfinished_uploads(self._bucket, prefix)):
-                if upload.begun_at < limit:
-                    self._client.abort_upload(self._bucket, upload.name, upload_id=upload.upload_id)
+        with s3_errors("abort", self._prefix):
+            uploads = UnfinishedUploads(self._settings)
+            for upload in list(uploads.list(f"{self._prefix}/" if self._prefix else "")):
+                if upload.started_at < limit:
+                    uploads.abort(upload)
                     aborted += 1
         return aborted
 

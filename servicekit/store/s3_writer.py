@@ -1,33 +1,42 @@
-"""How an object of unknown size goes into a bucket: whole where it is small, in parts where it is not, or not at all."""
+"""How an object of unknown size is written to a bucket: whole if it is small, in parts if it is not.
+
+``Minio.put_object`` reads from a source and knows how to start, complete and abort a multipart upload; the packager writes.
+A thread runs ``put_object``, and a bounded pipe joins the two.
+"""
 
 from __future__ import annotations
 
 import io
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, cast
 
-from minio.datatypes import Part
+from minio import Minio
 
-from servicekit.errors import Unavailable
+from servicekit.errors import NotFound, Unavailable
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectDigest, StoredObject, unavailable
-from servicekit.store.s3_client import RETRY_AFTER_S, S3Client, s3_errors
+from servicekit.store.s3_client import RETRY_AFTER_S, s3_errors
 
 PART_BYTES = 8 << 20
 """A part of an upload: S3 wants 5 MiB at least and 10000 parts at most, so that an object has up to 78 GiB."""
+_PIECE_BYTES = 1 << 20
 
 
 class S3Writer:
-    """The ObjectWriter of a bucket: one request up to ``PART_BYTES``, a multipart upload beyond. Holds one part."""
+    """The ObjectWriter of a bucket: one request up to ``PART_BYTES``, a multipart upload beyond, in bounded memory."""
 
-    def __init__(self, client: S3Client, bucket: str, name: str, key: str, content_type: str) -> None:
+    def __init__(self, client: Minio, bucket: str, name: str, key: str, content_type: str) -> None:
         self._client = client
         self._bucket = bucket
         self._name = name
         self._key = key
         self._content_type = content_type
         self._digest = ObjectDigest()
-        self._held = bytearray()
-        self._upload_id: str | None = None
-        self._parts: list[Part] = []
+        self._buffer = bytearray()
+        self._upload: _StreamedUpload | None = None
         self._open = True
         self._stored: StoredObject | None = None
 
@@ -42,16 +51,19 @@ class S3Writer:
         """See ObjectWriter."""
         if not self._open:
             raise ValueError(f"write to {self._key} after the end of its with block")
-        rest = memoryview(data).cast("B")
-        size = len(rest)
-        self._digest.update(rest)
-        while rest:
-            room = PART_BYTES - len(self._held)
-            self._held += rest[:room]
-            rest = rest[room:]
-            if len(self._held) == PART_BYTES and rest:
-                self._send_part()
-        return size
+        view = memoryview(data).cast("B")
+        self._digest.update(view)
+        if self._upload is None and len(self._buffer) + len(view) <= PART_BYTES:
+            self._buffer += view
+            return len(view)
+        with s3_errors("write", self._key):
+            if self._upload is None:
+                self._upload = _StreamedUpload(self._put_stream)
+                with memoryview(self._buffer) as start:
+                    self._upload.write(start)
+                self._buffer.clear()
+            self._upload.write(view)
+        return len(view)
 
     def flush(self) -> None:
         """See ObjectWriter."""
@@ -62,59 +74,151 @@ class S3Writer:
     def publish(self) -> None:
         """Make what was written an object."""
         stored = self._digest.stored(self._key)
-        if self._upload_id is None:
-            self._put_whole(stored.sha256 or "")
-        else:
-            self._send_part()
-            with s3_errors("write", self._key):
-                self._client.complete_upload(self._bucket, self._name, self._parts, upload_id=self._upload_id)
-            self._upload_id = None
-            self._check_size(stored)
+        with s3_errors("write", self._key):
+            if self._upload is None:
+                self._put_buffer(stored.sha256 or "")
+            else:
+                self._upload.finish()
+                self._check_size(stored.size_bytes)
         self._stored = stored
 
     def abort_unless_published(self) -> None:
         """Drop what was sent."""
         self._open = False
-        self._held.clear()
-        if self._upload_id is None:
+        self._buffer.clear()
+        if self._upload is None:
             return
         try:
             with s3_errors("abort", self._key):
-                self._client.abort_upload(self._bucket, self._name, upload_id=self._upload_id)
+                self._upload.abort()
         except Unavailable as error:
             # The error that led here is the one to be seen; the parts wait for abort_stale_uploads.
             logger("store").warning("multipart_upload_left", key=self._key, cause=str(error))
 
-    def _send_part(self) -> None:
-        """Send what is held; the upload begins with its first part."""
-        with s3_errors("write", self._key):
-            if self._upload_id is None:
-                self._upload_id = self._client.begin_upload(self._bucket, self._name, self._content_type)
-            number = len(self._parts) + 1
-            data = bytes(self._held)
-            self._held.clear()
-            part = self._client.upload_part(self._bucket, self._name, data, upload_id=self._upload_id, number=number)
-            self._parts.append(part)
+    def _put_buffer(self, sha256: str) -> None:
+        self._client.put_object(
+            self._bucket,
+            self._name,
+            io.BytesIO(self._buffer),
+            len(self._buffer),
+            content_type=self._content_type,
+            metadata={"sha256": sha256},
+            part_size=PART_BYTES,
+        )
 
-    def _put_whole(self, sha256: str) -> None:
-        with s3_errors("write", self._key):
-            self._client.put_object(
-                self._bucket,
-                self._name,
-                io.BytesIO(self._held),
-                len(self._held),
-                content_type=self._content_type,
-                metadata={"sha256": sha256},
-                part_size=PART_BYTES,
-            )
+    def _put_stream(self, source: BinaryIO) -> None:
+        self._client.put_object(
+            self._bucket,
+            self._name,
+            source,
+            length=-1,
+            content_type=self._content_type,
+            part_size=PART_BYTES,
+            num_parallel_uploads=1,  # each one more holds one more part
+        )
 
-    def _check_size(self, stored: StoredObject) -> None:
-        """S3 may answer 200 and put the failure of a completion into the body: look whether the object is there, and whole."""
-        with s3_errors("write", self._key):
-            found = self._client.stat_object(self._bucket, self._name)
-        if found.size != stored.size_bytes:
+    def _check_size(self, size_bytes: int) -> None:
+        """Look whether the object is there, and whole: S3 may answer 200 and put the failure of a completion into the body."""
+        try:
+            with s3_errors("write", self._key):
+                found = self._client.stat_object(self._bucket, self._name).size
+        except NotFound:
+            found = None
+        if found != size_bytes:
             raise unavailable(
                 "write",
-                f"{self._key} has {found.size} bytes there after {stored.size_bytes} were sent",
+                f"{self._key} has {found} bytes there after {size_bytes} were sent",
                 retry_after_s=RETRY_AFTER_S,
             )
+
+
+class _StreamedUpload:
+    """A call that reads all of a stream, in a thread, and the writing end of that stream."""
+
+    def __init__(self, send: Callable[[BinaryIO], None]) -> None:
+        self._pipe = _Pipe()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="s3-upload")
+        self._result = self._thread.submit(self._run, send)
+
+    def write(self, data: memoryview) -> None:
+        """Hand over ``data``, as fast as it is sent. Raises what the call has raised."""
+        if not self._pipe.write(data):
+            self._result.result()
+
+    def finish(self) -> None:
+        """End the stream and wait for the call. Raises what it has raised."""
+        self._pipe.end()
+        self._thread.shutdown()
+        self._result.result()
+
+    def abort(self) -> None:
+        """Make the call fail and wait for it. Raises what it has raised, unless that is the failure asked for."""
+        self._pipe.fail()
+        self._thread.shutdown()
+        error = self._result.exception()
+        if error is not None and not isinstance(error, _AbortedError):
+            raise error
+
+    def _run(self, send: Callable[[BinaryIO], None]) -> None:
+        try:
+            send(cast("BinaryIO", self._pipe))
+        finally:
+            self._pipe.close_reader()
+
+
+class _AbortedError(Exception):
+    """The writer has failed: what it wrote is not to be stored."""
+
+
+class _Pipe:
+    """Bytes on their way between two threads. About ``_PIECE_BYTES`` of them wait for the reader, then the writer waits."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._pieces: deque[bytes] = deque()
+        self._ended = False
+        self._failed = False
+        self._has_reader = True
+
+    def write(self, data: memoryview) -> bool:
+        """Hand over all of ``data``; False once there is no reader."""
+        for start in range(0, len(data), _PIECE_BYTES):
+            with self._changed:
+                self._changed.wait_for(lambda: not self._pieces or not self._has_reader)
+                if not self._has_reader:
+                    return False
+                self._pieces.append(bytes(data[start : start + _PIECE_BYTES]))
+                self._changed.notify_all()
+        return True
+
+    def end(self) -> None:
+        """Let the reader read to the end."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def fail(self) -> None:
+        """Let the reader's next read raise."""
+        with self._changed:
+            self._failed = True
+            self._changed.notify_all()
+
+    def close_reader(self) -> None:
+        """Let the writer wait no longer."""
+        with self._changed:
+            self._has_reader = False
+            self._changed.notify_all()
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes; empty at the end. Raises _AbortedError after ``fail``."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pieces or self._ended or self._failed)
+            if self._failed:
+                raise _AbortedError
+            if not self._pieces:
+                return b""
+            piece = self._pieces.popleft()
+            if len(piece) > size:
+                self._pieces.appendleft(piece[size:])
+            self._changed.notify_all()
+        return piece[:size]

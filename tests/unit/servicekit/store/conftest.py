@@ -15,8 +15,8 @@ import pytest
 from servicekit.store.folder_store import PARTIAL, FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.object_store import ObjectStore
-from servicekit.store.s3_client import s3_client
 from servicekit.store.s3_store import S3Store
+from servicekit.store.s3_uploads import UnfinishedUploads
 from servicekit.store.url_signer import UrlSigner
 from tests.unit.servicekit.s3_servers import S3Server, free_port, moto_server, rclone_server
 
@@ -122,8 +122,7 @@ def _s3_place(kind: str, server: S3Server, disk: Path | None) -> Place:
     bucket, clock = server.make_bucket(), Clock()
 
     def leftovers() -> list[str]:
-        client = s3_client(server.settings(bucket), server.endpoint, read_timeout_s=10)
-        uploads = [upload.name for upload in client.unfinished_uploads(bucket, "")]
+        uploads = [upload.name for upload in UnfinishedUploads(server.settings(bucket)).list("")]
         return (
             uploads + [path.name for path in disk.rglob("*rclone_multipart*") if bucket in path.parts]
             if disk

@@ -116,7 +116,7 @@ def test_a_url_signed_for_another_name_of_the_server_works_there(rclone: S3Serve
 def write_and_kill(store: ObjectStore, server: S3Server) -> None:
     """End the server between two parts of an upload."""
     with store.writer("jobs/0a1b/v2.zip", content_type="application/zip") as sink:
-        sink.write(bytes(PART_BYTES + 1))
+        sink.write(bytes(2 * PART_BYTES + 1))
         server.process.kill()
         server.process.wait()
 
@@ -169,7 +169,7 @@ def test_a_killed_writer_leaves_no_object_and_its_parts_can_be_swept(moto: S3Ser
         from servicekit.store.s3_store import S3Store
         settings = S3Settings(endpoint=sys.argv[1], bucket=sys.argv[2], prefix="studio", access_key="a", secret_key="b")
         with S3Store(settings, now=lambda: None).writer("{KEY}", content_type="application/zip") as sink:
-            sink.write(bytes({PART_BYTES + 1}))
+            sink.write(bytes({2 * PART_BYTES + 1}))
             print("written", flush=True)
             sys.stdin.read()
     """
