@@ -44,6 +44,7 @@ check: .venv/.development node_modules/.installed ## ruff, strict types, import-
 	.venv/bin/lint-imports
 	scripts/link_googleapis.sh
 	node_modules/.bin/buf lint
+	node_modules/.bin/buf breaking protos --against protos/baseline.binpb
 	node_modules/.bin/buf format --exit-code --diff protos
 
 protos: .venv/.development node_modules/.installed ## generate the stubs that are kept in clients/

@@ -71,7 +71,12 @@ def one(client: Client, index: int, known: argparse.Namespace, folder: Path) -> 
     row: Row = {"index": index, "stem": stem, "persona": brief.persona_id, "target": target, "bpm": brief.bpm}
     old = _files(old_zip)
     request = RerenderStemRequest(
-        job_id=job.job_id, stem=STEMS[stem], persona_id=target, seed=2000 + index, accept_drift=True, fresh=known.fresh
+        job_id=job.job_id,
+        stem=STEMS[stem],
+        persona_id=target,
+        seed=2000 + index,
+        allow_drift=True,
+        from_noise=known.fresh,
     )
     if known.strength is not None:
         request.strength = known.strength

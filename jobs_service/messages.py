@@ -23,7 +23,7 @@ def job_message(job: Job, cursor: Cursor) -> job_pb2.Job:
     return job_pb2.Job(
         job_id=job.job_id,
         tenant=job.tenant,
-        owner=job_pb2.JobOwner.Value(f"JOB_OWNER_{job.owner}"),
+        owner=job_pb2.OwningService.Value(f"OWNING_SERVICE_{job.owner}"),
         state=job_pb2.JobState.Value(f"JOB_STATE_{job.state}"),
         request_id=job.request_id,
         brief=_parsed(job.versions[0].brief, job_pb2.Job().brief),
@@ -74,7 +74,7 @@ def event_message(event: Event, cursor: str) -> job_pb2.JobEvent:
         version=event.version,
         kind=job_pb2.EventKind.Value(f"EVENT_KIND_{event.kind}"),
         state=job_pb2.JobState.Value(f"JOB_STATE_{event.state}"),
-        track=job_pb2.Track.Value(f"TRACK_{event.track or 'UNSPECIFIED'}"),
+        track=job_pb2.ProgressTrack.Value(f"PROGRESS_TRACK_{event.track or 'UNSPECIFIED'}"),
         stage=job_pb2.Stage.Value(f"STAGE_{event.stage or 'UNSPECIFIED'}"),
         attempt=event.attempt,
         steps_done=event.steps_done,

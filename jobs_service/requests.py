@@ -62,14 +62,14 @@ def check_kind(value: int) -> None:
         raise InvalidFields([FieldViolation("kind", f"{value} is no kind of file")])
 
 
-def lifetime_s(request: jobs_service_pb2.CreateSignedUrlRequest, default_s: int) -> int:
-    """The lifetime of a URL in whole seconds, rounded up. Raises InvalidFields."""
-    if not request.HasField("lifetime"):
+def ttl_s(request: jobs_service_pb2.CreateSignedUrlRequest, default_s: int) -> int:
+    """The time to live of a URL in whole seconds, rounded up. Raises InvalidFields."""
+    if not request.HasField("ttl"):
         return default_s
-    seconds = request.lifetime.seconds + (request.lifetime.nanos > 0)
+    seconds = request.ttl.seconds + (request.ttl.nanos > 0)
     if not 1 <= seconds <= MAX_URL_LIFETIME_S:
         limits = f"1 second to {MAX_URL_LIFETIME_S} seconds (7 days), not {seconds}"
-        raise InvalidFields([FieldViolation("lifetime", limits)])
+        raise InvalidFields([FieldViolation("ttl", limits)])
     return seconds
 
 

@@ -101,16 +101,16 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             async for event in events:
                 yield jobs_service_pb2.WatchJobResponse(event=event)
 
-    async def FollowJobs(
-        self, request: jobs_service_pb2.FollowJobsRequest, context: Context
-    ) -> AsyncIterator[jobs_service_pb2.FollowJobsResponse]:
+    async def WatchJobs(
+        self, request: jobs_service_pb2.WatchJobsRequest, context: Context
+    ) -> AsyncIterator[jobs_service_pb2.WatchJobsResponse]:
         """The events of all of the caller's jobs. What happens after the initial metadata came is never missed."""
         watch = TenantWatch(self._feed, tenant=self._tenant_of(context), cursor=request.cursor)
         await watch.join()
         await context.send_initial_metadata(())
         async with aclosing(watch.events()) as events:
             async for event in events:
-                yield jobs_service_pb2.FollowJobsResponse(event=event)
+                yield jobs_service_pb2.WatchJobsResponse(event=event)
 
     async def CancelJob(
         self, request: jobs_service_pb2.CancelJobRequest, context: Context
@@ -159,7 +159,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     ) -> jobs_service_pb2.CreateSignedUrlResponse:
         """A URL for one stored file."""
         tenant = self._tenant_of(context)
-        lifetime_s = requests.lifetime_s(request, self._url_lifetime_s)
+        ttl_s = requests.ttl_s(request, self._url_lifetime_s)
         requests.check_kind(request.kind)
 
         def answer() -> jobs_service_pb2.CreateSignedUrlResponse:
@@ -168,7 +168,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             if version is None:
                 raise version_not_found(job.job_id, request.version)
             file = _stored_file(version, request.kind)
-            signed = self._store.signed_url(file.key, lifetime_s=lifetime_s)
+            signed = self._store.signed_url(file.key, lifetime_s=ttl_s)
             return jobs_service_pb2.CreateSignedUrlResponse(
                 url=signed.url, expire_time=timestamp(signed.expires_at), file=file
             )

@@ -76,7 +76,7 @@ class Rerender:
     recording: KeptFile | None
     strength: float
     region: Region | None
-    accept_drift: bool
+    allow_drift: bool
 
     def facts(self) -> dict[str, Any]:
         """As JSON: what :meth:`read` reads, for the journal and the audit row."""
@@ -99,11 +99,11 @@ class Rerender:
             "recording": None if self.recording is None else _file_json(self.recording),
             "strength": self.strength,
             "region": None if self.region is None else {"fromBar": self.region.from_bar, "toBar": self.region.to_bar},
-            "acceptDrift": self.accept_drift,
+            "acceptDrift": self.allow_drift,
         }
 
     @property
-    def fresh(self) -> bool:
+    def from_noise(self) -> bool:
         """True where denoising begins at noise alone."""
         return self.latents is None and self.recording is None
 
@@ -119,8 +119,8 @@ class Rerender:
             "stem": self.stem,
             "persona": persona_id,
             "seed": seed,
-            "fresh": self.fresh,
-            "strength": None if self.fresh else self.strength,
+            "fresh": self.from_noise,
+            "strength": None if self.from_noise else self.strength,
         }
 
     @classmethod
@@ -146,7 +146,7 @@ class Rerender:
             recording=_file(facts["recording"]) if facts["recording"] else None,
             strength=facts["strength"],
             region=None if region is None else Region(from_bar=region["fromBar"], to_bar=region["toBar"]),
-            accept_drift=facts["acceptDrift"],
+            allow_drift=facts["acceptDrift"],
         )
 
 

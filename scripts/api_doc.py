@@ -40,7 +40,7 @@ RPC_REASONS = {
     "JobsService.GetJob": _JOB,
     "JobsService.ListJobs": "INVALID_FIELD INVALID_TOKEN",
     "JobsService.WatchJob": f"{_JOB} VERSION_NOT_FOUND",
-    "JobsService.FollowJobs": "INVALID_TOKEN",
+    "JobsService.WatchJobs": "INVALID_TOKEN",
     "JobsService.CancelJob": f"{_JOB} VERSION_NOT_FOUND",
     "JobsService.DeleteJob": f"{_JOB} WRONG_STATE",
     "JobsService.AddStems": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND WRONG_STATE QUEUE_FULL {_GATE}",

@@ -78,10 +78,10 @@ def read_tempo(
 def read_tempo_map(message: brief_pb2.TempoMap) -> TempoMap:
     """Zeros take their defaults. Raises :class:`TempoMapError`."""
     points = tuple(
-        TempoPoint(second=p.second, bpm=p.bpm, beats_per_bar=p.beats_per_bar or 4, beat_unit=p.beat_unit or 4)
+        TempoPoint(second=p.start_seconds, bpm=p.bpm, beats_per_bar=p.beats_per_bar or 4, beat_unit=p.beat_unit or 4)
         for p in message.points
     )
-    return TempoMap(points=points, first_downbeat_s=message.first_downbeat_second, swing=message.swing_ratio or 0.5)
+    return TempoMap(points=points, first_downbeat_s=message.first_downbeat_seconds, swing=message.swing_ratio or 0.5)
 
 
 def read_key(text: str, found: list[FieldViolation], *, root: str) -> Key | None:
@@ -163,11 +163,11 @@ def grid_brief_json(tempo_map: TempoMap, key: Key) -> dict[str, Any]:
 def tempo_map_message(tempo_map: TempoMap) -> brief_pb2.TempoMap:
     """The tempo map as a message."""
     points = [
-        brief_pb2.TempoPoint(second=p.second, bpm=p.bpm, beats_per_bar=p.beats_per_bar, beat_unit=p.beat_unit)
+        brief_pb2.TempoPoint(start_seconds=p.second, bpm=p.bpm, beats_per_bar=p.beats_per_bar, beat_unit=p.beat_unit)
         for p in tempo_map.points
     ]
     return brief_pb2.TempoMap(
-        points=points, first_downbeat_second=tempo_map.first_downbeat_s, swing_ratio=tempo_map.swing
+        points=points, first_downbeat_seconds=tempo_map.first_downbeat_s, swing_ratio=tempo_map.swing
     )
 
 

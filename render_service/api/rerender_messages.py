@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from render_service.api import messages as wire
 from render_service.brief import MAX_PROMPT_CHARACTERS
 from render_service.rerender import DEFAULT_STRENGTH, Region, StemName
-from render_service.usecases.drift_report import WANTED_COUNT, WANTED_SHARE, DriftReport
+from render_service.usecases.drift_report import MIN_COUNT, MIN_SHARE, DriftReport
 from render_service.usecases.rerender_stem import Change
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.text import has_control_characters
@@ -57,9 +57,9 @@ def report_message(report: DriftReport) -> render_pb2.GetDriftReportResponse:
         stem=brief_pb2.Stem.ValueType(_BY_NAME[report.stem]),
         drifts=drifts,
         within_limits=report.within_limits,
-        may_open=report.may_open,
-        wanted_count=WANTED_COUNT,
-        wanted_share=WANTED_SHARE,
+        threshold_met=report.threshold_met,
+        min_count=MIN_COUNT,
+        min_share=MIN_SHARE,
     )
 
 
@@ -89,10 +89,10 @@ def read_change(message: render_pb2.RerenderStemRequest) -> Change:
         persona_id=message.persona_id,
         prompt=message.prompt if message.prompt.strip() else "",
         seed=message.seed if message.HasField("seed") else None,
-        fresh=message.fresh,
+        from_noise=message.from_noise,
         strength=_strength(message, found),
         region=_region(message, found),
-        accept_drift=message.accept_drift,
+        allow_drift=message.allow_drift,
         tempo_map=wire.read_tempo(message, found, root=""),
         key=wire.read_key(message.key, found, root=""),
     )
@@ -105,8 +105,8 @@ def _strength(message: render_pb2.RerenderStemRequest, found: list[FieldViolatio
     strength = message.strength or DEFAULT_STRENGTH
     if not (math.isfinite(strength) and 0.0 < strength <= 1.0):
         found.append(FieldViolation("strength", f"wants more than 0 and at most 1, got {message.strength:g}"))
-    elif message.fresh and message.strength:
-        found.append(FieldViolation("strength", "has no meaning with fresh, which starts from noise alone"))
+    elif message.from_noise and message.strength:
+        found.append(FieldViolation("strength", "has no meaning with from_noise, which starts from noise alone"))
     return strength
 
 

@@ -59,14 +59,14 @@ class TempoMap:
         if not 1 <= len(self.points) <= MAX_POINTS:
             raise TempoMapError("points", f"wants 1 to {MAX_POINTS} points, got {len(self.points)}")
         if self.points[0].second != 0.0:
-            raise TempoMapError("points[0].second", f"the first point lies at 0 s, got {self.points[0].second}")
+            raise TempoMapError("points[0].start_seconds", f"the first point lies at 0 s, got {self.points[0].second}")
         for i, point in enumerate(self.points):
             _check_point(f"points[{i}]", point)
         for i, (a, b) in enumerate(pairwise(self.points)):
             if not b.second > a.second:
-                raise TempoMapError(f"points[{i + 1}].second", f"must lie after {a.second} s, got {b.second}")
+                raise TempoMapError(f"points[{i + 1}].start_seconds", f"must lie after {a.second} s, got {b.second}")
         if not (np.isfinite(self.first_downbeat_s) and 0.0 <= self.first_downbeat_s <= 60.0):
-            raise TempoMapError("first_downbeat_second", f"wants 0 to 60 s, got {self.first_downbeat_s}")
+            raise TempoMapError("first_downbeat_seconds", f"wants 0 to 60 s, got {self.first_downbeat_s}")
         low, high = SWING_RANGE
         if not low <= self.swing <= high:
             raise TempoMapError("swing_ratio", f"wants {low} to {high}, got {self.swing}")
@@ -201,7 +201,7 @@ def tempo_map_from_json(facts: Mapping[str, Any]) -> TempoMap:
 def _check_point(path: str, point: TempoPoint) -> None:
     low, high = BPM_RANGE
     if not (np.isfinite(point.second) and point.second >= 0.0):
-        raise TempoMapError(f"{path}.second", f"wants a second of 0 or more, got {point.second}")
+        raise TempoMapError(f"{path}.start_seconds", f"wants 0 or more, got {point.second}")
     if not low <= point.bpm <= high:
         raise TempoMapError(f"{path}.bpm", f"wants {low:g} to {high:g} bpm, got {point.bpm}")
     fewest, most = BEATS_PER_BAR_RANGE

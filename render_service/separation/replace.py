@@ -140,7 +140,7 @@ def _request(mix: Bounce, facts: BounceFacts, order: Rerender, lease_id: str) ->
         grid=grid_message(facts.plan.tempo_map, facts.plan.seconds),
         from_bar=order.region.from_bar if order.region else 0,
         to_bar=order.region.to_bar if order.region else 0,
-        accept_drift=order.accept_drift,
+        allow_drift=order.allow_drift,
     )
 
 

@@ -84,7 +84,7 @@ class Replayer:
         row = audit_row(self.journal, tenant, version.job_id, version.number, AUDIT_STEMS)
         body = json.loads(row.body_json)
         prompt = self._prompt(row, body)
-        order = replace(Rerender.read(body["order"]), accept_drift=True)
+        order = replace(Rerender.read(body["order"]), allow_drift=True)
         for file in order.needs:
             if self.store.stat(file.key) is None:
                 raise _missing(file.key)

@@ -37,10 +37,10 @@ class Change:
     persona_id: str
     prompt: str
     seed: int | None
-    fresh: bool
+    from_noise: bool
     strength: float
     region: Region | None
-    accept_drift: bool
+    allow_drift: bool
     tempo_map: TempoMap | None
     key: Key | None
 
@@ -88,16 +88,16 @@ class RerenderAdmission:
         _check_region(plan, change.region)
         original = job.versions[0].files
         latents = original.get("latents")
-        if not change.fresh:
+        if not change.from_noise:
             self._refuse_without_start()
         order = Rerender(
             base=base,
             stem=change.stem,
-            latents=_kept(latents) if latents and not change.fresh else None,
-            recording=_kept(original["bounce"]) if not latents and not change.fresh else None,
-            strength=1.0 if change.fresh else change.strength,
+            latents=_kept(latents) if latents and not change.from_noise else None,
+            recording=_kept(original["bounce"]) if not latents and not change.from_noise else None,
+            strength=1.0 if change.from_noise else change.strength,
             region=change.region,
-            accept_drift=change.accept_drift,
+            allow_drift=change.allow_drift,
         )
         return self.journal.accept_version(
             NewVersion(
@@ -119,9 +119,9 @@ class RerenderAdmission:
         info = self.renders.renderer_info
         if not info.supports_start:
             raise FailedPrecondition(
-                f"the renderer {info.name!r} cannot start from an original; ask with fresh",
+                f"the renderer {info.name!r} cannot start from an original; ask with from_noise",
                 reason="UNSUPPORTED_BY_RENDERER",
-                metadata={"field": "fresh", "renderer": info.name},
+                metadata={"field": "from_noise", "renderer": info.name},
             )
 
     def _base(self, tenant: str, version: Version) -> Base:

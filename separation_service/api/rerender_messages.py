@@ -51,7 +51,7 @@ def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceO
         base=_base(request.base),
         grid=_grid(request.grid),
         region=Region(from_bar=request.from_bar, to_bar=request.to_bar) if request.from_bar or request.to_bar else None,
-        accept_drift=request.accept_drift,
+        allow_drift=request.allow_drift,
         compare_with=_bounce_file(request.compare_with) if given else None,
     )
 
@@ -128,11 +128,11 @@ class AnalysisOrder:
 def read_analysis_header(message: separation_pb2.AnalysisHeader) -> AnalysisOrder:
     """The header as asked for. Raises `InvalidFields` naming the fields that are wrong."""
     found: list[FieldViolation] = []
-    low, high = message.least_bpm, message.most_bpm
+    low, high = message.min_bpm, message.max_bpm
     least, most = _BPM_RANGE
     if (low or high) and not least <= low < high <= most:
-        text = f"wants least_bpm below most_bpm, both of {least:g} to {most:g}, got {low:g} and {high:g}"
-        found.append(FieldViolation("header.least_bpm", text))
+        text = f"wants min_bpm below max_bpm, both of {least:g} to {most:g}, got {low:g} and {high:g}"
+        found.append(FieldViolation("header.min_bpm", text))
     if message.beats_per_bar > 16:
         found.append(FieldViolation("header.beats_per_bar", f"wants 1 to 16, got {message.beats_per_bar}"))
     if found:
@@ -156,9 +156,9 @@ def analysis_message(analysis: Analysis, frames: int) -> separation_pb2.AnalyzeA
 
 def _tempo_map(analysis: Analysis) -> brief_pb2.TempoMap:
     points: Sequence[brief_pb2.TempoPoint] = [
-        brief_pb2.TempoPoint(second=span.second, bpm=span.bpm, beats_per_bar=span.beats_per_bar, beat_unit=4)
+        brief_pb2.TempoPoint(start_seconds=span.second, bpm=span.bpm, beats_per_bar=span.beats_per_bar, beat_unit=4)
         for span in analysis.tempo
     ]
     return brief_pb2.TempoMap(
-        points=points, first_downbeat_second=analysis.first_downbeat_s, swing_ratio=analysis.swing
+        points=points, first_downbeat_seconds=analysis.first_downbeat_s, swing_ratio=analysis.swing
     )

@@ -64,7 +64,7 @@ class Fit:
     grid: Grid
     key: Key | None
     region: Region | None
-    accept_drift: bool
+    allow_drift: bool
     ceiling_dbtp: float | None
 
 
@@ -87,7 +87,7 @@ def align(
     """Fit ``new_stem`` ``(C, T)``, separated from ``new_mix`` ``(C, T)``, into ``base``; four progress steps.
 
     Raises `FailedPrecondition` STEM_SILENT where the new stem rests though the old one plays, DRIFT_EXCEEDED where it lies beyond
-    the limits of its kind and ``fit.accept_drift`` is not set; `InvalidFields` for bars that the take lacks; `Internal` NOT_FINITE.
+    the limits of its kind and ``fit.allow_drift`` is not set; `InvalidFields` for bars that the take lacks; `Internal` NOT_FINITE.
     """
     progress.stage(Stage.ALIGN, _STEPS)
     _check(new_mix, new_stem, base)
@@ -110,7 +110,7 @@ def align(
     measuring = _Measuring(base=base, fit=fit, span=span, found=found, rests=levels.rests)
     report = measuring.report(new_stem, replaced, level, seams)
     progress.step(_STEPS)
-    if report.verdict == "beyond" and not fit.accept_drift:
+    if report.verdict == "beyond" and not fit.allow_drift:
         raise _beyond(report, base.stem)
     return Aligned(
         stem=replaced.stem, bounce=replaced.bounce, report=report, processing=_in_words(report, found, base.stem)
@@ -148,7 +148,7 @@ class _Measuring:
         return DriftReport(
             verdict=verdict,
             exceeded=exceeded,
-            accepted=verdict == "beyond" and self.fit.accept_drift,
+            accepted=verdict == "beyond" and self.fit.allow_drift,
             limits=limits,
             region=self.fit.region,
             correction=_correction(self.found),

@@ -40,7 +40,7 @@ class ReplaceOrder:
     base: BaseOrder
     grid: Grid
     region: Region | None
-    accept_drift: bool
+    allow_drift: bool
     compare_with: BounceFile | None
 
 
@@ -100,7 +100,7 @@ def _align(
         grid=order.grid,
         key=None if key is None else Key.named(key),
         region=order.region,
-        accept_drift=order.accept_drift,
+        allow_drift=order.allow_drift,
         ceiling_dbtp=None if base.of_an_upload else MAX_TRUE_PEAK_DBTP,
     )
     mix = from_pcm24(received.wav.read(0, received.frames))

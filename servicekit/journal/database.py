@@ -22,6 +22,7 @@ from servicekit.clock import Clock, to_micros
 from servicekit.errors import Internal, ResourceExhausted, ServiceError, Unavailable
 from servicekit.journal import schema
 from servicekit.journal.rows import Event
+from servicekit.journal.upgrades import upgrade
 
 _WRITE = "journal_write"
 _BUSY_S = 30.0
@@ -160,7 +161,7 @@ def _prepare(connection: Connection) -> bytes:
     for table in schema.ADDED:
         table.create(connection, checkfirst=True)
     found = {row.name: row.value for row in connection.execute(select(schema.meta))}
-    written = int(found["schema_version"])
+    written = upgrade(connection, int(found["schema_version"]))
     if written != schema.SCHEMA_VERSION:
         newer = "newer" if written > schema.SCHEMA_VERSION else "older"
         raise SchemaError(

@@ -25,7 +25,7 @@ Refused = dict[str, tuple[Callable[[str], Brief], type[SonichaosError], str, str
 
 
 def _points(*points: tuple[float, float]) -> TempoMap:
-    return TempoMap(points=[TempoPoint(second=second, bpm=bpm) for second, bpm in points])
+    return TempoMap(points=[TempoPoint(start_seconds=second, bpm=bpm) for second, bpm in points])
 
 
 def _with_map(persona: str, tempo_map: TempoMap) -> Brief:

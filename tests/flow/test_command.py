@@ -59,7 +59,7 @@ def test_a_script_reads_the_take_line_by_line(take: list[dict[str, Any]], job_id
     """The job, its numbered events on both tracks, the file, the job as it ended."""
     *events, file, last = take[1:]
     assert [int(event["sequence"]) for event in events] == list(range(1, len(events) + 1))
-    assert {event["track"] for event in events} >= {"TRACK_RENDER", "TRACK_STEMS"}
+    assert {event["track"] for event in events} >= {"PROGRESS_TRACK_RENDER", "PROGRESS_TRACK_STEMS"}
     assert any(event["kind"] == "EVENT_KIND_BOUNCE_READY" for event in events)
     assert (last["jobId"], last["state"]) == (job_id, "JOB_STATE_DONE")
     assert file["path"] == str(folder / f"{job_id}-v1.zip")
@@ -141,7 +141,7 @@ def test_a_recording_is_separated(live_pair: LivePair, tmp_path: Path) -> None:
     *_, saved, job = lines(
         sonichaos(live_pair, "separate", str(tmp_path / "44100.wav"), "--json", "--out", str(tmp_path))
     )
-    assert job["owner"] == "JOB_OWNER_SEPARATION"
+    assert job["owner"] == "OWNING_SERVICE_SEPARATION"
     assert sonichaos(live_pair, "verify", saved["path"]).returncode == 0
     refused = sonichaos(live_pair, "separate", str(tmp_path / "48000.wav"))
     assert refused.returncode == 2

@@ -104,12 +104,12 @@ def test_render_service_killed(pair: Pair, tmp_path: Path, point: Point) -> None
         assert "bounce.wav" in names
         story = ended(pair, job)
         check_numbers(story.events)
-        assert {event.attempt for event in story.events if event.track == job_pb2.TRACK_RENDER} == {1}
+        assert {event.attempt for event in story.events if event.track == job_pb2.PROGRESS_TRACK_RENDER} == {1}
         assert [event.kind for event in story.events].count(BOUNCE_READY) == 1
         assert story.job.state == job_pb2.JOB_STATE_DONE
         assert verify_zip(pair.client.download(job.job_id, tmp_path).path).findings == ()
     else:
-        check_taken_up(pair, job, job_pb2.TRACK_RENDER, tmp_path)
+        check_taken_up(pair, job, job_pb2.PROGRESS_TRACK_RENDER, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_separation_service_killed(pair: Pair, tmp_path: Path, point: Point) -> 
     job = kill_at(pair, SEPARATION, point)
     assert pair.client.get_job(job.job_id).versions[0].files.HasField("bounce")
     pair.start(SEPARATION)
-    check_taken_up(pair, job, job_pb2.TRACK_STEMS, tmp_path)
+    check_taken_up(pair, job, job_pb2.PROGRESS_TRACK_STEMS, tmp_path)
     assert len(loan_maps(survivor)) <= 1
     assert pair.pids[RENDER] == survivor
 

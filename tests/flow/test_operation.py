@@ -43,8 +43,8 @@ def test_sigterm_drains(fresh_pair: FreshPair) -> None:
     story = told(client, job)
     check_numbers(story.events)
     assert story.job.state == job_pb2.JOB_STATE_DONE
-    assert max(event.attempt for event in story.events if event.track == job_pb2.TRACK_STEMS) == 2
-    assert {event.attempt for event in story.events if event.track == job_pb2.TRACK_RENDER} == {1}
+    assert max(event.attempt for event in story.events if event.track == job_pb2.PROGRESS_TRACK_STEMS) == 2
+    assert {event.attempt for event in story.events if event.track == job_pb2.PROGRESS_TRACK_RENDER} == {1}
 
 
 def test_a_running_take_may_end_while_the_service_drains(fresh_pair: FreshPair) -> None:

@@ -109,7 +109,7 @@ def test_the_story_has_both_tracks(remade: Remade) -> None:
     mine = [event for event in story.events if event.version == 2]
     stages = list(dict.fromkeys(job_pb2.Stage.Name(event.stage)[6:] for event in mine if event.stage))
     assert " ".join(stages) == "PLAN DENOISE VOCODE BOUNCE HANDOFF RECEIVE SEPARATE ALIGN PACKAGE STORE"
-    for track in (job_pb2.TRACK_RENDER, job_pb2.TRACK_STEMS):
+    for track in (job_pb2.PROGRESS_TRACK_RENDER, job_pb2.PROGRESS_TRACK_STEMS):
         fractions = [event.fraction for event in mine if event.track == track]
         assert (fractions[0], fractions[-1]) == (0.0, 1.0)
     kinds = [event.kind for event in mine if event.kind != job_pb2.EVENT_KIND_PROGRESS]
@@ -188,7 +188,7 @@ def kept_of(pair: Pair, job_id: str, version: int) -> dict[str, dict[str, object
         ({"from_bar": 2}, RejectedInput, "INVALID_FIELD"),
         ({"from_bar": 2, "to_bar": 4}, RejectedInput, "INVALID_FIELD"),
         ({"strength": 1.5}, RejectedInput, "INVALID_FIELD"),
-        ({"strength": 0.5, "fresh": True}, RejectedInput, "INVALID_FIELD"),
+        ({"strength": 0.5, "from_noise": True}, RejectedInput, "INVALID_FIELD"),
         ({"bpm": 100.0}, RejectedInput, "INVALID_FIELD"),
         ({"job_id": "j-01hq0000000000000000000000"}, NotFound, "JOB_NOT_FOUND"),
     ],
@@ -231,7 +231,7 @@ def test_a_region(pair: Pair, base: Story) -> None:
 
 def test_fresh_begins_at_noise_alone(pair: Pair, base: Story) -> None:
     """The same change, afresh, gives another stem and says so."""
-    _, version = again(pair, base.job.job_id, fresh=True)
+    _, version = again(pair, base.job.job_id, from_noise=True)
     new = files_of(pair, base.job.job_id, version.number)
     assert new["vocals.wav"] != files_of(pair, base.job.job_id, 2)["vocals.wav"]
     facts = json.loads(new["manifest.json"])["rerender"]
@@ -270,15 +270,15 @@ def test_an_upload_is_re_rendered(pair: Pair, tmp_path: Path) -> None:
     heard = pair.client.analyze_file(recording)
     assert heard.seconds == pytest.approx(4.0)
     job = pair.client.wait(pair.client.separate_file(recording))
-    assert job.owner == job_pb2.JOB_OWNER_SEPARATION
+    assert job.owner == job_pb2.OWNING_SERVICE_SEPARATION
     wanted = {"job_id": job.job_id, "stem": STEM_OTHER, "persona_id": "tone", "prompt": "synths", "seed": 6}
     with pytest.raises(RejectedInput) as lacking:
         pair.client.rerender_stem(RerenderStemRequest(**wanted))  # type: ignore[arg-type]
     assert {violation.field for violation in lacking.value.violations} == {"tempo_map", "key"}
     grid = TempoMap(points=[TempoPoint(bpm=120.0)])
-    story, version = again(pair, base_version=0, tempo_map=grid, key="C major", accept_drift=True, **wanted)  # type: ignore[arg-type]
+    story, version = again(pair, base_version=0, tempo_map=grid, key="C major", allow_drift=True, **wanted)  # type: ignore[arg-type]
     assert version.state == job_pb2.JOB_STATE_DONE
-    assert story.job.owner == job_pb2.JOB_OWNER_RENDER
+    assert story.job.owner == job_pb2.OWNING_SERVICE_RENDER
     check_numbers(story.events)
     assert verify_zip(pair.client.download(job.job_id, tmp_path, version=2).path).findings == ()
     old, new = (files_of(pair, job.job_id, number) for number in (1, 2))
@@ -308,20 +308,20 @@ def test_killed_on_the_way_it_is_taken_up_again(pair: Pair, base: Story) -> None
     attempts = {event.attempt for event in client.watch(job, version=second.version) if event.version == second.version}
     assert max(attempts) >= 2
     with pytest.raises(JobFailed) as beyond:
-        remake_drums(pair, base.job.job_id, accept_drift=False)
+        remake_drums(pair, base.job.job_id, allow_drift=False)
     assert (beyond.value.reason, beyond.value.metadata["stem"]) == ("DRIFT_EXCEEDED", "drums")
     assert pair.client.get_job(base.job.job_id).versions[-1].files.zip.key == ""
-    remake_drums(pair, base.job.job_id, accept_drift=True)
+    remake_drums(pair, base.job.job_id, allow_drift=True)
     report = client.drift_report()
     assert [(drift.within_limits, drift.accepted) for drift in report.drifts] == [(False, True), (False, False)]
-    assert not report.may_open
+    assert not report.threshold_met
     assert client.verify_audit_chain().intact
 
 
-def remake_drums(pair: Pair, job_id: str, *, accept_drift: bool) -> Job:
+def remake_drums(pair: Pair, job_id: str, *, allow_drift: bool) -> Job:
     """Raises JobFailed as the version fails."""
     request = RerenderStemRequest(
-        job_id=job_id, stem=STEM_DRUMS, persona_id="hiss", seed=5, base_version=1, accept_drift=accept_drift
+        job_id=job_id, stem=STEM_DRUMS, persona_id="hiss", seed=5, base_version=1, allow_drift=allow_drift
     )
     made = pair.client.rerender_stem(request)
     return pair.client.wait(made.job, version=made.version)

@@ -52,7 +52,7 @@ def test_events_are_numbered_typed_and_rise(story: Story) -> None:
     check_numbers(story.events)
     states = [event.state for event in story.events if event.kind == job_pb2.EVENT_KIND_STATE]
     assert states == [job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING, job_pb2.JOB_STATE_DONE]
-    for track in (job_pb2.TRACK_RENDER, job_pb2.TRACK_STEMS):
+    for track in (job_pb2.PROGRESS_TRACK_RENDER, job_pb2.PROGRESS_TRACK_STEMS):
         told_of = [event for event in story.events if event.track == track]
         assert (told_of[0].fraction, told_of[-1].fraction) == (0.0, 1.0)
         assert {event.attempt for event in told_of} == {1}
@@ -66,7 +66,7 @@ def test_the_bounce_is_ready_before_the_stems(story: Story, early: dict[str, byt
     """BOUNCE_READY comes before any step of a stem is done; the file can be fetched then and is the stored one."""
     kinds = [event.kind for event in story.events]
     ready = kinds.index(job_pb2.EVENT_KIND_BOUNCE_READY)
-    first_stems = next(i for i, event in enumerate(story.events) if event.track == job_pb2.TRACK_STEMS)
+    first_stems = next(i for i, event in enumerate(story.events) if event.track == job_pb2.PROGRESS_TRACK_STEMS)
     assert ready < first_stems < kinds.index(job_pb2.EVENT_KIND_STEMS_READY)
     stored = story.version.files.bounce
     assert hashlib.sha256(early["bounce"]).hexdigest() == stored.sha256
@@ -184,7 +184,7 @@ def test_a_take_without_stems_has_one_track(live_pair: LivePair, tmp_path: Path)
     client = live_pair.client
     plain = take(client, brief(live_pair.persona))
     check_numbers(plain.events)
-    assert {event.track for event in plain.events if event.track} == {job_pb2.TRACK_RENDER}
+    assert {event.track for event in plain.events if event.track} == {job_pb2.PROGRESS_TRACK_RENDER}
     assert plain.events[-1].state == job_pb2.JOB_STATE_DONE
     assert not plain.version.files.HasField("zip")
     with pytest.raises(NotFound) as missing:

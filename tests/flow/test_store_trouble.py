@@ -106,6 +106,6 @@ def test_the_whole_road_on_s3_also_when_it_goes_away(s3: S3Server, fresh_pair: F
         again = told(client, client.add_stems(job.job_id))
         assert again.job.state == job_pb2.JOB_STATE_DONE
         check_numbers(again.events)
-        stems = [event.attempt for event in again.events if event.track == job_pb2.TRACK_STEMS]
+        stems = [event.attempt for event in again.events if event.track == job_pb2.PROGRESS_TRACK_STEMS]
         assert max(stems) >= 2
         assert verify_zip(client.download(job.job_id, tmp_path).path).findings == ()

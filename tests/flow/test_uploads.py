@@ -55,8 +55,8 @@ def test_an_upload_is_a_job_of_separation_service(live_pair: LivePair, recording
     job = live_pair.client.separate_file(recording, header)
     story = told(live_pair.client, job)
     check_numbers(story.events)
-    assert story.job.owner == job_pb2.JOB_OWNER_SEPARATION
-    assert {event.track for event in story.events if event.track} == {job_pb2.TRACK_STEMS}
+    assert story.job.owner == job_pb2.OWNING_SERVICE_SEPARATION
+    assert {event.track for event in story.events if event.track} == {job_pb2.PROGRESS_TRACK_STEMS}
     kinds = [event.kind for event in story.events]
     assert kinds.index(job_pb2.EVENT_KIND_BOUNCE_READY) < kinds.index(job_pb2.EVENT_KIND_STEMS_READY)
     rows = list(live_pair.client.audit_rows(job.job_id))

@@ -26,7 +26,7 @@ ZIP = b"PK\x03\x04" + bytes(reversed(range(256))) * 12000
 class Desk:
     """What one service knows, and how it will behave. Lists of behaviour are used up from the front."""
 
-    owner: job_pb2.JobOwner.ValueType
+    owner: job_pb2.OwningService.ValueType
     shelf: FileShelf
     jobs: dict[str, job_pb2.Job] = field(default_factory=dict)
     events: dict[str, list[job_pb2.JobEvent]] = field(default_factory=dict)
@@ -106,7 +106,7 @@ def story(job_id: str, *, stems: bool, ending: job_pb2.JobState.ValueType) -> It
     told += [
         {
             "kind": job_pb2.EVENT_KIND_PROGRESS,
-            "track": job_pb2.TRACK_RENDER,
+            "track": job_pb2.PROGRESS_TRACK_RENDER,
             "stage": job_pb2.STAGE_DENOISE,
             "steps_done": step,
             "steps_total": 4,
@@ -114,12 +114,12 @@ def story(job_id: str, *, stems: bool, ending: job_pb2.JobState.ValueType) -> It
         }
         for step in range(1, 5)
     ]
-    told.append({"kind": job_pb2.EVENT_KIND_BOUNCE_READY, "track": job_pb2.TRACK_RENDER, "fraction": 1.0})
+    told.append({"kind": job_pb2.EVENT_KIND_BOUNCE_READY, "track": job_pb2.PROGRESS_TRACK_RENDER, "fraction": 1.0})
     if stems:
         told += [
             {
                 "kind": job_pb2.EVENT_KIND_PROGRESS,
-                "track": job_pb2.TRACK_STEMS,
+                "track": job_pb2.PROGRESS_TRACK_STEMS,
                 "stage": job_pb2.STAGE_SEPARATE,
                 "steps_done": step,
                 "steps_total": 2,
@@ -127,7 +127,7 @@ def story(job_id: str, *, stems: bool, ending: job_pb2.JobState.ValueType) -> It
             }
             for step in range(1, 3)
         ]
-        told.append({"kind": job_pb2.EVENT_KIND_STEMS_READY, "track": job_pb2.TRACK_STEMS, "fraction": 1.0})
+        told.append({"kind": job_pb2.EVENT_KIND_STEMS_READY, "track": job_pb2.PROGRESS_TRACK_STEMS, "fraction": 1.0})
     told.append({"kind": job_pb2.EVENT_KIND_STATE, "state": ending})
     for sequence, fields in enumerate(told, start=1):
         yield job_pb2.JobEvent(job_id=job_id, sequence=sequence, version=1, attempt=1, cursor=f"c{sequence}", **fields)

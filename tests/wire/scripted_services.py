@@ -61,13 +61,13 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         yield from (jobs_pb.WatchJobResponse(event=event) for event in self._until_cut(coming, context))
         self.desk.finish(request.job_id)
 
-    def FollowJobs(
-        self, request: jobs_pb.FollowJobsRequest, context: grpc.ServicerContext
-    ) -> Iterator[jobs_pb.FollowJobsResponse]:
-        self.desk.meet("FollowJobs", request, context)
+    def WatchJobs(
+        self, request: jobs_pb.WatchJobsRequest, context: grpc.ServicerContext
+    ) -> Iterator[jobs_pb.WatchJobsResponse]:
+        self.desk.meet("WatchJobs", request, context)
         events = [event for story_ in self.desk.events.values() for event in story_]
         begin = int(request.cursor.removeprefix("c") or 0)
-        yield from (jobs_pb.FollowJobsResponse(event=event) for event in self._until_cut(events[begin:], context))
+        yield from (jobs_pb.WatchJobsResponse(event=event) for event in self._until_cut(events[begin:], context))
         while context.is_active():
             self.desk.holding.wait(0.05)
 
@@ -184,7 +184,7 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         )
         rest = render_pb2.MeasuredDrift(job_id="j-2", version=3, uncounted=True)
         return render_pb2.GetDriftReportResponse(
-            stem=request.stem, drifts=[drift, rest], within_limits=1, wanted_count=20, wanted_share=0.95
+            stem=request.stem, drifts=[drift, rest], within_limits=1, min_count=20, min_share=0.95
         )
 
     def ReplayTake(
@@ -229,7 +229,7 @@ class Separations(separation_pb2_grpc.SeparationServiceServicer):
         self.desk.uploads.append(b"".join(part.data for part in request_iterator))
         point = brief_pb2.TempoPoint(bpm=92.0, beats_per_bar=4, beat_unit=4)
         return separation_pb2.AnalyzeAudioResponse(
-            tempo_map=brief_pb2.TempoMap(points=[point], first_downbeat_second=0.25, swing_ratio=0.5),
+            tempo_map=brief_pb2.TempoMap(points=[point], first_downbeat_seconds=0.25, swing_ratio=0.5),
             tempo_confidence=0.8,
             other_bpm=184.0,
             key="A minor",
@@ -281,8 +281,8 @@ def serving(*servicers: tuple[Any, Any], address: str = "127.0.0.1:0") -> Iterat
 def scripted_pair() -> Iterator[Pair]:
     """Both services with an empty script."""
     with FileShelf() as shelf:
-        render = Desk(job_pb2.JOB_OWNER_RENDER, shelf)
-        separation = Desk(job_pb2.JOB_OWNER_SEPARATION, shelf)
+        render = Desk(job_pb2.OWNING_SERVICE_RENDER, shelf)
+        separation = Desk(job_pb2.OWNING_SERVICE_SEPARATION, shelf)
         add_jobs = jobs_service_pb2_grpc.add_JobsServiceServicer_to_server
         try:
             with (

@@ -194,7 +194,7 @@ def test_follow_goes_on_from_its_cursor(pair: Pair, client: Any) -> None:
     pair.render.cuts = [3]
     events = client.follow(Target.RENDER, cursor="", most=7)
     assert [event.sequence for event in events] == list(range(1, 8))
-    assert [request.cursor for request in pair.render.requests("FollowJobs")] == ["", "c3"]
+    assert [request.cursor for request in pair.render.requests("WatchJobs")] == ["", "c3"]
 
 
 def test_wait_returns_the_row_at_the_end(client: Any) -> None:
@@ -296,7 +296,7 @@ def test_a_job_is_found_at_its_owner(pair: Pair, client: Any, tmp_path: Path) ->
     wav = tmp_path / "a.wav"
     wav.write_bytes(b"RIFF1234")
     job = client.separate_file(wav)
-    assert client.get_job(job.job_id).owner == job_pb2.JOB_OWNER_SEPARATION
+    assert client.get_job(job.job_id).owner == job_pb2.OWNING_SERVICE_SEPARATION
     assert [event.sequence for event in client.watch(job.job_id)][-1] == 10
     client.cancel(job.job_id)
     client.delete(job.job_id)

@@ -202,17 +202,20 @@ def test_a_missing_persona_lists_those_that_there_are(pair: Pair) -> None:
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_tempo_map_comes_from_a_file(pair: Pair, tmp_path: Path, *, wrapped: bool) -> None:
-    """Proto-JSON of a tempo map, alone or inside a manifest, becomes the brief's."""
+    """Proto-JSON of a tempo map, alone or as a manifest spells it, becomes the brief's."""
+    start = "second" if wrapped else "startSeconds"
     document: dict[str, Any] = {
-        "points": [{"second": 0, "bpm": 92}, {"second": 4.5, "bpm": 120, "beatsPerBar": 3, "beatUnit": 8}],
+        "points": [{start: 0, "bpm": 92}, {start: 4.5, "bpm": 120, "beatsPerBar": 3, "beatUnit": 8}],
+        "firstDownbeatSecond" if wrapped else "firstDownbeatSeconds": 0.25,
         "swingRatio": 0.6,
     }
     path = tmp_path / "map.json"
     path.write_text(json.dumps({"schema": "x", "tempoMap": document} if wrapped else document))
     assert sonichaos(pair, *RENDER, "--detach", "--tempo-map", str(path)).exit_code == 0
     tempo_map = pair.render.requests("CreateRender")[0].brief.tempo_map
-    assert [(point.second, point.bpm) for point in tempo_map.points] == [(0, 92), (4.5, 120)]
+    assert [(point.start_seconds, point.bpm) for point in tempo_map.points] == [(0, 92), (4.5, 120)]
     assert (tempo_map.points[1].beats_per_bar, tempo_map.swing_ratio) == (3, 0.6)
+    assert tempo_map.first_downbeat_seconds == 0.25
 
 
 @pytest.mark.parametrize(
@@ -362,8 +365,8 @@ def test_a_re_render_is_asked_for_as_typed(pair: Pair, tmp_path: Path) -> None:
     heard = sonichaos(pair, "analyze", str(tmp_path / "a.wav"), "--about-bpm", "90", "--json")
     (tmp_path / "grid.json").write_text(heard.stdout)
     header = pair.separation.requests("AnalyzeAudio")[0].header
-    assert header.least_bpm == pytest.approx(90 / 2**0.5)
-    assert header.most_bpm == pytest.approx(90 * 2**0.5)
+    assert header.min_bpm == pytest.approx(90 / 2**0.5)
+    assert header.max_bpm == pytest.approx(90 * 2**0.5)
     assert pair.separation.uploads == [b"RIFF"]
     typed = (
         "--stem",
@@ -395,8 +398,8 @@ def test_a_re_render_is_asked_for_as_typed(pair: Pair, tmp_path: Path) -> None:
             strength=0.5,
             from_bar=2,
             to_bar=4,
-            accept_drift=True,
-            tempo_map=brief_pb2.TempoMap(points=[point], first_downbeat_second=0.25, swing_ratio=0.5),
+            allow_drift=True,
+            tempo_map=brief_pb2.TempoMap(points=[point], first_downbeat_seconds=0.25, swing_ratio=0.5),
             key="A minor",
         )
     ]

@@ -46,7 +46,7 @@ async def test_a_row_says_everything_that_the_journal_knows(wire: Wire) -> None:
     wire.journal.fail(claim, {"code": 13, "message": "NaN", "details": [info]})
     job = (await wire.stub.GetJob(jobs_service_pb2.GetJobRequest(job_id=job_id))).job
     (version,) = job.versions
-    assert (job.owner, job.state, job.tenant) == (job_pb2.JOB_OWNER_RENDER, job_pb2.JOB_STATE_FAILED, "local")
+    assert (job.owner, job.state, job.tenant) == (job_pb2.OWNING_SERVICE_RENDER, job_pb2.JOB_STATE_FAILED, "local")
     assert (job.brief.seed, job.brief.stem_mode, job.brief.seconds) == (7, brief_pb2.STEM_MODE_EXACT, 8.0)
     assert version.files.bounce.key == f"jobs/{job_id}/bounce.wav"
     assert version.timings[0].duration.ToMilliseconds() == 1250
@@ -82,7 +82,7 @@ async def test_a_deleted_job_is_gone_with_its_files(wire: Wire) -> None:
     refused = await refusal(wire.stub.DeleteJob(jobs_service_pb2.DeleteJobRequest(job_id=job_id)))
     assert refused[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
     wire.journal.finish(claim)
-    follow = wire.stub.FollowJobs(jobs_service_pb2.FollowJobsRequest())
+    follow = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest())
     await follow.initial_metadata()
     await wire.stub.DeleteJob(jobs_service_pb2.DeleteJobRequest(job_id=job_id))
     event = (await follow.read()).event
@@ -162,7 +162,7 @@ async def test_a_signed_url_fetches_the_file_it_was_made_for(wire: Wire) -> None
     assert (await asyncio.to_thread(fetch, answer.url.replace("v1.zip", "bounce.wav")))[0] == 403
     asked.kind = jobs_service_pb2.FILE_KIND_BOUNCE
     assert (await wire.stub.CreateSignedUrl(asked)).file.key.endswith("bounce.wav")
-    asked.lifetime.seconds = 8 * 24 * 3600
+    asked.ttl.seconds = 8 * 24 * 3600
     assert (await refusal(wire.stub.CreateSignedUrl(asked)))[1] == "INVALID_FIELD"
 
 

@@ -136,7 +136,7 @@ async def test_a_version_that_is_queued_again_is_watched_to_its_new_end(wire: Wi
 
 async def test_following_gives_every_event_of_the_caller_and_resumes_from_a_cursor(wire: Wire) -> None:
     """Events of all jobs come in one order; from any event's cursor on the rest comes again; others' jobs never show."""
-    follow = wire.stub.FollowJobs(jobs_service_pb2.FollowJobsRequest())
+    follow = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest())
     await follow.initial_metadata()
     jobs = [wire.accept() for _ in range(3)]
     wire.journal.accept(new_job(request(tenant="other")), limit=MANY)
@@ -147,12 +147,12 @@ async def test_following_gives_every_event_of_the_caller_and_resumes_from_a_curs
     follow.cancel()
     assert [event.job_id for event in seen] == jobs + [job_id for job_id in jobs for _ in range(2)]
     for start in (0, 4, 7):
-        resumed = wire.stub.FollowJobs(jobs_service_pb2.FollowJobsRequest(cursor=seen[start].cursor))
+        resumed = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest(cursor=seen[start].cursor))
         rest = [(await resumed.read()).event for _ in range(8 - start)]
         assert rest == seen[start + 1 :]
         resumed.cancel()
     for cursor, metadata in ((seen[0].cursor, (("tenant", "other"),)), ("12", ()), (seen[0].cursor[:-4] + "AAAA", ())):
-        asked = wire.stub.FollowJobs(jobs_service_pb2.FollowJobsRequest(cursor=cursor), metadata=metadata)
+        asked = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest(cursor=cursor), metadata=metadata)
         assert (await refusal(asked.read()))[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_TOKEN")
 
 

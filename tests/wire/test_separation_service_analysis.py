@@ -51,10 +51,10 @@ def clicks(bpm: float, seconds: float) -> bytes:
 async def test_a_recording_is_listened_to_and_not_kept(live: LiveServer) -> None:
     """Its tempo is found, in the octave that the caller names; neither a job nor a file comes of it."""
     wav = clicks(100.0, 12.0)
-    heard = await live.separation.AnalyzeAudio(asked(wav, least_bpm=80.0, most_bpm=130.0))
+    heard = await live.separation.AnalyzeAudio(asked(wav, min_bpm=80.0, max_bpm=130.0))
     assert heard.seconds == pytest.approx(12.0)
     assert heard.tempo_map.points[0].bpm == pytest.approx(100.0, rel=0.01)
-    half = await live.separation.AnalyzeAudio(asked(wav, least_bpm=40.0, most_bpm=70.0))
+    half = await live.separation.AnalyzeAudio(asked(wav, min_bpm=40.0, max_bpm=70.0))
     assert half.tempo_map.points[0].bpm == pytest.approx(50.0, rel=0.01)
     assert list(live.store.keys()) == []
 
@@ -63,7 +63,7 @@ async def test_a_recording_is_listened_to_and_not_kept(live: LiveServer) -> None
     ("data", "header", "reason"),
     [
         (b"no sound", {}, "INVALID_AUDIO"),
-        (b"", {"least_bpm": 120.0, "most_bpm": 60.0}, "INVALID_FIELD"),
+        (b"", {"min_bpm": 120.0, "max_bpm": 60.0}, "INVALID_FIELD"),
         (b"", {"beats_per_bar": 17}, "INVALID_FIELD"),
     ],
 )

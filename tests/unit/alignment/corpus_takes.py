@@ -45,9 +45,9 @@ class Pair:
         stems = np.stack([to_pcm24(self.original.stems[kind], stage="TEST") for kind in KINDS])
         return BaseTake(bounce=to_pcm24(self.original.mix, stage="TEST"), stems=stems, stem=stem)
 
-    def fit(self, region: Region | None = None, *, accept_drift: bool = False) -> Fit:
+    def fit(self, region: Region | None = None, *, allow_drift: bool = False) -> Fit:
         """To the original's grid, under a render's ceiling."""
-        return Fit(grid=self.grid, key=self.key, region=region, accept_drift=accept_drift, ceiling_dbtp=-1.0)
+        return Fit(grid=self.grid, key=self.key, region=region, allow_drift=allow_drift, ceiling_dbtp=-1.0)
 
 
 def grid_of(tempo_map: TempoMap, seconds: float) -> Grid:

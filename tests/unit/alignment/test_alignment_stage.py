@@ -28,7 +28,7 @@ def rerendered(name: str, stem: Kind, region: Region | None = None, **distortion
     """The other persona's ``stem``, its timing spoiled, in the original's place."""
     take = pair(name)
     mix, new = (spoiled(audio, **distortion) for audio in (take.other.mix, take.other.stems[stem]))
-    return align(mix, new, take.base(stem), take.fit(region, accept_drift=True), Silent())
+    return align(mix, new, take.base(stem), take.fit(region, allow_drift=True), Silent())
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_drums_off_the_grid_fail_with_their_numbers_unless_the_drift_is_accepted
         align(mix, new, take.base("drums"), take.fit(), Silent())
     assert caught.value.reason == "DRIFT_EXCEEDED"
     assert float(caught.value.metadata["p95_ms"]) > 12.0
-    kept = align(mix, new, take.base("drums"), take.fit(accept_drift=True), Silent()).report
+    kept = align(mix, new, take.base("drums"), take.fit(allow_drift=True), Silent()).report
     assert (kept.verdict, kept.accepted) == ("beyond", True)
     assert kept.exceeded
 

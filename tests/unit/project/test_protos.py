@@ -39,45 +39,51 @@ def test_format_finds_nothing() -> None:
     assert result.returncode == 0, result.stdout
 
 
-def _git(*command: str) -> str:
-    return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+BASELINE = "protos/baseline.binpb"
 
 
-def _last_commit() -> str:
-    """The commit whose protos are compared with: HEAD while they are being changed, else the one before their last change."""
-    if _git("status", "--porcelain", "--", "protos"):
-        return "HEAD"
-    before = f"{_git('log', '-1', '--format=%H', '--', 'protos')}^"
-    known = subprocess.run(
-        ["git", "rev-parse", "--verify", "--quiet", before], cwd=ROOT, capture_output=True, check=False
-    )
-    return before if known.returncode == 0 else "HEAD"  # a shallow clone does not hold it
-
-
-def _protos_of_last_commit(folder: Path) -> Path:
-    command = ["git", "archive", _last_commit(), "protos"]
-    archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
-    subprocess.run(["tar", "-x"], cwd=folder, input=archive, check=True)
-    shutil.copy(ROOT / "buf.yaml", folder / "buf.yaml")
-    shutil.copytree(ROOT / "build" / "googleapis", folder / "build" / "googleapis")
-    return folder
-
-
-def test_nothing_breaks_against_the_last_commit(tmp_path: Path) -> None:
-    """A caller built against the protos before their last change can still call."""
-    before = _protos_of_last_commit(tmp_path)
-    result = run(str(BUF), "breaking", "--against", str(before))
+def test_nothing_breaks_against_the_baseline() -> None:
+    """A caller built against the wire that the baseline holds can still call."""
+    result = run(str(BUF), "breaking", "protos", "--against", BASELINE)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_the_check_would_see_a_break(tmp_path: Path) -> None:
-    """A field that changes its number is found: the test above can fail."""
-    before = _protos_of_last_commit(tmp_path)
-    brief = before / "protos/sonichaos/jobs/v1/brief.proto"
+    """A field that changes its number is found: the tests of breaking changes can fail."""
+    shutil.copy(ROOT / "buf.yaml", tmp_path)
+    for folder in ("protos", "build/googleapis"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    brief = tmp_path / "protos/sonichaos/jobs/v1/brief.proto"
     brief.write_text(re.sub(r"string persona_id = 2;", "string persona_id = 77;", brief.read_text(), count=1))
-    result = run(str(BUF), "breaking", "--against", str(before))
+    result = run(str(BUF), "breaking", "protos", "--against", str(ROOT / BASELINE), cwd=tmp_path)
     assert result.returncode != 0
     assert "persona_id" in result.stdout
+
+
+def _git(*command: str) -> subprocess.CompletedProcess[str]:
+    return run("git", *command)
+
+
+def _commit_before() -> str:
+    """The commit whose protos are compared with: HEAD while they are being changed, else the one before their last change."""
+    if _git("status", "--porcelain", "--", "protos").stdout:
+        return "HEAD"
+    before = f"{_git('log', '-1', '--format=%H', '--', 'protos').stdout.strip()}^"
+    known = _git("rev-parse", "--verify", "--quiet", before)
+    return before if known.returncode == 0 else "HEAD"  # a shallow clone does not hold it
+
+
+def test_nothing_breaks_against_the_commit_before(tmp_path: Path) -> None:
+    """What was added since the baseline stays, too, unless the same change rewrites the baseline."""
+    before = _commit_before()
+    if _git("diff", "--quiet", before, "--", BASELINE).returncode != 0:
+        return
+    archive = subprocess.run(["git", "archive", before, "protos"], cwd=ROOT, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-x"], cwd=tmp_path, input=archive, check=True)
+    shutil.copy(ROOT / "buf.yaml", tmp_path)
+    shutil.copytree(ROOT / "build" / "googleapis", tmp_path / "build" / "googleapis")
+    result = run(str(BUF), "breaking", "--against", str(tmp_path))
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_committed_python_stubs_are_those_of_the_protos(tmp_path: Path) -> None:

@@ -377,7 +377,7 @@ def test_a_brief_becomes_a_plan_with_the_models_own_persona_vector(desk: RenderA
         ("brief.lyrics", {"lyrics": "la la"}),
         ("brief.tempo_map", {"bpm": 92.5}),
         ("brief.tempo_map", {"prompt": "piano at 92.5 bpm"}),
-        ("brief.tempo_map", {"tempo_map": brief_pb2.TempoMap(points=[{"bpm": 90}, {"second": 4, "bpm": 99}])}),
+        ("brief.tempo_map", {"tempo_map": brief_pb2.TempoMap(points=[{"bpm": 90}, {"start_seconds": 4, "bpm": 99}])}),
     ],
 )
 def test_a_brief_that_cannot_be_honoured_is_refused(desk: RenderAdmission, field: str, brief: dict[str, Any]) -> None:

@@ -50,8 +50,8 @@ def read(**fields: object) -> Brief:
             "brief.tempo_map.swing_ratio",
         ),
         (
-            {"tempo_map": brief_pb2.TempoMap(points=[brief_pb2.TempoPoint(bpm=90)], first_downbeat_second=99)},
-            "brief.tempo_map.first_downbeat_second",
+            {"tempo_map": brief_pb2.TempoMap(points=[brief_pb2.TempoPoint(bpm=90)], first_downbeat_seconds=99)},
+            "brief.tempo_map.first_downbeat_seconds",
         ),
         ({"labels": {f"k{i}": "" for i in range(33)}}, "brief.labels"),
         ({"stem_mode": 9}, "brief.stem_mode"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from render_service.usecases.drift_report import WANTED_COUNT, drift_report
+from render_service.usecases.drift_report import MIN_COUNT, drift_report
 from servicekit.errors import DOMAIN, FailedPrecondition
 from servicekit.journal import AuditDraft, Journal, Owner
 from servicekit.rpc.status import status_json, to_status
@@ -36,14 +36,14 @@ def test_it_opens_by_figures(tmp_path: Path, beyond: int, *, opens: bool) -> Non
         job_id = journal.accept(new_job(), limit=10).job.job_id
         journal.append_audit("local", job_id, 1, AuditDraft(kind="stems", body={}, prompt=None))
         kept(journal, job_id, 90, "within", stem="bass", medianMs=1.0, p95Ms=5.0)
-        for version in range(2, WANTED_COUNT + 1):
+        for version in range(2, MIN_COUNT + 1):
             kept(journal, job_id, version, "within", medianMs=1.0, p95Ms=5.0)
-        assert not drift_report(journal, "local", "drums").may_open
+        assert not drift_report(journal, "local", "drums").threshold_met
         for version in range(100, 100 + max(beyond, 1)):
             kept(journal, job_id, version, "beyond" if beyond else "within", medianMs=9.0, p95Ms=30.0)
         report = drift_report(journal, "local", "drums")
-        assert report.may_open == opens
-        assert report.within_limits == WANTED_COUNT - 1 + (not beyond)
+        assert report.threshold_met == opens
+        assert report.within_limits == MIN_COUNT - 1 + (not beyond)
         assert drift_report(journal, "other", "drums").drifts == ()
 
 
@@ -51,14 +51,14 @@ def test_what_could_not_be_judged_is_told_of_and_not_counted(tmp_path: Path) -> 
     """Bars in which the drums rest neither open the switch nor keep it closed."""
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=10).job.job_id
-        for version in range(2, WANTED_COUNT + 2):
+        for version in range(2, MIN_COUNT + 2):
             kept(journal, job_id, version, "unmeasurable")
-        assert not drift_report(journal, "local", "drums").may_open
-        for version in range(100, 100 + WANTED_COUNT):
+        assert not drift_report(journal, "local", "drums").threshold_met
+        for version in range(100, 100 + MIN_COUNT):
             kept(journal, job_id, version, "within", medianMs=1.0, p95Ms=5.0)
         report = drift_report(journal, "local", "drums")
-        assert report.may_open
-        assert sum(drift.judged for drift in report.drifts) == WANTED_COUNT == len(report.drifts) // 2
+        assert report.threshold_met
+        assert sum(drift.judged for drift in report.drifts) == MIN_COUNT == len(report.drifts) // 2
 
 
 def test_what_failed_counts_too_also_when_its_job_is_gone(tmp_path: Path) -> None:

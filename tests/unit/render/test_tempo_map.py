@@ -91,10 +91,10 @@ def test_swing_moves_only_off_beats() -> None:
     ("points", "field"),
     [
         ((), "points"),
-        ((TempoPoint(second=1, bpm=100),), "points[0].second"),
+        ((TempoPoint(second=1, bpm=100),), "points[0].start_seconds"),
         ((TempoPoint(second=0, bpm=29),), "points[0].bpm"),
         ((TempoPoint(second=0, bpm=float("nan")),), "points[0].bpm"),
-        ((TempoPoint(second=0, bpm=100), TempoPoint(second=0, bpm=100)), "points[1].second"),
+        ((TempoPoint(second=0, bpm=100), TempoPoint(second=0, bpm=100)), "points[1].start_seconds"),
         ((TempoPoint(second=0, bpm=100, beats_per_bar=17),), "points[0].beats_per_bar"),
         ((TempoPoint(second=0, bpm=100, beat_unit=3),), "points[0].beat_unit"),
     ],

@@ -247,7 +247,7 @@ def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path, clock: SetClock
     open_journal(tmp_path, clock).close()
     with sqlite3.connect(tmp_path / "journal.sqlite3") as raw:
         raw.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
-    with pytest.raises(SchemaError, match="schema 99, newer than this program's 1"):
+    with pytest.raises(SchemaError, match="schema 99, newer than this program's 2"):
         open_journal(tmp_path, clock)
 
 

@@ -171,7 +171,7 @@ def test_a_newer_schema_is_refused(url: str) -> None:
     Journal.open(url, clock=SystemClock()).close()
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
-        connection.execute(text("UPDATE meta SET value = '2' WHERE name = 'schema_version'"))
+        connection.execute(text("UPDATE meta SET value = '99' WHERE name = 'schema_version'"))
     engine.dispose()
     with pytest.raises(SchemaError, match="newer"):
         Journal.open(url, clock=SystemClock())

@@ -50,7 +50,7 @@ def _may_be_elsewhere(error: SonichaosError) -> bool:
 
 def target_of(job: job_pb2.Job) -> Target:
     """The service that owns a job."""
-    return Target.SEPARATION if job.owner == job_pb2.JOB_OWNER_SEPARATION else Target.RENDER
+    return Target.SEPARATION if job.owner == job_pb2.OWNING_SERVICE_SEPARATION else Target.RENDER
 
 
 def version_of(job: job_pb2.Job, number: int) -> job_pb2.Version:
@@ -97,7 +97,7 @@ def sign(
     if lifetime is not None:
         duration = Duration()
         duration.FromTimedelta(lifetime)
-        request.lifetime.CopyFrom(duration)
+        request.ttl.CopyFrom(duration)
     return (yield from asked_of_owner(rpcs.CREATE_SIGNED_URL, request, options))
 
 

@@ -61,7 +61,7 @@ def follow(target: Target, cursor: str, options: CallOptions) -> Stream[job_pb2.
     backoff = Backoff(options.retry, options.rng)
     while True:
         try:
-            handle = yield from open_stream(target, rpcs.FOLLOW_JOBS, pb.FollowJobsRequest(cursor=cursor))
+            handle = yield from open_stream(target, rpcs.WATCH_JOBS, pb.WatchJobsRequest(cursor=cursor))
             while (response := (yield from read(handle))) is not None:
                 backoff.succeeded()
                 cursor = response.event.cursor

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.cli.session import note
 
-_TRACKS = {job_pb2.TRACK_RENDER: "render", job_pb2.TRACK_STEMS: "stems"}
+_TRACKS = {job_pb2.PROGRESS_TRACK_RENDER: "render", job_pb2.PROGRESS_TRACK_STEMS: "stems"}
 _LINES_A_TRACK = 10
 
 
@@ -29,18 +29,18 @@ class Display(Protocol):
         """Show one event."""
 
 
-def display(tracks: list[job_pb2.Track.ValueType], *, json_lines: bool) -> Display:
+def display(tracks: list[job_pb2.ProgressTrack.ValueType], *, json_lines: bool) -> Display:
     """Bars on a terminal; elsewhere lines, or nothing where a program reads JSON."""
     if sys.stderr.isatty():
         return Bars(tracks)
     return Nothing() if json_lines else Lines()
 
 
-def tracks_of(job: job_pb2.Job, version: job_pb2.Version) -> list[job_pb2.Track.ValueType]:
+def tracks_of(job: job_pb2.Job, version: job_pb2.Version) -> list[job_pb2.ProgressTrack.ValueType]:
     """The tracks that a version has."""
-    tracks = [] if job.owner == job_pb2.JOB_OWNER_SEPARATION else [job_pb2.TRACK_RENDER]
+    tracks = [] if job.owner == job_pb2.OWNING_SERVICE_SEPARATION else [job_pb2.PROGRESS_TRACK_RENDER]
     if version.stems_wanted or not tracks:
-        tracks.append(job_pb2.TRACK_STEMS)
+        tracks.append(job_pb2.PROGRESS_TRACK_STEMS)
     return tracks
 
 
@@ -81,7 +81,7 @@ def _news(event: job_pb2.JobEvent) -> str:
 class Bars:
     """Live bars, one a track."""
 
-    def __init__(self, tracks: list[job_pb2.Track.ValueType]) -> None:
+    def __init__(self, tracks: list[job_pb2.ProgressTrack.ValueType]) -> None:
         self._progress = Progress(
             TextColumn("{task.description:<6}"),
             BarColumn(bar_width=40),
@@ -93,7 +93,7 @@ class Bars:
         for track in tracks:
             self._task(track)
 
-    def _task(self, track: job_pb2.Track.ValueType) -> TaskID:
+    def _task(self, track: job_pb2.ProgressTrack.ValueType) -> TaskID:
         if track not in self._tasks:
             self._tasks[track] = self._progress.add_task(_TRACKS.get(track, "?"), total=1.0, about="waiting")
         return self._tasks[track]

@@ -146,11 +146,11 @@ def rerender(
         persona_id=persona_id,
         prompt=prompt,
         seed=seed,
-        fresh=fitting.fresh,
+        from_noise=fitting.fresh,
         strength=fitting.strength,
         from_bar=fitting.from_bar,
         to_bar=fitting.to_bar,
-        accept_drift=fitting.accept_drift,
+        allow_drift=fitting.accept_drift,
         key=key,
     )
     if bpm is not None:
@@ -212,7 +212,7 @@ def analyze(
 ) -> None:
     """Estimate tempo map and key of a 44.1 kHz WAV, with confidence. Half and double tempo are the usual mistakes: correct them."""
     low, high = _bpm_range(least_bpm, most_bpm, about_bpm)
-    header = separation_pb2.AnalysisHeader(least_bpm=low, most_bpm=high, beats_per_bar=beats_per_bar or 0)
+    header = separation_pb2.AnalysisHeader(min_bpm=low, max_bpm=high, beats_per_bar=beats_per_bar or 0)
     with session.client() as client:
         found = client.analyze_file(file, header)
     session.emit(found)
@@ -232,12 +232,12 @@ def _bpm_range(least: float | None, most: float | None, about: float | None) -> 
 def _analysis_in_words(found: separation_pb2.AnalyzeAudioResponse) -> str:
     lines = []
     if found.HasField("tempo_map"):
-        points = ", ".join(f"{p.bpm:.2f} bpm from {p.second:.2f} s" for p in found.tempo_map.points[:8])
+        points = ", ".join(f"{p.bpm:.2f} bpm from {p.start_seconds:.2f} s" for p in found.tempo_map.points[:8])
         other = f"; or {found.other_bpm:.1f} bpm" if found.HasField("other_bpm") else ""
         lines.append(f"tempo  {points} (confidence {found.tempo_confidence:.2f}{other})")
         grid = found.tempo_map
         lines.append(
-            f"grid   first downbeat at {grid.first_downbeat_second:.3f} s (confidence {found.downbeat_confidence:.2f}), "
+            f"grid   first downbeat at {grid.first_downbeat_seconds:.3f} s (confidence {found.downbeat_confidence:.2f}), "
             f"{grid.points[0].beats_per_bar} beats a bar, swing {grid.swing_ratio:.2f}"
         )
     else:
@@ -260,8 +260,8 @@ def drift_report(session: Session, *, stem: str) -> None:
         session.tell(_drift_line(drift))
     count = sum(not drift.uncounted for drift in report.drifts)
     share = f"{report.within_limits}/{count} within the limits"
-    wanted = f"wanted at least {report.wanted_count}, {report.wanted_share:.0%} of them within"
-    session.tell(f"{stem}: {share}; {wanted}: {'may open' if report.may_open else 'stays closed'}")
+    wanted = f"wanted at least {report.min_count}, {report.min_share:.0%} of them within"
+    session.tell(f"{stem}: {share}; {wanted}: {'may open' if report.threshold_met else 'stays closed'}")
     if not report.drifts:
         note(f"no {stem} were re-rendered yet")
 

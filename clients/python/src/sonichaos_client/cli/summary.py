@@ -19,7 +19,7 @@ def printable(text: str, most: int) -> str:
 def job_line(job: job_pb2.Job) -> str:
     """One job on one line."""
     when = job.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
-    owner = job_pb2.JobOwner.Name(job.owner).removeprefix("JOB_OWNER_").lower()
+    owner = job_pb2.OwningService.Name(job.owner).removeprefix("OWNING_SERVICE_").lower()
     versions = f"v1-v{len(job.versions)}" if len(job.versions) > 1 else "v1"
     about = printable(job.brief.prompt, 48) or "(an upload)"
     return f"{job.job_id}  {when}  {state_name(job.state):<10}  {owner:<10}  {versions:<6}  {job.brief.persona_id:<16}  {about}"

@@ -1,9 +1,10 @@
-"""A tempo map from a file: proto-JSON of ``sonichaos.jobs.v1.TempoMap``, or a manifest that holds one."""
+"""A tempo map from a file: proto-JSON of ``sonichaos.jobs.v1.TempoMap``, or a manifest, whose names differ."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 from google.protobuf.json_format import ParseDict, ParseError
@@ -11,7 +12,11 @@ from google.protobuf.json_format import ParseDict, ParseError
 from sonichaos.jobs.v1.brief_pb2 import TempoMap
 
 _MOST_BYTES = 1024 * 1024
-_WANTED = '{"points": [{"second": 0, "bpm": 92, "beatsPerBar": 4, "beatUnit": 4}], "firstDownbeatSecond": 0, "swingRatio": 0.5}'
+_WANTED = (
+    '{"points": [{"startSeconds": 0, "bpm": 92, "beatsPerBar": 4, "beatUnit": 4}], '
+    '"firstDownbeatSeconds": 0, "swingRatio": 0.5}'
+)
+_MANIFEST_NAMES = {"second": "startSeconds", "firstDownbeatSecond": "firstDownbeatSeconds"}
 
 
 def read_tempo_map(path: Path) -> TempoMap:
@@ -30,12 +35,21 @@ def read_tempo_map(path: Path) -> TempoMap:
     if not isinstance(document, dict):
         raise _unusable(path, "it is not an object")
     try:
-        tempo_map = ParseDict(document, TempoMap())
+        tempo_map = ParseDict(_with_wire_names(document), TempoMap())
     except (ParseError, OverflowError) as error:
         raise _unusable(path, str(error)) from error
     if not tempo_map.points:
         raise _unusable(path, "it has no points")
     return tempo_map
+
+
+def _with_wire_names(document: dict[str, Any]) -> dict[str, Any]:
+    """The tempo map with the manifest's two names of its own replaced by those of the message."""
+    named = {_MANIFEST_NAMES.get(name, name): value for name, value in document.items()}
+    points = named.get("points")
+    if isinstance(points, list):
+        named["points"] = [_with_wire_names(point) if isinstance(point, dict) else point for point in points]
+    return named
 
 
 def _unusable(path: Path, why: str) -> click.BadParameter:

@@ -106,11 +106,11 @@ class TempoPoint(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SECOND_FIELD_NUMBER: _builtins.int
+    START_SECONDS_FIELD_NUMBER: _builtins.int
     BPM_FIELD_NUMBER: _builtins.int
     BEATS_PER_BAR_FIELD_NUMBER: _builtins.int
     BEAT_UNIT_FIELD_NUMBER: _builtins.int
-    second: _builtins.float
+    start_seconds: _builtins.float
     """Where this point begins, in seconds from the first sample. The first point lies at 0."""
     bpm: _builtins.float
     """Tempo in beats of `beat_unit` a minute, 30 to 300."""
@@ -121,14 +121,14 @@ class TempoPoint(_message.Message):
     def __init__(
         self,
         *,
-        second: _builtins.float = ...,
+        start_seconds: _builtins.float = ...,
         bpm: _builtins.float = ...,
         beats_per_bar: _builtins.int = ...,
         beat_unit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat_unit", b"beat_unit", "beats_per_bar", b"beats_per_bar", "bpm", b"bpm", "second", b"second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat_unit", b"beat_unit", "beats_per_bar", b"beats_per_bar", "bpm", b"bpm", "start_seconds", b"start_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,9 +141,9 @@ class TempoMap(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     POINTS_FIELD_NUMBER: _builtins.int
-    FIRST_DOWNBEAT_SECOND_FIELD_NUMBER: _builtins.int
+    FIRST_DOWNBEAT_SECONDS_FIELD_NUMBER: _builtins.int
     SWING_RATIO_FIELD_NUMBER: _builtins.int
-    first_downbeat_second: _builtins.float
+    first_downbeat_seconds: _builtins.float
     """Where the first bar begins, in seconds from the first sample, 0 to 60."""
     swing_ratio: _builtins.float
     """The share of a beat that its first eighth takes: 0.5 is straight, 0.667 triplet swing, 0.75 at most. 0 means 0.5."""
@@ -155,12 +155,12 @@ class TempoMap(_message.Message):
         self,
         *,
         points: _abc.Iterable[Global___TempoPoint] | None = ...,
-        first_downbeat_second: _builtins.float = ...,
+        first_downbeat_seconds: _builtins.float = ...,
         swing_ratio: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_downbeat_second", b"first_downbeat_second", "points", b"points", "swing_ratio", b"swing_ratio"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_downbeat_seconds", b"first_downbeat_seconds", "points", b"points", "swing_ratio", b"swing_ratio"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -151,7 +151,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
     were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, seconds, matched, median_ms,
     mad_ms, p95_ms, max_ms, slope_ms_per_minute and slope_error_ms_per_minute.
-    Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
+    Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or allow_drift.
     """
     ERROR_REASON_STEM_SILENT: _ErrorReason.ValueType  # 34
     """FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.
@@ -297,7 +297,7 @@ ERROR_REASON_DRIFT_EXCEEDED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
 were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, seconds, matched, median_ms,
 mad_ms, p95_ms, max_ms, slope_ms_per_minute and slope_error_ms_per_minute.
-Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
+Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or allow_drift.
 """
 ERROR_REASON_STEM_SILENT: ErrorReason.ValueType  # 34
 """FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.

@@ -63,53 +63,53 @@ JOB_STATE_CANCELLED: JobState.ValueType  # 6
 """Stopped by a cancel; what was stored before it stays."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
-class _JobOwner:
+class _OwningService:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _JobOwnerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobOwner.ValueType], _builtins.type):
+class _OwningServiceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OwningService.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    JOB_OWNER_UNSPECIFIED: _JobOwner.ValueType  # 0
+    OWNING_SERVICE_UNSPECIFIED: _OwningService.ValueType  # 0
     """Never sent."""
-    JOB_OWNER_RENDER: _JobOwner.ValueType  # 1
+    OWNING_SERVICE_RENDER: _OwningService.ValueType  # 1
     """A take, or an upload from its first re-render on."""
-    JOB_OWNER_SEPARATION: _JobOwner.ValueType  # 2
+    OWNING_SERVICE_SEPARATION: _OwningService.ValueType  # 2
     """A separation of an upload."""
 
-class JobOwner(_JobOwner, metaclass=_JobOwnerEnumTypeWrapper):
+class OwningService(_OwningService, metaclass=_OwningServiceEnumTypeWrapper):
     """Which service is the only one that writes the job."""
 
-JOB_OWNER_UNSPECIFIED: JobOwner.ValueType  # 0
+OWNING_SERVICE_UNSPECIFIED: OwningService.ValueType  # 0
 """Never sent."""
-JOB_OWNER_RENDER: JobOwner.ValueType  # 1
+OWNING_SERVICE_RENDER: OwningService.ValueType  # 1
 """A take, or an upload from its first re-render on."""
-JOB_OWNER_SEPARATION: JobOwner.ValueType  # 2
+OWNING_SERVICE_SEPARATION: OwningService.ValueType  # 2
 """A separation of an upload."""
-Global___JobOwner: _TypeAlias = JobOwner  # noqa: Y015
+Global___OwningService: _TypeAlias = OwningService  # noqa: Y015
 
-class _Track:
+class _ProgressTrack:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _TrackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Track.ValueType], _builtins.type):
+class _ProgressTrackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProgressTrack.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    TRACK_UNSPECIFIED: _Track.ValueType  # 0
+    PROGRESS_TRACK_UNSPECIFIED: _ProgressTrack.ValueType  # 0
     """Never sent."""
-    TRACK_RENDER: _Track.ValueType  # 1
+    PROGRESS_TRACK_RENDER: _ProgressTrack.ValueType  # 1
     """From the brief to the stored bounce."""
-    TRACK_STEMS: _Track.ValueType  # 2
+    PROGRESS_TRACK_STEMS: _ProgressTrack.ValueType  # 2
     """From the bounce to the stored ZIP."""
 
-class Track(_Track, metaclass=_TrackEnumTypeWrapper):
+class ProgressTrack(_ProgressTrack, metaclass=_ProgressTrackEnumTypeWrapper):
     """The two lines of progress. A take without stems has no second one."""
 
-TRACK_UNSPECIFIED: Track.ValueType  # 0
+PROGRESS_TRACK_UNSPECIFIED: ProgressTrack.ValueType  # 0
 """Never sent."""
-TRACK_RENDER: Track.ValueType  # 1
+PROGRESS_TRACK_RENDER: ProgressTrack.ValueType  # 1
 """From the brief to the stored bounce."""
-TRACK_STEMS: Track.ValueType  # 2
+PROGRESS_TRACK_STEMS: ProgressTrack.ValueType  # 2
 """From the bounce to the stored ZIP."""
-Global___Track: _TypeAlias = Track  # noqa: Y015
+Global___ProgressTrack: _TypeAlias = ProgressTrack  # noqa: Y015
 
 class _Stage:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -509,7 +509,7 @@ class Job(_message.Message):
     """"j-" and 26 characters of 0-9 and a-z; safe in a path and a URL, and sorts by time."""
     tenant: _builtins.str
     """Whose job it is."""
-    owner: Global___JobOwner.ValueType
+    owner: Global___OwningService.ValueType
     """Which service owns it."""
     state: Global___JobState.ValueType
     """The state of its first version."""
@@ -534,7 +534,7 @@ class Job(_message.Message):
         *,
         job_id: _builtins.str = ...,
         tenant: _builtins.str = ...,
-        owner: Global___JobOwner.ValueType = ...,
+        owner: Global___OwningService.ValueType = ...,
         state: Global___JobState.ValueType = ...,
         request_id: _builtins.str = ...,
         brief: _brief_pb2.ResolvedBrief | None = ...,
@@ -581,7 +581,7 @@ class JobEvent(_message.Message):
     """What it tells."""
     state: Global___JobState.ValueType
     """The version's state after it."""
-    track: Global___Track.ValueType
+    track: Global___ProgressTrack.ValueType
     """The track; unspecified for the version as a whole."""
     stage: Global___Stage.ValueType
     """The stage; unspecified for the version as a whole."""
@@ -594,7 +594,7 @@ class JobEvent(_message.Message):
     fraction: _builtins.float
     """Share of the track that is done, 0 to 1; never falls within an attempt."""
     cursor: _builtins.str
-    """Position in the caller's feed over all jobs; pass it to FollowJobs to go on after this event."""
+    """Position in the caller's feed over all jobs; pass it to WatchJobs to go on after this event."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -616,7 +616,7 @@ class JobEvent(_message.Message):
         version: _builtins.int = ...,
         kind: Global___EventKind.ValueType = ...,
         state: Global___JobState.ValueType = ...,
-        track: Global___Track.ValueType = ...,
+        track: Global___ProgressTrack.ValueType = ...,
         stage: Global___Stage.ValueType = ...,
         attempt: _builtins.int = ...,
         steps_done: _builtins.int = ...,

@@ -252,7 +252,7 @@ class WatchJobResponse(_message.Message):
 Global___WatchJobResponse: _TypeAlias = WatchJobResponse  # noqa: Y015
 
 @_typing.final
-class FollowJobsRequest(_message.Message):
+class WatchJobsRequest(_message.Message):
     """What to follow."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -271,10 +271,10 @@ class FollowJobsRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___FollowJobsRequest: _TypeAlias = FollowJobsRequest  # noqa: Y015
+Global___WatchJobsRequest: _TypeAlias = WatchJobsRequest  # noqa: Y015
 
 @_typing.final
-class FollowJobsResponse(_message.Message):
+class WatchJobsResponse(_message.Message):
     """One event."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -295,7 +295,7 @@ class FollowJobsResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___FollowJobsResponse: _TypeAlias = FollowJobsResponse  # noqa: Y015
+Global___WatchJobsResponse: _TypeAlias = WatchJobsResponse  # noqa: Y015
 
 @_typing.final
 class CancelJobRequest(_message.Message):
@@ -449,7 +449,7 @@ class CreateSignedUrlRequest(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
-    LIFETIME_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     version: _builtins.int
@@ -457,7 +457,7 @@ class CreateSignedUrlRequest(_message.Message):
     kind: Global___FileKind.ValueType
     """The file."""
     @_builtins.property
-    def lifetime(self) -> _duration_pb2.Duration:
+    def ttl(self) -> _duration_pb2.Duration:
         """How long the URL holds: 1 second to 7 days. Not given: the service's default."""
 
     def __init__(
@@ -466,11 +466,11 @@ class CreateSignedUrlRequest(_message.Message):
         job_id: _builtins.str = ...,
         version: _builtins.int = ...,
         kind: Global___FileKind.ValueType = ...,
-        lifetime: _duration_pb2.Duration | None = ...,
+        ttl: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lifetime", b"lifetime"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "kind", b"kind", "lifetime", b"lifetime", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "kind", b"kind", "ttl", b"ttl", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,10 +50,10 @@ class JobsServiceStub:
                 request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.WatchJobResponse.FromString,
                 _registered_method=True)
-        self.FollowJobs = channel.unary_stream(
-                '/sonichaos.jobs.v1.JobsService/FollowJobs',
-                request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.FollowJobsRequest.SerializeToString,
-                response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.FollowJobsResponse.FromString,
+        self.WatchJobs = channel.unary_stream(
+                '/sonichaos.jobs.v1.JobsService/WatchJobs',
+                request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.WatchJobsRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.WatchJobsResponse.FromString,
                 _registered_method=True)
         self.CancelJob = channel.unary_unary(
                 '/sonichaos.jobs.v1.JobsService/CancelJob',
@@ -102,7 +102,7 @@ class JobsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def FollowJobs(self, request, context):
+    def WatchJobs(self, request, context):
         """The events of all of the caller's jobs from a cursor on; never ends by itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -155,10 +155,10 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.WatchJobRequest.FromString,
                     response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.WatchJobResponse.SerializeToString,
             ),
-            'FollowJobs': grpc.unary_stream_rpc_method_handler(
-                    servicer.FollowJobs,
-                    request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.FollowJobsRequest.FromString,
-                    response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.FollowJobsResponse.SerializeToString,
+            'WatchJobs': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchJobs,
+                    request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.WatchJobsRequest.FromString,
+                    response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.WatchJobsResponse.SerializeToString,
             ),
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
@@ -274,7 +274,7 @@ class JobsService:
             _registered_method=True)
 
     @staticmethod
-    def FollowJobs(request,
+    def WatchJobs(request,
             target,
             options=(),
             channel_credentials=None,
@@ -287,9 +287,9 @@ class JobsService:
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/sonichaos.jobs.v1.JobsService/FollowJobs',
-            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.FollowJobsRequest.SerializeToString,
-            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.FollowJobsResponse.FromString,
+            '/sonichaos.jobs.v1.JobsService/WatchJobs',
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.WatchJobsRequest.SerializeToString,
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.WatchJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,7 +39,7 @@ class JobsServiceStub:
     """The caller's jobs, newest first, paged and filtered."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobRequest, _jobs_service_pb2.WatchJobResponse]
     """A job's events from a number on, past and coming; ends when the version it names ends."""
-    FollowJobs: _grpc.UnaryStreamMultiCallable[_jobs_service_pb2.FollowJobsRequest, _jobs_service_pb2.FollowJobsResponse]
+    WatchJobs: _grpc.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobsRequest, _jobs_service_pb2.WatchJobsResponse]
     """The events of all of the caller's jobs from a cursor on; never ends by itself."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CancelJobRequest, _jobs_service_pb2.CancelJobResponse]
     """Stop a version. Answers at once; the state goes by way of CANCELLING."""
@@ -61,7 +61,7 @@ class JobsServiceAsyncStub(JobsServiceStub):
     """The caller's jobs, newest first, paged and filtered."""
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobRequest, _jobs_service_pb2.WatchJobResponse]  # type: ignore[assignment]
     """A job's events from a number on, past and coming; ends when the version it names ends."""
-    FollowJobs: _aio.UnaryStreamMultiCallable[_jobs_service_pb2.FollowJobsRequest, _jobs_service_pb2.FollowJobsResponse]  # type: ignore[assignment]
+    WatchJobs: _aio.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobsRequest, _jobs_service_pb2.WatchJobsResponse]  # type: ignore[assignment]
     """The events of all of the caller's jobs from a cursor on; never ends by itself."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CancelJobRequest, _jobs_service_pb2.CancelJobResponse]  # type: ignore[assignment]
     """Stop a version. Answers at once; the state goes by way of CANCELLING."""
@@ -100,11 +100,11 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         """A job's events from a number on, past and coming; ends when the version it names ends."""
 
     @_abc_1.abstractmethod
-    def FollowJobs(
+    def WatchJobs(
         self,
-        request: _jobs_service_pb2.FollowJobsRequest,
+        request: _jobs_service_pb2.WatchJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_jobs_service_pb2.FollowJobsResponse], _abc.AsyncIterator[_jobs_service_pb2.FollowJobsResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_jobs_service_pb2.WatchJobsResponse], _abc.AsyncIterator[_jobs_service_pb2.WatchJobsResponse]]:
         """The events of all of the caller's jobs from a cursor on; never ends by itself."""
 
     @_abc_1.abstractmethod

@@ -117,11 +117,11 @@ class RerenderStemRequest(_message.Message):
     PERSONA_ID_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
-    FRESH_FIELD_NUMBER: _builtins.int
+    FROM_NOISE_FIELD_NUMBER: _builtins.int
     STRENGTH_FIELD_NUMBER: _builtins.int
     FROM_BAR_FIELD_NUMBER: _builtins.int
     TO_BAR_FIELD_NUMBER: _builtins.int
-    ACCEPT_DRIFT_FIELD_NUMBER: _builtins.int
+    ALLOW_DRIFT_FIELD_NUMBER: _builtins.int
     BPM_FIELD_NUMBER: _builtins.int
     TEMPO_MAP_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
@@ -139,15 +139,15 @@ class RerenderStemRequest(_message.Message):
     """The new prompt. Empty: as in the base version."""
     seed: _builtins.int
     """The new seed. Not given: drawn."""
-    fresh: _builtins.bool
+    from_noise: _builtins.bool
     """True: render from noise alone, on the original's tempo map, key and chords, instead of from its latents."""
     strength: _builtins.float
-    """How much noise replaces the original's latents at the start, above 0 and up to 1 (all of them). 0 means 0.9. Not with fresh."""
+    """How much noise replaces the original's latents at the start, above 0 and up to 1 (all of them). 0 means 0.9. Not with from_noise."""
     from_bar: _builtins.int
     """First bar to replace, counted from 1 at the first downbeat. 0, together with to_bar 0: the whole take."""
     to_bar: _builtins.int
     """Last bar to replace, included."""
-    accept_drift: _builtins.bool
+    allow_drift: _builtins.bool
     """True: keep a stem that lies beyond the limits of drift; the manifest says that it was accepted."""
     bpm: _builtins.float
     """One tempo throughout in beats a minute, 30 to 300, in 4/4."""
@@ -167,18 +167,18 @@ class RerenderStemRequest(_message.Message):
         persona_id: _builtins.str = ...,
         prompt: _builtins.str = ...,
         seed: _builtins.int | None = ...,
-        fresh: _builtins.bool = ...,
+        from_noise: _builtins.bool = ...,
         strength: _builtins.float = ...,
         from_bar: _builtins.int = ...,
         to_bar: _builtins.int = ...,
-        accept_drift: _builtins.bool = ...,
+        allow_drift: _builtins.bool = ...,
         bpm: _builtins.float = ...,
         tempo_map: _brief_pb2.TempoMap | None = ...,
         key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "bpm", b"bpm", "seed", b"seed", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "accept_drift", b"accept_drift", "base_version", b"base_version", "bpm", b"bpm", "fresh", b"fresh", "from_bar", b"from_bar", "job_id", b"job_id", "key", b"key", "persona_id", b"persona_id", "prompt", b"prompt", "request_id", b"request_id", "seed", b"seed", "stem", b"stem", "strength", b"strength", "tempo", b"tempo", "tempo_map", b"tempo_map", "to_bar", b"to_bar"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "allow_drift", b"allow_drift", "base_version", b"base_version", "bpm", b"bpm", "from_bar", b"from_bar", "from_noise", b"from_noise", "job_id", b"job_id", "key", b"key", "persona_id", b"persona_id", "prompt", b"prompt", "request_id", b"request_id", "seed", b"seed", "stem", b"stem", "strength", b"strength", "tempo", b"tempo", "tempo_map", b"tempo_map", "to_bar", b"to_bar"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -750,7 +750,7 @@ class MeasuredDrift(_message.Message):
     within_limits: _builtins.bool
     """True where it lay within the limits for its kind."""
     accepted: _builtins.bool
-    """True where it was beyond them and kept all the same, by the caller's accept_drift."""
+    """True where it was beyond them and kept all the same, by the caller's allow_drift."""
     measurable: _builtins.bool
     """False where too few onsets were found to say."""
     median_ms: _builtins.float
@@ -816,18 +816,18 @@ class GetDriftReportResponse(_message.Message):
     STEM_FIELD_NUMBER: _builtins.int
     DRIFTS_FIELD_NUMBER: _builtins.int
     WITHIN_LIMITS_FIELD_NUMBER: _builtins.int
-    MAY_OPEN_FIELD_NUMBER: _builtins.int
-    WANTED_COUNT_FIELD_NUMBER: _builtins.int
-    WANTED_SHARE_FIELD_NUMBER: _builtins.int
+    THRESHOLD_MET_FIELD_NUMBER: _builtins.int
+    MIN_COUNT_FIELD_NUMBER: _builtins.int
+    MIN_SHARE_FIELD_NUMBER: _builtins.int
     stem: _brief_pb2.Stem.ValueType
     """The stem."""
     within_limits: _builtins.int
     """How many lay within the limits."""
-    may_open: _builtins.bool
-    """True where at least `wanted_count` were measured and at least `wanted_share` of them lay within the limits."""
-    wanted_count: _builtins.int
+    threshold_met: _builtins.bool
+    """True where at least `min_count` were measured and at least `min_share` of them lay within the limits."""
+    min_count: _builtins.int
     """Least number of measured re-renders before the switch may open."""
-    wanted_share: _builtins.float
+    min_share: _builtins.float
     """Least share of them within the limits, 0 to 1."""
     @_builtins.property
     def drifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasuredDrift]:
@@ -839,13 +839,13 @@ class GetDriftReportResponse(_message.Message):
         stem: _brief_pb2.Stem.ValueType = ...,
         drifts: _abc.Iterable[Global___MeasuredDrift] | None = ...,
         within_limits: _builtins.int = ...,
-        may_open: _builtins.bool = ...,
-        wanted_count: _builtins.int = ...,
-        wanted_share: _builtins.float = ...,
+        threshold_met: _builtins.bool = ...,
+        min_count: _builtins.int = ...,
+        min_share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drifts", b"drifts", "may_open", b"may_open", "stem", b"stem", "wanted_count", b"wanted_count", "wanted_share", b"wanted_share", "within_limits", b"within_limits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drifts", b"drifts", "min_count", b"min_count", "min_share", b"min_share", "stem", b"stem", "threshold_met", b"threshold_met", "within_limits", b"within_limits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -304,7 +304,7 @@ class ReplaceStemRequest(_message.Message):
     GRID_FIELD_NUMBER: _builtins.int
     FROM_BAR_FIELD_NUMBER: _builtins.int
     TO_BAR_FIELD_NUMBER: _builtins.int
-    ACCEPT_DRIFT_FIELD_NUMBER: _builtins.int
+    ALLOW_DRIFT_FIELD_NUMBER: _builtins.int
     COMPARE_WITH_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """The loan of the new mix."""
@@ -320,7 +320,7 @@ class ReplaceStemRequest(_message.Message):
     """First bar to replace, counted from 1 at the first downbeat. 0, together with to_bar 0: the whole take."""
     to_bar: _builtins.int
     """Last bar to replace, included."""
-    accept_drift: _builtins.bool
+    allow_drift: _builtins.bool
     """True: keep a stem that lies beyond the limits of drift."""
     @_builtins.property
     def mix(self) -> _job_pb2.StoredFile:
@@ -351,12 +351,12 @@ class ReplaceStemRequest(_message.Message):
         grid: Global___Grid | None = ...,
         from_bar: _builtins.int = ...,
         to_bar: _builtins.int = ...,
-        accept_drift: _builtins.bool = ...,
+        allow_drift: _builtins.bool = ...,
         compare_with: _job_pb2.StoredFile | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "compare_with", b"compare_with", "grid", b"grid", "mix", b"mix"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_drift", b"accept_drift", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "manifest_json", b"manifest_json", "mix", b"mix", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_drift", b"allow_drift", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "manifest_json", b"manifest_json", "mix", b"mix", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -555,14 +555,14 @@ class AnalysisHeader(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STORE_KEY_FIELD_NUMBER: _builtins.int
-    LEAST_BPM_FIELD_NUMBER: _builtins.int
-    MOST_BPM_FIELD_NUMBER: _builtins.int
+    MIN_BPM_FIELD_NUMBER: _builtins.int
+    MAX_BPM_FIELD_NUMBER: _builtins.int
     BEATS_PER_BAR_FIELD_NUMBER: _builtins.int
     store_key: _builtins.str
     """Key of a WAV in the store under "uploads/", instead of bytes. Empty: bytes follow."""
-    least_bpm: _builtins.float
-    """Slowest tempo that it can be, in beats a minute, 30 to 300; with most_bpm it settles which octave is meant. 0: not known."""
-    most_bpm: _builtins.float
+    min_bpm: _builtins.float
+    """Slowest tempo that it can be, in beats a minute, 30 to 300; with max_bpm it settles which octave is meant. 0: not known."""
+    max_bpm: _builtins.float
     """Fastest tempo that it can be, in beats a minute, 30 to 300. 0: not known."""
     beats_per_bar: _builtins.int
     """Beats in a bar, 1 to 16. 0: not known."""
@@ -570,13 +570,13 @@ class AnalysisHeader(_message.Message):
         self,
         *,
         store_key: _builtins.str = ...,
-        least_bpm: _builtins.float = ...,
-        most_bpm: _builtins.float = ...,
+        min_bpm: _builtins.float = ...,
+        max_bpm: _builtins.float = ...,
         beats_per_bar: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beats_per_bar", b"beats_per_bar", "least_bpm", b"least_bpm", "most_bpm", b"most_bpm", "store_key", b"store_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beats_per_bar", b"beats_per_bar", "max_bpm", b"max_bpm", "min_bpm", b"min_bpm", "store_key", b"store_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -285,7 +285,7 @@ export enum ErrorReason {
    * FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
    * were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, seconds, matched, median_ms,
    * mad_ms, p95_ms, max_ms, slope_ms_per_minute and slope_error_ms_per_minute.
-   * Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or accept_drift.
+   * Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or allow_drift.
    *
    * @generated from enum value: ERROR_REASON_DRIFT_EXCEEDED = 33;
    */

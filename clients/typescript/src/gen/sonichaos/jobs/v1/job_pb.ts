@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/jobs/v1/job.proto.
  */
 export const file_sonichaos_jobs_v1_job: GenFile = /*@__PURE__*/
-  fileDesc("Chtzb25pY2hhb3Mvam9icy92MS9qb2IucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIj0KClN0b3JlZEZpbGUSCwoDa2V5GAEgASgJEhIKCnNpemVfYnl0ZXMYAiABKAQSDgoGc2hhMjU2GAMgASgJIlIKCFppcEVudHJ5EgwKBG5hbWUYASABKAkSFAoMb2Zmc2V0X2J5dGVzGAIgASgEEhIKCnNpemVfYnl0ZXMYAyABKAQSDgoGc2hhMjU2GAQgASgJIlYKCExvdWRuZXNzEhEKBGx1ZnMYASABKAFIAIgBARIbCg50cnVlX3BlYWtfZGJ0cBgCIAEoAUgBiAEBQgcKBV9sdWZzQhEKD190cnVlX3BlYWtfZGJ0cCL8AQoMVmVyc2lvbkZpbGVzEi0KBmJvdW5jZRgBIAEoCzIdLnNvbmljaGFvcy5qb2JzLnYxLlN0b3JlZEZpbGUSLwoIbWFuaWZlc3QYAiABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEioKA3ppcBgDIAEoCzIdLnNvbmljaGFvcy5qb2JzLnYxLlN0b3JlZEZpbGUSMAoLemlwX2VudHJpZXMYBCADKAsyGy5zb25pY2hhb3Muam9icy52MS5aaXBFbnRyeRIuCgdsYXRlbnRzGAUgASgLMh0uc29uaWNoYW9zLmpvYnMudjEuU3RvcmVkRmlsZSJ0CgtTdGFnZVRpbWluZxInCgVzdGFnZRgBIAEoDjIYLnNvbmljaGFvcy5qb2JzLnYxLlN0YWdlEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2F0dGVtcHQYAyABKA0ixAUKB1ZlcnNpb24SDgoGbnVtYmVyGAEgASgNEioKBXN0YXRlGAIgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iU3RhdGUSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cxIuCgVmaWxlcxgEIAEoCzIfLnNvbmljaGFvcy5qb2JzLnYxLlZlcnNpb25GaWxlcxIvCgd0aW1pbmdzGAUgAygLMh4uc29uaWNoYW9zLmpvYnMudjEuU3RhZ2VUaW1pbmcSLQoIbG91ZG5lc3MYBiABKAsyGy5zb25pY2hhb3Muam9icy52MS5Mb3VkbmVzcxItCghwcm9ncmVzcxgHIAMoCzIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYkV2ZW50EhQKDGJhc2VfdmVyc2lvbhgIIAEoDRIwCg9yZXJlbmRlcmVkX3N0ZW0YCSABKA4yFy5zb25pY2hhb3Muam9icy52MS5TdGVtEi8KBWJyaWVmGAogASgLMiAuc29uaWNoYW9zLmpvYnMudjEuUmVzb2x2ZWRCcmllZhIUCgxzdGVtc193YW50ZWQYCyABKAgSLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbCg5xdWV1ZV9wb3NpdGlvbhgPIAEoDUgAiAEBEjYKEmVzdGltYXRlZF9lbmRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYXVkaXRfZGlnZXN0cxgRIAMoCUIRCg9fcXVldWVfcG9zaXRpb24iuAIKA0pvYhIOCgZqb2JfaWQYASABKAkSDgoGdGVuYW50GAIgASgJEioKBW93bmVyGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iT3duZXISKgoFc3RhdGUYBCABKA4yGy5zb25pY2hhb3Muam9icy52MS5Kb2JTdGF0ZRISCgpyZXF1ZXN0X2lkGAUgASgJEi8KBWJyaWVmGAYgASgLMiAuc29uaWNoYW9zLmpvYnMudjEuUmVzb2x2ZWRCcmllZhIsCgh2ZXJzaW9ucxgHIAMoCzIaLnNvbmljaGFvcy5qb2JzLnYxLlZlcnNpb24SLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWxhc3Rfc2VxdWVuY2UYCSABKAQizgMKCEpvYkV2ZW50Eg4KBmpvYl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBIuCgpldmVudF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAQgASgNEioKBGtpbmQYBSABKA4yHC5zb25pY2hhb3Muam9icy52MS5FdmVudEtpbmQSKgoFc3RhdGUYBiABKA4yGy5zb25pY2hhb3Muam9icy52MS5Kb2JTdGF0ZRInCgV0cmFjaxgHIAEoDjIYLnNvbmljaGFvcy5qb2JzLnYxLlRyYWNrEicKBXN0YWdlGAggASgOMhguc29uaWNoYW9zLmpvYnMudjEuU3RhZ2USDwoHYXR0ZW1wdBgJIAEoDRISCgpzdGVwc19kb25lGAogASgNEhMKC3N0ZXBzX3RvdGFsGAsgASgNEhAKCGZyYWN0aW9uGAwgASgBEjYKE2VzdGltYXRlZF90aW1lX2xlZnQYDSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIQoFZXJyb3IYDiABKAsyEi5nb29nbGUucnBjLlN0YXR1cxIOCgZjdXJzb3IYDyABKAkqrwEKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEpPQl9TVEFURV9RVUVVRUQQARIVChFKT0JfU1RBVEVfUlVOTklORxACEhgKFEpPQl9TVEFURV9DQU5DRUxMSU5HEAMSEgoOSk9CX1NUQVRFX0RPTkUQBBIUChBKT0JfU1RBVEVfRkFJTEVEEAUSFwoTSk9CX1NUQVRFX0NBTkNFTExFRBAGKlUKCEpvYk93bmVyEhkKFUpPQl9PV05FUl9VTlNQRUNJRklFRBAAEhQKEEpPQl9PV05FUl9SRU5ERVIQARIYChRKT0JfT1dORVJfU0VQQVJBVElPThACKkEKBVRyYWNrEhUKEVRSQUNLX1VOU1BFQ0lGSUVEEAASEAoMVFJBQ0tfUkVOREVSEAESDwoLVFJBQ0tfU1RFTVMQAirUAQoFU3RhZ2USFQoRU1RBR0VfVU5TUEVDSUZJRUQQABIOCgpTVEFHRV9QTEFOEAESEQoNU1RBR0VfREVOT0lTRRACEhAKDFNUQUdFX1ZPQ09ERRADEhAKDFNUQUdFX0JPVU5DRRAEEhEKDVNUQUdFX0hBTkRPRkYQBRIRCg1TVEFHRV9SRUNFSVZFEAYSEgoOU1RBR0VfU0VQQVJBVEUQBxIPCgtTVEFHRV9BTElHThAIEhEKDVNUQUdFX1BBQ0tBR0UQCRIPCgtTVEFHRV9TVE9SRRAKKqcBCglFdmVudEtpbmQSGgoWRVZFTlRfS0lORF9VTlNQRUNJRklFRBAAEhQKEEVWRU5UX0tJTkRfU1RBVEUQARIXChNFVkVOVF9LSU5EX1BST0dSRVNTEAISGwoXRVZFTlRfS0lORF9CT1VOQ0VfUkVBRFkQAxIaChZFVkVOVF9LSU5EX1NURU1TX1JFQURZEAQSFgoSRVZFTlRfS0lORF9ERUxFVEVEEAViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_rpc_status, file_sonichaos_jobs_v1_brief]);
+  fileDesc("Chtzb25pY2hhb3Mvam9icy92MS9qb2IucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIj0KClN0b3JlZEZpbGUSCwoDa2V5GAEgASgJEhIKCnNpemVfYnl0ZXMYAiABKAQSDgoGc2hhMjU2GAMgASgJIlIKCFppcEVudHJ5EgwKBG5hbWUYASABKAkSFAoMb2Zmc2V0X2J5dGVzGAIgASgEEhIKCnNpemVfYnl0ZXMYAyABKAQSDgoGc2hhMjU2GAQgASgJIlYKCExvdWRuZXNzEhEKBGx1ZnMYASABKAFIAIgBARIbCg50cnVlX3BlYWtfZGJ0cBgCIAEoAUgBiAEBQgcKBV9sdWZzQhEKD190cnVlX3BlYWtfZGJ0cCL8AQoMVmVyc2lvbkZpbGVzEi0KBmJvdW5jZRgBIAEoCzIdLnNvbmljaGFvcy5qb2JzLnYxLlN0b3JlZEZpbGUSLwoIbWFuaWZlc3QYAiABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEioKA3ppcBgDIAEoCzIdLnNvbmljaGFvcy5qb2JzLnYxLlN0b3JlZEZpbGUSMAoLemlwX2VudHJpZXMYBCADKAsyGy5zb25pY2hhb3Muam9icy52MS5aaXBFbnRyeRIuCgdsYXRlbnRzGAUgASgLMh0uc29uaWNoYW9zLmpvYnMudjEuU3RvcmVkRmlsZSJ0CgtTdGFnZVRpbWluZxInCgVzdGFnZRgBIAEoDjIYLnNvbmljaGFvcy5qb2JzLnYxLlN0YWdlEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2F0dGVtcHQYAyABKA0ixAUKB1ZlcnNpb24SDgoGbnVtYmVyGAEgASgNEioKBXN0YXRlGAIgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iU3RhdGUSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cxIuCgVmaWxlcxgEIAEoCzIfLnNvbmljaGFvcy5qb2JzLnYxLlZlcnNpb25GaWxlcxIvCgd0aW1pbmdzGAUgAygLMh4uc29uaWNoYW9zLmpvYnMudjEuU3RhZ2VUaW1pbmcSLQoIbG91ZG5lc3MYBiABKAsyGy5zb25pY2hhb3Muam9icy52MS5Mb3VkbmVzcxItCghwcm9ncmVzcxgHIAMoCzIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYkV2ZW50EhQKDGJhc2VfdmVyc2lvbhgIIAEoDRIwCg9yZXJlbmRlcmVkX3N0ZW0YCSABKA4yFy5zb25pY2hhb3Muam9icy52MS5TdGVtEi8KBWJyaWVmGAogASgLMiAuc29uaWNoYW9zLmpvYnMudjEuUmVzb2x2ZWRCcmllZhIUCgxzdGVtc193YW50ZWQYCyABKAgSLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbCg5xdWV1ZV9wb3NpdGlvbhgPIAEoDUgAiAEBEjYKEmVzdGltYXRlZF9lbmRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYXVkaXRfZGlnZXN0cxgRIAMoCUIRCg9fcXVldWVfcG9zaXRpb24ivQIKA0pvYhIOCgZqb2JfaWQYASABKAkSDgoGdGVuYW50GAIgASgJEi8KBW93bmVyGAMgASgOMiAuc29uaWNoYW9zLmpvYnMudjEuT3duaW5nU2VydmljZRIqCgVzdGF0ZRgEIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEhIKCnJlcXVlc3RfaWQYBSABKAkSLwoFYnJpZWYYBiABKAsyIC5zb25pY2hhb3Muam9icy52MS5SZXNvbHZlZEJyaWVmEiwKCHZlcnNpb25zGAcgAygLMhouc29uaWNoYW9zLmpvYnMudjEuVmVyc2lvbhIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNbGFzdF9zZXF1ZW5jZRgJIAEoBCLWAwoISm9iRXZlbnQSDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEi4KCmV2ZW50X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YBCABKA0SKgoEa2luZBgFIAEoDjIcLnNvbmljaGFvcy5qb2JzLnYxLkV2ZW50S2luZBIqCgVzdGF0ZRgGIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEi8KBXRyYWNrGAcgASgOMiAuc29uaWNoYW9zLmpvYnMudjEuUHJvZ3Jlc3NUcmFjaxInCgVzdGFnZRgIIAEoDjIYLnNvbmljaGFvcy5qb2JzLnYxLlN0YWdlEg8KB2F0dGVtcHQYCSABKA0SEgoKc3RlcHNfZG9uZRgKIAEoDRITCgtzdGVwc190b3RhbBgLIAEoDRIQCghmcmFjdGlvbhgMIAEoARI2ChNlc3RpbWF0ZWRfdGltZV9sZWZ0GA0gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiEKBWVycm9yGA4gASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMSDgoGY3Vyc29yGA8gASgJKq8BCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBKT0JfU1RBVEVfUVVFVUVEEAESFQoRSk9CX1NUQVRFX1JVTk5JTkcQAhIYChRKT0JfU1RBVEVfQ0FOQ0VMTElORxADEhIKDkpPQl9TVEFURV9ET05FEAQSFAoQSk9CX1NUQVRFX0ZBSUxFRBAFEhcKE0pPQl9TVEFURV9DQU5DRUxMRUQQBippCg1Pd25pbmdTZXJ2aWNlEh4KGk9XTklOR19TRVJWSUNFX1VOU1BFQ0lGSUVEEAASGQoVT1dOSU5HX1NFUlZJQ0VfUkVOREVSEAESHQoZT1dOSU5HX1NFUlZJQ0VfU0VQQVJBVElPThACKmQKDVByb2dyZXNzVHJhY2sSHgoaUFJPR1JFU1NfVFJBQ0tfVU5TUEVDSUZJRUQQABIZChVQUk9HUkVTU19UUkFDS19SRU5ERVIQARIYChRQUk9HUkVTU19UUkFDS19TVEVNUxACKtQBCgVTdGFnZRIVChFTVEFHRV9VTlNQRUNJRklFRBAAEg4KClNUQUdFX1BMQU4QARIRCg1TVEFHRV9ERU5PSVNFEAISEAoMU1RBR0VfVk9DT0RFEAMSEAoMU1RBR0VfQk9VTkNFEAQSEQoNU1RBR0VfSEFORE9GRhAFEhEKDVNUQUdFX1JFQ0VJVkUQBhISCg5TVEFHRV9TRVBBUkFURRAHEg8KC1NUQUdFX0FMSUdOEAgSEQoNU1RBR0VfUEFDS0FHRRAJEg8KC1NUQUdFX1NUT1JFEAoqpwEKCUV2ZW50S2luZBIaChZFVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRVZFTlRfS0lORF9TVEFURRABEhcKE0VWRU5UX0tJTkRfUFJPR1JFU1MQAhIbChdFVkVOVF9LSU5EX0JPVU5DRV9SRUFEWRADEhoKFkVWRU5UX0tJTkRfU1RFTVNfUkVBRFkQBBIWChJFVkVOVF9LSU5EX0RFTEVURUQQBWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_rpc_status, file_sonichaos_jobs_v1_brief]);
 
 /**
  * A stored file.
@@ -365,9 +365,9 @@ export type Job = Message<"sonichaos.jobs.v1.Job"> & {
   /**
    * Which service owns it.
    *
-   * @generated from field: sonichaos.jobs.v1.JobOwner owner = 3;
+   * @generated from field: sonichaos.jobs.v1.OwningService owner = 3;
    */
-  owner: JobOwner;
+  owner: OwningService;
 
   /**
    * The state of its first version.
@@ -470,9 +470,9 @@ export type JobEvent = Message<"sonichaos.jobs.v1.JobEvent"> & {
   /**
    * The track; unspecified for the version as a whole.
    *
-   * @generated from field: sonichaos.jobs.v1.Track track = 7;
+   * @generated from field: sonichaos.jobs.v1.ProgressTrack track = 7;
    */
-  track: Track;
+  track: ProgressTrack;
 
   /**
    * The stage; unspecified for the version as a whole.
@@ -524,7 +524,7 @@ export type JobEvent = Message<"sonichaos.jobs.v1.JobEvent"> & {
   error?: Status | undefined;
 
   /**
-   * Position in the caller's feed over all jobs; pass it to FollowJobs to go on after this event.
+   * Position in the caller's feed over all jobs; pass it to WatchJobs to go on after this event.
    *
    * @generated from field: string cursor = 15;
    */
@@ -603,69 +603,69 @@ export const JobStateSchema: GenEnum<JobState> = /*@__PURE__*/
 /**
  * Which service is the only one that writes the job.
  *
- * @generated from enum sonichaos.jobs.v1.JobOwner
+ * @generated from enum sonichaos.jobs.v1.OwningService
  */
-export enum JobOwner {
+export enum OwningService {
   /**
    * Never sent.
    *
-   * @generated from enum value: JOB_OWNER_UNSPECIFIED = 0;
+   * @generated from enum value: OWNING_SERVICE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
    * A take, or an upload from its first re-render on.
    *
-   * @generated from enum value: JOB_OWNER_RENDER = 1;
+   * @generated from enum value: OWNING_SERVICE_RENDER = 1;
    */
   RENDER = 1,
 
   /**
    * A separation of an upload.
    *
-   * @generated from enum value: JOB_OWNER_SEPARATION = 2;
+   * @generated from enum value: OWNING_SERVICE_SEPARATION = 2;
    */
   SEPARATION = 2,
 }
 
 /**
- * Describes the enum sonichaos.jobs.v1.JobOwner.
+ * Describes the enum sonichaos.jobs.v1.OwningService.
  */
-export const JobOwnerSchema: GenEnum<JobOwner> = /*@__PURE__*/
+export const OwningServiceSchema: GenEnum<OwningService> = /*@__PURE__*/
   enumDesc(file_sonichaos_jobs_v1_job, 1);
 
 /**
  * The two lines of progress. A take without stems has no second one.
  *
- * @generated from enum sonichaos.jobs.v1.Track
+ * @generated from enum sonichaos.jobs.v1.ProgressTrack
  */
-export enum Track {
+export enum ProgressTrack {
   /**
    * Never sent.
    *
-   * @generated from enum value: TRACK_UNSPECIFIED = 0;
+   * @generated from enum value: PROGRESS_TRACK_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
    * From the brief to the stored bounce.
    *
-   * @generated from enum value: TRACK_RENDER = 1;
+   * @generated from enum value: PROGRESS_TRACK_RENDER = 1;
    */
   RENDER = 1,
 
   /**
    * From the bounce to the stored ZIP.
    *
-   * @generated from enum value: TRACK_STEMS = 2;
+   * @generated from enum value: PROGRESS_TRACK_STEMS = 2;
    */
   STEMS = 2,
 }
 
 /**
- * Describes the enum sonichaos.jobs.v1.Track.
+ * Describes the enum sonichaos.jobs.v1.ProgressTrack.
  */
-export const TrackSchema: GenEnum<Track> = /*@__PURE__*/
+export const ProgressTrackSchema: GenEnum<ProgressTrack> = /*@__PURE__*/
   enumDesc(file_sonichaos_jobs_v1_job, 2);
 
 /**

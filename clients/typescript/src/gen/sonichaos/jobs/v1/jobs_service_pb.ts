@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/jobs/v1/jobs_service.proto.
  */
 export const file_sonichaos_jobs_v1_jobs_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9qb2JzX3NlcnZpY2UucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjUKDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKgAgoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEisKBnN0YXRlcxgDIAMoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEj4KBmxhYmVscxgEIAMoCzIuLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdC5MYWJlbHNFbnRyeRISCgpwZXJzb25hX2lkGAUgASgJEjYKEmNyZWF0ZWRfYWZ0ZXJfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkoKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBCI+ChBXYXRjaEpvYlJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQiIwoRRm9sbG93Sm9ic1JlcXVlc3QSDgoGY3Vyc29yGAEgASgJIkAKEkZvbGxvd0pvYnNSZXNwb25zZRIqCgVldmVudBgBIAEoCzIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYkV2ZW50IjMKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0iOAoRQ2FuY2VsSm9iUmVzcG9uc2USIwoDam9iGAEgASgLMhYuc29uaWNoYW9zLmpvYnMudjEuSm9iIiIKEERlbGV0ZUpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIhMKEURlbGV0ZUpvYlJlc3BvbnNlImIKD0FkZFN0ZW1zUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIuCglzdGVtX21vZGUYAyABKA4yGy5zb25pY2hhb3Muam9icy52MS5TdGVtTW9kZSI3ChBBZGRTdGVtc1Jlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKRAQoWQ3JlYXRlU2lnbmVkVXJsUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIpCgRraW5kGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuRmlsZUtpbmQSKwoIbGlmZXRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ihAEKF0NyZWF0ZVNpZ25lZFVybFJlc3BvbnNlEgsKA3VybBgBIAEoCRIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoEZmlsZRgDIAEoCzIdLnNvbmljaGFvcy5qb2JzLnYxLlN0b3JlZEZpbGUqfQoIRmlsZUtpbmQSGQoVRklMRV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRklMRV9LSU5EX0JPVU5DRRABEhYKEkZJTEVfS0lORF9NQU5JRkVTVBACEhEKDUZJTEVfS0lORF9aSVAQAxIVChFGSUxFX0tJTkRfTEFURU5UUxAEMuQFCgtKb2JzU2VydmljZRJPCgZHZXRKb2ISIC5zb25pY2hhb3Muam9icy52MS5HZXRKb2JSZXF1ZXN0GiEuc29uaWNoYW9zLmpvYnMudjEuR2V0Sm9iUmVzcG9uc2UiABJVCghMaXN0Sm9icxIiLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdBojLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVzcG9uc2UiABJXCghXYXRjaEpvYhIiLnNvbmljaGFvcy5qb2JzLnYxLldhdGNoSm9iUmVxdWVzdBojLnNvbmljaGFvcy5qb2JzLnYxLldhdGNoSm9iUmVzcG9uc2UiADABEl0KCkZvbGxvd0pvYnMSJC5zb25pY2hhb3Muam9icy52MS5Gb2xsb3dKb2JzUmVxdWVzdBolLnNvbmljaGFvcy5qb2JzLnYxLkZvbGxvd0pvYnNSZXNwb25zZSIAMAESWAoJQ2FuY2VsSm9iEiMuc29uaWNoYW9zLmpvYnMudjEuQ2FuY2VsSm9iUmVxdWVzdBokLnNvbmljaGFvcy5qb2JzLnYxLkNhbmNlbEpvYlJlc3BvbnNlIgASWAoJRGVsZXRlSm9iEiMuc29uaWNoYW9zLmpvYnMudjEuRGVsZXRlSm9iUmVxdWVzdBokLnNvbmljaGFvcy5qb2JzLnYxLkRlbGV0ZUpvYlJlc3BvbnNlIgASVQoIQWRkU3RlbXMSIi5zb25pY2hhb3Muam9icy52MS5BZGRTdGVtc1JlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5BZGRTdGVtc1Jlc3BvbnNlIgASagoPQ3JlYXRlU2lnbmVkVXJsEikuc29uaWNoYW9zLmpvYnMudjEuQ3JlYXRlU2lnbmVkVXJsUmVxdWVzdBoqLnNvbmljaGFvcy5qb2JzLnYxLkNyZWF0ZVNpZ25lZFVybFJlc3BvbnNlIgBiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
+  fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9qb2JzX3NlcnZpY2UucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjUKDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKgAgoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEisKBnN0YXRlcxgDIAMoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEj4KBmxhYmVscxgEIAMoCzIuLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdC5MYWJlbHNFbnRyeRISCgpwZXJzb25hX2lkGAUgASgJEjYKEmNyZWF0ZWRfYWZ0ZXJfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkoKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBCI+ChBXYXRjaEpvYlJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQiIgoQV2F0Y2hKb2JzUmVxdWVzdBIOCgZjdXJzb3IYASABKAkiPwoRV2F0Y2hKb2JzUmVzcG9uc2USKgoFZXZlbnQYASABKAsyGy5zb25pY2hhb3Muam9icy52MS5Kb2JFdmVudCIzChBDYW5jZWxKb2JSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNIjgKEUNhbmNlbEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiIiChBEZWxldGVKb2JSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCSITChFEZWxldGVKb2JSZXNwb25zZSJiCg9BZGRTdGVtc1JlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SLgoJc3RlbV9tb2RlGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuU3RlbU1vZGUiNwoQQWRkU3RlbXNSZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2IijAEKFkNyZWF0ZVNpZ25lZFVybFJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SKQoEa2luZBgDIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkZpbGVLaW5kEiYKA3R0bBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKEAQoXQ3JlYXRlU2lnbmVkVXJsUmVzcG9uc2USCwoDdXJsGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgRmaWxlGAMgASgLMh0uc29uaWNoYW9zLmpvYnMudjEuU3RvcmVkRmlsZSp9CghGaWxlS2luZBIZChVGSUxFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBGSUxFX0tJTkRfQk9VTkNFEAESFgoSRklMRV9LSU5EX01BTklGRVNUEAISEQoNRklMRV9LSU5EX1pJUBADEhUKEUZJTEVfS0lORF9MQVRFTlRTEAQy4QUKC0pvYnNTZXJ2aWNlEk8KBkdldEpvYhIgLnNvbmljaGFvcy5qb2JzLnYxLkdldEpvYlJlcXVlc3QaIS5zb25pY2hhb3Muam9icy52MS5HZXRKb2JSZXNwb25zZSIAElUKCExpc3RKb2JzEiIuc29uaWNoYW9zLmpvYnMudjEuTGlzdEpvYnNSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuTGlzdEpvYnNSZXNwb25zZSIAElcKCFdhdGNoSm9iEiIuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JSZXNwb25zZSIAMAESWgoJV2F0Y2hKb2JzEiMuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JzUmVxdWVzdBokLnNvbmljaGFvcy5qb2JzLnYxLldhdGNoSm9ic1Jlc3BvbnNlIgAwARJYCglDYW5jZWxKb2ISIy5zb25pY2hhb3Muam9icy52MS5DYW5jZWxKb2JSZXF1ZXN0GiQuc29uaWNoYW9zLmpvYnMudjEuQ2FuY2VsSm9iUmVzcG9uc2UiABJYCglEZWxldGVKb2ISIy5zb25pY2hhb3Muam9icy52MS5EZWxldGVKb2JSZXF1ZXN0GiQuc29uaWNoYW9zLmpvYnMudjEuRGVsZXRlSm9iUmVzcG9uc2UiABJVCghBZGRTdGVtcxIiLnNvbmljaGFvcy5qb2JzLnYxLkFkZFN0ZW1zUmVxdWVzdBojLnNvbmljaGFvcy5qb2JzLnYxLkFkZFN0ZW1zUmVzcG9uc2UiABJqCg9DcmVhdGVTaWduZWRVcmwSKS5zb25pY2hhb3Muam9icy52MS5DcmVhdGVTaWduZWRVcmxSZXF1ZXN0Giouc29uaWNoYW9zLmpvYnMudjEuQ3JlYXRlU2lnbmVkVXJsUmVzcG9uc2UiAGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
 
 /**
  * Which job.
@@ -205,9 +205,9 @@ export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*
 /**
  * What to follow.
  *
- * @generated from message sonichaos.jobs.v1.FollowJobsRequest
+ * @generated from message sonichaos.jobs.v1.WatchJobsRequest
  */
-export type FollowJobsRequest = Message<"sonichaos.jobs.v1.FollowJobsRequest"> & {
+export type WatchJobsRequest = Message<"sonichaos.jobs.v1.WatchJobsRequest"> & {
   /**
    * The `cursor` of the last event seen. Empty: from now on.
    *
@@ -217,18 +217,18 @@ export type FollowJobsRequest = Message<"sonichaos.jobs.v1.FollowJobsRequest"> &
 };
 
 /**
- * Describes the message sonichaos.jobs.v1.FollowJobsRequest.
- * Use `create(FollowJobsRequestSchema)` to create a new message.
+ * Describes the message sonichaos.jobs.v1.WatchJobsRequest.
+ * Use `create(WatchJobsRequestSchema)` to create a new message.
  */
-export const FollowJobsRequestSchema: GenMessage<FollowJobsRequest> = /*@__PURE__*/
+export const WatchJobsRequestSchema: GenMessage<WatchJobsRequest> = /*@__PURE__*/
   messageDesc(file_sonichaos_jobs_v1_jobs_service, 6);
 
 /**
  * One event.
  *
- * @generated from message sonichaos.jobs.v1.FollowJobsResponse
+ * @generated from message sonichaos.jobs.v1.WatchJobsResponse
  */
-export type FollowJobsResponse = Message<"sonichaos.jobs.v1.FollowJobsResponse"> & {
+export type WatchJobsResponse = Message<"sonichaos.jobs.v1.WatchJobsResponse"> & {
   /**
    * The event.
    *
@@ -238,10 +238,10 @@ export type FollowJobsResponse = Message<"sonichaos.jobs.v1.FollowJobsResponse">
 };
 
 /**
- * Describes the message sonichaos.jobs.v1.FollowJobsResponse.
- * Use `create(FollowJobsResponseSchema)` to create a new message.
+ * Describes the message sonichaos.jobs.v1.WatchJobsResponse.
+ * Use `create(WatchJobsResponseSchema)` to create a new message.
  */
-export const FollowJobsResponseSchema: GenMessage<FollowJobsResponse> = /*@__PURE__*/
+export const WatchJobsResponseSchema: GenMessage<WatchJobsResponse> = /*@__PURE__*/
   messageDesc(file_sonichaos_jobs_v1_jobs_service, 7);
 
 /**
@@ -415,9 +415,9 @@ export type CreateSignedUrlRequest = Message<"sonichaos.jobs.v1.CreateSignedUrlR
   /**
    * How long the URL holds: 1 second to 7 days. Not given: the service's default.
    *
-   * @generated from field: google.protobuf.Duration lifetime = 4;
+   * @generated from field: google.protobuf.Duration ttl = 4;
    */
-  lifetime?: Duration | undefined;
+  ttl?: Duration | undefined;
 };
 
 /**
@@ -549,12 +549,12 @@ export const JobsService: GenService<{
   /**
    * The events of all of the caller's jobs from a cursor on; never ends by itself.
    *
-   * @generated from rpc sonichaos.jobs.v1.JobsService.FollowJobs
+   * @generated from rpc sonichaos.jobs.v1.JobsService.WatchJobs
    */
-  followJobs: {
+  watchJobs: {
     methodKind: "server_streaming";
-    input: typeof FollowJobsRequestSchema;
-    output: typeof FollowJobsResponseSchema;
+    input: typeof WatchJobsRequestSchema;
+    output: typeof WatchJobsResponseSchema;
   },
   /**
    * Stop a version. Answers at once; the state goes by way of CANCELLING.
