@@ -13,7 +13,7 @@ from servicekit.journal import Journal, OrphanedVersion
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
-from servicekit.work import OrphanedFiles
+from servicekit.work import remove_orphaned_files
 
 _log = logger(__name__)
 _MAX_BYTES = 4 * MAX_TEXT_CHARACTERS
@@ -28,7 +28,7 @@ class OrphanedTake:
 
     def __call__(self, left: OrphanedVersion) -> None:
         """Put them right. Raises as `ObjectStore`; to be called again then, before the version ends."""
-        OrphanedFiles(store=self.store, keys_of=stored_keys)(left)
+        remove_orphaned_files(left, stored_keys(left), self.store)
         if not left.rerendered_stem and "manifest" in left.files:
             self._restore_manifest(left)
 

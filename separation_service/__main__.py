@@ -38,7 +38,7 @@ from servicekit.rpc.server import RpcServer, check_listen_address
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import OrphanedFiles, Runner
+from servicekit.work import Runner, remove_orphaned_files
 from sonichaos.handoff.v1 import handoff_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2_grpc
@@ -100,7 +100,7 @@ async def serve(settings: SeparationSettings) -> None:
             weights=WEIGHTS,
             clock=clock,
             workers=settings.separation_workers,
-            tidy=OrphanedFiles(store=store, keys_of=stored_keys),
+            tidy=lambda orphan: remove_orphaned_files(orphan, stored_keys(orphan), store),
             metrics=metrics,
         )
         metrics.serve(settings.metrics_host, settings.separation_metrics_port)

@@ -105,7 +105,7 @@ def hand_over(
     """
     progress, folder = assignment.progress, f"jobs/{facts.job_id}"
     manifest_key, text = f"{folder}/v{facts.version}.json", manifest_text(bounce.manifest)
-    with StagedFiles(store, [f"{folder}/v{facts.version}.zip"], before={manifest_key: text}):
+    with StagedFiles(store, [f"{folder}/v{facts.version}.zip"], overwritten={manifest_key: text}):
         result = _separated_by(separation, bounce, facts, assignment)
         store.put_bytes(manifest_key, result.manifest_json.encode(), content_type="application/json")
         progress.stems_ready(files=_files(result), audit=stems_audit(bounce, facts, _separated(result)))

@@ -42,7 +42,7 @@ class UploadWork:
             return received
 
         store, stem = self._pipeline.store, f"jobs/{manifest.job_id}/v{manifest.version}"
-        with StagedFiles(store, [f"{stem}.zip"], before={f"{stem}.json": manifest_text(manifest)}):
+        with StagedFiles(store, [f"{stem}.zip"], overwritten={f"{stem}.json": manifest_text(manifest)}):
             delivered = self._pipeline(receive, _MODES[assignment.version.stem_mode], assignment.progress)
             put_manifest(delivered, store)
             assignment.progress.stems_ready(

@@ -2,21 +2,24 @@
 
 from servicekit.work.assignment import Assignment
 from servicekit.work.cancellation import CancellationToken, GivenBack, StopReason
-from servicekit.work.orphans import OrphanedFiles
 from servicekit.work.progress import Progress, StageWeights
+from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
 from servicekit.work.retry import RetryPolicy
 from servicekit.work.runner import Runner
-from servicekit.work.staged_files import StagedFiles
+from servicekit.work.staged_files import StagedFiles, remove_files, remove_orphaned_files
 
 __all__ = [
     "Assignment",
     "CancellationToken",
     "GivenBack",
-    "OrphanedFiles",
     "Progress",
+    "ProgressThrottle",
     "RetryPolicy",
     "Runner",
     "StageWeights",
     "StagedFiles",
     "StopReason",
+    "estimate_time_left_s",
+    "remove_files",
+    "remove_orphaned_files",
 ]

@@ -16,11 +16,11 @@ from servicekit.errors import Cancelled
 from servicekit.journal import AuditDraft, AuditRow, Claim, EventDraft, EventKind, Journal, Stage, Track
 from servicekit.journal.rows import Json
 from servicekit.work.cancellation import CancellationToken, StopReason
+from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
 
 StageWeights = Mapping[Track, Mapping[Stage, float]]
 """The stages of each track in their order, each with its usual share of the track's time (any unit)."""
 
-_INTERVAL_S = 0.1
 _MOST_PENDING = 256
 # Before so much is done, a time left is a guess not worth saying.
 _KNOWN_AFTER_FRACTION = 0.02
@@ -35,7 +35,7 @@ class _Track:
     began_s: float
     began_fraction: float
     fraction: float
-    told_s: float
+    throttle: ProgressThrottle
 
 
 @dataclass
@@ -47,7 +47,6 @@ class _Step:
     began_s: float
     total: int
     done: int = 0
-    told: int = -1
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,8 @@ class Progress:
         fraction = self._fraction(chosen, stage, 0.0)
         if chosen not in self._tracks:
             attempt = self._before.get(chosen, 0) + 1
-            self._tracks[chosen] = _Track(attempt, now_s, fraction, fraction, now_s)
+            self._tracks[chosen] = _Track(attempt, now_s, fraction, fraction, ProgressThrottle(self._clock))
+        self._tracks[chosen].throttle.start_stage()
         self._step = _Step(stage, chosen, now_s, max(steps_total, 1))
         self._tell()
 
@@ -121,8 +121,7 @@ class Progress:
             raise ValueError("progress.step needs a stage: call progress.stage first")
         step.total = max(total or step.total, 1)
         step.done = min(max(done, step.done), step.total)
-        due = self._clock.monotonic_s() - self._tracks[step.track].told_s >= _INTERVAL_S
-        if step.done > step.told and (due or step.done == step.total):
+        if self._tracks[step.track].throttle.is_due(step.done, step.total):
             self._tell(time_left_s)
 
     def check(self) -> None:
@@ -260,7 +259,7 @@ class Progress:
         if step is None:
             return
         step.done = step.total
-        if step.told < step.total:
+        if self._tracks[step.track].throttle.is_due(step.done, step.total):
             self._tell()
         seconds = self._clock.monotonic_s() - step.began_s
         self._timings.append(self._timing(step, seconds))
@@ -271,12 +270,12 @@ class Progress:
         attempt = self._tracks[step.track].attempt
         return {"stage": f"STAGE_{step.stage}", "duration": f"{seconds:.6f}s", "attempt": attempt}
 
-    def _tell(self, time_left_s: float | None = None) -> None:
+    def _tell(self, left_s: float | None = None) -> None:
         """Have the step under way written."""
         step = self._step
         if step is None:
             return
-        draft = self._draft(EventKind.PROGRESS, step, time_left_s)
+        draft = self._draft(EventKind.PROGRESS, step, left_s)
         with self._lock:
             # While the journal does not answer, the newest step takes the place of the one before it.
             if len(self._pending) >= _MOST_PENDING:
@@ -284,14 +283,13 @@ class Progress:
             self._pending.append(draft)
         self._wake_writer()
 
-    def _draft(self, kind: EventKind, step: _Step, time_left_s: float | None = None) -> EventDraft:
+    def _draft(self, kind: EventKind, step: _Step, left_s: float | None = None) -> EventDraft:
         """The event that tells of a step as it stands."""
         track = self._tracks[step.track]
         now_s = self._clock.monotonic_s()
         fraction = self._fraction(step.track, step.stage, step.done / step.total)
         track.fraction = max(track.fraction, fraction)
-        step.told = step.done
-        track.told_s = now_s
+        track.throttle.published(step.done)
         return EventDraft(
             kind=kind,
             track=step.track,
@@ -300,7 +298,7 @@ class Progress:
             steps_done=step.done,
             steps_total=step.total,
             fraction=track.fraction,
-            time_left_s=_time_left_s(track, now_s) if time_left_s is None else time_left_s,
+            time_left_s=_time_left_s(track, now_s) if left_s is None else left_s,
         )
 
     def _fraction(self, track: Track, stage: Stage, share: float) -> float:
@@ -325,4 +323,4 @@ def _time_left_s(track: _Track, now_s: float) -> float | None:
     gained, spent_s = track.fraction - track.began_fraction, now_s - track.began_s
     if gained < _KNOWN_AFTER_FRACTION or spent_s < _KNOWN_AFTER_S:
         return None
-    return spent_s * (1.0 - track.fraction) / gained
+    return estimate_time_left_s(spent_s, done=gained, remaining=1.0 - track.fraction)

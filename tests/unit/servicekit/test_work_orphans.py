@@ -1,4 +1,4 @@
-"""Versions whose worker died and that end without another: what it stored and nobody knows of is gone before they end."""
+"""Orphaned versions: files that their row does not name are removed before the version ends."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from servicekit.clock import SystemClock
 from servicekit.journal import JobState, Journal, OrphanedVersion, Owner
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
-from servicekit.work import Assignment, OrphanedFiles
+from servicekit.work import Assignment, remove_orphaned_files
 from tests.unit.servicekit.journal_rows import new_job, new_version, open_journal
 from tests.unit.servicekit.work_runs import MANY, running, until
 
 ENDINGS = ("wav", "zip", "json")
 
 
-def keys_of(left: OrphanedVersion) -> Iterable[str]:
-    """Three files a version."""
-    return [f"jobs/{left.job_id}/v{left.version}.{ending}" for ending in ENDINGS]
+def keys_of(orphan: OrphanedVersion) -> Iterable[str]:
+    """Three files per version."""
+    return [f"jobs/{orphan.job_id}/v{orphan.version}.{ending}" for ending in ENDINGS]
 
 
 def store_in(folder: Path) -> FolderStore:
@@ -52,17 +52,17 @@ def test_what_a_dead_worker_stored_is_gone_before_its_cancelled_version_ends(tmp
         job_id = dying.accept(new_job(), limit=MANY).job.job_id
         half_done(dying, store, job_id, 1, named=True)
         dying.cancel("local", job_id)
-    tidy, seen = OrphanedFiles(store=store, keys_of=keys_of), []
+    seen: list[JobState] = []
     away = shutil.move(tmp_path / "store", tmp_path / "away")
     with open_journal(tmp_path) as journal:
 
-        def tidied(left: OrphanedVersion) -> None:
+        def remove_orphans(orphan: OrphanedVersion) -> None:
             seen.append(journal.job("local", job_id).state)
             if len(seen) == 4:
                 shutil.move(away, tmp_path / "store")
-            tidy(left)
+            remove_orphaned_files(orphan, keys_of(orphan), store)
 
-        with running(journal, refused, tidy=tidied):
+        with running(journal, refused, tidy=remove_orphans):
             until(journal, job_id, lambda job: job.state is JobState.CANCELLED)
     assert seen[:4] == [JobState.CANCELLING] * 4
     assert list(store.keys()) == [f"jobs/{job_id}/v1.wav"]
@@ -81,7 +81,11 @@ def test_a_version_that_crashed_too_often_leaves_no_file(tmp_path: Path) -> None
         with open_journal(tmp_path) as dying:
             assert not dying.left_behind(Owner.RENDER)
             half_done(dying, store, job_id, 2)
-    with open_journal(tmp_path) as journal, running(journal, refused, tidy=OrphanedFiles(store=store, keys_of=keys_of)):
+
+    def remove_orphans(orphan: OrphanedVersion) -> None:
+        remove_orphaned_files(orphan, keys_of(orphan), store)
+
+    with open_journal(tmp_path) as journal, running(journal, refused, tidy=remove_orphans):
         until(journal, job_id, lambda job: job.versions[1].state is JobState.FAILED)
         assert list(store.keys()) == []
         assert journal.left_behind(Owner.RENDER) == []

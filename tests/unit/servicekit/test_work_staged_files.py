@@ -1,4 +1,4 @@
-"""What an attempt stored does not outlive its failure."""
+"""Staged files: an attempt that fails leaves the store as it was."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from servicekit.errors import Cancelled, Unavailable
 from servicekit.journal import ClaimLost
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
-from servicekit.work import StagedFiles
+from servicekit.work import StagedFiles, remove_files
 
 ZIP, MANIFEST, BOUNCE = "jobs/x/v1.zip", "jobs/x/v1.json", "jobs/x/bounce.wav"
 
@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> FolderStore:
 
 def attempt(store: FolderStore, error: BaseException | None) -> None:
     """Stems are stored and the manifest completed; then something may happen."""
-    with StagedFiles(store, [ZIP], before={MANIFEST: "{}"}):
+    with StagedFiles(store, [ZIP], overwritten={MANIFEST: "{}"}):
         store.put_bytes(ZIP, b"stems", content_type="application/zip")
         store.put_bytes(MANIFEST, b'{"stems": 4}', content_type="application/json")
         if error is not None:
@@ -44,15 +44,29 @@ def test_a_failure_leaves_what_was_there_before(store: FolderStore, error: BaseE
     assert store.read(MANIFEST, max_bytes=100) == b"{}"
 
 
-def test_success_leaves_all(store: FolderStore) -> None:
-    """Nothing is undone."""
+def test_a_block_that_succeeds_keeps_its_files(store: FolderStore) -> None:
+    """Nothing is removed or restored."""
     attempt(store, None)
     assert store.read(MANIFEST, max_bytes=100) == b'{"stems": 4}'
     assert sorted(store.keys()) == [BOUNCE, MANIFEST, ZIP]
 
 
-def test_who_lost_the_claim_touches_nothing(store: FolderStore) -> None:
-    """The files are another worker's by then."""
+def test_a_lost_claim_leaves_the_files(store: FolderStore) -> None:
+    """They belong to the worker that holds the claim now."""
     with pytest.raises(ClaimLost):
         attempt(store, ClaimLost("job"))
     assert sorted(store.keys()) == [BOUNCE, MANIFEST, ZIP]
+
+
+def test_a_commit_that_fails_later_can_still_be_rolled_back(store: FolderStore) -> None:
+    """A key that was never stored is no error."""
+    attempt(store, None)
+    StagedFiles(store, ["jobs/x/never.zip", ZIP], overwritten={MANIFEST: "{}"}).rollback()
+    assert sorted(store.keys()) == [BOUNCE, MANIFEST]
+    assert store.read(MANIFEST, max_bytes=100) == b"{}"
+
+
+def test_remove_files_tells_which_files_there_were(store: FolderStore) -> None:
+    """Only existing keys are returned."""
+    assert remove_files(store, [ZIP, BOUNCE]) == [BOUNCE]
+    assert list(store.keys()) == [MANIFEST]
