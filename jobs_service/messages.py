@@ -9,9 +9,6 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
-# The details of a stored error are parsed by their type, which has to be known to protobuf.
-from google.rpc import error_details_pb2 as _error_details  # noqa: F401
-
 from servicekit.journal import Event, Job, Version
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 

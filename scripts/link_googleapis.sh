@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
 source=$("$python" -c 'import google.rpc, pathlib; print(pathlib.Path(list(google.rpc.__path__)[0]))')
 mkdir -p build/googleapis/google/rpc
-cp "$source"/status.proto build/googleapis/google/rpc/
+cp "$source"/{status,error_details}.proto build/googleapis/google/rpc/

@@ -8,11 +8,11 @@ from collections.abc import Collection, Sequence
 from grpc import aio
 from grpc_health.v1 import _async as aio_health
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from servicekit.metrics import Metrics
 from servicekit.rpc.boundary import Boundary
 from servicekit.rpc.gate import Gate, Phase
+from servicekit.rpc.reflection import enable_reflection
 from servicekit.settings import SettingsError
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -60,9 +60,7 @@ class RpcServer:
         self.grpc_server = aio.server(interceptors=(boundary,), options=_OPTIONS)
         self._health = aio_health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc_server)
-        reflection.enable_server_reflection(
-            (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self.grpc_server
-        )
+        enable_reflection((*self._names, health.SERVICE_NAME), self.grpc_server)
 
     async def start(self, addresses: Sequence[str]) -> tuple[str, ...]:
         """Listen. Health says NOT_SERVING. Returns the bound addresses (a port 0 is replaced by the one given)."""

@@ -10,7 +10,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 
 from servicekit.errors import FieldViolation, InvalidFields, NotFound
@@ -130,12 +130,23 @@ async def test_new_work_waits_for_warm_models_and_stops_when_draining(server: tu
     assert await state() == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-async def test_reflection_lists_the_services(server: tuple[RpcServer, aio.Channel]) -> None:
-    """Tools find out what is served."""
-    stub = reflection_pb2_grpc.ServerReflectionStub(server[1])
-    asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
-    async for answer in stub.ServerReflectionInfo(asked):
-        assert NAME in {service.name for service in answer.list_services_response.service}
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_describes_services_and_error_details(
+    server: tuple[RpcServer, aio.Channel], version: str
+) -> None:
+    """Both versions list every service, describe each of them, and describe the types that error details have."""
+    service = f"grpc.reflection.{version}.ServerReflection"
+    call = server[1].stream_stream(
+        f"/{service}/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    listed = await call(iter([reflection_pb2.ServerReflectionRequest(list_services="")])).read()
+    names = {found.name for found in listed.list_services_response.service}
+    assert {NAME, "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"} <= names
+    for symbol in (*names, "google.rpc.ErrorInfo", "google.rpc.RetryInfo", "google.rpc.BadRequest"):
+        asked = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
+        assert (await call(iter([asked])).read()).file_descriptor_response.file_descriptor_proto, symbol
 
 
 def test_a_full_disk_is_named(tmp_path: object) -> None:

@@ -24,41 +24,42 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import error_details_pb2 as google_dot_rpc_dot_error__details__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from sonichaos.jobs.v1 import brief_pb2 as sonichaos_dot_jobs_dot_v1_dot_brief__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsonichaos/jobs/v1/job.proto\x12\x11sonichaos.jobs.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1dsonichaos/jobs/v1/brief.proto\"=\n\nStoredFile\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"R\n\x08ZipEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x04\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x0e\n\x06sha256\x18\x04 \x01(\t\"V\n\x08Loudness\x12\x11\n\x04lufs\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0etrue_peak_dbtp\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x07\n\x05_lufsB\x11\n\x0f_true_peak_dbtp\"\xfc\x01\n\x0cVersionFiles\x12-\n\x06\x62ounce\x18\x01 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12/\n\x08manifest\x18\x02 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12*\n\x03zip\x18\x03 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x30\n\x0bzip_entries\x18\x04 \x03(\x0b\x32\x1b.sonichaos.jobs.v1.ZipEntry\x12.\n\x07latents\x18\x05 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\"t\n\x0bStageTiming\x12\'\n\x05stage\x18\x01 \x01(\x0e\x32\x18.sonichaos.jobs.v1.Stage\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\"\xc4\x05\n\x07Version\x12\x0e\n\x06number\x18\x01 \x01(\r\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.JobState\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12.\n\x05\x66iles\x18\x04 \x01(\x0b\x32\x1f.sonichaos.jobs.v1.VersionFiles\x12/\n\x07timings\x18\x05 \x03(\x0b\x32\x1e.sonichaos.jobs.v1.StageTiming\x12-\n\x08loudness\x18\x06 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.Loudness\x12-\n\x08progress\x18\x07 \x03(\x0b\x32\x1b.sonichaos.jobs.v1.JobEvent\x12\x14\n\x0c\x62\x61se_version\x18\x08 \x01(\r\x12\x30\n\x0frerendered_stem\x18\t \x01(\x0e\x32\x17.sonichaos.jobs.v1.Stem\x12/\n\x05\x62rief\x18\n \x01(\x0b\x32 .sonichaos.jobs.v1.ResolvedBrief\x12\x14\n\x0cstems_wanted\x18\x0b \x01(\x08\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0equeue_position\x18\x0f \x01(\rH\x00\x88\x01\x01\x12\x36\n\x12\x65stimated_end_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\raudit_digests\x18\x11 \x03(\tB\x11\n\x0f_queue_position\"\xbd\x02\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12/\n\x05owner\x18\x03 \x01(\x0e\x32 .sonichaos.jobs.v1.OwningService\x12*\n\x05state\x18\x04 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.JobState\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12/\n\x05\x62rief\x18\x06 \x01(\x0b\x32 .sonichaos.jobs.v1.ResolvedBrief\x12,\n\x08versions\x18\x07 \x03(\x0b\x32\x1a.sonichaos.jobs.v1.Version\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlast_sequence\x18\t \x01(\x04\"\xd6\x03\n\x08JobEvent\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12.\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x04 \x01(\r\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.sonichaos.jobs.v1.EventKind\x12*\n\x05state\x18\x06 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.JobState\x12/\n\x05track\x18\x07 \x01(\x0e\x32 .sonichaos.jobs.v1.ProgressTrack\x12\'\n\x05stage\x18\x08 \x01(\x0e\x32\x18.sonichaos.jobs.v1.Stage\x12\x0f\n\x07\x61ttempt\x18\t \x01(\r\x12\x12\n\nsteps_done\x18\n \x01(\r\x12\x13\n\x0bsteps_total\x18\x0b \x01(\r\x12\x10\n\x08\x66raction\x18\x0c \x01(\x01\x12\x36\n\x13\x65stimated_time_left\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x05\x65rror\x18\x0e \x01(\x0b\x32\x12.google.rpc.Status\x12\x0e\n\x06\x63ursor\x18\x0f \x01(\t*\xaf\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x18\n\x14JOB_STATE_CANCELLING\x10\x03\x12\x12\n\x0eJOB_STATE_DONE\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06*i\n\rOwningService\x12\x1e\n\x1aOWNING_SERVICE_UNSPECIFIED\x10\x00\x12\x19\n\x15OWNING_SERVICE_RENDER\x10\x01\x12\x1d\n\x19OWNING_SERVICE_SEPARATION\x10\x02*d\n\rProgressTrack\x12\x1e\n\x1aPROGRESS_TRACK_UNSPECIFIED\x10\x00\x12\x19\n\x15PROGRESS_TRACK_RENDER\x10\x01\x12\x18\n\x14PROGRESS_TRACK_STEMS\x10\x02*\xd4\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_PLAN\x10\x01\x12\x11\n\rSTAGE_DENOISE\x10\x02\x12\x10\n\x0cSTAGE_VOCODE\x10\x03\x12\x10\n\x0cSTAGE_BOUNCE\x10\x04\x12\x11\n\rSTAGE_HANDOFF\x10\x05\x12\x11\n\rSTAGE_RECEIVE\x10\x06\x12\x12\n\x0eSTAGE_SEPARATE\x10\x07\x12\x0f\n\x0bSTAGE_ALIGN\x10\x08\x12\x11\n\rSTAGE_PACKAGE\x10\t\x12\x0f\n\x0bSTAGE_STORE\x10\n*\xa7\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45VENT_KIND_STATE\x10\x01\x12\x17\n\x13\x45VENT_KIND_PROGRESS\x10\x02\x12\x1b\n\x17\x45VENT_KIND_BOUNCE_READY\x10\x03\x12\x1a\n\x16\x45VENT_KIND_STEMS_READY\x10\x04\x12\x16\n\x12\x45VENT_KIND_DELETED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsonichaos/jobs/v1/job.proto\x12\x11sonichaos.jobs.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/rpc/error_details.proto\x1a\x17google/rpc/status.proto\x1a\x1dsonichaos/jobs/v1/brief.proto\"=\n\nStoredFile\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"R\n\x08ZipEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x04\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x0e\n\x06sha256\x18\x04 \x01(\t\"V\n\x08Loudness\x12\x11\n\x04lufs\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0etrue_peak_dbtp\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x07\n\x05_lufsB\x11\n\x0f_true_peak_dbtp\"\xfc\x01\n\x0cVersionFiles\x12-\n\x06\x62ounce\x18\x01 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12/\n\x08manifest\x18\x02 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12*\n\x03zip\x18\x03 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\x12\x30\n\x0bzip_entries\x18\x04 \x03(\x0b\x32\x1b.sonichaos.jobs.v1.ZipEntry\x12.\n\x07latents\x18\x05 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile\"t\n\x0bStageTiming\x12\'\n\x05stage\x18\x01 \x01(\x0e\x32\x18.sonichaos.jobs.v1.Stage\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\"\xc4\x05\n\x07Version\x12\x0e\n\x06number\x18\x01 \x01(\r\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.JobState\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12.\n\x05\x66iles\x18\x04 \x01(\x0b\x32\x1f.sonichaos.jobs.v1.VersionFiles\x12/\n\x07timings\x18\x05 \x03(\x0b\x32\x1e.sonichaos.jobs.v1.StageTiming\x12-\n\x08loudness\x18\x06 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.Loudness\x12-\n\x08progress\x18\x07 \x03(\x0b\x32\x1b.sonichaos.jobs.v1.JobEvent\x12\x14\n\x0c\x62\x61se_version\x18\x08 \x01(\r\x12\x30\n\x0frerendered_stem\x18\t \x01(\x0e\x32\x17.sonichaos.jobs.v1.Stem\x12/\n\x05\x62rief\x18\n \x01(\x0b\x32 .sonichaos.jobs.v1.ResolvedBrief\x12\x14\n\x0cstems_wanted\x18\x0b \x01(\x08\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0equeue_position\x18\x0f \x01(\rH\x00\x88\x01\x01\x12\x36\n\x12\x65stimated_end_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\raudit_digests\x18\x11 \x03(\tB\x11\n\x0f_queue_position\"\xbd\x02\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12/\n\x05owner\x18\x03 \x01(\x0e\x32 .sonichaos.jobs.v1.OwningService\x12*\n\x05state\x18\x04 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.JobState\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12/\n\x05\x62rief\x18\x06 \x01(\x0b\x32 .sonichaos.jobs.v1.ResolvedBrief\x12,\n\x08versions\x18\x07 \x03(\x0b\x32\x1a.sonichaos.jobs.v1.Version\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlast_sequence\x18\t \x01(\x04\"\xd6\x03\n\x08JobEvent\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12.\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x04 \x01(\r\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.sonichaos.jobs.v1.EventKind\x12*\n\x05state\x18\x06 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.JobState\x12/\n\x05track\x18\x07 \x01(\x0e\x32 .sonichaos.jobs.v1.ProgressTrack\x12\'\n\x05stage\x18\x08 \x01(\x0e\x32\x18.sonichaos.jobs.v1.Stage\x12\x0f\n\x07\x61ttempt\x18\t \x01(\r\x12\x12\n\nsteps_done\x18\n \x01(\r\x12\x13\n\x0bsteps_total\x18\x0b \x01(\r\x12\x10\n\x08\x66raction\x18\x0c \x01(\x01\x12\x36\n\x13\x65stimated_time_left\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x05\x65rror\x18\x0e \x01(\x0b\x32\x12.google.rpc.Status\x12\x0e\n\x06\x63ursor\x18\x0f \x01(\t*\xaf\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x18\n\x14JOB_STATE_CANCELLING\x10\x03\x12\x12\n\x0eJOB_STATE_DONE\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06*i\n\rOwningService\x12\x1e\n\x1aOWNING_SERVICE_UNSPECIFIED\x10\x00\x12\x19\n\x15OWNING_SERVICE_RENDER\x10\x01\x12\x1d\n\x19OWNING_SERVICE_SEPARATION\x10\x02*d\n\rProgressTrack\x12\x1e\n\x1aPROGRESS_TRACK_UNSPECIFIED\x10\x00\x12\x19\n\x15PROGRESS_TRACK_RENDER\x10\x01\x12\x18\n\x14PROGRESS_TRACK_STEMS\x10\x02*\xd4\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_PLAN\x10\x01\x12\x11\n\rSTAGE_DENOISE\x10\x02\x12\x10\n\x0cSTAGE_VOCODE\x10\x03\x12\x10\n\x0cSTAGE_BOUNCE\x10\x04\x12\x11\n\rSTAGE_HANDOFF\x10\x05\x12\x11\n\rSTAGE_RECEIVE\x10\x06\x12\x12\n\x0eSTAGE_SEPARATE\x10\x07\x12\x0f\n\x0bSTAGE_ALIGN\x10\x08\x12\x11\n\rSTAGE_PACKAGE\x10\t\x12\x0f\n\x0bSTAGE_STORE\x10\n*\xa7\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45VENT_KIND_STATE\x10\x01\x12\x17\n\x13\x45VENT_KIND_PROGRESS\x10\x02\x12\x1b\n\x17\x45VENT_KIND_BOUNCE_READY\x10\x03\x12\x1a\n\x16\x45VENT_KIND_STEMS_READY\x10\x04\x12\x16\n\x12\x45VENT_KIND_DELETED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sonichaos.jobs.v1.job_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=2284
-  _globals['_JOBSTATE']._serialized_end=2459
-  _globals['_OWNINGSERVICE']._serialized_start=2461
-  _globals['_OWNINGSERVICE']._serialized_end=2566
-  _globals['_PROGRESSTRACK']._serialized_start=2568
-  _globals['_PROGRESSTRACK']._serialized_end=2668
-  _globals['_STAGE']._serialized_start=2671
-  _globals['_STAGE']._serialized_end=2883
-  _globals['_EVENTKIND']._serialized_start=2886
-  _globals['_EVENTKIND']._serialized_end=3053
-  _globals['_STOREDFILE']._serialized_start=171
-  _globals['_STOREDFILE']._serialized_end=232
-  _globals['_ZIPENTRY']._serialized_start=234
-  _globals['_ZIPENTRY']._serialized_end=316
-  _globals['_LOUDNESS']._serialized_start=318
-  _globals['_LOUDNESS']._serialized_end=404
-  _globals['_VERSIONFILES']._serialized_start=407
-  _globals['_VERSIONFILES']._serialized_end=659
-  _globals['_STAGETIMING']._serialized_start=661
-  _globals['_STAGETIMING']._serialized_end=777
-  _globals['_VERSION']._serialized_start=780
-  _globals['_VERSION']._serialized_end=1488
-  _globals['_JOB']._serialized_start=1491
-  _globals['_JOB']._serialized_end=1808
-  _globals['_JOBEVENT']._serialized_start=1811
-  _globals['_JOBEVENT']._serialized_end=2281
+  _globals['_JOBSTATE']._serialized_start=2316
+  _globals['_JOBSTATE']._serialized_end=2491
+  _globals['_OWNINGSERVICE']._serialized_start=2493
+  _globals['_OWNINGSERVICE']._serialized_end=2598
+  _globals['_PROGRESSTRACK']._serialized_start=2600
+  _globals['_PROGRESSTRACK']._serialized_end=2700
+  _globals['_STAGE']._serialized_start=2703
+  _globals['_STAGE']._serialized_end=2915
+  _globals['_EVENTKIND']._serialized_start=2918
+  _globals['_EVENTKIND']._serialized_end=3085
+  _globals['_STOREDFILE']._serialized_start=203
+  _globals['_STOREDFILE']._serialized_end=264
+  _globals['_ZIPENTRY']._serialized_start=266
+  _globals['_ZIPENTRY']._serialized_end=348
+  _globals['_LOUDNESS']._serialized_start=350
+  _globals['_LOUDNESS']._serialized_end=436
+  _globals['_VERSIONFILES']._serialized_start=439
+  _globals['_VERSIONFILES']._serialized_end=691
+  _globals['_STAGETIMING']._serialized_start=693
+  _globals['_STAGETIMING']._serialized_end=809
+  _globals['_VERSION']._serialized_start=812
+  _globals['_VERSION']._serialized_end=1520
+  _globals['_JOB']._serialized_start=1523
+  _globals['_JOB']._serialized_end=1840
+  _globals['_JOBEVENT']._serialized_start=1843
+  _globals['_JOBEVENT']._serialized_end=2313
 # @@protoc_insertion_point(module_scope)
