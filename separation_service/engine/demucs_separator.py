@@ -1,21 +1,21 @@
 """The separator over demucs' models: what `demucs.api.Separator` computes with shifts=0, with our own segment loop.
 
-One-hot bags keep one source of each model, so a model whose sources nobody asked for does not run.
+One-hot bags use one source of each model, so a model whose sources are not requested does not run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 import torch
 
 from separation_service.engine.bag import Bag, Member
-from separation_service.engine.device_memory import BatchSize
-from separation_service.engine.forward import BatchRun, Forward
-from separation_service.engine.job_stream import JobStream, Order
+from separation_service.engine.batch_thread import ModelRun
+from separation_service.engine.device_memory import BatchSize, DeviceMemory
+from separation_service.engine.job_stream import JobStream, SeparationRequest
 from separation_service.engine.mix import ArrayMix, check_mix
-from separation_service.engine.one_thread import InOneThread, OneThread
 from separation_service.engine.options import EngineOptions
 from separation_service.engine.scheduler import BatchScheduler
 from separation_service.engine.segments import segment_count
@@ -37,23 +37,32 @@ _log = logger(__name__)
 
 
 def batch_text(bag: Bag, slots: int) -> str:
-    """The batch shapes of a bag for the fingerprint, slots x channels x samples, one a model."""
+    """The batch shape of each model for the fingerprint: slots x channels x samples."""
     return " ".join(f"{slots}x{CHANNELS}x{member.full_samples}" for member in bag.members)
 
 
-class DemucsSeparator:
-    """A bag on a device; ``forwards[m]`` is its model ``m``. Made by `load_separator`."""
+@dataclass(frozen=True, kw_only=True)
+class LoadedModels:
+    """A bag that is ready to run: ``runs[m]`` is its model ``m``. ``memory`` is the device's."""
 
-    def __init__(self, bag: Bag, info: SeparatorInfo, forwards: Sequence[Forward], options: EngineOptions) -> None:
-        self._bag = bag
-        self._info = info
-        self._options = options
-        self._device = torch.device(options.device)
-        runs = [BatchRun(forward, options) for forward in forwards]
-        thread = OneThread() if options.is_cuda else None
-        self._runs: tuple[BatchRun | InOneThread, ...] = tuple(thread.run(run) if thread else run for run in runs)
-        self._desk = BatchScheduler(self._runs, options.at_once)
-        self._size = BatchSize(options.slots, self._device, self._release)
+    bag: Bag
+    info: SeparatorInfo
+    runs: tuple[ModelRun, ...]
+    memory: DeviceMemory
+    options: EngineOptions
+
+
+class DemucsSeparator:
+    """Implements `Separator` over loaded models. Made by `load_separator`."""
+
+    def __init__(self, models: LoadedModels) -> None:
+        self._bag = models.bag
+        self._info = models.info
+        self._options = models.options
+        self._device = torch.device(models.options.device)
+        self._runs = models.runs
+        self._scheduler = BatchScheduler(self._runs, models.options.max_running)
+        self._batch_size = BatchSize(models.options.slots, models.memory, self._release)
 
     @property
     def info(self) -> SeparatorInfo:
@@ -67,11 +76,11 @@ class DemucsSeparator:
             run.release()
 
     def warm(self) -> None:
-        """Run every model once on silence, first alone to see what a segment takes, then as a batch in the shape of jobs."""
-        with self._size.measured():
+        """Run every model once on silence: one segment to measure its memory, then a full batch as jobs use."""
+        with self._batch_size.measure():
             for member in self._bag.members:
                 self._run_silence(member, slots=1)
-        with self._size.joined() as slots:
+        with self._batch_size.job() as slots:
             if slots > 1:
                 for member in self._bag.members:
                     self._run_silence(member, slots=slots)
@@ -86,7 +95,7 @@ class DemucsSeparator:
     def separate(self, mix: Waveform, report: StepReport, stems: Sequence[StemName] = STEMS) -> StemWaveforms:
         """``(C, T)`` -> ``(N, C, T)``; see `Separator.separate`."""
         with closing(self.separate_blocks(ArrayMix(mix), report, stems)) as blocks:
-            # Pinned memory that is let go of is kept by torch, so later jobs need not touch its pages for the first time.
+            # Torch caches freed pinned memory, so later jobs do not pay for its page faults again.
             joined = torch.empty(len(stems), *mix.shape, pin_memory=self._options.is_cuda).numpy()
             for block in blocks:
                 joined[..., block.start : block.start + block.samples.shape[-1]] = block.samples
@@ -100,17 +109,17 @@ class DemucsSeparator:
     def job(
         self, blocks: _Blocks, mix: MixSource, report: StepReport, stems: tuple[StemName, ...]
     ) -> Generator[StemBlock, None, None]:
-        """One job from its first block to its last; says in its fingerprint where its batches are smaller than usual."""
-        with self._size.joined() as slots:
+        """One job from its first block to its last. Its fingerprint records a reduced batch size."""
+        with self._batch_size.job() as slots:
             if slots < self._options.slots:
-                _log.warning("memory is short: smaller batches", wanted=self._options.slots, taken=slots)
+                _log.warning("batch size reduced, device memory is low", max_slots=self._options.slots, slots=slots)
                 blocks.fingerprint = {**self._info.fingerprint, "separator.batch": batch_text(self._bag, slots)}
-            order = Order(mix=mix, stems=stems, report=report, slots=slots)
-            yield from JobStream(self._bag, self._desk, order, self._device).blocks()
+            request = SeparationRequest(mix=mix, stems=stems, report=report, slots=slots)
+            yield from JobStream(self._bag, self._scheduler, request, self._device).blocks()
 
 
 class _Blocks:
-    """The blocks of one job and the fingerprint they are made under, which holds from the first block on."""
+    """The blocks of one job, and the fingerprint they are computed under, final from the first block on."""
 
     def __init__(
         self, separator: DemucsSeparator, mix: MixSource, report: StepReport, stems: tuple[StemName, ...]
@@ -125,5 +134,5 @@ class _Blocks:
         return next(self._blocks)
 
     def close(self) -> None:
-        """Stop and let go of all memory."""
+        """Stop and free all memory."""
         self._blocks.close()

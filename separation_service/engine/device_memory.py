@@ -1,72 +1,112 @@
-"""How many segments fit into a batch beside whoever else uses the GPU, and giving memory back once nobody separates."""
+"""How many segments of a batch fit into the device's free memory, and when memory is freed."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import torch
 
-_RESERVE_TENTHS = 11
-"""So many tenths of the measured need have to be free: allocators round up."""
+_HEADROOM_TENTHS = 11
+"""Required free memory in tenths of the measured need: allocators round up."""
 
 
-def slots_that_fit(most: int, need_bytes: int, free_bytes: int) -> int:
-    """The largest of ``most``, half of it, a quarter, ... 1 whose need of ``need_bytes`` a segment is free; at least 1."""
-    slots = most
-    while slots > 1 and slots * need_bytes * _RESERVE_TENTHS > free_bytes * 10:
+class DeviceMemory(Protocol):
+    """What the choice of a batch size asks of a device."""
+
+    def measured_bytes(self) -> int:
+        """Peak allocation since the last call of `reset`, above what was allocated then."""
+
+    def reset(self) -> None:
+        """Start a measurement."""
+
+    def free_bytes(self) -> int:
+        """Bytes that a batch can use now."""
+
+
+class CudaMemory:
+    """Memory of a GPU: free memory is what the driver reports plus what torch has cached."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._allocated_bytes = 0
+
+    def reset(self) -> None:
+        """Start a measurement."""
+        torch.cuda.reset_peak_memory_stats(self._device)
+        self._allocated_bytes = torch.cuda.memory_allocated(self._device)
+
+    def measured_bytes(self) -> int:
+        """Peak allocation since `reset`."""
+        return torch.cuda.max_memory_allocated(self._device) - self._allocated_bytes
+
+    def free_bytes(self) -> int:
+        """Bytes that a batch can use now."""
+        free_bytes, _ = torch.cuda.mem_get_info(self._device)
+        cached = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
+        return free_bytes + cached
+
+
+class HostMemory:
+    """Main memory, which does not limit batches: they measure as needing nothing."""
+
+    def reset(self) -> None:
+        """Nothing to measure."""
+
+    def measured_bytes(self) -> int:
+        """Always 0."""
+        return 0
+
+    def free_bytes(self) -> int:
+        """Always 0; nothing is needed."""
+        return 0
+
+
+def slots_that_fit(max_slots: int, bytes_per_slot: int, free_bytes: int) -> int:
+    """The largest of ``max_slots``, half of it, a quarter, ... 1 for which ``bytes_per_slot`` a segment is free; at least 1."""
+    slots = max_slots
+    while slots > 1 and slots * bytes_per_slot * _HEADROOM_TENTHS > free_bytes * 10:
         slots //= 2
     return slots
 
 
 class BatchSize:
-    """The slots of a batch for the jobs that are in.
+    """The slots of a batch for all running jobs.
 
-    They are chosen anew by whoever comes to an idle engine, and hold for all who join it: jobs of one size share batches.
-    ``release`` gives back what the networks' last run left allocated; it is called when the last job has left.
+    The first job on an idle engine chooses them, and they hold for every job that joins it, because only jobs
+    with equal slots share batches. ``release`` frees what the last run left allocated; it is called when the last job ends.
     """
 
-    def __init__(self, most: int, device: torch.device, release: Callable[[], None]) -> None:
-        self._most = most
-        self._device = device
+    def __init__(self, max_slots: int, memory: DeviceMemory, release: Callable[[], None]) -> None:
+        self._max_slots = max_slots
+        self._memory = memory
         self._release = release
-        self._need_bytes = 0
-        self._slots = most
+        self._bytes_per_slot = 0
+        self._slots = max_slots
         self._jobs = 0
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
 
     @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Note what a segment takes: one batch of one slot is run in the block."""
-        if self._device.type != "cuda":
-            yield
-            return
-        torch.cuda.reset_peak_memory_stats(self._device)
-        before = torch.cuda.memory_allocated(self._device)
+    def measure(self) -> Iterator[None]:
+        """Measure what a segment needs: the block runs one batch of one slot."""
+        self._memory.reset()
         yield
-        need_bytes = torch.cuda.max_memory_allocated(self._device) - before
-        self._need_bytes = max(self._need_bytes, need_bytes)
+        self._bytes_per_slot = max(self._bytes_per_slot, self._memory.measured_bytes())
 
     @contextmanager
-    def joined(self) -> Iterator[int]:
-        """Separate in the block, with so many slots; the last to leave gives memory back."""
-        with self._guard:
+    def job(self) -> Iterator[int]:
+        """Run one job in the block, with this many slots."""
+        with self._lock:
             if self._jobs == 0:
-                self._slots = slots_that_fit(self._most, self._need_bytes, self._free_bytes())
+                self._slots = slots_that_fit(self._max_slots, self._bytes_per_slot, self._memory.free_bytes())
             self._jobs += 1
             slots = self._slots
         try:
             yield slots
         finally:
-            with self._guard:
+            with self._lock:
                 self._jobs -= 1
                 if self._jobs == 0:
                     self._release()
-
-    def _free_bytes(self) -> int:
-        if self._device.type != "cuda":
-            return 0
-        free_bytes, _ = torch.cuda.mem_get_info(self._device)
-        cached = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
-        return free_bytes + cached

@@ -29,7 +29,7 @@ class Forward(Protocol):
         """``(B, C, L)`` -> ``(B, R, C, L)``, without gradients."""
 
     def release(self) -> None:
-        """Give back what the last run left allocated; the next takes it anew."""
+        """Free what the last run left allocated; the next run allocates it again."""
 
 
 _RETRY_AFTER_S = 10.0
@@ -54,7 +54,7 @@ def _arithmetic(options: EngineOptions) -> Arithmetic:
 
 
 def _nothing() -> None:
-    """Torch keeps nothing but its caches."""
+    """Torch holds nothing but its caches."""
 
 
 class _PlainForward:
@@ -69,11 +69,11 @@ class _PlainForward:
         return outputs[:, self._rows]
 
     def release(self) -> None:
-        """Torch keeps nothing but its caches."""
+        """Torch holds nothing but its caches."""
 
 
 class BatchRun:
-    """A `desk.Run`: lays segments into a batch on the device and runs the model. Raises `ResourceExhausted` OUT_OF_MEMORY."""
+    """A `scheduler.Run`: lays segments into a batch on the device and runs the model. Raises `ResourceExhausted` OUT_OF_MEMORY."""
 
     def __init__(self, forward: Forward, options: EngineOptions) -> None:
         self._forward = forward
@@ -81,9 +81,9 @@ class BatchRun:
         self.release = forward.release
 
     def __call__(self, slots: int, segments: Mapping[int, Tensor]) -> Tensor:
-        """See `desk.Run`."""
+        """See `scheduler.Run`."""
         some = next(iter(segments.values()))
-        with reproducible(self._options), _memory_is_named(self._options.device):
+        with reproducible(self._options), _name_out_of_memory(self._options.device):
             batch = torch.zeros(slots, *some.shape, device=self._options.device)
             for slot, segment in segments.items():
                 batch[slot].copy_(segment, non_blocking=True)
@@ -95,15 +95,15 @@ def reproducible(options: EngineOptions) -> Iterator[None]:
     """Fixed threads, no autotuning, no gradients, and TF32 only where less precision was asked for.
 
     The fused path of `nn.MultiheadAttention` is left out for models that still use it: the plain one is 1.16x as fast on a CPU
-    and agrees to 122 dB (FINDINGS A).
+    and agrees to 122 dB (docs/decisions/0012-separation-engine.md).
     """
-    torch.set_num_threads(max(1, options.threads // options.at_once))
+    torch.set_num_threads(max(1, options.threads // options.max_running))
     with _SWITCHES.set_for(options), torch.inference_mode():
         yield
 
 
 class _Switches:
-    """Torch's switches of the whole process: set by the first who comes, put back by the last who goes."""
+    """Torch's process-wide switches: set by the first user, restored by the last."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -112,7 +112,7 @@ class _Switches:
 
     @contextmanager
     def set_for(self, options: EngineOptions) -> Iterator[None]:
-        """All who are inside at the same time have the same options."""
+        """Concurrent users must pass equal options."""
         with self._guard:
             if self._inside == 0:
                 self._set(reduced=options.precision == "reduced")
@@ -139,13 +139,13 @@ _SWITCHES = _Switches()
 
 
 @contextmanager
-def _memory_is_named(device: str) -> Iterator[None]:
+def _name_out_of_memory(device: str) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
         torch.cuda.empty_cache()
         raise ResourceExhausted(
-            f"{device} has too little memory left for a batch; free it, then try again",
+            f"{device} has too little free memory for a batch; free memory, then try again",
             reason="OUT_OF_MEMORY",
             metadata={"device": device},
             retry_after_s=_RETRY_AFTER_S,

@@ -1,4 +1,4 @@
-"""Loads a separator from a local folder through demucs' own code, with no network and never another model than asked for."""
+"""Loads a separator from a local folder with demucs' own code: no network access, never another model than requested."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from torch import nn
 
 from separation_service.engine import forward, openvino_core
 from separation_service.engine.bag import open_bag
-from separation_service.engine.demucs_separator import DemucsSeparator, batch_text
+from separation_service.engine.batch_thread import BatchThread, ModelRun
+from separation_service.engine.demucs_separator import DemucsSeparator, LoadedModels, batch_text
+from separation_service.engine.device_memory import CudaMemory, DeviceMemory, HostMemory
+from separation_service.engine.forward import BatchRun
 from separation_service.engine.options import EngineOptions
 from separation_service.engine.runtime import choose_openvino, runtime_text
 from separation_service.engine.separator import Separator, SeparatorInfo
@@ -57,14 +60,21 @@ def load_separator(
     """Load a model or bag onto ``device`` (``"cpu"``, ``"cuda"``), to run on ``threads`` CPU threads.
 
     ``name`` is ``starter`` (the weights in this package) or a model or bag in the folder ``repo``, see weights_folder.py.
-    Contacts nothing. ``options`` says more about how to run it than device and threads, which win. Raises `FailedPrecondition`
-    (MODEL_UNUSABLE) where files are missing, damaged or do not match their digests, where the model's sources do not fit, or
-    where the device or the runtime is not there; the message says what to do.
+    Makes no network access. ``device`` and ``threads`` override those in ``options``. Raises `FailedPrecondition`
+    (MODEL_UNUSABLE) if files are missing, damaged or do not match their digests, if the model's sources are unusable, or
+    if the device or the runtime is missing; the message says what to do.
     """
+    return DemucsSeparator(load_models(name, repo=repo, device=device, threads=threads, options=options))
+
+
+def load_models(
+    name: str, *, repo: Path | None, device: str, threads: int, options: EngineOptions | None = None
+) -> LoadedModels:
+    """The models of `load_separator`, ready to run."""
     options = replace(options or EngineOptions(), device=device, threads=threads)
     files = open_folder(name, repo)
     if options.is_cuda and not torch.cuda.is_available():
-        raise unusable(name, repo, f"device {device!r} was asked for and torch finds no GPU; use --device cpu")
+        raise unusable(name, repo, f"device {device!r} was requested and torch finds no GPU; use --device cpu")
     model = _load(files)
     bag = open_bag(model, name)
     parameters = sum(parameter.numel() for member in bag.members for parameter in member.model.parameters())
@@ -91,7 +101,13 @@ def load_separator(
         forwards = openvino_core.open_forwards(bag, options, weights_sha256=files.weights_sha256)
     else:
         forwards = forward.open_forwards(bag, options)
-    return DemucsSeparator(bag, info, forwards, options)
+    runs: tuple[ModelRun, ...] = tuple(BatchRun(model_forward, options) for model_forward in forwards)
+    memory: DeviceMemory = HostMemory()
+    if options.is_cuda:
+        thread = BatchThread()
+        runs = tuple(thread.bind(run) for run in runs)
+        memory = CudaMemory(torch.device(options.device))
+    return LoadedModels(bag=bag, info=info, runs=runs, memory=memory, options=options)
 
 
 def _load(files: WeightsFolder) -> nn.Module:

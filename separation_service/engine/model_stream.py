@@ -1,4 +1,4 @@
-"""One model on its way through one track: segments go to the desk ahead of time, finished stretches come back in order.
+"""One model over one track: segments are submitted ahead of time, finished samples come back in order.
 
 Letters: ``R`` rows (sources kept), ``C`` channels, ``n`` samples.
 """
@@ -25,59 +25,59 @@ from separation_service.engine.separator import CHANNELS
 
 
 class ModelStream:
-    """``kept`` are positions among the rows that the model's run gives; at most ``ahead`` segments are at the desk at once.
+    """``rows`` are positions among the rows that the model's run gives; at most ``max_pending`` segments are queued at once.
 
-    Segment ``i`` lies in slot ``first_slot + i``, counted around.
+    Segment ``i`` lies in slot ``(first_slot + i) % slots``.
     """
 
     def __init__(
         self,
-        desk: BatchScheduler,
+        scheduler: BatchScheduler,
         reader: SegmentReader,
         *,
         member: Member,
-        kept: Sequence[int],
+        rows: Sequence[int],
         slots: int,
         first_slot: int,
-        ahead: int,
+        max_pending: int,
     ) -> None:
-        self._desk, self._reader = desk, reader
-        self._member, self._kept = member, list(kept)
-        self._slots, self._first_slot, self._ahead = slots, first_slot, ahead
-        self._sums = OverlapAdd(len(kept), CHANNELS, member.segment_samples, reader.device)
-        self._at_desk: deque[tuple[Segment, SegmentRequest]] = deque()
-        self._sent = 0
+        self._scheduler, self._reader = scheduler, reader
+        self._member, self._rows = member, list(rows)
+        self._slots, self._first_slot, self._max_pending = slots, first_slot, max_pending
+        self._sums = OverlapAdd(len(rows), CHANNELS, member.segment_samples, reader.device)
+        self._pending: deque[tuple[Segment, SegmentRequest]] = deque()
+        self._submitted = 0
         self._finished: deque[Tensor] = deque()
-        self.total = segment_count(reader.frames, member.segment_samples)
-        self.computed = 0
-        """Segments whose results were asked for."""
-        self.reached = 0
-        """Samples from the track's start that are finished."""
+        self.total_segments = segment_count(reader.frames, member.segment_samples)
+        self.computed_segments = 0
+        self.finished_samples = 0
+        """Samples from the track's start that no later segment changes."""
 
-    def fill(self) -> None:
-        """Bring segments to the desk until ``ahead`` are there or the track ends."""
-        while len(self._at_desk) < self._ahead and self._sent < self.total:
-            segment = segment_at(self._sent, self._reader.frames, self._member.segment_samples)
+    def submit_ahead(self) -> None:
+        """Submit segments until ``max_pending`` are queued or the track ends."""
+        while len(self._pending) < self._max_pending and self._submitted < self.total_segments:
+            segment = segment_at(self._submitted, self._reader.frames, self._member.segment_samples)
             samples = self._member.padded_samples(segment.length)
             slots = self._slots if samples == self._member.full_samples else 1
-            tray = BatchKey(member=self._member.index, samples=samples, slots=slots)
-            ticket = SegmentRequest(tray, (self._first_slot + self._sent) % slots, self._reader.read(segment, samples))
-            self._desk.put(ticket)
-            self._at_desk.append((segment, ticket))
-            self._sent += 1
+            key = BatchKey(member=self._member.index, samples=samples, slots=slots)
+            slot = (self._first_slot + self._submitted) % slots
+            request = SegmentRequest(key, slot, self._reader.read(segment, samples))
+            self._scheduler.submit(request)
+            self._pending.append((segment, request))
+            self._submitted += 1
 
     def advance(self) -> None:
         """Finish one more segment."""
-        self.fill()
-        segment, ticket = self._at_desk[0]
-        output = trim_padding(self._desk.result(ticket)[self._kept], segment)
-        self._at_desk.popleft()
+        self.submit_ahead()
+        segment, request = self._pending[0]
+        output = trim_padding(self._scheduler.result(request)[self._rows], segment)
+        self._pending.popleft()
         self._finished.append(self._sums.push(segment, output))
-        self.computed += 1
-        self.reached += segment.finished
+        self.computed_segments += 1
+        self.finished_samples += segment.finished
 
-    def take(self, samples: int) -> Tensor:
-        """The next ``samples`` finished samples, ``(R, C, samples)``; so many have to be finished."""
+    def read(self, samples: int) -> Tensor:
+        """The next ``samples`` finished samples, ``(R, C, samples)``. That many must be finished and not yet read."""
         parts = []
         while samples > 0:
             part = self._finished.popleft()
@@ -88,7 +88,7 @@ class ModelStream:
             samples -= part.shape[-1]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
-    def leave(self) -> None:
-        """Take back what waits at the desk."""
-        self._desk.withdraw([ticket for _, ticket in self._at_desk])
-        self._at_desk.clear()
+    def close(self) -> None:
+        """Cancel what is still queued."""
+        self._scheduler.cancel([request for _, request in self._pending])
+        self._pending.clear()

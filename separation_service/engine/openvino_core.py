@@ -73,7 +73,7 @@ def _open_forward(bag: Bag, member: Member, options: EngineOptions, weights_sha2
             )
             _convert(model, member, folder)
             _log.info("converted a model of the separator", model=count, seconds=round(time.monotonic() - began_s, 1))
-        core = OpenVinoCore(folder / "core.xml", threads=options.threads, at_once=options.at_once)
+        core = OpenVinoCore(folder / "core.xml", threads=options.threads, max_running=options.max_running)
     forward = HybridForward(model, member.rows, core, core.release)
     model.to("meta")  # lets go of the weights, which are OpenVINO's now
     return forward
@@ -129,14 +129,14 @@ def _converted(traced: Any, inputs: tuple[Tensor, Tensor]) -> Any:  # noqa: ANN4
 class OpenVinoCore:
     """A `hybrid.Core` on the CPU: one sample at a time, which is faster there than batches and gives the same numbers.
 
-    Threads may call it at the same time; ``at_once`` of them are served, each on its share of ``threads``.
+    Threads may call it at the same time; ``max_running`` run at the same time, each on its share of ``threads``.
     """
 
-    def __init__(self, path: Path, *, threads: int, at_once: int) -> None:
+    def __init__(self, path: Path, *, threads: int, max_running: int) -> None:
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": at_once,
+            "NUM_STREAMS": max_running,
             "ENABLE_CPU_PINNING": False,  # the machine is shared with render_service
         }
         self._compiled = library().Core().compile_model(path, "CPU", settings)

@@ -11,28 +11,28 @@ from servicekit.logs import logger
 
 _log = logger(__name__)
 
-_LEAST_PARAMETERS = 20_000_000
+_MIN_PARAMETERS = 20_000_000
 """Below it a conversion takes longer than it saves over many songs (docs/decisions/0012-separation-engine.md)."""
 
 
 def choose_openvino(bag: Bag, options: EngineOptions, *, name: str, parameters: int) -> bool:
     """Whether OpenVINO runs this bag. Raises `FailedPrecondition` (MODEL_UNUSABLE) where it was asked for and cannot."""
-    hindrance = _hindrance(bag, options)
-    if options.runtime == "openvino" and hindrance:
+    obstacle = _obstacle(bag, options)
+    if options.runtime == "openvino" and obstacle:
         raise FailedPrecondition(
-            f"separator {name!r} cannot run on OpenVINO: {hindrance}; set SONICHAOS_SEPARATOR_RUNTIME to auto or torch",
+            f"separator {name!r} cannot run on OpenVINO: {obstacle}; set SONICHAOS_SEPARATOR_RUNTIME to auto or torch",
             reason="MODEL_UNUSABLE",
             metadata={"model": name},
         )
-    if options.runtime == "auto" and not hindrance and parameters < _LEAST_PARAMETERS:
-        hindrance = f"it has {parameters} parameters, and below {_LEAST_PARAMETERS} a conversion does not pay"
-    chosen = options.runtime != "torch" and not hindrance
+    if options.runtime == "auto" and not obstacle and parameters < _MIN_PARAMETERS:
+        obstacle = f"it has {parameters} parameters, and below {_MIN_PARAMETERS} a conversion does not pay"
+    chosen = options.runtime != "torch" and not obstacle
     runs = "openvino" if chosen else "torch"
-    _log.info("the separator's runtime was chosen", asked=options.runtime, runs=runs, because=hindrance or None)
+    _log.info("the separator's runtime was chosen", asked=options.runtime, runs=runs, because=obstacle or None)
     return chosen
 
 
-def _hindrance(bag: Bag, options: EngineOptions) -> str:
+def _obstacle(bag: Bag, options: EngineOptions) -> str:
     """Why OpenVINO cannot run the bag; empty where it can."""
     if options.is_cuda:
         return "it is for CPUs, and the device is a GPU"

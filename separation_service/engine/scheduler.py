@@ -1,11 +1,11 @@
-"""Where the segments of all jobs meet: batches of one fixed shape, filled from whoever has segments waiting.
+"""Groups the segments of all jobs into batches of one fixed shape.
 
-Whoever needs a result that is not there yet and finds the device free runs the next batch, its own segments and its neighbours'
-alike; the others find theirs done. Where a device takes several batches at once, each on a part of its threads, helpers run beside
-whoever waits.
+A thread that needs a result runs the next batch itself as soon as the device has room, with its own segments and those of other
+jobs; the other threads find theirs done. Where a device runs several batches at once, each on its share of the threads, a pool of
+workers runs batches beside them.
 
-A segment always lies in the same slot of the batch, whatever its neighbours are, and an empty slot holds zeros. So the arithmetic
-on it is the same alone and in company, down to the last bit, on any device whose kernels do not look at the values.
+A segment keeps its slot in the batch whatever else the batch holds, and an empty slot holds zeros. The arithmetic on a segment is
+therefore the same with and without other jobs, to the last bit, on any device whose kernels do not branch on values.
 
 Letters: ``B`` slots of a batch, ``C`` channels, ``L`` samples of a padded segment, ``R`` rows (sources kept).
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ Run = Callable[[int, Mapping[int, Tensor]], Tensor]
 
 @dataclass(frozen=True)
 class BatchKey:
-    """Segments that may share a batch: the same model, the same length, the same number of slots."""
+    """Segments with equal keys may share a batch: same model of the bag, same length, same number of slots."""
 
     member: int
     samples: int
@@ -38,161 +38,164 @@ class BatchKey:
 
 
 class SegmentRequest:
-    """One segment on its way through one model. ``output`` is ``(R, C, L)`` once it has been computed.
+    """One segment for one model. ``output`` is ``(R, C, L)`` once it is computed.
 
-    ``failed``: a batch with it failed; from then on only its owner runs it, and meets the error.
+    ``failed``: a batch that held it failed. Only its owner runs it again, so that the error is raised in the owner's thread.
     """
 
-    def __init__(self, tray: BatchKey, slot: int, segment: Tensor) -> None:
-        self.tray = tray
+    def __init__(self, key: BatchKey, slot: int, segment: Tensor) -> None:
+        self.key = key
         self.slot = slot
         self.segment: Tensor = segment
         self.output: Tensor | None = None
         self.failed = False
-        self.withdrawn = False
+        self.cancelled = False
 
 
 _Batch = dict[int, SegmentRequest]
 
 
 class BatchScheduler:
-    """Takes segments and gives results, to any number of threads. ``runs[m]`` is model ``m``; ``at_once`` batches run at a time."""
+    """Queues segment requests and runs them in batches. Safe for any number of threads.
 
-    def __init__(self, runs: tuple[Run, ...], at_once: int = 1) -> None:
-        self._runs = runs
-        self._at_once = at_once
+    ``runs[m]`` is model ``m`` of the bag; at most ``max_running`` batches run at the same time.
+    """
+
+    def __init__(self, runs: Sequence[Run], max_running: int = 1) -> None:
+        self._runs = tuple(runs)
+        self._max_running = max_running
         self._changed = threading.Condition()
-        self._waiting: defaultdict[BatchKey, defaultdict[int, deque[SegmentRequest]]] = defaultdict(
+        self._queues: defaultdict[BatchKey, defaultdict[int, deque[SegmentRequest]]] = defaultdict(
             lambda: defaultdict(deque)
         )
         self._running = 0
         self._jobs = 0
-        self._crew: _WorkerPool | None = None
+        self._workers: _WorkerPool | None = None
 
     @property
-    def at_once(self) -> int:
-        """Batches that run at a time."""
-        return self._at_once
+    def max_running(self) -> int:
+        """Batches that run at the same time."""
+        return self._max_running
 
-    def put(self, ticket: SegmentRequest) -> None:
-        """Let a segment wait for its batch."""
+    def submit(self, request: SegmentRequest) -> None:
+        """Queue a segment for its batch."""
         with self._changed:
-            self._waiting[ticket.tray][ticket.slot].append(ticket)
+            self._queues[request.key][request.slot].append(request)
             self._changed.notify_all()
 
-    def withdraw(self, tickets: list[SegmentRequest]) -> None:
-        """Take back segments whose results nobody wants any more; those under way are computed to no end."""
+    def cancel(self, requests: Sequence[SegmentRequest]) -> None:
+        """Drop requests whose results are no longer needed; the result of a running one is discarded."""
         with self._changed:
-            for ticket in tickets:
-                ticket.withdrawn = True
-                queue = self._waiting[ticket.tray][ticket.slot]
-                if ticket in queue:
-                    queue.remove(ticket)
-                self._forget_if_empty(ticket.tray)
+            for request in requests:
+                request.cancelled = True
+                queue = self._queues[request.key][request.slot]
+                if request in queue:
+                    queue.remove(request)
+                self._drop_if_empty(request.key)
 
     @contextmanager
-    def helped(self) -> Iterator[None]:
-        """Have helpers in the block, for a job; they go when the last job has left."""
+    def job(self) -> Iterator[None]:
+        """Keep the worker pool alive for one job; it stops when the last job ends."""
         with self._changed:
             self._jobs += 1
-            if self._crew is None:
-                self._crew = _WorkerPool(self._help, self._at_once - 1)
+            if self._workers is None:
+                self._workers = _WorkerPool(self._work, self._max_running - 1)
         try:
             yield
         finally:
-            leaving = None
+            stopping = None
             with self._changed:
                 self._jobs -= 1
                 if self._jobs == 0:
-                    leaving, self._crew = self._crew, None
+                    stopping, self._workers = self._workers, None
                     self._changed.notify_all()
-            if leaving is not None:
-                leaving.join()
+            if stopping is not None:
+                stopping.join()
 
-    def result(self, ticket: SegmentRequest) -> Tensor:
+    def result(self, request: SegmentRequest) -> Tensor:
         """``(R, C, L)`` of this segment. Runs batches in this thread while the device has room; raises what the model raises."""
-        while ticket.output is None:
-            batch = self._claimed(lambda: self._take_for(ticket), lambda: ticket.output is None)
-            if ticket in batch.values():
+        while request.output is None:
+            batch = self._next_batch(lambda: self._select_for(request), lambda: request.output is None)
+            if request in batch.values():
                 self._run(batch)
             elif batch:
                 self._run_for_others(batch)
-        return ticket.output
+        return request.output
 
-    def _help(self, crew: _WorkerPool) -> None:
-        """Run what waits, until the crew is dismissed."""
-        while batch := self._claimed(self._take_any, lambda: self._crew is crew):
+    def _work(self, pool: _WorkerPool) -> None:
+        """Run queued batches until the pool is stopped."""
+        while batch := self._next_batch(self._select_any, lambda: self._workers is pool):
             self._run_for_others(batch)
 
-    def _claimed(self, take: Callable[[], _Batch], is_wanted: Callable[[], bool]) -> _Batch:
-        """The next batch, waited for while it is wanted and counted as running; empty when it is wanted no more."""
+    def _next_batch(self, select: Callable[[], _Batch], is_needed: Callable[[], bool]) -> _Batch:
+        """Wait for the next batch and count it as running; empty once none is needed."""
         with self._changed:
-            while is_wanted():
-                batch = take() if self._running < self._at_once else {}
+            while is_needed():
+                batch = select() if self._running < self._max_running else {}
                 if batch:
                     self._running += 1
                     return batch
                 self._changed.wait()
         return {}
 
-    def _take_for(self, ticket: SegmentRequest) -> _Batch:
-        """A batch of the ticket's tray while it waits there, any other while somebody else runs it."""
-        queues = self._waiting.get(ticket.tray)
-        if queues is not None and ticket in queues[ticket.slot]:
-            return self._take(ticket.tray, ticket)
-        return self._take_any()
+    def _select_for(self, request: SegmentRequest) -> _Batch:
+        """The batch that holds ``request`` while it is queued, any other batch while another thread runs it."""
+        queues = self._queues.get(request.key)
+        if queues is not None and request in queues[request.slot]:
+            return self._select(request.key, request)
+        return self._select_any()
 
-    def _take_any(self) -> _Batch:
-        return next((batch for tray in list(self._waiting) if (batch := self._take(tray, None))), {})
+    def _select_any(self) -> _Batch:
+        return next((batch for key in list(self._queues) if (batch := self._select(key, None))), {})
 
-    def _take(self, tray: BatchKey, own: SegmentRequest | None) -> _Batch:
-        """The first in each slot's queue, without those that only their owners run."""
+    def _select(self, key: BatchKey, own: SegmentRequest | None) -> _Batch:
+        """The first request of each slot's queue, without those that only their owners may run."""
         batch: _Batch = {}
-        for slot, queue in self._waiting[tray].items():
-            chosen = next((ticket for ticket in queue if not ticket.failed or ticket is own), None)
+        for slot, queue in self._queues[key].items():
+            chosen = next((request for request in queue if not request.failed or request is own), None)
             if chosen is not None:
                 queue.remove(chosen)
                 batch[slot] = chosen
-        self._forget_if_empty(tray)
+        self._drop_if_empty(key)
         return batch
 
-    def _put_back(self, batch: _Batch) -> None:
-        for slot, ticket in batch.items():
-            if not ticket.withdrawn:
-                self._waiting[ticket.tray][slot].appendleft(ticket)
+    def _requeue(self, batch: _Batch) -> None:
+        for slot, request in batch.items():
+            if not request.cancelled:
+                self._queues[request.key][slot].appendleft(request)
 
-    def _forget_if_empty(self, tray: BatchKey) -> None:
-        if not any(self._waiting[tray].values()):
-            del self._waiting[tray]
+    def _drop_if_empty(self, key: BatchKey) -> None:
+        if not any(self._queues[key].values()):
+            del self._queues[key]
 
     def _run_for_others(self, batch: _Batch) -> None:
-        """A batch that nobody waits for in this thread: where it fails, its owners run it themselves and meet the error there."""
+        """Run a batch that this thread does not wait for. If it fails, its owners run it themselves and get the error."""
         try:
             self._run(batch)
         except Exception as error:  # noqa: BLE001  whatever a model raises
-            _log.info("a batch failed; its jobs try for themselves", error=repr(error))
+            _log.info("batch failed; its jobs retry it themselves", error=repr(error))
 
     def _run(self, batch: _Batch) -> None:
-        """One batch. Where it fails, each of its owners tries for itself."""
+        """Run one batch. If it fails, its requests return to their queues, each for its owner alone."""
         outputs: Tensor | None = None
-        tray = next(iter(batch.values())).tray
+        key = next(iter(batch.values())).key
         try:
-            outputs = self._runs[tray.member](tray.slots, {slot: ticket.segment for slot, ticket in batch.items()})
+            outputs = self._runs[key.member](key.slots, {slot: request.segment for slot, request in batch.items()})
         finally:
             with self._changed:
                 self._running -= 1
-                for slot, ticket in batch.items():
+                for slot, request in batch.items():
                     if outputs is None:
-                        ticket.failed = True
+                        request.failed = True
                     else:
-                        ticket.output = outputs[slot]
+                        request.output = outputs[slot]
                 if outputs is None:
-                    self._put_back(batch)
+                    self._requeue(batch)
                 self._changed.notify_all()
 
 
 class _WorkerPool:
-    """Threads that help as long as the desk calls them its crew."""
+    """Threads that run batches while the scheduler holds this pool."""
 
     def __init__(self, work: Callable[[_WorkerPool], None], count: int) -> None:
         self._threads = [
@@ -202,6 +205,6 @@ class _WorkerPool:
             thread.start()
 
     def join(self) -> None:
-        """Wait for those who were dismissed."""
+        """Wait until all threads have ended."""
         for thread in self._threads:
             thread.join()

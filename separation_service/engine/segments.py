@@ -50,43 +50,43 @@ def segment_at(index: int, track_samples: int, segment_samples: int) -> Segment:
 
 def read_padded(mix: MixSource, level: Level, segment: Segment, padded_samples: int) -> Waveform:
     """``(C, padded_samples)`` with the segment in the middle, its neighbours around it, zeros beyond the track."""
-    left, first, last = _seen(mix, segment, padded_samples)
+    left, first, last = _padded_span(mix, segment, padded_samples)
     padded = np.zeros((CHANNELS, padded_samples), dtype=np.float32)
     padded[:, first - left : last - left] = level.normalise(mix.read(first, last))
     return padded
 
 
-def _seen(mix: MixSource, segment: Segment, padded_samples: int) -> tuple[int, int, int]:
+def _padded_span(mix: MixSource, segment: Segment, padded_samples: int) -> tuple[int, int, int]:
     """Where the padded segment begins, maybe before the track, and the samples of the track that lie in it, first and last + 1."""
     left = segment.start - (padded_samples - segment.length) // 2
     return left, max(0, left), min(mix.frames, left + padded_samples)
 
 
 class SegmentReader:
-    """Segments of one mix on the device, each read and brought there once for all models that ask for it about the same time.
+    """Segments of one mix on the device, each read and copied there once for all models that need it at about the same time.
 
-    The last ``kept`` are held.
+    Keeps the last ``max_cached``.
     """
 
-    def __init__(self, mix: MixSource, level: Level, device: torch.device, *, kept: int) -> None:
+    def __init__(self, mix: MixSource, level: Level, device: torch.device, *, max_cached: int) -> None:
         self.frames = mix.frames
         self.device = device
-        self._mix, self._level, self._kept = mix, level, kept
-        self._held: OrderedDict[tuple[Segment, int], Tensor] = OrderedDict()
+        self._mix, self._level, self._max_cached = mix, level, max_cached
+        self._cache: OrderedDict[tuple[Segment, int], Tensor] = OrderedDict()
 
     def read(self, segment: Segment, padded_samples: int) -> Tensor:
         """``(C, padded_samples)``, see `read_padded`; never written to."""
         key = (segment, padded_samples)
-        if key not in self._held:
-            self._held[key] = self._brought(segment, padded_samples)
-            if len(self._held) > self._kept:
-                self._held.popitem(last=False)
-        return self._held[key]
+        if key not in self._cache:
+            self._cache[key] = self._load(segment, padded_samples)
+            if len(self._cache) > self._max_cached:
+                self._cache.popitem(last=False)
+        return self._cache[key]
 
-    def _brought(self, segment: Segment, padded_samples: int) -> Tensor:
+    def _load(self, segment: Segment, padded_samples: int) -> Tensor:
         if self.device.type != "cuda":
             return torch.from_numpy(read_padded(self._mix, self._level, segment, padded_samples))
-        left, first, last = _seen(self._mix, segment, padded_samples)
+        left, first, last = _padded_span(self._mix, segment, padded_samples)
         pinned = torch.empty(CHANNELS, last - first, pin_memory=True)
         pinned.numpy()[:] = self._mix.read(first, last)
         padded = torch.zeros(CHANNELS, padded_samples, device=self.device)
@@ -127,10 +127,10 @@ class OverlapAdd:
         self._sum[..., :length] += weight * output
         self._weight_sum[:length] += weight
         done = self._sum[..., :finished] / self._weight_sum[:finished]
-        self._sum = _move_on(self._sum, finished)
-        self._weight_sum = _move_on(self._weight_sum, finished)
+        self._sum = _shift(self._sum, finished)
+        self._weight_sum = _shift(self._weight_sum, finished)
         return done
 
 
-def _move_on(sums: Tensor, finished: int) -> Tensor:
+def _shift(sums: Tensor, finished: int) -> Tensor:
     return F.pad(sums[..., finished:], (0, finished))

@@ -1,7 +1,9 @@
-"""What the engine promises besides its numbers: the lent mix untouched, repeatable, only the work asked for, stopped at once."""
+"""What the engine guarantees besides its numbers: mix unmodified, results repeatable, only requested work, prompt stops."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from separation_service.engine import ArrayMix, load_separator
+from separation_service.engine.batch_thread import ModelRun
+from separation_service.engine.demucs_separator import DemucsSeparator, LoadedModels
+from separation_service.engine.loading import load_models
 from separation_service.engine.mix import Level
 from separation_service.engine.segments import OverlapAdd, read_padded, segment_at, segment_count, trim_padding
 from servicekit.errors import Internal, InvalidTensor
@@ -27,25 +32,40 @@ def noise(frames: int, seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(0.0, 0.2, (2, frames)).astype(np.float32)
 
 
-def counted(separator: Any) -> list[int]:
-    """Grows by the model's index with every batch that is run."""
+@dataclass(frozen=True)
+class Counted:
+    """A model's run that appends its index to ``batches`` for every segment that it computes."""
+
+    index: int
+    run: ModelRun
+    batches: list[int]
+
+    def __call__(self, slots: int, segments: Mapping[int, torch.Tensor], /) -> torch.Tensor:
+        self.batches.extend([self.index] * len(segments))
+        return self.run(slots, segments)
+
+    def release(self) -> None:
+        """As the run's."""
+        self.run.release()
+
+
+def counted(models: LoadedModels) -> tuple[DemucsSeparator, list[int]]:
+    """A separator over the models, and the list that grows by a model's index with every segment it computes."""
     batches: list[int] = []
-
-    def count(index: int, run: Any) -> Any:
-        def counting(*args: Any) -> Any:
-            batches.append(index)
-            return run(*args)
-
-        return counting
-
-    separator._desk._runs = tuple(count(index, run) for index, run in enumerate(separator._desk._runs))
-    return batches
+    runs = tuple(Counted(index, run, batches) for index, run in enumerate(models.runs))
+    return DemucsSeparator(replace(models, runs=runs)), batches
 
 
 @pytest.fixture
-def separator(one_hot: Path) -> Any:
+def models(one_hot: Path) -> LoadedModels:
     """The bag, loaded."""
-    return load_separator("ft", repo=one_hot, device="cpu", threads=1)
+    return load_models("ft", repo=one_hot, device="cpu", threads=1)
+
+
+@pytest.fixture
+def separator(models: LoadedModels) -> DemucsSeparator:
+    """A separator over the bag."""
+    return DemucsSeparator(models)
 
 
 def test_the_lent_mix_is_read_only(separator: Any) -> None:
@@ -69,13 +89,13 @@ def test_twice_is_the_same(separator: Any) -> None:
 def test_one_stem_runs_one_model(separator: Any) -> None:
     """Of a one-hot bag, one stem takes a quarter of the steps and gives the very samples that it has among four."""
     mix = noise(40_000)
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     all_four = separator.separate(mix, quiet)
-    vocals = separator.separate(mix, lambda done, total: told.append((done, total)), stems=("vocals",))
+    vocals = separator.separate(mix, lambda done, total: reports.append((done, total)), stems=("vocals",))
     assert vocals.shape == (1, 2, 40_000)
     assert (vocals[0] == all_four[2]).all()
     assert separator.steps(40_000, ("vocals",)) * 4 == separator.steps(40_000)
-    assert told == [(done, len(told) - 1) for done in range(len(told))]
+    assert reports == [(done, len(reports) - 1) for done in range(len(reports))]
 
 
 def test_stems_come_in_the_order_asked_for(separator: Any) -> None:
@@ -87,7 +107,7 @@ def test_stems_come_in_the_order_asked_for(separator: Any) -> None:
     assert (two[1] == four[0]).all()
 
 
-def test_a_cancel_stops_within_one_segment(separator: Any) -> None:
+def test_a_cancel_stops_within_one_segment(models: LoadedModels) -> None:
     """Once the report raises, no further segment is computed and the exception comes through."""
 
     class Stop(Exception):
@@ -97,23 +117,24 @@ def test_a_cancel_stops_within_one_segment(separator: Any) -> None:
         if done == 3:
             raise Stop
 
-    batches = counted(separator)
+    separator, segments = counted(models)
     with pytest.raises(Stop):
         separator.separate(noise(100_000), report)
-    assert len(batches) == 3
-    assert not separator._desk._waiting
+    assert len(segments) == 3
     assert np.isfinite(separator.separate(noise(20_000), quiet)).all()
+    assert len(segments) == 3 + separator.steps(20_000)  # nothing of the stopped job was left in the queues
 
 
-def test_leaving_the_blocks_stops_the_work(separator: Any) -> None:
-    """Whoever closes the blocks after the first gets no more computed, and nothing of the job waits at the desk."""
-    batches = counted(separator)
+def test_closing_the_blocks_stops_the_work(models: LoadedModels) -> None:
+    """Closing the blocks after the first computes nothing more, and leaves nothing of the job in the queues."""
+    separator, segments = counted(models)
     blocks = separator.separate_blocks(ArrayMix(noise(200_000)), quiet)
     assert next(blocks).start == 0
     blocks.close()
-    assert len(batches) == 4
-    assert not separator._desk._waiting
+    assert len(segments) == 4
     assert list(blocks) == []
+    separator.separate(noise(20_000), quiet)
+    assert len(segments) == 4 + separator.steps(20_000)
 
 
 def test_blocks_follow_each_other(separator: Any) -> None:
@@ -128,13 +149,13 @@ def test_blocks_follow_each_other(separator: Any) -> None:
     assert position == 100_000
 
 
-def test_one_stem_is_a_quarter_of_the_work(separator: Any) -> None:
-    """One stem of a one-hot bag runs one model once a segment; four stems run four."""
-    batches = counted(separator)
+def test_one_stem_is_a_quarter_of_the_work(models: LoadedModels) -> None:
+    """One stem of a one-hot bag runs one model once per segment; four stems run four."""
+    separator, segments = counted(models)
     separator.separate(noise(100_000), quiet, stems=("vocals",))
-    one = len(batches)
+    one = len(segments)
     separator.separate(noise(100_000), quiet)
-    assert (one, len(batches) - one) == (5, 20)
+    assert (one, len(segments) - one) == (5, 20)
 
 
 @pytest.mark.parametrize(
