@@ -35,7 +35,7 @@ def identity(judge: Judge, trios: Sequence[Trio]) -> Section:
         title="Personas",
         note=(
             "Share of held-out songs that an independent classifier (linear discriminants of spectral statistics, fitted on"
-            " corpus clips) gives to the persona that was asked, of twelve. In brackets: to the persona of the next song."
+            " corpus clips) assigns to the requested persona, of twelve. In brackets: to the persona of the next song."
         ),
         head=("", "own persona of 12"),
         rows=[(name, beside(shares[name], nulls[name], 2)) for name in audio],
@@ -66,8 +66,8 @@ def strangers(studio: Studio, judge: Judge, count: int, *, clip_s: float) -> Sec
     return Section(
         title="Personas added from unseen clips",
         note=(
-            f"{count} identities that neither training nor the classifier knows, each added from two clips of {clip_s:g} s; share"
-            f" of takes on held-out captions whose nearest clips are its own. Chance {1.0 / count:.2f}."
+            f"{count} identities that neither training nor the classifier has seen, each added from two clips of {clip_s:g} s."
+            f" Share of takes, on held-out captions, whose nearest clips are their persona's. Chance is {1.0 / count:.2f}."
         ),
         head=("", "nearest is its own"),
         rows=[("true audio", f"{true:.2f}"), ("takes", f"{taken:.2f}")],
@@ -110,8 +110,8 @@ def spread(judge: Judge, trios: Sequence[Trio], others: Sequence[Song]) -> Secti
     return Section(
         title="Diversity and distance",
         note=(
-            "Mean distance between descriptions of two songs of one persona with other seeds, captions and keys; and the Fréchet"
-            f" distance of 2 s pieces to those of {len(others)} other held-out songs. True audio against them is the floor."
+            "Mean distance between the features of two songs of one persona with different seeds, captions and keys; and the"
+            f" Fréchet distance of 2 s pieces to those of {len(others)} other held-out songs, for which true audio is the floor."
         ),
         head=("", "distance within a persona", "Fréchet distance"),
         rows=[(name, f"{diversity[name]:.2f}", f"{distance[name]:.1f}") for name in sets],

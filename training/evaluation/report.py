@@ -118,9 +118,9 @@ def _page(studio: Studio, separator: Separator, sections: list[Section], goals: 
     head = f"""# Evaluation of `{info.name}` and of the separator `{separator.info.name}`
 
 Written by `sonichaos-train evaluate`. Takes of {sampling.seconds:g} s in {sampling.steps} steps at guidance
-{sampling.guidance:g}, from noise of {studio.renderer.config.noise_scale:g}.
+{sampling.guidance:g}, from noise of standard deviation {studio.renderer.config.noise_scale:g}.
 Renderer: {", ".join(f"{role} {digest}" for role, digest in digests.items())}. Separator: {separator.info.weights_sha256[:12]}.
-Each figure stands beside the same figure for true corpus audio and beside a null.
+Tables compare each figure with true corpus audio and, where one exists, with a null: the value of a measure that found nothing.
 
 {sum(goal.met for goal in goals)} of {len(goals)} goals are reached.
 
@@ -131,7 +131,7 @@ Each figure stands beside the same figure for true corpus audio and beside a nul
 """
     pictures = """## Pictures
 
-Corpus song, ceiling and take; true stems above those that the separator finds.
+Spectrograms of corpus song, ceiling and take; true stems above the separated ones.
 
 ![takes](takes.png)
 

@@ -33,7 +33,7 @@ def stems(separator: Separator, *, songs: int, seconds: float, held_out_soundfon
         title="Separator",
         note=(
             f"{songs} held-out songs of {seconds:g} s, every third an instrumental; medians in dB. The null is the mixture taken"
-            " as the estimate. Leakage: level in a stem that is silent in truth, against the mix."
+            " as the estimate. Leakage: level of a stem that should be silent, relative to the mix."
             + ("" if held_out_soundfont is not None else " No soundfont was held out.")
         ),
         head=("", "SI-SDR", "null", "improvement", "leakage"),

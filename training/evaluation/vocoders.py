@@ -61,8 +61,8 @@ def vocoders(renderer: LatentDiffusion, trios: Sequence[Trio]) -> Section:
         title="Vocoder",
         note=(
             f"{len(trios)} songs and takes. Log-mel L1 has the front end's floor, ln(m + {renderer.config.front_end.floor:g})."
-            " For generated mels, convergence is that of the mel itself, and chroma and onsets are held against plain"
-            " Griffin-Lim with four times the iterations."
+            " For generated mels, convergence is measured on the mel itself, and chroma and onsets are compared with plain"
+            " Griffin-Lim at four times the iterations."
         ),
         head=("", "log-mel L1, dB", "spectral convergence", "chroma cosine", "onsets F"),
         rows=rows,

@@ -53,10 +53,10 @@ def words(studio: Studio, judge: Judge, bases: int) -> Section:
     return Section(
         title="Words",
         note=(
-            f"{bases} takes of other personas; distance between descriptions in deviations of the corpus. One axis of the prompt"
-            f' changes ("{_USUAL["instruments"]}" to "{_OTHER["instruments"]}", "{_USUAL["mood"]}" to "{_OTHER["mood"]}",'
-            f' "{_USUAL["tempo"]}" to "{_OTHER["tempo"]}"), or nothing but the seed of the noise, which is the null. Key, chords'
-            " and grid are held, but in the last row, where the grid follows the words as the service makes it."
+            f"{bases} takes of different personas. Distance between features, in standard deviations of the corpus, when one axis"
+            f' of the prompt changes ("{_USUAL["instruments"]}" to "{_OTHER["instruments"]}", "{_USUAL["mood"]}" to'
+            f' "{_OTHER["mood"]}", "{_USUAL["tempo"]}" to "{_OTHER["tempo"]}"), and, as the null, when only the seed changes. Key,'
+            " chords and grid stay the same; in the last row the grid follows the words, as in the service."
         ),
         head=("axis", "moved by the words", "moved by another seed", "ratio"),
         rows=[
