@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from separation_service.alignment.grid import Grid, Times
 from separation_service.alignment.onsets import Onsets
 
-MOST_DRIFT = 0.006
+MAX_DRIFT = 0.006
 """Searched either way. Varispeed up to 0.3 % is five cents; twice that leaves room to see what is beyond."""
-MOST_OFFSET_S = 0.1
+MAX_OFFSET_S = 0.1
 _COARSE_S = 0.004
 _KERNEL_S = 0.008
 _LIKELY_OFFSET_S, _LIKELY_DRIFT = (
@@ -24,15 +24,18 @@ _LIKELY_OFFSET_S, _LIKELY_DRIFT = (
     0.004,
 )  # which of two sixteenths was meant: the nearer one, unless the accents say otherwise
 _WINDOWS_S = (0.03, 0.02, 0.015)
-_FEWEST_ONSETS = 8
-_BEYOND_CHANCE = (
+_MIN_ONSETS = 8
+_CHANCE_DEVIATIONS = (
     4.0  # standard deviations by which those on the grid outnumber what onsets without regard for it would give
 )
-_NOTICEABLE_S = 0.002  # a drift that moves neither end by more is left alone
-_LEAST_SHARPNESS = 0.1
-_STROKES, _SWELLS = 6.0, 3.0  # median sharpness of mixes whose instruments are struck, and of such as only swell
-_ATTACKS = 2.0  # times the scatter of swelling onsets, by which all of them are heard late
-_SURE = 3.0  # standard errors that a drift must differ from zero
+_MIN_MOVED_S = 0.002  # a drift that moves neither end by more is left alone
+_MIN_SHARPNESS = 0.1
+_STRUCK_SHARPNESS, _SWELLING_SHARPNESS = (
+    6.0,
+    3.0,
+)  # median sharpness of struck and of slow attacks
+_ATTACK_SCATTERS = 2.0  # detection delay of slow attacks, in multiples of their scatter
+_SIGNIFICANT_ERRORS = 3.0  # standard errors that a drift must differ from zero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +61,14 @@ UNKNOWN = Estimate(offset_s=0.0, drift=0.0, onsets=0)
 
 def estimate(onsets: Onsets, grid: Grid) -> Estimate:
     """Offset and drift of a mix with these onsets; :data:`UNKNOWN` where too few of them keep to the grid."""
-    if onsets.count < _FEWEST_ONSETS or grid.subdivisions_s.size < 2:
+    if onsets.count < _MIN_ONSETS or grid.subdivisions_s.size < 2:
         return UNKNOWN
     found = _coarse(onsets, grid)
     for window_s in _WINDOWS_S:
         on_grid = found.on_grid(onsets.times_s)
         lines = grid.subdivisions_s[grid.nearest(on_grid)]
         near = np.abs(on_grid - lines) < window_s
-        if np.count_nonzero(near) < _FEWEST_ONSETS:
+        if np.count_nonzero(near) < _MIN_ONSETS:
             return UNKNOWN
         found = _refined(onsets.times_s[near], onsets.sharpness[near], lines[near], grid.seconds)
     if not _outnumbers_chance(found.onsets, onsets.count, grid):
@@ -79,7 +82,7 @@ def estimate(onsets: Onsets, grid: Grid) -> Estimate:
 def _outnumbers_chance(near: int, count: int, grid: Grid) -> bool:
     """Whether so many of ``count`` onsets within the last window of a subdivision say more than that the grid is dense."""
     chance = min(2.0 * _WINDOWS_S[-1] * grid.subdivisions_s.size / grid.seconds, 0.9)
-    return near > count * chance + _BEYOND_CHANCE * math.sqrt(count * chance * (1.0 - chance))
+    return near > count * chance + _CHANCE_DEVIATIONS * math.sqrt(count * chance * (1.0 - chance))
 
 
 def theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
@@ -111,8 +114,8 @@ def standard_error(x: NDArray[np.float64], left: NDArray[np.float64]) -> float:
 
 def _coarse(onsets: Onsets, grid: Grid) -> Estimate:
     """The offset and drift by which the onsets fall best on the grid, accents on accents."""
-    drifts = _steps(MOST_DRIFT, _COARSE_S * 2.0 / max(grid.seconds, 1.0))
-    offsets = _steps(MOST_OFFSET_S, _COARSE_S)
+    drifts = _steps(MAX_DRIFT, _COARSE_S * 2.0 / max(grid.seconds, 1.0))
+    offsets = _steps(MAX_OFFSET_S, _COARSE_S)
     template = _template(grid)
     strengths = np.minimum(onsets.strengths, 2.0 * np.median(onsets.strengths))
     middle_s = 0.5 * grid.seconds
@@ -120,7 +123,7 @@ def _coarse(onsets: Onsets, grid: Grid) -> Estimate:
     for drift in drifts:
         # The offset is searched at the middle of the take, where it does not depend on the drift.
         placed = middle_s + (onsets.times_s - middle_s) / (1.0 + drift)
-        at = np.rint((placed[None, :] - offsets[:, None] + MOST_OFFSET_S) / _COARSE_S * 2.0).astype(np.intp)
+        at = np.rint((placed[None, :] - offsets[:, None] + MAX_OFFSET_S) / _COARSE_S * 2.0).astype(np.intp)
         scores = template[np.clip(at, 0, template.size - 1)] @ strengths
         scores *= np.exp(-0.5 * (np.square(offsets / _LIKELY_OFFSET_S) + (drift / _LIKELY_DRIFT) ** 2))
         top = int(scores.argmax())
@@ -132,12 +135,12 @@ def _coarse(onsets: Onsets, grid: Grid) -> Estimate:
 
 
 def _template(grid: Grid) -> NDArray[np.float64]:
-    """The weights of the grid, blurred, every half coarse step; it begins :data:`MOST_OFFSET_S` before the first sample."""
+    """The weights of the grid, blurred, every half coarse step; it begins :data:`MAX_OFFSET_S` before the first sample."""
     from scipy.ndimage import gaussian_filter1d
 
     step_s = _COARSE_S / 2.0
-    template = np.zeros(int((grid.seconds + 2.0 * MOST_OFFSET_S) / step_s) + 2)
-    at = np.rint((grid.subdivisions_s + MOST_OFFSET_S) / step_s).astype(np.intp)
+    template = np.zeros(int((grid.seconds + 2.0 * MAX_OFFSET_S) / step_s) + 2)
+    at = np.rint((grid.subdivisions_s + MAX_OFFSET_S) / step_s).astype(np.intp)
     np.add.at(template, np.clip(at, 0, template.size - 1), grid.weights)
     blurred: NDArray[np.float64] = gaussian_filter1d(template, _KERNEL_S / step_s, mode="constant")
     return blurred
@@ -156,8 +159,8 @@ def _refined(times_s: Times, sharpness: NDArray[np.float64], lines_s: Times, sec
     late, weights = times_s - lines_s, _weights(sharpness)
     drift = theil_sen(lines_s, late)
     offset_s = weighted_quantile(late - drift * lines_s, weights, 0.5)
-    sure = abs(drift) > _SURE * standard_error(lines_s, late - offset_s - drift * lines_s)
-    if not (sure and abs(drift) * seconds > 2.0 * _NOTICEABLE_S):
+    sure = abs(drift) > _SIGNIFICANT_ERRORS * standard_error(lines_s, late - offset_s - drift * lines_s)
+    if not (sure and abs(drift) * seconds > 2.0 * _MIN_MOVED_S):
         drift, offset_s = 0.0, weighted_quantile(late, weights, 0.5)
     return Estimate(offset_s=offset_s, drift=drift, onsets=late.size)
 
@@ -170,12 +173,14 @@ def _attacks_s(late: NDArray[np.float64], sharpness: NDArray[np.float64]) -> flo
     them: the scatter is the way from the median to the nearer quartile. Beside sharp strokes it is nothing. The numbers were chosen
     on other songs than those of docs/measurements.md.
     """
-    swelling = float(np.clip((_STROKES - np.median(sharpness)) / (_STROKES - _SWELLS), 0.0, 1.0))
+    swelling = float(
+        np.clip((_STRUCK_SHARPNESS - np.median(sharpness)) / (_STRUCK_SHARPNESS - _SWELLING_SHARPNESS), 0.0, 1.0)
+    )
     weights = _weights(sharpness)
     lower, median, upper = (weighted_quantile(late, weights, share) for share in (0.25, 0.5, 0.75))
-    return swelling * _ATTACKS * min(median - lower, upper - median)
+    return swelling * _ATTACK_SCATTERS * min(median - lower, upper - median)
 
 
 def _weights(sharpness: NDArray[np.float64]) -> NDArray[np.float64]:
-    weights: NDArray[np.float64] = np.maximum(sharpness, _LEAST_SHARPNESS) ** 3
+    weights: NDArray[np.float64] = np.maximum(sharpness, _MIN_SHARPNESS) ** 3
     return weights

@@ -9,26 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation_service.alignment.estimate import Estimate
-from separation_service.alignment.grid import Grid, Region
+from separation_service.alignment.grid import BarRange, Grid
 from separation_service.alignment.limits import Kind
-from separation_service.alignment.replace import Joint
 from separation_service.alignment.report import Seam
 from separation_service.alignment.resample import read_at
 from separation_service.alignment.seams import (
     FADE_FRAMES,
     GUARD_FRAMES,
-    MOST_LAG_OF_DRUMS_S,
-    MOST_LAG_S,
+    MAX_DRUMS_LAG_S,
+    MAX_LAG_S,
     OPENING_FRAMES,
     best_lag_s,
     crossfade,
     glide_s,
     level_error_db,
-    most_lag_s,
+    max_lag_s,
 )
+from separation_service.alignment.splice import Joint
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 
-LEFT_ALONE_S = 0.0003
+MIN_OFFSET_S = 0.0003
 """An offset below what the estimate can tell (docs/measurements.md) moves nothing."""
 _END_FADE_FRAMES = SAMPLE_RATE_HZ // 200
 _INSIDE_FRAMES = 0.05  # a line of the grid is known to a microsecond: what may lie before it is outside
@@ -68,7 +68,7 @@ class Span:
         return (self.stop - self.start) / SAMPLE_RATE_HZ
 
 
-def span_of(region: Region | None, grid: Grid, frames: int) -> Span:
+def span_of(region: BarRange | None, grid: Grid, frames: int) -> Span:
     """Whole take, or bars. Raises `InvalidFields` for bars that the take lacks.
 
     Not one sample before the line of the first bar, nor one from the line after the last on, is part of it. In bars too short for
@@ -105,9 +105,9 @@ def move(new_stem: NDArray[np.float32], old: NDArray[np.float32], found: Estimat
 
     A seam's lag dies away within two seconds, so that the bars between stay on the grid.
     """
-    source = _ended_softly(new_stem, found)
-    kind_most_s = MOST_LAG_OF_DRUMS_S if kind == "drums" else MOST_LAG_S
-    most_s = most_lag_s(kind_most_s, span.seconds)
+    source = _fade_out_end(new_stem, found)
+    stem_max_lag_s = MAX_DRUMS_LAG_S if kind == "drums" else MAX_LAG_S
+    max_s = max_lag_s(stem_max_lag_s, span.seconds)
 
     def read(start: int, stop: int) -> NDArray[np.float64]:
         return read_at(source, _positions(np.arange(start, stop, dtype=np.float64), found))
@@ -118,7 +118,7 @@ def move(new_stem: NDArray[np.float32], old: NDArray[np.float32], found: Estimat
     for number, edge in enumerate((span.opening, span.closing)):
         if edge is not None:
             window = np.asarray(old[:, edge.window], dtype=np.float64)
-            lags[number] = best_lag_s(window, read, edge.start, most_s=most_s)
+            lags[number] = best_lag_s(window, read, edge.start, max_s=max_s)
             away = at - edge.window.stop if edge is span.opening else edge.start - at
             shift += lags[number] * np.clip(1.0 - away / glide, 0.0, 1.0)
     audio = read_at(source, _positions(at, found) + shift * SAMPLE_RATE_HZ)
@@ -157,12 +157,12 @@ def join(moved: Moved, gain: float, old: NDArray[np.float32], span: Span) -> tup
 
 def _positions(samples: NDArray[np.float64], found: Estimate) -> NDArray[np.float64]:
     """Where the source has what belongs at ``samples``."""
-    if found.drift == 0.0 and abs(found.offset_s) < LEFT_ALONE_S:
+    if found.drift == 0.0 and abs(found.offset_s) < MIN_OFFSET_S:
         return samples
     return found.in_mix(samples / SAMPLE_RATE_HZ) * SAMPLE_RATE_HZ
 
 
-def _ended_softly(stem: NDArray[np.float32], found: Estimate) -> NDArray[np.float32]:
+def _fade_out_end(stem: NDArray[np.float32], found: Estimate) -> NDArray[np.float32]:
     """Where the source runs out before the take does, its last 5 ms fade, so that no edge clicks."""
     frames = stem.shape[1]
     if _positions(np.array([float(frames)]), found)[0] <= frames:

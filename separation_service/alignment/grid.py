@@ -17,11 +17,11 @@ Times = NDArray[np.float64]
 """``(N,)`` seconds, rising."""
 
 _SAME_S = 1e-3  # two times of a grid nearer than this are one
-_SHORTEST_REGION_S = 0.02
+_MIN_RANGE_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Region:
+class BarRange:
     """Bars to replace, counted from 1 at the first downbeat, both included. What lies before the first downbeat is in none."""
 
     from_bar: int
@@ -67,7 +67,7 @@ class Grid:
         """The bar of each time, 1 from the first downbeat, 0 before it. ``(N,) -> (N,)``."""
         return np.searchsorted(self.downbeats_s, times + _SAME_S, side="right")
 
-    def span_s(self, region: Region) -> tuple[float, float]:
+    def span_s(self, region: BarRange) -> tuple[float, float]:
         """Where a region begins and ends. Raises `InvalidFields` where its bars are not in the take or last under 20 ms."""
         bars = self.downbeats_s.size
         if not 1 <= region.from_bar <= region.to_bar <= bars:
@@ -81,8 +81,10 @@ class Grid:
             )
         start_s = float(self.downbeats_s[region.from_bar - 1])
         end_s = self.seconds if region.to_bar == bars else float(self.downbeats_s[region.to_bar])
-        if end_s - start_s < _SHORTEST_REGION_S:
-            text = f"wants bars that last {1e3 * _SHORTEST_REGION_S:g} ms or more, these last {1e3 * (end_s - start_s):.1f} ms"
+        if end_s - start_s < _MIN_RANGE_S:
+            text = (
+                f"wants bars that last {1e3 * _MIN_RANGE_S:g} ms or more, these last {1e3 * (end_s - start_s):.1f} ms"
+            )
             raise InvalidFields([FieldViolation("from_bar", text)])
         return start_s, end_s
 

@@ -1,4 +1,4 @@
-"""How far a re-rendered stem may lie from the grid, per kind of stem. Sources: docs/decisions/0013-alignment.md."""
+"""How far a re-rendered stem may lie from the grid, per stem. Sources: docs/decisions/0013-alignment.md."""
 
 from __future__ import annotations
 
@@ -14,56 +14,56 @@ KINDS: tuple[Kind, ...] = ("drums", "bass", "vocals", "other")
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Of the delivered stem's onsets against the grid. None: not limited.
+    """Limits of the delivered stem's onsets against the grid. None: not limited.
 
-    The median may lie between ``earliest_median_ms`` and ``latest_median_ms``: what swells is heard late though it is played in
-    time. ``fewest_onsets`` on the grid are needed to judge by; ``must_be_measurable``: a stem with fewer is beyond the limits too.
+    The median may lie between ``min_median_ms`` and ``max_median_ms``: the onset detector finds slow attacks late though they are
+    played in time. A verdict needs ``min_onsets`` on the grid; ``must_be_measurable``: a stem with fewer exceeds the limits too.
     """
 
-    fewest_onsets: int
-    least_matched: float | None
-    earliest_median_ms: float
-    latest_median_ms: float
-    most_mad_ms: float | None
-    most_p95_ms: float | None
-    most_slope_ms_per_minute: float | None
+    min_onsets: int
+    min_matched: float | None
+    min_median_ms: float
+    max_median_ms: float
+    max_mad_ms: float | None
+    max_p95_ms: float | None
+    max_slope_ms_per_minute: float | None
     must_be_measurable: bool
 
 
 def limits_for(stem: Kind) -> Limits:
-    """The limits of its kind."""
+    """The limits of a stem."""
     return _LIMITS[stem]
 
 
 _DRUMS = Limits(
-    fewest_onsets=8,
-    least_matched=0.9,
-    earliest_median_ms=-3.0,
-    latest_median_ms=3.0,
-    most_mad_ms=None,
-    most_p95_ms=12.0,
-    most_slope_ms_per_minute=2.0,
+    min_onsets=8,
+    min_matched=0.9,
+    min_median_ms=-3.0,
+    max_median_ms=3.0,
+    max_mad_ms=None,
+    max_p95_ms=12.0,
+    max_slope_ms_per_minute=2.0,
     must_be_measurable=True,
 )
 
 
-def _tonal(*, attack_ms: float, most_mad_ms: float) -> Limits:
-    """8 ms early to 8 ms late, and the slowest attack of its kind in the corpus on top."""
+def _tonal(*, attack_ms: float, max_mad_ms: float) -> Limits:
+    """From 8 ms early to 8 ms late plus the slowest attack of such a stem in the corpus."""
     return Limits(
-        fewest_onsets=12,
-        least_matched=None,
-        earliest_median_ms=-8.0,
-        latest_median_ms=8.0 + attack_ms,
-        most_mad_ms=most_mad_ms,
-        most_p95_ms=None,
-        most_slope_ms_per_minute=None,
+        min_onsets=12,
+        min_matched=None,
+        min_median_ms=-8.0,
+        max_median_ms=8.0 + attack_ms,
+        max_mad_ms=max_mad_ms,
+        max_p95_ms=None,
+        max_slope_ms_per_minute=None,
         must_be_measurable=False,
     )
 
 
 _LIMITS: dict[Kind, Limits] = {
     "drums": _DRUMS,
-    "bass": _tonal(attack_ms=22.0, most_mad_ms=10.0),
-    "vocals": _tonal(attack_ms=9.0, most_mad_ms=13.5),
-    "other": _tonal(attack_ms=22.0, most_mad_ms=12.5),
+    "bass": _tonal(attack_ms=22.0, max_mad_ms=10.0),
+    "vocals": _tonal(attack_ms=9.0, max_mad_ms=13.5),
+    "other": _tonal(attack_ms=22.0, max_mad_ms=12.5),
 }

@@ -18,14 +18,14 @@ HOP_FRAMES = 128
 """2.9 ms: with 512 the detector's own floor is 6 to 11 ms."""
 _WINDOW_FRAMES = 2048
 _BANDS = 40
-_LOWEST_HZ, _HIGHEST_HZ = 40.0, 16_000.0
+_MIN_HZ, _MAX_HZ = 40.0, 16_000.0
 _COMPRESSION = 1e4  # of band power beside the loudest: what lies 40 dB below it counts little
 _LAG = 6  # frames over which a band has to rise
 _APART_S = 0.045  # of two onsets nearer than this the stronger one counts
 _AROUND_S = 0.15  # the local floor of the flux
 _ABOVE_FLOOR = 2.8
 _ABOVE_STRONG = 0.3  # of the take's strong onsets (90th percentile of peaks)
-_LEAST_RISE = 0.1  # nats; real onsets of the corpus rise by 0.2 and more, a tone that swells for seconds by 0.0004
+_MIN_RISE = 0.1  # nats; real onsets of the corpus rise by 0.2 and more, a tone that swells for seconds by 0.0004
 _SILENT_POWER = 1e-9  # -90 dBFS
 
 # The edge is where the level after stands most above the level before, over three bands: (lowest Hz, highest Hz, seconds).
@@ -109,7 +109,7 @@ def _band_power(mono: NDArray[np.float64]) -> NDArray[np.float64]:
 def _band_matrix() -> NDArray[np.float32]:
     """``(bins, B)``: triangles over a scale that is even below 150 Hz and logarithmic far above; bins of each sum to 1."""
     bins = np.arange(_WINDOW_FRAMES // 2 + 1) * SAMPLE_RATE_HZ / _WINDOW_FRAMES
-    edges = 150.0 * np.expm1(np.linspace(np.log1p(_LOWEST_HZ / 150.0), np.log1p(_HIGHEST_HZ / 150.0), _BANDS + 2))
+    edges = 150.0 * np.expm1(np.linspace(np.log1p(_MIN_HZ / 150.0), np.log1p(_MAX_HZ / 150.0), _BANDS + 2))
     matrix = np.zeros((bins.size, _BANDS))
     for band in range(_BANDS):
         low, centre, high = edges[band : band + 3]
@@ -131,7 +131,7 @@ def _peaks(flux: NDArray[np.float64]) -> NDArray[np.intp]:
         return np.zeros(0, dtype=np.intp)
     strong = float(np.percentile(flux[highest], 90.0))
     floor = uniform_filter1d(flux, around, mode="nearest")
-    return np.flatnonzero(highest & (flux > _ABOVE_FLOOR * floor) & (flux > max(_ABOVE_STRONG * strong, _LEAST_RISE)))
+    return np.flatnonzero(highest & (flux > _ABOVE_FLOOR * floor) & (flux > max(_ABOVE_STRONG * strong, _MIN_RISE)))
 
 
 def _edges(mono: NDArray[np.float64], rough_s: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

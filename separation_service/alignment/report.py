@@ -1,6 +1,6 @@
-"""What was measured of a re-rendered stem and done to it, as values and as JSON for manifest and audit.
+"""What was measured and changed in a re-rendered stem, as values and as JSON for manifest and audit row.
 
-All of it is about the one stem. *rendered* is as it came from the separator, *delivered* as it lies in the new version.
+*rendered* is the stem from the separator, *delivered* the stem in the new version.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from separation_service.alignment.grid import Region
+from separation_service.alignment.grid import BarRange
 from separation_service.alignment.limits import Limits
 
 Verdict = Literal["within", "beyond", "unmeasurable"]
@@ -16,10 +16,10 @@ Verdict = Literal["within", "beyond", "unmeasurable"]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Onsets minus the nearest of some times, positive where they come late.
+    """Onsets minus the nearest grid line, positive if late.
 
-    ``matched`` is the share of ``onsets`` that lie within 50 ms of one; all other figures are of those. ``max_ms`` is the largest
-    magnitude, ``p95_ms`` the magnitude that 95 % stay within, ``slope_ms_per_minute`` by Theil and Sen with its standard error,
+    ``matched`` is the share of ``onsets`` that lie within 50 ms of a line, on which the other figures rest. ``max_ms`` is the
+    largest magnitude, ``p95_ms`` the 95th percentile, ``slope_ms_per_minute`` by Theil and Sen with its standard error,
     None in fewer than three bars, ``seconds`` from the first of them to the last.
     """
 
@@ -51,7 +51,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """The stem's onsets against the grid and against the original's own drums and bass. None: too few to measure."""
+    """The stem's onsets against the grid and against the original's own drums and bass. None: too few onsets to measure."""
 
     grid: Timing | None
     drums: Timing | None
@@ -68,10 +68,10 @@ class Drift:
 
 @dataclass(frozen=True, kw_only=True)
 class Correction:
-    """How the new stem was moved: what lay at ``t`` now lies at ``t - offset - drift * t``.
+    """How the new stem was moved: from ``t`` to ``t - offset - drift * t``.
 
-    ``offset_ms`` is positive where the new mix was late. ``drift_ms_per_minute`` is 0 where no time map was called for. ``onsets``
-    of the new mix carried the estimate; 0 means that there were too few and nothing was moved.
+    ``offset_ms`` is positive if the new mix was late; ``drift_ms_per_minute`` is 0 if no time map was needed. ``onsets`` is the
+    number of onsets behind the estimate; 0: too few, so that nothing was moved.
     """
 
     offset_ms: float
@@ -86,10 +86,10 @@ class Correction:
 
 @dataclass(frozen=True, kw_only=True)
 class Seam:
-    """A crossfade at a bar line: ``bar`` begins at it, ``from_s`` to ``to_s`` it lasts.
+    """A crossfade from ``from_s`` to ``to_s`` at the line where ``bar`` begins.
 
-    ``lag_ms`` is how far the new stem was moved there to meet the old one's phase, ``correlation`` what the two have in common
-    then, None where either is silent; ``level_error_db`` is the level over the crossfade less what was to be held.
+    ``lag_ms`` is the shift that aligns the new stem's phase with the old one's, ``correlation`` their correlation then, None if
+    either is silent; ``level_error_db`` is the level over the crossfade minus the target level.
     """
 
     bar: int
@@ -114,7 +114,7 @@ class Seam:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyAgreement:
-    """``scale_share`` of the stem's energy lies on the seven notes of the key asked for, .58 by chance; ``heard`` fits best."""
+    """``scale_share`` of the stem's energy lies on the seven notes of the requested key (.58 by chance); ``heard`` fits best."""
 
     asked: str
     heard: str
@@ -130,8 +130,8 @@ class KeyAgreement:
 class Level:
     """Gains in dB.
 
-    ``matched_db`` brought the new stem to the old one's loudness, None where either is silent; ``lowered_db``,
-    at most 0, was needed to stay under the ceiling; ``limited_samples`` of the stem carry what no gain could help.
+    ``matched_db`` brought the new stem to the old one's loudness, None if either is silent; ``lowered_db``, at most 0, keeps the
+    true peak within its limit; ``limited_samples`` were changed by the limiter.
     """
 
     matched_db: float | None
@@ -150,16 +150,16 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftReport:
-    """All of it. ``exceeded`` names each limit that was passed, with both numbers; ``accepted`` says that the caller wanted it so.
+    """The whole report. ``exceeded`` names each exceeded limit with both numbers; ``accepted``: the caller allowed the drift.
 
-    ``onsets_s`` of the delivered stem and ``deviations_ms`` from the nearest subdivision are for the picture.
+    ``onsets_s`` of the delivered stem and ``deviations_ms`` from the nearest subdivision are for the plot.
     """
 
     verdict: Verdict
     exceeded: tuple[str, ...]
     accepted: bool
     limits: Limits
-    region: Region | None
+    region: BarRange | None
     correction: Correction
     rendered: Drift
     delivered: Drift
@@ -171,7 +171,7 @@ class DriftReport:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """As JSON for the manifest's ``rerender``, beside baseVersion and stem; `summary` and the onsets of the picture."""
+        """As JSON for the manifest's ``rerender``, beside baseVersion and stem; `summary` and the onsets for the plot."""
         return self.summary | {
             "onsets": {"seconds": list(self.onsets_s), "deviationsMs": list(self.deviations_ms)},
         }
@@ -185,13 +185,13 @@ class DriftReport:
             "exceeded": list(self.exceeded),
             "accepted": self.accepted,
             "limits": {
-                "fewestOnsets": limits.fewest_onsets,
-                "leastMatched": limits.least_matched,
-                "earliestMedianMs": limits.earliest_median_ms,
-                "latestMedianMs": limits.latest_median_ms,
-                "mostMadMs": limits.most_mad_ms,
-                "mostP95Ms": limits.most_p95_ms,
-                "mostSlopeMsPerMinute": limits.most_slope_ms_per_minute,
+                "fewestOnsets": limits.min_onsets,
+                "leastMatched": limits.min_matched,
+                "earliestMedianMs": limits.min_median_ms,
+                "latestMedianMs": limits.max_median_ms,
+                "mostMadMs": limits.max_mad_ms,
+                "mostP95Ms": limits.max_p95_ms,
+                "mostSlopeMsPerMinute": limits.max_slope_ms_per_minute,
                 "mustBeMeasurable": limits.must_be_measurable,
             },
             "region": None if self.region is None else {"fromBar": self.region.from_bar, "toBar": self.region.to_bar},

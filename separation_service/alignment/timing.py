@@ -1,4 +1,4 @@
-"""How the onsets of a stem lie against the grid, and against the original's own drums and bass."""
+"""Deviations of a stem's onsets from the grid and from the original's drums and bass, and the verdict on them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from separation_service.alignment.onsets import Onsets
 from separation_service.alignment.report import Timing, Verdict
 
 MATCH_S = 0.05
-_FEWEST_ONSETS = 6
-_FEWEST_BARS = 3
-_TELLABLE_MS = 1.0
-_SURE = 3.0  # standard errors by which a slope must lie beyond its limit; as many as a correction of drift asks for
+_MIN_ONSETS = 6
+_MIN_BARS = 3
+_MIN_MOVED_MS = 1.0
+_SIGNIFICANT_ERRORS = 3.0  # standard errors by which a slope must exceed its limit, as for a drift correction
 
 
 def measure_timing(onsets: Onsets, lines_s: Times, grid: Grid) -> Timing | None:
-    """``onsets`` minus the nearest of ``lines_s``; None where fewer than six can be matched: unmeasurable, not zero.
+    """``onsets`` minus the nearest of ``lines_s``; None if fewer than six match: unmeasurable, not zero.
 
-    There is a slope, by Theil and Sen over all that are matched, where these lie in three bars of the grid or more.
+    The slope is the Theil-Sen estimate over the matched onsets; None if they lie in fewer than three bars.
     """
     if onsets.count == 0 or lines_s.size == 0:
         return None
     late_s = deviations_s(onsets, lines_s)
     matched = np.abs(late_s) < MATCH_S
-    if np.count_nonzero(matched) < _FEWEST_ONSETS:
+    if np.count_nonzero(matched) < _MIN_ONSETS:
         return None
     late_ms, times_s = 1e3 * late_s[matched], onsets.times_s[matched]
     median = float(np.median(late_ms))
@@ -52,47 +52,47 @@ def deviations_s(onsets: Onsets, lines_s: Times) -> NDArray[np.float64]:
 
 
 def judge(timing: Timing | None, limits: Limits) -> tuple[Verdict, tuple[str, ...]]:
-    """Whether the delivered stem lies within the limits, and each one that it passes, in words with both numbers.
+    """The verdict on a delivered stem, and each exceeded limit in words with both numbers.
 
-    With few onsets the figures are left to chance: they are told, and not judged by.
+    Figures of too few onsets are reported but not judged.
     """
     matched = 0 if timing is None else round(timing.matched * timing.onsets)
-    if timing is None or matched < limits.fewest_onsets:
-        words = f"{matched} measurable onsets, wanted {limits.fewest_onsets} or more"
+    if timing is None or matched < limits.min_onsets:
+        words = f"{matched} measurable onsets, at least {limits.min_onsets} expected"
         return ("beyond", (words,)) if limits.must_be_measurable else ("unmeasurable", ())
     exceeded = []
-    if limits.least_matched is not None and timing.matched < limits.least_matched:
-        exceeded.append(f"{timing.matched:.2f} of the onsets on the grid, wanted {limits.least_matched:g} or more")
-    if not limits.earliest_median_ms <= timing.median_ms <= limits.latest_median_ms:
-        wanted = f"{limits.earliest_median_ms:g} to {limits.latest_median_ms:g}"
-        exceeded.append(f"median {timing.median_ms:+.1f} ms, wanted {wanted}")
-    for name, value, most, unit in (
-        ("median absolute deviation", timing.mad_ms, limits.most_mad_ms, "ms"),
-        ("95th percentile", timing.p95_ms, limits.most_p95_ms, "ms"),
+    if limits.min_matched is not None and timing.matched < limits.min_matched:
+        exceeded.append(f"{timing.matched:.2f} of the onsets on the grid, at least {limits.min_matched:g} expected")
+    if not limits.min_median_ms <= timing.median_ms <= limits.max_median_ms:
+        wanted = f"{limits.min_median_ms:g} to {limits.max_median_ms:g}"
+        exceeded.append(f"median {timing.median_ms:+.1f} ms, expected {wanted}")
+    for name, value, limit, unit in (
+        ("median absolute deviation", timing.mad_ms, limits.max_mad_ms, "ms"),
+        ("95th percentile", timing.p95_ms, limits.max_p95_ms, "ms"),
     ):
-        if most is not None and abs(value) > most:
-            exceeded.append(f"{name} {abs(value):.1f} {unit}, wanted {most:g} or less")
+        if limit is not None and abs(value) > limit:
+            exceeded.append(f"{name} {abs(value):.1f} {unit}, at most {limit:g} expected")
     exceeded += _slope_exceeded(timing, limits)
     return ("beyond" if exceeded else "within"), tuple(exceeded)
 
 
 def _slope_exceeded(timing: Timing, limits: Limits) -> list[str]:
-    """In a short take a slope is left to chance: it counts where it is beyond the limit for sure and has moved the end.
+    """A slope counts only if it significantly exceeds the limit and moves the end noticeably.
 
-    Onsets of strokes that are on the grid to the sample, heard over 6 s, have a slope of more than 2 ms a minute every second time.
+    Strokes exactly on the grid, detected over 6 s, show a slope above 2 ms per minute every second time.
     """
-    slope, error, most = timing.slope_ms_per_minute, timing.slope_error_ms_per_minute, limits.most_slope_ms_per_minute
-    if slope is None or error is None or most is None:
+    slope, error, limit = timing.slope_ms_per_minute, timing.slope_error_ms_per_minute, limits.max_slope_ms_per_minute
+    if slope is None or error is None or limit is None:
         return []
     moved_ms = abs(slope) * timing.seconds / 60.0
-    if abs(slope) - _SURE * error <= most or moved_ms <= _TELLABLE_MS:
+    if abs(slope) - _SIGNIFICANT_ERRORS * error <= limit or moved_ms <= _MIN_MOVED_MS:
         return []
-    return [f"slope {abs(slope):.1f} ms a minute, give or take {error:.1f}, wanted {most:g} or less"]
+    return [f"slope {abs(slope):.1f} ms per minute (standard error {error:.1f}), at most {limit:g} expected"]
 
 
 def _slope(times_s: Times, late_ms: NDArray[np.float64], grid: Grid) -> tuple[float | None, float | None]:
     """In ms a minute, and its standard error."""
-    if np.unique(grid.bar_at(times_s)).size < _FEWEST_BARS:
+    if np.unique(grid.bar_at(times_s)).size < _MIN_BARS:
         return None, None
     slope = theil_sen(times_s, late_ms)
     return round(60.0 * slope, 2), round(60.0 * standard_error(times_s, late_ms - slope * times_s), 2)

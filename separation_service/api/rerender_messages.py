@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from separation_service.alignment import Analysis, Grid, Hints, Kind, Region
+from separation_service.alignment import Analysis, BarRange, Grid, Hints, Kind
 from separation_service.alignment.limits import KINDS
 from separation_service.api import messages as wire
 from separation_service.calls import CallResult
@@ -50,7 +50,9 @@ def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceO
         stem=stem,
         base=_base(request.base),
         grid=_grid(request.grid),
-        region=Region(from_bar=request.from_bar, to_bar=request.to_bar) if request.from_bar or request.to_bar else None,
+        region=BarRange(from_bar=request.from_bar, to_bar=request.to_bar)
+        if request.from_bar or request.to_bar
+        else None,
         allow_drift=request.allow_drift,
         compare_with=_bounce_file(request.compare_with) if given else None,
     )

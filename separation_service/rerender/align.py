@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation_service.alignment.estimate import Estimate, estimate
-from separation_service.alignment.fitting import LEFT_ALONE_S, Span, join, move, span_of
-from separation_service.alignment.grid import Grid, Region
+from separation_service.alignment.fitting import MIN_OFFSET_S, Span, join, move, span_of
+from separation_service.alignment.grid import BarRange, Grid
 from separation_service.alignment.key import Key, chroma, key_scores, scale_share
-from separation_service.alignment.level import heard, loudness_lufs
+from separation_service.alignment.level import is_audible, loudness_lufs
 from separation_service.alignment.limits import KINDS, Kind, Limits, limits_for
 from separation_service.alignment.onsets import Onsets, find_onsets
-from separation_service.alignment.replace import Replaced, replace_stem
 from separation_service.alignment.report import Correction, Drift, DriftReport, KeyAgreement, Level, Seam
+from separation_service.alignment.splice import SplicedStem, splice_stem
 from separation_service.alignment.timing import deviations_s, judge, measure_timing
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24, from_pcm24
@@ -58,14 +58,14 @@ class BaseTake:
 class Fit:
     """What the new stem is fitted to. ``grid`` and ``key`` are the original's; ``key`` None where it is not known.
 
-    ``ceiling_dbtp``: the true peak that the new bounce may have: -1 for a render, None (full scale) for an upload.
+    ``max_true_peak_dbtp``: the true peak that the new bounce may have: -1 for a render, None (full scale) for an upload.
     """
 
     grid: Grid
     key: Key | None
-    region: Region | None
+    region: BarRange | None
     allow_drift: bool
-    ceiling_dbtp: float | None
+    max_true_peak_dbtp: float | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +100,7 @@ def align(
     gain = 1.0 if levels.matched_db is None else 10.0 ** (levels.matched_db / 20.0)
     joint, seams = join(moved, gain, old, span)
     progress.step(2)
-    replaced = replace_stem(base.bounce, base.old, joint, ceiling_dbtp=fit.ceiling_dbtp)
+    replaced = splice_stem(base.bounce, base.old, joint, max_true_peak_dbtp=fit.max_true_peak_dbtp)
     progress.step(3)
     level = Level(
         matched_db=None if levels.matched_db is None else round(levels.matched_db, 2),
@@ -129,7 +129,7 @@ class _Measuring:
     heard: dict[Kind, Onsets] = field(default_factory=dict)
 
     def report(
-        self, new_stem: NDArray[np.float32], replaced: Replaced, level: Level, seams: tuple[Seam, ...]
+        self, new_stem: NDArray[np.float32], replaced: SplicedStem, level: Level, seams: tuple[Seam, ...]
     ) -> DriftReport:
         """Onsets of the stem as it came, where the span lies in it, and as it is delivered."""
         from_s, to_s = (at / SAMPLE_RATE_HZ for at in (self.span.start, self.span.stop))
@@ -166,11 +166,11 @@ class _Measuring:
 
         Then the onsets of such a stem, as the separator gives it, do not tell where it lies.
         """
-        if not self.base.is_first or limits.most_mad_ms is None:
+        if not self.base.is_first or limits.max_mad_ms is None:
             return False
         grid = self.fit.grid
         own = measure_timing(self._original(self.base.stem), grid.subdivisions_s, grid)
-        return own is not None and own.mad_ms > limits.most_mad_ms
+        return own is not None and own.mad_ms > limits.max_mad_ms
 
     def _drift(self, onsets: Onsets) -> Drift:
         grid = self.fit.grid
@@ -223,8 +223,8 @@ def _levels(
     """How loud old and new stem are over the span, each beside what sounds there with it. Raises STEM_SILENT."""
     new_lufs, mix_lufs = loudness_lufs(moved), loudness_lufs(new_mix[:, span.window])
     old_lufs = loudness_lufs(old[:, span.window])
-    old_plays = heard(old_lufs, loudness_lufs(from_pcm24(base.bounce[:, span.window])))
-    new_plays = heard(new_lufs, mix_lufs)
+    old_plays = is_audible(old_lufs, loudness_lufs(from_pcm24(base.bounce[:, span.window])))
+    new_plays = is_audible(new_lufs, mix_lufs)
     if old_plays and not new_plays:
         said = (
             "silent"
@@ -270,7 +270,7 @@ def _in_words(report: DriftReport, found: Estimate, stem: Kind) -> tuple[str, ..
     said = []
     if found.drift != 0.0:
         said.append(f"{stem}: resampled by {1e2 * found.drift:+.3f} %, against the drift of the new mix")
-    if found.drift != 0.0 or abs(found.offset_s) >= LEFT_ALONE_S:
+    if found.drift != 0.0 or abs(found.offset_s) >= MIN_OFFSET_S:
         said.append(f"{stem}: moved by {-1e3 * found.offset_s:+.2f} ms")
     if report.level.matched_db is not None:
         said.append(f"{stem}: {report.level.matched_db:+.2f} dB to the loudness of the stem before it")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from separation_service.alignment import Grid, Key, Kind, Region
+from separation_service.alignment import BarRange, Grid, Key, Kind
 from separation_service.pipeline import SeparationPipeline
 from separation_service.receive import BounceFile, LentBounce, Received
 from separation_service.rerender.align import Aligned, Fit, align
@@ -39,7 +39,7 @@ class ReplaceOrder:
     stem: Kind
     base: BaseOrder
     grid: Grid
-    region: Region | None
+    region: BarRange | None
     allow_drift: bool
     compare_with: BounceFile | None
 
@@ -101,7 +101,7 @@ def _align(
         key=None if key is None else Key.named(key),
         region=order.region,
         allow_drift=order.allow_drift,
-        ceiling_dbtp=None if base.of_an_upload else MAX_TRUE_PEAK_DBTP,
+        max_true_peak_dbtp=None if base.of_an_upload else MAX_TRUE_PEAK_DBTP,
     )
     mix = from_pcm24(received.wav.read(0, received.frames))
     return align(mix, separated.read(0, received.frames)[0], base.take, fit, progress)

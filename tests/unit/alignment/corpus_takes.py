@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from render_service.music.tempo_map import TempoMap, TempoPoint
-from separation_service.alignment import Grid, Key, Kind, Region
+from separation_service.alignment import BarRange, Grid, Key, Kind
 from separation_service.alignment.limits import KINDS
 from separation_service.alignment.resample import read_at
 from separation_service.rerender.align import BaseTake, Fit
@@ -45,9 +45,9 @@ class Pair:
         stems = np.stack([to_pcm24(self.original.stems[kind], stage="TEST") for kind in KINDS])
         return BaseTake(bounce=to_pcm24(self.original.mix, stage="TEST"), stems=stems, stem=stem)
 
-    def fit(self, region: Region | None = None, *, allow_drift: bool = False) -> Fit:
+    def fit(self, region: BarRange | None = None, *, allow_drift: bool = False) -> Fit:
         """To the original's grid, under a render's ceiling."""
-        return Fit(grid=self.grid, key=self.key, region=region, allow_drift=allow_drift, ceiling_dbtp=-1.0)
+        return Fit(grid=self.grid, key=self.key, region=region, allow_drift=allow_drift, max_true_peak_dbtp=-1.0)
 
 
 def grid_of(tempo_map: TempoMap, seconds: float) -> Grid:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from separation_service.alignment.key import Key, chroma, key_scores, scale_share
-from separation_service.alignment.level import heard, loudness_lufs
+from separation_service.alignment.level import is_audible, loudness_lufs
 from separation_service.alignment.resample import read_at
 from separation_service.alignment.seams import FADE_FRAMES, best_lag_s, crossfade, level_error_db
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
@@ -71,9 +71,9 @@ def test_the_lag_meets_the_phase() -> None:
         return read_at(new.astype(np.float32), np.arange(float(start), float(stop)))
 
     window = old[:, FADE_FRAMES : 2 * FADE_FRAMES]
-    assert best_lag_s(window, read, FADE_FRAMES, most_s=0.005) == pytest.approx(0.003, abs=0.0003)
-    assert best_lag_s(window, read, FADE_FRAMES, most_s=0.001) == pytest.approx(0.001, abs=0.0003)
-    assert best_lag_s(np.zeros_like(window), read, FADE_FRAMES, most_s=0.005) == 0.0
+    assert best_lag_s(window, read, FADE_FRAMES, max_s=0.005) == pytest.approx(0.003, abs=0.0003)
+    assert best_lag_s(window, read, FADE_FRAMES, max_s=0.001) == pytest.approx(0.001, abs=0.0003)
+    assert best_lag_s(np.zeros_like(window), read, FADE_FRAMES, max_s=0.005) == 0.0
 
 
 def test_loudness_tells_silence_from_sound() -> None:
@@ -82,9 +82,9 @@ def test_loudness_tells_silence_from_sound() -> None:
     short, long = loudness_lufs(tone(997.0, 15_000)), loudness_lufs(tone(997.0, 88_200))
     assert short is not None
     assert long == pytest.approx(-6.0, abs=0.2)
-    assert heard(short, long)
-    assert not heard(-50.0, long)
-    assert not heard(None, long)
+    assert is_audible(short, long)
+    assert not is_audible(-50.0, long)
+    assert not is_audible(None, long)
 
 
 def test_chords_tell_their_key() -> None:

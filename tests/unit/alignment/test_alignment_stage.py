@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from separation_service.alignment import Grid, Kind, Region
+from separation_service.alignment import BarRange, Grid, Kind
 from separation_service.alignment.estimate import UNKNOWN
 from separation_service.alignment.fitting import join, move, span_of
 from separation_service.alignment.limits import KINDS
@@ -24,7 +24,7 @@ OFFSET_S, DRIFT = 0.02, 0.003
 
 
 @cache
-def rerendered(name: str, stem: Kind, region: Region | None = None, **distortion: float) -> Aligned:
+def rerendered(name: str, stem: Kind, region: BarRange | None = None, **distortion: float) -> Aligned:
     """The other persona's ``stem``, its timing spoiled, in the original's place."""
     take = pair(name)
     mix, new = (spoiled(audio, **distortion) for audio in (take.other.mix, take.other.stems[stem]))
@@ -74,7 +74,7 @@ def test_a_region_changes_nothing_outside_and_no_other_stem(name: str, stem: Kin
     """Not one bit; the bounce is base - old + new in integers; both seams hold their level and have no click."""
     take = pair(name)
     base, (from_s, to_s) = take.base(stem), take.grid.downbeats_s[[1, 3]]
-    done = rerendered(name, stem, Region(from_bar=2, to_bar=3), offset_s=OFFSET_S)
+    done = rerendered(name, stem, BarRange(from_bar=2, to_bar=3), offset_s=OFFSET_S)
     assert (done.bounce == base.bounce - base.old + done.stem).all()
     changed = np.flatnonzero((done.stem != base.old).any(axis=0))
     first, last = done.report.seams
@@ -101,7 +101,7 @@ def test_the_first_downbeat_of_a_region_is_the_new_stems() -> None:
     old, new = strokes
     lines = np.arange(0.0, 6.0, 2.0)
     grid = Grid(seconds=6.0, beats_s=lines, downbeats_s=lines, subdivisions_s=lines)
-    span = span_of(Region(from_bar=2, to_bar=2), grid, old.shape[1])
+    span = span_of(BarRange(from_bar=2, to_bar=2), grid, old.shape[1])
     moved = move(new, old, UNKNOWN, span, "drums")
     joint, (opening, _) = join(moved, 1.0, old, span)
     assert 0 < joint.start - line <= 1
@@ -120,9 +120,9 @@ def test_bars_that_a_change_of_metre_cut_short_have_shorter_crossfades() -> None
         grid = Grid(seconds=6.0, beats_s=lines, downbeats_s=lines, subdivisions_s=lines)
         if length_s < 0.02:
             with pytest.raises(InvalidFields, match=r"last 10\.0 ms"):
-                span_of(Region(from_bar=2, to_bar=2), grid, 6 * SAMPLE_RATE_HZ)
+                span_of(BarRange(from_bar=2, to_bar=2), grid, 6 * SAMPLE_RATE_HZ)
             continue
-        span = span_of(Region(from_bar=2, to_bar=2), grid, 6 * SAMPLE_RATE_HZ)
+        span = span_of(BarRange(from_bar=2, to_bar=2), grid, 6 * SAMPLE_RATE_HZ)
         assert span.opening is not None
         assert span.closing is not None
         assert 88200 < span.start == span.opening.start < span.opening.window.stop <= span.closing.start
@@ -193,7 +193,7 @@ def test_a_stem_whose_first_version_scatters_is_unmeasurable() -> None:
 @pytest.mark.parametrize(("stem", "gain"), [("drums", 0.0), ("bass", 1e-3)])
 def test_bars_in_which_both_rest_are_unmeasurable_and_no_failure(stem: Kind, gain: float) -> None:
     """Digital silence as well as what a separator leaks; where the old stem plays, the same silence is a named failure."""
-    take, bars = pair("straight"), Region(from_bar=2, to_bar=3)
+    take, bars = pair("straight"), BarRange(from_bar=2, to_bar=3)
     at = slice(*(np.rint(take.grid.downbeats_s[[1, 3]] * SAMPLE_RATE_HZ).astype(int)))
     plays = take.base(stem)
     stems, bounce = plays.stems.copy(), plays.bounce.copy()
@@ -257,7 +257,7 @@ def test_key_agreement_is_of_the_key_that_was_asked() -> None:
 
 def test_bars_that_the_take_lacks_are_refused() -> None:
     """Naming how many it has."""
-    for bars in (Region(from_bar=0, to_bar=1), Region(from_bar=3, to_bar=2), Region(from_bar=2, to_bar=99)):
+    for bars in (BarRange(from_bar=0, to_bar=1), BarRange(from_bar=3, to_bar=2), BarRange(from_bar=2, to_bar=99)):
         with pytest.raises(InvalidFields, match="the take has 5"):
             rerendered("straight", "other", bars)
 

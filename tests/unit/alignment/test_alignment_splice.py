@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from separation_service.alignment.replace import Joint, Replaced, replace_stem
+from separation_service.alignment.splice import Joint, SplicedStem, splice_stem
 from servicekit.audio.pcm24 import FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE, Pcm24
 from servicekit.audio.true_peak import TruePeakMeter, decibels
 
@@ -25,7 +25,7 @@ def integers(waveform: np.ndarray) -> Pcm24:
     return np.clip(np.rint(waveform * FULL_SCALE), MIN_SAMPLE, MAX_SAMPLE).astype(np.int32)
 
 
-def assert_joined(done: Replaced, bounce: Pcm24, old: Pcm24, joint: Joint) -> None:
+def assert_joined(done: SplicedStem, bounce: Pcm24, old: Pcm24, joint: Joint) -> None:
     """What holds whatever was asked."""
     assert (done.bounce.astype(np.int64) == bounce.astype(np.int64) - old + done.stem).all()
     for samples in (done.bounce, done.stem):
@@ -53,7 +53,7 @@ def test_the_bounce_is_base_less_old_plus_new_under_its_ceiling(
     bounce = integers((old + rest.astype(np.int64)) / FULL_SCALE * 0.8)
     added = noise(seed + 2, level)[:, slice(*window)]
     joint = Joint(start=window[0], kept=np.zeros_like(added), added=added)
-    done = replace_stem(bounce, old, joint, ceiling_dbtp=ceiling)
+    done = splice_stem(bounce, old, joint, max_true_peak_dbtp=ceiling)
     assert_joined(done, bounce, old, joint)
     assert -6.0 <= done.lowered_db <= 0.0
     if ceiling is not None and window[1] == FRAMES:
@@ -67,7 +67,7 @@ def test_what_fits_is_the_new_stem_itself() -> None:
     """Rounded to the nearest integer, no gain, nothing limited."""
     old, added = integers(noise(1, 0.2)), noise(2, 0.2)
     bounce = integers(noise(3, 0.3))
-    done = replace_stem(bounce, old, Joint(start=0, kept=np.zeros_like(added), added=added), ceiling_dbtp=-1.0)
+    done = splice_stem(bounce, old, Joint(start=0, kept=np.zeros_like(added), added=added), max_true_peak_dbtp=-1.0)
     assert (done.stem == np.rint(added * FULL_SCALE)).all()
     assert (done.lowered_db, done.limited_samples) == (0.0, 0)
 
@@ -77,7 +77,7 @@ def test_only_the_gain_of_the_new_stem_is_lowered_where_that_is_enough() -> None
     tone = np.sin(2.0 * np.pi * 440.0 * np.arange(FRAMES) / 44100.0)[None].repeat(2, axis=0)
     old, bounce = integers(0.1 * tone), integers(0.6 * tone)
     joint = Joint(start=0, kept=np.zeros_like(tone), added=0.5 * tone)
-    done = replace_stem(bounce, old, joint, ceiling_dbtp=-1.0)
+    done = splice_stem(bounce, old, joint, max_true_peak_dbtp=-1.0)
     assert_joined(done, bounce, old, joint)
     room = 10.0 ** (-1.0 / 20.0) - 0.5
     assert done.limited_samples == 0
@@ -91,7 +91,7 @@ def test_what_the_kept_stems_pass_by_is_carried_by_the_new_stem() -> None:
     added = noise(5, 0.05)
     joint = Joint(start=0, kept=np.zeros_like(added), added=added)
     for ceiling in (None, -1.0):
-        done = replace_stem(bounce, old, joint, ceiling_dbtp=ceiling)
+        done = splice_stem(bounce, old, joint, max_true_peak_dbtp=ceiling)
         assert_joined(done, bounce, old, joint)
         assert done.limited_samples > FRAMES // 4
         assert done.lowered_db == -6.0
