@@ -13,7 +13,7 @@ from separation_service.api import messages as wire
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
 from separation_service.api.servicer import GATED_METHODS, SeparationServicer
-from separation_service.calls import AllWork, SeparationCalls
+from separation_service.calls import SeparationCalls
 from separation_service.engine import EngineOptions, Separator, load_separator
 from separation_service.pipeline import WEIGHTS, SeparationPipeline
 from separation_service.scratch import ScratchFolder
@@ -21,8 +21,9 @@ from separation_service.settings import SeparationSettings
 from separation_service.timing.eta import EtaEstimator
 from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.uploads.admission import UploadAdmission, UploadLimits
-from separation_service.uploads.pending import Unaccepted
+from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.work import UploadWork, stored_keys
+from separation_service.workers import Workers
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
@@ -56,17 +57,17 @@ _log = logger(__name__)
 
 
 async def serve(settings: SeparationSettings) -> None:
-    """Build and run until told to stop."""
+    """Build the service and run it until a signal."""
     check_device(settings.device)
     make_folders(settings)
-    for folder in (settings.spool_folder, settings.unaccepted_folder):
+    for folder in (settings.spool_folder, settings.pending_uploads_folder):
         folder.mkdir(mode=0o700, exist_ok=True)
     clock, metrics = SystemClock(), Metrics("separation")
     async with AsyncExitStack() as resources:
         resources.callback(os.close, lock_instance(settings.run_folder, NAME))
         journal = resources.enter_context(open_journal(settings, clock))
         store = open_store(settings, clock)
-        scratch, unaccepted = _swept(settings, journal, store)
+        scratch, pending = _without_leftovers(settings, journal, store)
         pipeline = await asyncio.to_thread(_pipeline, settings, store, scratch, metrics, clock)
         borrowings = Borrowings()
         resources.enter_context(LoanServer(settings.loans_socket, ReceiveCodec(), borrowings))
@@ -82,16 +83,25 @@ async def serve(settings: SeparationSettings) -> None:
         gated = (*GATED_METHODS, *_HANDOFF_GATED, *JOBS_GATED)
         server = RpcServer(metrics=metrics, gated_methods=gated, service_names=_SERVICES)
         feed = await resources.enter_async_context(Feed(journal, Owner.SEPARATION))
-        desk = UploadAdmission(
+        admission = UploadAdmission(
             journal=journal,
             store=store,
             clock=clock,
             scratch=scratch,
-            unaccepted=unaccepted,
+            pending=pending,
             limits=_limits(settings),
             brief_json=wire.brief_json,
         )
-        _mount(server, settings, journal=journal, store=store, pipeline=pipeline, calls=calls, desk=desk, feed=feed)
+        _mount(
+            server,
+            settings,
+            journal=journal,
+            store=store,
+            pipeline=pipeline,
+            calls=calls,
+            admission=admission,
+            feed=feed,
+        )
         handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(borrowings), server.grpc_server)
         runner = Runner(
             journal,
@@ -108,20 +118,22 @@ async def serve(settings: SeparationSettings) -> None:
             name=NAME,
             server=server,
             addresses=(settings.separation_listen,),
-            runner=AllWork(runner, calls, clock=clock),
+            runner=Workers(runner, calls, clock=clock),
             warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
         ).run()
 
 
-def _swept(settings: SeparationSettings, journal: Journal, store: ObjectStore) -> tuple[ScratchFolder, Unaccepted]:
-    """What a killed process may have left on disk is removed before any of it is used again."""
+def _without_leftovers(
+    settings: SeparationSettings, journal: Journal, store: ObjectStore
+) -> tuple[ScratchFolder, PendingUploads]:
+    """Scratch and pending uploads, after the files of a killed process were removed."""
     scratch = ScratchFolder(settings.spool_folder, memory_bytes=settings.scratch_memory_bytes)
-    unaccepted = Unaccepted(settings.unaccepted_folder)
-    swept = scratch.sweep(), unaccepted.sweep(journal, store)
-    if any(swept):
-        _log.info("swept what an ended process left", spool_files=swept[0], stored_files=swept[1])
-    return scratch, unaccepted
+    pending = PendingUploads(settings.pending_uploads_folder)
+    removed = scratch.remove_leftovers(), pending.remove_orphans(journal, store)
+    if any(removed):
+        _log.info("removed files of a killed process", spool_files=removed[0], stored_files=removed[1])
+    return scratch, pending
 
 
 def _pipeline(
@@ -138,17 +150,17 @@ def _pipeline(
     separator: Separator = load_separator(
         settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads, options=options
     )
-    turn = device_lock(settings)
+    lock = device_lock(settings)
     return SeparationPipeline(
         separator=separator,
-        # On a GPU the segments of all jobs share batches; cores are not used better by two jobs than by one.
-        turn=SharedGpuLock(turn) if settings.device == "cuda" else turn,
+        # On a GPU the segments of all jobs share batches. On a CPU two jobs at once are no faster than one after the other.
+        device_lock=SharedGpuLock(lock) if settings.device == "cuda" else lock,
         scratch=scratch,
         store=store,
         fingerprint=merge(host_fingerprint(device=settings.device, threads=threads), separator.info.fingerprint),
         clock=clock,
-        pace=EtaEstimator(),
-        ceiling=LatencyBudget(settings.separation_ceiling_seconds, metrics),
+        estimator=EtaEstimator(),
+        budget=LatencyBudget(settings.separation_latency_budget_seconds, metrics),
     )
 
 
@@ -169,10 +181,10 @@ def _mount(
     store: ObjectStore,
     pipeline: SeparationPipeline,
     calls: SeparationCalls,
-    desk: UploadAdmission,
+    admission: UploadAdmission,
     feed: Feed,
 ) -> None:
-    """The services that speak of jobs."""
+    """Mount SeparationService and JobsService."""
 
     def as_message(job: Job) -> Any:  # noqa: ANN401  a Job message, which has no stubs here
         return job_message(job, lambda event: journal.cursor(event.tenant, event.position))
@@ -180,7 +192,7 @@ def _mount(
     servicer = SeparationServicer(
         pipeline=pipeline,
         calls=calls,
-        desk=desk,
+        admission=admission,
         tenant_of=_tenant_of,
         as_message=as_message,
         chunk_timeout_s=settings.upload_stall_seconds,
@@ -205,7 +217,7 @@ def _tenant_of(context: Any) -> str:  # noqa: ANN401, ARG001  callers have no id
 
 
 def main() -> int:
-    """Read the settings and serve; gives the exit status."""
+    """Read the settings and serve; returns the exit status."""
     try:
         settings = read_settings(
             SeparationSettings,

@@ -1,12 +1,11 @@
-"""Separations for callers that own the job: a lent bounce, progress while it is worked on, and the result.
+"""Separations that another service asks for and whose jobs it owns: SeparateTensor and ReplaceStem.
 
-The caller's stream is the lease on the work. Nothing is kept once the call has ended.
+The caller's stream is the lease on the work: where the stream ends early, the work stops and what it stored is removed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -22,33 +21,30 @@ from separation_service.rerender.store import Replacement
 from separation_service.scratch import Scratch
 from separation_service.store import Delivered, discard_zip
 from separation_service.timing.progress import CallProgress, ProgressUpdate, StageTime
+from separation_service.version_lock import VersionLock, VersionLocks
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
 from servicekit.errors import ResourceExhausted, expiry_too_soon
 from servicekit.journal import Stage
 from servicekit.loans import Borrowings
-from servicekit.work import Runner
 
 _RETRY_AFTER_S = 5.0
-_LOOK_S = 0.1
-
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallResult(Generic[T]):
-    """What came of the work, such as what was stored, and how long each stage took."""
+    """What a call made, and how long each stage took."""
 
     outcome: T
     times: tuple[StageTime, ...]
 
 
 class SeparationCalls:
-    """At most ``limit`` calls at once, a thread each; one of them has the device, the others wait their turn.
+    """Runs at most ``limit`` calls at once, each on its own thread; one at a time holds the device.
 
-    ``observe`` is told the seconds of every finished stage. Leaving the ``with`` stops what is still under way. A version's files
-    are written by one call at a time: a later one begins when the earlier has ended and taken away what nobody heard of.
+    ``observe`` gets the seconds of every finished stage. Leaving the ``with`` cancels the calls that still run.
     """
 
     def __init__(
@@ -67,9 +63,8 @@ class SeparationCalls:
         self._clock = clock
         self._observe = observe
         self._threads = ThreadPoolExecutor(max_workers=limit, thread_name_prefix="separate")
-        self._under_way: dict[Future[Any], CallProgress] = {}
-        self._of_version: dict[tuple[str, int], threading.Event] = {}
-        self._versions = threading.Lock()
+        self._active: dict[Future[Any], CallProgress] = {}
+        self._versions = VersionLocks()
 
     def __enter__(self) -> Self:
         return self
@@ -77,162 +72,119 @@ class SeparationCalls:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for progress in list(self._under_way.values()):
-            progress.leave()
+        for progress in list(self._active.values()):
+            progress.cancel()
         self._threads.shutdown(wait=True)
 
     @property
-    def under_way(self) -> int:
-        """How many calls are being worked on or wait for the device."""
-        return len(self._under_way)
+    def active(self) -> int:
+        """Number of calls that run or wait for the device."""
+        return len(self._active)
 
     def separate(
-        self, lent: LentBounce, mode: StemMode, *, left_s: float | None = None
+        self, lent: LentBounce, mode: StemMode, *, timeout_s: float | None = None
     ) -> AsyncGenerator[ProgressUpdate | CallResult[Delivered], None]:
-        """All stems of a lent bounce: see :meth:`_told`.
+        """Separate a lent bounce into all stems: see :meth:`_stream`.
 
-        ``left_s`` is how long the caller will wait. Raises `FailedPrecondition` EXPIRY_TOO_SOON where that is too short.
+        ``timeout_s`` is how long the caller waits. Raises `FailedPrecondition` EXPIRY_TOO_SOON where that is too short.
         """
-        give_up_s = None if left_s is None else self._clock.monotonic_s() + left_s
+        deadline_s = None if timeout_s is None else self._clock.monotonic_s() + timeout_s
 
         def work(progress: CallProgress) -> Delivered:
             def receive(scratch: Scratch) -> Received:
                 received = receive_loan(lent, self._borrowings, scratch)
                 load = self._pipeline.load(received.frames)
-                progress.time_left_s = self._pipeline.pace.rest_s(Stage.RECEIVE, load) or 0.0
-                if give_up_s is not None:
-                    self._refuse_too_soon(progress, give_up_s)
+                progress.time_left_s = self._pipeline.estimator.expected_after_s(Stage.RECEIVE, load) or 0.0
+                if deadline_s is not None:
+                    self._refuse_late(progress, deadline_s)
                 return received
 
             return self._pipeline(receive, mode, progress)
 
-        return self._told(
+        return self._stream(
             work,
             stores=(lent.job_id, lent.version),
-            undo=lambda: discard_zip(self._pipeline.store, lent.job_id, lent.version),
+            discard=lambda: discard_zip(self._pipeline.store, lent.job_id, lent.version),
         )
 
     def replace(self, order: ReplaceOrder) -> AsyncGenerator[ProgressUpdate | CallResult[Replacement | Compared], None]:
-        """One stem of a stored version by that of a lent mix: see :meth:`_told`. What nobody heard of does not stay stored."""
-        return self._told(
+        """Replace one stem of a stored version by that of a lent mix: see :meth:`_stream`."""
+        return self._stream(
             lambda progress: self._rerenders(
                 lambda scratch: receive_loan(order.lent, self._borrowings, scratch), order, progress
             ),
             stores=(order.lent.job_id, order.lent.version) if order.compare_with is None else None,
-            undo=lambda: self._rerenders.discard(order),
+            discard=lambda: self._rerenders.discard(order),
         )
 
-    async def _told(
-        self, work: Callable[[CallProgress], T], *, stores: tuple[str, int] | None, undo: Callable[[], None]
+    async def _stream(
+        self, work: Callable[[CallProgress], T], *, stores: tuple[str, int] | None, discard: Callable[[], None]
     ) -> AsyncGenerator[ProgressUpdate | CallResult[T], None]:
         """Progress, then the result. Closing the iterator stops the work within one batch.
 
-        ``stores`` is the version whose files it makes, if any. ``undo`` is called once the work has ended, where the iterator was
-        closed before its result was taken.
-        Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
+        ``stores`` is the version whose files the work stores; ``discard`` removes them once the work has ended, where the iterator
+        was closed before its result was read. Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
         """
-        self._refuse_beyond_limit()
+        self._refuse_over_limit()
         loop = asyncio.get_running_loop()
-        said: asyncio.Queue[ProgressUpdate | None] = asyncio.Queue()
+        updates: asyncio.Queue[ProgressUpdate | None] = asyncio.Queue()
 
-        def say(told: ProgressUpdate | None) -> None:
-            with suppress(RuntimeError):  # the loop was closed: nobody listens any more
-                loop.call_soon_threadsafe(said.put_nowait, told)
+        def publish(update: ProgressUpdate | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody reads any more
+                loop.call_soon_threadsafe(updates.put_nowait, update)
 
-        progress = CallProgress(say, clock=self._clock, observe=self._observe)
-        over, before = self._next_of(stores)
-        worked = self._threads.submit(_worked, work, progress, before)
-        self._under_way[worked] = progress
-        worked.add_done_callback(lambda _: say(None))
-        worked.add_done_callback(self._under_way.pop)
-        heard = False
+        progress = CallProgress(publish, clock=self._clock, observe=self._observe)
+        lock = self._versions.reserve(stores)
+        running = self._threads.submit(_run, work, progress, lock)
+        self._active[running] = progress
+        running.add_done_callback(lambda _: publish(None))
+        running.add_done_callback(self._active.pop)
+        delivered = False
         try:
-            while (told := await said.get()) is not None:
-                yield told
-            yield worked.result()
-            heard = True
+            while (update := await updates.get()) is not None:
+                yield update
+            yield running.result()
+            delivered = True
         finally:
-            progress.leave()
-            if heard:
-                self._end(stores, over)
+            progress.cancel()
+            if delivered:
+                lock.release()
             else:
-                self._threads.submit(self._once_ended, worked, undo, stores, over)
+                self._threads.submit(_discard, running, discard, lock)
 
-    def _next_of(self, stores: tuple[str, int] | None) -> tuple[threading.Event, threading.Event | None]:
-        """Set once this call stores and removes nothing any more; and the same of the call before it, if there is one."""
-        over = threading.Event()
-        if stores is None:
-            return over, None
-        with self._versions:
-            before, self._of_version[stores] = self._of_version.get(stores), over
-        return over, before
-
-    def _once_ended(
-        self, worked: Future[Any], undo: Callable[[], None], stores: tuple[str, int] | None, over: threading.Event
-    ) -> None:
-        wait([worked])
-        try:
-            undo()
-        finally:
-            self._end(stores, over)
-
-    def _end(self, stores: tuple[str, int] | None, over: threading.Event) -> None:
-        over.set()
-        with self._versions:
-            if stores is not None and self._of_version.get(stores) is over:
-                del self._of_version[stores]
-
-    def _refuse_too_soon(self, progress: CallProgress, give_up_s: float) -> None:
-        """Refuse what cannot be done in time at the pace of the last separation, behind the calls that came before."""
-        before = list(takewhile(lambda call: call is not progress, list(self._under_way.values())))
-        left_s = give_up_s - self._clock.monotonic_s()
+    def _refuse_late(self, progress: CallProgress, deadline_s: float) -> None:
+        """Refuse a call whose estimate, together with the calls before it, is beyond its deadline."""
+        before = list(takewhile(lambda call: call is not progress, list(self._active.values())))
+        left_s = deadline_s - self._clock.monotonic_s()
         needed_s = progress.time_left_s + sum(call.time_left_s for call in before)
         if progress.time_left_s and needed_s > left_s:
             raise expiry_too_soon(needed_s=needed_s, left_s=left_s, queued=len(before))
 
-    def _refuse_beyond_limit(self) -> None:
-        if self.under_way >= self._limit:
+    def _refuse_over_limit(self) -> None:
+        if self.active >= self._limit:
             raise ResourceExhausted(
-                f"{self.under_way} separations are under way or wait, and {self._limit} is the most; try again in a while",
+                f"at most {self._limit} separations can be requested at once, {self.active} are running or waiting; "
+                "try again later",
                 reason="QUEUE_FULL",
-                metadata={"queued": str(self.under_way), "limit": str(self._limit)},
+                metadata={"queued": str(self.active), "limit": str(self._limit)},
                 retry_after_s=_RETRY_AFTER_S,
             )
 
     def drain(self, timeout_s: float) -> bool:
-        """Wait for the calls under way; True where all ended within ``timeout_s``. Whoever calls has closed the gate before."""
-        left = wait(list(self._under_way), timeout=timeout_s).not_done
-        return not left
+        """Wait up to ``timeout_s`` for the active calls; True where all ended. The caller admits no new ones by then."""
+        return not wait(list(self._active), timeout=timeout_s).not_done
 
 
-def _worked(work: Callable[[CallProgress], T], progress: CallProgress, before: threading.Event | None) -> CallResult[T]:
-    while before is not None and not before.wait(_LOOK_S):
-        progress.check()
+def _run(work: Callable[[CallProgress], T], progress: CallProgress, lock: VersionLock) -> CallResult[T]:
+    lock.acquire(progress.check)
     outcome = work(progress)
     progress.end_stage()
     return CallResult(outcome=outcome, times=tuple(progress.times))
 
 
-class AllWork:
-    """A service's own jobs and its callers' bounces, brought to an end together."""
-
-    def __init__(self, runner: Runner, calls: SeparationCalls, *, clock: Clock) -> None:
-        self._runner = runner
-        self._calls = calls
-        self._clock = clock
-
-    def __enter__(self) -> Self:
-        self._runner.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._runner.__exit__(kind, error, trace)
-
-    def drain(self, timeout_s: float) -> bool:
-        """Claim nothing more; let jobs and calls end within ``timeout_s``. True where all did by themselves."""
-        give_up_s = self._clock.monotonic_s() + timeout_s
-        jobs_ended = self._runner.drain(timeout_s)
-        calls_ended = self._calls.drain(max(give_up_s - self._clock.monotonic_s(), 0.0))
-        return jobs_ended and calls_ended
+def _discard(running: Future[Any], discard: Callable[[], None], lock: VersionLock) -> None:
+    wait([running])
+    try:
+        discard()
+    finally:
+        lock.release()

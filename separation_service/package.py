@@ -10,7 +10,7 @@ import numpy as np
 
 from separation_service.engine import STEMS, SeparatorInfo, StemName
 from separation_service.receive import Received
-from separation_service.scratch import PcmTrack, Scratch, TrackWav
+from separation_service.scratch import BufferWav, PcmBuffer, Scratch
 from separation_service.separate import Separated
 from separation_service.stems.exact_sum import Stems24, block_count, exact_stems, raw_stems
 from separation_service.timing.progress import StageProgress
@@ -64,8 +64,8 @@ def pack(
         under_way[:] = [threads.submit(recorder.add, pcm) for recorder, pcm in zip(recorders, fitted, strict=True)]
         steps.one_more()
 
-    def finish(stem: StemName, recorder: _Recorder) -> TrackWav:
-        wav = TrackWav(recorder.track, received.manifest.wav_facts(stem, recorder.meter.loudness()))
+    def finish(stem: StemName, recorder: _Recorder) -> BufferWav:
+        wav = BufferWav(recorder.track, received.manifest.wav_facts(stem, recorder.meter.loudness()))
         _ = wav.digest
         return wav
 
@@ -116,7 +116,7 @@ def _wait_for(futures: Sequence[Future[None]]) -> None:
 class _Recorder:
     """A stem as it is written and measured."""
 
-    def __init__(self, track: PcmTrack) -> None:
+    def __init__(self, track: PcmBuffer) -> None:
         self.track = track
         self.meter = Meter()
 

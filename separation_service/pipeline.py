@@ -13,7 +13,7 @@ from separation_service.separate import separate
 from separation_service.store import Delivered, store_package
 from separation_service.timing.eta import EtaEstimator, EtaProgress, Load
 from separation_service.timing.latency_budget import LatencyBudget
-from separation_service.timing.progress import StageProgress
+from separation_service.timing.progress import ProgressReporter
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
 from servicekit.delivery.manifest import StemMode
@@ -48,13 +48,13 @@ class SeparationPipeline:
     """
 
     separator: Separator
-    turn: DeviceLock
+    device_lock: DeviceLock
     scratch: ScratchFolder
     store: ObjectStore
     fingerprint: Mapping[str, str]
     clock: Clock
-    pace: EtaEstimator
-    ceiling: LatencyBudget
+    estimator: EtaEstimator
+    budget: LatencyBudget
 
     def load(self, frames: int) -> Load:
         """What a take of so many samples a channel is to the stages."""
@@ -77,20 +77,20 @@ class SeparationPipeline:
         with self.scratch.open() as scratch:
             warm_packing(scratch)
 
-    def __call__(self, receive: Callable[[Scratch], Received], mode: StemMode, progress: StageProgress) -> Delivered:
+    def __call__(self, receive: Callable[[Scratch], Received], mode: StemMode, progress: ProgressReporter) -> Delivered:
         """Take one bounce to its stored ZIP. Raises a `ServiceError`, and then nothing new is in the store."""
         with self.scratch.open() as scratch:
-            paced = EtaProgress(progress, self.pace, self.ceiling, clock=self.clock)
-            paced.stage(Stage.RECEIVE)
+            timed = EtaProgress(progress, self.estimator, self.budget, clock=self.clock)
+            timed.stage(Stage.RECEIVE)
             received = receive(scratch)
-            paced.take(self.load(received.frames))
-            stems = separate(received, self.separator, self.turn, scratch, paced)
-            paced.stage(Stage.PACKAGE)
+            timed.set_load(self.load(received.frames))
+            stems = separate(received, self.separator, self.device_lock, scratch, timed)
+            timed.stage(Stage.PACKAGE)
             fingerprint = {**self.fingerprint, **stems.fingerprint}
             package = pack(
-                received, stems, scratch, paced, mode=mode, separator=self.separator.info, fingerprint=fingerprint
+                received, stems, scratch, timed, mode=mode, separator=self.separator.info, fingerprint=fingerprint
             )
-            paced.stage(Stage.STORE)
-            delivered = store_package(package, self.store, paced)
-            paced.end()
+            timed.stage(Stage.STORE)
+            delivered = store_package(package, self.store, timed)
+            timed.end_stage()
             return delivered

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 
-from separation_service.scratch import PcmTrack, Scratch, TrackWav
+from separation_service.scratch import BufferWav, PcmBuffer, Scratch
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, blocks, to_pcm24
 from servicekit.audio.wav import WavFile, wav_blocks
 from servicekit.delivery.manifest import Manifest
@@ -88,9 +88,9 @@ def receive_stored(manifest: Manifest, bounce: BounceFile, store: ObjectStore, s
     return _received(track, manifest, bounce)
 
 
-def _received(track: PcmTrack, manifest: Manifest, bounce: BounceFile) -> Received:
+def _received(track: PcmBuffer, manifest: Manifest, bounce: BounceFile) -> Received:
     """The WAV is made again from samples and facts; it must be the stored one, byte for byte."""
-    wav = TrackWav(track, manifest.wav_facts("bounce", manifest.bounce.loudness))
+    wav = BufferWav(track, manifest.wav_facts("bounce", manifest.bounce.loudness))
     if not hmac.compare_digest(wav.digest.sha256, bounce.sha256) or manifest.bounce.sha256 != bounce.sha256:
         raise DataLoss(
             f"the bounce made of these samples has SHA-256 {wav.digest.sha256}, the stored {bounce.key} has {bounce.sha256} and "

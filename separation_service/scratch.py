@@ -1,13 +1,14 @@
-"""Where the audio of a separation lies while it is worked on: in memory while there is room, else in files without a name.
+"""Working storage for the audio of a separation: memory while there is some, else unnamed files.
 
-What is short stays in memory, so that a take's stems are made without a file; what is long costs disk instead of memory. Either
-way the samples are the same. A file without a name is gone with its process, however that ends.
+Short takes stay in memory, so that their stems are made without a file; long ones cost disk instead of memory. The samples are the
+same either way. An unnamed file disappears with its process, however that ends.
 
 Letters: ``R`` rows (channels, or stems times channels), ``C`` channels (2), ``T`` samples of the take, ``n`` of a block.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -21,10 +22,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from separation_service.uploads.spool import full_disk_is_named
 from servicekit.audio.bext import WavFacts
 from servicekit.audio.pcm24 import BYTES_PER_FRAME, CHANNELS, Pcm24, pack_pcm24, unpack_pcm24
 from servicekit.audio.wav import WavFile
+from servicekit.errors import ResourceExhausted
 
 DEFAULT_MEMORY_BYTES = 768 << 20
 _INT32_BYTES = _FLOAT32_BYTES = 4
@@ -33,9 +34,9 @@ Floats = NDArray[np.float32]
 
 
 class ScratchFolder:
-    """Scratch of all separations of a process: at most ``memory_bytes`` of samples in memory, the rest in files in ``folder``.
+    """Scratch of all separations of a process: up to ``memory_bytes`` of samples in memory, the rest in files in ``folder``.
 
-    The folder is this process's alone.
+    No other process may use the folder.
     """
 
     def __init__(self, folder: Path, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
@@ -45,28 +46,28 @@ class ScratchFolder:
 
     @property
     def free_bytes(self) -> int:
-        """Memory that is not taken."""
+        """Memory that is not in use."""
         with self._lock:
             return self._free_bytes
 
-    def sweep(self) -> int:
-        """Remove what a process that was killed may have left; gives the number of files. To be called before any use."""
-        swept = 0
+    def remove_leftovers(self) -> int:
+        """Remove files that a killed process left; returns their number. Call it before any other use."""
+        removed = 0
         for path in self.folder.iterdir():
             with suppress(IsADirectoryError, PermissionError):
                 path.unlink()
-                swept += 1
-        return swept
+                removed += 1
+        return removed
 
     @contextmanager
     def open(self) -> Iterator[Scratch]:
-        """Scratch for one separation, given back at the end of the block whatever happens in it."""
+        """Scratch for one separation, freed at the end of the block whatever happens in it."""
         with ExitStack() as stack:
             yield Scratch(self, stack)
 
     @contextmanager
     def memory(self, size_bytes: int) -> Iterator[bool]:
-        """Take so much memory for the block; False, and nothing is taken, where there is too little."""
+        """Reserve memory for the block; yields False, and reserves nothing, where too little is free."""
         with self._lock:
             granted = size_bytes <= self._free_bytes
             self._free_bytes -= size_bytes if granted else 0
@@ -77,90 +78,105 @@ class ScratchFolder:
                 self._free_bytes += size_bytes if granted else 0
 
 
+@contextmanager
+def disk_full_errors(folder: Path) -> Iterator[None]:
+    """Raise ResourceExhausted DISK_FULL where the block runs out of space in ``folder``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        raise ResourceExhausted(
+            f"no space left in {folder.name} for audio; free some there and try again",
+            reason="DISK_FULL",
+            metadata={"path": folder.name},
+        ) from error
+
+
 class Scratch:
-    """Makes the tracks of one separation. Made by `ScratchFolder.open`."""
+    """Allocates the buffers of one separation. Made by `ScratchFolder.open`."""
 
     def __init__(self, folder: ScratchFolder, stack: ExitStack) -> None:
         self._folder = folder
         self._stack = stack
 
-    def pcm(self, frames: int) -> PcmTrack:
-        """Room for ``(C, frames)`` 24-bit integers."""
+    def pcm(self, frames: int) -> PcmBuffer:
+        """A buffer for ``(C, frames)`` 24-bit integers."""
         if self._granted(CHANNELS * frames * _INT32_BYTES):
-            return _HeldPcm(np.empty((CHANNELS, frames), dtype=np.int32))
-        return _SpooledPcm(self._file(), frames)
+            return _MemoryPcm(np.empty((CHANNELS, frames), dtype=np.int32))
+        return _FilePcm(self._file(), frames)
 
-    def floats(self, rows: int, frames: int) -> FloatTrack:
-        """Room for ``(rows, frames)`` float32."""
+    def floats(self, rows: int, frames: int) -> FloatBuffer:
+        """A buffer for ``(rows, frames)`` float32."""
         if self._granted(rows * frames * _FLOAT32_BYTES):
-            return _HeldFloats(np.empty((rows, frames), dtype=np.float32))
-        return _SpooledFloats(self._file(), rows, frames)
+            return _MemoryFloats(np.empty((rows, frames), dtype=np.float32))
+        return _FileFloats(self._file(), rows, frames)
 
     def _granted(self, size_bytes: int) -> bool:
         return self._stack.enter_context(self._folder.memory(size_bytes))
 
     def _file(self) -> _File:
-        with full_disk_is_named(self._folder.folder):
+        with disk_full_errors(self._folder.folder):
             file = tempfile.TemporaryFile(dir=self._folder.folder, buffering=0)  # noqa: SIM115  the stack closes it
         self._stack.enter_context(file)
         return _File(file, self._folder.folder)
 
 
-class PcmTrack(ABC):
-    """``(C, T)`` 24-bit integers, written once in order, then read in any."""
+class PcmBuffer(ABC):
+    """``(C, T)`` 24-bit integers, written once in order, then read in any order."""
 
     frames: int
 
     @abstractmethod
     def append(self, pcm: Pcm24) -> None:
-        """Take the next ``(C, n)``. Raises ResourceExhausted DISK_FULL."""
+        """Append the next ``(C, n)``. Raises ResourceExhausted DISK_FULL."""
 
     @abstractmethod
     def read(self, start: int, stop: int) -> Pcm24:
-        """``(C, stop - start)``, not to be written to."""
+        """``(C, stop - start)``, read-only."""
 
     @abstractmethod
     def packed(self, start: int, stop: int) -> bytes:
-        """The same samples as they lie in a WAV."""
+        """The same samples as the bytes of a WAV."""
 
 
-class FloatTrack(ABC):
-    """``(R, T)`` float32, written once in order, then read in any."""
+class FloatBuffer(ABC):
+    """``(R, T)`` float32, written once in order, then read in any order."""
 
     rows: int
     frames: int
 
     @abstractmethod
     def append(self, samples: Floats) -> None:
-        """Take the next ``(R, n)``. Raises ResourceExhausted DISK_FULL."""
+        """Append the next ``(R, n)``. Raises ResourceExhausted DISK_FULL."""
 
     @abstractmethod
     def read(self, start: int, stop: int) -> Floats:
-        """``(R, stop - start)``, not to be written to."""
+        """``(R, stop - start)``, read-only."""
 
 
 @dataclass(frozen=True, eq=False)
-class TrackWav(WavFile):
-    """A WAV file over a track that is written to its end."""
+class BufferWav(WavFile):
+    """A WAV file over a buffer that is complete."""
 
-    track: PcmTrack
+    samples: PcmBuffer
     facts: WavFacts
 
     @property
     def frames(self) -> int:
         """Samples a channel."""
-        return self.track.frames
+        return self.samples.frames
 
     def read(self, start: int, stop: int) -> Pcm24:
         """See `WavFile.read`."""
-        return self.track.read(start, stop)
+        return self.samples.read(start, stop)
 
     def packed(self, start: int, stop: int) -> bytes:
         """See `WavFile.packed`."""
-        return self.track.packed(start, stop)
+        return self.samples.packed(start, stop)
 
 
-class _HeldPcm(PcmTrack):
+class _MemoryPcm(PcmBuffer):
     """In memory."""
 
     def __init__(self, samples: Pcm24) -> None:
@@ -179,8 +195,8 @@ class _HeldPcm(PcmTrack):
         return b"".join(pack_pcm24(self._samples[:, start:stop]))
 
 
-class _SpooledPcm(PcmTrack):
-    """In a file, as in a WAV."""
+class _FilePcm(PcmBuffer):
+    """In a file, packed as in a WAV."""
 
     def __init__(self, file: _File, frames: int) -> None:
         self.frames = frames
@@ -197,7 +213,7 @@ class _SpooledPcm(PcmTrack):
         return self._file.read(start * BYTES_PER_FRAME, stop * BYTES_PER_FRAME)
 
 
-class _HeldFloats(FloatTrack):
+class _MemoryFloats(FloatBuffer):
     """In memory."""
 
     def __init__(self, samples: Floats) -> None:
@@ -213,8 +229,8 @@ class _HeldFloats(FloatTrack):
         return self._samples[:, start:stop]
 
 
-class _SpooledFloats(FloatTrack):
-    """In a file, frame by frame."""
+class _FileFloats(FloatBuffer):
+    """In a file, one frame after another."""
 
     def __init__(self, file: _File, rows: int, frames: int) -> None:
         self.rows, self.frames = rows, frames
@@ -238,12 +254,12 @@ class _File:
 
     def append(self, data: bytes) -> None:
         rest = memoryview(data)
-        with full_disk_is_named(self._folder):
+        with disk_full_errors(self._folder):
             while rest:
                 rest = rest[os.write(self._file.fileno(), rest) :]
 
     def read(self, start: int, stop: int) -> bytes:
         data = os.pread(self._file.fileno(), stop - start, start)
         if len(data) < stop - start:
-            raise ValueError(f"bytes {start} to {stop} were asked for, the file ends after {start + len(data)}")
+            raise ValueError(f"bytes {start} to {stop} must be in the file, which ends after {start + len(data)}")
         return data

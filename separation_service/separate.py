@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from separation_service.engine import STEMS, Separator, StemName, StemWaveforms, Waveform
 from separation_service.receive import Received
-from separation_service.scratch import FloatTrack, Scratch
+from separation_service.scratch import FloatBuffer, Scratch
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import CHANNELS, from_pcm24
 from servicekit.audio.wav import WavFile
@@ -40,7 +40,7 @@ class Separated:
     """What the model gave. ``fingerprint`` has the parts of the execution fingerprint that the separator knows of this take."""
 
     names: tuple[StemName, ...]
-    track: FloatTrack
+    track: FloatBuffer
     fingerprint: Mapping[str, str]
 
     @property
@@ -56,7 +56,7 @@ class Separated:
 def separate(
     received: Received,
     separator: Separator,
-    turn: DeviceLock,
+    lock: DeviceLock,
     scratch: Scratch,
     progress: StageProgress,
     *,
@@ -68,7 +68,7 @@ def separate(
     """
     progress.stage(Stage.SEPARATE, separator.steps(received.frames, stems))
     track = scratch.floats(len(stems) * CHANNELS, received.frames)
-    with turn.held(check=progress.check):
+    with lock.held(check=progress.check):
         blocks = separator.separate_blocks(
             Mix(received.wav), lambda done, total: progress.step(done, total=total), stems
         )

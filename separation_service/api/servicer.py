@@ -1,4 +1,4 @@
-"""SeparationService on the wire. Translates and nothing else: what a call means lies in the modules it calls."""
+"""SeparationService: translates requests and answers, and hands the work to the modules it calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from separation_service.api import rerender_messages as rerender_wire
 from separation_service.calls import CallResult, SeparationCalls
 from separation_service.pipeline import SeparationPipeline
 from separation_service.uploads.admission import UploadAdmission
-from separation_service.uploads.analyze import listen_to
+from separation_service.uploads.analyze import analyze_upload
 from separation_service.uploads.header import UploadHeader
 from separation_service.uploads.spool import Spool
 from servicekit.errors import Expired, FieldViolation, InvalidFields
@@ -35,21 +35,21 @@ GATED_METHODS = tuple(
 
 
 class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
-    """Each method hands blocking work to a thread; errors become statuses at the server's boundary."""
+    """Blocking work runs in threads; the server turns exceptions into statuses."""
 
     def __init__(
         self,
         *,
         pipeline: SeparationPipeline,
         calls: SeparationCalls,
-        desk: UploadAdmission,
+        admission: UploadAdmission,
         tenant_of: TenantOf,
         as_message: Callable[[Job], job_pb2.Job],
         chunk_timeout_s: float,
     ) -> None:
         self._pipeline = pipeline
         self._calls = calls
-        self._desk = desk
+        self._admission = admission
         self._tenant_of = tenant_of
         self._as_message = as_message
         self._chunk_timeout_s = chunk_timeout_s
@@ -58,7 +58,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self, request: separation_pb2.SeparateTensorRequest, context: Context
     ) -> AsyncIterator[separation_pb2.SeparateTensorResponse]:
         lent, mode = wire.read_tensor_request(request)
-        async with aclosing(self._calls.separate(lent, mode, left_s=context.time_remaining())) as updates:
+        async with aclosing(self._calls.separate(lent, mode, timeout_s=context.time_remaining())) as updates:
             async for update in updates:
                 if isinstance(update, CallResult):
                     yield wire.result_message(update, self._pipeline.separator.info)
@@ -81,53 +81,61 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
     ) -> separation_pb2.AnalyzeAudioResponse:
         first = await self._next(request_iterator)
         if first is None or first.WhichOneof("part") != "header":
-            raise InvalidFields([FieldViolation("header", "wants a header as the first message of the stream")])
+            raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
         order = rerender_wire.read_analysis_header(first.header)
-        with self._desk.spool() as spool:
+        with self._admission.spool() as spool:
             await self._fill(spool, order.store_key, request_iterator)
-            analysis, frames = await asyncio.to_thread(listen_to, spool.path, order.hints)
+            analysis, frames = await asyncio.to_thread(analyze_upload, spool.path, order.hints)
         return rerender_wire.analysis_message(analysis, frames)
 
     async def CreateSeparation(
         self, request_iterator: AsyncIterator[separation_pb2.CreateSeparationRequest], context: Context
     ) -> separation_pb2.CreateSeparationResponse:
         header = await self._read_header(request_iterator)
-        with self._desk.spool() as spool:
+        with self._admission.spool() as spool:
             await self._fill(spool, header.store_key, request_iterator)
-            job = await asyncio.to_thread(self._desk.accept, self._tenant_of(context), header, spool)
+            job = await asyncio.to_thread(self._admission.accept, self._tenant_of(context), header, spool)
         return separation_pb2.CreateSeparationResponse(job=self._as_message(job))
 
     async def GetModelInfo(
         self, request: separation_pb2.GetModelInfoRequest, context: Context
     ) -> separation_pb2.GetModelInfoResponse:
         pipeline = self._pipeline
-        return wire.model_info_message(pipeline.separator.info, pipeline.fingerprint, pipeline.pace.realtime_factor)
+        return wire.model_info_message(
+            pipeline.separator.info, pipeline.fingerprint, pipeline.estimator.realtime_factor
+        )
 
     async def _read_header(self, requests: AsyncIterator[separation_pb2.CreateSeparationRequest]) -> UploadHeader:
         first = await self._next(requests)
         if first is None or first.WhichOneof("part") != "header":
-            raise InvalidFields([FieldViolation("header", "wants a header as the first message of the stream")])
+            raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
         return wire.read_header(first.header)
 
     async def _fill(self, spool: Spool, store_key: str, requests: AsyncIterator[Upload]) -> None:
-        """The bytes that follow, or those of a file in the store."""
+        """Spool the bytes that follow, or those of a file in the store."""
         if store_key:
             await self._read_nothing_more(requests)
-            await asyncio.to_thread(self._desk.fetch, store_key, spool)
+            await asyncio.to_thread(self._admission.fetch, store_key, spool)
         else:
             await self._read_bytes(requests, spool)
 
     async def _read_bytes(self, requests: AsyncIterator[Upload], spool: Spool) -> None:
         while (request := await self._next(requests)) is not None:
             if request.WhichOneof("part") != "data":
-                raise InvalidFields([FieldViolation("header", "wants one header, first, then data only")])
+                raise InvalidFields([FieldViolation("header", "the stream must be one header, then data only")])
             if len(request.data) > MAX_CHUNK_BYTES:
-                raise InvalidFields([FieldViolation("data", f"wants at most {MAX_CHUNK_BYTES} bytes a message")])
+                raise InvalidFields(
+                    [
+                        FieldViolation(
+                            "data", f"must be at most {MAX_CHUNK_BYTES} bytes in a message, got {len(request.data)}"
+                        )
+                    ]
+                )
             await asyncio.to_thread(spool.write, request.data)
 
     async def _read_nothing_more(self, requests: AsyncIterator[Upload]) -> None:
         if await self._next(requests) is not None:
-            raise InvalidFields([FieldViolation("data", "wants no bytes beside header.store_key")])
+            raise InvalidFields([FieldViolation("data", "must not follow where header.store_key is set")])
 
     async def _next(self, requests: AsyncIterator[Upload]) -> Upload | None:
         """The next message, None at the stream's end. Raises `Expired` for a stream that stalls."""
@@ -135,4 +143,6 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
             async with asyncio.timeout(self._chunk_timeout_s):
                 return await anext(requests, None)
         except TimeoutError:
-            raise Expired(f"nothing of the upload came for {self._chunk_timeout_s:g} s; send it again") from None
+            raise Expired(
+                f"the upload stalled: nothing was received for {self._chunk_timeout_s:g} s; send it again"
+            ) from None

@@ -70,7 +70,7 @@ class RerenderPipeline:
             received = receive(scratch)
             progress.step(1)
             base = read_base(order.base, order.stem, received.frames, pipeline.store)
-            stem = separate(received, pipeline.separator, pipeline.turn, scratch, progress, stems=(order.stem,))
+            stem = separate(received, pipeline.separator, pipeline.device_lock, scratch, progress, stems=(order.stem,))
             aligned = _align(received, stem, base, order, progress)
             progress.stage(Stage.PACKAGE, STEPS)
             made = pack_rerender(

@@ -1,1 +1,1 @@
-"""Progress of a separation, its expected duration and its latency budget."""
+"""Progress of separations, their expected duration and their latency budget."""

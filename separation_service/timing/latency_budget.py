@@ -1,6 +1,6 @@
 """The time that a separation may take: watched by a metric and an alert (docker/prometheus-rules.yml), never enforced.
 
-The ceiling is promised for a take of :data:`BUDGET_AUDIO_S`; what is longer gets more in proportion, what is shorter not less.
+The budget is promised for :data:`BUDGET_AUDIO_S` seconds of audio. Longer audio gets proportionally more, shorter audio not less.
 """
 
 from __future__ import annotations
@@ -17,41 +17,43 @@ _log = logger(__name__)
 
 
 class LatencyBudget:
-    """Notes how long separations work, without their wait for the device, against ``ceiling_s``."""
+    """Compares how long separations hold the device with ``budget_s``; their wait for the device does not count."""
 
-    def __init__(self, ceiling_s: float, metrics: Metrics) -> None:
-        self.ceiling_s = ceiling_s
-        limit = Gauge("sonichaos_separation_ceiling_seconds", "Most that separating 90 s may take.", registry=None)
-        limit.set(ceiling_s)
+    def __init__(self, budget_s: float, metrics: Metrics) -> None:
+        self.budget_s = budget_s
+        budget = Gauge(
+            "sonichaos_separation_latency_budget_seconds", "Time that separating 90 s of audio may take.", registry=None
+        )
+        budget.set(budget_s)
         self._seconds = Histogram(
             "sonichaos_separation_work_seconds",
-            "Time that separating a take held the device.",
+            "Time that separating a take, or one stem of it, held the device.",
             buckets=_SECONDS,
             registry=None,
         )
         self._share = Histogram(
-            "sonichaos_separation_ceiling_share",
-            "The same as a share of what the ceiling allows for the take's length.",
+            "sonichaos_separation_latency_budget_share",
+            "That time as a share of what the budget allows for the length of the audio.",
             buckets=_SHARES,
             registry=None,
         )
         self._over = Counter(
-            "sonichaos_separation_over_ceiling_total", "Separations beyond the ceiling.", registry=None
+            "sonichaos_separation_over_latency_budget_total", "Separations over their latency budget.", registry=None
         )
-        for collector in (limit, self._seconds, self._share, self._over):
+        for collector in (budget, self._seconds, self._share, self._over):
             metrics.register(collector)
 
     def allowed_s(self, audio_s: float) -> float:
-        """What a take of this length may take."""
-        return self.ceiling_s * max(audio_s / BUDGET_AUDIO_S, 1.0)
+        """Seconds of work allowed for ``audio_s`` seconds of audio."""
+        return self.budget_s * max(audio_s / BUDGET_AUDIO_S, 1.0)
 
-    def note(self, *, audio_s: float, work_s: float) -> None:
-        """A separation ended well after ``work_s``."""
+    def record(self, *, audio_s: float, work_s: float) -> None:
+        """Count a separation that succeeded after ``work_s`` seconds on the device."""
         allowed_s = self.allowed_s(audio_s)
         self._seconds.observe(work_s)
         self._share.observe(work_s / allowed_s)
         if work_s > allowed_s:
             self._over.inc()
             _log.warning(
-                "separation beyond its ceiling", seconds=work_s, ceiling_seconds=allowed_s, audio_seconds=audio_s
+                "separation over its latency budget", seconds=work_s, budget_seconds=allowed_s, audio_seconds=audio_s
             )

@@ -1,4 +1,4 @@
-"""How a separation says how far it is: one shape for a job of this service and for a lent tensor's call."""
+"""Progress of a separation, whether it is a job of this service or a call of another one."""
 
 from __future__ import annotations
 
@@ -15,21 +15,28 @@ _INTERVAL_S = 0.1
 
 
 class StageProgress(Protocol):
-    """What the stages call; every method raises once the work has to stop. `servicekit.work.Progress` is one."""
+    """What stages report to. Every method raises once the work has to stop."""
 
     def stage(self, stage: Stage, steps_total: int = 1) -> None:
-        """End the stage before and begin the next."""
+        """End the previous stage and start this one."""
 
-    def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
-        """So many steps of the stage are done; ``time_left_s`` until the result, where it is known."""
+    def step(self, done: int, *, total: int | None = None) -> None:
+        """``done`` steps of the stage are done; ``total`` where their number has changed."""
 
     def check(self) -> None:
         """Raise once the work has to stop."""
 
 
+class ProgressReporter(StageProgress, Protocol):
+    """What publishes the progress. `servicekit.work.Progress` and `CallProgress` are the two."""
+
+    def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
+        """``time_left_s`` is the estimated time until the result; None while it is unknown."""
+
+
 @dataclass(frozen=True)
 class ProgressUpdate:
-    """What a caller hears: steps of a stage, and the estimated seconds until the result where they can be known."""
+    """Steps done of a stage, and the estimated seconds until the result, None while unknown."""
 
     stage: Stage
     steps_done: int
@@ -46,62 +53,62 @@ class StageTime:
 
 
 class CallProgress:
-    """Progress of a lent tensor's separation, told to its call.
+    """Publishes the progress of a call: every step of SEPARATE; of other stages at most ten a second, always the first and last.
 
-    Every step of the separation itself; of the other stages at most ten a second, always the first and last.
+    ``observe`` gets the seconds of every finished stage.
     """
 
     def __init__(
-        self, tell: Callable[[ProgressUpdate], None], *, clock: Clock, observe: Callable[[Stage, float], None]
+        self, publish: Callable[[ProgressUpdate], None], *, clock: Clock, observe: Callable[[Stage, float], None]
     ) -> None:
-        self._tell = tell
+        self._publish = publish
         self._clock = clock
         self._observe = observe
-        self._left = threading.Event()
+        self._cancelled = threading.Event()
         self._stage: Stage | None = None
-        self._began_s = 0.0
-        self._told_s = 0.0
+        self._started_s = 0.0
+        self._published_s = 0.0
         self._done, self._total = 0, 1
         self.times: list[StageTime] = []
         self.time_left_s = 0.0
-        """Until the result as it was last told; 0 before it is known."""
+        """The last estimate of the time until the result; 0 before the first."""
 
-    def leave(self) -> None:
-        """The caller is gone: the work stops at its next step. From any thread."""
-        self._left.set()
+    def cancel(self) -> None:
+        """Stop the work at its next step. Thread-safe."""
+        self._cancelled.set()
 
     def check(self) -> None:
-        """Raise Cancelled once the caller has left."""
-        if self._left.is_set():
-            raise Cancelled("the caller left the call, so its separation was stopped")
+        """Raise Cancelled after `cancel`."""
+        if self._cancelled.is_set():
+            raise Cancelled("the caller closed the call, so its separation was stopped")
 
     def stage(self, stage: Stage, steps_total: int = 1) -> None:
-        """End the stage before and begin the next."""
+        """See `StageProgress.stage`."""
         self.check()
         self.end_stage()
         self._stage, self._done, self._total = stage, 0, max(steps_total, 1)
-        self._began_s = self._clock.monotonic_s()
-        self._say(None)
+        self._started_s = self._clock.monotonic_s()
+        self._update(None)
 
     def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
-        """So many steps of the stage are done."""
+        """See `ProgressReporter.step`."""
         self.check()
         self.time_left_s = self.time_left_s if time_left_s is None else time_left_s
-        fresh = done > self._done
+        advanced = done > self._done
         self._done, self._total = max(done, self._done), max(total or self._total, 1)
         due = self._stage is Stage.SEPARATE or self._done == self._total
-        if fresh and (due or self._clock.monotonic_s() - self._told_s >= _INTERVAL_S):
-            self._say(time_left_s)
+        if advanced and (due or self._clock.monotonic_s() - self._published_s >= _INTERVAL_S):
+            self._update(time_left_s)
 
     def end_stage(self) -> None:
-        """Note the time of the stage under way, if there is one."""
+        """Record the time of the stage in progress, if there is one."""
         if self._stage is not None:
-            seconds = self._clock.monotonic_s() - self._began_s
+            seconds = self._clock.monotonic_s() - self._started_s
             self.times.append(StageTime(self._stage, seconds))
             self._observe(self._stage, seconds)
             self._stage = None
 
-    def _say(self, time_left_s: float | None) -> None:
+    def _update(self, time_left_s: float | None) -> None:
         if self._stage is not None:
-            self._told_s = self._clock.monotonic_s()
-            self._tell(ProgressUpdate(self._stage, self._done, self._total, time_left_s))
+            self._published_s = self._clock.monotonic_s()
+            self._publish(ProgressUpdate(self._stage, self._done, self._total, time_left_s))

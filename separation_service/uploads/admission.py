@@ -1,4 +1,4 @@
-"""An upload becomes a job: checked whole, its 24-bit bounce stored, then accepted. Bad input leaves nothing behind."""
+"""Admission of uploads: each is checked whole, its bounce stored, then accepted as a job. Bad input leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from separation_service.receive import BounceFile
-from separation_service.scratch import PcmTrack, Scratch, ScratchFolder, TrackWav
+from separation_service.scratch import BufferWav, PcmBuffer, Scratch, ScratchFolder
 from separation_service.uploads.header import UploadHeader
-from separation_service.uploads.pending import Unaccepted
+from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.spool import Spool
 from servicekit.audio.loudness import Loudness, Meter
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
@@ -37,7 +37,7 @@ _RETRY_AFTER_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class UploadLimits:
-    """What is taken in: bytes of a file, seconds of audio, versions that wait, uploads under way at once."""
+    """Bytes of a file, seconds of audio, versions in the queue, uploads received at once."""
 
     max_bytes: int
     max_seconds: float
@@ -55,7 +55,7 @@ class UploadAdmission:
         store: ObjectStore,
         clock: Clock,
         scratch: ScratchFolder,
-        unaccepted: Unaccepted,
+        pending: PendingUploads,
         limits: UploadLimits,
         brief_json: Callable[[UploadHeader, float], Mapping[str, Any]],
     ) -> None:
@@ -63,17 +63,17 @@ class UploadAdmission:
         self._store = store
         self._clock = clock
         self._scratch = scratch
-        self._unaccepted = unaccepted
+        self._pending = pending
         self._limits = limits
         self._brief_json = brief_json
         self._open = threading.BoundedSemaphore(limits.max_at_once)
 
     @contextmanager
     def spool(self) -> Iterator[Spool]:
-        """Where the bytes of one upload go. Raises `ResourceExhausted` QUEUE_FULL where too many come at once."""
+        """A spool for the bytes of one upload. Raises `ResourceExhausted` QUEUE_FULL where too many are open."""
         if not self._open.acquire(blocking=False):
             raise ResourceExhausted(
-                f"{self._limits.max_at_once} uploads come in already; try again in a while",
+                f"at most {self._limits.max_at_once} uploads can be received at once; try again later",
                 reason="QUEUE_FULL",
                 metadata={"limit": str(self._limits.max_at_once)},
                 retry_after_s=_RETRY_AFTER_S,
@@ -91,16 +91,14 @@ class UploadAdmission:
                 spool.write(data)
 
     def accept(self, tenant: str, header: UploadHeader, spool: Spool) -> Job:
-        """The job's row, once it is durable; for a retry of a known request the row that it made.
+        """The job, once it is durable; for a repeated request the job that it made before.
 
         Raises `InvalidFields`, `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL,
         `FailedPrecondition` EXPIRY_TOO_SOON, and as the store.
         """
         if header.sha256 and not hmac.compare_digest(header.sha256, spool.sha256):
-            detail = f"wanted SHA-256 {header.sha256}, the {spool.size_bytes} bytes that came have {spool.sha256}"
-            raise InvalidAudio(
-                f"the upload was damaged on its way: {detail}; send it again", metadata={"detail": detail}
-            )
+            detail = f"SHA-256 must be {header.sha256}, but the {spool.size_bytes} bytes received have {spool.sha256}"
+            raise InvalidAudio(f"the upload was damaged: {detail}; send it again", metadata={"detail": detail})
         request = Request(
             tenant=tenant, rpc=RPC, request_id=header.request_id or None, digest=_request_digest(header, spool.sha256)
         )
@@ -109,20 +107,20 @@ class UploadAdmission:
             return known.job
         now = self._clock.now()
         if header.expire_time is not None and header.expire_time <= now:
-            raise InvalidFields([FieldViolation("header.expire_time", "wants a time in the future, or nothing")])
+            raise InvalidFields([FieldViolation("header.expire_time", "must be in the future, or not set")])
         path = spool.path
         upload = read_upload_header(path, max_seconds=self._limits.max_seconds)
         created_at = now.replace(microsecond=0)
         with self._scratch.open() as scratch:
             track, loudness = _read(path, upload, scratch)
             wav, manifest = _bounce(track, loudness, header, new_job_id(created_at), created_at)
-            with self._unaccepted.noted(manifest.job_id, tenant):
+            with self._pending.recorded(manifest.job_id, tenant):
                 return self._accept_stored(request, header, wav, manifest, spool)
 
     def _accept_stored(
         self, request: Request, header: UploadHeader, wav: WavFile, manifest: Manifest, spool: Spool
     ) -> Job:
-        """Store the bounce, then accept; a job that is not made leaves no file."""
+        """Store the bounce, then accept; where no job is made, no file stays."""
         folder = f"jobs/{manifest.job_id}"
         bounce = BounceFile(key=f"{folder}/bounce.wav", size_bytes=wav.size_bytes, sha256=wav.digest.sha256)
         seconds = wav.frames / SAMPLE_RATE_HZ
@@ -156,7 +154,7 @@ class UploadAdmission:
 
 
 def _request_digest(header: UploadHeader, sha256: str) -> str:
-    """What a retry is compared by: everything that was asked for, and the bytes."""
+    """Digest of everything that was requested, and of the bytes: a repeated request must have the same one."""
     facts = asdict(replace(header, request_id="", sha256=sha256, expire_time=None))
     del facts["expire_time"]
     if header.expire_time is not None:
@@ -164,8 +162,8 @@ def _request_digest(header: UploadHeader, sha256: str) -> str:
     return hashlib.sha256(canonical_json([RPC, facts]).encode()).hexdigest()
 
 
-def _read(path: Path, upload: UploadFormat, scratch: Scratch) -> tuple[PcmTrack, Loudness]:
-    """The upload's samples as 24-bit integers, measured on their way. Raises `InvalidAudio`."""
+def _read(path: Path, upload: UploadFormat, scratch: Scratch) -> tuple[PcmBuffer, Loudness]:
+    """The upload's samples as 24-bit integers, and their loudness. Raises `InvalidAudio`."""
     track, meter = scratch.pcm(upload.frames), Meter()
     for block in upload_blocks(path, upload):
         track.append(block)
@@ -174,7 +172,7 @@ def _read(path: Path, upload: UploadFormat, scratch: Scratch) -> tuple[PcmTrack,
 
 
 def _bounce(
-    track: PcmTrack, loudness: Loudness, header: UploadHeader, job_id: str, created_at: datetime
+    track: PcmBuffer, loudness: Loudness, header: UploadHeader, job_id: str, created_at: datetime
 ) -> tuple[WavFile, Manifest]:
     """The 24-bit bounce and the manifest of a version without stems."""
     draft = Manifest(
@@ -190,5 +188,5 @@ def _bounce(
         labels=header.labels,
         fingerprint={},
     )
-    wav = TrackWav(track, draft.wav_facts("bounce", loudness))
+    wav = BufferWav(track, draft.wav_facts("bounce", loudness))
     return wav, replace(draft, bounce=FileFacts.of(wav))

@@ -1,4 +1,4 @@
-"""An uploaded WAV is listened to for its tempo map and key; nothing of it is kept."""
+"""Estimates tempo map and key of an uploaded WAV. Nothing of it is stored."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from servicekit.audio.pcm24 import from_pcm24
 from servicekit.audio.upload import read_upload, read_upload_header
 
 MAX_SECONDS = 600.0
-"""Longest recording that is listened to: the analysis holds all of it."""
+"""Longest recording that is analysed: the analysis holds all of it in memory."""
 
 
-def listen_to(path: Path, hints: Hints) -> tuple[Analysis, int]:
-    """The analysis and the number of frames. Raises `InvalidAudio` for what is not a WAV that could be separated."""
+def analyze_upload(path: Path, hints: Hints) -> tuple[Analysis, int]:
+    """The analysis and the number of frames. Raises `InvalidAudio` for what could not be separated either."""
     pcm = read_upload(path, read_upload_header(path, max_seconds=MAX_SECONDS))
     return analyze(from_pcm24(pcm), hints), int(pcm.shape[1])

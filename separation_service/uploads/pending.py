@@ -1,4 +1,7 @@
-"""Remembers whose bounce is being stored before its job is accepted, so that a crash in between leaves no file that nobody owns."""
+"""Records on disk of uploads whose bounce is being stored and whose job is not accepted yet.
+
+After a crash in between, the record leads to the stored file that belongs to no job.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ from servicekit.journal import Journal
 from servicekit.store.object_store import ObjectStore
 
 
-class Unaccepted:
-    """A note on disk for each upload between its first stored byte and its accepted job. ``folder`` is this process's alone."""
+class PendingUploads:
+    """One file for each upload, from its first stored byte to its accepted job. No other process may use ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager
-    def noted(self, job_id: str, tenant: str) -> Iterator[None]:
-        """Keep a note during the block; it outlives a process that is killed in it."""
-        note = self._folder / job_id
-        with note.open("x", encoding="utf-8") as file:
+    def recorded(self, job_id: str, tenant: str) -> Iterator[None]:
+        """Keep a record during the block; it outlives a process that is killed in it."""
+        record = self._folder / job_id
+        with record.open("x", encoding="utf-8") as file:
             file.write(tenant)
             file.flush()
             os.fsync(file.fileno())
@@ -31,16 +34,16 @@ class Unaccepted:
         try:
             yield
         finally:
-            note.unlink()
+            record.unlink()
 
-    def sweep(self, journal: Journal, store: ObjectStore) -> int:
-        """Remove the files of every noted upload that became no job; gives the number of files. To be called before any upload."""
-        swept = 0
-        for note in sorted(self._folder.iterdir()):
-            if is_job_id(note.name) and not _is_job(journal, note.read_text(encoding="utf-8"), note.name):
-                swept += store.delete_prefix(f"jobs/{note.name}")
-            note.unlink()
-        return swept
+    def remove_orphans(self, journal: Journal, store: ObjectStore) -> int:
+        """Remove the stored files of every recorded upload without a job; returns their number. Call it before any upload."""
+        removed = 0
+        for record in sorted(self._folder.iterdir()):
+            if is_job_id(record.name) and not _is_job(journal, record.read_text(encoding="utf-8"), record.name):
+                removed += store.delete_prefix(f"jobs/{record.name}")
+            record.unlink()
+        return removed
 
 
 def _is_job(journal: Journal, tenant: str, job_id: str) -> bool:

@@ -24,15 +24,16 @@ from render_service.separation.codec import HandoffCodec
 from separation_service.api import messages as wire
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.servicer import GATED_METHODS, SeparationServicer
-from separation_service.calls import AllWork, SeparationCalls
+from separation_service.calls import SeparationCalls
 from separation_service.engine import Separator
 from separation_service.pipeline import WEIGHTS, SeparationPipeline
 from separation_service.scratch import DEFAULT_MEMORY_BYTES, ScratchFolder
 from separation_service.timing.eta import EtaEstimator
 from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.uploads.admission import UploadAdmission, UploadLimits
-from separation_service.uploads.pending import Unaccepted
+from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.work import UploadWork
+from separation_service.workers import Workers
 from servicekit.audio.loudness import measure
 from servicekit.audio.wav import Wav, read_wav
 from servicekit.clock import SystemClock
@@ -65,9 +66,10 @@ class LiveServer:
     calls: SeparationCalls
     borrowings: Borrowings
     lender: LoanClient
-    turn: GpuLock
+    device_lock: GpuLock
     scratch: ScratchFolder
-    pace: EtaEstimator
+    estimator: EtaEstimator
+    metrics: Metrics
     folder: Path
     channel: aio.Channel
 
@@ -93,21 +95,21 @@ async def serving(
 ) -> AsyncIterator[LiveServer]:
     """The service over ``folder``, warm and serving."""
     clock, metrics = SystemClock(), Metrics("separation")
-    for name in ("spool", "unaccepted"):
+    for name in ("spool", "pending"):
         (folder / name).mkdir()
     scratch = ScratchFolder(folder / "spool", memory_bytes=memory_bytes)
     signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now)
     store = FolderStore(folder / "store", signer)
-    turn, borrowings = GpuLock(folder / "cpu.turn"), Borrowings()
+    lock, borrowings = GpuLock(folder / "cpu.turn"), Borrowings()
     pipeline = SeparationPipeline(
         separator=separator,
-        turn=turn,
+        device_lock=lock,
         scratch=scratch,
         store=store,
         fingerprint={"k": "v"},
         clock=clock,
-        pace=EtaEstimator(),
-        ceiling=LatencyBudget(30.0, metrics),
+        estimator=EtaEstimator(),
+        budget=LatencyBudget(30.0, metrics),
     )
     calls = SeparationCalls(pipeline, borrowings, limit=calls_limit, clock=clock, observe=lambda _stage, _seconds: None)
     server = RpcServer(metrics=metrics, gated_methods=GATED_METHODS, service_names=())
@@ -116,19 +118,19 @@ async def serving(
         LoanServer(folder / "loans.sock", ReceiveCodec(), borrowings),
         calls,
     ):
-        desk = UploadAdmission(
+        admission = UploadAdmission(
             journal=journal,
             store=store,
             clock=clock,
             scratch=scratch,
-            unaccepted=Unaccepted(folder / "unaccepted"),
+            pending=PendingUploads(folder / "pending"),
             limits=UploadLimits(max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4),
             brief_json=wire.brief_json,
         )
         servicer = SeparationServicer(
             pipeline=pipeline,
             calls=calls,
-            desk=desk,
+            admission=admission,
             tenant_of=lambda _context: "local",
             as_message=lambda job: job_message(job, lambda event: journal.cursor(event.tenant, event.position)),
             chunk_timeout_s=10.0,
@@ -141,7 +143,7 @@ async def serving(
             (address,) = await server.start(["127.0.0.1:0"])
             await server.serve()
             with (
-                AllWork(runner, calls, clock=clock),
+                Workers(runner, calls, clock=clock),
                 LoanPool(max_regions=4) as pool,
                 LoanClient(folder / "loans.sock", HandoffCodec(), pool) as lender,
             ):
@@ -154,9 +156,10 @@ async def serving(
                         calls=calls,
                         borrowings=borrowings,
                         lender=lender,
-                        turn=turn,
+                        device_lock=lock,
                         scratch=scratch,
-                        pace=pipeline.pace,
+                        estimator=pipeline.estimator,
+                        metrics=metrics,
                         folder=folder,
                         channel=channel,
                     )

@@ -78,7 +78,7 @@ async def test_a_lent_bounce_becomes_a_zip(live: LiveServer) -> None:
     assert live.store.stat(result.manifest.key) is None  # the owner's to store, when it keeps the result
     assert [timing.stage for timing in result.timings] == order
     assert live.borrowings.loans == 0
-    assert live.calls.under_way == 0
+    assert live.calls.active == 0
 
 
 async def zip_digest(live: LiveServer, pcm: NDArray[np.int32], *, timeout_s: float | None = None) -> str:
@@ -105,7 +105,7 @@ async def test_what_cannot_be_done_in_time_is_refused(live: LiveServer) -> None:
     """Where the last separation was too slow for a call's deadline, the call is told at once what it would take."""
     pcm = music(0.3)
     for stage in (Stage.SEPARATE, Stage.PACKAGE, Stage.STORE):
-        live.pace.note(stage, Load(audio_s=0.3, steps=1), work_s=100.0)
+        live.estimator.record(stage, Load(audio_s=0.3, steps=1), work_s=100.0)
     with pytest.raises(aio.AioRpcError) as caught:
         await zip_digest(live, pcm, timeout_s=PATIENCE_S)
     assert reason_of(caught.value) == (grpc.StatusCode.FAILED_PRECONDITION, "EXPIRY_TOO_SOON")
@@ -128,7 +128,7 @@ async def test_leaving_the_call_stops_the_work(live: LiveServer) -> None:
         call.cancel()
     assert done.steps_done < done.steps_total
     assert await asyncio.to_thread(live.calls.drain, PATIENCE_S)
-    with live.turn.held():
+    with live.device_lock.held():
         assert set(live.store.keys()) == before
     assert live.borrowings.loans == 0
     assert live.scratch.free_bytes == DEFAULT_MEMORY_BYTES
@@ -138,7 +138,7 @@ async def test_who_waits_says_so_and_can_leave(live: LiveServer) -> None:
     """While another has the device, a call stands at step 0 of its separation, and hanging up ends the waiting."""
     pcm = music(0.5)
     request = take_of(pcm, live.store)
-    with live.turn.held(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+    with live.device_lock.held(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
         request.lease_id = loan.lease_id
         call = live.separation.SeparateTensor(request)
         async for message in call:
@@ -154,7 +154,7 @@ async def test_too_many_calls_are_told_to_come_back(tmp_path: Path, starter: Sep
     async with serving(tmp_path, starter, calls_limit=1) as live:
         pcm = music(0.5)
         request = take_of(pcm, live.store)
-        with live.turn.held(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        with live.device_lock.held(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
             request.lease_id = loan.lease_id
             first = live.separation.SeparateTensor(request)
             await first.read()

@@ -19,7 +19,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
 from separation_service.engine import Separator, load_separator
-from separation_service.uploads.pending import Unaccepted
+from separation_service.uploads.pending import PendingUploads
 from servicekit.ids import new_job_id
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.separation.v1 import separation_pb2
@@ -167,7 +167,7 @@ async def test_a_file_in_the_store_is_separated(live: LiveServer) -> None:
 
 async def test_a_retry_finds_its_job(live: LiveServer) -> None:
     """The same request id with the same upload gives the same job and one bounce; with another upload it is refused."""
-    with live.turn.held():
+    with live.device_lock.held():
         first = (await live.separation.CreateSeparation(stream(GOOD, request_id="r-1"))).job
         again = (await live.separation.CreateSeparation(stream(GOOD, request_id="r-1"))).job
         assert again.job_id == first.job_id
@@ -184,30 +184,30 @@ async def test_an_expiry_is_kept_in_the_row(live: LiveServer) -> None:
     """One that has passed already is refused as a field, one to come is the job's."""
     assert (await refused(live, stream(GOOD, expire_time=Timestamp(seconds=1))))[1] == "INVALID_FIELD"
     late = Timestamp(seconds=int(time.time()) + 3600)
-    with live.turn.held():
+    with live.device_lock.held():
         job = (await live.separation.CreateSeparation(stream(GOOD, expire_time=late))).job
         await live.jobs.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job.job_id))
     assert job.versions[0].brief.expire_time == late
 
 
 def test_a_crash_before_acceptance_leaves_no_file(tmp_path: Path, live: LiveServer) -> None:
-    """A process that dies between bounce and job leaves a note, and the next start removes what belongs to no job."""
+    """A process that dies between bounce and job leaves a record, and the next start removes what belongs to no job."""
     job_id = new_job_id(datetime.now(tz=UTC))
     process = os.fork()
     if process == 0:
-        with Unaccepted(tmp_path / "unaccepted").noted(job_id, "local"):
+        with PendingUploads(tmp_path / "pending").recorded(job_id, "local"):
             live.store.put_bytes(f"jobs/{job_id}/bounce.wav", b"RIFF", content_type="audio/wav")
             os._exit(9)
     os.waitpid(process, 0)
     live.store.put_bytes("jobs/j-other/bounce.wav", b"RIFF", content_type="audio/wav")
-    assert Unaccepted(tmp_path / "unaccepted").sweep(live.journal, live.store) == 1
+    assert PendingUploads(tmp_path / "pending").remove_orphans(live.journal, live.store) == 1
     assert list(live.store.keys()) == ["jobs/j-other/bounce.wav"]
-    assert list((tmp_path / "unaccepted").iterdir()) == []
+    assert list((tmp_path / "pending").iterdir()) == []
 
 
 async def test_a_changed_bounce_is_data_loss(live: LiveServer) -> None:
     """When the stored bounce no longer matches its digest, the job fails and says so."""
-    with live.turn.held():
+    with live.device_lock.held():
         blocker = (await live.separation.CreateSeparation(stream(GOOD))).job
         job = (await live.separation.CreateSeparation(stream(GOOD, file_name="second"))).job
         live.store.put_bytes(f"jobs/{job.job_id}/bounce.wav", GOOD, content_type="audio/wav")

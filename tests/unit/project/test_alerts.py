@@ -31,16 +31,16 @@ def test_every_alert_names_metrics_that_are_served() -> None:
         used = set(re.findall(r"\bsonichaos_\w+", rule["expr"]))
         assert used, rule["alert"]
         assert used <= names, rule["alert"]
-    assert "SonichaosSeparationOverCeiling" in {rule["alert"] for rule in rules}
+    assert "SonichaosSeparationOverLatencyBudget" in {rule["alert"] for rule in rules}
 
 
-def test_the_ceiling_counts_what_passes_it() -> None:
+def test_separations_over_the_latency_budget_are_counted() -> None:
     """30 s are allowed for takes of up to 90 s, more in proportion beyond; only what took longer is counted."""
     metrics = Metrics("separation")
-    ceiling = LatencyBudget(30.0, metrics)
+    budget = LatencyBudget(30.0, metrics)
     for audio_s, work_s in [(90.0, 29.0), (8.0, 29.0), (180.0, 59.0), (90.0, 31.0), (180.0, 61.0)]:
-        ceiling.note(audio_s=audio_s, work_s=work_s)
+        budget.record(audio_s=audio_s, work_s=work_s)
     found = served(metrics)
-    assert found["sonichaos_separation_over_ceiling_total"] == 2.0
+    assert found["sonichaos_separation_over_latency_budget_total"] == 2.0
     assert found["sonichaos_separation_work_seconds_count"] == 5.0
-    assert found["sonichaos_separation_ceiling_seconds"] == 30.0
+    assert found["sonichaos_separation_latency_budget_seconds"] == 30.0

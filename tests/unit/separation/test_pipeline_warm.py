@@ -37,13 +37,13 @@ def test_a_separator_that_cannot_run_is_named(tmp_path: Path) -> None:
     store: Any = None  # warming up stores nothing
     pipeline = SeparationPipeline(
         separator=load_separator("short", repo=tmp_path, device="cpu", threads=1),
-        turn=GpuLock(tmp_path / "cpu.turn"),
+        device_lock=GpuLock(tmp_path / "cpu.turn"),
         scratch=ScratchFolder(tmp_path),
         store=store,
         fingerprint={},
         clock=SystemClock(),
-        pace=EtaEstimator(),
-        ceiling=LatencyBudget(30.0, Metrics("separation")),
+        estimator=EtaEstimator(),
+        budget=LatencyBudget(30.0, Metrics("separation")),
     )
     with pytest.raises(FailedPrecondition, match="was loaded but cannot run") as caught:
         pipeline.warm()

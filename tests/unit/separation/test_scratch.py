@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from separation_service.scratch import ScratchFolder, TrackWav
+from separation_service.scratch import BufferWav, ScratchFolder
 from servicekit.audio.pcm24 import MAX_SAMPLE, MIN_SAMPLE
 from servicekit.audio.wav import Wav
 from servicekit.errors import ResourceExhausted
@@ -53,7 +53,7 @@ def test_what_was_appended_is_read(
             start, stop = min(one, other, frames), min(max(one, other), frames)
             assert (integers.read(start, stop) == pcm[:, start:stop]).all()
             assert (reals.read(start, stop) == floats[:, start:stop]).all()
-        wav = TrackWav(integers, FACTS)
+        wav = BufferWav(integers, FACTS)
         assert b"".join(wav.chunks()) == b"".join(Wav(pcm, FACTS).chunks())
 
 
@@ -94,8 +94,8 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     assert open_files(tmp_path) == []
 
 
-def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
-    """Named files in the folder are nobody's at the start."""
+def test_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    """Named files in the folder belong to nobody at the start."""
     (tmp_path / "tmpabc").write_bytes(b"left")
-    assert ScratchFolder(tmp_path).sweep() == 1
+    assert ScratchFolder(tmp_path).remove_leftovers() == 1
     assert list(tmp_path.iterdir()) == []
