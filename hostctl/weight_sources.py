@@ -1,13 +1,13 @@
 """Where the weights of known models are published, and what is known of their digests.
 
-Safetensors come from their author's repositories on Hugging Face at a pinned revision. The full SHA-256 of each is cited from
-public repositories that pin the same files and agree on them, each on its own (nine were found for htdemucs_ft). Should a
-citation be wrong, nothing verifies and nothing is kept.
+Safetensors come from their author's repositories on Hugging Face at a pinned revision. Their full SHA-256 digests are those that
+independent public repositories pin for the same files (nine of them for htdemucs_ft). If one is wrong, the download
+fails its verification.
 
-Pickles come from where demucs fetched them before 4.1. Their names and the first 8 hex digits of each file's SHA-256 are those
-that the ``demucs`` package itself carries (``demucs/remote/files.txt``, release 4.1.0); no full digest is published there.
+Pickles come from where demucs fetched them before 4.1. The ``demucs`` package names them and the first 8 hex digits of their
+SHA-256 (``demucs/remote/files.txt``, release 4.1.0); no full digest is published there.
 
-A bag's YAML is small and written here, after ``demucs/remote/*.yaml``, so that it needs no fetching.
+A bag's YAML is small and written here, after ``demucs/remote/*.yaml``, so that it needs no download.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HYBRID_TRANSFORMER = "https://dl.fbaipublicfiles.com/demucs/hybrid_transformer"
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A published file, and the first hex digits of its SHA-256, all 64 where they are known."""
+    """A published file and the first hex digits of its SHA-256: all 64 if they are known."""
 
     name: str
     sha256_prefix: str
@@ -43,7 +43,7 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class WeightSource:
-    """A model as it is published, in one form or more, and the bag that binds its files."""
+    """A model as it is published, in one form or more, and the YAML of its bag."""
 
     name: str
     forms: Mapping[Form, Published]
@@ -53,7 +53,11 @@ class WeightSource:
 def demucs_model(
     name: str, *, revision: str, safetensors: Mapping[str, str], pickles: Mapping[str, str], weights: str = ""
 ) -> WeightSource:
-    """Digests by signature, in the bag's order: full ones of ``SIGNATURE.safetensors``, first digits of ``SIGNATURE-DIGITS.th``."""
+    """A model of demucs; both mappings have its signatures in the bag's order.
+
+    ``safetensors`` has the full digest of each ``SIGNATURE.safetensors``, ``pickles`` the first digits of the digest of each
+    ``SIGNATURE-DIGITS.th``.
+    """
     signatures = ", ".join(f"'{signature}'" for signature in safetensors)
     return WeightSource(
         name=name,

@@ -18,6 +18,7 @@ class FileShelf:
         self.statuses: list[int] = []
         self.ranges: list[str] = []
         self.ignore_range = False
+        self.redirect_to = ""
         self.tamper = False
         self._files: dict[str, bytes] = {}
         shelf = self
@@ -63,6 +64,12 @@ class FileShelf:
         self.ranges.append(asked)
         status = self.statuses.pop(0) if self.statuses else 200
         data = self._files.get(handler.path)
+        if self.redirect_to:
+            handler.send_response(302)
+            handler.send_header("Location", self.redirect_to + handler.path)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
         if status != 200 or data is None:
             handler.send_error(status if status != 200 else 404)
             return

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import random
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from hostctl import download, weight_sources
 from hostctl import fetch_weights as command
-from hostctl import weight_sources
 from sonichaos_client.cli.root import Root
 from sonichaos_client.retry import RetryPolicy
 from tests.wire.scripted_files import FileShelf
@@ -36,7 +37,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileShelf]:
         weights="weights:\n  - [1., 0.]\n  - [0., 1.]\n",
     )
     monkeypatch.setitem(weight_sources.SOURCES, "small_ft", source)
-    monkeypatch.setattr(command, "_RETRY", RetryPolicy(first_s=0.01, cap_s=0.01, patience_s=0.2))
+    monkeypatch.setattr(command, "RETRY", RetryPolicy(first_s=0.01, cap_s=0.01, patience_s=0.2))
     with FileShelf() as running:
         for name, data in zip(NAMES + PICKLES, CONTENTS * 2, strict=True):
             running.put(f"/demucs/{name}", data)
@@ -57,13 +58,13 @@ def visible(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     ("options", "names", "said"),
-    [((), NAMES, "full SHA-256 that is known"), (("--form", "pickles"), PICKLES, "first 8 hex digits")],
+    [((), NAMES, "has its published SHA-256"), (("--form", "pickles"), PICKLES, "first 8 hex digits")],
     ids=["safetensors", "pickles"],
 )
-def test_a_bag_is_fetched_verified_and_locked(
+def test_a_bag_is_fetched_verified_and_recorded(
     shelf: FileShelf, tmp_path: Path, options: tuple[str, ...], names: list[str], said: str
 ) -> None:
-    """All files land, safetensors unless pickles are asked for; full digests are locked, and it is said how far they were known."""
+    """All files arrive, safetensors by default; full digests are recorded, and a note says how much of them was published."""
     result = fetch(shelf, tmp_path / "w", *options)
     assert result.exit_code == 0, result.stderr
     assert visible(tmp_path / "w") == {*names, "small_ft.yaml", "SHA256SUMS"}
@@ -91,17 +92,17 @@ def test_known_models_are_pinned() -> None:
 
 
 def test_a_second_run_fetches_nothing(shelf: FileShelf, tmp_path: Path) -> None:
-    """What is there and matches is left as it is."""
+    """A file that is there and matches is not downloaded again."""
     fetch(shelf, tmp_path)
     shelf.ranges.clear()
     again = fetch(shelf, tmp_path)
     assert again.exit_code == 0
     assert shelf.ranges == []
-    assert "full SHA-256 that is known" not in again.stderr
+    assert "has its published SHA-256" not in again.stderr
 
 
 def test_a_cut_is_resumed_in_the_run_and_in_the_next(shelf: FileShelf, tmp_path: Path) -> None:
-    """Within a run the download goes on after a cut; where the server stays away, the next run goes on from the part."""
+    """A run resumes after a cut; if the server stays away, the next run resumes from the partial file."""
     shelf.cut_after_bytes = [100_000, 50_000, *([0] * 200)]
     assert fetch(shelf, tmp_path).exit_code == 75
     assert visible(tmp_path) == set()
@@ -113,21 +114,21 @@ def test_a_cut_is_resumed_in_the_run_and_in_the_next(shelf: FileShelf, tmp_path:
 
 
 def test_a_part_of_something_else_is_fetched_anew(shelf: FileShelf, tmp_path: Path) -> None:
-    """A part that was left by another content does not spoil the file."""
+    """A partial file of another content does not spoil the download."""
     (tmp_path / f".{NAMES[0]}.part").write_bytes(b"x" * 1000)
     assert fetch(shelf, tmp_path).exit_code == 0
     assert (tmp_path / NAMES[0]).read_bytes() == CONTENTS[0]
 
 
 def test_a_whole_part_needs_no_more_bytes(shelf: FileShelf, tmp_path: Path) -> None:
-    """A run that ended between the last byte and the name goes on from there."""
+    """A run that ended between the last byte and the rename is completed."""
     (tmp_path / f".{NAMES[0]}.part").write_bytes(CONTENTS[0])
     assert fetch(shelf, tmp_path).exit_code == 0
     assert (tmp_path / NAMES[0]).read_bytes() == CONTENTS[0]
 
 
 def test_other_bytes_than_published_are_refused(shelf: FileShelf, tmp_path: Path) -> None:
-    """A file whose digest is not the known one is not kept; exit status 3."""
+    """A file with another digest than the published one is deleted; exit status 3."""
     shelf.tamper = True
     result = fetch(shelf, tmp_path)
     assert result.exit_code == 3
@@ -136,8 +137,8 @@ def test_other_bytes_than_published_are_refused(shelf: FileShelf, tmp_path: Path
     assert not (tmp_path / f".{NAMES[0]}.part").exists()
 
 
-def test_a_file_changed_after_the_lock_is_found(shelf: FileShelf, tmp_path: Path) -> None:
-    """The lock holds all 64 digits, for files on disk and for files fetched again."""
+def test_a_file_changed_after_the_first_fetch_is_refused(shelf: FileShelf, tmp_path: Path) -> None:
+    """All 64 recorded digits are compared, for files on disk and for files fetched again."""
     fetch(shelf, tmp_path)
     (tmp_path / NAMES[1]).write_bytes(b"changed")
     result = fetch(shelf, tmp_path)
@@ -157,17 +158,77 @@ def test_a_file_changed_after_the_lock_is_found(shelf: FileShelf, tmp_path: Path
     assert digest in refused.stderr
 
 
+def test_a_server_without_ranges_is_downloaded_from_the_start(shelf: FileShelf, tmp_path: Path) -> None:
+    """Where the server ignores Range, the partial file is replaced, not appended to."""
+    shelf.ignore_range = True
+    shelf.cut_after_bytes = [100_000]
+    assert fetch(shelf, tmp_path).exit_code == 0
+    assert [(tmp_path / name).read_bytes() for name in NAMES] == CONTENTS
+
+
+def test_a_redirect_is_followed_only_over_https(shelf: FileShelf, tmp_path: Path) -> None:
+    """A redirect on this machine is followed; one to plain HTTP elsewhere is refused before a byte is sent there."""
+    with FileShelf() as other:
+        for name, data in zip(NAMES, CONTENTS, strict=True):
+            other.put(f"/demucs/{name}", data)
+        shelf.redirect_to = other.base_url
+        assert fetch(shelf, tmp_path / "here").exit_code == 0
+        other.ranges.clear()
+        shelf.redirect_to = other.base_url.replace("127.0.0.1", "127.0.0.2")
+        refused = fetch(shelf, tmp_path / "elsewhere")
+        assert other.ranges == []
+    assert refused.exit_code == 2
+    assert "https only" in refused.stderr
+    assert visible(tmp_path / "elsewhere") == set()
+
+
+def test_a_server_that_is_busy_is_asked_again_and_a_missing_file_is_not(shelf: FileShelf, tmp_path: Path) -> None:
+    """503 and 429 are retried; 404 fails at once and names the URL."""
+    shelf.statuses = [503, 429]
+    assert fetch(shelf, tmp_path / "busy").exit_code == 0
+    shelf.ranges.clear()
+    shelf.statuses = [404]
+    missing = fetch(shelf, tmp_path / "missing")
+    assert missing.exit_code == 1
+    assert f"{shelf.base_url}/demucs/{NAMES[0]} answered 404" in missing.stderr
+    assert len(shelf.ranges) == 1
+
+
+def test_a_server_that_never_answers_is_given_up(
+    shelf: FileShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection without an answer times out; exit status 75 says to try again later."""
+    monkeypatch.setattr(download, "TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        result = fetch(shelf, tmp_path, "--mirror", f"http://127.0.0.1:{silent.getsockname()[1]}/demucs")
+    assert result.exit_code == 75
+    assert "does not answer" in result.stderr
+
+
+def test_a_file_without_end_is_stopped(shelf: FileShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More bytes than any model has are refused."""
+    monkeypatch.setattr(download, "MAX_BYTES", 200_000)
+    result = fetch(shelf, tmp_path)
+    assert result.exit_code == 1
+    assert "at most 200000 bytes" in result.stderr
+
+
+def test_progress_is_noted_for_each_tenth(shelf: FileShelf, tmp_path: Path) -> None:
+    """The last line of progress has all of the file."""
+    assert f"{NAMES[0]}: 0.3 of 0.3 MB" in fetch(shelf, tmp_path).stderr
+
+
 def test_only_one_fetch_at_a_time(shelf: FileShelf, tmp_path: Path) -> None:
-    """A second fetch into the same folder is refused instead of writing into the first one's parts."""
+    """A second fetch into the same folder is refused: it would write into the partial files of the first."""
     with (tmp_path / ".fetch.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         result = fetch(shelf, tmp_path)
     assert result.exit_code == 1
-    assert "another fetch-weights" in result.stderr
+    assert "another fetch-weights is running" in result.stderr
 
 
 def test_plain_http_and_unknown_names_are_refused(shelf: FileShelf, tmp_path: Path) -> None:
-    """Weights come over HTTPS from sources that are known."""
+    """Weights come over HTTPS, from known sources."""
     plain = fetch(shelf, tmp_path, "--mirror", "http://example.com/demucs")
     assert plain.exit_code == 2
     assert "https only" in plain.stderr

@@ -1,0 +1,196 @@
+"""Download one file over HTTPS: resumed after a cut or in a later run, and renamed into place once its digest is verified."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import os
+import shutil
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import grpc
+
+from sonichaos_client.errors import DownloadFailed, DownloadMismatch
+from sonichaos_client.retry import Backoff
+
+MAX_BYTES = 8 * 2**30
+"""No known model comes near. A server that never stops sending is stopped here."""
+TIMEOUT_S = 60.0
+"""For a connection, and between two pieces of an answer."""
+_PIECE_BYTES = 1 << 20
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Progress = Callable[[int, int], None]
+"""Gets the bytes received and the bytes in all (0: unknown)."""
+
+
+def require_https(url: str) -> str:
+    """``url`` itself if it is HTTPS or on this machine. Raises DownloadFailed for any other."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        return url
+    raise DownloadFailed(f"weights are downloaded over https only, got {url}", code=grpc.StatusCode.INVALID_ARGUMENT)
+
+
+def download_file(url: str, path: Path, *, sha256: str, backoff: Backoff, on_progress: Progress) -> str:
+    """Download ``url`` to ``path``; returns the file's SHA-256, 64 hex digits.
+
+    ``sha256`` holds the first hex digits of the expected digest, as many as are known. A partial file of an earlier run is
+    continued; if the result does not match, the whole file is downloaded once more. Raises DownloadMismatch, or
+    DownloadFailed when ``backoff`` gives up, which leaves the partial file for the next run.
+    """
+    require_https(url)
+    part = path.with_name(f".{path.name}.part")
+    resumed = _size_bytes(part) > 0
+    _download(url, part, backoff, on_progress)
+    digest = _sha256(part)
+    if resumed and not _matches(digest, sha256):
+        part.unlink()
+        _download(url, part, backoff, on_progress)
+        digest = _sha256(part)
+    if not _matches(digest, sha256):
+        part.unlink()
+        raise DownloadMismatch(
+            f"{url} must have the SHA-256 {sha256}{'…' if len(sha256) < 64 else ''}, got {digest}; the download was deleted",
+            metadata={"key": path.name, "expected_sha256": sha256, "found_sha256": digest},
+        )
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+    return digest
+
+
+def check_file(path: Path, sha256: str) -> str:
+    """The SHA-256 of an existing file. Raises DownloadMismatch if it does not begin with ``sha256``."""
+    digest = _sha256(path)
+    if not _matches(digest, sha256):
+        raise DownloadMismatch(
+            f"{path} must have the SHA-256 {sha256}, got {digest}; delete it and fetch it again",
+            metadata={"key": path.name, "expected_sha256": sha256, "found_sha256": digest},
+        )
+    return digest
+
+
+class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect may not leave HTTPS."""
+
+    def redirect_request(  # noqa: PLR0917 - urllib's own signature
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        return super().redirect_request(req, fp, code, msg, headers, require_https(newurl))
+
+
+class _InterruptedError(DownloadFailed):
+    """An attempt ended before the file did; another one may complete it."""
+
+
+def _download(url: str, part: Path, backoff: Backoff, on_progress: Progress) -> None:
+    """Request the rest of ``part`` until it is complete."""
+    opener = urllib.request.build_opener(_HttpsRedirects)
+    while True:
+        before_bytes = _size_bytes(part)
+        try:
+            _request_rest(opener, url, part, on_progress)
+        except _InterruptedError as error:
+            if _size_bytes(part) > before_bytes:
+                backoff.succeeded()
+            time.sleep(backoff.wait_s(error))
+        else:
+            return
+
+
+def _request_rest(opener: urllib.request.OpenerDirector, url: str, part: Path, on_progress: Progress) -> None:
+    """One GET from where the partial file ends."""
+    offset_bytes = _size_bytes(part)
+    headers = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - require_https was called
+    try:
+        response = opener.open(request, timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return  # the partial file is complete, or too long: its digest decides
+        if error.code >= http.client.INTERNAL_SERVER_ERROR or error.code == http.client.TOO_MANY_REQUESTS:
+            raise _InterruptedError(f"{url} answered {error.code}") from error
+        raise DownloadFailed(f"{url} answered {error.code}", code=grpc.StatusCode.INTERNAL) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _InterruptedError(f"{url} does not answer: {error}") from error
+    with response:
+        if response.status != http.client.PARTIAL_CONTENT:
+            offset_bytes = 0
+        rest_bytes = int(response.headers.get("Content-Length") or 0)
+        _check_size(url, part, offset_bytes + rest_bytes, rest_bytes)
+        with part.open("ab" if offset_bytes else "wb") as file:
+            _copy(
+                response,
+                file,
+                url,
+                offset_bytes,
+                offset_bytes + rest_bytes if rest_bytes else 0,
+                on_progress=on_progress,
+            )
+
+
+def _check_size(url: str, part: Path, size_bytes: int, rest_bytes: int) -> None:
+    if size_bytes > MAX_BYTES:
+        raise DownloadFailed(
+            f"{url} must have at most {MAX_BYTES} bytes, got {size_bytes}", code=grpc.StatusCode.INTERNAL
+        )
+    free_bytes = shutil.disk_usage(part.parent).free
+    if rest_bytes > free_bytes:
+        raise DownloadFailed(
+            f"{part.parent} needs {rest_bytes} bytes of free space, has {free_bytes}; free some and run this again",
+            code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+        )
+
+
+def _copy(
+    response: http.client.HTTPResponse,
+    file: IO[bytes],
+    url: str,
+    received_bytes: int,
+    size_bytes: int,
+    *,
+    on_progress: Progress,
+) -> None:
+    """Append the answer to ``file``, which has ``received_bytes`` of ``size_bytes`` (0: unknown)."""
+    while True:
+        try:
+            data = response.read(_PIECE_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise _InterruptedError(f"{url} was cut off: {error or type(error).__name__}") from error
+        if not data:
+            break
+        file.write(data)
+        received_bytes += len(data)
+        if received_bytes > MAX_BYTES:
+            raise DownloadFailed(f"{url} sends more than {MAX_BYTES} bytes", code=grpc.StatusCode.INTERNAL)
+        on_progress(received_bytes, size_bytes)
+    if size_bytes and received_bytes < size_bytes:
+        raise _InterruptedError(f"{url} ended after {received_bytes} of {size_bytes} bytes")
+
+
+def _size_bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _matches(digest: str, expected: str) -> bool:
+    return hmac.compare_digest(digest[: len(expected)], expected)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
