@@ -27,6 +27,9 @@ def job_message(job: Job, cursor: Cursor) -> job_pb2.Job:
         versions=[version_message(version, cursor) for version in job.versions],
         create_time=timestamp(job.create_time),
         last_sequence=job.last_sequence,
+        latest=job_pb2.LatestVersion(
+            number=job.versions[-1].number, state=job_pb2.JobState.Value(f"JOB_STATE_{job.versions[-1].state}")
+        ),
     )
 
 

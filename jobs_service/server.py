@@ -15,8 +15,8 @@ from jobs_service.feed import Feed
 from jobs_service.messages import job_message, timestamp
 from jobs_service.watch import JobWatch, TenantWatch
 from servicekit.errors import NotFound
-from servicekit.journal import Event, Job, Journal, Owner, Version
-from servicekit.journal.reading import job_not_found, version_not_found
+from servicekit.journal import Event, Job, Journal, Owner
+from servicekit.journal.reading import job_not_found, pick_version
 from servicekit.store.object_store import ObjectStore
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 
@@ -149,7 +149,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
 
         def answer() -> jobs_service_pb2.AddStemsResponse:
             self._owned(tenant, request.job_id)
-            job = self._journal.add_stems(tenant, request.job_id, request.version or 1, mode, limit=self._queue_limit)
+            job = self._journal.add_stems(tenant, request.job_id, request.version, mode, limit=self._queue_limit)
             return jobs_service_pb2.AddStemsResponse(job=self._message(job))
 
         return await asyncio.to_thread(answer)
@@ -164,10 +164,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
 
         def answer() -> jobs_service_pb2.CreateSignedUrlResponse:
             job = self._owned(tenant, request.job_id)
-            version = job.version(request.version or 1)
-            if version is None:
-                raise version_not_found(job.job_id, request.version)
-            file = _stored_file(version, request.kind)
+            file = _stored_file(job, request.version, request.kind)
             signed = self._store.signed_url(file.key, lifetime_s=ttl_s)
             return jobs_service_pb2.CreateSignedUrlResponse(
                 url=signed.url, expire_time=timestamp(signed.expires_at), file=file
@@ -189,17 +186,19 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         return self._journal.cursor(event.tenant, event.position)
 
 
-def _stored_file(version: Version, kind: int) -> job_pb2.StoredFile:
-    """The file of a kind; unspecified: the ZIP where there is one, else the bounce. Raises NotFound."""
-    files = json_format.ParseDict(dict(version.files), job_pb2.VersionFiles(), ignore_unknown_fields=True)
-    present = {descriptor.name for descriptor, _ in files.ListFields()}
-    field = _FILE_FIELDS.get(kind, "zip" if "zip" in present else "bounce")
-    if field not in present:
+def _stored_file(job: Job, number: int, kind: int) -> job_pb2.StoredFile:
+    """The file of a kind; unspecified: the ZIP where there is one, else the bounce. Version 0: the newest that has it.
+
+    Raises NotFound.
+    """
+    candidates = (_FILE_FIELDS[kind],) if kind in _FILE_FIELDS else ("zip", "bounce")
+    version = pick_version(job, number, lambda version: any(field in version.files for field in candidates))
+    field = next((field for field in candidates if field in version.files), candidates[-1])
+    if field not in version.files:
         raise NotFound(
             f"version {version.number} of job {version.job_id} has no {field}"
             + ("; ask for its stems first" if field == "zip" else " (yet); watch the job for it"),
             reason="FILE_NOT_FOUND",
             metadata={"job_id": version.job_id, "version": str(version.number), "kind": field},
         )
-    file: job_pb2.StoredFile = getattr(files, field)
-    return file
+    return json_format.ParseDict(version.files[field], job_pb2.StoredFile(), ignore_unknown_fields=True)

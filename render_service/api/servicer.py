@@ -153,7 +153,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.ReplayTakeRequest, context: Context
     ) -> render_pb2.ReplayTakeResponse:
         replay = await asyncio.to_thread(
-            self._replayer.replay, self._tenant_of(context), request.job_id, request.version or 1
+            self._replayer.replay, self._tenant_of(context), request.job_id, request.version
         )
         return render_pb2.ReplayTakeResponse(
             outcome=_OUTCOMES[replay.outcome],

@@ -22,7 +22,7 @@ from render_service.separation.replace import compare_replacement, make_mix
 from servicekit.errors import FailedPrecondition
 from servicekit.gpu_lock import GpuLock
 from servicekit.journal import AuditRow, Journal, Version
-from servicekit.journal.reading import version_not_found
+from servicekit.journal.reading import pick_version
 from servicekit.store.object_store import ObjectStore
 
 CLOSE_DBFS = -60.0
@@ -60,13 +60,14 @@ class Replayer:
     separation: SeparationClient
 
     def replay(self, tenant: str, job_id: str, number: int) -> Replay:
-        """Raises NotFound, FailedPrecondition INPUT_MISSING naming what is missing, DataLoss for a changed bounce."""
-        version = self.journal.job(tenant, job_id).version(number)
-        if version is None:
-            raise version_not_found(job_id, number)
+        """Replay a version; 0 is the newest that has an audit row.
+
+        Raises NotFound, FailedPrecondition INPUT_MISSING naming what is missing, DataLoss for a changed bounce.
+        """
+        version = pick_version(self.journal.job(tenant, job_id), number, lambda version: bool(version.audit_digests))
         if version.rerendered_stem:
             return self._replay_rerender(tenant, version)
-        row = audit_row(self.journal, tenant, job_id, number, AUDIT_BOUNCE)
+        row = audit_row(self.journal, tenant, job_id, version.number, AUDIT_BOUNCE)
         body = json.loads(row.body_json)
         prompt = self._prompt(row, body)
         if "bounce" not in version.files:

@@ -22,7 +22,7 @@ from render_service.rerender import Base, KeptEntry, KeptFile, Region, Rerender,
 from render_service.usecases.create_render import RenderAdmission, checked_request_id, request_digest
 from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, InvalidFields
 from servicekit.journal import Accepted, Job, JobState, Journal, NewVersion, Owner, Request, Version
-from servicekit.journal.reading import version_not_found
+from servicekit.journal.reading import pick_version
 
 RPC = "RerenderStem"
 
@@ -173,17 +173,12 @@ class RerenderAdmission:
 
 def _base_version(job: Job, number: int) -> Version:
     """The version named, or the newest that will do. Raises NotFound and FailedPrecondition WRONG_STATE."""
-    if number:
-        named = job.version(number)
-        if named is None:
-            raise version_not_found(job.job_id, number)
-        if not _usable(named):
-            raise _wrong_state(named, "a re-render wants one that is done and has stems")
-        return named
-    for version in reversed(job.versions):
-        if _usable(version):
-            return version
-    raise _wrong_state(job.versions[0], "no version is done and has stems; ask for stems first (AddStems)")
+    version = pick_version(job, number, _usable)
+    if not _usable(version):
+        raise _wrong_state(
+            version, "a re-render starts from a version that is done and has stems; add stems first (AddStems)"
+        )
+    return version
 
 
 def _usable(version: Version) -> bool:

@@ -13,7 +13,7 @@ from servicekit.ids import is_job_id, new_job_id
 from servicekit.journal import event_log
 from servicekit.journal.database import Transaction
 from servicekit.journal.estimates import Queue
-from servicekit.journal.reading import job_not_found, read_job, version_not_found
+from servicekit.journal.reading import job_not_found, pick_version, read_job, version_not_found
 from servicekit.journal.reaping import change_state
 from servicekit.journal.rows import Accepted, EventDraft, Job, Json, NewJob, NewVersion, Request, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, measured_failures, requests, versions
@@ -88,12 +88,10 @@ def _hand_over(tx: Transaction, job: Job, owner: Owner) -> None:
 
 
 def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mode: StemMode | None, limit: int) -> Job:
-    """Queue an ended version again, for the stems that it lacks."""
+    """Queue an ended version (0: the newest that has a bounce and no stems) again, for the stems that it lacks."""
     job = read_job(tx.connection, tenant, job_id, tx.now_us)
     _refuse_deleting(tx, job)
-    version = job.version(number)
-    if version is None:
-        raise version_not_found(job.job_id, number)
+    version = pick_version(job, number, _lacks_only_stems)
     if not version.state.ended:
         raise _wrong_state(job, version, "it has not ended; wait for its end, then ask for its stems")
     if "bounce" not in version.files:
@@ -105,7 +103,7 @@ def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mo
     brief = {**version.brief, "stems": True, "stemMode": f"STEM_MODE_{mode}"}
     tx.connection.execute(
         update(versions)
-        .where(versions.c.job_id == job_id, versions.c.number == number)
+        .where(versions.c.job_id == job_id, versions.c.number == version.number)
         .values(
             stems_wanted=True,
             stem_mode=mode,
@@ -117,22 +115,22 @@ def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mo
             queued_us=tx.now_us,
         )
     )
-    change_state(tx, job_id, number, JobState.QUEUED)
+    change_state(tx, job_id, version.number, JobState.QUEUED)
     return read_job(tx.connection, tenant, job_id, tx.now_us)
 
 
+def _lacks_only_stems(version: Version) -> bool:
+    return version.state.ended and "bounce" in version.files and "zip" not in version.files
+
+
 def cancel(tx: Transaction, tenant: str, job_id: str, number: int) -> Job:
-    """Order a stop of a version, or (0) of all; what has ended stays as it is."""
+    """Order a stop of a version (0: the newest that has not ended); what has ended stays as it is."""
     job = read_job(tx.connection, tenant, job_id, tx.now_us)
-    if number and job.version(number) is None:
-        raise version_not_found(job.job_id, number)
-    for version in job.versions:
-        if number not in {0, version.number}:
-            continue
-        if version.state in {JobState.QUEUED, JobState.RUNNING}:
-            change_state(tx, job_id, version.number, JobState.CANCELLING)
-        if version.state is JobState.QUEUED:
-            change_state(tx, job_id, version.number, JobState.CANCELLED)
+    version = pick_version(job, number, lambda version: not version.state.ended)
+    if version.state in {JobState.QUEUED, JobState.RUNNING}:
+        change_state(tx, job_id, version.number, JobState.CANCELLING)
+    if version.state is JobState.QUEUED:
+        change_state(tx, job_id, version.number, JobState.CANCELLED)
     return read_job(tx.connection, tenant, job_id, tx.now_us)
 
 

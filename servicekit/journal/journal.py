@@ -107,7 +107,7 @@ class Journal:
             return accepting.accept_version(tx, new, limit)
 
     def add_stems(self, tenant: str, job_id: str, version: int, stem_mode: StemMode | None, *, limit: int) -> Job:
-        """Queue an ended version with a bounce and no stems again, stems wanted; None keeps its stem mode.
+        """Queue an ended version with a bounce and no stems (0: the newest such) again; None keeps its stem mode.
 
         Raises NotFound, FailedPrecondition WRONG_STATE and ResourceExhausted QUEUE_FULL.
         """
@@ -115,7 +115,7 @@ class Journal:
             return accepting.add_stems(tx, tenant, job_id, version, stem_mode=stem_mode, limit=limit)
 
     def cancel(self, tenant: str, job_id: str, version: int = 0) -> Job:
-        """Order a stop of a version, or (0) of all that have not ended. Raises NotFound."""
+        """Order a stop of a version (0: the newest that has not ended). Raises NotFound."""
         with self._writing() as tx:
             return accepting.cancel(tx, tenant, job_id, version)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -111,6 +111,19 @@ def version_not_found(job_id: str, number: int) -> NotFound:
         reason="VERSION_NOT_FOUND",
         metadata={"job_id": job_id, "version": str(number)},
     )
+
+
+def pick_version(job: Job, number: int, qualifies: Callable[[Version], bool]) -> Version:
+    """The version of that number; for 0 the newest that qualifies or, where none does, the newest of all.
+
+    Raises :class:`NotFound` for a number that the job does not have.
+    """
+    if number:
+        named = job.version(number)
+        if named is None:
+            raise version_not_found(job.job_id, number)
+        return named
+    return next((version for version in reversed(job.versions) if qualifies(version)), job.versions[-1])
 
 
 def _conditions(wanted: JobFilter) -> list[Any]:

@@ -15,7 +15,8 @@ from google.rpc import error_details_pb2
 
 from servicekit.journal import AuditDraft, EventDraft, EventKind, Owner, Stage, Track
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
-from tests.unit.servicekit.journal_rows import open_journal
+from sonichaos.jobs.v1.job_pb2 import JOB_STATE_QUEUED, JOB_STATE_RUNNING
+from tests.unit.servicekit.journal_rows import new_version, open_journal
 from tests.wire.jobs_server import Wire, refusal, serving
 
 
@@ -164,6 +165,25 @@ async def test_a_signed_url_fetches_the_file_it_was_made_for(wire: Wire) -> None
     assert (await wire.stub.CreateSignedUrl(asked)).file.key.endswith("bounce.wav")
     asked.ttl.seconds = 8 * 24 * 3600
     assert (await refusal(wire.stub.CreateSignedUrl(asked)))[1] == "INVALID_FIELD"
+
+
+async def test_version_0_of_a_signed_url_is_the_newest_that_has_the_file(wire: Wire) -> None:
+    """A later version that has stored nothing yet is passed over, and named where no version has the file."""
+    job_id = wire.accept()
+    wire.keep(wire.claim())
+    wire.journal.accept_version(new_version(job_id), limit=9)
+    job = (await wire.stub.GetJob(jobs_service_pb2.GetJobRequest(job_id=job_id))).job
+    assert (job.state, job.latest.number, job.latest.state) == (JOB_STATE_RUNNING, 2, JOB_STATE_QUEUED)
+    asked = jobs_service_pb2.CreateSignedUrlRequest(job_id=job_id)
+    assert (await wire.stub.CreateSignedUrl(asked)).file.key == f"jobs/{job_id}/v1.zip"
+    asked.version = 2
+    assert (await refusal(wire.stub.CreateSignedUrl(asked)))[2]["version"] == "2"
+    latents = jobs_service_pb2.CreateSignedUrlRequest(job_id=job_id, kind=jobs_service_pb2.FILE_KIND_LATENTS)
+    assert (await refusal(wire.stub.CreateSignedUrl(latents)))[2] == {
+        "job_id": job_id,
+        "version": "2",
+        "kind": "latents",
+    }
 
 
 async def test_a_draining_service_still_shows_but_takes_no_new_stems(wire: Wire) -> None:

@@ -161,6 +161,33 @@ def test_a_waiting_job_is_cancelled_by_way_of_cancelling(journal: Journal) -> No
     assert states == [JobState.QUEUED, JobState.CANCELLING, JobState.CANCELLED]
 
 
+def test_version_0_is_the_newest_that_can_be_cancelled(journal: Journal) -> None:
+    """Each cancel without a number stops one version, newest first; once all have ended it changes nothing."""
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    journal.accept_version(new_version(job_id), limit=MANY)
+    assert [version.state for version in journal.cancel("local", job_id).versions] == [
+        JobState.QUEUED,
+        JobState.CANCELLED,
+    ]
+    assert [version.state for version in journal.cancel("local", job_id).versions] == [JobState.CANCELLED] * 2
+    last = journal.job("local", job_id).last_sequence
+    assert journal.cancel("local", job_id).last_sequence == last
+    with pytest.raises(NotFound, match="no version 3"):
+        journal.cancel("local", job_id, 3)
+
+
+def test_version_0_is_the_newest_that_lacks_only_stems(journal: Journal) -> None:
+    """A newer version without a bounce is passed over; where none qualifies, the error is about the newest."""
+    job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
+    work_off(journal)
+    journal.accept_version(new_version(job_id), limit=MANY)
+    journal.cancel("local", job_id)
+    job = journal.add_stems("local", job_id, 0, None, limit=MANY)
+    assert [version.state for version in job.versions] == [JobState.QUEUED, JobState.CANCELLED]
+    with pytest.raises(FailedPrecondition, match=r"version 2 .* no bounce"):
+        journal.add_stems("local", job_id, 0, None, limit=MANY)
+
+
 def test_a_deleted_job_leaves_one_event_and_its_audit_rows(journal: Journal) -> None:
     """An unended job is not deleted; after the deletion row, labels and request id are gone and the chain is whole."""
     job_id = journal.accept(new_job(request("r1"), labels={"a": "b"}), limit=MANY).job.job_id

@@ -505,6 +505,7 @@ class Job(_message.Message):
     VERSIONS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    LATEST_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """"j-" and 26 characters of 0-9 and a-z; safe in a path and a URL, and sorts by time."""
     tenant: _builtins.str
@@ -529,6 +530,10 @@ class Job(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Acceptance."""
 
+    @_builtins.property
+    def latest(self) -> Global___LatestVersion:
+        """Number and state of its newest version."""
+
     def __init__(
         self,
         *,
@@ -541,14 +546,41 @@ class Job(_message.Message):
         versions: _abc.Iterable[Global___Version] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         last_sequence: _builtins.int = ...,
+        latest: Global___LatestVersion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "create_time", b"create_time", "latest", b"latest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "create_time", b"create_time", "job_id", b"job_id", "last_sequence", b"last_sequence", "owner", b"owner", "request_id", b"request_id", "state", b"state", "tenant", b"tenant", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "create_time", b"create_time", "job_id", b"job_id", "last_sequence", b"last_sequence", "latest", b"latest", "owner", b"owner", "request_id", b"request_id", "state", b"state", "tenant", b"tenant", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class LatestVersion(_message.Message):
+    """The newest version of a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Its number."""
+    state: Global___JobState.ValueType
+    """Its state."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        state: Global___JobState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LatestVersion: _TypeAlias = LatestVersion  # noqa: Y015
 
 @_typing.final
 class JobEvent(_message.Message):

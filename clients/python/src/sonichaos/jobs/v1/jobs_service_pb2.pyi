@@ -308,7 +308,7 @@ class CancelJobRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     version: _builtins.int
-    """The version. 0: every version that is not ended."""
+    """The version. 0: the newest that has not ended."""
     def __init__(
         self,
         *,
@@ -398,7 +398,7 @@ class AddStemsRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     version: _builtins.int
-    """The version. 0 means 1."""
+    """The version. 0: the newest that has a bounce and no stems."""
     stem_mode: _brief_pb2.StemMode.ValueType
     """How the stems relate to the bounce. Unspecified: as the brief says."""
     def __init__(
@@ -453,7 +453,7 @@ class CreateSignedUrlRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     version: _builtins.int
-    """The version. 0 means 1."""
+    """The version. 0: the newest that has the file."""
     kind: Global___FileKind.ValueType
     """The file."""
     @_builtins.property

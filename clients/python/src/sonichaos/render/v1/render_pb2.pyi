@@ -862,7 +862,7 @@ class ReplayTakeRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     version: _builtins.int
-    """The version. 0 means 1."""
+    """The version. 0: the newest that has an audit row."""
     def __init__(
         self,
         *,

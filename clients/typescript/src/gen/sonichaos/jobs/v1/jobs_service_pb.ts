@@ -258,7 +258,7 @@ export type CancelJobRequest = Message<"sonichaos.jobs.v1.CancelJobRequest"> & {
   jobId: string;
 
   /**
-   * The version. 0: every version that is not ended.
+   * The version. 0: the newest that has not ended.
    *
    * @generated from field: uint32 version = 2;
    */
@@ -343,7 +343,7 @@ export type AddStemsRequest = Message<"sonichaos.jobs.v1.AddStemsRequest"> & {
   jobId: string;
 
   /**
-   * The version. 0 means 1.
+   * The version. 0: the newest that has a bounce and no stems.
    *
    * @generated from field: uint32 version = 2;
    */
@@ -399,7 +399,7 @@ export type CreateSignedUrlRequest = Message<"sonichaos.jobs.v1.CreateSignedUrlR
   jobId: string;
 
   /**
-   * The version. 0 means 1.
+   * The version. 0: the newest that has the file.
    *
    * @generated from field: uint32 version = 2;
    */

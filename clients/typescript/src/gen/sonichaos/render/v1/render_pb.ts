@@ -944,7 +944,7 @@ export type ReplayTakeRequest = Message<"sonichaos.render.v1.ReplayTakeRequest">
   jobId: string;
 
   /**
-   * The version. 0 means 1.
+   * The version. 0: the newest that has an audit row.
    *
    * @generated from field: uint32 version = 2;
    */
