@@ -102,7 +102,7 @@ class RenderPipeline:
         progress.stage(Stage.BOUNCE)
         mix = make_mix(waveform, facts, order)
         with StagedFiles(self.store, _keys_of_rerender(version.job_id, version.number)):
-            replace_stem(mix, facts, order, self.separation, progress)
+            replace_stem(mix, facts, order, separation=self.separation, store=self.store, progress=progress)
 
 
 def stored_keys(left: OrphanedVersion) -> list[str]:

@@ -1,4 +1,4 @@
-"""The ZIP goes into the object store; the completed manifest follows when the job's owner keeps the stems."""
+"""The ZIP goes into the object store. The job's owner stores the completed manifest when it commits the stems."""
 
 from __future__ import annotations
 

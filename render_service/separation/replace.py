@@ -20,6 +20,7 @@ from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import Internal
 from servicekit.journal import AuditDraft, Stage
+from servicekit.store.object_store import ObjectStore
 from servicekit.work import Progress
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2
@@ -37,10 +38,15 @@ def replace_stem(
     mix: Bounce,
     facts: BounceFacts,
     order: Rerender,
+    *,
     separation: SeparationClient,
+    store: ObjectStore,
     progress: Progress,
 ) -> None:
-    """Lend the new mix, follow its road, keep the version that it became. Raises as separation_service does."""
+    """Lend the new mix, follow its separation, store the completed manifest and keep the version.
+
+    Raises as separation_service and the store do.
+    """
     progress.stage(Stage.HANDOFF)
     lent = separation.lender.lend(
         mix.samples(), sample_rate_hz=SAMPLE_RATE_HZ, job_id=facts.job_id, wait_s=REGION_WAIT_S
@@ -51,6 +57,7 @@ def replace_stem(
     if message is None or not message.HasField("result"):
         raise Internal("separation_service ended without a result")
     result = message.result
+    store.put_bytes(result.manifest.key, result.manifest_json.encode(), content_type="application/json")
     files = job_pb2.VersionFiles(
         bounce=result.bounce, zip=result.zip, zip_entries=result.zip_entries, manifest=result.manifest
     )

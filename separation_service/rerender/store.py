@@ -1,4 +1,4 @@
-"""Bounce, ZIP and manifest of a re-render go into the object store, or nothing of them does."""
+"""Bounce and ZIP of a re-render go into the object store, or neither does. The job's owner stores the manifest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from separation_service.rerender.package import NewVersion
-from separation_service.store import Delivered, put_manifest, store_package
+from separation_service.store import Delivered, store_package
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.loudness import Loudness
 from servicekit.errors import ServiceError
@@ -23,7 +23,7 @@ class Replacement:
 
 
 def store_replacement(made: NewVersion, store: ObjectStore, progress: StageProgress) -> Replacement:
-    """Store the three. What fails or is stopped on the way, even after the last of them, leaves none.
+    """Store the two. A failure or a cancel, even after the second of them, leaves neither.
 
     Raises as `ObjectStore`.
     """
@@ -32,7 +32,6 @@ def store_replacement(made: NewVersion, store: ObjectStore, progress: StageProgr
         with store.writer(bounce_key(made), content_type="audio/wav") as writer:
             made.bounce.write_to(writer)
         delivered = store_package(made.package, store, progress)
-        put_manifest(delivered, store)
         progress.check()
         undo.pop_all()
     return Replacement(bounce=writer.stored, loudness=made.loudness, delivered=delivered)
@@ -45,6 +44,6 @@ def bounce_key(made: NewVersion) -> str:
 
 def discard_version(store: ObjectStore, job_id: str, version: int) -> None:
     """Remove what a re-render may have stored, as far as the store answers."""
-    for ending in ("zip", "json", "wav"):
+    for ending in ("zip", "wav"):
         with suppress(ServiceError):
             store.delete(f"jobs/{job_id}/v{version}.{ending}")

@@ -246,16 +246,18 @@ def test_a_store_that_fails_at_the_last_file(pair: Pair, base: Story) -> None:
 
 
 def test_what_was_cancelled_while_no_service_lived_leaves_no_file(pair: Pair, base: Story) -> None:
-    """Both are killed once all three files are stored and before the row names them; the next start takes them away."""
+    """Both are killed once its three files are stored and before they are committed; the next start removes them."""
     job_id = base.job.job_id
     before = folder_of(pair, job_id)
     with ExitStack() as held:
         made = reached(pair, job_id, job_pb2.STAGE_SEPARATE, held)
         pair.signal(RENDER, signal.SIGSTOP)
         held.close()
-        eventually(lambda: f"v{made.version}.json" in pair.stored(job_id), "its last file is stored")
+        eventually(lambda: f"v{made.version}.zip" in pair.stored(job_id), "bounce and ZIP are stored")
     for service in (RENDER, SEPARATION):
         pair.kill(service)
+    # The owner stores the manifest right before its commit.
+    (pair.data / "store" / "jobs" / job_id / f"v{made.version}.json").write_text("{}")
     with Journal.open(f"sqlite:///{pair.data}/journal.sqlite3", clock=SystemClock()) as journal:
         journal.cancel("local", job_id, made.version)
     assert folder_of(pair, job_id) != before

@@ -460,7 +460,7 @@ class StemReplacement(_message.Message):
 
     @_builtins.property
     def manifest(self) -> _job_pb2.StoredFile:
-        """The manifest."""
+        """The new version's manifest as the caller has to store it when it commits this result."""
 
     @_builtins.property
     def timings(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.StageTiming]:

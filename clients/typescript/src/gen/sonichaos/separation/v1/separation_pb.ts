@@ -480,7 +480,7 @@ export type StemReplacement = Message<"sonichaos.separation.v1.StemReplacement">
   zipEntries: ZipEntry[];
 
   /**
-   * The manifest.
+   * The new version's manifest as the caller has to store it when it commits this result.
    *
    * @generated from field: sonichaos.jobs.v1.StoredFile manifest = 5;
    */
