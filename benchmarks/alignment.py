@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from render_service.music.tempo_map import TempoMap
 from separation_service.alignment import Grid, limits_for
 from separation_service.alignment.estimate import UNKNOWN, estimate
-from separation_service.alignment.limits import KINDS
 from separation_service.alignment.onsets import Onsets, find_onsets
 from separation_service.alignment.resample import read_at
 from separation_service.alignment.timing import judge, measure_timing
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.delivery.names import STEMS
 from training.corpus.compose import HELD_OUT_SEEDS, compose, draw_persona
 from training.corpus.song import Song, perform
 
@@ -69,7 +69,7 @@ def main() -> None:
             f"{(told < 3.0).mean():11.2f}{(told < 8.0).mean():10.2f}{len(found) - told.size:10d}"
         )
     print("\nstem     median of |median|  MAD  p95, ms    within  beyond  unmeasurable    null: within")
-    for kind in KINDS:
+    for kind in STEMS:
         medians, mads, p95s = np.array(figures[kind]).T
         count, null = verdicts[kind], verdicts[f"null {kind}"]
         print(
@@ -124,7 +124,7 @@ def distorted(sound: Waveform, offset_s: float, drift: float, jitter_s: float) -
 def stems(case: Case, verdicts: dict[str, Counter[str]], figures: dict[str, list[tuple[float, float, float]]]) -> None:
     """Each stem that plays, against the limits of its kind, and as many onsets at random times."""
     rng = np.random.default_rng(case.song.seed)
-    for kind in KINDS:
+    for kind in STEMS:
         if not case.song.stems[kind].any():
             continue
         onsets = find_onsets(case.song.stems[kind])

@@ -36,7 +36,7 @@ from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.load import load_renderer
 from render_service.renderers.renderer import Renderer
 from servicekit.clock import SystemClock
-from servicekit.delivery.manifest import LicenceFacts, ModelFacts
+from servicekit.delivery.manifest import Licence, ModelFacts
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 
@@ -104,7 +104,7 @@ class Bench:
             created_at=datetime(2026, 1, 1, tzinfo=UTC),
             plan=plan,
             labels={},
-            licence=LicenceFacts(tier="", licensee="", terms="", covers="bounce"),
+            licence=Licence(tier="", licensee="", terms="", covers="bounce"),
             model=ModelFacts(name=info.name, licence=info.licence, digests={m.role: m.sha256 for m in info.models}),
             fingerprint=info.fingerprint,
             processing=info.processing,

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from separation_service.engine import STEMS, load_separator
+from separation_service.engine import load_separator
 from separation_service.stems.exact_sum import exact_stems
 from separation_service.stems.residual import (
     ALL_INTO_OTHER,
@@ -30,6 +30,7 @@ from separation_service.stems.residual import (
     by_bins,
 )
 from servicekit.audio.pcm24 import FULL_SCALE, to_pcm24
+from servicekit.delivery.names import STEMS
 from training.corpus.store import cached_songs
 from training.separator.command import HELD_OUT_FIRST_SEED
 

@@ -52,7 +52,8 @@ from demucs.htdemucs import HTDemucs
 from demucs.transformer import LayerScale as TransformerLayerScale
 from numpy.typing import NDArray
 
-from separation_service.engine import STEMS, EngineOptions, Separator, StemName, load_separator
+from separation_service.engine import EngineOptions, Separator, load_separator
+from servicekit.delivery.names import STEMS, StemName
 
 RATE_HZ = 44_100
 FORWARD_GFLOP = 334.9

@@ -49,7 +49,7 @@ def version_message(version: Version, cursor: Cursor) -> job_pb2.Version:
         audit_digests=version.audit_digests,
     )
     if version.rerendered_stem:
-        message.rerendered_stem = brief_pb2.Stem.Value(f"STEM_{version.rerendered_stem}")
+        message.rerendered_stem = brief_pb2.Stem.Value(f"STEM_{version.rerendered_stem.name}")
     if version.error is not None:
         _parsed(version.error, message.error)
     if version.loudness is not None:

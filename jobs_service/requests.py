@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
-from servicekit.journal import JobFilter, JobState, Owner, StemMode
+from servicekit.journal import JobFilter, JobState, Owner
 from servicekit.store.object_store import MAX_URL_LIFETIME_S
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 
@@ -53,7 +54,7 @@ def stem_mode(value: int) -> StemMode | None:
         return None
     if value not in brief_pb2.StemMode.values():
         raise InvalidFields([FieldViolation("stem_mode", f"{value} is no stem mode")])
-    return StemMode(brief_pb2.StemMode.Name(brief_pb2.StemMode.ValueType(value)).removeprefix("STEM_MODE_"))
+    return StemMode[brief_pb2.StemMode.Name(brief_pb2.StemMode.ValueType(value)).removeprefix("STEM_MODE_")]
 
 
 def check_kind(value: int) -> None:

@@ -14,13 +14,14 @@ from google.protobuf import json_format
 from render_service.music.tempo_map import tempo_map_json
 from render_service.plan import Plan, plan_from_json, plan_json
 from render_service.renderers.renderer import RendererInfo
-from servicekit.delivery.manifest import Coverage, FileFacts, LicenceFacts, Manifest, ModelFacts, Origin, PersonaFacts
+from servicekit.delivery.manifest import FileFacts, Licence, Manifest, ModelFacts, Origin, PersonaFacts
+from servicekit.delivery.names import LicenceCoverage
 from servicekit.work import Assignment
 from sonichaos.jobs.v1 import brief_pb2
 
-_COVERS: dict[int, Coverage] = {
-    brief_pb2.LICENCE_COVERAGE_BOUNCE: "bounce",
-    brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS: "bounce_and_stems",
+_COVERS: dict[int, LicenceCoverage] = {
+    brief_pb2.LICENCE_COVERAGE_BOUNCE: LicenceCoverage.BOUNCE,
+    brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS: LicenceCoverage.BOUNCE_AND_STEMS,
 }
 
 
@@ -37,7 +38,7 @@ class BounceFacts:
     created_at: datetime
     plan: Plan
     labels: Mapping[str, str]
-    licence: LicenceFacts
+    licence: Licence
     model: ModelFacts
     fingerprint: Mapping[str, str]
     processing: tuple[str, ...] = ()
@@ -54,11 +55,11 @@ class BounceFacts:
             created_at=assignment.version.create_time.replace(microsecond=0),
             plan=plan_from_json(assignment.plan),
             labels=dict(brief.labels),
-            licence=LicenceFacts(
+            licence=Licence(
                 tier=brief.licence.tier,
                 licensee=brief.licence.licensee,
                 terms=brief.licence.terms,
-                covers=_COVERS.get(brief.licence.covers, "bounce_and_stems"),
+                covers=_COVERS.get(brief.licence.covers, LicenceCoverage.BOUNCE_AND_STEMS),
             ),
             model=ModelFacts(
                 name=renderer.name, licence=renderer.licence, digests={m.role: m.sha256 for m in renderer.models}
@@ -77,7 +78,7 @@ class BounceFacts:
             created_at=datetime.fromisoformat(body["acceptedAt"]),
             plan=plan_from_json({**body["plan"], "prompt": prompt}),
             labels=body["labels"],
-            licence=LicenceFacts(**body["licence"]),
+            licence=Licence(**{**body["licence"], "covers": LicenceCoverage(body["licence"]["covers"])}),
             model=ModelFacts(**body["renderer"]),
             fingerprint=body["fingerprint"],
             processing=tuple(body["processing"]),

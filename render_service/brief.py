@@ -15,6 +15,8 @@ import numpy as np
 from render_service.music.key import Key, Mode
 from render_service.music.prompt_words import PromptFacts, read_prompt
 from render_service.music.tempo_map import TempoMap
+from servicekit.delivery.manifest import Licence
+from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation
 from servicekit.text import has_control_characters
 
@@ -29,29 +31,12 @@ _DRAWN_BPM_RANGE = (72.0, 150.0)
 SEED_STREAMS = {"tempo": 1, "key": 2, "chords": 3}
 
 
-class StemMode(Enum):
-    """How the stems relate to the bounce."""
-
-    EXACT = "exact"
-    RAW = "raw"
-
-
 class Source(Enum):
     """Where a resolved value came from."""
 
     CALLER = "caller"
     PROMPT = "prompt"
     DRAWN = "drawn"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Licence:
-    """Terms of use; written down, never interpreted. ``covers`` is "bounce" or "bounce-and-stems"."""
-
-    tier: str = ""
-    licensee: str = ""
-    terms: str = ""
-    covers: str = "bounce-and-stems"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,14 +22,14 @@ from render_service.vocode import vocode
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.gpu_lock import GpuLock
-from servicekit.journal import Journal, OrphanedVersion, Stage, Track
+from servicekit.journal import Journal, OrphanedVersion, ProgressTrack, Stage
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Assignment, Progress, StagedFiles, StageWeights
 
 # Usual shares of each track's time on two CPU cores (docs/measurements.md).
 WEIGHTS: StageWeights = {
-    Track.RENDER: {Stage.PLAN: 1, Stage.DENOISE: 60, Stage.VOCODE: 35, Stage.BOUNCE: 4},
-    Track.STEMS: {
+    ProgressTrack.RENDER: {Stage.PLAN: 1, Stage.DENOISE: 60, Stage.VOCODE: 35, Stage.BOUNCE: 4},
+    ProgressTrack.STEMS: {
         Stage.HANDOFF: 1,
         Stage.RECEIVE: 1,
         Stage.SEPARATE: 80,

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
@@ -14,12 +14,10 @@ from safetensors.numpy import load as load_tensors
 from render_service.renderers.renderer import InitLatents, Latents, Renderer
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.audio.wav import read_wav
+from servicekit.delivery.names import StemName
 from servicekit.errors import FailedPrecondition
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
-
-StemName = Literal["drums", "bass", "vocals", "other"]
-STEM_NAMES: tuple[StemName, ...] = ("drums", "bass", "vocals", "other")
 
 DEFAULT_STRENGTH = 0.9
 """Share of noise at the start: with less, more of the old persona stays (docs/decisions/0014-rerender.md)."""
@@ -141,7 +139,7 @@ class Rerender:
                     for entry in base["entries"]
                 ),
             ),
-            stem=facts["stem"],
+            stem=StemName(facts["stem"]),
             latents=_file(facts["latents"]) if facts["latents"] else None,
             recording=_file(facts["recording"]) if facts["recording"] else None,
             strength=facts["strength"],

@@ -23,7 +23,7 @@ from separation_service.store import Delivered, discard_zip
 from separation_service.timing.progress import CallProgress, ProgressUpdate, StageTime
 from separation_service.version_lock import VersionLock, VersionLocks
 from servicekit.clock import Clock
-from servicekit.delivery.manifest import StemMode
+from servicekit.delivery.names import StemMode
 from servicekit.errors import ResourceExhausted, expiry_too_soon
 from servicekit.journal import Stage
 from servicekit.loans import Borrowings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from separation_service.engine import STEMS, SeparatorInfo, StemName
+from separation_service.engine import SeparatorInfo
 from separation_service.receive import Received
 from separation_service.scratch import BufferWav, PcmBuffer, Scratch
 from separation_service.separate import Separated
@@ -16,8 +16,9 @@ from separation_service.stems.exact_sum import Stems24, block_count, exact_stems
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.loudness import Meter
 from servicekit.audio.pcm24 import CHANNELS, SAMPLE_RATE_HZ, Pcm24
-from servicekit.delivery.manifest import FileFacts, SeparatorFacts, StemMode, StemsFacts
+from servicekit.delivery.manifest import FileFacts, SeparatorFacts, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
+from servicekit.delivery.names import STEMS, StemMode, StemName
 from servicekit.delivery.zip_archive import PackedFile, TextContent
 
 
@@ -70,7 +71,7 @@ def pack(
         return wav
 
     with ThreadPoolExecutor(len(STEMS), thread_name_prefix="pack") as threads:
-        fitted = (exact_stems if mode == "exact" else raw_stems)(received.wav, stems, take)
+        fitted = (exact_stems if mode is StemMode.EXACT else raw_stems)(received.wav, stems, take)
         _wait_for(under_way)
         wavs = []
         for wav in threads.map(finish, STEMS, recorders):
@@ -87,7 +88,7 @@ def pack(
     manifest = received.manifest.with_stems(facts, fingerprint=fingerprint)
     text = manifest_text(manifest)
     steps.one_more()
-    audio = [PackedFile(f"{wav.facts.track}.wav", wav, wav.digest) for wav in (received.wav, *wavs)]
+    audio = [PackedFile(f"{wav.facts.name}.wav", wav, wav.digest) for wav in (received.wav, *wavs)]
     return Package(
         job_id=manifest.job_id,
         version=manifest.version,

@@ -16,15 +16,15 @@ from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.timing.progress import ProgressReporter
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
-from servicekit.delivery.manifest import StemMode
+from servicekit.delivery.names import StemMode
 from servicekit.errors import FailedPrecondition
 from servicekit.gpu_lock import DeviceLock
-from servicekit.journal import Stage, Track
+from servicekit.journal import ProgressTrack, Stage
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import StageWeights
 
 # Usual shares of the track's time on two CPU cores (docs/measurements.md).
-WEIGHTS: StageWeights = {Track.STEMS: {Stage.RECEIVE: 1, Stage.SEPARATE: 84, Stage.PACKAGE: 10, Stage.STORE: 5}}
+WEIGHTS: StageWeights = {ProgressTrack.STEMS: {Stage.RECEIVE: 1, Stage.SEPARATE: 84, Stage.PACKAGE: 10, Stage.STORE: 5}}
 
 # What torch and demucs raise for weights whose shapes do not go together, and for a device that does not do what they need.
 _CANNOT_RUN = (

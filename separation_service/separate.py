@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from separation_service.engine import STEMS, Separator, StemName, StemWaveforms, Waveform
+from separation_service.engine import Separator, StemWaveforms, Waveform
 from separation_service.receive import Received
 from separation_service.scratch import FloatBuffer, Scratch
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import CHANNELS, from_pcm24
 from servicekit.audio.wav import WavFile
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import Stage
 

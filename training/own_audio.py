@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from render_service.music.harmony import ChordQuality, ChordSpan
 from render_service.music.key import Key, KeyFormatError
 from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint, tempo_map_from_json
-from render_service.renderers.latent_diffusion.controls import PLAYING_STEMS, Score, channel_slice, control_channels
+from render_service.renderers.latent_diffusion.controls import Score, channel_slice, control_channels
 from render_service.renderers.latent_diffusion.front_end import FrontEnd
-from training.corpus.score import STEMS
+from servicekit.delivery.names import STEMS
 from training.corpus.store import StoredSong
 from training.features import SongFeatures, stem_plays, write
 
@@ -126,10 +126,10 @@ def features_of(recording: Recording, front_end: FrontEnd) -> SongFeatures:
     mix = np.ascontiguousarray(recording.mix[:, : frames * spec.latent_samples])
     with torch.inference_mode():
         log_mel = front_end.analyse(torch.from_numpy(mix)[None])[0].numpy()
-    playing = np.zeros((len(PLAYING_STEMS), frames), dtype=np.float32)
+    playing = np.zeros((len(STEMS), frames), dtype=np.float32)
     if recording.stems is not None:
-        cut = {name: recording.stems[name][:, : mix.shape[1]] for name in PLAYING_STEMS}
-        playing = np.stack([stem_plays(cut[name], spec.latent_samples) for name in PLAYING_STEMS])
+        cut = {name: recording.stems[name][:, : mix.shape[1]] for name in STEMS}
+        playing = np.stack([stem_plays(cut[name], spec.latent_samples) for name in STEMS])
     controls = control_channels(recording.score, spec, frames=frames, playing=playing)
     if not recording.knows_chords:
         for name in _HARMONY:
@@ -199,7 +199,7 @@ def _stems(path: Path) -> dict[str, Audio] | None:
     folder = path.with_suffix("")
     if not folder.is_dir():
         return None
-    found = {name: _audio_of(folder / name) for name in STEMS}
+    found: dict[str, Path | None] = {name: _audio_of(folder / name) for name in STEMS}
     missing = [name for name, file in found.items() if file is None]
     if missing:
         raise OwnAudioError(f"{folder.name}/ wants four stems; {', '.join(missing)} as WAV or FLAC are missing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,28 +11,26 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from render_service.brief import Brief, Licence, ResolvedBrief, Source, StemMode, check_brief
+from render_service.brief import Brief, ResolvedBrief, Source, check_brief
 from render_service.music.key import Key, KeyFormatError
 from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint
 from render_service.personas.persona import Persona
+from servicekit.delivery.manifest import Licence
+from servicekit.delivery.names import LicenceCoverage, StemMode
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal.rows import AuditRow
 from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.render.v1 import render_pb2
 
-_STEM_MODES = {
+_STEM_MODES: Mapping[int, StemMode] = {
     brief_pb2.STEM_MODE_UNSPECIFIED: StemMode.EXACT,
     brief_pb2.STEM_MODE_EXACT: StemMode.EXACT,
     brief_pb2.STEM_MODE_RAW: StemMode.RAW,
 }
-_COVERS = {
-    brief_pb2.LICENCE_COVERAGE_UNSPECIFIED: "bounce-and-stems",
-    brief_pb2.LICENCE_COVERAGE_BOUNCE: "bounce",
-    brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS: "bounce-and-stems",
-}
-_COVERAGE = {
-    "bounce": brief_pb2.LICENCE_COVERAGE_BOUNCE,
-    "bounce-and-stems": brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS,
+_COVERS: Mapping[int, LicenceCoverage] = {
+    brief_pb2.LICENCE_COVERAGE_UNSPECIFIED: LicenceCoverage.BOUNCE_AND_STEMS,
+    brief_pb2.LICENCE_COVERAGE_BOUNCE: LicenceCoverage.BOUNCE,
+    brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS: LicenceCoverage.BOUNCE_AND_STEMS,
 }
 
 
@@ -98,13 +97,13 @@ def read_key(text: str, found: list[FieldViolation], *, root: str) -> Key | None
 def _read_stem_mode(value: int, found: list[FieldViolation]) -> StemMode:
     if value not in _STEM_MODES:
         found.append(FieldViolation("brief.stem_mode", f"wants STEM_MODE_EXACT or STEM_MODE_RAW, got {value}"))
-    return _STEM_MODES.get(value, StemMode.EXACT)  # type: ignore[call-overload, no-any-return]
+    return _STEM_MODES.get(value, StemMode.EXACT)
 
 
 def _read_licence(message: brief_pb2.Licence, found: list[FieldViolation]) -> Licence:
     if message.covers not in _COVERS:
         found.append(FieldViolation("brief.licence.covers", f"wants a LicenceCoverage, got {message.covers}"))
-    covers = _COVERS.get(message.covers, "bounce-and-stems")
+    covers = _COVERS.get(message.covers, LicenceCoverage.BOUNCE_AND_STEMS)
     return Licence(tier=message.tier, licensee=message.licensee, terms=message.terms, covers=covers)
 
 
@@ -135,13 +134,13 @@ def resolved_brief_json(resolved: ResolvedBrief) -> dict[str, Any]:
         key=str(resolved.key),
         instrumental=resolved.instrumental,
         stems=brief.stems,
-        stem_mode=brief_pb2.STEM_MODE_RAW if brief.stem_mode is StemMode.RAW else brief_pb2.STEM_MODE_EXACT,
+        stem_mode=brief_pb2.StemMode.Value(f"STEM_MODE_{brief.stem_mode.name}"),
         labels=brief.labels,
         licence=brief_pb2.Licence(
             tier=brief.licence.tier,
             licensee=brief.licence.licensee,
             terms=brief.licence.terms,
-            covers=_COVERAGE[brief.licence.covers],
+            covers=brief_pb2.LicenceCoverage.Value(f"LICENCE_COVERAGE_{brief.licence.covers.name}"),
         ),
         expire_time=timestamp(brief.expires_at) if brief.expires_at else None,
         tempo_source=resolved.tempo_source.value,

@@ -7,32 +7,25 @@ from collections.abc import Mapping
 
 from render_service.api import messages as wire
 from render_service.brief import MAX_PROMPT_CHARACTERS
-from render_service.rerender import DEFAULT_STRENGTH, Region, StemName
+from render_service.rerender import DEFAULT_STRENGTH, Region
 from render_service.usecases.drift_report import MIN_COUNT, MIN_SHARE, DriftReport
 from render_service.usecases.rerender_stem import Change
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.text import has_control_characters
 from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.render.v1 import render_pb2
 
-STEMS: Mapping[int, StemName] = {
-    brief_pb2.STEM_DRUMS: "drums",
-    brief_pb2.STEM_BASS: "bass",
-    brief_pb2.STEM_VOCALS: "vocals",
-    brief_pb2.STEM_OTHER: "other",
-}
-
-
-_BY_NAME = {name: number for number, name in STEMS.items()}
+_STEMS: Mapping[int, StemName] = {brief_pb2.Stem.Value(f"STEM_{stem.name}"): stem for stem in STEMS}
 
 
 def read_reported_stem(value: int) -> StemName:
     """The stem that a drift report is asked of; drums where none is named. Raises InvalidFields."""
     if value == brief_pb2.STEM_UNSPECIFIED:
-        return "drums"
-    if value not in STEMS:
+        return StemName.DRUMS
+    if value not in _STEMS:
         raise InvalidFields([FieldViolation("stem", f"wants a Stem, got {value}")])
-    return STEMS[value]
+    return _STEMS[value]
 
 
 def report_message(report: DriftReport) -> render_pb2.GetDriftReportResponse:
@@ -54,7 +47,7 @@ def report_message(report: DriftReport) -> render_pb2.GetDriftReportResponse:
         for drift in report.drifts
     ]
     return render_pb2.GetDriftReportResponse(
-        stem=brief_pb2.Stem.ValueType(_BY_NAME[report.stem]),
+        stem=brief_pb2.Stem.Value(f"STEM_{report.stem.name}"),
         drifts=drifts,
         within_limits=report.within_limits,
         threshold_met=report.threshold_met,
@@ -74,7 +67,7 @@ def canonical_json(message: render_pb2.RerenderStemRequest) -> str:
 def read_change(message: render_pb2.RerenderStemRequest) -> Change:
     """The change as asked for. Raises InvalidFields naming every field that is wrong."""
     found: list[FieldViolation] = []
-    stem = STEMS.get(message.stem)
+    stem = _STEMS.get(message.stem)
     if stem is None:
         found.append(FieldViolation("stem", "wants STEM_DRUMS, STEM_BASS, STEM_VOCALS or STEM_OTHER"))
     if len(message.prompt) > MAX_PROMPT_CHARACTERS:
@@ -85,7 +78,7 @@ def read_change(message: render_pb2.RerenderStemRequest) -> Change:
     change = Change(
         job_id=message.job_id,
         base_version=message.base_version,
-        stem=stem or "other",
+        stem=stem or StemName.OTHER,
         persona_id=message.persona_id,
         prompt=message.prompt if message.prompt.strip() else "",
         seed=message.seed if message.HasField("seed") else None,

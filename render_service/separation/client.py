@@ -20,7 +20,7 @@ from render_service.separation.errors import separation_error
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import Internal
-from servicekit.journal import Stage, StemMode
+from servicekit.journal import Stage
 from servicekit.loans import Lender
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Assignment, Progress, StagedFiles
@@ -33,7 +33,6 @@ _ANSWER_S = 10.0
 _AFTER_EXPIRY_S = 1.0
 """By so much a call's deadline comes after the brief's expiry, so that the version ends by its own order to stop."""
 Update = TypeVar("Update", separation_pb2.SeparateTensorResponse, separation_pb2.ReplaceStemResponse)
-_STEM_MODES = {StemMode.EXACT: brief_pb2.STEM_MODE_EXACT, StemMode.RAW: brief_pb2.STEM_MODE_RAW}
 
 
 class Stoppable(Protocol):
@@ -125,7 +124,7 @@ def _separated_by(
             lease_id=loan.lease_id,
             job_id=facts.job_id,
             version=facts.version,
-            stem_mode=_STEM_MODES[assignment.version.stem_mode],
+            stem_mode=brief_pb2.StemMode.Value(f"STEM_MODE_{assignment.version.stem_mode.name}"),
             manifest_json=manifest_text(bounce.manifest),
             bounce=bounce.stored_file(),
         )

@@ -14,7 +14,7 @@ from render_service.bounce import Bounce, make_bounce
 from render_service.bounce_facts import BounceFacts
 from render_service.music.tempo_map import TempoMap
 from render_service.renderers.renderer import Waveform
-from render_service.rerender import STEM_NAMES, Rerender
+from render_service.rerender import Rerender
 from render_service.separation.client import REGION_WAIT_S, SeparationClient, Stoppable, follow, zip_facts
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.manifest_json import manifest_text
@@ -24,14 +24,6 @@ from servicekit.store.object_store import ObjectStore
 from servicekit.work import Progress
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2
-
-_STEMS = dict(
-    zip(
-        STEM_NAMES,
-        (brief_pb2.STEM_DRUMS, brief_pb2.STEM_BASS, brief_pb2.STEM_VOCALS, brief_pb2.STEM_OTHER),
-        strict=True,
-    )
-)
 
 
 def replace_stem(
@@ -128,7 +120,7 @@ def _request(mix: Bounce, facts: BounceFacts, order: Rerender, lease_id: str) ->
         lease_id=lease_id,
         job_id=facts.job_id,
         version=facts.version,
-        stem=_STEMS[order.stem],
+        stem=brief_pb2.Stem.Value(f"STEM_{order.stem.name}"),
         manifest_json=manifest_text(mix.manifest),
         mix=job_pb2.StoredFile(size_bytes=mix.wav.size_bytes, sha256=mix.sha256),
         base=separation_pb2.BaseVersion(

@@ -9,19 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from render_service.api import messages as wire
-from render_service.brief import DEFAULT_SECONDS, Brief, ResolvedBrief, StemMode, resolve
+from render_service.brief import DEFAULT_SECONDS, Brief, ResolvedBrief, resolve
 from render_service.personas.library import PersonaLibrary
 from render_service.plan import make_plan, plan_json
 from render_service.renderers.renderer import RendererInfo
 from servicekit.clock import Clock
 from servicekit.errors import FailedPrecondition, FieldViolation, InvalidFields
 from servicekit.journal import Job, Journal, NewJob, Owner, Request
-from servicekit.journal import StemMode as JournalStemMode
 from sonichaos.jobs.v1 import brief_pb2
 
 RPC = "CreateRender"
 _REQUEST_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
-_STEM_MODES = {StemMode.EXACT: JournalStemMode.EXACT, StemMode.RAW: JournalStemMode.RAW}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +62,7 @@ class RenderAdmission:
             brief=wire.resolved_brief_json(resolved),
             plan=plan_json(plan),
             stems_wanted=brief.stems,
-            stem_mode=_STEM_MODES[brief.stem_mode],
+            stem_mode=brief.stem_mode,
             expire_time=brief.expires_at,
             labels=brief.labels,
             persona_id=brief.persona_id,

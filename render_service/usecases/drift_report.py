@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from render_service.audited import AUDIT_STEMS
-from render_service.rerender import StemName
+from servicekit.delivery.names import StemName
 from servicekit.journal import Journal
 
 MIN_COUNT = 20
@@ -96,7 +96,7 @@ def _kept(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDri
 
 
 def _failed(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDrift]:
-    for version in journal.rerendered(tenant, stem.upper()):
+    for version in journal.rerendered(tenant, stem):
         for detail in (version.error or {}).get("details", ()):
             if detail.get("reason") == DRIFT_EXCEEDED:
                 metadata: Mapping[str, str] = detail.get("metadata", {})

@@ -18,8 +18,9 @@ from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
 from render_service.personas.persona import Persona
 from render_service.plan import Plan, plan_from_json, plan_json
-from render_service.rerender import Base, KeptEntry, KeptFile, Region, Rerender, StemName
+from render_service.rerender import Base, KeptEntry, KeptFile, Region, Rerender
 from render_service.usecases.create_render import RenderAdmission, checked_request_id, request_digest
+from servicekit.delivery.names import StemName
 from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, InvalidFields
 from servicekit.journal import Accepted, Job, JobState, Journal, NewVersion, Owner, Request, Version
 from servicekit.journal.reading import pick_version
@@ -73,7 +74,7 @@ class RerenderAdmission:
         Raises InvalidFields, NotFound, FailedPrecondition SWITCHED_OFF, WRONG_STATE, INPUT_MISSING or UNSUPPORTED_BY_RENDERER,
         DataLoss where row and audit row disagree, AlreadyExists and ResourceExhausted.
         """
-        if change.stem == "drums" and not self.drums:
+        if change.stem is StemName.DRUMS and not self.drums:
             raise FailedPrecondition(
                 "drums carry the groove, so they are re-rendered only where the operator's switch drums_rerender is on "
                 "(SONICHAOS_DRUMS_RERENDER=true); sonichaos drift-report says whether it may open",
@@ -104,7 +105,7 @@ class RerenderAdmission:
                 job_id=job.job_id,
                 request=request,
                 base_version=version.number,
-                rerendered_stem=change.stem.upper(),
+                rerendered_stem=change.stem,
                 brief=_brief(version, plan, change),
                 plan={**plan_json(plan), "rerender": order.facts()},
                 stems_wanted=True,
@@ -197,7 +198,7 @@ def _plan_of(version: Version, change: Change) -> Plan | None:
     ]
     plan = plan_from_json(version.plan)
     # A later version's plan made one of its stems; of the others it may well be something new.
-    made_by_plan = version.rerendered_stem in {"", change.stem.upper()}
+    made_by_plan = version.rerendered_stem in {None, change.stem}
     same = change.persona_id in {"", plan.persona_id} and change.prompt in {"", plan.prompt}
     nothing = not change.persona_id and not change.prompt
     if change.seed is None and (nothing or (same and made_by_plan)):

@@ -6,7 +6,7 @@ Pure functions over numpy arrays. No jobs, protobuf or models.
 from separation_service.alignment.analysis import Analysis, Hints, TempoSpan, analyze
 from separation_service.alignment.grid import BarRange, Grid
 from separation_service.alignment.key import Key
-from separation_service.alignment.limits import Kind, Limits, limits_for
+from separation_service.alignment.limits import Limits, limits_for
 from separation_service.alignment.report import DriftReport
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Grid",
     "Hints",
     "Key",
-    "Kind",
     "Limits",
     "TempoSpan",
     "analyze",

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from separation_service.alignment.estimate import Estimate
 from separation_service.alignment.grid import BarRange, Grid
-from separation_service.alignment.limits import Kind
 from separation_service.alignment.report import Seam
 from separation_service.alignment.resample import read_at
 from separation_service.alignment.seams import (
@@ -27,6 +26,7 @@ from separation_service.alignment.seams import (
 )
 from separation_service.alignment.splice import Joint
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.delivery.names import StemName
 
 MIN_OFFSET_S = 0.0003
 """An offset below what the estimate can tell (docs/measurements.md) moves nothing."""
@@ -100,13 +100,13 @@ class Moved:
     closing_lag_s: float
 
 
-def move(new_stem: NDArray[np.float32], old: NDArray[np.float32], found: Estimate, span: Span, kind: Kind) -> Moved:
+def move(new_stem: NDArray[np.float32], old: NDArray[np.float32], found: Estimate, span: Span, kind: StemName) -> Moved:
     """Read ``new_stem`` ``(C, T)`` through the time map, and at each seam in phase with ``old`` ``(C, T)``.
 
     A seam's lag dies away within two seconds, so that the bars between stay on the grid.
     """
     source = _fade_out_end(new_stem, found)
-    stem_max_lag_s = MAX_DRUMS_LAG_S if kind == "drums" else MAX_LAG_S
+    stem_max_lag_s = MAX_DRUMS_LAG_S if kind == StemName.DRUMS else MAX_LAG_S
     max_s = max_lag_s(stem_max_lag_s, span.seconds)
 
     def read(start: int, stop: int) -> NDArray[np.float64]:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-Kind = Literal["drums", "bass", "vocals", "other"]
-"""A stem by its name."""
-
-KINDS: tuple[Kind, ...] = ("drums", "bass", "vocals", "other")
-"""In the order of the arrays."""
+from servicekit.delivery.names import StemName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +25,7 @@ class Limits:
     must_be_measurable: bool
 
 
-def limits_for(stem: Kind) -> Limits:
+def limits_for(stem: StemName) -> Limits:
     """The limits of a stem."""
     return _LIMITS[stem]
 
@@ -61,9 +56,9 @@ def _tonal(*, attack_ms: float, max_mad_ms: float) -> Limits:
     )
 
 
-_LIMITS: dict[Kind, Limits] = {
-    "drums": _DRUMS,
-    "bass": _tonal(attack_ms=22.0, max_mad_ms=10.0),
-    "vocals": _tonal(attack_ms=9.0, max_mad_ms=13.5),
-    "other": _tonal(attack_ms=22.0, max_mad_ms=12.5),
+_LIMITS: dict[StemName, Limits] = {
+    StemName.DRUMS: _DRUMS,
+    StemName.BASS: _tonal(attack_ms=22.0, max_mad_ms=10.0),
+    StemName.VOCALS: _tonal(attack_ms=9.0, max_mad_ms=13.5),
+    StemName.OTHER: _tonal(attack_ms=22.0, max_mad_ms=12.5),
 }

@@ -15,28 +15,22 @@ from separation_service.store import Delivered
 from separation_service.timing.progress import ProgressUpdate, StageTime
 from separation_service.uploads.header import UploadHeader
 from servicekit.audio.loudness import Loudness
-from servicekit.delivery.manifest import Coverage, LicenceFacts
-from servicekit.delivery.manifest import StemMode as ManifestStemMode
+from servicekit.delivery.manifest import Licence
+from servicekit.delivery.names import LicenceCoverage, StemMode
 from servicekit.errors import FieldViolation, InvalidFields
-from servicekit.journal import StemMode
 from servicekit.store.object_store import StoredObject
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2
 
-_STEM_MODES = {
+_STEM_MODES: Mapping[int, StemMode] = {
     brief_pb2.STEM_MODE_UNSPECIFIED: StemMode.EXACT,
     brief_pb2.STEM_MODE_EXACT: StemMode.EXACT,
     brief_pb2.STEM_MODE_RAW: StemMode.RAW,
 }
-_MANIFEST_MODES: Mapping[StemMode, ManifestStemMode] = {StemMode.EXACT: "exact", StemMode.RAW: "raw"}
-_COVERS: Mapping[int, Coverage] = {
-    brief_pb2.LICENCE_COVERAGE_UNSPECIFIED: "bounce_and_stems",
-    brief_pb2.LICENCE_COVERAGE_BOUNCE: "bounce",
-    brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS: "bounce_and_stems",
-}
-_COVERAGE = {
-    "bounce": brief_pb2.LICENCE_COVERAGE_BOUNCE,
-    "bounce_and_stems": brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS,
+_COVERS: Mapping[int, LicenceCoverage] = {
+    brief_pb2.LICENCE_COVERAGE_UNSPECIFIED: LicenceCoverage.BOUNCE_AND_STEMS,
+    brief_pb2.LICENCE_COVERAGE_BOUNCE: LicenceCoverage.BOUNCE,
+    brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS: LicenceCoverage.BOUNCE_AND_STEMS,
 }
 
 
@@ -56,7 +50,7 @@ def read_header(message: separation_pb2.SeparationHeader) -> UploadHeader:
 
 def read_tensor_request(
     request: separation_pb2.SeparateTensorRequest,
-) -> tuple[LentBounce, ManifestStemMode]:
+) -> tuple[LentBounce, StemMode]:
     """What is lent and how its stems are wanted. Raises `InvalidFields`."""
     if request.stem_mode == brief_pb2.STEM_MODE_UNSPECIFIED:
         raise InvalidFields([FieldViolation("stem_mode", "wants STEM_MODE_EXACT or STEM_MODE_RAW")])
@@ -69,14 +63,14 @@ def read_tensor_request(
         manifest_json=request.manifest_json,
         bounce=bounce,
     )
-    return lent, _MANIFEST_MODES[mode]
+    return lent, mode
 
 
 def _read_stem_mode(value: int, field: str) -> StemMode:
-    mode = _STEM_MODES.get(value)  # type: ignore[call-overload]
+    mode = _STEM_MODES.get(value)
     if mode is None:
         raise InvalidFields([FieldViolation(field, f"wants STEM_MODE_EXACT or STEM_MODE_RAW, got {value}")])
-    return StemMode(mode)
+    return mode
 
 
 def _read_time(message: separation_pb2.SeparationHeader, field: Literal["expire_time"]) -> datetime | None:
@@ -88,11 +82,15 @@ def _read_time(message: separation_pb2.SeparationHeader, field: Literal["expire_
         raise InvalidFields([FieldViolation(f"header.{field}", f"wants a timestamp, got {error}")]) from None
 
 
-def _read_licence(message: brief_pb2.Licence) -> LicenceFacts:
+def _read_licence(message: brief_pb2.Licence) -> Licence:
     covers = _COVERS.get(message.covers)
     if covers is None:
         raise InvalidFields([FieldViolation("header.licence.covers", f"wants a LicenceCoverage, got {message.covers}")])
-    return LicenceFacts(tier=message.tier, licensee=message.licensee, terms=message.terms, covers=covers)
+    return Licence(tier=message.tier, licensee=message.licensee, terms=message.terms, covers=covers)
+
+
+def _coverage(covers: LicenceCoverage) -> brief_pb2.LicenceCoverage.ValueType:
+    return brief_pb2.LicenceCoverage.Value(f"LICENCE_COVERAGE_{covers.name}")
 
 
 def brief_json(header: UploadHeader, seconds: float) -> dict[str, Any]:
@@ -101,10 +99,10 @@ def brief_json(header: UploadHeader, seconds: float) -> dict[str, Any]:
     message = brief_pb2.ResolvedBrief(
         seconds=seconds,
         stems=True,
-        stem_mode=brief_pb2.STEM_MODE_RAW if header.stem_mode is StemMode.RAW else brief_pb2.STEM_MODE_EXACT,
+        stem_mode=brief_pb2.StemMode.Value(f"STEM_MODE_{header.stem_mode.name}"),
         labels=header.labels,
         licence=brief_pb2.Licence(
-            tier=licence.tier, licensee=licence.licensee, terms=licence.terms, covers=_COVERAGE[licence.covers]
+            tier=licence.tier, licensee=licence.licensee, terms=licence.terms, covers=_coverage(licence.covers)
         ),
     )
     if header.expire_time is not None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from separation_service.alignment import Analysis, BarRange, Grid, Hints, Kind
-from separation_service.alignment.limits import KINDS
+from separation_service.alignment import Analysis, BarRange, Grid, Hints
 from separation_service.api import messages as wire
 from separation_service.calls import CallResult
 from separation_service.engine import SeparatorInfo
@@ -17,17 +16,13 @@ from separation_service.rerender.base_version import BaseEntry, BaseOrder
 from separation_service.rerender.pipeline import Compared, ReplaceOrder
 from separation_service.rerender.store import Replacement
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FieldViolation, InvalidFields
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2
 
-_STEMS: Mapping[int, Kind] = {
-    brief_pb2.STEM_DRUMS: "drums",
-    brief_pb2.STEM_BASS: "bass",
-    brief_pb2.STEM_VOCALS: "vocals",
-    brief_pb2.STEM_OTHER: "other",
-}
-_ZIP_FILES = ("bounce.wav", *(f"{kind}.wav" for kind in KINDS), "manifest.json")
+_STEMS: Mapping[int, StemName] = {brief_pb2.Stem.Value(f"STEM_{stem.name}"): stem for stem in STEMS}
+_ZIP_FILES = ("bounce.wav", *(f"{stem}.wav" for stem in STEMS), "manifest.json")
 _BPM_RANGE = (30.0, 300.0)
 
 

@@ -4,13 +4,11 @@ from separation_service.engine.loading import load_separator
 from separation_service.engine.mix import ArrayMix
 from separation_service.engine.options import EngineOptions
 from separation_service.engine.separator import (
-    STEMS,
     MixSource,
     Separator,
     SeparatorInfo,
     StemBlock,
     StemBlocks,
-    StemName,
     StemWaveforms,
     StepReport,
     Waveform,
@@ -18,7 +16,6 @@ from separation_service.engine.separator import (
 )
 
 __all__ = [
-    "STEMS",
     "ArrayMix",
     "EngineOptions",
     "MixSource",
@@ -26,7 +23,6 @@ __all__ = [
     "SeparatorInfo",
     "StemBlock",
     "StemBlocks",
-    "StemName",
     "StemWaveforms",
     "StepReport",
     "Waveform",

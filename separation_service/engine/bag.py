@@ -9,7 +9,8 @@ from typing import Any
 from demucs.apply import BagOfModels
 from torch import nn
 
-from separation_service.engine.separator import CHANNELS, SAMPLE_RATE_HZ, STEMS, StemName
+from separation_service.engine.separator import CHANNELS, SAMPLE_RATE_HZ
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FailedPrecondition
 
 
@@ -57,10 +58,10 @@ class Bag:
 
     def rows(self, stem: StemName) -> tuple[int, ...]:
         """Sources that make up a stem; every source that is none of the four joins ``other``."""
-        if stem != "other":
+        if stem != StemName.OTHER:
             return (self.sources.index(stem),)
         return (
-            self.sources.index("other"),
+            self.sources.index(StemName.OTHER),
             *(row for row, source in enumerate(self.sources) if source not in STEMS),
         )
 

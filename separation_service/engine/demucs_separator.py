@@ -21,16 +21,15 @@ from separation_service.engine.scheduler import BatchScheduler
 from separation_service.engine.segments import segment_count
 from separation_service.engine.separator import (
     CHANNELS,
-    STEMS,
     MixSource,
     SeparatorInfo,
     StemBlock,
     StemBlocks,
-    StemName,
     StemWaveforms,
     StepReport,
     Waveform,
 )
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.logs import logger
 
 _log = logger(__name__)

@@ -18,13 +18,8 @@ from separation_service.engine.mix import Level, measure_level
 from separation_service.engine.model_stream import ModelStream
 from separation_service.engine.scheduler import BatchScheduler
 from separation_service.engine.segments import SegmentReader
-from separation_service.engine.separator import (
-    CHANNELS,
-    MixSource,
-    StemBlock,
-    StemName,
-    StepReport,
-)
+from separation_service.engine.separator import CHANNELS, MixSource, StemBlock, StepReport
+from servicekit.delivery.names import StemName
 from servicekit.errors import Internal
 
 

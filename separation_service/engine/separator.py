@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from servicekit.delivery.names import STEMS, StemName
+
 SAMPLE_RATE_HZ = 44100
 CHANNELS = 2
-
-StemName = Literal["drums", "bass", "vocals", "other"]
-
-STEMS: tuple[StemName, ...] = ("drums", "bass", "vocals", "other")
-"""The stems in the order of the ZIP (docs/contract.md, section 1)."""
 
 StepReport = Callable[[int, int], None]
 """Called as ``report(steps_done, steps_total)``: first with 0, then after every batch, in segments times models.

@@ -16,13 +16,14 @@ from separation_service.alignment.fitting import MIN_OFFSET_S, Span, join, move,
 from separation_service.alignment.grid import BarRange, Grid
 from separation_service.alignment.key import Key, chroma, key_scores, scale_share
 from separation_service.alignment.level import is_audible, loudness_lufs
-from separation_service.alignment.limits import KINDS, Kind, Limits, limits_for
+from separation_service.alignment.limits import Limits, limits_for
 from separation_service.alignment.onsets import Onsets, find_onsets
 from separation_service.alignment.report import Correction, Drift, DriftReport, KeyAgreement, Level, Seam
 from separation_service.alignment.splice import SplicedStem, splice_stem
 from separation_service.alignment.timing import deviations_s, judge, measure_timing
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24, from_pcm24
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FailedPrecondition, Internal
 from servicekit.journal import Stage
 
@@ -40,7 +41,7 @@ class BaseTake:
 
     bounce: Pcm24
     stems: NDArray[np.int32]
-    stem: Kind
+    stem: StemName
     is_first: bool = True
 
     @property
@@ -48,9 +49,9 @@ class BaseTake:
         """The stem to be replaced."""
         return self.of(self.stem)
 
-    def of(self, kind: Kind) -> Pcm24:
+    def of(self, kind: StemName) -> Pcm24:
         """One of the stems."""
-        pcm: Pcm24 = self.stems[KINDS.index(kind)]
+        pcm: Pcm24 = self.stems[STEMS.index(kind)]
         return pcm
 
 
@@ -126,7 +127,7 @@ class _Measuring:
     span: Span
     found: Estimate
     rests: bool
-    heard: dict[Kind, Onsets] = field(default_factory=dict)
+    heard: dict[StemName, Onsets] = field(default_factory=dict)
 
     def report(
         self, new_stem: NDArray[np.float32], replaced: SplicedStem, level: Level, seams: tuple[Seam, ...]
@@ -176,11 +177,11 @@ class _Measuring:
         grid = self.fit.grid
         return Drift(
             grid=measure_timing(onsets, grid.subdivisions_s, grid),
-            drums=measure_timing(onsets, self._original("drums").times_s, grid),
-            bass=measure_timing(onsets, self._original("bass").times_s, grid),
+            drums=measure_timing(onsets, self._original(StemName.DRUMS).times_s, grid),
+            bass=measure_timing(onsets, self._original(StemName.BASS).times_s, grid),
         )
 
-    def _original(self, kind: Kind) -> Onsets:
+    def _original(self, kind: StemName) -> Onsets:
         """Of a stem of the base, listened for once."""
         if kind not in self.heard:
             self.heard[kind] = find_onsets(from_pcm24(self.base.of(kind)))
@@ -188,7 +189,7 @@ class _Measuring:
 
     def _key(self, stem: NDArray[np.float32]) -> KeyAgreement | None:
         """None for drums, where no key is known and for silence."""
-        shares = None if self.base.stem == "drums" or self.fit.key is None else chroma(stem)
+        shares = None if self.base.stem == StemName.DRUMS or self.fit.key is None else chroma(stem)
         if shares is None or self.fit.key is None:
             return None
         _, heard_key = key_scores(shares)[0]
@@ -251,7 +252,7 @@ def _correction(found: Estimate) -> Correction:
     )
 
 
-def _beyond(report: DriftReport, stem: Kind) -> FailedPrecondition:
+def _beyond(report: DriftReport, stem: StemName) -> FailedPrecondition:
     numbers = {} if report.delivered.grid is None else report.delivered.grid.facts
     return FailedPrecondition(
         f"the new {stem} stem does not keep to the original's grid: {'; '.join(report.exceeded)}. "
@@ -266,7 +267,7 @@ def _beyond(report: DriftReport, stem: Kind) -> FailedPrecondition:
     )
 
 
-def _in_words(report: DriftReport, found: Estimate, stem: Kind) -> tuple[str, ...]:
+def _in_words(report: DriftReport, found: Estimate, stem: StemName) -> tuple[str, ...]:
     said = []
     if found.drift != 0.0:
         said.append(f"{stem}: resampled by {1e2 * found.drift:+.3f} %, against the drift of the new mix")

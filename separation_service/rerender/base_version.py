@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from separation_service.alignment import Kind
-from separation_service.alignment.limits import KINDS
 from separation_service.rerender.align import BaseTake
 from servicekit.audio.pcm24 import Pcm24
 from servicekit.audio.wav import read_wav
 from servicekit.delivery.manifest import Manifest
 from servicekit.delivery.manifest_json import read_manifest
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.delivery.zip_archive import PackedFile
 from servicekit.errors import DataLoss, InvalidFields
 from servicekit.store.object_store import ObjectStore
@@ -74,7 +73,7 @@ class Base:
     version: int
     manifest: Manifest
     take: BaseTake
-    kept: Mapping[Kind, PackedFile]
+    kept: Mapping[StemName, PackedFile]
 
     @cached_property
     def kept_facts(self) -> dict[str, dict[str, Any]]:
@@ -93,7 +92,7 @@ class Base:
         return any(facts["source"] == "separated" for facts in self.kept_facts.values())
 
 
-def read_base(order: BaseOrder, stem: Kind, frames: int, store: ObjectStore) -> Base:
+def read_base(order: BaseOrder, stem: StemName, frames: int, store: ObjectStore) -> Base:
     """Read and check a base version for the replacement of ``stem`` by one of ``frames`` samples.
 
     Raises `DataLoss` where a file is not the one that was stored, `InvalidFields` where it is no version of that length, and
@@ -106,13 +105,13 @@ def read_base(order: BaseOrder, stem: Kind, frames: int, store: ObjectStore) -> 
         raise _unusable(order, f"its manifest cannot be read: {error.message}") from error
     if manifest.stems is None or manifest.frames != frames:
         raise _unusable(order, f"it has {manifest.frames} frames, the new mix {frames}")
-    pcm = {name: _samples(order, name, frames, store) for name in ("bounce", *KINDS)}
-    kept: dict[Kind, PackedFile] = {}
-    for other in KINDS:
+    pcm = {name: _samples(order, name, frames, store) for name in ("bounce", *STEMS)}
+    kept: dict[StemName, PackedFile] = {}
+    for other in STEMS:
         if other != stem:
             entry = order.entries[f"{other}.wav"]
             kept[other] = PackedFile.of(entry.name, StoredSlice(store, order.zip_key, entry))
-    stems: NDArray[np.int32] = np.stack([pcm[name] for name in KINDS])
+    stems: NDArray[np.int32] = np.stack([pcm[name] for name in STEMS])
     take = BaseTake(bounce=pcm["bounce"], stems=stems, stem=stem, is_first=order.version == 1)
     return Base(version=order.version, manifest=manifest, take=take, kept=kept)
 

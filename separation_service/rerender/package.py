@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from separation_service.alignment import Kind
-from separation_service.alignment.limits import KINDS
 from separation_service.engine import SeparatorInfo
 from separation_service.package import Package
 from separation_service.receive import Received
@@ -18,6 +16,7 @@ from servicekit.audio.loudness import Loudness, measure
 from servicekit.audio.wav import Wav
 from servicekit.delivery.manifest import FileFacts, Manifest, SeparatorFacts, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.delivery.zip_archive import PackedFile, TextContent
 from servicekit.errors import Internal
 
@@ -68,7 +67,7 @@ def pack_rerender(
     package = Package(
         job_id=manifest.job_id,
         version=manifest.version,
-        files=(*(files[name] for name in ("bounce", *KINDS)), PackedFile.of("manifest.json", TextContent(text))),
+        files=(*(files[name] for name in ("bounce", *STEMS)), PackedFile.of("manifest.json", TextContent(text))),
         manifest_json=text,
         fingerprint=fingerprint,
     )
@@ -76,12 +75,12 @@ def pack_rerender(
     return NewVersion(bounce=bounce, package=package)
 
 
-def _stems_facts(base: Base, stem: Kind, new: FileFacts, separator: SeparatorInfo) -> StemsFacts:
+def _stems_facts(base: Base, stem: StemName, new: FileFacts, separator: SeparatorInfo) -> StemsFacts:
     """Mode, residual and excess stay those of the base, in whose kept stems they lie; the separator is the new stem's."""
     before = base.manifest.stems
     if before is None:
         raise Internal(f"v{base.version} has no stems to keep", metadata={"stage": "PACKAGE"})
-    files = tuple(new if name == stem else file for name, file in zip(KINDS, before.files, strict=True))
+    files = tuple(new if name == stem else file for name, file in zip(STEMS, before.files, strict=True))
     now = SeparatorFacts(name=separator.name, weights_sha256=separator.weights_sha256)
     return replace(before, separator=now, files=files)
 

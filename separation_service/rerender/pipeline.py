@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from separation_service.alignment import BarRange, Grid, Key, Kind
+from separation_service.alignment import BarRange, Grid, Key
 from separation_service.pipeline import SeparationPipeline
 from separation_service.receive import BounceFile, LentBounce, Received
 from separation_service.rerender.align import Aligned, Fit, align
@@ -23,6 +23,7 @@ from separation_service.separate import Separated, separate
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.audio.wav import read_wav
+from servicekit.delivery.names import StemName
 from servicekit.journal import Stage
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
@@ -36,7 +37,7 @@ class ReplaceOrder:
     """What a caller wants replaced by what. ``lent`` is the new mix; ``compare_with`` is set on a replay."""
 
     lent: LentBounce
-    stem: Kind
+    stem: StemName
     base: BaseOrder
     grid: Grid
     region: BarRange | None

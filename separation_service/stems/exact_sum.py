@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from separation_service.stems.residual import CHOSEN, ResidualRule
 from servicekit.audio.pcm24 import CHANNELS, FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE, Pcm24, blocks, not_finite
+from servicekit.delivery.names import StemMode
 
 STEM_COUNT = 4
 _BLOCK_FRAMES = 1 << 15
@@ -60,7 +61,7 @@ class FitFacts:
     mode those that were saturated. ``residual_rule`` is None in raw mode.
     """
 
-    mode: Literal["exact", "raw"]
+    mode: StemMode
     residual_rule: str | None
     residual_dbfs: float | None
     excess_samples: int
@@ -87,7 +88,7 @@ def exact_stems(bounce: Bounce, stems: ModelStems, take: Take, *, rule: Residual
         take(fitted.astype(np.int32))
         excess += beyond
     return FitFacts(
-        mode="exact",
+        mode=StemMode.EXACT,
         residual_rule=rule.name,
         residual_dbfs=_dbfs(power, CHANNELS * bounce.frames),
         excess_samples=excess,
@@ -108,7 +109,7 @@ def raw_stems(bounce: Bounce, stems: ModelStems, take: Take) -> FitFacts:
         take(rounded.astype(np.int32))
         saturated += int(np.count_nonzero(beyond))
     return FitFacts(
-        mode="raw",
+        mode=StemMode.RAW,
         residual_rule=None,
         residual_dbfs=_dbfs(power, CHANNELS * bounce.frames),
         excess_samples=saturated,

@@ -157,6 +157,7 @@ def _request_digest(header: UploadHeader, sha256: str) -> str:
     """Digest of everything that was requested, and of the bytes: a repeated request must have the same one."""
     facts = asdict(replace(header, request_id="", sha256=sha256, expire_time=None))
     del facts["expire_time"]
+    facts["stem_mode"] = header.stem_mode.name
     if header.expire_time is not None:
         facts["expireTime"] = header.expire_time.isoformat()
     return hashlib.sha256(canonical_json([RPC, facts]).encode()).hexdigest()

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from servicekit.delivery.manifest import LicenceFacts
+from servicekit.delivery.manifest import Licence
+from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
-from servicekit.journal import StemMode
 from servicekit.store.object_key import InvalidKey, check_key
 from servicekit.text import has_control_characters
 
@@ -33,7 +33,7 @@ class UploadHeader:
     stem_mode: StemMode
     file_name: str
     labels: Mapping[str, str]
-    licence: LicenceFacts
+    licence: Licence
     sha256: str
     store_key: str
     expire_time: datetime | None = None

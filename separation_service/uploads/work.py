@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from separation_service.api import messages as wire
@@ -10,16 +9,14 @@ from separation_service.pipeline import SeparationPipeline
 from separation_service.receive import BounceFile, Received, receive_stored
 from separation_service.scratch import Scratch
 from separation_service.store import Delivered, put_manifest
-from servicekit.delivery.manifest import Manifest, StemMode
+from servicekit.delivery.manifest import Manifest
 from servicekit.delivery.manifest_json import manifest_text, read_manifest
 from servicekit.journal import AuditDraft, OrphanedVersion, Stage
-from servicekit.journal import StemMode as JournalStemMode
 from servicekit.store.object_store import StoredObject
 from servicekit.work import Assignment, StagedFiles
 
 AUDIT_BOUNCE = "bounce"
 AUDIT_STEMS = "stems"
-_MODES: Mapping[JournalStemMode, StemMode] = {JournalStemMode.EXACT: "exact", JournalStemMode.RAW: "raw"}
 
 
 class UploadWork:
@@ -43,7 +40,7 @@ class UploadWork:
 
         store, stem = self._pipeline.store, f"jobs/{manifest.job_id}/v{manifest.version}"
         with StagedFiles(store, [f"{stem}.zip"], overwritten={f"{stem}.json": manifest_text(manifest)}):
-            delivered = self._pipeline(receive, _MODES[assignment.version.stem_mode], assignment.progress)
+            delivered = self._pipeline(receive, assignment.version.stem_mode, assignment.progress)
             put_manifest(delivered, store)
             assignment.progress.stems_ready(
                 files=wire.stems_files_json(delivered), audit=self._stems_audit(assignment, manifest, bounce, delivered)
@@ -101,7 +98,7 @@ def _audit_body(assignment: Assignment, manifest: Manifest, bounce: BounceFile) 
         "lufs": manifest.bounce.loudness.lufs,
         "truePeakDbtp": manifest.bounce.loudness.true_peak_dbtp,
         "frames": manifest.frames,
-        "stemMode": _MODES[assignment.version.stem_mode],
+        "stemMode": assignment.version.stem_mode,
         "persona": None,
         "seed": None,
         "plan": None,

@@ -8,17 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
-from servicekit.audio.bext import Track, WavFacts
+from servicekit.audio.bext import WavFacts
 from servicekit.audio.loudness import Loudness
 from servicekit.audio.wav import WavFile
-
-StemMode = Literal["exact", "raw"]
-Coverage = Literal["bounce", "bounce_and_stems"]
-
-STEM_TRACKS: tuple[Track, ...] = ("drums", "bass", "vocals", "other")
-"""In the order of the ZIP (docs/contract.md, section 4)."""
+from servicekit.delivery.names import STEMS, LicenceCoverage, StemMode, WavName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +27,7 @@ class FileFacts:
     @classmethod
     def of(cls, wav: WavFile) -> FileFacts:
         """Read ``wav`` once for its digest."""
-        return cls(file=f"{wav.facts.track}.wav", sha256=wav.digest.sha256, loudness=wav.facts.loudness)
+        return cls(file=f"{wav.facts.name}.wav", sha256=wav.digest.sha256, loudness=wav.facts.loudness)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +59,13 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LicenceFacts:
-    """Terms of use, as the caller gave them."""
+class Licence:
+    """Terms of use; recorded, never interpreted."""
 
     tier: str = ""
     licensee: str = ""
     terms: str = ""
-    covers: Coverage = "bounce_and_stems"
+    covers: LicenceCoverage = LicenceCoverage.BOUNCE_AND_STEMS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +78,7 @@ class SeparatorFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class StemsFacts:
-    """The four stems, in the order of :data:`STEM_TRACKS`, and how they were made.
+    """The four stems, in the order of :data:`STEMS`, and how they were made.
 
     ``residual_rule`` is None in raw mode, ``residual_dbfs`` None for digital zero.
     """
@@ -97,8 +92,8 @@ class StemsFacts:
 
     def __post_init__(self) -> None:
         names = tuple(file.file for file in self.files)
-        if names != tuple(f"{track}.wav" for track in STEM_TRACKS):
-            raise ValueError(f"wanted the files of {', '.join(STEM_TRACKS)} in this order, got {', '.join(names)}")
+        if names != tuple(f"{stem}.wav" for stem in STEMS):
+            raise ValueError(f"wanted the files of {', '.join(STEMS)} in this order, got {', '.join(names)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,19 +112,19 @@ class Manifest:
     key: str | None
     frames: int
     bounce: FileFacts
-    licence: LicenceFacts
+    licence: Licence
     labels: Mapping[str, str]
     fingerprint: Mapping[str, str]
     processing: tuple[str, ...] = ()
     stems: StemsFacts | None = None
     rerender: Mapping[str, Any] | None = None
 
-    def wav_facts(self, track: Track, loudness: Loudness) -> WavFacts:
+    def wav_facts(self, name: WavName, loudness: Loudness) -> WavFacts:
         """What a WAV of this version says of itself, so that both services make the same bytes."""
         return WavFacts(
             job_id=self.job_id,
             version=self.version,
-            track=track,
+            name=name,
             created_at=self.created_at.astimezone(UTC),
             loudness=loudness,
             source="separated" if self.origin is None else "generated",

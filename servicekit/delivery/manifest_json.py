@@ -12,9 +12,8 @@ from typing import Any
 from servicekit.audio.loudness import Loudness
 from servicekit.audio.pcm24 import BIT_DEPTH, SAMPLE_RATE_HZ
 from servicekit.delivery.manifest import (
-    STEM_TRACKS,
     FileFacts,
-    LicenceFacts,
+    Licence,
     Manifest,
     ModelFacts,
     Origin,
@@ -22,6 +21,7 @@ from servicekit.delivery.manifest import (
     SeparatorFacts,
     StemsFacts,
 )
+from servicekit.delivery.names import STEMS, LicenceCoverage, StemMode
 from servicekit.errors import FieldViolation, Internal, InvalidFields
 
 SCHEMA = "sonichaos.manifest.v1"
@@ -105,8 +105,11 @@ def _manifest_of(facts: Json) -> Manifest:
         key=facts["key"],
         frames=int(facts["frames"]),
         bounce=_file_of(facts["bounce"]),
-        licence=LicenceFacts(
-            tier=licence["tier"], licensee=licence["licensee"], terms=licence["terms"], covers=licence["covers"]
+        licence=Licence(
+            tier=licence["tier"],
+            licensee=licence["licensee"],
+            terms=licence["terms"],
+            covers=LicenceCoverage(licence["covers"]),
         ),
         labels=facts["labels"],
         fingerprint=facts["fingerprint"],
@@ -134,9 +137,9 @@ def _stems_of(facts: Json) -> StemsFacts:
     stems = facts["stems"]
     separator = stems["separator"]
     return StemsFacts(
-        mode=facts["stemMode"],
+        mode=StemMode(facts["stemMode"]),
         separator=SeparatorFacts(name=separator["name"], weights_sha256=separator["weightsSha256"]),
-        files=tuple(_file_of(stems["files"][track]) for track in STEM_TRACKS),
+        files=tuple(_file_of(stems["files"][stem]) for stem in STEMS),
         residual_rule=stems["residualRule"],
         residual_dbfs=facts["residualDbfs"],
         excess_samples=int(facts["excessSamples"]),
@@ -145,7 +148,7 @@ def _stems_of(facts: Json) -> StemsFacts:
 
 def _stems_facts(stems: StemsFacts) -> Json:
     return {
-        "files": {track: _file_facts(file) for track, file in zip(STEM_TRACKS, stems.files, strict=True)},
+        "files": {stem: _file_facts(file) for stem, file in zip(STEMS, stems.files, strict=True)},
         "separator": {"name": stems.separator.name, "weightsSha256": stems.separator.weights_sha256},
         "residualRule": stems.residual_rule,
     }
@@ -173,7 +176,7 @@ def _model_facts(model: ModelFacts) -> Json:
     return {"name": model.name, "licence": model.licence, "digests": dict(model.digests)}
 
 
-def _licence_facts(licence: LicenceFacts) -> Json:
+def _licence_facts(licence: Licence) -> Json:
     return {
         "tier": licence.tier,
         "licensee": licence.licensee,

@@ -26,7 +26,7 @@ from servicekit.journal.rows import (
     Rerendered,
     Version,
 )
-from servicekit.journal.states import EventKind, JobState, Owner, Stage, StemMode, Track
+from servicekit.journal.states import EventKind, JobState, Owner, ProgressTrack, Stage
 
 __all__ = [
     "Accepted",
@@ -51,12 +51,11 @@ __all__ = [
     "Orders",
     "OrphanedVersion",
     "Owner",
+    "ProgressTrack",
     "Request",
     "Rerendered",
     "SchemaError",
     "Stage",
-    "StemMode",
-    "Track",
     "Version",
     "canonical_json",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select, update
 
 from servicekit.clock import from_micros, to_micros
+from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import AlreadyExists, FailedPrecondition, ResourceExhausted, expiry_too_soon
 from servicekit.ids import is_job_id, new_job_id
 from servicekit.journal import event_log
@@ -17,7 +18,7 @@ from servicekit.journal.reading import job_not_found, pick_version, read_job, ve
 from servicekit.journal.reaping import change_state
 from servicekit.journal.rows import Accepted, EventDraft, Job, Json, NewJob, NewVersion, Request, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, measured_failures, requests, versions
-from servicekit.journal.states import EventKind, JobState, Owner, StemMode
+from servicekit.journal.states import EventKind, JobState, Owner
 
 MEASURED = "DRIFT_EXCEEDED"
 """The reason of failures whose numbers outlive their job."""
@@ -49,7 +50,7 @@ def accept(tx: Transaction, new: NewJob, limit: int) -> Accepted:
     if new.labels:
         rows = [{"job_id": job_id, "name": name, "value": value} for name, value in new.labels.items()]
         tx.connection.execute(insert(job_labels), rows)
-    _insert_version(tx, new.owner, job_id, 1, new, base_version=0, rerendered_stem="")
+    _insert_version(tx, new.owner, job_id, 1, new, base_version=0, rerendered_stem=None)
     return Accepted(read_job(tx.connection, new.request.tenant, job_id, tx.now_us), 1, created=True)
 
 
@@ -100,13 +101,13 @@ def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mo
         raise _wrong_state(job, version, "it has stems already; fetch its ZIP")
     _refuse_beyond(tx, job.owner, limit)
     mode = stem_mode or version.stem_mode
-    brief = {**version.brief, "stems": True, "stemMode": f"STEM_MODE_{mode}"}
+    brief = {**version.brief, "stems": True, "stemMode": f"STEM_MODE_{mode.name}"}
     tx.connection.execute(
         update(versions)
         .where(versions.c.job_id == job_id, versions.c.number == version.number)
         .values(
             stems_wanted=True,
-            stem_mode=mode,
+            stem_mode=mode.name,
             brief=json.dumps(brief),
             error=None,
             end_us=None,
@@ -163,13 +164,13 @@ def finish_delete(tx: Transaction, tenant: str, job_id: str) -> None:
 def _keep_measured(tx: Transaction, job: Job) -> None:
     """A report that left out the failures of deleted jobs would grow better with each deletion."""
     for version in job.versions:
-        measured = _measured(version) if version.rerendered_stem else None
-        if measured is not None:
+        measured = _measured(version)
+        if version.rerendered_stem is not None and measured is not None:
             values = {
                 "tenant": job.tenant,
                 "job_id": job.job_id,
                 "number": version.number,
-                "rerendered_stem": version.rerendered_stem,
+                "rerendered_stem": version.rerendered_stem.name,
                 "error": json.dumps({"details": [measured]}),
                 "create_us": to_micros(version.create_time),
             }
@@ -193,7 +194,7 @@ def _insert_version(
     new: NewJob | NewVersion,
     *,
     base_version: int,
-    rerendered_stem: str,
+    rerendered_stem: StemName | None,
 ) -> None:
     values: dict[str, Any] = {
         "job_id": job_id,
@@ -203,9 +204,9 @@ def _insert_version(
         "attempt": 0,
         "crashes": 0,
         "stems_wanted": new.stems_wanted,
-        "stem_mode": new.stem_mode,
+        "stem_mode": new.stem_mode.name,
         "base_version": base_version,
-        "rerendered_stem": rerendered_stem,
+        "rerendered_stem": "" if rerendered_stem is None else rerendered_stem.name,
         "brief": json.dumps(new.brief),
         "plan": json.dumps(new.plan),
         "files": "{}",

@@ -11,9 +11,9 @@ from servicekit.clock import from_micros
 from servicekit.journal.database import Transaction
 from servicekit.journal.rows import Event, EventDraft, EventPage
 from servicekit.journal.schema import events, jobs, versions
-from servicekit.journal.states import EventKind, JobState, Owner, Stage, Track
+from servicekit.journal.states import EventKind, JobState, Owner, ProgressTrack, Stage
 
-_POSITION_COLUMN = {Track.RENDER: versions.c.render_position, Track.STEMS: versions.c.stems_position}
+_POSITION_COLUMN = {ProgressTrack.RENDER: versions.c.render_position, ProgressTrack.STEMS: versions.c.stems_position}
 
 
 def append(tx: Transaction, job_id: str, version: int, state: JobState, draft: EventDraft) -> Event:
@@ -64,7 +64,7 @@ def to_event(row: Row[Any]) -> Event:
         version=row.version,
         kind=EventKind(row.kind),
         state=JobState(row.state),
-        track=Track(row.track) if row.track else None,
+        track=ProgressTrack(row.track) if row.track else None,
         stage=Stage(row.stage) if row.stage else None,
         attempt=row.attempt,
         steps_done=row.steps_done,

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from servicekit.clock import Clock, to_micros
+from servicekit.delivery.names import StemMode, StemName
 from servicekit.journal import admission as accepting
 from servicekit.journal import audit_chain, event_log, reading
 from servicekit.journal import claims as claiming
@@ -42,7 +43,7 @@ from servicekit.journal.rows import (
     Rerendered,
     Standing,
 )
-from servicekit.journal.states import JobState, Owner, Stage, StemMode
+from servicekit.journal.states import JobState, Owner, Stage
 from servicekit.journal.tokens import Sealer
 from servicekit.journal.wakeups import Listener, Wakeups
 
@@ -155,7 +156,7 @@ class Journal:
                 now_us=self._now_us(),
             )
 
-    def rerendered(self, tenant: str, stem: str) -> Sequence[Rerendered]:
+    def rerendered(self, tenant: str, stem: StemName) -> Sequence[Rerendered]:
         """Every re-render of a stem (a name such as "DRUMS") of a tenant, oldest first; of deleted jobs the measured failures."""
         with self._database.reading() as connection:
             return reading.read_rerendered(connection, tenant, stem)
@@ -185,7 +186,7 @@ class Journal:
                 tenant=tenants[row.job_id],
                 job_id=row.job_id,
                 version=row.number,
-                rerendered_stem=row.rerendered_stem,
+                rerendered_stem=reading.rerendered_stem(row),
                 files=json.loads(row.files),
             )
             for row in rows

@@ -12,13 +12,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, literal, or_, select
 
 from servicekit.clock import from_micros, to_micros
+from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import NotFound
 from servicekit.ids import is_job_id
 from servicekit.journal.estimates import Queue
 from servicekit.journal.event_log import to_event
 from servicekit.journal.rows import Event, Job, JobFilter, JobPage, Rerendered, Standing, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, measured_failures, versions
-from servicekit.journal.states import JobState, Owner, Stage, StemMode
+from servicekit.journal.states import JobState, Owner, Stage
 from servicekit.journal.tokens import Sealer
 
 _MAX_PAGE = 200
@@ -74,19 +75,19 @@ def read_jobs(
     return JobPage(tuple(_jobs(connection, rows, now_us)), token)
 
 
-def read_rerendered(connection: Connection, tenant: str, stem: str) -> list[Rerendered]:
-    """Every re-render of a stem (a name such as "DRUMS") of a tenant, in the order of acceptance.
+def read_rerendered(connection: Connection, tenant: str, stem: StemName) -> list[Rerendered]:
+    """Every re-render of a stem of a tenant, in the order of acceptance.
 
     Of deleted jobs those that failed for what was measured.
     """
     there = (
         select(versions.c.create_us, versions.c.job_id, versions.c.number, versions.c.state, versions.c.error)
         .join(jobs, jobs.c.job_id == versions.c.job_id)
-        .where(jobs.c.tenant == tenant, versions.c.rerendered_stem == stem)
+        .where(jobs.c.tenant == tenant, versions.c.rerendered_stem == stem.name)
     )
     gone = measured_failures.c
     deleted = select(gone.create_us, gone.job_id, gone.number, literal(JobState.FAILED.value), gone.error).where(
-        gone.tenant == tenant, gone.rerendered_stem == stem
+        gone.tenant == tenant, gone.rerendered_stem == stem.name
     )
     found = [*connection.execute(there), *connection.execute(deleted)]
     return [
@@ -206,6 +207,11 @@ def _unended(row: Row[Any]) -> bool:
     return not JobState(row.state).ended
 
 
+def rerendered_stem(row: Row[Any]) -> StemName | None:
+    """The stem of a row of ``versions``; None for a version that is no re-render."""
+    return StemName[row.rerendered_stem] if row.rerendered_stem else None
+
+
 def to_version(
     row: Row[Any],
     *,
@@ -221,9 +227,9 @@ def to_version(
         state=JobState(row.state),
         attempt=row.attempt,
         stems_wanted=row.stems_wanted,
-        stem_mode=StemMode(row.stem_mode),
+        stem_mode=StemMode[row.stem_mode],
         base_version=row.base_version,
-        rerendered_stem=row.rerendered_stem,
+        rerendered_stem=rerendered_stem(row),
         brief=json.loads(row.brief),
         plan=json.loads(row.plan),
         files=json.loads(row.files),

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from servicekit.journal.states import EventKind, JobState, Owner, Stage, StemMode, Track
+from servicekit.delivery.names import StemMode, StemName
+from servicekit.journal.states import EventKind, JobState, Owner, ProgressTrack, Stage
 
 Json = Mapping[str, Any]
 
@@ -53,7 +54,7 @@ class NewVersion:
     job_id: str
     request: Request
     base_version: int
-    rerendered_stem: str
+    rerendered_stem: StemName
     brief: Json
     plan: Json
     stems_wanted: bool
@@ -68,7 +69,7 @@ class EventDraft:
     """An event before it has a number. ``fraction`` is the share of the track that is done, 0 to 1."""
 
     kind: EventKind
-    track: Track | None = None
+    track: ProgressTrack | None = None
     stage: Stage | None = None
     attempt: int = 0
     steps_done: int = 0
@@ -111,7 +112,7 @@ class Version:
     stems_wanted: bool
     stem_mode: StemMode
     base_version: int
-    rerendered_stem: str
+    rerendered_stem: StemName | None
     brief: Json
     plan: Json
     files: Json
@@ -180,7 +181,7 @@ class OrphanedVersion:
     tenant: str
     job_id: str
     version: int
-    rerendered_stem: str
+    rerendered_stem: StemName | None
     files: Json
 
 

@@ -32,15 +32,8 @@ ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 CLAIMED = frozenset({JobState.RUNNING, JobState.CANCELLING})
 
 
-class StemMode(StrEnum):
-    """How the stems relate to the bounce."""
-
-    EXACT = "EXACT"
-    RAW = "RAW"
-
-
-class Track(StrEnum):
-    """The two lines of progress."""
+class ProgressTrack(StrEnum):
+    """The two tracks on which progress is reported."""
 
     RENDER = "RENDER"
     STEMS = "STEMS"

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from servicekit.clock import Clock
 from servicekit.errors import Cancelled
-from servicekit.journal import AuditDraft, AuditRow, Claim, EventDraft, EventKind, Journal, Stage, Track
+from servicekit.journal import AuditDraft, AuditRow, Claim, EventDraft, EventKind, Journal, ProgressTrack, Stage
 from servicekit.journal.rows import Json
 from servicekit.work.cancellation import CancellationToken, StopReason
 from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
 
-StageWeights = Mapping[Track, Mapping[Stage, float]]
+StageWeights = Mapping[ProgressTrack, Mapping[Stage, float]]
 """The stages of each track in their order, each with its usual share of the track's time (any unit)."""
 
 _MOST_PENDING = 256
@@ -43,7 +43,7 @@ class _Step:
     """The stage under way."""
 
     stage: Stage
-    track: Track
+    track: ProgressTrack
     began_s: float
     total: int
     done: int = 0
@@ -79,7 +79,7 @@ class Progress:
         self._wake_writer = wake_writer
         self._observe = observe
         self._before = {event.track: event.attempt for event in claim.version.progress}
-        self._tracks: dict[Track, _Track] = {}
+        self._tracks: dict[ProgressTrack, _Track] = {}
         self._step: _Step | None = None
         self._timings: list[Json] = []
         self._pending: list[EventDraft] = []
@@ -93,7 +93,7 @@ class Progress:
         """The stage under way, if any."""
         return self._step.stage if self._step else None
 
-    def stage(self, stage: Stage, steps_total: int = 1, *, track: Track | None = None) -> None:
+    def stage(self, stage: Stage, steps_total: int = 1, *, track: ProgressTrack | None = None) -> None:
         """End the stage before and begin the next, of ``steps_total`` steps.
 
         ``track`` is needed only for a stage that both tracks have. ValueError for a stage without a weight.
@@ -301,7 +301,7 @@ class Progress:
             time_left_s=_time_left_s(track, now_s) if left_s is None else left_s,
         )
 
-    def _fraction(self, track: Track, stage: Stage, share: float) -> float:
+    def _fraction(self, track: ProgressTrack, stage: Stage, share: float) -> float:
         """The share of the track that is done when ``share`` of the stage is."""
         weights = self._weights[track]
         before = 0.0
@@ -311,7 +311,7 @@ class Progress:
             before += weight
         raise ValueError(f"stage {stage} has no weight on track {track}")
 
-    def _track_of(self, stage: Stage, track: Track | None) -> Track:
+    def _track_of(self, stage: Stage, track: ProgressTrack | None) -> ProgressTrack:
         found = [track] if track else [other for other, weights in self._weights.items() if stage in weights]
         if len(found) != 1:
             raise ValueError(f"stage {stage} is on {len(found)} tracks; name the track, or give the stage a weight")

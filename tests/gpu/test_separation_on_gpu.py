@@ -11,7 +11,8 @@ import pytest
 import torch
 from demucs.api import Separator as Stock
 
-from separation_service.engine import STEMS, EngineOptions, load_separator
+from separation_service.engine import EngineOptions, load_separator
+from servicekit.delivery.names import STEMS
 from tests.unit.separation.test_engine_agreement import music, snr_db
 from tests.unit.separation.tiny_models import ONE_HOT, quiet, save_bag
 

@@ -37,7 +37,7 @@ from separation_service.workers import Workers
 from servicekit.audio.loudness import measure
 from servicekit.audio.wav import Wav, read_wav
 from servicekit.clock import SystemClock
-from servicekit.delivery.manifest import FileFacts, LicenceFacts, Manifest
+from servicekit.delivery.manifest import FileFacts, Licence, Manifest
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.gpu_lock import GpuLock
 from servicekit.journal import Journal, Owner
@@ -186,7 +186,7 @@ def take_of(pcm: NDArray[np.int32], store: FolderStore) -> separation_pb2.Separa
         key=None,
         frames=pcm.shape[1],
         bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness),
-        licence=LicenceFacts(),
+        licence=Licence(),
         labels={},
         fingerprint={},
     )

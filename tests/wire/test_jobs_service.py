@@ -13,7 +13,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
-from servicekit.journal import AuditDraft, EventDraft, EventKind, Owner, Stage, Track
+from servicekit.journal import AuditDraft, EventDraft, EventKind, Owner, ProgressTrack, Stage
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.jobs.v1.job_pb2 import JOB_STATE_QUEUED, JOB_STATE_RUNNING
 from tests.unit.servicekit.journal_rows import new_version, open_journal
@@ -34,7 +34,12 @@ async def test_a_row_says_everything_that_the_journal_knows(wire: Wire) -> None:
     claim = wire.claim()
     wire.keep(claim)
     event = EventDraft(
-        kind=EventKind.PROGRESS, track=Track.STEMS, stage=Stage.SEPARATE, attempt=1, fraction=0.5, time_left_s=1.5
+        kind=EventKind.PROGRESS,
+        track=ProgressTrack.STEMS,
+        stage=Stage.SEPARATE,
+        attempt=1,
+        fraction=0.5,
+        time_left_s=1.5,
     )
     timing = {"stage": "STAGE_DENOISE", "duration": "1.250s", "attempt": 1}
     audit = AuditDraft(kind="bounce", body={}, prompt=None)

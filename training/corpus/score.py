@@ -16,8 +16,6 @@ from render_service.music.tempo_map import TempoMap
 from training.corpus.caption import Caption
 from training.corpus.persona import PersonaSpec
 
-STEMS = ("drums", "bass", "vocals", "other")
-
 
 class Part(Enum):
     """Who plays a note."""
@@ -30,7 +28,7 @@ class Part(Enum):
 
     @property
     def stem(self) -> str:
-        """The one of :data:`STEMS` that it sounds in."""
+        """The stem that it sounds in."""
         return {Part.KIT: "drums", Part.BASS: "bass"}.get(self, "other")
 
 

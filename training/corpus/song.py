@@ -14,13 +14,14 @@ import numpy as np
 from render_service.music.harmony import ChordSpan
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
+from servicekit.delivery.names import STEMS
 from training.corpus.bus import level, pan, place, saturate, widen
 from training.corpus.caption import Caption
 from training.corpus.compose import Stream, compose, stream_of
 from training.corpus.drumming import CYMBALS, PERCUSSION_LEVEL, STROKE_LEVELS
 from training.corpus.levels import loudness_lufs
 from training.corpus.persona import PersonaSpec
-from training.corpus.score import STEMS, Event, Part, Score, Section
+from training.corpus.score import Event, Part, Score, Section
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio, Soundfont, load_soundfont
 from training.corpus.sub_bass import play_808
 from training.corpus.voice import Singer, sing
@@ -71,7 +72,10 @@ def perform(score: Score, *, soundfont: Soundfont | None = None) -> Song:
         "vocals": _vocals(score, frames),
         "other": _other(score, font, frames),
     }
-    levelled = {stem: _through_bus(stem, dry[stem], score, float(rng.normal(0.0, _TARGET_SPREAD_LU))) for stem in STEMS}
+    levelled: dict[str, Audio] = {}
+    for stem in STEMS:
+        offset_lu = float(rng.normal(0.0, _TARGET_SPREAD_LU))
+        levelled[stem] = _through_bus(stem, dry[stem], score, offset_lu)
     stems, mix = _sum(levelled)
     return Song(
         seed=score.seed,

@@ -21,8 +21,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from servicekit.delivery.names import STEMS
 from training.corpus.compose import compose
-from training.corpus.score import STEMS, Score
+from training.corpus.score import Score
 from training.corpus.song import Song, perform
 
 T = TypeVar("T")

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from separation_service.engine import STEMS, Separator
+from separation_service.engine import Separator
+from servicekit.delivery.names import STEMS
 from training.corpus.store import StoredSong
 from training.evaluation.section import Goal
 from training.evaluation.takes import Trio, Waveform

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from separation_service.engine import STEMS, Separator, StemName
+from separation_service.engine import Separator
+from servicekit.delivery.names import STEMS, StemName
 from training.corpus.store import StoredSong
 
 _SILENT_DBFS = -80.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.corpus.score import STEMS
+from servicekit.delivery.names import STEMS
 from training.corpus.store import FULL_SCALE
 from training.separator.net import SEGMENT_SAMPLES, SOURCES
 

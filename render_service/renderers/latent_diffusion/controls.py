@@ -46,8 +46,6 @@ CONTROL_WIDTHS: Mapping[str, int] = {
 }
 """Name to number of channels, in the order in which they are joined. The checkpoint stores the same names."""
 
-PLAYING_STEMS = ("drums", "bass", "vocals", "other")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Score:

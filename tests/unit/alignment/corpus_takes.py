@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from render_service.music.tempo_map import TempoMap, TempoPoint
-from separation_service.alignment import BarRange, Grid, Key, Kind
-from separation_service.alignment.limits import KINDS
+from separation_service.alignment import BarRange, Grid, Key
 from separation_service.alignment.resample import read_at
 from separation_service.rerender.align import BaseTake, Fit
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, to_pcm24
+from servicekit.delivery.names import STEMS, StemName
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import HELD_OUT_SEEDS, compose
 from training.corpus.song import Song, perform
@@ -40,9 +40,9 @@ class Pair:
     original: Song
     other: Song
 
-    def base(self, stem: Kind) -> BaseTake:
+    def base(self, stem: StemName) -> BaseTake:
         """The original, as its ZIP has it."""
-        stems = np.stack([to_pcm24(self.original.stems[kind], stage="TEST") for kind in KINDS])
+        stems = np.stack([to_pcm24(self.original.stems[kind], stage="TEST") for kind in STEMS])
         return BaseTake(bounce=to_pcm24(self.original.mix, stage="TEST"), stems=stems, stem=stem)
 
     def fit(self, region: BarRange | None = None, *, allow_drift: bool = False) -> Fit:

@@ -16,7 +16,7 @@ from separation_service.rerender.align import align
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import Pcm24
 from servicekit.audio.wav import Wav
-from servicekit.delivery.manifest import FileFacts, LicenceFacts, Manifest
+from servicekit.delivery.manifest import FileFacts, Licence, Manifest
 from servicekit.delivery.zip_archive import zip_folder
 from sonichaos_client.plot import PlotUnavailable, plot_rerender
 from sonichaos_client.tempo_grid import tempo_grid
@@ -56,7 +56,7 @@ def zipped(folder: Path, stem: Pcm24, version: int, rerender: dict[str, object] 
         key=None,
         frames=stem.shape[1],
         bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness),
-        licence=LicenceFacts(),
+        licence=Licence(),
         labels={},
         fingerprint={},
     )

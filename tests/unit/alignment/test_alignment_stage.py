@@ -8,14 +8,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from separation_service.alignment import BarRange, Grid, Kind
+from separation_service.alignment import BarRange, Grid
 from separation_service.alignment.estimate import UNKNOWN
 from separation_service.alignment.fitting import join, move, span_of
-from separation_service.alignment.limits import KINDS
 from separation_service.rerender.align import Aligned, BaseTake, align
 from servicekit.audio.loudness import integrated_lufs
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24, to_pcm24, to_pcm24_saturated
 from servicekit.audio.true_peak import TruePeakMeter, decibels
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FailedPrecondition, InvalidFields
 from tests.unit.alignment.corpus_takes import Silent, lag_ms, needs_soundfont, pair, spoiled
 
@@ -24,7 +24,7 @@ OFFSET_S, DRIFT = 0.02, 0.003
 
 
 @cache
-def rerendered(name: str, stem: Kind, region: BarRange | None = None, **distortion: float) -> Aligned:
+def rerendered(name: str, stem: StemName, region: BarRange | None = None, **distortion: float) -> Aligned:
     """The other persona's ``stem``, its timing spoiled, in the original's place."""
     take = pair(name)
     mix, new = (spoiled(audio, **distortion) for audio in (take.other.mix, take.other.stems[stem]))
@@ -34,7 +34,7 @@ def rerendered(name: str, stem: Kind, region: BarRange | None = None, **distorti
 @pytest.mark.parametrize(
     ("name", "stem"), [("straight", "drums"), ("winding", "bass"), ("straight", "vocals"), ("winding", "other")]
 )
-def test_offset_and_drift_are_reported_and_removed(name: str, stem: Kind) -> None:
+def test_offset_and_drift_are_reported_and_removed(name: str, stem: StemName) -> None:
     """20 ms and 0.3 % are in the report; the delivered stem lies where the unspoiled one does, in its first and last third."""
     take = pair(name)
     done = rerendered(name, stem, offset_s=OFFSET_S, drift=DRIFT)
@@ -70,7 +70,7 @@ def test_a_stem_in_time_is_left_where_it_is() -> None:
 
 
 @pytest.mark.parametrize(("name", "stem"), [("straight", "bass"), ("winding", "drums")])
-def test_a_region_changes_nothing_outside_and_no_other_stem(name: str, stem: Kind) -> None:
+def test_a_region_changes_nothing_outside_and_no_other_stem(name: str, stem: StemName) -> None:
     """Not one bit; the bounce is base - old + new in integers; both seams hold their level and have no click."""
     take = pair(name)
     base, (from_s, to_s) = take.base(stem), take.grid.downbeats_s[[1, 3]]
@@ -154,7 +154,7 @@ def test_an_old_stem_that_is_silent_asks_for_no_loudness() -> None:
     take = pair("straight")
     base = take.base("vocals")
     stems = base.stems.copy()
-    stems[KINDS.index("vocals")] = 0
+    stems[STEMS.index("vocals")] = 0
     quiet = BaseTake(bounce=base.bounce - base.old, stems=stems, stem="vocals")
     done = align(take.other.mix, take.other.stems["vocals"], quiet, take.fit(), Silent())
     assert done.report.level.matched_db is None
@@ -178,8 +178,8 @@ def test_a_stem_whose_first_version_scatters_is_unmeasurable() -> None:
     timely = take.base("bass")
     old, new = (_scattered(seed, timely.bounce.shape[1]) for seed in (1, 2))
     stems = timely.stems.copy()
-    stems[KINDS.index("bass")] = to_pcm24(old, stage="TEST")
-    bounce = timely.bounce - timely.old + stems[KINDS.index("bass")]
+    stems[STEMS.index("bass")] = to_pcm24(old, stage="TEST")
+    bounce = timely.bounce - timely.old + stems[STEMS.index("bass")]
     first = BaseTake(bounce=bounce, stems=stems, stem="bass")
     new_mix = take.other.mix - take.other.stems["bass"] + new
     done = align(new_mix, new, first, take.fit(), Silent())
@@ -191,14 +191,14 @@ def test_a_stem_whose_first_version_scatters_is_unmeasurable() -> None:
 
 
 @pytest.mark.parametrize(("stem", "gain"), [("drums", 0.0), ("bass", 1e-3)])
-def test_bars_in_which_both_rest_are_unmeasurable_and_no_failure(stem: Kind, gain: float) -> None:
+def test_bars_in_which_both_rest_are_unmeasurable_and_no_failure(stem: StemName, gain: float) -> None:
     """Digital silence as well as what a separator leaks; where the old stem plays, the same silence is a named failure."""
     take, bars = pair("straight"), BarRange(from_bar=2, to_bar=3)
     at = slice(*(np.rint(take.grid.downbeats_s[[1, 3]] * SAMPLE_RATE_HZ).astype(int)))
     plays = take.base(stem)
     stems, bounce = plays.stems.copy(), plays.bounce.copy()
     bounce[:, at] -= plays.old[:, at]
-    stems[KINDS.index(stem)][:, at] = 0
+    stems[STEMS.index(stem)][:, at] = 0
     new = take.other.stems[stem].copy()
     new[:, at] *= np.float32(gain)
     done = align(take.other.mix, new, BaseTake(bounce=bounce, stems=stems, stem=stem), take.fit(bars), Silent())

@@ -20,18 +20,17 @@ from servicekit.audio.pcm24 import Pcm24, to_pcm24
 from servicekit.audio.true_peak import limit_true_peak
 from servicekit.audio.wav import Wav
 from servicekit.delivery.manifest import (
-    STEM_TRACKS,
     FileFacts,
-    LicenceFacts,
+    Licence,
     Manifest,
     ModelFacts,
     Origin,
     PersonaFacts,
     SeparatorFacts,
-    StemMode,
     StemsFacts,
 )
 from servicekit.delivery.manifest_json import manifest_text
+from servicekit.delivery.names import STEMS, StemMode
 from servicekit.delivery.zip_archive import PackedFile, write_zip, zip_folder
 from sonichaos_client.finding import Report
 from tests.unit.separation.fitted import fitted
@@ -139,14 +138,14 @@ def _files(mode: StemMode, upload: bool, version: int, frames: int) -> dict[str,
         key=None if upload else "A minor",
         frames=frames,
         bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness),
-        licence=LicenceFacts(),
+        licence=Licence(),
         labels={},
         fingerprint={"device": "cpu"},
         rerender={"baseVersion": 1, "stem": "vocals"} if version > 1 else None,
     )
     pcm_of_stems, fitted_facts = fitted(bounce, model, mode=mode)
     mix = Wav(bounce, manifest.wav_facts("bounce", loudness))
-    wavs = [Wav(pcm, manifest.wav_facts(t, measure(pcm))) for t, pcm in zip(STEM_TRACKS, pcm_of_stems, strict=True)]
+    wavs = [Wav(pcm, manifest.wav_facts(t, measure(pcm))) for t, pcm in zip(STEMS, pcm_of_stems, strict=True)]
     stems = StemsFacts(
         mode=mode,
         separator=SeparatorFacts(name="starter", weights_sha256=SHA),
@@ -156,7 +155,7 @@ def _files(mode: StemMode, upload: bool, version: int, frames: int) -> dict[str,
         excess_samples=fitted_facts.excess_samples,
     )
     whole = replace(manifest, bounce=FileFacts.of(mix)).with_stems(stems, fingerprint={"device": "cpu"})
-    files = {f"{wav.facts.track}.wav": b"".join(wav.chunks()) for wav in (mix, *wavs)}
+    files = {f"{wav.facts.name}.wav": b"".join(wav.chunks()) for wav in (mix, *wavs)}
     return files | {"manifest.json": manifest_text(whole).encode()}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from render_service.usecases.drift_report import MIN_COUNT, drift_report
+from servicekit.delivery.names import StemName
 from servicekit.errors import DOMAIN, FailedPrecondition
 from servicekit.journal import AuditDraft, Journal, Owner
 from servicekit.rpc.status import status_json, to_status
@@ -38,13 +39,13 @@ def test_it_opens_by_figures(tmp_path: Path, beyond: int, *, opens: bool) -> Non
         kept(journal, job_id, 90, "within", stem="bass", medianMs=1.0, p95Ms=5.0)
         for version in range(2, MIN_COUNT + 1):
             kept(journal, job_id, version, "within", medianMs=1.0, p95Ms=5.0)
-        assert not drift_report(journal, "local", "drums").threshold_met
+        assert not drift_report(journal, "local", StemName.DRUMS).threshold_met
         for version in range(100, 100 + max(beyond, 1)):
             kept(journal, job_id, version, "beyond" if beyond else "within", medianMs=9.0, p95Ms=30.0)
-        report = drift_report(journal, "local", "drums")
+        report = drift_report(journal, "local", StemName.DRUMS)
         assert report.threshold_met == opens
         assert report.within_limits == MIN_COUNT - 1 + (not beyond)
-        assert drift_report(journal, "other", "drums").drifts == ()
+        assert drift_report(journal, "other", StemName.DRUMS).drifts == ()
 
 
 def test_what_could_not_be_judged_is_told_of_and_not_counted(tmp_path: Path) -> None:
@@ -53,10 +54,10 @@ def test_what_could_not_be_judged_is_told_of_and_not_counted(tmp_path: Path) -> 
         job_id = journal.accept(new_job(), limit=10).job.job_id
         for version in range(2, MIN_COUNT + 2):
             kept(journal, job_id, version, "unmeasurable")
-        assert not drift_report(journal, "local", "drums").threshold_met
+        assert not drift_report(journal, "local", StemName.DRUMS).threshold_met
         for version in range(100, 100 + MIN_COUNT):
             kept(journal, job_id, version, "within", medianMs=1.0, p95Ms=5.0)
-        report = drift_report(journal, "local", "drums")
+        report = drift_report(journal, "local", StemName.DRUMS)
         assert report.threshold_met
         assert sum(drift.judged for drift in report.drifts) == MIN_COUNT == len(report.drifts) // 2
 
@@ -77,13 +78,13 @@ def test_what_failed_counts_too_also_when_its_job_is_gone(tmp_path: Path) -> Non
             claim = journal.claim(Owner.RENDER, lease_s=30.0)
             assert claim is not None
             journal.fail(claim, status_json(to_status(FailedPrecondition("x", reason=reason, metadata=metadata))))
-        before = drift_report(journal, "local", "vocals").drifts
+        before = drift_report(journal, "local", StemName.VOCALS).drifts
         journal.begin_delete("local", job_id)
         journal.finish_delete("local", job_id)
-        (drift,) = drift_report(journal, "local", "vocals").drifts
+        (drift,) = drift_report(journal, "local", StemName.VOCALS).drifts
         assert (drift,) == before
-        assert drift_report(journal, "other", "vocals").drifts == ()
-        (left,) = journal.rerendered("local", "VOCALS")
+        assert drift_report(journal, "other", StemName.VOCALS).drifts == ()
+        (left,) = journal.rerendered("local", StemName.VOCALS)
         assert left.error == {"details": [{**MEASURED, "metadata": numbers}]}
         assert (drift.version, drift.within_limits, drift.accepted, drift.measurable) == (2, False, False, True)
         assert (drift.median_ms, drift.p95_ms, drift.slope_ms_per_minute) == (31.5, 80.25, None)
@@ -97,4 +98,4 @@ def test_a_journal_of_before_gets_the_table_of_measured_failures(tmp_path: Path)
         plain.execute("DROP TABLE measured_failures")
     with open_journal(tmp_path) as journal:
         assert journal.job("local", job_id).job_id == job_id
-        assert drift_report(journal, "local", "drums").drifts == ()
+        assert drift_report(journal, "local", StemName.DRUMS).drifts == ()

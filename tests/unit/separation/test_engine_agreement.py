@@ -12,8 +12,9 @@ from demucs.demucs import Demucs
 from demucs.hdemucs import HDemucs
 from numpy.typing import NDArray
 
-from separation_service.engine import STEMS, EngineOptions, load_separator
+from separation_service.engine import EngineOptions, load_separator
 from separation_service.engine.hybrid import is_taken_apart
+from servicekit.delivery.names import STEMS
 from tests.unit.separation.tiny_models import SIX, quiet, save_bag, save_th, tiny
 
 RATE_HZ = 44100

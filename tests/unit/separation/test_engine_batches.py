@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from separation_service.engine import STEMS, ArrayMix, EngineOptions, load_separator
+from separation_service.engine import ArrayMix, EngineOptions, load_separator
 from separation_service.engine.batch_thread import BatchThread
 from separation_service.engine.demucs_separator import DemucsSeparator, LoadedModels
 from separation_service.engine.device_memory import slots_that_fit
@@ -21,6 +21,7 @@ from separation_service.engine.mix import measure_level
 from separation_service.engine.model_stream import ModelStream
 from separation_service.engine.scheduler import BatchKey, BatchScheduler, SegmentRequest
 from separation_service.engine.segments import SegmentReader
+from servicekit.delivery.names import STEMS
 from servicekit.errors import ResourceExhausted
 from tests.unit.separation.tiny_models import quiet
 

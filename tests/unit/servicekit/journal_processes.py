@@ -14,7 +14,7 @@ from typing import Any
 
 from servicekit.clock import SystemClock
 from servicekit.gpu_lock import GpuLock
-from servicekit.journal import EventDraft, EventKind, Journal, Owner, Stage, Track
+from servicekit.journal import EventDraft, EventKind, Journal, Owner, ProgressTrack, Stage
 from servicekit.work import Assignment, Runner
 from tests.unit.servicekit.journal_rows import BOUNCE, WEIGHTS, new_job
 
@@ -72,7 +72,7 @@ def claim_and_hang(say: Connection, url: str) -> None:
     journal = Journal.open(url, clock=SystemClock())
     claim = journal.claim(Owner.RENDER, lease_s=600)
     assert claim is not None
-    progress = EventDraft(kind=EventKind.PROGRESS, track=Track.RENDER, stage=Stage.VOCODE, attempt=1)
+    progress = EventDraft(kind=EventKind.PROGRESS, track=ProgressTrack.RENDER, stage=Stage.VOCODE, attempt=1)
     journal.keep(claim, files=BOUNCE, stage=Stage.BOUNCE, events=[progress])
     say.send(claim.version.job_id)
     time.sleep(600)

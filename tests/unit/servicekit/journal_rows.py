@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from servicekit.clock import Clock, SystemClock
-from servicekit.journal import Journal, NewJob, NewVersion, Owner, Request, Stage, StemMode, Track
+from servicekit.delivery.names import StemMode, StemName
+from servicekit.journal import Journal, NewJob, NewVersion, Owner, ProgressTrack, Request, Stage
 from servicekit.work import StageWeights
 
 PROMPT = "warm tape piano, sombre, seventy beats"
 BOUNCE = {"bounce": {"key": "jobs/x/bounce.wav", "sizeBytes": "44", "sha256": "0" * 64}}
 ZIP = {"zip": {"key": "jobs/x/v1.zip", "sizeBytes": "44", "sha256": "1" * 64}}
 WEIGHTS: StageWeights = {
-    Track.RENDER: {Stage.PLAN: 1, Stage.DENOISE: 6, Stage.VOCODE: 2, Stage.BOUNCE: 1},
-    Track.STEMS: {Stage.HANDOFF: 1, Stage.SEPARATE: 8, Stage.STORE: 1},
+    ProgressTrack.RENDER: {Stage.PLAN: 1, Stage.DENOISE: 6, Stage.VOCODE: 2, Stage.BOUNCE: 1},
+    ProgressTrack.STEMS: {Stage.HANDOFF: 1, Stage.SEPARATE: 8, Stage.STORE: 1},
 }
 
 
@@ -60,7 +61,7 @@ def new_version(job_id: str, asked: Request | None = None) -> NewVersion:
         job_id=job_id,
         request=asked or request(rpc="Rerender"),
         base_version=1,
-        rerendered_stem="VOCALS",
+        rerendered_stem=StemName.VOCALS,
         brief=take.brief,
         plan=take.plan,
         stems_wanted=True,

@@ -17,13 +17,14 @@ from servicekit.audio.bext import WavFacts, originator_reference
 from servicekit.audio.loudness import Loudness
 from servicekit.audio.pcm24 import MAX_SAMPLE, MIN_SAMPLE, Pcm24
 from servicekit.audio.wav import Wav, read_wav, wav_blocks, wav_header
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import DataLoss, ResourceExhausted
 
 JOB = "j-01jd8m3k7qv5t9w2x4y6z8a1bc"
 FACTS = WavFacts(
     job_id=JOB,
     version=2,
-    track="drums",
+    name=StemName.DRUMS,
     created_at=datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=UTC),
     loudness=Loudness(-14.26, -1.0),
     source="generated",
@@ -119,9 +120,9 @@ def test_bytes_depend_on_samples_and_facts_alone() -> None:
 
 
 def test_references_differ() -> None:
-    """The originator reference has at most 32 characters and is another one for each version and track."""
-    tracks = ("bounce", "drums", "bass", "vocals", "other")
-    found = {originator_reference(replace(FACTS, track=t, version=v)) for t in tracks for v in (1, 2, 12, 123)}
+    """The originator reference has at most 32 characters and is another one for each version and WAV."""
+    names = ("bounce", *STEMS)
+    found = {originator_reference(replace(FACTS, name=n, version=v)) for n in names for v in (1, 2, 12, 123)}
     assert len(found) == 20
     assert max(map(len, found)) <= 32
 

@@ -14,9 +14,8 @@ from jsonschema import Draft202012Validator
 
 from servicekit.audio.loudness import Loudness
 from servicekit.delivery.manifest import (
-    STEM_TRACKS,
     FileFacts,
-    LicenceFacts,
+    Licence,
     Manifest,
     ModelFacts,
     Origin,
@@ -25,6 +24,7 @@ from servicekit.delivery.manifest import (
     StemsFacts,
 )
 from servicekit.delivery.manifest_json import manifest_facts, manifest_text, read_manifest
+from servicekit.delivery.names import STEMS
 from servicekit.errors import Internal, InvalidFields
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,7 +49,7 @@ TAKE = Manifest(
     key="A minor",
     frames=352800,
     bounce=FileFacts(file="bounce.wav", sha256=SHA, loudness=Loudness(-14.26, -1.0)),
-    licence=LicenceFacts(tier="sync", licensee="Someone", terms="https://example.com/terms"),
+    licence=Licence(tier="sync", licensee="Someone", terms="https://example.com/terms"),
     labels={"b": "2", "a": "1"},
     fingerprint={"torch": "2.13.0", "device": "cpu"},
     processing=("gain -1.20 dB",),
@@ -58,7 +58,7 @@ UPLOAD = replace(TAKE, origin=None, tempo_map=None, key=None)
 STEMS = StemsFacts(
     mode="exact",
     separator=SeparatorFacts(name="starter", weights_sha256=SHA),
-    files=tuple(FileFacts(file=f"{t}.wav", sha256=SHA, loudness=Loudness(None, None)) for t in STEM_TRACKS),
+    files=tuple(FileFacts(file=f"{t}.wav", sha256=SHA, loudness=Loudness(None, None)) for t in STEMS),
     residual_rule="local-energy-2048",
     residual_dbfs=-41.5,
     excess_samples=0,

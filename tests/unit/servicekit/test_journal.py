@@ -13,19 +13,10 @@ import pytest
 from sqlalchemy import event
 
 from servicekit.clock import SetClock
+from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidToken, NotFound, ResourceExhausted
 from servicekit.ids import is_job_id, new_job_id
-from servicekit.journal import (
-    AuditDraft,
-    EventKind,
-    JobFilter,
-    JobState,
-    Journal,
-    Owner,
-    SchemaError,
-    Stage,
-    StemMode,
-)
+from servicekit.journal import AuditDraft, EventKind, JobFilter, JobState, Journal, Owner, SchemaError, Stage
 from tests.unit.servicekit.journal_rows import BOUNCE, ZIP, new_job, new_version, open_journal, request, url_of
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -361,8 +352,8 @@ def test_re_renders_of_a_stem_are_found(journal: Journal) -> None:
     failed = journal.claim(Owner.RENDER, lease_s=30.0)
     assert failed is not None
     journal.fail(failed, {"code": 9, "message": "late"})
-    (found,) = journal.rerendered("local", "VOCALS")
+    (found,) = journal.rerendered("local", StemName.VOCALS)
     assert (found.job_id, found.version, found.state) == (job_id, 2, JobState.FAILED)
     assert found.error == {"code": 9, "message": "late"}
-    assert journal.rerendered("local", "DRUMS") == []
-    assert journal.rerendered("other", "VOCALS") == []
+    assert journal.rerendered("local", StemName.DRUMS) == []
+    assert journal.rerendered("other", StemName.VOCALS) == []

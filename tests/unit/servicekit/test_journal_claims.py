@@ -20,8 +20,8 @@ from servicekit.journal import (
     JobState,
     Journal,
     Owner,
+    ProgressTrack,
     Stage,
-    Track,
 )
 from tests.unit.servicekit.journal_processes import claim_all, claim_and_hang, started
 from tests.unit.servicekit.journal_rows import BOUNCE, new_job, open_journal, url_of
@@ -201,11 +201,14 @@ def test_progress_is_the_newest_event_of_each_track(journal: Journal) -> None:
     """A row shows how far each track is, after however many events."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     claim = claimed(journal)
-    for track in (Track.RENDER, Track.STEMS):
+    for track in (ProgressTrack.RENDER, ProgressTrack.STEMS):
         drafts = [EventDraft(kind=EventKind.PROGRESS, track=track, fraction=share / 4) for share in range(5)]
         journal.append(claim, drafts)
     progress = journal.job("local", job_id).versions[0].progress
-    assert [(event.track, event.fraction) for event in progress] == [(Track.RENDER, 1.0), (Track.STEMS, 1.0)]
+    assert [(event.track, event.fraction) for event in progress] == [
+        (ProgressTrack.RENDER, 1.0),
+        (ProgressTrack.STEMS, 1.0),
+    ]
 
 
 def test_an_expiry_that_cannot_be_met_is_refused(journal: Journal, clock: SetClock) -> None:

@@ -24,8 +24,8 @@ from servicekit.journal import (
     JobState,
     Journal,
     Owner,
+    ProgressTrack,
     SchemaError,
-    Track,
 )
 from servicekit.work import Runner
 from tests.unit.servicekit.journal_rows import BOUNCE, PROMPT, WEIGHTS, new_job, new_version, request
@@ -69,7 +69,7 @@ def test_a_job_goes_its_whole_road(journal: Journal) -> None:
         journal.accept(new_job(request("r1", digest="d2")), limit=MANY)
     claim = journal.claim(Owner.RENDER, lease_s=10)
     assert claim is not None
-    event = EventDraft(kind=EventKind.BOUNCE_READY, track=Track.RENDER, fraction=1.0)
+    event = EventDraft(kind=EventKind.BOUNCE_READY, track=ProgressTrack.RENDER, fraction=1.0)
     journal.keep(claim, files=BOUNCE, audit=AuditDraft(kind="bounce", body={"x": 0.1}, prompt=PROMPT), events=[event])
     assert journal.finish(claim) is JobState.DONE
     assert journal.add_stems("local", job_id, 1, None, limit=MANY).state is JobState.QUEUED

@@ -13,7 +13,7 @@ import pytest
 
 from servicekit.clock import SystemClock
 from servicekit.errors import InvalidAudio, ServiceError, Unavailable
-from servicekit.journal import AuditDraft, ClaimLost, EventKind, JobState, Journal, Stage, Track
+from servicekit.journal import AuditDraft, ClaimLost, EventKind, JobState, Journal, ProgressTrack, Stage
 from servicekit.metrics import Metrics
 from servicekit.work import Assignment, GivenBack
 from tests.unit.servicekit.journal_rows import BOUNCE, PROMPT, ZIP, new_job, open_journal
@@ -60,7 +60,7 @@ def test_a_take_tells_its_whole_story(journal: Journal) -> None:
     events = events_of(journal, job_id)
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     assert [event.state for event in events if event.kind is EventKind.STATE] == ["QUEUED", "RUNNING", "DONE"]
-    for track in Track:
+    for track in ProgressTrack:
         fractions = [event.fraction for event in events if event.track is track]
         assert (fractions[0], fractions[-1]) == (0.0, 1.0)
         assert fractions == sorted(fractions)
@@ -178,12 +178,14 @@ def test_a_dependency_that_comes_back_is_tried_again(journal: Journal) -> None:
         version = ended(journal, job_id).versions[0]
     assert (version.state, version.attempt) == (JobState.DONE, 3)
     events = events_of(journal, job_id)
-    assert {event.attempt for event in events if event.track is Track.RENDER} == {1}
-    attempts = [event.attempt for event in events if event.track is Track.STEMS]
+    assert {event.attempt for event in events if event.track is ProgressTrack.RENDER} == {1}
+    attempts = [event.attempt for event in events if event.track is ProgressTrack.STEMS]
     assert attempts == sorted(attempts)
     assert set(attempts) == {1, 2, 3}
     for attempt in (1, 2, 3):
-        fractions = [event.fraction for event in events if (event.track, event.attempt) == (Track.STEMS, attempt)]
+        fractions = [
+            event.fraction for event in events if (event.track, event.attempt) == (ProgressTrack.STEMS, attempt)
+        ]
         assert fractions == sorted(fractions)
 
 

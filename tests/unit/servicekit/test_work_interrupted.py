@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from servicekit.errors import Unavailable
-from servicekit.journal import ClaimLost, EventKind, JobState, Journal, Stage, Track
+from servicekit.journal import ClaimLost, EventKind, JobState, Journal, ProgressTrack, Stage
 from servicekit.journal.database import Transaction
 from servicekit.work import Assignment
 from tests.unit.servicekit.journal_processes import run_slowly, started
@@ -103,9 +103,9 @@ def test_a_killed_service_goes_on_where_it_was(tmp_path: Path) -> None:
             ended(journal, job_id)
         events = events_of(journal, job_id)
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
-        assert {event.attempt for event in events if event.track is Track.RENDER} == {1}
+        assert {event.attempt for event in events if event.track is ProgressTrack.RENDER} == {1}
         assert events[-1].state is JobState.DONE
-        for track, attempt in itertools.product(Track, (1, 2)):
+        for track, attempt in itertools.product(ProgressTrack, (1, 2)):
             fractions = [event.fraction for event in events if (event.track, event.attempt) == (track, attempt)]
             assert fractions == sorted(fractions)
 

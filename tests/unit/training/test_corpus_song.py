@@ -11,11 +11,12 @@ import pyloudnorm
 import pytest
 import soundfile
 
+from servicekit.delivery.names import STEMS
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import compose
 from training.corpus.levels import loudness_lufs
 from training.corpus.preview import reference_clips, write_preview
-from training.corpus.score import STEMS, Part, Score
+from training.corpus.score import Part, Score
 from training.corpus.song import Song, perform, stream
 from training.corpus.soundfont import DEFAULT_SOUNDFONT, SAMPLE_RATE_HZ, SoundfontMissingError, load_soundfont
 from training.corpus.store import StaleSongError, cached_songs, map_songs

@@ -12,8 +12,8 @@ import soundfile
 from click.testing import CliRunner
 
 from render_service.renderers.latent_diffusion.controls import channel_slice
+from servicekit.delivery.names import STEMS
 from training.cli import main
-from training.corpus.score import STEMS
 from training.features import read
 from training.own_audio import OwnAudioError, own_stems, read_recording
 
