@@ -32,13 +32,12 @@ import soundfile
 from benchmarks.stem_judge import Lesson, fit, known_again, nearest
 from benchmarks.take import pair
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
-from sonichaos_client import FILE_KIND_BOUNCE, Client, RerenderStemRequest
-from sonichaos_client.errors import JobFailed
+from sonichaos_client import Client, FileKind, Stem
+from sonichaos_client.errors import JobFailedError
 from sonichaos_client.verify import verify_zip
 from training.evaluation.judge import Judge, describe
 
-STEMS = {"vocals": brief_pb2.STEM_VOCALS, "bass": brief_pb2.STEM_BASS, "other": brief_pb2.STEM_OTHER}
-STEMS |= {"drums": brief_pb2.STEM_DRUMS}
+STEMS = {"vocals": Stem.VOCALS, "bass": Stem.BASS, "other": Stem.OTHER, "drums": Stem.DRUMS}
 PERSONAS = ("granite-road", "neon-drift", "velvet-lounge", "glass-orchard")
 TEMPI_BPM = (84.0, 96.0, 108.0, 120.0, 132.0, 144.0, 160.0)
 KEYS = ("A minor", "C major", "E minor", "F major", "D minor")
@@ -70,20 +69,18 @@ def one(client: Client, index: int, known: argparse.Namespace, folder: Path) -> 
     untouched = _digests(client, job)
     row: Row = {"index": index, "stem": stem, "persona": brief.persona_id, "target": target, "bpm": brief.bpm}
     old = _files(old_zip)
-    request = RerenderStemRequest(
-        job_id=job.job_id,
-        stem=STEMS[stem],
+    made = client.rerender_stem(
+        job.job_id,
+        STEMS[stem],
         persona_id=target,
         seed=2000 + index,
         allow_drift=True,
         from_noise=known.fresh,
+        strength=known.strength,
     )
-    if known.strength is not None:
-        request.strength = known.strength
-    made = client.rerender_stem(request)
     try:
         done = client.wait(made.job, version=made.version)
-    except JobFailed as error:
+    except JobFailedError as error:
         return row | {"failed": error.reason, "metadata": dict(error.metadata)}
     new_zip = client.download(job.job_id, folder, version=made.version).path
     new = _files(new_zip)
@@ -94,7 +91,7 @@ def one(client: Client, index: int, known: argparse.Namespace, folder: Path) -> 
         "facts": facts,
         "newFeatures": features(new[f"{stem}.wav"]),
         "keptIdentical": all(old[f"{name}.wav"] == new[f"{name}.wav"] for name in kept),
-        "verified": verify_zip(new_zip).findings == (),
+        "verified": verify_zip(new_zip).failures == (),
         "untouched": _digests(client, done) == untouched,
     }
 
@@ -120,7 +117,7 @@ def _digests(client: Client, job: job_pb2.Job) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         paths = [
             client.download(job.job_id, Path(folder), version=1).path,
-            client.download(job.job_id, Path(folder), version=1, kind=FILE_KIND_BOUNCE).path,
+            client.download(job.job_id, Path(folder), version=1, kind=FileKind.BOUNCE).path,
         ]
         return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 

@@ -103,7 +103,7 @@ class Hub:
 
 def own(url: str, folder: Path, sha256: str) -> None:
     """The download of hostctl."""
-    backoff = Backoff(RetryPolicy(patience_s=5.0), random.Random())  # noqa: S311 - spreads retries
+    backoff = Backoff(RetryPolicy(max_elapsed_s=5.0), random.Random())  # noqa: S311 - spreads retries
     download_file(url + PATH, folder / NAME, sha256=sha256, backoff=backoff, on_progress=lambda *_: None)
 
 

@@ -1,4 +1,4 @@
-"""A service as a child process: its log is passed on line by line, it ends when its parent does."""
+"""A service as a child process: its log is forwarded line by line, and it ends when its parent does."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Child:
     name: str
     process: asyncio.subprocess.Process
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
-    _pump: asyncio.Task[None] | None = None
+    _forwarder: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, module: str, environment: Mapping[str, str], show: Callable[[str], None]) -> Child:
-        """Run ``python -m module``; ``show`` gets each line that it writes.
+    async def start(cls, module: str, environment: Mapping[str, str], on_line: Callable[[str], None]) -> Child:
+        """Run ``python -m module``; ``on_line`` is called with each line of its output.
 
-        In a session of its own: Ctrl-C reaches the parent alone, which then ends its children in order.
+        The process has its own session, so that Ctrl-C reaches the parent only, which then stops its children in order.
         """
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -48,36 +48,36 @@ class Child:
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
         child = cls(module, process)
-        child._pump = asyncio.create_task(child._pass_on(show))
+        child._forwarder = asyncio.create_task(child._forward_output(on_line))
         return child
 
-    async def _pass_on(self, show: Callable[[str], None]) -> None:
-        """Lines of any length, the last one even without its end."""
+    async def _forward_output(self, on_line: Callable[[str], None]) -> None:
+        """Forward lines of any length, and a last one without a newline."""
         rest = b""
         while self.process.stdout is not None and (data := await self.process.stdout.read(65536)):
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                self._line(line, show)
+                self._forward(line, on_line)
         if rest:
-            self._line(rest, show)
+            self._forward(rest, on_line)
 
-    def _line(self, line: bytes, show: Callable[[str], None]) -> None:
+    def _forward(self, line: bytes, on_line: Callable[[str], None]) -> None:
         text = line.decode("utf-8", errors="replace").rstrip("\r")
         self.last_lines.append(text)
-        show(text)
+        on_line(text)
 
     async def ended(self) -> int:
-        """The exit status, negative for a signal, once the process has ended and its last line was passed on.
+        """Wait for the end of the process and of its output; returns the exit status, negative for a signal.
 
-        A grandchild that kept the log open does not hold this up.
+        Waits at most 2 s for the output, which a grandchild may keep open.
         """
         status = await self.process.wait()
-        if self._pump is not None:
-            await asyncio.wait({self._pump}, timeout=2.0)
+        if self._forwarder is not None:
+            await asyncio.wait({self._forwarder}, timeout=2.0)
         return status
 
     def send(self, which: signal.Signals) -> None:
-        """Send a signal; nothing where the process has ended already. SIGKILL goes to all that it started."""
+        """Send a signal if the process still runs. SIGKILL goes to its whole process group."""
         if self.process.returncode is not None:
             return
         if which is signal.SIGKILL:
@@ -85,11 +85,11 @@ class Child:
         else:
             self.process.send_signal(which)
 
-    async def stop(self, most_s: float) -> bool:
-        """SIGTERM, then wait for the drain; SIGKILL after ``most_s``. True where it ended by itself."""
+    async def stop(self, timeout_s: float) -> bool:
+        """Send SIGTERM and wait; send SIGKILL after ``timeout_s``. Returns whether it ended before that."""
         self.send(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.process.wait(), most_s)
+            await asyncio.wait_for(self.process.wait(), timeout_s)
         except TimeoutError:
             self.send(signal.SIGKILL)
             await self.process.wait()
@@ -97,6 +97,6 @@ class Child:
         return True
 
 
-def how_it_ended(status: int) -> str:
-    """An exit status in words."""
-    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+def format_exit(status: int) -> str:
+    """An exit status as text."""
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"

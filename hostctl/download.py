@@ -17,7 +17,7 @@ from typing import IO
 
 import grpc
 
-from sonichaos_client.errors import DownloadFailed, DownloadMismatch
+from sonichaos_client.errors import DigestMismatchError, DownloadError
 from sonichaos_client.retry import Backoff
 
 MAX_BYTES = 8 * 2**30
@@ -32,19 +32,19 @@ Progress = Callable[[int, int], None]
 
 
 def require_https(url: str) -> str:
-    """``url`` itself if it is HTTPS or on this machine. Raises DownloadFailed for any other."""
+    """``url`` itself if it is HTTPS or on this machine. Raises DownloadError for any other."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return url
-    raise DownloadFailed(f"weights are downloaded over https only, got {url}", code=grpc.StatusCode.INVALID_ARGUMENT)
+    raise DownloadError(f"weights are downloaded over https only, got {url}", code=grpc.StatusCode.INVALID_ARGUMENT)
 
 
 def download_file(url: str, path: Path, *, sha256: str, backoff: Backoff, on_progress: Progress) -> str:
     """Download ``url`` to ``path``; returns the file's SHA-256, 64 hex digits.
 
     ``sha256`` holds the first hex digits of the expected digest, as many as are known. A partial file of an earlier run is
-    continued; if the result does not match, the whole file is downloaded once more. Raises DownloadMismatch, or
-    DownloadFailed when ``backoff`` gives up, which leaves the partial file for the next run.
+    continued; if the result does not match, the whole file is downloaded once more. Raises DigestMismatchError, or
+    DownloadError when ``backoff`` gives up, which leaves the partial file for the next run.
     """
     require_https(url)
     part = path.with_name(f".{path.name}.part")
@@ -57,7 +57,7 @@ def download_file(url: str, path: Path, *, sha256: str, backoff: Backoff, on_pro
         digest = _sha256(part)
     if not _matches(digest, sha256):
         part.unlink()
-        raise DownloadMismatch(
+        raise DigestMismatchError(
             f"{url} must have the SHA-256 {sha256}{'…' if len(sha256) < 64 else ''}, got {digest}; the download was deleted",
             metadata={"key": path.name, "expected_sha256": sha256, "found_sha256": digest},
         )
@@ -68,10 +68,10 @@ def download_file(url: str, path: Path, *, sha256: str, backoff: Backoff, on_pro
 
 
 def check_file(path: Path, sha256: str) -> str:
-    """The SHA-256 of an existing file. Raises DownloadMismatch if it does not begin with ``sha256``."""
+    """The SHA-256 of an existing file. Raises DigestMismatchError if it does not begin with ``sha256``."""
     digest = _sha256(path)
     if not _matches(digest, sha256):
-        raise DownloadMismatch(
+        raise DigestMismatchError(
             f"{path} must have the SHA-256 {sha256}, got {digest}; delete it and fetch it again",
             metadata={"key": path.name, "expected_sha256": sha256, "found_sha256": digest},
         )
@@ -93,7 +93,7 @@ class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, require_https(newurl))
 
 
-class _InterruptedError(DownloadFailed):
+class _InterruptedError(DownloadError):
     """An attempt ended before the file did; another one may complete it."""
 
 
@@ -106,8 +106,8 @@ def _download(url: str, part: Path, backoff: Backoff, on_progress: Progress) -> 
             _request_rest(opener, url, part, on_progress)
         except _InterruptedError as error:
             if _size_bytes(part) > before_bytes:
-                backoff.succeeded()
-            time.sleep(backoff.wait_s(error))
+                backoff.reset()
+            time.sleep(backoff.next_wait_s(error))
         else:
             return
 
@@ -125,7 +125,7 @@ def _request_rest(opener: urllib.request.OpenerDirector, url: str, part: Path, o
             return  # the partial file is complete, or too long: its digest decides
         if error.code >= http.client.INTERNAL_SERVER_ERROR or error.code == http.client.TOO_MANY_REQUESTS:
             raise _InterruptedError(f"{url} answered {error.code}") from error
-        raise DownloadFailed(f"{url} answered {error.code}", code=grpc.StatusCode.INTERNAL) from error
+        raise DownloadError(f"{url} answered {error.code}", code=grpc.StatusCode.INTERNAL) from error
     except (OSError, http.client.HTTPException) as error:
         raise _InterruptedError(f"{url} does not answer: {error}") from error
     with response:
@@ -146,12 +146,12 @@ def _request_rest(opener: urllib.request.OpenerDirector, url: str, part: Path, o
 
 def _check_size(url: str, part: Path, size_bytes: int, rest_bytes: int) -> None:
     if size_bytes > MAX_BYTES:
-        raise DownloadFailed(
+        raise DownloadError(
             f"{url} must have at most {MAX_BYTES} bytes, got {size_bytes}", code=grpc.StatusCode.INTERNAL
         )
     free_bytes = shutil.disk_usage(part.parent).free
     if rest_bytes > free_bytes:
-        raise DownloadFailed(
+        raise DownloadError(
             f"{part.parent} needs {rest_bytes} bytes of free space, has {free_bytes}; free some and run this again",
             code=grpc.StatusCode.RESOURCE_EXHAUSTED,
         )
@@ -177,7 +177,7 @@ def _copy(
         file.write(data)
         received_bytes += len(data)
         if received_bytes > MAX_BYTES:
-            raise DownloadFailed(f"{url} sends more than {MAX_BYTES} bytes", code=grpc.StatusCode.INTERNAL)
+            raise DownloadError(f"{url} sends more than {MAX_BYTES} bytes", code=grpc.StatusCode.INTERNAL)
         on_progress(received_bytes, size_bytes)
     if size_bytes and received_bytes < size_bytes:
         raise _InterruptedError(f"{url} ended after {received_bytes} of {size_bytes} bytes")

@@ -18,7 +18,7 @@ from sonichaos_client.cli.session import note
 from sonichaos_client.retry import Backoff, RetryPolicy
 
 SUMS = "SHA256SUMS"
-RETRY = RetryPolicy(first_s=1.0, cap_s=30.0, patience_s=180.0)
+RETRY = RetryPolicy(initial_backoff_s=1.0, max_backoff_s=30.0, max_elapsed_s=180.0)
 
 
 @click.command("fetch-weights")
@@ -27,7 +27,7 @@ RETRY = RetryPolicy(first_s=1.0, cap_s=30.0, patience_s=180.0)
     "--to",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="[default: weights/NAME in the data folder]",
+    help="Destination [default: weights/NAME in the data folder]",
 )
 @click.option(
     "--form",
@@ -38,13 +38,13 @@ RETRY = RetryPolicy(first_s=1.0, cap_s=30.0, patience_s=180.0)
 )
 @click.option("--mirror", metavar="URL", help="Another folder with the same files. Use one that you trust.")
 def fetch_weights(name: str, to: Path | None, form: Form, mirror: str | None) -> None:
-    """Download a model's weights once, pinned and verified.
+    """Download the weights of a model and verify them.
 
-    The first success writes the digests to DIR/SHA256SUMS. From then on any other content is refused, here and by the services,
-    which never download anything.
+    The first success records the digests in DIR/SHA256SUMS. From then on, this command and the services, which never download
+    anything, reject any other content.
     """
     if name == "starter":
-        click.echo("starter comes with the package; there is nothing to fetch")
+        click.echo("starter is part of the package; there is nothing to download")
         return
     if name not in SOURCES:
         raise click.UsageError(f"NAME must be one of starter, {', '.join(sorted(SOURCES))}; got {name!r}")
@@ -61,7 +61,7 @@ def fetch_weights(name: str, to: Path | None, form: Form, mirror: str | None) ->
     if not recorded.keys() >= digests.keys():
         _note_how_far_verified(published, folder / SUMS)
     note(f"Licence: {LICENCE}.")
-    click.echo(f"{name} is in {folder}\nuse it: sonichaos up --separator {name} --separator-repo {folder}")
+    click.echo(f"{name} is in {folder}\nUse it: sonichaos up --separator {name} --separator-repo {folder}")
 
 
 def _note_how_far_verified(published: Published, sums: Path) -> None:

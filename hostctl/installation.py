@@ -1,4 +1,4 @@
-"""What is to be started: which addresses, models and folder, as each service's environment."""
+"""What ``sonichaos up`` starts: addresses, models and data folder, as the environment of each service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hostctl.listen import ListenAddress, settle
+from hostctl.listen import ListenAddress, resolve_ports
 from servicekit.host_settings import HostSettings
 from servicekit.settings import SettingsError, read_settings, variable_names
 from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS
@@ -17,12 +17,12 @@ RENDER_LISTEN = "SONICHAOS_RENDER_LISTEN"
 SEPARATION_LISTEN = "SONICHAOS_SEPARATION_LISTEN"
 URL_LISTEN = "SONICHAOS_URL_LISTEN"
 _PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""OpenMP's idle threads sleep: both services share the cores, and spinning made a loaded host's renders 4 to 10 times slower."""
+"""Idle OpenMP threads sleep: both services share the cores, and spinning made renders on a loaded host 4 to 10 times slower."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """Both services of one data folder. What is None is left to the service's own default."""
+    """The configuration of both services."""
 
     data: Path
     drain_s: float
@@ -33,7 +33,7 @@ class Installation:
     environ: Mapping[str, str]
 
     def render_environment(self) -> dict[str, str]:
-        """For render_service, which is told where separation_service answers."""
+        """The environment of render_service, including the address of separation_service."""
         return self._environment({"SONICHAOS_SEPARATOR", "SONICHAOS_SEPARATOR_REPO"}) | {
             RENDER_LISTEN: self.render.address,
             URL_LISTEN: self.urls.address,
@@ -41,17 +41,17 @@ class Installation:
         }
 
     def separation_environment(self) -> dict[str, str]:
-        """For separation_service."""
+        """The environment of separation_service."""
         return self._environment({"SONICHAOS_RENDERER"}) | {
             SEPARATION_LISTEN: self.separation.address,
             URL_LISTEN: self.urls.address,
         }
 
-    def _environment(self, of_the_other: set[str]) -> dict[str, str]:
-        """The operator's environment and choices, without what only the other service reads, and would refuse here."""
+    def _environment(self, other_service: set[str]) -> dict[str, str]:
+        """The operator's environment and options, without the settings of the other service, which this one would reject."""
         merged = {**_PASSIVE, **self.environ, **self.chosen, "SONICHAOS_DATA": str(self.data)}
         listens = {RENDER_LISTEN, SEPARATION_LISTEN}
-        return {name: value for name, value in merged.items() if name not in of_the_other | listens}
+        return {name: value for name, value in merged.items() if name not in other_service | listens}
 
 
 def plan_installation(
@@ -61,18 +61,20 @@ def plan_installation(
     chosen: Mapping[str, str | None],
     listen: Mapping[str, str | None],
 ) -> Installation:
-    """Settle what is to be started, from the environment and what was typed, which wins.
+    """Combine the environment with command line options, which take precedence.
 
-    ``chosen`` are settings by variable and ``listen`` addresses by variable, None where not typed. Raises click.UsageError or
+    ``chosen`` has settings and ``listen`` addresses by variable, None if not given. Raises click.UsageError or
     click.ClickException.
     """
     host = _host_settings(environ)
     defaults = {RENDER_LISTEN: RENDER_ADDRESS, SEPARATION_LISTEN: SEPARATION_ADDRESS, URL_LISTEN: host.url_listen}
-    wanted = [
+    addresses = [
         ListenAddress(listen.get(name) or environ.get(name) or default, name) for name, default in defaults.items()
     ]
-    # An S3 store signs its own URLs; nothing listens for them here.
-    render, separation, urls = settle(wanted) if host.store == "folder" else (*settle(wanted[:2]), wanted[2])
+    # With an S3 store no service here serves signed URLs, so their port is not checked.
+    render, separation, urls = (
+        resolve_ports(addresses) if host.store == "folder" else (*resolve_ports(addresses[:2]), addresses[2])
+    )
     folder = (data or host.data).absolute()
     return Installation(
         data=folder,
@@ -88,7 +90,7 @@ def plan_installation(
 
 
 def data_folder(environ: Mapping[str, str]) -> Path:
-    """The installation's data folder. Raises click.UsageError where a setting is wrong."""
+    """The data folder. Raises click.UsageError if a setting is invalid."""
     return _host_settings(environ).data
 
 
@@ -101,7 +103,7 @@ def _host_settings(environ: Mapping[str, str]) -> HostSettings:
 
 
 def _with_fetched_weights(chosen: dict[str, str], environ: Mapping[str, str], data: Path) -> dict[str, str]:
-    """A separator without a folder is looked for where ``fetch-weights`` puts it."""
+    """A separator without a folder is read from where ``fetch-weights`` saves it."""
     separator = chosen.get("SONICHAOS_SEPARATOR") or environ.get("SONICHAOS_SEPARATOR", "")
     fetched = data / "weights" / separator
     if separator and not {"SONICHAOS_SEPARATOR_REPO"} & (chosen.keys() | environ.keys()) and fetched.is_dir():

@@ -1,4 +1,4 @@
-"""Addresses to listen on: free ports found, taken ports named before anything is started."""
+"""Listen addresses: chooses free ports, and rejects ports in use before any service starts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import click
 
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - recognised, not listened on
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True)
 class ListenAddress:
-    """``host:port`` or ``unix:/path``, and the setting that chose it."""
+    """``host:port`` or ``unix:/path``, and the setting that it comes from."""
 
     address: str
     setting: str
@@ -26,29 +26,29 @@ class ListenAddress:
 
     @property
     def for_callers(self) -> str:
-        """The address that a caller on this machine uses."""
+        """The address for callers on this machine."""
         if self.is_unix:
             return self.address
         host, _, port = self.address.rpartition(":")
         return f"{_WILDCARDS.get(host, host)}:{port}"
 
 
-def settle(wanted: list[ListenAddress]) -> list[ListenAddress]:
+def resolve_ports(addresses: list[ListenAddress]) -> list[ListenAddress]:
     """The same addresses with port 0 replaced by a free port.
 
-    Raises click.UsageError for a malformed address and click.ClickException for a port that is taken, naming the setting. All
-    ports are held until all are found, so that no two are the same.
+    Raises click.UsageError for a malformed address and click.ClickException for a port in use, naming the setting. The sockets
+    stay open until all ports are chosen, so that no two are the same.
     """
-    with ExitStack() as held:
-        return [one if one.is_unix else _settle_one(one, held) for one in wanted]
+    with ExitStack() as sockets:
+        return [address if address.is_unix else _resolve_port(address, sockets) for address in addresses]
 
 
-def _settle_one(wanted: ListenAddress, held: ExitStack) -> ListenAddress:
-    host, colon, port_text = wanted.address.rpartition(":")
+def _resolve_port(listen: ListenAddress, sockets: ExitStack) -> ListenAddress:
+    host, colon, port_text = listen.address.rpartition(":")
     if not colon or not host or not port_text.isdecimal() or int(port_text) > 65535:
-        raise click.UsageError(f"{wanted.setting}: wanted HOST:PORT or unix:/path, got {wanted.address!r}")
+        raise click.UsageError(f"{listen.setting} must be HOST:PORT or unix:/path, got {listen.address!r}.")
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    sock = held.enter_context(socket.socket(family, socket.SOCK_STREAM))
+    sock = sockets.enter_context(socket.socket(family, socket.SOCK_STREAM))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host.strip("[]"), int(port_text)))
@@ -56,7 +56,9 @@ def _settle_one(wanted: ListenAddress, held: ExitStack) -> ListenAddress:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise click.ClickException(
-                f"{wanted.address} is taken; are the services running already? Choose another with {wanted.setting}"
+                f"{listen.address} is in use. Are the services running already? If not, choose another port with {listen.setting}."
             ) from error
-        raise click.ClickException(f"{wanted.setting}: cannot listen on {wanted.address}: {error.strerror}") from error
-    return ListenAddress(f"{host}:{sock.getsockname()[1]}", wanted.setting)
+        raise click.ClickException(
+            f"Cannot listen on {listen.address} ({listen.setting}): {error.strerror}."
+        ) from error
+    return ListenAddress(f"{host}:{sock.getsockname()[1]}", listen.setting)

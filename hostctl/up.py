@@ -1,4 +1,4 @@
-"""``sonichaos up``: both services on this machine, until told to stop."""
+"""``sonichaos up``: runs both services on this machine until it is stopped."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import click
 import grpc
 from grpc_health.v1 import health_pb2
 
-from hostctl.child import Child, how_it_ended
+from hostctl.child import Child, format_exit
 from hostctl.installation import RENDER_LISTEN, SEPARATION_LISTEN, URL_LISTEN, Installation, plan_installation
 from sonichaos_client import AsyncClient, SonichaosError
 from sonichaos_client.cli.session import Session, note
 from sonichaos_client.options import channel_options
 
 _POLL_S = 0.2
-_GRACE_S = 20.0  # beyond the services' own drain_seconds, to close what is open
-_SERVICES = ("separation_service", "render_service")  # started in this order, stopped in the reverse one
-_REFUSED = 2  # how a service ends whose settings or models are unusable
+_SHUTDOWN_S = 20.0  # allowed after drain_seconds for closing connections and files
+_SERVICES = ("separation_service", "render_service")  # started in this order, stopped in reverse
+_INVALID_CONFIGURATION = 2  # exit status of a service with invalid settings or models
 
 
 def _path_or_name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -32,25 +32,47 @@ def _path_or_name(_context: click.Context, _parameter: click.Parameter, value: s
 
 
 @click.command()
-@click.option("--separator", metavar="NAME", help="starter, or a model or bag that demucs loads, such as htdemucs_ft.")
+@click.option(
+    "--separator", metavar="NAME", help="starter, or a model that demucs loads, such as htdemucs_ft [default: starter]"
+)
 @click.option(
     "--separator-repo",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder with the separator's weights; see: sonichaos fetch-weights.",
+    help="Folder with the weights of the separator, as saved by 'sonichaos fetch-weights'.",
 )
-@click.option("--renderer", metavar="NAME_OR_DIR", callback=_path_or_name, help="starter, or a checkpoint's folder.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where the models run [default: cpu]")
 @click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder of everything that is kept."
+    "--renderer",
+    metavar="NAME_OR_DIR",
+    callback=_path_or_name,
+    help="starter, or the folder of a checkpoint [default: starter]",
 )
-@click.option("--render-listen", metavar="HOST:PORT", help=f"Port 0: a free one [env: {RENDER_LISTEN}]")
-@click.option("--separation-listen", metavar="HOST:PORT", help=f"Port 0: a free one [env: {SEPARATION_LISTEN}]")
-@click.option("--url-listen", metavar="HOST:PORT", help=f"Where signed URLs are served [env: {URL_LISTEN}]")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Device of the models [default: cpu]")
 @click.option(
-    "--insecure", is_flag=True, help="Allow listening beyond this machine, though callers have no identity yet."
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Data folder: journal, files, weights [default: ~/.local/share/sonichaos]",
 )
-@click.option("--json", "json_lines", is_flag=True, help="Say that all is ready as one JSON object on stdout.")
+@click.option(
+    "--render-listen",
+    metavar="HOST:PORT",
+    help=f"Address of render_service; port 0 is any free port [env: {RENDER_LISTEN}]",
+)
+@click.option(
+    "--separation-listen",
+    metavar="HOST:PORT",
+    help=f"Address of separation_service; port 0 is any free port [env: {SEPARATION_LISTEN}]",
+)
+@click.option(
+    "--url-listen", metavar="HOST:PORT", help=f"Address of signed URLs; port 0 is any free port [env: {URL_LISTEN}]"
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    help="Allow addresses that other machines can reach, although callers are not authenticated yet.",
+)
+@click.option("--json", "json_lines", is_flag=True, help="When ready, print one JSON object to stdout.")
 @click.pass_context
 def up(
     context: click.Context,
@@ -66,10 +88,10 @@ def up(
     insecure: bool,
     json_lines: bool,
 ) -> None:
-    """Start both services on this machine and say when they are ready.
+    """Start both services on this machine and print their addresses when they are ready.
 
-    Ctrl-C or SIGTERM drains them: no new work is taken, what runs may end. A second one ends them at once; what was
-    accepted goes on at the next start.
+    Ctrl-C or SIGTERM drains them: they accept no new jobs and finish the running ones. A second Ctrl-C stops them at once;
+    unfinished jobs continue at the next start.
     """
     chosen = {
         "SONICHAOS_SEPARATOR": separator,
@@ -81,19 +103,19 @@ def up(
     listen = {RENDER_LISTEN: render_listen, SEPARATION_LISTEN: separation_listen, URL_LISTEN: url_listen}
     installation = plan_installation(os.environ, data=data, chosen=chosen, listen=listen)
     as_json = json_lines or context.ensure_object(Session).json_lines
-    context.exit(asyncio.run(_Pair(installation, as_json=as_json).run()))
+    context.exit(asyncio.run(_Services(installation, as_json=as_json).run()))
 
 
 @dataclass
-class _Pair:
-    """Both services from their start to their end."""
+class _Services:
+    """Runs both services."""
 
     installation: Installation
     as_json: bool
 
     async def run(self) -> int:
-        """Start, say when ready, stop when told; gives the exit status."""
-        told, at_once = _stop_signals()
+        """Start, report readiness, stop on a signal; returns the exit status."""
+        stop, kill = _stop_events()
         environments = {
             "separation_service": self.installation.separation_environment(),
             "render_service": self.installation.render_environment(),
@@ -101,32 +123,32 @@ class _Pair:
         children: list[Child] = []
         try:
             for name in _SERVICES:
-                child = await Child.start(name, environments[name], _shown_as(name))
+                child = await Child.start(name, environments[name], _printer(name))
                 children.append(child)
-            return await self._watch_over(children, told)
+            return await self._supervise(children, stop)
         finally:
-            await self._stop(children, at_once)
+            await self._stop(children, kill)
 
-    async def _watch_over(self, children: list[Child], told: asyncio.Event) -> int:
-        ready = asyncio.create_task(self._say_when_ready())
-        stop = asyncio.create_task(told.wait())
+    async def _supervise(self, children: list[Child], stop: asyncio.Event) -> int:
+        ready = asyncio.create_task(self._report_ready())
+        stopped = asyncio.create_task(stop.wait())
         ends = {asyncio.create_task(child.ended()): child for child in children}
-        waiting: set[asyncio.Task[Any]] = {ready, stop, *ends}
+        waiting: set[asyncio.Task[Any]] = {ready, stopped, *ends}
         try:
             while True:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if stop in done:
+                if stopped in done:
                     return 0
                 for task in done & ends.keys():
-                    return _report(ends[task], task.result(), was_ready=ready.done())
+                    return _report_exit(ends[task], task.result(), was_ready=ready.done())
                 await ready
         finally:
-            for task in (ready, stop, *ends):
+            for task in (ready, stopped, *ends):
                 task.cancel()
 
-    async def _say_when_ready(self) -> None:
+    async def _report_ready(self) -> None:
         render, separation = self.installation.render.for_callers, self.installation.separation.for_callers
-        renderer, separator = await _once_serving(render, separation)
+        renderer, separator = await _loaded_models(render, separation)
         urls, data = self.installation.urls.address, self.installation.data
         if self.as_json:
             ready = {
@@ -146,40 +168,40 @@ class _Pair:
         )
         click.echo(f"  signed URLs         {urls}\n  data                {data}\n  stop with Ctrl-C")
 
-    async def _stop(self, children: list[Child], at_once: asyncio.Event) -> None:
-        """Drain render_service first: what it renders still needs separation_service."""
-        stopping = asyncio.create_task(self._stop_in_turn(children))
-        hurried = asyncio.create_task(at_once.wait())
-        await asyncio.wait({stopping, hurried}, return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
+    async def _stop(self, children: list[Child], kill: asyncio.Event) -> None:
+        """Drain render_service first, because its running jobs need separation_service."""
+        stopping = asyncio.create_task(self._stop_in_order(children))
+        killed = asyncio.create_task(kill.wait())
+        await asyncio.wait({stopping, killed}, return_when=asyncio.FIRST_COMPLETED)
+        killed.cancel()
         if not stopping.done():
-            note("Ending both services at once; what was accepted goes on at the next start.")
+            note("Stopping both services at once. Unfinished jobs continue at the next start.")
             for child in children:
                 child.send(signal.SIGKILL)
         await stopping
 
-    async def _stop_in_turn(self, children: list[Child]) -> None:
+    async def _stop_in_order(self, children: list[Child]) -> None:
         for child in reversed(children):
-            if not await child.stop(self.installation.drain_s + _GRACE_S):
+            if not await child.stop(self.installation.drain_s + _SHUTDOWN_S):
                 note(
-                    f"{child.name} did not end within its drain time and was killed; its work goes on at the next start."
+                    f"{child.name} did not stop within its drain time and was killed. Unfinished jobs continue at the next start."
                 )
             await child.ended()
 
 
-async def _once_serving(render: str, separation: str) -> tuple[str, str]:
-    """The names of the loaded renderer and separator, once both services say SERVING."""
+async def _loaded_models(render: str, separation: str) -> tuple[str, str]:
+    """Wait until both services are SERVING; returns the names of the renderer and the separator."""
     while True:
         await asyncio.gather(_serving(render), _serving(separation))
         try:
             async with AsyncClient(render, separation) as client:
-                return (await client.render_model()).name, (await client.separation_model()).name
-        except SonichaosError:  # one of them has just gone; its end is seen elsewhere
+                return (await client.get_render_model()).name, (await client.get_separation_model()).name
+        except SonichaosError:  # a service just ended, which _supervise reports
             await asyncio.sleep(_POLL_S)
 
 
 async def _serving(address: str) -> None:
-    """Return once the health service at ``address`` says SERVING."""
+    """Wait until the health service at ``address`` answers SERVING."""
     async with grpc.aio.insecure_channel(address, options=channel_options(address)) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
@@ -196,25 +218,25 @@ async def _serving(address: str) -> None:
             await asyncio.sleep(_POLL_S)
 
 
-def _shown_as(name: str) -> Callable[[str], None]:
+def _printer(name: str) -> Callable[[str], None]:
     return lambda line: note(f"{name} | {line}")
 
 
-def _report(child: Child, status: int, *, was_ready: bool) -> int:
-    """Say that a service ended by itself; gives the exit status."""
+def _report_exit(child: Child, status: int, *, was_ready: bool) -> int:
+    """Report that a service ended unexpectedly; returns the exit status."""
     when = "" if was_ready else " before it was ready"
     lines = "\n".join(f"  {line}" for line in child.last_lines)
-    note(f"Error: {child.name} {how_it_ended(status)}{when}; the other is stopped as well. Its last lines:\n{lines}")
-    return _REFUSED if status == _REFUSED and not was_ready else 1
+    note(f"Error: {child.name} {format_exit(status)}{when}. The other service is stopped too. Its last lines:\n{lines}")
+    return _INVALID_CONFIGURATION if status == _INVALID_CONFIGURATION and not was_ready else 1
 
 
-def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Two events: told to stop, and told again."""
-    told, at_once = asyncio.Event(), asyncio.Event()
+def _stop_events() -> tuple[asyncio.Event, asyncio.Event]:
+    """Two events, set by the first and by the second signal."""
+    stop, kill = asyncio.Event(), asyncio.Event()
 
-    def stop() -> None:
-        (at_once if told.is_set() else told).set()
+    def on_signal() -> None:
+        (kill if stop.is_set() else stop).set()
 
     for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(which, stop)
-    return told, at_once
+        asyncio.get_running_loop().add_signal_handler(which, on_signal)
+    return stop, kill

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2
-from sonichaos_client import Client
-from sonichaos_client.cli.summary import loudness_in_words
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client import Client, FileKind, Stage
+from sonichaos_client.cli.formatting import format_loudness
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out"
@@ -52,12 +52,12 @@ def services(data: Path) -> Iterator[dict[str, str]]:
 def show(client: Client, job: job_pb2.Job, archive: Path) -> None:
     """What was made, and how long it took."""
     version = job.versions[0]
-    url = client.sign_url(job.job_id, kind=jobs_service_pb2.FILE_KIND_ZIP)
+    url = client.create_signed_url(job.job_id, kind=FileKind.ZIP)
     print(f"\n  ZIP         {archive.relative_to(ROOT)}  ({archive.stat().st_size:,} bytes)")
     print(f"  signed URL  {url.url}")
-    print(f"  loudness    {loudness_in_words(version.loudness)}")
+    print(f"  loudness    {format_loudness(version.loudness)}")
     for timing in version.timings:
-        name = job_pb2.Stage.Name(timing.stage).removeprefix("STAGE_").lower()
+        name = Stage(timing.stage).name.lower()
         print(f"  {name:<10}  {timing.duration.ToMilliseconds() / 1000:7.2f} s")
 
 

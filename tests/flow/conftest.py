@@ -55,7 +55,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def add_personas(client: Client, clips: dict[str, Path]) -> None:
     """Both test personas."""
     for name in PERSONAS:
-        client.add_persona(name, f"a {name}", [clips[name]])
+        client.create_persona(name, f"a {name}", [clips[name]])
 
 
 @pytest.fixture(scope="session")

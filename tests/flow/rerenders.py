@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 from sonichaos.render.v1 import render_pb2
-from sonichaos_client import STEM_OTHER, JobEvent, RerenderStemRequest
+from sonichaos_client import JobEvent, Stem
 from tests.flow.pair import Pair
 from tests.flow.takes import unpacked
 
@@ -24,8 +24,7 @@ def files_of(pair: Pair, job_id: str, version: int) -> dict[str, bytes]:
 
 def begun(pair: Pair, job_id: str) -> render_pb2.RerenderStemResponse:
     """A re-render that was just accepted."""
-    request = RerenderStemRequest(job_id=job_id, stem=STEM_OTHER, persona_id="hiss", base_version=1)
-    return pair.client.rerender_stem(request)
+    return pair.client.rerender_stem(job_id, Stem.OTHER, persona_id="hiss", base_version=1)
 
 
 def of(version: int, test: Callable[[JobEvent], bool]) -> Callable[[JobEvent], bool]:

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from sonichaos_client import Brief, Client, TempoMap, TempoPoint
-from sonichaos_client.errors import FailedPrecondition, NotFound, RejectedInput, SonichaosError
+from sonichaos_client.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, SonichaosError
 from tests.flow.conftest import FreshPair
 from tests.flow.nursery import ROOT, plain_environment
 from tests.flow.pair import RENDER, SEPARATION, LivePair
@@ -35,31 +35,31 @@ def _with_map(persona: str, tempo_map: TempoMap) -> Brief:
 
 
 BRIEFS: Refused = {
-    "empty prompt": (lambda p: brief(p, prompt="  "), RejectedInput, "INVALID_FIELD", "brief.prompt"),
-    "huge prompt": (lambda p: brief(p, prompt="x" * 2001), RejectedInput, "INVALID_FIELD", "brief.prompt"),
-    "control character": (lambda p: brief(p, prompt="a\x00b"), RejectedInput, "INVALID_FIELD", "brief.prompt"),
-    "unknown persona": (lambda _: brief("nobdy"), NotFound, "PERSONA_NOT_FOUND", ""),
-    "no persona": (lambda _: brief(""), RejectedInput, "INVALID_FIELD", "brief.persona_id"),
-    "too short": (lambda p: brief(p, seconds=1.9), RejectedInput, "INVALID_FIELD", "brief.seconds"),
-    "too long": (lambda p: brief(p, seconds=180.1), RejectedInput, "INVALID_FIELD", "brief.seconds"),
-    "length NaN": (lambda p: brief(p, seconds=float("nan")), RejectedInput, "INVALID_FIELD", "brief.seconds"),
-    "too slow": (lambda p: brief(p, bpm=29.0), RejectedInput, "INVALID_FIELD", "brief.bpm"),
-    "too fast": (lambda p: brief(p, bpm=301.0), RejectedInput, "INVALID_FIELD", "brief.bpm"),
+    "empty prompt": (lambda p: brief(p, prompt="  "), InvalidRequestError, "INVALID_FIELD", "brief.prompt"),
+    "huge prompt": (lambda p: brief(p, prompt="x" * 2001), InvalidRequestError, "INVALID_FIELD", "brief.prompt"),
+    "control character": (lambda p: brief(p, prompt="a\x00b"), InvalidRequestError, "INVALID_FIELD", "brief.prompt"),
+    "unknown persona": (lambda _: brief("nobdy"), NotFoundError, "PERSONA_NOT_FOUND", ""),
+    "no persona": (lambda _: brief(""), InvalidRequestError, "INVALID_FIELD", "brief.persona_id"),
+    "too short": (lambda p: brief(p, seconds=1.9), InvalidRequestError, "INVALID_FIELD", "brief.seconds"),
+    "too long": (lambda p: brief(p, seconds=180.1), InvalidRequestError, "INVALID_FIELD", "brief.seconds"),
+    "length NaN": (lambda p: brief(p, seconds=float("nan")), InvalidRequestError, "INVALID_FIELD", "brief.seconds"),
+    "too slow": (lambda p: brief(p, bpm=29.0), InvalidRequestError, "INVALID_FIELD", "brief.bpm"),
+    "too fast": (lambda p: brief(p, bpm=301.0), InvalidRequestError, "INVALID_FIELD", "brief.bpm"),
     "late first point": (
         lambda p: _with_map(p, _points((1.0, 120.0))),
-        RejectedInput,
+        InvalidRequestError,
         "INVALID_FIELD",
         "brief.tempo_map",
     ),
     "falling seconds": (
         lambda p: _with_map(p, _points((0.0, 120.0), (2.0, 90.0), (1.0, 90.0))),
-        RejectedInput,
+        InvalidRequestError,
         "INVALID_FIELD",
         "brief.tempo_map",
     ),
-    "no points": (lambda p: _with_map(p, TempoMap()), RejectedInput, "INVALID_FIELD", "brief.tempo_map"),
-    "malformed key": (lambda p: brief(p, key="H dur"), RejectedInput, "INVALID_FIELD", "brief.key"),
-    "lyrics": (lambda p: brief(p, lyrics="la la"), FailedPrecondition, "UNSUPPORTED_BY_RENDERER", ""),
+    "no points": (lambda p: _with_map(p, TempoMap()), InvalidRequestError, "INVALID_FIELD", "brief.tempo_map"),
+    "malformed key": (lambda p: brief(p, key="H dur"), InvalidRequestError, "INVALID_FIELD", "brief.key"),
+    "lyrics": (lambda p: brief(p, lyrics="la la"), FailedPreconditionError, "UNSUPPORTED_BY_RENDERER", ""),
 }
 
 
@@ -105,7 +105,7 @@ def test_a_bad_upload(live_pair: LivePair, tmp_path: Path, name: str) -> None:
     (tmp_path / "upload.wav").write_bytes(data)
     before = {path for path in live_pair.data.rglob("*") if path.is_file() and path.parent.name != "alive"}
     jobs = [job.job_id for job in live_pair.client.list_jobs()]
-    with pytest.raises(RejectedInput) as refused:
+    with pytest.raises(InvalidRequestError) as refused:
         live_pair.client.separate_file(tmp_path / "upload.wav")
     assert refused.value.reason == "INVALID_AUDIO"
     assert what in refused.value.metadata["detail"]
@@ -115,7 +115,7 @@ def test_a_bad_upload(live_pair: LivePair, tmp_path: Path, name: str) -> None:
 
 def test_the_services_serve_on(live_pair: LivePair) -> None:
     """After all that, a take is made as ever."""
-    assert take(live_pair.client, brief(live_pair.persona, seed=41)).events[-1].error.code == 0
+    assert take(live_pair.client, brief(live_pair.persona, seed=41)).events[-1].error is None
 
 
 def start_refused(service: str, **settings: str) -> str:
@@ -166,4 +166,4 @@ def test_one_data_folder_has_one_of_each(fresh_pair: FreshPair) -> None:
     said = start_refused(RENDER, **{**pair.environment(RENDER), "SONICHAOS_RENDER_LISTEN": "127.0.0.1:0"})
     assert "another render_service runs" in said
     with Client(pair.address(RENDER), pair.address(SEPARATION)) as client:
-        assert client.render_model().name == "tiny"
+        assert client.get_render_model().name == "tiny"

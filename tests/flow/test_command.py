@@ -69,7 +69,7 @@ def test_a_script_reads_the_take_line_by_line(take: list[dict[str, Any]], job_id
 def test_the_zip_keeps_the_contract(live_pair: LivePair, take: list[dict[str, Any]], job_id: str, folder: Path) -> None:
     """What landed verifies; with a byte changed it does not, with the status of a check that fails."""
     archive = folder / f"{job_id}-v1.zip"
-    assert lines(sonichaos(live_pair, "verify", str(archive), "--json"))[0]["holds"] is True
+    assert lines(sonichaos(live_pair, "verify", str(archive), "--json"))[0]["valid"] is True
     changed = bytearray(archive.read_bytes())
     changed[len(changed) // 2] ^= 1
     (folder / "changed.zip").write_bytes(changed)
@@ -119,7 +119,7 @@ def test_a_person_adds_a_persona_follows_a_take_and_fetches_it_later(
     assert ours.shape == theirs.shape
     assert (ours != theirs).any()
     assert sonichaos(live_pair, "get", job_id, "--out", str(tmp_path)).returncode == 2
-    url = sonichaos(live_pair, "url", job_id).stdout.strip()
+    url = sonichaos(live_pair, "sign-url", job_id).stdout.strip()
     with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  our own server on loopback
         assert answer.read() == (tmp_path / f"{job_id}-v1.wav").read_bytes()
     stems = sonichaos(live_pair, "stems", job_id, "--out", str(tmp_path))
@@ -152,15 +152,15 @@ def test_a_recording_is_separated(live_pair: LivePair, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("--persona", "nobdy"), "PERSONA_NOT_FOUND"),
-        (("--seconds", "1000"), "brief.seconds"),
-        (("--bpm", "1000"), "brief.bpm"),
-        (("--key", "H major"), "brief.key"),
-        (("--prompt", ""), "brief.prompt"),
+        (("--seconds", "1000"), "Error: --seconds: "),
+        (("--bpm", "1000"), "Error: --bpm: "),
+        (("--key", "H major"), "Error: --key: "),
+        (("--prompt", ""), "Error: --prompt: "),
         (("--lyrics", "la la"), "UNSUPPORTED_BY_RENDERER"),
     ],
 )
 def test_refused_input_names_what_is_wrong(live_pair: LivePair, arguments: tuple[str, str], said: str) -> None:
-    """Exit status 2, and the field or reason in words."""
+    """Exit status 2, and the option or the reason in the message."""
     run = sonichaos(live_pair, "render", *BRIEF, "--persona", live_pair.persona, *arguments)
     assert run.returncode == 2, run.stderr
     assert said in run.stderr

@@ -51,8 +51,8 @@ def check_taken_up(pair: Pair, job: Job, track: int, folder: Path) -> Story:
     assert story.job.state == job_pb2.JOB_STATE_DONE
     assert max(event.attempt for event in story.events if event.track == track) >= 2
     assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors", "v1.zip"]
-    assert [row.kind for row in pair.client.audit_rows(job.job_id)] == ["bounce", "stems"]
-    assert verify_zip(pair.client.download(job.job_id, folder).path).findings == ()
+    assert [row.kind for row in pair.client.list_audit_rows(job.job_id)] == ["bounce", "stems"]
+    assert verify_zip(pair.client.download(job.job_id, folder).path).failures == ()
     return story
 
 
@@ -107,7 +107,7 @@ def test_render_service_killed(pair: Pair, tmp_path: Path, point: Point) -> None
         assert {event.attempt for event in story.events if event.track == job_pb2.PROGRESS_TRACK_RENDER} == {1}
         assert [event.kind for event in story.events].count(BOUNCE_READY) == 1
         assert story.job.state == job_pb2.JOB_STATE_DONE
-        assert verify_zip(pair.client.download(job.job_id, tmp_path).path).findings == ()
+        assert verify_zip(pair.client.download(job.job_id, tmp_path).path).failures == ()
     else:
         check_taken_up(pair, job, job_pb2.PROGRESS_TRACK_RENDER, tmp_path)
 

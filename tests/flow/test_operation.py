@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client.errors import Unavailable
+from sonichaos_client.errors import UnavailableError
 from tests.flow.conftest import FreshPair
 from tests.flow.nursery import ROOT
 from tests.flow.pair import RENDER, SEPARATION, LivePair, eventually, turn_held
@@ -33,7 +33,7 @@ def test_sigterm_drains(fresh_pair: FreshPair) -> None:
         until(client, job, at(job_pb2.STAGE_SEPARATE))
         pair.signal(RENDER, signal.SIGTERM)
         eventually(lambda: pair.health(RENDER) == health_pb2.HealthCheckResponse.NOT_SERVING, "health says NOT_SERVING")
-        with pytest.raises(Unavailable) as refused:
+        with pytest.raises(UnavailableError) as refused:
             client.create_render(brief(seed=1))
         assert refused.value.reason == "DRAINING"
         assert refused.value.retry_after_s

@@ -26,4 +26,4 @@ def test_block_of_readme_renders_and_saves_a_take(
     monkeypatch.chdir(tmp_path)
     exec(compile(block, page, "exec"), {})  # noqa: S102  our own README
     (archive,) = (tmp_path / "out").iterdir()
-    assert not verify_zip(archive).findings
+    assert not verify_zip(archive).failures

@@ -10,7 +10,7 @@ from servicekit.audio.wav import Wav
 from servicekit.delivery.manifest_json import read_manifest
 from servicekit.delivery.zip_archive import PackedFile, TextContent, write_zip, zip_folder
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client.errors import AlreadyExists, NotFound
+from sonichaos_client.errors import AlreadyExistsError, NotFoundError
 from tests.flow.conftest import FreshPair
 from tests.flow.pair import RENDER, SEPARATION, LivePair, Pair, turn_held
 from tests.flow.takes import STEMS, at, brief, pcm_of, stems_of, take, unpacked, until
@@ -71,7 +71,7 @@ def test_a_request_id_makes_one_job(live_pair: LivePair) -> None:
     made = client.create_render(brief(live_pair.persona, seed=21), request_id="take-21")
     client.wait(made)
     assert client.create_render(brief(live_pair.persona, seed=21), request_id="take-21").job_id == made.job_id
-    with pytest.raises(AlreadyExists) as reused:
+    with pytest.raises(AlreadyExistsError) as reused:
         client.create_render(brief(live_pair.persona, seed=22), request_id="take-21")
     assert reused.value.reason == "REQUEST_ID_REUSED"
     assert reused.value.metadata["job_id"] == made.job_id
@@ -87,7 +87,7 @@ def test_the_persona_is_heard(live_pair: LivePair, tmp_path: Path) -> None:
     assert (one != other).any()
     known = {persona.id: list(persona.embedding) for persona in client.list_personas()}
     assert known[live_pair.persona] != known[live_pair.other_persona]
-    with pytest.raises(NotFound) as missing:
+    with pytest.raises(NotFoundError) as missing:
         client.create_render(brief("nobdy"))
     assert missing.value.reason == "PERSONA_NOT_FOUND"
     assert live_pair.persona in missing.value.metadata["known"]

@@ -14,22 +14,16 @@ import soundfile
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import (
-    STEM_BASS,
-    STEM_DRUMS,
-    STEM_OTHER,
-    STEM_VOCALS,
+    AlreadyExistsError,
+    FailedPreconditionError,
+    InvalidRequestError,
     Job,
-    RerenderStemRequest,
+    JobFailedError,
+    NotFoundError,
+    SonichaosError,
+    Stem,
     TempoMap,
     TempoPoint,
-)
-from sonichaos_client.errors import (
-    AlreadyExists,
-    FailedPrecondition,
-    JobFailed,
-    NotFound,
-    RejectedInput,
-    SonichaosError,
 )
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
@@ -55,10 +49,10 @@ def base(pair: Pair) -> Story:
     return take(pair.client, brief("tone", stems=True, key="A minor", seconds=4.0, bpm=BPM))
 
 
-def again(pair: Pair, job_id: str, stem: int = STEM_VOCALS, **changes: object) -> tuple[Story, job_pb2.Version]:
+def again(pair: Pair, job_id: str, stem: Stem = Stem.VOCALS, **changes: object) -> tuple[Story, job_pb2.Version]:
     """Re-render and watch to the end; the story from the job's first event, and the new version."""
     fields = {"persona_id": "hiss", "seed": 5, "base_version": 1, **changes}
-    made = pair.client.rerender_stem(RerenderStemRequest(job_id=job_id, stem=stem, **fields))  # type: ignore[arg-type]
+    made = pair.client.rerender_stem(job_id, stem, **fields)  # type: ignore[arg-type]
     story = told(pair.client, made.job)
     return story, next(version for version in story.job.versions if version.number == made.version)
 
@@ -88,7 +82,7 @@ def test_v2_lies_beside_v1(pair: Pair, base: Story, remade: Remade, tmp_path: Pa
     assert version.files.bounce.sha256 == after["v2.wav"]
     saved = pair.client.download(job_id, tmp_path, version=2).path
     assert saved.name == f"{job_id}-v2.zip"
-    assert verify_zip(saved).findings == ()
+    assert verify_zip(saved).failures == ()
 
 
 def test_three_stems_are_kept_and_the_bounce_is_their_sum(pair: Pair, base: Story, remade: Remade) -> None:
@@ -127,7 +121,7 @@ def test_manifest_and_audit_row_say_how(pair: Pair, base: Story, remade: Remade)
     assert {stem: kept["version"] for stem, kept in facts["kept"].items()} == {"drums": 1, "bass": 1, "other": 1}
     assert set(facts["delivered"]) == {"grid", "drums", "bass"}
     assert any(words.startswith("vocals: ") for words in manifest["processing"])
-    (row,) = [row for row in pair.client.audit_rows(base.job.job_id) if row.version == 2]
+    (row,) = [row for row in pair.client.list_audit_rows(base.job.job_id) if row.version == 2]
     assert list(version.audit_digests) == [row.digest]
     body = json.loads(row.body_json)
     assert body["plan"]["personaId"] == "hiss"
@@ -147,7 +141,7 @@ def test_a_replay_of_a_re_render(pair: Pair, base: Story, remade: Remade) -> Non
     assert answer.stored_sha256 == remade[1].files.bounce.sha256
     latents = pair.data / "store" / base.version.files.latents.key
     away = latents.rename(pair.folder / "latents")
-    with pytest.raises(FailedPrecondition) as missing:
+    with pytest.raises(FailedPreconditionError) as missing:
         pair.client.replay(job_id, version=2)
     away.rename(latents)
     assert missing.value.reason == "INPUT_MISSING"
@@ -156,12 +150,11 @@ def test_a_replay_of_a_re_render(pair: Pair, base: Story, remade: Remade) -> Non
 
 def test_a_request_id_gives_the_same_version(pair: Pair, base: Story, remade: Remade) -> None:
     """A retry makes nothing new; the id with another change is refused."""
-    request = RerenderStemRequest(request_id="once", job_id=base.job.job_id, stem=STEM_OTHER, persona_id="hiss")
-    first = pair.client.rerender_stem(request)
-    assert pair.client.rerender_stem(request).version == first.version
-    request.prompt = "calm horns"
-    with pytest.raises(AlreadyExists) as reused:
-        pair.client.rerender_stem(request)
+    fields = {"job_id": base.job.job_id, "stem": Stem.OTHER, "persona_id": "hiss", "request_id": "once"}
+    first = pair.client.rerender_stem(**fields)  # type: ignore[arg-type]
+    assert pair.client.rerender_stem(**fields).version == first.version  # type: ignore[arg-type]
+    with pytest.raises(AlreadyExistsError) as reused:
+        pair.client.rerender_stem(**fields, prompt="calm horns")  # type: ignore[arg-type]
     assert reused.value.reason == "REQUEST_ID_REUSED"
     done = pair.client.wait(first.job, version=first.version)
     assert [version.number for version in done.versions] == [1, 2, 3]
@@ -179,18 +172,18 @@ def kept_of(pair: Pair, job_id: str, version: int) -> dict[str, dict[str, object
 @pytest.mark.parametrize(
     ("changes", "kind", "reason"),
     [
-        ({"stem": STEM_DRUMS}, FailedPrecondition, "SWITCHED_OFF"),
-        ({"stem": 0}, RejectedInput, "INVALID_FIELD"),
-        ({"persona_id": "", "seed": None}, RejectedInput, "INVALID_FIELD"),
-        ({"persona_id": "tone", "seed": None, "base_version": 1}, RejectedInput, "INVALID_FIELD"),
-        ({"persona_id": "nobody"}, NotFound, "PERSONA_NOT_FOUND"),
-        ({"base_version": 99}, NotFound, "VERSION_NOT_FOUND"),
-        ({"from_bar": 2}, RejectedInput, "INVALID_FIELD"),
-        ({"from_bar": 2, "to_bar": 4}, RejectedInput, "INVALID_FIELD"),
-        ({"strength": 1.5}, RejectedInput, "INVALID_FIELD"),
-        ({"strength": 0.5, "from_noise": True}, RejectedInput, "INVALID_FIELD"),
-        ({"bpm": 100.0}, RejectedInput, "INVALID_FIELD"),
-        ({"job_id": "j-01hq0000000000000000000000"}, NotFound, "JOB_NOT_FOUND"),
+        ({"stem": Stem.DRUMS}, FailedPreconditionError, "SWITCHED_OFF"),
+        ({"stem": 0}, InvalidRequestError, "INVALID_FIELD"),
+        ({"persona_id": "", "seed": None}, InvalidRequestError, "INVALID_FIELD"),
+        ({"persona_id": "tone", "seed": None, "base_version": 1}, InvalidRequestError, "INVALID_FIELD"),
+        ({"persona_id": "nobody"}, NotFoundError, "PERSONA_NOT_FOUND"),
+        ({"base_version": 99}, NotFoundError, "VERSION_NOT_FOUND"),
+        ({"from_bar": 2}, InvalidRequestError, "INVALID_FIELD"),
+        ({"from_bar": 2, "to_bar": 4}, InvalidRequestError, "INVALID_FIELD"),
+        ({"strength": 1.5}, InvalidRequestError, "INVALID_FIELD"),
+        ({"strength": 0.5, "from_noise": True}, InvalidRequestError, "INVALID_FIELD"),
+        ({"bpm": 100.0}, InvalidRequestError, "INVALID_FIELD"),
+        ({"job_id": "j-01hq0000000000000000000000"}, NotFoundError, "JOB_NOT_FOUND"),
     ],
     ids=str,
 )
@@ -198,10 +191,10 @@ def test_what_is_refused(
     pair: Pair, base: Story, changes: dict[str, object], kind: type[SonichaosError], reason: str
 ) -> None:
     """Each under its own reason, before a version is made."""
-    fields = {"job_id": base.job.job_id, "stem": STEM_BASS, "persona_id": "hiss", "seed": 5, **changes}
+    fields = {"job_id": base.job.job_id, "stem": Stem.BASS, "persona_id": "hiss", "seed": 5, **changes}
     before = len(pair.client.get_job(base.job.job_id).versions)
     with pytest.raises(kind) as refused:
-        pair.client.rerender_stem(RerenderStemRequest(**fields))  # type: ignore[arg-type]
+        pair.client.rerender_stem(**fields)  # type: ignore[arg-type]
     assert refused.value.reason == reason
     if reason == "SWITCHED_OFF":
         assert refused.value.metadata == {"setting": "drums_rerender"}
@@ -211,7 +204,7 @@ def test_what_is_refused(
 def test_a_region(pair: Pair, base: Story) -> None:
     """Only the bars that were named change: before their first line and from the line after them on not one bit of anything."""
     job_id = base.job.job_id
-    _, version = again(pair, job_id, STEM_BASS, from_bar=2, to_bar=2)
+    _, version = again(pair, job_id, Stem.BASS, from_bar=2, to_bar=2)
     old, new = (files_of(pair, job_id, number) for number in (1, version.number))
     facts = json.loads(new["manifest.json"])["rerender"]
     assert facts["region"] == {"fromBar": 2, "toBar": 2}
@@ -242,17 +235,16 @@ def test_two_at_once_have_two_numbers(pair: Pair) -> None:
     """Re-renders accepted at the same time are versions 2 and 3, and each comes to its own end."""
     job_id = take(pair.client, brief(stems=True, seed=21)).job.job_id
 
-    def ask(stem: int) -> int:
-        request = RerenderStemRequest(job_id=job_id, stem=stem, persona_id="hiss", seed=4)  # type: ignore[arg-type]
-        return pair.client.rerender_stem(request).version
+    def ask(stem: Stem) -> int:
+        return pair.client.rerender_stem(job_id, stem, persona_id="hiss", seed=4).version
 
     with ThreadPoolExecutor(2) as threads:
-        numbers = list(threads.map(ask, (STEM_BASS, STEM_OTHER)))
+        numbers = list(threads.map(ask, (Stem.BASS, Stem.OTHER)))
     assert sorted(numbers) == [2, 3]
     for number in numbers:
         pair.client.wait(pair.client.get_job(job_id), version=number)
     rendered = {version.number: version.rerendered_stem for version in pair.client.get_job(job_id).versions}
-    assert {rendered[number] for number in numbers} == {STEM_BASS, STEM_OTHER}
+    assert {rendered[number] for number in numbers} == {Stem.BASS, Stem.OTHER}
     names = pair.stored(job_id)
     assert [name for name in names if name.endswith(".zip")] == ["v1.zip", "v2.zip", "v3.zip"]
     pair.client.delete(job_id)
@@ -271,16 +263,16 @@ def test_an_upload_is_re_rendered(pair: Pair, tmp_path: Path) -> None:
     assert heard.seconds == pytest.approx(4.0)
     job = pair.client.wait(pair.client.separate_file(recording))
     assert job.owner == job_pb2.OWNING_SERVICE_SEPARATION
-    wanted = {"job_id": job.job_id, "stem": STEM_OTHER, "persona_id": "tone", "prompt": "synths", "seed": 6}
-    with pytest.raises(RejectedInput) as lacking:
-        pair.client.rerender_stem(RerenderStemRequest(**wanted))  # type: ignore[arg-type]
+    wanted = {"job_id": job.job_id, "stem": Stem.OTHER, "persona_id": "tone", "prompt": "synths", "seed": 6}
+    with pytest.raises(InvalidRequestError) as lacking:
+        pair.client.rerender_stem(**wanted)  # type: ignore[arg-type]
     assert {violation.field for violation in lacking.value.violations} == {"tempo_map", "key"}
     grid = TempoMap(points=[TempoPoint(bpm=120.0)])
     story, version = again(pair, base_version=0, tempo_map=grid, key="C major", allow_drift=True, **wanted)  # type: ignore[arg-type]
     assert version.state == job_pb2.JOB_STATE_DONE
     assert story.job.owner == job_pb2.OWNING_SERVICE_RENDER
     check_numbers(story.events)
-    assert verify_zip(pair.client.download(job.job_id, tmp_path, version=2).path).findings == ()
+    assert verify_zip(pair.client.download(job.job_id, tmp_path, version=2).path).failures == ()
     old, new = (files_of(pair, job.job_id, number) for number in (1, 2))
     assert old["drums.wav"] == new["drums.wav"]
     assert json.loads(new["manifest.json"])["tempoMap"]["points"][0]["bpm"] == 120.0
@@ -307,21 +299,19 @@ def test_killed_on_the_way_it_is_taken_up_again(pair: Pair, base: Story) -> None
     job = client.wait(second.job, version=second.version)
     attempts = {event.attempt for event in client.watch(job, version=second.version) if event.version == second.version}
     assert max(attempts) >= 2
-    with pytest.raises(JobFailed) as beyond:
+    with pytest.raises(JobFailedError) as beyond:
         remake_drums(pair, base.job.job_id, allow_drift=False)
     assert (beyond.value.reason, beyond.value.metadata["stem"]) == ("DRIFT_EXCEEDED", "drums")
     assert pair.client.get_job(base.job.job_id).versions[-1].files.zip.key == ""
     remake_drums(pair, base.job.job_id, allow_drift=True)
-    report = client.drift_report()
+    report = client.get_drift_report()
     assert [(drift.within_limits, drift.accepted) for drift in report.drifts] == [(False, True), (False, False)]
     assert not report.threshold_met
     assert client.verify_audit_chain().intact
 
 
 def remake_drums(pair: Pair, job_id: str, *, allow_drift: bool) -> Job:
-    """Raises JobFailed as the version fails."""
-    request = RerenderStemRequest(
-        job_id=job_id, stem=STEM_DRUMS, persona_id="hiss", seed=5, base_version=1, allow_drift=allow_drift
-    )
-    made = pair.client.rerender_stem(request)
+    """Raises JobFailedError as the version fails."""
+    fields = {"persona_id": "hiss", "seed": 5, "base_version": 1, "allow_drift": allow_drift}
+    made = pair.client.rerender_stem(job_id, Stem.DRUMS, **fields)  # type: ignore[arg-type]
     return pair.client.wait(made.job, version=made.version)

@@ -15,7 +15,7 @@ from servicekit.journal import Journal
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import JobEvent
-from sonichaos_client.errors import JobCancelled, JobFailed, from_status
+from sonichaos_client.errors import JobCancelledError, JobFailedError, from_status
 from tests.flow.conftest import FreshPair
 from tests.flow.pair import RENDER, SEPARATION, Pair, eventually, turn_held
 from tests.flow.rerenders import begun, folder_of, of
@@ -54,7 +54,7 @@ def cancelled(pair: Pair, made: Made, held: ExitStack | None = None) -> list[Job
     pair.client.cancel(made.job.job_id, version=made.version)
     if held is not None:
         held.close()
-    with pytest.raises(JobCancelled):
+    with pytest.raises(JobCancelledError):
         pair.client.wait(made.job, version=made.version)
     story = told(pair.client, made.job)
     check_numbers(story.events)
@@ -151,11 +151,11 @@ def test_the_version_after_them_is_whole(pair: Pair, base: Story) -> None:
     assert pair.client.verify_audit_chain().intact
 
 
-def fails(pair: Pair, job_id: str) -> JobFailed:
+def fails(pair: Pair, job_id: str) -> JobFailedError:
     """Re-render, and how it failed: without a file, an audit row or a change of anything else."""
     before = folder_of(pair, job_id)
     made = begun(pair, job_id)
-    with pytest.raises(JobFailed) as failed:
+    with pytest.raises(JobFailedError) as failed:
         pair.client.wait(made.job, version=made.version)
     job = pair.client.get_job(job_id)
     assert job.state == job_pb2.JOB_STATE_DONE
@@ -204,7 +204,7 @@ def test_a_separation_that_dies_while_it_packs_and_then_breaks(pair: Pair, base:
             pair.kill(SEPARATION)
             pair.settings = {**settings, "SONICHAOS_SEPARATOR_REPO": broken}
             pair.start(SEPARATION)
-        with suppress(JobFailed):
+        with suppress(JobFailedError):
             pair.client.wait(made.job, version=made.version)
         pair.kill(SEPARATION)
         pair.settings = settings
@@ -234,7 +234,7 @@ def test_a_store_that_fails_at_the_last_file(pair: Pair, base: Story) -> None:
     try:
         made = begun(pair, job_id)
         assert made.version == number
-        with pytest.raises(JobFailed) as failed:
+        with pytest.raises(JobFailedError) as failed:
             pair.client.wait(made.job, version=number)
         assert failed.value.metadata["stage"] == "STORE"
         assert not any(
@@ -262,6 +262,6 @@ def test_what_was_cancelled_while_no_service_lived_leaves_no_file(pair: Pair, ba
         journal.cancel("local", job_id, made.version)
     assert folder_of(pair, job_id) != before
     pair.start()
-    with pytest.raises(JobCancelled):
+    with pytest.raises(JobCancelledError):
         pair.client.wait(made.job, version=made.version)
     assert folder_of(pair, job_id) == before

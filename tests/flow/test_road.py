@@ -14,8 +14,14 @@ import pytest
 from servicekit.audio.loudness import measure
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2
-from sonichaos_client import FILE_KIND_BOUNCE, FILE_KIND_MANIFEST, FILE_KIND_ZIP, JobEvent, Licence
-from sonichaos_client.errors import DataLoss, FailedPrecondition, JobFailed, NotFound, RejectedInput
+from sonichaos_client import FileKind, JobEvent, Licence
+from sonichaos_client.errors import (
+    DataLossError,
+    FailedPreconditionError,
+    InvalidRequestError,
+    JobFailedError,
+    NotFoundError,
+)
 from sonichaos_client.verify import verify_zip
 from tests.flow.pair import LivePair
 from tests.flow.takes import STEMS, Story, brief, check_numbers, fetch, pcm_of, take, told, unpacked
@@ -35,7 +41,7 @@ def story(live_pair: LivePair, early: dict[str, bytes]) -> Story:
 
     def react(event: JobEvent) -> None:
         if event.kind == job_pb2.EVENT_KIND_BOUNCE_READY:
-            early["bounce"] = fetch(live_pair.client.sign_url(event.job_id, kind=FILE_KIND_BOUNCE).url)
+            early["bounce"] = fetch(live_pair.client.create_signed_url(event.job_id, kind=FileKind.BOUNCE).url)
 
     wanted = brief(live_pair.persona, stems=True, licence=LICENCE, labels={"scene": "12a"}, key="A minor")
     return take(live_pair.client, wanted, react)
@@ -92,7 +98,7 @@ def test_the_row_says_what_was_made(story: Story) -> None:
 def test_the_zip_passes_the_independent_check(saved: Path, early: dict[str, bytes]) -> None:
     """Layout, headers, digests, schema, loudness, true peak and the exact sum hold, and bounce.wav is the stored bounce."""
     report = verify_zip(saved)
-    assert report.findings == ()
+    assert report.failures == ()
     files = unpacked(saved)
     assert list(files) == ["bounce.wav", "drums.wav", "bass.wav", "vocals.wav", "other.wav", "manifest.json"]
     assert files["bounce.wav"] == early["bounce"]
@@ -108,7 +114,7 @@ def test_the_zip_passes_the_independent_check(saved: Path, early: dict[str, byte
 
 def test_a_range_request_fetches_one_stem(live_pair: LivePair, story: Story, saved: Path) -> None:
     """Offset and length of each file in the row cut exactly that file out of the ZIP's signed URL."""
-    url = live_pair.client.sign_url(story.job.job_id).url
+    url = live_pair.client.create_signed_url(story.job.job_id).url
     files = unpacked(saved)
     assert [entry.name for entry in story.version.files.zip_entries] == list(files)
     for entry in story.version.files.zip_entries:
@@ -119,7 +125,7 @@ def test_a_range_request_fetches_one_stem(live_pair: LivePair, story: Story, sav
 
 def test_a_changed_url_is_refused(live_pair: LivePair, story: Story) -> None:
     """A URL for one file does not open another, and a changed expiry is no longer signed."""
-    url = live_pair.client.sign_url(story.job.job_id, lifetime=timedelta(seconds=60)).url
+    url = live_pair.client.create_signed_url(story.job.job_id, ttl=timedelta(seconds=60)).url
     for changed in (url.replace("v1.zip", "bounce.wav"), url[:-1] + ("0" if url[-1] != "0" else "1")):
         with pytest.raises(HTTPError) as refused:
             fetch(changed)
@@ -129,7 +135,7 @@ def test_a_changed_url_is_refused(live_pair: LivePair, story: Story) -> None:
 def test_the_manifest_says_the_same(live_pair: LivePair, story: Story, saved: Path) -> None:
     """The manifest beside the bounce is the one in the ZIP, and its facts are those of row and model."""
     inside = unpacked(saved)["manifest.json"]
-    assert fetch(live_pair.client.sign_url(story.job.job_id, kind=FILE_KIND_MANIFEST).url) == inside
+    assert fetch(live_pair.client.create_signed_url(story.job.job_id, kind=FileKind.MANIFEST).url) == inside
     manifest = json.loads(inside)
     assert manifest["jobId"] == story.job.job_id
     assert manifest["version"] == 1
@@ -148,7 +154,7 @@ def test_the_manifest_says_the_same(live_pair: LivePair, story: Story, saved: Pa
 def test_the_audit_rows_make_it_licensable(live_pair: LivePair, story: Story) -> None:
     """One row for the bounce and one for the stems hold every input by value or digest; the chain is whole."""
     client, files = live_pair.client, story.version.files
-    bounce_row, stems_row = client.audit_rows(story.job.job_id)
+    bounce_row, stems_row = client.list_audit_rows(story.job.job_id)
     assert (bounce_row.kind, stems_row.kind) == ("bounce", "stems")
     assert list(story.version.audit_digests) == [bounce_row.digest, stems_row.digest]
     persona = client.get_persona(live_pair.persona)
@@ -161,13 +167,13 @@ def test_the_audit_rows_make_it_licensable(live_pair: LivePair, story: Story) ->
         assert body["plan"]["personaId"] == live_pair.persona
         assert body["plan"]["personaEmbedding"] == pytest.approx(list(persona.embedding))
         assert body["plan"]["seed"] == 7
-        assert body["renderer"]["digests"] == {m.role: m.sha256 for m in client.render_model().models}
+        assert body["renderer"]["digests"] == {m.role: m.sha256 for m in client.get_render_model().models}
         assert body["lufs"] == pytest.approx(story.version.loudness.lufs)
         assert body["fingerprint"]
     separated = json.loads(stems_row.body_json)
     assert separated["zip"]["sha256"] == files.zip.sha256
     assert separated["stems"] == {e.name[:-4]: e.sha256 for e in files.zip_entries if e.name[:-4] in STEMS}
-    assert separated["separator"]["weightsSha256"] == client.separation_model().weights_sha256
+    assert separated["separator"]["weightsSha256"] == client.get_separation_model().weights_sha256
     answer = client.verify_audit_chain()
     assert (answer.intact, answer.detail) == (True, "")
 
@@ -187,16 +193,16 @@ def test_a_take_without_stems_has_one_track(live_pair: LivePair, tmp_path: Path)
     assert {event.track for event in plain.events if event.track} == {job_pb2.PROGRESS_TRACK_RENDER}
     assert plain.events[-1].state == job_pb2.JOB_STATE_DONE
     assert not plain.version.files.HasField("zip")
-    with pytest.raises(NotFound) as missing:
-        client.sign_url(plain.job.job_id, kind=FILE_KIND_ZIP)
+    with pytest.raises(NotFoundError) as missing:
+        client.create_signed_url(plain.job.job_id, kind=FileKind.ZIP)
     assert missing.value.reason == "FILE_NOT_FOUND"
 
     again = told(client, client.add_stems(plain.job.job_id))
     check_numbers(again.events)
     assert again.events[: len(plain.events)] == plain.events
     assert again.version.files.bounce == plain.version.files.bounce
-    assert verify_zip(client.download(plain.job.job_id, tmp_path).path).findings == ()
-    with pytest.raises(FailedPrecondition) as wrong:
+    assert verify_zip(client.download(plain.job.job_id, tmp_path).path).failures == ()
+    with pytest.raises(FailedPreconditionError) as wrong:
         client.add_stems(plain.job.job_id)
     assert wrong.value.reason == "WRONG_STATE"
 
@@ -209,10 +215,10 @@ def test_a_bounce_that_was_changed_on_disk_is_never_used(live_pair: LivePair) ->
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(DataLoss) as lost:
+    with pytest.raises(DataLossError) as lost:
         client.replay(plain.job.job_id)
     assert lost.value.reason == "DIGEST_MISMATCH"
-    with pytest.raises(JobFailed) as failed:
+    with pytest.raises(JobFailedError) as failed:
         client.wait(client.add_stems(plain.job.job_id))
     assert failed.value.reason == "DIGEST_MISMATCH"
     assert failed.value.retry_after_s is None
@@ -224,7 +230,7 @@ def test_an_erased_prompt_is_in_no_file_of_the_installation(live_pair: LivePair)
     job_id = take(client, brief(live_pair.persona, prompt=prompt)).job.job_id
     erased = client.erase_prompt(job_id)
     assert (erased.audit_rows, list(erased.keys_with_prompt)) == (1, [f"jobs/{job_id}/v1.json"])
-    with pytest.raises(FailedPrecondition) as refused:
+    with pytest.raises(FailedPreconditionError) as refused:
         client.replay(job_id)
     assert refused.value.reason == "INPUT_MISSING"
     files = [path for path in live_pair.data.rglob("*") if path.is_file()]
@@ -233,12 +239,12 @@ def test_an_erased_prompt_is_in_no_file_of_the_installation(live_pair: LivePair)
     assert client.erase_prompt(job_id).audit_rows == 0
     assert client.verify_audit_chain().intact
     assert not [path for path in live_pair.data.rglob("*") if path.is_file() and prompt.encode() in path.read_bytes()]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         client.erase_prompt("j-01k00000000000000000000000")
 
 
 def test_half_a_head_is_refused(live_pair: LivePair) -> None:
     """A digest without its sequence would be compared with nothing."""
-    with pytest.raises(RejectedInput) as refused:
+    with pytest.raises(InvalidRequestError) as refused:
         live_pair.client.verify_audit_chain(head_digest="ab" * 32)
     assert [violation.field for violation in refused.value.violations] == ["head_sequence"]

@@ -9,8 +9,8 @@ import pytest
 from servicekit.clock import SystemClock
 from servicekit.journal import Journal
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client import FILE_KIND_BOUNCE, Job
-from sonichaos_client.errors import FailedPrecondition, JobCancelled, JobFailed, ResourceExhausted
+from sonichaos_client import FileKind, Job
+from sonichaos_client.errors import FailedPreconditionError, JobCancelledError, JobFailedError, ResourceExhaustedError
 from tests.flow.conftest import FreshPair
 from tests.flow.pair import RENDER, SEPARATION, Pair, eventually, turn_held
 from tests.flow.takes import Story, at, brief, check_numbers, take, told, until
@@ -27,7 +27,7 @@ def pair(module_pair: FreshPair) -> Pair:
 def cancelled(pair: Pair, job: Job) -> Story:
     """Cancel, and wait for the end: by way of CANCELLING to CANCELLED."""
     pair.client.cancel(job.job_id)
-    with pytest.raises(JobCancelled):
+    with pytest.raises(JobCancelledError):
         pair.client.wait(job)
     story = told(pair.client, job)
     check_numbers(story.events)
@@ -87,7 +87,7 @@ def test_a_cancel_while_no_service_lives(pair: Pair) -> None:
         with Journal.open(f"sqlite:///{pair.data}/journal.sqlite3", clock=SystemClock()) as journal:
             journal.cancel("local", job.job_id, 1)
         pair.start(RENDER)
-        with pytest.raises(JobCancelled):
+        with pytest.raises(JobCancelledError):
             pair.client.wait(job)
     assert (folder / "v1.json").read_bytes() == kept
     assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors"]
@@ -109,7 +109,7 @@ def test_a_brief_expires(pair: Pair) -> None:
     wanted.expire_time.FromDatetime(datetime.now(tz=UTC) + timedelta(seconds=2))
     with turn_held(pair.data):
         job = pair.client.create_render(wanted)
-        with pytest.raises(JobFailed) as failed:
+        with pytest.raises(JobFailedError) as failed:
             pair.client.wait(job)
     assert failed.value.reason == "EXPIRED"
     assert failed.value.retry_after_s is None
@@ -123,7 +123,7 @@ def test_a_full_queue_says_when_to_come_again(pair: Pair) -> None:
         until(pair.client, first, at(job_pb2.STAGE_PLAN))
         waits = pair.client.create_render(brief(seed=5), request_id="waits")
         rows = [job.job_id for job in pair.client.list_jobs()]
-        with pytest.raises(ResourceExhausted) as full:
+        with pytest.raises(ResourceExhaustedError) as full:
             pair.client.create_render(brief(seed=6))
         assert full.value.reason == "QUEUE_FULL"
         assert full.value.retry_after_s
@@ -138,13 +138,13 @@ def test_no_separation_service(pair: Pair) -> None:
     pair.kill(SEPARATION)
     story = take(pair.client, brief(stems=True, seed=7))
     check_numbers(story.events)
-    with pytest.raises(JobFailed) as failed:
+    with pytest.raises(JobFailedError) as failed:
         pair.client.wait(story.job)
     assert failed.value.reason == "SEPARATION_UNAVAILABLE"
     assert failed.value.retry_after_s
     assert story.events[-1].error.message
     assert story.version.files.HasField("bounce")
-    assert pair.client.sign_url(story.job.job_id, kind=FILE_KIND_BOUNCE).url
+    assert pair.client.create_signed_url(story.job.job_id, kind=FileKind.BOUNCE).url
     pair.start(SEPARATION)
     again = told(pair.client, pair.client.add_stems(story.job.job_id))
     assert again.job.state == job_pb2.JOB_STATE_DONE
@@ -157,7 +157,7 @@ def test_a_deleted_job_leaves_nothing(pair: Pair) -> None:
     with turn_held(pair.data):
         job = pair.client.create_render(brief(seed=8))
         until(pair.client, job, at(job_pb2.STAGE_PLAN))
-        with pytest.raises(FailedPrecondition) as wrong:
+        with pytest.raises(FailedPreconditionError) as wrong:
             pair.client.delete(job.job_id)
     assert wrong.value.reason == "WRONG_STATE"
     pair.client.wait(job)

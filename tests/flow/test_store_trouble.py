@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client.errors import JobFailed, ResourceExhausted
+from sonichaos_client.errors import JobFailedError, ResourceExhaustedError
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
 from tests.flow.cuttable_proxy import CuttableProxy
@@ -47,13 +47,13 @@ def test_a_full_disk(small_disk: Path, fresh_pair: FreshPair, tmp_path: Path) ->
         until(client, job, at(job_pb2.STAGE_SEPARATE))
         free = os.statvfs(small_disk)
         filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 2 * _MIB))
-    with pytest.raises(JobFailed) as failed:
+    with pytest.raises(JobFailedError) as failed:
         client.wait(job)
     assert failed.value.reason == "DISK_FULL"
     assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors"]
     upload = tmp_path / "upload.wav"
     soundfile.write(upload, np.zeros((20 * 44100, 2)), 44100, subtype="PCM_24")
-    with pytest.raises(ResourceExhausted) as full:
+    with pytest.raises(ResourceExhaustedError) as full:
         client.separate_file(upload)
     assert full.value.reason == "DISK_FULL"
     assert [one.job_id for one in client.list_jobs()] == [job.job_id]
@@ -61,7 +61,7 @@ def test_a_full_disk(small_disk: Path, fresh_pair: FreshPair, tmp_path: Path) ->
     again = told(client, client.add_stems(job.job_id))
     assert again.job.state == job_pb2.JOB_STATE_DONE
     check_numbers(again.events)
-    assert verify_zip(client.download(job.job_id, tmp_path / "out").path).findings == ()
+    assert verify_zip(client.download(job.job_id, tmp_path / "out").path).failures == ()
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def test_the_whole_road_on_s3_also_when_it_goes_away(s3: S3Server, fresh_pair: F
         client = pair.client
         story = take(client, brief(stems=True))
         assert story.job.state == job_pb2.JOB_STATE_DONE
-        assert client.sign_url(story.job.job_id).url.startswith(proxy.url)
-        assert verify_zip(client.download(story.job.job_id, tmp_path).path).findings == ()
+        assert client.create_signed_url(story.job.job_id).url.startswith(proxy.url)
+        assert verify_zip(client.download(story.job.job_id, tmp_path).path).failures == ()
 
         job = client.create_render(brief(stems=True, seed=8))
         until(client, job, at(job_pb2.STAGE_DENOISE))
@@ -99,7 +99,7 @@ def test_the_whole_road_on_s3_also_when_it_goes_away(s3: S3Server, fresh_pair: F
             with turn_held(pair.data):
                 until(client, job, at(job_pb2.STAGE_SEPARATE))
                 away.enter_context(proxy.cut())
-            with pytest.raises(JobFailed) as failed:
+            with pytest.raises(JobFailedError) as failed:
                 client.wait(job)
         assert failed.value.reason == "STORE_UNAVAILABLE"
         assert failed.value.retry_after_s
@@ -108,4 +108,4 @@ def test_the_whole_road_on_s3_also_when_it_goes_away(s3: S3Server, fresh_pair: F
         check_numbers(again.events)
         stems = [event.attempt for event in again.events if event.track == job_pb2.PROGRESS_TRACK_STEMS]
         assert max(stems) >= 2
-        assert verify_zip(client.download(job.job_id, tmp_path).path).findings == ()
+        assert verify_zip(client.download(job.job_id, tmp_path).path).failures == ()

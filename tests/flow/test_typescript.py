@@ -24,4 +24,4 @@ def test_a_take_is_rendered_followed_through_a_cut_and_fetched(live_pair: LivePa
     assert told["events"] == job.last_sequence
     assert told["sha256"] == job.versions[0].files.zip.sha256
     report = verify_zip(Path(told["path"]))
-    assert report.ok, report.findings
+    assert report.valid, report.failures

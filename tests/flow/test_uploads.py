@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client import STEM_MODE_RAW, Brief, SeparationHeader, Target
-from sonichaos_client.errors import AlreadyExists
+from sonichaos_client import Brief, OwningService, StemMode
+from sonichaos_client.errors import AlreadyExistsError
 from sonichaos_client.verify import verify_zip
 from tests.flow.nursery import ROOT
 from tests.flow.pair import LivePair
@@ -39,7 +39,7 @@ def test_the_command_separates_a_file(live_pair: LivePair, recording: Path, tmp_
     )
     assert ended.returncode == 0, ended.stderr
     (saved,) = tmp_path.iterdir()
-    assert verify_zip(saved).findings == ()
+    assert verify_zip(saved).failures == ()
     files = unpacked(saved)
     bounce = pcm_of(files["bounce.wav"])
     sound, _ = soundfile.read(recording, dtype="int16")
@@ -51,25 +51,25 @@ def test_the_command_separates_a_file(live_pair: LivePair, recording: Path, tmp_
 
 def test_an_upload_is_a_job_of_separation_service(live_pair: LivePair, recording: Path) -> None:
     """It has one track, a bounce that is ready at once, and audit rows with the file's digest; stem mode raw is recorded."""
-    header = SeparationHeader(stem_mode=STEM_MODE_RAW, labels={"reel": "3"}, request_id="reel-3")
-    job = live_pair.client.separate_file(recording, header)
+    labels = {"reel": "3"}
+    job = live_pair.client.separate_file(recording, request_id="reel-3", stem_mode=StemMode.RAW, labels=labels)
     story = told(live_pair.client, job)
     check_numbers(story.events)
     assert story.job.owner == job_pb2.OWNING_SERVICE_SEPARATION
     assert {event.track for event in story.events if event.track} == {job_pb2.PROGRESS_TRACK_STEMS}
     kinds = [event.kind for event in story.events]
     assert kinds.index(job_pb2.EVENT_KIND_BOUNCE_READY) < kinds.index(job_pb2.EVENT_KIND_STEMS_READY)
-    rows = list(live_pair.client.audit_rows(job.job_id))
+    rows = list(live_pair.client.list_audit_rows(job.job_id))
     assert [row.kind for row in rows] == ["bounce", "stems"]
     body = json.loads(rows[1].body_json)
     assert body["upload"]["fileName"] == "take one.wav"
     assert body["zip"]["sha256"] == story.version.files.zip.sha256
     assert (body["stemMode"], rows[1].prompt) == ("raw", "")
     assert live_pair.client.verify_audit_chain().intact
-    assert live_pair.client.separate_file(recording, header).job_id == job.job_id
-    header.labels["reel"] = "4"
-    with pytest.raises(AlreadyExists) as reused:
-        live_pair.client.separate_file(recording, header)
+    again = live_pair.client.separate_file(recording, request_id="reel-3", stem_mode=StemMode.RAW, labels=labels)
+    assert again.job_id == job.job_id
+    with pytest.raises(AlreadyExistsError) as reused:
+        live_pair.client.separate_file(recording, request_id="reel-3", stem_mode=StemMode.RAW, labels={"reel": "4"})
     assert reused.value.reason == "REQUEST_ID_REUSED"
 
 
@@ -81,7 +81,7 @@ def test_following_all_jobs_from_a_cursor(live_pair: LivePair) -> None:
     briefs: list[Brief] = [brief(live_pair.persona, seed=seed) for seed in (62, 63)]
     ids = {first.job_id, *(client.create_render(one).job_id for one in briefs)}
     whole, ended = [], {first.job_id} - {first.job_id}
-    for event in client.follow(Target.RENDER, cursor=start):
+    for event in client.watch_all(OwningService.RENDER, cursor=start):
         whole.append(event)
         if event.kind == job_pb2.EVENT_KIND_STATE and event.state == job_pb2.JOB_STATE_DONE:
             ended.add(event.job_id)
@@ -92,6 +92,6 @@ def test_following_all_jobs_from_a_cursor(live_pair: LivePair) -> None:
         begin = 2 if job_id == first.job_id else 1
         assert numbers == list(range(begin, begin + len(numbers)))
     middle = len(whole) // 2
-    rest = client.follow(Target.RENDER, cursor=whole[middle].cursor)
+    rest = client.watch_all(OwningService.RENDER, cursor=whole[middle].cursor)
     assert [next(rest).cursor for _ in whole[middle + 1 :]] == [event.cursor for event in whole[middle + 1 :]]
     rest.close()

@@ -112,7 +112,7 @@ def test_exit_status_of_a_refusal(pair: Pair, refusal: ServiceError, status: int
     pair.render.refusals["CreateRender"] = [refusal, refusal]
     words = sonichaos(pair, *RENDER)
     assert words.exit_code == status
-    assert refusal.message in words.stderr
+    assert refusal.message.replace("brief.prompt", "--prompt") in words.stderr
     assert refusal.reason in words.stderr
     assert refusal.metadata.get("known", "") in words.stderr
     parts = lines(sonichaos(pair, *RENDER, "--json"))[-1]["error"]
@@ -174,14 +174,14 @@ def test_an_address_typed_wins_over_the_environment(pair: Pair) -> None:
         ("separate", "/nonexistent.wav"),
         ("audit", "--replay"),
         ("audit", "--head", "12"),
-        ("audit", "--erase-prompt"),
-        ("audit", "j-1", "--erase-prompt", "--replay"),
+        ("erase-prompt", "j-1"),  # stdin is not a terminal here
+        ("help", "no-such-command"),
         ("rerender", "j-1", "--stem", "guitar"),
         ("rerender", "j-1", "--stem", "bass", "--from-bar", "2"),
         ("rerender", "j-1", "--stem", "bass", "--bpm", "90", "--tempo-map", __file__),
         ("rerender", "j-1", "--stem", "bass", "--plot", "/nonexistent/a.png"),
         ("rerender", "j-1", "--stem", "bass", "--plot", "a.png", "--detach"),
-        ("analyze", __file__, "--about-bpm", "90", "--least-bpm", "60"),
+        ("analyze", __file__, "--bpm-hint", "90", "--min-bpm", "60"),
         ("no-such-command",),
     ],
 )
@@ -236,7 +236,7 @@ def test_all_that_a_job_may_carry_reaches_the_service(pair: Pair) -> None:
     options = (
         "--request-id r1 --label a=b --label c=d=e --licence-tier sync --licensee me --terms t --licence-covers bounce"
     )
-    more = "--instrumental --key Eb --stem-mode raw --bpm 92.5 --expires-in 600 --detach"
+    more = "--instrumental --key Eb --stem-mode raw --bpm 92.5 --timeout 600 --detach"
     assert sonichaos(pair, *RENDER, *options.split(), *more.split()).exit_code == 0
     request = pair.render.requests("CreateRender")[0]
     brief = request.brief
@@ -277,7 +277,7 @@ def test_separate_uploads_and_fetches(pair: Pair, tmp_path: Path) -> None:
     assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".zip"]
 
 
-def test_jobs_get_cancel_delete_url(pair: Pair, tmp_path: Path) -> None:
+def test_jobs_get_cancel_delete_sign_url(pair: Pair, tmp_path: Path) -> None:
     """The commands on jobs that are there speak of the job that they name."""
     job_id = json.loads(sonichaos(pair, *RENDER, "--stems", "--json").stdout.splitlines()[-1])["jobId"]
     other = pair.separation.accept("j-upload", stems=True).job_id
@@ -287,7 +287,7 @@ def test_jobs_get_cancel_delete_url(pair: Pair, tmp_path: Path) -> None:
     assert "done" in sonichaos(pair, "get", job_id).stdout
     fetched = sonichaos(pair, "get", job_id, "--out", str(tmp_path), "--file", "bounce")
     assert Path(fetched.stdout.strip()).read_bytes() == BOUNCE
-    assert sonichaos(pair, "url", job_id).stdout.startswith(pair.shelf.base_url)
+    assert sonichaos(pair, "sign-url", job_id).stdout.startswith(pair.shelf.base_url)
     assert sonichaos(pair, "cancel", other).exit_code == 0
     assert pair.separation.requests("CancelJob")[0].job_id == other
     assert lines(sonichaos(pair, "delete", job_id, "--json")) == [{"jobId": job_id, "deleted": True}]
@@ -326,28 +326,36 @@ def test_audit_shows_verifies_and_replays(pair: Pair) -> None:
     assert "BROKEN at row 1" in broken.stdout
 
 
-def test_erasing_a_prompt_says_where_it_still_is(pair: Pair) -> None:
-    """The answer comes before the rows, in words and in JSON; an unknown job is refused by name."""
+def test_erase_prompt_names_the_files_that_still_contain_it(pair: Pair) -> None:
+    """--yes replaces the confirmation; the result is text or JSON; an unknown job is rejected by name."""
     pair.render.accept("j-1", stems=False)
-    erased, *_ = lines(sonichaos(pair, "audit", "j-1", "--erase-prompt", "--json"))
+    (erased,) = lines(sonichaos(pair, "erase-prompt", "j-1", "--yes", "--json"))
     assert erased == {"auditRows": 2, "keysWithPrompt": ["jobs/j-1/v1.json"]}
-    assert (
-        "still in jobs/j-1/v1.json until the job is deleted" in sonichaos(pair, "audit", "j-1", "--erase-prompt").stdout
-    )
-    unknown = sonichaos(pair, "audit", "j-2", "--erase-prompt")
+    text = sonichaos(pair, "erase-prompt", "j-1", "--yes").stdout
+    assert "until the job is deleted: jobs/j-1/v1.json" in text
+    unknown = sonichaos(pair, "erase-prompt", "j-2", "--yes")
     assert (unknown.exit_code, "j-2" in unknown.stderr) == (2, True)
 
 
-def test_verify_tells_what_does_not_hold(pair: Pair, tmp_path: Path) -> None:
+def test_erase_prompt_without_a_terminal_requires_yes(pair: Pair) -> None:
+    """A script that cannot be asked has to confirm explicitly; nothing is erased without it."""
+    pair.render.accept("j-1", stems=False)
+    refused = sonichaos(pair, "erase-prompt", "j-1")
+    assert refused.exit_code == 2
+    assert "--yes" in refused.stderr
+    assert pair.render.requests("ErasePrompt") == []
+
+
+def test_verify_prints_the_failed_checks(pair: Pair, tmp_path: Path) -> None:
     """A file that is no ZIP of stems ends with 3 and says what is wrong, in words and in JSON; no service is asked."""
     path = tmp_path / "a.zip"
     path.write_bytes(b"PK not really")
     words = sonichaos(pair, "verify", str(path))
     assert words.exit_code == 3
-    assert "do not hold" in words.stdout
+    assert f"{path}: 1 check failed" in words.stdout
     report = lines(sonichaos(pair, "verify", str(path), "--json"))[0]
-    assert report["holds"] is False
-    assert report["findings"][0]["message"]
+    assert report["valid"] is False
+    assert report["failures"][0]["message"]
     assert sonichaos(pair, "verify", str(tmp_path / "missing.zip")).exit_code == 2
 
 
@@ -362,7 +370,7 @@ def test_a_re_render_is_asked_for_as_typed(pair: Pair, tmp_path: Path) -> None:
     """Every option reaches its field; the tempo map is what analyze printed."""
     pair.render.accept("j-1", stems=True)
     (tmp_path / "a.wav").write_bytes(b"RIFF")
-    heard = sonichaos(pair, "analyze", str(tmp_path / "a.wav"), "--about-bpm", "90", "--json")
+    heard = sonichaos(pair, "analyze", str(tmp_path / "a.wav"), "--bpm-hint", "90", "--json")
     (tmp_path / "grid.json").write_text(heard.stdout)
     header = pair.separation.requests("AnalyzeAudio")[0].header
     assert header.min_bpm == pytest.approx(90 / 2**0.5)
@@ -379,7 +387,7 @@ def test_a_re_render_is_asked_for_as_typed(pair: Pair, tmp_path: Path) -> None:
         "0",
         "--base",
         "3",
-        "--accept-drift",
+        "--allow-drift",
     )
     bars = ("--from-bar", "2", "--to-bar", "4", "--strength", "0.5", "--request-id", "r1", "--key", "A minor")
     grid = ("--tempo-map", str(tmp_path / "grid.json"))
@@ -424,6 +432,6 @@ def test_analysis_and_drift_in_words(pair: Pair, tmp_path: Path) -> None:
     told = sonichaos(pair, "drift-report", "--stem", "bass").stdout
     assert pair.render.requests("GetDriftReport")[0].stem == brief_pb2.STEM_BASS
     assert "j-1 v2" in told
-    assert "j-2 v3   unmeasurable, not counted" in told
-    assert "1/1 within the limits" in told
-    assert "stays closed" in told
+    assert "j-2 v3   not measurable, not counted" in told
+    assert "1 of 1 within the limits" in told
+    assert "threshold not met" in told

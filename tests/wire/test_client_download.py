@@ -17,12 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from sonichaos_client import AsyncClient, Brief, CallOptions, Client, RetryPolicy, errors
-from sonichaos_client.landing import Landing
+from sonichaos_client import AsyncClient, CallOptions, Client, RetryPolicy, errors
+from sonichaos_client.atomic_file import AtomicFile
 from tests.wire.scripted_desk import BOUNCE, ZIP
 from tests.wire.scripted_services import Pair, scripted_pair
 
-QUICK = CallOptions(deadline_s=10, retry=RetryPolicy(first_s=0.01, cap_s=0.02, patience_s=0.3), rng=random.Random(1))
+QUICK = CallOptions(
+    timeout_s=10, retry=RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.02, max_elapsed_s=0.3), rng=random.Random(1)
+)
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def client(pair: Pair) -> Iterator[Client]:
 
 def finished(client: Client, *, stems: bool) -> str:
     """The id of a finished take."""
-    job = client.create_render(Brief(prompt="a", persona_id="ember", stems=stems))
+    job = client.create_render(prompt="a", persona_id="ember", stems=stems)
     return client.wait(job).job_id
 
 
@@ -93,7 +95,7 @@ def test_a_busy_store_is_tried_again_and_a_refusal_is_not(pair: Pair, client: Cl
     pair.shelf.statuses = [503, 503]
     assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
     pair.shelf.statuses = [400, 200]
-    with pytest.raises(errors.DownloadFailed, match="answered 400"):
+    with pytest.raises(errors.DownloadError, match="HTTP status 400"):
         client.download(job_id, tmp_path, overwrite=True)
 
 
@@ -103,7 +105,7 @@ def test_a_file_that_the_store_has_lost_is_data_loss(
     """404 for a file that the row lists names the file; where the job itself is gone by then, that is the error."""
     job_id = finished(client, stems=True)
     pair.shelf.statuses = [404]
-    with pytest.raises(errors.DataLoss, match=f"jobs/{job_id}/v1.zip .* lost it") as caught:
+    with pytest.raises(errors.DataLossError, match=f"lost jobs/{job_id}/v1.zip") as caught:
         client.download(job_id, tmp_path)
     assert caught.value.metadata["expected_sha256"] == hashlib.sha256(ZIP).hexdigest()
     answer = pair.shelf.answer
@@ -114,7 +116,7 @@ def test_a_file_that_the_store_has_lost_is_data_loss(
         answer(handler)
 
     monkeypatch.setattr(pair.shelf, "answer", deleted_meanwhile)
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(errors.NotFoundError):
         client.download(job_id, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -123,7 +125,7 @@ def test_changed_bytes_are_not_kept(pair: Pair, client: Client, tmp_path: Path) 
     """What does not match the stored digest leaves nothing behind, and the error names both digests."""
     job_id = finished(client, stems=True)
     pair.shelf.tamper = True
-    with pytest.raises(errors.DownloadMismatch) as caught:
+    with pytest.raises(errors.DigestMismatchError) as caught:
         client.download(job_id, tmp_path)
     assert caught.value.metadata["expected_sha256"] == hashlib.sha256(ZIP).hexdigest()
     assert list(tmp_path.iterdir()) == []
@@ -133,7 +135,7 @@ def test_a_store_that_stays_away_leaves_nothing(pair: Pair, client: Client, tmp_
     """When patience runs out no part of the file remains, and the signature is not repeated in the error."""
     job_id = finished(client, stems=True)
     pair.shelf.cut_after_bytes = [10, *([0] * 500)]
-    with pytest.raises(errors.DownloadFailed) as caught:
+    with pytest.raises(errors.DownloadError) as caught:
         client.download(job_id, tmp_path)
     assert "signature" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -144,7 +146,7 @@ def test_an_existing_file_stays_unless_asked(pair: Pair, client: Client, tmp_pat
     job_id = finished(client, stems=True)
     path = tmp_path / f"{job_id}-v1.zip"
     path.write_bytes(b"mine")
-    with pytest.raises(errors.LocalFileExists):
+    with pytest.raises(errors.LocalFileExistsError):
         client.download(job_id, tmp_path)
     assert path.read_bytes() == b"mine"
     assert pair.shelf.ranges == []
@@ -155,11 +157,11 @@ def test_an_existing_file_stays_unless_asked(pair: Pair, client: Client, tmp_pat
 def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
     """Two downloads of one name: the second to finish does not cover the first."""
     path = tmp_path / "a.zip"
-    with Landing(path, overwrite=False) as landing:
-        landing.write(b"late")
+    with AtomicFile(path, overwrite=False) as file:
+        file.write(b"late")
         path.write_bytes(b"early")
-        with pytest.raises(errors.LocalFileExists):
-            landing.commit()
+        with pytest.raises(errors.LocalFileExistsError):
+            file.commit()
     assert path.read_bytes() == b"early"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -170,7 +172,7 @@ def test_a_full_disk_is_not_taken_for_a_cut(pair: Pair, client: Client, tmp_path
     soft_bytes, hard_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(ZIP) // 2, hard_bytes))
     try:
-        with pytest.raises(errors.LocalFileUnwritten, match=f"{job_id}-v1.zip cannot be written: File too large.*room"):
+        with pytest.raises(errors.LocalWriteError, match=f"Cannot write .*{job_id}-v1.zip: File too large.*Free space"):
             client.download(job_id, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft_bytes, hard_bytes))
@@ -181,7 +183,7 @@ def test_a_full_disk_is_not_taken_for_a_cut(pair: Pair, client: Client, tmp_path
 async def test_a_cancelled_download_leaves_nothing(pair: Pair, tmp_path: Path) -> None:
     """Cancelling the task in the middle removes the part file."""
     async with AsyncClient(pair.render_address, pair.separation_address, options=QUICK) as client:
-        job = await client.create_render(Brief(prompt="a", persona_id="ember", stems=True))
+        job = await client.create_render(prompt="a", persona_id="ember", stems=True)
         await client.wait(job)
         pair.shelf.cut_after_bytes = [1000, *([0] * 500)]
         task = asyncio.ensure_future(client.download(job.job_id, tmp_path))

@@ -37,7 +37,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileShelf]:
         weights="weights:\n  - [1., 0.]\n  - [0., 1.]\n",
     )
     monkeypatch.setitem(weight_sources.SOURCES, "small_ft", source)
-    monkeypatch.setattr(command, "RETRY", RetryPolicy(first_s=0.01, cap_s=0.01, patience_s=0.2))
+    monkeypatch.setattr(command, "RETRY", RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.01, max_elapsed_s=0.2))
     with FileShelf() as running:
         for name, data in zip(NAMES + PICKLES, CONTENTS * 2, strict=True):
             running.put(f"/demucs/{name}", data)

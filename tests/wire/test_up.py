@@ -162,7 +162,7 @@ def test_a_service_that_dies_takes_the_other_with_it(tmp_path: Path, ups: list[U
     other = running.pid("separation_service")
     os.kill(running.pid("render_service"), signal.SIGKILL)
     assert running.process.wait(20) == 1
-    assert "render_service was ended by SIGKILL; the other is stopped as well" in running.log()
+    assert "render_service was killed by SIGKILL. The other service is stopped too" in running.log()
     assert "separation_service drains" in running.log()
     assert gone(other)
 
@@ -173,7 +173,7 @@ def test_a_service_that_refuses_its_settings_says_why(tmp_path: Path, ups: list[
     running = Up(services(tmp_path, extra=refusal), "--separator=nope")
     ups.append(running)
     assert running.process.wait(20) == 2
-    assert "separation_service ended with status 2 before it was ready" in running.log()
+    assert "separation_service exited with status 2 before it was ready" in running.log()
     assert "\n  no such separator: nope" in running.log()
 
 
@@ -208,6 +208,6 @@ def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path, ups: list[
         running = Up(services(tmp_path), f"--render-listen=127.0.0.1:{taken.getsockname()[1]}")
         ups.append(running)
         assert running.process.wait(20) == 1
-    assert "is taken" in running.log()
+    assert "is in use" in running.log()
     assert "SONICHAOS_RENDER_LISTEN" in running.log()
     assert "environment" not in running.log()

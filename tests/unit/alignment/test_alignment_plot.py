@@ -18,7 +18,7 @@ from servicekit.audio.pcm24 import Pcm24
 from servicekit.audio.wav import Wav
 from servicekit.delivery.manifest import FileFacts, Licence, Manifest
 from servicekit.delivery.zip_archive import zip_folder
-from sonichaos_client.plot import PlotUnavailable, plot_rerender
+from sonichaos_client.plot import PlotUnavailableError, plot_rerender
 from sonichaos_client.tempo_grid import tempo_grid
 from tests.unit.alignment.corpus_takes import SECONDS, WINDING, Silent, needs_soundfont, pair, spoiled
 from tests.unit.client.stems_zip import JOB, ORIGIN, Delivery
@@ -84,7 +84,7 @@ def test_both_stems_are_drawn_and_wrong_pairs_are_refused(tmp_path: Path, monkey
     with pytest.raises(ValueError, match=r"was made from .* v1, got .* v2"):
         plot_rerender(new_zip, new_zip, picture)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(PlotUnavailable, match="sonichaos-client"):
+    with pytest.raises(PlotUnavailableError, match="sonichaos-client"):
         plot_rerender(old_zip, new_zip, picture)
 
 

@@ -32,7 +32,7 @@ from servicekit.delivery.manifest import (
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.names import STEMS, StemMode
 from servicekit.delivery.zip_archive import PackedFile, write_zip, zip_folder
-from sonichaos_client.finding import Report
+from sonichaos_client.verify import VerifyReport
 from tests.unit.separation.fitted import fitted
 
 JOB = "j-01jd8m3k7qv5t9w2x4y6z8a1bc"
@@ -159,6 +159,6 @@ def _files(mode: StemMode, upload: bool, version: int, frames: int) -> dict[str,
     return files | {"manifest.json": manifest_text(whole).encode()}
 
 
-def rules(report: Report) -> set[tuple[str, str]]:
+def rules(report: VerifyReport) -> set[tuple[str, str]]:
     """Which promises are broken, and in which file."""
-    return {(finding.rule, finding.file) for finding in report.findings}
+    return {(failure.rule, failure.file) for failure in report.failures}

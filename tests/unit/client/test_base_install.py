@@ -56,7 +56,7 @@ def test_operator_commands_say_where_they_come_from() -> None:
             text=True,
         )
         assert run.returncode == 1, run.stderr
-        assert f"sonichaos {arguments[0]} comes with the full install" in run.stderr
+        assert f"sonichaos {arguments[0]} requires the full install" in run.stderr
 
 
 def _without_entry_points(code: str) -> str:

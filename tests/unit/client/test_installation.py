@@ -1,4 +1,4 @@
-"""What ``sonichaos up`` settles before it starts anything."""
+"""What ``sonichaos up`` checks before it starts anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 import pytest
 
 from hostctl.installation import RENDER_LISTEN, SEPARATION_LISTEN, URL_LISTEN, Installation, plan_installation
-from hostctl.listen import ListenAddress, settle
+from hostctl.listen import ListenAddress, resolve_ports
 
 ANY = {RENDER_LISTEN: "127.0.0.1:0", SEPARATION_LISTEN: "127.0.0.1:0", URL_LISTEN: "127.0.0.1:0"}
 
@@ -21,8 +21,8 @@ def plan(environ: dict[str, str], data: Path | None = None, **chosen: str) -> In
 
 def test_free_ports_are_found_and_differ() -> None:
     """Port 0 becomes a port that can be listened on, another one each time."""
-    settled = settle([ListenAddress("127.0.0.1:0", f"S{index}") for index in range(8)])
-    ports = {int(one.address.rpartition(":")[2]) for one in settled}
+    resolved = resolve_ports([ListenAddress("127.0.0.1:0", f"S{index}") for index in range(8)])
+    ports = {int(one.address.rpartition(":")[2]) for one in resolved}
     assert len(ports) == 8
     for port in ports:
         with socket.create_server(("127.0.0.1", port)):
@@ -31,19 +31,19 @@ def test_free_ports_are_found_and_differ() -> None:
 
 @pytest.mark.parametrize("address", ["", "50071", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000", ":5"])
 def test_a_malformed_address_is_refused_with_its_setting(address: str) -> None:
-    """The error names the setting and the form that was wanted."""
-    with pytest.raises(click.UsageError, match="SONICHAOS_RENDER_LISTEN: wanted HOST:PORT"):
-        settle([ListenAddress(address, RENDER_LISTEN)])
+    """The error names the setting and the expected form."""
+    with pytest.raises(click.UsageError, match="SONICHAOS_RENDER_LISTEN must be HOST:PORT"):
+        resolve_ports([ListenAddress(address, RENDER_LISTEN)])
 
 
 def test_callers_reach_a_wildcard_and_a_unix_socket() -> None:
     """What is listened on everywhere is called on loopback; a Unix socket is called as it is."""
     assert ListenAddress("0.0.0.0:5", "S").for_callers == "127.0.0.1:5"
     assert ListenAddress("[::]:5", "S").for_callers == "[::1]:5"
-    assert settle([ListenAddress("unix:/run/a.sock", "S")])[0].for_callers == "unix:/run/a.sock"
+    assert resolve_ports([ListenAddress("unix:/run/a.sock", "S")])[0].for_callers == "unix:/run/a.sock"
 
 
-def test_what_was_typed_wins_over_the_environment(tmp_path: Path) -> None:
+def test_options_take_precedence_over_the_environment(tmp_path: Path) -> None:
     """Options, then the environment, then the defaults."""
     environ = {"SONICHAOS_DATA": str(tmp_path / "a"), "SONICHAOS_RENDERER": "x", "SONICHAOS_DEVICE": "cpu"}
     assert plan(environ).data == tmp_path / "a"
@@ -73,13 +73,13 @@ def test_fetched_weights_are_found_by_name(tmp_path: Path) -> None:
 
 
 def test_a_wrong_setting_is_refused_before_anything_starts() -> None:
-    """The variable and what it wants are named."""
+    """The error names the variable."""
     with pytest.raises(click.UsageError, match="SONICHAOS_DRAIN_SECONDS"):
         plan({"SONICHAOS_DRAIN_SECONDS": "soon"})
 
 
-def test_with_an_s3_store_the_url_port_is_nobodys_business(tmp_path: Path) -> None:
-    """Nothing listens for signed URLs there, so a taken port does not matter."""
+def test_with_an_s3_store_the_url_port_is_not_checked(tmp_path: Path) -> None:
+    """No service serves signed URLs then, so a port in use does not matter."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         listen = {**ANY, URL_LISTEN: address}

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sonichaos_client.finding import Report
-from sonichaos_client.verify import verify_zip
+from sonichaos_client.verify import VerifyReport, verify_zip
 from tests.unit.client.stems_zip import JOB, Delivery, delivery, rules
 
 
-def check(made: Delivery, tmp_path: Path) -> Report:
+def check(made: Delivery, tmp_path: Path) -> VerifyReport:
     """Pack and verify."""
     return verify_zip(made.pack(tmp_path / "a.zip"))
 
@@ -33,21 +32,21 @@ def body_at(data: bytes, chunk: bytes) -> int:
 def test_whole_zips_hold(tmp_path: Path, mode: str, upload: bool) -> None:  # noqa: FBT001  a parameter of the test
     """What the services deliver, take or upload, exact or raw, holds in every point, and the report says what it is."""
     report = check(delivery(mode=mode, upload=upload), tmp_path)
-    assert report.findings == ()
-    assert report.ok
+    assert report.failures == ()
+    assert report.valid
     assert (report.job_id, report.version, report.frames, report.stem_mode) == (JOB, 1, 44117, mode)
     assert ("sample for sample" in " ".join(report.checked)) == (mode == "exact")
 
 
 def test_longer_and_later_versions_hold(tmp_path: Path) -> None:
     """A second version in its own folder holds, and so does a take of several blocks."""
-    assert check(delivery(version=2, frames=150_001), tmp_path).findings == ()
+    assert check(delivery(version=2, frames=150_001), tmp_path).failures == ()
 
 
 def test_a_take_too_short_for_loudness_holds(tmp_path: Path) -> None:
     """Below 0.4 s there is no loudness, which is null and no fault."""
     report = check(delivery(frames=3000), tmp_path)
-    assert report.findings == ()
+    assert report.failures == ()
     assert report.lufs is None
 
 
@@ -209,7 +208,7 @@ def test_damage_is_named(tmp_path: Path, damage: Callable[[Delivery], None], wan
     made = delivery()
     damage(made)
     report = check(made, tmp_path)
-    assert not report.ok
+    assert not report.valid
     assert rules(report) == wanted
 
 
@@ -217,7 +216,7 @@ def test_raw_stems_need_not_sum(tmp_path: Path) -> None:
     """In raw mode a sample that is off breaks no sum."""
     made = delivery(mode="raw")
     one_unit(made)
-    assert check(made, tmp_path).findings == ()
+    assert check(made, tmp_path).failures == ()
 
 
 def kept_from_v1(made: Delivery) -> Delivery:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sonichaos_client.verify import FILES, verify_zip
-from sonichaos_client.zip_layout import read_layout
+from sonichaos_client.verify import verify_zip
+from sonichaos_client.verify.archive import FILES
+from sonichaos_client.verify.zip_layout import read_layout
 from tests.unit.client.stems_zip import delivery, rules
 from tests.unit.servicekit.sparse_zip import write_sparse_zip
 
@@ -31,7 +32,7 @@ def foreign(tmp_path: Path, **options: object) -> Path:
 
 def test_a_zip_of_another_maker_may_hold(tmp_path: Path) -> None:
     """Not the maker counts: what the standard library packs by the same rules holds too."""
-    assert verify_zip(foreign(tmp_path)).findings == ()
+    assert verify_zip(foreign(tmp_path)).failures == ()
 
 
 def test_compression_is_named(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_times_are_named(tmp_path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(made.folder + name, (2026, 3, 4, 5, 6, 8)), data)
     report = verify_zip(path)
     assert rules(report) == {("timestamp", name) for name in FILES}
-    assert "2026-03-04 05:06:08" in report.findings[0].message
+    assert "2026-03-04 05:06:08" in report.failures[0].message
 
 
 def test_needless_zip64_is_named(tmp_path: Path) -> None:
@@ -70,9 +71,9 @@ def test_every_flipped_sample_bit_is_found(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
     path.write_bytes(data)
-    found = verify_zip(path).findings
-    assert {finding.rule for finding in found} >= {"checksum", "digest", "sum"}
-    assert len({finding.file for finding in found if finding.file}) == 1
+    found = verify_zip(path).failures
+    assert {failure.rule for failure in found} >= {"checksum", "digest", "sum"}
+    assert len({failure.file for failure in found if failure.file}) == 1
 
 
 @pytest.mark.parametrize(
@@ -90,11 +91,11 @@ def test_every_flipped_sample_bit_is_found(tmp_path: Path) -> None:
     ids=["empty", "two bytes", "last byte", "half", "appended", "prefixed", "a byte less", "other"],
 )
 def test_broken_archives_are_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
-    """A ZIP that is cut, grown or none at all is one clear finding and no exception."""
+    """A ZIP that is cut, grown or none at all is one clear failure and no exception."""
     path = tmp_path / "a.zip"
     path.write_bytes(damage(delivery(frames=3000).pack(path).read_bytes()))
     report = verify_zip(path)
-    assert [finding.rule for finding in report.findings] == ["zip"]
+    assert [failure.rule for failure in report.failures] == ["zip"]
     assert report.job_id is None
 
 
@@ -111,7 +112,7 @@ def test_hidden_bytes_are_named(tmp_path: Path) -> None:
                 archive.start_dir = archive.fp.tell()
     report = verify_zip(path)
     assert rules(report) == {("zip", "")}
-    assert "6 bytes" in report.findings[0].message
+    assert "6 bytes" in report.failures[0].message
 
 
 def test_a_huge_directory_is_refused_unread(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_a_huge_directory_is_refused_unread(tmp_path: Path) -> None:
         for index in range(2000):
             archive.writestr(f"f/{index}", b"")
     report = verify_zip(path)
-    assert "directory" in report.findings[0].message
+    assert "directory" in report.failures[0].message
 
 
 def test_a_huge_manifest_is_refused_unread(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_a_link_is_named(tmp_path: Path) -> None:
 @given(position=st.integers(0, 2**31), value=st.integers(0, 255), tail=st.booleans())
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_changed_byte_is_found(tmp_path: Path, position: int, value: int, tail: bool) -> None:  # noqa: FBT001
-    """Whatever byte is changed to whatever value there is a finding and never a crash.
+    """Whatever byte is changed to whatever value there is a failure and never a crash.
 
     Except for what the directory says of versions and attributes, which change nothing of what is unpacked.
     """
@@ -161,7 +162,7 @@ def test_any_changed_byte_is_found(tmp_path: Path, position: int, value: int, ta
     data[at] = value
     broken = tmp_path / "broken.zip"
     broken.write_bytes(data)
-    if not verify_zip(broken).findings:
+    if not verify_zip(broken).failures:
         with zipfile.ZipFile(path) as whole, zipfile.ZipFile(broken) as changed:
             assert [i.filename for i in changed.infolist()] == [i.filename for i in whole.infolist()]
             assert all(changed.read(i.filename) == whole.read(i) for i in whole.infolist())

@@ -1,62 +1,106 @@
-"""Client of SONICHAOS AI Studio: `Client` for blocking code, `AsyncClient` for asyncio, messages as protobuf defines them."""
+"""Client of SONICHAOS AI Studio: `Client` for blocking code, `AsyncClient` for asyncio.
 
-from sonichaos.jobs.v1.brief_pb2 import (
-    STEM_BASS,
-    STEM_DRUMS,
-    STEM_MODE_EXACT,
-    STEM_MODE_RAW,
-    STEM_OTHER,
-    STEM_VOCALS,
-    Brief,
-    Licence,
-    TempoMap,
-    TempoPoint,
-)
-from sonichaos.jobs.v1.job_pb2 import Job, JobEvent, Version
-from sonichaos.jobs.v1.jobs_service_pb2 import (
-    FILE_KIND_BOUNCE,
-    FILE_KIND_LATENTS,
-    FILE_KIND_MANIFEST,
-    FILE_KIND_ZIP,
-)
-from sonichaos.render.v1.render_pb2 import RerenderStemRequest
-from sonichaos.separation.v1.separation_pb2 import AnalysisHeader, SeparationHeader
+Requests take keyword arguments, `JobEvent` is a dataclass, jobs and other responses are protobuf messages. Enumerations print by
+name; ``JobState(job.state)`` converts a number of a protobuf message.
+"""
+
+from sonichaos.jobs.v1.brief_pb2 import Brief, Licence, TempoMap, TempoPoint
+from sonichaos.jobs.v1.job_pb2 import Job, Version
 from sonichaos_client.aio import AsyncClient
 from sonichaos_client.client import Client
 from sonichaos_client.download import SavedFile
-from sonichaos_client.errors import SonichaosError
+from sonichaos_client.enums import (
+    EventKind,
+    FileKind,
+    JobState,
+    LicenceCoverage,
+    OwningService,
+    ProgressTrack,
+    ReplayOutcome,
+    Stage,
+    Stem,
+    StemMode,
+)
+from sonichaos_client.errors import (
+    AlreadyExistsError,
+    CallCancelledError,
+    ConnectionFailedError,
+    DataLossError,
+    DeadlineExceededError,
+    DigestMismatchError,
+    DownloadError,
+    FailedPreconditionError,
+    FieldViolation,
+    InternalError,
+    InvalidRequestError,
+    JobCancelledError,
+    JobFailedError,
+    LocalFileExistsError,
+    LocalReadError,
+    LocalWriteError,
+    NotFoundError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    SonichaosError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+)
+from sonichaos_client.events import JobEvent
+from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields
 from sonichaos_client.jobs import JobFilter
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import RetryPolicy
-from sonichaos_client.rpcs import Target
 
 __all__ = [
-    "FILE_KIND_BOUNCE",
-    "FILE_KIND_LATENTS",
-    "FILE_KIND_MANIFEST",
-    "FILE_KIND_ZIP",
-    "STEM_BASS",
-    "STEM_DRUMS",
-    "STEM_MODE_EXACT",
-    "STEM_MODE_RAW",
-    "STEM_OTHER",
-    "STEM_VOCALS",
-    "AnalysisHeader",
+    "AlreadyExistsError",
+    "AnalysisFields",
     "AsyncClient",
     "Brief",
+    "BriefFields",
+    "CallCancelledError",
     "CallOptions",
     "Client",
+    "ConnectionFailedError",
+    "DataLossError",
+    "DeadlineExceededError",
+    "DigestMismatchError",
+    "DownloadError",
+    "EventKind",
+    "FailedPreconditionError",
+    "FieldViolation",
+    "FileKind",
+    "InternalError",
+    "InvalidRequestError",
     "Job",
+    "JobCancelledError",
     "JobEvent",
+    "JobFailedError",
     "JobFilter",
+    "JobState",
     "Licence",
-    "RerenderStemRequest",
+    "LicenceCoverage",
+    "LocalFileExistsError",
+    "LocalReadError",
+    "LocalWriteError",
+    "NotFoundError",
+    "OwningService",
+    "PermissionDeniedError",
+    "ProgressTrack",
+    "ReplayOutcome",
+    "RerenderFields",
+    "ResourceExhaustedError",
     "RetryPolicy",
     "SavedFile",
-    "SeparationHeader",
+    "SeparationFields",
     "SonichaosError",
-    "Target",
+    "Stage",
+    "Stem",
+    "StemMode",
     "TempoMap",
     "TempoPoint",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
     "Version",
 ]

@@ -1,4 +1,4 @@
-"""``python -m sonichaos_client`` is the ``sonichaos`` command."""
+"""``python -m sonichaos_client`` runs the ``sonichaos`` command."""
 
 from sonichaos_client.cli import main
 

@@ -6,9 +6,8 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, Unpack, cast
 
 import grpc
 
@@ -16,17 +15,33 @@ from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
-from sonichaos_client import download, jobs, takes, upload, watch
-from sonichaos_client.errors import Metadata, SonichaosError, from_call
+from sonichaos_client import download, jobs, render, upload, watch
+from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode
+from sonichaos_client.errors import Metadata, SonichaosError, from_rpc_error
+from sonichaos_client.events import JobEvent
+from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields, StrPath
 from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS, Addresses, CallOptions, channel_options
-from sonichaos_client.rpcs import Target
-from sonichaos_client.steps import Ask, Block, Done, Emit, Flow, Handle, Open, Read, Send, Sleep, Step, Stream, advance
+from sonichaos_client.sansio import (
+    ClientStreamingCall,
+    IoRequest,
+    Item,
+    Operation,
+    ReadMessage,
+    Returned,
+    RunBlocking,
+    ServerStreamingCall,
+    Sleep,
+    StreamHandle,
+    StreamOperation,
+    UnaryCall,
+    advance,
+)
 
 T = TypeVar("T")
 
 
 class Client:
-    """Both services from blocking code. Use it as ``with Client() as client``; it may be shared between threads.
+    """Client of both services for blocking code: ``with Client() as client``. It may be shared between threads.
 
     Every method raises SonichaosError. `AsyncClient` has the same methods.
     """
@@ -40,7 +55,8 @@ class Client:
     ) -> None:
         self._addresses = Addresses(render_address, separation_address)
         self._options = options or CallOptions()
-        self._channels = {target: self._connect(self._addresses.of(target)) for target in Target}
+        services = (OwningService.RENDER, OwningService.SEPARATION)
+        self._channels = {service: self._connect(self._addresses.of(service)) for service in services}
 
     @staticmethod
     def _connect(address: str) -> grpc.Channel:
@@ -55,202 +71,214 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; calls under way end."""
+        """Close the connections; running calls end."""
         for channel in self._channels.values():
             channel.close()
 
-    def create_render(self, brief: brief_pb2.Brief, *, request_id: str = "") -> job_pb2.Job:
-        """Ask for a take; answers once the job is durable. With a request id a repeated call gives the same job."""
-        return self._run(takes.create(brief, request_id, self._options))
+    def create_render(
+        self, brief: brief_pb2.Brief | None = None, *, request_id: str = "", **fields: Unpack[BriefFields]
+    ) -> job_pb2.Job:
+        """Create a take from a brief or from its fields: ``create_render(prompt="...", persona_id="...", seconds=8)``.
 
-    def rerender_stem(self, request: render_pb2.RerenderStemRequest) -> render_pb2.RerenderStemResponse:
-        """Ask for one stem of a finished version again, as the job's next version."""
-        return self._run(takes.rerender(request, self._options))
+        Returns once the job is durable. Repeating a call with the same request id returns the same job. `BriefFields` lists the
+        keyword arguments.
+        """
+        return self._run(render.create_render(render.brief_of(brief, fields), request_id, self._options))
 
-    def separate_file(self, path: Path, header: separation_pb2.SeparationHeader | None = None) -> job_pb2.Job:
-        """Upload a 44.1 kHz WAV and have it separated. Digest and file name of the header are filled in."""
-        return self._run(upload.separate(path, header or separation_pb2.SeparationHeader(), self._options))
+    def rerender_stem(
+        self, job_id: str, stem: Stem, *, request_id: str = "", **fields: Unpack[RerenderFields]
+    ) -> render_pb2.RerenderStemResponse:
+        """Render one stem of a finished version again, as the job's next version, with another persona, prompt or seed.
 
-    def separate_stored(self, header: separation_pb2.SeparationHeader) -> job_pb2.Job:
-        """Separate the WAV in the store that ``header.store_key`` names."""
-        return self._run(upload.separate_stored(header, self._options))
+        `RerenderFields` lists the keyword arguments.
+        """
+        return self._run(render.rerender_stem(job_id, stem, request_id, fields, self._options))
 
-    def analyze_file(
-        self, path: Path, header: separation_pb2.AnalysisHeader | None = None
-    ) -> separation_pb2.AnalyzeAudioResponse:
-        """Have a 44.1 kHz WAV listened to: its tempo map and key, with how sure they are. Nothing of it is kept."""
-        return self._run(upload.analyze(path, header or separation_pb2.AnalysisHeader(), self._options))
+    def separate_file(self, path: StrPath, *, request_id: str = "", **fields: Unpack[SeparationFields]) -> job_pb2.Job:
+        """Upload a 44.1 kHz WAV and separate it into stems. `SeparationFields` lists the keyword arguments."""
+        return self._run(upload.separate_file(path, request_id, fields, self._options))
+
+    def separate_stored(
+        self, store_key: str, *, request_id: str = "", **fields: Unpack[SeparationFields]
+    ) -> job_pb2.Job:
+        """Separate a WAV that is already in the object store, under a key that starts with ``uploads/``."""
+        return self._run(upload.separate_stored(store_key, request_id, fields, self._options))
+
+    def analyze_file(self, path: StrPath, **fields: Unpack[AnalysisFields]) -> separation_pb2.AnalyzeAudioResponse:
+        """Estimate the tempo map and key of a 44.1 kHz WAV, with confidences. The service does not store the file.
+
+        `AnalysisFields` lists the keyword arguments.
+        """
+        return self._run(upload.analyze_file(path, fields, self._options))
 
     def get_job(self, job_id: str) -> job_pb2.Job:
-        """One job's row, whichever service owns it."""
-        return self._run(jobs.get(job_id, self._options))
+        """One job of either service."""
+        return self._run(jobs.get_job(job_id, self._options))
 
-    def list_jobs(self, wanted: jobs.JobFilter | None = None) -> Generator[job_pb2.Job, None, None]:
-        """Jobs of both services, newest first, fetched page by page as they are taken."""
-        return self._stream(jobs.list_all(wanted or jobs.JobFilter(), self._options))
+    def list_jobs(self, job_filter: jobs.JobFilter | None = None) -> Generator[job_pb2.Job, None, None]:
+        """Jobs of both services, newest first, fetched page by page during iteration."""
+        return self._stream(jobs.list_jobs(job_filter or jobs.JobFilter(), self._options))
 
     def watch(
         self, job: str | job_pb2.Job, *, version: int = 0, after_sequence: int = 0
-    ) -> Generator[job_pb2.JobEvent, None, None]:
+    ) -> Generator[JobEvent, None, None]:
         """A job's events after a number, each once and in order, until the version (0: the newest) ends.
 
-        Cuts are resumed. A job's row instead of its id saves a look-up.
+        The stream is resumed after a connection loss. Passing the job instead of its id saves a call.
         """
         return self._stream(watch.watch(job, version, after_sequence, self._options))
 
-    def follow(self, target: Target = Target.RENDER, *, cursor: str = "") -> Generator[job_pb2.JobEvent, None, None]:
-        """Events of all of the caller's jobs at one service after a cursor (empty: from now on), without end; cuts are resumed."""
-        return self._stream(watch.follow(target, cursor, self._options))
+    def watch_all(
+        self, service: OwningService = OwningService.RENDER, *, cursor: str = ""
+    ) -> Generator[JobEvent, None, None]:
+        """Events of all of the caller's jobs at one service after a cursor (empty: from now on), without end.
+
+        The stream is resumed after a connection loss.
+        """
+        return self._stream(watch.watch_all(service, cursor, self._options))
 
     def wait(self, job: str | job_pb2.Job, *, version: int = 0) -> job_pb2.Job:
-        """The job once the version is done. Raises JobFailed or JobCancelled where it ended otherwise."""
+        """Wait until a version (0: the newest) is done. Raises JobFailedError or JobCancelledError if it ends otherwise."""
         return self._run(watch.wait(job, version, self._options))
 
     def cancel(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
-        """Ask a version (0: all) to stop."""
+        """Cancel a version (0: all that have not ended)."""
         return self._run(jobs.cancel(job_id, version, self._options))
 
     def delete(self, job_id: str) -> None:
-        """Delete an ended job's row and files."""
+        """Delete a finished job and its files. Its audit rows stay."""
         self._run(jobs.delete(job_id, self._options))
 
-    def add_stems(
-        self,
-        job_id: str,
-        *,
-        version: int = 0,
-        stem_mode: brief_pb2.StemMode.ValueType = brief_pb2.STEM_MODE_UNSPECIFIED,
-    ) -> job_pb2.Job:
-        """Ask for the stems of a version (0: v1) that has none, or whose stems failed."""
+    def add_stems(self, job_id: str, *, version: int = 0, stem_mode: StemMode | None = None) -> job_pb2.Job:
+        """Request stems for a version (0: v1) that has none or whose stems failed."""
         return self._run(jobs.add_stems(job_id, version, stem_mode, self._options))
 
-    def sign_url(
-        self,
-        job_id: str,
-        *,
-        version: int = 0,
-        kind: jobs_pb.FileKind.ValueType = jobs_pb.FILE_KIND_UNSPECIFIED,
-        lifetime: timedelta | None = None,
+    def create_signed_url(
+        self, job_id: str, *, version: int = 0, kind: FileKind | None = None, ttl: timedelta | None = None
     ) -> jobs_pb.CreateSignedUrlResponse:
-        """A URL that fetches one stored file of a version (0: v1) with GET until it expires."""
-        return self._run(jobs.sign(job_id, version, kind, lifetime, self._options))
+        """Create a URL that downloads one stored file of a version (0: v1) until it expires."""
+        return self._run(jobs.create_signed_url(job_id, version, kind, ttl, self._options))
 
     def download(
         self,
         job_id: str,
-        folder: Path,
+        folder: StrPath,
         *,
         version: int = 0,
-        kind: jobs_pb.FileKind.ValueType = jobs_pb.FILE_KIND_UNSPECIFIED,
+        kind: FileKind | None = None,
         overwrite: bool = False,
     ) -> download.SavedFile:
-        """Fetch a file of a version (0: the newest) into a folder: complete and checked, or not at all."""
+        """Download a file of a version (0: the newest) into a folder and verify its digest.
+
+        The default is the ZIP of a version with stems, otherwise the bounce. The file appears complete or not at all.
+        """
         return self._run(download.download(job_id, folder, version, kind, overwrite=overwrite, options=self._options))
 
     def list_personas(self) -> Generator[render_pb2.Persona, None, None]:
         """All personas, by id."""
-        return self._stream(takes.personas(self._options))
+        return self._stream(render.list_personas(self._options))
 
     def get_persona(self, persona_id: str) -> render_pb2.Persona:
         """One persona."""
-        return self._run(takes.persona(persona_id, self._options))
+        return self._run(render.get_persona(persona_id, self._options))
 
-    def add_persona(self, persona_id: str, prefix: str, clips: Sequence[Path]) -> render_pb2.Persona:
-        """Make a persona from audio files."""
-        return self._run(upload.add_persona(persona_id, prefix, clips, self._options))
+    def create_persona(self, persona_id: str, prefix: str, clips: Sequence[StrPath]) -> render_pb2.Persona:
+        """Create a persona from reference clips and a prompt prefix."""
+        return self._run(upload.create_persona(persona_id, prefix, clips, self._options))
 
     def delete_persona(self, persona_id: str) -> None:
-        """Remove an added persona."""
-        self._run(takes.delete_persona(persona_id, self._options))
+        """Delete a persona that is not built in."""
+        self._run(render.delete_persona(persona_id, self._options))
 
-    def audit_rows(self, job_id: str = "") -> Generator[render_pb2.AuditRow, None, None]:
-        """Audit rows of one job, or of all, oldest first."""
-        return self._stream(takes.audit(job_id, self._options))
+    def list_audit_rows(self, job_id: str = "") -> Generator[render_pb2.AuditRow, None, None]:
+        """Audit rows of one job, or of all jobs, oldest first."""
+        return self._stream(render.list_audit_rows(job_id, self._options))
 
     def verify_audit_chain(
         self, *, head_sequence: int = 0, head_digest: str = ""
     ) -> render_pb2.VerifyAuditChainResponse:
-        """Have the audit chain checked, against an exported head where one is given."""
-        return self._run(takes.verify_chain(head_sequence, head_digest, self._options))
+        """Verify the audit chain, and that it contains an exported head if one is given."""
+        return self._run(render.verify_audit_chain(head_sequence, head_digest, self._options))
 
     def replay(self, job_id: str, *, version: int = 0) -> render_pb2.ReplayTakeResponse:
-        """Have a version (0: v1) rendered again from its audit row and compared."""
-        return self._run(takes.replay(job_id, version, self._options))
+        """Render a version (0: v1) again from its audit row and compare it with the stored take."""
+        return self._run(render.replay(job_id, version, self._options))
 
     def erase_prompt(self, job_id: str) -> render_pb2.ErasePromptResponse:
-        """Erase an ended or deleted job's prompts from the journal; the answer names the stored files that still hold it."""
-        return self._run(takes.erase_prompt(job_id, self._options))
+        """Erase the prompts of a finished or deleted job from the journal, for good.
 
-    def drift_report(
-        self, stem: brief_pb2.Stem.ValueType = brief_pb2.STEM_UNSPECIFIED
-    ) -> render_pb2.GetDriftReportResponse:
-        """How far re-renders of a stem (default: drums) were from their grids so far, and whether that is near enough."""
-        return self._run(takes.drift_report(stem, self._options))
+        The response lists the stored files that still contain them.
+        """
+        return self._run(render.erase_prompt(job_id, self._options))
 
-    def render_model(self) -> render_pb2.GetModelInfoResponse:
-        """What renders."""
-        return self._run(takes.render_model(self._options))
+    def get_drift_report(self, stem: Stem = Stem.DRUMS) -> render_pb2.GetDriftReportResponse:
+        """How far re-renders of a stem lay from their grids, and whether the share within the limits is high enough."""
+        return self._run(render.get_drift_report(stem, self._options))
 
-    def separation_model(self) -> separation_pb2.GetModelInfoResponse:
-        """What separates."""
-        return self._run(takes.separation_model(self._options))
+    def get_render_model(self) -> render_pb2.GetModelInfoResponse:
+        """The loaded renderer."""
+        return self._run(render.get_model(self._options))
 
-    def _run(self, flow: Flow[T]) -> T:
-        with closing(flow):
-            step = advance(flow, None)
-            while not isinstance(step, Done):
-                step = advance(flow, self._outcome(step, []))
+    def get_separation_model(self) -> separation_pb2.GetModelInfoResponse:
+        """The loaded separator."""
+        return self._run(upload.get_separation_model(self._options))
+
+    def _run(self, operation: Operation[T]) -> T:
+        with closing(operation):
+            step = advance(operation, None)
+            while not isinstance(step, Returned):
+                step = advance(operation, self._perform(step, []))
             value: T = step.value
             return value
 
-    def _stream(self, flow: Stream[T]) -> Generator[T, None, None]:
+    def _stream(self, operation: StreamOperation[T]) -> Generator[T, None, None]:
         opened: list[Any] = []
         try:
-            with closing(flow):
-                step = advance(flow, None)
-                while not isinstance(step, Done):
-                    outcome = None
-                    if isinstance(step, Emit):
+            with closing(operation):
+                step = advance(operation, None)
+                while not isinstance(step, Returned):
+                    result = None
+                    if isinstance(step, Item):
                         yield step.value
                     else:
-                        outcome = self._outcome(step, opened)
-                    step = advance(flow, outcome)
+                        result = self._perform(step, opened)
+                    step = advance(operation, result)
         finally:
             for call in opened:
                 call.cancel()
 
-    def _outcome(self, step: Step, opened: list[Any]) -> object:
-        """Carry one step out; an error is returned, for the flow to decide upon."""
+    def _perform(self, request: IoRequest, opened: list[Any]) -> object:
+        """Perform one I/O request. Errors are returned, for the operation to handle."""
         try:
-            return self._carry_out(step, opened)
+            return self._perform_io(request, opened)
         except SonichaosError as error:
             return error
         except grpc.RpcError as error:
-            return self._error(error, step)
+            return self._error_of(error, request)
 
-    def _carry_out(self, step: Step, opened: list[Any]) -> object:
-        match step:
-            case Ask(target, rpc, request, deadline_s):
-                return self._channels[target].unary_unary(*rpc.signature)(request, timeout=deadline_s)
-            case Send(target, rpc, requests, deadline_s):
-                return self._channels[target].stream_unary(*rpc.signature)(iter(requests), timeout=deadline_s)
-            case Open(target, rpc, request):
-                opened.append(self._channels[target].unary_stream(*rpc.signature)(request))
-                return Handle(target, opened[-1])
-            case Read(handle):
+    def _perform_io(self, request: IoRequest, opened: list[Any]) -> object:
+        match request:
+            case UnaryCall(service, rpc, message, timeout_s):
+                return self._channels[service].unary_unary(*rpc.signature)(message, timeout=timeout_s)
+            case ClientStreamingCall(service, rpc, messages, timeout_s):
+                return self._channels[service].stream_unary(*rpc.signature)(iter(messages), timeout=timeout_s)
+            case ServerStreamingCall(service, rpc, message):
+                opened.append(self._channels[service].unary_stream(*rpc.signature)(message))
+                return StreamHandle(service, opened[-1])
+            case ReadMessage(handle):
                 return next(handle.call, None)
             case Sleep(seconds_s):
                 time.sleep(seconds_s)
                 return None
-            case Block(function):
+            case RunBlocking(function):
                 return function()
 
-    def _error(self, error: grpc.RpcError, step: Step) -> SonichaosError:
-        target = Target.RENDER if isinstance(step, Sleep | Block) else step.target
-        return from_call(
+    def _error_of(self, error: grpc.RpcError, request: IoRequest) -> SonichaosError:
+        service = OwningService.RENDER if isinstance(request, Sleep | RunBlocking) else request.service
+        return from_rpc_error(
             error.code(),
             error.details() or "",
             cast("Metadata", error.trailing_metadata() or ()),
-            service=target.value,
-            address=self._addresses.of(target),
+            service=service.service_name,
+            address=self._addresses.of(service),
         )

@@ -1,4 +1,4 @@
-"""Fetch a stored file through a signed URL: whole, checked against the service's digest, resumed after a cut."""
+"""Download a stored file through a signed URL: verified against the stored digest, resumed after a connection loss."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ import grpc
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as pb
 from sonichaos_client import jobs
-from sonichaos_client.errors import DataLoss, DownloadFailed, DownloadMismatch
-from sonichaos_client.landing import Landing, refuse_existing
+from sonichaos_client.atomic_file import AtomicFile, check_not_existing
+from sonichaos_client.enums import FileKind, JobState
+from sonichaos_client.errors import DataLossError, DigestMismatchError, DownloadError
+from sonichaos_client.fields import StrPath
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import Backoff
-from sonichaos_client.steps import Flow, Sleep, block
+from sonichaos_client.sansio import Operation, Sleep, run_blocking
 
-_PIECE_BYTES = 1024 * 1024
+_READ_BYTES = 1024 * 1024
 _TIMEOUT_S = 60.0
 _SUFFIXES = {
-    pb.FILE_KIND_ZIP: ".zip",
-    pb.FILE_KIND_BOUNCE: ".wav",
-    pb.FILE_KIND_MANIFEST: ".json",
-    pb.FILE_KIND_LATENTS: ".latents.safetensors",
+    FileKind.ZIP: ".zip",
+    FileKind.BOUNCE: ".wav",
+    FileKind.MANIFEST: ".json",
+    FileKind.LATENTS: ".latents.safetensors",
 }
-_SIGN_AGAIN = frozenset({401, 403, 410})
+_URL_EXPIRED = frozenset({401, 403, 410})
 
 
 @dataclass(frozen=True)
 class SavedFile:
-    """A file that was fetched and checked."""
+    """A file that was downloaded and verified."""
 
     job_id: str
     version: int
@@ -45,173 +47,176 @@ class SavedFile:
     sha256: str
 
 
-def local_name(job_id: str, version: int, kind: pb.FileKind.ValueType) -> str:
-    """The name under which a file is kept, such as ``j-...-v1.zip``."""
+def local_name(job_id: str, version: int, kind: FileKind) -> str:
+    """The local file name, such as ``j-...-v1.zip``."""
     return f"{job_id}-v{version}{_SUFFIXES[kind]}"
 
 
-def kind_of(version: job_pb2.Version) -> pb.FileKind.ValueType:
-    """What a version is delivered as: the ZIP where it has stems or awaits them, else the bounce.
+def default_kind(version: job_pb2.Version) -> FileKind:
+    """The ZIP if the version has stems or will have them, otherwise the bounce.
 
-    A version that ended without the stems that were wanted awaits none: what it has is its bounce.
+    A version that ended without the requested stems will not have them: its file is the bounce.
     """
-    awaits_zip = version.stems_wanted and version.state not in jobs.ENDED
-    return pb.FILE_KIND_ZIP if version.files.HasField("zip") or awaits_zip else pb.FILE_KIND_BOUNCE
+    expects_zip = version.stems_wanted and JobState(version.state) not in jobs.FINAL_STATES
+    return FileKind.ZIP if version.files.HasField("zip") or expects_zip else FileKind.BOUNCE
 
 
 def download(
     job_id: str,
-    folder: Path,
+    folder: StrPath,
     version: int,
-    kind: pb.FileKind.ValueType,
+    kind: FileKind | None,
     *,
     overwrite: bool,
     options: CallOptions,
-) -> Flow[SavedFile]:
-    """Fetch a file of a version into ``folder``; version 0 is the newest, an unspecified kind what `kind_of` says.
+) -> Operation[SavedFile]:
+    """Download a file of a version into ``folder``; version 0 is the newest, kind None is `default_kind`.
 
-    Raises LocalFileExists before anything is fetched, DownloadMismatch where the bytes are not those that were stored,
-    DataLoss where the store has lost them, DownloadFailed where they cannot be had, LocalFileUnwritten where this
-    machine's disk does not take them; in each case nothing is kept.
+    Raises LocalFileExistsError before anything is downloaded, DigestMismatchError if the bytes are not those that were stored,
+    DataLossError if the store has lost the file, DownloadError if it cannot be downloaded, LocalWriteError if it cannot be
+    written here. No partial file remains.
     """
-    job = yield from jobs.get(job_id, options)
-    wanted = jobs.version_of(job, version)
-    kind = kind or kind_of(wanted)
-    path = folder / local_name(job.job_id, wanted.number, kind)
-    refuse_existing(path, overwrite=overwrite)
-    signed = yield from jobs.sign(job_id, wanted.number, kind, None, options)
-    with Landing(path, overwrite=overwrite) as landing:
-        yield from _fill(landing, signed, options, _Signing(job_id, wanted.number, kind))
-        _check(landing, signed.file)
-        yield from block(landing.commit)
-    return SavedFile(job_id, wanted.number, path, landing.size_bytes, landing.sha256)
+    job = yield from jobs.get_job(job_id, options)
+    found = jobs.version_of(job, version)
+    target = _Target(job.job_id, found.number, kind or default_kind(found))
+    path = Path(folder) / local_name(target.job_id, target.version, target.kind)
+    check_not_existing(path, overwrite=overwrite)
+    signed = yield from target.sign(options)
+    with AtomicFile(path, overwrite=overwrite) as file:
+        yield from _fill(file, signed, options, target)
+        _check(file, signed.file)
+        yield from run_blocking(file.commit)
+    return SavedFile(target.job_id, target.version, path, file.size_bytes, file.sha256)
 
 
 @dataclass(frozen=True)
-class _Signing:
+class _Target:
+    """The file to download."""
+
     job_id: str
     version: int
-    kind: pb.FileKind.ValueType
+    kind: FileKind
 
-    def again(self, options: CallOptions) -> Flow[pb.CreateSignedUrlResponse]:
-        """A fresh URL of the same file."""
-        return (yield from jobs.sign(self.job_id, self.version, self.kind, None, options))
+    def sign(self, options: CallOptions) -> Operation[pb.CreateSignedUrlResponse]:
+        """A new URL of the file."""
+        return (yield from jobs.create_signed_url(self.job_id, self.version, self.kind, None, options))
 
 
-def _fill(landing: Landing, signed: pb.CreateSignedUrlResponse, options: CallOptions, signing: _Signing) -> Flow[None]:
-    """Write the file's bytes, as often as it takes, each time from where the last try ended."""
+def _fill(
+    file: AtomicFile, signed: pb.CreateSignedUrlResponse, options: CallOptions, target: _Target
+) -> Operation[None]:
+    """Download all bytes, resuming after each connection loss."""
     backoff = Backoff(options.retry, options.rng)
-    while landing.size_bytes < signed.file.size_bytes:
-        before_bytes = landing.size_bytes
+    while file.size_bytes < signed.file.size_bytes:
+        before_bytes = file.size_bytes
         try:
-            fetch = _Fetch(signed.url, landing)
-            yield from block(fetch.start)
-            with contextlib.closing(fetch):
-                while landing.size_bytes < signed.file.size_bytes:
-                    yield from block(fetch.piece)
-        except _CutError as cut:
-            if landing.size_bytes > before_bytes:
-                backoff.succeeded()
-            yield Sleep(backoff.wait_s(cut))
-            if cut.refused:
-                signed = yield from signing.again(options)
-        except _AbsentError as absent:
-            signed = yield from signing.again(options)  # a job that was deleted meanwhile is NotFound
-            raise _lost(signed.file, absent) from absent
+            request = _Get(signed.url, file)
+            yield from run_blocking(request.start)
+            with contextlib.closing(request):
+                while file.size_bytes < signed.file.size_bytes:
+                    yield from run_blocking(request.read_chunk)
+        except _IncompleteError as error:
+            if file.size_bytes > before_bytes:
+                backoff.reset()
+            yield Sleep(backoff.next_wait_s(error))
+            if error.url_expired:
+                signed = yield from target.sign(options)
+        except _MissingError as error:
+            signed = yield from target.sign(options)  # raises NotFoundError if the job was deleted in the meantime
+            raise _lost(signed.file, error) from error
 
 
-def _check(landing: Landing, stored: job_pb2.StoredFile) -> None:
-    if (landing.size_bytes, landing.sha256) == (stored.size_bytes, stored.sha256):
+def _check(file: AtomicFile, stored: job_pb2.StoredFile) -> None:
+    if (file.size_bytes, file.sha256) == (stored.size_bytes, stored.sha256):
         return
     message = (
-        f"{stored.key} came as {landing.size_bytes} bytes with SHA-256 {landing.sha256}, but the service stored "
-        f"{stored.size_bytes} bytes with {stored.sha256}; nothing was kept"
+        f"{stored.key}: expected {stored.size_bytes} bytes with SHA-256 {stored.sha256}, got {file.size_bytes} bytes with "
+        f"{file.sha256}. No file was written."
     )
-    metadata = {"key": stored.key, "expected_sha256": stored.sha256, "found_sha256": landing.sha256}
-    raise DownloadMismatch(message, reason="DIGEST_MISMATCH", metadata=metadata)
+    metadata = {"key": stored.key, "expected_sha256": stored.sha256, "found_sha256": file.sha256}
+    raise DigestMismatchError(message, reason="DIGEST_MISMATCH", metadata=metadata)
 
 
-def _lost(stored: job_pb2.StoredFile, absent: DownloadFailed) -> DataLoss:
-    return DataLoss(
-        f"{stored.key} ({stored.size_bytes} bytes, SHA-256 {stored.sha256}) is listed in the job's row, but the store "
-        f"has lost it: {absent.message}; nothing was kept. Whoever runs the services may have a copy to put back",
+def _lost(stored: job_pb2.StoredFile, missing: DownloadError) -> DataLossError:
+    return DataLossError(
+        f"The store has lost {stored.key} ({stored.size_bytes} bytes, SHA-256 {stored.sha256}): {missing.message}. "
+        "The operator of the services may be able to restore it from a backup.",
         reason="DIGEST_MISMATCH",
         metadata={"key": stored.key, "expected_sha256": stored.sha256, "found_sha256": ""},
     )
 
 
-class _AbsentError(DownloadFailed):
-    """The store has no file of the name that the service signed."""
+class _MissingError(DownloadError):
+    """The store has no file under the signed name."""
 
 
-class _CutError(DownloadFailed):
-    """A try brought less than the whole file. ``refused``: the store does not accept the URL, it has expired."""
+class _IncompleteError(DownloadError):
+    """A request returned less than the whole file. ``url_expired``: the store no longer accepts the URL."""
 
-    def __init__(self, url: str, what: str, *, refused: bool = False) -> None:
+    def __init__(self, url: str, what: str, *, url_expired: bool = False) -> None:
         super().__init__(f"{_without_signature(url)} {what}")
-        self.refused = refused
+        self.url_expired = url_expired
 
 
 def _without_signature(url: str) -> str:
     return url.partition("?")[0]
 
 
-class _Fetch:
-    """One GET from where the landing ends.
+class _Get:
+    """One GET request, starting at the current end of the file.
 
-    Raises _CutError for what another try may mend, _AbsentError where there is no such file; errors of the local disk
-    pass as they are.
+    Raises _IncompleteError if a retry can succeed, _MissingError if the store has no such file, and the errors of AtomicFile.
     """
 
-    def __init__(self, url: str, landing: Landing) -> None:
+    def __init__(self, url: str, file: AtomicFile) -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in {"http", "https"}:
-            raise DownloadFailed(
-                f"the service signed a URL of scheme {parts.scheme!r}; wanted http or https",
+            raise DownloadError(
+                f"Expected an http or https URL from the service, got the scheme {parts.scheme!r}.",
                 code=grpc.StatusCode.INTERNAL,
             )
         self._url = url
-        self._landing = landing
-        # A proxy in the environment is never meant for this machine itself.
+        self._file = file
+        # A proxy from the environment is not used for this machine itself.
         local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         self._opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
         self._body: IO[bytes] = io.BytesIO()
 
     def start(self) -> None:
-        """Send the request; what the landing has is asked for with Range, and dropped where that is not honoured."""
-        offset_bytes = self._landing.size_bytes
+        """Send the request, with Range if the file has bytes already; they are discarded if the server ignores Range."""
+        offset_bytes = self._file.size_bytes
         headers = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
         request = urllib.request.Request(self._url, headers=headers)  # noqa: S310 - the scheme was checked
         try:
             response = self._opener.open(request, timeout=_TIMEOUT_S)
         except urllib.error.HTTPError as error:
             error.close()
-            raise self._refusal(error.code) from error
+            raise self._error_of(error.code) from error
         except (OSError, http.client.HTTPException) as error:
-            raise _CutError(self._url, f"does not answer: {error}") from error
+            raise _IncompleteError(self._url, f"does not answer: {error}") from error
         if offset_bytes and response.status != http.client.PARTIAL_CONTENT:
-            self._landing.restart()
+            self._file.truncate()
         self._body = response
 
-    def _refusal(self, status: int) -> DownloadFailed:
-        what = f"answered {status}"
-        if status in _SIGN_AGAIN:
-            return _CutError(self._url, what, refused=True)
+    def _error_of(self, status: int) -> DownloadError:
+        what = f"answered with HTTP status {status}"
+        if status in _URL_EXPIRED:
+            return _IncompleteError(self._url, what, url_expired=True)
         if status >= http.client.INTERNAL_SERVER_ERROR or status == http.client.TOO_MANY_REQUESTS:
-            return _CutError(self._url, what)
-        kind = _AbsentError if status == http.client.NOT_FOUND else DownloadFailed
+            return _IncompleteError(self._url, what)
+        kind = _MissingError if status == http.client.NOT_FOUND else DownloadError
         return kind(f"{_without_signature(self._url)} {what}", code=grpc.StatusCode.INTERNAL)
 
-    def piece(self) -> None:
-        """Write the next bytes."""
+    def read_chunk(self) -> None:
+        """Write the next bytes to the file."""
         try:
-            data = self._body.read(_PIECE_BYTES)
+            data = self._body.read(_READ_BYTES)
         except (OSError, http.client.HTTPException) as error:
-            raise _CutError(self._url, f"broke off: {error or type(error).__name__}") from error
+            raise _IncompleteError(self._url, f"lost the connection: {error or type(error).__name__}") from error
         if not data:
-            raise _CutError(self._url, f"ended after {self._landing.size_bytes} bytes")
-        self._landing.write(data)
+            raise _IncompleteError(self._url, f"ended after {self._file.size_bytes} bytes")
+        self._file.write(data)
 
     def close(self) -> None:
-        """Leave the connection."""
+        """Close the connection."""
         self._body.close()

@@ -1,33 +1,32 @@
-"""What can go wrong, as a caller sees it.
+"""The exceptions of the client.
 
-The tree, with the gRPC code each stands for::
+The tree, with the gRPC code of each::
 
     SonichaosError
-      RejectedInput            INVALID_ARGUMENT, OUT_OF_RANGE   `violations` names each field
-      NotFound                 NOT_FOUND                        job, version, persona or file
-      AlreadyExists            ALREADY_EXISTS                   request id or persona id taken
-      FailedPrecondition       FAILED_PRECONDITION              wrong state, switched off, unsupported
-      ResourceExhausted        RESOURCE_EXHAUSTED               `retry_after_s` where trying again can help
-      Unavailable              UNAVAILABLE                      draining, warming, store down
-        ServiceNotRunning      UNAVAILABLE                      nothing answers at `address`
-      Unauthenticated          UNAUTHENTICATED
-      PermissionDenied         PERMISSION_DENIED
-      DataLoss                 DATA_LOSS                        a stored file is lost, or does not match its digest
-        DownloadMismatch       DATA_LOSS                        the bytes that came are not the stored ones
-      DeadlineExceeded         DEADLINE_EXCEEDED                the call's deadline or the brief's expiry
-      CallCancelled            CANCELLED
-      NotOffered               UNIMPLEMENTED
-      ServiceFault             INTERNAL, UNKNOWN and the rest
-      JobEndedBadly            the job's own code               the job, not the call, failed: `job`, `version`
-        JobFailed
-        JobCancelled           CANCELLED
-      DownloadFailed           UNAVAILABLE                      the file could not be fetched in time
-      LocalFileExists          ALREADY_EXISTS                   nothing is overwritten unless asked
-      LocalFileUnwritten       RESOURCE_EXHAUSTED               this machine's disk did not take the file
-      UnreadableInput          INVALID_ARGUMENT                 a local file that cannot be sent
+      InvalidRequestError        INVALID_ARGUMENT, OUT_OF_RANGE   `violations` names each field
+      NotFoundError              NOT_FOUND                        no such job, version, persona or file
+      AlreadyExistsError         ALREADY_EXISTS                   the request id or persona id is in use
+      FailedPreconditionError    FAILED_PRECONDITION              wrong state, switched off or unsupported
+      ResourceExhaustedError     RESOURCE_EXHAUSTED               `retry_after_s` is set if a retry can succeed
+      UnavailableError           UNAVAILABLE                      draining, warming up, or the store is down
+        ConnectionFailedError    UNAVAILABLE                      no service answers at `address`
+      UnauthenticatedError       UNAUTHENTICATED
+      PermissionDeniedError      PERMISSION_DENIED
+      DataLossError              DATA_LOSS                        a stored file is missing or does not match its digest
+        DigestMismatchError      DATA_LOSS                        the downloaded bytes do not match the stored digest
+      DeadlineExceededError      DEADLINE_EXCEEDED                the call's timeout or the job's expiry
+      CallCancelledError         CANCELLED
+      UnimplementedError         UNIMPLEMENTED
+      InternalError              INTERNAL, UNKNOWN and the rest
+      JobFailedError             the job's own code               the job failed, not the call: `job`, `version`
+        JobCancelledError        CANCELLED
+      DownloadError              UNAVAILABLE                      the file could not be downloaded
+      LocalFileExistsError       ALREADY_EXISTS                   the local file exists and `overwrite` is off
+      LocalWriteError            RESOURCE_EXHAUSTED               the local disk rejected the file
+      LocalReadError             INVALID_ARGUMENT                 the local file to upload cannot be read
 
-``reason`` is a name of ``sonichaos.jobs.v1.ErrorReason`` without its prefix, empty where the error was not made by a
-SONICHAOS service.
+``reason`` is a value of ``sonichaos.jobs.v1.ErrorReason`` without its prefix. It is empty for an error that did not come from
+a SONICHAOS service, such as one of the transport.
 """
 
 from __future__ import annotations
@@ -50,16 +49,16 @@ _CODES = {int(code.value[0]): code for code in grpc.StatusCode}
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """A field, as its path in the request message, and what is wrong with it."""
+    """A rejected field: its path in the request message, and why it was rejected."""
 
     field: str
     description: str
 
 
 class SonichaosError(Exception):
-    """Any failure of a call, a job or a download.
+    """Base class: a call, a job or a download failed.
 
-    ``retry_after_s`` is set only where trying again can help.
+    ``retry_after_s`` is set only if a retry can succeed.
     """
 
     default_code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
@@ -83,106 +82,108 @@ class SonichaosError(Exception):
         self.retry_after_s = retry_after_s
 
 
-class RejectedInput(SonichaosError):
-    """A field of the request, or the upload, was refused."""
+class InvalidRequestError(SonichaosError):
+    """The service rejected a field of the request, or the upload."""
 
     default_code = grpc.StatusCode.INVALID_ARGUMENT
 
 
-class NotFound(SonichaosError):
-    """No such job, version, persona or file for this caller."""
+class NotFoundError(SonichaosError):
+    """This caller has no such job, version, persona or file."""
 
     default_code = grpc.StatusCode.NOT_FOUND
 
 
-class AlreadyExists(SonichaosError):
-    """The request id or the persona id is taken by something else."""
+class AlreadyExistsError(SonichaosError):
+    """Another request uses this request id, or another persona this id."""
 
     default_code = grpc.StatusCode.ALREADY_EXISTS
 
 
-class FailedPrecondition(SonichaosError):
-    """The system is not in the state that the call needs; the message says what to change."""
+class FailedPreconditionError(SonichaosError):
+    """The system is not in the state that the call requires. The message says what to change."""
 
     default_code = grpc.StatusCode.FAILED_PRECONDITION
 
 
-class ResourceExhausted(SonichaosError):
-    """A bound of the service or the machine is reached."""
+class ResourceExhaustedError(SonichaosError):
+    """A limit of the service or of its machine is reached."""
 
     default_code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-class Unavailable(SonichaosError):
-    """Not now; try again."""
+class UnavailableError(SonichaosError):
+    """The service cannot answer now. Retry later."""
 
     default_code = grpc.StatusCode.UNAVAILABLE
 
 
-class ServiceNotRunning(Unavailable):
-    """Nothing that speaks gRPC answers at the address."""
+class ConnectionFailedError(UnavailableError):
+    """No gRPC server answers at the address."""
 
     def __init__(self, service: str, address: str, detail: str) -> None:
         super().__init__(
-            f"no {service} answers at {address} ({detail}). Start both services with: sonichaos up. "
-            "If it runs elsewhere, name its address."
+            f"Cannot connect to {service} at {address} ({detail}). Start both services with 'sonichaos up', or pass the "
+            "address at which they run."
         )
         self.service = service
         self.address = address
 
 
-class Unauthenticated(SonichaosError):
-    """The service does not know who is calling."""
+class UnauthenticatedError(SonichaosError):
+    """The service does not know the caller."""
 
     default_code = grpc.StatusCode.UNAUTHENTICATED
 
 
-class PermissionDenied(SonichaosError):
-    """The service knows the caller and refuses."""
+class PermissionDeniedError(SonichaosError):
+    """The caller is known and not allowed to make this call."""
 
     default_code = grpc.StatusCode.PERMISSION_DENIED
 
 
-class DataLoss(SonichaosError):
-    """A stored file is lost, or no longer matches its digest."""
+class DataLossError(SonichaosError):
+    """A stored file is missing or no longer matches its digest."""
 
     default_code = grpc.StatusCode.DATA_LOSS
 
 
-class DownloadMismatch(DataLoss):
-    """The bytes that came are not those the service stored; nothing was kept."""
+class DigestMismatchError(DataLossError):
+    """The downloaded bytes do not match the stored digest. No file was written."""
 
 
-class DeadlineExceeded(SonichaosError):
-    """The call's deadline or the brief's expiry passed."""
+class DeadlineExceededError(SonichaosError):
+    """The call's timeout or the job's expiry passed."""
 
     default_code = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-class CallCancelled(SonichaosError):
+class CallCancelledError(SonichaosError):
     """The call was cancelled."""
 
     default_code = grpc.StatusCode.CANCELLED
 
 
-class NotOffered(SonichaosError):
-    """This build of the service does not offer the call."""
+class UnimplementedError(SonichaosError):
+    """The service does not implement the call."""
 
     default_code = grpc.StatusCode.UNIMPLEMENTED
 
 
-class ServiceFault(SonichaosError):
-    """The service failed in a way it should not; its log has it."""
+class InternalError(SonichaosError):
+    """The service failed unexpectedly. Its log has the details."""
 
     default_code = grpc.StatusCode.INTERNAL
 
 
-class JobEndedBadly(SonichaosError):
-    """A version ended without what was asked for; the error's parts are the version's own."""
+class JobFailedError(SonichaosError):
+    """A version failed. What it stored before stays. Code, reason and details are those of ``Version.error``."""
+
+    _verb: ClassVar[str] = "failed"
 
     def __init__(self, job: Job, version: int, cause: SonichaosError) -> None:
         super().__init__(
-            f"{job.job_id} v{version} {self._ended()}: {cause.message}",
+            f"{job.job_id} v{version} {self._verb}: {cause.message}",
             code=cause.code,
             reason=cause.reason,
             metadata=cause.metadata,
@@ -192,70 +193,56 @@ class JobEndedBadly(SonichaosError):
         self.job = job
         self.version = version
 
-    @staticmethod
-    def _ended() -> str:
-        return "ended"
+
+class JobCancelledError(JobFailedError):
+    """A version was cancelled. What it stored before stays."""
+
+    _verb = "was cancelled"
 
 
-class JobFailed(JobEndedBadly):
-    """A version failed. What was stored before it stays."""
-
-    @staticmethod
-    def _ended() -> str:
-        return "failed"
-
-
-class JobCancelled(JobEndedBadly):
-    """A version was cancelled. What was stored before it stays."""
-
-    @staticmethod
-    def _ended() -> str:
-        return "was cancelled"
-
-
-class DownloadFailed(SonichaosError):
-    """The file could not be fetched; nothing was kept."""
+class DownloadError(SonichaosError):
+    """The file could not be downloaded. No file was written."""
 
     default_code = grpc.StatusCode.UNAVAILABLE
 
 
-class LocalFileExists(SonichaosError):
-    """The file to be written exists and was not to be overwritten."""
+class LocalFileExistsError(SonichaosError):
+    """The local file exists and may not be overwritten."""
 
     default_code = grpc.StatusCode.ALREADY_EXISTS
 
 
-class LocalFileUnwritten(SonichaosError):
-    """The file could not be written on this machine, as where its disk is full; nothing was kept."""
+class LocalWriteError(SonichaosError):
+    """The local file could not be written, for example because the disk is full. No partial file remains."""
 
     default_code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-class UnreadableInput(SonichaosError):
-    """A local file that was to be sent is missing, empty, unreadable or changed while it was read."""
+class LocalReadError(SonichaosError):
+    """The local file to upload is missing, empty, unreadable or changed during the upload."""
 
     default_code = grpc.StatusCode.INVALID_ARGUMENT
 
 
 _BY_CODE: dict[grpc.StatusCode, type[SonichaosError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: RejectedInput,
-    grpc.StatusCode.OUT_OF_RANGE: RejectedInput,
-    grpc.StatusCode.NOT_FOUND: NotFound,
-    grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
-    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
-    grpc.StatusCode.UNAVAILABLE: Unavailable,
-    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
-    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
-    grpc.StatusCode.DATA_LOSS: DataLoss,
-    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
-    grpc.StatusCode.CANCELLED: CallCancelled,
-    grpc.StatusCode.UNIMPLEMENTED: NotOffered,
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
+    grpc.StatusCode.OUT_OF_RANGE: InvalidRequestError,
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.ALREADY_EXISTS: AlreadyExistsError,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPreconditionError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhaustedError,
+    grpc.StatusCode.UNAVAILABLE: UnavailableError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDeniedError,
+    grpc.StatusCode.DATA_LOSS: DataLossError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
+    grpc.StatusCode.CANCELLED: CallCancelledError,
+    grpc.StatusCode.UNIMPLEMENTED: UnimplementedError,
 }
 
 
 def from_status(status: status_pb2.Status) -> SonichaosError:
-    """The error that a ``google.rpc.Status`` describes, such as ``Version.error``."""
+    """Convert a ``google.rpc.Status``, such as ``Version.error``."""
     code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
     reason = ""
     metadata: dict[str, str] = {}
@@ -271,7 +258,7 @@ def from_status(status: status_pb2.Status) -> SonichaosError:
             violations += [FieldViolation(v.field, v.description) for v in bad_request.field_violations]
         elif detail.Unpack(retry):
             retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
-    return _BY_CODE.get(code, ServiceFault)(
+    return _BY_CODE.get(code, InternalError)(
         status.message or code.name,
         code=code,
         reason=reason,
@@ -281,7 +268,7 @@ def from_status(status: status_pb2.Status) -> SonichaosError:
     )
 
 
-def from_call(
+def from_rpc_error(
     code: grpc.StatusCode,
     details: str,
     trailing_metadata: Metadata,
@@ -289,11 +276,11 @@ def from_call(
     service: str,
     address: str,
 ) -> SonichaosError:
-    """The error of a failed gRPC call, from its status details where it has them.
+    """Convert a failed gRPC call, using its status details if there are any.
 
-    What has no details comes from the transport, not from a SONICHAOS service. ``UNAVAILABLE``: nothing answers.
-    RESOURCE_EXHAUSTED for a message beyond a limit, and UNKNOWN or INTERNAL for one that could not be parsed, are told
-    as what they are, for gRPC's own words and codes do not.
+    An error without details comes from the transport. Its messages are rewritten where gRPC's own do not help: UNAVAILABLE
+    means that no server answers; RESOURCE_EXHAUSTED that a message exceeds the size limit; UNKNOWN and INTERNAL may mean that
+    a message could not be parsed.
     """
     for key, value in trailing_metadata:
         if key == _DETAILS_KEY and isinstance(value, bytes):
@@ -302,37 +289,37 @@ def from_call(
             except DecodeError:
                 break
     if code is grpc.StatusCode.UNAVAILABLE:
-        # The transport tells a long story of addresses and causes; the last cause is the one that helps.
-        return ServiceNotRunning(service, address, details.rpartition(": ")[2].strip("[]") or "no answer")
-    unfit = _unfit_message(code, details, service)
-    if unfit is not None:
-        return unfit
+        # The transport lists addresses and causes; the last cause is the useful one.
+        return ConnectionFailedError(service, address, details.rpartition(": ")[2].strip("[]") or "no answer")
+    transport_error = _message_error(code, details, service)
+    if transport_error is not None:
+        return transport_error
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        details = f"{service} at {address} did not answer before the call's deadline"
-    return _BY_CODE.get(code, ServiceFault)(details or code.name, code=code)
+        details = f"{service} at {address} did not answer before the call's timeout."
+    return _BY_CODE.get(code, InternalError)(details or code.name, code=code)
 
 
 _TOO_LARGE = re.compile(r"(?P<side>SERVER|CLIENT): Received message larger than max \((?P<sizes>\d+ vs\. \d+)\)")
 _UNPARSED = re.compile(r"\.DecodeError'>: (?P<why>.+)|Exception deserializing request")
 
 
-def _unfit_message(code: grpc.StatusCode, details: str, service: str) -> SonichaosError | None:
-    """The error where gRPC itself refused a message, by the words that it has for that; None where it is another."""
+def _message_error(code: grpc.StatusCode, details: str, service: str) -> SonichaosError | None:
+    """The error if gRPC itself rejected a message, recognised by gRPC's own wording; None for any other error."""
     large = _TOO_LARGE.search(details) if code is grpc.StatusCode.RESOURCE_EXHAUSTED else None
     if large is not None:
         size_bytes, limit_bytes = large["sizes"].split(" vs. ")
         metadata = {"size_bytes": size_bytes, "limit_bytes": limit_bytes}
         if large["side"] == "SERVER":
             message = (
-                f"the request has {size_bytes} bytes, but {service} takes {limit_bytes} in one message; shorten it"
+                f"{service} accepts at most {limit_bytes} bytes per message, got {size_bytes}. Shorten the request."
             )
-            return RejectedInput(message, metadata=metadata)
-        message = f"{service} answered with {size_bytes} bytes, but this client takes {limit_bytes} in one message"
-        return ResourceExhausted(message, metadata=metadata)
+            return InvalidRequestError(message, metadata=metadata)
+        message = f"This client accepts at most {limit_bytes} bytes per message, got {size_bytes} from {service}."
+        return ResourceExhaustedError(message, metadata=metadata)
     if code not in {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}:
         return None
     unparsed = _UNPARSED.search(details)
     if unparsed is None:
         return None
-    why = unparsed["why"] or "it says no more; text that is no UTF-8 is one cause"
-    return RejectedInput(f"{service} cannot read the request: {why}")
+    why = unparsed["why"] or "no further details. Text that is not valid UTF-8 is one possible cause"
+    return InvalidRequestError(f"{service} could not parse the request: {why}.")

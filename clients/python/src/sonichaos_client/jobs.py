@@ -1,8 +1,8 @@
-"""Operations on jobs: look up, list, cancel, delete, ask for stems, sign.
+"""Operations of JobsService: look up, list, cancel, delete, add stems, sign a URL.
 
-A job belongs to one of the two services, and each answers only for its own. An operation on a job asks render_service
-first and, where that does not know the job or does not answer, separation_service. That is safe for every operation,
-for a service that says NOT_FOUND has changed nothing.
+Each job belongs to one of the two services, and each service answers only for its own jobs. An operation on a job calls
+render_service first and, if that does not have the job or does not answer, separation_service. This is safe for every
+operation, because a service that answers NOT_FOUND has changed nothing.
 """
 
 from __future__ import annotations
@@ -11,149 +11,147 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as pb
 from sonichaos_client import rpcs
-from sonichaos_client.errors import NotFound, SonichaosError, Unavailable
+from sonichaos_client.enums import FileKind, JobState, OwningService, StemMode
+from sonichaos_client.errors import NotFoundError, SonichaosError, UnavailableError
 from sonichaos_client.options import CallOptions
-from sonichaos_client.rpcs import Request, Response, Rpc, Target
-from sonichaos_client.steps import Emit, Flow, Stream, ask
+from sonichaos_client.rpcs import Request, Response, Rpc
+from sonichaos_client.sansio import Item, Operation, StreamOperation, call_unary
 
-ENDED = frozenset({job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
+FINAL_STATES = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 
 
-def asked_of_owner(rpc: Rpc[Request, Response], request: Request, options: CallOptions) -> Flow[Response]:
+def call_owner(rpc: Rpc[Request, Response], request: Request, options: CallOptions) -> Operation[Response]:
     """Call a method of JobsService on the service that owns the job.
 
-    Where neither knows the job but one did not answer, it is that one's error that is raised: the job may be there.
+    If one service does not have the job and the other does not answer, raises the error of the latter: it may have the job.
     """
     try:
-        return (yield from ask(Target.RENDER, rpc, request, options.deadline_s))
-    except (NotFound, Unavailable) as error:
-        if not _may_be_elsewhere(error):
+        return (yield from call_unary(OwningService.RENDER, rpc, request, options.timeout_s))
+    except (NotFoundError, UnavailableError) as error:
+        if not _other_may_own(error):
             raise
         first = error
     try:
-        return (yield from ask(Target.SEPARATION, rpc, request, options.deadline_s))
-    except (NotFound, Unavailable) as error:
-        if _may_be_elsewhere(error) and isinstance(first, Unavailable):
+        return (yield from call_unary(OwningService.SEPARATION, rpc, request, options.timeout_s))
+    except (NotFoundError, UnavailableError) as error:
+        if _other_may_own(error) and isinstance(first, UnavailableError):
             raise first from error
         raise
 
 
-def _may_be_elsewhere(error: SonichaosError) -> bool:
-    return isinstance(error, Unavailable) or error.reason in {"", "JOB_NOT_FOUND"}
+def _other_may_own(error: SonichaosError) -> bool:
+    return isinstance(error, UnavailableError) or error.reason in {"", "JOB_NOT_FOUND"}
 
 
-def target_of(job: job_pb2.Job) -> Target:
+def owner_of(job: job_pb2.Job) -> OwningService:
     """The service that owns a job."""
-    return Target.SEPARATION if job.owner == job_pb2.OWNING_SERVICE_SEPARATION else Target.RENDER
+    owner = OwningService(job.owner)
+    return owner if owner is OwningService.SEPARATION else OwningService.RENDER
 
 
 def version_of(job: job_pb2.Job, number: int) -> job_pb2.Version:
-    """One version of a job; 0 is the newest. Raises NotFound."""
+    """One version of a job; 0 is the newest. Raises NotFoundError."""
     for version in reversed(job.versions):
         if number in {0, version.number}:
             return version
-    raise NotFound(
-        f"{job.job_id} has no v{number}; it has {', '.join(f'v{v.number}' for v in job.versions) or 'no version'}",
+    raise NotFoundError(
+        f"{job.job_id} has no version {number}. Its versions: "
+        f"{', '.join(f'v{version.number}' for version in job.versions) or 'none'}.",
         reason="VERSION_NOT_FOUND",
         metadata={"job_id": job.job_id, "version": str(number)},
     )
 
 
-def get(job_id: str, options: CallOptions) -> Flow[job_pb2.Job]:
-    """One job's row."""
-    return (yield from asked_of_owner(rpcs.GET_JOB, pb.GetJobRequest(job_id=job_id), options)).job
+def get_job(job_id: str, options: CallOptions) -> Operation[job_pb2.Job]:
+    """One job."""
+    return (yield from call_owner(rpcs.GET_JOB, pb.GetJobRequest(job_id=job_id), options)).job
 
 
-def cancel(job_id: str, version: int, options: CallOptions) -> Flow[job_pb2.Job]:
-    """Ask for a version, or all, to stop."""
+def cancel(job_id: str, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
+    """Cancel one version, or all if ``version`` is 0."""
     request = pb.CancelJobRequest(job_id=job_id, version=version)
-    return (yield from asked_of_owner(rpcs.CANCEL_JOB, request, options)).job
+    return (yield from call_owner(rpcs.CANCEL_JOB, request, options)).job
 
 
-def delete(job_id: str, options: CallOptions) -> Flow[None]:
-    """Delete an ended job."""
-    yield from asked_of_owner(rpcs.DELETE_JOB, pb.DeleteJobRequest(job_id=job_id), options)
+def delete(job_id: str, options: CallOptions) -> Operation[None]:
+    """Delete a finished job."""
+    yield from call_owner(rpcs.DELETE_JOB, pb.DeleteJobRequest(job_id=job_id), options)
 
 
-def add_stems(
-    job_id: str, version: int, stem_mode: brief_pb2.StemMode.ValueType, options: CallOptions
-) -> Flow[job_pb2.Job]:
-    """Ask for stems of a version that has none."""
-    request = pb.AddStemsRequest(job_id=job_id, version=version, stem_mode=stem_mode)
-    return (yield from asked_of_owner(rpcs.ADD_STEMS, request, options)).job
+def add_stems(job_id: str, version: int, stem_mode: StemMode | None, options: CallOptions) -> Operation[job_pb2.Job]:
+    """Request stems for a version that has none."""
+    mode = brief_pb2.StemMode.ValueType(stem_mode or StemMode.UNSPECIFIED)
+    request = pb.AddStemsRequest(job_id=job_id, version=version, stem_mode=mode)
+    return (yield from call_owner(rpcs.ADD_STEMS, request, options)).job
 
 
-def sign(
-    job_id: str, version: int, kind: pb.FileKind.ValueType, lifetime: timedelta | None, options: CallOptions
-) -> Flow[pb.CreateSignedUrlResponse]:
-    """Make a URL that fetches one stored file."""
-    request = pb.CreateSignedUrlRequest(job_id=job_id, version=version, kind=kind)
-    if lifetime is not None:
-        duration = Duration()
-        duration.FromTimedelta(lifetime)
-        request.ttl.CopyFrom(duration)
-    return (yield from asked_of_owner(rpcs.CREATE_SIGNED_URL, request, options))
+def create_signed_url(
+    job_id: str, version: int, kind: FileKind | None, ttl: timedelta | None, options: CallOptions
+) -> Operation[pb.CreateSignedUrlResponse]:
+    """Create a URL that downloads one stored file."""
+    file_kind = pb.FileKind.ValueType(kind or FileKind.UNSPECIFIED)
+    request = pb.CreateSignedUrlRequest(job_id=job_id, version=version, kind=file_kind)
+    if ttl is not None:
+        request.ttl.FromTimedelta(ttl)
+    return (yield from call_owner(rpcs.CREATE_SIGNED_URL, request, options))
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobFilter:
-    """Which jobs to list. What is empty or None does not narrow."""
+    """Which jobs to list. Empty and None match every job."""
 
-    states: Sequence[job_pb2.JobState.ValueType] = ()
+    states: Sequence[JobState] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     persona_id: str = ""
     created_after: datetime | None = None
-    owner: Target | None = None
+    owner: OwningService | None = None
 
     def request(self, page_token: str) -> pb.ListJobsRequest:
-        """The request for the page that ``page_token`` names."""
+        """The request for one page."""
         request = pb.ListJobsRequest(
             page_size=100,
             page_token=page_token,
-            states=self.states,
+            states=[job_pb2.JobState.ValueType(state) for state in self.states],
             labels=self.labels,
             persona_id=self.persona_id,
         )
         if self.created_after is not None:
-            stamp = Timestamp()
-            stamp.FromDatetime(self.created_after)
-            request.created_after_time.CopyFrom(stamp)
+            request.created_after_time.FromDatetime(self.created_after)
         return request
 
 
 @dataclass
-class _Pages:
+class _JobPages:
     """One service's jobs, newest first, fetched page by page."""
 
-    target: Target
-    rows: list[job_pb2.Job] = field(default_factory=list)
+    service: OwningService
+    jobs: list[job_pb2.Job] = field(default_factory=list)
     token: str = ""
-    begun: bool = False
+    has_more: bool = True
 
-    def head(self, wanted: JobFilter, options: CallOptions) -> Flow[job_pb2.Job | None]:
-        """The newest job not taken yet; None after the last. A page may be empty and not the last."""
-        while not self.rows and (self.token or not self.begun):
-            page = yield from ask(self.target, rpcs.LIST_JOBS, wanted.request(self.token), options.deadline_s)
-            self.begun, self.token, self.rows = True, page.next_page_token, list(page.jobs)
-        return self.rows[0] if self.rows else None
+    def newest(self, job_filter: JobFilter, options: CallOptions) -> Operation[job_pb2.Job | None]:
+        """The newest job not yet listed, or None after the last. A page may be empty without being the last."""
+        while not self.jobs and self.has_more:
+            request = job_filter.request(self.token)
+            page = yield from call_unary(self.service, rpcs.LIST_JOBS, request, options.timeout_s)
+            self.jobs, self.token, self.has_more = list(page.jobs), page.next_page_token, bool(page.next_page_token)
+        return self.jobs[0] if self.jobs else None
 
 
-def list_all(wanted: JobFilter, options: CallOptions) -> Stream[job_pb2.Job]:
+def list_jobs(job_filter: JobFilter, options: CallOptions) -> StreamOperation[job_pb2.Job]:
     """The jobs of both services, newest first."""
-    feeds = [_Pages(target) for target in Target if wanted.owner in {None, target}]
+    services = (OwningService.RENDER, OwningService.SEPARATION)
+    pages = [_JobPages(service) for service in services if job_filter.owner in {None, service}]
     while True:
-        heads: list[tuple[int, str, _Pages]] = []
-        for feed in feeds:
-            job = yield from feed.head(wanted, options)
+        candidates: list[tuple[int, str, _JobPages]] = []
+        for one in pages:
+            job = yield from one.newest(job_filter, options)
             if job is not None:
-                heads.append((job.create_time.ToNanoseconds(), job.job_id, feed))
-        if not heads:
+                candidates.append((job.create_time.ToNanoseconds(), job.job_id, one))
+        if not candidates:
             return
-        newest = max(heads, key=lambda head: head[:2])[2]
-        yield Emit(newest.rows.pop(0))
+        newest = max(candidates, key=lambda candidate: candidate[:2])[2]
+        yield Item(newest.jobs.pop(0))

@@ -1,12 +1,12 @@
-"""How calls are made: deadlines, retries, addresses and the channel's own settings."""
+"""How calls are made: timeouts, retries, addresses and gRPC channel options."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
 
+from sonichaos_client.enums import OwningService
 from sonichaos_client.retry import RetryPolicy
-from sonichaos_client.rpcs import Target
 
 RENDER_ADDRESS = "127.0.0.1:50071"
 SEPARATION_ADDRESS = "127.0.0.1:50072"
@@ -16,15 +16,16 @@ _LOOPBACK = ("127.", "localhost", "[::1]", "unix:", "unix-abstract:")
 
 @dataclass(frozen=True, kw_only=True)
 class CallOptions:
-    """How long a call may take and how often it is tried.
+    """Timeouts and retries.
 
-    ``deadline_s`` holds for each unary call; uploads get a second more for each ``slowest_bytes_per_s`` bytes, and a
-    replay, which renders a take again, ``replay_deadline_s``. Streams have no deadline: they are resumed.
+    ``timeout_s`` applies to each unary call. An upload gets one more second for each ``min_bytes_per_s`` bytes. Calls that
+    compute before they answer (replay, analysis, verification of the audit chain, drift report) get ``long_timeout_s``.
+    Streams have no timeout: they are resumed after a connection loss.
     """
 
-    deadline_s: float = 30.0
-    replay_deadline_s: float = 3600.0
-    slowest_bytes_per_s: int = 256 * 1024
+    timeout_s: float = 30.0
+    long_timeout_s: float = 3600.0
+    min_bytes_per_s: int = 256 * 1024
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     rng: random.Random = field(default_factory=random.Random)
 
@@ -36,16 +37,16 @@ class Addresses:
     render: str = RENDER_ADDRESS
     separation: str = SEPARATION_ADDRESS
 
-    def of(self, target: Target) -> str:
+    def of(self, service: OwningService) -> str:
         """The address of one service."""
-        return self.render if target is Target.RENDER else self.separation
+        return self.separation if service is OwningService.SEPARATION else self.render
 
 
 def channel_options(address: str) -> list[tuple[str, int | str]]:
-    """Settings of gRPC itself for a channel to ``address``.
+    """Options of gRPC for a channel to ``address``.
 
-    The keepalive finds a peer that vanished without a word; five minutes is the shortest interval that every gRPC server
-    accepts without being told. A proxy in the environment is never meant for this machine itself.
+    Keepalive pings detect a peer that disappeared. Five minutes is the shortest interval that every gRPC server accepts by
+    default. A proxy from the environment is not used for loopback addresses.
     """
     options: list[tuple[str, int | str]] = [
         ("grpc.max_receive_message_length", 16 * 1024 * 1024),

@@ -1,6 +1,6 @@
-"""Old and new stem over the grid as a picture, drawn from the ZIPs of two versions.
+"""Plots a re-rendered stem beside the old one over the grid, from the ZIPs of two versions.
 
-Everything drawn comes from the samples and from ``tempoMap`` and ``rerender`` of the newer manifest. Letters: ``N`` samples.
+All data comes from the samples and from ``tempoMap`` and ``rerender`` of the newer manifest. ``N`` is the number of samples.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sonichaos_client.fields import StrPath
 from sonichaos_client.tempo_grid import TempoGrid, tempo_grid
-from sonichaos_client.wav_check import RATE_HZ, check_wav
-from sonichaos_client.zip_layout import Member, UnreadableZip, read_layout
+from sonichaos_client.verify.wav import RATE_HZ, check_wav
+from sonichaos_client.verify.zip_layout import Member, UnreadableZipError, read_layout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,17 +30,17 @@ _CLOSE_UP_BEATS = 4.0
 _VERDICTS = {
     "within": "within the limits",
     "beyond": "beyond the limits",
-    "unmeasurable": "not to be measured by its onsets",
+    "unmeasurable": "not measurable",
 }
 
 
-class PlotUnavailable(Exception):
-    """matplotlib is not installed; the text says how to get it."""
+class PlotUnavailableError(Exception):
+    """matplotlib is not installed. The message says how to install it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Version:
-    """The stem ``(N,)``, both sides' mean at full scale 1.0, and the manifest of one ZIP."""
+    """The stem ``(N,)``, mean of both channels with full scale 1.0, and the manifest of one ZIP."""
 
     samples: NDArray[np.float32]
     manifest: Mapping[str, Any]
@@ -49,26 +50,28 @@ class _Version:
         return self.samples.size / RATE_HZ
 
 
-def plot_rerender(old_zip: Path, new_zip: Path, picture: Path) -> None:
-    """Draw ``new_zip``'s re-rendered stem beside the one of ``old_zip``, its base version, into the PNG ``picture``.
+def plot_rerender(old_zip: StrPath, new_zip: StrPath, png: StrPath) -> None:
+    """Plot the re-rendered stem of ``new_zip`` beside that of ``old_zip``, its base version, into the file ``png``.
 
-    Shows both stems over bars and beats, onsets, how far each lies from the grid beside the limits, seams, and a close-up. Raises
-    PlotUnavailable without matplotlib (the extra ``plot``), ValueError where the ZIPs cannot be read or do not belong together.
+    Shows both stems over bars and beats, the onsets and their deviation from the grid, the limits, the crossfades and a close-up.
+    Raises PlotUnavailableError without matplotlib (the extra ``plot``), ValueError if a ZIP cannot be read or the first is not
+    the base version of the second.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise PlotUnavailable("drawing needs matplotlib: pip install 'sonichaos-client[plot]'") from None
+        raise PlotUnavailableError("Plots require matplotlib: pip install 'sonichaos-client[plot]'") from None
+    old_zip, new_zip = Path(old_zip), Path(new_zip)
     manifest = _manifest(new_zip)
     facts = manifest.get("rerender")
     if not facts or "correction" not in facts:
-        raise ValueError(f"{new_zip} holds no re-rendered stem, so there is nothing to compare")
+        raise ValueError(f"{new_zip} contains no re-rendered stem.")
     stem = str(facts["stem"])
     old, new = _read(old_zip, stem), _read(new_zip, stem)
-    wanted = (manifest["jobId"], facts["baseVersion"])
-    if (old.manifest["jobId"], old.manifest["version"]) != wanted:
-        found = f"{old.manifest['jobId']} v{old.manifest['version']}"
-        raise ValueError(f"{new_zip} was made from {wanted[0]} v{wanted[1]}, got {found} in {old_zip}")
+    base = (manifest["jobId"], facts["baseVersion"])
+    if (old.manifest["jobId"], old.manifest["version"]) != base:
+        got = f"{old.manifest['jobId']} v{old.manifest['version']}"
+        raise ValueError(f"Expected {base[0]} v{base[1]}, the base version of {new_zip}, got {got} in {old_zip}.")
     tempo_map = manifest.get("tempoMap")
     grid = tempo_grid(tempo_map, new.seconds) if tempo_map else None
     figure = Figure(figsize=(14.0, 9.0), dpi=110, layout="constrained")
@@ -81,18 +84,18 @@ def plot_rerender(old_zip: Path, new_zip: Path, picture: Path) -> None:
     _draw_onsets(below, facts)
     _draw_deviation(deviation, facts, grid, new.seconds)
     _draw_close_up(close_up, old, new, grid, facts)
-    figure.savefig(picture, format="png")
+    figure.savefig(png, format="png")
 
 
 def _title(manifest: Mapping[str, Any], facts: Mapping[str, Any], base: Mapping[str, Any]) -> str:
     correction, level = facts["correction"], facts["level"]
-    said = [f"moved {-correction['offsetMs']:+.1f} ms"]
+    parts = [f"moved {-correction['offsetMs']:+.1f} ms"]
     if correction["driftMsPerMinute"]:
-        said.append(f"drift {correction['driftMsPerMinute']:+.0f} ms/min taken out")
+        parts.append(f"drift of {correction['driftMsPerMinute']:+.0f} ms/min corrected")
     if level["matchedDb"] is not None:
-        said.append(f"level {level['matchedDb'] + level['loweredDb']:+.1f} dB")
+        parts.append(f"level {level['matchedDb'] + level['loweredDb']:+.1f} dB")
     head = f"{manifest['jobId']}: {facts['stem']} of v{base['version']} re-rendered as v{manifest['version']}"
-    return f"{head}   |   {', '.join(said)}   |   {_VERDICTS[facts['verdict']]}"
+    return f"{head}   |   {', '.join(parts)}   |   {_VERDICTS[facts['verdict']]}"
 
 
 def _draw_take(axes: Axes, version: _Version, grid: TempoGrid | None, colour: str, name: str) -> None:
@@ -129,10 +132,12 @@ def _draw_seams(rows: tuple[Axes, ...], facts: Mapping[str, Any]) -> None:
     for axes in rows:
         for seam in facts["seams"]:
             low_s, high_s = axes.get_xlim()
-            # A crossfade of 5 ms has to be seen on a long take too.
-            least = 0.003 * (high_s - low_s)
+            # Keeps a crossfade of 5 ms visible in a long take.
+            min_width_s = 0.003 * (high_s - low_s)
             middle, half = 0.5 * (seam["fromSecond"] + seam["toSecond"]), 0.5 * (seam["toSecond"] - seam["fromSecond"])
-            axes.axvspan(middle - max(half, least), middle + max(half, least), color=_SEAM, alpha=0.75, zorder=0)
+            axes.axvspan(
+                middle - max(half, min_width_s), middle + max(half, min_width_s), color=_SEAM, alpha=0.75, zorder=0
+            )
 
 
 def _draw_onsets(axes: Axes, facts: Mapping[str, Any]) -> None:
@@ -149,7 +154,7 @@ def _draw_onsets(axes: Axes, facts: Mapping[str, Any]) -> None:
 
 
 def _draw_deviation(axes: Axes, facts: Mapping[str, Any], grid: TempoGrid | None, seconds: float) -> None:
-    """Each onset's distance from the grid, its median, and the band in which the median has to lie."""
+    """The deviation of each onset from the grid, the median, and the allowed band of the median."""
     limits, measured = facts["limits"], facts["delivered"]["grid"]
     axes.axhspan(
         limits["earliestMedianMs"],
@@ -159,24 +164,24 @@ def _draw_deviation(axes: Axes, facts: Mapping[str, Any], grid: TempoGrid | None
         linewidth=0.0,
         label="limits of the median",
     )
-    axes.plot(facts["onsets"]["seconds"], facts["onsets"]["deviationsMs"], ".", color=_ONSET, label="onset less grid")
-    said = "too few onsets to measure"
+    axes.plot(facts["onsets"]["seconds"], facts["onsets"]["deviationsMs"], ".", color=_ONSET, label="onset minus grid")
+    summary = "too few onsets to measure"
     if measured is not None:
         axes.axhline(measured["medianMs"], color=_NEW, linewidth=1.2, label="median")
-        said = (
+        summary = (
             f"{measured['onsets']} onsets, {100 * measured['matched']:.0f} % on the grid: median {measured['medianMs']:+.1f}, "
             f"MAD {measured['madMs']:.1f}, 95 % within {measured['p95Ms']:.1f} ms"
         )
     axes.set(xlim=(0.0, seconds), ylim=(-55.0, 55.0), ylabel="ms late", xlabel="seconds")
-    axes.set_title(said, loc="left", fontsize=9)
+    axes.set_title(summary, loc="left", fontsize=9)
     axes.grid(axis="y", alpha=0.25)
     _draw_grid(axes, grid, numbered=False)
     axes.legend(loc="upper right", fontsize=8, ncols=3, framealpha=0.9)
 
 
 def _draw_close_up(axes: Axes, old: _Version, new: _Version, grid: TempoGrid | None, facts: Mapping[str, Any]) -> None:
-    """A bar's worth of both, around the first seam, or from the loudest bar where there is none."""
-    middle_s, half_s, what = _close_up(new, grid, facts)
+    """Both stems over one bar: around the first seam, or the loudest bar if there is no seam."""
+    middle_s, half_s, caption = _close_up(new, grid, facts)
     low = max(round((middle_s - half_s) * RATE_HZ), 0)
     high = min(round((middle_s + half_s) * RATE_HZ), new.samples.size)
     at_s = np.arange(low, high) / RATE_HZ
@@ -203,20 +208,20 @@ def _draw_close_up(axes: Axes, old: _Version, new: _Version, grid: TempoGrid | N
     _draw_grid(axes, grid, numbered=True)
     axes.set_yticks([])
     axes.set(xlabel="seconds", ylabel="close-up")
-    axes.set_title(what, loc="left", fontsize=9)
+    axes.set_title(caption, loc="left", fontsize=9)
     axes.legend(loc="upper right", fontsize=8, ncols=4, framealpha=0.9)
 
 
 def _close_up(new: _Version, grid: TempoGrid | None, facts: Mapping[str, Any]) -> tuple[float, float, str]:
-    """Middle and half length in seconds, and what is seen."""
+    """Middle and half length in seconds, and a caption."""
     beat_s = float(np.median(np.diff(grid.beats_s))) if grid is not None and grid.beats_s.size > 1 else 0.5
     half_s = min(0.5 * _CLOSE_UP_BEATS * beat_s, 0.5 * new.seconds)
     for seam in facts["seams"]:
         correlation, error_db = seam["correlation"], seam["levelErrorDb"]
-        said = [f"seam at bar {seam['bar']}", f"lag {seam['lagMs']:+.1f} ms"]
-        said += [f"correlation {correlation:.2f}"] if correlation is not None else []
-        said += [f"level {error_db:+.2f} dB"] if error_db is not None else []
-        return 0.5 * (seam["fromSecond"] + seam["toSecond"]), half_s, ", ".join(said)
+        parts = [f"seam at bar {seam['bar']}", f"lag {seam['lagMs']:+.1f} ms"]
+        parts += [f"correlation {correlation:.2f}"] if correlation is not None else []
+        parts += [f"level {error_db:+.2f} dB"] if error_db is not None else []
+        return 0.5 * (seam["fromSecond"] + seam["toSecond"]), half_s, ", ".join(parts)
     starts = grid.bars_s if grid is not None and grid.bars_s.size else np.arange(0.0, new.seconds, 2.0)
     length = round(2.0 * half_s * RATE_HZ)
     spans = [new.samples[round(at * RATE_HZ) :][:length] for at in starts]
@@ -238,20 +243,20 @@ def _read(path: Path, stem: str) -> _Version:
     with path.open("rb") as file:
         wav, _ = check_wav(file, member, None)
         if wav is None:
-            raise ValueError(f"{stem}.wav in {path} cannot be read; sonichaos verify says why")
+            raise ValueError(f"Cannot read {stem}.wav in {path}. Run 'sonichaos verify {path}' for the reason.")
         blocks = [block.mean(axis=0) for block in wav.blocks(file)]
     samples = (np.concatenate(blocks) / _FULL_SCALE).astype(np.float32)
     return _Version(samples=samples, manifest=_manifest(path))
 
 
 def _member(path: Path, name: str) -> Member:
-    """A file of the ZIP. Raises ValueError where it is not there or the ZIP is none."""
+    """A file of the ZIP. Raises ValueError if it is missing or the file is not a ZIP."""
     with path.open("rb") as file:
         try:
             members, _ = read_layout(file, path.stat().st_size)
-        except UnreadableZip as error:
+        except UnreadableZipError as error:
             raise ValueError(f"{path}: {error}") from error
     for member in members:
         if member.name == name:
             return member
-    raise ValueError(f"{path} holds no {name}")
+    raise ValueError(f"{path} contains no {name}.")

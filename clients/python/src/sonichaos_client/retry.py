@@ -1,23 +1,23 @@
-"""When and how long to wait before trying again."""
+"""When to retry, and how long to wait before it."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
 
-from sonichaos_client.errors import CallCancelled, ServiceFault, SonichaosError, Unavailable
+from sonichaos_client.errors import CallCancelledError, InternalError, SonichaosError, UnavailableError
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """Waits that double up to a cap, each drawn between half and all of it, so that many clients do not come at once.
+    """Exponential backoff with jitter: each wait is drawn between half and all of the current backoff.
 
-    ``patience_s`` bounds the waits in a row that brought nothing; a message that arrives starts anew.
+    ``max_elapsed_s`` limits the total wait since the last progress; every message received resets it.
     """
 
-    first_s: float = 0.2
-    cap_s: float = 5.0
-    patience_s: float = 120.0
+    initial_backoff_s: float = 0.2
+    max_backoff_s: float = 5.0
+    max_elapsed_s: float = 120.0
 
 
 @dataclass
@@ -26,34 +26,31 @@ class Backoff:
 
     policy: RetryPolicy
     rng: random.Random
-    _tries: int = field(default=0, init=False)
-    _waited_s: float = field(default=0.0, init=False)
+    _attempts: int = field(default=0, init=False)
+    _elapsed_s: float = field(default=0.0, init=False)
 
-    def succeeded(self) -> None:
-        """Something arrived: the next wait is short again."""
-        self._tries = 0
-        self._waited_s = 0.0
+    def reset(self) -> None:
+        """Start again at the initial backoff, after progress."""
+        self._attempts = 0
+        self._elapsed_s = 0.0
 
-    def wait_s(self, error: SonichaosError) -> float:
-        """Seconds to wait after ``error``; raises ``error`` when patience has run out.
-
-        A wait that the service asked for by RetryInfo is kept to.
-        """
-        if self._waited_s >= self.policy.patience_s:
+    def next_wait_s(self, error: SonichaosError) -> float:
+        """Seconds to wait after ``error``, at least its ``retry_after_s``. Raises ``error`` after ``max_elapsed_s``."""
+        if self._elapsed_s >= self.policy.max_elapsed_s:
             raise error
-        wanted_s: float = min(self.policy.first_s * 2**self._tries, self.policy.cap_s)
-        wait_s = max(wanted_s * self.rng.uniform(0.5, 1.0), error.retry_after_s or 0.0)
-        self._tries = min(self._tries + 1, 32)
-        self._waited_s += wait_s
+        backoff_s: float = min(self.policy.initial_backoff_s * 2**self._attempts, self.policy.max_backoff_s)
+        wait_s = max(backoff_s * self.rng.uniform(0.5, 1.0), error.retry_after_s or 0.0)
+        self._attempts = min(self._attempts + 1, 32)
+        self._elapsed_s += wait_s
         return wait_s
 
 
-def is_cut(error: SonichaosError) -> bool:
-    """Whether a stream that ended with ``error`` was cut rather than refused.
+def is_retryable(error: SonichaosError) -> bool:
+    """Whether a stream that ended with ``error`` may be resumed.
 
-    A proxy or a dying process ends a stream with UNAVAILABLE, or with INTERNAL, UNKNOWN or CANCELLED without a reason;
-    an error that a service made on purpose carries one, and RetryInfo where trying again can help.
+    A proxy or a dying process ends a stream with UNAVAILABLE, or with INTERNAL, UNKNOWN or CANCELLED without a reason. An error
+    that a service raised has a reason, and RetryInfo if a retry can succeed.
     """
-    if isinstance(error, Unavailable) or error.retry_after_s is not None:
+    if isinstance(error, UnavailableError) or error.retry_after_s is not None:
         return True
-    return isinstance(error, ServiceFault | CallCancelled) and not error.reason
+    return isinstance(error, InternalError | CallCancelledError) and not error.reason

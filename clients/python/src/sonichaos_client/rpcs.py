@@ -1,10 +1,9 @@
-"""The remote procedures, each with the service that answers it and the types of its messages."""
+"""The RPCs that the client calls, with the types of their messages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -15,13 +14,6 @@ from sonichaos.separation.v1 import separation_pb2 as separation
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
-
-
-class Target(Enum):
-    """One of the two services; the value is what people call it."""
-
-    RENDER = "render_service"
-    SEPARATION = "separation_service"
 
 
 @dataclass(frozen=True)
@@ -35,7 +27,7 @@ class Rpc(Generic[Request, Response]):
 
     @property
     def signature(self) -> tuple[str, Callable[[Request], bytes], Callable[[bytes], Response]]:
-        """What a gRPC channel needs to call it: path, writer of requests, reader of responses."""
+        """What a gRPC channel needs to call it: path, request serializer, response deserializer."""
         return f"/{self.service}/{self.method}", self.request.SerializeToString, self.response.FromString
 
 

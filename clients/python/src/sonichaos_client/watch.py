@@ -1,7 +1,6 @@
-"""Follow jobs: streams that outlive cuts, and waiting for an end.
+"""Watch jobs: event streams that are resumed after a connection loss, and waiting for a job to finish.
 
-The events of a job are numbered, so a stream that was cut goes on after the last number seen: nothing is lost and
-nothing comes twice.
+Events are numbered, so a stream is resumed after the last number received: no event is lost and none is repeated.
 """
 
 from __future__ import annotations
@@ -9,135 +8,144 @@ from __future__ import annotations
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as pb
 from sonichaos_client import jobs, rpcs
-from sonichaos_client.errors import CallCancelled, JobCancelled, JobEndedBadly, JobFailed, SonichaosError, from_status
+from sonichaos_client.enums import EventKind, JobState, OwningService
+from sonichaos_client.errors import CallCancelledError, JobCancelledError, JobFailedError, SonichaosError, from_status
+from sonichaos_client.events import JobEvent
 from sonichaos_client.options import CallOptions
-from sonichaos_client.retry import Backoff, is_cut
-from sonichaos_client.rpcs import Target
-from sonichaos_client.steps import Emit, Flow, Sleep, Stream, ask, drain, open_stream, read
+from sonichaos_client.retry import Backoff, is_retryable
+from sonichaos_client.sansio import (
+    Item,
+    Operation,
+    Sleep,
+    StreamOperation,
+    call_unary,
+    consume,
+    open_stream,
+    read_message,
+)
 
 
-def watch(job: str | job_pb2.Job, version: int, after_sequence: int, options: CallOptions) -> Stream[job_pb2.JobEvent]:
+def watch(job: str | job_pb2.Job, version: int, after_sequence: int, options: CallOptions) -> StreamOperation[JobEvent]:
     """A job's events after a number, until the version ends; 0 is the newest version at the time of the call.
 
-    A job named by its id is looked up first: that finds its owner, says at once where no service runs, and pins the
-    version, so that a re-render accepted during a cut does not move the end. With the row at hand cuts are outlived from
-    the very first moment.
+    If the job is given by its id, it is looked up first: that finds its owner, fails at once if no service runs, and fixes the
+    version, so that a re-render accepted during a connection loss does not change which version is watched.
     """
-    row = (yield from jobs.get(job, options)) if isinstance(job, str) else job
+    row = (yield from jobs.get_job(job, options)) if isinstance(job, str) else job
     number = jobs.version_of(row, version).number
-    yield from _watch_at(jobs.target_of(row), row.job_id, number, after_sequence, options)
+    yield from _watch_version(jobs.owner_of(row), row.job_id, number, after_sequence, options)
 
 
-def _watch_at(
-    target: Target, job_id: str, version: int, after_sequence: int, options: CallOptions
-) -> Stream[job_pb2.JobEvent]:
-    """As `watch`, for a job whose owner and version are known."""
+def _watch_version(
+    service: OwningService, job_id: str, version: int, after_sequence: int, options: CallOptions
+) -> StreamOperation[JobEvent]:
     backoff = Backoff(options.retry, options.rng)
     while True:
         request = pb.WatchJobRequest(job_id=job_id, version=version, after_sequence=after_sequence)
         try:
-            handle = yield from open_stream(target, rpcs.WATCH_JOB, request)
-            while (response := (yield from read(handle))) is not None:
+            handle = yield from open_stream(service, rpcs.WATCH_JOB, request)
+            while (response := (yield from read_message(handle))) is not None:
                 if response.event.sequence <= after_sequence:
                     continue
-                backoff.succeeded()
+                backoff.reset()
                 after_sequence = response.event.sequence
-                yield Emit(response.event)
+                yield Item(JobEvent.from_message(response.event))
         except SonichaosError as error:
-            if not is_cut(error):
+            if not is_retryable(error):
                 raise
-            yield Sleep(backoff.wait_s(error))
+            yield Sleep(backoff.next_wait_s(error))
         else:
             return
 
 
-def follow(target: Target, cursor: str, options: CallOptions) -> Stream[job_pb2.JobEvent]:
+def watch_all(service: OwningService, cursor: str, options: CallOptions) -> StreamOperation[JobEvent]:
     """The events of all jobs of one service after a cursor, without end.
 
-    Where no service runs, a first small call says so at once. A cut before the first event with an empty cursor starts
-    again at "now": events of that gap have no cursor to resume from.
+    A first unary call fails at once if the service does not run. If the connection is lost before the first event and the
+    cursor is empty, the stream starts again at the current time: events in between are not repeated.
     """
-    yield from ask(target, rpcs.LIST_JOBS, pb.ListJobsRequest(page_size=1), options.deadline_s)
+    yield from call_unary(service, rpcs.LIST_JOBS, pb.ListJobsRequest(page_size=1), options.timeout_s)
     backoff = Backoff(options.retry, options.rng)
     while True:
         try:
-            handle = yield from open_stream(target, rpcs.WATCH_JOBS, pb.WatchJobsRequest(cursor=cursor))
-            while (response := (yield from read(handle))) is not None:
-                backoff.succeeded()
+            handle = yield from open_stream(service, rpcs.WATCH_JOBS, pb.WatchJobsRequest(cursor=cursor))
+            while (response := (yield from read_message(handle))) is not None:
+                backoff.reset()
                 cursor = response.event.cursor
-                yield Emit(response.event)
+                yield Item(JobEvent.from_message(response.event))
         except SonichaosError as error:
-            if not is_cut(error):
+            if not is_retryable(error):
                 raise
-            yield Sleep(backoff.wait_s(error))
+            yield Sleep(backoff.next_wait_s(error))
         else:
-            yield Sleep(options.retry.first_s)
+            yield Sleep(options.retry.initial_backoff_s)
 
 
-def wait(job: str | job_pb2.Job, version: int, options: CallOptions) -> Flow[job_pb2.Job]:
-    """The job's row once the version is done. Raises JobFailed or JobCancelled where it ended otherwise.
+def wait(job: str | job_pb2.Job, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
+    """The job, once the version is done. Raises JobFailedError or JobCancelledError if it ended otherwise.
 
-    A JobFailed that only an event told of, before the service went away for good, has the row as far as it is known.
+    If the service becomes unreachable after the event of a failure, the failure is raised, with the job as far as it is known.
     """
-    row = (yield from jobs.get(job, options)) if isinstance(job, str) else job
+    row = (yield from jobs.get_job(job, options)) if isinstance(job, str) else job
     number = jobs.version_of(row, version).number
-    failure = FailureTold(row, number)
+    failure = LastFailure(row, number)
     try:
-        events = _watch_at(jobs.target_of(row), row.job_id, number, row.last_sequence, options)
-        yield from drain(events, failure.hear)
-        ended = yield from _row_outliving_cuts(row.job_id, options)
-    except SonichaosError as broken:
-        raise failure.known or broken from broken
-    error = ended_badly(ended, jobs.version_of(ended, number))
+        events = _watch_version(jobs.owner_of(row), row.job_id, number, row.last_sequence, options)
+        yield from consume(events, failure.on_event)
+        ended = yield from _get_job_with_retries(row.job_id, options)
+    except SonichaosError as connection_error:
+        raise failure.error or connection_error from connection_error
+    error = failure_of(ended, jobs.version_of(ended, number))
     if error is not None:
         raise error
     return ended
 
 
-class FailureTold:
-    """The failure of a version that a watch has told of.
+class LastFailure:
+    """Remembers the failure of a version from its events.
 
-    It is what a caller wants to know where the watch then breaks for good, more than that no service answers any more.
+    If the connection is then lost for good, the failure matters more to the caller than the connection error.
     """
 
     def __init__(self, job: job_pb2.Job, version: int) -> None:
         self._job = job
         self._version = version
-        self.known: JobFailed | None = None
+        self.error: JobFailedError | None = None
 
-    def hear(self, event: job_pb2.JobEvent) -> None:
-        """Take an event in; a later state of the version replaces what was known."""
-        if event.kind == job_pb2.EVENT_KIND_STATE and event.version == self._version:
-            failed = event.state == job_pb2.JOB_STATE_FAILED and event.HasField("error")
-            self.known = self._failure(event) if failed else None
+    def on_event(self, event: JobEvent) -> None:
+        """Update from an event; a later state of the version replaces an earlier one."""
+        if event.kind is EventKind.STATE and event.version == self._version:
+            failed = event.state is JobState.FAILED and event.error is not None
+            self.error = self._failure(event.message) if failed else None
 
-    def _failure(self, event: job_pb2.JobEvent) -> JobFailed:
-        row = job_pb2.Job()
-        row.CopyFrom(self._job)
-        row.last_sequence = event.sequence
-        version = jobs.version_of(row, self._version)
+    def _failure(self, event: job_pb2.JobEvent) -> JobFailedError:
+        job = job_pb2.Job()
+        job.CopyFrom(self._job)
+        job.last_sequence = event.sequence
+        version = jobs.version_of(job, self._version)
         version.state = event.state
         version.error.CopyFrom(event.error)
         if version.number == 1:
-            row.state = event.state  # the job's state is v1's
-        return JobFailed(row, self._version, from_status(event.error))
+            job.state = event.state  # the job's state is that of v1
+        return JobFailedError(job, self._version, from_status(event.error))
 
 
-def _row_outliving_cuts(job_id: str, options: CallOptions) -> Flow[job_pb2.Job]:
+def _get_job_with_retries(job_id: str, options: CallOptions) -> Operation[job_pb2.Job]:
     backoff = Backoff(options.retry, options.rng)
     while True:
         try:
-            return (yield from jobs.get(job_id, options))
+            return (yield from jobs.get_job(job_id, options))
         except SonichaosError as error:
-            if not is_cut(error):
+            if not is_retryable(error):
                 raise
-            yield Sleep(backoff.wait_s(error))
+            yield Sleep(backoff.next_wait_s(error))
 
 
-def ended_badly(job: job_pb2.Job, version: job_pb2.Version) -> JobEndedBadly | None:
-    """The error that a version ended with; None while it goes on and when it is done."""
-    if version.state == job_pb2.JOB_STATE_FAILED:
-        return JobFailed(job, version.number, from_status(version.error))
-    if version.state == job_pb2.JOB_STATE_CANCELLED:
-        return JobCancelled(job, version.number, CallCancelled("it was asked to stop", reason="CANCELLED"))
+def failure_of(job: job_pb2.Job, version: job_pb2.Version) -> JobFailedError | None:
+    """The error of a failed or cancelled version; None for any other state."""
+    state = JobState(version.state)
+    if state is JobState.FAILED:
+        return JobFailedError(job, version.number, from_status(version.error))
+    if state is JobState.CANCELLED:
+        return JobCancelledError(job, version.number, CallCancelledError("a cancel was requested", reason="CANCELLED"))
     return None

@@ -4,7 +4,7 @@ from sonichaos_client.cli.root import cli
 
 
 def main() -> None:
-    """Run the command; the process ends with its exit status."""
+    """Run the command and exit with its status."""
     cli(prog_name="sonichaos")
 
 

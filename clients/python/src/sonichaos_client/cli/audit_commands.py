@@ -1,15 +1,18 @@
-"""``sonichaos audit``: show the rows, verify the chain, render again and compare."""
+"""``sonichaos audit | erase-prompt``."""
 
 from __future__ import annotations
 
 import re
+import sys
 
 import click
 
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client.cli.exit_status import ExitStatus
-from sonichaos_client.cli.numbers import UINT32_MAX
+from sonichaos_client.cli.formatting import lower
+from sonichaos_client.cli.param_types import version_option
 from sonichaos_client.cli.session import Session, connected, note
+from sonichaos_client.enums import ReplayOutcome
 
 _HEAD = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 
@@ -17,53 +20,67 @@ _HEAD = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 @click.command()
 @click.argument("job_id", required=False, default="")
 @click.option("--replay", is_flag=True, help="Render JOB_ID again from its audit row and compare.")
-@click.option(
-    "--version",
-    "number",
-    type=click.IntRange(1, UINT32_MAX),
-    default=1,
-    show_default=True,
-    help="Which version to replay.",
-)
-@click.option(
-    "--erase-prompt",
-    "erase",
-    is_flag=True,
-    help="Erase JOB_ID's prompt from the journal, for good. The chain stays intact; a replay is no longer possible.",
-)
-@click.option("--head", metavar="SEQUENCE:DIGEST", help="A head exported before, which must lie in the chain.")
+@version_option(default=1)
+@click.option("--head", metavar="SEQUENCE:DIGEST", help="A head exported earlier, which the chain must contain.")
 @connected
-def audit(session: Session, *, job_id: str, replay: bool, number: int, erase: bool, head: str | None) -> None:
-    """Show audit rows and verify the chain. Exit status 3 where it is broken or a replay differs."""
-    if (replay or erase) and not job_id:
-        raise click.UsageError("--replay and --erase-prompt want a JOB_ID")
-    if replay and erase:
-        raise click.UsageError("what was erased cannot be rendered again: --replay first, then --erase-prompt")
+def audit(session: Session, *, job_id: str, replay: bool, version: int, head: str | None) -> None:
+    """Show audit rows and verify the chain.
+
+    Exit status 3 if the chain is broken or a replay differs. --version applies to --replay.
+    """
+    if replay and not job_id:
+        raise click.UsageError("--replay requires a JOB_ID.")
     sequence, digest = _parse_head(head)
     with session.client() as client:
-        if erase:
-            erased = client.erase_prompt(job_id)
-            session.emit(erased)
-            session.tell(_erasure_in_words(erased))
-        found = False
-        for row in client.audit_rows(job_id):
-            found = True
-            session.emit(row)
-            session.tell(f"{row.sequence:>6}  {row.job_id} v{row.version}  {row.kind:<6}  {row.digest}")
-        if job_id and not found:
-            client.get_job(job_id)  # a job that there is none of is NotFound here as everywhere
-            note(f"{job_id} has no audit row yet; the first is written when its bounce is stored")
+        has_rows = False
+        for row in client.list_audit_rows(job_id):
+            has_rows = True
+            session.print_json(row)
+            session.print_text(f"{row.sequence:>6}  {row.job_id} v{row.version}  {row.kind:<6}  {row.digest}")
+        if job_id and not has_rows:
+            client.get_job(job_id)  # raises NotFoundError if there is no such job
+            note(f"{job_id} has no audit rows yet. The first is written when its bounce is stored.")
         chain = client.verify_audit_chain(head_sequence=sequence, head_digest=digest)
-        session.emit(chain)
-        session.tell(_chain_in_words(chain))
+        session.print_json(chain)
+        session.print_text(_format_chain(chain))
         matches = chain.intact
         if replay:
-            again = client.replay(job_id, version=number)
-            session.emit(again)
-            session.tell(_replay_in_words(again))
-            matches = matches and again.outcome in {render_pb2.REPLAY_OUTCOME_EXACT, render_pb2.REPLAY_OUTCOME_CLOSE}
+            replayed = client.replay(job_id, version=version)
+            session.print_json(replayed)
+            session.print_text(_format_replay(replayed))
+            matches = matches and ReplayOutcome(replayed.outcome) in {ReplayOutcome.EXACT, ReplayOutcome.CLOSE}
     if not matches:
         click.get_current_context().exit(ExitStatus.MISMATCH)
+
+
+@click.command("erase-prompt")
+@click.argument("job_id")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@connected
+def erase_prompt(session: Session, *, job_id: str, yes: bool) -> None:
+    """Erase a job's prompt from the journal, for good.
+
+    The job must have ended or be deleted. The audit chain stays intact, but the take can no longer be replayed.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError(
+            "erase-prompt asks for confirmation, and stdin is not a terminal. Pass --yes to confirm."
+        )
+    if not yes and not _confirmed(
+        f"Erase the prompt of {job_id}? It cannot be restored, and the take cannot be replayed."
+    ):
+        note("Nothing was erased.")
+        click.get_current_context().exit(ExitStatus.FAILED)
+    with session.client() as client:
+        erased = client.erase_prompt(job_id)
+    session.print_json(erased)
+    session.print_text(_format_erasure(job_id, erased))
+
+
+def _confirmed(question: str) -> bool:
+    """Asks on stderr, because stdout may be redirected. Ctrl-C interrupts the command."""
+    click.echo(f"{question} [y/N]: ", err=True, nl=False)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _parse_head(head: str | None) -> tuple[int, str]:
@@ -71,28 +88,27 @@ def _parse_head(head: str | None) -> tuple[int, str]:
         return 0, ""
     match = _HEAD.fullmatch(head)
     if match is None:
-        raise click.BadParameter(f"wanted SEQUENCE:DIGEST as an audit prints it, got {head!r}", param_hint="--head")
+        raise click.BadParameter(f"expected SEQUENCE:DIGEST as printed by audit, got {head!r}.", param_hint="--head")
     return int(match[1]), match[2]
 
 
-def _chain_in_words(chain: render_pb2.VerifyAuditChainResponse) -> str:
+def _format_chain(chain: render_pb2.VerifyAuditChainResponse) -> str:
     if not chain.intact:
         return f"chain: BROKEN at row {chain.broken_sequence}: {chain.detail}"
     return f"chain: intact; head {chain.head_sequence}:{chain.head_digest}"
 
 
-def _erasure_in_words(erased: render_pb2.ErasePromptResponse) -> str:
-    words = f"prompt: erased from {erased.audit_rows} audit rows and the job's row"
+def _format_erasure(job_id: str, erased: render_pb2.ErasePromptResponse) -> str:
+    text = f"{job_id}: prompt erased from the job and {erased.audit_rows} audit rows"
     if erased.keys_with_prompt:
-        words += f"; still in {', '.join(erased.keys_with_prompt)} until the job is deleted"
-    return words
+        text += f". These files contain it until the job is deleted: {', '.join(erased.keys_with_prompt)}"
+    return text
 
 
-def _replay_in_words(again: render_pb2.ReplayTakeResponse) -> str:
-    outcome = render_pb2.ReplayOutcome.Name(again.outcome).removeprefix("REPLAY_OUTCOME_").lower()
-    words = f"replay: {outcome}"
-    if again.HasField("difference_dbfs"):
-        words += f", largest difference {again.difference_dbfs:.1f} dBFS"
-    if again.fingerprint_differences:
-        words += f"; the machine differs in {', '.join(again.fingerprint_differences)}"
-    return words
+def _format_replay(replayed: render_pb2.ReplayTakeResponse) -> str:
+    text = f"replay: {lower(ReplayOutcome(replayed.outcome))}"
+    if replayed.HasField("difference_dbfs"):
+        text += f", largest difference {replayed.difference_dbfs:.1f} dBFS"
+    if replayed.fingerprint_differences:
+        text += f"; the execution fingerprint differs in {', '.join(replayed.fingerprint_differences)}"
+    return text

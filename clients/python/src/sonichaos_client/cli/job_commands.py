@@ -1,4 +1,4 @@
-"""``sonichaos jobs | get | watch | cancel | delete | url``."""
+"""``sonichaos jobs | get | watch | cancel | delete | sign-url``."""
 
 from __future__ import annotations
 
@@ -8,146 +8,150 @@ from pathlib import Path
 
 import click
 
-from sonichaos.jobs.v1 import job_pb2
-from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
-from sonichaos_client.cli.numbers import INT64_MAX, UINT32_MAX, FiniteRange
-from sonichaos_client.cli.outcome import Delivery, fetch, see_through
-from sonichaos_client.cli.session import Session, connected
-from sonichaos_client.cli.summary import describe_job, job_line, stop_in_words
-from sonichaos_client.download import kind_of
-from sonichaos_client.jobs import JobFilter, version_of
-from sonichaos_client.rpcs import Target
-
-_STATES = {
-    name.removeprefix("JOB_STATE_").lower(): number
-    for name, number in job_pb2.JobState.items()
-    if number != job_pb2.JOB_STATE_UNSPECIFIED
-}
-_OWNERS = {"render": Target.RENDER, "separation": Target.SEPARATION}
-_KINDS = {
-    "zip": jobs_pb.FILE_KIND_ZIP,
-    "bounce": jobs_pb.FILE_KIND_BOUNCE,
-    "manifest": jobs_pb.FILE_KIND_MANIFEST,
-    "latents": jobs_pb.FILE_KIND_LATENTS,
-}
-_version_option = click.option(
-    "--version", "number", type=click.IntRange(1, UINT32_MAX), help="Which version [default: the newest]"
+from sonichaos_client.cli.follow import OutputOptions, follow, save_file
+from sonichaos_client.cli.formatting import format_cancel_result, format_job, format_job_line, lower
+from sonichaos_client.cli.param_types import (
+    INT64_MAX,
+    OUTPUT_FOLDER,
+    UINT32_MAX,
+    IntegerBetween,
+    NumberBetween,
+    version_option,
 )
-_file_option = click.option(
+from sonichaos_client.cli.session import Session, connected
+from sonichaos_client.download import default_kind
+from sonichaos_client.enums import FileKind, JobState, OwningService
+from sonichaos_client.jobs import JobFilter, version_of
+
+_STATES = {lower(state): state for state in JobState if state}
+_OWNERS = {lower(owner): owner for owner in OwningService if owner}
+_KINDS = {lower(kind): kind for kind in (FileKind.ZIP, FileKind.BOUNCE, FileKind.MANIFEST, FileKind.LATENTS)}
+_MAX_TTL_S = 7 * 86400
+_kind_option = click.option(
     "--file", "kind", type=click.Choice(list(_KINDS)), help="Which file [default: the ZIP; without stems, the bounce]"
 )
 _out_option = click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Fetch the file into DIR."
+    "--out", type=OUTPUT_FOLDER, metavar="DIR", help="Download the file to this folder, complete or not at all."
 )
 _force_option = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 
 
 @click.command()
-@click.option("--state", "states", multiple=True, type=click.Choice(list(_STATES)), help="Only these; may be repeated.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(list(_STATES)),
+    help="Only jobs in this state; may be repeated.",
+)
 @click.option("--owner", type=click.Choice(list(_OWNERS)), help="Only takes, or only separations of uploads.")
-@click.option("--persona", "persona_id", default="", metavar="ID", help="Only takes of this persona.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Most jobs to list.")
+@click.option("--persona", "persona_id", default="", metavar="ID", help="Only takes with this persona.")
+@click.option(
+    "--limit", type=IntegerBetween(1, UINT32_MAX), default=50, show_default=True, help="Maximum number of jobs."
+)
 @connected
 def jobs(session: Session, *, states: tuple[str, ...], owner: str | None, persona_id: str, limit: int) -> None:
     """List jobs, newest first."""
-    wanted = JobFilter(
+    job_filter = JobFilter(
         states=[_STATES[state] for state in states],
         owner=_OWNERS[owner] if owner is not None else None,
         persona_id=persona_id,
     )
     with session.client() as client:
-        for job in islice(client.list_jobs(wanted), limit):
-            session.emit(job)
-            session.tell(job_line(job))
+        for job in islice(client.list_jobs(job_filter), limit):
+            session.print_json(job)
+            session.print_text(format_job_line(job))
 
 
 @click.command()
 @click.argument("job_id")
-@_version_option
-@_file_option
+@version_option()
+@_kind_option
 @_out_option
 @_force_option
 @connected
-def get(session: Session, *, job_id: str, number: int | None, kind: str | None, out: Path | None, force: bool) -> None:
-    """Show a job; with --out, fetch one of its files."""
-    delivery = Delivery(out, overwrite=force)
-    delivery.prepare()
+def get(session: Session, *, job_id: str, version: int | None, kind: str | None, out: Path | None, force: bool) -> None:
+    """Show a job. With --out, download one of its files."""
+    OutputOptions(out, overwrite=force).prepare()
     with session.client() as client:
         job = client.get_job(job_id)
-        version = version_of(job, number or 0)
+        found = version_of(job, version or 0)
         if out is not None:
-            wanted = _KINDS[kind] if kind is not None else jobs_pb.FILE_KIND_UNSPECIFIED
-            fetch(session, client, job, version.number, delivery, kind=wanted)
+            save_file(session, client, job, found.number, out, overwrite=force, kind=_KINDS[kind] if kind else None)
         else:
-            session.tell(describe_job(job))
-        session.emit(job)
+            session.print_text(format_job(job))
+        session.print_json(job)
 
 
 @click.command()
 @click.argument("job_id")
-@_version_option
+@version_option()
 @click.option(
     "--after",
     "after_sequence",
-    type=click.IntRange(0, INT64_MAX),
+    type=IntegerBetween(0, INT64_MAX),
     default=0,
-    help="Only events with a greater number.",
+    help="Only events with a sequence number above N.",
 )
 @_out_option
 @_force_option
 @connected
 def watch(
-    session: Session, *, job_id: str, number: int | None, after_sequence: int, out: Path | None, force: bool
+    session: Session, *, job_id: str, version: int | None, after_sequence: int, out: Path | None, force: bool
 ) -> None:
-    """Follow a job until it ends."""
-    delivery = Delivery(out, overwrite=force)
-    delivery.prepare()
+    """Show the progress of a job until it ends. With --out, download its file."""
+    output = OutputOptions(out, overwrite=force)
+    output.prepare()
     with session.client() as client:
         job = client.get_job(job_id)
-        version = version_of(job, number or 0)
-        delivery.refuse_existing(job.job_id, version.number, kind_of(version))
-        see_through(session, client, job, version.number, delivery, after_sequence=after_sequence)
+        found = version_of(job, version or 0)
+        output.check_not_existing(job.job_id, found.number, default_kind(found))
+        follow(session, client, job, found.number, output, after_sequence=after_sequence)
 
 
 @click.command()
 @click.argument("job_id")
-@_version_option
+@click.option("--version", type=IntegerBetween(1, UINT32_MAX), help="Cancel only this version [default: all]")
 @connected
-def cancel(session: Session, *, job_id: str, number: int | None) -> None:
-    """Stop a job, or one version of it."""
+def cancel(session: Session, *, job_id: str, version: int | None) -> None:
+    """Cancel a job, or one version of it."""
     with session.client() as client:
-        job = client.cancel(job_id, version=number or 0)
-    session.emit(job)
-    session.tell(stop_in_words(job, [version_of(job, number)] if number else job.versions))
+        job = client.cancel(job_id, version=version or 0)
+    session.print_json(job)
+    session.print_text(format_cancel_result(job, [version_of(job, version)] if version else job.versions))
 
 
 @click.command()
 @click.argument("job_id")
 @connected
 def delete(session: Session, *, job_id: str) -> None:
-    """Delete an ended job and its files. Its audit rows stay."""
+    """Delete a finished job and its files. Its audit rows stay."""
     with session.client() as client:
         client.delete(job_id)
-    session.emit({"jobId": job_id, "deleted": True})
-    session.tell(f"{job_id}: deleted")
+    session.print_json({"jobId": job_id, "deleted": True})
+    session.print_text(f"{job_id}: deleted")
 
 
-@click.command()
+@click.command("sign-url")
 @click.argument("job_id")
-@_version_option
-@_file_option
-@click.option("--lifetime", type=FiniteRange(1, 7 * 86400), metavar="S", help="How long it holds, in seconds.")
+@version_option()
+@_kind_option
+@click.option(
+    "--expires-in",
+    type=NumberBetween(1, _MAX_TTL_S),
+    metavar="SECONDS",
+    help="Lifetime of the URL, 1 second to 7 days [default: set by the service]",
+)
 @connected
-def url(session: Session, *, job_id: str, number: int | None, kind: str | None, lifetime: float | None) -> None:
-    """Make a signed URL of one stored file."""
-    wanted = _KINDS[kind] if kind is not None else jobs_pb.FILE_KIND_UNSPECIFIED
+def sign_url(session: Session, *, job_id: str, version: int | None, kind: str | None, expires_in: float | None) -> None:
+    """Create a signed URL that downloads one stored file."""
     with session.client() as client:
-        version = version_of(client.get_job(job_id), number or 0)
-        signed = client.sign_url(
+        found = version_of(client.get_job(job_id), version or 0)
+        signed = client.create_signed_url(
             job_id,
-            version=version.number,
-            kind=wanted,
-            lifetime=timedelta(seconds=lifetime) if lifetime is not None else None,
+            version=found.number,
+            kind=_KINDS[kind] if kind else None,
+            ttl=timedelta(seconds=expires_in) if expires_in is not None else None,
         )
-    session.emit(signed)
-    session.tell(signed.url)
+    session.print_json(signed)
+    session.print_text(signed.url)

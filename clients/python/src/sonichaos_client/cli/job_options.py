@@ -1,4 +1,4 @@
-"""Options that several commands share, gathered into one value each before the command sees them."""
+"""Options that several commands share, each group passed to the command as one value."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from typing import Any, TypeVar
 import click
 
 from sonichaos.jobs.v1 import brief_pb2
-from sonichaos_client.cli.outcome import Delivery
+from sonichaos_client.cli.follow import OutputOptions
+from sonichaos_client.cli.param_types import OUTPUT_FOLDER
+from sonichaos_client.enums import LicenceCoverage, StemMode
 
 R = TypeVar("R")
 
-_STEM_MODES = {"exact": brief_pb2.STEM_MODE_EXACT, "raw": brief_pb2.STEM_MODE_RAW}
-_COVERS = {
-    "bounce": brief_pb2.LICENCE_COVERAGE_BOUNCE,
-    "bounce-and-stems": brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS,
-}
-_DEFAULT_COVERS = "bounce-and-stems"
+_STEM_MODES = {"exact": StemMode.EXACT, "raw": StemMode.RAW}
+_COVERAGES = {"bounce": LicenceCoverage.BOUNCE, "bounce-and-stems": LicenceCoverage.BOUNCE_AND_STEMS}
+_DEFAULT_COVERAGE = "bounce-and-stems"
 
 
 def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., R]) -> Callable[..., R]:
@@ -29,31 +28,31 @@ def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., R]) ->
     return command
 
 
-def following(command: Callable[..., R]) -> Callable[..., R]:
-    """``--detach --out --force``, given to the command as ``delivery``."""
+def with_output_options(command: Callable[..., R]) -> Callable[..., R]:
+    """``--detach --out --force``, passed to the command as ``output``."""
 
     @wraps(command)
-    def with_delivery(*args: object, detach: bool, out: Path | None, force: bool, **others: object) -> R:
-        delivery = Delivery(None if detach else out, overwrite=force, detach=detach)
-        return command(*args, delivery=delivery, **others)
+    def with_output(*args: object, detach: bool, out: Path | None, force: bool, **others: object) -> R:
+        output = OutputOptions(None if detach else out, overwrite=force, detach=detach)
+        return command(*args, output=output, **others)
 
     return _with(
         (
-            click.option("--detach", is_flag=True, help="Do not wait: print the job's id."),
+            click.option("--detach", is_flag=True, help="Print the job's id and exit without waiting."),
             click.option(
                 "--out",
-                type=click.Path(file_okay=False, path_type=Path),
+                type=OUTPUT_FOLDER,
                 metavar="DIR",
-                help="Where the ZIP (or, without stems, the bounce) lands, complete or not at all.",
+                help="Download the ZIP (without stems: the bounce) to this folder, complete or not at all.",
             ),
             click.option("--force", is_flag=True, help="Overwrite an existing file."),
         ),
-        with_delivery,
+        with_output,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Acceptance:
+class JobOptions:
     """What a caller attaches to a new job."""
 
     request_id: str
@@ -61,11 +60,11 @@ class Acceptance:
     licence: brief_pb2.Licence | None
 
 
-def accepting(command: Callable[..., R]) -> Callable[..., R]:
-    """``--request-id --label`` and the licence's options, given to the command as ``acceptance``."""
+def with_job_options(command: Callable[..., R]) -> Callable[..., R]:
+    """``--request-id --label`` and the licence's options, passed to the command as ``job_options``."""
 
     @wraps(command)
-    def with_acceptance(
+    def with_options(
         *args: object,
         request_id: str,
         labels: tuple[str, ...],
@@ -77,10 +76,10 @@ def accepting(command: Callable[..., R]) -> Callable[..., R]:
     ) -> R:
         licence = None
         if licence_tier or licensee or terms or licence_covers:
-            covers = _COVERS[licence_covers or _DEFAULT_COVERS]
-            licence = brief_pb2.Licence(tier=licence_tier, licensee=licensee, terms=terms, covers=covers)
-        acceptance = Acceptance(request_id=request_id, labels=_labels(labels), licence=licence)
-        return command(*args, acceptance=acceptance, **others)
+            coverage = brief_pb2.LicenceCoverage.ValueType(_COVERAGES[licence_covers or _DEFAULT_COVERAGE])
+            licence = brief_pb2.Licence(tier=licence_tier, licensee=licensee, terms=terms, covers=coverage)
+        job_options = JobOptions(request_id=request_id, labels=_parse_labels(labels), licence=licence)
+        return command(*args, job_options=job_options, **others)
 
     return _with(
         (
@@ -88,56 +87,50 @@ def accepting(command: Callable[..., R]) -> Callable[..., R]:
                 "--request-id",
                 default="",
                 metavar="ID",
-                help="Your id of this request: repeated, it gives the same job.",
+                help="Idempotency key: repeating a request with the same id returns the same job.",
             ),
             click.option(
-                "--label", "labels", multiple=True, metavar="KEY=VALUE", help="Your own label; may be repeated."
+                "--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label of the job; may be repeated."
             ),
             click.option(
                 "--licence-tier",
+                "--license-tier",
+                "licence_tier",
                 default="",
                 metavar="NAME",
-                help="The tier's name in your own catalogue, such as sync.",
+                help="Name of the licence tier in your catalogue, such as sync.",
             ),
             click.option(
                 "--licence-covers",
-                type=click.Choice(list(_COVERS)),
-                help=f"Which files the licence covers [default: {_DEFAULT_COVERS}]",
+                "--license-covers",
+                "licence_covers",
+                type=click.Choice(list(_COVERAGES)),
+                help=f"Files that the licence covers [default: {_DEFAULT_COVERAGE}]",
             ),
             click.option("--licensee", default="", metavar="NAME", help="Who may use the result."),
-            click.option("--terms", default="", metavar="TEXT", help="Terms of use, or an address of them."),
+            click.option("--terms", default="", metavar="TEXT", help="Terms of use, or their URL."),
         ),
-        with_acceptance,
+        with_options,
     )
 
 
-def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
+def _parse_labels(pairs: tuple[str, ...]) -> dict[str, str]:
     labels = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise click.BadParameter(f"wanted KEY=VALUE, got {pair!r}", param_hint="--label")
+            raise click.BadParameter(f"expected KEY=VALUE, got {pair!r}.", param_hint="--label")
         labels[key] = value
     return labels
 
 
-def with_stem_mode(command: Callable[..., R]) -> Callable[..., R]:
-    """``--stem-mode`` of a new job, given to the command as ``stem_mode``; exact where it was not typed."""
-    return _stem_mode(command, "exact", default="exact")
-
-
-def with_other_stem_mode(command: Callable[..., R]) -> Callable[..., R]:
-    """``--stem-mode`` of a job that was accepted with one: unspecified where it was not typed, so that it stays."""
-    return _stem_mode(command, "as the job was accepted", default=None)
-
-
-def _stem_mode(command: Callable[..., R], default_in_words: str, *, default: str | None) -> Callable[..., R]:
-    option = click.option(
+def with_stem_mode(*, default: StemMode | None) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """``--stem-mode``, passed to the command as ``stem_mode``; a default of None keeps the mode of the job."""
+    default_name = "that of the job" if default is None else default.name.lower()
+    return click.option(
         "--stem-mode",
         type=click.Choice(list(_STEM_MODES)),
-        default=default,
-        callback=lambda _context, _parameter, name: _STEM_MODES.get(name, brief_pb2.STEM_MODE_UNSPECIFIED),
-        help="exact: the stems add up to the bounce, sample for sample. raw: the model's own outputs "
-        f"[default: {default_in_words}]",
+        callback=lambda _context, _parameter, name: _STEM_MODES.get(name, default),
+        help="exact: the stems add up to the bounce, sample for sample. raw: the model's own output. "
+        f"[default: {default_name}]",
     )
-    return option(command)

@@ -1,4 +1,4 @@
-"""``sonichaos personas`` and ``sonichaos persona add | delete``."""
+"""``sonichaos persona list | add | delete``, and ``personas``."""
 
 from __future__ import annotations
 
@@ -6,24 +6,31 @@ from pathlib import Path
 
 import click
 
+from sonichaos_client.cli.formatting import printable
+from sonichaos_client.cli.param_types import INPUT_FOLDER
 from sonichaos_client.cli.session import Session, connected
-from sonichaos_client.cli.summary import printable
 from sonichaos_client.upload import clips_in
 
-
-@click.command()
-@connected
-def personas(session: Session) -> None:
-    """List the personas."""
-    with session.client() as client:
-        for one in client.list_personas():
-            session.emit(one)
-            session.tell(f"{one.id:<24}  {'built in' if one.built_in else 'added':<8}  {printable(one.prefix, 80)}")
+_MAX_PREFIX = 80
 
 
 @click.group()
 def persona() -> None:
-    """Add or delete a persona."""
+    """List, add or delete personas."""
+
+
+def _print_personas(session: Session) -> None:
+    with session.client() as client:
+        for one in client.list_personas():
+            session.print_json(one)
+            origin = "built in" if one.built_in else "added"
+            session.print_text(f"{one.id:<24}  {origin:<8}  {printable(one.prefix, _MAX_PREFIX)}")
+
+
+persona.command("list", help="List the personas.")(connected(_print_personas))
+personas = click.command("personas", help="List the personas; short for 'sonichaos persona list'.")(
+    connected(_print_personas)
+)
 
 
 @persona.command()
@@ -31,29 +38,32 @@ def persona() -> None:
 @click.option(
     "--clips",
     required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=INPUT_FOLDER,
     metavar="DIR",
-    help="Folder of reference clips (WAV, FLAC, AIFF, OGG), taken in the order of their names.",
+    help="Folder of reference clips (WAV, FLAC, AIFF, OGG), read in the order of their names.",
 )
 @click.option(
-    "--prefix", required=True, metavar="TEXT", help="The persona's own words, joined to the prompt as an embedding."
+    "--prefix",
+    required=True,
+    metavar="TEXT",
+    help="Prompt prefix of the persona, joined to the prompt as an embedding.",
 )
 @connected
 def add(session: Session, *, persona_id: str, clips: Path, prefix: str) -> None:
-    """Make a persona from reference clips."""
+    """Create a persona from reference clips."""
     files = clips_in(clips)
     with session.client() as client:
-        made = client.add_persona(persona_id, prefix, files)
-    session.emit(made)
-    session.tell(f"{made.id}: added from {len(made.clip_sha256)} clips")
+        created = client.create_persona(persona_id, prefix, files)
+    session.print_json(created)
+    session.print_text(f"{created.id}: created from {len(created.clip_sha256)} clips")
 
 
 @persona.command()
 @click.argument("persona_id", metavar="ID")
 @connected
 def delete(session: Session, *, persona_id: str) -> None:
-    """Delete an added persona. Takes made with it keep its embedding in their audit rows."""
+    """Delete a persona that is not built in. The audit rows of its takes keep its embedding."""
     with session.client() as client:
         client.delete_persona(persona_id)
-    session.emit({"personaId": persona_id, "deleted": True})
-    session.tell(f"{persona_id}: deleted")
+    session.print_json({"personaId": persona_id, "deleted": True})
+    session.print_text(f"{persona_id}: deleted")

@@ -1,4 +1,4 @@
-"""A version's progress on stderr: a bar for each track on a terminal, now and then a line elsewhere."""
+"""The progress of a version on stderr: one bar per track on a terminal, otherwise lines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client.cli.formatting import lower
 from sonichaos_client.cli.session import note
+from sonichaos_client.enums import EventKind, OwningService, ProgressTrack
+from sonichaos_client.events import JobEvent
+from sonichaos_client.jobs import owner_of
 
-_TRACKS = {job_pb2.PROGRESS_TRACK_RENDER: "render", job_pb2.PROGRESS_TRACK_STEMS: "stems"}
-_LINES_A_TRACK = 10
+_LINES_PER_TRACK = 10
 
 
-class Display(Protocol):
-    """Shows events; a ``with`` block, so that the terminal is left tidy."""
+class ProgressDisplay(Protocol):
+    """Shows events. A context manager, so that the terminal is restored."""
 
     def __enter__(self) -> Self: ...
 
@@ -25,77 +28,69 @@ class Display(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, event: job_pb2.JobEvent) -> None:
+    def show(self, event: JobEvent) -> None:
         """Show one event."""
 
 
-def display(tracks: list[job_pb2.ProgressTrack.ValueType], *, json_lines: bool) -> Display:
-    """Bars on a terminal; elsewhere lines, or nothing where a program reads JSON."""
+def progress_display(tracks: list[ProgressTrack], *, json_lines: bool) -> ProgressDisplay:
+    """Bars on a terminal, otherwise lines; nothing if a program reads JSON without a terminal."""
     if sys.stderr.isatty():
-        return Bars(tracks)
-    return Nothing() if json_lines else Lines()
+        return ProgressBars(tracks)
+    return NoDisplay() if json_lines else ProgressLines()
 
 
-def tracks_of(job: job_pb2.Job, version: job_pb2.Version) -> list[job_pb2.ProgressTrack.ValueType]:
-    """The tracks that a version has."""
-    tracks = [] if job.owner == job_pb2.OWNING_SERVICE_SEPARATION else [job_pb2.PROGRESS_TRACK_RENDER]
+def tracks_of(job: job_pb2.Job, version: job_pb2.Version) -> list[ProgressTrack]:
+    """The progress tracks of a version."""
+    tracks = [ProgressTrack.RENDER] if owner_of(job) is OwningService.RENDER else []
     if version.stems_wanted or not tracks:
-        tracks.append(job_pb2.PROGRESS_TRACK_STEMS)
+        tracks.append(ProgressTrack.STEMS)
     return tracks
 
 
-def stage_name(stage: job_pb2.Stage.ValueType) -> str:
-    """Such as ``denoise``."""
-    return job_pb2.Stage.Name(stage).removeprefix("STAGE_").lower()
-
-
-def state_name(state: job_pb2.JobState.ValueType) -> str:
-    """Such as ``running``."""
-    return job_pb2.JobState.Name(state).removeprefix("JOB_STATE_").lower()
-
-
-def _about(event: job_pb2.JobEvent) -> str:
-    words = [stage_name(event.stage)] if event.stage else []
+def _details(event: JobEvent) -> str:
+    words = [lower(event.stage)] if event.stage else []
     if event.steps_total:
         words.append(f"{event.steps_done}/{event.steps_total}")
     if event.attempt > 1:
         words.append(f"(attempt {event.attempt})")
-    if event.HasField("estimated_time_left"):
-        words.append(f"about {event.estimated_time_left.ToTimedelta().total_seconds():.0f} s left")
+    if event.estimated_time_left is not None:
+        words.append(f"about {event.estimated_time_left.total_seconds():.0f} s left")
     return " ".join(words)
 
 
-def _news(event: job_pb2.JobEvent) -> str:
-    """What an event tells beyond progress; empty where it tells nothing."""
-    if event.kind == job_pb2.EVENT_KIND_BOUNCE_READY:
-        return f"v{event.version}: the bounce is ready"
-    if event.kind == job_pb2.EVENT_KIND_STEMS_READY:
-        return f"v{event.version}: the stems are ready"
-    if event.kind == job_pb2.EVENT_KIND_STATE:
-        return f"v{event.version}: {state_name(event.state)}"
-    if event.kind == job_pb2.EVENT_KIND_DELETED:
-        return "deleted"
-    return ""
+def _announcement(event: JobEvent) -> str:
+    """The text for an event that is not only progress; empty otherwise."""
+    match event.kind:
+        case EventKind.BOUNCE_READY:
+            return f"v{event.version}: the bounce is ready"
+        case EventKind.STEMS_READY:
+            return f"v{event.version}: the stems are ready"
+        case EventKind.STATE:
+            return f"v{event.version}: {lower(event.state)}"
+        case EventKind.DELETED:
+            return "deleted"
+        case _:
+            return ""
 
 
-class Bars:
-    """Live bars, one a track."""
+class ProgressBars:
+    """One live bar per track."""
 
-    def __init__(self, tracks: list[job_pb2.ProgressTrack.ValueType]) -> None:
+    def __init__(self, tracks: list[ProgressTrack]) -> None:
         self._progress = Progress(
             TextColumn("{task.description:<6}"),
             BarColumn(bar_width=40),
             TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.fields[about]}", markup=False),
+            TextColumn("{task.fields[details]}", markup=False),
             console=Console(stderr=True),
         )
-        self._tasks: dict[int, TaskID] = {}
+        self._tasks: dict[ProgressTrack, TaskID] = {}
         for track in tracks:
             self._task(track)
 
-    def _task(self, track: job_pb2.ProgressTrack.ValueType) -> TaskID:
+    def _task(self, track: ProgressTrack) -> TaskID:
         if track not in self._tasks:
-            self._tasks[track] = self._progress.add_task(_TRACKS.get(track, "?"), total=1.0, about="waiting")
+            self._tasks[track] = self._progress.add_task(lower(track), total=1.0, details="waiting")
         return self._tasks[track]
 
     def __enter__(self) -> Self:
@@ -107,19 +102,19 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
-    def show(self, event: job_pb2.JobEvent) -> None:
-        """Move a bar, or write a line above the bars."""
+    def show(self, event: JobEvent) -> None:
+        """Move a bar, or print a line above the bars."""
         if event.track:
-            self._progress.update(self._task(event.track), completed=event.fraction, about=_about(event))
-        if event.kind in {job_pb2.EVENT_KIND_BOUNCE_READY, job_pb2.EVENT_KIND_STEMS_READY}:
-            self._progress.console.print(_news(event), markup=False, highlight=False)
+            self._progress.update(self._task(event.track), completed=event.fraction, details=_details(event))
+        if event.kind in {EventKind.BOUNCE_READY, EventKind.STEMS_READY}:
+            self._progress.console.print(_announcement(event), markup=False, highlight=False)
 
 
-class Lines:
-    """A line at each new stage and each further tenth of a track."""
+class ProgressLines:
+    """A line for each new stage and each tenth of a track."""
 
     def __init__(self) -> None:
-        self._shown: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self._shown: dict[tuple[int, ProgressTrack], tuple[int, int, int]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -129,24 +124,24 @@ class Lines:
     ) -> None:
         pass
 
-    def show(self, event: job_pb2.JobEvent) -> None:
-        """Write a line where there is something new."""
+    def show(self, event: JobEvent) -> None:
+        """Print a line if something changed."""
         if event.track:
             self._show_track(event)
-        if news := _news(event):
-            note(news)
+        if announcement := _announcement(event):
+            note(announcement)
 
-    def _show_track(self, event: job_pb2.JobEvent) -> None:
-        tenths = int(event.fraction * _LINES_A_TRACK + 1e-9)
-        mark = (event.attempt, event.stage, tenths)
-        if self._shown.get((event.version, event.track)) == mark:
+    def _show_track(self, event: JobEvent) -> None:
+        tenths = int(event.fraction * _LINES_PER_TRACK + 1e-9)
+        position = (event.attempt, event.stage, tenths)
+        if self._shown.get((event.version, event.track)) == position:
             return
-        self._shown[event.version, event.track] = mark
-        bar = "#" * tenths + "-" * (_LINES_A_TRACK - tenths)
-        note(f"{_TRACKS.get(event.track, '?'):<6} [{bar}] {event.fraction:>4.0%} {_about(event)}")
+        self._shown[event.version, event.track] = position
+        bar = "#" * tenths + "-" * (_LINES_PER_TRACK - tenths)
+        note(f"{lower(event.track):<6} [{bar}] {event.fraction:>4.0%} {_details(event)}")
 
 
-class Nothing:
+class NoDisplay:
     """Shows nothing."""
 
     def __enter__(self) -> Self:
@@ -157,5 +152,5 @@ class Nothing:
     ) -> None:
         pass
 
-    def show(self, event: job_pb2.JobEvent) -> None:
+    def show(self, event: JobEvent) -> None:
         """Show nothing."""

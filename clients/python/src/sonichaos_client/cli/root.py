@@ -1,7 +1,6 @@
-"""The command group ``sonichaos``.
+"""The command group ``sonichaos``: the client's commands and, from the full install, the operator's.
 
-It holds the client's own commands and the operator's from the full install, and is the one place where errors become
-exit statuses.
+This is the only place that converts errors to exit statuses.
 """
 
 from __future__ import annotations
@@ -13,22 +12,24 @@ from typing import Any
 
 import click
 
-from sonichaos_client.cli.audit_commands import audit
-from sonichaos_client.cli.exit_status import ExitStatus, as_object, exit_status, in_words
-from sonichaos_client.cli.job_commands import cancel, delete, get, jobs, url, watch
-from sonichaos_client.cli.model_commands import models
+from sonichaos_client.cli.analyze_command import analyze
+from sonichaos_client.cli.audit_commands import audit, erase_prompt
+from sonichaos_client.cli.create_commands import render, separate, stems
+from sonichaos_client.cli.error_output import error_as_dict, format_error
+from sonichaos_client.cli.exit_status import ExitStatus, exit_status
+from sonichaos_client.cli.info_commands import DISTRIBUTION, models, show_help, show_version
+from sonichaos_client.cli.job_commands import cancel, delete, get, jobs, sign_url, watch
 from sonichaos_client.cli.persona_commands import persona, personas
-from sonichaos_client.cli.rerender_commands import analyze, drift_report, rerender
+from sonichaos_client.cli.rerender_commands import drift_report, rerender
 from sonichaos_client.cli.session import Session, connected, note
-from sonichaos_client.cli.take_commands import render, separate, stems
 from sonichaos_client.cli.verify_command import verify
-from sonichaos_client.errors import RejectedInput, SonichaosError
+from sonichaos_client.errors import InvalidRequestError, SonichaosError
 
 OPERATOR_GROUP = "sonichaos.commands"
-# Named here so that they are listed, and explained, where the full install is missing.
+# Listed here too, so that they can say how to install them if the full install is missing.
 OPERATOR_COMMANDS = {
     "up": "Start both services on this machine.",
-    "fetch-weights": "Download a model's weights once, pinned and verified.",
+    "fetch-weights": "Download the weights of a model and verify them.",
 }
 
 
@@ -36,12 +37,12 @@ class Root(click.Group):
     """The group ``sonichaos``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The client's own commands and the operator's, in alphabetical order."""
+        """The client's and the operator's commands, in alphabetical order."""
         installed = {point.name for point in entry_points(group=OPERATOR_GROUP)}
         return sorted({*super().list_commands(ctx), *OPERATOR_COMMANDS, *installed})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """One command; an operator's is loaded from the full install, or explains how to get it."""
+        """One command. An operator's command is loaded from the full install, or says how to install it."""
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
@@ -49,23 +50,18 @@ class Root(click.Group):
             try:
                 command: click.Command = point.load()
             except ImportError as error:
-                return _missing(cmd_name, f" (it is installed, but incomplete: {error})")
+                return _missing(cmd_name, f", which is incomplete here ({error})")
             return command
         return _missing(cmd_name) if cmd_name in OPERATOR_COMMANDS else None
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
-        """Run the command that was asked for; its errors become words and an exit status."""
+        """Run the command and convert its errors to messages and an exit status."""
         try:
             return super().invoke(ctx)
         except SonichaosError as error:
-            note(in_words(error))
-            ctx.ensure_object(Session).emit(as_object(error))
-            ctx.exit(exit_status(error))
+            self._report(error, ctx)
         except UnicodeEncodeError as error:
-            refused = _not_utf8(error)
-            note(in_words(refused))
-            ctx.ensure_object(Session).emit(as_object(refused))
-            ctx.exit(ExitStatus.REFUSED)
+            self._report(_not_utf8(error), ctx)
         except KeyboardInterrupt:
             note("Interrupted.")
             ctx.exit(ExitStatus.INTERRUPTED)
@@ -75,17 +71,24 @@ class Root(click.Group):
             note(f"Error: {error}")
             ctx.exit(ExitStatus.FAILED)
 
+    @staticmethod
+    def _report(error: SonichaosError, ctx: click.Context) -> None:
+        session = ctx.ensure_object(Session)
+        note(format_error(error, session.command))
+        session.print_json(error_as_dict(error))
+        ctx.exit(exit_status(error))
 
-def _not_utf8(error: UnicodeEncodeError) -> RejectedInput:
-    """Python holds bytes of the command line that are no UTF-8 as surrogates, which no message can carry."""
+
+def _not_utf8(error: UnicodeEncodeError) -> InvalidRequestError:
+    """Python represents bytes of the command line that are not UTF-8 as surrogates, which a message cannot contain."""
     text = error.object.encode("utf-8", "backslashreplace").decode("utf-8")
-    return RejectedInput(f"wanted text in UTF-8, got {text[:200]} with bytes that are none; type it again as UTF-8")
+    return InvalidRequestError(f"Arguments must be UTF-8 text, got {text[:200]}.")
 
 
 def _missing(name: str, why: str = "") -> click.Command:
     def explain(**_: object) -> None:
         note(
-            f"Error: sonichaos {name} comes with the full install{why}. In a checkout of the repository: "
+            f"Error: sonichaos {name} requires the full install{why}. In a checkout of the repository: "
             "pip install ./clients/python ."
         )
         click.get_current_context().exit(ExitStatus.FAILED)
@@ -93,19 +96,21 @@ def _missing(name: str, why: str = "") -> click.Command:
     return click.Command(
         name,
         callback=explain,
-        help=f"{OPERATOR_COMMANDS.get(name, '')} Comes with the full install.",
+        help=f"{OPERATOR_COMMANDS.get(name, '')} Requires the full install.",
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="sonichaos-client", prog_name="sonichaos")
+@click.version_option(None, "-V", "--version", "show_version", package_name=DISTRIBUTION, prog_name="sonichaos")
 @partial(connected, with_environment=True)
 def cli(_session: Session) -> None:
-    """Takes, stems and audit of SONICHAOS AI Studio, through its running services.
+    """Render music, separate it into stems and verify the results with SONICHAOS AI Studio.
 
-    Exit status: 0 done, 2 bad usage or refused input, 3 a check or replay that does not match, 75 try again later,
-    130 interrupted, 1 anything else.
+    'sonichaos up' starts the services that the other commands use. 'sonichaos COMMAND --help' explains a command.
+
+    Exit status: 0 done, 2 bad usage or rejected input, 3 a check or replay does not match, 75 try again later,
+    130 interrupted, 1 any other error.
     """
 
 
@@ -115,6 +120,7 @@ for _command in (
     cancel,
     delete,
     drift_report,
+    erase_prompt,
     get,
     jobs,
     models,
@@ -123,8 +129,10 @@ for _command in (
     render,
     rerender,
     separate,
+    show_help,
+    show_version,
+    sign_url,
     stems,
-    url,
     verify,
     watch,
 ):

@@ -1,4 +1,4 @@
-"""What every command shares: where the services are, and whether people or a program read the output."""
+"""The settings that all commands share, and their output: text for people or JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -21,41 +21,43 @@ R = TypeVar("R")
 
 @dataclass
 class Session:
-    """The settings of one run of the command."""
+    """The settings of one invocation."""
 
     render_address: str = RENDER_ADDRESS
     separation_address: str = SEPARATION_ADDRESS
     json_lines: bool = False
+    command: click.Command | None = None
+    """The command that runs; its options are named in error messages."""
 
     def client(self) -> Client:
         """A client of the two services."""
         return Client(self.render_address, self.separation_address)
 
-    def emit(self, value: Message | Mapping[str, Any]) -> None:
-        """Under ``--json``, one object on one line of stdout."""
+    def print_json(self, value: Message | Mapping[str, Any]) -> None:
+        """With ``--json``, print one object on one line of stdout."""
         if self.json_lines:
             body = as_dict(value) if isinstance(value, Message) else value
             click.echo(_encodable(json.dumps(body, ensure_ascii=False, separators=(",", ":"))))
 
-    def tell(self, text: str) -> None:
-        """Without ``--json``, text on stdout: the answer."""
+    def print_text(self, text: str) -> None:
+        """Without ``--json``, print text to stdout."""
         if not self.json_lines:
             click.echo(_encodable(text))
 
 
 def _encodable(text: str) -> str:
-    """Bytes of a path that are no UTF-8, which Python holds as surrogates, as escapes; JSON reads the same ones."""
+    """Escape bytes that are not UTF-8, which Python represents as surrogates. JSON readers decode the same escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def as_dict(message: Message) -> dict[str, Any]:
-    """Proto-JSON with lowerCamelCase names; plain fields are there even when empty, so that programs can rely on them."""
+    """Proto-JSON with lowerCamelCase names. Fields without presence are included even if empty, so programs can rely on them."""
     body: dict[str, Any] = MessageToDict(message, always_print_fields_with_no_presence=True)
     return body
 
 
 def note(text: str) -> None:
-    """A remark for people, on stderr."""
+    """Print a message for people to stderr."""
     click.echo(text, err=True)
 
 
@@ -65,7 +67,7 @@ def _remember(context: click.Context, parameter: click.Parameter, value: str | b
 
 
 def _options(*, with_environment: bool) -> tuple[Callable[..., Any], ...]:
-    """The group's options read the environment; a command's own are only what was typed, and win."""
+    """The group's options also read the environment. A command's own options do not, so that they override the group's."""
 
     def address(service: str, default: str) -> Callable[..., Any]:
         variable = f"SONICHAOS_{service.upper()}_ADDRESS"
@@ -75,7 +77,7 @@ def _options(*, with_environment: bool) -> tuple[Callable[..., Any], ...]:
             envvar=variable if with_environment else None,
             expose_value=False,
             callback=_remember,
-            help=f"Where {service}_service answers [env: {variable}; default: {default}]",
+            help=f"Address of {service}_service [env: {variable}; default: {default}]",
         )
 
     return (
@@ -85,7 +87,7 @@ def _options(*, with_environment: bool) -> tuple[Callable[..., Any], ...]:
             is_flag=True,
             expose_value=False,
             callback=_remember,
-            help="One JSON object a line on stdout, proto field names in lowerCamelCase.",
+            help="Print one JSON object per line to stdout, with proto field names in lowerCamelCase.",
         ),
         address("separation", SEPARATION_ADDRESS),
         address("render", RENDER_ADDRESS),
@@ -93,11 +95,14 @@ def _options(*, with_environment: bool) -> tuple[Callable[..., Any], ...]:
 
 
 def connected(command: Callable[Concatenate[Session, P], R], *, with_environment: bool = False) -> Callable[P, R]:
-    """Give a command the options of a session, and the session as its first argument."""
+    """Add the shared options to a command and pass it the session as the first argument."""
 
     @wraps(command)
     def with_session(*args: P.args, **kwargs: P.kwargs) -> R:
-        return command(click.get_current_context().ensure_object(Session), *args, **kwargs)
+        context = click.get_current_context()
+        session = context.ensure_object(Session)
+        session.command = context.command
+        return command(session, *args, **kwargs)
 
     decorated: Callable[P, R] = with_session
     for option in _options(with_environment=with_environment):

@@ -1,4 +1,7 @@
-"""A tempo map from a file: proto-JSON of ``sonichaos.jobs.v1.TempoMap``, or a manifest, whose names differ."""
+"""Reads a tempo map from a file: proto-JSON of ``sonichaos.jobs.v1.TempoMap``, or a manifest.
+
+A manifest names two of the fields differently.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from google.protobuf.json_format import ParseDict, ParseError
 
 from sonichaos.jobs.v1.brief_pb2 import TempoMap
 
-_MOST_BYTES = 1024 * 1024
-_WANTED = (
+_MAX_BYTES = 1024 * 1024
+_EXAMPLE = (
     '{"points": [{"startSeconds": 0, "bpm": 92, "beatsPerBar": 4, "beatUnit": 4}], '
     '"firstDownbeatSeconds": 0, "swingRatio": 0.5}'
 )
@@ -20,31 +23,31 @@ _MANIFEST_NAMES = {"second": "startSeconds", "firstDownbeatSecond": "firstDownbe
 
 
 def read_tempo_map(path: Path) -> TempoMap:
-    """The tempo map of a file. Raises click.BadParameter saying what was wanted."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise _unusable(path, f"it is larger than {_MOST_BYTES} bytes")
+    """The tempo map in a file. Raises click.BadParameter with an example."""
+    if path.stat().st_size > _MAX_BYTES:
+        raise _invalid(path, f"it is larger than {_MAX_BYTES} bytes")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        json.dumps(document, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is JSON, but no text
+        json.dumps(document, ensure_ascii=False).encode("utf-8")  # a lone surrogate is valid JSON, but not valid text
     except ValueError as error:
-        raise _unusable(path, f"it is not JSON: {error}") from error
+        raise _invalid(path, f"it is not valid JSON: {error}") from error
     except RecursionError as error:
-        raise _unusable(path, "it is nested too deeply") from error
+        raise _invalid(path, "it is nested too deeply") from error
     if isinstance(document, dict) and "tempoMap" in document:
         document = document["tempoMap"]
     if not isinstance(document, dict):
-        raise _unusable(path, "it is not an object")
+        raise _invalid(path, "it is not a JSON object")
     try:
         tempo_map = ParseDict(_with_wire_names(document), TempoMap())
     except (ParseError, OverflowError) as error:
-        raise _unusable(path, str(error)) from error
+        raise _invalid(path, str(error)) from error
     if not tempo_map.points:
-        raise _unusable(path, "it has no points")
+        raise _invalid(path, "it has no points")
     return tempo_map
 
 
 def _with_wire_names(document: dict[str, Any]) -> dict[str, Any]:
-    """The tempo map with the manifest's two names of its own replaced by those of the message."""
+    """The tempo map with the manifest's field names replaced by those of the protobuf message."""
     named = {_MANIFEST_NAMES.get(name, name): value for name, value in document.items()}
     points = named.get("points")
     if isinstance(points, list):
@@ -52,5 +55,7 @@ def _with_wire_names(document: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _unusable(path: Path, why: str) -> click.BadParameter:
-    return click.BadParameter(f"{path} holds no tempo map: {why}. Wanted: {_WANTED}", param_hint="--tempo-map")
+def _invalid(path: Path, why: str) -> click.BadParameter:
+    return click.BadParameter(
+        f"{path} is not a tempo map: {why}. Expected, for example: {_EXAMPLE}", param_hint="--tempo-map"
+    )

@@ -1,4 +1,4 @@
-"""``sonichaos verify``: check a ZIP against the contract, without any service."""
+"""``sonichaos verify``: check a ZIP against the contract, without a service."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from pathlib import Path
 import click
 
 from sonichaos_client.cli.exit_status import ExitStatus
+from sonichaos_client.cli.formatting import printable
+from sonichaos_client.cli.param_types import INPUT_FILE
 from sonichaos_client.cli.session import Session, connected
-from sonichaos_client.cli.summary import printable
 
-_MOST_CHARACTERS = 300
+_MAX_CHARACTERS = 300
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=INPUT_FILE)
 @connected
 def verify(session: Session, *, file: Path) -> None:
     """Check a ZIP of stems: layout, WAVs, sums, digests, manifest, loudness.
 
-    Nothing is unpacked and no service is asked. Exit status 3 where something does not hold.
+    Nothing is unpacked and no service is called. Exit status 3 if a check fails.
     """
     from sonichaos_client.verify import verify_zip
 
     report = verify_zip(file)
-    findings = [{"rule": finding.rule, "file": finding.file, "message": finding.message} for finding in report.findings]
-    session.emit(
+    failures = [{"rule": failure.rule, "file": failure.file, "message": failure.message} for failure in report.failures]
+    session.print_json(
         {
             "path": str(file),
-            "holds": report.ok,
-            "findings": findings,
+            "valid": report.valid,
+            "failures": failures,
             "checked": list(report.checked),
             "jobId": report.job_id,
             "version": report.version,
@@ -38,10 +39,11 @@ def verify(session: Session, *, file: Path) -> None:
             "truePeakDbtp": report.true_peak_dbtp,
         }
     )
-    for finding in report.findings:
-        where = f"{finding.file}: " if finding.file else ""
-        session.tell(printable(f"{finding.rule}: {where}{finding.message}", _MOST_CHARACTERS))
-    if not report.ok:
-        session.tell(f"{file}: {len(findings)} things do not hold")
+    for failure in report.failures:
+        where = f"{failure.file}: " if failure.file else ""
+        session.print_text(printable(f"{failure.rule}: {where}{failure.message}", _MAX_CHARACTERS))
+    if not report.valid:
+        count = "1 check" if len(failures) == 1 else f"{len(failures)} checks"
+        session.print_text(f"{file}: {count} failed")
         click.get_current_context().exit(ExitStatus.MISMATCH)
-    session.tell(f"{file}: holds. Checked: {'; '.join(report.checked)}")
+    session.print_text(f"{file}: valid. Checked: {'; '.join(report.checked)}")

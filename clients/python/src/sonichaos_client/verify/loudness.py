@@ -1,6 +1,6 @@
-"""Integrated loudness by ITU-R BS.1770-4 and true peak by its Annex 2: the standard's own numbers, in blocks, numpy alone.
+"""Integrated loudness by ITU-R BS.1770-4 and true peak by its Annex 2, block by block, with numpy only.
 
-Letters: ``N`` samples of a block. Samples are integers of 24 bits.
+``N`` is the number of samples of a block. Samples are 24-bit integers.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sonichaos_client.wav_check import BLOCK_FRAMES, RATE_HZ
+from sonichaos_client.verify.wav import BLOCK_FRAMES, RATE_HZ
 
 _FULL_SCALE = float(1 << 23)
 _STANDARD_RATE_HZ = 48000
 # BS.1770-4, tables 1 and 2: coefficients at 48 kHz, (b0, b1, b2), (1, a1, a2).
 _SHELF = (1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)
 _HIGH_PASS = (1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)
-# The high pass at 38 Hz dies away by 200 dB within 0.2 s.
+# The impulse response of the 38 Hz high pass decays by 200 dB within 0.2 s.
 _TAPS = 1 << 14
 _FFT_SIZE = 2 * BLOCK_FRAMES
 _HOP_FRAMES = RATE_HZ // 10
@@ -44,7 +44,7 @@ class Meter:
         self._peak = 0.0
 
     def add(self, block: NDArray[np.int32]) -> None:
-        """Take the next block."""
+        """Add the next block."""
         samples = np.concatenate([self._tail, block / _FULL_SCALE], axis=1)
         frames = block.shape[1]
         spectrum = np.fft.rfft(samples, _FFT_SIZE, axis=1) * _k_weighting()
@@ -57,7 +57,7 @@ class Meter:
         self._tail = samples[:, -(_TAPS - 1) :]
 
     def lufs(self) -> float | None:
-        """Integrated loudness of what came; None where no gating block passes -70 LUFS."""
+        """Integrated loudness of all blocks so far; None if no gating block is above -70 LUFS."""
         if len(self._hops) < _HOPS_PER_BLOCK:
             return None
         sums = np.convolve(np.array(self._hops), np.ones(_HOPS_PER_BLOCK), "valid")
@@ -68,7 +68,7 @@ class Meter:
         return _lufs_of(blocks[blocks > _power_of(_lufs_of(blocks) - 10.0)])
 
     def true_peak_dbtp(self) -> float | None:
-        """Of everything that came; None for digital silence."""
+        """True peak of all blocks so far; None for digital silence."""
         self._find_peak(np.pad(self._tail[:, -(_PEAK_TAPS - 1) :], ((0, 0), (0, _PEAK_TAPS - 1))))
         return 20.0 * math.log10(self._peak) if self._peak > 0.0 else None
 
@@ -86,15 +86,15 @@ def _k_weighting() -> NDArray[np.complex128]:
     response = np.zeros(_TAPS)
     response[0] = 1.0
     for numerator, denominator in (_SHELF, _HIGH_PASS):
-        response = _filtered(_at_our_rate(numerator), _at_our_rate(denominator), response)
+        response = _filtered(_at_44k1(numerator), _at_44k1(denominator), response)
     return np.asarray(np.fft.rfft(response, _FFT_SIZE), dtype=np.complex128)
 
 
-def _at_our_rate(coefficients: tuple[float, float, float]) -> NDArray[np.float64]:
-    """A polynomial in ``1/z`` at 48 kHz, moved to 44.1 kHz so that the analogue filter behind both is the same.
+def _at_44k1(coefficients: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Convert a polynomial in ``1/z`` from 48 kHz to 44.1 kHz, for the same analogue filter.
 
-    The bilinear transform at either rate gives ``u = ((1 - k) + (1 + k) v) / ((1 + k) + (1 - k) v)`` with k the ratio of the rates;
-    the common denominator is left out here, as it cancels between a filter's two polynomials.
+    The bilinear transforms at both rates give ``u = ((1 - k) + (1 + k) v) / ((1 + k) + (1 - k) v)`` with k the ratio of the rates.
+    The common denominator is omitted, because it cancels between a filter's two polynomials.
     """
     k = RATE_HZ / _STANDARD_RATE_HZ
     above, below = np.array([1.0 - k, 1.0 + k]), np.array([1.0 + k, 1.0 - k])

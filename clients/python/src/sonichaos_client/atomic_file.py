@@ -1,6 +1,6 @@
 """A local file that appears complete or not at all.
 
-Bytes go to a hidden part file in the same folder; `Landing.commit` makes them durable and gives them their name.
+Bytes go to a hidden temporary file in the same folder; `AtomicFile.commit` flushes it to disk and renames it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sonichaos_client.errors import LocalFileExists, LocalFileUnwritten
+from sonichaos_client.errors import LocalFileExistsError, LocalWriteError
 
 
-class Landing:
-    """Use as ``with Landing(path, overwrite=False) as landing``; without a commit nothing stays behind."""
+class AtomicFile:
+    """Use as ``with AtomicFile(path, overwrite=False) as file``; without a commit no file remains."""
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.path = path
@@ -29,8 +29,8 @@ class Landing:
         self._part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
 
     def __enter__(self) -> Self:
-        refuse_existing(self.path, overwrite=self.overwrite)
-        with _told(self.path):
+        check_not_existing(self.path, overwrite=self.overwrite)
+        with _write_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._part.open("xb")
         return self
@@ -38,21 +38,21 @@ class Landing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # What was not flushed is of a file that is not kept: that the disk does not take it was said, or does not matter.
+        # Closing may flush to a full disk. The file is discarded anyway, or the error was raised by commit.
         with contextlib.suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
 
     def write(self, data: bytes) -> None:
-        """Append. Raises LocalFileUnwritten where the disk does not take it."""
-        with _told(self.path):
+        """Append. Raises LocalWriteError."""
+        with _write_errors(self.path):
             self._file.write(data)
         self._digest.update(data)
         self.size_bytes += len(data)
 
-    def restart(self) -> None:
-        """Forget what was written."""
-        with _told(self.path):
+    def truncate(self) -> None:
+        """Discard everything written so far."""
+        with _write_errors(self.path):
             self._file.seek(0)
             self._file.truncate()
         self._digest = hashlib.sha256()
@@ -60,15 +60,15 @@ class Landing:
 
     @property
     def sha256(self) -> str:
-        """Of what was written so far, 64 lower-case hex digits."""
+        """Digest of everything written so far, 64 lower-case hex digits."""
         return self._digest.hexdigest()
 
     def commit(self) -> None:
-        """Flush to disk and give the file its name.
+        """Flush to disk and rename.
 
-        Raises LocalFileExists where another came meanwhile, LocalFileUnwritten where the disk does not take it.
+        Raises LocalFileExistsError if a file of that name was created in the meantime, and LocalWriteError.
         """
-        with _told(self.path):
+        with _write_errors(self.path):
             self._commit()
 
     def _commit(self) -> None:
@@ -77,45 +77,43 @@ class Landing:
         if self.overwrite:
             self._part.replace(self.path)
         else:
-            self._name_if_free()
+            self._rename_without_overwriting()
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
 
-    def _name_if_free(self) -> None:
-        """A hard link, unlike a rename, fails where the name is taken."""
+    def _rename_without_overwriting(self) -> None:
+        """A hard link, unlike a rename, fails if the name exists."""
         try:
             self.path.hardlink_to(self._part)
         except FileExistsError:
-            refuse_existing(self.path, overwrite=False)
-        except OSError:  # a file system without hard links: the moment between check and rename stays open
-            refuse_existing(self.path, overwrite=False)
+            check_not_existing(self.path, overwrite=False)
+        except OSError:  # a file system without hard links: a file created between check and rename is overwritten
+            check_not_existing(self.path, overwrite=False)
             self._part.replace(self.path)
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """An error of the disk, as one that names the file and what to do."""
+def _write_errors(path: Path) -> Iterator[None]:
+    """Convert an error of the disk to one that names the file and what to do."""
     try:
         yield
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-        advice = "make room there or name another folder" if full else "name another folder"
-        raise LocalFileUnwritten(
-            f"{path} cannot be written: {error.strerror}; nothing of it was kept. The service still has it: {advice}, "
-            "then fetch it again"
+        advice = "Free space there or choose another folder" if full else "Choose another folder"
+        raise LocalWriteError(
+            f"Cannot write {path}: {error.strerror}. No partial file remains, and the service still has the file. {advice}, "
+            "then download it again."
         ) from error
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise LocalFileExists where ``path`` exists and is not to be overwritten, or is no file."""
+def check_not_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise LocalFileExistsError if ``path`` is a folder, or exists and may not be overwritten."""
     with contextlib.suppress(FileNotFoundError):
         path.lstat()
         if path.is_dir():
-            raise LocalFileExists(f"{path} is a folder")
+            raise LocalFileExistsError(f"Cannot write {path}: it is a folder.")
         if not overwrite:
-            raise LocalFileExists(
-                f"{path} exists and is not overwritten; move it away or ask to overwrite it (--force)"
-            )
+            raise LocalFileExistsError(f"{path} already exists. Move it away, or allow overwriting (--force).")

@@ -1,0 +1,152 @@
+"""``sonichaos render | separate | stems``: create work and, unless detached, follow it to its end."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from sonichaos_client.cli.follow import OutputOptions, follow_unless_detached
+from sonichaos_client.cli.job_options import JobOptions, with_job_options, with_output_options, with_stem_mode
+from sonichaos_client.cli.param_types import INPUT_FILE, MAX_TIMEOUT_S, SEED, NumberBetween, version_option
+from sonichaos_client.cli.session import Session, connected
+from sonichaos_client.cli.tempo_map_file import read_tempo_map
+from sonichaos_client.client import Client
+from sonichaos_client.enums import FileKind, StemMode
+from sonichaos_client.errors import SonichaosError
+
+
+@click.command()
+@click.option("--prompt", required=True, help="Free text: instrumentation, mood, tempo.")
+@click.option(
+    "--persona", "persona_id", default="", metavar="ID", help="The persona; 'sonichaos persona list' lists all."
+)
+@click.option("--seed", type=SEED, help="Random seed, 0 to 4294967295 [default: drawn and returned]")
+@click.option(
+    "--seconds",
+    type=NumberBetween(0, math.inf, above=True),
+    metavar="SECONDS",
+    help="Length of the take, 2 to 180 [default: 30]",
+)
+@click.option(
+    "--bpm", type=float, metavar="BPM", help="A constant tempo, 30 to 300 [default: from the prompt, or drawn]"
+)
+@click.option(
+    "--tempo-map", type=INPUT_FILE, metavar="FILE", help="A tempo map as JSON, or a manifest that contains one."
+)
+@click.option("--key", default="", metavar='"A minor"', help="The key [default: from the prompt, or drawn]")
+@click.option("--instrumental", is_flag=True, help="No vocals.")
+@click.option("--lyrics", default="", help="Text to sing, if the renderer supports lyrics.")
+@click.option(
+    "--timeout",
+    type=NumberBetween(0, MAX_TIMEOUT_S, above=True),
+    metavar="SECONDS",
+    help="The job fails if it is not done within this time.",
+)
+@click.option("--stems", is_flag=True, help="Separate the take into stems as well.")
+@with_stem_mode(default=StemMode.EXACT)
+@with_job_options
+@with_output_options
+@connected
+def render(
+    session: Session,
+    *,
+    prompt: str,
+    persona_id: str,
+    seed: int | None,
+    seconds: float | None,
+    bpm: float | None,
+    tempo_map: Path | None,
+    key: str,
+    instrumental: bool,
+    lyrics: str,
+    timeout: float | None,
+    stems: bool,
+    stem_mode: StemMode,
+    job_options: JobOptions,
+    output: OutputOptions,
+) -> None:
+    """Render a take from a prompt and a persona."""
+    if bpm is not None and tempo_map is not None:
+        raise click.UsageError("--bpm and --tempo-map cannot be combined.")
+    tempo = read_tempo_map(tempo_map) if tempo_map is not None else None
+    with session.client() as client:
+        if not persona_id:
+            raise click.UsageError(f"--persona ID is required. {_personas_hint(client)}")
+        output.prepare()
+        job = client.create_render(
+            request_id=job_options.request_id,
+            prompt=prompt,
+            persona_id=persona_id,
+            seed=seed,
+            seconds=seconds,
+            bpm=bpm,
+            tempo_map=tempo,
+            key=key,
+            instrumental=instrumental,
+            lyrics=lyrics,
+            stems=stems,
+            stem_mode=stem_mode,
+            labels=job_options.labels,
+            licence=job_options.licence,
+            expire_time=datetime.now(UTC) + timedelta(seconds=timeout) if timeout is not None else None,
+        )
+        follow_unless_detached(session, client, job, 1, output)
+
+
+def _personas_hint(client: Client) -> str:
+    try:
+        return "Available personas: " + ", ".join(persona.id for persona in client.list_personas())
+    except SonichaosError:
+        return "'sonichaos persona list' lists the personas."
+
+
+@click.command()
+@click.argument("file", type=INPUT_FILE)
+@with_stem_mode(default=StemMode.EXACT)
+@with_job_options
+@with_output_options
+@connected
+def separate(
+    session: Session,
+    *,
+    file: Path,
+    stem_mode: StemMode,
+    job_options: JobOptions,
+    output: OutputOptions,
+) -> None:
+    """Separate a 44.1 kHz WAV into drums, bass, vocals and other."""
+    output.prepare()
+    with session.client() as client:
+        job = client.separate_file(
+            file,
+            request_id=job_options.request_id,
+            stem_mode=stem_mode,
+            labels=job_options.labels,
+            licence=job_options.licence,
+        )
+        follow_unless_detached(session, client, job, 1, output)
+
+
+@click.command()
+@click.argument("job_id")
+@version_option(default=1)
+@with_stem_mode(default=None)
+@with_output_options
+@connected
+def stems(
+    session: Session,
+    *,
+    job_id: str,
+    version: int,
+    stem_mode: StemMode | None,
+    output: OutputOptions,
+) -> None:
+    """Request stems for a take that has none, or whose stems failed."""
+    output.prepare()
+    output.check_not_existing(job_id, version, FileKind.ZIP)
+    with session.client() as client:
+        job = client.add_stems(job_id, version=version, stem_mode=stem_mode)
+        follow_unless_detached(session, client, job, version, output, after_sequence=job.last_sequence)

@@ -1,0 +1,84 @@
+"""Errors as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from sonichaos_client.cli.formatting import printable
+from sonichaos_client.errors import ConnectionFailedError, SonichaosError
+
+_MAX_CHARACTERS = 2000
+# Parameters of commands are named after the request fields, except these.
+_PARAMETERS = {
+    "chunk_clip_index": "clips",
+    "expire_time": "timeout",
+    "head_digest": "head",
+    "head_sequence": "head",
+    "licence_licensee": "licensee",
+    "licence_terms": "terms",
+    "ttl": "expires_in",
+}
+
+
+def option_of(field: str, command: click.Command | None) -> str:
+    """The command's option or argument for a request field: ``--seconds`` for ``brief.seconds``. Without one, the field.
+
+    What follows the option's field is appended: ``--tempo-map points[1].bpm``.
+    """
+    if command is None:
+        return field
+    names = {parameter.name: _shown_name(parameter) for parameter in command.params}
+    parts = re.sub(r"^(brief|header)\.", "", field)
+    for end in [len(parts), *(match.start() for match in reversed(list(re.finditer(r"[.\[]", parts))))]:
+        name = parts[:end].replace(".", "_")
+        shown = names.get(_PARAMETERS.get(name, name))
+        if shown is not None:
+            rest = parts[end:].strip(".")
+            return f"{shown} {rest}" if rest else shown
+    return field
+
+
+def _shown_name(parameter: click.Parameter) -> str:
+    return parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+
+
+def format_error(error: SonichaosError, command: click.Command | None) -> str:
+    """The error for people: the message, the rejected fields as options of the command, and what to do."""
+    message = error.message
+    extra = []
+    for violation in sorted(error.violations, key=lambda one: -len(one.field)):
+        before = f"{violation.field}: {violation.description}"
+        after = f"{option_of(violation.field, command)}: {violation.description}"
+        if before in message:
+            message = message.replace(before, after)
+        elif violation.description not in message:
+            extra.append(f"  {printable(after, _MAX_CHARACTERS)}")
+    lines = [f"Error: {printable(message, _MAX_CHARACTERS)}", *extra]
+    available = printable(error.metadata.get("known", ""), _MAX_CHARACTERS)
+    if available and available not in error.message:
+        lines.append(f"  available: {available}")
+    if error.reason:
+        lines.append(f"  reason: {error.reason}")
+    if error.retry_after_s is not None:
+        lines.append(f"  retry after {error.retry_after_s:.0f} s")
+    elif isinstance(error, ConnectionFailedError):
+        lines.append("  address: --render-address and --separation-address, or SONICHAOS_RENDER_ADDRESS and")
+        lines.append("           SONICHAOS_SEPARATION_ADDRESS")
+    return "\n".join(lines)
+
+
+def error_as_dict(error: SonichaosError) -> dict[str, Any]:
+    """The error for programs, as one JSON object."""
+    body: dict[str, Any] = {
+        "code": error.code.name,
+        "reason": error.reason,
+        "message": error.message,
+        "metadata": error.metadata,
+        "violations": [{"field": v.field, "description": v.description} for v in error.violations],
+    }
+    if error.retry_after_s is not None:
+        body["retryAfterSeconds"] = error.retry_after_s
+    return {"error": body}

@@ -1,0 +1,141 @@
+"""After a job was accepted: watch it, download its file, and print the result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client.atomic_file import check_not_existing
+from sonichaos_client.cli.exit_status import ExitStatus
+from sonichaos_client.cli.formatting import format_missing_stems, format_version
+from sonichaos_client.cli.progress import progress_display, tracks_of
+from sonichaos_client.cli.session import Session, note
+from sonichaos_client.client import Client
+from sonichaos_client.download import default_kind, local_name
+from sonichaos_client.enums import FileKind
+from sonichaos_client.errors import JobFailedError, SonichaosError
+from sonichaos_client.jobs import version_of
+from sonichaos_client.watch import LastFailure
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Whether the job is watched, the folder of its file if it is downloaded, and whether a file may be overwritten."""
+
+    folder: Path | None
+    overwrite: bool
+    detach: bool = False
+
+    def prepare(self) -> None:
+        """Create the folder, and reject one that is not writable, before a job is created."""
+        if self.folder is None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise click.UsageError(f"Cannot create the folder {self.folder} (--out): {error.strerror}.") from error
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise click.UsageError(f"Cannot write to the folder {self.folder} (--out). Choose another one.")
+
+    def check_not_existing(self, job_id: str, version: int, kind: FileKind) -> None:
+        """Raise LocalFileExistsError if the file to be downloaded exists already."""
+        if self.folder is not None:
+            check_not_existing(self.folder / local_name(job_id, version, kind), overwrite=self.overwrite)
+
+
+def follow_unless_detached(
+    session: Session,
+    client: Client,
+    job: job_pb2.Job,
+    version: int,
+    output: OutputOptions,
+    *,
+    after_sequence: int = 0,
+) -> None:
+    """Print the accepted job; unless detached, follow the version to its end."""
+    session.print_json(job)
+    if output.detach:
+        session.print_text(job.job_id)
+        return
+    note(f"accepted {job.job_id}")
+    follow(session, client, job, version, output, after_sequence=after_sequence)
+
+
+def follow(
+    session: Session, client: Client, job: job_pb2.Job, version: int, output: OutputOptions, *, after_sequence: int
+) -> None:
+    """Watch a version to its end, download its file if requested, and print the result.
+
+    Raises JobFailedError, or the error of the download.
+    """
+    watched = version_of(job, version)
+    failure = LastFailure(job, watched.number)
+    with _job_continues_after_interrupt(job.job_id):
+        try:
+            with (
+                progress_display(tracks_of(job, watched), json_lines=session.json_lines) as display,
+                closing(client.watch(job, version=watched.number, after_sequence=after_sequence)) as events,
+            ):
+                for event in events:
+                    session.print_json(event.message)
+                    display.show(event)
+                    failure.on_event(event)
+            ended = client.wait(job, version=watched.number)
+        except JobFailedError as error:
+            session.print_json(error.job)
+            raise
+        except SonichaosError as error:
+            if failure.error is None:
+                raise
+            note(f"Lost the connection after the job had failed: {error.message}")
+            session.print_json(failure.error.job)
+            raise failure.error from error
+    if output.folder is not None:
+        save_file(session, client, ended, watched.number, output.folder, overwrite=output.overwrite)
+    session.print_json(ended)
+    session.print_text(format_version(ended, version_of(ended, watched.number)))
+
+
+def save_file(
+    session: Session,
+    client: Client,
+    job: job_pb2.Job,
+    version: int,
+    folder: Path,
+    *,
+    overwrite: bool,
+    kind: FileKind | None = None,
+) -> None:
+    """Download a version's file and print its path."""
+    found = version_of(job, version)
+    if kind is None:
+        kind = default_kind(found)
+        if found.stems_wanted and kind is FileKind.BOUNCE:
+            note(format_missing_stems(job, found))
+    saved = client.download(job.job_id, folder, version=found.number, kind=kind, overwrite=overwrite)
+    session.print_json(
+        {
+            "jobId": saved.job_id,
+            "version": saved.version,
+            "path": str(saved.path),
+            "sizeBytes": str(saved.size_bytes),
+            "sha256": saved.sha256,
+        }
+    )
+    session.print_text(str(saved.path))
+
+
+@contextmanager
+def _job_continues_after_interrupt(job_id: str) -> Iterator[None]:
+    """On Ctrl-C, say how to watch or cancel the job, which continues."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"\nThe job continues. Watch it: sonichaos watch {job_id}    Cancel it: sonichaos cancel {job_id}")
+        click.get_current_context().exit(ExitStatus.INTERRUPTED)

@@ -1,0 +1,101 @@
+"""Jobs, versions and files as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client.enums import ApiEnum, JobState, OwningService, Stage
+from sonichaos_client.errors import from_status
+from sonichaos_client.jobs import FINAL_STATES
+
+_MAX_PROMPT = 48
+_MAX_MESSAGE = 400
+
+
+def printable(text: str, max_characters: int) -> str:
+    """Untrusted text without control characters, truncated to ``max_characters``."""
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    return clean if len(clean) <= max_characters else clean[: max_characters - 1] + "…"
+
+
+def lower(member: ApiEnum) -> str:
+    """The name of an enum member as people read it, such as ``running``."""
+    return member.name.lower()
+
+
+def format_job_line(job: job_pb2.Job) -> str:
+    """One job on one line."""
+    created = job.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
+    owner = lower(OwningService(job.owner))
+    versions = f"v1-v{len(job.versions)}" if len(job.versions) > 1 else "v1"
+    prompt = printable(job.brief.prompt, _MAX_PROMPT) or "(no prompt)"
+    state = lower(JobState(job.state))
+    return f"{job.job_id}  {created}  {state:<10}  {owner:<10}  {versions:<6}  {job.brief.persona_id:<16}  {prompt}"
+
+
+def format_job(job: job_pb2.Job) -> str:
+    """A job with all of its versions."""
+    lines = [format_job_line(job)]
+    brief = job.brief
+    if brief.prompt:
+        tempo = ", ".join(f"{point.bpm:g}" for point in brief.tempo_map.points[:4])
+        lines.append(
+            f"  seed {brief.seed} ({brief.seed_source}), {brief.seconds:g} s, {tempo} bpm ({brief.tempo_source}), "
+            f"{brief.key} ({brief.key_source})"
+        )
+    lines += [format_version(job, version) for version in job.versions]
+    return "\n".join(lines)
+
+
+def format_version(job: job_pb2.Job, version: job_pb2.Version) -> str:
+    """A version: state, error, loudness, stored files, and the duration of each stage."""
+    return "\n".join([f"{job.job_id} v{version.number}: {lower(JobState(version.state))}", *_details(version)])
+
+
+def format_cancel_result(job: job_pb2.Job, versions: Iterable[job_pb2.Version]) -> str:
+    """The result of a cancel, from the versions that it named."""
+    states = {version.number: JobState(version.state) for version in versions}
+    if not FINAL_STATES.issuperset(states.values()):
+        return f"{job.job_id}: cancel accepted"
+    text = ", ".join(f"v{number} {lower(state)}" for number, state in states.items())
+    if JobState.CANCELLED in states.values():
+        return f"{job.job_id}: {text}"
+    return f"{job.job_id}: already ended, nothing to cancel: {text}"
+
+
+def format_missing_stems(job: job_pb2.Job, version: job_pb2.Version) -> str:
+    """Why the bounce is downloaded instead of a ZIP, and how to request the stems again."""
+    why = (
+        printable(from_status(version.error).message, _MAX_MESSAGE).rstrip(".")
+        if version.HasField("error")
+        else "it was cancelled"
+    )
+    return (
+        f"{job.job_id} v{version.number} has no stems ({why}), so its bounce is downloaded instead of a ZIP. "
+        f"Request the stems again: sonichaos stems {job.job_id} --version {version.number}"
+    )
+
+
+def format_loudness(loudness: job_pb2.Loudness) -> str:
+    """Such as ``-14.2 LUFS, true peak -1.00 dBTP``; silence has neither."""
+    lufs = f"{loudness.lufs:.1f} LUFS" if loudness.HasField("lufs") else "silent"
+    peak = f", true peak {loudness.true_peak_dbtp:.2f} dBTP" if loudness.HasField("true_peak_dbtp") else ""
+    return lufs + peak
+
+
+def _details(version: job_pb2.Version) -> Iterator[str]:
+    if version.HasField("queue_position"):
+        yield f"  {version.queue_position} versions ahead in the queue"
+    if version.HasField("error"):
+        error = from_status(version.error)
+        yield f"  {error.reason or error.code.name}: {printable(error.message, _MAX_MESSAGE)}"
+    if version.HasField("loudness"):
+        yield f"  {format_loudness(version.loudness)}"
+    files = version.files
+    for name, stored in (("zip", files.zip), ("bounce", files.bounce), ("manifest", files.manifest)):
+        if stored.key:
+            yield f"  {name:<8}  {stored.size_bytes:>12,} bytes  sha256 {stored.sha256}"
+    if version.timings:
+        stages = (f"{lower(Stage(t.stage))} {t.duration.ToTimedelta().total_seconds():.2f} s" for t in version.timings)
+        yield "  " + ", ".join(stages)

@@ -1,0 +1,107 @@
+"""Operations of RenderService: takes, personas, audit, model info."""
+
+from __future__ import annotations
+
+from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos.render.v1 import render_pb2 as pb
+from sonichaos_client import rpcs
+from sonichaos_client.enums import OwningService, Stem
+from sonichaos_client.fields import BriefFields, RerenderFields, message_of
+from sonichaos_client.options import CallOptions
+from sonichaos_client.sansio import Item, Operation, StreamOperation, call_unary
+
+_RENDER = OwningService.RENDER
+_PAGE_SIZE = 100
+
+
+def brief_of(brief: brief_pb2.Brief | None, fields: BriefFields) -> brief_pb2.Brief:
+    """The brief itself, or one made of keyword arguments. Raises TypeError for both or neither."""
+    if brief is not None and fields:
+        raise TypeError("pass either a Brief or its fields as keyword arguments, not both")
+    if brief is None and not fields:
+        raise TypeError("pass a Brief, or its fields as keyword arguments: prompt=..., persona_id=...")
+    return brief or message_of(brief_pb2.Brief, fields, allowed=BriefFields)
+
+
+def create_render(brief: brief_pb2.Brief, request_id: str, options: CallOptions) -> Operation[job_pb2.Job]:
+    """Create a take."""
+    request = pb.CreateRenderRequest(request_id=request_id, brief=brief)
+    return (yield from call_unary(_RENDER, rpcs.CREATE_RENDER, request, options.timeout_s)).job
+
+
+def rerender_stem(
+    job_id: str, stem: Stem, request_id: str, fields: RerenderFields, options: CallOptions
+) -> Operation[pb.RerenderStemResponse]:
+    """Render one stem again, as the job's next version."""
+    request = message_of(pb.RerenderStemRequest, fields, allowed=RerenderFields)
+    request.job_id, request.request_id, request.stem = job_id, request_id, brief_pb2.Stem.ValueType(stem)
+    return (yield from call_unary(_RENDER, rpcs.RERENDER_STEM, request, options.timeout_s))
+
+
+def list_personas(options: CallOptions) -> StreamOperation[pb.Persona]:
+    """All personas, by id."""
+    token = ""
+    while True:
+        request = pb.ListPersonasRequest(page_size=_PAGE_SIZE, page_token=token)
+        page = yield from call_unary(_RENDER, rpcs.LIST_PERSONAS, request, options.timeout_s)
+        for persona in page.personas:
+            yield Item(persona)
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def get_persona(persona_id: str, options: CallOptions) -> Operation[pb.Persona]:
+    """One persona."""
+    request = pb.GetPersonaRequest(persona_id=persona_id)
+    return (yield from call_unary(_RENDER, rpcs.GET_PERSONA, request, options.timeout_s)).persona
+
+
+def delete_persona(persona_id: str, options: CallOptions) -> Operation[None]:
+    """Delete a persona that is not built in."""
+    request = pb.DeletePersonaRequest(persona_id=persona_id)
+    yield from call_unary(_RENDER, rpcs.DELETE_PERSONA, request, options.timeout_s)
+
+
+def list_audit_rows(job_id: str, options: CallOptions) -> StreamOperation[pb.AuditRow]:
+    """Audit rows of one job, or of all jobs if the id is empty, oldest first."""
+    token = ""
+    while True:
+        request = pb.ListAuditRowsRequest(job_id=job_id, page_size=_PAGE_SIZE, page_token=token)
+        page = yield from call_unary(_RENDER, rpcs.LIST_AUDIT_ROWS, request, options.timeout_s)
+        for row in page.rows:
+            yield Item(row)
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def verify_audit_chain(
+    head_sequence: int, head_digest: str, options: CallOptions
+) -> Operation[pb.VerifyAuditChainResponse]:
+    """Verify the audit chain, and that it contains an exported head if one is given."""
+    request = pb.VerifyAuditChainRequest(head_sequence=head_sequence, head_digest=head_digest)
+    return (yield from call_unary(_RENDER, rpcs.VERIFY_AUDIT_CHAIN, request, options.long_timeout_s))
+
+
+def replay(job_id: str, version: int, options: CallOptions) -> Operation[pb.ReplayTakeResponse]:
+    """Render a take again from its audit row and compare."""
+    request = pb.ReplayTakeRequest(job_id=job_id, version=version)
+    return (yield from call_unary(_RENDER, rpcs.REPLAY_TAKE, request, options.long_timeout_s))
+
+
+def erase_prompt(job_id: str, options: CallOptions) -> Operation[pb.ErasePromptResponse]:
+    """Erase a job's prompts from the journal."""
+    request = pb.ErasePromptRequest(job_id=job_id)
+    return (yield from call_unary(_RENDER, rpcs.ERASE_PROMPT, request, options.timeout_s))
+
+
+def get_drift_report(stem: Stem, options: CallOptions) -> Operation[pb.GetDriftReportResponse]:
+    """How far re-renders of a stem lay from their grids."""
+    request = pb.GetDriftReportRequest(stem=brief_pb2.Stem.ValueType(stem))
+    return (yield from call_unary(_RENDER, rpcs.GET_DRIFT_REPORT, request, options.long_timeout_s))
+
+
+def get_model(options: CallOptions) -> Operation[pb.GetModelInfoResponse]:
+    """The loaded renderer."""
+    return (yield from call_unary(_RENDER, rpcs.GET_RENDER_MODEL, pb.GetModelInfoRequest(), options.timeout_s))
