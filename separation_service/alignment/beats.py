@@ -1,4 +1,4 @@
-"""Where the beats lie, which of them begin bars, and where the tempo is constant. Letters: ``F`` frames, ``N`` beats."""
+"""Beat tracking: beats, bars, and stretches of constant tempo. Letters: ``F`` frames, ``N`` beats."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from separation_service.alignment.onsets import Onsets
 from separation_service.alignment.tempo import FRAME_HZ, Pulse
 
 _WINDOW_S, _STEP_S = 8.0, 1.0
-_SPREAD = np.geomspace(0.78, 1.28, 51)  # tempos of one piece beside its usual one
-_STAY = 12.0  # what a change of tempo costs, by the size of its logarithm
+_SPREAD = np.geomspace(0.78, 1.28, 51)  # tempos within a piece relative to its main tempo
+_STAY = 12.0  # cost of a tempo change per unit of its logarithm
 _TIGHTNESS = 100.0  # Ellis 2007, Beat Tracking by Dynamic Programming: penalty on the squared log of a beat's length
 _ONSET_NEAR_S = 0.04
-_STRAIGHT_S = 0.025  # beats that lie further than this off a constant tempo belong to another
+_STRAIGHT_S = 0.025  # beats further than this from a constant tempo start another stretch
 _FEWEST_BEATS = 8
 _METRES = (4, 3)
-_FOUR_BONUS = 0.15  # four beats a bar unless three are heard clearly
+_FOUR_BONUS = 0.15  # prior for four beats per bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Straight:
 
 
 def track_beats(pulse: Pulse, period_s: float, onsets: Onsets) -> Times:
-    """The beats ``(N,)`` of a pulse that usually goes in ``period_s``, each at the onset near it where there is one."""
+    """Beats ``(N,)`` of a pulse with main period ``period_s``, each moved to a nearby onset if there is one."""
     periods = _local_periods(pulse.full, period_s)
     beats = _best_chain(pulse.full, periods) / FRAME_HZ
     if onsets.count == 0 or beats.size == 0:
@@ -54,7 +54,7 @@ def track_beats(pulse: Pulse, period_s: float, onsets: Onsets) -> Times:
 
 
 def straighten(beats_s: Times) -> tuple[Straight, ...]:
-    """Stretches of constant tempo, as few as the beats ``(N,)``, two or more, allow."""
+    """The fewest stretches of constant tempo that fit the beats ``(N,)``, at least two."""
     stretches = []
     start = 0
     while start < beats_s.size:
@@ -63,7 +63,7 @@ def straighten(beats_s: Times) -> tuple[Straight, ...]:
             stop += 1
         origin_s, period_s = _line(beats_s, start, stop)
         if beats_s.size - stop < _FEWEST_BEATS:
-            # What is left is too short to have a tempo of its own.
+            # The rest is too short for a tempo of its own.
             stop = beats_s.size
         stretches.append(Straight(start=start, stop=stop, origin_s=origin_s, period_s=period_s))
         start = stop
@@ -71,7 +71,7 @@ def straighten(beats_s: Times) -> tuple[Straight, ...]:
 
 
 def find_bars(pulse: Pulse, beats_s: Times, changes: NDArray[np.float64], metre: int | None) -> Bars:
-    """Metre and phase by where the low end, the level and the harmony move. ``changes`` ``(N,)``: harmony at each beat."""
+    """Metre and phase from changes of low end, level and harmony. ``changes`` ``(N,)``: harmony at each beat."""
     at = np.clip(np.rint(beats_s * FRAME_HZ).astype(np.intp), 2, max(pulse.full.size - 5, 2))
     window = at[:, None] + np.arange(-2, 5)
     evidence = 0.5 * _standard(pulse.low[window].max(axis=1)) + 0.3 * _standard(pulse.full[window].max(axis=1))
@@ -114,7 +114,7 @@ def _local_periods(pulse: NDArray[np.float64], period_s: float) -> NDArray[np.fl
 
 
 def _comb(window: NDArray[np.float64], lags: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How well a window repeats at one, two and four of each lag, per its power."""
+    """Normalised autocorrelation of a window at one, two and four times each lag."""
     size = 1 << (2 * window.size - 1).bit_length()
     spectrum = np.fft.rfft(window, size)
     alike = np.fft.irfft(np.square(np.abs(spectrum)), size)[: window.size] / max(float(np.square(window).sum()), 1e-9)
@@ -159,7 +159,7 @@ def _line(beats_s: Times, start: int, stop: int) -> tuple[float, float]:
 
 
 def _continues(beats_s: Times, start: int, stop: int) -> bool:
-    """Whether the next four beats, most of them, lie where the stretch so far puts them."""
+    """True if most of the next four beats lie on the stretch so far."""
     origin_s, period_s = _line(beats_s, max(start, stop - 64), stop)
     ahead = np.arange(stop, min(stop + 4, beats_s.size))
     off = np.abs(beats_s[ahead] - origin_s - period_s * ahead)

@@ -1,4 +1,4 @@
-"""The moved and levelled stem, joined to the old one. Letters: ``C`` channels (2), ``T`` samples, ``N`` samples of a region."""
+"""Moves the new stem onto the grid and joins it. Letters: ``C`` channels (2), ``T`` samples, ``N`` samples of a range."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.names import StemName
 
 MIN_OFFSET_S = 0.0003
-"""An offset below what the estimate can tell (docs/measurements.md) moves nothing."""
+"""Smaller offsets are below the estimate's accuracy (docs/measurements.md) and are not corrected."""
 _END_FADE_FRAMES = SAMPLE_RATE_HZ // 200
-_INSIDE_FRAMES = 0.05  # a line of the grid is known to a microsecond: what may lie before it is outside
+_INSIDE_FRAMES = 0.05  # margin for grid lines, which are exact to a microsecond
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +44,13 @@ class Edge:
 
     @property
     def window(self) -> slice:
-        """As a slice of the take."""
+        """The samples as a slice."""
         return slice(self.start, self.start + self.frames)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """The samples ``[start, stop)`` that the new stem fills, with its crossfades inside; None: the take's own end."""
+    """The samples ``[start, stop)`` of the new stem, crossfades included; an edge is None at the take's start or end."""
 
     start: int
     stop: int
@@ -59,17 +59,17 @@ class Span:
 
     @property
     def window(self) -> slice:
-        """As a slice."""
+        """The samples as a slice."""
         return slice(self.start, self.stop)
 
     @property
     def seconds(self) -> float:
-        """Its length."""
+        """Length in seconds."""
         return (self.stop - self.start) / SAMPLE_RATE_HZ
 
 
 def span_of(region: BarRange | None, grid: Grid, frames: int) -> Span:
-    """Whole take, or bars. Raises `InvalidFields` for bars that the take lacks.
+    """The span of the bars, or the whole take for None. Raises `InvalidFields` for bars that the take does not have.
 
     Not one sample before the line of the first bar, nor one from the line after the last on, is part of it. In bars too short for
     the crossfades, as a change of metre may cut them, these are shorter in proportion.
@@ -93,7 +93,7 @@ def span_of(region: BarRange | None, grid: Grid, frames: int) -> Span:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Moved:
-    """The new stem where it belongs, full scale 1.0: ``audio`` ``(C, N)`` over the span; the lags of its two seams in seconds."""
+    """The new stem on the grid, full scale 1.0: ``audio`` ``(C, N)`` over the span, and the lags of its two seams in seconds."""
 
     audio: NDArray[np.float64]
     opening_lag_s: float
@@ -101,9 +101,9 @@ class Moved:
 
 
 def move(new_stem: NDArray[np.float32], old: NDArray[np.float32], found: Estimate, span: Span, kind: StemName) -> Moved:
-    """Read ``new_stem`` ``(C, T)`` through the time map, and at each seam in phase with ``old`` ``(C, T)``.
+    """Resample ``new_stem`` ``(C, T)`` by the time map, in phase with ``old`` ``(C, T)`` at each seam.
 
-    A seam's lag dies away within two seconds, so that the bars between stay on the grid.
+    A seam's lag decays within two seconds, so that the bars in between stay on the grid.
     """
     source = _fade_out_end(new_stem, found)
     stem_max_lag_s = MAX_DRUMS_LAG_S if kind == StemName.DRUMS else MAX_LAG_S
@@ -156,14 +156,14 @@ def join(moved: Moved, gain: float, old: NDArray[np.float32], span: Span) -> tup
 
 
 def _positions(samples: NDArray[np.float64], found: Estimate) -> NDArray[np.float64]:
-    """Where the source has what belongs at ``samples``."""
+    """Source positions for output positions ``samples``."""
     if found.drift == 0.0 and abs(found.offset_s) < MIN_OFFSET_S:
         return samples
     return found.in_mix(samples / SAMPLE_RATE_HZ) * SAMPLE_RATE_HZ
 
 
 def _fade_out_end(stem: NDArray[np.float32], found: Estimate) -> NDArray[np.float32]:
-    """Where the source runs out before the take does, its last 5 ms fade, so that no edge clicks."""
+    """If the source ends before the take, fade out its last 5 ms to avoid a click."""
     frames = stem.shape[1]
     if _positions(np.array([float(frames)]), found)[0] <= frames:
         return stem

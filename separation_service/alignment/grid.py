@@ -1,4 +1,4 @@
-"""The timing grid of the original, as plain times, and the bars of it that a re-render may be held to.
+"""The original's timing grid as times, and ranges of its bars.
 
 Seconds count from the first sample. Letters: ``N`` times.
 """
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from servicekit.errors import FieldViolation, InvalidFields
 
 Times = NDArray[np.float64]
-"""``(N,)`` seconds, rising."""
+"""``(N,)`` seconds, ascending."""
 
-_SAME_S = 1e-3  # two times of a grid nearer than this are one
+_SAME_S = 1e-3  # times closer than this are equal
 _MIN_RANGE_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class BarRange:
-    """Bars to replace, counted from 1 at the first downbeat, both included. What lies before the first downbeat is in none."""
+    """Bars to replace, both included; bar 1 begins at the first downbeat. Audio before it belongs to no bar."""
 
     from_bar: int
     to_bar: int
@@ -30,7 +30,7 @@ class BarRange:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Grid:
-    """What a tempo map implies for a take of ``seconds``: every time in ``[0, seconds)``.
+    """The times of a tempo map for a take of ``seconds``, all in ``[0, seconds)``.
 
     ``beats_s`` every beat, ``downbeats_s`` the first of each bar, ``subdivisions_s`` every quarter of a beat where the swing plays
     it, beats included. Raises ValueError where a list does not rise or is not finite.
@@ -45,12 +45,12 @@ class Grid:
         for name in ("beats_s", "downbeats_s", "subdivisions_s"):
             times = np.asarray(getattr(self, name), dtype=np.float64)
             if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0.0).any():
-                raise ValueError(f"wanted {name} as one rising list of seconds, got shape {times.shape}")
+                raise ValueError(f"{name} must be one ascending list of seconds, got shape {times.shape}")
             object.__setattr__(self, name, times)
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
-        """How likely something starts at each subdivision ``(N,)``: a downbeat most, a beat next, then the middle of a beat."""
+        """Prior weight of an onset at each subdivision ``(N,)``: downbeats most, then beats, then the middle of a beat."""
         weights = np.full(self.subdivisions_s.shape, 0.3)
         opening = np.searchsorted(self.beats_s, self.subdivisions_s + _SAME_S, side="right")
         since = np.arange(opening.size) - np.searchsorted(opening, opening, side="left")
@@ -68,23 +68,21 @@ class Grid:
         return np.searchsorted(self.downbeats_s, times + _SAME_S, side="right")
 
     def span_s(self, region: BarRange) -> tuple[float, float]:
-        """Where a region begins and ends. Raises `InvalidFields` where its bars are not in the take or last under 20 ms."""
+        """Start and end of a bar range. Raises `InvalidFields` if its bars are not in the take or last under 20 ms."""
         bars = self.downbeats_s.size
         if not 1 <= region.from_bar <= region.to_bar <= bars:
             raise InvalidFields(
                 [
                     FieldViolation(
                         "from_bar",
-                        f"wants bars of 1 to {bars}, got {region.from_bar} to {region.to_bar}; the take has {bars}",
+                        f"must be bars between 1 and {bars}, got {region.from_bar} to {region.to_bar}",
                     )
                 ]
             )
         start_s = float(self.downbeats_s[region.from_bar - 1])
         end_s = self.seconds if region.to_bar == bars else float(self.downbeats_s[region.to_bar])
         if end_s - start_s < _MIN_RANGE_S:
-            text = (
-                f"wants bars that last {1e3 * _MIN_RANGE_S:g} ms or more, these last {1e3 * (end_s - start_s):.1f} ms"
-            )
+            text = f"must span at least {1e3 * _MIN_RANGE_S:g} ms, got {1e3 * (end_s - start_s):.1f} ms"
             raise InvalidFields([FieldViolation("from_bar", text)])
         return start_s, end_s
 

@@ -1,4 +1,4 @@
-"""Keys, and how well sound fits one. Letters: ``C`` channels (2), ``T`` samples, ``F`` moments."""
+"""Keys and key estimation from chroma. Letters: ``C`` channels (2), ``T`` samples, ``F`` frames."""
 
 from __future__ import annotations
 
@@ -39,26 +39,25 @@ class Key:
         return cls(tonic=_NAMES.index(tonic), minor=mode == "minor")
 
 
-# How much each degree above the tonic speaks for a key: the scale's notes, its triad more, foreign notes nothing. On the corpus's
-# training songs they name more keys right than the profiles of Krumhansl and Kessler or of Temperley: see
-# docs/decisions/0013-alignment.md.
+# Weight of each degree above the tonic: notes of the scale, more for the triad, 0 for foreign notes. On the corpus' training songs
+# these profiles are right more often than those of Krumhansl and Kessler or Temperley (docs/decisions/0013-alignment.md).
 _MAJOR_PROFILE = np.array([1.5, 0.0, 1.0, 0.0, 1.2, 1.0, 0.0, 1.3, 0.0, 1.0, 0.0, 0.9])
 _MINOR_PROFILE = np.array([1.5, 0.0, 1.0, 1.2, 0.0, 1.0, 0.0, 1.3, 1.0, 0.0, 0.9, 0.2])
 _WINDOW_FRAMES = 16384
-_HOP_FRAMES = 4096
+_HOP_SAMPLES = 4096
 _RANGE_HZ = (60.0, 2000.0)
 _A4_HZ = 440.0
 _SILENT = 1e-9
 
 
 def chroma(waveform: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """Share of the sound in each pitch class ``(12,)``, summing to 1; None for silence. ``waveform`` is ``(C, T)``."""
+    """Share of energy in each pitch class ``(12,)``, summing to 1; None for silence. ``waveform`` is ``(C, T)``."""
     total = chroma_frames(waveform).sum(axis=0)
     return total / total.sum() if total.sum() > _SILENT else None
 
 
 def chroma_frames(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sound in each pitch class ``(F, 12)`` at multiples of :func:`moments_s`.
+    """Sound in each pitch class ``(F, 12)`` at multiples of :func:`frame_seconds`.
 
     Magnitudes from 60 Hz to 2 kHz, bins counted by how near a semitone they lie, each moment by the root of its level, so that no
     single chord decides.
@@ -67,19 +66,19 @@ def chroma_frames(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
 
     half = _WINDOW_FRAMES // 2
     mono = np.pad(waveform.mean(axis=0, dtype=np.float32), (half, half))
-    frames = np.lib.stride_tricks.sliding_window_view(mono, _WINDOW_FRAMES)[::_HOP_FRAMES]
+    frames = np.lib.stride_tricks.sliding_window_view(mono, _WINDOW_FRAMES)[::_HOP_SAMPLES]
     window = np.hanning(_WINDOW_FRAMES).astype(np.float32)
-    moments = np.zeros((frames.shape[0], 12))
+    energies = np.zeros((frames.shape[0], 12))
     for start in range(0, frames.shape[0], 128):
         block = slice(start, start + 128)
-        moments[block] = np.abs(rfft(frames[block] * window, axis=1)).astype(np.float64) @ _fold()
-    scaled: NDArray[np.float64] = moments / np.sqrt(np.maximum(moments.sum(axis=1, keepdims=True), 1e-12))
+        energies[block] = np.abs(rfft(frames[block] * window, axis=1)).astype(np.float64) @ _fold()
+    scaled: NDArray[np.float64] = energies / np.sqrt(np.maximum(energies.sum(axis=1, keepdims=True), 1e-12))
     return scaled
 
 
-def moments_s() -> float:
+def frame_seconds() -> float:
     """Seconds from one moment of :func:`chroma_frames` to the next."""
-    return _HOP_FRAMES / SAMPLE_RATE_HZ
+    return _HOP_SAMPLES / SAMPLE_RATE_HZ
 
 
 def key_scores(shares: NDArray[np.float64]) -> list[tuple[float, Key]]:

@@ -1,4 +1,4 @@
-"""Where something starts to sound: log-band flux at a hop of 128 samples, then the edge itself in the samples around it.
+"""Onset detection: log-band flux at a hop of 128 samples, then the exact edge in the samples around each peak.
 
 Letters: ``C`` channels (2), ``T`` samples, ``F`` frames, ``B`` bands, ``N`` onsets.
 """
@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 
 HOP_FRAMES = 128
-"""2.9 ms: with 512 the detector's own floor is 6 to 11 ms."""
+"""2.9 ms. With 512 the detector's error is 6 to 11 ms."""
 _WINDOW_FRAMES = 2048
 _BANDS = 40
 _MIN_HZ, _MAX_HZ = 40.0, 16_000.0
-_COMPRESSION = 1e4  # of band power beside the loudest: what lies 40 dB below it counts little
-_LAG = 6  # frames over which a band has to rise
-_APART_S = 0.045  # of two onsets nearer than this the stronger one counts
-_AROUND_S = 0.15  # the local floor of the flux
+_COMPRESSION = 1e4  # of band power relative to the loudest: 40 dB below it counts little
+_LAG = 6  # frames over which a rise is measured
+_APART_S = 0.045  # of two onsets closer than this the stronger one counts
+_AROUND_S = 0.15  # window of the flux's local floor
 _ABOVE_FLOOR = 2.8
-_ABOVE_STRONG = 0.3  # of the take's strong onsets (90th percentile of peaks)
-_MIN_RISE = 0.1  # nats; real onsets of the corpus rise by 0.2 and more, a tone that swells for seconds by 0.0004
+_ABOVE_STRONG = 0.3  # relative to the take's strong onsets (90th percentile of peaks)
+_MIN_RISE = 0.1  # nats; onsets of the corpus rise by 0.2 or more, a tone that swells over seconds by 0.0004
 _SILENT_POWER = 1e-9  # -90 dBFS
 
-# The edge is where the level after stands most above the level before, over three bands: (lowest Hz, highest Hz, seconds).
+# The edge is where the level after it most exceeds the level before, over three bands: (lowest Hz, highest Hz, seconds).
 _EDGE_BANDS = ((30.0, 250.0, 0.016), (250.0, 2_500.0, 0.006), (2_500.0, 15_000.0, 0.003))
 _EDGE_STEP_FRAMES = 16
 _EDGE_REACH_S = 0.02
@@ -36,10 +36,10 @@ _EDGE_REACH_S = 0.02
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Onsets:
-    """``times_s`` ``(N,)`` rising.
+    """``times_s`` ``(N,)``, ascending.
 
-    ``strengths`` ``(N,)``: the rise of the log level, averaged over bands. ``sharpness`` ``(N,)``: how steep the edge is, in nats
-    over a few milliseconds; strokes have 8 and more, what swells 1 to 5.
+    ``strengths`` ``(N,)``: rise of the log level, averaged over bands. ``sharpness`` ``(N,)``: steepness of the edge in nats over
+    a few milliseconds; struck sounds have 8 or more, slow attacks 1 to 5.
     """
 
     times_s: NDArray[np.float64]
@@ -75,21 +75,21 @@ def find_onsets(waveform: NDArray[np.float32]) -> Onsets:
 
 
 def onset_strength(mono: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much the bands of ``(T,)`` rise around each multiple of the hop. ``-> (F,)``."""
+    """Average rise of all bands of ``(T,)`` at each multiple of the hop. ``-> (F,)``."""
     strength: NDArray[np.float64] = band_rise(mono).mean(axis=0)
     return strength
 
 
 def band_rise(mono: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much each band of ``(T,)`` rises around each multiple of the hop, in nats. ``-> (B, F)``."""
+    """Rise of each band of ``(T,)`` at each multiple of the hop, in nats. ``-> (B, F)``."""
     level = np.log1p(_COMPRESSION * _band_power(mono))
     rise = np.zeros_like(level)
     rise[:, _LAG:] = np.maximum(level[:, _LAG:] - level[:, :-_LAG], 0.0)
-    return np.roll(rise, -_LAG // 2, axis=1)  # what rose from frame f - 6 to f belongs to the middle
+    return np.roll(rise, -_LAG // 2, axis=1)  # a rise from frame f - 6 to f belongs to the middle
 
 
 def _band_power(mono: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(B, F)``, the loudest at 1; frame ``f`` is centred on sample ``f * hop``."""
+    """Band power ``(B, F)``, maximum 1; frame ``f`` is centred on sample ``f * hop``."""
     from scipy.fft import rfft
 
     half = _WINDOW_FRAMES // 2
@@ -98,7 +98,7 @@ def _band_power(mono: NDArray[np.float64]) -> NDArray[np.float64]:
     window = np.hanning(_WINDOW_FRAMES).astype(np.float32)
     bands = []
     for start in range(0, frames.shape[0], 2048):
-        spectrum = rfft(frames[start : start + 2048] * window, axis=1)  # single precision stays single
+        spectrum = rfft(frames[start : start + 2048] * window, axis=1)  # stays in single precision
         bands.append(np.square(np.abs(spectrum)) @ _band_matrix())
     power = np.concatenate(bands).T.astype(np.float64)
     scaled: NDArray[np.float64] = power / max(float(power.max()), 1e-30)
@@ -107,7 +107,7 @@ def _band_power(mono: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @cache
 def _band_matrix() -> NDArray[np.float32]:
-    """``(bins, B)``: triangles over a scale that is even below 150 Hz and logarithmic far above; bins of each sum to 1."""
+    """Triangular filters ``(bins, B)`` on a scale that is linear below 150 Hz and logarithmic above; each filter sums to 1."""
     bins = np.arange(_WINDOW_FRAMES // 2 + 1) * SAMPLE_RATE_HZ / _WINDOW_FRAMES
     edges = 150.0 * np.expm1(np.linspace(np.log1p(_MIN_HZ / 150.0), np.log1p(_MAX_HZ / 150.0), _BANDS + 2))
     matrix = np.zeros((bins.size, _BANDS))
@@ -121,7 +121,7 @@ def _band_matrix() -> NDArray[np.float32]:
 
 
 def _peaks(flux: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Frames of the peaks that stand out of what is around them and are not far below the take's strong ones."""
+    """Frames of peaks above the local floor and not far below the take's strong peaks."""
     from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
     apart = 2 * round(_APART_S * SAMPLE_RATE_HZ / HOP_FRAMES) + 1
@@ -135,7 +135,7 @@ def _peaks(flux: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _edges(mono: NDArray[np.float64], rough_s: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Each rough time ``(N,)`` moved to the sharpest step of level near it: seconds ``(N,)`` and how sharp ``(N,)``."""
+    """Each coarse time ``(N,)`` moved to the sharpest edge near it: seconds ``(N,)`` and sharpness ``(N,)``."""
     contrast = _contrast(mono)
     step_s = _EDGE_STEP_FRAMES / SAMPLE_RATE_HZ
     reach = round(_EDGE_REACH_S / step_s)
@@ -150,7 +150,7 @@ def _edges(mono: NDArray[np.float64], rough_s: NDArray[np.float64]) -> tuple[NDA
 
 
 def _contrast(mono: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Every 16 samples, how far the level after lies above the level before, in nats over all bands."""
+    """Level after minus level before, in nats over all bands, at every 16th sample."""
     from scipy.signal import butter, sosfiltfilt
 
     steps = mono.size // _EDGE_STEP_FRAMES

@@ -1,4 +1,4 @@
-"""Reading a waveform between its samples. Letters: ``C`` channels, ``T`` samples, ``N`` positions."""
+"""Resampling at arbitrary positions. Letters: ``C`` channels, ``T`` samples, ``N`` positions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BLOCK = 1 << 15
 def read_at(waveform: NDArray[np.float32], positions: NDArray[np.float64]) -> NDArray[np.float64]:
     """``(C, T)`` at ``positions`` ``(N,)``, counted in samples; silence outside it. ``-> (C, N)``.
 
-    A windowed sinc of 48 taps, 512 phases and straight lines between them: whole positions give the samples themselves, a sine of
-    up to 18 kHz comes back with an error of -90 dB. For rates within a percent of the original: nothing is done against
-    aliasing, which would lie above 21.8 kHz.
+    Windowed sinc with 48 taps and 512 linearly interpolated phases. Integer positions return the samples themselves; sines up to
+    18 kHz have an error of -90 dB. For rates within 1 % of the original: there is no anti-aliasing filter, and aliasing would lie
+    above 21.8 kHz.
     """
     half = _TAPS // 2
     padded = np.pad(np.asarray(waveform, dtype=np.float32), ((0, 0), (half, half)))
@@ -28,7 +28,7 @@ def read_at(waveform: NDArray[np.float32], positions: NDArray[np.float64]) -> ND
     table = _table()
     read = np.empty((waveform.shape[0], positions.size))
     for block in blocks(positions.size, _BLOCK):
-        # Far outside there is only silence, and the nearest edge has as much of it as is needed.
+        # Far outside there is only silence; the nearest edge's padding covers it.
         at = np.clip(positions[block], -float(half), float(waveform.shape[1] + half - 1))
         whole = np.floor(at)
         phase = (at - whole) * _PHASES
@@ -38,8 +38,8 @@ def read_at(waveform: NDArray[np.float32], positions: NDArray[np.float64]) -> ND
         first = whole.astype(np.intp) + 1
         inside = (first >= 0) & (first < spans.shape[1])
         for channel in range(waveform.shape[0]):
-            heard = np.einsum("nt,nt->n", spans[channel, np.where(inside, first, 0)], filters)
-            read[channel, block] = np.where(inside, heard, 0.0)
+            value = np.einsum("nt,nt->n", spans[channel, np.where(inside, first, 0)], filters)
+            read[channel, block] = np.where(inside, value, 0.0)
     return read
 
 

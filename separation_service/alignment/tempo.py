@@ -1,4 +1,4 @@
-"""How fast the beat goes: which periods repeat, and which of them is the beat.
+"""Tempo candidates: which periods repeat, and which of them is the beat.
 
 Letters: ``T`` samples, ``F`` frames.
 """
@@ -14,15 +14,15 @@ from separation_service.alignment.onsets import HOP_FRAMES, band_rise
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 
 FRAME_HZ = SAMPLE_RATE_HZ / (2 * HOP_FRAMES)
-"""172 frames a second: pairs of the onset detector's."""
+"""172 frames per second: two frames of the onset detector each."""
 SLOWEST_BPM, FASTEST_BPM = 48.0, 210.0
 _LONGEST_S = 6.0
 _LOCAL_S = 0.4
-_LOW, _MIDDLE = slice(0, 6), slice(12, 28)  # of 40 bands: up to 190 Hz, about where kicks are; 0.6 to 3.8 kHz, snares
-_SAME = 0.02  # two periods nearer than this are one
+_LOW, _MIDDLE = slice(0, 6), slice(12, 28)  # of 40 bands: kicks, up to 190 Hz; snares, 0.6 to 3.8 kHz
+_SAME = 0.02  # relative distance below which two periods are one
 _NEAR = 0.012
 
-# What makes a period the beat, in the order of _features: fitted as a conditional logit over the candidates of 90 training songs
+# Weights of _features for a period to be the beat: fitted as a conditional logit over the candidates of 90 training songs
 # of the corpus (seeds 2000 to 2089); benchmarks/analysis.py measures it on others.
 _CENTRES = np.array([0.265, 0.372, 0.447, 0.135, 0.215, 0.288, 0.125, -0.304, 0.455])
 _SPREADS = np.array([0.239, 0.273, 0.298, 0.184, 0.186, 0.206, 0.145, 0.602, 0.414])
@@ -31,7 +31,7 @@ _WEIGHTS = np.array([1.774, -0.171, 1.806, -0.849, -0.062, 0.333, 1.02, 0.851, -
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pulse:
-    """Rises of level ``(F,)`` at :data:`FRAME_HZ`, of unit power: of all bands, of the low ones, of the middle ones."""
+    """Rises of level ``(F,)`` at :data:`FRAME_HZ`, of unit power: in all, low and middle bands."""
 
     full: NDArray[np.float64]
     low: NDArray[np.float64]
@@ -51,7 +51,7 @@ class Pulse:
 
 @dataclass(frozen=True, kw_only=True)
 class Tempo:
-    """A candidate: ``period_s`` of its beat and the ``share`` of belief in it; the shares of all candidates sum to 1."""
+    """A candidate: ``period_s`` of its beat and its probability ``share``; all shares sum to 1."""
 
     period_s: float
     share: float
@@ -63,7 +63,7 @@ class Tempo:
 
 
 def tempos(pulse: Pulse, bpm_range: tuple[float, float] | None = None) -> tuple[Tempo, ...]:
-    """The candidates, best first; with ``bpm_range`` only those within it. None where nothing repeats."""
+    """The candidates, best first; with ``bpm_range`` only those within it. None if nothing repeats."""
     alike = [_likeness(pulse.full, pulse.full), _likeness(pulse.low, pulse.middle)]
     low_bpm, high_bpm = bpm_range or (SLOWEST_BPM, FASTEST_BPM)
     periods = [p for p in _candidates(alike[0], high_bpm) if low_bpm <= 60.0 * FRAME_HZ / p <= high_bpm]
@@ -86,7 +86,7 @@ def _standing_out(rise: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _likeness(one: NDArray[np.float64], later: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean product of ``one`` and ``later`` by so many frames, up to 6 s."""
+    """Cross-correlation of ``one`` with ``later`` for lags up to 6 s."""
     size = 1 << (2 * one.size - 1).bit_length()
     product = np.fft.irfft(np.conj(np.fft.rfft(one, size)) * np.fft.rfft(later, size), size)
     lags = min(round(_LONGEST_S * FRAME_HZ), one.size)
@@ -95,7 +95,7 @@ def _likeness(one: NDArray[np.float64], later: NDArray[np.float64]) -> NDArray[n
 
 
 def _candidates(alike: NDArray[np.float64], fastest_bpm: float) -> list[float]:
-    """Periods in frames at which the pulse repeats, the strongest, with halves and doubles of the first few."""
+    """The strongest autocorrelation periods in frames, with halves and doubles of the first few."""
     shortest = max(int(60.0 * FRAME_HZ / max(fastest_bpm, 200.0)), 2)
     inner = np.arange(shortest, min(round(60.0 * FRAME_HZ / SLOWEST_BPM), alike.size - 1))
     peaks = inner[(alike[inner] >= alike[inner - 1]) & (alike[inner] > alike[inner + 1]) & (alike[inner] > 0.0)]
@@ -109,7 +109,7 @@ def _candidates(alike: NDArray[np.float64], fastest_bpm: float) -> list[float]:
 
 
 def _sharpened(alike: NDArray[np.float64], lag: int) -> float:
-    """A period near ``lag``, told by its multiples."""
+    """The period near ``lag``, refined by its multiples."""
     near = np.linspace(lag - 1.0, lag + 1.0, 41)
     multiples = near[:, None] * np.arange(1, 5)
     return float(near[np.interp(multiples, np.arange(alike.size), alike, right=0.0).sum(axis=1).argmax()])
@@ -125,7 +125,7 @@ def _features(alike: list[NDArray[np.float64]], period: float) -> NDArray[np.flo
 
 
 def _at(alike: NDArray[np.float64], lag: float) -> float:
-    """The highest near ``lag``; 0 beyond the end."""
+    """The maximum near ``lag``; 0 beyond the end."""
     reach = max(1, round(_NEAR * lag))
     window = alike[max(round(lag) - reach, 0) : round(lag) + reach + 1]
     return float(window.max(initial=0.0))

@@ -119,7 +119,7 @@ def test_bars_that_a_change_of_metre_cut_short_have_shorter_crossfades() -> None
         lines = np.array([0.0, 2.0, 2.0 + length_s, 4.0])
         grid = Grid(seconds=6.0, beats_s=lines, downbeats_s=lines, subdivisions_s=lines)
         if length_s < 0.02:
-            with pytest.raises(InvalidFields, match=r"last 10\.0 ms"):
+            with pytest.raises(InvalidFields, match=r"got 10\.0 ms"):
                 span_of(BarRange(from_bar=2, to_bar=2), grid, 6 * SAMPLE_RATE_HZ)
             continue
         span = span_of(BarRange(from_bar=2, to_bar=2), grid, 6 * SAMPLE_RATE_HZ)
@@ -258,11 +258,11 @@ def test_key_agreement_is_of_the_key_that_was_asked() -> None:
 def test_bars_that_the_take_lacks_are_refused() -> None:
     """Naming how many it has."""
     for bars in (BarRange(from_bar=0, to_bar=1), BarRange(from_bar=3, to_bar=2), BarRange(from_bar=2, to_bar=99)):
-        with pytest.raises(InvalidFields, match="the take has 5"):
+        with pytest.raises(InvalidFields, match="between 1 and 5"):
             rerendered("straight", "other", bars)
 
 
 def test_a_grid_that_does_not_rise_is_refused() -> None:
     """Before anything is measured with it."""
-    with pytest.raises(ValueError, match="beats_s"):
+    with pytest.raises(ValueError, match="beats_s must be"):
         Grid(seconds=4.0, beats_s=np.array([0.0, 2.0, 1.0]), downbeats_s=np.zeros(1), subdivisions_s=np.zeros(1))
