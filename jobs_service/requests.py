@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import JobFilter, JobState, Owner
-from servicekit.store.object_store import MAX_URL_LIFETIME_S
+from servicekit.store.object_store import MAX_URL_TTL_S
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 
 DEFAULT_PAGE = 50
@@ -68,8 +68,8 @@ def ttl_s(request: jobs_service_pb2.CreateSignedUrlRequest, default_s: int) -> i
     if not request.HasField("ttl"):
         return default_s
     seconds = request.ttl.seconds + (request.ttl.nanos > 0)
-    if not 1 <= seconds <= MAX_URL_LIFETIME_S:
-        limits = f"1 second to {MAX_URL_LIFETIME_S} seconds (7 days), not {seconds}"
+    if not 1 <= seconds <= MAX_URL_TTL_S:
+        limits = f"1 second to {MAX_URL_TTL_S} seconds (7 days), not {seconds}"
         raise InvalidFields([FieldViolation("ttl", limits)])
     return seconds
 

@@ -165,7 +165,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         def answer() -> jobs_service_pb2.CreateSignedUrlResponse:
             job = self._owned(tenant, request.job_id)
             file = _stored_file(job, request.version, request.kind)
-            signed = self._store.signed_url(file.key, lifetime_s=ttl_s)
+            signed = self._store.signed_url(file.key, ttl_s=ttl_s)
             return jobs_service_pb2.CreateSignedUrlResponse(
                 url=signed.url, expire_time=timestamp(signed.expires_at), file=file
             )

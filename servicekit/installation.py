@@ -16,7 +16,7 @@ from servicekit.store.folder_store import FolderStore
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.s3_client import S3Settings
 from servicekit.store.s3_store import S3Store
-from servicekit.store.url_secret import load_or_make_secret
+from servicekit.store.url_secret import load_or_create_secret
 from servicekit.store.url_signer import UrlSigner
 
 _STALE_UPLOAD_S = 24 * 3600
@@ -50,7 +50,7 @@ def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
     if settings.store == "s3":
         return _open_s3(settings, clock)
     try:
-        secret = load_or_make_secret(settings.data / "url-secret")
+        secret = load_or_create_secret(settings.data / "url-secret")
         signer = UrlSigner(base_url=settings.url_root, secret=secret, now=clock.now)
         return FolderStore(settings.data / "store", signer, prefix=settings.store_prefix)
     except ValueError as error:  # UnusableSecret, a base URL or a prefix that is none

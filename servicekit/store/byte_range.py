@@ -21,22 +21,22 @@ class ByteRange:
 
 
 def parse_range(header: str | None, size_bytes: int) -> ByteRange | None:
-    """The range that ``header`` asks for of an object of ``size_bytes``; None where all of it is to be sent.
+    """The range that ``header`` names of an object of ``size_bytes``; None if the whole object is to be sent.
 
-    More than one range, another unit and what cannot be understood are answered with all of it, as the RFC allows. Raises
-    UnsatisfiableRange where no byte of the range is there.
+    The RFC allows that for several ranges, another unit and a header that cannot be parsed. Raises UnsatisfiableRange if
+    the object has no byte of the range.
     """
     match = _ONE_RANGE.fullmatch(header or "")
     if match is None or not (match["first"] or match["last"]):
         return None
     if not match["first"]:
-        wanted = ByteRange(max(0, size_bytes - int(match["last"])), size_bytes)
+        parsed = ByteRange(max(0, size_bytes - int(match["last"])), size_bytes)
     elif match["last"] and int(match["last"]) < int(match["first"]):
         return None
     else:
-        wanted = ByteRange(
+        parsed = ByteRange(
             int(match["first"]), min(size_bytes, int(match["last"]) + 1) if match["last"] else size_bytes
         )
-    if wanted.first >= wanted.end:
+    if parsed.first >= parsed.end:
         raise UnsatisfiableRange(f"{header} of {size_bytes} bytes")
-    return wanted
+    return parsed

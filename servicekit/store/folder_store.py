@@ -1,4 +1,4 @@
-"""The embedded object store: files in a folder that both services share."""
+"""The embedded object store: files in a folder that both services use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from servicekit.store.file_facts import FileFacts, keep_facts, read_facts
+from servicekit.store.file_metadata import FileMetadata, read_metadata, write_metadata
 from servicekit.store.object_key import InvalidKey, check_folder, check_key, join_key
 from servicekit.store.object_store import (
     ObjectDigest,
@@ -24,7 +24,7 @@ from servicekit.store.object_store import (
     too_large,
     unavailable,
 )
-from servicekit.store.partial_file import PartialFile, partial_file, sweep
+from servicekit.store.partial_file import PartialFile, partial_file, remove_abandoned
 from servicekit.store.rooted_folder import RootedFolder
 from servicekit.store.url_signer import UrlSigner
 
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 PARTIAL = ".partial"
-"""Where files are written. Keys have no segment that begins with a dot, so that it is out of their reach."""
+"""Where files are written. No key can name it, because a segment of a key cannot begin with a dot."""
 RETRY_AFTER_S = 5.0
 _BUFFER_BYTES = 1 << 18
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
-_IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
+_WRONG_KIND = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
 
 
 @dataclass(frozen=True)
 class FolderObject:
-    """An object opened for reading: it stays what it is even when another takes its place."""
+    """An object opened for reading. It does not change when the object is replaced or deleted."""
 
     key: str
     descriptor: int
     size_bytes: int
     modified_ns: int
-    facts: FileFacts
+    metadata: FileMetadata
 
     def read(self, size_bytes: int, offset: int) -> bytes:
         """At most ``size_bytes`` from ``offset``; empty at the end. May be called from any thread."""
@@ -59,10 +59,10 @@ class FolderObject:
 
 
 class FolderStore:
-    """An ObjectStore of files under ``root``, made with mode 0700 where it is missing; ``prefix`` is a folder in it.
+    """An ObjectStore of files under ``root``, created with mode 0700 if it is missing; ``prefix`` is a folder in it.
 
-    An object is written to ``root/.partial``, synced, renamed to its place, and its folder synced; partial files whose writers
-    died are swept here, at the start. No symbolic link below ``root`` is followed. Time and secret live in ``signer``.
+    An object is written to ``root/.partial``, synced, renamed to its key, and its folder synced. The constructor removes
+    partial files whose writers died. No symbolic link below ``root`` is followed. ``signer`` has the clock and the secret.
     """
 
     def __init__(self, root: Path, signer: UrlSigner, *, prefix: str = "") -> None:
@@ -71,8 +71,8 @@ class FolderStore:
         self._folder = RootedFolder(root)
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._folder.folder([PARTIAL], make=True) as partials:
-                sweep(partials)
+            with self._folder.folder([PARTIAL], create=True) as partials:
+                remove_abandoned(partials)
         except OSError as error:
             raise unavailable("start", f"{root}: {error.strerror}", retry_after_s=RETRY_AFTER_S) from error
 
@@ -110,11 +110,11 @@ class FolderStore:
 
     def stat(self, key: str) -> StoredObject | None:
         """See ObjectStore."""
-        descriptor = self._open_if_there("stat", key)
+        descriptor = self._open_if_exists("stat", key)
         if descriptor is None:
             return None
         try:
-            return StoredObject(key, os.fstat(descriptor).st_size, read_facts(descriptor, key).sha256)
+            return StoredObject(key, os.fstat(descriptor).st_size, read_metadata(descriptor, key).sha256)
         finally:
             os.close(descriptor)
 
@@ -124,7 +124,7 @@ class FolderStore:
         try:
             self._folder.remove(segments, keep=len(segments) - len(key.split("/")))
         except OSError as error:
-            if error.errno not in _NO_SUCH_FILE | _IN_THE_WAY:
+            if error.errno not in _NO_SUCH_FILE | _WRONG_KIND:
                 raise _store_error(error, "delete", key) from error
             self._check_mounted("delete")
 
@@ -141,28 +141,19 @@ class FolderStore:
         whole = join_key(self.prefix, folder) if folder else self.prefix
         return self._keys(folder, whole)
 
-    def signed_url(self, key: str, *, lifetime_s: int) -> SignedUrl:
+    def signed_url(self, key: str, *, ttl_s: int) -> SignedUrl:
         """See ObjectStore."""
-        return self.signer.sign(join_key(self.prefix, check_key(key)), lifetime_s=lifetime_s)
-
-    def probe(self) -> None:
-        """See ObjectStore."""
-        with self._partial("probe", self.prefix):
-            pass
-
-    def describe(self) -> str:
-        """See ObjectStore."""
-        return f"folder {join_key(str(self._folder.root), self.prefix)}"
+        return self.signer.sign(join_key(self.prefix, check_key(key)), ttl_s=ttl_s)
 
     @contextmanager
     def open_object(self, key: str) -> Iterator[FolderObject]:
-        """The object at ``key``, for positioned reads; NotFound where there is none."""
-        descriptor = self._open_if_there("open", key)
+        """The object at ``key``, for positioned reads. Raises NotFound if there is none."""
+        descriptor = self._open_if_exists("open", key)
         if descriptor is None:
             raise not_found(key)
         try:
             status = os.fstat(descriptor)
-            yield FolderObject(key, descriptor, status.st_size, status.st_mtime_ns, read_facts(descriptor, key))
+            yield FolderObject(key, descriptor, status.st_size, status.st_mtime_ns, read_metadata(descriptor, key))
         finally:
             os.close(descriptor)
 
@@ -175,12 +166,12 @@ class FolderStore:
                 try:
                     key = check_key(join_key(folder, path))
                 except InvalidKey:
-                    # What others left in the folder under names that are no keys, and the partial files, are no objects.
+                    # Partial files, and files of others whose names are not keys, are not objects.
                     continue
                 yield key
             self._check_mounted("list")
 
-    def _open_if_there(self, operation: str, key: str) -> int | None:
+    def _open_if_exists(self, operation: str, key: str) -> int | None:
         segments = self._segments(key)
         try:
             return self._folder.open_file(segments)
@@ -193,13 +184,13 @@ class FolderStore:
         return None
 
     def _check_mounted(self, operation: str) -> None:
-        """Tell an object that is not there from a disk that is not: the folder made at the start is there as long as the disk."""
+        """Tell a missing object from a missing disk: the folder for partial files exists as long as the disk is mounted."""
         with _os_errors(operation, self.prefix), self._folder.folder([PARTIAL]):
             pass
 
     @contextmanager
     def _partial(self, operation: str, key: str) -> Iterator[PartialFile]:
-        """A partial file. Its folder is never made anew here: without its disk, the mount point would fill instead."""
+        """A partial file. Its folder is not created again here: if the disk is not mounted, the mount point would fill up."""
         with ExitStack() as stack:
             with _os_errors(operation, key):
                 folder = stack.enter_context(self._folder.folder([PARTIAL]))
@@ -220,7 +211,7 @@ class _FolderWriter:
     def stored(self) -> StoredObject:
         """See ObjectWriter."""
         if self._stored is None:
-            raise RuntimeError(f"{self._key} is not stored yet: that is known when the with block has ended well")
+            raise RuntimeError(f"{self._key} is not stored yet: read `stored` after the with block")
         return self._stored
 
     def write(self, data: bytes | bytearray | memoryview, /) -> int:
@@ -237,18 +228,18 @@ class _FolderWriter:
         """See ObjectWriter."""
 
     def publish(self, folder: RootedFolder, segments: list[str], content_type: str) -> None:
-        """Sync the bytes and move them to their place."""
+        """Sync the bytes and rename the file to its key."""
         stored = self._digest.stored(self._key)
         descriptor = self._partial.file.fileno()
         with _os_errors("write", self._key):
-            keep_facts(descriptor, FileFacts(stored.sha256, content_type))
+            write_metadata(descriptor, FileMetadata(stored.sha256, content_type))
             os.fsync(descriptor)
-            folder.place(self._partial.name, segments, source_folder=self._partial.folder)
+            folder.move_in(self._partial.name, segments, source_folder=self._partial.folder)
         self._stored = stored
 
 
 class _RangeReader(io.RawIOBase):
-    """Bytes ``offset`` to ``end`` (exclusive) of an open object, front to back."""
+    """Bytes ``offset`` to ``end`` (exclusive) of an open object, sequentially."""
 
     def __init__(self, source: FolderObject, offset: int, end: int) -> None:
         self._source = source
@@ -256,11 +247,11 @@ class _RangeReader(io.RawIOBase):
         self._end = end
 
     def readable(self) -> bool:
-        """True: that is what it is for."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill ``buffer`` as far as one read does; 0 at the end."""
+        """Read into ``buffer``; returns the number of bytes, 0 at the end."""
         target = memoryview(buffer).cast("B")
         data = self._source.read(max(0, min(len(target), self._end - self._offset)), self._offset)
         target[: len(data)] = data
@@ -270,7 +261,7 @@ class _RangeReader(io.RawIOBase):
 
 @contextmanager
 def _os_errors(operation: str, path: str) -> Iterator[None]:
-    """Give an OSError of the block the store's name; ``path`` is relative to the store."""
+    """Turn an OSError of the block into an error of the store; ``path`` is relative to the store."""
     try:
         yield
     except OSError as error:
@@ -280,8 +271,8 @@ def _os_errors(operation: str, path: str) -> Iterator[None]:
 def _store_error(error: OSError, operation: str, path: str) -> Exception:
     if error.errno in _FULL:
         return disk_full(path)
-    if operation == "write" and error.errno in _IN_THE_WAY:
+    if operation == "write" and error.errno in _WRONG_KIND:
         return InvalidKey(
-            f"{path} is, or lies under, something of another kind in the store's folder; no link is followed there"
+            f"{path} is, or is below, a file, folder or link in the store's folder that is in its way; links are not followed"
         )
     return unavailable(operation, f"{path or 'its folder'}: {error.strerror}", retry_after_s=RETRY_AFTER_S)

@@ -1,4 +1,4 @@
-"""The HTTP endpoint behind a folder store's signed URLs: GET and HEAD of one object, Range included, and nothing else."""
+"""The HTTP endpoint for a folder store's signed URLs: GET and HEAD of one object, with Range, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ T = TypeVar("T")
 
 
 class FolderUrlServer:
-    """Serves what ``store`` signed. Needs the store's folder and secret, no other part of a service.
+    """Serves the objects whose URLs ``store`` signed. Needs the store's folder and secret, no other part of a service.
 
-    ``port`` 0 takes a free one. ``max_downloads`` run at once, each with a descriptor and a chunk; a client that takes
-    nothing for ``stall_limit_s`` seconds is cut off. Reads run in threads of its own, so that slow disks hold up no event loop.
+    ``port`` 0 chooses a free one. At most ``max_downloads`` run at once, each with a descriptor and a chunk; a client that reads
+    nothing for ``stall_limit_s`` seconds is disconnected. Files are read in threads, so that slow disks block no event loop.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class FolderUrlServer:
 
     @property
     def port(self) -> int:
-        """Where it listens; the one asked for until it is started."""
+        """The port it listens on; before the start, the port given to the constructor."""
         return int(self._runner.addresses[0][1]) if self._runner and self._runner.addresses else self._port
 
     async def start(self) -> None:
-        """Listen. Raises OSError where the address is taken."""
+        """Listen. Raises OSError if the address is in use."""
         self._threads = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="folder-url")
-        # No access log: the URLs in it would be good for whoever reads it.
+        # No access log: its URLs would be valid for everyone who reads it.
         self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=SHUTDOWN_LIMIT_S)
         await self._runner.setup()
         try:
@@ -72,7 +72,7 @@ class FolderUrlServer:
             raise
 
     async def stop(self) -> None:
-        """Stop listening; downloads under way have five seconds. Stopping twice is no error."""
+        """Stop listening; running downloads have five seconds to end. Stopping twice is no error."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -88,12 +88,12 @@ class FolderUrlServer:
         await self.stop()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Refuse, or hand over to ``_send``."""
+        """Check method, path and signature, then send the object."""
         if request.method not in ("GET", "HEAD"):
             return _refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {_ALLOW}.", headers={"Allow": _ALLOW})
         path, _, query = request.raw_path.partition("?")
         try:
-            # The path as it came: keys need no escape, so that a path with one is no key of ours.
+            # The path as received: keys need no escape, so a path with one is not a key.
             key = self._key(path)
             self._store.signer.check(path.removeprefix("/"), query)
         except InvalidKey:
@@ -102,42 +102,48 @@ class FolderUrlServer:
             return _refusal(HTTPStatus.FORBIDDEN, str(refused))
         if self._downloads.locked():
             return _refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE, "Too many downloads at once. Try again soon.", retry_after_s=5
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Too many downloads at once. Try again in a few seconds.",
+                retry_after_s=5,
             )
         async with self._downloads:
             return await self._open_and_send(request, key)
 
     async def _open_and_send(self, request: web.BaseRequest, key: str) -> web.StreamResponse:
-        """Answer with the object at ``key``, which the caller may have."""
+        """Answer with the object at ``key``; the URL has been checked."""
         with ExitStack() as stack:
             try:
                 source = await self._in_thread(lambda: stack.enter_context(self._store.open_object(key)))
             except NotFound:
-                return _refusal(HTTPStatus.NOT_FOUND, "The object is not there (any more).")
+                return _refusal(HTTPStatus.NOT_FOUND, "The object does not exist; it may have been deleted.")
             except Unavailable as error:
-                return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The store is down.", retry_after_s=error.retry_after_s)
+                return _refusal(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "The store is unavailable. Try again later.",
+                    retry_after_s=error.retry_after_s,
+                )
             return await self._send(request, source)
 
     def _key(self, path: str) -> str:
-        """The key that a path names in this store."""
+        """The key in this store that a path names."""
         prefix = f"/{self._store.prefix}/" if self._store.prefix else "/"
         if not path.startswith(prefix):
             raise InvalidKey(f"{path[:80]!r} does not begin with {prefix}")
         return check_key(path.removeprefix(prefix))
 
     async def _send(self, request: web.BaseRequest, source: FolderObject) -> web.StreamResponse:
-        """Answer with the object or the part of it that was asked for."""
+        """Answer with the object or the requested range of it."""
         headers = _headers(source)
         if headers["ETag"] in _tags(request.headers.get("If-None-Match")):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         conditional = request.headers.get("If-Range")
-        wanted_range = request.headers.get("Range") if conditional in (None, headers["ETag"]) else None
+        range_header = request.headers.get("Range") if conditional in (None, headers["ETag"]) else None
         try:
-            part = parse_range(wanted_range, source.size_bytes)
+            part = parse_range(range_header, source.size_bytes)
         except UnsatisfiableRange:
             extra = {"Content-Range": f"bytes */{source.size_bytes}", "Accept-Ranges": "bytes"}
             return _refusal(
-                HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, f"It has {source.size_bytes} bytes.", headers=extra
+                HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, f"The object has {source.size_bytes} bytes.", headers=extra
             )
         response = web.StreamResponse(status=HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK, headers=headers)
         if part:
@@ -150,34 +156,34 @@ class FolderUrlServer:
     async def _stream(
         self, request: web.BaseRequest, response: web.StreamResponse, source: FolderObject, part: ByteRange
     ) -> None:
-        """Send head and, for GET, bytes as the client takes them; cut the connection where that cannot be done in full."""
+        """Send headers and, for GET, the bytes; close the connection if they cannot be sent completely."""
         offset = part.first if request.method == "GET" else part.end
         try:
             await response.prepare(request)
             while offset < part.end:
                 chunk = await self._in_thread(partial(source.read, min(CHUNK_BYTES, part.end - offset), offset))
-                if not chunk:  # someone cut the file short: an ended connection says so, a short answer would not
-                    _cut(request)
+                if not chunk:  # the file was truncated: only a broken connection tells the client
+                    _disconnect(request)
                     return
                 async with asyncio.timeout(self._stall_limit_s):
                     await response.write(chunk)
                 offset += len(chunk)
             await response.write_eof()
-        except (ConnectionError, TimeoutError, Unavailable):  # the client left, or does not read; the disk failed
-            _cut(request)
+        except (ConnectionError, TimeoutError, Unavailable):  # the client is gone or does not read, or the disk failed
+            _disconnect(request)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 def _headers(source: FolderObject) -> dict[str, str]:
-    """What is said of an object whatever part of it is sent."""
-    tag = source.facts.sha256 or f"{source.modified_ns:x}-{source.size_bytes:x}"
+    """The headers of an answer, whatever range is sent."""
+    tag = source.metadata.sha256 or f"{source.modified_ns:x}-{source.size_bytes:x}"
     return {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private",
         "Content-Disposition": f'attachment; filename="{download_name(source.key)}"',
-        "Content-Type": source.facts.content_type,
+        "Content-Type": source.metadata.content_type,
         "ETag": f'"{tag}"',
         "Last-Modified": formatdate(source.modified_ns // 1_000_000_000, usegmt=True),
         "X-Content-Type-Options": "nosniff",
@@ -198,6 +204,6 @@ def _refusal(
     return web.Response(status=status, text=text + "\n", headers=extra)
 
 
-def _cut(request: web.BaseRequest) -> None:
+def _disconnect(request: web.BaseRequest) -> None:
     if request.transport is not None:
         request.transport.abort()

@@ -1,7 +1,7 @@
-"""Files that are being written, apart from the objects, each held by a lock so that only abandoned ones are swept.
+"""Files that are being written, apart from the objects. Each is locked, so that only abandoned ones are removed.
 
 Both services write to one folder, and either may restart while the other writes. A writer locks its file for as long as it
-lives; the kernel frees the lock however the writer ends, so a file whose lock can be had is nobody's.
+lives. The kernel releases the lock however the writer ends, so a file that can be locked has no writer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class PartialFile:
-    """A locked file without a place yet: ``name`` in the folder ``folder`` (a descriptor)."""
+    """A locked file that is not an object yet: ``name`` in the folder ``folder`` (a descriptor)."""
 
     def __init__(self, file: io.FileIO, name: str, folder: int) -> None:
         self.file = file
@@ -26,7 +26,7 @@ class PartialFile:
         self.folder = folder
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write all of ``data``; one system call may take less."""
+        """Write all of ``data``; one system call may write less."""
         rest = memoryview(data).cast("B")
         while rest:
             rest = rest[self.file.write(rest) :]
@@ -34,7 +34,7 @@ class PartialFile:
 
 @contextmanager
 def partial_file(folder: int) -> Iterator[PartialFile]:
-    """A new partial file in ``folder`` (mode 0600), removed at the end unless it was moved to its place."""
+    """A new partial file in ``folder`` (mode 0600), removed at the end unless it was renamed to its key."""
     partial = _create(folder)
     try:
         yield partial
@@ -44,20 +44,20 @@ def partial_file(folder: int) -> Iterator[PartialFile]:
         partial.file.close()
 
 
-def sweep(folder: int) -> int:
-    """Remove the partial files in ``folder`` whose writers are gone; gives their number."""
-    swept = 0
+def remove_abandoned(folder: int) -> int:
+    """Remove the partial files in ``folder`` that have no writer; returns their number."""
+    removed = 0
     for name in os.listdir(folder):
-        # Moved to its place or removed since the listing, held by its writer, or no plain file of ours.
+        # Renamed or removed since the listing, locked by its writer, or not a regular file.
         with suppress(OSError):
             descriptor = os.open(name, _OLD, dir_fd=folder)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.unlink(name, dir_fd=folder)
-                swept += 1
+                removed += 1
             finally:
                 os.close(descriptor)
-    return swept
+    return removed
 
 
 def _create(folder: int) -> PartialFile:
@@ -67,5 +67,5 @@ def _create(folder: int) -> PartialFile:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return PartialFile(file, name, folder)
-        # A sweep came between the creation and the lock and took the file for an abandoned one.
+        # remove_abandoned ran between creation and lock, and found the file without a lock.
         file.close()

@@ -1,6 +1,6 @@
-"""Files below one folder, reached segment by segment from its descriptor, never through a symbolic link.
+"""Files below one folder, opened segment by segment from its descriptor, never through a symbolic link.
 
-A path that is checked and then opened by name can be swapped for a link in between; a path that is walked with ``openat``
+A path that is checked and then opened by name can be replaced by a link in between; a path that is walked with ``openat``
 and ``O_NOFOLLOW`` cannot.
 """
 
@@ -13,28 +13,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK, opening a FIFO that someone left in the folder would wait for ever.
+# Without O_NONBLOCK, opening a FIFO in the folder would block.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER_MODE = 0o700
-_PLACE_TRIES = 16
+_RENAME_ATTEMPTS = 16
 
 
 class RootedFolder:
-    """The folder at ``root``, which may itself be named through a link: that is the operator's choice.
+    """The folder at ``root``, which may itself be a link: that is the operator's choice.
 
-    Every method raises OSError as the system gave it; FileNotFoundError also stands for what is no regular file.
+    Every method raises the system's OSError; FileNotFoundError also for what is not a regular file.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @contextmanager
-    def folder(self, segments: Sequence[str], *, make: bool = False) -> Iterator[int]:
-        """A descriptor of the folder at ``segments``; with ``make``, what is missing is made (0700) and made durable."""
+    def folder(self, segments: Sequence[str], *, create: bool = False) -> Iterator[int]:
+        """A descriptor of the folder at ``segments``; with ``create``, missing folders are created (0700), durably."""
         descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for segment in segments:
-                inner = _enter(descriptor, segment, make=make)
+                inner = _open_folder(descriptor, segment, create=create)
                 os.close(descriptor)
                 descriptor = inner
             yield descriptor
@@ -51,28 +51,28 @@ class RootedFolder:
         os.close(descriptor)
         raise FileNotFoundError(f"{'/'.join(segments)} is not a regular file")
 
-    def place(self, source: str, segments: Sequence[str], *, source_folder: int) -> None:
-        """Move the file ``source`` of the folder ``source_folder`` to ``segments``, atomically and durably."""
+    def move_in(self, source: str, segments: Sequence[str], *, source_folder: int) -> None:
+        """Rename the file ``source`` of the folder ``source_folder`` to ``segments``, atomically and durably."""
         *folders, name = segments
-        for attempt in range(1, _PLACE_TRIES + 1):
+        for attempt in range(1, _RENAME_ATTEMPTS + 1):
             try:
-                with self.folder(folders, make=True) as parent:
+                with self.folder(folders, create=True) as parent:
                     os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=parent)
                     os.fsync(parent)
             except FileNotFoundError:
-                # A delete emptied the folder and took it away between the walk and the rename: make it again.
-                if attempt == _PLACE_TRIES:
+                # A delete removed the empty folder between the walk and the rename: create it again.
+                if attempt == _RENAME_ATTEMPTS:
                     raise
             else:
                 return
 
     def remove(self, segments: Sequence[str], *, keep: int) -> None:
-        """Remove the file at ``segments``, durably, and the folders that it leaves empty, down to ``keep`` of them."""
+        """Remove the file at ``segments``, durably, and the folders that become empty, except the first ``keep``."""
         *folders, name = segments
         with self.folder(folders) as parent:
             os.unlink(name, dir_fd=parent)
             os.fsync(parent)
-        # Not empty, or already gone: then another writer or deleter is at work there, and it is theirs.
+        # Not empty, or already removed: another writer or deleter is at work there.
         with suppress(OSError):
             for depth in range(len(folders), keep, -1):
                 with self.folder(folders[: depth - 1]) as parent:
@@ -84,14 +84,14 @@ class RootedFolder:
             yield from _files(descriptor)
 
 
-def _enter(parent: int, segment: str, *, make: bool) -> int:
+def _open_folder(parent: int, segment: str, *, create: bool) -> int:
     """Open a folder inside a folder."""
     try:
         return os.open(segment, _FOLDER, dir_fd=parent)
     except FileNotFoundError:
-        if not make:
+        if not create:
             raise
-    with suppress(FileExistsError):  # another writer made it at the same moment
+    with suppress(FileExistsError):  # another writer created it at the same moment
         os.mkdir(segment, _FOLDER_MODE, dir_fd=parent)
         os.fsync(parent)
     return os.open(segment, _FOLDER, dir_fd=parent)

@@ -18,28 +18,28 @@ from servicekit.store.object_store import disk_full, not_found, unavailable
 
 RETRY_AFTER_S = 5.0
 RETRY_SETTINGS_S = 60.0
-"""For what only an operator can put right."""
+"""For errors that only an operator can correct."""
 _RETRIES = 1
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _FULL = frozenset({"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage", "QuotaExceeded"})
 _ADVICE = {
-    "NoSuchBucket": "the bucket does not exist: make it, or correct the setting of its name",
-    "AccessDenied": "the access key or its secret is wrong, or it may not read, write, list and delete below the prefix: "
-    "correct the settings, or give it the right",
-    "InvalidAccessKeyId": "the access key is not known there: correct the setting",
-    "SignatureDoesNotMatch": "the secret key is not right: correct the setting",
-    "RequestTimeTooSkewed": "the clocks of this host and of the store differ: set them",
-    "AuthorizationHeaderMalformed": "the region is not right: correct the setting",
+    "NoSuchBucket": "the bucket does not exist; create it or correct SONICHAOS_S3_BUCKET",
+    "AccessDenied": "the access key or its secret is wrong, or lacks the right to read, write, list and delete below the prefix; "
+    "correct the settings or grant the right",
+    "InvalidAccessKeyId": "the access key is unknown; correct the setting SONICHAOS_S3_ACCESS_KEY",
+    "SignatureDoesNotMatch": "the secret key is wrong; correct the setting SONICHAOS_S3_SECRET_KEY",
+    "RequestTimeTooSkewed": "the clocks of this host and of the store differ; synchronise them",
+    "AuthorizationHeaderMalformed": "the region is wrong; correct the setting SONICHAOS_S3_REGION",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class S3Settings:
-    """Where the bucket is and who asks.
+    """Where the bucket is, and the credentials for it.
 
-    ``endpoint`` is the URL by which the services reach it, ``public_endpoint`` the one by which callers do (None: the same);
-    both without a path, http or https. ``region`` is part of every signature. ``ca_file`` is a PEM file of trusted
-    certificates, None for the system's own.
+    The services reach it at the URL ``endpoint``, callers at ``public_endpoint`` (None: the same); both are http or https,
+    without a path. ``region`` is part of every signature. ``ca_file`` is a PEM file of trusted certificates, None for the
+    system's.
     """
 
     endpoint: str
@@ -55,9 +55,9 @@ class S3Settings:
 
 
 def s3_client(settings: S3Settings, endpoint: str, *, read_timeout_s: float, retries: int = _RETRIES) -> Minio:
-    """A client of ``endpoint``: a store that is down fails after 2 x (1 + retries) seconds at most, by default.
+    """A client of ``endpoint``. By default a store that is down fails after at most 2 x (1 + retries) seconds.
 
-    Safe to share between threads. Raises ValueError for an endpoint or a bucket's name that cannot be one.
+    Threads may share it. Raises ValueError for an endpoint that is not a URL of a host.
     """
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/") or parts.query:
@@ -73,7 +73,7 @@ def s3_client(settings: S3Settings, endpoint: str, *, read_timeout_s: float, ret
 
 
 def s3_pool(settings: S3Settings, *, read_timeout_s: float, retries: int = _RETRIES) -> urllib3.PoolManager:
-    """Connections with the timeouts and the certificates of ``settings``."""
+    """A connection pool with the timeouts and certificates of ``settings``."""
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=settings.connect_timeout_s, read=read_timeout_s),
         retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
@@ -85,19 +85,19 @@ def s3_pool(settings: S3Settings, *, read_timeout_s: float, retries: int = _RETR
 
 @contextmanager
 def s3_errors(operation: str, key: str) -> Iterator[None]:
-    """Give what minio and urllib3 raise in the block the store's names; ``key`` is what it was done to."""
+    """Turn what minio and urllib3 raise in the block into the store's errors; ``key`` is the object of the operation."""
     try:
         yield
     except (S3Error, InvalidResponseError) as error:
-        raise _named(s3_code(error), operation, key) from error
+        raise _store_error(s3_code(error), operation, key) from error
     except (MinioException, urllib3.exceptions.HTTPError, ParseError) as error:
         raise unavailable(operation, _cause(error), retry_after_s=RETRY_AFTER_S) from error
 
 
 def s3_code(error: S3Error | InvalidResponseError) -> str | None:
-    """S3's own code of an error.
+    """The code that S3 gave an error, None if it gave none.
 
-    minio reads an error only where it is declared as application/xml; some servers declare it as text/xml.
+    minio parses an error only if its media type is application/xml; some servers send text/xml.
     """
     if isinstance(error, S3Error):
         return error.code
@@ -105,19 +105,19 @@ def s3_code(error: S3Error | InvalidResponseError) -> str | None:
     return found[1] if found else None
 
 
-def _named(code: str | None, operation: str, key: str) -> Exception:
-    """The error for one of S3's codes, None where it gave none."""
+def _store_error(code: str | None, operation: str, key: str) -> Exception:
+    """The error for one of S3's codes, None if there was none."""
     if code in ("NoSuchKey", "ResourceNotFound"):
         return not_found(key)
     if code in _FULL:
         return disk_full(key)
     if code in _ADVICE:
         return unavailable(operation, f"{_ADVICE[code]} ({code})", retry_after_s=RETRY_SETTINGS_S)
-    return unavailable(operation, f"it answered {code or 'what is no S3'}", retry_after_s=RETRY_AFTER_S)
+    return unavailable(operation, f"it answered {code or 'something other than S3'}", retry_after_s=RETRY_AFTER_S)
 
 
 def _cause(error: Exception) -> str:
-    """What went wrong, without the URL that urllib3 puts before it."""
+    """What went wrong, without the URL in urllib3's message."""
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         return f"it does not answer ({type(error.reason).__name__})"
-    return f"it failed or broke off ({type(error).__name__})"
+    return f"the connection failed or broke off ({type(error).__name__})"

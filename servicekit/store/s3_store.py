@@ -1,7 +1,7 @@
-"""The object store in a bucket, over S3: MinIO, AWS and what speaks like them.
+"""The object store in a bucket, over S3: MinIO, AWS and compatible servers.
 
-Nothing here depends on conditional requests or on ETags being digests: stores differ there. Digests are kept by the
-caller, and beside small objects as metadata.
+Nothing here depends on conditional requests or on ETags being digests, because servers differ there. The caller records digests;
+small objects carry theirs as metadata too.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from servicekit.store.object_store import (
     ObjectWriter,
     SignedUrl,
     StoredObject,
-    check_lifetime,
     check_range,
+    check_ttl,
     too_large,
     unavailable,
 )
@@ -39,9 +39,9 @@ _DIGEST = "x-amz-meta-sha256"
 
 
 class S3Store:
-    """An ObjectStore in ``settings.bucket`` below ``settings.prefix``. Making one sends nothing.
+    """An ObjectStore in ``settings.bucket`` below ``settings.prefix``. The constructor sends no request.
 
-    ``now`` gives the time, with its zone, for the expiry of signed URLs.
+    ``now`` returns the time, with its zone, for the expiry of signed URLs.
     """
 
     def __init__(self, settings: S3Settings, *, now: Callable[[], datetime]) -> None:
@@ -51,7 +51,7 @@ class S3Store:
         self._now = now
         self._client = s3_client(settings, settings.endpoint, read_timeout_s=settings.read_timeout_s)
         self._prober = s3_client(settings, settings.endpoint, read_timeout_s=PROBE_TIMEOUT_S, retries=0)
-        # Only signs: the region is set, so that nothing is asked of an endpoint that may not be reached from here.
+        # Only signs: the region is known, so it sends nothing to an endpoint that may not be reachable from here.
         self._public = s3_client(
             settings, settings.public_endpoint or settings.endpoint, read_timeout_s=settings.read_timeout_s
         )
@@ -64,7 +64,7 @@ class S3Store:
 
     @contextmanager
     def writer(self, key: str, *, content_type: str) -> Iterator[ObjectWriter]:
-        """See ObjectStore. A block that ends badly aborts the upload; ``abort_stale_uploads`` is for a process that died."""
+        """See ObjectStore. An exception in the block aborts the upload; ``abort_stale_uploads`` handles killed processes."""
         sink = S3Writer(self._client, self._bucket, self._name(key), key, content_type)
         try:
             yield sink
@@ -96,7 +96,7 @@ class S3Store:
         return data
 
     def stat(self, key: str) -> StoredObject | None:
-        """See ObjectStore. The digest is known of objects of at most one part."""
+        """See ObjectStore. Objects of at most one part have their digest."""
         name = self._name(key)
         try:
             with s3_errors("stat", key):
@@ -112,11 +112,11 @@ class S3Store:
             with s3_errors("delete", key):
                 self._client.remove_object(self._bucket, name)
         except NotFound:
-            # S3 answers 204 where there is nothing; some that speak like it do not.
+            # S3 answers 204 for a missing object; some compatible servers answer 404.
             return
 
     def delete_prefix(self, prefix: str) -> int:
-        """See ObjectStore. One request an object: not every store has the request for many."""
+        """See ObjectStore. One request per object, because not every server has the request for many."""
         found = list(self.keys(check_key(prefix.removesuffix("/"))))
         for key in found:
             self.delete(key)
@@ -128,40 +128,34 @@ class S3Store:
         whole = join_key(self._prefix, folder) if folder else self._prefix
         return self._keys(f"{whole}/" if whole else "")
 
-    def signed_url(self, key: str, *, lifetime_s: int) -> SignedUrl:
+    def signed_url(self, key: str, *, ttl_s: int) -> SignedUrl:
         """See ObjectStore. Signature Version 4, for the public endpoint."""
-        begins = self._now().astimezone(UTC).replace(microsecond=0)
-        lifetime = timedelta(seconds=check_lifetime(lifetime_s))
+        signed_at = self._now().astimezone(UTC).replace(microsecond=0)
+        ttl = timedelta(seconds=check_ttl(ttl_s))
         url = self._public.presigned_get_object(
             self._bucket,
             self._name(key),
-            expires=lifetime,
-            request_date=begins,
+            expires=ttl,
+            request_date=signed_at,
             response_headers={"response-content-disposition": f'attachment; filename="{download_name(key)}"'},
         )
-        return SignedUrl(url, begins + lifetime)
+        return SignedUrl(url, signed_at + ttl)
 
     def probe(self) -> None:
-        """See ObjectStore. Answers within three seconds or so."""
+        """Raise Unavailable, saying what to do, unless the server answers within about three seconds and has the bucket."""
         with s3_errors("probe", ""):
             there = self._prober.bucket_exists(self._bucket)
         if not there:
             raise unavailable(
                 "probe",
-                f"{self._settings.endpoint} has no bucket {self._bucket}: make it, or correct the setting of its name",
+                f"{self._settings.endpoint} has no bucket {self._bucket}; create it or correct SONICHAOS_S3_BUCKET",
                 retry_after_s=RETRY_SETTINGS_S,
             )
 
-    def describe(self) -> str:
-        """See ObjectStore."""
-        where = f"s3 {self._settings.endpoint} bucket {self._bucket} prefix {self._prefix or '(none)'}"
-        public = self._settings.public_endpoint
-        return f"{where}, signed for {public}" if public else where
-
     def abort_stale_uploads(self, *, older_than_s: int) -> int:
-        """Abort the uploads below the prefix that were begun more than ``older_than_s`` seconds ago; gives their number.
+        """Abort the uploads below the prefix that started more than ``older_than_s`` seconds ago; returns their number.
 
-        For a service's start: parts of an upload whose process was killed are invisible, and kept, and paid for.
+        For a service's start: the parts of an upload whose process was killed are invisible but stored, and paid for.
         """
         limit = self._now() - timedelta(seconds=older_than_s)
         aborted = 0
@@ -174,7 +168,7 @@ class S3Store:
         return aborted
 
     def _name(self, key: str) -> str:
-        """The object's whole name in the bucket."""
+        """The object's full name in the bucket."""
         return join_key(self._prefix, check_key(key))
 
     def _keys(self, prefix: str) -> Iterator[str]:
@@ -184,15 +178,15 @@ class S3Store:
                 try:
                     key = check_key((found.object_name or "")[own:])
                 except InvalidKey:
-                    # Put there by others; nothing that this store gives out names it.
+                    # An object of others, whose name is not a key.
                     continue
                 yield key
 
     def _get(self, key: str, offset: int, length: int | None) -> BaseHTTPResponse | None:
-        """A response to be read; None where the range holds nothing."""
+        """A response to be read; None if the range is empty."""
         name = self._name(key)
         with s3_errors("open", key):
-            if length == 0:  # which minio takes for "all of it"
+            if length == 0:  # for minio that means the whole object
                 self._client.stat_object(self._bucket, name)
                 return None
             try:
@@ -204,18 +198,18 @@ class S3Store:
 
 
 class _ResponseReader(io.RawIOBase):
-    """The body of a response, front to back."""
+    """The body of a response, sequentially."""
 
     def __init__(self, response: BaseHTTPResponse, key: str) -> None:
         self._response = response
         self._key = key
 
     def readable(self) -> bool:
-        """True: that is what it is for."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill ``buffer`` as far as one read does; 0 at the end."""
+        """Read into ``buffer``; returns the number of bytes, 0 at the end."""
         target = memoryview(buffer).cast("B")
         with s3_errors("read", self._key):
             data = self._response.read(len(target), decode_content=False)

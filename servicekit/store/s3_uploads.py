@@ -20,7 +20,7 @@ from urllib3 import BaseHTTPResponse
 from servicekit.store.s3_client import S3Settings, s3_client, s3_code, s3_pool
 
 _REQUEST_TTL = timedelta(minutes=5)
-"""Between signing a request and its arrival; only the clocks of the two hosts matter."""
+"""Leaves room for clocks that differ between the two hosts."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class UnfinishedUploads:
         self._pool = s3_pool(settings, read_timeout_s=settings.read_timeout_s)
 
     def list(self, prefix: str) -> Iterator[UnfinishedUpload]:
-        """Those for names that begin with ``prefix``."""
+        """Uploads to names that begin with ``prefix``."""
         marker = ""
         while True:
-            # By name only: a further upload for the last name of a page is found by the next call.
+            # Pages are continued by name, which may skip further uploads to the last name; the next call lists those.
             response = self._send("GET", self._listing_url(prefix, marker))
             if response is None:
                 return
@@ -57,7 +57,7 @@ class UnfinishedUploads:
                 return
 
     def abort(self, upload: UnfinishedUpload) -> None:
-        """Drop an upload and its parts. One that no longer exists is no error."""
+        """Delete an upload and its parts. One that no longer exists is no error."""
         url = self._client.get_presigned_url(
             "DELETE",
             self._settings.bucket,
@@ -81,7 +81,7 @@ class UnfinishedUploads:
         return urlunsplit(signed)
 
     def _send(self, method: str, url: str) -> BaseHTTPResponse | None:
-        """The answer to a signed request; None where the store says that there is no such upload, as rclone does of none."""
+        """The answer to a signed request; None for NoSuchUpload, which rclone also answers to a listing without uploads."""
         response = self._pool.request(method, url)
         if response.status in (200, 204):
             return response

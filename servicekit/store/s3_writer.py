@@ -21,7 +21,7 @@ from servicekit.store.object_store import ObjectDigest, StoredObject, unavailabl
 from servicekit.store.s3_client import RETRY_AFTER_S, s3_errors
 
 PART_BYTES = 8 << 20
-"""A part of an upload: S3 wants 5 MiB at least and 10000 parts at most, so that an object has up to 78 GiB."""
+"""The size of a part. S3 requires at least 5 MiB and at most 10000 parts, so an object has up to 78 GiB."""
 _PIECE_BYTES = 1 << 20
 
 
@@ -44,13 +44,13 @@ class S3Writer:
     def stored(self) -> StoredObject:
         """See ObjectWriter."""
         if self._stored is None:
-            raise RuntimeError(f"{self._key} is not stored yet: that is known when the with block has ended well")
+            raise RuntimeError(f"{self._key} is not stored yet: read `stored` after the with block")
         return self._stored
 
     def write(self, data: bytes | bytearray | memoryview, /) -> int:
         """See ObjectWriter."""
         if not self._open:
-            raise ValueError(f"write to {self._key} after the end of its with block")
+            raise ValueError(f"{self._key} must be written inside its with block, which has ended")
         view = memoryview(data).cast("B")
         self._digest.update(view)
         if self._upload is None and len(self._buffer) + len(view) <= PART_BYTES:
@@ -83,7 +83,7 @@ class S3Writer:
         self._stored = stored
 
     def abort_unless_published(self) -> None:
-        """Drop what was sent."""
+        """Delete what was sent, unless ``publish`` has succeeded."""
         self._open = False
         self._buffer.clear()
         if self._upload is None:
@@ -92,8 +92,8 @@ class S3Writer:
             with s3_errors("abort", self._key):
                 self._upload.abort()
         except Unavailable as error:
-            # The error that led here is the one to be seen; the parts wait for abort_stale_uploads.
-            logger("store").warning("multipart_upload_left", key=self._key, cause=str(error))
+            # The caller sees the error of its block; abort_stale_uploads removes the parts later.
+            logger("store").warning("multipart_upload_not_aborted", key=self._key, cause=str(error))
 
     def _put_buffer(self, sha256: str) -> None:
         self._client.put_object(
@@ -118,7 +118,7 @@ class S3Writer:
         )
 
     def _check_size(self, size_bytes: int) -> None:
-        """Look whether the object is there, and whole: S3 may answer 200 and put the failure of a completion into the body."""
+        """Check that the object exists with its size: S3 may report a failed completion in the body of a 200."""
         try:
             with s3_errors("write", self._key):
                 found = self._client.stat_object(self._bucket, self._name).size
@@ -127,7 +127,7 @@ class S3Writer:
         if found != size_bytes:
             raise unavailable(
                 "write",
-                f"{self._key} has {found} bytes there after {size_bytes} were sent",
+                f"{self._key} must have the {size_bytes} bytes that were sent, has {found or 'none'}",
                 retry_after_s=RETRY_AFTER_S,
             )
 
@@ -141,7 +141,7 @@ class _StreamedUpload:
         self._result = self._thread.submit(self._run, send)
 
     def write(self, data: memoryview) -> None:
-        """Hand over ``data``, as fast as it is sent. Raises what the call has raised."""
+        """Pass ``data`` on, as fast as the call reads. Raises what the call has raised."""
         if not self._pipe.write(data):
             self._result.result()
 
@@ -152,7 +152,7 @@ class _StreamedUpload:
         self._result.result()
 
     def abort(self) -> None:
-        """Make the call fail and wait for it. Raises what it has raised, unless that is the failure asked for."""
+        """Make the call fail and wait for it. Raises what else it has raised."""
         self._pipe.fail()
         self._thread.shutdown()
         error = self._result.exception()
@@ -167,11 +167,11 @@ class _StreamedUpload:
 
 
 class _AbortedError(Exception):
-    """The writer has failed: what it wrote is not to be stored."""
+    """The writer has failed, so the object must not be stored."""
 
 
 class _Pipe:
-    """Bytes on their way between two threads. About ``_PIECE_BYTES`` of them wait for the reader, then the writer waits."""
+    """A queue of bytes between two threads; the writer waits while ``_PIECE_BYTES`` of them are unread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -181,7 +181,7 @@ class _Pipe:
         self._has_reader = True
 
     def write(self, data: memoryview) -> bool:
-        """Hand over all of ``data``; False once there is no reader."""
+        """Enqueue all of ``data``; False if there is no reader any more."""
         for start in range(0, len(data), _PIECE_BYTES):
             with self._changed:
                 self._changed.wait_for(lambda: not self._pieces or not self._has_reader)
@@ -192,19 +192,19 @@ class _Pipe:
         return True
 
     def end(self) -> None:
-        """Let the reader read to the end."""
+        """Mark the end of the bytes."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def fail(self) -> None:
-        """Let the reader's next read raise."""
+        """Make the reader's next read raise."""
         with self._changed:
             self._failed = True
             self._changed.notify_all()
 
     def close_reader(self) -> None:
-        """Let the writer wait no longer."""
+        """Release a waiting writer: nobody reads any more."""
         with self._changed:
             self._has_reader = False
             self._changed.notify_all()

@@ -1,9 +1,9 @@
-"""Signed URLs of a folder store: who holds one may fetch one object until a given second.
+"""Signed URLs of a folder store: a URL grants GET of one object until it expires.
 
     {base_url}/{key}?expires={unix second}&signature={hex}
 
-The signature is HMAC-SHA256 under the installation's secret over version, method, key and expiry, so that none of them can be
-changed. Signing needs the base URL and the secret only; it can be done where the endpoint does not run.
+The signature is HMAC-SHA256 under the installation's secret over version, method, key and expiry, so none of them can be changed.
+Signing needs only the base URL and the secret, so a process without the endpoint can sign.
 """
 
 from __future__ import annotations
@@ -16,52 +16,56 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from servicekit.store.object_store import SignedUrl, check_lifetime
+from servicekit.store.object_store import SignedUrl, check_ttl
 
 _QUERY = re.compile(r"expires=(?P<expires>[0-9]{1,12})&signature=(?P<signature>[0-9a-f]{64})", re.ASCII)
 _MIN_SECRET_BYTES = 32
 
 
 class RefusedUrl(Exception):
-    """A URL that is not, or no longer, good; the text is for the one who holds it."""
+    """A URL that is not valid or has expired; the text is for whoever sent it."""
 
 
 class UrlSigner:
-    """Makes and checks signed URLs.
+    """Creates and checks signed URLs.
 
-    ``base_url`` is where callers reach the endpoint (``https://files.example.org/audio`` behind a proxy that takes its own path
-    off again). ``secret`` has at least 32 random bytes. ``now`` gives the time, with its zone.
+    ``base_url`` is where callers reach the endpoint (``https://files.example.org/audio`` behind a proxy that strips ``/audio``).
+    ``secret`` has at least 32 random bytes. ``now`` returns the time, with its zone.
     """
 
     def __init__(self, *, base_url: str, secret: bytes, now: Callable[[], datetime]) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
             raise ValueError(
-                f"the base URL of signed URLs must be like http://host:port or https://host/path, not {base_url!r}"
+                f"the base URL of signed URLs must be like http://host:port or https://host/path, got {base_url!r}"
             )
         if len(secret) < _MIN_SECRET_BYTES:
-            raise ValueError(f"the secret of signed URLs needs {_MIN_SECRET_BYTES} bytes, not {len(secret)}")
+            raise ValueError(
+                f"the secret of signed URLs must have at least {_MIN_SECRET_BYTES} bytes, got {len(secret)}"
+            )
         self.base_url = base_url.rstrip("/")
         self._secret = secret
         self._now = now
 
-    def sign(self, key: str, *, lifetime_s: int) -> SignedUrl:
-        """A URL for GET of the checked key ``key``, good for at least ``lifetime_s`` seconds and refused a second later."""
-        expires = math.ceil(self._now().timestamp()) + check_lifetime(lifetime_s)
+    def sign(self, key: str, *, ttl_s: int) -> SignedUrl:
+        """A URL for GET of ``key``, which must be a valid key, accepted for ``ttl_s`` seconds, rounded up to a whole second."""
+        expires = math.ceil(self._now().timestamp()) + check_ttl(ttl_s)
         query = f"expires={expires}&signature={self._signature(key, expires)}"
         return SignedUrl(f"{self.base_url}/{key}?{query}", datetime.fromtimestamp(expires, UTC))
 
     def check(self, key: str, query: str) -> None:
-        """Raise RefusedUrl unless ``query``, as it came, was signed for ``key`` and has not expired."""
+        """Raise RefusedUrl unless ``query``, as received, was signed for ``key`` and has not expired."""
         match = _QUERY.fullmatch(query)
         if match is None:
-            raise RefusedUrl("This URL is not signed, or was changed. Ask the service for a signed URL.")
+            raise RefusedUrl("This URL has no valid signature. Request a signed URL from the service.")
         expires = int(match["expires"])
         if not hmac.compare_digest(match["signature"], self._signature(key, expires)):
-            raise RefusedUrl("The signature does not fit this URL: it was changed. Ask the service for a signed URL.")
+            raise RefusedUrl(
+                "The signature does not match this URL: it was changed. Request a signed URL from the service."
+            )
         if self._now().timestamp() >= expires:
             when = datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds")
-            raise RefusedUrl(f"This URL expired at {when}. Ask the service for a new one.")
+            raise RefusedUrl(f"This URL expired at {when}. Request a new one from the service.")
 
     def _signature(self, key: str, expires: int) -> str:
         return hmac.new(self._secret, f"sonichaos-url-v1\nGET\n{key}\n{expires}".encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Reads that end in DATA_LOSS where the bytes are not those whose digest was kept (docs/contract.md, section 9)."""
+"""Reads that end in DATA_LOSS if the bytes do not have the recorded digest (docs/contract.md, section 9)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def verified_chunks(
 ) -> Iterator[bytes]:
     """Yield an object, or ``length`` bytes of it from ``offset`` on, in chunks of at most 1 MiB.
 
-    The digest is known only at the end: what was yielded is to be trusted once the iterator has ended. Then
-    DataLoss DIGEST_MISMATCH is raised unless the SHA-256 of all of it is ``sha256`` (hex).
+    The digest is known only at the end: trust the chunks once the iterator has ended. It ends with DataLoss DIGEST_MISMATCH
+    unless the SHA-256 of all chunks is ``sha256`` (hex).
     """
     digest = hashlib.sha256()
-    with opened(store, key, sha256, offset=offset, length=length) as source:
+    with open_stored(store, key, sha256, offset=offset, length=length) as source:
         while chunk := source.read(CHUNK_BYTES):
             digest.update(chunk)
             yield chunk
@@ -36,16 +36,16 @@ def verified_chunks(
 
 
 @contextmanager
-def opened(
+def open_stored(
     store: ObjectStore, key: str, sha256: str, *, offset: int = 0, length: int | None = None
 ) -> Iterator[BinaryIO]:
-    """An object that was kept: where it is gone, that is DataLoss DIGEST_MISMATCH too."""
+    """An object that is known to have been stored: if it is missing, that is DataLoss DIGEST_MISMATCH too."""
     with ExitStack() as stack:
         try:
             source = stack.enter_context(store.open(key, offset=offset, length=length))
         except NotFound as gone:
             raise DataLoss(
-                f"object {key} was stored and is gone; restore it from a copy",
+                f"object {key} was stored and is missing now; restore it from a backup",
                 metadata={"key": key, "expected_sha256": sha256, "found_sha256": ""},
             ) from gone
         yield source
@@ -53,11 +53,11 @@ def opened(
 
 @contextmanager
 def open_verified(store: ObjectStore, key: str, sha256: str) -> Iterator[VerifiedReader]:
-    """An object to be read front to back; at the block's end the rest is read too, and DataLoss raised as by `verified_chunks`.
+    """An object to be read sequentially; the end of the block reads the rest and raises DataLoss as `verified_chunks` does.
 
-    An exception in the block goes its way without a verdict.
+    An exception in the block passes without a check.
     """
-    with opened(store, key, sha256) as source:
+    with open_stored(store, key, sha256) as source:
         reader = VerifiedReader(source)
         yield reader
         while reader.read(CHUNK_BYTES):
@@ -66,7 +66,7 @@ def open_verified(store: ObjectStore, key: str, sha256: str) -> Iterator[Verifie
 
 
 class VerifiedReader:
-    """Digests what is read through it."""
+    """A reader that digests what it reads."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
@@ -80,7 +80,7 @@ class VerifiedReader:
 
     @property
     def sha256(self) -> str:
-        """Of what was read so far, hex."""
+        """The digest of what was read so far, hex."""
         return self._digest.hexdigest()
 
 
@@ -95,20 +95,19 @@ def read_verified(
 ) -> bytes:
     """An object, or ``length`` bytes of it from ``offset`` on, whose SHA-256 is ``sha256`` (hex).
 
-    Raises DataLoss DIGEST_MISMATCH where it is not, ResourceExhausted TOO_LARGE where it has more than ``max_bytes``.
+    Raises DataLoss DIGEST_MISMATCH if it is not, ResourceExhausted TOO_LARGE if it has more than ``max_bytes``.
     """
-    held = bytearray()
+    data = bytearray()
     for chunk in verified_chunks(store, key, sha256, offset=offset, length=length):
-        if len(held) + len(chunk) > max_bytes:
+        if len(data) + len(chunk) > max_bytes:
             raise too_large(key, max_bytes)
-        held += chunk
-    return bytes(held)
+        data += chunk
+    return bytes(data)
 
 
 def _compare(key: str, expected_sha256: str, found_sha256: str) -> None:
     if not hmac.compare_digest(expected_sha256.lower(), found_sha256):
         raise DataLoss(
-            f"object {key} is not what was stored: its SHA-256 is {found_sha256}, {expected_sha256} was kept; "
-            "restore it from a copy",
+            f"object {key} must have the SHA-256 {expected_sha256}, has {found_sha256}; restore it from a backup",
             metadata={"key": key, "expected_sha256": expected_sha256, "found_sha256": found_sha256},
         )

@@ -1,4 +1,4 @@
-"""The three stores that every test of the contract runs against, each on its real counterpart."""
+"""The three kinds of store that every test of the contract runs against: a folder and two real S3 servers."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A place for objects, and how to look behind its stores."""
+class Backend:
+    """A folder or a bucket, stores in it, and what its unfinished uploads left there."""
 
     kind: str
     store_at: Callable[[str], ObjectStore]
@@ -45,7 +45,7 @@ class Place:
 
     @property
     def store(self) -> ObjectStore:
-        """A store in it, below a prefix."""
+        """A store below a prefix."""
         return self.store_at("studio/one")
 
 
@@ -58,7 +58,7 @@ def moto() -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def rclone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where rclone keeps its buckets."""
+    """The folder of rclone's buckets."""
     return tmp_path_factory.mktemp("rclone")
 
 
@@ -95,22 +95,22 @@ def served(store: FolderStore, port: int) -> Iterator[FolderUrlServer]:
 
 
 @pytest.fixture(params=["folder", "moto", "rclone"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     """Each kind of store, empty."""
     if request.param == "folder":
-        with _folder_place(tmp_path / "objects") as found:
+        with _folder_backend(tmp_path / "objects") as found:
             yield found
         return
     server: S3Server = request.getfixturevalue(request.param)
     disk = request.getfixturevalue("rclone_folder") if request.param == "rclone" else None
-    yield _s3_place(request.param, server, disk)
+    yield _s3_backend(request.param, server, disk)
 
 
 @contextmanager
-def _folder_place(root: Path) -> Iterator[Place]:
+def _folder_backend(root: Path) -> Iterator[Backend]:
     port, clock = free_port(), Clock()
     with served(folder_store(root, prefix="studio/one", port=port, clock=clock), port):
-        yield Place(
+        yield Backend(
             "folder",
             lambda prefix: folder_store(root, prefix=prefix, port=port, clock=clock),
             lambda: [path.name for path in (root / PARTIAL).iterdir()],
@@ -118,7 +118,7 @@ def _folder_place(root: Path) -> Iterator[Place]:
         )
 
 
-def _s3_place(kind: str, server: S3Server, disk: Path | None) -> Place:
+def _s3_backend(kind: str, server: S3Server, disk: Path | None) -> Backend:
     bucket, clock = server.make_bucket(), Clock()
 
     def leftovers() -> list[str]:
@@ -129,4 +129,4 @@ def _s3_place(kind: str, server: S3Server, disk: Path | None) -> Place:
             else uploads
         )
 
-    return Place(kind, lambda prefix: S3Store(server.settings(bucket, prefix), now=clock), leftovers, clock)
+    return Backend(kind, lambda prefix: S3Store(server.settings(bucket, prefix), now=clock), leftovers, clock)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,8 +64,8 @@ def test_files_and_folders_are_for_their_user_only(store: FolderStore, tmp_path:
     assert modes == {"objects": 0o700, PARTIAL: 0o700, "jobs": 0o700, "0a1b": 0o700, "v1.zip": 0o600}
 
 
-def test_a_killed_writer_leaves_no_object_and_its_rest_is_swept(tmp_path: Path) -> None:
-    """After kill -9 amid a write there is no object; the partial file goes when a store starts, not before its writer died."""
+def test_a_killed_writer_leaves_no_object_and_its_partial_file_is_removed(tmp_path: Path) -> None:
+    """After kill -9 during a write there is no object; a store that starts removes the partial file, not before its writer died."""
     root = tmp_path / "objects"
     body = f"""
         with store.writer("{KEY}", content_type="application/zip") as sink:
@@ -76,19 +76,19 @@ def test_a_killed_writer_leaves_no_object_and_its_rest_is_swept(tmp_path: Path) 
     with another_process(body, root) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "written\n"
-        beside = folder_store(root)
+        second = folder_store(root)
         assert [path.stat().st_size for path in partial_files(root)] == [3 * MIB]
         writer.kill()
         writer.wait()
-    assert list(beside.keys()) == []
-    assert beside.stat(KEY) is None
+    assert list(second.keys()) == []
+    assert second.stat(KEY) is None
     assert len(partial_files(root)) == 1
     assert list(folder_store(root).keys()) == []
     assert partial_files(root) == []
 
 
 def test_a_write_beyond_the_largest_file_is_disk_full(tmp_path: Path) -> None:
-    """Where the system takes no more bytes the error is DISK_FULL with the object's path, and no partial file stays."""
+    """If the system accepts no more bytes, the error is DISK_FULL with the object's path, and no partial file remains."""
     body = f"""
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
         try:
@@ -97,8 +97,8 @@ def test_a_write_beyond_the_largest_file_is_disk_full(tmp_path: Path) -> None:
             print(error.reason, error.metadata)
     """
     with another_process(body, tmp_path / "objects") as writer:
-        told, _ = writer.communicate()
-    assert told == f"DISK_FULL {{'path': '{KEY}'}}\n"
+        output, _ = writer.communicate()
+    assert output == f"DISK_FULL {{'path': '{KEY}'}}\n"
     assert [path for path in (tmp_path / "objects").rglob("*") if path.is_file()] == []
 
 
@@ -119,7 +119,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_loses_nothing_and_is_usable_once_there_is_space(small_disk: Path) -> None:
-    """On a full disk the write is refused as DISK_FULL, what was there stays, and after a delete the same write succeeds."""
+    """On a full disk a write fails as DISK_FULL, existing objects stay, and after a delete the same write succeeds."""
     store = folder_store(small_disk / "objects")
     store.put_bytes(KEY, bytes(MIB), content_type="application/zip")
     for key in (KEY, "jobs/0a1b/v2.zip"):
@@ -133,20 +133,17 @@ def test_a_full_disk_loses_nothing_and_is_usable_once_there_is_space(small_disk:
     store.put_bytes("jobs/0a1b/v2.zip", bytes(3 * MIB // 2), content_type="application/zip")
 
 
-def test_a_disk_that_is_gone_is_unavailable_and_nothing_is_written_in_its_place(
-    store: FolderStore, tmp_path: Path
-) -> None:
-    """With its disk unmounted every call is STORE_UNAVAILABLE, never "not found", and the mount point stays empty."""
+def test_a_missing_disk_is_unavailable_and_its_mount_point_stays_empty(store: FolderStore, tmp_path: Path) -> None:
+    """While its disk is not mounted every call is STORE_UNAVAILABLE, never "not found", and writes nothing."""
     store.put_bytes(KEY, b"1", content_type="application/zip")
     (tmp_path / "objects").rename(tmp_path / "elsewhere")
     (tmp_path / "objects").mkdir()
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "write": lambda: store.put_bytes(KEY, b"2", content_type="application/zip"),
         "open": lambda: store.read(KEY, max_bytes=1),
         "stat": lambda: store.stat(KEY),
         "delete": lambda: store.delete(KEY),
         "list": lambda: list(store.keys()),
-        "probe": store.probe,
     }
     for operation, call in calls.items():
         with pytest.raises(Unavailable) as caught:
@@ -159,14 +156,14 @@ def test_a_disk_that_is_gone_is_unavailable_and_nothing_is_written_in_its_place(
     assert store.read(KEY, max_bytes=1) == b"1"
 
 
-def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_unavailable(tmp_path: Path) -> None:
     """A store whose root is a file is STORE_UNAVAILABLE at its start, and the message names the path."""
     (tmp_path / "objects").write_text("not a folder")
     with pytest.raises(Unavailable, match=r"start: .*objects"):
         folder_store(tmp_path / "objects")
 
 
-def test_links_in_the_folder_lead_nowhere(store: FolderStore, tmp_path: Path) -> None:
+def test_links_in_the_folder_are_not_followed(store: FolderStore, tmp_path: Path) -> None:
     """A symbolic link, to a file or a folder, is neither read, listed, written through nor deleted through."""
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -182,7 +179,7 @@ def test_links_in_the_folder_lead_nowhere(store: FolderStore, tmp_path: Path) ->
     assert list(store.keys()) == []
     assert store.delete_prefix("away") == 0
     store.delete("away/secret.wav")
-    with pytest.raises(InvalidKey, match="no link is followed"):
+    with pytest.raises(InvalidKey, match="links are not followed"):
         store.put_bytes("away/new.wav", b"1", content_type="audio/wav")
     assert [(path.name, path.read_text()) for path in outside.iterdir()] == [("secret.wav", "secret")]
     store.put_bytes("jobs/leak.wav", b"own", content_type="audio/wav")
@@ -190,8 +187,8 @@ def test_links_in_the_folder_lead_nowhere(store: FolderStore, tmp_path: Path) ->
     assert partial_files(root) == []
 
 
-def test_what_is_no_object_is_left_alone(store: FolderStore, tmp_path: Path) -> None:
-    """Pipes, folders and files under names that are no keys are not listed, read or waited for."""
+def test_other_entries_of_the_folder_are_ignored(store: FolderStore, tmp_path: Path) -> None:
+    """Pipes, folders and files whose names are not keys are neither listed nor read, and block nothing."""
     root = tmp_path / "objects"
     (root / "jobs" / "folder").mkdir(parents=True)
     os.mkfifo(root / "jobs" / "pipe")
@@ -212,7 +209,7 @@ def test_what_is_no_object_is_left_alone(store: FolderStore, tmp_path: Path) -> 
 def test_a_key_below_an_object_is_refused(store: FolderStore) -> None:
     """A folder and an object cannot share a name, and the error says so."""
     store.put_bytes("jobs/a", b"1", content_type="audio/wav")
-    with pytest.raises(InvalidKey, match="another kind"):
+    with pytest.raises(InvalidKey, match="in its way"):
         store.put_bytes("jobs/a/b", b"1", content_type="audio/wav")
     assert store.stat("jobs/a/b") is None
     store.delete("jobs/a/b")
@@ -220,7 +217,7 @@ def test_a_key_below_an_object_is_refused(store: FolderStore) -> None:
 
 
 def test_a_file_changed_behind_the_store_has_no_digest(store: FolderStore, tmp_path: Path) -> None:
-    """The digest kept beside a file is not given for other bytes than it was made for."""
+    """The digest recorded with a file is not returned after the file changes."""
     stored = store.put_bytes(KEY, b"before", content_type="application/zip")
     assert store.stat(KEY) == stored
     path = tmp_path / "objects" / KEY
@@ -231,7 +228,7 @@ def test_a_file_changed_behind_the_store_has_no_digest(store: FolderStore, tmp_p
 
 
 def test_deleting_leaves_no_empty_folders(store: FolderStore, tmp_path: Path) -> None:
-    """The folders of a deleted job go with its last object, the others stay."""
+    """The folders of a deleted job are removed with its last object, others stay."""
     store.put_bytes(KEY, b"1", content_type="application/zip")
     store.put_bytes("jobs/0a1b/v2.zip", b"1", content_type="application/zip")
     store.delete(KEY)
@@ -241,7 +238,7 @@ def test_deleting_leaves_no_empty_folders(store: FolderStore, tmp_path: Path) ->
 
 
 def test_an_object_being_read_survives_its_deletion(store: FolderStore) -> None:
-    """A reader keeps the bytes that it opened, whether the object is deleted or replaced meanwhile."""
+    """A reader gets the bytes of the object that it opened, even if that is deleted or replaced meanwhile."""
     store.put_bytes(KEY, bytes(MIB), content_type="application/zip")
     with store.open(KEY) as source:
         first = source.read(10)
@@ -250,8 +247,8 @@ def test_an_object_being_read_survives_its_deletion(store: FolderStore) -> None:
         assert first + source.read() == bytes(MIB)
 
 
-def test_writers_deleters_and_sweeps_at_once_get_along(store: FolderStore, tmp_path: Path) -> None:
-    """Threads that make, empty and sweep the same folder again and again never see each other's errors."""
+def test_concurrent_writers_deleters_and_starts_do_not_fail(store: FolderStore, tmp_path: Path) -> None:
+    """Threads that create, empty and clean up the same folder repeatedly cause no errors for each other."""
     errors: list[BaseException] = []
 
     def work(number: int) -> None:

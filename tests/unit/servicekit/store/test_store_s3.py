@@ -1,4 +1,4 @@
-"""What is particular to a bucket: refused URLs, servers that are down, killed writers, wrong settings."""
+"""What is specific to a bucket: refused URLs, servers that are down, killed writers, wrong settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import pytest
 import urllib3
 
 from servicekit.errors import Unavailable
-from servicekit.store.object_store import ObjectStore
 from servicekit.store.s3_client import S3Settings
 from servicekit.store.s3_store import S3Store
 from servicekit.store.s3_writer import PART_BYTES
@@ -32,8 +31,8 @@ def store_of(server: S3Server, bucket: str, clock: Clock | None = None) -> S3Sto
     return S3Store(server.settings(bucket, "studio"), now=clock or Clock())
 
 
-def every_call(store: ObjectStore) -> dict[str, Callable[[], object]]:
-    """Each call that asks something of the server, by the operation that its error names."""
+def every_call(store: S3Store) -> dict[str, Callable[[], object]]:
+    """Each call that sends a request, by the operation that its error names."""
     return {
         "write": lambda: store.put_bytes(KEY, b"1", content_type="application/zip"),
         "open": lambda: store.read(KEY, max_bytes=1),
@@ -44,8 +43,8 @@ def every_call(store: ObjectStore) -> dict[str, Callable[[], object]]:
     }
 
 
-def assert_all_unavailable(store: ObjectStore) -> None:
-    """Every call is STORE_UNAVAILABLE, says at what, and when to try again."""
+def assert_all_unavailable(store: S3Store) -> None:
+    """Every call is STORE_UNAVAILABLE, names its operation and when to retry."""
     for operation, call in every_call(store).items():
         with pytest.raises(Unavailable) as caught:
             call()
@@ -67,7 +66,7 @@ def test_a_changed_url_is_refused(rclone: S3Server, before: str, after: str) -> 
     store = store_of(rclone, rclone.make_bucket())
     for key in (KEY, "jobs/0a1b/v2.zip"):
         store.put_bytes(key, b"music", content_type="application/zip")
-    url = store.signed_url(KEY, lifetime_s=300).url
+    url = store.signed_url(KEY, ttl_s=300).url
     assert urllib3.request("GET", url, retries=False).data == b"music"
     changed = urllib3.request("GET", url.replace(before, after), retries=False)
     assert url.replace(before, after) != url
@@ -76,26 +75,26 @@ def test_a_changed_url_is_refused(rclone: S3Server, before: str, after: str) -> 
 
 
 def test_an_expired_url_is_refused(rclone: S3Server) -> None:
-    """Two URLs signed a minute ago: the one for half a minute is refused, the one for five still works."""
+    """Of two URLs signed a minute ago, the one for half a minute is refused, the one for five minutes works."""
     clock = Clock()
     store = store_of(rclone, rclone.make_bucket(), clock)
     store.put_bytes(KEY, b"music", content_type="application/zip")
     clock.shift = timedelta(seconds=-60)
-    over, good = store.signed_url(KEY, lifetime_s=30), store.signed_url(KEY, lifetime_s=300)
+    expired, valid = store.signed_url(KEY, ttl_s=30), store.signed_url(KEY, ttl_s=300)
     clock.shift = timedelta()
-    assert over.expires_at < clock() < good.expires_at
-    assert urllib3.request("GET", good.url, retries=False).data == b"music"
-    refused = urllib3.request("GET", over.url, retries=False)
+    assert expired.expires_at < clock() < valid.expires_at
+    assert urllib3.request("GET", valid.url, retries=False).data == b"music"
+    refused = urllib3.request("GET", expired.url, retries=False)
     assert refused.status in (400, 403)
     assert b"music" not in refused.data
 
 
-def test_urls_are_signed_for_the_public_endpoint_without_asking_it(rclone: S3Server) -> None:
-    """With a public endpoint the URL names it, and nothing listens there while it is signed."""
+def test_urls_are_signed_for_the_public_endpoint_without_a_request(rclone: S3Server) -> None:
+    """The URL has the public endpoint, where nothing listens while it is signed."""
     settings = dataclasses.replace(
         rclone.settings(rclone.make_bucket()), public_endpoint="https://files.example.org", region="eu-central-1"
     )
-    signed = S3Store(settings, now=Clock()).signed_url(KEY, lifetime_s=60)
+    signed = S3Store(settings, now=Clock()).signed_url(KEY, ttl_s=60)
     assert urlsplit(signed.url).netloc == "files.example.org"
     assert urlsplit(signed.url).scheme == "https"
     assert "eu-central-1" in signed.url
@@ -103,17 +102,17 @@ def test_urls_are_signed_for_the_public_endpoint_without_asking_it(rclone: S3Ser
 
 
 def test_a_url_signed_for_another_name_of_the_server_works_there(rclone: S3Server) -> None:
-    """The host is part of the signature: the URL for the public name is good at that name."""
+    """The host is part of the signature: a URL for the public name works only with that name."""
     bucket = rclone.make_bucket()
     public = rclone.endpoint.replace("127.0.0.1", "localhost")
     store = S3Store(dataclasses.replace(rclone.settings(bucket), public_endpoint=public), now=Clock())
     store.put_bytes(KEY, b"music", content_type="application/zip")
-    url = store.signed_url(KEY, lifetime_s=60).url
+    url = store.signed_url(KEY, ttl_s=60).url
     assert urllib3.request("GET", url, retries=False).data == b"music"
     assert urllib3.request("GET", url.replace("localhost", "127.0.0.1"), retries=False).status == 403
 
 
-def write_and_kill(store: ObjectStore, server: S3Server) -> None:
+def write_and_kill(store: S3Store, server: S3Server) -> None:
     """End the server between two parts of an upload."""
     with store.writer("jobs/0a1b/v2.zip", content_type="application/zip") as sink:
         sink.write(bytes(2 * PART_BYTES + 1))
@@ -122,7 +121,7 @@ def write_and_kill(store: ObjectStore, server: S3Server) -> None:
 
 
 def test_a_server_that_is_killed_makes_the_store_unavailable(tmp_path: Path) -> None:
-    """Killed amid an upload, the server fails that write and then every call with STORE_UNAVAILABLE."""
+    """If the server is killed during an upload, that write and every later call is STORE_UNAVAILABLE."""
     with rclone_server(tmp_path) as server:
         store = store_of(server, server.make_bucket())
         store.put_bytes(KEY, b"1", content_type="application/zip")
@@ -132,7 +131,7 @@ def test_a_server_that_is_killed_makes_the_store_unavailable(tmp_path: Path) -> 
 
 
 def test_a_server_that_never_answers_makes_the_store_unavailable() -> None:
-    """One that takes connections and says nothing is given up after the read timeout."""
+    """A server that accepts connections and never answers fails the call after the read timeout."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = S3Settings(
             endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}",
@@ -145,8 +144,8 @@ def test_a_server_that_never_answers_makes_the_store_unavailable() -> None:
             S3Store(settings, now=Clock()).stat(KEY)
 
 
-def test_something_else_than_s3_makes_the_store_unavailable(tmp_path: Path) -> None:
-    """A web server that is no S3 gives STORE_UNAVAILABLE, not an error of a parser."""
+def test_a_server_other_than_s3_makes_the_store_unavailable(tmp_path: Path) -> None:
+    """A web server without S3 gives STORE_UNAVAILABLE, not a parser's error."""
     port = free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
@@ -160,8 +159,8 @@ def test_something_else_than_s3_makes_the_store_unavailable(tmp_path: Path) -> N
             server.kill()
 
 
-def test_a_killed_writer_leaves_no_object_and_its_parts_can_be_swept(moto: S3Server) -> None:
-    """After kill -9 amid an upload there is no object; a sweep aborts what is old enough, below the prefix only."""
+def test_a_killed_writer_leaves_no_object_and_its_parts_can_be_aborted(moto: S3Server) -> None:
+    """After kill -9 during an upload there is no object; the parts are aborted once they are old enough, below the prefix only."""
     store = store_of(moto, moto.make_bucket())
     body = f"""
         import sys
@@ -181,25 +180,27 @@ def test_a_killed_writer_leaves_no_object_and_its_parts_can_be_swept(moto: S3Ser
         writer.kill()
     assert list(store.keys()) == []
     assert store.stat(KEY) is None
-    beside = S3Store(moto.settings(bucket, "other"), now=Clock())
-    assert beside.abort_stale_uploads(older_than_s=0) == 0
+    neighbour = S3Store(moto.settings(bucket, "other"), now=Clock())
+    assert neighbour.abort_stale_uploads(older_than_s=0) == 0
     # moto dates every upload to the year 2010.
     assert store.abort_stale_uploads(older_than_s=100 * 365 * 24 * 3600) == 0
     assert store.abort_stale_uploads(older_than_s=24 * 3600) == 1
     assert store.abort_stale_uploads(older_than_s=0) == 0
 
 
-def test_a_sweep_of_nothing_is_no_error(rclone: S3Server) -> None:
-    """A server without unfinished uploads has nothing to abort, whichever way it says so."""
+def test_nothing_to_abort_is_no_error(rclone: S3Server) -> None:
+    """A server without unfinished uploads is no error, whatever it answers to the listing."""
     assert store_of(rclone, rclone.make_bucket()).abort_stale_uploads(older_than_s=0) == 0
 
 
 @pytest.mark.parametrize("kind", ["moto", "rclone"])
 def test_a_missing_bucket_is_named_by_the_probe(kind: str, request: pytest.FixtureRequest) -> None:
-    """The probe says which bucket is missing where, and what to do."""
+    """The probe names the missing bucket, its server and what to do."""
     server: S3Server = request.getfixturevalue(kind)
     store = store_of(server, "no-such-bucket")
-    with pytest.raises(Unavailable, match="no bucket no-such-bucket: make it, or correct the setting") as caught:
+    with pytest.raises(
+        Unavailable, match="no bucket no-such-bucket; create it or correct SONICHAOS_S3_BUCKET"
+    ) as caught:
         store.probe()
     assert caught.value.metadata == {"operation": "probe"}
     with pytest.raises(Unavailable, match="the bucket does not exist"):
@@ -207,7 +208,7 @@ def test_a_missing_bucket_is_named_by_the_probe(kind: str, request: pytest.Fixtu
 
 
 def test_a_wrong_key_is_named(rclone: S3Server) -> None:
-    """With a wrong access or secret key each call is STORE_UNAVAILABLE and says that the keys are to be corrected."""
+    """With a wrong access or secret key each call is STORE_UNAVAILABLE and names the settings to correct."""
     settings = rclone.settings(rclone.make_bucket())
     for wrong in (
         dataclasses.replace(settings, access_key="x" * 20),
@@ -221,17 +222,16 @@ def test_a_wrong_key_is_named(rclone: S3Server) -> None:
 
 
 def test_no_secret_is_shown(rclone: S3Server) -> None:
-    """Neither the description nor the settings, printed, hold the secret key."""
+    """The settings, printed, do not show the secret key."""
     settings = dataclasses.replace(rclone.settings("bucket"), public_endpoint="https://files.example.org")
-    shown = S3Store(settings, now=Clock()).describe() + repr(settings)
-    assert settings.secret_key not in shown
-    assert "https://files.example.org" in shown
+    assert settings.secret_key not in repr(settings)
+    assert "https://files.example.org" in repr(settings)
 
 
 @pytest.mark.parametrize(
     "endpoint", ["", "minio:9000", "ftp://minio", "http://", "http://minio:9000/path", "http://minio?x=1"]
 )
-def test_an_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
-    """An endpoint is a URL of a host; anything else is refused with an example."""
+def test_an_invalid_endpoint_is_refused(endpoint: str) -> None:
+    """Anything but the URL of a host is refused, with an example of one."""
     with pytest.raises(ValueError, match="http://host:9000"):
         S3Store(S3Settings(endpoint=endpoint, bucket="b", access_key="a", secret_key="b"), now=Clock())

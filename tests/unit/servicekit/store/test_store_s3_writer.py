@@ -99,7 +99,7 @@ def test_a_completion_that_fails_under_status_200_is_found() -> None:
             return CREATED
         return (404, "") if request == "HEAD" else (200, FAILED)
 
-    with ScriptedS3(answer).store() as store, pytest.raises(Unavailable, match="None bytes there after") as caught:
+    with ScriptedS3(answer).store() as store, pytest.raises(Unavailable, match="has none") as caught:
         write(store, PART_BYTES + 1)
     assert caught.value.metadata == {"operation": "write"}
 
@@ -119,7 +119,7 @@ def test_an_upload_that_cannot_be_aborted_is_logged_and_its_cause_raised(capfd: 
         sink.write(bytes(2 * PART_BYTES + 1))
         raise RuntimeError("the work failed")
     assert bucket.requests[-1] == "DELETE uploadId=u-1"
-    assert "multipart_upload_left" in "".join(capfd.readouterr())
+    assert "multipart_upload_not_aborted" in "".join(capfd.readouterr())
 
 
 def test_a_missing_bucket_fails_a_long_write(moto: S3Server) -> None:

@@ -8,26 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from servicekit.store.url_secret import SECRET_BYTES, UnusableSecret, load_or_make_secret
+from servicekit.store.url_secret import SECRET_BYTES, UnusableSecret, load_or_create_secret
 
 
 def test_the_secret_is_made_once_and_read_ever_after(tmp_path: Path) -> None:
     """The first call makes a file that only its user can read; each later call gives the same bytes."""
     path = tmp_path / "data" / "url-secret"
-    secret = load_or_make_secret(path)
+    secret = load_or_create_secret(path)
     assert len(secret) == SECRET_BYTES
     assert path.stat().st_mode & 0o777 == 0o600
-    assert load_or_make_secret(path) == secret
+    assert load_or_create_secret(path) == secret
     assert [file.name for file in path.parent.iterdir()] == ["url-secret"]
-    assert load_or_make_secret(tmp_path / "other") != secret
+    assert load_or_create_secret(tmp_path / "other") != secret
 
 
 def test_processes_that_start_together_agree(tmp_path: Path) -> None:
     """However many make the secret at the same moment, all get the one that stays."""
     path = tmp_path / "url-secret"
     with ThreadPoolExecutor(16) as pool:
-        found = set(pool.map(load_or_make_secret, [path] * 64))
-    assert found == {load_or_make_secret(path)}
+        found = set(pool.map(load_or_create_secret, [path] * 64))
+    assert found == {load_or_create_secret(path)}
     assert [file.name for file in tmp_path.iterdir()] == ["url-secret"]
 
 
@@ -35,10 +35,10 @@ def test_processes_that_start_together_agree(tmp_path: Path) -> None:
 def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     """A file open to others is not used, and the message says which and what to do."""
     path = tmp_path / "url-secret"
-    load_or_make_secret(path)
+    load_or_create_secret(path)
     path.chmod(mode)
     with pytest.raises(UnusableSecret, match=f"url-secret must be .*{mode:04o}.*remove it"):
-        load_or_make_secret(path)
+        load_or_create_secret(path)
 
 
 @pytest.mark.parametrize(
@@ -50,16 +50,16 @@ def test_a_file_that_holds_no_secret_is_refused(tmp_path: Path, text: str) -> No
     path.write_text(text)
     path.chmod(0o600)
     with pytest.raises(UnusableSecret, match="32 bytes in hex"):
-        load_or_make_secret(path)
+        load_or_create_secret(path)
 
 
 def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:
-    """A symbolic link or a pipe in the secret's place is not followed or waited for, even when it leads nowhere."""
-    load_or_make_secret(tmp_path / "real")
+    """A symbolic link or a pipe instead of the secret is neither followed nor read, even a dangling link."""
+    load_or_create_secret(tmp_path / "real")
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "dangling").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe", 0o600)
     for name in ("link", "dangling", "pipe"):
-        with pytest.raises(UnusableSecret, match="plain file"):
-            load_or_make_secret(tmp_path / name)
+        with pytest.raises(UnusableSecret, match="regular file"):
+            load_or_create_secret(tmp_path / name)
     assert not (tmp_path / "nowhere").exists()

@@ -1,4 +1,4 @@
-"""The HTTP endpoint behind a folder store's signed URLs, asked over a real socket, by good callers and others."""
+"""The HTTP endpoint of a folder store's signed URLs over a real socket, with valid and invalid requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: Clock) -> Iterator[FolderStore]:
-    """A store with one object, whose URLs are answered."""
+    """A store with one object and its endpoint."""
     port = free_port()
     made = folder_store(tmp_path / "objects", prefix="studio", port=port, clock=clock)
     made.put_bytes(KEY, DATA, content_type="audio/x-test")
@@ -41,7 +41,7 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[FolderStore]:
 def ask(
     store: FolderStore, target: str, *, method: str = "GET", **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """The answer to a request target sent as it is, which a cleverer client would tidy up first."""
+    """The answer to a request target sent unchanged, which other clients would normalise."""
     connection = http.client.HTTPConnection("127.0.0.1", urlsplit(store.signer.base_url).port or 0)
     try:
         connection.putrequest(method, target, skip_accept_encoding=True)
@@ -56,16 +56,18 @@ def ask(
 
 def signed_target(store: FolderStore, key: str = KEY) -> str:
     """Path and query of a signed URL."""
-    parts = urlsplit(store.signed_url(key, lifetime_s=60).url)
+    parts = urlsplit(store.signed_url(key, ttl_s=60).url)
     return f"{parts.path}?{parts.query}"
 
 
-def test_an_object_is_answered_with_what_a_careful_server_says(store: FolderStore) -> None:
-    """The answer has type, size, digest as ETag, file name, and keeps browsers from guessing and proxies from keeping."""
+def test_an_object_is_sent_with_its_headers(store: FolderStore) -> None:
+    """The answer has type, size, digest as ETag and file name; browsers must not sniff it and proxies must not cache it."""
     response, body = ask(store, signed_target(store))
     assert (response.status, body) == (200, DATA)
-    said = {name: response.headers[name] for name in ("Content-Type", "ETag", "Content-Disposition", "Accept-Ranges")}
-    assert said == {
+    headers = {
+        name: response.headers[name] for name in ("Content-Type", "ETag", "Content-Disposition", "Accept-Ranges")
+    }
+    assert headers == {
         "Content-Type": "audio/x-test",
         "ETag": f'"{hashlib.sha256(DATA).hexdigest()}"',
         "Content-Disposition": 'attachment; filename="0a1b-bounce.wav"',
@@ -76,7 +78,7 @@ def test_an_object_is_answered_with_what_a_careful_server_says(store: FolderStor
     assert response.headers["Cache-Control"] == "private"
 
 
-def test_head_says_the_same_without_the_bytes(store: FolderStore) -> None:
+def test_head_has_the_headers_of_get_and_no_body(store: FolderStore) -> None:
     """HEAD with a URL signed for GET gives the same headers, of the whole or of a range, and no body."""
     for extra in ({}, {"Range": "bytes=0-9"}):
         got, _ = ask(store, signed_target(store), **extra)
@@ -97,7 +99,7 @@ def test_head_says_the_same_without_the_bytes(store: FolderStore) -> None:
     ],
 )
 def test_one_range_is_partial_content(store: FolderStore, asked: str, first: int, end: int) -> None:
-    """A single range is answered with 206, its place, and exactly its bytes."""
+    """A single range is answered with 206, its Content-Range and exactly its bytes."""
     response, body = ask(store, signed_target(store), Range=asked)
     assert (response.status, body) == (206, DATA[first:end])
     assert response.headers["Content-Range"] == f"bytes {first}-{end - 1}/{len(DATA)}"
@@ -111,14 +113,14 @@ def test_a_range_beyond_the_end_is_416(store: FolderStore) -> None:
     assert response.headers["Content-Range"] == f"bytes */{len(DATA)}"
 
 
-def test_several_ranges_are_answered_with_everything(store: FolderStore) -> None:
-    """Only single ranges are cut; more of them get the whole object."""
+def test_several_ranges_get_the_whole_object(store: FolderStore) -> None:
+    """Only single ranges are supported; a request for several gets the whole object."""
     response, body = ask(store, signed_target(store), Range="bytes=0-1,5-6")
     assert (response.status, body) == (200, DATA)
 
 
 def test_a_download_resumes_only_on_the_same_bytes(store: FolderStore) -> None:
-    """If-Range with the ETag gives the rest; after the object was replaced it gives all of the new one."""
+    """If-Range with the ETag gives the rest of the object; once the object is replaced, all of the new one."""
     target = signed_target(store)
     tag = ask(store, target, method="HEAD")[0].headers["ETag"]
     assert ask(store, target, Range="bytes=50-", If_Range=tag)[1] == DATA[50:]
@@ -127,16 +129,16 @@ def test_a_download_resumes_only_on_the_same_bytes(store: FolderStore) -> None:
     assert (response.status, body) == (200, b"new")
 
 
-def test_what_the_caller_has_is_not_sent_again(store: FolderStore) -> None:
+def test_an_unchanged_object_is_not_sent_again(store: FolderStore) -> None:
     """If-None-Match with the ETag is answered with 304 and no body."""
     tag = ask(store, signed_target(store))[0].headers["ETag"]
     response, body = ask(store, signed_target(store), If_None_Match=f'"other", W/{tag}')
     assert (response.status, body) == (304, b"")
 
 
-def test_an_expired_url_is_refused_and_says_so(store: FolderStore, clock: Clock) -> None:
-    """From its expiry on a URL is refused with 403, with the time at which it expired."""
-    signed = store.signed_url(KEY, lifetime_s=60)
+def test_an_expired_url_is_refused_with_its_expiry(store: FolderStore, clock: Clock) -> None:
+    """A URL is refused with 403 from its expiry on, and the answer states the time."""
+    signed = store.signed_url(KEY, ttl_s=60)
     target = signed.url.removeprefix(store.signer.base_url)
     clock.shift = timedelta(seconds=58)
     assert ask(store, target)[0].status == 200
@@ -147,13 +149,11 @@ def test_an_expired_url_is_refused_and_says_so(store: FolderStore, clock: Clock)
 
 
 def test_a_changed_url_is_refused(store: FolderStore, clock: Clock) -> None:
-    """Whatever part of a signed URL is changed, added, left out or repeated, the answer is 403 without a byte."""
+    """If any part of a signed URL is changed, added, left out or repeated, the answer is 403 without any of the bytes."""
     store.put_bytes("jobs/0a1b/v1.zip", DATA, content_type="application/zip")
     path, query = signed_target(store).split("?")
     expires, signature = (part.split("=")[1] for part in query.split("&"))
-    foreign = UrlSigner(base_url=store.signer.base_url, secret=bytes(32), now=clock).sign(
-        f"studio/{KEY}", lifetime_s=60
-    )
+    foreign = UrlSigner(base_url=store.signer.base_url, secret=bytes(32), now=clock).sign(f"studio/{KEY}", ttl_s=60)
     changed = [
         f"/studio/jobs/0a1b/v1.zip?{query}",
         path,
@@ -171,7 +171,7 @@ def test_a_changed_url_is_refused(store: FolderStore, clock: Clock) -> None:
     for target in changed:
         response, body = ask(store, target)
         assert response.status == 403, target
-        assert "Ask the service for" in body.decode()
+        assert "from the service" in body.decode()
     assert ask(store, f"{path}?{query}")[0].status == 200
 
 
@@ -198,9 +198,9 @@ def test_a_changed_url_is_refused(store: FolderStore, clock: Clock) -> None:
     ],
 )
 def test_no_other_spelling_reaches_a_file(store: FolderStore, path: str) -> None:
-    """A path that is not exactly a key below the prefix is not found, whatever is signed: no escape, no listing, no alias."""
+    """Only a path that is exactly a key below the prefix is found, whatever is signed: no escape, listing or alias works."""
     query = signed_target(store).split("?")[1]
-    signed_for_it = store.signer.sign(path.lstrip("/"), lifetime_s=60).url.split("?")[1]
+    signed_for_it = store.signer.sign(path.lstrip("/"), ttl_s=60).url.split("?")[1]
     for tried in (query, signed_for_it):
         response, body = ask(store, f"{path}?{tried}")
         assert response.status == 404
@@ -208,7 +208,7 @@ def test_no_other_spelling_reaches_a_file(store: FolderStore, path: str) -> None
 
 
 def test_a_link_in_the_folder_is_not_served(store: FolderStore, tmp_path: Path) -> None:
-    """A symbolic link put into the folder is as good as nothing, even under a signed URL."""
+    """A symbolic link in the folder is not found, even with a signed URL."""
     (tmp_path / "secret.wav").write_text("secret")
     (tmp_path / "objects" / "studio" / "jobs" / "leak.wav").symlink_to(tmp_path / "secret.wav")
     response, body = ask(store, signed_target(store, "jobs/leak.wav"))
@@ -216,8 +216,8 @@ def test_a_link_in_the_folder_is_not_served(store: FolderStore, tmp_path: Path) 
     assert b"secret" not in body
 
 
-def test_a_deleted_object_is_404_and_a_store_that_is_gone_503(store: FolderStore, tmp_path: Path) -> None:
-    """A good URL of a deleted object is not found; without the disk it is to be tried again."""
+def test_a_deleted_object_is_404_and_a_missing_store_503(store: FolderStore, tmp_path: Path) -> None:
+    """A valid URL of a deleted object answers 404; if the disk is missing, 503 with Retry-After."""
     target = signed_target(store)
     store.delete(KEY)
     assert ask(store, target)[0].status == 404
@@ -229,15 +229,15 @@ def test_a_deleted_object_is_404_and_a_store_that_is_gone_503(store: FolderStore
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_other_methods_are_refused(store: FolderStore, method: str) -> None:
-    """Anything but GET and HEAD is 405, with those named, and changes nothing."""
+    """Any method but GET and HEAD is answered with 405 and those two in Allow, and changes nothing."""
     response, _ = ask(store, signed_target(store), method=method)
     assert response.status == 405
     assert response.headers["Allow"] == "GET, HEAD"
     assert store.read(KEY, max_bytes=len(DATA)) == DATA
 
 
-def test_a_caller_that_hangs_up_disturbs_nobody(store: FolderStore, caplog: pytest.LogCaptureFixture) -> None:
-    """After a client left amid a long download the next one is served, and no error is logged."""
+def test_a_client_that_disconnects_does_not_affect_others(store: FolderStore, caplog: pytest.LogCaptureFixture) -> None:
+    """After a client disconnects during a download the next one is served, and no error is logged."""
     store.put_bytes(KEY, bytes(32 << 20), content_type="audio/x-test")
     for _ in range(3):
         connection = http.client.HTTPConnection("127.0.0.1", urlsplit(store.signer.base_url).port or 0)
@@ -248,8 +248,8 @@ def test_a_caller_that_hangs_up_disturbs_nobody(store: FolderStore, caplog: pyte
     assert [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
-def test_a_file_that_shrinks_under_a_download_breaks_it_off(store: FolderStore, tmp_path: Path) -> None:
-    """Someone who cuts the file short ends the connection: the client sees a broken download, not a short object."""
+def test_a_file_truncated_during_a_download_breaks_the_connection(store: FolderStore, tmp_path: Path) -> None:
+    """If the file is truncated meanwhile, the client sees a broken download, not a short object."""
     store.put_bytes(KEY, bytes(64 << 20), content_type="audio/x-test")
     connection = http.client.HTTPConnection("127.0.0.1", urlsplit(store.signer.base_url).port or 0)
     connection.request("GET", signed_target(store))
@@ -262,17 +262,17 @@ def test_a_file_that_shrinks_under_a_download_breaks_it_off(store: FolderStore, 
     connection.close()
 
 
-async def begin(server: FolderUrlServer, target: str) -> tuple[str, asyncio.StreamWriter]:
-    """Ask for a download and take nothing of it but the status line."""
+async def start_download(server: FolderUrlServer, target: str) -> tuple[str, asyncio.StreamWriter]:
+    """Request a download and read only the status line."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     return (await reader.readuntil(b"\r\n")).decode().strip(), writer
 
 
-async def await_place(server: FolderUrlServer, target: str) -> bool:
-    """Whether a download can be had, now or after some tries."""
+async def can_download(server: FolderUrlServer, target: str) -> bool:
+    """Whether a download starts, now or after some attempts."""
     for _ in range(600):
-        status, writer = await begin(server, target)
+        status, writer = await start_download(server, target)
         writer.transport.abort()
         if status == "HTTP/1.1 200 OK":
             return True
@@ -280,36 +280,36 @@ async def await_place(server: FolderUrlServer, target: str) -> bool:
     return False
 
 
-async def test_downloads_are_bounded_and_their_places_come_back(tmp_path: Path) -> None:
-    """While all places are taken a caller is told to come back; when a client left, its place is free."""
+async def test_concurrent_downloads_are_limited(tmp_path: Path) -> None:
+    """At the limit a request is answered with 503; when a client disconnects, another one can download."""
     store = folder_store(tmp_path / "objects")
     store.put_bytes(KEY, bytes(32 << 20), content_type="audio/x-test")
     target = signed_target(store)
     async with FolderUrlServer(store, host="127.0.0.1", port=0, max_downloads=2) as server:
-        lazy = [await begin(server, target) for _ in range(2)]
+        lazy = [await start_download(server, target) for _ in range(2)]
         assert [status for status, _ in lazy] == ["HTTP/1.1 200 OK"] * 2
-        refused, writer = await begin(server, target)
+        refused, writer = await start_download(server, target)
         writer.transport.abort()
         assert refused == "HTTP/1.1 503 Service Unavailable"
         for _, writer in lazy:
             writer.transport.abort()
-        assert await await_place(server, target)
+        assert await can_download(server, target)
 
 
-async def test_a_caller_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
-    """A client that stays and takes nothing loses its place to one that does."""
+async def test_a_client_that_does_not_read_is_disconnected(tmp_path: Path) -> None:
+    """A client that reads nothing is disconnected, so another one can download."""
     store = folder_store(tmp_path / "objects")
     store.put_bytes(KEY, bytes(32 << 20), content_type="audio/x-test")
     target = signed_target(store)
     async with FolderUrlServer(store, host="127.0.0.1", port=0, max_downloads=1, stall_limit_s=0.1) as server:
-        status, lazy = await begin(server, target)
+        status, lazy = await start_download(server, target)
         assert status == "HTTP/1.1 200 OK"
-        assert await await_place(server, target)
+        assert await can_download(server, target)
         lazy.transport.abort()
 
 
 async def test_the_endpoint_stands_alone_and_stops(tmp_path: Path) -> None:
-    """It needs folder and secret only, takes a free port when told 0, reports a taken one, and frees it when it stops."""
+    """It needs only folder and secret, chooses a free port for 0, fails on a port in use, and releases it when it stops."""
     store = folder_store(tmp_path / "objects")
     async with FolderUrlServer(store, host="127.0.0.1", port=0) as server:
         port = server.port
@@ -324,9 +324,9 @@ async def test_the_endpoint_stands_alone_and_stops(tmp_path: Path) -> None:
 
 
 def test_signing_needs_secret_and_public_address_only(store: FolderStore, clock: Clock) -> None:
-    """A signer in another process, with the same secret and a public address, makes URLs that the endpoint takes."""
+    """A signer in another process, with the same secret and a public address, creates URLs that the endpoint accepts."""
     elsewhere = UrlSigner(base_url="https://files.example.org/audio/", secret=SECRET, now=clock)
-    url = elsewhere.sign(f"studio/{KEY}", lifetime_s=60).url
+    url = elsewhere.sign(f"studio/{KEY}", ttl_s=60).url
     assert url.startswith("https://files.example.org/audio/studio/jobs/")
     assert ask(store, url.removeprefix("https://files.example.org/audio"))[1] == DATA
 
@@ -334,7 +334,7 @@ def test_signing_needs_secret_and_public_address_only(store: FolderStore, clock:
 @pytest.mark.parametrize(
     "base_url", ["", "files.example.org", "ftp://files.example.org", "http://", "http://host?x=1", "http://host#x"]
 )
-def test_a_base_url_that_cannot_be_is_refused(base_url: str) -> None:
+def test_an_invalid_base_url_is_refused(base_url: str) -> None:
     """The base URL is http or https, with a host, without query or fragment."""
     with pytest.raises(ValueError, match="base URL"):
         UrlSigner(base_url=base_url, secret=SECRET, now=Clock())
