@@ -31,8 +31,10 @@ READMES = [ROOT / "README.md", *sorted((ROOT / "clients").glob("*/README.md"))]
 PAGES = [*READMES, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 PICTURES = sorted((DOCS / "img").iterdir())
 
+_FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (?P<words>.+)$", re.MULTILINE)
+_WALK_ROW = re.compile(r"^\| \d+ \| \[(?P<file>[\w/]+\.py)\]\([^)]+\) \| `(?P<symbol>[\w.]+)` \|", re.MULTILINE)
 _PYTHON = re.compile(r"^```python\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -195,6 +197,25 @@ def test_citations_of_the_contract_name_a_section() -> None:
             )
             cited += 1
     assert cited
+
+
+def test_walks_of_the_architecture_exist() -> None:
+    """Each step of the walks in docs/architecture.md names a file and a class or function defined in it."""
+    steps = _WALK_ROW.findall((DOCS / "architecture.md").read_text(encoding="utf-8"))
+    assert len(steps) > 30
+    for name, symbol in steps:
+        tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | _FUNCTION)}
+        assert set(symbol.split(".")) <= defined, f"{name} does not define {symbol}"
+
+
+@pytest.mark.parametrize("package", ["render_service", "separation_service", "servicekit"])
+def test_packages_are_in_the_architecture(package: str) -> None:
+    """docs/architecture.md describes each folder of the services and of servicekit."""
+    section = (DOCS / "architecture.md").read_text(encoding="utf-8").split(f"### Inside {package}\n")[1].split("\n#")[0]
+    listed = subprocess.run(["git", "ls-files", package], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    for folder in sorted({name.split("/")[1] for name in listed.splitlines() if name.count("/") > 1}):
+        assert f"`{folder}/`" in section, f"{package}/{folder}/ is missing"
 
 
 def test_pictures_are_small_and_shown() -> None:
