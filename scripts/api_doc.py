@@ -14,7 +14,7 @@ ERRORS_PAGE = ROOT / "docs" / "errors.md"
 
 _GATE = "WARMING DRAINING"
 _JOB = "JOB_NOT_FOUND"
-# Which reasons a call itself may end with, beside those that any call may. What befalls a job later stands in its row.
+# The reasons a call itself may fail with, besides those of any call. How a job fails later is in the job.
 RPC_REASONS = {
     "RenderService.CreateRender": f"INVALID_FIELD PERSONA_NOT_FOUND UNSUPPORTED_BY_RENDERER REQUEST_ID_REUSED QUEUE_FULL {_GATE}",
     "RenderService.RerenderStem": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND WRONG_STATE SWITCHED_OFF PERSONA_NOT_FOUND "
@@ -53,21 +53,22 @@ _API = """# The API
 
 *Written by `scripts/api_doc.py` from the protos; change those, not this page.*
 
-gRPC, described in full by the comments in [protos/](../protos/sonichaos). Server reflection and the standard health service are
-on. render_service answers at `127.0.0.1:50071`, separation_service at `127.0.0.1:50072`; both serve `JobsService`, each for the
-jobs that it owns. Behind each call stand the [reasons](errors.md) that it may end with; any call may also end with {any_call}."""
+gRPC; the comments in [protos/](../protos/sonichaos) describe every field. Server reflection and the standard health service are
+on. render_service listens on `127.0.0.1:50071`, separation_service on `127.0.0.1:50072`. Both serve `JobsService`, each for the jobs
+it owns. The last column has the [reasons](errors.md) a call may fail with; any call may also fail with {any_call}."""
 _ERRORS = """# Errors
 
 *Written by `scripts/api_doc.py` from [error_reason.proto](../protos/sonichaos/jobs/v1/error_reason.proto); change that, not this
 page.*
 
-Every error is a gRPC status with a `google.rpc.ErrorInfo` whose domain is `sonichaos.ai` and whose reason is one of these.
-`INVALID_FIELD` carries a `BadRequest` that names each field. A `RetryInfo` is there only where trying again can help, and says
-after how long. A job that failed carries the same status in its row, with the stage in the metadata; what was stored before it
-stays.
+Retry only errors that carry `RetryInfo`, after its `retry_delay`.
 
-The Python client raises a `SonichaosError` with `reason`, `metadata`, `violations` and `retry_after_s`; the command turns it into
-an [exit status](cli.md#exit-status)."""
+Every error is a gRPC status with a `google.rpc.ErrorInfo`: domain `sonichaos.ai`, one of the reasons below, and metadata.
+`INVALID_FIELD` also carries a `BadRequest` that names each field. A failed version has the same status in its `error`, with the
+stage in the metadata; files stored before the failure stay.
+
+The Python client raises a `SonichaosError` with `reason`, `metadata`, `violations` and `retry_after_s`. The command maps it to an
+[exit status](cli.md#exit-status)."""
 
 _SERVICE = re.compile(r"((?:^//[^\n]*\n)+)service (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 _RPC = re.compile(r"((?:^  //[^\n]*\n)+)  rpc (\w+)\((stream )?(\w+)\) returns \((stream )?(\w+)\)", re.MULTILINE)
@@ -127,7 +128,7 @@ def api_page() -> str:
     for service, methods in by_service.items():
         link = f"[{methods[0].file.name}](../{methods[0].file.as_posix()})"
         rows = [f"| `{r.name}` | {r.kind} | {r.comment} | {_reasons_cell(r)} |" for r in methods]
-        head = ["| call | request, response | what it does | may end with |", "| --- | --- | --- | --- |"]
+        head = ["| call | request, response | what it does | may fail with |", "| --- | --- | --- | --- |"]
         parts += [f"## {service}", link, "\n".join([*head, *rows])]
     return "\n\n".join(parts) + "\n"
 

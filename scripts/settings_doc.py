@@ -22,12 +22,12 @@ _INTRODUCTION = """# Settings
 
 *Written by `scripts/settings_doc.py` from the settings models; change those, not this page.*
 
-A service reads its settings once, at start, from environment variables that begin with `SONICHAOS_`. A variable that no program
-of the installation knows, or a value that does not fit, ends the start with exit status 2 and a message that names the variable. An
-empty value counts as not set. `sonichaos up` takes the commonest ones as options, which win over the environment.
+A service reads its settings once, at start, from environment variables that begin with `SONICHAOS_`. If a variable is unknown or
+its value invalid, the service exits with status 2 and a message that names the variable. An empty value counts as not set.
+`sonichaos up` has options for the most common settings; they override the environment.
 """
-_CLIENTS = """The `sonichaos` command reads {names}: `host:port` or `unix:/path` of each service. render_service reads
-the second of them, too.
+_CLIENTS = """The `sonichaos` command reads {names}: `host:port` or `unix:/path` of each service. render_service also
+reads the second one.
 """
 _LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
