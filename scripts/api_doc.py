@@ -54,8 +54,8 @@ _API = """# The API
 *Written by `scripts/api_doc.py` from the protos; change those, not this page.*
 
 gRPC; the comments in [protos/](../protos/sonichaos) describe every field. Server reflection and the standard health service are
-on. render_service listens on `127.0.0.1:50071`, separation_service on `127.0.0.1:50072`. Both serve `JobsService`, each for the jobs
-it owns. The last column has the [reasons](errors.md) a call may fail with; any call may also fail with {any_call}."""
+on. render_service listens on `127.0.0.1:50071`, separation_service on `127.0.0.1:50072`. Both serve `JobsService`, each for the
+jobs it owns. The last column has the [reasons](errors.md) a call may fail with; any call may also fail with {any_call}."""
 _ERRORS = """# Errors
 
 *Written by `scripts/api_doc.py` from [error_reason.proto](../protos/sonichaos/jobs/v1/error_reason.proto); change that, not this
