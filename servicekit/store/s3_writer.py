@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from minio import Minio
 
-from servicekit.errors import NotFound, Unavailable
+from servicekit.errors import NotFound
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectDigest, StoredObject, unavailable
 from servicekit.store.s3_client import RETRY_AFTER_S, s3_errors
@@ -83,17 +83,14 @@ class S3Writer:
         self._stored = stored
 
     def abort_unless_published(self) -> None:
-        """Delete what was sent, unless ``publish`` has succeeded."""
+        """Stop the upload and delete what was sent; no effect after ``publish`` has succeeded."""
         self._open = False
         self._buffer.clear()
-        if self._upload is None:
-            return
-        try:
-            with s3_errors("abort", self._key):
-                self._upload.abort()
-        except Unavailable as error:
-            # The caller sees the error of its block; abort_stale_uploads removes the parts later.
-            logger("store").warning("multipart_upload_not_aborted", key=self._key, cause=str(error))
+        error = self._upload.abort() if self._upload else None
+        if error is not None:
+            # Not raised, because the caller has an error of its own. put_object has tried to abort; what it could not delete is
+            # left to abort_stale_uploads.
+            logger("store").warning("multipart_upload_failed", key=self._key, cause=f"{type(error).__name__}: {error}")
 
     def _put_buffer(self, sha256: str) -> None:
         self._client.put_object(
@@ -151,13 +148,12 @@ class _StreamedUpload:
         self._thread.shutdown()
         self._result.result()
 
-    def abort(self) -> None:
-        """Make the call fail and wait for it. Raises what else it has raised."""
+    def abort(self) -> BaseException | None:
+        """Make the call fail if it still runs, and wait for it; returns what else it has raised."""
         self._pipe.fail()
         self._thread.shutdown()
         error = self._result.exception()
-        if error is not None and not isinstance(error, _AbortedError):
-            raise error
+        return None if isinstance(error, _AbortedError) else error
 
     def _run(self, send: Callable[[BinaryIO], None]) -> None:
         try:

@@ -13,8 +13,8 @@ PLACE = st.one_of(st.none(), st.integers(0, 60))
 
 
 @given(size=SIZE, first=PLACE, last=PLACE)
-def test_a_single_range_names_the_bytes_of_the_rfc(size: int, first: int | None, last: int | None) -> None:
-    """first-last, first- and -length choose the bytes that RFC 9110 says, counted one by one."""
+def test_a_single_range_is_parsed_as_the_rfc_says(size: int, first: int | None, last: int | None) -> None:
+    """first-last, first- and -length select the bytes that RFC 9110 names, counted one by one."""
     header = f"bytes={'' if first is None else first}-{'' if last is None else last}"
     if (first is None and last is None) or (first is not None and last is not None and last < first):
         assert parse_range(header, size) is None
@@ -33,13 +33,13 @@ def test_a_single_range_names_the_bytes_of_the_rfc(size: int, first: int | None,
 @pytest.mark.parametrize(
     "header", [None, "", "bytes", "bytes=", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes=-1-2", "bytes=٣-"]
 )
-def test_what_is_no_single_range_asks_for_everything(header: str | None) -> None:
-    """Several ranges, another unit and nonsense are answered with the whole object."""
+def test_anything_but_a_single_range_selects_the_whole_object(header: str | None) -> None:
+    """Several ranges, another unit and unparsable headers select the whole object."""
     assert parse_range(header, 10) is None
 
 
 @given(st.text(max_size=60), SIZE)
-def test_no_header_breaks_it(header: str, size: int) -> None:
+def test_any_header_is_parsed(header: str, size: int) -> None:
     """Any text gives a range inside the object, none, or UnsatisfiableRange."""
     try:
         part = parse_range(header, size)

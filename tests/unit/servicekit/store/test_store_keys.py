@@ -1,4 +1,4 @@
-"""Which names a store takes."""
+"""Which names a store accepts as keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEY = st.lists(SEGMENT, min_size=1, max_size=4).map("/".join)
 
 
 @given(KEY)
-def test_a_key_of_safe_segments_is_taken_as_it_is(key: str) -> None:
+def test_a_key_of_safe_segments_is_accepted_unchanged(key: str) -> None:
     """Segments of letters, digits, dot, underscore and hyphen, beginning with a letter or digit, make a key."""
     assert check_key(key) == key
     assert check_folder(f"{key}/") == key
@@ -40,8 +40,8 @@ def test_a_key_of_safe_segments_is_taken_as_it_is(key: str) -> None:
 @example("jobs/%2e%2e/a")
 @example("jobs/ａ")
 @example("٣")
-def test_whatever_is_taken_is_safe_as_a_path_and_as_a_url(text: str) -> None:
-    """A name is refused with InvalidKey, or it needs no escape in a URL and stays below the folder it is joined to."""
+def test_an_accepted_key_is_safe_as_a_path_and_in_a_url(text: str) -> None:
+    """A name is refused with InvalidKey, or needs no escape in a URL and stays below the folder that it is joined to."""
     try:
         key = check_key(text)
     except InvalidKey:
@@ -54,7 +54,7 @@ def test_whatever_is_taken_is_safe_as_a_path_and_as_a_url(text: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(name=st.one_of(KEY, st.text(max_size=40)))
 def test_a_folder_store_puts_files_below_its_root_only(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whatever it is called, an object is a file below the root, or the call is refused and there is no file."""
+    """Whatever the name, the object is a file below the root, or the call is refused and creates no file."""
     root = tmp_path_factory.mktemp("root")
     store = folder_store(root / "objects")
     try:
@@ -65,8 +65,8 @@ def test_a_folder_store_puts_files_below_its_root_only(name: str, tmp_path_facto
     assert {path for path in root.rglob("*") if not path.is_dir()} == expected
 
 
-def test_a_key_is_bounded() -> None:
-    """A key and each of its segments has a largest length."""
+def test_keys_have_a_maximum_length() -> None:
+    """A key and each of its segments has a maximum length."""
     segment = "a" * MAX_SEGMENT_CHARS
     assert check_key(segment) == segment
     with pytest.raises(InvalidKey, match=str(MAX_SEGMENT_CHARS)):

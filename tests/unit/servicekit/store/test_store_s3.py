@@ -161,7 +161,8 @@ def test_a_server_other_than_s3_makes_the_store_unavailable(tmp_path: Path) -> N
 
 def test_a_killed_writer_leaves_no_object_and_its_parts_can_be_aborted(moto: S3Server) -> None:
     """After kill -9 during an upload there is no object; the parts are aborted once they are old enough, below the prefix only."""
-    store = store_of(moto, moto.make_bucket())
+    bucket = moto.make_bucket()
+    store = store_of(moto, bucket)
     body = f"""
         import sys
         from servicekit.store.s3_client import S3Settings
@@ -172,7 +173,6 @@ def test_a_killed_writer_leaves_no_object_and_its_parts_can_be_aborted(moto: S3S
             print("written", flush=True)
             sys.stdin.read()
     """
-    bucket = store._bucket
     command = [sys.executable, "-c", textwrap.dedent(body), moto.endpoint, bucket]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None

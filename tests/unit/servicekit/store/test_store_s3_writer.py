@@ -119,7 +119,7 @@ def test_an_upload_that_cannot_be_aborted_is_logged_and_its_cause_raised(capfd: 
         sink.write(bytes(2 * PART_BYTES + 1))
         raise RuntimeError("the work failed")
     assert bucket.requests[-1] == "DELETE uploadId=u-1"
-    assert "multipart_upload_not_aborted" in "".join(capfd.readouterr())
+    assert "multipart_upload_failed" in "".join(capfd.readouterr())
 
 
 def test_a_missing_bucket_fails_a_long_write(moto: S3Server) -> None:

@@ -11,8 +11,8 @@ import pytest
 from servicekit.store.url_secret import SECRET_BYTES, UnusableSecret, load_or_create_secret
 
 
-def test_the_secret_is_made_once_and_read_ever_after(tmp_path: Path) -> None:
-    """The first call makes a file that only its user can read; each later call gives the same bytes."""
+def test_the_secret_is_created_once(tmp_path: Path) -> None:
+    """The first call creates a file that only its user can read; later calls return the same bytes."""
     path = tmp_path / "data" / "url-secret"
     secret = load_or_create_secret(path)
     assert len(secret) == SECRET_BYTES
@@ -23,7 +23,7 @@ def test_the_secret_is_made_once_and_read_ever_after(tmp_path: Path) -> None:
 
 
 def test_processes_that_start_together_agree(tmp_path: Path) -> None:
-    """However many make the secret at the same moment, all get the one that stays."""
+    """Processes that create the secret at the same moment all get the same one."""
     path = tmp_path / "url-secret"
     with ThreadPoolExecutor(16) as pool:
         found = set(pool.map(load_or_create_secret, [path] * 64))
@@ -33,7 +33,7 @@ def test_processes_that_start_together_agree(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
-    """A file open to others is not used, and the message says which and what to do."""
+    """A file that others can read is refused; the message names it and what to do."""
     path = tmp_path / "url-secret"
     load_or_create_secret(path)
     path.chmod(mode)
@@ -44,8 +44,8 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> 
 @pytest.mark.parametrize(
     "text", ["", "abc", "zz" * SECRET_BYTES, "ab" * (SECRET_BYTES - 1), "ab" * (SECRET_BYTES + 1), "ä" * 64]
 )
-def test_a_file_that_holds_no_secret_is_refused(tmp_path: Path, text: str) -> None:
-    """What is not 32 bytes in hex is never taken for a shorter secret."""
+def test_a_file_without_a_secret_is_refused(tmp_path: Path, text: str) -> None:
+    """Anything but 32 bytes in hex is refused."""
     path = tmp_path / "url-secret"
     path.write_text(text)
     path.chmod(0o600)
