@@ -46,15 +46,15 @@ _BUILT_IN = Path(str(files("render_service") / "personas" / "builtin"))
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """What is rendered; ``windows_at_once`` None leaves it to the renderer."""
+    """What is rendered; ``windows_per_batch`` None leaves it to the renderer."""
 
     seconds: float
     steps: int
     guidance: float
-    windows_at_once: int | None = None
+    windows_per_batch: int | None = None
 
     def __str__(self) -> str:
-        windows = "" if self.windows_at_once is None else f", {self.windows_at_once} windows at once"
+        windows = "" if self.windows_per_batch is None else f", {self.windows_per_batch} windows per batch"
         return f"{self.seconds:g} s, {self.steps} steps, guidance {self.guidance:g}{windows}"
 
 
@@ -63,7 +63,7 @@ class Bench:
 
     def __init__(self, renderer: Renderer, clock: Callable[[], float], scratch: Path) -> None:
         self.renderer, self._clock = renderer, clock
-        self._windows_at_once = renderer.windows_at_once if isinstance(renderer, LatentDiffusion) else 1
+        self._windows_per_batch = renderer.windows_per_batch if isinstance(renderer, LatentDiffusion) else 1
         now = SystemClock()
         signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=now.now)
         library = PersonaLibrary(renderer=renderer, built_in=_BUILT_IN, store=FolderStore(scratch, signer), clock=now)
@@ -72,7 +72,7 @@ class Bench:
     def spent_s(self, variant: Variant) -> dict[str, float]:
         """Seconds of each stage of one render."""
         if isinstance(self.renderer, LatentDiffusion):
-            self.renderer.windows_at_once = variant.windows_at_once or self._windows_at_once
+            self.renderer.windows_per_batch = variant.windows_per_batch or self._windows_per_batch
         at = [self._clock()]
         plan = self._plan(variant)
         at.append(self._clock())
@@ -184,7 +184,7 @@ def main() -> None:
         varied = replace(own, seconds=args.variants_seconds)
         variants = [replace(varied, steps=s, guidance=g) for s in args.steps for g in args.guidance]
         if isinstance(renderer, LatentDiffusion):
-            variants += [replace(varied, windows_at_once=at_once) for at_once in (1, 32)]
+            variants += [replace(varied, windows_per_batch=at_once) for at_once in (1, 32)]
         print(table(least(bench, variants, args.repeats)))
         print(f"\npeak resident set {peak_mib():.0f} MiB")
 

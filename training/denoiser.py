@@ -109,7 +109,7 @@ class DenoiserTask:
         velocity = data - noise
         noisy = noise + time[:, None, None] * velocity
         wanted = velocity if self._target is None else self._target(noisy, time, controls, conditions)
-        error = self._denoiser(noisy, time, controls, self._denoiser.read(conditions)) - wanted
+        error = self._denoiser(noisy, time, controls, self._denoiser.encode_conditions(conditions)) - wanted
         plain = error.detach().square().mean()
         return (error.square() * self._weight).mean(), {"mse": float(plain)}
 

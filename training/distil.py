@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from render_service.renderers.latent_diffusion.denoiser import Conditions, Denoiser
-from render_service.renderers.latent_diffusion.flow import joined, without_words_and_persona
+from render_service.renderers.latent_diffusion.flow import concatenate, unconditional
 from training.denoiser import Target
 
 
@@ -46,8 +46,10 @@ def guided_velocity(
     From none to the persona (with its prefix) by one strength, from there to the words by the other.
     """
     wordless = replace(conditions, has_text=torch.zeros_like(conditions.has_text))
-    branches = joined(joined(conditions, wordless), without_words_and_persona(conditions))
-    velocities = teacher(noisy.repeat(3, 1, 1), time.repeat(3), controls.repeat(3, 1, 1), teacher.read(branches))
+    branches = concatenate(concatenate(conditions, wordless), unconditional(conditions))
+    velocities = teacher(
+        noisy.repeat(3, 1, 1), time.repeat(3), controls.repeat(3, 1, 1), teacher.encode_conditions(branches)
+    )
     full, persona, none = velocities.chunk(3)
     guided: Tensor = none + strengths.persona * (persona - none) + strengths.words * (full - persona)
     return guided

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from render_service.renderers.latent_diffusion.controls import Score, channel_slice, control_channels
+from render_service.renderers.latent_diffusion.controls import ControlInputs, channel_slice, control_channels
 from render_service.renderers.latent_diffusion.front_end import FrontEnd
 from servicekit.delivery.names import STEMS
 from training.corpus.caption import word
@@ -54,7 +54,7 @@ def extract(song: Song, front_end: FrontEnd) -> SongFeatures:
     mix = torch.from_numpy(np.ascontiguousarray(song.mix[:, :samples]))[None]
     with torch.inference_mode():
         log_mel = front_end.analyse(mix)[0].numpy()
-    score = Score(tempo_map=song.tempo_map, key=song.key, chords=song.chords, instrumental=song.instrumental)
+    score = ControlInputs(tempo_map=song.tempo_map, key=song.key, chords=song.chords, instrumental=song.instrumental)
     playing = np.stack([stem_plays(song.stems[name][:, :samples], spec.latent_samples) for name in STEMS])
     controls = control_channels(score, spec, frames=frames, playing=playing)
     return SongFeatures(

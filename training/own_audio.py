@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from render_service.music.harmony import ChordQuality, ChordSpan
 from render_service.music.key import Key, KeyFormatError
 from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint, tempo_map_from_json
-from render_service.renderers.latent_diffusion.controls import Score, channel_slice, control_channels
+from render_service.renderers.latent_diffusion.controls import ControlInputs, channel_slice, control_channels
 from render_service.renderers.latent_diffusion.front_end import FrontEnd
 from servicekit.delivery.names import STEMS
 from training.corpus.store import StoredSong
@@ -58,7 +58,7 @@ class Recording:
     captions: tuple[str, ...]
     persona: str
     prefix: str
-    score: Score
+    score: ControlInputs
     knows_chords: bool
     mix: Audio
     stems: Mapping[str, Audio] | None
@@ -106,7 +106,9 @@ def read_recording(path: Path) -> Recording:
     except (KeyFormatError, TempoMapError, KeyError, TypeError, ValueError) as error:
         raise OwnAudioError(f"{path.name}: {error}") from error
     silent = stems is not None and not stems["vocals"].any()
-    score = Score(tempo_map=tempo_map, key=key, chords=chords, instrumental=bool(facts.get("instrumental", silent)))
+    score = ControlInputs(
+        tempo_map=tempo_map, key=key, chords=chords, instrumental=bool(facts.get("instrumental", silent))
+    )
     return Recording(
         name=path.stem,
         captions=tuple(facts["captions"]),

@@ -51,7 +51,7 @@ class VocoderTask:
             half = self._batch // 2
             coded = self._autoencoder.decode(self._autoencoder.encode(self._front_end.standardise(log_mel[:half])))
             log_mel = torch.cat([self._front_end.restore(coded), log_mel[half:]])
-            base = self._inverse.base(log_mel).clamp(min=1e-3)
+            base = self._inverse.estimate(log_mel).clamp(min=1e-3)
         refined = base * torch.exp(self._refiner(self._front_end.standardise(log_mel)))
         inside = slice(_EDGE_FRAMES, self._crop - _EDGE_FRAMES)
         true, base, refined = true[..., inside], base[..., inside], refined[..., inside]

@@ -1,4 +1,4 @@
-"""Which renderer runs: "starter", a folder in the checkpoint form or one of diffusers' ACE-Step, never another in silence."""
+"""Loads the renderer that the settings name: ``starter``, a checkpoint folder, or an ACE-Step folder of diffusers."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ STARTER = "starter"
 
 
 def load_renderer(name_or_dir: str, *, device: str, threads: int | None = None) -> Renderer:
-    """Load a renderer once; call its ``warm()`` before the first job. A folder says itself of which kind it is.
+    """Load a renderer of the kind that the folder's files show; call its ``warm()`` before the first job.
 
-    ``threads``: CPU threads of this process; part of the execution fingerprint, so fix it where takes are to be repeated.
-    Raises :class:`~render_service.renderers.latent_diffusion.checkpoint.ModelUnusable`.
+    ``threads``: CPU threads of this process. They are part of the execution fingerprint: set them where takes must repeat.
+    Raises :class:`~render_service.renderers.latent_diffusion.checkpoint.ModelUnusable`; never loads a substitute.
     """
     if is_pipeline_folder(weights_folder(name_or_dir)):
-        _use_threads(threads)
+        _set_threads(threads)
         return AceStep(weights_folder(name_or_dir), device=device)
     return load_latent_diffusion(name_or_dir, device=device, threads=threads)
 
 
 def load_latent_diffusion(name_or_dir: str, *, device: str, threads: int | None = None) -> LatentDiffusion:
-    """As :func:`load_renderer`, for those who need the house's own: training, evaluation, measurements."""
-    _use_threads(threads)
+    """As :func:`load_renderer`, for callers that need a `LatentDiffusion`: training, evaluation and benchmarks."""
+    _set_threads(threads)
     return LatentDiffusion(weights_folder(name_or_dir), device=device)
 
 
-def _use_threads(threads: int | None) -> None:
+def _set_threads(threads: int | None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
 
 
 def weights_folder(name_or_dir: str) -> Path:
-    """The folder that a name stands for."""
+    """The folder of ``starter``, or the folder itself."""
     if name_or_dir == STARTER:
         return Path(str(files("render_service") / "weights" / STARTER))
     return Path(name_or_dir)

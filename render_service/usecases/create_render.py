@@ -91,7 +91,7 @@ class RenderAdmission:
         if problem:
             name = self.renderer_info.name
             raise FailedPrecondition(
-                f"the renderer {name!r} cannot follow this tempo map: it {problem}",
+                f"the renderer {name!r} cannot follow this tempo map: {problem}",
                 reason="UNSUPPORTED_BY_RENDERER",
                 metadata={"field": "brief.tempo_map", "renderer": name},
             )

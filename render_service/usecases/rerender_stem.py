@@ -118,7 +118,7 @@ class RerenderAdmission:
 
     def _refuse_without_start(self) -> None:
         info = self.renders.renderer_info
-        if not info.supports_start:
+        if not info.supports_init_latents:
             raise FailedPrecondition(
                 f"the renderer {info.name!r} cannot start from an original; ask with from_noise",
                 reason="UNSUPPORTED_BY_RENDERER",

@@ -103,7 +103,7 @@ Magnitudes = Callable[[Tensor], Tensor]
 
 def _plain(nets: Nets) -> Magnitudes:
     inverse = MagnitudeInverse(nets.front_end)
-    return lambda log_mel: inverse.base(log_mel)[0]
+    return lambda log_mel: inverse.estimate(log_mel)[0]
 
 
 def _own(nets: Nets) -> Magnitudes:

@@ -1,5 +1,5 @@
-"""ACE-Step 1.5 through diffusers, for those who have its weights: another renderer behind the same protocol.
+"""ACE-Step 1.5 through diffusers: a second implementation of the Renderer protocol. Needs the extra ``ace-step``.
 
-Read in this order: folder (what is loaded, and how it is checked), conditions (words and persona as the model reads
-them), stack (the renderer). docs/checkpoint.md says what of a brief it honours. Needs the extra ``ace-step``.
+Read in this order: folder (what is loaded and how it is checked), conditions (text and persona as the model reads them),
+stack (the renderer). docs/checkpoint.md lists which fields of a brief it honours.
 """

@@ -1,6 +1,6 @@
-"""A folder that holds an ACE-Step 1.5 pipeline in diffusers' own form: checked, named by digests, loaded from disk only.
+"""Loads an ACE-Step 1.5 pipeline from a folder in diffusers' form, after checking it. Nothing is downloaded.
 
-What does not fit is refused with a :class:`ModelUnusable`, as a checkpoint of the house is.
+A folder that cannot be used is refused with :class:`ModelUnusable`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ NETS = ("transformer", "vae", "text_encoder", "condition_encoder")
 _PIPELINE = "AceStepPipeline"
 _LIBRARIES = {"diffusers", "transformers", "ace_step"}
 _FETCH_AGAIN = "fetch the folder again"
-_SUMS_LINE = re.compile(r"^([0-9a-f]{64}) [ *](\S.*)$")
+_SUMS_LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")
 _LICENCE = re.compile(r"^license:\s*(\S+)\s*$", re.MULTILINE)
 _CHANNELS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedPipeline:
-    """The pipeline in float32 on its device, and what names it. ``licence`` is what the folder's README.md says."""
+    """The pipeline in float32 on its device. ``name`` is the folder's, ``licence`` what its README.md states."""
 
     pipeline: AceStepPipeline
     name: str
@@ -48,21 +48,21 @@ class LoadedPipeline:
 
 
 def is_pipeline_folder(folder: Path) -> bool:
-    """Whether this is a folder in diffusers' form, whatever pipeline it holds."""
+    """Whether the folder is in diffusers' form, whichever pipeline it holds."""
     return (folder / INDEX).is_file()
 
 
 def load_pipeline(folder: Path, *, device: str) -> LoadedPipeline:
-    """Check and load. No network, no pickles, no code from the folder. Raises :class:`ModelUnusable`."""
+    """Check and load. Uses no network, no pickles and no code from the folder. Raises :class:`ModelUnusable`."""
     if find_spec("diffusers") is None:
         raise ModelUnusable(str(folder), "diffusers, which runs it, is not installed", "pip install '.[ace-step]'")
     _check_index(folder)
     _check_sums(folder)
-    weights = {role: _weights_of(folder / role) for role in NETS}
-    pipeline = _from_disk(folder)
+    weights = {role: _weights_files(folder / role) for role in NETS}
+    pipeline = _load_from_disk(folder)
     for role in NETS:
-        _check_complete(getattr(pipeline, role), weights[role])
-    _check_sound(pipeline, folder)
+        _check_tensors(getattr(pipeline, role), weights[role])
+    _check_shapes(pipeline, folder)
     pipeline.vae.enable_tiling()
     pipeline.to(torch.device(device))
     for role in NETS:
@@ -76,7 +76,7 @@ def load_pipeline(folder: Path, *, device: str) -> LoadedPipeline:
 
 
 def _check_index(folder: Path) -> None:
-    """The pipeline is the one that is known here, and every part of it comes from the installed libraries."""
+    """Check that the pipeline is ACE-Step's and that all its parts come from installed libraries."""
     path = folder / INDEX
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
@@ -84,41 +84,43 @@ def _check_index(folder: Path) -> None:
         raise ModelUnusable(str(path), f"it is not JSON ({error})", _FETCH_AGAIN) from error
     kind = index.get("_class_name") if isinstance(index, dict) else None
     if kind != _PIPELINE:
-        problem = f"it holds the pipeline {kind!r} where {_PIPELINE!r} is known"
+        problem = f"the pipeline must be {_PIPELINE!r}, got {kind!r}"
         raise ModelUnusable(str(path), problem, "name the folder of an ACE-Step 1.5 pipeline, or 'starter'")
     for part, source in index.items():
         if isinstance(source, list) and source[0] is not None and source[0] not in _LIBRARIES:
-            problem = f"{part} comes from {source[0]!r}, which is none of {', '.join(sorted(_LIBRARIES))}"
-            raise ModelUnusable(str(path), problem, "use a folder that brings no code of its own")
+            problem = f"{part} must come from one of {', '.join(sorted(_LIBRARIES))}, got {source[0]!r}"
+            raise ModelUnusable(str(path), problem, "use a folder without code of its own")
 
 
 def _check_sums(folder: Path) -> None:
-    """Where the folder pins files by a SHA256SUMS, they are those files."""
+    """Check the files that the folder's SHA256SUMS lists, if there is one."""
     path = folder / SUMS
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        found = _SUMS_LINE.match(line)
+        found = _SUMS_LINE.fullmatch(line)
         if found is None:
-            raise ModelUnusable(str(path), f"{line[:80]!r} is not '<64 hex digits>  <file>'", "write it with sha256sum")
+            problem = f"each line must be '<64 hex digits>  <file>', got {line[:80]!r}"
+            raise ModelUnusable(str(path), problem, "write it with sha256sum")
         pinned, name = found.groups()
         if not (folder / name).is_file():
-            raise ModelUnusable(str(folder / name), f"the file is missing, which {SUMS} names", _FETCH_AGAIN)
-        came = sha256_of(folder / name)
-        if came != pinned:
-            raise ModelUnusable(str(folder / name), f"its SHA-256 is {came}, {SUMS} says {pinned}", _FETCH_AGAIN)
+            raise ModelUnusable(str(folder / name), f"the file is missing, which {SUMS} lists", _FETCH_AGAIN)
+        actual = sha256_of(folder / name)
+        if actual != pinned:
+            problem = f"its SHA-256 must be {pinned} ({SUMS}), got {actual}"
+            raise ModelUnusable(str(folder / name), problem, _FETCH_AGAIN)
 
 
-def _weights_of(folder: Path) -> tuple[Path, ...]:
+def _weights_files(folder: Path) -> tuple[Path, ...]:
     files = tuple(sorted(folder.glob("*.safetensors")))
     if not files:
         raise ModelUnusable(str(folder), "it holds no safetensors weights", _FETCH_AGAIN)
     return files
 
 
-def _from_disk(folder: Path) -> AceStepPipeline:
+def _load_from_disk(folder: Path) -> AceStepPipeline:
     from diffusers import AceStepPipeline
 
     try:
-        with _quietly():
+        with _quiet_libraries():
             pipeline = AceStepPipeline.from_pretrained(
                 str(folder),
                 dtype=torch.float32,
@@ -133,8 +135,8 @@ def _from_disk(folder: Path) -> AceStepPipeline:
     return loaded
 
 
-def _check_complete(net: nn.Module, files: tuple[Path, ...]) -> None:
-    """Every tensor of the net was in the files: the libraries would draw a missing one at random, with a warning."""
+def _check_tensors(net: nn.Module, files: tuple[Path, ...]) -> None:
+    """Check that the files hold every tensor of the net: the libraries initialise missing ones at random, with a warning."""
     stored: set[str] = set()
     for path in files:
         with safe_open(str(path), framework="pt") as file:
@@ -145,41 +147,44 @@ def _check_complete(net: nn.Module, files: tuple[Path, ...]) -> None:
         raise ModelUnusable(str(files[0].parent), problem, _FETCH_AGAIN)
 
 
-def _check_sound(pipeline: AceStepPipeline, folder: Path) -> None:
+def _check_shapes(pipeline: AceStepPipeline, folder: Path) -> None:
     config = pipeline.vae.config
     if config.audio_channels != _CHANNELS:
-        problem = f"its sound has {config.audio_channels} channels where stereo is made"
+        problem = f"its audio must have {_CHANNELS} channels, got {config.audio_channels}"
         raise ModelUnusable(str(folder / "vae"), problem, "use a stereo pipeline")
-    if config.decoder_input_channels != pipeline.transformer.config.audio_acoustic_hidden_dim:
-        raise ModelUnusable(str(folder), "vae and transformer have latents of different sizes", _FETCH_AGAIN)
+    decoded, denoised = config.decoder_input_channels, pipeline.transformer.config.audio_acoustic_hidden_dim
+    if decoded != denoised:
+        problem = f"vae and transformer must have the same number of latent channels, got {decoded} and {denoised}"
+        raise ModelUnusable(str(folder), problem, _FETCH_AGAIN)
 
 
 def _digests(
     pipeline: AceStepPipeline, folder: Path, weights: Mapping[str, tuple[Path, ...]]
 ) -> tuple[ModelDigest, ...]:
-    """One for each net, over its files; ``persona``: what a persona's clips go through; ``settings``: everything else."""
-    own = {role: _together(folder, files) for role, files in weights.items()}
-    named = [
+    """One digest for each net; ``persona``: the nets that embed a persona's clips; ``settings``: the configuration files."""
+    nets = [
         ModelDigest(
-            role=role, sha256=own[role], parameters=sum(p.numel() for p in getattr(pipeline, role).parameters())
+            role=role,
+            sha256=_files_digest(folder, files),
+            parameters=sum(p.numel() for p in getattr(pipeline, role).parameters()),
         )
-        for role in NETS
+        for role, files in weights.items()
     ]
-    others = [
+    settings = [
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in {".json", ".txt"} and not path.name.endswith(".index.json")
     ]
-    persona = _together(folder, (*weights["vae"], *weights["condition_encoder"]))
+    persona = _files_digest(folder, (*weights["vae"], *weights["condition_encoder"]))
     return (
-        *named,
+        *nets,
         ModelDigest(role="persona", sha256=persona, parameters=0),
-        ModelDigest(role="settings", sha256=_together(folder, tuple(others)), parameters=0),
+        ModelDigest(role="settings", sha256=_files_digest(folder, tuple(settings)), parameters=0),
     )
 
 
-def _together(folder: Path, files: tuple[Path, ...]) -> str:
-    """A single file's own SHA-256; of several, that of their ``sha256sum`` lines."""
+def _files_digest(folder: Path, files: tuple[Path, ...]) -> str:
+    """The SHA-256 of a single file; of several files, the SHA-256 of their ``sha256sum`` lines."""
     sums = [(sha256_of(path), path.relative_to(folder).as_posix()) for path in files]
     if len(sums) == 1:
         return sums[0][0]
@@ -187,19 +192,19 @@ def _together(folder: Path, files: tuple[Path, ...]) -> str:
 
 
 def _licence(folder: Path) -> str:
-    """The licence that the README's front matter names."""
+    """The licence in the README's front matter."""
     path = folder / "README.md"
     found = _LICENCE.search(path.read_text(encoding="utf-8")) if path.is_file() else None
     return found.group(1) if found else "not stated in its folder"
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without bars and notes on stderr, where each line is a JSON object of the log."""
+def _quiet_libraries() -> Iterator[None]:
+    """Turn off the libraries' progress bars and messages: each line on stderr must be a JSON object of the log."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
-    loud = diffusers_logging.get_verbosity(), transformers_logging.get_verbosity()
+    verbosity = diffusers_logging.get_verbosity(), transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     for logging in (diffusers_logging, transformers_logging):
         logging.set_verbosity_error()
@@ -209,8 +214,8 @@ def _quietly() -> Iterator[None]:
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
-        diffusers_logging.set_verbosity(loud[0])
-        transformers_logging.set_verbosity(loud[1])
+        diffusers_logging.set_verbosity(verbosity[0])
+        transformers_logging.set_verbosity(verbosity[1])
         diffusers_logging.enable_progress_bar()
         if bars:
             transformers_logging.enable_progress_bar()

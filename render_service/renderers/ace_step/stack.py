@@ -1,4 +1,4 @@
-"""The loaded pipeline: implements :class:`render_service.renderers.renderer.Renderer`.
+"""The ACE-Step renderer: implements :class:`render_service.renderers.renderer.Renderer`.
 
 Letters: ``C`` channels (2), ``T`` samples, ``L`` latent frames, ``D`` latent channels.
 """
@@ -18,22 +18,24 @@ from torch import Tensor
 from render_service.music.key import Key, Mode
 from render_service.music.tempo_map import TempoMap
 from render_service.plan import Plan
-from render_service.renderers.ace_step.conditions import embed_clips, tokens_of
+from render_service.renderers.ace_step.conditions import condition_tokens, embed_clips
 from render_service.renderers.ace_step.folder import LoadedPipeline, load_pipeline
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
 from render_service.renderers.latent_diffusion.flow import block_noise
-from render_service.renderers.rate import convert_rate, described
-from render_service.renderers.renderer import InitLatents, Latents, RendererInfo, StepReport, TempoLimits, Waveform
+from render_service.renderers.rate import conversion_text, convert_rate
+from render_service.renderers.renderer import InitLatents, Latents, RendererInfo, StepReport, Waveform, no_report
+from render_service.renderers.tempo_limits import TempoLimits
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.errors import FailedPrecondition
 
-# The model's own range begins at 10 s; the house's ends at 180 s.
+# The model starts at 10 s; briefs end at 180 s.
 MIN_SECONDS, MAX_SECONDS = 10.0, 180.0
-# 2/4, 3/4 and 4/4. The model knows 6/8 too, but not in which beat its tempo then counts.
+# The model knows 6/8 too, but its training data does not say which beat its tempo counts there.
 METRES = ((2, 4), (3, 4), (4, 4))
-_HOUSE_HZ = 44100
-_PEAK = 10.0 ** (-1.0 / 20.0)
-_QUIETEST_PEAK = 1e-6
-# Of the time schedule; the defaults of diffusers' AceStepPipeline. Turbo weights have guidance distilled into them.
+_MAX_PEAK = 10.0 ** (-1.0 / 20.0)
+_MIN_PEAK = 1e-6  # below it, audio is silence and is not amplified
+# The shift of the time schedule, steps and guidance are the defaults of diffusers' AceStepPipeline. Turbo weights have
+# guidance distilled into them.
 _SHIFT = 3.0
 _TURBO_STEPS, _TURBO_GUIDANCE = 8, 1.0
 _BASE_STEPS, _BASE_GUIDANCE = 50, 7.0
@@ -56,11 +58,11 @@ class AceStep:
 
     @property
     def info(self) -> RendererInfo:
-        """What is loaded."""
+        """What is loaded, and what it can do."""
         return self._info
 
     def warm(self) -> None:
-        """Render the shortest take in one step, so that the first job pays for nothing."""
+        """Render the shortest take in one step."""
         plan = Plan(
             prompt="warm up",
             persona_id="warm",
@@ -75,78 +77,79 @@ class AceStep:
             steps=1,
             guidance=self._info.default_guidance,
         )
-        self.vocode(self.denoise(plan, _silently), plan, _silently)
+        self.vocode(self.denoise(plan, no_report), plan, no_report)
 
-    def denoise(self, plan: Plan, report: StepReport, start: InitLatents | None = None) -> Latents:
-        """Noise to latents in ``plan.steps`` Euler steps; a start takes those that begin below its strength.
+    def denoise(self, plan: Plan, report: StepReport, init_latents: InitLatents | None = None) -> Latents:
+        """Denoise in ``plan.steps`` Euler steps; from init latents, in the steps below their strength.
 
-        Deterministic in its arguments. It cannot follow the plan's chords.
+        Deterministic in its arguments. The plan's chords have no effect.
         """
-        samples = round(plan.seconds * _HOUSE_HZ)
+        samples = round(plan.seconds * SAMPLE_RATE_HZ)
         frames = -(-round(plan.seconds * self._rate_hz) // self._latent_samples)
         noise = block_noise(plan.seed, channels=self._latent_channels, frames=frames)
-        times = _times(plan.steps, start.strength if start else 1.0)
-        if start is not None:
-            self._refuse_other_latents(start.latents, samples)
-            noise = torch.from_numpy(start.latents.values) * (1.0 - times[0]) + noise * times[0]
+        times = _times(plan.steps, init_latents.strength if init_latents else 1.0)
+        if init_latents is not None:
+            self._check_init_latents(init_latents.latents, samples)
+            noise = torch.from_numpy(init_latents.latents.values) * (1.0 - times[0]) + noise * times[0]
         with torch.inference_mode():
-            latents = self._flow(noise.T[None].to(self._device), tokens_of(self._pipeline, plan), plan, times, report)
+            tokens = condition_tokens(self._pipeline, plan)
+            latents = self._flow(noise.T[None].to(self._device), tokens, plan, times, report)
         values = latents[0].T.cpu().numpy()
         return Latents(values=np.ascontiguousarray(values), front_end_id=self._front_end_id, samples=samples)
 
     def encode(self, waveform: Waveform) -> Latents:
-        """A recording ``(2, T)`` at 44100 Hz through the encoder, silence to the end of its last latent frame."""
-        sound = convert_rate(waveform, from_hz=_HOUSE_HZ, to_hz=self._rate_hz)
-        frames = -(-round(waveform.shape[1] / _HOUSE_HZ * self._rate_hz) // self._latent_samples)
-        fitted = np.zeros((2, frames * self._latent_samples), dtype=np.float32)
-        fitted[:, : sound.shape[1]] = sound[:, : fitted.shape[1]]
+        """Encode a recording ``(2, T)`` at 44100 Hz, padded with silence to a whole number of latent frames."""
+        converted = convert_rate(waveform, from_hz=SAMPLE_RATE_HZ, to_hz=self._rate_hz)
+        frames = -(-round(waveform.shape[1] / SAMPLE_RATE_HZ * self._rate_hz) // self._latent_samples)
+        padded = np.zeros((2, frames * self._latent_samples), dtype=np.float32)
+        padded[:, : converted.shape[1]] = converted[:, : padded.shape[1]]
         with torch.inference_mode():
-            latents = self._pipeline.vae.encode(torch.from_numpy(fitted)[None].to(self._device)).latent_dist.mode()[0]
+            latents = self._pipeline.vae.encode(torch.from_numpy(padded)[None].to(self._device)).latent_dist.mode()[0]
         return Latents(values=latents.cpu().numpy(), front_end_id=self._front_end_id, samples=waveform.shape[1])
 
     def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:  # noqa: ARG002  the protocol's
-        """Latents to ``(2, samples)`` at 44100 Hz: decoded, brought to -1 dBFS, converted once. Deterministic."""
+        """Decode latents to ``(2, samples)`` at 44100 Hz with a peak of -1 dBFS. Deterministic in its arguments."""
         if latents.front_end_id != self._front_end_id:
-            problem = f"it reads latents of {self._front_end_id}, these are of {latents.front_end_id}"
+            problem = f"latents must be of the front end {self._front_end_id}, got {latents.front_end_id}"
             raise ModelUnusable(self._info.name, problem, "render the take again with this pipeline")
         report(0, 1)
         with torch.inference_mode():
-            sound = self._pipeline.vae.decode(torch.from_numpy(latents.values)[None].to(self._device)).sample[0]
-            sound = sound * (_PEAK / sound.abs().amax().clamp(min=_QUIETEST_PEAK))
-        converted = convert_rate(sound.cpu().numpy(), from_hz=self._rate_hz, to_hz=_HOUSE_HZ)
+            audio = self._pipeline.vae.decode(torch.from_numpy(latents.values)[None].to(self._device)).sample[0]
+            audio = audio * (_MAX_PEAK / audio.abs().amax().clamp(min=_MIN_PEAK))
+        converted = convert_rate(audio.cpu().numpy(), from_hz=self._rate_hz, to_hz=SAMPLE_RATE_HZ)
         report(1, 1)
         return np.ascontiguousarray(converted[:, : latents.samples])
 
     def embed_persona(self, clips: Sequence[Waveform]) -> NDArray[np.float32]:
-        """Reference clips to one vector of length 1, ``(embedding_size,)``."""
+        """Pool reference clips into one vector of length 1, ``(embedding_size,)``."""
         with torch.inference_mode():
             return embed_clips(self._pipeline, clips)
 
-    def _refuse_other_latents(self, latents: Latents, samples: int) -> None:
-        wanted, got = (self._front_end_id, samples), (latents.front_end_id, latents.samples)
-        if wanted != got:
+    def _check_init_latents(self, latents: Latents, samples: int) -> None:
+        expected, got = (self._front_end_id, samples), (latents.front_end_id, latents.samples)
+        if expected != got:
             raise FailedPrecondition(
-                f"{self._info.name} starts from {samples} samples of {wanted[0]}, these latents are {got[1]} of {got[0]}; "
-                "render it afresh, or with the pipeline that made them",
+                f"init latents of {self._info.name} must cover {samples} samples of the front end {expected[0]}, got "
+                f"{got[1]} of {got[0]}; ask with from_noise, or load the pipeline that made them",
                 reason="MODEL_UNUSABLE",
                 metadata={"model": self._info.name, "front_end": got[0]},
             )
 
     def _flow(self, noise: Tensor, tokens: Tensor, plan: Plan, times: list[float], report: StepReport) -> Tensor:
-        """Euler steps over ``times`` from ``(1, L, D)``, all noise at time 1, to latents at time 0, as the pipeline's."""
+        """Euler steps over ``times`` from noise ``(1, L, D)`` at time 1 to latents at time 0, as in diffusers' pipeline."""
         from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 
         guided = plan.guidance > 1.0
         if guided and self._pipeline.is_turbo:
-            problem = f"its guidance is part of its weights, so that it takes 1, not {plan.guidance:g}"
-            raise ModelUnusable(self._info.name, problem, "plan the take with this pipeline's own guidance")
+            problem = f"guidance must be 1, because it is distilled into the weights, got {plan.guidance:g}"
+            raise ModelUnusable(self._info.name, problem, "plan the take with this pipeline's default guidance")
         source, _ = self._pipeline.prepare_src_latents(
             device=self._device, dtype=noise.dtype, latent_length=noise.shape[1]
         )
         context = torch.cat([source, torch.ones_like(source)], dim=-1)
         if guided:
-            absent = self._pipeline.condition_encoder.null_condition_emb.expand_as(tokens)
-            tokens, context = torch.cat([tokens, absent]), context.repeat(2, 1, 1)
+            null_tokens = self._pipeline.condition_encoder.null_condition_emb.expand_as(tokens)
+            tokens, context = torch.cat([tokens, null_tokens]), context.repeat(2, 1, 1)
         momentum = MomentumBuffer(momentum=_MOMENTUM)
         steps = len(times) - 1
         latents = noise
@@ -179,7 +182,8 @@ class AceStep:
     def _describe(self, loaded: LoadedPipeline) -> RendererInfo:
         turbo = loaded.pipeline.is_turbo
         cuda = self._device.type == "cuda"
-        converted = () if self._rate_hz == _HOUSE_HZ else (described(from_hz=self._rate_hz, to_hz=_HOUSE_HZ),)
+        same_rate = self._rate_hz == SAMPLE_RATE_HZ
+        conversion = () if same_rate else (conversion_text(from_hz=self._rate_hz, to_hz=SAMPLE_RATE_HZ),)
         return RendererInfo(
             name=loaded.name,
             licence=loaded.licence,
@@ -190,9 +194,9 @@ class AceStep:
             default_guidance=_TURBO_GUIDANCE if turbo else _BASE_GUIDANCE,
             embedding_size=int(loaded.pipeline.condition_encoder.config.hidden_size),
             supports_lyrics=False,
-            supports_start=True,
+            supports_init_latents=True,
             tempo_limits=TempoLimits(metres=METRES),
-            processing=("peak to -1 dBFS by one gain, as ACE-Step's own pipeline does", *converted),
+            processing=("peak to -1 dBFS by one gain, as ACE-Step's own pipeline does", *conversion),
             fingerprint={
                 "device": torch.cuda.get_device_name(self._device)
                 if cuda
@@ -209,11 +213,7 @@ class AceStep:
 
 
 def _times(steps: int, strength: float) -> list[float]:
-    """``steps + 1`` times from 1 to 0, denser near 1 by the shift; of those, the strength and what lies below it."""
+    """``strength``, then those of ``steps + 1`` shifted times from 1 to 0 that are below it."""
     even = torch.linspace(1.0, 0.0, steps + 1)
-    whole = [float(time) for time in _SHIFT * even / (1.0 + (_SHIFT - 1.0) * even)]
-    return [strength, *(time for time in whole if time < strength - 1e-6)]
-
-
-def _silently(done: int, total: int) -> None:
-    """Nobody waits for the warm-up."""
+    shifted = [float(time) for time in _SHIFT * even / (1.0 + (_SHIFT - 1.0) * even)]
+    return [strength, *(time for time in shifted if time < strength - 1e-6)]

@@ -1,7 +1,7 @@
-"""Log-mel to a quarter as many frames of latents, and back.
+"""The autoencoder: log-mel to latents at a quarter of the frame rate, and back.
 
-A linear map over four frames (principal components, fitted on the corpus) carries most; convolutions that start at
-zero learn what it leaves (FINDINGS B: 2.37 dB linear, 1.41 dB with the residual).
+A linear map over four frames (principal components, fitted on the corpus) does most of the work; convolutions, zero before
+training, learn the residual. Error on the corpus: 2.37 dB linear, 1.41 dB with the residual.
 
 Letters: ``B`` batch, ``N`` standardised bands of mid and side, ``F`` frames, ``L = F / 4`` latent frames, ``P = 4 N``,
 ``D`` latent channels.
@@ -30,9 +30,9 @@ class AutoencoderConfig:
 
 
 class ConvNextBlock(nn.Module):
-    """Depthwise convolution of seven frames, then two pointwise layers, added to the input. ``(B, W, L)``.
+    """A residual block: depthwise convolution over seven frames, then two pointwise layers. ``(B, W, L)``.
 
-    A 1-D form of Liu et al. 2022 (arXiv:2201.03545), as Vocos uses it.
+    The 1-D form of ConvNeXt (Liu et al. 2022, arXiv:2201.03545) that Vocos uses.
     """
 
     def __init__(self, width: int, *, expansion: int = 3) -> None:
@@ -47,12 +47,12 @@ class ConvNextBlock(nn.Module):
         """``(B, W, L) -> (B, W, L)``."""
         y = self.norm(rearrange(self.depthwise(x), "b w l -> b l w"))
         y = self.narrow(nn.functional.gelu(self.widen(y)))
-        added: Tensor = rearrange(y, "b l w -> b w l")
-        return x + added
+        residual: Tensor = rearrange(y, "b l w -> b w l")
+        return x + residual
 
 
 class _Residual(nn.Module):
-    """Convolutions from one width to another whose output starts at zero. ``(B, I, L) -> (B, O, L)``."""
+    """Convolutions whose output is zero before training. ``(B, I, L) -> (B, O, L)``."""
 
     def __init__(self, inputs: int, width: int, outputs: int, blocks: int) -> None:
         super().__init__()
@@ -64,12 +64,12 @@ class _Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, I, L) -> (B, O, L)``."""
-        left: Tensor = self.leave(self.blocks(self.enter(x)))
-        return left
+        residual: Tensor = self.leave(self.blocks(self.enter(x)))
+        return residual
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder; latents leave with zero mean and unit deviation per channel."""
+    """Encoder and decoder. Latents have zero mean and unit deviation per channel."""
 
     components: Tensor
     centre: Tensor
@@ -88,7 +88,7 @@ class Autoencoder(nn.Module):
         self.decoder = _Residual(config.latent_channels, config.decoder_width, patch, config.decoder_blocks)
 
     def encode(self, bands: Tensor) -> Tensor:
-        """Standardised bands ``(B, N, F)`` to latents ``(B, D, L)``; ``F`` is a multiple of four."""
+        """Standardised bands ``(B, N, F)`` to latents ``(B, D, L)``; ``F`` must be a multiple of four."""
         patches = rearrange(bands, "b n (l r) -> b (r n) l", r=self.config.frames_per_latent)
         linear = torch.matmul(self.components, patches - self.centre[:, None])
         raw: Tensor = linear + self.encoder(patches)

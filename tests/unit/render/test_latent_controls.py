@@ -7,7 +7,12 @@ import numpy as np
 from render_service.music.harmony import draw_chords
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap, TempoPoint
-from render_service.renderers.latent_diffusion.controls import CONTROL_WIDTHS, Score, channel_slice, control_channels
+from render_service.renderers.latent_diffusion.controls import (
+    CONTROL_WIDTHS,
+    ControlInputs,
+    channel_slice,
+    control_channels,
+)
 from render_service.renderers.latent_diffusion.flow import WindowSpec, block_noise, window_spans
 from render_service.renderers.latent_diffusion.front_end import FrontEndSpec
 
@@ -17,10 +22,10 @@ CURVE = TempoMap(
 )
 
 
-def _score(tempo_map: TempoMap, key: str = "A minor") -> Score:
+def _score(tempo_map: TempoMap, key: str = "A minor") -> ControlInputs:
     parsed = Key.parse(key)
     chords = draw_chords(np.random.default_rng(0), key=parsed, tempo_map=tempo_map, seconds=12.0)
-    return Score(tempo_map=tempo_map, key=parsed, chords=chords, instrumental=False)
+    return ControlInputs(tempo_map=tempo_map, key=parsed, chords=chords, instrumental=False)
 
 
 def test_channels_are_found_by_name() -> None:
@@ -51,13 +56,13 @@ def test_attacks_mark_the_grid_through_a_tempo_change() -> None:
 
 def test_harmony_channels_name_scale_and_chord() -> None:
     """The scale has seven notes, the tonic is one of them, and the chord changes with the spans."""
-    score = _score(TempoMap.constant(120.0), "Eb major")
-    channels = control_channels(score, SPEC, frames=100)
-    assert set(np.flatnonzero(channels[channel_slice("scale")][:, 0])) == set(score.key.scale)
+    inputs = _score(TempoMap.constant(120.0), "Eb major")
+    channels = control_channels(inputs, SPEC, frames=100)
+    assert set(np.flatnonzero(channels[channel_slice("scale")][:, 0])) == set(inputs.key.scale)
     assert np.flatnonzero(channels[channel_slice("tonic")][:, 0]).tolist() == [3]
     for frame in (3, 50, 97):
         second = (frame + 0.5) / SPEC.latent_rate_hz
-        chord = next(span for span in score.chords if span.start_s <= second < span.end_s)
+        chord = next(span for span in inputs.chords if span.start_s <= second < span.end_s)
         assert set(np.flatnonzero(channels[channel_slice("chord")][:, frame])) == set(chord.pitch_classes)
 
 

@@ -82,16 +82,16 @@ def test_the_same_plan_gives_the_same_samples(renderer: LatentDiffusion) -> None
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
-def test_windows_that_go_together_give_what_each_gives_alone(renderer: LatentDiffusion, guidance: float) -> None:
-    """A GPU takes the windows of a long take as one batch; two at once leave one over; none changes another."""
+def test_batched_windows_give_the_same_latents(renderer: LatentDiffusion, guidance: float) -> None:
+    """A GPU computes the windows of a long take as one batch; batches of two leave a smaller last one."""
     asked = replace(plan(seconds=30.0, embedding=EMBEDDING), guidance=guidance)
     alone = renderer.denoise(asked, _ignore).values
     for at_once in (2, 32):
-        renderer.windows_at_once = at_once
+        renderer.windows_per_batch = at_once
         together = renderer.denoise(asked, _ignore).values
         assert np.allclose(alone, together, atol=1e-4)
         assert not np.array_equal(together[:, :256], together[:, 256:512])
-    renderer.windows_at_once = 1
+    renderer.windows_per_batch = 1
 
 
 def test_less_noise_leaves_less_to_the_seed(renderer: LatentDiffusion, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_progress_counts_every_step_and_can_stop_the_work(renderer: LatentDiffus
 
 
 def test_a_persona_is_one_vector_of_length_one(renderer: LatentDiffusion) -> None:
-    """Level does not matter, clips are not changed, and a clip shorter than a window is heard too."""
+    """Level does not matter, clips are not changed, and a clip shorter than a window counts too."""
     rng = np.random.default_rng(0)
     clips = [(0.1 * rng.standard_normal((2, samples))).astype(np.float32) for samples in (30_000, 300_000)]
     kept = [clip.copy() for clip in clips]
@@ -179,37 +179,37 @@ def test_a_text_encoder_that_is_not_the_trained_one_is_refused(tmp_path: Path) -
         LatentDiffusion(checkpoint, device="cpu", text_encoder_folder=tmp_path)
 
 
-def test_a_start_at_all_noise_is_no_start(renderer: LatentDiffusion) -> None:
-    """At strength 1 nothing of the start is left: the samples are those of the plan alone, bit for bit."""
+def test_init_latents_at_strength_one_have_no_effect(renderer: LatentDiffusion) -> None:
+    """The latents are those of the plan alone, bit for bit."""
     asked = plan(seconds=6.0, embedding=EMBEDDING)
     original = renderer.denoise(replace(asked, seed=9), _ignore)
     plain = renderer.denoise(asked, _ignore)
-    begun = renderer.denoise(asked, _ignore, InitLatents(latents=original, strength=1.0))
-    assert np.array_equal(plain.values, begun.values)
+    noised = renderer.denoise(asked, _ignore, InitLatents(latents=original, strength=1.0))
+    assert np.array_equal(plain.values, noised.values)
 
 
-def test_the_less_noise_the_nearer_to_the_start(renderer: LatentDiffusion) -> None:
-    """Distance from the original rises with strength, each takes its share of the steps, and the start stays as it was."""
+def test_a_lower_strength_stays_closer_to_the_init_latents(renderer: LatentDiffusion) -> None:
+    """The distance and the number of steps rise with strength, and the init latents are not changed."""
     asked = plan(seconds=6.0, embedding=EMBEDDING, steps=10)
     original = renderer.denoise(replace(asked, seed=9), _ignore)
-    kept = original.values.copy()
+    before = original.values.copy()
     distances, steps = [], []
     for strength in (0.1, 0.4, 0.7, 1.0):
-        told: list[int] = []
+        totals: list[int] = []
         made = renderer.denoise(
             asked,
-            lambda _, total: told.append(total),  # noqa: B023
+            lambda _, total: totals.append(total),  # noqa: B023
             InitLatents(latents=original, strength=strength),
         )
         distances.append(float(np.abs(made.values - original.values).mean()))
-        steps.append(told[-1])
+        steps.append(totals[-1])
     assert distances == sorted(distances)
     assert steps == [1, 4, 7, 10]
-    assert np.array_equal(original.values, kept)
+    assert np.array_equal(original.values, before)
 
 
-def test_a_start_of_another_front_end_or_length_is_refused(renderer: LatentDiffusion) -> None:
-    """Before anything is rendered, with the way out."""
+def test_init_latents_of_another_front_end_or_length_are_refused(renderer: LatentDiffusion) -> None:
+    """Before anything is rendered."""
     asked = plan(seconds=6.0, embedding=EMBEDDING)
     original = renderer.denoise(asked, _ignore)
     for other in (replace(original, front_end_id="other"), replace(original, samples=original.samples + 1)):
@@ -218,8 +218,8 @@ def test_a_start_of_another_front_end_or_length_is_refused(renderer: LatentDiffu
         assert refused.value.reason == "MODEL_UNUSABLE"
 
 
-def test_a_recording_becomes_a_start(renderer: LatentDiffusion) -> None:
-    """What was encoded covers the recording, and another recording gives other latents."""
+def test_a_recording_is_encoded_to_init_latents(renderer: LatentDiffusion) -> None:
+    """They cover the recording and depend on it."""
     asked = plan(seconds=2.5, embedding=EMBEDDING)
     wave = renderer.vocode(renderer.denoise(asked, _ignore), asked, _ignore)
     encoded, silence = renderer.encode(wave), renderer.encode(np.zeros_like(wave))

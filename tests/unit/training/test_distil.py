@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from render_service.renderers.latent_diffusion.checkpoint import load
 from render_service.renderers.latent_diffusion.denoiser import Conditions, Denoiser, DenoiserConfig
-from render_service.renderers.latent_diffusion.flow import without_words_and_persona
+from render_service.renderers.latent_diffusion.flow import unconditional
 from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec
 from training.autoencoder import fit_bands
 from training.cli import main
@@ -57,9 +57,11 @@ def test_words_and_persona_are_led_on_each_by_its_own_strength() -> None:
         return guided_velocity(net, noisy, time, controls, asked, strengths=Strengths(words=words, persona=persona))
 
     with torch.no_grad():
-        full = net(noisy, time, controls, net.read(asked))
-        none = net(noisy, time, controls, net.read(without_words_and_persona(asked)))
-        wordless = net(noisy, time, controls, net.read(replace(asked, has_text=torch.tensor([False, False]))))
+        full = net(noisy, time, controls, net.encode_conditions(asked))
+        none = net(noisy, time, controls, net.encode_conditions(unconditional(asked)))
+        wordless = net(
+            noisy, time, controls, net.encode_conditions(replace(asked, has_text=torch.tensor([False, False])))
+        )
     plain = guided(1.0, 1.0)
     assert torch.allclose(plain, full, atol=1e-5)
     assert torch.allclose(guided(0.0, 0.0), none, atol=1e-5)
