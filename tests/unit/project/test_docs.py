@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 
 from render_service.settings import RenderSettings
 from separation_service.settings import SeparationSettings
+from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.settings import variable_names
 from sonichaos.handoff.v1 import handoff_pb2
 from sonichaos.jobs.v1 import error_reason_pb2, jobs_service_pb2
@@ -70,6 +71,15 @@ def test_every_setting_is_listed() -> None:
     for model in (RenderSettings, SeparationSettings):
         for variable in variable_names(model).values():
             assert f"`{variable}`" in page, f"run scripts/settings_doc.py: {variable} is missing"
+
+
+def test_settings_on_pages_exist() -> None:
+    """Each SONICHAOS_ variable that a page, the compose file or an alert names is one that a program reads."""
+    models = (RenderSettings, SeparationSettings)
+    known = {name for model in models for name in variable_names(model).values()} | set(CLIENT_VARIABLES)
+    for page in [*PAGES, *(path for path in (ROOT / "docker").iterdir() if path.is_file())]:
+        named = set(re.findall(r"\bSONICHAOS_[A-Z0-9_]*[A-Z0-9]\b(?!_)", page.read_text(encoding="utf-8")))
+        assert named <= known, f"{page.name}: {named - known}"
 
 
 def test_every_setting_has_a_description() -> None:
@@ -134,6 +144,31 @@ def test_every_command_is_listed() -> None:
         for option in command.params:
             if isinstance(option, click.Option) and option.name not in {before.name for before in doc.cli.params}:
                 assert option.opts[0] in section, f"run scripts/cli_doc.py: {words} {option.opts[0]} is missing"
+
+
+def _command_lines() -> Iterator[tuple[Path, list[str]]]:
+    """The words after ``sonichaos`` of each command shown on a page, in a block or in backticks."""
+    for page in (path for path in PAGES if path.name not in {"cli.md", "contract.md"}):
+        text = page.read_text(encoding="utf-8")
+        for shown in re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(r"`([^`\n]+)`", text):
+            if found := re.match(r"(?:\.venv/bin/)?sonichaos ([^#]+)", shown):
+                yield page, found[1].split()
+
+
+def test_commands_on_pages_exist() -> None:
+    """Each command that a page shows is one, and has the options that it is shown with."""
+    doc = _script("cli_doc")
+    known = {tuple(words.split()[1:]): command for words, command, _ in doc.commands(doc.cli, ("sonichaos",))}
+    shown = list(_command_lines())
+    assert len(shown) > 30
+    for page, words in shown:
+        if words == ["COMMAND", "--help"]:
+            continue
+        command = known.get(tuple(words[:2])) or known.get(tuple(words[:1]))
+        assert command is not None, f"{page.name}: sonichaos {' '.join(words)}"
+        options = {name for option in (*command.params, *doc.cli.params) for name in option.opts}
+        asked = {word.partition("=")[0].rstrip(",.") for word in words if word.startswith("--")}
+        assert asked <= options, f"{page.name}: sonichaos {' '.join(words)}: {asked - options}"
 
 
 def test_every_exit_status_is_listed() -> None:
