@@ -20,17 +20,16 @@ NOISE_SCALE = 0.5  # measured better than 1 on tempo, harmony and words (docs/me
 _UNUSED_WIDTH = 8  # of a refiner that is not used: the form wants one, the repository need not carry it
 _CARD = """# {name}
 
-Weights of the house renderer, learnt from the procedural corpus in `training/corpus` by the code in `training/`.
+Weights of the latent diffusion renderer, trained on the procedural corpus in `training/corpus` by the code in `training/`.
 Licence: {licence}. Format: `render_service/renderers/latent_diffusion/checkpoint.py`.
 
-What they are: small nets that take tempo, harmony, persona and the words of a prompt as conditions; `sonichaos-train evaluate`
-says how well they follow each. What they are not: a substitute for a model trained on recordings. The voice sings
-syllables, never words.
+Small networks conditioned on tempo, harmony, persona and the words of a prompt; `sonichaos-train evaluate` measures how well they
+follow each. They do not replace a model trained on recordings. The voice sings syllables, never words.
 
-Corpus: songs {first_song} to {last_song} ({songs} songs, {hours:.2f} h), each made from its number as seed; instruments
-from FluidR3_GM (MIT). No recording of a person is in it.
+Corpus: songs {first_song} to {last_song} ({songs} songs, {hours:.2f} h), each composed from its number as seed; instruments
+from FluidR3_GM (MIT). It contains no recording of a person.
 
-Vocoder: {vocoder}. Takes: {steps} steps, guidance {guidance:g}, from noise of deviation {noise:g}.{origin}
+Vocoder: {vocoder}. Takes: {steps} steps, guidance {guidance:g}, from noise of standard deviation {noise:g}.{origin}
 
 {results}
 | net | parameters | steps | seconds | loss | hardware |
@@ -105,7 +104,7 @@ def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> s
     words = {name: sheet[name] for name in ("songs", "first_song", "last_song", "hours")}
     origin = sheet["began_from"]
     begun = (
-        f" Runs began from the weights of `{origin['checkpoint']}`; steps and seconds count from there."
+        f" Runs started from the weights of `{origin['checkpoint']}`; steps and seconds count from there."
         if isinstance(origin, dict)
         else ""
     )

@@ -71,13 +71,13 @@ Trained on {trained_on},
 {outcome.threads} thread(s), seed {outcome.seed}; averaged weights.
 
 Measured on {measured_on}, medians in dB. The null is
-the mixture taken as the estimate. Leakage: level in a stem whose true stem is silent, against the mix.
+the mixture taken as the estimate. Leakage: level of a stem that should be silent, relative to the mix.
 
 | stem | songs | SI-SDR | null | improvement | leakage |
 | --- | --- | --- | --- | --- | --- |
 {rows}
 
-It is there so that everything runs on a machine without network. It is not a production separator: for real recordings
-`htdemucs_ft` is the setting.
+It lets everything run on a machine without network access. It is not a production separator: use `htdemucs_ft` for real
+recordings.
 """
     (folder / "MODEL_CARD.md").write_text(card)
