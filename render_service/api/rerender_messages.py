@@ -49,7 +49,7 @@ def report_message(report: DriftReport) -> render_pb2.GetDriftReportResponse:
     return render_pb2.GetDriftReportResponse(
         stem=brief_pb2.Stem.Value(f"STEM_{report.stem.name}"),
         drifts=drifts,
-        within_limits=report.within_limits,
+        within_limits_count=report.within_limits_count,
         threshold_met=report.threshold_met,
         min_count=MIN_COUNT,
         min_share=MIN_SHARE,

@@ -55,7 +55,7 @@ class DriftReport:
     drifts: tuple[MeasuredDrift, ...]
 
     @property
-    def within_limits(self) -> int:
+    def within_limits_count(self) -> int:
         """How many."""
         return sum(drift.within_limits for drift in self.drifts)
 
@@ -63,7 +63,7 @@ class DriftReport:
     def threshold_met(self) -> bool:
         """Whether the switch may open by these figures."""
         count = sum(drift.judged for drift in self.drifts)
-        return count >= MIN_COUNT and self.within_limits >= MIN_SHARE * count
+        return count >= MIN_COUNT and self.within_limits_count >= MIN_SHARE * count
 
 
 def drift_report(journal: Journal, tenant: str, stem: StemName) -> DriftReport:

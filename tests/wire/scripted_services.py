@@ -184,7 +184,7 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         )
         rest = render_pb2.MeasuredDrift(job_id="j-2", version=3, uncounted=True)
         return render_pb2.GetDriftReportResponse(
-            stem=request.stem, drifts=[drift, rest], within_limits=1, min_count=20, min_share=0.95
+            stem=request.stem, drifts=[drift, rest], within_limits_count=1, min_count=20, min_share=0.95
         )
 
     def ReplayTake(

@@ -44,7 +44,7 @@ def test_it_opens_by_figures(tmp_path: Path, beyond: int, *, opens: bool) -> Non
             kept(journal, job_id, version, "beyond" if beyond else "within", medianMs=9.0, p95Ms=30.0)
         report = drift_report(journal, "local", StemName.DRUMS)
         assert report.threshold_met == opens
-        assert report.within_limits == MIN_COUNT - 1 + (not beyond)
+        assert report.within_limits_count == MIN_COUNT - 1 + (not beyond)
         assert drift_report(journal, "other", StemName.DRUMS).drifts == ()
 
 

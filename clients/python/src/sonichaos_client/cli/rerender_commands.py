@@ -187,7 +187,7 @@ def drift_report(session: Session, *, stem: str) -> None:
     count = sum(not drift.uncounted for drift in report.drifts)
     required = f"required: at least {report.min_count}, {report.min_share:.0%} of them within"
     session.print_text(
-        f"{stem}: {report.within_limits} of {count} within the limits; {required}: "
+        f"{stem}: {report.within_limits_count} of {count} within the limits; {required}: "
         f"{'threshold met' if report.threshold_met else 'threshold not met'}"
     )
     if not report.drifts:

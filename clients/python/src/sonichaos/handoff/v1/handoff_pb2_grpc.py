@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class HandoffServiceStub:
-    """The portable way, where the two services are not on one host.
+    """Lends audio over gRPC, for services that do not share a host.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,11 @@ class HandoffServiceStub:
 
 
 class HandoffServiceServicer:
-    """The portable way, where the two services are not on one host.
+    """Lends audio over gRPC, for services that do not share a host.
     """
 
     def SendTensor(self, request_iterator, context):
-        """Send a tensor in chunks; the borrower keeps it until it is separated or the lease expires.
+        """Sends a tensor in chunks. The borrower keeps it until it is separated or the lease expires.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,7 +70,7 @@ def add_HandoffServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HandoffService:
-    """The portable way, where the two services are not on one host.
+    """Lends audio over gRPC, for services that do not share a host.
     """
 
     @staticmethod

@@ -25,287 +25,300 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT. A field is missing, malformed or out of range; BadRequest names each.
-    Example: prompt is empty.
+    """INVALID_ARGUMENT. Fields are missing, malformed or out of range. BadRequest names each of them.
+    Example: an empty prompt.
     """
     ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 2
-    """NOT_FOUND. No such job for this caller. Metadata: job_id.
+    """NOT_FOUND. The caller has no such job. Metadata: job_id.
     Example: GetJob of a deleted job.
     """
     ERROR_REASON_VERSION_NOT_FOUND: _ErrorReason.ValueType  # 3
-    """NOT_FOUND. No such version. Metadata: job_id, version.
-    Example: WatchJob of v3 where there are two.
+    """NOT_FOUND. The job has no such version. Metadata: job_id, version.
+    Example: WatchJob of v3 of a job with two versions.
     """
     ERROR_REASON_PERSONA_NOT_FOUND: _ErrorReason.ValueType  # 4
-    """NOT_FOUND. No such persona. Metadata: persona_id, known (up to 20 ids).
+    """NOT_FOUND. No such persona exists. Metadata: persona_id, known (up to 20 ids that exist).
     Example: a brief with persona "nobdy".
     """
     ERROR_REASON_FILE_NOT_FOUND: _ErrorReason.ValueType  # 5
-    """NOT_FOUND. The version has no such file (yet). Metadata: job_id, version, kind.
+    """NOT_FOUND. The version does not have this file, or not yet. Metadata: job_id, version, kind.
     Example: a signed URL for the ZIP of a take without stems.
     """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 6
-    """ALREADY_EXISTS. The request id was used with another brief. Metadata: request_id, job_id.
-    Example: a retry with the same id and a changed prompt.
+    """ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, job_id.
+    Example: a retry with the same request id and another prompt.
     """
     ERROR_REASON_PERSONA_EXISTS: _ErrorReason.ValueType  # 7
-    """ALREADY_EXISTS. A persona of that id exists. Metadata: persona_id.
-    Example: persona add of a built-in id.
+    """ALREADY_EXISTS. A persona with this id exists. Metadata: persona_id.
+    Example: CreatePersona with the id of a built-in persona.
     """
     ERROR_REASON_WRONG_STATE: _ErrorReason.ValueType  # 8
     """FAILED_PRECONDITION. The version is in the wrong state. Metadata: job_id, version, state.
-    Example: DeleteJob of a running job; AddStems of a version that has stems.
+    Example: DeleteJob of a running job; AddStems for a version that has stems.
     """
     ERROR_REASON_SWITCHED_OFF: _ErrorReason.ValueType  # 9
-    """FAILED_PRECONDITION. A switch of the operator is off. Metadata: setting.
-    Example: re-rendering drums while drums_rerender is off.
+    """FAILED_PRECONDITION. The operator has switched the feature off. Metadata: setting.
+    Example: RerenderStem of drums while drums_rerender is off.
     """
     ERROR_REASON_UNSUPPORTED_BY_RENDERER: _ErrorReason.ValueType  # 10
-    """FAILED_PRECONDITION. The loaded renderer cannot honour a field. Metadata: field, renderer.
+    """FAILED_PRECONDITION. The loaded renderer does not support a field. Metadata: field, renderer.
     Example: lyrics for the starter renderer.
     """
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 11
     """RESOURCE_EXHAUSTED with RetryInfo. The queue is full. Metadata: queued, limit.
-    Example: the 257th waiting job of a service that keeps 256.
+    Example: the 257th waiting version where 256 may wait.
     """
     ERROR_REASON_TOO_LARGE: _ErrorReason.ValueType  # 12
-    """RESOURCE_EXHAUSTED. The upload is larger than the service accepts. Metadata: limit_bytes.
-    Example: a 3 GiB WAV where 2 GiB are allowed.
+    """RESOURCE_EXHAUSTED. The upload is too large. Metadata: limit_bytes.
+    Example: a WAV file of 3 GiB where 2 GiB are allowed.
     """
     ERROR_REASON_INVALID_AUDIO: _ErrorReason.ValueType  # 13
     """INVALID_ARGUMENT. The upload is not audio that can be separated. Metadata: detail.
-    Example: a WAV at 48 kHz; a truncated WAV; samples that are NaN.
+    Example: a WAV file at 48 kHz; a truncated file; NaN samples.
     """
     ERROR_REASON_INVALID_TENSOR: _ErrorReason.ValueType  # 14
-    """INVALID_ARGUMENT. A lent tensor does not fit what was said of it. Metadata: detail.
-    Example: 31 MB for a shape that needs 32.
+    """INVALID_ARGUMENT. A lent tensor does not match its header. Metadata: detail.
+    Example: 31 MB for a shape that takes 32 MB.
     """
     ERROR_REASON_LEASE_LOST: _ErrorReason.ValueType  # 15
-    """FAILED_PRECONDITION. No such loan, or its lease expired. Metadata: lease_id.
-    Example: SeparateTensor a minute after the lender hung up.
+    """FAILED_PRECONDITION. No such loan exists, or its lease expired. Metadata: lease_id.
+    Example: SeparateTensor a minute after the lender disconnected.
     """
     ERROR_REASON_DIGEST_MISMATCH: _ErrorReason.ValueType  # 16
-    """DATA_LOSS. A stored file no longer matches its digest, or is gone. Metadata: key, expected_sha256, found_sha256 (empty:
-    gone).
+    """DATA_LOSS. A stored file is missing or does not match its digest. Metadata: key, expected_sha256, found_sha256 (empty if
+    missing).
     Example: a bounce that was changed on disk.
     """
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 17
-    """UNAVAILABLE with RetryInfo. The service is draining. Example: a call after SIGTERM."""
+    """UNAVAILABLE with RetryInfo. The service is shutting down.
+    Example: a call after SIGTERM.
+    """
     ERROR_REASON_WARMING: _ErrorReason.ValueType  # 18
-    """UNAVAILABLE with RetryInfo. Models are being loaded. Example: a call in the first seconds."""
+    """UNAVAILABLE with RetryInfo. The service is loading its models.
+    Example: a call in the first seconds after the start.
+    """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 19
-    """UNAVAILABLE with RetryInfo. The object store does not answer. Metadata: operation.
+    """UNAVAILABLE with RetryInfo. The object store or the journal does not answer. Metadata: operation.
     Example: MinIO restarts.
     """
     ERROR_REASON_DISK_FULL: _ErrorReason.ValueType  # 20
-    """RESOURCE_EXHAUSTED. The disk is full. Metadata: path. Free space, then try again.
+    """RESOURCE_EXHAUSTED. The disk is full; an operator has to free space. Metadata: path.
     Example: no space left for jobs/.../v1.zip.
     """
     ERROR_REASON_SEPARATION_UNAVAILABLE: _ErrorReason.ValueType  # 21
     """UNAVAILABLE with RetryInfo. separation_service does not answer. Metadata: address.
-    Example: it was stopped after the bounce; ask for the stems again later.
+    Example: separation_service stopped after the bounce was stored; request the stems again later.
     """
     ERROR_REASON_NOT_FINITE: _ErrorReason.ValueType  # 22
-    """INTERNAL. A stage gave NaN or infinity. Metadata: stage.
+    """INTERNAL. A stage produced NaN or infinity. Metadata: stage.
     Example: a checkpoint with broken weights.
     """
     ERROR_REASON_EXPIRED: _ErrorReason.ValueType  # 23
-    """DEADLINE_EXCEEDED. The brief's expire_time passed. Metadata: expire_time.
-    Example: a job that waited an hour with an expiry of ten minutes.
+    """DEADLINE_EXCEEDED. `expire_time` passed. Metadata: expire_time.
+    Example: a job that waited for an hour and was to expire after ten minutes.
     """
     ERROR_REASON_CANCELLED: _ErrorReason.ValueType  # 24
-    """CANCELLED. A cancel stopped it. Example: CancelJob."""
+    """CANCELLED. The work was cancelled.
+    Example: CancelJob.
+    """
     ERROR_REASON_MODEL_UNUSABLE: _ErrorReason.ValueType  # 25
-    """FAILED_PRECONDITION. A model's files are missing or do not fit. Metadata: model, path.
+    """FAILED_PRECONDITION. The files of a model are missing or do not match. Metadata: model, path.
     Example: --renderer names a folder without config.json.
     """
     ERROR_REASON_OUT_OF_MEMORY: _ErrorReason.ValueType  # 26
-    """RESOURCE_EXHAUSTED with RetryInfo. The device has too little memory. Metadata: device.
-    Example: another program holds the GPU.
+    """RESOURCE_EXHAUSTED with RetryInfo. The device does not have enough free memory. Metadata: device.
+    Example: another process uses the GPU.
     """
     ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 27
-    """UNIMPLEMENTED. Not offered by this build. Metadata: method.
-    Example: a call of a later release.
+    """UNIMPLEMENTED. This build does not offer the method. Metadata: method.
+    Example: a call that a later release adds.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 28
-    """INTERNAL. Something that should not happen; the service's log has it under the job id. Metadata: stage.
-    Example: a stage raised what nobody expected.
+    """INTERNAL. An unexpected error. The log of the service has it under the job id. Metadata: stage.
+    Example: a bug in a stage.
     """
     ERROR_REASON_INPUT_MISSING: _ErrorReason.ValueType  # 29
-    """FAILED_PRECONDITION. A replay or check misses an input. Metadata: missing.
-    Example: audit --replay after the prompt was erased.
+    """FAILED_PRECONDITION. An input is no longer available. Metadata: missing.
+    Example: ReplayTake after ErasePrompt.
     """
     ERROR_REASON_INVALID_TOKEN: _ErrorReason.ValueType  # 30
-    """INVALID_ARGUMENT. A page token or cursor that this service did not make.
+    """INVALID_ARGUMENT. The page token or cursor is not one that this service returned for this request.
     Example: page_token "abc".
     """
     ERROR_REASON_LOANS_EXHAUSTED: _ErrorReason.ValueType  # 31
-    """RESOURCE_EXHAUSTED with RetryInfo. All regions for lending are lent. Metadata: limit.
-    Example: more uploads over chunks at once than the pool allows.
+    """RESOURCE_EXHAUSTED with RetryInfo. All shared memory for lending is in use. Metadata: limit.
+    Example: more tensors sent at once than the pool holds.
     """
     ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 32
-    """UNIMPLEMENTED or FAILED_PRECONDITION met between two attempts: the job failed too often. Metadata: attempts.
-    Example: a service that crashed three times in the same stage.
+    """FAILED_PRECONDITION. The service crashed too often while it worked on the version. Metadata: attempts, stage.
+    Example: three crashes in the same stage.
     """
     ERROR_REASON_DRIFT_EXCEEDED: _ErrorReason.ValueType  # 33
-    """FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
-    were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, seconds, matched, median_ms,
-    mad_ms, p95_ms, max_ms, slope_ms_per_minute and slope_error_ms_per_minute.
-    Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or allow_drift.
+    """FAILED_PRECONDITION. The onsets of a re-rendered stem lie too far from the original's grid, or too few were found to measure
+    it. Metadata: stem, exceeded (in words) and, if measured, onsets, seconds, matched, median_ms, mad_ms, p95_ms, max_ms,
+    slope_ms_per_minute and slope_error_ms_per_minute.
+    Example: drums with a 95th percentile of 19 ms where 12 ms are allowed. Try another seed, or set allow_drift.
     """
     ERROR_REASON_STEM_SILENT: _ErrorReason.ValueType  # 34
-    """FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.
-    Example: vocals of a persona that never sings.
+    """FAILED_PRECONDITION. The re-rendered stem is silent, but the stem it replaces is not. Metadata: stem.
+    Example: vocals from a persona that never sings.
     """
     ERROR_REASON_EXPIRY_TOO_SOON: _ErrorReason.ValueType  # 40
-    """FAILED_PRECONDITION. At the measured speed, and behind what waits, it cannot be done in time, so it was not begun.
-    Metadata: needed_seconds, left_seconds, queued.
-    Example: a separation of an hour that shall be done in a minute.
+    """FAILED_PRECONDITION. At the measured speed the work cannot finish before its deadline, so it was not started. Metadata:
+    needed_seconds, left_seconds, queued.
+    Example: a separation of one hour of audio within a minute.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """The `reason` of google.rpc.ErrorInfo, without the ERROR_REASON_ prefix; its `domain` is "sonichaos.ai".
-    Each value names its status code, its metadata and an example.
+    """`reason` of the google.rpc.ErrorInfo that every error carries, without the ERROR_REASON_ prefix. Its `domain` is "sonichaos.ai".
+    Each value lists its status code, its meaning, its metadata and an example. Retry only errors that carry RetryInfo, after its
+    `retry_delay`.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT. A field is missing, malformed or out of range; BadRequest names each.
-Example: prompt is empty.
+"""INVALID_ARGUMENT. Fields are missing, malformed or out of range. BadRequest names each of them.
+Example: an empty prompt.
 """
 ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 2
-"""NOT_FOUND. No such job for this caller. Metadata: job_id.
+"""NOT_FOUND. The caller has no such job. Metadata: job_id.
 Example: GetJob of a deleted job.
 """
 ERROR_REASON_VERSION_NOT_FOUND: ErrorReason.ValueType  # 3
-"""NOT_FOUND. No such version. Metadata: job_id, version.
-Example: WatchJob of v3 where there are two.
+"""NOT_FOUND. The job has no such version. Metadata: job_id, version.
+Example: WatchJob of v3 of a job with two versions.
 """
 ERROR_REASON_PERSONA_NOT_FOUND: ErrorReason.ValueType  # 4
-"""NOT_FOUND. No such persona. Metadata: persona_id, known (up to 20 ids).
+"""NOT_FOUND. No such persona exists. Metadata: persona_id, known (up to 20 ids that exist).
 Example: a brief with persona "nobdy".
 """
 ERROR_REASON_FILE_NOT_FOUND: ErrorReason.ValueType  # 5
-"""NOT_FOUND. The version has no such file (yet). Metadata: job_id, version, kind.
+"""NOT_FOUND. The version does not have this file, or not yet. Metadata: job_id, version, kind.
 Example: a signed URL for the ZIP of a take without stems.
 """
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 6
-"""ALREADY_EXISTS. The request id was used with another brief. Metadata: request_id, job_id.
-Example: a retry with the same id and a changed prompt.
+"""ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, job_id.
+Example: a retry with the same request id and another prompt.
 """
 ERROR_REASON_PERSONA_EXISTS: ErrorReason.ValueType  # 7
-"""ALREADY_EXISTS. A persona of that id exists. Metadata: persona_id.
-Example: persona add of a built-in id.
+"""ALREADY_EXISTS. A persona with this id exists. Metadata: persona_id.
+Example: CreatePersona with the id of a built-in persona.
 """
 ERROR_REASON_WRONG_STATE: ErrorReason.ValueType  # 8
 """FAILED_PRECONDITION. The version is in the wrong state. Metadata: job_id, version, state.
-Example: DeleteJob of a running job; AddStems of a version that has stems.
+Example: DeleteJob of a running job; AddStems for a version that has stems.
 """
 ERROR_REASON_SWITCHED_OFF: ErrorReason.ValueType  # 9
-"""FAILED_PRECONDITION. A switch of the operator is off. Metadata: setting.
-Example: re-rendering drums while drums_rerender is off.
+"""FAILED_PRECONDITION. The operator has switched the feature off. Metadata: setting.
+Example: RerenderStem of drums while drums_rerender is off.
 """
 ERROR_REASON_UNSUPPORTED_BY_RENDERER: ErrorReason.ValueType  # 10
-"""FAILED_PRECONDITION. The loaded renderer cannot honour a field. Metadata: field, renderer.
+"""FAILED_PRECONDITION. The loaded renderer does not support a field. Metadata: field, renderer.
 Example: lyrics for the starter renderer.
 """
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 11
 """RESOURCE_EXHAUSTED with RetryInfo. The queue is full. Metadata: queued, limit.
-Example: the 257th waiting job of a service that keeps 256.
+Example: the 257th waiting version where 256 may wait.
 """
 ERROR_REASON_TOO_LARGE: ErrorReason.ValueType  # 12
-"""RESOURCE_EXHAUSTED. The upload is larger than the service accepts. Metadata: limit_bytes.
-Example: a 3 GiB WAV where 2 GiB are allowed.
+"""RESOURCE_EXHAUSTED. The upload is too large. Metadata: limit_bytes.
+Example: a WAV file of 3 GiB where 2 GiB are allowed.
 """
 ERROR_REASON_INVALID_AUDIO: ErrorReason.ValueType  # 13
 """INVALID_ARGUMENT. The upload is not audio that can be separated. Metadata: detail.
-Example: a WAV at 48 kHz; a truncated WAV; samples that are NaN.
+Example: a WAV file at 48 kHz; a truncated file; NaN samples.
 """
 ERROR_REASON_INVALID_TENSOR: ErrorReason.ValueType  # 14
-"""INVALID_ARGUMENT. A lent tensor does not fit what was said of it. Metadata: detail.
-Example: 31 MB for a shape that needs 32.
+"""INVALID_ARGUMENT. A lent tensor does not match its header. Metadata: detail.
+Example: 31 MB for a shape that takes 32 MB.
 """
 ERROR_REASON_LEASE_LOST: ErrorReason.ValueType  # 15
-"""FAILED_PRECONDITION. No such loan, or its lease expired. Metadata: lease_id.
-Example: SeparateTensor a minute after the lender hung up.
+"""FAILED_PRECONDITION. No such loan exists, or its lease expired. Metadata: lease_id.
+Example: SeparateTensor a minute after the lender disconnected.
 """
 ERROR_REASON_DIGEST_MISMATCH: ErrorReason.ValueType  # 16
-"""DATA_LOSS. A stored file no longer matches its digest, or is gone. Metadata: key, expected_sha256, found_sha256 (empty:
-gone).
+"""DATA_LOSS. A stored file is missing or does not match its digest. Metadata: key, expected_sha256, found_sha256 (empty if
+missing).
 Example: a bounce that was changed on disk.
 """
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 17
-"""UNAVAILABLE with RetryInfo. The service is draining. Example: a call after SIGTERM."""
+"""UNAVAILABLE with RetryInfo. The service is shutting down.
+Example: a call after SIGTERM.
+"""
 ERROR_REASON_WARMING: ErrorReason.ValueType  # 18
-"""UNAVAILABLE with RetryInfo. Models are being loaded. Example: a call in the first seconds."""
+"""UNAVAILABLE with RetryInfo. The service is loading its models.
+Example: a call in the first seconds after the start.
+"""
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 19
-"""UNAVAILABLE with RetryInfo. The object store does not answer. Metadata: operation.
+"""UNAVAILABLE with RetryInfo. The object store or the journal does not answer. Metadata: operation.
 Example: MinIO restarts.
 """
 ERROR_REASON_DISK_FULL: ErrorReason.ValueType  # 20
-"""RESOURCE_EXHAUSTED. The disk is full. Metadata: path. Free space, then try again.
+"""RESOURCE_EXHAUSTED. The disk is full; an operator has to free space. Metadata: path.
 Example: no space left for jobs/.../v1.zip.
 """
 ERROR_REASON_SEPARATION_UNAVAILABLE: ErrorReason.ValueType  # 21
 """UNAVAILABLE with RetryInfo. separation_service does not answer. Metadata: address.
-Example: it was stopped after the bounce; ask for the stems again later.
+Example: separation_service stopped after the bounce was stored; request the stems again later.
 """
 ERROR_REASON_NOT_FINITE: ErrorReason.ValueType  # 22
-"""INTERNAL. A stage gave NaN or infinity. Metadata: stage.
+"""INTERNAL. A stage produced NaN or infinity. Metadata: stage.
 Example: a checkpoint with broken weights.
 """
 ERROR_REASON_EXPIRED: ErrorReason.ValueType  # 23
-"""DEADLINE_EXCEEDED. The brief's expire_time passed. Metadata: expire_time.
-Example: a job that waited an hour with an expiry of ten minutes.
+"""DEADLINE_EXCEEDED. `expire_time` passed. Metadata: expire_time.
+Example: a job that waited for an hour and was to expire after ten minutes.
 """
 ERROR_REASON_CANCELLED: ErrorReason.ValueType  # 24
-"""CANCELLED. A cancel stopped it. Example: CancelJob."""
+"""CANCELLED. The work was cancelled.
+Example: CancelJob.
+"""
 ERROR_REASON_MODEL_UNUSABLE: ErrorReason.ValueType  # 25
-"""FAILED_PRECONDITION. A model's files are missing or do not fit. Metadata: model, path.
+"""FAILED_PRECONDITION. The files of a model are missing or do not match. Metadata: model, path.
 Example: --renderer names a folder without config.json.
 """
 ERROR_REASON_OUT_OF_MEMORY: ErrorReason.ValueType  # 26
-"""RESOURCE_EXHAUSTED with RetryInfo. The device has too little memory. Metadata: device.
-Example: another program holds the GPU.
+"""RESOURCE_EXHAUSTED with RetryInfo. The device does not have enough free memory. Metadata: device.
+Example: another process uses the GPU.
 """
 ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 27
-"""UNIMPLEMENTED. Not offered by this build. Metadata: method.
-Example: a call of a later release.
+"""UNIMPLEMENTED. This build does not offer the method. Metadata: method.
+Example: a call that a later release adds.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 28
-"""INTERNAL. Something that should not happen; the service's log has it under the job id. Metadata: stage.
-Example: a stage raised what nobody expected.
+"""INTERNAL. An unexpected error. The log of the service has it under the job id. Metadata: stage.
+Example: a bug in a stage.
 """
 ERROR_REASON_INPUT_MISSING: ErrorReason.ValueType  # 29
-"""FAILED_PRECONDITION. A replay or check misses an input. Metadata: missing.
-Example: audit --replay after the prompt was erased.
+"""FAILED_PRECONDITION. An input is no longer available. Metadata: missing.
+Example: ReplayTake after ErasePrompt.
 """
 ERROR_REASON_INVALID_TOKEN: ErrorReason.ValueType  # 30
-"""INVALID_ARGUMENT. A page token or cursor that this service did not make.
+"""INVALID_ARGUMENT. The page token or cursor is not one that this service returned for this request.
 Example: page_token "abc".
 """
 ERROR_REASON_LOANS_EXHAUSTED: ErrorReason.ValueType  # 31
-"""RESOURCE_EXHAUSTED with RetryInfo. All regions for lending are lent. Metadata: limit.
-Example: more uploads over chunks at once than the pool allows.
+"""RESOURCE_EXHAUSTED with RetryInfo. All shared memory for lending is in use. Metadata: limit.
+Example: more tensors sent at once than the pool holds.
 """
 ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 32
-"""UNIMPLEMENTED or FAILED_PRECONDITION met between two attempts: the job failed too often. Metadata: attempts.
-Example: a service that crashed three times in the same stage.
+"""FAILED_PRECONDITION. The service crashed too often while it worked on the version. Metadata: attempts, stage.
+Example: three crashes in the same stage.
 """
 ERROR_REASON_DRIFT_EXCEEDED: ErrorReason.ValueType  # 33
-"""FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
-were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, seconds, matched, median_ms,
-mad_ms, p95_ms, max_ms, slope_ms_per_minute and slope_error_ms_per_minute.
-Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or allow_drift.
+"""FAILED_PRECONDITION. The onsets of a re-rendered stem lie too far from the original's grid, or too few were found to measure
+it. Metadata: stem, exceeded (in words) and, if measured, onsets, seconds, matched, median_ms, mad_ms, p95_ms, max_ms,
+slope_ms_per_minute and slope_error_ms_per_minute.
+Example: drums with a 95th percentile of 19 ms where 12 ms are allowed. Try another seed, or set allow_drift.
 """
 ERROR_REASON_STEM_SILENT: ErrorReason.ValueType  # 34
-"""FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.
-Example: vocals of a persona that never sings.
+"""FAILED_PRECONDITION. The re-rendered stem is silent, but the stem it replaces is not. Metadata: stem.
+Example: vocals from a persona that never sings.
 """
 ERROR_REASON_EXPIRY_TOO_SOON: ErrorReason.ValueType  # 40
-"""FAILED_PRECONDITION. At the measured speed, and behind what waits, it cannot be done in time, so it was not begun.
-Metadata: needed_seconds, left_seconds, queued.
-Example: a separation of an hour that shall be done in a minute.
+"""FAILED_PRECONDITION. At the measured speed the work cannot finish before its deadline, so it was not started. Metadata:
+needed_seconds, left_seconds, queued.
+Example: a separation of one hour of audio within a minute.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

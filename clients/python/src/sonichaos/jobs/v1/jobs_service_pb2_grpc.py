@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class JobsServiceStub:
-    """Follow and steer the jobs of the service that answers.
+    """Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
+
+    Where a request has a `version`, 0 means the newest version that the call can act on. Pass 1 for the original.
     """
 
     def __init__(self, channel):
@@ -78,60 +80,62 @@ class JobsServiceStub:
 
 
 class JobsServiceServicer:
-    """Follow and steer the jobs of the service that answers.
+    """Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
+
+    Where a request has a `version`, 0 means the newest version that the call can act on. Pass 1 for the original.
     """
 
     def GetJob(self, request, context):
-        """One job's row.
+        """Returns one job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """The caller's jobs, newest first, paged and filtered.
+        """Lists the caller's jobs, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """A job's events from a number on, past and coming; ends when the version it names ends.
+        """Streams events after `after_sequence`, stored ones first, then live; closes with OK when the version reaches a final state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchJobs(self, request, context):
-        """The events of all of the caller's jobs from a cursor on; never ends by itself.
+        """Streams the events of all of the caller's jobs after a cursor. Never closes by itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Stop a version. Answers at once; the state goes by way of CANCELLING.
+        """Cancels a version. Returns at once; the version goes through CANCELLING to CANCELLED. A final version stays as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteJob(self, request, context):
-        """Delete an ended job's row and files. Its audit rows stay.
+        """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddStems(self, request, context):
-        """Ask for stems of a version that has none, or whose stems failed.
+        """Requests stems for a version that has none, or whose stems failed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateSignedUrl(self, request, context):
-        """A URL that fetches one stored file with GET, Range allowed, until it expires.
+        """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,7 +193,9 @@ def add_JobsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JobsService:
-    """Follow and steer the jobs of the service that answers.
+    """Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
+
+    Where a request has a `version`, 0 means the newest version that the call can act on. Pass 1 for the original.
     """
 
     @staticmethod

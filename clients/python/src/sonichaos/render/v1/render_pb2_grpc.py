@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RenderServiceStub:
-    """Turns a brief into a take, and keeps personas and audit rows.
+    """Renders takes from briefs, and keeps personas and audit rows.
     """
 
     def __init__(self, channel):
@@ -98,89 +98,89 @@ class RenderServiceStub:
 
 
 class RenderServiceServicer:
-    """Turns a brief into a take, and keeps personas and audit rows.
+    """Renders takes from briefs, and keeps personas and audit rows.
     """
 
     def CreateRender(self, request, context):
-        """Accept a brief. Answers once the job is durable; follow it with JobsService.
+        """Creates a render job from a brief. Returns once the job is durable. Watch it with JobsService.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RerenderStem(self, request, context):
-        """Render one stem of a finished version again, as the next version.
+        """Re-renders one stem of a version that is done, as the job's next version. Returns once that version is durable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPersonas(self, request, context):
-        """The personas, by id.
+        """Lists personas by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPersona(self, request, context):
-        """One persona.
+        """Returns one persona.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreatePersona(self, request_iterator, context):
-        """Add a persona from reference clips: the header first, then the clips one after the other in chunks.
+        """Creates a persona from reference clips: send the header first, then the clips one after another in chunks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeletePersona(self, request, context):
-        """Remove an added persona. Takes made with it keep its embedding in their audit rows.
+        """Deletes a persona that was created. The audit rows of its takes keep its embedding.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditRows(self, request, context):
-        """Audit rows of the caller, oldest first, of one job or all.
+        """Lists the caller's audit rows, oldest first, of one job or of all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAuditChain(self, request, context):
-        """Check the caller's whole audit chain, optionally against an exported head.
+        """Verifies the caller's whole audit chain, and optionally that it contains an exported head.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDriftReport(self, request, context):
-        """How far re-rendered stems of one kind were from their originals' grids so far, and whether that is near enough.
+        """Reports how far re-rendered stems of one kind lie from the grid of their originals.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayTake(self, request, context):
-        """Render a take again from its audit row and compare.
+        """Renders a version again from its audit row and compares the result with the stored bounce.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ErasePrompt(self, request, context):
-        """Erase a job's prompts from the journal, also after the job was deleted. The audit chain stays intact; a replay is no
-        longer possible.
+        """Erases a job's prompts from the journal, even if the job was deleted. The audit chain stays intact; the job can no longer be
+        replayed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModelInfo(self, request, context):
-        """What is loaded.
+        """Describes the loaded renderer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -258,7 +258,7 @@ def add_RenderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RenderService:
-    """Turns a brief into a take, and keeps personas and audit rows.
+    """Renders takes from briefs, and keeps personas and audit rows.
     """
 
     @staticmethod

@@ -24,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class SeparateTensorRequest(_message.Message):
-    """What to separate and how to deliver it."""
+    """Request of SeparateTensor."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -35,18 +35,18 @@ class SeparateTensorRequest(_message.Message):
     MANIFEST_JSON_FIELD_NUMBER: _builtins.int
     BOUNCE_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
-    """The loan."""
+    """Id of the loan."""
     job_id: _builtins.str
-    """The owner's job."""
+    """Id of the caller's job."""
     version: _builtins.int
-    """The owner's version."""
+    """Number of the caller's version, from 1."""
     stem_mode: _brief_pb2.StemMode.ValueType
-    """How the stems relate to the bounce, never unspecified."""
+    """How the stems relate to the bounce. Required."""
     manifest_json: _builtins.str
-    """The version's manifest as JSON (UTF-8), as stored beside the bounce; the stems' part is added to it."""
+    """The version's manifest as stored beside the bounce: JSON in UTF-8. The response adds the stems to it."""
     @_builtins.property
     def bounce(self) -> _job_pb2.StoredFile:
-        """The stored bounce: the WAV packed into the ZIP must have this digest."""
+        """The stored bounce. A WAV file made from the lent samples must match its digest."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ Global___SeparateTensorRequest: _TypeAlias = SeparateTensorRequest  # noqa: Y015
 
 @_typing.final
 class SeparateTensorResponse(_message.Message):
-    """Progress, then the result."""
+    """Response of SeparateTensor: progress messages, then the result."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -76,11 +76,11 @@ class SeparateTensorResponse(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def progress(self) -> Global___SeparationProgress:
-        """How far it is."""
+        """Progress."""
 
     @_builtins.property
     def result(self) -> Global___SeparationResult:
-        """The last message."""
+        """The result. Sent last."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ Global___SeparateTensorResponse: _TypeAlias = SeparateTensorResponse  # noqa: Y0
 
 @_typing.final
 class SeparationProgress(_message.Message):
-    """How far a separation is."""
+    """Progress of a separation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -109,14 +109,14 @@ class SeparationProgress(_message.Message):
     STEPS_TOTAL_FIELD_NUMBER: _builtins.int
     ESTIMATED_TIME_LEFT_FIELD_NUMBER: _builtins.int
     stage: _job_pb2.Stage.ValueType
-    """The stage."""
+    """The current stage."""
     steps_done: _builtins.int
-    """Steps done; while separating, one step is one segment through one model."""
+    """Steps of the stage that are done, 0 to `steps_total`. While separating, a step is one segment through one model."""
     steps_total: _builtins.int
-    """Steps in all."""
+    """Steps of the stage in total."""
     @_builtins.property
     def estimated_time_left(self) -> _duration_pb2.Duration:
-        """Estimated time until the result, once it can be known."""
+        """Estimated time until the result. Not set until it can be estimated."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ Global___SeparationProgress: _TypeAlias = SeparationProgress  # noqa: Y015
 
 @_typing.final
 class SeparationResult(_message.Message):
-    """What was stored."""
+    """What a separation stored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -169,9 +169,9 @@ class SeparationResult(_message.Message):
     WEIGHTS_SHA256_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     manifest_json: _builtins.str
-    """The completed manifest's text."""
+    """The completed manifest: JSON in UTF-8."""
     separator: _builtins.str
-    """The separator's name, such as "htdemucs_ft"."""
+    """Name of the separator, such as "htdemucs_ft"."""
     weights_sha256: _builtins.str
     """SHA-256 over the digests of its weights, 64 lower-case hex digits."""
     @_builtins.property
@@ -180,19 +180,19 @@ class SeparationResult(_message.Message):
 
     @_builtins.property
     def zip_entries(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.ZipEntry]:
-        """The files in it."""
+        """The files inside the ZIP."""
 
     @_builtins.property
     def manifest(self) -> _job_pb2.StoredFile:
-        """The completed manifest as the caller has to store it when it keeps this result: until then the stored one stays."""
+        """The completed manifest. It is not stored yet: the caller stores `manifest_json` as this file when it accepts the result."""
 
     @_builtins.property
     def timings(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.StageTiming]:
-        """Timings of the stages."""
+        """How long each stage took."""
 
     @_builtins.property
     def fingerprint(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The execution fingerprint of the separation."""
+        """Execution fingerprint of the separation."""
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ Global___SeparationResult: _TypeAlias = SeparationResult  # noqa: Y015
 
 @_typing.final
 class Grid(_message.Message):
-    """Times of the original's grid in seconds from the first sample, each list rising and within the take."""
+    """Grid of the original: times in seconds from the first sample, 0 to `seconds`, each list in increasing order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -232,11 +232,11 @@ class Grid(_message.Message):
 
     @_builtins.property
     def downbeat_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The first beat of each bar."""
+        """The first beat of every bar."""
 
     @_builtins.property
     def subdivision_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Every quarter of a beat, where the swing plays it, beats included."""
+        """Every quarter of a beat with the swing applied, beats included."""
 
     def __init__(
         self,
@@ -256,7 +256,7 @@ Global___Grid: _TypeAlias = Grid  # noqa: Y015
 
 @_typing.final
 class BaseVersion(_message.Message):
-    """A stored version, three of whose stems are kept."""
+    """The stored version that a re-render starts from. Three of its stems are kept."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -264,14 +264,14 @@ class BaseVersion(_message.Message):
     ZIP_FIELD_NUMBER: _builtins.int
     ZIP_ENTRIES_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """Its number."""
+    """Number of the version."""
     @_builtins.property
     def zip(self) -> _job_pb2.StoredFile:
-        """Its ZIP; size and digest as the row has them."""
+        """Its ZIP."""
 
     @_builtins.property
     def zip_entries(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.ZipEntry]:
-        """Bounce, stems and manifest in it, each with the digest that the audit row has."""
+        """All six files inside the ZIP, with the digests in the audit row."""
 
     def __init__(
         self,
@@ -290,7 +290,7 @@ Global___BaseVersion: _TypeAlias = BaseVersion  # noqa: Y015
 
 @_typing.final
 class ReplaceStemRequest(_message.Message):
-    """What to replace, and by what."""
+    """Request of ReplaceStem."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -307,24 +307,24 @@ class ReplaceStemRequest(_message.Message):
     ALLOW_DRIFT_FIELD_NUMBER: _builtins.int
     COMPARE_WITH_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
-    """The loan of the new mix."""
+    """Id of the loan of the new mix."""
     job_id: _builtins.str
-    """The owner's job."""
+    """Id of the caller's job."""
     version: _builtins.int
-    """The owner's new version."""
+    """Number of the caller's new version."""
     stem: _brief_pb2.Stem.ValueType
     """The stem to replace."""
     manifest_json: _builtins.str
-    """The new version's manifest as JSON (UTF-8), with the new mix as its bounce; bounce and stems become the new version's."""
+    """The new version's manifest with the new mix as its bounce: JSON in UTF-8. The response replaces the bounce and adds the stems."""
     from_bar: _builtins.int
-    """First bar to replace, counted from 1 at the first downbeat. 0, together with to_bar 0: the whole take."""
+    """First bar to replace, counted from 1 at the first downbeat. 0 in both `from_bar` and `to_bar`: the whole take."""
     to_bar: _builtins.int
-    """Last bar to replace, included."""
+    """Last bar to replace, inclusive."""
     allow_drift: _builtins.bool
-    """True: keep a stem that lies beyond the limits of drift."""
+    """True to keep the stem even if its drift exceeds the limits."""
     @_builtins.property
     def mix(self) -> _job_pb2.StoredFile:
-        """The new mix as a WAV of the new version: the lent samples must make it. Its key is empty, for it is not stored."""
+        """The new mix as a WAV file. The lent samples must match its digest. Its key is empty, because it is not stored."""
 
     @_builtins.property
     def base(self) -> Global___BaseVersion:
@@ -332,11 +332,11 @@ class ReplaceStemRequest(_message.Message):
 
     @_builtins.property
     def grid(self) -> Global___Grid:
-        """The grid that the stem is held to."""
+        """The grid that the stem is aligned to."""
 
     @_builtins.property
     def compare_with(self) -> _job_pb2.StoredFile:
-        """Set on a replay: nothing is stored, and the new bounce is compared with this file."""
+        """Set for a replay: nothing is stored, and the new bounce is compared with this file."""
 
     def __init__(
         self,
@@ -364,7 +364,7 @@ Global___ReplaceStemRequest: _TypeAlias = ReplaceStemRequest  # noqa: Y015
 
 @_typing.final
 class ReplaceStemResponse(_message.Message):
-    """Progress, then the result."""
+    """Response of ReplaceStem: progress messages, then the result or, for a replay, the comparison."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -373,15 +373,15 @@ class ReplaceStemResponse(_message.Message):
     COMPARISON_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def progress(self) -> Global___SeparationProgress:
-        """How far it is."""
+        """Progress."""
 
     @_builtins.property
     def result(self) -> Global___StemReplacement:
-        """The last message where the version was stored."""
+        """The result. Sent last, unless the call is a replay."""
 
     @_builtins.property
     def comparison(self) -> Global___ReplacementComparison:
-        """The last message of a replay."""
+        """The comparison. Sent last if the call is a replay."""
 
     def __init__(
         self,
@@ -402,7 +402,7 @@ Global___ReplaceStemResponse: _TypeAlias = ReplaceStemResponse  # noqa: Y015
 
 @_typing.final
 class StemReplacement(_message.Message):
-    """What was stored of the new version."""
+    """What a stem replacement stored for the new version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -437,9 +437,9 @@ class StemReplacement(_message.Message):
     WEIGHTS_SHA256_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     manifest_json: _builtins.str
-    """The manifest's text; its `rerender` holds what was measured."""
+    """The manifest: JSON in UTF-8. Its `rerender` holds the measured drift."""
     separator: _builtins.str
-    """The separator's name, such as "htdemucs_ft"."""
+    """Name of the separator, such as "htdemucs_ft"."""
     weights_sha256: _builtins.str
     """SHA-256 over the digests of its weights, 64 lower-case hex digits."""
     @_builtins.property
@@ -456,19 +456,19 @@ class StemReplacement(_message.Message):
 
     @_builtins.property
     def zip_entries(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.ZipEntry]:
-        """The files in it."""
+        """The files inside the ZIP."""
 
     @_builtins.property
     def manifest(self) -> _job_pb2.StoredFile:
-        """The new version's manifest as the caller has to store it when it commits this result."""
+        """The manifest. It is not stored yet: the caller stores `manifest_json` as this file when it accepts the result."""
 
     @_builtins.property
     def timings(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.StageTiming]:
-        """Timings of the stages."""
+        """How long each stage took."""
 
     @_builtins.property
     def fingerprint(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The execution fingerprint of the separation."""
+        """Execution fingerprint of the separation."""
 
     def __init__(
         self,
@@ -527,10 +527,10 @@ class ReplacementComparison(_message.Message):
     replayed_sha256: _builtins.str
     """SHA-256 of the replayed bounce, 64 lower-case hex digits."""
     largest_difference: _builtins.int
-    """Largest difference of a sample in units of 24 bits."""
+    """Largest difference between two samples as a 24-bit integer. 0 if every sample is equal."""
     @_builtins.property
     def fingerprint(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The execution fingerprint of the separation."""
+        """Execution fingerprint of the separation."""
 
     def __init__(
         self,
@@ -550,7 +550,7 @@ Global___ReplacementComparison: _TypeAlias = ReplacementComparison  # noqa: Y015
 
 @_typing.final
 class AnalysisHeader(_message.Message):
-    """What comes before the bytes, and what the caller knows of them."""
+    """What to analyze, and what the caller knows about it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -559,13 +559,15 @@ class AnalysisHeader(_message.Message):
     MAX_BPM_FIELD_NUMBER: _builtins.int
     BEATS_PER_BAR_FIELD_NUMBER: _builtins.int
     store_key: _builtins.str
-    """Key of a WAV in the store under "uploads/", instead of bytes. Empty: bytes follow."""
+    """Key of a WAV file in the store, below "uploads/". Empty: the bytes follow in this stream."""
     min_bpm: _builtins.float
-    """Slowest tempo that it can be, in beats a minute, 30 to 300; with max_bpm it settles which octave is meant. 0: not known."""
+    """Lowest possible tempo in beats per minute, 30 to 300. Together with `max_bpm` it decides between half and double tempo. 0 in
+    both: unknown.
+    """
     max_bpm: _builtins.float
-    """Fastest tempo that it can be, in beats a minute, 30 to 300. 0: not known."""
+    """Highest possible tempo in beats per minute, 30 to 300, above `min_bpm`."""
     beats_per_bar: _builtins.int
-    """Beats in a bar, 1 to 16. 0: not known."""
+    """Beats per bar, 1 to 16. 0: unknown."""
     def __init__(
         self,
         *,
@@ -584,7 +586,7 @@ Global___AnalysisHeader: _TypeAlias = AnalysisHeader  # noqa: Y015
 
 @_typing.final
 class AnalyzeAudioRequest(_message.Message):
-    """The header, then the bytes of a WAV."""
+    """Request of AnalyzeAudio: the header first, then the bytes of a WAV file."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -594,7 +596,7 @@ class AnalyzeAudioRequest(_message.Message):
     """The next bytes of the file, at most 1 MiB."""
     @_builtins.property
     def header(self) -> Global___AnalysisHeader:
-        """What comes before the bytes."""
+        """What to analyze. Sent first, and once."""
 
     def __init__(
         self,
@@ -614,7 +616,7 @@ Global___AnalyzeAudioRequest: _TypeAlias = AnalyzeAudioRequest  # noqa: Y015
 
 @_typing.final
 class AnalyzeAudioResponse(_message.Message):
-    """What was estimated. Each confidence is 0 (a guess) to 1."""
+    """Response of AnalyzeAudio. Confidences are 0 (a guess) to 1 (certain)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -626,20 +628,20 @@ class AnalyzeAudioResponse(_message.Message):
     KEY_CONFIDENCE_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     tempo_confidence: _builtins.float
-    """How sure the tempo is."""
+    """Confidence in the tempo, 0 to 1."""
     other_bpm: _builtins.float
-    """The next best tempo in beats a minute, usually an octave away. Not set where there is none."""
+    """The next most likely tempo in beats per minute, usually half or double. Not set if there is none."""
     downbeat_confidence: _builtins.float
-    """How sure the first downbeat is."""
+    """Confidence in the first downbeat, 0 to 1."""
     key: _builtins.str
-    """The key, such as "A minor". Empty where nothing has a pitch."""
+    """The key, such as "A minor". Empty if nothing has a pitch."""
     key_confidence: _builtins.float
-    """How sure the key is."""
+    """Confidence in the key, 0 to 1."""
     seconds: _builtins.float
     """Length in seconds."""
     @_builtins.property
     def tempo_map(self) -> _brief_pb2.TempoMap:
-        """Tempo map; pass it to RerenderStem, corrected where it is wrong. Not set where no beat was found."""
+        """The tempo map. Correct it if it is wrong, then pass it to RerenderStem. Not set if no beat was found."""
 
     def __init__(
         self,
@@ -664,7 +666,7 @@ Global___AnalyzeAudioResponse: _TypeAlias = AnalyzeAudioResponse  # noqa: Y015
 
 @_typing.final
 class SeparationHeader(_message.Message):
-    """What comes before the bytes."""
+    """Describes an upload."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -697,26 +699,30 @@ class SeparationHeader(_message.Message):
     STORE_KEY_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """As in CreateRender."""
+    """The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the
+    same content returns the same job. Empty: every call creates a job.
+    """
     stem_mode: _brief_pb2.StemMode.ValueType
-    """How the stems relate to the upload."""
+    """How the stems relate to the upload. Unspecified: exact."""
     file_name: _builtins.str
-    """The file's name, for people, at most 255 characters."""
+    """Name of the file, for people. At most 255 characters."""
     sha256: _builtins.str
-    """SHA-256 of the whole upload, 64 lower-case hex digits. Empty: not checked."""
+    """SHA-256 of the whole file, 64 lower-case hex digits. Empty: not checked."""
     store_key: _builtins.str
-    """Key of a WAV in the store under "uploads/", instead of bytes. Empty: bytes follow."""
+    """Key of a WAV file in the store, below "uploads/". Empty: the bytes follow in this stream."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The caller's labels, as in a brief."""
+        """The caller's own labels, as in a brief."""
 
     @_builtins.property
     def licence(self) -> _brief_pb2.Licence:
-        """The terms of use, as in a brief."""
+        """Terms of use, as in a brief."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """After this time the job fails as EXPIRED; a time that cannot be met is refused at once. Not given: never."""
+        """Deadline. A job that is not done by then fails with EXPIRED; a deadline that cannot be met is refused at once. If not set, the
+        job never expires.
+        """
 
     def __init__(
         self,
@@ -740,7 +746,7 @@ Global___SeparationHeader: _TypeAlias = SeparationHeader  # noqa: Y015
 
 @_typing.final
 class CreateSeparationRequest(_message.Message):
-    """The header, then the bytes of a WAV."""
+    """Request of CreateSeparation: the header first, then the bytes of a WAV file."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -750,7 +756,7 @@ class CreateSeparationRequest(_message.Message):
     """The next bytes of the file, at most 1 MiB."""
     @_builtins.property
     def header(self) -> Global___SeparationHeader:
-        """What comes before the bytes."""
+        """Describes the upload. Sent first, and once."""
 
     def __init__(
         self,
@@ -770,14 +776,14 @@ Global___CreateSeparationRequest: _TypeAlias = CreateSeparationRequest  # noqa: 
 
 @_typing.final
 class CreateSeparationResponse(_message.Message):
-    """The accepted job."""
+    """Response of CreateSeparation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job's row."""
+        """The new job, or the one that the same request created before."""
 
     def __init__(
         self,
@@ -794,7 +800,7 @@ Global___CreateSeparationResponse: _TypeAlias = CreateSeparationResponse  # noqa
 
 @_typing.final
 class GetModelInfoRequest(_message.Message):
-    """Nothing to say."""
+    """Request of GetModelInfo."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -811,7 +817,7 @@ Global___GetModelInfoRequest: _TypeAlias = GetModelInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetModelInfoResponse(_message.Message):
-    """What is loaded."""
+    """Response of GetModelInfo."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -843,22 +849,22 @@ class GetModelInfoResponse(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     REALTIME_FACTOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The separator's name."""
+    """Name of the separator, such as "htdemucs_ft"."""
     weights_sha256: _builtins.str
     """SHA-256 over the digests of its weights, 64 lower-case hex digits."""
     licence: _builtins.str
-    """Licence of the weights as an SPDX id or words."""
+    """Licence of the weights: an SPDX id or free text."""
     models: _builtins.int
-    """Models in the bag."""
+    """Number of models in the bag."""
     realtime_factor: _builtins.float
-    """Measured seconds of audio separated a second of work; 0 before the first."""
+    """Measured speed: seconds of audio separated per second of work. 0 before the first separation."""
     @_builtins.property
     def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The model's sources in its own order."""
+        """Names of the stems, in the order of the model's outputs."""
 
     @_builtins.property
     def fingerprint(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The execution fingerprint."""
+        """Execution fingerprint: device, library versions, precision, threads and batch shape."""
 
     def __init__(
         self,

@@ -67,36 +67,37 @@ class SeparationServiceServicer:
     """
 
     def SeparateTensor(self, request, context):
-        """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work. A deadline
-        that cannot be met at the measured speed, behind the calls before it, is refused at once as EXPIRY_TOO_SOON.
+        """Separates a tensor that was lent through the handoff. The caller owns the job; ending the call stops the work. A deadline that
+        cannot be met at the measured speed is refused at once with EXPIRY_TOO_SOON.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateSeparation(self, request_iterator, context):
-        """Accept an upload, or a file in the store, as a job of this service. Answers once the job is durable.
+        """Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
+        JobsService.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplaceStem(self, request, context):
-        """Replace one stem of a stored version by that of a lent new mix. The caller owns the job; leaving the call stops the work.
+        """Replaces one stem of a stored version with that of a lent new mix. The caller owns the job; ending the call stops the work.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AnalyzeAudio(self, request_iterator, context):
-        """Estimate tempo map and key of a WAV, or of a file in the store, with confidence. Nothing of it is kept.
+        """Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModelInfo(self, request, context):
-        """What is loaded.
+        """Describes the loaded separator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

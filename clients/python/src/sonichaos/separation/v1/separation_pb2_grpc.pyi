@@ -34,17 +34,19 @@ class SeparationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SeparationServiceAsyncStub: ...
     SeparateTensor: _grpc.UnaryStreamMultiCallable[_separation_pb2.SeparateTensorRequest, _separation_pb2.SeparateTensorResponse]
-    """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work. A deadline
-    that cannot be met at the measured speed, behind the calls before it, is refused at once as EXPIRY_TOO_SOON.
+    """Separates a tensor that was lent through the handoff. The caller owns the job; ending the call stops the work. A deadline that
+    cannot be met at the measured speed is refused at once with EXPIRY_TOO_SOON.
     """
     CreateSeparation: _grpc.StreamUnaryMultiCallable[_separation_pb2.CreateSeparationRequest, _separation_pb2.CreateSeparationResponse]
-    """Accept an upload, or a file in the store, as a job of this service. Answers once the job is durable."""
+    """Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
+    JobsService.
+    """
     ReplaceStem: _grpc.UnaryStreamMultiCallable[_separation_pb2.ReplaceStemRequest, _separation_pb2.ReplaceStemResponse]
-    """Replace one stem of a stored version by that of a lent new mix. The caller owns the job; leaving the call stops the work."""
+    """Replaces one stem of a stored version with that of a lent new mix. The caller owns the job; ending the call stops the work."""
     AnalyzeAudio: _grpc.StreamUnaryMultiCallable[_separation_pb2.AnalyzeAudioRequest, _separation_pb2.AnalyzeAudioResponse]
-    """Estimate tempo map and key of a WAV, or of a file in the store, with confidence. Nothing of it is kept."""
+    """Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it."""
     GetModelInfo: _grpc.UnaryUnaryMultiCallable[_separation_pb2.GetModelInfoRequest, _separation_pb2.GetModelInfoResponse]
-    """What is loaded."""
+    """Describes the loaded separator."""
 
 @_typing.type_check_only
 class SeparationServiceAsyncStub(SeparationServiceStub):
@@ -52,17 +54,19 @@ class SeparationServiceAsyncStub(SeparationServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SeparateTensor: _aio.UnaryStreamMultiCallable[_separation_pb2.SeparateTensorRequest, _separation_pb2.SeparateTensorResponse]  # type: ignore[assignment]
-    """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work. A deadline
-    that cannot be met at the measured speed, behind the calls before it, is refused at once as EXPIRY_TOO_SOON.
+    """Separates a tensor that was lent through the handoff. The caller owns the job; ending the call stops the work. A deadline that
+    cannot be met at the measured speed is refused at once with EXPIRY_TOO_SOON.
     """
     CreateSeparation: _aio.StreamUnaryMultiCallable[_separation_pb2.CreateSeparationRequest, _separation_pb2.CreateSeparationResponse]  # type: ignore[assignment]
-    """Accept an upload, or a file in the store, as a job of this service. Answers once the job is durable."""
+    """Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
+    JobsService.
+    """
     ReplaceStem: _aio.UnaryStreamMultiCallable[_separation_pb2.ReplaceStemRequest, _separation_pb2.ReplaceStemResponse]  # type: ignore[assignment]
-    """Replace one stem of a stored version by that of a lent new mix. The caller owns the job; leaving the call stops the work."""
+    """Replaces one stem of a stored version with that of a lent new mix. The caller owns the job; ending the call stops the work."""
     AnalyzeAudio: _aio.StreamUnaryMultiCallable[_separation_pb2.AnalyzeAudioRequest, _separation_pb2.AnalyzeAudioResponse]  # type: ignore[assignment]
-    """Estimate tempo map and key of a WAV, or of a file in the store, with confidence. Nothing of it is kept."""
+    """Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it."""
     GetModelInfo: _aio.UnaryUnaryMultiCallable[_separation_pb2.GetModelInfoRequest, _separation_pb2.GetModelInfoResponse]  # type: ignore[assignment]
-    """What is loaded."""
+    """Describes the loaded separator."""
 
 class SeparationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Separates a mix into drums, bass, vocals and other, and packs them as a ZIP."""
@@ -73,8 +77,8 @@ class SeparationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _separation_pb2.SeparateTensorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_separation_pb2.SeparateTensorResponse], _abc.AsyncIterator[_separation_pb2.SeparateTensorResponse]]:
-        """Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work. A deadline
-        that cannot be met at the measured speed, behind the calls before it, is refused at once as EXPIRY_TOO_SOON.
+        """Separates a tensor that was lent through the handoff. The caller owns the job; ending the call stops the work. A deadline that
+        cannot be met at the measured speed is refused at once with EXPIRY_TOO_SOON.
         """
 
     @_abc_1.abstractmethod
@@ -83,7 +87,9 @@ class SeparationServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_separation_pb2.CreateSeparationRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_separation_pb2.CreateSeparationResponse, _abc.Awaitable[_separation_pb2.CreateSeparationResponse]]:
-        """Accept an upload, or a file in the store, as a job of this service. Answers once the job is durable."""
+        """Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
+        JobsService.
+        """
 
     @_abc_1.abstractmethod
     def ReplaceStem(
@@ -91,7 +97,7 @@ class SeparationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _separation_pb2.ReplaceStemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_separation_pb2.ReplaceStemResponse], _abc.AsyncIterator[_separation_pb2.ReplaceStemResponse]]:
-        """Replace one stem of a stored version by that of a lent new mix. The caller owns the job; leaving the call stops the work."""
+        """Replaces one stem of a stored version with that of a lent new mix. The caller owns the job; ending the call stops the work."""
 
     @_abc_1.abstractmethod
     def AnalyzeAudio(
@@ -99,7 +105,7 @@ class SeparationServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_separation_pb2.AnalyzeAudioRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_separation_pb2.AnalyzeAudioResponse, _abc.Awaitable[_separation_pb2.AnalyzeAudioResponse]]:
-        """Estimate tempo map and key of a WAV, or of a file in the store, with confidence. Nothing of it is kept."""
+        """Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it."""
 
     @_abc_1.abstractmethod
     def GetModelInfo(
@@ -107,6 +113,6 @@ class SeparationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _separation_pb2.GetModelInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_separation_pb2.GetModelInfoResponse, _abc.Awaitable[_separation_pb2.GetModelInfoResponse]]:
-        """What is loaded."""
+        """Describes the loaded separator."""
 
 def add_SeparationServiceServicer_to_server(servicer: SeparationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -14,8 +14,9 @@ export const file_sonichaos_jobs_v1_error_reason: GenFile = /*@__PURE__*/
   fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9lcnJvcl9yZWFzb24ucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxKo8JCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIeChpFUlJPUl9SRUFTT05fSU5WQUxJRF9GSUVMRBABEh4KGkVSUk9SX1JFQVNPTl9KT0JfTk9UX0ZPVU5EEAISIgoeRVJST1JfUkVBU09OX1ZFUlNJT05fTk9UX0ZPVU5EEAMSIgoeRVJST1JfUkVBU09OX1BFUlNPTkFfTk9UX0ZPVU5EEAQSHwobRVJST1JfUkVBU09OX0ZJTEVfTk9UX0ZPVU5EEAUSIgoeRVJST1JfUkVBU09OX1JFUVVFU1RfSURfUkVVU0VEEAYSHwobRVJST1JfUkVBU09OX1BFUlNPTkFfRVhJU1RTEAcSHAoYRVJST1JfUkVBU09OX1dST05HX1NUQVRFEAgSHQoZRVJST1JfUkVBU09OX1NXSVRDSEVEX09GRhAJEigKJEVSUk9SX1JFQVNPTl9VTlNVUFBPUlRFRF9CWV9SRU5ERVJFUhAKEhsKF0VSUk9SX1JFQVNPTl9RVUVVRV9GVUxMEAsSGgoWRVJST1JfUkVBU09OX1RPT19MQVJHRRAMEh4KGkVSUk9SX1JFQVNPTl9JTlZBTElEX0FVRElPEA0SHwobRVJST1JfUkVBU09OX0lOVkFMSURfVEVOU09SEA4SGwoXRVJST1JfUkVBU09OX0xFQVNFX0xPU1QQDxIgChxFUlJPUl9SRUFTT05fRElHRVNUX01JU01BVENIEBASGQoVRVJST1JfUkVBU09OX0RSQUlOSU5HEBESGAoURVJST1JfUkVBU09OX1dBUk1JTkcQEhIiCh5FUlJPUl9SRUFTT05fU1RPUkVfVU5BVkFJTEFCTEUQExIaChZFUlJPUl9SRUFTT05fRElTS19GVUxMEBQSJwojRVJST1JfUkVBU09OX1NFUEFSQVRJT05fVU5BVkFJTEFCTEUQFRIbChdFUlJPUl9SRUFTT05fTk9UX0ZJTklURRAWEhgKFEVSUk9SX1JFQVNPTl9FWFBJUkVEEBcSGgoWRVJST1JfUkVBU09OX0NBTkNFTExFRBAYEh8KG0VSUk9SX1JFQVNPTl9NT0RFTF9VTlVTQUJMRRAZEh4KGkVSUk9SX1JFQVNPTl9PVVRfT0ZfTUVNT1JZEBoSIAocRVJST1JfUkVBU09OX05PVF9JTVBMRU1FTlRFRBAbEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBAcEh4KGkVSUk9SX1JFQVNPTl9JTlBVVF9NSVNTSU5HEB0SHgoaRVJST1JfUkVBU09OX0lOVkFMSURfVE9LRU4QHhIgChxFUlJPUl9SRUFTT05fTE9BTlNfRVhIQVVTVEVEEB8SIgoeRVJST1JfUkVBU09OX1RPT19NQU5ZX0FUVEVNUFRTECASHwobRVJST1JfUkVBU09OX0RSSUZUX0VYQ0VFREVEECESHAoYRVJST1JfUkVBU09OX1NURU1fU0lMRU5UECISIAocRVJST1JfUkVBU09OX0VYUElSWV9UT09fU09PThAoYgZwcm90bzM");
 
 /**
- * The `reason` of google.rpc.ErrorInfo, without the ERROR_REASON_ prefix; its `domain` is "sonichaos.ai".
- * Each value names its status code, its metadata and an example.
+ * `reason` of the google.rpc.ErrorInfo that every error carries, without the ERROR_REASON_ prefix. Its `domain` is "sonichaos.ai".
+ * Each value lists its status code, its meaning, its metadata and an example. Retry only errors that carry RetryInfo, after its
+ * `retry_delay`.
  *
  * @generated from enum sonichaos.jobs.v1.ErrorReason
  */
@@ -28,15 +29,15 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * INVALID_ARGUMENT. A field is missing, malformed or out of range; BadRequest names each.
-   * Example: prompt is empty.
+   * INVALID_ARGUMENT. Fields are missing, malformed or out of range. BadRequest names each of them.
+   * Example: an empty prompt.
    *
    * @generated from enum value: ERROR_REASON_INVALID_FIELD = 1;
    */
   INVALID_FIELD = 1,
 
   /**
-   * NOT_FOUND. No such job for this caller. Metadata: job_id.
+   * NOT_FOUND. The caller has no such job. Metadata: job_id.
    * Example: GetJob of a deleted job.
    *
    * @generated from enum value: ERROR_REASON_JOB_NOT_FOUND = 2;
@@ -44,15 +45,15 @@ export enum ErrorReason {
   JOB_NOT_FOUND = 2,
 
   /**
-   * NOT_FOUND. No such version. Metadata: job_id, version.
-   * Example: WatchJob of v3 where there are two.
+   * NOT_FOUND. The job has no such version. Metadata: job_id, version.
+   * Example: WatchJob of v3 of a job with two versions.
    *
    * @generated from enum value: ERROR_REASON_VERSION_NOT_FOUND = 3;
    */
   VERSION_NOT_FOUND = 3,
 
   /**
-   * NOT_FOUND. No such persona. Metadata: persona_id, known (up to 20 ids).
+   * NOT_FOUND. No such persona exists. Metadata: persona_id, known (up to 20 ids that exist).
    * Example: a brief with persona "nobdy".
    *
    * @generated from enum value: ERROR_REASON_PERSONA_NOT_FOUND = 4;
@@ -60,7 +61,7 @@ export enum ErrorReason {
   PERSONA_NOT_FOUND = 4,
 
   /**
-   * NOT_FOUND. The version has no such file (yet). Metadata: job_id, version, kind.
+   * NOT_FOUND. The version does not have this file, or not yet. Metadata: job_id, version, kind.
    * Example: a signed URL for the ZIP of a take without stems.
    *
    * @generated from enum value: ERROR_REASON_FILE_NOT_FOUND = 5;
@@ -68,16 +69,16 @@ export enum ErrorReason {
   FILE_NOT_FOUND = 5,
 
   /**
-   * ALREADY_EXISTS. The request id was used with another brief. Metadata: request_id, job_id.
-   * Example: a retry with the same id and a changed prompt.
+   * ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, job_id.
+   * Example: a retry with the same request id and another prompt.
    *
    * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 6;
    */
   REQUEST_ID_REUSED = 6,
 
   /**
-   * ALREADY_EXISTS. A persona of that id exists. Metadata: persona_id.
-   * Example: persona add of a built-in id.
+   * ALREADY_EXISTS. A persona with this id exists. Metadata: persona_id.
+   * Example: CreatePersona with the id of a built-in persona.
    *
    * @generated from enum value: ERROR_REASON_PERSONA_EXISTS = 7;
    */
@@ -85,22 +86,22 @@ export enum ErrorReason {
 
   /**
    * FAILED_PRECONDITION. The version is in the wrong state. Metadata: job_id, version, state.
-   * Example: DeleteJob of a running job; AddStems of a version that has stems.
+   * Example: DeleteJob of a running job; AddStems for a version that has stems.
    *
    * @generated from enum value: ERROR_REASON_WRONG_STATE = 8;
    */
   WRONG_STATE = 8,
 
   /**
-   * FAILED_PRECONDITION. A switch of the operator is off. Metadata: setting.
-   * Example: re-rendering drums while drums_rerender is off.
+   * FAILED_PRECONDITION. The operator has switched the feature off. Metadata: setting.
+   * Example: RerenderStem of drums while drums_rerender is off.
    *
    * @generated from enum value: ERROR_REASON_SWITCHED_OFF = 9;
    */
   SWITCHED_OFF = 9,
 
   /**
-   * FAILED_PRECONDITION. The loaded renderer cannot honour a field. Metadata: field, renderer.
+   * FAILED_PRECONDITION. The loaded renderer does not support a field. Metadata: field, renderer.
    * Example: lyrics for the starter renderer.
    *
    * @generated from enum value: ERROR_REASON_UNSUPPORTED_BY_RENDERER = 10;
@@ -109,15 +110,15 @@ export enum ErrorReason {
 
   /**
    * RESOURCE_EXHAUSTED with RetryInfo. The queue is full. Metadata: queued, limit.
-   * Example: the 257th waiting job of a service that keeps 256.
+   * Example: the 257th waiting version where 256 may wait.
    *
    * @generated from enum value: ERROR_REASON_QUEUE_FULL = 11;
    */
   QUEUE_FULL = 11,
 
   /**
-   * RESOURCE_EXHAUSTED. The upload is larger than the service accepts. Metadata: limit_bytes.
-   * Example: a 3 GiB WAV where 2 GiB are allowed.
+   * RESOURCE_EXHAUSTED. The upload is too large. Metadata: limit_bytes.
+   * Example: a WAV file of 3 GiB where 2 GiB are allowed.
    *
    * @generated from enum value: ERROR_REASON_TOO_LARGE = 12;
    */
@@ -125,31 +126,31 @@ export enum ErrorReason {
 
   /**
    * INVALID_ARGUMENT. The upload is not audio that can be separated. Metadata: detail.
-   * Example: a WAV at 48 kHz; a truncated WAV; samples that are NaN.
+   * Example: a WAV file at 48 kHz; a truncated file; NaN samples.
    *
    * @generated from enum value: ERROR_REASON_INVALID_AUDIO = 13;
    */
   INVALID_AUDIO = 13,
 
   /**
-   * INVALID_ARGUMENT. A lent tensor does not fit what was said of it. Metadata: detail.
-   * Example: 31 MB for a shape that needs 32.
+   * INVALID_ARGUMENT. A lent tensor does not match its header. Metadata: detail.
+   * Example: 31 MB for a shape that takes 32 MB.
    *
    * @generated from enum value: ERROR_REASON_INVALID_TENSOR = 14;
    */
   INVALID_TENSOR = 14,
 
   /**
-   * FAILED_PRECONDITION. No such loan, or its lease expired. Metadata: lease_id.
-   * Example: SeparateTensor a minute after the lender hung up.
+   * FAILED_PRECONDITION. No such loan exists, or its lease expired. Metadata: lease_id.
+   * Example: SeparateTensor a minute after the lender disconnected.
    *
    * @generated from enum value: ERROR_REASON_LEASE_LOST = 15;
    */
   LEASE_LOST = 15,
 
   /**
-   * DATA_LOSS. A stored file no longer matches its digest, or is gone. Metadata: key, expected_sha256, found_sha256 (empty:
-   * gone).
+   * DATA_LOSS. A stored file is missing or does not match its digest. Metadata: key, expected_sha256, found_sha256 (empty if
+   * missing).
    * Example: a bounce that was changed on disk.
    *
    * @generated from enum value: ERROR_REASON_DIGEST_MISMATCH = 16;
@@ -157,21 +158,23 @@ export enum ErrorReason {
   DIGEST_MISMATCH = 16,
 
   /**
-   * UNAVAILABLE with RetryInfo. The service is draining. Example: a call after SIGTERM.
+   * UNAVAILABLE with RetryInfo. The service is shutting down.
+   * Example: a call after SIGTERM.
    *
    * @generated from enum value: ERROR_REASON_DRAINING = 17;
    */
   DRAINING = 17,
 
   /**
-   * UNAVAILABLE with RetryInfo. Models are being loaded. Example: a call in the first seconds.
+   * UNAVAILABLE with RetryInfo. The service is loading its models.
+   * Example: a call in the first seconds after the start.
    *
    * @generated from enum value: ERROR_REASON_WARMING = 18;
    */
   WARMING = 18,
 
   /**
-   * UNAVAILABLE with RetryInfo. The object store does not answer. Metadata: operation.
+   * UNAVAILABLE with RetryInfo. The object store or the journal does not answer. Metadata: operation.
    * Example: MinIO restarts.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 19;
@@ -179,7 +182,7 @@ export enum ErrorReason {
   STORE_UNAVAILABLE = 19,
 
   /**
-   * RESOURCE_EXHAUSTED. The disk is full. Metadata: path. Free space, then try again.
+   * RESOURCE_EXHAUSTED. The disk is full; an operator has to free space. Metadata: path.
    * Example: no space left for jobs/.../v1.zip.
    *
    * @generated from enum value: ERROR_REASON_DISK_FULL = 20;
@@ -188,14 +191,14 @@ export enum ErrorReason {
 
   /**
    * UNAVAILABLE with RetryInfo. separation_service does not answer. Metadata: address.
-   * Example: it was stopped after the bounce; ask for the stems again later.
+   * Example: separation_service stopped after the bounce was stored; request the stems again later.
    *
    * @generated from enum value: ERROR_REASON_SEPARATION_UNAVAILABLE = 21;
    */
   SEPARATION_UNAVAILABLE = 21,
 
   /**
-   * INTERNAL. A stage gave NaN or infinity. Metadata: stage.
+   * INTERNAL. A stage produced NaN or infinity. Metadata: stage.
    * Example: a checkpoint with broken weights.
    *
    * @generated from enum value: ERROR_REASON_NOT_FINITE = 22;
@@ -203,22 +206,23 @@ export enum ErrorReason {
   NOT_FINITE = 22,
 
   /**
-   * DEADLINE_EXCEEDED. The brief's expire_time passed. Metadata: expire_time.
-   * Example: a job that waited an hour with an expiry of ten minutes.
+   * DEADLINE_EXCEEDED. `expire_time` passed. Metadata: expire_time.
+   * Example: a job that waited for an hour and was to expire after ten minutes.
    *
    * @generated from enum value: ERROR_REASON_EXPIRED = 23;
    */
   EXPIRED = 23,
 
   /**
-   * CANCELLED. A cancel stopped it. Example: CancelJob.
+   * CANCELLED. The work was cancelled.
+   * Example: CancelJob.
    *
    * @generated from enum value: ERROR_REASON_CANCELLED = 24;
    */
   CANCELLED = 24,
 
   /**
-   * FAILED_PRECONDITION. A model's files are missing or do not fit. Metadata: model, path.
+   * FAILED_PRECONDITION. The files of a model are missing or do not match. Metadata: model, path.
    * Example: --renderer names a folder without config.json.
    *
    * @generated from enum value: ERROR_REASON_MODEL_UNUSABLE = 25;
@@ -226,39 +230,39 @@ export enum ErrorReason {
   MODEL_UNUSABLE = 25,
 
   /**
-   * RESOURCE_EXHAUSTED with RetryInfo. The device has too little memory. Metadata: device.
-   * Example: another program holds the GPU.
+   * RESOURCE_EXHAUSTED with RetryInfo. The device does not have enough free memory. Metadata: device.
+   * Example: another process uses the GPU.
    *
    * @generated from enum value: ERROR_REASON_OUT_OF_MEMORY = 26;
    */
   OUT_OF_MEMORY = 26,
 
   /**
-   * UNIMPLEMENTED. Not offered by this build. Metadata: method.
-   * Example: a call of a later release.
+   * UNIMPLEMENTED. This build does not offer the method. Metadata: method.
+   * Example: a call that a later release adds.
    *
    * @generated from enum value: ERROR_REASON_NOT_IMPLEMENTED = 27;
    */
   NOT_IMPLEMENTED = 27,
 
   /**
-   * INTERNAL. Something that should not happen; the service's log has it under the job id. Metadata: stage.
-   * Example: a stage raised what nobody expected.
+   * INTERNAL. An unexpected error. The log of the service has it under the job id. Metadata: stage.
+   * Example: a bug in a stage.
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 28;
    */
   INTERNAL = 28,
 
   /**
-   * FAILED_PRECONDITION. A replay or check misses an input. Metadata: missing.
-   * Example: audit --replay after the prompt was erased.
+   * FAILED_PRECONDITION. An input is no longer available. Metadata: missing.
+   * Example: ReplayTake after ErasePrompt.
    *
    * @generated from enum value: ERROR_REASON_INPUT_MISSING = 29;
    */
   INPUT_MISSING = 29,
 
   /**
-   * INVALID_ARGUMENT. A page token or cursor that this service did not make.
+   * INVALID_ARGUMENT. The page token or cursor is not one that this service returned for this request.
    * Example: page_token "abc".
    *
    * @generated from enum value: ERROR_REASON_INVALID_TOKEN = 30;
@@ -266,43 +270,43 @@ export enum ErrorReason {
   INVALID_TOKEN = 30,
 
   /**
-   * RESOURCE_EXHAUSTED with RetryInfo. All regions for lending are lent. Metadata: limit.
-   * Example: more uploads over chunks at once than the pool allows.
+   * RESOURCE_EXHAUSTED with RetryInfo. All shared memory for lending is in use. Metadata: limit.
+   * Example: more tensors sent at once than the pool holds.
    *
    * @generated from enum value: ERROR_REASON_LOANS_EXHAUSTED = 31;
    */
   LOANS_EXHAUSTED = 31,
 
   /**
-   * UNIMPLEMENTED or FAILED_PRECONDITION met between two attempts: the job failed too often. Metadata: attempts.
-   * Example: a service that crashed three times in the same stage.
+   * FAILED_PRECONDITION. The service crashed too often while it worked on the version. Metadata: attempts, stage.
+   * Example: three crashes in the same stage.
    *
    * @generated from enum value: ERROR_REASON_TOO_MANY_ATTEMPTS = 32;
    */
   TOO_MANY_ATTEMPTS = 32,
 
   /**
-   * FAILED_PRECONDITION. A re-rendered stem lies further from the original's grid than its kind may, or too few of its onsets
-   * were found to say. Metadata: stem, exceeded (in words) and, where they could be measured, onsets, seconds, matched, median_ms,
-   * mad_ms, p95_ms, max_ms, slope_ms_per_minute and slope_error_ms_per_minute.
-   * Example: re-rendered drums whose 95th percentile is 19 ms where 12 ms are allowed; another seed, or allow_drift.
+   * FAILED_PRECONDITION. The onsets of a re-rendered stem lie too far from the original's grid, or too few were found to measure
+   * it. Metadata: stem, exceeded (in words) and, if measured, onsets, seconds, matched, median_ms, mad_ms, p95_ms, max_ms,
+   * slope_ms_per_minute and slope_error_ms_per_minute.
+   * Example: drums with a 95th percentile of 19 ms where 12 ms are allowed. Try another seed, or set allow_drift.
    *
    * @generated from enum value: ERROR_REASON_DRIFT_EXCEEDED = 33;
    */
   DRIFT_EXCEEDED = 33,
 
   /**
-   * FAILED_PRECONDITION. The re-rendered stem is silent though the one that it replaces is not. Metadata: stem.
-   * Example: vocals of a persona that never sings.
+   * FAILED_PRECONDITION. The re-rendered stem is silent, but the stem it replaces is not. Metadata: stem.
+   * Example: vocals from a persona that never sings.
    *
    * @generated from enum value: ERROR_REASON_STEM_SILENT = 34;
    */
   STEM_SILENT = 34,
 
   /**
-   * FAILED_PRECONDITION. At the measured speed, and behind what waits, it cannot be done in time, so it was not begun.
-   * Metadata: needed_seconds, left_seconds, queued.
-   * Example: a separation of an hour that shall be done in a minute.
+   * FAILED_PRECONDITION. At the measured speed the work cannot finish before its deadline, so it was not started. Metadata:
+   * needed_seconds, left_seconds, queued.
+   * Example: a separation of one hour of audio within a minute.
    *
    * @generated from enum value: ERROR_REASON_EXPIRY_TOO_SOON = 40;
    */

@@ -21,48 +21,48 @@ export const file_sonichaos_separation_v1_separation: GenFile = /*@__PURE__*/
   fileDesc("Cihzb25pY2hhb3Mvc2VwYXJhdGlvbi92MS9zZXBhcmF0aW9uLnByb3RvEhdzb25pY2hhb3Muc2VwYXJhdGlvbi52MSLAAQoVU2VwYXJhdGVUZW5zb3JSZXF1ZXN0EhAKCGxlYXNlX2lkGAEgASgJEg4KBmpvYl9pZBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEi4KCXN0ZW1fbW9kZRgEIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLlN0ZW1Nb2RlEhUKDW1hbmlmZXN0X2pzb24YBSABKAkSLQoGYm91bmNlGAYgASgLMh0uc29uaWNoYW9zLmpvYnMudjEuU3RvcmVkRmlsZSKgAQoWU2VwYXJhdGVUZW5zb3JSZXNwb25zZRI/Cghwcm9ncmVzcxgBIAEoCzIrLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25Qcm9ncmVzc0gAEjsKBnJlc3VsdBgCIAEoCzIpLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25SZXN1bHRIAEIICgZ1cGRhdGUingEKElNlcGFyYXRpb25Qcm9ncmVzcxInCgVzdGFnZRgBIAEoDjIYLnNvbmljaGFvcy5qb2JzLnYxLlN0YWdlEhIKCnN0ZXBzX2RvbmUYAiABKA0SEwoLc3RlcHNfdG90YWwYAyABKA0SNgoTZXN0aW1hdGVkX3RpbWVfbGVmdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKZAwoQU2VwYXJhdGlvblJlc3VsdBIqCgN6aXAYASABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEjAKC3ppcF9lbnRyaWVzGAIgAygLMhsuc29uaWNoYW9zLmpvYnMudjEuWmlwRW50cnkSLwoIbWFuaWZlc3QYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEhUKDW1hbmlmZXN0X2pzb24YBCABKAkSLwoHdGltaW5ncxgFIAMoCzIeLnNvbmljaGFvcy5qb2JzLnYxLlN0YWdlVGltaW5nEhEKCXNlcGFyYXRvchgGIAEoCRIWCg53ZWlnaHRzX3NoYTI1NhgHIAEoCRJPCgtmaW5nZXJwcmludBgIIAMoCzI6LnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRpb25SZXN1bHQuRmluZ2VycHJpbnRFbnRyeRoyChBGaW5nZXJwcmludEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiZAoER3JpZBIUCgxiZWF0X3NlY29uZHMYASADKAESGAoQZG93bmJlYXRfc2Vjb25kcxgCIAMoARIbChNzdWJkaXZpc2lvbl9zZWNvbmRzGAMgAygBEg8KB3NlY29uZHMYBCABKAEifAoLQmFzZVZlcnNpb24SDwoHdmVyc2lvbhgBIAEoDRIqCgN6aXAYAiABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEjAKC3ppcF9lbnRyaWVzGAMgAygLMhsuc29uaWNoYW9zLmpvYnMudjEuWmlwRW50cnki/gIKElJlcGxhY2VTdGVtUmVxdWVzdBIQCghsZWFzZV9pZBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDwoHdmVyc2lvbhgDIAEoDRIlCgRzdGVtGAQgASgOMhcuc29uaWNoYW9zLmpvYnMudjEuU3RlbRIVCg1tYW5pZmVzdF9qc29uGAUgASgJEioKA21peBgGIAEoCzIdLnNvbmljaGFvcy5qb2JzLnYxLlN0b3JlZEZpbGUSMgoEYmFzZRgHIAEoCzIkLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLkJhc2VWZXJzaW9uEisKBGdyaWQYCCABKAsyHS5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5HcmlkEhAKCGZyb21fYmFyGAkgASgNEg4KBnRvX2JhchgKIAEoDRITCgthbGxvd19kcmlmdBgLIAEoCBIzCgxjb21wYXJlX3dpdGgYDCABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlIuIBChNSZXBsYWNlU3RlbVJlc3BvbnNlEj8KCHByb2dyZXNzGAEgASgLMisuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuU2VwYXJhdGlvblByb2dyZXNzSAASOgoGcmVzdWx0GAIgASgLMiguc29uaWNoYW9zLnNlcGFyYXRpb24udjEuU3RlbVJlcGxhY2VtZW50SAASRAoKY29tcGFyaXNvbhgDIAEoCzIuLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlJlcGxhY2VtZW50Q29tcGFyaXNvbkgAQggKBnVwZGF0ZSL1AwoPU3RlbVJlcGxhY2VtZW50Ei0KBmJvdW5jZRgBIAEoCzIdLnNvbmljaGFvcy5qb2JzLnYxLlN0b3JlZEZpbGUSLQoIbG91ZG5lc3MYAiABKAsyGy5zb25pY2hhb3Muam9icy52MS5Mb3VkbmVzcxIqCgN6aXAYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEjAKC3ppcF9lbnRyaWVzGAQgAygLMhsuc29uaWNoYW9zLmpvYnMudjEuWmlwRW50cnkSLwoIbWFuaWZlc3QYBSABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlEhUKDW1hbmlmZXN0X2pzb24YBiABKAkSLwoHdGltaW5ncxgHIAMoCzIeLnNvbmljaGFvcy5qb2JzLnYxLlN0YWdlVGltaW5nEhEKCXNlcGFyYXRvchgIIAEoCRIWCg53ZWlnaHRzX3NoYTI1NhgJIAEoCRJOCgtmaW5nZXJwcmludBgKIAMoCzI5LnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlN0ZW1SZXBsYWNlbWVudC5GaW5nZXJwcmludEVudHJ5GjIKEEZpbmdlcnByaW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLtAQoVUmVwbGFjZW1lbnRDb21wYXJpc29uEhUKDXN0b3JlZF9zaGEyNTYYASABKAkSFwoPcmVwbGF5ZWRfc2hhMjU2GAIgASgJEhoKEmxhcmdlc3RfZGlmZmVyZW5jZRgDIAEoDRJUCgtmaW5nZXJwcmludBgEIAMoCzI/LnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlJlcGxhY2VtZW50Q29tcGFyaXNvbi5GaW5nZXJwcmludEVudHJ5GjIKEEZpbmdlcnByaW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJcCg5BbmFseXNpc0hlYWRlchIRCglzdG9yZV9rZXkYASABKAkSDwoHbWluX2JwbRgCIAEoARIPCgdtYXhfYnBtGAMgASgBEhUKDWJlYXRzX3Blcl9iYXIYBCABKA0iaAoTQW5hbHl6ZUF1ZGlvUmVxdWVzdBI5CgZoZWFkZXIYASABKAsyJy5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5BbmFseXNpc0hlYWRlckgAEg4KBGRhdGEYAiABKAxIAEIGCgRwYXJ0ItkBChRBbmFseXplQXVkaW9SZXNwb25zZRIuCgl0ZW1wb19tYXAYASABKAsyGy5zb25pY2hhb3Muam9icy52MS5UZW1wb01hcBIYChB0ZW1wb19jb25maWRlbmNlGAIgASgBEhYKCW90aGVyX2JwbRgDIAEoAUgAiAEBEhsKE2Rvd25iZWF0X2NvbmZpZGVuY2UYBCABKAESCwoDa2V5GAUgASgJEhYKDmtleV9jb25maWRlbmNlGAYgASgBEg8KB3NlY29uZHMYByABKAFCDAoKX290aGVyX2JwbSLgAgoQU2VwYXJhdGlvbkhlYWRlchISCgpyZXF1ZXN0X2lkGAEgASgJEi4KCXN0ZW1fbW9kZRgCIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLlN0ZW1Nb2RlEhEKCWZpbGVfbmFtZRgDIAEoCRJFCgZsYWJlbHMYBCADKAsyNS5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5TZXBhcmF0aW9uSGVhZGVyLkxhYmVsc0VudHJ5EisKB2xpY2VuY2UYBSABKAsyGi5zb25pY2hhb3Muam9icy52MS5MaWNlbmNlEg4KBnNoYTI1NhgGIAEoCRIRCglzdG9yZV9rZXkYByABKAkSLwoLZXhwaXJlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEibgoXQ3JlYXRlU2VwYXJhdGlvblJlcXVlc3QSOwoGaGVhZGVyGAEgASgLMikuc29uaWNoYW9zLnNlcGFyYXRpb24udjEuU2VwYXJhdGlvbkhlYWRlckgAEg4KBGRhdGEYAiABKAxIAEIGCgRwYXJ0Ij8KGENyZWF0ZVNlcGFyYXRpb25SZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2IiFQoTR2V0TW9kZWxJbmZvUmVxdWVzdCKQAgoUR2V0TW9kZWxJbmZvUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIWCg53ZWlnaHRzX3NoYTI1NhgCIAEoCRIPCgdsaWNlbmNlGAMgASgJEg8KB3NvdXJjZXMYBCADKAkSDgoGbW9kZWxzGAUgASgNElMKC2ZpbmdlcnByaW50GAYgAygLMj4uc29uaWNoYW9zLnNlcGFyYXRpb24udjEuR2V0TW9kZWxJbmZvUmVzcG9uc2UuRmluZ2VycHJpbnRFbnRyeRIXCg9yZWFsdGltZV9mYWN0b3IYByABKAEaMgoQRmluZ2VycHJpbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBMtUEChFTZXBhcmF0aW9uU2VydmljZRJ1Cg5TZXBhcmF0ZVRlbnNvchIuLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRlVGVuc29yUmVxdWVzdBovLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLlNlcGFyYXRlVGVuc29yUmVzcG9uc2UiADABEnsKEENyZWF0ZVNlcGFyYXRpb24SMC5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5DcmVhdGVTZXBhcmF0aW9uUmVxdWVzdBoxLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLkNyZWF0ZVNlcGFyYXRpb25SZXNwb25zZSIAKAESbAoLUmVwbGFjZVN0ZW0SKy5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5SZXBsYWNlU3RlbVJlcXVlc3QaLC5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5SZXBsYWNlU3RlbVJlc3BvbnNlIgAwARJvCgxBbmFseXplQXVkaW8SLC5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5BbmFseXplQXVkaW9SZXF1ZXN0Gi0uc29uaWNoYW9zLnNlcGFyYXRpb24udjEuQW5hbHl6ZUF1ZGlvUmVzcG9uc2UiACgBEm0KDEdldE1vZGVsSW5mbxIsLnNvbmljaGFvcy5zZXBhcmF0aW9uLnYxLkdldE1vZGVsSW5mb1JlcXVlc3QaLS5zb25pY2hhb3Muc2VwYXJhdGlvbi52MS5HZXRNb2RlbEluZm9SZXNwb25zZSIAYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
 
 /**
- * What to separate and how to deliver it.
+ * Request of SeparateTensor.
  *
  * @generated from message sonichaos.separation.v1.SeparateTensorRequest
  */
 export type SeparateTensorRequest = Message<"sonichaos.separation.v1.SeparateTensorRequest"> & {
   /**
-   * The loan.
+   * Id of the loan.
    *
    * @generated from field: string lease_id = 1;
    */
   leaseId: string;
 
   /**
-   * The owner's job.
+   * Id of the caller's job.
    *
    * @generated from field: string job_id = 2;
    */
   jobId: string;
 
   /**
-   * The owner's version.
+   * Number of the caller's version, from 1.
    *
    * @generated from field: uint32 version = 3;
    */
   version: number;
 
   /**
-   * How the stems relate to the bounce, never unspecified.
+   * How the stems relate to the bounce. Required.
    *
    * @generated from field: sonichaos.jobs.v1.StemMode stem_mode = 4;
    */
   stemMode: StemMode;
 
   /**
-   * The version's manifest as JSON (UTF-8), as stored beside the bounce; the stems' part is added to it.
+   * The version's manifest as stored beside the bounce: JSON in UTF-8. The response adds the stems to it.
    *
    * @generated from field: string manifest_json = 5;
    */
   manifestJson: string;
 
   /**
-   * The stored bounce: the WAV packed into the ZIP must have this digest.
+   * The stored bounce. A WAV file made from the lent samples must match its digest.
    *
    * @generated from field: sonichaos.jobs.v1.StoredFile bounce = 6;
    */
@@ -77,19 +77,19 @@ export const SeparateTensorRequestSchema: GenMessage<SeparateTensorRequest> = /*
   messageDesc(file_sonichaos_separation_v1_separation, 0);
 
 /**
- * Progress, then the result.
+ * Response of SeparateTensor: progress messages, then the result.
  *
  * @generated from message sonichaos.separation.v1.SeparateTensorResponse
  */
 export type SeparateTensorResponse = Message<"sonichaos.separation.v1.SeparateTensorResponse"> & {
   /**
-   * One of the two.
+   * One message of the stream.
    *
    * @generated from oneof sonichaos.separation.v1.SeparateTensorResponse.update
    */
   update: {
     /**
-     * How far it is.
+     * Progress.
      *
      * @generated from field: sonichaos.separation.v1.SeparationProgress progress = 1;
      */
@@ -97,7 +97,7 @@ export type SeparateTensorResponse = Message<"sonichaos.separation.v1.SeparateTe
     case: "progress";
   } | {
     /**
-     * The last message.
+     * The result. Sent last.
      *
      * @generated from field: sonichaos.separation.v1.SeparationResult result = 2;
      */
@@ -114,34 +114,34 @@ export const SeparateTensorResponseSchema: GenMessage<SeparateTensorResponse> = 
   messageDesc(file_sonichaos_separation_v1_separation, 1);
 
 /**
- * How far a separation is.
+ * Progress of a separation.
  *
  * @generated from message sonichaos.separation.v1.SeparationProgress
  */
 export type SeparationProgress = Message<"sonichaos.separation.v1.SeparationProgress"> & {
   /**
-   * The stage.
+   * The current stage.
    *
    * @generated from field: sonichaos.jobs.v1.Stage stage = 1;
    */
   stage: Stage;
 
   /**
-   * Steps done; while separating, one step is one segment through one model.
+   * Steps of the stage that are done, 0 to `steps_total`. While separating, a step is one segment through one model.
    *
    * @generated from field: uint32 steps_done = 2;
    */
   stepsDone: number;
 
   /**
-   * Steps in all.
+   * Steps of the stage in total.
    *
    * @generated from field: uint32 steps_total = 3;
    */
   stepsTotal: number;
 
   /**
-   * Estimated time until the result, once it can be known.
+   * Estimated time until the result. Not set until it can be estimated.
    *
    * @generated from field: google.protobuf.Duration estimated_time_left = 4;
    */
@@ -156,7 +156,7 @@ export const SeparationProgressSchema: GenMessage<SeparationProgress> = /*@__PUR
   messageDesc(file_sonichaos_separation_v1_separation, 2);
 
 /**
- * What was stored.
+ * What a separation stored.
  *
  * @generated from message sonichaos.separation.v1.SeparationResult
  */
@@ -169,35 +169,35 @@ export type SeparationResult = Message<"sonichaos.separation.v1.SeparationResult
   zip?: StoredFile | undefined;
 
   /**
-   * The files in it.
+   * The files inside the ZIP.
    *
    * @generated from field: repeated sonichaos.jobs.v1.ZipEntry zip_entries = 2;
    */
   zipEntries: ZipEntry[];
 
   /**
-   * The completed manifest as the caller has to store it when it keeps this result: until then the stored one stays.
+   * The completed manifest. It is not stored yet: the caller stores `manifest_json` as this file when it accepts the result.
    *
    * @generated from field: sonichaos.jobs.v1.StoredFile manifest = 3;
    */
   manifest?: StoredFile | undefined;
 
   /**
-   * The completed manifest's text.
+   * The completed manifest: JSON in UTF-8.
    *
    * @generated from field: string manifest_json = 4;
    */
   manifestJson: string;
 
   /**
-   * Timings of the stages.
+   * How long each stage took.
    *
    * @generated from field: repeated sonichaos.jobs.v1.StageTiming timings = 5;
    */
   timings: StageTiming[];
 
   /**
-   * The separator's name, such as "htdemucs_ft".
+   * Name of the separator, such as "htdemucs_ft".
    *
    * @generated from field: string separator = 6;
    */
@@ -211,7 +211,7 @@ export type SeparationResult = Message<"sonichaos.separation.v1.SeparationResult
   weightsSha256: string;
 
   /**
-   * The execution fingerprint of the separation.
+   * Execution fingerprint of the separation.
    *
    * @generated from field: map<string, string> fingerprint = 8;
    */
@@ -226,7 +226,7 @@ export const SeparationResultSchema: GenMessage<SeparationResult> = /*@__PURE__*
   messageDesc(file_sonichaos_separation_v1_separation, 3);
 
 /**
- * Times of the original's grid in seconds from the first sample, each list rising and within the take.
+ * Grid of the original: times in seconds from the first sample, 0 to `seconds`, each list in increasing order.
  *
  * @generated from message sonichaos.separation.v1.Grid
  */
@@ -239,14 +239,14 @@ export type Grid = Message<"sonichaos.separation.v1.Grid"> & {
   beatSeconds: number[];
 
   /**
-   * The first beat of each bar.
+   * The first beat of every bar.
    *
    * @generated from field: repeated double downbeat_seconds = 2;
    */
   downbeatSeconds: number[];
 
   /**
-   * Every quarter of a beat, where the swing plays it, beats included.
+   * Every quarter of a beat with the swing applied, beats included.
    *
    * @generated from field: repeated double subdivision_seconds = 3;
    */
@@ -268,27 +268,27 @@ export const GridSchema: GenMessage<Grid> = /*@__PURE__*/
   messageDesc(file_sonichaos_separation_v1_separation, 4);
 
 /**
- * A stored version, three of whose stems are kept.
+ * The stored version that a re-render starts from. Three of its stems are kept.
  *
  * @generated from message sonichaos.separation.v1.BaseVersion
  */
 export type BaseVersion = Message<"sonichaos.separation.v1.BaseVersion"> & {
   /**
-   * Its number.
+   * Number of the version.
    *
    * @generated from field: uint32 version = 1;
    */
   version: number;
 
   /**
-   * Its ZIP; size and digest as the row has them.
+   * Its ZIP.
    *
    * @generated from field: sonichaos.jobs.v1.StoredFile zip = 2;
    */
   zip?: StoredFile | undefined;
 
   /**
-   * Bounce, stems and manifest in it, each with the digest that the audit row has.
+   * All six files inside the ZIP, with the digests in the audit row.
    *
    * @generated from field: repeated sonichaos.jobs.v1.ZipEntry zip_entries = 3;
    */
@@ -303,27 +303,27 @@ export const BaseVersionSchema: GenMessage<BaseVersion> = /*@__PURE__*/
   messageDesc(file_sonichaos_separation_v1_separation, 5);
 
 /**
- * What to replace, and by what.
+ * Request of ReplaceStem.
  *
  * @generated from message sonichaos.separation.v1.ReplaceStemRequest
  */
 export type ReplaceStemRequest = Message<"sonichaos.separation.v1.ReplaceStemRequest"> & {
   /**
-   * The loan of the new mix.
+   * Id of the loan of the new mix.
    *
    * @generated from field: string lease_id = 1;
    */
   leaseId: string;
 
   /**
-   * The owner's job.
+   * Id of the caller's job.
    *
    * @generated from field: string job_id = 2;
    */
   jobId: string;
 
   /**
-   * The owner's new version.
+   * Number of the caller's new version.
    *
    * @generated from field: uint32 version = 3;
    */
@@ -337,14 +337,14 @@ export type ReplaceStemRequest = Message<"sonichaos.separation.v1.ReplaceStemReq
   stem: Stem;
 
   /**
-   * The new version's manifest as JSON (UTF-8), with the new mix as its bounce; bounce and stems become the new version's.
+   * The new version's manifest with the new mix as its bounce: JSON in UTF-8. The response replaces the bounce and adds the stems.
    *
    * @generated from field: string manifest_json = 5;
    */
   manifestJson: string;
 
   /**
-   * The new mix as a WAV of the new version: the lent samples must make it. Its key is empty, for it is not stored.
+   * The new mix as a WAV file. The lent samples must match its digest. Its key is empty, because it is not stored.
    *
    * @generated from field: sonichaos.jobs.v1.StoredFile mix = 6;
    */
@@ -358,35 +358,35 @@ export type ReplaceStemRequest = Message<"sonichaos.separation.v1.ReplaceStemReq
   base?: BaseVersion | undefined;
 
   /**
-   * The grid that the stem is held to.
+   * The grid that the stem is aligned to.
    *
    * @generated from field: sonichaos.separation.v1.Grid grid = 8;
    */
   grid?: Grid | undefined;
 
   /**
-   * First bar to replace, counted from 1 at the first downbeat. 0, together with to_bar 0: the whole take.
+   * First bar to replace, counted from 1 at the first downbeat. 0 in both `from_bar` and `to_bar`: the whole take.
    *
    * @generated from field: uint32 from_bar = 9;
    */
   fromBar: number;
 
   /**
-   * Last bar to replace, included.
+   * Last bar to replace, inclusive.
    *
    * @generated from field: uint32 to_bar = 10;
    */
   toBar: number;
 
   /**
-   * True: keep a stem that lies beyond the limits of drift.
+   * True to keep the stem even if its drift exceeds the limits.
    *
    * @generated from field: bool allow_drift = 11;
    */
   allowDrift: boolean;
 
   /**
-   * Set on a replay: nothing is stored, and the new bounce is compared with this file.
+   * Set for a replay: nothing is stored, and the new bounce is compared with this file.
    *
    * @generated from field: sonichaos.jobs.v1.StoredFile compare_with = 12;
    */
@@ -401,19 +401,19 @@ export const ReplaceStemRequestSchema: GenMessage<ReplaceStemRequest> = /*@__PUR
   messageDesc(file_sonichaos_separation_v1_separation, 6);
 
 /**
- * Progress, then the result.
+ * Response of ReplaceStem: progress messages, then the result or, for a replay, the comparison.
  *
  * @generated from message sonichaos.separation.v1.ReplaceStemResponse
  */
 export type ReplaceStemResponse = Message<"sonichaos.separation.v1.ReplaceStemResponse"> & {
   /**
-   * One of the three.
+   * One message of the stream.
    *
    * @generated from oneof sonichaos.separation.v1.ReplaceStemResponse.update
    */
   update: {
     /**
-     * How far it is.
+     * Progress.
      *
      * @generated from field: sonichaos.separation.v1.SeparationProgress progress = 1;
      */
@@ -421,7 +421,7 @@ export type ReplaceStemResponse = Message<"sonichaos.separation.v1.ReplaceStemRe
     case: "progress";
   } | {
     /**
-     * The last message where the version was stored.
+     * The result. Sent last, unless the call is a replay.
      *
      * @generated from field: sonichaos.separation.v1.StemReplacement result = 2;
      */
@@ -429,7 +429,7 @@ export type ReplaceStemResponse = Message<"sonichaos.separation.v1.ReplaceStemRe
     case: "result";
   } | {
     /**
-     * The last message of a replay.
+     * The comparison. Sent last if the call is a replay.
      *
      * @generated from field: sonichaos.separation.v1.ReplacementComparison comparison = 3;
      */
@@ -446,7 +446,7 @@ export const ReplaceStemResponseSchema: GenMessage<ReplaceStemResponse> = /*@__P
   messageDesc(file_sonichaos_separation_v1_separation, 7);
 
 /**
- * What was stored of the new version.
+ * What a stem replacement stored for the new version.
  *
  * @generated from message sonichaos.separation.v1.StemReplacement
  */
@@ -473,35 +473,35 @@ export type StemReplacement = Message<"sonichaos.separation.v1.StemReplacement">
   zip?: StoredFile | undefined;
 
   /**
-   * The files in it.
+   * The files inside the ZIP.
    *
    * @generated from field: repeated sonichaos.jobs.v1.ZipEntry zip_entries = 4;
    */
   zipEntries: ZipEntry[];
 
   /**
-   * The new version's manifest as the caller has to store it when it commits this result.
+   * The manifest. It is not stored yet: the caller stores `manifest_json` as this file when it accepts the result.
    *
    * @generated from field: sonichaos.jobs.v1.StoredFile manifest = 5;
    */
   manifest?: StoredFile | undefined;
 
   /**
-   * The manifest's text; its `rerender` holds what was measured.
+   * The manifest: JSON in UTF-8. Its `rerender` holds the measured drift.
    *
    * @generated from field: string manifest_json = 6;
    */
   manifestJson: string;
 
   /**
-   * Timings of the stages.
+   * How long each stage took.
    *
    * @generated from field: repeated sonichaos.jobs.v1.StageTiming timings = 7;
    */
   timings: StageTiming[];
 
   /**
-   * The separator's name, such as "htdemucs_ft".
+   * Name of the separator, such as "htdemucs_ft".
    *
    * @generated from field: string separator = 8;
    */
@@ -515,7 +515,7 @@ export type StemReplacement = Message<"sonichaos.separation.v1.StemReplacement">
   weightsSha256: string;
 
   /**
-   * The execution fingerprint of the separation.
+   * Execution fingerprint of the separation.
    *
    * @generated from field: map<string, string> fingerprint = 10;
    */
@@ -550,14 +550,14 @@ export type ReplacementComparison = Message<"sonichaos.separation.v1.Replacement
   replayedSha256: string;
 
   /**
-   * Largest difference of a sample in units of 24 bits.
+   * Largest difference between two samples as a 24-bit integer. 0 if every sample is equal.
    *
    * @generated from field: uint32 largest_difference = 3;
    */
   largestDifference: number;
 
   /**
-   * The execution fingerprint of the separation.
+   * Execution fingerprint of the separation.
    *
    * @generated from field: map<string, string> fingerprint = 4;
    */
@@ -572,34 +572,35 @@ export const ReplacementComparisonSchema: GenMessage<ReplacementComparison> = /*
   messageDesc(file_sonichaos_separation_v1_separation, 9);
 
 /**
- * What comes before the bytes, and what the caller knows of them.
+ * What to analyze, and what the caller knows about it.
  *
  * @generated from message sonichaos.separation.v1.AnalysisHeader
  */
 export type AnalysisHeader = Message<"sonichaos.separation.v1.AnalysisHeader"> & {
   /**
-   * Key of a WAV in the store under "uploads/", instead of bytes. Empty: bytes follow.
+   * Key of a WAV file in the store, below "uploads/". Empty: the bytes follow in this stream.
    *
    * @generated from field: string store_key = 1;
    */
   storeKey: string;
 
   /**
-   * Slowest tempo that it can be, in beats a minute, 30 to 300; with max_bpm it settles which octave is meant. 0: not known.
+   * Lowest possible tempo in beats per minute, 30 to 300. Together with `max_bpm` it decides between half and double tempo. 0 in
+   * both: unknown.
    *
    * @generated from field: double min_bpm = 2;
    */
   minBpm: number;
 
   /**
-   * Fastest tempo that it can be, in beats a minute, 30 to 300. 0: not known.
+   * Highest possible tempo in beats per minute, 30 to 300, above `min_bpm`.
    *
    * @generated from field: double max_bpm = 3;
    */
   maxBpm: number;
 
   /**
-   * Beats in a bar, 1 to 16. 0: not known.
+   * Beats per bar, 1 to 16. 0: unknown.
    *
    * @generated from field: uint32 beats_per_bar = 4;
    */
@@ -614,19 +615,19 @@ export const AnalysisHeaderSchema: GenMessage<AnalysisHeader> = /*@__PURE__*/
   messageDesc(file_sonichaos_separation_v1_separation, 10);
 
 /**
- * The header, then the bytes of a WAV.
+ * Request of AnalyzeAudio: the header first, then the bytes of a WAV file.
  *
  * @generated from message sonichaos.separation.v1.AnalyzeAudioRequest
  */
 export type AnalyzeAudioRequest = Message<"sonichaos.separation.v1.AnalyzeAudioRequest"> & {
   /**
-   * Header first, once.
+   * One part of the stream.
    *
    * @generated from oneof sonichaos.separation.v1.AnalyzeAudioRequest.part
    */
   part: {
     /**
-     * What comes before the bytes.
+     * What to analyze. Sent first, and once.
      *
      * @generated from field: sonichaos.separation.v1.AnalysisHeader header = 1;
      */
@@ -651,48 +652,48 @@ export const AnalyzeAudioRequestSchema: GenMessage<AnalyzeAudioRequest> = /*@__P
   messageDesc(file_sonichaos_separation_v1_separation, 11);
 
 /**
- * What was estimated. Each confidence is 0 (a guess) to 1.
+ * Response of AnalyzeAudio. Confidences are 0 (a guess) to 1 (certain).
  *
  * @generated from message sonichaos.separation.v1.AnalyzeAudioResponse
  */
 export type AnalyzeAudioResponse = Message<"sonichaos.separation.v1.AnalyzeAudioResponse"> & {
   /**
-   * Tempo map; pass it to RerenderStem, corrected where it is wrong. Not set where no beat was found.
+   * The tempo map. Correct it if it is wrong, then pass it to RerenderStem. Not set if no beat was found.
    *
    * @generated from field: sonichaos.jobs.v1.TempoMap tempo_map = 1;
    */
   tempoMap?: TempoMap | undefined;
 
   /**
-   * How sure the tempo is.
+   * Confidence in the tempo, 0 to 1.
    *
    * @generated from field: double tempo_confidence = 2;
    */
   tempoConfidence: number;
 
   /**
-   * The next best tempo in beats a minute, usually an octave away. Not set where there is none.
+   * The next most likely tempo in beats per minute, usually half or double. Not set if there is none.
    *
    * @generated from field: optional double other_bpm = 3;
    */
   otherBpm?: number | undefined;
 
   /**
-   * How sure the first downbeat is.
+   * Confidence in the first downbeat, 0 to 1.
    *
    * @generated from field: double downbeat_confidence = 4;
    */
   downbeatConfidence: number;
 
   /**
-   * The key, such as "A minor". Empty where nothing has a pitch.
+   * The key, such as "A minor". Empty if nothing has a pitch.
    *
    * @generated from field: string key = 5;
    */
   key: string;
 
   /**
-   * How sure the key is.
+   * Confidence in the key, 0 to 1.
    *
    * @generated from field: double key_confidence = 6;
    */
@@ -714,62 +715,64 @@ export const AnalyzeAudioResponseSchema: GenMessage<AnalyzeAudioResponse> = /*@_
   messageDesc(file_sonichaos_separation_v1_separation, 12);
 
 /**
- * What comes before the bytes.
+ * Describes an upload.
  *
  * @generated from message sonichaos.separation.v1.SeparationHeader
  */
 export type SeparationHeader = Message<"sonichaos.separation.v1.SeparationHeader"> & {
   /**
-   * As in CreateRender.
+   * The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the
+   * same content returns the same job. Empty: every call creates a job.
    *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
 
   /**
-   * How the stems relate to the upload.
+   * How the stems relate to the upload. Unspecified: exact.
    *
    * @generated from field: sonichaos.jobs.v1.StemMode stem_mode = 2;
    */
   stemMode: StemMode;
 
   /**
-   * The file's name, for people, at most 255 characters.
+   * Name of the file, for people. At most 255 characters.
    *
    * @generated from field: string file_name = 3;
    */
   fileName: string;
 
   /**
-   * The caller's labels, as in a brief.
+   * The caller's own labels, as in a brief.
    *
    * @generated from field: map<string, string> labels = 4;
    */
   labels: { [key: string]: string };
 
   /**
-   * The terms of use, as in a brief.
+   * Terms of use, as in a brief.
    *
    * @generated from field: sonichaos.jobs.v1.Licence licence = 5;
    */
   licence?: Licence | undefined;
 
   /**
-   * SHA-256 of the whole upload, 64 lower-case hex digits. Empty: not checked.
+   * SHA-256 of the whole file, 64 lower-case hex digits. Empty: not checked.
    *
    * @generated from field: string sha256 = 6;
    */
   sha256: string;
 
   /**
-   * Key of a WAV in the store under "uploads/", instead of bytes. Empty: bytes follow.
+   * Key of a WAV file in the store, below "uploads/". Empty: the bytes follow in this stream.
    *
    * @generated from field: string store_key = 7;
    */
   storeKey: string;
 
   /**
-   * After this time the job fails as EXPIRED; a time that cannot be met is refused at once. Not given: never.
+   * Deadline. A job that is not done by then fails with EXPIRED; a deadline that cannot be met is refused at once. If not set, the
+   * job never expires.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 8;
    */
@@ -784,19 +787,19 @@ export const SeparationHeaderSchema: GenMessage<SeparationHeader> = /*@__PURE__*
   messageDesc(file_sonichaos_separation_v1_separation, 13);
 
 /**
- * The header, then the bytes of a WAV.
+ * Request of CreateSeparation: the header first, then the bytes of a WAV file.
  *
  * @generated from message sonichaos.separation.v1.CreateSeparationRequest
  */
 export type CreateSeparationRequest = Message<"sonichaos.separation.v1.CreateSeparationRequest"> & {
   /**
-   * Header first, once.
+   * One part of the stream.
    *
    * @generated from oneof sonichaos.separation.v1.CreateSeparationRequest.part
    */
   part: {
     /**
-     * What comes before the bytes.
+     * Describes the upload. Sent first, and once.
      *
      * @generated from field: sonichaos.separation.v1.SeparationHeader header = 1;
      */
@@ -821,13 +824,13 @@ export const CreateSeparationRequestSchema: GenMessage<CreateSeparationRequest> 
   messageDesc(file_sonichaos_separation_v1_separation, 14);
 
 /**
- * The accepted job.
+ * Response of CreateSeparation.
  *
  * @generated from message sonichaos.separation.v1.CreateSeparationResponse
  */
 export type CreateSeparationResponse = Message<"sonichaos.separation.v1.CreateSeparationResponse"> & {
   /**
-   * The job's row.
+   * The new job, or the one that the same request created before.
    *
    * @generated from field: sonichaos.jobs.v1.Job job = 1;
    */
@@ -842,7 +845,7 @@ export const CreateSeparationResponseSchema: GenMessage<CreateSeparationResponse
   messageDesc(file_sonichaos_separation_v1_separation, 15);
 
 /**
- * Nothing to say.
+ * Request of GetModelInfo.
  *
  * @generated from message sonichaos.separation.v1.GetModelInfoRequest
  */
@@ -857,13 +860,13 @@ export const GetModelInfoRequestSchema: GenMessage<GetModelInfoRequest> = /*@__P
   messageDesc(file_sonichaos_separation_v1_separation, 16);
 
 /**
- * What is loaded.
+ * Response of GetModelInfo.
  *
  * @generated from message sonichaos.separation.v1.GetModelInfoResponse
  */
 export type GetModelInfoResponse = Message<"sonichaos.separation.v1.GetModelInfoResponse"> & {
   /**
-   * The separator's name.
+   * Name of the separator, such as "htdemucs_ft".
    *
    * @generated from field: string name = 1;
    */
@@ -877,35 +880,35 @@ export type GetModelInfoResponse = Message<"sonichaos.separation.v1.GetModelInfo
   weightsSha256: string;
 
   /**
-   * Licence of the weights as an SPDX id or words.
+   * Licence of the weights: an SPDX id or free text.
    *
    * @generated from field: string licence = 3;
    */
   licence: string;
 
   /**
-   * The model's sources in its own order.
+   * Names of the stems, in the order of the model's outputs.
    *
    * @generated from field: repeated string sources = 4;
    */
   sources: string[];
 
   /**
-   * Models in the bag.
+   * Number of models in the bag.
    *
    * @generated from field: uint32 models = 5;
    */
   models: number;
 
   /**
-   * The execution fingerprint.
+   * Execution fingerprint: device, library versions, precision, threads and batch shape.
    *
    * @generated from field: map<string, string> fingerprint = 6;
    */
   fingerprint: { [key: string]: string };
 
   /**
-   * Measured seconds of audio separated a second of work; 0 before the first.
+   * Measured speed: seconds of audio separated per second of work. 0 before the first separation.
    *
    * @generated from field: double realtime_factor = 7;
    */
@@ -926,8 +929,8 @@ export const GetModelInfoResponseSchema: GenMessage<GetModelInfoResponse> = /*@_
  */
 export const SeparationService: GenService<{
   /**
-   * Separate a tensor that was lent through the handoff. The caller owns the job; leaving the call stops the work. A deadline
-   * that cannot be met at the measured speed, behind the calls before it, is refused at once as EXPIRY_TOO_SOON.
+   * Separates a tensor that was lent through the handoff. The caller owns the job; ending the call stops the work. A deadline that
+   * cannot be met at the measured speed is refused at once with EXPIRY_TOO_SOON.
    *
    * @generated from rpc sonichaos.separation.v1.SeparationService.SeparateTensor
    */
@@ -937,7 +940,8 @@ export const SeparationService: GenService<{
     output: typeof SeparateTensorResponseSchema;
   },
   /**
-   * Accept an upload, or a file in the store, as a job of this service. Answers once the job is durable.
+   * Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
+   * JobsService.
    *
    * @generated from rpc sonichaos.separation.v1.SeparationService.CreateSeparation
    */
@@ -947,7 +951,7 @@ export const SeparationService: GenService<{
     output: typeof CreateSeparationResponseSchema;
   },
   /**
-   * Replace one stem of a stored version by that of a lent new mix. The caller owns the job; leaving the call stops the work.
+   * Replaces one stem of a stored version with that of a lent new mix. The caller owns the job; ending the call stops the work.
    *
    * @generated from rpc sonichaos.separation.v1.SeparationService.ReplaceStem
    */
@@ -957,7 +961,7 @@ export const SeparationService: GenService<{
     output: typeof ReplaceStemResponseSchema;
   },
   /**
-   * Estimate tempo map and key of a WAV, or of a file in the store, with confidence. Nothing of it is kept.
+   * Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it.
    *
    * @generated from rpc sonichaos.separation.v1.SeparationService.AnalyzeAudio
    */
@@ -967,7 +971,7 @@ export const SeparationService: GenService<{
     output: typeof AnalyzeAudioResponseSchema;
   },
   /**
-   * What is loaded.
+   * Describes the loaded separator.
    *
    * @generated from rpc sonichaos.separation.v1.SeparationService.GetModelInfo
    */
