@@ -1,4 +1,4 @@
-"""The alerts for Prometheus speak of metrics that the services serve."""
+"""Alerts and runbook name metrics that the services export."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from prometheus_client import generate_latest
 from separation_service.timing.latency_budget import LatencyBudget
 from servicekit.metrics import Metrics
 
-RULES = Path(__file__).parents[3] / "docker" / "prometheus-rules.yml"
+ROOT = Path(__file__).parents[3]
+RULES = ROOT / "docker" / "prometheus-rules.yml"
 
 
-def served(metrics: Metrics) -> dict[str, float]:
-    """Every sample without labels, and the names of the others."""
+def exported(metrics: Metrics) -> dict[str, float]:
+    """The exported samples by name, without their labels."""
     lines = generate_latest(metrics.registry).decode().splitlines()
     samples = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
     return {re.sub(r"\{.*", "", name): float(value) for name, value in samples}
 
 
-def test_every_alert_names_metrics_that_are_served() -> None:
-    """Each expression uses at least one metric, and none that does not exist."""
+def test_every_alert_uses_exported_metrics() -> None:
+    """Each expression uses at least one metric, and only exported ones."""
     metrics = Metrics("separation")
     LatencyBudget(30.0, metrics)
-    names = set(served(metrics))
+    names = set(exported(metrics))
     rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
     for rule in rules:
         used = set(re.findall(r"\bsonichaos_\w+", rule["expr"]))
@@ -34,13 +35,25 @@ def test_every_alert_names_metrics_that_are_served() -> None:
     assert "SonichaosSeparationOverLatencyBudget" in {rule["alert"] for rule in rules}
 
 
+def test_runbook_names_exported_metrics() -> None:
+    """Each metric in the runbook's table is registered; SERVICE stands for the service's name."""
+    metrics = Metrics("separation")
+    LatencyBudget(30.0, metrics)
+    registered = {metric.name for metric in metrics.registry.collect()}
+    named = set(
+        re.findall(r"^\| `(sonichaos_\w+)", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert len(named) > 8
+    assert {name.replace("SERVICE", "separation").removesuffix("_total") for name in named} <= registered
+
+
 def test_separations_over_the_latency_budget_are_counted() -> None:
-    """30 s are allowed for takes of up to 90 s, more in proportion beyond; only what took longer is counted."""
+    """The budget covers takes of up to 90 s and grows in proportion beyond; only longer separations are counted."""
     metrics = Metrics("separation")
     budget = LatencyBudget(30.0, metrics)
     for audio_s, work_s in [(90.0, 29.0), (8.0, 29.0), (180.0, 59.0), (90.0, 31.0), (180.0, 61.0)]:
         budget.record(audio_s=audio_s, work_s=work_s)
-    found = served(metrics)
+    found = exported(metrics)
     assert found["sonichaos_separation_over_latency_budget_total"] == 2.0
     assert found["sonichaos_separation_work_seconds_count"] == 5.0
     assert found["sonichaos_separation_latency_budget_seconds"] == 30.0

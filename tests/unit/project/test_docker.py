@@ -1,4 +1,4 @@
-"""docker/: what can be checked where there is no Docker engine."""
+"""docker/: what can be checked without a Docker engine."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^}]*))?\}"
 
 
 def _instructions() -> list[list[str]]:
-    """The Dockerfile's instructions as words, continued lines joined, comments left out."""
+    """The Dockerfile's instructions as words, with continued lines joined and comments removed."""
     lines = re.sub(r"^\s*#.*\n", "", DOCKERFILE, flags=re.MULTILINE).replace("\\\n", " ").splitlines()
     return [shlex.split(line) for line in lines if line.strip()]
 
 
 def _stages() -> dict[str, list[list[str]]]:
-    """The instructions of each build stage by its name."""
+    """The instructions of each build stage, by name."""
     stages: dict[str, list[list[str]]] = {}
     for words in _instructions():
         if words[0] == "FROM":
@@ -51,7 +51,7 @@ def _example_environment() -> dict[str, str]:
 
 
 def _filled(text: object) -> str:
-    """A value of the compose file with docker/env.example filled in, as compose does it."""
+    """A value of the compose file with the variables of docker/env.example substituted, as compose does."""
     given = _example_environment()
 
     def fill(match: re.Match[str]) -> str:
@@ -68,25 +68,25 @@ def _settings(name: str) -> HostSettings:
     return read_settings(SERVICES[name], environment)
 
 
-def test_copied_paths_exist_and_reach_the_build() -> None:
-    """Every path that the Dockerfile copies is in the repository, and .dockerignore lets it through."""
+def test_copied_paths_are_in_the_build_context() -> None:
+    """Every path that the Dockerfile copies is in the repository, and .dockerignore does not exclude it."""
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = [path for words in _instructions() if words[0] == "COPY" for path in words[1:-1]]
     assert copied
     for path in copied:
         assert (ROOT / path).exists(), path
-        assert path in allowed, f".dockerignore holds {path} back"
+        assert path in allowed, f".dockerignore excludes {path}"
 
 
 def test_image_holds_every_package_of_the_distribution() -> None:
-    """A package that pyproject.toml installs is copied into the image."""
+    """Each package that pyproject.toml installs is copied into the image."""
     found = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
     copied = {path for words in _instructions() if words[0] == "COPY" for path in words[1:-1]}
     assert {pattern.removesuffix("*") for pattern in found} <= copied
 
 
-def test_copied_packages_are_all_there_is() -> None:
-    """The weights, personas and digests that a service reads are among the files that an installation carries."""
+def test_package_data_covers_weights_and_personas() -> None:
+    """An installation contains every file of the weights and personas that a service reads."""
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
     for folder in ("render_service/weights", "render_service/personas/builtin", "separation_service/weights"):
         for path in (ROOT / folder).rglob("*"):
@@ -94,8 +94,8 @@ def test_copied_packages_are_all_there_is() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_service_settings_are_known_and_right(name: str) -> None:
-    """Each SONICHAOS_ variable of a service in compose is a setting of that service, with a value that it accepts."""
+def test_service_settings_are_valid(name: str) -> None:
+    """Each SONICHAOS_ variable of a service in compose is a setting of that service with a valid value."""
     settings = _settings(name)
     assert settings.device == "cuda"
     assert settings.store == "s3"
@@ -105,7 +105,7 @@ def test_service_settings_are_known_and_right(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_ports_agree(name: str) -> None:
-    """The port that a service listens on is exposed, probed and published, the last to loopback only."""
+    """The port a service listens on is exposed, probed, and published on loopback only."""
     listen = _settings(name).model_dump()[f"{name.partition('-')[0]}_listen"]
     port = listen.rpartition(":")[2]
     stage = _stages()[name]
@@ -116,7 +116,7 @@ def test_ports_agree(name: str) -> None:
 
 
 def test_nothing_is_published_beyond_loopback() -> None:
-    """No container of the file is reachable from other machines: callers have no identity yet."""
+    """No container is reachable from other machines, because callers have no identity yet."""
     published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
@@ -124,7 +124,7 @@ def test_nothing_is_published_beyond_loopback() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_build_targets_and_modules_exist(name: str) -> None:
-    """Each service builds a stage of the Dockerfile, which starts a module of this repository as a user without rights."""
+    """Each service builds a stage of the Dockerfile, which starts a module of this repository as an unprivileged user."""
     service = COMPOSE["services"][name]
     assert service["build"]["target"] == name
     (command,) = [words for words in _stages()[name] if words[0] == "CMD"]
@@ -135,8 +135,8 @@ def test_build_targets_and_modules_exist(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_a_service_writes_lies_in_volumes(name: str) -> None:
-    """The root file system is read-only, so the data folder is a volume, and the folder that both share is the same one."""
+def test_writable_folders_are_volumes(name: str) -> None:
+    """The root file system is read-only; the data folder is a volume, and both services share the run folder."""
     service = COMPOSE["services"][name]
     mounts = dict(volume.split(":")[:2][::-1] for volume in service["volumes"])
     (data,) = [words[1].partition("=")[2] for words in _stages()["installed"] if "SONICHAOS_DATA" in "".join(words)]
@@ -147,8 +147,8 @@ def test_what_a_service_writes_lies_in_volumes(name: str) -> None:
     assert mounts[data] != "run"
 
 
-def test_waiting_services_exist() -> None:
-    """Every service that another waits for is in the file, with the health check that is waited for."""
+def test_dependencies_exist() -> None:
+    """Each service another depends on is in the file, with the health check the dependency needs."""
     services = COMPOSE["services"]
     for service in services.values():
         for name, wanted in service.get("depends_on", {}).items():
@@ -157,7 +157,7 @@ def test_waiting_services_exist() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_stop_leaves_time_to_drain(name: str) -> None:
-    """Docker waits longer than a service takes to drain."""
+def test_stop_grace_period_covers_draining(name: str) -> None:
+    """Docker waits longer than a service may take to drain."""
     grace = COMPOSE["services"][name]["stop_grace_period"]
     assert float(grace.removesuffix("s")) > _settings(name).drain_seconds

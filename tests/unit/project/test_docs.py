@@ -1,4 +1,4 @@
-"""The documentation says what the code is: every setting, call, reason, command and decision, and every link leads somewhere."""
+"""The documentation matches the code: settings, calls, reasons, commands, decisions, the architecture and every link."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _script(name: str) -> ModuleType:
 
 
 def _anchors(page: Path) -> set[str]:
-    """The names by which a page's headings are linked to."""
+    """The anchors of a page's headings."""
     headings = _HEADING.findall(page.read_text(encoding="utf-8"))
     return {re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-") for words in headings}
 
@@ -83,7 +83,7 @@ def test_settings_on_pages_exist() -> None:
 
 
 def test_every_setting_has_a_description() -> None:
-    """No setting is without words that say what it does."""
+    """Each setting has a description."""
     for model in (RenderSettings, SeparationSettings):
         for name, field in model.model_fields.items():
             assert field.description, f"{model.__name__}.{name}"
@@ -98,13 +98,13 @@ def test_every_setting_has_a_description() -> None:
     ],
 )
 def test_written_pages_are_current(script: str, function: str, page: str) -> None:
-    """A page that a script writes is what the script writes now."""
+    """A generated page equals what its script generates now."""
     wanted = getattr(_script(script), function)()
     assert (DOCS / page).read_text(encoding="utf-8") == wanted, f"run scripts/{script}.py"
 
 
 def test_every_call_is_listed() -> None:
-    """docs/api.md has a row for each method of each service, by the descriptors that the programs use."""
+    """docs/api.md has a row for each method in the descriptors of the services."""
     page = (DOCS / "api.md").read_text(encoding="utf-8")
     files = (render_pb2, separation_pb2, jobs_service_pb2, handoff_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
@@ -116,7 +116,7 @@ def test_every_call_is_listed() -> None:
 
 
 def test_reasons_of_calls_exist() -> None:
-    """The reasons that docs/api.md gives for a call are values of ErrorReason, and no call is listed that does not exist."""
+    """The reasons docs/api.md gives for a call are values of ErrorReason, and every listed call exists."""
     api = _script("api_doc")
     known = {name.removeprefix("ERROR_REASON_") for name in error_reason_pb2.ErrorReason.DESCRIPTOR.values_by_name}
     assert set(api.RPC_REASONS) == {f"{rpc.service}.{rpc.name}" for rpc in api.rpcs()}
@@ -125,7 +125,7 @@ def test_reasons_of_calls_exist() -> None:
 
 
 def test_every_reason_is_listed() -> None:
-    """docs/errors.md has a row with an example for each reason that a service may send."""
+    """docs/errors.md has a row with an example for each reason."""
     page = (DOCS / "errors.md").read_text(encoding="utf-8")
     for name in error_reason_pb2.ErrorReason.DESCRIPTOR.values_by_name:
         reason = name.removeprefix("ERROR_REASON_")
@@ -197,8 +197,8 @@ def test_every_page_is_in_the_index() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_ids)
-def test_links_lead_somewhere(page: Path) -> None:
-    """Each relative link of a page leads to a file of the repository, and its anchor to a heading there."""
+def test_links_resolve(page: Path) -> None:
+    """Each relative link of a page points to a file of the repository, and its anchor to a heading there."""
     for target in _LINK.findall(page.read_text(encoding="utf-8")):
         if re.match(r"[a-z]+:", target):
             continue
@@ -210,9 +210,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_pages_named_in_the_code_exist() -> None:
-    """A page of docs/ that a comment or docstring names is there."""
-    rooms = ("render_service", "separation_service", "servicekit", "jobs_service", "hostctl", "training", "benchmarks")
-    for file in (path for room in rooms for path in (ROOT / room).rglob("*.py")):
+    """Each page of docs/ that the code names exists."""
+    packages = (
+        "render_service",
+        "separation_service",
+        "servicekit",
+        "jobs_service",
+        "hostctl",
+        "training",
+        "benchmarks",
+    )
+    for file in (path for package in packages for path in (ROOT / package).rglob("*.py")):
         for named in re.findall(r"\bdocs/[\w/-]+\.md", file.read_text(encoding="utf-8")):
             assert (ROOT / named).is_file(), f"{file.relative_to(ROOT)} names {named}"
 
@@ -264,7 +272,7 @@ def test_pictures_are_small_and_shown() -> None:
 
 @pytest.mark.parametrize(("name", "code"), list(_python_blocks()), ids=_ids)
 def test_python_blocks_fit_the_client(name: str, code: str) -> None:
-    """A Python block of a page compiles, what it imports is there, and messages and calls have the names that it uses."""
+    """A Python block of a page compiles; its imports, message fields and client methods exist."""
     tree = ast.parse(code, name)
     imported: dict[str, object] = {}
     for node in ast.walk(tree):
@@ -284,7 +292,7 @@ def test_python_blocks_fit_the_client(name: str, code: str) -> None:
 
 
 def test_personas_of_the_readmes_exist() -> None:
-    """A persona that a README asks for comes with the renderer."""
+    """Each persona that a README uses is built in."""
     built_in = ROOT / "render_service" / "personas" / "builtin"
     known = {json.loads(path.read_text(encoding="utf-8"))["id"] for path in built_in.glob("*/persona.json")}
     for page in READMES:
