@@ -1,4 +1,4 @@
-"""How the network's arithmetic is laid out for what runs it; the numbers differ in their last bits only."""
+"""Layout of the network's arithmetic per device; results differ in their last bits only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A demucs model or bag of models, seen as rows of sources and the stems they make up."""
+"""A demucs model or bag of models as rows of sources, and the stems they form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from servicekit.errors import FailedPrecondition
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One model of the bag, its place there and what each of its sources weighs in the bag's average."""
+    """One model of the bag, its index, and the weight of each of its sources in the bag's average."""
 
     index: int
     model: nn.Module
@@ -24,22 +24,22 @@ class Member:
 
     @property
     def rows(self) -> tuple[int, ...]:
-        """Sources that weigh something: the only ones that anybody takes from this model."""
+        """Sources with a nonzero weight: the only ones used of this model."""
         return tuple(row for row, weight in enumerate(self.weights) if weight != 0)
 
     @property
     def segment_samples(self) -> int:
-        """Length of the segments that the model is fed, in samples: its own `segment`, in seconds, as demucs computes it."""
+        """Length of the model's segments in samples: its `segment` in seconds, converted as demucs does."""
         model: Any = self.model
         return int(model.samplerate * model.segment)
 
     @property
     def full_samples(self) -> int:
-        """Samples that the model wants to see for a whole segment."""
+        """Input samples for a full segment, padding included."""
         return self.padded_samples(self.segment_samples)
 
     def padded_samples(self, length: int) -> int:
-        """Samples that the model wants to see for ``length`` samples of output."""
+        """Input samples for ``length`` output samples, padding included."""
         valid_length = getattr(self.model, "valid_length", None)
         return length if valid_length is None else int(valid_length(length))
 
@@ -53,11 +53,11 @@ class Bag:
 
     @property
     def totals(self) -> tuple[float, ...]:
-        """Sum of the weights of each source over all members: what demucs divides by."""
+        """Sum of each source's weights over all members; demucs divides by it."""
         return tuple(sum(column) for column in zip(*(member.weights for member in self.members), strict=True))
 
     def rows(self, stem: StemName) -> tuple[int, ...]:
-        """Sources that make up a stem; every source that is none of the four joins ``other``."""
+        """Sources that form a stem; sources other than the four stems belong to ``other``."""
         if stem != StemName.OTHER:
             return (self.sources.index(stem),)
         return (
@@ -66,18 +66,18 @@ class Bag:
         )
 
     def rows_of(self, stems: Sequence[StemName]) -> tuple[int, ...]:
-        """Sources that are needed for these stems, each once, in the models' order."""
+        """Sources needed for these stems, each once, in the models' order."""
         return tuple(sorted({row for stem in stems for row in self.rows(stem)}))
 
     def work(self, stems: Sequence[StemName]) -> list[tuple[Member, tuple[int, ...]]]:
-        """The members that have to run for these stems, each with the sources that are kept of it."""
+        """The members that must run for these stems, each with the sources used of it."""
         needed = self.rows_of(stems)
         kept = [(member, tuple(row for row in needed if member.weights[row] != 0)) for member in self.members]
         return [(member, rows) for member, rows in kept if rows]
 
 
 def open_bag(model: nn.Module, name: str) -> Bag:
-    """What demucs loaded, checked against what this house separates: stereo at 44.1 kHz, the four stems among its sources.
+    """Check what demucs loaded: stereo at 44.1 kHz, with the four stems among its sources.
 
     Raises `FailedPrecondition` (MODEL_UNUSABLE) otherwise.
     """
@@ -98,13 +98,13 @@ def open_bag(model: nn.Module, name: str) -> Bag:
 def _check(bag: Bag, name: str, *, sample_rate_hz: int, channels: int) -> None:
     problems = []
     if sample_rate_hz != SAMPLE_RATE_HZ or channels != CHANNELS:
-        problems.append(f"wanted {CHANNELS} channels at {SAMPLE_RATE_HZ} Hz, it has {channels} at {sample_rate_hz} Hz")
+        problems.append(f"expected {CHANNELS} channels at {SAMPLE_RATE_HZ} Hz, got {channels} at {sample_rate_hz} Hz")
     missing = [stem for stem in STEMS if stem not in bag.sources]
     if missing:
-        problems.append(f"wanted the sources {', '.join(STEMS)}, it has {', '.join(bag.sources)}")
-    unfed = [source for source, total in zip(bag.sources, bag.totals, strict=True) if total == 0]
-    if unfed:
-        problems.append(f"no model of the bag has a weight for {', '.join(unfed)}")
+        problems.append(f"expected the sources {', '.join(STEMS)}, got {', '.join(bag.sources)}")
+    unweighted = [source for source, total in zip(bag.sources, bag.totals, strict=True) if total == 0]
+    if unweighted:
+        problems.append(f"no model of the bag has a weight for {', '.join(unweighted)}")
     if problems:
         raise FailedPrecondition(
             f"separator {name!r} cannot be used: {'; '.join(problems)}; choose another model",

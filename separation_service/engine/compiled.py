@@ -1,10 +1,8 @@
-"""The networks of a bag, compiled for a GPU once for all models of one form.
+"""Compiles the networks of a bag for a GPU, once for all models of one form.
 
-Each model's weights are laid into the places of one network before it runs.
-
-That takes about as long as reading them, and a service is ready after one compilation instead of four. What is compiled does not
-use einops: its table of tensor types, which grows as others use it, would count as a change, and everything would be compiled
-again in the middle of a job.
+Each model's weights are copied into one compiled network before it runs. The copy takes about as long as reading the weights, and a
+service starts after one compilation instead of four. The compiled code must not use einops: its table of tensor types grows
+during use, which torch would take for a change and recompile in the middle of a job.
 """
 
 from __future__ import annotations
@@ -19,14 +17,14 @@ from separation_service.engine.hybrid import Core, HybridCore
 
 
 class CompiledCores:
-    """Compiles for batches of ``slots``; smaller ones, taken where memory is short, run as they are instead of compiling again."""
+    """Compiles for batches of ``slots``. Smaller batches, used when memory is low, run uncompiled."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._compiled: dict[str, _Compiled] = {}
 
     def of(self, core: HybridCore) -> Core:
-        """The network, compiled when it first sees a whole batch. Not to be run from two threads at once."""
+        """The network, compiled on its first full batch. Not thread-safe."""
         form = _form(core)
         if form not in self._compiled:
             self._compiled[form] = _Compiled(core)
@@ -36,21 +34,21 @@ class CompiledCores:
 
 
 class _Compiled:
-    """One network with places for the weights of whoever runs."""
+    """One compiled network into which the running model's weights are copied."""
 
     def __init__(self, core: HybridCore) -> None:
         own = deepcopy(core)
-        self._places = _weights(own)
-        self._laid_in: list[Tensor] | None = None
+        self._parameters = _weights(own)
+        self._loaded: list[Tensor] | None = None
         self._fused: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = torch.compile(
             own, fullgraph=True, dynamic=False
         )
 
     def run(self, weights: list[Tensor], x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
         """See `hybrid.Core`."""
-        if self._laid_in is not weights:
-            torch._foreach_copy_(self._places, weights)
-            self._laid_in = weights
+        if self._loaded is not weights:
+            torch._foreach_copy_(self._parameters, weights)
+            self._loaded = weights
         return self._fused(x, xt)
 
 
@@ -59,6 +57,6 @@ def _weights(core: HybridCore) -> list[Tensor]:
 
 
 def _form(core: HybridCore) -> str:
-    """Equal for networks that differ in the numbers of their weights only."""
+    """A text that is equal for networks that differ only in the values of their weights."""
     shapes = [(name, tuple(value.shape), value.dtype) for name, value in core.state_dict().items()]
     return f"{core.made_of} {shapes}"

@@ -1,4 +1,4 @@
-"""One model over one batch, on whatever runs it: ``(B, C, L)`` -> ``(B, R, C, L)``, the same numbers as demucs' forward.
+"""One model over one batch, on any runtime: ``(B, C, L)`` -> ``(B, R, C, L)``, the same numbers as demucs' forward.
 
 Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``R`` rows (sources kept).
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from separation_service.engine.arithmetic import ON_CPU, ON_GPU, Arithmetic
 from separation_service.engine.bag import Bag, Member
 from separation_service.engine.compiled import CompiledCores
-from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart
+from separation_service.engine.hybrid import HybridCore, HybridForward, is_supported
 from separation_service.engine.options import EngineOptions
 from servicekit.errors import ResourceExhausted
 
@@ -36,14 +36,14 @@ _RETRY_AFTER_S = 10.0
 
 
 def open_forwards(bag: Bag, options: EngineOptions) -> list[Forward]:
-    """The models of a bag on torch, on the device and ready to run; they are changed and belong to the forwards from now on."""
+    """The models of a bag on torch, on the device and ready to run. The forwards own and modify the models."""
     compiled = CompiledCores(options.slots) if options.is_cuda and options.compiled else None
     return [_open_forward(member, options, compiled) for member in bag.members]
 
 
 def _open_forward(member: Member, options: EngineOptions, compiled: CompiledCores | None) -> Forward:
     model = member.model.to(options.device).eval().requires_grad_(requires_grad=False)
-    if not (member.rows and is_taken_apart(model)):
+    if not (member.rows and is_supported(model)):
         return _PlainForward(model, member.rows)
     core = HybridCore(model, member.rows, _arithmetic(options)).eval()
     return HybridForward(model, member.rows, core if compiled is None else compiled.of(core), _nothing)
@@ -58,7 +58,7 @@ def _nothing() -> None:
 
 
 class _PlainForward:
-    """Demucs' own forward, for the models that hybrid.py does not take apart."""
+    """Demucs' own forward, for models that hybrid.py does not support."""
 
     def __init__(self, model: nn.Module, rows: Sequence[int]) -> None:
         self._model = model
@@ -73,7 +73,7 @@ class _PlainForward:
 
 
 class BatchRun:
-    """A `scheduler.Run`: lays segments into a batch on the device and runs the model. Raises `ResourceExhausted` OUT_OF_MEMORY."""
+    """A `scheduler.Run`: copies segments to a batch on the device and runs the model. Raises `ResourceExhausted` OUT_OF_MEMORY."""
 
     def __init__(self, forward: Forward, options: EngineOptions) -> None:
         self._forward = forward
@@ -92,9 +92,9 @@ class BatchRun:
 
 @contextmanager
 def reproducible(options: EngineOptions) -> Iterator[None]:
-    """Fixed threads, no autotuning, no gradients, and TF32 only where less precision was asked for.
+    """Fixed threads, no autotuning, no gradients, and TF32 only for reduced precision.
 
-    The fused path of `nn.MultiheadAttention` is left out for models that still use it: the plain one is 1.16x as fast on a CPU
+    The fused path of `nn.MultiheadAttention` is disabled for models that use it: the plain path is 1.16 times as fast on a CPU
     and agrees to 122 dB (docs/decisions/0012-separation-engine.md).
     """
     torch.set_num_threads(max(1, options.threads // options.max_running))

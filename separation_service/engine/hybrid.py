@@ -1,9 +1,9 @@
-"""HTDemucs taken apart at its spectrograms: Fourier transforms here, and between them a network of plain tensor operations.
+"""HTDemucs split at its spectrograms: Fourier transforms here, and between them a network of plain tensor operations.
 
-The arithmetic is that of ``demucs.htdemucs.HTDemucs.forward`` in eval mode, with the model's own layers and weights. What differs
-is how it is carried out: position embeddings are made once, attention goes through `scaled_dot_product_attention`, sources that
-nobody keeps are neither computed by the last layers nor transformed back, and nothing waits for the device. The network alone is
-what gets compiled for a GPU (forward.py) or converted to OpenVINO (openvino_core.py). Inside it, channels lie last (layers.py).
+The arithmetic is that of ``demucs.htdemucs.HTDemucs.forward`` in eval mode, with the model's own layers and weights. Differences in
+execution: position embeddings are computed once, attention uses `scaled_dot_product_attention`, unused sources are neither computed
+by the last layers nor transformed back, and nothing waits for the device. Only the network is compiled for a GPU (forward.py) or
+converted to OpenVINO (openvino_core.py). Inside it, channels are the last dimension (layers.py).
 
 Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``F`` frequencies, ``T`` frames, ``R`` rows (sources kept),
 ``P`` planes of the spectrogram: ``2C`` for real and imaginary parts, ``C`` for magnitudes.
@@ -24,24 +24,24 @@ from torch.nn import functional as F
 
 from separation_service.engine.arithmetic import Arithmetic
 from separation_service.engine.layers import decoder, encoder
-from separation_service.engine.transformer import Shape, Transformer, is_usual
+from separation_service.engine.transformer import Shape, Transformer, is_supported_encoder
 
 Core = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Spectrogram ``(B, F, T, P)`` and mix ``(B, L, C)`` to ``(B, F, T, R * P)`` and ``(B, L, R * C)``, all float32.
 
-What it gives may be overwritten by its next call."""
+Its outputs may be overwritten by its next call."""
 
 _EPSILON = 1e-5  # HTDemucs.forward, both branches
 _PHASE_FLOOR = 1e-8  # HTDemucs._mask
 _WINDOW_SQUARES = 1.5
-"""Sum of the squares of Hann windows a quarter of their length apart, everywhere."""
+"""Sum of squared Hann windows a quarter of their length apart; constant."""
 _QUARTERS = 4
-"""Hops in a window; `is_taken_apart` wants it so."""
+"""Hops per window, as `is_supported` requires."""
 _FRAMES_AT_A_TIME, _FREQUENCIES_AT_A_TIME = 24, 256
 
 
-def is_taken_apart(model: nn.Module) -> bool:
-    """Whether this file knows the model's form; demucs' own forward is used for any other."""
+def is_supported(model: nn.Module) -> bool:
+    """True if this module supports the model's form; demucs' own forward is used otherwise."""
     if not isinstance(model, HTDemucs):
         return False
     net: Any = model
@@ -54,7 +54,7 @@ def is_taken_apart(model: nn.Module) -> bool:
         and len(net.tencoder) == len(net.encoder)
         and _is_plain(net.decoder[-1])
         and _is_plain(net.tdecoder[-1])
-        and (net.crosstransformer is None or is_usual(net.crosstransformer))
+        and (net.crosstransformer is None or is_supported_encoder(net.crosstransformer))
     )
 
 
@@ -63,7 +63,7 @@ def _is_plain(layer: nn.Module) -> bool:
 
 
 class HybridForward:
-    """One model over a batch, ``(B, C, L)`` -> ``(B, R, C, L)``, with the network ``core``, whose memory ``release`` gives back."""
+    """One model over a batch, ``(B, C, L)`` -> ``(B, R, C, L)``, with the network ``core``, whose memory ``release`` frees."""
 
     def __init__(self, model: nn.Module, rows: Sequence[int], core: Core, release: Callable[[], None]) -> None:
         net: Any = model
@@ -171,7 +171,7 @@ class HybridCore(nn.Module):
     def __init__(self, model: nn.Module, rows: Sequence[int], arithmetic: Arithmetic) -> None:
         super().__init__()
         self.made_of = f"{arithmetic} {model} {getattr(model, '_init_args_kwargs', None)}"
-        """What it does to its weights, said so that equal texts mean equal networks."""
+        """A description of the network apart from its weights; equal texts mean equal networks."""
         net: Any = model
         channels, sources = int(net.audio_channels), len(net.sources)
         planes = 2 * channels if net.cac else channels

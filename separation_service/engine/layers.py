@@ -1,4 +1,4 @@
-"""HTDemucs' encoders and decoders over tensors whose channels lie last, for both branches: the waveform has one frequency.
+"""HTDemucs' encoders and decoders over channels-last tensors, for both branches; the waveform branch has one frequency.
 
 The arithmetic is that of `demucs.hdemucs.HEncLayer`, `HDecLayer` and `demucs.demucs.DConv` in eval mode. Convolutions of one
 step are matrix products, gates are convolved apart from what they let through, and the second norm of a residual branch takes its
@@ -27,22 +27,26 @@ _MANY_STEPS, _STEPS_AT_A_TIME = 4096, 512
 Encoder = Callable[[Tensor], Tensor]
 """``(B, F, T, C)`` -> ``(B, F', T', C')``."""
 Decoder = Callable[[Tensor, Tensor, int], Tensor]
-"""``(B, F, T, C)``, what its encoder gave, and the samples wanted of a waveform (else 0) -> ``(B, F', T', C')``."""
+"""``(B, F, T, C)``, the encoder's skip tensor, and the output samples of a waveform (else 0) -> ``(B, F', T', C')``."""
 
 
 def encoder(layer: Any, arithmetic: Arithmetic) -> nn.Module:  # noqa: ANN401  one of demucs' layers
     """An `Encoder`."""
-    return _Encoder(layer, arithmetic) if isinstance(layer, HEncLayer) and _is_usual(layer) else _ForeignEncoder(layer)
+    return (
+        _Encoder(layer, arithmetic)
+        if isinstance(layer, HEncLayer) and _is_supported_encoder(layer)
+        else _ForeignEncoder(layer)
+    )
 
 
 def decoder(layer: Any, arithmetic: Arithmetic) -> nn.Module:  # noqa: ANN401  one of demucs' layers
     """A `Decoder`."""
-    usual = isinstance(layer, HDecLayer) and _is_usual(layer)
+    usual = isinstance(layer, HDecLayer) and _is_supported_encoder(layer)
     doubles = usual and layer.kernel_size == 2 * layer.stride and layer.pad > 0
     return _Decoder(layer, arithmetic) if doubles else _ForeignDecoder(layer)
 
 
-def _is_usual(layer: Any) -> bool:  # noqa: ANN401  one of demucs' layers
+def _is_supported_encoder(layer: Any) -> bool:  # noqa: ANN401  one of demucs' layers
     norms = (layer.norm1, layer.norm2) if layer.rewrite is not None else ()
     return bool(norms) and all(isinstance(norm, nn.Identity) for norm in norms)
 
@@ -63,7 +67,7 @@ def _mean_of_steps(x: Tensor) -> Tensor:
 
 
 def _blocks_of_steps(x: Tensor) -> Tensor:
-    """``(..., T, C)`` -> ``(..., blocks, steps, C)``, filled up with zeros.
+    """``(..., T, C)`` -> ``(..., blocks, steps, C)``, padded with zeros.
 
     For sums: added up one after the other, the steps of a whole waveform would lose 40 dB in float32.
     """
@@ -94,7 +98,7 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """A `Decoder`. A waveform is stretched by a convolution over two steps that gives ``stride`` samples at once."""
+    """A `Decoder`. A waveform is upsampled by a convolution over two steps that outputs ``stride`` samples each."""
 
     _weight: Tensor
 
@@ -165,7 +169,7 @@ class _Glu(nn.Module):
 
 
 class _Residual(nn.Module):
-    """One residual branch of a `DConv`, with what it is added to: ``(B, F, T, C)`` -> ``(B, F, T, C)``.
+    """One residual branch of a `DConv`, with its skip connection: ``(B, F, T, C)`` -> ``(B, F, T, C)``.
 
     With ``z = W h + b`` widened to ``2C`` channels, the norm's mean is that of ``W E[h] + b``, and its variance that of these over
     the channels and, beside it, the mean of ``w cov(h) w`` over the rows ``w`` of ``W``. The norm itself and the branch's scale
@@ -210,7 +214,7 @@ class _Residual(nn.Module):
         return convolved(x, squeeze.weight[:, :, None], squeeze.bias, padding=padding, dilation=dilation)
 
     def _squeezed_by_taps(self, x: Tensor) -> Tensor:
-        """The same as one matrix product for all taps; each tap's part moves to its place."""
+        """The same as one matrix product for all taps, each tap's result shifted into place."""
         squeeze, steps = self._squeeze, x.shape[2]
         inner, _, taps = squeeze.weight.shape
         products = F.linear(x, squeeze.weight.permute(2, 0, 1).flatten(0, 1))
@@ -245,7 +249,7 @@ def _residuals(layer: Any, arithmetic: Arithmetic) -> list[nn.Module]:  # noqa: 
 class _Rows(nn.Sequential):
     """Layers that keep the shape and see one frequency at a time: ``(B, F, T, C)`` -> ``(B, F, T, C)``.
 
-    ``in_blocks``: as many frequencies at a time as a cache holds, in memory that was used before, which torch is faster with.
+    ``in_blocks``: process as many frequencies at a time as fit the cache, in reused memory, which is faster in torch.
     """
 
     def __init__(self, *layers: nn.Module, in_blocks: bool) -> None:
@@ -255,20 +259,20 @@ class _Rows(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         count = max(1, _BLOCK_BYTES // (x[:, :1].numel() * x.element_size()))
         if not self._in_blocks or count >= x.shape[1]:
-            return self._done(x)
+            return self._run_layers(x)
         done = torch.empty_like(x)
         for start in range(0, x.shape[1], count):
-            done[:, start : start + count] = self._done(x[:, start : start + count])
+            done[:, start : start + count] = self._run_layers(x[:, start : start + count])
         return done
 
-    def _done(self, x: Tensor) -> Tensor:
+    def _run_layers(self, x: Tensor) -> Tensor:
         for layer in self:
             x = layer(x)
         return x
 
 
 class _ForeignEncoder(nn.Module):
-    """Demucs' own layer between moves to its order of dimensions."""
+    """Demucs' own layer, with conversions to and from its order of dimensions."""
 
     def __init__(self, layer: Any) -> None:  # noqa: ANN401  an HEncLayer or a MultiWrap
         super().__init__()
@@ -279,7 +283,7 @@ class _ForeignEncoder(nn.Module):
 
 
 class _ForeignDecoder(nn.Module):
-    """Likewise."""
+    """Like `_ForeignEncoder`, for a decoder."""
 
     def __init__(self, layer: Any) -> None:  # noqa: ANN401  an HDecLayer or a MultiWrap
         super().__init__()
@@ -300,11 +304,11 @@ def _as_here(x: Tensor) -> Tensor:
 
 
 def _two_dimensional(convolution: Any) -> Tensor:  # noqa: ANN401  a Conv1d or Conv2d
-    """Its weight, with one frequency where it has none."""
+    """Its weight as a 2-D convolution's, with one frequency if it has none."""
     weight: Tensor = convolution.weight
     return weight if weight.dim() == 4 else weight[:, :, None]
 
 
 def _pair(along: tuple[int, ...], across: int) -> Pair:
-    """The two numbers of a 2-D convolution, from one of either kind."""
+    """A pair of parameters for a 2-D convolution, from a 1-D or 2-D one."""
     return (along[0], along[1]) if len(along) == 2 else (across, along[0])

@@ -127,11 +127,11 @@ def _load(files: WeightsFolder) -> nn.Module:
 
 
 def _load_safetensors(name: str, path: Path) -> Any:  # noqa: ANN401  one of demucs' three classes
-    """One model through demucs' loader, which imports and calls whatever class the file names: so only demucs' own may be."""
+    """One model through demucs' loader, which imports and calls the class that the file names: only demucs' own are allowed."""
     with safe_open(str(path), framework="pt") as file:
         metadata: dict[str, Any] = file.metadata() or {}
     named = [str(metadata.get("klass")), *re.findall(r'"_class":\s*"([^"]*)"', str(metadata.get("structure", "")))]
     foreign = [klass for klass in named if klass not in _DEMUCS_CLASSES and not klass.startswith("diffq.")]
     if foreign:
-        raise unusable(name, path.parent, f"{path.name} names the class {foreign[0]!r}, wanted one of demucs' models")
+        raise unusable(name, path.parent, f"{path.name} names the class {foreign[0]!r}, expected one of demucs' models")
     return load_safetensors_model(path)

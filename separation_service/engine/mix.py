@@ -1,4 +1,4 @@
-"""The mix as the models see it: read twice, first for its level, then segment by segment at that level.
+"""The mix as the models' input: read twice, first for its level, then segment by segment, normalised.
 
 Letters: ``C`` channels, ``n`` samples read at once.
 """
@@ -38,32 +38,32 @@ class ArrayMix:
 
 @dataclass(frozen=True)
 class Level:
-    """What demucs takes off the whole track and divides it by: mean and standard deviation of its mono mix."""
+    """Mean and standard deviation of the track's mono mix, by which demucs normalises the whole track."""
 
     mean: np.float32
     std: np.float32
 
     def normalise(self, samples: Waveform) -> Waveform:
-        """A new array; the one given stays as it is."""
+        """A normalised copy."""
         normalised: Waveform = samples - self.mean
         normalised /= self.std
         return normalised
 
 
 def check_mix(mix: MixSource) -> None:
-    """Raise `InvalidTensor` where a mix has another shape or sample type than the models take."""
+    """Raise `InvalidTensor` unless the mix has the shape and sample type of the models."""
     frames = mix.frames
     found: NDArray[np.generic] = mix.read(0, min(frames, 1))
     if found.dtype != np.float32 or found.ndim != 2 or found.shape[0] != CHANNELS or frames < MIN_SAMPLES:
         shape = (*found.shape[:-1], frames)
         raise InvalidTensor(
-            f"wanted float32 ({CHANNELS}, at least {MIN_SAMPLES}), got {found.dtype} {shape}",
+            f"mix must be float32 ({CHANNELS}, at least {MIN_SAMPLES}), got {found.dtype} {shape}",
             metadata={"detail": f"{found.dtype} {shape}"},
         )
 
 
 def measure_level(mix: MixSource) -> Level:
-    """Read the mix once, a block at a time, and join the blocks' moments (Chan, Golub and LeVeque 1983) in float64."""
+    """Read the mix once, a block at a time, and combine the blocks' moments (Chan, Golub and LeVeque 1983) in float64."""
     count, mean, squares = 0, 0.0, 0.0
     for start in range(0, mix.frames, _READ_SAMPLES):
         left, right = mix.read(start, min(start + _READ_SAMPLES, mix.frames))

@@ -1,4 +1,4 @@
-"""The networks between the spectrograms on OpenVINO: converted once, kept on disk under what they were made from, run in float32.
+"""The networks between the spectrograms on OpenVINO in float32: converted once and cached on disk by a digest of their inputs.
 
 Letters: ``B`` batch, ``C`` channels, ``L`` samples of a segment, ``F`` frequencies, ``T`` frames, ``R`` rows (sources
 kept), ``P`` planes of the spectrogram.
@@ -26,38 +26,38 @@ from torch import Tensor
 from separation_service.engine.arithmetic import ON_OPENVINO
 from separation_service.engine.bag import Bag, Member
 from separation_service.engine.forward import Forward
-from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart, spectrogram_shape
+from separation_service.engine.hybrid import HybridCore, HybridForward, is_supported, spectrogram_shape
 from separation_service.engine.options import EngineOptions
 from separation_service.engine.separator import CHANNELS
 from servicekit.logs import logger
 
 _log = logger(__name__)
 _FORM = 4
-"""Raised whenever the network's form (hybrid.py and what it imports) or the conversion changes, so that nothing older is used."""
+"""Increment when the network's form (hybrid.py and its imports) or the conversion changes, so that older files are not used."""
 
 
 def version() -> str | None:
-    """The installed OpenVINO's version; None where the extra is not installed."""
+    """Version of the installed OpenVINO; None if the extra is not installed."""
     return importlib.metadata.version("openvino") if importlib.util.find_spec("openvino") else None
 
 
 def library() -> Any:  # noqa: ANN401  a module without types
     """OpenVINO, imported without its telemetry.
 
-    As installed, its import reports itself to its maker's servers and leaves an identifier in the home folder. A service contacts
-    nobody, so the reporting package is hidden and OpenVINO takes its own stand-in for it.
+    By default its import reports to the vendor's servers and writes an identifier to the home folder. Services make no network
+    access, so the telemetry package is hidden and OpenVINO uses its built-in stub.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # taken by import as "not installed"
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # import treats it as "not installed"
     return importlib.import_module("openvino")
 
 
 def suits(bag: Bag) -> bool:
-    """Whether every model of the bag can be converted."""
-    return all(member.rows and is_taken_apart(member.model) for member in bag.members)
+    """True if every model of the bag can be converted."""
+    return all(member.rows and is_supported(member.model) for member in bag.members)
 
 
 def open_forwards(bag: Bag, options: EngineOptions, *, weights_sha256: str) -> list[Forward]:
-    """The models of a bag on OpenVINO; their torch weights are not needed any more."""
+    """The models of a bag on OpenVINO. Their torch weights are freed."""
     return [_open_forward(bag, member, options, weights_sha256) for member in bag.members]
 
 
@@ -67,20 +67,18 @@ def _open_forward(bag: Bag, member: Member, options: EngineOptions, weights_sha2
         folder = (options.cache or Path(scratch)) / _key(member, weights_sha256)
         if not folder.is_dir():
             count = f"{member.index + 1} of {len(bag.members)}"
-            began_s = time.monotonic()
-            _log.info(
-                "converting a model of the separator, once", model=count, to=f"openvino {version()}", folder=str(folder)
-            )
+            started_s = time.monotonic()
+            _log.info("converting separator model", model=count, to=f"openvino {version()}", folder=str(folder))
             _convert(model, member, folder)
-            _log.info("converted a model of the separator", model=count, seconds=round(time.monotonic() - began_s, 1))
+            _log.info("converted separator model", model=count, seconds=round(time.monotonic() - started_s, 1))
         core = OpenVinoCore(folder / "core.xml", threads=options.threads, max_running=options.max_running)
     forward = HybridForward(model, member.rows, core, core.release)
-    model.to("meta")  # lets go of the weights, which are OpenVINO's now
+    model.to("meta")  # frees the torch weights; OpenVINO has its own copy
     return forward
 
 
 def _key(member: Member, weights_sha256: str) -> str:
-    """A folder's name for all that the converted network depends on."""
+    """A folder name derived from everything the converted network depends on."""
     made_of = {
         "form": _FORM,
         "weights": weights_sha256,
@@ -93,7 +91,7 @@ def _key(member: Member, weights_sha256: str) -> str:
 
 
 def _convert(model: Any, member: Member, folder: Path) -> None:  # noqa: ANN401  an HTDemucs
-    """Write ``folder``, whole or not at all."""
+    """Write ``folder`` atomically."""
     core = HybridCore(model, member.rows, ON_OPENVINO).eval()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # demucs asserts shapes, and these never change
@@ -105,20 +103,22 @@ def _convert(model: Any, member: Member, folder: Path) -> None:  # noqa: ANN401 
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="unfinished-"))
     try:
         library().save_model(converted, unfinished / "core.xml", compress_to_fp16=False)
-        if not folder.is_dir():  # another process may have been faster
+        if not folder.is_dir():  # another process may have written it meanwhile
             unfinished.replace(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _converted(traced: Any, inputs: tuple[Tensor, Tensor]) -> Any:  # noqa: ANN401  a ScriptModule; an openvino.Model
-    """The network for inputs of these shapes, by the steps of `openvino.convert_model` that are needed, in half its time."""
+    """The network for inputs of these shapes: the necessary steps of `openvino.convert_model`, in half its time."""
     openvino = library()
     frontends = importlib.import_module("openvino.frontend")
     decoders = importlib.import_module("openvino.frontend.pytorch.ts_decoder")
 
     frontend = frontends.FrontEndManager().load_by_framework("pytorch")
-    decoder = decoders.TorchScriptPythonDecoder(traced, example_input=inputs)  # held: what is loaded reads from it
+    decoder = decoders.TorchScriptPythonDecoder(
+        traced, example_input=inputs
+    )  # kept alive: the loaded model reads from it
     loaded = frontend.load(decoder)
     for place, example in zip(loaded.get_inputs(), inputs, strict=True):
         loaded.set_partial_shape(place, openvino.PartialShape(list(example.shape)))
@@ -127,7 +127,7 @@ def _converted(traced: Any, inputs: tuple[Tensor, Tensor]) -> Any:  # noqa: ANN4
 
 
 class OpenVinoCore:
-    """A `hybrid.Core` on the CPU: one sample at a time, which is faster there than batches and gives the same numbers.
+    """A `hybrid.Core` on the CPU: one sample at a time, which is faster on a CPU than batches and gives the same numbers.
 
     Threads may call it at the same time; ``max_running`` run at the same time, each on its share of ``threads``.
     """
@@ -143,7 +143,7 @@ class OpenVinoCore:
         self._mine = threading.local()
 
     def release(self) -> None:
-        """Give back the memory of intermediate results."""
+        """Free the memory of intermediate results."""
         self._compiled.release_memory()
 
     def __call__(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,7 +157,7 @@ class OpenVinoCore:
         return torch.cat([x for x, _ in outputs]), torch.cat([xt for _, xt in outputs])
 
     def _one(self, spectrogram: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
-        """In OpenVINO's own memory, where the next call will write."""
+        """Outputs are views of OpenVINO's memory, which the next call overwrites."""
         inputs = [spectrogram.contiguous().numpy(), mix.contiguous().numpy()]
         if not hasattr(self._mine, "request"):
             self._mine.request = self._compiled.create_infer_request()

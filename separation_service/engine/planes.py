@@ -1,4 +1,4 @@
-"""Convolutions over tensors whose channels lie last, ``(B, F, T, C)``: batch, frequencies, frames, channels.
+"""Convolutions over channels-last tensors, ``(B, F, T, C)``: batch, frequencies, frames, channels.
 
 The moves to and fro are views. They go through three dimensions because OpenVINO recognises them there as the layout that its
 convolutions want and drops them; a permutation of four it carries out.
@@ -23,7 +23,7 @@ def planes_first(x: Tensor) -> Tensor:
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """``(B, C, F, T)`` -> ``(B, F, T, C)``, a view of what a convolution over `planes_first` gives."""
+    """``(B, C, F, T)`` -> ``(B, F, T, C)``, a view, the inverse of `planes_first`."""
     batch, channels, frequencies, frames = x.shape
     return (
         x.reshape(batch, channels, frequencies * frames).transpose(1, 2).reshape(batch, frequencies, frames, channels)
@@ -40,6 +40,6 @@ def convolved(
     dilation: Pair = (1, 1),
     then: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """``(B, F, T, C)`` -> ``(B, F', T', C')``; ``then``, element by element, comes before the move back, where it is fused."""
+    """``(B, F, T, C)`` -> ``(B, F', T', C')``; ``then`` is applied element-wise before the move back."""
     y = F.conv2d(planes_first(x), weight, bias, stride, padding, dilation)
     return channels_last(y if then is None else then(y))

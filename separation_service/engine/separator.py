@@ -1,4 +1,4 @@
-"""What a separator is to the rest of the house: a mix becomes stems, and nothing about jobs or files.
+"""The interface of a separator: a mix becomes stems. No jobs, no files.
 
 Letters: ``C`` channels (2), ``T`` samples, ``n`` samples of a block, ``N`` stems asked for, ``S`` sources of the model.
 """
@@ -20,14 +20,14 @@ CHANNELS = 2
 StepReport = Callable[[int, int], None]
 """Called as ``report(steps_done, steps_total)``: first with 0, then after every batch, in segments times models.
 
-May raise to stop the work; what it raises reaches whoever asked for stems.
+May raise to stop the work; the exception reaches the caller.
 """
 
 Waveform = NDArray[np.float32]
 """``(C, T)`` float32 at 44100 Hz, full scale 1.0."""
 
 StemWaveforms = NDArray[np.float32]
-"""``(N, C, T)`` float32 at 44100 Hz, in the order asked for."""
+"""``(N, C, T)`` float32 at 44100 Hz, in the requested order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class SeparatorInfo:
     """What is loaded.
 
     ``weights_sha256`` is the SHA-256 over the digests of ``files``, 64 hex digits and a line feed each, in the bag's order.
-    ``fingerprint`` holds the parts of the execution fingerprint that the separator knows.
+    ``fingerprint`` holds the separator's parts of the execution fingerprint.
     """
 
     name: str
@@ -57,19 +57,19 @@ class SeparatorInfo:
 
 
 class MixSource(Protocol):
-    """A mix that can be read in any order, such as an array in memory or a file."""
+    """A mix with random access, such as an array or a file."""
 
     @property
     def frames(self) -> int:
         """``T``."""
 
     def read(self, start: int, stop: int) -> Waveform:
-        """Samples ``start`` to ``stop``, ``0 <= start <= stop <= frames``, as float32 ``(C, stop - start)``; never written to."""
+        """Samples ``start`` to ``stop``, ``0 <= start <= stop <= frames``, as float32 ``(C, stop - start)``; read-only."""
 
 
 @dataclass(frozen=True)
 class StemBlock:
-    """A finished stretch of the stems: ``(N, C, n)`` float32 from sample ``start`` on; nobody else holds its memory."""
+    """Finished samples of the stems: ``(N, C, n)`` float32 from sample ``start`` on, owned by the receiver."""
 
     start: int
     samples: StemWaveforms
@@ -80,27 +80,27 @@ class StemBlocks(Protocol):
 
     @property
     def fingerprint(self) -> Mapping[str, str]:
-        """The parts of the execution fingerprint that the separator knows, as they are for this mix."""
+        """The separator's parts of the execution fingerprint for this mix."""
 
     def __iter__(self) -> Iterator[StemBlock]:
-        """Itself."""
+        """Return self."""
 
     def __next__(self) -> StemBlock:
-        """The next block; works as far as it has to."""
+        """The next block, computed on demand."""
 
     def close(self) -> None:
-        """Stop at once and let go of all memory. To be called where the blocks are not read to their end."""
+        """Stop and free all memory. Call it unless all blocks were read."""
 
 
 class Separator(Protocol):
-    """A loaded model or bag. Threads may separate at the same time; they share batches where the device takes batches."""
+    """A loaded model or bag. Thread-safe; concurrent jobs share batches on devices that batch."""
 
     @property
     def info(self) -> SeparatorInfo:
         """What is loaded."""
 
     def warm(self) -> None:
-        """Run every model once on silence in the shapes that `separate` uses, so that the first job finds all things ready."""
+        """Run every model once on silence in the shapes that `separate` uses, so that the first job does not pay for it."""
 
     def steps(self, frames: int, stems: Sequence[StemName] = STEMS) -> int:
         """How many segments times models a mix of ``frames`` samples takes."""
@@ -114,4 +114,4 @@ class Separator(Protocol):
         """
 
     def separate(self, mix: Waveform, report: StepReport, stems: Sequence[StemName] = STEMS) -> StemWaveforms:
-        """``(C, T)`` to ``(N, C, T)``: the samples of `separate_blocks`, collected. The mix is read and never written."""
+        """``(C, T)`` to ``(N, C, T)``: the samples of `separate_blocks`, collected. The mix is not modified."""

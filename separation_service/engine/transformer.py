@@ -1,7 +1,7 @@
-"""HTDemucs' transformer for one shape, over tokens in the order of frequencies, then frames.
+"""HTDemucs' transformer for one input shape, over tokens ordered by frequency, then frame.
 
-Attention asks for no order, and with this one neither branch has to be moved before or after. Position embeddings are made once and
-attention goes through `scaled_dot_product_attention`.
+Attention is independent of token order, and this order needs no transposition of either branch. Position embeddings are computed
+once, and attention uses `scaled_dot_product_attention`.
 
 Letters: ``B`` batch, ``F`` frequencies, ``T`` frames, ``N`` tokens, ``D`` width, ``h`` heads.
 """
@@ -20,8 +20,8 @@ from separation_service.engine.arithmetic import Arithmetic
 from separation_service.engine.layers import whole_norm
 
 
-def is_usual(source: Any) -> bool:  # noqa: ANN401  a CrossTransformerEncoder
-    """Whether this file knows its form."""
+def is_supported_encoder(source: Any) -> bool:  # noqa: ANN401  a CrossTransformerEncoder
+    """True if this module supports the encoder's form."""
     layers = [*source.layers, *source.layers_t]
     return (
         source.emb == "sin"
@@ -33,7 +33,7 @@ def is_usual(source: Any) -> bool:  # noqa: ANN401  a CrossTransformerEncoder
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What reaches the transformer: a spectrogram's ``F`` and ``T``, and the steps of the waveform."""
+    """Input shape: the spectrogram's ``F`` and ``T``, and the waveform's steps."""
 
     frequencies: int
     frames: int
@@ -41,7 +41,7 @@ class Shape:
 
 
 class Transformer(nn.Module):
-    """`demucs.transformer.CrossTransformerEncoder`: ``(B, F, T, D)`` and ``(B, 1, steps, D)``, both given back.
+    """`demucs.transformer.CrossTransformerEncoder`: ``(B, F, T, D)`` and ``(B, 1, steps, D)``, both returned.
 
     Reduced, all but the residual stream is bfloat16.
     """
@@ -70,7 +70,7 @@ class Transformer(nn.Module):
         self.register_buffer("_line", source.weight_pos_embed * line.transpose(0, 1))
 
     def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
-        """Frequencies and time look at themselves and at each other in turn."""
+        """Alternating self-attention and cross-attention of both branches."""
         frequencies = x.shape[1]
         x = self._norm_in(x.flatten(1, 2)) + self._grid
         xt = self._norm_in_t(xt[:, 0]) + self._line
@@ -100,7 +100,7 @@ class _Layer(nn.Module):
         self._norm_out = source.norm_out
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """``(B, N, D)`` of one branch, and of the other where the layer crosses."""
+        """``(B, N, D)`` of one branch, and of the other for cross-attention."""
         x = x + self._gamma_1(self._attend(x, other))
         fed = self._feed_out(self._widened(self._norm_feed(x)))
         x = x + self._gamma_2(fed)

@@ -1,4 +1,4 @@
-"""A local folder of demucs weights: which files a model or bag is made of, and whether their digests hold.
+"""A local folder of demucs weights: the files of a model or bag, and their digests.
 
 Two forms, both demucs' own: ``NAME.yaml`` naming the models of a bag (or no YAML for a single model), beside
 
@@ -32,7 +32,7 @@ _PREFIXED = re.compile(r"-(?P<prefix>[0-9a-f]{8,64})$")
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsFolder:
-    """One model or bag as it lies on disk, digests checked. ``paths`` and ``files`` are in the bag's order."""
+    """One model or bag on disk, digests checked. ``paths`` and ``files`` are in the bag's order."""
 
     name: str
     folder: Path
@@ -55,7 +55,7 @@ class WeightsFolder:
 
 
 def unusable(name: str, folder: Path | None, detail: str) -> FailedPrecondition:
-    """The error for weights that are missing or do not fit; says what to do."""
+    """The error for missing or unusable weights; says what to do."""
     where = str(folder) if folder is not None else "DIR"
     advice = (
         "install this package again"
@@ -70,7 +70,7 @@ def unusable(name: str, folder: Path | None, detail: str) -> FailedPrecondition:
 
 
 def open_folder(name: str, repo: Path | None) -> WeightsFolder:
-    """Find the files of ``name`` and check every digest that is known. Reads nothing but this folder.
+    """Find the files of ``name`` and check every digest that is known. Reads only this folder.
 
     ``starter`` always means the weights in this package; any other name needs ``repo``. Raises `FailedPrecondition`
     (MODEL_UNUSABLE) where a file is missing or does not match.
@@ -79,7 +79,7 @@ def open_folder(name: str, repo: Path | None) -> WeightsFolder:
     if folder is None:
         raise unusable(name, None, "services never download, and no folder of weights was given")
     if not _NAME.fullmatch(name):
-        raise unusable(name, folder, "the name wants letters, digits, '_', '-' and '.' only")
+        raise unusable(name, folder, "the name must consist of letters, digits, '_', '-' and '.'")
     if not folder.is_dir():
         raise unusable(name, folder, f"there is no folder {folder}")
     bag = _read_bag(name, folder)
@@ -108,7 +108,7 @@ def _read_bag(name: str, folder: Path) -> dict[str, Any]:
         raise unusable(name, folder, f"{path.name} is not YAML ({broken})") from broken
     signatures = bag.get("models") if isinstance(bag, dict) else None
     if not isinstance(signatures, list) or not signatures or not all(_is_name(sig) for sig in signatures):
-        raise unusable(name, folder, f"{path.name} wants a list `models` of signatures")
+        raise unusable(name, folder, f"{path.name} must have a list `models` of signatures")
     return dict(bag)
 
 
@@ -117,7 +117,7 @@ def _is_name(signature: object) -> bool:
 
 
 def _find_files(name: str, folder: Path, signatures: list[str]) -> tuple[Path, ...]:
-    """The weights of each signature: safetensors where all have them, else demucs' pickles."""
+    """The weights of each signature: safetensors if all have them, else demucs' pickles."""
     tensors = [folder / f"{signature}.safetensors" for signature in signatures]
     if all(path.is_file() for path in tensors):
         return tuple(tensors)
@@ -126,7 +126,7 @@ def _find_files(name: str, folder: Path, signatures: list[str]) -> tuple[Path, .
         found = [path for path in sorted(folder.glob(f"{signature}*.th")) if _signature_of(path) == signature]
         if not found:
             raise unusable(
-                name, folder, f"wanted {signature}.safetensors or {signature}-*.th in {folder}, found neither"
+                name, folder, f"expected {signature}.safetensors or {signature}-*.th in {folder}, found neither"
             )
         if len(found) > 1:
             raise unusable(
@@ -148,7 +148,7 @@ def _read_sums(name: str, folder: Path) -> dict[str, str] | None:
     for line in path.read_text().splitlines():
         fields = line.split()
         if len(fields) != 2 or not re.fullmatch(r"[0-9a-f]{64}", fields[0]):
-            raise unusable(name, folder, f"{_SUMS} wants lines of `<sha256>  <file>`, got {line[:80]!r}")
+            raise unusable(name, folder, f"{_SUMS} must have lines `<sha256>  <file>`, got {line[:80]!r}")
         sums[fields[1].removeprefix("*")] = fields[0]
     return sums
 
@@ -157,23 +157,23 @@ def _check_file(name: str, path: Path, sums: dict[str, str] | None) -> WeightsFi
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     prefixed = _PREFIXED.search(path.stem) if path.suffix == ".th" else None
-    wanted = [prefixed["prefix"]] if prefixed else []
+    expected = [prefixed["prefix"]] if prefixed else []
     if sums is not None:
         if path.name not in sums:
             raise unusable(name, path.parent, f"{path.name} is not listed in {_SUMS}")
-        wanted.append(sums[path.name])
-    if path.suffix == ".th" and not wanted:
+        expected.append(sums[path.name])
+    if path.suffix == ".th" and not expected:
         raise unusable(
             name,
             path.parent,
             f"{path.name} is a pickle, which can run code, and neither its name nor {_SUMS} has its digest; write it there "
             "if you trust the file",
         )
-    for digest in wanted:
+    for digest in expected:
         if not hmac.compare_digest(found[: len(digest)], digest):
             raise unusable(
                 name,
                 path.parent,
-                f"{path.name} does not match its digest: wanted SHA-256 {digest}, found {found}; delete it",
+                f"{path.name} does not match its digest: expected SHA-256 {digest}, found {found}; delete it",
             )
     return WeightsFile(name=path.name, sha256=found)

@@ -1,4 +1,4 @@
-"""Winograd's F(4, 3) down the frequencies: a 3 x 3 convolution in half the multiplications, in plain tensor operations.
+"""Winograd's F(4, 3) along frequencies: a 3 x 3 convolution in half the multiplications, in plain tensor operations.
 
 Four rows of output need six rows of input. Six sums of these rows, each convolved along the frames with its own sum of the
 kernel's rows, give the four rows as sums again (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016). Along
@@ -45,7 +45,7 @@ _OF_OUTPUT = (
 
 
 def takes(convolution: nn.Module) -> bool:
-    """Whether it is a 3 x 3 convolution that keeps the size."""
+    """True for a 3 x 3 convolution that keeps the size."""
     return (
         isinstance(convolution, nn.Conv2d)
         and convolution.kernel_size == (3, 3)
@@ -71,7 +71,7 @@ class WinogradGlu(nn.Module):
         self.register_buffer("_bias", convolution.bias.detach())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rows are filled up with zeros to a multiple of four, as the convolution pads them anyway."""
+        """Rows are zero-padded to a multiple of four; the convolution pads them anyway."""
         frequencies, channels = x.shape[1], x.shape[3]
         if missing := -frequencies % _ROWS:
             x = F.pad(x, (0, 0, 0, 0, 0, missing))

@@ -13,7 +13,7 @@ from demucs.hdemucs import HDemucs
 from numpy.typing import NDArray
 
 from separation_service.engine import EngineOptions, load_separator
-from separation_service.engine.hybrid import is_taken_apart
+from separation_service.engine.hybrid import is_supported
 from servicekit.delivery.names import STEMS
 from tests.unit.separation.tiny_models import SIX, quiet, save_bag, save_th, tiny
 
@@ -136,7 +136,7 @@ def test_reduced_precision_agrees_less(one_hot: Path) -> None:
 def test_models_that_mask_agree(tmp_path: Path) -> None:
     """An HTDemucs that gives magnitudes for the mix's own phases, as the starter does, agrees and is taken apart."""
     model = tiny(cac=False, wiener_iters=-1, end_iters=-1)
-    assert is_taken_apart(model)
+    assert is_supported(model)
     save_th(model, "mask", tmp_path)
     assert_agree(music(40_000), "mask", tmp_path)
 

@@ -163,7 +163,7 @@ def test_one_stem_is_a_quarter_of_the_work(models: LoadedModels) -> None:
 )
 def test_other_shapes_are_refused(separator: Any, mix: Any) -> None:
     """One sample, one channel, another sample type, one dimension and nothing are refused by name."""
-    with pytest.raises(InvalidTensor, match="wanted float32"):
+    with pytest.raises(InvalidTensor, match="must be float32"):
         separator.separate(mix, quiet)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from separation_service.engine.arithmetic import ON_CPU, ON_GPU, ON_OPENVINO, Arithmetic
-from separation_service.engine.hybrid import HybridCore, HybridForward, is_taken_apart
+from separation_service.engine.hybrid import HybridCore, HybridForward, is_supported
 from separation_service.engine.layers import _residuals
 from separation_service.engine.winograd import WinogradGlu, takes
 from tests.unit.separation.tiny_models import tiny
@@ -42,7 +42,7 @@ def snr_db(truth: torch.Tensor, found: torch.Tensor) -> float:
 def test_every_form_of_layer_agrees(arithmetic: Arithmetic, form: dict[str, Any]) -> None:
     """Layers with and without residual branches, norms, gates or context give demucs' numbers."""
     model: Any = tiny(**form)
-    assert is_taken_apart(model)
+    assert is_supported(model)
     mix = 0.2 * torch.randn(2, 2, int(model.segment * model.samplerate), generator=torch.Generator().manual_seed(1))
     rows = (0, 1, 2, 3)
     ours = HybridForward(model, rows, HybridCore(model, rows, arithmetic).eval(), lambda: None)

@@ -71,7 +71,7 @@ def test_what_openvino_cannot_run_is_refused(tmp_path: Path, folder: Path) -> No
     with pytest.raises(FailedPrecondition, match="HTDemucs models of the usual form only"):
         load_separator("older", repo=tmp_path, device="cpu", threads=1, options=EngineOptions(runtime="openvino"))
     reduced = EngineOptions(runtime="openvino", precision="reduced")
-    with pytest.raises(FailedPrecondition, match="50 are wanted"):
+    with pytest.raises(FailedPrecondition, match="50 dB are required"):
         load_separator("half", repo=folder, device="cpu", threads=1, options=reduced)
 
 

@@ -104,7 +104,7 @@ def test_sums_pin_every_file(tmp_path: Path) -> None:
     sums.write_text(f"{digest}  another.safetensors\n")
     assert "is not listed in SHA256SUMS" in refused("one", tmp_path)
     sums.write_text("nonsense\n")
-    assert "SHA256SUMS wants lines" in refused("one", tmp_path)
+    assert "SHA256SUMS must have lines" in refused("one", tmp_path)
 
 
 def test_a_file_may_only_name_demucs_models(tmp_path: Path) -> None:
