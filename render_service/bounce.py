@@ -21,10 +21,11 @@ from servicekit.audio.loudness import Loudness, measure
 from servicekit.audio.pcm24 import Pcm24, from_pcm24, to_pcm24
 from servicekit.audio.true_peak import limit_true_peak
 from servicekit.audio.wav import Wav, read_wav
+from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.journal import AuditDraft, Journal, Version
-from servicekit.store.object_store import ObjectStore, StoredObject
+from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
 from servicekit.work import Progress
 from sonichaos.jobs.v1 import job_pb2
@@ -115,7 +116,7 @@ def audited_facts(version: Version, tenant: str, journal: Journal) -> BounceFact
     return BounceFacts.from_audit(tenant, row.job_id, row.version, json.loads(row.body_json), version.plan["prompt"])
 
 
-def _bounce_audit(bounce: Bounce, facts: BounceFacts, latents: StoredObject) -> AuditDraft:
+def _bounce_audit(bounce: Bounce, facts: BounceFacts, latents: StoredFile) -> AuditDraft:
     body = facts.audit_body() | {
         "bounce": {"key": bounce.key, "sha256": bounce.sha256},
         "latents": {"key": latents.key, "sha256": latents.sha256},
@@ -141,8 +142,8 @@ def _folder(manifest: Manifest) -> str:
     return f"jobs/{manifest.job_id}"
 
 
-def _message(stored: StoredObject) -> job_pb2.StoredFile:
-    return job_pb2.StoredFile(key=stored.key, size_bytes=stored.size_bytes, sha256=stored.sha256 or "")
+def _message(stored: StoredFile) -> job_pb2.StoredFile:
+    return job_pb2.StoredFile(key=stored.key, size_bytes=stored.size_bytes, sha256=stored.sha256)
 
 
 def _loudness_json(loudness: Loudness) -> dict[str, Any]:

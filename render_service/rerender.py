@@ -14,6 +14,7 @@ from safetensors.numpy import load as load_tensors
 from render_service.renderers.renderer import InitLatents, Latents, Renderer
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.audio.wav import read_wav
+from servicekit.delivery.files import StoredFile, ZipEntry
 from servicekit.delivery.names import StemName
 from servicekit.errors import FailedPrecondition
 from servicekit.store.object_store import ObjectStore
@@ -34,31 +35,12 @@ class Region:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptFile:
-    """A stored file whose digest is known."""
-
-    key: str
-    sha256: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptEntry:
-    """One file in a base version's ZIP, with the digest that its audit row has."""
-
-    name: str
-    offset_bytes: int
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Base:
     """The version that is re-rendered: its ZIP and what lies in it. Its stem mode is the new version's."""
 
     version: int
-    zip: KeptFile
-    entries: Sequence[KeptEntry]
+    zip: StoredFile
+    entries: Sequence[ZipEntry]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +52,8 @@ class Rerender:
 
     base: Base
     stem: StemName
-    latents: KeptFile | None
-    recording: KeptFile | None
+    latents: StoredFile | None
+    recording: StoredFile | None
     strength: float
     region: Region | None
     allow_drift: bool
@@ -106,7 +88,7 @@ class Rerender:
         return self.latents is None and self.recording is None
 
     @property
-    def needs(self) -> tuple[KeptFile, ...]:
+    def needs(self) -> tuple[StoredFile, ...]:
         """The stored files that it is made from."""
         return tuple(file for file in (self.latents, self.recording, self.base.zip) if file is not None)
 
@@ -130,7 +112,7 @@ class Rerender:
                 version=base["version"],
                 zip=_file(base["zip"]),
                 entries=tuple(
-                    KeptEntry(
+                    ZipEntry(
                         name=entry["name"],
                         offset_bytes=entry["offsetBytes"],
                         size_bytes=entry["sizeBytes"],
@@ -175,9 +157,9 @@ def _latents(data: bytes, key: str) -> Latents:
         ) from None
 
 
-def _file_json(file: KeptFile) -> dict[str, Any]:
+def _file_json(file: StoredFile) -> dict[str, Any]:
     return {"key": file.key, "sha256": file.sha256, "sizeBytes": file.size_bytes}
 
 
-def _file(facts: Mapping[str, Any]) -> KeptFile:
-    return KeptFile(key=facts["key"], sha256=facts["sha256"], size_bytes=facts["sizeBytes"])
+def _file(facts: Mapping[str, Any]) -> StoredFile:
+    return StoredFile(key=facts["key"], sha256=facts["sha256"], size_bytes=facts["sizeBytes"])

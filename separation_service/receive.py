@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from separation_service.scratch import BufferWav, PcmBuffer, Scratch
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, blocks, to_pcm24
 from servicekit.audio.wav import WavFile, wav_blocks
+from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest import Manifest
 from servicekit.delivery.manifest_json import read_manifest
 from servicekit.errors import DataLoss, InvalidTensor
@@ -20,15 +21,6 @@ from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import open_verified
 
 STAGE = "RECEIVE"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BounceFile:
-    """The stored bounce: ``sha256`` is of its bytes, 64 lower-case hex digits."""
-
-    key: str
-    size_bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +44,7 @@ class LentBounce:
     job_id: str
     version: int
     manifest_json: str
-    bounce: BounceFile
+    bounce: StoredFile
 
 
 def receive_loan(lent: LentBounce, borrowings: Borrowings, scratch: Scratch) -> Received:
@@ -79,7 +71,7 @@ def receive_loan(lent: LentBounce, borrowings: Borrowings, scratch: Scratch) -> 
     return _received(track, manifest, lent.bounce)
 
 
-def receive_stored(manifest: Manifest, bounce: BounceFile, store: ObjectStore, scratch: Scratch) -> Received:
+def receive_stored(manifest: Manifest, bounce: StoredFile, store: ObjectStore, scratch: Scratch) -> Received:
     """Read the bounce of an upload back into ``scratch``. Raises `DataLoss` where it no longer matches its digest."""
     track = scratch.pcm(manifest.frames)
     with open_verified(store, bounce.key, bounce.sha256) as stored:
@@ -88,7 +80,7 @@ def receive_stored(manifest: Manifest, bounce: BounceFile, store: ObjectStore, s
     return _received(track, manifest, bounce)
 
 
-def _received(track: PcmBuffer, manifest: Manifest, bounce: BounceFile) -> Received:
+def _received(track: PcmBuffer, manifest: Manifest, bounce: StoredFile) -> Received:
     """The WAV is made again from samples and facts; it must be the stored one, byte for byte."""
     wav = BufferWav(track, manifest.wav_facts("bounce", manifest.bounce.loudness))
     if not hmac.compare_digest(wav.digest.sha256, bounce.sha256) or manifest.bounce.sha256 != bounce.sha256:

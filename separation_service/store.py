@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from separation_service.package import Package
 from separation_service.timing.progress import StageProgress
-from servicekit.delivery.zip_archive import ZipEntry, write_zip, zip_folder
+from servicekit.delivery.files import StoredFile, ZipEntry
+from servicekit.delivery.zip_archive import write_zip, zip_folder
 from servicekit.errors import ServiceError
-from servicekit.store.object_store import ObjectStore, ObjectWriter, StoredObject
+from servicekit.store.object_store import ObjectStore, ObjectWriter
 
 _MIB = 1 << 20
 
@@ -23,9 +24,9 @@ class Delivered:
     ``manifest`` is what :func:`put_manifest` stores: until the row tells of the stems, the bounce's own manifest stays.
     """
 
-    zip: StoredObject
+    zip: StoredFile
     entries: tuple[ZipEntry, ...]
-    manifest: StoredObject
+    manifest: StoredFile
     manifest_json: str
     fingerprint: Mapping[str, str]
 
@@ -40,7 +41,7 @@ def store_package(package: Package, store: ObjectStore, progress: StageProgress)
     return Delivered(
         zip=writer.stored,
         entries=facts.entries,
-        manifest=StoredObject(f"{folder}/v{version}.json", len(data), hashlib.sha256(data).hexdigest()),
+        manifest=StoredFile(f"{folder}/v{version}.json", len(data), hashlib.sha256(data).hexdigest()),
         manifest_json=package.manifest_json,
         fingerprint=package.fingerprint,
     )

@@ -18,8 +18,9 @@ from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
 from render_service.personas.persona import Persona
 from render_service.plan import Plan, plan_from_json, plan_json
-from render_service.rerender import Base, KeptEntry, KeptFile, Region, Rerender
+from render_service.rerender import Base, Region, Rerender
 from render_service.usecases.create_render import RenderAdmission, checked_request_id, request_digest
+from servicekit.delivery.files import StoredFile, ZipEntry
 from servicekit.delivery.names import StemName
 from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, InvalidFields
 from servicekit.journal import Accepted, Job, JobState, Journal, NewVersion, Owner, Request, Version
@@ -138,7 +139,7 @@ class RerenderAdmission:
             _compare(f"{stored['key']} ({entry['name']})", audited[entry["name"]], entry["sha256"])
             size, offset = int(entry["sizeBytes"]), int(entry["offsetBytes"])
             entries.append(
-                KeptEntry(name=entry["name"], offset_bytes=offset, size_bytes=size, sha256=audited[entry["name"]])
+                ZipEntry(name=entry["name"], offset_bytes=offset, size_bytes=size, sha256=audited[entry["name"]])
             )
         return Base(version=version.number, zip=_kept(stored), entries=tuple(entries))
 
@@ -272,8 +273,8 @@ def _brief(version: Version, plan: Plan, change: Change) -> dict[str, Any]:
     return brief
 
 
-def _kept(stored: Mapping[str, Any]) -> KeptFile:
-    return KeptFile(key=stored["key"], sha256=stored["sha256"], size_bytes=int(stored["sizeBytes"]))
+def _kept(stored: Mapping[str, Any]) -> StoredFile:
+    return StoredFile(key=stored["key"], sha256=stored["sha256"], size_bytes=int(stored["sizeBytes"]))
 
 
 def _compare(what: str, audited: str, stored: str) -> None:

@@ -10,15 +10,15 @@ from google.protobuf import json_format
 
 from separation_service.calls import CallResult
 from separation_service.engine import SeparatorInfo
-from separation_service.receive import BounceFile, LentBounce
+from separation_service.receive import LentBounce
 from separation_service.store import Delivered
 from separation_service.timing.progress import ProgressUpdate, StageTime
 from separation_service.uploads.header import UploadHeader
 from servicekit.audio.loudness import Loudness
+from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest import Licence
 from servicekit.delivery.names import LicenceCoverage, StemMode
 from servicekit.errors import FieldViolation, InvalidFields
-from servicekit.store.object_store import StoredObject
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2
 
@@ -55,7 +55,7 @@ def read_tensor_request(
     if request.stem_mode == brief_pb2.STEM_MODE_UNSPECIFIED:
         raise InvalidFields([FieldViolation("stem_mode", "wants STEM_MODE_EXACT or STEM_MODE_RAW")])
     mode = _read_stem_mode(request.stem_mode, "stem_mode")
-    bounce = BounceFile(key=request.bounce.key, size_bytes=request.bounce.size_bytes, sha256=request.bounce.sha256)
+    bounce = StoredFile(key=request.bounce.key, size_bytes=request.bounce.size_bytes, sha256=request.bounce.sha256)
     lent = LentBounce(
         lease_id=request.lease_id,
         job_id=request.job_id,
@@ -110,7 +110,7 @@ def brief_json(header: UploadHeader, seconds: float) -> dict[str, Any]:
     return json_format.MessageToDict(message)
 
 
-def bounce_files_json(bounce: BounceFile, manifest: StoredObject) -> dict[str, Any]:
+def bounce_files_json(bounce: StoredFile, manifest: StoredFile) -> dict[str, Any]:
     """VersionFiles of a stored bounce as proto-JSON."""
     file = job_pb2.StoredFile(key=bounce.key, size_bytes=bounce.size_bytes, sha256=bounce.sha256)
     return json_format.MessageToDict(job_pb2.VersionFiles(bounce=file, manifest=stored_file(manifest)))
@@ -190,6 +190,6 @@ def entries_of(delivered: Delivered) -> list[job_pb2.ZipEntry]:
     ]
 
 
-def stored_file(stored: StoredObject) -> job_pb2.StoredFile:
+def stored_file(stored: StoredFile) -> job_pb2.StoredFile:
     """A stored file as messages name it."""
-    return job_pb2.StoredFile(key=stored.key, size_bytes=stored.size_bytes, sha256=stored.sha256 or "")
+    return job_pb2.StoredFile(key=stored.key, size_bytes=stored.size_bytes, sha256=stored.sha256)

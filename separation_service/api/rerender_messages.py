@@ -11,11 +11,12 @@ from separation_service.alignment import Analysis, BarRange, Grid, Hints
 from separation_service.api import messages as wire
 from separation_service.calls import CallResult
 from separation_service.engine import SeparatorInfo
-from separation_service.receive import BounceFile, LentBounce
-from separation_service.rerender.base_version import BaseEntry, BaseOrder
+from separation_service.receive import LentBounce
+from separation_service.rerender.base_version import BaseOrder
 from separation_service.rerender.pipeline import Compared, ReplaceOrder
 from separation_service.rerender.store import Replacement
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.delivery.files import StoredFile, ZipEntry
 from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FieldViolation, InvalidFields
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
@@ -55,7 +56,7 @@ def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceO
 
 def _base(message: separation_pb2.BaseVersion) -> BaseOrder:
     entries = {
-        entry.name: BaseEntry(
+        entry.name: ZipEntry(
             name=entry.name,
             offset_bytes=entry.offset_bytes,
             size_bytes=entry.size_bytes,
@@ -81,8 +82,8 @@ def _grid(message: separation_pb2.Grid) -> Grid:
         raise InvalidFields([FieldViolation("grid", str(error))]) from None
 
 
-def _bounce_file(message: job_pb2.StoredFile) -> BounceFile:
-    return BounceFile(key=message.key, size_bytes=message.size_bytes, sha256=message.sha256)
+def _bounce_file(message: job_pb2.StoredFile) -> StoredFile:
+    return StoredFile(key=message.key, size_bytes=message.size_bytes, sha256=message.sha256)
 
 
 def replacement_message(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from separation_service.rerender.align import BaseTake
 from servicekit.audio.pcm24 import Pcm24
 from servicekit.audio.wav import read_wav
+from servicekit.delivery.files import ZipEntry
 from servicekit.delivery.manifest import Manifest
 from servicekit.delivery.manifest_json import read_manifest
 from servicekit.delivery.names import STEMS, StemName
@@ -29,22 +30,12 @@ _MAX_MANIFEST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaseEntry:
-    """One file in the base's ZIP and the SHA-256 that it has to have."""
-
-    name: str
-    offset_bytes: int
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class BaseOrder:
     """Which version: ``entries`` by name, all six of them."""
 
     version: int
     zip_key: str
-    entries: Mapping[str, BaseEntry]
+    entries: Mapping[str, ZipEntry]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +44,7 @@ class StoredSlice:
 
     store: ObjectStore
     key: str
-    entry: BaseEntry
+    entry: ZipEntry
 
     @property
     def size_bytes(self) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from separation_service.alignment import BarRange, Grid, Key
 from separation_service.pipeline import SeparationPipeline
-from separation_service.receive import BounceFile, LentBounce, Received
+from separation_service.receive import LentBounce, Received
 from separation_service.rerender.align import Aligned, Fit, align
 from separation_service.rerender.base_version import Base, BaseOrder, read_base
 from separation_service.rerender.package import STEPS, NewVersion, pack_rerender
@@ -23,6 +23,7 @@ from separation_service.separate import Separated, separate
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.audio.wav import read_wav
+from servicekit.delivery.files import StoredFile
 from servicekit.delivery.names import StemName
 from servicekit.journal import Stage
 from servicekit.store.object_store import ObjectStore
@@ -42,7 +43,7 @@ class ReplaceOrder:
     grid: Grid
     region: BarRange | None
     allow_drift: bool
-    compare_with: BounceFile | None
+    compare_with: StoredFile | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ def _align(
     return align(mix, separated.read(0, received.frames)[0], base.take, fit, progress)
 
 
-def _compare(made: NewVersion, stored: BounceFile, store: ObjectStore) -> Compared:
+def _compare(made: NewVersion, stored: StoredFile, store: ObjectStore) -> Compared:
     """Sample for sample. Raises `DataLoss` where the stored bounce was changed."""
     data = read_verified(store, stored.key, stored.sha256, max_bytes=stored.size_bytes)
     pcm = read_wav(io.BytesIO(data), name=stored.key)

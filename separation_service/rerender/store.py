@@ -9,15 +9,16 @@ from separation_service.rerender.package import NewVersion
 from separation_service.store import Delivered, store_package
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.loudness import Loudness
+from servicekit.delivery.files import StoredFile
 from servicekit.errors import ServiceError
-from servicekit.store.object_store import ObjectStore, StoredObject
+from servicekit.store.object_store import ObjectStore
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replacement:
     """What was stored of the new version."""
 
-    bounce: StoredObject
+    bounce: StoredFile
     loudness: Loudness
     delivered: Delivered
 

@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from separation_service.receive import BounceFile
 from separation_service.scratch import BufferWav, PcmBuffer, Scratch, ScratchFolder
 from separation_service.uploads.header import UploadHeader
 from separation_service.uploads.pending import PendingUploads
@@ -22,6 +21,7 @@ from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.audio.upload import UploadFormat, read_upload_header, upload_blocks
 from servicekit.audio.wav import WavFile
 from servicekit.clock import Clock
+from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import FieldViolation, InvalidAudio, InvalidFields, ResourceExhausted, ServiceError
@@ -122,7 +122,7 @@ class UploadAdmission:
     ) -> Job:
         """Store the bounce, then accept; where no job is made, no file stays."""
         folder = f"jobs/{manifest.job_id}"
-        bounce = BounceFile(key=f"{folder}/bounce.wav", size_bytes=wav.size_bytes, sha256=wav.digest.sha256)
+        bounce = StoredFile(key=f"{folder}/bounce.wav", size_bytes=wav.size_bytes, sha256=wav.digest.sha256)
         seconds = wav.frames / SAMPLE_RATE_HZ
         new = NewJob(
             job_id=manifest.job_id,

@@ -6,13 +6,13 @@ from typing import Any
 
 from separation_service.api import messages as wire
 from separation_service.pipeline import SeparationPipeline
-from separation_service.receive import BounceFile, Received, receive_stored
+from separation_service.receive import Received, receive_stored
 from separation_service.scratch import Scratch
 from separation_service.store import Delivered, put_manifest
+from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest import Manifest
 from servicekit.delivery.manifest_json import manifest_text, read_manifest
 from servicekit.journal import AuditDraft, OrphanedVersion, Stage
-from servicekit.store.object_store import StoredObject
 from servicekit.work import Assignment, StagedFiles
 
 AUDIT_BOUNCE = "bounce"
@@ -29,7 +29,7 @@ class UploadWork:
         """Take one version to its end; the bounce is kept from acceptance on."""
         if assignment.version.kept_stage is Stage.STORE:  # a crash came after all was kept
             return
-        bounce = BounceFile(**assignment.plan["bounce"])
+        bounce = StoredFile(**assignment.plan["bounce"])
         manifest = read_manifest(assignment.plan["manifest"])
 
         def receive(scratch: Scratch) -> Received:
@@ -46,7 +46,7 @@ class UploadWork:
                 files=wire.stems_files_json(delivered), audit=self._stems_audit(assignment, manifest, bounce, delivered)
             )
 
-    def _keep_bounce(self, assignment: Assignment, manifest: Manifest, bounce: BounceFile) -> None:
+    def _keep_bounce(self, assignment: Assignment, manifest: Manifest, bounce: StoredFile) -> None:
         """The bounce can be played from now on."""
         text = manifest_text(manifest).encode()
         stored = self._pipeline.store.put_bytes(
@@ -59,7 +59,7 @@ class UploadWork:
         )
 
     def _stems_audit(
-        self, assignment: Assignment, manifest: Manifest, bounce: BounceFile, delivered: Delivered
+        self, assignment: Assignment, manifest: Manifest, bounce: StoredFile, delivered: Delivered
     ) -> AuditDraft:
         info = self._pipeline.separator.info
         body = _audit_body(assignment, manifest, bounce) | {
@@ -81,7 +81,7 @@ def stored_keys(left: OrphanedVersion) -> list[str]:
     return [f"jobs/{left.job_id}/v{left.version}.zip"]
 
 
-def _audit_body(assignment: Assignment, manifest: Manifest, bounce: BounceFile) -> dict[str, Any]:
+def _audit_body(assignment: Assignment, manifest: Manifest, bounce: StoredFile) -> dict[str, Any]:
     """What both rows say (docs/contract.md, section 5); what an upload lacks is null."""
     licence = manifest.licence
     return {
@@ -106,5 +106,5 @@ def _audit_body(assignment: Assignment, manifest: Manifest, bounce: BounceFile) 
     }
 
 
-def _named(stored: StoredObject) -> dict[str, str | None]:
+def _named(stored: StoredFile) -> dict[str, str]:
     return {"key": stored.key, "sha256": stored.sha256}

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from servicekit.audio.digest import Content, ContentDigest, digest
 from servicekit.audio.wav import Sink
+from servicekit.delivery.files import ZipEntry
 from servicekit.errors import Internal
 
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
@@ -67,16 +68,6 @@ class PackedFile:
     def of(cls, name: str, content: Content) -> PackedFile:
         """Read ``content`` once for its digest."""
         return cls(name, content, digest(content))
-
-
-@dataclass(frozen=True)
-class ZipEntry:
-    """Where the bytes of one file lie in the ZIP. ``name`` is without the folder."""
-
-    name: str
-    offset_bytes: int
-    size_bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from servicekit.delivery.files import StoredFile
 from servicekit.store.file_metadata import FileMetadata, read_metadata, write_metadata
 from servicekit.store.object_key import InvalidKey, check_folder, check_key, join_key
 from servicekit.store.object_store import (
     ObjectDigest,
+    ObjectStat,
     ObjectWriter,
     SignedUrl,
-    StoredObject,
     check_range,
     disk_full,
     not_found,
@@ -76,7 +77,7 @@ class FolderStore:
         except OSError as error:
             raise unavailable("start", f"{root}: {error.strerror}", retry_after_s=RETRY_AFTER_S) from error
 
-    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredObject:
+    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredFile:
         """See ObjectStore."""
         with self.writer(key, content_type=content_type) as sink:
             sink.write(data)
@@ -108,13 +109,13 @@ class FolderStore:
             raise too_large(key, max_bytes)
         return data
 
-    def stat(self, key: str) -> StoredObject | None:
+    def stat(self, key: str) -> ObjectStat | None:
         """See ObjectStore."""
         descriptor = self._open_if_exists("stat", key)
         if descriptor is None:
             return None
         try:
-            return StoredObject(key, os.fstat(descriptor).st_size, read_metadata(descriptor, key).sha256)
+            return ObjectStat(os.fstat(descriptor).st_size, read_metadata(descriptor, key).sha256)
         finally:
             os.close(descriptor)
 
@@ -205,10 +206,10 @@ class _FolderWriter:
         self._partial = partial
         self._key = key
         self._digest = ObjectDigest()
-        self._stored: StoredObject | None = None
+        self._stored: StoredFile | None = None
 
     @property
-    def stored(self) -> StoredObject:
+    def stored(self) -> StoredFile:
         """See ObjectWriter."""
         if self._stored is None:
             raise RuntimeError(f"{self._key} is not stored yet: read `stored` after the with block")

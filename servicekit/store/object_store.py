@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
+from servicekit.delivery.files import StoredFile
 from servicekit.errors import NotFound, ResourceExhausted, Unavailable
 
 MAX_URL_TTL_S = 7 * 24 * 3600
@@ -27,10 +28,9 @@ MAX_URL_TTL_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
-class StoredObject:
-    """An object as the store holds it. ``sha256`` is lower-case hex, None where the store does not know it."""
+class ObjectStat:
+    """What a store knows of an object without reading it. ``sha256`` is lower-case hex, None where it is not known."""
 
-    key: str
     size_bytes: int
     sha256: str | None
 
@@ -47,7 +47,7 @@ class ObjectWriter(Protocol):
     """An unseekable sink. ``zipfile.ZipFile(writer, "w")`` accepts it."""
 
     @property
-    def stored(self) -> StoredObject:
+    def stored(self) -> StoredFile:
         """Size and digest of what was written. Raises RuntimeError before the ``with`` block has ended without an exception."""
         ...
 
@@ -67,7 +67,7 @@ class ObjectWriter(Protocol):
 class ObjectStore(Protocol):
     """Objects by key. A prefix names a folder: ``jobs/1`` never covers ``jobs/10/v1.zip``."""
 
-    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredObject:
+    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredFile:
         """Store ``data``, replacing an existing object."""
         ...
 
@@ -90,7 +90,7 @@ class ObjectStore(Protocol):
         """The whole object. Raises TOO_LARGE if it has more than ``max_bytes``."""
         ...
 
-    def stat(self, key: str) -> StoredObject | None:
+    def stat(self, key: str) -> ObjectStat | None:
         """Size and, if known, digest; None if there is no such object."""
         ...
 
@@ -126,9 +126,9 @@ class ObjectDigest:
         self._sha256.update(data)
         self.size_bytes += memoryview(data).nbytes
 
-    def stored(self, key: str) -> StoredObject:
+    def stored(self, key: str) -> StoredFile:
         """The bytes so far, as an object under ``key``."""
-        return StoredObject(key, self.size_bytes, self._sha256.hexdigest())
+        return StoredFile(key, self.size_bytes, self._sha256.hexdigest())
 
 
 def not_found(key: str) -> NotFound:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from minio.error import InvalidResponseError, S3Error
 from urllib3 import BaseHTTPResponse
 
+from servicekit.delivery.files import StoredFile
 from servicekit.errors import NotFound
 from servicekit.store.object_key import InvalidKey, check_folder, check_key, download_name, join_key
 from servicekit.store.object_store import (
+    ObjectStat,
     ObjectWriter,
     SignedUrl,
-    StoredObject,
     check_range,
     check_ttl,
     too_large,
@@ -56,7 +57,7 @@ class S3Store:
             settings, settings.public_endpoint or settings.endpoint, read_timeout_s=settings.read_timeout_s
         )
 
-    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredObject:
+    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredFile:
         """See ObjectStore."""
         with self.writer(key, content_type=content_type) as sink:
             sink.write(data)
@@ -95,7 +96,7 @@ class S3Store:
             raise too_large(key, max_bytes)
         return data
 
-    def stat(self, key: str) -> StoredObject | None:
+    def stat(self, key: str) -> ObjectStat | None:
         """See ObjectStore. Objects of at most one part have their digest."""
         name = self._name(key)
         try:
@@ -103,7 +104,7 @@ class S3Store:
                 found = self._client.stat_object(self._bucket, name)
         except NotFound:
             return None
-        return StoredObject(key, found.size or 0, (found.metadata or {}).get(_DIGEST))
+        return ObjectStat(found.size or 0, (found.metadata or {}).get(_DIGEST))
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""

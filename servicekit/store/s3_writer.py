@@ -15,9 +15,10 @@ from typing import BinaryIO, cast
 
 from minio import Minio
 
+from servicekit.delivery.files import StoredFile
 from servicekit.errors import NotFound
 from servicekit.logs import logger
-from servicekit.store.object_store import ObjectDigest, StoredObject, unavailable
+from servicekit.store.object_store import ObjectDigest, unavailable
 from servicekit.store.s3_client import RETRY_AFTER_S, s3_errors
 
 PART_BYTES = 8 << 20
@@ -38,10 +39,10 @@ class S3Writer:
         self._buffer = bytearray()
         self._upload: _StreamedUpload | None = None
         self._open = True
-        self._stored: StoredObject | None = None
+        self._stored: StoredFile | None = None
 
     @property
-    def stored(self) -> StoredObject:
+    def stored(self) -> StoredFile:
         """See ObjectWriter."""
         if self._stored is None:
             raise RuntimeError(f"{self._key} is not stored yet: read `stored` after the with block")
@@ -76,7 +77,7 @@ class S3Writer:
         stored = self._digest.stored(self._key)
         with s3_errors("write", self._key):
             if self._upload is None:
-                self._put_buffer(stored.sha256 or "")
+                self._put_buffer(stored.sha256)
             else:
                 self._upload.finish()
                 self._check_size(stored.size_bytes)

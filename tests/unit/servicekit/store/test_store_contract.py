@@ -13,9 +13,10 @@ from datetime import timedelta
 import pytest
 import urllib3
 
+from servicekit.delivery.files import StoredFile
 from servicekit.errors import DataLoss, NotFound, ResourceExhausted
 from servicekit.store.object_key import InvalidKey
-from servicekit.store.object_store import ObjectStore, StoredObject
+from servicekit.store.object_store import ObjectStore
 from servicekit.store.s3_writer import PART_BYTES
 from servicekit.store.verified_read import read_verified, verified_chunks
 from tests.unit.servicekit.store.conftest import Backend
@@ -46,7 +47,7 @@ def chunks(count: int) -> Iterator[bytes]:
 def test_an_object_is_read_back(backend: Backend, data: bytes) -> None:
     """An object is read back unchanged, with its size and digest known."""
     stored = backend.store.put_bytes(KEY, data, content_type="application/zip")
-    assert stored == StoredObject(KEY, len(data), sha256(data))
+    assert stored == StoredFile(KEY, len(data), sha256(data))
     assert backend.store.read(KEY, max_bytes=len(data)) == data
     found = backend.store.stat(KEY)
     assert found is not None
@@ -77,7 +78,7 @@ def test_a_long_stream_is_written_and_read_in_bounded_memory(backend: Backend) -
         _, reading = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert sink.stored == StoredObject(KEY, STREAM_MIB * MIB, digest.hexdigest())
+    assert sink.stored == StoredFile(KEY, STREAM_MIB * MIB, digest.hexdigest())
     assert size == STREAM_MIB * MIB
     assert writing < 4 * PART_BYTES
     assert reading < PART_BYTES
