@@ -14,6 +14,7 @@ from jobs_service import requests
 from jobs_service.feed import Feed
 from jobs_service.messages import job_message, timestamp
 from jobs_service.watch import JobWatch, TenantWatch
+from servicekit.delivery.keys import job_folder
 from servicekit.errors import NotFound
 from servicekit.journal import Event, Job, Journal, Owner
 from servicekit.journal.reading import job_not_found, pick_version
@@ -134,7 +135,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         def answer() -> jobs_service_pb2.DeleteJobResponse:
             self._owned(tenant, request.job_id)
             job = self._journal.begin_delete(tenant, request.job_id)
-            self._store.delete_prefix(f"jobs/{job.job_id}")
+            self._store.delete_prefix(job_folder(job.job_id))
             self._journal.finish_delete(tenant, job.job_id)
             return jobs_service_pb2.DeleteJobResponse()
 

@@ -59,8 +59,7 @@ class Bounce:
     @property
     def key(self) -> str:
         """Where the WAV is stored: v1's is the original, later ones lie beside it."""
-        name = "bounce" if self.manifest.version == 1 else f"v{self.manifest.version}"
-        return f"{_folder(self.manifest)}/{name}.wav"
+        return self.manifest.keys.bounce
 
     def samples(self) -> Waveform:
         """``(2, T)`` float32, exact multiples of 2^-23: what is lent."""
@@ -89,12 +88,12 @@ def store_bounce(bounce: Bounce, latents: Latents, facts: BounceFacts, store: Ob
     """Store bounce, manifest and latents; then keep them, with the audit row and the event, all or nothing."""
     with store.writer(bounce.key, content_type="audio/wav") as sink:
         bounce.wav.write_to(sink)
-    folder, version = _folder(bounce.manifest), bounce.manifest.version
+    keys = bounce.manifest.keys
     text = manifest_text(bounce.manifest).encode()
-    manifest = store.put_bytes(f"{folder}/v{version}.json", text, content_type="application/json")
+    manifest = store.put_bytes(keys.manifest, text, content_type="application/json")
     metadata = {"frontEnd": latents.front_end_id, "samples": str(latents.samples)}
     data = save({"latents": latents.values}, metadata=metadata)
-    kept = store.put_bytes(f"{folder}/v{version}.latents.safetensors", data, content_type="application/octet-stream")
+    kept = store.put_bytes(keys.latents, data, content_type="application/octet-stream")
     files = job_pb2.VersionFiles(bounce=bounce.stored_file(), manifest=_message(manifest), latents=_message(kept))
     progress.bounce_ready(
         files=json_format.MessageToDict(files),
@@ -136,10 +135,6 @@ def stems_audit(bounce: Bounce, facts: BounceFacts, separated: Mapping[str, Any]
         **separated,
     }
     return AuditDraft(kind=AUDIT_STEMS, body=body, prompt=facts.plan.prompt)
-
-
-def _folder(manifest: Manifest) -> str:
-    return f"jobs/{manifest.job_id}"
 
 
 def _message(stored: StoredFile) -> job_pb2.StoredFile:

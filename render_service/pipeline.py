@@ -21,6 +21,7 @@ from render_service.separation.replace import make_mix, replace_stem
 from render_service.vocode import vocode
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.delivery.keys import VersionKeys
 from servicekit.gpu_lock import GpuLock
 from servicekit.journal import Journal, OrphanedVersion, ProgressTrack, Stage
 from servicekit.store.object_store import ObjectStore
@@ -109,9 +110,10 @@ def stored_keys(left: OrphanedVersion) -> list[str]:
     """The keys that an attempt at a version of this service may store."""
     if left.rerendered_stem:
         return _keys_of_rerender(left.job_id, left.version)
-    folder = f"jobs/{left.job_id}"
-    return [f"{folder}/bounce.wav", *(f"{folder}/v1.{ending}" for ending in ("json", "latents.safetensors", "zip"))]
+    keys = VersionKeys(left.job_id, left.version)
+    return [keys.bounce, keys.manifest, keys.latents, keys.zip]
 
 
 def _keys_of_rerender(job_id: str, number: int) -> list[str]:
-    return [f"jobs/{job_id}/v{number}.{ending}" for ending in ("zip", "json", "wav")]
+    keys = VersionKeys(job_id, number)
+    return [keys.zip, keys.manifest, keys.bounce]

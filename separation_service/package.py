@@ -16,6 +16,7 @@ from separation_service.stems.exact_sum import Stems24, block_count, exact_stems
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.loudness import Meter
 from servicekit.audio.pcm24 import CHANNELS, SAMPLE_RATE_HZ, Pcm24
+from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.manifest import FileFacts, SeparatorFacts, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.names import STEMS, StemMode, StemName
@@ -34,6 +35,11 @@ class Package:
     files: tuple[PackedFile, ...]
     manifest_json: str
     fingerprint: Mapping[str, str]
+
+    @property
+    def keys(self) -> VersionKeys:
+        """Where the version's files lie in the store."""
+        return VersionKeys(self.job_id, self.version)
 
     @property
     def audio_bytes(self) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from separation_service.package import Package
 from separation_service.timing.progress import StageProgress
 from servicekit.delivery.files import StoredFile, ZipEntry
+from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.zip_archive import write_zip, zip_folder
 from servicekit.errors import ServiceError
 from servicekit.store.object_store import ObjectStore, ObjectWriter
@@ -33,15 +34,14 @@ class Delivered:
 
 def store_package(package: Package, store: ObjectStore, progress: StageProgress) -> Delivered:
     """Stream the ZIP into the store. What fails or is stopped leaves none. Raises as `ObjectStore`."""
-    folder, version = f"jobs/{package.job_id}", package.version
-    with store.writer(f"{folder}/v{version}.zip", content_type="application/zip") as writer:
+    with store.writer(package.keys.zip, content_type="application/zip") as writer:
         sink = _WatchedSink(writer, progress, total_bytes=package.audio_bytes)
-        facts = write_zip(sink, zip_folder(package.job_id, version), package.files)
+        facts = write_zip(sink, zip_folder(package.job_id, package.version), package.files)
     data = package.manifest_json.encode()
     return Delivered(
         zip=writer.stored,
         entries=facts.entries,
-        manifest=StoredFile(f"{folder}/v{version}.json", len(data), hashlib.sha256(data).hexdigest()),
+        manifest=StoredFile(package.keys.manifest, len(data), hashlib.sha256(data).hexdigest()),
         manifest_json=package.manifest_json,
         fingerprint=package.fingerprint,
     )
@@ -55,7 +55,7 @@ def put_manifest(delivered: Delivered, store: ObjectStore) -> None:
 def discard_zip(store: ObjectStore, job_id: str, version: int) -> None:
     """Remove a ZIP that nobody heard of, as far as the store answers."""
     with suppress(ServiceError):
-        store.delete(f"jobs/{job_id}/v{version}.zip")
+        store.delete(VersionKeys(job_id, version).zip)
 
 
 class _WatchedSink:

@@ -102,11 +102,10 @@ def hand_over(
 
     Raises as separation_service and the store do; then neither a ZIP nor a changed manifest stays.
     """
-    progress, folder = assignment.progress, f"jobs/{facts.job_id}"
-    manifest_key, text = f"{folder}/v{facts.version}.json", manifest_text(bounce.manifest)
-    with StagedFiles(store, [f"{folder}/v{facts.version}.zip"], overwritten={manifest_key: text}):
+    progress, keys = assignment.progress, bounce.manifest.keys
+    with StagedFiles(store, [keys.zip], overwritten={keys.manifest: manifest_text(bounce.manifest)}):
         result = _separated_by(separation, bounce, facts, assignment)
-        store.put_bytes(manifest_key, result.manifest_json.encode(), content_type="application/json")
+        store.put_bytes(keys.manifest, result.manifest_json.encode(), content_type="application/json")
         progress.stems_ready(files=_files(result), audit=stems_audit(bounce, facts, _separated(result)))
 
 

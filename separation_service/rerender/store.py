@@ -10,6 +10,7 @@ from separation_service.store import Delivered, store_package
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.loudness import Loudness
 from servicekit.delivery.files import StoredFile
+from servicekit.delivery.keys import VersionKeys
 from servicekit.errors import ServiceError
 from servicekit.store.object_store import ObjectStore
 
@@ -40,11 +41,12 @@ def store_replacement(made: NewVersion, store: ObjectStore, progress: StageProgr
 
 def bounce_key(made: NewVersion) -> str:
     """Beside the original, which stays as it is."""
-    return f"jobs/{made.package.job_id}/v{made.package.version}.wav"
+    return made.package.keys.bounce
 
 
 def discard_version(store: ObjectStore, job_id: str, version: int) -> None:
     """Remove what a re-render may have stored, as far as the store answers."""
-    for ending in ("zip", "wav"):
+    keys = VersionKeys(job_id, version)
+    for key in (keys.zip, keys.bounce):
         with suppress(ServiceError):
-            store.delete(f"jobs/{job_id}/v{version}.{ending}")
+            store.delete(key)

@@ -121,8 +121,7 @@ class UploadAdmission:
         self, request: Request, header: UploadHeader, wav: WavFile, manifest: Manifest, spool: Spool
     ) -> Job:
         """Store the bounce, then accept; where no job is made, no file stays."""
-        folder = f"jobs/{manifest.job_id}"
-        bounce = StoredFile(key=f"{folder}/bounce.wav", size_bytes=wav.size_bytes, sha256=wav.digest.sha256)
+        bounce = StoredFile(key=manifest.keys.bounce, size_bytes=wav.size_bytes, sha256=wav.digest.sha256)
         seconds = wav.frames / SAMPLE_RATE_HZ
         new = NewJob(
             job_id=manifest.job_id,
@@ -149,7 +148,7 @@ class UploadAdmission:
         finally:
             if not made:
                 with suppress(ServiceError):
-                    self._store.delete_prefix(folder)
+                    self._store.delete_prefix(manifest.keys.folder)
         return accepted.job
 
 

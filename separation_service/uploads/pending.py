@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from servicekit.delivery.keys import job_folder
 from servicekit.errors import NotFound
 from servicekit.ids import is_job_id
 from servicekit.journal import Journal
@@ -41,7 +42,7 @@ class PendingUploads:
         removed = 0
         for record in sorted(self._folder.iterdir()):
             if is_job_id(record.name) and not _is_job(journal, record.read_text(encoding="utf-8"), record.name):
-                removed += store.delete_prefix(f"jobs/{record.name}")
+                removed += store.delete_prefix(job_folder(record.name))
             record.unlink()
         return removed
 

@@ -10,6 +10,7 @@ from separation_service.receive import Received, receive_stored
 from separation_service.scratch import Scratch
 from separation_service.store import Delivered, put_manifest
 from servicekit.delivery.files import StoredFile
+from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.manifest import Manifest
 from servicekit.delivery.manifest_json import manifest_text, read_manifest
 from servicekit.journal import AuditDraft, OrphanedVersion, Stage
@@ -38,8 +39,8 @@ class UploadWork:
                 self._keep_bounce(assignment, manifest, bounce)
             return received
 
-        store, stem = self._pipeline.store, f"jobs/{manifest.job_id}/v{manifest.version}"
-        with StagedFiles(store, [f"{stem}.zip"], overwritten={f"{stem}.json": manifest_text(manifest)}):
+        store, keys = self._pipeline.store, manifest.keys
+        with StagedFiles(store, [keys.zip], overwritten={keys.manifest: manifest_text(manifest)}):
             delivered = self._pipeline(receive, assignment.version.stem_mode, assignment.progress)
             put_manifest(delivered, store)
             assignment.progress.stems_ready(
@@ -49,9 +50,7 @@ class UploadWork:
     def _keep_bounce(self, assignment: Assignment, manifest: Manifest, bounce: StoredFile) -> None:
         """The bounce can be played from now on."""
         text = manifest_text(manifest).encode()
-        stored = self._pipeline.store.put_bytes(
-            f"jobs/{manifest.job_id}/v{manifest.version}.json", text, content_type="application/json"
-        )
+        stored = self._pipeline.store.put_bytes(manifest.keys.manifest, text, content_type="application/json")
         assignment.progress.bounce_ready(
             files=wire.bounce_files_json(bounce, stored),
             loudness=wire.loudness_json(manifest.bounce.loudness),
@@ -78,7 +77,7 @@ class UploadWork:
 
 def stored_keys(left: OrphanedVersion) -> list[str]:
     """The keys that an attempt at an upload may store; its bounce was stored when it was accepted."""
-    return [f"jobs/{left.job_id}/v{left.version}.zip"]
+    return [VersionKeys(left.job_id, left.version).zip]
 
 
 def _audit_body(assignment: Assignment, manifest: Manifest, bounce: StoredFile) -> dict[str, Any]:

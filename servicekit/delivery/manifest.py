@@ -13,6 +13,7 @@ from typing import Any
 from servicekit.audio.bext import WavFacts
 from servicekit.audio.loudness import Loudness
 from servicekit.audio.wav import WavFile
+from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.names import STEMS, LicenceCoverage, StemMode, WavName
 
 
@@ -118,6 +119,11 @@ class Manifest:
     processing: tuple[str, ...] = ()
     stems: StemsFacts | None = None
     rerender: Mapping[str, Any] | None = None
+
+    @property
+    def keys(self) -> VersionKeys:
+        """Where the version's files lie in the store."""
+        return VersionKeys(self.job_id, self.version)
 
     def wav_facts(self, name: WavName, loudness: Loudness) -> WavFacts:
         """What a WAV of this version says of itself, so that both services make the same bytes."""
