@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.key_names import pitch_class, usual_tonic
 
-_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _MINOR = (0, 2, 3, 5, 7, 8, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """``tonic`` is a pitch class, 0 = C to 11 = B."""
+    """``tonic`` is a pitch class, 0 = C to 11 = B. ``spelling`` is its name as the manifest has it; empty: the usual one."""
 
     tonic: int
     minor: bool
+    spelling: str = field(default="", compare=False)
 
     @property
     def scale(self) -> tuple[int, ...]:
@@ -28,15 +29,16 @@ class Key:
         return tuple((self.tonic + step) % 12 for step in (_MINOR if self.minor else _MAJOR))
 
     def __str__(self) -> str:
-        return f"{_NAMES[self.tonic]} {'minor' if self.minor else 'major'}"
+        tonic = self.spelling or usual_tonic(self.tonic, minor=self.minor)
+        return f"{tonic} {'minor' if self.minor else 'major'}"
 
     @classmethod
     def named(cls, text: str) -> Key:
-        """Read a key as manifests write it: "A minor", "F# major". Raises ValueError."""
+        """Read a key as manifests write it: "A minor", "Eb major". Raises ValueError."""
         tonic, _, mode = text.partition(" ")
-        if tonic not in _NAMES or mode not in {"major", "minor"}:
-            raise ValueError(f'wanted a key such as "A minor" or "F# major", got {text!r}')
-        return cls(tonic=_NAMES.index(tonic), minor=mode == "minor")
+        if mode not in {"major", "minor"}:
+            raise ValueError(f'expected a key such as "A minor" or "Eb major", got {text!r}')
+        return cls(tonic=pitch_class(tonic), minor=mode == "minor", spelling=tonic)
 
 
 # Weight of each degree above the tonic: notes of the scale, more for the triad, 0 for foreign notes. On the corpus' training songs

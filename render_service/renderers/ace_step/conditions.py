@@ -78,7 +78,7 @@ def _encode_caption(pipeline: AceStepPipeline, plan: Plan, caption: str) -> tupl
         device=pipeline.device,
         audio_duration=plan.seconds,
         bpm=round(point.bpm),
-        keyscale=str(plan.key),
+        keyscale=plan.key.with_sharps,
         timesignature=str(point.beats_per_bar),
         max_text_length=_MAX_TOKENS,
         max_lyric_length=_MAX_TOKENS,

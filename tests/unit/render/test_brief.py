@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from render_service.api.messages import read_brief
+from render_service.api.messages import read_brief, resolved_brief_json
 from render_service.brief import Brief, Source, resolve
 from render_service.music.key import Key, KeyFormatError, Mode
 from render_service.music.prompt_words import read_prompt
@@ -154,6 +154,30 @@ def test_a_prompt_can_ask_for_no_voice(prompt: str) -> None:
 def test_keys_are_read_as_musicians_write_them(text: str, tonic: int, mode: Mode) -> None:
     """Sharps, flats, short and long modes."""
     assert Key.parse(text) == Key(tonic=tonic, mode=mode)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("Eb major", "Eb major"),
+        ("D# major", "D# major"),
+        ("gb", "Gb major"),
+        ("A♭ minor", "Ab minor"),
+        (Key(tonic=3, mode=Mode.MAJOR), "Eb major"),
+        (Key(tonic=6, mode=Mode.MINOR), "F# minor"),
+        (Key(tonic=1, mode=Mode.MAJOR), "Db major"),
+        (Key(tonic=1, mode=Mode.MINOR), "C# minor"),
+    ],
+)
+def test_a_key_is_spelled_as_the_caller_or_else_as_musicians_spell_it(given: str | Key, shown: str) -> None:
+    """A caller's spelling stays; a key that nobody spelled gets its usual name."""
+    assert str(Key.parse(given) if isinstance(given, str) else given) == shown
+
+
+def test_the_resolved_brief_keeps_the_spelling_of_caller_and_prompt() -> None:
+    """As the job shows it."""
+    assert resolved_brief_json(resolve(read(key="Eb major")))["key"] == "Eb major"
+    assert resolved_brief_json(resolve(read(prompt="a waltz in A flat minor")))["key"] == "Ab minor"
 
 
 def test_a_key_reads_back_what_it_writes() -> None:
