@@ -25,6 +25,11 @@ class ListenAddress:
         return self.address.startswith(("unix:", "unix-abstract:"))
 
     @property
+    def option(self) -> str:
+        """The command line option of the setting."""
+        return "--" + self.setting.removeprefix("SONICHAOS_").lower().replace("_", "-")
+
+    @property
     def for_callers(self) -> str:
         """The address for callers on this machine."""
         if self.is_unix:
@@ -56,7 +61,8 @@ def _resolve_port(listen: ListenAddress, sockets: ExitStack) -> ListenAddress:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise click.ClickException(
-                f"{listen.address} is in use. Are the services running already? If not, choose another port with {listen.setting}."
+                f"{listen.address} is in use. Are the services running already? If not, choose another port with "
+                f"{listen.option} or {listen.setting}."
             ) from error
         raise click.ClickException(
             f"Cannot listen on {listen.address} ({listen.setting}): {error.strerror}."

@@ -7,8 +7,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
+import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,15 @@ from sonichaos_client import (
     Brief,
     CallOptions,
     Client,
+    EventKind,
     JobFilter,
+    JobState,
+    Licence,
     OwningService,
     RetryPolicy,
+    Stage,
+    Stem,
+    StemMode,
     errors,
     rpcs,
 )
@@ -401,3 +408,49 @@ def test_personas_come_from_all_pages_and_clips_in_order(pair: Pair, client: Any
     for index in range(6):
         pair.render.personas[f"p{index}"] = render_pb2.Persona(id=f"p{index}")
     assert [persona.id for persona in client.list_personas()] == [*(f"p{index}" for index in range(6)), "zeta"]
+
+
+def test_a_take_is_created_from_keywords_or_from_a_brief(pair: Pair, client: Any) -> None:
+    """Both give the same request; request id and fields travel together."""
+    fields: dict[str, Any] = {"prompt": "a", "persona_id": "ember", "seconds": 8, "stems": True}
+    client.create_render(**fields, stem_mode=StemMode.RAW, licence=Licence(tier="sync"), request_id="r1")
+    brief = Brief(**fields, stem_mode=StemMode.RAW, licence=Licence(tier="sync"))
+    client.create_render(brief, request_id="r1")
+    first, second = pair.render.requests("CreateRender")
+    assert first == second
+    assert (first.request_id, first.brief) == ("r1", brief)
+    with pytest.raises(TypeError, match="secs"):
+        client.create_render(prompt="a", persona_id="ember", secs=8)
+
+
+def test_a_stem_is_re_rendered_by_keywords(pair: Pair, client: Any) -> None:
+    """Job and stem are positional; what is not given is left to the service."""
+    job = client.create_render(prompt="a", persona_id="ember", stems=True)
+    client.rerender_stem(job.job_id, Stem.VOCALS, persona_id="moss", from_noise=True, request_id="r2")
+    assert pair.render.requests("RerenderStem") == [
+        render_pb2.RerenderStemRequest(
+            job_id=job.job_id, stem=Stem.VOCALS, persona_id="moss", from_noise=True, request_id="r2"
+        )
+    ]
+
+
+def test_events_print_by_name(client: Any) -> None:
+    """Kind, state, track and stage are enums."""
+    job = client.create_render(prompt="a", persona_id="ember")
+    first, second, *_, last = client.watch(job)
+    assert (str(first.kind), str(first.state)) == ("STATE", "RUNNING")
+    assert (f"{second.track}", f"{second.stage}") == ("RENDER", "DENOISE")
+    assert (second.stage, last.kind, last.state) == (Stage.DENOISE, EventKind.STATE, JobState.DONE)
+
+
+@pytest.mark.parametrize("kind", [str, Path, os.fspath])
+def test_paths_are_strings_or_path_objects(client: Any, tmp_path: Path, kind: Callable[[Path], Any]) -> None:
+    """Wherever a local file or folder is passed."""
+    wav = tmp_path / "a.wav"
+    wav.write_bytes(b"RIFF1234")
+    job = client.separate_file(kind(wav))
+    client.wait(job)
+    client.analyze_file(kind(wav))
+    client.create_persona("moss", "soft", [kind(wav)])
+    saved = client.download(job.job_id, kind(tmp_path / "out"))
+    assert saved.path == tmp_path / "out" / f"{job.job_id}-v1.zip"

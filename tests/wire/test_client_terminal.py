@@ -83,3 +83,48 @@ def test_a_reader_that_leaves_early_is_no_error_in_words(pair: Pair) -> None:
     assert "Traceback" not in process.stderr.read()
     process.wait(20)
     process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "message", "erased"),
+    [
+        (b"y\n", 0, "prompt erased", True),
+        (b"YES\n", 0, "prompt erased", True),
+        (b"n\n", 1, "Nothing was erased", False),
+        (b"\n", 1, "Nothing was erased", False),
+        (b"\x03", 130, "Interrupted", False),
+    ],
+)
+def test_erase_prompt_asks_on_a_terminal(pair: Pair, typed: bytes, status: int, message: str, *, erased: bool) -> None:
+    """The question names the job and that there is no way back; only a yes erases."""
+    pair.render.accept("j-1", stems=False)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CONTROLLED, "erase-prompt", "j-1"],
+        env={**os.environ, **pair.environment, "PYTHONPATH": str(ROOT / "clients" / "python" / "src")},
+        stdin=(terminal := pty.openpty())[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    os.close(terminal[1])
+    assert process.stderr is not None
+    question = b""
+    while not question.endswith(b"[y/N]: "):
+        question += process.stderr.read(1)
+    assert b"j-1" in question
+    assert b"cannot be restored" in question
+    os.write(terminal[0], typed)
+    answer, errors = process.communicate(timeout=20)
+    os.close(terminal[0])
+    assert process.returncode == status
+    assert message in answer.decode() + errors.decode()
+    assert bool(pair.render.requests("ErasePrompt")) == erased
+
+
+# The command in a session of its own, whose controlling terminal is stdin, so that a typed Ctrl-C reaches it.
+CONTROLLED = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from sonichaos_client.cli import main
+main()
+"""

@@ -88,7 +88,7 @@ def _parse_head(head: str | None) -> tuple[int, str]:
         return 0, ""
     match = _HEAD.fullmatch(head)
     if match is None:
-        raise click.BadParameter(f"expected SEQUENCE:DIGEST as printed by audit, got {head!r}.", param_hint="--head")
+        raise click.BadParameter(f"expected SEQUENCE:DIGEST as printed by audit, got {head!r}.", param_hint="'--head'")
     return int(match[1]), match[2]
 
 

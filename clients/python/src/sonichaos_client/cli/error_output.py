@@ -47,16 +47,7 @@ def _shown_name(parameter: click.Parameter) -> str:
 
 def format_error(error: SonichaosError, command: click.Command | None) -> str:
     """The error for people: the message, the rejected fields as options of the command, and what to do."""
-    message = error.message
-    extra = []
-    for violation in sorted(error.violations, key=lambda one: -len(one.field)):
-        before = f"{violation.field}: {violation.description}"
-        after = f"{option_of(violation.field, command)}: {violation.description}"
-        if before in message:
-            message = message.replace(before, after)
-        elif violation.description not in message:
-            extra.append(f"  {printable(after, _MAX_CHARACTERS)}")
-    lines = [f"Error: {printable(message, _MAX_CHARACTERS)}", *extra]
+    lines = [f"Error: {printable(line, _MAX_CHARACTERS)}" for line in _message_lines(error, command)]
     available = printable(error.metadata.get("known", ""), _MAX_CHARACTERS)
     if available and available not in error.message:
         lines.append(f"  available: {available}")
@@ -68,6 +59,13 @@ def format_error(error: SonichaosError, command: click.Command | None) -> str:
         lines.append("  address: --render-address and --separation-address, or SONICHAOS_RENDER_ADDRESS and")
         lines.append("           SONICHAOS_SEPARATION_ADDRESS")
     return "\n".join(lines)
+
+
+def _message_lines(error: SonichaosError, command: click.Command | None) -> list[str]:
+    """One line per rejected field. If there are none, or the message says something else, the message comes first."""
+    rejected = [f"{option_of(one.field, command)}: {one.description}" for one in error.violations]
+    joined = "; ".join(f"{one.field}: {one.description}" for one in error.violations)
+    return rejected if rejected and error.message == joined else [error.message, *rejected]
 
 
 def error_as_dict(error: SonichaosError) -> dict[str, Any]:

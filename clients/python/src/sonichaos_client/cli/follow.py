@@ -63,7 +63,7 @@ def follow_unless_detached(
     if output.detach:
         session.print_text(job.job_id)
         return
-    note(f"accepted {job.job_id}")
+    note(f"accepted {job.job_id}" + (f" v{version}" if version > 1 else ""))
     follow(session, client, job, version, output, after_sequence=after_sequence)
 
 

@@ -119,7 +119,7 @@ def _parse_labels(pairs: tuple[str, ...]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise click.BadParameter(f"expected KEY=VALUE, got {pair!r}.", param_hint="--label")
+            raise click.BadParameter(f"expected KEY=VALUE, got {pair!r}.", param_hint="'--label'")
         labels[key] = value
     return labels
 

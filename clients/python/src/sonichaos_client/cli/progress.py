@@ -54,7 +54,8 @@ def _details(event: JobEvent) -> str:
     if event.attempt > 1:
         words.append(f"(attempt {event.attempt})")
     if event.estimated_time_left is not None:
-        words.append(f"about {event.estimated_time_left.total_seconds():.0f} s left")
+        left_s = round(event.estimated_time_left.total_seconds())
+        words.append(f"about {left_s} s left" if left_s else "under 1 s left")
     return " ".join(words)
 
 

@@ -57,5 +57,5 @@ def _with_wire_names(document: dict[str, Any]) -> dict[str, Any]:
 
 def _invalid(path: Path, why: str) -> click.BadParameter:
     return click.BadParameter(
-        f"{path} is not a tempo map: {why}. Expected, for example: {_EXAMPLE}", param_hint="--tempo-map"
+        f"{path} is not a tempo map: {why}. Expected, for example: {_EXAMPLE}", param_hint="'--tempo-map'"
     )

@@ -248,7 +248,11 @@ def _check_sum(file: BinaryIO, samples: Sequence[WavSamples]) -> list[CheckFailu
         return []
     where = f"first at frame {first}, by at most {largest} 24-bit steps"
     return [
-        CheckFailure("sum", "", f"drums + bass + vocals + other differs from the bounce in {wrong} samples, {where}")
+        CheckFailure(
+            "sum",
+            "",
+            f"drums + bass + vocals + other differs from the bounce in {wrong} sample{'s' * (wrong > 1)}, {where}",
+        )
     ]
 
 
