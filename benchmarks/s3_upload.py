@@ -36,7 +36,7 @@ from servicekit.store.s3_client import S3Settings, s3_client
 from servicekit.store.s3_store import S3Store
 from servicekit.store.s3_uploads import UnfinishedUploads
 from servicekit.store.s3_writer import PART_BYTES
-from tests.unit.servicekit.s3_servers import S3Server, moto_server, rclone_server
+from tests.support.s3_servers import S3Server, moto_server, rclone_server
 
 MIB = 1 << 20
 NAME = "take.zip"

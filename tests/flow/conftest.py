@@ -17,10 +17,10 @@ import pytest
 import soundfile
 
 from sonichaos_client import Client
-from tests.flow.nursery import ROOT, Nursery, plain_environment
-from tests.flow.pair import LivePair, Pair
-from tests.flow.tiny_separator import NAME, tiny_separator
-from tests.unit.render.latent_stand_in import tiny_checkpoint
+from tests.support.pair import LivePair, Pair
+from tests.support.service_processes import ROOT, ServiceForker, plain_environment
+from tests.support.tiny_checkpoint import tiny_checkpoint
+from tests.support.tiny_separator import NAME, tiny_separator
 
 FreshPair = Callable[..., Pair]
 PERSONAS = ("tone", "hiss")
@@ -105,35 +105,39 @@ def live_pair(
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def forker() -> Iterator[ServiceForker]:
     """Where services are started quickly."""
-    opened = Nursery()
+    opened = ServiceForker()
     yield opened
     opened.close()
 
 
 @pytest.fixture(scope="module")
 def module_pair(
-    nursery: Nursery, models: dict[str, str], clips: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    forker: ServiceForker, models: dict[str, str], clips: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FreshPair]:
     """As `fresh_pair`, for one pair that the tests of a module share."""
-    yield from _factory(nursery, models, clips, tmp_path_factory.mktemp("pairs"))
+    yield from _factory(forker, models, clips, tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.fixture
-def fresh_pair(nursery: Nursery, models: dict[str, str], clips: dict[str, Path], tmp_path: Path) -> Iterator[FreshPair]:
+def fresh_pair(
+    forker: ServiceForker, models: dict[str, str], clips: dict[str, Path], tmp_path: Path
+) -> Iterator[FreshPair]:
     """Makes pairs: ``fresh_pair(data=FOLDER, SONICHAOS_QUEUE_LIMIT="1")``, started and with personas unless ``start=False``."""
-    yield from _factory(nursery, models, clips, tmp_path)
+    yield from _factory(forker, models, clips, tmp_path)
 
 
-def _factory(nursery: Nursery, models: dict[str, str], clips: dict[str, Path], folder: Path) -> Iterator[FreshPair]:
+def _factory(
+    forker: ServiceForker, models: dict[str, str], clips: dict[str, Path], folder: Path
+) -> Iterator[FreshPair]:
     made: list[Pair] = []
     numbers = itertools.count()
 
     def make(*, data: Path | None = None, start: bool = True, **settings: str) -> Pair:
         own = folder / f"pair{next(numbers)}"
         own.mkdir()
-        pair = Pair(nursery, own, {**models, **settings}, data or own / "data")
+        pair = Pair(forker, own, {**models, **settings}, data or own / "data")
         made.append(pair)
         if start:
             pair.start()

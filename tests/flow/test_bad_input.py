@@ -17,9 +17,9 @@ import soundfile
 from sonichaos_client import Brief, Client, TempoMap, TempoPoint
 from sonichaos_client.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, SonichaosError
 from tests.flow.conftest import FreshPair
-from tests.flow.nursery import ROOT, plain_environment
-from tests.flow.pair import RENDER, SEPARATION, LivePair
-from tests.flow.takes import brief, take
+from tests.support.pair import RENDER, SEPARATION, LivePair
+from tests.support.service_processes import ROOT, plain_environment
+from tests.support.takes import brief, take
 
 Refused = dict[str, tuple[Callable[[str], Brief], type[SonichaosError], str, str]]
 

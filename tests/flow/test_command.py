@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.flow.pair import LivePair
-from tests.flow.takes import pcm_of
+from tests.support.pair import LivePair
+from tests.support.takes import pcm_of
 
 SONICHAOS = Path(sys.executable).parent / "sonichaos"
 BRIEF = ("--prompt", "upbeat synths", "--seconds", "2", "--seed", "7", "--bpm", "120", "--key", "A minor")

@@ -15,8 +15,8 @@ from sonichaos_client import Job, JobEvent
 from sonichaos_client.errors import from_status
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
-from tests.flow.pair import RENDER, SEPARATION, Pair, eventually, loan_maps, open_files, turn_held
-from tests.flow.takes import Story, at, brief, check_numbers, take, told, until
+from tests.support.pair import RENDER, SEPARATION, Pair, eventually, loan_maps, open_files, turn_held
+from tests.support.takes import Story, at, brief, check_numbers, take, told, until
 
 STEPS = 40
 MORE_TAKES = 4

@@ -17,10 +17,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.errors import UnavailableError
 from tests.flow.conftest import FreshPair
-from tests.flow.nursery import ROOT
-from tests.flow.pair import RENDER, SEPARATION, LivePair, eventually, turn_held
-from tests.flow.takes import at, brief, check_numbers, take, told, until
-from tests.unit.servicekit.s3_servers import free_port
+from tests.support.pair import RENDER, SEPARATION, LivePair, eventually, turn_held
+from tests.support.s3_servers import free_port
+from tests.support.service_processes import ROOT
+from tests.support.takes import at, brief, check_numbers, take, told, until
 
 
 def test_sigterm_drains(fresh_pair: FreshPair) -> None:

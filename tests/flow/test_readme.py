@@ -10,7 +10,7 @@ import pytest
 
 import sonichaos_client
 from sonichaos_client.verify import verify_zip
-from tests.flow.pair import LivePair
+from tests.support.pair import LivePair
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,8 +12,8 @@ from servicekit.delivery.zip_archive import PackedFile, TextContent, write_zip, 
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.errors import AlreadyExistsError, NotFoundError
 from tests.flow.conftest import FreshPair
-from tests.flow.pair import RENDER, SEPARATION, LivePair, Pair, turn_held
-from tests.flow.takes import STEMS, at, brief, pcm_of, stems_of, take, unpacked, until
+from tests.support.pair import RENDER, SEPARATION, LivePair, Pair, turn_held
+from tests.support.takes import STEMS, at, brief, pcm_of, stems_of, take, unpacked, until
 
 
 @pytest.fixture

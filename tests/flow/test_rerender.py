@@ -27,10 +27,10 @@ from sonichaos_client import (
 )
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
-from tests.flow.pair import RENDER, SEPARATION, Pair
-from tests.flow.rerenders import begun, files_of, folder_of, of
-from tests.flow.takes import STEMS, Story, at, brief, check_numbers, pcm_of, take, told, until
-from tests.flow.tiny_separator import tiny_separator
+from tests.support.pair import RENDER, SEPARATION, Pair
+from tests.support.rerenders import begun, files_of, folder_of, of
+from tests.support.takes import STEMS, Story, at, brief, check_numbers, pcm_of, take, told, until
+from tests.support.tiny_separator import tiny_separator
 
 BPM = 170.0
 BAR_S = 4 * 60.0 / BPM  # no whole number of samples

@@ -17,10 +17,10 @@ from sonichaos.render.v1 import render_pb2
 from sonichaos_client import JobEvent
 from sonichaos_client.errors import JobCancelledError, JobFailedError, from_status
 from tests.flow.conftest import FreshPair
-from tests.flow.pair import RENDER, SEPARATION, Pair, eventually, turn_held
-from tests.flow.rerenders import begun, folder_of, of
-from tests.flow.takes import Story, at, brief, check_numbers, take, told, until
-from tests.flow.tiny_separator import tiny_separator
+from tests.support.pair import RENDER, SEPARATION, Pair, eventually, turn_held
+from tests.support.rerenders import begun, folder_of, of
+from tests.support.takes import Story, at, brief, check_numbers, take, told, until
+from tests.support.tiny_separator import tiny_separator
 
 TRIES = 5
 Made = render_pb2.RerenderStemResponse

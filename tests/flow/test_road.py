@@ -23,8 +23,8 @@ from sonichaos_client.errors import (
     NotFoundError,
 )
 from sonichaos_client.verify import verify_zip
-from tests.flow.pair import LivePair
-from tests.flow.takes import STEMS, Story, brief, check_numbers, fetch, pcm_of, take, told, unpacked
+from tests.support.pair import LivePair
+from tests.support.takes import STEMS, Story, brief, check_numbers, fetch, pcm_of, take, told, unpacked
 
 LICENCE = Licence(tier="sync", licensee="Nova Films", terms="https://example.com/terms")
 

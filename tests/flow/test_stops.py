@@ -12,8 +12,8 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client import FileKind, Job
 from sonichaos_client.errors import FailedPreconditionError, JobCancelledError, JobFailedError, ResourceExhaustedError
 from tests.flow.conftest import FreshPair
-from tests.flow.pair import RENDER, SEPARATION, Pair, eventually, turn_held
-from tests.flow.takes import Story, at, brief, check_numbers, take, told, until
+from tests.support.pair import RENDER, SEPARATION, Pair, eventually, turn_held
+from tests.support.takes import Story, at, brief, check_numbers, take, told, until
 
 CANCELLING, CANCELLED = job_pb2.JOB_STATE_CANCELLING, job_pb2.JOB_STATE_CANCELLED
 

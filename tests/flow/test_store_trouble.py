@@ -16,10 +16,10 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.errors import JobFailedError, ResourceExhaustedError
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
-from tests.flow.cuttable_proxy import CuttableProxy
-from tests.flow.pair import Pair, turn_held
-from tests.flow.takes import at, brief, check_numbers, take, told, until
-from tests.unit.servicekit.s3_servers import S3Server, moto_server
+from tests.support.cuttable_proxy import CuttableProxy
+from tests.support.pair import Pair, turn_held
+from tests.support.s3_servers import S3Server, moto_server
+from tests.support.takes import at, brief, check_numbers, take, told, until
 
 _MIB = 1 << 20
 

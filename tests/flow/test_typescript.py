@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.verify import verify_zip
-from tests.flow.pair import LivePair
-from tests.wire.typescript_build import render_example
+from tests.support.pair import LivePair
+from tests.support.typescript_build import render_example
 
 
 def test_a_take_is_rendered_followed_through_a_cut_and_fetched(live_pair: LivePair, tmp_path: Path) -> None:

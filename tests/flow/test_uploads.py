@@ -15,9 +15,9 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client import Brief, OwningService, StemMode
 from sonichaos_client.errors import AlreadyExistsError
 from sonichaos_client.verify import verify_zip
-from tests.flow.nursery import ROOT
-from tests.flow.pair import LivePair
-from tests.flow.takes import brief, check_numbers, pcm_of, told, unpacked
+from tests.support.pair import LivePair
+from tests.support.service_processes import ROOT
+from tests.support.takes import brief, check_numbers, pcm_of, told, unpacked
 
 _LACKING = ("prompt", "persona", "seed", "model", "tempoMap", "key")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sonichaos.jobs.v1 import job_pb2
 from tests.conftest import require_debian
-from tests.flow.pair import LivePair, loan_maps, turn_held
-from tests.flow.takes import at, brief, take, until
+from tests.support.pair import LivePair, loan_maps, turn_held
+from tests.support.takes import at, brief, take, until
 
 _OPENED = re.compile(r'^(?P<pid>\d+) .*open(?:at2?)?\((?:AT_FDCWD, |\d+, )?"(?P<path>[^"]*)"')
 _CODE = (".py", ".pyc", ".so", ".cpp", ".c")

@@ -13,8 +13,8 @@ from demucs.api import Separator as Stock
 
 from separation_service.engine import EngineOptions, load_separator
 from servicekit.delivery.names import STEMS
+from tests.support.tiny_models import ONE_HOT, quiet, save_bag
 from tests.unit.separation.test_engine_agreement import music, snr_db
-from tests.unit.separation.tiny_models import ONE_HOT, quiet, save_bag
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 

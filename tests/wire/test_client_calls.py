@@ -47,7 +47,7 @@ from sonichaos_client import (
     errors,
     rpcs,
 )
-from tests.wire.scripted_services import Pair, scripted_pair
+from tests.support.scripted_services import Pair, scripted_pair
 
 QUICK = CallOptions(
     timeout_s=10, retry=RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.02, max_elapsed_s=0.5), rng=random.Random(1)
@@ -345,8 +345,8 @@ def test_an_upload_is_reachable_while_render_service_is_down(pair: Pair, tmp_pat
 def test_lists_merge_both_services_newest_first(pair: Pair, client: Any) -> None:
     """All pages of both services come as one list."""
     for index in range(7):
-        desk = (pair.render, pair.separation)[index % 2]
-        desk.accept(f"j-{index}", stems=False).create_time.FromSeconds(1_700_000_000 + index)
+        scripted = (pair.render, pair.separation)[index % 2]
+        scripted.accept(f"j-{index}", stems=False).create_time.FromSeconds(1_700_000_000 + index)
     assert [job.job_id for job in client.list_jobs()] == [f"j-{index}" for index in reversed(range(7))]
     only = client.list_jobs(JobFilter(owner=OwningService.SEPARATION))
     assert [job.job_id for job in only] == ["j-5", "j-3", "j-1"]

@@ -25,8 +25,8 @@ from servicekit.errors import (
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client.cli import cli
-from tests.wire.scripted_desk import BOUNCE, ZIP
-from tests.wire.scripted_services import Pair, scripted_pair
+from tests.support.scripted_jobs import BOUNCE, ZIP
+from tests.support.scripted_services import Pair, scripted_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")

@@ -17,8 +17,8 @@ from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client import CallOptions, Client, RetryPolicy
 from sonichaos_client.cli import cli
 from sonichaos_client.cli.session import Session
-from tests.wire.scripted_desk import BOUNCE, ZIP
-from tests.wire.scripted_services import Pair, scripted_pair
+from tests.support.scripted_jobs import BOUNCE, ZIP
+from tests.support.scripted_services import Pair, scripted_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")
@@ -35,9 +35,9 @@ def shared() -> Iterator[Pair]:
 @pytest.fixture
 def pair(shared: Pair) -> Pair:
     """Both services, with an empty script."""
-    for desk in (shared.render, shared.separation):
-        fresh = type(desk)(desk.owner, desk.shelf)
-        vars(desk).update(vars(fresh))
+    for scripted in (shared.render, shared.separation):
+        fresh = type(scripted)(scripted.owner, scripted.shelf)
+        vars(scripted).update(vars(fresh))
     shared.shelf.statuses = []
     return shared
 

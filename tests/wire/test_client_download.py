@@ -19,8 +19,8 @@ import pytest
 
 from sonichaos_client import AsyncClient, CallOptions, Client, RetryPolicy, errors
 from sonichaos_client.atomic_file import AtomicFile
-from tests.wire.scripted_desk import BOUNCE, ZIP
-from tests.wire.scripted_services import Pair, scripted_pair
+from tests.support.scripted_jobs import BOUNCE, ZIP
+from tests.support.scripted_services import Pair, scripted_pair
 
 QUICK = CallOptions(
     timeout_s=10, retry=RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.02, max_elapsed_s=0.3), rng=random.Random(1)

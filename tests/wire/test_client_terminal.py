@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.scripted_services import Pair, scripted_pair
+from tests.support.scripted_services import Pair, scripted_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")

@@ -18,7 +18,7 @@ from hostctl import download, weight_sources
 from hostctl import fetch_weights as command
 from sonichaos_client.cli.root import Root
 from sonichaos_client.retry import RetryPolicy
-from tests.wire.scripted_files import FileShelf
+from tests.support.scripted_files import FileShelf
 
 CONTENTS = [random.Random(seed).randbytes(300_000) for seed in range(2)]  # noqa: S311
 DIGESTS = {f"{seed:08x}": hashlib.sha256(data).hexdigest() for seed, data in enumerate(CONTENTS)}

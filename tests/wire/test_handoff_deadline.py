@@ -14,8 +14,8 @@ from servicekit.clock import SetClock
 from servicekit.errors import FailedPrecondition, expiry_too_soon
 from servicekit.work.cancellation import CancellationToken
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
-from tests.wire.scripted_desk import refuse
-from tests.wire.scripted_services import serving
+from tests.support.scripted_jobs import refuse
+from tests.support.scripted_services import serving
 
 NEEDED_S = 600.0
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,8 +16,8 @@ from google.rpc import error_details_pb2
 from servicekit.journal import AuditDraft, EventDraft, EventKind, Owner, ProgressTrack, Stage
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.jobs.v1.job_pb2 import JOB_STATE_QUEUED, JOB_STATE_RUNNING
-from tests.unit.servicekit.journal_rows import new_version, open_journal
-from tests.wire.jobs_server import Wire, refusal, serving
+from tests.support.jobs_server import Wire, refusal, serving
+from tests.support.journal_rows import new_version, open_journal
 
 
 @pytest.fixture

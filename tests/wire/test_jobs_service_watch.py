@@ -12,8 +12,8 @@ import pytest
 
 from servicekit.journal import EventDraft, EventKind, Owner
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
-from tests.unit.servicekit.journal_rows import new_job, new_version, open_journal, request
-from tests.wire.jobs_server import ENDED, LARGE, MANY, Wire, refusal, serving
+from tests.support.jobs_server import ENDED, LARGE, MANY, Wire, refusal, serving
+from tests.support.journal_rows import new_job, new_version, open_journal, request
 
 
 @pytest.fixture

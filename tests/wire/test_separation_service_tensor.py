@@ -23,8 +23,8 @@ from servicekit.journal import Stage
 from servicekit.store.object_store import ObjectWriter, unavailable
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.separation.v1 import separation_pb2
+from tests.support.separation_server import JOB_ID, RATE_HZ, LiveServer, check_zip, music, reason_of, serving, take_of
 from tests.unit.separation.test_scratch import open_files
-from tests.wire.separation_server import JOB_ID, RATE_HZ, LiveServer, check_zip, music, reason_of, serving, take_of
 
 PATIENCE_S = 60.0
 

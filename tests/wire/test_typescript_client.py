@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sonichaos.render.v1 import render_pb2
-from tests.wire.scripted_desk import ZIP
-from tests.wire.scripted_services import Pair, scripted_pair
-from tests.wire.typescript_build import FOLDER, render_example
+from tests.support.scripted_jobs import ZIP
+from tests.support.scripted_services import Pair, scripted_pair
+from tests.support.typescript_build import FOLDER, render_example
 
 ROOT = FOLDER.parents[1]
 

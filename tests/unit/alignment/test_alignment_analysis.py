@@ -8,7 +8,7 @@ import pytest
 from separation_service.alignment import Hints, analyze
 from separation_service.alignment.beats import straighten
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
-from tests.unit.alignment.corpus_takes import STRAIGHT, needs_soundfont, pair
+from tests.support.corpus_takes import STRAIGHT, needs_soundfont, pair
 
 
 @needs_soundfont

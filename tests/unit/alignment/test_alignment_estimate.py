@@ -11,7 +11,7 @@ from separation_service.alignment.estimate import UNKNOWN, estimate
 from separation_service.alignment.grid import Grid, nearest
 from separation_service.alignment.onsets import find_onsets
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
-from tests.unit.alignment.corpus_takes import SECONDS, grid_of, needs_soundfont, pair, spoiled
+from tests.support.corpus_takes import SECONDS, grid_of, needs_soundfont, pair, spoiled
 from training.corpus.compose import HELD_OUT_SEEDS, compose, draw_persona
 from training.corpus.song import perform
 

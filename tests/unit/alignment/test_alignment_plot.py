@@ -20,8 +20,8 @@ from servicekit.delivery.manifest import FileFacts, Licence, Manifest
 from servicekit.delivery.zip_archive import zip_folder
 from sonichaos_client.plot import PlotUnavailableError, plot_rerender
 from sonichaos_client.tempo_grid import tempo_grid
-from tests.unit.alignment.corpus_takes import SECONDS, WINDING, Silent, needs_soundfont, pair, spoiled
-from tests.unit.client.stems_zip import JOB, ORIGIN, Delivery
+from tests.support.corpus_takes import SECONDS, WINDING, Silent, needs_soundfont, pair, spoiled
+from tests.support.stems_zip import JOB, ORIGIN, Delivery
 
 MAPS = [
     TempoMap.constant(118.0, swing=0.6),

@@ -17,7 +17,7 @@ from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24, to_pcm24, to_pcm2
 from servicekit.audio.true_peak import TruePeakMeter, decibels
 from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FailedPrecondition, InvalidFields
-from tests.unit.alignment.corpus_takes import Silent, lag_ms, needs_soundfont, pair, spoiled
+from tests.support.corpus_takes import Silent, lag_ms, needs_soundfont, pair, spoiled
 
 pytestmark = needs_soundfont
 OFFSET_S, DRIFT = 0.02, 0.003

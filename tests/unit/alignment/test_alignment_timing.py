@@ -9,7 +9,7 @@ from separation_service.alignment.limits import limits_for
 from separation_service.alignment.onsets import Onsets, find_onsets
 from separation_service.alignment.report import Timing
 from separation_service.alignment.timing import judge, measure_timing
-from tests.unit.alignment.corpus_takes import SECONDS, needs_soundfont, pair, spoiled, steady_grid
+from tests.support.corpus_takes import SECONDS, needs_soundfont, pair, spoiled, steady_grid
 
 DRUMS = limits_for("drums")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sonichaos_client.verify import VerifyReport, verify_zip
-from tests.unit.client.stems_zip import JOB, Delivery, delivery, rules
+from tests.support.stems_zip import JOB, Delivery, delivery, rules
 
 
 def check(made: Delivery, tmp_path: Path) -> VerifyReport:

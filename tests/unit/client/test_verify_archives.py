@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sonichaos_client.verify import verify_zip
 from sonichaos_client.verify.archive import FILES
 from sonichaos_client.verify.zip_layout import read_layout
-from tests.unit.client.stems_zip import delivery, rules
-from tests.unit.servicekit.sparse_zip import write_sparse_zip
+from tests.support.sparse_zip import write_sparse_zip
+from tests.support.stems_zip import delivery, rules
 
 
 def foreign(tmp_path: Path, **options: object) -> Path:

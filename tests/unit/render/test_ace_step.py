@@ -39,8 +39,8 @@ from servicekit.journal import Journal
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from sonichaos.jobs.v1 import brief_pb2
-from tests.unit.render.latent_stand_in import plan as house_plan
-from tests.unit.render.tiny_ace_step import LATENT_CHANNELS, RATE_HZ, WIDTH, tiny_ace_step
+from tests.support.tiny_ace_step import LATENT_CHANNELS, RATE_HZ, WIDTH, tiny_ace_step
+from tests.support.tiny_checkpoint import plan as house_plan
 
 EMBEDDING = (1.0,) + (0.0,) * (WIDTH - 1)
 SECONDS = 10.0

@@ -14,7 +14,7 @@ from servicekit.delivery.names import StemName
 from servicekit.errors import DOMAIN, FailedPrecondition
 from servicekit.journal import AuditDraft, Journal, Owner
 from servicekit.rpc.status import status_json, to_status
-from tests.unit.servicekit.journal_rows import new_job, new_version, open_journal
+from tests.support.journal_rows import new_job, new_version, open_journal
 
 MEASURED = {
     "@type": "type.googleapis.com/google.rpc.ErrorInfo",

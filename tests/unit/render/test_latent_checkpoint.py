@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable, load, read_config, sha256_of
-from tests.unit.render.latent_stand_in import tiny_checkpoint
+from tests.support.tiny_checkpoint import tiny_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.load import load_latent_diffusion
 from render_service.renderers.renderer import InitLatents, Latents
 from servicekit.errors import FailedPrecondition
-from tests.unit.render.latent_stand_in import plan, tiny_checkpoint
+from tests.support.tiny_checkpoint import plan, tiny_checkpoint
 
 EMBEDDING = (1.0,) + (0.0,) * 63
 OTHER_EMBEDDING = (0.0, 1.0) + (0.0,) * 62

@@ -18,7 +18,7 @@ import torch
 from render_service.plan import Plan
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.load import load_renderer, weights_folder
-from tests.unit.render.latent_stand_in import plan
+from tests.support.tiny_checkpoint import plan
 from training.measures import (
     chroma,
     onsets_s,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,9 +18,7 @@ from servicekit.clock import SystemClock
 from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidAudio, InvalidFields, NotFound
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
-
-sys.path.insert(0, str(Path(__file__).parent))
-from latent_stand_in import tiny_checkpoint
+from tests.support.tiny_checkpoint import tiny_checkpoint
 
 
 @pytest.fixture(scope="module")

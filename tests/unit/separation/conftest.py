@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.unit.separation.tiny_models import ONE_HOT, save_bag
+from tests.support.tiny_models import ONE_HOT, save_bag
 
 
 @pytest.fixture(scope="session")

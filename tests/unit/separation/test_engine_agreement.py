@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from separation_service.engine import EngineOptions, load_separator
 from separation_service.engine.hybrid import is_supported
 from servicekit.delivery.names import STEMS
-from tests.unit.separation.tiny_models import SIX, quiet, save_bag, save_th, tiny
+from tests.support.tiny_models import SIX, quiet, save_bag, save_th, tiny
 
 RATE_HZ = 44100
 LEAST_SNR_DB = 90.0

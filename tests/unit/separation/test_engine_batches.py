@@ -23,7 +23,7 @@ from separation_service.engine.scheduler import BatchKey, BatchScheduler, Segmen
 from separation_service.engine.segments import SegmentReader
 from servicekit.delivery.names import STEMS
 from servicekit.errors import ResourceExhausted
-from tests.unit.separation.tiny_models import quiet
+from tests.support.tiny_models import quiet
 
 SLOTS = 4
 KEY = BatchKey(member=0, samples=3, slots=SLOTS)

@@ -21,7 +21,7 @@ from separation_service.engine.loading import load_models
 from separation_service.engine.mix import Level
 from separation_service.engine.segments import OverlapAdd, read_padded, segment_at, segment_count, trim_padding
 from servicekit.errors import Internal, InvalidTensor
-from tests.unit.separation.tiny_models import quiet, save_th, tiny
+from tests.support.tiny_models import quiet, save_th, tiny
 
 SEGMENT = 30_870  # the tiny models' 0.7 s
 UNCHANGED = Level(mean=np.float32(0.0), std=np.float32(1.0))

@@ -11,7 +11,7 @@ from torch._dynamo.testing import CompileCounter
 from separation_service.engine.arithmetic import ON_GPU
 from separation_service.engine.compiled import CompiledCores
 from separation_service.engine.hybrid import HybridCore, HybridForward
-from tests.unit.separation.tiny_models import tiny
+from tests.support.tiny_models import tiny
 
 SLOTS = 2
 

@@ -12,7 +12,7 @@ from separation_service.engine.arithmetic import ON_CPU, ON_GPU, ON_OPENVINO, Ar
 from separation_service.engine.hybrid import HybridCore, HybridForward, is_supported
 from separation_service.engine.layers import _residuals
 from separation_service.engine.winograd import WinogradGlu, takes
-from tests.unit.separation.tiny_models import tiny
+from tests.support.tiny_models import tiny
 
 LEAST_SNR_DB = 100.0
 

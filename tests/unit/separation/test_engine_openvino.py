@@ -12,8 +12,8 @@ from demucs.demucs import Demucs
 from separation_service.engine import EngineOptions, load_separator, openvino_core
 from servicekit.delivery.names import STEMS
 from servicekit.errors import FailedPrecondition
+from tests.support.tiny_models import quiet, save_bag, save_th, tiny
 from tests.unit.separation.test_engine_agreement import LEAST_SNR_DB, music, snr_db, stock
-from tests.unit.separation.tiny_models import quiet, save_bag, save_th, tiny
 
 
 @pytest.fixture(scope="module")

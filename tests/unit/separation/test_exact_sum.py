@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from separation_service.stems.residual import ALL_INTO_OTHER, BIN_DEVIATION, LOCAL_ENERGY, ResidualRule
 from servicekit.audio.pcm24 import FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE, from_pcm24
 from servicekit.errors import Internal
-from tests.unit.separation.fitted import fitted
+from tests.support.fitted_stems import fitted
 
 RULES = [BIN_DEVIATION, LOCAL_ENERGY, ALL_INTO_OTHER]
 LEVELS = st.sampled_from([0.0, 1e-8, 1e-3, 0.3, 1.0, 2.0, 50.0, 1e30])

@@ -15,7 +15,7 @@ import yaml
 from separation_service.engine import load_separator
 from separation_service.engine.weights_folder import STARTER_FOLDER
 from servicekit.errors import FailedPrecondition
-from tests.unit.separation.tiny_models import quiet, save_safetensors, save_th, tiny
+from tests.support.tiny_models import quiet, save_safetensors, save_th, tiny
 
 MIX = np.random.default_rng(0).normal(0.0, 0.2, (2, 20_000)).astype(np.float32)
 

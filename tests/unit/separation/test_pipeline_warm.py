@@ -17,7 +17,7 @@ from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
 from servicekit.gpu_lock import GpuLock
 from servicekit.metrics import Metrics
-from tests.unit.separation.tiny_models import FOUR, save_th
+from tests.support.tiny_models import FOUR, save_th
 
 
 def test_a_separator_that_cannot_run_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from servicekit.delivery.zip_archive import PackedFile, ZipFacts, write_zip, zip_folder
 from servicekit.errors import Internal
-from tests.unit.servicekit.sparse_zip import write_sparse_zip
+from tests.support.sparse_zip import write_sparse_zip
 
 NAMES = ("bounce.wav", "drums.wav", "bass.wav", "vocals.wav", "other.wav", "manifest.json")
 

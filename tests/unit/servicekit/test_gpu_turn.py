@@ -11,7 +11,7 @@ import pytest
 
 from servicekit.errors import Cancelled
 from servicekit.gpu_lock import DeviceLock, GpuLock, SharedGpuLock
-from tests.unit.servicekit.journal_processes import started, take_and_hang, take_turns
+from tests.support.journal_processes import started, take_and_hang, take_turns
 
 
 def test_turns_of_two_processes_never_overlap(tmp_path: Path) -> None:

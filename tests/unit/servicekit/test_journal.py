@@ -17,7 +17,7 @@ from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidToken, NotFound, ResourceExhausted
 from servicekit.ids import is_job_id, new_job_id
 from servicekit.journal import AuditDraft, EventKind, JobFilter, JobState, Journal, Owner, SchemaError, Stage
-from tests.unit.servicekit.journal_rows import BOUNCE, ZIP, new_job, new_version, open_journal, request, url_of
+from tests.support.journal_rows import BOUNCE, ZIP, new_job, new_version, open_journal, request, url_of
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MANY = 1000

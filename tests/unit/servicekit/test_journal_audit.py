@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from servicekit.errors import FailedPrecondition, InvalidToken, NotFound
 from servicekit.journal import AuditDraft, AuditRow, ChainHead, Journal, Owner, canonical_json
-from tests.unit.servicekit.journal_rows import PROMPT, new_job, open_journal, request
+from tests.support.journal_rows import PROMPT, new_job, open_journal, request
 
 MANY = 1000
 

@@ -23,8 +23,8 @@ from servicekit.journal import (
     ProgressTrack,
     Stage,
 )
-from tests.unit.servicekit.journal_processes import claim_all, claim_and_hang, started
-from tests.unit.servicekit.journal_rows import BOUNCE, new_job, open_journal, url_of
+from tests.support.journal_processes import claim_all, claim_and_hang, started
+from tests.support.journal_rows import BOUNCE, new_job, open_journal, url_of
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MANY = 1000

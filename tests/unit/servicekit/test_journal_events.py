@@ -9,8 +9,8 @@ import pytest
 
 from servicekit.errors import InvalidToken
 from servicekit.journal import EventDraft, EventKind, JobState, Owner
-from tests.unit.servicekit.journal_processes import accept_and_append, append_forever, started
-from tests.unit.servicekit.journal_rows import new_job, open_journal, url_of
+from tests.support.journal_processes import accept_and_append, append_forever, started
+from tests.support.journal_rows import new_job, open_journal, url_of
 
 MANY = 100_000
 

@@ -28,7 +28,7 @@ from servicekit.journal import (
     SchemaError,
 )
 from servicekit.work import Runner
-from tests.unit.servicekit.journal_rows import BOUNCE, PROMPT, WEIGHTS, new_job, new_version, request
+from tests.support.journal_rows import BOUNCE, PROMPT, WEIGHTS, new_job, new_version, request
 
 MANY = 1000
 

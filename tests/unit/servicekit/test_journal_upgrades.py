@@ -10,7 +10,7 @@ from google.protobuf import json_format
 
 from servicekit.clock import SystemClock
 from sonichaos.jobs.v1 import brief_pb2
-from tests.unit.servicekit.journal_rows import new_job, open_journal
+from tests.support.journal_rows import new_job, open_journal
 
 
 def test_a_tempo_map_of_schema_1_reads_as_the_message_of_today(tmp_path: Path) -> None:

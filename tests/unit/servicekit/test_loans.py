@@ -17,7 +17,7 @@ from servicekit.loans import (
     BorrowedTensor,
     BorrowLimits,
 )
-from tests.unit.servicekit.loan_pair import Pair, ramp
+from tests.support.loan_pair import Pair, ramp
 
 
 @pytest.fixture

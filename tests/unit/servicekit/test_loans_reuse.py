@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from servicekit.errors import InvalidTensor, ResourceExhausted, Unavailable
 from servicekit.loans import BorrowedTensor, LoanPool, Region
 from servicekit.loans.regions import size_class_bytes
-from tests.unit.servicekit.loan_pair import Pair
+from tests.support.loan_pair import Pair
 
 MIB = 1 << 20
 

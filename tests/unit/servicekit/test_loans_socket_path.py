@@ -11,7 +11,7 @@ import pytest
 from render_service.separation.codec import HandoffCodec
 from separation_service.api.handoff_codec import ReceiveCodec
 from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer, SocketPathError
-from tests.unit.servicekit.loan_pair import Pair, ramp
+from tests.support.loan_pair import Pair, ramp
 
 
 @pytest.fixture

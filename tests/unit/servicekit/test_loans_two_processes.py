@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.servicekit.loan_processes import SHAPE, Actor, run_borrower, run_lender
+from tests.support.loan_processes import SHAPE, Actor, run_borrower, run_lender
 
 LAST_TEN = 2 * 10
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  looked at, not used

@@ -16,8 +16,8 @@ from servicekit.errors import InvalidAudio, ServiceError, Unavailable
 from servicekit.journal import AuditDraft, ClaimLost, EventKind, JobState, Journal, ProgressTrack, Stage
 from servicekit.metrics import Metrics
 from servicekit.work import Assignment, GivenBack
-from tests.unit.servicekit.journal_rows import BOUNCE, PROMPT, ZIP, new_job, open_journal
-from tests.unit.servicekit.work_runs import MANY, ended, events_of, info_of, running
+from tests.support.journal_rows import BOUNCE, PROMPT, ZIP, new_job, open_journal
+from tests.support.work_runs import MANY, ended, events_of, info_of, running
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from servicekit.errors import Unavailable
 from servicekit.journal import ClaimLost, EventKind, JobState, Journal, ProgressTrack, Stage
 from servicekit.journal.database import Transaction
 from servicekit.work import Assignment
-from tests.unit.servicekit.journal_processes import run_slowly, started
-from tests.unit.servicekit.journal_rows import BOUNCE, ZIP, new_job, open_journal, url_of
-from tests.unit.servicekit.work_runs import MANY, ended, events_of, running
+from tests.support.journal_processes import run_slowly, started
+from tests.support.journal_rows import BOUNCE, ZIP, new_job, open_journal, url_of
+from tests.support.work_runs import MANY, ended, events_of, running
 
 
 @pytest.fixture

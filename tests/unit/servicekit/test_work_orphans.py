@@ -11,8 +11,8 @@ from servicekit.journal import JobState, Journal, OrphanedVersion, Owner
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from servicekit.work import Assignment, remove_orphaned_files
-from tests.unit.servicekit.journal_rows import new_job, new_version, open_journal
-from tests.unit.servicekit.work_runs import MANY, running, until
+from tests.support.journal_rows import new_job, new_version, open_journal
+from tests.support.work_runs import MANY, running, until
 
 ENDINGS = ("wav", "zip", "json")
 

@@ -10,8 +10,8 @@ import pytest
 from servicekit.clock import SystemClock
 from servicekit.journal import AuditDraft, EventKind, JobState, Journal, Owner, Stage
 from servicekit.work import Assignment, CancellationToken, Progress
-from tests.unit.servicekit.journal_rows import BOUNCE, WEIGHTS, ZIP, new_job, open_journal
-from tests.unit.servicekit.work_runs import ended, running
+from tests.support.journal_rows import BOUNCE, WEIGHTS, ZIP, new_job, open_journal
+from tests.support.work_runs import ended, running
 
 UNWRITABLE = AuditDraft(kind="bounce", body={"lufs": float("nan")}, prompt=None)
 

@@ -13,7 +13,7 @@ from render_service.music.harmony import ChordQuality, ChordSpan
 from render_service.music.key import Key
 from render_service.renderers.load import load_latent_diffusion
 from separation_service.engine import load_separator
-from tests.unit.render.latent_stand_in import tiny_checkpoint
+from tests.support.tiny_checkpoint import tiny_checkpoint
 from training.corpus.soundfont import DEFAULT_SOUNDFONT
 from training.evaluation.judge import Judge, describe, frechet_distance, judge_from, mean_distance, windows
 from training.evaluation.report import Extent, evaluate

@@ -18,7 +18,7 @@ from servicekit.store.object_store import ObjectStore
 from servicekit.store.s3_store import S3Store
 from servicekit.store.s3_uploads import UnfinishedUploads
 from servicekit.store.url_signer import UrlSigner
-from tests.unit.servicekit.s3_servers import S3Server, free_port, moto_server, rclone_server
+from tests.support.s3_servers import S3Server, free_port, moto_server, rclone_server
 
 SECRET = bytes(range(32))
 

@@ -19,7 +19,7 @@ from servicekit.errors import Unavailable
 from servicekit.store.s3_client import S3Settings
 from servicekit.store.s3_store import S3Store
 from servicekit.store.s3_writer import PART_BYTES
-from tests.unit.servicekit.s3_servers import S3Server, free_port, rclone_server
+from tests.support.s3_servers import S3Server, free_port, rclone_server
 from tests.unit.servicekit.store.conftest import Clock
 
 ROOT = Path(__file__).resolve().parents[4]

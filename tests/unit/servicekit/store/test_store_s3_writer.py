@@ -13,7 +13,7 @@ from servicekit.errors import ResourceExhausted, Unavailable
 from servicekit.store.s3_client import S3Settings
 from servicekit.store.s3_store import S3Store
 from servicekit.store.s3_writer import PART_BYTES
-from tests.unit.servicekit.s3_servers import S3Server
+from tests.support.s3_servers import S3Server
 from tests.unit.servicekit.store.conftest import Clock
 
 KEY = "jobs/0a1b/v1.zip"

@@ -15,7 +15,7 @@ import pytest
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.url_signer import UrlSigner
-from tests.unit.servicekit.s3_servers import free_port
+from tests.support.s3_servers import free_port
 from tests.unit.servicekit.store.conftest import SECRET, Clock, folder_store, served
 
 KEY = "jobs/0a1b/bounce.wav"

@@ -11,7 +11,7 @@ import pytest
 from servicekit.clock import SystemClock
 from servicekit.journal import Event, Job, Journal, Owner
 from servicekit.work import Assignment, RetryPolicy, Runner
-from tests.unit.servicekit.journal_rows import WEIGHTS
+from tests.support.journal_rows import WEIGHTS
 
 MANY = 1000
 SOON = RetryPolicy(attempts=3, first_delay_s=0.01, factor=1.0)

@@ -20,8 +20,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servicekit.gpu_lock import GpuLock
 from sonichaos_client import Client
-from tests.flow.nursery import Nursery
-from tests.unit.servicekit.s3_servers import free_port
+from tests.support.s3_servers import free_port
+from tests.support.service_processes import ServiceForker
 
 RENDER, SEPARATION = "render_service", "separation_service"
 LIMIT_S = 120.0
@@ -86,7 +86,7 @@ class LivePair:
 class Pair:
     """Both services, each started alone, with settings of their own."""
 
-    nursery: Nursery
+    forker: ServiceForker
     folder: Path
     settings: Mapping[str, str]
     data: Path
@@ -134,7 +134,7 @@ class Pair:
         """Start services (both, if none is named) and wait until health says SERVING."""
         chosen = services or (SEPARATION, RENDER)
         for service in chosen:
-            self.pids[service] = self.nursery.start(service, self.environment(service), self.log(service))
+            self.pids[service] = self.forker.start(service, self.environment(service), self.log(service))
         for service in chosen:
             eventually(lambda service=service: self._is_up(service), f"{service} serves")  # type: ignore[misc]
 

@@ -16,7 +16,7 @@ from servicekit.clock import SystemClock
 from servicekit.gpu_lock import GpuLock
 from servicekit.journal import EventDraft, EventKind, Journal, Owner, ProgressTrack, Stage
 from servicekit.work import Assignment, Runner
-from tests.unit.servicekit.journal_rows import BOUNCE, WEIGHTS, new_job
+from tests.support.journal_rows import BOUNCE, WEIGHTS, new_job
 
 MANY = 1000
 _PATIENCE_S = 30.0

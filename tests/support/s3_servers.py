@@ -17,7 +17,7 @@ import pytest
 
 from servicekit.store.s3_client import S3Settings, s3_client
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 RCLONE = ROOT / "build" / "rclone" / "rclone"
 _START_LIMIT_S = 60.0
 

@@ -23,7 +23,7 @@ from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.url_signer import UrlSigner
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
-from tests.unit.servicekit.journal_rows import new_job
+from tests.support.journal_rows import new_job
 
 MANY = 1000
 # More than the feed keeps for all, and more than the connection buffers for one that does not read.

@@ -33,7 +33,7 @@ from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.names import STEMS, StemMode
 from servicekit.delivery.zip_archive import PackedFile, write_zip, zip_folder
 from sonichaos_client.verify import VerifyReport
-from tests.unit.separation.fitted import fitted
+from tests.support.fitted_stems import fitted
 
 JOB = "j-01jd8m3k7qv5t9w2x4y6z8a1bc"
 SHA = "0123456789abcdef" * 4

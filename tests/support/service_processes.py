@@ -23,13 +23,13 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Nursery:
+class ServiceForker:
     """The process that forks; use it as a ``with``."""
 
     def __init__(self) -> None:
         paths = os.pathsep.join([str(ROOT), str(ROOT / "clients" / "python" / "src")])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.flow.nursery"],
+            [sys.executable, "-m", "tests.support.service_processes"],
             cwd=ROOT,
             env={**plain_environment(), "PYTHONPATH": paths},
             stdin=subprocess.PIPE,

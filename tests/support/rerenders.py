@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import JobEvent, Stem
-from tests.flow.pair import Pair
-from tests.flow.takes import unpacked
+from tests.support.pair import Pair
+from tests.support.takes import unpacked
 
 
 def folder_of(pair: Pair, job_id: str) -> dict[str, str]:

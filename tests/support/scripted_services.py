@@ -21,8 +21,8 @@ from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
-from tests.wire.scripted_desk import BOUNCE, ZIP, Desk, refuse, stored
-from tests.wire.scripted_files import FileShelf
+from tests.support.scripted_files import FileShelf
+from tests.support.scripted_jobs import BOUNCE, ZIP, ScriptedJobs, refuse, stored
 
 
 def _is_left(context: grpc.ServicerContext) -> bool:
@@ -35,91 +35,91 @@ def _is_left(context: grpc.ServicerContext) -> bool:
 
 
 class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
-    """JobsService over a desk."""
+    """JobsService over scripted jobs."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, scripted: ScriptedJobs) -> None:
+        self.scripted = scripted
 
     def GetJob(self, request: jobs_pb.GetJobRequest, context: grpc.ServicerContext) -> jobs_pb.GetJobResponse:
-        self.desk.meet("GetJob", request, context)
-        return jobs_pb.GetJobResponse(job=self.desk.find(request.job_id, context))
+        self.scripted.meet("GetJob", request, context)
+        return jobs_pb.GetJobResponse(job=self.scripted.find(request.job_id, context))
 
     def ListJobs(self, request: jobs_pb.ListJobsRequest, context: grpc.ServicerContext) -> jobs_pb.ListJobsResponse:
-        self.desk.meet("ListJobs", request, context)
-        newest_first = sorted(self.desk.jobs.values(), key=lambda job: -job.create_time.seconds)
+        self.scripted.meet("ListJobs", request, context)
+        newest_first = sorted(self.scripted.jobs.values(), key=lambda job: -job.create_time.seconds)
         begin = int(request.page_token or 0)
-        end = begin + self.desk.page_size
+        end = begin + self.scripted.page_size
         token = str(end) if end < len(newest_first) else ""
         return jobs_pb.ListJobsResponse(jobs=newest_first[begin:end], next_page_token=token)
 
     def WatchJob(
         self, request: jobs_pb.WatchJobRequest, context: grpc.ServicerContext
     ) -> Iterator[jobs_pb.WatchJobResponse]:
-        self.desk.meet("WatchJob", request, context)
-        self.desk.find(request.job_id, context)
-        coming = [event for event in self.desk.events[request.job_id] if event.sequence > request.after_sequence]
+        self.scripted.meet("WatchJob", request, context)
+        self.scripted.find(request.job_id, context)
+        coming = [event for event in self.scripted.events[request.job_id] if event.sequence > request.after_sequence]
         yield from (jobs_pb.WatchJobResponse(event=event) for event in self._until_cut(coming, context))
-        self.desk.finish(request.job_id)
+        self.scripted.finish(request.job_id)
 
     def WatchJobs(
         self, request: jobs_pb.WatchJobsRequest, context: grpc.ServicerContext
     ) -> Iterator[jobs_pb.WatchJobsResponse]:
-        self.desk.meet("WatchJobs", request, context)
-        events = [event for story_ in self.desk.events.values() for event in story_]
+        self.scripted.meet("WatchJobs", request, context)
+        events = [event for story_ in self.scripted.events.values() for event in story_]
         begin = int(request.cursor.removeprefix("c") or 0)
         yield from (jobs_pb.WatchJobsResponse(event=event) for event in self._until_cut(events[begin:], context))
         while context.is_active():
-            self.desk.holding.wait(0.05)
+            self.scripted.holding.wait(0.05)
 
     def _until_cut(self, events: list[job_pb2.JobEvent], context: grpc.ServicerContext) -> Iterator[job_pb2.JobEvent]:
-        most = self.desk.cuts.pop(0) if self.desk.cuts else len(events)
+        most = self.scripted.cuts.pop(0) if self.scripted.cuts else len(events)
         for index, event in enumerate(events):
             if index == most:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
-            if self.desk.hold_after == event.sequence:
-                self.desk.holding.wait(30)
+            if self.scripted.hold_after == event.sequence:
+                self.scripted.holding.wait(30)
             yield event
 
     def CancelJob(self, request: jobs_pb.CancelJobRequest, context: grpc.ServicerContext) -> jobs_pb.CancelJobResponse:
-        self.desk.meet("CancelJob", request, context)
-        return jobs_pb.CancelJobResponse(job=self.desk.find(request.job_id, context))
+        self.scripted.meet("CancelJob", request, context)
+        return jobs_pb.CancelJobResponse(job=self.scripted.find(request.job_id, context))
 
     def DeleteJob(self, request: jobs_pb.DeleteJobRequest, context: grpc.ServicerContext) -> jobs_pb.DeleteJobResponse:
-        self.desk.meet("DeleteJob", request, context)
-        self.desk.find(request.job_id, context)
-        del self.desk.jobs[request.job_id]
+        self.scripted.meet("DeleteJob", request, context)
+        self.scripted.find(request.job_id, context)
+        del self.scripted.jobs[request.job_id]
         return jobs_pb.DeleteJobResponse()
 
     def AddStems(self, request: jobs_pb.AddStemsRequest, context: grpc.ServicerContext) -> jobs_pb.AddStemsResponse:
-        self.desk.meet("AddStems", request, context)
-        job = self.desk.find(request.job_id, context)
+        self.scripted.meet("AddStems", request, context)
+        job = self.scripted.find(request.job_id, context)
         job.versions[0].stems_wanted = True
         return jobs_pb.AddStemsResponse(job=job)
 
     def CreateSignedUrl(
         self, request: jobs_pb.CreateSignedUrlRequest, context: grpc.ServicerContext
     ) -> jobs_pb.CreateSignedUrlResponse:
-        self.desk.meet("CreateSignedUrl", request, context)
-        job = self.desk.find(request.job_id, context)
+        self.scripted.meet("CreateSignedUrl", request, context)
+        job = self.scripted.find(request.job_id, context)
         has_zip = job.versions[0].files.HasField("zip")
         zip_wanted = request.kind == jobs_pb.FILE_KIND_ZIP or (not request.kind and has_zip)
         name, data = ("v1.zip", ZIP) if zip_wanted else ("bounce.wav", BOUNCE)
         key = f"jobs/{request.job_id}/{name}"
-        return jobs_pb.CreateSignedUrlResponse(url=self.desk.shelf.sign(key, data), file=stored(key, data))
+        return jobs_pb.CreateSignedUrlResponse(url=self.scripted.shelf.sign(key, data), file=stored(key, data))
 
 
 class Renders(render_pb2_grpc.RenderServiceServicer):
-    """RenderService over a desk."""
+    """RenderService over scripted jobs."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, scripted: ScriptedJobs) -> None:
+        self.scripted = scripted
 
     def CreateRender(
         self, request: render_pb2.CreateRenderRequest, context: grpc.ServicerContext
     ) -> render_pb2.CreateRenderResponse:
-        self.desk.meet("CreateRender", request, context)
-        job_id = f"j-{len(self.desk.jobs):026d}"
-        job = self.desk.accept(
+        self.scripted.meet("CreateRender", request, context)
+        job_id = f"j-{len(self.scripted.jobs):026d}"
+        job = self.scripted.accept(
             job_id, stems=request.brief.stems, prompt=request.brief.prompt, request_id=request.request_id
         )
         return render_pb2.CreateRenderResponse(job=job)
@@ -127,16 +127,16 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
     def RerenderStem(
         self, request: render_pb2.RerenderStemRequest, context: grpc.ServicerContext
     ) -> render_pb2.RerenderStemResponse:
-        self.desk.meet("RerenderStem", request, context)
-        return render_pb2.RerenderStemResponse(job=self.desk.find(request.job_id, context), version=1)
+        self.scripted.meet("RerenderStem", request, context)
+        return render_pb2.RerenderStemResponse(job=self.scripted.find(request.job_id, context), version=1)
 
     def ListPersonas(
         self, request: render_pb2.ListPersonasRequest, context: grpc.ServicerContext
     ) -> render_pb2.ListPersonasResponse:
-        self.desk.meet("ListPersonas", request, context)
-        known = [self.desk.personas[name] for name in sorted(self.desk.personas)]
+        self.scripted.meet("ListPersonas", request, context)
+        known = [self.scripted.personas[name] for name in sorted(self.scripted.personas)]
         begin = int(request.page_token or 0)
-        end = begin + self.desk.page_size
+        end = begin + self.scripted.page_size
         token = str(end) if end < len(known) else ""
         return render_pb2.ListPersonasResponse(personas=known[begin:end], next_page_token=token)
 
@@ -144,41 +144,41 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         self, request_iterator: Iterator[render_pb2.CreatePersonaRequest], context: grpc.ServicerContext
     ) -> render_pb2.CreatePersonaResponse:
         first = next(request_iterator)
-        self.desk.meet("CreatePersona", first, context)
+        self.scripted.meet("CreatePersona", first, context)
         clips: dict[int, bytes] = {}
         for part in request_iterator:
             clips[part.chunk.clip_index] = clips.get(part.chunk.clip_index, b"") + part.chunk.data
-        if self.desk.doubts_uploads and _is_left(context):
+        if self.scripted.doubts_uploads and _is_left(context):
             return render_pb2.CreatePersonaResponse()
-        self.desk.uploads += list(clips.values())
+        self.scripted.uploads += list(clips.values())
         digests = [hashlib.sha256(clip).hexdigest() for clip in clips.values()]
         persona = render_pb2.Persona(id=first.header.persona_id, prefix=first.header.prefix, clip_sha256=digests)
-        self.desk.personas[persona.id] = persona
+        self.scripted.personas[persona.id] = persona
         return render_pb2.CreatePersonaResponse(persona=persona)
 
     def ListAuditRows(
         self, request: render_pb2.ListAuditRowsRequest, context: grpc.ServicerContext
     ) -> render_pb2.ListAuditRowsResponse:
-        self.desk.meet("ListAuditRows", request, context)
-        return render_pb2.ListAuditRowsResponse(rows=self.desk.rows)
+        self.scripted.meet("ListAuditRows", request, context)
+        return render_pb2.ListAuditRowsResponse(rows=self.scripted.rows)
 
     def VerifyAuditChain(
         self, request: render_pb2.VerifyAuditChainRequest, context: grpc.ServicerContext
     ) -> render_pb2.VerifyAuditChainResponse:
-        self.desk.meet("VerifyAuditChain", request, context)
-        return self.desk.chain
+        self.scripted.meet("VerifyAuditChain", request, context)
+        return self.scripted.chain
 
     def ErasePrompt(
         self, request: render_pb2.ErasePromptRequest, context: grpc.ServicerContext
     ) -> render_pb2.ErasePromptResponse:
-        self.desk.meet("ErasePrompt", request, context)
-        self.desk.find(request.job_id, context)
+        self.scripted.meet("ErasePrompt", request, context)
+        self.scripted.find(request.job_id, context)
         return render_pb2.ErasePromptResponse(audit_rows=2, keys_with_prompt=[f"jobs/{request.job_id}/v1.json"])
 
     def GetDriftReport(
         self, request: render_pb2.GetDriftReportRequest, context: grpc.ServicerContext
     ) -> render_pb2.GetDriftReportResponse:
-        self.desk.meet("GetDriftReport", request, context)
+        self.scripted.meet("GetDriftReport", request, context)
         drift = render_pb2.MeasuredDrift(
             job_id="j-1", version=2, within_limits=True, measurable=True, median_ms=1.5, p95_ms=8.0, matched_share=0.9
         )
@@ -190,43 +190,43 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
     def ReplayTake(
         self, request: render_pb2.ReplayTakeRequest, context: grpc.ServicerContext
     ) -> render_pb2.ReplayTakeResponse:
-        self.desk.meet("ReplayTake", request, context)
-        return self.desk.replayed
+        self.scripted.meet("ReplayTake", request, context)
+        return self.scripted.replayed
 
     def GetModelInfo(
         self, request: render_pb2.GetModelInfoRequest, context: grpc.ServicerContext
     ) -> render_pb2.GetModelInfoResponse:
-        self.desk.meet("GetModelInfo", request, context)
+        self.scripted.meet("GetModelInfo", request, context)
         return render_pb2.GetModelInfoResponse(name="starter", min_seconds=2, max_seconds=180)
 
 
 class Separations(separation_pb2_grpc.SeparationServiceServicer):
-    """SeparationService over a desk."""
+    """SeparationService over scripted jobs."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, scripted: ScriptedJobs) -> None:
+        self.scripted = scripted
 
     def CreateSeparation(
         self, request_iterator: Iterator[separation_pb2.CreateSeparationRequest], context: grpc.ServicerContext
     ) -> separation_pb2.CreateSeparationResponse:
         first = next(request_iterator)
-        self.desk.meet("CreateSeparation", first, context)
+        self.scripted.meet("CreateSeparation", first, context)
         chunks = [part.data for part in request_iterator]
         if any(len(chunk) > 1024 * 1024 for chunk in chunks):
             refuse(InvalidAudio("a chunk is larger than 1 MiB"), context)
         data = b"".join(chunks)
         if hashlib.sha256(data).hexdigest() != first.header.sha256:
             refuse(InvalidAudio("the upload does not match its digest"), context)
-        self.desk.uploads.append(data)
-        job = self.desk.accept(f"j-s{len(self.desk.jobs):025d}", stems=True, request_id=first.header.request_id)
+        self.scripted.uploads.append(data)
+        job = self.scripted.accept(f"j-s{len(self.scripted.jobs):025d}", stems=True, request_id=first.header.request_id)
         return separation_pb2.CreateSeparationResponse(job=job)
 
     def AnalyzeAudio(
         self, request_iterator: Iterator[separation_pb2.AnalyzeAudioRequest], context: grpc.ServicerContext
     ) -> separation_pb2.AnalyzeAudioResponse:
         first = next(request_iterator)
-        self.desk.meet("AnalyzeAudio", first, context)
-        self.desk.uploads.append(b"".join(part.data for part in request_iterator))
+        self.scripted.meet("AnalyzeAudio", first, context)
+        self.scripted.uploads.append(b"".join(part.data for part in request_iterator))
         point = brief_pb2.TempoPoint(bpm=92.0, beats_per_bar=4, beat_unit=4)
         return separation_pb2.AnalyzeAudioResponse(
             tempo_map=brief_pb2.TempoMap(points=[point], first_downbeat_seconds=0.25, swing_ratio=0.5),
@@ -238,7 +238,7 @@ class Separations(separation_pb2_grpc.SeparationServiceServicer):
     def GetModelInfo(
         self, request: separation_pb2.GetModelInfoRequest, context: grpc.ServicerContext
     ) -> separation_pb2.GetModelInfoResponse:
-        self.desk.meet("GetModelInfo", request, context)
+        self.scripted.meet("GetModelInfo", request, context)
         return separation_pb2.GetModelInfoResponse(
             name="starter", models=1, sources=["drums", "bass", "other", "vocals"]
         )
@@ -248,8 +248,8 @@ class Separations(separation_pb2_grpc.SeparationServiceServicer):
 class Pair:
     """Both services, running."""
 
-    render: Desk
-    separation: Desk
+    render: ScriptedJobs
+    separation: ScriptedJobs
     render_address: str
     separation_address: str
     shelf: FileShelf
@@ -281,8 +281,8 @@ def serving(*servicers: tuple[Any, Any], address: str = "127.0.0.1:0") -> Iterat
 def scripted_pair() -> Iterator[Pair]:
     """Both services with an empty script."""
     with FileShelf() as shelf:
-        render = Desk(job_pb2.OWNING_SERVICE_RENDER, shelf)
-        separation = Desk(job_pb2.OWNING_SERVICE_SEPARATION, shelf)
+        render = ScriptedJobs(job_pb2.OWNING_SERVICE_RENDER, shelf)
+        separation = ScriptedJobs(job_pb2.OWNING_SERVICE_SEPARATION, shelf)
         add_jobs = jobs_service_pb2_grpc.add_JobsServiceServicer_to_server
         try:
             with (

@@ -16,14 +16,14 @@ from servicekit.errors import NotFound, ServiceError
 from servicekit.rpc.status import to_status
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2
-from tests.wire.scripted_files import FileShelf
+from tests.support.scripted_files import FileShelf
 
 BOUNCE = b"RIFF" + bytes(range(256)) * 64
 ZIP = b"PK\x03\x04" + bytes(reversed(range(256))) * 12000
 
 
 @dataclass
-class Desk:
+class ScriptedJobs:
     """What one service knows, and how it will behave. Lists of behaviour are used up from the front."""
 
     owner: job_pb2.OwningService.ValueType
