@@ -76,6 +76,7 @@ class ScriptedJobs:
         job.brief.prompt = prompt
         job.create_time.FromSeconds(1_700_000_000 + len(self.jobs))
         job.versions.add(number=1, state=job_pb2.JOB_STATE_QUEUED, stems_wanted=stems)
+        job.latest.number, job.latest.state = 1, job_pb2.JOB_STATE_QUEUED
         self.jobs[job_id] = job
         self.events[job_id] = list(story(job_id, stems=stems, ending=self.ending))
         if self.ending_error is not None:

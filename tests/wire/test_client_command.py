@@ -435,3 +435,26 @@ def test_analysis_and_drift_in_words(pair: Pair, tmp_path: Path) -> None:
     assert "j-2 v3   not measurable, not counted" in told
     assert "1 of 1 within the limits" in told
     assert "threshold not met" in told
+
+
+def test_without_a_version_the_newest_that_fits_is_used(pair: Pair, tmp_path: Path) -> None:
+    """A failed re-render does not hide the files of the version before it; a cancel reaches every unfinished version."""
+    job_id = sonichaos(pair, *RENDER, "--stems", "--detach").stdout.strip()
+    sonichaos(pair, "watch", job_id)
+    job = pair.render.jobs[job_id]
+    job.versions.add(number=2, state=job_pb2.JOB_STATE_FAILED, base_version=1)
+    job.latest.number, job.latest.state = 2, job_pb2.JOB_STATE_FAILED
+    assert "v2 failed" in sonichaos(pair, "jobs").stdout
+    fetched = sonichaos(pair, "get", job_id, "--out", str(tmp_path))
+    assert fetched.stdout.strip() == str(tmp_path / f"{job_id}-v1.zip")
+    assert sonichaos(pair, "get", job_id, "--version", "3").exit_code == 2
+    job.versions.add(number=3, state=job_pb2.JOB_STATE_QUEUED)
+    job.versions.add(number=4, state=job_pb2.JOB_STATE_RUNNING)
+    sonichaos(pair, "cancel", job_id)
+    assert [request.version for request in pair.render.requests("CancelJob")] == [0, 3, 4]
+    sonichaos(pair, "cancel", job_id, "--version", "4")
+    assert pair.render.requests("CancelJob")[-1].version == 4
+    sonichaos(pair, "sign-url", job_id)
+    assert pair.render.requests("CreateSignedUrl")[-1].version == 0
+    sonichaos(pair, "audit", job_id, "--replay")
+    assert pair.render.requests("ReplayTake")[-1].version == 0

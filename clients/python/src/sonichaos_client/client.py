@@ -142,7 +142,7 @@ class Client:
         return self._run(watch.wait(job, version, self._options))
 
     def cancel(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
-        """Cancel a version (0: all that have not ended)."""
+        """Cancel a version (0: the newest that has not ended)."""
         return self._run(jobs.cancel(job_id, version, self._options))
 
     def delete(self, job_id: str) -> None:
@@ -150,13 +150,13 @@ class Client:
         self._run(jobs.delete(job_id, self._options))
 
     def add_stems(self, job_id: str, *, version: int = 0, stem_mode: StemMode | None = None) -> job_pb2.Job:
-        """Request stems for a version (0: v1) that has none or whose stems failed."""
+        """Request stems for a version that has none or whose stems failed (0: the newest such version)."""
         return self._run(jobs.add_stems(job_id, version, stem_mode, self._options))
 
     def create_signed_url(
         self, job_id: str, *, version: int = 0, kind: FileKind | None = None, ttl: timedelta | None = None
     ) -> jobs_pb.CreateSignedUrlResponse:
-        """Create a URL that downloads one stored file of a version (0: v1) until it expires."""
+        """Create a URL that downloads one stored file of a version (0: the newest that has the file) until it expires."""
         return self._run(jobs.create_signed_url(job_id, version, kind, ttl, self._options))
 
     def download(
@@ -168,7 +168,7 @@ class Client:
         kind: FileKind | None = None,
         overwrite: bool = False,
     ) -> download.SavedFile:
-        """Download a file of a version (0: the newest) into a folder and verify its digest.
+        """Download a file of a version (0: the newest that has the file) into a folder and verify its digest.
 
         The default is the ZIP of a version with stems, otherwise the bounce. The file appears complete or not at all.
         """
@@ -201,7 +201,7 @@ class Client:
         return self._run(render.verify_audit_chain(head_sequence, head_digest, self._options))
 
     def replay(self, job_id: str, *, version: int = 0) -> render_pb2.ReplayTakeResponse:
-        """Render a version (0: v1) again from its audit row and compare it with the stored take."""
+        """Render a version (0: the newest with an audit row) again from its audit row and compare it with the stored take."""
         return self._run(render.replay(job_id, version, self._options))
 
     def erase_prompt(self, job_id: str) -> render_pb2.ErasePromptResponse:

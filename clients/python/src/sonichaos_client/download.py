@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import grpc
 
@@ -33,6 +33,12 @@ _SUFFIXES = {
     FileKind.MANIFEST: ".json",
     FileKind.LATENTS: ".latents.safetensors",
 }
+_FIELDS: dict[FileKind, Literal["zip", "bounce", "manifest", "latents"]] = {
+    FileKind.ZIP: "zip",
+    FileKind.BOUNCE: "bounce",
+    FileKind.MANIFEST: "manifest",
+    FileKind.LATENTS: "latents",
+}
 _URL_EXPIRED = frozenset({401, 403, 410})
 
 
@@ -50,6 +56,17 @@ class SavedFile:
 def local_name(job_id: str, version: int, kind: FileKind) -> str:
     """The local file name, such as ``j-...-v1.zip``."""
     return f"{job_id}-v{version}{_SUFFIXES[kind]}"
+
+
+def version_with_file(job: job_pb2.Job, number: int, kind: FileKind | None) -> job_pb2.Version:
+    """The version of that number. 0: the newest that has the file, or any file if ``kind`` is None; without one, the newest."""
+    if not number:
+        for version in reversed(job.versions):
+            if any(
+                version.files.HasField(_FIELDS[one]) for one in ([kind] if kind else (FileKind.ZIP, FileKind.BOUNCE))
+            ):
+                return version
+    return jobs.version_of(job, number)
 
 
 def default_kind(version: job_pb2.Version) -> FileKind:
@@ -70,14 +87,14 @@ def download(
     overwrite: bool,
     options: CallOptions,
 ) -> Operation[SavedFile]:
-    """Download a file of a version into ``folder``; version 0 is the newest, kind None is `default_kind`.
+    """Download a file of a version into ``folder``; version 0 is the newest that has it, kind None is `default_kind`.
 
     Raises LocalFileExistsError before anything is downloaded, DigestMismatchError if the bytes are not those that were stored,
     DataLossError if the store has lost the file, DownloadError if it cannot be downloaded, LocalWriteError if it cannot be
     written here. No partial file remains.
     """
     job = yield from jobs.get_job(job_id, options)
-    found = jobs.version_of(job, version)
+    found = version_with_file(job, version, kind)
     target = _Target(job.job_id, found.number, kind or default_kind(found))
     path = Path(folder) / local_name(target.job_id, target.version, target.kind)
     check_not_existing(path, overwrite=overwrite)

@@ -71,7 +71,7 @@ def get_job(job_id: str, options: CallOptions) -> Operation[job_pb2.Job]:
 
 
 def cancel(job_id: str, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
-    """Cancel one version, or all if ``version`` is 0."""
+    """Cancel one version; 0 is the newest that has not ended."""
     request = pb.CancelJobRequest(job_id=job_id, version=version)
     return (yield from call_owner(rpcs.CANCEL_JOB, request, options)).job
 

@@ -20,10 +20,10 @@ _HEAD = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 @click.command()
 @click.argument("job_id", required=False, default="")
 @click.option("--replay", is_flag=True, help="Render JOB_ID again from its audit row and compare.")
-@version_option(default=1)
+@version_option("the newest that has an audit row")
 @click.option("--head", metavar="SEQUENCE:DIGEST", help="A head exported earlier, which the chain must contain.")
 @connected
-def audit(session: Session, *, job_id: str, replay: bool, version: int, head: str | None) -> None:
+def audit(session: Session, *, job_id: str, replay: bool, version: int | None, head: str | None) -> None:
     """Show audit rows and verify the chain.
 
     Exit status 3 if the chain is broken or a replay differs. --version applies to --replay.
@@ -45,7 +45,7 @@ def audit(session: Session, *, job_id: str, replay: bool, version: int, head: st
         session.print_text(_format_chain(chain))
         matches = chain.intact
         if replay:
-            replayed = client.replay(job_id, version=version)
+            replayed = client.replay(job_id, version=version or 0)
             session.print_json(replayed)
             session.print_text(_format_replay(replayed))
             matches = matches and ReplayOutcome(replayed.outcome) in {ReplayOutcome.EXACT, ReplayOutcome.CLOSE}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.cli.follow import OutputOptions, follow_unless_detached
 from sonichaos_client.cli.job_options import JobOptions, with_job_options, with_output_options, with_stem_mode
 from sonichaos_client.cli.param_types import INPUT_FILE, MAX_TIMEOUT_S, SEED, NumberBetween, version_option
@@ -132,7 +133,7 @@ def separate(
 
 @click.command()
 @click.argument("job_id")
-@version_option(default=1)
+@version_option("the newest without stems")
 @with_stem_mode(default=None)
 @with_output_options
 @connected
@@ -140,13 +141,20 @@ def stems(
     session: Session,
     *,
     job_id: str,
-    version: int,
+    version: int | None,
     stem_mode: StemMode | None,
     output: OutputOptions,
 ) -> None:
     """Request stems for a take that has none, or whose stems failed."""
     output.prepare()
-    output.check_not_existing(job_id, version, FileKind.ZIP)
     with session.client() as client:
-        job = client.add_stems(job_id, version=version, stem_mode=stem_mode)
-        follow_unless_detached(session, client, job, version, output, after_sequence=job.last_sequence)
+        number = version or _newest_without_stems(client.get_job(job_id))
+        output.check_not_existing(job_id, number, FileKind.ZIP)
+        job = client.add_stems(job_id, version=number, stem_mode=stem_mode)
+        follow_unless_detached(session, client, job, number, output, after_sequence=job.last_sequence)
+
+
+def _newest_without_stems(job: job_pb2.Job) -> int:
+    """The newest version that has a bounce and no stems; if all have stems, the newest, which the service rejects."""
+    numbers = [one.number for one in job.versions if one.files.HasField("bounce") and not one.files.HasField("zip")]
+    return max(numbers, default=job.latest.number)

@@ -28,10 +28,10 @@ def format_job_line(job: job_pb2.Job) -> str:
     """One job on one line."""
     created = job.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
     owner = lower(OwningService(job.owner))
-    versions = f"v1-v{len(job.versions)}" if len(job.versions) > 1 else "v1"
+    latest = f"v{job.latest.number} {lower(JobState(job.latest.state))}" if job.latest.number > 1 else "v1"
     prompt = printable(job.brief.prompt, _MAX_PROMPT) or ("(upload)" if owner == "separation" else "(no prompt)")
     state = lower(JobState(job.state))
-    return f"{job.job_id}  {created}  {state:<10}  {owner:<10}  {versions:<6}  {job.brief.persona_id:<16}  {prompt}"
+    return f"{job.job_id}  {created}  {state:<10}  {owner:<10}  {latest:<13}  {job.brief.persona_id:<16}  {prompt}"
 
 
 def format_job(job: job_pb2.Job) -> str:

@@ -19,7 +19,7 @@ from sonichaos_client.cli.param_types import (
     version_option,
 )
 from sonichaos_client.cli.session import Session, connected
-from sonichaos_client.download import default_kind
+from sonichaos_client.download import default_kind, version_with_file
 from sonichaos_client.enums import FileKind, JobState, OwningService
 from sonichaos_client.jobs import JobFilter, version_of
 
@@ -65,7 +65,7 @@ def jobs(session: Session, *, states: tuple[str, ...], owner: str | None, person
 
 @click.command()
 @click.argument("job_id")
-@version_option()
+@version_option("the newest; with --out, the newest that has the file")
 @_kind_option
 @_out_option
 @_force_option
@@ -75,17 +75,19 @@ def get(session: Session, *, job_id: str, version: int | None, kind: str | None,
     OutputOptions(out, overwrite=force).prepare()
     with session.client() as client:
         job = client.get_job(job_id)
-        found = version_of(job, version or 0)
         if out is not None:
-            save_file(session, client, job, found.number, out, overwrite=force, kind=_KINDS[kind] if kind else None)
+            file_kind = _KINDS[kind] if kind else None
+            found = version_with_file(job, version or 0, file_kind)
+            save_file(session, client, job, found.number, out, overwrite=force, kind=file_kind)
         else:
+            version_of(job, version or 0)  # raises NotFoundError
             session.print_text(format_job(job))
         session.print_json(job)
 
 
 @click.command()
 @click.argument("job_id")
-@version_option()
+@version_option("the newest")
 @click.option(
     "--after",
     "after_sequence",
@@ -117,6 +119,9 @@ def cancel(session: Session, *, job_id: str, version: int | None) -> None:
     """Cancel a job, or one version of it."""
     with session.client() as client:
         job = client.cancel(job_id, version=version or 0)
+        for other in job.versions if version is None else ():
+            if JobState(other.state) in {JobState.QUEUED, JobState.RUNNING}:
+                job = client.cancel(job_id, version=other.number)
     session.print_json(job)
     session.print_text(format_cancel_result(job, [version_of(job, version)] if version else job.versions))
 
@@ -134,7 +139,7 @@ def delete(session: Session, *, job_id: str) -> None:
 
 @click.command("sign-url")
 @click.argument("job_id")
-@version_option()
+@version_option("the newest that has the file")
 @_kind_option
 @click.option(
     "--expires-in",
@@ -146,10 +151,9 @@ def delete(session: Session, *, job_id: str) -> None:
 def sign_url(session: Session, *, job_id: str, version: int | None, kind: str | None, expires_in: float | None) -> None:
     """Create a signed URL that downloads one stored file."""
     with session.client() as client:
-        found = version_of(client.get_job(job_id), version or 0)
         signed = client.create_signed_url(
             job_id,
-            version=found.number,
+            version=version or 0,
             kind=_KINDS[kind] if kind else None,
             ttl=timedelta(seconds=expires_in) if expires_in is not None else None,
         )

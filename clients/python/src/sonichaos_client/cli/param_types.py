@@ -82,7 +82,6 @@ SEED = IntegerBetween(0, UINT32_MAX)
 VERSION = IntegerBetween(1, UINT32_MAX)
 
 
-def version_option(*, default: int | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """``--version N`` of a job, passed to the command as ``version``; None is the newest."""
-    shown = "the newest" if default is None else str(default)
-    return click.option("--version", type=VERSION, default=default, help=f"Version of the job [default: {shown}]")
+def version_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--version N`` of a job, passed to the command as ``version``; None is the default, which ``default`` describes."""
+    return click.option("--version", type=VERSION, help=f"Version of the job [default: {default}]")
