@@ -17,7 +17,7 @@ from typing import Self
 
 from jobs_service.messages import event_message
 from servicekit.errors import ServiceError
-from servicekit.journal import Event, Journal, Owner
+from servicekit.journal import Event, Journal, OwningService
 from servicekit.logs import logger
 from sonichaos.jobs.v1 import job_pb2
 
@@ -62,7 +62,7 @@ class Topic:
 class Feed:
     """The reader and its topics, in one event loop. Use with ``async with``."""
 
-    def __init__(self, journal: Journal, owner: Owner) -> None:
+    def __init__(self, journal: Journal, owner: OwningService) -> None:
         self.journal = journal
         self.owner = owner
         self._topics: dict[tuple[str, str], Topic] = {}
@@ -72,7 +72,7 @@ class Feed:
     async def __aenter__(self) -> Self:
         self._position = await asyncio.to_thread(self.journal.feed_head)
         self._loop = asyncio.get_running_loop()
-        self._listening = self.journal.listening(self._hear)
+        self._listening = self.journal.subscribe(self._hear)
         self._listening.__enter__()
         self._reader = asyncio.create_task(self._read(), name="feed")
         return self

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
-from servicekit.journal import JobFilter, JobState, Owner
+from servicekit.journal import JobFilter, JobState, OwningService
 from servicekit.store.object_store import MAX_URL_TTL_S
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 
@@ -18,7 +18,7 @@ _MAX_TEXT = 256
 _PREFIX = "JOB_STATE_"
 
 
-def job_filter(request: jobs_service_pb2.ListJobsRequest, owner: Owner) -> JobFilter:
+def job_filter(request: jobs_service_pb2.ListJobsRequest, owner: OwningService) -> JobFilter:
     """Which jobs a ListJobs asks for. Raises InvalidFields naming each field that is wrong."""
     wrong = []
     states = set()

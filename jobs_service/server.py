@@ -16,7 +16,7 @@ from jobs_service.messages import job_message, timestamp
 from jobs_service.watch import JobWatch, TenantWatch
 from servicekit.delivery.keys import job_folder
 from servicekit.errors import NotFound
-from servicekit.journal import Event, Job, Journal, Owner
+from servicekit.journal import Event, Job, Journal, OwningService
 from servicekit.journal.reading import job_not_found, pick_version
 from servicekit.store.object_store import ObjectStore
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
@@ -53,7 +53,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     ) -> None:
         self._feed = feed
         self._journal: Journal = feed.journal
-        self._owner: Owner = feed.owner
+        self._owner: OwningService = feed.owner
         self._store = store
         self._tenant_of = tenant_of
         self._queue_limit = queue_limit
@@ -134,7 +134,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
 
         def answer() -> jobs_service_pb2.DeleteJobResponse:
             self._owned(tenant, request.job_id)
-            job = self._journal.begin_delete(tenant, request.job_id)
+            job = self._journal.start_delete(tenant, request.job_id)
             self._store.delete_prefix(job_folder(job.job_id))
             self._journal.finish_delete(tenant, job.job_id)
             return jobs_service_pb2.DeleteJobResponse()

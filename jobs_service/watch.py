@@ -34,7 +34,7 @@ class JobWatch:
 
     async def join(self) -> None:
         """Fix what the watch will end with. Raises NotFound."""
-        found = await asyncio.to_thread(self._feed.journal.standing, self._tenant, self._job_id)
+        found = await asyncio.to_thread(self._feed.journal.job_status, self._tenant, self._job_id)
         if found.owner is not self._feed.owner:
             raise job_not_found(self._job_id)
         self._version = self._version or max(found.states)

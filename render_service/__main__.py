@@ -32,7 +32,7 @@ from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.installation import device_lock, lock_instance, make_folders, open_journal, open_store
-from servicekit.journal import Job, Owner
+from servicekit.journal import Job, OwningService
 from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
 from servicekit.metrics import Metrics
@@ -88,7 +88,7 @@ async def serve(settings: RenderSettings) -> None:
             fingerprint=fingerprint,
             separation=separation,
         )
-        feed = await resources.enter_async_context(Feed(journal, Owner.RENDER))
+        feed = await resources.enter_async_context(Feed(journal, OwningService.RENDER))
 
         def as_message(job: Job) -> Any:  # noqa: ANN401  a Job message, which has no stubs here
             return job_message(job, lambda event: journal.cursor(event.tenant, event.position))
@@ -116,12 +116,12 @@ async def serve(settings: RenderSettings) -> None:
         )
         runner = Runner(
             journal,
-            owner=Owner.RENDER,
+            owner=OwningService.RENDER,
             work=pipeline,
             weights=WEIGHTS,
             clock=clock,
             workers=settings.render_workers,
-            tidy=OrphanedTake(journal=journal, store=store),
+            remove_orphans=OrphanedTake(journal=journal, store=store),
             metrics=metrics,
         )
         metrics.serve(settings.metrics_host, settings.render_metrics_port)

@@ -63,9 +63,9 @@ class RenderPipeline:
         if version.rerendered_stem:
             self._rerender(assignment)
             return
-        if version.kept_stage is Stage.STORE:  # a crash came after all was kept
+        if version.checkpointed_stage is Stage.STORE:  # a crash came after all was kept
             return
-        if version.kept_stage is None:
+        if version.checkpointed_stage is None:
             assignment.progress.stage(Stage.PLAN)
             facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
             bounce = self._render(facts.plan, facts, assignment)

@@ -30,7 +30,7 @@ from servicekit.fingerprint import check_device, host_fingerprint, merge
 from servicekit.gpu_lock import SharedGpuLock
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.installation import device_lock, lock_instance, make_folders, open_journal, open_store
-from servicekit.journal import Job, Journal, Owner, Stage
+from servicekit.journal import Job, Journal, OwningService, Stage
 from servicekit.loans import Borrowings, LoanServer
 from servicekit.loans.socket_path import SocketPathError
 from servicekit.logs import configure_logs, logger
@@ -82,7 +82,7 @@ async def serve(settings: SeparationSettings) -> None:
         )
         gated = (*GATED_METHODS, *_HANDOFF_GATED, *JOBS_GATED)
         server = RpcServer(metrics=metrics, gated_methods=gated, service_names=_SERVICES)
-        feed = await resources.enter_async_context(Feed(journal, Owner.SEPARATION))
+        feed = await resources.enter_async_context(Feed(journal, OwningService.SEPARATION))
         admission = UploadAdmission(
             journal=journal,
             store=store,
@@ -105,12 +105,12 @@ async def serve(settings: SeparationSettings) -> None:
         handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(borrowings), server.grpc_server)
         runner = Runner(
             journal,
-            owner=Owner.SEPARATION,
+            owner=OwningService.SEPARATION,
             work=UploadWork(pipeline),
             weights=WEIGHTS,
             clock=clock,
             workers=settings.separation_workers,
-            tidy=lambda orphan: remove_orphaned_files(orphan, stored_keys(orphan), store),
+            remove_orphans=lambda orphan: remove_orphaned_files(orphan, stored_keys(orphan), store),
             metrics=metrics,
         )
         metrics.serve(settings.metrics_host, settings.separation_metrics_port)

@@ -1,4 +1,4 @@
-"""Time as an argument: nothing below a ``__main__`` asks the machine for the time by itself."""
+"""Clocks. Code whose results or stored values depend on time gets a `Clock`; socket and lock timeouts read `time` themselves."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
-    """Where the time comes from."""
+    """A source of time."""
 
     def now(self) -> datetime:
-        """The wall time, in UTC, for what is stored or shown."""
+        """The wall time in UTC, for times that are stored or shown."""
 
     def monotonic_s(self) -> float:
-        """Seconds that never jump, for durations within one process."""
+        """Seconds that never jump, for durations within a process."""
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
         """The wall time in UTC."""
         return datetime.now(tz=UTC)
 
     def monotonic_s(self) -> float:
-        """Seconds since an arbitrary moment."""
+        """Seconds since an arbitrary time."""
         return time.monotonic()
 
 
 class SetClock:
-    """A clock that stands still until it is moved, where a known time matters more than the true one."""
+    """A clock that only moves when :meth:`advance` is called, where the time must be known."""
 
     def __init__(self, now: datetime) -> None:
         self._start = now
         self._passed_s = 0.0
 
     def now(self) -> datetime:
-        """The time it was set to."""
+        """The start time plus what the clock was advanced by."""
         return self._start + timedelta(seconds=self._passed_s)
 
     def monotonic_s(self) -> float:
-        """Seconds by which it was moved."""
+        """Seconds that the clock was advanced by."""
         return self._passed_s
 
     def advance(self, seconds: float) -> None:
-        """Move it forward."""
+        """Move the clock forward."""
         self._passed_s += seconds
 
 

@@ -1,4 +1,4 @@
-"""The execution fingerprint: what, besides the plan, the samples depend on."""
+"""The execution fingerprint: everything besides the plan that the samples depend on."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _LIBRARIES = ("torch", "numpy", "scipy", "demucs", "transformers")
 
 
 def check_device(device: str) -> None:
-    """Raise :class:`SettingsError` where torch sees no such device."""
+    """Raise :class:`SettingsError` where torch cannot use the device."""
     import torch
 
     if device.startswith("cuda") and not torch.cuda.is_available():
         build = f"torch {torch.__version__}" + ("" if torch.version.cuda else ", a build without CUDA")
         raise SettingsError(
-            f"SONICHAOS_DEVICE={device}: {build} sees no CUDA device; see that nvidia-smi lists one and that torch was installed "
-            "with CUDA, or use cpu"
+            f"SONICHAOS_DEVICE={device}: {build} finds no CUDA device; check that nvidia-smi lists one and that torch has CUDA, "
+            "or set it to cpu"
         )
 
 
@@ -44,7 +44,7 @@ def host_fingerprint(*, device: str, threads: int) -> dict[str, str]:
 
 
 def merge(*parts: Mapping[str, str]) -> dict[str, str]:
-    """One fingerprint from several, keys sorted. A key given twice with different values is an error."""
+    """Merge fingerprints, with sorted keys. Raises ValueError where one key has two values."""
     merged: dict[str, str] = {}
     for part in parts:
         for key, value in part.items():

@@ -1,8 +1,8 @@
-"""One GPU, one turn at a time, over all processes of the host.
+"""Exclusive use of the GPU by one process of the host at a time.
 
-A lock of the kernel on a file, which is let go of however its holder dies. Two files make it fair: whoever is next holds the gate
-while it waits for the turn, so a process that has just ended its turn cannot take the next one past a waiting neighbour. Within a
-process turns are given in the order of asking.
+The lock is a kernel lock on a file, so it is released however its holder dies. A second file makes it fair: the next holder locks
+it while waiting, so a process that has just released the GPU cannot overtake a waiting one. Within a process the lock is granted
+in the order of the calls.
 """
 
 from __future__ import annotations
@@ -20,117 +20,116 @@ _POLL_S = 0.01
 
 
 class DeviceLock(Protocol):
-    """The right to use the device, held as a ``with``."""
+    """A lock on the device."""
 
     def held(self, check: Callable[[], None] | None = None) -> AbstractContextManager[None]:
-        """Hold it during the block; ``check`` is called while waiting, and what it raises ends the waiting."""
+        """Hold the lock during the block. ``check`` is called repeatedly while waiting; if it raises, the wait ends."""
 
 
 class GpuLock:
-    """The turn behind ``path``, a file in a folder that exists; processes that share a GPU share the path."""
+    """The lock behind ``path``, a file in an existing folder. Processes that share a GPU must use the same path."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._gate = path.with_name(path.name + ".next")
+        self._next_path = path.with_name(path.name + ".next")
         self._changed = threading.Condition()
-        self._asking: deque[object] = deque()
+        self._queue: deque[object] = deque()
 
     @contextmanager
     def held(self, check: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the turn during the block.
+        """Hold the lock during the block. Not reentrant: a nested call in the same thread deadlocks.
 
-        ``check`` is called about a hundred times a second while waiting; what it raises ends the waiting. Not to be nested: the
-        same thread asking twice would wait for itself.
+        ``check`` is called about a hundred times per second while waiting; if it raises, the wait ends.
         """
-        ask = check or _nothing
-        with self._first_of_process(ask), _locked(self._gate, ask) as gate, _locked(self._path, ask):
-            fcntl.flock(gate, fcntl.LOCK_UN)
+        check = check or _no_check
+        with self._first_in_process(check), _locked(self._next_path, check) as next_lock, _locked(self._path, check):
+            fcntl.flock(next_lock, fcntl.LOCK_UN)
             yield
 
     @property
-    def wanted(self) -> bool:
-        """True while another waits for the turn that this process has."""
-        with _open(self._gate) as gate:
+    def has_waiter(self) -> bool:
+        """True while another process waits for the lock that this process holds."""
+        with _open(self._next_path) as descriptor:
             try:
-                fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return True
         return False
 
     @contextmanager
-    def _first_of_process(self, check: Callable[[], None]) -> Iterator[None]:
-        ticket = object()
+    def _first_in_process(self, check: Callable[[], None]) -> Iterator[None]:
+        me = object()
         with self._changed:
-            self._asking.append(ticket)
+            self._queue.append(me)
         try:
             while True:
                 with self._changed:
-                    if self._asking[0] is ticket:
+                    if self._queue[0] is me:
                         break
                     self._changed.wait(_POLL_S)
                 check()
             yield
         finally:
             with self._changed:
-                self._asking.remove(ticket)
+                self._queue.remove(me)
                 self._changed.notify_all()
 
 
 class SharedGpuLock:
-    """A turn that the threads of this process have together, for work that shares the device's batches.
+    """A GPU lock that the threads of this process hold together, for work that shares batches on the device.
 
-    Whoever asks while others of the process have the turn joins them, unless another process waits for it: then the ones that
-    have it go on to their ends, and whoever asks waits behind the other process.
+    A thread that asks while others of the process hold the lock joins them, unless another process waits for it. Then the holders
+    finish first, and the thread waits behind the other process.
     """
 
-    def __init__(self, turn: GpuLock) -> None:
-        self._turn = turn
+    def __init__(self, gpu_lock: GpuLock) -> None:
+        self._gpu_lock = gpu_lock
         self._changed = threading.Condition()
-        self._inside = 0
-        self._asking = False
+        self._holders = 0
+        self._acquiring = False
         self._held = ExitStack()
 
     @contextmanager
     def held(self, check: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the turn, alone or in company, during the block. ``check`` as for `GpuLock.taken`."""
-        self._enter(check or _nothing)
+        """Hold the lock, alone or with other threads, during the block. ``check`` as in `GpuLock.held`."""
+        self._join_or_acquire(check or _no_check)
         try:
             yield
         finally:
             with self._changed:
-                self._inside -= 1
-                if self._inside == 0:
+                self._holders -= 1
+                if self._holders == 0:
                     self._held.close()
                 self._changed.notify_all()
 
-    def _enter(self, check: Callable[[], None]) -> None:
+    def _join_or_acquire(self, check: Callable[[], None]) -> None:
         while True:
             check()
             with self._changed:
-                if self._inside and not self._turn.wanted:
-                    self._inside += 1
+                if self._holders and not self._gpu_lock.has_waiter:
+                    self._holders += 1
                     return
-                if not self._inside and not self._asking:
-                    self._asking = True
+                if not self._holders and not self._acquiring:
+                    self._acquiring = True
                     break
                 self._changed.wait(_POLL_S)
-        self._ask(check)
+        self._acquire(check)
 
-    def _ask(self, check: Callable[[], None]) -> None:
-        """Take the turn for this process; the others of it wait until it is there, then join."""
-        inside, held = 0, ExitStack()
+    def _acquire(self, check: Callable[[], None]) -> None:
+        """Acquire the lock for this process; its other threads wait meanwhile and then join."""
+        holders, held = 0, ExitStack()
         try:
-            held.enter_context(self._turn.held(check))
-            inside = 1
+            held.enter_context(self._gpu_lock.held(check))
+            holders = 1
         finally:
             with self._changed:
-                self._asking, self._inside, self._held = False, inside, held
+                self._acquiring, self._holders, self._held = False, holders, held
                 self._changed.notify_all()
 
 
 @contextmanager
 def _locked(path: Path, check: Callable[[], None]) -> Iterator[int]:
-    """The descriptor of a file locked for this process alone."""
+    """A descriptor of the file, locked exclusively."""
     pause = threading.Event()
     with _open(path) as descriptor:
         while True:
@@ -146,7 +145,7 @@ def _locked(path: Path, check: Callable[[], None]) -> Iterator[int]:
 
 @contextmanager
 def _open(path: Path) -> Iterator[int]:
-    """A descriptor of the file, made where it is missing. Closing it lets a lock on it go."""
+    """A descriptor of the file, which is created if missing. Closing the descriptor releases its lock."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         yield descriptor
@@ -154,5 +153,5 @@ def _open(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _nothing() -> None:
-    """Whoever has nothing to ask waits without asking."""
+def _no_check() -> None:
+    """Never ends a wait."""

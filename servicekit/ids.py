@@ -1,4 +1,4 @@
-"""Ids that are safe in a path and a URL."""
+"""Job ids, safe in paths and URLs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from servicekit.clock import to_micros
 
 Entropy = Callable[[int], bytes]
 
-# Crockford's base 32 in lower case: no i, l, o, u; its letters sort as their values do.
+# Crockford's base 32 in lower case: no i, l, o, u; the characters sort like their values.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _CHARACTERS = 26
 _TIME_BITS = 48
@@ -21,19 +21,14 @@ _JOB_ID = re.compile(rf"j-[{_ALPHABET}]{{{_CHARACTERS}}}")
 
 
 def new_job_id(now: datetime, entropy: Entropy = secrets.token_bytes) -> str:
-    """``"j-"`` and a ULID in lower case: 48 bits of milliseconds, then 80 random bits, so that ids sort by time."""
+    """``"j-"`` and a lower-case ULID: 48 bits of milliseconds, then 80 random bits, so that ids sort by time."""
     milliseconds = to_micros(now) // 1000 & ((1 << _TIME_BITS) - 1)
     return "j-" + _base32(milliseconds << _RANDOM_BITS | int.from_bytes(entropy(_RANDOM_BITS // 8), "big"))
 
 
 def is_job_id(text: str) -> bool:
-    """True for text in the form of :func:`new_job_id`; anything else never reaches a path or a query."""
+    """True for text in the form of :func:`new_job_id`. Other text must not reach a path or a query."""
     return _JOB_ID.fullmatch(text) is not None
-
-
-def new_lease_id(entropy: Entropy = secrets.token_bytes) -> str:
-    """``"l-"`` and 26 characters that hold 128 random bits: whoever does not know it cannot guess it."""
-    return "l-" + _base32(int.from_bytes(entropy(16), "big"))
 
 
 def _base32(value: int) -> str:

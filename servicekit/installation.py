@@ -1,4 +1,4 @@
-"""What the settings of a host name, opened: folders, journal, object store, the device's turn. Both services build from here."""
+"""Opens what an installation's settings name, for both services: folders, journal, object store, GPU lock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STALE_UPLOAD_S = 24 * 3600
 
 
 def make_folders(settings: HostSettings) -> None:
-    """The data folder and its run folder, for this user only; the handoff's socket must fit into an address."""
+    """Create the data and run folders, accessible to this user only. Raises :class:`SettingsError` where they are unusable."""
     try:
         check_socket_path(settings.loans_socket)
     except SocketPathError as error:
@@ -32,13 +32,13 @@ def make_folders(settings: HostSettings) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise SettingsError(f"SONICHAOS_DATA: cannot make {folder}: {error.strerror}") from None
+            raise SettingsError(f"SONICHAOS_DATA: cannot create {folder}: {error.strerror}") from None
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise SettingsError(f"SONICHAOS_DATA: {folder} cannot be written to by this user")
+            raise SettingsError(f"SONICHAOS_DATA: this user cannot write to {folder}")
 
 
 def open_journal(settings: HostSettings, clock: Clock) -> Journal:
-    """The installation's journal. Raises :class:`SettingsError` for a URL that names none, or one of another release."""
+    """The installation's journal. Raises :class:`SettingsError` for an invalid URL or the journal of another release."""
     try:
         return Journal.open(settings.journal, clock=clock)
     except (ValueError, SchemaError) as error:
@@ -46,14 +46,14 @@ def open_journal(settings: HostSettings, clock: Clock) -> Journal:
 
 
 def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
-    """The object store, by kind. Raises :class:`SettingsError` where S3 settings are missing."""
+    """The installation's object store. Raises :class:`SettingsError` for missing or invalid settings."""
     if settings.store == "s3":
         return _open_s3(settings, clock)
     try:
         secret = load_or_create_secret(settings.data / "url-secret")
         signer = UrlSigner(base_url=settings.url_root, secret=secret, now=clock.now)
         return FolderStore(settings.data / "store", signer, prefix=settings.store_prefix)
-    except ValueError as error:  # UnusableSecret, a base URL or a prefix that is none
+    except ValueError as error:  # an unusable secret, base URL or prefix
         raise SettingsError(str(error)) from None
 
 
@@ -83,14 +83,14 @@ def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
 
 
 def device_lock(settings: HostSettings) -> GpuLock:
-    """The turn on this host's device, shared by both services."""
-    return GpuLock(settings.run_folder / f"{settings.device}.turn")
+    """The lock on this host's device, shared by both services."""
+    return GpuLock(settings.run_folder / f"{settings.device}.lock")
 
 
 def lock_instance(folder: Path, name: str) -> int:
-    """Hold ``{folder}/{name}.lock`` until this process ends, so that one data folder has one such service.
+    """Lock ``{folder}/{name}.lock`` until this process ends, so that a data folder has at most one service of this name.
 
-    Gives the descriptor. Raises :class:`SettingsError` where another process holds it.
+    Returns the descriptor. Raises :class:`SettingsError` where another process holds the lock.
     """
     descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -98,6 +98,6 @@ def lock_instance(folder: Path, name: str) -> int:
     except BlockingIOError:
         os.close(descriptor)
         raise SettingsError(
-            f"another {name} runs on {folder.parent}; stop it or choose another SONICHAOS_DATA"
+            f"another {name} uses {folder.parent}; stop it or set SONICHAOS_DATA to another folder"
         ) from None
     return descriptor

@@ -1,6 +1,6 @@
-"""The life of a service process: listen, warm up, serve, drain on SIGTERM or SIGINT, end.
+"""Runs a service process: listen, warm up, serve, drain on SIGTERM or SIGINT, exit.
 
-Health says NOT_SERVING until the models are warm and again from the first signal on. A second signal ends the process at once.
+Health reports NOT_SERVING until the models are warm and again from the first signal on. A second signal exits at once.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _log = logger(__name__)
 
 
 class Drainable(Protocol):
-    """Work that can be brought to an orderly end. `servicekit.work.Runner` is one."""
+    """Work that can be drained, such as `servicekit.work.Runner`."""
 
     def drain(self, timeout_s: float) -> bool:
-        """Begin nothing more and let running work end, for ``timeout_s`` at most; True where everything ended by itself."""
+        """Start nothing new and let running work finish for at most ``timeout_s``; True where all work finished by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceProcess:
-    """``open_service`` warms the models and mounts the servicers; it runs in the event loop's thread before health says SERVING."""
+    """A service's server and work. ``warm`` runs in a worker thread after the server listens and before health is SERVING."""
 
     name: str
     server: RpcServer
@@ -41,47 +41,47 @@ class ServiceProcess:
     drain_seconds: float
 
     async def run(self) -> None:
-        """Serve until told to stop, then drain."""
-        told = _stop_signals()
+        """Serve until the first signal, then drain for at most ``drain_seconds``."""
+        stop_requested = _stop_signals()
         bound = await self.server.start(self.addresses)
         _log.info("listening", addresses=bound)
         await asyncio.to_thread(self.warm)
         with self.runner as runner:
             await self.server.serve()
             _log.info("serving", addresses=bound)
-            await told.wait()
+            await stop_requested.wait()
             _log.info("draining", seconds=self.drain_seconds)
             await self.server.drain()
-            ended = await asyncio.to_thread(runner.drain, self.drain_seconds)
+            all_finished = await asyncio.to_thread(runner.drain, self.drain_seconds)
             await self.server.stop(_STREAM_GRACE_S)
-        _log.info("stopped", everything_ended=ended)
+        _log.info("stopped", all_work_finished=all_finished)
 
 
 def _stop_signals() -> asyncio.Event:
-    told = asyncio.Event()
+    """Set by the first SIGTERM or SIGINT; a second one exits."""
+    stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stop(which: signal.Signals) -> None:
-        if told.is_set():
+        if stop_requested.is_set():
             sys.exit(128 + which)
-        told.set()
+        stop_requested.set()
 
     for which in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(which, stop, which)
-    return told
+    return stop_requested
 
 
 def exit_unusable(name: str, error: Exception) -> int:
-    """Say on stderr why the service cannot start; gives the exit status."""
+    """Write to stderr why the service cannot start; returns the exit status."""
     sys.stderr.write(f"{name} cannot start: {error}\n")
     return EXIT_UNUSABLE
 
 
 def end_process(status: int) -> NoReturn:
-    """End now, with what was written flushed.
+    """Flush the output and exit at once, without the interpreter's shutdown.
 
-    Everything that matters is closed by then; taking apart the interpreter with its loaded models costs seconds that a restart
-    would wait for.
+    Everything is closed by then, and shutting down an interpreter with loaded models would delay a restart by seconds.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,8 +1,8 @@
-"""Settings, read once from the environment and refused when unknown or wrong.
+"""Reads settings from the environment and rejects unknown or invalid ones.
 
-A service describes its settings as a frozen pydantic model. ``read_settings`` takes every ``SONICHAOS_*`` variable: names of
-the model are parsed, names that another program of this installation reads are passed over, any other is an error, so that a
-misspelt switch never runs with its default in silence.
+A service describes its settings as a frozen pydantic model. ``read_settings`` reads every ``SONICHAOS_*`` variable: it parses the
+names of the model, ignores names of the installation's other programs, and rejects any other name, so that a misspelt variable
+never leaves a setting silently at its default.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ PREFIX = "SONICHAOS_"
 
 
 class SettingsError(ValueError):
-    """A setting that is unknown or wrong; the message names the variable and what it wants."""
+    """A setting is unknown or invalid; the message names the variable and what it accepts."""
 
 
 class Settings(BaseModel):
-    """Base of every service's settings. Each field carries a description; docs/settings.md lists them all."""
+    """Base class of every service's settings. Every field has a description, which docs/settings.md shows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
@@ -43,14 +43,14 @@ def read_settings(
 ) -> SettingsT:
     """Read ``model`` from ``environ``.
 
-    ``also_known`` are variables, and ``other_prefixes`` beginnings of variables, that other programs of the installation read and
-    check. Raises :class:`SettingsError` naming every variable that is unknown or wrong.
+    ``also_known`` are names, and ``other_prefixes`` prefixes, of variables that other programs of the installation read and
+    check. Raises :class:`SettingsError` naming every unknown or invalid variable.
     """
     by_variable = {variable: field for field, variable in variable_names(model).items()}
-    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
-    passed_over = {name for name in given if name in also_known or name.startswith(other_prefixes)}
-    problems = [_unknown(name, list(by_variable)) for name in given if name not in by_variable.keys() | passed_over]
-    values = {by_variable[name]: value for name, value in given.items() if name in by_variable and value != ""}
+    variables = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    ignored = {name for name in variables if name in also_known or name.startswith(other_prefixes)}
+    problems = [_unknown(name, list(by_variable)) for name in variables if name not in by_variable.keys() | ignored]
+    values = {by_variable[name]: value for name, value in variables.items() if name in by_variable and value != ""}
     try:
         settings = model.model_validate(values)
     except ValidationError as invalid:
@@ -63,7 +63,7 @@ def read_settings(
     return settings
 
 
-def _unknown(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+def _unknown(name: str, valid: list[str]) -> str:
+    close = difflib.get_close_matches(name, valid, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"{name}: no such setting{hint}"

@@ -48,7 +48,7 @@ class Stoppable(Protocol):
 class Expiring(Stoppable, Protocol):
     """What has to be done by a moment, besides."""
 
-    def left_s(self) -> float | None:
+    def expires_in_s(self) -> float | None:
         """Seconds until then; None where there is no such moment."""
 
 
@@ -79,7 +79,7 @@ class SeparationClient:
 
         Raises as :meth:`messages` does, FailedPrecondition EXPIRY_TOO_SOON among it.
         """
-        left_s = progress.left_s()
+        left_s = progress.expires_in_s()
         deadline_s = None if left_s is None else max(left_s, 0.0) + _AFTER_EXPIRY_S
         return self.messages(self.stub.SeparateTensor(request, timeout=deadline_s), progress)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 
 from servicekit.loans.messages import (
-    Accepted,
     BorrowerMessage,
-    Lend,
     LenderMessage,
+    LendRequest,
+    LoanAccepted,
+    LoanRefused,
+    LoanReleased,
     MalformedMessage,
-    Refused,
-    Released,
     TensorHeader,
 )
 from sonichaos.handoff.v1 import handoff_pb2
@@ -37,7 +37,7 @@ class HandoffCodec:
 
     def encode(self, message: LenderMessage, /) -> bytes:
         """Serialized LenderMessage."""
-        if isinstance(message, Lend):
+        if isinstance(message, LendRequest):
             return handoff_pb2.LenderMessage(lend=header_to_proto(message.header)).SerializeToString()
         return handoff_pb2.LenderMessage(withdraw=handoff_pb2.LeaseId(lease_id=message.lease_id)).SerializeToString()
 
@@ -49,10 +49,10 @@ class HandoffCodec:
             raise MalformedMessage(f"{len(data)} bytes that are no BorrowerMessage") from error
         match message.WhichOneof("message"):
             case "accepted":
-                return Accepted(message.accepted.lease_id)
+                return LoanAccepted(message.accepted.lease_id)
             case "released":
-                return Released(message.released.lease_id)
+                return LoanReleased(message.released.lease_id)
             case "refused":
-                return Refused(message.refused.lease_id, message.refused.reason, message.refused.detail)
+                return LoanRefused(message.refused.lease_id, message.refused.reason, message.refused.detail)
             case _:
                 raise MalformedMessage("a BorrowerMessage that says nothing known; are both services of one version?")

@@ -15,7 +15,7 @@ from render_service.plan import make_plan, plan_json
 from render_service.renderers.renderer import RendererInfo
 from servicekit.clock import Clock
 from servicekit.errors import FailedPrecondition, FieldViolation, InvalidFields
-from servicekit.journal import Job, Journal, NewJob, Owner, Request
+from servicekit.journal import Job, Journal, NewJob, OwningService, Request
 from sonichaos.jobs.v1 import brief_pb2
 
 RPC = "CreateRender"
@@ -46,7 +46,7 @@ class RenderAdmission:
             request_id=checked_request_id(request_id) or None,
             digest=request_digest(RPC, wire.canonical_json(message)),
         )
-        known = self.journal.known(request)
+        known = self.journal.find_existing(request)
         if known is not None:
             return known.job
         brief = wire.read_brief(message, now=self.clock.now(), default_seconds=DEFAULT_SECONDS)
@@ -57,7 +57,7 @@ class RenderAdmission:
         info = self.renderer_info
         plan = make_plan(resolved, persona, steps=self.steps or info.default_steps, guidance=info.default_guidance)
         new = NewJob(
-            owner=Owner.RENDER,
+            owner=OwningService.RENDER,
             request=request,
             brief=wire.resolved_brief_json(resolved),
             plan=plan_json(plan),

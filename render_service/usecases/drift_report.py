@@ -96,7 +96,7 @@ def _kept(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDri
 
 
 def _failed(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDrift]:
-    for version in journal.rerendered(tenant, stem):
+    for version in journal.rerender_outcomes(tenant, stem):
         for detail in (version.error or {}).get("details", ()):
             if detail.get("reason") == DRIFT_EXCEEDED:
                 metadata: Mapping[str, str] = detail.get("metadata", {})

@@ -23,7 +23,7 @@ from render_service.usecases.create_render import RenderAdmission, checked_reque
 from servicekit.delivery.files import StoredFile, ZipEntry
 from servicekit.delivery.names import StemName
 from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, InvalidFields
-from servicekit.journal import Accepted, Job, JobState, Journal, NewVersion, Owner, Request, Version
+from servicekit.journal import AcceptResult, Job, JobState, Journal, NewVersion, OwningService, Request, Version
 from servicekit.journal.reading import pick_version
 
 RPC = "RerenderStem"
@@ -59,7 +59,7 @@ class RerenderAdmission:
         """The installation's journal."""
         return self.renders.journal
 
-    def known(self, tenant: str, request_id: str, text: str) -> tuple[Request, Accepted | None]:
+    def known(self, tenant: str, request_id: str, text: str) -> tuple[Request, AcceptResult | None]:
         """The request, and what it made before. ``text`` is its content in one spelling. Raises AlreadyExists, InvalidFields."""
         request = Request(
             tenant=tenant,
@@ -67,9 +67,9 @@ class RerenderAdmission:
             request_id=checked_request_id(request_id) or None,
             digest=request_digest(RPC, text),
         )
-        return request, self.journal.known(request)
+        return request, self.journal.find_existing(request)
 
-    def accept(self, request: Request, change: Change) -> Accepted:
+    def accept(self, request: Request, change: Change) -> AcceptResult:
         """The job with its new version.
 
         Raises InvalidFields, NotFound, FailedPrecondition SWITCHED_OFF, WRONG_STATE, INPUT_MISSING or UNSUPPORTED_BY_RENDERER,
@@ -112,7 +112,7 @@ class RerenderAdmission:
                 stems_wanted=True,
                 stem_mode=version.stem_mode,
                 audio_seconds=plan.seconds,
-                owner=Owner.RENDER,
+                owner=OwningService.RENDER,
             ),
             limit=self.renders.queue_limit,
         )

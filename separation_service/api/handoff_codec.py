@@ -5,14 +5,14 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 
 from servicekit.loans.messages import (
-    Accepted,
     BorrowerMessage,
-    Lend,
     LenderMessage,
+    LendRequest,
+    LoanAccepted,
+    LoanRefused,
     MalformedMessage,
-    Refused,
     TensorHeader,
-    Withdraw,
+    WithdrawRequest,
 )
 from sonichaos.handoff.v1 import handoff_pb2
 
@@ -38,9 +38,9 @@ class ReceiveCodec:
     def encode(self, message: BorrowerMessage, /) -> bytes:
         """Serialized BorrowerMessage."""
         lease = handoff_pb2.LeaseId(lease_id=message.lease_id)
-        if isinstance(message, Accepted):
+        if isinstance(message, LoanAccepted):
             return handoff_pb2.BorrowerMessage(accepted=lease).SerializeToString()
-        if isinstance(message, Refused):
+        if isinstance(message, LoanRefused):
             refusal = handoff_pb2.LeaseRefusal(lease_id=message.lease_id, detail=message.detail, reason=message.reason)
             return handoff_pb2.BorrowerMessage(refused=refusal).SerializeToString()
         return handoff_pb2.BorrowerMessage(released=lease).SerializeToString()
@@ -53,8 +53,8 @@ class ReceiveCodec:
             raise MalformedMessage(f"{len(data)} bytes that are no LenderMessage") from error
         match message.WhichOneof("message"):
             case "lend":
-                return Lend(header_from_proto(message.lend))
+                return LendRequest(header_from_proto(message.lend))
             case "withdraw":
-                return Withdraw(message.withdraw.lease_id)
+                return WithdrawRequest(message.withdraw.lease_id)
             case _:
                 raise MalformedMessage("a LenderMessage that says nothing known; are both services of one version?")

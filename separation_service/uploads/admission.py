@@ -26,7 +26,7 @@ from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import FieldViolation, InvalidAudio, InvalidFields, ResourceExhausted, ServiceError
 from servicekit.ids import new_job_id
-from servicekit.journal import Job, Journal, NewJob, Owner, Request, canonical_json
+from servicekit.journal import Job, Journal, NewJob, OwningService, Request, canonical_json
 from servicekit.store.object_store import ObjectStore
 
 RPC = "CreateSeparation"
@@ -102,7 +102,7 @@ class UploadAdmission:
         request = Request(
             tenant=tenant, rpc=RPC, request_id=header.request_id or None, digest=_request_digest(header, spool.sha256)
         )
-        known = self._journal.known(request)
+        known = self._journal.find_existing(request)
         if known is not None:
             return known.job
         now = self._clock.now()
@@ -125,7 +125,7 @@ class UploadAdmission:
         seconds = wav.frames / SAMPLE_RATE_HZ
         new = NewJob(
             job_id=manifest.job_id,
-            owner=Owner.SEPARATION,
+            owner=OwningService.SEPARATION,
             request=request,
             brief=self._brief_json(header, seconds),
             plan={

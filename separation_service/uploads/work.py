@@ -28,14 +28,14 @@ class UploadWork:
 
     def __call__(self, assignment: Assignment) -> None:
         """Take one version to its end; the bounce is kept from acceptance on."""
-        if assignment.version.kept_stage is Stage.STORE:  # a crash came after all was kept
+        if assignment.version.checkpointed_stage is Stage.STORE:  # a crash came after all was kept
             return
         bounce = StoredFile(**assignment.plan["bounce"])
         manifest = read_manifest(assignment.plan["manifest"])
 
         def receive(scratch: Scratch) -> Received:
             received = receive_stored(manifest, bounce, self._pipeline.store, scratch)
-            if assignment.version.kept_stage is None:
+            if assignment.version.checkpointed_stage is None:
                 self._keep_bounce(assignment, manifest, bounce)
             return received
 

@@ -1,10 +1,10 @@
-"""Jobs, versions, numbered events and the audit chain of one installation, on SQLite or PostgreSQL."""
+"""The journal: jobs, versions, numbered events and the audit chain of one installation, in SQLite or PostgreSQL."""
 
 from servicekit.journal.audit_chain import canonical_json
 from servicekit.journal.database import SchemaError
 from servicekit.journal.journal import Journal
 from servicekit.journal.rows import (
-    Accepted,
+    AcceptResult,
     AuditDraft,
     AuditPage,
     AuditRow,
@@ -15,21 +15,21 @@ from servicekit.journal.rows import (
     Event,
     EventDraft,
     EventPage,
+    HeartbeatReply,
     Job,
     JobFilter,
     JobPage,
     NewJob,
     NewVersion,
-    Orders,
     OrphanedVersion,
     Request,
-    Rerendered,
+    RerenderOutcome,
     Version,
 )
-from servicekit.journal.states import EventKind, JobState, Owner, ProgressTrack, Stage
+from servicekit.journal.states import EventKind, JobState, OwningService, ProgressTrack, Stage
 
 __all__ = [
-    "Accepted",
+    "AcceptResult",
     "AuditDraft",
     "AuditPage",
     "AuditRow",
@@ -41,6 +41,7 @@ __all__ = [
     "EventDraft",
     "EventKind",
     "EventPage",
+    "HeartbeatReply",
     "Job",
     "JobFilter",
     "JobPage",
@@ -48,12 +49,11 @@ __all__ = [
     "Journal",
     "NewJob",
     "NewVersion",
-    "Orders",
     "OrphanedVersion",
-    "Owner",
+    "OwningService",
     "ProgressTrack",
     "Request",
-    "Rerendered",
+    "RerenderOutcome",
     "SchemaError",
     "Stage",
     "Version",

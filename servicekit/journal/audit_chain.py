@@ -1,8 +1,8 @@
-"""The audit chain: rows that are written once, each carrying the digest of the one before it in its tenant.
+"""The audit chain: append-only rows; each holds the digest of the row before it in its tenant.
 
 ``digest = SHA-256(previous_digest as 64 hex digits in ASCII, then body_json in UTF-8)``. The body repeats tenant, sequence, job,
-version, kind and time, so that no column can be changed without the chain showing it. The prompt lies beside the chain: the body
-holds ``promptSha256 = SHA-256(salt as 32 bytes, then the prompt in UTF-8)``, and erasing prompt and salt leaves the chain intact.
+version, kind and time, so a change of any column shows. The prompt is stored outside the chain: the body holds
+``promptSha256 = SHA-256(salt as 32 bytes, then the prompt in UTF-8)``, and erasing prompt and salt leaves the chain intact.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BATCH = 500
 
 
 def canonical_json(value: Any) -> str:  # noqa: ANN401  any JSON value
-    """JSON without spaces, keys in the order of RFC 8785 (UTF-16 code units), floats as Python writes them; NaN is refused."""
+    """JSON without spaces, keys in RFC 8785 order (UTF-16 code units), floats as Python writes them. Raises ValueError for NaN."""
     return json.dumps(_sorted(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -42,7 +42,7 @@ def chained(previous_digest: str, body_json: str) -> str:
 
 
 def append(tx: Transaction, tenant: str, job_id: str, version: int, draft: AuditDraft) -> AuditRow:
-    """Write a row, or give the one that was written before for the same job, version and kind."""
+    """Write a row. If there is one for the same job, version and kind, return that one."""
     same = (audit_rows.c.job_id == job_id, audit_rows.c.version == version, audit_rows.c.kind == draft.kind)
     written = tx.connection.execute(select(audit_rows).where(audit_rows.c.tenant == tenant, *same)).one_or_none()
     if written is not None:
@@ -79,12 +79,12 @@ def append(tx: Transaction, tenant: str, job_id: str, version: int, draft: Audit
 
 
 def erase_prompt(tx: Transaction, tenant: str, job_id: str) -> int:
-    """Blank a job's prompts beside the chain, in its briefs and in its plans; gives how many audit rows that changed.
+    """Erase a job's prompts from its audit rows, briefs and plans; returns how many audit rows had one.
 
-    Raises FailedPrecondition WRONG_STATE while a version still needs its prompt, NotFound where neither a job nor audit rows
-    tell of the id.
+    Raises FailedPrecondition WRONG_STATE while a version still needs its prompt, NotFound where the id has neither a job nor
+    audit rows.
     """
-    _refuse_needed(tx, tenant, job_id)
+    _check_ended(tx, tenant, job_id)
     mine = (audit_rows.c.tenant == tenant, audit_rows.c.job_id == job_id)
     with_prompt = audit_rows.c.prompt.is_not(None)
     erased = tx.connection.execute(update(audit_rows).where(*mine, with_prompt).values(prompt=None, salt=None)).rowcount
@@ -100,19 +100,19 @@ def erase_prompt(tx: Transaction, tenant: str, job_id: str) -> int:
     return erased
 
 
-def _refuse_needed(tx: Transaction, tenant: str, job_id: str) -> None:
-    known = select(audit_rows.c.sequence).where(audit_rows.c.tenant == tenant, audit_rows.c.job_id == job_id).limit(1)
+def _check_ended(tx: Transaction, tenant: str, job_id: str) -> None:
+    any_row = select(audit_rows.c.sequence).where(audit_rows.c.tenant == tenant, audit_rows.c.job_id == job_id).limit(1)
     states = tx.connection.execute(
         select(versions.c.number, versions.c.state)
         .join(jobs, jobs.c.job_id == versions.c.job_id)
         .where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)
     ).all()
-    if not states and tx.connection.execute(known).one_or_none() is None:
+    if not states and tx.connection.execute(any_row).one_or_none() is None:
         raise job_not_found(job_id)
     for row in states:
         if not JobState(row.state).ended:
             raise FailedPrecondition(
-                f"{job_id} v{row.number} is {row.state} and needs its prompt; wait for its end or cancel it, then erase",
+                f"version {row.number} of job {job_id} is {row.state} and needs its prompt; cancel it or wait, then erase",
                 reason="WRONG_STATE",
                 metadata={"job_id": job_id, "version": str(row.number), "state": str(row.state)},
             )
@@ -121,8 +121,8 @@ def _refuse_needed(tx: Transaction, tenant: str, job_id: str) -> None:
 def read_rows(
     connection: Connection, sealer: Sealer, tenant: str, job_id: str, *, page_size: int, page_token: str
 ) -> AuditPage:
-    """A page of at most ``page_size`` (and at most 200) rows, oldest first, of a job or ("") of all. Raises InvalidToken."""
-    if "\0" in job_id:  # which not every database takes
+    """A page of at most ``page_size`` (and at most 200) rows, oldest first, of a job or ("") of all jobs. Raises InvalidToken."""
+    if "\0" in job_id:  # which PostgreSQL refuses
         return AuditPage((), "")
     bound = ("audit", tenant, job_id)
     size = min(page_size, _MAX_PAGE)
@@ -136,15 +136,15 @@ def read_rows(
 
 
 def verify(connection: Connection, tenant: str, head: ChainHead | None) -> ChainReport:
-    """Follow the whole chain of a tenant, and find the exported ``head``, if given, in it."""
+    """Check the whole chain of a tenant, and that it contains the exported ``head``, if given."""
     at = ChainHead(0, FIRST_PREVIOUS)
     head_seen = head is None or head.sequence == 0
     query = select(audit_rows).where(audit_rows.c.tenant == tenant).order_by(audit_rows.c.sequence)
     for row in connection.execute(query).yield_per(_BATCH):
-        wrong = _what_is_wrong(row, at)
+        wrong = _problem(row, at)
         if not wrong and head is not None and row.sequence == head.sequence:
             head_seen = hmac.compare_digest(row.digest.encode(), head.digest.encode())
-            wrong = "" if head_seen else "the digest is not the exported head's"
+            wrong = "" if head_seen else "the digest differs from the exported head's"
         if wrong:
             return ChainReport(False, at.sequence + 1, wrong, _newest(connection, tenant))  # noqa: FBT003
         at = ChainHead(row.sequence, row.digest)
@@ -153,22 +153,22 @@ def verify(connection: Connection, tenant: str, head: ChainHead | None) -> Chain
     return ChainReport(True, 0, "", at)  # noqa: FBT003
 
 
-def _what_is_wrong(row: Row[Any], before: ChainHead) -> str:
-    """Why a row does not follow ``before``; empty where it does."""
+def _problem(row: Row[Any], before: ChainHead) -> str:
+    """Why a row is not a valid successor of ``before``; empty where it is."""
     if row.sequence != before.sequence + 1:
-        return f"row {before.sequence + 1} is missing; the next one there is {row.sequence}"
+        return f"row {before.sequence + 1} is missing; the next row is {row.sequence}"
     if row.previous_digest != before.digest:
-        return "the row does not carry the digest of the row before it"
+        return "previous_digest differs from the digest of the row before"
     if chained(row.previous_digest, row.body_json) != row.digest:
-        return "the digest does not fit the body"
+        return "the digest does not match the body"
     body = json.loads(row.body_json)
-    said = [body.get(key) for key in _OWN_KEYS[:-1]]
-    if said != [row.tenant, row.sequence, row.job_id, row.version, row.kind, _iso(row.create_us)]:
-        return "a column differs from what the chained body says"
+    in_body = [body.get(key) for key in _OWN_KEYS[:-1]]
+    if in_body != [row.tenant, row.sequence, row.job_id, row.version, row.kind, _iso(row.create_us)]:
+        return "a column differs from the chained body"
     if row.prompt is not None:
         salt = bytes.fromhex(row.salt or "")
         if _prompt_digest(salt, row.prompt) != body.get("promptSha256"):
-            return "the prompt does not fit its chained digest"
+            return "the prompt does not match its chained digest"
     return ""
 
 
@@ -183,11 +183,13 @@ def _prompt_digest(salt: bytes | None, prompt: str | None) -> str | None:
 
 
 def _check_body(body: Any) -> None:  # noqa: ANN401  any JSON value
-    taken = sorted(set(_OWN_KEYS) & set(body))
-    if taken:
-        raise ValueError(f"the journal itself writes {taken} into an audit body")
+    reserved = sorted(set(_OWN_KEYS) & set(body))
+    if reserved:
+        raise ValueError(f"an audit body must not contain {reserved}: the journal writes these keys itself")
     if _has_prompt(body):
-        raise ValueError("an audit body holds no prompt: give it as the draft's prompt, and it can be erased")
+        raise ValueError(
+            "an audit body must not contain the prompt; pass it as AuditDraft.prompt, so that it can be erased"
+        )
 
 
 def _has_prompt(value: Any) -> bool:  # noqa: ANN401  any JSON value
@@ -197,7 +199,7 @@ def _has_prompt(value: Any) -> bool:  # noqa: ANN401  any JSON value
 
 
 def _without_prompt(text: str) -> str:
-    """JSON text with everything under a key ``prompt`` blank."""
+    """JSON text with the value of every key ``prompt`` replaced by ""."""
 
     def blank(value: Any) -> Any:  # noqa: ANN401  any JSON value
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a worker does with a version: claim it, keep it alive, keep results, end it. Every write shows the claim's token."""
+"""What a worker does with a version: claim it, renew the lease, save results, end it. Every write checks the claim's token."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from sqlalchemy import Connection, Row, func, select, update
 from servicekit.errors import Cancelled
 from servicekit.journal import audit_chain, event_log
 from servicekit.journal.database import Transaction
+from servicekit.journal.event_log import change_state
 from servicekit.journal.reading import read_job
-from servicekit.journal.reaping import IsDead, abandoned, change_state, is_unsettled, settle
-from servicekit.journal.rows import AuditDraft, AuditRow, Claim, ClaimLost, EventDraft, Json, Orders
+from servicekit.journal.reaping import IsDead, abandoned, has_reapable, reap
+from servicekit.journal.rows import AuditDraft, AuditRow, Claim, ClaimLost, EventDraft, HeartbeatReply, Json
 from servicekit.journal.schema import jobs, versions
-from servicekit.journal.states import CLAIMED, JobState, Owner, Stage
+from servicekit.journal.states import CLAIMED, JobState, OwningService, Stage
 
 
-def claim(tx: Transaction, owner: Owner, worker: str, lease_s: float, is_dead: IsDead) -> Claim | None:
-    """The next version to work on, if any: one whose worker died or went silent, else the one that waits longest."""
-    settle(tx, owner, is_dead)
-    left_behind = [row for row in abandoned(tx.connection, owner, is_dead, tx.now_us) if row.state == JobState.RUNNING]
-    waiting = select(versions).where(versions.c.owner == owner, versions.c.state == JobState.QUEUED)
-    in_order = waiting.order_by(versions.c.queued_us, versions.c.job_id, versions.c.number)
-    row = left_behind[0] if left_behind else tx.connection.execute(in_order.limit(1)).first()
+def claim(tx: Transaction, owner: OwningService, worker: str, lease_s: float, is_dead: IsDead) -> Claim | None:
+    """Claim the next version: an abandoned one first, else the one that has been queued longest; None where there is none."""
+    reap(tx, owner, is_dead)
+    orphans = [row for row in abandoned(tx.connection, owner, is_dead, tx.now_us) if row.state == JobState.RUNNING]
+    queued = select(versions).where(versions.c.owner == owner, versions.c.state == JobState.QUEUED)
+    in_order = queued.order_by(versions.c.queued_us, versions.c.job_id, versions.c.number)
+    row = orphans[0] if orphans else tx.connection.execute(in_order.limit(1)).first()
     if row is None:
         return None
     token = secrets.token_hex(16)
@@ -34,7 +35,7 @@ def claim(tx: Transaction, owner: Owner, worker: str, lease_s: float, is_dead: I
         .where(versions.c.job_id == row.job_id, versions.c.number == row.number)
         .values(
             attempt=versions.c.attempt + 1,
-            crashes=versions.c.crashes + (1 if left_behind else 0),
+            crashes=versions.c.crashes + (1 if orphans else 0),
             claim_token=token,
             worker=worker,
             lease_until_us=tx.now_us + round(lease_s * 1e6),
@@ -45,34 +46,34 @@ def claim(tx: Transaction, owner: Owner, worker: str, lease_s: float, is_dead: I
     return _claim(tx, row.job_id, row.number, token, lease_s)
 
 
-def is_work_there(connection: Connection, owner: Owner, is_dead: IsDead, now_us: int) -> bool:
-    """True where :func:`claim` would find or settle something; asks without becoming the writer."""
-    return count_queued(connection, owner) > 0 or is_unsettled(connection, owner, is_dead, now_us)
+def has_work(connection: Connection, owner: OwningService, is_dead: IsDead, now_us: int) -> bool:
+    """True where :func:`claim` would claim or reap something; only reads, so it does not wait for the writer."""
+    return count_queued(connection, owner) > 0 or has_reapable(connection, owner, is_dead, now_us)
 
 
-def count_queued(connection: Connection, owner: Owner) -> int:
-    """How many versions wait."""
-    waiting = select(func.count()).where(versions.c.owner == owner, versions.c.state == JobState.QUEUED)
-    return int(connection.execute(waiting).scalar_one())
+def count_queued(connection: Connection, owner: OwningService) -> int:
+    """How many versions are queued."""
+    queued = select(func.count()).where(versions.c.owner == owner, versions.c.state == JobState.QUEUED)
+    return int(connection.execute(queued).scalar_one())
 
 
-def try_again(tx: Transaction, held: Claim) -> Claim:
-    """The same claim as a new attempt, with the version as it now stands."""
-    row = _held(tx, held)
+def retry(tx: Transaction, held: Claim) -> Claim:
+    """Start a new attempt under the same claim; the result holds the version as it is now."""
+    row = _row_of(tx, held)
     _set(tx, held, attempt=versions.c.attempt + 1)
     change_state(tx, row.job_id, row.number, JobState(row.state))
     return _claim(tx, row.job_id, row.number, held.token, held.lease_s)
 
 
-def heartbeat(tx: Transaction, held: Claim) -> Orders:
-    """Renew the lease and hear what to obey."""
-    row = _held(tx, held)
+def heartbeat(tx: Transaction, held: Claim) -> HeartbeatReply:
+    """Renew the lease; the reply tells whether the work has to stop."""
+    row = _row_of(tx, held)
     _set(tx, held, lease_until_us=tx.now_us + round(held.lease_s * 1e6))
     expired = row.expire_us is not None and row.expire_us <= tx.now_us
-    return Orders(cancel=row.state == JobState.CANCELLING, expired=expired)
+    return HeartbeatReply(cancel_requested=row.state == JobState.CANCELLING, expired=expired)
 
 
-def keep(
+def checkpoint(
     tx: Transaction,
     held: Claim,
     *,
@@ -84,17 +85,17 @@ def keep(
     events: Sequence[EventDraft],
     done: bool,
 ) -> AuditRow | None:
-    """Keep results, with the audit row and the events that tell of them, and (``done``) the version's end, all or nothing."""
-    row = _held(tx, held)
+    """Save results with their audit row and events and, if ``done``, end the version; see `Journal.checkpoint`."""
+    row = _row_of(tx, held)
     if done and row.state == JobState.CANCELLING:
-        raise Cancelled("a cancel came before it was kept")
+        raise Cancelled("cancelled before the version was complete")
     values: dict[str, Any] = {}
     if files is not None:
         values["files"] = json.dumps({**json.loads(row.files), **files})
     if loudness is not None:
         values["loudness"] = json.dumps(loudness)
     if stage is not None:
-        values["kept_stage"] = stage
+        values["checkpointed_stage"] = stage
     if timings:
         values["timings"] = json.dumps([*json.loads(row.timings), *timings])
     if values:
@@ -102,20 +103,20 @@ def keep(
     written = None
     if audit is not None:
         written = audit_chain.append(tx, held.job.tenant, row.job_id, row.number, audit)
-    _append(tx, row, events)
+    _append_events(tx, row, events)
     if done:
         end(tx, held, JobState.DONE, error=None)
     return written
 
 
-def append(tx: Transaction, held: Claim, drafts: Sequence[EventDraft]) -> None:
-    """Append events."""
-    _append(tx, _held(tx, held), drafts)
+def append_events(tx: Transaction, held: Claim, drafts: Sequence[EventDraft]) -> None:
+    """Append events in order."""
+    _append_events(tx, _row_of(tx, held), drafts)
 
 
 def end(tx: Transaction, held: Claim, state: JobState, *, error: Json | None) -> JobState:
-    """End the version and let go of the claim; gives the state, which is CANCELLED for finished work once a cancel was accepted."""
-    row = _held(tx, held)
+    """End the version and the claim; returns the final state, which is CANCELLED for DONE if a cancel came first."""
+    row = _row_of(tx, held)
     if state is JobState.DONE and row.state == JobState.CANCELLING:
         state = JobState.CANCELLED
     if state is JobState.DONE and row.attempt == 1:
@@ -126,11 +127,11 @@ def end(tx: Transaction, held: Claim, state: JobState, *, error: Json | None) ->
     return state
 
 
-def give_back(tx: Transaction, held: Claim) -> None:
-    """Let another worker go on from the last kept stage; a cancelled version ends here."""
-    row = _held(tx, held)
-    cancelled = row.state == JobState.CANCELLING
-    change_state(tx, row.job_id, row.number, JobState.CANCELLED if cancelled else JobState.QUEUED)
+def release(tx: Transaction, held: Claim) -> None:
+    """Queue the version again for another worker; a version that is being cancelled ends as CANCELLED."""
+    row = _row_of(tx, held)
+    cancelling = row.state == JobState.CANCELLING
+    change_state(tx, row.job_id, row.number, JobState.CANCELLED if cancelling else JobState.QUEUED)
 
 
 def _claim(tx: Transaction, job_id: str, number: int, token: str, lease_s: float) -> Claim:
@@ -140,8 +141,8 @@ def _claim(tx: Transaction, job_id: str, number: int, token: str, lease_s: float
     return Claim(job=job, version=version, token=token, attempt=version.attempt, lease_s=lease_s)
 
 
-def _held(tx: Transaction, held: Claim) -> Row[Any]:
-    """The version's row, as long as the claim holds."""
+def _row_of(tx: Transaction, held: Claim) -> Row[Any]:
+    """The version's row. Raises ClaimLost where the claim is no longer valid."""
     row = tx.connection.execute(
         select(versions).where(
             versions.c.job_id == held.version.job_id,
@@ -151,7 +152,9 @@ def _held(tx: Transaction, held: Claim) -> Row[Any]:
         )
     ).one_or_none()
     if row is None:
-        raise ClaimLost(f"version {held.version.number} of job {held.version.job_id} is no longer this worker's")
+        raise ClaimLost(
+            f"this worker no longer holds the claim on version {held.version.number} of {held.version.job_id}"
+        )
     return row
 
 
@@ -160,6 +163,6 @@ def _set(tx: Transaction, held: Claim, **values: Any) -> None:  # noqa: ANN401  
     tx.connection.execute(update(versions).where(*where).values(**values))
 
 
-def _append(tx: Transaction, row: Row[Any], drafts: Sequence[EventDraft]) -> None:
+def _append_events(tx: Transaction, row: Row[Any], drafts: Sequence[EventDraft]) -> None:
     for draft in drafts:
         event_log.append(tx, row.job_id, row.number, JobState(row.state), draft)

@@ -1,4 +1,4 @@
-"""One writer at a time, on SQLite and PostgreSQL alike: what is numbered is committed in the order of its numbers."""
+"""Transactions on SQLite or PostgreSQL. There is one writer at a time, so numbers are committed in ascending order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from servicekit.journal.upgrades import upgrade
 
 _WRITE = "journal_write"
 _BUSY_S = 30.0
-# Any number, as long as every writer of the same PostgreSQL database takes the same.
+# Key of the advisory lock. Any number works that every writer of the same PostgreSQL database uses.
 _POSTGRESQL_WRITER = 0x736F6E69
 
 
@@ -36,7 +36,7 @@ class SchemaError(RuntimeError):
 
 @dataclass
 class Transaction:
-    """A write under way: its connection, the time it counts as (microseconds since 1970 UTC) and the events it appended."""
+    """An open write transaction. ``now_us`` is its time (microseconds since 1970-01-01 UTC), ``events`` what it appended."""
 
     connection: Connection
     now_us: int
@@ -44,7 +44,7 @@ class Transaction:
 
 
 class Database:
-    """The engine, with transactions that read one snapshot or are the only writer."""
+    """Opens transactions: readers see one snapshot, and there is one writer at a time."""
 
     def __init__(self, engine: Engine, *, path: Path | None, clock: Clock) -> None:
         self._engine = engine
@@ -57,13 +57,13 @@ class Database:
     def open(cls, url: str, *, clock: Clock) -> Self:
         """Open or create the database.
 
-        ``url`` is ``sqlite:////absolute/file`` or ``postgresql://…``. Raises :class:`SchemaError` for a database of a newer
-        release, ValueError for another kind of URL.
+        ``url`` is ``sqlite:////absolute/file`` or ``postgresql://…``. Raises :class:`SchemaError` for a database of another
+        release that cannot be upgraded, ValueError for any other kind of URL.
         """
         try:
             parsed = make_url(url)
         except ArgumentError:
-            raise ValueError(f"a journal lives in sqlite:////file or postgresql://host/name, not in {url!r}") from None
+            raise ValueError(_bad_url(url)) from None
         if parsed.get_backend_name() == "sqlite":
             engine, path = _sqlite(parsed)
             database = cls(engine, path=path, clock=clock)
@@ -71,7 +71,7 @@ class Database:
             engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, max_overflow=24)
             database = cls(engine, path=None, clock=clock)
         else:
-            raise ValueError(f"a journal lives in sqlite:////file or postgresql://host/name, not in {url!r}")
+            raise ValueError(_bad_url(url))
         event.listen(database._engine, "begin", _begin)
         with database.writing() as tx:
             database.token_key = _prepare(tx.connection)
@@ -83,31 +83,31 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that sees one snapshot."""
-        with _named_errors("read"), self._engine.connect() as connection, connection.begin():
+        """A connection whose queries all see the same snapshot."""
+        with _service_errors("read"), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
-        """The only write transaction at this moment, over all processes. Committed at the end of the block."""
-        with _named_errors("write"), self._writer, self._engine.connect() as plain:
+        """The only write transaction of all processes; committed at the end of the block."""
+        with _service_errors("write"), self._writer, self._engine.connect() as plain:
             connection = plain.execution_options(**{_WRITE: True})
             with connection.begin():
                 yield Transaction(connection, to_micros(self._clock.now()))
 
-    def forget_overwritten(self) -> None:
-        """Remove what was overwritten from SQLite's write-ahead log too."""
+    def purge_overwritten(self) -> None:
+        """Remove overwritten values from SQLite's write-ahead log too."""
         if self.path is not None:
-            with _named_errors("checkpoint"), self._writer, self._engine.connect() as connection:
+            with _service_errors("checkpoint"), self._writer, self._engine.connect() as connection:
                 connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _sqlite(url: URL) -> tuple[Engine, Path]:
     if not url.database or url.database == ":memory:":
-        raise ValueError("a journal in SQLite needs a file: sqlite:////absolute/file")
+        raise ValueError("a SQLite journal needs a file: sqlite:////absolute/file")
     path = Path(url.database).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # SQLite gives its log and index files the mode of the database file.
+    # SQLite creates its log and index files with the mode of the database file.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     engine = create_engine(
         url.set(database=str(path)),
@@ -120,21 +120,21 @@ def _sqlite(url: URL) -> tuple[Engine, Path]:
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  a DBAPI connection has no type
-    connection.isolation_level = None  # transactions are begun by _begin, not by guessing
+    connection.isolation_level = None  # _begin starts transactions, not the driver
     _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA secure_delete=ON")  # an erased prompt leaves no free page behind that holds it
+    connection.execute("PRAGMA secure_delete=ON")  # no free page keeps an erased prompt
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Two processes that create the file at once collide here, where SQLite's own waiting does not apply."""
-    give_up = time.monotonic() + _BUSY_S
+    """Retry while another process creates the same file: SQLite's busy timeout does not cover this statement."""
+    deadline_s = time.monotonic() + _BUSY_S
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
                 raise
             time.sleep(0.02)
         else:
@@ -146,14 +146,14 @@ def _begin(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
     elif write:
-        # Held until the commit is visible, so numbers become visible in their order.
+        # Held until the commit is visible, so numbers become visible in ascending order.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_WRITER})")
     else:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 def _prepare(connection: Connection) -> bytes:
-    """Make or check the tables and give the key that seals tokens."""
+    """Create, upgrade or check the tables; returns the key for sealing tokens."""
     if not inspect(connection).has_table(schema.meta.name):
         schema.metadata.create_all(connection)
         facts = {"schema_version": str(schema.SCHEMA_VERSION), "token_key": secrets.token_hex(32)}
@@ -165,42 +165,46 @@ def _prepare(connection: Connection) -> bytes:
     if written != schema.SCHEMA_VERSION:
         newer = "newer" if written > schema.SCHEMA_VERSION else "older"
         raise SchemaError(
-            f"the journal has schema {written}, {newer} than this program's {schema.SCHEMA_VERSION}; "
-            "run the release that wrote it, or point this one at another journal"
+            f"this program needs journal schema {schema.SCHEMA_VERSION}, the journal has {written}, which is {newer}; "
+            "run the release that wrote it, or use another journal"
         )
     return bytes.fromhex(found["token_key"])
 
 
+def _bad_url(url: str) -> str:
+    return f"the journal URL must be sqlite:////absolute/file or postgresql://host/name, got {url!r}"
+
+
 @contextmanager
-def _named_errors(operation: str) -> Iterator[None]:
-    """Give the failures of a database that callers can do something about their names."""
+def _service_errors(operation: str) -> Iterator[None]:
+    """Turn database failures that an operator can fix into a ServiceError."""
     try:
         yield
     except (IntegrityError, ProgrammingError, DataError):
-        raise  # a mistake in this program, which trying again does not mend
+        raise  # a bug in this program; a retry cannot help
     except DBAPIError as error:
-        raise _named(error.orig, operation) from error
+        raise _service_error(error.orig, operation) from error
     except PoolTimeout as error:
-        raise _named(error, operation) from error
+        raise _service_error(error, operation) from error
 
 
-def _named(cause: BaseException | None, operation: str) -> ServiceError:
+def _service_error(cause: BaseException | None, operation: str) -> ServiceError:
     full = (
         getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(cause, "sqlstate", None) == "53100"
     )
     if full:
         return ResourceExhausted(
-            "the disk of the journal is full; free space there, then try again",
+            "the journal's disk is full; free some space, then retry",
             reason="DISK_FULL",
             metadata={"path": "journal"},
             retry_after_s=60.0,
         )
     if getattr(cause, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
         return Internal(
-            f"the journal's file is damaged or no journal ({cause}): restore it from a backup (docs/runbook.md)"
+            f"the journal's file is damaged or is not a journal ({cause}); restore it from a backup (docs/runbook.md)"
         )
     return Unavailable(
-        f"the journal does not answer ({cause}); try again",
+        f"the journal does not answer ({cause}); retry",
         reason="STORE_UNAVAILABLE",
         metadata={"operation": f"journal {operation}"},
         retry_after_s=5.0,

@@ -1,4 +1,4 @@
-"""How long a version still has to wait, from the speeds of those that were done before it."""
+"""Queue position and expected end of a version, from the measured speed of finished versions."""
 
 from __future__ import annotations
 
@@ -11,36 +11,35 @@ from sqlalchemy import Connection, Row, select
 
 from servicekit.clock import from_micros
 from servicekit.journal.schema import versions
-from servicekit.journal.states import CLAIMED, JobState, Owner
+from servicekit.journal.states import CLAIMED, JobState, OwningService
 
-_MEASURED = 20
-
-
-_ALIKE = 4.0
-_ENOUGH = 3
+_MEASURED_VERSIONS = 20
+_MIN_MEASUREMENTS = 3
+_MAX_LENGTH_RATIO = 4.0
+"""A measurement counts for audio of at most this many times its own length."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of work a second of audio, over the last versions that were done: their mean, and each with its length."""
+    """Seconds of work per second of audio: the mean of the last finished versions, and ``(length in s, speed)`` of each."""
 
     mean: float
     each: tuple[tuple[float, float], ...]
 
     def best(self, audio_s: float) -> float | None:
-        """The best of those that were not much shorter, because short ones pay relatively more.
+        """The best speed of versions that were not much shorter; short ones have relatively more overhead.
 
-        None where there were fewer than three: one that had to wait for the device says little about speed.
+        None for fewer than three such versions: one that waited for the device says little about speed.
         """
-        rates = [rate for length_s, rate in self.each if length_s * _ALIKE >= audio_s]
-        return min(rates) if len(rates) >= _ENOUGH else None
+        rates = [rate for length_s, rate in self.each if length_s * _MAX_LENGTH_RATIO >= audio_s]
+        return min(rates) if len(rates) >= _MIN_MEASUREMENTS else None
 
 
 @dataclass(frozen=True)
 class Queue:
-    """One owner's unended versions, in the order of their work, and its measured speed with stems and without.
+    """One service's unended versions, in the order of their work, and its measured speed with stems and without.
 
-    One version at a time is assumed, because they share one GPU.
+    Assumes one version at a time, because they share one GPU.
     """
 
     order: Sequence[Row[Any]]
@@ -48,8 +47,8 @@ class Queue:
     now_us: int
 
     @classmethod
-    def read(cls, connection: Connection, owner: Owner, now_us: int) -> Self:
-        """The queue as it stands."""
+    def read(cls, connection: Connection, owner: OwningService, now_us: int) -> Self:
+        """The queue as it is now."""
         unended = (JobState.QUEUED, *sorted(CLAIMED))
         query = (
             select(
@@ -69,13 +68,13 @@ class Queue:
         return cls(rows, speeds, now_us)
 
     def position(self, version: Row[Any]) -> int | None:
-        """How many versions wait before this one; None unless it waits."""
-        waiting = [(row.job_id, row.number) for row in self.order if row.state == JobState.QUEUED]
+        """How many queued versions are ahead of this one; None unless it is queued."""
+        queued = [(row.job_id, row.number) for row in self.order if row.state == JobState.QUEUED]
         key = (version.job_id, version.number)
-        return waiting.index(key) if key in waiting else None
+        return queued.index(key) if key in queued else None
 
     def estimated_end_time(self, version: Row[Any]) -> datetime | None:
-        """When this version is expected to end; None where it ended or no speed was measured."""
+        """When this version is expected to end; None where it has ended or no speed was measured."""
         left_s = 0.0
         for row in self.order:
             if row.stems_wanted not in self.speeds:
@@ -85,8 +84,8 @@ class Queue:
                 return from_micros(self.now_us + round(left_s * 1e6))
         return None
 
-    def needed_s(self, audio_s: float, *, stems_wanted: bool) -> float | None:
-        """Least seconds until one more version could be done, at the best speed that was measured; None where none was."""
+    def min_duration_s(self, audio_s: float, *, stems_wanted: bool) -> float | None:
+        """Seconds until one more version would be done at the best measured speed; None where none was measured."""
         own = self._best(audio_s, stems_wanted=stems_wanted)
         if own is None:
             return None
@@ -103,14 +102,14 @@ class Queue:
         return left_s
 
     def wait_s(self) -> float | None:
-        """Seconds until the first of the queue is expected to make room; None where no speed was measured."""
+        """Seconds until the first version of the queue is expected to end; None where no speed was measured."""
         first = next(iter(self.order), None)
         end = self.estimated_end_time(first) if first is not None else None
         return None if end is None else (end - from_micros(self.now_us)).total_seconds()
 
 
-def _speed(connection: Connection, owner: Owner, *, stems_wanted: bool) -> Speed | None:
-    """None where no version was done yet."""
+def _speed(connection: Connection, owner: OwningService, *, stems_wanted: bool) -> Speed | None:
+    """None before the first finished version."""
     query = (
         select(versions.c.audio_s, versions.c.work_s)
         .where(
@@ -121,7 +120,7 @@ def _speed(connection: Connection, owner: Owner, *, stems_wanted: bool) -> Speed
             versions.c.audio_s > 0,
         )
         .order_by(versions.c.end_us.desc())
-        .limit(_MEASURED)
+        .limit(_MEASURED_VERSIONS)
     )
     rows = connection.execute(query).all()
     if not rows:

@@ -1,4 +1,8 @@
-"""Numbered events: one sequence a job, one position over all jobs, both without a way to lose or reorder one."""
+"""Numbered events. ``sequence`` counts the events of one job, ``position`` orders those of all jobs.
+
+The journal has one writer at a time, so both orders are the order of the commits: a reader that goes on after a number misses
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,31 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from servicekit.clock import from_micros
 from servicekit.journal.database import Transaction
-from servicekit.journal.rows import Event, EventDraft, EventPage
+from servicekit.journal.rows import Event, EventDraft, EventPage, Json
 from servicekit.journal.schema import events, jobs, versions
-from servicekit.journal.states import EventKind, JobState, Owner, ProgressTrack, Stage
+from servicekit.journal.states import CLAIMED, EventKind, JobState, OwningService, ProgressTrack, Stage
 
 _POSITION_COLUMN = {ProgressTrack.RENDER: versions.c.render_position, ProgressTrack.STEMS: versions.c.stems_position}
 
 
+def change_state(tx: Transaction, job_id: str, number: int, state: JobState, *, error: Json | None = None) -> None:
+    """Set a version's state and append its STATE event. A state without a worker clears the claim, a final state sets the end."""
+    values: dict[str, Any] = {"state": state}
+    if state not in CLAIMED:
+        values |= {"claim_token": None, "worker": None, "lease_until_us": None}
+    if state.ended:
+        values |= {"end_us": tx.now_us, "error": None if error is None else json.dumps(error)}
+    attempt = tx.connection.execute(
+        update(versions)
+        .where(versions.c.job_id == job_id, versions.c.number == number)
+        .values(values)
+        .returning(versions.c.attempt)
+    ).scalar_one()
+    append(tx, job_id, number, state, EventDraft(kind=EventKind.STATE, attempt=attempt, error=error))
+
+
 def append(tx: Transaction, job_id: str, version: int, state: JobState, draft: EventDraft) -> Event:
-    """Append an event to a job that exists, and point the version's track at it."""
+    """Append an event to an existing job. An event of a track becomes that track's newest."""
     job = tx.connection.execute(
         update(jobs)
         .where(jobs.c.job_id == job_id)
@@ -54,13 +74,13 @@ def append(tx: Transaction, job_id: str, version: int, state: JobState, draft: E
 
 
 def to_event(row: Row[Any]) -> Event:
-    """The value of a row of ``events``."""
+    """An event from a row of ``events``."""
     return Event(
         position=row.position,
         job_id=row.job_id,
         sequence=row.sequence,
         tenant=row.tenant,
-        owner=Owner(row.owner),
+        owner=OwningService(row.owner),
         version=row.version,
         kind=EventKind(row.kind),
         state=JobState(row.state),
@@ -77,18 +97,20 @@ def to_event(row: Row[Any]) -> Event:
 
 
 def head(connection: Connection) -> int:
-    """The position of the newest event; 0 before the first."""
+    """The position of the newest event; 0 where there is none."""
     return int(connection.execute(select(func.coalesce(func.max(events.c.position), 0))).scalar_one())
 
 
 def of_job(connection: Connection, job_id: str, after_sequence: int, limit: int) -> EventPage:
-    """At most ``limit`` events of a job with a greater number, in order."""
+    """At most ``limit`` events of a job with a sequence number above ``after_sequence``, in order."""
     query = select(events).where(events.c.job_id == job_id, events.c.sequence > after_sequence)
     return _page(connection, query.order_by(events.c.sequence).limit(limit), limit)
 
 
-def of_feed(connection: Connection, owner: Owner, tenant: str | None, after_position: int, limit: int) -> EventPage:
-    """At most ``limit`` events of an owner's jobs after a position, in order; of one tenant or (None) of all."""
+def of_feed(
+    connection: Connection, owner: OwningService, tenant: str | None, after_position: int, limit: int
+) -> EventPage:
+    """At most ``limit`` events after a position, in order, of an owner's jobs; of one tenant or (None) of all."""
     query = select(events).where(events.c.owner == owner, events.c.position > after_position)
     if tenant is not None:
         query = query.where(events.c.tenant == tenant)

@@ -1,4 +1,4 @@
-"""From rows to values: jobs with their versions, queue positions and estimates."""
+"""Reads jobs with their versions, queue positions and estimates."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from servicekit.errors import NotFound
 from servicekit.ids import is_job_id
 from servicekit.journal.estimates import Queue
 from servicekit.journal.event_log import to_event
-from servicekit.journal.rows import Event, Job, JobFilter, JobPage, Rerendered, Standing, Version
+from servicekit.journal.rows import Event, Job, JobFilter, JobPage, JobStatus, RerenderOutcome, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, measured_failures, versions
-from servicekit.journal.states import JobState, Owner, Stage
+from servicekit.journal.states import JobState, OwningService, Stage
 from servicekit.journal.tokens import Sealer
 
 _MAX_PAGE = 200
 
 
 def read_job(connection: Connection, tenant: str, job_id: str, now_us: int) -> Job:
-    """One job of a tenant. Raises :class:`NotFound`, also for a job of another tenant."""
-    if not is_job_id(job_id):  # not every database takes every text
+    """One job. Raises :class:`NotFound`, also for another tenant's job."""
+    if not is_job_id(job_id):  # PostgreSQL refuses some texts, such as those with a NUL
         raise job_not_found(job_id)
     row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()
     if row is None:
@@ -35,19 +35,13 @@ def read_job(connection: Connection, tenant: str, job_id: str, now_us: int) -> J
     return _jobs(connection, [row], now_us)[0]
 
 
-def tenants_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
-    """Whose jobs these are."""
-    found = connection.execute(select(jobs.c.job_id, jobs.c.tenant).where(jobs.c.job_id.in_(job_ids)))
-    return {row.job_id: row.tenant for row in found}
-
-
-def read_standing(connection: Connection, tenant: str, job_id: str) -> Standing:
-    """Where a job of a tenant stands. Raises as :func:`read_job`."""
+def read_job_status(connection: Connection, tenant: str, job_id: str) -> JobStatus:
+    """The state of each version and the newest event number. Raises as :func:`read_job`."""
     row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()
     if row is None:
         raise job_not_found(job_id)
     found = connection.execute(select(versions.c.number, versions.c.state).where(versions.c.job_id == job_id))
-    return Standing(Owner(row.owner), row.last_sequence, {number: JobState(state) for number, state in found})
+    return JobStatus(OwningService(row.owner), row.last_sequence, {number: JobState(state) for number, state in found})
 
 
 def read_jobs(
@@ -75,40 +69,40 @@ def read_jobs(
     return JobPage(tuple(_jobs(connection, rows, now_us)), token)
 
 
-def read_rerendered(connection: Connection, tenant: str, stem: StemName) -> list[Rerendered]:
-    """Every re-render of a stem of a tenant, in the order of acceptance.
+def read_rerender_outcomes(connection: Connection, tenant: str, stem: StemName) -> list[RerenderOutcome]:
+    """All re-renders of a stem of a tenant in the order of acceptance.
 
-    Of deleted jobs those that failed for what was measured.
+    Deleted jobs contribute their measured failures.
     """
-    there = (
+    existing = (
         select(versions.c.create_us, versions.c.job_id, versions.c.number, versions.c.state, versions.c.error)
         .join(jobs, jobs.c.job_id == versions.c.job_id)
         .where(jobs.c.tenant == tenant, versions.c.rerendered_stem == stem.name)
     )
-    gone = measured_failures.c
-    deleted = select(gone.create_us, gone.job_id, gone.number, literal(JobState.FAILED.value), gone.error).where(
-        gone.tenant == tenant, gone.rerendered_stem == stem.name
-    )
-    found = [*connection.execute(there), *connection.execute(deleted)]
+    failed = measured_failures.c
+    deleted = select(
+        failed.create_us, failed.job_id, failed.number, literal(JobState.FAILED.value), failed.error
+    ).where(failed.tenant == tenant, failed.rerendered_stem == stem.name)
+    found = [*connection.execute(existing), *connection.execute(deleted)]
     return [
-        Rerendered(job_id, number, JobState(state), json.loads(error) if error else None)
+        RerenderOutcome(job_id, number, JobState(state), json.loads(error) if error else None)
         for _, job_id, number, state, error in sorted(found, key=lambda row: tuple(row)[:3])
     ]
 
 
 def job_not_found(job_id: str) -> NotFound:
-    """The error for a job that is not there for this caller."""
+    """The error for a job that this caller cannot see."""
     return NotFound(
-        f"no job {job_id[:64]!r}; it was deleted, belongs to another service, or never was",
+        f"no job {job_id[:64]!r}: it was deleted, belongs to the other service or never existed; ListJobs lists the jobs there are",
         reason="JOB_NOT_FOUND",
         metadata={"job_id": job_id[:64]},
     )
 
 
 def version_not_found(job_id: str, number: int) -> NotFound:
-    """The error for a version that a job does not have."""
+    """The error for a version that the job does not have."""
     return NotFound(
-        f"job {job_id} has no version {number}; GetJob lists those it has",
+        f"job {job_id} has no version {number}; GetJob lists its versions",
         reason="VERSION_NOT_FOUND",
         metadata={"job_id": job_id, "version": str(number)},
     )
@@ -145,14 +139,14 @@ def _conditions(wanted: JobFilter) -> list[Any]:
 
 
 def _fingerprint(wanted: JobFilter) -> str:
-    """A page token holds for the filter it was made for."""
+    """A page token is valid only for the filter it was made for."""
     after = wanted.created_after.isoformat() if wanted.created_after else ""
     facts = [wanted.owner or "", sorted(wanted.states), sorted(wanted.labels.items()), wanted.persona_id, after]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _jobs(connection: Connection, rows: Sequence[Row[Any]], now_us: int) -> list[Job]:
-    """The values of rows of ``jobs``, with a fixed number of queries however many they are."""
+    """Jobs from rows of ``jobs``, with the same number of queries for any number of rows."""
     ids = [row.job_id for row in rows]
     labels: dict[str, dict[str, str]] = defaultdict(dict)
     for label in connection.execute(select(job_labels).where(job_labels.c.job_id.in_(ids)).order_by(job_labels.c.name)):
@@ -164,7 +158,7 @@ def _jobs(connection: Connection, rows: Sequence[Row[Any]], now_us: int) -> list
         Job(
             job_id=row.job_id,
             tenant=row.tenant,
-            owner=Owner(row.owner),
+            owner=OwningService(row.owner),
             request_id=row.request_id,
             labels=labels[row.job_id],
             persona_id=row.persona_id,
@@ -189,7 +183,8 @@ def _versions(connection: Connection, job_ids: list[str], now_us: int) -> list[V
     for row in connection.execute(chained.where(audit_rows.c.job_id.in_(job_ids)).order_by(audit_rows.c.sequence)):
         digests[row.job_id, row.version].append(row.digest)
     queues = {
-        owner: Queue.read(connection, Owner(owner), now_us) for owner in {row.owner for row in rows if _unended(row)}
+        owner: Queue.read(connection, OwningService(owner), now_us)
+        for owner in {row.owner for row in rows if _unended(row)}
     }
     return [
         to_version(
@@ -220,7 +215,7 @@ def to_version(
     estimated_end_time: datetime | None,
     audit_digests: tuple[str, ...],
 ) -> Version:
-    """The value of a row of ``versions``."""
+    """A version from a row of ``versions``."""
     return Version(
         job_id=row.job_id,
         number=row.number,
@@ -236,7 +231,7 @@ def to_version(
         loudness=json.loads(row.loudness) if row.loudness else None,
         timings=tuple(json.loads(row.timings)),
         error=json.loads(row.error) if row.error else None,
-        kept_stage=Stage(row.kept_stage) if row.kept_stage else None,
+        checkpointed_stage=Stage(row.checkpointed_stage) if row.checkpointed_stage else None,
         progress=progress,
         audio_seconds=row.audio_s,
         expire_time=_time(row.expire_us),

@@ -1,7 +1,7 @@
-"""What goes into the journal and what comes out of it: frozen values, times as aware UTC datetimes.
+"""Arguments and results of the journal: frozen values, with times as aware UTC datetimes.
 
 ``brief``, ``files``, ``loudness``, ``timings`` and ``error`` are proto-JSON of ResolvedBrief, VersionFiles, Loudness,
-StageTiming and google.rpc.Status; ``plan`` is the owner's own JSON and nobody else's business.
+StageTiming and google.rpc.Status. ``plan`` is JSON that only the owning service reads.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from servicekit.delivery.names import StemMode, StemName
-from servicekit.journal.states import EventKind, JobState, Owner, ProgressTrack, Stage
+from servicekit.journal.states import EventKind, JobState, OwningService, ProgressTrack, Stage
 
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Who called what: a retry is recognised by ``request_id`` within tenant and RPC. ``digest`` covers the request's content."""
+    """Identity of a call. Tenant, RPC and ``request_id`` identify a retry; ``digest`` covers the request's content."""
 
     tenant: str
     rpc: str
@@ -29,9 +29,9 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class NewJob:
-    """A job to accept. ``plan`` may hold the prompt only under keys named ``prompt``, where an erasure finds it."""
+    """A job to accept. ``plan`` may hold the prompt only under keys named ``prompt``, so that it can be erased."""
 
-    owner: Owner
+    owner: OwningService
     request: Request
     brief: Json
     plan: Json
@@ -48,7 +48,7 @@ class NewJob:
 class NewVersion:
     """A re-render to accept: the next version of a job.
 
-    ``owner`` makes it, and owns the whole job from then on; None: whoever owns it already.
+    ``owner`` owns the whole job from then on; None keeps the owner.
     """
 
     job_id: str
@@ -61,12 +61,12 @@ class NewVersion:
     stem_mode: StemMode
     expire_time: datetime | None = None
     audio_seconds: float
-    owner: Owner | None = None
+    owner: OwningService | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventDraft:
-    """An event before it has a number. ``fraction`` is the share of the track that is done, 0 to 1."""
+    """An event without a number yet. ``fraction`` is the share of the track that is done, 0 to 1."""
 
     kind: EventKind
     track: ProgressTrack | None = None
@@ -81,13 +81,13 @@ class EventDraft:
 
 @dataclass(frozen=True, kw_only=True)
 class Event(EventDraft):
-    """A numbered event. ``sequence`` counts within the job from 1 without gaps, ``position`` orders the feed of all jobs."""
+    """A numbered event. ``sequence`` counts from 1 within its job, without gaps; ``position`` orders the events of all jobs."""
 
     position: int
     job_id: str
     sequence: int
     tenant: str
-    owner: Owner
+    owner: OwningService
     version: int
     state: JobState
     time: datetime
@@ -95,7 +95,7 @@ class Event(EventDraft):
 
 @dataclass(frozen=True)
 class EventPage:
-    """Events in order, and the feed position up to which nothing was left out."""
+    """Events in order, and the feed position up to which the page is complete."""
 
     events: tuple[Event, ...]
     as_of_position: int
@@ -103,7 +103,7 @@ class EventPage:
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """One rendering of a job."""
+    """One version of a job. ``checkpointed_stage`` is the last stage that a retry can skip."""
 
     job_id: str
     number: int
@@ -119,7 +119,7 @@ class Version:
     loudness: Json | None
     timings: tuple[Json, ...]
     error: Json | None
-    kept_stage: Stage | None
+    checkpointed_stage: Stage | None
     progress: tuple[Event, ...]
     audio_seconds: float
     expire_time: datetime | None
@@ -133,11 +133,11 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One row, with all its versions, v1 first."""
+    """A job with all its versions, v1 first."""
 
     job_id: str
     tenant: str
-    owner: Owner
+    owner: OwningService
     request_id: str
     labels: Mapping[str, str]
     persona_id: str
@@ -151,22 +151,22 @@ class Job:
         return self.versions[0].state
 
     def version(self, number: int) -> Version | None:
-        """The version of that number, if there is one."""
+        """The version with that number; None where there is none."""
         return next((version for version in self.versions if version.number == number), None)
 
 
 @dataclass(frozen=True)
-class Standing:
-    """The little of a job that a watch starts from: the number of its newest event and the state of each version."""
+class JobStatus:
+    """OwningService, number of the newest event, and the state of each version by number."""
 
-    owner: Owner
+    owner: OwningService
     last_sequence: int
     states: Mapping[int, JobState]
 
 
 @dataclass(frozen=True)
-class Rerendered:
-    """The little of a re-rendered version that a report is made of. ``error`` is proto-JSON of google.rpc.Status."""
+class RerenderOutcome:
+    """State and error of a re-rendered version, for reports."""
 
     job_id: str
     version: int
@@ -176,7 +176,7 @@ class Rerendered:
 
 @dataclass(frozen=True, kw_only=True)
 class OrphanedVersion:
-    """A version whose worker is gone and that no other will take up. ``files`` are those that its row names, as in `Version`."""
+    """A version whose worker died and that no other worker will run. ``files`` as in `Version`."""
 
     tenant: str
     job_id: str
@@ -186,8 +186,8 @@ class OrphanedVersion:
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """An accepted job and the version that the request made. ``created`` is False for a retry of a known request."""
+class AcceptResult:
+    """A job and the version that the request made. ``created`` is False where an earlier call of the same request made it."""
 
     job: Job
     version: int
@@ -196,9 +196,9 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class JobFilter:
-    """Which jobs to list. Empty fields let everything pass."""
+    """Which jobs to list. An empty field matches all."""
 
-    owner: Owner | None = None
+    owner: OwningService | None = None
     states: frozenset[JobState] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     persona_id: str = ""
@@ -215,7 +215,7 @@ class JobPage:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A worker's right to write one version, until it ends, gives it back or lets the lease lapse."""
+    """A worker's exclusive right to write one version, until it ends or releases the version or its lease expires."""
 
     job: Job
     version: Version
@@ -225,16 +225,16 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Orders:
-    """What the holder of a claim has to obey."""
+class HeartbeatReply:
+    """Whether the worker has to stop: a caller cancelled the version, or its brief expired."""
 
-    cancel: bool
+    cancel_requested: bool
     expired: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditDraft:
-    """An audit row to write. ``body`` must not hold the prompt: the journal chains its salted digest instead."""
+    """An audit row to write. ``body`` must not hold the prompt; the chain holds a salted digest of it."""
 
     kind: str
     body: Json
@@ -267,7 +267,7 @@ class AuditPage:
 
 @dataclass(frozen=True)
 class ChainHead:
-    """The newest row of a chain, as exported."""
+    """Sequence number and digest of the newest row of a chain."""
 
     sequence: int
     digest: str
@@ -275,7 +275,7 @@ class ChainHead:
 
 @dataclass(frozen=True)
 class ChainReport:
-    """What a check of a tenant's chain found. ``broken_sequence`` is 0 and ``detail`` empty where it is intact."""
+    """Result of checking a tenant's chain. ``broken_sequence`` is 0 and ``detail`` empty where it is intact."""
 
     intact: bool
     broken_sequence: int
@@ -284,4 +284,4 @@ class ChainReport:
 
 
 class ClaimLost(Exception):
-    """The claim was taken over, ended or given back: its holder may not write any more."""
+    """The claim is no longer valid: another worker has it, or the version has ended or was released."""

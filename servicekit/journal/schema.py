@@ -1,4 +1,4 @@
-"""The journal's tables, for SQLite and PostgreSQL alike. Times are microseconds since 1970 UTC, JSON is text."""
+"""The journal's tables, the same for SQLite and PostgreSQL. Times are microseconds since 1970-01-01 UTC; JSON is text."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
-# SQLite numbers rows by itself, and never twice, only in a column of exactly this type.
+# SQLite assigns numbers, each only once, only to a column of exactly this type.
 _Position = BigInteger().with_variant(Integer, "sqlite")
 
 meta = Table(
@@ -85,7 +85,7 @@ versions = Table(
     Column("loudness", Text),
     Column("timings", Text, nullable=False),
     Column("error", Text),
-    Column("kept_stage", Text),
+    Column("checkpointed_stage", Text),
     Column("audio_s", Float, nullable=False),
     Column("work_s", Float),
     Column("expire_us", BigInteger),
@@ -124,7 +124,7 @@ events = Table(
     Column("time_us", BigInteger, nullable=False),
     UniqueConstraint("job_id", "sequence"),
     Index("events_feed", "owner", "tenant", "position"),
-    # A deleted row's position never comes back, so a cursor never skips a later event.
+    # A deleted row's position is never reused, so a cursor never skips a later event.
     sqlite_autoincrement=True,
 )
 
@@ -155,10 +155,10 @@ measured_failures = Table(
     Column("error", Text, nullable=False),
     Column("create_us", BigInteger, nullable=False),
 )
-"""What a deleted job's re-renders measured that failed for it: ids, the stem, and a status of reason and numbers alone."""
+"""Measurements of deleted jobs' failed re-renders. The error holds the reason and numbers, no text of the caller."""
 
 ADDED = (measured_failures,)
-"""Tables that journals of this schema version may lack; a release that does not know them leaves them alone."""
+"""Tables added without a new schema version; created where they are missing. Earlier releases ignore them."""
 
 _CHAINED = (
     "tenant",

@@ -1,19 +1,19 @@
-"""The journal's closed vocabularies: names of ``sonichaos.jobs.v1`` enums without their prefix."""
+"""The journal's enums. Values are those of the ``sonichaos.jobs.v1`` enums without their prefix."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 
-class Owner(StrEnum):
-    """Which service made a job and is the only one that writes it."""
+class OwningService(StrEnum):
+    """The one service that writes a job."""
 
     RENDER = "RENDER"
     SEPARATION = "SEPARATION"
 
 
 class JobState(StrEnum):
-    """Where a version stands."""
+    """State of a version."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -24,7 +24,7 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """True where nothing more will happen by itself."""
+        """True in a final state."""
         return self in ENDED
 
 
@@ -40,7 +40,7 @@ class ProgressTrack(StrEnum):
 
 
 class Stage(StrEnum):
-    """A step of the road from brief to ZIP."""
+    """A stage of the pipeline from brief to ZIP."""
 
     PLAN = "PLAN"
     DENOISE = "DENOISE"
@@ -55,7 +55,7 @@ class Stage(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What an event tells."""
+    """Kind of an event."""
 
     STATE = "STATE"
     PROGRESS = "PROGRESS"

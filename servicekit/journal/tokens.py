@@ -1,4 +1,4 @@
-"""Opaque tokens that only this installation can make: a payload and a keyed digest over it and over whom it is for."""
+"""Opaque tokens for callers: a payload with a keyed digest (HMAC) over the payload and its context."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _MAX_CHARACTERS = 512
 
 
 class Sealer:
-    """Makes and opens tokens. ``bound`` ties a token to its purpose, caller and filter."""
+    """Makes and opens tokens. ``bound`` is the context that a token is valid for: purpose, tenant, filter."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def seal(self, payload: Any, *bound: str) -> str:  # noqa: ANN401  any small JSON value
-        """``payload`` as URL-safe text."""
+        """``payload`` as URL-safe text, valid only with the same ``bound``."""
         data = json.dumps(payload, separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(self._tag(data, bound) + data).rstrip(b"=").decode()
 
     def open(self, token: str, *bound: str) -> Any:  # noqa: ANN401  what was sealed
-        """The payload. Raises :class:`InvalidToken` for anything that :meth:`seal` did not make for the same ``bound``."""
+        """The payload. Raises :class:`InvalidToken` unless :meth:`seal` made ``token`` with the same ``bound``."""
         try:
             short = token[:_MAX_CHARACTERS].encode("ascii")
             raw = base64.b64decode(short + b"=" * (-len(short) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
-            raise _refused() from None
+            raise _invalid() from None
         tag, data = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
         if not hmac.compare_digest(tag, self._tag(data, bound)):
-            raise _refused()
+            raise _invalid()
         return json.loads(data)
 
     def _tag(self, data: bytes, bound: tuple[str, ...]) -> bytes:
@@ -43,8 +43,8 @@ class Sealer:
         return hmac.digest(self._key, framed, hashlib.sha256)[:_TAG_BYTES]
 
 
-def _refused() -> InvalidToken:
+def _invalid() -> InvalidToken:
     return InvalidToken(
-        "this token or cursor was not made by this service for this caller and filter; "
-        "pass one back exactly as it came, or leave it empty"
+        "the page token or cursor was not issued by this service for this caller and filter; "
+        "pass it back unchanged, or leave it empty to start from the beginning"
     )

@@ -1,4 +1,4 @@
-"""Brings the tables of an earlier schema version up to this program's, once, when the journal is opened."""
+"""Upgrades the tables of an earlier schema version when the journal is opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEMPO_NAMES = {"second": "startSeconds", "firstDownbeatSecond": "firstDownbeatS
 
 
 def upgrade(connection: Connection, written: int) -> int:
-    """Apply each step after schema version ``written`` and record the version reached, which is returned."""
+    """Upgrade from schema version ``written``; returns the version after that. An unknown version stays as it is."""
     if written not in _STEPS:
         return written
     for version in range(written, SCHEMA_VERSION):
@@ -41,5 +41,9 @@ def _renamed(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {_TEMPO_NAMES.get(name, name): value for name, value in facts.items()}
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _rename_tempo_fields}
-"""What leads from a schema version to the next."""
+def _rename_checkpoint_column(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE versions RENAME COLUMN checkpointed_stage TO checkpointed_stage")
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _rename_tempo_fields, 2: _rename_checkpoint_column}
+"""The upgrade from each schema version to the next."""

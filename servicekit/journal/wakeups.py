@@ -1,4 +1,4 @@
-"""Tells whoever waits in this process what was just committed here."""
+"""Passes each committed event to the listeners in this process."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Listener = Callable[[Sequence[Event]], None]
 
 
 class Wakeups:
-    """Listeners, called in the thread that committed. They return at once: set an event, wake a loop, note a number."""
+    """Listeners for committed events. They run in the committing thread, so they must not block."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
 
     @contextmanager
-    def listening(self, listener: Listener) -> Iterator[None]:
-        """Call ``listener`` with the events of every commit of this process during the block."""
+    def subscribe(self, listener: Listener) -> Iterator[None]:
+        """During the block, call ``listener`` with the events of every commit of this process."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
         try:
@@ -29,7 +29,7 @@ class Wakeups:
             with self._lock:
                 self._listeners = tuple(other for other in self._listeners if other is not listener)
 
-    def tell(self, events: Sequence[Event]) -> None:
-        """Call every listener."""
+    def notify(self, events: Sequence[Event]) -> None:
+        """Call every listener with the events of one commit."""
         for listener in self._listeners:
             listener(events)

@@ -20,15 +20,15 @@ from servicekit.loans.borrowings import Borrowings
 from servicekit.loans.framing import BrokenFrame, ConnectionLost, Frame, FrameReader, pack_frame
 from servicekit.loans.mapping import RegionMaps
 from servicekit.loans.messages import (
-    Accepted,
     BorrowerCodec,
     BorrowerMessage,
-    Lend,
+    LendRequest,
+    LoanAccepted,
+    LoanRefused,
+    LoanReleased,
     MalformedMessage,
-    Refused,
-    Released,
     TensorHeader,
-    Withdraw,
+    WithdrawRequest,
 )
 from servicekit.loans.socket_path import allowed_uids_or_own, listen_privately, peer_uid
 from servicekit.logs import logger
@@ -178,9 +178,9 @@ class LoanServer:
         try:
             message = self._codec.decode(frame.body)
             match message:
-                case Lend(header):
+                case LendRequest(header):
                     lender.answers.append(self._take_in(lender, header, frame.fds))
-                case Withdraw(lease_id):
+                case WithdrawRequest(lease_id):
                     if frame.fds:
                         raise MalformedMessage("a withdrawal came with a descriptor")
                     if self._borrowings.owns(lender, lease_id):
@@ -198,8 +198,8 @@ class LoanServer:
                 raise
         except ServiceError as error:
             _log.warning("a loan was refused", lease_id=header.lease_id, job_id=header.job_id, why=error.message)
-            return Refused(header.lease_id, error.reason, error.message)
-        return Accepted(header.lease_id)
+            return LoanRefused(header.lease_id, error.reason, error.message)
+        return LoanAccepted(header.lease_id)
 
     def _tell(self, lender: _Lender) -> None:
         while lender.answers:
@@ -243,7 +243,7 @@ class _Lender:
         self.stalled_since_s: float | None = None
 
     def released(self, lease_id: str) -> None:
-        self.answers.append(Released(lease_id))
+        self.answers.append(LoanReleased(lease_id))
 
 
 class _Waker:

@@ -45,7 +45,7 @@ class BorrowLimits:
     max_lease_s: float = 3600.0
 
 
-class Owner(Protocol):
+class LoanSource(Protocol):
     """Whoever lent a tensor: one connection, or one call."""
 
     def released(self, lease_id: str) -> None:
@@ -59,7 +59,7 @@ Buffer = mmap.mmap | npt.NDArray[np.uint8]
 @dataclass
 class _Loan:
     header: TensorHeader
-    owner: Owner
+    owner: LoanSource
     expires_at_s: float  # monotonic
     serial: int
     """Tells this loan from an earlier one under the same lease id."""
@@ -160,7 +160,7 @@ class Borrowings:
             )
         return min(left_s, self.limits.max_lease_s)
 
-    def admit(self, header: TensorHeader, owner: Owner) -> None:
+    def admit(self, header: TensorHeader, owner: LoanSource) -> None:
         """Book a checked loan against the bounds, before its memory is taken in.
 
         Raises ResourceExhausted LOANS_EXHAUSTED, InvalidTensor for a lease id in use, FailedPrecondition LEASE_LOST.
@@ -238,12 +238,12 @@ class Borrowings:
         with self._lock:
             self._loans.pop(lease_id, None)
 
-    def owns(self, owner: Owner, lease_id: str) -> bool:
+    def owns(self, owner: LoanSource, lease_id: str) -> bool:
         """Whether ``lease_id`` was lent by ``owner``."""
         loan = self._loans.get(lease_id)
         return loan is not None and loan.owner is owner
 
-    def drop_all_of(self, owner: Owner) -> None:
+    def drop_all_of(self, owner: LoanSource) -> None:
         """Forget every loan of ``owner`` that was not taken."""
         self._drop(lambda loan: loan.owner is owner)
 

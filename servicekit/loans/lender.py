@@ -22,12 +22,12 @@ from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhaust
 from servicekit.loans.framing import ConnectionLost
 from servicekit.loans.link import Link
 from servicekit.loans.messages import (
-    Accepted,
     LenderCodec,
-    Refused,
-    Released,
+    LoanAccepted,
+    LoanRefused,
+    LoanReleased,
     TensorHeader,
-    Withdraw,
+    WithdrawRequest,
 )
 from servicekit.loans.regions import LoanPool, Region
 from servicekit.loans.socket_path import allowed_uids_or_own, check_socket_path, peer_uid
@@ -49,7 +49,7 @@ class Lender(Protocol):
     def lend(
         self, samples: npt.NDArray[np.float32], *, sample_rate_hz: int, job_id: str, wait_s: float = 0.0
     ) -> AbstractContextManager[Loan]:
-        """Lend float32 samples (C, T), C-contiguous, for the length of the ``with``."""
+        """LendRequest float32 samples (C, T), C-contiguous, for the length of the ``with``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ class LoanClient:
     def lend_region(
         self, region: Region, shape: tuple[int, int], *, sample_rate_hz: int, job_id: str
     ) -> Iterator[Loan]:
-        """Lend what was written straight into ``region.array(shape)``: no copy at all. Otherwise as :meth:`lend`.
+        """LendRequest what was written straight into ``region.array(shape)``: no copy at all. Otherwise as :meth:`lend`.
 
         Nobody writes to the region between this call and the end of the pool's ``with`` that holds it.
         """
@@ -180,19 +180,19 @@ class LoanClient:
             # The borrower was restarted since the last loan. Offering the same bytes once more is safe; using the region for
             # others is not, as the old process may still hold it.
             return self._offer(region, header)
-        if isinstance(answer, Accepted | Released):
+        if isinstance(answer, LoanAccepted | LoanReleased):
             return link
-        if isinstance(answer, Refused):
+        if isinstance(answer, LoanRefused):
             region.loans_out -= 1
             raise self._refusal(answer)
-        link.say(Withdraw(header.lease_id))
+        link.say(WithdrawRequest(header.lease_id))
         raise self._unavailable(f"did not answer within {self._times.accept_timeout_s} s")
 
     def _get_back(self, link: Link, region: Region, header: TensorHeader, patience_s: float) -> None:
         try:
             ended = link.wait_for_end(header.lease_id, patience_s)
             if not ended:
-                link.say(Withdraw(header.lease_id))
+                link.say(WithdrawRequest(header.lease_id))
                 ended = link.wait_for_end(header.lease_id, self._times.withdraw_timeout_s)
         finally:
             link.forget(header.lease_id)
@@ -243,7 +243,7 @@ class LoanClient:
             retry_after_s=self._times.retry_after_s,
         )
 
-    def _refusal(self, refused: Refused) -> ServiceError:
+    def _refusal(self, refused: LoanRefused) -> ServiceError:
         message = f"the borrower refused the loan: {refused.detail}"
         if refused.reason in ("LOANS_EXHAUSTED", "OUT_OF_MEMORY"):
             return ResourceExhausted(message, reason=refused.reason, retry_after_s=self._times.retry_after_s)

@@ -15,14 +15,14 @@ from contextlib import suppress
 
 from servicekit.loans.framing import ConnectionLost, FrameReader, send_frame
 from servicekit.loans.messages import (
-    Accepted,
     BorrowerMessage,
-    Lend,
     LenderCodec,
     LenderMessage,
+    LendRequest,
+    LoanAccepted,
+    LoanRefused,
+    LoanReleased,
     MalformedMessage,
-    Refused,
-    Released,
     TensorHeader,
 )
 
@@ -51,18 +51,18 @@ class Link:
     def offer(self, header: TensorHeader, fd: int, timeout_s: float) -> BorrowerMessage | None:
         """Send a loan and its descriptor; the borrower's last word on it, or None after ``timeout_s``. Raises ConnectionLost.
 
-        An acceptance that was read together with the release after it shows as Released.
+        An acceptance that was read together with the release after it shows as LoanReleased.
         """
         lease_id = header.lease_id
         with self._heard:
             self._last_words[lease_id] = None
         answer = None
         try:
-            self.say(Lend(header), fd)
+            self.say(LendRequest(header), fd)
             self._wait_until(lambda: self._last_words[lease_id] is not None, timeout_s)
             answer = self._last_words[lease_id]
         finally:
-            if not isinstance(answer, Accepted | Released):
+            if not isinstance(answer, LoanAccepted | LoanReleased):
                 self.forget(lease_id)
         if answer is None and self.broken:
             raise ConnectionLost(self.broken)
@@ -83,7 +83,7 @@ class Link:
         """Whether the borrower has let go of a loan, within ``timeout_s``."""
 
         def over() -> bool:
-            return isinstance(self._last_words.get(lease_id), Released | Refused)
+            return isinstance(self._last_words.get(lease_id), LoanReleased | LoanRefused)
 
         self._wait_until(over, timeout_s)
         return over()

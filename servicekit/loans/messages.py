@@ -45,28 +45,28 @@ class TensorHeader:
 
 
 @dataclass(frozen=True)
-class Lend:
+class LendRequest:
     """Lends a region; one descriptor travels with it."""
 
     header: TensorHeader
 
 
 @dataclass(frozen=True)
-class Withdraw:
+class WithdrawRequest:
     """The lender no longer wants this loan taken up."""
 
     lease_id: str
 
 
 @dataclass(frozen=True)
-class Accepted:
+class LoanAccepted:
     """The borrower has mapped the region, and it fits its header."""
 
     lease_id: str
 
 
 @dataclass(frozen=True)
-class Refused:
+class LoanRefused:
     """The borrower keeps nothing of the region, for ``reason`` (an ErrorReason without prefix)."""
 
     lease_id: str
@@ -75,14 +75,14 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Released:
+class LoanReleased:
     """The borrower has no view of the region left and will not look at it again."""
 
     lease_id: str
 
 
-LenderMessage = Lend | Withdraw
-BorrowerMessage = Accepted | Refused | Released
+LenderMessage = LendRequest | WithdrawRequest
+BorrowerMessage = LoanAccepted | LoanRefused | LoanReleased
 
 
 class LenderCodec(Protocol):

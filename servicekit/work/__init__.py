@@ -1,24 +1,24 @@
-"""Work on accepted versions: claims, progress, orders to stop, retries, drain."""
+"""Runs accepted versions: claims, progress, cancellation, retries, drain, and removal of staged and orphaned files."""
 
 from servicekit.work.assignment import Assignment
-from servicekit.work.cancellation import CancellationToken, GivenBack, StopReason
+from servicekit.work.cancellation import CancellationToken, StopReason, WorkerShutdown
 from servicekit.work.progress import Progress, StageWeights
 from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
-from servicekit.work.retry import RetryPolicy
+from servicekit.work.retry import AttemptPolicy
 from servicekit.work.runner import Runner
 from servicekit.work.staged_files import StagedFiles, remove_files, remove_orphaned_files
 
 __all__ = [
     "Assignment",
+    "AttemptPolicy",
     "CancellationToken",
-    "GivenBack",
     "Progress",
     "ProgressThrottle",
-    "RetryPolicy",
     "Runner",
     "StageWeights",
     "StagedFiles",
     "StopReason",
+    "WorkerShutdown",
     "estimate_time_left_s",
     "remove_files",
     "remove_orphaned_files",

@@ -1,4 +1,4 @@
-"""What a worker is given."""
+"""The argument of a worker's work."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from servicekit.work.progress import Progress
 
 @dataclass(frozen=True)
 class Assignment:
-    """One attempt at one version, with what earlier attempts kept in ``version.files`` and ``version.kept_stage``."""
+    """One attempt at one version. ``version.files`` and ``version.checkpointed_stage`` hold what earlier attempts saved."""
 
     claim: Claim
     progress: Progress
 
     @property
     def job(self) -> Job:
-        """The job as it was when the attempt began."""
+        """The job at the start of the attempt."""
         return self.claim.job
 
     @property
     def version(self) -> Version:
-        """The version as it was when the attempt began."""
+        """The version at the start of the attempt."""
         return self.claim.version
 
     @property
@@ -33,10 +33,10 @@ class Assignment:
 
     @property
     def plan(self) -> Json:
-        """The owner's own JSON."""
+        """JSON of the owning service."""
         return self.claim.version.plan
 
     @property
     def attempt(self) -> int:
-        """Which try of the version this is, from 1."""
+        """Number of the attempt, from 1."""
         return self.claim.attempt

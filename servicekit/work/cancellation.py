@@ -1,4 +1,4 @@
-"""The order to stop, seen at once by work that asks for it and by calls that are blocked."""
+"""Tells running work to stop, whether it polls or is blocked in a call."""
 
 from __future__ import annotations
 
@@ -11,76 +11,77 @@ from enum import Enum
 from servicekit.clock import Clock
 from servicekit.errors import Cancelled, Expired
 from servicekit.journal import ClaimLost
+from servicekit.journal.reaping import expired_error
 
 
 class StopReason(Enum):
     """Why work has to stop."""
 
-    CANCEL = "cancel"
+    CANCELLED = "cancelled"
     EXPIRED = "expired"
-    LOST = "lost"
-    GIVE_BACK = "give back"
+    CLAIM_LOST = "claim lost"
+    SHUTDOWN = "shutdown"
 
 
-class GivenBack(Exception):
-    """The service is shutting down: stop here, and the next start goes on from the last kept stage."""
+class WorkerShutdown(Exception):
+    """The service is shutting down. The version is queued again and resumes after its checkpointed stage."""
 
 
 class CancellationToken:
-    """The order for one claim. The first reason given stands."""
+    """Whether the work on one claim has to stop, and why. The first reason counts. Safe to use from any thread."""
 
     def __init__(self, *, expire_time: datetime | None, clock: Clock) -> None:
         self.reason: StopReason | None = None
         self.expire_time = expire_time
         self._clock = clock
         self._lock = threading.Lock()
-        self._given = threading.Event()
+        self._stopped = threading.Event()
         self._callbacks: list[Callable[[], object]] = []
 
-    def give(self, reason: StopReason) -> None:
-        """Order the stop, and call what waits for it."""
+    def stop(self, reason: StopReason) -> None:
+        """Tell the work to stop, and run the callbacks of :meth:`on_stop`."""
         with self._lock:
             if self.reason is not None:
                 return
             self.reason = reason
-            self._given.set()
+            self._stopped.set()
             callbacks = list(self._callbacks)
         for callback in callbacks:
             callback()
 
-    def expire_if_due(self) -> None:
-        """Give the order once the expiry has passed."""
+    def stop_if_expired(self) -> None:
+        """Tell the work to stop if its expiry has passed."""
         if self.expire_time is not None and self._clock.now() >= self.expire_time:
-            self.give(StopReason.EXPIRED)
+            self.stop(StopReason.EXPIRED)
 
-    def left_s(self) -> float | None:
-        """Seconds until the expiry, negative once it has passed; None where there is none."""
+    def expires_in_s(self) -> float | None:
+        """Seconds until the expiry, negative after it; None where there is none."""
         return None if self.expire_time is None else (self.expire_time - self._clock.now()).total_seconds()
 
     def check(self) -> None:
-        """Raise Cancelled, Expired, ClaimLost or GivenBack once ordered; otherwise cheap enough for an inner loop."""
-        self.expire_if_due()
-        if self.reason is StopReason.CANCEL:
-            raise Cancelled("a cancel stopped it")
+        """Raise Cancelled, Expired, ClaimLost or WorkerShutdown if the work has to stop. Cheap enough for an inner loop."""
+        self.stop_if_expired()
+        if self.reason is StopReason.CANCELLED:
+            raise Cancelled("cancelled by the caller")
         if self.reason is StopReason.EXPIRED:
             raise self.expired()
-        if self.reason is StopReason.LOST:
-            raise ClaimLost("another worker took the version over")
-        if self.reason is StopReason.GIVE_BACK:
-            raise GivenBack
+        if self.reason is StopReason.CLAIM_LOST:
+            raise ClaimLost("another worker has claimed this version")
+        if self.reason is StopReason.SHUTDOWN:
+            raise WorkerShutdown
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but raise as :meth:`check` does as soon as a stop is ordered."""
-        self._given.wait(seconds)
+        """Sleep for ``seconds``; raises as :meth:`check` as soon as the work has to stop."""
+        self._stopped.wait(seconds)
         self.check()
 
     @contextmanager
-    def calling(self, callback: Callable[[], object]) -> Iterator[None]:
-        """Call ``callback`` as soon as a stop is ordered during the block, from another thread: to break a blocking call."""
+    def on_stop(self, callback: Callable[[], object]) -> Iterator[None]:
+        """During the block, call ``callback`` as soon as the work has to stop, from any thread: it aborts a blocking call."""
         with self._lock:
             self._callbacks.append(callback)
-            late = self.reason is not None
-        if late:
+            already_stopped = self.reason is not None
+        if already_stopped:
             callback()
         try:
             yield
@@ -89,6 +90,5 @@ class CancellationToken:
                 self._callbacks.remove(callback)
 
     def expired(self) -> Expired:
-        """The error of a version whose brief's expiry passed."""
-        moment = self.expire_time.isoformat().replace("+00:00", "Z") if self.expire_time else ""
-        return Expired(f"the brief's expiry {moment} passed before it was done", metadata={"expire_time": moment})
+        """The error of work that did not end before its expiry."""
+        return expired_error(self.expire_time or self._clock.now())

@@ -1,4 +1,4 @@
-"""Keeps running work alive and obedient: heartbeats, orders, events to be written, and what ends without a worker."""
+"""A thread that renews leases, passes cancellations on to running work, writes pending events and reaps versions."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 
 from servicekit.clock import Clock
 from servicekit.errors import ServiceError
-from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, Owner
+from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, OwningService
 from servicekit.logs import logger
 from servicekit.metrics import Metrics
 from servicekit.work.cancellation import CancellationToken, StopReason
 from servicekit.work.progress import Progress
 
 _TICK_S = 0.1
-_SETTLE_S = 0.5
+_REAP_INTERVAL_S = 0.5
 _log = logger(__name__)
 
 
 @dataclass(eq=False)
 class Running:
-    """A version under work. Claim and progress change with each attempt."""
+    """A version that a worker runs. Each attempt replaces claim and progress."""
 
     claim: Claim
-    stop: CancellationToken
+    cancellation: CancellationToken
     progress: Progress
-    beat_s: float
+    last_heartbeat_s: float
 
     @property
     def key(self) -> tuple[str, int]:
@@ -41,96 +41,96 @@ class HeartbeatThread:
         self,
         journal: Journal,
         *,
-        owner: Owner,
+        owner: OwningService,
         clock: Clock,
         heartbeat_s: float,
-        before_settling: Callable[[], None],
+        before_reap: Callable[[], None],
         metrics: Metrics | None,
     ) -> None:
         self._journal = journal
         self._owner = owner
         self._clock = clock
         self._heartbeat_s = heartbeat_s
-        self._before_settling = before_settling
+        self._before_reap = before_reap
         self._metrics = metrics
         self._lock = threading.Lock()
         self._running: dict[tuple[str, int], Running] = {}
-        self._news = threading.Event()
-        self._ended = threading.Event()
-        self._settled_s = clock.monotonic_s()
-        self._thread = threading.Thread(target=self._loop, name="work-keeper", daemon=True)
+        self._wakeup = threading.Event()
+        self._stopping = threading.Event()
+        self._last_reap_s = clock.monotonic_s()
+        self._thread = threading.Thread(target=self._loop, name="work-heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
-    def end(self) -> None:
-        """Stop, after what is under way."""
-        self._ended.set()
-        self._news.set()
+    def stop(self) -> None:
+        """Stop the thread after its current round."""
+        self._stopping.set()
+        self._wakeup.set()
         self._thread.join()
 
     def wake(self) -> None:
-        """Events wait to be written."""
-        self._news.set()
+        """Start the next round now: there are events to write."""
+        self._wakeup.set()
 
     def add(self, running: Running) -> None:
-        """Keep this one alive from now on."""
+        """Renew the lease of this version from now on."""
         with self._lock:
             self._running[running.key] = running
 
     def remove(self, running: Running) -> None:
-        """It ended."""
+        """Stop renewing the lease of this version."""
         with self._lock:
             self._running.pop(running.key, None)
 
     def all(self) -> tuple[Running, ...]:
-        """What is under work now."""
+        """All running versions."""
         with self._lock:
             return tuple(self._running.values())
 
-    def hear(self, events: Sequence[Event]) -> None:
-        """Pass a cancel that this process accepted on at once."""
+    def on_events(self, events: Sequence[Event]) -> None:
+        """Stop the work on versions that were cancelled through this process, without waiting for the next heartbeat."""
         for event in events:
             if event.state is JobState.CANCELLING:
                 with self._lock:
                     running = self._running.get((event.job_id, event.version))
                 if running is not None:
-                    running.stop.give(StopReason.CANCEL)
+                    running.cancellation.stop(StopReason.CANCELLED)
 
     def _loop(self) -> None:
-        while not self._ended.is_set():
-            self._news.wait(_TICK_S)
-            self._news.clear()
+        while not self._stopping.is_set():
+            self._wakeup.wait(_TICK_S)
+            self._wakeup.clear()
             for running in self.all():
-                self._keep_alive(running)
-            if self._clock.monotonic_s() - self._settled_s >= _SETTLE_S:
-                self._settled_s = self._clock.monotonic_s()
-                self._settle()
+                self._renew(running)
+            if self._clock.monotonic_s() - self._last_reap_s >= _REAP_INTERVAL_S:
+                self._last_reap_s = self._clock.monotonic_s()
+                self._reap()
 
-    def _keep_alive(self, running: Running) -> None:
-        running.stop.expire_if_due()
+    def _renew(self, running: Running) -> None:
+        running.cancellation.stop_if_expired()
         try:
             running.progress.flush()
-            if self._clock.monotonic_s() - running.beat_s >= self._heartbeat_s:
-                running.beat_s = self._clock.monotonic_s()
-                orders = self._journal.heartbeat(running.claim)
-                if orders.cancel:
-                    running.stop.give(StopReason.CANCEL)
-                if orders.expired:
-                    running.stop.give(StopReason.EXPIRED)
+            if self._clock.monotonic_s() - running.last_heartbeat_s >= self._heartbeat_s:
+                running.last_heartbeat_s = self._clock.monotonic_s()
+                reply = self._journal.heartbeat(running.claim)
+                if reply.cancel_requested:
+                    running.cancellation.stop(StopReason.CANCELLED)
+                if reply.expired:
+                    running.cancellation.stop(StopReason.EXPIRED)
         except ClaimLost:
-            # Its own worker may have ended it a moment ago.
+            # The worker may have ended the version just now; then it has removed it here.
             if running in self.all():
-                running.stop.give(StopReason.LOST)
+                running.cancellation.stop(StopReason.CLAIM_LOST)
         except ServiceError as error:
-            _log.warning("journal does not take a sign of life", job_id=running.key[0], message=error.message)
+            _log.warning("heartbeat failed", job_id=running.key[0], message=error.message)
 
-    def _settle(self) -> None:
+    def _reap(self) -> None:
         try:
-            self._before_settling()
-            self._journal.settle(self._owner)
+            self._before_reap()
+            self._journal.reap(self._owner)
             if self._metrics is not None:
-                self._metrics.queued.set(self._journal.queued(self._owner))
+                self._metrics.queued.set(self._journal.count_queued(self._owner))
         except ServiceError as error:
-            _log.warning("journal or store does not answer", message=error.message)
+            _log.warning("reaping failed", message=error.message)

@@ -1,7 +1,7 @@
-"""How far a version is, as numbered events: by stage and step, a share of its track, and the time left.
+"""Progress of a version as numbered events: stage, steps, share of the track that is done, and time left.
 
-Work states its stages and steps; events are written by the runner's own thread, at most ten a second and track but always the
-first and last step of a stage, so that a fast loop does not wait for the disk.
+The work reports stages and steps. The heartbeat thread writes the events, at most ten per second and track besides the first and
+last step of each stage, so that a fast loop does not wait for the disk.
 """
 
 from __future__ import annotations
@@ -19,53 +19,53 @@ from servicekit.work.cancellation import CancellationToken, StopReason
 from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
 
 StageWeights = Mapping[ProgressTrack, Mapping[Stage, float]]
-"""The stages of each track in their order, each with its usual share of the track's time (any unit)."""
+"""The stages of each track in order, each with its usual share of the track's time (any unit)."""
 
-_MOST_PENDING = 256
-# Before so much is done, a time left is a guess not worth saying.
-_KNOWN_AFTER_FRACTION = 0.02
-_KNOWN_AFTER_S = 0.25
+_MAX_PENDING = 256
+# Earlier than this, an estimate of the time left would be a guess.
+_MIN_FRACTION = 0.02
+_MIN_SPENT_S = 0.25
 
 
 @dataclass
 class _Track:
-    """What was said about a track in this attempt."""
+    """Progress of a track in this attempt."""
 
     attempt: int
-    began_s: float
-    began_fraction: float
+    started_s: float
+    start_fraction: float
     fraction: float
     throttle: ProgressThrottle
 
 
 @dataclass
 class _Step:
-    """The stage under way."""
+    """The current stage."""
 
     stage: Stage
     track: ProgressTrack
-    began_s: float
+    started_s: float
     total: int
     done: int = 0
 
 
 @dataclass(frozen=True)
 class _Ready:
-    """What is written together with the files of a stage that made some."""
+    """Events and timing to be written together with a stage's files."""
 
     events: tuple[EventDraft, ...]
     timing: Json
 
 
 class Progress:
-    """Given to the work of one attempt. Every method may raise what :meth:`check` raises."""
+    """Progress and results of one attempt. Every method may raise what :meth:`check` raises."""
 
     def __init__(
         self,
         journal: Journal,
         claim: Claim,
         *,
-        stop: CancellationToken,
+        cancellation: CancellationToken,
         weights: StageWeights,
         clock: Clock,
         wake_writer: Callable[[], None],
@@ -73,12 +73,12 @@ class Progress:
     ) -> None:
         self._journal = journal
         self._claim = claim
-        self._stop = stop
+        self._cancellation = cancellation
         self._weights = weights
         self._clock = clock
         self._wake_writer = wake_writer
         self._observe = observe
-        self._before = {event.track: event.attempt for event in claim.version.progress}
+        self._earlier_attempts = {event.track: event.attempt for event in claim.version.progress}
         self._tracks: dict[ProgressTrack, _Track] = {}
         self._step: _Step | None = None
         self._timings: list[Json] = []
@@ -86,17 +86,17 @@ class Progress:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self.ended = False
-        """Whether the version has ended together with what was kept of it."""
+        """Whether :meth:`version_ready` has ended the version."""
 
     @property
     def current_stage(self) -> Stage | None:
-        """The stage under way, if any."""
+        """The current stage; None before the first and after a stage's files are ready."""
         return self._step.stage if self._step else None
 
     def stage(self, stage: Stage, steps_total: int = 1, *, track: ProgressTrack | None = None) -> None:
-        """End the stage before and begin the next, of ``steps_total`` steps.
+        """End the current stage and start the next, of ``steps_total`` steps.
 
-        ``track`` is needed only for a stage that both tracks have. ValueError for a stage without a weight.
+        ``track`` is needed only for a stage that both tracks have. Raises ValueError for a stage without a weight.
         """
         self.check()
         self._complete()
@@ -104,52 +104,42 @@ class Progress:
         now_s = self._clock.monotonic_s()
         fraction = self._fraction(chosen, stage, 0.0)
         if chosen not in self._tracks:
-            attempt = self._before.get(chosen, 0) + 1
+            attempt = self._earlier_attempts.get(chosen, 0) + 1
             self._tracks[chosen] = _Track(attempt, now_s, fraction, fraction, ProgressThrottle(self._clock))
         self._tracks[chosen].throttle.start_stage()
         self._step = _Step(stage, chosen, now_s, max(steps_total, 1))
-        self._tell()
+        self._publish()
 
     def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
-        """So many steps of the stage are done.
+        """Report that ``done`` steps of the stage are done.
 
-        ``total`` where their number has changed; ``time_left_s`` until the track's end, where the work knows better.
+        ``total`` is given where the number of steps has changed, ``time_left_s`` where the work has a better estimate of the
+        seconds until the track's end.
         """
         self.check()
         step = self._step
         if step is None:
-            raise ValueError("progress.step needs a stage: call progress.stage first")
+            raise ValueError("progress.step needs a current stage; call progress.stage first")
         step.total = max(total or step.total, 1)
         step.done = min(max(done, step.done), step.total)
         if self._tracks[step.track].throttle.is_due(step.done, step.total):
-            self._tell(time_left_s)
+            self._publish(time_left_s)
 
     def check(self) -> None:
-        """Raise Cancelled, Expired, ClaimLost or GivenBack once ordered; cheap enough for an inner loop."""
-        self._stop.check()
+        """Raise Cancelled, Expired, ClaimLost or WorkerShutdown if the work has to stop. Cheap enough for an inner loop."""
+        self._cancellation.check()
 
-    def left_s(self) -> float | None:
-        """Seconds until the brief's expiry, negative once it has passed; None where there is none."""
-        return self._stop.left_s()
+    def expires_in_s(self) -> float | None:
+        """Seconds until the brief's expiry, negative after it; None where there is none."""
+        return self._cancellation.expires_in_s()
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but raise as :meth:`check` does as soon as a stop is ordered."""
-        self._stop.wait(seconds)
+        """Sleep for ``seconds``; raises as :meth:`check` as soon as the work has to stop."""
+        self._cancellation.wait(seconds)
 
     def on_stop(self, callback: Callable[[], object]) -> AbstractContextManager[None]:
-        """Call ``callback`` from another thread as soon as a stop is ordered during the block, to break a blocking call."""
-        return self._stop.calling(callback)
-
-    def keep(
-        self,
-        *,
-        files: Json | None = None,
-        loudness: Json | None = None,
-        stage: Stage | None = None,
-        audit: AuditDraft | None = None,
-    ) -> AuditRow | None:
-        """Keep results durably. ``stage`` is the one that a later attempt may skip. Events so far are durable with it."""
-        return self._keep(files=files, loudness=loudness, stage=stage, audit=audit)
+        """During the block, call ``callback`` from another thread as soon as the work has to stop, to abort a blocking call."""
+        return self._cancellation.on_stop(callback)
 
     def bounce_ready(
         self,
@@ -159,39 +149,39 @@ class Progress:
         stage: Stage | None = Stage.BOUNCE,
         audit: AuditDraft | None = None,
     ) -> AuditRow | None:
-        """The bounce is stored: keep it, write its audit row and tell of it, all or nothing. Ends the stage under way."""
+        """Save the stored bounce, its audit row and its event in one transaction. Ends the current stage."""
         return self._ready((EventKind.BOUNCE_READY,), files=files, loudness=loudness, stage=stage, audit=audit)
 
     def stems_ready(self, *, files: Json, audit: AuditDraft | None = None) -> AuditRow | None:
-        """The ZIP is stored: keep it, write its audit row and tell of it, all or nothing. Ends the stage under way."""
+        """Save the stored ZIP, its audit row and its event in one transaction. Ends the current stage."""
         return self._ready((EventKind.STEMS_READY,), files=files, loudness=None, stage=Stage.STORE, audit=audit)
 
     def version_ready(self, *, files: Json, loudness: Json, audit: AuditDraft) -> AuditRow | None:
-        """Bounce and ZIP are stored: keep both, write their audit row, tell of both and end the version, all or nothing.
+        """Save bounce and ZIP, their audit row and events, and end the version, in one transaction.
 
-        For a re-render, whose bounce is made of its stems: a cancel comes before all of it, which raises Cancelled, or too late.
+        For a re-render, whose bounce is made from its stems. Raises Cancelled and saves nothing where a cancel came first.
         """
         both = (EventKind.BOUNCE_READY, EventKind.STEMS_READY)
         try:
             row = self._ready(both, files=files, loudness=loudness, stage=Stage.STORE, audit=audit, done=True)
         except Cancelled:
-            self._stop.give(StopReason.CANCEL)
+            self._cancellation.stop(StopReason.CANCELLED)
             raise
         self.ended = True
         return row
 
     def flush(self) -> None:
-        """Write the events that wait. Called by the runner's thread."""
-        with self._writing, self._taken() as (drafts, _):
+        """Write the pending events. Called by the heartbeat thread."""
+        with self._writing, self._pending_writes() as (drafts, _):
             if drafts:
-                self._journal.append(self._claim, drafts)
+                self._journal.append_events(self._claim, drafts)
 
     def close(self, *, completed: bool) -> None:
-        """Write what waits at the end of an attempt; a stage that was cut short leaves no timing."""
+        """Write what is pending at the end of an attempt. Only a ``completed`` stage gets a timing."""
         if completed:
             self._complete()
         if self._pending or self._timings:
-            self._keep(files=None, loudness=None, stage=None, audit=None)
+            self._checkpoint(files=None, loudness=None, stage=None, audit=None)
 
     def _ready(
         self,
@@ -203,19 +193,19 @@ class Progress:
         audit: AuditDraft | None,
         done: bool = False,
     ) -> AuditRow | None:
-        """Its events never wait among the others: they are written with what they tell of, or not at all."""
+        """These events are never pending: they are written together with the files that they announce, or not at all."""
         step = self._step
         if step is None:
-            raise ValueError("a file becomes ready in a stage: call progress.stage first")
+            raise ValueError("files become ready within a stage; call progress.stage first")
         step.done = step.total
-        seconds = self._clock.monotonic_s() - step.began_s
-        told = _Ready(tuple(self._draft(kind, step) for kind in kinds), self._timing(step, seconds))
-        row = self._keep(files=files, loudness=loudness, stage=stage, audit=audit, ready=told, done=done)
+        seconds = self._clock.monotonic_s() - step.started_s
+        ready = _Ready(tuple(self._draft(kind, step) for kind in kinds), self._timing(step, seconds))
+        row = self._checkpoint(files=files, loudness=loudness, stage=stage, audit=audit, ready=ready, done=done)
         self._observe(step.stage, seconds)
         self._step = None
         return row
 
-    def _keep(
+    def _checkpoint(
         self,
         *,
         files: Json | None,
@@ -225,8 +215,8 @@ class Progress:
         ready: _Ready | None = None,
         done: bool = False,
     ) -> AuditRow | None:
-        with self._writing, self._taken() as (drafts, timings):
-            row = self._journal.keep(
+        with self._writing, self._pending_writes() as (drafts, timings):
+            row = self._journal.checkpoint(
                 self._claim,
                 files=files,
                 loudness=loudness,
@@ -240,8 +230,8 @@ class Progress:
         return row
 
     @contextmanager
-    def _taken(self) -> Iterator[tuple[list[EventDraft], list[Json]]]:
-        """What waits to be written; the events go back to their place where that fails."""
+    def _pending_writes(self) -> Iterator[tuple[list[EventDraft], list[Json]]]:
+        """The pending events and timings. The events stay pending if the block raises."""
         with self._lock:
             drafts, self._pending = self._pending, []
         written = False
@@ -254,14 +244,14 @@ class Progress:
                     self._pending = drafts + self._pending
 
     def _complete(self) -> None:
-        """End the stage under way: its last step is told, its time noted."""
+        """End the current stage: publish its last step, note its timing."""
         step = self._step
         if step is None:
             return
         step.done = step.total
         if self._tracks[step.track].throttle.is_due(step.done, step.total):
-            self._tell()
-        seconds = self._clock.monotonic_s() - step.began_s
+            self._publish()
+        seconds = self._clock.monotonic_s() - step.started_s
         self._timings.append(self._timing(step, seconds))
         self._observe(step.stage, seconds)
         self._step = None
@@ -270,21 +260,21 @@ class Progress:
         attempt = self._tracks[step.track].attempt
         return {"stage": f"STAGE_{step.stage}", "duration": f"{seconds:.6f}s", "attempt": attempt}
 
-    def _tell(self, left_s: float | None = None) -> None:
-        """Have the step under way written."""
+    def _publish(self, left_s: float | None = None) -> None:
+        """Queue an event for the current step."""
         step = self._step
         if step is None:
             return
         draft = self._draft(EventKind.PROGRESS, step, left_s)
         with self._lock:
-            # While the journal does not answer, the newest step takes the place of the one before it.
-            if len(self._pending) >= _MOST_PENDING:
+            # While the journal does not answer, the newest step replaces the one before it.
+            if len(self._pending) >= _MAX_PENDING:
                 self._pending.pop()
             self._pending.append(draft)
         self._wake_writer()
 
     def _draft(self, kind: EventKind, step: _Step, left_s: float | None = None) -> EventDraft:
-        """The event that tells of a step as it stands."""
+        """An event for the current step."""
         track = self._tracks[step.track]
         now_s = self._clock.monotonic_s()
         fraction = self._fraction(step.track, step.stage, step.done / step.total)
@@ -302,7 +292,7 @@ class Progress:
         )
 
     def _fraction(self, track: ProgressTrack, stage: Stage, share: float) -> float:
-        """The share of the track that is done when ``share`` of the stage is."""
+        """Share of the track that is done when ``share`` of ``stage`` is done."""
         weights = self._weights[track]
         before = 0.0
         for other, weight in weights.items():
@@ -314,13 +304,15 @@ class Progress:
     def _track_of(self, stage: Stage, track: ProgressTrack | None) -> ProgressTrack:
         found = [track] if track else [other for other, weights in self._weights.items() if stage in weights]
         if len(found) != 1:
-            raise ValueError(f"stage {stage} is on {len(found)} tracks; name the track, or give the stage a weight")
+            raise ValueError(
+                f"stage {stage} has a weight on {len(found)} tracks, expected 1; add a weight or pass the track"
+            )
         return found[0]
 
 
 def _time_left_s(track: _Track, now_s: float) -> float | None:
-    """From the speed of this attempt so far."""
-    gained, spent_s = track.fraction - track.began_fraction, now_s - track.began_s
-    if gained < _KNOWN_AFTER_FRACTION or spent_s < _KNOWN_AFTER_S:
+    """Estimated from the speed of this attempt so far; None while it is too early."""
+    done, spent_s = track.fraction - track.start_fraction, now_s - track.started_s
+    if done < _MIN_FRACTION or spent_s < _MIN_SPENT_S:
         return None
-    return estimate_time_left_s(spent_s, done=gained, remaining=1.0 - track.fraction)
+    return estimate_time_left_s(spent_s, done=done, remaining=1.0 - track.fraction)

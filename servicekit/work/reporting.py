@@ -1,4 +1,4 @@
-"""When a step of progress is published, and how long the rest takes: the rules of a job's progress and of a call's."""
+"""Rules that the progress of a job and of a call share: which steps are published, and how the time left is estimated."""
 
 from __future__ import annotations
 

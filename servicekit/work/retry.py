@@ -1,4 +1,4 @@
-"""How often and how soon work is tried again when something it depends on does not answer."""
+"""How often and after which delay work is retried when a service it depends on is unavailable."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ from servicekit.errors import ServiceError
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetryPolicy:
-    """``attempts`` in all, ``first_delay_s`` before the second and ``factor`` times longer before each further one."""
+class AttemptPolicy:
+    """At most ``max_attempts``; ``initial_delay_s`` before the second, then ``backoff_factor`` times longer each time."""
 
-    attempts: int = 4
-    first_delay_s: float = 1.0
-    factor: float = 3.0
-    reasons: frozenset[str] = frozenset({"STORE_UNAVAILABLE", "SEPARATION_UNAVAILABLE", "WARMING", "DRAINING"})
-    restarting: frozenset[str] = frozenset({"WARMING", "DRAINING"})
-    """Reasons of a service that is there and knows how long it will take: its own advice is kept to."""
-    retry_after_s: float = 30.0
-    """What a caller is told to wait, where the error itself says nothing."""
+    max_attempts: int = 4
+    initial_delay_s: float = 1.0
+    backoff_factor: float = 3.0
+    retryable_reasons: frozenset[str] = frozenset(
+        {"STORE_UNAVAILABLE", "SEPARATION_UNAVAILABLE", "WARMING", "DRAINING"}
+    )
+    restarting_reasons: frozenset[str] = frozenset({"WARMING", "DRAINING"})
+    """Reasons of a service that is restarting and knows how long it needs: its own ``retry_after_s`` is respected."""
+    default_retry_after_s: float = 30.0
+    """What a caller is told after the last attempt, where the error itself has no delay."""
 
-    def covers(self, error: BaseException) -> bool:
-        """True where trying again may help."""
-        return isinstance(error, ServiceError) and error.reason in self.reasons
+    def is_retryable(self, error: BaseException) -> bool:
+        """True where another attempt may succeed."""
+        return isinstance(error, ServiceError) and error.reason in self.retryable_reasons
 
-    def delay_s(self, tries: int, error: ServiceError) -> float | None:
-        """Seconds to wait after so many tries, the last of which ended with ``error``; None where there is none left."""
-        if tries >= self.attempts:
+    def delay_s(self, attempts: int, error: ServiceError) -> float | None:
+        """Seconds to wait after ``attempts`` attempts, the last of which raised ``error``; None after the last one."""
+        if attempts >= self.max_attempts:
             return None
-        advised_s = error.retry_after_s if error.reason in self.restarting else None
-        return max(self.first_delay_s * self.factor ** (tries - 1), advised_s or 0.0)
+        advised_s = error.retry_after_s if error.reason in self.restarting_reasons else None
+        return max(self.initial_delay_s * self.backoff_factor ** (attempts - 1), advised_s or 0.0)
 
-    def with_advice(self, error: ServiceError) -> ServiceError:
-        """The error as it is when the tries are used up: it says when to come again."""
+    def with_retry_after(self, error: ServiceError) -> ServiceError:
+        """``error`` with a delay for the caller, for use after the last attempt."""
         if error.retry_after_s is None:
-            error.retry_after_s = self.retry_after_s
+            error.retry_after_s = self.default_retry_after_s
         return error

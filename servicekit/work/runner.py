@@ -1,7 +1,7 @@
-"""Threads that take accepted versions to their end.
+"""Worker threads that run accepted versions until they end.
 
-One boundary for all errors of the work: what a caller can act on ends the version with its status, what nobody expected is logged
-with its traceback and ends it as INTERNAL. Nothing accepted is lost: what a dead or drained service leaves is claimed again.
+Every error of the work ends up here. A ServiceError ends the version with its status; any other exception is logged with its
+traceback and ends it as INTERNAL. Accepted versions are never lost: what a dead or drained service was running is claimed again.
 """
 
 from __future__ import annotations
@@ -16,45 +16,46 @@ import structlog
 
 from servicekit.clock import Clock
 from servicekit.errors import Internal, ServiceError
-from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, OrphanedVersion, Owner, Stage
+from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, OrphanedVersion, OwningService, Stage
 from servicekit.logs import logger
 from servicekit.metrics import Metrics
 from servicekit.rpc.status import as_service_error, status_json, to_status
 from servicekit.work.assignment import Assignment
-from servicekit.work.cancellation import CancellationToken, GivenBack, StopReason
+from servicekit.work.cancellation import CancellationToken, StopReason, WorkerShutdown
 from servicekit.work.heartbeat import HeartbeatThread, Running
 from servicekit.work.progress import Progress, StageWeights
-from servicekit.work.retry import RetryPolicy
+from servicekit.work.retry import AttemptPolicy
 
 _POLL_S = 0.5
-_GRACE_S = 2.0
 _log = logger(__name__)
 
 Work = Callable[[Assignment], None]
-Tidy = Callable[[OrphanedVersion], None]
+RemoveOrphans = Callable[[OrphanedVersion], None]
 
 
 class Runner:
-    """``workers`` threads that claim an owner's versions and call ``work`` for each; start it with its ``with`` block.
+    """``workers`` threads that claim an owner's versions and call ``work`` for each. Runs during its ``with`` block.
 
-    ``work`` returns when the version is done, and raises a ServiceError to fail it. ``weights`` are the stages of each track.
-    A claim lapses after ``lease_s`` without a sign of life. ``tidy`` is called with each version that a dead worker left and that
-    ends without another, before it does.
+    ``work`` returns when the version is done and raises a ServiceError to fail it. ``weights`` are the stages of each track.
+    A claim expires ``lease_s`` after the last heartbeat. Work that does not stop within ``shutdown_grace_s`` of the end of a drain
+    loses its claim. ``remove_orphans`` is called with each orphaned version before it ends,
+    to remove the files that the version does not name.
     """
 
     def __init__(
         self,
         journal: Journal,
         *,
-        owner: Owner,
+        owner: OwningService,
         work: Work,
         weights: StageWeights,
         clock: Clock,
         workers: int = 1,
         lease_s: float = 30.0,
         heartbeat_s: float = 1.0,
-        retry: RetryPolicy | None = None,
-        tidy: Tidy | None = None,
+        shutdown_grace_s: float = 2.0,
+        attempts: AttemptPolicy | None = None,
+        remove_orphans: RemoveOrphans | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._journal = journal
@@ -63,14 +64,15 @@ class Runner:
         self._weights = weights
         self._clock = clock
         self._lease_s = lease_s
-        self._retry = retry or RetryPolicy()
+        self._shutdown_grace_s = shutdown_grace_s
+        self._attempts = attempts or AttemptPolicy()
         self._metrics = metrics
-        self._tidy = tidy
-        self._keeper = HeartbeatThread(
-            journal, owner=owner, clock=clock, heartbeat_s=heartbeat_s, before_settling=self._tidy_up, metrics=metrics
+        self._remove_orphans = remove_orphans
+        self._heartbeat = HeartbeatThread(
+            journal, owner=owner, clock=clock, heartbeat_s=heartbeat_s, before_reap=self._clean_up, metrics=metrics
         )
         self._claiming = threading.RLock()
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._generation = 0
         self._draining = False
         self._stack = ExitStack()
@@ -79,8 +81,8 @@ class Runner:
         ]
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(self._journal.listening(self._hear))
-        self._keeper.start()
+        self._stack.enter_context(self._journal.subscribe(self._on_events))
+        self._heartbeat.start()
         for thread in self._threads:
             thread.start()
         return self
@@ -89,41 +91,42 @@ class Runner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.drain(0.0)
-        self._keeper.end()
+        self._heartbeat.stop()
         self._stack.close()
 
     def drain(self, timeout_s: float) -> bool:
-        """Claim nothing more and let running work end; after ``timeout_s`` give it back, to go on at the next start.
+        """Stop claiming; let running work finish for at most ``timeout_s``, then release it for the next start.
 
-        True where everything ended by itself.
+        True where all work finished by itself.
         """
-        with self._news:
+        with self._changed:
             self._draining = True
-            self._news.notify_all()
-        give_up_s = self._clock.monotonic_s() + timeout_s
-        for thread in self._threads:
-            thread.join(max(give_up_s - self._clock.monotonic_s(), 0.0))
-        left = self._keeper.all()
-        for running in left:
-            running.stop.give(StopReason.GIVE_BACK)
-        give_up_s = self._clock.monotonic_s() + _GRACE_S
-        for thread in self._threads:
-            thread.join(max(give_up_s - self._clock.monotonic_s(), 0.0))
-        for running in self._keeper.all():
-            # Deaf to its order, so its claim is taken from it: whatever it still writes is refused.
-            self._give_back(running)
-            self._keeper.remove(running)
-        return not left
+            self._changed.notify_all()
+        self._join_threads(timeout_s)
+        unfinished = self._heartbeat.all()
+        for running in unfinished:
+            running.cancellation.stop(StopReason.SHUTDOWN)
+        self._join_threads(self._shutdown_grace_s)
+        for running in self._heartbeat.all():
+            # The work does not respond, so its claim is released for it: the journal refuses whatever it still writes.
+            self._release(running)
+            self._heartbeat.remove(running)
+        return not unfinished
 
-    def _hear(self, events: Sequence[Event]) -> None:
+    def _join_threads(self, timeout_s: float) -> None:
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        for thread in self._threads:
+            thread.join(max(deadline_s - self._clock.monotonic_s(), 0.0))
+
+    def _on_events(self, events: Sequence[Event]) -> None:
         """Called in the thread that committed the events."""
         if any(event.state is JobState.QUEUED and event.owner is self._owner for event in events):
-            with self._news:
+            with self._changed:
                 self._generation += 1
-                self._news.notify_all()
+                self._changed.notify_all()
         if any(event.state is JobState.CANCELLING for event in events):
-            with self._claiming:  # a claim being made at this moment must hear it too
-                self._keeper.hear(events)
+            with self._claiming:  # a claim that is being made right now must see the cancel too
+                self._heartbeat.on_events(events)
 
     def _loop(self) -> None:
         while not self._draining:
@@ -131,80 +134,80 @@ class Runner:
             running = self._next()
             if running is not None:
                 with structlog.contextvars.bound_contextvars(job_id=running.key[0], version=running.key[1]):
-                    self._carry_out(running)
+                    self._run(running)
                 continue
-            with self._news:
+            with self._changed:
                 if self._generation == generation and not self._draining:
-                    self._news.wait(_POLL_S)
+                    self._changed.wait(_POLL_S)
 
     def _next(self) -> Running | None:
         try:
-            self._tidy_up()
+            self._clean_up()
             with self._claiming:
                 if self._draining:
                     return None
                 claim = self._journal.claim(self._owner, lease_s=self._lease_s)
                 if claim is None:
                     return None
-                stop = CancellationToken(expire_time=claim.version.expire_time, clock=self._clock)
-                running = Running(claim, stop, self._progress(claim, stop), self._clock.monotonic_s())
-                self._keeper.add(running)
+                cancellation = CancellationToken(expire_time=claim.version.expire_time, clock=self._clock)
+                running = Running(claim, cancellation, self._progress(claim, cancellation), self._clock.monotonic_s())
+                self._heartbeat.add(running)
                 return running
         except ServiceError as error:
-            _log.warning("journal gives no work", message=error.message)
+            _log.warning("claiming failed", message=error.message)
             return None
 
-    def _tidy_up(self) -> None:
-        """To be called before the journal ends what was left: then nobody knows any more that there are files."""
-        if self._tidy is not None:
-            for left in self._journal.left_behind(self._owner):
-                self._tidy(left)
+    def _clean_up(self) -> None:
+        """Called before the journal ends orphaned versions: after that nobody knows about their files."""
+        if self._remove_orphans is not None:
+            for orphan in self._journal.orphaned_versions(self._owner):
+                self._remove_orphans(orphan)
 
-    def _progress(self, claim: Claim, stop: CancellationToken) -> Progress:
+    def _progress(self, claim: Claim, cancellation: CancellationToken) -> Progress:
         return Progress(
             self._journal,
             claim,
-            stop=stop,
+            cancellation=cancellation,
             weights=self._weights,
             clock=self._clock,
-            wake_writer=self._keeper.wake,
+            wake_writer=self._heartbeat.wake,
             observe=self._observe,
         )
 
-    def _carry_out(self, running: Running) -> None:
-        """The one boundary of a worker: however the work ends, the version's state says so."""
-        _log.info("work began", attempt=running.claim.attempt)
+    def _run(self, running: Running) -> None:
+        """The error boundary of a worker: however the work ends, the version's state shows it."""
+        _log.info("work started", attempt=running.claim.attempt)
         try:
-            self._attempts(running)
-            self._insist(lambda: self._finish(running))
+            self._run_attempts(running)
+            self._write_end(lambda: self._finish(running))
         except ClaimLost:
-            _log.warning("claim lost; another worker goes on")
-        except GivenBack:
-            self._give_back(running)
+            _log.warning("claim lost")
+        except WorkerShutdown:
+            self._release(running)
         except Exception as error:  # noqa: BLE001  the boundary
             self._end_failed(running, error)
         finally:
-            self._keeper.remove(running)
+            self._heartbeat.remove(running)
 
-    def _attempts(self, running: Running) -> None:
-        """Work, and again where something it depends on did not answer."""
-        tries = 0
+    def _run_attempts(self, running: Running) -> None:
+        """Run the work; retry while a service it depends on is unavailable."""
+        attempts = 0
         while True:
-            tries += 1
+            attempts += 1
             try:
                 self._work(Assignment(running.claim, running.progress))
             except ServiceError as error:
-                running.stop.check()
-                delay_s = self._retry.delay_s(tries, error)
-                if not self._retry.covers(error):
+                running.cancellation.check()
+                delay_s = self._attempts.delay_s(attempts, error)
+                if not self._attempts.is_retryable(error):
                     raise
                 if delay_s is None:
-                    raise self._retry.with_advice(error) from error
-                _log.warning("trying again", reason=error.reason, message=error.message, delay_s=delay_s)
+                    raise self._attempts.with_retry_after(error) from error
+                _log.warning("retrying", reason=error.reason, message=error.message, delay_s=delay_s)
                 running.progress.close(completed=False)
-                running.stop.wait(delay_s)
-                running.claim = self._journal.try_again(running.claim)
-                running.progress = self._progress(running.claim, running.stop)
+                running.cancellation.wait(delay_s)
+                running.claim = self._journal.retry(running.claim)
+                running.progress = self._progress(running.claim, running.cancellation)
             else:
                 return
 
@@ -216,28 +219,28 @@ class Runner:
         self._ended(self._journal.finish(running.claim))
 
     def _end_failed(self, running: Running, error: Exception) -> None:
-        """End a version whose work raised: an order to stop explains whatever error it caused."""
+        """End a version whose work raised. If it had to stop, the reason counts and not the error that stopping caused."""
         stage = running.progress.current_stage
-        reason = running.stop.reason
-        if reason is StopReason.CANCEL:
-            self._insist(lambda: self._end_cancelled(running))
-        elif reason is StopReason.GIVE_BACK:
-            self._give_back(running)
-        elif reason is StopReason.LOST:
-            _log.warning("claim lost; another worker goes on")
+        reason = running.cancellation.reason
+        if reason is StopReason.CANCELLED:
+            self._write_end(lambda: self._end_cancelled(running))
+        elif reason is StopReason.SHUTDOWN:
+            self._release(running)
+        elif reason is StopReason.CLAIM_LOST:
+            _log.warning("claim lost")
         else:
             if reason is StopReason.EXPIRED:
-                error = running.stop.expired()
-            known = as_service_error(error)
-            if isinstance(known, Internal) and known is not error:
-                _log.error("work failed unexpectedly", stage=stage, exc_info=error)
-            _log.info("work failed", stage=stage, reason=known.reason, message=known.message)
+                error = running.cancellation.expired()
+            service_error = as_service_error(error)
+            if isinstance(service_error, Internal) and service_error is not error:
+                _log.error("unexpected error", stage=stage, exc_info=error)
+            _log.info("work failed", stage=stage, reason=service_error.reason, message=service_error.message)
             status = status_json(to_status(error, stage=stage))
-            self._insist(lambda: self._end_with(running, status))
+            self._write_end(lambda: self._end_with(running, status))
 
     def _end_cancelled(self, running: Running) -> None:
         running.progress.close(completed=False)
-        self._journal.cancelled(running.claim)
+        self._journal.end_cancelled(running.claim)
         self._ended(JobState.CANCELLED)
 
     def _end_with(self, running: Running, status: dict[str, object]) -> None:
@@ -245,30 +248,30 @@ class Runner:
         self._journal.fail(running.claim, status)
         self._ended(JobState.FAILED)
 
-    def _insist(self, ending: Callable[[], None]) -> None:
-        """Write an end, and again while the journal does not answer: nothing that happened is forgotten."""
+    def _write_end(self, write: Callable[[], None]) -> None:
+        """Write the end of a version; retry until the journal answers or the service drains."""
         while True:
             try:
-                ending()
+                write()
             except ClaimLost:
-                _log.warning("claim lost; another worker goes on")
+                _log.warning("claim lost")
             except ServiceError as error:
-                _log.error("journal does not take the end of a version", message=error.message)
-                with self._news:
-                    if not self._news.wait_for(lambda: self._draining, _POLL_S):
+                _log.error("writing the end of a version failed", message=error.message)
+                with self._changed:
+                    if not self._changed.wait_for(lambda: self._draining, _POLL_S):
                         continue
-                _log.warning("the service ends before the journal answers; the next start goes on")
+                _log.warning("end of a version not written before shutdown; the next start runs it again")
             return
 
-    def _give_back(self, running: Running) -> None:
+    def _release(self, running: Running) -> None:
         try:
             running.progress.close(completed=False)
-            self._journal.give_back(running.claim)
-            _log.info("work given back; the next start goes on")
+            self._journal.release(running.claim)
+            _log.info("claim released")
         except ClaimLost:
-            _log.info("work had ended")
+            _log.info("work already ended")
         except ServiceError as error:
-            _log.warning("journal does not take work back; its lease will lapse", message=error.message)
+            _log.warning("releasing the claim failed; its lease will expire", message=error.message)
 
     def _ended(self, state: JobState) -> None:
         _log.info("work ended", state=str(state))

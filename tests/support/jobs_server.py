@@ -16,7 +16,7 @@ from grpc import aio
 from jobs_service import Feed, JobsServicer
 from jobs_service.server import GATED_METHODS
 from servicekit.clock import SystemClock
-from servicekit.journal import Claim, EventDraft, EventKind, Journal, Owner, Stage
+from servicekit.journal import Claim, EventDraft, EventKind, Journal, OwningService, Stage
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
 from servicekit.store.folder_store import FolderStore
@@ -52,7 +52,7 @@ class Wire:
 
     def claim(self) -> Claim:
         """The next version."""
-        claim = self.journal.claim(Owner.RENDER, lease_s=600)
+        claim = self.journal.claim(OwningService.RENDER, lease_s=600)
         assert claim is not None
         return claim
 
@@ -62,7 +62,7 @@ class Wire:
         for kind, name in [("bounce", "bounce.wav"), *([("zip", "v1.zip")] if stems else [])]:
             stored = self.store.put_bytes(f"jobs/{job_id}/{name}", kind.encode() * 100, content_type="audio/wav")
             files[kind] = {"key": stored.key, "sizeBytes": str(stored.size_bytes), "sha256": stored.sha256}
-        self.journal.keep(claim, files=files, stage=Stage.BOUNCE)
+        self.journal.checkpoint(claim, files=files, stage=Stage.BOUNCE)
 
 
 def tenant_of(context: aio.ServicerContext[Any, Any]) -> str:
@@ -75,7 +75,7 @@ async def serving(folder: Path, journal: Journal) -> AsyncIterator[Wire]:
     """The service on a free port of loopback, with the folder store's own URL endpoint."""
     secret = bytes(range(32))
     probe = FolderStore(folder / "store", UrlSigner(base_url="http://x", secret=secret, now=SystemClock().now))
-    async with FolderUrlServer(probe, host="127.0.0.1", port=0) as urls, Feed(journal, Owner.RENDER) as feed:
+    async with FolderUrlServer(probe, host="127.0.0.1", port=0) as urls, Feed(journal, OwningService.RENDER) as feed:
         probe.signer = UrlSigner(base_url=f"http://127.0.0.1:{urls.port}", secret=secret, now=SystemClock().now)
         rpc = RpcServer(metrics=Metrics("render"), gated_methods=GATED_METHODS, service_names=(NAME,))
         servicer = JobsServicer(feed, probe, tenant_of=tenant_of, queue_limit=4, url_lifetime_s=600)

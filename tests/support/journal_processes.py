@@ -1,4 +1,4 @@
-"""Processes of their own on a journal, told apart from the test so that a kill -9 takes nothing else with it."""
+"""Separate processes that use a journal or the GPU lock, so that kill -9 ends nothing else."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from typing import Any
 
 from servicekit.clock import SystemClock
 from servicekit.gpu_lock import GpuLock
-from servicekit.journal import EventDraft, EventKind, Journal, Owner, ProgressTrack, Stage
+from servicekit.journal import EventDraft, EventKind, Journal, OwningService, ProgressTrack, Stage
 from servicekit.work import Assignment, Runner
 from tests.support.journal_rows import BOUNCE, WEIGHTS, new_job
 
 MANY = 1000
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 
 
 @dataclass
 class Started:
-    """A process and what it says."""
+    """A process and the messages that it sends."""
 
     process: BaseProcess
-    _said: Connection
+    _messages: Connection
 
     def hear(self) -> Any:
-        """The next thing it says."""
-        assert self._said.poll(_PATIENCE_S), "the process said nothing"
-        return self._said.recv()
+        """The next message."""
+        assert self._messages.poll(_TIMEOUT_S), "the process sent nothing"
+        return self._messages.recv()
 
     def hear_all(self) -> list[Any]:
-        """Everything it says until it ends."""
-        said = []
+        """All messages until the process ends."""
+        received = []
         while True:
             try:
-                said.append(self.hear())
+                received.append(self.hear())
             except EOFError:
                 self.process.join()
-                return said
+                return received
 
     def kill(self) -> None:
         """Kill -9."""
@@ -52,9 +52,9 @@ class Started:
 
 @contextmanager
 def started(main: Callable[..., None], *arguments: object) -> Iterator[Started]:
-    """``main(say, *arguments)`` in a process of its own, killed at the end of the block."""
+    """Run ``main(output, *arguments)`` in a separate process, which is killed at the end of the block."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])  # so that each further process starts in an instant
+    context.set_forkserver_preload([__name__])  # so that further processes start at once
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=main, args=(there, *arguments), daemon=True)
     process.start()
@@ -67,57 +67,57 @@ def started(main: Callable[..., None], *arguments: object) -> Iterator[Started]:
         here.close()
 
 
-def claim_and_hang(say: Connection, url: str) -> None:
-    """Claims a version, keeps a bounce, says the job and never goes on."""
+def claim_and_hang(output: Connection, url: str) -> None:
+    """Claim a version, checkpoint its bounce, send the job id and hang."""
     journal = Journal.open(url, clock=SystemClock())
-    claim = journal.claim(Owner.RENDER, lease_s=600)
+    claim = journal.claim(OwningService.RENDER, lease_s=600)
     assert claim is not None
     progress = EventDraft(kind=EventKind.PROGRESS, track=ProgressTrack.RENDER, stage=Stage.VOCODE, attempt=1)
-    journal.keep(claim, files=BOUNCE, stage=Stage.BOUNCE, events=[progress])
-    say.send(claim.version.job_id)
+    journal.checkpoint(claim, files=BOUNCE, stage=Stage.BOUNCE, events=[progress])
+    output.send(claim.version.job_id)
     time.sleep(600)
 
 
-def claim_all(say: Connection, url: str, start: Path) -> None:
-    """Ends every version that it can claim and says which."""
+def claim_all(output: Connection, url: str, start: Path) -> None:
+    """Finish every version that can be claimed and send its job id."""
     journal = Journal.open(url, clock=SystemClock())
     while not start.exists():
         time.sleep(0.001)
-    while claim := journal.claim(Owner.RENDER, lease_s=600):
-        say.send(claim.version.job_id)
+    while claim := journal.claim(OwningService.RENDER, lease_s=600):
+        output.send(claim.version.job_id)
         journal.finish(claim)
 
 
-def append_forever(say: Connection, url: str) -> None:
-    """Appends two events at a time and says how often it did."""
+def append_forever(output: Connection, url: str) -> None:
+    """Append two events per commit and send the number of commits."""
     journal = Journal.open(url, clock=SystemClock())
-    claim = journal.claim(Owner.RENDER, lease_s=600)
+    claim = journal.claim(OwningService.RENDER, lease_s=600)
     assert claim is not None
     done = 0
     while True:
         done += 1
-        journal.append(claim, [EventDraft(kind=EventKind.PROGRESS, steps_done=done)] * 2)
-        say.send(done)
+        journal.append_events(claim, [EventDraft(kind=EventKind.PROGRESS, steps_done=done)] * 2)
+        output.send(done)
 
 
-def accept_and_append(say: Connection, url: str, jobs: int) -> None:
-    """Writes six events for each of so many jobs of the separation service."""
+def accept_and_append(output: Connection, url: str, jobs: int) -> None:
+    """Write six events for each of ``jobs`` jobs of separation_service."""
     journal = Journal.open(url, clock=SystemClock())
     for _ in range(jobs):
-        journal.accept(new_job(owner=Owner.SEPARATION), limit=MANY)
-        claim = journal.claim(Owner.SEPARATION, lease_s=600)
+        journal.accept(new_job(owner=OwningService.SEPARATION), limit=MANY)
+        claim = journal.claim(OwningService.SEPARATION, lease_s=600)
         if claim is not None:
-            journal.append(claim, [EventDraft(kind=EventKind.PROGRESS)] * 3)
+            journal.append_events(claim, [EventDraft(kind=EventKind.PROGRESS)] * 3)
             journal.finish(claim)
-    say.send("done")
+    output.send("done")
 
 
-def run_slowly(say: Connection, url: str, slow: bool) -> None:  # noqa: FBT001
-    """Runs versions through both tracks, saying each stage; a slow one never ends its separation."""
+def run_slowly(output: Connection, url: str, slow: bool) -> None:  # noqa: FBT001
+    """Run versions through both tracks, sending each attempt; a ``slow`` one never ends its separation."""
 
     def work(assignment: Assignment) -> None:
         progress = assignment.progress
-        if assignment.version.kept_stage is None:
+        if assignment.version.checkpointed_stage is None:
             progress.stage(Stage.DENOISE, 4)
             for done in range(5):
                 progress.step(done)
@@ -125,27 +125,27 @@ def run_slowly(say: Connection, url: str, slow: bool) -> None:  # noqa: FBT001
             progress.bounce_ready(files=BOUNCE)
         progress.stage(Stage.SEPARATE, 2)
         progress.step(1)
-        say.send((assignment.job.job_id, assignment.attempt))
+        output.send((assignment.job.job_id, assignment.attempt))
         if slow:
             time.sleep(600)
 
     journal = Journal.open(url, clock=SystemClock())
-    with Runner(journal, owner=Owner.RENDER, work=work, weights=WEIGHTS, clock=SystemClock()):
+    with Runner(journal, owner=OwningService.RENDER, work=work, weights=WEIGHTS, clock=SystemClock()):
         time.sleep(600)
 
 
-def take_turns(say: Connection, path: Path, turns: int) -> None:
-    """Takes so many turns and says when each begins and ends, on the clock that all processes share."""
-    turn = GpuLock(path)
-    for _ in range(turns):
-        with turn.held():
-            began = time.monotonic()
+def lock_repeatedly(output: Connection, path: Path, times: int) -> None:
+    """Hold the GPU lock ``times`` times and send each start and end, on the clock that all processes share."""
+    gpu_lock = GpuLock(path)
+    for _ in range(times):
+        with gpu_lock.held():
+            started_s = time.monotonic()
             time.sleep(0.01)
-            say.send((began, time.monotonic()))
+            output.send((started_s, time.monotonic()))
 
 
-def take_and_hang(say: Connection, path: Path) -> None:
-    """Takes the turn, says so and never gives it back."""
+def lock_and_hang(output: Connection, path: Path) -> None:
+    """Acquire the GPU lock, report it and hang."""
     with GpuLock(path).held():
-        say.send("taken")
+        output.send("held")
         time.sleep(600)

@@ -1,4 +1,4 @@
-"""Small true jobs for tests of the journal and of what works on it."""
+"""Jobs, claims and audit rows for tests of the journal and its users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import Any
 
 from servicekit.clock import Clock, SystemClock
 from servicekit.delivery.names import StemMode, StemName
-from servicekit.journal import Journal, NewJob, NewVersion, Owner, ProgressTrack, Request, Stage
+from servicekit.journal import (
+    AuditDraft,
+    AuditRow,
+    Claim,
+    Journal,
+    NewJob,
+    NewVersion,
+    OwningService,
+    ProgressTrack,
+    Request,
+    Stage,
+)
 from servicekit.work import StageWeights
 
 PROMPT = "warm tape piano, sombre, seventy beats"
@@ -30,7 +41,7 @@ def request(
 def new_job(
     asked: Request | None = None,
     *,
-    owner: Owner = Owner.RENDER,
+    owner: OwningService = OwningService.RENDER,
     stems: bool = True,
     expire_time: datetime | None = None,
     labels: dict[str, str] | None = None,
@@ -68,6 +79,20 @@ def new_version(job_id: str, asked: Request | None = None) -> NewVersion:
         stem_mode=StemMode.EXACT,
         audio_seconds=8.0,
     )
+
+
+def claimed(journal: Journal, owner: OwningService = OwningService.RENDER, *, lease_s: float = 30.0) -> Claim:
+    """A claim on the next version; fails the test where there is none."""
+    claim = journal.claim(owner, lease_s=lease_s)
+    assert claim is not None
+    return claim
+
+
+def audited(journal: Journal, claim: Claim, kind: str, body: dict[str, Any], prompt: str | None = None) -> AuditRow:
+    """The audit row of a checkpoint."""
+    row = journal.checkpoint(claim, audit=AuditDraft(kind=kind, body=body, prompt=prompt))
+    assert row is not None
+    return row
 
 
 def url_of(folder: Path) -> str:

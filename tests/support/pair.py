@@ -61,7 +61,7 @@ def turn_held(data: Path) -> Iterator[None]:
 
     Asked for while another has it, it comes before whoever asks later.
     """
-    with GpuLock(data / "run" / "cpu.turn").held():
+    with GpuLock(data / "run" / "cpu.lock").held():
         yield
 
 

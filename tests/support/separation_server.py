@@ -40,7 +40,7 @@ from servicekit.clock import SystemClock
 from servicekit.delivery.manifest import FileFacts, Licence, Manifest
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.gpu_lock import GpuLock
-from servicekit.journal import Journal, Owner
+from servicekit.journal import Journal, OwningService
 from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
@@ -100,7 +100,7 @@ async def serving(
     scratch = ScratchFolder(folder / "spool", memory_bytes=memory_bytes)
     signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now)
     store = FolderStore(folder / "store", signer)
-    lock, borrowings = GpuLock(folder / "cpu.turn"), Borrowings()
+    lock, borrowings = GpuLock(folder / "cpu.lock"), Borrowings()
     pipeline = SeparationPipeline(
         separator=separator,
         device_lock=lock,
@@ -136,8 +136,10 @@ async def serving(
             chunk_timeout_s=10.0,
         )
         separation_pb2_grpc.add_SeparationServiceServicer_to_server(servicer, server.grpc_server)
-        runner = Runner(journal, owner=Owner.SEPARATION, work=UploadWork(pipeline), weights=WEIGHTS, clock=clock)
-        async with Feed(journal, Owner.SEPARATION) as feed:
+        runner = Runner(
+            journal, owner=OwningService.SEPARATION, work=UploadWork(pipeline), weights=WEIGHTS, clock=clock
+        )
+        async with Feed(journal, OwningService.SEPARATION) as feed:
             jobs = JobsServicer(feed, store, tenant_of=lambda _context: "local", queue_limit=16, url_lifetime_s=60)
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
             (address,) = await server.start(["127.0.0.1:0"])

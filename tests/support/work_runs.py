@@ -1,4 +1,4 @@
-"""Runs of a runner, watched to their end."""
+"""Runners for tests, and waiting for their results."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Any
 import pytest
 
 from servicekit.clock import SystemClock
-from servicekit.journal import Event, Job, Journal, Owner
-from servicekit.work import Assignment, RetryPolicy, Runner
+from servicekit.journal import Event, Job, Journal, OwningService
+from servicekit.work import Assignment, AttemptPolicy, Runner
 from tests.support.journal_rows import WEIGHTS
 
 MANY = 1000
-SOON = RetryPolicy(attempts=3, first_delay_s=0.01, factor=1.0)
+SOON = AttemptPolicy(max_attempts=3, initial_delay_s=0.01, backoff_factor=1.0)
 
 
 def running(journal: Journal, work: Callable[[Assignment], None], **options: Any) -> Runner:
-    """A runner of the render service's versions."""
-    defaults = {"owner": Owner.RENDER, "weights": WEIGHTS, "clock": SystemClock(), "retry": SOON}
+    """A runner of render_service's versions."""
+    defaults = {"owner": OwningService.RENDER, "weights": WEIGHTS, "clock": SystemClock(), "attempts": SOON}
     return Runner(journal, work=work, **{**defaults, **options})
 
 
 def until(journal: Journal, job_id: str, test: Callable[[Job], bool]) -> Job:
-    """The job as soon as ``test`` holds of it; the commits of this process and the clock wake the test."""
+    """The job as soon as ``test`` is true for it, checked after each commit of this process and every 50 ms."""
     changed = threading.Event()
-    with journal.listening(lambda _: changed.set()):
+    with journal.subscribe(lambda _: changed.set()):
         for _ in range(600):
             job = journal.job("local", job_id)
             if test(job):
                 return job
             changed.wait(0.05)
             changed.clear()
-    pytest.fail(f"it never came to that: {job}")
+    pytest.fail(f"the condition was never true: {job}")
 
 
 def ended(journal: Journal, job_id: str) -> Job:

@@ -13,7 +13,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
-from servicekit.journal import AuditDraft, EventDraft, EventKind, Owner, ProgressTrack, Stage
+from servicekit.journal import AuditDraft, EventDraft, EventKind, OwningService, ProgressTrack, Stage
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.jobs.v1.job_pb2 import JOB_STATE_QUEUED, JOB_STATE_RUNNING
 from tests.support.jobs_server import Wire, refusal, serving
@@ -43,7 +43,7 @@ async def test_a_row_says_everything_that_the_journal_knows(wire: Wire) -> None:
     )
     timing = {"stage": "STAGE_DENOISE", "duration": "1.250s", "attempt": 1}
     audit = AuditDraft(kind="bounce", body={}, prompt=None)
-    wire.journal.keep(claim, loudness={"lufs": -14.5}, timings=[timing], events=[event], audit=audit)
+    wire.journal.checkpoint(claim, loudness={"lufs": -14.5}, timings=[timing], events=[event], audit=audit)
     info = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": "NOT_FINITE",
@@ -73,8 +73,8 @@ async def test_a_cancel_is_accepted_at_once_and_carried_out(wire: Wire) -> None:
     claim = wire.claim()
     answer = await wire.stub.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id))
     assert answer.job.state == job_pb2.JOB_STATE_CANCELLING
-    assert wire.journal.heartbeat(claim).cancel
-    wire.journal.cancelled(claim)
+    assert wire.journal.heartbeat(claim).cancel_requested
+    wire.journal.end_cancelled(claim)
     again = await wire.stub.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id, version=1))
     assert again.job.state == job_pb2.JOB_STATE_CANCELLED
 
@@ -105,7 +105,7 @@ async def test_a_deleted_job_is_gone_with_its_files(wire: Wire) -> None:
 
 async def test_another_tenants_job_is_not_found_by_any_call(wire: Wire) -> None:
     """Every RPC answers as if the job did not exist, and the same for a job of the other service."""
-    foreign = wire.accept(owner=Owner.SEPARATION)
+    foreign = wire.accept(owner=OwningService.SEPARATION)
     mine = wire.accept()
     for job_id, metadata in ((mine, (("tenant", "other"),)), (foreign, ())):
         calls = [
@@ -124,7 +124,7 @@ async def test_another_tenants_job_is_not_found_by_any_call(wire: Wire) -> None:
 async def test_a_list_is_paged_and_filtered(wire: Wire) -> None:
     """Pages hold this service's jobs newest first; wrong states, tokens and labels are named field by field."""
     jobs = [wire.accept(labels={"n": str(number % 2)}) for number in range(5)]
-    wire.accept(owner=Owner.SEPARATION)
+    wire.accept(owner=OwningService.SEPARATION)
     listed, token = [], ""
     while True:
         page = await wire.stub.ListJobs(jobs_service_pb2.ListJobsRequest(page_size=2, page_token=token))

@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from servicekit.journal import EventDraft, EventKind, Owner
+from servicekit.journal import EventDraft, EventKind, OwningService
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from tests.support.jobs_server import ENDED, LARGE, MANY, Wire, refusal, serving
 from tests.support.journal_rows import new_job, new_version, open_journal, request
@@ -30,7 +30,9 @@ async def test_a_watch_gives_past_and_coming_events_until_the_version_ends(wire:
     claim = wire.claim()
     watching = asyncio.create_task(wire.watch(job_id))
     for done in range(30):
-        await asyncio.to_thread(wire.journal.append, claim, [EventDraft(kind=EventKind.PROGRESS, steps_done=done)])
+        await asyncio.to_thread(
+            wire.journal.append_events, claim, [EventDraft(kind=EventKind.PROGRESS, steps_done=done)]
+        )
     await asyncio.to_thread(wire.journal.finish, claim)
     events = await asyncio.wait_for(watching, 30)
     assert [event.sequence for event in events] == list(range(1, 34))
@@ -53,7 +55,7 @@ async def test_whenever_watchers_join_each_sees_every_event_once_in_order(wire: 
     for burst in range(25):
         count = draw.randrange(1, 6)
         drafts = [EventDraft(kind=EventKind.PROGRESS, steps_done=done) for done in range(count)]
-        await asyncio.to_thread(wire.journal.append, claim, drafts)
+        await asyncio.to_thread(wire.journal.append_events, claim, drafts)
         watchers += [asyncio.create_task(join(draw.choice([0, draw.randrange(60)]))) for _ in range(8)]
         if burst % 3 == 0:
             await asyncio.sleep(draw.random() * 0.02)
@@ -70,7 +72,7 @@ async def test_a_slow_watcher_falls_behind_and_loses_nothing(wire: Wire) -> None
     claim = wire.claim()
     call = wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id))
     await call.initial_metadata()
-    await asyncio.to_thread(wire.journal.append, claim, LARGE)
+    await asyncio.to_thread(wire.journal.append_events, claim, LARGE)
     await asyncio.to_thread(wire.journal.finish, claim)
     assert [answer.event.sequence async for answer in call] == list(range(1, 4 + len(LARGE)))
 
@@ -81,7 +83,7 @@ async def test_a_deletion_ends_the_watch_of_one_who_is_behind(wire: Wire) -> Non
     claim = wire.claim()
     call = wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id))
     await call.initial_metadata()
-    await asyncio.to_thread(wire.journal.append, claim, LARGE)
+    await asyncio.to_thread(wire.journal.append_events, claim, LARGE)
     await asyncio.to_thread(wire.journal.finish, claim)
     await wire.stub.DeleteJob(jobs_service_pb2.DeleteJobRequest(job_id=job_id))
     events = [answer.event async for answer in call]
@@ -140,7 +142,7 @@ async def test_following_gives_every_event_of_the_caller_and_resumes_from_a_curs
     await follow.initial_metadata()
     jobs = [wire.accept() for _ in range(3)]
     wire.journal.accept(new_job(request(tenant="other")), limit=MANY)
-    wire.journal.accept(new_job(owner=Owner.SEPARATION), limit=MANY)
+    wire.journal.accept(new_job(owner=OwningService.SEPARATION), limit=MANY)
     for job_id in jobs:
         wire.journal.cancel("local", job_id)
     seen = [(await follow.read()).event for _ in range(9)]
@@ -172,5 +174,5 @@ async def test_leaving_a_watch_stops_nothing(wire: Wire) -> None:
     call = wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id))
     assert (await call.read()).event.sequence == 1
     call.cancel()
-    orders = await asyncio.to_thread(wire.journal.heartbeat, claim)
-    assert not orders.cancel
+    reply = await asyncio.to_thread(wire.journal.heartbeat, claim)
+    assert not reply.cancel_requested

@@ -12,9 +12,9 @@ import pytest
 from render_service.usecases.drift_report import MIN_COUNT, drift_report
 from servicekit.delivery.names import StemName
 from servicekit.errors import DOMAIN, FailedPrecondition
-from servicekit.journal import AuditDraft, Journal, Owner
+from servicekit.journal import Journal, OwningService
 from servicekit.rpc.status import status_json, to_status
-from tests.support.journal_rows import new_job, new_version, open_journal
+from tests.support.journal_rows import audited, claimed, new_job, new_version, open_journal
 
 MEASURED = {
     "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -23,11 +23,14 @@ MEASURED = {
 }
 
 
-def kept(journal: Journal, job_id: str, version: int, verdict: str, *, stem: str = "drums", **grid: float) -> None:
-    """An audit row as a re-render writes it."""
+def rerendered(journal: Journal, job_id: str, verdict: str, *, stem: str = "drums", **grid: float) -> None:
+    """A re-render with the audit row that it writes."""
     measured: dict[str, Any] | None = {"slopeMsPerMinute": None, "matched": 0.95, **grid} if grid else None
     rerender = {"stem": stem, "verdict": verdict, "accepted": verdict == "beyond", "delivered": {"grid": measured}}
-    journal.append_audit("local", job_id, version, AuditDraft(kind="stems", body={"rerender": rerender}, prompt=None))
+    journal.accept_version(new_version(job_id), limit=10)
+    claim = claimed(journal)
+    audited(journal, claim, "stems", {"rerender": rerender})
+    journal.finish(claim)
 
 
 @pytest.mark.parametrize(("beyond", "opens"), [(0, True), (1, True), (2, False)])
@@ -35,13 +38,15 @@ def test_it_opens_by_figures(tmp_path: Path, beyond: int, *, opens: bool) -> Non
     """Twenty measured, of which one may lie beyond; other stems and takes without a re-render do not count."""
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=10).job.job_id
-        journal.append_audit("local", job_id, 1, AuditDraft(kind="stems", body={}, prompt=None))
-        kept(journal, job_id, 90, "within", stem="bass", medianMs=1.0, p95Ms=5.0)
-        for version in range(2, MIN_COUNT + 1):
-            kept(journal, job_id, version, "within", medianMs=1.0, p95Ms=5.0)
+        claim = claimed(journal)
+        audited(journal, claim, "stems", {})
+        journal.finish(claim)
+        rerendered(journal, job_id, "within", stem="bass", medianMs=1.0, p95Ms=5.0)
+        for _ in range(MIN_COUNT - 1):
+            rerendered(journal, job_id, "within", medianMs=1.0, p95Ms=5.0)
         assert not drift_report(journal, "local", StemName.DRUMS).threshold_met
-        for version in range(100, 100 + max(beyond, 1)):
-            kept(journal, job_id, version, "beyond" if beyond else "within", medianMs=9.0, p95Ms=30.0)
+        for _ in range(max(beyond, 1)):
+            rerendered(journal, job_id, "beyond" if beyond else "within", medianMs=9.0, p95Ms=30.0)
         report = drift_report(journal, "local", StemName.DRUMS)
         assert report.threshold_met == opens
         assert report.within_limits_count == MIN_COUNT - 1 + (not beyond)
@@ -52,11 +57,12 @@ def test_what_could_not_be_judged_is_told_of_and_not_counted(tmp_path: Path) -> 
     """Bars in which the drums rest neither open the switch nor keep it closed."""
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=10).job.job_id
-        for version in range(2, MIN_COUNT + 2):
-            kept(journal, job_id, version, "unmeasurable")
+        journal.finish(claimed(journal))
+        for _ in range(MIN_COUNT):
+            rerendered(journal, job_id, "unmeasurable")
         assert not drift_report(journal, "local", StemName.DRUMS).threshold_met
-        for version in range(100, 100 + MIN_COUNT):
-            kept(journal, job_id, version, "within", medianMs=1.0, p95Ms=5.0)
+        for _ in range(MIN_COUNT):
+            rerendered(journal, job_id, "within", medianMs=1.0, p95Ms=5.0)
         report = drift_report(journal, "local", StemName.DRUMS)
         assert report.threshold_met
         assert sum(drift.judged for drift in report.drifts) == MIN_COUNT == len(report.drifts) // 2
@@ -69,22 +75,22 @@ def test_what_failed_counts_too_also_when_its_job_is_gone(tmp_path: Path) -> Non
     """
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=10).job.job_id
-        first = journal.claim(Owner.RENDER, lease_s=30.0)
+        first = journal.claim(OwningService.RENDER, lease_s=30.0)
         assert first is not None
         journal.finish(first)
         numbers = {"stem": "vocals", "median_ms": "31.5", "p95_ms": "80.25", "matched": "0.5"}
         for reason, metadata in (("DRIFT_EXCEEDED", numbers), ("STEM_SILENT", {"stem": "vocals"})):
             journal.accept_version(new_version(job_id), limit=10)
-            claim = journal.claim(Owner.RENDER, lease_s=30.0)
+            claim = journal.claim(OwningService.RENDER, lease_s=30.0)
             assert claim is not None
             journal.fail(claim, status_json(to_status(FailedPrecondition("x", reason=reason, metadata=metadata))))
         before = drift_report(journal, "local", StemName.VOCALS).drifts
-        journal.begin_delete("local", job_id)
+        journal.start_delete("local", job_id)
         journal.finish_delete("local", job_id)
         (drift,) = drift_report(journal, "local", StemName.VOCALS).drifts
         assert (drift,) == before
         assert drift_report(journal, "other", StemName.VOCALS).drifts == ()
-        (left,) = journal.rerendered("local", StemName.VOCALS)
+        (left,) = journal.rerender_outcomes("local", StemName.VOCALS)
         assert left.error == {"details": [{**MEASURED, "metadata": numbers}]}
         assert (drift.version, drift.within_limits, drift.accepted, drift.measurable) == (2, False, False, True)
         assert (drift.median_ms, drift.p95_ms, drift.slope_ms_per_minute) == (31.5, 80.25, None)

@@ -37,7 +37,7 @@ def test_a_separator_that_cannot_run_is_named(tmp_path: Path) -> None:
     store: Any = None  # warming up stores nothing
     pipeline = SeparationPipeline(
         separator=load_separator("short", repo=tmp_path, device="cpu", threads=1),
-        device_lock=GpuLock(tmp_path / "cpu.turn"),
+        device_lock=GpuLock(tmp_path / "cpu.lock"),
         scratch=ScratchFolder(tmp_path),
         store=store,
         fingerprint={},

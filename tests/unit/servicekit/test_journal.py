@@ -1,4 +1,4 @@
-"""What callers ask of the journal: accept, find again, list, cancel, delete."""
+"""The journal for callers: accept, find, list, cancel, delete."""
 
 from __future__ import annotations
 
@@ -10,14 +10,33 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from servicekit.clock import SetClock
 from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidToken, NotFound, ResourceExhausted
 from servicekit.ids import is_job_id, new_job_id
-from servicekit.journal import AuditDraft, EventKind, JobFilter, JobState, Journal, Owner, SchemaError, Stage
-from tests.support.journal_rows import BOUNCE, ZIP, new_job, new_version, open_journal, request, url_of
+from servicekit.journal import (
+    EventKind,
+    JobFilter,
+    JobState,
+    Journal,
+    OwningService,
+    SchemaError,
+    Stage,
+)
+from servicekit.journal.database import Database
+from tests.support.journal_rows import (
+    BOUNCE,
+    ZIP,
+    audited,
+    claimed,
+    new_job,
+    new_version,
+    open_journal,
+    request,
+    url_of,
+)
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MANY = 1000
@@ -25,7 +44,7 @@ MANY = 1000
 
 @pytest.fixture
 def clock() -> SetClock:
-    """A time that stands still."""
+    """A clock that only moves when it is told to."""
     return SetClock(START)
 
 
@@ -36,11 +55,10 @@ def journal(tmp_path: Path, clock: SetClock) -> Iterator[Journal]:
         yield opened
 
 
-def work_off(journal: Journal, files: dict[str, object] | None = None) -> None:
-    """Take the next version to its end."""
-    claim = journal.claim(Owner.RENDER, lease_s=10)
-    assert claim is not None
-    journal.keep(claim, files=BOUNCE if files is None else files, stage=Stage.BOUNCE)
+def finish_next(journal: Journal, files: dict[str, object] | None = None) -> None:
+    """Run the next version until it is done."""
+    claim = claimed(journal)
+    journal.checkpoint(claim, files=BOUNCE if files is None else files, stage=Stage.BOUNCE)
     journal.finish(claim)
 
 
@@ -78,8 +96,8 @@ def test_racing_retries_make_one_job(tmp_path: Path) -> None:
         assert sum(each.created for each in accepted) == 1
 
 
-def test_a_full_queue_refuses_and_says_when_to_come_again(journal: Journal) -> None:
-    """Beyond the limit a job is refused with the numbers and a delay, and nothing of it stays."""
+def test_a_full_queue_refuses_with_a_retry_delay(journal: Journal) -> None:
+    """A job above the limit is refused with the numbers and a delay, and nothing of it is stored."""
     journal.accept(new_job(), limit=1)
     with pytest.raises(ResourceExhausted) as refused:
         journal.accept(new_job(), limit=1)
@@ -89,7 +107,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_again(journal: Journal) -> N
     assert len(journal.jobs("local", JobFilter()).jobs) == 1
 
 
-def test_a_job_keeps_an_id_that_its_caller_chose(journal: Journal, clock: SetClock) -> None:
+def test_a_job_gets_the_id_that_its_caller_chose(journal: Journal, clock: SetClock) -> None:
     """An upload is stored under its job's id before it is accepted; an id in another form or used before is refused."""
     chosen = new_job_id(clock.now())
     assert journal.accept(new_job(job_id=chosen), limit=MANY).job.job_id == chosen
@@ -121,20 +139,20 @@ def test_version_numbers_are_never_used_twice(tmp_path: Path) -> None:
 
 
 def test_stems_are_added_only_where_they_are_missing(journal: Journal) -> None:
-    """A version that waits, has no bounce or has stems is refused by name; one with a bounce alone is queued again."""
+    """A version that is queued, has no bounce or has stems is refused; one with only a bounce is queued again."""
     soon = datetime.now(UTC) + timedelta(minutes=1)
     job_id = journal.accept(new_job(stems=False, expire_time=soon), limit=MANY).job.job_id
-    with pytest.raises(FailedPrecondition, match="has not ended"):
+    with pytest.raises(FailedPrecondition, match="wait until it ends"):
         journal.add_stems("local", job_id, 1, None, limit=MANY)
-    work_off(journal)
+    finish_next(journal)
     job = journal.add_stems("local", job_id, 1, StemMode.RAW, limit=MANY)
     version = job.versions[0]
     assert (version.state, version.stems_wanted, version.stem_mode) == (JobState.QUEUED, True, StemMode.RAW)
     assert (version.brief["stems"], version.brief["stemMode"]) == (True, "STEM_MODE_RAW")
-    assert version.kept_stage is Stage.BOUNCE
+    assert version.checkpointed_stage is Stage.BOUNCE
     assert version.expire_time is None  # the brief's expiry was for the take
-    work_off(journal, ZIP)
-    with pytest.raises(FailedPrecondition, match="has stems already") as refused:
+    finish_next(journal, ZIP)
+    with pytest.raises(FailedPrecondition, match="already has stems") as refused:
         journal.add_stems("local", job_id, 1, None, limit=MANY)
     assert refused.value.metadata == {"job_id": job_id, "version": "1", "state": "DONE"}
     bare = journal.accept(new_job(), limit=MANY).job.job_id
@@ -143,8 +161,8 @@ def test_stems_are_added_only_where_they_are_missing(journal: Journal) -> None:
         journal.add_stems("local", bare, 1, None, limit=MANY)
 
 
-def test_a_waiting_job_is_cancelled_by_way_of_cancelling(journal: Journal) -> None:
-    """Both states are told, in order, and a second cancel changes nothing."""
+def test_a_queued_job_is_cancelled_through_cancelling(journal: Journal) -> None:
+    """Both states are published in order, and a second cancel changes nothing."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     assert journal.cancel("local", job_id).state is JobState.CANCELLED
     journal.cancel("local", job_id)
@@ -170,7 +188,7 @@ def test_version_0_is_the_newest_that_can_be_cancelled(journal: Journal) -> None
 def test_version_0_is_the_newest_that_lacks_only_stems(journal: Journal) -> None:
     """A newer version without a bounce is passed over; where none qualifies, the error is about the newest."""
     job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
-    work_off(journal)
+    finish_next(journal)
     journal.accept_version(new_version(job_id), limit=MANY)
     journal.cancel("local", job_id)
     job = journal.add_stems("local", job_id, 0, None, limit=MANY)
@@ -180,15 +198,16 @@ def test_version_0_is_the_newest_that_lacks_only_stems(journal: Journal) -> None
 
 
 def test_a_deleted_job_leaves_one_event_and_its_audit_rows(journal: Journal) -> None:
-    """An unended job is not deleted; after the deletion row, labels and request id are gone and the chain is whole."""
+    """A job that has not ended is not deleted. Deletion removes labels and request id; the chain stays intact."""
     job_id = journal.accept(new_job(request("r1"), labels={"a": "b"}), limit=MANY).job.job_id
     with pytest.raises(FailedPrecondition) as refused:
-        journal.begin_delete("local", job_id)
+        journal.start_delete("local", job_id)
     assert refused.value.metadata["state"] == "QUEUED"
-    journal.append_audit("local", job_id, 1, AuditDraft(kind="bounce", body={}, prompt="p"))
-    work_off(journal)
+    claim = claimed(journal)
+    audited(journal, claim, "bounce", {}, prompt="p")
+    journal.finish(claim)
     last = journal.job("local", job_id).last_sequence
-    journal.begin_delete("local", job_id)
+    journal.start_delete("local", job_id)
     with pytest.raises(NotFound):
         journal.add_stems("local", job_id, 1, None, limit=MANY)
     journal.finish_delete("local", job_id)
@@ -218,12 +237,12 @@ def test_pages_hold_every_job_once_newest_first(journal: Journal, clock: SetCloc
     assert {job.labels["even"] for job in found} == {"True"}
     assert len(journal.jobs("local", JobFilter(labels={"even": "False"})).jobs) == 3
     assert not journal.jobs("local", JobFilter(states=frozenset({JobState.DONE}))).jobs
-    assert not journal.jobs("local", JobFilter(owner=Owner.SEPARATION)).jobs
+    assert not journal.jobs("local", JobFilter(owner=OwningService.SEPARATION)).jobs
     recent = JobFilter(created_after=START + timedelta(seconds=3))
     assert len(journal.jobs("local", recent).jobs) == 2
 
 
-def test_a_page_token_serves_only_the_question_it_was_made_for(journal: Journal) -> None:
+def test_a_page_token_is_valid_only_for_its_query(journal: Journal) -> None:
     """A token that was changed, made up, or made for another caller or filter is refused."""
     for _ in range(3):
         journal.accept(new_job(), limit=MANY)
@@ -236,21 +255,20 @@ def test_a_page_token_serves_only_the_question_it_was_made_for(journal: Journal)
             journal.jobs(tenant, asked, page_token=text)
 
 
-def test_another_tenants_job_is_not_there(journal: Journal) -> None:
+def test_another_tenants_job_is_not_found(journal: Journal) -> None:
     """Reading, cancelling and deleting another tenant's job are refused as if it did not exist."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
-    for call in (journal.job, journal.cancel, journal.begin_delete):
+    for call in (journal.job, journal.cancel, journal.start_delete):
         with pytest.raises(NotFound):
             call("other", job_id)
     assert not journal.jobs("other", JobFilter()).jobs
 
 
-def test_waiting_jobs_know_their_place_and_their_end(journal: Journal, clock: SetClock) -> None:
-    """Places count from 0; the end is estimated from the speed of jobs done before, and unknown before the first."""
+def test_queued_jobs_have_a_position_and_an_estimated_end(journal: Journal, clock: SetClock) -> None:
+    """Positions count from 0; the end is estimated from the speed of finished jobs, and unknown before the first."""
     first = journal.accept(new_job(), limit=MANY).job
     assert (first.versions[0].queue_position, first.versions[0].estimated_end_time) == (0, None)
-    claim = journal.claim(Owner.RENDER, lease_s=100)
-    assert claim is not None
+    claim = claimed(journal, lease_s=100)
     clock.advance(16.0)
     journal.finish(claim)
     waiting = [journal.accept(new_job(), limit=MANY).job.job_id for _ in range(3)]
@@ -261,50 +279,54 @@ def test_waiting_jobs_know_their_place_and_their_end(journal: Journal, clock: Se
 
 
 def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path, clock: SetClock) -> None:
-    """It is left as it is, and the error says which schema was wanted and which was found."""
+    """It is not changed, and the error names both schema versions."""
     open_journal(tmp_path, clock).close()
     with sqlite3.connect(tmp_path / "journal.sqlite3") as raw:
         raw.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
-    with pytest.raises(SchemaError, match="schema 99, newer than this program's 2"):
+    with pytest.raises(SchemaError, match="needs journal schema 3, the journal has 99, which is newer"):
         open_journal(tmp_path, clock)
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://host/name"])
-def test_a_url_that_holds_no_journal_is_refused(url: str, clock: SetClock) -> None:
-    """Memory and other databases keep no promise of durability."""
+def test_an_unsupported_url_is_refused(url: str, clock: SetClock) -> None:
+    """Memory and other databases are not durable, or not supported."""
     with pytest.raises(ValueError, match="journal"):
         Journal.open(url, clock=clock)
 
 
-def test_every_connection_is_durable_and_private(tmp_path: Path, journal: Journal) -> None:
+def test_every_connection_is_durable_and_private(tmp_path: Path, clock: SetClock) -> None:
     """SQLite runs with a write-ahead log and full synchronisation, in a file that only its owner can read."""
-    with journal._database.reading() as connection:
+    database = Database.open(url_of(tmp_path), clock=clock)
+    with database.reading() as connection:
         facts = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+    database.close()
     assert facts == ["wal", 2]
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
 
 
-def test_a_full_disk_is_named_and_loses_nothing(tmp_path: Path, clock: SetClock) -> None:
-    """When the database cannot grow, a new job is refused as DISK_FULL and the accepted ones are still there."""
+def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path, clock: SetClock) -> None:
+    """When the database cannot grow, a new job is refused as DISK_FULL and accepted jobs stay."""
     with open_journal(tmp_path, clock) as journal:
-        kept = journal.accept(new_job(), limit=MANY).job.job_id
+        job_id = journal.accept(new_job(), limit=MANY).job.job_id
 
-        def fill() -> None:
-            for _ in range(MANY):
-                journal.accept(new_job(labels={"filler": "x" * 200}), limit=MANY)
+    def fill() -> None:
+        for _ in range(MANY):
+            journal.accept(new_job(labels={"filler": "x" * 200}), limit=MANY)
 
-        event.listen(journal._database._engine, "connect", _refuse_to_grow)
-        journal._database._engine.dispose()
-        with pytest.raises(ResourceExhausted) as refused:
+    event.listen(Engine, "connect", _refuse_to_grow)
+    try:
+        with open_journal(tmp_path, clock) as journal, pytest.raises(ResourceExhausted) as refused:
             fill()
-        assert refused.value.reason == "DISK_FULL"
+    finally:
+        event.remove(Engine, "connect", _refuse_to_grow)
+    assert refused.value.reason == "DISK_FULL"
     with open_journal(tmp_path, clock) as journal:
-        assert journal.job("local", kept).state is JobState.QUEUED
+        assert journal.job("local", job_id).state is JobState.QUEUED
         assert journal.accept(new_job(), limit=MANY).created
 
 
 def _refuse_to_grow(connection: sqlite3.Connection, *_: object) -> None:
-    connection.execute("PRAGMA max_page_count=1")  # SQLite takes the present size: no page more
+    connection.execute("PRAGMA max_page_count=1")  # SQLite raises it to the current size, so the file cannot grow
 
 
 def test_two_processes_may_create_the_journal_at_once(tmp_path: Path) -> None:
@@ -320,40 +342,32 @@ def test_two_processes_may_create_the_journal_at_once(tmp_path: Path) -> None:
             journal.close()
 
 
-def test_a_re_render_takes_an_ended_job_over(journal: Journal) -> None:
-    """An upload passes to render_service with the version that it accepts, and only once all of its own have ended."""
-    job_id = journal.accept(new_job(owner=Owner.SEPARATION), limit=MANY).job.job_id
-    wanted = replace(new_version(job_id), owner=Owner.RENDER)
+def test_a_re_render_changes_the_owner_of_an_ended_job(journal: Journal) -> None:
+    """render_service owns an upload from its first re-render on, which is accepted only after all versions have ended."""
+    job_id = journal.accept(new_job(owner=OwningService.SEPARATION), limit=MANY).job.job_id
+    wanted = replace(new_version(job_id), owner=OwningService.RENDER)
     with pytest.raises(FailedPrecondition) as early:
         journal.accept_version(wanted, limit=MANY)
     assert early.value.reason == "WRONG_STATE"
-    claim = journal.claim(Owner.SEPARATION, lease_s=30.0)
-    assert claim is not None
-    journal.finish(claim)
-    told = journal.events_after(job_id, 0, 100).events
+    journal.finish(claimed(journal, OwningService.SEPARATION))
+    earlier = journal.events_after(job_id, 0, 100).events
     accepted = journal.accept_version(wanted, limit=MANY)
-    assert (accepted.version, accepted.job.owner) == (2, Owner.RENDER)
-    assert journal.claim(Owner.SEPARATION, lease_s=30.0) is None
-    taken = journal.claim(Owner.RENDER, lease_s=30.0)
-    assert taken is not None
-    assert taken.version.number == 2
-    assert journal.events_after(job_id, 0, 100).events[: len(told)] == told
-    feed = journal.feed_after(Owner.RENDER, "local", 0, 100).events
+    assert (accepted.version, accepted.job.owner) == (2, OwningService.RENDER)
+    assert journal.claim(OwningService.SEPARATION, lease_s=30.0) is None
+    assert claimed(journal).version.number == 2
+    assert journal.events_after(job_id, 0, 100).events[: len(earlier)] == earlier
+    feed = journal.feed_after(OwningService.RENDER, "local", 0, 100).events
     assert {event.version for event in feed} == {2}
 
 
 def test_re_renders_of_a_stem_are_found(journal: Journal) -> None:
     """Each with its state and error, of one stem and one tenant."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
-    done = journal.claim(Owner.RENDER, lease_s=30.0)
-    assert done is not None
-    journal.finish(done)
+    journal.finish(claimed(journal))
     journal.accept_version(new_version(job_id), limit=MANY)
-    failed = journal.claim(Owner.RENDER, lease_s=30.0)
-    assert failed is not None
-    journal.fail(failed, {"code": 9, "message": "late"})
-    (found,) = journal.rerendered("local", StemName.VOCALS)
+    journal.fail(claimed(journal), {"code": 9, "message": "late"})
+    (found,) = journal.rerender_outcomes("local", StemName.VOCALS)
     assert (found.job_id, found.version, found.state) == (job_id, 2, JobState.FAILED)
     assert found.error == {"code": 9, "message": "late"}
-    assert journal.rerendered("local", StemName.DRUMS) == []
-    assert journal.rerendered("other", StemName.VOCALS) == []
+    assert journal.rerender_outcomes("local", StemName.DRUMS) == []
+    assert journal.rerender_outcomes("other", StemName.VOCALS) == []

@@ -1,4 +1,4 @@
-"""The audit chain: written once, checked by anyone, and a prompt that can be forgotten."""
+"""The audit chain: append-only, verifiable by anyone, with prompts that can be erased."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servicekit.errors import FailedPrecondition, InvalidToken, NotFound
-from servicekit.journal import AuditDraft, AuditRow, ChainHead, Journal, Owner, canonical_json
-from tests.support.journal_rows import PROMPT, new_job, open_journal, request
+from servicekit.journal import AuditRow, ChainHead, Claim, Journal, canonical_json
+from tests.support.journal_rows import PROMPT, audited, claimed, new_job, open_journal, request
 
 MANY = 1000
 
@@ -26,14 +26,19 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def write(journal: Journal, job_id: str, kind: str = "bounce", tenant: str = "local", **facts: object) -> AuditRow:
-    """A row with a prompt."""
-    draft = AuditDraft(kind=kind, body={"lufs": -14.25, "plan": {"seed": 7}, **facts}, prompt=PROMPT)
-    return journal.append_audit(tenant, job_id, 1, draft)
+def claim_new(journal: Journal, tenant: str = "local") -> Claim:
+    """A claim on a new job."""
+    journal.accept(new_job(request(tenant=tenant)), limit=MANY)
+    return claimed(journal)
+
+
+def write(journal: Journal, claim: Claim, kind: str = "bounce", **facts: object) -> AuditRow:
+    """An audit row with a prompt."""
+    return audited(journal, claim, kind, {"lufs": -14.25, "plan": {"seed": 7}, **facts}, prompt=PROMPT)
 
 
 def tamper(folder: Path, *statements: str) -> None:
-    """Change the database behind the journal's back, triggers removed first as an intruder would."""
+    """Change the database directly, after removing the triggers, as an attacker would."""
     raw = sqlite3.connect(folder / "journal.sqlite3")
     with raw:
         for trigger in ("audit_rows_keep", "audit_rows_stay"):
@@ -45,8 +50,8 @@ def tamper(folder: Path, *statements: str) -> None:
 
 def test_anyone_can_check_the_chain_with_sha256_alone(journal: Journal) -> None:
     """Each digest is SHA-256 over the previous digest and the body, the first previous one being zeros."""
-    for number in range(3):
-        write(journal, f"job-{number}")
+    for _ in range(3):
+        write(journal, claim_new(journal))
     rows = journal.audit_rows("local").rows
     previous = "0" * 64
     for row in rows:
@@ -62,19 +67,21 @@ def test_anyone_can_check_the_chain_with_sha256_alone(journal: Journal) -> None:
 
 
 def test_each_tenant_has_a_chain_of_its_own(journal: Journal) -> None:
-    """Rows of others neither show nor take part."""
-    write(journal, "job-a")
-    write(journal, "job-b", tenant="other")
-    assert [row.job_id for row in journal.audit_rows("other").rows] == ["job-b"]
+    """Other tenants' rows are neither listed nor chained."""
+    write(journal, claim_new(journal))
+    claim = claim_new(journal, tenant="other")
+    write(journal, claim)
+    assert [row.job_id for row in journal.audit_rows("other").rows] == [claim.version.job_id]
     assert [row.sequence for row in journal.audit_rows("other").rows] == [1]
     assert journal.verify_chain("nobody").head == ChainHead(0, "0" * 64)
 
 
-def test_a_redo_after_a_crash_writes_no_second_row(journal: Journal) -> None:
-    """The same job, version and kind gives the row that is there, whatever the redo measured."""
-    first = write(journal, "job-a")
-    assert write(journal, "job-a", lufs=-13.0) == first
-    assert write(journal, "job-a", kind="stems").sequence == 2
+def test_a_retry_after_a_crash_writes_no_second_row(journal: Journal) -> None:
+    """The same job, version and kind returns the existing row, whatever the retry measured."""
+    claim = claim_new(journal)
+    first = write(journal, claim)
+    assert write(journal, claim, lufs=-13.0) == first
+    assert write(journal, claim, kind="stems").sequence == 2
 
 
 @pytest.mark.parametrize(
@@ -83,20 +90,20 @@ def test_a_redo_after_a_crash_writes_no_second_row(journal: Journal) -> None:
         (
             "UPDATE audit_rows SET body_json = replace(body_json, '-14.25', '-14.26') WHERE sequence = 2",
             2,
-            "digest does not fit",
+            "digest does not match",
         ),
         ("UPDATE audit_rows SET job_id = 'job-x' WHERE sequence = 2", 2, "column differs"),
         ("UPDATE audit_rows SET create_us = create_us + 1 WHERE sequence = 3", 3, "column differs"),
-        ("UPDATE audit_rows SET prompt = 'another' WHERE sequence = 1", 1, "prompt does not fit"),
-        ("UPDATE audit_rows SET prompt = 'another', salt = NULL WHERE sequence = 1", 1, "prompt does not fit"),
+        ("UPDATE audit_rows SET prompt = 'another' WHERE sequence = 1", 1, "prompt does not match"),
+        ("UPDATE audit_rows SET prompt = 'another', salt = NULL WHERE sequence = 1", 1, "prompt does not match"),
         ("DELETE FROM audit_rows WHERE sequence = 2", 2, "missing"),
         ("DELETE FROM audit_rows WHERE sequence = 4", 4, "ends before the exported head"),
     ],
 )
-def test_any_change_shows(tmp_path: Path, journal: Journal, statement: str, sequence: int, detail: str) -> None:
-    """A changed body, column or prompt, a row taken out and a tail cut off are found at their row."""
-    for number in range(4):
-        write(journal, f"job-{number}")
+def test_any_change_is_found(tmp_path: Path, journal: Journal, statement: str, sequence: int, detail: str) -> None:
+    """A changed body, column or prompt, a deleted row and a truncated chain are found at their row."""
+    for _ in range(4):
+        write(journal, claim_new(journal))
     head = journal.verify_chain("local").head
     tamper(tmp_path, statement)
     report = journal.verify_chain("local", head)
@@ -105,10 +112,10 @@ def test_any_change_shows(tmp_path: Path, journal: Journal, statement: str, sequ
     assert detail in report.detail
 
 
-def test_a_chain_written_anew_from_a_row_on_misses_the_exported_head(tmp_path: Path, journal: Journal) -> None:
-    """Someone who forges a row and recomputes every digest after it is caught by a head that was exported before."""
-    for number in range(3):
-        write(journal, f"job-{number}")
+def test_a_rewritten_chain_does_not_contain_the_exported_head(tmp_path: Path, journal: Journal) -> None:
+    """A forged row with all later digests recomputed is found with a head that was exported before."""
+    for _ in range(3):
+        write(journal, claim_new(journal))
     head = journal.verify_chain("local").head
     statements, previous = [], "0" * 64
     for row in journal.audit_rows("local").rows:
@@ -133,20 +140,19 @@ def test_a_chain_written_anew_from_a_row_on_misses_the_exported_head(tmp_path: P
     ],
 )
 def test_the_database_itself_refuses_changes(tmp_path: Path, journal: Journal, statement: str) -> None:
-    """Whoever writes past the program is stopped by the tables' own triggers."""
-    write(journal, "job-a")
+    """Triggers refuse changes that do not go through the journal."""
+    write(journal, claim_new(journal))
     raw = sqlite3.connect(tmp_path / "journal.sqlite3")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         raw.execute(statement)
     raw.close()
 
 
-def test_an_erased_prompt_is_nowhere_and_the_chain_is_whole(tmp_path: Path, journal: Journal) -> None:
-    """After the erasure no file of the journal holds the prompt, brief and plan are blank, and the chain verifies."""
+def test_an_erased_prompt_is_nowhere_and_the_chain_stays_intact(tmp_path: Path, journal: Journal) -> None:
+    """No file of the journal contains the prompt any more, brief and plan have none, and the chain verifies."""
     job_id = journal.accept(new_job(request("r1")), limit=MANY).job.job_id
-    claim = journal.claim(Owner.RENDER, lease_s=10)
-    assert claim is not None
-    journal.keep(claim, audit=AuditDraft(kind="bounce", body={}, prompt=PROMPT))
+    claim = claimed(journal)
+    audited(journal, claim, "bounce", {}, prompt=PROMPT)
     with pytest.raises(FailedPrecondition, match="needs its prompt"):
         journal.erase_prompt("local", job_id)
     journal.finish(claim)
@@ -167,17 +173,20 @@ def test_an_erased_prompt_is_nowhere_and_the_chain_is_whole(tmp_path: Path, jour
 @pytest.mark.parametrize(
     "body", [{"prompt": "x"}, {"plan": [{"prompt": "x"}]}, {"sequence": 4}, {"lufs": float("nan")}]
 )
-def test_a_body_that_could_not_be_kept_is_refused(journal: Journal, body: dict[str, object]) -> None:
-    """A prompt in the body could never be erased; the journal's own keys and NaN have no place there either."""
-    with pytest.raises(ValueError, match=r"prompt|journal itself|JSON compliant"):
-        journal.append_audit("local", "job-a", 1, AuditDraft(kind="bounce", body=body, prompt=None))
+def test_an_invalid_body_is_refused(journal: Journal, body: dict[str, object]) -> None:
+    """A prompt in the body could never be erased; the journal's own keys and NaN are refused too."""
+    claim = claim_new(journal)
+    with pytest.raises(ValueError, match=r"prompt|journal writes|JSON compliant"):
+        audited(journal, claim, "bounce", body)
     assert not journal.audit_rows("local").rows
 
 
 def test_pages_of_rows_are_oldest_first(journal: Journal) -> None:
-    """Paging gives every row once; a token of another job is refused."""
+    """Paging returns every row once; a page token for another query is refused."""
+    claims = [claim_new(journal), claim_new(journal)]
     for number in range(5):
-        write(journal, f"job-{number % 2}", kind=f"kind-{number}")
+        write(journal, claims[number % 2], kind=f"kind-{number}")
+    second_job = claims[1].version.job_id
     found, token = [], ""
     while True:
         page = journal.audit_rows("local", page_size=2, page_token=token)
@@ -186,9 +195,9 @@ def test_pages_of_rows_are_oldest_first(journal: Journal) -> None:
         if not token:
             break
         with pytest.raises(InvalidToken):
-            journal.audit_rows("local", "job-1", page_token=token)
+            journal.audit_rows("local", second_job, page_token=token)
     assert found == [1, 2, 3, 4, 5]
-    assert [row.sequence for row in journal.audit_rows("local", "job-1").rows] == [2, 4]
+    assert [row.sequence for row in journal.audit_rows("local", second_job).rows] == [2, 4]
 
 
 _JSON = st.recursive(
@@ -203,8 +212,8 @@ _JSON = st.recursive(
 
 
 @given(_JSON)
-def test_canonical_json_says_the_same_whatever_the_order(value: object) -> None:
-    """It parses back to the same value, and parsing and writing again gives the same text."""
+def test_canonical_json_does_not_depend_on_the_order_of_keys(value: object) -> None:
+    """It parses to the same value, and writing that value again gives the same text."""
     text = canonical_json(value)
     assert json.loads(text) == value
     assert canonical_json(json.loads(text)) == text

@@ -1,4 +1,4 @@
-"""Events: one sequence a job without gaps, one feed that is never reordered, both through kill -9."""
+"""Events: one sequence per job without gaps and one ordered feed, also after kill -9."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from servicekit.errors import InvalidToken
-from servicekit.journal import EventDraft, EventKind, JobState, Owner
+from servicekit.journal import EventDraft, EventKind, JobState, OwningService
 from tests.support.journal_processes import accept_and_append, append_forever, started
 from tests.support.journal_rows import new_job, open_journal, url_of
 
@@ -16,7 +16,7 @@ MANY = 100_000
 
 
 def test_a_kill_between_commits_leaves_no_gap(tmp_path: Path) -> None:
-    """Every event that a killed process saw committed is there, numbers run from 1 without gaps, and the next go on."""
+    """Every event committed by a killed process is there; numbers have no gaps, and later events continue them."""
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=MANY).job.job_id
     for _ in range(2):
@@ -29,7 +29,7 @@ def test_a_kill_between_commits_leaves_no_gap(tmp_path: Path) -> None:
             assert max(event.steps_done for event in events) >= seen[-1]
             assert journal.job("local", job_id).last_sequence == len(events)
     with open_journal(tmp_path) as journal:
-        claim = journal.claim(Owner.RENDER, lease_s=10)
+        claim = journal.claim(OwningService.RENDER, lease_s=10)
         assert claim is not None
         assert claim.attempt == 3
         journal.finish(claim)
@@ -40,8 +40,8 @@ def test_a_kill_between_commits_leaves_no_gap(tmp_path: Path) -> None:
         ]
 
 
-def test_a_reader_of_the_feed_misses_nothing_that_racing_writers_commit(tmp_path: Path) -> None:
-    """Reading on from the last position while two processes write gives every event once, in the order of its position."""
+def test_a_feed_reader_misses_no_event_of_racing_writers(tmp_path: Path) -> None:
+    """Reading from the last position on while two processes write returns every event once, in order."""
     with (
         open_journal(tmp_path) as journal,
         started(accept_and_append, url_of(tmp_path), 8) as one,
@@ -50,19 +50,19 @@ def test_a_reader_of_the_feed_misses_nothing_that_racing_writers_commit(tmp_path
         position, read = 0, []
         while True:
             running = one.process.is_alive() or two.process.is_alive()
-            page = journal.feed_after(Owner.SEPARATION, "local", position, 7)
+            page = journal.feed_after(OwningService.SEPARATION, "local", position, 7)
             read += [event.position for event in page.events]
             position = page.as_of_position
             if not page.events and not running:
                 break
         assert one.hear() == two.hear() == "done"
-        everything = journal.feed_after(Owner.SEPARATION, None, 0, MANY).events
+        everything = journal.feed_after(OwningService.SEPARATION, None, 0, MANY).events
         assert read == [event.position for event in everything]
         assert len(read) == 2 * 8 * 6
 
 
-def test_a_page_says_up_to_where_it_left_nothing_out(tmp_path: Path) -> None:
-    """A full page ends with its last event, another with the newest of all, also those of others."""
+def test_a_page_has_the_position_up_to_which_it_is_complete(tmp_path: Path) -> None:
+    """For a full page that is its last event, otherwise the newest event of all jobs."""
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=MANY).job.job_id
         journal.cancel("local", job_id)
@@ -72,24 +72,24 @@ def test_a_page_says_up_to_where_it_left_nothing_out(tmp_path: Path) -> None:
         assert journal.events_after(job_id, 2, 2).as_of_position == journal.feed_head()
 
 
-def test_listeners_hear_each_commit_of_their_process(tmp_path: Path) -> None:
-    """They are told of the numbered events after the commit, in the thread that made it, until they leave."""
-    heard: list[tuple[str, EventKind, str]] = []
+def test_listeners_get_the_events_of_each_commit(tmp_path: Path) -> None:
+    """After the commit, in the committing thread, until the subscription ends."""
+    received: list[tuple[str, EventKind, str]] = []
     with open_journal(tmp_path) as journal:
 
-        def listen(events: object) -> None:
+        def listener(events: object) -> None:
             for event in events:  # type: ignore[attr-defined]
                 assert journal.events_after(event.job_id, event.sequence - 1, 1).events[0] == event
-                heard.append((event.job_id, event.kind, threading.current_thread().name))
+                received.append((event.job_id, event.kind, threading.current_thread().name))
 
-        with journal.listening(listen):
+        with journal.subscribe(listener):
             job_id = journal.accept(new_job(), limit=MANY).job.job_id
         journal.cancel("local", job_id)
-    assert heard == [(job_id, EventKind.STATE, threading.current_thread().name)]
+    assert received == [(job_id, EventKind.STATE, threading.current_thread().name)]
 
 
-def test_a_cursor_is_refused_unless_it_was_made_for_the_caller(tmp_path: Path) -> None:
-    """It survives a restart, and neither another tenant's nor a changed one is taken."""
+def test_a_cursor_is_valid_only_for_its_tenant(tmp_path: Path) -> None:
+    """It survives a restart; another tenant's cursor and a changed one are refused."""
     with open_journal(tmp_path) as journal:
         cursor = journal.cursor("local", 12)
     with open_journal(tmp_path) as journal:
@@ -99,12 +99,12 @@ def test_a_cursor_is_refused_unless_it_was_made_for_the_caller(tmp_path: Path) -
                 journal.position(tenant, text)
 
 
-def test_an_event_of_several_in_one_commit_has_its_own_number(tmp_path: Path) -> None:
+def test_events_of_one_commit_have_consecutive_numbers(tmp_path: Path) -> None:
     """Events appended together are numbered in their order."""
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=MANY).job.job_id
-        claim = journal.claim(Owner.RENDER, lease_s=10)
+        claim = journal.claim(OwningService.RENDER, lease_s=10)
         assert claim is not None
-        journal.append(claim, [EventDraft(kind=EventKind.PROGRESS, steps_done=done) for done in range(5)])
+        journal.append_events(claim, [EventDraft(kind=EventKind.PROGRESS, steps_done=done) for done in range(5)])
         events = journal.events_after(job_id, 2, MANY).events
         assert [(event.sequence, event.steps_done) for event in events] == [(3 + done, done) for done in range(5)]

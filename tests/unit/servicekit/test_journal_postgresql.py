@@ -1,4 +1,4 @@
-"""The same journal on a real PostgreSQL: its promises do not hang on SQLite."""
+"""The same journal on a real PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from servicekit.journal import (
     JobFilter,
     JobState,
     Journal,
-    Owner,
+    OwningService,
     ProgressTrack,
     SchemaError,
 )
 from servicekit.work import Runner
-from tests.support.journal_rows import BOUNCE, PROMPT, WEIGHTS, new_job, new_version, request
+from tests.support.journal_rows import BOUNCE, PROMPT, WEIGHTS, audited, claimed, new_job, new_version, request
 
 MANY = 1000
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL of this test's own, on a Unix socket."""
+    """A PostgreSQL server for these tests, on a Unix socket."""
     pgserver = pytest.importorskip("pgserver", reason="needs the PyPI packages pgserver and psycopg")
     pytest.importorskip("psycopg", reason="needs the PyPI packages pgserver and psycopg")
     started = pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
@@ -61,34 +61,37 @@ def journal(url: str) -> Iterator[Journal]:
         yield opened
 
 
-def test_a_job_goes_its_whole_road(journal: Journal) -> None:
-    """Accepted once, found, listed, worked on, re-rendered, audited, erased and deleted as on SQLite."""
+def test_the_life_of_a_job(journal: Journal) -> None:
+    """A job is accepted once, listed, run, re-rendered, audited, erased and deleted as with SQLite."""
     job_id = journal.accept(new_job(request("r1"), labels={"a": "ü"}), limit=MANY).job.job_id
     assert not journal.accept(new_job(request("r1")), limit=MANY).created
     with pytest.raises(AlreadyExists):
         journal.accept(new_job(request("r1", digest="d2")), limit=MANY)
-    claim = journal.claim(Owner.RENDER, lease_s=10)
+    claim = journal.claim(OwningService.RENDER, lease_s=10)
     assert claim is not None
     event = EventDraft(kind=EventKind.BOUNCE_READY, track=ProgressTrack.RENDER, fraction=1.0)
-    journal.keep(claim, files=BOUNCE, audit=AuditDraft(kind="bounce", body={"x": 0.1}, prompt=PROMPT), events=[event])
+    journal.checkpoint(
+        claim, files=BOUNCE, audit=AuditDraft(kind="bounce", body={"x": 0.1}, prompt=PROMPT), events=[event]
+    )
     assert journal.finish(claim) is JobState.DONE
     assert journal.add_stems("local", job_id, 1, None, limit=MANY).state is JobState.QUEUED
     assert journal.accept_version(new_version(job_id), limit=MANY).version == 2
-    assert journal.cancel("local", job_id).state is JobState.CANCELLED
+    for number in (2, 1):
+        assert journal.cancel("local", job_id).versions[number - 1].state is JobState.CANCELLED
     (listed,) = journal.jobs("local", JobFilter(labels={"a": "ü"}, states=frozenset({JobState.CANCELLED}))).jobs
     assert listed.versions[0].progress[0].fraction == 1.0
     assert journal.erase_prompt("local", job_id) == 1
     with pytest.raises(NotFound):
         journal.job("local", "a zero byte\0")
     assert journal.audit_rows("local", "a zero byte\0").rows == ()
-    journal.begin_delete("local", job_id)
+    journal.start_delete("local", job_id)
     journal.finish_delete("local", job_id)
     assert [event.kind for event in journal.events_after(job_id, 0, MANY).events] == ["DELETED"]
     assert journal.verify_chain("local").intact
 
 
-def test_racing_hosts_keep_every_promise(url: str) -> None:
-    """Eight writers on two open journals: one job a request id, one worker a version, no gap, nothing skipped in the feed."""
+def test_racing_hosts(url: str) -> None:
+    """Eight writers on two journals: one job per request id, one worker per version, no gaps and a complete feed."""
     with ExitStack() as stack:
         hosts = [stack.enter_context(Journal.open(url, clock=SystemClock())) for _ in range(2)]
         done = threading.Event()
@@ -97,18 +100,18 @@ def test_racing_hosts_keep_every_promise(url: str) -> None:
         def follow() -> None:
             position = 0
             while True:
-                last_look = done.is_set()
-                page = hosts[0].feed_after(Owner.RENDER, "local", position, 5)
+                last_round = done.is_set()
+                page = hosts[0].feed_after(OwningService.RENDER, "local", position, 5)
                 read.extend(event.position for event in page.events)
                 position = page.as_of_position
-                if last_look and not page.events:
+                if last_round and not page.events:
                     return
 
         def work(number: int) -> list[str]:
             host, worked = hosts[number % 2], []
             host.accept(new_job(request(f"r{number % 4}")), limit=MANY)
-            while claim := host.claim(Owner.RENDER, lease_s=60):
-                host.append(claim, [EventDraft(kind=EventKind.PROGRESS)] * 2)
+            while claim := host.claim(OwningService.RENDER, lease_s=60):
+                host.append_events(claim, [EventDraft(kind=EventKind.PROGRESS)] * 2)
                 host.finish(claim)
                 worked.append(claim.version.job_id)
             return worked
@@ -124,23 +127,23 @@ def test_racing_hosts_keep_every_promise(url: str) -> None:
         assert len(jobs) == 4
         for job_id in jobs:
             assert [event.sequence for event in hosts[0].events_after(job_id, 0, MANY).events] == [1, 2, 3, 4, 5]
-        assert read == [event.position for event in hosts[0].feed_after(Owner.RENDER, None, 0, MANY).events]
+        assert read == [event.position for event in hosts[0].feed_after(OwningService.RENDER, None, 0, MANY).events]
 
 
-def test_a_lapsed_lease_passes_on_and_fences(url: str) -> None:
-    """With hosts that cannot see each other's processes the lease decides; the first holder can write no more."""
+def test_an_expired_lease_passes_the_claim_on(url: str) -> None:
+    """Hosts cannot see each other's processes, so the lease decides; the first holder cannot write any more."""
     clock = SetClock(datetime(2026, 3, 1, tzinfo=UTC))
     with Journal.open(url, clock=clock) as journal:
         journal.accept(new_job(), limit=MANY)
-        first = journal.claim(Owner.RENDER, lease_s=10)
+        first = journal.claim(OwningService.RENDER, lease_s=10)
         assert first is not None
-        assert journal.claim(Owner.RENDER, lease_s=10) is None
+        assert journal.claim(OwningService.RENDER, lease_s=10) is None
         clock.advance(11)
-        second = journal.claim(Owner.RENDER, lease_s=10)
+        second = journal.claim(OwningService.RENDER, lease_s=10)
         assert second is not None
         assert second.attempt == 2
         with pytest.raises(ClaimLost):
-            journal.keep(first, files=BOUNCE)
+            journal.checkpoint(first, files=BOUNCE)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +156,9 @@ def test_a_lapsed_lease_passes_on_and_fences(url: str) -> None:
     ],
 )
 def test_the_database_itself_refuses_changes_of_the_audit_rows(journal: Journal, url: str, statement: str) -> None:
-    """Triggers stop whoever writes past the program, and with the triggers gone the chain shows it."""
-    journal.append_audit("local", "job-a", 1, AuditDraft(kind="bounce", body={}, prompt=PROMPT))
+    """Triggers refuse direct changes; without the triggers the chain shows them."""
+    journal.accept(new_job(), limit=MANY)
+    audited(journal, claimed(journal), "bounce", {}, prompt=PROMPT)
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.connect() as connection, pytest.raises(DBAPIError, match="append-only"):
         connection.execute(text(statement))
@@ -167,7 +171,7 @@ def test_the_database_itself_refuses_changes_of_the_audit_rows(journal: Journal,
 
 
 def test_a_newer_schema_is_refused(url: str) -> None:
-    """As on SQLite."""
+    """As with SQLite."""
     Journal.open(url, clock=SystemClock()).close()
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
@@ -177,8 +181,8 @@ def test_a_newer_schema_is_refused(url: str) -> None:
         Journal.open(url, clock=SystemClock())
 
 
-def test_a_runner_works_on_it(journal: Journal) -> None:
-    """A version runs to its end, and an expired one fails although the only worker is busy."""
+def test_a_runner_runs_versions(journal: Journal) -> None:
+    """A version is done, and an expired one fails although the only worker is busy."""
     entered, go_on, failed = threading.Event(), threading.Event(), threading.Event()
     due = SystemClock().now() + timedelta(seconds=0.2)
 
@@ -187,9 +191,9 @@ def test_a_runner_works_on_it(journal: Journal) -> None:
             failed.set()
 
     first = journal.accept(new_job(), limit=MANY).job.job_id
-    with journal.listening(listen):
+    with journal.subscribe(listen):
         work: Callable[[object], None] = lambda _: (entered.set(), go_on.wait(30))[0]  # noqa: E731
-        with Runner(journal, owner=Owner.RENDER, work=work, weights=WEIGHTS, clock=SystemClock()) as runner:
+        with Runner(journal, owner=OwningService.RENDER, work=work, weights=WEIGHTS, clock=SystemClock()) as runner:
             assert entered.wait(30)
             second = journal.accept(new_job(expire_time=due), limit=MANY).job.job_id
             assert failed.wait(30)
@@ -199,8 +203,8 @@ def test_a_runner_works_on_it(journal: Journal) -> None:
     assert journal.job("local", second).state is JobState.FAILED
 
 
-def test_a_database_that_is_gone_is_named(server: str, url: str, tmp_path: Path) -> None:
-    """A call while PostgreSQL cannot be reached is UNAVAILABLE and says when to try again."""
+def test_an_unreachable_database_is_reported(server: str, url: str, tmp_path: Path) -> None:
+    """A call while PostgreSQL cannot be reached raises Unavailable with a retry delay."""
     with Journal.open(url, clock=SystemClock()) as journal:
         admin = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:

@@ -16,11 +16,11 @@ from separation_service.api.handoff_codec import ReceiveCodec
 from servicekit.errors import Unavailable
 from servicekit.loans import LoanClient, LoanPool, LoanTimes
 from servicekit.loans.framing import pack_frame
-from servicekit.loans.messages import Accepted, Lend, Released
+from servicekit.loans.messages import LendRequest, LoanAccepted, LoanReleased
 
 SAMPLES = np.ones((2, 1000), dtype=np.float32)
 TIMES = LoanTimes(accept_timeout_s=0.3, release_timeout_s=0.1, withdraw_timeout_s=0.1)
-Answer = Callable[[socket.socket, Lend], None]
+Answer = Callable[[socket.socket, LendRequest], None]
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def borrower_that(answers: Answer, path: Path) -> Iterator[None]:
                 while prefix := connection.recv(4, socket.MSG_WAITALL):
                     body = connection.recv(int.from_bytes(prefix), socket.MSG_WAITALL)
                     message = ReceiveCodec().decode(body)
-                    if isinstance(message, Lend):
+                    if isinstance(message, LendRequest):
                         answers(connection, message)
 
     connections: list[socket.socket] = []
@@ -55,34 +55,34 @@ def borrower_that(answers: Answer, path: Path) -> Iterator[None]:
                 connection.close()
 
 
-def silence(connection: socket.socket, lend: Lend) -> None:
+def silence(connection: socket.socket, lend: LendRequest) -> None:
     """Never answer."""
 
 
-def garbage(connection: socket.socket, lend: Lend) -> None:
+def garbage(connection: socket.socket, lend: LendRequest) -> None:
     """Answer what is no message."""
     connection.sendall(pack_frame(b"\xff garbage"))
 
 
-def hang_up(connection: socket.socket, lend: Lend) -> None:
+def hang_up(connection: socket.socket, lend: LendRequest) -> None:
     """Close instead of answering."""
     connection.shutdown(socket.SHUT_RDWR)
 
 
-def talk_of_others(connection: socket.socket, lend: Lend) -> None:
+def talk_of_others(connection: socket.socket, lend: LendRequest) -> None:
     """Answer, about a loan that never was."""
-    connection.sendall(pack_frame(ReceiveCodec().encode(Accepted("0" * 32))))
+    connection.sendall(pack_frame(ReceiveCodec().encode(LoanAccepted("0" * 32))))
 
 
-def accept_and_keep(connection: socket.socket, lend: Lend) -> None:
+def accept_and_keep(connection: socket.socket, lend: LendRequest) -> None:
     """Accept and never give back."""
-    connection.sendall(pack_frame(ReceiveCodec().encode(Accepted(lend.header.lease_id))))
+    connection.sendall(pack_frame(ReceiveCodec().encode(LoanAccepted(lend.header.lease_id))))
 
 
-def accept_and_give_back(connection: socket.socket, lend: Lend) -> None:
+def accept_and_give_back(connection: socket.socket, lend: LendRequest) -> None:
     """What a right borrower says."""
     accept_and_keep(connection, lend)
-    connection.sendall(pack_frame(ReceiveCodec().encode(Released(lend.header.lease_id))))
+    connection.sendall(pack_frame(ReceiveCodec().encode(LoanReleased(lend.header.lease_id))))
 
 
 @pytest.mark.parametrize("answers", [silence, garbage, hang_up, talk_of_others])
@@ -117,7 +117,7 @@ def test_an_interruption_while_the_lender_waits_gives_the_region_up(tmp_path: Pa
     class InterruptedCodec(HandoffCodec):
         """Interrupts the thread that hears the answer."""
 
-        def decode(self, data: bytes, /) -> Accepted:
+        def decode(self, data: bytes, /) -> LoanAccepted:
             raise Interrupted
 
     with borrower_that(accept_and_keep, path), LoanPool() as pool:

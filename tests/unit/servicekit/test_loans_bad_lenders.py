@@ -25,7 +25,15 @@ from separation_service.api.handoff_codec import ReceiveCodec
 from servicekit.errors import FailedPrecondition, InvalidTensor, Unavailable
 from servicekit.loans import Borrowings, BorrowLimits, LoanClient, LoanPool, LoanServer, TensorHeader
 from servicekit.loans.framing import pack_frame
-from servicekit.loans.messages import Accepted, BorrowerMessage, Lend, LenderMessage, Refused, Released, Withdraw
+from servicekit.loans.messages import (
+    BorrowerMessage,
+    LenderMessage,
+    LendRequest,
+    LoanAccepted,
+    LoanRefused,
+    LoanReleased,
+    WithdrawRequest,
+)
 
 OPEN_FILES = Path("/proc/self/fd")
 FRAMES = 1000
@@ -93,11 +101,11 @@ class RawLender:
             return None
         return self._codec.decode(self.sock.recv(struct.unpack("!I", prefix)[0], socket.MSG_WAITALL))
 
-    def is_refused(self, message: LenderMessage, *fds: int) -> Refused:
+    def is_refused(self, message: LenderMessage, *fds: int) -> LoanRefused:
         """The refusal that ``message`` brings."""
         self.send(message, *fds)
         answer = self.hear()
-        assert isinstance(answer, Refused)
+        assert isinstance(answer, LoanRefused)
         return answer
 
     def close(self) -> None:
@@ -136,11 +144,11 @@ def test_a_right_loan_by_hand_is_accepted_taken_and_released(raw: RawLender, bor
     """The raw lender of these tests speaks the protocol, so that what follows is refused for what it says."""
     lend = header()
     with region() as fd:
-        raw.send(Lend(lend), fd)
-    assert raw.hear() == Accepted(lend.lease_id)
+        raw.send(LendRequest(lend), fd)
+    assert raw.hear() == LoanAccepted(lend.lease_id)
     with borrowings.take(lend.lease_id) as tensor:
         assert np.array_equal(tensor.array, SAMPLES)
-    assert raw.hear() == Released(lend.lease_id)
+    assert raw.hear() == LoanReleased(lend.lease_id)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +169,7 @@ def test_a_right_loan_by_hand_is_accepted_taken_and_released(raw: RawLender, bor
 def test_a_header_that_does_not_fit_is_refused(raw: RawLender, changes: dict[str, object], words: str) -> None:
     """The refusal says what was wanted and what came."""
     with region() as fd:
-        refused = raw.is_refused(Lend(header(**changes)), fd)
+        refused = raw.is_refused(LendRequest(header(**changes)), fd)
     assert refused.reason == "INVALID_TENSOR"
     assert words in refused.detail
 
@@ -169,7 +177,7 @@ def test_a_header_that_does_not_fit_is_refused(raw: RawLender, changes: dict[str
 def test_an_expired_lease_is_refused(raw: RawLender) -> None:
     """LEASE_LOST, naming the clocks."""
     with region() as fd:
-        refused = raw.is_refused(Lend(header(lease_expires_at_s=time.time() - 5)), fd)
+        refused = raw.is_refused(LendRequest(header(lease_expires_at_s=time.time() - 5)), fd)
     assert refused.reason == "LEASE_LOST"
 
 
@@ -177,7 +185,7 @@ def test_an_expired_lease_is_refused(raw: RawLender) -> None:
 def test_a_region_without_a_seal_is_refused(raw: RawLender, missing: int) -> None:
     """It could be resized under the reader."""
     with region(seals=RIGHT_SEALS & ~missing) as fd:
-        refused = raw.is_refused(Lend(header()), fd)
+        refused = raw.is_refused(LendRequest(header()), fd)
     assert (refused.reason, "seals" in refused.detail) == ("INVALID_TENSOR", True)
 
 
@@ -186,9 +194,9 @@ def test_what_is_no_memfd_is_refused(raw: RawLender, tmp_path: Path) -> None:
     on_disk = tmp_path / "samples"
     on_disk.write_bytes(SAMPLES.tobytes())
     with on_disk.open("rb") as file:
-        assert raw.is_refused(Lend(header()), file.fileno()).reason == "INVALID_TENSOR"
+        assert raw.is_refused(LendRequest(header()), file.fileno()).reason == "INVALID_TENSOR"
     reader, writer = os.pipe()
-    assert "regular file" in raw.is_refused(Lend(header()), reader).detail
+    assert "regular file" in raw.is_refused(LendRequest(header()), reader).detail
     os.close(reader)
     os.close(writer)
 
@@ -197,14 +205,14 @@ def test_what_is_no_memfd_is_refused(raw: RawLender, tmp_path: Path) -> None:
 def test_one_descriptor_is_wanted(raw: RawLender, count: int) -> None:
     """None or several are refused, and those that came are closed."""
     with region() as fd:
-        assert f"{count} came" in raw.is_refused(Lend(header()), *[fd] * count).detail
+        assert f"{count} came" in raw.is_refused(LendRequest(header()), *[fd] * count).detail
 
 
 @pytest.mark.parametrize("count", [9, 200])
 def test_a_heap_of_descriptors_ends_the_connection(raw: RawLender, count: int) -> None:
     """They do not even fit the receive; none stays open."""
     with region() as fd:
-        raw.send(Lend(header()), *[fd] * count)
+        raw.send(LendRequest(header()), *[fd] * count)
     assert raw.hear() is None
 
 
@@ -216,7 +224,7 @@ def test_a_heap_of_descriptors_ends_the_connection(raw: RawLender, count: int) -
         b"GET / HTTP/1.1\r\n\r\n",
         struct.pack("!I", 64 * 1024 + 1) + b"x" * 100,
         struct.pack("!I", 0xFFFFFFFF),
-        pack_frame(HandoffCodec().encode(Lend(header())))[:-5],
+        pack_frame(HandoffCodec().encode(LendRequest(header())))[:-5],
         b"\0",
     ],
     ids=["garbage", "empty", "http", "oversized", "huge", "half a message", "half a prefix"],
@@ -231,7 +239,7 @@ def test_what_is_no_message_ends_the_connection(raw: RawLender, data: bytes) -> 
 def test_a_withdrawal_with_a_descriptor_ends_the_connection(raw: RawLender) -> None:
     """Only a loan carries one."""
     with region() as fd:
-        raw.send(Withdraw(secrets.token_hex(16)), fd)
+        raw.send(WithdrawRequest(secrets.token_hex(16)), fd)
     assert raw.hear() is None
 
 
@@ -239,9 +247,9 @@ def test_a_lease_id_is_used_once_at_a_time(raw: RawLender, borrowings: Borrowing
     """The second is refused and the first stays as it was."""
     lend = header()
     with region() as fd:
-        raw.send(Lend(lend), fd)
-        assert raw.hear() == Accepted(lend.lease_id)
-        assert "in use" in raw.is_refused(Lend(lend), fd).detail
+        raw.send(LendRequest(lend), fd)
+        assert raw.hear() == LoanAccepted(lend.lease_id)
+        assert "in use" in raw.is_refused(LendRequest(lend), fd).detail
     with borrowings.take(lend.lease_id) as tensor:
         assert np.array_equal(tensor.array, SAMPLES)
 
@@ -252,13 +260,13 @@ def test_the_loans_of_another_connection_cannot_be_withdrawn(
     """A withdrawal of a foreign or unknown loan is passed over."""
     lend = header()
     with region() as fd:
-        raw.send(Lend(lend), fd)
-        assert raw.hear() == Accepted(lend.lease_id)
+        raw.send(LendRequest(lend), fd)
+        assert raw.hear() == LoanAccepted(lend.lease_id)
         with contextlib.closing(RawLender(socket_path)) as other:
-            other.send(Withdraw(lend.lease_id))
-            other.send(Withdraw("no id at all"))
-            other.send(Lend(probe := header()), fd)
-            assert other.hear() == Accepted(probe.lease_id)
+            other.send(WithdrawRequest(lend.lease_id))
+            other.send(WithdrawRequest("no id at all"))
+            other.send(LendRequest(probe := header()), fd)
+            assert other.hear() == LoanAccepted(probe.lease_id)
     with borrowings.take(lend.lease_id) as tensor:
         assert np.array_equal(tensor.array, SAMPLES)
 
@@ -267,10 +275,10 @@ def test_a_withdrawn_loan_is_released_and_lost(raw: RawLender, borrowings: Borro
     """The region can be used again at once."""
     lend = header()
     with region() as fd:
-        raw.send(Lend(lend), fd)
-    assert raw.hear() == Accepted(lend.lease_id)
-    raw.send(Withdraw(lend.lease_id))
-    assert raw.hear() == Released(lend.lease_id)
+        raw.send(LendRequest(lend), fd)
+    assert raw.hear() == LoanAccepted(lend.lease_id)
+    raw.send(WithdrawRequest(lend.lease_id))
+    assert raw.hear() == LoanReleased(lend.lease_id)
     with pytest.raises(FailedPrecondition, match="withdrawn") as lost:
         borrowings.take(lend.lease_id)
     assert lost.value.reason == "LEASE_LOST"
@@ -280,9 +288,9 @@ def test_a_loan_that_is_not_taken_expires_by_itself(raw: RawLender, borrowings: 
     """The borrower says so without being asked anything."""
     lend = header(lease_expires_at_s=time.time() + 0.3)
     with region() as fd:
-        raw.send(Lend(lend), fd)
-    assert raw.hear() == Accepted(lend.lease_id)
-    assert raw.hear() == Released(lend.lease_id)
+        raw.send(LendRequest(lend), fd)
+    assert raw.hear() == LoanAccepted(lend.lease_id)
+    assert raw.hear() == LoanReleased(lend.lease_id)
     with pytest.raises(FailedPrecondition):
         borrowings.take(lend.lease_id)
 
@@ -292,25 +300,25 @@ def test_a_wrong_checksum_is_found_when_the_loan_is_taken(raw: RawLender, borrow
     for take in (borrowings.take, lambda lease_id: borrowings.copy_out(lease_id, np.empty_like(SAMPLES))):
         lend = header(xxh3_128="0" * 32)
         with region() as fd:
-            raw.send(Lend(lend), fd)
-        assert raw.hear() == Accepted(lend.lease_id)
+            raw.send(LendRequest(lend), fd)
+        assert raw.hear() == LoanAccepted(lend.lease_id)
         with pytest.raises(InvalidTensor, match="xxh3-128"):
             take(lend.lease_id)
-        assert raw.hear() == Released(lend.lease_id)
+        assert raw.hear() == LoanReleased(lend.lease_id)
 
 
 def test_the_borrower_holds_no_more_loans_than_its_bound(raw: RawLender) -> None:
     """The fourth of three is refused as LOANS_EXHAUSTED."""
     with region() as fd:
         for _ in range(3):
-            raw.send(Lend(header()), fd)
-            assert isinstance(raw.hear(), Accepted)
-        assert raw.is_refused(Lend(header()), fd).reason == "LOANS_EXHAUSTED"
+            raw.send(LendRequest(header()), fd)
+            assert isinstance(raw.hear(), LoanAccepted)
+        assert raw.is_refused(LendRequest(header()), fd).reason == "LOANS_EXHAUSTED"
 
 
 def test_a_lender_that_never_reads_is_cut_off(raw: RawLender) -> None:
     """The answers it does not read are not kept without bound."""
-    message = pack_frame(HandoffCodec().encode(Lend(header(channels=7))))
+    message = pack_frame(HandoffCodec().encode(LendRequest(header(channels=7))))
     with contextlib.suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
         for _ in range(100_000):
             raw.sock.sendall(message)

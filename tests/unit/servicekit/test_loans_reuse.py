@@ -38,7 +38,7 @@ class Reuse(RuleBasedStateMachine):
 
     @rule(target=lent, frames=st.integers(1, 600_000))
     def lend(self, frames: int) -> object:
-        """Lend samples that all have a value of their own."""
+        """LendRequest samples that all have a value of their own."""
         self.value += 1.0
         lending = self.pair.lend(np.full((2, frames), self.value, dtype=np.float32))
         try:

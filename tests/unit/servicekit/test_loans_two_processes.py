@@ -46,7 +46,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 
 def pass_one_loan(lender: Actor, borrower: Actor, value: float) -> None:
-    """Lend, take, give back, take back."""
+    """LendRequest, take, give back, take back."""
     lease_id = lender.ask(("lend", value))
     assert borrower.ask(("take", lease_id)) == value * LAST_TEN
     assert borrower.ask("give back") is None
@@ -80,7 +80,9 @@ def nothing_left_of_a_lender(borrower: Actor, descriptors: list[str]) -> bool:
     return borrower.ask("loans") == 0 and borrower.regions_mapped() == 0 and borrower.descriptors() == descriptors
 
 
-@pytest.mark.parametrize("die_at", ["encode Lend", "decode Accepted", "encode Withdraw", "decode Released"])
+@pytest.mark.parametrize(
+    "die_at", ["encode LendRequest", "decode LoanAccepted", "encode WithdrawRequest", "decode LoanReleased"]
+)
 def test_a_lender_that_dies_at_a_message_leaves_nothing(socket_path: Path, borrower: Actor, die_at: str) -> None:
     """Before sending, after sending but before it heard the answer, before it withdraws, as it hears of the end."""
     before = borrower.descriptors()
@@ -119,7 +121,7 @@ def test_a_taken_loan_outlives_its_killed_lender_and_then_leaves_nothing(socket_
         pass_one_loan(successor, borrower, 2.0)
 
 
-@pytest.mark.parametrize("die_at", ["decode Lend", "encode Accepted"])
+@pytest.mark.parametrize("die_at", ["decode LendRequest", "encode LoanAccepted"])
 def test_a_borrower_that_dies_before_it_accepts_is_an_error_and_leaves_nothing(
     socket_path: Path, lender: Actor, die_at: str
 ) -> None:
@@ -133,14 +135,14 @@ def test_a_borrower_that_dies_before_it_accepts_is_an_error_and_leaves_nothing(
         pass_one_loan(lender, successor, 2.0)
 
 
-@pytest.mark.parametrize("moment", ["accepted", "taken", "encode Released"])
+@pytest.mark.parametrize("moment", ["accepted", "taken", "encode LoanReleased"])
 def test_a_borrower_that_dies_with_a_loan_leaves_nothing(socket_path: Path, lender: Actor, moment: str) -> None:
     """What was not given back is given up by the lender and never lent again; the next loan goes to the next borrower."""
     with Actor(run_borrower, socket_path, moment) as doomed:
         lease_id = lender.ask(("lend", 1.0))
         if moment != "accepted":
             assert doomed.ask(("take", lease_id)) == LAST_TEN
-        if moment == "encode Released":
+        if moment == "encode LoanReleased":
             doomed.tell("give back")
             doomed.hear()
     assert lender.ask("take back") is None

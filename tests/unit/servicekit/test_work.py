@@ -1,4 +1,4 @@
-"""Work: a claim taken to its end, with progress that only rises, orders that are obeyed and errors that have names."""
+"""Running versions: progress that only rises, cancellation, retries, and errors with reason and stage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from servicekit.clock import SystemClock
 from servicekit.errors import InvalidAudio, ServiceError, Unavailable
 from servicekit.journal import AuditDraft, ClaimLost, EventKind, JobState, Journal, ProgressTrack, Stage
 from servicekit.metrics import Metrics
-from servicekit.work import Assignment, GivenBack
+from servicekit.work import Assignment, WorkerShutdown
 from tests.support.journal_rows import BOUNCE, PROMPT, ZIP, new_job, open_journal
 from tests.support.work_runs import MANY, ended, events_of, info_of, running
 
@@ -27,7 +27,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def whole_road(assignment: Assignment) -> None:
+def render_take(assignment: Assignment) -> None:
     """A take with stems."""
     progress = assignment.progress
     progress.stage(Stage.PLAN)
@@ -45,11 +45,11 @@ def whole_road(assignment: Assignment) -> None:
     progress.stems_ready(files=ZIP, audit=AuditDraft(kind="stems", body={}, prompt=None))
 
 
-def test_a_take_tells_its_whole_story(journal: Journal) -> None:
-    """Both tracks run from 0 to 1, each stage tells its first and last step, files and audit rows come with their events."""
+def test_a_take_publishes_all_its_progress(journal: Journal) -> None:
+    """Both tracks go from 0 to 1; each stage publishes its first and last step; files and audit rows come with their events."""
     metrics = Metrics("render")
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
-    with running(journal, whole_road, metrics=metrics):
+    with running(journal, render_take, metrics=metrics):
         version = ended(journal, job_id).versions[0]
     assert version.state is JobState.DONE
     assert version.files == {**BOUNCE, **ZIP}
@@ -65,16 +65,16 @@ def test_a_take_tells_its_whole_story(journal: Journal) -> None:
         assert (fractions[0], fractions[-1]) == (0.0, 1.0)
         assert fractions == sorted(fractions)
     for stage in (Stage.PLAN, Stage.DENOISE, Stage.SEPARATE):
-        told = [event for event in events if event.stage is stage]
-        assert told[0].steps_done == 0
-        assert told[-1].steps_done == told[-1].steps_total
+        of_stage = [event for event in events if event.stage is stage]
+        assert of_stage[0].steps_done == 0
+        assert of_stage[-1].steps_done == of_stage[-1].steps_total
     kinds = [event.kind for event in events]
     assert kinds.index(EventKind.BOUNCE_READY) < kinds.index(EventKind.STEMS_READY)
     assert metrics.registry.get_sample_value("sonichaos_render_versions_total", {"state": "DONE"}) == 1
 
 
-def test_a_fast_loop_is_thinned_out(journal: Journal) -> None:
-    """Five thousand steps at full speed give a handful of events, the last among them."""
+def test_a_fast_loop_is_throttled(journal: Journal) -> None:
+    """Five thousand steps at full speed make few events, among them the last step."""
 
     def work(assignment: Assignment) -> None:
         assignment.progress.stage(Stage.DENOISE, 5000)
@@ -89,8 +89,8 @@ def test_a_fast_loop_is_thinned_out(journal: Journal) -> None:
     assert len(steps) < 500
 
 
-def test_a_cancel_reaches_work_that_is_blocked(journal: Journal) -> None:
-    """A call that hangs is broken by its stop callback, and the error it then raises does not hide the cancel."""
+def test_a_cancel_reaches_blocked_work(journal: Journal) -> None:
+    """A blocked call is aborted by its stop callback, and the error that it raises does not hide the cancel."""
     entered = threading.Event()
 
     def work(assignment: Assignment) -> None:
@@ -111,8 +111,8 @@ def test_a_cancel_reaches_work_that_is_blocked(journal: Journal) -> None:
     assert states == ["QUEUED", "RUNNING", "CANCELLING", "CANCELLED"]
 
 
-def test_a_cancel_by_another_process_comes_with_the_heartbeat(tmp_path: Path, journal: Journal) -> None:
-    """What was ordered through another open journal is obeyed too."""
+def test_a_cancel_through_another_process_arrives_with_the_heartbeat(tmp_path: Path, journal: Journal) -> None:
+    """A cancel through another open journal stops the work too."""
     entered = threading.Event()
 
     def work(assignment: Assignment) -> None:
@@ -129,16 +129,16 @@ def test_a_cancel_by_another_process_comes_with_the_heartbeat(tmp_path: Path, jo
 @pytest.mark.parametrize(
     ("raised", "code", "reason"),
     [
-        (InvalidAudio("48 kHz, and 44.1 kHz was wanted"), 3, "INVALID_AUDIO"),
+        (InvalidAudio("sample rate must be 44100 Hz, got 48000 Hz"), 3, "INVALID_AUDIO"),
         (OSError(errno.ENOSPC, "No space left on device", "/x"), 8, "DISK_FULL"),
         (MemoryError(), 8, "OUT_OF_MEMORY"),
         (ZeroDivisionError("never shown to callers"), 13, "INTERNAL"),
     ],
 )
-def test_an_error_ends_the_version_with_its_name_and_stage(
+def test_an_error_ends_the_version_with_reason_and_stage(
     journal: Journal, raised: Exception, code: int, reason: str
 ) -> None:
-    """Known errors keep their words, unknown ones stay in the log; what was stored before stays."""
+    """Service errors keep their message, other errors only appear in the log; stored files stay."""
 
     def work(assignment: Assignment) -> None:
         assignment.progress.stage(Stage.BOUNCE)
@@ -159,18 +159,18 @@ def test_an_error_ends_the_version_with_its_name_and_stage(
     assert [timing["stage"] for timing in version.timings] == ["STAGE_BOUNCE"]
 
 
-def test_a_dependency_that_comes_back_is_tried_again(journal: Journal) -> None:
-    """The next try sees what the one before kept and counts as a new attempt; fractions never fall within one."""
-    tries = itertools.count(1)
+def test_work_is_retried_until_a_dependency_answers(journal: Journal) -> None:
+    """A retry sees the checkpoint and counts as a new attempt; fractions never fall within an attempt."""
+    attempt_numbers = itertools.count(1)
 
     def work(assignment: Assignment) -> None:
         progress = assignment.progress
-        if assignment.version.kept_stage is None:
+        if assignment.version.checkpointed_stage is None:
             progress.stage(Stage.BOUNCE)
             progress.bounce_ready(files=BOUNCE)
         progress.stage(Stage.SEPARATE, 2)
         progress.step(1)
-        if next(tries) < 3:
+        if next(attempt_numbers) < 3:
             raise Unavailable("nobody answers", reason="SEPARATION_UNAVAILABLE", retry_after_s=1.0)
 
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
@@ -189,8 +189,8 @@ def test_a_dependency_that_comes_back_is_tried_again(journal: Journal) -> None:
         assert fractions == sorted(fractions)
 
 
-def test_a_dependency_that_stays_away_fails_the_version_and_says_when_to_come_again(journal: Journal) -> None:
-    """After the tries are used up the version fails with RetryInfo, even where the error itself named no delay."""
+def test_a_dependency_that_never_answers_fails_the_version_with_retry_info(journal: Journal) -> None:
+    """After the last attempt the version fails with RetryInfo, even where the error itself has no delay."""
 
     def work(assignment: Assignment) -> None:
         assignment.progress.stage(Stage.HANDOFF)
@@ -204,8 +204,8 @@ def test_a_dependency_that_stays_away_fails_the_version_and_says_when_to_come_ag
     assert [d["retryDelay"] for d in version.error["details"] if d["@type"].endswith("RetryInfo")] == ["30s"]
 
 
-def test_work_past_its_expiry_is_stopped(journal: Journal) -> None:
-    """A running version whose brief expires fails as EXPIRED, and one that waits behind it does too."""
+def test_work_is_stopped_at_its_expiry(journal: Journal) -> None:
+    """A running version whose brief expires fails as EXPIRED, and so does the queued one behind it."""
 
     def work(assignment: Assignment) -> None:
         assignment.progress.stage(Stage.DENOISE)
@@ -219,15 +219,15 @@ def test_work_past_its_expiry_is_stopped(journal: Journal) -> None:
     assert {info_of(job.versions[0].error)["reason"] for job in jobs} == {"EXPIRED"}
 
 
-def test_a_stage_without_a_weight_is_a_mistake_that_shows(journal: Journal) -> None:
-    """The version fails as INTERNAL instead of showing a wrong fraction."""
+def test_a_stage_without_a_weight_fails_the_version(journal: Journal) -> None:
+    """It fails as INTERNAL instead of publishing a wrong fraction."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     with running(journal, lambda assignment: assignment.progress.stage(Stage.ALIGN)):
         version = ended(journal, job_id).versions[0]
     assert info_of(version.error)["reason"] == "INTERNAL"
 
 
-def test_orders_are_not_errors_of_the_service() -> None:
-    """A boundary that turns ServiceError into a status never takes an order to stop for one."""
-    assert not issubclass(GivenBack, ServiceError)
+def test_reasons_to_stop_are_not_service_errors() -> None:
+    """A boundary that turns a ServiceError into a status must not catch them."""
+    assert not issubclass(WorkerShutdown, ServiceError)
     assert not issubclass(ClaimLost, ServiceError)

@@ -1,18 +1,20 @@
-"""Work that is interrupted: drained, killed, raced for, or left without its journal."""
+"""Interrupted work: drain, kill -9, racing runners, and a journal that does not answer."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from servicekit.clock import SystemClock
 from servicekit.errors import Unavailable
 from servicekit.journal import ClaimLost, EventKind, JobState, Journal, ProgressTrack, Stage
-from servicekit.journal.database import Transaction
+from servicekit.journal.database import Database, Transaction
+from servicekit.journal.liveness import Liveness
 from servicekit.work import Assignment
 from tests.support.journal_processes import run_slowly, started
 from tests.support.journal_rows import BOUNCE, ZIP, new_job, open_journal, url_of
@@ -26,8 +28,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def test_a_drain_lets_work_end(journal: Journal) -> None:
-    """What runs ends by itself within the time given; what waits stays for the next start."""
+def test_a_drain_lets_work_finish(journal: Journal) -> None:
+    """Running work finishes within the timeout; a queued version stays queued."""
     entered, go_on = threading.Event(), threading.Event()
 
     def work(assignment: Assignment) -> None:
@@ -43,8 +45,8 @@ def test_a_drain_lets_work_end(journal: Journal) -> None:
     assert states == {JobState.DONE, JobState.QUEUED}
 
 
-def test_a_drain_that_is_over_gives_work_back(journal: Journal) -> None:
-    """Work that does not end is queued again with what it kept, and the next runner goes on from there."""
+def test_a_drain_releases_unfinished_work(journal: Journal) -> None:
+    """Work that does not finish is queued again with its checkpoint, and the next runner resumes there."""
     entered = threading.Event()
 
     def slow(assignment: Assignment) -> None:
@@ -54,7 +56,7 @@ def test_a_drain_that_is_over_gives_work_back(journal: Journal) -> None:
         assignment.progress.wait(30)
 
     def quick(assignment: Assignment) -> None:
-        assert assignment.version.kept_stage is Stage.BOUNCE
+        assert assignment.version.checkpointed_stage is Stage.BOUNCE
         assignment.progress.stage(Stage.STORE)
         assignment.progress.stems_ready(files=ZIP)
 
@@ -68,22 +70,22 @@ def test_a_drain_that_is_over_gives_work_back(journal: Journal) -> None:
     assert (version.state, version.attempt, version.files) == (JobState.DONE, 2, {**BOUNCE, **ZIP})
 
 
-def test_work_that_is_deaf_to_the_drain_can_write_no_more(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its claim is taken from it; what it tries afterwards is refused."""
-    monkeypatch.setattr("servicekit.work.runner._GRACE_S", 0.05)
+def test_work_that_does_not_stop_cannot_write_any_more(journal: Journal) -> None:
+    """It loses its claim, and later writes are refused."""
     entered, drained, refused = threading.Event(), threading.Event(), threading.Event()
 
-    def deaf(assignment: Assignment) -> None:
+    def unresponsive(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.BOUNCE)
         entered.set()
         drained.wait(30)
         try:
-            assignment.progress.keep(files=BOUNCE)
+            assignment.progress.bounce_ready(files=BOUNCE)
         except ClaimLost:
             refused.set()
             raise
 
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
-    with running(journal, deaf):
+    with running(journal, unresponsive, shutdown_grace_s=0.05):
         entered.wait(30)
     assert journal.job("local", job_id).state is JobState.QUEUED
     drained.set()
@@ -91,8 +93,8 @@ def test_work_that_is_deaf_to_the_drain_can_write_no_more(journal: Journal, monk
     assert journal.job("local", job_id).versions[0].files == {}
 
 
-def test_a_killed_service_goes_on_where_it_was(tmp_path: Path) -> None:
-    """After kill -9 in the separation, the next process starts from the kept bounce with attempt 2 and does not render again."""
+def test_work_of_a_killed_service_resumes(tmp_path: Path) -> None:
+    """After kill -9 during the separation, attempt 2 starts from the checkpointed bounce and does not render again."""
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=MANY).job.job_id
         with started(run_slowly, url_of(tmp_path), True) as service:  # noqa: FBT003
@@ -110,8 +112,8 @@ def test_a_killed_service_goes_on_where_it_was(tmp_path: Path) -> None:
             assert fractions == sorted(fractions)
 
 
-def test_racing_runners_never_work_on_the_same_version(tmp_path: Path) -> None:
-    """Two services on one journal share twelve versions so that each is worked on once."""
+def test_racing_runners_never_run_the_same_version(tmp_path: Path) -> None:
+    """Two services on one journal run each of twelve versions once."""
     with open_journal(tmp_path) as journal:
         with (
             started(run_slowly, url_of(tmp_path), False) as one,  # noqa: FBT003
@@ -126,27 +128,37 @@ def test_racing_runners_never_work_on_the_same_version(tmp_path: Path) -> None:
         assert sorted(worked) == sorted((job_id, 1) for job_id in jobs)
 
 
-def test_work_goes_on_while_the_journal_does_not_answer(journal: Journal) -> None:
-    """Events that cannot be written wait and come in order once the journal answers again; the end is insisted on."""
-    out = threading.Event()
-    write = journal._database.writing
+class FlakyDatabase(Database):
+    """Refuses the next ``refuse_writes`` write transactions."""
 
-    def failing() -> AbstractContextManager[Transaction]:
-        if out.is_set():
+    refuse_writes = 0
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A write transaction, or an outage."""
+        if self.refuse_writes > 0:
+            self.refuse_writes -= 1
             raise Unavailable("the journal does not answer", reason="STORE_UNAVAILABLE")
-        return write()
+        with super().writing() as tx:
+            yield tx
+
+
+def test_work_continues_while_the_journal_does_not_answer(tmp_path: Path) -> None:
+    """Events are pending until the journal answers again and are then written in order; the end is retried."""
+    clock = SystemClock()
+    database = FlakyDatabase.open(url_of(tmp_path), clock=clock)
 
     def work(assignment: Assignment) -> None:
         assignment.progress.stage(Stage.DENOISE, 3)
-        out.set()
+        database.refuse_writes = 4
         for done in range(3):
             assignment.progress.step(done + 1)
-        threading.Timer(0.3, out.clear).start()
 
-    journal._database.writing = failing  # type: ignore[method-assign]
-    job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
-    with running(journal, work):
-        assert ended(journal, job_id).state is JobState.DONE
-    steps = [event.steps_done for event in events_of(journal, job_id) if event.kind is EventKind.PROGRESS]
+    with Journal(database, Liveness(None), clock) as journal:
+        job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
+        with running(journal, work):
+            assert ended(journal, job_id).state is JobState.DONE
+        steps = [event.steps_done for event in events_of(journal, job_id) if event.kind is EventKind.PROGRESS]
+    assert database.refuse_writes == 0
     assert steps == sorted(steps)
     assert steps[-1] == 3

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from servicekit.clock import SystemClock
-from servicekit.journal import JobState, Journal, OrphanedVersion, Owner
+from servicekit.journal import JobState, Journal, OrphanedVersion, OwningService
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from servicekit.work import Assignment, remove_orphaned_files
@@ -30,23 +30,23 @@ def store_in(folder: Path) -> FolderStore:
 
 
 def half_done(journal: Journal, store: FolderStore, job_id: str, version: int, *, named: bool = False) -> None:
-    """The next claim, and what its worker stores before it dies; ``named``: it keeps the first of the files."""
-    claim = journal.claim(Owner.RENDER, lease_s=30.0)
+    """Claim the next version and store its files, as a worker that then dies; ``named``: checkpoint the first file."""
+    claim = journal.claim(OwningService.RENDER, lease_s=30.0)
     assert claim is not None
     assert (claim.version.job_id, claim.version.number) == (job_id, version)
     for ending in ENDINGS:
         store.put_bytes(f"jobs/{job_id}/v{version}.{ending}", b"half", content_type="application/octet-stream")
     if named:
-        journal.keep(claim, files={"bounce": {"key": f"jobs/{job_id}/v{version}.wav"}})
+        journal.checkpoint(claim, files={"bounce": {"key": f"jobs/{job_id}/v{version}.wav"}})
 
 
 def refused(assignment: Assignment) -> None:
-    """No work is expected."""
+    """Fails the test: no work is expected."""
     raise AssertionError(assignment.version)
 
 
-def test_what_a_dead_worker_stored_is_gone_before_its_cancelled_version_ends(tmp_path: Path) -> None:
-    """What the row names stays, as do other versions' files; while the store does not answer the version does not end."""
+def test_files_of_a_dead_worker_are_removed_before_its_cancelled_version_ends(tmp_path: Path) -> None:
+    """Files that the version names stay. While the store does not answer, the version does not end."""
     store = store_in(tmp_path)
     with open_journal(tmp_path) as dying:
         job_id = dying.accept(new_job(), limit=MANY).job.job_id
@@ -62,30 +62,30 @@ def test_what_a_dead_worker_stored_is_gone_before_its_cancelled_version_ends(tmp
                 shutil.move(away, tmp_path / "store")
             remove_orphaned_files(orphan, keys_of(orphan), store)
 
-        with running(journal, refused, tidy=remove_orphans):
+        with running(journal, refused, remove_orphans=remove_orphans):
             until(journal, job_id, lambda job: job.state is JobState.CANCELLED)
     assert seen[:4] == [JobState.CANCELLING] * 4
     assert list(store.keys()) == [f"jobs/{job_id}/v1.wav"]
 
 
-def test_a_version_that_crashed_too_often_leaves_no_file(tmp_path: Path) -> None:
-    """One that may be tried again keeps them until it is; it is the third death that ends it."""
+def test_a_version_that_crashed_too_often_has_no_orphaned_files(tmp_path: Path) -> None:
+    """A version that can be retried keeps its files; the third death ends it."""
     store = store_in(tmp_path)
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=MANY).job.job_id
-        first = journal.claim(Owner.RENDER, lease_s=30.0)
+        first = journal.claim(OwningService.RENDER, lease_s=30.0)
         assert first is not None
         journal.finish(first)
         journal.accept_version(new_version(job_id), limit=MANY)
     for _ in range(3):
         with open_journal(tmp_path) as dying:
-            assert not dying.left_behind(Owner.RENDER)
+            assert not dying.orphaned_versions(OwningService.RENDER)
             half_done(dying, store, job_id, 2)
 
     def remove_orphans(orphan: OrphanedVersion) -> None:
         remove_orphaned_files(orphan, keys_of(orphan), store)
 
-    with open_journal(tmp_path) as journal, running(journal, refused, tidy=remove_orphans):
+    with open_journal(tmp_path) as journal, running(journal, refused, remove_orphans=remove_orphans):
         until(journal, job_id, lambda job: job.versions[1].state is JobState.FAILED)
         assert list(store.keys()) == []
-        assert journal.left_behind(Owner.RENDER) == []
+        assert journal.orphaned_versions(OwningService.RENDER) == []

@@ -1,4 +1,4 @@
-"""A file's event and the file are one: written together, or not at all."""
+"""Files, their audit row and their event are written together or not at all."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from servicekit.clock import SystemClock
-from servicekit.journal import AuditDraft, EventKind, JobState, Journal, Owner, Stage
+from servicekit.journal import AuditDraft, EventKind, JobState, Journal, Stage
 from servicekit.work import Assignment, CancellationToken, Progress
-from tests.support.journal_rows import BOUNCE, WEIGHTS, ZIP, new_job, open_journal
+from tests.support.journal_rows import BOUNCE, WEIGHTS, ZIP, claimed, new_job, open_journal
 from tests.support.work_runs import ended, running
 
 UNWRITABLE = AuditDraft(kind="bounce", body={"lufs": float("nan")}, prompt=None)
@@ -23,28 +23,26 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def begun(journal: Journal) -> tuple[str, Progress]:
-    """A claimed take in its BOUNCE stage, whose writer takes up whatever waits as soon as it may."""
+def started(journal: Journal) -> tuple[str, Progress]:
+    """A claimed take in its BOUNCE stage; pending events are written at once."""
     job_id = journal.accept(new_job(), limit=10).job.job_id
-    claim = journal.claim(Owner.RENDER, lease_s=30.0)
-    assert claim is not None
     clock = SystemClock()
     progress = Progress(
         journal,
-        claim,
-        stop=CancellationToken(expire_time=None, clock=clock),
+        claimed(journal),
+        cancellation=CancellationToken(expire_time=None, clock=clock),
         weights=WEIGHTS,
         clock=clock,
-        wake_writer=lambda: progress.flush(),  # noqa: PLW0108  it is not there yet
+        wake_writer=lambda: progress.flush(),  # noqa: PLW0108  not assigned yet
         observe=lambda _stage, _seconds: None,
     )
     progress.stage(Stage.BOUNCE)
     return job_id, progress
 
 
-def test_a_bounce_that_could_not_be_kept_is_never_told(journal: Journal) -> None:
-    """Where files and audit row are refused, neither the event nor the timing of them is written, then or at the end."""
-    job_id, progress = begun(journal)
+def test_a_bounce_that_could_not_be_saved_has_no_event(journal: Journal) -> None:
+    """Where files and audit row are refused, their event and timing are written neither then nor at the end."""
+    job_id, progress = started(journal)
     with pytest.raises(ValueError, match="float"):
         progress.bounce_ready(files=BOUNCE, audit=UNWRITABLE)
     assert progress.current_stage is Stage.BOUNCE
@@ -55,9 +53,9 @@ def test_a_bounce_that_could_not_be_kept_is_never_told(journal: Journal) -> None
     assert (version.files, version.timings) == ({}, ())
 
 
-def test_what_is_kept_is_told_once(journal: Journal) -> None:
-    """Each file's event comes once, after the files are there, with its stage's time."""
-    job_id, progress = begun(journal)
+def test_each_file_has_one_event(journal: Journal) -> None:
+    """It is written together with the file and with the timing of its stage."""
+    job_id, progress = started(journal)
     progress.bounce_ready(files=BOUNCE)
     progress.stage(Stage.STORE)
     progress.stems_ready(files=ZIP)
@@ -70,12 +68,12 @@ def test_what_is_kept_is_told_once(journal: Journal) -> None:
     assert [timing["stage"] for timing in version.timings] == ["STAGE_BOUNCE", "STAGE_STORE"]
 
 
-def test_a_cancel_that_nobody_heard_of_yet_keeps_a_whole_version_from_being_kept(tmp_path: Path) -> None:
-    """It was accepted in the journal a moment before: the version ends as CANCELLED, and its row knows of no file."""
+def test_a_cancel_just_before_the_end_of_a_re_render_wins(tmp_path: Path) -> None:
+    """It was accepted a moment before, by another process: the version ends as CANCELLED and names no file."""
 
     def work(assignment: Assignment) -> None:
         assignment.progress.stage(Stage.STORE)
-        with open_journal(tmp_path) as other:  # as another process, so that this one is not told
+        with open_journal(tmp_path) as other:  # like another process: this one gets no event
             other.cancel("local", assignment.job.job_id)
         draft = AuditDraft(kind="stems", body={}, prompt=None)
         assignment.progress.version_ready(files={**BOUNCE, **ZIP}, loudness={"lufs": -14.0}, audit=draft)
@@ -89,12 +87,9 @@ def test_a_cancel_that_nobody_heard_of_yet_keeps_a_whole_version_from_being_kept
         assert not kinds & {EventKind.BOUNCE_READY, EventKind.STEMS_READY}
 
 
-def test_a_whole_version_is_told_at_once(journal: Journal) -> None:
-    """Bounce and ZIP of a re-render are kept in one step with the version's end, both events and one audit row, or not at all.
-
-    A cancel that comes later is too late.
-    """
-    job_id, progress = begun(journal)
+def test_a_re_render_is_complete_in_one_step(journal: Journal) -> None:
+    """Bounce, ZIP, both events, the audit row and the end of the version are written together; a later cancel is too late."""
+    job_id, progress = started(journal)
     progress.stage(Stage.STORE)
     refused = AuditDraft(kind="stems", body={"lufs": float("nan")}, prompt=None)
     with pytest.raises(ValueError, match="float"):

@@ -1,0 +1,78 @@
+"""Cancels versions and deletes jobs for callers."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import delete, insert, select, update
+
+from servicekit.clock import to_micros
+from servicekit.journal import event_log
+from servicekit.journal.admission import wrong_state
+from servicekit.journal.database import Transaction
+from servicekit.journal.reading import pick_version, read_job
+from servicekit.journal.rows import EventDraft, Job, Json, Version
+from servicekit.journal.schema import events, jobs, measured_failures
+from servicekit.journal.states import EventKind, JobState
+
+MEASURED = "DRIFT_EXCEEDED"
+"""Reason of the failures whose measurements are kept after their job is deleted."""
+
+
+def cancel(tx: Transaction, tenant: str, job_id: str, number: int) -> Job:
+    """Cancel a version (0: the newest that has not ended). A queued one ends at once, a running one when its worker stops."""
+    job = read_job(tx.connection, tenant, job_id, tx.now_us)
+    version = pick_version(job, number, lambda version: not version.state.ended)
+    if version.state in {JobState.QUEUED, JobState.RUNNING}:
+        event_log.change_state(tx, job_id, version.number, JobState.CANCELLING)
+    if version.state is JobState.QUEUED:
+        event_log.change_state(tx, job_id, version.number, JobState.CANCELLED)
+    return read_job(tx.connection, tenant, job_id, tx.now_us)
+
+
+def start_delete(tx: Transaction, tenant: str, job_id: str) -> Job:
+    """Lock an ended job against changes. Can be called again after an interrupted deletion."""
+    job = read_job(tx.connection, tenant, job_id, tx.now_us)
+    for version in job.versions:
+        if not version.state.ended:
+            raise wrong_state(job, version, "cancel it and wait until it ends, then delete the job")
+    tx.connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(deleting=True))
+    return job
+
+
+def finish_delete(tx: Transaction, tenant: str, job_id: str) -> None:
+    """Remove a locked job and append its DELETED event, the only event that stays; see `Journal.finish_delete`."""
+    job = read_job(tx.connection, tenant, job_id, tx.now_us)
+    locked = tx.connection.execute(select(jobs.c.deleting).where(jobs.c.job_id == job_id)).scalar_one()
+    if not locked:
+        raise wrong_state(job, job.versions[0], "its deletion was not started")
+    _copy_measurements(tx, job)
+    draft = EventDraft(kind=EventKind.DELETED)
+    last = event_log.append(tx, job_id, job.versions[-1].number, job.versions[-1].state, draft)
+    tx.connection.execute(delete(events).where(events.c.job_id == job_id, events.c.sequence < last.sequence))
+    tx.connection.execute(delete(jobs).where(jobs.c.job_id == job_id))
+
+
+def _copy_measurements(tx: Transaction, job: Job) -> None:
+    """Keep the measurements of failed re-renders: without them a drift report would improve with each deletion."""
+    for version in job.versions:
+        measured = _measurement(version)
+        if version.rerendered_stem is not None and measured is not None:
+            values = {
+                "tenant": job.tenant,
+                "job_id": job.job_id,
+                "number": version.number,
+                "rerendered_stem": version.rerendered_stem.name,
+                "error": json.dumps({"details": [measured]}),
+                "create_us": to_micros(version.create_time),
+            }
+            tx.connection.execute(insert(measured_failures).values(values))
+
+
+def _measurement(version: Version) -> Json | None:
+    """The ErrorInfo of a measured failure: its reason and numbers, no text of the caller."""
+    for detail in (version.error or {}).get("details", ()):
+        if detail.get("reason") == MEASURED:
+            found: Json = detail
+            return found
+    return None
