@@ -33,12 +33,6 @@ class _Slow(separation_pb2_grpc.SeparationServiceServicer):
         yield separation_pb2.SeparateTensorResponse(result=separation_pb2.SeparationResult(separator="slow"))
 
 
-class _Order(CancellationToken):
-    """As `servicekit.work.Progress` passes it on."""
-
-    on_stop = CancellationToken.calling
-
-
 @pytest.mark.parametrize(("expires_in_s", "refused"), [(60.0, True), (3600.0, False), (None, False)])
 def test_the_briefs_expiry_is_the_deadline(expires_in_s: float | None, *, refused: bool) -> None:
     """A call that would take longer than the brief lasts is refused at once; the others are not."""
@@ -46,12 +40,12 @@ def test_the_briefs_expiry_is_the_deadline(expires_in_s: float | None, *, refuse
     add = separation_pb2_grpc.add_SeparationServiceServicer_to_server
     with serving((add, _Slow())) as address, grpc.insecure_channel(address) as channel:
         client = SeparationClient(address=address, channel=channel, lender=ChunkLender(channel, address=address))
-        order = _Order(expire_time=expire_time, clock=SetClock(NOW))
-        told = client.separate(separation_pb2.SeparateTensorRequest(lease_id="any"), order)
+        token = CancellationToken(expire_time=expire_time, clock=SetClock(NOW))
+        messages = client.separate(separation_pb2.SeparateTensorRequest(lease_id="any"), token)
         if not refused:
-            assert [message.result.separator for message in told] == ["slow"]
+            assert [message.result.separator for message in messages] == ["slow"]
             return
         with pytest.raises(FailedPrecondition) as caught:
-            list(told)
+            list(messages)
         assert caught.value.reason == "EXPIRY_TOO_SOON"
         assert float(caught.value.metadata["left_seconds"]) < NEEDED_S
