@@ -20,7 +20,8 @@ from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.manifest import FileFacts, SeparatorFacts, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.names import STEMS, StemMode, StemName
-from servicekit.delivery.zip_archive import PackedFile, TextContent
+from servicekit.delivery.zip_archive import TextContent
+from servicekit.delivery.zip_headers import PackedFile
 
 
 @dataclass(frozen=True, kw_only=True)

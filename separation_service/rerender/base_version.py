@@ -21,7 +21,7 @@ from servicekit.delivery.files import ZipEntry
 from servicekit.delivery.manifest import Manifest
 from servicekit.delivery.manifest_json import read_manifest
 from servicekit.delivery.names import STEMS, StemName
-from servicekit.delivery.zip_archive import PackedFile
+from servicekit.delivery.zip_headers import PackedFile
 from servicekit.errors import DataLoss, InvalidFields
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified, verified_chunks

@@ -17,7 +17,8 @@ from servicekit.audio.wav import Wav
 from servicekit.delivery.manifest import FileFacts, Manifest, SeparatorFacts, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.names import STEMS, StemName
-from servicekit.delivery.zip_archive import PackedFile, TextContent
+from servicekit.delivery.zip_archive import TextContent
+from servicekit.delivery.zip_headers import PackedFile
 from servicekit.errors import Internal
 
 STEPS = 3

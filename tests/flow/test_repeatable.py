@@ -8,7 +8,8 @@ import pytest
 
 from servicekit.audio.wav import Wav
 from servicekit.delivery.manifest_json import read_manifest
-from servicekit.delivery.zip_archive import PackedFile, TextContent, write_zip, zip_folder
+from servicekit.delivery.zip_archive import TextContent, write_zip, zip_folder
+from servicekit.delivery.zip_headers import PackedFile
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.errors import AlreadyExistsError, NotFoundError
 from tests.flow.conftest import FreshPair

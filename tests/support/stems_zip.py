@@ -31,7 +31,8 @@ from servicekit.delivery.manifest import (
 )
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.names import STEMS, StemMode
-from servicekit.delivery.zip_archive import PackedFile, write_zip, zip_folder
+from servicekit.delivery.zip_archive import write_zip, zip_folder
+from servicekit.delivery.zip_headers import PackedFile
 from sonichaos_client.verify import VerifyReport
 from tests.support.fitted_stems import fitted
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from separation_service.engine import load_separator
+from separation_service.engine.loading import load_models
 from training.cli import main
 from training.separator.command import weights_of
 from training.separator.measure import si_sdr_db
@@ -43,11 +43,11 @@ def test_what_is_published_loads(tmp_path: Path) -> None:
     """The folder opens through the service's own loader, its digest pinned; half precision changes the output by little."""
     net = build(0)
     publish(net, "own", tmp_path)
-    separator = load_separator("own", repo=tmp_path, device="cpu", threads=1)
-    assert separator.info.licence == "Apache-2.0"
-    assert separator.info.parameters == sum(parameter.numel() for parameter in net.parameters())
-    halved = {key: value.half().float() for key, value in net.state_dict().items()}
-    assert all(torch.equal(value, separator._bag.members[0].model.state_dict()[key]) for key, value in halved.items())  # type: ignore[attr-defined]
+    models = load_models("own", repo=tmp_path, device="cpu", threads=1)
+    assert models.info.licence == "Apache-2.0"
+    assert models.info.parameters == sum(parameter.numel() for parameter in net.parameters())
+    loaded = models.bag.members[0].model.state_dict()
+    assert all(torch.equal(value.half().float(), loaded[key]) for key, value in net.state_dict().items())
 
 
 def test_training_goes_on_from_published_weights(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from servicekit.delivery.zip_archive import PackedFile, ZipFacts, write_zip, zip_folder
+from servicekit.delivery.zip_archive import ZipFacts, write_zip, zip_folder
+from servicekit.delivery.zip_headers import PackedFile
 from servicekit.errors import Internal
 from tests.support.sparse_zip import write_sparse_zip
 
