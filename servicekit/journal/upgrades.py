@@ -42,7 +42,7 @@ def _renamed(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rename_checkpoint_column(connection: Connection) -> None:
-    connection.exec_driver_sql("ALTER TABLE versions RENAME COLUMN checkpointed_stage TO checkpointed_stage")
+    connection.exec_driver_sql("ALTER TABLE versions RENAME COLUMN kept_stage TO checkpointed_stage")
 
 
 _STEPS: Mapping[int, Callable[[Connection], None]] = {1: _rename_tempo_fields, 2: _rename_checkpoint_column}

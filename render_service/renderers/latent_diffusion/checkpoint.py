@@ -66,7 +66,7 @@ class CheckpointConfig:
     """The content of config.json.
 
     ``noise_scale``: standard deviation of the initial noise. Below 1, takes of a small net are smoother and follow the
-    controls better, but vary less (docs/measurements.md).
+    controls better, but vary less (docs/decisions/0018-starter-weights.md).
     """
 
     format_version: int = FORMAT_VERSION

@@ -22,7 +22,7 @@ def test_a_tempo_map_of_schema_1_reads_as_the_message_of_today(tmp_path: Path) -
         job_id = journal.accept(replace(plain, brief=old), limit=9).job.job_id
         other_id = journal.accept(plain, limit=9).job.job_id
     with sqlite3.connect(tmp_path / "journal.sqlite3") as raw:
-        raw.execute("ALTER TABLE versions RENAME COLUMN checkpointed_stage TO checkpointed_stage")
+        raw.execute("ALTER TABLE versions RENAME COLUMN checkpointed_stage TO kept_stage")
         raw.execute("UPDATE meta SET value = '1' WHERE name = 'schema_version'")
     for _ in range(2):
         with open_journal(tmp_path, SystemClock()) as journal:
