@@ -15,7 +15,9 @@ from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner
 from training.workshop import DECODER_RUN, GUIDED_RUN, Workshop
 
 DEFAULT_STEPS = 8  # 12 measured no better from calmed noise
-DEFAULT_GUIDANCE = 1.0  # more follows the words but loses grid, harmony and persona: docs/decisions/0018-starter-weights.md
+DEFAULT_GUIDANCE = (
+    1.0  # more follows the words but loses grid, harmony and persona: docs/decisions/0018-starter-weights.md
+)
 NOISE_SCALE = 0.5  # better than 1 on tempo, harmony and words: docs/decisions/0018-starter-weights.md
 _UNUSED_WIDTH = 8  # of a refiner that is not used: the form wants one, the repository need not carry it
 _CARD = """# {name}
