@@ -1,7 +1,6 @@
-"""Both services as a client sees them, with scripted behaviour: real gRPC and HTTP servers on loopback.
+"""Both services as a client sees them, with scripted behaviour: gRPC and HTTP servers on loopback.
 
-The thing under test is the client; what stands here are its counterparts, built from the generated servicers and from the
-services' own table of errors.
+The client under test is real. The services are built from the generated servicers and the services' own table of errors.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
-from tests.support.scripted_files import FileShelf
-from tests.support.scripted_jobs import BOUNCE, ZIP, ScriptedJobs, refuse, stored
+from tests.support.scripted_file_server import ScriptedFileServer
+from tests.support.scripted_service import BOUNCE, ZIP, ScriptedService, abort_with, stored
 
 
-def _is_left(context: grpc.ServicerContext) -> bool:
-    """Whether the caller cancels. The end of a cancelled upload can be seen before the cancel itself."""
+def _is_cancelled(context: grpc.ServicerContext) -> bool:
+    """Whether the caller cancels; waits up to 2 s, because the end of a cancelled upload may arrive before the cancel."""
     for _ in range(200):
         if not context.is_active():
             return True
@@ -37,15 +36,15 @@ def _is_left(context: grpc.ServicerContext) -> bool:
 class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
     """JobsService over scripted jobs."""
 
-    def __init__(self, scripted: ScriptedJobs) -> None:
+    def __init__(self, scripted: ScriptedService) -> None:
         self.scripted = scripted
 
     def GetJob(self, request: jobs_pb.GetJobRequest, context: grpc.ServicerContext) -> jobs_pb.GetJobResponse:
-        self.scripted.meet("GetJob", request, context)
+        self.scripted.receive("GetJob", request, context)
         return jobs_pb.GetJobResponse(job=self.scripted.find(request.job_id, context))
 
     def ListJobs(self, request: jobs_pb.ListJobsRequest, context: grpc.ServicerContext) -> jobs_pb.ListJobsResponse:
-        self.scripted.meet("ListJobs", request, context)
+        self.scripted.receive("ListJobs", request, context)
         newest_first = sorted(self.scripted.jobs.values(), key=lambda job: -job.create_time.seconds)
         begin = int(request.page_token or 0)
         end = begin + self.scripted.page_size
@@ -55,43 +54,45 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
     def WatchJob(
         self, request: jobs_pb.WatchJobRequest, context: grpc.ServicerContext
     ) -> Iterator[jobs_pb.WatchJobResponse]:
-        self.scripted.meet("WatchJob", request, context)
+        self.scripted.receive("WatchJob", request, context)
         self.scripted.find(request.job_id, context)
-        coming = [event for event in self.scripted.events[request.job_id] if event.sequence > request.after_sequence]
-        yield from (jobs_pb.WatchJobResponse(event=event) for event in self._until_cut(coming, context))
+        following = [event for event in self.scripted.events[request.job_id] if event.sequence > request.after_sequence]
+        yield from (jobs_pb.WatchJobResponse(event=event) for event in self._until_disconnect(following, context))
         self.scripted.finish(request.job_id)
 
     def WatchJobs(
         self, request: jobs_pb.WatchJobsRequest, context: grpc.ServicerContext
     ) -> Iterator[jobs_pb.WatchJobsResponse]:
-        self.scripted.meet("WatchJobs", request, context)
-        events = [event for story_ in self.scripted.events.values() for event in story_]
+        self.scripted.receive("WatchJobs", request, context)
+        events = [event for one in self.scripted.events.values() for event in one]
         begin = int(request.cursor.removeprefix("c") or 0)
-        yield from (jobs_pb.WatchJobsResponse(event=event) for event in self._until_cut(events[begin:], context))
+        yield from (jobs_pb.WatchJobsResponse(event=event) for event in self._until_disconnect(events[begin:], context))
         while context.is_active():
-            self.scripted.holding.wait(0.05)
+            self.scripted.resumed.wait(0.05)
 
-    def _until_cut(self, events: list[job_pb2.JobEvent], context: grpc.ServicerContext) -> Iterator[job_pb2.JobEvent]:
-        most = self.scripted.cuts.pop(0) if self.scripted.cuts else len(events)
+    def _until_disconnect(
+        self, events: list[job_pb2.JobEvent], context: grpc.ServicerContext
+    ) -> Iterator[job_pb2.JobEvent]:
+        limit = self.scripted.disconnects.pop(0) if self.scripted.disconnects else len(events)
         for index, event in enumerate(events):
-            if index == most:
+            if index == limit:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
-            if self.scripted.hold_after == event.sequence:
-                self.scripted.holding.wait(30)
+            if self.scripted.pause_after == event.sequence:
+                self.scripted.resumed.wait(30)
             yield event
 
     def CancelJob(self, request: jobs_pb.CancelJobRequest, context: grpc.ServicerContext) -> jobs_pb.CancelJobResponse:
-        self.scripted.meet("CancelJob", request, context)
+        self.scripted.receive("CancelJob", request, context)
         return jobs_pb.CancelJobResponse(job=self.scripted.find(request.job_id, context))
 
     def DeleteJob(self, request: jobs_pb.DeleteJobRequest, context: grpc.ServicerContext) -> jobs_pb.DeleteJobResponse:
-        self.scripted.meet("DeleteJob", request, context)
+        self.scripted.receive("DeleteJob", request, context)
         self.scripted.find(request.job_id, context)
         del self.scripted.jobs[request.job_id]
         return jobs_pb.DeleteJobResponse()
 
     def AddStems(self, request: jobs_pb.AddStemsRequest, context: grpc.ServicerContext) -> jobs_pb.AddStemsResponse:
-        self.scripted.meet("AddStems", request, context)
+        self.scripted.receive("AddStems", request, context)
         job = self.scripted.find(request.job_id, context)
         job.versions[0].stems_wanted = True
         return jobs_pb.AddStemsResponse(job=job)
@@ -99,25 +100,25 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
     def CreateSignedUrl(
         self, request: jobs_pb.CreateSignedUrlRequest, context: grpc.ServicerContext
     ) -> jobs_pb.CreateSignedUrlResponse:
-        self.scripted.meet("CreateSignedUrl", request, context)
+        self.scripted.receive("CreateSignedUrl", request, context)
         job = self.scripted.find(request.job_id, context)
         has_zip = job.versions[0].files.HasField("zip")
-        zip_wanted = request.kind == jobs_pb.FILE_KIND_ZIP or (not request.kind and has_zip)
-        name, data = ("v1.zip", ZIP) if zip_wanted else ("bounce.wav", BOUNCE)
+        is_zip = request.kind == jobs_pb.FILE_KIND_ZIP or (not request.kind and has_zip)
+        name, data = ("v1.zip", ZIP) if is_zip else ("bounce.wav", BOUNCE)
         key = f"jobs/{request.job_id}/{name}"
-        return jobs_pb.CreateSignedUrlResponse(url=self.scripted.shelf.sign(key, data), file=stored(key, data))
+        return jobs_pb.CreateSignedUrlResponse(url=self.scripted.files.sign(key, data), file=stored(key, data))
 
 
 class Renders(render_pb2_grpc.RenderServiceServicer):
     """RenderService over scripted jobs."""
 
-    def __init__(self, scripted: ScriptedJobs) -> None:
+    def __init__(self, scripted: ScriptedService) -> None:
         self.scripted = scripted
 
     def CreateRender(
         self, request: render_pb2.CreateRenderRequest, context: grpc.ServicerContext
     ) -> render_pb2.CreateRenderResponse:
-        self.scripted.meet("CreateRender", request, context)
+        self.scripted.receive("CreateRender", request, context)
         job_id = f"j-{len(self.scripted.jobs):026d}"
         job = self.scripted.accept(
             job_id, stems=request.brief.stems, prompt=request.brief.prompt, request_id=request.request_id
@@ -127,28 +128,28 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
     def RerenderStem(
         self, request: render_pb2.RerenderStemRequest, context: grpc.ServicerContext
     ) -> render_pb2.RerenderStemResponse:
-        self.scripted.meet("RerenderStem", request, context)
+        self.scripted.receive("RerenderStem", request, context)
         return render_pb2.RerenderStemResponse(job=self.scripted.find(request.job_id, context), version=1)
 
     def ListPersonas(
         self, request: render_pb2.ListPersonasRequest, context: grpc.ServicerContext
     ) -> render_pb2.ListPersonasResponse:
-        self.scripted.meet("ListPersonas", request, context)
-        known = [self.scripted.personas[name] for name in sorted(self.scripted.personas)]
+        self.scripted.receive("ListPersonas", request, context)
+        personas = [self.scripted.personas[name] for name in sorted(self.scripted.personas)]
         begin = int(request.page_token or 0)
         end = begin + self.scripted.page_size
-        token = str(end) if end < len(known) else ""
-        return render_pb2.ListPersonasResponse(personas=known[begin:end], next_page_token=token)
+        token = str(end) if end < len(personas) else ""
+        return render_pb2.ListPersonasResponse(personas=personas[begin:end], next_page_token=token)
 
     def CreatePersona(
         self, request_iterator: Iterator[render_pb2.CreatePersonaRequest], context: grpc.ServicerContext
     ) -> render_pb2.CreatePersonaResponse:
         first = next(request_iterator)
-        self.scripted.meet("CreatePersona", first, context)
+        self.scripted.receive("CreatePersona", first, context)
         clips: dict[int, bytes] = {}
         for part in request_iterator:
             clips[part.chunk.clip_index] = clips.get(part.chunk.clip_index, b"") + part.chunk.data
-        if self.scripted.doubts_uploads and _is_left(context):
+        if self.scripted.awaits_cancel and _is_cancelled(context):
             return render_pb2.CreatePersonaResponse()
         self.scripted.uploads += list(clips.values())
         digests = [hashlib.sha256(clip).hexdigest() for clip in clips.values()]
@@ -159,26 +160,26 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
     def ListAuditRows(
         self, request: render_pb2.ListAuditRowsRequest, context: grpc.ServicerContext
     ) -> render_pb2.ListAuditRowsResponse:
-        self.scripted.meet("ListAuditRows", request, context)
+        self.scripted.receive("ListAuditRows", request, context)
         return render_pb2.ListAuditRowsResponse(rows=self.scripted.rows)
 
     def VerifyAuditChain(
         self, request: render_pb2.VerifyAuditChainRequest, context: grpc.ServicerContext
     ) -> render_pb2.VerifyAuditChainResponse:
-        self.scripted.meet("VerifyAuditChain", request, context)
+        self.scripted.receive("VerifyAuditChain", request, context)
         return self.scripted.chain
 
     def ErasePrompt(
         self, request: render_pb2.ErasePromptRequest, context: grpc.ServicerContext
     ) -> render_pb2.ErasePromptResponse:
-        self.scripted.meet("ErasePrompt", request, context)
+        self.scripted.receive("ErasePrompt", request, context)
         self.scripted.find(request.job_id, context)
         return render_pb2.ErasePromptResponse(audit_rows=2, keys_with_prompt=[f"jobs/{request.job_id}/v1.json"])
 
     def GetDriftReport(
         self, request: render_pb2.GetDriftReportRequest, context: grpc.ServicerContext
     ) -> render_pb2.GetDriftReportResponse:
-        self.scripted.meet("GetDriftReport", request, context)
+        self.scripted.receive("GetDriftReport", request, context)
         drift = render_pb2.MeasuredDrift(
             job_id="j-1", version=2, within_limits=True, measurable=True, median_ms=1.5, p95_ms=8.0, matched_share=0.9
         )
@@ -190,33 +191,33 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
     def ReplayTake(
         self, request: render_pb2.ReplayTakeRequest, context: grpc.ServicerContext
     ) -> render_pb2.ReplayTakeResponse:
-        self.scripted.meet("ReplayTake", request, context)
+        self.scripted.receive("ReplayTake", request, context)
         return self.scripted.replayed
 
     def GetModelInfo(
         self, request: render_pb2.GetModelInfoRequest, context: grpc.ServicerContext
     ) -> render_pb2.GetModelInfoResponse:
-        self.scripted.meet("GetModelInfo", request, context)
+        self.scripted.receive("GetModelInfo", request, context)
         return render_pb2.GetModelInfoResponse(name="starter", min_seconds=2, max_seconds=180)
 
 
 class Separations(separation_pb2_grpc.SeparationServiceServicer):
     """SeparationService over scripted jobs."""
 
-    def __init__(self, scripted: ScriptedJobs) -> None:
+    def __init__(self, scripted: ScriptedService) -> None:
         self.scripted = scripted
 
     def CreateSeparation(
         self, request_iterator: Iterator[separation_pb2.CreateSeparationRequest], context: grpc.ServicerContext
     ) -> separation_pb2.CreateSeparationResponse:
         first = next(request_iterator)
-        self.scripted.meet("CreateSeparation", first, context)
+        self.scripted.receive("CreateSeparation", first, context)
         chunks = [part.data for part in request_iterator]
         if any(len(chunk) > 1024 * 1024 for chunk in chunks):
-            refuse(InvalidAudio("a chunk is larger than 1 MiB"), context)
+            abort_with(InvalidAudio("a chunk is larger than 1 MiB"), context)
         data = b"".join(chunks)
         if hashlib.sha256(data).hexdigest() != first.header.sha256:
-            refuse(InvalidAudio("the upload does not match its digest"), context)
+            abort_with(InvalidAudio("the upload does not match its digest"), context)
         self.scripted.uploads.append(data)
         job = self.scripted.accept(f"j-s{len(self.scripted.jobs):025d}", stems=True, request_id=first.header.request_id)
         return separation_pb2.CreateSeparationResponse(job=job)
@@ -225,7 +226,7 @@ class Separations(separation_pb2_grpc.SeparationServiceServicer):
         self, request_iterator: Iterator[separation_pb2.AnalyzeAudioRequest], context: grpc.ServicerContext
     ) -> separation_pb2.AnalyzeAudioResponse:
         first = next(request_iterator)
-        self.scripted.meet("AnalyzeAudio", first, context)
+        self.scripted.receive("AnalyzeAudio", first, context)
         self.scripted.uploads.append(b"".join(part.data for part in request_iterator))
         point = brief_pb2.TempoPoint(bpm=92.0, beats_per_bar=4, beat_unit=4)
         return separation_pb2.AnalyzeAudioResponse(
@@ -238,25 +239,25 @@ class Separations(separation_pb2_grpc.SeparationServiceServicer):
     def GetModelInfo(
         self, request: separation_pb2.GetModelInfoRequest, context: grpc.ServicerContext
     ) -> separation_pb2.GetModelInfoResponse:
-        self.scripted.meet("GetModelInfo", request, context)
+        self.scripted.receive("GetModelInfo", request, context)
         return separation_pb2.GetModelInfoResponse(
             name="starter", models=1, sources=["drums", "bass", "other", "vocals"]
         )
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Both services, running."""
+class ScriptedPair:
+    """Both services, running, and the file server of their signed URLs."""
 
-    render: ScriptedJobs
-    separation: ScriptedJobs
+    render: ScriptedService
+    separation: ScriptedService
     render_address: str
     separation_address: str
-    shelf: FileShelf
+    files: ScriptedFileServer
 
     @property
     def environment(self) -> dict[str, str]:
-        """How the command is told where they are."""
+        """The addresses as environment variables of the command."""
         return {
             "SONICHAOS_RENDER_ADDRESS": self.render_address,
             "SONICHAOS_SEPARATION_ADDRESS": self.separation_address,
@@ -265,7 +266,7 @@ class Pair:
 
 @contextmanager
 def serving(*servicers: tuple[Any, Any], address: str = "127.0.0.1:0") -> Iterator[str]:
-    """A gRPC server with some servicers; gives its address."""
+    """Run a gRPC server with some servicers; yields its address."""
     server = grpc.server(ThreadPoolExecutor(max_workers=16), options=[("grpc.so_reuseport", 0)])
     for add, servicer in servicers:
         add(servicer, server)
@@ -278,11 +279,11 @@ def serving(*servicers: tuple[Any, Any], address: str = "127.0.0.1:0") -> Iterat
 
 
 @contextmanager
-def scripted_pair() -> Iterator[Pair]:
-    """Both services with an empty script."""
-    with FileShelf() as shelf:
-        render = ScriptedJobs(job_pb2.OWNING_SERVICE_RENDER, shelf)
-        separation = ScriptedJobs(job_pb2.OWNING_SERVICE_SEPARATION, shelf)
+def scripted_pair() -> Iterator[ScriptedPair]:
+    """Run both services with an empty script."""
+    with ScriptedFileServer() as files:
+        render = ScriptedService(job_pb2.OWNING_SERVICE_RENDER, files)
+        separation = ScriptedService(job_pb2.OWNING_SERVICE_SEPARATION, files)
         add_jobs = jobs_service_pb2_grpc.add_JobsServiceServicer_to_server
         try:
             with (
@@ -294,9 +295,9 @@ def scripted_pair() -> Iterator[Pair]:
                     (separation_pb2_grpc.add_SeparationServiceServicer_to_server, Separations(separation)),
                 ) as separation_address,
             ):
-                yield Pair(render, separation, render_address, separation_address, shelf)
-                render.holding.set()
-                separation.holding.set()
+                yield ScriptedPair(render, separation, render_address, separation_address, files)
+                render.resumed.set()
+                separation.resumed.set()
         finally:
-            render.holding.set()
-            separation.holding.set()
+            render.resumed.set()
+            separation.resumed.set()

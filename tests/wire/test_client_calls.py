@@ -47,7 +47,7 @@ from sonichaos_client import (
     errors,
     rpcs,
 )
-from tests.support.scripted_services import Pair, scripted_pair
+from tests.support.scripted_services import ScriptedPair, scripted_pair
 
 QUICK = CallOptions(
     timeout_s=10, retry=RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.02, max_elapsed_s=0.5), rng=random.Random(1)
@@ -57,24 +57,24 @@ QUICK = CallOptions(
 class Awaited:
     """An AsyncClient whose methods are awaited, and whose streams are read to their end, by a loop of its own."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: ScriptedPair) -> None:
         self._loop = asyncio.new_event_loop()
         self._client = AsyncClient(pair.render_address, pair.separation_address, options=QUICK)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
 
-        async def call(*args: Any, most: int | None = None, **kwargs: Any) -> Any:
+        async def call(*args: Any, limit: int | None = None, **kwargs: Any) -> Any:
             result = method(*args, **kwargs)
             if inspect.isawaitable(result):
                 return await result
-            taken = []
+            values = []
             async for value in result:
-                taken.append(value)
-                if len(taken) == most:
+                values.append(value)
+                if len(values) == limit:
                     break
             await result.aclose()
-            return taken
+            return values
 
         return lambda *args, **kwargs: self._loop.run_until_complete(call(*args, **kwargs))
 
@@ -87,23 +87,23 @@ class Awaited:
 class Blocking:
     """A Client whose streams are read to their end."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: ScriptedPair) -> None:
         self._client = Client(pair.render_address, pair.separation_address, options=QUICK)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
 
-        def call(*args: Any, most: int | None = None, **kwargs: Any) -> Any:
+        def call(*args: Any, limit: int | None = None, **kwargs: Any) -> Any:
             result = method(*args, **kwargs)
             if not inspect.isgenerator(result):
                 return result
-            taken = []
+            values = []
             for value in result:
-                taken.append(value)
-                if len(taken) == most:
+                values.append(value)
+                if len(values) == limit:
                     break
             result.close()
-            return taken
+            return values
 
         return call
 
@@ -113,14 +113,14 @@ class Blocking:
 
 
 @pytest.fixture
-def pair() -> Iterator[Pair]:
+def pair() -> Iterator[ScriptedPair]:
     """Both services, scripted."""
     with scripted_pair() as running:
         yield running
 
 
 @pytest.fixture(params=[Blocking, Awaited])
-def client(request: pytest.FixtureRequest, pair: Pair) -> Iterator[Any]:
+def client(request: pytest.FixtureRequest, pair: ScriptedPair) -> Iterator[Any]:
     """Each kind of client in turn."""
     made = request.param(pair)
     yield made
@@ -158,10 +158,10 @@ def test_every_rpc_of_the_protos_is_offered() -> None:
     assert table == wanted
 
 
-def test_a_watch_gives_every_event_once_through_cuts(pair: Pair, client: Any) -> None:
+def test_a_watch_gives_every_event_once_through_cuts(pair: ScriptedPair, client: Any) -> None:
     """A stream that is cut is resumed after the last event seen: none is lost, none comes twice."""
     job = client.create_render(prompt="a", persona_id="ember", stems=True)
-    pair.render.cuts = [2, 0, 3, 1]
+    pair.render.disconnects = [2, 0, 3, 1]
     events = client.watch(job.job_id)
     assert [event.sequence for event in events] == list(range(1, 11))
     assert [request.after_sequence for request in pair.render.requests("WatchJob")] == [0, 2, 2, 5, 6]
@@ -174,28 +174,28 @@ def test_a_watch_from_a_number_gives_only_what_follows(client: Any) -> None:
     assert [event.sequence for event in client.watch(job, after_sequence=5)] == [6, 7]
 
 
-def test_a_watch_gives_up_when_patience_runs_out(pair: Pair, client: Any) -> None:
+def test_a_watch_gives_up_when_patience_runs_out(pair: ScriptedPair, client: Any) -> None:
     """A service that stays away ends the watch with its error, not with silence."""
     job = client.create_render(prompt="a", persona_id="ember")
-    pair.render.refusals["WatchJob"] = [Unavailable("draining") for _ in range(500)]
+    pair.render.errors["WatchJob"] = [Unavailable("draining") for _ in range(500)]
     with pytest.raises(errors.UnavailableError, match="draining"):
         client.watch(job)
 
 
-def test_a_watch_does_not_retry_a_refusal(pair: Pair, client: Any) -> None:
+def test_a_watch_does_not_retry_a_refusal(pair: ScriptedPair, client: Any) -> None:
     """What the service refuses on purpose is raised at once."""
     job = client.create_render(prompt="a", persona_id="ember")
-    pair.render.refusals["WatchJob"] = [NotFound("gone", reason="JOB_NOT_FOUND")]
+    pair.render.errors["WatchJob"] = [NotFound("gone", reason="JOB_NOT_FOUND")]
     with pytest.raises(errors.NotFoundError):
         client.watch(job)
     assert len(pair.render.requests("WatchJob")) == 1
 
 
-def test_a_wait_that_breaks_after_a_failure_raises_the_failure(pair: Pair, client: Any) -> None:
+def test_a_wait_that_breaks_after_a_failure_raises_the_failure(pair: ScriptedPair, client: Any) -> None:
     """The event that told of it is enough where the row cannot be had any more; a later state would replace it."""
     pair.render.ending, pair.render.ending_error = job_pb2.JOB_STATE_FAILED, Internal("fell over", reason="NOT_FINITE")
     job = client.create_render(prompt="a", persona_id="ember")
-    pair.render.refusals["GetJob"] = [Unavailable("draining") for _ in range(500)]
+    pair.render.errors["GetJob"] = [Unavailable("draining") for _ in range(500)]
     with pytest.raises(errors.JobFailedError, match="v1 failed: fell over") as caught:
         client.wait(job)
     assert caught.value.reason == "NOT_FINITE"
@@ -207,11 +207,11 @@ def test_a_wait_that_breaks_after_a_failure_raises_the_failure(pair: Pair, clien
         client.wait(job)
 
 
-def test_follow_goes_on_from_its_cursor(pair: Pair, client: Any) -> None:
+def test_follow_goes_on_from_its_cursor(pair: ScriptedPair, client: Any) -> None:
     """A feed over all jobs is resumed at the cursor of the last event."""
     client.create_render(prompt="a", persona_id="ember")
-    pair.render.cuts = [3]
-    events = client.watch_all(OwningService.RENDER, cursor="", most=7)
+    pair.render.disconnects = [3]
+    events = client.watch_all(OwningService.RENDER, cursor="", limit=7)
     assert [event.sequence for event in events] == list(range(1, 8))
     assert [request.cursor for request in pair.render.requests("WatchJobs")] == ["", "c3"]
 
@@ -224,7 +224,7 @@ def test_wait_returns_the_row_at_the_end(client: Any) -> None:
     assert ended.versions[0].files.zip.size_bytes > 0
 
 
-def test_wait_raises_why_a_job_failed(pair: Pair, client: Any) -> None:
+def test_wait_raises_why_a_job_failed(pair: ScriptedPair, client: Any) -> None:
     """A failed job's reason, stage and advice on trying again reach the caller, with the row."""
     pair.render.ending = job_pb2.JOB_STATE_FAILED
     pair.render.ending_error = ServiceError("NaN in the latents", reason="NOT_FINITE", retry_after_s=7)
@@ -248,10 +248,10 @@ def test_wait_raises_why_a_job_failed(pair: Pair, client: Any) -> None:
     ],
 )
 def test_errors_carry_all_that_the_service_said(
-    pair: Pair, client: Any, refusal: ServiceError, kind: type[errors.SonichaosError]
+    pair: ScriptedPair, client: Any, refusal: ServiceError, kind: type[errors.SonichaosError]
 ) -> None:
     """Reason, metadata, violations and retry time of the status arrive as the service gave them."""
-    pair.render.refusals["CreateRender"] = [refusal]
+    pair.render.errors["CreateRender"] = [refusal]
     with pytest.raises(kind) as caught:
         client.create_render(Brief())
     error = caught.value
@@ -273,7 +273,7 @@ def test_where_nothing_runs_the_error_says_how_to_start() -> None:
         client.get_render_model()
 
 
-def test_a_request_beyond_the_limit_is_rejected_input(pair: Pair, client: Any) -> None:
+def test_a_request_beyond_the_limit_is_rejected_input(pair: ScriptedPair, client: Any) -> None:
     """Where gRPC refuses a message by itself, the error is the caller's and says how large it is and may be."""
     with pytest.raises(errors.InvalidRequestError, match=r"accepts at most 4194304 bytes per message, got 50000\d\d"):
         client.create_render(Brief(prompt="a" * 5_000_000))
@@ -305,7 +305,7 @@ async def test_a_request_that_cannot_be_parsed_is_rejected_input() -> None:
     assert isinstance(other, errors.InternalError)
 
 
-def test_a_call_has_a_deadline(pair: Pair) -> None:
+def test_a_call_has_a_deadline(pair: ScriptedPair) -> None:
     """A service that does not answer in time gives an error that names it."""
     pair.render.stalled = {"GetModelInfo"}
     hurried = CallOptions(timeout_s=0.2)
@@ -316,7 +316,7 @@ def test_a_call_has_a_deadline(pair: Pair) -> None:
         client.get_render_model()
 
 
-def test_a_job_is_found_at_its_owner(pair: Pair, client: Any, tmp_path: Path) -> None:
+def test_a_job_is_found_at_its_owner(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
     """Operations on a job reach the service that owns it, whichever that is."""
     wav = tmp_path / "a.wav"
     wav.write_bytes(b"RIFF1234")
@@ -331,7 +331,7 @@ def test_a_job_is_found_at_its_owner(pair: Pair, client: Any, tmp_path: Path) ->
     assert caught.value.reason == "JOB_NOT_FOUND"
 
 
-def test_an_upload_is_reachable_while_render_service_is_down(pair: Pair, tmp_path: Path) -> None:
+def test_an_upload_is_reachable_while_render_service_is_down(pair: ScriptedPair, tmp_path: Path) -> None:
     """One service that does not run does not hide the other's jobs, nor is a job called missing that may be its own."""
     wav = tmp_path / "a.wav"
     wav.write_bytes(b"RIFF1234")
@@ -342,7 +342,7 @@ def test_an_upload_is_reachable_while_render_service_is_down(pair: Pair, tmp_pat
             client.get_job("j-of-the-other")
 
 
-def test_lists_merge_both_services_newest_first(pair: Pair, client: Any) -> None:
+def test_lists_merge_both_services_newest_first(pair: ScriptedPair, client: Any) -> None:
     """All pages of both services come as one list."""
     for index in range(7):
         scripted = (pair.render, pair.separation)[index % 2]
@@ -352,7 +352,7 @@ def test_lists_merge_both_services_newest_first(pair: Pair, client: Any) -> None
     assert [job.job_id for job in only] == ["j-5", "j-3", "j-1"]
 
 
-def test_an_upload_arrives_whole_in_small_pieces(pair: Pair, client: Any, tmp_path: Path) -> None:
+def test_an_upload_arrives_whole_in_small_pieces(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
     """A file larger than a message travels in chunks that the service accepts, under its digest and name."""
     wav = tmp_path / "take.wav"
     wav.write_bytes(random.Random(3).randbytes(2_500_000))
@@ -372,20 +372,20 @@ def test_a_file_that_cannot_be_sent_is_refused_here(client: Any, tmp_path: Path,
         client.separate_file(wav)
 
 
-def test_a_clip_that_vanishes_makes_no_persona(pair: Pair, client: Any, tmp_path: Path) -> None:
+def test_a_clip_that_vanishes_makes_no_persona(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
     """An upload that breaks in the middle is cancelled, not ended: half of the clips must not become a persona."""
     first, second = tmp_path / "1.wav", tmp_path / "2.wav"
     first.write_bytes(b"a" * 10)
     second.write_bytes(b"b" * 10)
     clips = _Vanishing([first, second])
-    pair.render.doubts_uploads = True
+    pair.render.awaits_cancel = True
     with pytest.raises(errors.LocalReadError, match=r"2\.wav"):
         client.create_persona("new", "words", clips)
     assert pair.render.personas == {}
 
 
 class _Vanishing(list[Path]):
-    """The second file is deleted once the first look at it was taken."""
+    """The second file is deleted once the first look at it was values."""
 
     def __iter__(self) -> Iterator[Path]:
         looked = getattr(self, "looked", False)
@@ -396,7 +396,7 @@ class _Vanishing(list[Path]):
             yield path
 
 
-def test_personas_come_from_all_pages_and_clips_in_order(pair: Pair, client: Any, tmp_path: Path) -> None:
+def test_personas_come_from_all_pages_and_clips_in_order(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
     """A persona's clips arrive in the order given, and all personas are listed."""
     for name in ("a", "b"):
         (tmp_path / f"{name}.wav").write_bytes(name.encode() * 1_100_000)
@@ -410,7 +410,7 @@ def test_personas_come_from_all_pages_and_clips_in_order(pair: Pair, client: Any
     assert [persona.id for persona in client.list_personas()] == [*(f"p{index}" for index in range(6)), "zeta"]
 
 
-def test_a_take_is_created_from_keywords_or_from_a_brief(pair: Pair, client: Any) -> None:
+def test_a_take_is_created_from_keywords_or_from_a_brief(pair: ScriptedPair, client: Any) -> None:
     """Both give the same request; request id and fields travel together."""
     fields: dict[str, Any] = {"prompt": "a", "persona_id": "ember", "seconds": 8, "stems": True}
     client.create_render(**fields, stem_mode=StemMode.RAW, licence=Licence(tier="sync"), request_id="r1")
@@ -423,7 +423,7 @@ def test_a_take_is_created_from_keywords_or_from_a_brief(pair: Pair, client: Any
         client.create_render(prompt="a", persona_id="ember", secs=8)
 
 
-def test_a_stem_is_re_rendered_by_keywords(pair: Pair, client: Any) -> None:
+def test_a_stem_is_re_rendered_by_keywords(pair: ScriptedPair, client: Any) -> None:
     """Job and stem are positional; what is not given is left to the service."""
     job = client.create_render(prompt="a", persona_id="ember", stems=True)
     client.rerender_stem(job.job_id, Stem.VOCALS, persona_id="moss", from_noise=True, request_id="r2")

@@ -25,21 +25,21 @@ from servicekit.errors import (
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client.cli import cli
-from tests.support.scripted_jobs import BOUNCE, ZIP
-from tests.support.scripted_services import Pair, scripted_pair
+from tests.support.scripted_service import BOUNCE, ZIP
+from tests.support.scripted_services import ScriptedPair, scripted_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")
 
 
 @pytest.fixture
-def pair() -> Iterator[Pair]:
+def pair() -> Iterator[ScriptedPair]:
     """Both services, scripted."""
     with scripted_pair() as running:
         yield running
 
 
-def sonichaos(pair: Pair, *arguments: str) -> Result:
+def sonichaos(pair: ScriptedPair, *arguments: str) -> Result:
     """Run the command in this process."""
     return CliRunner().invoke(cli, arguments, env=pair.environment, prog_name="sonichaos")
 
@@ -49,7 +49,7 @@ def lines(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_render_follows_the_take_and_its_zip_lands(pair: Pair, tmp_path: Path) -> None:
+def test_render_follows_the_take_and_its_zip_lands(pair: ScriptedPair, tmp_path: Path) -> None:
     """The whole road: accepted, both tracks shown, the ZIP under its name, exit status 0."""
     result = sonichaos(pair, *RENDER, "--stems", "--seconds", "8", "--seed", "7", "--out", str(tmp_path / "out"))
     assert result.exit_code == 0, result.stderr
@@ -64,7 +64,7 @@ def test_render_follows_the_take_and_its_zip_lands(pair: Pair, tmp_path: Path) -
     assert brief.stem_mode == brief_pb2.STEM_MODE_EXACT
 
 
-def test_without_stems_the_bounce_lands(pair: Pair, tmp_path: Path) -> None:
+def test_without_stems_the_bounce_lands(pair: ScriptedPair, tmp_path: Path) -> None:
     """A take without stems is delivered as its bounce."""
     result = sonichaos(pair, *RENDER, "--out", str(tmp_path))
     assert result.exit_code == 0, result.stderr
@@ -73,7 +73,7 @@ def test_without_stems_the_bounce_lands(pair: Pair, tmp_path: Path) -> None:
     assert "stems" not in result.stderr
 
 
-def test_json_is_one_object_a_line(pair: Pair, tmp_path: Path) -> None:
+def test_json_is_one_object_a_line(pair: ScriptedPair, tmp_path: Path) -> None:
     """The job as accepted, each event, the file, and at last the job as it ended, in lowerCamelCase."""
     result = sonichaos(pair, *RENDER, "--stems", "--json", "--out", str(tmp_path))
     first, *events, file, last = lines(result)
@@ -85,7 +85,7 @@ def test_json_is_one_object_a_line(pair: Pair, tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [f"accepted {first['jobId']}"]
 
 
-def test_detach_prints_the_id_alone(pair: Pair) -> None:
+def test_detach_prints_the_id_alone(pair: ScriptedPair) -> None:
     """A script can take the id from stdout."""
     result = sonichaos(pair, *RENDER, "--detach")
     assert result.stdout.strip() == next(iter(pair.render.jobs))
@@ -107,9 +107,9 @@ def test_detach_prints_the_id_alone(pair: Pair) -> None:
         (Internal("oh"), 1),
     ],
 )
-def test_exit_status_of_a_refusal(pair: Pair, refusal: ServiceError, status: int) -> None:
+def test_exit_status_of_a_refusal(pair: ScriptedPair, refusal: ServiceError, status: int) -> None:
     """Each kind of refusal has its exit status, its reason in words, and its parts in JSON."""
-    pair.render.refusals["CreateRender"] = [refusal, refusal]
+    pair.render.errors["CreateRender"] = [refusal, refusal]
     words = sonichaos(pair, *RENDER)
     assert words.exit_code == status
     assert refusal.message.replace("brief.prompt", "--prompt") in words.stderr
@@ -129,7 +129,7 @@ def test_exit_status_of_a_refusal(pair: Pair, refusal: ServiceError, status: int
     ],
 )
 def test_a_job_that_ends_badly_is_told(
-    pair: Pair, tmp_path: Path, ending: job_pb2.JobState.ValueType, error: ServiceError | None, status: int
+    pair: ScriptedPair, tmp_path: Path, ending: job_pb2.JobState.ValueType, error: ServiceError | None, status: int
 ) -> None:
     """A failed or cancelled job gives its reason and status, and its row in JSON; no file is made."""
     pair.render.ending, pair.render.ending_error = ending, error
@@ -151,7 +151,7 @@ def test_where_nothing_runs_it_says_so_and_how_to_start() -> None:
         assert "127.0.0.1:1" in result.stderr
 
 
-def test_an_address_typed_wins_over_the_environment(pair: Pair) -> None:
+def test_an_address_typed_wins_over_the_environment(pair: ScriptedPair) -> None:
     """The option may stand before or after the command's name."""
     nowhere = {"SONICHAOS_RENDER_ADDRESS": "127.0.0.1:1"}
     for arguments in (
@@ -185,13 +185,13 @@ def test_an_address_typed_wins_over_the_environment(pair: Pair) -> None:
         ("no-such-command",),
     ],
 )
-def test_bad_usage_is_refused_before_any_call(pair: Pair, arguments: tuple[str, ...]) -> None:
+def test_bad_usage_is_refused_before_any_call(pair: ScriptedPair, arguments: tuple[str, ...]) -> None:
     """Exit status 2 and no job."""
     assert sonichaos(pair, *arguments).exit_code == 2
-    assert [*pair.render.asked, *pair.separation.asked] == []
+    assert [*pair.render.calls, *pair.separation.calls] == []
 
 
-def test_a_missing_persona_lists_those_that_there_are(pair: Pair) -> None:
+def test_a_missing_persona_lists_those_that_there_are(pair: ScriptedPair) -> None:
     """Whoever forgets --persona sees what to choose from."""
     for name in ("ember", "moss"):
         pair.render.personas[name] = render_pb2.Persona(id=name)
@@ -201,7 +201,7 @@ def test_a_missing_persona_lists_those_that_there_are(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_tempo_map_comes_from_a_file(pair: Pair, tmp_path: Path, *, wrapped: bool) -> None:
+def test_a_tempo_map_comes_from_a_file(pair: ScriptedPair, tmp_path: Path, *, wrapped: bool) -> None:
     """Proto-JSON of a tempo map, alone or as a manifest spells it, becomes the brief's."""
     start = "second" if wrapped else "startSeconds"
     document: dict[str, Any] = {
@@ -221,7 +221,7 @@ def test_a_tempo_map_comes_from_a_file(pair: Pair, tmp_path: Path, *, wrapped: b
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"points": "x"}', '{"tempo": 3}', '{"points": []}', '{"tempoMap": 1}']
 )
-def test_a_tempo_map_that_is_none_is_refused(pair: Pair, tmp_path: Path, text: str) -> None:
+def test_a_tempo_map_that_is_none_is_refused(pair: ScriptedPair, tmp_path: Path, text: str) -> None:
     """The error says what was wanted, and no job is made."""
     path = tmp_path / "map.json"
     path.write_text(text)
@@ -231,7 +231,7 @@ def test_a_tempo_map_that_is_none_is_refused(pair: Pair, tmp_path: Path, text: s
     assert pair.render.jobs == {}
 
 
-def test_all_that_a_job_may_carry_reaches_the_service(pair: Pair) -> None:
+def test_all_that_a_job_may_carry_reaches_the_service(pair: ScriptedPair) -> None:
     """Request id, labels, licence, expiry and the rest travel with the brief."""
     options = (
         "--request-id r1 --label a=b --label c=d=e --licence-tier sync --licensee me --terms t --licence-covers bounce"
@@ -250,7 +250,7 @@ def test_all_that_a_job_may_carry_reaches_the_service(pair: Pair) -> None:
     assert not brief.HasField("seed")
 
 
-def test_an_existing_file_is_kept_and_nothing_is_asked_for(pair: Pair, tmp_path: Path) -> None:
+def test_an_existing_file_is_kept_and_nothing_is_asked_for(pair: ScriptedPair, tmp_path: Path) -> None:
     """Where the name is known before, the refusal comes before any work; --force overwrites."""
     job_id = sonichaos(pair, *RENDER, "--detach").stdout.strip()
     path = tmp_path / f"{job_id}-v1.zip"
@@ -266,7 +266,7 @@ def test_an_existing_file_is_kept_and_nothing_is_asked_for(pair: Pair, tmp_path:
     assert path.read_bytes() == ZIP
 
 
-def test_separate_uploads_and_fetches(pair: Pair, tmp_path: Path) -> None:
+def test_separate_uploads_and_fetches(pair: ScriptedPair, tmp_path: Path) -> None:
     """A WAV goes up, its stems come back, with one bar."""
     wav = tmp_path / "live take.wav"
     wav.write_bytes(b"RIFF" + bytes(2_000_000))
@@ -277,7 +277,7 @@ def test_separate_uploads_and_fetches(pair: Pair, tmp_path: Path) -> None:
     assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".zip"]
 
 
-def test_jobs_get_cancel_delete_sign_url(pair: Pair, tmp_path: Path) -> None:
+def test_jobs_get_cancel_delete_sign_url(pair: ScriptedPair, tmp_path: Path) -> None:
     """The commands on jobs that are there speak of the job that they name."""
     job_id = json.loads(sonichaos(pair, *RENDER, "--stems", "--json").stdout.splitlines()[-1])["jobId"]
     other = pair.separation.accept("j-upload", stems=True).job_id
@@ -287,14 +287,14 @@ def test_jobs_get_cancel_delete_sign_url(pair: Pair, tmp_path: Path) -> None:
     assert "done" in sonichaos(pair, "get", job_id).stdout
     fetched = sonichaos(pair, "get", job_id, "--out", str(tmp_path), "--file", "bounce")
     assert Path(fetched.stdout.strip()).read_bytes() == BOUNCE
-    assert sonichaos(pair, "sign-url", job_id).stdout.startswith(pair.shelf.base_url)
+    assert sonichaos(pair, "sign-url", job_id).stdout.startswith(pair.files.base_url)
     assert sonichaos(pair, "cancel", other).exit_code == 0
     assert pair.separation.requests("CancelJob")[0].job_id == other
     assert lines(sonichaos(pair, "delete", job_id, "--json")) == [{"jobId": job_id, "deleted": True}]
     assert sonichaos(pair, "get", job_id).exit_code == 2
 
 
-def test_personas_and_persona_add(pair: Pair, tmp_path: Path) -> None:
+def test_personas_and_persona_add(pair: ScriptedPair, tmp_path: Path) -> None:
     """A persona is made from a folder's audio files in the order of their names, and listed one a line."""
     for name in ("b.flac", "a.WAV", "notes.txt"):
         (tmp_path / name).write_bytes(name.encode())
@@ -308,7 +308,7 @@ def test_personas_and_persona_add(pair: Pair, tmp_path: Path) -> None:
     assert sonichaos(pair, "persona", "add", "x", "--clips", str(empty), "--prefix", "p").exit_code == 2
 
 
-def test_audit_shows_verifies_and_replays(pair: Pair) -> None:
+def test_audit_shows_verifies_and_replays(pair: ScriptedPair) -> None:
     """An intact chain and an exact replay are 0; a broken chain or another take is 3."""
     pair.render.rows = [render_pb2.AuditRow(sequence=1, job_id="j-1", version=1, kind="bounce", digest="cd" * 32)]
     shown = sonichaos(pair, "audit", "j-1", "--replay", "--json")
@@ -326,7 +326,7 @@ def test_audit_shows_verifies_and_replays(pair: Pair) -> None:
     assert "BROKEN at row 1" in broken.stdout
 
 
-def test_erase_prompt_names_the_files_that_still_contain_it(pair: Pair) -> None:
+def test_erase_prompt_names_the_files_that_still_contain_it(pair: ScriptedPair) -> None:
     """--yes replaces the confirmation; the result is text or JSON; an unknown job is rejected by name."""
     pair.render.accept("j-1", stems=False)
     (erased,) = lines(sonichaos(pair, "erase-prompt", "j-1", "--yes", "--json"))
@@ -337,7 +337,7 @@ def test_erase_prompt_names_the_files_that_still_contain_it(pair: Pair) -> None:
     assert (unknown.exit_code, "j-2" in unknown.stderr) == (2, True)
 
 
-def test_erase_prompt_without_a_terminal_requires_yes(pair: Pair) -> None:
+def test_erase_prompt_without_a_terminal_requires_yes(pair: ScriptedPair) -> None:
     """A script that cannot be asked has to confirm explicitly; nothing is erased without it."""
     pair.render.accept("j-1", stems=False)
     refused = sonichaos(pair, "erase-prompt", "j-1")
@@ -346,7 +346,7 @@ def test_erase_prompt_without_a_terminal_requires_yes(pair: Pair) -> None:
     assert pair.render.requests("ErasePrompt") == []
 
 
-def test_verify_prints_the_failed_checks(pair: Pair, tmp_path: Path) -> None:
+def test_verify_prints_the_failed_checks(pair: ScriptedPair, tmp_path: Path) -> None:
     """A file that is no ZIP of stems ends with 3 and says what is wrong, in words and in JSON; no service is asked."""
     path = tmp_path / "a.zip"
     path.write_bytes(b"PK not really")
@@ -359,14 +359,14 @@ def test_verify_prints_the_failed_checks(pair: Pair, tmp_path: Path) -> None:
     assert sonichaos(pair, "verify", str(tmp_path / "missing.zip")).exit_code == 2
 
 
-def test_what_others_wrote_cannot_steer_the_terminal(pair: Pair) -> None:
+def test_what_others_wrote_cannot_steer_the_terminal(pair: ScriptedPair) -> None:
     """Control characters of a prompt are not passed to the terminal."""
     pair.render.accept("j-1", stems=False, prompt="a\x1b[2Jb\nc")
     assert "\x1b" not in sonichaos(pair, "jobs").stdout
     assert len(sonichaos(pair, "jobs").stdout.splitlines()) == 1
 
 
-def test_a_re_render_is_asked_for_as_typed(pair: Pair, tmp_path: Path) -> None:
+def test_a_re_render_is_asked_for_as_typed(pair: ScriptedPair, tmp_path: Path) -> None:
     """Every option reaches its field; the tempo map is what analyze printed."""
     pair.render.accept("j-1", stems=True)
     (tmp_path / "a.wav").write_bytes(b"RIFF")
@@ -413,7 +413,7 @@ def test_a_re_render_is_asked_for_as_typed(pair: Pair, tmp_path: Path) -> None:
     ]
 
 
-def test_a_re_render_of_few_words(pair: Pair) -> None:
+def test_a_re_render_of_few_words(pair: ScriptedPair) -> None:
     """What was not typed is left to the service."""
     pair.render.accept("j-1", stems=True)
     result = sonichaos(pair, "rerender", "j-1", "--stem", "bass", "--persona", "moss")
@@ -422,7 +422,7 @@ def test_a_re_render_of_few_words(pair: Pair) -> None:
     assert pair.render.requests("RerenderStem") == [asked]
 
 
-def test_analysis_and_drift_in_words(pair: Pair, tmp_path: Path) -> None:
+def test_analysis_and_drift_in_words(pair: ScriptedPair, tmp_path: Path) -> None:
     """People read tempo, grid and key with how sure they are, and what the re-renders of a stem came to."""
     (tmp_path / "a.wav").write_bytes(b"RIFF")
     heard = sonichaos(pair, "analyze", str(tmp_path / "a.wav")).stdout
@@ -437,7 +437,7 @@ def test_analysis_and_drift_in_words(pair: Pair, tmp_path: Path) -> None:
     assert "threshold not met" in told
 
 
-def test_without_a_version_the_newest_that_fits_is_used(pair: Pair, tmp_path: Path) -> None:
+def test_without_a_version_the_newest_that_fits_is_used(pair: ScriptedPair, tmp_path: Path) -> None:
     """A failed re-render does not hide the files of the version before it; a cancel reaches every unfinished version."""
     job_id = sonichaos(pair, *RENDER, "--stems", "--detach").stdout.strip()
     sonichaos(pair, "watch", job_id)

@@ -17,8 +17,8 @@ from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client import CallOptions, Client, RetryPolicy
 from sonichaos_client.cli import cli
 from sonichaos_client.cli.session import Session
-from tests.support.scripted_jobs import BOUNCE, ZIP
-from tests.support.scripted_services import Pair, scripted_pair
+from tests.support.scripted_service import BOUNCE, ZIP
+from tests.support.scripted_services import ScriptedPair, scripted_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")
@@ -26,19 +26,19 @@ NOT_UTF8 = "caf\udce9"  # how Python holds the byte E9 of a command line
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Pair]:
+def shared() -> Iterator[ScriptedPair]:
     """Both services, scripted."""
     with scripted_pair() as running:
         yield running
 
 
 @pytest.fixture
-def pair(shared: Pair) -> Pair:
+def pair(shared: ScriptedPair) -> ScriptedPair:
     """Both services, with an empty script."""
     for scripted in (shared.render, shared.separation):
-        fresh = type(scripted)(scripted.owner, scripted.shelf)
+        fresh = type(scripted)(scripted.owner, scripted.files)
         vars(scripted).update(vars(fresh))
-    shared.shelf.statuses = []
+    shared.files.statuses = []
     return shared
 
 
@@ -55,7 +55,7 @@ class HurriedSession(Session):
         )
 
 
-def sonichaos(pair: Pair, *arguments: str) -> Result:
+def sonichaos(pair: ScriptedPair, *arguments: str) -> Result:
     """Run the command in this process; it ends with a status, never with a traceback."""
     result = CliRunner().invoke(cli, arguments, env=pair.environment, prog_name="sonichaos", obj=HurriedSession())
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
@@ -73,7 +73,7 @@ def sonichaos(pair: Pair, *arguments: str) -> Result:
     ],
 )
 def test_a_licence_is_sent_when_any_part_of_it_is_typed(
-    pair: Pair, tmp_path: Path, command: str, typed: tuple[str, ...], covers: int | None
+    pair: ScriptedPair, tmp_path: Path, command: str, typed: tuple[str, ...], covers: int | None
 ) -> None:
     """What it covers is enough by itself; without any part there is no licence."""
     if command == "render":
@@ -96,7 +96,7 @@ def test_a_licence_is_sent_when_any_part_of_it_is_typed(
     ],
 )
 def test_later_stems_have_the_mode_of_the_brief_unless_another_is_typed(
-    pair: Pair, typed: tuple[str, ...], mode: int
+    pair: ScriptedPair, typed: tuple[str, ...], mode: int
 ) -> None:
     """A take accepted as raw stays raw."""
     job_id = sonichaos(pair, *RENDER, "--stem-mode", "raw", "--detach").stdout.strip()
@@ -122,10 +122,10 @@ def test_later_stems_have_the_mode_of_the_brief_unless_another_is_typed(
         ("audit", "--head", f"9999999999999999999:{'ab' * 32}"),
     ],
 )
-def test_numbers_that_mean_nothing_are_refused_here(pair: Pair, arguments: tuple[str, ...]) -> None:
+def test_numbers_that_mean_nothing_are_refused_here(pair: ScriptedPair, arguments: tuple[str, ...]) -> None:
     """Neither taken for "not given", nor sent, nor the cause of a traceback."""
     assert sonichaos(pair, *arguments).exit_code == 2
-    assert pair.render.asked == []
+    assert pair.render.calls == []
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_numbers_that_mean_nothing_are_refused_here(pair: Pair, arguments: tuple
         ("jobs", "--persona", NOT_UTF8),
     ],
 )
-def test_bytes_that_are_no_utf8_are_refused_in_one_line(pair: Pair, arguments: tuple[str, ...]) -> None:
+def test_bytes_that_are_no_utf8_are_refused_in_one_line(pair: ScriptedPair, arguments: tuple[str, ...]) -> None:
     """Exit status 2, the text with the bytes shown, and no call."""
     words = sonichaos(pair, *arguments)
     assert words.exit_code == 2
@@ -145,10 +145,10 @@ def test_bytes_that_are_no_utf8_are_refused_in_one_line(pair: Pair, arguments: t
     assert "caf\\udce9" in words.stderr
     told = sonichaos(pair, *arguments, "--json")
     assert json.loads(told.stdout)["error"]["code"] == "INVALID_ARGUMENT"
-    assert pair.render.asked == []
+    assert pair.render.calls == []
 
 
-def test_a_file_may_have_a_name_that_is_no_utf8(pair: Pair, tmp_path: Path) -> None:
+def test_a_file_may_have_a_name_that_is_no_utf8(pair: ScriptedPair, tmp_path: Path) -> None:
     """It is separated, and its ZIP lands in a folder of such a name; what is told escapes the bytes."""
     (tmp_path / NOT_UTF8).write_bytes(b"RIFF1234")
     done = sonichaos(pair, "separate", str(tmp_path / NOT_UTF8), "--json", "--out", str(tmp_path / f"out {NOT_UTF8}"))
@@ -166,7 +166,7 @@ def test_a_file_may_have_a_name_that_is_no_utf8(pair: Pair, tmp_path: Path) -> N
         (f'{{"points": [{{"bpm": {"9" * 400}}}]}}', "too large"),
     ],
 )
-def test_json_that_no_tempo_map_can_hold_is_refused(pair: Pair, tmp_path: Path, text: str, said: str) -> None:
+def test_json_that_no_tempo_map_can_hold_is_refused(pair: ScriptedPair, tmp_path: Path, text: str, said: str) -> None:
     """Nested too deeply, with half a character, with a number beyond all measure: bad input that says so."""
     path = tmp_path / "map.json"
     path.write_text(text)
@@ -175,18 +175,18 @@ def test_json_that_no_tempo_map_can_hold_is_refused(pair: Pair, tmp_path: Path, 
     assert said in result.stderr
 
 
-def test_a_lost_file_is_a_check_that_does_not_match(pair: Pair, tmp_path: Path) -> None:
+def test_a_lost_file_is_a_check_that_does_not_match(pair: ScriptedPair, tmp_path: Path) -> None:
     """404 for a file of the row ends as changed bytes do: 3, and the file's name."""
     job_id = sonichaos(pair, *RENDER, "--detach").stdout.strip()
     sonichaos(pair, "watch", job_id)
-    pair.shelf.statuses = [404]
+    pair.files.statuses = [404]
     result = sonichaos(pair, "get", job_id, "--file", "bounce", "--out", str(tmp_path))
     assert result.exit_code == 3
     assert f"jobs/{job_id}/bounce.wav" in result.stderr
     assert "lost" in result.stderr
 
 
-def test_an_audit_of_no_job_says_so(pair: Pair) -> None:
+def test_an_audit_of_no_job_says_so(pair: ScriptedPair) -> None:
     """An unknown id is refused as everywhere; a job that has no row yet is told so, and the chain is verified."""
     unknown = sonichaos(pair, "audit", "nosuch")
     assert unknown.exit_code == 2
@@ -207,7 +207,7 @@ def test_an_audit_of_no_job_says_so(pair: Pair) -> None:
         (job_pb2.JOB_STATE_FAILED, "already ended, nothing to cancel: v1 failed"),
     ],
 )
-def test_cancel_says_what_became_of_the_job(pair: Pair, state: job_pb2.JobState.ValueType, said: str) -> None:
+def test_cancel_says_what_became_of_the_job(pair: ScriptedPair, state: job_pb2.JobState.ValueType, said: str) -> None:
     """A job that had ended before is not said to be stopped; other versions do not count where one is named."""
     job = pair.render.accept("j-1", stems=False)
     job.versions[0].state = state
@@ -217,7 +217,7 @@ def test_cancel_says_what_became_of_the_job(pair: Pair, state: job_pb2.JobState.
     assert sonichaos(pair, "cancel", "j-1", "--version", "1").stdout == f"j-1: {said}\n"
 
 
-def test_without_the_stems_that_failed_the_bounce_lands(pair: Pair, tmp_path: Path) -> None:
+def test_without_the_stems_that_failed_the_bounce_lands(pair: ScriptedPair, tmp_path: Path) -> None:
     """Whoever fetches a take whose stems failed gets the bounce, and is told why there is no ZIP."""
     pair.render.ending, pair.render.ending_error = job_pb2.JOB_STATE_FAILED, Internal("the separator fell over")
     job_id = sonichaos(pair, *RENDER, "--stems", "--detach").stdout.strip()
@@ -230,7 +230,7 @@ def test_without_the_stems_that_failed_the_bounce_lands(pair: Pair, tmp_path: Pa
     assert f"sonichaos stems {job_id}" in fetched.stderr
 
 
-def test_a_full_disk_is_told_with_path_and_advice(pair: Pair, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_with_path_and_advice(pair: ScriptedPair, tmp_path: Path) -> None:
     """The file that found no room, and what to do; exit status 1 and an error in JSON."""
     job_id = sonichaos(pair, *RENDER, "--stems", "--detach").stdout.strip()
     sonichaos(pair, "watch", job_id)
@@ -247,17 +247,17 @@ def test_a_full_disk_is_told_with_path_and_advice(pair: Pair, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("at", ["WatchJob", "GetJob"])
-def test_a_failure_that_was_told_is_the_last_word(pair: Pair, at: str) -> None:
+def test_a_failure_that_was_told_is_the_last_word(pair: ScriptedPair, at: str) -> None:
     """Where services go away for good after the event of a failure, it is the failure that ends the command."""
     pair.render.ending, pair.render.ending_error = job_pb2.JOB_STATE_FAILED, Internal("the separator fell over")
     if at == "WatchJob":
-        pair.render.cuts = [7] + [0] * 200  # after the last event, before the stream's proper end
+        pair.render.disconnects = [7] + [0] * 200  # after the last event, before the stream's proper end
         pair.render.accept("j-0", stems=False)
         pair.render.events["j-0"].append(job_pb2.JobEvent(sequence=8))
         result = sonichaos(pair, "watch", "j-0", "--json")
         assert "Lost the connection" in result.stderr
     else:
-        pair.render.refusals["GetJob"] = [Unavailable("draining")] * 200
+        pair.render.errors["GetJob"] = [Unavailable("draining")] * 200
         result = sonichaos(pair, *RENDER, "--json")
     assert result.exit_code == 1
     assert "v1 failed: the separator fell over" in result.stderr
@@ -266,7 +266,7 @@ def test_a_failure_that_was_told_is_the_last_word(pair: Pair, at: str) -> None:
     assert error["error"]["message"].endswith("the separator fell over")
 
 
-def test_the_demo_shows_silence(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_shows_silence(pair: ScriptedPair, capsys: pytest.CaptureFixture[str]) -> None:
     """A take without loudness is silent, not at 0.0 LUFS."""
     spec = importlib.util.spec_from_file_location("demo", ROOT / "scripts" / "demo.py")
     assert spec is not None

@@ -19,8 +19,8 @@ import pytest
 
 from sonichaos_client import AsyncClient, CallOptions, Client, RetryPolicy, errors
 from sonichaos_client.atomic_file import AtomicFile
-from tests.support.scripted_jobs import BOUNCE, ZIP
-from tests.support.scripted_services import Pair, scripted_pair
+from tests.support.scripted_service import BOUNCE, ZIP
+from tests.support.scripted_services import ScriptedPair, scripted_pair
 
 QUICK = CallOptions(
     timeout_s=10, retry=RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.02, max_elapsed_s=0.3), rng=random.Random(1)
@@ -28,14 +28,14 @@ QUICK = CallOptions(
 
 
 @pytest.fixture
-def pair() -> Iterator[Pair]:
+def pair() -> Iterator[ScriptedPair]:
     """Both services, scripted."""
     with scripted_pair() as running:
         yield running
 
 
 @pytest.fixture
-def client(pair: Pair) -> Iterator[Client]:
+def client(pair: ScriptedPair) -> Iterator[Client]:
     """A blocking client."""
     with Client(pair.render_address, pair.separation_address, options=QUICK) as made:
         yield made
@@ -63,85 +63,87 @@ def test_the_zip_or_else_the_bounce_lands(
     assert list(saved.path.parent.iterdir()) == [saved.path]
 
 
-def test_a_cut_download_goes_on_where_it_ended(pair: Pair, client: Client, tmp_path: Path) -> None:
+def test_a_cut_download_goes_on_where_it_ended(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
     """Each further try asks only for what is missing."""
     job_id = finished(client, stems=True)
-    pair.shelf.cut_after_bytes = [100_000, 0, 1_000_000]
+    pair.files.disconnect_after_bytes = [100_000, 0, 1_000_000]
     assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
-    assert pair.shelf.ranges == ["", "bytes=100000-", "bytes=100000-", "bytes=1100000-"]
+    assert pair.files.ranges == ["", "bytes=100000-", "bytes=100000-", "bytes=1100000-"]
 
 
-def test_a_server_without_range_is_read_from_the_start_again(pair: Pair, client: Client, tmp_path: Path) -> None:
+def test_a_server_without_range_is_read_from_the_start_again(
+    pair: ScriptedPair, client: Client, tmp_path: Path
+) -> None:
     """Where Range is not honoured, nothing of the first try is kept."""
     job_id = finished(client, stems=True)
-    pair.shelf.cut_after_bytes = [100_000]
-    pair.shelf.ignore_range = True
+    pair.files.disconnect_after_bytes = [100_000]
+    pair.files.ignore_range = True
     assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
 
 
-def test_an_expired_url_is_signed_again(pair: Pair, client: Client, tmp_path: Path) -> None:
+def test_an_expired_url_is_signed_again(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
     """A URL that runs out in the middle is replaced, and the download goes on."""
     job_id = finished(client, stems=True)
-    pair.shelf.cut_after_bytes = [100_000]
-    pair.shelf.statuses = [200, 403]
+    pair.files.disconnect_after_bytes = [100_000]
+    pair.files.statuses = [200, 403]
     assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
     assert len(pair.render.requests("CreateSignedUrl")) == 2
-    assert pair.shelf.ranges[-1] == "bytes=100000-"
+    assert pair.files.ranges[-1] == "bytes=100000-"
 
 
-def test_a_busy_store_is_tried_again_and_a_refusal_is_not(pair: Pair, client: Client, tmp_path: Path) -> None:
+def test_a_busy_store_is_tried_again_and_a_refusal_is_not(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
     """503 is waited out; 400 is an error at once."""
     job_id = finished(client, stems=True)
-    pair.shelf.statuses = [503, 503]
+    pair.files.statuses = [503, 503]
     assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
-    pair.shelf.statuses = [400, 200]
+    pair.files.statuses = [400, 200]
     with pytest.raises(errors.DownloadError, match="HTTP status 400"):
         client.download(job_id, tmp_path, overwrite=True)
 
 
 def test_a_file_that_the_store_has_lost_is_data_loss(
-    pair: Pair, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pair: ScriptedPair, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """404 for a file that the row lists names the file; where the job itself is gone by then, that is the error."""
     job_id = finished(client, stems=True)
-    pair.shelf.statuses = [404]
+    pair.files.statuses = [404]
     with pytest.raises(errors.DataLossError, match=f"lost jobs/{job_id}/v1.zip") as caught:
         client.download(job_id, tmp_path)
     assert caught.value.metadata["expected_sha256"] == hashlib.sha256(ZIP).hexdigest()
-    answer = pair.shelf.answer
+    answer = pair.files.answer
 
     def deleted_meanwhile(handler: BaseHTTPRequestHandler) -> None:
         pair.render.jobs.clear()
-        pair.shelf.statuses = [404]
+        pair.files.statuses = [404]
         answer(handler)
 
-    monkeypatch.setattr(pair.shelf, "answer", deleted_meanwhile)
+    monkeypatch.setattr(pair.files, "answer", deleted_meanwhile)
     with pytest.raises(errors.NotFoundError):
         client.download(job_id, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_changed_bytes_are_not_kept(pair: Pair, client: Client, tmp_path: Path) -> None:
+def test_changed_bytes_are_not_kept(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
     """What does not match the stored digest leaves nothing behind, and the error names both digests."""
     job_id = finished(client, stems=True)
-    pair.shelf.tamper = True
+    pair.files.tamper = True
     with pytest.raises(errors.DigestMismatchError) as caught:
         client.download(job_id, tmp_path)
     assert caught.value.metadata["expected_sha256"] == hashlib.sha256(ZIP).hexdigest()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_store_that_stays_away_leaves_nothing(pair: Pair, client: Client, tmp_path: Path) -> None:
+def test_a_store_that_stays_away_leaves_nothing(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
     """When patience runs out no part of the file remains, and the signature is not repeated in the error."""
     job_id = finished(client, stems=True)
-    pair.shelf.cut_after_bytes = [10, *([0] * 500)]
+    pair.files.disconnect_after_bytes = [10, *([0] * 500)]
     with pytest.raises(errors.DownloadError) as caught:
         client.download(job_id, tmp_path)
     assert "signature" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_file_stays_unless_asked(pair: Pair, client: Client, tmp_path: Path) -> None:
+def test_an_existing_file_stays_unless_asked(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
     """Nothing is fetched over an existing file; when asked, the new one takes its place at once."""
     job_id = finished(client, stems=True)
     path = tmp_path / f"{job_id}-v1.zip"
@@ -149,7 +151,7 @@ def test_an_existing_file_stays_unless_asked(pair: Pair, client: Client, tmp_pat
     with pytest.raises(errors.LocalFileExistsError):
         client.download(job_id, tmp_path)
     assert path.read_bytes() == b"mine"
-    assert pair.shelf.ranges == []
+    assert pair.files.ranges == []
     client.download(job_id, tmp_path, overwrite=True)
     assert path.read_bytes() == ZIP
 
@@ -166,7 +168,7 @@ def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_not_taken_for_a_cut(pair: Pair, client: Client, tmp_path: Path) -> None:
+def test_a_full_disk_is_not_taken_for_a_cut(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
     """An error of the local disk ends the download at once, instead of being tried again, and leaves nothing."""
     job_id = finished(client, stems=True)
     soft_bytes, hard_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -176,18 +178,18 @@ def test_a_full_disk_is_not_taken_for_a_cut(pair: Pair, client: Client, tmp_path
             client.download(job_id, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft_bytes, hard_bytes))
-    assert pair.shelf.ranges == [""]
+    assert pair.files.ranges == [""]
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_cancelled_download_leaves_nothing(pair: Pair, tmp_path: Path) -> None:
+async def test_a_cancelled_download_leaves_nothing(pair: ScriptedPair, tmp_path: Path) -> None:
     """Cancelling the task in the middle removes the part file."""
     async with AsyncClient(pair.render_address, pair.separation_address, options=QUICK) as client:
         job = await client.create_render(prompt="a", persona_id="ember", stems=True)
         await client.wait(job)
-        pair.shelf.cut_after_bytes = [1000, *([0] * 500)]
+        pair.files.disconnect_after_bytes = [1000, *([0] * 500)]
         task = asyncio.ensure_future(client.download(job.job_id, tmp_path))
-        while len(pair.shelf.ranges) < 3:  # noqa: ASYNC110  the server runs in threads
+        while len(pair.files.ranges) < 3:  # noqa: ASYNC110  the server runs in threads
             await asyncio.sleep(0.005)
         assert len(_names(tmp_path)) == 1
         task.cancel()

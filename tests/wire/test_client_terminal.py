@@ -13,20 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scripted_services import Pair, scripted_pair
+from tests.support.scripted_services import ScriptedPair, scripted_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")
 
 
 @pytest.fixture
-def pair() -> Iterator[Pair]:
+def pair() -> Iterator[ScriptedPair]:
     """Both services, scripted."""
     with scripted_pair() as running:
         yield running
 
 
-def started(pair: Pair, *arguments: str, **options: int) -> subprocess.Popen[str]:
+def started(pair: ScriptedPair, *arguments: str, **options: int) -> subprocess.Popen[str]:
     """Start the command as a process."""
     return subprocess.Popen(
         [sys.executable, "-m", "sonichaos_client", *arguments],
@@ -36,9 +36,9 @@ def started(pair: Pair, *arguments: str, **options: int) -> subprocess.Popen[str
     )
 
 
-def test_ctrl_c_leaves_the_job_running(pair: Pair) -> None:
+def test_ctrl_c_leaves_the_job_running(pair: ScriptedPair) -> None:
     """Ctrl-C says how to follow or cancel, cancels nothing, and ends with 130."""
-    pair.render.hold_after = 4
+    pair.render.pause_after = 4
     process = started(pair, *RENDER, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     job_id = json.loads(process.stdout.readline())["jobId"]
@@ -53,7 +53,7 @@ def test_ctrl_c_leaves_the_job_running(pair: Pair) -> None:
     assert pair.render.requests("CancelJob") == []
 
 
-def test_bars_on_a_terminal(pair: Pair) -> None:
+def test_bars_on_a_terminal(pair: ScriptedPair) -> None:
     """On a terminal each track has a bar that is drawn in place; stdout stays clean for the answer."""
     master, slave = pty.openpty()
     process = started(pair, *RENDER, "--stems", stdout=subprocess.PIPE, stderr=slave)
@@ -72,7 +72,7 @@ def test_bars_on_a_terminal(pair: Pair) -> None:
     assert "\x1b[" not in answer
 
 
-def test_a_reader_that_leaves_early_is_no_error_in_words(pair: Pair) -> None:
+def test_a_reader_that_leaves_early_is_no_error_in_words(pair: ScriptedPair) -> None:
     """``sonichaos jobs | head -1`` does not end in a traceback."""
     for index in range(50):
         pair.render.accept(f"j-{index}", stems=False)
@@ -95,7 +95,9 @@ def test_a_reader_that_leaves_early_is_no_error_in_words(pair: Pair) -> None:
         (b"\x03", 130, "Interrupted", False),
     ],
 )
-def test_erase_prompt_asks_on_a_terminal(pair: Pair, typed: bytes, status: int, message: str, *, erased: bool) -> None:
+def test_erase_prompt_asks_on_a_terminal(
+    pair: ScriptedPair, typed: bytes, status: int, message: str, *, erased: bool
+) -> None:
     """The question names the job and that there is no way back; only a yes erases."""
     pair.render.accept("j-1", stems=False)
     process = subprocess.Popen(

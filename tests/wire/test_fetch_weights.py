@@ -18,7 +18,7 @@ from hostctl import download, weight_sources
 from hostctl import fetch_weights as command
 from sonichaos_client.cli.root import Root
 from sonichaos_client.retry import RetryPolicy
-from tests.support.scripted_files import FileShelf
+from tests.support.scripted_file_server import ScriptedFileServer
 
 CONTENTS = [random.Random(seed).randbytes(300_000) for seed in range(2)]  # noqa: S311
 DIGESTS = {f"{seed:08x}": hashlib.sha256(data).hexdigest() for seed, data in enumerate(CONTENTS)}
@@ -27,7 +27,7 @@ PICKLES = [f"{signature}-{digest[:8]}.th" for signature, digest in DIGESTS.items
 
 
 @pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileShelf]:
+def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedFileServer]:
     """A published two-model bag named ``small_ft``."""
     source = weight_sources.demucs_model(
         "small_ft",
@@ -38,16 +38,16 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileShelf]:
     )
     monkeypatch.setitem(weight_sources.SOURCES, "small_ft", source)
     monkeypatch.setattr(command, "RETRY", RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.01, max_elapsed_s=0.2))
-    with FileShelf() as running:
+    with ScriptedFileServer() as running:
         for name, data in zip(NAMES + PICKLES, CONTENTS * 2, strict=True):
             running.put(f"/demucs/{name}", data)
         yield running
 
 
-def fetch(shelf: FileShelf, folder: Path, *options: str) -> Result:
+def fetch(files: ScriptedFileServer, folder: Path, *options: str) -> Result:
     """Run the command as the installed one runs it."""
     root = Root("sonichaos", commands=[command.fetch_weights])
-    arguments = ["fetch-weights", "small_ft", "--to", str(folder), "--mirror", f"{shelf.base_url}/demucs", *options]
+    arguments = ["fetch-weights", "small_ft", "--to", str(folder), "--mirror", f"{files.base_url}/demucs", *options]
     return CliRunner().invoke(root, arguments)
 
 
@@ -62,10 +62,10 @@ def visible(folder: Path) -> set[str]:
     ids=["safetensors", "pickles"],
 )
 def test_a_bag_is_fetched_verified_and_recorded(
-    shelf: FileShelf, tmp_path: Path, options: tuple[str, ...], names: list[str], said: str
+    files: ScriptedFileServer, tmp_path: Path, options: tuple[str, ...], names: list[str], said: str
 ) -> None:
     """All files arrive, safetensors by default; full digests are recorded, and a note says how much of them was published."""
-    result = fetch(shelf, tmp_path / "w", *options)
+    result = fetch(files, tmp_path / "w", *options)
     assert result.exit_code == 0, result.stderr
     assert visible(tmp_path / "w") == {*names, "small_ft.yaml", "SHA256SUMS"}
     assert [(tmp_path / "w" / name).read_bytes() for name in names] == CONTENTS
@@ -91,145 +91,149 @@ def test_known_models_are_pinned() -> None:
         assert [file.name[:8] for file in tensors.files] == yaml.safe_load(source.bag_yaml)["models"]
 
 
-def test_a_second_run_fetches_nothing(shelf: FileShelf, tmp_path: Path) -> None:
+def test_a_second_run_fetches_nothing(files: ScriptedFileServer, tmp_path: Path) -> None:
     """A file that is there and matches is not downloaded again."""
-    fetch(shelf, tmp_path)
-    shelf.ranges.clear()
-    again = fetch(shelf, tmp_path)
+    fetch(files, tmp_path)
+    files.ranges.clear()
+    again = fetch(files, tmp_path)
     assert again.exit_code == 0
-    assert shelf.ranges == []
+    assert files.ranges == []
     assert "has its published SHA-256" not in again.stderr
 
 
-def test_a_cut_is_resumed_in_the_run_and_in_the_next(shelf: FileShelf, tmp_path: Path) -> None:
+def test_a_cut_is_resumed_in_the_run_and_in_the_next(files: ScriptedFileServer, tmp_path: Path) -> None:
     """A run resumes after a cut; if the server stays away, the next run resumes from the partial file."""
-    shelf.cut_after_bytes = [100_000, 50_000, *([0] * 200)]
-    assert fetch(shelf, tmp_path).exit_code == 75
+    files.disconnect_after_bytes = [100_000, 50_000, *([0] * 200)]
+    assert fetch(files, tmp_path).exit_code == 75
     assert visible(tmp_path) == set()
-    shelf.cut_after_bytes.clear()
-    shelf.ranges.clear()
-    assert fetch(shelf, tmp_path).exit_code == 0
-    assert shelf.ranges == ["bytes=150000-", ""]
+    files.disconnect_after_bytes.clear()
+    files.ranges.clear()
+    assert fetch(files, tmp_path).exit_code == 0
+    assert files.ranges == ["bytes=150000-", ""]
     assert (tmp_path / NAMES[0]).read_bytes() == CONTENTS[0]
 
 
-def test_a_part_of_something_else_is_fetched_anew(shelf: FileShelf, tmp_path: Path) -> None:
+def test_a_part_of_something_else_is_fetched_anew(files: ScriptedFileServer, tmp_path: Path) -> None:
     """A partial file of another content does not spoil the download."""
     (tmp_path / f".{NAMES[0]}.part").write_bytes(b"x" * 1000)
-    assert fetch(shelf, tmp_path).exit_code == 0
+    assert fetch(files, tmp_path).exit_code == 0
     assert (tmp_path / NAMES[0]).read_bytes() == CONTENTS[0]
 
 
-def test_a_whole_part_needs_no_more_bytes(shelf: FileShelf, tmp_path: Path) -> None:
+def test_a_whole_part_needs_no_more_bytes(files: ScriptedFileServer, tmp_path: Path) -> None:
     """A run that ended between the last byte and the rename is completed."""
     (tmp_path / f".{NAMES[0]}.part").write_bytes(CONTENTS[0])
-    assert fetch(shelf, tmp_path).exit_code == 0
+    assert fetch(files, tmp_path).exit_code == 0
     assert (tmp_path / NAMES[0]).read_bytes() == CONTENTS[0]
 
 
-def test_other_bytes_than_published_are_refused(shelf: FileShelf, tmp_path: Path) -> None:
+def test_other_bytes_than_published_are_refused(files: ScriptedFileServer, tmp_path: Path) -> None:
     """A file with another digest than the published one is deleted; exit status 3."""
-    shelf.tamper = True
-    result = fetch(shelf, tmp_path)
+    files.tamper = True
+    result = fetch(files, tmp_path)
     assert result.exit_code == 3
     assert hashlib.sha256(CONTENTS[0]).hexdigest()[:8] in result.stderr
     assert visible(tmp_path) == set()
     assert not (tmp_path / f".{NAMES[0]}.part").exists()
 
 
-def test_a_file_changed_after_the_first_fetch_is_refused(shelf: FileShelf, tmp_path: Path) -> None:
+def test_a_file_changed_after_the_first_fetch_is_refused(files: ScriptedFileServer, tmp_path: Path) -> None:
     """All 64 recorded digits are compared, for files on disk and for files fetched again."""
-    fetch(shelf, tmp_path)
+    fetch(files, tmp_path)
     (tmp_path / NAMES[1]).write_bytes(b"changed")
-    result = fetch(shelf, tmp_path)
+    result = fetch(files, tmp_path)
     assert result.exit_code == 3
     assert "delete it" in result.stderr
     (tmp_path / NAMES[1]).unlink()
     digest = hashlib.sha256(CONTENTS[1]).hexdigest()
-    fetch(shelf, tmp_path, "--form", "pickles")
+    fetch(files, tmp_path, "--form", "pickles")
     sums = (tmp_path / "SHA256SUMS").read_text()
     (tmp_path / "SHA256SUMS").write_text(sums.replace(digest, digest[:8] + "0" * 56))
     (tmp_path / PICKLES[1]).unlink()
-    assert fetch(shelf, tmp_path, "--form", "pickles").exit_code == 3
+    assert fetch(files, tmp_path, "--form", "pickles").exit_code == 3
     assert not (tmp_path / PICKLES[1]).exists()
     (tmp_path / "SHA256SUMS").write_text(sums.replace(digest, "0" * 64))
-    refused = fetch(shelf, tmp_path)
+    refused = fetch(files, tmp_path)
     assert refused.exit_code == 1
     assert digest in refused.stderr
 
 
-def test_a_server_without_ranges_is_downloaded_from_the_start(shelf: FileShelf, tmp_path: Path) -> None:
+def test_a_server_without_ranges_is_downloaded_from_the_start(files: ScriptedFileServer, tmp_path: Path) -> None:
     """Where the server ignores Range, the partial file is replaced, not appended to."""
-    shelf.ignore_range = True
-    shelf.cut_after_bytes = [100_000]
-    assert fetch(shelf, tmp_path).exit_code == 0
+    files.ignore_range = True
+    files.disconnect_after_bytes = [100_000]
+    assert fetch(files, tmp_path).exit_code == 0
     assert [(tmp_path / name).read_bytes() for name in NAMES] == CONTENTS
 
 
-def test_a_redirect_is_followed_only_over_https(shelf: FileShelf, tmp_path: Path) -> None:
+def test_a_redirect_is_followed_only_over_https(files: ScriptedFileServer, tmp_path: Path) -> None:
     """A redirect on this machine is followed; one to plain HTTP elsewhere is refused before a byte is sent there."""
-    with FileShelf() as other:
+    with ScriptedFileServer() as other:
         for name, data in zip(NAMES, CONTENTS, strict=True):
             other.put(f"/demucs/{name}", data)
-        shelf.redirect_to = other.base_url
-        assert fetch(shelf, tmp_path / "here").exit_code == 0
+        files.redirect_to = other.base_url
+        assert fetch(files, tmp_path / "here").exit_code == 0
         other.ranges.clear()
-        shelf.redirect_to = other.base_url.replace("127.0.0.1", "127.0.0.2")
-        refused = fetch(shelf, tmp_path / "elsewhere")
+        files.redirect_to = other.base_url.replace("127.0.0.1", "127.0.0.2")
+        refused = fetch(files, tmp_path / "elsewhere")
         assert other.ranges == []
     assert refused.exit_code == 2
     assert "https only" in refused.stderr
     assert visible(tmp_path / "elsewhere") == set()
 
 
-def test_a_server_that_is_busy_is_asked_again_and_a_missing_file_is_not(shelf: FileShelf, tmp_path: Path) -> None:
+def test_a_server_that_is_busy_is_asked_again_and_a_missing_file_is_not(
+    files: ScriptedFileServer, tmp_path: Path
+) -> None:
     """503 and 429 are retried; 404 fails at once and names the URL."""
-    shelf.statuses = [503, 429]
-    assert fetch(shelf, tmp_path / "busy").exit_code == 0
-    shelf.ranges.clear()
-    shelf.statuses = [404]
-    missing = fetch(shelf, tmp_path / "missing")
+    files.statuses = [503, 429]
+    assert fetch(files, tmp_path / "busy").exit_code == 0
+    files.ranges.clear()
+    files.statuses = [404]
+    missing = fetch(files, tmp_path / "missing")
     assert missing.exit_code == 1
-    assert f"{shelf.base_url}/demucs/{NAMES[0]} answered 404" in missing.stderr
-    assert len(shelf.ranges) == 1
+    assert f"{files.base_url}/demucs/{NAMES[0]} answered 404" in missing.stderr
+    assert len(files.ranges) == 1
 
 
 def test_a_server_that_never_answers_is_given_up(
-    shelf: FileShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: ScriptedFileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection without an answer times out; exit status 75 says to try again later."""
     monkeypatch.setattr(download, "TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        result = fetch(shelf, tmp_path, "--mirror", f"http://127.0.0.1:{silent.getsockname()[1]}/demucs")
+        result = fetch(files, tmp_path, "--mirror", f"http://127.0.0.1:{silent.getsockname()[1]}/demucs")
     assert result.exit_code == 75
     assert "does not answer" in result.stderr
 
 
-def test_a_file_without_end_is_stopped(shelf: FileShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_end_is_stopped(
+    files: ScriptedFileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More bytes than any model has are refused."""
     monkeypatch.setattr(download, "MAX_BYTES", 200_000)
-    result = fetch(shelf, tmp_path)
+    result = fetch(files, tmp_path)
     assert result.exit_code == 1
     assert "at most 200000 bytes" in result.stderr
 
 
-def test_progress_is_noted_for_each_tenth(shelf: FileShelf, tmp_path: Path) -> None:
+def test_progress_is_noted_for_each_tenth(files: ScriptedFileServer, tmp_path: Path) -> None:
     """The last line of progress has all of the file."""
-    assert f"{NAMES[0]}: 0.3 of 0.3 MB" in fetch(shelf, tmp_path).stderr
+    assert f"{NAMES[0]}: 0.3 of 0.3 MB" in fetch(files, tmp_path).stderr
 
 
-def test_only_one_fetch_at_a_time(shelf: FileShelf, tmp_path: Path) -> None:
+def test_only_one_fetch_at_a_time(files: ScriptedFileServer, tmp_path: Path) -> None:
     """A second fetch into the same folder is refused: it would write into the partial files of the first."""
     with (tmp_path / ".fetch.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        result = fetch(shelf, tmp_path)
+        result = fetch(files, tmp_path)
     assert result.exit_code == 1
     assert "another fetch-weights is running" in result.stderr
 
 
-def test_plain_http_and_unknown_names_are_refused(shelf: FileShelf, tmp_path: Path) -> None:
+def test_plain_http_and_unknown_names_are_refused(files: ScriptedFileServer, tmp_path: Path) -> None:
     """Weights come over HTTPS, from known sources."""
-    plain = fetch(shelf, tmp_path, "--mirror", "http://example.com/demucs")
+    plain = fetch(files, tmp_path, "--mirror", "http://example.com/demucs")
     assert plain.exit_code == 2
     assert "https only" in plain.stderr
     root = Root("sonichaos", commands=[command.fetch_weights])

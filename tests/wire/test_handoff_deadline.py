@@ -14,7 +14,7 @@ from servicekit.clock import SetClock
 from servicekit.errors import FailedPrecondition, expiry_too_soon
 from servicekit.work.cancellation import CancellationToken
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
-from tests.support.scripted_jobs import refuse
+from tests.support.scripted_service import abort_with
 from tests.support.scripted_services import serving
 
 NEEDED_S = 600.0
@@ -29,7 +29,7 @@ class _Slow(separation_pb2_grpc.SeparationServiceServicer):
     ) -> Iterator[separation_pb2.SeparateTensorResponse]:
         left_s = context.time_remaining()
         if left_s is not None and left_s < NEEDED_S:
-            refuse(expiry_too_soon(needed_s=NEEDED_S, left_s=left_s, queued=0), context)
+            abort_with(expiry_too_soon(needed_s=NEEDED_S, left_s=left_s, queued=0), context)
         yield separation_pb2.SeparateTensorResponse(result=separation_pb2.SeparationResult(separator="slow"))
 
 

@@ -10,26 +10,26 @@ from pathlib import Path
 import pytest
 
 from sonichaos.render.v1 import render_pb2
-from tests.support.scripted_jobs import ZIP
-from tests.support.scripted_services import Pair, scripted_pair
+from tests.support.scripted_service import ZIP
+from tests.support.scripted_services import ScriptedPair, scripted_pair
 from tests.support.typescript_build import FOLDER, render_example
 
 ROOT = FOLDER.parents[1]
 
 
 @pytest.fixture
-def pair() -> Iterator[Pair]:
+def pair() -> Iterator[ScriptedPair]:
     """Both services, scripted."""
     with scripted_pair() as running:
         running.render.personas["ember"] = render_pb2.Persona(id="ember")
         yield running
 
 
-def test_the_example_follows_through_cuts_and_fetches_the_zip(pair: Pair, tmp_path: Path) -> None:
+def test_the_example_follows_through_cuts_and_fetches_the_zip(pair: ScriptedPair, tmp_path: Path) -> None:
     """A deliberate cut and one made by the service lose no event and double none; the ZIP lands whole."""
-    pair.render.hold_after = 5  # the story is not over when the example cuts its stream after the third event
-    pair.render.cuts = [10, 2]
-    pair.render.holding.set()
+    pair.render.pause_after = 5  # the story is not over when the example cuts its stream after the third event
+    pair.render.disconnects = [10, 2]
+    pair.render.resumed.set()
     result = render_example(pair.render_address, tmp_path, "--cut-after", "3")
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
@@ -41,9 +41,9 @@ def test_the_example_follows_through_cuts_and_fetches_the_zip(pair: Pair, tmp_pa
     assert 3 in after
 
 
-def test_bytes_that_are_not_the_stored_ones_are_refused(pair: Pair, tmp_path: Path) -> None:
+def test_bytes_that_are_not_the_stored_ones_are_refused(pair: ScriptedPair, tmp_path: Path) -> None:
     """The example checks the digest, and leaves nothing behind."""
-    pair.shelf.tamper = True
+    pair.files.tamper = True
     result = render_example(pair.render_address, tmp_path)
     assert result.returncode != 0
     assert "SHA-256" in result.stderr

@@ -1,4 +1,4 @@
-"""A store's signed URLs with scripted behaviour: GET with Range, cuts in the middle, URLs that expire."""
+"""An HTTP server for signed URLs with scripted behaviour: Range requests, lost connections, expired URLs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from types import TracebackType
 from typing import Self
 
 
-class FileShelf:
-    """A real HTTP server on loopback. Lists of behaviour are used up from the front, one a request."""
+class ScriptedFileServer:
+    """An HTTP server on loopback. Each request takes the next item of the lists of behaviour."""
 
     def __init__(self) -> None:
-        self.cut_after_bytes: list[int] = []
+        self.disconnect_after_bytes: list[int] = []
         self.statuses: list[int] = []
         self.ranges: list[str] = []
         self.ignore_range = False
         self.redirect_to = ""
         self.tamper = False
         self._files: dict[str, bytes] = {}
-        shelf = self
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                shelf.answer(self)
+                server.answer(self)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
@@ -45,23 +45,23 @@ class FileShelf:
 
     @property
     def base_url(self) -> str:
-        """Where it listens."""
+        """Its address."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def sign(self, key: str, data: bytes) -> str:
-        """A new URL of a file; each call gives another."""
+        """Create another URL of a file."""
         path = f"/{key}?signature={secrets.token_hex(8)}"
         self._files[path] = data
         return self.base_url + path
 
     def put(self, path: str, data: bytes) -> None:
-        """A file under a plain path."""
+        """Add a file under a plain path."""
         self._files[path] = data
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """One GET."""
-        asked = handler.headers.get("Range", "")
-        self.ranges.append(asked)
+        """Answer one GET request."""
+        requested_range = handler.headers.get("Range", "")
+        self.ranges.append(requested_range)
         status = self.statuses.pop(0) if self.statuses else 200
         data = self._files.get(handler.path)
         if self.redirect_to:
@@ -76,7 +76,7 @@ class FileShelf:
         if self.tamper:
             data = bytes([data[0] ^ 1]) + data[1:]
         begin = 0
-        match = re.fullmatch(r"bytes=(\d+)-", asked)
+        match = re.fullmatch(r"bytes=(\d+)-", requested_range)
         if match and not self.ignore_range:
             begin = int(match[1])
             if begin >= len(data):
@@ -88,6 +88,6 @@ class FileShelf:
             handler.send_response(200)
         handler.send_header("Content-Length", str(len(data) - begin))
         handler.end_headers()
-        most = self.cut_after_bytes.pop(0) if self.cut_after_bytes else len(data)
-        handler.wfile.write(data[begin : begin + most])
+        length = self.disconnect_after_bytes.pop(0) if self.disconnect_after_bytes else len(data)
+        handler.wfile.write(data[begin : begin + length])
         handler.close_connection = True

@@ -1,4 +1,4 @@
-"""What a scripted service knows and how it will behave."""
+"""What a scripted service stores, and how it behaves."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from servicekit.errors import NotFound, ServiceError
 from servicekit.rpc.status import to_status
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2
-from tests.support.scripted_files import FileShelf
+from tests.support.scripted_file_server import ScriptedFileServer
 
 BOUNCE = b"RIFF" + bytes(range(256)) * 64
 ZIP = b"PK\x03\x04" + bytes(reversed(range(256))) * 12000
 
 
 @dataclass
-class ScriptedJobs:
-    """What one service knows, and how it will behave. Lists of behaviour are used up from the front."""
+class ScriptedService:
+    """The state and behaviour of one service. Each call takes the next item of the lists of behaviour."""
 
     owner: job_pb2.OwningService.ValueType
-    shelf: FileShelf
+    files: ScriptedFileServer
     jobs: dict[str, job_pb2.Job] = field(default_factory=dict)
     events: dict[str, list[job_pb2.JobEvent]] = field(default_factory=dict)
     personas: dict[str, render_pb2.Persona] = field(default_factory=dict)
     rows: list[render_pb2.AuditRow] = field(default_factory=list)
-    refusals: dict[str, list[ServiceError]] = field(default_factory=dict)
-    cuts: list[int] = field(default_factory=list)
+    errors: dict[str, list[ServiceError]] = field(default_factory=dict)
+    disconnects: list[int] = field(default_factory=list)
     ending: job_pb2.JobState.ValueType = job_pb2.JOB_STATE_DONE
     ending_error: ServiceError | None = None
     chain: render_pb2.VerifyAuditChainResponse = field(
@@ -43,33 +43,33 @@ class ScriptedJobs:
         default_factory=lambda: render_pb2.ReplayTakeResponse(outcome=render_pb2.REPLAY_OUTCOME_EXACT)
     )
     page_size: int = 3
-    doubts_uploads: bool = False
-    hold_after: int | None = None
+    awaits_cancel: bool = False
+    pause_after: int | None = None
     stalled: set[str] = field(default_factory=set)
-    holding: threading.Event = field(default_factory=threading.Event)
-    asked: list[tuple[str, Message]] = field(default_factory=list)
+    resumed: threading.Event = field(default_factory=threading.Event)
+    calls: list[tuple[str, Message]] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
 
     def requests(self, method: str) -> list[Any]:
-        """What was asked of one method, in order."""
-        return [request for name, request in self.asked if name == method]
+        """The requests to one method, in order."""
+        return [request for name, request in self.calls if name == method]
 
-    def meet(self, method: str, request: Message, context: grpc.ServicerContext) -> None:
-        """Note a call, and refuse it where the script says so."""
-        self.asked.append((method, request))
+    def receive(self, method: str, request: Message, context: grpc.ServicerContext) -> None:
+        """Record a call, and fail it if the script says so."""
+        self.calls.append((method, request))
         if method in self.stalled:
-            self.holding.wait(30)
-        if self.refusals.get(method):
-            refuse(self.refusals[method].pop(0), context)
+            self.resumed.wait(30)
+        if self.errors.get(method):
+            abort_with(self.errors[method].pop(0), context)
 
     def find(self, job_id: str, context: grpc.ServicerContext) -> job_pb2.Job:
-        """A job's row, or JOB_NOT_FOUND."""
+        """A job; fails the call with JOB_NOT_FOUND."""
         if job_id not in self.jobs:
-            refuse(NotFound(f"no job {job_id}", metadata={"job_id": job_id}), context)
+            abort_with(NotFound(f"no job {job_id}", metadata={"job_id": job_id}), context)
         return self.jobs[job_id]
 
     def accept(self, job_id: str, *, stems: bool, prompt: str = "", request_id: str = "") -> job_pb2.Job:
-        """A new job with a story to tell."""
+        """Create a job and all of its future events."""
         job = job_pb2.Job(
             job_id=job_id, owner=self.owner, state=job_pb2.JOB_STATE_QUEUED, request_id=request_id, tenant="local"
         )
@@ -78,13 +78,13 @@ class ScriptedJobs:
         job.versions.add(number=1, state=job_pb2.JOB_STATE_QUEUED, stems_wanted=stems)
         job.latest.number, job.latest.state = 1, job_pb2.JOB_STATE_QUEUED
         self.jobs[job_id] = job
-        self.events[job_id] = list(story(job_id, stems=stems, ending=self.ending))
+        self.events[job_id] = list(events_of_take(job_id, stems=stems, ending=self.ending))
         if self.ending_error is not None:
             self.events[job_id][-1].error.CopyFrom(to_status(self.ending_error, stage="DENOISE"))
         return job
 
     def finish(self, job_id: str) -> None:
-        """The story is told: the row says how it ended."""
+        """Put the job in its final state."""
         job = self.jobs[job_id]
         version = job.versions[0]
         job.state = version.state = self.ending
@@ -97,14 +97,14 @@ class ScriptedJobs:
 
 
 def stored(key: str, data: bytes) -> job_pb2.StoredFile:
-    """How a service describes a stored file."""
+    """The description of a stored file."""
     return job_pb2.StoredFile(key=key, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
-def story(job_id: str, *, stems: bool, ending: job_pb2.JobState.ValueType) -> Iterator[job_pb2.JobEvent]:
+def events_of_take(job_id: str, *, stems: bool, ending: job_pb2.JobState.ValueType) -> Iterator[job_pb2.JobEvent]:
     """The events of a take from acceptance to its end."""
-    told: list[dict[str, Any]] = [{"kind": job_pb2.EVENT_KIND_STATE, "state": job_pb2.JOB_STATE_RUNNING}]
-    told += [
+    fields_of_events: list[dict[str, Any]] = [{"kind": job_pb2.EVENT_KIND_STATE, "state": job_pb2.JOB_STATE_RUNNING}]
+    fields_of_events += [
         {
             "kind": job_pb2.EVENT_KIND_PROGRESS,
             "track": job_pb2.PROGRESS_TRACK_RENDER,
@@ -115,9 +115,11 @@ def story(job_id: str, *, stems: bool, ending: job_pb2.JobState.ValueType) -> It
         }
         for step in range(1, 5)
     ]
-    told.append({"kind": job_pb2.EVENT_KIND_BOUNCE_READY, "track": job_pb2.PROGRESS_TRACK_RENDER, "fraction": 1.0})
+    fields_of_events.append(
+        {"kind": job_pb2.EVENT_KIND_BOUNCE_READY, "track": job_pb2.PROGRESS_TRACK_RENDER, "fraction": 1.0}
+    )
     if stems:
-        told += [
+        fields_of_events += [
             {
                 "kind": job_pb2.EVENT_KIND_PROGRESS,
                 "track": job_pb2.PROGRESS_TRACK_STEMS,
@@ -128,13 +130,15 @@ def story(job_id: str, *, stems: bool, ending: job_pb2.JobState.ValueType) -> It
             }
             for step in range(1, 3)
         ]
-        told.append({"kind": job_pb2.EVENT_KIND_STEMS_READY, "track": job_pb2.PROGRESS_TRACK_STEMS, "fraction": 1.0})
-    told.append({"kind": job_pb2.EVENT_KIND_STATE, "state": ending})
-    for sequence, fields in enumerate(told, start=1):
+        fields_of_events.append(
+            {"kind": job_pb2.EVENT_KIND_STEMS_READY, "track": job_pb2.PROGRESS_TRACK_STEMS, "fraction": 1.0}
+        )
+    fields_of_events.append({"kind": job_pb2.EVENT_KIND_STATE, "state": ending})
+    for sequence, fields in enumerate(fields_of_events, start=1):
         yield job_pb2.JobEvent(job_id=job_id, sequence=sequence, version=1, attempt=1, cursor=f"c{sequence}", **fields)
 
 
-def refuse(error: ServiceError, context: grpc.ServicerContext) -> NoReturn:
-    """End the call as a service does."""
+def abort_with(error: ServiceError, context: grpc.ServicerContext) -> NoReturn:
+    """End the call with an error, as a service does."""
     context.abort_with_status(rpc_status.to_status(to_status(error)))
     raise AssertionError
