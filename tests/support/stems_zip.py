@@ -1,4 +1,4 @@
-"""A real ZIP of stems, made by the code that delivers them, open to damage before it is packed."""
+"""A ZIP of stems, created by the code of the services, that a test can change before it is packed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Delivery:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The manifest as it stands."""
+        """The manifest."""
         facts: dict[str, Any] = json.loads(self.files["manifest.json"])
         return facts
 
@@ -82,7 +82,7 @@ class Delivery:
         self.manifest = facts
 
     def set_wav(self, name: str, data: bytes) -> None:
-        """Replace a WAV and its digest in the manifest, so that only what the WAV itself says is new."""
+        """Replace a WAV and its digest in the manifest."""
         self.files[name] = data
         path = "bounce" if name == "bounce.wav" else f"stems.files.{name.removesuffix('.wav')}"
         self.edit(f"{path}.sha256", hashlib.sha256(data).hexdigest())
@@ -103,16 +103,16 @@ class _Bytes:
 
     @property
     def size_bytes(self) -> int:
-        """Length."""
+        """Length in bytes."""
         return len(self.data)
 
     def chunks(self) -> Iterator[bytes]:
-        """All at once."""
+        """The bytes as one chunk."""
         yield self.data
 
 
 def some_mix(frames: int, seed: int = 0) -> tuple[Pcm24, NDArray[np.float32]]:
-    """A bounce under its ceiling, and a model's stems that nearly sum to it; vocals are silent."""
+    """A bounce below the true peak limit, and a model's stems that nearly sum to it; vocals are silent."""
     noise = (
         np.random.default_rng(seed).standard_normal((4, 2, frames)) * np.array([0.1, 0.05, 0.0, 0.03])[:, None, None]
     )
@@ -121,7 +121,7 @@ def some_mix(frames: int, seed: int = 0) -> tuple[Pcm24, NDArray[np.float32]]:
 
 
 def delivery(*, mode: StemMode = "exact", upload: bool = False, version: int = 1, frames: int = 44117) -> Delivery:
-    """A delivery in which everything holds, free to be changed."""
+    """A valid ZIP that a test may change."""
     return Delivery(zip_folder(JOB, version), dict(_files(mode, upload, version, frames)))
 
 
@@ -161,5 +161,5 @@ def _files(mode: StemMode, upload: bool, version: int, frames: int) -> dict[str,
 
 
 def rules(report: VerifyReport) -> set[tuple[str, str]]:
-    """Which promises are broken, and in which file."""
+    """The broken rules, each with its file."""
     return {(failure.rule, failure.file) for failure in report.failures}

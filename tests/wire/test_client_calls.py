@@ -1,4 +1,4 @@
-"""The client against scripted services on loopback: the same promises for the blocking and the asyncio client."""
+"""The blocking and the asyncio client against scripted services on loopback."""
 
 # ruff: noqa: S311  draws need no secrecy
 
@@ -55,7 +55,7 @@ QUICK = CallOptions(
 
 
 class Awaited:
-    """An AsyncClient whose methods are awaited, and whose streams are read to their end, by a loop of its own."""
+    """An AsyncClient with its own event loop: methods are awaited, and streams are read to their end."""
 
     def __init__(self, pair: ScriptedPair) -> None:
         self._loop = asyncio.new_event_loop()
@@ -114,21 +114,21 @@ class Blocking:
 
 @pytest.fixture
 def pair() -> Iterator[ScriptedPair]:
-    """Both services, scripted."""
+    """Two scripted services."""
     with scripted_pair() as running:
         yield running
 
 
 @pytest.fixture(params=[Blocking, Awaited])
 def client(request: pytest.FixtureRequest, pair: ScriptedPair) -> Iterator[Any]:
-    """Each kind of client in turn."""
+    """Each kind of client."""
     made = request.param(pair)
     yield made
     made.stop()
 
 
-def test_both_clients_offer_the_same() -> None:
-    """Each public method of one client is a method of the other, with the same parameters and documentation."""
+def test_both_clients_have_the_same_methods() -> None:
+    """Both clients have the same public methods, with the same parameters and docstrings."""
 
     def offered(kind: type) -> dict[str, tuple[str, str | None]]:
         methods = inspect.getmembers(kind, inspect.isfunction)
@@ -141,25 +141,25 @@ def test_both_clients_offer_the_same() -> None:
     assert offered(Client) == offered(AsyncClient)
 
 
-def test_every_rpc_of_the_protos_is_offered() -> None:
-    """The table of RPCs names every method that callers may use, with the types of the protos."""
+def test_every_public_rpc_is_in_the_table() -> None:
+    """The table of RPCs has every public method, with the message types of the protos."""
     table = {
         (rpc.service, rpc.method): (rpc.request.DESCRIPTOR, rpc.response.DESCRIPTOR)
         for rpc in vars(rpcs).values()
         if isinstance(rpc, rpcs.Rpc)
     }
-    wanted = {
+    expected = {
         (service.full_name, method.name): (method.input_type, method.output_type)
         for module in (jobs_service_pb2, render_pb2, separation_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
         if method.name not in {"SeparateTensor", "ReplaceStem"}  # between the two services
     }
-    assert table == wanted
+    assert table == expected
 
 
-def test_a_watch_gives_every_event_once_through_cuts(pair: ScriptedPair, client: Any) -> None:
-    """A stream that is cut is resumed after the last event seen: none is lost, none comes twice."""
+def test_a_watch_yields_every_event_once_despite_disconnects(pair: ScriptedPair, client: Any) -> None:
+    """A stream is resumed after the last event received: no event is lost or repeated."""
     job = client.create_render(prompt="a", persona_id="ember", stems=True)
     pair.render.disconnects = [2, 0, 3, 1]
     events = client.watch(job.job_id)
@@ -168,22 +168,22 @@ def test_a_watch_gives_every_event_once_through_cuts(pair: ScriptedPair, client:
     assert {request.version for request in pair.render.requests("WatchJob")} == {1}
 
 
-def test_a_watch_from_a_number_gives_only_what_follows(client: Any) -> None:
-    """Whoever joins late names the last event seen."""
+def test_a_watch_from_a_number_yields_only_later_events(client: Any) -> None:
+    """The caller names the last event received."""
     job = client.create_render(prompt="a", persona_id="ember")
     assert [event.sequence for event in client.watch(job, after_sequence=5)] == [6, 7]
 
 
-def test_a_watch_gives_up_when_patience_runs_out(pair: ScriptedPair, client: Any) -> None:
-    """A service that stays away ends the watch with its error, not with silence."""
+def test_a_watch_gives_up_after_max_elapsed_s(pair: ScriptedPair, client: Any) -> None:
+    """If the service stays unavailable, the watch raises its error."""
     job = client.create_render(prompt="a", persona_id="ember")
     pair.render.errors["WatchJob"] = [Unavailable("draining") for _ in range(500)]
     with pytest.raises(errors.UnavailableError, match="draining"):
         client.watch(job)
 
 
-def test_a_watch_does_not_retry_a_refusal(pair: ScriptedPair, client: Any) -> None:
-    """What the service refuses on purpose is raised at once."""
+def test_a_watch_does_not_retry_a_permanent_error(pair: ScriptedPair, client: Any) -> None:
+    """An error that a retry cannot fix is raised at once."""
     job = client.create_render(prompt="a", persona_id="ember")
     pair.render.errors["WatchJob"] = [NotFound("gone", reason="JOB_NOT_FOUND")]
     with pytest.raises(errors.NotFoundError):
@@ -191,8 +191,8 @@ def test_a_watch_does_not_retry_a_refusal(pair: ScriptedPair, client: Any) -> No
     assert len(pair.render.requests("WatchJob")) == 1
 
 
-def test_a_wait_that_breaks_after_a_failure_raises_the_failure(pair: ScriptedPair, client: Any) -> None:
-    """The event that told of it is enough where the row cannot be had any more; a later state would replace it."""
+def test_a_wait_that_is_disconnected_after_a_failure_raises_the_failure(pair: ScriptedPair, client: Any) -> None:
+    """The event of the failure is enough if the job cannot be read any more; a later state replaces it."""
     pair.render.ending, pair.render.ending_error = job_pb2.JOB_STATE_FAILED, Internal("fell over", reason="NOT_FINITE")
     job = client.create_render(prompt="a", persona_id="ember")
     pair.render.errors["GetJob"] = [Unavailable("draining") for _ in range(500)]
@@ -207,8 +207,8 @@ def test_a_wait_that_breaks_after_a_failure_raises_the_failure(pair: ScriptedPai
         client.wait(job)
 
 
-def test_follow_goes_on_from_its_cursor(pair: ScriptedPair, client: Any) -> None:
-    """A feed over all jobs is resumed at the cursor of the last event."""
+def test_watch_all_continues_from_its_cursor(pair: ScriptedPair, client: Any) -> None:
+    """The stream over all jobs is resumed at the cursor of the last event."""
     client.create_render(prompt="a", persona_id="ember")
     pair.render.disconnects = [3]
     events = client.watch_all(OwningService.RENDER, cursor="", limit=7)
@@ -216,16 +216,16 @@ def test_follow_goes_on_from_its_cursor(pair: ScriptedPair, client: Any) -> None
     assert [request.cursor for request in pair.render.requests("WatchJobs")] == ["", "c3"]
 
 
-def test_wait_returns_the_row_at_the_end(client: Any) -> None:
-    """A wait ends with the version and gives its files."""
+def test_wait_returns_the_finished_job(client: Any) -> None:
+    """A wait ends with the version and returns the job with its files."""
     job = client.create_render(prompt="a", persona_id="ember", stems=True)
     ended = client.wait(job.job_id)
     assert ended.state == job_pb2.JOB_STATE_DONE
     assert ended.versions[0].files.zip.size_bytes > 0
 
 
-def test_wait_raises_why_a_job_failed(pair: ScriptedPair, client: Any) -> None:
-    """A failed job's reason, stage and advice on trying again reach the caller, with the row."""
+def test_wait_raises_the_error_of_a_failed_job(pair: ScriptedPair, client: Any) -> None:
+    """The error has the reason, stage and retry delay of the failed job, and the job."""
     pair.render.ending = job_pb2.JOB_STATE_FAILED
     pair.render.ending_error = ServiceError("NaN in the latents", reason="NOT_FINITE", retry_after_s=7)
     job = client.create_render(prompt="a", persona_id="ember")
@@ -247,10 +247,10 @@ def test_wait_raises_why_a_job_failed(pair: ScriptedPair, client: Any) -> None:
         (DataLoss("changed", metadata={"key": "k"}), errors.DataLossError),
     ],
 )
-def test_errors_carry_all_that_the_service_said(
+def test_errors_have_all_details_of_the_status(
     pair: ScriptedPair, client: Any, refusal: ServiceError, kind: type[errors.SonichaosError]
 ) -> None:
-    """Reason, metadata, violations and retry time of the status arrive as the service gave them."""
+    """Reason, metadata, violations and retry delay are those of the status."""
     pair.render.errors["CreateRender"] = [refusal]
     with pytest.raises(kind) as caught:
         client.create_render(Brief())
@@ -262,8 +262,8 @@ def test_errors_carry_all_that_the_service_said(
     assert (error.code, error.retry_after_s) == (refusal.code, refusal.retry_after_s)
 
 
-def test_where_nothing_runs_the_error_says_how_to_start() -> None:
-    """A refused connection is told apart from a service that answers."""
+def test_the_error_without_a_service_says_how_to_start_one() -> None:
+    """A refused connection has its own exception, with the command that starts the services."""
     with (
         Client("127.0.0.1:1", "127.0.0.1:1", options=QUICK) as client,
         pytest.raises(
@@ -273,8 +273,8 @@ def test_where_nothing_runs_the_error_says_how_to_start() -> None:
         client.get_render_model()
 
 
-def test_a_request_beyond_the_limit_is_rejected_input(pair: ScriptedPair, client: Any) -> None:
-    """Where gRPC refuses a message by itself, the error is the caller's and says how large it is and may be."""
+def test_a_request_above_the_size_limit_is_an_invalid_request(pair: ScriptedPair, client: Any) -> None:
+    """If gRPC itself rejects a message, the error has its size and the limit."""
     with pytest.raises(errors.InvalidRequestError, match=r"accepts at most 4194304 bytes per message, got 50000\d\d"):
         client.create_render(Brief(prompt="a" * 5_000_000))
     pair.render.accept("j-big", stems=False, prompt="p" * 17_000_000)
@@ -284,8 +284,8 @@ def test_a_request_beyond_the_limit_is_rejected_input(pair: ScriptedPair, client
         client.get_job("j-big")
 
 
-async def test_a_request_that_cannot_be_parsed_is_rejected_input() -> None:
-    """For text that is not UTF-8 gRPC sends no details; the error quotes its message and is an invalid request."""
+async def test_a_request_that_cannot_be_parsed_is_an_invalid_request() -> None:
+    """For text that is not UTF-8, gRPC sends no details; the error quotes its message and is an invalid request."""
     server = grpc.aio.server()
     render_pb2_grpc.add_RenderServiceServicer_to_server(render_pb2_grpc.RenderServiceServicer(), server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
@@ -293,7 +293,7 @@ async def test_a_request_that_cannot_be_parsed_is_rejected_input() -> None:
     async with grpc.aio.insecure_channel(address) as channel:
         raw = channel.unary_unary("/sonichaos.render.v1.RenderService/CreateRender")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await raw(b"\x12\x04\x0a\x02\xff\xfe")  # a brief whose prompt is two bytes of no UTF-8
+            await raw(b"\x12\x04\x0a\x02\xff\xfe")  # a brief whose prompt is two bytes that are not UTF-8
     await server.stop(None)
     answered = caught.value
     error = errors.from_rpc_error(
@@ -305,19 +305,19 @@ async def test_a_request_that_cannot_be_parsed_is_rejected_input() -> None:
     assert isinstance(other, errors.InternalError)
 
 
-def test_a_call_has_a_deadline(pair: ScriptedPair) -> None:
-    """A service that does not answer in time gives an error that names it."""
+def test_a_call_has_a_timeout(pair: ScriptedPair) -> None:
+    """The error of a call that exceeds its timeout names the service."""
     pair.render.stalled = {"GetModelInfo"}
-    hurried = CallOptions(timeout_s=0.2)
+    short_timeout = CallOptions(timeout_s=0.2)
     with (
-        Client(pair.render_address, pair.separation_address, options=hurried) as client,
+        Client(pair.render_address, pair.separation_address, options=short_timeout) as client,
         pytest.raises(errors.DeadlineExceededError, match="render_service"),
     ):
         client.get_render_model()
 
 
 def test_a_job_is_found_at_its_owner(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
-    """Operations on a job reach the service that owns it, whichever that is."""
+    """Operations on a job reach the service that owns it."""
     wav = tmp_path / "a.wav"
     wav.write_bytes(b"RIFF1234")
     job = client.separate_file(wav)
@@ -332,7 +332,7 @@ def test_a_job_is_found_at_its_owner(pair: ScriptedPair, client: Any, tmp_path: 
 
 
 def test_an_upload_is_reachable_while_render_service_is_down(pair: ScriptedPair, tmp_path: Path) -> None:
-    """One service that does not run does not hide the other's jobs, nor is a job called missing that may be its own."""
+    """A service that is down does not hide the other's jobs, and a job that it may own is not reported as missing."""
     wav = tmp_path / "a.wav"
     wav.write_bytes(b"RIFF1234")
     with Client("127.0.0.1:1", pair.separation_address, options=QUICK) as client:
@@ -343,7 +343,7 @@ def test_an_upload_is_reachable_while_render_service_is_down(pair: ScriptedPair,
 
 
 def test_lists_merge_both_services_newest_first(pair: ScriptedPair, client: Any) -> None:
-    """All pages of both services come as one list."""
+    """The pages of both services are merged into one list."""
     for index in range(7):
         scripted = (pair.render, pair.separation)[index % 2]
         scripted.accept(f"j-{index}", stems=False).create_time.FromSeconds(1_700_000_000 + index)
@@ -352,8 +352,8 @@ def test_lists_merge_both_services_newest_first(pair: ScriptedPair, client: Any)
     assert [job.job_id for job in only] == ["j-5", "j-3", "j-1"]
 
 
-def test_an_upload_arrives_whole_in_small_pieces(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
-    """A file larger than a message travels in chunks that the service accepts, under its digest and name."""
+def test_an_upload_is_sent_in_chunks(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
+    """A file larger than a message is sent in chunks, with its digest and name."""
     wav = tmp_path / "take.wav"
     wav.write_bytes(random.Random(3).randbytes(2_500_000))
     client.separate_file(str(wav), request_id="r1")
@@ -363,8 +363,10 @@ def test_an_upload_arrives_whole_in_small_pieces(pair: ScriptedPair, client: Any
 
 
 @pytest.mark.parametrize("content", [None, b""])
-def test_a_file_that_cannot_be_sent_is_refused_here(client: Any, tmp_path: Path, content: bytes | None) -> None:
-    """A missing or empty file is named before any call."""
+def test_a_file_that_cannot_be_read_is_rejected_by_the_client(
+    client: Any, tmp_path: Path, content: bytes | None
+) -> None:
+    """A missing or empty file is reported before any call."""
     wav = tmp_path / "a.wav"
     if content is not None:
         wav.write_bytes(content)
@@ -372,8 +374,8 @@ def test_a_file_that_cannot_be_sent_is_refused_here(client: Any, tmp_path: Path,
         client.separate_file(wav)
 
 
-def test_a_clip_that_vanishes_makes_no_persona(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
-    """An upload that breaks in the middle is cancelled, not ended: half of the clips must not become a persona."""
+def test_a_clip_that_disappears_creates_no_persona(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
+    """An upload that fails midway is cancelled, not completed: half of the clips must not become a persona."""
     first, second = tmp_path / "1.wav", tmp_path / "2.wav"
     first.write_bytes(b"a" * 10)
     second.write_bytes(b"b" * 10)
@@ -385,7 +387,7 @@ def test_a_clip_that_vanishes_makes_no_persona(pair: ScriptedPair, client: Any, 
 
 
 class _Vanishing(list[Path]):
-    """The second file is deleted once the first look at it was values."""
+    """Deletes the second file before it is read for the second time."""
 
     def __iter__(self) -> Iterator[Path]:
         looked = getattr(self, "looked", False)
@@ -396,8 +398,10 @@ class _Vanishing(list[Path]):
             yield path
 
 
-def test_personas_come_from_all_pages_and_clips_in_order(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
-    """A persona's clips arrive in the order given, and all personas are listed."""
+def test_personas_are_listed_from_all_pages_and_clips_are_sent_in_order(
+    pair: ScriptedPair, client: Any, tmp_path: Path
+) -> None:
+    """Clips are sent in the order given, and all pages are listed."""
     for name in ("a", "b"):
         (tmp_path / f"{name}.wav").write_bytes(name.encode() * 1_100_000)
     made = client.create_persona("zeta", "words", [tmp_path / "b.wav", tmp_path / "a.wav"])
@@ -411,7 +415,7 @@ def test_personas_come_from_all_pages_and_clips_in_order(pair: ScriptedPair, cli
 
 
 def test_a_take_is_created_from_keywords_or_from_a_brief(pair: ScriptedPair, client: Any) -> None:
-    """Both give the same request; request id and fields travel together."""
+    """Both create the same request."""
     fields: dict[str, Any] = {"prompt": "a", "persona_id": "ember", "seconds": 8, "stems": True}
     client.create_render(**fields, stem_mode=StemMode.RAW, licence=Licence(tier="sync"), request_id="r1")
     brief = Brief(**fields, stem_mode=StemMode.RAW, licence=Licence(tier="sync"))
@@ -424,7 +428,7 @@ def test_a_take_is_created_from_keywords_or_from_a_brief(pair: ScriptedPair, cli
 
 
 def test_a_stem_is_re_rendered_by_keywords(pair: ScriptedPair, client: Any) -> None:
-    """Job and stem are positional; what is not given is left to the service."""
+    """Job and stem are positional; fields that are not given stay unset."""
     job = client.create_render(prompt="a", persona_id="ember", stems=True)
     client.rerender_stem(job.job_id, Stem.VOCALS, persona_id="moss", from_noise=True, request_id="r2")
     assert pair.render.requests("RerenderStem") == [

@@ -1,4 +1,4 @@
-"""The ``sonichaos`` command against scripted services: exit statuses, JSON lines, files, words for people."""
+"""The ``sonichaos`` command against scripted services: exit statuses, JSON lines, files and messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")
 
 @pytest.fixture
 def pair() -> Iterator[ScriptedPair]:
-    """Both services, scripted."""
+    """Two scripted services."""
     with scripted_pair() as running:
         yield running
 
@@ -49,8 +49,8 @@ def lines(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_render_follows_the_take_and_its_zip_lands(pair: ScriptedPair, tmp_path: Path) -> None:
-    """The whole road: accepted, both tracks shown, the ZIP under its name, exit status 0."""
+def test_render_follows_the_take_and_downloads_its_zip(pair: ScriptedPair, tmp_path: Path) -> None:
+    """The job is accepted, both tracks are shown, the ZIP is downloaded, and the exit status is 0."""
     result = sonichaos(pair, *RENDER, "--stems", "--seconds", "8", "--seed", "7", "--out", str(tmp_path / "out"))
     assert result.exit_code == 0, result.stderr
     job_id = next(iter(pair.render.jobs))
@@ -64,8 +64,8 @@ def test_render_follows_the_take_and_its_zip_lands(pair: ScriptedPair, tmp_path:
     assert brief.stem_mode == brief_pb2.STEM_MODE_EXACT
 
 
-def test_without_stems_the_bounce_lands(pair: ScriptedPair, tmp_path: Path) -> None:
-    """A take without stems is delivered as its bounce."""
+def test_without_stems_the_bounce_is_downloaded(pair: ScriptedPair, tmp_path: Path) -> None:
+    """The file of a take without stems is its bounce."""
     result = sonichaos(pair, *RENDER, "--out", str(tmp_path))
     assert result.exit_code == 0, result.stderr
     assert [path.suffix for path in tmp_path.iterdir()] == [".wav"]
@@ -73,8 +73,8 @@ def test_without_stems_the_bounce_lands(pair: ScriptedPair, tmp_path: Path) -> N
     assert "stems" not in result.stderr
 
 
-def test_json_is_one_object_a_line(pair: ScriptedPair, tmp_path: Path) -> None:
-    """The job as accepted, each event, the file, and at last the job as it ended, in lowerCamelCase."""
+def test_json_is_one_object_per_line(pair: ScriptedPair, tmp_path: Path) -> None:
+    """The accepted job, each event, the file and the finished job, in lowerCamelCase."""
     result = sonichaos(pair, *RENDER, "--stems", "--json", "--out", str(tmp_path))
     first, *events, file, last = lines(result)
     assert first["jobId"] == last["jobId"]
@@ -85,8 +85,8 @@ def test_json_is_one_object_a_line(pair: ScriptedPair, tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [f"accepted {first['jobId']}"]
 
 
-def test_detach_prints_the_id_alone(pair: ScriptedPair) -> None:
-    """A script can take the id from stdout."""
+def test_detach_prints_only_the_id(pair: ScriptedPair) -> None:
+    """A script can read the id from stdout."""
     result = sonichaos(pair, *RENDER, "--detach")
     assert result.stdout.strip() == next(iter(pair.render.jobs))
     assert pair.render.requests("WatchJob") == []
@@ -107,17 +107,17 @@ def test_detach_prints_the_id_alone(pair: ScriptedPair) -> None:
         (Internal("oh"), 1),
     ],
 )
-def test_exit_status_of_a_refusal(pair: ScriptedPair, refusal: ServiceError, status: int) -> None:
-    """Each kind of refusal has its exit status, its reason in words, and its parts in JSON."""
+def test_exit_status_of_an_error(pair: ScriptedPair, refusal: ServiceError, status: int) -> None:
+    """Each kind of error has its exit status, a message with its reason, and its details in JSON."""
     pair.render.errors["CreateRender"] = [refusal, refusal]
-    words = sonichaos(pair, *RENDER)
-    assert words.exit_code == status
-    assert refusal.message.replace("brief.prompt", "--prompt") in words.stderr
-    assert refusal.reason in words.stderr
-    assert refusal.metadata.get("known", "") in words.stderr
-    parts = lines(sonichaos(pair, *RENDER, "--json"))[-1]["error"]
-    assert (parts["code"], parts["reason"]) == (refusal.code.name, refusal.reason)
-    assert parts.get("retryAfterSeconds") == refusal.retry_after_s
+    as_text = sonichaos(pair, *RENDER)
+    assert as_text.exit_code == status
+    assert refusal.message.replace("brief.prompt", "--prompt") in as_text.stderr
+    assert refusal.reason in as_text.stderr
+    assert refusal.metadata.get("known", "") in as_text.stderr
+    as_json = lines(sonichaos(pair, *RENDER, "--json"))[-1]["error"]
+    assert (as_json["code"], as_json["reason"]) == (refusal.code.name, refusal.reason)
+    assert as_json.get("retryAfterSeconds") == refusal.retry_after_s
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,10 @@ def test_exit_status_of_a_refusal(pair: ScriptedPair, refusal: ServiceError, sta
         (job_pb2.JOB_STATE_CANCELLED, None, 1),
     ],
 )
-def test_a_job_that_ends_badly_is_told(
+def test_a_job_that_fails_is_reported(
     pair: ScriptedPair, tmp_path: Path, ending: job_pb2.JobState.ValueType, error: ServiceError | None, status: int
 ) -> None:
-    """A failed or cancelled job gives its reason and status, and its row in JSON; no file is made."""
+    """The error of a failed or cancelled job, its exit status, and the job in JSON; no file is written."""
     pair.render.ending, pair.render.ending_error = ending, error
     result = sonichaos(pair, *RENDER, "--json", "--out", str(tmp_path))
     assert result.exit_code == status
@@ -141,8 +141,8 @@ def test_a_job_that_ends_badly_is_told(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_nothing_runs_it_says_so_and_how_to_start() -> None:
-    """Each command names the service, the address and what to do."""
+def test_the_error_without_services_says_how_to_start_them() -> None:
+    """The message has the service, the address and the command that starts it."""
     nowhere = {"SONICHAOS_RENDER_ADDRESS": "127.0.0.1:1", "SONICHAOS_SEPARATION_ADDRESS": "127.0.0.1:1"}
     for arguments in (RENDER, ("jobs",), ("get", "j-1"), ("personas",), ("watch", "j-1"), ("audit",)):
         result = CliRunner().invoke(cli, arguments, env=nowhere)
@@ -151,8 +151,8 @@ def test_where_nothing_runs_it_says_so_and_how_to_start() -> None:
         assert "127.0.0.1:1" in result.stderr
 
 
-def test_an_address_typed_wins_over_the_environment(pair: ScriptedPair) -> None:
-    """The option may stand before or after the command's name."""
+def test_an_address_option_takes_precedence_over_the_environment(pair: ScriptedPair) -> None:
+    """The option may precede or follow the name of the command."""
     nowhere = {"SONICHAOS_RENDER_ADDRESS": "127.0.0.1:1"}
     for arguments in (
         ("personas", "--render-address", pair.render_address),
@@ -185,14 +185,14 @@ def test_an_address_typed_wins_over_the_environment(pair: ScriptedPair) -> None:
         ("no-such-command",),
     ],
 )
-def test_bad_usage_is_refused_before_any_call(pair: ScriptedPair, arguments: tuple[str, ...]) -> None:
-    """Exit status 2 and no job."""
+def test_bad_usage_is_rejected_before_any_call(pair: ScriptedPair, arguments: tuple[str, ...]) -> None:
+    """Exit status 2, and no call."""
     assert sonichaos(pair, *arguments).exit_code == 2
     assert [*pair.render.calls, *pair.separation.calls] == []
 
 
-def test_a_missing_persona_lists_those_that_there_are(pair: ScriptedPair) -> None:
-    """Whoever forgets --persona sees what to choose from."""
+def test_a_missing_persona_lists_the_available_ones(pair: ScriptedPair) -> None:
+    """The error lists the available personas."""
     for name in ("ember", "moss"):
         pair.render.personas[name] = render_pb2.Persona(id=name)
     result = sonichaos(pair, "render", "--prompt", "a")
@@ -202,7 +202,7 @@ def test_a_missing_persona_lists_those_that_there_are(pair: ScriptedPair) -> Non
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_tempo_map_comes_from_a_file(pair: ScriptedPair, tmp_path: Path, *, wrapped: bool) -> None:
-    """Proto-JSON of a tempo map, alone or as a manifest spells it, becomes the brief's."""
+    """Proto-JSON of a tempo map, or a manifest that contains one."""
     start = "second" if wrapped else "startSeconds"
     document: dict[str, Any] = {
         "points": [{start: 0, "bpm": 92}, {start: 4.5, "bpm": 120, "beatsPerBar": 3, "beatUnit": 8}],
@@ -221,8 +221,8 @@ def test_a_tempo_map_comes_from_a_file(pair: ScriptedPair, tmp_path: Path, *, wr
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"points": "x"}', '{"tempo": 3}', '{"points": []}', '{"tempoMap": 1}']
 )
-def test_a_tempo_map_that_is_none_is_refused(pair: ScriptedPair, tmp_path: Path, text: str) -> None:
-    """The error says what was wanted, and no job is made."""
+def test_an_invalid_tempo_map_is_rejected(pair: ScriptedPair, tmp_path: Path, text: str) -> None:
+    """The error has an example, and no job is created."""
     path = tmp_path / "map.json"
     path.write_text(text)
     result = sonichaos(pair, *RENDER, "--tempo-map", str(path))
@@ -231,8 +231,8 @@ def test_a_tempo_map_that_is_none_is_refused(pair: ScriptedPair, tmp_path: Path,
     assert pair.render.jobs == {}
 
 
-def test_all_that_a_job_may_carry_reaches_the_service(pair: ScriptedPair) -> None:
-    """Request id, labels, licence, expiry and the rest travel with the brief."""
+def test_all_options_reach_the_service(pair: ScriptedPair) -> None:
+    """Request id, labels, licence, timeout and all other options are in the request."""
     options = (
         "--request-id r1 --label a=b --label c=d=e --licence-tier sync --licensee me --terms t --licence-covers bounce"
     )
@@ -250,8 +250,8 @@ def test_all_that_a_job_may_carry_reaches_the_service(pair: ScriptedPair) -> Non
     assert not brief.HasField("seed")
 
 
-def test_an_existing_file_is_kept_and_nothing_is_asked_for(pair: ScriptedPair, tmp_path: Path) -> None:
-    """Where the name is known before, the refusal comes before any work; --force overwrites."""
+def test_an_existing_file_is_not_overwritten(pair: ScriptedPair, tmp_path: Path) -> None:
+    """If the file name is known beforehand, the error comes before any call that creates work; --force overwrites."""
     job_id = sonichaos(pair, *RENDER, "--detach").stdout.strip()
     path = tmp_path / f"{job_id}-v1.zip"
     path.write_bytes(b"mine")
@@ -266,8 +266,8 @@ def test_an_existing_file_is_kept_and_nothing_is_asked_for(pair: ScriptedPair, t
     assert path.read_bytes() == ZIP
 
 
-def test_separate_uploads_and_fetches(pair: ScriptedPair, tmp_path: Path) -> None:
-    """A WAV goes up, its stems come back, with one bar."""
+def test_separate_uploads_and_downloads(pair: ScriptedPair, tmp_path: Path) -> None:
+    """A WAV is uploaded and its stems are downloaded."""
     wav = tmp_path / "live take.wav"
     wav.write_bytes(b"RIFF" + bytes(2_000_000))
     result = sonichaos(pair, "separate", str(wav), "--out", str(tmp_path / "out"), "--stem-mode", "raw")
@@ -278,7 +278,7 @@ def test_separate_uploads_and_fetches(pair: ScriptedPair, tmp_path: Path) -> Non
 
 
 def test_jobs_get_cancel_delete_sign_url(pair: ScriptedPair, tmp_path: Path) -> None:
-    """The commands on jobs that are there speak of the job that they name."""
+    """The commands on existing jobs."""
     job_id = json.loads(sonichaos(pair, *RENDER, "--stems", "--json").stdout.splitlines()[-1])["jobId"]
     other = pair.separation.accept("j-upload", stems=True).job_id
     assert {line["jobId"] for line in lines(sonichaos(pair, "jobs", "--json"))} == {job_id, other}
@@ -295,7 +295,7 @@ def test_jobs_get_cancel_delete_sign_url(pair: ScriptedPair, tmp_path: Path) -> 
 
 
 def test_personas_and_persona_add(pair: ScriptedPair, tmp_path: Path) -> None:
-    """A persona is made from a folder's audio files in the order of their names, and listed one a line."""
+    """A persona is created from the audio files of a folder, in the order of their names; personas are listed one per line."""
     for name in ("b.flac", "a.WAV", "notes.txt"):
         (tmp_path / name).write_bytes(name.encode())
     added = sonichaos(pair, "persona", "add", "moss", "--clips", str(tmp_path), "--prefix", "soft")
@@ -309,7 +309,7 @@ def test_personas_and_persona_add(pair: ScriptedPair, tmp_path: Path) -> None:
 
 
 def test_audit_shows_verifies_and_replays(pair: ScriptedPair) -> None:
-    """An intact chain and an exact replay are 0; a broken chain or another take is 3."""
+    """Exit status 0 for an intact chain and an exact replay, 3 for a broken chain or a different take."""
     pair.render.rows = [render_pb2.AuditRow(sequence=1, job_id="j-1", version=1, kind="bounce", digest="cd" * 32)]
     shown = sonichaos(pair, "audit", "j-1", "--replay", "--json")
     assert shown.exit_code == 0
@@ -327,7 +327,7 @@ def test_audit_shows_verifies_and_replays(pair: ScriptedPair) -> None:
 
 
 def test_erase_prompt_names_the_files_that_still_contain_it(pair: ScriptedPair) -> None:
-    """--yes replaces the confirmation; the result is text or JSON; an unknown job is rejected by name."""
+    """--yes replaces the confirmation; the result is text or JSON; the error for an unknown job names it."""
     pair.render.accept("j-1", stems=False)
     (erased,) = lines(sonichaos(pair, "erase-prompt", "j-1", "--yes", "--json"))
     assert erased == {"auditRows": 2, "keysWithPrompt": ["jobs/j-1/v1.json"]}
@@ -338,7 +338,7 @@ def test_erase_prompt_names_the_files_that_still_contain_it(pair: ScriptedPair) 
 
 
 def test_erase_prompt_without_a_terminal_requires_yes(pair: ScriptedPair) -> None:
-    """A script that cannot be asked has to confirm explicitly; nothing is erased without it."""
+    """A script must confirm explicitly; otherwise nothing is erased."""
     pair.render.accept("j-1", stems=False)
     refused = sonichaos(pair, "erase-prompt", "j-1")
     assert refused.exit_code == 2
@@ -347,31 +347,31 @@ def test_erase_prompt_without_a_terminal_requires_yes(pair: ScriptedPair) -> Non
 
 
 def test_verify_prints_the_failed_checks(pair: ScriptedPair, tmp_path: Path) -> None:
-    """A file that is no ZIP of stems ends with 3 and says what is wrong, in words and in JSON; no service is asked."""
+    """Exit status 3 and the failed checks of a file that is not a ZIP, as text and JSON; no service is called."""
     path = tmp_path / "a.zip"
     path.write_bytes(b"PK not really")
-    words = sonichaos(pair, "verify", str(path))
-    assert words.exit_code == 3
-    assert f"{path}: 1 check failed" in words.stdout
+    as_text = sonichaos(pair, "verify", str(path))
+    assert as_text.exit_code == 3
+    assert f"{path}: 1 check failed" in as_text.stdout
     report = lines(sonichaos(pair, "verify", str(path), "--json"))[0]
     assert report["valid"] is False
     assert report["failures"][0]["message"]
     assert sonichaos(pair, "verify", str(tmp_path / "missing.zip")).exit_code == 2
 
 
-def test_what_others_wrote_cannot_steer_the_terminal(pair: ScriptedPair) -> None:
-    """Control characters of a prompt are not passed to the terminal."""
+def test_untrusted_text_cannot_control_the_terminal(pair: ScriptedPair) -> None:
+    """Control characters of a prompt are not printed."""
     pair.render.accept("j-1", stems=False, prompt="a\x1b[2Jb\nc")
     assert "\x1b" not in sonichaos(pair, "jobs").stdout
     assert len(sonichaos(pair, "jobs").stdout.splitlines()) == 1
 
 
-def test_a_re_render_is_asked_for_as_typed(pair: ScriptedPair, tmp_path: Path) -> None:
-    """Every option reaches its field; the tempo map is what analyze printed."""
+def test_all_options_of_a_re_render_reach_the_service(pair: ScriptedPair, tmp_path: Path) -> None:
+    """Every option reaches its field; the tempo map is the output of analyze."""
     pair.render.accept("j-1", stems=True)
     (tmp_path / "a.wav").write_bytes(b"RIFF")
-    heard = sonichaos(pair, "analyze", str(tmp_path / "a.wav"), "--bpm-hint", "90", "--json")
-    (tmp_path / "grid.json").write_text(heard.stdout)
+    analysis = sonichaos(pair, "analyze", str(tmp_path / "a.wav"), "--bpm-hint", "90", "--json")
+    (tmp_path / "grid.json").write_text(analysis.stdout)
     header = pair.separation.requests("AnalyzeAudio")[0].header
     assert header.min_bpm == pytest.approx(90 / 2**0.5)
     assert header.max_bpm == pytest.approx(90 * 2**0.5)
@@ -413,8 +413,8 @@ def test_a_re_render_is_asked_for_as_typed(pair: ScriptedPair, tmp_path: Path) -
     ]
 
 
-def test_a_re_render_of_few_words(pair: ScriptedPair) -> None:
-    """What was not typed is left to the service."""
+def test_a_re_render_with_defaults(pair: ScriptedPair) -> None:
+    """Options that are not given stay unset."""
     pair.render.accept("j-1", stems=True)
     result = sonichaos(pair, "rerender", "j-1", "--stem", "bass", "--persona", "moss")
     assert result.exit_code == 0, result.stderr
@@ -422,19 +422,19 @@ def test_a_re_render_of_few_words(pair: ScriptedPair) -> None:
     assert pair.render.requests("RerenderStem") == [asked]
 
 
-def test_analysis_and_drift_in_words(pair: ScriptedPair, tmp_path: Path) -> None:
-    """People read tempo, grid and key with how sure they are, and what the re-renders of a stem came to."""
+def test_analysis_and_drift_report_as_text(pair: ScriptedPair, tmp_path: Path) -> None:
+    """Tempo, grid and key with their confidences, and the drift of re-renders, as text."""
     (tmp_path / "a.wav").write_bytes(b"RIFF")
-    heard = sonichaos(pair, "analyze", str(tmp_path / "a.wav")).stdout
-    assert "92.00 bpm" in heard
-    assert "or 184.0 bpm" in heard
-    assert "A minor" in heard
-    told = sonichaos(pair, "drift-report", "--stem", "bass").stdout
+    analysis = sonichaos(pair, "analyze", str(tmp_path / "a.wav")).stdout
+    assert "92.00 bpm" in analysis
+    assert "or 184.0 bpm" in analysis
+    assert "A minor" in analysis
+    report = sonichaos(pair, "drift-report", "--stem", "bass").stdout
     assert pair.render.requests("GetDriftReport")[0].stem == brief_pb2.STEM_BASS
-    assert "j-1 v2" in told
-    assert "j-2 v3   not measurable, not counted" in told
-    assert "1 of 1 within the limits" in told
-    assert "threshold not met" in told
+    assert "j-1 v2" in report
+    assert "j-2 v3   not measurable, not counted" in report
+    assert "1 of 1 within the limits" in report
+    assert "threshold not met" in report
 
 
 def test_without_a_version_the_newest_that_fits_is_used(pair: ScriptedPair, tmp_path: Path) -> None:

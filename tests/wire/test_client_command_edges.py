@@ -1,4 +1,4 @@
-"""The ``sonichaos`` command where something is odd: what no message can carry, files that cannot land, jobs that have ended."""
+"""Edge cases of the ``sonichaos`` command: invalid numbers and text, files that cannot be written, jobs that have ended."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from tests.support.scripted_services import ScriptedPair, scripted_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")
-NOT_UTF8 = "caf\udce9"  # how Python holds the byte E9 of a command line
+NOT_UTF8 = "caf\udce9"  # how Python represents the byte E9 of a command line
 
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[ScriptedPair]:
-    """Both services, scripted."""
+    """Two scripted services."""
     with scripted_pair() as running:
         yield running
 
 
 @pytest.fixture
 def pair(shared: ScriptedPair) -> ScriptedPair:
-    """Both services, with an empty script."""
+    """Two scripted services with an empty script."""
     for scripted in (shared.render, shared.separation):
         fresh = type(scripted)(scripted.owner, scripted.files)
         vars(scripted).update(vars(fresh))
@@ -42,11 +42,11 @@ def pair(shared: ScriptedPair) -> ScriptedPair:
     return shared
 
 
-class HurriedSession(Session):
-    """Whose client soon gives up on a service that stays away."""
+class ImpatientSession(Session):
+    """A session whose client gives up quickly."""
 
     def client(self) -> Client:
-        """A client with little patience."""
+        """A client with a short retry policy."""
         retry = RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.02, max_elapsed_s=0.1)
         return Client(
             self.render_address,
@@ -56,8 +56,8 @@ class HurriedSession(Session):
 
 
 def sonichaos(pair: ScriptedPair, *arguments: str) -> Result:
-    """Run the command in this process; it ends with a status, never with a traceback."""
-    result = CliRunner().invoke(cli, arguments, env=pair.environment, prog_name="sonichaos", obj=HurriedSession())
+    """Run the command in this process; it must exit with a status, never with a traceback."""
+    result = CliRunner().invoke(cli, arguments, env=pair.environment, prog_name="sonichaos", obj=ImpatientSession())
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
@@ -72,10 +72,10 @@ def sonichaos(pair: ScriptedPair, *arguments: str) -> Result:
         ((), None),
     ],
 )
-def test_a_licence_is_sent_when_any_part_of_it_is_typed(
+def test_a_licence_is_sent_if_any_option_of_it_is_given(
     pair: ScriptedPair, tmp_path: Path, command: str, typed: tuple[str, ...], covers: int | None
 ) -> None:
-    """What it covers is enough by itself; without any part there is no licence."""
+    """Any licence option creates a licence; without one there is none."""
     if command == "render":
         assert sonichaos(pair, *RENDER, "--detach", *typed).exit_code == 0
         asked = pair.render.requests("CreateRender")[0].brief
@@ -95,10 +95,10 @@ def test_a_licence_is_sent_when_any_part_of_it_is_typed(
         (("--stem-mode", "raw"), brief_pb2.STEM_MODE_RAW),
     ],
 )
-def test_later_stems_have_the_mode_of_the_brief_unless_another_is_typed(
+def test_later_stems_have_the_mode_of_the_brief_by_default(
     pair: ScriptedPair, typed: tuple[str, ...], mode: int
 ) -> None:
-    """A take accepted as raw stays raw."""
+    """A take created as raw stays raw."""
     job_id = sonichaos(pair, *RENDER, "--stem-mode", "raw", "--detach").stdout.strip()
     assert sonichaos(pair, "stems", job_id, "--detach", *typed).exit_code == 0
     assert pair.render.requests("AddStems")[0].stem_mode == mode
@@ -122,8 +122,8 @@ def test_later_stems_have_the_mode_of_the_brief_unless_another_is_typed(
         ("audit", "--head", f"9999999999999999999:{'ab' * 32}"),
     ],
 )
-def test_numbers_that_mean_nothing_are_refused_here(pair: ScriptedPair, arguments: tuple[str, ...]) -> None:
-    """Neither taken for "not given", nor sent, nor the cause of a traceback."""
+def test_invalid_numbers_are_rejected_by_the_client(pair: ScriptedPair, arguments: tuple[str, ...]) -> None:
+    """They are not treated as unset, not sent, and cause no traceback."""
     assert sonichaos(pair, *arguments).exit_code == 2
     assert pair.render.calls == []
 
@@ -137,19 +137,19 @@ def test_numbers_that_mean_nothing_are_refused_here(pair: ScriptedPair, argument
         ("jobs", "--persona", NOT_UTF8),
     ],
 )
-def test_bytes_that_are_no_utf8_are_refused_in_one_line(pair: ScriptedPair, arguments: tuple[str, ...]) -> None:
-    """Exit status 2, the text with the bytes shown, and no call."""
-    words = sonichaos(pair, *arguments)
-    assert words.exit_code == 2
-    assert len(words.stderr.splitlines()) == 1
-    assert "caf\\udce9" in words.stderr
-    told = sonichaos(pair, *arguments, "--json")
-    assert json.loads(told.stdout)["error"]["code"] == "INVALID_ARGUMENT"
+def test_text_that_is_not_utf8_is_rejected_in_one_line(pair: ScriptedPair, arguments: tuple[str, ...]) -> None:
+    """Exit status 2, the text with its bytes escaped, and no call."""
+    as_text = sonichaos(pair, *arguments)
+    assert as_text.exit_code == 2
+    assert len(as_text.stderr.splitlines()) == 1
+    assert "caf\\udce9" in as_text.stderr
+    as_json = sonichaos(pair, *arguments, "--json")
+    assert json.loads(as_json.stdout)["error"]["code"] == "INVALID_ARGUMENT"
     assert pair.render.calls == []
 
 
-def test_a_file_may_have_a_name_that_is_no_utf8(pair: ScriptedPair, tmp_path: Path) -> None:
-    """It is separated, and its ZIP lands in a folder of such a name; what is told escapes the bytes."""
+def test_a_file_name_may_be_no_valid_utf8(pair: ScriptedPair, tmp_path: Path) -> None:
+    """It is separated, and its ZIP is downloaded to a folder of such a name; output escapes the bytes."""
     (tmp_path / NOT_UTF8).write_bytes(b"RIFF1234")
     done = sonichaos(pair, "separate", str(tmp_path / NOT_UTF8), "--json", "--out", str(tmp_path / f"out {NOT_UTF8}"))
     assert done.exit_code == 0, done.stderr
@@ -159,24 +159,26 @@ def test_a_file_may_have_a_name_that_is_no_utf8(pair: ScriptedPair, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[" * 200_000, "nested too deeply"),
         ('{"\\ud800": 1}', "not valid JSON"),
         (f'{{"points": [{{"bpm": {"9" * 400}}}]}}', "too large"),
     ],
 )
-def test_json_that_no_tempo_map_can_hold_is_refused(pair: ScriptedPair, tmp_path: Path, text: str, said: str) -> None:
-    """Nested too deeply, with half a character, with a number beyond all measure: bad input that says so."""
+def test_json_that_cannot_be_a_tempo_map_is_rejected(
+    pair: ScriptedPair, tmp_path: Path, text: str, message: str
+) -> None:
+    """JSON that is nested too deeply, has a lone surrogate, or has a number that is too large."""
     path = tmp_path / "map.json"
     path.write_text(text)
     result = sonichaos(pair, *RENDER, "--tempo-map", str(path))
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
 
 
-def test_a_lost_file_is_a_check_that_does_not_match(pair: ScriptedPair, tmp_path: Path) -> None:
-    """404 for a file of the row ends as changed bytes do: 3, and the file's name."""
+def test_a_lost_file_is_exit_status_3(pair: ScriptedPair, tmp_path: Path) -> None:
+    """HTTP status 404 for a stored file is exit status 3, as for changed bytes, and names the file."""
     job_id = sonichaos(pair, *RENDER, "--detach").stdout.strip()
     sonichaos(pair, "watch", job_id)
     pair.files.statuses = [404]
@@ -186,8 +188,8 @@ def test_a_lost_file_is_a_check_that_does_not_match(pair: ScriptedPair, tmp_path
     assert "lost" in result.stderr
 
 
-def test_an_audit_of_no_job_says_so(pair: ScriptedPair) -> None:
-    """An unknown id is refused as everywhere; a job that has no row yet is told so, and the chain is verified."""
+def test_an_audit_without_rows_says_so(pair: ScriptedPair) -> None:
+    """An unknown id is an error; for a job without audit rows a note says so, and the chain is verified."""
     unknown = sonichaos(pair, "audit", "nosuch")
     assert unknown.exit_code == 2
     assert "JOB_NOT_FOUND" in unknown.stderr
@@ -199,7 +201,7 @@ def test_an_audit_of_no_job_says_so(pair: ScriptedPair) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "message"),
     [
         (job_pb2.JOB_STATE_CANCELLING, "cancel accepted"),
         (job_pb2.JOB_STATE_CANCELLED, "v1 cancelled"),
@@ -207,18 +209,18 @@ def test_an_audit_of_no_job_says_so(pair: ScriptedPair) -> None:
         (job_pb2.JOB_STATE_FAILED, "already ended, nothing to cancel: v1 failed"),
     ],
 )
-def test_cancel_says_what_became_of_the_job(pair: ScriptedPair, state: job_pb2.JobState.ValueType, said: str) -> None:
-    """A job that had ended before is not said to be stopped; other versions do not count where one is named."""
+def test_cancel_prints_its_result(pair: ScriptedPair, state: job_pb2.JobState.ValueType, message: str) -> None:
+    """The result distinguishes a job that had ended before; with --version only that version counts."""
     job = pair.render.accept("j-1", stems=False)
     job.versions[0].state = state
-    assert sonichaos(pair, "cancel", "j-1").stdout == f"j-1: {said}\n"
+    assert sonichaos(pair, "cancel", "j-1").stdout == f"j-1: {message}\n"
     job.versions.add(number=2, state=job_pb2.JOB_STATE_CANCELLING)
     assert sonichaos(pair, "cancel", "j-1").stdout == "j-1: cancel accepted\n"
-    assert sonichaos(pair, "cancel", "j-1", "--version", "1").stdout == f"j-1: {said}\n"
+    assert sonichaos(pair, "cancel", "j-1", "--version", "1").stdout == f"j-1: {message}\n"
 
 
-def test_without_the_stems_that_failed_the_bounce_lands(pair: ScriptedPair, tmp_path: Path) -> None:
-    """Whoever fetches a take whose stems failed gets the bounce, and is told why there is no ZIP."""
+def test_if_the_stems_failed_the_bounce_is_downloaded(pair: ScriptedPair, tmp_path: Path) -> None:
+    """The bounce of a take whose stems failed is downloaded, and a note says why there is no ZIP."""
     pair.render.ending, pair.render.ending_error = job_pb2.JOB_STATE_FAILED, Internal("the separator fell over")
     job_id = sonichaos(pair, *RENDER, "--stems", "--detach").stdout.strip()
     assert sonichaos(pair, "watch", job_id).exit_code == 1
@@ -230,8 +232,8 @@ def test_without_the_stems_that_failed_the_bounce_lands(pair: ScriptedPair, tmp_
     assert f"sonichaos stems {job_id}" in fetched.stderr
 
 
-def test_a_full_disk_is_told_with_path_and_advice(pair: ScriptedPair, tmp_path: Path) -> None:
-    """The file that found no room, and what to do; exit status 1 and an error in JSON."""
+def test_a_full_disk_is_reported_with_path_and_advice(pair: ScriptedPair, tmp_path: Path) -> None:
+    """The error names the file and what to do; exit status 1, and JSON."""
     job_id = sonichaos(pair, *RENDER, "--stems", "--detach").stdout.strip()
     sonichaos(pair, "watch", job_id)
     soft_bytes, hard_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -247,8 +249,8 @@ def test_a_full_disk_is_told_with_path_and_advice(pair: ScriptedPair, tmp_path: 
 
 
 @pytest.mark.parametrize("at", ["WatchJob", "GetJob"])
-def test_a_failure_that_was_told_is_the_last_word(pair: ScriptedPair, at: str) -> None:
-    """Where services go away for good after the event of a failure, it is the failure that ends the command."""
+def test_a_reported_failure_takes_precedence_over_a_lost_connection(pair: ScriptedPair, at: str) -> None:
+    """If the services become unreachable after the event of a failure, the command ends with that failure."""
     pair.render.ending, pair.render.ending_error = job_pb2.JOB_STATE_FAILED, Internal("the separator fell over")
     if at == "WatchJob":
         pair.render.disconnects = [7] + [0] * 200  # after the last event, before the stream's proper end
@@ -267,7 +269,7 @@ def test_a_failure_that_was_told_is_the_last_word(pair: ScriptedPair, at: str) -
 
 
 def test_the_demo_shows_silence(pair: ScriptedPair, capsys: pytest.CaptureFixture[str]) -> None:
-    """A take without loudness is silent, not at 0.0 LUFS."""
+    """A take without loudness is shown as silent, not as 0.0 LUFS."""
     spec = importlib.util.spec_from_file_location("demo", ROOT / "scripts" / "demo.py")
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""Downloads: complete and checked, or not at all; resumed after a cut; never over an existing file unasked."""
+"""Downloads: complete and verified or not at all, resumed after a lost connection, never over an existing file by default."""
 
 # ruff: noqa: S311  draws need no secrecy
 
@@ -29,7 +29,7 @@ QUICK = CallOptions(
 
 @pytest.fixture
 def pair() -> Iterator[ScriptedPair]:
-    """Both services, scripted."""
+    """Two scripted services."""
     with scripted_pair() as running:
         yield running
 
@@ -48,10 +48,10 @@ def finished(client: Client, *, stems: bool) -> str:
 
 
 @pytest.mark.parametrize(("stems", "suffix", "content"), [(True, "v1.zip", ZIP), (False, "v1.wav", BOUNCE)])
-def test_the_zip_or_else_the_bounce_lands(
+def test_the_default_file_is_the_zip_or_the_bounce(
     client: Client, tmp_path: Path, *, stems: bool, suffix: str, content: bytes
 ) -> None:
-    """With stems the ZIP lands, without the bounce, under the name that the contract gives, readable as any new file."""
+    """The file has the name from the contract and the permissions of any new file."""
     job_id = finished(client, stems=stems)
     saved = client.download(job_id, tmp_path / "new" / "folder")
     assert saved.path == tmp_path / "new" / "folder" / f"{job_id}-{suffix}"
@@ -63,18 +63,16 @@ def test_the_zip_or_else_the_bounce_lands(
     assert list(saved.path.parent.iterdir()) == [saved.path]
 
 
-def test_a_cut_download_goes_on_where_it_ended(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
-    """Each further try asks only for what is missing."""
+def test_an_interrupted_download_continues_where_it_ended(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
+    """Each retry requests only the missing bytes."""
     job_id = finished(client, stems=True)
     pair.files.disconnect_after_bytes = [100_000, 0, 1_000_000]
     assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
     assert pair.files.ranges == ["", "bytes=100000-", "bytes=100000-", "bytes=1100000-"]
 
 
-def test_a_server_without_range_is_read_from_the_start_again(
-    pair: ScriptedPair, client: Client, tmp_path: Path
-) -> None:
-    """Where Range is not honoured, nothing of the first try is kept."""
+def test_without_range_support_the_download_starts_again(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
+    """If the server ignores Range, the bytes of the first try are discarded."""
     job_id = finished(client, stems=True)
     pair.files.disconnect_after_bytes = [100_000]
     pair.files.ignore_range = True
@@ -82,7 +80,7 @@ def test_a_server_without_range_is_read_from_the_start_again(
 
 
 def test_an_expired_url_is_signed_again(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
-    """A URL that runs out in the middle is replaced, and the download goes on."""
+    """A URL that expires midway is replaced, and the download continues."""
     job_id = finished(client, stems=True)
     pair.files.disconnect_after_bytes = [100_000]
     pair.files.statuses = [200, 403]
@@ -91,8 +89,8 @@ def test_an_expired_url_is_signed_again(pair: ScriptedPair, client: Client, tmp_
     assert pair.files.ranges[-1] == "bytes=100000-"
 
 
-def test_a_busy_store_is_tried_again_and_a_refusal_is_not(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
-    """503 is waited out; 400 is an error at once."""
+def test_a_busy_store_is_retried_and_a_client_error_is_not(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
+    """HTTP status 503 is retried; 400 is an error at once."""
     job_id = finished(client, stems=True)
     pair.files.statuses = [503, 503]
     assert client.download(job_id, tmp_path).path.read_bytes() == ZIP
@@ -101,10 +99,10 @@ def test_a_busy_store_is_tried_again_and_a_refusal_is_not(pair: ScriptedPair, cl
         client.download(job_id, tmp_path, overwrite=True)
 
 
-def test_a_file_that_the_store_has_lost_is_data_loss(
+def test_a_file_that_the_store_lost_is_data_loss(
     pair: ScriptedPair, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """404 for a file that the row lists names the file; where the job itself is gone by then, that is the error."""
+    """The error for status 404 names the file; if the job was deleted in the meantime, the error says that."""
     job_id = finished(client, stems=True)
     pair.files.statuses = [404]
     with pytest.raises(errors.DataLossError, match=f"lost jobs/{job_id}/v1.zip") as caught:
@@ -123,8 +121,8 @@ def test_a_file_that_the_store_has_lost_is_data_loss(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_changed_bytes_are_not_kept(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
-    """What does not match the stored digest leaves nothing behind, and the error names both digests."""
+def test_changed_bytes_are_not_saved(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
+    """Bytes that do not match the stored digest leave no file, and the error has both digests."""
     job_id = finished(client, stems=True)
     pair.files.tamper = True
     with pytest.raises(errors.DigestMismatchError) as caught:
@@ -133,8 +131,8 @@ def test_changed_bytes_are_not_kept(pair: ScriptedPair, client: Client, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_store_that_stays_away_leaves_nothing(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
-    """When patience runs out no part of the file remains, and the signature is not repeated in the error."""
+def test_an_unreachable_store_leaves_no_file(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
+    """No partial file remains after the last retry, and the error does not contain the signature."""
     job_id = finished(client, stems=True)
     pair.files.disconnect_after_bytes = [10, *([0] * 500)]
     with pytest.raises(errors.DownloadError) as caught:
@@ -143,8 +141,8 @@ def test_a_store_that_stays_away_leaves_nothing(pair: ScriptedPair, client: Clie
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_file_stays_unless_asked(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
-    """Nothing is fetched over an existing file; when asked, the new one takes its place at once."""
+def test_an_existing_file_is_not_overwritten_by_default(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
+    """Nothing is downloaded over an existing file, unless overwriting is allowed."""
     job_id = finished(client, stems=True)
     path = tmp_path / f"{job_id}-v1.zip"
     path.write_bytes(b"mine")
@@ -156,8 +154,8 @@ def test_an_existing_file_stays_unless_asked(pair: ScriptedPair, client: Client,
     assert path.read_bytes() == ZIP
 
 
-def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
-    """Two downloads of one name: the second to finish does not cover the first."""
+def test_a_file_created_in_the_meantime_is_not_overwritten(tmp_path: Path) -> None:
+    """Of two downloads with one name, the second to finish does not overwrite the first."""
     path = tmp_path / "a.zip"
     with AtomicFile(path, overwrite=False) as file:
         file.write(b"late")
@@ -168,8 +166,8 @@ def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_not_taken_for_a_cut(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
-    """An error of the local disk ends the download at once, instead of being tried again, and leaves nothing."""
+def test_a_full_disk_is_not_retried(pair: ScriptedPair, client: Client, tmp_path: Path) -> None:
+    """An error of the local disk ends the download without a retry and leaves no file."""
     job_id = finished(client, stems=True)
     soft_bytes, hard_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(ZIP) // 2, hard_bytes))
@@ -182,8 +180,8 @@ def test_a_full_disk_is_not_taken_for_a_cut(pair: ScriptedPair, client: Client, 
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_cancelled_download_leaves_nothing(pair: ScriptedPair, tmp_path: Path) -> None:
-    """Cancelling the task in the middle removes the part file."""
+async def test_a_cancelled_download_leaves_no_file(pair: ScriptedPair, tmp_path: Path) -> None:
+    """Cancelling the task midway removes the temporary file."""
     async with AsyncClient(pair.render_address, pair.separation_address, options=QUICK) as client:
         job = await client.create_render(prompt="a", persona_id="ember", stems=True)
         await client.wait(job)

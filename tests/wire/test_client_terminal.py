@@ -1,4 +1,4 @@
-"""The ``sonichaos`` command as a process: Ctrl-C, a terminal's bars, a reader that leaves."""
+"""The ``sonichaos`` command as a process: Ctrl-C, progress bars, a closed pipe, confirmation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RENDER = ("render", "--prompt", "dusty boom bap", "--persona", "ember")
 
 @pytest.fixture
 def pair() -> Iterator[ScriptedPair]:
-    """Both services, scripted."""
+    """Two scripted services."""
     with scripted_pair() as running:
         yield running
 
@@ -36,8 +36,8 @@ def started(pair: ScriptedPair, *arguments: str, **options: int) -> subprocess.P
     )
 
 
-def test_ctrl_c_leaves_the_job_running(pair: ScriptedPair) -> None:
-    """Ctrl-C says how to follow or cancel, cancels nothing, and ends with 130."""
+def test_ctrl_c_does_not_stop_the_job(pair: ScriptedPair) -> None:
+    """Ctrl-C prints how to watch or cancel the job, cancels nothing, and exits with 130."""
     pair.render.pause_after = 4
     process = started(pair, *RENDER, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
@@ -53,8 +53,8 @@ def test_ctrl_c_leaves_the_job_running(pair: ScriptedPair) -> None:
     assert pair.render.requests("CancelJob") == []
 
 
-def test_bars_on_a_terminal(pair: ScriptedPair) -> None:
-    """On a terminal each track has a bar that is drawn in place; stdout stays clean for the answer."""
+def test_progress_bars_on_a_terminal(pair: ScriptedPair) -> None:
+    """Each track has a live bar on stderr; stdout has only the result."""
     master, slave = pty.openpty()
     process = started(pair, *RENDER, "--stems", stdout=subprocess.PIPE, stderr=slave)
     os.close(slave)
@@ -62,7 +62,7 @@ def test_bars_on_a_terminal(pair: ScriptedPair) -> None:
     try:
         while data := os.read(master, 4096):
             shown += data
-    except OSError:  # how Linux says that the other end of a terminal was closed
+    except OSError:  # Linux: the other end of the terminal was closed
         pass
     answer, _ = process.communicate(timeout=20)
     assert process.returncode == 0
@@ -72,7 +72,7 @@ def test_bars_on_a_terminal(pair: ScriptedPair) -> None:
     assert "\x1b[" not in answer
 
 
-def test_a_reader_that_leaves_early_is_no_error_in_words(pair: ScriptedPair) -> None:
+def test_a_closed_pipe_is_no_traceback(pair: ScriptedPair) -> None:
     """``sonichaos jobs | head -1`` does not end in a traceback."""
     for index in range(50):
         pair.render.accept(f"j-{index}", stems=False)
@@ -98,7 +98,7 @@ def test_a_reader_that_leaves_early_is_no_error_in_words(pair: ScriptedPair) -> 
 def test_erase_prompt_asks_on_a_terminal(
     pair: ScriptedPair, typed: bytes, status: int, message: str, *, erased: bool
 ) -> None:
-    """The question names the job and that there is no way back; only a yes erases."""
+    """The question names the job and says that erasing is final; only a yes erases."""
     pair.render.accept("j-1", stems=False)
     process = subprocess.Popen(
         [sys.executable, "-c", CONTROLLED, "erase-prompt", "j-1"],

@@ -1,4 +1,4 @@
-"""``sonichaos up`` with two small services in place of the real ones: start, readiness, order of the end, deaths."""
+"""``sonichaos up`` with two small services instead of the real ones: start, readiness, shutdown order, crashes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Up:
         )
 
     def ready(self) -> dict[str, str]:
-        """What it says once it is ready."""
+        """What it prints when it is ready."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.errors.read_text()
@@ -83,11 +83,11 @@ class Up:
         return answer
 
     def log(self) -> str:
-        """What it wrote to stderr."""
+        """Its stderr."""
         return self.errors.read_text()
 
-    def told(self, service: str) -> dict[str, str]:
-        """The environment that a service was given."""
+    def environment_of(self, service: str) -> dict[str, str]:
+        """The environment of a service."""
         begin = f'{service} | {{"environment"'
         line = next(line for line in self.log().splitlines() if line.startswith(begin))
         given: dict[str, str] = json.loads(line.partition(" | ")[2])["environment"]
@@ -101,7 +101,7 @@ class Up:
 
 
 def services(folder: Path, *, extra: str = "", drain: str = "pass") -> Path:
-    """A folder from which ``python -m`` finds the small services."""
+    """A folder from which ``python -m`` runs the small services."""
     for name in ("render_service", "separation_service"):
         (folder / name).mkdir()
         (folder / name / "__main__.py").write_text(SERVICE.format(extra=extra, drain=drain))
@@ -111,7 +111,7 @@ def services(folder: Path, *, extra: str = "", drain: str = "pass") -> Path:
 
 @pytest.fixture
 def ups() -> Iterator[list[Up]]:
-    """Whatever a test leaves running is ended."""
+    """The instances that a test started; they are killed at its end."""
     started: list[Up] = []
     yield started
     for one in started:
@@ -119,8 +119,8 @@ def ups() -> Iterator[list[Up]]:
         one.process.wait()
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended; waits for it, most 10 s."""
+def ends(pid: int) -> bool:
+    """Whether a process ends within 10 s."""
     for _ in range(200):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -132,7 +132,7 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_it_says_where_all_is_and_drains_in_order(tmp_path: Path, ups: list[Up]) -> None:
+def test_it_prints_its_addresses_and_drains_in_order(tmp_path: Path, ups: list[Up]) -> None:
     """Each service gets its own settings; SIGTERM drains render_service first, then separation_service."""
     services(tmp_path)
     running = Up(
@@ -142,7 +142,7 @@ def test_it_says_where_all_is_and_drains_in_order(tmp_path: Path, ups: list[Up])
     ready = running.ready()
     assert (ready["renderer"], ready["separator"]) == ("starter", "htdemucs_ft")
     assert ready["data"] == str(tmp_path / "data")
-    render, separation = running.told("render_service"), running.told("separation_service")
+    render, separation = running.environment_of("render_service"), running.environment_of("separation_service")
     assert render["SONICHAOS_RENDER_LISTEN"] == ready["renderAddress"]
     assert render["SONICHAOS_SEPARATION_ADDRESS"] == separation["SONICHAOS_SEPARATION_LISTEN"]
     assert render["SONICHAOS_DATA"] == separation["SONICHAOS_DATA"] == ready["data"]
@@ -154,8 +154,8 @@ def test_it_says_where_all_is_and_drains_in_order(tmp_path: Path, ups: list[Up])
     assert 0 < log.index("render_service drains") < log.index("separation_service drains")
 
 
-def test_a_service_that_dies_takes_the_other_with_it(tmp_path: Path, ups: list[Up]) -> None:
-    """Nothing is restarted in silence: the death is told with the last lines, the other is stopped, status 1."""
+def test_if_a_service_dies_the_other_is_stopped(tmp_path: Path, ups: list[Up]) -> None:
+    """The exit is reported with the last lines of output, the other service is stopped, and the exit status is 1."""
     running = Up(services(tmp_path))
     ups.append(running)
     running.ready()
@@ -164,11 +164,11 @@ def test_a_service_that_dies_takes_the_other_with_it(tmp_path: Path, ups: list[U
     assert running.process.wait(20) == 1
     assert "render_service was killed by SIGKILL. The other service is stopped too" in running.log()
     assert "separation_service drains" in running.log()
-    assert gone(other)
+    assert ends(other)
 
 
-def test_a_service_that_refuses_its_settings_says_why(tmp_path: Path, ups: list[Up]) -> None:
-    """What a service says when it cannot start is repeated at the end, with the status of refused input."""
+def test_a_service_with_invalid_settings_says_why(tmp_path: Path, ups: list[Up]) -> None:
+    """The last lines of a service that cannot start are repeated at the end; the exit status is 2."""
     refusal = 'if name == "separation_service":\n    print("no such separator: nope", file=sys.stderr)\n    sys.exit(2)'
     running = Up(services(tmp_path, extra=refusal), "--separator=nope")
     ups.append(running)
@@ -177,8 +177,8 @@ def test_a_service_that_refuses_its_settings_says_why(tmp_path: Path, ups: list[
     assert "\n  no such separator: nope" in running.log()
 
 
-def test_a_second_signal_ends_at_once(tmp_path: Path, ups: list[Up]) -> None:
-    """A drain that would take long is cut short by a second Ctrl-C."""
+def test_a_second_signal_stops_at_once(tmp_path: Path, ups: list[Up]) -> None:
+    """A second Ctrl-C ends a long drain."""
     running = Up(services(tmp_path, drain="time.sleep(600)"))
     ups.append(running)
     running.ready()
@@ -188,22 +188,22 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, ups: list[Up]) -> None:
         time.sleep(0.02)
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(20) == 0
-    assert all(gone(pid) for pid in pids)
+    assert all(ends(pid) for pid in pids)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: prctl")
 def test_no_service_outlives_a_killed_parent(tmp_path: Path, ups: list[Up]) -> None:
-    """Where ``up`` itself is killed, both services are told to end."""
+    """If ``up`` itself is killed, both services end."""
     running = Up(services(tmp_path))
     ups.append(running)
     running.ready()
     pids = [running.pid("render_service"), running.pid("separation_service")]
     running.process.kill()
-    assert all(gone(pid) for pid in pids)
+    assert all(ends(pid) for pid in pids)
 
 
-def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path, ups: list[Up]) -> None:
-    """A port in use is refused with the setting that chooses another."""
+def test_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path, ups: list[Up]) -> None:
+    """The error for a port in use names the option and the setting that choose another."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         running = Up(services(tmp_path), f"--render-listen=127.0.0.1:{taken.getsockname()[1]}")
         ups.append(running)

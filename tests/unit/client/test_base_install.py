@@ -1,4 +1,4 @@
-"""What the client part brings along when it is installed alone."""
+"""The client installed without the services."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "clients" / "python" / "src"
 
 
-def test_the_client_loads_nothing_of_the_services() -> None:
-    """Importing the client and its command loads no torch and nothing of the services."""
+def test_the_client_does_not_load_the_services() -> None:
+    """Importing the client and its command loads neither torch nor the services."""
     code = (
         "import json, sys, sonichaos_client, sonichaos_client.cli.root;"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
@@ -31,7 +31,7 @@ def test_the_client_loads_nothing_of_the_services() -> None:
         text=True,
     )
     loaded = set(json.loads(run.stdout))
-    unwanted = {
+    forbidden = {
         "torch",
         "servicekit",
         "render_service",
@@ -41,11 +41,11 @@ def test_the_client_loads_nothing_of_the_services() -> None:
         "training",
         "demucs",
     }
-    assert loaded & unwanted == set()
+    assert loaded & forbidden == set()
 
 
-def test_operator_commands_say_where_they_come_from() -> None:
-    """Without the full install, ``up`` and ``fetch-weights`` are listed and explain themselves, whatever is passed."""
+def test_operator_commands_say_how_to_install_them() -> None:
+    """Without the full install, ``up`` and ``fetch-weights`` say how to install it, whatever their arguments."""
     code = "import sys; from sonichaos_client.cli import main; sys.argv = ['sonichaos', *sys.argv[1:]]; main()"
     for arguments in (["up", "--device", "cpu"], ["fetch-weights", "htdemucs_ft", "--to", "x"]):
         run = subprocess.run(
@@ -60,7 +60,7 @@ def test_operator_commands_say_where_they_come_from() -> None:
 
 
 def _without_entry_points(code: str) -> str:
-    """Distribution metadata is hidden, as where only the client is installed."""
+    """Hide the entry points, as if only the client were installed."""
     hide = "import importlib.metadata; importlib.metadata.entry_points = lambda **_: ();"
     return hide + code
 
@@ -70,7 +70,7 @@ def _site_packages() -> list[str]:
 
 
 def test_help_names_every_command_of_the_contract() -> None:
-    """The contract's commands are all there."""
+    """Every command of docs/contract.md, section 7, is listed."""
     listed = CliRunner().invoke(cli, ["--help"]).stdout
     for name in (
         *("up", "render", "rerender", "separate", "jobs", "get", "watch", "cancel", "delete", "stems", "personas"),

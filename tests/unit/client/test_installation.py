@@ -19,8 +19,8 @@ def plan(environ: dict[str, str], data: Path | None = None, **chosen: str) -> In
     return plan_installation(environ, data=data, chosen=chosen, listen=ANY)
 
 
-def test_free_ports_are_found_and_differ() -> None:
-    """Port 0 becomes a port that can be listened on, another one each time."""
+def test_free_ports_are_chosen_and_differ() -> None:
+    """Port 0 becomes a free port, a different one each time."""
     resolved = resolve_ports([ListenAddress("127.0.0.1:0", f"S{index}") for index in range(8)])
     ports = {int(one.address.rpartition(":")[2]) for one in resolved}
     assert len(ports) == 8
@@ -30,14 +30,14 @@ def test_free_ports_are_found_and_differ() -> None:
 
 
 @pytest.mark.parametrize("address", ["", "50071", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000", ":5"])
-def test_a_malformed_address_is_refused_with_its_setting(address: str) -> None:
+def test_a_malformed_address_is_rejected_with_its_setting(address: str) -> None:
     """The error names the setting and the expected form."""
     with pytest.raises(click.UsageError, match="SONICHAOS_RENDER_LISTEN must be HOST:PORT"):
         resolve_ports([ListenAddress(address, RENDER_LISTEN)])
 
 
 def test_callers_reach_a_wildcard_and_a_unix_socket() -> None:
-    """What is listened on everywhere is called on loopback; a Unix socket is called as it is."""
+    """Callers use loopback for a wildcard address, and a Unix socket as it is."""
     assert ListenAddress("0.0.0.0:5", "S").for_callers == "127.0.0.1:5"
     assert ListenAddress("[::]:5", "S").for_callers == "[::1]:5"
     assert resolve_ports([ListenAddress("unix:/run/a.sock", "S")])[0].for_callers == "unix:/run/a.sock"
@@ -52,8 +52,8 @@ def test_options_take_precedence_over_the_environment(tmp_path: Path) -> None:
     assert typed.render_environment()["SONICHAOS_RENDERER"] == "y"
 
 
-def test_each_service_gets_only_what_it_reads(tmp_path: Path) -> None:
-    """A setting of the other service would be refused as unknown; what is not SONICHAOS' own passes through."""
+def test_each_service_gets_only_its_own_settings(tmp_path: Path) -> None:
+    """A service rejects the settings of the other one; variables that are not SONICHAOS settings are passed on."""
     environ = {"SONICHAOS_RENDERER": "r", "SONICHAOS_SEPARATOR": "s", "SONICHAOS_SEPARATOR_REPO": "d", "PATH": "p"}
     installation = plan(environ, tmp_path)
     render, separation = installation.render_environment(), installation.separation_environment()
@@ -63,7 +63,7 @@ def test_each_service_gets_only_what_it_reads(tmp_path: Path) -> None:
 
 
 def test_fetched_weights_are_found_by_name(tmp_path: Path) -> None:
-    """A separator that fetch-weights put in the data folder needs no --separator-repo; a named folder wins."""
+    """A separator that fetch-weights saved in the data folder needs no --separator-repo; an explicit folder takes precedence."""
     fetched = tmp_path / "weights" / "htdemucs_ft"
     fetched.mkdir(parents=True)
     found = plan({}, tmp_path, SONICHAOS_SEPARATOR="htdemucs_ft").separation_environment()
@@ -72,7 +72,7 @@ def test_fetched_weights_are_found_by_name(tmp_path: Path) -> None:
     assert named.separation_environment()["SONICHAOS_SEPARATOR_REPO"] == "/elsewhere"
 
 
-def test_a_wrong_setting_is_refused_before_anything_starts() -> None:
+def test_an_invalid_setting_is_rejected_before_anything_starts() -> None:
     """The error names the variable."""
     with pytest.raises(click.UsageError, match="SONICHAOS_DRAIN_SECONDS"):
         plan({"SONICHAOS_DRAIN_SECONDS": "soon"})

@@ -1,4 +1,4 @@
-"""Waits before another try."""
+"""Backoff between retries."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ POLICY = RetryPolicy(initial_backoff_s=1, max_backoff_s=8, max_elapsed_s=40)
 
 
 def backoff() -> Backoff:
-    """A backoff with known draws."""
+    """A backoff with a fixed seed."""
     return Backoff(POLICY, random.Random(5))  # noqa: S311
 
 
-def test_waits_double_up_to_the_cap_and_vary() -> None:
-    """Each wait lies between half and all of 1, 2, 4, 8, 8 seconds."""
+def test_waits_double_up_to_the_maximum_with_jitter() -> None:
+    """Each wait is between half and all of 1, 2, 4, 8, 8 seconds."""
     waiting = backoff()
     waits = [waiting.next_wait_s(errors.UnavailableError("down")) for _ in range(5)]
     for wait, most in zip(waits, (1, 2, 4, 8, 8), strict=True):
         assert most / 2 <= wait <= most
 
 
-def test_the_service_may_ask_for_a_longer_wait() -> None:
-    """RetryInfo is kept to."""
+def test_the_service_may_request_a_longer_wait() -> None:
+    """A wait is never shorter than the delay in RetryInfo."""
     assert backoff().next_wait_s(errors.UnavailableError("down", retry_after_s=25)) == 25
 
 
-def test_patience_ends_and_success_renews_it() -> None:
-    """Waits in a row are bounded in all; something that arrives starts anew."""
+def test_max_elapsed_s_limits_the_wait_and_progress_resets_it() -> None:
+    """The total wait without progress is limited; progress resets it."""
     waiting = backoff()
     error = errors.UnavailableError("down", retry_after_s=25)
     waiting.next_wait_s(error)
@@ -56,6 +56,6 @@ def test_patience_ends_and_success_renews_it() -> None:
         (errors.ResourceExhaustedError("too large"), False),
     ],
 )
-def test_a_cut_is_told_from_a_refusal(error: errors.SonichaosError, *, cut: bool) -> None:
-    """Only what another try may mend is tried again."""
+def test_which_errors_are_retryable(error: errors.SonichaosError, *, cut: bool) -> None:
+    """Only errors that a retry may fix are retried."""
     assert is_retryable(error) is cut

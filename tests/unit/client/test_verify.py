@@ -1,4 +1,4 @@
-"""Real ZIPs, whole and damaged in many ways: each damage is named."""
+"""Verification of ZIPs: valid ones, and one failure for each kind of damage."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def patched(data: bytes, at: int, part: bytes) -> bytes:
 
 
 def body_at(data: bytes, chunk: bytes) -> int:
-    """Where the body of a chunk begins."""
+    """Offset of the body of a chunk."""
     return data.index(chunk) + 8
 
 
 @pytest.mark.parametrize("mode", ["exact", "raw"])
 @pytest.mark.parametrize("upload", [False, True])
-def test_whole_zips_hold(tmp_path: Path, mode: str, upload: bool) -> None:  # noqa: FBT001  a parameter of the test
-    """What the services deliver, take or upload, exact or raw, holds in every point, and the report says what it is."""
+def test_undamaged_zips_are_valid(tmp_path: Path, mode: str, upload: bool) -> None:  # noqa: FBT001  a parameter of the test
+    """ZIPs of takes and uploads, exact and raw, pass every check, and the report has their facts."""
     report = check(delivery(mode=mode, upload=upload), tmp_path)
     assert report.failures == ()
     assert report.valid
@@ -38,32 +38,32 @@ def test_whole_zips_hold(tmp_path: Path, mode: str, upload: bool) -> None:  # no
     assert ("sample for sample" in " ".join(report.checked)) == (mode == "exact")
 
 
-def test_longer_and_later_versions_hold(tmp_path: Path) -> None:
-    """A second version in its own folder holds, and so does a take of several blocks."""
+def test_longer_and_later_versions_are_valid(tmp_path: Path) -> None:
+    """A second version in its own folder is valid, and so is a take of several blocks."""
     assert check(delivery(version=2, frames=150_001), tmp_path).failures == ()
 
 
-def test_a_take_too_short_for_loudness_holds(tmp_path: Path) -> None:
-    """Below 0.4 s there is no loudness, which is null and no fault."""
+def test_a_take_too_short_for_loudness_is_valid(tmp_path: Path) -> None:
+    """Below 0.4 s the loudness is null, which is valid."""
     report = check(delivery(frames=3000), tmp_path)
     assert report.failures == ()
     assert report.lufs is None
 
 
 def one_unit(made: Delivery) -> None:
-    """One sample of one stem is off by the smallest step."""
+    """One sample of one stem differs by the smallest step."""
     data = made.files["bass.wav"]
     made.set_wav("bass.wav", patched(data, len(data) - 600, bytes([data[-600] ^ 1])))
 
 
 def swapped_stems(made: Delivery) -> None:
-    """Two stems changed places."""
+    """Two stems are swapped."""
     files = made.files
     files["drums.wav"], files["bass.wav"] = files["bass.wav"], files["drums.wav"]
 
 
 def silent_vocals_say_loud(made: Delivery) -> None:
-    """The manifest gives silence a loudness."""
+    """The manifest has a loudness for silence."""
     made.edit("stems.files.vocals.lufs", -20.0)
 
 
@@ -77,12 +77,12 @@ def without(name: str) -> Callable[[Delivery], None]:
 
 
 def edited(path: str, value: object) -> Callable[[Delivery], None]:
-    """One fact of the manifest is another."""
+    """One fact of the manifest is changed."""
     return lambda made: made.edit(path, value)
 
 
 def rewritten(name: str, chunk: bytes, offset: int, part: bytes) -> Callable[[Delivery], None]:
-    """Bytes within a chunk of a WAV are others; the digest follows."""
+    """Bytes within a chunk of a WAV are changed, and the digest with them."""
 
     def change(made: Delivery) -> None:
         data = made.files[name]
@@ -92,12 +92,12 @@ def rewritten(name: str, chunk: bytes, offset: int, part: bytes) -> Callable[[De
 
 
 def cut_wav(made: Delivery) -> None:
-    """A WAV lost its last frame; its header says otherwise."""
+    """A WAV lost its last frame, but its header did not change."""
     made.set_wav("other.wav", made.files["other.wav"][:-6])
 
 
 def shorter_wav(made: Delivery) -> None:
-    """A WAV is a frame shorter than the rest, and consistent in itself."""
+    """A WAV is a frame shorter than the others, with a matching header."""
     data = made.files["other.wav"][:-6]
     size = int.from_bytes(data[4:8], "little") - 6
     data = patched(data, 4, size.to_bytes(4, "little"))
@@ -108,12 +108,12 @@ def shorter_wav(made: Delivery) -> None:
 
 
 def no_bext(made: Delivery) -> None:
-    """The bext chunk goes by another name."""
+    """The bext chunk has another name."""
     made.set_wav("drums.wav", made.files["drums.wav"].replace(b"bext", b"junk", 1))
 
 
 def louder_bounce(made: Delivery) -> None:
-    """The bounce is twice as loud, 6 dB over the ceiling; the rest of the delivery does not know."""
+    """The bounce is twice as loud, 6 dB above the limit; the other files did not change."""
     data = made.files["bounce.wav"]
     at = body_at(data, b"data")
     loud = bytearray()
@@ -134,19 +134,19 @@ def extra_file(made: Delivery) -> None:
 
 
 def not_json(made: Delivery) -> None:
-    """The manifest is cut."""
+    """The manifest is truncated."""
     made.files["manifest.json"] = made.files["manifest.json"][:-10]
 
 
 def with_infinity(made: Delivery) -> None:
-    """The manifest has a number that JSON has not."""
+    """The manifest has a number that is not valid JSON."""
     made.files["manifest.json"] = made.files["manifest.json"].replace(
         b'"residualDbfs": -', b'"residualDbfs": -Infinity, "x": -'
     )
 
 
 def in_folder(folder: str) -> Callable[[Delivery], None]:
-    """The files lie in another folder."""
+    """The files are in another folder."""
 
     def change(made: Delivery) -> None:
         made.folder = folder
@@ -202,33 +202,35 @@ DAMAGES: list[tuple[Callable[[Delivery], None], set[tuple[str, str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("damage", "wanted"), DAMAGES)
-def test_damage_is_named(tmp_path: Path, damage: Callable[[Delivery], None], wanted: set[tuple[str, str]]) -> None:
-    """Each damage is found under the promise that it breaks, in the file that breaks it, and nothing else is blamed."""
+@pytest.mark.parametrize(("damage", "expected"), DAMAGES)
+def test_damage_fails_its_check(
+    tmp_path: Path, damage: Callable[[Delivery], None], expected: set[tuple[str, str]]
+) -> None:
+    """Each kind of damage fails the check that covers it, in the damaged file, and no other check."""
     made = delivery()
     damage(made)
     report = check(made, tmp_path)
     assert not report.valid
-    assert rules(report) == wanted
+    assert rules(report) == expected
 
 
 def test_raw_stems_need_not_sum(tmp_path: Path) -> None:
-    """In raw mode a sample that is off breaks no sum."""
+    """In raw mode the sum is not checked."""
     made = delivery(mode="raw")
     one_unit(made)
     assert check(made, tmp_path).failures == ()
 
 
-def kept_from_v1(made: Delivery) -> Delivery:
-    """A v2 whose drums, bass and rest are v1's own files."""
+def with_stems_of_v1(made: Delivery) -> Delivery:
+    """A v2 whose drums, bass and other are the files of v1."""
     for name in ("drums.wav", "bass.wav", "other.wav"):
         made.set_wav(name, delivery().files[name])
     return made
 
 
-def test_stems_that_an_earlier_version_made(tmp_path: Path) -> None:
-    """A re-render's kept stems say that they are the version's that made them, as `kept` does; else it is found."""
-    made = kept_from_v1(delivery(version=2))
+def test_stems_of_an_earlier_version(tmp_path: Path) -> None:
+    """Stems that a re-render copied name the version that created them, as `kept` in the manifest does."""
+    made = with_stems_of_v1(delivery(version=2))
     facts = {"version": 1, "createdAt": made.manifest["createdAt"], "source": "generated"}
     assert rules(verify_zip(made.pack(tmp_path / "unsaid.zip"))) == {
         ("bext", name) for name in ("drums.wav", "bass.wav", "other.wav")

@@ -1,4 +1,4 @@
-"""ZIPs of other makers, broken ones and hostile ones."""
+"""Verification of ZIPs by other writers, of broken and of hostile ZIPs."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def foreign(tmp_path: Path, **options: object) -> Path:
     return path
 
 
-def test_a_zip_of_another_maker_may_hold(tmp_path: Path) -> None:
-    """Not the maker counts: what the standard library packs by the same rules holds too."""
+def test_a_zip_of_another_writer_may_be_valid(tmp_path: Path) -> None:
+    """A ZIP that the standard library writes by the same rules is valid."""
     assert verify_zip(foreign(tmp_path)).failures == ()
 
 
-def test_compression_is_named(tmp_path: Path) -> None:
-    """Deflated files are named and not inflated, so no bomb goes off."""
+def test_compression_is_reported(tmp_path: Path) -> None:
+    """Compressed files are reported and not decompressed, so that a ZIP bomb is harmless."""
     report = verify_zip(foreign(tmp_path, compression=zipfile.ZIP_DEFLATED))
     assert {("stored", name) for name in FILES} <= rules(report)
 
 
-def test_times_are_named(tmp_path: Path) -> None:
-    """Another time than the fixed one is named with that time."""
+def test_timestamps_are_reported(tmp_path: Path) -> None:
+    """A timestamp other than the fixed one is reported."""
     path = tmp_path / "a.zip"
     made = delivery(frames=3000)
     with zipfile.ZipFile(path, "w") as archive:
@@ -53,8 +53,8 @@ def test_times_are_named(tmp_path: Path) -> None:
     assert "2026-03-04 05:06:08" in report.failures[0].message
 
 
-def test_needless_zip64_is_named(tmp_path: Path) -> None:
-    """ZIP64 sizes where 32 bits hold them are named."""
+def test_unnecessary_zip64_is_reported(tmp_path: Path) -> None:
+    """ZIP64 sizes of small files are reported."""
     path = tmp_path / "a.zip"
     made = delivery(frames=3000)
     with zipfile.ZipFile(path, "w") as archive:
@@ -65,8 +65,8 @@ def test_needless_zip64_is_named(tmp_path: Path) -> None:
     assert {("zip64", name) for name in FILES} <= rules(verify_zip(path))
 
 
-def test_every_flipped_sample_bit_is_found(tmp_path: Path) -> None:
-    """A bit that flips on disk is found by the ZIP's checksum and by the manifest's digest."""
+def test_a_flipped_sample_bit_is_detected(tmp_path: Path) -> None:
+    """A flipped bit fails the ZIP's checksum and the manifest's digest."""
     path = delivery().pack(tmp_path / "a.zip")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
@@ -90,8 +90,8 @@ def test_every_flipped_sample_bit_is_found(tmp_path: Path) -> None:
     ],
     ids=["empty", "two bytes", "last byte", "half", "appended", "prefixed", "a byte less", "other"],
 )
-def test_broken_archives_are_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
-    """A ZIP that is cut, grown or none at all is one clear failure and no exception."""
+def test_broken_archives_are_reported(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """A ZIP that is truncated, extended or not a ZIP is one failure and no exception."""
     path = tmp_path / "a.zip"
     path.write_bytes(damage(delivery(frames=3000).pack(path).read_bytes()))
     report = verify_zip(path)
@@ -99,8 +99,8 @@ def test_broken_archives_are_named(tmp_path: Path, damage: Callable[[bytes], byt
     assert report.job_id is None
 
 
-def test_hidden_bytes_are_named(tmp_path: Path) -> None:
-    """Bytes between the files that belong to none of them are named, though every reader skips them."""
+def test_hidden_bytes_are_reported(tmp_path: Path) -> None:
+    """Bytes between the files are reported, although other readers skip them."""
     path = tmp_path / "a.zip"
     made = delivery(frames=3000)
     with zipfile.ZipFile(path, "w") as archive:
@@ -115,8 +115,8 @@ def test_hidden_bytes_are_named(tmp_path: Path) -> None:
     assert "6 bytes" in report.failures[0].message
 
 
-def test_a_huge_directory_is_refused_unread(tmp_path: Path) -> None:
-    """A directory of many thousand files is refused by its announced size."""
+def test_a_huge_directory_is_rejected_unread(tmp_path: Path) -> None:
+    """A directory of thousands of files is rejected by its stated size."""
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for index in range(2000):
@@ -125,15 +125,15 @@ def test_a_huge_directory_is_refused_unread(tmp_path: Path) -> None:
     assert "directory" in report.failures[0].message
 
 
-def test_a_huge_manifest_is_refused_unread(tmp_path: Path) -> None:
+def test_a_huge_manifest_is_rejected_unread(tmp_path: Path) -> None:
     """A manifest of many mebibytes is not parsed."""
     made = delivery(frames=3000)
     made.files["manifest.json"] = b'"' + b"a" * (5 << 20) + b'"'
     assert ("schema", "manifest.json") in rules(verify_zip(made.pack(tmp_path / "a.zip")))
 
 
-def test_a_link_is_named(tmp_path: Path) -> None:
-    """A member that unpacks as a symbolic link is named."""
+def test_a_link_is_reported(tmp_path: Path) -> None:
+    """A file that unpacks as a symbolic link is reported."""
     path = tmp_path / "a.zip"
     made = delivery(frames=3000)
     with zipfile.ZipFile(path, "w") as archive:
@@ -146,8 +146,8 @@ def test_a_link_is_named(tmp_path: Path) -> None:
 
 @given(position=st.integers(0, 2**31), value=st.integers(0, 255), tail=st.booleans())
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_changed_byte_is_found(tmp_path: Path, position: int, value: int, tail: bool) -> None:  # noqa: FBT001
-    """Whatever byte is changed to whatever value there is a failure and never a crash.
+def test_any_changed_byte_is_detected(tmp_path: Path, position: int, value: int, tail: bool) -> None:  # noqa: FBT001
+    """Any changed byte is a failure and never an exception.
 
     Except for what the directory says of versions and attributes, which change nothing of what is unpacked.
     """
@@ -170,12 +170,12 @@ def test_any_changed_byte_is_found(tmp_path: Path, position: int, value: int, ta
 
 
 def _versions_needed(archive: zipfile.ZipFile) -> set[int]:
-    """Where the local headers say which version of the format they need."""
+    """Offsets of the required format version in the local headers."""
     return {info.header_offset + at for info in archive.infolist() for at in (4, 5)}
 
 
-def test_huge_zips_are_found_their_way_in(tmp_path: Path) -> None:
-    """Past 4 GiB the places of all files are read from their ZIP64 fields, and nothing is said against these."""
+def test_zips_above_4_gib_are_read(tmp_path: Path) -> None:
+    """Above 4 GiB the offsets of all files are read from their ZIP64 fields, which are valid there."""
     path = tmp_path / "big.zip"
     places = write_sparse_zip(path)
     with path.open("rb") as file:
