@@ -14,19 +14,22 @@ from itertools import takewhile
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from separation_service.pipeline import SeparationPipeline
-from separation_service.receive import LentBounce, Received, receive_loan
-from separation_service.rerender.pipeline import Compared, ReplaceOrder, RerenderPipeline
-from separation_service.rerender.store import Replacement
+from separation_service.pipeline import Receive, SeparationPipeline
+from separation_service.receive import LoanedAudio, ReceivedBounce, receive_loan
+from separation_service.rerender.compare import Comparison
+from separation_service.rerender.replacement import Replacement
 from separation_service.scratch import Scratch
-from separation_service.store import Delivered, discard_zip
+from separation_service.store import StoredPackage
 from separation_service.timing.progress import CallProgress, ProgressUpdate, StageTime
 from separation_service.version_lock import VersionLock, VersionLocks
 from servicekit.clock import Clock
+from servicekit.delivery.files import StoredFile
+from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.names import StemMode
 from servicekit.errors import ResourceExhausted, expiry_too_soon
 from servicekit.journal import Stage
 from servicekit.loans import Borrowings
+from servicekit.work import StagedFiles
 
 _RETRY_AFTER_S = 5.0
 
@@ -35,10 +38,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class CallResult(Generic[T]):
-    """What a call made, and how long each stage took."""
+    """The result of a call, and how long each stage took."""
 
-    outcome: T
-    times: tuple[StageTime, ...]
+    value: T
+    stage_times: tuple[StageTime, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplaceRequest:
+    """A lent new mix and the stem that one of its stems replaces. A replay has the stored bounce to compare with."""
+
+    mix: LoanedAudio
+    replacement: Replacement
+    compare_with: StoredFile | None
 
 
 class SeparationCalls:
@@ -57,7 +69,6 @@ class SeparationCalls:
         observe: Callable[[Stage, float], None],
     ) -> None:
         self._pipeline = pipeline
-        self._rerenders = RerenderPipeline(pipeline)
         self._borrowings = borrowings
         self._limit = limit
         self._clock = clock
@@ -82,48 +93,64 @@ class SeparationCalls:
         return len(self._active)
 
     def separate(
-        self, lent: LentBounce, mode: StemMode, *, timeout_s: float | None = None
-    ) -> AsyncGenerator[ProgressUpdate | CallResult[Delivered], None]:
+        self, loan: LoanedAudio, mode: StemMode, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[ProgressUpdate | CallResult[StoredPackage], None]:
         """Separate a lent bounce into all stems: see :meth:`_stream`.
 
         ``timeout_s`` is how long the caller waits. Raises `FailedPrecondition` EXPIRY_TOO_SOON where that is too short.
         """
         deadline_s = None if timeout_s is None else self._clock.monotonic_s() + timeout_s
 
-        def work(progress: CallProgress) -> Delivered:
-            def receive(scratch: Scratch) -> Received:
-                received = receive_loan(lent, self._borrowings, scratch)
-                load = self._pipeline.load(received.frames)
-                progress.time_left_s = self._pipeline.estimator.expected_after_s(Stage.RECEIVE, load) or 0.0
-                if deadline_s is not None:
-                    self._refuse_late(progress, deadline_s)
-                return received
+        def work(progress: CallProgress) -> StoredPackage:
+            return self._pipeline(self._receive(loan, mode, progress, deadline_s), mode, progress)
 
-            return self._pipeline(receive, mode, progress)
+        keys = VersionKeys(loan.job_id, loan.version)
+        return self._stream(work, staged=StagedFiles(self._pipeline.store, [keys.zip]), version=keys)
 
-        return self._stream(
-            work,
-            stores=(lent.job_id, lent.version),
-            discard=lambda: discard_zip(self._pipeline.store, lent.job_id, lent.version),
-        )
-
-    def replace(self, order: ReplaceOrder) -> AsyncGenerator[ProgressUpdate | CallResult[Replacement | Compared], None]:
+    def replace(
+        self, request: ReplaceRequest
+    ) -> AsyncGenerator[ProgressUpdate | CallResult[StoredPackage | Comparison], None]:
         """Replace one stem of a stored version by that of a lent mix: see :meth:`_stream`."""
-        return self._stream(
-            lambda progress: self._rerenders(
-                lambda scratch: receive_loan(order.lent, self._borrowings, scratch), order, progress
-            ),
-            stores=(order.lent.job_id, order.lent.version) if order.compare_with is None else None,
-            discard=lambda: self._rerenders.discard(order),
-        )
+        replacement, compare_with = request.replacement, request.compare_with
+
+        def work(progress: CallProgress) -> StoredPackage | Comparison:
+            receive = self._receive(request.mix, replacement, progress)
+            if compare_with is None:
+                return self._pipeline(receive, replacement, progress)
+            return self._pipeline.compare(receive, replacement, compare_with, progress)
+
+        store = self._pipeline.store
+        if compare_with is not None:
+            return self._stream(work, staged=StagedFiles(store, []), version=None)
+        keys = VersionKeys(request.mix.job_id, request.mix.version)
+        return self._stream(work, staged=StagedFiles(store, [keys.bounce, keys.zip]), version=keys)
+
+    def _receive(
+        self,
+        loan: LoanedAudio,
+        what: StemMode | Replacement,
+        progress: CallProgress,
+        deadline_s: float | None = None,
+    ) -> Receive:
+        """Receives the loan; then the time that the call will take is known, and a call that comes too late is refused."""
+
+        def receive(scratch: Scratch) -> ReceivedBounce:
+            bounce = receive_loan(loan, self._borrowings, scratch)
+            load = self._pipeline.load(bounce.frames, what)
+            progress.time_left_s = self._pipeline.estimator.expected_after_s(Stage.RECEIVE, load) or 0.0
+            if deadline_s is not None:
+                self._refuse_late(progress, deadline_s)
+            return bounce
+
+        return receive
 
     async def _stream(
-        self, work: Callable[[CallProgress], T], *, stores: tuple[str, int] | None, discard: Callable[[], None]
+        self, work: Callable[[CallProgress], T], *, staged: StagedFiles, version: VersionKeys | None
     ) -> AsyncGenerator[ProgressUpdate | CallResult[T], None]:
         """Progress, then the result. Closing the iterator stops the work within one batch.
 
-        ``stores`` is the version whose files the work stores; ``discard`` removes them once the work has ended, where the iterator
-        was closed before its result was read. Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
+        ``staged`` are the files that the work stores, all of ``version``; they are removed once the work has ended, where the
+        iterator was closed before its result was read. Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
         """
         self._refuse_over_limit()
         loop = asyncio.get_running_loop()
@@ -134,7 +161,7 @@ class SeparationCalls:
                 loop.call_soon_threadsafe(updates.put_nowait, update)
 
         progress = CallProgress(publish, clock=self._clock, observe=self._observe)
-        lock = self._versions.reserve(stores)
+        lock = self._versions.reserve(version)
         running = self._threads.submit(_run, work, progress, lock)
         self._active[running] = progress
         running.add_done_callback(lambda _: publish(None))
@@ -150,7 +177,7 @@ class SeparationCalls:
             if delivered:
                 lock.release()
             else:
-                self._threads.submit(_discard, running, discard, lock)
+                self._threads.submit(_roll_back, running, staged, lock)
 
     def _refuse_late(self, progress: CallProgress, deadline_s: float) -> None:
         """Refuse a call whose estimate, together with the calls before it, is beyond its deadline."""
@@ -177,14 +204,14 @@ class SeparationCalls:
 
 def _run(work: Callable[[CallProgress], T], progress: CallProgress, lock: VersionLock) -> CallResult[T]:
     lock.acquire(progress.check)
-    outcome = work(progress)
+    value = work(progress)
     progress.end_stage()
-    return CallResult(outcome=outcome, times=tuple(progress.times))
+    return CallResult(value=value, stage_times=tuple(progress.times))
 
 
-def _discard(running: Future[Any], discard: Callable[[], None], lock: VersionLock) -> None:
+def _roll_back(running: Future[Any], staged: StagedFiles, lock: VersionLock) -> None:
     wait([running])
     try:
-        discard()
+        staged.rollback()
     finally:
         lock.release()

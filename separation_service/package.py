@@ -1,4 +1,4 @@
-"""Stems become four WAVs, and with the bounce and the completed manifest the files of a ZIP."""
+"""Packages a version: stems become four WAVs, and with bounce and completed manifest the files of a ZIP."""
 
 from __future__ import annotations
 
@@ -8,128 +8,135 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from separation_service.engine import SeparatorInfo
-from separation_service.receive import Received
+from separation_service.engine import SeparatorInfo, StemWaveforms
+from separation_service.receive import ReceivedBounce
 from separation_service.scratch import BufferWav, PcmBuffer, Scratch
-from separation_service.separate import Separated
+from separation_service.separate import SeparatedStems
 from separation_service.stems.exact_sum import Stems24, block_count, exact_stems, raw_stems
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.loudness import Meter
 from servicekit.audio.pcm24 import CHANNELS, SAMPLE_RATE_HZ, Pcm24
-from servicekit.delivery.keys import VersionKeys
-from servicekit.delivery.manifest import FileFacts, SeparatorFacts, StemsFacts
+from servicekit.audio.wav import Wav
+from servicekit.delivery.manifest import FileFacts, Manifest, SeparatorFacts, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.names import STEMS, StemMode, StemName
 from servicekit.delivery.zip_archive import TextContent
 from servicekit.delivery.zip_headers import PackedFile
+from servicekit.journal import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """The files of a version in the order of the ZIP: bounce, drums, bass, vocals, other, manifest.
+    """The files of a version. Its ``manifest_json`` is complete; ``fingerprint`` is the separation's.
 
-    ``fingerprint`` is the separation's.
+    ``new_bounce`` is set where the bounce was made here, for a re-render: it is to be stored beside the ZIP.
     """
 
-    job_id: str
-    version: int
-    files: tuple[PackedFile, ...]
+    manifest: Manifest
     manifest_json: str
+    audio: tuple[PackedFile, ...]
     fingerprint: Mapping[str, str]
+    new_bounce: Wav | None = None
 
     @property
-    def keys(self) -> VersionKeys:
-        """Where the version's files lie in the store."""
-        return VersionKeys(self.job_id, self.version)
-
-    @property
-    def audio_bytes(self) -> int:
-        """Bytes of all files together."""
-        return sum(file.digest.size_bytes for file in self.files)
+    def files(self) -> tuple[PackedFile, ...]:
+        """In the order of the ZIP: bounce, drums, bass, vocals, other, manifest."""
+        return (*self.audio, PackedFile.of("manifest.json", TextContent(self.manifest_json)))
 
 
 def pack(
-    received: Received,
-    stems: Separated,
-    scratch: Scratch,
-    progress: StageProgress,
-    *,
-    mode: StemMode,
-    separator: SeparatorInfo,
-    fingerprint: Mapping[str, str],
+    bounce: ReceivedBounce, stems: SeparatedStems, mode: StemMode, scratch: Scratch, progress: StageProgress
 ) -> Package:
-    """Integers, loudness, digests, manifest; one progress step a block of samples, one a stem and one for the manifest.
+    """Integers, loudness, digests, manifest; one progress step for each block of samples, each stem and the manifest.
 
     ``stems`` are the four of the ZIP. Raises `Internal` NOT_FINITE and `ResourceExhausted` DISK_FULL.
     """
-    steps = _Steps(progress, total=block_count(received.frames) + len(STEMS) + 1)
-    recorders = [_Recorder(scratch.pcm(received.frames)) for _ in STEMS]
-    under_way: list[Future[None]] = []
+    progress.stage(Stage.PACKAGE)
+    steps = _Steps(progress, total=block_count(bounce.frames) + len(STEMS) + 1)
+    recorders = [_Recorder(scratch.pcm(bounce.frames)) for _ in STEMS]
+    pending: list[Future[None]] = []
 
-    def take(fitted: Stems24) -> None:
+    def on_block(fitted: Stems24) -> None:
         # A block is measured and written while the next one is fitted.
-        _wait_for(under_way)
-        under_way[:] = [threads.submit(recorder.add, pcm) for recorder, pcm in zip(recorders, fitted, strict=True)]
+        _wait_for(pending)
+        pending[:] = [threads.submit(recorder.add, pcm) for recorder, pcm in zip(recorders, fitted, strict=True)]
         steps.one_more()
 
     def finish(stem: StemName, recorder: _Recorder) -> BufferWav:
-        wav = BufferWav(recorder.track, received.manifest.wav_facts(stem, recorder.meter.loudness()))
+        wav = BufferWav(recorder.samples, bounce.manifest.wav_facts(stem, recorder.meter.loudness()))
         _ = wav.digest
         return wav
 
     with ThreadPoolExecutor(len(STEMS), thread_name_prefix="pack") as threads:
-        fitted = (exact_stems if mode is StemMode.EXACT else raw_stems)(received.wav, stems, take)
-        _wait_for(under_way)
+        fit = (exact_stems if mode is StemMode.EXACT else raw_stems)(bounce.wav, stems, on_block)
+        _wait_for(pending)
         wavs = []
         for wav in threads.map(finish, STEMS, recorders):
             wavs.append(wav)
             steps.one_more()
     facts = StemsFacts(
         mode=mode,
-        separator=SeparatorFacts(name=separator.name, weights_sha256=separator.weights_sha256),
+        separator=separator_facts(stems.separator),
         files=tuple(FileFacts.of(wav) for wav in wavs),
-        residual_rule=fitted.residual_rule,
-        residual_dbfs=fitted.residual_dbfs,
-        excess_samples=fitted.excess_samples,
+        residual_rule=fit.residual_rule,
+        residual_dbfs=fit.residual_dbfs,
+        excess_samples=fit.excess_samples,
     )
-    manifest = received.manifest.with_stems(facts, fingerprint=fingerprint)
+    manifest = bounce.manifest.with_stems(facts, fingerprint=stems.fingerprint)
     text = manifest_text(manifest)
     steps.one_more()
-    audio = [PackedFile(f"{wav.facts.name}.wav", wav, wav.digest) for wav in (received.wav, *wavs)]
     return Package(
-        job_id=manifest.job_id,
-        version=manifest.version,
-        files=(*audio, PackedFile.of("manifest.json", TextContent(text))),
+        manifest=manifest,
         manifest_json=text,
-        fingerprint=fingerprint,
+        audio=tuple(PackedFile(f"{wav.facts.name}.wav", wav, wav.digest) for wav in (bounce.wav, *wavs)),
+        fingerprint=stems.fingerprint,
     )
+
+
+def separator_facts(info: SeparatorInfo) -> SeparatorFacts:
+    """The separator as a manifest names it."""
+    return SeparatorFacts(name=info.name, weights_sha256=info.weights_sha256)
 
 
 def warm_packing(scratch: Scratch) -> None:
     """Load what fitting and measuring need, on a second of silence."""
-    bounce, stems = scratch.pcm(SAMPLE_RATE_HZ), scratch.floats(len(STEMS) * CHANNELS, SAMPLE_RATE_HZ)
-    bounce.append(np.zeros((CHANNELS, SAMPLE_RATE_HZ), dtype=np.int32))
-    stems.append(np.zeros((len(STEMS) * CHANNELS, SAMPLE_RATE_HZ), dtype=np.float32))
+    frames = SAMPLE_RATE_HZ
+    bounce, stems = scratch.pcm(frames), np.zeros((len(STEMS), CHANNELS, frames), dtype=np.float32)
+    bounce.append(np.zeros((CHANNELS, frames), dtype=np.int32))
     meter = Meter()
-    exact_stems(bounce, Separated(names=STEMS, track=stems, fingerprint={}), lambda fitted: meter.add(fitted[0]))
+    exact_stems(bounce, _ArrayStems(stems), lambda fitted: meter.add(fitted[0]))
     meter.loudness()
 
 
+@dataclass(frozen=True)
+class _ArrayStems:
+    """`ModelStems` over an array ``(S, C, T)``."""
+
+    samples: StemWaveforms
+
+    @property
+    def frames(self) -> int:
+        return int(self.samples.shape[2])
+
+    def read(self, start: int, stop: int) -> StemWaveforms:
+        return self.samples[:, :, start:stop]
+
+
 def _wait_for(futures: Sequence[Future[None]]) -> None:
-    """Raise what one of them raised."""
+    """Wait for all of them. Raises what one of them raised."""
     for future in futures:
         future.result()
 
 
 class _Recorder:
-    """A stem as it is written and measured."""
+    """Writes and measures a stem."""
 
-    def __init__(self, track: PcmBuffer) -> None:
-        self.track = track
+    def __init__(self, samples: PcmBuffer) -> None:
+        self.samples = samples
         self.meter = Meter()
 
     def add(self, pcm: Pcm24) -> None:
-        self.track.append(pcm)
+        self.samples.append(pcm)
         self.meter.add(pcm)
 
 

@@ -1,23 +1,32 @@
-"""The road of a bounce: receive -> separate -> package -> store. Each stage takes what the one before it made."""
+"""One pipeline for every separation: receive -> separate -> [align] -> package -> store.
+
+An upload, a lent bounce and a re-render differ in where the bounce comes from and in what is delivered. A re-render separates one
+stem of a new mix and aligns it; the other stems come from the base version.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from separation_service.engine import Separator
-from separation_service.package import pack, warm_packing
-from separation_service.receive import Received
+from separation_service.package import Package, pack, warm_packing
+from separation_service.receive import ReceivedBounce
+from separation_service.rerender.base_version import read_base_version
+from separation_service.rerender.compare import Comparison, compare
+from separation_service.rerender.package import pack_rerender
+from separation_service.rerender.replacement import Replacement, align_replacement
 from separation_service.scratch import Scratch, ScratchFolder
-from separation_service.separate import separate
-from separation_service.store import Delivered, store_package
-from separation_service.timing.eta import EtaEstimator, EtaProgress, Load
+from separation_service.separate import SeparatedStems, separate, warm_separator
+from separation_service.store import StoredPackage, store_package
+from separation_service.timing.eta import REPLACEMENT_STAGES, SEPARATION_STAGES, EtaEstimator, EtaProgress, Load
 from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.timing.progress import ProgressReporter
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
-from servicekit.delivery.names import StemMode
-from servicekit.errors import FailedPrecondition
+from servicekit.delivery.files import StoredFile
+from servicekit.delivery.names import STEMS, StemMode, StemName
 from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import ProgressTrack, Stage
 from servicekit.store.object_store import ObjectStore
@@ -26,25 +35,16 @@ from servicekit.work import StageWeights
 # Usual shares of the track's time on two CPU cores (docs/measurements.md).
 WEIGHTS: StageWeights = {ProgressTrack.STEMS: {Stage.RECEIVE: 1, Stage.SEPARATE: 84, Stage.PACKAGE: 10, Stage.STORE: 5}}
 
-# What torch and demucs raise for weights whose shapes do not go together, and for a device that does not do what they need.
-_CANNOT_RUN = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+Receive = Callable[[Scratch], ReceivedBounce]
+"""The first stage: reads the bounce into the scratch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeparationPipeline:
-    """What a separation is made with. Built once, by ``__main__``; called from a thread of its own for each bounce.
+    """What every separation uses. Built once; call it from a thread of its own for each bounce.
 
-    A lent bounce (calls.py) and an upload (upload_work.py) differ in how they are received and in who hears of them; the road
-    is the same.
+    Its methods take ``what`` to deliver: a `StemMode` for all four stems of the bounce, a `Replacement` for a re-render. They raise
+    a `ServiceError`, and then nothing new is in the store.
     """
 
     separator: Separator
@@ -56,41 +56,63 @@ class SeparationPipeline:
     estimator: EtaEstimator
     budget: LatencyBudget
 
-    def load(self, frames: int) -> Load:
-        """What a take of so many samples a channel is to the stages."""
-        return Load(frames / SAMPLE_RATE_HZ, self.separator.steps(frames))
+    def __call__(self, receive: Receive, what: StemMode | Replacement, progress: ProgressReporter) -> StoredPackage:
+        """Run all stages."""
+        with self._packaged(receive, what, progress) as (package, timed):
+            timed.stage(Stage.STORE)
+            stored = store_package(package, self.store, timed)
+            timed.end_stage()
+            return stored
 
-    def warm(self) -> None:
-        """Pay once for what the first bounce would otherwise wait for.
+    def compare(
+        self, receive: Receive, what: Replacement, stored_bounce: StoredFile, progress: ProgressReporter
+    ) -> Comparison:
+        """Replay a re-render: run it up to its package and compare the bounce with the stored one. Stores nothing."""
+        with self._packaged(receive, what, progress) as (package, timed):
+            timed.stage(Stage.STORE)
+            return compare(package, stored_bounce, self.store)
 
-        Raises `FailedPrecondition` MODEL_UNUSABLE where the separator was loaded but cannot run.
-        """
-        try:
-            self.separator.warm()
-        except _CANNOT_RUN as error:
-            raise FailedPrecondition(
-                f"separator {self.separator.info.name!r} was loaded but cannot run: {type(error).__name__}: {error}; choose "
-                "another model, or another device",
-                reason="MODEL_UNUSABLE",
-                metadata={"model": self.separator.info.name},
-            ) from error
-        with self.scratch.open() as scratch:
-            warm_packing(scratch)
-
-    def __call__(self, receive: Callable[[Scratch], Received], mode: StemMode, progress: ProgressReporter) -> Delivered:
-        """Take one bounce to its stored ZIP. Raises a `ServiceError`, and then nothing new is in the store."""
+    @contextmanager
+    def _packaged(
+        self, receive: Receive, what: StemMode | Replacement, progress: ProgressReporter
+    ) -> Iterator[tuple[Package, EtaProgress]]:
+        """Run the stages before the last; the package reads from the scratch until the end of the block."""
         with self.scratch.open() as scratch:
             timed = EtaProgress(progress, self.estimator, self.budget, clock=self.clock)
             timed.stage(Stage.RECEIVE)
-            received = receive(scratch)
-            timed.set_load(self.load(received.frames))
-            stems = separate(received, self.separator, self.device_lock, scratch, timed)
-            timed.stage(Stage.PACKAGE)
-            fingerprint = {**self.fingerprint, **stems.fingerprint}
-            package = pack(
-                received, stems, scratch, timed, mode=mode, separator=self.separator.info, fingerprint=fingerprint
-            )
-            timed.stage(Stage.STORE)
-            delivered = store_package(package, self.store, timed)
-            timed.end_stage()
-            return delivered
+            bounce = receive(scratch)
+            timed.set_load(self.load(bounce.frames, what))
+            if isinstance(what, Replacement):
+                base = read_base_version(what.base, what.stem, bounce.frames, self.store)
+                stems = self._separate(bounce, (what.stem,), scratch, timed)
+                aligned = align_replacement(bounce, stems, base, what, timed)
+                yield pack_rerender(bounce, stems, base, aligned, timed), timed
+            else:
+                stems = self._separate(bounce, STEMS, scratch, timed)
+                yield pack(bounce, stems, what, scratch, timed), timed
+
+    def _separate(
+        self, bounce: ReceivedBounce, names: tuple[StemName, ...], scratch: Scratch, progress: EtaProgress
+    ) -> SeparatedStems:
+        return separate(
+            bounce,
+            names,
+            separator=self.separator,
+            lock=self.device_lock,
+            fingerprint=self.fingerprint,
+            scratch=scratch,
+            progress=progress,
+        )
+
+    def load(self, frames: int, what: StemMode | Replacement) -> Load:
+        """What the duration depends on, for a bounce of ``frames`` samples a channel."""
+        audio_s = frames / SAMPLE_RATE_HZ
+        if isinstance(what, Replacement):
+            return Load(audio_s, self.separator.steps(frames, (what.stem,)), REPLACEMENT_STAGES)
+        return Load(audio_s, self.separator.steps(frames, STEMS), SEPARATION_STAGES)
+
+    def warm(self) -> None:
+        """Do at start what would delay the first separation. Raises `FailedPrecondition` MODEL_UNUSABLE."""
+        warm_separator(self.separator)
+        with self.scratch.open() as scratch:
+            warm_packing(scratch)

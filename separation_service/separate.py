@@ -1,4 +1,4 @@
-"""The bounce becomes stems, while this thread has the device.
+"""Separates a bounce into stems, while this thread holds the device.
 
 Letters: ``N`` stems asked for, ``C`` channels (2), ``T`` samples of the take, ``n`` of a block.
 """
@@ -9,15 +9,28 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from separation_service.engine import Separator, StemWaveforms, Waveform
-from separation_service.receive import Received
+from separation_service.engine import Separator, SeparatorInfo, StemWaveforms, Waveform
+from separation_service.receive import ReceivedBounce
 from separation_service.scratch import FloatBuffer, Scratch
 from separation_service.timing.progress import StageProgress
 from servicekit.audio.pcm24 import CHANNELS, from_pcm24
 from servicekit.audio.wav import WavFile
-from servicekit.delivery.names import STEMS, StemName
+from servicekit.delivery.names import StemName
+from servicekit.errors import FailedPrecondition
 from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import Stage
+
+# What torch and demucs raise for weights whose shapes do not match, and for a device that lacks an operation.
+_CANNOT_RUN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -37,44 +50,58 @@ class Mix:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Separated:
-    """What the model gave. ``fingerprint`` has the parts of the execution fingerprint that the separator knows of this take."""
+class SeparatedStems:
+    """The model's stems, and the execution fingerprint under which they were made."""
 
     names: tuple[StemName, ...]
-    track: FloatBuffer
+    samples: FloatBuffer
+    separator: SeparatorInfo
     fingerprint: Mapping[str, str]
 
     @property
     def frames(self) -> int:
         """``T``."""
-        return self.track.frames
+        return self.samples.frames
 
     def read(self, start: int, stop: int) -> StemWaveforms:
-        """``(N, C, stop - start)`` in the order of ``names``, not to be written to."""
-        return self.track.read(start, stop).reshape(len(self.names), CHANNELS, stop - start)
+        """``(N, C, stop - start)`` in the order of ``names``, read-only."""
+        return self.samples.read(start, stop).reshape(len(self.names), CHANNELS, stop - start)
 
 
 def separate(
-    received: Received,
+    bounce: ReceivedBounce,
+    names: Sequence[StemName],
+    *,
     separator: Separator,
     lock: DeviceLock,
+    fingerprint: Mapping[str, str],
     scratch: Scratch,
     progress: StageProgress,
-    *,
-    stems: Sequence[StemName] = STEMS,
-) -> Separated:
-    """The stems that are asked for; one progress step a segment and model, none while it waits for its turn.
+) -> SeparatedStems:
+    """The stems called ``names``. Reports one step per segment and model, and none while waiting for the device.
 
-    Stops within one batch where ``progress`` raises, and then holds nothing of the device any more.
+    ``fingerprint`` is that of host and separator; what the separator only knows after this take is added to it. Where ``progress``
+    raises, the work stops within one batch and frees the device.
     """
-    progress.stage(Stage.SEPARATE, separator.steps(received.frames, stems))
-    track = scratch.floats(len(stems) * CHANNELS, received.frames)
+    progress.stage(Stage.SEPARATE, separator.steps(bounce.frames, names))
+    samples = scratch.floats(len(names) * CHANNELS, bounce.frames)
     with lock.held(check=progress.check):
-        blocks = separator.separate_blocks(
-            Mix(received.wav), lambda done, total: progress.step(done, total=total), stems
-        )
+        blocks = separator.separate_blocks(Mix(bounce.wav), lambda done, total: progress.step(done, total=total), names)
         with closing(blocks):
             for block in blocks:
-                track.append(block.samples.reshape(track.rows, -1))
-            fingerprint = dict(blocks.fingerprint)
-    return Separated(names=tuple(stems), track=track, fingerprint=fingerprint)
+                samples.append(block.samples.reshape(samples.rows, -1))
+            fingerprint = {**fingerprint, **blocks.fingerprint}
+    return SeparatedStems(names=tuple(names), samples=samples, separator=separator.info, fingerprint=fingerprint)
+
+
+def warm_separator(separator: Separator) -> None:
+    """Run every model once. Raises `FailedPrecondition` MODEL_UNUSABLE where the separator was loaded but cannot run."""
+    try:
+        separator.warm()
+    except _CANNOT_RUN as error:
+        raise FailedPrecondition(
+            f"separator {separator.info.name!r} was loaded but cannot run: {type(error).__name__}: {error}; choose another model "
+            "or another device",
+            reason="MODEL_UNUSABLE",
+            metadata={"model": separator.info.name},
+        ) from error

@@ -1,28 +1,36 @@
-"""The ZIP goes into the object store. The job's owner stores the completed manifest when it commits the stems."""
+"""Stores the ZIP, and a bounce that was made here. The job's owner stores the manifest when it commits the version."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from separation_service.package import Package
 from separation_service.timing.progress import StageProgress
+from servicekit.audio.loudness import Loudness
+from servicekit.audio.wav import Wav
 from servicekit.delivery.files import StoredFile, ZipEntry
-from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.zip_archive import write_zip, zip_folder
-from servicekit.errors import ServiceError
 from servicekit.store.object_store import ObjectStore, ObjectWriter
+from servicekit.work import StagedFiles
 
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivered:
-    """What was stored. ``entries`` say where each file lies in the ZIP, ``fingerprint`` is the separation's.
+class StoredBounce:
+    """A bounce that a re-render made."""
 
-    ``manifest`` is what :func:`put_manifest` stores: until the row tells of the stems, the bounce's own manifest stays.
+    file: StoredFile
+    loudness: Loudness
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPackage:
+    """The stored files of a version; ``bounce`` is None where it was stored before.
+
+    ``manifest`` and ``manifest_json`` are what the job's owner stores. ``fingerprint`` is the separation's.
     """
 
     zip: StoredFile
@@ -30,36 +38,36 @@ class Delivered:
     manifest: StoredFile
     manifest_json: str
     fingerprint: Mapping[str, str]
+    bounce: StoredBounce | None
 
 
-def store_package(package: Package, store: ObjectStore, progress: StageProgress) -> Delivered:
-    """Stream the ZIP into the store. What fails or is stopped leaves none. Raises as `ObjectStore`."""
-    with store.writer(package.keys.zip, content_type="application/zip") as writer:
-        sink = _WatchedSink(writer, progress, total_bytes=package.audio_bytes)
-        facts = write_zip(sink, zip_folder(package.job_id, package.version), package.files)
+def store_package(package: Package, store: ObjectStore, progress: StageProgress) -> StoredPackage:
+    """Store the bounce, if it is new, and the ZIP: both or neither. Raises as `ObjectStore`."""
+    keys, files = package.manifest.keys, package.files
+    with StagedFiles(store, [] if package.new_bounce is None else [keys.bounce]):
+        bounce = None if package.new_bounce is None else _store_bounce(package.new_bounce, keys.bounce, store)
+        with store.writer(keys.zip, content_type="application/zip") as writer:
+            sink = _ProgressSink(writer, progress, total_bytes=sum(file.digest.size_bytes for file in files))
+            facts = write_zip(sink, zip_folder(keys.job_id, keys.number), files)
     data = package.manifest_json.encode()
-    return Delivered(
+    return StoredPackage(
         zip=writer.stored,
         entries=facts.entries,
-        manifest=StoredFile(package.keys.manifest, len(data), hashlib.sha256(data).hexdigest()),
+        manifest=StoredFile(keys.manifest, len(data), hashlib.sha256(data).hexdigest()),
         manifest_json=package.manifest_json,
         fingerprint=package.fingerprint,
+        bounce=bounce,
     )
 
 
-def put_manifest(delivered: Delivered, store: ObjectStore) -> None:
-    """Store the completed manifest. Raises as `ObjectStore`."""
-    store.put_bytes(delivered.manifest.key, delivered.manifest_json.encode(), content_type="application/json")
+def _store_bounce(wav: Wav, key: str, store: ObjectStore) -> StoredBounce:
+    with store.writer(key, content_type="audio/wav") as writer:
+        wav.write_to(writer)
+    return StoredBounce(file=writer.stored, loudness=wav.facts.loudness)
 
 
-def discard_zip(store: ObjectStore, job_id: str, version: int) -> None:
-    """Remove a ZIP that nobody heard of, as far as the store answers."""
-    with suppress(ServiceError):
-        store.delete(VersionKeys(job_id, version).zip)
-
-
-class _WatchedSink:
-    """One progress step a MiB, so that a cancel also stops a slow upload."""
+class _ProgressSink:
+    """Reports one step for each MiB written, so that a cancel stops a slow upload too."""
 
     def __init__(self, writer: ObjectWriter, progress: StageProgress, *, total_bytes: int) -> None:
         self._writer = writer

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from servicekit.delivery.keys import VersionKeys
+
 _POLL_S = 0.1
 
 
@@ -33,13 +35,13 @@ class VersionLock:
 
 
 class VersionLocks:
-    """The order of the calls for each version, given as job id and number."""
+    """The order of the calls for each version."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, int], VersionLock] = {}
+        self._last: dict[VersionKeys, VersionLock] = {}
         self._lock = threading.Lock()
 
-    def reserve(self, version: tuple[str, int] | None) -> VersionLock:
+    def reserve(self, version: VersionKeys | None) -> VersionLock:
         """A place behind all earlier calls for this version; None for a call that stores nothing and waits for none."""
         if version is None:
             return VersionLock(None, lambda _: None)

@@ -1,4 +1,4 @@
-"""Between the wire's messages and the service's own values. Pure translation: what is malformed becomes a field violation."""
+"""Translates SeparateTensor, CreateSeparation and GetModelInfo, and what ReplaceStem shares with them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from google.protobuf import json_format
 
 from separation_service.calls import CallResult
 from separation_service.engine import SeparatorInfo
-from separation_service.receive import LentBounce
-from separation_service.store import Delivered
+from separation_service.receive import LoanedAudio
+from separation_service.store import StoredPackage
 from separation_service.timing.progress import ProgressUpdate, StageTime
 from separation_service.uploads.header import UploadHeader
 from servicekit.audio.loudness import Loudness
@@ -35,7 +35,7 @@ _COVERS: Mapping[int, LicenceCoverage] = {
 
 
 def read_header(message: separation_pb2.SeparationHeader) -> UploadHeader:
-    """The header as asked for. Raises `InvalidFields` naming the fields that are wrong."""
+    """The header's values. Raises `InvalidFields` with every field that is wrong."""
     return UploadHeader(
         request_id=message.request_id,
         stem_mode=_read_stem_mode(message.stem_mode, "header.stem_mode"),
@@ -50,26 +50,26 @@ def read_header(message: separation_pb2.SeparationHeader) -> UploadHeader:
 
 def read_tensor_request(
     request: separation_pb2.SeparateTensorRequest,
-) -> tuple[LentBounce, StemMode]:
-    """What is lent and how its stems are wanted. Raises `InvalidFields`."""
+) -> tuple[LoanedAudio, StemMode]:
+    """The loan and the stem mode. Raises `InvalidFields`."""
     if request.stem_mode == brief_pb2.STEM_MODE_UNSPECIFIED:
-        raise InvalidFields([FieldViolation("stem_mode", "wants STEM_MODE_EXACT or STEM_MODE_RAW")])
+        raise InvalidFields([FieldViolation("stem_mode", "must be STEM_MODE_EXACT or STEM_MODE_RAW")])
     mode = _read_stem_mode(request.stem_mode, "stem_mode")
     bounce = StoredFile(key=request.bounce.key, size_bytes=request.bounce.size_bytes, sha256=request.bounce.sha256)
-    lent = LentBounce(
+    loan = LoanedAudio(
         lease_id=request.lease_id,
         job_id=request.job_id,
         version=request.version,
         manifest_json=request.manifest_json,
-        bounce=bounce,
+        file=bounce,
     )
-    return lent, mode
+    return loan, mode
 
 
 def _read_stem_mode(value: int, field: str) -> StemMode:
     mode = _STEM_MODES.get(value)
     if mode is None:
-        raise InvalidFields([FieldViolation(field, f"wants STEM_MODE_EXACT or STEM_MODE_RAW, got {value}")])
+        raise InvalidFields([FieldViolation(field, f"must be STEM_MODE_EXACT or STEM_MODE_RAW, got {value}")])
     return mode
 
 
@@ -79,13 +79,15 @@ def _read_time(message: separation_pb2.SeparationHeader, field: Literal["expire_
     try:
         return message.expire_time.ToDatetime(tzinfo=UTC)
     except ValueError as error:
-        raise InvalidFields([FieldViolation(f"header.{field}", f"wants a timestamp, got {error}")]) from None
+        raise InvalidFields([FieldViolation(f"header.{field}", f"must be a timestamp: {error}")]) from None
 
 
 def _read_licence(message: brief_pb2.Licence) -> Licence:
     covers = _COVERS.get(message.covers)
     if covers is None:
-        raise InvalidFields([FieldViolation("header.licence.covers", f"wants a LicenceCoverage, got {message.covers}")])
+        raise InvalidFields(
+            [FieldViolation("header.licence.covers", f"must be a LicenceCoverage, got {message.covers}")]
+        )
     return Licence(tier=message.tier, licensee=message.licensee, terms=message.terms, covers=covers)
 
 
@@ -94,7 +96,7 @@ def _coverage(covers: LicenceCoverage) -> brief_pb2.LicenceCoverage.ValueType:
 
 
 def brief_json(header: UploadHeader, seconds: float) -> dict[str, Any]:
-    """ResolvedBrief of an upload as proto-JSON, as the journal keeps it."""
+    """ResolvedBrief of an upload as proto-JSON, as the journal stores it."""
     licence = header.licence
     message = brief_pb2.ResolvedBrief(
         seconds=seconds,
@@ -116,10 +118,10 @@ def bounce_files_json(bounce: StoredFile, manifest: StoredFile) -> dict[str, Any
     return json_format.MessageToDict(job_pb2.VersionFiles(bounce=file, manifest=stored_file(manifest)))
 
 
-def stems_files_json(delivered: Delivered) -> dict[str, Any]:
+def stems_files_json(stored: StoredPackage) -> dict[str, Any]:
     """VersionFiles of stored stems as proto-JSON."""
     files = job_pb2.VersionFiles(
-        zip=stored_file(delivered.zip), zip_entries=entries_of(delivered), manifest=stored_file(delivered.manifest)
+        zip=stored_file(stored.zip), zip_entries=entries_of(stored), manifest=stored_file(stored.manifest)
     )
     return json_format.MessageToDict(files)
 
@@ -129,29 +131,29 @@ def loudness_json(loudness: Loudness) -> dict[str, Any]:
     return json_format.MessageToDict(job_pb2.Loudness(lufs=loudness.lufs, true_peak_dbtp=loudness.true_peak_dbtp))
 
 
-def progress_message(told: ProgressUpdate) -> separation_pb2.SeparationProgress:
+def progress_message(update: ProgressUpdate) -> separation_pb2.SeparationProgress:
     """Progress of a call."""
     progress = separation_pb2.SeparationProgress(
-        stage=job_pb2.Stage.Value(f"STAGE_{told.stage}"), steps_done=told.steps_done, steps_total=told.steps_total
+        stage=job_pb2.Stage.Value(f"STAGE_{update.stage}"), steps_done=update.steps_done, steps_total=update.steps_total
     )
-    if told.time_left_s is not None:
-        progress.estimated_time_left.FromMicroseconds(round(told.time_left_s * 1e6))
+    if update.time_left_s is not None:
+        progress.estimated_time_left.FromMicroseconds(round(update.time_left_s * 1e6))
     return progress
 
 
-def result_message(result: CallResult[Delivered], info: SeparatorInfo) -> separation_pb2.SeparateTensorResponse:
+def result_message(result: CallResult[StoredPackage], info: SeparatorInfo) -> separation_pb2.SeparateTensorResponse:
     """The last message of a call."""
-    delivered = result.outcome
+    stored = result.value
     message = separation_pb2.SeparationResult(
-        zip=stored_file(delivered.zip),
-        zip_entries=entries_of(delivered),
-        manifest=stored_file(delivered.manifest),
-        manifest_json=delivered.manifest_json,
+        zip=stored_file(stored.zip),
+        zip_entries=entries_of(stored),
+        manifest=stored_file(stored.manifest),
+        manifest_json=stored.manifest_json,
         separator=info.name,
         weights_sha256=info.weights_sha256,
-        fingerprint=delivered.fingerprint,
+        fingerprint=stored.fingerprint,
     )
-    message.timings.extend(timings(result.times))
+    message.timings.extend(timings(result.stage_times))
     return separation_pb2.SeparateTensorResponse(result=message)
 
 
@@ -180,13 +182,13 @@ def model_info_message(
     )
 
 
-def entries_of(delivered: Delivered) -> list[job_pb2.ZipEntry]:
+def entries_of(stored: StoredPackage) -> list[job_pb2.ZipEntry]:
     """Where each file lies in the ZIP."""
     return [
         job_pb2.ZipEntry(
             name=entry.name, offset_bytes=entry.offset_bytes, size_bytes=entry.size_bytes, sha256=entry.sha256
         )
-        for entry in delivered.entries
+        for entry in stored.entries
     ]
 
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from grpc import aio
 
+from separation_service.api import analysis_messages, replace_messages
 from separation_service.api import messages as wire
-from separation_service.api import rerender_messages as rerender_wire
 from separation_service.calls import CallResult, SeparationCalls
 from separation_service.pipeline import SeparationPipeline
 from separation_service.uploads.admission import UploadAdmission
@@ -57,8 +57,8 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
     async def SeparateTensor(
         self, request: separation_pb2.SeparateTensorRequest, context: Context
     ) -> AsyncIterator[separation_pb2.SeparateTensorResponse]:
-        lent, mode = wire.read_tensor_request(request)
-        async with aclosing(self._calls.separate(lent, mode, timeout_s=context.time_remaining())) as updates:
+        loan, mode = wire.read_tensor_request(request)
+        async with aclosing(self._calls.separate(loan, mode, timeout_s=context.time_remaining())) as updates:
             async for update in updates:
                 if isinstance(update, CallResult):
                     yield wire.result_message(update, self._pipeline.separator.info)
@@ -68,11 +68,11 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
     async def ReplaceStem(
         self, request: separation_pb2.ReplaceStemRequest, context: Context
     ) -> AsyncIterator[separation_pb2.ReplaceStemResponse]:
-        order = rerender_wire.read_replace_request(request)
-        async with aclosing(self._calls.replace(order)) as updates:
+        replace_request = replace_messages.read_replace_request(request)
+        async with aclosing(self._calls.replace(replace_request)) as updates:
             async for update in updates:
                 if isinstance(update, CallResult):
-                    yield rerender_wire.replacement_message(update, self._pipeline.separator.info)
+                    yield replace_messages.replace_result(update, self._pipeline.separator.info)
                 else:
                     yield separation_pb2.ReplaceStemResponse(progress=wire.progress_message(update))
 
@@ -82,11 +82,11 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         first = await self._next(request_iterator)
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
-        order = rerender_wire.read_analysis_header(first.header)
+        request = analysis_messages.read_analysis_header(first.header)
         with self._admission.spool() as spool:
-            await self._fill(spool, order.store_key, request_iterator)
-            analysis, frames = await asyncio.to_thread(analyze_upload, spool.path, order.hints)
-        return rerender_wire.analysis_message(analysis, frames)
+            await self._fill(spool, request.store_key, request_iterator)
+            analysis, frames = await asyncio.to_thread(analyze_upload, spool.path, request.hints)
+        return analysis_messages.analysis_message(analysis, frames)
 
     async def CreateSeparation(
         self, request_iterator: AsyncIterator[separation_pb2.CreateSeparationRequest], context: Context

@@ -1,4 +1,4 @@
-"""The version that a re-render starts from, read out of its ZIP: three stems are kept byte for byte, the bounce is built upon.
+"""Reads the version that a re-render starts from out of its ZIP. Its other three stems are copied byte for byte.
 
 Letters: ``C`` channels (2), ``T`` samples.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from separation_service.rerender.align import BaseTake
+from separation_service.rerender.target import BaseTake
 from servicekit.audio.pcm24 import Pcm24
 from servicekit.audio.wav import read_wav
 from servicekit.delivery.files import ZipEntry
@@ -30,20 +30,20 @@ _MAX_MANIFEST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaseOrder:
-    """Which version: ``entries`` by name, all six of them."""
+class BaseVersionRef:
+    """A stored version: its number, the key of its ZIP, and the ZIP's six entries by name with the digests they must have."""
 
-    version: int
+    number: int
     zip_key: str
     entries: Mapping[str, ZipEntry]
 
 
 @dataclass(frozen=True, eq=False)
-class StoredSlice:
-    """A file inside a stored ZIP as the content of another: read again, and checked again, whenever its bytes are asked for."""
+class StoredEntry:
+    """An entry of a stored ZIP as the content of another one. Read and checked again each time its bytes are needed."""
 
     store: ObjectStore
-    key: str
+    zip_key: str
     entry: ZipEntry
 
     @property
@@ -52,78 +52,78 @@ class StoredSlice:
         return self.entry.size_bytes
 
     def chunks(self) -> Iterator[bytes]:
-        """Its bytes in order. Raises `DataLoss` at their end where they are not those that were stored."""
+        """Its bytes in order. Raises `DataLoss` at their end where their digest is not the entry's."""
         entry = self.entry
-        return verified_chunks(self.store, self.key, entry.sha256, offset=entry.offset_bytes, length=entry.size_bytes)
+        return verified_chunks(
+            self.store, self.zip_key, entry.sha256, offset=entry.offset_bytes, length=entry.size_bytes
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Base:
-    """The base as it is stored, every byte of its files checked: ``take`` has its samples, ``kept`` the files that stay."""
+class BaseVersion:
+    """A stored version whose files were all checked. ``copied`` are the files of the three stems that stay."""
 
-    version: int
     manifest: Manifest
     take: BaseTake
-    kept: Mapping[StemName, PackedFile]
+    copied: Mapping[StemName, PackedFile]
 
     @cached_property
-    def kept_facts(self) -> dict[str, dict[str, Any]]:
-        """Which version made each kept stem, and when: its WAV says so, and stays as it is."""
-        made_before: Mapping[str, Any] = (self.manifest.rerender or {}).get("kept", {})
+    def copied_facts(self) -> dict[StemName, dict[str, Any]]:
+        """Which version made each copied stem, and when, as its WAV says; for the manifest's ``kept``."""
+        earlier: Mapping[str, Any] = (self.manifest.rerender or {}).get("kept", {})
         here = {
             "version": self.manifest.version,
             "createdAt": self.manifest.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "source": "separated" if self.manifest.origin is None else "generated",
         }
-        return {stem: dict(made_before.get(stem, here)) for stem in self.kept}
+        return {stem: dict(earlier.get(stem, here)) for stem in self.copied}
 
     @property
-    def of_an_upload(self) -> bool:
-        """True where the sound under the new stem was not rendered here."""
-        return any(facts["source"] == "separated" for facts in self.kept_facts.values())
+    def is_upload(self) -> bool:
+        """True where a copied stem is of an upload, which was not rendered here."""
+        return any(facts["source"] == "separated" for facts in self.copied_facts.values())
 
 
-def read_base(order: BaseOrder, stem: StemName, frames: int, store: ObjectStore) -> Base:
-    """Read and check a base version for the replacement of ``stem`` by one of ``frames`` samples.
+def read_base_version(ref: BaseVersionRef, stem: StemName, frames: int, store: ObjectStore) -> BaseVersion:
+    """Read and check a version whose ``stem`` is to be replaced by one of ``frames`` samples.
 
-    Raises `DataLoss` where a file is not the one that was stored, `InvalidFields` where it is no version of that length, and
-    `NotFound` where the ZIP is gone.
+    Raises `DataLoss` where a file does not match its digest or has another length, and `NotFound` where the ZIP is gone.
     """
-    text = _read(order, "manifest.json", store, max_bytes=_MAX_MANIFEST_BYTES).decode("utf-8", "replace")
+    text = _read(ref, "manifest.json", store, max_bytes=_MAX_MANIFEST_BYTES).decode("utf-8", "replace")
     try:
         manifest = read_manifest(text)
     except InvalidFields as error:
-        raise _unusable(order, f"its manifest cannot be read: {error.message}") from error
+        raise _unusable(ref, f"its manifest cannot be read: {error.message}") from error
     if manifest.stems is None or manifest.frames != frames:
-        raise _unusable(order, f"it has {manifest.frames} frames, the new mix {frames}")
-    pcm = {name: _samples(order, name, frames, store) for name in ("bounce", *STEMS)}
-    kept: dict[StemName, PackedFile] = {}
-    for other in STEMS:
-        if other != stem:
-            entry = order.entries[f"{other}.wav"]
-            kept[other] = PackedFile.of(entry.name, StoredSlice(store, order.zip_key, entry))
-    stems: NDArray[np.int32] = np.stack([pcm[name] for name in STEMS])
-    take = BaseTake(bounce=pcm["bounce"], stems=stems, stem=stem, is_first=order.version == 1)
-    return Base(version=order.version, manifest=manifest, take=take, kept=kept)
+        raise _unusable(ref, f"it has {manifest.frames} frames, the new mix has {frames}")
+    bounce = _samples(ref, "bounce.wav", frames, store)
+    stems: NDArray[np.int32] = np.stack([_samples(ref, f"{name}.wav", frames, store) for name in STEMS])
+    copied: dict[StemName, PackedFile] = {}
+    for name in STEMS:
+        if name != stem:
+            entry = ref.entries[f"{name}.wav"]
+            copied[name] = PackedFile.of(entry.name, StoredEntry(store, ref.zip_key, entry))
+    take = BaseTake(bounce=bounce, stems=stems, stem=stem, is_first=ref.number == 1)
+    return BaseVersion(manifest=manifest, take=take, copied=copied)
 
 
-def _samples(order: BaseOrder, name: str, frames: int, store: ObjectStore) -> Pcm24:
-    entry = order.entries[f"{name}.wav"]
-    pcm = read_wav(io.BytesIO(_read(order, entry.name, store, max_bytes=entry.size_bytes)), name=entry.name)
+def _samples(ref: BaseVersionRef, name: str, frames: int, store: ObjectStore) -> Pcm24:
+    entry = ref.entries[name]
+    pcm = read_wav(io.BytesIO(_read(ref, name, store, max_bytes=entry.size_bytes)), name=name)
     if pcm.shape[1] != frames:
-        raise _unusable(order, f"{entry.name} has {pcm.shape[1]} frames, the new mix {frames}")
+        raise _unusable(ref, f"{name} has {pcm.shape[1]} frames, the new mix has {frames}")
     return pcm
 
 
-def _read(order: BaseOrder, name: str, store: ObjectStore, *, max_bytes: int) -> bytes:
-    entry = order.entries[name]
+def _read(ref: BaseVersionRef, name: str, store: ObjectStore, *, max_bytes: int) -> bytes:
+    entry = ref.entries[name]
     return read_verified(
-        store, order.zip_key, entry.sha256, max_bytes=max_bytes, offset=entry.offset_bytes, length=entry.size_bytes
+        store, ref.zip_key, entry.sha256, max_bytes=max_bytes, offset=entry.offset_bytes, length=entry.size_bytes
     )
 
 
-def _unusable(order: BaseOrder, why: str) -> DataLoss:
+def _unusable(ref: BaseVersionRef, why: str) -> DataLoss:
     return DataLoss(
-        f"{order.zip_key} cannot be built upon: {why}; restore it from a copy",
-        metadata={"key": order.zip_key, "detail": why},
+        f"{ref.zip_key} cannot be the base of a re-render: {why}; restore it from a copy",
+        metadata={"key": ref.zip_key, "detail": why},
     )

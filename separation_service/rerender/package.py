@@ -1,104 +1,85 @@
-"""A re-render's files: the new bounce and stem as WAVs, three stems as they are stored, and the manifest that tells of both."""
+"""Packages a re-render: new bounce and new stem as WAVs, three stems as they are stored, and the manifest of all."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from separation_service.engine import SeparatorInfo
-from separation_service.package import Package
-from separation_service.receive import Received
-from separation_service.rerender.align import Aligned
-from separation_service.rerender.base_version import Base
+from separation_service.package import Package, separator_facts
+from separation_service.receive import ReceivedBounce
+from separation_service.rerender.align import AlignedStem
+from separation_service.rerender.base_version import BaseVersion
+from separation_service.separate import SeparatedStems
 from separation_service.timing.progress import StageProgress
-from servicekit.audio.loudness import Loudness, measure
+from servicekit.audio.loudness import measure
 from servicekit.audio.wav import Wav
-from servicekit.delivery.manifest import FileFacts, Manifest, SeparatorFacts, StemsFacts
+from servicekit.delivery.manifest import FileFacts, StemsFacts
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.delivery.names import STEMS, StemName
-from servicekit.delivery.zip_archive import TextContent
 from servicekit.delivery.zip_headers import PackedFile
 from servicekit.errors import Internal
+from servicekit.journal import Stage
 
-STEPS = 3
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NewVersion:
-    """What a re-render made: the bounce, and the package that holds it."""
-
-    bounce: Wav
-    package: Package
-
-    @property
-    def loudness(self) -> Loudness:
-        """Of the bounce."""
-        return self.bounce.facts.loudness
+_STEPS = 3
 
 
 def pack_rerender(
-    received: Received,
-    base: Base,
-    aligned: Aligned,
-    progress: StageProgress,
-    *,
-    separator: SeparatorInfo,
-    fingerprint: Mapping[str, str],
-) -> NewVersion:
-    """Loudness, digests, manifest; three progress steps. ``received`` is the new mix, with the manifest that is completed here."""
-    draft, stem = received.manifest, base.take.stem
+    mix: ReceivedBounce, stems: SeparatedStems, base: BaseVersion, aligned: AlignedStem, progress: StageProgress
+) -> Package:
+    """Loudness, digests, manifest; three progress steps. The manifest of the new ``mix`` is completed here."""
+    progress.stage(Stage.PACKAGE, _STEPS)
+    draft, stem = mix.manifest, base.take.stem
     new = Wav(aligned.stem, draft.wav_facts(stem, measure(aligned.stem)))
-    progress.step(1, total=STEPS)
+    progress.step(1, total=_STEPS)
     bounce = Wav(aligned.bounce, draft.wav_facts("bounce", measure(aligned.bounce)))
-    progress.step(2, total=STEPS)
-    stems = _stems_facts(base, stem, FileFacts.of(new), separator)
+    progress.step(2, total=_STEPS)
     manifest = replace(
         draft,
         bounce=FileFacts.of(bounce),
-        processing=_processing(base, draft, aligned),
-        rerender=_rerender_facts(draft, base, aligned, received),
-    ).with_stems(stems, fingerprint=fingerprint)
+        processing=(
+            *base.manifest.processing,
+            *(f"new mix: {line}" for line in draft.processing),
+            *aligned.processing,
+        ),
+        rerender=_rerender_facts(mix, base, aligned),
+    ).with_stems(_stems_facts(base, new, stems), fingerprint=stems.fingerprint)
     text = manifest_text(manifest)
-    files: dict[str, PackedFile] = {
-        "bounce": PackedFile("bounce.wav", bounce, bounce.digest),
-        **{str(kind): file for kind, file in base.kept.items()},
-        stem: PackedFile(f"{stem}.wav", new, new.digest),
-    }
-    package = Package(
-        job_id=manifest.job_id,
-        version=manifest.version,
-        files=(*(files[name] for name in ("bounce", *STEMS)), PackedFile.of("manifest.json", TextContent(text))),
+    wavs: dict[StemName, PackedFile] = {**base.copied, stem: _packed(new)}
+    progress.step(_STEPS, total=_STEPS)
+    return Package(
+        manifest=manifest,
         manifest_json=text,
-        fingerprint=fingerprint,
+        audio=(_packed(bounce), *(wavs[name] for name in STEMS)),
+        fingerprint=stems.fingerprint,
+        new_bounce=bounce,
     )
-    progress.step(STEPS, total=STEPS)
-    return NewVersion(bounce=bounce, package=package)
 
 
-def _stems_facts(base: Base, stem: StemName, new: FileFacts, separator: SeparatorInfo) -> StemsFacts:
-    """Mode, residual and excess stay those of the base, in whose kept stems they lie; the separator is the new stem's."""
-    before = base.manifest.stems
-    if before is None:
-        raise Internal(f"v{base.version} has no stems to keep", metadata={"stage": "PACKAGE"})
-    files = tuple(new if name == stem else file for name, file in zip(STEMS, before.files, strict=True))
-    now = SeparatorFacts(name=separator.name, weights_sha256=separator.weights_sha256)
-    return replace(before, separator=now, files=files)
+def _packed(wav: Wav) -> PackedFile:
+    return PackedFile(f"{wav.facts.name}.wav", wav, wav.digest)
 
 
-def _processing(base: Base, draft: Manifest, aligned: Aligned) -> tuple[str, ...]:
-    mix = tuple(f"new mix: {what}" for what in draft.processing)
-    return (*base.manifest.processing, *mix, *aligned.processing)
+def _stems_facts(base: BaseVersion, new: Wav, stems: SeparatedStems) -> StemsFacts:
+    """Mode, residual and excess are those of the base, for they are in its copied stems; the separator is the new stem's."""
+    earlier = base.manifest.stems
+    if earlier is None:
+        raise Internal(f"v{base.manifest.version} has no stems to copy", metadata={"stage": Stage.PACKAGE})
+    files = zip(STEMS, earlier.files, strict=True)
+    return replace(
+        earlier,
+        separator=separator_facts(stems.separator),
+        files=tuple(FileFacts.of(new) if name == base.take.stem else file for name, file in files),
+    )
 
 
-def _rerender_facts(draft: Manifest, base: Base, aligned: Aligned, received: Received) -> dict[str, Any]:
+def _rerender_facts(mix: ReceivedBounce, base: BaseVersion, aligned: AlignedStem) -> dict[str, Any]:
     separator = base.manifest.stems.separator if base.manifest.stems else None
     return {
-        **(draft.rerender or {}),
-        "kept": base.kept_facts,
+        **(mix.manifest.rerender or {}),
+        "kept": base.copied_facts,
         "keptSeparator": None
         if separator is None
         else {"name": separator.name, "weightsSha256": separator.weights_sha256},
-        "mixSha256": received.wav.digest.sha256,
+        "mixSha256": mix.wav.digest.sha256,
         **aligned.report.facts,
     }

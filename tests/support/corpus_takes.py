@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from render_service.music.tempo_map import TempoMap, TempoPoint
 from separation_service.alignment import BarRange, Grid, Key
 from separation_service.alignment.resample import read_at
-from separation_service.rerender.align import BaseTake, Fit
+from separation_service.rerender.target import AlignmentTarget, BaseTake
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, to_pcm24
 from servicekit.delivery.names import STEMS, StemName
 from training.corpus.builtin_personas import personas
@@ -45,9 +45,11 @@ class Pair:
         stems = np.stack([to_pcm24(self.original.stems[kind], stage="TEST") for kind in STEMS])
         return BaseTake(bounce=to_pcm24(self.original.mix, stage="TEST"), stems=stems, stem=stem)
 
-    def fit(self, region: BarRange | None = None, *, allow_drift: bool = False) -> Fit:
-        """To the original's grid, under a render's ceiling."""
-        return Fit(grid=self.grid, key=self.key, region=region, allow_drift=allow_drift, max_true_peak_dbtp=-1.0)
+    def target(self, base: BaseTake, region: BarRange | None = None, *, allow_drift: bool = False) -> AlignmentTarget:
+        """``base`` on the original's grid, within a render's true-peak limit."""
+        return AlignmentTarget(
+            base=base, grid=self.grid, key=self.key, region=region, allow_drift=allow_drift, max_true_peak_dbtp=-1.0
+        )
 
 
 def grid_of(tempo_map: TempoMap, seconds: float) -> Grid:

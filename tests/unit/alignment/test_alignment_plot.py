@@ -72,7 +72,7 @@ def test_both_stems_are_drawn_and_wrong_pairs_are_refused(tmp_path: Path, monkey
     take = pair("winding")
     base = take.base("other")
     mix, new = (spoiled(audio, offset_s=0.02) for audio in (take.other.mix, take.other.stems["other"]))
-    done = align(mix, new, base, take.fit(BarRange(from_bar=2, to_bar=3), allow_drift=True), Silent())
+    done = align(mix, new, take.target(base, BarRange(from_bar=2, to_bar=3), allow_drift=True), Silent())
     old_zip = zipped(tmp_path, base.old, 1, None)
     new_zip = zipped(tmp_path, done.stem, 2, {"baseVersion": 1, "stem": "other"} | done.report.facts)
     picture = tmp_path / "picture.png"

@@ -11,7 +11,8 @@ import pytest
 from separation_service.alignment import BarRange, Grid
 from separation_service.alignment.estimate import UNKNOWN
 from separation_service.alignment.fitting import join, move, span_of
-from separation_service.rerender.align import Aligned, BaseTake, align
+from separation_service.rerender.align import AlignedStem, align
+from separation_service.rerender.target import BaseTake
 from servicekit.audio.loudness import integrated_lufs
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24, to_pcm24, to_pcm24_saturated
 from servicekit.audio.true_peak import TruePeakMeter, decibels
@@ -24,11 +25,11 @@ OFFSET_S, DRIFT = 0.02, 0.003
 
 
 @cache
-def rerendered(name: str, stem: StemName, region: BarRange | None = None, **distortion: float) -> Aligned:
+def rerendered(name: str, stem: StemName, region: BarRange | None = None, **distortion: float) -> AlignedStem:
     """The other persona's ``stem``, its timing spoiled, in the original's place."""
     take = pair(name)
     mix, new = (spoiled(audio, **distortion) for audio in (take.other.mix, take.other.stems[stem]))
-    return align(mix, new, take.base(stem), take.fit(region, allow_drift=True), Silent())
+    return align(mix, new, take.target(take.base(stem), region, allow_drift=True), Silent())
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_an_old_stem_that_is_silent_asks_for_no_loudness() -> None:
     stems = base.stems.copy()
     stems[STEMS.index("vocals")] = 0
     quiet = BaseTake(bounce=base.bounce - base.old, stems=stems, stem="vocals")
-    done = align(take.other.mix, take.other.stems["vocals"], quiet, take.fit(), Silent())
+    done = align(take.other.mix, take.other.stems["vocals"], take.target(quiet), Silent())
     assert done.report.level.matched_db is None
     assert not any("loudness" in words for words in done.processing)
 
@@ -182,11 +183,11 @@ def test_a_stem_whose_first_version_scatters_is_unmeasurable() -> None:
     bounce = timely.bounce - timely.old + stems[STEMS.index("bass")]
     first = BaseTake(bounce=bounce, stems=stems, stem="bass")
     new_mix = take.other.mix - take.other.stems["bass"] + new
-    done = align(new_mix, new, first, take.fit(), Silent())
+    done = align(new_mix, new, take.target(first), Silent())
     assert (done.report.verdict, done.report.exceeded) == ("unmeasurable", ())
     for base in (timely, replace(first, is_first=False)):
         with pytest.raises(FailedPrecondition, match="median absolute deviation") as caught:
-            align(new_mix, new, base, take.fit(), Silent())
+            align(new_mix, new, take.target(base), Silent())
         assert caught.value.reason == "DRIFT_EXCEEDED"
 
 
@@ -201,12 +202,12 @@ def test_bars_in_which_both_rest_are_unmeasurable_and_no_failure(stem: StemName,
     stems[STEMS.index(stem)][:, at] = 0
     new = take.other.stems[stem].copy()
     new[:, at] *= np.float32(gain)
-    done = align(take.other.mix, new, BaseTake(bounce=bounce, stems=stems, stem=stem), take.fit(bars), Silent())
+    done = align(take.other.mix, new, take.target(BaseTake(bounce=bounce, stems=stems, stem=stem), bars), Silent())
     assert (done.report.verdict, done.report.exceeded) == ("unmeasurable", ())
     assert done.report.level.matched_db is None
     assert np.abs(from_pcm24(done.stem[:, at])).max() < 2e-3
     with pytest.raises(FailedPrecondition, match=stem) as caught:
-        align(take.other.mix, new, plays, take.fit(bars), Silent())
+        align(take.other.mix, new, take.target(plays, bars), Silent())
     assert caught.value.reason == "STEM_SILENT"
 
 
@@ -216,7 +217,7 @@ def test_a_new_stem_that_is_silent_is_a_named_failure() -> None:
     for gain in (0.0, 1e-3):
         new = take.other.stems["vocals"] * np.float32(gain)
         with pytest.raises(FailedPrecondition, match="vocals") as caught:
-            align(take.other.mix, new, take.base("vocals"), take.fit(), Silent())
+            align(take.other.mix, new, take.target(take.base("vocals")), Silent())
         assert caught.value.reason == "STEM_SILENT"
 
 
@@ -226,11 +227,11 @@ def test_a_stem_without_onsets_is_unmeasurable_and_never_zero_drift() -> None:
     at_s = np.arange(take.original.mix.shape[1]) / SAMPLE_RATE_HZ
     drone = (0.1 * np.sin(2.0 * np.pi * 196.0 * at_s) * np.sin(np.pi * at_s / at_s[-1]))[None].repeat(2, axis=0)
     new = drone.astype(np.float32)
-    report = align(take.other.mix, new, take.base("other"), take.fit(), Silent()).report
+    report = align(take.other.mix, new, take.target(take.base("other")), Silent()).report
     assert report.verdict == "unmeasurable"
     assert report.facts["delivered"] == {"grid": None, "drums": None, "bass": None}
     with pytest.raises(FailedPrecondition, match="0 measurable onsets"):
-        align(take.other.mix, new, take.base("drums"), take.fit(), Silent())
+        align(take.other.mix, new, take.target(take.base("drums")), Silent())
 
 
 def test_drums_off_the_grid_fail_with_their_numbers_unless_the_drift_is_accepted() -> None:
@@ -238,10 +239,10 @@ def test_drums_off_the_grid_fail_with_their_numbers_unless_the_drift_is_accepted
     take = pair("straight")
     mix, new = (spoiled(audio, jitter_s=0.03) for audio in (take.other.mix, take.other.stems["drums"]))
     with pytest.raises(FailedPrecondition, match="95th percentile") as caught:
-        align(mix, new, take.base("drums"), take.fit(), Silent())
+        align(mix, new, take.target(take.base("drums")), Silent())
     assert caught.value.reason == "DRIFT_EXCEEDED"
     assert float(caught.value.metadata["p95_ms"]) > 12.0
-    kept = align(mix, new, take.base("drums"), take.fit(allow_drift=True), Silent()).report
+    kept = align(mix, new, take.target(take.base("drums"), allow_drift=True), Silent()).report
     assert (kept.verdict, kept.accepted) == ("beyond", True)
     assert kept.exceeded
 

@@ -1,0 +1,114 @@
+"""Translates ReplaceStem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from separation_service.alignment import BarRange, Grid
+from separation_service.api import messages as wire
+from separation_service.calls import CallResult, ReplaceRequest
+from separation_service.engine import SeparatorInfo
+from separation_service.receive import LoanedAudio
+from separation_service.rerender.base_version import BaseVersionRef
+from separation_service.rerender.compare import Comparison
+from separation_service.rerender.replacement import Replacement
+from separation_service.store import StoredPackage
+from servicekit.delivery.files import StoredFile, ZipEntry
+from servicekit.delivery.names import STEMS, StemName
+from servicekit.errors import FieldViolation, Internal, InvalidFields
+from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos.separation.v1 import separation_pb2
+
+_STEMS: Mapping[int, StemName] = {brief_pb2.Stem.Value(f"STEM_{stem.name}"): stem for stem in STEMS}
+_ZIP_FILES = ("bounce.wav", *(f"{stem}.wav" for stem in STEMS), "manifest.json")
+
+
+def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceRequest:
+    """The request's values. Raises `InvalidFields`."""
+    stem = _STEMS.get(request.stem)
+    if stem is None:
+        wanted = "must be STEM_DRUMS, STEM_BASS, STEM_VOCALS or STEM_OTHER"
+        raise InvalidFields([FieldViolation("stem", f"{wanted}, got {request.stem}")])
+    mix = LoanedAudio(
+        lease_id=request.lease_id,
+        job_id=request.job_id,
+        version=request.version,
+        manifest_json=request.manifest_json,
+        file=_stored_file(request.mix),
+    )
+    bars = BarRange(from_bar=request.from_bar, to_bar=request.to_bar)
+    replacement = Replacement(
+        stem=stem,
+        base=_base_version(request.base),
+        grid=_grid(request.grid),
+        region=bars if request.from_bar or request.to_bar else None,
+        allow_drift=request.allow_drift,
+    )
+    compare_with = _stored_file(request.compare_with) if request.HasField("compare_with") else None
+    return ReplaceRequest(mix=mix, replacement=replacement, compare_with=compare_with)
+
+
+def _base_version(message: separation_pb2.BaseVersion) -> BaseVersionRef:
+    entries = {
+        entry.name: ZipEntry(
+            name=entry.name, offset_bytes=entry.offset_bytes, size_bytes=entry.size_bytes, sha256=entry.sha256
+        )
+        for entry in message.zip_entries
+    }
+    missing = [name for name in _ZIP_FILES if name not in entries]
+    if missing:
+        wanted = f"must have {', '.join(_ZIP_FILES)}"
+        raise InvalidFields([FieldViolation("base.zip_entries", f"{wanted}; {', '.join(missing)} missing")])
+    return BaseVersionRef(number=message.version, zip_key=message.zip.key, entries=entries)
+
+
+def _grid(message: separation_pb2.Grid) -> Grid:
+    try:
+        return Grid(
+            seconds=message.seconds,
+            beats_s=np.array(message.beat_seconds, dtype=np.float64),
+            downbeats_s=np.array(message.downbeat_seconds, dtype=np.float64),
+            subdivisions_s=np.array(message.subdivision_seconds, dtype=np.float64),
+        )
+    except ValueError as error:
+        raise InvalidFields([FieldViolation("grid", str(error))]) from None
+
+
+def _stored_file(message: job_pb2.StoredFile) -> StoredFile:
+    return StoredFile(key=message.key, size_bytes=message.size_bytes, sha256=message.sha256)
+
+
+def replace_result(
+    result: CallResult[StoredPackage | Comparison], info: SeparatorInfo
+) -> separation_pb2.ReplaceStemResponse:
+    """The last message of a call."""
+    if isinstance(result.value, Comparison):
+        return separation_pb2.ReplaceStemResponse(comparison=_comparison(result.value))
+    stored = result.value
+    if stored.bounce is None:
+        raise Internal("a re-render must store its bounce", metadata={"stage": "STORE"})
+    loudness = stored.bounce.loudness
+    message = separation_pb2.StemReplacement(
+        bounce=wire.stored_file(stored.bounce.file),
+        loudness=job_pb2.Loudness(lufs=loudness.lufs, true_peak_dbtp=loudness.true_peak_dbtp),
+        zip=wire.stored_file(stored.zip),
+        zip_entries=wire.entries_of(stored),
+        manifest=wire.stored_file(stored.manifest),
+        manifest_json=stored.manifest_json,
+        timings=wire.timings(result.stage_times),
+        separator=info.name,
+        weights_sha256=info.weights_sha256,
+        fingerprint=stored.fingerprint,
+    )
+    return separation_pb2.ReplaceStemResponse(result=message)
+
+
+def _comparison(comparison: Comparison) -> separation_pb2.ReplacementComparison:
+    return separation_pb2.ReplacementComparison(
+        stored_sha256=comparison.stored_sha256,
+        replayed_sha256=comparison.replayed_sha256,
+        largest_difference=comparison.largest_difference,
+        fingerprint=comparison.fingerprint,
+    )

@@ -1,0 +1,54 @@
+"""What a new stem is aligned with.
+
+Letters: ``C`` channels (2), ``T`` samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from separation_service.alignment.grid import BarRange, Grid
+from separation_service.alignment.key import Key
+from servicekit.audio.pcm24 import Pcm24
+from servicekit.delivery.names import STEMS, StemName
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BaseTake:
+    """The audio of the base version: ``bounce`` ``(C, T)`` and ``stems`` ``(4, C, T)`` int32, of which ``stem`` is replaced.
+
+    ``is_first``: it is version 1, whose stems were all separated from one bounce.
+    """
+
+    bounce: Pcm24
+    stems: NDArray[np.int32]
+    stem: StemName
+    is_first: bool = True
+
+    @property
+    def old(self) -> Pcm24:
+        """The stem to be replaced."""
+        return self.of(self.stem)
+
+    def of(self, name: StemName) -> Pcm24:
+        """The stem called ``name``."""
+        pcm: Pcm24 = self.stems[STEMS.index(name)]
+        return pcm
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AlignmentTarget:
+    """Base version, and the original's grid and key; ``key`` is None where it is unknown, ``region`` None for the whole take.
+
+    ``max_true_peak_dbtp`` limits the new bounce; None: full scale.
+    """
+
+    base: BaseTake
+    grid: Grid
+    key: Key | None
+    region: BarRange | None
+    allow_drift: bool
+    max_true_peak_dbtp: float | None
