@@ -1,4 +1,4 @@
-"""What every test of the house shares: a named report of what could not run."""
+"""Shared by all tests: a report that names the tests that could not run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 # As `sonichaos up` does for the services; read by OpenMP when torch is loaded, here and in every process that tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# A shell starts what it leaves in the background without an ear for Ctrl-C, and every process that tests start would inherit that.
+# A shell makes background processes ignore SIGINT, and every process that tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -21,7 +21,7 @@ _MISSING = "needs "
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List by name what did not run because something of the system is missing. In CI that is a failure (see below)."""
+    """List tests that were skipped because a system dependency is missing. In CI that is a failure (see below)."""
     skipped = terminalreporter.stats.get("skipped", [])
     if not skipped:
         return
@@ -33,7 +33,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> object:
-    """In CI the Debian packages of apt.txt are there: a test that says it needs one of them fails instead of being skipped."""
+    """In CI the Debian packages of apt.txt are installed: a test that lacks one fails instead of being skipped."""
     outcome = yield
     report = outcome.get_result()
     if report.skipped and os.environ.get("CI") and isinstance(report.longrepr, tuple):
@@ -44,6 +44,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> object:
 
 
 def require_debian(package: str, program: str) -> None:
-    """Skip by name where ``program`` of a Debian package is missing."""
+    """Skip, naming the Debian package, if its ``program`` is missing."""
     if shutil.which(program) is None and not Path(program).exists():
         pytest.skip(f"{_MISSING}Debian package {package}")

@@ -1,4 +1,4 @@
-"""The pair, running: one for the whole session as ``sonichaos up`` starts it, and fresh ones for tests that break something."""
+"""The running pair of services: one per session as ``sonichaos up`` starts it, and fresh ones for tests that break something."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def add_personas(client: Client, clips: dict[str, Path]) -> None:
 def live_pair(
     tmp_path_factory: pytest.TempPathFactory, models: dict[str, str], clips: dict[str, Path]
 ) -> Iterator[LivePair]:
-    """Both services under ``sonichaos up`` on free ports, with two personas. Tests share it, so they break nothing of it."""
+    """Both services under ``sonichaos up`` on free ports, with two personas. Tests share them and must not break them."""
     folder = tmp_path_factory.mktemp("live")
     listen = [f"--{name}-listen=127.0.0.1:0" for name in ("render", "separation", "url")]
     command = [str(Path(sys.executable).parent / "sonichaos"), "up", "--json", "--data", str(folder / "data"), *listen]
@@ -106,7 +106,7 @@ def live_pair(
 
 @pytest.fixture(scope="session")
 def forker() -> Iterator[ServiceForker]:
-    """Where services are started quickly."""
+    """The process that forks services quickly."""
     opened = ServiceForker()
     yield opened
     opened.close()
@@ -150,5 +150,5 @@ def _factory(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """GRPC's C core says nothing in the tests' own process."""
+    """Silence gRPC's C core in the test process."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

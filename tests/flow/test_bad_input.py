@@ -1,4 +1,4 @@
-"""Bad input gets a named error and loses nothing: no row, no file, and the services serve on."""
+"""Bad input is refused by name and leaves nothing: no job, no file, and the services keep serving."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ UPLOADS = {
 
 @pytest.mark.parametrize("name", UPLOADS)
 def test_a_bad_upload(live_pair: LivePair, tmp_path: Path, name: str) -> None:
-    """INVALID_AUDIO says what is wrong; no job is made, and neither store nor spool keeps anything."""
+    """INVALID_AUDIO names the problem; no job is created, and neither store nor spool holds a file."""
     data, what = UPLOADS[name]
     (tmp_path / "upload.wav").write_bytes(data)
     before = {path for path in live_pair.data.rglob("*") if path.is_file() and path.parent.name != "alive"}
@@ -114,12 +114,12 @@ def test_a_bad_upload(live_pair: LivePair, tmp_path: Path, name: str) -> None:
 
 
 def test_the_services_serve_on(live_pair: LivePair) -> None:
-    """After all that, a take is made as ever."""
+    """After all bad requests a take still renders."""
     assert take(live_pair.client, brief(live_pair.persona, seed=41)).events[-1].error is None
 
 
 def start_refused(service: str, **settings: str) -> str:
-    """What a service says that refuses to start, which it does with status 2."""
+    """The output of a service that refuses to start, with exit status 2."""
     ended = subprocess.run(
         [sys.executable, "-m", service],
         env={**plain_environment(), **settings},
@@ -135,7 +135,7 @@ def start_refused(service: str, **settings: str) -> str:
 
 
 def test_a_missing_model_is_said_and_nothing_else_is_loaded(tmp_path: Path) -> None:
-    """A renderer or separator that is not there ends the start with status 2, naming the path and what to do."""
+    """A missing renderer or separator ends the start with status 2, naming the path and the remedy."""
     data = str(tmp_path / "data")
     said = start_refused(RENDER, SONICHAOS_DATA=data, SONICHAOS_RENDERER="/nonexistent")
     assert "/nonexistent" in said
@@ -161,7 +161,7 @@ def test_wrong_settings_are_refused_with_a_hint(tmp_path: Path) -> None:
 
 
 def test_one_data_folder_has_one_of_each(fresh_pair: FreshPair) -> None:
-    """A second service on the same folder is refused and the first one serves on."""
+    """A second service on the same folder is refused and the first one keeps serving."""
     pair = fresh_pair()
     said = start_refused(RENDER, **{**pair.environment(RENDER), "SONICHAOS_RENDER_LISTEN": "127.0.0.1:0"})
     assert "another render_service runs" in said

@@ -31,14 +31,14 @@ def sonichaos(pair: LivePair, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def lines(run: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    """The JSON objects on stdout, of a run that went well."""
+    """The JSON objects on stdout, of a successful run."""
     assert run.returncode == 0, run.stdout + run.stderr
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where files land."""
+    """The download folder."""
     return tmp_path_factory.mktemp("out")
 
 
@@ -51,7 +51,7 @@ def take(live_pair: LivePair, folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def job_id(take: list[dict[str, Any]]) -> str:
-    """Its id."""
+    """The take's job id."""
     return str(take[0]["jobId"])
 
 
@@ -67,7 +67,7 @@ def test_a_script_reads_the_take_line_by_line(take: list[dict[str, Any]], job_id
 
 
 def test_the_zip_keeps_the_contract(live_pair: LivePair, take: list[dict[str, Any]], job_id: str, folder: Path) -> None:
-    """What landed verifies; with a byte changed it does not, with the status of a check that fails."""
+    """The downloaded ZIP verifies; with one byte changed, verification fails with its exit status."""
     archive = folder / f"{job_id}-v1.zip"
     assert lines(sonichaos(live_pair, "verify", str(archive), "--json"))[0]["valid"] is True
     changed = bytearray(archive.read_bytes())
@@ -100,7 +100,7 @@ def added(live_pair: LivePair, clips: dict[str, Path], tmp_path: Path) -> Iterat
 def test_a_person_adds_a_persona_follows_a_take_and_fetches_it_later(
     live_pair: LivePair, take: list[dict[str, Any]], added: str, tmp_path: Path
 ) -> None:
-    """With a persona of one's own; detached, watched as text, fetched, signed, stems asked for later, deleted.
+    """With a persona of the caller's; detached, watched as text, downloaded, signed, stems requested later, deleted.
 
     But for the persona the brief is that of `take`, and so is the plan that was made of it; what is heard is another.
     """

@@ -1,4 +1,4 @@
-"""kill -9 of each service alone at each point of the road: nothing is left behind, and what was accepted is brought to its end."""
+"""kill -9 of each service at each stage of the pipeline: no orphaned files, and every accepted job ends."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ BOUNCE_READY = job_pb2.EVENT_KIND_BOUNCE_READY
 
 @pytest.fixture(scope="module")
 def pair(module_pair: FreshPair) -> Pair:
-    """One pair whose services are killed in turn; its first take has been made."""
+    """A pair whose services are killed in turn, after a first take."""
     made = module_pair(SONICHAOS_RENDER_STEPS=str(STEPS))
-    take(made.client, brief(stems=True, seconds=LONG))  # later takes fit into the region that this one was lent in
+    take(made.client, brief(stems=True, seconds=LONG))  # later takes reuse the region of this one
     return made
 
 
 def ended(pair: Pair, job: Job) -> Story:
-    """The job's whole story; where the separation stayed away for longer than the retries, its stems are asked for again."""
+    """All events of the job; if separation was down for longer than the retries, stems are requested again."""
     story = told(pair.client, job)
     if story.job.state == job_pb2.JOB_STATE_FAILED:
         error = from_status(story.version.error)
@@ -58,7 +58,7 @@ def check_taken_up(pair: Pair, job: Job, track: int, folder: Path) -> Story:
 
 @dataclass(frozen=True)
 class Point:
-    """Where on the road a service is killed: at the first such event, with the turn held from the render's end on or not."""
+    """The event at which a service is killed, and whether the GPU lock is held from the render's end on."""
 
     name: str
     test: Callable[[JobEvent], bool]
@@ -92,7 +92,7 @@ def is_ready(event: JobEvent) -> bool:
     ids=lambda point: point.name,
 )
 def test_render_service_killed(pair: Pair, tmp_path: Path, point: Point) -> None:
-    """separation_service lets go of the loan and of its work; the next start goes on from the last kept stage."""
+    """separation_service drops the loan and its work; the next start resumes from the last checkpointed stage."""
     job = kill_at(pair, RENDER, point)
     survivor = pair.pids[SEPARATION]
     eventually(lambda: not loan_maps(survivor), "separation_service has no lent region mapped any more")
@@ -123,7 +123,7 @@ def test_render_service_killed(pair: Pair, tmp_path: Path, point: Point) -> None
     ids=lambda point: point.name,
 )
 def test_separation_service_killed(pair: Pair, tmp_path: Path, point: Point) -> None:
-    """render_service keeps the bounce and tries again; once the other is back, the stems come with a further attempt."""
+    """render_service keeps the bounce and retries; once separation_service is back, another attempt makes the stems."""
     survivor = pair.pids[RENDER]
     job = kill_at(pair, SEPARATION, point)
     assert pair.client.get_job(job.job_id).versions[0].files.HasField("bounce")
@@ -134,7 +134,7 @@ def test_separation_service_killed(pair: Pair, tmp_path: Path, point: Point) -> 
 
 
 def test_nothing_piles_up(pair: Pair) -> None:
-    """After all these deaths, no service keeps a descriptor a take: of no kind are there so many more after so many takes.
+    """After all kills, no service leaks a descriptor per take, of any kind.
 
     The journal's pool may still grow to its eight connections, each opened when it is first needed.
     """

@@ -24,7 +24,7 @@ from tests.support.takes import at, brief, check_numbers, take, told, until
 
 
 def test_sigterm_drains(fresh_pair: FreshPair) -> None:
-    """New work is refused with a time to come again; what does not end in time goes on at the next start."""
+    """New work is refused with RetryInfo; work that does not end in time resumes at the next start."""
     pair = fresh_pair(SONICHAOS_DRAIN_SECONDS="4")
     client = pair.client
     job = client.create_render(brief(stems=True))
@@ -48,7 +48,7 @@ def test_sigterm_drains(fresh_pair: FreshPair) -> None:
 
 
 def test_a_running_take_may_end_while_the_service_drains(fresh_pair: FreshPair) -> None:
-    """Within drain_seconds running work ends as ever, and the process ends by itself."""
+    """Running work ends normally within drain_seconds, and then the process exits."""
     pair = fresh_pair()
     job = pair.client.create_render(brief(seconds=4.0))
     until(pair.client, job, at(job_pb2.STAGE_DENOISE))
@@ -61,7 +61,7 @@ def test_a_running_take_may_end_while_the_service_drains(fresh_pair: FreshPair) 
 
 
 def test_reflection_shows_every_service(live_pair: LivePair) -> None:
-    """Both list their services and give the descriptors, so that generic tools can call them."""
+    """Both services list their RPC services and descriptors, so that generic tools can call them."""
     wanted = {
         live_pair.render_address: ["sonichaos.render.v1.RenderService", "sonichaos.jobs.v1.JobsService"],
         live_pair.separation_address: [
@@ -100,7 +100,7 @@ def test_metrics_and_logs_tell_of_a_job(fresh_pair: FreshPair) -> None:
 
 
 def test_the_command_uses_the_running_pair(live_pair: LivePair) -> None:
-    """``sonichaos --json`` commands read the addresses from the environment and speak of the same jobs."""
+    """``sonichaos --json`` commands read the addresses from the environment and show the same jobs."""
     job = take(live_pair.client, brief(live_pair.persona, seed=51)).job
     command = [sys.executable, "-m", "sonichaos_client"]
     ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""The Python blocks of the READMEs do what they say."""
+"""The Python blocks of the READMEs run as documented."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_block_of_readme_renders_and_saves_a_take(
     page: str, live_pair: LivePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run as it stands, beside addresses of the pair under test, a README's block leaves a ZIP that verifies."""
+    """Run unchanged against the pair under test, a README's block downloads a ZIP that verifies."""
     (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     here = functools.partial(sonichaos_client.Client, live_pair.render_address, live_pair.separation_address)
     monkeypatch.setattr(sonichaos_client, "Client", here)

@@ -1,4 +1,4 @@
-"""The same brief gives the same samples, whatever runs beside it and however often the services start."""
+"""The same brief gives the same samples under any load and after restarts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pair(fresh_pair: FreshPair) -> Pair:
 
 
 def test_neither_load_nor_restarts_matter(pair: Pair, tmp_path: Path) -> None:
-    """Alone, again, beside another take, after a restart and with the bounce sent in chunks: bounce and stems are the same."""
+    """Alone, repeated, beside another take, after a restart and with the bounce sent in chunks: equal bounce and stems."""
     client = pair.client
     wanted = brief(stems=True, seconds=3.0)
     jobs = {"alone": take(client, wanted).job, "again": take(client, wanted).job}
@@ -67,7 +67,7 @@ def test_the_zip_is_a_function_of_its_wavs_and_manifest(live_pair: LivePair, tmp
 
 
 def test_a_request_id_makes_one_job(live_pair: LivePair) -> None:
-    """A retry gives the job that was made, also after it ended; another brief under the same id is refused, naming the job."""
+    """A retry returns the same job, also after it ended; another brief with the same id is refused, naming the job."""
     client = live_pair.client
     made = client.create_render(brief(live_pair.persona, seed=21), request_id="take-21")
     client.wait(made)
@@ -78,8 +78,8 @@ def test_a_request_id_makes_one_job(live_pair: LivePair) -> None:
     assert reused.value.metadata["job_id"] == made.job_id
 
 
-def test_the_persona_is_heard(live_pair: LivePair, tmp_path: Path) -> None:
-    """Under the same prompt and seed another persona gives another take; an id that nobody added is refused by name."""
+def test_another_persona_gives_another_take(live_pair: LivePair, tmp_path: Path) -> None:
+    """With the same prompt and seed, another persona gives another take; an unknown persona id is refused by name."""
     client = live_pair.client
     first = take(client, brief(live_pair.persona, seed=31)).version.files.bounce
     second = take(client, brief(live_pair.other_persona, seed=31)).version.files.bounce

@@ -1,4 +1,4 @@
-"""One stem again: the next version beside the original, three stems and everything else as they were."""
+"""Re-render of one stem: the next version beside the original, with three stems and all else unchanged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BAR_S = 4 * 60.0 / BPM  # no whole number of samples
 
 @pytest.fixture(scope="module")
 def pair(module_pair: FreshPair, tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """A pair whose separator gives stems that are heard beside their mix."""
+    """A pair whose separator gives audible stems."""
     repo = tiny_separator(tmp_path_factory.mktemp("loud") / "separator", gain=12.0)
     return module_pair(SONICHAOS_SEPARATOR_REPO=str(repo), SONICHAOS_RENDER_STEPS="12")
 
@@ -50,7 +50,7 @@ def base(pair: Pair) -> Story:
 
 
 def again(pair: Pair, job_id: str, stem: Stem = Stem.VOCALS, **changes: object) -> tuple[Story, job_pb2.Version]:
-    """Re-render and watch to the end; the story from the job's first event, and the new version."""
+    """Re-render and watch to the end; all events of the job, and the new version."""
     fields = {"persona_id": "hiss", "seed": 5, "base_version": 1, **changes}
     made = pair.client.rerender_stem(job_id, stem, **fields)  # type: ignore[arg-type]
     story = told(pair.client, made.job)
@@ -59,7 +59,7 @@ def again(pair: Pair, job_id: str, stem: Stem = Stem.VOCALS, **changes: object) 
 
 @pytest.fixture(scope="module")
 def remade(pair: Pair, base: Story) -> tuple[Story, job_pb2.Version, dict[str, str]]:
-    """The original's vocals with another persona, and what lay in the store before."""
+    """The original's vocals with another persona, and the stored files from before."""
     before = folder_of(pair, base.job.job_id)
     story, version = again(pair, base.job.job_id)
     return story, version, before
@@ -69,7 +69,7 @@ Remade = tuple[Story, job_pb2.Version, dict[str, str]]
 
 
 def test_v2_lies_beside_v1(pair: Pair, base: Story, remade: Remade, tmp_path: Path) -> None:
-    """v2 has files of its own, v1 and its latents stay as they are byte for byte, and the job stays DONE."""
+    """v2 has its own files, v1 and its latents keep every byte, and the job stays DONE."""
     story, version, before = remade
     job_id = base.job.job_id
     after = folder_of(pair, job_id)
@@ -97,7 +97,7 @@ def test_three_stems_are_kept_and_the_bounce_is_their_sum(pair: Pair, base: Stor
 
 
 def test_the_story_has_both_tracks(remade: Remade) -> None:
-    """Events go on from v1's, on both tracks, from plan to store; bounce and stems are told of together, at the end."""
+    """Events continue v1's sequence on both tracks, from plan to store; BOUNCE_READY and STEMS_READY come together at the end."""
     story, _, _ = remade
     check_numbers(story.events)
     mine = [event for event in story.events if event.version == 2]
@@ -112,7 +112,7 @@ def test_the_story_has_both_tracks(remade: Remade) -> None:
 
 
 def test_manifest_and_audit_row_say_how(pair: Pair, base: Story, remade: Remade) -> None:
-    """Both name base, stem, start, what was kept and what was measured; the row holds every input, and the chain is whole."""
+    """Both name base, stem, start, kept stems and measurements; the row holds every input, and the chain is intact."""
     _, version, _ = remade
     manifest = json.loads(files_of(pair, base.job.job_id, 2)["manifest.json"])
     facts = manifest["rerender"]
@@ -134,7 +134,7 @@ def test_manifest_and_audit_row_say_how(pair: Pair, base: Story, remade: Remade)
 
 
 def test_a_replay_of_a_re_render(pair: Pair, base: Story, remade: Remade) -> None:
-    """It gives the same samples, and where an input is missing it refuses and names it."""
+    """It gives the same samples, and refuses by name if an input is missing."""
     job_id = base.job.job_id
     answer = pair.client.replay(job_id, version=2)
     assert answer.outcome == render_pb2.REPLAY_OUTCOME_EXACT
@@ -149,7 +149,7 @@ def test_a_replay_of_a_re_render(pair: Pair, base: Story, remade: Remade) -> Non
 
 
 def test_a_request_id_gives_the_same_version(pair: Pair, base: Story, remade: Remade) -> None:
-    """A retry makes nothing new; the id with another change is refused."""
+    """A retry creates nothing; the same id with another request is refused."""
     fields = {"job_id": base.job.job_id, "stem": Stem.OTHER, "persona_id": "hiss", "request_id": "once"}
     first = pair.client.rerender_stem(**fields)  # type: ignore[arg-type]
     assert pair.client.rerender_stem(**fields).version == first.version  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ def test_a_request_id_gives_the_same_version(pair: Pair, base: Story, remade: Re
 
 
 def kept_of(pair: Pair, job_id: str, version: int) -> dict[str, dict[str, object]]:
-    """Where a version's kept stems come from."""
+    """The origin of a version's kept stems."""
     manifest = json.loads(files_of(pair, job_id, version)["manifest.json"])
     kept: dict[str, dict[str, object]] = manifest["rerender"]["kept"]
     return kept
@@ -190,7 +190,7 @@ def kept_of(pair: Pair, job_id: str, version: int) -> dict[str, dict[str, object
 def test_what_is_refused(
     pair: Pair, base: Story, changes: dict[str, object], kind: type[SonichaosError], reason: str
 ) -> None:
-    """Each under its own reason, before a version is made."""
+    """Each with its own reason, before a version is created."""
     fields = {"job_id": base.job.job_id, "stem": Stem.BASS, "persona_id": "hiss", "seed": 5, **changes}
     before = len(pair.client.get_job(base.job.job_id).versions)
     with pytest.raises(kind) as refused:
@@ -202,7 +202,7 @@ def test_what_is_refused(
 
 
 def test_a_region(pair: Pair, base: Story) -> None:
-    """Only the bars that were named change: before their first line and from the line after them on not one bit of anything."""
+    """Only the named bars change; before and after them every bit of every file is the same."""
     job_id = base.job.job_id
     _, version = again(pair, job_id, Stem.BASS, from_bar=2, to_bar=2)
     old, new = (files_of(pair, job_id, number) for number in (1, version.number))
@@ -222,8 +222,8 @@ def test_a_region(pair: Pair, base: Story) -> None:
         assert BAR_S <= seam["fromSecond"] < seam["toSecond"] < 2 * BAR_S
 
 
-def test_fresh_begins_at_noise_alone(pair: Pair, base: Story) -> None:
-    """The same change, afresh, gives another stem and says so."""
+def test_from_noise_gives_another_stem(pair: Pair, base: Story) -> None:
+    """The same request from noise gives another stem and records it."""
     _, version = again(pair, base.job.job_id, from_noise=True)
     new = files_of(pair, base.job.job_id, version.number)
     assert new["vocals.wav"] != files_of(pair, base.job.job_id, 2)["vocals.wav"]
@@ -232,7 +232,7 @@ def test_fresh_begins_at_noise_alone(pair: Pair, base: Story) -> None:
 
 
 def test_two_at_once_have_two_numbers(pair: Pair) -> None:
-    """Re-renders accepted at the same time are versions 2 and 3, and each comes to its own end."""
+    """Re-renders accepted at the same time become versions 2 and 3, and both end."""
     job_id = take(pair.client, brief(stems=True, seed=21)).job.job_id
 
     def ask(stem: Stem) -> int:
@@ -252,7 +252,7 @@ def test_two_at_once_have_two_numbers(pair: Pair) -> None:
 
 
 def test_an_upload_is_re_rendered(pair: Pair, tmp_path: Path) -> None:
-    """With a tempo map and a key from its caller; the job passes to render_service, and what was separated stays as it was."""
+    """With the caller's tempo map and key; the job moves to render_service, and the separated files stay."""
     rng = np.random.default_rng(3)
     beats = np.zeros(4 * 44100)
     for beat in range(8):
@@ -279,8 +279,8 @@ def test_an_upload_is_re_rendered(pair: Pair, tmp_path: Path) -> None:
     assert pair.client.replay(job.job_id, version=2).outcome == render_pb2.REPLAY_OUTCOME_EXACT
 
 
-def test_killed_on_the_way_it_is_taken_up_again(pair: Pair, base: Story) -> None:
-    """Either service may die under a re-render: the version is made again from its beginning, and drums once they are open.
+def test_a_killed_re_render_is_retried(pair: Pair, base: Story) -> None:
+    """If either service dies during a re-render, the version restarts from its beginning; drums too once their switch is on.
 
     Drums of untrained models have no onsets: beyond the limits, unless the caller accepts it, and the report counts both.
     """

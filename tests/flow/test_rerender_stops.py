@@ -1,4 +1,4 @@
-"""What ends a re-render early, at each of its stages: no half version stays, the job stays DONE, the next version comes whole."""
+"""What ends a re-render early, at each stage: no partial version stays, the job stays DONE, the next version is complete."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Made = render_pb2.RerenderStemResponse
 
 @pytest.fixture(scope="module")
 def pair(module_pair: FreshPair, tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """One worker, so that what comes second waits."""
+    """One worker, so that a second job waits."""
     repo = tiny_separator(tmp_path_factory.mktemp("loud") / "separator", gain=12.0)
     return module_pair(SONICHAOS_SEPARATOR_REPO=str(repo), SONICHAOS_RENDER_STEPS="12", SONICHAOS_RENDER_WORKERS="1")
 
@@ -41,7 +41,7 @@ def base(pair: Pair) -> Story:
 
 @contextmanager
 def frozen(pair: Pair, service: str) -> Iterator[None]:
-    """The service stands still; it goes on at the block's end."""
+    """The service is stopped during the block."""
     pair.signal(service, signal.SIGSTOP)
     try:
         yield
@@ -50,7 +50,7 @@ def frozen(pair: Pair, service: str) -> Iterator[None]:
 
 
 def cancelled(pair: Pair, made: Made, held: ExitStack | None = None) -> list[JobEvent]:
-    """Cancel, let go of what is ``held``, and wait for the end, which comes by way of CANCELLING; gives the version's events."""
+    """Cancel, release ``held``, and wait for the end by way of CANCELLING; the version's events."""
     pair.client.cancel(made.job.job_id, version=made.version)
     if held is not None:
         held.close()
@@ -69,7 +69,7 @@ def cancelled(pair: Pair, made: Made, held: ExitStack | None = None) -> list[Job
 
 
 def stage_of(events: list[JobEvent]) -> int:
-    """The stage under way when the cancel was accepted; 0 for none."""
+    """The running stage when the cancel was accepted; 0 for none."""
     before = 0
     for event in events:
         if event.state == job_pb2.JOB_STATE_CANCELLING:
@@ -79,7 +79,7 @@ def stage_of(events: list[JobEvent]) -> int:
 
 
 def test_a_cancel_before_it_has_the_device(pair: Pair, base: Story) -> None:
-    """One that waits in the queue has not begun; one in its plan waits for the device."""
+    """A queued re-render has not started; one in its plan waits for the GPU lock."""
     before = folder_of(pair, base.job.job_id)
     with turn_held(pair.data):
         first = begun(pair, base.job.job_id)
@@ -94,7 +94,7 @@ SEPARATIONS = {job_pb2.STAGE_RECEIVE, job_pb2.STAGE_ALIGN, job_pb2.STAGE_PACKAGE
 
 
 def reached(pair: Pair, job_id: str, stage: int, held: ExitStack) -> Made:
-    """A re-render that has come to a stage.
+    """A re-render that has reached a stage.
 
     Before the handoff separation_service is stopped, before its separation the device is taken away: there the re-render waits. In
     other stages of separation_service that stands still as soon as the stage is told of.
@@ -129,7 +129,7 @@ def reached(pair: Pair, job_id: str, stage: int, held: ExitStack) -> Made:
     ids=job_pb2.Stage.Name,
 )
 def test_a_cancel(pair: Pair, base: Story, stage: int) -> None:
-    """It leaves a cancelled version without a file. Where the stage had passed before the cancel was accepted, once more."""
+    """It leaves a cancelled version without files. Repeated if the stage had ended before the cancel was accepted."""
     before = folder_of(pair, base.job.job_id)
     met: list[int] = []
     while stage not in met:
@@ -141,7 +141,7 @@ def test_a_cancel(pair: Pair, base: Story, stage: int) -> None:
 
 
 def test_the_version_after_them_is_whole(pair: Pair, base: Story) -> None:
-    """What was stopped never comes back: beside the base lie the three files of the next version, and no other."""
+    """Stopped versions leave nothing: beside the base there are only the three files of the next version."""
     before = folder_of(pair, base.job.job_id)
     made = begun(pair, base.job.job_id)
     done = pair.client.wait(made.job, version=made.version)
@@ -168,7 +168,7 @@ def fails(pair: Pair, job_id: str) -> JobFailedError:
 
 @contextmanager
 def flipped(path: Path, offset: int) -> Iterator[None]:
-    """One bit of a stored file is another during the block."""
+    """One bit of a stored file is flipped during the block."""
     whole = path.read_bytes()
     data = bytearray(whole)
     data[offset] ^= 1
@@ -191,7 +191,7 @@ def test_inputs_that_changed_are_data_loss(pair: Pair, base: Story) -> None:
 
 
 def test_a_separation_that_dies_while_it_packs_and_then_breaks(pair: Pair, base: Story, tmp_path: Path) -> None:
-    """Killed in PACKAGE, and taken up again by a model that gives NaN, the version fails in SEPARATE and leaves no file.
+    """Killed in PACKAGE and retried with a model that returns NaN, the version fails in SEPARATE and leaves no file.
 
     Where it was done before the kill came, once more.
     """
@@ -225,7 +225,7 @@ def test_a_separation_that_dies_while_it_packs_and_then_breaks(pair: Pair, base:
 
 
 def test_a_store_that_fails_at_the_last_file(pair: Pair, base: Story) -> None:
-    """Where the manifest cannot be put beside bounce and ZIP, these go too."""
+    """If the manifest cannot be stored, bounce and ZIP are removed."""
     job_id = base.job.job_id
     number = len(pair.client.get_job(job_id).versions) + 1
     in_the_way = pair.data / "store" / "jobs" / job_id / f"v{number}.json" / "x"
@@ -245,8 +245,8 @@ def test_a_store_that_fails_at_the_last_file(pair: Pair, base: Story) -> None:
         in_the_way.parent.rmdir()
 
 
-def test_what_was_cancelled_while_no_service_lived_leaves_no_file(pair: Pair, base: Story) -> None:
-    """Both are killed once its three files are stored and before they are committed; the next start removes them."""
+def test_a_version_cancelled_while_no_service_runs_leaves_no_file(pair: Pair, base: Story) -> None:
+    """Both services are killed after its three files are stored and before the commit; the next start removes them."""
     job_id = base.job.job_id
     before = folder_of(pair, job_id)
     with ExitStack() as held:

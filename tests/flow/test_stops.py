@@ -20,12 +20,12 @@ CANCELLING, CANCELLED = job_pb2.JOB_STATE_CANCELLING, job_pb2.JOB_STATE_CANCELLE
 
 @pytest.fixture(scope="module")
 def pair(module_pair: FreshPair) -> Pair:
-    """One worker, room for one that waits, and many steps."""
+    """One worker, a queue of one, and many steps."""
     return module_pair(SONICHAOS_RENDER_WORKERS="1", SONICHAOS_QUEUE_LIMIT="1", SONICHAOS_RENDER_STEPS="60")
 
 
 def cancelled(pair: Pair, job: Job) -> Story:
-    """Cancel, and wait for the end: by way of CANCELLING to CANCELLED."""
+    """Cancel, and wait for CANCELLED by way of CANCELLING."""
     pair.client.cancel(job.job_id)
     with pytest.raises(JobCancelledError):
         pair.client.wait(job)
@@ -37,7 +37,7 @@ def cancelled(pair: Pair, job: Job) -> Story:
 
 
 def test_a_cancel_while_it_waits(pair: Pair) -> None:
-    """A queued job ends without having run, and has its place in the queue until then."""
+    """A queued job ends without running, and has a queue position until then."""
     with turn_held(pair.data):
         first = pair.client.create_render(brief())
         until(pair.client, first, at(job_pb2.STAGE_PLAN))
@@ -60,7 +60,7 @@ def test_a_cancel_while_it_denoises(pair: Pair) -> None:
 
 
 def test_a_cancel_while_it_separates(pair: Pair) -> None:
-    """The call to separation_service is left, the bounce stays and stems can still be asked for."""
+    """The call to separation_service is cancelled, the bounce stays, and stems can be requested later."""
     job = pair.client.create_render(brief(stems=True))
     until(pair.client, job, at(job_pb2.STAGE_DENOISE))
     with turn_held(pair.data):
@@ -72,8 +72,8 @@ def test_a_cancel_while_it_separates(pair: Pair) -> None:
     assert done.versions[0].files.HasField("zip")
 
 
-def test_a_cancel_while_no_service_lives(pair: Pair) -> None:
-    """Killed when the manifest with its stems was stored and not yet kept, it leaves the manifest of its bounce, and no ZIP."""
+def test_a_cancel_while_no_service_runs(pair: Pair) -> None:
+    """Killed after the manifest with stems was stored and before the commit, it leaves the manifest of its bounce and no ZIP."""
     job = pair.client.create_render(brief(stems=True, seed=3))
     until(pair.client, job, at(job_pb2.STAGE_DENOISE))
     folder = pair.data / "store" / "jobs" / job.job_id
@@ -95,7 +95,7 @@ def test_a_cancel_while_no_service_lives(pair: Pair) -> None:
 
 
 def test_leaving_a_watch_stops_nothing(pair: Pair) -> None:
-    """A watcher that goes away is not missed, and one that comes later sees every event after the number it names."""
+    """Leaving a watch stops nothing, and a later watcher receives every event after the number it names."""
     job = pair.client.create_render(brief(seed=2))
     seen = until(pair.client, job, at(job_pb2.STAGE_DENOISE)).sequence
     rest = list(pair.client.watch(job, after_sequence=seen))
@@ -104,7 +104,7 @@ def test_leaving_a_watch_stops_nothing(pair: Pair) -> None:
 
 
 def test_a_brief_expires(pair: Pair) -> None:
-    """What is not done by the brief's expiry fails as EXPIRED, without advice to try again."""
+    """A job that is not done by its expiry fails as EXPIRED, without RetryInfo."""
     wanted = brief(seed=3)
     wanted.expire_time.FromDatetime(datetime.now(tz=UTC) + timedelta(seconds=2))
     with turn_held(pair.data):
@@ -117,7 +117,7 @@ def test_a_brief_expires(pair: Pair) -> None:
 
 
 def test_a_full_queue_says_when_to_come_again(pair: Pair) -> None:
-    """Beyond the limit a brief is refused with RetryInfo and leaves no row; a retry of an accepted one is not counted."""
+    """Beyond the limit a brief is refused with RetryInfo and creates no job; a retry of an accepted one does not count."""
     with turn_held(pair.data):
         first = pair.client.create_render(brief(seed=4))
         until(pair.client, first, at(job_pb2.STAGE_PLAN))
@@ -134,7 +134,7 @@ def test_a_full_queue_says_when_to_come_again(pair: Pair) -> None:
 
 
 def test_no_separation_service(pair: Pair) -> None:
-    """The bounce is there all the same; the version fails with RetryInfo, and AddStems works once the service is back."""
+    """The bounce is stored; the version fails with RetryInfo, and AddStems works once the service is back."""
     pair.kill(SEPARATION)
     story = take(pair.client, brief(stems=True, seed=7))
     check_numbers(story.events)
@@ -153,7 +153,7 @@ def test_no_separation_service(pair: Pair) -> None:
 
 
 def test_a_deleted_job_leaves_nothing(pair: Pair) -> None:
-    """A running job cannot be deleted; an ended one goes with its files."""
+    """A running job cannot be deleted; an ended one is deleted with its files."""
     with turn_held(pair.data):
         job = pair.client.create_render(brief(seed=8))
         until(pair.client, job, at(job_pb2.STAGE_PLAN))

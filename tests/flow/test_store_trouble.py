@@ -1,4 +1,4 @@
-"""The place where files go: a disk that is full, an S3 server, and one that goes away."""
+"""Trouble with the store: a full disk, an S3 server, and an S3 server that goes down."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def on_s3(fresh_pair: FreshPair, server: S3Server, endpoint: str) -> Pair:
     )
 
 
-def test_the_whole_road_on_s3_also_when_it_goes_away(s3: S3Server, fresh_pair: FreshPair, tmp_path: Path) -> None:
-    """While S3 is away a version is tried again, then fails with RetryInfo; once it is back, AddStems ends it."""
+def test_a_take_on_s3_also_while_it_is_down(s3: S3Server, fresh_pair: FreshPair, tmp_path: Path) -> None:
+    """While S3 is down a version is retried, then fails with RetryInfo; once it is back, AddStems completes it."""
     with CuttableProxy(int(s3.endpoint.rpartition(":")[2])) as proxy:
         pair = on_s3(fresh_pair, s3, proxy.url)
         client = pair.client

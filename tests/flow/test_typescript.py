@@ -12,7 +12,7 @@ from tests.support.typescript_build import render_example
 
 
 def test_a_take_is_rendered_followed_through_a_cut_and_fetched(live_pair: LivePair, tmp_path: Path) -> None:
-    """From another language: a take with stems, no event lost or doubled by a cut, and a ZIP that keeps the contract."""
+    """From TypeScript: a take with stems, no event lost or repeated by a cut connection, and a valid ZIP."""
     result = render_example(
         live_pair.render_address, tmp_path, "--persona", live_pair.persona, "--seconds", "2", "--cut-after", "2"
     )

@@ -1,4 +1,4 @@
-"""A recording of one's own: uploaded, separated, delivered in the same form."""
+"""Uploads: a recording is uploaded, separated and delivered in the same form as a take."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command_separates_a_file(live_pair: LivePair, recording: Path, tmp_path: Path) -> None:
-    """``sonichaos separate`` lands a ZIP that passes the check; mono is doubled; what an upload lacks is null."""
+    """``sonichaos separate`` downloads a valid ZIP; mono is doubled; fields that an upload lacks are null."""
     command = [sys.executable, "-m", "sonichaos_client", "separate", str(recording), "--out", str(tmp_path)]
     ended = subprocess.run(
         command, env=dict(live_pair.env), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
@@ -50,7 +50,7 @@ def test_the_command_separates_a_file(live_pair: LivePair, recording: Path, tmp_
 
 
 def test_an_upload_is_a_job_of_separation_service(live_pair: LivePair, recording: Path) -> None:
-    """It has one track, a bounce that is ready at once, and audit rows with the file's digest; stem mode raw is recorded."""
+    """It has one track, a bounce that is ready immediately, and audit rows with the file's digest; stem mode raw is recorded."""
     labels = {"reel": "3"}
     job = live_pair.client.separate_file(recording, request_id="reel-3", stem_mode=StemMode.RAW, labels=labels)
     story = told(live_pair.client, job)
@@ -74,7 +74,7 @@ def test_an_upload_is_a_job_of_separation_service(live_pair: LivePair, recording
 
 
 def test_following_all_jobs_from_a_cursor(live_pair: LivePair) -> None:
-    """A follower sees the events of several jobs, each job's in order, and goes on from any cursor without loss or repeat."""
+    """WatchJobs sends the events of several jobs, each job's in order, and resumes from any cursor without loss or repeat."""
     client = live_pair.client
     first = client.create_render(brief(live_pair.persona, seed=61))
     start = told(client, first).events[0].cursor

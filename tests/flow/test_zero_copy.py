@@ -1,4 +1,4 @@
-"""Between bounce and separation there is memory and nothing else, and the second take finds everything warm."""
+"""Bounce and separation share memory, no files, and the second take finds everything warm."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_lent_region_is_mapped_in_both(live_pair: LivePair) -> None:
 
 
 def test_a_second_take_opens_no_audio_no_weights_and_no_code(live_pair: LivePair, tmp_path: Path) -> None:
-    """No audio file on the way to the stems, no model, no module and no compiler's output: the pair stays warm."""
+    """Until the stems are stored, no audio file, model, module or compiler output is opened: the pair stays warm."""
     require_debian("strace", "strace")
     take(live_pair.client, brief(live_pair.persona, stems=True))
     render, separation = live_pair.render_pid, live_pair.separation_pid

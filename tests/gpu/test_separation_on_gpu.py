@@ -1,4 +1,4 @@
-"""The separator on a GPU against stock in fp32, compiled and not; skipped where there is none."""
+"""The separator on a GPU against demucs in fp32, compiled and not; skipped without a GPU."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def load(folder: Path, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("options", "least_db"),
+    ("options", "min_db"),
     [({"compiled": False}, 90.0), ({}, 90.0), ({"precision": "reduced"}, 50.0)],
     ids=["eager", "compiled", "reduced"],
 )
-def test_a_gpu_agrees(one_hot: Path, options: dict[str, Any], least_db: float) -> None:
-    """Every stem is within the bound of stock's on the same GPU in fp32; warm or not, the next run gives the same samples."""
+def test_a_gpu_agrees(one_hot: Path, options: dict[str, Any], min_db: float) -> None:
+    """Every stem agrees with demucs on the same GPU in fp32 within the bound; the next run gives the same samples."""
     mix = music(300_001)
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         stock = Stock(model="ft", repo=one_hot, device="cuda", shifts=0, overlap=0.25, progress=False)
@@ -45,12 +45,12 @@ def test_a_gpu_agrees(one_hot: Path, options: dict[str, Any], least_db: float) -
     separator.warm()
     found = separator.separate(mix, quiet)
     for index, stem in enumerate(STEMS):
-        assert snr_db(expected[stem].numpy(), found[index]) >= least_db, stem
+        assert snr_db(expected[stem].numpy(), found[index]) >= min_db, stem
     assert (separator.separate(mix, quiet) == found).all()
 
 
 def test_neighbours_do_not_matter(one_hot: Path) -> None:
-    """Four threads at once each get the samples that their mix gets alone."""
+    """Four concurrent threads each get the samples that their mix gives alone."""
     separator = load(one_hot, compiled=False)
     mixes = [music(frames, seed=frames) for frames in (300_000, 100_001, 20_000, 450_000)]
     alone = [separator.separate(mix, quiet) for mix in mixes]
@@ -69,7 +69,7 @@ def test_neighbours_do_not_matter(one_hot: Path) -> None:
 
 
 def test_memory_is_given_back(one_hot: Path) -> None:
-    """After a job nothing stays allocated but what was there before it, and the cache is empty."""
+    """After a job only what was allocated before it stays allocated, and the cache is empty."""
     separator = load(one_hot, compiled=False)
     separator.warm()
     allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()

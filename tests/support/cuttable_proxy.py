@@ -1,4 +1,4 @@
-"""A way to a server that can be cut: while it is, whoever connects is turned away and what was connected breaks."""
+"""A TCP proxy that can be cut: connections break, and new ones are refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CuttableProxy:
 
     @property
     def url(self) -> str:
-        """Of the server, by way of this."""
+        """The server's address through this proxy."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -39,7 +39,7 @@ class CuttableProxy:
 
     @contextmanager
     def cut(self) -> Iterator[None]:
-        """Nothing passes during the block."""
+        """Cut the connection during the block."""
         self._is_cut = True
         self._break()
         try:

@@ -1,4 +1,4 @@
-"""A pair of services under test: started, watched, killed and started again, each alone."""
+"""A pair of services under test, each started, killed and restarted separately."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T], what: str) -> T:
-    """The first true value of ``look``; fails, naming what was awaited, after two minutes."""
+    """The first true value of ``look``; fails after two minutes, naming what was expected."""
     give_up_s = time.monotonic() + LIMIT_S
     while not (value := look()):
         if time.monotonic() > give_up_s:
@@ -57,7 +57,7 @@ def open_files(pid: int) -> list[str]:
 
 @contextmanager
 def turn_held(data: Path) -> Iterator[None]:
-    """The device's turn in the test's own hand, so that whoever needs it next waits: work stops at a known place.
+    """The GPU lock held by the test, so that work stops where it needs the lock.
 
     Asked for while another has it, it comes before whoever asks later.
     """
@@ -98,7 +98,7 @@ class Pair:
         self.ports = {name: free_port() for name in (RENDER, SEPARATION, "url")}
 
     def address(self, service: str) -> str:
-        """Where a service listens."""
+        """The address of a service."""
         return f"127.0.0.1:{self.ports[service]}"
 
     @property
@@ -109,7 +109,7 @@ class Pair:
         return self._client
 
     def log(self, service: str) -> Path:
-        """What a service wrote, over all its starts."""
+        """The log text of a service over all its starts."""
         return self.folder / f"{service}.log"
 
     def log_lines(self, service: str) -> list[dict[str, Any]]:
@@ -144,7 +144,7 @@ class Pair:
         return self.health(service) == int(health_pb2.HealthCheckResponse.SERVING)
 
     def health(self, service: str) -> int | None:
-        """What health says; None where nobody answers."""
+        """The health status; None if the service does not answer."""
         with grpc.insecure_channel(self.address(service)) as channel:
             try:
                 request = health_pb2.HealthCheckRequest()
@@ -166,7 +166,7 @@ class Pair:
         eventually(lambda: not psutil.pid_exists(self.pids[service]), f"{service} has ended")
 
     def stop(self) -> None:
-        """End whatever runs."""
+        """Stop all running services."""
         if self._client is not None:
             self._client.close()
             self._client = None

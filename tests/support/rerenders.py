@@ -1,4 +1,4 @@
-"""Re-renders of the tests: begun, and what lies in the store."""
+"""Re-renders for tests, and their stored files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services as processes that start at once.
+"""Service processes that start quickly.
 
 Importing torch and transformers takes seconds, and tests that kill services start them a dozen times. So one process imports
 both services once and forks for each start; from there on the child is ``python -m render_service`` or ``-m separation_service``:
@@ -47,7 +47,7 @@ class ServiceForker:
         return int(self._process.stdout.readline())
 
     def close(self) -> None:
-        """No more starts; what was started goes on."""
+        """Stop forking; started services keep running."""
         self._process.kill()
         self._process.wait()
 
@@ -58,7 +58,7 @@ def plain_environment() -> dict[str, str]:
 
 
 def _serve(orders: list[str] | None = None) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries whoever ends
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps children
     mains = {service: import_module(f"{service}.__main__").main for service in SERVICES}
     for line in sys.stdin:
         order = json.loads(line)
@@ -71,9 +71,9 @@ def _serve(orders: list[str] | None = None) -> None:
 
 
 def _become(order: Mapping[str, object], main: object) -> NoReturn:
-    """The child's whole life."""
+    """Runs in the child."""
     os.setsid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing outlives a test session that was killed
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # children die with the test session
     log = os.open(str(order["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):

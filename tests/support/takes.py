@@ -1,4 +1,4 @@
-"""Takes of the tests: briefs, what a watch tells, and what every story has in common."""
+"""Takes for tests: briefs, collected events, and checks that hold for every job."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Story:
 
 
 def told(client: Client, job: Job, react: Callable[[JobEvent], object] | None = None) -> Story:
-    """Watch from the first event to the end; ``react`` hears each event as it comes."""
+    """Watch from the first event to the end; ``react`` is called with each event."""
     events = []
     for event in client.watch(job):
         events.append(event)
@@ -69,7 +69,7 @@ def check_numbers(events: Iterable[JobEvent]) -> None:
 
 
 def until(client: Client, job: Job, test: Callable[[JobEvent], bool], *, after_sequence: int = 0) -> JobEvent:
-    """The first event of which ``test`` holds; the watch is left there."""
+    """The first event for which ``test`` is true; the watch ends there."""
     for event in client.watch(job, after_sequence=after_sequence):
         if test(event):
             return event
@@ -77,7 +77,7 @@ def until(client: Client, job: Job, test: Callable[[JobEvent], bool], *, after_s
 
 
 def at(stage: int, *, done: int = 0) -> Callable[[JobEvent], bool]:
-    """Whether an event tells of a stage with so many steps done."""
+    """True if an event reports a stage with at least this many steps done."""
     return lambda event: event.stage == stage and event.steps_done >= done
 
 

@@ -1,4 +1,4 @@
-"""The whole road: a brief becomes a bounce, the bounce becomes stems, the stems become a ZIP."""
+"""A take from end to end: brief, bounce, stems, ZIP."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ LICENCE = Licence(tier="sync", licensee="Nova Films", terms="https://example.com
 
 @pytest.fixture(scope="module")
 def early() -> dict[str, bytes]:
-    """What could be fetched at the moment of BOUNCE_READY."""
+    """What could be downloaded at BOUNCE_READY."""
     return {}
 
 
 @pytest.fixture(scope="module")
 def story(live_pair: LivePair, early: dict[str, bytes]) -> Story:
-    """A take with stems, its bounce fetched as soon as it is said to be ready."""
+    """A take with stems, its bounce downloaded at BOUNCE_READY."""
 
     def react(event: JobEvent) -> None:
         if event.kind == job_pb2.EVENT_KIND_BOUNCE_READY:
@@ -49,7 +49,7 @@ def story(live_pair: LivePair, early: dict[str, bytes]) -> Story:
 
 @pytest.fixture(scope="module")
 def saved(live_pair: LivePair, story: Story, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ZIP as the client fetches it."""
+    """The ZIP as the client downloads it."""
     return live_pair.client.download(story.job.job_id, tmp_path_factory.mktemp("out")).path
 
 
@@ -80,7 +80,7 @@ def test_the_bounce_is_ready_before_the_stems(story: Story, early: dict[str, byt
 
 
 def test_the_row_says_what_was_made(story: Story) -> None:
-    """The row holds the resolved brief, where each value came from, the files, the timings of all stages and the audit rows."""
+    """The job holds the resolved brief, the source of each value, files, timings of all stages and audit rows."""
     resolved, version = story.version.brief, story.version
     assert story.job.state == job_pb2.JOB_STATE_DONE
     assert (resolved.seed, resolved.key, resolved.tempo_map.points[0].bpm) == (7, "A minor", 120.0)
@@ -96,7 +96,7 @@ def test_the_row_says_what_was_made(story: Story) -> None:
 
 
 def test_the_zip_passes_the_independent_check(saved: Path, early: dict[str, bytes]) -> None:
-    """Layout, headers, digests, schema, loudness, true peak and the exact sum hold, and bounce.wav is the stored bounce."""
+    """Layout, headers, digests, schema, loudness, true peak and exact sum are valid, and bounce.wav is the stored bounce."""
     report = verify_zip(saved)
     assert report.failures == ()
     files = unpacked(saved)
@@ -113,7 +113,7 @@ def test_the_zip_passes_the_independent_check(saved: Path, early: dict[str, byte
 
 
 def test_a_range_request_fetches_one_stem(live_pair: LivePair, story: Story, saved: Path) -> None:
-    """Offset and length of each file in the row cut exactly that file out of the ZIP's signed URL."""
+    """Offset and length of each file in the job fetch exactly that file from the ZIP's signed URL."""
     url = live_pair.client.create_signed_url(story.job.job_id).url
     files = unpacked(saved)
     assert [entry.name for entry in story.version.files.zip_entries] == list(files)
@@ -133,7 +133,7 @@ def test_a_changed_url_is_refused(live_pair: LivePair, story: Story) -> None:
 
 
 def test_the_manifest_says_the_same(live_pair: LivePair, story: Story, saved: Path) -> None:
-    """The manifest beside the bounce is the one in the ZIP, and its facts are those of row and model."""
+    """The stored manifest is the one in the ZIP, and agrees with job and model."""
     inside = unpacked(saved)["manifest.json"]
     assert fetch(live_pair.client.create_signed_url(story.job.job_id, kind=FileKind.MANIFEST).url) == inside
     manifest = json.loads(inside)
@@ -152,7 +152,7 @@ def test_the_manifest_says_the_same(live_pair: LivePair, story: Story, saved: Pa
 
 
 def test_the_audit_rows_make_it_licensable(live_pair: LivePair, story: Story) -> None:
-    """One row for the bounce and one for the stems hold every input by value or digest; the chain is whole."""
+    """One row for the bounce and one for the stems hold every input by value or digest; the chain is intact."""
     client, files = live_pair.client, story.version.files
     bounce_row, stems_row = client.list_audit_rows(story.job.job_id)
     assert (bounce_row.kind, stems_row.kind) == ("bounce", "stems")
@@ -186,7 +186,7 @@ def test_a_replay_is_exact(live_pair: LivePair, story: Story) -> None:
 
 
 def test_a_take_without_stems_has_one_track(live_pair: LivePair, tmp_path: Path) -> None:
-    """Its watch ends with the render; stems can be asked for later, once, and the ZIP holds the same bounce."""
+    """Its watch ends with the render; stems can be requested later, once, and the ZIP holds the same bounce."""
     client = live_pair.client
     plain = take(client, brief(live_pair.persona))
     check_numbers(plain.events)
@@ -208,7 +208,7 @@ def test_a_take_without_stems_has_one_track(live_pair: LivePair, tmp_path: Path)
 
 
 def test_a_bounce_that_was_changed_on_disk_is_never_used(live_pair: LivePair) -> None:
-    """A flipped bit in the stored bounce is DATA_LOSS on replay and when stems are asked for."""
+    """A flipped bit in the stored bounce is DATA_LOSS on replay and when stems are requested."""
     client = live_pair.client
     plain = take(client, brief(live_pair.persona, seed=8))
     path = live_pair.data / "store" / plain.version.files.bounce.key
@@ -225,7 +225,7 @@ def test_a_bounce_that_was_changed_on_disk_is_never_used(live_pair: LivePair) ->
 
 
 def test_an_erased_prompt_is_in_no_file_of_the_installation(live_pair: LivePair) -> None:
-    """Only the manifest that was named still held it, until the job was deleted; the chain is whole and no replay is possible."""
+    """Only the named manifest still holds it until the job is deleted; the chain is intact and a replay is refused."""
     client, prompt = live_pair.client, "a lullaby for the lighthouse keeper"
     job_id = take(client, brief(live_pair.persona, prompt=prompt)).job.job_id
     erased = client.erase_prompt(job_id)
