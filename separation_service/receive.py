@@ -61,7 +61,7 @@ def receive_loan(loan: LoanedAudio, borrowings: Borrowings, scratch: Scratch) ->
             f"the manifest must be of {loan.job_id} v{loan.version}, as the call is, "
             f"got one of {manifest.job_id} v{manifest.version}"
         )
-    with borrowings.take(loan.lease_id) as tensor:
+    with borrowings.borrow(loan.lease_id) as tensor:
         header = tensor.header
         if header.sample_rate_hz != SAMPLE_RATE_HZ or header.channels != CHANNELS or header.frames != manifest.frames:
             raise InvalidTensor(

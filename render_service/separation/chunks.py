@@ -32,14 +32,14 @@ class ChunkLender:
         times: LoanTimes | None = None,
         send_timeout_s: float = 60.0,
         wall_clock_s: Callable[[], float] = time.time,
-        draw_lease_id: Callable[[], str] = lambda: secrets.token_hex(16),
+        new_lease_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._stub = handoff_pb2_grpc.HandoffServiceStub(channel)
         self._address = address
         self._times = times or LoanTimes()
         self._send_timeout_s = send_timeout_s
         self._wall_clock_s = wall_clock_s
-        self._draw_lease_id = draw_lease_id
+        self._new_lease_id = new_lease_id
 
     @contextmanager
     def lend(
@@ -54,7 +54,7 @@ class ChunkLender:
         check_samples(samples)
         data = samples.reshape(-1).view(np.uint8).data
         header = TensorHeader(
-            lease_id=self._draw_lease_id(),
+            lease_id=self._new_lease_id(),
             channels=samples.shape[0],
             frames=samples.shape[1],
             sample_rate_hz=sample_rate_hz,

@@ -41,14 +41,14 @@ class HandoffServicer(handoff_pb2_grpc.HandoffServiceServicer):
 
     async def _receive(self, requests: AsyncIterator[handoff_pb2.SendTensorRequest]) -> str:
         header = await _header(requests)
-        lease_s = self._borrowings.lease_left_s(header)
+        lease_s = self._borrowings.lease_remaining_s(header)
         with self._inbox.open(header) as receipt:
             async for request in requests:
                 if request.WhichOneof("part") != "data":
                     raise InvalidTensor("one header, first, then data; something else came in between")
                 receipt.write(request.data)
             lease_id = receipt.finish()
-        asyncio.get_running_loop().call_later(lease_s + _EXPIRY_SLACK_S, self._borrowings.expire)
+        asyncio.get_running_loop().call_later(lease_s + _EXPIRY_SLACK_S, self._borrowings.discard_expired)
         return lease_id
 
 

@@ -1,11 +1,12 @@
-"""Memory lent from one process to another on the same host: a lender's pooled regions, a borrower's read-only views.
+"""Memory lent from one process to another on the same host: pooled regions of the lender, read-only views of the borrower.
 
-The lender's road: ``LoanPool`` -> ``LoanClient.lend``. The borrower's: ``LoanServer`` -> ``Borrowings.take``. Where the two are
-not on one host, ``ChunkInbox`` fills the same ``Borrowings`` from a stream of bytes.
+The lender uses ``LoanPool`` and ``LoanClient.lend``, the borrower ``LoanServer`` and ``Borrowings.borrow``. Between two hosts
+``ChunkInbox`` fills the same ``Borrowings`` from a stream of bytes.
 """
 
+from servicekit.loans.borrow_limits import BorrowLimits
 from servicekit.loans.borrower import LoanServer
-from servicekit.loans.borrowings import BorrowedTensor, Borrowings, BorrowLimits
+from servicekit.loans.borrowings import BorrowedTensor, Borrowings
 from servicekit.loans.chunk_inbox import ChunkInbox
 from servicekit.loans.lender import Lender, Loan, LoanClient, LoanTimes
 from servicekit.loans.messages import TensorHeader

@@ -1,7 +1,7 @@
 """Length-prefixed messages with descriptors over a Unix stream socket.
 
-A frame is a big-endian uint32 of the body's length, then the body. Descriptors (SCM_RIGHTS) ride on the frame's first bytes; the
-kernel never merges two frames' descriptors into one receive, and a frame is read no further than its end, so they stay together.
+A frame is the body's length as big-endian uint32, then the body. Descriptors (SCM_RIGHTS) come with the frame's first bytes. The
+kernel never merges the descriptors of two frames into one receive, and no read goes beyond a frame's end, so they stay together.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ MAX_MESSAGE_BYTES = 64 * 1024
 _PREFIX = struct.Struct("!I")
 _INT_BYTES = array.array("i").itemsize
 _MAX_FDS = 8
-"""One is right; room for a few more lets a wrong message be refused by name instead of breaking the connection."""
+"""One is expected; with room for more, a message with too many can be refused by name without breaking the connection."""
 
 
 class ConnectionLost(Exception):
-    """The other side closed the connection or broke it; ``detail`` says how."""
+    """The peer closed or broke the connection; ``detail`` says how."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -29,31 +29,31 @@ class ConnectionLost(Exception):
 
 
 class BrokenFrame(ConnectionLost):
-    """What came is no frame: oversized, or its descriptors were cut off."""
+    """The received bytes are not a frame: it is too large, or its descriptors were truncated."""
 
 
 @dataclass
 class Frame:
-    """A message's bytes and the descriptors that came with it, which its owner closes."""
+    """A message's bytes and its descriptors, which the receiver closes."""
 
     body: bytes
     fds: list[int]
 
     def close(self) -> None:
-        """Close every descriptor that nobody has taken out of ``fds``."""
+        """Close every descriptor that is still in ``fds``."""
         while self.fds:
             os.close(self.fds.pop())
 
 
 def pack_frame(body: bytes) -> bytes:
-    """``body`` with its length before it; raises ValueError beyond 64 KiB."""
+    """``body`` after its length. Raises ValueError for more than 64 KiB."""
     if len(body) > MAX_MESSAGE_BYTES:
-        raise ValueError(f"a message of {len(body)} bytes; at most {MAX_MESSAGE_BYTES} go over the loan socket")
+        raise ValueError(f"a message may have at most {MAX_MESSAGE_BYTES} bytes, got {len(body)}")
     return _PREFIX.pack(len(body)) + body
 
 
 def send_frame(sock: socket.socket, body: bytes, fds: Sequence[int] = ()) -> None:
-    """Send one frame on a blocking socket; raises OSError, or ConnectionLost where the peer takes only part of it."""
+    """Send one frame on a blocking socket. Raises OSError."""
     data = pack_frame(body)
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     sent = sock.sendmsg([data], ancillary, socket.MSG_NOSIGNAL)
@@ -62,7 +62,7 @@ def send_frame(sock: socket.socket, body: bytes, fds: Sequence[int] = ()) -> Non
 
 
 class FrameReader:
-    """Reads frames from a socket without waiting, one ``recvmsg`` a call."""
+    """Reads frames from a socket without blocking, with one ``recvmsg`` per call."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -72,23 +72,22 @@ class FrameReader:
 
     @property
     def in_a_frame(self) -> bool:
-        """Whether part of a frame has come and the rest has not."""
+        """Whether a frame was received in part."""
         return bool(self._buffer) or self._body_bytes is not None or bool(self._fds)
 
     def read(self) -> Frame | None:
-        """Receive once: a frame where it is complete, else None.
+        """Receive once; returns a frame if it is complete, else None.
 
-        Raises ConnectionLost at the end of the stream, BrokenFrame for what is no frame, BlockingIOError where nothing waits.
+        Raises ConnectionLost at the end of the stream, BrokenFrame for invalid bytes, BlockingIOError where there is nothing to
+        read.
         """
-        wanted = (_PREFIX.size if self._body_bytes is None else self._body_bytes) - len(self._buffer)
-        self._receive(wanted)
+        missing = (_PREFIX.size if self._body_bytes is None else self._body_bytes) - len(self._buffer)
+        self._receive(missing)
         if self._body_bytes is None and len(self._buffer) == _PREFIX.size:
             self._body_bytes = int(_PREFIX.unpack(self._buffer)[0])
             self._buffer.clear()
             if self._body_bytes > MAX_MESSAGE_BYTES:
-                raise BrokenFrame(
-                    f"a message of {self._body_bytes} bytes was announced, at most {MAX_MESSAGE_BYTES} fit"
-                )
+                raise BrokenFrame(f"a message may have at most {MAX_MESSAGE_BYTES} bytes, got {self._body_bytes}")
         if self._body_bytes is None or len(self._buffer) < self._body_bytes:
             return None
         frame = Frame(bytes(self._buffer), self._fds)
@@ -100,10 +99,12 @@ class FrameReader:
         while self._fds:
             os.close(self._fds.pop())
 
-    def _receive(self, wanted: int) -> None:
-        room = socket.CMSG_SPACE(_MAX_FDS * _INT_BYTES)
+    def _receive(self, nbytes: int) -> None:
+        ancillary_bytes = socket.CMSG_SPACE(_MAX_FDS * _INT_BYTES)
         try:
-            data, ancillary, flags, _ = self._sock.recvmsg(wanted, room, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
+            data, ancillary, flags, _ = self._sock.recvmsg(
+                nbytes, ancillary_bytes, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+            )
         except ConnectionError as broken:
             raise ConnectionLost(str(broken)) from broken
         for level, kind, payload in ancillary:
@@ -112,9 +113,11 @@ class FrameReader:
                 fds.frombytes(payload[: len(payload) - len(payload) % _INT_BYTES])
                 self._fds.extend(fds)
         if flags & socket.MSG_CTRUNC:
-            raise BrokenFrame(f"more than {_MAX_FDS} descriptors, or no room for them in this process (see ulimit -n)")
-        if not data and wanted:
-            raise ConnectionLost("the other side closed the connection" + (" inside a message" * self.in_a_frame))
+            raise BrokenFrame(
+                f"a message has more than {_MAX_FDS} descriptors, or this process has too many open (see ulimit -n)"
+            )
+        if not data and nbytes:
+            raise ConnectionLost("the peer closed the connection" + (" within a message" * self.in_a_frame))
         self._buffer += data
         if len(self._fds) > _MAX_FDS:
-            raise BrokenFrame(f"{len(self._fds)} descriptors in one message; one is wanted")
+            raise BrokenFrame(f"a message must have one descriptor, got {len(self._fds)}")

@@ -16,7 +16,6 @@ from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhausted, ServiceError, Unavailable
 from servicekit.loans.framing import ConnectionLost
@@ -38,18 +37,18 @@ _log = logger(__name__)
 
 @dataclass(frozen=True)
 class Loan:
-    """A tensor that the borrower has accepted; pass ``lease_id`` in the call that uses it."""
+    """A tensor that the borrower has accepted. Pass ``lease_id`` in the call that uses it."""
 
     lease_id: str
 
 
 class Lender(Protocol):
-    """Either road to the borrower: :class:`LoanClient`, or chunks over gRPC."""
+    """Lends tensors to the borrower: :class:`LoanClient` in shared memory, or in chunks over gRPC."""
 
     def lend(
         self, samples: npt.NDArray[np.float32], *, sample_rate_hz: int, job_id: str, wait_s: float = 0.0
     ) -> AbstractContextManager[Loan]:
-        """LendRequest float32 samples (C, T), C-contiguous, for the length of the ``with``."""
+        """Lend float32 samples (C, T), C-contiguous, until the end of the ``with`` block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +56,12 @@ class LoanTimes:
     """How long a lender waits, in seconds."""
 
     lease_s: float = 900.0
-    """From the offer: the borrower forgets a loan that was not taken by then."""
+    """After this the borrower discards a loan that is not borrowed."""
     accept_timeout_s: float = 5.0
     release_timeout_s: float = 5.0
-    """After a ``with`` that ended well, before the loan is withdrawn and its region given up."""
+    """After a ``with`` block without an error, before the loan is withdrawn."""
     withdraw_timeout_s: float = 1.0
-    """For the answer to a withdrawal."""
+    """After a withdrawal, before the region is discarded."""
     retry_after_s: float = 2.0
 
 
@@ -70,18 +69,20 @@ def check_samples(samples: npt.NDArray[np.float32]) -> None:
     """Raise InvalidTensor unless ``samples`` are C-contiguous float32 (C, T), C 1 or 2, T at least 1."""
     if samples.dtype != np.float32 or samples.ndim != 2 or not samples.flags.c_contiguous or not samples.size:
         raise InvalidTensor(
-            f"C-contiguous float32 of shape (channels, frames) is wanted, {samples.dtype} {samples.shape} came"
+            f"samples must be C-contiguous float32 of shape (channels, frames), got {samples.dtype} {samples.shape}"
             + ("" if samples.flags.c_contiguous else ", not contiguous")
         )
     if samples.shape[0] > 2:
-        raise InvalidTensor(f"1 or 2 channels are wanted, {samples.shape[0]} came; is the shape (channels, frames)?")
+        raise InvalidTensor(
+            f"samples must have 1 or 2 channels, got {samples.shape[0]}; is the shape (channels, frames)?"
+        )
 
 
 class LoanClient:
-    """Lends regions of ``pool`` to whoever listens on ``socket_path``; safe to use from many threads.
+    """Lends regions of ``pool`` to the borrower on ``socket_path``. Safe to use from many threads.
 
-    Connects when first needed and again after the borrower has gone away. The borrower must run as one of ``allowed_uids``
-    (default: this process's own user).
+    Connects on first use and reconnects after the borrower has restarted. The borrower must run as one of ``allowed_uids``
+    (default: this process's user).
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class LoanClient:
         times: LoanTimes | None = None,
         allowed_uids: Collection[int] | None = None,
         wall_clock_s: Callable[[], float] = time.time,
-        draw_lease_id: Callable[[], str] = lambda: secrets.token_hex(16),
+        new_lease_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         check_socket_path(socket_path)
         self._path = socket_path
@@ -102,7 +103,7 @@ class LoanClient:
         self._times = times or LoanTimes()
         self._allowed_uids = allowed_uids_or_own(allowed_uids)
         self._wall_clock_s = wall_clock_s
-        self._draw_lease_id = draw_lease_id
+        self._new_lease_id = new_lease_id
         self._lock = threading.Lock()
         self._link: Link | None = None
 
@@ -110,11 +111,11 @@ class LoanClient:
     def lend(
         self, samples: npt.NDArray[np.float32], *, sample_rate_hz: int, job_id: str, wait_s: float = 0.0
     ) -> Iterator[Loan]:
-        """Copy ``samples`` (C, T) into a region and lend it for the length of the ``with``.
+        """Copy ``samples`` (C, T) into a region and lend it until the end of the ``with`` block.
 
-        Waits up to ``wait_s`` for a region. At the end it waits for the borrower to let go; where it does not, the loan is
-        withdrawn and the region never used again. Raises InvalidTensor, ResourceExhausted (LOANS_EXHAUSTED, TOO_LARGE,
-        OUT_OF_MEMORY), Unavailable SEPARATION_UNAVAILABLE.
+        Waits up to ``wait_s`` for a region. At the end it waits until the borrower releases the loan, withdraws the loan if that
+        takes too long, and discards the region if that does not help either. Raises InvalidTensor, ResourceExhausted
+        (LOANS_EXHAUSTED, TOO_LARGE, OUT_OF_MEMORY), Unavailable SEPARATION_UNAVAILABLE.
         """
         check_samples(samples)
         with self._pool.region(samples.nbytes, wait_s=wait_s) as region:
@@ -123,20 +124,8 @@ class LoanClient:
             with self._lend_filled(region, shape, digest, sample_rate_hz, job_id) as loan:
                 yield loan
 
-    @contextmanager
-    def lend_region(
-        self, region: Region, shape: tuple[int, int], *, sample_rate_hz: int, job_id: str
-    ) -> Iterator[Loan]:
-        """LendRequest what was written straight into ``region.array(shape)``: no copy at all. Otherwise as :meth:`lend`.
-
-        Nobody writes to the region between this call and the end of the pool's ``with`` that holds it.
-        """
-        digest = xxhash.xxh3_128_hexdigest(region.array(shape).data)
-        with self._lend_filled(region, shape, digest, sample_rate_hz, job_id) as loan:
-            yield loan
-
     def close(self) -> None:
-        """Close the connection; the borrower drops what it has not taken. The pool is its owner's to close."""
+        """Close the connection; the borrower discards loans that are not borrowed. Does not close the pool."""
         with self._lock:
             link, self._link = self._link, None
         if link is not None:
@@ -153,7 +142,7 @@ class LoanClient:
         self, region: Region, shape: tuple[int, int], digest: str, sample_rate_hz: int, job_id: str
     ) -> Iterator[Loan]:
         header = TensorHeader(
-            lease_id=self._draw_lease_id(),
+            lease_id=self._new_lease_id(),
             channels=shape[0],
             frames=shape[1],
             sample_rate_hz=sample_rate_hz,
@@ -161,54 +150,54 @@ class LoanClient:
             lease_expires_at_s=self._wall_clock_s() + self._times.lease_s,
             job_id=job_id,
         )
-        patience_s = 0.0
-        link = self._offer(region, header)
+        timeout_s = 0.0
+        link = self._send_loan(region, header)
         try:
             yield Loan(header.lease_id)
-            patience_s = self._times.release_timeout_s
+            timeout_s = self._times.release_timeout_s
         finally:
-            self._get_back(link, region, header, patience_s)
+            self._wait_released(link, region, header, timeout_s)
 
-    def _offer(self, region: Region, header: TensorHeader) -> Link:
+    def _send_loan(self, region: Region, header: TensorHeader) -> Link:
         link, is_new = self._connected()
-        region.loans_out += 1
+        region.open_loans += 1
         try:
-            answer = link.offer(header, region.fd, self._times.accept_timeout_s)
+            answer = link.lend(header, region.fd, self._times.accept_timeout_s)
         except ConnectionLost as lost:
             if is_new:
-                raise self._unavailable(f"was lost before it accepted the loan: {lost.detail}") from lost
-            # The borrower was restarted since the last loan. Offering the same bytes once more is safe; using the region for
-            # others is not, as the old process may still hold it.
-            return self._offer(region, header)
+                raise self._unavailable(f"disconnected before it accepted the loan: {lost.detail}") from lost
+            # The borrower was restarted since the last loan. Lending the same bytes again is safe. Reusing the region for other
+            # bytes is not, because the old process may still use it.
+            return self._send_loan(region, header)
         if isinstance(answer, LoanAccepted | LoanReleased):
             return link
         if isinstance(answer, LoanRefused):
-            region.loans_out -= 1
+            region.open_loans -= 1
             raise self._refusal(answer)
-        link.say(WithdrawRequest(header.lease_id))
+        link.send(WithdrawRequest(header.lease_id))
         raise self._unavailable(f"did not answer within {self._times.accept_timeout_s} s")
 
-    def _get_back(self, link: Link, region: Region, header: TensorHeader, patience_s: float) -> None:
+    def _wait_released(self, link: Link, region: Region, header: TensorHeader, timeout_s: float) -> None:
         try:
-            ended = link.wait_for_end(header.lease_id, patience_s)
-            if not ended:
-                link.say(WithdrawRequest(header.lease_id))
-                ended = link.wait_for_end(header.lease_id, self._times.withdraw_timeout_s)
+            released = link.wait_released(header.lease_id, timeout_s)
+            if not released:
+                link.send(WithdrawRequest(header.lease_id))
+                released = link.wait_released(header.lease_id, self._times.withdraw_timeout_s)
         finally:
-            link.forget(header.lease_id)
-        if ended:
-            region.loans_out -= 1
+            link.unregister(header.lease_id)
+        if released:
+            region.open_loans -= 1
             return
         _log.warning(
-            "a loan was not given back; its region is given up",
+            "loan not released; region discarded",
             lease_id=header.lease_id,
             job_id=header.job_id,
-            why=link.broken or "the borrower still uses it",
+            reason=link.broken or "the borrower still uses it",
         )
 
     def _connected(self) -> tuple[Link, bool]:
         with self._lock:
-            if self._link is not None and self._link.is_whole():
+            if self._link is not None and self._link.is_connected():
                 return self._link, False
             if self._link is not None:
                 self._link.close()
@@ -227,8 +216,8 @@ class LoanClient:
         if uid not in self._allowed_uids:
             sock.close()
             raise Unavailable(
-                f"the process that listens on {self._path} runs as user {uid}, wanted {sorted(self._allowed_uids)}; nothing was "
-                "lent to it",
+                f"the process that listens on {self._path} must run as one of the users {sorted(self._allowed_uids)}, got {uid}; "
+                "nothing was lent to it",
                 reason="SEPARATION_UNAVAILABLE",
                 metadata={"address": str(self._path)},
             )
@@ -236,8 +225,8 @@ class LoanClient:
 
     def _unavailable(self, what: str) -> Unavailable:
         return Unavailable(
-            f"the borrower at {self._path} {what}; see that the separation service runs, as the same user; the bounce is stored, "
-            "ask for the stems again when it is up",
+            f"the borrower at {self._path} {what}; check that separation_service runs as the same user. The bounce is stored: "
+            "request its stems again once separation_service runs",
             reason="SEPARATION_UNAVAILABLE",
             metadata={"address": str(self._path)},
             retry_after_s=self._times.retry_after_s,

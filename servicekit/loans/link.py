@@ -1,7 +1,4 @@
-"""A lender's connection to the borrower.
-
-It has no thread of its own: of those who wait for an answer, one reads for all.
-"""
+"""A lender's connection to the borrower. It has no thread: one of the threads that wait for an answer reads for all of them."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ from servicekit.loans.messages import (
 
 
 class Link:
-    """Owns a connected ``sock``; a send that the borrower does not take within ``send_timeout_s`` breaks the link."""
+    """Owns a connected ``sock``. A send that takes longer than ``send_timeout_s`` breaks the link."""
 
     def __init__(self, sock: socket.socket, codec: LenderCodec, send_timeout_s: float) -> None:
         sock.settimeout(None)
@@ -38,38 +35,39 @@ class Link:
         self._reader = FrameReader(sock)
         self._codec = codec
         self._sending = threading.Lock()
-        self._heard = threading.Condition()
-        self._somebody_reads = False
-        self._last_words: dict[str, BorrowerMessage | None] = {}
+        self._changed = threading.Condition()
+        self._has_reader = False
+        self._answers: dict[str, BorrowerMessage | None] = {}
         self.broken: str | None = None
+        """Why the link is broken; None while it is not."""
 
-    def is_whole(self) -> bool:
-        """Whether the borrower is still there, as far as can be told without asking it."""
+    def is_connected(self) -> bool:
+        """Whether the link is usable, as far as can be seen without sending anything."""
         self._wait_until(lambda: False, 0.0)
         return self.broken is None
 
-    def offer(self, header: TensorHeader, fd: int, timeout_s: float) -> BorrowerMessage | None:
-        """Send a loan and its descriptor; the borrower's last word on it, or None after ``timeout_s``. Raises ConnectionLost.
+    def lend(self, header: TensorHeader, fd: int, timeout_s: float) -> BorrowerMessage | None:
+        """Send a loan and its descriptor; returns the borrower's answer, None after ``timeout_s``. Raises ConnectionLost.
 
-        An acceptance that was read together with the release after it shows as LoanReleased.
+        The answer is LoanReleased where an acceptance and a release were read together.
         """
         lease_id = header.lease_id
-        with self._heard:
-            self._last_words[lease_id] = None
+        with self._changed:
+            self._answers[lease_id] = None
         answer = None
         try:
-            self.say(LendRequest(header), fd)
-            self._wait_until(lambda: self._last_words[lease_id] is not None, timeout_s)
-            answer = self._last_words[lease_id]
+            self.send(LendRequest(header), fd)
+            self._wait_until(lambda: self._answers[lease_id] is not None, timeout_s)
+            answer = self._answers[lease_id]
         finally:
             if not isinstance(answer, LoanAccepted | LoanReleased):
-                self.forget(lease_id)
+                self.unregister(lease_id)
         if answer is None and self.broken:
             raise ConnectionLost(self.broken)
         return answer
 
-    def say(self, message: LenderMessage, *fds: int) -> None:
-        """Send, or find the link broken."""
+    def send(self, message: LenderMessage, *fds: int) -> None:
+        """Send a message; a failure sets ``broken``."""
         data = self._codec.encode(message)
         with self._sending:
             if self.broken is not None:
@@ -79,49 +77,49 @@ class Link:
             except OSError as error:
                 self._break(f"cannot be written to: {error}")
 
-    def wait_for_end(self, lease_id: str, timeout_s: float) -> bool:
-        """Whether the borrower has let go of a loan, within ``timeout_s``."""
+    def wait_released(self, lease_id: str, timeout_s: float) -> bool:
+        """True once the borrower has released the loan, False after ``timeout_s``."""
 
-        def over() -> bool:
-            return isinstance(self._last_words.get(lease_id), LoanReleased | LoanRefused)
+        def is_released() -> bool:
+            return isinstance(self._answers.get(lease_id), LoanReleased | LoanRefused)
 
-        self._wait_until(over, timeout_s)
-        return over()
+        self._wait_until(is_released, timeout_s)
+        return is_released()
 
-    def forget(self, lease_id: str) -> None:
-        """Stop listening for news of a loan."""
-        with self._heard:
-            self._last_words.pop(lease_id, None)
+    def unregister(self, lease_id: str) -> None:
+        """Ignore further messages about a loan."""
+        with self._changed:
+            self._answers.pop(lease_id, None)
 
     def close(self) -> None:
-        """Close the connection; whoever still waits finds it broken."""
-        self._break("was left")
-        with self._heard:
-            self._heard.wait_for(lambda: not self._somebody_reads)
+        """Close the connection; threads that wait find the link broken."""
+        self._break("was closed")
+        with self._changed:
+            self._changed.wait_for(lambda: not self._has_reader)
         with self._sending:
             self._reader.close()
             self._sock.close()
 
-    def _wait_until(self, over: Callable[[], bool], timeout_s: float) -> None:
-        """Return when ``over``, when the link is broken or after ``timeout_s``; what waits on the socket is read first."""
+    def _wait_until(self, done: Callable[[], bool], timeout_s: float) -> None:
+        """Return once ``done()`` is true, the link is broken or ``timeout_s`` has passed. Reads at least once."""
         deadline_s = time.monotonic() + timeout_s
-        late = False
+        timed_out = False
         while True:
-            with self._heard:
-                if over() or self.broken is not None or late:
+            with self._changed:
+                if done() or self.broken is not None or timed_out:
                     return
                 left_s = max(0.0, deadline_s - time.monotonic())
-                late = left_s == 0.0
-                if self._somebody_reads:
-                    self._heard.wait(left_s)
+                timed_out = left_s == 0.0
+                if self._has_reader:
+                    self._changed.wait(left_s)
                     continue
-                self._somebody_reads = True
+                self._has_reader = True
             try:
                 self._read(left_s)
             finally:
-                with self._heard:
-                    self._somebody_reads = False
-                    self._heard.notify_all()
+                with self._changed:
+                    self._has_reader = False
+                    self._changed.notify_all()
 
     def _read(self, timeout_s: float) -> None:
         poll = select.poll()
@@ -132,23 +130,23 @@ class Link:
             while True:
                 frame = self._reader.read()
                 if frame is not None:
-                    frame.close()  # a borrower has no descriptors to give
-                    self._hear(self._codec.decode(frame.body))
+                    frame.close()  # a borrower sends no descriptors
+                    self._on_message(self._codec.decode(frame.body))
         except BlockingIOError:
             return
         except ConnectionLost as lost:
             self._break(lost.detail)
         except (OSError, MalformedMessage) as error:
-            self._break(f"sent what cannot be read: {error}")
+            self._break(f"sent an unreadable message: {error}")
 
-    def _hear(self, message: BorrowerMessage) -> None:
-        with self._heard:
-            if message.lease_id in self._last_words:
-                self._last_words[message.lease_id] = message
+    def _on_message(self, message: BorrowerMessage) -> None:
+        with self._changed:
+            if message.lease_id in self._answers:
+                self._answers[message.lease_id] = message
 
-    def _break(self, why: str) -> None:
-        with self._heard:
-            self.broken = self.broken or why
-            self._heard.notify_all()
+    def _break(self, reason: str) -> None:
+        with self._changed:
+            self.broken = self.broken or reason
+            self._changed.notify_all()
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Received descriptors are checked and mapped for reading."""
+"""Checks received descriptors and maps them read-only."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from collections import OrderedDict
 from servicekit.errors import InvalidTensor, ResourceExhausted
 from servicekit.loans.messages import TensorHeader
 
-_WANTED_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_REQUIRED_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _MAX_REGION_BYTES = 1 << 30
-"""A sealed file of more is no region of ours, whatever its header says."""
+"""A larger file is refused, whatever its header says."""
 
 
 class RegionMaps:
-    """The regions that one lender has lent, mapped read-only; closed with its connection.
+    """The regions of one lender, mapped read-only; closed with its connection.
 
-    A lender lends the same few regions again and again. Their mappings are kept, since mapping and faulting in cost as much as
-    reading; whether a loan is in use is told by its views, not by the mapping. The least recently lent goes first.
+    A lender reuses a few regions. Their mappings are cached, because mapping and page faults cost as much as reading; the views of
+    a loan, not its mapping, show whether it is in use. The least recently lent region is evicted first.
     """
 
     def __init__(self, max_regions: int = 4) -> None:
@@ -28,17 +28,17 @@ class RegionMaps:
         self._maps: OrderedDict[tuple[int, int], mmap.mmap] = OrderedDict()
 
     def map(self, fds: list[int], header: TensorHeader) -> mmap.mmap:
-        """Map the one region that came with ``header``. The caller closes ``fds``.
+        """Map the region that came with ``header``. The caller closes ``fds``.
 
-        Raises InvalidTensor where it is not exactly one sealed memfd that holds the header's bytes, ResourceExhausted where
-        there is no room for the mapping.
+        Raises InvalidTensor unless ``fds`` is exactly one sealed memfd with at least the header's bytes, ResourceExhausted
+        OUT_OF_MEMORY where mapping fails.
         """
         if len(fds) != 1:
-            raise InvalidTensor(f"one descriptor is wanted with a loan, {len(fds)} came")
+            raise InvalidTensor(f"a loan must have exactly one descriptor, got {len(fds)}")
         (fd,) = fds
         status = os.fstat(fd)
         _check_region(fd, status, header)
-        # An inode number is not given out again while the mapping holds its file; should 2^32 wrap, the checksum tells.
+        # An inode number is not reused while the mapping holds its file; if 2^32 wrapped, the checksum would not match.
         inode = (status.st_dev, status.st_ino)
         mapped = self._maps.pop(inode, None) or _map(fd, status.st_size)
         self._maps[inode] = mapped
@@ -47,29 +47,31 @@ class RegionMaps:
         return mapped
 
     def close(self) -> None:
-        """Let go of every mapping; those with loans in use end with them."""
+        """Drop every mapping; one with a loan in use is unmapped when the loan ends."""
         self._maps.clear()
 
 
 def _check_region(fd: int, status: os.stat_result, header: TensorHeader) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise InvalidTensor("the descriptor is no regular file; a sealed memfd is wanted")
+        raise InvalidTensor("the descriptor must be a sealed memfd, got something other than a regular file")
     try:
         seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
     except OSError as error:
-        raise InvalidTensor("the descriptor is no memfd: its file system has no seals") from error
-    if seals & _WANTED_SEALS != _WANTED_SEALS:
-        raise InvalidTensor(f"the region has seals {seals:#x}; SHRINK, GROW and SEAL ({_WANTED_SEALS:#x}) are wanted")
+        raise InvalidTensor("the descriptor must be a sealed memfd, got a file without seals") from error
+    if seals & _REQUIRED_SEALS != _REQUIRED_SEALS:
+        raise InvalidTensor(
+            f"the region must have the seals SHRINK, GROW and SEAL ({_REQUIRED_SEALS:#x}), got {seals:#x}"
+        )
     if not header.nbytes <= status.st_size <= _MAX_REGION_BYTES:
         raise InvalidTensor(
-            f"{header.channels} channels of {header.frames} float32 samples are {header.nbytes} bytes, the region has "
-            f"{status.st_size}, and at most {_MAX_REGION_BYTES} are mapped"
+            f"the region must have between {header.nbytes} bytes ({header.channels} channels of {header.frames} float32 samples) "
+            f"and {_MAX_REGION_BYTES}, got {status.st_size}"
         )
 
 
 def _map(fd: int, nbytes: int) -> mmap.mmap:
     try:
-        # Not MAP_POPULATE: the pages are there, and the checksum's faults map sixteen of them at a time, which is cheaper.
+        # Without MAP_POPULATE: the pages exist, and the page faults of the checksum map sixteen at a time, which is cheaper.
         return mmap.mmap(fd, nbytes, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
     except OSError as error:
         raise ResourceExhausted(

@@ -1,6 +1,6 @@
-"""What lender and borrower say to each other, as plain values, and the codecs that put them on the wire.
+"""The messages between lender and borrower as plain values, and the protocols of their codecs.
 
-servicekit knows no stubs: whoever builds a lender or a borrower hands in a codec.
+servicekit does not know protobuf; each service passes its codec.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LEASE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class MalformedMessage(ValueError):
-    """Bytes on the socket that are no message; the connection they came over is closed."""
+    """The received bytes are not a message; the connection is closed."""
 
 
 def is_lease_id(text: str) -> bool:
@@ -24,17 +24,17 @@ def is_lease_id(text: str) -> bool:
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """What a lent tensor is: float32, little endian, C-contiguous, shape (C channels, T frames)."""
+    """Describes a lent tensor: float32, little endian, C-contiguous, shape (C channels, T frames)."""
 
     lease_id: str
-    """32 lower-case hex digits, drawn by the lender."""
+    """32 lower-case hex digits, chosen by the lender."""
     channels: int
     frames: int
     sample_rate_hz: int
     xxh3_128: str
     """xxh3-128 of the bytes, 32 lower-case hex digits."""
     lease_expires_at_s: float
-    """Seconds since the Unix epoch, when the lender takes the region out of use."""
+    """Seconds since the Unix epoch. The borrower discards the loan then unless it is borrowed."""
     job_id: str
     """For logs."""
 
@@ -46,14 +46,14 @@ class TensorHeader:
 
 @dataclass(frozen=True)
 class LendRequest:
-    """Lends a region; one descriptor travels with it."""
+    """Lends a region; sent with one descriptor."""
 
     header: TensorHeader
 
 
 @dataclass(frozen=True)
 class WithdrawRequest:
-    """The lender no longer wants this loan taken up."""
+    """The lender withdraws a loan."""
 
     lease_id: str
 
@@ -67,7 +67,7 @@ class LoanAccepted:
 
 @dataclass(frozen=True)
 class LoanRefused:
-    """The borrower keeps nothing of the region, for ``reason`` (an ErrorReason without prefix)."""
+    """The borrower refuses the loan. ``reason`` is an ErrorReason without prefix."""
 
     lease_id: str
     reason: str
@@ -76,7 +76,7 @@ class LoanRefused:
 
 @dataclass(frozen=True)
 class LoanReleased:
-    """The borrower has no view of the region left and will not look at it again."""
+    """The borrower has no view of the region left and will not read it again."""
 
     lease_id: str
 
@@ -86,7 +86,7 @@ BorrowerMessage = LoanAccepted | LoanRefused | LoanReleased
 
 
 class LenderCodec(Protocol):
-    """The lender's half of the wire."""
+    """Encoding on the lender's side."""
 
     def encode(self, message: LenderMessage, /) -> bytes:
         """Bytes of ``message``."""
@@ -96,7 +96,7 @@ class LenderCodec(Protocol):
 
 
 class BorrowerCodec(Protocol):
-    """The borrower's half of the wire."""
+    """Encoding on the borrower's side."""
 
     def encode(self, message: BorrowerMessage, /) -> bytes:
         """Bytes of ``message``."""

@@ -1,8 +1,8 @@
-"""Pooled shared-memory regions that are faulted in once and used again.
+"""Pooled shared-memory regions, reused so that their page faults are paid once.
 
-A fresh region a tensor costs more in page faults than sending the bytes would; a pool pays them once. A region is a memfd, so
-the kernel frees it whoever dies. Its seals stop it from being resized under the reader (SIGBUS otherwise) and from being
-written through any mapping but the lender's own, which is made before the seal (F_SEAL_FUTURE_WRITE, Linux 5.1).
+The page faults of a new region per tensor would cost more than sending the bytes. A region is a memfd, so the kernel frees it
+however the processes die. Its seals prevent a resize while the borrower reads (which would raise SIGBUS) and writes through any
+mapping but the lender's, which is made before the seal (F_SEAL_FUTURE_WRITE, Linux 5.1).
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from servicekit.loans.messages import BYTES_PER_SAMPLE
 REGION_NAME = "sonichaos-loan"
 """Shows as ``/memfd:sonichaos-loan`` in /proc/PID/maps."""
 _MIB = 1 << 20
-F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; Python 3.11 has no name for it
+F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; not in Python 3.11's fcntl module
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | F_SEAL_FUTURE_WRITE | fcntl.F_SEAL_SEAL
 
 
 def size_class_bytes(nbytes: int) -> int:
-    """The region size that serves ``nbytes``: quarter steps between powers of two, at least 1 MiB."""
+    """Size of a region for ``nbytes``: rounded up to a quarter step between powers of two, at least 1 MiB."""
     if nbytes <= _MIB:
         return _MIB
     step = 1 << max(nbytes - 1, 1).bit_length() - 3
@@ -42,13 +42,13 @@ def size_class_bytes(nbytes: int) -> int:
 
 
 class Region:
-    """One memfd, mapped writable here and faulted in. Made and owned by :class:`LoanPool`."""
+    """One memfd, mapped writable and faulted in. Created and owned by :class:`LoanPool`."""
 
     def __init__(self, capacity_bytes: int) -> None:
         self.capacity_bytes = capacity_bytes
         self.nbytes = 0
-        self.loans_out = 0
-        """Offers that the borrower has neither refused nor given back; with any, the region is never used again."""
+        self.open_loans = 0
+        """Loans that the borrower has neither refused nor released. With any left, the region is not reused."""
         self.fd = os.memfd_create(REGION_NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.posix_fallocate(self.fd, 0, capacity_bytes)
@@ -59,25 +59,27 @@ class Region:
             raise
 
     def array(self, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-        """Writable float32 view (C, T) of the region's first bytes; valid while the region is held."""
-        wanted = math.prod(shape) * BYTES_PER_SAMPLE
-        if wanted > self.nbytes or min(shape) < 1:
-            raise InvalidTensor(f"shape {shape} is {wanted} bytes of float32, the region was asked for {self.nbytes}")
+        """Writable float32 view (C, T) of the region's first bytes, valid until the pool's ``with`` block ends."""
+        nbytes = math.prod(shape) * BYTES_PER_SAMPLE
+        if nbytes > self.nbytes or min(shape) < 1:
+            raise InvalidTensor(
+                f"the region was requested for {self.nbytes} bytes of float32, got shape {shape} with {nbytes}"
+            )
         return np.frombuffer(self._map, dtype=np.float32, count=math.prod(shape)).reshape(shape)
 
     def write(self, samples: npt.NDArray[np.float32]) -> str:
-        """Copy ``samples`` (C, T) in and return the xxh3-128 of the bytes, as hex."""
+        """Copy ``samples`` (C, T) into the region; returns the xxh3-128 of the bytes as hex."""
         return copy_and_hash(self.array((samples.shape[0], samples.shape[1])), samples)
 
     def close(self) -> None:
-        """Give up the descriptor and the mapping; views that outlive it keep the memory until they go."""
+        """Close the descriptor and the mapping; remaining views keep the memory alive."""
         os.close(self.fd)
         with suppress(BufferError):
             self._map.close()
 
 
 class LoanPool:
-    """At most ``max_regions`` regions of at most ``max_region_bytes``, each used by one ``with`` at a time."""
+    """At most ``max_regions`` regions of at most ``max_region_bytes``, each used by one ``with`` block at a time."""
 
     def __init__(self, *, max_regions: int = 4, max_region_bytes: int = 64 * _MIB, retry_after_s: float = 2.0) -> None:
         self._max_regions = max_regions
@@ -90,19 +92,19 @@ class LoanPool:
 
     @contextmanager
     def region(self, nbytes: int, *, wait_s: float = 0.0) -> Iterator[Region]:
-        """A region of at least ``nbytes``, ready to be written; idle again at the end unless a loan of it is still out.
+        """A writable region of at least ``nbytes``. It is reused after the block unless it still has an open loan.
 
-        Waits up to ``wait_s`` for one. Raises ResourceExhausted: LOANS_EXHAUSTED where all are out, TOO_LARGE, OUT_OF_MEMORY.
+        Waits up to ``wait_s`` for one. Raises ResourceExhausted LOANS_EXHAUSTED (all in use), TOO_LARGE, OUT_OF_MEMORY.
         """
         region = self._acquire(nbytes, wait_s)
         region.nbytes = nbytes
         try:
             yield region
         finally:
-            self._give_back(region)
+            self._release(region)
 
     def close(self) -> None:
-        """Free the idle regions; those in use are freed when their ``with`` ends."""
+        """Free the idle regions; regions in use are freed when their ``with`` block ends."""
         with self._changed:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -119,17 +121,17 @@ class LoanPool:
 
     def _acquire(self, nbytes: int, wait_s: float) -> Region:
         if nbytes < 1:
-            raise InvalidTensor("a region of no bytes was asked for; a loan has at least one sample")
+            raise InvalidTensor("a region must have at least one sample, got 0 bytes")
         if nbytes > self._max_region_bytes:
             raise ResourceExhausted(
-                f"a loan of {nbytes} bytes; this lender's regions hold at most {self._max_region_bytes}",
+                f"a loan may have at most {self._max_region_bytes} bytes, got {nbytes}",
                 reason="TOO_LARGE",
             )
         too_small = None
         with self._changed:
             deadline_s = time.monotonic() + wait_s
             while not (fitting := [region for region in self._idle if region.capacity_bytes >= nbytes]):
-                self._refuse_closed()
+                self._check_open()
                 if self._regions < self._max_regions:
                     self._regions += 1
                     break
@@ -138,7 +140,7 @@ class LoanPool:
                     break
                 self._wait_until(deadline_s)
             else:
-                self._refuse_closed()
+                self._check_open()
                 best = min(fitting, key=lambda region: region.capacity_bytes)
                 self._idle.remove(best)
                 return best
@@ -146,7 +148,7 @@ class LoanPool:
             too_small.close()
         return self._make(min(size_class_bytes(nbytes), self._max_region_bytes))
 
-    def _refuse_closed(self) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("the loan pool is closed: this service is shutting down", reason="DRAINING")
 
@@ -154,7 +156,7 @@ class LoanPool:
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             raise ResourceExhausted(
-                f"all {self._max_regions} loan regions are out; try again when a separation has ended",
+                f"all {self._max_regions} loan regions are in use; retry when a separation has ended",
                 reason="LOANS_EXHAUSTED",
                 retry_after_s=self._retry_after_s,
             )
@@ -164,7 +166,7 @@ class LoanPool:
         try:
             return Region(capacity_bytes)
         except BaseException as error:
-            self._forget()
+            self._subtract_region()
             if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.ENOSPC, errno.EMFILE, errno.ENFILE):
                 raise ResourceExhausted(
                     f"no memory or descriptor for a loan region of {capacity_bytes} bytes: {error.strerror}",
@@ -173,16 +175,16 @@ class LoanPool:
                 ) from error
             raise
 
-    def _give_back(self, region: Region) -> None:
+    def _release(self, region: Region) -> None:
         with self._changed:
-            if not (region.loans_out or self._closed):
+            if not (region.open_loans or self._closed):
                 self._idle.append(region)
                 self._changed.notify()
                 return
         region.close()
-        self._forget()
+        self._subtract_region()
 
-    def _forget(self) -> None:
+    def _subtract_region(self) -> None:
         with self._changed:
             self._regions -= 1
             self._changed.notify()

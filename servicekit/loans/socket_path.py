@@ -1,4 +1,4 @@
-"""A Unix socket that only this user can reach, bound where a dead process may have left one."""
+"""Creates Unix sockets that only this user can reach, and replaces the socket of a dead process."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from collections.abc import Collection
 from pathlib import Path
 
 _MAX_PATH_BYTES = 107
-"""sun_path has 108 bytes with its closing zero, unix(7)."""
+"""sun_path has 108 bytes with its terminating null, unix(7)."""
 _UCRED = struct.Struct("3i")
 
 
 class SocketPathError(ValueError):
-    """The socket cannot be where it was asked to be; the message says why and what to do."""
+    """The socket cannot be created at its path; the message says why and what to do."""
 
 
 def check_socket_path(path: Path) -> None:
-    """Raise SocketPathError where ``path`` is longer than an AF_UNIX address holds."""
+    """Raise SocketPathError where ``path`` is too long for an AF_UNIX address."""
     length = len(os.fsencode(path))
     if length > _MAX_PATH_BYTES:
         raise SocketPathError(
-            f"{path} has {length} bytes, a Unix socket's path at most {_MAX_PATH_BYTES}: choose a shorter directory"
+            f"a Unix socket's path may have at most {_MAX_PATH_BYTES} bytes, {path} has {length}; choose a shorter directory"
         )
 
 
 def peer_uid(sock: socket.socket) -> int:
-    """User id of the process at the other end (SO_PEERCRED)."""
+    """User id of the peer process (SO_PEERCRED)."""
     _, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     return int(uid)
 
 
 def allowed_uids_or_own(allowed_uids: Collection[int] | None) -> frozenset[int]:
-    """``allowed_uids``, or this process's own user where none were named."""
+    """``allowed_uids``; None means this process's user."""
     return frozenset({os.geteuid()} if allowed_uids is None else allowed_uids)
 
 
 def listen_privately(path: Path, *, backlog: int) -> socket.socket:
     """A listening, non-blocking stream socket at ``path``: mode 0600 in a directory of this user with mode 0700.
 
-    The directory is made where it is missing. A socket that a dead process left is removed; one that somebody listens on, or a
-    file that is no socket, raises SocketPathError. Two processes that start at once are held apart by a lock on the directory.
+    Creates the directory if missing and removes the socket of a dead process. Raises SocketPathError where a process listens on
+    the path, or it is not a socket. A lock on the directory serializes processes that start at the same time.
     """
     check_socket_path(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,8 +70,8 @@ def _check_directory(directory: Path, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if status.st_uid != os.geteuid() or mode & 0o077:
         raise SocketPathError(
-            f"{directory} belongs to user {status.st_uid} with mode {mode:04o}; the loan socket wants a directory of user "
-            f"{os.geteuid()} with mode 0700: chmod 700 it, or name another"
+            f"the directory of the loan socket must belong to user {os.geteuid()} with mode 0700; {directory} belongs to user "
+            f"{status.st_uid} with mode {mode:04o}: chmod 700 it, or choose another"
         )
 
 
@@ -81,7 +81,7 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(status.st_mode):
-        raise SocketPathError(f"{path} exists and is no socket; remove it or name another path")
+        raise SocketPathError(f"{path} exists and is not a socket; remove it or choose another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
@@ -90,5 +90,5 @@ def _remove_stale(path: Path) -> None:
             path.unlink()
             return
         except OSError as error:
-            raise SocketPathError(f"cannot tell whether somebody listens on {path}: {error}") from error
-    raise SocketPathError(f"another process listens on {path}; stop it, or name another path for this one")
+            raise SocketPathError(f"cannot find out whether a process listens on {path}: {error}") from error
+    raise SocketPathError(f"another process listens on {path}; stop it or choose another path")

@@ -1,4 +1,4 @@
-"""A lender and a borrower in one process, joined by a socket."""
+"""A lender and a borrower in one process, connected by a socket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMES = LoanTimes(release_timeout_s=0.1, withdraw_timeout_s=0.05)
 
 
 class Pair:
-    """A borrower and a lender joined by a socket in ``folder``."""
+    """A borrower and a lender, connected by a socket in ``folder``."""
 
     def __init__(self, folder: Path, *, regions: int = 2, limits: BorrowLimits | None = None) -> None:
         self.path = folder / "private" / "loans.sock"
@@ -25,7 +25,7 @@ class Pair:
         self.client = LoanClient(self.path, HandoffCodec(), self.pool, times=TIMES)
 
     def lend(self, samples: np.ndarray) -> contextlib.AbstractContextManager:
-        """Lend as one job."""
+        """Lend ``samples``."""
         return self.client.lend(samples, sample_rate_hz=44_100, job_id="job")
 
 

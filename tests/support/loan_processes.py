@@ -1,4 +1,4 @@
-"""A lender and a borrower as processes of their own, driven over a pipe, each able to be killed at a named message."""
+"""A lender and a borrower as separate processes, driven over a pipe; each can die at a given message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from servicekit.loans.regions import REGION_NAME
 
 RATE_HZ = 44_100
 SHAPE = (2, 200_000)
-_PATIENCE_S = 20.0
+_TIMEOUT_S = 20.0
 
 
 Command = str | tuple[str, str] | tuple[str, float]
@@ -29,7 +29,7 @@ Role = Callable[[Connection, Path, str | None], None]
 
 
 class Codec(Protocol):
-    """Either half of the wire."""
+    """The codec of the lender or the borrower."""
 
     def encode(self, message: object, /) -> bytes:
         """Bytes of ``message``."""
@@ -39,7 +39,7 @@ class Codec(Protocol):
 
 
 class DyingCodec:
-    """Speaks as ``codec`` does until the message ``die_at``, such as "encode Accepted": there the process kills itself."""
+    """``codec``, but the process kills itself at the message ``die_at``, such as "encode LoanAccepted"."""
 
     def __init__(self, codec: Codec, die_at: str | None) -> None:
         self._codec = codec
@@ -56,24 +56,26 @@ class DyingCodec:
         self._maybe_die("decode", message)
         return message
 
-    def _maybe_die(self, way: str, message: object) -> None:
-        if self._die_at == f"{way} {type(message).__name__}":
+    def _maybe_die(self, direction: str, message: object) -> None:
+        if self._die_at == f"{direction} {type(message).__name__}":
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run_borrower(control: Connection, socket_path: Path, die_at: str | None) -> None:
-    """Takes and gives back as told."""
+    """Borrow and release on command."""
     borrowings = Borrowings()
-    with LoanServer(socket_path, DyingCodec(ReceiveCodec(), die_at), borrowings), ExitStack() as taken:
+    with LoanServer(socket_path, DyingCodec(ReceiveCodec(), die_at), borrowings), ExitStack() as borrowed:
         control.send("ready")
         while True:
             match control.recv():
-                case ("take", lease_id):
-                    control.send(_answer(lambda name=lease_id: _sum_of(taken.enter_context(borrowings.take(name)))))
-                case "give back":
-                    control.send(_answer(taken.close))
+                case ("borrow", lease_id):
+                    control.send(
+                        _answer(lambda name=lease_id: _sum_of(borrowed.enter_context(borrowings.borrow(name))))
+                    )
+                case "release":
+                    control.send(_answer(borrowed.close))
                 case "loans":
-                    control.send(borrowings.loans)
+                    control.send(borrowings.active_loans)
                 case "end":
                     break
     control.send("ended")
@@ -84,7 +86,7 @@ def _sum_of(tensor: BorrowedTensor) -> float:
 
 
 def run_lender(control: Connection, socket_path: Path, die_at: str | None) -> None:
-    """Lends and takes back as told."""
+    """Lend and end loans on command."""
     times = LoanTimes(accept_timeout_s=5.0, release_timeout_s=0.3)
     codec = DyingCodec(HandoffCodec(), die_at)
     with (
@@ -99,7 +101,7 @@ def run_lender(control: Connection, socket_path: Path, die_at: str | None) -> No
                     samples = np.full(SHAPE, value, dtype=np.float32)
                     loan = client.lend(samples, sample_rate_hz=RATE_HZ, job_id="job")
                     control.send(_answer(lambda context=loan: lent.enter_context(context).lease_id))
-                case "take back":
+                case "end loans":
                     control.send(_answer(lent.close))
                 case "end":
                     break
@@ -114,7 +116,7 @@ def _answer(act: Callable[[], object]) -> object:
 
 
 class Actor:
-    """One of the two as a process; ends it at the end of the ``with``, however the test went."""
+    """One of the two as a process, which is killed at the end of the ``with`` block."""
 
     forkserver = multiprocessing.get_context("forkserver")
     forkserver.set_forkserver_preload([__name__])
@@ -124,27 +126,27 @@ class Actor:
         self._process = self.forkserver.Process(target=role, args=(there, socket_path, die_at), daemon=True)
         self._process.start()
         there.close()
-        assert self.hear() == "ready"
+        assert self.receive() == "ready"
 
     def ask(self, command: Command) -> object:
-        """The answer, or "died" where the process ended instead."""
-        self.tell(command)
-        return self.hear()
+        """The answer to a command, or "died" where the process ended instead."""
+        self.send(command)
+        return self.receive()
 
-    def tell(self, command: Command) -> None:
-        """Ask without waiting for the answer."""
+    def send(self, command: Command) -> None:
+        """Send a command without waiting for the answer."""
         self._control.send(command)
 
-    def hear(self) -> object:
-        """What it says next."""
-        assert self._control.poll(_PATIENCE_S), "no answer"
+    def receive(self) -> object:
+        """The next answer."""
+        assert self._control.poll(_TIMEOUT_S), "no answer"
         try:
             return self._control.recv()
         except EOFError:
             return "died"
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """Kill the process with SIGKILL and wait for its end."""
         self._process.kill()
         self._process.join()
 
@@ -153,7 +155,7 @@ class Actor:
         return sum(f"/memfd:{REGION_NAME}" in line for line in self._proc("maps").read_text().splitlines())
 
     def descriptors(self) -> list[str]:
-        """What the process has open; what it closes while this looks is left out."""
+        """Open files of the process; one that is closed meanwhile is left out."""
         found = []
         for entry in self._proc("fd").iterdir():
             with suppress(FileNotFoundError):

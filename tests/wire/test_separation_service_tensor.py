@@ -77,7 +77,7 @@ async def test_a_lent_bounce_becomes_a_zip(live: LiveServer) -> None:
     assert (result.manifest.size_bytes, result.manifest.sha256) == (len(text), hashlib.sha256(text).hexdigest())
     assert live.store.stat(result.manifest.key) is None  # the owner's to store, when it keeps the result
     assert [timing.stage for timing in result.timings] == order
-    assert live.borrowings.loans == 0
+    assert live.borrowings.active_loans == 0
     assert live.calls.active == 0
 
 
@@ -130,7 +130,7 @@ async def test_leaving_the_call_stops_the_work(live: LiveServer) -> None:
     assert await asyncio.to_thread(live.calls.drain, PATIENCE_S)
     with live.device_lock.held():
         assert set(live.store.keys()) == before
-    assert live.borrowings.loans == 0
+    assert live.borrowings.active_loans == 0
     assert live.scratch.free_bytes == DEFAULT_MEMORY_BYTES
 
 
@@ -182,7 +182,7 @@ async def test_loan_and_take_must_belong_together(live: LiveServer) -> None:
         with live.lender.lend(from_pcm24(lent), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
             good.lease_id = loan.lease_id
             assert await called(live, good) == reason
-    assert live.borrowings.loans == 0
+    assert live.borrowings.active_loans == 0
 
 
 async def test_a_store_that_fails_leaves_no_half_delivery(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What the settings of a host name cannot always be opened: then the setting is named, before anything runs."""
+"""Unusable settings are reported by name before a service starts."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from servicekit.settings import SettingsError
 
 
 def settings(folder: Path, **changes: Any) -> HostSettings:
-    """Of an installation in ``folder``."""
+    """Settings of an installation in ``folder``."""
     return HostSettings(data=folder, **changes)
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "foo", "sqlite://"])
-def test_a_url_that_is_no_journal_is_refused(tmp_path: Path, url: str) -> None:
-    """The setting, what it wants and what came are said."""
+def test_an_invalid_journal_url_is_refused(tmp_path: Path, url: str) -> None:
+    """The error names the setting and the expected form."""
     with pytest.raises(SettingsError, match=r"SONICHAOS_JOURNAL_URL: .*sqlite:////"):
         open_journal(settings(tmp_path, journal_url=url), SystemClock())
 
 
 def test_a_journal_of_another_release_is_refused(tmp_path: Path) -> None:
-    """Nothing is written into it."""
+    """The journal is not changed."""
     chosen = settings(tmp_path)
     open_journal(chosen, SystemClock()).close()
     with sqlite3.connect(tmp_path / "journal.sqlite3") as raw:
@@ -42,8 +42,8 @@ def test_a_journal_of_another_release_is_refused(tmp_path: Path) -> None:
         open_journal(chosen, SystemClock())
 
 
-def test_a_file_that_is_no_journal_is_not_worth_another_try(tmp_path: Path) -> None:
-    """A damaged file is said to be one; waiting would not help."""
+def test_a_damaged_journal_is_not_retried(tmp_path: Path) -> None:
+    """The error has no retry delay."""
     (tmp_path / "journal.sqlite3").write_bytes(b"no database at all, but long enough to have a header" * 20)
     with pytest.raises(Internal, match=r"damaged or is not a journal.*restore it from a backup") as refused:
         open_journal(settings(tmp_path), SystemClock())
@@ -51,14 +51,14 @@ def test_a_file_that_is_no_journal_is_not_worth_another_try(tmp_path: Path) -> N
 
 
 def test_a_socket_whose_path_is_too_long_is_refused(tmp_path: Path) -> None:
-    """Before any folder is made."""
+    """Before any folder is created."""
     with pytest.raises(SettingsError, match=r"SONICHAOS_HANDOFF_SOCKET: .* 107"):
-        make_folders(settings(tmp_path / "data", handoff_socket=f"/tmp/{'x' * 120}.sock"))  # noqa: S108  never made
+        make_folders(settings(tmp_path / "data", handoff_socket=f"/tmp/{'x' * 120}.sock"))  # noqa: S108  never created
     assert not (tmp_path / "data").exists()
 
 
-def test_a_bucket_that_cannot_exist_is_refused(tmp_path: Path) -> None:
-    """No server is asked for a name that no bucket can have."""
+def test_an_invalid_bucket_name_is_refused(tmp_path: Path) -> None:
+    """Without a request to the server."""
     chosen = settings(
         tmp_path,
         store="s3",
@@ -71,16 +71,16 @@ def test_a_bucket_that_cannot_exist_is_refused(tmp_path: Path) -> None:
         open_store(chosen, SystemClock())
 
 
-def test_a_metrics_port_that_is_taken_is_refused() -> None:
-    """The address is named."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_a_used_metrics_port_is_refused() -> None:
+    """The error names the address."""
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
         with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1:{port}"):
             Metrics("test").serve("127.0.0.1", port)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
-def test_a_device_that_is_not_there_is_refused() -> None:
-    """Before a model is loaded; never another device in silence."""
+def test_a_missing_device_is_refused() -> None:
+    """Before a model is loaded; there is no silent fallback to another device."""
     with pytest.raises(SettingsError, match=r"SONICHAOS_DEVICE=cuda: .*finds no CUDA device"):
         check_device("cuda")

@@ -1,9 +1,8 @@
-"""Lending within one process: what arrives, what is bounded, when memory is used again."""
+"""Loans within one process: samples, limits, and reuse of memory."""
 
 from __future__ import annotations
 
 import gc
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,22 +28,22 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 
 def inode_of(tensor: BorrowedTensor) -> int:
-    """Tells the regions of this process apart, by the map that holds the tensor's address."""
+    """Inode of the region that holds the tensor."""
     address = tensor.array.__array_interface__["data"][0]
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, _, _, _, inode, *_ = line.split()
         first, last = (int(end, 16) for end in span.split("-"))
         if first <= address < last:
             return int(inode)
-    raise AssertionError("mapped nowhere")
+    raise AssertionError("not mapped")
 
 
 @pytest.mark.parametrize("shape", [(2, 1), (1, 7), (2, 44_100), (2, 300_001)])
 def test_every_sample_arrives_and_cannot_be_written(pair: Pair, shape: tuple[int, int]) -> None:
-    """Bit for bit, NaN included, as (C, T) in memory that is read-only to the borrower."""
+    """The borrower reads the same bits, NaN included, as (C, T) in read-only memory."""
     samples = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
     samples[0, 0] = np.nan
-    with pair.lend(samples) as loan, pair.borrowings.take(loan.lease_id) as tensor:
+    with pair.lend(samples) as loan, pair.borrowings.borrow(loan.lease_id) as tensor:
         assert tensor.array.tobytes() == samples.tobytes()
         assert (tensor.array.shape, tensor.header.sample_rate_hz, tensor.header.job_id) == (shape, 44_100, "job")
         with pytest.raises(ValueError, match="read-only"):
@@ -53,25 +52,14 @@ def test_every_sample_arrives_and_cannot_be_written(pair: Pair, shape: tuple[int
             tensor.array.flags.writeable = True
 
 
-def test_what_is_written_into_a_region_is_lent_without_a_copy(pair: Pair) -> None:
-    """The borrower's pages are the very file that the renderer wrote to."""
-    with pair.pool.region(8 * 1000) as region:
-        region.array((2, 1000))[:] = ramp(1000)
-        lending = pair.client.lend_region(region, (2, 1000), sample_rate_hz=44_100, job_id="job")
-        with lending as loan, pair.borrowings.take(loan.lease_id) as tensor:
-            assert np.array_equal(tensor.array, ramp(1000))
-            assert inode_of(tensor) == os.fstat(region.fd).st_ino
-        assert region.loans_out == 0
-
-
-def test_copying_out_gives_the_region_back_at_once(pair: Pair) -> None:
-    """The copy is the samples, and nothing is held after it."""
+def test_copying_out_releases_the_loan_at_once(pair: Pair) -> None:
+    """The copy has all samples, and nothing is held after it."""
     out = np.empty((2, 5000), dtype=np.float32)
     with pair.lend(ramp(5000)) as loan:
         assert pair.borrowings.copy_out(loan.lease_id, out).lease_id == loan.lease_id
-        assert pair.borrowings.loans == 0
+        assert pair.borrowings.active_loans == 0
     assert np.array_equal(out, ramp(5000))
-    with pair.lend(ramp(5000)) as loan, pytest.raises(InvalidTensor, match="wanted to copy to"):
+    with pair.lend(ramp(5000)) as loan, pytest.raises(InvalidTensor, match="target must be"):
         pair.borrowings.copy_out(loan.lease_id, out[:, :-1])
 
 
@@ -86,25 +74,25 @@ def test_copying_out_gives_the_region_back_at_once(pair: Pair) -> None:
         np.zeros((2, 0), dtype=np.float32),
     ],
 )
-def test_what_is_no_tensor_is_refused_before_it_is_sent(pair: Pair, samples: np.ndarray) -> None:
-    """InvalidTensor says what came."""
+def test_unsuitable_samples_are_refused_before_they_are_sent(pair: Pair, samples: np.ndarray) -> None:
+    """Other types and shapes raise InvalidTensor."""
     with pytest.raises(InvalidTensor), pair.lend(samples):
         pass
 
 
-def test_a_loan_is_taken_once(pair: Pair) -> None:
-    """The second time, and with an id that never was, it is LEASE_LOST."""
-    with pair.lend(ramp(10)) as loan, pair.borrowings.take(loan.lease_id):
-        with pytest.raises(FailedPrecondition, match="taken already"):
-            pair.borrowings.take(loan.lease_id)
-        with pytest.raises(FailedPrecondition, match="never came"):
-            pair.borrowings.take("0" * 32)
+def test_a_loan_is_borrowed_once(pair: Pair) -> None:
+    """The second time, and with an unknown id, the error is LEASE_LOST."""
+    with pair.lend(ramp(10)) as loan, pair.borrowings.borrow(loan.lease_id):
+        with pytest.raises(FailedPrecondition, match="already borrowed"):
+            pair.borrowings.borrow(loan.lease_id)
+        with pytest.raises(FailedPrecondition, match="never received"):
+            pair.borrowings.borrow("0" * 32)
 
 
-def test_a_tensor_is_closed_after_its_with(pair: Pair) -> None:
-    """A late reader gets an error that names the loan, not memory of another job."""
+def test_a_tensor_is_closed_after_its_block(pair: Pair) -> None:
+    """A late read raises an error that names the loan; it never reads memory of another job."""
     with pair.lend(ramp(10)) as loan:
-        with pair.borrowings.take(loan.lease_id) as tensor:
+        with pair.borrowings.borrow(loan.lease_id) as tensor:
             pass
         with pytest.raises(ValueError, match=loan.lease_id):
             tensor.array.sum()
@@ -112,46 +100,46 @@ def test_a_tensor_is_closed_after_its_with(pair: Pair) -> None:
 
 @pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 @pytest.mark.parametrize("view", [lambda array: array[:, 5:], lambda array: torch.from_numpy(array)[1:], memoryview])
-def test_a_view_that_escapes_keeps_its_samples(pair: Pair, view: Callable[[np.ndarray], object]) -> None:
-    """The region is not lent again while any view lives, and its samples stay; the loan ends with the view."""
+def test_a_view_that_outlives_its_block_keeps_its_samples(pair: Pair, view: Callable[[np.ndarray], object]) -> None:
+    """The region is not reused while any view of it exists; the loan ends with the last view."""
     with pair.lend(ramp(1000)) as loan:
-        with pair.borrowings.take(loan.lease_id) as tensor:
+        with pair.borrowings.borrow(loan.lease_id) as tensor:
             inode = inode_of(tensor)
             escaped = view(tensor.array)
         expected = np.asarray(escaped).copy()
-    for turn in range(3):
-        with pair.lend(ramp(1000, turn + 5)) as loan, pair.borrowings.take(loan.lease_id) as tensor:
+    for start in range(5, 8):
+        with pair.lend(ramp(1000, start)) as loan, pair.borrowings.borrow(loan.lease_id) as tensor:
             assert inode_of(tensor) != inode
     assert np.array_equal(np.asarray(escaped), expected)
     del escaped
     gc.collect()
-    assert pair.borrowings.loans == 0
+    assert pair.borrowings.active_loans == 0
 
 
-def test_a_failure_in_the_borrowers_with_gives_the_loan_back(pair: Pair) -> None:
-    """The error's own traceback may hold a view for a while; when it is gone, so is the loan."""
+def test_an_error_in_the_borrowers_block_releases_the_loan(pair: Pair) -> None:
+    """The error's traceback may hold a view for a while; the loan ends with the traceback."""
 
     def fail(array: np.ndarray) -> None:
         raise RuntimeError(f"separation failed at {array.mean()}")
 
     with pair.lend(ramp(1000)) as loan:
-        with pytest.raises(RuntimeError), pair.borrowings.take(loan.lease_id) as tensor:
+        with pytest.raises(RuntimeError), pair.borrowings.borrow(loan.lease_id) as tensor:
             fail(tensor.array)
         gc.collect()
-        assert pair.borrowings.loans == 0
+        assert pair.borrowings.active_loans == 0
 
 
-def test_a_failure_in_the_lenders_with_withdraws_the_loan(pair: Pair) -> None:
-    """What was not taken by then cannot be taken any more, and its region is idle again."""
+def test_an_error_in_the_lenders_block_withdraws_the_loan(pair: Pair) -> None:
+    """It can no longer be borrowed, and its region is idle again."""
     with pytest.raises(RuntimeError), pair.lend(ramp(10)) as loan:
         raise RuntimeError("the call failed")
     with pytest.raises(FailedPrecondition):
-        pair.borrowings.take(loan.lease_id)
-    assert pair.borrowings.loans == 0
+        pair.borrowings.borrow(loan.lease_id)
+    assert pair.borrowings.active_loans == 0
 
 
 def test_more_loans_than_regions_are_refused_or_wait(pair: Pair) -> None:
-    """LOANS_EXHAUSTED with a time to try again; with ``wait_s`` the next region that comes back is used."""
+    """LOANS_EXHAUSTED with a retry delay; with ``wait_s`` the loan uses the next region that is released."""
     with pair.lend(ramp(10)), pair.lend(ramp(10)) as second:
         with pytest.raises(ResourceExhausted) as refused, pair.lend(ramp(10)):
             pass
@@ -165,14 +153,14 @@ def test_more_loans_than_regions_are_refused_or_wait(pair: Pair) -> None:
         waiting = threading.Thread(target=third)
         waiting.start()
         assert not done.is_set()
-        pair.borrowings.take(second.lease_id)
+        pair.borrowings.borrow(second.lease_id)
         # the first two end here
     waiting.join(20)
     assert done.is_set()
 
 
-def test_the_borrowers_bound_reaches_the_lender_by_name(tmp_path: Path) -> None:
-    """LOANS_EXHAUSTED again, though it is the other side that is full; too large a tensor is an InvalidTensor."""
+def test_the_borrowers_limits_reach_the_lender(tmp_path: Path) -> None:
+    """LOANS_EXHAUSTED where the borrower is full, InvalidTensor for a tensor that is too large for it."""
     pair = Pair(tmp_path, limits=BorrowLimits(max_loans=1, max_tensor_bytes=1 << 20))
     with pair.server, pair.pool, pair.client:
         with pair.lend(ramp(10)), pytest.raises(ResourceExhausted) as refused, pair.lend(ramp(10)):
@@ -182,9 +170,9 @@ def test_the_borrowers_bound_reaches_the_lender_by_name(tmp_path: Path) -> None:
             pass
 
 
-def test_a_restarted_borrower_is_found_again(pair: Pair) -> None:
-    """The next loan goes through without a word from the caller; in between it is SEPARATION_UNAVAILABLE."""
-    with pair.lend(ramp(10)) as loan, pair.borrowings.take(loan.lease_id):
+def test_the_lender_reconnects_to_a_restarted_borrower(pair: Pair) -> None:
+    """The next loan succeeds; while the borrower is down a loan raises SEPARATION_UNAVAILABLE."""
+    with pair.lend(ramp(10)) as loan, pair.borrowings.borrow(loan.lease_id):
         pass
     pair.server.close()
     with pytest.raises(Unavailable) as gone, pair.lend(ramp(10)):
@@ -192,23 +180,23 @@ def test_a_restarted_borrower_is_found_again(pair: Pair) -> None:
     assert (gone.value.reason, gone.value.retry_after_s) == ("SEPARATION_UNAVAILABLE", 2.0)
     pair.server.start()
     for _ in range(2):
-        with pair.lend(ramp(10)) as loan, pair.borrowings.take(loan.lease_id) as tensor:
+        with pair.lend(ramp(10)) as loan, pair.borrowings.borrow(loan.lease_id) as tensor:
             assert np.array_equal(tensor.array, ramp(10))
         pair.server.close()
         pair.server.start()
 
 
 def test_many_threads_lend_over_one_connection(pair: Pair) -> None:
-    """Each gets its own samples back, however the answers interleave."""
+    """Each gets its own samples, however the answers interleave."""
     wrong: list[object] = []
 
     def lend_some(number: int) -> None:
-        for turn in range(20):
-            samples = ramp(500, 1000.0 * number + turn)
+        for index in range(20):
+            samples = ramp(500, 1000.0 * number + index)
             lending = pair.client.lend(samples, sample_rate_hz=44_100, job_id=f"{number}", wait_s=30)
-            with lending as loan, pair.borrowings.take(loan.lease_id) as tensor:
+            with lending as loan, pair.borrowings.borrow(loan.lease_id) as tensor:
                 if not np.array_equal(tensor.array, samples):
-                    wrong.append((number, turn))
+                    wrong.append((number, index))
 
     threads = [threading.Thread(target=lend_some, args=(number,)) for number in range(5)]
     for thread in threads:
@@ -219,8 +207,8 @@ def test_many_threads_lend_over_one_connection(pair: Pair) -> None:
     assert wrong == []
 
 
-def test_hundreds_of_loans_leave_no_descriptor_no_map_and_no_memory(tmp_path: Path) -> None:
-    """Descriptors, maps and loans are what they were before; no thread is left."""
+def test_hundreds_of_loans_leak_nothing(tmp_path: Path) -> None:
+    """Descriptors, mappings and threads are what they were before."""
 
     def held() -> tuple[int, int, int]:
         maps = Path("/proc/self/maps").read_text()
@@ -230,13 +218,13 @@ def test_hundreds_of_loans_leave_no_descriptor_no_map_and_no_memory(tmp_path: Pa
     pair = Pair(tmp_path)
     with pair.server, pair.pool, pair.client:
         steady = None
-        for turn in range(300):
-            with pair.lend(ramp(64 + turn)) as loan:
-                if turn % 3:
-                    with pair.borrowings.take(loan.lease_id) as tensor:
+        for index in range(300):
+            with pair.lend(ramp(64 + index)) as loan:
+                if index % 3:
+                    with pair.borrowings.borrow(loan.lease_id) as tensor:
                         assert tensor.array[0, 0] == 0
-                elif turn % 2:
-                    pair.borrowings.drop(loan.lease_id)
+                elif index % 2:
+                    pair.borrowings.discard(loan.lease_id)
             steady = steady or held()
         assert held() == steady
     del pair, tensor

@@ -1,4 +1,4 @@
-"""What a lender does with borrowers that do not answer, or not as they should."""
+"""Faulty borrowers: no answer, or a wrong one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Answer = Callable[[socket.socket, LendRequest], None]
 
 @contextlib.contextmanager
 def borrower_that(answers: Answer, path: Path) -> Iterator[None]:
-    """A listener that reads each loan and answers it as told."""
+    """A listener that passes each loan to ``answers``."""
 
     def serve() -> None:
         with contextlib.suppress(OSError):
@@ -60,74 +60,74 @@ def silence(connection: socket.socket, lend: LendRequest) -> None:
 
 
 def garbage(connection: socket.socket, lend: LendRequest) -> None:
-    """Answer what is no message."""
+    """Answer with invalid bytes."""
     connection.sendall(pack_frame(b"\xff garbage"))
 
 
-def hang_up(connection: socket.socket, lend: LendRequest) -> None:
+def disconnect(connection: socket.socket, lend: LendRequest) -> None:
     """Close instead of answering."""
     connection.shutdown(socket.SHUT_RDWR)
 
 
-def talk_of_others(connection: socket.socket, lend: LendRequest) -> None:
-    """Answer, about a loan that never was."""
+def answer_another_loan(connection: socket.socket, lend: LendRequest) -> None:
+    """Answer for an unknown loan."""
     connection.sendall(pack_frame(ReceiveCodec().encode(LoanAccepted("0" * 32))))
 
 
-def accept_and_keep(connection: socket.socket, lend: LendRequest) -> None:
-    """Accept and never give back."""
+def accept_only(connection: socket.socket, lend: LendRequest) -> None:
+    """Accept and never release."""
     connection.sendall(pack_frame(ReceiveCodec().encode(LoanAccepted(lend.header.lease_id))))
 
 
-def accept_and_give_back(connection: socket.socket, lend: LendRequest) -> None:
-    """What a right borrower says."""
-    accept_and_keep(connection, lend)
+def accept_and_release(connection: socket.socket, lend: LendRequest) -> None:
+    """Answer as a correct borrower."""
+    accept_only(connection, lend)
     connection.sendall(pack_frame(ReceiveCodec().encode(LoanReleased(lend.header.lease_id))))
 
 
-@pytest.mark.parametrize("answers", [silence, garbage, hang_up, talk_of_others])
+@pytest.mark.parametrize("answers", [silence, garbage, disconnect, answer_another_loan])
 def test_a_borrower_that_does_not_accept_costs_one_region(tmp_path: Path, answers: Answer) -> None:
-    """SEPARATION_UNAVAILABLE in bounded time; the region may be seen over there, so it is not used again."""
+    """SEPARATION_UNAVAILABLE in bounded time. The region is not reused, because the borrower may still read it."""
     path = tmp_path / "loans.sock"
     with borrower_that(answers, path), LoanPool() as pool:
-        assert region_after_a_loan(pool, path, pytest.raises(Unavailable, match="the borrower at")) == "given up"
+        assert region_after_a_loan(pool, path, pytest.raises(Unavailable, match="the borrower at")) == "discarded"
 
 
-def test_a_region_that_is_never_given_back_is_given_up(tmp_path: Path) -> None:
-    """The loan itself went well, so nothing is raised."""
+def test_a_region_that_is_never_released_is_discarded(tmp_path: Path) -> None:
+    """The loan itself succeeded, so nothing is raised."""
     path = tmp_path / "loans.sock"
-    with borrower_that(accept_and_keep, path), LoanPool() as pool:
-        assert region_after_a_loan(pool, path, contextlib.nullcontext()) == "given up"
+    with borrower_that(accept_only, path), LoanPool() as pool:
+        assert region_after_a_loan(pool, path, contextlib.nullcontext()) == "discarded"
 
 
-def test_a_region_that_was_given_back_is_kept(tmp_path: Path) -> None:
-    """So that the tests above tell what they say."""
+def test_a_released_region_is_reused(tmp_path: Path) -> None:
+    """The counterpart of the tests above."""
     path = tmp_path / "loans.sock"
-    with borrower_that(accept_and_give_back, path), LoanPool() as pool:
-        assert region_after_a_loan(pool, path, contextlib.nullcontext()) == "kept"
+    with borrower_that(accept_and_release, path), LoanPool() as pool:
+        assert region_after_a_loan(pool, path, contextlib.nullcontext()) == "reused"
 
 
-def test_an_interruption_while_the_lender_waits_gives_the_region_up(tmp_path: Path) -> None:
-    """Whatever ends the wait, a region that was offered is only used again after an answer."""
+def test_an_interrupted_wait_discards_the_region(tmp_path: Path) -> None:
+    """Whatever ends the wait, a lent region is reused only after an answer."""
     path = tmp_path / "loans.sock"
 
     class Interrupted(BaseException):
-        """As KeyboardInterrupt."""
+        """Like KeyboardInterrupt."""
 
     class InterruptedCodec(HandoffCodec):
-        """Interrupts the thread that hears the answer."""
+        """Interrupts the thread that reads the answer."""
 
         def decode(self, data: bytes, /) -> LoanAccepted:
             raise Interrupted
 
-    with borrower_that(accept_and_keep, path), LoanPool() as pool:
-        assert region_after_a_loan(pool, path, pytest.raises(Interrupted), InterruptedCodec()) == "given up"
+    with borrower_that(accept_only, path), LoanPool() as pool:
+        assert region_after_a_loan(pool, path, pytest.raises(Interrupted), InterruptedCodec()) == "discarded"
 
 
 def region_after_a_loan(
     pool: LoanPool, path: Path, expected: contextlib.AbstractContextManager, codec: HandoffCodec | None = None
 ) -> str:
-    """Whether the region of one loan is used for the next."""
+    """Whether the region of one loan is reused for the next."""
     with pool.region(SAMPLES.nbytes) as first:
         pass
     with (
@@ -137,4 +137,4 @@ def region_after_a_loan(
     ):
         pass
     with pool.region(SAMPLES.nbytes) as second:
-        return "kept" if second is first else "given up"
+        return "reused" if second is first else "discarded"

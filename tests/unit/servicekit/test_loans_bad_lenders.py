@@ -1,4 +1,4 @@
-"""What a borrower does with lenders that are wrong, by mistake or on purpose: named, nothing kept, the next one served."""
+"""Faulty lenders, by mistake or on purpose: refused by name, nothing leaks, and the next lender is served."""
 
 from __future__ import annotations
 
@@ -43,42 +43,42 @@ RIGHT_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 @pytest.fixture
 def borrowings() -> Borrowings:
-    """Small bounds, soon reached."""
+    """Small limits."""
     return Borrowings(BorrowLimits(max_loans=3, max_tensor_bytes=1 << 20))
 
 
 @pytest.fixture
 def socket_path(tmp_path: Path) -> Path:
-    """A place for the socket."""
+    """Path of the socket."""
     return tmp_path / "private" / "loans.sock"
 
 
 @pytest.fixture(autouse=True)
 def server(socket_path: Path, borrowings: Borrowings) -> Iterator[LoanServer]:
-    """A borrower that, after the test, has lost no descriptor and still serves a right lender."""
+    """A borrower. After the test it must have leaked no descriptor and must serve a correct lender."""
     before = len(list(OPEN_FILES.iterdir()))
     with LoanServer(socket_path, ReceiveCodec(), borrowings, frame_timeout_s=0.2) as started:
         yield started
         with LoanPool() as pool, LoanClient(socket_path, HandoffCodec(), pool) as client:
             with (
                 client.lend(SAMPLES, sample_rate_hz=44_100, job_id="next") as loan,
-                borrowings.take(loan.lease_id) as tensor,
+                borrowings.borrow(loan.lease_id) as tensor,
             ):
                 assert np.array_equal(tensor.array, SAMPLES)
-            assert borrowings.loans == 0
+            assert borrowings.active_loans == 0
     del started
     assert len(list(OPEN_FILES.iterdir())) == before
 
 
 @pytest.fixture
 def raw(socket_path: Path) -> Iterator[RawLender]:
-    """A connected lender without manners."""
+    """A connected lender that sends anything."""
     with contextlib.closing(RawLender(socket_path)) as lender:
         yield lender
 
 
 class RawLender:
-    """Says what it is told to, right or wrong."""
+    """Sends any message, correct or not."""
 
     def __init__(self, socket_path: Path) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -91,8 +91,8 @@ class RawLender:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self.sock.sendmsg([pack_frame(self._codec.encode(message))], ancillary)
 
-    def hear(self) -> BorrowerMessage | None:
-        """The next answer, or None where the borrower hung up."""
+    def receive(self) -> BorrowerMessage | None:
+        """The next answer; None where the borrower has disconnected."""
         try:
             prefix = self.sock.recv(4, socket.MSG_WAITALL)
         except ConnectionResetError:
@@ -102,19 +102,19 @@ class RawLender:
         return self._codec.decode(self.sock.recv(struct.unpack("!I", prefix)[0], socket.MSG_WAITALL))
 
     def is_refused(self, message: LenderMessage, *fds: int) -> LoanRefused:
-        """The refusal that ``message`` brings."""
+        """The refusal of ``message``."""
         self.send(message, *fds)
-        answer = self.hear()
+        answer = self.receive()
         assert isinstance(answer, LoanRefused)
         return answer
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self.sock.close()
 
 
 def header(**changes: object) -> TensorHeader:
-    """A right header, with ``changes``."""
+    """A correct header, with ``changes``."""
     right = TensorHeader(
         lease_id=secrets.token_hex(16),
         channels=2,
@@ -140,34 +140,34 @@ def region(*, nbytes: int = SAMPLES.nbytes, seals: int = RIGHT_SEALS) -> Iterato
         os.close(fd)
 
 
-def test_a_right_loan_by_hand_is_accepted_taken_and_released(raw: RawLender, borrowings: Borrowings) -> None:
-    """The raw lender of these tests speaks the protocol, so that what follows is refused for what it says."""
+def test_a_correct_loan_is_accepted_borrowed_and_released(raw: RawLender, borrowings: Borrowings) -> None:
+    """The raw lender speaks the protocol, so the other tests see refusals of the content."""
     lend = header()
     with region() as fd:
         raw.send(LendRequest(lend), fd)
-    assert raw.hear() == LoanAccepted(lend.lease_id)
-    with borrowings.take(lend.lease_id) as tensor:
+    assert raw.receive() == LoanAccepted(lend.lease_id)
+    with borrowings.borrow(lend.lease_id) as tensor:
         assert np.array_equal(tensor.array, SAMPLES)
-    assert raw.hear() == LoanReleased(lend.lease_id)
+    assert raw.receive() == LoanReleased(lend.lease_id)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"frames": FRAMES + 1}, "the region has 8000"),
+        ({"frames": FRAMES + 1}, "got 8000"),
         ({"frames": 1 << 60}, "at most 1048576 bytes"),
         ({"frames": 0}, "at least 1"),
         ({"channels": 0}, "1 or 2"),
         ({"channels": 3}, "1 or 2"),
-        ({"sample_rate_hz": 0}, "sample rate"),
-        ({"sample_rate_hz": 4_000_000}, "sample rate"),
+        ({"sample_rate_hz": 0}, "sample_rate_hz"),
+        ({"sample_rate_hz": 4_000_000}, "sample_rate_hz"),
         ({"xxh3_128": "ABC"}, "xxh3_128"),
-        ({"lease_id": "../../etc/passwd"}, "lease id"),
-        ({"lease_id": ""}, "lease id"),
+        ({"lease_id": "../../etc/passwd"}, "lease_id"),
+        ({"lease_id": ""}, "lease_id"),
     ],
 )
-def test_a_header_that_does_not_fit_is_refused(raw: RawLender, changes: dict[str, object], words: str) -> None:
-    """The refusal says what was wanted and what came."""
+def test_a_header_out_of_range_is_refused(raw: RawLender, changes: dict[str, object], words: str) -> None:
+    """The refusal names the allowed range."""
     with region() as fd:
         refused = raw.is_refused(LendRequest(header(**changes)), fd)
     assert refused.reason == "INVALID_TENSOR"
@@ -175,7 +175,7 @@ def test_a_header_that_does_not_fit_is_refused(raw: RawLender, changes: dict[str
 
 
 def test_an_expired_lease_is_refused(raw: RawLender) -> None:
-    """LEASE_LOST, naming the clocks."""
+    """The reason is LEASE_LOST."""
     with region() as fd:
         refused = raw.is_refused(LendRequest(header(lease_expires_at_s=time.time() - 5)), fd)
     assert refused.reason == "LEASE_LOST"
@@ -183,14 +183,14 @@ def test_an_expired_lease_is_refused(raw: RawLender) -> None:
 
 @pytest.mark.parametrize("missing", [fcntl.F_SEAL_SHRINK, fcntl.F_SEAL_GROW, fcntl.F_SEAL_SEAL])
 def test_a_region_without_a_seal_is_refused(raw: RawLender, missing: int) -> None:
-    """It could be resized under the reader."""
+    """It could be resized while the borrower reads."""
     with region(seals=RIGHT_SEALS & ~missing) as fd:
         refused = raw.is_refused(LendRequest(header()), fd)
     assert (refused.reason, "seals" in refused.detail) == ("INVALID_TENSOR", True)
 
 
-def test_what_is_no_memfd_is_refused(raw: RawLender, tmp_path: Path) -> None:
-    """A file on disk and a pipe have no place here."""
+def test_descriptors_of_other_files_are_refused(raw: RawLender, tmp_path: Path) -> None:
+    """A file on disk and a pipe are not memfds."""
     on_disk = tmp_path / "samples"
     on_disk.write_bytes(SAMPLES.tobytes())
     with on_disk.open("rb") as file:
@@ -202,18 +202,18 @@ def test_what_is_no_memfd_is_refused(raw: RawLender, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 2, 8])
-def test_one_descriptor_is_wanted(raw: RawLender, count: int) -> None:
-    """None or several are refused, and those that came are closed."""
+def test_a_loan_needs_exactly_one_descriptor(raw: RawLender, count: int) -> None:
+    """None or several are refused, and all received descriptors are closed."""
     with region() as fd:
-        assert f"{count} came" in raw.is_refused(LendRequest(header()), *[fd] * count).detail
+        assert f"got {count}" in raw.is_refused(LendRequest(header()), *[fd] * count).detail
 
 
 @pytest.mark.parametrize("count", [9, 200])
-def test_a_heap_of_descriptors_ends_the_connection(raw: RawLender, count: int) -> None:
-    """They do not even fit the receive; none stays open."""
+def test_too_many_descriptors_end_the_connection(raw: RawLender, count: int) -> None:
+    """They do not fit into one receive; none stays open."""
     with region() as fd:
         raw.send(LendRequest(header()), *[fd] * count)
-    assert raw.hear() is None
+    assert raw.receive() is None
 
 
 @pytest.mark.parametrize(
@@ -229,95 +229,95 @@ def test_a_heap_of_descriptors_ends_the_connection(raw: RawLender, count: int) -
     ],
     ids=["garbage", "empty", "http", "oversized", "huge", "half a message", "half a prefix"],
 )
-def test_what_is_no_message_ends_the_connection(raw: RawLender, data: bytes) -> None:
-    """Whatever it was, and with a descriptor on it, it is closed."""
+def test_invalid_bytes_end_the_connection(raw: RawLender, data: bytes) -> None:
+    """The borrower disconnects and closes the descriptor."""
     with region() as fd:
         raw.sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
-    assert raw.hear() is None
+    assert raw.receive() is None
 
 
 def test_a_withdrawal_with_a_descriptor_ends_the_connection(raw: RawLender) -> None:
-    """Only a loan carries one."""
+    """Only a loan has one."""
     with region() as fd:
         raw.send(WithdrawRequest(secrets.token_hex(16)), fd)
-    assert raw.hear() is None
+    assert raw.receive() is None
 
 
 def test_a_lease_id_is_used_once_at_a_time(raw: RawLender, borrowings: Borrowings) -> None:
-    """The second is refused and the first stays as it was."""
+    """The second loan is refused; the first is not affected."""
     lend = header()
     with region() as fd:
         raw.send(LendRequest(lend), fd)
-        assert raw.hear() == LoanAccepted(lend.lease_id)
+        assert raw.receive() == LoanAccepted(lend.lease_id)
         assert "in use" in raw.is_refused(LendRequest(lend), fd).detail
-    with borrowings.take(lend.lease_id) as tensor:
+    with borrowings.borrow(lend.lease_id) as tensor:
         assert np.array_equal(tensor.array, SAMPLES)
 
 
 def test_the_loans_of_another_connection_cannot_be_withdrawn(
     raw: RawLender, socket_path: Path, borrowings: Borrowings
 ) -> None:
-    """A withdrawal of a foreign or unknown loan is passed over."""
+    """A withdrawal of another connection's or an unknown loan is ignored."""
     lend = header()
     with region() as fd:
         raw.send(LendRequest(lend), fd)
-        assert raw.hear() == LoanAccepted(lend.lease_id)
+        assert raw.receive() == LoanAccepted(lend.lease_id)
         with contextlib.closing(RawLender(socket_path)) as other:
             other.send(WithdrawRequest(lend.lease_id))
             other.send(WithdrawRequest("no id at all"))
             other.send(LendRequest(probe := header()), fd)
-            assert other.hear() == LoanAccepted(probe.lease_id)
-    with borrowings.take(lend.lease_id) as tensor:
+            assert other.receive() == LoanAccepted(probe.lease_id)
+    with borrowings.borrow(lend.lease_id) as tensor:
         assert np.array_equal(tensor.array, SAMPLES)
 
 
-def test_a_withdrawn_loan_is_released_and_lost(raw: RawLender, borrowings: Borrowings) -> None:
-    """The region can be used again at once."""
+def test_a_withdrawn_loan_is_released(raw: RawLender, borrowings: Borrowings) -> None:
+    """It can no longer be borrowed, and the lender is notified at once."""
     lend = header()
     with region() as fd:
         raw.send(LendRequest(lend), fd)
-    assert raw.hear() == LoanAccepted(lend.lease_id)
+    assert raw.receive() == LoanAccepted(lend.lease_id)
     raw.send(WithdrawRequest(lend.lease_id))
-    assert raw.hear() == LoanReleased(lend.lease_id)
+    assert raw.receive() == LoanReleased(lend.lease_id)
     with pytest.raises(FailedPrecondition, match="withdrawn") as lost:
-        borrowings.take(lend.lease_id)
+        borrowings.borrow(lend.lease_id)
     assert lost.value.reason == "LEASE_LOST"
 
 
-def test_a_loan_that_is_not_taken_expires_by_itself(raw: RawLender, borrowings: Borrowings) -> None:
-    """The borrower says so without being asked anything."""
+def test_a_loan_that_is_not_borrowed_expires(raw: RawLender, borrowings: Borrowings) -> None:
+    """The lender is notified without sending anything."""
     lend = header(lease_expires_at_s=time.time() + 0.3)
     with region() as fd:
         raw.send(LendRequest(lend), fd)
-    assert raw.hear() == LoanAccepted(lend.lease_id)
-    assert raw.hear() == LoanReleased(lend.lease_id)
+    assert raw.receive() == LoanAccepted(lend.lease_id)
+    assert raw.receive() == LoanReleased(lend.lease_id)
     with pytest.raises(FailedPrecondition):
-        borrowings.take(lend.lease_id)
+        borrowings.borrow(lend.lease_id)
 
 
-def test_a_wrong_checksum_is_found_when_the_loan_is_taken(raw: RawLender, borrowings: Borrowings) -> None:
-    """Both ways of taking raise InvalidTensor, and the region is given back."""
-    for take in (borrowings.take, lambda lease_id: borrowings.copy_out(lease_id, np.empty_like(SAMPLES))):
+def test_a_wrong_checksum_is_found_when_the_loan_is_borrowed(raw: RawLender, borrowings: Borrowings) -> None:
+    """Borrowing and copying raise InvalidTensor and release the loan."""
+    for read in (borrowings.borrow, lambda lease_id: borrowings.copy_out(lease_id, np.empty_like(SAMPLES))):
         lend = header(xxh3_128="0" * 32)
         with region() as fd:
             raw.send(LendRequest(lend), fd)
-        assert raw.hear() == LoanAccepted(lend.lease_id)
+        assert raw.receive() == LoanAccepted(lend.lease_id)
         with pytest.raises(InvalidTensor, match="xxh3-128"):
-            take(lend.lease_id)
-        assert raw.hear() == LoanReleased(lend.lease_id)
+            read(lend.lease_id)
+        assert raw.receive() == LoanReleased(lend.lease_id)
 
 
-def test_the_borrower_holds_no_more_loans_than_its_bound(raw: RawLender) -> None:
-    """The fourth of three is refused as LOANS_EXHAUSTED."""
+def test_the_borrower_refuses_loans_above_its_limit(raw: RawLender) -> None:
+    """With a limit of three the fourth loan is refused as LOANS_EXHAUSTED."""
     with region() as fd:
         for _ in range(3):
             raw.send(LendRequest(header()), fd)
-            assert isinstance(raw.hear(), LoanAccepted)
+            assert isinstance(raw.receive(), LoanAccepted)
         assert raw.is_refused(LendRequest(header()), fd).reason == "LOANS_EXHAUSTED"
 
 
-def test_a_lender_that_never_reads_is_cut_off(raw: RawLender) -> None:
-    """The answers it does not read are not kept without bound."""
+def test_a_lender_that_never_reads_is_disconnected(raw: RawLender) -> None:
+    """Unread answers do not accumulate without limit."""
     message = pack_frame(HandoffCodec().encode(LendRequest(header(channels=7))))
     with contextlib.suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
         for _ in range(100_000):
@@ -327,8 +327,8 @@ def test_a_lender_that_never_reads_is_cut_off(raw: RawLender) -> None:
     assert poll.poll(10_000)
 
 
-def test_another_user_is_turned_away(tmp_path: Path) -> None:
-    """SO_PEERCRED decides, and the lender is told where to look."""
+def test_a_lender_of_another_user_is_refused(tmp_path: Path) -> None:
+    """By SO_PEERCRED; the error says what to check."""
     path = tmp_path / "other" / "loans.sock"
     nobody = os.geteuid() + 1
     with (
@@ -342,18 +342,18 @@ def test_another_user_is_turned_away(tmp_path: Path) -> None:
 
 
 def test_nothing_is_lent_to_a_borrower_of_another_user(socket_path: Path) -> None:
-    """The lender looks at SO_PEERCRED too, before it sends anything."""
+    """The lender checks SO_PEERCRED before it sends anything."""
     with (
         LoanPool() as pool,
         LoanClient(socket_path, HandoffCodec(), pool, allowed_uids={os.geteuid() + 1}) as client,
-        pytest.raises(Unavailable, match="runs as user"),
+        pytest.raises(Unavailable, match="must run as one of the users"),
         client.lend(SAMPLES, sample_rate_hz=44_100, job_id="job"),
     ):
         pass
 
 
-def test_a_lender_cannot_be_written_through_what_it_lent() -> None:
-    """The pool's seals leave its own mapping writable and no other."""
+def test_a_lent_region_cannot_be_written_by_others() -> None:
+    """The seals leave only the pool's own mapping writable."""
     with LoanPool() as pool, pool.region(100) as lent:
         with pytest.raises(PermissionError):
             mmap.mmap(lent.fd, 100, prot=mmap.PROT_READ | mmap.PROT_WRITE)

@@ -1,10 +1,11 @@
-"""The portable road: a tensor in chunks over a real gRPC server on loopback, taken from the same borrowings."""
+"""Tensors in chunks, over a real gRPC server on loopback, into the same borrowings."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
 import secrets
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -32,7 +33,7 @@ Request = handoff_pb2.SendTensorRequest
 
 
 class Borrower:
-    """A served HandoffService; blocking calls go to a thread so that the server's loop stays free."""
+    """A running HandoffService. Blocking calls run in a thread, so that the server's event loop stays free."""
 
     def __init__(self, address: str, borrowings: Borrowings) -> None:
         self.address = address
@@ -45,7 +46,7 @@ class Borrower:
 
 @pytest.fixture
 async def borrower() -> AsyncIterator[Borrower]:
-    """On a port of its own."""
+    """A borrower on its own port."""
     borrowings = Borrowings(BorrowLimits(max_loans=2, max_tensor_bytes=4 << 20))
     server = RpcServer(
         metrics=Metrics("test"), gated_methods=(), service_names=("sonichaos.handoff.v1.HandoffService",)
@@ -60,7 +61,7 @@ async def borrower() -> AsyncIterator[Borrower]:
 
 @pytest.fixture
 def channel(borrower: Borrower) -> Iterator[grpc.Channel]:
-    """To the borrower."""
+    """A channel to the borrower."""
     with grpc.insecure_channel(borrower.address) as channel:
         yield channel
 
@@ -71,13 +72,13 @@ def chunk_lender(channel: grpc.Channel, times: LoanTimes | None = None) -> Chunk
 
 
 def lend_and_leave(lender: ChunkLender, samples: np.ndarray) -> str:
-    """The lease id of a loan whose ``with`` has ended."""
+    """The lease id of a loan whose block has ended."""
     with lender.lend(samples, sample_rate_hz=44_100, job_id="job") as loan:
         return loan.lease_id
 
 
 def header(samples: np.ndarray = SMALL, **changes: object) -> TensorHeader:
-    """A right header, with ``changes``."""
+    """A correct header, with ``changes``."""
     right = TensorHeader(
         lease_id=secrets.token_hex(16),
         channels=samples.shape[0],
@@ -102,16 +103,16 @@ def send(channel: grpc.Channel, requests: Sequence[Request]) -> tuple[grpc.Statu
     return refused.value.code(), refused.value.details()
 
 
-async def test_a_tensor_sent_in_chunks_is_taken_like_a_lent_one(borrower: Borrower, channel: grpc.Channel) -> None:
-    """Every sample, read-only, once; its memory is free after the ``with``."""
+async def test_a_tensor_sent_in_chunks_is_borrowed_like_a_lent_one(borrower: Borrower, channel: grpc.Channel) -> None:
+    """All samples, read-only, once; its memory is freed after the block."""
     lease_id = await borrower.call(lambda: lend_and_leave(chunk_lender(channel), SAMPLES))
-    with borrower.borrowings.take(lease_id) as tensor:
+    with borrower.borrowings.borrow(lease_id) as tensor:
         assert tensor.array.tobytes() == SAMPLES.tobytes()
         assert (tensor.array.shape, tensor.header.job_id) == (SAMPLES.shape, "job")
         assert not tensor.array.flags.writeable
         with pytest.raises(FailedPrecondition):
-            borrower.borrowings.take(lease_id)
-    assert borrower.borrowings.loans == 0
+            borrower.borrowings.borrow(lease_id)
+    assert borrower.borrowings.active_loans == 0
 
 
 DATA = SMALL.tobytes()
@@ -123,84 +124,87 @@ DATA = SMALL.tobytes()
         ([], "before its header"),
         ([Request(data=DATA)], "header comes first"),
         ([Request()], "header comes first"),
-        ([first()], "8000 bytes were announced, 0 came"),
-        ([first(), Request(data=DATA[:-4])], "7996 came"),
-        ([first(), Request(data=DATA), Request(data=b"x")], "no more than its header says"),
+        ([first()], "announced 8000 bytes, got 0"),
+        ([first(), Request(data=DATA[:-4])], "got 7996"),
+        ([first(), Request(data=DATA), Request(data=b"x")], "the tensor 8000, got 1 after 8000"),
         ([first(), first()], "one header"),
         ([first(), Request()], "one header"),
-        ([first(xxh3_128="0" * 32), Request(data=DATA)], "the header says 0000"),
+        ([first(xxh3_128="0" * 32), Request(data=DATA)], "must be 0000"),
         ([first(frames=1 << 50)], "at most 4194304 bytes"),
         ([first(channels=3)], "1 or 2"),
-        ([first(samples=SAMPLES), Request(data=b"x" * (CHUNK_BYTES + 1))], "a chunk has at most"),
+        ([first(samples=SAMPLES), Request(data=b"x" * (CHUNK_BYTES + 1))], "a chunk may have at most"),
         ([Request(header=handoff_pb2.TensorHeader(lease_id="x"))], "SAMPLE_TYPE_FLOAT32"),
     ],
 )
-async def test_a_stream_that_does_not_fit_is_refused_and_leaves_nothing(
+async def test_an_invalid_stream_is_refused_and_leaves_nothing(
     borrower: Borrower, channel: grpc.Channel, requests: Sequence[Request], words: str
 ) -> None:
-    """INVALID_ARGUMENT says what was wanted; the next tensor comes through."""
+    """INVALID_ARGUMENT says what was expected; the next tensor is accepted."""
     code, message = await borrower.call(lambda: send(channel, requests))
     assert (code, words in message) == (grpc.StatusCode.INVALID_ARGUMENT, True), message
-    assert borrower.borrowings.loans == 0
+    assert borrower.borrowings.active_loans == 0
     lease_id = await borrower.call(lambda: lend_and_leave(chunk_lender(channel), SMALL))
-    assert borrower.borrowings.take(lease_id).array.tobytes() == DATA
+    assert borrower.borrowings.borrow(lease_id).array.tobytes() == DATA
 
 
-async def test_a_stream_that_breaks_off_frees_its_memory(borrower: Borrower, channel: grpc.Channel) -> None:
-    """A sender that vanishes in the middle leaves no booking."""
-    held = asyncio.Event()
+async def test_an_aborted_stream_frees_its_memory(borrower: Borrower, channel: grpc.Channel) -> None:
+    """A sender that disconnects in the middle leaves no loan."""
+    held, cancelled = asyncio.Event(), threading.Event()
 
     def requests() -> Iterator[Request]:
         yield first(samples=SAMPLES)
         yield Request(data=SAMPLES.tobytes()[:CHUNK_BYTES])
-        while borrower.borrowings.loans == 0:
+        while borrower.borrowings.active_loans == 0:
             time.sleep(0.01)
         loop.call_soon_threadsafe(held.set)
-        time.sleep(0.2)
+        cancelled.wait(10)
 
     loop = asyncio.get_running_loop()
     call = handoff_pb2_grpc.HandoffServiceStub(channel).SendTensor.future(requests())
     await asyncio.wait_for(held.wait(), 10)
     call.cancel()
+    cancelled.set()
     await nothing_held(borrower)
 
 
-async def test_a_stream_that_stalls_is_ended(borrower: Borrower, channel: grpc.Channel) -> None:
-    """Its time is bounded, whatever the sender's patience."""
+async def test_a_stalled_stream_is_ended(borrower: Borrower, channel: grpc.Channel) -> None:
+    """Its time is bounded, whatever timeout the sender has."""
+    ended = threading.Event()
 
     def requests() -> Iterator[Request]:
         yield first()
-        time.sleep(3)
+        ended.wait(10)
 
     def stall() -> grpc.StatusCode:
-        with pytest.raises(grpc.RpcError) as ended:
+        with pytest.raises(grpc.RpcError) as refused:
             handoff_pb2_grpc.HandoffServiceStub(channel).SendTensor(requests(), timeout=10)
-        return ended.value.code()
+        ended.set()
+        return refused.value.code()
 
     assert await borrower.call(stall) is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert borrower.borrowings.loans == 0
+    assert borrower.borrowings.active_loans == 0
 
 
-async def test_a_tensor_that_nobody_takes_expires(borrower: Borrower, channel: grpc.Channel) -> None:
-    """Its memory is free without a further call."""
+async def test_a_tensor_that_is_not_borrowed_expires(borrower: Borrower, channel: grpc.Channel) -> None:
+    """Its memory is freed without a further call."""
     lender = chunk_lender(channel, times=LoanTimes(lease_s=0.5))
     await borrower.call(lambda: lend_and_leave(lender, SMALL))
     await nothing_held(borrower)
 
 
 async def nothing_held(borrower: Borrower) -> None:
-    """Wait until the borrower holds nothing."""
+    """Wait until the borrower holds no loan."""
     async with asyncio.timeout(10):
-        while borrower.borrowings.loans:  # noqa: ASYNC110  the finalizer that frees it knows no event
+        while borrower.borrowings.active_loans:  # noqa: ASYNC110  the finalizer that frees it sets no event
             await asyncio.sleep(0.01)
 
 
-async def test_the_lender_hears_the_borrowers_errors_by_name(borrower: Borrower, channel: grpc.Channel) -> None:
-    """Full, too large, expired: each is the error that the socket road raises."""
+async def test_the_lender_raises_the_borrowers_errors(borrower: Borrower, channel: grpc.Channel) -> None:
+    """Full, too large, expired: the same errors as over the loan socket."""
     lender = chunk_lender(channel)
 
     def errors() -> list[tuple[type[ServiceError], str]]:
-        heard = []
+        reasons = []
         with ExitStack() as lent:
             for _ in range(2):
                 lent.enter_context(lender.lend(SMALL, sample_rate_hz=44_100, job_id="job"))
@@ -208,16 +212,16 @@ async def test_the_lender_hears_the_borrowers_errors_by_name(borrower: Borrower,
             for lending in (lender, expired):
                 with pytest.raises(ServiceError) as raised:
                     lend_and_leave(lending, SMALL)
-                heard.append((type(raised.value), raised.value.reason))
+                reasons.append((type(raised.value), raised.value.reason))
         with pytest.raises(InvalidTensor):
             lend_and_leave(lender, np.zeros((2, 1 << 20), dtype=np.float32))
-        return heard
+        return reasons
 
     assert await borrower.call(errors) == [(ResourceExhausted, "LOANS_EXHAUSTED"), (FailedPrecondition, "LEASE_LOST")]
 
 
-async def test_a_borrower_that_warms_up_says_so() -> None:
-    """WARMING, as it says itself: it is there, and the same call will go through."""
+async def test_a_warming_borrower_is_reported() -> None:
+    """WARMING with a retry delay: the same call will succeed later."""
     server = RpcServer(
         metrics=Metrics("test"),
         gated_methods=("/sonichaos.handoff.v1.HandoffService/SendTensor",),
@@ -237,8 +241,8 @@ async def test_a_borrower_that_warms_up_says_so() -> None:
     assert refused.retry_after_s
 
 
-def test_a_borrower_that_is_not_there_is_unavailable() -> None:
-    """SEPARATION_UNAVAILABLE, with a time to try again."""
+def test_an_unreachable_borrower_is_reported() -> None:
+    """SEPARATION_UNAVAILABLE with a retry delay."""
     with grpc.insecure_channel("127.0.0.1:1") as channel, pytest.raises(Unavailable) as gone:
         lend_and_leave(chunk_lender(channel), SMALL)
     assert (gone.value.reason, gone.value.retry_after_s) == ("SEPARATION_UNAVAILABLE", 2.0)

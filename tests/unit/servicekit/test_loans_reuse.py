@@ -1,4 +1,4 @@
-"""Regions are used again, and only then when nobody reads them any more."""
+"""Regions are reused, but only when nobody reads them any more."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MIB = 1 << 20
 
 
 class Reuse(RuleBasedStateMachine):
-    """Whatever the order of lending, taking, letting go and giving up: what is being read never changes."""
+    """A borrowed tensor never changes, in whatever order tensors are lent, borrowed, released and withdrawn."""
 
-    lent, taken = Bundle("lent"), Bundle("taken")
+    lent, borrowed = Bundle("lent"), Bundle("borrowed")
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Reuse(RuleBasedStateMachine):
 
     @rule(target=lent, frames=st.integers(1, 600_000))
     def lend(self, frames: int) -> object:
-        """LendRequest samples that all have a value of their own."""
+        """Lend samples with a new value."""
         self.value += 1.0
         lending = self.pair.lend(np.full((2, frames), self.value, dtype=np.float32))
         try:
@@ -48,50 +48,50 @@ class Reuse(RuleBasedStateMachine):
         self.lendings.append(lending)
         return lending, loan, self.value
 
-    @rule(target=taken, lent=consumes(lent))
-    def take(self, lent: object) -> object:
-        """Begin to read."""
+    @rule(target=borrowed, lent=consumes(lent))
+    def borrow(self, lent: object) -> object:
+        """Borrow a lent tensor."""
         if lent is None:
             return None
         lending, loan, value = lent
-        tensor = self.pair.borrowings.take(loan.lease_id)
+        tensor = self.pair.borrowings.borrow(loan.lease_id)
         self.read.append((tensor, value))
         return lending, tensor, value
 
-    @rule(taken=consumes(taken))
-    def let_go(self, taken: object) -> None:
-        """Stop reading, and take back."""
-        if taken is not None:
-            lending, tensor, value = taken
+    @rule(borrowed=consumes(borrowed))
+    def release(self, borrowed: object) -> None:
+        """Release the tensor and end the loan."""
+        if borrowed is not None:
+            lending, tensor, value = borrowed
             self.read.remove((tensor, value))
             tensor.__exit__(None, None, None)
             self.end(lending)
 
-    @rule(taken=consumes(taken))
-    def lender_gives_up_while_it_is_read(self, taken: object) -> None:
-        """Leave the lender's ``with`` while the borrower reads."""
-        if taken is not None:
-            self.end(taken[0])
+    @rule(borrowed=consumes(borrowed))
+    def end_while_borrowed(self, borrowed: object) -> None:
+        """End the lender's block while the tensor is borrowed."""
+        if borrowed is not None:
+            self.end(borrowed[0])
 
     @rule(lent=consumes(lent))
-    def nobody_takes_it(self, lent: object) -> None:
-        """Leave it untaken."""
+    def end_unborrowed(self, lent: object) -> None:
+        """End a loan that was not borrowed."""
         if lent is not None:
             self.end(lent[0])
 
     @invariant()
-    def what_is_read_does_not_change(self) -> None:
+    def borrowed_tensors_do_not_change(self) -> None:
         """Every sample still has its value."""
         for tensor, value in self.read:
             assert tensor.array.min() == tensor.array.max() == value
 
     def end(self, lending: contextlib.AbstractContextManager) -> None:
-        """Leave the lender's ``with``."""
+        """End the lender's block."""
         self.lendings.remove(lending)
         lending.__exit__(None, None, None)
 
     def teardown(self) -> None:
-        """Leave everything."""
+        """End everything."""
         for tensor, _ in self.read:
             tensor.__exit__(None, None, None)
         for lending in list(self.lendings):
@@ -100,17 +100,17 @@ class Reuse(RuleBasedStateMachine):
 
 
 Reuse.TestCase.settings = settings(max_examples=12, stateful_step_count=15, deadline=None)
-test_regions_are_used_again_only_after_they_were_given_back = Reuse.TestCase
+test_regions_are_reused_only_after_their_release = Reuse.TestCase
 
 
 @pytest.mark.parametrize("nbytes", [1, MIB, MIB + 1, 5 * MIB, 31_752_000, 63_504_000, 1_000_000_007])
-def test_a_size_class_holds_what_was_asked_and_a_quarter_more_at_most(nbytes: int) -> None:
-    """So that takes of nearly one length share a region."""
+def test_a_size_class_is_at_most_a_quarter_larger_than_requested(nbytes: int) -> None:
+    """So takes of similar length share regions."""
     assert nbytes <= size_class_bytes(nbytes) <= max(MIB, nbytes * 5 // 4)
 
 
-def test_the_pool_is_bounded_and_makes_room_for_larger_loans() -> None:
-    """Too large for any region is TOO_LARGE without a retry; an idle region that is too small gives way."""
+def test_the_pool_is_bounded_and_replaces_small_regions() -> None:
+    """A loan too large for any region is TOO_LARGE without retry; an idle region that is too small is replaced."""
     with LoanPool(max_regions=1, max_region_bytes=4 * MIB) as pool:
         with pytest.raises(ResourceExhausted) as refused, pool.region(4 * MIB + 1):
             pass
@@ -120,7 +120,7 @@ def test_the_pool_is_bounded_and_makes_room_for_larger_loans() -> None:
             with pool.region(nbytes) as region:
                 seen.append(region)
         assert [region.capacity_bytes for region in seen] == [MIB, 3 * MIB, 3 * MIB]
-        with pool.region(8) as region, pytest.raises(InvalidTensor, match="asked for 8"):
+        with pool.region(8) as region, pytest.raises(InvalidTensor, match="requested for 8"):
             region.array((2, 2))
     with pytest.raises(Unavailable), pool.region(8):
         pass

@@ -1,4 +1,4 @@
-"""Where the loan socket may be."""
+"""The path of the loan socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         yield pair
 
 
-def test_a_socket_path_too_long_for_the_kernel_is_named(tmp_path: Path) -> None:
+def test_a_socket_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
     """Both sides say how long it is and what to do."""
     path = tmp_path / ("x" * 100) / "loans.sock"
     with pytest.raises(SocketPathError, match="choose a shorter"), LoanServer(path, ReceiveCodec(), Borrowings()):
@@ -32,7 +32,7 @@ def test_a_socket_path_too_long_for_the_kernel_is_named(tmp_path: Path) -> None:
 
 
 def test_the_socket_and_its_directory_are_private(pair: Pair) -> None:
-    """0600 in 0700; a directory that others can enter is refused."""
+    """Modes 0600 and 0700; a directory that others can enter is refused."""
     assert pair.path.stat().st_mode & 0o777 == 0o600
     assert pair.path.parent.stat().st_mode & 0o777 == 0o700
     pair.server.close()
@@ -43,19 +43,19 @@ def test_the_socket_and_its_directory_are_private(pair: Pair) -> None:
 
 
 def test_a_dead_socket_is_replaced_and_a_live_one_or_a_file_is_not(pair: Pair, tmp_path: Path) -> None:
-    """A second borrower on the same path is refused and does the first no harm."""
+    """A second borrower on the same path is refused and does not disturb the first."""
     with (
         pytest.raises(SocketPathError, match="another process listens"),
         LoanServer(pair.path, ReceiveCodec(), Borrowings()),
     ):
         pass
-    with pair.lend(ramp(10)) as loan, pair.borrowings.take(loan.lease_id):
+    with pair.lend(ramp(10)) as loan, pair.borrowings.borrow(loan.lease_id):
         pass
     pair.server.close()
     socket.socket(socket.AF_UNIX).bind(str(pair.path))
     pair.server.start()
     pair.server.close()
     pair.path.write_text("precious")
-    with pytest.raises(SocketPathError, match="no socket"):
+    with pytest.raises(SocketPathError, match="not a socket"):
         pair.server.start()
     assert pair.path.read_text() == "precious"
