@@ -69,16 +69,21 @@ async def serve(settings: RenderSettings) -> None:
         fingerprint = merge(host, {f"renderer.{k}": v for k, v in renderer.info.fingerprint.items()})
         built_in = Path(str(files("render_service") / "personas" / "builtin"))
         personas = PersonaLibrary(renderer=renderer, built_in=built_in, store=store, clock=clock)
-        desk = RenderAdmission(
+        renders = RenderAdmission(
             journal=journal,
             personas=personas,
             renderer_info=renderer.info,
-            fingerprint=fingerprint,
-            clock=clock,
             queue_limit=settings.queue_limit,
             steps=settings.render_steps,
         )
-        rerenders = RerenderAdmission(renders=desk, drums=settings.drums_rerender)
+        rerenders = RerenderAdmission(
+            journal=journal,
+            personas=personas,
+            renderer_info=renderer.info,
+            queue_limit=settings.queue_limit,
+            steps=settings.render_steps,
+            allow_drums=settings.drums_rerender,
+        )
         separation = _separation(settings, resources)
         replayer = Replayer(
             journal=journal,
@@ -94,11 +99,13 @@ async def serve(settings: RenderSettings) -> None:
             return job_message(job, lambda event: journal.cursor(event.tenant, event.position))
 
         servicer = RenderServicer(
-            desk=desk,
+            renders=renders,
             rerenders=rerenders,
             personas=personas,
             journal=journal,
             replayer=replayer,
+            fingerprint=fingerprint,
+            clock=clock,
             tenant_of=_tenant_of,
             as_message=as_message,
         )

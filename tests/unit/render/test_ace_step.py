@@ -21,6 +21,7 @@ import torch
 from diffusers import AceStepPipeline
 from safetensors.torch import load_file, save_file
 
+from render_service.api.requests import read_brief
 from render_service.music.tempo_map import TempoMap
 from render_service.personas.library import Clip, PersonaLibrary
 from render_service.plan import Plan, plan_from_json
@@ -35,7 +36,7 @@ from render_service.renderers.renderer import InitLatents, Renderer
 from render_service.usecases.create_render import RenderAdmission
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
-from servicekit.journal import Journal
+from servicekit.journal import Job, Journal
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from sonichaos.jobs.v1 import brief_pb2
@@ -318,9 +319,9 @@ def test_a_pinned_file_that_was_changed_is_refused(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def desk(renderer: AceStep, tmp_path_factory: pytest.TempPathFactory) -> RenderAdmission:
-    """The service's own desk, with one persona that was added from clips."""
-    clock, tmp_path = SystemClock(), tmp_path_factory.mktemp("desk")
+def admission(renderer: AceStep, tmp_path_factory: pytest.TempPathFactory) -> RenderAdmission:
+    """Admission with one persona that was added from clips."""
+    clock, tmp_path = SystemClock(), tmp_path_factory.mktemp("admission")
     store = FolderStore(tmp_path / "store", UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now))
     library = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=store, clock=clock)
     file = io.BytesIO()
@@ -330,18 +331,23 @@ def desk(renderer: AceStep, tmp_path_factory: pytest.TempPathFactory) -> RenderA
         journal=Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=clock),
         personas=library,
         renderer_info=renderer.info,
-        fingerprint={},
-        clock=clock,
         queue_limit=10,
         steps=1,
     )
 
 
-def test_a_brief_becomes_a_plan_with_the_models_own_persona_vector(desk: RenderAdmission, renderer: AceStep) -> None:
+def _create(admission: RenderAdmission, brief: brief_pb2.Brief) -> Job:
+    request, _ = admission.find_existing("tenant", "", "")
+    return admission.create_render(request, read_brief(brief, now=SystemClock().now()))
+
+
+def test_a_brief_becomes_a_plan_with_the_models_own_persona_vector(
+    admission: RenderAdmission, renderer: AceStep
+) -> None:
     """A persona is embedded by the model's timbre encoder, and the planned take can be rendered."""
     brief = brief_pb2.Brief(prompt="sad piano", persona_id="my-band", seconds=SECONDS, bpm=90.0, key="C# minor")
-    job = desk.accept("tenant", "", brief)
-    version = desk.journal.job("tenant", job.job_id).version(1)
+    job = _create(admission, brief)
+    version = admission.journal.job("tenant", job.job_id).version(1)
     assert version is not None
     plan = plan_from_json(version.plan)
     assert len(plan.persona_embedding) == WIDTH
@@ -358,10 +364,12 @@ def test_a_brief_becomes_a_plan_with_the_models_own_persona_vector(desk: RenderA
         ("brief.tempo_map", {"tempo_map": brief_pb2.TempoMap(points=[{"bpm": 90}, {"start_seconds": 4, "bpm": 99}])}),
     ],
 )
-def test_a_brief_that_cannot_be_honoured_is_refused(desk: RenderAdmission, field: str, brief: dict[str, Any]) -> None:
+def test_a_brief_that_cannot_be_honoured_is_refused(
+    admission: RenderAdmission, field: str, brief: dict[str, Any]
+) -> None:
     """Lyrics and tempo maps that are more than words, whether the caller gives them or the prompt names them."""
     asked = brief_pb2.Brief(**{"prompt": "piano", "persona_id": "my-band", "seconds": SECONDS, **brief})
     with pytest.raises(FailedPrecondition) as caught:
-        desk.accept("tenant", "", asked)
+        _create(admission, asked)
     assert caught.value.reason == "UNSUPPORTED_BY_RENDERER"
     assert caught.value.metadata["field"] == field

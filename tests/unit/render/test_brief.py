@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from render_service.api.messages import read_brief, resolved_brief_json
+from render_service.api.requests import read_brief
 from render_service.brief import Brief, Source, resolve
+from render_service.brief_json import resolved_brief_json
 from render_service.music.key import Key, KeyFormatError, Mode
 from render_service.music.prompt_words import read_prompt
 from render_service.music.tempo_map import TempoMap
@@ -20,7 +21,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def read(**fields: object) -> Brief:
     """The brief of a message with these fields."""
     message = brief_pb2.Brief(**({"prompt": "a tune", "persona_id": "neon-drift"} | fields))  # type: ignore[arg-type]
-    return read_brief(message, now=NOW, default_seconds=30.0)
+    return read_brief(message, now=NOW)
 
 
 @pytest.mark.parametrize(

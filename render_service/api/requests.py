@@ -1,0 +1,192 @@
+"""Requests as the service's own values. A malformed field becomes a field violation with its path in the request."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from render_service.brief import DEFAULT_SECONDS, MAX_PROMPT_CHARACTERS, Brief, check_brief
+from render_service.music.key import Key, KeyFormatError
+from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint
+from render_service.rerender import DEFAULT_STRENGTH, Region
+from render_service.usecases.rerender_stem import StemChange
+from servicekit.delivery.manifest import Licence
+from servicekit.delivery.names import STEMS, LicenceCoverage, StemMode, StemName
+from servicekit.errors import FieldViolation, InvalidFields
+from servicekit.text import has_control_characters
+from sonichaos.jobs.v1 import brief_pb2
+from sonichaos.render.v1 import render_pb2
+
+_STEMS: Mapping[int, StemName] = {brief_pb2.Stem.Value(f"STEM_{stem.name}"): stem for stem in STEMS}
+_STEM_MODES: Mapping[int, StemMode] = {
+    brief_pb2.STEM_MODE_UNSPECIFIED: StemMode.EXACT,
+    brief_pb2.STEM_MODE_EXACT: StemMode.EXACT,
+    brief_pb2.STEM_MODE_RAW: StemMode.RAW,
+}
+_COVERS: Mapping[int, LicenceCoverage] = {
+    brief_pb2.LICENCE_COVERAGE_UNSPECIFIED: LicenceCoverage.BOUNCE_AND_STEMS,
+    brief_pb2.LICENCE_COVERAGE_BOUNCE: LicenceCoverage.BOUNCE,
+    brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS: LicenceCoverage.BOUNCE_AND_STEMS,
+}
+_STEM_NAMES = ", ".join(f"STEM_{stem.name}" for stem in STEMS)
+
+
+def read_brief(message: brief_pb2.Brief, *, now: datetime) -> Brief:
+    """The brief of a CreateRender. Raises :class:`InvalidFields` naming every field that is wrong."""
+    violations: list[FieldViolation] = []
+    brief = Brief(
+        prompt=message.prompt,
+        persona_id=message.persona_id,
+        seed=message.seed if message.HasField("seed") else None,
+        seconds=message.seconds or DEFAULT_SECONDS,
+        tempo_map=_read_tempo(message, violations, root="brief."),
+        key=_read_key(message.key, violations, root="brief."),
+        instrumental=message.instrumental,
+        stems=message.stems,
+        stem_mode=_read_stem_mode(message.stem_mode, violations),
+        labels=dict(message.labels),
+        licence=_read_licence(message.licence, violations),
+        expires_at=_read_time(message.expire_time, violations) if message.HasField("expire_time") else None,
+        lyrics=message.lyrics,
+    )
+    violations += check_brief(brief, now=now)
+    if violations:
+        raise InvalidFields(violations)
+    return brief
+
+
+def read_stem_change(message: render_pb2.RerenderStemRequest) -> StemChange:
+    """The change of a RerenderStem. Raises :class:`InvalidFields` naming every field that is wrong."""
+    violations: list[FieldViolation] = []
+    stem = _STEMS.get(message.stem)
+    if stem is None:
+        violations.append(FieldViolation("stem", f"must be one of {_STEM_NAMES}, got {message.stem}"))
+    if len(message.prompt) > MAX_PROMPT_CHARACTERS:
+        text = f"must have at most {MAX_PROMPT_CHARACTERS} characters, got {len(message.prompt)}"
+        violations.append(FieldViolation("prompt", text))
+    if has_control_characters(message.prompt):
+        violations.append(FieldViolation("prompt", "must not contain control characters"))
+    change = StemChange(
+        job_id=message.job_id,
+        base_version=message.base_version,
+        stem=stem or StemName.OTHER,
+        persona_id=message.persona_id,
+        prompt=message.prompt if message.prompt.strip() else "",
+        seed=message.seed if message.HasField("seed") else None,
+        from_noise=message.from_noise,
+        strength=_read_strength(message, violations),
+        region=_read_region(message, violations),
+        allow_drift=message.allow_drift,
+        tempo_map=_read_tempo(message, violations, root=""),
+        key=_read_key(message.key, violations, root=""),
+    )
+    if violations:
+        raise InvalidFields(violations)
+    return change
+
+
+def read_reported_stem(value: int) -> StemName:
+    """The stem of a GetDriftReport, drums by default. Raises InvalidFields."""
+    if value == brief_pb2.STEM_UNSPECIFIED:
+        return StemName.DRUMS
+    if value not in _STEMS:
+        raise InvalidFields([FieldViolation("stem", f"must be one of {_STEM_NAMES}, got {value}")])
+    return _STEMS[value]
+
+
+def canonical_json(message: Message) -> str:
+    """A message in one spelling, by which a retry is compared with the first call."""
+    return json.dumps(json_format.MessageToDict(message), sort_keys=True, ensure_ascii=False)
+
+
+def canonical_rerender_json(message: render_pb2.RerenderStemRequest) -> str:
+    """:func:`canonical_json` without the request id."""
+    content = render_pb2.RerenderStemRequest()
+    content.CopyFrom(message)
+    content.ClearField("request_id")
+    return canonical_json(content)
+
+
+def _read_tempo(
+    message: brief_pb2.Brief | render_pb2.RerenderStemRequest, violations: list[FieldViolation], *, root: str
+) -> TempoMap | None:
+    """The oneof ``tempo``. None where it is not set or wrong; what is wrong is added to ``violations``."""
+    given = message.WhichOneof("tempo")
+    try:
+        if given == "bpm":
+            return TempoMap.constant(message.bpm)
+        if given == "tempo_map":
+            return _read_tempo_map(message.tempo_map)
+    except TempoMapError as error:
+        path = "bpm" if given == "bpm" else f"tempo_map.{error.field}"
+        violations.append(FieldViolation(f"{root}{path}", str(error)))
+    return None
+
+
+def _read_tempo_map(message: brief_pb2.TempoMap) -> TempoMap:
+    points = tuple(
+        TempoPoint(second=p.start_seconds, bpm=p.bpm, beats_per_bar=p.beats_per_bar or 4, beat_unit=p.beat_unit or 4)
+        for p in message.points
+    )
+    return TempoMap(points=points, first_downbeat_s=message.first_downbeat_seconds, swing=message.swing_ratio or 0.5)
+
+
+def _read_key(text: str, violations: list[FieldViolation], *, root: str) -> Key | None:
+    if not text:
+        return None
+    try:
+        return Key.parse(text)
+    except KeyFormatError as error:
+        violations.append(FieldViolation(f"{root}key", str(error)))
+    return None
+
+
+def _read_stem_mode(value: int, violations: list[FieldViolation]) -> StemMode:
+    if value not in _STEM_MODES:
+        text = f"must be STEM_MODE_EXACT or STEM_MODE_RAW, got {value}"
+        violations.append(FieldViolation("brief.stem_mode", text))
+    return _STEM_MODES.get(value, StemMode.EXACT)
+
+
+def _read_licence(message: brief_pb2.Licence, violations: list[FieldViolation]) -> Licence:
+    if message.covers not in _COVERS:
+        text = f"must be a LicenceCoverage, got {message.covers}"
+        violations.append(FieldViolation("brief.licence.covers", text))
+    covers = _COVERS.get(message.covers, LicenceCoverage.BOUNCE_AND_STEMS)
+    return Licence(tier=message.tier, licensee=message.licensee, terms=message.terms, covers=covers)
+
+
+def _read_time(message: Timestamp, violations: list[FieldViolation]) -> datetime | None:
+    try:
+        return message.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        violations.append(FieldViolation("brief.expire_time", f"must be a valid timestamp: {error}"))
+    return None
+
+
+def _read_strength(message: render_pb2.RerenderStemRequest, violations: list[FieldViolation]) -> float:
+    strength = message.strength or DEFAULT_STRENGTH
+    if not (math.isfinite(strength) and 0.0 < strength <= 1.0):
+        text = f"must be above 0 and at most 1, got {message.strength:g}"
+        violations.append(FieldViolation("strength", text))
+    elif message.from_noise and message.strength:
+        text = f"must not be set together with from_noise, got {message.strength:g}"
+        violations.append(FieldViolation("strength", text))
+    return strength
+
+
+def _read_region(message: render_pb2.RerenderStemRequest, violations: list[FieldViolation]) -> Region | None:
+    first, last = message.from_bar, message.to_bar
+    if not first and not last:
+        return None
+    if not 1 <= first <= last:
+        text = f"from_bar must be 1 or more and to_bar at least as much, or both 0 for the whole take, got {first} to {last}"
+        violations.append(FieldViolation("from_bar", text))
+        return None
+    return Region(from_bar=first, to_bar=last)
