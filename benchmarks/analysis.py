@@ -92,7 +92,7 @@ def as_map(found: Analysis) -> TempoMap | None:
     """What a caller would send to have it re-rendered."""
     if not found.tempo:
         return None
-    points = tuple(TempoPoint(second=s.second, bpm=s.bpm, beats_per_bar=s.beats_per_bar) for s in found.tempo)
+    points = tuple(TempoPoint(start_s=s.start_s, bpm=s.bpm, beats_per_bar=s.beats_per_bar) for s in found.tempo)
     return TempoMap(points=points, first_downbeat_s=found.first_downbeat_s, swing=found.swing)
 
 

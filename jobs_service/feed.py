@@ -1,8 +1,8 @@
-"""Shared wake-ups: one reader of the journal for all watchers of a service, however many they are.
+"""One reader of the journal for all watchers of a service, however many they are.
 
-The reader goes on when this process commits something, and looks twice a second for what another process wrote. It hands each new
-event to the topics (a job, or a tenant) that someone watches; a topic keeps the newest few as messages, so that a thousand
-watchers of one job cost one read and one translation. Whoever falls behind that reads pages from the journal instead.
+The reader wakes when this process commits, and twice a second for what another process wrote. It publishes each new event to the
+topics (a job, or a tenant) that have watchers. A topic keeps its newest events as messages, so that a thousand watchers of one job
+cost one read and one translation. A watcher that falls behind reads pages from the journal instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from jobs_service.messages import event_message
 from servicekit.errors import ServiceError
@@ -23,34 +23,39 @@ from sonichaos.jobs.v1 import job_pb2
 
 _POLL_S = 0.5
 _PAGE = 256
-_KEPT = 256
+_TOPIC_EVENTS = 256
 _log = logger(__name__)
 
-Told = tuple[Event, job_pb2.JobEvent]
+
+class FeedEntry(NamedTuple):
+    """An event and its message."""
+
+    event: Event
+    message: job_pb2.JobEvent
 
 
 class Topic:
     """The newest events of one job or tenant."""
 
     def __init__(self, since: int) -> None:
-        self._since = since  # everything of this topic after this position, and up to now, is in _kept
-        self._kept: deque[Told] = deque()
+        self._since = since  # _entries has every event of the topic after this feed position
+        self._entries: deque[FeedEntry] = deque()
         self._changed = asyncio.Event()
         self.watchers = 0
 
-    def after(self, position: int) -> list[Told] | None:
-        """What came after a feed position; None where that reaches further back than what is kept."""
+    def after(self, position: int) -> list[FeedEntry] | None:
+        """The events after a feed position; None where the topic does not reach back that far."""
         if position < self._since:
             return None
-        newer = list(takewhile(lambda told: told[0].position > position, reversed(self._kept)))
+        newer = list(takewhile(lambda entry: entry.event.position > position, reversed(self._entries)))
         newer.reverse()
         return newer
 
-    def add(self, told: Told) -> None:
-        """A new event."""
-        if len(self._kept) == _KEPT:
-            self._since = self._kept.popleft()[0].position
-        self._kept.append(told)
+    def add(self, entry: FeedEntry) -> None:
+        """Append an event and wake the watchers."""
+        if len(self._entries) == _TOPIC_EVENTS:
+            self._since = self._entries.popleft().event.position
+        self._entries.append(entry)
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -67,39 +72,39 @@ class Feed:
         self.owner = owner
         self._topics: dict[tuple[str, str], Topic] = {}
         self._position = 0
-        self._news = asyncio.Event()
+        self._wake_up = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._position = await asyncio.to_thread(self.journal.feed_head)
         self._loop = asyncio.get_running_loop()
-        self._listening = self.journal.subscribe(self._hear)
-        self._listening.__enter__()
+        self._subscription = self.journal.subscribe(self._on_commit)
+        self._subscription.__enter__()
         self._reader = asyncio.create_task(self._read(), name="feed")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listening.__exit__(kind, error, trace)
+        self._subscription.__exit__(kind, error, trace)
         self._reader.cancel()
         with suppress(asyncio.CancelledError):
             await self._reader
 
     @contextmanager
     def of_job(self, job_id: str) -> Iterator[Topic]:
-        """The topic of one job, kept while someone watches it."""
+        """The topic of one job, kept while it has watchers."""
         with self._topic("job", job_id) as topic:
             yield topic
 
     @contextmanager
     def of_tenant(self, tenant: str) -> Iterator[Topic]:
-        """The topic of all jobs of a tenant."""
+        """The topic of all jobs of a tenant, kept while it has watchers."""
         with self._topic("tenant", tenant) as topic:
             yield topic
 
-    def told(self, event: Event) -> Told:
+    def entry(self, event: Event) -> FeedEntry:
         """An event with its message."""
-        return event, event_message(event, self.journal.cursor(event.tenant, event.position))
+        return FeedEntry(event, event_message(event, self.journal.cursor(event.tenant, event.position)))
 
     @contextmanager
     def _topic(self, kind: str, name: str) -> Iterator[Topic]:
@@ -112,31 +117,31 @@ class Feed:
             if not topic.watchers:
                 del self._topics[kind, name]
 
-    def _hear(self, _events: Sequence[Event]) -> None:
+    def _on_commit(self, _events: Sequence[Event]) -> None:
         """Called in the thread that committed."""
-        with suppress(RuntimeError):  # the loop was closed a moment ago
-            self._loop.call_soon_threadsafe(self._news.set)
+        with suppress(RuntimeError):  # the loop has just been closed
+            self._loop.call_soon_threadsafe(self._wake_up.set)
 
     async def _read(self) -> None:
         while True:
-            self._news.clear()
+            self._wake_up.clear()
             try:
                 page = await asyncio.to_thread(self.journal.feed_after, self.owner, None, self._position, _PAGE)
             except ServiceError as error:
-                _log.warning("journal gives no events", message=error.message)
+                _log.warning("reading events from the journal failed", message=error.message)
                 await asyncio.sleep(_POLL_S)
                 continue
             for event in page.events:
-                self._hand_out(event)
+                self._publish(event)
             self._position = page.as_of_position
             if len(page.events) < _PAGE:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), _POLL_S)
+                    await asyncio.wait_for(self._wake_up.wait(), _POLL_S)
 
-    def _hand_out(self, event: Event) -> None:
+    def _publish(self, event: Event) -> None:
         keys = (("job", event.job_id), ("tenant", event.tenant))
         topics = [self._topics[key] for key in keys if key in self._topics]
         if topics:
-            told = self.told(event)
+            entry = self.entry(event)
             for topic in topics:
-                topic.add(told)
+                topic.add(entry)

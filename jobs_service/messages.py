@@ -1,29 +1,26 @@
-"""The journal's values as messages of ``sonichaos.jobs.v1``."""
+"""Jobs, versions and events of the journal as messages of ``sonichaos.jobs.v1``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
 
-from google.protobuf import json_format
-from google.protobuf.timestamp_pb2 import Timestamp
-
+from jobs_service.journal_json import parsed
+from jobs_service.value_messages import stem_message, timestamp
 from servicekit.journal import Event, Job, Version
-from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos.jobs.v1 import job_pb2
 
 Cursor = Callable[[Event], str]
 
 
 def job_message(job: Job, cursor: Cursor) -> job_pb2.Job:
-    """A job's row. ``cursor`` gives the feed position of an event as text."""
+    """A job. ``cursor`` gives the feed position of an event as text."""
     return job_pb2.Job(
         job_id=job.job_id,
         tenant=job.tenant,
         owner=job_pb2.OwningService.Value(f"OWNING_SERVICE_{job.owner}"),
         state=job_pb2.JobState.Value(f"JOB_STATE_{job.state}"),
         request_id=job.request_id,
-        brief=_parsed(job.versions[0].brief, job_pb2.Job().brief),
+        brief=parsed(job.versions[0].brief, job_pb2.Job().brief),
         versions=[version_message(version, cursor) for version in job.versions],
         create_time=timestamp(job.create_time),
         last_sequence=job.last_sequence,
@@ -38,22 +35,22 @@ def version_message(version: Version, cursor: Cursor) -> job_pb2.Version:
     message = job_pb2.Version(
         number=version.number,
         state=job_pb2.JobState.Value(f"JOB_STATE_{version.state}"),
-        files=_parsed(version.files, job_pb2.VersionFiles()),
-        timings=[_parsed(timing, job_pb2.StageTiming()) for timing in version.timings],
+        files=parsed(version.files, job_pb2.VersionFiles()),
+        timings=[parsed(timing, job_pb2.StageTiming()) for timing in version.timings],
         progress=[event_message(event, cursor(event)) for event in version.progress],
         base_version=version.base_version,
-        brief=_parsed(version.brief, job_pb2.Version().brief),
+        brief=parsed(version.brief, job_pb2.Version().brief),
         stems_wanted=version.stems_wanted,
         create_time=timestamp(version.create_time),
         queue_position=version.queue_position,
         audit_digests=version.audit_digests,
     )
     if version.rerendered_stem:
-        message.rerendered_stem = brief_pb2.Stem.Value(f"STEM_{version.rerendered_stem.name}")
+        message.rerendered_stem = stem_message(version.rerendered_stem)
     if version.error is not None:
-        _parsed(version.error, message.error)
+        parsed(version.error, message.error)
     if version.loudness is not None:
-        _parsed(version.loudness, message.loudness)
+        parsed(version.loudness, message.loudness)
     times = (
         (version.start_time, message.start_time),
         (version.end_time, message.end_time),
@@ -85,17 +82,5 @@ def event_message(event: Event, cursor: str) -> job_pb2.JobEvent:
     if event.time_left_s is not None:
         message.estimated_time_left.FromMicroseconds(round(event.time_left_s * 1e6))
     if event.error is not None:
-        _parsed(event.error, message.error)
+        parsed(event.error, message.error)
     return message
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    """An aware time as protobuf has it."""
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
-
-
-def _parsed(value: Any, message: Any) -> Any:  # noqa: ANN401  a proto-JSON object and the message it is of
-    """Fill ``message`` from what the journal keeps. A field of a later release is passed over."""
-    return json_format.ParseDict(dict(value), message, ignore_unknown_fields=True)

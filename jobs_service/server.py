@@ -1,19 +1,21 @@
-"""JobsService: translates between the wire and the journal, and nothing else."""
+"""JobsService over the journal and the object store."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
-from google.protobuf import json_format
 from grpc import aio
 
 from jobs_service import requests
 from jobs_service.feed import Feed
-from jobs_service.messages import job_message, timestamp
+from jobs_service.journal_json import VersionFiles
+from jobs_service.messages import job_message
+from jobs_service.value_messages import stored_file_message, timestamp
 from jobs_service.watch import JobWatch, TenantWatch
+from servicekit.delivery.files import StoredFile
 from servicekit.delivery.keys import job_folder
 from servicekit.errors import NotFound
 from servicekit.journal import Event, Job, Journal, OwningService
@@ -22,24 +24,26 @@ from servicekit.store.object_store import ObjectStore
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 
 GATED_METHODS = ("/sonichaos.jobs.v1.JobsService/AddStems",)
-"""Methods that make new work: refused while the service warms or drains."""
+"""Methods that create work. They are refused while the service warms or drains."""
 
 Context = aio.ServicerContext[Any, Any]
 TenantOf = Callable[[Context], str]
 
-_FILE_FIELDS: dict[int, str] = {
-    jobs_service_pb2.FILE_KIND_BOUNCE: "bounce",
-    jobs_service_pb2.FILE_KIND_MANIFEST: "manifest",
-    jobs_service_pb2.FILE_KIND_ZIP: "zip",
-    jobs_service_pb2.FILE_KIND_LATENTS: "latents",
+_FileName = Literal["bounce", "manifest", "zip", "latents"]
+_FILES: dict[jobs_service_pb2.FileKind.ValueType, tuple[_FileName, ...]] = {
+    jobs_service_pb2.FILE_KIND_UNSPECIFIED: ("zip", "bounce"),
+    jobs_service_pb2.FILE_KIND_BOUNCE: ("bounce",),
+    jobs_service_pb2.FILE_KIND_MANIFEST: ("manifest",),
+    jobs_service_pb2.FILE_KIND_ZIP: ("zip",),
+    jobs_service_pb2.FILE_KIND_LATENTS: ("latents",),
 }
 
 
 class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
-    """The service for one owner's jobs.
+    """The service for the jobs of one owner.
 
-    ``tenant_of`` names the caller. ``queue_limit`` is the most versions that may wait, ``url_lifetime_s`` how long a signed URL
-    holds where the caller does not say. Errors leave as ServiceError; the server's boundary makes statuses of them.
+    ``tenant_of`` gives the caller's tenant. At most ``queue_limit`` versions may wait. ``url_ttl_s`` is how long a signed URL is
+    valid by default. Methods raise ServiceError, which the server's boundary turns into a status.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         *,
         tenant_of: TenantOf,
         queue_limit: int,
-        url_lifetime_s: int,
+        url_ttl_s: int,
     ) -> None:
         self._feed = feed
         self._journal: Journal = feed.journal
@@ -57,12 +61,12 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self._store = store
         self._tenant_of = tenant_of
         self._queue_limit = queue_limit
-        self._url_lifetime_s = url_lifetime_s
+        self._url_ttl_s = url_ttl_s
 
     async def GetJob(
         self, request: jobs_service_pb2.GetJobRequest, context: Context
     ) -> jobs_service_pb2.GetJobResponse:
-        """One job's row."""
+        """Return one job."""
         tenant = self._tenant_of(context)
 
         def answer() -> jobs_service_pb2.GetJobResponse:
@@ -73,7 +77,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def ListJobs(
         self, request: jobs_service_pb2.ListJobsRequest, context: Context
     ) -> jobs_service_pb2.ListJobsResponse:
-        """A page of the caller's jobs, newest first."""
+        """Return a page of the caller's jobs, newest first."""
         tenant = self._tenant_of(context)
         wanted = requests.job_filter(request, self._owner)
         size = request.page_size or requests.DEFAULT_PAGE
@@ -88,7 +92,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def WatchJob(
         self, request: jobs_service_pb2.WatchJobRequest, context: Context
     ) -> AsyncIterator[jobs_service_pb2.WatchJobResponse]:
-        """A job's events, past and coming, until a version ends."""
+        """Stream a job's events, stored ones first, until a version is final."""
         watch = JobWatch(
             self._feed,
             tenant=self._tenant_of(context),
@@ -105,7 +109,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def WatchJobs(
         self, request: jobs_service_pb2.WatchJobsRequest, context: Context
     ) -> AsyncIterator[jobs_service_pb2.WatchJobsResponse]:
-        """The events of all of the caller's jobs. What happens after the initial metadata came is never missed."""
+        """Stream the events of all of the caller's jobs. No event after the initial metadata is missed."""
         watch = TenantWatch(self._feed, tenant=self._tenant_of(context), cursor=request.cursor)
         await watch.join()
         await context.send_initial_metadata(())
@@ -116,7 +120,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def CancelJob(
         self, request: jobs_service_pb2.CancelJobRequest, context: Context
     ) -> jobs_service_pb2.CancelJobResponse:
-        """Order a stop."""
+        """Cancel a version."""
         tenant = self._tenant_of(context)
 
         def answer() -> jobs_service_pb2.CancelJobResponse:
@@ -129,7 +133,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def DeleteJob(
         self, request: jobs_service_pb2.DeleteJobRequest, context: Context
     ) -> jobs_service_pb2.DeleteJobResponse:
-        """Delete an ended job's files and row. Where the store does not answer, the same call goes on later."""
+        """Delete a job and its files. If the store fails midway, repeating the call resumes the deletion."""
         tenant = self._tenant_of(context)
 
         def answer() -> jobs_service_pb2.DeleteJobResponse:
@@ -144,7 +148,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def AddStems(
         self, request: jobs_service_pb2.AddStemsRequest, context: Context
     ) -> jobs_service_pb2.AddStemsResponse:
-        """Queue a version again for its stems."""
+        """Queue a version again, for its stems."""
         tenant = self._tenant_of(context)
         mode = requests.stem_mode(request.stem_mode)
 
@@ -158,9 +162,9 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def CreateSignedUrl(
         self, request: jobs_service_pb2.CreateSignedUrlRequest, context: Context
     ) -> jobs_service_pb2.CreateSignedUrlResponse:
-        """A URL for one stored file."""
+        """Sign a URL of one stored file."""
         tenant = self._tenant_of(context)
-        ttl_s = requests.ttl_s(request, self._url_lifetime_s)
+        ttl_s = requests.ttl_s(request, self._url_ttl_s)
         requests.check_kind(request.kind)
 
         def answer() -> jobs_service_pb2.CreateSignedUrlResponse:
@@ -168,7 +172,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             file = _stored_file(job, request.version, request.kind)
             signed = self._store.signed_url(file.key, ttl_s=ttl_s)
             return jobs_service_pb2.CreateSignedUrlResponse(
-                url=signed.url, expire_time=timestamp(signed.expires_at), file=file
+                url=signed.url, expire_time=timestamp(signed.expires_at), file=stored_file_message(file)
             )
 
         return await asyncio.to_thread(answer)
@@ -187,19 +191,22 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         return self._journal.cursor(event.tenant, event.position)
 
 
-def _stored_file(job: Job, number: int, kind: int) -> job_pb2.StoredFile:
+def _stored_file(job: Job, number: int, kind: jobs_service_pb2.FileKind.ValueType) -> StoredFile:
     """The file of a kind; unspecified: the ZIP where there is one, else the bounce. Version 0: the newest that has it.
 
     Raises NotFound.
     """
-    candidates = (_FILE_FIELDS[kind],) if kind in _FILE_FIELDS else ("zip", "bounce")
-    version = pick_version(job, number, lambda version: any(field in version.files for field in candidates))
-    field = next((field for field in candidates if field in version.files), candidates[-1])
-    if field not in version.files:
+    names = _FILES[kind]
+    version = pick_version(job, number, lambda version: any(name in version.files for name in names))
+    files = VersionFiles.read(version.files)
+    by_name = {"bounce": files.bounce, "manifest": files.manifest, "zip": files.zip, "latents": files.latents}
+    file = next((file for name in names if (file := by_name[name]) is not None), None)
+    if file is None:
+        name = names[-1]
+        advice = "add its stems first (AddStems)" if name == "zip" else "watch the job until it is stored"
         raise NotFound(
-            f"version {version.number} of job {version.job_id} has no {field}"
-            + ("; ask for its stems first" if field == "zip" else " (yet); watch the job for it"),
+            f"version {version.number} of job {version.job_id} has no {name}; {advice}",
             reason="FILE_NOT_FOUND",
-            metadata={"job_id": version.job_id, "version": str(version.number), "kind": field},
+            metadata={"job_id": version.job_id, "version": str(version.number), "kind": name},
         )
-    return json_format.ParseDict(version.files[field], job_pb2.StoredFile(), ignore_unknown_fields=True)
+    return file

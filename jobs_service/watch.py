@@ -1,15 +1,15 @@
-"""Watching: every event after a number or cursor, once, in order, whenever the watcher joins.
+"""Watches: every event after a sequence number or cursor, once and in order, whenever the watcher joins.
 
-A watcher takes new events from its topic; when it has just joined or has fallen behind what the topic keeps, it reads pages from
-the journal. It never queues anything, so a slow one costs no memory.
+A watch takes new events from its topic. Where the topic does not reach back far enough, it reads pages from the journal. It queues
+nothing, so a slow watcher costs no memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
-from jobs_service.feed import Feed, Told
+from jobs_service.feed import Feed, FeedEntry
 from servicekit.journal import Event, EventKind
 from servicekit.journal.reading import job_not_found, version_not_found
 from sonichaos.jobs.v1 import job_pb2
@@ -18,9 +18,9 @@ _PAGE = 100
 
 
 class JobWatch:
-    """A job's events with a number greater than ``after_sequence``, until a version (0: the newest now) ends.
+    """The events of a job after ``after_sequence``, until a version (0: the newest at the time of joining) is final.
 
-    A version that has ended already gives the events so far.
+    The watch of a version that is final already sends the events so far and ends.
     """
 
     def __init__(self, feed: Feed, *, tenant: str, job_id: str, version: int, after_sequence: int) -> None:
@@ -29,39 +29,39 @@ class JobWatch:
         self._job_id = job_id
         self._version = version
         self._after_sequence = after_sequence
-        self._known_sequence = 0
-        self._ended_at_join = False
+        self._sequence_at_join = 0
+        self._final_at_join = False
 
     async def join(self) -> None:
-        """Fix what the watch will end with. Raises NotFound."""
-        found = await asyncio.to_thread(self._feed.journal.job_status, self._tenant, self._job_id)
-        if found.owner is not self._feed.owner:
+        """Decide what ends the watch. Raises NotFound."""
+        status = await asyncio.to_thread(self._feed.journal.job_status, self._tenant, self._job_id)
+        if status.owner is not self._feed.owner:
             raise job_not_found(self._job_id)
-        self._version = self._version or max(found.states)
-        if self._version not in found.states:
+        self._version = self._version or max(status.states)
+        if self._version not in status.states:
             raise version_not_found(self._job_id, self._version)
-        self._known_sequence = found.last_sequence
-        self._ended_at_join = found.states[self._version].ended
+        self._sequence_at_join = status.last_sequence
+        self._final_at_join = status.states[self._version].ended
 
     async def events(self) -> AsyncGenerator[job_pb2.JobEvent, None]:
-        """The events, once joined."""
-        # Whoever names a number that is still to come waits for it, and sees the end even if it comes before.
-        seen = min(self._after_sequence, self._known_sequence)
-        if self._ended_at_join and seen == self._known_sequence:
+        """The events, after :meth:`join`."""
+        # A watcher that names a later sequence number waits for it, but sees the version end even if that comes first.
+        seen = min(self._after_sequence, self._sequence_at_join)
+        if self._final_at_join and seen == self._sequence_at_join:
             return
         position: int | None = None
         with self._feed.of_job(self._job_id) as topic:
             while True:
-                news = None if position is None else topic.after(position)
-                if news is None:
+                entries: Sequence[FeedEntry] | None = None if position is None else topic.after(position)
+                if entries is None:
                     page = await asyncio.to_thread(self._feed.journal.events_after, self._job_id, seen, _PAGE)
-                    news, position = [self._feed.told(event) for event in page.events], page.as_of_position
-                elif not news:
+                    entries, position = [self._feed.entry(event) for event in page.events], page.as_of_position
+                elif not entries:
                     await topic.change()
                     continue
                 else:
-                    position = news[-1][0].position
-                for event, message in news:
+                    position = entries[-1].event.position
+                for event, message in entries:
                     if event.sequence <= seen:
                         continue
                     seen = event.sequence
@@ -73,10 +73,10 @@ class JobWatch:
     def _ends_with(self, event: Event) -> bool:
         if event.kind is EventKind.DELETED:
             return True
-        if self._ended_at_join:
-            return event.sequence >= self._known_sequence
+        if self._final_at_join:
+            return event.sequence >= self._sequence_at_join
         is_end = event.kind is EventKind.STATE and event.version == self._version and event.state.ended
-        return is_end and event.sequence > self._known_sequence
+        return is_end and event.sequence > self._sequence_at_join
 
 
 class TenantWatch:
@@ -89,7 +89,7 @@ class TenantWatch:
         self._position = 0
 
     async def join(self) -> None:
-        """Fix where the watch begins. Raises InvalidToken."""
+        """Decide where the watch starts. Raises InvalidToken."""
         journal = self._feed.journal
         if self._cursor:
             self._position = journal.position(self._tenant, self._cursor)
@@ -97,22 +97,22 @@ class TenantWatch:
             self._position = await asyncio.to_thread(journal.feed_head)
 
     async def events(self) -> AsyncGenerator[job_pb2.JobEvent, None]:
-        """The events, once joined."""
+        """The events, after :meth:`join`."""
         position = self._position
         with self._feed.of_tenant(self._tenant) as topic:
             while True:
-                news = topic.after(position)
-                if news is None:
-                    news, position = await self._page(position)
-                elif not news:
+                entries = topic.after(position)
+                if entries is None:
+                    entries, position = await self._page(position)
+                elif not entries:
                     await topic.change()
                     continue
                 else:
-                    position = news[-1][0].position
-                for _, message in news:
+                    position = entries[-1].event.position
+                for _, message in entries:
                     yield message
 
-    async def _page(self, position: int) -> tuple[list[Told], int]:
+    async def _page(self, position: int) -> tuple[list[FeedEntry], int]:
         feed = self._feed
         page = await asyncio.to_thread(feed.journal.feed_after, feed.owner, self._tenant, position, _PAGE)
-        return [feed.told(event) for event in page.events], page.as_of_position
+        return [feed.entry(event) for event in page.events], page.as_of_position

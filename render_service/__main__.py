@@ -115,7 +115,7 @@ async def serve(settings: RenderSettings) -> None:
             store,
             tenant_of=_tenant_of,
             queue_limit=settings.queue_limit,
-            url_lifetime_s=settings.url_lifetime_seconds,
+            url_ttl_s=settings.url_ttl_seconds,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
         pipeline = RenderPipeline(

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from google.protobuf import json_format
 from safetensors.numpy import save
 
+from jobs_service.journal_json import VersionFiles, loudness_json
 from render_service.audited import AUDIT_BOUNCE, AUDIT_STEMS, audit_row
 from render_service.bounce_facts import BounceFacts, manifest_of
 from render_service.renderers.renderer import Latents, Waveform
@@ -28,7 +28,6 @@ from servicekit.journal import AuditDraft, Journal, Version
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
 from servicekit.work import Progress
-from sonichaos.jobs.v1 import job_pb2
 
 MAX_TRUE_PEAK_DBTP = -1.0
 _MAX_WAV_BYTES = 64 * 1024 * 1024  # 180 s are 47.6 MB
@@ -65,9 +64,10 @@ class Bounce:
         """``(2, T)`` float32, exact multiples of 2^-23: what is lent."""
         return from_pcm24(self.wav.pcm)
 
-    def stored_file(self) -> job_pb2.StoredFile:
-        """As a message names it."""
-        return job_pb2.StoredFile(key=self.key, size_bytes=self.wav.size_bytes, sha256=self.sha256)
+    @property
+    def stored_file(self) -> StoredFile:
+        """The WAV in the store."""
+        return StoredFile(self.key, self.wav.size_bytes, self.sha256)
 
 
 def make_bounce(waveform: Waveform, facts: BounceFacts) -> Bounce:
@@ -94,10 +94,9 @@ def store_bounce(bounce: Bounce, latents: Latents, facts: BounceFacts, store: Ob
     metadata = {"frontEnd": latents.front_end_id, "samples": str(latents.samples)}
     data = save({"latents": latents.values}, metadata=metadata)
     kept = store.put_bytes(keys.latents, data, content_type="application/octet-stream")
-    files = job_pb2.VersionFiles(bounce=bounce.stored_file(), manifest=_message(manifest), latents=_message(kept))
     progress.bounce_ready(
-        files=json_format.MessageToDict(files),
-        loudness=_loudness_json(bounce.loudness),
+        files=VersionFiles(bounce=bounce.stored_file, manifest=manifest, latents=kept).json(),
+        loudness=loudness_json(bounce.loudness),
         audit=_bounce_audit(bounce, facts, kept),
     )
 
@@ -135,12 +134,3 @@ def stems_audit(bounce: Bounce, facts: BounceFacts, separated: Mapping[str, Any]
         **separated,
     }
     return AuditDraft(kind=AUDIT_STEMS, body=body, prompt=facts.plan.prompt)
-
-
-def _message(stored: StoredFile) -> job_pb2.StoredFile:
-    return job_pb2.StoredFile(key=stored.key, size_bytes=stored.size_bytes, sha256=stored.sha256)
-
-
-def _loudness_json(loudness: Loudness) -> dict[str, Any]:
-    message = job_pb2.Loudness(lufs=loudness.lufs, true_peak_dbtp=loudness.true_peak_dbtp)
-    return json_format.MessageToDict(message)

@@ -9,20 +9,14 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from google.protobuf import json_format
 
+from jobs_service.journal_json import labels_and_licence
 from render_service.music.tempo_map import tempo_map_json
 from render_service.plan import Plan, plan_from_json, plan_json
 from render_service.renderers.renderer import RendererInfo
 from servicekit.delivery.manifest import FileFacts, Licence, Manifest, ModelFacts, Origin, PersonaFacts
 from servicekit.delivery.names import LicenceCoverage
 from servicekit.work import Assignment
-from sonichaos.jobs.v1 import brief_pb2
-
-_COVERS: dict[int, LicenceCoverage] = {
-    brief_pb2.LICENCE_COVERAGE_BOUNCE: LicenceCoverage.BOUNCE,
-    brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS: LicenceCoverage.BOUNCE_AND_STEMS,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,20 +41,15 @@ class BounceFacts:
     @classmethod
     def of(cls, assignment: Assignment, renderer: RendererInfo, fingerprint: Mapping[str, str]) -> BounceFacts:
         """The facts of a version that this renderer is about to make."""
-        brief = json_format.ParseDict(dict(assignment.brief), brief_pb2.ResolvedBrief())
+        labels, licence = labels_and_licence(assignment.brief)
         return cls(
             tenant=assignment.job.tenant,
             job_id=assignment.job.job_id,
             version=assignment.version.number,
             created_at=assignment.version.create_time.replace(microsecond=0),
             plan=plan_from_json(assignment.plan),
-            labels=dict(brief.labels),
-            licence=Licence(
-                tier=brief.licence.tier,
-                licensee=brief.licence.licensee,
-                terms=brief.licence.terms,
-                covers=_COVERS.get(brief.licence.covers, LicenceCoverage.BOUNCE_AND_STEMS),
-            ),
+            labels=labels,
+            licence=licence,
             model=ModelFacts(
                 name=renderer.name, licence=renderer.licence, digests={m.role: m.sha256 for m in renderer.models}
             ),

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
+from jobs_service import journal_json
 from render_service.music.key import Key, Mode
 from render_service.music.prompt_words import PromptFacts, read_prompt
 from render_service.music.tempo_map import TempoMap
@@ -70,6 +72,27 @@ class ResolvedBrief:
     tempo_source: Source
     key_source: Source
     seed_source: Source
+
+    def json(self) -> dict[str, Any]:
+        """As the journal keeps it."""
+        brief = self.brief
+        return journal_json.ResolvedBrief(
+            prompt=brief.prompt,
+            persona_id=brief.persona_id,
+            seed=self.seed,
+            seconds=brief.seconds,
+            tempo_map=self.tempo_map,
+            key=str(self.key),
+            instrumental=self.instrumental,
+            stems=brief.stems,
+            stem_mode=brief.stem_mode,
+            labels=brief.labels,
+            licence=brief.licence,
+            expire_time=brief.expires_at,
+            tempo_source=self.tempo_source.value,
+            key_source=self.key_source.value,
+            seed_source=self.seed_source.value,
+        ).json()
 
 
 def check_brief(brief: Brief, *, now: datetime, root: str = "brief") -> list[FieldViolation]:

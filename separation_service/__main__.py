@@ -9,7 +9,6 @@ from typing import Any
 
 from jobs_service import Feed, JobsServicer, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
-from separation_service.api import messages as wire
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
 from separation_service.api.servicer import GATED_METHODS, SeparationServicer
@@ -90,7 +89,6 @@ async def serve(settings: SeparationSettings) -> None:
             scratch=scratch,
             pending=pending,
             limits=_limits(settings),
-            brief_json=wire.brief_json,
         )
         _mount(
             server,
@@ -203,7 +201,7 @@ def _mount(
         store,
         tenant_of=_tenant_of,
         queue_limit=settings.queue_limit,
-        url_lifetime_s=settings.url_lifetime_seconds,
+        url_ttl_s=settings.url_ttl_seconds,
     )
     jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
 

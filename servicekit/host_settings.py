@@ -53,8 +53,8 @@ class HostSettings(Settings):
         "",
         description="Base URL by which callers reach url_listen, such as 'https://files.example.com'. Empty: http://{url_listen}.",
     )
-    url_lifetime_seconds: int = Field(
-        3600, ge=1, le=7 * 24 * 3600, description="Default lifetime of a signed URL, in seconds."
+    url_ttl_seconds: int = Field(
+        3600, ge=1, le=7 * 24 * 3600, description="Default time to live of a signed URL, in seconds."
     )
     s3_endpoint: str = Field("", description="URL of the S3 server for the services, such as 'http://minio:9000'.")
     s3_public_endpoint: str = Field(

@@ -49,7 +49,7 @@ def share_on_grid(
 def slower(tempo_map: TempoMap, factor: float = 0.87) -> TempoMap:
     """The same map at another speed: the wrong grid of the null."""
     points = tuple(
-        TempoPoint(second=p.second, bpm=p.bpm * factor, beats_per_bar=p.beats_per_bar, beat_unit=p.beat_unit)
+        TempoPoint(start_s=p.start_s, bpm=p.bpm * factor, beats_per_bar=p.beats_per_bar, beat_unit=p.beat_unit)
         for p in tempo_map.points
     )
     return TempoMap(points=points, first_downbeat_s=tempo_map.first_downbeat_s, swing=tempo_map.swing)

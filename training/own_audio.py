@@ -170,7 +170,7 @@ def _tempo_map(facts: Mapping[str, Any]) -> TempoMap:
     if "tempoMap" in facts:
         return tempo_map_from_json(facts["tempoMap"])
     return TempoMap(
-        points=(TempoPoint(second=0.0, bpm=float(facts["bpm"])),),
+        points=(TempoPoint(start_s=0.0, bpm=float(facts["bpm"])),),
         first_downbeat_s=float(facts.get("firstDownbeatSecond", 0.0)),
         swing=float(facts.get("swingRatio", 0.5)),
     )

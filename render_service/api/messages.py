@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jobs_service.messages import timestamp
+from jobs_service.value_messages import stem_message, timestamp
 from render_service.personas.persona import Persona
 from render_service.renderers.renderer import RendererInfo
 from render_service.usecases.drift_report import MIN_COUNT, MIN_SHARE, DriftReport
 from render_service.usecases.replay import Replay
 from servicekit.journal import AuditRow
-from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.render.v1 import render_pb2
 
 
@@ -61,7 +60,7 @@ def drift_report_message(report: DriftReport) -> render_pb2.GetDriftReportRespon
         for drift in report.drifts
     ]
     return render_pb2.GetDriftReportResponse(
-        stem=brief_pb2.Stem.Value(f"STEM_{report.stem.name}"),
+        stem=stem_message(report.stem),
         drifts=drifts,
         within_limits_count=report.within_limits_count,
         threshold_met=report.threshold_met,

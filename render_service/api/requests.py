@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
+from jobs_service.value_messages import read_licence, read_requested_stem_mode, read_stem, read_time
 from render_service.brief import DEFAULT_SECONDS, MAX_PROMPT_CHARACTERS, Brief, check_brief
 from render_service.music.key import Key, KeyFormatError
 from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint
 from render_service.rerender import DEFAULT_STRENGTH, Region
 from render_service.usecases.rerender_stem import StemChange
-from servicekit.delivery.manifest import Licence
-from servicekit.delivery.names import STEMS, LicenceCoverage, StemMode, StemName
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.text import has_control_characters
 from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.render.v1 import render_pb2
 
-_STEMS: Mapping[int, StemName] = {brief_pb2.Stem.Value(f"STEM_{stem.name}"): stem for stem in STEMS}
-_STEM_MODES: Mapping[int, StemMode] = {
-    brief_pb2.STEM_MODE_UNSPECIFIED: StemMode.EXACT,
-    brief_pb2.STEM_MODE_EXACT: StemMode.EXACT,
-    brief_pb2.STEM_MODE_RAW: StemMode.RAW,
-}
-_COVERS: Mapping[int, LicenceCoverage] = {
-    brief_pb2.LICENCE_COVERAGE_UNSPECIFIED: LicenceCoverage.BOUNCE_AND_STEMS,
-    brief_pb2.LICENCE_COVERAGE_BOUNCE: LicenceCoverage.BOUNCE,
-    brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS: LicenceCoverage.BOUNCE_AND_STEMS,
-}
 _STEM_NAMES = ", ".join(f"STEM_{stem.name}" for stem in STEMS)
 
 
@@ -49,10 +36,10 @@ def read_brief(message: brief_pb2.Brief, *, now: datetime) -> Brief:
         key=_read_key(message.key, violations, root="brief."),
         instrumental=message.instrumental,
         stems=message.stems,
-        stem_mode=_read_stem_mode(message.stem_mode, violations),
+        stem_mode=read_requested_stem_mode(message.stem_mode, violations, field="brief.stem_mode"),
         labels=dict(message.labels),
-        licence=_read_licence(message.licence, violations),
-        expires_at=_read_time(message.expire_time, violations) if message.HasField("expire_time") else None,
+        licence=read_licence(message.licence, violations, field="brief.licence"),
+        expires_at=_read_expire_time(message, violations),
         lyrics=message.lyrics,
     )
     violations += check_brief(brief, now=now)
@@ -64,7 +51,7 @@ def read_brief(message: brief_pb2.Brief, *, now: datetime) -> Brief:
 def read_stem_change(message: render_pb2.RerenderStemRequest) -> StemChange:
     """The change of a RerenderStem. Raises :class:`InvalidFields` naming every field that is wrong."""
     violations: list[FieldViolation] = []
-    stem = _STEMS.get(message.stem)
+    stem = read_stem(message.stem)
     if stem is None:
         violations.append(FieldViolation("stem", f"must be one of {_STEM_NAMES}, got {message.stem}"))
     if len(message.prompt) > MAX_PROMPT_CHARACTERS:
@@ -91,13 +78,12 @@ def read_stem_change(message: render_pb2.RerenderStemRequest) -> StemChange:
     return change
 
 
-def read_reported_stem(value: int) -> StemName:
+def read_reported_stem(value: brief_pb2.Stem.ValueType) -> StemName:
     """The stem of a GetDriftReport, drums by default. Raises InvalidFields."""
-    if value == brief_pb2.STEM_UNSPECIFIED:
-        return StemName.DRUMS
-    if value not in _STEMS:
+    stem = StemName.DRUMS if value == brief_pb2.STEM_UNSPECIFIED else read_stem(value)
+    if stem is None:
         raise InvalidFields([FieldViolation("stem", f"must be one of {_STEM_NAMES}, got {value}")])
-    return _STEMS[value]
+    return stem
 
 
 def canonical_json(message: Message) -> str:
@@ -131,7 +117,7 @@ def _read_tempo(
 
 def _read_tempo_map(message: brief_pb2.TempoMap) -> TempoMap:
     points = tuple(
-        TempoPoint(second=p.start_seconds, bpm=p.bpm, beats_per_bar=p.beats_per_bar or 4, beat_unit=p.beat_unit or 4)
+        TempoPoint(start_s=p.start_seconds, bpm=p.bpm, beats_per_bar=p.beats_per_bar or 4, beat_unit=p.beat_unit or 4)
         for p in message.points
     )
     return TempoMap(points=points, first_downbeat_s=message.first_downbeat_seconds, swing=message.swing_ratio or 0.5)
@@ -147,27 +133,13 @@ def _read_key(text: str, violations: list[FieldViolation], *, root: str) -> Key 
     return None
 
 
-def _read_stem_mode(value: int, violations: list[FieldViolation]) -> StemMode:
-    if value not in _STEM_MODES:
-        text = f"must be STEM_MODE_EXACT or STEM_MODE_RAW, got {value}"
-        violations.append(FieldViolation("brief.stem_mode", text))
-    return _STEM_MODES.get(value, StemMode.EXACT)
-
-
-def _read_licence(message: brief_pb2.Licence, violations: list[FieldViolation]) -> Licence:
-    if message.covers not in _COVERS:
-        text = f"must be a LicenceCoverage, got {message.covers}"
-        violations.append(FieldViolation("brief.licence.covers", text))
-    covers = _COVERS.get(message.covers, LicenceCoverage.BOUNCE_AND_STEMS)
-    return Licence(tier=message.tier, licensee=message.licensee, terms=message.terms, covers=covers)
-
-
-def _read_time(message: Timestamp, violations: list[FieldViolation]) -> datetime | None:
-    try:
-        return message.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        violations.append(FieldViolation("brief.expire_time", f"must be a valid timestamp: {error}"))
-    return None
+def _read_expire_time(message: brief_pb2.Brief, violations: list[FieldViolation]) -> datetime | None:
+    if not message.HasField("expire_time"):
+        return None
+    moment = read_time(message.expire_time)
+    if moment is None:
+        violations.append(FieldViolation("brief.expire_time", "must be a time between the years 1 and 9999"))
+    return moment
 
 
 def _read_strength(message: render_pb2.RerenderStemRequest, violations: list[FieldViolation]) -> float:

@@ -35,9 +35,9 @@ class TempoMapError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class TempoPoint:
-    """Tempo and metre from ``second`` until the next point. ``bpm`` counts beats of ``beat_unit``."""
+    """Tempo and metre from ``start_s`` until the next point. ``bpm`` counts beats of ``beat_unit``."""
 
-    second: float
+    start_s: float
     bpm: float
     beats_per_bar: int = 4
     beat_unit: int = 4
@@ -58,13 +58,13 @@ class TempoMap:
     def __post_init__(self) -> None:
         if not 1 <= len(self.points) <= MAX_POINTS:
             raise TempoMapError("points", f"wants 1 to {MAX_POINTS} points, got {len(self.points)}")
-        if self.points[0].second != 0.0:
-            raise TempoMapError("points[0].start_seconds", f"the first point lies at 0 s, got {self.points[0].second}")
+        if self.points[0].start_s != 0.0:
+            raise TempoMapError("points[0].start_seconds", f"the first point lies at 0 s, got {self.points[0].start_s}")
         for i, point in enumerate(self.points):
             _check_point(f"points[{i}]", point)
         for i, (a, b) in enumerate(pairwise(self.points)):
-            if not b.second > a.second:
-                raise TempoMapError(f"points[{i + 1}].start_seconds", f"must lie after {a.second} s, got {b.second}")
+            if not b.start_s > a.start_s:
+                raise TempoMapError(f"points[{i + 1}].start_seconds", f"must lie after {a.start_s} s, got {b.start_s}")
         if not (np.isfinite(self.first_downbeat_s) and 0.0 <= self.first_downbeat_s <= 60.0):
             raise TempoMapError("first_downbeat_seconds", f"wants 0 to 60 s, got {self.first_downbeat_s}")
         low, high = SWING_RANGE
@@ -74,13 +74,13 @@ class TempoMap:
     @classmethod
     def constant(cls, bpm: float, *, beats_per_bar: int = 4, beat_unit: int = 4, swing: float = 0.5) -> TempoMap:
         """One tempo throughout, the first downbeat at 0 s."""
-        point = TempoPoint(second=0.0, bpm=bpm, beats_per_bar=beats_per_bar, beat_unit=beat_unit)
+        point = TempoPoint(start_s=0.0, bpm=bpm, beats_per_bar=beats_per_bar, beat_unit=beat_unit)
         return cls(points=(point,), swing=swing)
 
     @cached_property
     def _knots(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Per point: second, beat position, bar position, beats a bar."""
-        seconds = np.array([p.second for p in self.points])
+        seconds = np.array([p.start_s for p in self.points])
         rate = np.array([p.bpm / 60.0 for p in self.points])
         metre = np.array([float(p.beats_per_bar) for p in self.points])
         beats = np.concatenate([[0.0], np.cumsum(np.diff(seconds) * rate[:-1])])
@@ -97,7 +97,7 @@ class TempoMap:
     def _begins_a_bar(self, i: int) -> bool:
         """Whether point ``i`` changes the metre within the bars, and so cuts the one before it short."""
         here, before = self.points[i], self.points[i - 1]
-        return here.beats_per_bar != before.beats_per_bar and here.second > self.first_downbeat_s
+        return here.beats_per_bar != before.beats_per_bar and here.start_s > self.first_downbeat_s
 
     def _segment(self, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
         return np.maximum(np.searchsorted(self._knots[0], seconds, side="right") - 1, 0)
@@ -178,7 +178,7 @@ def tempo_map_json(tempo_map: TempoMap) -> dict[str, Any]:
     """As in the manifest: ``{points: [{second, bpm, beatsPerBar, beatUnit}], firstDownbeatSecond, swingRatio}``."""
     return {
         "points": [
-            {"second": p.second, "bpm": p.bpm, "beatsPerBar": p.beats_per_bar, "beatUnit": p.beat_unit}
+            {"second": p.start_s, "bpm": p.bpm, "beatsPerBar": p.beats_per_bar, "beatUnit": p.beat_unit}
             for p in tempo_map.points
         ],
         "firstDownbeatSecond": tempo_map.first_downbeat_s,
@@ -190,7 +190,7 @@ def tempo_map_from_json(facts: Mapping[str, Any]) -> TempoMap:
     """The inverse of :func:`tempo_map_json`."""
     return TempoMap(
         points=tuple(
-            TempoPoint(second=p["second"], bpm=p["bpm"], beats_per_bar=p["beatsPerBar"], beat_unit=p["beatUnit"])
+            TempoPoint(start_s=p["second"], bpm=p["bpm"], beats_per_bar=p["beatsPerBar"], beat_unit=p["beatUnit"])
             for p in facts["points"]
         ),
         first_downbeat_s=facts["firstDownbeatSecond"],
@@ -200,8 +200,8 @@ def tempo_map_from_json(facts: Mapping[str, Any]) -> TempoMap:
 
 def _check_point(path: str, point: TempoPoint) -> None:
     low, high = BPM_RANGE
-    if not (np.isfinite(point.second) and point.second >= 0.0):
-        raise TempoMapError(f"{path}.start_seconds", f"wants 0 or more, got {point.second}")
+    if not (np.isfinite(point.start_s) and point.start_s >= 0.0):
+        raise TempoMapError(f"{path}.start_seconds", f"wants 0 or more, got {point.start_s}")
     if not low <= point.bpm <= high:
         raise TempoMapError(f"{path}.bpm", f"wants {low:g} to {high:g} bpm, got {point.bpm}")
     fewest, most = BEATS_PER_BAR_RANGE

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import grpc
 from google.protobuf import json_format
 
+from jobs_service.value_messages import stored_file_message
 from render_service.bounce import Bounce, stems_audit
 from render_service.bounce_facts import BounceFacts
 from render_service.separation.errors import separation_error
@@ -125,7 +126,7 @@ def _separated_by(
             version=facts.version,
             stem_mode=brief_pb2.StemMode.Value(f"STEM_MODE_{assignment.version.stem_mode.name}"),
             manifest_json=manifest_text(bounce.manifest),
-            bounce=bounce.stored_file(),
+            bounce=stored_file_message(bounce.stored_file),
         )
         message = follow(separation.separate(request, progress), progress)
         if message is None or not message.HasField("result"):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from render_service.brief import Brief, resolve
-from render_service.brief_json import resolved_brief_json
 from render_service.plan import make_plan, plan_json
 from render_service.usecases.admission import Admission
 from servicekit.errors import FieldViolation, InvalidFields
@@ -38,7 +37,7 @@ class RenderAdmission(Admission):
         new = NewJob(
             owner=OwningService.RENDER,
             request=request,
-            brief=resolved_brief_json(resolved),
+            brief=resolved.json(),
             plan=plan_json(plan),
             stems_wanted=brief.stems,
             stem_mode=brief.stem_mode,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
+from jobs_service.journal_json import VersionFiles, tempo_and_key_json
 from render_service.audited import AUDIT_STEMS, audit_row
 from render_service.brief import SEED_STREAMS, Source
-from render_service.brief_json import grid_json
 from render_service.music.harmony import draw_chords
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
@@ -20,7 +19,6 @@ from render_service.personas.persona import Persona
 from render_service.plan import Plan, plan_from_json, plan_json
 from render_service.rerender import Base, Region, Rerender
 from render_service.usecases.admission import Admission
-from servicekit.delivery.files import StoredFile, ZipEntry
 from servicekit.delivery.names import StemName
 from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, InvalidFields
 from servicekit.journal import AcceptResult, Job, JobState, Journal, NewVersion, OwningService, Request, Version
@@ -155,14 +153,13 @@ def _read_base(journal: Journal, tenant: str, version: Version) -> Base:
     body = json.loads(row.body_json)
     audited = {f"{stem}.wav": sha256 for stem, sha256 in body["stems"].items()}
     audited |= {"bounce.wav": body["bounce"]["sha256"], "manifest.json": body["manifestSha256"]}
-    stored = version.files["zip"]
-    _check_digest(stored["key"], body["zip"]["sha256"], stored["sha256"])
-    entries = []
-    for entry in version.files["zipEntries"]:
-        _check_digest(f"{stored['key']} ({entry['name']})", audited[entry["name"]], entry["sha256"])
-        size, offset = int(entry["sizeBytes"]), int(entry["offsetBytes"])
-        entries.append(ZipEntry(name=entry["name"], offset_bytes=offset, size_bytes=size, sha256=entry["sha256"]))
-    return Base(version=version.number, zip=_stored_file(stored), entries=tuple(entries))
+    files = VersionFiles.read(version.files)
+    if files.zip is None:
+        raise _wrong_state(version, "a re-render needs stems; add stems first (AddStems)")
+    _check_digest(files.zip.key, body["zip"]["sha256"], files.zip.sha256)
+    for entry in files.zip_entries:
+        _check_digest(f"{files.zip.key} ({entry.name})", audited[entry.name], entry.sha256)
+    return Base(version=version.number, zip=files.zip, entries=files.zip_entries)
 
 
 def _check_change(base_plan: Plan, version: Version, change: StemChange) -> None:
@@ -223,13 +220,12 @@ def _check_region(plan: Plan, region: Region | None) -> None:
 
 def _make_rerender(base: Base, change: StemChange, *, original: Version) -> Rerender:
     """Denoising starts from the original's latents; an upload has none, so its recording is encoded."""
-    latents = original.files.get("latents")
-    recording = None if latents else original.files["bounce"]
+    files = VersionFiles() if change.from_noise else VersionFiles.read(original.files)
     return Rerender(
         base=base,
         stem=change.stem,
-        latents=_stored_file(latents) if latents and not change.from_noise else None,
-        recording=_stored_file(recording) if recording and not change.from_noise else None,
+        latents=files.latents,
+        recording=files.bounce if files.latents is None else None,
         strength=1.0 if change.from_noise else change.strength,
         region=change.region,
         allow_drift=change.allow_drift,
@@ -247,12 +243,8 @@ def _make_brief(version: Version, plan: Plan, change: StemChange) -> dict[str, A
         "stems": True,
     }
     if change.tempo_map is not None:
-        brief |= grid_json(plan.tempo_map, plan.key)
+        brief |= tempo_and_key_json(plan.tempo_map, str(plan.key), source=Source.CALLER.value)
     return brief
-
-
-def _stored_file(facts: Mapping[str, Any]) -> StoredFile:
-    return StoredFile(key=facts["key"], sha256=facts["sha256"], size_bytes=int(facts["sizeBytes"]))
 
 
 def _check_digest(what: str, audited: str, stored: str) -> None:

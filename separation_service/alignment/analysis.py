@@ -25,11 +25,12 @@ _LONGEST_LEAD_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class TempoSpan:
-    """Tempo and metre from ``second`` to the next span. The beat is assumed to be a quarter note; audio cannot show it."""
+    """Tempo and metre from ``start_s`` to the next span. The beat is assumed to be a quarter note; audio cannot show it."""
 
-    second: float
+    start_s: float
     bpm: float
     beats_per_bar: int
+    beat_unit: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,7 @@ def _spans(stretches: tuple[Straight, ...], bars: Bars) -> tuple[TempoSpan, ...]
     for stretch in stretches:
         begins_s = 0.0 if stretch.start == 0 else stretch.origin_s + stretch.start * stretch.period_s
         bpm = 60.0 / stretch.period_s
-        spans.append(TempoSpan(second=round(begins_s, 4), bpm=round(bpm, 3), beats_per_bar=bars.beats))
+        spans.append(TempoSpan(start_s=round(begins_s, 4), bpm=round(bpm, 3), beats_per_bar=bars.beats))
     return tuple(spans)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs_service.value_messages import tempo_map_message
 from separation_service.alignment import Analysis, Hints
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.errors import FieldViolation, InvalidFields
-from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.separation.v1 import separation_pb2
 
 _MIN_BPM, _MAX_BPM = 30.0, 300.0
@@ -40,22 +40,15 @@ def read_analysis_header(message: separation_pb2.AnalysisHeader) -> AnalysisRequ
 
 def analysis_message(analysis: Analysis, frames: int) -> separation_pb2.AnalyzeAudioResponse:
     """The estimates."""
+    tempo_map = tempo_map_message(
+        analysis.tempo, first_downbeat_s=analysis.first_downbeat_s, swing_ratio=analysis.swing
+    )
     return separation_pb2.AnalyzeAudioResponse(
-        tempo_map=_tempo_map(analysis) if analysis.tempo else None,
+        tempo_map=tempo_map if analysis.tempo else None,
         tempo_confidence=analysis.tempo_confidence,
         other_bpm=analysis.other_bpm,
         downbeat_confidence=analysis.downbeat_confidence,
         key="" if analysis.key is None else str(analysis.key),
         key_confidence=analysis.key_confidence,
         seconds=frames / SAMPLE_RATE_HZ,
-    )
-
-
-def _tempo_map(analysis: Analysis) -> brief_pb2.TempoMap:
-    points = [
-        brief_pb2.TempoPoint(start_seconds=span.second, bpm=span.bpm, beats_per_bar=span.beats_per_bar, beat_unit=4)
-        for span in analysis.tempo
-    ]
-    return brief_pb2.TempoMap(
-        points=points, first_downbeat_seconds=analysis.first_downbeat_s, swing_ratio=analysis.swing
     )

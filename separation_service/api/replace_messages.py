@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
+from jobs_service.value_messages import (
+    loudness_message,
+    read_stem,
+    read_stored_file,
+    read_zip_entries,
+    stored_file_message,
+    zip_entry_messages,
+)
 from separation_service.alignment import BarRange, Grid
 from separation_service.api import messages as wire
 from separation_service.calls import CallResult, ReplaceRequest
@@ -15,19 +21,16 @@ from separation_service.rerender.base_version import BaseVersionRef
 from separation_service.rerender.compare import Comparison
 from separation_service.rerender.replacement import Replacement
 from separation_service.store import StoredPackage
-from servicekit.delivery.files import StoredFile, ZipEntry
-from servicekit.delivery.names import STEMS, StemName
+from servicekit.delivery.names import STEMS
 from servicekit.errors import FieldViolation, Internal, InvalidFields
-from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2
 
-_STEMS: Mapping[int, StemName] = {brief_pb2.Stem.Value(f"STEM_{stem.name}"): stem for stem in STEMS}
 _ZIP_FILES = ("bounce.wav", *(f"{stem}.wav" for stem in STEMS), "manifest.json")
 
 
 def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceRequest:
     """The request's values. Raises `InvalidFields`."""
-    stem = _STEMS.get(request.stem)
+    stem = read_stem(request.stem)
     if stem is None:
         wanted = "must be STEM_DRUMS, STEM_BASS, STEM_VOCALS or STEM_OTHER"
         raise InvalidFields([FieldViolation("stem", f"{wanted}, got {request.stem}")])
@@ -36,7 +39,7 @@ def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceR
         job_id=request.job_id,
         version=request.version,
         manifest_json=request.manifest_json,
-        file=_stored_file(request.mix),
+        file=read_stored_file(request.mix),
     )
     bars = BarRange(from_bar=request.from_bar, to_bar=request.to_bar)
     replacement = Replacement(
@@ -46,17 +49,12 @@ def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceR
         region=bars if request.from_bar or request.to_bar else None,
         allow_drift=request.allow_drift,
     )
-    compare_with = _stored_file(request.compare_with) if request.HasField("compare_with") else None
+    compare_with = read_stored_file(request.compare_with) if request.HasField("compare_with") else None
     return ReplaceRequest(mix=mix, replacement=replacement, compare_with=compare_with)
 
 
 def _base_version(message: separation_pb2.BaseVersion) -> BaseVersionRef:
-    entries = {
-        entry.name: ZipEntry(
-            name=entry.name, offset_bytes=entry.offset_bytes, size_bytes=entry.size_bytes, sha256=entry.sha256
-        )
-        for entry in message.zip_entries
-    }
+    entries = {entry.name: entry for entry in read_zip_entries(message.zip_entries)}
     missing = [name for name in _ZIP_FILES if name not in entries]
     if missing:
         wanted = f"must have {', '.join(_ZIP_FILES)}"
@@ -76,10 +74,6 @@ def _grid(message: separation_pb2.Grid) -> Grid:
         raise InvalidFields([FieldViolation("grid", str(error))]) from None
 
 
-def _stored_file(message: job_pb2.StoredFile) -> StoredFile:
-    return StoredFile(key=message.key, size_bytes=message.size_bytes, sha256=message.sha256)
-
-
 def replace_result(
     result: CallResult[StoredPackage | Comparison], info: SeparatorInfo
 ) -> separation_pb2.ReplaceStemResponse:
@@ -89,13 +83,12 @@ def replace_result(
     stored = result.value
     if stored.bounce is None:
         raise Internal("a re-render must store its bounce", metadata={"stage": "STORE"})
-    loudness = stored.bounce.loudness
     message = separation_pb2.StemReplacement(
-        bounce=wire.stored_file(stored.bounce.file),
-        loudness=job_pb2.Loudness(lufs=loudness.lufs, true_peak_dbtp=loudness.true_peak_dbtp),
-        zip=wire.stored_file(stored.zip),
-        zip_entries=wire.entries_of(stored),
-        manifest=wire.stored_file(stored.manifest),
+        bounce=stored_file_message(stored.bounce.file),
+        loudness=loudness_message(stored.bounce.loudness),
+        zip=stored_file_message(stored.zip),
+        zip_entries=zip_entry_messages(stored.entries),
+        manifest=stored_file_message(stored.manifest),
         manifest_json=stored.manifest_json,
         timings=wire.timings(result.stage_times),
         separator=info.name,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+from jobs_service.journal_json import ResolvedBrief
 from separation_service.scratch import BufferWav, PcmBuffer, Scratch, ScratchFolder
 from separation_service.uploads.header import UploadHeader
 from separation_service.uploads.pending import PendingUploads
@@ -46,7 +46,7 @@ class UploadLimits:
 
 
 class UploadAdmission:
-    """Accepts uploads. ``brief_json`` gives the proto-JSON of the ResolvedBrief for a header and a length in seconds."""
+    """Accepts uploads."""
 
     def __init__(
         self,
@@ -57,7 +57,6 @@ class UploadAdmission:
         scratch: ScratchFolder,
         pending: PendingUploads,
         limits: UploadLimits,
-        brief_json: Callable[[UploadHeader, float], Mapping[str, Any]],
     ) -> None:
         self._journal = journal
         self._store = store
@@ -65,7 +64,6 @@ class UploadAdmission:
         self._scratch = scratch
         self._pending = pending
         self._limits = limits
-        self._brief_json = brief_json
         self._open = threading.BoundedSemaphore(limits.max_at_once)
 
     @contextmanager
@@ -123,11 +121,19 @@ class UploadAdmission:
         """Store the bounce, then accept; where no job is made, no file stays."""
         bounce = StoredFile(key=manifest.keys.bounce, size_bytes=wav.size_bytes, sha256=wav.digest.sha256)
         seconds = wav.frames / SAMPLE_RATE_HZ
+        brief = ResolvedBrief(
+            seconds=seconds,
+            stems=True,
+            stem_mode=header.stem_mode,
+            labels=header.labels,
+            licence=header.licence,
+            expire_time=header.expire_time,
+        )
         new = NewJob(
             job_id=manifest.job_id,
             owner=OwningService.SEPARATION,
             request=request,
-            brief=self._brief_json(header, seconds),
+            brief=brief.json(),
             plan={
                 "manifest": manifest_text(manifest),
                 "bounce": asdict(bounce),

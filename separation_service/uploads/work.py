@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from separation_service.api import messages as wire
+from jobs_service.journal_json import VersionFiles, loudness_json
 from separation_service.pipeline import SeparationPipeline
 from separation_service.receive import ReceivedBounce, receive_stored
 from separation_service.scratch import Scratch
@@ -64,8 +64,8 @@ class _Upload:
         text = manifest_text(self.manifest).encode()
         manifest = store.put_bytes(self.keys.manifest, text, content_type="application/json")
         self._assignment.progress.bounce_ready(
-            files=wire.bounce_files_json(self.bounce, manifest),
-            loudness=wire.loudness_json(self.manifest.bounce.loudness),
+            files=VersionFiles(bounce=self.bounce, manifest=manifest).json(),
+            loudness=loudness_json(self.manifest.bounce.loudness),
             audit=AuditDraft(kind=AUDIT_BOUNCE, body=self._audit_facts(), prompt=None),
         )
 
@@ -84,8 +84,9 @@ class _Upload:
             "separator": {"name": info.name, "weightsSha256": info.weights_sha256},
             "separationFingerprint": dict(sorted(stored.fingerprint.items())),
         }
+        files = VersionFiles(zip=stored.zip, zip_entries=stored.entries, manifest=stored.manifest)
         self._assignment.progress.stems_ready(
-            files=wire.stems_files_json(stored), audit=AuditDraft(kind=AUDIT_STEMS, body=body, prompt=None)
+            files=files.json(), audit=AuditDraft(kind=AUDIT_STEMS, body=body, prompt=None)
         )
 
     def _audit_facts(self) -> dict[str, Any]:

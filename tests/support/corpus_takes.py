@@ -26,7 +26,7 @@ needs_soundfont = pytest.mark.skipif(not DEFAULT_SOUNDFONT.is_file(), reason="ne
 SECONDS = 9.0
 STRAIGHT = TempoMap.constant(118.0)
 WINDING = TempoMap(
-    points=(TempoPoint(second=0.0, bpm=96.0), TempoPoint(second=5.7, bpm=124.0)), first_downbeat_s=0.7, swing=0.62
+    points=(TempoPoint(start_s=0.0, bpm=96.0), TempoPoint(start_s=5.7, bpm=124.0)), first_downbeat_s=0.7, swing=0.62
 )
 """A pickup, a change of tempo at a bar line, swing."""
 

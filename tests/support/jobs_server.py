@@ -78,7 +78,7 @@ async def serving(folder: Path, journal: Journal) -> AsyncIterator[Wire]:
     async with FolderUrlServer(probe, host="127.0.0.1", port=0) as urls, Feed(journal, OwningService.RENDER) as feed:
         probe.signer = UrlSigner(base_url=f"http://127.0.0.1:{urls.port}", secret=secret, now=SystemClock().now)
         rpc = RpcServer(metrics=Metrics("render"), gated_methods=GATED_METHODS, service_names=(NAME,))
-        servicer = JobsServicer(feed, probe, tenant_of=tenant_of, queue_limit=4, url_lifetime_s=600)
+        servicer = JobsServicer(feed, probe, tenant_of=tenant_of, queue_limit=4, url_ttl_s=600)
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(servicer, rpc.grpc_server)
         (address,) = await rpc.start(["127.0.0.1:0"])
         await rpc.serve()

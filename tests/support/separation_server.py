@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from jobs_service import Feed, JobsServicer, job_message
 from render_service.separation.codec import HandoffCodec
-from separation_service.api import messages as wire
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.servicer import GATED_METHODS, SeparationServicer
 from separation_service.calls import SeparationCalls
@@ -125,7 +124,6 @@ async def serving(
             scratch=scratch,
             pending=PendingUploads(folder / "pending"),
             limits=UploadLimits(max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4),
-            brief_json=wire.brief_json,
         )
         servicer = SeparationServicer(
             pipeline=pipeline,
@@ -140,7 +138,7 @@ async def serving(
             journal, owner=OwningService.SEPARATION, work=UploadWork(pipeline), weights=WEIGHTS, clock=clock
         )
         async with Feed(journal, OwningService.SEPARATION) as feed:
-            jobs = JobsServicer(feed, store, tenant_of=lambda _context: "local", queue_limit=16, url_lifetime_s=60)
+            jobs = JobsServicer(feed, store, tenant_of=lambda _context: "local", queue_limit=16, url_ttl_s=60)
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
             (address,) = await server.start(["127.0.0.1:0"])
             await server.serve()

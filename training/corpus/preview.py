@@ -32,7 +32,7 @@ def reference_clips(persona: PersonaSpec, count: int, *, seconds: float) -> Iter
 
 def _describe(song: Song) -> str:
     points = ", ".join(
-        f"{p.bpm:g} bpm {p.beats_per_bar}/{p.beat_unit} from {p.second:.2f} s" for p in song.tempo_map.points
+        f"{p.bpm:g} bpm {p.beats_per_bar}/{p.beat_unit} from {p.start_s:.2f} s" for p in song.tempo_map.points
     )
     sections = "\n".join(f"{s.start_s:7.2f} s  {s.kind.name.lower()}" for s in song.sections)
     chords = " ".join(str(chord) for chord in song.chords)

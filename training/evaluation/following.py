@@ -145,7 +145,7 @@ def changing_tempo(studio: Studio, songs: int) -> Section:
 def _changing(bpm: float, seconds: float) -> TempoMap:
     bar_s = 240.0 / bpm
     second = max(round(0.5 * seconds / bar_s), 1) * bar_s
-    return TempoMap(points=(TempoPoint(second=0.0, bpm=bpm), TempoPoint(second=second, bpm=1.25 * bpm)))
+    return TempoMap(points=(TempoPoint(start_s=0.0, bpm=bpm), TempoPoint(start_s=second, bpm=1.25 * bpm)))
 
 
 def _trio(studio: Studio, number: int, tempo_map: TempoMap) -> Trio:

@@ -18,7 +18,7 @@ def test_a_song_tells_its_tempo_its_beats_and_its_key() -> None:
     found = analyze(take.original.mix)
     (span,) = found.tempo
     assert span.bpm == pytest.approx(118.0, rel=0.02)
-    assert span.second == 0.0
+    assert span.start_s == 0.0
     beat_s = 60.0 / span.bpm
     assert abs((found.first_downbeat_s + 0.5 * beat_s) % beat_s - 0.5 * beat_s) < 0.07
     assert found.key is not None

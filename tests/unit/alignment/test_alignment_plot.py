@@ -28,17 +28,17 @@ MAPS = [
     WINDING,
     TempoMap(
         points=(
-            TempoPoint(second=0.0, bpm=100.0, beats_per_bar=3),
-            TempoPoint(second=3.95, bpm=140.0, beats_per_bar=4),
-            TempoPoint(second=9.0, bpm=80.0, beats_per_bar=4),
+            TempoPoint(start_s=0.0, bpm=100.0, beats_per_bar=3),
+            TempoPoint(start_s=3.95, bpm=140.0, beats_per_bar=4),
+            TempoPoint(start_s=9.0, bpm=80.0, beats_per_bar=4),
         ),
         first_downbeat_s=0.35,
     ),
     TempoMap(  # a change of metre off the beat, and one after the end
         points=(
-            TempoPoint(second=0.0, bpm=100.0),
-            TempoPoint(second=3.43, bpm=140.0, beats_per_bar=3),
-            TempoPoint(second=11.0, bpm=80.0),
+            TempoPoint(start_s=0.0, bpm=100.0),
+            TempoPoint(start_s=3.43, bpm=140.0, beats_per_bar=3),
+            TempoPoint(start_s=11.0, bpm=80.0),
         )
     ),
 ]

@@ -8,7 +8,6 @@ import pytest
 
 from render_service.api.requests import read_brief
 from render_service.brief import Brief, Source, resolve
-from render_service.brief_json import resolved_brief_json
 from render_service.music.key import Key, KeyFormatError, Mode
 from render_service.music.prompt_words import read_prompt
 from render_service.music.tempo_map import TempoMap
@@ -177,8 +176,8 @@ def test_a_key_is_spelled_as_the_caller_or_else_as_musicians_spell_it(given: str
 
 def test_the_resolved_brief_keeps_the_spelling_of_caller_and_prompt() -> None:
     """As the job shows it."""
-    assert resolved_brief_json(resolve(read(key="Eb major")))["key"] == "Eb major"
-    assert resolved_brief_json(resolve(read(prompt="a waltz in A flat minor")))["key"] == "Ab minor"
+    assert resolve(read(key="Eb major")).json()["key"] == "Eb major"
+    assert resolve(read(prompt="a waltz in A flat minor")).json()["key"] == "Ab minor"
 
 
 def test_a_key_reads_back_what_it_writes() -> None:

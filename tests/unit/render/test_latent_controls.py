@@ -18,7 +18,7 @@ from render_service.renderers.latent_diffusion.front_end import FrontEndSpec
 
 SPEC = FrontEndSpec()
 CURVE = TempoMap(
-    points=(TempoPoint(second=0.0, bpm=90.0), TempoPoint(second=6.0, bpm=140.0)), first_downbeat_s=0.3, swing=0.6
+    points=(TempoPoint(start_s=0.0, bpm=90.0), TempoPoint(start_s=6.0, bpm=140.0)), first_downbeat_s=0.3, swing=0.6
 )
 
 

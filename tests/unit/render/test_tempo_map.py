@@ -22,7 +22,7 @@ def tempo_maps(draw: st.DrawFn) -> TempoMap:
     gaps = draw(st.lists(st.floats(0.5, 20.0), max_size=4))
     seconds = [0.0, *np.cumsum(gaps).tolist()]
     points = tuple(
-        TempoPoint(second=s, bpm=draw(st.floats(30, 300)), beats_per_bar=draw(st.integers(1, 7))) for s in seconds
+        TempoPoint(start_s=s, bpm=draw(st.floats(30, 300)), beats_per_bar=draw(st.integers(1, 7))) for s in seconds
     )
     return TempoMap(points=points, first_downbeat_s=draw(st.floats(0, 2)), swing=draw(st.floats(0.5, 0.75)))
 
@@ -56,14 +56,14 @@ def test_beats_and_bars_at_120_in_four() -> None:
 
 def test_a_new_metre_starts_a_bar() -> None:
     """Where the metre changes a downbeat lies, though the bar before is cut short."""
-    points = (TempoPoint(second=0, bpm=60), TempoPoint(second=5.0, bpm=60, beats_per_bar=3))
+    points = (TempoPoint(start_s=0, bpm=60), TempoPoint(start_s=5.0, bpm=60, beats_per_bar=3))
     np.testing.assert_allclose(TempoMap(points=points).bars_s(12.0), [0, 4, 5, 8, 11])
 
 
 @pytest.mark.parametrize(("at_s", "whole"), [(3.43, 2), (3.42, 2), (5.3, 4)])
 def test_a_new_metre_off_the_beat_loses_no_bar(at_s: float, whole: int) -> None:
     """Rounded to a hundredth of a second or anywhere within a beat: bars are counted on from there, beats run on as they were."""
-    points = (TempoPoint(second=0, bpm=140), TempoPoint(second=at_s, bpm=140, beats_per_bar=3))
+    points = (TempoPoint(start_s=0, bpm=140), TempoPoint(start_s=at_s, bpm=140, beats_per_bar=3))
     tempo_map = TempoMap(points=points)
     beat_s = 60 / 140
     before, after = 4 * beat_s * np.arange(whole), np.arange(at_s, 12.1, 3 * beat_s)
@@ -91,12 +91,12 @@ def test_swing_moves_only_off_beats() -> None:
     ("points", "field"),
     [
         ((), "points"),
-        ((TempoPoint(second=1, bpm=100),), "points[0].start_seconds"),
-        ((TempoPoint(second=0, bpm=29),), "points[0].bpm"),
-        ((TempoPoint(second=0, bpm=float("nan")),), "points[0].bpm"),
-        ((TempoPoint(second=0, bpm=100), TempoPoint(second=0, bpm=100)), "points[1].start_seconds"),
-        ((TempoPoint(second=0, bpm=100, beats_per_bar=17),), "points[0].beats_per_bar"),
-        ((TempoPoint(second=0, bpm=100, beat_unit=3),), "points[0].beat_unit"),
+        ((TempoPoint(start_s=1, bpm=100),), "points[0].start_seconds"),
+        ((TempoPoint(start_s=0, bpm=29),), "points[0].bpm"),
+        ((TempoPoint(start_s=0, bpm=float("nan")),), "points[0].bpm"),
+        ((TempoPoint(start_s=0, bpm=100), TempoPoint(start_s=0, bpm=100)), "points[1].start_seconds"),
+        ((TempoPoint(start_s=0, bpm=100, beats_per_bar=17),), "points[0].beats_per_bar"),
+        ((TempoPoint(start_s=0, bpm=100, beat_unit=3),), "points[0].beat_unit"),
     ],
 )
 def test_a_malformed_map_names_its_field(points: tuple[TempoPoint, ...], field: str) -> None:

@@ -21,9 +21,9 @@ from training.corpus.store import score_digest
 SEEDS = range(60)
 CHANGING = TempoMap(
     points=(
-        TempoPoint(second=0.0, bpm=100.0),
-        TempoPoint(second=10.1, bpm=140.0),
-        TempoPoint(second=16.957143, bpm=90.0, beats_per_bar=3),
+        TempoPoint(start_s=0.0, bpm=100.0),
+        TempoPoint(start_s=10.1, bpm=140.0),
+        TempoPoint(start_s=16.957143, bpm=90.0, beats_per_bar=3),
     ),
     first_downbeat_s=0.5,
     swing=0.6,
@@ -174,7 +174,7 @@ def test_twelve_personas_of_which_eight_ship() -> None:
 
 def test_odd_lengths_and_maps_are_composed() -> None:
     """Half a second; a song that ends before its first downbeat; the shortest and the longest bars."""
-    late = TempoMap(points=(TempoPoint(second=0.0, bpm=60.0),), first_downbeat_s=5.0)
+    late = TempoMap(points=(TempoPoint(start_s=0.0, bpm=60.0),), first_downbeat_s=5.0)
     assert compose(1, seconds=0.5).events
     assert not compose(1, seconds=2.0, tempo_map=late).events
     assert compose(1, seconds=10.0, tempo_map=TempoMap.constant(300.0, beats_per_bar=1)).events
