@@ -6,26 +6,32 @@ or read back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import grpc
-from google.protobuf import json_format
 
-from jobs_service.value_messages import stored_file_message
+from jobs_service.journal_json import VersionFiles
+from jobs_service.value_messages import (
+    read_stage,
+    read_stored_file,
+    read_zip_entries,
+    stem_mode_message,
+    stored_file_message,
+)
 from render_service.bounce import Bounce, stems_audit
 from render_service.bounce_facts import BounceFacts
 from render_service.separation.errors import separation_error
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.delivery.files import StoredFile, ZipEntry
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import Internal
 from servicekit.journal import Stage
 from servicekit.loans import Lender
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Assignment, Progress, StagedFiles
-from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 
 REGION_WAIT_S = 30.0
@@ -124,7 +130,7 @@ def _separated_by(
             lease_id=loan.lease_id,
             job_id=facts.job_id,
             version=facts.version,
-            stem_mode=brief_pb2.StemMode.Value(f"STEM_MODE_{assignment.version.stem_mode.name}"),
+            stem_mode=stem_mode_message(assignment.version.stem_mode),
             manifest_json=manifest_text(bounce.manifest),
             bounce=stored_file_message(bounce.stored_file),
         )
@@ -145,30 +151,33 @@ def follow(messages: Iterator[Update], progress: Progress) -> Update | None:
             last = message
             continue
         told = message.progress
-        name = job_pb2.Stage.Name(told.stage).removeprefix("STAGE_")
-        if name != stage:
-            stage = Stage(name)
+        reported = read_stage(told.stage) or stage
+        if reported is not stage:
+            stage = reported
             progress.stage(stage, max(told.steps_total, 1))
         left = told.estimated_time_left.ToNanoseconds() / 1e9 if told.HasField("estimated_time_left") else None
         progress.step(told.steps_done, total=max(told.steps_total, 1), time_left_s=left)
     return last
 
 
-def _files(result: separation_pb2.SeparationResult) -> Mapping[str, Any]:
-    files = job_pb2.VersionFiles(zip=result.zip, zip_entries=result.zip_entries, manifest=result.manifest)
-    return json_format.MessageToDict(files)
+def _files(result: separation_pb2.SeparationResult) -> dict[str, Any]:
+    return VersionFiles(
+        zip=read_stored_file(result.zip),
+        zip_entries=read_zip_entries(result.zip_entries),
+        manifest=read_stored_file(result.manifest),
+    ).json()
 
 
 def _separated(result: separation_pb2.SeparationResult) -> dict[str, Any]:
     """What the audit row says of the separation."""
-    return zip_facts(result.zip, result.zip_entries) | {
+    return zip_facts(read_stored_file(result.zip), read_zip_entries(result.zip_entries)) | {
         "manifestSha256": result.manifest.sha256,
         "separator": {"name": result.separator, "weightsSha256": result.weights_sha256},
         "separationFingerprint": dict(sorted(result.fingerprint.items())),
     }
 
 
-def zip_facts(stored: job_pb2.StoredFile, entries: Iterable[job_pb2.ZipEntry]) -> dict[str, Any]:
+def zip_facts(stored: StoredFile, entries: Iterable[ZipEntry]) -> dict[str, Any]:
     """What an audit row says of a ZIP and the stems in it."""
     stems = {
         entry.name.removesuffix(".wav"): entry.sha256

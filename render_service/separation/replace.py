@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from google.protobuf import json_format
-
+from jobs_service.journal_json import VersionFiles, loudness_json
+from jobs_service.value_messages import (
+    read_loudness,
+    read_stored_file,
+    read_zip_entries,
+    stem_message,
+    stored_file_message,
+    zip_entry_messages,
+)
 from render_service.audited import AUDIT_STEMS
 from render_service.bounce import Bounce, make_bounce
 from render_service.bounce_facts import BounceFacts
@@ -17,12 +23,12 @@ from render_service.renderers.renderer import Waveform
 from render_service.rerender import Rerender
 from render_service.separation.client import REGION_WAIT_S, SeparationClient, Stoppable, follow, zip_facts
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import Internal
 from servicekit.journal import AuditDraft, Stage
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Progress
-from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2
 
 
@@ -50,12 +56,15 @@ def replace_stem(
         raise Internal("separation_service ended without a result")
     result = message.result
     store.put_bytes(result.manifest.key, result.manifest_json.encode(), content_type="application/json")
-    files = job_pb2.VersionFiles(
-        bounce=result.bounce, zip=result.zip, zip_entries=result.zip_entries, manifest=result.manifest
+    files = VersionFiles(
+        bounce=read_stored_file(result.bounce),
+        zip=read_stored_file(result.zip),
+        zip_entries=read_zip_entries(result.zip_entries),
+        manifest=read_stored_file(result.manifest),
     )
     progress.version_ready(
-        files=json_format.MessageToDict(files),
-        loudness=json_format.MessageToDict(result.loudness),
+        files=files.json(),
+        loudness=loudness_json(read_loudness(result.loudness)),
         audit=_audit(mix, facts, order, result),
     )
 
@@ -80,18 +89,18 @@ def compare_replacement(
     mix: Bounce,
     facts: BounceFacts,
     order: Rerender,
-    stored: Mapping[str, Any],
+    stored: StoredFile,
     *,
     separation: SeparationClient,
     progress: Stoppable,
 ) -> Comparison:
-    """The same road to its end, but nothing is stored: the bounce is compared with ``stored``, a StoredFile as proto-JSON."""
+    """The same road to its end, but nothing is stored: the bounce is compared with ``stored``."""
     lent = separation.lender.lend(
         mix.samples(), sample_rate_hz=SAMPLE_RATE_HZ, job_id=facts.job_id, wait_s=REGION_WAIT_S
     )
     with lent as loan:
         request = _request(mix, facts, order, loan.lease_id)
-        json_format.ParseDict(dict(stored), request.compare_with)
+        request.compare_with.CopyFrom(stored_file_message(stored))
         for message in separation.messages(separation.stub.ReplaceStem(request), progress):
             if message.HasField("comparison"):
                 found = message.comparison
@@ -120,21 +129,13 @@ def _request(mix: Bounce, facts: BounceFacts, order: Rerender, lease_id: str) ->
         lease_id=lease_id,
         job_id=facts.job_id,
         version=facts.version,
-        stem=brief_pb2.Stem.Value(f"STEM_{order.stem.name}"),
+        stem=stem_message(order.stem),
         manifest_json=manifest_text(mix.manifest),
-        mix=job_pb2.StoredFile(size_bytes=mix.wav.size_bytes, sha256=mix.sha256),
+        mix=stored_file_message(replace(mix.stored_file, key="")),
         base=separation_pb2.BaseVersion(
             version=base.version,
-            zip=job_pb2.StoredFile(key=base.zip.key, size_bytes=base.zip.size_bytes, sha256=base.zip.sha256),
-            zip_entries=[
-                job_pb2.ZipEntry(
-                    name=entry.name,
-                    offset_bytes=entry.offset_bytes,
-                    size_bytes=entry.size_bytes,
-                    sha256=entry.sha256,
-                )
-                for entry in base.entries
-            ],
+            zip=stored_file_message(base.zip),
+            zip_entries=zip_entry_messages(base.entries),
         ),
         grid=grid_message(facts.plan.tempo_map, facts.plan.seconds),
         from_bar=order.region.from_bar if order.region else 0,
@@ -149,12 +150,12 @@ def _audit(mix: Bounce, facts: BounceFacts, order: Rerender, result: separation_
     The lists of onsets that the manifest has for pictures are left out.
     """
     measured = {key: value for key, value in json.loads(result.manifest_json)["rerender"].items() if key != "onsets"}
-    loudness = result.loudness
+    loudness = read_loudness(result.loudness)
     body = facts.audit_body() | {
         "bounce": {"key": result.bounce.key, "sha256": result.bounce.sha256},
-        "lufs": loudness.lufs if loudness.HasField("lufs") else None,
-        "truePeakDbtp": loudness.true_peak_dbtp if loudness.HasField("true_peak_dbtp") else None,
-        **zip_facts(result.zip, result.zip_entries),
+        "lufs": loudness.lufs,
+        "truePeakDbtp": loudness.true_peak_dbtp,
+        **zip_facts(read_stored_file(result.zip), read_zip_entries(result.zip_entries)),
         "manifestSha256": result.manifest.sha256,
         "separator": {"name": result.separator, "weightsSha256": result.weights_sha256},
         "separationFingerprint": dict(sorted(result.fingerprint.items())),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jobs_service.journal_json import VersionFiles
 from render_service.audited import AUDIT_BOUNCE, AUDIT_STEMS, audit_row
 from render_service.bounce import make_bounce, read_bounce
 from render_service.bounce_facts import BounceFacts
@@ -93,9 +94,10 @@ class Replayer:
         facts = BounceFacts.from_audit(tenant, version.job_id, version.number, body, prompt)
         waveform = self._sound(facts.plan, order)
         mix = make_mix(waveform, replace(facts, processing=self.renderer.info.processing), order)
-        found = compare_replacement(
-            mix, facts, order, version.files["bounce"], separation=self.separation, progress=_Unstopped()
-        )
+        bounce = VersionFiles.read(version.files).bounce
+        if bounce is None:
+            raise _missing("the stored bounce")
+        found = compare_replacement(mix, facts, order, bounce, separation=self.separation, progress=_Unstopped())
         then = body["fingerprint"] | {f"separation.{k}": v for k, v in body["separationFingerprint"].items()}
         now = {**self.fingerprint, **{f"separation.{k}": v for k, v in found.fingerprint.items()}}
         return _compared(found.largest, found.stored_sha256, found.replayed_sha256, _differences(then, now))
