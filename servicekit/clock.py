@@ -31,26 +31,6 @@ class SystemClock:
         return time.monotonic()
 
 
-class SetClock:
-    """A clock that only moves when :meth:`advance` is called, where the time must be known."""
-
-    def __init__(self, now: datetime) -> None:
-        self._start = now
-        self._passed_s = 0.0
-
-    def now(self) -> datetime:
-        """The start time plus what the clock was advanced by."""
-        return self._start + timedelta(seconds=self._passed_s)
-
-    def monotonic_s(self) -> float:
-        """Seconds that the clock was advanced by."""
-        return self._passed_s
-
-    def advance(self, seconds: float) -> None:
-        """Move the clock forward."""
-        self._passed_s += seconds
-
-
 def to_micros(moment: datetime) -> int:
     """Microseconds since 1970-01-01 UTC, as the journal stores times. ``moment`` must carry a time zone."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -9,6 +9,7 @@ from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.timing.progress import ProgressReporter
 from servicekit.clock import Clock
 from servicekit.journal import Stage
+from servicekit.work import estimate_time_left_s
 
 SEPARATION_STAGES = (Stage.RECEIVE, Stage.SEPARATE, Stage.PACKAGE, Stage.STORE)
 """Stages of a separation of all stems."""
@@ -118,7 +119,8 @@ class EtaProgress:
         if self._load is None:
             return None
         if share > 0.0:
-            whole_s: float | None = (self._clock.monotonic_s() - self._started_s) / share
+            spent_s = self._clock.monotonic_s() - self._started_s
+            whole_s: float | None = spent_s + estimate_time_left_s(spent_s, done=share, remaining=1.0 - share)
         else:
             whole_s = self._estimator.expected_s(self._stage, self._load)
         if whole_s is None:

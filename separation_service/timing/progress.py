@@ -10,8 +10,7 @@ from typing import Protocol
 from servicekit.clock import Clock
 from servicekit.errors import Cancelled
 from servicekit.journal import Stage
-
-_INTERVAL_S = 0.1
+from servicekit.work import ProgressThrottle
 
 
 class StageProgress(Protocol):
@@ -53,7 +52,7 @@ class StageTime:
 
 
 class CallProgress:
-    """Publishes the progress of a call: every step of SEPARATE; of other stages at most ten a second, always the first and last.
+    """Publishes the progress of a call: every step of SEPARATE; of other stages those that a `ProgressThrottle` passes.
 
     ``observe`` gets the seconds of every finished stage.
     """
@@ -67,7 +66,7 @@ class CallProgress:
         self._cancelled = threading.Event()
         self._stage: Stage | None = None
         self._started_s = 0.0
-        self._published_s = 0.0
+        self._throttle = ProgressThrottle(clock)
         self._done, self._total = 0, 1
         self.times: list[StageTime] = []
         self.time_left_s = 0.0
@@ -88,6 +87,7 @@ class CallProgress:
         self.end_stage()
         self._stage, self._done, self._total = stage, 0, max(steps_total, 1)
         self._started_s = self._clock.monotonic_s()
+        self._throttle.start_stage()
         self._update(None)
 
     def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
@@ -96,8 +96,7 @@ class CallProgress:
         self.time_left_s = self.time_left_s if time_left_s is None else time_left_s
         advanced = done > self._done
         self._done, self._total = max(done, self._done), max(total or self._total, 1)
-        due = self._stage is Stage.SEPARATE or self._done == self._total
-        if advanced and (due or self._clock.monotonic_s() - self._published_s >= _INTERVAL_S):
+        if advanced and (self._stage is Stage.SEPARATE or self._throttle.is_due(self._done, self._total)):
             self._update(time_left_s)
 
     def end_stage(self) -> None:
@@ -110,5 +109,5 @@ class CallProgress:
 
     def _update(self, time_left_s: float | None) -> None:
         if self._stage is not None:
-            self._published_s = self._clock.monotonic_s()
+            self._throttle.published(self._done)
             self._publish(ProgressUpdate(self._stage, self._done, self._total, time_left_s))

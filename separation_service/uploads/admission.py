@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,10 +24,11 @@ from servicekit.clock import Clock
 from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.errors import FieldViolation, InvalidAudio, InvalidFields, ResourceExhausted, ServiceError
+from servicekit.errors import FieldViolation, InvalidAudio, InvalidFields, ResourceExhausted
 from servicekit.ids import new_job_id
 from servicekit.journal import Job, Journal, NewJob, OwningService, Request, canonical_json
 from servicekit.store.object_store import ObjectStore
+from servicekit.work import StagedFiles
 
 RPC = "CreateSeparation"
 
@@ -145,16 +146,12 @@ class UploadAdmission:
             labels=header.labels,
             audio_seconds=seconds,
         )
-        made = False
-        try:
+        with StagedFiles(self._store, [bounce.key]) as staged:
             with self._store.writer(bounce.key, content_type="audio/wav") as sink:
                 wav.write_to(sink)
             accepted = self._journal.accept(new, limit=self._limits.queue_limit)
-            made = accepted.created
-        finally:
-            if not made:
-                with suppress(ServiceError):
-                    self._store.delete_prefix(manifest.keys.folder)
+            if not accepted.created:
+                staged.rollback()
         return accepted.job
 
 

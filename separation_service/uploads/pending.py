@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from servicekit.delivery.keys import job_folder
+from servicekit.delivery.keys import VersionKeys
 from servicekit.errors import NotFound
 from servicekit.ids import is_job_id
 from servicekit.journal import Journal
 from servicekit.store.object_store import ObjectStore
+from servicekit.work import remove_files
 
 
 class PendingUploads:
@@ -42,7 +43,7 @@ class PendingUploads:
         removed = 0
         for record in sorted(self._folder.iterdir()):
             if is_job_id(record.name) and not _is_job(journal, record.read_text(encoding="utf-8"), record.name):
-                removed += store.delete_prefix(job_folder(record.name))
+                removed += len(remove_files(store, [VersionKeys(record.name, 1).bounce]))
             record.unlink()
         return removed
 

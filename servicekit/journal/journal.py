@@ -142,14 +142,14 @@ class Journal:
         with self._database.reading() as connection:
             return reading.read_job_status(connection, tenant, job_id)
 
-    def jobs(self, tenant: str, wanted: JobFilter, *, page_size: int = 50, page_token: str = "") -> JobPage:
+    def jobs(self, tenant: str, job_filter: JobFilter, *, page_size: int = 50, page_token: str = "") -> JobPage:
         """A page of at most 200 jobs, newest first. Raises InvalidToken."""
         with self._database.reading() as connection:
             return reading.read_jobs(
                 connection,
                 self._sealer,
                 tenant,
-                wanted,
+                job_filter,
                 page_size=page_size,
                 page_token=page_token,
                 now_us=self._now_us(),

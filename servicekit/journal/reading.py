@@ -48,16 +48,16 @@ def read_jobs(
     connection: Connection,
     sealer: Sealer,
     tenant: str,
-    wanted: JobFilter,
+    job_filter: JobFilter,
     *,
     page_size: int,
     page_token: str,
     now_us: int,
 ) -> JobPage:
     """A page of at most ``page_size`` (and at most 200) jobs, newest first. Raises :class:`InvalidToken`."""
-    bound = ("jobs", tenant, _fingerprint(wanted))
+    bound = ("jobs", tenant, _fingerprint(job_filter))
     size = min(page_size, _MAX_PAGE)
-    query = select(jobs).where(jobs.c.tenant == tenant, *_conditions(wanted))
+    query = select(jobs).where(jobs.c.tenant == tenant, *_conditions(job_filter))
     if page_token:
         create_us, job_id = sealer.open(page_token, *bound)
         older = and_(jobs.c.create_us == create_us, jobs.c.job_id < job_id)
@@ -121,27 +121,35 @@ def pick_version(job: Job, number: int, qualifies: Callable[[Version], bool]) ->
     return next((version for version in reversed(job.versions) if qualifies(version)), job.versions[-1])
 
 
-def _conditions(wanted: JobFilter) -> list[Any]:
+def _conditions(job_filter: JobFilter) -> list[Any]:
     conditions: list[Any] = []
-    if wanted.owner:
-        conditions.append(jobs.c.owner == wanted.owner)
-    if wanted.persona_id:
-        conditions.append(jobs.c.persona_id == wanted.persona_id)
-    if wanted.created_after:
-        conditions.append(jobs.c.create_us >= to_micros(wanted.created_after))
-    if wanted.states:
-        first = and_(versions.c.job_id == jobs.c.job_id, versions.c.number == 1, versions.c.state.in_(wanted.states))
+    if job_filter.owner:
+        conditions.append(jobs.c.owner == job_filter.owner)
+    if job_filter.persona_id:
+        conditions.append(jobs.c.persona_id == job_filter.persona_id)
+    if job_filter.created_after:
+        conditions.append(jobs.c.create_us >= to_micros(job_filter.created_after))
+    if job_filter.states:
+        first = and_(
+            versions.c.job_id == jobs.c.job_id, versions.c.number == 1, versions.c.state.in_(job_filter.states)
+        )
         conditions.append(select(versions.c.job_id).where(first).exists())
-    for name, value in wanted.labels.items():
+    for name, value in job_filter.labels.items():
         label = and_(job_labels.c.job_id == jobs.c.job_id, job_labels.c.name == name, job_labels.c.value == value)
         conditions.append(select(job_labels.c.job_id).where(label).exists())
     return conditions
 
 
-def _fingerprint(wanted: JobFilter) -> str:
+def _fingerprint(job_filter: JobFilter) -> str:
     """A page token is valid only for the filter it was made for."""
-    after = wanted.created_after.isoformat() if wanted.created_after else ""
-    facts = [wanted.owner or "", sorted(wanted.states), sorted(wanted.labels.items()), wanted.persona_id, after]
+    after = job_filter.created_after.isoformat() if job_filter.created_after else ""
+    facts = [
+        job_filter.owner or "",
+        sorted(job_filter.states),
+        sorted(job_filter.labels.items()),
+        job_filter.persona_id,
+        after,
+    ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from render_service.separation.chunks import ChunkLender
 from render_service.separation.client import SeparationClient
-from servicekit.clock import SetClock
 from servicekit.errors import FailedPrecondition, expiry_too_soon
 from servicekit.work.cancellation import CancellationToken
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+from tests.support.manual_clock import ManualClock
 from tests.support.scripted_service import abort_with
 from tests.support.scripted_services import serving
 
@@ -40,7 +40,7 @@ def test_the_briefs_expiry_is_the_deadline(expires_in_s: float | None, *, refuse
     add = separation_pb2_grpc.add_SeparationServiceServicer_to_server
     with serving((add, _Slow())) as address, grpc.insecure_channel(address) as channel:
         client = SeparationClient(address=address, channel=channel, lender=ChunkLender(channel, address=address))
-        token = CancellationToken(expire_time=expire_time, clock=SetClock(NOW))
+        token = CancellationToken(expire_time=expire_time, clock=ManualClock(NOW))
         messages = client.separate(separation_pb2.SeparateTensorRequest(lease_id="any"), token)
         if not refused:
             assert [message.result.separator for message in messages] == ["slow"]

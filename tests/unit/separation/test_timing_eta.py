@@ -9,20 +9,20 @@ import pytest
 from separation_service.timing.eta import EtaEstimator, EtaProgress, Load
 from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.timing.progress import CallProgress, ProgressUpdate
-from servicekit.clock import SetClock
 from servicekit.journal import Stage
 from servicekit.metrics import Metrics
+from tests.support.manual_clock import ManualClock
 
 MINUTE = Load(audio_s=60.0, steps=30)
 
 
 @pytest.fixture
-def clock() -> SetClock:
+def clock() -> ManualClock:
     """A clock that only the test advances."""
-    return SetClock(datetime(2026, 3, 1, tzinfo=UTC))
+    return ManualClock(datetime(2026, 3, 1, tzinfo=UTC))
 
 
-def separate(clock: SetClock, estimator: EtaEstimator, load: Load, *, wait_s: float = 0.0) -> list[ProgressUpdate]:
+def separate(clock: ManualClock, estimator: EtaEstimator, load: Load, *, wait_s: float = 0.0) -> list[ProgressUpdate]:
     """One take: a second of work a step, a second of packing and half a second of storing for every ten of audio."""
     updates: list[ProgressUpdate] = []
     calls = CallProgress(updates.append, clock=clock, observe=lambda _stage, _seconds: None)
@@ -45,7 +45,7 @@ def separate(clock: SetClock, estimator: EtaEstimator, load: Load, *, wait_s: fl
     return updates
 
 
-def test_the_wait_for_the_device_does_not_count(clock: SetClock) -> None:
+def test_the_wait_for_the_device_does_not_count(clock: ManualClock) -> None:
     """However long a take waited, its own steps alone tell how long the rest takes; every step is published."""
     updates = separate(clock, EtaEstimator(), MINUTE, wait_s=500.0)
     steps = [update for update in updates if update.stage is Stage.SEPARATE and update.steps_done]
@@ -54,7 +54,7 @@ def test_the_wait_for_the_device_does_not_count(clock: SetClock) -> None:
     assert [update.time_left_s for update in steps] == pytest.approx([30.0 - done + rest_s for done in range(1, 31)])
 
 
-def test_the_second_separation_has_an_exact_estimate(clock: SetClock) -> None:
+def test_the_second_separation_has_an_exact_estimate(clock: ManualClock) -> None:
     """After one separation, every step of the next one carries the right time left, in proportion to its size."""
     estimator = EtaEstimator()
     separate(clock, estimator, MINUTE)

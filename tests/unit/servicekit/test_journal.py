@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from servicekit.clock import SetClock
 from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidToken, NotFound, ResourceExhausted
 from servicekit.ids import is_job_id, new_job_id
@@ -37,19 +36,20 @@ from tests.support.journal_rows import (
     request,
     url_of,
 )
+from tests.support.manual_clock import ManualClock
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MANY = 1000
 
 
 @pytest.fixture
-def clock() -> SetClock:
+def clock() -> ManualClock:
     """A clock that only moves when it is told to."""
-    return SetClock(START)
+    return ManualClock(START)
 
 
 @pytest.fixture
-def journal(tmp_path: Path, clock: SetClock) -> Iterator[Journal]:
+def journal(tmp_path: Path, clock: ManualClock) -> Iterator[Journal]:
     """An open journal."""
     with open_journal(tmp_path, clock) as opened:
         yield opened
@@ -107,7 +107,7 @@ def test_a_full_queue_refuses_with_a_retry_delay(journal: Journal) -> None:
     assert len(journal.jobs("local", JobFilter()).jobs) == 1
 
 
-def test_a_job_gets_the_id_that_its_caller_chose(journal: Journal, clock: SetClock) -> None:
+def test_a_job_gets_the_id_that_its_caller_chose(journal: Journal, clock: ManualClock) -> None:
     """An upload is stored under its job's id before it is accepted; an id in another form or used before is refused."""
     chosen = new_job_id(clock.now())
     assert journal.accept(new_job(job_id=chosen), limit=MANY).job.job_id == chosen
@@ -116,7 +116,7 @@ def test_a_job_gets_the_id_that_its_caller_chose(journal: Journal, clock: SetClo
             journal.accept(new_job(job_id=wrong), limit=MANY)
 
 
-def test_ids_sort_by_time_and_are_safe(clock: SetClock) -> None:
+def test_ids_sort_by_time_and_are_safe(clock: ManualClock) -> None:
     """Ids made later sort later, and hold only characters that a path and a URL take as they are."""
     ids = []
     for _ in range(50):
@@ -220,7 +220,7 @@ def test_a_deleted_job_leaves_one_event_and_its_audit_rows(journal: Journal) -> 
     assert journal.accept(new_job(request("r1")), limit=MANY).created
 
 
-def test_pages_hold_every_job_once_newest_first(journal: Journal, clock: SetClock) -> None:
+def test_pages_hold_every_job_once_newest_first(journal: Journal, clock: ManualClock) -> None:
     """Paging through a filter gives each job that passes it once, also where several were accepted in one instant."""
     for number in range(7):
         clock.advance(number % 2)
@@ -264,7 +264,7 @@ def test_another_tenants_job_is_not_found(journal: Journal) -> None:
     assert not journal.jobs("other", JobFilter()).jobs
 
 
-def test_queued_jobs_have_a_position_and_an_estimated_end(journal: Journal, clock: SetClock) -> None:
+def test_queued_jobs_have_a_position_and_an_estimated_end(journal: Journal, clock: ManualClock) -> None:
     """Positions count from 0; the end is estimated from the speed of finished jobs, and unknown before the first."""
     first = journal.accept(new_job(), limit=MANY).job
     assert (first.versions[0].queue_position, first.versions[0].estimated_end_time) == (0, None)
@@ -278,7 +278,7 @@ def test_queued_jobs_have_a_position_and_an_estimated_end(journal: Journal, cloc
     assert ends == [clock.now() + timedelta(seconds=16.0 * place) for place in (1, 2, 3)]
 
 
-def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path, clock: SetClock) -> None:
+def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path, clock: ManualClock) -> None:
     """It is not changed, and the error names both schema versions."""
     open_journal(tmp_path, clock).close()
     with sqlite3.connect(tmp_path / "journal.sqlite3") as raw:
@@ -288,13 +288,13 @@ def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path, clock: SetClock
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://host/name"])
-def test_an_unsupported_url_is_refused(url: str, clock: SetClock) -> None:
+def test_an_unsupported_url_is_refused(url: str, clock: ManualClock) -> None:
     """Memory and other databases are not durable, or not supported."""
     with pytest.raises(ValueError, match="journal"):
         Journal.open(url, clock=clock)
 
 
-def test_every_connection_is_durable_and_private(tmp_path: Path, clock: SetClock) -> None:
+def test_every_connection_is_durable_and_private(tmp_path: Path, clock: ManualClock) -> None:
     """SQLite runs with a write-ahead log and full synchronisation, in a file that only its owner can read."""
     database = Database.open(url_of(tmp_path), clock=clock)
     with database.reading() as connection:
@@ -304,7 +304,7 @@ def test_every_connection_is_durable_and_private(tmp_path: Path, clock: SetClock
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
 
 
-def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path, clock: SetClock) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path, clock: ManualClock) -> None:
     """When the database cannot grow, a new job is refused as DISK_FULL and accepted jobs stay."""
     with open_journal(tmp_path, clock) as journal:
         job_id = journal.accept(new_job(), limit=MANY).job.job_id

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from servicekit.clock import SetClock
 from servicekit.errors import FailedPrecondition
 from servicekit.journal import (
     AuditDraft,
@@ -25,19 +24,20 @@ from servicekit.journal import (
 )
 from tests.support.journal_processes import claim_all, claim_and_hang, started
 from tests.support.journal_rows import BOUNCE, claimed, new_job, open_journal, url_of
+from tests.support.manual_clock import ManualClock
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MANY = 1000
 
 
 @pytest.fixture
-def clock() -> SetClock:
+def clock() -> ManualClock:
     """A clock that only moves when it is told to."""
-    return SetClock(START)
+    return ManualClock(START)
 
 
 @pytest.fixture
-def journal(tmp_path: Path, clock: SetClock) -> Iterator[Journal]:
+def journal(tmp_path: Path, clock: ManualClock) -> Iterator[Journal]:
     """An open journal."""
     with open_journal(tmp_path, clock) as opened:
         yield opened
@@ -59,7 +59,7 @@ WRITES: dict[str, Callable[[Journal, Claim], object]] = {
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
 def test_a_worker_that_lost_its_claim_cannot_write(
-    journal: Journal, clock: SetClock, write: Callable[[Journal, Claim], object]
+    journal: Journal, clock: ManualClock, write: Callable[[Journal, Claim], object]
 ) -> None:
     """After its lease expired and another worker claimed the version, every write is refused and changes nothing."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
@@ -75,7 +75,7 @@ def test_a_worker_that_lost_its_claim_cannot_write(
     journal.finish(current)
 
 
-def test_a_heartbeat_renews_the_lease(journal: Journal, clock: SetClock) -> None:
+def test_a_heartbeat_renews_the_lease(journal: Journal, clock: ManualClock) -> None:
     """Within the lease no other worker gets the version; the reply reports cancellation and expiry."""
     job_id = journal.accept(new_job(expire_time=START + timedelta(seconds=40)), limit=MANY).job.job_id
     claim = claimed(journal, lease_s=10)
@@ -135,7 +135,7 @@ def test_racing_processes_never_get_the_same_version(tmp_path: Path) -> None:
         assert {journal.job("local", job_id).versions[0].attempt for job_id in jobs} == {1}
 
 
-def test_a_queued_version_expires_without_a_worker(journal: Journal, clock: SetClock) -> None:
+def test_a_queued_version_expires_without_a_worker(journal: Journal, clock: ManualClock) -> None:
     """A version past its expiry fails as EXPIRED although no worker ever claimed it; others stay queued."""
     due = journal.accept(new_job(expire_time=START + timedelta(seconds=5)), limit=MANY).job.job_id
     other = journal.accept(new_job(), limit=MANY).job.job_id
@@ -149,7 +149,7 @@ def test_a_queued_version_expires_without_a_worker(journal: Journal, clock: SetC
     assert journal.job("local", other).state is JobState.QUEUED
 
 
-def test_a_cancelled_version_of_a_silent_worker_ends(journal: Journal, clock: SetClock) -> None:
+def test_a_cancelled_version_of_a_silent_worker_ends(journal: Journal, clock: ManualClock) -> None:
     """It becomes CANCELLED when its lease expires and is not claimed again."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     claimed(journal, lease_s=10)
@@ -160,7 +160,7 @@ def test_a_cancelled_version_of_a_silent_worker_ends(journal: Journal, clock: Se
     assert journal.job("local", job_id).state is JobState.CANCELLED
 
 
-def test_a_released_version_keeps_its_place(journal: Journal, clock: SetClock) -> None:
+def test_a_released_version_keeps_its_place(journal: Journal, clock: ManualClock) -> None:
     """It is the first to be claimed again, and however often that happens it never counts as a crash."""
     first = journal.accept(new_job(), limit=MANY).job.job_id
     clock.advance(1)
@@ -204,7 +204,7 @@ def test_progress_is_the_newest_event_of_each_track(journal: Journal) -> None:
     ]
 
 
-def test_an_expiry_that_cannot_be_met_is_refused(journal: Journal, clock: SetClock) -> None:
+def test_an_expiry_that_cannot_be_met_is_refused(journal: Journal, clock: ManualClock) -> None:
     """Judged by the best of three speeds of versions not much shorter, behind the queue; with fewer, nothing is refused."""
 
     def ask(seconds: float, audio_seconds: float) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from servicekit.clock import SetClock, SystemClock
+from servicekit.clock import SystemClock
 from servicekit.errors import AlreadyExists, NotFound, Unavailable
 from servicekit.journal import (
     AuditDraft,
@@ -29,6 +29,7 @@ from servicekit.journal import (
 )
 from servicekit.work import Runner
 from tests.support.journal_rows import BOUNCE, PROMPT, WEIGHTS, audited, claimed, new_job, new_version, request
+from tests.support.manual_clock import ManualClock
 
 MANY = 1000
 
@@ -132,7 +133,7 @@ def test_racing_hosts(url: str) -> None:
 
 def test_an_expired_lease_passes_the_claim_on(url: str) -> None:
     """Hosts cannot see each other's processes, so the lease decides; the first holder cannot write any more."""
-    clock = SetClock(datetime(2026, 3, 1, tzinfo=UTC))
+    clock = ManualClock(datetime(2026, 3, 1, tzinfo=UTC))
     with Journal.open(url, clock=clock) as journal:
         journal.accept(new_job(), limit=MANY)
         first = journal.claim(OwningService.RENDER, lease_s=10)

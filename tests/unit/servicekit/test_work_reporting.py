@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from servicekit.clock import SetClock
 from servicekit.work import ProgressThrottle, estimate_time_left_s
+from tests.support.manual_clock import ManualClock
 
 
 def test_first_and_last_step_pass_and_the_steps_between_once_per_interval() -> None:
     """Steps of 30 ms with an interval of 100 ms."""
-    clock = SetClock(datetime(2026, 1, 1, tzinfo=UTC))
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     throttle = ProgressThrottle(clock, interval_s=0.1)
     passed = []
     for _stage in range(2):
@@ -25,7 +25,7 @@ def test_first_and_last_step_pass_and_the_steps_between_once_per_interval() -> N
 
 def test_a_step_is_never_published_twice() -> None:
     """Also after a long pause, and also where it is the last."""
-    clock = SetClock(datetime(2026, 1, 1, tzinfo=UTC))
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     throttle = ProgressThrottle(clock)
     throttle.published(10)
     clock.advance(60.0)

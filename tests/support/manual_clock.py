@@ -1,0 +1,25 @@
+"""A clock for tests that need a known time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+
+class ManualClock:
+    """A `servicekit.clock.Clock` that only moves when :meth:`advance` is called."""
+
+    def __init__(self, now: datetime) -> None:
+        self._start = now
+        self._advanced_s = 0.0
+
+    def now(self) -> datetime:
+        """The start time plus what the clock was advanced by."""
+        return self._start + timedelta(seconds=self._advanced_s)
+
+    def monotonic_s(self) -> float:
+        """Seconds that the clock was advanced by."""
+        return self._advanced_s
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward."""
+        self._advanced_s += seconds
