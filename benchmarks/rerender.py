@@ -1,6 +1,6 @@
 """One-stem re-renders with the shipped weights: how far from the grid, whose sound, and what stayed as it was.
 
-    python -m benchmarks.rerender --takes 20 [--first 0] [--seconds 8] [--stem drums] [--fresh] [--results FILE]
+    python -m benchmarks.rerender --takes 20 [--first 0] [--seconds 8] [--stem drums] [--from-noise] [--results FILE]
 
 Each take is rendered with one persona, and one of its stems again with another; stems and personas go round. Drift is accepted, so
 that every stem can be judged: the verdict says which would have failed. FILE keeps one line a take, so that takes may be added in
@@ -75,7 +75,7 @@ def one(client: Client, index: int, known: argparse.Namespace, folder: Path) -> 
         persona_id=target,
         seed=2000 + index,
         allow_drift=True,
-        from_noise=known.fresh,
+        from_noise=known.from_noise,
         strength=known.strength,
     )
     try:
@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--stem", choices=list(STEMS), help="re-render this one of every take; default: they go round")
-    parser.add_argument("--fresh", action="store_true", help="from noise alone, not from the original's latents")
+    parser.add_argument("--from-noise", action="store_true", help="from noise alone, not from the original's latents")
     parser.add_argument("--strength", type=float, help="share of noise at the start; default: the service's")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--judge", type=Path, help="keep what teaches the judge here (.jsonl)")
