@@ -95,7 +95,7 @@ def test_metrics_and_logs_tell_of_a_job(fresh_pair: FreshPair) -> None:
     assert "sonichaos_render_rpcs_total" in pages[RENDER]
     lines = pair.log_lines(RENDER)
     assert {line["service"] for line in lines} == {RENDER}
-    assert {"work began", "work ended"} <= {line["event"] for line in lines if line.get("job_id") == job.job_id}
+    assert {"work started", "work ended"} <= {line["event"] for line in lines if line.get("job_id") == job.job_id}
     assert {line["service"] for line in pair.log_lines(SEPARATION)} == {SEPARATION}
 
 
