@@ -87,7 +87,7 @@ class BaseVersion:
 def read_base_version(ref: BaseVersionRef, stem: StemName, frames: int, store: ObjectStore) -> BaseVersion:
     """Read and check a version whose ``stem`` is to be replaced by one of ``frames`` samples.
 
-    Raises `DataLoss` where a file does not match its digest or has another length, and `NotFound` where the ZIP is gone.
+    Raises `DataLoss` where the ZIP is missing, or a file in it does not match its digest or has another length.
     """
     text = _read(ref, "manifest.json", store, max_bytes=_MAX_MANIFEST_BYTES).decode("utf-8", "replace")
     try:

@@ -99,16 +99,3 @@ def lag_ms(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     likeness = np.fft.irfft(np.fft.rfft(one, size) * np.conj(np.fft.rfft(other, size)), size)
     lag = int(likeness.argmax())
     return 1e3 * (lag - size if lag > size // 2 else lag) / SAMPLE_RATE_HZ
-
-
-class Silent:
-    """Progress that nobody listens to."""
-
-    def stage(self, stage: object, steps_total: int = 1) -> None:
-        """Begin a stage."""
-
-    def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
-        """Count steps."""
-
-    def check(self) -> None:
-        """Go on."""

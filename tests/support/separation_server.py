@@ -7,8 +7,7 @@ import json
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +24,29 @@ from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.servicer import GATED_METHODS, SeparationServicer
 from separation_service.calls import SeparationCalls
 from separation_service.engine import Separator
-from separation_service.pipeline import WEIGHTS, SeparationPipeline
+from separation_service.pipeline import WEIGHTS
 from separation_service.scratch import DEFAULT_MEMORY_BYTES, ScratchFolder
 from separation_service.timing.eta import EtaEstimator
-from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.uploads.admission import UploadAdmission, UploadLimits
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.work import UploadWork
 from separation_service.workers import Workers
-from servicekit.audio.loudness import measure
-from servicekit.audio.wav import Wav, read_wav
+from servicekit.audio.wav import read_wav
 from servicekit.clock import SystemClock
-from servicekit.delivery.manifest import FileFacts, Licence, Manifest
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.gpu_lock import GpuLock
+from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import Journal, OwningService
 from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
 from servicekit.store.folder_store import FolderStore
-from servicekit.store.url_signer import UrlSigner
 from servicekit.work import Runner
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+from tests.support.separation_pipeline import JOB_ID, new_pipeline, new_store
+from tests.support.separation_pipeline import take_of as make_take
 
 RATE_HZ = 44100
-JOB_ID = "j-01hq0000000000000000000000"
 TEN_MINUTES = 600.0
 
 
@@ -65,7 +61,7 @@ class LiveServer:
     calls: SeparationCalls
     borrowings: Borrowings
     lender: LoanClient
-    device_lock: GpuLock
+    device_lock: DeviceLock
     scratch: ScratchFolder
     estimator: EtaEstimator
     metrics: Metrics
@@ -94,22 +90,9 @@ async def serving(
 ) -> AsyncIterator[LiveServer]:
     """The service over ``folder``, warm and serving."""
     clock, metrics = SystemClock(), Metrics("separation")
-    for name in ("spool", "pending"):
-        (folder / name).mkdir()
-    scratch = ScratchFolder(folder / "spool", memory_bytes=memory_bytes)
-    signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now)
-    store = FolderStore(folder / "store", signer)
-    lock, borrowings = GpuLock(folder / "cpu.lock"), Borrowings()
-    pipeline = SeparationPipeline(
-        separator=separator,
-        device_lock=lock,
-        scratch=scratch,
-        store=store,
-        fingerprint={"k": "v"},
-        clock=clock,
-        estimator=EtaEstimator(),
-        budget=LatencyBudget(30.0, metrics),
-    )
+    (folder / "pending").mkdir()
+    store, borrowings = new_store(folder), Borrowings()
+    pipeline = new_pipeline(folder, separator, store=store, metrics=metrics, clock=clock, memory_bytes=memory_bytes)
     calls = SeparationCalls(pipeline, borrowings, limit=calls_limit, clock=clock, observe=lambda _stage, _seconds: None)
     server = RpcServer(metrics=metrics, gated_methods=GATED_METHODS, service_names=())
     with (
@@ -121,7 +104,7 @@ async def serving(
             journal=journal,
             store=store,
             clock=clock,
-            scratch=scratch,
+            scratch=pipeline.scratch,
             pending=PendingUploads(folder / "pending"),
             limits=UploadLimits(max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4),
         )
@@ -156,8 +139,8 @@ async def serving(
                         calls=calls,
                         borrowings=borrowings,
                         lender=lender,
-                        device_lock=lock,
-                        scratch=scratch,
+                        device_lock=pipeline.device_lock,
+                        scratch=pipeline.scratch,
                         estimator=pipeline.estimator,
                         metrics=metrics,
                         folder=folder,
@@ -166,37 +149,15 @@ async def serving(
                     await server.stop(0.0)
 
 
-def music(seconds: float, seed: int = 0) -> NDArray[np.int32]:
-    """Tones and noise as 24-bit integers ``(2, T)``."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-    tones = np.stack([0.3 * np.sin(2 * np.pi * hz * t) for hz in (110.0, 523.0)])
-    return np.rint((tones + 0.05 * rng.standard_normal(tones.shape)) * (1 << 23)).astype(np.int32)
-
-
 def take_of(pcm: NDArray[np.int32], store: FolderStore) -> separation_pb2.SeparateTensorRequest:
     """A version's stored bounce and the request for its stems, without a loan."""
-    loudness = measure(pcm)
-    draft = Manifest(
-        job_id=JOB_ID,
-        version=1,
-        created_at=datetime(2026, 1, 2, tzinfo=UTC),
-        origin=None,
-        tempo_map=None,
-        key=None,
-        frames=pcm.shape[1],
-        bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness),
-        licence=Licence(),
-        labels={},
-        fingerprint={},
-    )
-    wav = Wav(pcm, draft.wav_facts("bounce", loudness))
-    stored = store.put_bytes(f"jobs/{JOB_ID}/bounce.wav", b"".join(wav.chunks()), content_type="audio/wav")
+    take = make_take(pcm)
+    stored = take.stored_as(take.manifest.keys.bounce, store)
     return separation_pb2.SeparateTensorRequest(
         job_id=JOB_ID,
         version=1,
         stem_mode=brief_pb2.STEM_MODE_EXACT,
-        manifest_json=manifest_text(replace(draft, bounce=FileFacts.of(wav))),
+        manifest_json=manifest_text(take.manifest),
         bounce=job_pb2.StoredFile(key=stored.key, size_bytes=stored.size_bytes, sha256=stored.sha256),
     )
 

@@ -14,7 +14,8 @@ from grpc import aio
 from separation_service.engine import Separator, load_separator
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2
-from tests.support.separation_server import JOB_ID, LiveServer, reason_of, serving
+from tests.support.separation_pipeline import JOB_ID
+from tests.support.separation_server import LiveServer, reason_of, serving
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ from servicekit.journal import Stage
 from servicekit.store.object_store import ObjectWriter, unavailable
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.separation.v1 import separation_pb2
-from tests.support.separation_server import JOB_ID, RATE_HZ, LiveServer, check_zip, music, reason_of, serving, take_of
+from tests.support.separation_pipeline import JOB_ID, music
+from tests.support.separation_server import RATE_HZ, LiveServer, check_zip, reason_of, serving, take_of
 from tests.unit.separation.test_scratch import open_files
 
 PATIENCE_S = 60.0

@@ -23,7 +23,8 @@ from separation_service.uploads.pending import PendingUploads
 from servicekit.ids import new_job_id
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.separation.v1 import separation_pb2
-from tests.support.separation_server import RATE_HZ, LiveServer, check_zip, music, reason_of, serving
+from tests.support.separation_pipeline import music
+from tests.support.separation_server import RATE_HZ, LiveServer, check_zip, reason_of, serving
 
 Request = separation_pb2.CreateSeparationRequest
 

@@ -20,7 +20,8 @@ from servicekit.delivery.manifest import FileFacts, Licence, Manifest
 from servicekit.delivery.zip_archive import zip_folder
 from sonichaos_client.plot import PlotUnavailableError, plot_rerender
 from sonichaos_client.tempo_grid import tempo_grid
-from tests.support.corpus_takes import SECONDS, WINDING, Silent, needs_soundfont, pair, spoiled
+from tests.support.corpus_takes import SECONDS, WINDING, needs_soundfont, pair, spoiled
+from tests.support.silent_progress import SilentProgress
 from tests.support.stems_zip import JOB, ORIGIN, Delivery
 
 MAPS = [
@@ -72,14 +73,14 @@ def test_both_stems_are_drawn_and_wrong_pairs_are_refused(tmp_path: Path, monkey
     take = pair("winding")
     base = take.base("other")
     mix, new = (spoiled(audio, offset_s=0.02) for audio in (take.other.mix, take.other.stems["other"]))
-    done = align(mix, new, take.target(base, BarRange(from_bar=2, to_bar=3), allow_drift=True), Silent())
+    done = align(mix, new, take.target(base, BarRange(from_bar=2, to_bar=3), allow_drift=True), SilentProgress())
     old_zip = zipped(tmp_path, base.old, 1, None)
     new_zip = zipped(tmp_path, done.stem, 2, {"baseVersion": 1, "stem": "other"} | done.report.facts)
     picture = tmp_path / "picture.png"
     plot_rerender(old_zip, new_zip, picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 20_000
-    with pytest.raises(ValueError, match="holds no re-rendered stem"):
+    with pytest.raises(ValueError, match="contains no re-rendered stem"):
         plot_rerender(new_zip, old_zip, picture)
     with pytest.raises(ValueError, match=r"was made from .* v1, got .* v2"):
         plot_rerender(new_zip, new_zip, picture)

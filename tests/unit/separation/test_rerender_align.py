@@ -18,7 +18,8 @@ from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24, to_pcm24, to_pcm2
 from servicekit.audio.true_peak import TruePeakMeter, decibels
 from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FailedPrecondition, InvalidFields
-from tests.support.corpus_takes import Silent, lag_ms, needs_soundfont, pair, spoiled
+from tests.support.corpus_takes import lag_ms, needs_soundfont, pair, spoiled
+from tests.support.silent_progress import SilentProgress
 
 pytestmark = needs_soundfont
 OFFSET_S, DRIFT = 0.02, 0.003
@@ -29,7 +30,7 @@ def rerendered(name: str, stem: StemName, region: BarRange | None = None, **dist
     """The other persona's ``stem``, its timing spoiled, in the original's place."""
     take = pair(name)
     mix, new = (spoiled(audio, **distortion) for audio in (take.other.mix, take.other.stems[stem]))
-    return align(mix, new, take.target(take.base(stem), region, allow_drift=True), Silent())
+    return align(mix, new, take.target(take.base(stem), region, allow_drift=True), SilentProgress())
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_an_old_stem_that_is_silent_asks_for_no_loudness() -> None:
     stems = base.stems.copy()
     stems[STEMS.index("vocals")] = 0
     quiet = BaseTake(bounce=base.bounce - base.old, stems=stems, stem="vocals")
-    done = align(take.other.mix, take.other.stems["vocals"], take.target(quiet), Silent())
+    done = align(take.other.mix, take.other.stems["vocals"], take.target(quiet), SilentProgress())
     assert done.report.level.matched_db is None
     assert not any("loudness" in words for words in done.processing)
 
@@ -183,11 +184,11 @@ def test_a_stem_whose_first_version_scatters_is_unmeasurable() -> None:
     bounce = timely.bounce - timely.old + stems[STEMS.index("bass")]
     first = BaseTake(bounce=bounce, stems=stems, stem="bass")
     new_mix = take.other.mix - take.other.stems["bass"] + new
-    done = align(new_mix, new, take.target(first), Silent())
+    done = align(new_mix, new, take.target(first), SilentProgress())
     assert (done.report.verdict, done.report.exceeded) == ("unmeasurable", ())
     for base in (timely, replace(first, is_first=False)):
         with pytest.raises(FailedPrecondition, match="median absolute deviation") as caught:
-            align(new_mix, new, take.target(base), Silent())
+            align(new_mix, new, take.target(base), SilentProgress())
         assert caught.value.reason == "DRIFT_EXCEEDED"
 
 
@@ -202,12 +203,14 @@ def test_bars_in_which_both_rest_are_unmeasurable_and_no_failure(stem: StemName,
     stems[STEMS.index(stem)][:, at] = 0
     new = take.other.stems[stem].copy()
     new[:, at] *= np.float32(gain)
-    done = align(take.other.mix, new, take.target(BaseTake(bounce=bounce, stems=stems, stem=stem), bars), Silent())
+    done = align(
+        take.other.mix, new, take.target(BaseTake(bounce=bounce, stems=stems, stem=stem), bars), SilentProgress()
+    )
     assert (done.report.verdict, done.report.exceeded) == ("unmeasurable", ())
     assert done.report.level.matched_db is None
     assert np.abs(from_pcm24(done.stem[:, at])).max() < 2e-3
     with pytest.raises(FailedPrecondition, match=stem) as caught:
-        align(take.other.mix, new, take.target(plays, bars), Silent())
+        align(take.other.mix, new, take.target(plays, bars), SilentProgress())
     assert caught.value.reason == "STEM_SILENT"
 
 
@@ -217,7 +220,7 @@ def test_a_new_stem_that_is_silent_is_a_named_failure() -> None:
     for gain in (0.0, 1e-3):
         new = take.other.stems["vocals"] * np.float32(gain)
         with pytest.raises(FailedPrecondition, match="vocals") as caught:
-            align(take.other.mix, new, take.target(take.base("vocals")), Silent())
+            align(take.other.mix, new, take.target(take.base("vocals")), SilentProgress())
         assert caught.value.reason == "STEM_SILENT"
 
 
@@ -227,11 +230,11 @@ def test_a_stem_without_onsets_is_unmeasurable_and_never_zero_drift() -> None:
     at_s = np.arange(take.original.mix.shape[1]) / SAMPLE_RATE_HZ
     drone = (0.1 * np.sin(2.0 * np.pi * 196.0 * at_s) * np.sin(np.pi * at_s / at_s[-1]))[None].repeat(2, axis=0)
     new = drone.astype(np.float32)
-    report = align(take.other.mix, new, take.target(take.base("other")), Silent()).report
+    report = align(take.other.mix, new, take.target(take.base("other")), SilentProgress()).report
     assert report.verdict == "unmeasurable"
     assert report.facts["delivered"] == {"grid": None, "drums": None, "bass": None}
     with pytest.raises(FailedPrecondition, match="0 measurable onsets"):
-        align(take.other.mix, new, take.target(take.base("drums")), Silent())
+        align(take.other.mix, new, take.target(take.base("drums")), SilentProgress())
 
 
 def test_drums_off_the_grid_fail_with_their_numbers_unless_the_drift_is_accepted() -> None:
@@ -239,10 +242,10 @@ def test_drums_off_the_grid_fail_with_their_numbers_unless_the_drift_is_accepted
     take = pair("straight")
     mix, new = (spoiled(audio, jitter_s=0.03) for audio in (take.other.mix, take.other.stems["drums"]))
     with pytest.raises(FailedPrecondition, match="95th percentile") as caught:
-        align(mix, new, take.target(take.base("drums")), Silent())
+        align(mix, new, take.target(take.base("drums")), SilentProgress())
     assert caught.value.reason == "DRIFT_EXCEEDED"
     assert float(caught.value.metadata["p95_ms"]) > 12.0
-    kept = align(mix, new, take.target(take.base("drums"), allow_drift=True), Silent()).report
+    kept = align(mix, new, take.target(take.base("drums"), allow_drift=True), SilentProgress()).report
     assert (kept.verdict, kept.accepted) == ("beyond", True)
     assert kept.exceeded
 

@@ -1,4 +1,4 @@
-"""A separator that loads but cannot run is named before the service takes work."""
+"""The separate stage: a separator that loads but cannot run is named before the service accepts work."""
 
 from __future__ import annotations
 
@@ -9,14 +9,8 @@ import pytest
 from demucs.htdemucs import HTDemucs
 
 from separation_service.engine import load_separator
-from separation_service.pipeline import SeparationPipeline
-from separation_service.scratch import ScratchFolder
-from separation_service.timing.eta import EtaEstimator
-from separation_service.timing.latency_budget import LatencyBudget
-from servicekit.clock import SystemClock
+from separation_service.separate import warm_separator
 from servicekit.errors import FailedPrecondition
-from servicekit.gpu_lock import GpuLock
-from servicekit.metrics import Metrics
 from tests.support.tiny_models import FOUR, save_th
 
 
@@ -34,17 +28,6 @@ def test_a_separator_that_cannot_run_is_named(tmp_path: Path) -> None:
     model: Any = HTDemucs(**shape)
     model.made_with = shape
     save_th(model, "short", tmp_path)
-    store: Any = None  # warming up stores nothing
-    pipeline = SeparationPipeline(
-        separator=load_separator("short", repo=tmp_path, device="cpu", threads=1),
-        device_lock=GpuLock(tmp_path / "cpu.lock"),
-        scratch=ScratchFolder(tmp_path),
-        store=store,
-        fingerprint={},
-        clock=SystemClock(),
-        estimator=EtaEstimator(),
-        budget=LatencyBudget(30.0, Metrics("separation")),
-    )
     with pytest.raises(FailedPrecondition, match="was loaded but cannot run") as caught:
-        pipeline.warm()
+        warm_separator(load_separator("short", repo=tmp_path, device="cpu", threads=1))
     assert caught.value.reason == "MODEL_UNUSABLE"
