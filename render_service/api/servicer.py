@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -32,7 +30,7 @@ from render_service.usecases.erase_prompt import erase_prompt
 from render_service.usecases.replay import Replayer
 from render_service.usecases.rerender_stem import RerenderAdmission
 from servicekit.clock import Clock
-from servicekit.errors import FieldViolation, InvalidFields, InvalidToken
+from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import ChainHead, Job, Journal
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
@@ -41,6 +39,8 @@ Context = aio.ServicerContext[Any, Any]
 TenantOf = Callable[[Context], str]
 
 _MAX_PAGE = 200
+_PERSONAS = "personas"
+"""What a page token of ListPersonas is sealed for, beside the tenant."""
 GATED_METHODS = tuple(
     f"/sonichaos.render.v1.RenderService/{name}"
     for name in ("CreateRender", "RerenderStem", "CreatePersona", "ReplayTake")
@@ -107,10 +107,11 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.ListPersonasRequest, context: Context
     ) -> render_pb2.ListPersonasResponse:
         personas = await asyncio.to_thread(self._personas.all)
-        after = _read_page_token(request.page_token)
+        bound = (_PERSONAS, self._tenant_of(context))
+        after = self._journal.sealer.open(request.page_token, *bound) if request.page_token else ""
         size = _page_size(request.page_size)
         rest = [p for p in personas if p.id > after]
-        token = _page_token(rest[size - 1].id) if len(rest) > size else ""
+        token = self._journal.sealer.seal(rest[size - 1].id, *bound) if len(rest) > size else ""
         return render_pb2.ListPersonasResponse(
             personas=[persona_message(p) for p in rest[:size]], next_page_token=token
         )
@@ -201,21 +202,3 @@ def _page_size(asked: int) -> int:
     if asked > _MAX_PAGE:
         raise InvalidFields([FieldViolation("page_size", f"must be at most {_MAX_PAGE}, got {asked}")])
     return asked or 50
-
-
-def _page_token(last_id: str) -> str:
-    check = hashlib.sha256(last_id.encode()).hexdigest()[:8]
-    return base64.urlsafe_b64encode(f"{check}{last_id}".encode()).decode()
-
-
-def _read_page_token(token: str) -> str:
-    if not token:
-        return ""
-    try:
-        text = base64.urlsafe_b64decode(token.encode()).decode()
-    except ValueError:
-        text = ""
-    check, last_id = text[:8], text[8:]
-    if not last_id or hashlib.sha256(last_id.encode()).hexdigest()[:8] != check:
-        raise InvalidToken("page_token must be the next_page_token of the page before")
-    return last_id

@@ -47,13 +47,16 @@ _FEED = "feed"
 
 
 class Journal:
-    """See the module. Open with :meth:`open`; close with a ``with`` block or :meth:`close`."""
+    """See the module. Open with :meth:`open`; close with a ``with`` block or :meth:`close`.
+
+    ``sealer`` makes the tokens of other lists too: its key is the journal's, so that every process of an installation opens them.
+    """
 
     def __init__(self, database: Database, liveness: Liveness, clock: Clock) -> None:
         self._database = database
         self._liveness = liveness
         self._clock = clock
-        self._sealer = Sealer(database.token_key)
+        self.sealer = Sealer(database.token_key)
         self._wakeups = Wakeups()
 
     @classmethod
@@ -147,7 +150,7 @@ class Journal:
         with self._database.reading() as connection:
             return reading.read_jobs(
                 connection,
-                self._sealer,
+                self.sealer,
                 tenant,
                 job_filter,
                 page_size=page_size,
@@ -272,11 +275,11 @@ class Journal:
 
     def cursor(self, tenant: str, position: int) -> str:
         """A feed position as an opaque text for callers."""
-        return self._sealer.seal(position, _FEED, tenant)
+        return self.sealer.seal(position, _FEED, tenant)
 
     def position(self, tenant: str, cursor: str) -> int:
         """The feed position of a cursor. Raises InvalidToken where it was not made for this tenant."""
-        return int(self._sealer.open(cursor, _FEED, tenant))
+        return int(self.sealer.open(cursor, _FEED, tenant))
 
     def subscribe(self, listener: Listener) -> AbstractContextManager[None]:
         """During the block, call ``listener`` with the events of every commit of this process, in the committing thread."""
@@ -298,7 +301,7 @@ class Journal:
         """A page of at most 200 audit rows of a job or ("") of all jobs, oldest first. Raises InvalidToken."""
         with self._database.reading() as connection:
             return audit_chain.read_rows(
-                connection, self._sealer, tenant, job_id, page_size=page_size, page_token=page_token
+                connection, self.sealer, tenant, job_id, page_size=page_size, page_token=page_token
             )
 
     def verify_chain(self, tenant: str, head: ChainHead | None = None) -> ChainReport:

@@ -9,11 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
 
+from sonichaos.jobs.v1.jobs_service_pb2 import ListJobsRequest
+from sonichaos.jobs.v1.jobs_service_pb2_grpc import JobsServiceStub
+from sonichaos.render.v1.render_pb2 import ListPersonasRequest
+from sonichaos.render.v1.render_pb2_grpc import RenderServiceStub
 from sonichaos_client import Brief, Client, TempoMap, TempoPoint
 from sonichaos_client.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, SonichaosError
 from tests.flow.conftest import FreshPair
@@ -111,6 +116,26 @@ def test_a_bad_upload(live_pair: LivePair, tmp_path: Path, name: str) -> None:
     assert what in refused.value.metadata["detail"]
     assert [job.job_id for job in live_pair.client.list_jobs()] == jobs
     assert {path for path in live_pair.data.rglob("*") if path.is_file() and path.parent.name != "alive"} == before
+
+
+def test_a_page_token_of_personas_is_accepted_only_unchanged(live_pair: LivePair) -> None:
+    """It leads through every persona once; an altered token, and one of another list, are refused."""
+    with grpc.insecure_channel(live_pair.render_address) as channel:
+        stub, jobs = RenderServiceStub(channel), JobsServiceStub(channel)
+        every = [persona.id for persona in stub.ListPersonas(ListPersonasRequest()).personas]
+        page = stub.ListPersonas(ListPersonasRequest(page_size=1))
+        found = [persona.id for persona in page.personas]
+        first_token = page.next_page_token
+        while page.next_page_token:
+            page = stub.ListPersonas(ListPersonasRequest(page_size=1, page_token=page.next_page_token))
+            found += [persona.id for persona in page.personas]
+        assert found == every
+        assert len(every) > 1
+        altered = first_token[:-2] + ("AA" if first_token[-2:] != "AA" else "BB")
+        with pytest.raises(grpc.RpcError, match="page token"):
+            stub.ListPersonas(ListPersonasRequest(page_token=altered))
+        with pytest.raises(grpc.RpcError, match="page token"):
+            jobs.ListJobs(ListJobsRequest(page_token=first_token))
 
 
 def test_the_services_serve_on(live_pair: LivePair) -> None:
