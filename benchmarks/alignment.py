@@ -1,8 +1,8 @@
-"""How right the alignment is on corpus songs whose every event is known: ``python -m benchmarks.alignment``.
+"""Accuracy of the alignment on corpus songs with known event times: ``python -m benchmarks.alignment``.
 
-A take of a held-out seed; its "re-render" is, in turn, the same notes by another persona and other notes by another persona on the
-same tempo map, shifted, drifted and jittered by known amounts. Tables: the error of the estimated time map (largest over the take);
-the delivered timing of each stem and how many lie within their limits, beside a null whose onsets are strewn at random.
+Each held-out seed has two re-renders on the same tempo map, both by another persona: the same notes, and other notes. They
+are shifted, drifted and jittered by known amounts. Tables: the largest error of the estimated time map in a take; the timing of
+each true stem and how many are within their limits, next to a null of as many random onsets.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ Waveform = NDArray[np.float32]
 DISTORTIONS = (
     ("as rendered", 0.0, 0.0, 0.0),
     ("+20 ms", 0.02, 0.0, 0.0),
-    ("+20 ms, +0.3 %", 0.02, 0.003, 0.0),
-    ("-35 ms, -0.2 %", -0.035, -0.002, 0.0),
-    ("+20 ms, +0.3 %, jitter 5 ms", 0.02, 0.003, 0.005),
+    ("+20 ms and +0.3 %", 0.02, 0.003, 0.0),
+    ("-35 ms and -0.2 %", -0.035, -0.002, 0.0),
+    ("+20 ms and +0.3 %, each second off by up to 5 ms", 0.02, 0.003, 0.005),
 )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """A re-render before any distortion, and the grid that it should have."""
+    """A re-render before distortion, and its grid."""
 
     grid: Grid
     song: Song
@@ -51,35 +51,37 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--first", type=int, default=5000, help="counted from the first held-out seed")
-    wanted = parser.parse_args()
+    options = parser.parse_args()
     errors: dict[tuple[str, str], list[float]] = defaultdict(list)
     verdicts: dict[str, Counter[str]] = defaultdict(Counter)
     figures: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    winding = 0
-    for case in cases(range(wanted.first, wanted.first + wanted.songs), wanted.seconds):
-        winding += len(case.tempo_map.points) > 1 or case.tempo_map.swing != 0.5
-        estimates(case, errors)
-        stems(case, verdicts, figures)
-    print(f"{2 * wanted.songs} re-renders, {winding} of them with swing or a change of tempo or metre\n")
-    print("largest error of the time map over the take, ms      median   95 %    max   within 3  within 8  not told")
-    for (what, name), found in errors.items():
-        told = np.array([error for error in found if np.isfinite(error)])
+    with_changes = 0
+    for case in cases(range(options.first, options.first + options.songs), options.seconds):
+        with_changes += len(case.tempo_map.points) > 1 or case.tempo_map.swing != 0.5
+        measure_estimates(case, errors)
+        measure_stems(case, verdicts, figures)
+    print(f"{2 * options.songs} re-renders, {with_changes} of them with swing or a change of tempo or metre\n")
+    print(
+        f"{'largest error of the time map in a take, ms':66s}median   95 %    max   within 3 ms  within 8 ms  no estimate"
+    )
+    for (signal, name), found in errors.items():
+        known = np.array([error for error in found if np.isfinite(error)])
         print(
-            f"{what:14s}{name:38s}{np.median(told):7.2f}{np.percentile(told, 95.0):7.2f}{told.max():7.2f}"
-            f"{(told < 3.0).mean():11.2f}{(told < 8.0).mean():10.2f}{len(found) - told.size:10d}"
+            f"{f'{signal}, {name}':65s}{np.median(known):7.2f}{np.percentile(known, 95.0):7.2f}{known.max():7.2f}"
+            f"{(known < 3.0).mean():14.2f}{(known < 8.0).mean():13.2f}{len(found) - known.size:13d}"
         )
-    print("\nstem     median of |median|  MAD  p95, ms    within  beyond  unmeasurable    null: within")
+    print("\nstem     median of |median|, ms  MAD, ms  p95, ms  within limits  beyond  unmeasurable  null within")
     for kind in STEMS:
         medians, mads, p95s = np.array(figures[kind]).T
         count, null = verdicts[kind], verdicts[f"null {kind}"]
         print(
-            f"{kind:9s}{np.median(np.abs(medians)):14.2f}{np.median(mads):9.2f}{np.median(p95s):9.2f}{count['within']:10d}"
-            f"{count['beyond']:8d}{count['unmeasurable']:14d}{null['within']:10d} of {null.total()}"
+            f"{kind:9s}{np.median(np.abs(medians)):22.2f}{np.median(mads):9.2f}{np.median(p95s):9.2f}{count['within']:15d}"
+            f"{count['beyond']:8d}{count['unmeasurable']:14d}{null['within']:7d} of {null.total()}"
         )
 
 
 def cases(numbers: range, seconds: float) -> Iterator[Case]:
-    """Two a seed: the same notes by another persona, and other notes."""
+    """Two cases per seed, both by another persona: the same notes, and other notes."""
     for number in numbers:
         seed = HELD_OUT_SEEDS[number]
         score = compose(seed, seconds=seconds)
@@ -100,29 +102,31 @@ def cases(numbers: range, seconds: float) -> Iterator[Case]:
             yield Case(grid=grid, song=perform(notes), tempo_map=score.tempo_map)
 
 
-def estimates(case: Case, errors: dict[tuple[str, str], list[float]]) -> None:
-    """The error of each distortion's estimate, of the mix and once of the mix without drums; infinite where it was not told."""
+def measure_estimates(case: Case, errors: dict[tuple[str, str], list[float]]) -> None:
+    """Append the error in ms for each distortion of the mix, with and without drums; infinite if there is no estimate."""
     tonal = case.song.mix - case.song.stems["drums"]
-    for what, sound, distortions in (("mix", case.song.mix, DISTORTIONS), ("without drums", tonal, DISTORTIONS[1:4])):
+    for signal, sound, distortions in (("mix", case.song.mix, DISTORTIONS), ("without drums", tonal, DISTORTIONS[1:4])):
         mono = sound.mean(axis=0, keepdims=True)
         for name, offset_s, drift, jitter_s in distortions:
             found = estimate(find_onsets(distorted(mono, offset_s, drift, jitter_s)), case.grid)
             at_s = np.linspace(0.0, case.grid.seconds, 50)
             error_ms = 1e3 * np.abs(found.in_mix(at_s) - (at_s + offset_s + drift * at_s)).max()
-            errors[what, name].append(float("inf") if found == UNKNOWN else float(error_ms))
+            errors[signal, name].append(float("inf") if found == UNKNOWN else float(error_ms))
 
 
 def distorted(sound: Waveform, offset_s: float, drift: float, jitter_s: float) -> Waveform:
-    """What lay at ``t`` at ``t + offset + drift * t``, each second wandering by up to the jitter."""
+    """Move what is at ``t`` to ``t + offset + drift * t``, plus a deviation of up to ``jitter_s``, random each second."""
     at_s = np.arange(sound.shape[1]) / SAMPLE_RATE_HZ
     knots = np.arange(0.0, at_s[-1] + 2.0)
-    wander = jitter_s * np.random.default_rng(7).uniform(-1.0, 1.0, knots.size)
-    source_s = (at_s - offset_s) / (1.0 + drift) - np.interp(at_s, knots, wander)
+    deviation = jitter_s * np.random.default_rng(7).uniform(-1.0, 1.0, knots.size)
+    source_s = (at_s - offset_s) / (1.0 + drift) - np.interp(at_s, knots, deviation)
     return read_at(sound, source_s * SAMPLE_RATE_HZ).astype(np.float32)
 
 
-def stems(case: Case, verdicts: dict[str, Counter[str]], figures: dict[str, list[tuple[float, float, float]]]) -> None:
-    """Each stem that plays, against the limits of its kind, and as many onsets at random times."""
+def measure_stems(
+    case: Case, verdicts: dict[str, Counter[str]], figures: dict[str, list[tuple[float, float, float]]]
+) -> None:
+    """Measure each stem that plays, and a null of as many onsets at random times, against the limits of its kind."""
     rng = np.random.default_rng(case.song.seed)
     for kind in STEMS:
         if not case.song.stems[kind].any():
@@ -133,12 +137,12 @@ def stems(case: Case, verdicts: dict[str, Counter[str]], figures: dict[str, list
         if timing is None:
             continue
         figures[kind].append((timing.median_ms, timing.mad_ms, timing.p95_ms))
-        strewn = Onsets(
+        random_onsets = Onsets(
             times_s=np.sort(rng.uniform(0.0, case.grid.seconds, onsets.count)),
             strengths=onsets.strengths,
             sharpness=onsets.sharpness,
         )
-        null = measure_timing(strewn, case.grid.subdivisions_s, case.grid)
+        null = measure_timing(random_onsets, case.grid.subdivisions_s, case.grid)
         verdicts[f"null {kind}"][judge(null, limits_for(kind))[0]] += 1
 
 

@@ -1,10 +1,10 @@
-"""How long a bounce takes from one process to another, by every road: ``python -m benchmarks.handoff``.
+"""Time to hand a bounce to another process, by five transports: ``python -m benchmarks.handoff``.
 
-90 s of stereo float32 at 44.1 kHz, 31.75 MB. A round sends the same samples by every road, one after the other, so that whatever
-else the machine does falls on all. In each the clock starts with the samples in the sender's own array and stops when the sender
-knows that the receiver has them in *its* own array: one warm array, the same for all roads, so copying out costs every road the
-same. Every road carries the same checksum (xxh3-128), computed by the sender and checked by the receiver, block by block on the
-way where the road has blocks. The rivals get their leanest form: raw bytes without protobuf, gRPC over a Unix socket.
+90 s of stereo float32 at 44.1 kHz, 31.75 MB. Each round uses every transport once, so that other load affects all of them. The time
+starts with the samples in an array of the sender and ends when the sender knows that they are in an array of the receiver. That
+array is the same for all transports, so copying the samples into it costs them the same. All use the same checksum (xxh3-128),
+computed by the sender and checked by the receiver. The alternatives have the least overhead possible: raw bytes without protobuf,
+and gRPC over a Unix socket.
 """
 
 from __future__ import annotations
@@ -36,28 +36,32 @@ from servicekit.logs import configure_logs
 SAMPLE_RATE_HZ = 44_100
 CHUNK_BYTES = 1 << 20
 GRPC_OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-OURS = "memfd region lent"
+LENT = "lent memfd region (used)"
+SHARED_MEMORY = "multiprocessing.shared_memory"
+WAV = "WAV on disk"
+GRPC_MESSAGE = "gRPC, one message, Unix socket"
+GRPC_CHUNKS = "gRPC, 1 MiB chunks, Unix socket"
 
 Samples = npt.NDArray[np.float32]
 Send = Callable[[Samples], None]
 
 
 @dataclass(frozen=True)
-class ProgressUpdate:
-    """What goes over the control pipe: the road, what names the tensor on it, its checksum."""
+class Delivery:
+    """Message on the control pipe: the transport, the name of the data on it (lease, segment or path), and the checksum."""
 
-    road: str
+    transport: str
     name: str
     digest: str
 
 
 def flat_bytes(samples: Samples) -> memoryview:
-    """The samples' bytes, without a copy."""
+    """A view of the samples' bytes."""
     return samples.reshape(-1).view(np.uint8).data
 
 
 def copy_by_blocks(target: Samples, source: Samples) -> str:
-    """Copy and hash while a block is in the cache, as the region does: every road may use it."""
+    """Copy block by block and hash each block while it is in the CPU cache, as lent regions do; returns the digest."""
     to, of, digest = flat_bytes(target), flat_bytes(source), xxhash.xxh3_128()
     for start in range(0, of.nbytes, CHUNK_BYTES):
         block = of[start : start + CHUNK_BYTES]
@@ -67,7 +71,7 @@ def copy_by_blocks(target: Samples, source: Samples) -> str:
 
 
 def chunks_then_digest(data: memoryview) -> Iterator[bytes]:
-    """``data`` in messages of 1 MiB, hashed on the way, then the checksum."""
+    """``data`` in chunks of 1 MiB, then the digest."""
     digest = xxhash.xxh3_128()
     for start in range(0, data.nbytes, CHUNK_BYTES):
         chunk = bytes(data[start : start + CHUNK_BYTES])
@@ -77,36 +81,36 @@ def chunks_then_digest(data: memoryview) -> Iterator[bytes]:
 
 
 class Receiver:
-    """The other process: takes a tensor from every road into ``out`` and checks it."""
+    """The other process: receives samples into ``out`` by every transport and checks them."""
 
     def __init__(self, folder: Path, shape: tuple[int, int]) -> None:
         self.borrowings = Borrowings()
         self.folder = folder
         self.out: Samples = np.zeros(shape, dtype=np.float32)
 
-    def receive(self, told: ProgressUpdate) -> None:
-        """Take what a road without a server of its own has brought."""
-        if told.road == OURS:
-            self.borrowings.copy_out(told.name, self.out)
-        elif told.road == "shared_memory":
-            segment = SharedMemory(told.name)
+    def receive(self, delivery: Delivery) -> None:
+        """Read what a transport without a server of its own has delivered."""
+        if delivery.transport == LENT:
+            self.borrowings.copy_out(delivery.name, self.out)
+        elif delivery.transport == SHARED_MEMORY:
+            segment = SharedMemory(delivery.name)
             view = np.ndarray(self.out.shape, dtype=np.float32, buffer=segment.buf)
-            assert copy_by_blocks(self.out, view) == told.digest
+            assert copy_by_blocks(self.out, view) == delivery.digest
             del view
             segment.close()
         else:
-            frames, _ = soundfile.read(told.name, dtype="float32", always_2d=True)
+            frames, _ = soundfile.read(delivery.name, dtype="float32", always_2d=True)
             np.copyto(self.out, frames.T)
-            assert xxhash.xxh3_128_hexdigest(self.out.data) == told.digest
+            assert xxhash.xxh3_128_hexdigest(self.out.data) == delivery.digest
 
     def unary(self, request: bytes, context: grpc.ServicerContext) -> bytes:
-        """One message with everything, the checksum in the metadata."""
+        """All samples in one message, the digest in the metadata."""
         flat_bytes(self.out)[:] = request
         assert dict(context.invocation_metadata())["xxh3"] == xxhash.xxh3_128_hexdigest(request)
         return b"ok"
 
     def chunks(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:  # noqa: ARG002  grpc's signature
-        """A message for each MiB, the checksum after them."""
+        """One message per MiB, then the digest."""
         to, start, digest = flat_bytes(self.out), 0, xxhash.xxh3_128()
         for chunk in requests:
             if start == len(to):
@@ -115,10 +119,10 @@ class Receiver:
             to[start : start + len(chunk)] = chunk
             digest.update(chunk)
             start += len(chunk)
-        raise AssertionError("the checksum did not come")
+        raise AssertionError("the stream must end with the digest")
 
     def serve(self, control: Connection) -> None:
-        """Listen on every road until told to stop."""
+        """Serve every transport until the control pipe delivers ``None``."""
         handlers = {
             "unary": grpc.unary_unary_rpc_method_handler(self.unary),
             "chunks": grpc.stream_unary_rpc_method_handler(self.chunks),
@@ -129,24 +133,24 @@ class Receiver:
         server.start()
         with LoanServer(self.folder / "private" / "loans.sock", ReceiveCodec(), self.borrowings):
             control.send("ready")
-            while (told := control.recv()) is not None:
-                self.receive(told)
+            while (delivery := control.recv()) is not None:
+                self.receive(delivery)
                 control.send("ok")
         server.stop(None)
 
 
 def run_receiver(folder: Path, shape: tuple[int, int], control: Connection) -> None:
-    """The other process's entry."""
+    """Entry point of the receiving process."""
     configure_logs(service="benchmark", level="warning")
     Receiver(folder, shape).serve(control)
 
 
 @contextmanager
-def roads(folder: Path, control: Connection) -> Iterator[dict[str, Send]]:
-    """Every road's sender; each returns when the receiver has the samples in its own array."""
+def transports(folder: Path, control: Connection) -> Iterator[dict[str, Send]]:
+    """The send function of every transport; it returns when the receiver has the samples in its array."""
 
-    def tell(road: str, name: str, digest: str) -> None:
-        control.send(ProgressUpdate(road, name, digest))
+    def announce(transport: str, name: str, digest: str) -> None:
+        control.send(Delivery(transport, name, digest))
         assert control.recv() == "ok"
 
     with ExitStack() as stack:
@@ -157,7 +161,7 @@ def roads(folder: Path, control: Connection) -> Iterator[dict[str, Send]]:
 
         def lent(samples: Samples) -> None:
             with client.lend(samples, sample_rate_hz=SAMPLE_RATE_HZ, job_id="benchmark") as loan:
-                tell(OURS, loan.lease_id, "")
+                announce(LENT, loan.lease_id, "")
 
         def unary(samples: Samples) -> None:
             data = flat_bytes(samples)
@@ -170,7 +174,7 @@ def roads(folder: Path, control: Connection) -> Iterator[dict[str, Send]]:
             segment = SharedMemory(create=True, size=samples.nbytes)
             view = np.ndarray(samples.shape, dtype=np.float32, buffer=segment.buf)
             digest = copy_by_blocks(view, samples)
-            tell("shared_memory", segment.name, digest)
+            announce(SHARED_MEMORY, segment.name, digest)
             del view
             segment.close()
             segment.unlink()
@@ -179,20 +183,20 @@ def roads(folder: Path, control: Connection) -> Iterator[dict[str, Send]]:
             path = folder / "bounce.wav"
             digest = xxhash.xxh3_128_hexdigest(samples.data)
             soundfile.write(path, samples.T, SAMPLE_RATE_HZ, subtype="FLOAT")
-            tell("wav", str(path), digest)
+            announce(WAV, str(path), digest)
             path.unlink()
 
         yield {
-            OURS: lent,
-            "gRPC unary": unary,
-            "gRPC 1 MiB chunks": chunks,
-            "multiprocessing.shared_memory": shared_memory,
-            "WAV on disk": wav,
+            LENT: lent,
+            GRPC_CHUNKS: chunks,
+            SHARED_MEMORY: shared_memory,
+            GRPC_MESSAGE: unary,
+            WAV: wav,
         }
 
 
 def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of every road in every round."""
+    """Milliseconds of every transport in every round."""
     samples = np.random.default_rng(7).standard_normal((2, round(seconds * SAMPLE_RATE_HZ)), dtype=np.float32)
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe()
@@ -201,19 +205,19 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
         receiver = spawn.Process(target=run_receiver, args=(folder, samples.shape, there))
         receiver.start()
         assert here.recv() == "ready"
-        taken_ms: dict[str, list[float]] = {}
-        with roads(folder, here) as senders:
+        measured_ms: dict[str, list[float]] = {}
+        with transports(folder, here) as senders:
             for _ in range(3):
                 for send in senders.values():
                     send(samples)
             for _ in range(rounds):
-                for road, send in senders.items():
+                for transport, send in senders.items():
                     started_s = time.perf_counter()
                     send(samples)
-                    taken_ms.setdefault(road, []).append((time.perf_counter() - started_s) * 1e3)
+                    measured_ms.setdefault(transport, []).append((time.perf_counter() - started_s) * 1e3)
         here.send(None)
         receiver.join()
-    return taken_ms
+    return measured_ms
 
 
 def main() -> None:
@@ -222,18 +226,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--seconds", type=float, default=90.0)
     arguments = parser.parse_args()
-    taken_ms = measure(arguments.rounds, arguments.seconds)
-    best = min((road for road in taken_ms if road != OURS), key=lambda road: statistics.median(taken_ms[road]))
-    megabytes = round(arguments.seconds * SAMPLE_RATE_HZ) * 8 / 1e6
-    print(f"{megabytes:.2f} MB, {arguments.rounds} interleaved rounds, xxh3-128 and copy out in all; milliseconds")
-    print(f"{'':32}{'median':>8}{'min':>8}{'max':>8}   times ours")
-    ours_ms = statistics.median(taken_ms[OURS])
-    for road, times_ms in sorted(taken_ms.items(), key=lambda item: statistics.median(item[1])):
-        median_ms = statistics.median(times_ms)
-        print(f"{road:32}{median_ms:8.1f}{min(times_ms):8.1f}{max(times_ms):8.1f}   {median_ms / ours_ms:.2f}")
-    print(
-        f"The lent region against the best other ({best}): {statistics.median(taken_ms[best]) / ours_ms:.2f} times faster"
+    measured_ms = measure(arguments.rounds, arguments.seconds)
+    medians_ms = {transport: statistics.median(times_ms) for transport, times_ms in measured_ms.items()}
+    best = min(
+        (transport for transport in medians_ms if transport != LENT), key=lambda transport: medians_ms[transport]
     )
+    megabytes = round(arguments.seconds * SAMPLE_RATE_HZ) * 8 / 1e6
+    print(f"{megabytes:.2f} MB, {arguments.rounds} interleaved rounds, checksum and copy included; milliseconds")
+    print(f"{'':32}{'median':>8}{'min':>8}{'max':>8}   relative")
+    for transport, median_ms in sorted(medians_ms.items(), key=lambda item: item[1]):
+        times_ms = measured_ms[transport]
+        print(
+            f"{transport:32}{median_ms:8.1f}{min(times_ms):8.1f}{max(times_ms):8.1f}   {median_ms / medians_ms[LENT]:.2f}"
+        )
+    print(f"The lent region is {medians_ms[best] / medians_ms[LENT]:.2f} times as fast as {best}.")
 
 
 if __name__ == "__main__":

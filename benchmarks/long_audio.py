@@ -1,10 +1,11 @@
-"""Memory, disk and time of one long upload, delivery included: starts separation_service, separates a WAV, prints what it took.
+"""Memory, disk and time of one long upload: starts separation_service, uploads a WAV, separates it and stores the ZIP.
 
-    python -m benchmarks.long_audio --seconds 600 3600 [--separator NAME --separator-repo DIR] [--device cuda] [--keep-in-memory N]
+    python -m benchmarks.long_audio --seconds 600 3600 [--separator NAME --separator-repo DIR] [--device cuda]
+                                    [--scratch-memory-bytes N]
 
-Without --separator, a tiny untrained separator stands in, whose stems are worth nothing and whose road is the true one. Memory is
-the peak resident set of the service (VmHWM of /proc) less what it had with its models loaded and warm; disk is the most that its
-data folder and its unnamed files had at once, the stored bounce and ZIP included. Each length has a service of its own.
+Without --separator, a tiny untrained Demucs stands in for the separator; everything else is the production path. Memory is the
+service's peak resident set (`VmHWM`), also as the rise above the loaded models. Disk is the peak size of its data folder and of its
+deleted but open scratch files, stored bounce and ZIP included. Each length uses a new service.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from sonichaos_client import Client
 RATE_HZ = 44100
 MIB = 1 << 20
 NAME = "tiny"
-READY_WITHIN_S = 300.0
+READY_TIMEOUT_S = 300.0
 
 
 def tiny_separator(folder: Path) -> Path:
-    """A folder for SONICHAOS_SEPARATOR_REPO with an untrained Demucs of four small layers, in demucs' own form."""
+    """Write an untrained Demucs of four small layers in demucs' format; the folder is a SONICHAOS_SEPARATOR_REPO."""
     torch.manual_seed(0)
     kwargs = {
         "sources": ["drums", "bass", "other", "vocals"],
@@ -63,30 +64,30 @@ def tiny_separator(folder: Path) -> Path:
 
 
 def write_music(path: Path, seconds: float) -> None:
-    """Tones that come and go, and noise, as a 24-bit WAV; ten seconds over and over, each time at another level."""
+    """Write tones and noise as a 24-bit WAV; ten seconds are repeated, each time at a random level."""
     rng = np.random.default_rng(0)
     t = np.arange(10 * RATE_HZ) / RATE_HZ
     swell = 0.5 + 0.5 * np.sin(2 * np.pi * t / 5.0)
     tones = np.stack([0.2 * swell * np.sin(2 * np.pi * hz * t) for hz in (110.0, 440.0)], axis=1)
     music = tones + 0.02 * rng.standard_normal(tones.shape)
-    left = round(seconds * RATE_HZ)
+    remaining = round(seconds * RATE_HZ)
     with soundfile.SoundFile(path, "w", RATE_HZ, 2, subtype="PCM_24") as file:
-        while left > 0:
-            part = music[:left] * rng.uniform(0.3, 1.0)
+        while remaining > 0:
+            part = music[:remaining] * rng.uniform(0.3, 1.0)
             file.write(part)
-            left -= len(part)
+            remaining -= len(part)
 
 
 @contextmanager
 def service(folder: Path, settings: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
-    """separation_service over ``folder``, warm."""
+    """Start separation_service with the data folder ``folder``; yields it when it is ready."""
     address = f"unix:{folder / 'separation.sock'}"
     environment = os.environ | settings | {"SONICHAOS_DATA": str(folder), "SONICHAOS_SEPARATION_LISTEN": address}
     process = subprocess.Popen([sys.executable, "-m", "separation_service"], env=environment, stderr=subprocess.DEVNULL)
     try:
-        give_up_s = time.monotonic() + READY_WITHIN_S
+        deadline_s = time.monotonic() + READY_TIMEOUT_S
         while not serving(address):
-            if process.poll() is not None or time.monotonic() > give_up_s:
+            if process.poll() is not None or time.monotonic() > deadline_s:
                 sys.exit("separation_service did not start; run python -m separation_service to see why")
             time.sleep(0.2)
         with Client(separation_address=address) as client:
@@ -97,26 +98,26 @@ def service(folder: Path, settings: dict[str, str]) -> Iterator[tuple[subprocess
 
 
 @contextmanager
-def most_disk(pid: int, folder: Path) -> Iterator[list[int]]:
-    """At the block's end, the most bytes that the folder and the unnamed files of the process had at once."""
-    most = [0]
-    over = threading.Event()
+def peak_disk_use(pid: int, folder: Path) -> Iterator[list[int]]:
+    """Yields a list whose only item is the peak size in bytes of the folder and of the files that the process has open."""
+    peak_bytes = [0]
+    stopped = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.5):
-            most[0] = max(most[0], disk_bytes([*folder.rglob("*"), *Path(f"/proc/{pid}/fd").iterdir()]))
+        while not stopped.wait(0.5):
+            peak_bytes[0] = max(peak_bytes[0], disk_bytes([*folder.rglob("*"), *Path(f"/proc/{pid}/fd").iterdir()]))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        yield most
+        yield peak_bytes
     finally:
-        over.set()
+        stopped.set()
         watcher.join()
 
 
 def disk_bytes(paths: Iterable[Path]) -> int:
-    """What these files take on disk, each once."""
+    """Disk space of these files in bytes; each file counts once."""
     found = {}
     for path in paths:
         with suppress(OSError):
@@ -133,17 +134,20 @@ def memory_mib(pid: int, field: str) -> float:
 
 
 def measure(seconds: float, settings: dict[str, str]) -> None:
-    """Separate an upload of this length and print a row."""
+    """Upload and separate a file of this length, and print the figures."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_music(folder / "long.wav", seconds)
-        with service(folder / "data", settings) as (process, client), most_disk(process.pid, folder / "data") as disk:
+        with (
+            service(folder / "data", settings) as (process, client),
+            peak_disk_use(process.pid, folder / "data") as disk,
+        ):
             loaded = memory_mib(process.pid, "VmRSS")
-            began_s = time.perf_counter()
+            started_s = time.perf_counter()
             job = client.separate_file(folder / "long.wav")
-            uploaded_s = time.perf_counter() - began_s
+            uploaded_s = time.perf_counter() - started_s
             version = client.wait(job).versions[0]
-            wall_s = time.perf_counter() - began_s
+            wall_s = time.perf_counter() - started_s
             peak = memory_mib(process.pid, "VmHWM")
         print(
             f"\n{seconds:g} s, {job_pb2.JobState.Name(version.state)}: {wall_s:.1f} s, upload {uploaded_s:.1f} s of it"
@@ -151,9 +155,9 @@ def measure(seconds: float, settings: dict[str, str]) -> None:
         for timing in version.timings:
             stage = job_pb2.Stage.Name(timing.stage).removeprefix("STAGE_").lower()
             print(f"  {stage:<10} {timing.duration.ToMilliseconds() / 1000:8.2f} s")
-        print(f"  ZIP {version.files.zip.size_bytes / MIB:.0f} MiB; disk {disk[0] / MIB:.0f} MiB at most")
+        print(f"  ZIP {version.files.zip.size_bytes / MIB:.0f} MiB; peak disk use {disk[0] / MIB:.0f} MiB")
         print(
-            f"  resident {loaded:.0f} MiB warm, {peak:.0f} MiB at most: {peak - loaded:.0f} MiB above the loaded models"
+            f"  resident set: {loaded:.0f} MiB with models loaded and warm; peak {peak:.0f} MiB, {peak - loaded:.0f} MiB above"
         )
 
 
@@ -164,11 +168,11 @@ def main() -> None:
     parser.add_argument("--separator", default="")
     parser.add_argument("--separator-repo", default="")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--keep-in-memory", type=int, help="SONICHAOS_SCRATCH_MEMORY_BYTES of the service")
+    parser.add_argument("--scratch-memory-bytes", type=int, help="SONICHAOS_SCRATCH_MEMORY_BYTES of the service")
     options = parser.parse_args()
     settings = {"SONICHAOS_DEVICE": options.device, "OMP_WAIT_POLICY": "PASSIVE"}
-    if options.keep_in_memory is not None:
-        settings["SONICHAOS_SCRATCH_MEMORY_BYTES"] = str(options.keep_in_memory)
+    if options.scratch_memory_bytes is not None:
+        settings["SONICHAOS_SCRATCH_MEMORY_BYTES"] = str(options.scratch_memory_bytes)
     with tempfile.TemporaryDirectory() as name:
         if not options.separator:
             options.separator, options.separator_repo = NAME, tiny_separator(Path(name) / "tiny")

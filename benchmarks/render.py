@@ -1,13 +1,12 @@
-"""Time of a render from brief to bounce, stage by stage, in this process: no service, no journal, no separation.
+"""Time of each stage of a render, from brief to bounce, in one process: without services, journal and separation.
 
     python -m benchmarks.render [--renderer NAME_OR_DIR] [--device cuda] [--seconds 8 30 90 180] [--repeats 3]
                                 [--steps 8 12] [--guidance 1 2] [--threads 2] [--variants-seconds 30]
 
-The first table has a row for each length at the renderer's own steps and guidance. The second has a row for each
-variant of steps and guidance, and of how many windows go through the net at once, at one length. Variants are taken
-in turn, round after round, and each figure is the least of all rounds, so that other load on the machine falls on all
-alike. ``--cpu-time`` counts the seconds that the processor worked for this process, on all cores, in place of the wall
-clock's: on a machine that others use it says more.
+The first table has a row for each length at the renderer's default steps and guidance. The second has, for one length, a row for
+each variant of steps, guidance and windows per batch. Every round runs each variant once, so that other load affects all of them,
+and each figure is the minimum of all rounds. ``--cpu-time`` measures the processor time of all threads instead of the wall time,
+which is more accurate on a shared machine.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _BUILT_IN = Path(str(files("render_service") / "personas" / "builtin"))
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """What is rendered; ``windows_per_batch`` None leaves it to the renderer."""
+    """Parameters of a render; ``windows_per_batch`` ``None`` is the renderer's default."""
 
     seconds: float
     steps: int
@@ -58,8 +57,8 @@ class Variant:
         return f"{self.seconds:g} s, {self.steps} steps, guidance {self.guidance:g}{windows}"
 
 
-class Bench:
-    """A loaded, warmed renderer and one of its personas."""
+class RenderBenchmark:
+    """A renderer, one of its personas and a clock."""
 
     def __init__(self, renderer: Renderer, clock: Callable[[], float], scratch: Path) -> None:
         self.renderer, self._clock = renderer, clock
@@ -69,8 +68,8 @@ class Bench:
         library = PersonaLibrary(renderer=renderer, built_in=_BUILT_IN, store=FolderStore(scratch, signer), clock=now)
         self._persona = library.all()[0]
 
-    def spent_s(self, variant: Variant) -> dict[str, float]:
-        """Seconds of each stage of one render."""
+    def stage_seconds(self, variant: Variant) -> dict[str, float]:
+        """Render once; returns the seconds of each stage."""
         if isinstance(self.renderer, LatentDiffusion):
             self.renderer.windows_per_batch = variant.windows_per_batch or self._windows_per_batch
         at = [self._clock()]
@@ -111,38 +110,38 @@ class Bench:
         )
 
 
-def least(bench: Bench, variants: Sequence[Variant], repeats: int) -> dict[Variant, dict[str, float]]:
-    """Each stage's least seconds over the rounds, in which the variants take turns."""
+def minimum(benchmark: RenderBenchmark, variants: Sequence[Variant], repeats: int) -> dict[Variant, dict[str, float]]:
+    """Minimum seconds of each stage over ``repeats`` rounds; every round runs each variant once."""
     found: dict[Variant, dict[str, float]] = {}
     for _ in range(repeats):
         for variant in variants:
-            spent = bench.spent_s(variant)
+            spent = benchmark.stage_seconds(variant)
             before = found.get(variant, spent)
             found[variant] = {stage: min(before[stage], spent[stage]) for stage in STAGES}
     return found
 
 
 def table(found: dict[Variant, dict[str, float]]) -> str:
-    """Markdown."""
+    """A Markdown table of the stages."""
     lines = [
-        f"| seconds spent | {' | '.join(STAGES)} | in all | times real time |",
+        f"| seconds | {' | '.join(STAGES)} | total | times real time |",
         f"| --- {'| --- ' * (len(STAGES) + 2)}|",
     ]
     for variant, spent in found.items():
-        whole = sum(spent.values())
+        total = sum(spent.values())
         cells = " | ".join(f"{spent[stage]:.2f}" for stage in STAGES)
-        lines.append(f"| {variant} | {cells} | {whole:.2f} | {variant.seconds / whole:.1f} |")
+        lines.append(f"| {variant} | {cells} | {total:.2f} | {variant.seconds / total:.1f} |")
     return "\n".join(lines)
 
 
 def peak_mib() -> float:
-    """Peak resident set of this process, models included; of the CPU's memory only."""
+    """Peak resident set of this process in MiB, models included; GPU memory is not counted."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def _ignore(done: int, total: int) -> None:
-    """Nobody watches."""
+    """Progress is not shown."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -167,25 +166,28 @@ def main() -> None:
     renderer = load_renderer(args.renderer, device=args.device, threads=args.threads)
     clock = time.process_time if args.cpu_time else time.perf_counter
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(renderer, clock, Path(scratch))
+        benchmark = RenderBenchmark(renderer, clock, Path(scratch))
         renderer.warm()
-        own = Variant(seconds=0.0, steps=renderer.info.default_steps, guidance=renderer.info.default_guidance)
+        default = Variant(seconds=0.0, steps=renderer.info.default_steps, guidance=renderer.info.default_guidance)
         print(
             f"{renderer.info.name} on {renderer.info.fingerprint['device']}, {torch.get_num_threads()} threads, ",
             end="",
         )
         print(
-            "seconds of the processor" if args.cpu_time else "seconds of the clock",
-            f"least of {args.repeats}\n",
+            "processor seconds" if args.cpu_time else "wall seconds",
+            f"minimum of {args.repeats} runs\n",
             sep=", ",
         )
         if args.seconds:
-            print(table(least(bench, [replace(own, seconds=length) for length in args.seconds], args.repeats)), "\n")
-        varied = replace(own, seconds=args.variants_seconds)
+            print(
+                table(minimum(benchmark, [replace(default, seconds=length) for length in args.seconds], args.repeats)),
+                "\n",
+            )
+        varied = replace(default, seconds=args.variants_seconds)
         variants = [replace(varied, steps=s, guidance=g) for s in args.steps for g in args.guidance]
         if isinstance(renderer, LatentDiffusion):
-            variants += [replace(varied, windows_per_batch=at_once) for at_once in (1, 32)]
-        print(table(least(bench, variants, args.repeats)))
+            variants += [replace(varied, windows_per_batch=windows) for windows in (1, 32)]
+        print(table(minimum(benchmark, variants, args.repeats)))
         print(f"\npeak resident set {peak_mib():.0f} MiB")
 
 

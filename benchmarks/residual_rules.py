@@ -1,10 +1,10 @@
-"""What spreading the residual does to the stems, rule by rule: separates held-out corpus songs, compares with their true stems.
+"""Compares rules for distributing the residual over the stems: separates held-out corpus songs and compares with the true stems.
 
     python -m benchmarks.residual_rules --work DIR [--songs 10] [--separator NAME --separator-repo DIR] [--device cuda]
 
-For each stem, in dB: how much its SDR (energy of the true stem over energy of the error) changes against the model's own output,
-mean over the songs in which it sounds, and the worst song; and how much louder or softer the rule makes stems that should be
-silent. Songs are seeds that no training used; they and the separator's outputs are kept in DIR.
+Printed for each stem, in dB: the change of its SDR (energy of the true stem over energy of the error) against the model's
+output, mean over the songs in which it sounds, and the worst song; and the change of level of stems that should be silent. Songs
+have held-out seeds; they and the separator's outputs are cached in DIR.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ Audio = NDArray[np.float64]
 
 
 def equal(stems: Samples, residual: Samples, _first: int) -> Samples:
-    """A quarter each."""
+    """Equal shares."""
     return np.broadcast_to(residual / len(stems), stems.shape).copy()
 
 
 def to_the_loudest(stems: Samples, residual: Samples, first: int) -> Samples:
-    """All to whoever is loudest in the local window."""
+    """Everything to the stem that is loudest in the local window."""
     shares = LOCAL_ENERGY.spread(stems, np.ones_like(residual), first)
     loudest = shares == shares.max(axis=0)
     return np.where(loudest, residual, 0.0) / loudest.sum(axis=0)
 
 
 def variance(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of a stem given the mix, if stems were Gaussian with these powers: none where one stem is all there is."""
+    """Variance of each stem given the mix, if stems are Gaussian with these powers; 0 where only one stem sounds."""
     total = power.sum(axis=0)
     return np.where(total > 0, power * (total - power) / np.maximum(total, np.finfo(np.float32).tiny), 0.0)
 
@@ -71,39 +71,39 @@ RULES = (
 
 
 @dataclass(frozen=True)
-class Held:
-    """Samples in memory."""
+class InMemorySamples:
+    """Samples ``(..., frames)`` as the source that :func:`exact_stems` reads."""
 
     samples: NDArray[np.generic]
 
     @property
     def frames(self) -> int:
-        """Of a channel."""
+        """Number of frames."""
         return int(self.samples.shape[-1])
 
     def read(self, start: int, stop: int) -> NDArray[np.generic]:
-        """A view."""
+        """The frames from ``start`` to ``stop``."""
         return self.samples[..., start:stop]
 
 
 def separated(options: argparse.Namespace) -> Iterator[tuple[Audio, NDArray[np.float32]]]:
-    """True stems and the model's ``(4, 2, T)``, song by song."""
+    """For each song the true stems and the model's, each ``(4, 2, T)``."""
     separator = load_separator(
         options.separator, repo=options.separator_repo, device=options.device, threads=options.threads
     )
     seeds = range(HELD_OUT_FIRST_SEED, HELD_OUT_FIRST_SEED + options.songs)
     for song in cached_songs(seeds, SONG_S, options.work / "songs"):
         truth = song.crop(0, song.stems.shape[-1])
-        kept = options.work / f"{separator.info.name}-{separator.info.weights_sha256[:12]}-{song.score.seed}.npy"
-        if not kept.exists():
-            np.save(kept, separator.separate(truth.sum(0), lambda _done, _total: None))
-        yield truth.astype(np.float64), np.load(kept)
+        cached = options.work / f"{separator.info.name}-{separator.info.weights_sha256[:12]}-{song.score.seed}.npy"
+        if not cached.exists():
+            np.save(cached, separator.separate(truth.sum(0), lambda _done, _total: None))
+        yield truth.astype(np.float64), np.load(cached)
 
 
-def fitted(mix: Audio, model: NDArray[np.float32], rule: ResidualRule) -> Audio:
-    """The stems that the rule delivers, full scale 1.0."""
+def exact(mix: Audio, model: NDArray[np.float32], rule: ResidualRule) -> Audio:
+    """The stems in mode `exact` with this rule ``(4, 2, T)``, full scale 1.0."""
     blocks: list[NDArray[np.int32]] = []
-    exact_stems(Held(to_pcm24(mix, stage="MIX")), Held(model), blocks.append, rule=rule)  # type: ignore[arg-type]
+    exact_stems(InMemorySamples(to_pcm24(mix, stage="MIX")), InMemorySamples(model), blocks.append, rule=rule)  # type: ignore[arg-type]
     return np.concatenate(blocks, axis=-1) / FULL_SCALE
 
 
@@ -129,7 +129,7 @@ def main() -> None:
     for truth, model in separated(options):
         mix = truth.sum(axis=0)
         residuals.append(level_db(mix - model.sum(axis=0)))
-        results = {rule.name: fitted(mix, model, rule) for rule in RULES}
+        results = {rule.name: exact(mix, model, rule) for rule in RULES}
         for index, stem in enumerate(STEMS):
             sounds = level_db(truth[index]) > SILENT_DBFS
             before = level_db(truth[index]) - level_db(model[index] - truth[index])
@@ -142,11 +142,12 @@ def main() -> None:
                 else:
                     leaks[name].append(level_db(result[index]) - level_db(model[index]))
     print(f"{options.songs} songs of {SONG_S:g} s, separator {options.separator}")
-    print(f"residual {np.mean(residuals):.1f} dBFS (from {min(residuals):.1f} to {max(residuals):.1f})")
+    print(f"residual {np.mean(residuals):.1f} dBFS ({min(residuals):.1f} to {max(residuals):.1f})")
     print("model's own SDR: " + ", ".join(f"{stem} {np.mean(own[stem]):.2f} dB" for stem in STEMS))
+    print("change of SDR, dB: mean, and the worst song in brackets")
     print(f"| rule | {' | '.join(STEMS)} | silent stems |\n|{' --- |' * (len(STEMS) + 2)}")
     for rule in RULES:
-        cells = [f"{np.mean(gains[rule.name, s]):+.2f} (worst {min(gains[rule.name, s]):+.2f})" for s in STEMS]
+        cells = [f"{np.mean(gains[rule.name, s]):+.2f} ({min(gains[rule.name, s]):+.2f})" for s in STEMS]
         leak = f"{np.mean(leaks[rule.name]):+.1f}" if leaks[rule.name] else "-"
         print(f"| {rule.name} | {' | '.join(cells)} | {leak} |")
 

@@ -1,9 +1,9 @@
-"""Ways to write an object of unknown size to a bucket: ``python -m benchmarks.s3_upload [--server moto|rclone]``.
+"""Compares methods of writing an object of unknown size to a bucket: ``python -m benchmarks.s3_upload [--server moto|rclone]``.
 
-The size is that of a 90 s take's ZIP. Each way gets the same chunks of 1 MiB from a writer that digests them, and sends parts of
-8 MiB. Each run has a process and a bucket of its own, and writes once before it is measured. The server is a real one on loopback;
-its time is in the seconds. Memory is the growth of the resident set's peak. Then a second process writes as much and fails: what
-it leaves in the bucket and on its list of unfinished uploads is counted.
+The size is that of a 90 s take's ZIP. Each method gets the same chunks of 1 MiB from a writer that digests them, and sends parts of
+8 MiB. Each run uses a new process and a new bucket, and writes once before it is measured. The server runs on loopback; its time is
+included. Memory is the growth of the peak resident set. Then another process writes as much and fails at the end; the objects and
+unfinished uploads that it leaves are counted.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ def chunks(count: int) -> Iterator[bytes]:
 
 
 def parts(source: Iterable[bytes]) -> Iterator[bytes]:
-    """What comes in chunks, digested, in parts."""
-    digest, held = hashlib.sha256(), bytearray()
+    """Digest the chunks and join them to parts."""
+    digest, buffer = hashlib.sha256(), bytearray()
     for chunk in source:
-        if len(held) == PART_BYTES:
-            part = bytes(held)
-            held.clear()
+        if len(buffer) == PART_BYTES:
+            part = bytes(buffer)
+            buffer.clear()
             yield part
         digest.update(chunk)
-        held += chunk
-    yield bytes(held)
+        buffer += chunk
+    yield bytes(buffer)
 
 
-def piped(settings: S3Settings) -> Put:
-    """S3Store's writer: put_object in a thread, fed by a pipe."""
+def put_object_by_pipe(settings: S3Settings) -> Put:
+    """S3Store's writer: `put_object` in a thread, fed by a pipe."""
     store = S3Store(settings, now=lambda: datetime.now(UTC))
 
     def put(source: Iterable[bytes]) -> None:
@@ -75,8 +75,8 @@ def piped(settings: S3Settings) -> Put:
     return put
 
 
-class _Steps(Minio):
-    """Minio's protected methods for the steps of an upload."""
+class _ProtectedMethods(Minio):
+    """A multipart upload by minio's protected methods."""
 
     def put(self, bucket: str, source: Iterable[bytes]) -> None:
         upload_id = self._create_multipart_upload(bucket, NAME, {"Content-Type": "application/zip"})
@@ -91,10 +91,10 @@ class _Steps(Minio):
             raise
 
 
-def protected_steps(settings: S3Settings) -> Put:
-    """The steps of an upload by minio's protected methods, as before this decision."""
+def protected_methods(settings: S3Settings) -> Put:
+    """A multipart upload by minio's protected methods, as before decision 15."""
     host = urllib.parse.urlsplit(settings.endpoint).netloc
-    client = _Steps(
+    client = _ProtectedMethods(
         host,
         settings.access_key,
         settings.secret_key,
@@ -105,8 +105,8 @@ def protected_steps(settings: S3Settings) -> Put:
     return lambda source: client.put(settings.bucket, source)
 
 
-def presigned_steps(settings: S3Settings) -> Put:
-    """The steps of an upload as requests of our own, signed by get_presigned_url; Content-MD5 guards the parts."""
+def presigned_requests(settings: S3Settings) -> Put:
+    """A multipart upload by our own requests, signed by `get_presigned_url`, with Content-MD5 for each part."""
     client, pool = s3_client(settings, settings.endpoint, read_timeout_s=60), urllib3.PoolManager()
 
     def send(method: str, query: dict[str, str], body: bytes = b"", **headers: str) -> urllib3.BaseHTTPResponse:
@@ -135,8 +135,8 @@ def presigned_steps(settings: S3Settings) -> Put:
     return put
 
 
-def spooled(settings: S3Settings) -> Put:
-    """A local file first, then put_object of a known size."""
+def local_file_first(settings: S3Settings) -> Put:
+    """A local file, then `put_object` with a known size."""
     client = s3_client(settings, settings.endpoint, read_timeout_s=60)
 
     def put(source: Iterable[bytes]) -> None:
@@ -150,8 +150,8 @@ def spooled(settings: S3Settings) -> Put:
     return put
 
 
-def composed(settings: S3Settings) -> Put:
-    """Each part an object, joined by compose_object, then removed."""
+def composed_parts(settings: S3Settings) -> Put:
+    """Parts as objects, joined by `compose_object`, then removed."""
     client = s3_client(settings, settings.endpoint, read_timeout_s=60)
 
     def put(source: Iterable[bytes]) -> None:
@@ -168,8 +168,8 @@ def composed(settings: S3Settings) -> Put:
     return put
 
 
-def boto(settings: S3Settings) -> Put:
-    """The steps of an upload by boto3's client."""
+def boto3_client(settings: S3Settings) -> Put:
+    """A multipart upload by boto3."""
     client = boto3.client(
         "s3",
         endpoint_url=settings.endpoint,
@@ -195,12 +195,12 @@ def boto(settings: S3Settings) -> Put:
     return put
 
 
-WAYS = (piped, protected_steps, presigned_steps, spooled, composed, boto)
+METHODS = (protected_methods, put_object_by_pipe, presigned_requests, local_file_first, composed_parts, boto3_client)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One measured write. ``error`` is what failed it against the plan, empty where nothing did."""
+    """One measured write. ``error`` is the name of an unexpected exception, or empty."""
 
     error: str = ""
     seconds: float = 0.0
@@ -209,13 +209,13 @@ class Run:
 
 
 def resident_mib(field: str) -> float:
-    """VmRSS or VmHWM of this process."""
+    """``VmRSS`` or ``VmHWM`` of this process in MiB."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
 
-def write(way: Callable[[S3Settings], Put], settings: S3Settings, mib: int, fails: bool, result: Connection) -> None:  # noqa: FBT001
-    """The measured process's entry."""
+def write(method: Callable[[S3Settings], Put], settings: S3Settings, mib: int, fails: bool, result: Connection) -> None:  # noqa: FBT001
+    """Entry point of the measured process."""
 
     def source() -> Iterator[bytes]:
         yield from chunks(mib)
@@ -223,49 +223,49 @@ def write(way: Callable[[S3Settings], Put], settings: S3Settings, mib: int, fail
             raise KeyboardInterrupt
 
     try:
-        put = way(settings)
+        put = method(settings)
         put(chunks(1))
         s3_client(settings, settings.endpoint, read_timeout_s=60).remove_object(settings.bucket, NAME)
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts from here
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
         before_mib, before_cpu_s, before_s = resident_mib("VmRSS"), time.process_time(), time.perf_counter()
         with suppress(KeyboardInterrupt):
             put(source())
         seconds, cpu_s = time.perf_counter() - before_s, time.process_time() - before_cpu_s
         result.send(Run("", seconds, cpu_s, resident_mib("VmHWM") - before_mib))
-    except Exception as error:  # noqa: BLE001 - a way that a server does not know is a result
+    except Exception as error:  # noqa: BLE001 - a method that the server does not support is a result
         result.send(Run(type(error).__name__))
 
 
-def measured(way: Callable[[S3Settings], Put], settings: S3Settings, mib: int, *, fails: bool) -> Run:
+def measure(method: Callable[[S3Settings], Put], settings: S3Settings, mib: int, *, fails: bool) -> Run:
     """One write in a new process."""
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe()
-    process = spawn.Process(target=write, args=(way, settings, mib, fails, there))
+    process = spawn.Process(target=write, args=(method, settings, mib, fails, there))
     process.start()
     run: Run = here.recv()
     process.join()
     return run
 
 
-def report(server: S3Server, way: Callable[[S3Settings], Put], runs: Sequence[Run], mib: int) -> str:
+def report(server: S3Server, method: Callable[[S3Settings], Put], runs: Sequence[Run], mib: int) -> str:
     """A line of the table."""
     error = next((run.error for run in runs if run.error), "")
     if error:
-        return f"{way.__name__:16} {error}"
+        return f"{method.__name__:20} {error}"
     settings = server.settings(server.make_bucket())
-    measured(way, settings, mib, fails=True)
+    measure(method, settings, mib, fails=True)
     client = s3_client(settings, settings.endpoint, read_timeout_s=60)
     objects = len(list(client.list_objects(settings.bucket, recursive=True)))
     uploads = len(list(UnfinishedUploads(settings).list("")))
     seconds = [run.seconds for run in runs]
     return (
-        f"{way.__name__:16}{statistics.median(seconds):8.2f}{min(seconds):8.2f}{max(seconds):8.2f}"
+        f"{method.__name__:20}{statistics.median(seconds):8.2f}{min(seconds):8.2f}{max(seconds):8.2f}"
         f"{statistics.median(run.cpu_s for run in runs):8.2f}{max(run.memory_mib for run in runs):8.1f}{objects:8}{uploads:8}"
     )
 
 
-def started(kind: str, folder: Path) -> AbstractContextManager[S3Server]:
-    """A server of that kind."""
+def start_server(kind: str, folder: Path) -> AbstractContextManager[S3Server]:
+    """The server ``moto`` or ``rclone``."""
     return moto_server() if kind == "moto" else rclone_server(folder)
 
 
@@ -276,18 +276,18 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=121)
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, started(arguments.server, Path(folder)) as server:
-        runs: dict[str, list[Run]] = {way.__name__: [] for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder, start_server(arguments.server, Path(folder)) as server:
+        runs: dict[str, list[Run]] = {method.__name__: [] for method in METHODS}
         for _ in range(arguments.runs):
-            for way in WAYS:
+            for method in METHODS:
                 settings = server.settings(server.make_bucket())
-                runs[way.__name__].append(measured(way, settings, arguments.mib, fails=False))
+                runs[method.__name__].append(measure(method, settings, arguments.mib, fails=False))
         print(
-            f"{arguments.mib} MiB to {arguments.server}, {arguments.runs} interleaved runs; then one that fails at the end"
+            f"{arguments.mib} MiB to {arguments.server}, {arguments.runs} interleaved runs, then one that fails at the end"
         )
-        print(f"{'':16}{'median s':>8}{'min':>8}{'max':>8}{'CPU s':>8}{'MiB':>8}{'objects':>8}{'uploads':>8}")
-        for way in WAYS:
-            print(report(server, way, runs[way.__name__], arguments.mib))
+        print(f"{'':20}{'median s':>8}{'min':>8}{'max':>8}{'CPU s':>8}{'MiB':>8}{'objects':>8}{'uploads':>8}")
+        for method in METHODS:
+            print(report(server, method, runs[method.__name__], arguments.mib))
 
 
 if __name__ == "__main__":

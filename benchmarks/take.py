@@ -1,9 +1,9 @@
-"""Time and memory of a whole take: starts the pair, renders takes with stems, prints a table.
+"""Time and memory of a whole take: starts both services, renders takes with stems, prints the stages.
 
     python -m benchmarks.take --seconds 8 90 [--device cuda] [--separator NAME --separator-repo DIR]
 
-Each length is rendered twice; the second, with everything warm, is what is printed. Memory is the peak resident set of each service
-(VmHWM of /proc), which includes its models.
+Each length is rendered twice, and the second take, with everything warm, is printed. Memory is the peak resident set (`VmHWM`) of
+each service, models included.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SERVICES = ("render_service", "separation_service")
 
 
 @contextmanager
-def pair(extra: list[str]) -> Iterator[dict[str, str]]:
-    """Both services on free ports."""
+def running_services(extra: list[str]) -> Iterator[dict[str, str]]:
+    """Start both services on free ports; yields the JSON that `sonichaos up` prints."""
     free = ["--render-listen", "127.0.0.1:0", "--separation-listen", "127.0.0.1:0", "--url-listen", "127.0.0.1:0"]
     with tempfile.TemporaryDirectory() as data:
         process = subprocess.Popen(
@@ -42,7 +42,7 @@ def pair(extra: list[str]) -> Iterator[dict[str, str]]:
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line:
-                sys.exit("the services did not start; `sonichaos up` says why")
+                sys.exit("the services did not start; run `sonichaos up` to see the error")
             yield json.loads(line)
         finally:
             process.send_signal(signal.SIGTERM)
@@ -59,8 +59,8 @@ def peak_mib(pid: int) -> dict[str, float]:
     return peaks
 
 
-def take(client: Client, persona: str, seconds: float) -> tuple[job_pb2.Job, float]:
-    """Render one take with stems; gives its row and the wall time from the call to the end."""
+def render(client: Client, persona: str, seconds: float) -> tuple[job_pb2.Job, float]:
+    """Render one take with stems; returns its job and the seconds from the call to the end."""
     brief = brief_pb2.Brief(
         prompt="upbeat synths with electric piano",
         persona_id=persona,
@@ -79,19 +79,21 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, nargs="+", default=[8.0, 90.0])
-    known, extra = parser.parse_known_args()
-    with pair(extra) as ready, Client(ready["renderAddress"], ready["separationAddress"]) as client:
+    options, extra = parser.parse_known_args()
+    with running_services(extra) as ready, Client(ready["renderAddress"], ready["separationAddress"]) as client:
         persona = next(iter(client.list_personas())).id
         print(f"renderer {ready['renderer']}, separator {ready['separator']}")
-        for seconds in known.seconds:
-            take(client, persona, seconds)
-            job, wall_s = take(client, persona, seconds)
+        for seconds in options.seconds:
+            render(client, persona, seconds)
+            job, wall_s = render(client, persona, seconds)
             version = job.versions[0]
             stages = {
                 job_pb2.Stage.Name(t.stage).removeprefix("STAGE_").lower(): t.duration.ToMilliseconds() / 1000
                 for t in version.timings
             }
-            print(f"\n{seconds:g} s take, {job_pb2.JobState.Name(version.state)}: {wall_s:.2f} s from call to end")
+            print(
+                f"\n{seconds:g} s take, {job_pb2.JobState.Name(version.state)}: {wall_s:.2f} s from the call to the stored ZIP"
+            )
             for stage, spent_s in stages.items():
                 print(f"  {stage:<10} {spent_s:8.2f} s")
         for name, mib in peak_mib(int(ready["pid"])).items():

@@ -1,7 +1,7 @@
-"""Weights by huggingface_hub or by our own download: ``python -m benchmarks.weights_download``.
+"""Compares downloading weights by huggingface_hub and by hostctl: ``python -m benchmarks.weights_download``.
 
-A Hub of our own on loopback serves one file at a pinned revision and misbehaves in one way at a time. Each way of downloading it
-has a process and a folder of its own. Printed: what came of it, and how many bytes the server sent in all.
+A Hub on loopback serves one file at a pinned revision, with one fault at a time. Each download uses a new process and a new folder.
+Printed: the result, and how many bytes the server sent.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ PATH = f"/{REPOSITORY}/resolve/{REVISION}/{NAME}"
 
 @dataclass
 class Hub:
-    """A file and the faults to serve it with, each used up from the front."""
+    """A server of one file, with faults; each entry of ``cut_after_bytes`` cuts one response."""
 
     data: bytes
     cut_after_bytes: list[int] = field(default_factory=list)
     tamper: bool = False
     redirect_to: str = ""
-    plain_folder: bool = False  # a static web server: none of the Hub's headers
+    plain_folder: bool = False  # like a static web server, without the Hub's headers
     sent_bytes: int = 0
     other_paths: list[str] = field(default_factory=list)
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """One HEAD or GET."""
+        """Answer one HEAD or GET."""
         if handler.path != PATH:
             self.other_paths.append(handler.path)
             handler.send_error(404)
@@ -55,12 +55,12 @@ class Hub:
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             return
-        asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-        start = int(asked[1]) if asked else 0
-        handler.send_response(206 if asked else 200)
+        byte_range = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+        start = int(byte_range[1]) if byte_range else 0
+        handler.send_response(206 if byte_range else 200)
         self._identify(handler)
         handler.send_header("Content-Length", str(len(self.data) - start))
-        if asked:
+        if byte_range:
             handler.send_header("Content-Range", f"bytes {start}-{len(self.data) - 1}/{len(self.data)}")
         handler.end_headers()
         if handler.command == "GET":
@@ -78,7 +78,7 @@ class Hub:
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Its URL while it answers."""
+        """Serve until the block ends; yields the URL."""
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -90,7 +90,7 @@ class Hub:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
-        server = ThreadingHTTPServer(("0.0.0.0", 0), Handler)  # noqa: S104 - 127.0.0.2 stands for another host
+        server = ThreadingHTTPServer(("0.0.0.0", 0), Handler)  # noqa: S104 - 127.0.0.2 is the other host
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -101,51 +101,51 @@ class Hub:
             server.server_close()
 
 
-def own(url: str, folder: Path, sha256: str) -> None:
-    """The download of hostctl."""
+def own_download(url: str, folder: Path, sha256: str) -> None:
+    """Download by hostctl."""
     backoff = Backoff(RetryPolicy(max_elapsed_s=5.0), random.Random())  # noqa: S311 - spreads retries
     download_file(url + PATH, folder / NAME, sha256=sha256, backoff=backoff, on_progress=lambda *_: None)
 
 
 def hub_client(url: str, folder: Path, sha256: str) -> None:
-    """huggingface_hub's, with the digest checked by the caller."""
+    """Download by huggingface_hub; the caller checks the digest."""
     os.environ |= {"HF_HOME": str(folder / ".hf"), "HF_ENDPOINT": url, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     from huggingface_hub import hf_hub_download
 
     path = hf_hub_download(REPOSITORY, NAME, revision=REVISION, local_dir=folder, endpoint=url, token=False)
     with Path(path).open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise ValueError(f"{NAME} is in place with another digest")
+            raise ValueError(f"{NAME} was stored although its digest is wrong")
 
 
-def enter(way: Callable[[str, Path, str], None], url: str, folder: Path, sha256: str) -> None:
-    """The downloading process's entry."""
+def run_download(method: Callable[[str, Path, str], None], url: str, folder: Path, sha256: str) -> None:
+    """Entry point of the downloading process."""
     started_s = time.perf_counter()
     try:
-        way(url, folder, sha256)
-        ended = "has it"
-    except Exception as error:  # noqa: BLE001 - what came of it is the result
-        ended = f"{type(error).__name__}: {str(error).splitlines()[0][:70]}"
-    print(f"{time.perf_counter() - started_s:6.1f} s  {ended}", flush=True)
+        method(url, folder, sha256)
+        result = "downloaded"
+    except Exception as error:  # noqa: BLE001 - the error is the result
+        result = f"{type(error).__name__}: {str(error).splitlines()[0][:70]}"
+    print(f"{time.perf_counter() - started_s:6.1f} s  {result}", flush=True)
 
 
-def download(way: Callable[[str, Path, str], None], hub: Hub, folder: Path) -> None:
-    """One process that downloads."""
+def download(method: Callable[[str, Path, str], None], hub: Hub, folder: Path) -> None:
+    """Download in a new process and print the result."""
     spawn = multiprocessing.get_context("spawn")
     sha256 = hashlib.sha256(hub.data).hexdigest()
     hub.sent_bytes, hub.other_paths = 0, []
     with hub.running() as url:
         if hub.redirect_to:
             hub.redirect_to = url.replace("127.0.0.1", "127.0.0.2")
-        process = spawn.Process(target=enter, args=(way, url, folder, sha256))
-        print(f"    {way.__name__:12}", end="", flush=True)
+        process = spawn.Process(target=run_download, args=(method, url, folder, sha256))
+        print(f"    {method.__name__:12}", end="", flush=True)
         process.start()
         process.join()
     print(f"{'':16}{hub.sent_bytes / 1e6:6.1f} of {len(hub.data) / 1e6:.1f} MB sent", *hub.other_paths)
 
 
 def main() -> None:
-    """Print what came of each case."""
+    """Run every case and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mb", type=int, default=84)
     arguments = parser.parse_args()
@@ -153,23 +153,23 @@ def main() -> None:
     half = len(data) // 2
     for case, hub in (
         ("all goes well", Hub(data)),
-        ("cut once at half", Hub(data, cut_after_bytes=[half])),
+        ("cut at half", Hub(data, cut_after_bytes=[half])),
         ("other bytes of the same size", Hub(data, tamper=True)),
         ("redirected to plain http on another host", Hub(data, redirect_to="x")),
         ("a mirror that is a plain folder", Hub(data, plain_folder=True)),
     ):
         print(case)
-        for way in (own, hub_client):
+        for method in (own_download, hub_client):
             with tempfile.TemporaryDirectory() as folder:
                 hub.cut_after_bytes = [half] if "cut" in case else []
-                download(way, hub, Path(folder))
-    print("cut at half each time until it gives up, then run again")
-    for way in (own, hub_client):
+                download(method, hub, Path(folder))
+    print("fails at half, run again")
+    for method in (own_download, hub_client):
         with tempfile.TemporaryDirectory() as folder:
             hub = Hub(data, cut_after_bytes=[half, *([0] * 100)])
-            download(way, hub, Path(folder))
+            download(method, hub, Path(folder))
             hub.cut_after_bytes = []
-            download(way, hub, Path(folder))
+            download(method, hub, Path(folder))
 
 
 if __name__ == "__main__":

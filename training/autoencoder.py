@@ -1,4 +1,4 @@
-"""Training of the autoencoder: principal components first, then the convolutions that mend what they leave.
+"""Training of the autoencoder: principal components first, then convolutions that reduce the remaining error.
 
 Letters: ``B`` batch, ``N`` standardised bands, ``F`` frames, ``P = 4 N``, ``D`` latent channels.
 """
@@ -16,24 +16,21 @@ from render_service.renderers.latent_diffusion.front_end import FrontEnd
 from training.features import SongFeatures
 
 DB_PER_NEPER = 8.685889638
-LATENT_NOISE = 0.05  # so that the decoder bears a denoiser's errors
-DECODER_NOISE = (
-    0.35  # the most that a decoder trained on alone hears; a denoiser's latents are rough by different amounts
-)
+LATENT_NOISE = 0.05  # makes the decoder robust to the errors of a denoiser
+DECODER_NOISE = 0.35  # maximum while the decoder trains alone; the error of a denoiser's latents varies
 
 
 def fit_bands(front_end: FrontEnd, songs: Sequence[SongFeatures]) -> None:
-    """Store mean and deviation of every band over the songs in the front end."""
+    """Set mean and standard deviation of every band in the front end, measured over the songs."""
     total = torch.cat([torch.from_numpy(song.log_mel[..., ::8]).float() for song in songs], dim=-1)
     front_end.band_mean.copy_(total.mean(dim=-1))
     front_end.band_deviation.copy_(total.std(dim=-1).clamp(min=0.05))
 
 
 def fit_components(autoencoder: Autoencoder, front_end: FrontEnd, songs: Sequence[SongFeatures]) -> None:
-    """Set the linear part to the principal components of four frames, and the latents' scale to their deviations."""
+    """Set the linear part to the principal components of four frames, and the latents' scale to their standard deviations."""
     per = autoencoder.config.frames_per_latent
-    kept = [_patches(front_end, song, per)[::3] for song in songs]
-    patches = torch.cat(kept).double()
+    patches = torch.cat([_patches(front_end, song, per)[::3] for song in songs]).double()
     centre = patches.mean(dim=0)
     covariance = (patches - centre).T @ (patches - centre) / len(patches)
     _, vectors = torch.linalg.eigh(covariance)
@@ -59,18 +56,18 @@ def _patches(front_end: FrontEnd, song: SongFeatures, per: int) -> Tensor:
     return rearrange(bands, "n (l r) -> l (r n)", r=per)
 
 
-def decoder_alone(autoencoder: Autoencoder) -> Autoencoder:
-    """Hold the encoder and the components as they are, so that latents stay what a denoiser was trained on."""
+def freeze_all_but_decoder(autoencoder: Autoencoder) -> Autoencoder:
+    """Freeze encoder and components, so that latents keep the meaning that a denoiser was trained on."""
     autoencoder.requires_grad_(requires_grad=False)
     autoencoder.decoder.requires_grad_(requires_grad=True)
     return autoencoder
 
 
 class AutoencoderTask:
-    """L1 of the log-mel in dB, on crops of ``crop_frames``. ``name`` is that of the run's state.
+    """L1 of the log-mel in dB, on crops of ``crop_frames``. ``name`` is the name of the run.
 
-    ``noise``: how much is added to latents at most, as a share of their deviation; the square of an even draw for each crop,
-    so that most are nearly clean.
+    ``noise``: maximum standard deviation of the noise added to latents, as a share of theirs. Each crop gets the maximum times the
+    square of a uniform random number, so most crops have little noise.
     """
 
     def __init__(
@@ -109,7 +106,7 @@ class AutoencoderTask:
 
 
 def reconstruction_error_db(autoencoder: Autoencoder, front_end: FrontEnd, songs: Sequence[SongFeatures]) -> float:
-    """Log-mel L1 in dB over whole songs, floor of the front end."""
+    """Mean absolute log-mel error over whole songs in dB, with the front end's floor."""
     errors = []
     for song in songs:
         log_mel = torch.from_numpy(song.log_mel).float()[None]

@@ -1,4 +1,4 @@
-"""`sonichaos-train corpus`: fill the cache of a work folder, from seeds or from a studio's own audio, or write songs to hear."""
+"""`sonichaos-train corpus`: fill a work folder with songs, composed or recorded, or write a preview of composed ones."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from pathlib import Path
 import click
 import torch
 
-from training.cache import fill
 from training.corpus.preview import write_preview
-from training.own_audio import OwnAudioError, fill_from_folder
-from training.workshop import Workshop
+from training.recordings import RecordingError, cache_recordings
+from training.training_set import fill_cache
+from training.work_folder import WorkFolder
 
-_PREVIEWED = 4
+_PREVIEW_SONGS = 4
 
 
 @click.command()
-@click.option("--work", type=click.Path(path_type=Path), help="Work folder; what training needs lands in its songs/.")
-@click.option("--songs", type=click.IntRange(1), default=400, show_default=True, help="Songs of 30 to 60 s.")
+@click.option("--work", type=click.Path(path_type=Path), help="Work folder to fill; the songs go to its folder songs/.")
 @click.option(
-    "--first", type=click.IntRange(0), default=0, show_default=True, help="Number of the first; it is its seed."
+    "--songs", type=click.IntRange(1), default=400, show_default=True, help="Number of songs, 30 to 60 s each."
+)
+@click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first song.")
+@click.option(
+    "--recordings",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Use the recordings in this folder instead of composed songs.",
 )
 @click.option(
-    "--own", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A folder of your own audio."
-)
-@click.option(
-    "--preview", type=click.Path(path_type=Path), help="Write mix and stems of --songs (default 4) here to hear."
+    "--preview",
+    type=click.Path(path_type=Path),
+    help="Write mix and stems of --songs songs (default 4) to this folder.",
 )
 @click.option("--seconds", type=click.FloatRange(2.0), help="Length of previewed songs; default 30 to 60 s by seed.")
 @click.pass_context
@@ -35,29 +39,29 @@ def corpus(
     work: Path | None,
     songs: int,
     first: int,
-    own: Path | None,
+    recordings: Path | None,
     preview: Path | None,
     seconds: float | None,
 ) -> None:
-    """Compose and perform songs, or read your own, and keep what training needs of them; or write a few to hear."""
+    """Compose songs, or read recordings, and cache their features in a work folder; or write a preview."""
     torch.set_num_threads(1)
     if preview is not None:
         given = context.get_parameter_source("songs") is not click.core.ParameterSource.DEFAULT
-        count = songs if given else _PREVIEWED
+        count = songs if given else _PREVIEW_SONGS
         for folder in write_preview(range(first, first + count), preview, seconds=seconds):
             click.echo(folder)
         return
     if work is None:
-        raise click.UsageError("wants --work DIR to fill, or --preview DIR to write songs to hear")
-    workshop = Workshop(folder=work)
-    if own is not None:
+        raise click.UsageError("--work DIR or --preview DIR is required")
+    work_folder = WorkFolder(path=work)
+    if recordings is not None:
         try:
-            for path in fill_from_folder(own, workshop.songs, workshop.front_end()):
+            for path in cache_recordings(recordings, work_folder.songs, work_folder.front_end()):
                 click.echo(path)
-        except OwnAudioError as error:
+        except RecordingError as error:
             raise click.UsageError(str(error)) from error
         return
-    made = fill(workshop.songs, range(first, first + songs), workshop.front_end())
-    with click.progressbar(made, length=songs) as numbers:
+    finished = fill_cache(work_folder.songs, range(first, first + songs), work_folder.front_end())
+    with click.progressbar(finished, length=songs) as numbers:
         for _ in numbers:
             pass

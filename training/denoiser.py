@@ -1,4 +1,4 @@
-"""Training of the latent denoiser: rectified flow on crops of the corpus's latents, each condition dropped by itself.
+"""Training of the latent denoiser: rectified flow on crops of the corpus's latents, each condition dropped independently.
 
 Letters: ``B`` batch, ``D`` latent channels, ``L`` latent frames, ``G`` control channels, ``E`` embedding size.
 """
@@ -21,15 +21,15 @@ from training.autoencoder import encode_song
 from training.features import SongFeatures, without_playing
 from training.persona import embed_song
 
-_MOST_POOLED = 6
+_MAX_POOLED = 6
 
 Target = Callable[[Tensor, Tensor, Tensor, Conditions], Tensor]
-"""Of noisy latents ``(B, D, L)``, time ``(B,)``, controls ``(B, G, L)`` and conditions: a velocity ``(B, D, L)``."""
+"""Maps noisy latents ``(B, D, L)``, time ``(B,)``, controls ``(B, G, L)`` and conditions to a velocity ``(B, D, L)``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout:
-    """Share of a batch in which a condition is left out, each drawn by itself (FINDINGS B: persona)."""
+    """Probability that an item of a batch lacks a condition, drawn independently for each condition."""
 
     text: float = 0.15
     prefix: float = 0.4
@@ -40,7 +40,7 @@ class Dropout:
 
 @dataclass(frozen=True, kw_only=True)
 class _Item:
-    """One song as the denoiser sees it."""
+    """One song as the denoiser's input; ``words`` and ``prefix`` index the encoded texts."""
 
     latents: Tensor
     controls: Tensor
@@ -51,8 +51,8 @@ class _Item:
 class DenoiserTask:
     """``crops``: (batch, latent frames) shapes of about equal work; a step draws one.
 
-    ``target``: what the net should say of noisy latents, where that is not the velocity to the data. ``name`` is that of the
-    run's state.
+    ``target``: the velocity that the net is trained to predict; by default the one from noise to data. ``name`` is the name of the
+    run.
     """
 
     def __init__(
@@ -88,7 +88,9 @@ class DenoiserTask:
             for song in songs
         ]
         vectors = [embed_song(encoder, front_end, song) for song in songs]
-        self._voices = [heard_elsewhere(i, [song.persona for song in songs], vectors) for i in range(len(songs))]
+        self._persona_vectors = [
+            vectors_of_other_songs(i, [song.persona for song in songs], vectors) for i in range(len(songs))
+        ]
         deviation = autoencoder.latent_deviation
         self._weight = (deviation / deviation.mean()).sqrt().clamp(0.4, 2.5)[None, :, None].to(device)
 
@@ -101,15 +103,15 @@ class DenoiserTask:
         crops = [self._crop(self._items[i], frames, generator) for i in chosen]
         data = torch.stack([latents for latents, _ in crops]).to(self._device)
         controls = torch.stack([channels for _, channels in crops])
-        opened = torch.rand(batch, generator=generator) < self._dropout.playing
-        controls = torch.where(opened[:, None, None], without_playing(controls), controls).to(self._device)
+        without = torch.rand(batch, generator=generator) < self._dropout.playing
+        controls = torch.where(without[:, None, None], without_playing(controls), controls).to(self._device)
         conditions = self._conditions(chosen, generator)
         noise = torch.randn(data.shape, generator=generator).to(self._device)
         time = torch.sigmoid(torch.randn(batch, generator=generator)).to(self._device)
         velocity = data - noise
         noisy = noise + time[:, None, None] * velocity
-        wanted = velocity if self._target is None else self._target(noisy, time, controls, conditions)
-        error = self._denoiser(noisy, time, controls, self._denoiser.encode_conditions(conditions)) - wanted
+        target = velocity if self._target is None else self._target(noisy, time, controls, conditions)
+        error = self._denoiser(noisy, time, controls, self._denoiser.encode_conditions(conditions)) - target
         plain = error.detach().square().mean()
         return (error.square() * self._weight).mean(), {"mse": float(plain)}
 
@@ -128,7 +130,7 @@ class DenoiserTask:
     def _conditions(self, chosen: Sequence[int], generator: torch.Generator) -> Conditions:
         items = [self._items[i] for i in chosen]
         words = [item.words[int(torch.randint(len(item.words), (), generator=generator))] for item in items]
-        named = torch.tensor([item.prefix is not None for item in items])
+        has_prefix = torch.tensor([item.prefix is not None for item in items])
         drawn = torch.rand(4, len(items), generator=generator)
         keep = drawn[3] >= self._dropout.everything
         device = self._device
@@ -136,24 +138,24 @@ class DenoiserTask:
             text=self._states.tokens[words].to(device),
             text_mask=self._states.mask[words].to(device),
             prefix=self._sentences[[item.prefix or 0 for item in items]].to(device),
-            persona=torch.stack([self._voice(i, generator) for i in chosen]).to(device),
+            persona=torch.stack([self._persona_vector(i, generator) for i in chosen]).to(device),
             has_text=(keep & (drawn[0] >= self._dropout.text)).to(device),
-            has_prefix=(keep & named & (drawn[1] >= self._dropout.prefix)).to(device),
+            has_prefix=(keep & has_prefix & (drawn[1] >= self._dropout.prefix)).to(device),
             has_persona=(keep & (drawn[2] >= self._dropout.persona)).to(device),
         )
 
-    def _voice(self, song: int, generator: torch.Generator) -> Tensor:
-        """A persona vector pooled from a few windows, as a folder of clips would give."""
-        vectors = self._voices[song]
-        count = 1 + int(torch.randint(_MOST_POOLED, (), generator=generator))
+    def _persona_vector(self, song: int, generator: torch.Generator) -> Tensor:
+        """A persona vector pooled from up to six windows, like the embedding of a persona's clips."""
+        vectors = self._persona_vectors[song]
+        count = 1 + int(torch.randint(_MAX_POOLED, (), generator=generator))
         picked = torch.randint(len(vectors), (count,), generator=generator)
         return functional.normalize(vectors[picked].mean(dim=0), dim=0)
 
 
-def heard_elsewhere(song: int, personas: Sequence[str], vectors: Sequence[Tensor]) -> Tensor:
-    """What is heard of a song's persona in its other songs ``(windows, E)``; in the song itself where it has no other.
+def vectors_of_other_songs(song: int, personas: Sequence[str], vectors: Sequence[Tensor]) -> Tensor:
+    """Persona vectors ``(windows, E)`` from the other songs of a song's persona; from the song itself if there are none.
 
-    A vector of the song itself would say what plays in it, and the net would not listen to the words.
+    A vector of the song itself reveals its instruments, and the net would learn to ignore the words.
     """
     same = [i for i, persona in enumerate(personas) if persona == personas[song]]
     others = [i for i in same if i != song]

@@ -1,7 +1,7 @@
-"""Guidance learnt by the net itself, so that a take pays for one run of it a step (Meng et al. 2023, arXiv:2210.03142).
+"""Guidance distillation: the net learns the guided velocity, so a step needs one forward pass (Meng et al. 2023, arXiv:2210.03142).
 
-The teacher is the trained denoiser, held as it is. Where it is guided at sampling, words and persona share one strength; here
-each has its own, and the student learns the sum.
+The teacher is the trained denoiser, frozen. Guidance at sampling has one strength for words and persona together; here each has its
+own, and the student learns the combined result.
 
 Letters: ``B`` batch, ``D`` latent channels, ``L`` latent frames, ``G`` control channels.
 """
@@ -21,35 +21,41 @@ from training.denoiser import Target
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strengths:
-    """How far velocities are led on from what they would be without a condition; 1 is as the teacher learnt it."""
+class GuidanceStrengths:
+    """Guidance scale of the text and of persona and prefix; 1 is the teacher without guidance."""
 
-    words: float
+    text: float
     persona: float
 
 
-def guided_by(teacher: Denoiser, strengths: Strengths) -> Target:
-    """The target of :class:`training.denoiser.DenoiserTask` by which a net learns the guidance of ``teacher``; a copy is held.
+def guided_target(teacher: Denoiser, strengths: GuidanceStrengths) -> Target:
+    """A target for :class:`training.denoiser.DenoiserTask`: the guided velocity of a frozen copy of ``teacher``.
 
-    Conditions are dropped as before, and the guided velocity of what is left is wanted, so the student can still be guided on.
+    Conditions are dropped as in normal training, so the student can still be guided at sampling.
     """
-    held = copy.deepcopy(teacher).eval().requires_grad_(requires_grad=False)
-    return partial(guided_velocity, held, strengths=strengths)
+    frozen = copy.deepcopy(teacher).eval().requires_grad_(requires_grad=False)
+    return partial(guided_velocity, frozen, strengths=strengths)
 
 
 @torch.no_grad()
 def guided_velocity(
-    teacher: Denoiser, noisy: Tensor, time: Tensor, controls: Tensor, conditions: Conditions, *, strengths: Strengths
+    teacher: Denoiser,
+    noisy: Tensor,
+    time: Tensor,
+    controls: Tensor,
+    conditions: Conditions,
+    *,
+    strengths: GuidanceStrengths,
 ) -> Tensor:
-    """``noisy`` ``(B, D, L)``, ``time`` ``(B,)``, ``controls`` ``(B, G, L)`` to velocity ``(B, D, L)``.
+    """Guided velocity ``(B, D, L)`` of ``noisy`` ``(B, D, L)`` at ``time`` ``(B,)`` with ``controls`` ``(B, G, L)``.
 
-    From none to the persona (with its prefix) by one strength, from there to the words by the other.
+    ``none + persona * (with persona - none) + text * (with persona and text - with persona)``; the prefix belongs to the persona.
     """
-    wordless = replace(conditions, has_text=torch.zeros_like(conditions.has_text))
-    branches = concatenate(concatenate(conditions, wordless), unconditional(conditions))
+    without_text = replace(conditions, has_text=torch.zeros_like(conditions.has_text))
+    branches = concatenate(concatenate(conditions, without_text), unconditional(conditions))
     velocities = teacher(
         noisy.repeat(3, 1, 1), time.repeat(3), controls.repeat(3, 1, 1), teacher.encode_conditions(branches)
     )
     full, persona, none = velocities.chunk(3)
-    guided: Tensor = none + strengths.persona * (persona - none) + strengths.words * (full - persona)
+    guided: Tensor = none + strengths.persona * (persona - none) + strengths.text * (full - persona)
     return guided

@@ -1,4 +1,4 @@
-"""From a work folder to a checkpoint: weights, config, and a card that says what they are."""
+"""Exports a work folder as a checkpoint: weights, configuration, model card and data sheet."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from render_service.renderers.latent_diffusion.checkpoint import CheckpointConfi
 from render_service.renderers.latent_diffusion.flow import WindowSpec
 from render_service.renderers.latent_diffusion.text_encoder import packaged_folder
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner
-from training.workshop import DECODER_RUN, GUIDED_RUN, Workshop
+from training.work_folder import DECODER_RUN, GUIDED_RUN, WorkFolder
 
-DEFAULT_STEPS = 8  # 12 measured no better from calmed noise
-DEFAULT_GUIDANCE = (
-    1.0  # more follows the words but loses grid, harmony and persona: docs/decisions/0018-starter-weights.md
-)
-NOISE_SCALE = 0.5  # better than 1 on tempo, harmony and words: docs/decisions/0018-starter-weights.md
-_UNUSED_WIDTH = 8  # of a refiner that is not used: the form wants one, the repository need not carry it
+# Measured in docs/decisions/0018-starter-weights.md.
+DEFAULT_STEPS = 8  # 12 were no better from noise of this scale
+DEFAULT_GUIDANCE = 1.0  # more follows the words but loses grid, harmony and persona
+NOISE_SCALE = 0.5  # better than 1 for tempo, harmony and words
+_UNUSED_WIDTH = 8  # of an unused refiner: the format requires one, a small one keeps the file small
 _CARD = """# {name}
 
 Weights of the latent diffusion renderer, trained on the procedural corpus in `training/corpus` by the code in `training/`.
@@ -41,71 +40,73 @@ Vocoder: {vocoder}. Takes: {steps} steps, guidance {guidance:g}, from noise of s
 
 
 def export(
-    workshop: Workshop, folder: Path, *, name: str, licence: str, refined: bool, results: str
+    work_folder: WorkFolder, folder: Path, *, name: str, licence: str, refined: bool, results: str
 ) -> CheckpointConfig:
     """Write the checkpoint with the averaged weights, MODEL_CARD.md and data_sheet.json.
 
-    ``refined``: whether takes use the trained magnitude refiner, or the pseudo-inverse where that measures better.
-    ``results``: a table from `sonichaos-train evaluate`, or nothing.
+    ``refined``: whether takes use the trained magnitude refiner instead of the pseudo-inverse alone.
+    ``results``: a Markdown table for the model card, may be empty.
     """
-    nets, sizes = workshop.nets(), workshop.sizes
-    vocoder = sizes.vocoder if refined else replace(sizes.vocoder, refined=False, width=_UNUSED_WIDTH, blocks=1)
+    nets, configs = work_folder.nets(), work_folder.configs
+    vocoder = configs.vocoder if refined else replace(configs.vocoder, refined=False, width=_UNUSED_WIDTH, blocks=1)
     if not refined:
         nets = replace(nets, vocoder=MagnitudeRefiner(vocoder))
     text = packaged_folder() / "model.safetensors"
     config = CheckpointConfig(
         name=name,
         licence=licence,
-        front_end_id=sizes.front_end.id,
+        front_end_id=configs.front_end.id,
         default_steps=DEFAULT_STEPS,
         default_guidance=DEFAULT_GUIDANCE,
         noise_scale=NOISE_SCALE,
-        front_end=sizes.front_end,
+        front_end=configs.front_end,
         windows=WindowSpec(),
-        autoencoder=sizes.autoencoder,
-        denoiser=sizes.denoiser,
+        autoencoder=configs.autoencoder,
+        denoiser=configs.denoiser,
         vocoder=vocoder,
-        persona_encoder=sizes.persona_encoder,
+        persona_encoder=configs.persona_encoder,
         text_encoder=TextEncoderRef(name="all-MiniLM-L6-v2", sha256=sha256_of(text)),
         files={},
     )
     stored = save(folder, config, nets)
-    sheet = _data_sheet(workshop)
+    sheet = _data_sheet(work_folder)
     (folder / "data_sheet.json").write_text(json.dumps(sheet, indent=2) + "\n", encoding="utf-8")
     (folder / "MODEL_CARD.md").write_text(_card(stored, sheet, results), encoding="utf-8")
     return stored
 
 
-def _data_sheet(workshop: Workshop) -> dict[str, object]:
-    paths = sorted(workshop.songs.glob("*.safetensors"))
+def _data_sheet(work_folder: WorkFolder) -> dict[str, object]:
+    paths = sorted(work_folder.songs.glob("*.safetensors"))
     numbers = [int(path.stem) for path in paths]
-    seconds = sum(path.stat().st_size for path in paths) / _BYTES_A_SECOND
+    seconds = sum(path.stat().st_size for path in paths) / _BYTES_PER_SECOND
     return {
         "songs": len(paths),
         "first_song": min(numbers),
         "last_song": max(numbers),
         "hours": round(seconds / 3600.0, 2),
-        "began_from": workshop.origin(),
-        "runs": workshop.outcomes(),
+        "began_from": work_folder.origin(),
+        "runs": work_folder.outcomes(),
     }
 
 
-_BYTES_A_SECOND = 4 * 44100 + 2 * 192 * 44100 / 512 + 2 * 113 * 44100 / 2048  # audio, mel and controls of a cached song
+_BYTES_PER_SECOND = (
+    4 * 44100 + 2 * 192 * 44100 / 512 + 2 * 113 * 44100 / 2048
+)  # audio, mel and controls of a cached song
 
 
 def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> str:
     runs = sheet["runs"]
-    found = runs if isinstance(runs, dict) else {}
+    outcomes = runs if isinstance(runs, dict) else {}
     rows = [
-        _row(role, str(file.parameters), found.get(_RUN_OF.get(role, role)))
+        _row(role, str(file.parameters), outcomes.get(_RUN_OF.get(role, role)))
         for role, file in config.files.items()
         if role != "vocoder" or config.vocoder.refined
     ]
-    rows += [_row(what, "", found[name]) for name, what in _LATER_RUNS.items() if name in found]
+    rows += [_row(what, "", outcomes[name]) for name, what in _LATER_RUNS.items() if name in outcomes]
     vocoder = _REFINED if config.vocoder.refined else _PLAIN
-    words = {name: sheet[name] for name in ("songs", "first_song", "last_song", "hours")}
+    corpus = {name: sheet[name] for name in ("songs", "first_song", "last_song", "hours")}
     origin = sheet["began_from"]
-    begun = (
+    started_from = (
         f" Runs started from the weights of `{origin['checkpoint']}`; steps and seconds count from there."
         if isinstance(origin, dict)
         else ""
@@ -114,13 +115,13 @@ def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> s
         steps=config.default_steps,
         guidance=config.default_guidance,
         noise=config.noise_scale,
-        origin=begun,
+        origin=started_from,
         name=config.name,
         licence=config.licence,
         vocoder=vocoder,
         results=results,
         rows="\n".join(rows),
-        **words,
+        **corpus,
     )
 
 
@@ -135,5 +136,5 @@ def _row(name: str, parameters: str, run: Mapping[str, Any] | None) -> str:
     return f"| {name} | {parameters} | {run['steps']} | {run['seconds']} | {run['loss']:.4f} | {hardware} |"
 
 
-_LATER_RUNS = {DECODER_RUN: "then the autoencoder's decoder", GUIDED_RUN: "then the denoiser's own guidance"}
+_LATER_RUNS = {DECODER_RUN: "then the autoencoder's decoder alone", GUIDED_RUN: "then the denoiser, guidance distilled"}
 _RUN_OF = {"persona": "persona_encoder"}

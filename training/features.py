@@ -1,13 +1,13 @@
-"""What training keeps of a corpus song: log-mel, controls, words, and which stems sound.
+"""Features of a song for training: log-mel, controls, captions, audio and which stems sound.
 
-One safetensors file a song, so that a cache is resumed by listing it. Letters: ``M`` bands, ``F`` frames, ``L`` latent
-frames, ``G`` control channels, ``T`` samples.
+One safetensors file per song, so an interrupted cache is resumed by listing its files.
+
+Letters: ``M`` bands, ``F`` frames, ``L`` latent frames, ``G`` control channels, ``T`` samples.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,20 +20,20 @@ from safetensors.numpy import save_file
 from render_service.renderers.latent_diffusion.controls import ControlInputs, channel_slice, control_channels
 from render_service.renderers.latent_diffusion.front_end import FrontEnd
 from servicekit.delivery.names import STEMS
-from training.corpus.caption import word
+from training.corpus.caption import write_text
 from training.corpus.song import Song
 
-_PLAYS_DB = -45.0  # a stem sounds where its level passes this, dBFS over a second
-_EXTRA_WORDINGS = 4
+_ACTIVE_DBFS = -45.0  # a stem sounds where its level over a second exceeds this
+_EXTRA_CAPTIONS = 4
 _PCM16 = 32767.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SongFeatures:
-    """What is kept of one song.
+    """Features of one song.
 
-    ``log_mel`` ``(2, M, F)`` and ``controls`` ``(G, L)`` float16; ``audio`` ``(2, T)`` int16; ``persona`` names it.
-    ``captions`` say the same in several wordings.
+    ``log_mel`` ``(2, M, F)`` and ``controls`` ``(G, L)`` float16; ``audio`` ``(2, T)`` int16; ``persona`` is an id; ``captions``
+    are paraphrases of each other.
     """
 
     seed: int
@@ -47,7 +47,7 @@ class SongFeatures:
 
 
 def extract(song: Song, front_end: FrontEnd) -> SongFeatures:
-    """Measure a song; its length is cut to whole latent frames."""
+    """Compute the features of a song, cut to whole latent frames."""
     spec = front_end.spec
     frames = song.mix.shape[1] // spec.latent_samples
     samples = frames * spec.latent_samples
@@ -55,13 +55,13 @@ def extract(song: Song, front_end: FrontEnd) -> SongFeatures:
     with torch.inference_mode():
         log_mel = front_end.analyse(mix)[0].numpy()
     score = ControlInputs(tempo_map=song.tempo_map, key=song.key, chords=song.chords, instrumental=song.instrumental)
-    playing = np.stack([stem_plays(song.stems[name][:, :samples], spec.latent_samples) for name in STEMS])
+    playing = np.stack([stem_activity(song.stems[name][:, :samples], spec.latent_samples) for name in STEMS])
     controls = control_channels(score, spec, frames=frames, playing=playing)
     return SongFeatures(
         seed=song.seed,
         persona=song.persona.id,
         prefix=song.persona.prefix,
-        captions=_wordings(song),
+        captions=_captions(song),
         instrumental=song.instrumental,
         log_mel=log_mel.astype(np.float16),
         controls=controls.astype(np.float16),
@@ -69,63 +69,61 @@ def extract(song: Song, front_end: FrontEnd) -> SongFeatures:
     )
 
 
-def _wordings(song: Song) -> tuple[str, ...]:
-    """The song's own caption and others that mean the same."""
+def _captions(song: Song) -> tuple[str, ...]:
+    """The song's caption and paraphrases of it."""
     rng, caption = np.random.default_rng(song.seed), song.caption
-    others = [word(rng, caption.instrumentation, caption.mood, caption.tempo_words) for _ in range(_EXTRA_WORDINGS)]
+    others = [
+        write_text(rng, caption.instrumentation, caption.mood, caption.tempo_words) for _ in range(_EXTRA_CAPTIONS)
+    ]
     return (caption.text, *others)
 
 
-def stem_plays(stem: NDArray[np.float32], hop: int) -> NDArray[np.float32]:
-    """1 or -1 for each hop of a stem ``(2, T)``: whether it sounds within a second around. ``(L,)``."""
+def stem_activity(stem: NDArray[np.float32], hop: int) -> NDArray[np.float32]:
+    """Whether a stem ``(2, T)`` sounds around each hop: 1 or -1, ``(L,)``, by its level over a second."""
     power = np.square(stem, dtype=np.float64).mean(axis=0).reshape(-1, hop).mean(axis=1)
     kernel = np.ones(21) / 21.0
     level_db = 10.0 * np.log10(np.convolve(power, kernel, mode="same") + 1e-12)
-    return np.where(level_db > _PLAYS_DB, 1.0, -1.0).astype(np.float32)
+    return np.where(level_db > _ACTIVE_DBFS, 1.0, -1.0).astype(np.float32)
 
 
 def without_playing(controls: torch.Tensor) -> torch.Tensor:
-    """Leave open which stems play: zeros in those channels of ``(..., G, L)``."""
-    opened = controls.clone()
-    opened[..., channel_slice("playing"), :] = 0.0
-    return opened
+    """``controls`` ``(..., G, L)`` with zeros, which mean unknown, in the channels that say which stems sound."""
+    masked = controls.clone()
+    masked[..., channel_slice("playing"), :] = 0.0
+    return masked
 
 
 def write(features: SongFeatures, folder: Path) -> Path:
-    """Store one song as ``{seed}.safetensors``, complete or not at all."""
+    """Write one song atomically as ``{seed}.safetensors``; returns the path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{features.seed:08d}.safetensors"
-    words = {name: getattr(features, name) for name in ("seed", "persona", "prefix", "captions", "instrumental")}
+    facts = {name: getattr(features, name) for name in ("seed", "persona", "prefix", "captions", "instrumental")}
     part = path.with_suffix(".part")
     save_file(
         {"log_mel": features.log_mel, "controls": features.controls, "audio": features.audio},
         str(part),
-        metadata={"song": json.dumps(words)},
+        metadata={"song": json.dumps(facts)},
     )
     part.replace(path)
     return path
 
 
 def read(path: Path, *, with_audio: bool = False) -> SongFeatures:
-    """Read one song back; without audio, ``audio`` is empty."""
+    """Read one song; ``audio`` is empty unless ``with_audio``."""
     with safe_open(str(path), framework="numpy") as file:
-        words = json.loads(file.metadata()["song"])
-        words["captions"] = tuple(words["captions"])
+        facts = json.loads(file.metadata()["song"])
+        facts["captions"] = tuple(facts["captions"])
         audio = file.get_tensor("audio") if with_audio else np.zeros((2, 0), np.int16)
         return SongFeatures(
-            log_mel=file.get_tensor("log_mel"), controls=file.get_tensor("controls"), audio=audio, **words
+            log_mel=file.get_tensor("log_mel"), controls=file.get_tensor("controls"), audio=audio, **facts
         )
 
 
 def read_all(folder: Path, *, with_audio: bool = False, limit: int | None = None) -> list[SongFeatures]:
-    """Every song of a cache, by seed."""
+    """The first ``limit`` songs of a cache, or all, in order of their seeds. Raises :class:`FileNotFoundError` if it is empty."""
     paths = sorted(folder.glob("*.safetensors"))[:limit]
     if not paths:
-        raise FileNotFoundError(f"{folder} holds no songs; run `sonichaos-train corpus --out {folder}` first")
+        raise FileNotFoundError(
+            f"{folder} contains no songs; run `sonichaos-train corpus --work {folder.parent}` first"
+        )
     return [read(path, with_audio=with_audio) for path in paths]
-
-
-def seconds_of(songs: Iterable[SongFeatures], front_end: FrontEnd) -> float:
-    """Length of all songs together."""
-    frames = sum(song.log_mel.shape[-1] for song in songs)
-    return float(frames) * front_end.spec.hop_samples / front_end.spec.sample_rate_hz

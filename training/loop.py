@@ -1,7 +1,7 @@
-"""The one training loop: seeded, resumable, within a budget of wall time, with averaged weights.
+"""The training loop: seeded, resumable, within a wall-time budget, with averaged weights.
 
-A task says what a loss is; batch ``n`` is a pure function of the seed and ``n``, so a run that was stopped goes on as
-if it had not been.
+A task defines the loss. Batch ``n`` is a pure function of the seed and ``n``, so an interrupted run ends in the same weights as an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSpec:
-    """``budget_s`` counts training itself, over all runs; the learning rate follows a cosine over it."""
+    """``budget_s`` counts time in training steps, resumed runs included; the learning rate follows a cosine over it."""
 
     budget_s: float
     seed: int = 0
@@ -38,23 +38,23 @@ class LoopSpec:
 
 
 class Task(Protocol):
-    """A net and what it is asked to do."""
+    """A net and its loss."""
 
     @property
     def name(self) -> str:
-        """The word for it in files and logs."""
+        """Name of the run in files and logs."""
 
     @property
     def net(self) -> nn.Module:
-        """What is trained, all of it."""
+        """The net that is trained."""
 
     def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, float]]:
-        """The loss of one batch drawn with ``generator``, and figures to log."""
+        """Loss of a random batch drawn with ``generator``, and figures to log."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run came to; stored in the data sheet."""
+    """Result of a run; its fields are stored in the data sheet."""
 
     task: str
     steps: int
@@ -65,23 +65,23 @@ class Outcome:
     loss: float
 
 
-Progress = Callable[[float, str], None]
-"""Called with the share of the budget that is spent and a line of figures."""
+OnProgress = Callable[[float, str], None]
+"""Receives the share of the budget that is spent and a line of figures."""
 
 
-def train(task: Task, folder: Path, spec: LoopSpec, *, device: torch.device, progress: Progress) -> Outcome:
-    """Train until the budget or the steps are spent. ``{folder}/{task}.pt`` is the state that a later run goes on from.
+def train(task: Task, folder: Path, spec: LoopSpec, *, device: torch.device, on_progress: OnProgress) -> Outcome:
+    """Train until the budget or the steps are spent, resuming from ``{folder}/{task}.pt`` if it exists.
 
-    On return the net holds the averaged weights, and ``{task}.pt`` both.
+    On return the net has the averaged weights; the file has the averaged and the latest ones.
     """
     run = _Run(task, folder, spec, device)
     run.resume()
     try:
-        run.go_on(progress)
+        run.run(on_progress)
     finally:
         run.save()
     run.use_average()
-    progress(1.0, f"step {run.step} loss {run.smooth_loss:.4f}")
+    on_progress(1.0, f"step {run.step} loss {run.smooth_loss:.4f}")
     return run.outcome()
 
 
@@ -101,48 +101,48 @@ class _Run:
     def share_spent(self) -> float:
         return min(max(self.seconds / self.spec.budget_s, self.step / self.spec.max_steps), 1.0)
 
-    def go_on(self, progress: Progress) -> None:
-        """Steps until the budget or the steps are spent."""
+    def run(self, on_progress: OnProgress) -> None:
+        """Train until the budget or the steps are spent, saving regularly."""
         spec, last_save = self.spec, time.monotonic()
         while self.step < spec.max_steps and self.seconds < spec.budget_s:
             started = time.monotonic()
-            figures = self.advance()
+            figures = self.train_step()
             self.seconds += time.monotonic() - started
             if self.step % spec.log_every == 0:
                 line = " ".join(f"{name} {value:.4f}" for name, value in figures.items())
                 log.info(
                     "%s step %d, %.0f s: loss %.4f %s", self.task.name, self.step, self.seconds, self.smooth_loss, line
                 )
-                progress(self.share_spent, f"step {self.step} loss {self.smooth_loss:.4f} {line}")
+                on_progress(self.share_spent, f"step {self.step} loss {self.smooth_loss:.4f} {line}")
             if time.monotonic() - last_save > spec.save_every_s:
                 self.save()
                 last_save = time.monotonic()
 
-    def advance(self) -> Mapping[str, float]:
-        """One step."""
+    def train_step(self) -> Mapping[str, float]:
+        """One optimiser step; returns the task's figures."""
         spec = self.spec
         warm = min((self.step + 1) / spec.warmup_steps, 1.0)
         rate = spec.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * self.share_spent)))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         generator = torch.Generator("cpu").manual_seed(spec.seed * 1_000_003 + self.step)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=pays_bf16(self.device)):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16_is_faster(self.device)):
             loss, figures = self.task.loss(generator, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.parameters, spec.clip_norm)
         self.optimiser.step()
-        self._average_in()
+        self._update_average()
         value = float(loss.detach())
         self.smooth_loss = value if math.isnan(self.smooth_loss) else 0.98 * self.smooth_loss + 0.02 * value
         self.step += 1
         return figures
 
-    def _average_in(self) -> None:
-        """Exponential average, shorter at the start so that it does not remember the first weights."""
+    def _update_average(self) -> None:
+        """Exponential moving average with a shorter memory at the start, so that the initial weights are forgotten."""
         decay = min(self.spec.ema_decay, (1.0 + self.step) / (10.0 + self.step))
         state = self.task.net.state_dict()
-        numbers = [name for name, kept in self.average.items() if kept.dtype.is_floating_point]
+        numbers = [name for name, value in self.average.items() if value.dtype.is_floating_point]
         with torch.no_grad():
             torch._foreach_lerp_(
                 [self.average[name] for name in numbers], [state[name] for name in numbers], 1.0 - decay
@@ -177,7 +177,7 @@ class _Run:
         self.average = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds, self.smooth_loss = state["step"], state["seconds"], state["smooth_loss"]
-        log.info("%s goes on from step %d", self.task.name, self.step)
+        log.info("%s: resuming at step %d", self.task.name, self.step)
 
     def outcome(self) -> Outcome:
         return Outcome(
@@ -192,12 +192,12 @@ class _Run:
 
 
 def load_average(net: nn.Module, path: Path) -> None:
-    """Put the averaged weights of a finished or stopped run into a net."""
+    """Load the averaged weights of a run's state into a net."""
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
 
 
-def pays_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster here: on CUDA, and on CPUs that compute in it (2-4x, FINDINGS B)."""
+def bf16_is_faster(device: torch.device) -> bool:
+    """Whether bfloat16 is faster: on CUDA devices that support it, and on CPUs with AVX512-BF16 (2-4 times)."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

@@ -1,4 +1,4 @@
-"""Training of the persona encoder: songs of one persona close, songs of others far (Chen et al. 2020; van den Oord 2018).
+"""Contrastive training of the persona encoder on pairs of songs by one persona (Chen et al. 2020; van den Oord et al. 2018).
 
 Letters: ``B`` crops, ``N`` standardised bands, ``F`` frames, ``E`` embedding size.
 """
@@ -17,21 +17,21 @@ from render_service.renderers.latent_diffusion.persona_encoder import LEVEL_RMS,
 from training.features import SongFeatures
 
 _TEMPERATURE = 0.1
-_SHORTEST_PERSONA_SONGS = 2
+_MIN_SONGS_PER_PERSONA = 2
 
 
 class PersonaTask:
-    """Two crops from two songs for each of several personas; each has to find its twin among all."""
+    """InfoNCE: two crops from two songs of each persona in the batch are the positive pairs."""
 
     name = "persona_encoder"
 
     def __init__(
-        self, net: PersonaEncoder, front_end: FrontEnd, songs: Sequence[SongFeatures], *, personas_a_batch: int = 24
+        self, net: PersonaEncoder, front_end: FrontEnd, songs: Sequence[SongFeatures], *, personas_per_batch: int = 24
     ) -> None:
         self.net: nn.Module = net
         self._encoder, self._front_end = net, front_end
-        self._by_persona = [group for group in _grouped(songs) if len(group) >= _SHORTEST_PERSONA_SONGS]
-        self._count = min(personas_a_batch, len(self._by_persona))
+        self._by_persona = [group for group in _grouped(songs) if len(group) >= _MIN_SONGS_PER_PERSONA]
+        self._count = min(personas_per_batch, len(self._by_persona))
 
     def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, float]]:
         """See :class:`training.loop.Task`."""
@@ -45,18 +45,18 @@ class PersonaTask:
         similarity = similarity.masked_fill(
             torch.eye(len(crops), dtype=torch.bool, device=similarity.device), -torch.inf
         )
-        twin = torch.arange(len(crops), device=similarity.device).roll(self._count)
-        loss = functional.cross_entropy(similarity, twin)
-        return loss, {"found": float((similarity.argmax(dim=1) == twin).float().mean())}
+        positive = torch.arange(len(crops), device=similarity.device).roll(self._count)
+        loss = functional.cross_entropy(similarity, positive)
+        return loss, {"accuracy": float((similarity.argmax(dim=1) == positive).float().mean())}
 
     def _crop(self, song: SongFeatures, generator: torch.Generator) -> Tensor:
         frames = self._encoder.config.window_frames
         start = int(torch.randint(max(song.log_mel.shape[-1] - frames, 1), (), generator=generator))
-        return levelled_crop(song, self._front_end, start, frames).to(self._front_end.band_mean.device)
+        return normalised_crop(song, self._front_end, start, frames).to(self._front_end.band_mean.device)
 
 
-def levelled_crop(song: SongFeatures, front_end: FrontEnd, start: int, frames: int) -> Tensor:
-    """Log-mel of a crop as if its sound had been brought to :data:`LEVEL_RMS` first: ``(2, M, frames)``."""
+def normalised_crop(song: SongFeatures, front_end: FrontEnd, start: int, frames: int) -> Tensor:
+    """Log-mel ``(2, M, frames)`` of a crop whose level is normalised to :data:`LEVEL_RMS`."""
     hop = front_end.spec.hop_samples
     audio = song.audio[:, start * hop : (start + frames) * hop].astype(np.float32) / 32767.0
     rms = float(np.sqrt(np.mean(np.square(audio))))
@@ -67,21 +67,13 @@ def levelled_crop(song: SongFeatures, front_end: FrontEnd, start: int, frames: i
 
 
 def embed_song(encoder: PersonaEncoder, front_end: FrontEnd, song: SongFeatures) -> Tensor:
-    """One vector for each window of a song, half overlapping: ``(windows, E)``."""
+    """Persona vectors ``(windows, E)`` of a song's windows, which overlap by half."""
     frames = encoder.config.window_frames
     starts = range(0, max(song.log_mel.shape[-1] - frames, 0) + 1, frames // 2)
-    crops = torch.stack([levelled_crop(song, front_end, start, frames) for start in starts])
+    crops = torch.stack([normalised_crop(song, front_end, start, frames) for start in starts])
     with torch.inference_mode():
         vectors: Tensor = encoder(front_end.standardise(crops))
         return vectors.clone()
-
-
-def nearest_share(vectors: Tensor, labels: Sequence[str]) -> float:
-    """Share of vectors ``(S, E)`` whose nearest other has the same label."""
-    similarity = vectors @ vectors.T
-    similarity.fill_diagonal_(-2.0)
-    nearest = similarity.argmax(dim=1).tolist()
-    return float(np.mean([labels[i] == labels[j] for i, j in enumerate(nearest)]))
 
 
 def _grouped(songs: Sequence[SongFeatures]) -> list[list[SongFeatures]]:

@@ -1,4 +1,4 @@
-"""The built-in personas as the service keeps them: clips from the corpus, their embedding, the prefix.
+"""Exports the built-in personas in the service's format: clips from the corpus, their embedding, the prefix.
 
 Layout: ``{folder}/{id}/clip-0.flac``, ``clip-1.flac``, ``persona.json``.
 """
@@ -16,28 +16,28 @@ from numpy.typing import NDArray
 
 from render_service.renderers.renderer import Renderer
 from training.corpus.builtin_personas import built_in_personas
-from training.corpus.compose import compose
+from training.corpus.compose import REFERENCE_SEEDS, compose
 from training.corpus.persona import PersonaSpec
 from training.corpus.song import perform
 
 CLIPS = 2
 CLIP_SECONDS = 4.0  # one window of the encoder
-_CLIP_STEPS = 2.0**11  # a side; FLAC then needs a third less, and the rounding lies at -77 dBFS
-_FIRST_SEED = 800_000_000  # beyond what training uses
+_CLIP_STEPS = 2.0**11  # 12 bits: FLAC files are a third smaller, the rounding noise is at -77 dBFS
+_FIRST_SEED = REFERENCE_SEEDS[0]
 _SONG_SECONDS = 14.0
 _RATE_HZ = 44100
 
 
 def export_personas(renderer: Renderer, folder: Path, *, keep_clips: bool) -> list[str]:
-    """Write every built-in persona; with ``keep_clips`` clips that are there stay, and only embeddings are made anew."""
+    """Write every built-in persona and return the ids. ``keep_clips`` leaves existing clips and recomputes their embedding."""
     encoder = next(model.sha256 for model in renderer.info.models if model.role == "persona")
     for index, persona in enumerate(built_in_personas()):
-        home = folder / persona.id
-        home.mkdir(parents=True, exist_ok=True)
-        paths = sorted(home.glob("clip-*.flac"))
+        target = folder / persona.id
+        target.mkdir(parents=True, exist_ok=True)
+        paths = sorted(target.glob("clip-*.flac"))
         if not (keep_clips and len(paths) == CLIPS):
             paths = [
-                _write_clip(persona, home / f"clip-{i}.flac", _FIRST_SEED + index * CLIPS + i) for i in range(CLIPS)
+                _write_clip(persona, target / f"clip-{i}.flac", _FIRST_SEED + index * CLIPS + i) for i in range(CLIPS)
             ]
         data = [path.read_bytes() for path in paths]
         vector = renderer.embed_persona([decode(clip) for clip in data])
@@ -48,18 +48,18 @@ def export_personas(renderer: Renderer, folder: Path, *, keep_clips: bool) -> li
             "clipSha256": [hashlib.sha256(clip).hexdigest() for clip in data],
             "encoderSha256": encoder,
         }
-        (home / "persona.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        (target / "persona.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return [persona.id for persona in built_in_personas()]
 
 
 def decode(clip: bytes) -> NDArray[np.float32]:
-    """A FLAC clip to ``(2, T)``."""
+    """Decode a FLAC clip to ``(2, T)``; mono is doubled."""
     samples, _ = soundfile.read(io.BytesIO(clip), dtype="float32", always_2d=True)
     return np.ascontiguousarray(np.broadcast_to(samples.T, (2, len(samples))))
 
 
 def _write_clip(persona: PersonaSpec, path: Path, seed: int) -> Path:
-    """The stretch of a sung song of the persona with the most voice, 12 bits in a 16-bit file."""
+    """Write the section of a sung song with the loudest voice, 12 bits in a 16-bit file."""
     song = perform(compose(seed, seconds=_SONG_SECONDS, persona=persona, instrumental=False))
     length = round(CLIP_SECONDS * _RATE_HZ)
     power = np.square(song.stems["vocals"]).mean(axis=0)

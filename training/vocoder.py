@@ -1,4 +1,4 @@
-"""Training of the magnitude refiner, on true mels and on what the autoencoder makes of them.
+"""Training of the magnitude refiner, on true log-mels and on autoencoder reconstructions of them.
 
 Letters: ``B`` batch, ``C`` mid and side, ``M`` bands, ``K`` bins, ``F`` frames.
 """
@@ -17,11 +17,11 @@ from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, 
 from training.features import SongFeatures
 
 _FLOOR = 1e-2
-_EDGE_FRAMES = 4  # where a crop's windows see its ends
+_EDGE_FRAMES = 4  # frames at each end whose windows reach beyond the crop; excluded from the loss
 
 
 class VocoderTask:
-    """L1 of log magnitudes and of magnitudes, on crops of ``crop_frames``."""
+    """L1 of log magnitudes and of magnitudes, on crops of ``crop_frames`` frames."""
 
     name = "vocoder"
 
@@ -41,7 +41,7 @@ class VocoderTask:
         self._batch, self._crop = batch, crop_frames
 
     def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, float]]:
-        """See :class:`training.loop.Task`. Every second item is heard through the autoencoder."""
+        """See :class:`training.loop.Task`. Half of the batch passes through the autoencoder."""
         del step
         device = self._front_end.band_mean.device
         audio = torch.stack([self._crop_of(generator) for _ in range(self._batch)]).to(device)

@@ -1,4 +1,4 @@
 """The procedural corpus: songs with exact event times, stems that sum to the mix, captions and personas.
 
-Reading order: caption, persona, score, compose, perform, store. Nothing here is importable by the services.
+Reading order: caption, persona, score, compose, song, store. The services must not import it.
 """

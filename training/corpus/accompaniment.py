@@ -1,4 +1,4 @@
-"""The stem "other" without its lines: chords of the families that the caption asks for, in their own ways of playing."""
+"""The chords of the stem "other", played by the caption's instrument families in patterns of their own."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from render_service.music.harmony import ChordSpan
 from training.corpus.caption import Instrumentation
 from training.corpus.score import Bar, Note, Outline, Part, SectionKind
 
-_STRUM_S = 0.009  # from string to string
+_STRUM_S = 0.009  # delay between strings
 _CENTRE = 62
 _RELEASE_S = 0.02
 
-Way = Callable[[Bar, list[tuple[float, float, list[int]]], Part, float], list[Note]]
-"""Plays one bar: the bar, its chords as (start_s, end_s, pitches), the part, and the touch 0 to 1."""
+BarPlayer = Callable[[Bar, list[tuple[float, float, list[int]]], Part, float], list[Note]]
+"""Returns the notes of a bar, given its chords as (start_s, end_s, pitches), the part, and the velocity 0 to 1."""
 
 
 def write_chords(rng: np.random.Generator, outline: Outline) -> list[Note]:
-    """Chord parts for one or two families; the second joins in full sections and carries intros half of the time."""
-    density, touch = outline.density(0.4), outline.force(0.65, 0.25)
+    """Chord parts for one or two families; the second one plays full sections and bridges, in half of the songs everything."""
+    density, velocity = outline.density(0.4), outline.force(0.65, 0.25)
     families, chords, shape = outline.caption.instrumentation, outline.chords, outline.caption.shape
     notes: list[Note] = []
     for family, part in zip(families, (Part.CHORDS, Part.SECOND_CHORDS), strict=False):
-        calm, full = _draw_way(rng, family, density * 0.6), _draw_way(rng, family, density)
+        calm, full = _draw_player(rng, family, density * 0.6), _draw_player(rng, family, density)
         centre = _CENTRE + round(7 * shape.register) - (5 if family is Instrumentation.BRASS else 0)
         voicings = voice_chords(chords, centre + (5 if part is Part.SECOND_CHORDS else 0))
-        everywhere = part is Part.CHORDS or rng.random() < 0.5
+        plays_all = part is Part.CHORDS or rng.random() < 0.5
         for bar in outline.bars:
             lively = bar.section.kind.value > 0.7
-            if everywhere or lively or bar.section.kind is SectionKind.BRIDGE:
-                way = full if lively else calm
-                notes += way(bar, _chords_of(bar, chords, voicings), part, touch * (1.0 if lively else 0.85))
+            if plays_all or lively or bar.section.kind is SectionKind.BRIDGE:
+                player = full if lively else calm
+                notes += player(bar, _chords_of(bar, chords, voicings), part, velocity * (1.0 if lively else 0.85))
     return notes
 
 
 def voice_chords(chords: tuple[ChordSpan, ...], centre: int) -> dict[ChordSpan, list[int]]:
-    """Close position, each chord near the last one and near ``centre``."""
+    """Pitches of each chord in close position, near the previous chord and near the pitch ``centre``."""
     voicings: dict[ChordSpan, list[int]] = {}
     last = float(centre)
     for chord in chords:
@@ -68,43 +68,43 @@ def _chords_of(
     return [(max(chord.start_s, bar.start_s), min(chord.end_s, bar.end_s), voicings[chord]) for chord in inside]
 
 
-def _draw_way(rng: np.random.Generator, family: Instrumentation, density: float) -> Way:
-    """Ways are listed from sparse to dense."""
-    ways = _WAYS[family]
-    return ways[int(np.clip(np.round(rng.normal(density * (len(ways) - 1), 0.6)), 0, len(ways) - 1))]
+def _draw_player(rng: np.random.Generator, family: Instrumentation, density: float) -> BarPlayer:
+    """A random player of the family, around ``density``: they are listed from sparse to dense."""
+    players = _PLAYERS[family]
+    return players[int(np.clip(np.round(rng.normal(density * (len(players) - 1), 0.6)), 0, len(players) - 1))]
 
 
-def _sustained(bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, touch: float) -> list[Note]:
+def _sustained(bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, velocity: float) -> list[Note]:
     del bar
-    return [_note(part, start, end - _RELEASE_S, pitch, touch) for start, end, pitches in spans for pitch in pitches]
+    return [_note(part, start, end - _RELEASE_S, pitch, velocity) for start, end, pitches in spans for pitch in pitches]
 
 
 def _struck(
     bar: Bar,
     spans: list[tuple[float, float, list[int]]],
     part: Part,
-    touch: float,
+    velocity: float,
     *,
     beats: tuple[float, ...],
     length: float,
 ) -> list[Note]:
-    """The whole chord at each of ``beats``, held for ``length`` beats."""
+    """The whole chord at each of ``beats``, ``length`` beats long."""
     beat_s = (bar.end_s - bar.start_s) / bar.beats
     notes = []
     for beat in beats:
         start = bar.at(beat)
         if beat >= bar.beats or start > bar.end_s - 0.04:
             continue
-        accent = touch if beat % 2 == 0 else touch * 0.85
+        accent = velocity if beat % 2 == 0 else velocity * 0.85
         end = min(start + length * beat_s, bar.end_s) - _RELEASE_S
         notes += [_note(part, start, end, pitch, accent) for pitch in _sounding(spans, start)]
     return notes
 
 
 def _strummed(
-    bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, touch: float, *, beats: tuple[float, ...]
+    bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, velocity: float, *, beats: tuple[float, ...]
 ) -> list[Note]:
-    """Strings one after another, down on the beat and up off it, five or six of them."""
+    """Five or six strings in quick succession, down on the beat and up between beats."""
     notes = []
     times = [(beat, bar.at(beat)) for beat in beats if beat < bar.beats]
     for (beat, start), end in zip(times, [*(t for _, t in times[1:]), bar.end_s], strict=True):
@@ -114,14 +114,14 @@ def _strummed(
         strings = sorted({*pitches, pitches[0] - 12 if pitches[0] > 52 else pitches[0] + 12, pitches[1] + 12})
         down = beat % 1.0 == 0.0
         for i, pitch in enumerate(strings if down else strings[::-1][:4]):
-            notes.append(_note(part, start + i * _STRUM_S, end - _RELEASE_S, pitch, touch * (0.95 if down else 0.7)))
+            notes.append(_note(part, start + i * _STRUM_S, end - _RELEASE_S, pitch, velocity * (0.95 if down else 0.7)))
     return notes
 
 
 def _arpeggio(
-    bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, touch: float, *, step: float, ring: float
+    bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, velocity: float, *, step: float, ring: float
 ) -> list[Note]:
-    """One note a ``step``, up and down the chord and its octave, each ringing for ``ring`` beats."""
+    """One note per ``step`` beats, up and down the chord and its octave, each ``ring`` beats long."""
     beat_s = (bar.end_s - bar.start_s) / bar.beats
     notes = []
     for i, beat in enumerate(np.arange(0.0, bar.beats, step)):
@@ -130,7 +130,7 @@ def _arpeggio(
             continue
         pitches = _sounding(spans, start)
         ladder = [*pitches, pitches[0] + 12, *pitches[:0:-1]]
-        accent = touch if i % round(1 / step) == 0 else touch * 0.8
+        accent = velocity if i % round(1 / step) == 0 else velocity * 0.8
         notes.append(
             _note(part, start, min(start + ring * beat_s, bar.end_s) - _RELEASE_S, ladder[i % len(ladder)], accent)
         )
@@ -145,23 +145,23 @@ def _note(part: Part, start_s: float, end_s: float, pitch: int, velocity: float)
     return Note(part=part, start_s=start_s, end_s=max(end_s, start_s + 0.04), pitch=pitch, velocity=velocity)
 
 
-def _at(*beats: float, length: float) -> Way:
-    return lambda bar, spans, part, touch: _struck(bar, spans, part, touch, beats=beats, length=length)
+def _at(*beats: float, length: float) -> BarPlayer:
+    return lambda bar, spans, part, velocity: _struck(bar, spans, part, velocity, beats=beats, length=length)
 
 
-def _strum(*beats: float) -> Way:
-    return lambda bar, spans, part, touch: _strummed(bar, spans, part, touch, beats=beats)
+def _strum(*beats: float) -> BarPlayer:
+    return lambda bar, spans, part, velocity: _strummed(bar, spans, part, velocity, beats=beats)
 
 
-def _arp(step: float, ring: float) -> Way:
-    return lambda bar, spans, part, touch: _arpeggio(bar, spans, part, touch, step=step, ring=ring)
+def _arp(step: float, ring: float) -> BarPlayer:
+    return lambda bar, spans, part, velocity: _arpeggio(bar, spans, part, velocity, step=step, ring=ring)
 
 
 _EVERY_BEAT = tuple(float(k) for k in range(16))
 _OFF_BEATS = tuple(k + 0.5 for k in range(16))
 _EIGHTHS = tuple(k / 2.0 for k in range(32))
 _PUSHED = (0.0, 1.5, 3.0, 4.5, 6.0)
-_WAYS: dict[Instrumentation, tuple[Way, ...]] = {
+_PLAYERS: dict[Instrumentation, tuple[BarPlayer, ...]] = {
     Instrumentation.PIANO: (
         _sustained,
         _arp(0.5, 2.0),

@@ -1,4 +1,4 @@
-"""The bass: the chord's bass note on beat 1 of every bar, and a pattern of it, its fifth and its octave after that."""
+"""The bass: the chord's bass note on beat 1 of every bar, then a pattern of bass note, fifth and octave."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.corpus.score import Bar, Note, Outline, Part, SectionKind, chord_a
 
 LOWEST, HIGHEST = 28, 47
 _SUB_LOWEST = 26
-_CLOSE_S = 0.02  # a step this near to a change of chord is that change
+_MIN_GAP_S = 0.02  # a step closer than this to a chord change is dropped in favour of the change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ _PATTERNS = (
 
 
 def write_bass(rng: np.random.Generator, outline: Outline) -> list[Note]:
-    """Notes for every bar but those of a bare intro."""
+    """Notes for every bar; in some songs the intro has none."""
     density = outline.density(0.3)
     sub = outline.persona.bass is BassSound.SUB_808
     reach = 5 if sub else len(_PATTERNS)
@@ -61,7 +61,7 @@ def _play_bar(bar: Bar, chords: tuple[ChordSpan, ...], pattern: _Pattern, floor:
     changes = [chord.start_s for chord in chords if bar.start_s + 1e-3 < chord.start_s < bar.end_s - 1e-3]
     steps = [(bar.at(beat), interval) for beat, interval in pattern.steps if beat < bar.beats]
     intervals = {
-        start: interval for start, interval in steps if all(abs(start - change) > _CLOSE_S for change in changes)
+        start: interval for start, interval in steps if all(abs(start - change) > _MIN_GAP_S for change in changes)
     }
     times = sorted({*intervals, *changes})
     notes = []
@@ -70,15 +70,15 @@ def _play_bar(bar: Bar, chords: tuple[ChordSpan, ...], pattern: _Pattern, floor:
             continue
         beat_s = (bar.end_s - bar.start_s) / bar.beats
         end = min(following - 0.01, start + pattern.length * beat_s, bar.end_s - 0.01)
-        fresh = start in changes or start == bar.start_s
-        pitch = _pitch(chords, start, bar.end_s, 0 if fresh else intervals.get(start, 0), floor)
+        on_root = start in changes or start == bar.start_s
+        pitch = _pitch(chords, start, bar.end_s, 0 if on_root else intervals.get(start, 0), floor)
         notes.append(
             Note(
                 part=Part.BASS,
                 start_s=start,
                 end_s=max(end, start + 0.05),
                 pitch=pitch,
-                velocity=force if fresh else force * 0.88,
+                velocity=force if on_root else force * 0.88,
             )
         )
     return notes

@@ -1,4 +1,4 @@
-"""The twelve named personas: ids and prefixes from personas.json, sounds from here."""
+"""The twelve named personas: ids and prefixes are in personas.json, sounds are defined here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 from training.corpus.persona import BassSound, PanLaw, PersonaSpec, Room, Voice, random_persona
 
-_RACK_SEED = 20_240
+_RANDOM_SEED = 20_240
 
 
 @dataclass(frozen=True, kw_only=True)
 class NamedPersona:
-    """A row of personas.json. ``built_in``: it ships with the service, as clips, embedding and prefix."""
+    """A row of personas.json. ``built_in``: whether the service ships it, as clips, embedding and prefix."""
 
     id: str
     prefix: str
@@ -126,7 +126,7 @@ _SOUNDS = {
 
 @cache
 def named_personas() -> tuple[NamedPersona, ...]:
-    """The rows of personas.json, in their order."""
+    """The rows of personas.json, in order."""
     rows = json.loads(files("training.corpus").joinpath("personas.json").read_text(encoding="utf-8"))
     return tuple(NamedPersona(id=row["id"], prefix=row["prefix"], built_in=row["built_in"]) for row in rows)
 
@@ -138,14 +138,14 @@ def personas() -> tuple[PersonaSpec, ...]:
 
 
 def built_in_personas() -> tuple[PersonaSpec, ...]:
-    """Those that ship with the service."""
+    """The personas that ship with the service."""
     shipped = {row.id for row in named_personas() if row.built_in}
     return tuple(persona for persona in personas() if persona.id in shipped)
 
 
 def _build(index: int, row: NamedPersona) -> PersonaSpec:
     sound = _SOUNDS[row.id]
-    drawn = random_persona(np.random.default_rng(_RACK_SEED + index), id=row.id, prefix=row.prefix)
+    drawn = random_persona(np.random.default_rng(_RANDOM_SEED + index), id=row.id, prefix=row.prefix)
     return replace(
         drawn,
         kit=sound.kit,

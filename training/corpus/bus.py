@@ -1,4 +1,4 @@
-"""A stem's own stereo bus: spectrum, room, width, drive, level. Letters: ``T`` frames."""
+"""The effects of a stem's stereo bus: spectral tilt, reverb, width, saturation, level. Letters: ``T`` frames."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from training.corpus.levels import loudness_lufs
+from training.corpus.loudness import loudness_lufs
 from training.corpus.persona import PanLaw, Room
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio
 
@@ -15,11 +15,11 @@ _SMALLEST_BLOCK_BITS = 14
 _TILT_TAPS = 512
 _TILT_FFT = 4096
 _TILT_LIMIT_DB = 12.0
-_ROOM_FLOOR_SHARE = 0.75  # the tail is cut where it has fallen by 45 dB
+_TAIL_SHARE = 0.75  # of the decay time; the tail is cut at -45 dB
 
 
 def pan(mono: Audio, position: float, law: PanLaw) -> Audio:
-    """``(T,) -> (2, T)``; ``position`` from -1 left to 1 right; the law says how loud the centre is on each side."""
+    """``(T,) -> (2, T)``; ``position`` from -1 left to 1 right; ``law`` sets the level of each side at the centre."""
     centre = 10.0 ** (law.value / 20.0)
     exponent = np.log(centre) / np.log(0.5)
     share = 0.5 * (1.0 + position)
@@ -27,15 +27,15 @@ def pan(mono: Audio, position: float, law: PanLaw) -> Audio:
     return gains * mono
 
 
-def place(audio: Audio, *, room: Room, wet: float, tilt_db: float) -> Audio:
-    """Tilt the spectrum and add the room, by one convolution. ``(2, T) -> (2, T)``."""
+def add_room(audio: Audio, *, room: Room, wet: float, tilt_db: float) -> Audio:
+    """Tilt the spectrum and add reverb, in one convolution. ``(2, T) -> (2, T)``."""
     return convolve(audio, _response(room, round(wet, 3), round(tilt_db, 2)))
 
 
 def convolve(audio: Audio, response: Audio) -> Audio:
-    """Each side with its own response, without the tail after the end. ``(2, T)``, ``(2, taps) -> (2, T)``.
+    """Convolve each side with its own response; the tail is cut at the end. ``(2, T)``, ``(2, taps) -> (2, T)``.
 
-    Overlap-add by torch's float32 transforms, which take half the time of scipy's (`oaconvolve`).
+    Overlap-add with torch's float32 transforms, twice as fast as scipy's `oaconvolve`.
     """
     frames, taps = audio.shape[1], response.shape[1]
     size = 1 << max((4 * taps - 1).bit_length(), _SMALLEST_BLOCK_BITS)
@@ -53,14 +53,14 @@ def convolve(audio: Audio, response: Audio) -> Audio:
 
 
 def widen(audio: Audio, width: float) -> Audio:
-    """Scale the difference of the sides: 0 is mono, 1 leaves it. ``(2, T) -> (2, T)``."""
+    """Scale the side signal: 0 gives mono, 1 changes nothing. ``(2, T) -> (2, T)``."""
     middle = 0.5 * (audio[0] + audio[1])
     side = np.float32(0.5 * width) * (audio[0] - audio[1])
     return np.stack([middle + side, middle - side])
 
 
 def saturate(audio: Audio, drive: float) -> Audio:
-    """Round off peaks; louder input, ``drive`` nearer 1, more of it. ``(2, T) -> (2, T)``."""
+    """Soft-clip; ``drive`` from 0 to 1, relative to the peak. ``(2, T) -> (2, T)``."""
     peak = float(np.abs(audio).max(initial=0.0))
     if peak == 0.0:
         return audio
@@ -69,8 +69,8 @@ def saturate(audio: Audio, drive: float) -> Audio:
     return rounded
 
 
-def level(audio: Audio, target_lufs: float) -> Audio:
-    """Bring to a loudness; silence stays silence. ``(2, T) -> (2, T)``."""
+def normalise_loudness(audio: Audio, target_lufs: float) -> Audio:
+    """Normalise to a loudness; silence stays silent. ``(2, T) -> (2, T)``."""
     loudness = loudness_lufs(audio)
     if loudness is None:
         return audio * np.float32(0.0) if float(np.abs(audio).max(initial=0.0)) < 1e-6 else audio
@@ -79,7 +79,7 @@ def level(audio: Audio, target_lufs: float) -> Audio:
 
 @lru_cache(maxsize=16)
 def _response(room: Room, wet: float, tilt_db: float) -> Audio:
-    """Direct sound and room. ``-> (2, taps)``."""
+    """Impulse response of direct sound and room ``(2, taps)``."""
     direct = _tilt(tilt_db)
     tail = _tail(room) * wet
     response = np.zeros((2, max(_TILT_TAPS, tail.shape[1])), dtype=np.float64)
@@ -89,7 +89,7 @@ def _response(room: Room, wet: float, tilt_db: float) -> Audio:
 
 
 def _tilt(tilt_db: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Minimum-phase filter with a constant slope in dB an octave about 1 kHz. ``-> (taps,)``."""
+    """Minimum-phase filter ``(taps,)`` with a constant slope in dB per octave, 0 dB at 1 kHz."""
     hz = np.maximum(np.fft.rfftfreq(_TILT_FFT, 1.0 / SAMPLE_RATE_HZ), 30.0)
     gain_db = np.clip(tilt_db * np.log2(hz / 1000.0), -_TILT_LIMIT_DB, _TILT_LIMIT_DB)
     cepstrum = np.fft.irfft(gain_db * np.log(10.0) / 20.0, _TILT_FFT)
@@ -104,10 +104,10 @@ def _tilt(tilt_db: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 def _tail(room: Room) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Decaying noise, its own on each side, unit energy. ``-> (2, taps)``."""
+    """Decaying noise ``(2, taps)``, independent on each side, unit energy."""
     rng = np.random.default_rng(room.seed)
     delay = round(room.pre_delay_s * SAMPLE_RATE_HZ)
-    length = max(64, round(room.decay_s * _ROOM_FLOOR_SHARE * SAMPLE_RATE_HZ))
+    length = max(64, round(room.decay_s * _TAIL_SHARE * SAMPLE_RATE_HZ))
     t = np.arange(length) / SAMPLE_RATE_HZ
     noise = rng.standard_normal((2, length)) * 10.0 ** (-3.0 * t / room.decay_s)
     hz = np.fft.rfftfreq(length, 1.0 / SAMPLE_RATE_HZ)

@@ -1,7 +1,7 @@
-"""Captions along three axes, drawn without a look at the persona.
+"""Captions with three axes: instrumentation, mood and tempo; independent of the persona.
 
-An axis is an explicit value, which the composer obeys, and words for it in the text. The text may leave one axis
-out; the value still says what is played.
+Each axis has a value, which the composer follows, and words for it in the text. The text may omit one axis; the composer still
+follows its value.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 from render_service.music.key import Key, Mode
 
-_LEAVE_OUT_SHARE = 0.12
+_OMIT_SHARE = 0.12
 _TWO_FAMILIES_SHARE = 0.35
 
 
 class Instrumentation(Enum):
-    """Families of instruments that play the stem "other"; the value is the family's plain name."""
+    """Instrument families of the stem "other"; the value is the family's plain name."""
 
     PIANO = "piano"
     ELECTRIC_PIANO = "electric piano"
@@ -33,7 +33,7 @@ class Instrumentation(Enum):
 
 
 class Mood(Enum):
-    """What a song feels like; see :data:`MOOD_SHAPES` for what each does to the music."""
+    """Mood of a song; :data:`MOOD_SHAPES` has its effect on the music."""
 
     HAPPY = "happy"
     UPLIFTING = "uplifting"
@@ -46,7 +46,7 @@ class Mood(Enum):
 
 
 class TempoWords(Enum):
-    """Tempo in words; the value is the range of beats a minute that they mean."""
+    """Tempo in words; the value is the range in beats per minute."""
 
     SLOW = (62.0, 84.0)
     MODERATE = (88.0, 110.0)
@@ -56,10 +56,10 @@ class TempoWords(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class MoodShape:
-    """What a mood does to the music.
+    """Effect of a mood on the music.
 
-    ``minor_share``: probability of a minor key. The rest run from -1 to 1 and shift what a persona does by itself:
-    ``brightness`` the spectrum, ``register`` the height of the parts, ``density`` the number of notes, ``force`` the touch.
+    ``minor_share``: probability of a minor key. The others range from -1 to 1 and shift the persona's values: ``brightness`` the
+    spectrum, ``register`` the pitch of the parts, ``density`` the number of notes, ``force`` their velocity.
     """
 
     minor_share: float
@@ -170,7 +170,7 @@ _TEMPLATES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """``text`` names the axes in words, or all but one; the fields are what is played, whether named or not."""
+    """``text`` has words for all axes or all but one; the other fields are the values that the composer follows."""
 
     text: str
     instrumentation: tuple[Instrumentation, ...]
@@ -179,40 +179,44 @@ class Caption:
 
     @property
     def shape(self) -> MoodShape:
-        """What the mood does to the music."""
+        """The mood's effect on the music."""
         return MOOD_SHAPES[self.mood]
 
 
 def draw_caption(rng: np.random.Generator) -> Caption:
-    """Values on three axes, each uniform, and a wording for them."""
+    """A uniform random value for each axis, and a text for them."""
     families = tuple(Instrumentation)
     count = 2 if rng.random() < _TWO_FAMILIES_SHARE else 1
     picked = tuple(families[i] for i in rng.permutation(len(families))[:count])
     mood = tuple(Mood)[rng.integers(len(Mood))]
     tempo = tuple(TempoWords)[rng.integers(len(TempoWords))]
-    return Caption(text=word(rng, picked, mood, tempo), instrumentation=picked, mood=mood, tempo_words=tempo)
+    return Caption(text=write_text(rng, picked, mood, tempo), instrumentation=picked, mood=mood, tempo_words=tempo)
 
 
-def word(rng: np.random.Generator, families: tuple[Instrumentation, ...], mood: Mood, tempo: TempoWords) -> str:
-    """One of many ways to say it; now and then an axis is left unsaid."""
+def write_text(rng: np.random.Generator, families: tuple[Instrumentation, ...], mood: Mood, tempo: TempoWords) -> str:
+    """A random text for these values; 12 % of the texts omit one axis."""
     instruments = _JOINERS[rng.integers(len(_JOINERS))].join(_pick(rng, _INSTRUMENT_WORDS[f]) for f in families)
-    said = {"instruments": instruments, "mood": _pick(rng, _MOOD_WORDS[mood]), "tempo": _pick(rng, _TEMPO_WORDS[tempo])}
-    if rng.random() < _LEAVE_OUT_SHARE:
-        del said[tuple(said)[rng.integers(3)]]
-        parts = [list(said.values())[i] for i in rng.permutation(2)]
+    words = {
+        "instruments": instruments,
+        "mood": _pick(rng, _MOOD_WORDS[mood]),
+        "tempo": _pick(rng, _TEMPO_WORDS[tempo]),
+    }
+    if rng.random() < _OMIT_SHARE:
+        del words[tuple(words)[rng.integers(3)]]
+        parts = [list(words.values())[i] for i in rng.permutation(2)]
         return ", ".join(parts)
-    text = re.sub(r"\ba (?=[aeiou])", "an ", _pick(rng, _TEMPLATES).format(**said))
+    text = re.sub(r"\ba (?=[aeiou])", "an ", _pick(rng, _TEMPLATES).format(**words))
     return text[0].upper() + text[1:] if rng.random() < 0.4 else text
 
 
 def draw_bpm(rng: np.random.Generator, words: TempoWords) -> float:
-    """A whole number of beats a minute that the words allow."""
+    """A whole number of beats per minute in the range of the words."""
     low, high = words.value
     return float(rng.integers(int(low), int(high) + 1))
 
 
 def draw_key(rng: np.random.Generator, mood: Mood) -> Key:
-    """A tonic, uniform, and a mode as the mood likes it."""
+    """A uniform random tonic; major or minor with the mood's probability."""
     tonic = int(rng.integers(12))
     minor = rng.random() < MOOD_SHAPES[mood].minor_share
     return Key(tonic=tonic, mode=Mode.MINOR if minor else Mode.MAJOR)

@@ -1,4 +1,4 @@
-"""A seed becomes a score: caption, persona, key, tempo map, chords, sections and every note, without any sound."""
+"""Composes a score from a seed: caption, persona, key, tempo map, chords, sections and notes, without audio."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from training.corpus.structure import draw_bars, draw_tempo_map
 DEFAULT_SECONDS_RANGE = (30.0, 60.0)
 TRAINING_SEEDS = range(800_000_000)
 REFERENCE_SEEDS = range(800_000_000, 900_000_000)
-"""Seeds of the clips by which the built-in personas are known; no training uses them."""
+"""Seeds for the clips of the built-in personas and the evaluation's classifier; never used for training."""
 HELD_OUT_SEEDS = range(900_000_000, 1_000_000_000)
-"""Seeds that no training uses, for tests and evaluation, the personas drawn from them included."""
+"""Seeds for tests and evaluation, including random personas; never used for training."""
 INSTRUMENTAL_SHARE = 0.25
-_NAMED_SHARE = 0.5  # of songs play a named persona, the rest one drawn for that song alone
+_NAMED_SHARE = 0.5  # share of songs by a named persona; each of the others has a random persona of its own
 
 
 class Stream(IntEnum):
-    """Independent streams of randomness of one seed, so that fixing one part leaves the others as they were."""
+    """Independent random streams of one seed, so that fixing one part does not change the others."""
 
     LENGTH = 0
     PERSONA = 1
@@ -50,8 +50,8 @@ class Stream(IntEnum):
     INSTRUMENTAL = 14
 
 
-def stream_of(seed: int, stream: Stream) -> np.random.Generator:
-    """The generator of one part of one seed."""
+def generator_for(seed: int, stream: Stream) -> np.random.Generator:
+    """The random generator for one part of a seed's song."""
     return np.random.default_rng([seed, int(stream)])
 
 
@@ -65,28 +65,30 @@ def compose(
     tempo_map: TempoMap | None = None,
     instrumental: bool | None = None,
 ) -> Score:
-    """Write a song. What is given is obeyed, what is not is drawn from the seed; the persona never sways the caption."""
+    """Compose a song. Arguments that are ``None`` are drawn from the seed; the caption never depends on the persona."""
     length = (
         seconds
         if seconds is not None
-        else float(np.round(stream_of(seed, Stream.LENGTH).uniform(*DEFAULT_SECONDS_RANGE), 2))
+        else float(np.round(generator_for(seed, Stream.LENGTH).uniform(*DEFAULT_SECONDS_RANGE), 2))
     )
     identity = persona if persona is not None else draw_persona(seed)
-    asked = caption if caption is not None else draw_caption(stream_of(seed, Stream.CAPTION))
-    drawn_instrumental = bool(stream_of(seed, Stream.INSTRUMENTAL).random() < INSTRUMENTAL_SHARE)
-    home = key if key is not None else draw_key(stream_of(seed, Stream.KEY), asked.mood)
+    song_caption = caption if caption is not None else draw_caption(generator_for(seed, Stream.CAPTION))
+    drawn_instrumental = bool(generator_for(seed, Stream.INSTRUMENTAL).random() < INSTRUMENTAL_SHARE)
+    song_key = key if key is not None else draw_key(generator_for(seed, Stream.KEY), song_caption.mood)
     grid = tempo_map
     if grid is None:
-        grid = draw_tempo_map(stream_of(seed, Stream.TEMPO), asked.tempo_words, swing=identity.swing, seconds=length)
+        grid = draw_tempo_map(
+            generator_for(seed, Stream.TEMPO), song_caption.tempo_words, swing=identity.swing, seconds=length
+        )
     sketch = Score(
         seed=seed,
         seconds=length,
         persona=identity,
-        caption=asked,
+        caption=song_caption,
         instrumental=drawn_instrumental if instrumental is None else instrumental,
         tempo_map=grid,
-        key=home,
-        chords=draw_chords(stream_of(seed, Stream.CHORDS), key=home, tempo_map=grid, seconds=length),
+        key=song_key,
+        chords=draw_chords(generator_for(seed, Stream.CHORDS), key=song_key, tempo_map=grid, seconds=length),
         sections=(),
         notes=(),
         sung=(),
@@ -95,8 +97,8 @@ def compose(
 
 
 def draw_persona(seed: int) -> PersonaSpec:
-    """One of the twelve half of the time, otherwise an identity that only this seed has."""
-    rng = stream_of(seed, Stream.PERSONA)
+    """A named persona for half of the seeds, otherwise a random persona that only this seed has."""
+    rng = generator_for(seed, Stream.PERSONA)
     named = personas()
     if rng.random() < _NAMED_SHARE:
         return named[rng.integers(len(named))]
@@ -104,16 +106,16 @@ def draw_persona(seed: int) -> PersonaSpec:
 
 
 def _write(sketch: Score) -> Score:
-    """Fill an empty score with sections and notes."""
+    """Add sections and notes to a score."""
     seed, seconds = sketch.seed, sketch.seconds
-    sections, bars = draw_bars(stream_of(seed, Stream.FORM), sketch.tempo_map, seconds)
+    sections, bars = draw_bars(generator_for(seed, Stream.FORM), sketch.tempo_map, seconds)
     outline = Outline(bars=bars, chords=sketch.chords, key=sketch.key, persona=sketch.persona, caption=sketch.caption)
-    sung = [] if sketch.instrumental else write_vocals(stream_of(seed, Stream.VOCALS), outline)
+    sung = [] if sketch.instrumental else write_vocals(generator_for(seed, Stream.VOCALS), outline)
     notes = [
-        *write_drums(stream_of(seed, Stream.DRUMS), outline),
-        *write_bass(stream_of(seed, Stream.BASS), outline),
-        *write_chords(stream_of(seed, Stream.ACCOMPANIMENT), outline),
-        *write_line(stream_of(seed, Stream.LINE), outline, sung),
+        *write_drums(generator_for(seed, Stream.DRUMS), outline),
+        *write_bass(generator_for(seed, Stream.BASS), outline),
+        *write_chords(generator_for(seed, Stream.ACCOMPANIMENT), outline),
+        *write_line(generator_for(seed, Stream.LINE), outline, sung),
     ]
     inside = (note for note in notes if note.start_s < seconds - 0.02)
     return replace(

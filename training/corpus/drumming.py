@@ -1,4 +1,4 @@
-"""The kit: a pattern a song, fills before new sections, a crash on their first beat. Every stroke lies on the grid."""
+"""The drums: one pattern per song, fills before new sections, a crash on their first beat. Every stroke is on the grid."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ STROKE_LEVELS = {
     CRASH: 0.5, CRASH_2: 0.5, 50: 0.65, 48: 0.7, 45: 0.75, 41: 0.8,
 }  # fmt: skip
 PERCUSSION_LEVEL = 0.35
-"""Peak of a stroke at full velocity; kits of the soundfont differ by 30 dB, so they are brought to these."""
-_FULL = 0.7  # sections fuller than this play the whole pattern
+"""Peak of a stroke at full velocity. Strokes are normalised to it, because the soundfont's kits differ by 30 dB."""
+_FULL = 0.7  # sections of at least this intensity play the whole pattern
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Groove:
-    """A bar of four beats: positions in beats. Other metres take theirs from :func:`_metre_groove`."""
+    """A pattern for one bar; positions in beats."""
 
     kick: tuple[float, ...]
     snare: tuple[float, ...]
@@ -53,7 +53,7 @@ _METRE_GROOVES = {
     7: (_Groove(kick=(0, 3.5, 4), snare=(2, 6), hat_step=0.5),),
 }
 
-# Per set: (key, positions a beat as fractions, velocity); set 0 plays none.
+# Per set: (key, positions within each beat, velocity); set 0 is empty.
 _PERCUSSION: tuple[tuple[tuple[int, tuple[float, ...], float], ...], ...] = (
     (),
     ((54, (0.5,), 0.5), (39, (), 0.6)),
@@ -74,7 +74,7 @@ class _Style:
 
 
 def write_drums(rng: np.random.Generator, outline: Outline) -> list[Note]:
-    """Strokes for every bar."""
+    """Notes of the drum kit for every bar."""
     style = _draw_style(rng, outline)
     bars = outline.bars
     notes = _count_in(outline)
@@ -87,7 +87,7 @@ def write_drums(rng: np.random.Generator, outline: Outline) -> list[Note]:
 
 
 def _count_in(outline: Outline) -> list[Note]:
-    """The beats of a pickup, on the closed hat."""
+    """The beats before the first downbeat, on the closed hat."""
     if not outline.bars:
         return []
     first = outline.bars[0]
@@ -156,8 +156,8 @@ def _hats(rng: np.random.Generator, bar: Bar, groove: _Groove, style: _Style, un
     for at in np.arange(0.0, until, step):
         accent = 0.75 if at % 1.0 == 0.0 else 0.5
         opened = full and at % 1.0 == 0.5 and (groove.off_beat_open or rng.random() < 0.04)
-        touch = accent * style.force * (0.6 if key == RIDE else 1.0)
-        notes.append(_stroke(bar, float(at), OPEN_HAT if opened else key, touch))
+        velocity = accent * style.force * (0.6 if key == RIDE else 1.0)
+        notes.append(_stroke(bar, float(at), OPEN_HAT if opened else key, velocity))
         if style.rolls and not opened and step == 0.5 and rng.random() < 0.2:
             notes.append(_stroke(bar, float(at + 0.25), CLOSED_HAT, 0.45))
     return notes

@@ -1,6 +1,6 @@
-"""Melodies: phrases of two bars over the chords, a motif of rhythm that returns, breaths between.
+"""Melodies: phrases of two bars over the chords with a recurring rhythmic motif and breaths in between.
 
-One melody is sung, with doubled voices where a section is full; another is played by the lines of "other".
+One melody is sung, with doubled voices in choruses; another is the line of the stem "other".
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Tone:
 
 
 def write_vocals(rng: np.random.Generator, outline: Outline) -> list[SungNote]:
-    """The lead, and where choruses stack it: how many layers, and a second pitch."""
+    """The lead voice; in choruses with the number of doubling voices and the pitch of a second one."""
     persona, shape, chords = outline.persona, outline.caption.shape, outline.chords
     density = float(np.clip(0.35 + 0.3 * persona.density + 0.25 * shape.density, 0.1, 0.95))
     centre = persona.voice.centre_pitch + round(3 * shape.register)
@@ -62,7 +62,7 @@ def write_vocals(rng: np.random.Generator, outline: Outline) -> list[SungNote]:
 
 
 def write_line(rng: np.random.Generator, outline: Outline, sung: list[SungNote]) -> list[Note]:
-    """An instrument's melody: throughout an instrumental, otherwise where nobody sings for a bar or more."""
+    """An instrument's melody, where nobody sings."""
     shape = outline.caption.shape
     centre = 72 + round(6 * shape.register)
     density = float(np.clip(0.5 + 0.35 * shape.density, 0.1, 0.9))
@@ -86,10 +86,10 @@ def _sing(rng: np.random.Generator, bars: list[Bar], outline: Outline, centre: i
         chorus = pair[0].section.kind is SectionKind.CHORUS
         aim = centre + (4 if chorus else 0)
         rhythm = motifs[pair[0].section.kind]
-        for place, bar in enumerate(pair):
-            slot = bar.beats * 2 + place
+        for position, bar in enumerate(pair):
+            slot = bar.beats * 2 + position
             if slot not in rhythm:
-                rhythm[slot] = _draw_rhythm(rng, bar.beats, density, last=place == _PHRASE_BARS - 1)
+                rhythm[slot] = _draw_rhythm(rng, bar.beats, density, last=position == _PHRASE_BARS - 1)
             for start, end, at in _times(bar, rhythm[slot]):
                 strong = at % 1.0 == 0.0
                 pitch = _next_pitch(rng, pitch, aim, outline.key, chord_at(outline.chords, start), strong=strong)
@@ -107,7 +107,7 @@ def _sing(rng: np.random.Generator, bars: list[Bar], outline: Outline, centre: i
 
 
 def _draw_rhythm(rng: np.random.Generator, beats: int, density: float, *, last: bool) -> list[float]:
-    """Onsets of a bar in beats, then the beat where it ends; the second bar of a phrase leaves room to breathe."""
+    """Onsets of a bar in beats, then its end in beats; the last bar of a phrase ends with a rest."""
     steps = np.arange(0.0, beats - (1.0 if last else 0.0), 0.5)
     weight = np.where(steps % 2 == 0, 0.95, np.where(steps % 1 == 0, 0.5 + 0.4 * density, 0.75 * density))
     onsets = [float(step) for step in steps[rng.random(len(steps)) < weight]] or [0.0]
@@ -116,7 +116,7 @@ def _draw_rhythm(rng: np.random.Generator, beats: int, density: float, *, last: 
 
 
 def _times(bar: Bar, rhythm: list[float]) -> list[tuple[float, float, float]]:
-    """(start_s, end_s, beat) of the notes that still start inside the bar."""
+    """(start_s, end_s, beat) of the notes that start inside the bar."""
     edges = [bar.at(at) for at in rhythm]
     spans = zip(edges[:-1], edges[1:], rhythm[:-1], strict=True)
     return [(start, min(end, bar.end_s) - 0.015, at) for start, end, at in spans if start < bar.end_s - 0.08]
@@ -125,9 +125,9 @@ def _times(bar: Bar, rhythm: list[float]) -> list[tuple[float, float, float]]:
 def _next_pitch(
     rng: np.random.Generator, last: float, aim: float, key: Key, chord: ChordSpan, *, strong: bool
 ) -> float:
-    """Mostly steps, drawn towards ``aim``; chord notes on strong beats, notes of the scale elsewhere."""
-    wanted = last + rng.normal(0.0, 2.4) + 0.25 * (aim - last)
+    """A pitch near the last one, drawn towards ``aim``: a chord note on strong beats, otherwise a note of the scale."""
+    target = last + rng.normal(0.0, 2.4) + 0.25 * (aim - last)
     allowed = set(chord.pitch_classes) if strong else {*key.scale}
     options = [p for p in range(int(aim) - 9, int(aim) + 10) if p % 12 in allowed]
-    cost = [abs(p - wanted) + (1.0 if p == last else 0.0) for p in options]
+    cost = [abs(p - target) + (1.0 if p == last else 0.0) for p in options]
     return float(options[int(np.argmin(cost))])

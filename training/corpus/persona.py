@@ -1,9 +1,8 @@
-"""Personas of the corpus: acoustic identities, independent of what is played.
+"""Personas of the corpus: how a song sounds, independent of what is played.
 
-A caption says which families of instruments play; the persona says which instrument of the family its rack holds, and
-how everything sounds: kit, bass, voice, room, spectrum, stereo. Twelve are named in personas.json (id, prefix, whether
-it ships); beyond those, :func:`random_persona` draws identities without end, so that an encoder learns to hear
-personas that it never saw.
+The caption determines which instrument families play. The persona determines the instrument of each family, and kit, bass, voice,
+room, spectrum and stereo image. Twelve personas are named in personas.json; :func:`random_persona` generates any number of others,
+so that the encoder generalises to unseen personas.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class PanLaw(Enum):
 
 
 class BassSound(Enum):
-    """The persona's low end; the value is the General MIDI program (0-based), or none for the own 808."""
+    """The persona's bass; the value is the General MIDI program (0-based), ``None`` for the synthesised 808."""
 
     ACOUSTIC = 32
     FINGERED = 33
@@ -39,10 +38,11 @@ class BassSound(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Voice:
-    """A singer's throat and habits.
+    """Parameters of a singing voice.
 
-    ``formant_scale``: 0.85 a large head, 1.2 a small one. ``centre_pitch``: MIDI note around which it sings.
-    ``tilt``: exponent of the glottal spectrum, higher is darker. ``breath``: noise amplitude beside the tone.
+    ``formant_scale``: 0.85 a large head, 1.2 a small one. ``centre_pitch``: centre of its range, a MIDI note.
+    ``tilt``: exponent of the glottal spectrum, higher is darker. ``breath``: amplitude of the noise relative to the tone.
+    ``sharpness``: level of the consonants, 1 is normal.
     """
 
     formant_scale: float
@@ -58,7 +58,7 @@ class Voice:
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """``decay_s``: time to fall by 60 dB. ``wet``: level of the room beside the direct sound. ``damping_hz``: its cutoff."""
+    """A reverb. ``decay_s``: time to -60 dB. ``wet``: level relative to direct sound. ``damping_hz``: low-pass cutoff."""
 
     decay_s: float
     wet: float
@@ -69,7 +69,7 @@ class Room:
 
 @dataclass(frozen=True, kw_only=True)
 class Rack:
-    """For one family: the General MIDI programs (0-based) that this persona takes for chords and for lines."""
+    """A persona's General MIDI programs (0-based) of one family, for chords and for lines."""
 
     family: Instrumentation
     chords: int
@@ -78,11 +78,11 @@ class Rack:
 
 @dataclass(frozen=True, kw_only=True)
 class PersonaSpec:
-    """Everything that makes a persona sound like itself.
+    """Everything that determines the sound of a persona.
 
-    ``density`` 0 to 1; ``swing`` as in a tempo map; ``tilt_db``: dB an octave about 1 kHz; ``width`` 0 mono to 1;
-    ``kit``: preset of the percussion bank; ``kit_tune`` in semitones; ``cymbals_db`` beside the other drums;
-    ``drive``: 0 clean to 1 saturated; ``balance_lu``: how much louder than usual its drums, bass, vocals and other are.
+    ``density`` 0 to 1; ``swing`` as in a tempo map; ``tilt_db``: dB per octave, 0 dB at 1 kHz; ``width`` 0 mono to 1; ``kit``:
+    preset of the percussion bank; ``kit_tune`` in semitones; ``cymbals_db`` relative to the other drums; ``percussion``: index of a
+    set; ``drive``: 0 clean to 1 saturated; ``balance_lu``: loudness offsets of drums, bass, vocals and other.
     """
 
     id: str
@@ -104,7 +104,7 @@ class PersonaSpec:
     balance_lu: tuple[float, float, float, float]
 
     def rack(self, family: Instrumentation) -> Rack:
-        """The rack of one family."""
+        """The instruments of one family."""
         return next(rack for rack in self.racks if rack.family is family)
 
 
@@ -134,8 +134,8 @@ _LINE_PROGRAMS = {
 PERCUSSION_SETS = 5
 
 
-def random_persona(rng: np.random.Generator, *, id: str = "random", prefix: str = "") -> PersonaSpec:  # noqa: A002 - the contract's word
-    """An identity drawn from the whole range; the same generator state gives the same persona."""
+def random_persona(rng: np.random.Generator, *, id: str = "random", prefix: str = "") -> PersonaSpec:  # noqa: A002 - the contract's name
+    """A persona drawn from the whole range; the same generator state gives the same persona."""
     racks = tuple(
         Rack(family=family, chords=_choose(rng, _CHORD_PROGRAMS[family]), lines=_choose(rng, _LINE_PROGRAMS[family]))
         for family in Instrumentation

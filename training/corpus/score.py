@@ -1,4 +1,4 @@
-"""What the composer writes: notes with exact times, and the bars and sections that they fill. No audio.
+"""The score: notes with exact times, bars and sections. No audio.
 
 Pitches are MIDI note numbers; on the kit they are General MIDI percussion keys. Seconds count from the first sample.
 """
@@ -18,7 +18,7 @@ from training.corpus.persona import PersonaSpec
 
 
 class Part(Enum):
-    """Who plays a note."""
+    """The part that plays a note."""
 
     KIT = "kit"
     BASS = "bass"
@@ -28,12 +28,12 @@ class Part(Enum):
 
     @property
     def stem(self) -> str:
-        """The stem that it sounds in."""
+        """The stem that contains the part."""
         return {Part.KIT: "drums", Part.BASS: "bass"}.get(self, "other")
 
 
 class SectionKind(Enum):
-    """Parts of a song; the value is how full it plays, 0 to 1."""
+    """Kinds of section; the value is the intensity, 0 to 1."""
 
     INTRO = 0.35
     VERSE = 0.6
@@ -44,7 +44,7 @@ class SectionKind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A run of whole bars."""
+    """Consecutive whole bars."""
 
     kind: SectionKind
     start_s: float
@@ -53,7 +53,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
-    """``velocity`` 0 to 1. On the kit ``end_s`` is where the stroke is damped at the latest."""
+    """``velocity`` 0 to 1. On the kit, the stroke is damped at ``end_s`` at the latest."""
 
     part: Part
     start_s: float
@@ -66,7 +66,7 @@ class Note:
 class SungNote:
     """One syllable of the lead: a consonant before ``start_s``, then a vowel gliding to another.
 
-    ``phrase`` counts breaths; ``layers`` is how many voices double it, ``harmony`` the pitch of a second voice or 0.
+    ``phrase``: index of its phrase; ``layers``: number of doubling voices; ``harmony``: pitch of a second voice, or 0.
     """
 
     start_s: float
@@ -82,7 +82,7 @@ class SungNote:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """A sounding note of a stem. Its first sample is ``round(start_s * 44100)``."""
+    """A note of a stem. Its first sample is ``round(start_s * 44100)``."""
 
     start_s: float
     end_s: float
@@ -92,7 +92,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """One bar of the tempo map. ``start_beat``: beats since the first downbeat; ``beats``: its metre."""
+    """One bar of the tempo map. ``start_beat``: beats since the first downbeat; ``beats``: beats per bar."""
 
     index: int
     start_s: float
@@ -103,25 +103,25 @@ class Bar:
     tempo_map: TempoMap
 
     def at(self, beat: float) -> float:
-        """The second of a beat position in the bar, swung as the tempo map says."""
+        """The second of a beat position in the bar, with the tempo map's swing."""
         if beat <= 0.0:
             return self.start_s
         return float(self.tempo_map.second_of_beat(self.tempo_map.swung([self.start_beat + beat]))[0])
 
     @property
     def opens_section(self) -> bool:
-        """Whether its downbeat is the section's."""
+        """Whether it is the first bar of its section."""
         return abs(self.start_s - self.section.start_s) < 1e-4
 
     @property
     def closes_section(self) -> bool:
-        """Whether the next downbeat begins another section."""
+        """Whether it is the last bar of its section."""
         return abs(self.end_s - self.section.end_s) < 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outline:
-    """What is settled before any note is written, for those who write the parts."""
+    """The input for writing the parts: everything but the notes."""
 
     bars: tuple[Bar, ...]
     chords: tuple[ChordSpan, ...]
@@ -130,17 +130,17 @@ class Outline:
     caption: Caption
 
     def density(self, reach: float) -> float:
-        """The persona's density moved by the mood's, by ``reach`` at most. 0 to 1."""
+        """The persona's density, shifted by the mood by up to ``reach``; 0 to 1."""
         return float(np.clip(self.persona.density + reach * self.caption.shape.density, 0.0, 1.0))
 
     def force(self, centre: float, reach: float) -> float:
-        """A touch about ``centre`` moved by the mood's, by ``reach`` at most. 0.3 to 1."""
+        """``centre``, shifted by the mood's force by up to ``reach``; a velocity, 0.3 to 1."""
         return float(np.clip(centre + reach * self.caption.shape.force, 0.3, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """A whole song before any sound; :func:`training.corpus.song.perform` plays it."""
+    """A whole song without audio; :func:`training.corpus.song.perform` renders it."""
 
     seed: int
     seconds: float
@@ -156,7 +156,7 @@ class Score:
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Every note as an event of its stem, in order of time."""
+        """Every note as an event of its stem, ordered by time."""
         played = [Event(start_s=n.start_s, end_s=n.end_s, stem=n.part.stem, pitch=n.pitch) for n in self.notes]
         sung = [Event(start_s=n.start_s, end_s=n.end_s, stem="vocals", pitch=n.pitch) for n in self.sung]
         return tuple(sorted(played + sung, key=lambda event: (event.start_s, event.stem, event.pitch)))
@@ -167,5 +167,5 @@ class Score:
 
 
 def chord_at(chords: tuple[ChordSpan, ...], second: float) -> ChordSpan:
-    """The chord that sounds at a second, a hair's breadth of rounding forgiven."""
+    """The chord that sounds at a second; tolerates rounding of 0.1 ms."""
     return chords[int(chord_index_at(chords, np.array([second + 1e-4]))[0])]

@@ -1,6 +1,7 @@
-"""A score becomes sound: four stems, each through its own bus, and their sum.
+"""Renders a score as audio: four stems, each with the effects of its bus, and their sum.
 
-Stems lie on a grid of 2**-23 below full scale, so their sum is the mix exactly, in whatever order it is taken.
+Stem samples are multiples of 2**-23 of full scale, so in float32 they add up to the mix exactly, in any order.
+
 Letters: ``T`` frames.
 """
 
@@ -15,11 +16,11 @@ from render_service.music.harmony import ChordSpan
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
 from servicekit.delivery.names import STEMS
-from training.corpus.bus import level, pan, place, saturate, widen
+from training.corpus.bus import add_room, normalise_loudness, pan, saturate, widen
 from training.corpus.caption import Caption
-from training.corpus.compose import Stream, compose, stream_of
+from training.corpus.compose import Stream, compose, generator_for
 from training.corpus.drumming import CYMBALS, PERCUSSION_LEVEL, STROKE_LEVELS
-from training.corpus.levels import loudness_lufs
+from training.corpus.loudness import loudness_lufs
 from training.corpus.persona import PersonaSpec
 from training.corpus.score import Event, Part, Score, Section
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio, Soundfont, load_soundfont
@@ -39,7 +40,7 @@ _PART_PAN = {Part.CHORDS: -0.35, Part.SECOND_CHORDS: 0.45, Part.LINE: 0.2}
 
 @dataclass(frozen=True, kw_only=True)
 class Song:
-    """A performed score. ``stems`` in the order drums, bass, vocals, other, float32 ``(2, T)``; ``mix`` is their exact sum."""
+    """A rendered score. ``stems`` in the order of :data:`STEMS`, float32 ``(2, T)``; ``mix`` is their exact sum."""
 
     seed: int
     persona: PersonaSpec
@@ -55,17 +56,17 @@ class Song:
     sample_rate: int = SAMPLE_RATE_HZ
 
 
-def stream(seeds: Iterable[int], seconds: float | None = None, *, soundfont: Soundfont | None = None) -> Iterator[Song]:
-    """A song a seed, made when it is asked for."""
+def songs(seeds: Iterable[int], seconds: float | None = None, *, soundfont: Soundfont | None = None) -> Iterator[Song]:
+    """The song of each seed, rendered lazily."""
     for seed in seeds:
         yield perform(compose(seed, seconds=seconds), soundfont=soundfont)
 
 
 def perform(score: Score, *, soundfont: Soundfont | None = None) -> Song:
-    """Play a score through a soundfont (default: FluidR3_GM, loaded once a process)."""
+    """Render a score with a soundfont; the default is FluidR3_GM, loaded once per process."""
     font = soundfont if soundfont is not None else load_soundfont()
     frames = round(score.seconds * SAMPLE_RATE_HZ)
-    rng = stream_of(score.seed, Stream.MIX)
+    rng = generator_for(score.seed, Stream.MIX)
     dry = {
         "drums": _drums(score, font, frames),
         "bass": _bass(score, font, frames),
@@ -75,7 +76,7 @@ def perform(score: Score, *, soundfont: Soundfont | None = None) -> Song:
     levelled: dict[str, Audio] = {}
     for stem in STEMS:
         offset_lu = float(rng.normal(0.0, _TARGET_SPREAD_LU))
-        levelled[stem] = _through_bus(stem, dry[stem], score, offset_lu)
+        levelled[stem] = _apply_bus(stem, dry[stem], score, offset_lu)
     stems, mix = _sum(levelled)
     return Song(
         seed=score.seed,
@@ -110,8 +111,8 @@ def _bass(score: Score, font: Soundfont, frames: int) -> Audio:
 
 
 def _vocals(score: Score, frames: int) -> Audio:
-    """The lead in the middle, doubles at the sides, a second voice beside them."""
-    rng, law, width = stream_of(score.seed, Stream.SINGERS), score.persona.pan_law, score.persona.width
+    """The lead in the centre, doubling voices at the sides, the second voice in between."""
+    rng, law, width = generator_for(score.seed, Stream.SINGERS), score.persona.pan_law, score.persona.width
     sung, voice = list(score.sung), score.persona.voice
     audio = pan(sing(rng, sung, [note.pitch for note in sung], Singer(voice=voice), frames=frames), 0.0, law)
     for layer in range(max((note.layers for note in sung), default=0)):
@@ -129,7 +130,7 @@ def _vocals(score: Score, frames: int) -> Audio:
 
 
 def _other(score: Score, font: Soundfont, frames: int) -> Audio:
-    """Each part at its own level and place."""
+    """Each part at its own level and pan position."""
     persona, families = score.persona, score.caption.instrumentation
     programs = {
         Part.CHORDS: persona.rack(families[0]).chords,
@@ -149,7 +150,7 @@ def _other(score: Score, font: Soundfont, frames: int) -> Audio:
     return audio
 
 
-def _through_bus(stem: str, dry: Audio, score: Score, offset_lu: float) -> Audio:
+def _apply_bus(stem: str, dry: Audio, score: Score, offset_lu: float) -> Audio:
     if not np.any(dry):
         return dry
     persona = score.persona
@@ -157,21 +158,21 @@ def _through_bus(stem: str, dry: Audio, score: Score, offset_lu: float) -> Audio
         0.9 * score.caption.shape.brightness if stem in {"other", "vocals"} else 0.3 * score.caption.shape.brightness
     )
     wet = _WET[stem] * persona.room.wet
-    placed = place(dry, room=persona.room, wet=wet, tilt_db=_TILT[stem] * persona.tilt_db + mood_tilt)
+    placed = add_room(dry, room=persona.room, wet=wet, tilt_db=_TILT[stem] * persona.tilt_db + mood_tilt)
     if stem in {"drums", "bass"}:
         placed = saturate(placed, 0.25 + 0.5 * persona.drive if stem == "drums" else 0.3 * persona.drive)
     if stem != "bass":
         placed = widen(placed, 0.3 + 0.7 * persona.width)
-    return level(placed, _TARGET_LUFS[stem] + persona.balance_lu[STEMS.index(stem)] + offset_lu)
+    return normalise_loudness(placed, _TARGET_LUFS[stem] + persona.balance_lu[STEMS.index(stem)] + offset_lu)
 
 
 def _sum(stems: dict[str, Audio]) -> tuple[dict[str, Audio], Audio]:
-    """One gain for all: the mix at its loudness, or as near as the peak allows. Then the grid, then the sum."""
+    """Apply one gain to all stems, limited by the peak of the mix; round to the sample grid; sum."""
     rough = sum(stems.values(), start=np.zeros((2, 1), dtype=np.float32))
     loudness = loudness_lufs(rough)
-    wanted = 1.0 if loudness is None else 10.0 ** ((_MIX_LUFS - loudness) / 20.0)
+    target = 1.0 if loudness is None else 10.0 ** ((_MIX_LUFS - loudness) / 20.0)
     peak = float(np.abs(rough).max(initial=0.0))
-    gain = min(wanted, (_PEAK - 4 * _STEP) / peak) if peak > 0.0 else 1.0
+    gain = min(target, (_PEAK - 4 * _STEP) / peak) if peak > 0.0 else 1.0
     gridded = {
         name: (np.rint(stem * np.float32(gain / _STEP)) * np.float32(_STEP)).astype(np.float32)
         for name, stem in stems.items()

@@ -1,6 +1,6 @@
-"""Notes through a General MIDI soundfont, one part at a time, without its reverb and chorus.
+"""Plays notes with a General MIDI soundfont, one part at a time, without reverb and chorus.
 
-The soundfont is FluidR3_GM (MIT licence, Debian package fluid-soundfont-gm); another SF2 file can be held out for tests.
+The default soundfont is FluidR3_GM (MIT licence, Debian package fluid-soundfont-gm); any SF2 file works.
 Letters: ``T`` frames. Audio is float32, stereo.
 """
 
@@ -22,18 +22,18 @@ SAMPLE_RATE_HZ = 44_100
 DEFAULT_SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 _MAX_VOICES = 160
 _PERCUSSION_BANK = 128
-_BLOCK_FRAMES = 64  # the synthesizer's own control rate; note-offs may wait this long
-_TOUCHES = (0.4, 0.7, 1.0)  # a stroke is sampled at the nearest of these touches, then scaled
+_BLOCK_FRAMES = 64  # the synthesizer's control rate; note-offs may be this late
+_VELOCITIES = (0.4, 0.7, 1.0)  # a stroke is sampled at the nearest of these, then scaled
 _STROKE_S = 4.0
-_SILENT = 5e-4  # of the peak; what lies before the first louder sample is the sampler's delay
+_SILENT = 5e-4  # of the peak; anything before the first louder sample is the synthesizer's delay
 _FADE_FRAMES = 220
-_CHOKES = {46: (42, 44)}  # an open hat ends where the closed one or the pedal begins
+_CHOKES = {46: (42, 44)}  # a closed hat or the pedal ends an open hat
 
 Audio = NDArray[np.float32]
 
 
 class SoundfontMissingError(FileNotFoundError):
-    """No soundfont where one was wanted."""
+    """The soundfont file does not exist."""
 
 
 class Soundfont:
@@ -42,14 +42,14 @@ class Soundfont:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise SoundfontMissingError(
-                f"no soundfont at {path}: install the Debian package fluid-soundfont-gm, or name an SF2 file"
+                f"{path} does not exist; install the Debian package fluid-soundfont-gm or pass another SF2 file"
             )
         self._font = tsf.SoundFont(str(path))
         self._font.set_output(tsf.OutputMode.StereoInterleaved, SAMPLE_RATE_HZ, 0.0)
         self._font.set_max_voices(_MAX_VOICES)
 
     def play(self, notes: Iterable[Note], *, program: int, frames: int) -> Audio:
-        """One instrument. Every note starts at its exact frame. ``-> (2, T)``, at the soundfont's own level."""
+        """Play notes on one instrument ``(2, T)``, each starting at its exact frame, at the soundfont's level."""
         self._select(0, program)
         audio = np.zeros((frames, 2), dtype=np.float32)
         actions = _actions(notes, frames)
@@ -66,7 +66,7 @@ class Soundfont:
     def strike(
         self, notes: Iterable[Note], *, kit: int, tune: float, levels: Mapping[int, float], frames: int
     ) -> Audio:
-        """A percussion kit. Each stroke is sampled once per touch and laid at its exact frame. ``-> (2, T)``.
+        """Play notes on a percussion kit ``(2, T)``, each starting at its exact frame; a stroke is sampled once per velocity.
 
         ``levels``: the peak of each percussion key at full velocity.
         """
@@ -74,10 +74,10 @@ class Soundfont:
         audio = np.zeros((2, frames), dtype=np.float32)
         sampled: dict[tuple[int, float], Audio] = {}
         for note, damped_at in zip(strokes, _dampings(strokes), strict=True):
-            touch = min(_TOUCHES, key=lambda t, v=note.velocity: abs(t - v))  # type: ignore[misc]
-            if (note.pitch, touch) not in sampled:
-                sampled[note.pitch, touch] = self._sample_stroke(note.pitch, touch, kit, tune)
-            stroke = sampled[note.pitch, touch]
+            velocity = min(_VELOCITIES, key=lambda t, v=note.velocity: abs(t - v))  # type: ignore[misc]
+            if (note.pitch, velocity) not in sampled:
+                sampled[note.pitch, velocity] = self._sample_stroke(note.pitch, velocity, kit, tune)
+            stroke = sampled[note.pitch, velocity]
             at = round(note.start_s * SAMPLE_RATE_HZ)
             length = min(stroke.shape[1], frames - at, round(damped_at * SAMPLE_RATE_HZ) - at)
             if length > 0:
@@ -86,39 +86,41 @@ class Soundfont:
 
     def _select(self, bank: int, program: int) -> None:
         self._font.reset()
-        self._font.render(np.zeros((_FADE_FRAMES * 20, 2), dtype=np.float32))  # let what the last part left die away
+        self._font.render(
+            np.zeros((_FADE_FRAMES * 20, 2), dtype=np.float32)
+        )  # lets the notes of the last part fade out
         self._font.channel_set_bank(0, bank)
         self._font.channel_set_preset_number(0, program, bank == _PERCUSSION_BANK)
         self._font.channel_set_tuning(0, 0.0)
 
-    def _sample_stroke(self, key: int, touch: float, kit: int, tune: float) -> Audio:
+    def _sample_stroke(self, key: int, velocity: float, kit: int, tune: float) -> Audio:
         self._select(_PERCUSSION_BANK, kit)
         self._font.channel_set_tuning(0, tune)
-        self._font.channel_note_on(0, key, touch)
+        self._font.channel_note_on(0, key, velocity)
         audio = np.zeros((round(_STROKE_S * SAMPLE_RATE_HZ), 2), dtype=np.float32)
         self._font.render(audio)
         loud = np.flatnonzero(np.abs(audio).max(axis=1) > _SILENT * float(np.abs(audio).max()))
         if not len(loud):
             return np.zeros((2, 0), dtype=np.float32)
-        heard = np.ascontiguousarray(audio[_onset(audio, int(loud[0])) : loud[-1] + 1].T)
-        return _damped(heard / np.abs(heard).max(), heard.shape[1])
+        stroke = np.ascontiguousarray(audio[_onset(audio, int(loud[0])) : loud[-1] + 1].T)
+        return _damped(stroke / np.abs(stroke).max(), stroke.shape[1])
 
 
 @cache
 def load_soundfont(path: Path = DEFAULT_SOUNDFONT) -> Soundfont:
-    """The soundfont of this process, loaded once."""
+    """The soundfont, loaded once per process."""
     return Soundfont(path)
 
 
 def _onset(audio: Audio, first: int) -> int:
-    """The frame at which the stroke is heard: where it first passes a tenth of its early peak, less half a millisecond."""
+    """The frame of the audible onset: 0.5 ms before the level first exceeds a tenth of its early peak."""
     level = np.abs(audio[first : first + SAMPLE_RATE_HZ // 20]).max(axis=1)
-    heard = int(np.argmax(level > 0.1 * level.max()))
-    return first + max(0, heard - SAMPLE_RATE_HZ // 2000)
+    loud = int(np.argmax(level > 0.1 * level.max()))
+    return first + max(0, loud - SAMPLE_RATE_HZ // 2000)
 
 
 def _actions(notes: Iterable[Note], frames: int) -> dict[int, list[tuple[bool, int, float]]]:
-    """Frame -> (starts, pitch, velocity); a note ends where the same pitch starts again; ends come before starts."""
+    """Actions (is a start, pitch, velocity) by frame, ends first; a note ends at the latest where its pitch starts again."""
     by_pitch: dict[int, list[Note]] = defaultdict(list)
     for note in notes:
         by_pitch[note.pitch].append(note)
@@ -138,7 +140,7 @@ def _actions(notes: Iterable[Note], frames: int) -> dict[int, list[tuple[bool, i
 
 
 def _dampings(strokes: list[Note]) -> list[float]:
-    """Second at which each stroke is damped: its own end, or the stroke that chokes it."""
+    """The second at which each stroke is damped: at its end, or by the stroke that chokes it."""
     ends = []
     for i, note in enumerate(strokes):
         chokers = _CHOKES.get(note.pitch, ())
@@ -148,7 +150,7 @@ def _dampings(strokes: list[Note]) -> list[float]:
 
 
 def _damped(stroke: Audio, length: int) -> Audio:
-    """The first ``length`` frames with a short fade at the end, so that no edge clicks."""
+    """The first ``length`` frames with a short fade-out against clicks."""
     cut = stroke[:, :length].copy()
     fade = min(_FADE_FRAMES, cut.shape[1])
     if fade:

@@ -1,8 +1,8 @@
-"""Songs on disk and songs in parallel.
+"""Songs on disk, and songs rendered in parallel.
 
-A stored song is ``seed-{seed}.npy``, int16 ``(4, 2, T)`` in the order of the stems, beside ``seed-{seed}.json``. The
-sixteen-bit stems are read by memory map, and their integer sum is the mix, so the exact sum holds here too. The score is
-not stored: it is composed again from its seed, and a digest tells whether the composer has changed since.
+A stored song is ``seed-{seed}.npy``, int16 ``(4, 2, T)`` in the order of :data:`STEMS`, and ``seed-{seed}.json``. The stems are
+memory-mapped; the mix is their integer sum, so it is exact. The score is not stored but composed again from its seed; a digest
+detects changes of the composer.
 """
 
 from __future__ import annotations
@@ -29,38 +29,35 @@ from training.corpus.song import Song, perform
 T = TypeVar("T")
 
 FULL_SCALE = 2.0**15
-_AHEAD = 2  # songs a process may be ahead of the reader, so that memory stays bounded
+_QUEUED_PER_PROCESS = 2  # songs rendered ahead of the reader; bounds memory
 
 
 class StaleSongError(ValueError):
-    """A stored song whose score is no longer what its seed composes."""
+    """The composer has changed: the seed of a stored song now gives another score."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredSong:
-    """``stems``: int16 ``(4, 2, T)``, full scale 32768, drums, bass, vocals, other, mapped from disk.
-
-    ``score`` is what the composer wrote; a recording has none.
-    """
+    """``stems``: int16 ``(4, 2, T)``, full scale 32768, in the order of :data:`STEMS`. A recording has no ``score``."""
 
     score: Score | None
     stems: NDArray[np.int16]
 
     def crop(self, start: int, frames: int) -> NDArray[np.float32]:
-        """Stems of a stretch as float32. ``-> (4, 2, frames)``; their sum over the first axis is the mix."""
+        """A section of the stems as float32 ``(4, 2, frames)``; the sum over the first axis is the mix."""
         return self.stems[:, :, start : start + frames].astype(np.float32) / np.float32(FULL_SCALE)
 
 
-def stored(song: Song, score: Score) -> StoredSong:
-    """A song as it would come back from disk."""
+def to_stored(song: Song, score: Score) -> StoredSong:
+    """A song in the stored form."""
     stems = np.stack([song.stems[stem] for stem in STEMS])
     return StoredSong(score=score, stems=np.rint(stems * FULL_SCALE).astype(np.int16))
 
 
 def save_song(song: Song, score: Score, folder: Path) -> Path:
-    """Write a song; the JSON comes last, so that what has one is complete. Returns the path of the JSON."""
+    """Write a song and return the path of its JSON, which is written last: a song with JSON is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / f"seed-{score.seed}.npy", stored(song, score).stems)
+    np.save(folder / f"seed-{score.seed}.npy", to_stored(song, score).stems)
     row = {"seed": score.seed, "seconds": score.seconds, "digest": score_digest(score)}
     path = folder / f"seed-{score.seed}.json"
     path.write_text(json.dumps(row), encoding="utf-8")
@@ -68,50 +65,50 @@ def save_song(song: Song, score: Score, folder: Path) -> Path:
 
 
 def load_song(path: Path) -> StoredSong:
-    """Read what :func:`save_song` wrote. Raises :class:`StaleSongError` when the composer has changed since."""
+    """Read a song by the path of its JSON. Raises :class:`StaleSongError`."""
     row = json.loads(path.read_text(encoding="utf-8"))
     score = compose(row["seed"], seconds=row["seconds"])
     if score_digest(score) != row["digest"]:
         raise StaleSongError(
-            f"{path.name} was made by another version of the corpus: delete the folder and make it again"
+            f"{path.name} was composed by another version of the corpus; delete {path.parent} and run the command again"
         )
     return StoredSong(score=score, stems=np.load(path.with_suffix(".npy"), mmap_mode="r"))
 
 
 def score_digest(score: Score) -> str:
-    """SHA-256 of everything that the score says."""
+    """SHA-256 of the whole score."""
     return hashlib.sha256(repr(score).encode()).hexdigest()
 
 
 def cached_songs(
     seeds: Iterable[int], seconds: float | None, folder: Path, *, processes: int = 1
 ) -> Iterator[StoredSong]:
-    """Songs in the order of their seeds, made where the folder lacks them."""
-    wanted = list(seeds)
-    missing = [seed for seed in wanted if not (folder / f"seed-{seed}.json").is_file()]
+    """Songs in the order of ``seeds``; those that the folder lacks are rendered and stored first."""
+    all_seeds = list(seeds)
+    missing = [seed for seed in all_seeds if not (folder / f"seed-{seed}.json").is_file()]
     for _ in map_songs(partial(_save, folder=folder), missing, seconds, processes=processes):
         pass
-    for seed in wanted:
+    for seed in all_seeds:
         yield load_song(folder / f"seed-{seed}.json")
 
 
 def map_songs(
     function: Callable[[Score, Song], T], seeds: Iterable[int], seconds: float | None = None, *, processes: int = 1
 ) -> Iterator[T]:
-    """``function`` of each song, computed where the song is made, in the order of the seeds.
+    """Apply ``function`` to each song in the process that renders it; results are in the order of ``seeds``.
 
-    With more than one process the function must be importable; each process holds its own soundfont (about 300 MB).
+    With more than one process the function must be importable; each process loads the soundfont (about 300 MB).
     """
-    job = partial(_perform_and_apply, function, seconds)
+    task = partial(_perform_and_apply, function, seconds)
     if processes == 1:
-        yield from map(job, seeds)
+        yield from map(task, seeds)
         return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        todo = iter(seeds)
-        running = [pool.submit(job, seed) for seed in islice(todo, processes * _AHEAD)]
+        remaining = iter(seeds)
+        running = [pool.submit(task, seed) for seed in islice(remaining, processes * _QUEUED_PER_PROCESS)]
         while running:
             done = running.pop(0).result()
-            running += [pool.submit(job, seed) for seed in islice(todo, 1)]
+            running += [pool.submit(task, seed) for seed in islice(remaining, 1)]
             yield done
 
 

@@ -1,4 +1,4 @@
-"""Sections and bars: the empty form that the parts fill."""
+"""Tempo map, sections and bars of a song."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _FORM_SHARES = (0.3, 0.2, 0.2, 0.15, 0.15)
 
 
 def draw_tempo_map(rng: np.random.Generator, words: TempoWords, *, swing: float, seconds: float) -> TempoMap:
-    """A tempo that the words allow; now and then a pickup, a change of tempo at a bar line, or another metre."""
+    """A tempo in the range of the words; some songs have a pickup, a tempo change at a bar line, or another metre."""
     bpm = draw_bpm(rng, words)
     metre = int(rng.choice(_METRES, p=_METRE_SHARES))
     pickup = float(np.round(rng.uniform(0.2, 2.0), 3)) if rng.random() < _PICKUP_SHARE else 0.0
@@ -85,15 +85,15 @@ def draw_tempo_map(rng: np.random.Generator, words: TempoWords, *, swing: float,
 def draw_bars(
     rng: np.random.Generator, tempo_map: TempoMap, seconds: float
 ) -> tuple[tuple[Section, ...], tuple[Bar, ...]]:
-    """Sections of four bars and more, and every bar in them. The last bar is cut at ``seconds``."""
+    """Sections of up to eight bars, and all bars. The last bar ends at ``seconds``."""
     starts = [float(s) for s in tempo_map.bars_s(seconds)]
     if not starts:  # the song ends before its first downbeat
         return (), ()
     edges = [*starts, seconds]
     form = _FORMS[int(rng.choice(len(_FORMS), p=_FORM_SHARES))]
-    ends_softly = rng.random() < 0.5
+    has_outro = rng.random() < 0.5
     kinds = [form[i // _HALF % len(form)] for i in range(len(starts))]
-    if ends_softly and len(kinds) > 2 * PHRASE_BARS:
+    if has_outro and len(kinds) > 2 * PHRASE_BARS:
         last = (len(kinds) - 1) // _HALF * _HALF
         kinds[last:] = [SectionKind.OUTRO] * (len(kinds) - last)
     cuts = [0, *(i for i in range(1, len(kinds)) if kinds[i] is not kinds[i - 1] or i % PHRASE_BARS == 0), len(kinds)]

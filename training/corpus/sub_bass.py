@@ -1,4 +1,4 @@
-"""The 808: a sine that falls onto its pitch, decays slowly and saturates. Slides from note to note where they touch."""
+"""The 808 bass: a saturated, slowly decaying sine with a fast drop in pitch at its start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ATTACK_S = 0.002
 
 
 def play_808(notes: Iterable[Note], *, drive: float, frames: int) -> Audio:
-    """Every note starts at its exact frame, phase zero. ``-> (2, T)``, both sides alike."""
+    """Play notes ``(2, T)``, each starting at its exact frame with phase zero; both sides are equal."""
     mono = np.zeros(frames, dtype=np.float32)
     for note in notes:
         at = round(note.start_s * SAMPLE_RATE_HZ)

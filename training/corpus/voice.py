@@ -1,7 +1,7 @@
-"""A formant voice: glottal harmonics through vowel resonances, consonants of shaped noise, breath, vibrato, glides.
+"""A formant voice: glottal harmonics filtered by vowel resonances, consonants of shaped noise, breath, vibrato, glides.
 
-Each note reads two single-cycle tables (its vowel, and the one it glides to) whose harmonics already carry the
-resonances, so a voice costs two table reads a sample. Letters: ``T`` frames, ``N`` notes.
+Each note reads two single-cycle tables, its vowel and the one it glides to. The tables include the resonances, so a voice costs two
+table reads per sample. Letters: ``T`` frames, ``N`` notes.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _CONTROL_FRAMES = 64
 _ATTACK_S, _RELEASE_S = 0.025, 0.06
 _NOISE_FRAMES = SAMPLE_RATE_HZ
 _NOISE_SEED = 1952
-_LEGATO_S = 0.08  # notes nearer than this are sung on one breath
-_GLIDE_SEMITONES = 9.0  # a wider leap is scooped into, not slid over
+_LEGATO_S = 0.08  # notes with a smaller gap are sung legato
+_GLIDE_SEMITONES = 9.0  # a wider interval starts one semitone below instead of gliding all the way
 _HUM = -1
 
 # Formants of an adult voice in Hz: averages of the vowels of heed, hid, head, had, hod, hawed, hood, who'd
-# after Peterson & Barney 1952; those above are set by the length of the vocal tract.
+# after Peterson & Barney 1952; the higher ones follow from the length of the vocal tract.
 _VOWELS_HZ = (
     (270, 2290, 3010),
     (390, 1990, 2550),
@@ -46,7 +46,7 @@ _NASAL_HZ = (250, 1000, 2200)
 
 @dataclass(frozen=True, kw_only=True)
 class _Consonant:
-    """``noise_hz``: centre of the noise, 0 for none; ``length_s`` before the vowel; ``voiced``: amplitude of a hum."""
+    """``noise_hz``: centre of the noise, 0 for none; ``length_s``: duration before the vowel; ``voiced``: amplitude of the hum."""
 
     noise_hz: float
     octaves: float
@@ -72,7 +72,7 @@ _CONSONANTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Singer:
-    """A voice in one take: ``delay_s`` late and ``cents`` sharp, as the doubles of a lead are."""
+    """A voice that sings ``delay_s`` late and ``cents`` sharp, for doubling the lead."""
 
     voice: Voice
     delay_s: float = 0.0
@@ -80,7 +80,7 @@ class Singer:
 
 
 def sing(rng: np.random.Generator, notes: list[SungNote], pitches: list[int], singer: Singer, *, frames: int) -> Audio:
-    """One take. Vowels start at the notes' seconds plus the singer's delay. ``-> (T,)``, silent where no note is."""
+    """Sing notes ``(T,)``. Vowels start at the notes' seconds plus the singer's delay."""
     mono = np.zeros(frames, dtype=np.float32)
     if not notes:
         return mono
@@ -100,7 +100,7 @@ def sing(rng: np.random.Generator, notes: list[SungNote], pitches: list[int], si
 def _cycles(
     rng: np.random.Generator, notes: list[SungNote], pitches: NDArray[np.float64], singer: Singer, frames: int
 ) -> NDArray[np.float64]:
-    """Cycles since the start. ``-> (T,)``. Pitch glides between notes, wavers, takes on vibrato as a note is held."""
+    """Cycles since the start ``(T,)``: pitch with glides between notes, random drift, and vibrato on long notes."""
     voice = singer.voice
     t = np.arange(0, frames + _CONTROL_FRAMES, _CONTROL_FRAMES) / SAMPLE_RATE_HZ
     starts = np.array([note.start_s for note in notes]) + singer.delay_s
@@ -111,17 +111,17 @@ def _cycles(
     glide = scoop * np.exp(-held / (0.4 * voice.glide_s))
     vibrato = voice.vibrato_cents / 100.0 * np.clip((held - 0.12) / 0.25, 0.0, 1.0)
     knots = np.arange(0.0, t[-1] + 0.2, 0.12)
-    waver = np.interp(t, knots, rng.normal(0.0, 0.06, len(knots)))
+    drift = np.interp(t, knots, rng.normal(0.0, 0.06, len(knots)))
     turn = float(rng.uniform(0.0, 2.0 * np.pi))
     wobble = vibrato * np.sin(2.0 * np.pi * voice.vibrato_hz * t + turn)
-    hz = _hz(pitches[at] + glide + waver + wobble + singer.cents / 100.0)
+    hz = _hz(pitches[at] + glide + drift + wobble + singer.cents / 100.0)
     cycles = np.concatenate([[0.0], np.cumsum(0.5 * (hz[1:] + hz[:-1])) * (_CONTROL_FRAMES / SAMPLE_RATE_HZ)])
     read: NDArray[np.float64] = np.interp(np.arange(frames), np.arange(len(t)) * _CONTROL_FRAMES, cycles)
     return read
 
 
 def _vowel(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: Voice, start: int) -> Audio:
-    """The tone of one note, gliding halfway to another vowel, with breath. ``(T,) -> (T,)``."""
+    """The tone of one note with breath; the vowel glides towards another. ``(T,) -> (T,)``."""
     t = np.arange(len(cycles), dtype=np.float32) / np.float32(SAMPLE_RATE_HZ)
     at = cycles % 1.0 * _TABLE
     glide_to = (note.vowel + 1 + note.consonant % 3) % len(_VOWELS_HZ)
@@ -137,7 +137,7 @@ def _vowel(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: Voice
 
 
 def _consonant(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: Voice, start: int) -> Audio:
-    """What is heard before the vowel; it ends at ``start``. ``-> (frames,)``, none where the song is too young."""
+    """The consonant ``(frames,)`` that ends at frame ``start``; empty if it does not fit before it."""
     kind = _CONSONANTS[note.consonant]
     length = round(kind.length_s * SAMPLE_RATE_HZ)
     if length == 0 or length > start or start > len(cycles):
@@ -146,7 +146,9 @@ def _consonant(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: V
     sound = np.zeros(length, dtype=np.float32)
     if kind.noise_hz > 0.0:
         hiss = _hiss(kind.noise_hz * voice.sharpness**0.3, kind.octaves)
-        shape = ramp**2 * np.minimum(1.0, 6.0 * (1.0 - ramp))  # swells, so that the ear places it at the vowel
+        shape = ramp**2 * np.minimum(
+            1.0, 6.0 * (1.0 - ramp)
+        )  # rises, so that it is perceived at the onset of the vowel
         at = (start * 104_729 + np.arange(length)) % _NOISE_FRAMES
         sound += hiss[at] * shape * np.float32(kind.level * voice.sharpness)
     if kind.voiced > 0.0:
@@ -166,7 +168,7 @@ def _read(table: Audio, at: NDArray[np.float64]) -> Audio:
 
 @lru_cache(maxsize=2048)
 def _table(voice: Voice, vowel: int, pitch: int) -> Audio:
-    """One cycle and its first sample again, unit RMS. ``-> (2049,)``. A vowel below 0 is the nasal hum."""
+    """One cycle and its first sample again ``(2049,)``, RMS 0.2. A negative vowel is the nasal hum."""
     f0 = float(_hz(np.array([float(pitch)]))[0])
     order = np.arange(1, max(2, int(_TOP_HZ / f0)))
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex128)
@@ -184,12 +186,12 @@ def _resonance(hz: NDArray[np.floating[Any]], vowel: int, scale: float) -> NDArr
     for centre, width in zip((*lower, *_UPPER_HZ), _BANDWIDTHS_HZ, strict=True):
         middle, damping = centre * scale, width * (4.0 if vowel < 0 else 1.0)
         gain *= middle**2 / (middle**2 - hz**2 + 1j * damping * hz)
-    return gain * (1.0 + (hz / 2500.0) ** 2) ** 0.5  # radiation lifts what the glottal tilt takes away
+    return gain * (1.0 + (hz / 2500.0) ** 2) ** 0.5  # lip radiation compensates part of the glottal tilt
 
 
 @lru_cache(maxsize=1)
 def _white() -> Audio:
-    """A second of noise that loops; voices read it from different places."""
+    """One second of noise; voices read it in a loop from different positions."""
     return np.random.default_rng(_NOISE_SEED).standard_normal(_NOISE_FRAMES).astype(np.float32)
 
 

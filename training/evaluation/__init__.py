@@ -1,4 +1,4 @@
-"""The evaluation: what takes and stems sound like beside corpus audio and beside nulls, as one report.
+"""The evaluation: takes and stems compared with corpus audio, an upper bound and nulls, as one report.
 
-Reading order: takes, judge, following, identity, words, vocoders, stems, pictures, report.
+Reading order: takes, adherence, classifier, identity, prompt_words, diversity, vocoders, stems, pictures, report.
 """

@@ -1,4 +1,4 @@
-"""The whole evaluation as one page of Markdown with pictures beside it."""
+"""Runs the evaluation and writes it as a Markdown page with figures."""
 
 from __future__ import annotations
 
@@ -11,45 +11,43 @@ from pathlib import Path
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from separation_service.engine import Separator
 from training.corpus.soundfont import load_soundfont
-from training.evaluation.following import changing_tempo, following
-from training.evaluation.identity import identity, spread, strangers
-from training.evaluation.judge import fit_judge
-from training.evaluation.pictures import goal_picture, mel_pictures, stem_pictures
+from training.evaluation.adherence import adherence, tempo_changes
+from training.evaluation.classifier import load_or_fit_classifier
+from training.evaluation.diversity import diversity
+from training.evaluation.identity import identity, unseen_personas
+from training.evaluation.pictures import plot_goals, plot_spectrograms, plot_stems
+from training.evaluation.prompt_words import prompt_words
 from training.evaluation.section import Goal, Section
-from training.evaluation.stems import held_out_songs as songs_of_stems
+from training.evaluation.stems import held_out_songs as held_out_stem_songs
 from training.evaluation.stems import stems
-from training.evaluation.takes import Sampling, Studio, held_out_songs, open_studio
+from training.evaluation.takes import Sampling, TakeRenderer, held_out_songs, load_take_renderer
 from training.evaluation.vocoders import autoencoder_error_db, vocoders
-from training.evaluation.words import words
 
-_AUTOENCODER_GOAL_DB = 1.2
-_PICTURED = 4
+_MAX_AUTOENCODER_ERROR_DB = 1.2
+_PLOTTED_TAKES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extent:
+class EvaluationSize:
     """How much is measured.
 
-    ``takes`` and ``others``: held-out songs with takes, and without; ``changing``: songs with a changing tempo, and with
-    swing; ``strangers``: unseen personas; ``bases``: prompts that are changed; ``copies``: songs for the vocoder;
-    ``stem_songs`` of ``stem_seconds``; personas are known by two clips of ``clip_s``; ``clips_each`` persona of twelve and of
-    ``judge_strangers`` teach the judge.
+    ``takes`` and ``other_songs``: held-out songs with and without takes; ``tempo_changes``: songs with a tempo change, and as many
+    with swing; ``unseen_personas``: personas added from two clips of ``clip_s``; ``prompts``: prompts whose words are changed;
+    ``vocoder_songs``: songs for the vocoder; ``stem_songs`` of ``stem_seconds`` for the separator. The classifier is fitted on
+    ``classifier_clips`` of each of the twelve personas and of ``classifier_unseen_personas``.
     """
 
     takes: int = 24
-    others: int = 24
-    changing: int = 4
-    strangers: int = 6
-    bases: int = 3
-    copies: int = 3
+    other_songs: int = 24
+    tempo_changes: int = 4
+    unseen_personas: int = 6
+    prompts: int = 3
+    vocoder_songs: int = 3
     stem_songs: int = 6
     stem_seconds: float = 10.0
     clip_s: float = 10.0
-    clips_each: int = 28
-    judge_strangers: int = 12
-
-
-Say = Callable[[str], None]
+    classifier_clips: int = 28
+    classifier_unseen_personas: int = 12
 
 
 def evaluate(
@@ -58,80 +56,89 @@ def evaluate(
     folder: Path,
     *,
     sampling: Sampling,
-    extent: Extent,
+    size: EvaluationSize,
     held_out_soundfont: Path | None,
-    judge_file: Path | None,
-    say: Say,
+    classifier_file: Path | None,
+    on_part: Callable[[str], None],
 ) -> Path:
-    """Measure, draw, and write ``{folder}/README.md`` with its pictures and ``figures.json``; returns the page.
+    """Measure, plot, and write ``{folder}/README.md``, its figures and ``figures.json``; returns the path of the page.
 
-    ``say`` is told of each part as it begins.
+    ``on_part`` receives the name of each part before it starts.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    say("judge")
-    judge = fit_judge(clips_each=extent.clips_each, strangers=extent.judge_strangers, kept=judge_file)
-    say("personas")
-    studio = open_studio(renderer, sampling, clip_s=extent.clip_s)
-    say("takes")
-    songs = held_out_songs(extent.takes, seconds=sampling.seconds)
-    trios = [studio.trio(song, i % len(studio.embeddings)) for i, song in enumerate(songs)]
-    others = list(held_out_songs(extent.others, seconds=sampling.seconds, first=extent.takes))
+    on_part("classifier")
+    classifier = load_or_fit_classifier(
+        clips_per_persona=size.classifier_clips,
+        unseen_personas=size.classifier_unseen_personas,
+        cache=classifier_file,
+    )
+    on_part("personas")
+    take_renderer = load_take_renderer(renderer, sampling, clip_s=size.clip_s)
+    on_part("takes")
+    songs = held_out_songs(size.takes, seconds=sampling.seconds)
+    comparisons = [take_renderer.compare(song, i % len(take_renderer.embeddings)) for i, song in enumerate(songs)]
+    others = list(held_out_songs(size.other_songs, seconds=sampling.seconds, first=size.takes))
     parts: list[tuple[str, Callable[[], Section]]] = [
-        ("following", lambda: following(trios)),
-        ("changing tempo", lambda: changing_tempo(studio, extent.changing)),
-        ("identity", lambda: identity(judge, trios)),
-        ("strangers", lambda: strangers(studio, judge, extent.strangers, clip_s=extent.clip_s)),
-        ("words", lambda: words(studio, judge, extent.bases)),
-        ("spread", lambda: spread(judge, trios, others)),
-        ("vocoders", lambda: vocoders(renderer, trios[: extent.copies])),
+        ("adherence", lambda: adherence(comparisons)),
+        ("tempo changes", lambda: tempo_changes(take_renderer, size.tempo_changes)),
+        ("identity", lambda: identity(classifier, comparisons)),
+        (
+            "unseen personas",
+            lambda: unseen_personas(take_renderer, classifier, size.unseen_personas, clip_s=size.clip_s),
+        ),
+        ("prompt words", lambda: prompt_words(take_renderer, classifier, size.prompts)),
+        ("diversity", lambda: diversity(classifier, comparisons, others)),
+        ("vocoders", lambda: vocoders(renderer, comparisons[: size.vocoder_songs])),
         (
             "stems",
             lambda: stems(
                 separator,
-                songs=extent.stem_songs,
-                seconds=extent.stem_seconds,
+                songs=size.stem_songs,
+                seconds=size.stem_seconds,
                 held_out_soundfont=held_out_soundfont,
             ),
         ),
     ]
     sections = []
     for name, part in parts:
-        say(name)
+        on_part(name)
         sections.append(part())
-    say("pictures")
-    error_db = autoencoder_error_db(renderer, trios)
+    on_part("pictures")
+    error_db = autoencoder_error_db(renderer, comparisons)
     goals = [goal for section in sections for goal in section.goals]
-    goals.append(Goal(name="autoencoder, log-mel L1, dB", reached=error_db, wanted=_AUTOENCODER_GOAL_DB, at_most=True))
-    mel_pictures(trios[:_PICTURED], folder / "takes.png")
-    (song,) = songs_of_stems(1, seconds=extent.stem_seconds, font=load_soundfont())
-    stem_pictures(separator, song, folder / "stems.png")
-    goal_picture(goals, folder / "goals.png")
+    goals.append(
+        Goal(name="autoencoder, log-mel L1, dB", value=error_db, target=_MAX_AUTOENCODER_ERROR_DB, at_most=True)
+    )
+    plot_spectrograms(comparisons[:_PLOTTED_TAKES], folder / "takes.png")
+    (song,) = held_out_stem_songs(1, seconds=size.stem_seconds, font=load_soundfont())
+    plot_stems(separator, song, folder / "stems.png")
+    plot_goals(goals, folder / "goals.png")
     page = folder / "README.md"
-    page.write_text(_page(studio, separator, sections, goals), encoding="utf-8")
+    page.write_text(_page(take_renderer, separator, sections, goals), encoding="utf-8")
     (folder / "figures.json").write_text(_figures(goals), encoding="utf-8")
     return page
 
 
-def _page(studio: Studio, separator: Separator, sections: list[Section], goals: list[Goal]) -> str:
-    info, sampling = studio.renderer.info, studio.sampling
+def _page(take_renderer: TakeRenderer, separator: Separator, sections: list[Section], goals: list[Goal]) -> str:
+    info, sampling = take_renderer.renderer.info, take_renderer.sampling
     digests = {model.role: model.sha256[:12] for model in info.models}
     head = f"""# Evaluation of `{info.name}` and of the separator `{separator.info.name}`
 
 Written by `sonichaos-train evaluate`. Takes of {sampling.seconds:g} s in {sampling.steps} steps at guidance
-{sampling.guidance:g}, from noise of standard deviation {studio.renderer.config.noise_scale:g}.
+{sampling.guidance:g}, from noise of standard deviation {take_renderer.renderer.config.noise_scale:g}.
 Renderer: {", ".join(f"{role} {digest}" for role, digest in digests.items())}. Separator: {separator.info.weights_sha256[:12]}.
-Tables compare each figure with true corpus audio and, where one exists, with a null: the value of a measure that found nothing.
+Tables compare each figure with true corpus audio and, where one exists, with a null: the value without any relation to the request.
 
 {sum(goal.met for goal in goals)} of {len(goals)} goals are reached.
 
 ![goals](goals.png)
 
-| goal | wanted | reached | |
+| goal | target | measured | met |
 | --- | --- | --- | --- |
 """
     pictures = """## Pictures
 
-Spectrograms of corpus song, ceiling and take; true stems above the separated ones.
+Spectrograms of corpus song, autoencoder upper bound and take; true stems above the separated ones.
 
 ![takes](takes.png)
 
@@ -145,8 +152,8 @@ def _figures(goals: list[Goal]) -> str:
     rows = [
         {
             "name": goal.name,
-            "reached": None if math.isnan(goal.reached) else round(goal.reached, 4),
-            "wanted": goal.wanted,
+            "reached": None if math.isnan(goal.value) else round(goal.value, 4),
+            "wanted": goal.target,
             "atMost": goal.at_most,
             "met": goal.met,
         }

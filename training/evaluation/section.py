@@ -1,4 +1,4 @@
-"""What a part of the evaluation hands to the report: a table, and goals with what was reached."""
+"""A section of the evaluation's report: a table, and goals with the measured values."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """One wish of the plan of this project. ``reached`` and ``wanted`` as numbers; ``at_most`` turns the sense round."""
+    """A goal: ``value`` must be at least ``target``, or at most with ``at_most``. A NaN was not measured and is not met."""
 
     name: str
-    reached: float
-    wanted: float
+    value: float
+    target: float
     at_most: bool = False
 
     @property
     def met(self) -> bool:
-        """Whether it is reached; what could not be measured (NaN) is not."""
-        return self.reached <= self.wanted if self.at_most else self.reached >= self.wanted
+        """Whether the value reaches the target."""
+        return self.value <= self.target if self.at_most else self.value >= self.target
 
     def row(self) -> str:
-        """A row of Markdown."""
-        sign = "at most" if self.at_most else "at least"
+        """A row of the Markdown table."""
+        relation = "at most" if self.at_most else "at least"
         verdict = "yes" if self.met else "**no**"
-        reached = "not measured" if math.isnan(self.reached) else f"{self.reached:.3g}"
-        return f"| {self.name} | {sign} {self.wanted:.3g} | {reached} | {verdict} |"
+        value = "not measured" if math.isnan(self.value) else f"{self.value:.3g}"
+        return f"| {self.name} | {relation} {self.target:.3g} | {value} | {verdict} |"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """``note`` says how it was measured; ``rows`` have as many cells as ``head``."""
+    """``note`` explains the measurement; ``rows`` have as many cells as ``head``."""
 
     title: str
     note: str
@@ -40,7 +40,7 @@ class Section:
     goals: Sequence[Goal]
 
     def markdown(self) -> str:
-        """Heading, note and table."""
+        """Heading, note and table as Markdown."""
         lines = [f"## {self.title}", "", self.note, "", _row(self.head), _row(["---"] * len(self.head))]
         return "\n".join([*lines, *map(_row, self.rows)]) + "\n"
 
@@ -49,6 +49,6 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def beside(value: float, null: float, digits: int = 3) -> str:
-    """A figure and, in brackets, its null."""
+def with_null(value: float, null: float, digits: int = 3) -> str:
+    """A value with its null in brackets."""
     return f"{value:.{digits}f} ({null:.{digits}f})"

@@ -1,4 +1,4 @@
-"""The separator on held-out songs, with the soundfont that it was trained on and with one that it never heard."""
+"""The separator on held-out songs, with the soundfont of its training and with one that training did not use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from separation_service.engine import Separator
 from training.corpus.compose import HELD_OUT_SEEDS, compose
 from training.corpus.song import perform
 from training.corpus.soundfont import Soundfont, load_soundfont
-from training.corpus.store import StoredSong, stored
+from training.corpus.store import StoredSong, to_stored
 from training.evaluation.section import Goal, Section
 from training.separator.measure import StemFigures, measure
 
@@ -18,10 +18,10 @@ _INSTRUMENTAL_EVERY = 3
 
 
 def stems(separator: Separator, *, songs: int, seconds: float, held_out_soundfont: Path | None) -> Section:
-    """SI-SDR, what it gains over the mixture, and the level in stems that ought to be silent."""
+    """SI-SDR, its improvement over the mixture, and leakage into silent stems."""
     fonts = {"FluidR3_GM, trained on": load_soundfont()}
     if held_out_soundfont is not None:
-        fonts[f"{held_out_soundfont.stem}, never heard"] = Soundfont(held_out_soundfont)
+        fonts[f"{held_out_soundfont.stem}, not trained on"] = Soundfont(held_out_soundfont)
     rows: list[tuple[str, ...]] = []
     goals: list[Goal] = []
     for name, font in fonts.items():
@@ -32,9 +32,9 @@ def stems(separator: Separator, *, songs: int, seconds: float, held_out_soundfon
     return Section(
         title="Separator",
         note=(
-            f"{songs} held-out songs of {seconds:g} s, every third an instrumental; medians in dB. The null is the mixture taken"
-            " as the estimate. Leakage: level of a stem that should be silent, relative to the mix."
-            + ("" if held_out_soundfont is not None else " No soundfont was held out.")
+            f"{songs} held-out songs of {seconds:g} s, every third an instrumental; medians in dB. The null is the mixture as the"
+            " estimate. Leakage: level of a stem that should be silent, relative to the mix."
+            + ("" if held_out_soundfont is not None else " No held-out soundfont was used.")
         ),
         head=("", "SI-SDR", "null", "improvement", "leakage"),
         rows=rows,
@@ -43,12 +43,12 @@ def stems(separator: Separator, *, songs: int, seconds: float, held_out_soundfon
 
 
 def held_out_songs(count: int, *, seconds: float, font: Soundfont) -> list[StoredSong]:
-    """Songs from seeds of their own; every third has no voice."""
+    """Songs with seeds that nothing else uses; every third is an instrumental."""
     scores = [
         compose(_SEEDS[i], seconds=seconds, instrumental=i % _INSTRUMENTAL_EVERY == _INSTRUMENTAL_EVERY - 1)
         for i in range(count)
     ]
-    return [stored(perform(score, soundfont=font), score) for score in scores]
+    return [to_stored(perform(score, soundfont=font), score) for score in scores]
 
 
 def _cells(row: StemFigures) -> tuple[str, ...]:
@@ -57,12 +57,12 @@ def _cells(row: StemFigures) -> tuple[str, ...]:
 
 
 def _goals(figures: Sequence[StemFigures]) -> list[Goal]:
-    gains = [
-        Goal(name=f"SI-SDR improvement, {row.stem}, dB", reached=row.improvement_db, wanted=6.0) for row in figures
+    improvements = [
+        Goal(name=f"SI-SDR improvement, {row.stem}, dB", value=row.improvement_db, target=6.0) for row in figures
     ]
-    leaks = [
-        Goal(name=f"leakage into silent {row.stem}, dB", reached=row.leakage_db, wanted=-30.0, at_most=True)
+    leakage = [
+        Goal(name=f"leakage into silent {row.stem}, dB", value=row.leakage_db, target=-30.0, at_most=True)
         for row in figures
         if row.leakage_db is not None
     ]
-    return [*gains, *leaks]
+    return [*improvements, *leakage]

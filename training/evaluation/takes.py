@@ -1,6 +1,6 @@
-"""Takes on held-out seeds, and what each is held against: the corpus song itself, and its ceiling.
+"""Takes for held-out songs, each with the corpus song and the autoencoder upper bound to compare it with.
 
-The ceiling is a corpus song through autoencoder and vocoder: what perfect latents would sound like.
+The upper bound is the corpus song through autoencoder and vocoder, that is, a take with perfect latents.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CLIP_SEEDS = 810_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Length of a take and how it is sampled."""
+    """Length of a take, denoising steps and guidance."""
 
     seconds: float
     steps: int
@@ -37,47 +37,47 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trio:
-    """One held-out song, its ceiling, and a take that was asked for the same, with its latents."""
+class Comparison:
+    """A held-out song, its upper bound, and a take with the same persona and plan, with its latents."""
 
     song: Song
     persona: int
-    ceiling: Waveform
+    upper_bound: Waveform
     take: Waveform
     latents: Latents
 
 
 @dataclass(frozen=True, kw_only=True)
-class Studio:
-    """A renderer with the named personas as it hears them: ``embeddings`` ``(12, E)``, in the order of personas.json."""
+class TakeRenderer:
+    """A renderer and its embeddings ``(12, E)`` of the named personas, in the order of personas.json."""
 
     renderer: LatentDiffusion
     sampling: Sampling
     embeddings: NDArray[np.float32] = field(repr=False)
 
-    def trio(self, song: Song, persona: int) -> Trio:
-        """Render what a song asks for, and decode the song itself."""
+    def compare(self, song: Song, persona: int) -> Comparison:
+        """Render a take with the plan of a song, and the song's upper bound."""
         plan = plan_of(song, self.embeddings[persona], self.sampling)
-        ceiling = copy_of(self.renderer, song, plan)
-        latents = self.renderer.denoise(plan, _silently)
-        take = self.renderer.vocode(latents, plan, _silently)
-        return Trio(song=song, persona=persona, ceiling=ceiling, take=take, latents=latents)
+        upper_bound = upper_bound_of(self.renderer, song, plan)
+        latents = self.renderer.denoise(plan, _ignore_progress)
+        take = self.renderer.vocode(latents, plan, _ignore_progress)
+        return Comparison(song=song, persona=persona, upper_bound=upper_bound, take=take, latents=latents)
 
 
-def open_studio(renderer: LatentDiffusion, sampling: Sampling, *, clip_s: float) -> Studio:
-    """Embed each named persona from two songs of ``clip_s`` that nothing else uses."""
+def load_take_renderer(renderer: LatentDiffusion, sampling: Sampling, *, clip_s: float) -> TakeRenderer:
+    """Embed each named persona from two songs of ``clip_s`` seconds that nothing else uses."""
     embeddings = np.stack([renderer.embed_persona(persona_clips(persona, seconds=clip_s)) for persona in personas()])
-    return Studio(renderer=renderer, sampling=sampling, embeddings=embeddings)
+    return TakeRenderer(renderer=renderer, sampling=sampling, embeddings=embeddings)
 
 
 def held_out_songs(count: int, *, seconds: float, first: int = 0) -> Iterator[Song]:
-    """Songs that training never saw, going round the named personas."""
+    """Songs that training has not seen; they cycle through the named personas."""
     for i in range(first, first + count):
         yield perform(compose(HELD_OUT_SEEDS[i], seconds=seconds, persona=personas()[i % len(personas())]))
 
 
 def plan_of(song: Song | Score, embedding: Embedding, sampling: Sampling) -> Plan:
-    """What a caller who wants this song, or a song of this score, would have asked for."""
+    """The plan of a request for this song, or for a song of this score."""
     return Plan(
         prompt=song.caption.text,
         persona_id=song.persona.id,
@@ -94,13 +94,13 @@ def plan_of(song: Song | Score, embedding: Embedding, sampling: Sampling) -> Pla
     )
 
 
-def take_of(renderer: LatentDiffusion, plan: Plan) -> Waveform:
-    """Render a plan. ``-> (2, T)``."""
-    return renderer.vocode(renderer.denoise(plan, _silently), plan, _silently)
+def render_take(renderer: LatentDiffusion, plan: Plan) -> Waveform:
+    """Render a plan ``(2, T)``."""
+    return renderer.vocode(renderer.denoise(plan, _ignore_progress), plan, _ignore_progress)
 
 
 def latents_of(renderer: LatentDiffusion, mix: Waveform) -> Latents:
-    """What the encoder makes of a mix ``(2, T)``."""
+    """The encoder's latents of a mix ``(2, T)``."""
     nets, spec = renderer.nets, renderer.config.front_end
     samples = mix.shape[1]
     padded = np.pad(mix, ((0, 0), (0, spec.latent_frames(samples) * spec.latent_samples - samples)))
@@ -110,27 +110,27 @@ def latents_of(renderer: LatentDiffusion, mix: Waveform) -> Latents:
     return Latents(values=values, front_end_id=spec.id, samples=samples)
 
 
-def copy_of(renderer: LatentDiffusion, song: Song, plan: Plan) -> Waveform:
-    """The ceiling: the song's own latents, decoded. ``-> (2, T)``."""
-    return renderer.vocode(latents_of(renderer, song.mix), plan, _silently)
+def upper_bound_of(renderer: LatentDiffusion, song: Song, plan: Plan) -> Waveform:
+    """The upper bound ``(2, T)``: the decoded latents of the song itself."""
+    return renderer.vocode(latents_of(renderer, song.mix), plan, _ignore_progress)
 
 
 def persona_clips(persona: PersonaSpec, *, seconds: float, first_seed: int | None = None) -> list[Waveform]:
-    """Two songs of a persona that nothing else uses. A named persona has its own seeds; for another, name the first."""
+    """Two songs of a persona that nothing else uses. Only a named persona has default seeds."""
     if first_seed is None:
         first_seed = _CLIP_SEEDS + 2 * [p.id for p in personas()].index(persona.id)
     return [perform(compose(first_seed + i, seconds=seconds, persona=persona)).mix for i in range(2)]
 
 
-def reseeded(plan: Plan, seed: int) -> Plan:
-    """The same plan from other noise."""
+def with_seed(plan: Plan, seed: int) -> Plan:
+    """The same plan with another seed, so from other noise."""
     return replace(plan, seed=seed)
 
 
 def mean_of(values: Sequence[float]) -> float:
-    """The mean of those that are numbers."""
+    """The mean of the values that are not NaN."""
     return float(np.nanmean(values))
 
 
-def _silently(done: int, total: int) -> None:
-    """Nobody watches an evaluation step by step."""
+def _ignore_progress(done: int, total: int) -> None:
+    """Progress is not shown."""

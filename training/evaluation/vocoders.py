@@ -1,4 +1,4 @@
-"""The checkpoint's vocoder beside plain Griffin-Lim, on held-out mels and on generated ones.
+"""The checkpoint's vocoder compared with plain Griffin-Lim, on held-out mels and on generated ones.
 
 Letters: ``C`` mid and side, ``M`` bands, ``K`` bins, ``F`` frames, ``T`` samples.
 """
@@ -19,19 +19,19 @@ from render_service.renderers.latent_diffusion.phase import recover_phase
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
 from training.evaluation.section import Goal, Section
-from training.evaluation.takes import Trio, Waveform, latents_of, mean_of
-from training.measures import chroma, onsets_s
+from training.evaluation.takes import Comparison, Waveform, latents_of, mean_of
+from training.metrics import chroma, onsets_s
 
 _DB_PER_NEPER = 8.685889638
 _WITHIN_S = 0.025
 
 
 @dataclass(frozen=True, kw_only=True)
-class Copy:
-    """How near a copy comes.
+class Reconstruction:
+    """How similar reconstructed audio is to its reference.
 
-    ``log_mel_db``: mean difference of log-mels; ``convergence``: of magnitudes, relative; ``chroma``: mean cosine;
-    ``onsets``: F-measure within 25 ms.
+    ``log_mel_db``: mean absolute error of log-mels; ``convergence``: relative error of magnitudes; ``chroma``: mean cosine
+    similarity; ``onsets``: F-measure within 25 ms.
     """
 
     log_mel_db: float
@@ -40,29 +40,35 @@ class Copy:
     onsets: float
 
 
-def vocoders(renderer: LatentDiffusion, trios: Sequence[Trio]) -> Section:
-    """True mels are compared with the audio they came from; generated ones with themselves, as there is no such audio."""
-    plain, own = _plain(renderer.nets), _own(renderer.nets)
-    ways = {"plain Griffin-Lim": plain}
+def vocoders(renderer: LatentDiffusion, comparisons: Sequence[Comparison]) -> Section:
+    """True mels are compared with their audio. Generated mels have none and are compared with themselves."""
+    plain, refined = _plain(renderer.nets), _refined(renderer.nets)
+    methods = {"plain Griffin-Lim": plain}
     if renderer.config.vocoder.refined:
-        ways["refined, as shipped"] = own
+        methods["refined, as shipped"] = refined
     rows, goals = [], []
-    found: dict[tuple[str, str], Copy] = {}
+    found: dict[tuple[str, str], Reconstruction] = {}
     for kind in ("held-out", "generated"):
-        for name, magnitudes in ways.items():
-            copies = [_copy(renderer, trio, magnitudes, generated=kind == "generated") for trio in trios]
-            found[kind, name] = Copy(
-                **{field: mean_of([getattr(copy, field) for copy in copies]) for field in Copy.__dataclass_fields__}
+        for name, magnitudes in methods.items():
+            measured = [
+                _reconstruct(renderer, comparison, magnitudes, generated=kind == "generated")
+                for comparison in comparisons
+            ]
+            found[kind, name] = Reconstruction(
+                **{
+                    field: mean_of([getattr(one, field) for one in measured])
+                    for field in Reconstruction.__dataclass_fields__
+                }
             )
             rows.append((f"{kind} mels, {name}", *_cells(found[kind, name])))
-        if len(ways) == 2:
-            goals.append(_wins(kind, *(found[kind, name] for name in ways)))
+        if len(methods) == 2:
+            goals.append(_better_figures(kind, *(found[kind, name] for name in methods)))
     return Section(
         title="Vocoder",
         note=(
-            f"{len(trios)} songs and takes. Log-mel L1 has the front end's floor, ln(m + {renderer.config.front_end.floor:g})."
-            " For generated mels, convergence is measured on the mel itself, and chroma and onsets are compared with plain"
-            " Griffin-Lim at four times the iterations."
+            f"{len(comparisons)} songs and takes. Log-mel L1 has the front end's floor,"
+            f" ln(m + {renderer.config.front_end.floor:g}). For generated mels, convergence is measured on the"
+            " mel itself, and chroma and onsets are compared with plain Griffin-Lim at four times the iterations."
         ),
         head=("", "log-mel L1, dB", "spectral convergence", "chroma cosine", "onsets F"),
         rows=rows,
@@ -70,35 +76,35 @@ def vocoders(renderer: LatentDiffusion, trios: Sequence[Trio]) -> Section:
     )
 
 
-def autoencoder_error_db(renderer: LatentDiffusion, trios: Sequence[Trio]) -> float:
-    """Log-mel L1 of the decoded against the true mel, in dB, floor of the front end."""
+def autoencoder_error_db(renderer: LatentDiffusion, comparisons: Sequence[Comparison]) -> float:
+    """Mean absolute error of decoded log-mels in dB, with the front end's floor."""
     front_end, autoencoder = renderer.nets.front_end, renderer.nets.autoencoder
     errors = []
-    for trio in trios:
-        true = _log_mel(renderer, trio.song.mix)
+    for comparison in comparisons:
+        true = _log_mel(renderer, comparison.song.mix)
         with torch.inference_mode():
-            latents = torch.from_numpy(latents_of(renderer, trio.song.mix).values)[None]
+            latents = torch.from_numpy(latents_of(renderer, comparison.song.mix).values)[None]
             decoded = front_end.restore(autoencoder.decode(latents))[0, ..., : true.shape[-1]]
         errors.append(float((decoded - true).abs().mean()) * _DB_PER_NEPER)
     return mean_of(errors)
 
 
-def _cells(copy: Copy) -> tuple[str, ...]:
-    return f"{copy.log_mel_db:.2f}", f"{copy.convergence:.3f}", f"{copy.chroma:.3f}", f"{copy.onsets:.3f}"
+def _cells(one: Reconstruction) -> tuple[str, ...]:
+    return f"{one.log_mel_db:.2f}", f"{one.convergence:.3f}", f"{one.chroma:.3f}", f"{one.onsets:.3f}"
 
 
-def _wins(kind: str, plain: Copy, own: Copy) -> Goal:
+def _better_figures(kind: str, plain: Reconstruction, refined: Reconstruction) -> Goal:
     better = (
-        own.log_mel_db < plain.log_mel_db,
-        own.convergence < plain.convergence,
-        own.chroma > plain.chroma,
-        own.onsets > plain.onsets,
+        refined.log_mel_db < plain.log_mel_db,
+        refined.convergence < plain.convergence,
+        refined.chroma > plain.chroma,
+        refined.onsets > plain.onsets,
     )
-    return Goal(name=f"figures of four better than plain Griffin-Lim, {kind} mels", reached=sum(better), wanted=4.0)
+    return Goal(name=f"figures of four better than plain Griffin-Lim, {kind} mels", value=sum(better), target=4.0)
 
 
 Magnitudes = Callable[[Tensor], Tensor]
-"""Log-mel ``(1, C, M, F)`` to magnitudes ``(C, K, F)``."""
+"""Maps a log-mel ``(1, C, M, F)`` to magnitudes ``(C, K, F)``."""
 
 
 def _plain(nets: Nets) -> Magnitudes:
@@ -106,37 +112,41 @@ def _plain(nets: Nets) -> Magnitudes:
     return lambda log_mel: inverse.estimate(log_mel)[0]
 
 
-def _own(nets: Nets) -> Magnitudes:
+def _refined(nets: Nets) -> Magnitudes:
     inverse = MagnitudeInverse(nets.front_end)
     return lambda log_mel: recover_magnitude(nets.vocoder, inverse, nets.front_end, log_mel)[0]
 
 
-def _copy(renderer: LatentDiffusion, trio: Trio, magnitudes: Magnitudes, *, generated: bool) -> Copy:
+def _reconstruct(
+    renderer: LatentDiffusion, comparison: Comparison, magnitudes: Magnitudes, *, generated: bool
+) -> Reconstruction:
     if generated:
         with torch.inference_mode():
-            log_mel = renderer.log_mel(trio.latents)[0]
-        audio = _sound(renderer, log_mel, _plain(renderer.nets), times=4)
+            log_mel = renderer.log_mel(comparison.latents)[0]
+        reference = _synthesise(renderer, log_mel, _plain(renderer.nets), iteration_factor=4)
     else:
-        log_mel, audio = _log_mel(renderer, trio.song.mix), trio.song.mix
-    copy = _sound(renderer, log_mel, magnitudes, times=1)
-    again = _log_mel(renderer, copy)
-    frames = min(again.shape[-1], log_mel.shape[-1])
-    again, wanted = again[..., :frames], log_mel[..., :frames]
-    return Copy(
-        log_mel_db=float((again - wanted).abs().mean()) * _DB_PER_NEPER,
-        convergence=_relative(again.exp(), wanted.exp())
+        log_mel, reference = _log_mel(renderer, comparison.song.mix), comparison.song.mix
+    audio = _synthesise(renderer, log_mel, magnitudes, iteration_factor=1)
+    found = _log_mel(renderer, audio)
+    frames = min(found.shape[-1], log_mel.shape[-1])
+    found, expected = found[..., :frames], log_mel[..., :frames]
+    return Reconstruction(
+        log_mel_db=float((found - expected).abs().mean()) * _DB_PER_NEPER,
+        convergence=_relative_error(found.exp(), expected.exp())
         if generated
-        else _relative(_magnitude(renderer, copy), _magnitude(renderer, audio)),
-        chroma=_cosine(chroma(copy), chroma(audio)),
-        onsets=_f_measure(onsets_s(copy), onsets_s(audio)),
+        else _relative_error(_magnitude(renderer, audio), _magnitude(renderer, reference)),
+        chroma=_cosine(chroma(audio), chroma(reference)),
+        onsets=_f_measure(onsets_s(audio), onsets_s(reference)),
     )
 
 
-def _sound(renderer: LatentDiffusion, log_mel: Tensor, magnitudes: Magnitudes, *, times: int) -> Waveform:
-    """``(C, M, F)`` to left and right ``(2, T)``; ``times`` the checkpoint's iterations of phase recovery."""
+def _synthesise(
+    renderer: LatentDiffusion, log_mel: Tensor, magnitudes: Magnitudes, *, iteration_factor: int
+) -> Waveform:
+    """``(C, M, F)`` to left and right ``(2, T)``; ``iteration_factor`` multiplies the checkpoint's phase iterations."""
     front_end, bins = renderer.nets.front_end, renderer.config.front_end.bins
     with torch.inference_mode():
-        wanted = magnitudes(log_mel[None])
+        magnitude = magnitudes(log_mel[None])
 
         def phases(first: int, stop: int) -> Tensor:
             block = first // NOISE_BLOCK_FRAMES
@@ -145,17 +155,17 @@ def _sound(renderer: LatentDiffusion, log_mel: Tensor, magnitudes: Magnitudes, *
 
         middle, side = recover_phase(
             front_end,
-            lambda first, stop: wanted[..., first:stop],
-            wanted.shape[-1],
+            lambda first, stop: magnitude[..., first:stop],
+            magnitude.shape[-1],
             phases,
-            iterations=times * renderer.config.vocoder.iterations,
+            iterations=iteration_factor * renderer.config.vocoder.iterations,
             report=lambda *_: None,
         ).numpy()
     return np.stack([middle + side, middle - side])
 
 
 def _log_mel(renderer: LatentDiffusion, audio: Waveform) -> Tensor:
-    """``(2, T)`` to ``(C, M, F)``, cut to whole hops."""
+    """Log-mel ``(C, M, F)`` of ``(2, T)``, cut to whole hops."""
     front_end = renderer.nets.front_end
     whole = audio.shape[1] // front_end.spec.hop_samples * front_end.spec.hop_samples
     with torch.inference_mode():
@@ -169,9 +179,9 @@ def _magnitude(renderer: LatentDiffusion, audio: Waveform) -> Tensor:
         return front_end.spectrum(torch.from_numpy(np.ascontiguousarray(audio[:, :whole]))[None])[0].abs()
 
 
-def _relative(came: Tensor, wanted: Tensor) -> float:
-    frames = min(came.shape[-1], wanted.shape[-1])
-    return float((came[..., :frames] - wanted[..., :frames]).norm() / wanted[..., :frames].norm())
+def _relative_error(found: Tensor, expected: Tensor) -> float:
+    frames = min(found.shape[-1], expected.shape[-1])
+    return float((found[..., :frames] - expected[..., :frames]).norm() / expected[..., :frames].norm())
 
 
 def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
@@ -181,9 +191,9 @@ def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(((one * other).sum(axis=0) / np.maximum(size, 1e-12)).mean())
 
 
-def _f_measure(came: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
-    if len(came) == 0 or len(wanted) == 0:
+def _f_measure(found: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
+    if len(found) == 0 or len(expected) == 0:
         return 0.0
-    near = np.abs(came[:, None] - wanted[None, :]) <= _WITHIN_S
+    near = np.abs(found[:, None] - expected[None, :]) <= _WITHIN_S
     precision, recall = near.any(axis=1).mean(), near.any(axis=0).mean()
     return float(2.0 * precision * recall / max(precision + recall, 1e-9))

@@ -1,4 +1,4 @@
-"""Training of the starter separator: demucs' own HTDemucs class, small, on the procedural corpus.
+"""Training of the starter separator: a small HTDemucs on the procedural corpus or on recordings.
 
-Reading order: net, song_cache, task, measure, publish, command.
+Reading order: net, task, measure, publish, command.
 """

@@ -1,4 +1,4 @@
-"""How well a separator does on songs it never saw, each figure beside its null: the mixture taken as the estimate.
+"""Quality of a separator on held-out songs, each figure next to its null: the mixture as the estimate.
 
 SI-SDR as in Le Roux et al. 2019, over both channels together.
 """
@@ -20,7 +20,7 @@ _SILENT_DBFS = -80.0
 
 @dataclass(frozen=True, kw_only=True)
 class StemFigures:
-    """Medians over the songs in which the stem sounds, in dB; ``leakage_db`` over those in which it is silent."""
+    """Medians in dB over the songs in which the stem sounds; ``leakage_db`` over those in which it is silent."""
 
     stem: StemName
     songs: int
@@ -30,7 +30,7 @@ class StemFigures:
 
     @property
     def improvement_db(self) -> float:
-        """What separating gained over taking the mixture."""
+        """SI-SDR minus the mixture's."""
         return self.si_sdr_db - self.mixture_si_sdr_db
 
 
@@ -42,33 +42,33 @@ def si_sdr_db(estimate: NDArray[np.float32], truth: NDArray[np.float32]) -> floa
 
 
 def measure(separator: Separator, songs: Iterable[StoredSong]) -> list[StemFigures]:
-    """Separate each song whole and compare. Stems in the ZIP's order."""
-    ours: dict[StemName, list[float]] = {stem: [] for stem in STEMS}
-    null: dict[StemName, list[float]] = {stem: [] for stem in STEMS}
-    leaks: dict[StemName, list[float]] = {stem: [] for stem in STEMS}
+    """Separate each song and compare it with the true stems. In the order of :data:`STEMS`."""
+    separated: dict[StemName, list[float]] = {stem: [] for stem in STEMS}
+    mixture: dict[StemName, list[float]] = {stem: [] for stem in STEMS}
+    leakage: dict[StemName, list[float]] = {stem: [] for stem in STEMS}
     for song in songs:
         truth = song.crop(0, song.stems.shape[-1])
         mix = truth.sum(0)
-        for stem, estimate, stem_truth in zip(STEMS, separator.separate(mix, _no_report), truth, strict=True):
+        for stem, estimate, stem_truth in zip(STEMS, separator.separate(mix, _ignore_progress), truth, strict=True):
             if _level_db(stem_truth) < _SILENT_DBFS:
-                leaks[stem].append(_level_db(estimate) - _level_db(mix))
+                leakage[stem].append(_level_db(estimate) - _level_db(mix))
             else:
-                ours[stem].append(si_sdr_db(estimate, stem_truth))
-                null[stem].append(si_sdr_db(mix, stem_truth))
+                separated[stem].append(si_sdr_db(estimate, stem_truth))
+                mixture[stem].append(si_sdr_db(mix, stem_truth))
     return [
         StemFigures(
             stem=stem,
-            songs=len(ours[stem]),
-            si_sdr_db=_median(ours[stem]),
-            mixture_si_sdr_db=_median(null[stem]),
-            leakage_db=_median(leaks[stem]) if leaks[stem] else None,
+            songs=len(separated[stem]),
+            si_sdr_db=_median(separated[stem]),
+            mixture_si_sdr_db=_median(mixture[stem]),
+            leakage_db=_median(leakage[stem]) if leakage[stem] else None,
         )
         for stem in STEMS
     ]
 
 
 def _median(values: list[float]) -> float:
-    """NaN where no song has the stem."""
+    """NaN if there are no values."""
     return float(np.median(values)) if values else float("nan")
 
 
@@ -76,5 +76,5 @@ def _level_db(audio: NDArray[np.float32]) -> float:
     return float(10.0 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-20))
 
 
-def _no_report(done: int, total: int) -> None:
-    """Nobody watches."""
+def _ignore_progress(done: int, total: int) -> None:
+    """Progress is not shown."""

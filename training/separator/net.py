@@ -1,9 +1,9 @@
-"""The starter separator's shape, and first weights that give a quarter of the mixture for every source.
+"""Architecture of the starter separator, and initial weights whose output is a quarter of the mixture for every source.
 
-The frequency branch works on magnitudes and keeps the mixture's phase (``cac=False``, ``wiener_iters=-1``). Its outermost
-decoder layer is a gated linear unit; its 32 channels are set up as four copies of what the outermost encoder saw (4 bins x 2
-channels), each behind a gate of its own: a mask a source, bin and frame, in demucs' own class. The time branch starts silent and
-learns what magnitudes cannot say. Training starts from the mixture / 4 (FINDINGS D) instead of spending its first minutes there.
+The frequency branch works on magnitudes and uses the mixture's phase (``cac=False``, ``wiener_iters=-1``). Its outermost decoder
+layer is a gated linear unit. Its 32 channels are initialised as four copies of the input of the outermost encoder (4 bins x 2
+channels), each with a gate of its own: a mask for each source, bin and frame, within demucs' own class. The time branch starts
+silent and learns what magnitudes do not contain. Training starts at the mixture / 4, which would otherwise take its first minutes.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ SOURCES = ("drums", "bass", "other", "vocals")  # demucs' own order
 SAMPLE_RATE_HZ = 44100
 SEGMENT_SAMPLES = 112 * 1024  # 2.6 s, a whole number of hops
 
-_BINS = 4  # the outermost stride: bins that share a channel's position
+_BINS = 4  # outermost stride: bins that share one position of a channel
 _AUDIO_CHANNELS = 2
-_PASSED = _BINS * _AUDIO_CHANNELS
-_LIFT = 6.0  # GELU(x + 6) = x + 6 to 1e-6 for normalised magnitudes, which are above -1
-_FLOOR = 0.2  # typical mean / standard deviation of magnitudes: what a mask of 0 has to take away
+_IDENTITY_CHANNELS = _BINS * _AUDIO_CHANNELS
+_OFFSET = 6.0  # GELU(x + 6) = x + 6 to 1e-6 for normalised magnitudes, which are above -1
+_FLOOR = 0.2  # typical mean / standard deviation of magnitudes, which a mask of 0 has to remove
 
 
 def arguments() -> dict[str, Any]:
-    """Keyword arguments of ``HTDemucs``: 3.26 M parameters."""
+    """Keyword arguments of ``HTDemucs``; 3.26 M parameters."""
     return {
         "sources": list(SOURCES),
         "channels": 32,
@@ -49,7 +49,7 @@ def arguments() -> dict[str, Any]:
 
 
 def build(seed: int) -> nn.Module:
-    """A net whose output is about a quarter of the mixture for every source."""
+    """An untrained net whose output is about a quarter of the mixture for every source."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net: Any = HTDemucs(**arguments())
@@ -62,46 +62,44 @@ def build(seed: int) -> nn.Module:
 
 
 def _pass_magnitudes(net: Any) -> None:  # noqa: ANN401 - demucs' nets have no types
-    """Let the first channels of the outermost encoder carry the magnitudes unchanged, all the way to the decoder's skip."""
+    """Make the first channels of the outermost encoder pass the magnitudes unchanged to the decoder's skip connection."""
     encoder = net.encoder[0]
-    _silence_channels(encoder.conv, _PASSED)
+    _silence_channels(encoder.conv, _IDENTITY_CHANNELS)
     own_bins = range(encoder.pad, encoder.pad + _BINS)
     for channel in range(_AUDIO_CHANNELS):
         for index, tap in enumerate(own_bins):
             encoder.conv.weight[channel * _BINS + index, channel, tap] = 1.0
-    encoder.conv.bias[:_PASSED] = _LIFT
+    encoder.conv.bias[:_IDENTITY_CHANNELS] = _OFFSET
     for block in encoder.dconv.layers:
-        block[-1].scale[:_PASSED] = 0.0
-    values, gates = slice(0, _PASSED), slice(net.channels, net.channels + _PASSED)
+        block[-1].scale[:_IDENTITY_CHANNELS] = 0.0
+    values, gates = slice(0, _IDENTITY_CHANNELS), slice(net.channels, net.channels + _IDENTITY_CHANNELS)
     for part in (values, gates):
         encoder.rewrite.weight[part] = 0.0
         encoder.rewrite.bias[part] = 0.0
-    for index in range(_PASSED):
-        encoder.rewrite.weight[index, index] = 2.0  # behind a gate of one half
-    encoder.rewrite.bias[values] = -2.0 * _LIFT
-    net.freq_emb.embedding.weight[:, :_PASSED] = 0.0
+    for index in range(_IDENTITY_CHANNELS):
+        encoder.rewrite.weight[index, index] = 2.0  # the gate is one half
+    encoder.rewrite.bias[values] = -2.0 * _OFFSET
+    net.freq_emb.embedding.weight[:, :_IDENTITY_CHANNELS] = 0.0
     inner = net.decoder[-2].conv_tr
-    inner.weight[:, :_PASSED] = 0.0
-    inner.bias[:_PASSED] = 0.0
+    inner.weight[:, :_IDENTITY_CHANNELS] = 0.0
+    inner.bias[:_IDENTITY_CHANNELS] = 0.0
 
 
 def _gate_copies(net: Any) -> None:  # noqa: ANN401 - demucs' nets have no types
-    """A copy of the magnitudes for each source, behind a gate of 1/4, added up to the output bins they came from."""
+    """Send a copy of the magnitudes for each source through a gate of 1/4 to the output bins they came from."""
     decoder, sources = net.decoder[-1], len(net.sources)
-    copies = sources * _PASSED
+    copies = sources * _IDENTITY_CHANNELS
     decoder.rewrite.weight[:copies] = 0.0
     decoder.rewrite.bias[:copies] = _FLOOR
     gates = slice(net.channels, net.channels + copies)
-    decoder.rewrite.weight[gates] *= (
-        0.05  # loud bins are 30 standard deviations up: gates must not close on them at once
-    )
-    decoder.rewrite.weight[gates, :_PASSED] = 0.0
+    decoder.rewrite.weight[gates] *= 0.05  # loud bins are 30 standard deviations up and must not close the gates
+    decoder.rewrite.weight[gates, :_IDENTITY_CHANNELS] = 0.0
     decoder.rewrite.bias[gates] = math.log(1 / (sources - 1))
     decoder.conv_tr.weight[:] = 0.0
     decoder.conv_tr.bias[:] = -_FLOOR
     for source in range(sources):
-        for index in range(_PASSED):
-            copy = source * _PASSED + index
+        for index in range(_IDENTITY_CHANNELS):
+            copy = source * _IDENTITY_CHANNELS + index
             channel, bin_index = divmod(index, _BINS)
             decoder.rewrite.weight[copy, index] = 1.0
             decoder.conv_tr.weight[copy, source * _AUDIO_CHANNELS + channel, decoder.pad + bin_index] = 1.0

@@ -1,4 +1,4 @@
-"""A trained net becomes a folder that `load_separator` opens: half-precision safetensors in demucs' own form, digests, card."""
+"""Writes a trained net as a folder for `load_separator`: float16 safetensors in demucs' format, digests, model card."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def publish(net: nn.Module, name: str, folder: Path) -> None:
         "licence": _LICENCE,
     }
     save_file(state, path, metadata=metadata)
-    path.chmod(0o644)  # safetensors writes for its owner alone
+    path.chmod(0o644)  # safetensors creates files that only the owner can read
     (folder / f"{name}.yaml").write_text(yaml.safe_dump({"models": [signature], "licence": _LICENCE}))
     (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
 
 
 def _encode(value: object) -> dict[str, Any]:
-    """Fractions as demucs' own hub export writes them."""
+    """Encode fractions like demucs' own export."""
     if isinstance(value, Fraction):
         return {"_type": "fraction", "numerator": value.numerator, "denominator": value.denominator}
-    raise TypeError(f"cannot write {type(value).__name__} into the weights' metadata")
+    raise TypeError(f"metadata values must be JSON or Fraction, got {type(value).__name__}")
 
 
 def write_card(
@@ -51,33 +51,32 @@ def write_card(
     outcome: Outcome,
     trained_on: str,
     measured_on: str,
-    began_from: str | None,
+    init_from: str | None,
     figures: list[StemFigures],
 ) -> None:
-    """``MODEL_CARD.md``: what it is, what it was trained on, what it measures, what it is not."""
+    """Write ``MODEL_CARD.md``."""
     rows = "\n".join(
         f"| {row.stem} | {row.songs} | {row.si_sdr_db:.1f} | {row.mixture_si_sdr_db:.1f} | {row.improvement_db:+.1f} | "
         f"{'-' if row.leakage_db is None else f'{row.leakage_db:.1f}'} |"
         for row in figures
     )
-    begun = f" from the weights of `{began_from}`" if began_from is not None else ""
+    started_from = f" from the weights of `{init_from}`" if init_from is not None else ""
     card = f"""# starter separator
 
-demucs' HTDemucs class, {parameters / 1e6:.2f} M parameters, stored in half precision. Licence of the weights: {_LICENCE}.
-Loaded by the same code as `htdemucs_ft`; `sonichaos-train separator` makes it.
+demucs' HTDemucs class, {parameters / 1e6:.2f} M parameters, stored as float16. Licence of the weights: {_LICENCE}.
+Loaded by the same code as `htdemucs_ft`; `sonichaos-train separator` trains it.
 
 Trained on {trained_on},
-{outcome.steps} steps{begun}, {outcome.seconds:.0f} s of wall time on {outcome.device},
+{outcome.steps} steps{started_from}, {outcome.seconds:.0f} s of wall time on {outcome.device},
 {outcome.threads} thread(s), seed {outcome.seed}; averaged weights.
 
 Measured on {measured_on}, medians in dB. The null is
-the mixture taken as the estimate. Leakage: level of a stem that should be silent, relative to the mix.
+the mixture as the estimate. Leakage: level of a stem that should be silent, relative to the mix.
 
 | stem | songs | SI-SDR | null | improvement | leakage |
 | --- | --- | --- | --- | --- | --- |
 {rows}
 
-It lets everything run on a machine without network access. It is not a production separator: use `htdemucs_ft` for real
-recordings.
+It makes separation work without network access. Use `htdemucs_ft` for real recordings.
 """
     (folder / "MODEL_CARD.md").write_text(card)

@@ -19,14 +19,14 @@ from render_service.plan import Plan
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.load import load_renderer, weights_folder
 from tests.support.tiny_checkpoint import plan
-from training.measures import (
+from training.metrics import (
     chroma,
     onsets_s,
+    scale_tempo,
     share_in_chords,
     share_in_scale,
     share_on_grid,
-    slower,
-    transposed,
+    transpose,
     voice_lift_db,
 )
 from training.persona_export import decode
@@ -144,9 +144,9 @@ def _listen(renderer: LatentDiffusion, personas: dict[str, Persona]) -> Heard:
         figures.append(
             (
                 share_on_grid(onsets, asked.tempo_map, asked.seconds),
-                share_on_grid(onsets, slower(asked.tempo_map), asked.seconds),
+                share_on_grid(onsets, scale_tempo(asked.tempo_map), asked.seconds),
                 share_in_scale(energy, asked.key),
-                share_in_scale(energy, transposed(asked.key, TRITONE)),
+                share_in_scale(energy, transpose(asked.key, TRITONE)),
                 share_in_chords(energy, asked.chords),
                 share_in_chords(energy, asked.chords, transposed=TRITONE),
                 float(nearest == name),

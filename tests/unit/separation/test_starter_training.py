@@ -1,4 +1,4 @@
-"""The starter separator's training code: where it begins, what it writes, what it measures by."""
+"""The starter separator's training code: initial weights, output files, metrics."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def music() -> torch.Tensor:
     return sound[None]
 
 
-def test_training_begins_at_the_mixture() -> None:
-    """Untrained, every source is a quarter of the mixture, 10 dB above what is not."""
+def test_training_starts_at_the_mixture() -> None:
+    """Every source of an untrained net is a quarter of the mixture, with an error below -10 dB."""
     mix = music()
     with torch.inference_mode():
         sources = build(0).eval()(mix)
@@ -39,8 +39,8 @@ def test_training_begins_at_the_mixture() -> None:
     assert (10 * torch.log10(quarter.square().mean() / error) > 10).all()
 
 
-def test_what_is_published_loads(tmp_path: Path) -> None:
-    """The folder opens through the service's own loader, its digest pinned; half precision changes the output by little."""
+def test_a_published_separator_loads(tmp_path: Path) -> None:
+    """The service's loader accepts the folder, and the weights are the net's in float16."""
     net = build(0)
     publish(net, "own", tmp_path)
     models = load_models("own", repo=tmp_path, device="cpu", threads=1)
@@ -50,12 +50,12 @@ def test_what_is_published_loads(tmp_path: Path) -> None:
     assert all(torch.equal(value.half().float(), loaded[key]) for key, value in net.state_dict().items())
 
 
-def test_training_goes_on_from_published_weights(tmp_path: Path) -> None:
-    """The starter's weights fit the net that is trained, and are more than where it begins."""
-    begun, shipped = build(0), weights_of("starter", tmp_path)
-    fresh = begun.state_dict()["decoder.0.conv_tr.weight"].clone()
-    begun.load_state_dict(shipped)
-    assert not torch.equal(begun.state_dict()["decoder.0.conv_tr.weight"], fresh)
+def test_training_can_start_from_published_weights(tmp_path: Path) -> None:
+    """The starter's weights fit the net and differ from its initial ones."""
+    net, shipped = build(0), weights_of("starter", tmp_path)
+    initial = net.state_dict()["decoder.0.conv_tr.weight"].clone()
+    net.load_state_dict(shipped)
+    assert not torch.equal(net.state_dict()["decoder.0.conv_tr.weight"], initial)
 
 
 def test_si_sdr_ignores_scale_and_counts_noise() -> None:
@@ -73,16 +73,16 @@ def test_a_silent_source_has_a_finite_error() -> None:
     assert relative_error_db(truth, truth, mix).flatten().tolist() == pytest.approx([-20.0] * 4, abs=1e-3)
 
 
-def test_the_starters_name_is_kept(tmp_path: Path) -> None:
-    """Weights named ``starter`` in another folder could never be loaded, so the command refuses them before it trains."""
+def test_the_name_of_the_starter_is_reserved(tmp_path: Path) -> None:
+    """Weights named ``starter`` in another folder could never be loaded, so the command refuses the name before training."""
     arguments = ["separator", "--work", str(tmp_path), "--out", str(tmp_path), "--name", "starter", "--budget-s", "1"]
     ended = CliRunner().invoke(main, arguments)
     assert ended.exit_code == 2
-    assert "always means the weights in" in ended.output
+    assert "is reserved for the weights in" in ended.output
 
 
 def test_held_out_seeds_are_not_trained_on(tmp_path: Path) -> None:
-    """A range that reaches into them is refused before anything is composed."""
+    """A range that includes them is refused before any song is composed."""
     arguments = ["separator", "--work", str(tmp_path), "--out", str(tmp_path), "--budget-s", "1"]
     ended = CliRunner().invoke(main, [*arguments, "--first-song", "999999", "--songs", "2"])
     assert ended.exit_code == 2

@@ -1,4 +1,4 @@
-"""The composer, without sound."""
+"""The composer, without audio."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ CHANGING = TempoMap(
 
 @pytest.fixture(scope="module")
 def scores() -> list[Score]:
-    """Many songs of half a minute."""
+    """Sixty songs of 30 s."""
     return [compose(seed, seconds=30.0) for seed in SEEDS]
 
 
 def test_a_seed_always_composes_the_same_score() -> None:
-    """The seed is all that decides."""
+    """Equal seeds give equal scores, different seeds different ones."""
     assert score_digest(compose(7)) == score_digest(compose(7))
     assert score_digest(compose(7)) != score_digest(compose(8))
 
 
 def test_captions_do_not_depend_on_personas() -> None:
-    """Whoever plays, a seed says the same; and over 300 seeds mood and kind of persona are not associated."""
+    """A seed has the same caption with any persona, and over 300 seeds mood and persona are not associated."""
     for seed in range(20):
         assert len({compose(seed, seconds=8.0, persona=persona).caption for persona in personas()[:4]}) == 1
     pairs = Counter((draw_persona(seed).id, compose(seed, seconds=4.0).caption.mood) for seed in range(300))
@@ -56,7 +56,7 @@ def test_captions_do_not_depend_on_personas() -> None:
 
 
 def test_captions_use_many_words_and_every_value_of_every_axis() -> None:
-    """Wording hardly repeats in 400 draws, and no value is left out."""
+    """Texts hardly repeat in 400 captions, and every value occurs."""
     captions = [draw_caption(np.random.default_rng(seed)) for seed in range(400)]
     assert len({caption.text for caption in captions}) > 390
     assert {family for caption in captions for family in caption.instrumentation} == set(Instrumentation)
@@ -80,36 +80,36 @@ def test_the_caption_changes_the_music() -> None:
     assert notes[Mood.ENERGETIC] > 1.3 * notes[Mood.CALM]
 
 
-def test_what_is_given_is_obeyed() -> None:
-    """Key, tempo map, persona and silence of the voice win over what the seed would draw."""
+def test_arguments_override_what_the_seed_draws() -> None:
+    """Key, tempo map, persona and ``instrumental`` take precedence."""
     key, grid, persona = Key.parse("Eb minor"), TempoMap.constant(93.0, swing=0.6), personas()[3]
     score = compose(5, seconds=9.5, key=key, tempo_map=grid, persona=persona, instrumental=True)
     assert (score.key, score.tempo_map, score.persona, score.instrumental) == (key, grid, persona, True)
     assert score.sung == ()
 
 
-def test_every_drum_stroke_lies_on_the_sixteenth_grid(scores: list[Score]) -> None:
-    """Also under swing, and under changes of tempo and metre."""
+def test_every_drum_stroke_is_on_the_sixteenth_grid(scores: list[Score]) -> None:
+    """Also with swing, and with changes of tempo and metre."""
     for score in [*scores, compose(3, seconds=30.0, tempo_map=CHANGING)]:
         grid = score.tempo_map.grid_s(score.seconds + 1.0)
         strokes = np.array([note.start_s for note in score.notes if note.part is Part.KIT])
         assert np.abs(strokes[:, None] - grid[None, :]).min(axis=1).max() < 1e-4
 
 
-def test_the_bass_has_the_chord_s_bass_note_on_beat_one(scores: list[Score]) -> None:
-    """In every bar but those of an intro, where it may rest."""
+def test_the_bass_plays_the_bass_note_of_the_chord_on_beat_one(scores: list[Score]) -> None:
+    """In every bar except those of an intro, where it may rest."""
     for score in scores:
         bass = {round(note.start_s, 4): note.pitch % 12 for note in score.notes if note.part is Part.BASS}
         bars = score.tempo_map.bars_s(score.seconds - 0.1)
-        heard = [(round(float(bar), 4), score.chord_at(float(bar)).bass) for bar in bars]
+        expected = [(round(float(bar), 4), score.chord_at(float(bar)).bass) for bar in bars]
         intro = [s for s in score.sections if s.kind is SectionKind.INTRO]
-        for second, pitch in heard:
+        for second, pitch in expected:
             if not any(section.start_s - 1e-3 <= second < section.end_s - 1e-3 for section in intro):
                 assert bass[second] == pitch
 
 
 def test_a_crash_opens_most_sections(scores: list[Score]) -> None:
-    """A cymbal stands on the first beat of at least four sections in five."""
+    """At least 80 % of the sections start with a crash cymbal."""
     sections = [
         (score, section) for score in scores for section in score.sections if section.kind is not SectionKind.INTRO
     ]
@@ -121,7 +121,7 @@ def test_a_crash_opens_most_sections(scores: list[Score]) -> None:
 
 
 def test_chords_cover_the_song_in_the_key_with_a_cadence_every_eight_bars() -> None:
-    """No gap, hardly a note beside the scale, and a root position chord that ends each phrase."""
+    """No gaps, more than 90 % of the notes in the scale, and each phrase ends with a chord in root position."""
     for seed in range(60):
         key = Key(tonic=seed % 12, mode=(Mode.MAJOR, Mode.MINOR)[seed % 2])
         chords = draw_chords(np.random.default_rng(seed), key=key, tempo_map=TempoMap.constant(120.0), seconds=64.0)
@@ -137,8 +137,8 @@ def test_chords_cover_the_song_in_the_key_with_a_cadence_every_eight_bars() -> N
         assert {chord.quality for chord in chords} <= set(ChordQuality)
 
 
-def test_a_change_of_tempo_and_metre_is_honoured() -> None:
-    """Bars after the change have its length, and kicks stand on their downbeats."""
+def test_a_change_of_tempo_and_metre_changes_the_bars() -> None:
+    """Bars after the change have the new length, and kicks are on their downbeats."""
     score = compose(11, seconds=30.0, tempo_map=CHANGING)
     kicks = np.array(sorted({n.start_s for n in score.notes if n.part is Part.KIT and n.pitch == 36}))
     bars = CHANGING.bars_s(30.0)
@@ -147,13 +147,13 @@ def test_a_change_of_tempo_and_metre_is_honoured() -> None:
     assert kicks.min() >= CHANGING.first_downbeat_s - 1e-6
 
 
-def test_a_fifth_or_more_are_instrumental(scores: list[Score]) -> None:
-    """About a quarter of all seeds sing nothing; the others sing."""
+def test_about_a_quarter_of_the_songs_are_instrumentals(scores: list[Score]) -> None:
+    """An instrumental has no sung notes; every other song has some."""
     assert 0.19 <= np.mean([compose(seed, seconds=2.0).instrumental for seed in range(400)]) <= 0.31
     assert all(bool(score.sung) != score.instrumental for score in scores)
 
 
-def test_notes_stay_in_the_song_and_in_their_range(scores: list[Score]) -> None:
+def test_notes_are_within_the_song_and_in_range(scores: list[Score]) -> None:
     """Times, pitches and velocities are playable."""
     for score in scores:
         for note in score.notes:
@@ -163,8 +163,8 @@ def test_notes_stay_in_the_song_and_in_their_range(scores: list[Score]) -> None:
             assert 0.0 < note.velocity <= 1.0
 
 
-def test_twelve_personas_of_which_eight_ship() -> None:
-    """Each has its own id and voice, in the order of the data file."""
+def test_there_are_twelve_personas_and_eight_are_built_in() -> None:
+    """Each has its own id and voice; they are in the order of the data file."""
     assert len({persona.id for persona in personas()}) == 12
     assert len(built_in_personas()) >= 8
     assert len({persona.voice for persona in personas()}) == 12
@@ -172,7 +172,7 @@ def test_twelve_personas_of_which_eight_ship() -> None:
     assert draw_persona(0) == draw_persona(0)
 
 
-def test_odd_lengths_and_maps_are_composed() -> None:
+def test_unusual_lengths_and_tempo_maps_are_composed() -> None:
     """Half a second; a song that ends before its first downbeat; the shortest and the longest bars."""
     late = TempoMap(points=(TempoPoint(start_s=0.0, bpm=60.0),), first_downbeat_s=5.0)
     assert compose(1, seconds=0.5).events

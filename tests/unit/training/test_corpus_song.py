@@ -1,4 +1,4 @@
-"""The corpus as sound."""
+"""The corpus as audio."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import soundfile
 from servicekit.delivery.names import STEMS
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import compose
-from training.corpus.levels import loudness_lufs
-from training.corpus.preview import reference_clips, write_preview
+from training.corpus.loudness import loudness_lufs
+from training.corpus.preview import write_preview
 from training.corpus.score import Part, Score
-from training.corpus.song import Song, perform, stream
+from training.corpus.song import Song, perform
+from training.corpus.song import songs as songs_of
 from training.corpus.soundfont import DEFAULT_SOUNDFONT, SAMPLE_RATE_HZ, SoundfontMissingError, load_soundfont
 from training.corpus.store import StaleSongError, cached_songs, map_songs
 
@@ -28,12 +29,12 @@ SECONDS = 8.0
 @pytest.fixture(scope="module")
 def songs() -> list[Song]:
     """Four short songs."""
-    return list(stream(range(4), SECONDS))
+    return list(songs_of(range(4), SECONDS))
 
 
 @needs_soundfont
 def test_stems_sum_exactly_to_the_mix(songs: list[Song]) -> None:
-    """In float32, in whatever order they are added, and with headroom."""
+    """In float32 and in any order; the mix has 1 dB of headroom."""
     for song in songs:
         assert tuple(song.stems) == STEMS
         forward = sum(song.stems.values(), start=np.zeros_like(song.mix))
@@ -47,15 +48,15 @@ def test_stems_sum_exactly_to_the_mix(songs: list[Song]) -> None:
 
 
 @needs_soundfont
-def test_the_same_seed_performs_the_same_samples(songs: list[Song]) -> None:
-    """Bit for bit."""
+def test_the_same_seed_gives_the_same_samples(songs: list[Song]) -> None:
+    """Bit by bit."""
     again = perform(compose(songs[1].seed, seconds=SECONDS))
     assert np.array_equal(again.mix, songs[1].mix)
 
 
 @needs_soundfont
-def test_an_instrumental_has_silent_vocals_and_a_song_has_none_of_that() -> None:
-    """Silent means zeros."""
+def test_only_an_instrumental_has_a_silent_vocals_stem() -> None:
+    """Silent means all zeros."""
     quiet = perform(compose(2, seconds=6.0, instrumental=True))
     assert not quiet.stems["vocals"].any()
     assert all(quiet.stems[stem].any() for stem in ("drums", "bass", "other"))
@@ -63,8 +64,8 @@ def test_an_instrumental_has_silent_vocals_and_a_song_has_none_of_that() -> None
 
 
 @needs_soundfont
-def test_strokes_are_heard_where_the_score_has_them() -> None:
-    """Measured on the audio: with kicks alone, the level leaps at each of them and not a millisecond before."""
+def test_strokes_sound_where_the_score_has_them() -> None:
+    """With kicks alone, the level of the audio rises at each kick and not before."""
     checked = 0
     for seed in range(3):
         whole = compose(seed, seconds=SECONDS, persona=personas()[seed])
@@ -84,18 +85,18 @@ def test_strokes_are_heard_where_the_score_has_them() -> None:
 
 @needs_soundfont
 def test_stems_are_balanced_like_a_mix() -> None:
-    """Drums lead, no stem lies more than 9 LU below another."""
+    """The loudness of stems differs by less than 9 LU."""
     for seed in range(3):
         song = perform(compose(seed, seconds=20.0, instrumental=False))
         levels = {stem: loudness_lufs(audio) for stem, audio in song.stems.items()}
-        heard = [level for level in levels.values() if level is not None]
-        assert len(heard) == 4
-        assert max(heard) - min(heard) < 9.0
+        sounding = [level for level in levels.values() if level is not None]
+        assert len(sounding) == 4
+        assert max(sounding) - min(sounding) < 9.0
 
 
 @needs_soundfont
 def test_personas_sound_different_on_the_same_score() -> None:
-    """The mixes of two personas on one seed differ in their long-term spectrum by more than two seeds of one persona."""
+    """The long-term spectra of two personas with one seed differ more than those of one persona with two seeds."""
     spectra = np.array(
         [[_spectrum_db(perform(compose(seed, seconds=8.0, persona=p)).mix) for seed in (1, 2)] for p in personas()[:4]]
     )
@@ -105,7 +106,7 @@ def test_personas_sound_different_on_the_same_score() -> None:
 
 
 def test_loudness_agrees_with_pyloudnorm() -> None:
-    """Within 0.05 LU, and silence has none."""
+    """Within 0.05 LU; silence has no loudness."""
     rng = np.random.default_rng(0)
     audio = (0.1 * rng.standard_normal((2, 5 * SAMPLE_RATE_HZ)) * np.linspace(0.0, 1.0, 5 * SAMPLE_RATE_HZ)).astype(
         np.float32
@@ -115,15 +116,15 @@ def test_loudness_agrees_with_pyloudnorm() -> None:
     assert loudness_lufs(np.zeros_like(audio)) is None
 
 
-def test_a_missing_soundfont_says_what_to_install(tmp_path: Path) -> None:
-    """By the name of the package."""
+def test_the_error_for_a_missing_soundfont_names_the_package(tmp_path: Path) -> None:
+    """The user sees what to install."""
     with pytest.raises(SoundfontMissingError, match="fluid-soundfont-gm"):
         load_soundfont(tmp_path / "none.sf2")
 
 
 @needs_soundfont
-def test_stored_songs_come_back_with_their_score_and_sum(tmp_path: Path) -> None:
-    """Sixteen bits a stem; a score that its seed no longer composes is refused."""
+def test_stored_songs_are_read_with_their_score_and_sum(tmp_path: Path) -> None:
+    """Stems have 16 bits; a song that its seed no longer gives is refused."""
     (stored,) = cached_songs([5], 3.0, tmp_path)
     assert stored.score == compose(5, seconds=3.0)
     mix = perform(stored.score).mix
@@ -138,7 +139,7 @@ def test_stored_songs_come_back_with_their_score_and_sum(tmp_path: Path) -> None
 
 @needs_soundfont
 def test_songs_are_mapped_in_the_order_of_their_seeds() -> None:
-    """Whatever the function returns for each."""
+    """The results of the function are in the order of the seeds."""
     found = list(map_songs(_frames_of, [3, 1, 2], 2.0))
     assert found == [(3, 88_200), (1, 88_200), (2, 88_200)]
 
@@ -155,11 +156,9 @@ def _spectrum_db(mix: np.ndarray) -> np.ndarray:
 
 
 @needs_soundfont
-def test_a_preview_can_be_listened_to(tmp_path: Path) -> None:
-    """Five files of one length a song, and a text that says what was asked."""
+def test_a_preview_has_mix_stems_and_plan(tmp_path: Path) -> None:
+    """Five WAV files of equal length per song, and a text with its caption."""
     (folder,) = write_preview([3], tmp_path, seconds=2.0)
     assert {soundfile.info(path).frames for path in folder.glob("*.wav")} == {88_200}
     assert len(list(folder.glob("*.wav"))) == 5
     assert compose(3, seconds=2.0).caption.text in (folder / "plan.txt").read_text()
-    (clip,) = reference_clips(personas()[0], 1, seconds=2.0)
-    assert clip.shape == (2, 88_200)

@@ -1,4 +1,4 @@
-"""A denoiser that learns its own guidance."""
+"""Guidance distillation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from training.autoencoder import fit_bands
 from training.cli import main
 from training.corpus.compose import compose
 from training.corpus.song import perform
-from training.distil import Strengths, guided_velocity
+from training.distil import GuidanceStrengths, guided_velocity
 from training.features import extract, write
-from training.workshop import Workshop
+from training.work_folder import WorkFolder
 
 CONFIG = DenoiserConfig(
     latent_channels=4, control_channels=3, text_width=8, embedding_size=6, width=16, blocks=2, heads=2
@@ -26,7 +26,7 @@ CONFIG = DenoiserConfig(
 
 
 def small_denoiser() -> Denoiser:
-    """A net in which every condition says something."""
+    """A net whose output depends on every condition."""
     torch.manual_seed(1)
     net = Denoiser(CONFIG).eval()
     with torch.no_grad():
@@ -36,7 +36,7 @@ def small_denoiser() -> Denoiser:
 
 
 def conditions() -> Conditions:
-    """Two of a batch, the second without words."""
+    """A batch of two, the second without text."""
     return Conditions(
         text=torch.randn(2, 5, 8),
         text_mask=torch.ones(2, 5, dtype=torch.bool),
@@ -48,38 +48,40 @@ def conditions() -> Conditions:
     )
 
 
-def test_words_and_persona_are_led_on_each_by_its_own_strength() -> None:
-    """1 and 1 is the teacher; more of the words moves only where there are words, along the way that they move it."""
-    net, asked = small_denoiser(), conditions()
+def test_text_and_persona_are_guided_by_separate_strengths() -> None:
+    """1 and 1 is the teacher; a larger text strength extrapolates the text's effect and changes only items that have text."""
+    net, given = small_denoiser(), conditions()
     noisy, time, controls = torch.randn(2, 4, 16), torch.tensor([0.3, 0.6]), torch.randn(2, 3, 16)
 
-    def guided(words: float, persona: float) -> torch.Tensor:
-        return guided_velocity(net, noisy, time, controls, asked, strengths=Strengths(words=words, persona=persona))
+    def guided(text: float, persona: float) -> torch.Tensor:
+        return guided_velocity(
+            net, noisy, time, controls, given, strengths=GuidanceStrengths(text=text, persona=persona)
+        )
 
     with torch.no_grad():
-        full = net(noisy, time, controls, net.encode_conditions(asked))
-        none = net(noisy, time, controls, net.encode_conditions(unconditional(asked)))
-        wordless = net(
-            noisy, time, controls, net.encode_conditions(replace(asked, has_text=torch.tensor([False, False])))
+        full = net(noisy, time, controls, net.encode_conditions(given))
+        none = net(noisy, time, controls, net.encode_conditions(unconditional(given)))
+        without_text = net(
+            noisy, time, controls, net.encode_conditions(replace(given, has_text=torch.tensor([False, False])))
         )
     plain = guided(1.0, 1.0)
     assert torch.allclose(plain, full, atol=1e-5)
     assert torch.allclose(guided(0.0, 0.0), none, atol=1e-5)
-    assert torch.allclose(guided(3.0, 1.0) - plain, 2.0 * (full - wordless), atol=1e-4)
+    assert torch.allclose(guided(3.0, 1.0) - plain, 2.0 * (full - without_text), atol=1e-4)
     assert torch.allclose(guided(3.0, 1.0)[1], plain[1], atol=1e-5)
-    assert torch.allclose(guided(1.0, 2.0) - plain, wordless - none, atol=1e-4)
-    assert (full[0] - wordless[0]).abs().max() > 1e-3
+    assert torch.allclose(guided(1.0, 2.0) - plain, without_text - none, atol=1e-4)
+    assert (full[0] - without_text[0]).abs().max() > 1e-3
 
 
-def test_a_checkpoint_has_the_denoiser_that_learnt_guidance(tmp_path: Path) -> None:
-    """`distil` goes on from the trained denoiser, and `export` takes what it made; the teacher stays as it was."""
+def test_a_checkpoint_contains_the_distilled_denoiser(tmp_path: Path) -> None:
+    """`distil` trains a copy of the denoiser, `export` writes that copy, and the teacher is unchanged."""
     work = tmp_path / "work"
     song = extract(perform(compose(5, seconds=6.0)), FrontEnd(FrontEndSpec()))
-    workshop = Workshop(folder=work)
-    write(song, workshop.songs)
-    front_end = workshop.front_end()
+    work_folder = WorkFolder(path=work)
+    write(song, work_folder.songs)
+    front_end = work_folder.front_end()
     fit_bands(front_end, [song])
-    workshop.keep_front_end(front_end)
+    work_folder.save_front_end(front_end)
     export = ["export", "--work", str(work), "--plain", "--to"]
 
     def run(*arguments: str) -> None:
@@ -91,6 +93,6 @@ def test_a_checkpoint_has_the_denoiser_that_learnt_guidance(tmp_path: Path) -> N
     run(*export, str(tmp_path / "after"))
     _, before = load(tmp_path / "before")
     _, after = load(tmp_path / "after")
-    untaught, taught = before.denoiser.state_dict(), after.denoiser.state_dict()
-    assert any(not torch.equal(value, taught[name]) for name, value in untaught.items())
+    teacher, student = before.denoiser.state_dict(), after.denoiser.state_dict()
+    assert any(not torch.equal(value, student[name]) for name, value in teacher.items())
     assert not (work / "denoiser.pt").exists()

@@ -1,4 +1,4 @@
-"""The evaluation: each measure says what it claims to, and the whole becomes a page."""
+"""The evaluation: each metric measures what it claims to, and the report is complete."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from render_service.renderers.load import load_latent_diffusion
 from separation_service.engine import load_separator
 from tests.support.tiny_checkpoint import tiny_checkpoint
 from training.corpus.soundfont import DEFAULT_SOUNDFONT
-from training.evaluation.judge import Judge, describe, frechet_distance, judge_from, mean_distance, windows
-from training.evaluation.report import Extent, evaluate
+from training.evaluation.classifier import PersonaClassifier, audio_features, fit_classifier
+from training.evaluation.diversity import frechet_distance, mean_distance, windows
+from training.evaluation.report import EvaluationSize, evaluate
 from training.evaluation.section import Goal
 from training.evaluation.takes import Sampling
-from training.measures import RATE_HZ, chroma, heard_key, mirex_score, share_of_chords_held
+from training.metrics import RATE_HZ, chroma, estimate_key, mirex_score, share_of_frames_on_chord
 
 C_TRIAD, F_TRIAD = (60, 64, 67), (65, 69, 72)
 
@@ -44,56 +45,58 @@ def _noise(*, seed: int, tilt: float = 0.0, width: float = 1.0) -> NDArray[np.fl
 
 
 @pytest.mark.parametrize(
-    ("heard", "score"),
+    ("estimated", "score"),
     [("C major", 1.0), ("G major", 0.5), ("A minor", 0.3), ("C minor", 0.2), ("F major", 0.0), ("F# major", 0.0)],
 )
-def test_a_near_key_scores_in_part(heard: str, score: float) -> None:
-    """As MIREX counts: a fifth above, the relative and the parallel key are not wholly wrong."""
-    assert mirex_score(Key.parse(heard), Key.parse("C major")) == score
+def test_a_related_key_scores_in_part(estimated: str, score: float) -> None:
+    """As in MIREX: a fifth above, the relative and the parallel key get partial scores."""
+    assert mirex_score(Key.parse(estimated), Key.parse("C major")) == score
 
 
-def test_the_key_of_a_scale_is_heard() -> None:
-    """A cadence in C is in C major, a fourth higher in F major."""
+def test_the_key_of_a_cadence_is_estimated() -> None:
+    """A cadence in C is estimated as C major, transposed by a fourth as F major."""
     cadence = np.concatenate([_tones(p, 0.6) for p in (C_TRIAD, F_TRIAD, (67, 71, 74), C_TRIAD)], axis=1)
-    assert heard_key(chroma(cadence)) == Key.parse("C major")
-    assert heard_key(np.roll(chroma(cadence), 5, axis=0)) == Key.parse("F major")
+    assert estimate_key(chroma(cadence)) == Key.parse("C major")
+    assert estimate_key(np.roll(chroma(cadence), 5, axis=0)) == Key.parse("F major")
 
 
-def test_a_chord_is_held_where_it_sounds() -> None:
-    """C then F: held as asked, not a tritone away; a chord that is neither major nor minor is left out."""
+def test_a_chord_is_found_where_it_sounds() -> None:
+    """C then F: found as requested, not a tritone away; a chord that is neither major nor minor is ignored."""
     energy = chroma(np.concatenate([_tones(C_TRIAD, 2.0), _tones(F_TRIAD, 2.0)], axis=1))
-    asked = (_chord(0.0, 2.0, 0), _chord(2.0, 4.0, 5))
-    assert share_of_chords_held(energy, asked) > 0.9
-    assert share_of_chords_held(energy, asked, transposed=6) == 0.0
-    assert np.isnan(share_of_chords_held(energy, (_chord(0.0, 4.0, 0, ChordQuality.SUS4),)))
+    requested = (_chord(0.0, 2.0, 0), _chord(2.0, 4.0, 5))
+    assert share_of_frames_on_chord(energy, requested) > 0.9
+    assert share_of_frames_on_chord(energy, requested, transposed=6) == 0.0
+    assert np.isnan(share_of_frames_on_chord(energy, (_chord(0.0, 4.0, 0, ChordQuality.SUS4),)))
 
 
-def test_a_description_hears_sound_and_not_level() -> None:
-    """Half as loud is nearly the same; darker or narrower is not."""
-    plain = describe(_noise(seed=0))
-    again = np.linalg.norm(plain - describe(np.float32(0.5) * _noise(seed=0)))
-    darker = np.linalg.norm(plain - describe(_noise(seed=0, tilt=-1.0)))
-    narrower = np.linalg.norm(plain - describe(_noise(seed=0, width=0.1)))
-    assert again < 0.05 * min(darker, narrower)
+def test_audio_features_hardly_depend_on_level() -> None:
+    """Half the level changes them far less than a darker or narrower sound."""
+    plain = audio_features(_noise(seed=0))
+    quieter = np.linalg.norm(plain - audio_features(np.float32(0.5) * _noise(seed=0)))
+    darker = np.linalg.norm(plain - audio_features(_noise(seed=0, tilt=-1.0)))
+    narrower = np.linalg.norm(plain - audio_features(_noise(seed=0, width=0.1)))
+    assert quieter < 0.05 * min(darker, narrower)
 
 
-def _judged(count: int = 12, clips: int = 6) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Descriptions of made-up personas that differ in the tilt of their noise."""
-    described = [
-        describe(_noise(seed=100 * who + clip, tilt=-0.1 * who)) for who in range(count) for clip in range(clips)
+def _labelled_features(count: int = 12, clips: int = 6) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Features of synthetic personas whose noise differs in spectral tilt."""
+    features = [
+        audio_features(_noise(seed=100 * persona + clip, tilt=-0.1 * persona))
+        for persona in range(count)
+        for clip in range(clips)
     ]
-    return np.stack(described), np.repeat(np.arange(count), clips)
+    return np.stack(features), np.repeat(np.arange(count), clips)
 
 
-def test_the_judge_knows_personas_it_was_taught() -> None:
-    """Clips that it never heard go to the persona with their sound."""
-    judge = judge_from(*_judged())
-    found = [judge.persona(_noise(seed=9_000 + who, tilt=-0.1 * who)) for who in range(12)]
+def test_the_classifier_recognises_the_personas_it_was_fitted_on() -> None:
+    """Unseen clips are assigned to the persona with the same spectral tilt."""
+    classifier = fit_classifier(*_labelled_features())
+    found = [classifier.nearest_persona(_noise(seed=9_000 + persona, tilt=-0.1 * persona)) for persona in range(12)]
     assert np.mean(np.array(found) == np.arange(12)) > 0.7
 
 
 def test_distances() -> None:
-    """Fréchet: 0 to itself, the squared shift for a shift; pairs of different groups do not count."""
+    """Fréchet distance: 0 to itself, the squared shift for a shift. Pairs of different groups do not count."""
     rng = np.random.default_rng(0)
     cloud = rng.standard_normal((400, 8))
     assert frechet_distance(cloud, cloud, basis=cloud) == pytest.approx(0.0, abs=1e-6)
@@ -104,37 +107,44 @@ def test_distances() -> None:
     assert [piece.shape for piece in windows(_noise(seed=0), seconds=0.9)] == [(2, 39_690)] * 2
 
 
-def test_a_goal_without_a_figure_is_not_met() -> None:
-    """NaN is neither above nor below."""
-    assert Goal(name="", reached=0.95, wanted=0.95).met
-    assert Goal(name="", reached=-31.0, wanted=-30.0, at_most=True).met
-    assert not Goal(name="", reached=float("nan"), wanted=0.0).met
-    assert not Goal(name="", reached=float("nan"), wanted=0.0, at_most=True).met
+def test_a_goal_without_a_value_is_not_met() -> None:
+    """NaN does not reach any target."""
+    assert Goal(name="", value=0.95, target=0.95).met
+    assert Goal(name="", value=-31.0, target=-30.0, at_most=True).met
+    assert not Goal(name="", value=float("nan"), target=0.0).met
+    assert not Goal(name="", value=float("nan"), target=0.0, at_most=True).met
 
 
 @pytest.mark.skipif(not DEFAULT_SOUNDFONT.is_file(), reason="needs Debian package fluid-soundfont-gm")
 def test_the_report_is_one_page_with_its_pictures(tmp_path: Path) -> None:
-    """Tiny nets, the least of everything: every part has its table, every goal its row, and all of it is small."""
-    judge, kept = judge_from(*_judged(clips=2)), tmp_path / "judge.npz"
-    np.savez(kept, **{name: getattr(judge, name) for name in Judge.__dataclass_fields__})
-    extent = Extent(
-        takes=2, others=2, changing=1, strangers=1, bases=1, copies=1, stem_songs=1, stem_seconds=3.0, clip_s=2.0
+    """With tiny nets and the smallest size: every part has its table, every goal its row, and the figures are small."""
+    classifier, cache = fit_classifier(*_labelled_features(clips=2)), tmp_path / "classifier.npz"
+    np.savez(cache, **{name: getattr(classifier, name) for name in PersonaClassifier.__dataclass_fields__})
+    size = EvaluationSize(
+        takes=2,
+        other_songs=2,
+        tempo_changes=1,
+        unseen_personas=1,
+        prompts=1,
+        vocoder_songs=1,
+        stem_songs=1,
+        stem_seconds=3.0,
+        clip_s=2.0,
     )
-    said: list[str] = []
+    parts: list[str] = []
     page = evaluate(
         load_latent_diffusion(str(tiny_checkpoint(tmp_path / "tiny")), device="cpu", threads=1),
         load_separator("starter", repo=None, device="cpu", threads=1),
         tmp_path / "report",
         sampling=Sampling(seconds=3.0, steps=2, guidance=1.0),
-        extent=extent,
+        size=size,
         held_out_soundfont=None,
-        judge_file=kept,
-        say=said.append,
+        classifier_file=cache,
+        on_part=parts.append,
     )
     text, rows = page.read_text(), json.loads((tmp_path / "report" / "figures.json").read_text())
-    assert (
-        text.count("\n## ") == len(said) - 4 + 1
-    )  # judge, personas, takes and pictures have no table; pictures a heading
+    without_section = {"classifier", "personas", "takes"}  # every other part, pictures included, has a heading
+    assert text.count("\n## ") == len([part for part in parts if part not in without_section])
     assert all(f"| {row['name']} |" in text for row in rows)
     pictures = list((tmp_path / "report").glob("*.png"))
     assert {path.name for path in pictures} == {"takes.png", "stems.png", "goals.png"}

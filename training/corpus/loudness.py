@@ -1,4 +1,4 @@
-"""Loudness after ITU-R BS.1770-4, quick enough to level every stem of a corpus. Letters: ``T`` frames."""
+"""Integrated loudness by ITU-R BS.1770-4, float32 for speed. Letters: ``T`` frames."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.signal import sosfilt
 
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio
 
-# BS.1770-4 gives these at 48 kHz; here re-derived for 44.1 kHz (shelf +4 dB at 1681.97 Hz, high-pass at 38.14 Hz).
+# BS.1770-4 defines these filters at 48 kHz; derived for 44.1 kHz (shelf +4 dB at 1681.97 Hz, high-pass at 38.14 Hz).
 _SHELF = (1.5308412300503478, -2.6509799951547297, 1.169079079921587, 1.0, -1.6636551132560202, 0.7125954280732254)
 _HIGH_PASS = (1.0, -2.0, 1.0, 1.0, -1.9891696736297957, 0.9891990357870394)
 _SECTIONS = np.array([_SHELF, _HIGH_PASS])
@@ -19,7 +19,7 @@ _RELATIVE_GATE_LU = -10.0
 
 
 def loudness_lufs(audio: Audio) -> float | None:
-    """Integrated loudness of ``(2, T)``, or nothing where all of it lies below the absolute gate."""
+    """Integrated loudness of ``(2, T)``; ``None`` if all of it is below the absolute gate or it is shorter than 0.4 s."""
     steps = audio.shape[1] // _STEP_FRAMES
     if steps < _BLOCK_STEPS:
         return None

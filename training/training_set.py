@@ -1,4 +1,4 @@
-"""Fills the cache of features from the corpus: who plays which song, by number."""
+"""The songs of the training set, by number, and the cache of their features."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from training.corpus.persona import PersonaSpec, random_persona
 from training.corpus.song import Song, perform
 from training.features import extract, write
 
-SONGS_A_DRAWN_PERSONA = 2  # two songs of one identity are what the persona encoder learns from
+SONGS_PER_RANDOM_PERSONA = 2  # the persona encoder trains on pairs of songs by one persona
 _PERSONA_STREAM = 7_001
 
 
 def persona_of(number: int) -> PersonaSpec:
-    """Even songs go round the named personas; odd ones play identities drawn for two songs each."""
+    """Even songs cycle through the named personas; odd ones use random personas, two songs each."""
     if number % 2 == 0:
         named = personas()
         return named[(number // 2) % len(named)]
-    drawn = (number // 2) // SONGS_A_DRAWN_PERSONA
-    return random_persona(np.random.default_rng([_PERSONA_STREAM, drawn]), id=f"drawn-{drawn}")
+    index = (number // 2) // SONGS_PER_RANDOM_PERSONA
+    return random_persona(np.random.default_rng([_PERSONA_STREAM, index]), id=f"drawn-{index}")
 
 
 def song_of(number: int) -> Song:
-    """Song ``number`` of the training set, 30 to 60 s; its seed is the number."""
+    """Song ``number`` of the training set, 30 to 60 s; the number is its seed."""
     return perform(compose(number, persona=persona_of(number)))
 
 
-def fill(folder: Path, numbers: range, front_end: FrontEnd) -> Iterator[int]:
-    """Make the songs that are not there yet, one after another; yields each number that is done."""
+def fill_cache(folder: Path, numbers: range, front_end: FrontEnd) -> Iterator[int]:
+    """Compose and measure the songs that the folder lacks, in order; yields each number when its song is there."""
     for number in numbers:
         if not (folder / f"{number:08d}.safetensors").exists():
             write(extract(song_of(number), front_end), folder)

@@ -1,4 +1,4 @@
-"""A studio's own audio as the corpus."""
+"""Your own recordings as training data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from render_service.renderers.latent_diffusion.controls import channel_slice
 from servicekit.delivery.names import STEMS
 from training.cli import main
 from training.features import read
-from training.own_audio import OwnAudioError, own_stems, read_recording
+from training.recordings import RecordingError, read_recording, recorded_stems
 
 RATE_HZ = 44100
 FACTS = {"captions": ["slow strings"], "persona": "hall", "key": "A minor", "bpm": 80, "firstDownbeatSecond": 0.1}
@@ -26,7 +26,7 @@ def _sound(seed: int, seconds: float = 1.5) -> np.ndarray:
 
 
 def _recording(folder: Path, name: str, *, stems: bool, **more: Any) -> Path:
-    """A recording of 1.5 s; with stems the voice is silent and the mix is left to them."""
+    """Write a recording of 1.5 s: either a mix, or stems of which the vocals are silent."""
     folder.mkdir(exist_ok=True)
     if stems:
         (folder / name).mkdir()
@@ -40,12 +40,12 @@ def _recording(folder: Path, name: str, *, stems: bool, **more: Any) -> Path:
     return path
 
 
-def test_recordings_become_songs_of_the_cache(tmp_path: Path) -> None:
-    """`corpus --own` measures them; what is not known of them is left open, what is known is not."""
-    own, work = tmp_path / "own", tmp_path / "work"
-    _recording(own, "plain", stems=False)
-    _recording(own, "layered", stems=True, chords=[[0.0, "A:min7"], [0.8, "C:maj", "E"]])
-    ended = CliRunner().invoke(main, ["corpus", "--own", str(own), "--work", str(work)])
+def test_recordings_are_cached_as_songs(tmp_path: Path) -> None:
+    """`corpus --recordings` computes their features; channels of unknown facts are zero."""
+    recordings, work = tmp_path / "recordings", tmp_path / "work"
+    _recording(recordings, "plain", stems=False)
+    _recording(recordings, "layered", stems=True, chords=[[0.0, "A:min7"], [0.8, "C:maj", "E"]])
+    ended = CliRunner().invoke(main, ["corpus", "--recordings", str(recordings), "--work", str(work)])
     assert ended.exit_code == 0, ended.output
     layered, plain = (read(Path(line), with_audio=True) for line in ended.output.split())
     assert plain.captions == ("slow strings",)
@@ -58,22 +58,22 @@ def test_recordings_become_songs_of_the_cache(tmp_path: Path) -> None:
     drums, _, vocals, _ = layered.controls[channel_slice("playing")]
     assert (drums == 1.0).all()
     assert (vocals == -1.0).all()
-    total = sum(soundfile.read(own / "layered" / f"{stem}.flac", dtype="float32")[0] for stem in STEMS)
+    total = sum(soundfile.read(recordings / "layered" / f"{stem}.flac", dtype="float32")[0] for stem in STEMS)
     assert np.abs(layered.audio / 32767.0 - total.T[:, : layered.audio.shape[1]]).max() < 1e-4
 
 
 def test_stems_of_recordings_train_the_separator(tmp_path: Path) -> None:
-    """Those that have stems give them, the rest is passed over; too few to hold any back is refused."""
-    own = tmp_path / "own"
-    _recording(own, "plain", stems=False)
-    _recording(own, "layered", stems=True)
-    (song,) = own_stems(own, tmp_path / "kept")
+    """Recordings without stems are skipped; too few for a held-out set are refused."""
+    recordings = tmp_path / "recordings"
+    _recording(recordings, "plain", stems=False)
+    _recording(recordings, "layered", stems=True)
+    (song,) = recorded_stems(recordings, tmp_path / "cache")
     assert song.stems.shape == (4, 2, round(1.5 * RATE_HZ))
     assert np.abs(song.crop(0, 1000)[0].T - _sound(0)[:1000]).max() < 2.0**-15
     arguments = ["separator", "--work", str(tmp_path), "--out", str(tmp_path / "out"), "--budget-s", "1"]
-    ended = CliRunner().invoke(main, [*arguments, "--own", str(own), "--held-out", "1"])
+    ended = CliRunner().invoke(main, [*arguments, "--recordings", str(recordings), "--held-out", "1"])
     assert ended.exit_code == 2
-    assert "leaves none to train on" in ended.output
+    assert "--held-out must be less than the number of recordings with stems" in ended.output
 
 
 def _mono_48k(folder: Path) -> None:
@@ -107,30 +107,30 @@ def _no_sound(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "words"),
+    ("damage", "message"),
     [
-        (_mono_48k, "one.wav wants 44100 Hz"),
-        (_without_tempo, "wants 'bpm' or 'tempoMap'"),
-        (_odd_key, "wants a tonic and a mode"),
+        (_mono_48k, "one.wav must have 44100 Hz"),
+        (_without_tempo, "must have either 'bpm' or 'tempoMap'"),
+        (_odd_key, "a tonic and a mode"),
         (_odd_chord, "one of maj, min"),
         (_odd_word, "got ['caption']"),
-        (_three_stems, "other as WAV or FLAC are missing"),
-        (_no_sound, "wants one.wav, one.flac or a folder one/ of stems"),
+        (_three_stems, "four stems as WAV or FLAC, missing: other"),
+        (_no_sound, "needs one.wav, one.flac or a folder one/ of stems"),
     ],
 )
-def test_what_cannot_be_used_is_named(harm: Any, words: str, tmp_path: Path) -> None:
-    """The file, what was wanted, what came."""
+def test_the_error_for_an_unusable_recording_is_precise(damage: Any, message: str, tmp_path: Path) -> None:
+    """It names the file, what was expected and what was found."""
     path = _recording(tmp_path / "own", "one", stems=False)
     read_recording(path)
-    harm(path.parent)
-    with pytest.raises(OwnAudioError) as refused:
+    damage(path.parent)
+    with pytest.raises(RecordingError) as refused:
         read_recording(path)
-    assert words in str(refused.value)
+    assert message in str(refused.value)
 
 
-def test_an_empty_folder_says_what_it_wants(tmp_path: Path) -> None:
-    """Exit status 2 and advice, no traceback."""
-    ended = CliRunner().invoke(main, ["corpus", "--own", str(tmp_path), "--work", str(tmp_path / "work")])
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    """Exit status 2 and a message, no traceback."""
+    ended = CliRunner().invoke(main, ["corpus", "--recordings", str(tmp_path), "--work", str(tmp_path / "work")])
     assert ended.exit_code == 2
-    assert "holds no recording" in ended.output
+    assert "contains no recordings" in ended.output
     assert not (tmp_path / "work").exists()
