@@ -61,7 +61,7 @@ async def serve(settings: RenderSettings) -> None:
         resources.callback(os.close, lock)
         journal = resources.enter_context(open_journal(settings, clock))
         store = open_store(settings, clock)
-        turn = device_lock(settings)
+        gpu_lock = device_lock(settings)
         server = RpcServer(metrics=metrics, gated_methods=(*GATED_METHODS, *JOBS_GATED), service_names=_SERVICES)
         threads = settings.threads or len(os.sched_getaffinity(0))
         renderer = await asyncio.to_thread(load_renderer, settings.renderer, device=settings.device, threads=threads)
@@ -89,7 +89,7 @@ async def serve(settings: RenderSettings) -> None:
             journal=journal,
             store=store,
             renderer=renderer,
-            turn=turn,
+            gpu_lock=gpu_lock,
             fingerprint=fingerprint,
             separation=separation,
         )
@@ -119,7 +119,12 @@ async def serve(settings: RenderSettings) -> None:
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
         pipeline = RenderPipeline(
-            renderer=renderer, turn=turn, journal=journal, store=store, separation=separation, fingerprint=fingerprint
+            renderer=renderer,
+            gpu_lock=gpu_lock,
+            journal=journal,
+            store=store,
+            separation=separation,
+            fingerprint=fingerprint,
         )
         runner = Runner(
             journal,

@@ -46,7 +46,7 @@ class RenderPipeline:
     """What a take is made with. Built once, by ``__main__``; called by a worker thread for each assignment."""
 
     renderer: Renderer
-    turn: GpuLock
+    gpu_lock: GpuLock
     journal: Journal
     store: ObjectStore
     separation: SeparationClient
@@ -87,7 +87,7 @@ class RenderPipeline:
 
     def _sound(self, plan: Plan, progress: Progress, start: InitLatents | None = None) -> tuple[Latents, Waveform]:
         """Sound is made while this thread has the device; the rest needs none."""
-        with self.turn.held(check=progress.check):
+        with self.gpu_lock.held(check=progress.check):
             latents = denoise(plan, self.renderer, progress, start)
             return latents, vocode(latents, plan, self.renderer, progress)
 
@@ -97,7 +97,7 @@ class RenderPipeline:
         progress.stage(Stage.PLAN)
         order = Rerender.read(assignment.plan["rerender"])
         facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
-        with self.turn.held(check=progress.check):
+        with self.gpu_lock.held(check=progress.check):
             start = read_start(order, self.renderer, self.store)
         _, waveform = self._sound(facts.plan, progress, start)
         progress.stage(Stage.BOUNCE)

@@ -56,7 +56,7 @@ class Replayer:
     journal: Journal
     store: ObjectStore
     renderer: Renderer
-    turn: GpuLock
+    gpu_lock: GpuLock
     fingerprint: Mapping[str, str]
     separation: SeparationClient
 
@@ -103,7 +103,7 @@ class Replayer:
         return _compared(found.largest, found.stored_sha256, found.replayed_sha256, _differences(then, now))
 
     def _sound(self, plan: Plan, order: Rerender | None = None) -> Waveform:
-        with self.turn.held():
+        with self.gpu_lock.held():
             start = None if order is None else read_start(order, self.renderer, self.store)
             return self.renderer.vocode(self.renderer.denoise(plan, _silently, start), plan, _silently)
 

@@ -195,7 +195,7 @@ def _versions(connection: Connection, job_ids: list[str], now_us: int) -> list[V
         for owner in {row.owner for row in rows if _unended(row)}
     }
     return [
-        to_version(
+        _to_version(
             row,
             progress=tuple(newest[position] for position in (row.render_position, row.stems_position) if position),
             queue_position=queues[row.owner].position(row) if row.owner in queues else None,
@@ -215,7 +215,7 @@ def rerendered_stem(row: Row[Any]) -> StemName | None:
     return StemName[row.rerendered_stem] if row.rerendered_stem else None
 
 
-def to_version(
+def _to_version(
     row: Row[Any],
     *,
     progress: tuple[Event, ...],

@@ -29,17 +29,17 @@ class Started:
     process: BaseProcess
     _messages: Connection
 
-    def hear(self) -> Any:
+    def receive(self) -> Any:
         """The next message."""
         assert self._messages.poll(_TIMEOUT_S), "the process sent nothing"
         return self._messages.recv()
 
-    def hear_all(self) -> list[Any]:
+    def receive_all(self) -> list[Any]:
         """All messages until the process ends."""
         received = []
         while True:
             try:
-                received.append(self.hear())
+                received.append(self.receive())
             except EOFError:
                 self.process.join()
                 return received

@@ -21,7 +21,7 @@ def test_two_processes_never_hold_the_lock_together(tmp_path: Path) -> None:
     """Two processes that ask all the time each get it ten times, and no two of these times overlap."""
     path, times = tmp_path / "gpu", 10
     with started(lock_repeatedly, path, times) as one, started(lock_repeatedly, path, times) as two:
-        held = sorted(one.hear_all() + two.hear_all())
+        held = sorted(one.receive_all() + two.receive_all())
     assert len(held) == 2 * times
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(held))
 
@@ -44,7 +44,7 @@ def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:
     """After kill -9 of its holder the next one gets it."""
     gpu_lock = GpuLock(tmp_path / "gpu")
     with started(lock_and_hang, tmp_path / "gpu") as holder:
-        assert holder.hear() == "held"
+        assert holder.receive() == "held"
         waiting = threading.Event()
 
         def kill_when_waiting() -> None:

@@ -44,7 +44,7 @@ MANY = 1000
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """A clock that only moves when it is told to."""
+    """A clock that only moves when it is advanced."""
     return ManualClock(START)
 
 
@@ -213,8 +213,8 @@ def test_a_deleted_job_leaves_one_event_and_its_audit_rows(journal: Journal) -> 
     journal.finish_delete("local", job_id)
     with pytest.raises(NotFound):
         journal.job("local", job_id)
-    (left,) = journal.events_after(job_id, 0, MANY).events
-    assert (left.kind, left.sequence) == (EventKind.DELETED, last + 1)
+    (deleted,) = journal.events_after(job_id, 0, MANY).events
+    assert (deleted.kind, deleted.sequence) == (EventKind.DELETED, last + 1)
     assert len(journal.audit_rows("local", job_id).rows) == 1
     assert journal.verify_chain("local").intact
     assert journal.accept(new_job(request("r1")), limit=MANY).created
@@ -345,13 +345,13 @@ def test_two_processes_may_create_the_journal_at_once(tmp_path: Path) -> None:
 def test_a_re_render_changes_the_owner_of_an_ended_job(journal: Journal) -> None:
     """render_service owns an upload from its first re-render on, which is accepted only after all versions have ended."""
     job_id = journal.accept(new_job(owner=OwningService.SEPARATION), limit=MANY).job.job_id
-    wanted = replace(new_version(job_id), owner=OwningService.RENDER)
+    rerender = replace(new_version(job_id), owner=OwningService.RENDER)
     with pytest.raises(FailedPrecondition) as early:
-        journal.accept_version(wanted, limit=MANY)
+        journal.accept_version(rerender, limit=MANY)
     assert early.value.reason == "WRONG_STATE"
     journal.finish(claimed(journal, OwningService.SEPARATION))
     earlier = journal.events_after(job_id, 0, 100).events
-    accepted = journal.accept_version(wanted, limit=MANY)
+    accepted = journal.accept_version(rerender, limit=MANY)
     assert (accepted.version, accepted.job.owner) == (2, OwningService.RENDER)
     assert journal.claim(OwningService.SEPARATION, lease_s=30.0) is None
     assert claimed(journal).version.number == 2

@@ -32,7 +32,7 @@ MANY = 1000
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """A clock that only moves when it is told to."""
+    """A clock that only moves when it is advanced."""
     return ManualClock(START)
 
 
@@ -97,7 +97,7 @@ def test_the_version_of_a_killed_process_is_claimed_again_at_once(tmp_path: Path
     with open_journal(tmp_path) as journal:
         journal.accept(new_job(), limit=MANY)
         with started(claim_and_hang, url_of(tmp_path)) as worker:
-            job_id = worker.hear()
+            job_id = worker.receive()
             assert journal.claim(OwningService.RENDER, lease_s=10) is None, "its worker is alive"
             worker.kill()
         claim = claimed(journal)
@@ -112,7 +112,7 @@ def test_a_version_whose_service_died_three_times_fails(tmp_path: Path) -> None:
         job_id = journal.accept(new_job(), limit=MANY).job.job_id
         for _ in range(3):
             with started(claim_and_hang, url_of(tmp_path)) as worker:
-                assert worker.hear() == job_id
+                assert worker.receive() == job_id
         journal.reap(OwningService.RENDER)
         version = journal.job("local", job_id).versions[0]
         assert version.state is JobState.FAILED
@@ -130,7 +130,7 @@ def test_racing_processes_never_get_the_same_version(tmp_path: Path) -> None:
         start = tmp_path / "start"
         with started(claim_all, url_of(tmp_path), start) as one, started(claim_all, url_of(tmp_path), start) as two:
             start.touch()
-            done = one.hear_all() + two.hear_all()
+            done = one.receive_all() + two.receive_all()
         assert sorted(done) == sorted(jobs)
         assert {journal.job("local", job_id).versions[0].attempt for job_id in jobs} == {1}
 

@@ -21,7 +21,7 @@ def test_a_kill_between_commits_leaves_no_gap(tmp_path: Path) -> None:
         job_id = journal.accept(new_job(), limit=MANY).job.job_id
     for _ in range(2):
         with started(append_forever, url_of(tmp_path)) as writer:
-            seen = [writer.hear() for _ in range(12)]
+            seen = [writer.receive() for _ in range(12)]
             writer.kill()
         with open_journal(tmp_path) as journal:
             events = journal.events_after(job_id, 0, MANY).events
@@ -55,7 +55,7 @@ def test_a_feed_reader_misses_no_event_of_racing_writers(tmp_path: Path) -> None
             position = page.as_of_position
             if not page.events and not running:
                 break
-        assert one.hear() == two.hear() == "done"
+        assert one.receive() == two.receive() == "done"
         everything = journal.feed_after(OwningService.SEPARATION, None, 0, MANY).events
         assert read == [event.position for event in everything]
         assert len(read) == 2 * 8 * 6

@@ -171,7 +171,7 @@ def test_work_is_retried_until_a_dependency_answers(journal: Journal) -> None:
         progress.stage(Stage.SEPARATE, 2)
         progress.step(1)
         if next(attempt_numbers) < 3:
-            raise Unavailable("nobody answers", reason="SEPARATION_UNAVAILABLE", retry_after_s=1.0)
+            raise Unavailable("separation_service does not answer", reason="SEPARATION_UNAVAILABLE", retry_after_s=1.0)
 
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     with running(journal, work):
@@ -194,7 +194,7 @@ def test_a_dependency_that_never_answers_fails_the_version_with_retry_info(journ
 
     def work(assignment: Assignment) -> None:
         assignment.progress.stage(Stage.HANDOFF)
-        raise Unavailable("nobody answers", reason="SEPARATION_UNAVAILABLE")
+        raise Unavailable("separation_service does not answer", reason="SEPARATION_UNAVAILABLE")
 
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     with running(journal, work):

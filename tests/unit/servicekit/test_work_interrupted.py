@@ -98,10 +98,10 @@ def test_work_of_a_killed_service_resumes(tmp_path: Path) -> None:
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=MANY).job.job_id
         with started(run_slowly, url_of(tmp_path), True) as service:  # noqa: FBT003
-            assert service.hear() == (job_id, 1)
+            assert service.receive() == (job_id, 1)
             service.kill()
         with started(run_slowly, url_of(tmp_path), False) as service:  # noqa: FBT003
-            assert service.hear() == (job_id, 2)
+            assert service.receive() == (job_id, 2)
             ended(journal, job_id)
         events = events_of(journal, job_id)
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
@@ -124,7 +124,7 @@ def test_racing_runners_never_run_the_same_version(tmp_path: Path) -> None:
                 ended(journal, job_id)
             one.kill()
             two.kill()
-            worked = one.hear_all() + two.hear_all()
+            worked = one.receive_all() + two.receive_all()
         assert sorted(worked) == sorted((job_id, 1) for job_id in jobs)
 
 

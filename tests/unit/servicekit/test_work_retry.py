@@ -20,7 +20,7 @@ def test_the_delay_of_a_restarting_service_is_respected(reason: str) -> None:
 
 def test_a_service_that_does_not_answer_is_retried_sooner() -> None:
     """The delay for callers does not apply to the retries."""
-    error = Unavailable("nobody there", reason="SEPARATION_UNAVAILABLE", retry_after_s=30.0)
+    error = Unavailable("separation_service does not answer", reason="SEPARATION_UNAVAILABLE", retry_after_s=30.0)
     assert [POLICY.delay_s(attempts, error) for attempts in (1, 2, 3)] == [1.0, 4.0, None]
 
 
