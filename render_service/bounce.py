@@ -79,7 +79,7 @@ def make_bounce(waveform: Waveform, facts: BounceFacts) -> Bounce:
 
 def _bounce(pcm: Pcm24, facts: BounceFacts) -> Bounce:
     loudness = measure(pcm)
-    draft = manifest_of(facts, frames=pcm.shape[1], bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness))
+    draft = manifest_of(facts, frames=pcm.shape[1], bounce=FileFacts.draft("bounce", loudness))
     wav = Wav(pcm, draft.wav_facts("bounce", loudness))
     return Bounce(wav=wav, manifest=replace(draft, bounce=FileFacts.of(wav)))
 

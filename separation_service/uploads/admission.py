@@ -186,7 +186,7 @@ def _bounce(
         tempo_map=None,
         key=None,
         frames=track.frames,
-        bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness),
+        bounce=FileFacts.draft("bounce", loudness),
         licence=header.licence,
         labels=header.labels,
         fingerprint={},

@@ -1,6 +1,6 @@
-"""The manifest: what is known of one version, as a value. manifest_json.py turns it into text and back.
+"""The manifest of one version as a value. manifest_json.py writes and reads its text.
 
-Its fields are those of protos/sonichaos/manifest/v1/manifest.schema.json, where each is described.
+Its fields are described in protos/sonichaos/manifest/v1/manifest.schema.json.
 """
 
 from __future__ import annotations
@@ -8,32 +8,55 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer
 
 from servicekit.audio.bext import WavFacts
 from servicekit.audio.loudness import Loudness
 from servicekit.audio.wav import WavFile
 from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.names import STEMS, LicenceCoverage, StemMode, WavName
+from servicekit.json_codec import CAMEL_CASE
+
+
+def utc_seconds(moment: datetime) -> str:
+    """RFC 3339 in UTC with whole seconds, such as ``2026-03-04T05:06:07Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileFacts:
-    """One WAV: its name in the ZIP's folder, the SHA-256 of its bytes, its loudness."""
+    """One WAV: its name in the ZIP's folder, the SHA-256 of its bytes, and its `Loudness`."""
+
+    __pydantic_config__ = CAMEL_CASE
 
     file: str
     sha256: str
-    loudness: Loudness
+    lufs: float | None
+    true_peak_dbtp: float | None
 
     @classmethod
     def of(cls, wav: WavFile) -> FileFacts:
-        """Read ``wav`` once for its digest."""
-        return cls(file=f"{wav.facts.name}.wav", sha256=wav.digest.sha256, loudness=wav.facts.loudness)
+        """The facts of a WAV. Reads it once for its digest, if nothing has read it before."""
+        return replace(cls.draft(wav.facts.name, wav.facts.loudness), sha256=wav.digest.sha256)
+
+    @classmethod
+    def draft(cls, name: WavName, loudness: Loudness) -> FileFacts:
+        """The facts before the WAV exists, without a digest: the WAV's own header is made from the manifest."""
+        return cls(file=f"{name}.wav", sha256="", lufs=loudness.lufs, true_peak_dbtp=loudness.true_peak_dbtp)
+
+    @property
+    def loudness(self) -> Loudness:
+        """Both measures together."""
+        return Loudness(self.lufs, self.true_peak_dbtp)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PersonaFacts:
     """``embedding_sha256`` is of the embedding as float32, little endian."""
+
+    __pydantic_config__ = CAMEL_CASE
 
     id: str
     prefix: str
@@ -73,6 +96,8 @@ class Licence:
 class SeparatorFacts:
     """``weights_sha256`` is over the digests of the weights."""
 
+    __pydantic_config__ = CAMEL_CASE
+
     name: str
     weights_sha256: str
 
@@ -84,6 +109,8 @@ class StemsFacts:
     ``residual_rule`` is None in raw mode, ``residual_dbfs`` None for digital zero.
     """
 
+    __pydantic_config__ = CAMEL_CASE
+
     mode: StemMode
     separator: SeparatorFacts
     files: tuple[FileFacts, ...]
@@ -94,20 +121,22 @@ class StemsFacts:
     def __post_init__(self) -> None:
         names = tuple(file.file for file in self.files)
         if names != tuple(f"{stem}.wav" for stem in STEMS):
-            raise ValueError(f"wanted the files of {', '.join(STEMS)} in this order, got {', '.join(names)}")
+            raise ValueError(f"files must be {', '.join(STEMS)} in this order, got {', '.join(names)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """One version. ``created_at`` is its acceptance, with a time zone; whole seconds are kept.
+    """One version. ``created_at`` is when it was accepted, with a time zone; whole seconds are kept.
 
-    ``tempo_map`` is JSON as in the schema. ``origin``, ``tempo_map`` and ``key`` are None where they are not known, as for an
-    upload; ``stems`` until there are any; ``rerender`` is set from version 2 on.
+    ``tempo_map`` and ``rerender`` are JSON as in the schema. ``origin``, ``tempo_map`` and ``key`` are None for an upload,
+    ``stems`` for a version without stems, ``rerender`` for version 1.
     """
+
+    __pydantic_config__ = CAMEL_CASE
 
     job_id: str
     version: int
-    created_at: datetime
+    created_at: Annotated[datetime, PlainSerializer(utc_seconds)]
     origin: Origin | None
     tempo_map: Mapping[str, Any] | None
     key: str | None
@@ -126,7 +155,7 @@ class Manifest:
         return VersionKeys(self.job_id, self.version)
 
     def wav_facts(self, name: WavName, loudness: Loudness) -> WavFacts:
-        """What a WAV of this version says of itself, so that both services make the same bytes."""
+        """The facts in a WAV's own header. Both services take them from the manifest and so write the same bytes."""
         return WavFacts(
             job_id=self.job_id,
             version=self.version,
@@ -139,7 +168,7 @@ class Manifest:
     def with_stems(
         self, stems: StemsFacts, *, fingerprint: Mapping[str, str], processing: tuple[str, ...] = ()
     ) -> Manifest:
-        """The manifest of a bounce, completed. The separation's ``fingerprint`` goes under keys that begin with "separation."."""
+        """The manifest of a bounce, completed. The keys of the separation's ``fingerprint`` get the prefix "separation."."""
         added = {f"separation.{key}": value for key, value in fingerprint.items()}
         return replace(
             self,

@@ -56,7 +56,7 @@ def zipped(folder: Path, stem: Pcm24, version: int, rerender: dict[str, object] 
         tempo_map=tempo_map_json(WINDING),
         key=None,
         frames=stem.shape[1],
-        bounce=FileFacts(file="bounce.wav", sha256="", loudness=loudness),
+        bounce=FileFacts.draft("bounce", loudness),
         licence=Licence(),
         labels={},
         fingerprint={},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from servicekit.delivery.names import StemMode
 from sonichaos_client.verify import VerifyReport, verify_zip
 from tests.support.stems_zip import JOB, Delivery, delivery, rules
 
@@ -27,7 +28,7 @@ def body_at(data: bytes, chunk: bytes) -> int:
     return data.index(chunk) + 8
 
 
-@pytest.mark.parametrize("mode", ["exact", "raw"])
+@pytest.mark.parametrize("mode", list(StemMode))
 @pytest.mark.parametrize("upload", [False, True])
 def test_undamaged_zips_are_valid(tmp_path: Path, mode: str, upload: bool) -> None:  # noqa: FBT001  a parameter of the test
     """ZIPs of takes and uploads, exact and raw, pass every check, and the report has their facts."""
@@ -216,7 +217,7 @@ def test_damage_fails_its_check(
 
 def test_raw_stems_need_not_sum(tmp_path: Path) -> None:
     """In raw mode the sum is not checked."""
-    made = delivery(mode="raw")
+    made = delivery(mode=StemMode.RAW)
     one_unit(made)
     assert check(made, tmp_path).failures == ()
 
