@@ -24,8 +24,8 @@ from pathlib import Path
 
 import torch
 
+from render_service.audit import BounceFacts
 from render_service.bounce import make_bounce
-from render_service.bounce_facts import BounceFacts
 from render_service.brief import Brief, resolve
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
@@ -36,6 +36,7 @@ from render_service.renderers.load import load_renderer
 from render_service.renderers.renderer import Renderer
 from servicekit.clock import SystemClock
 from servicekit.delivery.manifest import Licence, ModelFacts
+from servicekit.delivery.names import LicenceCoverage
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 
@@ -103,7 +104,7 @@ class RenderBenchmark:
             created_at=datetime(2026, 1, 1, tzinfo=UTC),
             plan=plan,
             labels={},
-            licence=Licence(tier="", licensee="", terms="", covers="bounce"),
+            licence=Licence(covers=LicenceCoverage.BOUNCE),
             model=ModelFacts(name=info.name, licence=info.licence, digests={m.role: m.sha256 for m in info.models}),
             fingerprint=info.fingerprint,
             processing=info.processing,

@@ -6,16 +6,12 @@ Letters: ``C`` channels (2), ``T`` samples a channel.
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from safetensors.numpy import save
 
 from jobs_service.journal_json import VersionFiles, loudness_json
-from render_service.audited import AUDIT_BOUNCE, AUDIT_STEMS, audit_row
-from render_service.bounce_facts import BounceFacts, manifest_of
+from render_service.audit import BounceFacts, bounce_draft, manifest_of
 from render_service.renderers.renderer import Latents, Waveform
 from servicekit.audio.loudness import Loudness, measure
 from servicekit.audio.pcm24 import Pcm24, from_pcm24, to_pcm24
@@ -24,7 +20,7 @@ from servicekit.audio.wav import Wav, read_wav
 from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.journal import AuditDraft, Journal, Version
+from servicekit.journal import Version
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
 from servicekit.work import Progress
@@ -66,8 +62,8 @@ class Bounce:
 
     @property
     def stored_file(self) -> StoredFile:
-        """The WAV in the store."""
-        return StoredFile(self.key, self.wav.size_bytes, self.sha256)
+        """The WAV as it is stored."""
+        return StoredFile(key=self.key, sha256=self.sha256, size_bytes=self.wav.size_bytes)
 
 
 def make_bounce(waveform: Waveform, facts: BounceFacts) -> Bounce:
@@ -93,11 +89,11 @@ def store_bounce(bounce: Bounce, latents: Latents, facts: BounceFacts, store: Ob
     manifest = store.put_bytes(keys.manifest, text, content_type="application/json")
     metadata = {"frontEnd": latents.front_end_id, "samples": str(latents.samples)}
     data = save({"latents": latents.values}, metadata=metadata)
-    kept = store.put_bytes(keys.latents, data, content_type="application/octet-stream")
+    stored_latents = store.put_bytes(keys.latents, data, content_type="application/octet-stream")
     progress.bounce_ready(
-        files=VersionFiles(bounce=bounce.stored_file, manifest=manifest, latents=kept).json(),
+        files=VersionFiles(bounce=bounce.stored_file, manifest=manifest, latents=stored_latents).json(),
         loudness=loudness_json(bounce.loudness),
-        audit=_bounce_audit(bounce, facts, kept),
+        audit=bounce_draft(bounce.manifest, facts, stored_latents),
     )
 
 
@@ -106,31 +102,3 @@ def read_bounce(version: Version, facts: BounceFacts, store: ObjectStore) -> Bou
     stored = version.files["bounce"]
     data = read_verified(store, stored["key"], stored["sha256"], max_bytes=_MAX_WAV_BYTES)
     return _bounce(read_wav(io.BytesIO(data), name=stored["key"]), facts)
-
-
-def audited_facts(version: Version, tenant: str, journal: Journal) -> BounceFacts:
-    """The facts of a stored bounce, from the audit row that was kept together with it."""
-    row = audit_row(journal, tenant, version.job_id, version.number, AUDIT_BOUNCE)
-    return BounceFacts.from_audit(tenant, row.job_id, row.version, json.loads(row.body_json), version.plan["prompt"])
-
-
-def _bounce_audit(bounce: Bounce, facts: BounceFacts, latents: StoredFile) -> AuditDraft:
-    body = facts.audit_body() | {
-        "bounce": {"key": bounce.key, "sha256": bounce.sha256},
-        "latents": {"key": latents.key, "sha256": latents.sha256},
-        "lufs": bounce.loudness.lufs,
-        "truePeakDbtp": bounce.loudness.true_peak_dbtp,
-        "processing": list(bounce.manifest.processing),
-    }
-    return AuditDraft(kind=AUDIT_BOUNCE, body=body, prompt=facts.plan.prompt)
-
-
-def stems_audit(bounce: Bounce, facts: BounceFacts, separated: Mapping[str, Any]) -> AuditDraft:
-    """The row that is written once a version has stems; ``separated`` is what separation_service answered."""
-    body = facts.audit_body() | {
-        "bounce": {"key": bounce.key, "sha256": bounce.sha256},
-        "lufs": bounce.loudness.lufs,
-        "truePeakDbtp": bounce.loudness.true_peak_dbtp,
-        **separated,
-    }
-    return AuditDraft(kind=AUDIT_STEMS, body=body, prompt=facts.plan.prompt)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from render_service.bounce import audited_facts, read_bounce
+from render_service.audit import audited_facts
+from render_service.bounce import read_bounce
 from render_service.pipeline import stored_keys
 from servicekit.delivery.manifest_json import MAX_TEXT_CHARACTERS, manifest_text
 from servicekit.errors import DataLoss, NotFound

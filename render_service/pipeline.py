@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from render_service.bounce import Bounce, audited_facts, make_bounce, read_bounce, store_bounce
-from render_service.bounce_facts import BounceFacts
+from render_service.audit import BounceFacts, audited_facts
+from render_service.bounce import Bounce, make_bounce, read_bounce, store_bounce
 from render_service.denoise import denoise
 from render_service.plan import Plan
 from render_service.renderers.renderer import InitLatents, Latents, Renderer, Waveform

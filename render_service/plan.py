@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import PlainSerializer, PlainValidator
 
 from render_service.brief import SEED_STREAMS, ResolvedBrief
 from render_service.music.harmony import ChordQuality, ChordSpan, draw_chords
 from render_service.music.key import Key
-from render_service.music.tempo_map import TempoMap, tempo_map_from_json, tempo_map_json
+from render_service.music.tempo_map import TempoMap
 from render_service.personas.persona import Persona
+from servicekit.json_codec import CAMEL_CASE, JsonCodec
+
+
+def _chord_json(chord: ChordSpan) -> list[Any]:
+    return [chord.start_s, chord.end_s, chord.root, chord.quality.name, chord.bass]
+
+
+def _chord_from_json(facts: Sequence[Any]) -> ChordSpan:
+    start_s, end_s, root, quality, bass = facts
+    if quality not in ChordQuality.__members__:
+        raise ValueError(f"quality must be one of {', '.join(ChordQuality.__members__)}, got {quality!r}")
+    return ChordSpan(start_s=start_s, end_s=end_s, root=root, quality=ChordQuality[quality], bass=bass)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A brief with nothing left open. Two equal plans under one execution fingerprint give the same samples.
 
-    ``persona_embedding`` has length 1; ``chords`` cover ``[0, seconds)`` without gaps.
+    ``persona_embedding`` has length 1; ``chords`` cover ``[0, seconds)`` without gaps. In JSON a chord is a list: start and end in
+    seconds, root, quality, bass.
     """
+
+    __pydantic_config__ = CAMEL_CASE
 
     prompt: str
     persona_id: str
@@ -29,8 +45,8 @@ class Plan:
     seed: int
     seconds: float
     tempo_map: TempoMap
-    key: Key
-    chords: tuple[ChordSpan, ...]
+    key: Annotated[Key, PlainSerializer(str), PlainValidator(Key.parse)]
+    chords: tuple[Annotated[ChordSpan, PlainSerializer(_chord_json), PlainValidator(_chord_from_json)], ...]
     instrumental: bool
     steps: int
     guidance: float
@@ -56,40 +72,14 @@ def make_plan(resolved: ResolvedBrief, persona: Persona, *, steps: int, guidance
     )
 
 
+_CODEC = JsonCodec(Plan)
+
+
 def plan_json(plan: Plan) -> dict[str, Any]:
     """The plan as plain JSON values, for the journal and the audit row. :func:`plan_from_json` is its inverse."""
-    return {
-        "prompt": plan.prompt,
-        "personaId": plan.persona_id,
-        "personaPrefix": plan.persona_prefix,
-        "personaEmbedding": list(plan.persona_embedding),
-        "seed": plan.seed,
-        "seconds": plan.seconds,
-        "tempoMap": tempo_map_json(plan.tempo_map),
-        "key": str(plan.key),
-        "chords": [[c.start_s, c.end_s, c.root, c.quality.name, c.bass] for c in plan.chords],
-        "instrumental": plan.instrumental,
-        "steps": plan.steps,
-        "guidance": plan.guidance,
-    }
+    return _CODEC.write(plan)
 
 
 def plan_from_json(facts: Mapping[str, Any]) -> Plan:
-    """Read what :func:`plan_json` wrote. Raises KeyError or ValueError where it was changed."""
-    return Plan(
-        prompt=facts["prompt"],
-        persona_id=facts["personaId"],
-        persona_prefix=facts["personaPrefix"],
-        persona_embedding=tuple(facts["personaEmbedding"]),
-        seed=facts["seed"],
-        seconds=facts["seconds"],
-        tempo_map=tempo_map_from_json(facts["tempoMap"]),
-        key=Key.parse(facts["key"]),
-        chords=tuple(
-            ChordSpan(start_s=start, end_s=end, root=root, quality=ChordQuality[quality], bass=bass)
-            for start, end, root, quality, bass in facts["chords"]
-        ),
-        instrumental=facts["instrumental"],
-        steps=facts["steps"],
-        guidance=facts["guidance"],
-    )
+    """Read what :func:`plan_json` wrote. Raises ValueError where it was changed."""
+    return _CODEC.read(facts)

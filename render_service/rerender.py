@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 
@@ -17,6 +18,7 @@ from servicekit.audio.wav import read_wav
 from servicekit.delivery.files import StoredFile, ZipEntry
 from servicekit.delivery.names import StemName
 from servicekit.errors import FailedPrecondition
+from servicekit.json_codec import CAMEL_CASE, JsonCodec
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
 
@@ -30,6 +32,8 @@ _MAX_LATENTS_BYTES = 64 << 20  # 180 s are 1 MiB
 class Region:
     """Bars from 1 at the first downbeat, both included."""
 
+    __pydantic_config__ = CAMEL_CASE
+
     from_bar: int
     to_bar: int
 
@@ -38,9 +42,11 @@ class Region:
 class Base:
     """The version that is re-rendered: its ZIP and what lies in it. Its stem mode is the new version's."""
 
+    __pydantic_config__ = CAMEL_CASE
+
     version: int
     zip: StoredFile
-    entries: Sequence[ZipEntry]
+    entries: tuple[ZipEntry, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,37 +56,19 @@ class Rerender:
     Denoising begins at the original's ``latents``, or at its ``recording`` where it is an upload; neither: at noise alone.
     """
 
+    __pydantic_config__ = CAMEL_CASE
+
     base: Base
     stem: StemName
     latents: StoredFile | None
     recording: StoredFile | None
     strength: float
     region: Region | None
-    allow_drift: bool
+    allow_drift: Annotated[bool, Field(alias="acceptDrift")]
 
     def facts(self) -> dict[str, Any]:
-        """As JSON: what :meth:`read` reads, for the journal and the audit row."""
-        return {
-            "base": {
-                "version": self.base.version,
-                "zip": _file_json(self.base.zip),
-                "entries": [
-                    {
-                        "name": entry.name,
-                        "offsetBytes": entry.offset_bytes,
-                        "sizeBytes": entry.size_bytes,
-                        "sha256": entry.sha256,
-                    }
-                    for entry in self.base.entries
-                ],
-            },
-            "stem": self.stem,
-            "latents": None if self.latents is None else _file_json(self.latents),
-            "recording": None if self.recording is None else _file_json(self.recording),
-            "strength": self.strength,
-            "region": None if self.region is None else {"fromBar": self.region.from_bar, "toBar": self.region.to_bar},
-            "acceptDrift": self.allow_drift,
-        }
+        """As JSON, for the journal and the audit row. :meth:`read` is its inverse."""
+        return _CODEC.write(self)
 
     @property
     def from_noise(self) -> bool:
@@ -105,29 +93,11 @@ class Rerender:
 
     @classmethod
     def read(cls, facts: Mapping[str, Any]) -> Rerender:
-        """The inverse of :meth:`facts`."""
-        base, region = facts["base"], facts["region"]
-        return cls(
-            base=Base(
-                version=base["version"],
-                zip=_file(base["zip"]),
-                entries=tuple(
-                    ZipEntry(
-                        name=entry["name"],
-                        offset_bytes=entry["offsetBytes"],
-                        size_bytes=entry["sizeBytes"],
-                        sha256=entry["sha256"],
-                    )
-                    for entry in base["entries"]
-                ),
-            ),
-            stem=StemName(facts["stem"]),
-            latents=_file(facts["latents"]) if facts["latents"] else None,
-            recording=_file(facts["recording"]) if facts["recording"] else None,
-            strength=facts["strength"],
-            region=None if region is None else Region(from_bar=region["fromBar"], to_bar=region["toBar"]),
-            allow_drift=facts["acceptDrift"],
-        )
+        """The inverse of :meth:`facts`. Raises ValueError."""
+        return _CODEC.read(facts)
+
+
+_CODEC = JsonCodec(Rerender)
 
 
 def read_start(order: Rerender, renderer: Renderer, store: ObjectStore) -> InitLatents | None:
@@ -155,11 +125,3 @@ def _latents(data: bytes, key: str) -> Latents:
             reason="INPUT_MISSING",
             metadata={"missing": key},
         ) from None
-
-
-def _file_json(file: StoredFile) -> dict[str, Any]:
-    return {"key": file.key, "sha256": file.sha256, "sizeBytes": file.size_bytes}
-
-
-def _file(facts: Mapping[str, Any]) -> StoredFile:
-    return StoredFile(key=facts["key"], sha256=facts["sha256"], size_bytes=facts["sizeBytes"])

@@ -53,7 +53,7 @@ def store_package(package: Package, store: ObjectStore, progress: StageProgress)
     return StoredPackage(
         zip=writer.stored,
         entries=facts.entries,
-        manifest=StoredFile(keys.manifest, len(data), hashlib.sha256(data).hexdigest()),
+        manifest=StoredFile(key=keys.manifest, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data)),
         manifest_json=package.manifest_json,
         fingerprint=package.fingerprint,
         bounce=bounce,

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from servicekit.json_codec import CAMEL_CASE, JsonCodec
 
 BPM_RANGE = (30.0, 300.0)
 BEATS_PER_BAR_RANGE = (1, 16)
@@ -37,7 +40,9 @@ class TempoMapError(ValueError):
 class TempoPoint:
     """Tempo and metre from ``start_s`` until the next point. ``bpm`` counts beats of ``beat_unit``."""
 
-    start_s: float
+    __pydantic_config__ = CAMEL_CASE
+
+    start_s: Annotated[float, Field(alias="second")]
     bpm: float
     beats_per_bar: int = 4
     beat_unit: int = 4
@@ -51,9 +56,11 @@ class TempoMap:
     Raises :class:`TempoMapError` naming the field when it cannot be played.
     """
 
+    __pydantic_config__ = CAMEL_CASE
+
     points: tuple[TempoPoint, ...]
-    first_downbeat_s: float = 0.0
-    swing: float = 0.5
+    first_downbeat_s: Annotated[float, Field(alias="firstDownbeatSecond")] = 0.0
+    swing: Annotated[float, Field(alias="swingRatio")] = 0.5
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.points) <= MAX_POINTS:
@@ -174,28 +181,17 @@ class TempoMap:
         return np.unique(times[(times >= 0.0) & (times < seconds)])
 
 
+_CODEC = JsonCodec(TempoMap)
+
+
 def tempo_map_json(tempo_map: TempoMap) -> dict[str, Any]:
     """As in the manifest: ``{points: [{second, bpm, beatsPerBar, beatUnit}], firstDownbeatSecond, swingRatio}``."""
-    return {
-        "points": [
-            {"second": p.start_s, "bpm": p.bpm, "beatsPerBar": p.beats_per_bar, "beatUnit": p.beat_unit}
-            for p in tempo_map.points
-        ],
-        "firstDownbeatSecond": tempo_map.first_downbeat_s,
-        "swingRatio": tempo_map.swing,
-    }
+    return _CODEC.write(tempo_map)
 
 
 def tempo_map_from_json(facts: Mapping[str, Any]) -> TempoMap:
-    """The inverse of :func:`tempo_map_json`."""
-    return TempoMap(
-        points=tuple(
-            TempoPoint(start_s=p["second"], bpm=p["bpm"], beats_per_bar=p["beatsPerBar"], beat_unit=p["beatUnit"])
-            for p in facts["points"]
-        ),
-        first_downbeat_s=facts["firstDownbeatSecond"],
-        swing=facts["swingRatio"],
-    )
+    """The inverse of :func:`tempo_map_json`. Raises ValueError."""
+    return _CODEC.read(facts)
 
 
 def _check_point(path: str, point: TempoPoint) -> None:

@@ -6,10 +6,10 @@ or read back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import grpc
 
@@ -21,11 +21,11 @@ from jobs_service.value_messages import (
     stem_mode_message,
     stored_file_message,
 )
-from render_service.bounce import Bounce, stems_audit
-from render_service.bounce_facts import BounceFacts
+from render_service.audit import BounceFacts, StoredStems, stems_draft
+from render_service.bounce import Bounce
 from render_service.separation.errors import separation_error
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
-from servicekit.delivery.files import StoredFile, ZipEntry
+from servicekit.delivery.manifest import SeparatorFacts
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import Internal
 from servicekit.journal import Stage
@@ -113,7 +113,9 @@ def hand_over(
     with StagedFiles(store, [keys.zip], overwritten={keys.manifest: manifest_text(bounce.manifest)}):
         result = _separated_by(separation, bounce, facts, assignment)
         store.put_bytes(keys.manifest, result.manifest_json.encode(), content_type="application/json")
-        progress.stems_ready(files=_files(result), audit=stems_audit(bounce, facts, _separated(result)))
+        stems = stored_stems(result)
+        files = VersionFiles(zip=stems.zip, zip_entries=stems.zip_entries, manifest=stems.manifest)
+        progress.stems_ready(files=files.json(), audit=stems_draft(bounce.manifest, facts, stems))
 
 
 def _separated_by(
@@ -160,28 +162,13 @@ def follow(messages: Iterator[Update], progress: Progress) -> Update | None:
     return last
 
 
-def _files(result: separation_pb2.SeparationResult) -> dict[str, Any]:
-    return VersionFiles(
+def stored_stems(result: separation_pb2.SeparationResult | separation_pb2.StemReplacement) -> StoredStems:
+    """What the separation stored, as the audit row needs it."""
+    return StoredStems(
         zip=read_stored_file(result.zip),
         zip_entries=read_zip_entries(result.zip_entries),
         manifest=read_stored_file(result.manifest),
-    ).json()
-
-
-def _separated(result: separation_pb2.SeparationResult) -> dict[str, Any]:
-    """What the audit row says of the separation."""
-    return zip_facts(read_stored_file(result.zip), read_zip_entries(result.zip_entries)) | {
-        "manifestSha256": result.manifest.sha256,
-        "separator": {"name": result.separator, "weightsSha256": result.weights_sha256},
-        "separationFingerprint": dict(sorted(result.fingerprint.items())),
-    }
-
-
-def zip_facts(stored: StoredFile, entries: Iterable[ZipEntry]) -> dict[str, Any]:
-    """What an audit row says of a ZIP and the stems in it."""
-    stems = {
-        entry.name.removesuffix(".wav"): entry.sha256
-        for entry in entries
-        if entry.name.endswith(".wav") and entry.name != "bounce.wav"
-    }
-    return {"zip": {"key": stored.key, "sha256": stored.sha256}, "stems": stems}
+        manifest_json=result.manifest_json,
+        separator=SeparatorFacts(name=result.separator, weights_sha256=result.weights_sha256),
+        fingerprint=dict(result.fingerprint),
+    )

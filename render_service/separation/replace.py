@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -10,23 +9,21 @@ from jobs_service.journal_json import VersionFiles, loudness_json
 from jobs_service.value_messages import (
     read_loudness,
     read_stored_file,
-    read_zip_entries,
     stem_message,
     stored_file_message,
     zip_entry_messages,
 )
-from render_service.audited import AUDIT_STEMS
+from render_service.audit import BounceFacts, rerender_draft
 from render_service.bounce import Bounce, make_bounce
-from render_service.bounce_facts import BounceFacts
 from render_service.music.tempo_map import TempoMap
 from render_service.renderers.renderer import Waveform
 from render_service.rerender import Rerender
-from render_service.separation.client import REGION_WAIT_S, SeparationClient, Stoppable, follow, zip_facts
+from render_service.separation.client import REGION_WAIT_S, SeparationClient, Stoppable, follow, stored_stems
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import Internal
-from servicekit.journal import AuditDraft, Stage
+from servicekit.journal import Stage
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Progress
 from sonichaos.separation.v1 import separation_pb2
@@ -56,16 +53,12 @@ def replace_stem(
         raise Internal("separation_service ended without a result")
     result = message.result
     store.put_bytes(result.manifest.key, result.manifest_json.encode(), content_type="application/json")
-    files = VersionFiles(
-        bounce=read_stored_file(result.bounce),
-        zip=read_stored_file(result.zip),
-        zip_entries=read_zip_entries(result.zip_entries),
-        manifest=read_stored_file(result.manifest),
-    )
+    bounce, loudness, stems = read_stored_file(result.bounce), read_loudness(result.loudness), stored_stems(result)
+    files = VersionFiles(bounce=bounce, zip=stems.zip, zip_entries=stems.zip_entries, manifest=stems.manifest)
     progress.version_ready(
         files=files.json(),
-        loudness=loudness_json(read_loudness(result.loudness)),
-        audit=_audit(mix, facts, order, result),
+        loudness=loudness_json(loudness),
+        audit=rerender_draft(mix.manifest, facts, order, bounce=bounce, loudness=loudness, stems=stems),
     )
 
 
@@ -142,26 +135,3 @@ def _request(mix: Bounce, facts: BounceFacts, order: Rerender, lease_id: str) ->
         to_bar=order.region.to_bar if order.region else 0,
         allow_drift=order.allow_drift,
     )
-
-
-def _audit(mix: Bounce, facts: BounceFacts, order: Rerender, result: separation_pb2.StemReplacement) -> AuditDraft:
-    """The one row of a re-render: its inputs by value or digest, what was measured, and what was stored.
-
-    The lists of onsets that the manifest has for pictures are left out.
-    """
-    measured = {key: value for key, value in json.loads(result.manifest_json)["rerender"].items() if key != "onsets"}
-    loudness = read_loudness(result.loudness)
-    body = facts.audit_body() | {
-        "bounce": {"key": result.bounce.key, "sha256": result.bounce.sha256},
-        "lufs": loudness.lufs,
-        "truePeakDbtp": loudness.true_peak_dbtp,
-        **zip_facts(read_stored_file(result.zip), read_zip_entries(result.zip_entries)),
-        "manifestSha256": result.manifest.sha256,
-        "separator": {"name": result.separator, "weightsSha256": result.weights_sha256},
-        "separationFingerprint": dict(sorted(result.fingerprint.items())),
-        "processing": list(mix.manifest.processing),
-        "order": order.facts(),
-        "mixSha256": mix.sha256,
-        "rerender": measured,
-    }
-    return AuditDraft(kind=AUDIT_STEMS, body=body, prompt=facts.plan.prompt)

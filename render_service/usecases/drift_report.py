@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from render_service.audited import AUDIT_STEMS
+from servicekit.delivery.audit_body import AUDIT_STEMS
 from servicekit.delivery.names import StemName
 from servicekit.journal import Journal
 

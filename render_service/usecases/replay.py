@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
 
 import numpy as np
 
 from jobs_service.journal_json import VersionFiles
-from render_service.audited import AUDIT_BOUNCE, AUDIT_STEMS, audit_row
+from render_service.audit import RERENDER, TAKE_BOUNCE, BounceFacts, RerenderBody, TakeBounceBody, audit_row
 from render_service.bounce import make_bounce, read_bounce
-from render_service.bounce_facts import BounceFacts
 from render_service.plan import Plan
 from render_service.renderers.renderer import Renderer, Waveform
 from render_service.rerender import Rerender, read_start
 from render_service.separation.client import SeparationClient
 from render_service.separation.replace import compare_replacement, make_mix
+from servicekit.delivery.audit_body import AUDIT_BOUNCE, AUDIT_STEMS
+from servicekit.delivery.manifest import SeparatorFacts
 from servicekit.errors import FailedPrecondition
 from servicekit.gpu_lock import GpuLock
 from servicekit.journal import AuditRow, Journal, Version
@@ -69,36 +69,38 @@ class Replayer:
         if version.rerendered_stem:
             return self._replay_rerender(tenant, version)
         row = audit_row(self.journal, tenant, job_id, version.number, AUDIT_BOUNCE)
-        body = json.loads(row.body_json)
+        if "upload" in version.plan:
+            raise _missing("a renderer that made it: it is an upload")
+        body = TAKE_BOUNCE.read(json.loads(row.body_json))
         prompt = self._prompt(row, body)
         if "bounce" not in version.files:
             raise _missing("the stored bounce")
-        facts = BounceFacts.from_audit(tenant, row.job_id, row.version, body, prompt)
+        facts = BounceFacts.audited(row, body, prompt)
         stored = read_bounce(version, facts, self.store)
         waveform = self._sound(facts.plan)
         replayed = make_bounce(waveform, replace(facts, processing=self.renderer.info.processing))
         same_shape = stored.pcm.shape == replayed.pcm.shape
         largest = int(np.abs(stored.pcm.astype(np.int64) - replayed.pcm).max()) if same_shape else 2**24
-        return _compared(largest, stored.sha256, replayed.sha256, _differences(body["fingerprint"], self.fingerprint))
+        return _compared(largest, stored.sha256, replayed.sha256, _differences(body.fingerprint, self.fingerprint))
 
     def _replay_rerender(self, tenant: str, version: Version) -> Replay:
         """The new mix is rendered again, and its stem put into the base version again, over there."""
         row = audit_row(self.journal, tenant, version.job_id, version.number, AUDIT_STEMS)
-        body = json.loads(row.body_json)
+        body = RERENDER.read(json.loads(row.body_json))
         prompt = self._prompt(row, body)
-        order = replace(Rerender.read(body["order"]), allow_drift=True)
+        order = replace(body.order, allow_drift=True)
         for file in order.needs:
             if self.store.stat(file.key) is None:
                 raise _missing(file.key)
-        self._refuse_other_separator(body["separator"])
-        facts = BounceFacts.from_audit(tenant, version.job_id, version.number, body, prompt)
+        self._refuse_other_separator(body.separator)
+        facts = BounceFacts.audited(row, body, prompt)
         waveform = self._sound(facts.plan, order)
         mix = make_mix(waveform, replace(facts, processing=self.renderer.info.processing), order)
         bounce = VersionFiles.read(version.files).bounce
         if bounce is None:
             raise _missing("the stored bounce")
         found = compare_replacement(mix, facts, order, bounce, separation=self.separation, progress=_Unstopped())
-        then = body["fingerprint"] | {f"separation.{k}": v for k, v in body["separationFingerprint"].items()}
+        then = {**body.fingerprint, **{f"separation.{k}": v for k, v in body.separation_fingerprint.items()}}
         now = {**self.fingerprint, **{f"separation.{k}": v for k, v in found.fingerprint.items()}}
         return _compared(found.largest, found.stored_sha256, found.replayed_sha256, _differences(then, now))
 
@@ -107,22 +109,20 @@ class Replayer:
             start = None if order is None else read_start(order, self.renderer, self.store)
             return self.renderer.vocode(self.renderer.denoise(plan, _silently, start), plan, _silently)
 
-    def _refuse_other_separator(self, wanted: Mapping[str, str]) -> None:
+    def _refuse_other_separator(self, wanted: SeparatorFacts) -> None:
         loaded = self.separation.model()
-        if loaded.weights_sha256 != wanted["weightsSha256"]:
-            raise _missing(f"the weights of the separator {wanted['name']!r}; those of {loaded.name!r} are loaded")
+        if loaded.weights_sha256 != wanted.weights_sha256:
+            raise _missing(f"the weights of the separator {wanted.name!r}; those of {loaded.name!r} are loaded")
 
-    def _prompt(self, row: AuditRow, body: Mapping[str, Any]) -> str:
+    def _prompt(self, row: AuditRow, body: TakeBounceBody | RerenderBody) -> str:
         """The prompt, once everything that the row names is known to be there."""
-        if body["plan"] is None:
-            raise _missing("a renderer that made it: it is an upload")
         if row.prompt is None:
             raise _missing("the prompt, which was erased")
         loaded = {model.role: model.sha256 for model in self.renderer.info.models}
-        wanted: dict[str, str] = body["renderer"]["digests"]
+        wanted = body.renderer.digests
         changed = sorted(role for role in wanted if loaded.get(role) != wanted[role])
         if changed:
-            raise _missing(f"{body['renderer']['name']}'s weights for {', '.join(changed)}; other ones are loaded")
+            raise _missing(f"{body.renderer.name}'s weights for {', '.join(changed)}; other ones are loaded")
         return row.prompt
 
 

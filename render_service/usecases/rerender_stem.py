@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from jobs_service.journal_json import VersionFiles, tempo_and_key_json
-from render_service.audited import AUDIT_STEMS, audit_row
+from render_service.audit import audit_row
 from render_service.brief import SEED_STREAMS, Source
 from render_service.music.harmony import draw_chords
 from render_service.music.key import Key
@@ -19,6 +19,7 @@ from render_service.personas.persona import Persona
 from render_service.plan import Plan, plan_from_json, plan_json
 from render_service.rerender import Base, Region, Rerender
 from render_service.usecases.admission import Admission
+from servicekit.delivery.audit_body import AUDIT_STEMS, STEMS_BODY
 from servicekit.delivery.names import StemName
 from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, InvalidFields
 from servicekit.journal import AcceptResult, Job, JobState, Journal, NewVersion, OwningService, Request, Version
@@ -150,13 +151,13 @@ def _has_stems(version: Version) -> bool:
 def _read_base(journal: Journal, tenant: str, version: Version) -> Base:
     """The base version's ZIP and its entries, checked against the audit row. Raises DataLoss, NotFound."""
     row = audit_row(journal, tenant, version.job_id, version.number, AUDIT_STEMS)
-    body = json.loads(row.body_json)
-    audited = {f"{stem}.wav": sha256 for stem, sha256 in body["stems"].items()}
-    audited |= {"bounce.wav": body["bounce"]["sha256"], "manifest.json": body["manifestSha256"]}
+    body = STEMS_BODY.read(json.loads(row.body_json))
+    audited = {f"{stem}.wav": sha256 for stem, sha256 in body.stems.items()}
+    audited |= {"bounce.wav": body.bounce.sha256, "manifest.json": body.manifest_sha256}
     files = VersionFiles.read(version.files)
     if files.zip is None:
         raise _wrong_state(version, "a re-render needs stems; add stems first (AddStems)")
-    _check_digest(files.zip.key, body["zip"]["sha256"], files.zip.sha256)
+    _check_digest(files.zip.key, body.zip.sha256, files.zip.sha256)
     for entry in files.zip_entries:
         _check_digest(f"{files.zip.key} ({entry.name})", audited[entry.name], entry.sha256)
     return Base(version=version.number, zip=files.zip, entries=files.zip_entries)

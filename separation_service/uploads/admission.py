@@ -137,7 +137,7 @@ class UploadAdmission:
             brief=brief.json(),
             plan={
                 "manifest": manifest_text(manifest),
-                "bounce": asdict(bounce),
+                "bounce": {"key": bounce.key, "size_bytes": bounce.size_bytes, "sha256": bounce.sha256},
                 "upload": {"fileName": header.file_name, "sha256": spool.sha256, "sizeBytes": spool.size_bytes},
             },
             stems_wanted=True,

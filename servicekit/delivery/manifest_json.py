@@ -25,6 +25,7 @@ _ORIGIN_FIELDS = ("prompt", "persona", "seed", "model")
 _STEMS_FIELDS = {"stemMode": "mode", "residualDbfs": "residualDbfs", "excessSamples": "excessSamples"}
 
 Json = dict[str, Any]
+_CODEC = JsonCodec(Manifest)
 
 
 def manifest_text(manifest: Manifest) -> str:
@@ -49,14 +50,14 @@ def read_manifest(text: str) -> Manifest:
     if problem is not None:
         raise _invalid(problem)
     try:
-        return _codec().read({**facts, "origin": _origin(facts), "stems": _stems(facts)})
+        return _CODEC.read({**facts, "origin": _origin(facts), "stems": _stems(facts)})
     except ValueError as error:
         raise _invalid(str(error)) from None
 
 
 def manifest_facts(manifest: Manifest) -> Json:
     """The manifest as plain JSON values, not checked against the schema."""
-    facts = _codec().write(manifest)
+    facts = _CODEC.write(manifest)
     origin, stems = facts.pop("origin"), facts["stems"]
     if facts["rerender"] is None:
         del facts["rerender"]
@@ -101,11 +102,6 @@ def _problem(facts: object) -> str | None:
 
     error = best_match(_validator().iter_errors(facts))
     return None if error is None else f"{error.json_path}: {error.message[:300]}"
-
-
-@cache
-def _codec() -> JsonCodec[Manifest]:
-    return JsonCodec(Manifest)
 
 
 @cache

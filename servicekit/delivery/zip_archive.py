@@ -63,7 +63,13 @@ def write_zip(sink: Sink, folder: str, files: Sequence[PackedFile]) -> ZipFacts:
     out.write(central)
     out.write(end_records(len(placed), len(central), central_offset))
     entries = tuple(
-        ZipEntry(p.file.name, p.data_offset, p.file.digest.size_bytes, p.file.digest.sha256) for p in placed
+        ZipEntry(
+            name=p.file.name,
+            offset_bytes=p.data_offset,
+            size_bytes=p.file.digest.size_bytes,
+            sha256=p.file.digest.sha256,
+        )
+        for p in placed
     )
     return ZipFacts(out.size_bytes, out.sha256, entries)
 

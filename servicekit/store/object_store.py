@@ -128,7 +128,7 @@ class ObjectDigest:
 
     def stored(self, key: str) -> StoredFile:
         """The bytes so far, as an object under ``key``."""
-        return StoredFile(key, self.size_bytes, self._sha256.hexdigest())
+        return StoredFile(key=key, sha256=self._sha256.hexdigest(), size_bytes=self.size_bytes)
 
 
 def not_found(key: str) -> NotFound:

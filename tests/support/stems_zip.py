@@ -120,7 +120,9 @@ def some_mix(frames: int, seed: int = 0) -> tuple[Pcm24, NDArray[np.float32]]:
     return to_pcm24(mix, stage="TEST"), (noise * 0.98).astype(np.float32)
 
 
-def delivery(*, mode: StemMode = StemMode.EXACT, upload: bool = False, version: int = 1, frames: int = 44117) -> Delivery:
+def delivery(
+    *, mode: StemMode = StemMode.EXACT, upload: bool = False, version: int = 1, frames: int = 44117
+) -> Delivery:
     """A valid ZIP that a test may change."""
     return Delivery(zip_folder(JOB, version), dict(_files(mode, upload, version, frames)))
 

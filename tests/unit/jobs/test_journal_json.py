@@ -21,8 +21,8 @@ from servicekit.delivery.manifest import Licence
 from servicekit.delivery.names import LicenceCoverage, StemMode
 from sonichaos.jobs.v1 import brief_pb2
 
-BOUNCE = StoredFile("jobs/j-1/bounce.wav", 44, "0" * 64)
-ZIP = StoredFile("jobs/j-1/v1.zip", 1 << 40, "1" * 64)
+BOUNCE = StoredFile(key="jobs/j-1/bounce.wav", sha256="0" * 64, size_bytes=44)
+ZIP = StoredFile(key="jobs/j-1/v1.zip", sha256="1" * 64, size_bytes=1 << 40)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,11 @@ class Map:
     [
         VersionFiles(),
         VersionFiles(bounce=BOUNCE, manifest=BOUNCE, latents=BOUNCE),
-        VersionFiles(zip=ZIP, zip_entries=(ZipEntry("drums.wav", 57, 1 << 33, "2" * 64),), manifest=BOUNCE),
+        VersionFiles(
+            zip=ZIP,
+            zip_entries=(ZipEntry(name="drums.wav", offset_bytes=57, size_bytes=1 << 33, sha256="2" * 64),),
+            manifest=BOUNCE,
+        ),
     ],
 )
 def test_files_read_back(files: VersionFiles) -> None:
@@ -60,7 +64,9 @@ def test_files_read_back(files: VersionFiles) -> None:
 def test_files_are_written_as_their_message() -> None:
     """64-bit numbers are strings, as in every proto-JSON; what is not set is left out."""
     entry = {"name": "drums.wav", "offsetBytes": "57", "sizeBytes": "9", "sha256": "2" * 64}
-    files = VersionFiles(bounce=BOUNCE, zip_entries=(ZipEntry("drums.wav", 57, 9, "2" * 64),))
+    files = VersionFiles(
+        bounce=BOUNCE, zip_entries=(ZipEntry(name="drums.wav", offset_bytes=57, size_bytes=9, sha256="2" * 64),)
+    )
     assert files.json() == {
         "bounce": {"key": "jobs/j-1/bounce.wav", "sizeBytes": "44", "sha256": "0" * 64},
         "zipEntries": [entry],

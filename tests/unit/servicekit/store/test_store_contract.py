@@ -47,7 +47,7 @@ def chunks(count: int) -> Iterator[bytes]:
 def test_an_object_is_read_back(backend: Backend, data: bytes) -> None:
     """An object is read back unchanged, with its size and digest known."""
     stored = backend.store.put_bytes(KEY, data, content_type="application/zip")
-    assert stored == StoredFile(KEY, len(data), sha256(data))
+    assert stored == StoredFile(key=KEY, sha256=sha256(data), size_bytes=len(data))
     assert backend.store.read(KEY, max_bytes=len(data)) == data
     found = backend.store.stat(KEY)
     assert found is not None
@@ -78,7 +78,7 @@ def test_a_long_stream_is_written_and_read_in_bounded_memory(backend: Backend) -
         _, reading = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert sink.stored == StoredFile(KEY, STREAM_MIB * MIB, digest.hexdigest())
+    assert sink.stored == StoredFile(key=KEY, sha256=digest.hexdigest(), size_bytes=STREAM_MIB * MIB)
     assert size == STREAM_MIB * MIB
     assert writing < 4 * PART_BYTES
     assert reading < PART_BYTES
