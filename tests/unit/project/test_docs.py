@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -250,6 +251,17 @@ def test_walks_of_the_architecture_exist() -> None:
         tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
         defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | _FUNCTION)}
         assert set(symbol.split(".")) <= defined, f"{name} does not define {symbol}"
+
+
+def test_import_layers_are_in_the_architecture() -> None:
+    """docs/architecture.md shows the layers that import-linter checks."""
+    page = " ".join((DOCS / "architecture.md").read_text(encoding="utf-8").split())
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    shown = [contract for contract in config["contracts"] if contract["type"] == "layers"]
+    assert shown
+    for contract in shown:
+        line = f"{contract['containers'][0]}: {' > '.join(contract['layers'])}"
+        assert line in page, f"docs/architecture.md lacks: {line}"
 
 
 @pytest.mark.parametrize("package", ["render_service", "separation_service", "servicekit"])
