@@ -37,7 +37,7 @@ DOMAIN = "sonichaos.ai"
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """A field, as its path in the request message, and what is wrong with it."""
+    """A field by its path in the request message, and the violation."""
 
     field: str
     description: str
@@ -87,49 +87,49 @@ class InvalidAudio(ServiceError):
 
 
 class InvalidTensor(ServiceError):
-    """A lent tensor that does not fit what was said of it."""
+    """A lent tensor that does not match its header."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     default_reason = "INVALID_TENSOR"
 
 
 class InvalidToken(ServiceError):
-    """A page token or cursor that this service did not make."""
+    """A page token or cursor that this service did not issue."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     default_reason = "INVALID_TOKEN"
 
 
 class NotFound(ServiceError):
-    """What was named does not exist for this caller."""
+    """The named resource does not exist for this caller."""
 
     code = grpc.StatusCode.NOT_FOUND
     default_reason = "JOB_NOT_FOUND"
 
 
 class AlreadyExists(ServiceError):
-    """What was to be made exists with other content."""
+    """The resource exists with other content."""
 
     code = grpc.StatusCode.ALREADY_EXISTS
     default_reason = "REQUEST_ID_REUSED"
 
 
 class FailedPrecondition(ServiceError):
-    """The system is not in the state that the call needs; the message says what to change."""
+    """The system is not in the required state; the message says what to change."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     default_reason = "WRONG_STATE"
 
 
 class ResourceExhausted(ServiceError):
-    """A bound of the service or the machine is reached."""
+    """A limit of the service or the machine is reached."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     default_reason = "QUEUE_FULL"
 
 
 class Unavailable(ServiceError):
-    """Not now; try again."""
+    """Temporarily unavailable; retry."""
 
     code = grpc.StatusCode.UNAVAILABLE
     default_reason = "DRAINING"
@@ -150,7 +150,7 @@ class Expired(ServiceError):
 
 
 class Cancelled(ServiceError):
-    """A cancel stopped the work."""
+    """The work was cancelled."""
 
     code = grpc.StatusCode.CANCELLED
     default_reason = "CANCELLED"
@@ -164,7 +164,7 @@ class NotImplementedHere(ServiceError):
 
 
 class Internal(ServiceError):
-    """Something that should not happen; the log has it under the job id."""
+    """An unexpected error; the log has it under the job id."""
 
     code = grpc.StatusCode.INTERNAL
     default_reason = "INTERNAL"
@@ -173,8 +173,8 @@ class Internal(ServiceError):
 def expiry_too_soon(*, needed_s: float, left_s: float, queued: int) -> FailedPrecondition:
     """The error for work that cannot be done in time, at the measured speed and behind ``queued`` others."""
     return FailedPrecondition(
-        f"it would take at least {needed_s:.1f} s at the speed measured here, {queued} others before it, and {left_s:.1f} s are "
-        "left; give it a later expiry, or none",
+        f"the work needs at least {needed_s:.1f} s at the measured speed, behind {queued} other jobs, and its expiry is in "
+        f"{left_s:.1f} s; set a later expiry, or none",
         reason="EXPIRY_TOO_SOON",
         metadata={"needed_seconds": f"{needed_s:.1f}", "left_seconds": f"{left_s:.1f}", "queued": str(queued)},
     )

@@ -1,4 +1,4 @@
-"""The chunks of a WAV that say what it is: ``bext`` version 2 (EBU Tech 3285) and ``LIST/INFO``."""
+"""The metadata chunks of a WAV: ``bext`` version 2 (EBU Tech 3285) and ``LIST/INFO``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VERSION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class WavFacts:
-    """What a WAV says of itself. ``created_at`` is the job's acceptance, with a time zone; whole seconds are kept.
+    """Metadata of a WAV. ``created_at`` is the job's acceptance, with a time zone; stored in whole seconds.
 
     ``source`` is "generated" for a take and "separated" for an upload, bounce and stems alike.
     """
@@ -48,9 +48,9 @@ class WavFacts:
 
     def __post_init__(self) -> None:
         if not (self.job_id.isascii() and self.job_id.isprintable() and 1 <= len(self.job_id) <= 128):
-            raise ValueError(f"wanted a job id of 1 to 128 printable ASCII characters, got {self.job_id!r}")
+            raise ValueError(f"job id must be 1 to 128 printable ASCII characters, got {self.job_id!r}")
         if self.version < 1:
-            raise ValueError(f"versions count from 1, got {self.version}")
+            raise ValueError(f"version must be at least 1, got {self.version}")
 
 
 def bext_body(facts: WavFacts) -> bytes:
@@ -77,24 +77,24 @@ def bext_body(facts: WavFacts) -> bytes:
 
 
 def info_body(facts: WavFacts) -> bytes:
-    """The body of the ``LIST`` chunk: a comment that says that AI made this, and the software's name."""
+    """The body of the ``LIST`` chunk: a comment that names AI as the origin, and the software's name."""
     return b"INFO" + _text(b"ICMT", _COMMENTS[facts.source]) + _text(b"ISFT", ORIGINATOR)
 
 
 def originator_reference(facts: WavFacts) -> str:
-    """At most 32 characters, one of its own for each file: the job id's letters, the version and one letter for what it holds."""
+    """At most 32 characters, unique per file: the job id, the version and a letter for the bounce or stem."""
     tail = f"-{facts.version}{_REFERENCE_LETTERS[facts.name]}"
     return facts.job_id.removeprefix("j-")[: 32 - len(tail)] + tail
 
 
 def _hundredths(value_db: float | None) -> int:
-    """EBU Tech 3285: hundredths as int16; what is not known, or beyond 99.99, is 0x7FFF."""
+    """EBU Tech 3285: hundredths as int16; unknown values and values above 99.99 are 0x7FFF."""
     if value_db is None or abs(value_db) > 99.99:
         return _UNKNOWN
     return round(value_db * 100.0)
 
 
 def _text(name: bytes, text: str) -> bytes:
-    """A sub-chunk of text that ends in a zero, padded to even length."""
+    """A sub-chunk of zero-terminated text, padded to even length."""
     body = text.encode("ascii") + b"\0"
     return struct.pack("<4sI", name, len(body)) + body + bytes(len(body) % 2)

@@ -1,4 +1,4 @@
-"""Size and digests of bytes that can be made again."""
+"""Size and digests of repeatable content."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Protocol
 
 
 class Content(Protocol):
-    """Bytes of a known length that come out the same however often they are asked for."""
+    """Bytes of known length that can be produced repeatedly."""
 
     @property
     def size_bytes(self) -> int:
-        """Length in bytes, known before the first of them."""
+        """Length in bytes, known in advance."""
 
     def chunks(self) -> Iterator[bytes]:
-        """All of the bytes, from the first on."""
+        """All bytes in order."""
 
 
 @dataclass(frozen=True)
 class ContentDigest:
-    """``sha256`` is lower-case hex; ``crc32`` is what a ZIP keeps of each file."""
+    """``sha256`` is lower-case hex; ``crc32`` is the checksum in a ZIP."""
 
     size_bytes: int
     sha256: str

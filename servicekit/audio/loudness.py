@@ -28,7 +28,7 @@ Biquad = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Loudness:
-    """Of one file, rounded to 0.01 so that manifest, WAV and row say the same.
+    """Loudness of one file, rounded to 0.01 so that manifest, WAV and job agree.
 
     ``lufs`` is integrated loudness; None for what has none: silence, and anything shorter than one gating block of 0.4 s.
     ``true_peak_dbtp`` is None for digital silence.
@@ -47,7 +47,7 @@ def measure(pcm: Pcm24) -> Loudness:
 
 
 class Meter:
-    """Loudness and true peak of a stream: :meth:`add` its blocks in order, then ask once.
+    """Loudness and true peak of a stream: :meth:`add` its blocks in order, then read the result once.
 
     The reading is the same to the last bit however the stream is cut into blocks.
     """
@@ -57,12 +57,12 @@ class Meter:
         self._peak = TruePeakMeter()
 
     def add(self, pcm: Pcm24) -> None:
-        """Take the next ``(2, N)``."""
+        """Add the next block ``(2, N)``."""
         self._loudness.add(pcm)
         self._peak.add(pcm)
 
     def loudness(self) -> Loudness:
-        """Of all that came; nothing can be added after."""
+        """Result over all blocks; nothing can be added afterwards."""
         lufs = self._loudness.integrated_lufs()
         peak_dbtp = decibels(self._peak.peak())
         return Loudness(
@@ -72,7 +72,7 @@ class Meter:
 
 
 def integrated_lufs(pcm: Pcm24) -> float | None:
-    """Integrated loudness of ``(2, T)`` in LUFS, not rounded; None where no gating block passes the absolute gate."""
+    """Integrated loudness of ``(2, T)`` in LUFS, not rounded; None if no gating block passes the absolute gate."""
     meter = LoudnessMeter()
     for block in blocks(pcm.shape[1]):
         meter.add(pcm[:, block])
@@ -80,7 +80,7 @@ def integrated_lufs(pcm: Pcm24) -> float | None:
 
 
 class LoudnessMeter:
-    """Integrated loudness of a stream: :meth:`add` its blocks in order, of any length, then ask."""
+    """Integrated loudness of a stream: :meth:`add` its blocks in order, of any length, then read the result."""
 
     def __init__(self) -> None:
         self._states: list[NDArray[np.float64]] = [np.zeros((CHANNELS, 2)) for _ in _k_weighting()]
@@ -88,22 +88,22 @@ class LoudnessMeter:
         self._open = np.empty(0)
 
     def add(self, pcm: Pcm24) -> None:
-        """Take the next ``(2, N)``."""
+        """Add the next block ``(2, N)``."""
         from scipy.signal import lfilter
 
         if not pcm.shape[1]:
-            return  # of no samples, lfilter gives a state that is no filter's
+            return  # lfilter returns an invalid state for an empty block
         weighted = pcm / float(FULL_SCALE)
         for index, (b, a) in enumerate(_k_weighting()):
             weighted, self._states[index] = lfilter(b, a, weighted, axis=1, zi=self._states[index])
-        # A hop is summed at once, so that where blocks begin leaves no trace in the last bits.
+        # Each hop is summed in one operation, so that block boundaries do not affect the last bits.
         power = np.concatenate([self._open, np.square(weighted).sum(axis=0)])
         whole = power.size - power.size % _HOP_FRAMES
         self._hops += power[:whole].reshape(-1, _HOP_FRAMES).sum(axis=1).tolist()
         self._open = power[whole:]
 
     def integrated_lufs(self) -> float | None:
-        """Of what came so far; None where no gating block passes the absolute gate."""
+        """Result so far; None if no gating block passes the absolute gate."""
         if len(self._hops) < _HOPS_PER_BLOCK:
             return None
         hops = np.lib.stride_tricks.sliding_window_view(np.array(self._hops), _HOPS_PER_BLOCK)

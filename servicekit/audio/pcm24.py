@@ -1,4 +1,4 @@
-"""24-bit integer samples: how floats become them, and how they lie in a WAV's bytes.
+"""24-bit integer samples: conversion from floats, and layout in a WAV.
 
 Scale 2^23, round to nearest, ties to even, no dither: dither would break the exact sum of the stems (docs/contract.md,
 section 3). The caller chooses what happens to samples beyond full scale: :func:`to_pcm24` refuses them,
@@ -18,12 +18,12 @@ SAMPLE_RATE_HZ = 44100
 CHANNELS = 2
 BIT_DEPTH = 24
 FULL_SCALE = 1 << 23
-"""The integer that stands for 1.0; it lies one above :data:`MAX_SAMPLE`."""
+"""The integer that represents 1.0, one above :data:`MAX_SAMPLE`."""
 MIN_SAMPLE = -FULL_SCALE
 MAX_SAMPLE = FULL_SCALE - 1
 BYTES_PER_FRAME = CHANNELS * BIT_DEPTH // 8
 BLOCK_FRAMES = 1 << 16
-"""Work goes in blocks of this many frames, so that memory beside the arrays does not grow with length."""
+"""Block size in frames; bounds the memory besides the arrays."""
 
 Pcm24 = NDArray[np.int32]
 """``(C, T)`` int32, each in ``[-2^23, 2^23 - 1]``."""
@@ -33,26 +33,26 @@ Waveform = NDArray[np.float32] | NDArray[np.float64]
 
 
 def to_pcm24(waveform: Waveform, *, stage: str) -> Pcm24:
-    """Round ``(C, T)``. ``stage`` is the one that made the waveform, for the error.
+    """Round ``(C, T)``. ``stage`` made the waveform; errors name it.
 
     Raises Internal: NOT_FINITE for NaN or infinity, INTERNAL for a sample beyond full scale.
     """
     pcm, beyond = to_pcm24_saturated(waveform, stage=stage)
     if beyond:
         raise Internal(
-            f"stage {stage} gave {beyond} samples beyond full scale where none may be; it has to limit them",
+            f"stage {stage} returned {beyond} samples beyond full scale; it must limit them",
             metadata={"stage": stage, "samples": str(beyond)},
         )
     return pcm
 
 
 def to_pcm24_saturated(waveform: Waveform, *, stage: str) -> tuple[Pcm24, int]:
-    """Round ``(C, T)`` and hold what lies beyond full scale there. Also gives how many samples that were.
+    """Round ``(C, T)`` and clip at full scale. Also returns the number of clipped samples.
 
     Raises Internal NOT_FINITE for NaN or infinity.
     """
     if waveform.ndim != 2 or waveform.shape[0] != CHANNELS:
-        raise ValueError(f"wanted a waveform of shape ({CHANNELS}, T), got {waveform.shape}")
+        raise ValueError(f"waveform must have shape ({CHANNELS}, T), got {waveform.shape}")
     pcm = np.empty(waveform.shape, dtype=np.int32)
     beyond = 0
     for block in blocks(waveform.shape[1]):
@@ -66,7 +66,7 @@ def to_pcm24_saturated(waveform: Waveform, *, stage: str) -> tuple[Pcm24, int]:
 
 
 def from_pcm24(pcm: Pcm24) -> NDArray[np.float32]:
-    """``(C, T)`` int32 to float32: exact multiples of 2^-23, so that :func:`to_pcm24` gives the same integers back."""
+    """``(C, T)`` int32 to float32: exact multiples of 2^-23, so that :func:`to_pcm24` returns the same integers."""
     waveform = np.empty(pcm.shape, dtype=np.float32)
     np.multiply(pcm, np.float32(1.0 / FULL_SCALE), out=waveform, casting="unsafe")
     return waveform
@@ -82,7 +82,7 @@ def pack_pcm24(pcm: Pcm24) -> Iterator[bytes]:
 def unpack_pcm24(data: bytes | memoryview, *, channels: int = CHANNELS) -> Pcm24:
     """Interleaved little-endian 24-bit samples, whole frames, to ``(channels, N)`` int32."""
     samples = np.frombuffer(data, dtype=np.uint8).reshape(-1, 3)
-    # The three bytes go to the top of four, so that the shift back extends the sign.
+    # The three bytes fill the top of four, so that the shift extends the sign.
     widened = np.zeros((samples.shape[0], 4), dtype=np.uint8)
     widened[:, 1:] = samples
     pcm: Pcm24 = (widened.view("<i4").reshape(-1, channels).T >> 8).astype(np.int32, copy=False)
@@ -96,9 +96,9 @@ def blocks(frames: int, block_frames: int = BLOCK_FRAMES) -> Iterator[slice]:
 
 
 def not_finite(stage: str) -> Internal:
-    """The error for NaN or infinity among the samples that ``stage`` gave."""
+    """The error for NaN or infinity in the samples of ``stage``."""
     return Internal(
-        f"stage {stage} gave samples that are NaN or infinite; its weights or its input are broken",
+        f"stage {stage} returned NaN or infinity; its weights or its input are broken",
         reason="NOT_FINITE",
         metadata={"stage": stage},
     )

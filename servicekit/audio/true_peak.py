@@ -1,4 +1,4 @@
-"""True peak by ITU-R BS.1770-4 Annex 2, and the one gain that brings a waveform under a ceiling.
+"""True peak by ITU-R BS.1770-4 Annex 2, and a gain that limits it.
 
 Letters: ``C`` channels, ``T`` samples, ``P`` phases of an interpolator, ``K`` its taps a phase.
 """
@@ -26,9 +26,9 @@ _ANNEX_2 = np.array([_PHASE_0, _PHASE_1, _PHASE_1[::-1], _PHASE_0[::-1]], dtype=
 _NUDGE_DB = 0.005
 _BEYOND_MEANING = 1e30
 _ROW_FRAMES = 32
-# Products small enough that OpenBLAS does not share them between threads, which on a busy machine cost five times the work.
+# Small enough that OpenBLAS does not use several threads, which took five times as long on a busy machine.
 _BATCH_ROWS = 16
-# Of the bound by which rows are left out, for rounding in float32.
+# Margin of the bound by which rows are skipped, for float32 rounding.
 _ROUNDING_ROOM = 1.001
 
 
@@ -40,7 +40,7 @@ def _windowed_sinc(phases: int, taps: int, beta: float) -> NDArray[np.float32]:
     return np.asarray(filters / filters.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-# A stricter meter than Annex 2 asks for: 8 phases leave at most 0.17 dB unseen at the band's edge, where 4 leave 0.69 dB.
+# Stricter than Annex 2: 8 phases underestimate by at most 0.17 dB at the band's edge, 4 phases by 0.69 dB.
 _STRICT = _windowed_sinc(phases=8, taps=32, beta=8.0)
 
 
@@ -53,40 +53,40 @@ def true_peak(waveform: NDArray[np.float32]) -> float:
 
 
 class TruePeakMeter:
-    """:func:`true_peak` of a stream of 24-bit integers: :meth:`add` its blocks in order, then ask once."""
+    """:func:`true_peak` of a stream of 24-bit integers: :meth:`add` its blocks in order, then read the result once."""
 
     def __init__(self) -> None:
         self._interpolator = _Interpolator(CHANNELS, _ANNEX_2)
 
     def add(self, pcm: Pcm24) -> None:
-        """Take the next ``(2, N)``."""
+        """Add the next block ``(2, N)``."""
         self._interpolator.add(pcm)
 
     def peak(self) -> float:
-        """Of all that came, full scale 1.0; 0 for silence. Nothing can be added after."""
+        """Peak of all blocks, full scale 1.0; 0 for silence. Nothing can be added afterwards."""
         return self._interpolator.end() / FULL_SCALE
 
 
-def limit_true_peak(waveform: NDArray[np.float32], ceiling_dbtp: float = -1.0) -> tuple[NDArray[np.float32], float]:
-    """Bring ``(C, T)`` under the ceiling by one gain for all of it, so that its dynamics stay as they are.
+def limit_true_peak(waveform: NDArray[np.float32], max_dbtp: float = -1.0) -> tuple[NDArray[np.float32], float]:
+    """Limit the true peak of ``(C, T)`` by one constant gain, which keeps its dynamics.
 
-    Gives a waveform and the gain in dB, at most 0; where no gain is needed, the argument itself. The ceiling holds for the 24-bit
+    Returns the waveform and the gain in dB, at most 0; the argument itself if no gain is needed. The limit holds for the 24-bit
     integers that the result rounds to, read by Annex 2 and by an interpolator of 8 phases and 32 taps, so that a
     meter that is stricter than the standard agrees. Raises Internal NOT_FINITE for NaN or infinity.
     """
-    # NaN compares as false; beyond this bound float32 has no room for the scale of 24 bits.
+    # NaN compares as false; beyond this bound float32 cannot hold 24-bit integers.
     if not (np.abs(waveform) < _BEYOND_MEANING).all():
         raise not_finite("BOUNCE")
-    ceiling = 10.0 ** (ceiling_dbtp / 20.0)
+    limit = 10.0 ** (max_dbtp / 20.0)
     peak = _rounded_peak(waveform)
-    if peak <= ceiling:
+    if peak <= limit:
         return waveform, 0.0
-    gain_db = 20.0 * math.log10(ceiling / peak)
+    gain_db = 20.0 * math.log10(limit / peak)
     while True:
         limited = waveform * np.float32(10.0 ** (gain_db / 20.0))
-        if _rounded_peak(limited) <= ceiling:
+        if _rounded_peak(limited) <= limit:
             return limited, gain_db
-        # Rounding to integers can lift a peak by a part of one unit.
+        # Rounding to integers can raise a peak by part of one step.
         gain_db -= _NUDGE_DB
 
 
@@ -126,13 +126,13 @@ class _Interpolator:
         self._before = filters.shape[1] - 1
         self._matrix = _toeplitz(filters)
         self._reach = float(np.abs(filters).sum(axis=1).max()) * _ROUNDING_ROOM
-        # What the next step sees: K - 1 frames that were stepped over, then those that came since.
+        # Input of the next step: the last K - 1 frames, then the new ones.
         self._window = np.zeros((channels, self._before + BLOCK_FRAMES), dtype=np.float32)
         self._held = 0
         self._highest = at_least
 
     def add(self, waveform: NDArray[np.float32] | Pcm24) -> None:
-        """Take the next ``(C, N)``."""
+        """Add the next block ``(C, N)``."""
         taken = 0
         while taken < waveform.shape[1]:
             part = waveform[:, taken : taken + BLOCK_FRAMES - self._held]
@@ -144,7 +144,7 @@ class _Interpolator:
                 self._step(BLOCK_FRAMES)
 
     def end(self) -> float:
-        """Let the filter run out; gives the largest magnitude."""
+        """Flush the filter; return the largest magnitude."""
         left = self._held + self._before
         while left > 0:
             self._window[:, self._before + self._held :] = 0.0
@@ -153,7 +153,7 @@ class _Interpolator:
         return self._highest
 
     def _step(self, frames: int) -> None:
-        """Weigh the next ``frames`` between and on the samples, then move on by a whole step."""
+        """Measure the next ``frames`` on and between samples, then advance by a whole step."""
         rows = -(-frames // _ROW_FRAMES)
         for channel in self._window:
             window = channel[: self._before + rows * _ROW_FRAMES]
@@ -169,7 +169,7 @@ class _Interpolator:
 
 
 def _row_peaks(window: NDArray[np.float32], rows: int, before: int) -> NDArray[np.float32]:
-    """At least the largest magnitude of the samples that each row of frames is made from. ``(rows,)``."""
+    """An upper bound of each row's magnitude. ``(rows,)``."""
     own = np.abs(window[before:]).reshape(rows, _ROW_FRAMES).max(axis=1)
     earlier = np.concatenate([np.abs(window[:before]).max(keepdims=True), own[:-1]])
     peaks: NDArray[np.float32] = np.maximum(own, earlier)

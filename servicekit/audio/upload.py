@@ -1,4 +1,4 @@
-"""WAVs that callers bring: checked before anything is made of them, then read as 24-bit integers.
+"""Uploaded WAVs: the header is checked first, then samples are read as 24-bit integers.
 
 Taken: RIFF WAVE at 44.1 kHz, mono (doubled) or stereo, PCM of 8 to 32 bits or float of 32 or 64, plain or WAVE_FORMAT_EXTENSIBLE.
 Refused with InvalidAudio, each in its own words: what is no WAV, another rate, more channels, another encoding, a file that ends
@@ -24,7 +24,7 @@ from servicekit.audio.pcm24 import BLOCK_FRAMES, CHANNELS, FULL_SCALE, MAX_SAMPL
 from servicekit.errors import InvalidAudio
 
 MIN_FRAMES = 2
-"""What a separator needs at least to have a spread to divide by."""
+"""The fewest frames with a standard deviation."""
 
 _PCM_TAG = 1
 _FLOAT_TAG = 3
@@ -38,7 +38,7 @@ _FMT = struct.Struct("<HHIIHH")
 
 
 class Encoding(Enum):
-    """How samples lie in the file: format tag and bytes a sample."""
+    """Sample encoding: format tag and bytes per sample."""
 
     PCM8 = (_PCM_TAG, 1)
     PCM16 = (_PCM_TAG, 2)
@@ -50,7 +50,7 @@ class Encoding(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class UploadFormat:
-    """What a checked header says. The samples begin at ``data_offset`` bytes and are all there."""
+    """A checked header. The samples begin at byte ``data_offset`` and are complete."""
 
     encoding: Encoding
     channels: int
@@ -59,17 +59,17 @@ class UploadFormat:
 
     @property
     def seconds(self) -> float:
-        """Length."""
+        """Length in seconds."""
         return self.frames / SAMPLE_RATE_HZ
 
     @property
     def bytes_per_frame(self) -> int:
-        """Of the file, not of what is made of it."""
+        """Bytes per frame in the file."""
         return self.channels * self.encoding.value[1]
 
 
 def read_upload_header(path: Path, *, max_seconds: float) -> UploadFormat:
-    """Check the header against the file. Raises InvalidAudio saying what was wanted and what came."""
+    """Check the header against the file. Raises InvalidAudio saying what was expected and received."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         _check_riff(file.read(12))
@@ -135,7 +135,7 @@ def _check_riff(head: bytes) -> None:
 def _format(
     fmt: bytes | None, *, data_offset: int, data_bytes: int, file_bytes: int, max_seconds: float
 ) -> UploadFormat:
-    """Weigh ``fmt`` and the length of the samples against the file."""
+    """Check ``fmt`` and the length of the samples against the file."""
     if fmt is None or len(fmt) < _FMT.size:
         raise invalid_audio("its samples come before a format chunk; write it again with an audio editor")
     tag, channels, rate_hz, _, block_align, bits = _FMT.unpack(fmt[: _FMT.size])
@@ -145,17 +145,19 @@ def _format(
         raise invalid_audio(f"it has {channels} channels; mix it down to mono or stereo")
     encoding = _encoding(fmt, tag=tag, channels=channels, block_align=block_align, bits=bits)
     if data_bytes == _UNKNOWN_SIZE:
-        raise invalid_audio("it does not say how long it is, as a WAV written to a pipe; write it to a file")
+        raise invalid_audio("its header has no length, as in a WAV written to a pipe; write it to a file")
     if data_offset + data_bytes > file_bytes:
         there = max(file_bytes - data_offset, 0)
-        raise invalid_audio(f"it is truncated: {data_bytes} bytes of samples are announced, {there} are there")
+        raise invalid_audio(
+            f"it is truncated: its header announces {data_bytes} bytes of samples, the file has {there}"
+        )
     if data_bytes % block_align:
-        raise invalid_audio(f"it is truncated: {data_bytes} bytes of samples are no whole number of frames")
+        raise invalid_audio(f"it is truncated: {data_bytes} bytes of samples are not a whole number of frames")
     frames = data_bytes // block_align
     if frames < MIN_FRAMES:
-        raise invalid_audio(f"it holds {frames} frames of sound; send at least {MIN_FRAMES}")
+        raise invalid_audio(f"it holds {frames} frames; at least {MIN_FRAMES} are required")
     if frames > max_seconds * SAMPLE_RATE_HZ:
-        raise invalid_audio(f"it lasts {frames / SAMPLE_RATE_HZ:.1f} s; at most {max_seconds:g} s are taken")
+        raise invalid_audio(f"it lasts {frames / SAMPLE_RATE_HZ:.1f} s; at most {max_seconds:g} s are accepted")
     return UploadFormat(encoding=encoding, channels=channels, frames=frames, data_offset=data_offset)
 
 
@@ -164,11 +166,11 @@ def _encoding(fmt: bytes, *, tag: int, channels: int, block_align: int, bits: in
         tag = int.from_bytes(fmt[24:26], "little")
     for encoding in Encoding:
         width = encoding.value[1]
-        # Fewer bits than the width lie at its top (20 in 24), so that only the width matters.
+        # Fewer bits than the width are left-aligned (20 in 24), so only the width matters.
         if encoding.value[0] == tag and block_align == channels * width and 8 * (width - 1) < bits <= 8 * width:
             return encoding
     raise invalid_audio(
-        f"its encoding (format tag {tag}, {bits} bits, {block_align} bytes a frame) is not taken; "
+        f"its encoding (format tag {tag}, {bits} bits, {block_align} bytes per frame) is not supported; "
         "convert it to 16-bit or 24-bit PCM or to 32-bit float"
     )
 

@@ -1,4 +1,4 @@
-"""WAV as this house delivers it: plain RIFF, PCM format tag 1, 24-bit, stereo, 44.1 kHz, with ``bext`` and ``LIST/INFO``.
+"""The delivered WAV format: plain RIFF, PCM format tag 1, 24-bit, stereo, 44.1 kHz, with ``bext`` and ``LIST/INFO``.
 
 The bytes are a pure function of samples and facts: separation_service makes the very bytes that render_service stored. All
 chunks lie before the samples, so that a header and the samples are all there is and nothing is sought.
@@ -44,21 +44,21 @@ _MAX_HEADER_CHUNK_BYTES = 1 << 20
 
 
 class Readable(Protocol):
-    """Where bytes come from, front to back; an empty answer is the end."""
+    """A source of bytes in order; an empty result is the end."""
 
     def read(self, size: int, /) -> bytes:
         """At most ``size`` bytes."""
 
 
 class Sink(Protocol):
-    """Where bytes go, front to back."""
+    """A sink for bytes in order."""
 
     def write(self, data: bytes, /) -> object:
-        """Take all of ``data``."""
+        """Write all of ``data``."""
 
 
 class WavFile(ABC):
-    """A WAV file that is made whenever its bytes are asked for, from samples that can be read as often as wanted."""
+    """A WAV file generated on demand from samples that can be read repeatedly."""
 
     facts: WavFacts
 
@@ -69,10 +69,10 @@ class WavFile(ABC):
 
     @abstractmethod
     def read(self, start: int, stop: int) -> Pcm24:
-        """Samples ``start`` to ``stop`` as ``(2, stop - start)``, not to be written to."""
+        """Samples ``start`` to ``stop`` as ``(2, stop - start)``, read-only."""
 
     def packed(self, start: int, stop: int) -> bytes:
-        """The same samples as they lie in the file."""
+        """The same samples as bytes of the file."""
         return b"".join(pack_pcm24(self.read(start, stop)))
 
     @property
@@ -82,12 +82,12 @@ class WavFile(ABC):
 
     @cached_property
     def header(self) -> bytes:
-        """Everything before the samples. Raises ResourceExhausted TOO_LARGE where RIFF cannot hold them."""
+        """Everything before the samples. Raises ResourceExhausted TOO_LARGE if RIFF cannot hold them."""
         return wav_header(self.frames, self.facts)
 
     @cached_property
     def digest(self) -> ContentDigest:
-        """Of the whole file, read once."""
+        """Digest of the whole file, computed once."""
         return digest(self)
 
     def chunks(self) -> Iterator[bytes]:
@@ -97,7 +97,7 @@ class WavFile(ABC):
             yield self.packed(block.start, block.stop)
 
     def write_to(self, sink: Sink) -> None:
-        """Write the file to a sink that need not be able to seek."""
+        """Write the file to a sink, without seeking."""
         for chunk in self.chunks():
             sink.write(chunk)
 
@@ -114,9 +114,9 @@ class Wav(WavFile):
 
     def __post_init__(self) -> None:
         if self.pcm.ndim != 2 or self.pcm.shape[0] != CHANNELS or self.pcm.dtype != np.int32:
-            raise ValueError(f"wanted int32 of shape ({CHANNELS}, T), got {self.pcm.dtype} of {self.pcm.shape}")
+            raise ValueError(f"pcm must be int32 of shape ({CHANNELS}, T), got {self.pcm.dtype} of {self.pcm.shape}")
         if self.frames and not MIN_SAMPLE <= int(self.pcm.min()) <= int(self.pcm.max()) <= MAX_SAMPLE:
-            raise ValueError(f"wanted 24-bit samples, got {self.pcm.min()} to {self.pcm.max()}")
+            raise ValueError(f"samples must have 24 bits, got {self.pcm.min()} to {self.pcm.max()}")
         _ = self.header
 
     @property
@@ -139,7 +139,7 @@ def wav_header(frames: int, facts: WavFacts) -> bytes:
     riff_bytes = len(b"WAVE") + len(chunks) + _CHUNK.size + data_bytes
     if riff_bytes > MAX_RIFF_BYTES:
         raise ResourceExhausted(
-            f"{frames} frames need a RIFF of {riff_bytes} bytes, and a WAV ends at {MAX_RIFF_BYTES}; make it shorter",
+            f"{frames} frames need {riff_bytes} bytes, a WAV holds at most {MAX_RIFF_BYTES}; make it shorter",
             reason="TOO_LARGE",
             metadata={"limit_bytes": str(MAX_RIFF_BYTES)},
         )
@@ -147,24 +147,24 @@ def wav_header(frames: int, facts: WavFacts) -> bytes:
 
 
 def read_wav(stream: Readable, *, name: str) -> Pcm24:
-    """The integers of a WAV that this house wrote, whole: see :func:`wav_blocks`."""
+    """All samples of a WAV in the delivered format: see :func:`wav_blocks`."""
     return np.concatenate([np.empty((CHANNELS, 0), dtype=np.int32), *wav_blocks(stream, name=name)], axis=1)
 
 
 def wav_blocks(stream: Readable, *, name: str, frames: int | None = None) -> Iterator[Pcm24]:
-    """The integers of a WAV that this house wrote, ``(2, N)`` a block, read front to back in memory that does not grow.
+    """The samples of a WAV in the delivered format, in blocks ``(2, N)``, in bounded memory.
 
     ``name`` is the store's key, for the error. Raises DataLoss where it is not such a WAV, or not one of ``frames``.
     """
     size = _find_samples(stream, name)
     if frames is not None and size != frames * BYTES_PER_FRAME:
-        raise _damaged(name, f"it has {size // BYTES_PER_FRAME} frames, {frames} were stored")
+        raise _damaged(name, f"it has {size // BYTES_PER_FRAME} frames, expected {frames}")
     for start in range(0, size, BLOCK_FRAMES * BYTES_PER_FRAME):
         yield unpack_pcm24(_exactly(stream, min(BLOCK_FRAMES * BYTES_PER_FRAME, size - start), name))
 
 
 def _find_samples(stream: Readable, name: str) -> int:
-    """Read up to the first sample; gives the bytes of samples that are announced."""
+    """Read up to the first sample; return the announced bytes of samples."""
     riff, _, wave = struct.unpack("<4sI4s", _exactly(stream, 12, name))
     if (riff, wave) != (b"RIFF", b"WAVE"):
         raise _damaged(name, "it does not begin as a WAV")
@@ -172,17 +172,17 @@ def _find_samples(stream: Readable, name: str) -> int:
         chunk, size = _CHUNK.unpack(_exactly(stream, _CHUNK.size, name))
         if chunk == b"data":
             if size % BYTES_PER_FRAME:
-                raise _damaged(name, f"{size} bytes of samples are no whole number of frames")
+                raise _damaged(name, f"{size} bytes of samples are not a whole number of frames")
             return int(size)
         if size > _MAX_HEADER_CHUNK_BYTES:
-            raise _damaged(name, f"its chunk {chunk!r} says {size} bytes")
+            raise _damaged(name, f"its chunk {chunk!r} announces {size} bytes")
         body = _exactly(stream, size + size % 2, name)
         if chunk == b"fmt " and body[: len(_FMT)] != _FMT:
             raise _damaged(name, "it is not 24-bit stereo PCM at 44100 Hz")
 
 
 def _exactly(stream: Readable, size: int, name: str) -> bytes:
-    """``size`` bytes, however many reads they take."""
+    """Read exactly ``size`` bytes."""
     data = bytearray()
     while len(data) < size:
         part = stream.read(size - len(data))

@@ -1,1 +1,1 @@
-"""What every gRPC server of this house has: assembly, health, reflection, one error table, interceptors."""
+"""Shared by all gRPC servers: assembly, health, reflection, the error table, interceptors."""

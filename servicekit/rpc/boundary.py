@@ -1,4 +1,4 @@
-"""The one boundary of a gRPC server: errors become statuses, calls are logged and counted, the gate is asked."""
+"""The boundary of a gRPC server: maps errors to statuses, logs and counts calls, checks the gate."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def _abort(context: aio.ServicerContext[Any, Any], error: BaseException) -
 
 
 class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscriptable when run
-    """Wraps every handler. ``gated`` are full method names (``/package.Service/Method``) that make new work."""
+    """Wraps every handler. ``gated`` are full method names (``/package.Service/Method``) that create work."""
 
     def __init__(self, *, metrics: Metrics, gate: Gate, gated: Collection[str]) -> None:
         self._metrics = metrics
@@ -42,10 +42,10 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any]:
-        """Wrap the handler of one call; a method that nobody serves is passed on as it is."""
+        """Wrap the handler of one call; an unknown method is passed through."""
         handler = await continuation(handler_call_details)
         if handler is None:
-            return handler  # type: ignore[return-value]  # grpc's own way to say UNIMPLEMENTED
+            return handler  # type: ignore[return-value]  # grpc answers UNIMPLEMENTED
         method = handler_call_details.method
         make: dict[tuple[bool, bool], tuple[Any, Any]] = {
             (False, False): (grpc.unary_unary_rpc_method_handler, self._unary),
@@ -65,7 +65,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         async def call(request: object, context: aio.ServicerContext[Any, Any]) -> object:
             ended = self._begin(method)
             try:
-                self._ask_gate(method)
+                self._check_gate(method)
                 answer = await behaviour(request, context)
             except asyncio.CancelledError:
                 ended("CANCELLED")
@@ -85,7 +85,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         async def call(request: object, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             ended = self._begin(method)
             try:
-                self._ask_gate(method)
+                self._check_gate(method)
                 async for answer in behaviour(request, context):
                     yield answer
             except (asyncio.CancelledError, GeneratorExit):
@@ -101,7 +101,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
 
         return call
 
-    def _ask_gate(self, method: str) -> None:
+    def _check_gate(self, method: str) -> None:
         if method in self._gated:
             self._gate.check()
 
@@ -113,7 +113,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
             seconds = time.monotonic() - started
             self._metrics.rpcs.labels(method=method, code=code).inc()
             self._metrics.rpc_seconds.labels(method=method).observe(seconds)
-            # Probes ask several times a second; their answers are news only to whoever debugs.
+            # Probes call several times per second; log them for debugging only.
             log = _log.debug if method.startswith(_PROBES) else _log.info
             log("rpc ended", method=method, code=code, seconds=round(seconds, 4))
 
@@ -122,7 +122,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
     @staticmethod
     def _failed(method: str, error: Exception) -> str:
         if not isinstance(error, ServiceError):
-            _log.error("rpc failed unexpectedly", method=method, exc_info=error)
+            _log.error("rpc failed", method=method, exc_info=error)
             return "INTERNAL"
         _log.info("rpc refused", method=method, reason=error.reason, message=error.message)
         return error.code.name

@@ -1,4 +1,4 @@
-"""Whether a service takes calls: warming, serving or draining."""
+"""Whether a service accepts work: warming, serving or draining."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from servicekit.errors import Unavailable
 
 
 class Phase(Enum):
-    """Where a service process stands."""
+    """The phase of a service process."""
 
     WARMING = "warming"
     SERVING = "serving"
@@ -16,7 +16,7 @@ class Phase(Enum):
 
 
 class Gate:
-    """Holds the phase; calls that make new work ask it first."""
+    """Holds the phase; calls that create work check it first."""
 
     def __init__(self) -> None:
         self.phase = Phase.WARMING
@@ -24,10 +24,6 @@ class Gate:
     def check(self) -> None:
         """Raise :class:`Unavailable` with a retry time unless serving."""
         if self.phase is Phase.WARMING:
-            raise Unavailable(
-                "models are being loaded; try again in a few seconds", reason="WARMING", retry_after_s=3.0
-            )
+            raise Unavailable("models are loading; retry in a few seconds", reason="WARMING", retry_after_s=3.0)
         if self.phase is Phase.DRAINING:
-            raise Unavailable(
-                "the service is shutting down; try again in a minute", reason="DRAINING", retry_after_s=30.0
-            )
+            raise Unavailable("the service is shutting down; retry in a minute", reason="DRAINING", retry_after_s=30.0)

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 
 def serving(address: str, *, timeout_s: float = 3.0) -> bool:
-    """Whether the server at ``address`` answers and says SERVING."""
+    """True if the server at ``address`` reports SERVING."""
     with grpc.insecure_channel(address) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)

@@ -1,4 +1,4 @@
-"""Assembly of a gRPC server: where it listens, health, reflection, the boundary, an orderly end."""
+"""Assembles a gRPC server: listening, health, reflection, the boundary, graceful stop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OPTIONS = (
 
 
 def check_listen_address(address: str, *, insecure: bool) -> None:
-    """Refuse an address beyond this machine unless the operator said ``insecure``: callers have no identity yet.
+    """Refuse an address reachable from other machines unless ``insecure`` is set: callers have no identity yet.
 
     Raises :class:`SettingsError`.
     """
@@ -47,7 +47,7 @@ def check_listen_address(address: str, *, insecure: bool) -> None:
 
 
 class RpcServer:
-    """A grpc.aio server with health, reflection and the boundary: listens from the start, serves once told.
+    """A grpc.aio server with health, reflection and the boundary: it listens at once and serves after `serve`.
 
     ``service_names`` are full names of the services added to ``grpc_server``.
     """
@@ -63,7 +63,7 @@ class RpcServer:
         enable_reflection((*self._names, health.SERVICE_NAME), self.grpc_server)
 
     async def start(self, addresses: Sequence[str]) -> tuple[str, ...]:
-        """Listen. Health says NOT_SERVING. Returns the bound addresses (a port 0 is replaced by the one given)."""
+        """Listen, with health NOT_SERVING. Returns the bound addresses, port 0 replaced by the actual port."""
         bound = []
         for address in addresses:
             try:
@@ -76,19 +76,19 @@ class RpcServer:
         return tuple(bound)
 
     async def serve(self) -> None:
-        """Models are warm: health says SERVING and the gate opens."""
+        """Report SERVING and open the gate."""
         self.gate.phase = Phase.SERVING
         self._metrics.ready.set(1)
         await self._say(health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self) -> None:
-        """New work is refused from now on; calls under way go on."""
+        """Refuse new work; running calls continue."""
         self.gate.phase = Phase.DRAINING
         self._metrics.ready.set(0)
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def stop(self, grace_s: float) -> None:
-        """End calls under way after ``grace_s`` seconds."""
+        """Stop; running calls get ``grace_s`` seconds."""
         await self.grpc_server.stop(grace_s)
 
     async def _say(self, status: int) -> None:

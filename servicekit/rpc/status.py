@@ -1,4 +1,4 @@
-"""The one table from exceptions to ``google.rpc.Status``. What is not a :class:`ServiceError` stays INTERNAL."""
+"""The table from exceptions to ``google.rpc.Status``. Other exceptions become INTERNAL."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from servicekit.errors import DOMAIN, Internal, ResourceExhausted, ServiceError
 
 
 def as_service_error(error: BaseException) -> ServiceError:
-    """The error as callers see it: a full disk and exhausted memory are named, what is unknown stays unknown."""
+    """The error for callers: full disk and exhausted memory by name, unknown exceptions as INTERNAL."""
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         metadata = {"path": str(error.filename or "")}
         return ResourceExhausted(
-            "the disk is full; free space and try again", reason="DISK_FULL", metadata=metadata, retry_after_s=60.0
+            "the disk is full; free space, then retry", reason="DISK_FULL", metadata=metadata, retry_after_s=60.0
         )
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return ResourceExhausted(
-            "the device has too little memory; try again when it is less busy",
+            "the device has too little memory; retry when it is less busy",
             reason="OUT_OF_MEMORY",
             retry_after_s=30.0,
         )
-    return Internal("an unexpected error; the service's log has it under the job or request id")
+    return Internal("unexpected error; find it in the service's log by the job or request id")
 
 
 def to_status(error: BaseException, *, stage: str | None = None) -> status_pb2.Status:
@@ -54,7 +54,7 @@ def to_status(error: BaseException, *, stage: str | None = None) -> status_pb2.S
 
 
 def status_json(status: status_pb2.Status) -> dict[str, Any]:
-    """The status as proto-JSON, as the journal keeps it."""
+    """The status as proto-JSON, as stored in the journal."""
     return json_format.MessageToDict(status)
 
 
