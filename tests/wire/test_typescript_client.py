@@ -25,23 +25,23 @@ def pair() -> Iterator[ScriptedPair]:
         yield running
 
 
-def test_the_example_follows_through_cuts_and_fetches_the_zip(pair: ScriptedPair, tmp_path: Path) -> None:
-    """A deliberate cut and one made by the service lose no event and double none; the ZIP lands whole."""
-    pair.render.pause_after = 5  # the story is not over when the example cuts its stream after the third event
+def test_the_example_resumes_after_disconnects_and_downloads_the_zip(pair: ScriptedPair, tmp_path: Path) -> None:
+    """Neither its own disconnect nor those of the service lose or repeat an event; the ZIP is complete."""
+    pair.render.pause_after = 5  # the job is not done when the example disconnects after the third event
     pair.render.disconnects = [10, 2]
     pair.render.resumed.set()
-    result = render_example(pair.render_address, tmp_path, "--cut-after", "3")
+    result = render_example(pair.render_address, tmp_path, "--disconnect-after", "3")
     assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert told["events"] == 10
-    assert told["cuts"] >= 1
-    assert Path(told["path"]).read_bytes() == ZIP
+    printed = json.loads(result.stdout)
+    assert printed["events"] == 10
+    assert printed["disconnects"] >= 1
+    assert Path(printed["path"]).read_bytes() == ZIP
     after = [request.after_sequence for request in pair.render.requests("WatchJob")]
     assert after[0] == 0
     assert 3 in after
 
 
-def test_bytes_that_are_not_the_stored_ones_are_refused(pair: ScriptedPair, tmp_path: Path) -> None:
+def test_a_file_that_differs_from_what_was_stored_is_refused(pair: ScriptedPair, tmp_path: Path) -> None:
     """The example checks the digest, and leaves nothing behind."""
     pair.files.tamper = True
     result = render_example(pair.render_address, tmp_path)

@@ -1,5 +1,5 @@
-// Renders a take with stems, cuts its own progress stream once on purpose, follows on without losing an event, and fetches
-// the ZIP. One JSON object on stdout says what came of it; progress goes to stderr.
+// Renders a take with stems and downloads its ZIP. Disconnects its own event stream once, on purpose, and checks that no event is
+// lost or repeated. Prints progress on stderr and one JSON object on stdout.
 //
 //   npm run build && npm run render -- --persona neon-drift --prompt "slow dusty boom bap" --seconds 8 --out out
 
@@ -10,82 +10,90 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { fetchFile } from "../src/fetch_file.js";
-import { followJob } from "../src/follow.js";
 import { EventKind, JobState, Stage, type JobEvent } from "../src/gen/sonichaos/jobs/v1/job_pb.js";
 import { FileKind, JobsService } from "../src/gen/sonichaos/jobs/v1/jobs_service_pb.js";
 import { RenderService } from "../src/gen/sonichaos/render/v1/render_pb.js";
+import { watchJob } from "../src/watch_job.js";
 
-const { values: given } = parseArgs({
+const { values: options } = parseArgs({
   options: {
     "render-address": { type: "string", default: process.env["SONICHAOS_RENDER_ADDRESS"] ?? "127.0.0.1:50071" },
     prompt: { type: "string", default: "slow dusty boom bap with a warm bass" },
     persona: { type: "string" },
     seed: { type: "string", default: "7" },
     seconds: { type: "string", default: "8" },
-    "cut-after": { type: "string", default: "3" },
+    "disconnect-after": { type: "string", default: "3" },
     out: { type: "string", default: "out" },
   },
 });
-const cutAfter = Number(given["cut-after"]);
+const disconnectAfter = Number(options["disconnect-after"]);
 
-const baseUrl = `http://${given["render-address"]}`;
+const baseUrl = `http://${options["render-address"]}`;
 const session = new Http2SessionManager(baseUrl);
 const transport = createGrpcTransport({ baseUrl, sessionManager: session });
 const renders = createClient(RenderService, transport);
 const jobs = createClient(JobsService, transport);
 
-const personaId = given.persona ?? (await renders.listPersonas({})).personas[0]?.id ?? "";
+const personaId = options.persona ?? (await renders.listPersonas({})).personas[0]?.id ?? "";
 const { job } = await renders.createRender({
-  brief: { prompt: given.prompt, personaId, seed: Number(given.seed), seconds: Number(given.seconds), stems: true },
+  brief: {
+    prompt: options.prompt,
+    personaId,
+    seed: Number(options.seed),
+    seconds: Number(options.seconds),
+    stems: true,
+  },
 });
-if (job === undefined) throw new Error("the service accepted the brief without a job");
+if (job === undefined) throw new Error("CreateRenderResponse must have a job, got none");
 
-const cut = new AbortController();
-const seen: bigint[] = [];
-let cuts = 0;
+const disconnect = new AbortController();
+const sequences: bigint[] = [];
+let disconnects = 0;
 let bounceReady = false;
 
 function show(event: JobEvent): void {
-  seen.push(event.sequence);
+  sequences.push(event.sequence);
   bounceReady ||= event.kind === EventKind.BOUNCE_READY;
   if (event.kind === EventKind.PROGRESS) {
     console.error(`${event.sequence} ${Stage[event.stage]} ${(100 * event.fraction).toFixed(0)} %`);
   }
-  if (seen.length === cutAfter) cut.abort();
+  if (sequences.length === disconnectAfter) disconnect.abort();
 }
 
-const events = followJob(jobs, job.jobId, {
+const events = watchJob(jobs, job.jobId, {
   version: 1,
-  signalFor: (stream) => (stream === 0 ? cut.signal : undefined),
-  onCut: (afterSequence, reason) => {
-    cuts += 1;
-    console.error(`cut after event ${afterSequence} (${reason}), going on from there`);
+  signalFor: (stream) => (stream === 0 ? disconnect.signal : undefined),
+  onDisconnect: (afterSequence, reason) => {
+    disconnects += 1;
+    console.error(`disconnected after event ${afterSequence} (${reason}), resuming`);
   },
 });
 for await (const event of events) show(event);
 
-// What came in two streams must be what one stream from the beginning gives.
-const whole: bigint[] = [];
-for await (const event of followJob(jobs, job.jobId, { version: 1 })) whole.push(event.sequence);
-if (cuts === 0) throw new Error(`the stream was to be cut after event ${cutAfter} and was not`);
-if (seen.join() !== whole.join()) throw new Error(`events were lost or doubled: saw ${seen.join()}, wanted ${whole.join()}`);
-if (!bounceReady) throw new Error("no event said that the bounce can be played");
+// The events of the interrupted watch must be those of a second watch from the start.
+const expected: bigint[] = [];
+for await (const event of watchJob(jobs, job.jobId, { version: 1 })) expected.push(event.sequence);
+if (disconnects === 0) throw new Error(`expected a disconnect after event ${disconnectAfter}, got none`);
+if (sequences.join() !== expected.join()) throw new Error(`expected events ${expected.join()}, got ${sequences.join()}`);
+if (!bounceReady) throw new Error("expected a BOUNCE_READY event, got none");
 
-const ended = (await jobs.getJob({ jobId: job.jobId })).job?.versions[0];
-if (ended?.state !== JobState.DONE) throw new Error(`${job.jobId} ended ${JobState[ended?.state ?? 0]}: ${ended?.error?.message}`);
+const version = (await jobs.getJob({ jobId: job.jobId })).job?.versions[0];
+if (version?.state !== JobState.DONE) {
+  throw new Error(`${job.jobId}: expected DONE, got ${JobState[version?.state ?? 0]}: ${version?.error?.message}`);
+}
 
 const signed = await jobs.createSignedUrl({ jobId: job.jobId, version: 1, kind: FileKind.ZIP });
-await mkdir(given.out, { recursive: true });
-const path = join(given.out, `${job.jobId}-v1.zip`);
+await mkdir(options.out, { recursive: true });
+const path = join(options.out, `${job.jobId}-v1.zip`);
 await fetchFile(signed, path);
 console.log(
   JSON.stringify({
     jobId: job.jobId,
-    events: seen.length,
-    cuts,
+    events: sequences.length,
+    disconnects,
     path,
     sizeBytes: Number(signed.file?.sizeBytes),
     sha256: signed.file?.sha256,
   }),
 );
-session.abort(); // an open connection would keep the process alive
+session.abort(); // an open connection would keep the process running

@@ -1,16 +1,21 @@
-// Fetch a stored file through its signed URL: complete and checked, or not at all.
+// Downloads a stored file through its signed URL and checks its digest.
 
 import { createHash } from "node:crypto";
 import { link, open, rm } from "node:fs/promises";
 
 import type { CreateSignedUrlResponse } from "./gen/sonichaos/jobs/v1/jobs_service_pb.js";
 
-/** Write the signed file to `path`, which must not exist. Throws where the bytes are not those that the service stored. */
+/**
+ * Writes the file that `signed` names to `path`, which must not exist. Nothing is left at `path` if the download fails.
+ * Throws if the size or the SHA-256 differs from what the service stored.
+ */
 export async function fetchFile(signed: CreateSignedUrlResponse, path: string): Promise<void> {
   const stored = signed.file;
-  if (stored === undefined) throw new Error("the service signed a URL without saying of which file");
+  if (stored === undefined) throw new Error("CreateSignedUrlResponse must have a file, got none");
   const response = await fetch(signed.url);
-  if (!response.ok || response.body === null) throw new Error(`${stored.key}: the store answered ${response.status}`);
+  if (!response.ok || response.body === null) {
+    throw new Error(`${stored.key}: expected HTTP 200, got ${response.status}; request a new signed URL`);
+  }
   const part = `${path}.part`;
   const file = await open(part, "wx");
   try {
@@ -23,10 +28,11 @@ export async function fetchFile(signed: CreateSignedUrlResponse, path: string): 
     }
     const sha256 = digest.digest("hex");
     if (sizeBytes !== stored.sizeBytes || sha256 !== stored.sha256) {
-      throw new Error(`${stored.key}: wanted ${stored.sizeBytes} bytes, SHA-256 ${stored.sha256}; came ${sizeBytes}, ${sha256}`);
+      const expected = `${stored.sizeBytes} bytes with SHA-256 ${stored.sha256}`;
+      throw new Error(`${stored.key}: expected ${expected}, got ${sizeBytes} bytes with ${sha256}`);
     }
     await file.sync();
-    await link(part, path); // unlike a rename it fails where the name is taken
+    await link(part, path); // fails if the file exists, unlike rename
   } finally {
     await file.close();
     await rm(part, { force: true });
