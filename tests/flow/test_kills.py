@@ -16,7 +16,7 @@ from sonichaos_client.errors import from_status
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
 from tests.support.pair import RENDER, SEPARATION, Pair, eventually, loan_maps, open_files, turn_held
-from tests.support.takes import Story, at, brief, check_numbers, take, told, until
+from tests.support.takes import Story, at, brief, check_numbers, collect_events, take, until
 
 STEPS = 40
 MORE_TAKES = 4
@@ -35,12 +35,12 @@ def pair(module_pair: FreshPair) -> Pair:
 
 def ended(pair: Pair, job: Job) -> Story:
     """All events of the job; if separation was down for longer than the retries, stems are requested again."""
-    story = told(pair.client, job)
+    story = collect_events(pair.client, job)
     if story.job.state == job_pb2.JOB_STATE_FAILED:
         error = from_status(story.version.error)
         assert error.reason in {"SEPARATION_UNAVAILABLE", "WARMING"}
         assert error.retry_after_s
-        story = told(pair.client, pair.client.add_stems(job.job_id))
+        story = collect_events(pair.client, pair.client.add_stems(job.job_id))
     return story
 
 

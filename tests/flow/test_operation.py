@@ -20,7 +20,7 @@ from tests.flow.conftest import FreshPair
 from tests.support.pair import RENDER, SEPARATION, LivePair, eventually, turn_held
 from tests.support.s3_servers import free_port
 from tests.support.service_processes import ROOT
-from tests.support.takes import at, brief, check_numbers, take, told, until
+from tests.support.takes import at, brief, check_numbers, collect_events, take, until
 
 
 def test_sigterm_drains(fresh_pair: FreshPair) -> None:
@@ -40,7 +40,7 @@ def test_sigterm_drains(fresh_pair: FreshPair) -> None:
         assert client.get_job(job.job_id).state == job_pb2.JOB_STATE_RUNNING
         pair.wait_gone(RENDER)
     pair.start(RENDER)
-    story = told(client, job)
+    story = collect_events(client, job)
     check_numbers(story.events)
     assert story.job.state == job_pb2.JOB_STATE_DONE
     assert max(event.attempt for event in story.events if event.track == job_pb2.PROGRESS_TRACK_STEMS) == 2
@@ -55,7 +55,7 @@ def test_a_running_take_may_end_while_the_service_drains(fresh_pair: FreshPair) 
     pair.signal(RENDER, signal.SIGTERM)
     pair.wait_gone(RENDER)
     pair.start(RENDER)
-    story = told(pair.client, job)
+    story = collect_events(pair.client, job)
     assert story.job.state == job_pb2.JOB_STATE_DONE
     assert {event.attempt for event in story.events if event.track} == {1}
 

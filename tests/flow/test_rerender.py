@@ -28,8 +28,8 @@ from sonichaos_client import (
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
 from tests.support.pair import RENDER, SEPARATION, Pair
-from tests.support.rerenders import begun, files_of, folder_of, of
-from tests.support.takes import STEMS, Story, at, brief, check_numbers, pcm_of, take, told, until
+from tests.support.rerenders import files_of, folder_of, of, start_rerender
+from tests.support.takes import STEMS, Story, at, brief, check_numbers, collect_events, pcm_of, take, until
 from tests.support.tiny_separator import tiny_separator
 
 BPM = 170.0
@@ -53,7 +53,7 @@ def again(pair: Pair, job_id: str, stem: Stem = Stem.VOCALS, **changes: object) 
     """Re-render and watch to the end; all events of the job, and the new version."""
     fields = {"persona_id": "hiss", "seed": 5, "base_version": 1, **changes}
     made = pair.client.rerender_stem(job_id, stem, **fields)  # type: ignore[arg-type]
-    story = told(pair.client, made.job)
+    story = collect_events(pair.client, made.job)
     return story, next(version for version in story.job.versions if version.number == made.version)
 
 
@@ -285,13 +285,13 @@ def test_a_killed_re_render_is_retried(pair: Pair, base: Story) -> None:
     Drums of untrained models have no onsets: beyond the limits, unless the caller accepts it, and the report counts both.
     """
     client = pair.client
-    made = begun(pair, base.job.job_id)
+    made = start_rerender(pair, base.job.job_id)
     until(client, made.job, of(made.version, at(job_pb2.STAGE_SEPARATE)), after_sequence=made.job.last_sequence)
     pair.kill(SEPARATION)
     pair.start(SEPARATION)
     done = client.wait(made.job, version=made.version)
     assert done.versions[made.version - 1].state == job_pb2.JOB_STATE_DONE
-    second = begun(pair, base.job.job_id)
+    second = start_rerender(pair, base.job.job_id)
     until(client, second.job, of(second.version, at(job_pb2.STAGE_DENOISE)), after_sequence=second.job.last_sequence)
     pair.kill(RENDER)
     pair.settings = {**pair.settings, "SONICHAOS_DRUMS_RERENDER": "true"}

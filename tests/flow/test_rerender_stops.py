@@ -18,8 +18,8 @@ from sonichaos_client import JobEvent
 from sonichaos_client.errors import JobCancelledError, JobFailedError, from_status
 from tests.flow.conftest import FreshPair
 from tests.support.pair import RENDER, SEPARATION, Pair, eventually, turn_held
-from tests.support.rerenders import begun, folder_of, of
-from tests.support.takes import Story, at, brief, check_numbers, take, told, until
+from tests.support.rerenders import folder_of, of, start_rerender
+from tests.support.takes import Story, at, brief, check_numbers, collect_events, take, until
 from tests.support.tiny_separator import tiny_separator
 
 TRIES = 5
@@ -56,7 +56,7 @@ def cancelled(pair: Pair, made: Made, held: ExitStack | None = None) -> list[Job
         held.close()
     with pytest.raises(JobCancelledError):
         pair.client.wait(made.job, version=made.version)
-    story = told(pair.client, made.job)
+    story = collect_events(pair.client, made.job)
     check_numbers(story.events)
     mine = [event for event in story.events if event.version == made.version]
     states = [event.state for event in mine if event.kind == job_pb2.EVENT_KIND_STATE]
@@ -82,9 +82,9 @@ def test_a_cancel_before_it_has_the_device(pair: Pair, base: Story) -> None:
     """A queued re-render has not started; one in its plan waits for the GPU lock."""
     before = folder_of(pair, base.job.job_id)
     with turn_held(pair.data):
-        first = begun(pair, base.job.job_id)
+        first = start_rerender(pair, base.job.job_id)
         until(pair.client, first.job, of(first.version, at(job_pb2.STAGE_PLAN)))
-        second = begun(pair, base.job.job_id)
+        second = start_rerender(pair, base.job.job_id)
         assert stage_of(cancelled(pair, second)) == 0
         assert stage_of(cancelled(pair, first)) == job_pb2.STAGE_PLAN
     assert folder_of(pair, base.job.job_id) == before
@@ -97,10 +97,10 @@ def reached(pair: Pair, job_id: str, stage: int, held: ExitStack) -> Made:
     """A re-render that has reached a stage.
 
     Before the handoff separation_service is stopped, before its separation the device is taken away: there the re-render waits. In
-    other stages of separation_service that stands still as soon as the stage is told of.
+    other stages of separation_service that is stopped as soon as the stage is reported.
     """
     with turn_held(pair.data):
-        made = begun(pair, job_id)
+        made = start_rerender(pair, job_id)
         until(pair.client, made.job, of(made.version, at(job_pb2.STAGE_PLAN)))
         if stage == job_pb2.STAGE_HANDOFF:
             held.enter_context(frozen(pair, SEPARATION))
@@ -143,7 +143,7 @@ def test_a_cancel(pair: Pair, base: Story, stage: int) -> None:
 def test_the_version_after_them_is_whole(pair: Pair, base: Story) -> None:
     """Stopped versions leave nothing: beside the base there are only the three files of the next version."""
     before = folder_of(pair, base.job.job_id)
-    made = begun(pair, base.job.job_id)
+    made = start_rerender(pair, base.job.job_id)
     done = pair.client.wait(made.job, version=made.version)
     assert done.versions[made.version - 1].state == job_pb2.JOB_STATE_DONE
     added = set(folder_of(pair, base.job.job_id)) - set(before)
@@ -154,7 +154,7 @@ def test_the_version_after_them_is_whole(pair: Pair, base: Story) -> None:
 def fails(pair: Pair, job_id: str) -> JobFailedError:
     """Re-render, and how it failed: without a file, an audit row or a change of anything else."""
     before = folder_of(pair, job_id)
-    made = begun(pair, job_id)
+    made = start_rerender(pair, job_id)
     with pytest.raises(JobFailedError) as failed:
         pair.client.wait(made.job, version=made.version)
     job = pair.client.get_job(job_id)
@@ -220,7 +220,7 @@ def test_a_separation_that_dies_while_it_packs_and_then_breaks(pair: Pair, base:
     assert not version.files.ListFields()
     assert not version.audit_digests
     assert folder_of(pair, job_id) == before
-    again = begun(pair, job_id)
+    again = start_rerender(pair, job_id)
     assert pair.client.wait(again.job, version=again.version).versions[-1].state == job_pb2.JOB_STATE_DONE
 
 
@@ -232,7 +232,7 @@ def test_a_store_that_fails_at_the_last_file(pair: Pair, base: Story) -> None:
     in_the_way.parent.mkdir()
     in_the_way.touch()
     try:
-        made = begun(pair, job_id)
+        made = start_rerender(pair, job_id)
         assert made.version == number
         with pytest.raises(JobFailedError) as failed:
             pair.client.wait(made.job, version=number)

@@ -13,7 +13,7 @@ from sonichaos_client import FileKind, Job
 from sonichaos_client.errors import FailedPreconditionError, JobCancelledError, JobFailedError, ResourceExhaustedError
 from tests.flow.conftest import FreshPair
 from tests.support.pair import RENDER, SEPARATION, Pair, eventually, turn_held
-from tests.support.takes import Story, at, brief, check_numbers, take, told, until
+from tests.support.takes import Story, at, brief, check_numbers, collect_events, take, until
 
 CANCELLING, CANCELLED = job_pb2.JOB_STATE_CANCELLING, job_pb2.JOB_STATE_CANCELLED
 
@@ -29,7 +29,7 @@ def cancelled(pair: Pair, job: Job) -> Story:
     pair.client.cancel(job.job_id)
     with pytest.raises(JobCancelledError):
         pair.client.wait(job)
-    story = told(pair.client, job)
+    story = collect_events(pair.client, job)
     check_numbers(story.events)
     states = [event.state for event in story.events if event.kind == job_pb2.EVENT_KIND_STATE]
     assert states[-2:] == [CANCELLING, CANCELLED]
@@ -146,7 +146,7 @@ def test_no_separation_service(pair: Pair) -> None:
     assert story.version.files.HasField("bounce")
     assert pair.client.create_signed_url(story.job.job_id, kind=FileKind.BOUNCE).url
     pair.start(SEPARATION)
-    again = told(pair.client, pair.client.add_stems(story.job.job_id))
+    again = collect_events(pair.client, pair.client.add_stems(story.job.job_id))
     assert again.job.state == job_pb2.JOB_STATE_DONE
     assert again.version.error.code == 0
     check_numbers(again.events)

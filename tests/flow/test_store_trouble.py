@@ -19,7 +19,7 @@ from tests.flow.conftest import FreshPair
 from tests.support.cuttable_proxy import CuttableProxy
 from tests.support.pair import Pair, turn_held
 from tests.support.s3_servers import S3Server, moto_server
-from tests.support.takes import at, brief, check_numbers, take, told, until
+from tests.support.takes import at, brief, check_numbers, collect_events, take, until
 
 _MIB = 1 << 20
 
@@ -58,7 +58,7 @@ def test_a_full_disk(small_disk: Path, fresh_pair: FreshPair, tmp_path: Path) ->
     assert full.value.reason == "DISK_FULL"
     assert [one.job_id for one in client.list_jobs()] == [job.job_id]
     filler.unlink()
-    again = told(client, client.add_stems(job.job_id))
+    again = collect_events(client, client.add_stems(job.job_id))
     assert again.job.state == job_pb2.JOB_STATE_DONE
     check_numbers(again.events)
     assert verify_zip(client.download(job.job_id, tmp_path / "out").path).failures == ()
@@ -103,7 +103,7 @@ def test_a_take_on_s3_also_while_it_is_down(s3: S3Server, fresh_pair: FreshPair,
                 client.wait(job)
         assert failed.value.reason == "STORE_UNAVAILABLE"
         assert failed.value.retry_after_s
-        again = told(client, client.add_stems(job.job_id))
+        again = collect_events(client, client.add_stems(job.job_id))
         assert again.job.state == job_pb2.JOB_STATE_DONE
         check_numbers(again.events)
         stems = [event.attempt for event in again.events if event.track == job_pb2.PROGRESS_TRACK_STEMS]

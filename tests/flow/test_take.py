@@ -24,7 +24,7 @@ from sonichaos_client.errors import (
 )
 from sonichaos_client.verify import verify_zip
 from tests.support.pair import LivePair
-from tests.support.takes import STEMS, Story, brief, check_numbers, fetch, pcm_of, take, told, unpacked
+from tests.support.takes import STEMS, Story, brief, check_numbers, collect_events, fetch, pcm_of, take, unpacked
 
 LICENCE = Licence(tier="sync", licensee="Nova Films", terms="https://example.com/terms")
 
@@ -197,7 +197,7 @@ def test_a_take_without_stems_has_one_track(live_pair: LivePair, tmp_path: Path)
         client.create_signed_url(plain.job.job_id, kind=FileKind.ZIP)
     assert missing.value.reason == "FILE_NOT_FOUND"
 
-    again = told(client, client.add_stems(plain.job.job_id))
+    again = collect_events(client, client.add_stems(plain.job.job_id))
     check_numbers(again.events)
     assert again.events[: len(plain.events)] == plain.events
     assert again.version.files.bounce == plain.version.files.bounce

@@ -17,7 +17,7 @@ from sonichaos_client.errors import AlreadyExistsError
 from sonichaos_client.verify import verify_zip
 from tests.support.pair import LivePair
 from tests.support.service_processes import ROOT
-from tests.support.takes import brief, check_numbers, pcm_of, told, unpacked
+from tests.support.takes import brief, check_numbers, collect_events, pcm_of, unpacked
 
 _LACKING = ("prompt", "persona", "seed", "model", "tempoMap", "key")
 
@@ -53,7 +53,7 @@ def test_an_upload_is_a_job_of_separation_service(live_pair: LivePair, recording
     """It has one track, a bounce that is ready immediately, and audit rows with the file's digest; stem mode raw is recorded."""
     labels = {"reel": "3"}
     job = live_pair.client.separate_file(recording, request_id="reel-3", stem_mode=StemMode.RAW, labels=labels)
-    story = told(live_pair.client, job)
+    story = collect_events(live_pair.client, job)
     check_numbers(story.events)
     assert story.job.owner == job_pb2.OWNING_SERVICE_SEPARATION
     assert {event.track for event in story.events if event.track} == {job_pb2.PROGRESS_TRACK_STEMS}
@@ -77,7 +77,7 @@ def test_following_all_jobs_from_a_cursor(live_pair: LivePair) -> None:
     """WatchJobs sends the events of several jobs, each job's in order, and resumes from any cursor without loss or repeat."""
     client = live_pair.client
     first = client.create_render(brief(live_pair.persona, seed=61))
-    start = told(client, first).events[0].cursor
+    start = collect_events(client, first).events[0].cursor
     briefs: list[Brief] = [brief(live_pair.persona, seed=seed) for seed in (62, 63)]
     ids = {first.job_id, *(client.create_render(one).job_id for one in briefs)}
     whole, ended = [], {first.job_id} - {first.job_id}

@@ -22,7 +22,7 @@ def files_of(pair: Pair, job_id: str, version: int) -> dict[str, bytes]:
     return unpacked(pair.data / "store" / "jobs" / job_id / f"v{version}.zip")
 
 
-def begun(pair: Pair, job_id: str) -> render_pb2.RerenderStemResponse:
+def start_rerender(pair: Pair, job_id: str) -> render_pb2.RerenderStemResponse:
     """A re-render that was just accepted."""
     return pair.client.rerender_stem(job_id, Stem.OTHER, persona_id="hiss", base_version=1)
 

@@ -42,7 +42,7 @@ class Story:
         return self.job.versions[0]
 
 
-def told(client: Client, job: Job, react: Callable[[JobEvent], object] | None = None) -> Story:
+def collect_events(client: Client, job: Job, react: Callable[[JobEvent], object] | None = None) -> Story:
     """Watch from the first event to the end; ``react`` is called with each event."""
     events = []
     for event in client.watch(job):
@@ -54,7 +54,7 @@ def told(client: Client, job: Job, react: Callable[[JobEvent], object] | None = 
 
 def take(client: Client, wanted: Brief, react: Callable[[JobEvent], object] | None = None) -> Story:
     """Render and watch."""
-    return told(client, client.create_render(wanted), react)
+    return collect_events(client, client.create_render(wanted), react)
 
 
 def check_numbers(events: Iterable[JobEvent]) -> None:

@@ -1,4 +1,4 @@
-"""How long separation_service is told that a caller will wait: until the brief's expiry, and not for ever."""
+"""The deadline of a call to separation_service: the brief's expiry, if it has one."""
 
 from __future__ import annotations
 

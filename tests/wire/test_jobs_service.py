@@ -68,7 +68,7 @@ async def test_a_row_says_everything_that_the_journal_knows(wire: Wire) -> None:
 
 
 async def test_a_cancel_is_accepted_at_once_and_carried_out(wire: Wire) -> None:
-    """A running version answers CANCELLING, and its worker hears the order; an ended one stays as it is."""
+    """A running version answers CANCELLING, and its worker stops; an ended one does not change."""
     job_id = wire.accept()
     claim = wire.claim()
     answer = await wire.stub.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id))
@@ -80,7 +80,7 @@ async def test_a_cancel_is_accepted_at_once_and_carried_out(wire: Wire) -> None:
 
 
 async def test_a_deleted_job_is_gone_with_its_files(wire: Wire) -> None:
-    """A running job is refused; afterwards row and files are gone, others' files stay, and followers hear of it."""
+    """A running job is refused; afterwards job and files are gone, other jobs' files stay, and watchers receive DELETED."""
     job_id, other = wire.accept(), wire.accept()
     claim = wire.claim()
     wire.keep(claim)

@@ -78,7 +78,7 @@ async def test_a_slow_watcher_falls_behind_and_loses_nothing(wire: Wire) -> None
 
 
 async def test_a_deletion_ends_the_watch_of_one_who_is_behind(wire: Wire) -> None:
-    """What it had not read is gone with the job; the last that it hears is that the job was deleted."""
+    """Unread events are deleted with the job; the last event that it receives is DELETED."""
     job_id = wire.accept()
     claim = wire.claim()
     call = wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id))
@@ -96,7 +96,7 @@ async def test_a_deletion_ends_the_watch_of_one_who_is_behind(wire: Wire) -> Non
 
 
 async def test_a_watch_of_a_version_ends_with_that_version(wire: Wire) -> None:
-    """The end of another version does not end it; by default it is the newest one; all versions' events are told."""
+    """The end of another version does not end it; by default it is the newest one; all versions' events are sent."""
     job_id = wire.accept(stems=False)
     first = wire.claim()
     wire.keep(first, stems=False)

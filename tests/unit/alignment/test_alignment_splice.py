@@ -42,25 +42,25 @@ def assert_joined(done: SplicedStem, bounce: Pcm24, old: Pcm24, joint: Joint) ->
 @given(
     seed=st.integers(0, 1000),
     level=st.sampled_from([0.0, 0.1, 1.0, 3.0]),
-    ceiling=st.sampled_from([None, -1.0]),
+    max_dbtp=st.sampled_from([None, -1.0]),
     window=st.sampled_from([(0, FRAMES), (500, 2500), (0, 1)]),
 )
 def test_the_bounce_is_base_less_old_plus_new_under_its_ceiling(
-    seed: int, level: float, ceiling: float | None, window: tuple[int, int]
+    seed: int, level: float, max_dbtp: float | None, window: tuple[int, int]
 ) -> None:
     """In integers, sample for sample, at any level; nothing outside the joint changes."""
     old, rest = integers(noise(seed, 1.0)), integers(noise(seed + 1, 1.0))
     bounce = integers((old + rest.astype(np.int64)) / FULL_SCALE * 0.8)
     added = noise(seed + 2, level)[:, slice(*window)]
     joint = Joint(start=window[0], kept=np.zeros_like(added), added=added)
-    done = splice_stem(bounce, old, joint, max_true_peak_dbtp=ceiling)
+    done = splice_stem(bounce, old, joint, max_true_peak_dbtp=max_dbtp)
     assert_joined(done, bounce, old, joint)
     assert -6.0 <= done.lowered_db <= 0.0
-    if ceiling is not None and window[1] == FRAMES:
+    if max_dbtp is not None and window[1] == FRAMES:
         meter = TruePeakMeter()
         meter.add(done.bounce)
         peak_dbtp = decibels(meter.peak())
-        assert peak_dbtp is None or peak_dbtp <= ceiling + 0.01
+        assert peak_dbtp is None or peak_dbtp <= max_dbtp + 0.01
 
 
 def test_what_fits_is_the_new_stem_itself() -> None:
@@ -90,8 +90,8 @@ def test_what_the_kept_stems_pass_by_is_carried_by_the_new_stem() -> None:
     old, bounce = integers(-0.7 * tone), integers(0.6 * tone)
     added = noise(5, 0.05)
     joint = Joint(start=0, kept=np.zeros_like(added), added=added)
-    for ceiling in (None, -1.0):
-        done = splice_stem(bounce, old, joint, max_true_peak_dbtp=ceiling)
+    for max_dbtp in (None, -1.0):
+        done = splice_stem(bounce, old, joint, max_true_peak_dbtp=max_dbtp)
         assert_joined(done, bounce, old, joint)
         assert done.limited_samples > FRAMES // 4
         assert done.lowered_db == -6.0

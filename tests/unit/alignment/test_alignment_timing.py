@@ -1,4 +1,4 @@
-"""The timing that a report tells: a slope is worth what its standard error leaves of it."""
+"""Timing in a report: a slope counts only beyond its standard error."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_slope_that_can_be_told_counts() -> None:
 @needs_soundfont
 @pytest.mark.parametrize("who", ["original", "other"])
 def test_a_kit_that_drifts_is_beyond_and_one_in_time_is_within(who: str) -> None:
-    """Corpus drums as they are, and at 0.3 % (180 ms a minute), without any correction: the slope is told within its error."""
+    """Corpus drums as they are, and at 0.3 % (180 ms a minute), without any correction: the slope is measured within its error."""
     take = pair("straight")
     kit = getattr(take, who).stems["drums"]
     in_time, drifting = (

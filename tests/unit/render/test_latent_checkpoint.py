@@ -106,7 +106,7 @@ def test_broken_json_is_refused(folder: Path) -> None:
 
 
 def test_tensors_have_to_be_the_nets_own(folder: Path) -> None:
-    """Missing, unknown and misshapen tensors are told apart."""
+    """Missing, unknown and misshapen tensors give different errors."""
     _replace_tensors(folder, "vocoder", {"extra": torch.zeros(1)})
     with pytest.raises(ModelUnusable, match="tensor 'extra' is unknown"):
         load(folder)

@@ -1,4 +1,4 @@
-"""The front end: exact inverse, exact rates, bands that hear the bass."""
+"""The front end: exact inverse, exact rates, bands that resolve the bass."""
 
 from __future__ import annotations
 

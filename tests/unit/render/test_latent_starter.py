@@ -56,7 +56,7 @@ class Persona:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
+class Followed:
     """What was asked for against its null, averaged over the takes."""
 
     on_grid: float
@@ -134,7 +134,7 @@ def _plans(personas: dict[str, Persona]) -> list[Plan]:
     ]
 
 
-def _listen(renderer: LatentDiffusion, personas: dict[str, Persona]) -> Heard:
+def _measure(renderer: LatentDiffusion, personas: dict[str, Persona]) -> Followed:
     names, vectors = list(personas), np.array([p.embedding for p in personas.values()])
     figures: list[tuple[float, ...]] = []
     for (name, *_), asked in zip(ASKED, _plans(personas), strict=True):
@@ -153,7 +153,7 @@ def _listen(renderer: LatentDiffusion, personas: dict[str, Persona]) -> Heard:
             )
         )
     means = [float(value) for value in np.mean(figures, axis=0)]
-    return Heard(**dict(zip(Heard.__dataclass_fields__, means, strict=True)))
+    return Followed(**dict(zip(Followed.__dataclass_fields__, means, strict=True)))
 
 
 def _ignore(done: int, total: int) -> None:
@@ -162,18 +162,18 @@ def _ignore(done: int, total: int) -> None:
 
 def test_takes_follow_tempo_harmony_and_persona(starter: LatentDiffusion, personas: dict[str, Persona]) -> None:
     """Each measure passes with the shipped weights."""
-    heard = _listen(starter, personas)
-    assert heard.tempo_followed, heard
-    assert heard.harmony_followed, heard
-    assert heard.persona_followed, heard
+    followed = _measure(starter, personas)
+    assert followed.tempo_followed, followed
+    assert followed.harmony_followed, followed
+    assert followed.persona_followed, followed
 
 
 def test_without_the_denoiser_nothing_is_followed(zeroed: LatentDiffusion, personas: dict[str, Persona]) -> None:
     """The same measures fail when its weights are zero: nothing else puts tempo, harmony or persona into a take."""
-    heard = _listen(zeroed, personas)
-    assert not heard.tempo_followed, heard
-    assert not heard.harmony_followed, heard
-    assert not heard.persona_followed, heard
+    followed = _measure(zeroed, personas)
+    assert not followed.tempo_followed, followed
+    assert not followed.harmony_followed, followed
+    assert not followed.persona_followed, followed
 
 
 def _voice_lifts_db(renderer: LatentDiffusion, personas: dict[str, Persona]) -> list[float]:

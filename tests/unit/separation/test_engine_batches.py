@@ -192,7 +192,7 @@ def test_a_slot_is_a_queue() -> None:
 
 
 def test_a_failed_batch_is_each_owners_own_affair() -> None:
-    """Where a batch fails, its runner hears of it and the neighbour's segment waits on, to be computed when it is asked for."""
+    """If a batch fails, the thread that ran it gets the error; the other job's segment is requeued and computed on demand."""
     failing = [True]
     seen: list[list[int]] = []
     double = doubling(seen)

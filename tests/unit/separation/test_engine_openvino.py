@@ -1,4 +1,4 @@
-"""The separator on OpenVINO: stock's numbers, converted once, nobody told, and said plainly where it does not run."""
+"""The separator on OpenVINO: demucs' numbers, converted once, no telemetry, and a clear error where it cannot run."""
 
 from __future__ import annotations
 

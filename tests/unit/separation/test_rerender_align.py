@@ -137,7 +137,7 @@ def _roughness(pcm: np.ndarray) -> float:
 
 
 def test_the_new_stem_has_the_old_ones_loudness_and_the_bounce_its_ceiling() -> None:
-    """Unless the ceiling takes some, and then the report says how much."""
+    """Unless the true-peak limit reduces it, and then the report says by how much."""
     base = pair("winding").base("bass")
     done = rerendered("winding", "bass", offset_s=OFFSET_S, drift=DRIFT)
     old_lufs, new_lufs = integrated_lufs(base.old), integrated_lufs(done.stem)

@@ -166,7 +166,7 @@ def test_limited_to_the_ceiling(seed: int, level: float) -> None:
 
 
 def test_quiet_is_left_alone() -> None:
-    """What lies under the ceiling is given back as it is, and silence too."""
+    """Audio within the limit is returned unchanged, and silence too."""
     waveform = tone(0.2, -6.0).astype(np.float32)
     limited, gain_db = limit_true_peak(waveform)
     assert limited is waveform

@@ -60,7 +60,7 @@ def test_own_and_library_lines_have_the_same_fields() -> None:
 
 
 def test_levels() -> None:
-    """The level holds for own events; libraries are heard from warning on, whatever the level."""
+    """The level holds for own events; libraries log from WARNING on, whatever the level."""
     for level, events in (("debug", ["a", "b", "z"]), ("info", ["b", "z"]), ("error", ["z"])):
         found = lines(f"""
             configure_logs(service="s", level="{level}")
