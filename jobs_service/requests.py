@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobs_service.value_messages import read_stem_mode, read_time
+from servicekit.delivery.labels import MAX_LABELS
 from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import JobFilter, JobState, OwningService
@@ -10,7 +11,6 @@ from servicekit.store.object_store import MAX_URL_TTL_S
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 
 DEFAULT_PAGE = 50
-_MAX_LABELS = 32
 _MAX_TEXT = 256
 _STATES = {job_pb2.JobState.Value(f"JOB_STATE_{state.name}"): state for state in JobState}
 
@@ -22,8 +22,8 @@ def job_filter(request: jobs_service_pb2.ListJobsRequest, owner: OwningService) 
     if unknown:
         text = f"must be states of a job, or empty for all, got {', '.join(map(str, unknown[:10]))}"
         violations.append(FieldViolation("states", text))
-    if len(request.labels) > _MAX_LABELS:
-        violations.append(FieldViolation("labels", f"must be at most {_MAX_LABELS}, got {len(request.labels)}"))
+    if len(request.labels) > MAX_LABELS:
+        violations.append(FieldViolation("labels", f"must be at most {MAX_LABELS}, got {len(request.labels)}"))
     texts = f"must have at most {_MAX_TEXT} characters and no null character"
     if not all(_is_plain(text) for label in request.labels.items() for text in label):
         violations.append(FieldViolation("labels", f"keys and values {texts}"))

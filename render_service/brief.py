@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from jobs_service import journal_json
 from render_service.music.key import Key, Mode
 from render_service.music.prompt_words import PromptFacts, read_prompt
 from render_service.music.tempo_map import TempoMap
+from servicekit.delivery.labels import check_labels, check_licence
 from servicekit.delivery.manifest import Licence
 from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation
@@ -25,8 +25,6 @@ from servicekit.text import has_control_characters
 SECONDS_RANGE = (2.0, 180.0)
 DEFAULT_SECONDS = 30.0
 MAX_PROMPT_CHARACTERS = 2000
-MAX_LABELS = 32
-_LABEL_KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")
 _DRAWN_BPM_RANGE = (72.0, 150.0)
 
 # Each use of the seed has a stream of its own, so that giving one value explicitly never moves another.
@@ -114,42 +112,6 @@ def check_brief(brief: Brief, *, now: datetime, root: str = "brief") -> list[Fie
     wants(brief.expires_at is None or brief.expires_at > now, "expire_time", "wants a time in the future")
     wants(len(brief.lyrics) <= 4000, "lyrics", f"wants at most 4000 characters, got {len(brief.lyrics)}")
     return found + check_labels(brief.labels, root=root) + check_licence(brief.licence, root=root)
-
-
-def check_labels(labels: Mapping[str, str], *, root: str) -> list[FieldViolation]:
-    """At most 32 labels, keys of 1 to 63 plain characters, values of at most 256."""
-    found = []
-    if len(labels) > MAX_LABELS:
-        found.append(FieldViolation(f"{root}.labels", f"wants at most {MAX_LABELS} labels, got {len(labels)}"))
-    for key, value in list(labels.items())[:MAX_LABELS]:
-        if not _LABEL_KEY.match(key):
-            found.append(
-                FieldViolation(f"{root}.labels", f"wants keys of 1 to 63 letters, digits or ._/-, got {key[:80]!r}")
-            )
-        if len(value) > 256:
-            found.append(
-                FieldViolation(f"{root}.labels[{key[:63]}]", f"wants at most 256 characters, got {len(value)}")
-            )
-        elif has_control_characters(value):
-            found.append(FieldViolation(f"{root}.labels[{key[:63]}]", "wants text without control characters"))
-    return found
-
-
-def check_licence(licence: Licence, *, root: str) -> list[FieldViolation]:
-    """Bounds of the licence's texts."""
-    bounds = {"tier": 64, "licensee": 256, "terms": 2048}
-    texts = {name: getattr(licence, name) for name in bounds}
-    too_long = [
-        FieldViolation(f"{root}.licence.{name}", f"wants at most {bounds[name]} characters, got {len(text)}")
-        for name, text in texts.items()
-        if len(text) > bounds[name]
-    ]
-    controls = [
-        FieldViolation(f"{root}.licence.{name}", "wants text without control characters")
-        for name, text in texts.items()
-        if has_control_characters(text)
-    ]
-    return too_long + controls
 
 
 def resolve(brief: Brief) -> ResolvedBrief:

@@ -1,4 +1,4 @@
-"""The borrower's half of sonichaos.handoff.v1 on the loan socket."""
+"""The borrower's side of sonichaos.handoff.v1 on the loan socket."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sonichaos.handoff.v1 import handoff_pb2
 
 
 def header_from_proto(message: handoff_pb2.TensorHeader) -> TensorHeader:
-    """The header as it came; raises MalformedMessage unless its samples are float32. Ranges are the borrower's to check."""
+    """The header's values, whose ranges the borrower checks. Raises MalformedMessage unless the samples are float32."""
     if message.sample_type != handoff_pb2.SAMPLE_TYPE_FLOAT32:
-        raise MalformedMessage(f"sample type {message.sample_type}; SAMPLE_TYPE_FLOAT32 is wanted")
+        raise MalformedMessage(f"sample_type must be SAMPLE_TYPE_FLOAT32, got {message.sample_type}")
     return TensorHeader(
         lease_id=message.lease_id,
         channels=message.channels,
@@ -33,7 +33,7 @@ def header_from_proto(message: handoff_pb2.TensorHeader) -> TensorHeader:
 
 
 class ReceiveCodec:
-    """Speaks BorrowerMessage, understands LenderMessage."""
+    """Writes BorrowerMessage, reads LenderMessage."""
 
     def encode(self, message: BorrowerMessage, /) -> bytes:
         """Serialized BorrowerMessage."""
@@ -50,11 +50,11 @@ class ReceiveCodec:
         try:
             message = handoff_pb2.LenderMessage.FromString(data)
         except DecodeError as error:
-            raise MalformedMessage(f"{len(data)} bytes that are no LenderMessage") from error
+            raise MalformedMessage(f"expected a LenderMessage, got {len(data)} other bytes") from error
         match message.WhichOneof("message"):
             case "lend":
                 return LendRequest(header_from_proto(message.lend))
             case "withdraw":
                 return WithdrawRequest(message.withdraw.lease_id)
             case _:
-                raise MalformedMessage("a LenderMessage that says nothing known; are both services of one version?")
+                raise MalformedMessage("unknown kind of LenderMessage; run both services in the same version")

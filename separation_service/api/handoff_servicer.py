@@ -1,4 +1,4 @@
-"""HandoffService: takes in a tensor by chunks, where the renderer is on another host."""
+"""HandoffService: receives a tensor in chunks, where the renderer is on another host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EXPIRY_SLACK_S = 0.05
 
 
 class HandoffServicer(handoff_pb2_grpc.HandoffServiceServicer):
-    """Fills ``borrowings``; SeparateTensor takes from there. A stream that breaks or stalls leaves nothing."""
+    """Adds tensors to ``borrowings``, which SeparateTensor reads. Nothing stays of a stream that breaks or stalls."""
 
     def __init__(self, borrowings: Borrowings, *, receive_timeout_s: float = 120.0) -> None:
         self._borrowings = borrowings
@@ -36,7 +36,7 @@ class HandoffServicer(handoff_pb2_grpc.HandoffServiceServicer):
                 return handoff_pb2.SendTensorResponse(lease_id=await self._receive(request_iterator))
         except TimeoutError:
             raise Expired(
-                f"the tensor did not come within {self._receive_timeout_s} s; is the network up to it?"
+                f"the tensor was not received within {self._receive_timeout_s:g} s; check the network between the hosts"
             ) from None
 
     async def _receive(self, requests: AsyncIterator[handoff_pb2.SendTensorRequest]) -> str:
@@ -45,7 +45,7 @@ class HandoffServicer(handoff_pb2_grpc.HandoffServiceServicer):
         with self._inbox.open(header) as receipt:
             async for request in requests:
                 if request.WhichOneof("part") != "data":
-                    raise InvalidTensor("one header, first, then data; something else came in between")
+                    raise InvalidTensor("the stream must be one header, then data only")
                 receipt.write(request.data)
             lease_id = receipt.finish()
         asyncio.get_running_loop().call_later(lease_s + _EXPIRY_SLACK_S, self._borrowings.discard_expired)
@@ -55,7 +55,7 @@ class HandoffServicer(handoff_pb2_grpc.HandoffServiceServicer):
 async def _header(requests: AsyncIterator[handoff_pb2.SendTensorRequest]) -> TensorHeader:
     async for request in requests:
         if request.WhichOneof("part") != "header":
-            raise InvalidTensor("the header comes first; data came")
+            raise InvalidTensor("the first message of the stream must be a header, got data")
         try:
             return header_from_proto(request.header)
         except MalformedMessage as error:

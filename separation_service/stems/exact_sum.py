@@ -1,9 +1,9 @@
-"""From the model's float stems to 24-bit stems: summing to the bounce exactly, or as the model gave them.
+"""Turns the model's float stems into 24-bit stems that sum exactly to the bounce, or that are the model's own.
 
 The stem modes `exact` and `raw` of docs/contract.md, section 3.
 
-Letters: ``S`` stems (4: drums, bass, vocals, other), ``C`` channels (2), ``T`` samples of the take, ``N`` of a block. Inside,
-levels count in units of one 24-bit integer.
+Letters: ``S`` stems (4: drums, bass, vocals, other), ``C`` channels (2), ``T`` samples of the take, ``N`` of a block. Levels
+inside are in units of one 24-bit integer.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _BLOCK_FRAMES = 1 << 15
 Stems24 = NDArray[np.int32]
 """``(S, C, N)`` int32, each in ``[-2^23, 2^23 - 1]``."""
 
-Take = Callable[[Stems24], None]
-"""Called with the fitted stems, block after block."""
+OnBlock = Callable[[Stems24], None]
+"""Called with the stems of one block after another."""
 
 
 class Bounce(Protocol):
@@ -54,10 +54,10 @@ class ModelStems(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class FitFacts:
-    """What the manifest says of the stems as they are delivered.
+    """Facts of the delivered stems, for the manifest.
 
     ``residual_dbfs`` is the RMS of the bounce less the sum of the model's own stems, rounded to 0.01, None for digital zero.
-    ``excess_samples`` counts samples of a stem, a channel each: in exact mode those whose excess another stem took, in raw
+    ``excess_samples`` counts samples of all stems and channels: in exact mode those whose excess went to another stem, in raw
     mode those that were saturated. ``residual_rule`` is None in raw mode.
     """
 
@@ -67,12 +67,12 @@ class FitFacts:
     excess_samples: int
 
 
-def exact_stems(bounce: Bounce, stems: ModelStems, take: Take, *, rule: ResidualRule = CHOSEN) -> FitFacts:
+def exact_stems(bounce: Bounce, stems: ModelStems, on_block: OnBlock, *, rule: ResidualRule = CHOSEN) -> FitFacts:
     """Stems whose integers sum to ``bounce``, sample for sample, in memory that does not grow with length.
 
-    Each stem is the model's own plus its share of the residual, rounded; the few units that rounding leaves go to the stem that is
-    largest there. A stem that would pass full scale hands the excess to the stem with most room. Blocks lie at fixed places, so
-    that the result depends on the samples alone. Raises Internal NOT_FINITE for NaN or infinity.
+    Each stem is the model's own plus its share of the residual, rounded. The few units that are then missing are added to the
+    stem that is largest there. Where a stem would exceed full scale, the excess goes to the stem with the most headroom. Blocks are
+    at fixed positions, so that the result depends on the samples alone. Raises Internal NOT_FINITE for NaN or infinity.
     """
     _check_frames(bounce, stems)
     power, excess = 0.0, 0
@@ -82,10 +82,10 @@ def exact_stems(bounce: Bounce, stems: ModelStems, take: Take, *, rule: Residual
         inner = slice(block.start - first, block.stop - first)
         mix, scaled = bounce.read(first, last), _scaled(stems.read(first, last))
         residual = mix - scaled.sum(axis=0)
-        wanted = scaled[:, :, inner] + rule.spread(scaled, residual, first)[:, :, inner]
+        target = scaled[:, :, inner] + rule.spread(scaled, residual, first)[:, :, inner]
         power += float(np.square(residual[:, inner]).sum())
-        fitted, beyond = _summing_to(mix[:, inner], wanted)
-        take(fitted.astype(np.int32))
+        fitted, beyond = _summing_to(mix[:, inner], target)
+        on_block(fitted.astype(np.int32))
         excess += beyond
     return FitFacts(
         mode=StemMode.EXACT,
@@ -95,8 +95,8 @@ def exact_stems(bounce: Bounce, stems: ModelStems, take: Take, *, rule: Residual
     )
 
 
-def raw_stems(bounce: Bounce, stems: ModelStems, take: Take) -> FitFacts:
-    """The model's own stems, rounded and saturated. ``bounce`` is only what the residual is taken of.
+def raw_stems(bounce: Bounce, stems: ModelStems, on_block: OnBlock) -> FitFacts:
+    """The model's own stems, rounded and saturated. ``bounce`` is needed for the residual only.
 
     Raises Internal NOT_FINITE for NaN or infinity.
     """
@@ -106,7 +106,7 @@ def raw_stems(bounce: Bounce, stems: ModelStems, take: Take) -> FitFacts:
         scaled = _scaled(stems.read(block.start, block.stop))
         power += float(np.square(bounce.read(block.start, block.stop) - scaled.sum(axis=0)).sum())
         rounded, beyond = _rounded(scaled)
-        take(rounded.astype(np.int32))
+        on_block(rounded.astype(np.int32))
         saturated += int(np.count_nonzero(beyond))
     return FitFacts(
         mode=StemMode.RAW,
@@ -117,13 +117,13 @@ def raw_stems(bounce: Bounce, stems: ModelStems, take: Take) -> FitFacts:
 
 
 def block_count(frames: int) -> int:
-    """How often ``take`` is called for so many frames."""
+    """How often ``on_block`` is called for a take of ``frames``."""
     return -(-frames // _BLOCK_FRAMES)
 
 
 def _check_frames(bounce: Bounce, stems: ModelStems) -> None:
     if bounce.frames != stems.frames:
-        raise ValueError(f"wanted stems of the bounce's {bounce.frames} frames, got {stems.frames}")
+        raise ValueError(f"stems must have the bounce's {bounce.frames} frames, got {stems.frames}")
 
 
 def _scaled(stems: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -134,41 +134,41 @@ def _scaled(stems: NDArray[np.float32]) -> NDArray[np.float64]:
     return scaled
 
 
-def _rounded(wanted: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Rounded, ties to even, and held at full scale; and which samples would have passed it."""
-    nearest = np.rint(wanted)
-    held = np.clip(nearest, MIN_SAMPLE, MAX_SAMPLE)
-    return held.astype(np.int64), held != nearest
+def _rounded(target: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Rounded, ties to even, and clipped to full scale; and which samples were clipped."""
+    nearest = np.rint(target)
+    clipped = np.clip(nearest, MIN_SAMPLE, MAX_SAMPLE)
+    return clipped.astype(np.int64), clipped != nearest
 
 
-def _summing_to(bounce: Pcm24, wanted: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
-    """Integers near ``wanted`` ``(S, C, N)`` that sum to ``bounce`` ``(C, N)``, and how many would have passed full scale."""
-    stems, beyond = _rounded(wanted)
+def _summing_to(bounce: Pcm24, target: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
+    """Integers near ``target`` ``(S, C, N)`` that sum to ``bounce`` ``(C, N)``, and how many exceeded full scale."""
+    stems, exceeds = _rounded(target)
     missing = bounce - stems.sum(axis=0)
-    largest = np.abs(wanted).argmax(axis=0)[None]
+    largest = np.abs(target).argmax(axis=0)[None]
     lifted = np.take_along_axis(stems, largest, axis=0) + missing
-    # What rounding left goes to the largest stem, unless that one is the stem without room.
-    fits = (lifted >= MIN_SAMPLE) & (lifted <= MAX_SAMPLE) & ~beyond.any(axis=0)
+    # What rounding left is added to the largest stem, unless a stem exceeds full scale there.
+    fits = (lifted >= MIN_SAMPLE) & (lifted <= MAX_SAMPLE) & ~exceeds.any(axis=0)
     np.put_along_axis(stems, largest, np.where(fits, lifted, lifted - missing), axis=0)
     if not fits.all():
         rest = ~fits[0]
-        stems[:, rest] = _hand_over(stems[:, rest], missing[rest])
-    return stems, int(np.count_nonzero(beyond))
+        stems[:, rest] = _distribute(stems[:, rest], missing[rest])
+    return stems, int(np.count_nonzero(exceeds))
 
 
-def _hand_over(stems: NDArray[np.int64], missing: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Add ``missing`` ``(M,)`` to the columns of ``stems`` ``(S, M)``, first to the stem with most room in its direction.
+def _distribute(stems: NDArray[np.int64], missing: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Add ``missing`` ``(M,)`` to the columns of ``stems`` ``(S, M)``, first to the stem with the most headroom in its direction.
 
-    Ends within ``S`` rounds: a round either places all that is missing in a column or fills one more stem of it, and four stems
-    hold any sum that a bounce can have.
+    ``S`` rounds are enough: each either adds all that is missing in a column or fills one more of its stems, and four stems can
+    have any sum that a bounce can have.
     """
     for _ in range(STEM_COUNT):
-        room = np.where(missing > 0, MAX_SAMPLE - stems, stems - MIN_SAMPLE)
-        widest = room.argmax(axis=0)[None]
-        most = np.take_along_axis(room, widest, axis=0)[0]
-        given = np.sign(missing) * np.minimum(np.abs(missing), most)
-        np.put_along_axis(stems, widest, np.take_along_axis(stems, widest, axis=0) + given, axis=0)
-        missing = missing - given
+        headroom = np.where(missing > 0, MAX_SAMPLE - stems, stems - MIN_SAMPLE)
+        widest = headroom.argmax(axis=0)[None]
+        available = np.take_along_axis(headroom, widest, axis=0)[0]
+        added = np.sign(missing) * np.minimum(np.abs(missing), available)
+        np.put_along_axis(stems, widest, np.take_along_axis(stems, widest, axis=0) + added, axis=0)
+        missing = missing - added
     return stems
 
 

@@ -82,7 +82,7 @@ def test_both_stems_are_drawn_and_wrong_pairs_are_refused(tmp_path: Path, monkey
     assert picture.stat().st_size > 20_000
     with pytest.raises(ValueError, match="contains no re-rendered stem"):
         plot_rerender(new_zip, old_zip, picture)
-    with pytest.raises(ValueError, match=r"was made from .* v1, got .* v2"):
+    with pytest.raises(ValueError, match=r"Expected .* v1, the base version of .*, got .* v2"):
         plot_rerender(new_zip, new_zip, picture)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(PlotUnavailableError, match="sonichaos-client"):
