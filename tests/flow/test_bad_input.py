@@ -189,6 +189,6 @@ def test_one_data_folder_has_one_of_each(fresh_pair: FreshPair) -> None:
     """A second service on the same folder is refused and the first one keeps serving."""
     pair = fresh_pair()
     said = start_refused(RENDER, **{**pair.environment(RENDER), "SONICHAOS_RENDER_LISTEN": "127.0.0.1:0"})
-    assert "another render_service runs" in said
+    assert "another render_service uses" in said
     with Client(pair.address(RENDER), pair.address(SEPARATION)) as client:
         assert client.get_render_model().name == "tiny"
