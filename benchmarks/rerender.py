@@ -134,8 +134,8 @@ def nearest_personas(rows: Sequence[Row], classifiers: Mapping[str, PersonaClass
 
 def drift_table(rows: Sequence[Row]) -> str:
     """One line per kind of stem: medians over the re-renders, the worst value in brackets."""
-    columns = ("stem", "re-renders", "within limits", "beyond", "unmeasurable", "failed")
-    columns += ("median, ms", "95th percentile, ms", "matched", "mix moved by, ms")
+    columns = ["stem", "re-renders", "within limits", "beyond", "unmeasurable", "failed"]
+    columns += ["median, ms", "95th percentile, ms", "matched", "mix moved by, ms"]
     lines = [
         f"| {' | '.join(columns)} |",
         f"|{' --- |' * len(columns)}",

@@ -48,7 +48,8 @@ def to_the_loudest(stems: Samples, residual: Samples, first: int) -> Samples:
     """Everything to the stem that is loudest in the local window."""
     shares = LOCAL_ENERGY.spread(stems, np.ones_like(residual), first)
     loudest = shares == shares.max(axis=0)
-    return np.where(loudest, residual, 0.0) / loudest.sum(axis=0)
+    spread: Samples = np.where(loudest, residual, 0.0) / loudest.sum(axis=0)
+    return spread
 
 
 def variance(power: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -92,9 +93,10 @@ def separated(options: argparse.Namespace) -> Iterator[tuple[Audio, NDArray[np.f
         options.separator, repo=options.separator_repo, device=options.device, threads=options.threads
     )
     seeds = range(HELD_OUT_FIRST_SEED, HELD_OUT_FIRST_SEED + options.songs)
-    for song in cached_songs(seeds, SONG_S, options.work / "songs"):
+    songs = cached_songs(seeds, SONG_S, options.work / "songs")
+    for seed, song in zip(seeds, songs, strict=True):
         truth = song.crop(0, song.stems.shape[-1])
-        cached = options.work / f"{separator.info.name}-{separator.info.weights_sha256[:12]}-{song.score.seed}.npy"
+        cached = options.work / f"{separator.info.name}-{separator.info.weights_sha256[:12]}-{seed}.npy"
         if not cached.exists():
             np.save(cached, separator.separate(truth.sum(0), lambda _done, _total: None))
         yield truth.astype(np.float64), np.load(cached)

@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -109,9 +109,9 @@ def presigned_requests(settings: S3Settings) -> Put:
     """A multipart upload by our own requests, signed by `get_presigned_url`, with Content-MD5 for each part."""
     client, pool = s3_client(settings, settings.endpoint, read_timeout_s=60), urllib3.PoolManager()
 
-    def send(method: str, query: dict[str, str], body: bytes = b"", **headers: str) -> urllib3.BaseHTTPResponse:
+    def send(method: str, query: Mapping[str, str], body: bytes = b"", **headers: str) -> urllib3.BaseHTTPResponse:
         url = client.get_presigned_url(
-            method, settings.bucket, NAME, expires=timedelta(minutes=10), extra_query_params=query
+            method, settings.bucket, NAME, expires=timedelta(minutes=10), extra_query_params=dict(query)
         )
         response = pool.request(method, url, body=body, headers=headers)
         assert response.status in (200, 204), response.data

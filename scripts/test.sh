@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test. Installs what they need: Debian packages of apt.txt where apt and root are at hand, npm packages, rclone.
+# Runs every test. First installs what tests need: the Debian packages in apt.txt (as root, with apt), npm packages and rclone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,10 +12,10 @@ if ((${#missing[@]})); then
   if command -v apt-get >/dev/null && [[ "$(id -u)" == 0 ]]; then
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
   elif [[ -n "${CI:-}" ]]; then
-    echo "CI needs these Debian packages: ${missing[*]}" >&2
+    echo "CI requires these Debian packages: ${missing[*]}" >&2
     exit 1
   else
-    echo "not installed (tests that need them are listed at the end): ${missing[*]}" >&2
+    echo "these Debian packages are not installed; the tests that need them are skipped and listed at the end: ${missing[*]}" >&2
   fi
 fi
 
@@ -26,11 +26,11 @@ if command -v npm >/dev/null; then
     (cd "$folder" && npm ci --silent --no-audit --no-fund && touch node_modules/.installed)
   fi
 else
-  echo "npm is not installed; the tests of the wire's rules and of the TypeScript client are listed at the end" >&2
+  echo "npm is not installed; the tests of buf and of the TypeScript client are skipped and listed at the end" >&2
 fi
 scripts/link_googleapis.sh
-scripts/fetch_rclone.sh || echo "rclone could not be fetched; its tests are listed at the end" >&2
+scripts/fetch_rclone.sh || echo "rclone could not be downloaded; its tests are skipped and listed at the end" >&2
 
-# Two processes, a file of tests to each, in the order of their names so that the long ones do not come last: most tests wait for
-# services, files and clocks as much as they compute.
+# Two processes, because most tests also wait for services, files and clocks. Files are distributed in the order of their names, so
+# that the longest do not come last.
 exec .venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -121,14 +121,18 @@ def _training_options(command: Callable[Concatenate[TrainingOptions, P], None]) 
         command(options, *args, **kwargs)
 
     declared: Callable[..., None] = with_options
-    for option in (
-        click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder."),
-        click.option("--budget-s", type=float, required=True, help="Seconds to train, over all runs of this net."),
-        click.option("--learning-rate", type=float, default=1e-3, show_default=True),
-        click.option("--seed", type=int, default=0, show_default=True),
-        click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True),
-        click.option("--threads", type=int, default=None, help="CPU threads; default: all cores."),
-        click.option("--songs", type=int, default=None, help="Use only this many songs of the cache; default: all."),
+    for option in reversed(  # the last decorator is the first option of --help
+        (
+            click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder."),
+            click.option("--budget-s", type=float, required=True, help="Seconds to train, over all runs of this net."),
+            click.option("--learning-rate", type=float, default=1e-3, show_default=True),
+            click.option("--seed", type=int, default=0, show_default=True),
+            click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True),
+            click.option("--threads", type=int, default=None, help="CPU threads; default: all cores."),
+            click.option(
+                "--songs", type=int, default=None, help="Use only this many songs of the cache; default: all."
+            ),
+        )
     ):
         declared = option(declared)
     return declared
