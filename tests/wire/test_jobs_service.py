@@ -1,4 +1,4 @@
-"""JobsService on a real server over a real journal and store: rows, lists, steering, files."""
+"""JobsService on a real server over a real journal and store: get, list, cancel, delete, add stems, sign URLs."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
             yield running
 
 
-async def test_a_row_says_everything_that_the_journal_knows(wire: Wire) -> None:
-    """Brief, files, error details, timings, loudness, progress, digests and times come through as their messages."""
+async def test_a_job_has_everything_that_the_journal_knows(wire: Wire) -> None:
+    """Brief, files, error details, timings, loudness, progress, digests and times arrive as their messages."""
     job_id = wire.accept(labels={"album": "one"})
     claim = wire.claim()
     wire.keep(claim)
@@ -67,8 +67,8 @@ async def test_a_row_says_everything_that_the_journal_knows(wire: Wire) -> None:
     assert not version.HasField("queue_position")
 
 
-async def test_a_cancel_is_accepted_at_once_and_carried_out(wire: Wire) -> None:
-    """A running version answers CANCELLING, and its worker stops; an ended one does not change."""
+async def test_a_cancel_is_accepted_at_once(wire: Wire) -> None:
+    """A running version becomes CANCELLING and its worker is told to stop; a final one stays as it is."""
     job_id = wire.accept()
     claim = wire.claim()
     answer = await wire.stub.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id))
@@ -79,8 +79,8 @@ async def test_a_cancel_is_accepted_at_once_and_carried_out(wire: Wire) -> None:
     assert again.job.state == job_pb2.JOB_STATE_CANCELLED
 
 
-async def test_a_deleted_job_is_gone_with_its_files(wire: Wire) -> None:
-    """A running job is refused; afterwards job and files are gone, other jobs' files stay, and watchers receive DELETED."""
+async def test_a_deleted_job_and_its_files_are_gone(wire: Wire) -> None:
+    """A running job is refused. After the deletion, files of other jobs stay, and watchers get a DELETED event."""
     job_id, other = wire.accept(), wire.accept()
     claim = wire.claim()
     wire.keep(claim)
@@ -88,11 +88,11 @@ async def test_a_deleted_job_is_gone_with_its_files(wire: Wire) -> None:
     refused = await refusal(wire.stub.DeleteJob(jobs_service_pb2.DeleteJobRequest(job_id=job_id)))
     assert refused[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
     wire.journal.finish(claim)
-    follow = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest())
-    await follow.initial_metadata()
+    watch = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest())
+    await watch.initial_metadata()
     await wire.stub.DeleteJob(jobs_service_pb2.DeleteJobRequest(job_id=job_id))
-    event = (await follow.read()).event
-    follow.cancel()
+    event = (await watch.read()).event
+    watch.cancel()
     assert (event.kind, event.job_id) == (job_pb2.EVENT_KIND_DELETED, job_id)
     assert list(wire.store.keys("jobs")) == [f"jobs/{other}/bounce.wav"]
     for call in (
@@ -103,8 +103,8 @@ async def test_a_deleted_job_is_gone_with_its_files(wire: Wire) -> None:
         assert await refusal(call) == (grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND", {"job_id": job_id})
 
 
-async def test_another_tenants_job_is_not_found_by_any_call(wire: Wire) -> None:
-    """Every RPC answers as if the job did not exist, and the same for a job of the other service."""
+async def test_no_call_finds_the_job_of_another_tenant(wire: Wire) -> None:
+    """Every RPC answers NOT_FOUND, as for a job that does not exist or belongs to the other service."""
     foreign = wire.accept(owner=OwningService.SEPARATION)
     mine = wire.accept()
     for job_id, metadata in ((mine, (("tenant", "other"),)), (foreign, ())):
@@ -122,7 +122,7 @@ async def test_another_tenants_job_is_not_found_by_any_call(wire: Wire) -> None:
 
 
 async def test_a_list_is_paged_and_filtered(wire: Wire) -> None:
-    """Pages hold this service's jobs newest first; wrong states, tokens and labels are named field by field."""
+    """Pages list the service's jobs, newest first. Wrong states, tokens and labels are named field by field."""
     jobs = [wire.accept(labels={"n": str(number % 2)}) for number in range(5)]
     wire.accept(owner=OwningService.SEPARATION)
     listed, token = [], ""
@@ -153,8 +153,8 @@ def fetch(url: str, **headers: str) -> tuple[int, bytes]:
         return error.code, b""
 
 
-async def test_a_signed_url_fetches_the_file_it_was_made_for(wire: Wire) -> None:
-    """By default the ZIP, else the bounce; a missing file and a lifetime out of range are refused by name."""
+async def test_a_signed_url_fetches_its_file_only(wire: Wire) -> None:
+    """By default the ZIP, else the bounce. A missing file and a TTL out of range are refused."""
     job_id = wire.accept()
     asked = jobs_service_pb2.CreateSignedUrlRequest(job_id=job_id)
     code, reason, metadata = await refusal(wire.stub.CreateSignedUrl(asked))
@@ -173,7 +173,7 @@ async def test_a_signed_url_fetches_the_file_it_was_made_for(wire: Wire) -> None
 
 
 async def test_version_0_of_a_signed_url_is_the_newest_that_has_the_file(wire: Wire) -> None:
-    """A later version that has stored nothing yet is passed over, and named where no version has the file."""
+    """A later version without files is skipped. If no version has the file, the error names the newest."""
     job_id = wire.accept()
     wire.keep(wire.claim())
     wire.journal.accept_version(new_version(job_id), limit=9)
@@ -191,8 +191,8 @@ async def test_version_0_of_a_signed_url_is_the_newest_that_has_the_file(wire: W
     }
 
 
-async def test_a_draining_service_still_shows_but_takes_no_new_stems(wire: Wire) -> None:
-    """AddStems is refused as DRAINING, while rows, watches and cancels go on."""
+async def test_a_draining_service_reads_and_cancels_but_adds_no_stems(wire: Wire) -> None:
+    """AddStems is refused with DRAINING; jobs can still be read, watched and cancelled."""
     job_id = wire.accept()
     await wire.rpc.drain()
     assert (await refusal(wire.stub.AddStems(jobs_service_pb2.AddStemsRequest(job_id=job_id))))[1] == "DRAINING"

@@ -1,4 +1,4 @@
-"""Watching over the wire: every event once, in order, whenever one joins, until the version ends."""
+"""Watches over gRPC: every event once and in order, whenever the watcher joins, until the version is final."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
             yield running
 
 
-async def test_a_watch_gives_past_and_coming_events_until_the_version_ends(wire: Wire) -> None:
-    """Joined in the middle it gives each event once in order, and ends with the end of the version."""
+async def test_a_watch_sends_stored_events_then_live_ones_until_the_version_is_final(wire: Wire) -> None:
+    """A watcher that joins in the middle gets each event once and in order; the stream closes with the version's last event."""
     job_id = wire.accept()
     claim = wire.claim()
     watching = asyncio.create_task(wire.watch(job_id))
@@ -43,7 +43,7 @@ async def test_a_watch_gives_past_and_coming_events_until_the_version_ends(wire:
 
 
 async def test_whenever_watchers_join_each_sees_every_event_once_in_order(wire: Wire) -> None:
-    """Two hundred watchers that join at random moments after random numbers all see what comes after, and nothing else."""
+    """Two hundred watchers that join at random moments after random sequence numbers get the later events and no others."""
     draw = random.Random(7)  # noqa: S311
     job_id = wire.accept()
     claim = wire.claim()
@@ -66,8 +66,8 @@ async def test_whenever_watchers_join_each_sees_every_event_once_in_order(wire: 
     assert len(watchers) == 200
 
 
-async def test_a_slow_watcher_falls_behind_and_loses_nothing(wire: Wire) -> None:
-    """One that reads nothing while more events come than are kept for all still gets each once, in order."""
+async def test_a_slow_watcher_misses_no_event(wire: Wire) -> None:
+    """A watcher that pauses for more events than a topic keeps still gets each once and in order."""
     job_id = wire.accept()
     claim = wire.claim()
     call = wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id))
@@ -77,8 +77,8 @@ async def test_a_slow_watcher_falls_behind_and_loses_nothing(wire: Wire) -> None
     assert [answer.event.sequence async for answer in call] == list(range(1, 4 + len(LARGE)))
 
 
-async def test_a_deletion_ends_the_watch_of_one_who_is_behind(wire: Wire) -> None:
-    """Unread events are deleted with the job; the last event that it receives is DELETED."""
+async def test_a_deletion_ends_the_watch_of_a_slow_watcher(wire: Wire) -> None:
+    """Events that it has not read are deleted with the job; its last event is DELETED."""
     job_id = wire.accept()
     claim = wire.claim()
     call = wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id))
@@ -96,7 +96,7 @@ async def test_a_deletion_ends_the_watch_of_one_who_is_behind(wire: Wire) -> Non
 
 
 async def test_a_watch_of_a_version_ends_with_that_version(wire: Wire) -> None:
-    """The end of another version does not end it; by default it is the newest one; all versions' events are sent."""
+    """It sends the events of all versions and ignores the end of others. By default it ends with the newest version."""
     job_id = wire.accept(stems=False)
     first = wire.claim()
     wire.keep(first, stems=False)
@@ -113,8 +113,8 @@ async def test_a_watch_of_a_version_ends_with_that_version(wire: Wire) -> None:
     assert (await refusal(wire.stub.WatchJob(asked).read()))[1] == "VERSION_NOT_FOUND"
 
 
-async def test_a_version_that_is_queued_again_is_watched_to_its_new_end(wire: Wire) -> None:
-    """After AddStems a watch from the first event passes over the old end and ends with the new one."""
+async def test_a_version_that_is_queued_again_is_watched_to_its_second_end(wire: Wire) -> None:
+    """After AddStems, a watch from the first event goes on past the first end and closes with the second."""
     job_id = wire.accept(stems=False)
     claim = wire.claim()
     wire.keep(claim, stems=False)
@@ -136,17 +136,17 @@ async def test_a_version_that_is_queued_again_is_watched_to_its_new_end(wire: Wi
     assert metadata == {"job_id": job_id, "version": "1", "state": "DONE"}
 
 
-async def test_following_gives_every_event_of_the_caller_and_resumes_from_a_cursor(wire: Wire) -> None:
-    """Events of all jobs come in one order; from any event's cursor on the rest comes again; others' jobs never show."""
-    follow = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest())
-    await follow.initial_metadata()
+async def test_watch_jobs_sends_every_event_of_the_caller_and_resumes_from_a_cursor(wire: Wire) -> None:
+    """All watchers see the events of all jobs in one order. The cursor of any event resumes after it. Other tenants see nothing."""
+    watch = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest())
+    await watch.initial_metadata()
     jobs = [wire.accept() for _ in range(3)]
     wire.journal.accept(new_job(request(tenant="other")), limit=MANY)
     wire.journal.accept(new_job(owner=OwningService.SEPARATION), limit=MANY)
     for job_id in jobs:
         wire.journal.cancel("local", job_id)
-    seen = [(await follow.read()).event for _ in range(9)]
-    follow.cancel()
+    seen = [(await watch.read()).event for _ in range(9)]
+    watch.cancel()
     assert [event.job_id for event in seen] == jobs + [job_id for job_id in jobs for _ in range(2)]
     for start in (0, 4, 7):
         resumed = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest(cursor=seen[start].cursor))
@@ -158,8 +158,8 @@ async def test_following_gives_every_event_of_the_caller_and_resumes_from_a_curs
         assert (await refusal(asked.read()))[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_TOKEN")
 
 
-async def test_events_of_another_process_come_too(wire: Wire, tmp_path: Path) -> None:
-    """What is committed through another open journal reaches the watchers by polling."""
+async def test_events_of_another_process_are_sent_too(wire: Wire, tmp_path: Path) -> None:
+    """Events committed through another open journal are found by polling."""
     job_id = wire.accept()
     watching = asyncio.create_task(wire.watch(job_id))
     with open_journal(tmp_path) as other:
@@ -167,8 +167,8 @@ async def test_events_of_another_process_come_too(wire: Wire, tmp_path: Path) ->
     assert len(await asyncio.wait_for(watching, 30)) == 3
 
 
-async def test_leaving_a_watch_stops_nothing(wire: Wire) -> None:
-    """A watcher that hangs up leaves the job running, and the service forgets the watcher."""
+async def test_closing_a_watch_does_not_stop_the_job(wire: Wire) -> None:
+    """After a watcher disconnects the job still runs, and the service drops the watcher."""
     job_id = wire.accept()
     claim = wire.claim()
     call = wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id))
