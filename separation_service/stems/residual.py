@@ -1,8 +1,8 @@
-"""Rules by which the model's residual is spread over the stems, so that they sum to the bounce.
+"""Rules that distribute the model's residual over the stems, so that they sum to the bounce.
 
 Letters: ``S`` stems (4: drums, bass, vocals, other), ``C`` channels (2), ``N`` samples of a block with its context, ``F`` windows
-of a spectrum, ``B`` its bins. A rule has a name, which the manifest carries; a changed rule gets a new one. How they compare is in
-docs/decisions/0004-exact-sum.md; benchmarks/residual_rules.py makes that table.
+of a spectrum, ``B`` its bins. The manifest names the rule; a changed rule gets a new name.
+docs/decisions/0004-exact-sum.md compares them, by benchmarks/residual_rules.py.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Spectrum = NDArray[np.float32]
 Spread = Callable[[Samples, Samples, int], Samples]
 """``(stems (S, C, N), residual (C, N), first) -> shares (S, C, N)`` that sum to the residual over ``S``.
 
-``first`` is where the samples begin in the take, for rules that work on a grid of their own.
+``first`` is the position of the first sample in the take, for rules with a grid of their own.
 """
 
 Weigh = Callable[[Spectrum], Spectrum]
-"""Power of the stems, both channels together, ``(S, F, B)`` -> the weight of each in each bin, not negative, of any scale."""
+"""Power of the stems, both channels together, ``(S, F, B)`` -> each stem's weight in each bin, at least 0, of any scale."""
 
 
 @dataclass(frozen=True)
@@ -41,43 +41,43 @@ _OTHER = 3
 _ENERGY_WINDOW_FRAMES = 2048
 _WINDOW_FRAMES = 2048
 _HOP_FRAMES = _WINDOW_FRAMES // 2
-_MOST_BITS = 26
+_MAX_BITS = 26
 _ALONE = np.float32(2.0**-10)
-"""Who has a bin all to itself is still the one to take what is left in it."""
+"""A stem that has a bin to itself still has a weight there, so that it receives what is left in the bin."""
 
 
 def by_bins(name: str, weigh: Weigh) -> ResidualRule:
-    """A rule that decides bin by bin of a spectrum of 2048 samples (46 ms, 21.5 Hz).
+    """A rule that weighs each bin of a spectrum of 2048 samples (46 ms, 21.5 Hz).
 
-    Windows lie on a grid that begins at the take's first sample, so that a sample's share is the same in whatever block it comes.
+    The windows are on a grid from the take's first sample on, so that a sample's share does not depend on its block.
     """
     return ResidualRule(f"{name}-{_WINDOW_FRAMES}", _WINDOW_FRAMES, partial(_spread_by_bins, weigh))
 
 
 def _spread_by_bins(weigh: Weigh, stems: Samples, residual: Samples, first: int) -> Samples:
     frames = residual.shape[-1]
-    # From a point of the grid on, with half a window of silence on either side, so that every sample lies in two windows.
+    # From a point of the grid on, with half a window of silence on either side, so that every sample is in two windows.
     before = _HOP_FRAMES + first % _HOP_FRAMES
     after = _HOP_FRAMES + -(before + frames) % _HOP_FRAMES
     unit = _unit(stems, residual)
     weights = weigh(np.square(np.abs(_spectrum(stems / unit, before, after))).sum(axis=1))
     total = weights.sum(axis=0)
-    # Where every stem is silent there is nothing to go by: the rest of the mix is what `other` means.
+    # Where every stem is silent no weight is known, and `other` means the rest of the mix.
     weights[_OTHER, total <= 0.0] = 1.0
     weights = weights[:_OTHER] / weights.sum(axis=0)
-    given = _waveform(weights[:, None] * _spectrum(residual / unit, before, after)[None])
+    distributed = _waveform(weights[:, None] * _spectrum(residual / unit, before, after)[None])
     shares = np.empty_like(stems)
-    shares[:_OTHER] = given[..., before : before + frames]
+    shares[:_OTHER] = distributed[..., before : before + frames]
     shares[:_OTHER] *= unit
-    # `other` takes the rest, and with it what single precision leaves, so that the shares sum to the residual.
+    # `other` is the rest, rounding errors of single precision included, so that the shares sum to the residual.
     np.subtract(residual, shares[:_OTHER].sum(axis=0), out=shares[_OTHER])
     return shares
 
 
 def _unit(stems: Samples, residual: Samples) -> float:
-    """A power of two, which changes no digit: it brings what is no sound, but a broken model may give, within single precision."""
+    """A power of two, which changes no digit: it brings the huge values of a broken model into the range of single precision."""
     loudest = max(stems.max(), -stems.min(), residual.max(), -residual.min())
-    return math.ldexp(1.0, max(math.frexp(float(loudest))[1] - _MOST_BITS, 0))
+    return math.ldexp(1.0, max(math.frexp(float(loudest))[1] - _MAX_BITS, 0))
 
 
 def _spectrum(samples: Samples, before: int, after: int) -> NDArray[np.complex64]:
@@ -140,15 +140,15 @@ def _deviation(power: Spectrum) -> Spectrum:
 
 
 ALL_INTO_OTHER = ResidualRule("other", 0, _all_into_other)
-"""The whole residual joins `other`."""
+"""The whole residual is added to `other`."""
 
 LOCAL_ENERGY = ResidualRule(f"local-energy-{_ENERGY_WINDOW_FRAMES}", _ENERGY_WINDOW_FRAMES // 2, _by_local_energy)
-"""Each stem takes a share in proportion to its energy, both channels together, in a window of 2048 samples around each sample."""
+"""Each stem's share is proportional to its energy, both channels together, in a window of 2048 samples around each sample."""
 
 BIN_DEVIATION = by_bins("bin-deviation", _deviation)
-"""Each stem takes a share in proportion to how unsure it is in each bin, both channels together: the standard deviation that it
-would have, given the mix, if all stems were Gaussian with the powers that the model gave them. A stem that has a bin nearly to
-itself is sure of it, one that is silent in a bin takes nothing of it, and the stereo image of the residual stays."""
+"""Each stem's share is proportional to its uncertainty in each bin, both channels together: the standard deviation that it would
+have, given the mix, if all stems were Gaussian with the powers that the model gave them. A stem that has a bin almost to itself is
+certain there, a silent one gets nothing, and the stereo image of the residual does not change."""
 
 CHOSEN = BIN_DEVIATION
 """What exact mode uses (docs/decisions/0004-exact-sum.md)."""
