@@ -28,6 +28,8 @@ def _rename_tempo_fields(connection: Connection) -> None:
     rows = select(versions.c.job_id, versions.c.number, versions.c.brief).where(versions.c.brief.contains('"tempoMap"'))
     for row in connection.execute(rows).all():
         brief = json.loads(row.brief)
+        if "tempoMap" not in brief:  # a label may have that name
+            continue
         tempo_map = _renamed(brief["tempoMap"])
         tempo_map["points"] = [_renamed(point) for point in tempo_map.get("points", ())]
         connection.execute(

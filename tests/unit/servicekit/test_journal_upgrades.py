@@ -16,6 +16,7 @@ from tests.support.journal_rows import new_job, open_journal
 def test_a_tempo_map_of_schema_1_reads_as_the_message_of_today(tmp_path: Path) -> None:
     """The renamed fields keep their values, fields that were left out stay so, and a second opening changes nothing."""
     plain = new_job()
+    plain = replace(plain, brief={**plain.brief, "labels": {"tempoMap": "none"}})
     points = [{"bpm": 92.0, "beatsPerBar": 4}, {"second": 4.5, "bpm": 120.0}]
     old = {**plain.brief, "tempoMap": {"points": points, "firstDownbeatSecond": 0.25, "swingRatio": 0.6}}
     with open_journal(tmp_path, SystemClock()) as journal:
