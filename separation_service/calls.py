@@ -14,6 +14,8 @@ from itertools import takewhile
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+import structlog
+
 from separation_service.pipeline import Receive, SeparationPipeline
 from separation_service.receive import LoanedAudio, ReceivedBounce, receive_loan
 from separation_service.rerender.compare import Comparison
@@ -54,7 +56,7 @@ class ReplaceRequest:
 
 
 class SeparationCalls:
-    """Runs at most ``limit`` calls at once, each on its own thread; one at a time holds the device.
+    """Runs at most ``limit`` calls at once, each on its own thread. On a GPU they share the device, else one holds it.
 
     ``observe`` gets the seconds of every finished stage. Leaving the ``with`` cancels the calls that still run.
     """
@@ -162,7 +164,7 @@ class SeparationCalls:
 
         progress = CallProgress(publish, clock=self._clock, observe=self._observe)
         lock = self._versions.reserve(version)
-        running = self._threads.submit(_run, work, progress, lock)
+        running = self._threads.submit(_run, work, progress, lock, version)
         self._active[running] = progress
         running.add_done_callback(lambda _: publish(None))
         running.add_done_callback(self._active.pop)
@@ -202,10 +204,14 @@ class SeparationCalls:
         return not wait(list(self._active), timeout=timeout_s).not_done
 
 
-def _run(work: Callable[[CallProgress], T], progress: CallProgress, lock: VersionLock) -> CallResult[T]:
-    lock.acquire(progress.check)
-    value = work(progress)
-    progress.end_stage()
+def _run(
+    work: Callable[[CallProgress], T], progress: CallProgress, lock: VersionLock, version: VersionKeys | None
+) -> CallResult[T]:
+    context: dict[str, Any] = {} if version is None else {"job_id": version.job_id, "version": version.number}
+    with structlog.contextvars.bound_contextvars(**context):
+        lock.acquire(progress.check)
+        value = work(progress)
+        progress.end_stage()
     return CallResult(value=value, stage_times=tuple(progress.times))
 
 

@@ -52,12 +52,12 @@ def configure_logs(*, service: str, level: str, sink: TextIO = sys.stderr) -> No
 
 
 def _add_source(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Name the library's logger where ``logger`` names the module of ours."""
+    """Put a library's logger name into ``source``, where our own lines have the module."""
     event["source"] = event["_record"].name
     return event
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """A logger that carries the bound context (job_id, version, request id)."""
+    """A logger that carries the bound context (job_id, version, call_id)."""
     bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(source=name)
     return bound

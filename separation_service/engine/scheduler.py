@@ -173,7 +173,7 @@ class BatchScheduler:
         try:
             self._run(batch)
         except Exception as error:  # noqa: BLE001  whatever a model raises
-            _log.info("batch failed; its jobs retry it themselves", error=repr(error))
+            _log.warning("batch failed; each job runs its segments again", exc_info=error)
 
     def _run(self, batch: _Batch) -> None:
         """Run one batch. If it fails, its requests return to their queues, each for its owner alone."""

@@ -23,10 +23,10 @@ from servicekit.journal.states import CLAIMED, JobState, OwningService, Stage
 def claim(tx: Transaction, owner: OwningService, worker: str, lease_s: float, is_dead: IsDead) -> Claim | None:
     """Claim the next version: an abandoned one first, else the one that has been queued longest; None where there is none."""
     reap(tx, owner, is_dead)
-    orphans = [row for row in abandoned(tx.connection, owner, is_dead, tx.now_us) if row.state == JobState.RUNNING]
+    crashed = [row for row in abandoned(tx.connection, owner, is_dead, tx.now_us) if row.state == JobState.RUNNING]
     queued = select(versions).where(versions.c.owner == owner, versions.c.state == JobState.QUEUED)
     in_order = queued.order_by(versions.c.queued_us, versions.c.job_id, versions.c.number)
-    row = orphans[0] if orphans else tx.connection.execute(in_order.limit(1)).first()
+    row = crashed[0] if crashed else tx.connection.execute(in_order.limit(1)).first()
     if row is None:
         return None
     token = secrets.token_hex(16)
@@ -35,7 +35,7 @@ def claim(tx: Transaction, owner: OwningService, worker: str, lease_s: float, is
         .where(versions.c.job_id == row.job_id, versions.c.number == row.number)
         .values(
             attempt=versions.c.attempt + 1,
-            crashes=versions.c.crashes + (1 if orphans else 0),
+            crashes=versions.c.crashes + (1 if crashed else 0),
             claim_token=token,
             worker=worker,
             lease_until_us=tx.now_us + round(lease_s * 1e6),

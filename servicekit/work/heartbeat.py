@@ -124,7 +124,12 @@ class HeartbeatThread:
             if running in self.all():
                 running.cancellation.stop(StopReason.CLAIM_LOST)
         except ServiceError as error:
-            _log.warning("heartbeat failed", job_id=running.key[0], message=error.message)
+            _log.warning(
+                "writing events or renewing the claim failed",
+                job_id=running.key[0],
+                version=running.key[1],
+                message=error.message,
+            )
 
     def _reap(self) -> None:
         try:
@@ -133,4 +138,4 @@ class HeartbeatThread:
             if self._metrics is not None:
                 self._metrics.queued.set(self._journal.count_queued(self._owner))
         except ServiceError as error:
-            _log.warning("reaping failed", message=error.message)
+            _log.warning("ending expired and orphaned versions failed, will retry", message=error.message)

@@ -181,7 +181,7 @@ class Runner:
             self._run_attempts(running)
             self._write_end(lambda: self._finish(running))
         except ClaimLost:
-            _log.warning("claim lost")
+            _log.warning("claim lost; the result of this attempt is discarded")
         except WorkerShutdown:
             self._release(running)
         except Exception as error:  # noqa: BLE001  the boundary
@@ -227,7 +227,7 @@ class Runner:
         elif reason is StopReason.SHUTDOWN:
             self._release(running)
         elif reason is StopReason.CLAIM_LOST:
-            _log.warning("claim lost")
+            _log.warning("claim lost; the result of this attempt is discarded")
         else:
             if reason is StopReason.EXPIRED:
                 error = running.cancellation.expired()
@@ -254,7 +254,7 @@ class Runner:
             try:
                 write()
             except ClaimLost:
-                _log.warning("claim lost")
+                _log.warning("claim lost; the result of this attempt is discarded")
             except ServiceError as error:
                 _log.error("writing the end of a version failed", message=error.message)
                 with self._changed:

@@ -3,15 +3,15 @@
 The row of a version names the files that count. A file is stored before the row can name it, so every attempt lists the keys it
 may write, and one of these removes them:
 
-- `StagedFiles`, a ``with`` block around the writes and the commit; it rolls back where either fails.
+- `StagedFiles`, a ``with`` block around the writes and the commit; it rolls back if either fails.
 - `remove_orphaned_files`, for a version whose worker died and that no other worker will run.
 - `remove_files`, for files that were stored before there was a row at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -39,12 +39,12 @@ class StagedFiles:
         self._overwritten = dict(overwritten or {})
 
     def rollback(self) -> None:
-        """Remove and restore as far as the store answers; for files whose commit failed after the block ended."""
+        """Remove and restore as far as the store answers, and log what failed; for a commit that failed after the block ended."""
         for key in self._keys:
-            with suppress(ServiceError):
+            with _logged_failure(key):
                 self._store.delete(key)
         for key, text in self._overwritten.items():
-            with suppress(ServiceError):
+            with _logged_failure(key):
                 self._store.put_bytes(key, text.encode(), content_type="application/json")
 
     def __enter__(self) -> Self:
@@ -55,6 +55,14 @@ class StagedFiles:
     ) -> None:
         if kind is not None and not issubclass(kind, ClaimLost):
             self.rollback()
+
+
+@contextmanager
+def _logged_failure(key: str) -> Iterator[None]:
+    try:
+        yield
+    except ServiceError as error:
+        _log.warning("rollback failed; DeleteJob removes the file", key=key, message=error.message)
 
 
 def remove_files(store: ObjectStore, keys: Iterable[str]) -> list[str]:

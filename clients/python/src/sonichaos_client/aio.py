@@ -133,7 +133,8 @@ class AsyncClient:
     ) -> AsyncGenerator[JobEvent, None]:
         """Events of all of the caller's jobs at one service after a cursor (empty: from now on), without end.
 
-        The stream is resumed after a connection loss.
+        The stream resumes after the last event received. Until the first event, a connection loss can lose events; pass a cursor to
+        avoid this.
         """
         return self._stream(watch.watch_all(service, cursor, self._options))
 

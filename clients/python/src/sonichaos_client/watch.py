@@ -1,6 +1,6 @@
 """Watch jobs: event streams that are resumed after a connection loss, and waiting for a job to finish.
 
-Events are numbered, so a stream is resumed after the last number received: no event is lost and none is repeated.
+A job's events are numbered, so its watch resumes after the last number received: no event is lost and none is repeated.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def watch_all(service: OwningService, cursor: str, options: CallOptions) -> Stre
     """The events of all jobs of one service after a cursor, without end.
 
     A first unary call fails at once if the service does not run. If the connection is lost before the first event and the
-    cursor is empty, the stream starts again at the current time: events in between are not repeated.
+    cursor is empty, the stream starts again at the current time, and events in between are lost; pass a cursor to avoid this.
     """
     yield from call_unary(service, rpcs.LIST_JOBS, pb.ListJobsRequest(page_size=1), options.timeout_s)
     backoff = Backoff(options.retry, options.rng)

@@ -202,7 +202,7 @@ Global___Licence: _TypeAlias = Licence  # noqa: Y015
 
 @_typing.final
 class Brief(_message.Message):
-    """What the caller asks for. An explicit tempo, key or seed overrides the prompt, and the prompt overrides a random choice."""
+    """What the caller asks for. An explicit tempo or key overrides the prompt, and the prompt overrides a random choice."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -247,7 +247,7 @@ class Brief(_message.Message):
     seed: _builtins.int
     """Seed of every random choice, 0 to 4294967295. If not set, the service draws one and returns it."""
     seconds: _builtins.float
-    """Length of the take in seconds, 2 to 180. 0 means 30."""
+    """Length of the take in seconds, 2 to 180. A renderer may allow less: see GetModelInfo. 0 means 30."""
     bpm: _builtins.float
     """One tempo throughout, in beats per minute, 30 to 300, in 4/4."""
     key: _builtins.str

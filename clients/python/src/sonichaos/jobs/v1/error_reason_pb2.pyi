@@ -151,7 +151,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 32
     """FAILED_PRECONDITION. The service crashed too often while it worked on the version. Metadata: attempts, stage.
-    Example: three crashes in the same stage.
+    Example: the third crash while the version ran.
     """
     ERROR_REASON_DRIFT_EXCEEDED: _ErrorReason.ValueType  # 33
     """FAILED_PRECONDITION. The onsets of a re-rendered stem lie too far from the original's grid, or too few were found to measure
@@ -160,7 +160,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: drums with a 95th percentile of 19 ms where 12 ms are allowed. Try another seed, or set allow_drift.
     """
     ERROR_REASON_STEM_SILENT: _ErrorReason.ValueType  # 34
-    """FAILED_PRECONDITION. The re-rendered stem is silent, but the stem it replaces is not. Metadata: stem.
+    """FAILED_PRECONDITION. The re-rendered stem is silent, but the stem it replaces is not. Metadata: stem, lufs.
     Example: vocals from a persona that never sings.
     """
     ERROR_REASON_EXPIRY_TOO_SOON: _ErrorReason.ValueType  # 40
@@ -304,7 +304,7 @@ Example: more tensors sent at once than the pool holds.
 """
 ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 32
 """FAILED_PRECONDITION. The service crashed too often while it worked on the version. Metadata: attempts, stage.
-Example: three crashes in the same stage.
+Example: the third crash while the version ran.
 """
 ERROR_REASON_DRIFT_EXCEEDED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION. The onsets of a re-rendered stem lie too far from the original's grid, or too few were found to measure
@@ -313,7 +313,7 @@ slope_ms_per_minute and slope_error_ms_per_minute.
 Example: drums with a 95th percentile of 19 ms where 12 ms are allowed. Try another seed, or set allow_drift.
 """
 ERROR_REASON_STEM_SILENT: ErrorReason.ValueType  # 34
-"""FAILED_PRECONDITION. The re-rendered stem is silent, but the stem it replaces is not. Metadata: stem.
+"""FAILED_PRECONDITION. The re-rendered stem is silent, but the stem it replaces is not. Metadata: stem, lufs.
 Example: vocals from a persona that never sings.
 """
 ERROR_REASON_EXPIRY_TOO_SOON: ErrorReason.ValueType  # 40

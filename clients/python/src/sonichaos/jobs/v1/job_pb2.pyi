@@ -130,15 +130,15 @@ class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stage.ValueType
     STAGE_HANDOFF: _Stage.ValueType  # 5
     """Lends the bounce to separation_service."""
     STAGE_RECEIVE: _Stage.ValueType  # 6
-    """Checks and maps the lent or uploaded audio."""
+    """Reads the lent or uploaded audio and checks it."""
     STAGE_SEPARATE: _Stage.ValueType  # 7
     """Separates the audio into stems."""
     STAGE_ALIGN: _Stage.ValueType  # 8
     """Aligns a re-rendered stem to the grid of the original."""
     STAGE_PACKAGE: _Stage.ValueType  # 9
-    """Writes the stems as WAV files, the manifest and the ZIP."""
+    """Rounds and measures the stems, and makes the manifest and the layout of the ZIP."""
     STAGE_STORE: _Stage.ValueType  # 10
-    """Stores the ZIP and the manifest."""
+    """Writes the ZIP, and the bounce of a re-render, to the store; then the manifest."""
 
 class Stage(_Stage, metaclass=_StageEnumTypeWrapper):
     """A stage of the pipeline, in order."""
@@ -156,15 +156,15 @@ STAGE_BOUNCE: Stage.ValueType  # 4
 STAGE_HANDOFF: Stage.ValueType  # 5
 """Lends the bounce to separation_service."""
 STAGE_RECEIVE: Stage.ValueType  # 6
-"""Checks and maps the lent or uploaded audio."""
+"""Reads the lent or uploaded audio and checks it."""
 STAGE_SEPARATE: Stage.ValueType  # 7
 """Separates the audio into stems."""
 STAGE_ALIGN: Stage.ValueType  # 8
 """Aligns a re-rendered stem to the grid of the original."""
 STAGE_PACKAGE: Stage.ValueType  # 9
-"""Writes the stems as WAV files, the manifest and the ZIP."""
+"""Rounds and measures the stems, and makes the manifest and the layout of the ZIP."""
 STAGE_STORE: Stage.ValueType  # 10
-"""Stores the ZIP and the manifest."""
+"""Writes the ZIP, and the bounce of a re-render, to the store; then the manifest."""
 Global___Stage: _TypeAlias = Stage  # noqa: Y015
 
 class _EventKind:

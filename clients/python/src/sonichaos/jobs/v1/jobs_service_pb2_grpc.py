@@ -28,7 +28,7 @@ if _version_not_supported:
 class JobsServiceStub:
     """Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
 
-    Where a request has a `version`, 0 means the newest version that the call can act on. Pass 1 for the original.
+    Where a request has a `version`, 0 means the newest version that has what the call needs; each field says which. Pass 1 for the original.
     """
 
     def __init__(self, channel):
@@ -82,7 +82,7 @@ class JobsServiceStub:
 class JobsServiceServicer:
     """Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
 
-    Where a request has a `version`, 0 means the newest version that the call can act on. Pass 1 for the original.
+    Where a request has a `version`, 0 means the newest version that has what the call needs; each field says which. Pass 1 for the original.
     """
 
     def GetJob(self, request, context):
@@ -107,7 +107,7 @@ class JobsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchJobs(self, request, context):
-        """Streams the events of all of the caller's jobs after a cursor. Never closes by itself.
+        """Streams the events of all of the caller's jobs that this service owns, after a cursor. Never closes by itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,7 +195,7 @@ def add_JobsServiceServicer_to_server(servicer, server):
 class JobsService:
     """Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
 
-    Where a request has a `version`, 0 means the newest version that the call can act on. Pass 1 for the original.
+    Where a request has a `version`, 0 means the newest version that has what the call needs; each field says which. Pass 1 for the original.
     """
 
     @staticmethod

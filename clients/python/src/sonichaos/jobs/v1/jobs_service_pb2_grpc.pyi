@@ -29,7 +29,7 @@ GRPC_VERSION: str
 class JobsServiceStub:
     """Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
 
-    Where a request has a `version`, 0 means the newest version that the call can act on. Pass 1 for the original.
+    Where a request has a `version`, 0 means the newest version that has what the call needs; each field says which. Pass 1 for the original.
     """
 
     @_typing.overload
@@ -43,7 +43,7 @@ class JobsServiceStub:
     WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobRequest, _jobs_service_pb2.WatchJobResponse]
     """Streams events after `after_sequence`, stored ones first, then live; closes with OK when the version reaches a final state."""
     WatchJobs: _grpc.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobsRequest, _jobs_service_pb2.WatchJobsResponse]
-    """Streams the events of all of the caller's jobs after a cursor. Never closes by itself."""
+    """Streams the events of all of the caller's jobs that this service owns, after a cursor. Never closes by itself."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CancelJobRequest, _jobs_service_pb2.CancelJobResponse]
     """Cancels a version. Returns at once; the version goes through CANCELLING to CANCELLED. A final version stays as it is."""
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.DeleteJobRequest, _jobs_service_pb2.DeleteJobResponse]
@@ -57,7 +57,7 @@ class JobsServiceStub:
 class JobsServiceAsyncStub(JobsServiceStub):
     """Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
 
-    Where a request has a `version`, 0 means the newest version that the call can act on. Pass 1 for the original.
+    Where a request has a `version`, 0 means the newest version that has what the call needs; each field says which. Pass 1 for the original.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -68,7 +68,7 @@ class JobsServiceAsyncStub(JobsServiceStub):
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobRequest, _jobs_service_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Streams events after `after_sequence`, stored ones first, then live; closes with OK when the version reaches a final state."""
     WatchJobs: _aio.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobsRequest, _jobs_service_pb2.WatchJobsResponse]  # type: ignore[assignment]
-    """Streams the events of all of the caller's jobs after a cursor. Never closes by itself."""
+    """Streams the events of all of the caller's jobs that this service owns, after a cursor. Never closes by itself."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CancelJobRequest, _jobs_service_pb2.CancelJobResponse]  # type: ignore[assignment]
     """Cancels a version. Returns at once; the version goes through CANCELLING to CANCELLED. A final version stays as it is."""
     DeleteJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.DeleteJobRequest, _jobs_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
@@ -81,7 +81,7 @@ class JobsServiceAsyncStub(JobsServiceStub):
 class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
 
-    Where a request has a `version`, 0 means the newest version that the call can act on. Pass 1 for the original.
+    Where a request has a `version`, 0 means the newest version that has what the call needs; each field says which. Pass 1 for the original.
     """
 
     @_abc_1.abstractmethod
@@ -114,7 +114,7 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.WatchJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_jobs_service_pb2.WatchJobsResponse], _abc.AsyncIterator[_jobs_service_pb2.WatchJobsResponse]]:
-        """Streams the events of all of the caller's jobs after a cursor. Never closes by itself."""
+        """Streams the events of all of the caller's jobs that this service owns, after a cursor. Never closes by itself."""
 
     @_abc_1.abstractmethod
     def CancelJob(

@@ -136,7 +136,7 @@ export const LicenceSchema: GenMessage<Licence> = /*@__PURE__*/
   messageDesc(file_sonichaos_jobs_v1_brief, 2);
 
 /**
- * What the caller asks for. An explicit tempo, key or seed overrides the prompt, and the prompt overrides a random choice.
+ * What the caller asks for. An explicit tempo or key overrides the prompt, and the prompt overrides a random choice.
  *
  * @generated from message sonichaos.jobs.v1.Brief
  */
@@ -163,7 +163,7 @@ export type Brief = Message<"sonichaos.jobs.v1.Brief"> & {
   seed?: number | undefined;
 
   /**
-   * Length of the take in seconds, 2 to 180. 0 means 30.
+   * Length of the take in seconds, 2 to 180. A renderer may allow less: see GetModelInfo. 0 means 30.
    *
    * @generated from field: double seconds = 4;
    */

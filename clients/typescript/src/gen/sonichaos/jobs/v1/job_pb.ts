@@ -753,7 +753,7 @@ export enum Stage {
   HANDOFF = 5,
 
   /**
-   * Checks and maps the lent or uploaded audio.
+   * Reads the lent or uploaded audio and checks it.
    *
    * @generated from enum value: STAGE_RECEIVE = 6;
    */
@@ -774,14 +774,14 @@ export enum Stage {
   ALIGN = 8,
 
   /**
-   * Writes the stems as WAV files, the manifest and the ZIP.
+   * Rounds and measures the stems, and makes the manifest and the layout of the ZIP.
    *
    * @generated from enum value: STAGE_PACKAGE = 9;
    */
   PACKAGE = 9,
 
   /**
-   * Stores the ZIP and the manifest.
+   * Writes the ZIP, and the bounce of a re-render, to the store; then the manifest.
    *
    * @generated from enum value: STAGE_STORE = 10;
    */

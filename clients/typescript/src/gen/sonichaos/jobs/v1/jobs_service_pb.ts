@@ -513,7 +513,7 @@ export const FileKindSchema: GenEnum<FileKind> = /*@__PURE__*/
 /**
  * Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
  *
- * Where a request has a `version`, 0 means the newest version that the call can act on. Pass 1 for the original.
+ * Where a request has a `version`, 0 means the newest version that has what the call needs; each field says which. Pass 1 for the original.
  *
  * @generated from service sonichaos.jobs.v1.JobsService
  */
@@ -549,7 +549,7 @@ export const JobsService: GenService<{
     output: typeof WatchJobResponseSchema;
   },
   /**
-   * Streams the events of all of the caller's jobs after a cursor. Never closes by itself.
+   * Streams the events of all of the caller's jobs that this service owns, after a cursor. Never closes by itself.
    *
    * @generated from rpc sonichaos.jobs.v1.JobsService.WatchJobs
    */
