@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs_service.value_messages import read_stem_mode, read_time
-from servicekit.delivery.labels import MAX_LABELS
+from servicekit.caller_fields import MAX_LABELS
 from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import JobFilter, JobState, OwningService

@@ -1,4 +1,4 @@
-"""The brief: what the caller asks for, checked; and the brief resolved, with nothing left open."""
+"""The brief of a caller, its checks, and the brief with tempo, key and seed resolved."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from jobs_service import journal_json
 from render_service.music.key import Key, Mode
 from render_service.music.prompt_words import PromptFacts, read_prompt
 from render_service.music.tempo_map import TempoMap
-from servicekit.delivery.labels import check_labels, check_licence
+from servicekit.caller_fields import check_labels, check_licence, check_text
 from servicekit.delivery.manifest import Licence
 from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation
-from servicekit.text import has_control_characters
 
 SECONDS_RANGE = (2.0, 180.0)
 DEFAULT_SECONDS = 30.0
 MAX_PROMPT_CHARACTERS = 2000
+MAX_LYRICS_CHARACTERS = 4000
 _DRAWN_BPM_RANGE = (72.0, 150.0)
 
-# Each use of the seed has a stream of its own, so that giving one value explicitly never moves another.
+# Each use of the seed has a stream of its own, so that setting one value explicitly never changes another.
 SEED_STREAMS = {"tempo": 1, "key": 2, "chords": 3}
 
 
@@ -41,7 +41,7 @@ class Source(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Brief:
-    """What the caller asks for. ``None`` is "not given"."""
+    """What the caller asks for. None: not given."""
 
     prompt: str
     persona_id: str
@@ -93,29 +93,25 @@ class ResolvedBrief:
         ).json()
 
 
-def check_brief(brief: Brief, *, now: datetime, root: str = "brief") -> list[FieldViolation]:
+def check_brief(brief: Brief, *, now: datetime) -> list[FieldViolation]:
     """Everything that is wrong with a brief, each under its path in the request. Tempo map and key were parsed before."""
-    found: list[FieldViolation] = []
-
-    def wants(ok: bool, path: str, text: str) -> None:  # noqa: FBT001  a local shorthand
-        if not ok:
-            found.append(FieldViolation(f"{root}.{path}", text))
-
-    length = len(brief.prompt)
-    wants(bool(brief.prompt.strip()), "prompt", "wants 1 to 2000 characters of text, got none")
-    wants(length <= MAX_PROMPT_CHARACTERS, "prompt", f"wants at most {MAX_PROMPT_CHARACTERS} characters, got {length}")
-    wants(not has_control_characters(brief.prompt), "prompt", "wants text without control characters")
-    wants(bool(brief.persona_id), "persona_id", "wants the id of a persona; ListPersonas shows them")
+    found = check_text(brief.prompt, "brief.prompt", max_characters=MAX_PROMPT_CHARACTERS)
+    if not brief.prompt.strip():
+        found.append(FieldViolation("brief.prompt", f"must have 1 to {MAX_PROMPT_CHARACTERS} characters, got none"))
+    if not brief.persona_id:
+        found.append(FieldViolation("brief.persona_id", "must be the id of a persona (ListPersonas), got none"))
     low, high = SECONDS_RANGE
-    in_range = math.isfinite(brief.seconds) and low <= brief.seconds <= high
-    wants(in_range, "seconds", f"wants {low:g} to {high:g} seconds, got {brief.seconds:g}")
-    wants(brief.expires_at is None or brief.expires_at > now, "expire_time", "wants a time in the future")
-    wants(len(brief.lyrics) <= 4000, "lyrics", f"wants at most 4000 characters, got {len(brief.lyrics)}")
-    return found + check_labels(brief.labels, root=root) + check_licence(brief.licence, root=root)
+    if not (math.isfinite(brief.seconds) and low <= brief.seconds <= high):
+        found.append(FieldViolation("brief.seconds", f"must be {low:g} to {high:g}, got {brief.seconds:g}"))
+    if brief.expires_at is not None and brief.expires_at <= now:
+        found.append(FieldViolation("brief.expire_time", f"must be in the future, got {brief.expires_at.isoformat()}"))
+    found += check_text(brief.lyrics, "brief.lyrics", max_characters=MAX_LYRICS_CHARACTERS)
+    found += check_labels(brief.labels, "brief.labels")
+    return found + check_licence(brief.licence, "brief.licence")
 
 
 def resolve(brief: Brief) -> ResolvedBrief:
-    """Decide what is open: an explicit value wins over the prompt, the prompt over a draw from the seed."""
+    """Decide what the caller left open: an explicit value wins over the prompt, the prompt over a draw from the seed."""
     seed = secrets.randbits(32) if brief.seed is None else brief.seed
     facts = read_prompt(brief.prompt)
     tempo_map, tempo_source = _resolve_tempo(brief, facts, np.random.default_rng([seed, SEED_STREAMS["tempo"]]))

@@ -17,7 +17,6 @@ The tree, with the gRPC code each stands for::
       DataLoss                 DATA_LOSS            DIGEST_MISMATCH
       Expired                  DEADLINE_EXCEEDED    EXPIRED
       Cancelled                CANCELLED            CANCELLED
-      NotImplementedHere       UNIMPLEMENTED        NOT_IMPLEMENTED
       Internal                 INTERNAL             NOT_FINITE, INTERNAL
 
 ``reason`` is a name of ``sonichaos.jobs.v1.ErrorReason`` without its prefix; servicekit/rpc/status.py is the one table that
@@ -44,9 +43,9 @@ class FieldViolation:
 
 
 class ServiceError(Exception):
-    """An error with a gRPC code, a reason and what a program needs to act on it.
+    """An error with a gRPC code, a reason, and the metadata that a program needs to act on it.
 
-    ``retry_after_s`` is set only where trying again can help.
+    ``retry_after_s`` is set only if a retry can succeed.
     """
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
@@ -80,7 +79,7 @@ class InvalidFields(ServiceError):
 
 
 class InvalidAudio(ServiceError):
-    """An upload that is not audio that can be separated."""
+    """An upload that cannot be separated or a reference clip that cannot be used."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     default_reason = "INVALID_AUDIO"
@@ -156,13 +155,6 @@ class Cancelled(ServiceError):
     default_reason = "CANCELLED"
 
 
-class NotImplementedHere(ServiceError):
-    """Not offered by this build."""
-
-    code = grpc.StatusCode.UNIMPLEMENTED
-    default_reason = "NOT_IMPLEMENTED"
-
-
 class Internal(ServiceError):
     """An unexpected error; the log has it under the job id."""
 
@@ -171,7 +163,7 @@ class Internal(ServiceError):
 
 
 def expiry_too_soon(*, needed_s: float, left_s: float, queued: int) -> FailedPrecondition:
-    """The error for work that cannot be done in time, at the measured speed and behind ``queued`` others."""
+    """The error for work that cannot end before its expiry, at the measured speed and behind ``queued`` other versions."""
     return FailedPrecondition(
         f"the work needs at least {needed_s:.1f} s at the measured speed, behind {queued} other jobs, and its expiry is in "
         f"{left_s:.1f} s; set a later expiry, or none",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from render_service.personas.library import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES, Clip
+from render_service.personas.clips import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES, Clip
 from servicekit.errors import FieldViolation, InvalidFields, ResourceExhausted
 from sonichaos.render.v1 import render_pb2
 

@@ -15,9 +15,9 @@ from render_service.music.key import Key, KeyFormatError
 from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint
 from render_service.rerender import DEFAULT_STRENGTH, Region
 from render_service.usecases.rerender_stem import StemChange
+from servicekit.caller_fields import check_text
 from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FieldViolation, InvalidFields
-from servicekit.text import has_control_characters
 from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.render.v1 import render_pb2
 
@@ -54,11 +54,7 @@ def read_stem_change(message: render_pb2.RerenderStemRequest) -> StemChange:
     stem = read_stem(message.stem)
     if stem is None:
         violations.append(FieldViolation("stem", f"must be one of {_STEM_NAMES}, got {message.stem}"))
-    if len(message.prompt) > MAX_PROMPT_CHARACTERS:
-        text = f"must have at most {MAX_PROMPT_CHARACTERS} characters, got {len(message.prompt)}"
-        violations.append(FieldViolation("prompt", text))
-    if has_control_characters(message.prompt):
-        violations.append(FieldViolation("prompt", "must not contain control characters"))
+    violations += check_text(message.prompt, "prompt", max_characters=MAX_PROMPT_CHARACTERS)
     change = StemChange(
         job_id=message.job_id,
         base_version=message.base_version,

@@ -51,7 +51,7 @@ class Key:
         """Read "A minor", "Bb major", "f#m". A tonic alone is major. Raises :class:`KeyFormatError`."""
         match = _PATTERN.fullmatch(text)
         if match is None:
-            raise KeyFormatError(f'wants a tonic and a mode such as "A minor" or "Eb major", got {text!r}')
+            raise KeyFormatError(f'must be a tonic and a mode such as "A minor" or "Eb major", got {text!r}')
         letter, accidental, mode = match.groups()
         spelling = letter.upper() + _ASCII.get(accidental, accidental)
         mode = Mode.MINOR if mode in {"minor", "min", "m"} else Mode.MAJOR

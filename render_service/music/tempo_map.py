@@ -64,19 +64,21 @@ class TempoMap:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.points) <= MAX_POINTS:
-            raise TempoMapError("points", f"wants 1 to {MAX_POINTS} points, got {len(self.points)}")
+            raise TempoMapError("points", f"must be 1 to {MAX_POINTS} points, got {len(self.points)}")
         if self.points[0].start_s != 0.0:
-            raise TempoMapError("points[0].start_seconds", f"the first point lies at 0 s, got {self.points[0].start_s}")
+            raise TempoMapError(
+                "points[0].start_seconds", f"must be 0 for the first point, got {self.points[0].start_s}"
+            )
         for i, point in enumerate(self.points):
             _check_point(f"points[{i}]", point)
         for i, (a, b) in enumerate(pairwise(self.points)):
             if not b.start_s > a.start_s:
-                raise TempoMapError(f"points[{i + 1}].start_seconds", f"must lie after {a.start_s} s, got {b.start_s}")
+                raise TempoMapError(f"points[{i + 1}].start_seconds", f"must be above {a.start_s}, got {b.start_s}")
         if not (np.isfinite(self.first_downbeat_s) and 0.0 <= self.first_downbeat_s <= 60.0):
-            raise TempoMapError("first_downbeat_seconds", f"wants 0 to 60 s, got {self.first_downbeat_s}")
+            raise TempoMapError("first_downbeat_seconds", f"must be 0 to 60 s, got {self.first_downbeat_s}")
         low, high = SWING_RANGE
         if not low <= self.swing <= high:
-            raise TempoMapError("swing_ratio", f"wants {low} to {high}, got {self.swing}")
+            raise TempoMapError("swing_ratio", f"must be {low} to {high}, got {self.swing}")
 
     @classmethod
     def constant(cls, bpm: float, *, beats_per_bar: int = 4, beat_unit: int = 4, swing: float = 0.5) -> TempoMap:
@@ -197,11 +199,13 @@ def tempo_map_from_json(facts: Mapping[str, Any]) -> TempoMap:
 def _check_point(path: str, point: TempoPoint) -> None:
     low, high = BPM_RANGE
     if not (np.isfinite(point.start_s) and point.start_s >= 0.0):
-        raise TempoMapError(f"{path}.start_seconds", f"wants 0 or more, got {point.start_s}")
+        raise TempoMapError(f"{path}.start_seconds", f"must be 0 or more, got {point.start_s}")
     if not low <= point.bpm <= high:
-        raise TempoMapError(f"{path}.bpm", f"wants {low:g} to {high:g} bpm, got {point.bpm}")
+        raise TempoMapError(f"{path}.bpm", f"must be {low:g} to {high:g}, got {point.bpm}")
     fewest, most = BEATS_PER_BAR_RANGE
     if not fewest <= point.beats_per_bar <= most:
-        raise TempoMapError(f"{path}.beats_per_bar", f"wants {fewest} to {most} beats a bar, got {point.beats_per_bar}")
+        raise TempoMapError(f"{path}.beats_per_bar", f"must be {fewest} to {most}, got {point.beats_per_bar}")
     if point.beat_unit not in BEAT_UNITS:
-        raise TempoMapError(f"{path}.beat_unit", f"wants one of {BEAT_UNITS}, got {point.beat_unit}")
+        raise TempoMapError(
+            f"{path}.beat_unit", f"must be one of {', '.join(map(str, BEAT_UNITS))}, got {point.beat_unit}"
+        )

@@ -1,75 +1,28 @@
-"""The persona library: the built-in personas and those that callers add, with their reference clips.
+"""The persona library: built-in personas and those that callers add, with their reference clips.
 
-Built-in ones come with the renderer as files; added ones live in the object store under ``personas/{id}/``. An embedding
-holds for the encoder that made it: where another encoder is loaded, the clips are embedded again when the persona is read.
+Built-in personas are files of the renderer; added ones are in the object store under ``personas/{id}/``. An embedding is valid for
+the encoder that computed it: if another encoder is loaded, the clips are embedded again when the persona is read.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-import soundfile
-
+from render_service.personas.clips import MAX_CLIP_BYTES, MAX_CLIPS, Clip
 from render_service.personas.persona import Persona
-from render_service.renderers.renderer import Renderer, Waveform
+from render_service.renderers.renderer import Renderer
 from servicekit.clock import Clock
-from servicekit.errors import AlreadyExists, FailedPrecondition, FieldViolation, InvalidAudio, InvalidFields, NotFound
+from servicekit.errors import AlreadyExists, FailedPrecondition, FieldViolation, InvalidFields, NotFound
 from servicekit.store.object_store import ObjectStore
 
-ID_PATTERN = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
-MAX_CLIPS = 32
-MAX_CLIP_BYTES = 32 * 1024 * 1024
-MAX_TOTAL_BYTES = 256 * 1024 * 1024
-MIN_CLIP_SECONDS = 1.0
-MAX_CLIP_SECONDS = 120.0
+_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_MAX_PREFIX_CHARACTERS = 500
 _MAX_RECORD_BYTES = 1024 * 1024
-_RATE_HZ = 44100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """One reference clip as it was sent: bytes of an audio file that libsndfile reads."""
-
-    data: bytes
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the bytes, lower-case hex."""
-        return hashlib.sha256(self.data).hexdigest()
-
-    def waveform(self, *, name: str) -> Waveform:
-        """Decode to ``(2, T)`` at 44100 Hz. Raises :class:`InvalidAudio` naming the clip."""
-        try:
-            with soundfile.SoundFile(io.BytesIO(self.data)) as file:
-                rate, frames = file.samplerate, file.frames
-                _check_clip(name, rate, frames / max(rate, 1))
-                samples = file.read(dtype="float32", always_2d=True)[:, :2].T
-        except soundfile.LibsndfileError as error:
-            raise InvalidAudio(
-                f"{name} is not an audio file that can be read: {error.error_string}", metadata={"detail": name}
-            ) from None
-        if not np.isfinite(samples).all():
-            raise InvalidAudio(f"{name} holds samples that are NaN or infinite", metadata={"detail": name})
-        if float(np.sqrt(np.mean(np.square(samples)))) < 1e-4:
-            raise InvalidAudio(f"{name} is silent", metadata={"detail": name})
-        return np.ascontiguousarray(np.broadcast_to(samples, (2, samples.shape[1])), dtype=np.float32)
-
-
-def _check_clip(name: str, rate: int, seconds: float) -> None:
-    if rate != _RATE_HZ:
-        raise InvalidAudio(f"{name} has {rate} Hz; convert it to 44100 Hz first", metadata={"detail": name})
-    if not MIN_CLIP_SECONDS <= seconds <= MAX_CLIP_SECONDS:
-        wanted = f"{MIN_CLIP_SECONDS:g} to {MAX_CLIP_SECONDS:g} s"
-        raise InvalidAudio(f"{name} lasts {seconds:.2f} s; a reference clip lasts {wanted}", metadata={"detail": name})
 
 
 class PersonaLibrary:
@@ -79,18 +32,18 @@ class PersonaLibrary:
         self._renderer = renderer
         self._store = store
         self._clock = clock
-        self._adding = threading.Lock()  # of two that add the same id at once, one is told that it exists
+        self._adding = threading.Lock()  # of two calls that add the same id at once, one gets PERSONA_EXISTS
         self._built_in = {p.id: p for p in map(self._read_built_in, sorted(built_in.glob("*/persona.json")))}
 
     def get(self, persona_id: str) -> Persona:
-        """The persona. Raises :class:`NotFound` naming up to 20 known ones."""
+        """The persona. Raises NotFound PERSONA_NOT_FOUND, which lists up to 20 that exist."""
         found = self._built_in.get(persona_id)
-        if found is None and ID_PATTERN.match(persona_id):
+        if found is None and _ID.fullmatch(persona_id):
             found = self._read_added(persona_id)
         if found is None:
             known = ", ".join([p.id for p in self.all()][:20])
             raise NotFound(
-                f"no persona {persona_id[:80]!r}; known are: {known}",
+                f"persona_id must be one of {known}, got {persona_id[:80]!r}",
                 reason="PERSONA_NOT_FOUND",
                 metadata={"persona_id": persona_id[:80], "known": known},
             )
@@ -103,9 +56,10 @@ class PersonaLibrary:
         return tuple(sorted([*self._built_in.values(), *added], key=lambda p: p.id))
 
     def add(self, persona_id: str, prefix: str, clips: Sequence[Clip], announced: Sequence[str] = ()) -> Persona:
-        """Embed the clips and keep everything. Visible only once whole: the record is written last.
+        """Embed the clips and store the persona. The record is written last, so no reader sees a persona without its clips.
 
-        ``announced`` are the SHA-256 of the clips that were meant to come; none: not checked.
+        ``announced`` are the SHA-256 of the clips that the caller meant to send; empty: not checked. Raises InvalidFields,
+        InvalidAudio and AlreadyExists PERSONA_EXISTS.
         """
         _check_new(persona_id, prefix, clips)
         _check_announced(clips, announced)
@@ -115,7 +69,7 @@ class PersonaLibrary:
     def _add(self, persona_id: str, prefix: str, clips: Sequence[Clip]) -> Persona:
         if persona_id in self._built_in or self._store.stat(_record_key(persona_id)) is not None:
             raise AlreadyExists(
-                f"a persona {persona_id!r} exists; choose another id or remove it first",
+                f"the persona {persona_id!r} exists already; choose another id, or delete it first",
                 reason="PERSONA_EXISTS",
                 metadata={"persona_id": persona_id},
             )
@@ -134,10 +88,10 @@ class PersonaLibrary:
         return persona
 
     def remove(self, persona_id: str) -> None:
-        """Remove an added persona, its record first."""
+        """Remove an added persona, its record first. Raises NotFound, and FailedPrecondition WRONG_STATE for a built-in one."""
         if self.get(persona_id).built_in:
             raise FailedPrecondition(
-                f"{persona_id!r} comes with the renderer and stays",
+                f"{persona_id!r} is built into the renderer and cannot be deleted",
                 reason="WRONG_STATE",
                 metadata={"persona_id": persona_id},
             )
@@ -162,18 +116,18 @@ class PersonaLibrary:
         if self._store.stat(key) is None:
             return None
         facts = json.loads(self._store.read(key, max_bytes=_MAX_RECORD_BYTES))
-        stale = facts["encoderSha256"] != self._encoder_sha256
-        keys = [_clip_key(persona_id, i) for i in range(len(facts["clipSha256"]))] if stale else []
+        is_stale = facts["encoderSha256"] != self._encoder_sha256
+        keys = [_clip_key(persona_id, i) for i in range(len(facts["clipSha256"]))] if is_stale else []
         clips = [Clip(data=self._store.read(key, max_bytes=MAX_CLIP_BYTES)) for key in keys]
         return self._current(facts, clips, built_in=False)
 
     def _current(self, facts: dict[str, object], clips: Sequence[Clip], *, built_in: bool) -> Persona:
-        fresh = facts["encoderSha256"] == self._encoder_sha256
+        is_current = facts["encoderSha256"] == self._encoder_sha256
         created = facts.get("createdAt")
         return Persona(
             id=str(facts["id"]),
             prefix=str(facts["prefix"]),
-            embedding=tuple(facts["embedding"]) if fresh else self._embed(clips),  # type: ignore[arg-type]
+            embedding=tuple(facts["embedding"]) if is_current else self._embed(clips),  # type: ignore[arg-type]
             clip_sha256=tuple(facts["clipSha256"]),  # type: ignore[arg-type]
             encoder_sha256=self._encoder_sha256,
             built_in=built_in,
@@ -183,27 +137,28 @@ class PersonaLibrary:
 
 def _check_new(persona_id: str, prefix: str, clips: Sequence[Clip]) -> None:
     found = []
-    if not ID_PATTERN.match(persona_id):
-        text = "wants 1 to 63 characters of a-z, 0-9 and -, starting with a letter"
+    if not _ID.fullmatch(persona_id):
+        text = "must be 1 to 63 characters of a-z, 0-9 and -, starting with a letter"
         found.append(FieldViolation("header.persona_id", f"{text}, got {persona_id[:80]!r}"))
-    if not 1 <= len(prefix.strip()) <= 500:
-        found.append(FieldViolation("header.prefix", f"wants 1 to 500 characters, got {len(prefix.strip())}"))
+    if not 1 <= len(prefix.strip()) <= _MAX_PREFIX_CHARACTERS:
+        text = f"must have 1 to {_MAX_PREFIX_CHARACTERS} characters, got {len(prefix.strip())}"
+        found.append(FieldViolation("header.prefix", text))
     if not 1 <= len(clips) <= MAX_CLIPS:
-        found.append(FieldViolation("chunk.clip_index", f"wants 1 to {MAX_CLIPS} clips, got {len(clips)}"))
+        found.append(FieldViolation("chunk.clip_index", f"must be 1 to {MAX_CLIPS} clips, got {len(clips)}"))
     if found:
         raise InvalidFields(found)
 
 
 def _check_announced(clips: Sequence[Clip], announced: Sequence[str]) -> None:
-    """What came is what was announced, so that a stream cut between two clips makes no persona of the first."""
+    """The clips are those that were announced: a stream cut between two clips must not become a persona."""
     if not announced:
         return
     wrong = [index for index, (clip, sha256) in enumerate(zip(clips, announced, strict=False)) if clip.sha256 != sha256]
     text = ""
     if len(clips) != len(announced):
-        text = f"announces {len(announced)} clips, {len(clips)} came; send them again"
+        text = f"must be the digests of all clips: {len(announced)} announced, got {len(clips)}; send them again"
     elif wrong:
-        text = f"announces other bytes than came for clip {wrong[0]}; send it again"
+        text = f"must be the digests of the clips, got other bytes for clip {wrong[0]}; send it again"
     if text:
         raise InvalidFields([FieldViolation("header.clip_sha256", text)])
 

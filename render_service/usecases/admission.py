@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 from render_service.music.tempo_map import TempoMap
 from render_service.personas.library import PersonaLibrary
 from render_service.renderers.renderer import RendererInfo
-from servicekit.errors import FailedPrecondition, FieldViolation, InvalidFields
+from servicekit.caller_fields import check_request_id
+from servicekit.errors import FailedPrecondition, InvalidFields
 from servicekit.journal import AcceptResult, Journal, Request
-
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{0,128}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +33,9 @@ class Admission:
         ``content`` is the rest of the call in one canonical spelling. A retry is looked up before its fields are checked: its
         expiry, for example, may have passed since. Raises InvalidFields and AlreadyExists REQUEST_ID_REUSED.
         """
-        if not _REQUEST_ID.fullmatch(request_id):
-            text = f"must be at most 128 printable ASCII characters without spaces, got {request_id[:80]!r}"
-            raise InvalidFields([FieldViolation("request_id", text)])
+        violations = check_request_id(request_id)
+        if violations:
+            raise InvalidFields(violations)
         digest = hashlib.sha256(json.dumps([self.rpc, content]).encode()).hexdigest()
         request = Request(tenant=tenant, rpc=self.rpc, request_id=request_id or None, digest=digest)
         return request, self.journal.find_existing(request)

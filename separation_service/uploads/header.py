@@ -1,4 +1,4 @@
-"""What a caller gives with an upload, checked."""
+"""The header of an upload, checked."""
 
 from __future__ import annotations
 
@@ -7,26 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from servicekit.delivery.labels import check_labels, check_licence, check_text
+from servicekit.caller_fields import check_labels, check_licence, check_request_id, check_text
 from servicekit.delivery.manifest import Licence
 from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.store.object_key import InvalidKey, check_key
 
 UPLOAD_FOLDER = "uploads/"
-"""Folder in the store whose files can be separated without sending their bytes."""
+"""The folder of the store whose files can be separated without sending their bytes."""
 
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{0,128}")
 _SHA256 = re.compile(r"([0-9a-f]{64})?")
-_MAX_FILE_NAME = 255
-_ROOT = "header"
+_MAX_FILE_NAME_CHARACTERS = 255
 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadHeader:
-    """``sha256`` is empty where it is not to be checked, ``store_key`` where the bytes follow.
+    """The fields of an upload besides its bytes.
 
-    ``expire_time`` is UTC; None: never.
+    ``sha256`` is empty if it is not to be checked, ``store_key`` if the bytes follow. ``expire_time`` is UTC; None: never.
     """
 
     request_id: str
@@ -39,18 +37,18 @@ class UploadHeader:
     expire_time: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Raise `InvalidFields` with every field that is wrong."""
+        """Raise `InvalidFields` naming every field that is wrong."""
         found = [
-            *check_text(self.file_name, f"{_ROOT}.file_name", max_characters=_MAX_FILE_NAME),
-            *check_labels(self.labels, root=_ROOT),
-            *check_licence(self.licence, root=_ROOT),
+            *check_request_id(self.request_id, "header.request_id"),
+            *check_text(self.file_name, "header.file_name", max_characters=_MAX_FILE_NAME_CHARACTERS),
+            *check_labels(self.labels, "header.labels"),
+            *check_licence(self.licence, "header.licence"),
         ]
-        if not _REQUEST_ID.fullmatch(self.request_id):
-            found.append(FieldViolation(f"{_ROOT}.request_id", "must be at most 128 printable ASCII characters"))
         if not _SHA256.fullmatch(self.sha256):
-            found.append(FieldViolation(f"{_ROOT}.sha256", "must be 64 lower-case hex digits, or empty"))
+            found.append(FieldViolation("header.sha256", f"must be 64 lower-case hex digits, got {self.sha256[:80]!r}"))
         if not _is_upload_key(self.store_key):
-            found.append(FieldViolation(f"{_ROOT}.store_key", f"must be a key under {UPLOAD_FOLDER!r}, or empty"))
+            text = f"must be a key under {UPLOAD_FOLDER!r}, got {self.store_key[:80]!r}"
+            found.append(FieldViolation("header.store_key", text))
         if found:
             raise InvalidFields(found)
 

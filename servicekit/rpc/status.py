@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2
 
 from servicekit.errors import DOMAIN, Internal, ResourceExhausted, ServiceError
 
@@ -56,11 +56,6 @@ def to_status(error: BaseException, *, stage: str | None = None) -> status_pb2.S
 def status_json(status: status_pb2.Status) -> dict[str, Any]:
     """The status as proto-JSON, as stored in the journal."""
     return json_format.MessageToDict(status)
-
-
-def code_name(status: status_pb2.Status) -> str:
-    """Such as ``"INVALID_ARGUMENT"``."""
-    return str(code_pb2.Code.Name(status.code))
 
 
 def _add(status: status_pb2.Status, detail: Any) -> None:  # noqa: ANN401  any google.rpc detail message

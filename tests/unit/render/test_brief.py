@@ -42,6 +42,7 @@ def read(**fields: object) -> Brief:
         ({"tempo_map": brief_pb2.TempoMap()}, "brief.tempo_map.points"),
         ({"tempo_map": brief_pb2.TempoMap(points=[brief_pb2.TempoPoint(bpm=5)])}, "brief.tempo_map.points[0].bpm"),
         ({"labels": {"": "x"}}, "brief.labels"),
+        ({"labels": {"a\n": "x"}}, "brief.labels"),
         ({"labels": {"a": "x" * 257}}, "brief.labels[a]"),
         ({"labels": {"a": "x\x00y"}}, "brief.labels[a]"),
         ({"licence": brief_pb2.Licence(terms="x\x00y")}, "brief.licence.terms"),

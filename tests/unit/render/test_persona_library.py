@@ -11,7 +11,8 @@ import pytest
 import soundfile
 from scipy.ndimage import uniform_filter1d
 
-from render_service.personas.library import Clip, PersonaLibrary
+from render_service.personas.clips import Clip
+from render_service.personas.library import PersonaLibrary
 from render_service.renderers.load import load_renderer
 from render_service.renderers.renderer import Renderer
 from servicekit.clock import SystemClock
@@ -81,7 +82,7 @@ def test_an_id_is_used_once_until_removed(library: PersonaLibrary) -> None:
     library.add("one", "noise", [clip()])
 
 
-@pytest.mark.parametrize("persona_id", ["", "Upper", "1st", "a/b", "../x", "a" * 64, "a b"])
+@pytest.mark.parametrize("persona_id", ["", "Upper", "1st", "a/b", "../x", "a" * 64, "a b", "one\n"])
 def test_ids_are_plain(library: PersonaLibrary, persona_id: str) -> None:
     """An id is safe in a path; a strange one is refused when added and unknown when asked for."""
     with pytest.raises(InvalidFields):
@@ -93,10 +94,10 @@ def test_ids_are_plain(library: PersonaLibrary, persona_id: str) -> None:
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        (Clip(data=b"not audio"), "not an audio file"),
+        (Clip(data=b"not audio"), "readable audio file"),
         (clip(rate=48000), "48000 Hz"),
         (clip(0.5), "0.50 s"),
-        (clip(scale=0.0), "silent"),
+        (clip(scale=0.0), "silence"),
         (clip(scale=float("nan")), "NaN"),
     ],
 )
@@ -114,7 +115,7 @@ def test_clips_are_those_that_were_announced(library: PersonaLibrary, store: Fol
     """A stream that was cut between two clips, or a clip that was changed on the way, makes no persona."""
     clips = [clip(seed=1), clip(seed=2)]
     announced = [one.sha256 for one in clips]
-    for came, words in ((clips[:1], "announces 2 clips, 1 came"), ([clips[0], clip(seed=3)], "clip 1")):
+    for came, words in ((clips[:1], "2 announced, got 1"), ([clips[0], clip(seed=3)], "clip 1")):
         with pytest.raises(InvalidFields, match=words) as refused:
             library.add("cut", "words", came, announced)
         assert refused.value.violations[0].field == "header.clip_sha256"
