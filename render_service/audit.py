@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -131,6 +131,11 @@ class BounceFacts:
             fingerprint=fingerprint,
             processing=renderer.processing,
         )
+
+    def with_rerender(self, rerender: Rerender) -> BounceFacts:
+        """The facts of a re-render's new mix."""
+        facts = rerender.manifest_facts(persona_id=self.plan.persona_id, seed=self.plan.seed)
+        return replace(self, rerender=facts)
 
     @classmethod
     def audited(cls, row: AuditRow, body: TakeBounceBody | RerenderBody, prompt: str) -> BounceFacts:

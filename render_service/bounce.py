@@ -1,4 +1,4 @@
-"""Sound becomes the stored 24-bit bounce, with its manifest and its audit row.
+"""The bounce stage: the waveform of a take becomes its stored 24-bit WAV, with manifest and audit row.
 
 Letters: ``C`` channels (2), ``T`` samples a channel.
 """
@@ -31,10 +31,14 @@ _MAX_WAV_BYTES = 64 * 1024 * 1024  # 180 s are 47.6 MB
 
 @dataclass(frozen=True, kw_only=True)
 class Bounce:
-    """A bounce whose samples ``wav.pcm`` are ``(2, T)`` int32; ``manifest`` is that of its version without stems."""
+    """A bounce with its samples ``wav.pcm`` ``(2, T)`` int32.
+
+    ``manifest`` is that of the version without stems, ``facts`` are what it and the audit rows are made from.
+    """
 
     wav: Wav
     manifest: Manifest
+    facts: BounceFacts
 
     @property
     def pcm(self) -> Pcm24:
@@ -43,45 +47,45 @@ class Bounce:
 
     @property
     def sha256(self) -> str:
-        """Of the WAV."""
+        """SHA-256 of the WAV."""
         return self.wav.digest.sha256
 
     @property
     def loudness(self) -> Loudness:
-        """Of the rounded samples."""
+        """Loudness of the rounded samples."""
         return self.wav.facts.loudness
 
     @property
     def key(self) -> str:
-        """Where the WAV is stored: v1's is the original, later ones lie beside it."""
+        """The key of the WAV in the store."""
         return self.manifest.keys.bounce
 
     def samples(self) -> Waveform:
-        """``(2, T)`` float32, exact multiples of 2^-23: what is lent."""
+        """The samples that are lent: ``(2, T)`` float32, exact multiples of 2^-23."""
         return from_pcm24(self.wav.pcm)
 
     @property
     def stored_file(self) -> StoredFile:
-        """The WAV as it is stored."""
+        """Key, size and digest of the WAV."""
         return StoredFile(key=self.key, sha256=self.sha256, size_bytes=self.wav.size_bytes)
 
 
 def make_bounce(waveform: Waveform, facts: BounceFacts) -> Bounce:
-    """Bring the true peak to at most -1 dBTP by one gain, round, measure. Raises Internal NOT_FINITE."""
+    """Limit the true peak to -1 dBTP by one gain, round to 24 bits and measure. Raises Internal NOT_FINITE."""
     limited, gain_db = limit_true_peak(waveform, MAX_TRUE_PEAK_DBTP)
     processing = (f"gain {gain_db:.2f} dB for a true peak of at most {MAX_TRUE_PEAK_DBTP:g} dBTP",) if gain_db else ()
-    return _bounce(to_pcm24(limited, stage="BOUNCE"), replace(facts, processing=facts.processing + processing))
+    return _from_pcm(to_pcm24(limited, stage="BOUNCE"), replace(facts, processing=facts.processing + processing))
 
 
-def _bounce(pcm: Pcm24, facts: BounceFacts) -> Bounce:
+def _from_pcm(pcm: Pcm24, facts: BounceFacts) -> Bounce:
     loudness = measure(pcm)
     draft = manifest_of(facts, frames=pcm.shape[1], bounce=FileFacts.draft("bounce", loudness))
     wav = Wav(pcm, draft.wav_facts("bounce", loudness))
-    return Bounce(wav=wav, manifest=replace(draft, bounce=FileFacts.of(wav)))
+    return Bounce(wav=wav, manifest=replace(draft, bounce=FileFacts.of(wav)), facts=facts)
 
 
-def store_bounce(bounce: Bounce, latents: Latents, facts: BounceFacts, store: ObjectStore, progress: Progress) -> None:
-    """Store bounce, manifest and latents; then keep them, with the audit row and the event, all or nothing."""
+def store_bounce(bounce: Bounce, latents: Latents, store: ObjectStore, progress: Progress) -> None:
+    """Store bounce, manifest and latents, then commit them with the audit row and the event in one transaction."""
     with store.writer(bounce.key, content_type="audio/wav") as sink:
         bounce.wav.write_to(sink)
     keys = bounce.manifest.keys
@@ -93,12 +97,12 @@ def store_bounce(bounce: Bounce, latents: Latents, facts: BounceFacts, store: Ob
     progress.bounce_ready(
         files=VersionFiles(bounce=bounce.stored_file, manifest=manifest, latents=stored_latents).json(),
         loudness=loudness_json(bounce.loudness),
-        audit=bounce_draft(bounce.manifest, facts, stored_latents),
+        audit=bounce_draft(bounce.manifest, bounce.facts, stored_latents),
     )
 
 
 def read_bounce(version: Version, facts: BounceFacts, store: ObjectStore) -> Bounce:
-    """The bounce as it was stored. ``facts`` are those of its audit row. Raises DataLoss where it was changed."""
+    """Read a stored bounce. ``facts`` are those of its audit row. Raises DataLoss if its digest differs."""
     stored = version.files["bounce"]
     data = read_verified(store, stored["key"], stored["sha256"], max_bytes=_MAX_WAV_BYTES)
-    return _bounce(read_wav(io.BytesIO(data), name=stored["key"]), facts)
+    return _from_pcm(read_wav(io.BytesIO(data), name=stored["key"]), facts)

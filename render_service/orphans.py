@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from render_service.audit import audited_facts
 from render_service.bounce import read_bounce
-from render_service.pipeline import stored_keys
+from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.manifest_json import MAX_TEXT_CHARACTERS, manifest_text
 from servicekit.errors import DataLoss, NotFound
 from servicekit.journal import Journal, OrphanedVersion
@@ -29,7 +29,7 @@ class OrphanedTake:
 
     def __call__(self, left: OrphanedVersion) -> None:
         """Put them right. Raises as `ObjectStore`; to be called again then, before the version ends."""
-        remove_orphaned_files(left, stored_keys(left), self.store)
+        remove_orphaned_files(left, VersionKeys(left.job_id, left.version).all, self.store)
         if not left.rerendered_stem and "manifest" in left.files:
             self._restore_manifest(left)
 

@@ -1,4 +1,4 @@
-"""What a re-render is, besides the plan of its new mix: which stem of which version, what is kept, where denoising begins."""
+"""A re-render besides the plan of its new mix: which stem of which version, and where denoising starts."""
 
 from __future__ import annotations
 
@@ -100,20 +100,24 @@ class Rerender:
 _CODEC = JsonCodec(Rerender)
 
 
-def read_start(order: Rerender, renderer: Renderer, store: ObjectStore) -> InitLatents | None:
-    """Where denoising begins; None for noise. Raises DataLoss where the original's file was changed, NotFound where it is gone."""
-    if order.latents is not None:
-        data = read_verified(store, order.latents.key, order.latents.sha256, max_bytes=_MAX_LATENTS_BYTES)
-        return InitLatents(latents=_latents(data, order.latents.key), strength=order.strength)
-    if order.recording is not None:
-        kept = order.recording
-        data = read_verified(store, kept.key, kept.sha256, max_bytes=kept.size_bytes)
-        waveform = from_pcm24(read_wav(io.BytesIO(data), name=kept.key))
-        return InitLatents(latents=renderer.encode(waveform), strength=order.strength)
+def read_init_latents(rerender: Rerender, renderer: Renderer, store: ObjectStore) -> InitLatents | None:
+    """Where denoising starts; None for noise. The caller holds the GPU lock, because a recording is encoded.
+
+    Raises DataLoss where the original's file was changed and NotFound where it is missing.
+    """
+    if rerender.latents is not None:
+        file = rerender.latents
+        data = read_verified(store, file.key, file.sha256, max_bytes=_MAX_LATENTS_BYTES)
+        return InitLatents(latents=_read_latents(data, file.key), strength=rerender.strength)
+    if rerender.recording is not None:
+        file = rerender.recording
+        data = read_verified(store, file.key, file.sha256, max_bytes=file.size_bytes)
+        waveform = from_pcm24(read_wav(io.BytesIO(data), name=file.key))
+        return InitLatents(latents=renderer.encode(waveform), strength=rerender.strength)
     return None
 
 
-def _latents(data: bytes, key: str) -> Latents:
+def _read_latents(data: bytes, key: str) -> Latents:
     header_bytes = int.from_bytes(data[:8], "little")
     try:
         values = load_tensors(data)["latents"]
@@ -121,7 +125,7 @@ def _latents(data: bytes, key: str) -> Latents:
         return Latents(values=values, front_end_id=metadata["frontEnd"], samples=int(metadata["samples"]))
     except (SafetensorError, KeyError, ValueError) as error:
         raise FailedPrecondition(
-            f"{key} holds no latents that this release reads ({error}); render the stem afresh",
+            f"{key} must hold latents in safetensors form ({error}); ask with from_noise",
             reason="INPUT_MISSING",
             metadata={"missing": key},
         ) from None

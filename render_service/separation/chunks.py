@@ -1,4 +1,4 @@
-"""Sends a bounce to a borrower on another host, in chunks over gRPC."""
+"""Sends a tensor in chunks over gRPC, to a separation_service on another host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHUNK_BYTES = 1 << 20
 
 
 class ChunkLender:
-    """Copies tensors to the borrower behind ``channel``. The borrower keeps each until it is taken or its lease expires."""
+    """A `Lender` that copies tensors to the borrower, which holds each until a call uses it or its lease expires."""
 
     def __init__(
         self,
@@ -45,10 +45,10 @@ class ChunkLender:
     def lend(
         self, samples: npt.NDArray[np.float32], *, sample_rate_hz: int, job_id: str, wait_s: float = 0.0
     ) -> Iterator[Loan]:
-        """Send float32 ``samples`` (C, T); in the ``with``, the borrower has its own copy.
+        """Send float32 ``samples`` (C, T). Within the ``with`` block, the borrower has a copy.
 
-        ``wait_s`` is for the other road, which has regions to wait for. Raises what the borrower answers under its own reason
-        (LOANS_EXHAUSTED, LEASE_LOST, WARMING, DRAINING...), and Unavailable SEPARATION_UNAVAILABLE where nobody does.
+        ``wait_s`` has no effect: only shared memory has regions to wait for. Raises the borrower's error under its own reason
+        (LOANS_EXHAUSTED, LEASE_LOST, WARMING, DRAINING...), or Unavailable SEPARATION_UNAVAILABLE.
         """
         del wait_s
         check_samples(samples)

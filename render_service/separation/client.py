@@ -1,67 +1,48 @@
-"""The bounce is lent to separation_service, whose progress and result become this job's.
+"""The client of separation_service: lends a bounce, follows the call that uses it, and returns the call's result.
 
-The lent tensor is float32 ``(2, T)`` whose samples are exact multiples of 2^-23: the stored 24-bit bounce, whether it was just made
-or read back.
+The lent tensor is float32 ``(2, T)`` whose samples are exact multiples of 2^-23: those of the 24-bit bounce.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import grpc
 
-from jobs_service.journal_json import VersionFiles
-from jobs_service.value_messages import (
-    read_stage,
-    read_stored_file,
-    read_zip_entries,
-    stem_mode_message,
-    stored_file_message,
-)
-from render_service.audit import BounceFacts, StoredStems, stems_draft
+from jobs_service.value_messages import read_stage, read_stored_file, read_zip_entries
+from render_service.audit import StoredStems
 from render_service.bounce import Bounce
 from render_service.separation.errors import separation_error
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.manifest import SeparatorFacts
-from servicekit.delivery.manifest_json import manifest_text
 from servicekit.errors import Internal
-from servicekit.journal import Stage
 from servicekit.loans import Lender
-from servicekit.store.object_store import ObjectStore
-from servicekit.work import Assignment, Progress, StagedFiles
+from servicekit.work import Progress
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 
-REGION_WAIT_S = 30.0
-"""How long a bounce waits for a region to be lent in."""
-_ANSWER_S = 10.0
-_AFTER_EXPIRY_S = 1.0
-"""By so much a call's deadline comes after the brief's expiry, so that the version ends by its own order to stop."""
+_REGION_WAIT_S = 30.0
+_MODEL_INFO_TIMEOUT_S = 10.0
+_DEADLINE_MARGIN_S = 1.0  # after the brief's expiry, so that the version ends as expired and not by the call's deadline
 Update = TypeVar("Update", separation_pb2.SeparateTensorResponse, separation_pb2.ReplaceStemResponse)
+OnProgress = Callable[[separation_pb2.SeparationProgress], None]
 
 
-class Stoppable(Protocol):
-    """What can be ordered to stop while a call is under way. `servicekit.work.Progress` is one."""
+class Cancellable(Protocol):
+    """Work that may have to stop during a call. `servicekit.work.Progress` is one."""
 
     def check(self) -> None:
-        """Raise once ordered."""
+        """Raise if the work has to stop."""
 
     def on_stop(self, callback: Callable[[], object]) -> AbstractContextManager[None]:
-        """Call ``callback`` as soon as it is ordered during the block."""
-
-
-class Expiring(Stoppable, Protocol):
-    """What has to be done by a moment, besides."""
-
-    def expires_in_s(self) -> float | None:
-        """Seconds until then; None where there is no such moment."""
+        """During the block, call ``callback`` as soon as the work has to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeparationClient:
-    """separation_service as this service sees it: a channel for calls and a lender for tensors."""
+    """A channel for calls and a lender for tensors."""
 
     address: str
     channel: grpc.Channel
@@ -69,101 +50,83 @@ class SeparationClient:
 
     @property
     def stub(self) -> separation_pb2_grpc.SeparationServiceStub:
-        """The service's methods."""
+        """The methods of SeparationService."""
         return separation_pb2_grpc.SeparationServiceStub(self.channel)
 
-    def model(self) -> separation_pb2.GetModelInfoResponse:
-        """What separates. Raises Unavailable SEPARATION_UNAVAILABLE."""
+    def separator(self) -> SeparatorFacts:
+        """The loaded separator. Raises Unavailable SEPARATION_UNAVAILABLE."""
         try:
-            return self.stub.GetModelInfo(separation_pb2.GetModelInfoRequest(), timeout=_ANSWER_S)
+            info = self.stub.GetModelInfo(separation_pb2.GetModelInfoRequest(), timeout=_MODEL_INFO_TIMEOUT_S)
         except grpc.RpcError as error:
             raise separation_error(error, address=self.address) from None
+        return SeparatorFacts(name=info.name, weights_sha256=info.weights_sha256)
 
-    def separate(
-        self, request: separation_pb2.SeparateTensorRequest, progress: Expiring
-    ) -> Iterator[separation_pb2.SeparateTensorResponse]:
-        """Stems of a lent bounce. The brief's expiry is the call's deadline: what cannot be done by then is refused at once.
+    def separate_tensor(
+        self, request: separation_pb2.SeparateTensorRequest, *, expires_in_s: float | None
+    ) -> grpc.CallIterator[separation_pb2.SeparateTensorResponse]:
+        """Start SeparateTensor. separation_service refuses an expiry that it cannot meet (EXPIRY_TOO_SOON)."""
+        timeout_s = None if expires_in_s is None else max(expires_in_s, 0.0) + _DEADLINE_MARGIN_S
+        return self.stub.SeparateTensor(request, timeout=timeout_s)
 
-        Raises as :meth:`messages` does, FailedPrecondition EXPIRY_TOO_SOON among it.
+    def lend_and_call(
+        self,
+        bounce: Bounce,
+        start_call: Callable[[str], grpc.CallIterator[Update]],
+        *,
+        work: Cancellable,
+        on_progress: OnProgress,
+        expected: str = "result",
+    ) -> Update:
+        """Lend a bounce, call ``start_call`` with the lease id, and return the result as :meth:`read_result` does."""
+        job_id = bounce.manifest.job_id
+        with self.lender.lend(
+            bounce.samples(), sample_rate_hz=SAMPLE_RATE_HZ, job_id=job_id, wait_s=_REGION_WAIT_S
+        ) as loan:
+            return self.read_result(start_call(loan.lease_id), work=work, on_progress=on_progress, expected=expected)
+
+    def read_result(
+        self, call: grpc.CallIterator[Update], *, work: Cancellable, on_progress: OnProgress, expected: str = "result"
+    ) -> Update:
+        """Follow a call to its end and return its last message, which has the ``expected`` field.
+
+        It is read to the end, so that separation_service knows that the result arrived. If ``work`` has to stop, the call is
+        cancelled, and with it the work in separation_service. Raises the errors of ``work`` and of separation_service.
         """
-        left_s = progress.expires_in_s()
-        deadline_s = None if left_s is None else max(left_s, 0.0) + _AFTER_EXPIRY_S
-        return self.messages(self.stub.SeparateTensor(request, timeout=deadline_s), progress)
-
-    def messages(self, call: grpc.CallIterator[Update], progress: Stoppable) -> Iterator[Update]:
-        """The messages of a call that was just made. A stop order ends the call, and with it the work over there."""
-        with progress.on_stop(call.cancel):
+        result = None
+        with work.on_stop(call.cancel):
             try:
-                yield from call
+                for message in call:
+                    if message.HasField("progress"):
+                        on_progress(message.progress)
+                    else:
+                        result = message
             except grpc.RpcError as error:
-                progress.check()
+                work.check()
                 raise separation_error(error, address=self.address) from None
             finally:
                 call.cancel()  # type: ignore[no-untyped-call]
+        field = None if result is None else result.WhichOneof("update")
+        if result is None or field != expected:
+            raise Internal(f"separation_service must end the call with a {expected}, got {field or 'nothing'}")
+        return result
 
 
-def hand_over(
-    bounce: Bounce, facts: BounceFacts, separation: SeparationClient, store: ObjectStore, assignment: Assignment
-) -> None:
-    """Lend the bounce, follow the separation, keep what it stored, with the manifest that it completed.
+def progress_forwarder(progress: Progress) -> OnProgress:
+    """Reports the progress of separation_service as that of the job, stage by stage."""
 
-    Raises as separation_service and the store do; then neither a ZIP nor a changed manifest stays.
-    """
-    progress, keys = assignment.progress, bounce.manifest.keys
-    with StagedFiles(store, [keys.zip], overwritten={keys.manifest: manifest_text(bounce.manifest)}):
-        result = _separated_by(separation, bounce, facts, assignment)
-        store.put_bytes(keys.manifest, result.manifest_json.encode(), content_type="application/json")
-        stems = stored_stems(result)
-        files = VersionFiles(zip=stems.zip, zip_entries=stems.zip_entries, manifest=stems.manifest)
-        progress.stems_ready(files=files.json(), audit=stems_draft(bounce.manifest, facts, stems))
+    def forward(update: separation_pb2.SeparationProgress) -> None:
+        stage, total = read_stage(update.stage), max(update.steps_total, 1)
+        if stage is not None and stage is not progress.current_stage:
+            progress.stage(stage, total)
+        has_estimate = update.HasField("estimated_time_left")
+        time_left_s = update.estimated_time_left.ToNanoseconds() / 1e9 if has_estimate else None
+        progress.step(update.steps_done, total=total, time_left_s=time_left_s)
+
+    return forward
 
 
-def _separated_by(
-    separation: SeparationClient, bounce: Bounce, facts: BounceFacts, assignment: Assignment
-) -> separation_pb2.SeparationResult:
-    progress = assignment.progress
-    if progress.current_stage is not Stage.HANDOFF:  # it has begun where the bounce had to be read back
-        progress.stage(Stage.HANDOFF)
-    lent = separation.lender.lend(
-        bounce.samples(), sample_rate_hz=SAMPLE_RATE_HZ, job_id=facts.job_id, wait_s=REGION_WAIT_S
-    )
-    with lent as loan:
-        request = separation_pb2.SeparateTensorRequest(
-            lease_id=loan.lease_id,
-            job_id=facts.job_id,
-            version=facts.version,
-            stem_mode=stem_mode_message(assignment.version.stem_mode),
-            manifest_json=manifest_text(bounce.manifest),
-            bounce=stored_file_message(bounce.stored_file),
-        )
-        message = follow(separation.separate(request, progress), progress)
-        if message is None or not message.HasField("result"):
-            raise Internal("separation_service ended without a result")
-        return message.result
-
-
-def follow(messages: Iterator[Update], progress: Progress) -> Update | None:
-    """Relay the progress of a separation; gives the message that tells of none, None where the call ends without one.
-
-    Reads to the call's end, so that the other side knows that its result was taken.
-    """
-    stage, last = Stage.HANDOFF, None
-    for message in messages:
-        if not message.HasField("progress"):
-            last = message
-            continue
-        told = message.progress
-        reported = read_stage(told.stage) or stage
-        if reported is not stage:
-            stage = reported
-            progress.stage(stage, max(told.steps_total, 1))
-        left = told.estimated_time_left.ToNanoseconds() / 1e9 if told.HasField("estimated_time_left") else None
-        progress.step(told.steps_done, total=max(told.steps_total, 1), time_left_s=left)
-    return last
-
-
-def stored_stems(result: separation_pb2.SeparationResult | separation_pb2.StemReplacement) -> StoredStems:
-    """What the separation stored, as the audit row needs it."""
+def read_stored_stems(result: separation_pb2.SeparationResult | separation_pb2.StemReplacement) -> StoredStems:
+    """What separation_service stored."""
     return StoredStems(
         zip=read_stored_file(result.zip),
         zip_entries=read_zip_entries(result.zip_entries),

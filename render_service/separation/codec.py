@@ -1,4 +1,4 @@
-"""The lender's half of sonichaos.handoff.v1 on the loan socket."""
+"""The lender's side of sonichaos.handoff.v1 on the loan socket: its messages as protobuf."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sonichaos.handoff.v1 import handoff_pb2
 
 
 def header_to_proto(header: TensorHeader) -> handoff_pb2.TensorHeader:
-    """``header`` as it goes over the wire, by socket or by chunks."""
+    """The message of a tensor's header, for the loan socket and for chunks."""
     message = handoff_pb2.TensorHeader(
         lease_id=header.lease_id,
         sample_type=handoff_pb2.SAMPLE_TYPE_FLOAT32,
@@ -33,20 +33,22 @@ def header_to_proto(header: TensorHeader) -> handoff_pb2.TensorHeader:
 
 
 class HandoffCodec:
-    """Speaks LenderMessage, understands BorrowerMessage."""
+    """Encodes what a lender sends and decodes what a borrower sends."""
 
     def encode(self, message: LenderMessage, /) -> bytes:
-        """Serialized LenderMessage."""
+        """A serialized LenderMessage."""
         if isinstance(message, LendRequest):
             return handoff_pb2.LenderMessage(lend=header_to_proto(message.header)).SerializeToString()
         return handoff_pb2.LenderMessage(withdraw=handoff_pb2.LeaseId(lease_id=message.lease_id)).SerializeToString()
 
     def decode(self, data: bytes, /) -> BorrowerMessage:
-        """Parsed BorrowerMessage; raises MalformedMessage."""
+        """Parse a BorrowerMessage. Raises MalformedMessage."""
         try:
             message = handoff_pb2.BorrowerMessage.FromString(data)
         except DecodeError as error:
-            raise MalformedMessage(f"{len(data)} bytes that are no BorrowerMessage") from error
+            raise MalformedMessage(
+                f"expected a BorrowerMessage, got {len(data)} bytes that cannot be parsed"
+            ) from error
         match message.WhichOneof("message"):
             case "accepted":
                 return LoanAccepted(message.accepted.lease_id)
@@ -55,4 +57,6 @@ class HandoffCodec:
             case "refused":
                 return LoanRefused(message.refused.lease_id, message.refused.reason, message.refused.detail)
             case _:
-                raise MalformedMessage("a BorrowerMessage that says nothing known; are both services of one version?")
+                raise MalformedMessage(
+                    "a BorrowerMessage must be accepted, released or refused, got none of them; run both services at one version"
+                )

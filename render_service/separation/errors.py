@@ -1,4 +1,4 @@
-"""What separation_service answers to a call of ours, as an error of this house."""
+"""Errors of calls to separation_service as errors of this service."""
 
 from __future__ import annotations
 
@@ -37,19 +37,20 @@ _BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {
 
 
 def separation_error(error: grpc.RpcError, *, address: str, retry_after_s: float = _RETRY_AFTER_S) -> ServiceError:
-    """The error over there, under its own reason; what carries none comes from a service that does not answer."""
-    call = cast("grpc.Call", error)  # what a stub raises is both
+    """The error with the reason that separation_service gave it; SEPARATION_UNAVAILABLE where the call carries no reason."""
+    call = cast("grpc.Call", error)  # the errors that a stub raises are calls, too
     status = rpc_status.from_call(call)
     if status is not None:
         for detail in status.details:
             info = error_details_pb2.ErrorInfo()
             if detail.Unpack(info):
                 kind = _BY_CODE.get(call.code(), Internal)
-                retry = _retry_after_s(status)
-                return kind(status.message, reason=info.reason, metadata=dict(info.metadata), retry_after_s=retry)
+                metadata = dict(info.metadata)
+                advised_s = _retry_after_s(status)
+                return kind(status.message, reason=info.reason, metadata=metadata, retry_after_s=advised_s)
     return Unavailable(
         f"separation_service at {address} does not answer ({call.code().name}: {call.details()}); "
-        "the bounce is stored, ask for the stems again when it is up",
+        "the bounce is stored, request the stems again when it is running",
         reason="SEPARATION_UNAVAILABLE",
         metadata={"address": address},
         retry_after_s=retry_after_s,

@@ -1,4 +1,4 @@
-"""What re-renders of one stem measured so far, from audit rows and failed versions, and whether that is near enough to the grid."""
+"""GetDriftReport: the measured drift of a tenant's re-renders of one stem, and whether it meets the threshold for drums."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from servicekit.delivery.names import StemName
 from servicekit.journal import Journal
 
 MIN_COUNT = 20
+"""Judged re-renders that the threshold needs at least (docs/decisions/0014-rerender.md)."""
 MIN_SHARE = 0.95
-"""At least so many measured re-renders, and so much of them within the limits, before the switch may open. Chosen, as the issue
-asks for 20 takes: at 20, one may miss (docs/decisions/0014-rerender.md)."""
+"""Share of them that must lie within the limits: of 20, one may miss."""
 
-DRIFT_EXCEEDED = "DRIFT_EXCEEDED"
+_DRIFT_EXCEEDED = "DRIFT_EXCEEDED"
 _PAGE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredDrift:
-    """One re-render. Figures are of the delivered stem's onsets against the grid, None where they could not be measured.
+    """One re-render. Figures are those of the delivered stem's onsets against the grid, None where there were too few onsets.
 
-    Rows of releases that measured no error of the slope have none.
+    ``accepted``: beyond the limits, and stored because the caller allowed drift. ``judged``: counts for the threshold.
+    ``slope_error_ms_per_minute`` is None for audit rows of builds that did not measure it.
     """
 
     job_id: str
@@ -40,15 +41,16 @@ class MeasuredDrift:
 
     @property
     def measurable(self) -> bool:
-        """Whether enough onsets were found."""
+        """Whether there were enough onsets."""
         return self.median_ms is not None
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftReport:
-    """Kept re-renders in the chain's order, then those that failed because of their drift, also after their job was deleted.
+    """Stored re-renders in the order of the audit chain, then those that failed with DRIFT_EXCEEDED.
 
-    Where old and new stem rested there was nothing to measure: such a re-render is told of and not counted.
+    Both include those of deleted jobs. A re-render whose verdict is "unmeasurable", because old and new stem rest or their
+    onsets scatter too much, is listed and not judged.
     """
 
     stem: StemName
@@ -56,26 +58,26 @@ class DriftReport:
 
     @property
     def within_limits_count(self) -> int:
-        """How many."""
+        """Number of re-renders within the limits."""
         return sum(drift.within_limits for drift in self.drifts)
 
     @property
     def threshold_met(self) -> bool:
-        """Whether the switch may open by these figures."""
+        """Whether enough re-renders were judged, and enough of them lie within the limits."""
         count = sum(drift.judged for drift in self.drifts)
         return count >= MIN_COUNT and self.within_limits_count >= MIN_SHARE * count
 
 
 def drift_report(journal: Journal, tenant: str, stem: StemName) -> DriftReport:
-    """All re-renders of a stem that this installation measured, those of deleted jobs too."""
-    return DriftReport(stem=stem, drifts=(*_kept(journal, tenant, stem), *_failed(journal, tenant, stem)))
+    """All measured re-renders of a stem that the tenant asked for."""
+    return DriftReport(stem=stem, drifts=(*_stored(journal, tenant, stem), *_failed(journal, tenant, stem)))
 
 
-def _kept(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDrift]:
-    token, begun = "", False
-    while token or not begun:
+def _stored(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDrift]:
+    token: str | None = ""
+    while token is not None:
         page = journal.audit_rows(tenant, page_size=_PAGE, page_token=token)
-        begun, token = True, page.next_token
+        token = page.next_token or None
         for row in page.rows:
             rerender = json.loads(row.body_json).get("rerender") if row.kind == AUDIT_STEMS else None
             if rerender is not None and rerender["stem"] == stem:
@@ -98,7 +100,7 @@ def _kept(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDri
 def _failed(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDrift]:
     for version in journal.rerender_outcomes(tenant, stem):
         for detail in (version.error or {}).get("details", ()):
-            if detail.get("reason") == DRIFT_EXCEEDED:
+            if detail.get("reason") == _DRIFT_EXCEEDED:
                 metadata: Mapping[str, str] = detail.get("metadata", {})
                 yield MeasuredDrift(
                     job_id=version.job_id,

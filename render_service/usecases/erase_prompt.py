@@ -1,4 +1,4 @@
-"""A prompt is taken out of the journal; what was stored for the caller stays, and is named."""
+"""ErasePrompt: the prompts of a job are removed from the journal. Files that were stored before are named, not changed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from servicekit.journal import Journal, Version
 
 
 @dataclass(frozen=True, kw_only=True)
-class Erased:
-    """``audit_rows`` held a prompt until now; ``keys_with_prompt`` are stored manifests and ZIPs that still do."""
+class ErasedPrompts:
+    """``audit_rows`` counts the rows that held a prompt; ``keys_with_prompt`` are stored manifests and ZIPs that still do."""
 
     audit_rows: int
     keys_with_prompt: tuple[str, ...]
 
 
-def erase_prompt(journal: Journal, tenant: str, job_id: str) -> Erased:
-    """Erase a job's prompts, also after its deletion. Raises FailedPrecondition WRONG_STATE, NotFound."""
-    erased = journal.erase_prompt(tenant, job_id)
+def erase_prompt(journal: Journal, tenant: str, job_id: str) -> ErasedPrompts:
+    """Erase a job's prompts, also after the job was deleted. Raises FailedPrecondition WRONG_STATE and NotFound."""
+    audit_rows = journal.erase_prompt(tenant, job_id)
     try:
         versions = journal.job(tenant, job_id).versions
-    except NotFound:
+    except NotFound:  # deleted: the audit rows remain, the files do not
         versions = ()
-    return Erased(audit_rows=erased, keys_with_prompt=tuple(key for version in versions for key in _keys(version)))
+    keys = tuple(key for version in versions for key in _keys_with_prompt(version))
+    return ErasedPrompts(audit_rows=audit_rows, keys_with_prompt=keys)
 
 
-def _keys(version: Version) -> list[str]:
+def _keys_with_prompt(version: Version) -> list[str]:
     return [str(version.files[kind]["key"]) for kind in ("manifest", "zip") if kind in version.files]

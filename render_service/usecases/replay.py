@@ -1,4 +1,4 @@
-"""Render a take again from what its audit row holds or names, and compare."""
+"""ReplayTake: a version is rendered again from what its audit row holds or names, and compared with the stored bounce."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import numpy as np
 
 from jobs_service.journal_json import VersionFiles
 from render_service.audit import RERENDER, TAKE_BOUNCE, BounceFacts, RerenderBody, TakeBounceBody, audit_row
-from render_service.bounce import make_bounce, read_bounce
-from render_service.plan import Plan
-from render_service.renderers.renderer import Renderer, Waveform
-from render_service.rerender import Rerender, read_start
+from render_service.bounce import Bounce, make_bounce, read_bounce
+from render_service.denoise import denoise
+from render_service.renderers.renderer import Renderer, no_report
+from render_service.rerender import Rerender, read_init_latents
 from render_service.separation.client import SeparationClient
-from render_service.separation.replace import compare_replacement, make_mix
+from render_service.separation.replace import compare_rerender
+from render_service.vocode import vocode
 from servicekit.delivery.audit_body import AUDIT_BOUNCE, AUDIT_STEMS
 from servicekit.delivery.manifest import SeparatorFacts
 from servicekit.errors import FailedPrecondition
@@ -27,11 +28,11 @@ from servicekit.journal.reading import pick_version
 from servicekit.store.object_store import ObjectStore
 
 CLOSE_DBFS = -60.0
-"""Difference up to which another machine's render counts as the same take; chosen, see docs/decisions/0007-determinism.md."""
+"""Largest difference of a sample for the outcome CLOSE (docs/decisions/0007-determinism.md)."""
 
 
 class ReplayOutcome(Enum):
-    """How a replay compares."""
+    """How a replayed bounce compares with the stored one."""
 
     EXACT = "exact"
     CLOSE = "close"
@@ -40,7 +41,7 @@ class ReplayOutcome(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """``difference_dbfs`` is the largest difference of a sample against full scale, None when there is none."""
+    """``difference_dbfs`` is the largest difference of a sample in dBFS, None where all samples are equal."""
 
     outcome: ReplayOutcome
     difference_dbfs: float | None
@@ -51,7 +52,7 @@ class Replay:
 
 @dataclass(frozen=True, kw_only=True)
 class Replayer:
-    """Renders again on this service's renderer, one at a time, sharing the device with the jobs."""
+    """Replays versions on the loaded renderer. It shares the GPU lock with the jobs."""
 
     journal: Journal
     store: ObjectStore
@@ -63,101 +64,116 @@ class Replayer:
     def replay(self, tenant: str, job_id: str, number: int) -> Replay:
         """Replay a version; 0 is the newest that has an audit row.
 
-        Raises NotFound, FailedPrecondition INPUT_MISSING naming what is missing, DataLoss for a changed bounce.
+        Raises NotFound, FailedPrecondition INPUT_MISSING naming what is missing, and DataLoss for a changed bounce.
         """
         version = pick_version(self.journal.job(tenant, job_id), number, lambda version: bool(version.audit_digests))
         if version.rerendered_stem:
             return self._replay_rerender(tenant, version)
-        row = audit_row(self.journal, tenant, job_id, version.number, AUDIT_BOUNCE)
+        return self._replay_take(tenant, version)
+
+    def _replay_take(self, tenant: str, version: Version) -> Replay:
+        row = audit_row(self.journal, tenant, version.job_id, version.number, AUDIT_BOUNCE)
         if "upload" in version.plan:
-            raise _missing("a renderer that made it: it is an upload")
+            raise _input_missing("a renderer: the version is an upload")
         body = TAKE_BOUNCE.read(json.loads(row.body_json))
-        prompt = self._prompt(row, body)
+        facts = self._check_inputs(row, body)
         if "bounce" not in version.files:
-            raise _missing("the stored bounce")
-        facts = BounceFacts.audited(row, body, prompt)
-        stored = read_bounce(version, facts, self.store)
-        waveform = self._sound(facts.plan)
-        replayed = make_bounce(waveform, replace(facts, processing=self.renderer.info.processing))
-        same_shape = stored.pcm.shape == replayed.pcm.shape
-        largest = int(np.abs(stored.pcm.astype(np.int64) - replayed.pcm).max()) if same_shape else 2**24
-        return _compared(largest, stored.sha256, replayed.sha256, _differences(body.fingerprint, self.fingerprint))
+            raise _input_missing("the stored bounce")
+        stored, replayed = read_bounce(version, facts, self.store), self._render(facts)
+        return _make_replay(
+            _largest_difference(stored, replayed),
+            stored_sha256=stored.sha256,
+            replayed_sha256=replayed.sha256,
+            fingerprint_differences=_differences(body.fingerprint, self.fingerprint),
+        )
 
     def _replay_rerender(self, tenant: str, version: Version) -> Replay:
-        """The new mix is rendered again, and its stem put into the base version again, over there."""
+        """Render the new mix again; separation_service replaces the stem again and compares the bounce."""
         row = audit_row(self.journal, tenant, version.job_id, version.number, AUDIT_STEMS)
         body = RERENDER.read(json.loads(row.body_json))
-        prompt = self._prompt(row, body)
-        order = replace(body.order, allow_drift=True)
-        for file in order.needs:
+        facts = self._check_inputs(row, body)
+        rerender = replace(body.order, allow_drift=True)
+        stored = VersionFiles.read(version.files).bounce
+        if stored is None:
+            raise _input_missing("the stored bounce")
+        for file in rerender.needs:
             if self.store.stat(file.key) is None:
-                raise _missing(file.key)
-        self._refuse_other_separator(body.separator)
-        facts = BounceFacts.audited(row, body, prompt)
-        waveform = self._sound(facts.plan, order)
-        mix = make_mix(waveform, replace(facts, processing=self.renderer.info.processing), order)
-        bounce = VersionFiles.read(version.files).bounce
-        if bounce is None:
-            raise _missing("the stored bounce")
-        found = compare_replacement(mix, facts, order, bounce, separation=self.separation, progress=_Unstopped())
-        then = {**body.fingerprint, **{f"separation.{k}": v for k, v in body.separation_fingerprint.items()}}
-        now = {**self.fingerprint, **{f"separation.{k}": v for k, v in found.fingerprint.items()}}
-        return _compared(found.largest, found.stored_sha256, found.replayed_sha256, _differences(then, now))
+                raise _input_missing(file.key)
+        self._check_separator(body.separator)
+        mix = self._render(facts.with_rerender(rerender), rerender)
+        found = compare_rerender(mix, rerender, stored, separation=self.separation, work=_NeverStopped())
+        recorded = {**body.fingerprint, **_prefixed(body.separation_fingerprint)}
+        return _make_replay(
+            found.largest_difference,
+            stored_sha256=found.stored_sha256,
+            replayed_sha256=found.replayed_sha256,
+            fingerprint_differences=_differences(recorded, {**self.fingerprint, **_prefixed(found.fingerprint)}),
+        )
 
-    def _sound(self, plan: Plan, order: Rerender | None = None) -> Waveform:
+    def _render(self, facts: BounceFacts, rerender: Rerender | None = None) -> Bounce:
         with self.gpu_lock.held():
-            start = None if order is None else read_start(order, self.renderer, self.store)
-            return self.renderer.vocode(self.renderer.denoise(plan, _silently, start), plan, _silently)
+            init_latents = read_init_latents(rerender, self.renderer, self.store) if rerender else None
+            latents = denoise(self.renderer, facts.plan, no_report, init_latents)
+            waveform = vocode(self.renderer, latents, facts.plan, no_report)
+        return make_bounce(waveform, replace(facts, processing=self.renderer.info.processing))
 
-    def _refuse_other_separator(self, wanted: SeparatorFacts) -> None:
-        loaded = self.separation.model()
-        if loaded.weights_sha256 != wanted.weights_sha256:
-            raise _missing(f"the weights of the separator {wanted.name!r}; those of {loaded.name!r} are loaded")
-
-    def _prompt(self, row: AuditRow, body: TakeBounceBody | RerenderBody) -> str:
-        """The prompt, once everything that the row names is known to be there."""
+    def _check_inputs(self, row: AuditRow, body: TakeBounceBody | RerenderBody) -> BounceFacts:
+        """The facts of a row whose prompt is there and whose weights are loaded. Raises FailedPrecondition INPUT_MISSING."""
         if row.prompt is None:
-            raise _missing("the prompt, which was erased")
+            raise _input_missing("the prompt, which was erased")
         loaded = {model.role: model.sha256 for model in self.renderer.info.models}
-        wanted = body.renderer.digests
-        changed = sorted(role for role in wanted if loaded.get(role) != wanted[role])
+        recorded = body.renderer.digests
+        changed = sorted(role for role in recorded if loaded.get(role) != recorded[role])
         if changed:
-            raise _missing(f"{body.renderer.name}'s weights for {', '.join(changed)}; other ones are loaded")
-        return row.prompt
+            raise _input_missing(f"the weights of {body.renderer.name!r} for {', '.join(changed)}: others are loaded")
+        return BounceFacts.audited(row, body, row.prompt)
+
+    def _check_separator(self, recorded: SeparatorFacts) -> None:
+        loaded = self.separation.separator()
+        if loaded.weights_sha256 != recorded.weights_sha256:
+            raise _input_missing(f"the weights of the separator {recorded.name!r}: those of {loaded.name!r} are loaded")
 
 
-class _Unstopped:
-    """A replay belongs to its call: nobody orders it to stop."""
+class _NeverStopped:
+    """A replay ends with its call; nothing else cancels it."""
 
     def check(self) -> None:
         """Never raises."""
 
     def on_stop(self, callback: Callable[[], object]) -> AbstractContextManager[None]:
-        """Never calls."""
+        """Never calls ``callback``."""
         _ = callback
         return nullcontext()
 
 
-def _compared(largest: int, stored_sha256: str, replayed_sha256: str, differences: tuple[str, ...]) -> Replay:
-    """``largest`` is the largest difference of a sample in units of 24 bits."""
-    dbfs = 20.0 * float(np.log10(largest / 2**23)) if largest else None
+def _make_replay(
+    largest_difference: int, *, stored_sha256: str, replayed_sha256: str, fingerprint_differences: tuple[str, ...]
+) -> Replay:
+    """``largest_difference`` of a sample is in units of 2^-23."""
+    dbfs = 20.0 * float(np.log10(largest_difference / 2**23)) if largest_difference else None
     close = ReplayOutcome.CLOSE if dbfs is not None and dbfs <= CLOSE_DBFS else ReplayOutcome.DIFFERENT
     return Replay(
         outcome=ReplayOutcome.EXACT if dbfs is None else close,
         difference_dbfs=dbfs,
         stored_sha256=stored_sha256,
         replayed_sha256=replayed_sha256,
-        fingerprint_differences=differences,
+        fingerprint_differences=fingerprint_differences,
     )
 
 
-def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(sorted(key for key in {*then, *now} if then.get(key) != now.get(key)))
+def _largest_difference(stored: Bounce, replayed: Bounce) -> int:
+    if stored.pcm.shape != replayed.pcm.shape:
+        return 2**24
+    return int(np.abs(stored.pcm.astype(np.int64) - replayed.pcm).max())
 
 
-def _missing(what: str) -> FailedPrecondition:
-    return FailedPrecondition(f"cannot replay: it lacks {what}", reason="INPUT_MISSING", metadata={"missing": what})
+def _prefixed(separation_fingerprint: Mapping[str, str]) -> dict[str, str]:
+    return {f"separation.{name}": value for name, value in separation_fingerprint.items()}
 
 
-def _silently(done: int, total: int) -> None:
-    """Nobody follows a replay step by step."""
+def _differences(recorded: Mapping[str, str], current: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in {*recorded, *current} if recorded.get(name) != current.get(name)))
+
+
+def _input_missing(what: str) -> FailedPrecondition:
+    return FailedPrecondition(f"a replay needs {what}", reason="INPUT_MISSING", metadata={"missing": what})

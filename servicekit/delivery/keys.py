@@ -43,5 +43,10 @@ class VersionKeys:
         return f"{self._stem}.latents.safetensors"
 
     @property
+    def all(self) -> tuple[str, ...]:
+        """Every key that a version can have."""
+        return (self.bounce, self.zip, self.manifest, self.latents)
+
+    @property
     def _stem(self) -> str:
         return f"{self.folder}/v{self.number}"

@@ -22,7 +22,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class _Slow(separation_pb2_grpc.SeparationServiceServicer):
-    """Needs ten minutes for anything, and says so where a caller will not wait as long."""
+    """Refuses a deadline of less than ten minutes."""
 
     def SeparateTensor(
         self, request: separation_pb2.SeparateTensorRequest, context: grpc.ServicerContext
@@ -35,17 +35,19 @@ class _Slow(separation_pb2_grpc.SeparationServiceServicer):
 
 @pytest.mark.parametrize(("expires_in_s", "refused"), [(60.0, True), (3600.0, False), (None, False)])
 def test_the_briefs_expiry_is_the_deadline(expires_in_s: float | None, *, refused: bool) -> None:
-    """A call that would take longer than the brief lasts is refused at once; the others are not."""
+    """A call that cannot meet it is refused at once; without an expiry there is no deadline."""
     expire_time = None if expires_in_s is None else NOW + timedelta(seconds=expires_in_s)
     add = separation_pb2_grpc.add_SeparationServiceServicer_to_server
     with serving((add, _Slow())) as address, grpc.insecure_channel(address) as channel:
         client = SeparationClient(address=address, channel=channel, lender=ChunkLender(channel, address=address))
         token = CancellationToken(expire_time=expire_time, clock=ManualClock(NOW))
-        messages = client.separate(separation_pb2.SeparateTensorRequest(lease_id="any"), token)
+        request = separation_pb2.SeparateTensorRequest(lease_id="any")
+        call = client.separate_tensor(request, expires_in_s=token.expires_in_s())
         if not refused:
-            assert [message.result.separator for message in messages] == ["slow"]
+            result = client.read_result(call, work=token, on_progress=lambda _update: None)
+            assert result.result.separator == "slow"
             return
         with pytest.raises(FailedPrecondition) as caught:
-            list(messages)
+            client.read_result(call, work=token, on_progress=lambda _update: None)
         assert caught.value.reason == "EXPIRY_TOO_SOON"
         assert float(caught.value.metadata["left_seconds"]) < NEEDED_S
