@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jobs_service.journal_json import VersionFiles, loudness_json
 from separation_service.pipeline import SeparationPipeline
 from separation_service.receive import ReceivedBounce, receive_stored
 from separation_service.scratch import Scratch
 from separation_service.store import StoredPackage
+from separation_service.uploads.audit import UploadFacts
 from servicekit.delivery.files import StoredFile
 from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.manifest import Manifest
 from servicekit.delivery.manifest_json import manifest_text, read_manifest
-from servicekit.journal import AuditDraft, OrphanedVersion, Stage
+from servicekit.journal import OrphanedVersion, Stage
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Assignment, StagedFiles
-
-AUDIT_BOUNCE = "bounce"
-AUDIT_STEMS = "stems"
 
 
 class UploadWork:
@@ -58,6 +54,12 @@ class _Upload:
         self.manifest: Manifest = read_manifest(assignment.plan["manifest"])
         self.bounce = StoredFile(**assignment.plan["bounce"])
         self.keys = self.manifest.keys
+        self._audit = UploadFacts(
+            manifest=self.manifest,
+            bounce=self.bounce,
+            upload=assignment.plan["upload"],
+            stem_mode=assignment.version.stem_mode,
+        )
 
     def commit_bounce(self, store: ObjectStore) -> None:
         """Store the bounce's manifest and commit the bounce, so that it can be downloaded."""
@@ -66,49 +68,13 @@ class _Upload:
         self._assignment.progress.bounce_ready(
             files=VersionFiles(bounce=self.bounce, manifest=manifest).json(),
             loudness=loudness_json(self.manifest.bounce.loudness),
-            audit=AuditDraft(kind=AUDIT_BOUNCE, body=self._audit_facts(), prompt=None),
+            audit=self._audit.bounce_draft(),
         )
 
     def commit_stems(self, stored: StoredPackage, pipeline: SeparationPipeline) -> None:
         """Store the completed manifest and commit the stems."""
         pipeline.store.put_bytes(self.keys.manifest, stored.manifest_json.encode(), content_type="application/json")
-        info = pipeline.separator.info
-        body = self._audit_facts() | {
-            "zip": {"key": stored.zip.key, "sha256": stored.zip.sha256},
-            "stems": {
-                entry.name.removesuffix(".wav"): entry.sha256
-                for entry in stored.entries
-                if entry.name.endswith(".wav") and entry.name != "bounce.wav"
-            },
-            "manifestSha256": stored.manifest.sha256,
-            "separator": {"name": info.name, "weightsSha256": info.weights_sha256},
-            "separationFingerprint": dict(sorted(stored.fingerprint.items())),
-        }
         files = VersionFiles(zip=stored.zip, zip_entries=stored.entries, manifest=stored.manifest)
         self._assignment.progress.stems_ready(
-            files=files.json(), audit=AuditDraft(kind=AUDIT_STEMS, body=body, prompt=None)
+            files=files.json(), audit=self._audit.stems_draft(stored, pipeline.separator.info)
         )
-
-    def _audit_facts(self) -> dict[str, Any]:
-        """What both audit rows have (docs/contract.md, section 5); null for what an upload does not have."""
-        manifest, licence = self.manifest, self.manifest.licence
-        return {
-            "acceptedAt": manifest.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "licence": {
-                "tier": licence.tier,
-                "licensee": licence.licensee,
-                "terms": licence.terms,
-                "covers": licence.covers,
-            },
-            "labels": dict(manifest.labels),
-            "upload": dict(self._assignment.plan["upload"]),
-            "bounce": {"key": self.bounce.key, "sha256": self.bounce.sha256},
-            "lufs": manifest.bounce.loudness.lufs,
-            "truePeakDbtp": manifest.bounce.loudness.true_peak_dbtp,
-            "frames": manifest.frames,
-            "stemMode": self._assignment.version.stem_mode,
-            "persona": None,
-            "seed": None,
-            "plan": None,
-            "model": None,
-        }
