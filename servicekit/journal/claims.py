@@ -15,9 +15,9 @@ from servicekit.journal.database import Transaction
 from servicekit.journal.event_log import change_state
 from servicekit.journal.reading import read_job
 from servicekit.journal.reaping import IsDead, abandoned, has_reapable, reap
-from servicekit.journal.rows import AuditDraft, AuditRow, Claim, ClaimLost, EventDraft, HeartbeatReply, Json
+from servicekit.journal.rows import AuditRow, Checkpoint, Claim, ClaimLost, EventDraft, HeartbeatReply, Json
 from servicekit.journal.schema import jobs, versions
-from servicekit.journal.states import CLAIMED, JobState, OwningService, Stage
+from servicekit.journal.states import CLAIMED, JobState, OwningService
 
 
 def claim(tx: Transaction, owner: OwningService, worker: str, lease_s: float, is_dead: IsDead) -> Claim | None:
@@ -73,38 +73,27 @@ def heartbeat(tx: Transaction, held: Claim) -> HeartbeatReply:
     return HeartbeatReply(cancel_requested=row.state == JobState.CANCELLING, expired=expired)
 
 
-def checkpoint(
-    tx: Transaction,
-    held: Claim,
-    *,
-    files: Json | None,
-    loudness: Json | None,
-    stage: Stage | None,
-    timings: Sequence[Json],
-    audit: AuditDraft | None,
-    events: Sequence[EventDraft],
-    done: bool,
-) -> AuditRow | None:
-    """Save results with their audit row and events and, if ``done``, end the version; see `Journal.checkpoint`."""
+def checkpoint(tx: Transaction, held: Claim, results: Checkpoint) -> AuditRow | None:
+    """Save results; see `Journal.checkpoint`."""
     row = _row_of(tx, held)
-    if done and row.state == JobState.CANCELLING:
+    if results.done and row.state == JobState.CANCELLING:
         raise Cancelled("cancelled before the version was complete")
     values: dict[str, Any] = {}
-    if files is not None:
-        values["files"] = json.dumps({**json.loads(row.files), **files})
-    if loudness is not None:
-        values["loudness"] = json.dumps(loudness)
-    if stage is not None:
-        values["checkpointed_stage"] = stage
-    if timings:
-        values["timings"] = json.dumps([*json.loads(row.timings), *timings])
+    if results.files is not None:
+        values["files"] = json.dumps({**json.loads(row.files), **results.files})
+    if results.loudness is not None:
+        values["loudness"] = json.dumps(results.loudness)
+    if results.stage is not None:
+        values["checkpointed_stage"] = results.stage
+    if results.timings:
+        values["timings"] = json.dumps([*json.loads(row.timings), *results.timings])
     if values:
         _set(tx, held, **values)
     written = None
-    if audit is not None:
-        written = audit_chain.append(tx, held.job.tenant, row.job_id, row.number, audit)
-    _append_events(tx, row, events)
-    if done:
+    if results.audit is not None:
+        written = audit_chain.append(tx, held.job.tenant, row.job_id, row.number, results.audit)
+    _append_events(tx, row, results.events)
+    if results.done:
         end(tx, held, JobState.DONE, error=None)
     return written
 

@@ -19,11 +19,11 @@ from servicekit.journal.database import Database, Transaction
 from servicekit.journal.liveness import Liveness
 from servicekit.journal.rows import (
     AcceptResult,
-    AuditDraft,
     AuditPage,
     AuditRow,
     ChainHead,
     ChainReport,
+    Checkpoint,
     Claim,
     EventDraft,
     EventPage,
@@ -39,7 +39,7 @@ from servicekit.journal.rows import (
     Request,
     RerenderOutcome,
 )
-from servicekit.journal.states import JobState, OwningService, Stage
+from servicekit.journal.states import JobState, OwningService
 from servicekit.journal.tokens import Sealer
 from servicekit.journal.wakeups import Listener, Wakeups
 
@@ -199,35 +199,13 @@ class Journal:
         with self._writing() as tx:
             return claims.heartbeat(tx, claim)
 
-    def checkpoint(
-        self,
-        claim: Claim,
-        *,
-        files: Json | None = None,
-        loudness: Json | None = None,
-        stage: Stage | None = None,
-        timings: Sequence[Json] = (),
-        audit: AuditDraft | None = None,
-        events: Sequence[EventDraft] = (),
-        done: bool = False,
-    ) -> AuditRow | None:
-        """Save results together with their audit row and their events; returns the audit row.
+    def checkpoint(self, claim: Claim, results: Checkpoint) -> AuditRow | None:
+        """Save results of an attempt; returns their audit row.
 
-        ``files`` and ``timings`` are added to those saved before. ``stage`` is the last stage that a later attempt can skip. With
-        ``done`` the version ends as DONE in the same transaction; if a cancel came first, this raises Cancelled and saves nothing.
+        If they end the version and a cancel came first, this raises Cancelled and saves nothing.
         """
         with self._writing() as tx:
-            return claims.checkpoint(
-                tx,
-                claim,
-                files=files,
-                loudness=loudness,
-                stage=stage,
-                timings=timings,
-                audit=audit,
-                events=events,
-                done=done,
-            )
+            return claims.checkpoint(tx, claim, results)
 
     def append_events(self, claim: Claim, drafts: Sequence[EventDraft]) -> None:
         """Append events in order."""

@@ -6,7 +6,7 @@ StageTiming and google.rpc.Status. ``plan`` is JSON that only the owning service
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -239,6 +239,23 @@ class AuditDraft:
     kind: str
     body: Json
     prompt: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Results of an attempt, saved in one transaction with their audit row and events.
+
+    ``files`` and ``timings`` are added to those saved before. ``stage`` is the last stage that a later attempt can skip. With
+    ``done`` the version ends as DONE.
+    """
+
+    files: Json | None = None
+    loudness: Json | None = None
+    stage: Stage | None = None
+    audit: AuditDraft | None = None
+    timings: Sequence[Json] = ()
+    events: Sequence[EventDraft] = ()
+    done: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from servicekit.clock import Clock
 from servicekit.errors import Cancelled
-from servicekit.journal import AuditDraft, AuditRow, Claim, EventDraft, EventKind, Journal, ProgressTrack, Stage
+from servicekit.journal import (
+    AuditDraft,
+    AuditRow,
+    Checkpoint,
+    Claim,
+    EventDraft,
+    EventKind,
+    Journal,
+    ProgressTrack,
+    Stage,
+)
 from servicekit.journal.rows import Json
 from servicekit.work.cancellation import CancellationToken, StopReason
 from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
@@ -47,14 +57,6 @@ class _Step:
     started_s: float
     total: int
     done: int = 0
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """Events and timing to be written together with a stage's files."""
-
-    events: tuple[EventDraft, ...]
-    timing: Json
 
 
 class Progress:
@@ -150,20 +152,21 @@ class Progress:
         audit: AuditDraft | None = None,
     ) -> AuditRow | None:
         """Save the stored bounce, its audit row and its event in one transaction. Ends the current stage."""
-        return self._ready((EventKind.BOUNCE_READY,), files=files, loudness=loudness, stage=stage, audit=audit)
+        results = Checkpoint(files=files, loudness=loudness, stage=stage, audit=audit)
+        return self._ready(results, EventKind.BOUNCE_READY)
 
     def stems_ready(self, *, files: Json, audit: AuditDraft | None = None) -> AuditRow | None:
         """Save the stored ZIP, its audit row and its event in one transaction. Ends the current stage."""
-        return self._ready((EventKind.STEMS_READY,), files=files, loudness=None, stage=Stage.STORE, audit=audit)
+        return self._ready(Checkpoint(files=files, stage=Stage.STORE, audit=audit), EventKind.STEMS_READY)
 
     def version_ready(self, *, files: Json, loudness: Json, audit: AuditDraft) -> AuditRow | None:
         """Save bounce and ZIP, their audit row and events, and end the version, in one transaction.
 
         For a re-render, whose bounce is made from its stems. Raises Cancelled and saves nothing where a cancel came first.
         """
-        both = (EventKind.BOUNCE_READY, EventKind.STEMS_READY)
+        results = Checkpoint(files=files, loudness=loudness, stage=Stage.STORE, audit=audit, done=True)
         try:
-            row = self._ready(both, files=files, loudness=loudness, stage=Stage.STORE, audit=audit, done=True)
+            row = self._ready(results, EventKind.BOUNCE_READY, EventKind.STEMS_READY)
         except Cancelled:
             self._cancellation.stop(StopReason.CANCELLED)
             raise
@@ -181,51 +184,26 @@ class Progress:
         if completed:
             self._complete()
         if self._pending or self._timings:
-            self._checkpoint(files=None, loudness=None, stage=None, audit=None)
+            self._checkpoint(Checkpoint())
 
-    def _ready(
-        self,
-        kinds: tuple[EventKind, ...],
-        *,
-        files: Json,
-        loudness: Json | None,
-        stage: Stage | None,
-        audit: AuditDraft | None,
-        done: bool = False,
-    ) -> AuditRow | None:
+    def _ready(self, results: Checkpoint, *kinds: EventKind) -> AuditRow | None:
         """These events are never pending: they are written together with the files that they announce, or not at all."""
         step = self._step
         if step is None:
             raise ValueError("files become ready within a stage; call progress.stage first")
         step.done = step.total
         seconds = self._clock.monotonic_s() - step.started_s
-        ready = _Ready(tuple(self._draft(kind, step) for kind in kinds), self._timing(step, seconds))
-        row = self._checkpoint(files=files, loudness=loudness, stage=stage, audit=audit, ready=ready, done=done)
+        events = [self._draft(kind, step) for kind in kinds]
+        row = self._checkpoint(replace(results, events=events, timings=[self._timing(step, seconds)]))
         self._observe(step.stage, seconds)
         self._step = None
         return row
 
-    def _checkpoint(
-        self,
-        *,
-        files: Json | None,
-        loudness: Json | None,
-        stage: Stage | None,
-        audit: AuditDraft | None,
-        ready: _Ready | None = None,
-        done: bool = False,
-    ) -> AuditRow | None:
+    def _checkpoint(self, results: Checkpoint) -> AuditRow | None:
+        """Save results behind the pending events and timings."""
         with self._writing, self._pending_writes() as (drafts, timings):
-            row = self._journal.checkpoint(
-                self._claim,
-                files=files,
-                loudness=loudness,
-                stage=stage,
-                timings=[*timings, ready.timing] if ready else timings,
-                audit=audit,
-                events=[*drafts, *ready.events] if ready else drafts,
-                done=done,
-            )
+            whole = replace(results, events=[*drafts, *results.events], timings=[*timings, *results.timings])
+            row = self._journal.checkpoint(self._claim, whole)
             self._timings = self._timings[len(timings) :]
         return row
 

@@ -16,7 +16,7 @@ from grpc import aio
 from jobs_service import Feed, JobsServicer
 from jobs_service.server import GATED_METHODS
 from servicekit.clock import SystemClock
-from servicekit.journal import Claim, EventDraft, EventKind, Journal, OwningService, Stage
+from servicekit.journal import Checkpoint, Claim, EventDraft, EventKind, Journal, OwningService, Stage
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
 from servicekit.store.folder_store import FolderStore
@@ -62,7 +62,7 @@ class Wire:
         for kind, name in [("bounce", "bounce.wav"), *([("zip", "v1.zip")] if stems else [])]:
             stored = self.store.put_bytes(f"jobs/{job_id}/{name}", kind.encode() * 100, content_type="audio/wav")
             files[kind] = {"key": stored.key, "sizeBytes": str(stored.size_bytes), "sha256": stored.sha256}
-        self.journal.checkpoint(claim, files=files, stage=Stage.BOUNCE)
+        self.journal.checkpoint(claim, Checkpoint(files=files, stage=Stage.BOUNCE))
 
 
 def tenant_of(context: aio.ServicerContext[Any, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from servicekit.clock import SystemClock
 from servicekit.gpu_lock import GpuLock
-from servicekit.journal import EventDraft, EventKind, Journal, OwningService, ProgressTrack, Stage
+from servicekit.journal import Checkpoint, EventDraft, EventKind, Journal, OwningService, ProgressTrack, Stage
 from servicekit.work import Assignment, Runner
 from tests.support.journal_rows import BOUNCE, WEIGHTS, new_job
 
@@ -73,7 +73,7 @@ def claim_and_hang(output: Connection, url: str) -> None:
     claim = journal.claim(OwningService.RENDER, lease_s=600)
     assert claim is not None
     progress = EventDraft(kind=EventKind.PROGRESS, track=ProgressTrack.RENDER, stage=Stage.VOCODE, attempt=1)
-    journal.checkpoint(claim, files=BOUNCE, stage=Stage.BOUNCE, events=[progress])
+    journal.checkpoint(claim, Checkpoint(files=BOUNCE, stage=Stage.BOUNCE, events=[progress]))
     output.send(claim.version.job_id)
     time.sleep(600)
 

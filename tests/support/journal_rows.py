@@ -11,6 +11,7 @@ from servicekit.delivery.names import StemMode, StemName
 from servicekit.journal import (
     AuditDraft,
     AuditRow,
+    Checkpoint,
     Claim,
     Journal,
     NewJob,
@@ -90,7 +91,7 @@ def claimed(journal: Journal, owner: OwningService = OwningService.RENDER, *, le
 
 def audited(journal: Journal, claim: Claim, kind: str, body: dict[str, Any], prompt: str | None = None) -> AuditRow:
     """The audit row of a checkpoint."""
-    row = journal.checkpoint(claim, audit=AuditDraft(kind=kind, body=body, prompt=prompt))
+    row = journal.checkpoint(claim, Checkpoint(audit=AuditDraft(kind=kind, body=body, prompt=prompt)))
     assert row is not None
     return row
 

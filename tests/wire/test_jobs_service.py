@@ -13,7 +13,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
-from servicekit.journal import AuditDraft, EventDraft, EventKind, OwningService, ProgressTrack, Stage
+from servicekit.journal import AuditDraft, Checkpoint, EventDraft, EventKind, OwningService, ProgressTrack, Stage
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.jobs.v1.job_pb2 import JOB_STATE_QUEUED, JOB_STATE_RUNNING
 from tests.support.jobs_server import Wire, refusal, serving
@@ -43,7 +43,7 @@ async def test_a_job_has_everything_that_the_journal_knows(wire: Wire) -> None:
     )
     timing = {"stage": "STAGE_DENOISE", "duration": "1.250s", "attempt": 1}
     audit = AuditDraft(kind="bounce", body={}, prompt=None)
-    wire.journal.checkpoint(claim, loudness={"lufs": -14.5}, timings=[timing], events=[event], audit=audit)
+    wire.journal.checkpoint(claim, Checkpoint(loudness={"lufs": -14.5}, timings=[timing], events=[event], audit=audit))
     info = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": "NOT_FINITE",

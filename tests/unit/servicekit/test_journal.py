@@ -16,6 +16,7 @@ from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidToken, NotFound, ResourceExhausted
 from servicekit.ids import is_job_id, new_job_id
 from servicekit.journal import (
+    Checkpoint,
     EventKind,
     JobFilter,
     JobState,
@@ -58,7 +59,7 @@ def journal(tmp_path: Path, clock: ManualClock) -> Iterator[Journal]:
 def finish_next(journal: Journal, files: dict[str, object] | None = None) -> None:
     """Run the next version until it is done."""
     claim = claimed(journal)
-    journal.checkpoint(claim, files=BOUNCE if files is None else files, stage=Stage.BOUNCE)
+    journal.checkpoint(claim, Checkpoint(files=BOUNCE if files is None else files, stage=Stage.BOUNCE))
     journal.finish(claim)
 
 

@@ -12,6 +12,7 @@ import pytest
 from servicekit.errors import FailedPrecondition
 from servicekit.journal import (
     AuditDraft,
+    Checkpoint,
     Claim,
     ClaimLost,
     EventDraft,
@@ -46,7 +47,7 @@ def journal(tmp_path: Path, clock: ManualClock) -> Iterator[Journal]:
 WRITES: dict[str, Callable[[Journal, Claim], object]] = {
     "heartbeat": lambda journal, claim: journal.heartbeat(claim),
     "checkpoint": lambda journal, claim: journal.checkpoint(
-        claim, files=BOUNCE, audit=AuditDraft(kind="bounce", body={}, prompt=None)
+        claim, Checkpoint(files=BOUNCE, audit=AuditDraft(kind="bounce", body={}, prompt=None))
     ),
     "append_events": lambda journal, claim: journal.append_events(claim, [EventDraft(kind=EventKind.BOUNCE_READY)]),
     "retry": lambda journal, claim: journal.retry(claim),
@@ -177,7 +178,7 @@ def test_work_that_finishes_after_a_cancel_ends_as_cancelled(journal: Journal) -
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     claim = claimed(journal)
     journal.cancel("local", job_id)
-    journal.checkpoint(claim, files=BOUNCE)
+    journal.checkpoint(claim, Checkpoint(files=BOUNCE))
     assert journal.finish(claim) is JobState.CANCELLED
     version = journal.job("local", job_id).versions[0]
     assert (version.state, version.files) == (JobState.CANCELLED, BOUNCE)

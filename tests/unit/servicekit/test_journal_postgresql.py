@@ -17,6 +17,7 @@ from servicekit.clock import SystemClock
 from servicekit.errors import AlreadyExists, NotFound, Unavailable
 from servicekit.journal import (
     AuditDraft,
+    Checkpoint,
     ClaimLost,
     EventDraft,
     EventKind,
@@ -72,7 +73,7 @@ def test_the_life_of_a_job(journal: Journal) -> None:
     assert claim is not None
     event = EventDraft(kind=EventKind.BOUNCE_READY, track=ProgressTrack.RENDER, fraction=1.0)
     journal.checkpoint(
-        claim, files=BOUNCE, audit=AuditDraft(kind="bounce", body={"x": 0.1}, prompt=PROMPT), events=[event]
+        claim, Checkpoint(files=BOUNCE, audit=AuditDraft(kind="bounce", body={"x": 0.1}, prompt=PROMPT), events=[event])
     )
     assert journal.finish(claim) is JobState.DONE
     assert journal.add_stems("local", job_id, 1, None, limit=MANY).state is JobState.QUEUED
@@ -144,7 +145,7 @@ def test_an_expired_lease_passes_the_claim_on(url: str) -> None:
         assert second is not None
         assert second.attempt == 2
         with pytest.raises(ClaimLost):
-            journal.checkpoint(first, files=BOUNCE)
+            journal.checkpoint(first, Checkpoint(files=BOUNCE))
 
 
 @pytest.mark.parametrize(

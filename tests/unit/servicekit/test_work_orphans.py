@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from servicekit.clock import SystemClock
-from servicekit.journal import JobState, Journal, OrphanedVersion, OwningService
+from servicekit.journal import Checkpoint, JobState, Journal, OrphanedVersion, OwningService
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from servicekit.work import Assignment, remove_orphaned_files
@@ -37,7 +37,7 @@ def half_done(journal: Journal, store: FolderStore, job_id: str, version: int, *
     for ending in ENDINGS:
         store.put_bytes(f"jobs/{job_id}/v{version}.{ending}", b"half", content_type="application/octet-stream")
     if named:
-        journal.checkpoint(claim, files={"bounce": {"key": f"jobs/{job_id}/v{version}.wav"}})
+        journal.checkpoint(claim, Checkpoint(files={"bounce": {"key": f"jobs/{job_id}/v{version}.wav"}}))
 
 
 def refused(assignment: Assignment) -> None:
