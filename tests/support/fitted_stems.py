@@ -1,4 +1,4 @@
-"""Stems fitted to a bounce, whole: what the blocks of `exact_stems` and `raw_stems` make together."""
+"""Stems fitted to a bounce: all blocks of `exact_stems` and `raw_stems` joined."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fitted(
     mode: Literal["exact", "raw"] = "exact",
     rule: ResidualRule = CHOSEN,
 ) -> tuple[NDArray[np.int32], FitFacts]:
-    """``(S, C, T)`` and what is said of them."""
+    """Stems ``(S, C, T)`` and their facts."""
     blocks: list[NDArray[np.int32]] = []
     mix: Any = Held(bounce)
     stems: Any = Held(model)

@@ -52,7 +52,7 @@ TEN_MINUTES = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class LiveServer:
-    """The service, and what a test looks at behind it."""
+    """The service, and the parts that a test looks at."""
 
     address: str
     server: RpcServer
@@ -163,7 +163,7 @@ def take_of(pcm: NDArray[np.int32], store: FolderStore) -> separation_pb2.Separa
 
 
 def check_zip(data: bytes, folder: str, *, exact: bool) -> dict[str, Any]:
-    """Read a ZIP with the standard library, add the stems up, give the manifest."""
+    """Read a ZIP with the standard library and add its stems up; returns the manifest."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = ("bounce.wav", "drums.wav", "bass.wav", "vocals.wav", "other.wav", "manifest.json")
         assert archive.namelist() == [f"{folder}/{name}" for name in names]

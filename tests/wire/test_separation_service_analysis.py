@@ -1,4 +1,4 @@
-"""AnalyzeAudio over a real server, and what it and ReplaceStem refuse before any work."""
+"""AnalyzeAudio over a real server, and invalid requests of AnalyzeAudio and ReplaceStem."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.separation_server import LiveServer, reason_of, serving
 
 @pytest.fixture(scope="module")
 def starter() -> Separator:
-    """Loaded; nothing here separates."""
+    """The weights in the package; no test here separates."""
     return load_separator("starter", repo=None, device="cpu", threads=1)
 
 
@@ -31,7 +31,7 @@ async def live(tmp_path: Path, starter: Separator) -> AsyncIterator[LiveServer]:
         yield live
 
 
-def asked(data: bytes, **header: float) -> Iterator[separation_pb2.AnalyzeAudioRequest]:
+def requests_for(data: bytes, **header: float) -> Iterator[separation_pb2.AnalyzeAudioRequest]:
     """The header, then the bytes in chunks."""
     yield separation_pb2.AnalyzeAudioRequest(header=separation_pb2.AnalysisHeader(**header))  # type: ignore[arg-type]
     for start in range(0, len(data), 1 << 20):
@@ -39,7 +39,7 @@ def asked(data: bytes, **header: float) -> Iterator[separation_pb2.AnalyzeAudioR
 
 
 def clicks(bpm: float, seconds: float) -> bytes:
-    """A WAV of short noises on the beat."""
+    """A WAV with a short noise on each beat."""
     sound = np.zeros(round(seconds * 44100))
     noise = np.random.default_rng(0).standard_normal(1500) * np.linspace(0.6, 0.0, 1500)
     for start in range(0, sound.size - 1500, round(60.0 / bpm * 44100)):
@@ -49,13 +49,13 @@ def clicks(bpm: float, seconds: float) -> bytes:
     return sink.getvalue()
 
 
-async def test_a_recording_is_listened_to_and_not_kept(live: LiveServer) -> None:
-    """Its tempo is found, in the octave that the caller names; neither a job nor a file comes of it."""
+async def test_a_recording_is_analysed_and_not_stored(live: LiveServer) -> None:
+    """Its tempo is found, in the octave of the caller's range; neither a job nor a file is made."""
     wav = clicks(100.0, 12.0)
-    heard = await live.separation.AnalyzeAudio(asked(wav, min_bpm=80.0, max_bpm=130.0))
-    assert heard.seconds == pytest.approx(12.0)
-    assert heard.tempo_map.points[0].bpm == pytest.approx(100.0, rel=0.01)
-    half = await live.separation.AnalyzeAudio(asked(wav, min_bpm=40.0, max_bpm=70.0))
+    found = await live.separation.AnalyzeAudio(requests_for(wav, min_bpm=80.0, max_bpm=130.0))
+    assert found.seconds == pytest.approx(12.0)
+    assert found.tempo_map.points[0].bpm == pytest.approx(100.0, rel=0.01)
+    half = await live.separation.AnalyzeAudio(requests_for(wav, min_bpm=40.0, max_bpm=70.0))
     assert half.tempo_map.points[0].bpm == pytest.approx(50.0, rel=0.01)
     assert list(live.store.keys()) == []
 
@@ -68,15 +68,17 @@ async def test_a_recording_is_listened_to_and_not_kept(live: LiveServer) -> None
         (b"", {"beats_per_bar": 17}, "INVALID_FIELD"),
     ],
 )
-async def test_what_cannot_be_analysed(live: LiveServer, data: bytes, header: dict[str, float], reason: str) -> None:
-    """Each under its own reason."""
+async def test_invalid_recordings_and_hints_are_refused(
+    live: LiveServer, data: bytes, header: dict[str, float], reason: str
+) -> None:
+    """Each with its own reason."""
     with pytest.raises(aio.AioRpcError) as refused:
-        await live.separation.AnalyzeAudio(asked(data, **header))
+        await live.separation.AnalyzeAudio(requests_for(data, **header))
     assert reason_of(refused.value)[1] == reason
 
 
-async def test_a_replacement_that_says_too_little(live: LiveServer) -> None:
-    """Without a stem, without the base's files, with a grid that falls: refused by field, before a loan is looked for."""
+async def test_incomplete_replacements_are_refused(live: LiveServer) -> None:
+    """No stem, a file of the base missing, a decreasing grid: each is a field violation, before the loan is looked up."""
     good = separation_pb2.ReplaceStemRequest(
         job_id=JOB_ID,
         version=2,

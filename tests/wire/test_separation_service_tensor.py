@@ -45,8 +45,8 @@ async def live(tmp_path: Path, starter: Separator) -> AsyncIterator[LiveServer]:
         yield live
 
 
-async def called(live: LiveServer, request: separation_pb2.SeparateTensorRequest) -> grpc.StatusCode | str:
-    """The reason of a refusal."""
+async def reason_of_call(live: LiveServer, request: separation_pb2.SeparateTensorRequest) -> grpc.StatusCode | str:
+    """The reason with which a call fails."""
     with pytest.raises(aio.AioRpcError) as caught:
         async for _ in live.separation.SeparateTensor(request):
             pass
@@ -54,19 +54,25 @@ async def called(live: LiveServer, request: separation_pb2.SeparateTensorRequest
 
 
 async def test_a_lent_bounce_becomes_a_zip(live: LiveServer) -> None:
-    """Progress stage by stage, then the result; the ZIP sums to the bounce, holds its very bytes, and nothing stays borrowed."""
+    """Progress of every stage, then the result; the ZIP has the bounce's bytes and stems that sum to it; the loan is returned."""
     pcm = music(1.0)
     request = take_of(pcm, live.store)
     with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
         request.lease_id = loan.lease_id
         messages = [message async for message in live.separation.SeparateTensor(request)]
-    told = [message.progress for message in messages[:-1]]
+    updates = [message.progress for message in messages[:-1]]
     result = messages[-1].result
-    order = [stage for index, stage in enumerate(t.stage for t in told) if index == 0 or told[index - 1].stage != stage]
+    order = [
+        stage
+        for index, stage in enumerate(update.stage for update in updates)
+        if index == 0 or updates[index - 1].stage != stage
+    ]
     assert order == [job_pb2.STAGE_RECEIVE, job_pb2.STAGE_SEPARATE, job_pb2.STAGE_PACKAGE, job_pb2.STAGE_STORE]
-    separating = [t for t in told if t.stage == job_pb2.STAGE_SEPARATE]
-    assert [t.steps_done for t in separating] == list(range(separating[-1].steps_total + 1)), "a step was not told"
-    assert all(t.HasField("estimated_time_left") for t in separating[1:])
+    separating = [update for update in updates if update.stage == job_pb2.STAGE_SEPARATE]
+    assert [update.steps_done for update in separating] == list(range(separating[-1].steps_total + 1)), (
+        "a step was not published"
+    )
+    assert all(update.HasField("estimated_time_left") for update in separating[1:])
     data = live.store.read(result.zip.key, max_bytes=1 << 30)
     assert hashlib.sha256(data).hexdigest() == result.zip.sha256
     manifest = check_zip(data, f"sonichaos-{JOB_ID}", exact=True)
@@ -76,14 +82,14 @@ async def test_a_lent_bounce_becomes_a_zip(live: LiveServer) -> None:
     assert bounce == live.store.read(request.bounce.key, max_bytes=1 << 30)
     text = result.manifest_json.encode()
     assert (result.manifest.size_bytes, result.manifest.sha256) == (len(text), hashlib.sha256(text).hexdigest())
-    assert live.store.stat(result.manifest.key) is None  # the owner's to store, when it keeps the result
+    assert live.store.stat(result.manifest.key) is None  # the owner stores it when it commits the result
     assert [timing.stage for timing in result.timings] == order
     assert live.borrowings.active_loans == 0
     assert live.calls.active == 0
 
 
 async def zip_digest(live: LiveServer, pcm: NDArray[np.int32], *, timeout_s: float | None = None) -> str:
-    """Lend, separate, give the ZIP's SHA-256."""
+    """Lend and separate; returns the ZIP's SHA-256."""
     request = take_of(pcm, live.store)
     with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
         request.lease_id = loan.lease_id
@@ -92,7 +98,7 @@ async def zip_digest(live: LiveServer, pcm: NDArray[np.int32], *, timeout_s: flo
 
 
 async def test_the_same_bounce_gives_the_same_bytes(tmp_path: Path, live: LiveServer, starter: Separator) -> None:
-    """A take separated again, beside others that wait, or by a service without memory to keep it in, is the very same ZIP."""
+    """Separated again, beside other calls, or by a service without memory for samples, a take gives the same ZIP."""
     pcm = music(0.9)
     digests = {await zip_digest(live, pcm)} | set(await asyncio.gather(zip_digest(live, pcm), zip_digest(live, pcm)))
     (tmp_path / "other").mkdir(mode=0o700)
@@ -102,8 +108,8 @@ async def test_the_same_bounce_gives_the_same_bytes(tmp_path: Path, live: LiveSe
     assert len(digests) == 1
 
 
-async def test_what_cannot_be_done_in_time_is_refused(live: LiveServer) -> None:
-    """Where the last separation was too slow for a call's deadline, the call is told at once what it would take."""
+async def test_a_deadline_that_cannot_be_met_is_refused(live: LiveServer) -> None:
+    """Where the last separation was too slow for a call's deadline, the call is refused at once."""
     pcm = music(0.3)
     for stage in (Stage.SEPARATE, Stage.PACKAGE, Stage.STORE):
         live.estimator.record(stage, Load(audio_s=0.3, steps=1), work_s=100.0)
@@ -114,8 +120,8 @@ async def test_what_cannot_be_done_in_time_is_refused(live: LiveServer) -> None:
     assert await zip_digest(live, pcm, timeout_s=PATIENCE_S)
 
 
-async def test_leaving_the_call_stops_the_work(live: LiveServer) -> None:
-    """A caller that hangs up while its stems are made frees the device and leaves no ZIP and no changed manifest."""
+async def test_closing_the_call_stops_the_work(live: LiveServer) -> None:
+    """A call that is cancelled during its separation frees the device and leaves neither a ZIP nor a changed manifest."""
     pcm = music(12.0)
     request = take_of(pcm, live.store)
     before = set(live.store.keys())
@@ -135,8 +141,8 @@ async def test_leaving_the_call_stops_the_work(live: LiveServer) -> None:
     assert live.scratch.free_bytes == DEFAULT_MEMORY_BYTES
 
 
-async def test_who_waits_says_so_and_can_leave(live: LiveServer) -> None:
-    """While another has the device, a call stands at step 0 of its separation, and hanging up ends the waiting."""
+async def test_a_waiting_call_reports_step_0_and_can_be_cancelled(live: LiveServer) -> None:
+    """While another holds the device; the cancel ends the wait."""
     pcm = music(0.5)
     request = take_of(pcm, live.store)
     with live.device_lock.held(), live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
@@ -150,8 +156,8 @@ async def test_who_waits_says_so_and_can_leave(live: LiveServer) -> None:
         assert await asyncio.to_thread(live.calls.drain, PATIENCE_S)
 
 
-async def test_too_many_calls_are_told_to_come_back(tmp_path: Path, starter: Separator) -> None:
-    """Beyond the limit a call is refused at once, with a time to try again."""
+async def test_calls_over_the_limit_are_refused(tmp_path: Path, starter: Separator) -> None:
+    """At once, with a retry delay."""
     async with serving(tmp_path, starter, calls_limit=1) as live:
         pcm = music(0.5)
         request = take_of(pcm, live.store)
@@ -159,16 +165,16 @@ async def test_too_many_calls_are_told_to_come_back(tmp_path: Path, starter: Sep
             request.lease_id = loan.lease_id
             first = live.separation.SeparateTensor(request)
             await first.read()
-            assert await called(live, request) == "QUEUE_FULL"
+            assert await reason_of_call(live, request) == "QUEUE_FULL"
             first.cancel()
 
 
-async def test_loan_and_take_must_belong_together(live: LiveServer) -> None:
-    """A lease that is gone, a manifest of another version, another length, and a bounce that is not the stored one are named."""
+async def test_loans_that_do_not_match_their_take_are_refused(live: LiveServer) -> None:
+    """An expired lease, a manifest of another version, another length, and samples of another bounce."""
     pcm = music(0.5)
     good = take_of(pcm, live.store)
     good.lease_id = "0" * 32
-    assert await called(live, good) == "LEASE_LOST"
+    assert await reason_of_call(live, good) == "LEASE_LOST"
     for change, reason in (
         ({"version": 2}, "INVALID_TENSOR"),
         ({"manifest_json": "{}"}, "INVALID_FIELD"),
@@ -178,16 +184,16 @@ async def test_loan_and_take_must_belong_together(live: LiveServer) -> None:
         request.CopyFrom(good)
         for field, value in change.items():
             setattr(request, field, value)
-        assert await called(live, request) == reason, change
+        assert await reason_of_call(live, request) == reason, change
     for lent, reason in ((pcm[:, :-1], "INVALID_TENSOR"), (pcm + 1, "DIGEST_MISMATCH")):
         with live.lender.lend(from_pcm24(lent), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
             good.lease_id = loan.lease_id
-            assert await called(live, good) == reason
+            assert await reason_of_call(live, good) == reason
     assert live.borrowings.active_loans == 0
 
 
-async def test_a_store_that_fails_leaves_no_half_delivery(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the store fails before the ZIP is whole, nothing of it stays and the error names the store."""
+async def test_a_store_that_fails_leaves_no_part_of_the_zip(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the store fails before the ZIP is complete, nothing of it stays, and the error is STORE_UNAVAILABLE."""
     pcm = music(0.3)
     request = take_of(pcm, live.store)
     before = set(live.store.keys())
@@ -203,14 +209,14 @@ async def test_a_store_that_fails_leaves_no_half_delivery(live: LiveServer, monk
     monkeypatch.setattr(live.store, "writer", down)
     with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
         request.lease_id = loan.lease_id
-        assert await called(live, request) == "STORE_UNAVAILABLE"
+        assert await reason_of_call(live, request) == "STORE_UNAVAILABLE"
     assert set(live.store.keys()) == before
 
 
-async def test_a_slow_call_that_was_left_takes_nothing_of_the_next_one_away(
+async def test_a_slow_cancelled_call_removes_no_file_of_the_next_one(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its caller died while its ZIP was being stored and came again: the second call begins once the first is wholly gone."""
+    """Its caller died while the ZIP was being stored and called again: the second call starts after the first has cleaned up."""
     pcm = music(0.3)
     request = take_of(pcm, live.store)
     storing, overtaken, go_on = threading.Event(), threading.Event(), threading.Event()
@@ -245,13 +251,13 @@ async def test_a_slow_call_that_was_left_takes_nothing_of_the_next_one_away(
     with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
         request.lease_id = loan.lease_id
         second = live.separation.SeparateTensor(request)
-        begun = asyncio.ensure_future(second.read())
-        if (await asyncio.wait({begun}, timeout=0.5))[
+        started = asyncio.ensure_future(second.read())
+        if (await asyncio.wait({started}, timeout=0.5))[
             0
         ]:  # it did not wait: let it overtake, so that this is seen below
             await asyncio.to_thread(overtaken.wait, PATIENCE_S)
         go_on.set()
-        message = await begun
+        message = await started
         while not message.HasField("result"):
             message = await second.read()
     assert order == ["stored", "deleted", "stored"]
@@ -259,13 +265,13 @@ async def test_a_slow_call_that_was_left_takes_nothing_of_the_next_one_away(
 
 
 async def test_draining_refuses_new_work(live: LiveServer) -> None:
-    """Once it drains, a call is told to come back."""
+    """A call is refused as DRAINING."""
     await live.server.drain()
-    assert await called(live, take_of(music(0.1), live.store)) == "DRAINING"
+    assert await reason_of_call(live, take_of(music(0.1), live.store)) == "DRAINING"
 
 
-async def test_model_info_names_what_runs(live: LiveServer) -> None:
-    """Name, digest, licence and sources of what is loaded."""
+async def test_model_info_describes_the_separator(live: LiveServer) -> None:
+    """Name, digest, licence and sources."""
     info = await live.separation.GetModelInfo(separation_pb2.GetModelInfoRequest())
     assert (info.name, info.models, info.licence) == ("starter", 1, "Apache-2.0")
     assert set(info.sources) == {"drums", "bass", "vocals", "other"}

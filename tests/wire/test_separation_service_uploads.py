@@ -1,4 +1,4 @@
-"""CreateSeparation over a real server: what is good becomes a job and a ZIP, what is bad is named and leaves nothing."""
+"""CreateSeparation over a real server: a good upload becomes a job and a ZIP, a bad one is refused and leaves nothing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def stream(data: bytes, **header: Any) -> Iterator[Request]:
 
 
 async def refused(live: LiveServer, messages: Iterator[Request]) -> tuple[grpc.StatusCode, str]:
-    """Code and reason; no job and no file came of it."""
+    """Code and reason of the error, after checking that no job and no file was made."""
     with pytest.raises(aio.AioRpcError) as caught:
         await live.separation.CreateSeparation(messages)
     listed = await live.jobs.ListJobs(jobs_service_pb2.ListJobsRequest())
@@ -68,7 +68,7 @@ async def refused(live: LiveServer, messages: Iterator[Request]) -> tuple[grpc.S
 
 
 async def ended(live: LiveServer, job: job_pb2.Job) -> job_pb2.Version:
-    """The version once it has ended."""
+    """The version after it has ended."""
     async for _ in live.jobs.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job.job_id)):
         pass
     return (await live.jobs.GetJob(jobs_service_pb2.GetJobRequest(job_id=job.job_id))).job.versions[0]
@@ -79,7 +79,7 @@ GOOD = wav(music(0.4).T << 8, subtype="PCM_24")
 
 @pytest.mark.parametrize("mode", ["EXACT", "RAW"])
 async def test_an_upload_becomes_a_zip(live: LiveServer, mode: str) -> None:
-    """Its 24-bit bounce is stored, and the ZIP holds four stems that sum to it in exact mode."""
+    """Its 24-bit bounce is stored, and the ZIP has four stems that sum to it in exact mode."""
     header = {
         "stem_mode": brief_pb2.StemMode.Value(f"STEM_MODE_{mode}"),
         "file_name": "mix.wav",
@@ -120,18 +120,18 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-async def test_bad_audio_is_named_and_leaves_nothing(live: LiveServer, case: str) -> None:
-    """What cannot be separated is INVALID_AUDIO before any job exists."""
+async def test_bad_audio_is_refused_and_leaves_nothing(live: LiveServer, case: str) -> None:
+    """As INVALID_AUDIO, before any job exists."""
     assert await refused(live, stream(BAD[case])) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_AUDIO")
 
 
-async def test_damage_on_the_way_is_found(live: LiveServer) -> None:
-    """Bytes that do not match the caller's digest are refused."""
+async def test_a_damaged_upload_is_refused(live: LiveServer) -> None:
+    """Its bytes do not have the caller's digest."""
     assert (await refused(live, stream(GOOD, sha256="0" * 64)))[1] == "INVALID_AUDIO"
 
 
-async def test_a_large_upload_is_cut_off(live: LiveServer) -> None:
-    """More bytes than the service takes are TOO_LARGE as soon as they come."""
+async def test_a_large_upload_is_refused_early(live: LiveServer) -> None:
+    """As TOO_LARGE, as soon as the limit is exceeded."""
     found = await refused(live, stream(bytes((1 << 20) + 1)))
     assert found == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_LARGE")
 
@@ -154,7 +154,7 @@ async def test_a_large_upload_is_cut_off(live: LiveServer) -> None:
     ],
 )
 async def test_malformed_streams_are_refused(live: LiveServer, messages: list[Request]) -> None:
-    """A header that is missing, doubled or wrong, and messages beyond 1 MiB, are INVALID_FIELD."""
+    """A header that is missing, repeated or wrong, and messages over 1 MiB, are INVALID_FIELD."""
     assert await refused(live, iter(messages)) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
 
 
@@ -181,8 +181,8 @@ async def test_a_retry_finds_its_job(live: LiveServer) -> None:
     assert not [key for key in live.store.keys("") if key.endswith(".zip")]
 
 
-async def test_an_expiry_is_kept_in_the_row(live: LiveServer) -> None:
-    """One that has passed already is refused as a field, one to come is the job's."""
+async def test_an_expiry_is_the_jobs(live: LiveServer) -> None:
+    """One in the past is a field violation, one in the future is stored with the job."""
     assert (await refused(live, stream(GOOD, expire_time=Timestamp(seconds=1))))[1] == "INVALID_FIELD"
     late = Timestamp(seconds=int(time.time()) + 3600)
     with live.device_lock.held():
@@ -192,7 +192,7 @@ async def test_an_expiry_is_kept_in_the_row(live: LiveServer) -> None:
 
 
 def test_a_crash_before_acceptance_leaves_no_file(tmp_path: Path, live: LiveServer) -> None:
-    """A process that dies between bounce and job leaves a record, and the next start removes what belongs to no job."""
+    """A process that dies between bounce and job leaves a record, by which the next start removes the bounce."""
     job_id = new_job_id(datetime.now(tz=UTC))
     process = os.fork()
     if process == 0:
@@ -207,7 +207,7 @@ def test_a_crash_before_acceptance_leaves_no_file(tmp_path: Path, live: LiveServ
 
 
 async def test_a_changed_bounce_is_data_loss(live: LiveServer) -> None:
-    """When the stored bounce no longer matches its digest, the job fails and says so."""
+    """When the stored bounce no longer matches its digest, the job fails with DATA_LOSS."""
     with live.device_lock.held():
         blocker = (await live.separation.CreateSeparation(stream(GOOD))).job
         job = (await live.separation.CreateSeparation(stream(GOOD, file_name="second"))).job

@@ -1,4 +1,4 @@
-"""The align stage on corpus songs: what was done to the timing is seen in the report and gone from the result."""
+"""The align stage on corpus songs: a known timing error is in the report and no longer in the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OFFSET_S, DRIFT = 0.02, 0.003
 
 @cache
 def rerendered(name: str, stem: StemName, region: BarRange | None = None, **distortion: float) -> AlignedStem:
-    """The other persona's ``stem``, its timing spoiled, in the original's place."""
+    """The other persona's ``stem`` with a timing error, in place of the original's."""
     take = pair(name)
     mix, new = (spoiled(audio, **distortion) for audio in (take.other.mix, take.other.stems[stem]))
     return align(mix, new, take.target(take.base(stem), region, allow_drift=True), SilentProgress())
@@ -37,7 +37,7 @@ def rerendered(name: str, stem: StemName, region: BarRange | None = None, **dist
     ("name", "stem"), [("straight", "drums"), ("winding", "bass"), ("straight", "vocals"), ("winding", "other")]
 )
 def test_offset_and_drift_are_reported_and_removed(name: str, stem: StemName) -> None:
-    """20 ms and 0.3 % are in the report; the delivered stem lies where the unspoiled one does, in its first and last third."""
+    """20 ms and 0.3 % are in the report; first and last third of the delivered stem are in time with the stem without the error."""
     take = pair(name)
     done = rerendered(name, stem, offset_s=OFFSET_S, drift=DRIFT)
     assert done.report.correction.offset_ms == pytest.approx(1e3 * OFFSET_S, abs=3.0)
@@ -50,8 +50,8 @@ def test_offset_and_drift_are_reported_and_removed(name: str, stem: StemName) ->
     assert any("resampled" in words for words in done.processing)
 
 
-def test_the_rendered_and_the_delivered_timing_are_told_apart() -> None:
-    """The drums as they came are late by the offset, as delivered they are not, beside the grid and beside the old drums."""
+def test_rendered_and_delivered_timing_are_reported_apart() -> None:
+    """The rendered drums are late by the offset; the delivered ones are on the grid and with the old drums."""
     report = rerendered("straight", "drums", offset_s=OFFSET_S).report
     assert report.rendered.grid is not None
     assert report.delivered.grid is not None
@@ -64,8 +64,8 @@ def test_the_rendered_and_the_delivered_timing_are_told_apart() -> None:
     assert report.summary["correction"]["driftMsPerMinute"] == 0.0
 
 
-def test_a_stem_in_time_is_left_where_it_is() -> None:
-    """Within a millisecond, and no time map."""
+def test_a_stem_in_time_is_not_moved() -> None:
+    """By no more than a millisecond, and it is not resampled."""
     done = rerendered("straight", "vocals")
     assert abs(done.report.correction.offset_ms) < 1.0
     assert done.report.correction.drift_ms_per_minute == 0.0
@@ -73,7 +73,7 @@ def test_a_stem_in_time_is_left_where_it_is() -> None:
 
 @pytest.mark.parametrize(("name", "stem"), [("straight", "bass"), ("winding", "drums")])
 def test_a_region_changes_nothing_outside_and_no_other_stem(name: str, stem: StemName) -> None:
-    """Not one bit; the bounce is base - old + new in integers; both seams hold their level and have no click."""
+    """Not one bit; the bounce is base - old + new in integers; both seams keep their level and have no click."""
     take = pair(name)
     base, (from_s, to_s) = take.base(stem), take.grid.downbeats_s[[1, 3]]
     done = rerendered(name, stem, BarRange(from_bar=2, to_bar=3), offset_s=OFFSET_S)
@@ -95,7 +95,7 @@ def test_a_region_changes_nothing_outside_and_no_other_stem(name: str, stem: Ste
 
 
 def test_the_first_downbeat_of_a_region_is_the_new_stems() -> None:
-    """Of a stroke on the line four fifths of the energy stay and more, and the old stem's stroke on it is gone after 5 ms."""
+    """At least four fifths of the energy of its stroke stay, and the old stem's stroke is gone after 5 ms."""
     rng, line = np.random.default_rng(4), 2 * SAMPLE_RATE_HZ
     strokes = np.zeros((2, 2, 6 * SAMPLE_RATE_HZ), dtype=np.float32)
     for beat in range(0, strokes.shape[2], SAMPLE_RATE_HZ):
@@ -115,8 +115,8 @@ def test_the_first_downbeat_of_a_region_is_the_new_stems() -> None:
     assert abs(opening.level_error_db) < 0.5
 
 
-def test_bars_that_a_change_of_metre_cut_short_have_shorter_crossfades() -> None:
-    """In a bar of 30 ms both lie inside it, one after the other; one of 10 ms is refused."""
+def test_short_bars_have_shorter_crossfades() -> None:
+    """In a bar of 30 ms, cut short by a change of metre, both are inside it, one after the other; one of 10 ms is refused."""
     for length_s in (0.03, 0.01):
         lines = np.array([0.0, 2.0, 2.0 + length_s, 4.0])
         grid = Grid(seconds=6.0, beats_s=lines, downbeats_s=lines, subdivisions_s=lines)
@@ -132,11 +132,11 @@ def test_bars_that_a_change_of_metre_cut_short_have_shorter_crossfades() -> None
 
 
 def _roughness(pcm: np.ndarray) -> float:
-    """The largest second difference: what a click has and music has not."""
+    """The largest second difference, which is large for a click and small for music."""
     return float(np.abs(np.diff(pcm.astype(np.float64), 2, axis=1)).max())
 
 
-def test_the_new_stem_has_the_old_ones_loudness_and_the_bounce_its_ceiling() -> None:
+def test_the_new_stem_has_the_old_ones_loudness_and_the_bounce_is_within_its_limit() -> None:
     """Unless the true-peak limit reduces it, and then the report says by how much."""
     base = pair("winding").base("bass")
     done = rerendered("winding", "bass", offset_s=OFFSET_S, drift=DRIFT)
@@ -151,8 +151,8 @@ def test_the_new_stem_has_the_old_ones_loudness_and_the_bounce_its_ceiling() -> 
     assert peak_dbtp <= -1.0
 
 
-def test_an_old_stem_that_is_silent_asks_for_no_loudness() -> None:
-    """The new one keeps the level that it came with."""
+def test_a_new_stem_for_a_silent_one_keeps_its_level() -> None:
+    """No loudness is matched."""
     take = pair("straight")
     base = take.base("vocals")
     stems = base.stems.copy()
@@ -175,7 +175,7 @@ def _scattered(seed: int, frames: int) -> np.ndarray:
 
 
 def test_a_stem_whose_first_version_scatters_is_unmeasurable() -> None:
-    """Where the take's own bass, on its own grid, tells no time, neither does the new one; beside a bass in time it fails."""
+    """Where the take's own bass scatters around its grid, the new one is not measured; beside a bass in time it fails."""
     take = pair("straight")
     timely = take.base("bass")
     old, new = (_scattered(seed, timely.bounce.shape[1]) for seed in (1, 2))
@@ -193,8 +193,8 @@ def test_a_stem_whose_first_version_scatters_is_unmeasurable() -> None:
 
 
 @pytest.mark.parametrize(("stem", "gain"), [("drums", 0.0), ("bass", 1e-3)])
-def test_bars_in_which_both_rest_are_unmeasurable_and_no_failure(stem: StemName, gain: float) -> None:
-    """Digital silence as well as what a separator leaks; where the old stem plays, the same silence is a named failure."""
+def test_bars_where_both_stems_are_silent_are_unmeasurable(stem: StemName, gain: float) -> None:
+    """Digital silence as well as a separator's leakage; where the old stem plays, the same silence fails."""
     take, bars = pair("straight"), BarRange(from_bar=2, to_bar=3)
     at = slice(*(np.rint(take.grid.downbeats_s[[1, 3]] * SAMPLE_RATE_HZ).astype(int)))
     plays = take.base(stem)
@@ -214,8 +214,8 @@ def test_bars_in_which_both_rest_are_unmeasurable_and_no_failure(stem: StemName,
     assert caught.value.reason == "STEM_SILENT"
 
 
-def test_a_new_stem_that_is_silent_is_a_named_failure() -> None:
-    """Digital silence as well as what a separator leaks."""
+def test_a_silent_new_stem_fails() -> None:
+    """Digital silence as well as a separator's leakage."""
     take = pair("straight")
     for gain in (0.0, 1e-3):
         new = take.other.stems["vocals"] * np.float32(gain)
@@ -224,8 +224,8 @@ def test_a_new_stem_that_is_silent_is_a_named_failure() -> None:
         assert caught.value.reason == "STEM_SILENT"
 
 
-def test_a_stem_without_onsets_is_unmeasurable_and_never_zero_drift() -> None:
-    """A drone passes as `other`, without a number; as drums it fails, since drums have to be measured."""
+def test_a_stem_without_onsets_is_unmeasurable_instead_of_in_time() -> None:
+    """A drone passes as `other`, without figures; as drums it fails, for drums have to be measurable."""
     take = pair("straight")
     at_s = np.arange(take.original.mix.shape[1]) / SAMPLE_RATE_HZ
     drone = (0.1 * np.sin(2.0 * np.pi * 196.0 * at_s) * np.sin(np.pi * at_s / at_s[-1]))[None].repeat(2, axis=0)
@@ -237,8 +237,8 @@ def test_a_stem_without_onsets_is_unmeasurable_and_never_zero_drift() -> None:
         align(take.other.mix, new, take.target(take.base("drums")), SilentProgress())
 
 
-def test_drums_off_the_grid_fail_with_their_numbers_unless_the_drift_is_accepted() -> None:
-    """Each bar of them wanders by up to 30 ms, which no offset and no drift mends."""
+def test_drums_off_the_grid_fail_with_figures_unless_drift_is_allowed() -> None:
+    """Each bar is off by up to 30 ms, which no offset and no drift corrects."""
     take = pair("straight")
     mix, new = (spoiled(audio, jitter_s=0.03) for audio in (take.other.mix, take.other.stems["drums"]))
     with pytest.raises(FailedPrecondition, match="95th percentile") as caught:
@@ -250,8 +250,8 @@ def test_drums_off_the_grid_fail_with_their_numbers_unless_the_drift_is_accepted
     assert kept.exceeded
 
 
-def test_key_agreement_is_of_the_key_that_was_asked() -> None:
-    """More of it on its own scale than by chance; drums have none."""
+def test_key_agreement_is_with_the_requested_key() -> None:
+    """More of the energy is on its scale than by chance; drums have no key."""
     key = rerendered("winding", "other", offset_s=OFFSET_S, drift=DRIFT).report.key
     assert key is not None
     assert key.asked == str(pair("winding").key)
@@ -259,14 +259,14 @@ def test_key_agreement_is_of_the_key_that_was_asked() -> None:
     assert rerendered("straight", "drums", offset_s=OFFSET_S).report.key is None
 
 
-def test_bars_that_the_take_lacks_are_refused() -> None:
-    """Naming how many it has."""
+def test_bars_beyond_the_take_are_refused() -> None:
+    """The error has the number of bars."""
     for bars in (BarRange(from_bar=0, to_bar=1), BarRange(from_bar=3, to_bar=2), BarRange(from_bar=2, to_bar=99)):
         with pytest.raises(InvalidFields, match="between 1 and 5"):
             rerendered("straight", "other", bars)
 
 
-def test_a_grid_that_does_not_rise_is_refused() -> None:
-    """Before anything is measured with it."""
+def test_a_grid_whose_times_do_not_increase_is_refused() -> None:
+    """When it is made."""
     with pytest.raises(ValueError, match="beats_s must be"):
         Grid(seconds=4.0, beats_s=np.array([0.0, 2.0, 1.0]), downbeats_s=np.zeros(1), subdivisions_s=np.zeros(1))

@@ -1,4 +1,4 @@
-"""Scratch: the same samples in memory and on disk, memory that is given back, files that nobody finds afterwards."""
+"""Scratch: the same samples in memory and on disk, memory that is freed, and files that no folder lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from servicekit.audio.wav import Wav
 from servicekit.errors import ResourceExhausted
 from tests.unit.servicekit.test_audio_wav import FACTS
 
-HELD, SPOOLED = 1 << 30, 0
+IN_MEMORY, ON_DISK = 1 << 30, 0
 
 
 def open_files(folder: Path) -> list[str]:
@@ -33,13 +33,13 @@ def open_files(folder: Path) -> list[str]:
 @given(
     cuts=st.lists(st.integers(1, 70_000), min_size=1, max_size=5),
     reads=st.lists(st.tuples(st.integers(0, 90_000), st.integers(0, 90_000)), min_size=1, max_size=4),
-    memory_bytes=st.sampled_from([HELD, SPOOLED]),
+    memory_bytes=st.sampled_from([IN_MEMORY, ON_DISK]),
 )
 @settings(max_examples=30, deadline=None)
-def test_what_was_appended_is_read(
+def test_appended_samples_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, cuts: list[int], reads: list[tuple[int, int]], memory_bytes: int
 ) -> None:
-    """However samples come and in whatever order they are read, integers and floats, from memory or from disk."""
+    """However they are appended and in whatever order they are read, integers and floats, in memory and on disk."""
     rng = np.random.default_rng(sum(cuts))
     frames = sum(cuts)
     pcm = rng.integers(MIN_SAMPLE, MAX_SAMPLE, (2, frames), dtype=np.int32, endpoint=True)
@@ -57,8 +57,8 @@ def test_what_was_appended_is_read(
         assert b"".join(wav.chunks()) == b"".join(Wav(pcm, FACTS).chunks())
 
 
-def test_memory_is_lent_while_there_is_some(tmp_path: Path) -> None:
-    """What finds no memory goes to a file that no folder lists; at the end memory and files are gone, whatever ended it."""
+def test_files_are_used_only_when_memory_is_full(tmp_path: Path) -> None:
+    """A buffer without memory goes to a file that no folder lists; memory and files are freed even after an error."""
     folder = ScratchFolder(tmp_path, memory_bytes=1000)
     with pytest.raises(KeyError), folder.open() as scratch:
         scratch.pcm(100)
@@ -74,7 +74,7 @@ def test_memory_is_lent_while_there_is_some(tmp_path: Path) -> None:
 
 @contextmanager
 def files_of_at_most(size_bytes: int) -> Iterator[None]:
-    """The kernel lets no file of this process grow beyond, as a full disk would."""
+    """Limit the size of this process's files, as a full disk would."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
     try:
@@ -83,9 +83,9 @@ def files_of_at_most(size_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    """Where a file cannot grow, the error is DISK_FULL, and nothing stays."""
-    folder = ScratchFolder(tmp_path, memory_bytes=SPOOLED)
+def test_a_full_disk_raises_disk_full(tmp_path: Path) -> None:
+    """Where a file cannot grow; no file stays open."""
+    folder = ScratchFolder(tmp_path, memory_bytes=ON_DISK)
     with files_of_at_most(100_000), pytest.raises(ResourceExhausted) as caught, folder.open() as scratch:
         track = scratch.pcm(100_000)
         for _ in range(10):
@@ -95,7 +95,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
 
 
 def test_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
-    """Named files in the folder belong to nobody at the start."""
+    """At the start, no separation uses the named files in the folder."""
     (tmp_path / "tmpabc").write_bytes(b"left")
     assert ScratchFolder(tmp_path).remove_leftovers() == 1
     assert list(tmp_path.iterdir()) == []

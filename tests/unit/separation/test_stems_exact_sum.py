@@ -1,4 +1,4 @@
-"""The stems' integers against the bounce's."""
+"""Exact and raw stems in integers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def some_stems(seed: int, frames: int, levels: list[float]) -> NDArray[np.float3
 
 
 def assert_sums(stems: NDArray[np.int32], bounce: NDArray[np.int32]) -> None:
-    """Exact mode's promise."""
+    """Check the promise of exact mode."""
     assert (stems.astype(np.int64).sum(axis=0) == bounce).all()
     assert stems.min() >= MIN_SAMPLE
     assert stems.max() <= MAX_SAMPLE
@@ -45,14 +45,14 @@ def assert_sums(stems: NDArray[np.int32], bounce: NDArray[np.int32]) -> None:
 )
 @settings(max_examples=200, deadline=None)
 def test_any_stems_sum(bounce: NDArray[np.int32], seed: int, levels: list[float], rule: ResidualRule) -> None:
-    """Whatever the model gives, silent, huge or full scale, the integers sum to the bounce and stay within 24 bits."""
+    """Silent, huge or at full scale: the integers sum to the bounce and stay within 24 bits."""
     stems, _ = fitted(bounce, some_stems(seed, bounce.shape[1], levels), rule=rule)
     assert_sums(stems, bounce)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_blocks_leave_no_trace(rule: ResidualRule) -> None:
-    """A take longer than a block is fitted as one: its later part does not depend on where blocks begin."""
+def test_blocks_do_not_change_the_result(rule: ResidualRule) -> None:
+    """A take longer than a block is fitted as a whole: its later part does not depend on the blocks' positions."""
     frames = 100_000
     model = some_stems(1, frames, [0.1, 0.05, 0.08, 0.02])
     bounce = np.rint(some_stems(2, frames, [0.2, 0.0, 0.0, 0.0])[0] * FULL_SCALE).clip(MIN_SAMPLE, MAX_SAMPLE)
@@ -62,8 +62,8 @@ def test_blocks_leave_no_trace(rule: ResidualRule) -> None:
     assert np.abs(whole[:, :, 40_000:] - late[:, :, 9_280:]).max() <= 1
 
 
-def test_stems_that_sum_already_stay() -> None:
-    """Where the model's stems are integers that sum to the bounce, they are delivered as they are, without a residual."""
+def test_stems_that_already_sum_do_not_change() -> None:
+    """Integer stems that sum to the bounce are delivered unchanged, without a residual."""
     parts = np.random.default_rng(3).integers(-(2**20), 2**20, (4, 2, 5000), dtype=np.int32)
     model = np.stack([from_pcm24(part) for part in parts])
     stems, facts = fitted(parts.sum(axis=0, dtype=np.int32), model)
@@ -75,7 +75,7 @@ def test_stems_that_sum_already_stay() -> None:
 @pytest.mark.parametrize("rule", [BIN_DEVIATION, LOCAL_ENERGY])
 @pytest.mark.parametrize("levels", [[0.1, 0.05, 0.0, 0.02], [0.1, 0.0, 0.0, 0.0]])
 def test_silent_stem_stays_silent(rule: ResidualRule, levels: list[float]) -> None:
-    """A stem without sound takes no share of the residual and none of the rounding, also where only one stem sounds."""
+    """A silent stem gets no share of the residual or of the rounding, even where only one stem has sound."""
     model = some_stems(4, 20_000, levels)
     bounce = np.rint(model.sum(axis=0) * 0.97 * FULL_SCALE).astype(np.int32)
     stems, _ = fitted(bounce, model, rule=rule)
@@ -83,8 +83,8 @@ def test_silent_stem_stays_silent(rule: ResidualRule, levels: list[float]) -> No
     assert not stems[np.array(levels) == 0.0].any()
 
 
-def test_nothing_to_go_by_joins_other() -> None:
-    """Where every stem of the model is silent, `other` is the bounce."""
+def test_other_is_the_bounce_where_every_stem_is_silent() -> None:
+    """The model gives no weights then, and `other` means the rest of the mix."""
     bounce = np.random.default_rng(5).integers(MIN_SAMPLE, MAX_SAMPLE, (2, 3000), dtype=np.int32)
     stems, _ = fitted(bounce, np.zeros((4, 2, 3000), dtype=np.float32))
     assert not stems[:3].any()
@@ -98,8 +98,8 @@ def test_silence() -> None:
     assert facts.residual_dbfs is None
 
 
-def test_excess_goes_to_the_stem_with_most_room() -> None:
-    """A stem beyond full scale is held there, its excess is found in the stem with most room, and it is counted."""
+def test_excess_goes_to_the_stem_with_the_most_headroom() -> None:
+    """A stem beyond full scale is clipped, its excess is added to the stem with the most headroom, and the sample is counted."""
     bounce = np.zeros((2, 1), dtype=np.int32)
     model = np.zeros((4, 2, 1), dtype=np.float32)
     model[:, 0, 0] = [1.25, -0.5, -0.75, 0.0]
@@ -121,7 +121,7 @@ def test_residual_level() -> None:
 
 
 def test_raw_is_rounded_and_saturated() -> None:
-    """Raw mode rounds ties to even, holds full scale, counts what it held, and changes nothing else."""
+    """Raw mode rounds ties to even, clips to full scale, counts clipped samples, and changes nothing else."""
     model = np.zeros((4, 2, 4), dtype=np.float32)
     model[0, 0] = np.array([0.5, 1.5, 2.5, -0.5]) / FULL_SCALE
     model[1, 1] = [1.0, -1.0, 1.5, -1.5]
@@ -134,8 +134,8 @@ def test_raw_is_rounded_and_saturated() -> None:
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
 @pytest.mark.parametrize("mode", ["exact", "raw"])
-def test_not_finite_is_named(broken: float, mode: Literal["exact", "raw"]) -> None:
-    """NaN or infinity from the model fails, naming the stage."""
+def test_nan_and_infinity_fail(broken: float, mode: Literal["exact", "raw"]) -> None:
+    """The error has the stage that made them."""
     model = np.zeros((4, 2, 70_000), dtype=np.float32)
     model[2, 1, 69_999] = broken
     with pytest.raises(Internal) as caught:
