@@ -1,4 +1,7 @@
-"""What a killed render_service left of a version that ends without a worker: what no row names goes, the manifest is as it was."""
+"""Cleans up a version that a killed render_service left and that no worker will run again.
+
+Deletes files that no row names, and restores the manifest of the bounce.
+"""
 
 from __future__ import annotations
 
@@ -18,36 +21,40 @@ from servicekit.work import remove_orphaned_files
 
 _log = logger(__name__)
 _MAX_BYTES = 4 * MAX_TEXT_CHARACTERS
+_NOT_RESTORED = "manifest not restored; restore it from a backup"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrphanedTake:
-    """Given to a runner."""
+    """The runner calls it before it ends an orphaned version."""
 
     journal: Journal
     store: ObjectStore
 
-    def __call__(self, left: OrphanedVersion) -> None:
-        """Put them right. Raises as `ObjectStore`; to be called again then, before the version ends."""
-        remove_orphaned_files(left, VersionKeys(left.job_id, left.version).all, self.store)
-        if not left.rerendered_stem and "manifest" in left.files:
-            self._restore_manifest(left)
+    def __call__(self, orphan: OrphanedVersion) -> None:
+        """Delete and restore. If the store raises, the runner calls again before the version ends."""
+        remove_orphaned_files(orphan, VersionKeys(orphan.job_id, orphan.version).all, self.store)
+        if not orphan.rerendered_stem and "manifest" in orphan.files:
+            self._restore_manifest(orphan)
 
-    def _restore_manifest(self, left: OrphanedVersion) -> None:
-        """Its worker may have died when the manifest with the stems was stored and not yet kept: the row names the bounce's."""
-        named = left.files["manifest"]
+    def _restore_manifest(self, orphan: OrphanedVersion) -> None:
+        """The worker may have died after it stored the manifest with stems and before the commit; the row names the bounce's."""
+        named = orphan.files["manifest"]
+        log = {"job_id": orphan.job_id, "version": orphan.version}
         try:
             read_verified(self.store, named["key"], named["sha256"], max_bytes=_MAX_BYTES)
         except DataLoss:
-            _log.info("the manifest is not the one that was kept", job_id=left.job_id, version=left.version)
+            _log.info("manifest differs from the committed one; restoring", key=named["key"], **log)
         else:
             return
-        version = self.journal.job(left.tenant, left.job_id).versions[left.version - 1]
+        version = self.journal.job(orphan.tenant, orphan.job_id).versions[orphan.version - 1]
         try:
-            bounce = read_bounce(version, audited_facts(version, left.tenant, self.journal), self.store)
+            bounce = read_bounce(version, audited_facts(version, orphan.tenant, self.journal), self.store)
         except (DataLoss, NotFound) as error:
-            _log.error("the manifest cannot be made again", job_id=left.job_id, message=error.message)
+            _log.error(_NOT_RESTORED, key=named["key"], message=error.message, **log)
             return
         text = manifest_text(bounce.manifest).encode()
-        if hashlib.sha256(text).hexdigest() == named["sha256"]:
-            self.store.put_bytes(named["key"], text, content_type="application/json")
+        if hashlib.sha256(text).hexdigest() != named["sha256"]:
+            _log.error(_NOT_RESTORED, key=named["key"], message="this release makes another manifest", **log)
+            return
+        self.store.put_bytes(named["key"], text, content_type="application/json")
