@@ -51,11 +51,6 @@ class FrontEndSpec:
         """Samples per latent frame."""
         return self.hop_samples * self.frames_per_latent
 
-    @property
-    def latent_rate_hz(self) -> float:
-        """Latent frames per second."""
-        return self.sample_rate_hz / self.latent_samples
-
     def latent_frames(self, samples: int) -> int:
         """Number of latent frames that cover ``samples``, rounded up."""
         return -(-samples // self.latent_samples)

@@ -61,7 +61,7 @@ def test_harmony_channels_name_scale_and_chord() -> None:
     assert set(np.flatnonzero(channels[channel_slice("scale")][:, 0])) == set(inputs.key.scale)
     assert np.flatnonzero(channels[channel_slice("tonic")][:, 0]).tolist() == [3]
     for frame in (3, 50, 97):
-        second = (frame + 0.5) / SPEC.latent_rate_hz
+        second = (frame + 0.5) * SPEC.latent_samples / SPEC.sample_rate_hz
         chord = next(span for span in inputs.chords if span.start_s <= second < span.end_s)
         assert set(np.flatnonzero(channels[channel_slice("chord")][:, frame])) == set(chord.pitch_classes)
 
