@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from safetensors.numpy import save
 
@@ -18,6 +19,7 @@ from servicekit.audio.pcm24 import Pcm24, from_pcm24, to_pcm24
 from servicekit.audio.true_peak import limit_true_peak
 from servicekit.audio.wav import Wav, read_wav
 from servicekit.delivery.files import StoredFile
+from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.journal import Version
@@ -31,14 +33,15 @@ _MAX_WAV_BYTES = 64 * 1024 * 1024  # 180 s are 47.6 MB
 
 @dataclass(frozen=True, kw_only=True)
 class Bounce:
-    """A bounce with its samples ``wav.pcm`` ``(2, T)`` int32.
-
-    ``manifest`` is that of the version without stems, ``facts`` are what it and the audit rows are made from.
-    """
+    """A bounce with its samples ``wav.pcm`` ``(2, T)`` int32. Manifest and audit rows are made from ``facts``."""
 
     wav: Wav
-    manifest: Manifest
     facts: BounceFacts
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """That of the version without stems. Needs the digest of the WAV, which storing it computes in passing."""
+        return manifest_of(self.facts, frames=self.wav.frames, bounce=FileFacts.of(self.wav))
 
     @property
     def pcm(self) -> Pcm24:
@@ -58,7 +61,7 @@ class Bounce:
     @property
     def key(self) -> str:
         """The key of the WAV in the store."""
-        return self.manifest.keys.bounce
+        return VersionKeys(self.facts.job_id, self.facts.version).bounce
 
     def samples(self) -> Waveform:
         """The samples that are lent: ``(2, T)`` float32, exact multiples of 2^-23."""
@@ -81,7 +84,7 @@ def _from_pcm(pcm: Pcm24, facts: BounceFacts) -> Bounce:
     loudness = measure(pcm)
     draft = manifest_of(facts, frames=pcm.shape[1], bounce=FileFacts.draft("bounce", loudness))
     wav = Wav(pcm, draft.wav_facts("bounce", loudness))
-    return Bounce(wav=wav, manifest=replace(draft, bounce=FileFacts.of(wav)), facts=facts)
+    return Bounce(wav=wav, facts=facts)
 
 
 def store_bounce(bounce: Bounce, latents: Latents, store: ObjectStore, progress: Progress) -> None:

@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servicekit.audio.bext import WavFacts
-from servicekit.audio.pcm24 import BYTES_PER_FRAME, CHANNELS, Pcm24, pack_pcm24, unpack_pcm24
+from servicekit.audio.pcm24 import BYTES_PER_FRAME, Pcm24, pack_pcm24, unpack_pcm24
 from servicekit.audio.wav import WavFile
 from servicekit.errors import ResourceExhausted
 
 DEFAULT_MEMORY_BYTES = 768 << 20
-_INT32_BYTES = _FLOAT32_BYTES = 4
+_FLOAT32_BYTES = 4
 
 Floats = NDArray[np.float32]
 
@@ -102,8 +102,8 @@ class Scratch:
 
     def pcm(self, frames: int) -> PcmBuffer:
         """A buffer for ``(C, frames)`` 24-bit integers."""
-        if self._granted(CHANNELS * frames * _INT32_BYTES):
-            return _MemoryPcm(np.empty((CHANNELS, frames), dtype=np.int32))
+        if self._granted(frames * BYTES_PER_FRAME):
+            return _MemoryPcm(frames)
         return _FilePcm(self._file(), frames)
 
     def floats(self, rows: int, frames: int) -> FloatBuffer:
@@ -177,22 +177,23 @@ class BufferWav(WavFile):
 
 
 class _MemoryPcm(PcmBuffer):
-    """In memory."""
+    """In memory, packed as in a WAV: samples are packed once, however often the WAV is read."""
 
-    def __init__(self, samples: Pcm24) -> None:
-        self.frames = samples.shape[1]
-        self._samples = samples
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+        self._data = bytearray(frames * BYTES_PER_FRAME)
         self._written = 0
 
     def append(self, pcm: Pcm24) -> None:
-        self._samples[:, self._written : self._written + pcm.shape[1]] = pcm
-        self._written += pcm.shape[1]
+        for data in pack_pcm24(pcm):
+            self._data[self._written : self._written + len(data)] = data
+            self._written += len(data)
 
     def read(self, start: int, stop: int) -> Pcm24:
-        return self._samples[:, start:stop]
+        return unpack_pcm24(memoryview(self._data)[start * BYTES_PER_FRAME : stop * BYTES_PER_FRAME])
 
     def packed(self, start: int, stop: int) -> bytes:
-        return b"".join(pack_pcm24(self._samples[:, start:stop]))
+        return bytes(memoryview(self._data)[start * BYTES_PER_FRAME : stop * BYTES_PER_FRAME])
 
 
 class _FilePcm(PcmBuffer):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,9 +98,29 @@ class WavFile(ABC):
             yield self.packed(block.start, block.stop)
 
     def write_to(self, sink: Sink) -> None:
-        """Write the file to a sink, without seeking."""
-        for chunk in self.chunks():
-            sink.write(chunk)
+        """Write the file to a sink, without seeking. The digest, if it is not known yet, is computed in passing."""
+        written = _Written(self, sink)
+        if "digest" in self.__dict__:
+            deque(written.chunks(), maxlen=0)
+        else:
+            self.__dict__["digest"] = digest(written)  # where the cached property keeps it
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A WAV as content that is also written to ``sink`` when it is read."""
+
+    wav: WavFile
+    sink: Sink
+
+    @property
+    def size_bytes(self) -> int:
+        return self.wav.size_bytes
+
+    def chunks(self) -> Iterator[bytes]:
+        for chunk in self.wav.chunks():
+            self.sink.write(chunk)
+            yield chunk
 
 
 @dataclass(frozen=True, eq=False)

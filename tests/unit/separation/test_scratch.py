@@ -59,7 +59,7 @@ def test_appended_samples_are_read_back(
 
 def test_files_are_used_only_when_memory_is_full(tmp_path: Path) -> None:
     """A buffer without memory goes to a file that no folder lists; memory and files are freed even after an error."""
-    folder = ScratchFolder(tmp_path, memory_bytes=1000)
+    folder = ScratchFolder(tmp_path, memory_bytes=800)
     with pytest.raises(KeyError), folder.open() as scratch:
         scratch.pcm(100)
         assert (folder.free_bytes, open_files(tmp_path)) == (200, [])
@@ -69,7 +69,7 @@ def test_files_are_used_only_when_memory_is_full(tmp_path: Path) -> None:
         assert len(open_files(tmp_path)) == 1
         assert list(tmp_path.iterdir()) == []
         raise KeyError
-    assert (folder.free_bytes, open_files(tmp_path)) == (1000, [])
+    assert (folder.free_bytes, open_files(tmp_path)) == (800, [])
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from servicekit.audio.bext import WavFacts, originator_reference
+from servicekit.audio.digest import digest
 from servicekit.audio.loudness import Loudness
 from servicekit.audio.pcm24 import MAX_SAMPLE, MIN_SAMPLE, Pcm24
 from servicekit.audio.wav import Wav, read_wav, wav_blocks, wav_header
@@ -178,3 +179,38 @@ def test_a_stored_wav_of_another_length_is_damaged() -> None:
     assert np.concatenate(list(wav_blocks(io.BytesIO(data), name="a", frames=20)), axis=1).shape == (2, 20)
     with pytest.raises(DataLoss, match="20 frames, expected 21"):
         next(wav_blocks(io.BytesIO(data), name="a", frames=21))
+
+
+class CountedWav(Wav):
+    """Counts how often samples become bytes."""
+
+    packs = 0
+
+    def packed(self, start: int, stop: int) -> bytes:
+        """See `WavFile.packed`."""
+        CountedWav.packs += 1
+        return super().packed(start, stop)
+
+
+def test_a_wav_that_was_written_has_its_digest_without_another_pass() -> None:
+    """Its bytes are made once, for the store and for the manifest."""
+    wav, sink, again = CountedWav(np.zeros((2, 100), dtype=np.int32), FACTS), io.BytesIO(), io.BytesIO()
+    wav.write_to(sink)
+    assert CountedWav.packs == 1
+    assert wav.digest == digest(Wav(wav.pcm, FACTS))
+    assert (hashlib.sha256(sink.getvalue()).hexdigest(), CountedWav.packs) == (wav.digest.sha256, 1)
+    wav.write_to(again)
+    assert again.getvalue() == sink.getvalue()
+
+
+def test_a_write_that_fails_leaves_no_digest() -> None:
+    """The digest of half a file is never taken for the file's."""
+
+    class Full:
+        def write(self, data: bytes, /) -> None:
+            raise OSError(len(data))
+
+    wav = Wav(np.zeros((2, 100), dtype=np.int32), FACTS)
+    with pytest.raises(OSError):  # noqa: PT011  the message is of no interest
+        wav.write_to(Full())
+    assert wav.digest == digest(Wav(wav.pcm, FACTS))
