@@ -21,9 +21,9 @@ from render_service.renderers.latent_diffusion.text_encoder import packaged_fold
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
 
 
-def tiny_checkpoint(folder: Path) -> Path:
+def tiny_checkpoint(folder: Path, *, seed: int = 0) -> Path:
     """Untrained nets of a few thousand parameters; the denoiser's last layer is not zero, so it does something."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     spec = FrontEndSpec()
     autoencoder = AutoencoderConfig(encoder_width=8, decoder_width=8, encoder_blocks=1, decoder_blocks=1)
     denoiser = DenoiserConfig(width=16, blocks=2, heads=2)

@@ -1,0 +1,106 @@
+"""CreateRender: a brief becomes a durable job, or is refused with the field that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from render_service.music.key import Key
+from render_service.plan import plan_from_json
+from render_service.renderers.renderer import Renderer
+from render_service.renderers.tempo_limits import TempoLimits
+from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidFields, NotFound, ResourceExhausted
+from servicekit.journal import JobState
+from tests.support.render_parts import TENANT, RenderParts, render_parts
+
+
+def test_a_brief_becomes_a_queued_job_with_its_whole_plan(parts: RenderParts) -> None:
+    """Plan and resolved brief are in the journal when the call returns."""
+    created = parts.create_render(key="Eb major", bpm=96.0, labels={"album": "one"}, stems=True)
+    job = parts.journal.job(TENANT, created.job_id)
+    (version,) = job.versions
+    plan = plan_from_json(version.plan)
+    persona = parts.renders.personas.get("hiss")
+    assert (version.state, version.stems_wanted) == (JobState.QUEUED, True)
+    assert (plan.seed, plan.seconds, plan.key, plan.tempo_map.points[0].bpm) == (7, 2.0, Key.parse("Eb major"), 96.0)
+    assert (plan.persona_embedding, plan.persona_prefix) == (persona.embedding, "hiss")
+    assert (plan.steps, plan.guidance) == (2, 1.5)
+    assert (version.brief["key"], version.brief["keySource"], version.brief["labels"]) == (
+        "Eb major",
+        "caller",
+        {"album": "one"},
+    )
+
+
+def test_steps_of_the_settings_override_those_of_the_renderer(parts: RenderParts) -> None:
+    """0 leaves them to the renderer."""
+    assert replace(parts.renders, steps=5).render_steps == 5
+    assert parts.renders.render_steps == parts.renderer.info.default_steps
+
+
+def test_a_request_id_finds_the_job_that_it_created(parts: RenderParts) -> None:
+    """The same content gives the same job; other content under the same id is refused."""
+    request, existing = parts.renders.find_existing(TENANT, "once", "a brief")
+    assert existing is None
+    job = parts.renders.create_render(request, parts.read_brief())
+    assert parts.renders.create_render(request, parts.read_brief()).job_id == job.job_id
+    _, existing = parts.renders.find_existing(TENANT, "once", "a brief")
+    assert existing is not None
+    assert existing.job.job_id == job.job_id
+    with pytest.raises(AlreadyExists):
+        parts.renders.find_existing(TENANT, "once", "another brief")
+    assert parts.rerenders.find_existing(TENANT, "once", "another brief")[1] is None  # another RPC
+
+
+@pytest.mark.parametrize("request_id", ["two words", "ends\n", "\u00e9", "x" * 129])
+def test_a_request_id_is_matched_as_a_whole(parts: RenderParts, request_id: str) -> None:
+    """Spaces, line ends, other than ASCII and more than 128 characters are refused."""
+    with pytest.raises(InvalidFields) as refused:
+        parts.renders.find_existing(TENANT, request_id, "")
+    assert [violation.field for violation in refused.value.violations] == ["request_id"]
+
+
+def test_an_unknown_persona_is_refused(parts: RenderParts) -> None:
+    """Before anything is stored."""
+    with pytest.raises(NotFound) as refused:
+        parts.create_render(persona_id="nobody")
+    assert refused.value.reason == "PERSONA_NOT_FOUND"
+
+
+def test_a_length_that_the_renderer_does_not_make_is_a_wrong_field(parts: RenderParts) -> None:
+    """The brief's own limits are wider than those of a renderer may be."""
+    renders = replace(parts.renders, renderer_info=replace(parts.renderer.info, min_seconds=10.0))
+    with pytest.raises(InvalidFields, match=r"must be 10 to 180 .*, got 2"):
+        parts.create_render(renders)
+
+
+@pytest.mark.parametrize(
+    ("brief", "field"),
+    [
+        ({"lyrics": "la la"}, "brief.lyrics"),
+        ({"bpm": 92.5}, "brief.tempo_map"),
+        ({"bpm": None, "prompt": "piano at 92.5 bpm"}, "brief.tempo_map"),
+    ],
+)
+def test_a_field_that_the_renderer_cannot_honour_is_refused(
+    parts: RenderParts, brief: dict[str, Any], field: str
+) -> None:
+    """Whether the caller gives the tempo or the prompt names it."""
+    limits = TempoLimits(metres=((4, 4),))
+    renders = replace(parts.renders, renderer_info=replace(parts.renderer.info, tempo_limits=limits))
+    with pytest.raises(FailedPrecondition) as refused:
+        parts.create_render(renders, **brief)
+    assert (refused.value.reason, refused.value.metadata["field"]) == ("UNSUPPORTED_BY_RENDERER", field)
+
+
+def test_a_full_queue_refuses(tmp_path: Path, tiny_renderer: Renderer) -> None:
+    """With a delay after which to retry."""
+    with render_parts(tmp_path, tiny_renderer, queue_limit=1) as parts:
+        parts.create_render()
+        with pytest.raises(ResourceExhausted) as refused:
+            parts.create_render()
+    assert refused.value.reason == "QUEUE_FULL"
+    assert refused.value.retry_after_s
