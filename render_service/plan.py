@@ -1,4 +1,4 @@
-"""The plan: everything a render is a function of, besides the weights and the machine."""
+"""The plan: all inputs of a render except the weights and the machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _chord_from_json(facts: Sequence[Any]) -> ChordSpan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A brief with nothing left open. Two equal plans under one execution fingerprint give the same samples.
+    """A fully decided brief. Equal plans under one execution fingerprint give the same samples.
 
     ``persona_embedding`` has length 1; ``chords`` cover ``[0, seconds)`` without gaps. In JSON a chord is a list: start and end in
     seconds, root, quality, bass.
@@ -53,7 +53,7 @@ class Plan:
 
 
 def make_plan(resolved: ResolvedBrief, persona: Persona, *, steps: int, guidance: float) -> Plan:
-    """Lay the brief out in full: the chords are drawn from the seed, in the key, over the tempo map."""
+    """Plan a render. The chords are drawn from the seed, in the key, over the tempo map."""
     rng = np.random.default_rng([resolved.seed, SEED_STREAMS["chords"]])
     seconds = resolved.brief.seconds
     return Plan(

@@ -1,4 +1,4 @@
-"""A re-render besides the plan of its new mix: which stem of which version, and where denoising starts."""
+"""A re-render apart from the plan of its new mix: which stem of which version, and where denoising starts."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _MAX_LATENTS_BYTES = 64 << 20  # 180 s are 1 MiB
 
 
 @dataclass(frozen=True, kw_only=True)
-class Region:
-    """Bars from 1 at the first downbeat, both included."""
+class BarRange:
+    """Bars counted from 1 at the first downbeat, both included."""
 
     __pydantic_config__ = CAMEL_CASE
 
@@ -40,7 +40,7 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """The version that is re-rendered: its ZIP and what lies in it. Its stem mode is the new version's."""
+    """The version that is re-rendered, by its ZIP and the entries of that. The new version has its stem mode."""
 
     __pydantic_config__ = CAMEL_CASE
 
@@ -51,9 +51,9 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class Rerender:
-    """Decided at acceptance, kept in the journal and in the audit row.
+    """What admission decided; stored in the journal and in the audit row.
 
-    Denoising begins at the original's ``latents``, or at its ``recording`` where it is an upload; neither: at noise alone.
+    Denoising starts from the original's ``latents``, from its ``recording`` if it is an upload, or, if both are None, from noise.
     """
 
     __pydantic_config__ = CAMEL_CASE
@@ -63,7 +63,7 @@ class Rerender:
     latents: StoredFile | None
     recording: StoredFile | None
     strength: float
-    region: Region | None
+    region: BarRange | None
     allow_drift: Annotated[bool, Field(alias="acceptDrift")]
 
     def facts(self) -> dict[str, Any]:
@@ -72,16 +72,16 @@ class Rerender:
 
     @property
     def from_noise(self) -> bool:
-        """True where denoising begins at noise alone."""
+        """True if denoising starts from noise alone."""
         return self.latents is None and self.recording is None
 
     @property
-    def needs(self) -> tuple[StoredFile, ...]:
-        """The stored files that it is made from."""
+    def input_files(self) -> tuple[StoredFile, ...]:
+        """The stored files that the re-render reads."""
         return tuple(file for file in (self.latents, self.recording, self.base.zip) if file is not None)
 
     def manifest_facts(self, *, persona_id: str, seed: int) -> dict[str, Any]:
-        """As the manifest's ``rerender`` begins; separation_service adds what was kept, measured and done."""
+        """The first fields of the manifest's ``rerender``; separation_service adds the kept stems and the measurements."""
         return {
             "baseVersion": self.base.version,
             "stem": self.stem,
@@ -103,7 +103,7 @@ _CODEC = JsonCodec(Rerender)
 def read_init_latents(rerender: Rerender, renderer: Renderer, store: ObjectStore) -> InitLatents | None:
     """Where denoising starts; None for noise. The caller holds the GPU lock, because a recording is encoded.
 
-    Raises DataLoss where the original's file was changed and NotFound where it is missing.
+    Raises DataLoss if the original's file was changed and NotFound if it is missing.
     """
     if rerender.latents is not None:
         file = rerender.latents

@@ -34,4 +34,4 @@ class JsonCodec(Generic[T]):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             path = ".".join(str(part) for part in first["loc"])
-            raise ValueError(f"{path}: {first['msg']}") from None
+            raise ValueError(f"{path}: {first['msg'].removeprefix('Value error, ')}") from None

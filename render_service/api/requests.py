@@ -13,7 +13,7 @@ from jobs_service.value_messages import read_licence, read_requested_stem_mode, 
 from render_service.brief import DEFAULT_SECONDS, MAX_PROMPT_CHARACTERS, Brief, check_brief
 from render_service.music.key import Key, KeyFormatError
 from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint
-from render_service.rerender import DEFAULT_STRENGTH, Region
+from render_service.rerender import DEFAULT_STRENGTH, BarRange
 from render_service.usecases.rerender_stem import StemChange
 from servicekit.caller_fields import check_text
 from servicekit.delivery.names import STEMS, StemName
@@ -149,7 +149,7 @@ def _read_strength(message: render_pb2.RerenderStemRequest, violations: list[Fie
     return strength
 
 
-def _read_region(message: render_pb2.RerenderStemRequest, violations: list[FieldViolation]) -> Region | None:
+def _read_region(message: render_pb2.RerenderStemRequest, violations: list[FieldViolation]) -> BarRange | None:
     first, last = message.from_bar, message.to_bar
     if not first and not last:
         return None
@@ -157,4 +157,4 @@ def _read_region(message: render_pb2.RerenderStemRequest, violations: list[Field
         text = f"from_bar must be 1 or more and to_bar at least as much, or both 0 for the whole take, got {first} to {last}"
         violations.append(FieldViolation("from_bar", text))
         return None
-    return Region(from_bar=first, to_bar=last)
+    return BarRange(from_bar=first, to_bar=last)

@@ -60,7 +60,7 @@ class ChordSpan:
 
 @dataclass(frozen=True, kw_only=True)
 class _Step:
-    """A chord before it has a time: scale degree 0 to 6, quality, and which chord note lies in the bass."""
+    """A chord before it has a time: scale degree 0 to 6, quality, and which chord note is the bass."""
 
     degree: int
     quality: ChordQuality
@@ -150,7 +150,7 @@ def _colour_step(rng: np.random.Generator, mode: Mode, degree: int, colour: floa
 
 
 def _cadence_bar(rng: np.random.Generator, mode: Mode, step: _Step) -> _Bar:
-    """The dominant of a cadence is major, often with its seventh, sometimes suspended first; roots lie in the bass."""
+    """The dominant of a cadence is major, often with its seventh, sometimes suspended first; the root is the bass."""
     if step.degree != _DOMINANT:
         return (_Step(degree=step.degree, quality=_TRIADS[mode][step.degree]),)
     major = _Step(degree=_DOMINANT, quality=_Q.DOM7 if rng.random() < 0.5 else _Q.MAJ)
@@ -186,17 +186,17 @@ def _span(step: _Step, key: Key, start_s: float, end_s: float) -> ChordSpan:
 
 
 def _cover(spans: list[ChordSpan], key: Key, seconds: float) -> tuple[ChordSpan, ...]:
-    """Stretch the first span back over the pickup, and drop slivers."""
+    """Extend the first span back over the pickup, and merge spans shorter than 0.05 s into their neighbours."""
     if not spans:
         return (_span(_Step(degree=0, quality=_TRIADS[key.mode][0]), key, 0.0, seconds),)
-    kept: list[ChordSpan] = []
+    covered: list[ChordSpan] = []
     for span in spans:
-        start = 0.0 if not kept else kept[-1].end_s
+        start = 0.0 if not covered else covered[-1].end_s
         if span.end_s - start >= _SHORTEST_CHORD_S or span is spans[-1]:
-            kept.append(_moved(span, start, span.end_s))
-        elif kept:
-            kept[-1] = _moved(kept[-1], kept[-1].start_s, span.end_s)
-    return tuple(kept)
+            covered.append(_moved(span, start, span.end_s))
+        elif covered:
+            covered[-1] = _moved(covered[-1], covered[-1].start_s, span.end_s)
+    return tuple(covered)
 
 
 def _moved(span: ChordSpan, start_s: float, end_s: float) -> ChordSpan:

@@ -29,7 +29,7 @@ _SHORTEST_BAR_S = 0.02
 
 
 class TempoMapError(ValueError):
-    """A tempo map that cannot be played; ``field`` names the offending part."""
+    """A tempo map that cannot be played; ``field`` is the path of the invalid part."""
 
     def __init__(self, field_path: str, message: str) -> None:
         super().__init__(message)

@@ -96,7 +96,7 @@ class Replayer:
         stored = VersionFiles.read(version.files).bounce
         if stored is None:
             raise _input_missing("the stored bounce")
-        for file in rerender.needs:
+        for file in rerender.input_files:
             if self.store.stat(file.key) is None:
                 raise _input_missing(file.key)
         self._check_separator(body.separator)

@@ -17,7 +17,7 @@ from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
 from render_service.personas.persona import Persona
 from render_service.plan import Plan, plan_from_json, plan_json
-from render_service.rerender import Base, Region, Rerender
+from render_service.rerender import BarRange, Base, Rerender
 from render_service.usecases.admission import Admission
 from servicekit.delivery.audit_body import AUDIT_STEMS, STEMS_BODY
 from servicekit.delivery.names import StemName
@@ -41,7 +41,7 @@ class StemChange:
     seed: int | None
     from_noise: bool
     strength: float
-    region: Region | None
+    region: BarRange | None
     allow_drift: bool
     tempo_map: TempoMap | None
     key: Key | None
@@ -212,7 +212,7 @@ def _plan_upload(change: StemChange, persona: Persona | None, seed: int, version
     )
 
 
-def _check_region(plan: Plan, region: Region | None) -> None:
+def _check_region(plan: Plan, region: BarRange | None) -> None:
     bars = len(plan.tempo_map.bars_s(plan.seconds))
     if region is not None and not 1 <= region.from_bar <= region.to_bar <= bars:
         text = f"from_bar and to_bar must be bars from 1 to {bars}, got {region.from_bar} to {region.to_bar}"

@@ -1,7 +1,7 @@
 """The delivered WAV format: plain RIFF, PCM format tag 1, 24-bit, stereo, 44.1 kHz, with ``bext`` and ``LIST/INFO``.
 
-The bytes are a pure function of samples and facts: separation_service makes the very bytes that render_service stored. All
-chunks lie before the samples, so that a header and the samples are all there is and nothing is sought.
+The bytes are a pure function of samples and facts: separation_service makes the same bytes that render_service stored. All chunks
+come before the samples, so a file is a header and the samples, written without seeking.
 """
 
 from __future__ import annotations

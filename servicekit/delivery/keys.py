@@ -1,4 +1,4 @@
-"""Where the files of a job lie in the store (docs/contract.md, section 4)."""
+"""Keys of a job's files in the store (docs/contract.md, section 4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class VersionKeys:
 
     @property
     def bounce(self) -> str:
-        """``bounce.wav`` for v1, the original; a later version's lies beside it as ``vN.wav``."""
+        """``bounce.wav`` for v1, the original; ``vN.wav`` for a later version."""
         return f"{self.folder}/bounce.wav" if self.number == 1 else f"{self._stem}.wav"
 
     @property

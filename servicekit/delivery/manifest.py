@@ -151,7 +151,7 @@ class Manifest:
 
     @property
     def keys(self) -> VersionKeys:
-        """Where the version's files lie in the store."""
+        """Keys of the version's files in the store."""
         return VersionKeys(self.job_id, self.version)
 
     def wav_facts(self, name: WavName, loudness: Loudness) -> WavFacts:

@@ -1,4 +1,4 @@
-"""Briefs: what is refused, and how what is open gets decided."""
+"""Briefs: which fields are refused, and how open values are decided."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def test_a_wrong_field_is_named(fields: dict[str, object], path: str) -> None:
 
 
 def test_all_wrong_fields_are_named_at_once() -> None:
-    """A caller mends everything in one go."""
+    """A caller can correct all fields at once."""
     with pytest.raises(InvalidFields) as error:
         read(prompt="", seconds=1000, key="Q")
     assert {v.field for v in error.value.violations} == {"brief.prompt", "brief.seconds", "brief.key"}
 
 
 def test_explicit_wins_over_prompt_wins_over_draw() -> None:
-    """120 asked beats 90 in words; 90 in words beats a draw."""
+    """A tempo field of 120 wins over 90 bpm in the prompt, which wins over a draw."""
     words = "slow ballad at 90 bpm in F# minor"
     asked = resolve(read(prompt=words, bpm=120, key="C major", seed=1))
     assert (asked.tempo_map, asked.tempo_source) == (TempoMap.constant(120), Source.CALLER)
@@ -88,8 +88,8 @@ def test_explicit_wins_over_prompt_wins_over_draw() -> None:
     assert drawn.key_source is Source.DRAWN
 
 
-def test_a_seed_decides_every_draw_and_streams_are_apart() -> None:
-    """The same seed draws the same; naming the tempo does not move the key."""
+def test_a_seed_decides_every_draw_and_streams_are_independent() -> None:
+    """The same seed draws the same values; setting the tempo does not change the key."""
     once, again = resolve(read(seed=7)), resolve(read(seed=7))
     assert (once.tempo_map, once.key) == (again.tempo_map, again.key)
     assert resolve(read(seed=7, bpm=100)).key == once.key
@@ -97,8 +97,8 @@ def test_a_seed_decides_every_draw_and_streams_are_apart() -> None:
     assert len(others) > 15
 
 
-def test_an_unsaid_seed_is_drawn_anew() -> None:
-    """Two takes of one brief without a seed differ, and say that it was drawn."""
+def test_a_missing_seed_is_drawn() -> None:
+    """Takes of one brief without a seed get different seeds, recorded as drawn."""
     seeds = {resolve(read()).seed for _ in range(5)}
     assert len(seeds) == 5
     assert resolve(read()).seed_source is Source.DRAWN
@@ -114,7 +114,7 @@ def test_an_unsaid_seed_is_drawn_anew() -> None:
     ],
 )
 def test_tempo_words_mean_a_range(prompt: str, low: float, high: float) -> None:
-    """The words' range is what the tempo is drawn from."""
+    """The tempo is drawn from the range of the words."""
     assert read_prompt(prompt).bpm_range == (low, high)
     for seed in range(10):
         assert low <= resolve(read(prompt=prompt, seed=seed)).tempo_map.points[0].bpm <= high
@@ -130,15 +130,15 @@ def test_tempo_words_mean_a_range(prompt: str, low: float, high: float) -> None:
         ("in b minor key", "B minor"),
     ],
 )
-def test_an_article_is_no_tonic(prompt: str, key: str | None) -> None:
-    """Only a tonic that is meant as one decides the key."""
+def test_an_article_is_not_a_tonic(prompt: str, key: str | None) -> None:
+    """The "a" of "in a minor key" does not name a key."""
     found = read_prompt(prompt).key
     assert (None if found is None else str(found)) == key
 
 
 @pytest.mark.parametrize("prompt", ["an instrumental", "piano, no vocals", "strings without singing"])
 def test_a_prompt_can_ask_for_no_voice(prompt: str) -> None:
-    """Plain words for "no voice" count."""
+    """Common phrases for music without a voice are recognised."""
     assert resolve(read(prompt=prompt)).instrumental
 
 
@@ -171,7 +171,7 @@ def test_keys_are_read_as_musicians_write_them(text: str, tonic: int, mode: Mode
     ],
 )
 def test_a_key_is_spelled_as_the_caller_or_else_as_musicians_spell_it(given: str | Key, shown: str) -> None:
-    """A caller's spelling stays; a key that nobody spelled gets its usual name."""
+    """The caller's spelling is kept; a drawn key gets its usual name."""
     assert str(Key.parse(given) if isinstance(given, str) else given) == shown
 
 
@@ -182,14 +182,14 @@ def test_the_resolved_brief_keeps_the_spelling_of_caller_and_prompt() -> None:
 
 
 def test_a_key_reads_back_what_it_writes() -> None:
-    """Writing and reading agree for all 24."""
+    """For all 24 keys."""
     for tonic in range(12):
         for mode in Mode:
             key = Key(tonic=tonic, mode=mode)
             assert Key.parse(str(key)) == key
 
 
-def test_nonsense_is_no_key() -> None:
-    """What is no key says what one looks like."""
+def test_a_malformed_key_is_refused() -> None:
+    """The error shows the expected form."""
     with pytest.raises(KeyFormatError, match="A minor"):
         Key.parse("loud")

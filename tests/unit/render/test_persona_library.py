@@ -1,4 +1,4 @@
-"""Personas: added from clips, kept in the store, embedded by the loaded encoder."""
+"""Personas: added from clips, stored, embedded by the loaded encoder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.tiny_checkpoint import tiny_checkpoint
 
 @pytest.fixture(scope="module")
 def renderer(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
-    """The smallest true renderer."""
+    """The smallest real renderer."""
     return load_renderer(str(tiny_checkpoint(tmp_path_factory.mktemp("tiny"))), device="cpu")
 
 
@@ -52,7 +52,7 @@ def clip(
     return Clip(data=file.getvalue())
 
 
-def test_an_added_persona_is_there_for_the_next_process(
+def test_an_added_persona_is_read_by_the_next_process(
     library: PersonaLibrary, renderer: Renderer, store: FolderStore, tmp_path: Path
 ) -> None:
     """Another library on the same store reads what was added."""
@@ -70,8 +70,8 @@ def test_other_clips_give_another_embedding(library: PersonaLibrary) -> None:
     assert not np.allclose(noise.embedding, rumble.embedding, atol=1e-2)
 
 
-def test_an_id_is_used_once_until_removed(library: PersonaLibrary) -> None:
-    """Adding again is refused, removing frees the id and its files."""
+def test_an_id_is_unique_until_the_persona_is_deleted(library: PersonaLibrary) -> None:
+    """A second persona of the same id is refused; deletion frees the id and its files."""
     library.add("one", "noise", [clip()])
     with pytest.raises(AlreadyExists) as error:
         library.add("one", "noise", [clip()])
@@ -84,7 +84,7 @@ def test_an_id_is_used_once_until_removed(library: PersonaLibrary) -> None:
 
 @pytest.mark.parametrize("persona_id", ["", "Upper", "1st", "a/b", "../x", "a" * 64, "a b", "one\n"])
 def test_ids_are_plain(library: PersonaLibrary, persona_id: str) -> None:
-    """An id is safe in a path; a strange one is refused when added and unknown when asked for."""
+    """An id is safe in a path. Another one cannot be added and is not found."""
     with pytest.raises(InvalidFields):
         library.add(persona_id, "noise", [clip()])
     with pytest.raises(NotFound):
@@ -101,18 +101,18 @@ def test_ids_are_plain(library: PersonaLibrary, persona_id: str) -> None:
         (clip(scale=float("nan")), "NaN"),
     ],
 )
-def test_a_bad_clip_is_named_and_nothing_is_kept(
+def test_a_bad_clip_is_named_and_nothing_is_stored(
     library: PersonaLibrary, store: FolderStore, bad: Clip, says: str
 ) -> None:
-    """The caller learns which clip and why; the store stays empty."""
+    """The error names the clip and the reason; the store stays empty."""
     with pytest.raises(InvalidAudio, match=says) as error:
         library.add("one", "noise", [clip(), bad])
     assert "clip 1" in str(error.value)
     assert list(store.keys()) == []
 
 
-def test_clips_are_those_that_were_announced(library: PersonaLibrary, store: FolderStore) -> None:
-    """A stream that was cut between two clips, or a clip that was changed on the way, makes no persona."""
+def test_clips_must_match_their_announced_digests(library: PersonaLibrary, store: FolderStore) -> None:
+    """A stream cut between two clips, or a clip changed on the way, creates no persona."""
     clips = [clip(seed=1), clip(seed=2)]
     announced = [one.sha256 for one in clips]
     for came, words in ((clips[:1], "2 announced, got 1"), ([clips[0], clip(seed=3)], "clip 1")):
@@ -123,8 +123,8 @@ def test_clips_are_those_that_were_announced(library: PersonaLibrary, store: Fol
     assert library.add("whole", "words", clips, announced).clip_sha256 == tuple(announced)
 
 
-def test_of_two_that_add_the_same_id_at_once_one_is_told(library: PersonaLibrary) -> None:
-    """Never does the second one's record lie beside the first one's clips."""
+def test_concurrent_calls_with_one_id_create_one_persona(library: PersonaLibrary) -> None:
+    """The others get PERSONA_EXISTS; record and clips are of the same call."""
 
     def add(seed: int) -> str:
         try:
@@ -137,16 +137,16 @@ def test_of_two_that_add_the_same_id_at_once_one_is_told(library: PersonaLibrary
     assert added == list(library.get("both").clip_sha256)
 
 
-def test_an_unknown_persona_names_the_known(library: PersonaLibrary) -> None:
-    """The error helps at once."""
+def test_an_unknown_persona_lists_the_existing_ones(library: PersonaLibrary) -> None:
+    """In the message and in the metadata."""
     library.add("one", "noise", [clip()])
     with pytest.raises(NotFound, match="one") as error:
         library.get("nobody")
     assert error.value.metadata == {"persona_id": "nobody", "known": "one"}
 
 
-def test_a_built_in_persona_stays(store: FolderStore) -> None:
-    """Removing one of the shipped personas is refused."""
+def test_a_built_in_persona_cannot_be_deleted(store: FolderStore) -> None:
+    """FailedPrecondition, and the persona stays."""
     from importlib.resources import files
 
     built_in = Path(str(files("render_service") / "personas" / "builtin"))

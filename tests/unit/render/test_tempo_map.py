@@ -18,7 +18,7 @@ from render_service.music.tempo_map import (
 
 @st.composite
 def tempo_maps(draw: st.DrawFn) -> TempoMap:
-    """Any playable map."""
+    """Any valid map."""
     gaps = draw(st.lists(st.floats(0.5, 20.0), max_size=4))
     seconds = [0.0, *np.cumsum(gaps).tolist()]
     points = tuple(
@@ -28,22 +28,22 @@ def tempo_maps(draw: st.DrawFn) -> TempoMap:
 
 
 @given(tempo_maps(), st.lists(st.floats(0, 100), min_size=1, max_size=20))
-def test_second_of_beat_undoes_beat_position(tempo_map: TempoMap, seconds: list[float]) -> None:
-    """Position and second are each other's inverse, whatever the tempo does."""
+def test_second_of_beat_inverts_beat_position(tempo_map: TempoMap, seconds: list[float]) -> None:
+    """For any tempo map."""
     np.testing.assert_allclose(tempo_map.second_of_beat(tempo_map.beat_position(seconds)), seconds, atol=1e-6)
 
 
 @given(tempo_maps())
-def test_grid_rises_and_stays_inside(tempo_map: TempoMap) -> None:
-    """Grid points rise strictly and lie in the asked span."""
+def test_the_grid_increases_within_the_span(tempo_map: TempoMap) -> None:
+    """Grid points increase strictly and stay within the requested span."""
     grid = tempo_map.grid_s(30.0)
     assert (np.diff(grid) > 0).all()
     assert grid.size == 0 or (grid[0] >= 0 and grid[-1] < 30.0)
 
 
 @given(tempo_maps())
-def test_json_keeps_everything(tempo_map: TempoMap) -> None:
-    """A map read back is the map written."""
+def test_a_map_survives_json(tempo_map: TempoMap) -> None:
+    """The map that is read equals the map that was written."""
     assert tempo_map_from_json(tempo_map_json(tempo_map)) == tempo_map
 
 
@@ -55,14 +55,14 @@ def test_beats_and_bars_at_120_in_four() -> None:
 
 
 def test_a_new_metre_starts_a_bar() -> None:
-    """Where the metre changes a downbeat lies, though the bar before is cut short."""
+    """A change of metre is a downbeat, even if it cuts the bar before short."""
     points = (TempoPoint(start_s=0, bpm=60), TempoPoint(start_s=5.0, bpm=60, beats_per_bar=3))
     np.testing.assert_allclose(TempoMap(points=points).bars_s(12.0), [0, 4, 5, 8, 11])
 
 
 @pytest.mark.parametrize(("at_s", "whole"), [(3.43, 2), (3.42, 2), (5.3, 4)])
-def test_a_new_metre_off_the_beat_loses_no_bar(at_s: float, whole: int) -> None:
-    """Rounded to a hundredth of a second or anywhere within a beat: bars are counted on from there, beats run on as they were."""
+def test_a_new_metre_between_beats_skips_no_bar(at_s: float, whole: int) -> None:
+    """Wherever in a beat the metre changes: bars count on from there, and the beats keep their positions."""
     points = (TempoPoint(start_s=0, bpm=140), TempoPoint(start_s=at_s, bpm=140, beats_per_bar=3))
     tempo_map = TempoMap(points=points)
     beat_s = 60 / 140
@@ -72,8 +72,8 @@ def test_a_new_metre_off_the_beat_loses_no_bar(at_s: float, whole: int) -> None:
 
 
 @given(tempo_maps(), st.floats(1.0, 60.0))
-def test_bars_are_where_their_positions_are_whole(tempo_map: TempoMap, seconds: float) -> None:
-    """Every downbeat of the take and nothing else: bar positions there count 0, 1, 2 without a gap."""
+def test_bars_have_whole_positions(tempo_map: TempoMap, seconds: float) -> None:
+    """Bar positions of the downbeats are 0, 1, 2 and so on without a gap."""
     bars = tempo_map.bars_s(seconds)
     positions = tempo_map.bar_position(bars + 2e-6)
     np.testing.assert_array_equal(np.floor(positions), np.arange(bars.size))
@@ -82,7 +82,7 @@ def test_bars_are_where_their_positions_are_whole(tempo_map: TempoMap, seconds: 
 
 
 def test_swing_moves_only_off_beats() -> None:
-    """Triplet swing puts the second eighth at two thirds of the beat; beats stay."""
+    """Triplet swing moves the second eighth note to two thirds of the beat; beats stay."""
     grid = TempoMap.constant(60, swing=2 / 3).grid_s(2.0, divisions=2)
     np.testing.assert_allclose(grid, [0, 2 / 3, 1, 1 + 2 / 3])
 
@@ -100,7 +100,7 @@ def test_swing_moves_only_off_beats() -> None:
     ],
 )
 def test_a_malformed_map_names_its_field(points: tuple[TempoPoint, ...], field: str) -> None:
-    """The caller learns which field is wrong."""
+    """The error has the path of the field."""
     with pytest.raises(TempoMapError) as error:
         TempoMap(points=points)
     assert error.value.field == field
