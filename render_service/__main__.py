@@ -1,4 +1,4 @@
-"""``python -m render_service``: reads the environment, builds everything, serves."""
+"""``python -m render_service``: reads the settings, builds the service and serves."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _LOCAL_TENANT = "local"
 
 
 async def serve(settings: RenderSettings) -> None:
-    """Build and run until told to stop."""
+    """Build the service and run it until it is stopped by a signal."""
     check_device(settings.device)
     make_folders(settings)
     clock, metrics = SystemClock(), Metrics("render")
@@ -84,7 +84,7 @@ async def serve(settings: RenderSettings) -> None:
             steps=settings.render_steps,
             allow_drums=settings.drums_rerender,
         )
-        separation = _separation(settings, resources)
+        separation = _separation_client(settings, resources)
         replayer = Replayer(
             journal=journal,
             store=store,
@@ -95,7 +95,7 @@ async def serve(settings: RenderSettings) -> None:
         )
         feed = await resources.enter_async_context(Feed(journal, OwningService.RENDER))
 
-        def as_message(job: Job) -> Any:  # noqa: ANN401  a Job message, which has no stubs here
+        def to_message(job: Job) -> Any:  # noqa: ANN401  a Job message, which has no stubs here
             return job_message(job, lambda event: journal.cursor(event.tenant, event.position))
 
         servicer = RenderServicer(
@@ -107,7 +107,7 @@ async def serve(settings: RenderSettings) -> None:
             fingerprint=fingerprint,
             clock=clock,
             tenant_of=_tenant_of,
-            as_message=as_message,
+            as_message=to_message,
         )
         render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
         jobs = JobsServicer(
@@ -152,7 +152,7 @@ def _tenant_of(context: Any) -> str:  # noqa: ANN401, ARG001  callers have no id
     return _LOCAL_TENANT
 
 
-def _separation(settings: RenderSettings, resources: AsyncExitStack) -> SeparationClient:
+def _separation_client(settings: RenderSettings, resources: AsyncExitStack) -> SeparationClient:
     channel = grpc.insecure_channel(settings.separation_address)
     resources.callback(channel.close)
     lender: Lender
@@ -166,12 +166,12 @@ def _separation(settings: RenderSettings, resources: AsyncExitStack) -> Separati
 
 
 async def _serve_urls(settings: RenderSettings, store: ObjectStore, resources: AsyncExitStack) -> None:
-    """Where files lie in a folder, this service answers their signed URLs."""
+    """Serve the signed URLs of a folder store; those of S3 are served by S3."""
     if not isinstance(store, FolderStore):
         return
     check_listen_address(settings.url_listen, insecure=settings.insecure)
-    where = urlsplit(f"http://{settings.url_listen}")
-    server = FolderUrlServer(store, host=where.hostname or "127.0.0.1", port=where.port or 0)
+    address = urlsplit(f"http://{settings.url_listen}")
+    server = FolderUrlServer(store, host=address.hostname or "127.0.0.1", port=address.port or 0)
     try:
         await resources.enter_async_context(server)
     except OSError as error:
@@ -179,7 +179,7 @@ async def _serve_urls(settings: RenderSettings, store: ObjectStore, resources: A
 
 
 def main() -> int:
-    """Read the settings and serve; gives the exit status."""
+    """Read the settings and serve. Returns the exit status."""
     try:
         settings = read_settings(
             RenderSettings,
