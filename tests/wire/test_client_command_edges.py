@@ -67,7 +67,7 @@ def sonichaos(pair: ScriptedPair, *arguments: str) -> Result:
     ("typed", "covers"),
     [
         (("--license-covers", "bounce"), brief_pb2.LICENCE_COVERAGE_BOUNCE),
-        (("--licence-covers", "bounce-and-stems"), brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS),
+        (("--licence-covers", "bounce_and_stems"), brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS),
         (("--terms", "t"), brief_pb2.LICENCE_COVERAGE_BOUNCE_AND_STEMS),
         ((), None),
     ],

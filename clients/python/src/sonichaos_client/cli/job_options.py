@@ -18,8 +18,8 @@ from sonichaos_client.enums import LicenceCoverage, StemMode
 R = TypeVar("R")
 
 _STEM_MODES = {"exact": StemMode.EXACT, "raw": StemMode.RAW}
-_COVERAGES = {"bounce": LicenceCoverage.BOUNCE, "bounce-and-stems": LicenceCoverage.BOUNCE_AND_STEMS}
-_DEFAULT_COVERAGE = "bounce-and-stems"
+_COVERAGES = {"bounce": LicenceCoverage.BOUNCE, "bounce_and_stems": LicenceCoverage.BOUNCE_AND_STEMS}
+_DEFAULT_COVERAGE = "bounce_and_stems"
 
 
 def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., R]) -> Callable[..., R]:
