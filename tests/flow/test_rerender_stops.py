@@ -113,6 +113,10 @@ def reached(pair: Pair, job_id: str, stage: int, held: ExitStack) -> Made:
     return made
 
 
+# The bounce takes milliseconds, less than a cancel that is sent in it takes to arrive.
+SOON_AFTER = {job_pb2.STAGE_BOUNCE: (job_pb2.STAGE_HANDOFF, job_pb2.STAGE_RECEIVE)}
+
+
 @pytest.mark.parametrize(
     "stage",
     [
@@ -129,10 +133,11 @@ def reached(pair: Pair, job_id: str, stage: int, held: ExitStack) -> Made:
     ids=job_pb2.Stage.Name,
 )
 def test_a_cancel(pair: Pair, base: Story, stage: int) -> None:
-    """It leaves a cancelled version without files. Repeated if the stage had ended before the cancel was accepted."""
+    """A cancel sent in a stage leaves a cancelled version without files. Repeated if the stage ended before it was accepted."""
     before = folder_of(pair, base.job.job_id)
     met: list[int] = []
-    while stage not in met:
+    expected = {stage, *SOON_AFTER.get(stage, ())}
+    while not expected.intersection(met):
         assert len(met) < TRIES, f"the cancel always met another stage: {met}"
         with ExitStack() as held:
             made = reached(pair, base.job.job_id, stage, held)

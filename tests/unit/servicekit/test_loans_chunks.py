@@ -122,8 +122,8 @@ DATA = SMALL.tobytes()
     ("requests", "words"),
     [
         ([], "before its header"),
-        ([Request(data=DATA)], "header comes first"),
-        ([Request()], "header comes first"),
+        ([Request(data=DATA)], "must be a header"),
+        ([Request()], "must be a header"),
         ([first()], "announced 8000 bytes, got 0"),
         ([first(), Request(data=DATA[:-4])], "got 7996"),
         ([first(), Request(data=DATA), Request(data=b"x")], "the tensor 8000, got 1 after 8000"),
