@@ -1,1 +1,1 @@
-"""Words to music: brief -> plan -> denoise -> vocode -> bounce -> handoff."""
+"""Text to music: brief -> plan -> denoise -> vocode -> bounce -> handoff."""

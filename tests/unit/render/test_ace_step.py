@@ -1,4 +1,4 @@
-"""ACE-Step through diffusers, by its real loading code, on a random pipeline of a few hundred kilobytes.
+"""ACE-Step through diffusers: the real loading code on a random pipeline of a few hundred kilobytes.
 
 True weights are not run here: these tests say that the pipeline's computation is diffusers' own, and what of a brief
 reaches it; not how it sounds.
@@ -32,7 +32,7 @@ from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable, 
 from render_service.renderers.latent_diffusion.flow import block_noise
 from render_service.renderers.load import load_renderer
 from render_service.renderers.rate import convert_rate
-from render_service.renderers.renderer import InitLatents, Renderer
+from render_service.renderers.renderer import InitLatents, Renderer, no_report
 from render_service.usecases.create_render import RenderAdmission
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
@@ -41,55 +41,51 @@ from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from sonichaos.jobs.v1 import brief_pb2
 from tests.support.tiny_ace_step import LATENT_CHANNELS, RATE_HZ, WIDTH, tiny_ace_step
-from tests.support.tiny_checkpoint import plan as house_plan
+from tests.support.tiny_checkpoint import plan as take_plan
 
 EMBEDDING = (1.0,) + (0.0,) * (WIDTH - 1)
 SECONDS = 10.0
 FRAMES = 250
 
 
-def _ignore(done: int, total: int) -> None:
-    """Nobody watches."""
-
-
 def _plan(**changes: object) -> Plan:
-    plan = house_plan(seconds=SECONDS, embedding=EMBEDDING, bpm=100.0, prompt="warm piano", prefix="smoky singer")
+    plan = take_plan(seconds=SECONDS, embedding=EMBEDDING, bpm=100.0, prompt="warm piano", prefix="smoky singer")
     return replace(plan, guidance=1.0, **changes)  # type: ignore[arg-type]  # names and types are those of the tests
 
 
 def _take(renderer: Renderer, plan: Plan) -> np.ndarray:
-    return renderer.vocode(renderer.denoise(plan, _ignore), plan, _ignore)
+    return renderer.vocode(renderer.denoise(plan, no_report), plan, no_report)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A turbo pipeline, true in every part."""
+def pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A turbo pipeline with all its parts."""
     return tiny_ace_step(tmp_path_factory.mktemp("ace") / "tiny-turbo")
 
 
 @pytest.fixture(scope="module")
-def renderer(whole: Path) -> AceStep:
-    """Loaded as the service loads it, and warmed."""
-    loaded = load_renderer(str(whole), device="cpu", threads=1)
+def renderer(pipeline_folder: Path) -> AceStep:
+    """Loaded as the service loads it, and warm."""
+    loaded = load_renderer(str(pipeline_folder), device="cpu", threads=1)
     loaded.warm()
     assert isinstance(loaded, AceStep)
     return loaded
 
 
 @pytest.fixture
-def folder(whole: Path, tmp_path: Path) -> Path:
-    """A copy of it to damage."""
-    return Path(shutil.copytree(whole, tmp_path / "pipeline"))
+def folder(pipeline_folder: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(pipeline_folder, tmp_path / "pipeline"))
 
 
 def _without_persona(folder: Path, plan: Plan) -> Plan:
-    """The plan whose persona is the model's own token of silence, so that only words are left."""
+    """The plan with the model's silence token as its persona, so that only text conditions it."""
     silence = silence_token(load_pipeline(folder, device="cpu").pipeline)
     direction = (silence / silence.norm()).tolist()
     return replace(plan, persona_prefix="", persona_embedding=tuple(direction))
 
 
-def _as_diffusers_does(folder: Path, plan: Plan, output: str) -> Any:
+def _by_diffusers(folder: Path, plan: Plan, output: str) -> Any:
     pipeline = AceStepPipeline.from_pretrained(str(folder), local_files_only=True)
     return pipeline(
         prompt=plan.prompt,
@@ -106,38 +102,38 @@ def _as_diffusers_does(folder: Path, plan: Plan, output: str) -> Any:
 
 
 @pytest.mark.parametrize("instrumental", [False, True])
-def test_a_take_is_what_diffusers_own_pipeline_makes_of_it(
-    whole: Path, renderer: AceStep, *, instrumental: bool
+def test_a_take_equals_that_of_diffusers_own_pipeline(
+    pipeline_folder: Path, renderer: AceStep, *, instrumental: bool
 ) -> None:
-    """Latents and sound agree with AceStepPipeline's, given the same noise, words, tempo, key and metre."""
-    plan = _without_persona(whole, _plan(steps=3, instrumental=instrumental))
-    latents = renderer.denoise(plan, _ignore)
-    assert torch.allclose(torch.from_numpy(latents.values.T), _as_diffusers_does(whole, plan, "latent"), atol=1e-4)
-    wanted = convert_rate(_as_diffusers_does(whole, plan, "np"), from_hz=RATE_HZ, to_hz=44100)
-    assert np.allclose(renderer.vocode(latents, plan, _ignore), wanted, atol=1e-4)
+    """Latents and audio equal AceStepPipeline's for the same noise, text, tempo, key and metre."""
+    plan = _without_persona(pipeline_folder, _plan(steps=3, instrumental=instrumental))
+    latents = renderer.denoise(plan, no_report)
+    assert torch.allclose(torch.from_numpy(latents.values.T), _by_diffusers(pipeline_folder, plan, "latent"), atol=1e-4)
+    expected = convert_rate(_by_diffusers(pipeline_folder, plan, "np"), from_hz=RATE_HZ, to_hz=44100)
+    assert np.allclose(renderer.vocode(latents, plan, no_report), expected, atol=1e-4)
 
 
 def test_guidance_is_that_of_diffusers_own_pipeline(tmp_path: Path) -> None:
-    """Weights without guidance in them are led away from the model's own null condition; turbo weights refuse it."""
+    """Base weights are guided away from the model's own null condition."""
     base = tiny_ace_step(tmp_path / "tiny-base", turbo=False)
     guided = replace(_without_persona(base, _plan(steps=3)), guidance=7.0)
     renderer = load_renderer(str(base), device="cpu")
     assert (renderer.info.default_steps, renderer.info.default_guidance) == (50, 7.0)
-    latents = renderer.denoise(guided, _ignore).values
-    assert torch.allclose(torch.from_numpy(latents.T), _as_diffusers_does(base, guided, "latent"), atol=1e-3)
-    assert not np.allclose(latents, renderer.denoise(replace(guided, guidance=1.0), _ignore).values, atol=1e-2)
+    latents = renderer.denoise(guided, no_report).values
+    assert torch.allclose(torch.from_numpy(latents.T), _by_diffusers(base, guided, "latent"), atol=1e-3)
+    assert not np.allclose(latents, renderer.denoise(replace(guided, guidance=1.0), no_report).values, atol=1e-2)
 
 
-def test_turbo_weights_take_no_guidance(renderer: AceStep) -> None:
-    """What they cannot do is refused, not left out."""
+def test_turbo_weights_refuse_guidance(renderer: AceStep) -> None:
+    """Guidance is distilled into them."""
     assert (renderer.info.default_steps, renderer.info.default_guidance) == (8, 1.0)
     with pytest.raises(ModelUnusable, match="must be 1, because it is distilled into the weights, got 7"):
-        renderer.denoise(replace(_plan(), guidance=7.0), _ignore)
+        renderer.denoise(replace(_plan(), guidance=7.0), no_report)
 
 
 @pytest.mark.parametrize("seconds", [10.0, 12.345, 21.0])
-def test_a_take_has_exactly_the_asked_length_and_rate(renderer: AceStep, seconds: float) -> None:
-    """Stereo float32 at 44100 Hz, to the frame; longer than one tile of the decoder too."""
+def test_a_take_has_the_requested_length_and_rate(renderer: AceStep, seconds: float) -> None:
+    """Stereo float32 at 44100 Hz, exact to the frame, also for takes longer than one tile of the decoder."""
     wave = _take(renderer, replace(_plan(steps=1), seconds=seconds))
     assert wave.shape == (2, round(seconds * 44100))
     assert wave.dtype == np.float32
@@ -145,7 +141,7 @@ def test_a_take_has_exactly_the_asked_length_and_rate(renderer: AceStep, seconds
 
 
 def test_the_same_plan_gives_the_same_samples(renderer: AceStep) -> None:
-    """Bit for bit, with another take in between; another seed gives another."""
+    """Bit for bit, with another take in between. Another seed gives other samples."""
     first, other = _take(renderer, _plan()), _take(renderer, replace(_plan(), seed=2))
     assert np.array_equal(first, _take(renderer, _plan()))
     assert not np.array_equal(first, other)
@@ -161,26 +157,26 @@ def test_the_same_plan_gives_the_same_samples(renderer: AceStep) -> None:
         {"persona_embedding": (0.0, 1.0) + (0.0,) * (WIDTH - 2)},
         {"tempo_map": TempoMap.constant(101.0)},
         {"tempo_map": TempoMap.constant(100.0, beats_per_bar=3)},
-        {"key": house_plan(seconds=2.0, embedding=EMBEDDING, key="A major").key},
+        {"key": take_plan(seconds=2.0, embedding=EMBEDDING, key="A major").key},
         {"instrumental": True},
     ],
 )
 def test_every_condition_reaches_the_model(renderer: AceStep, change: dict[str, object]) -> None:
     """Prompt, prefix, persona, tempo, metre, key and voice each change the latents by themselves."""
     assert not np.array_equal(
-        renderer.denoise(_plan(), _ignore).values, renderer.denoise(_plan(**change), _ignore).values
+        renderer.denoise(_plan(), no_report).values, renderer.denoise(_plan(**change), no_report).values
     )
 
 
-def test_tempo_and_key_are_read_behind_the_longest_prompt(renderer: AceStep) -> None:
-    """The pipeline by itself cuts the text at 256 tokens, and they stand at its end."""
+def test_tempo_and_key_have_an_effect_after_the_longest_prompt(renderer: AceStep) -> None:
+    """They come last in the text, which the pipeline would truncate to 256 tokens."""
     long = _plan(prompt="p" * 2000)
     faster = replace(long, tempo_map=TempoMap.constant(120.0))
-    assert not np.array_equal(renderer.denoise(long, _ignore).values, renderer.denoise(faster, _ignore).values)
+    assert not np.array_equal(renderer.denoise(long, no_report).values, renderer.denoise(faster, no_report).values)
 
 
 def test_progress_counts_every_step_and_can_stop_the_work(renderer: AceStep) -> None:
-    """Reports rise from nothing to all; what a report raises comes out."""
+    """Reports count from 0 to the total; an exception in a report stops the work."""
     seen: list[tuple[int, int]] = []
     renderer.denoise(_plan(steps=2), lambda done, total: seen.append((done, total)))
     assert seen == [(0, 2), (1, 2), (2, 2)]
@@ -194,7 +190,7 @@ def test_progress_counts_every_step_and_can_stop_the_work(renderer: AceStep) -> 
 
 def test_a_lower_strength_stays_closer_to_the_init_latents(renderer: AceStep) -> None:
     """The distance rises with strength; strength 1 is the same as without init latents."""
-    base, other = renderer.denoise(_plan(steps=8), _ignore), _plan(steps=8, seed=9)
+    base, other = renderer.denoise(_plan(steps=8), no_report), _plan(steps=8, seed=9)
     seen: list[int] = []
     distances = []
     for strength in (0.1, 0.5, 1.0):
@@ -203,28 +199,28 @@ def test_a_lower_strength_stays_closer_to_the_init_latents(renderer: AceStep) ->
         )
         distances.append(float(np.abs(latents.values - base.values).mean()))
     assert distances == sorted(distances)
-    assert np.array_equal(latents.values, renderer.denoise(other, _ignore).values)
+    assert np.array_equal(latents.values, renderer.denoise(other, no_report).values)
     assert sorted(set(seen)) == [1, 2, 8]
 
 
 def test_init_latents_of_another_length_or_renderer_are_refused(renderer: AceStep) -> None:
-    """Latents say how many samples they cover and what made them."""
-    base = renderer.denoise(_plan(steps=1), _ignore)
+    """Latents carry their length in samples and the id of their front end."""
+    base = renderer.denoise(_plan(steps=1), no_report)
     for foreign in (replace(base, samples=base.samples + 1), replace(base, front_end_id="other")):
         with pytest.raises(FailedPrecondition, match="must cover"):
-            renderer.denoise(_plan(), _ignore, InitLatents(latents=foreign, strength=0.7))
+            renderer.denoise(_plan(), no_report, InitLatents(latents=foreign, strength=0.7))
 
 
 def test_a_recording_is_encoded_to_init_latents(renderer: AceStep) -> None:
     """As many latent frames as a take of that length has."""
     sound = (0.1 * np.random.default_rng(0).standard_normal((2, round(SECONDS * 44100)))).astype(np.float32)
     latents = renderer.encode(sound)
-    assert latents.values.shape == renderer.denoise(_plan(steps=1), _ignore).values.shape
-    assert np.isfinite(renderer.denoise(_plan(), _ignore, InitLatents(latents=latents, strength=0.5)).values).all()
+    assert latents.values.shape == renderer.denoise(_plan(steps=1), no_report).values.shape
+    assert np.isfinite(renderer.denoise(_plan(), no_report, InitLatents(latents=latents, strength=0.5)).values).all()
 
 
-def test_a_persona_is_the_models_token_of_its_clips(renderer: AceStep) -> None:
-    """A short clip and the same clip twice are one persona; other sound is another."""
+def test_a_persona_embedding_depends_on_its_clips(renderer: AceStep) -> None:
+    """A clip and the same clip repeated give almost the same embedding; other audio gives another."""
     rng = np.random.default_rng(3)
     dark = np.cumsum(0.01 * rng.standard_normal((2, 88_200)), axis=1).astype(np.float32)
     bright = (0.1 * rng.standard_normal((2, 88_200))).astype(np.float32)
@@ -236,32 +232,32 @@ def test_a_persona_is_the_models_token_of_its_clips(renderer: AceStep) -> None:
 
 
 def test_latents_of_another_renderer_are_refused(renderer: AceStep) -> None:
-    """They say what made them, to the weights of the decoder."""
-    foreign = replace(renderer.denoise(_plan(steps=1), _ignore), front_end_id="other")
+    """Their front end id includes the digest of the decoder's weights."""
+    foreign = replace(renderer.denoise(_plan(steps=1), no_report), front_end_id="other")
     with pytest.raises(ModelUnusable, match="other"):
-        renderer.vocode(foreign, _plan(), _ignore)
+        renderer.vocode(foreign, _plan(), no_report)
 
 
-def test_info_names_every_net_the_rate_conversion_and_the_licence(renderer: AceStep, whole: Path) -> None:
-    """What manifest and audit row need is there."""
+def test_info_names_every_net_the_rate_conversion_and_the_licence(renderer: AceStep, pipeline_folder: Path) -> None:
+    """All that manifest and audit row need."""
     info = renderer.info
     digests = {model.role: model.sha256 for model in info.models}
     assert digests.keys() == {"transformer", "vae", "text_encoder", "condition_encoder", "persona", "settings"}
-    assert digests["transformer"] == sha256_of(whole / "transformer" / "diffusion_pytorch_model.safetensors")
+    assert digests["transformer"] == sha256_of(pipeline_folder / "transformer" / "diffusion_pytorch_model.safetensors")
     assert (info.name, info.licence, info.embedding_size) == ("tiny-turbo", "mit", WIDTH)
     assert any("48000 Hz to 44100 Hz, once" in step for step in info.processing)
     assert {"torch", "diffusers", "precision", "threads"} <= info.fingerprint.keys()
 
 
-def test_loading_asks_no_network(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even for a name."""
+def test_loading_uses_no_network(pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither connections nor name lookups."""
 
     def refuse(*_: object) -> None:
-        raise AssertionError("the network was asked")
+        raise AssertionError("the network was used")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    assert load_renderer(str(whole), device="cpu").info.name == "tiny-turbo"
+    assert load_renderer(str(pipeline_folder), device="cpu").info.name == "tiny-turbo"
 
 
 def _edit_index(folder: Path, **changes: object) -> None:
@@ -276,8 +272,8 @@ def _edit_index(folder: Path, **changes: object) -> None:
         ({"vae": ["my_vae", "Vae"]}, "vae must come from one of .*, got 'my_vae'"),
     ],
 )
-def test_another_pipeline_or_code_of_its_own_is_refused(folder: Path, changes: dict[str, object], problem: str) -> None:
-    """Only the known pipeline from installed libraries runs."""
+def test_another_pipeline_or_custom_code_is_refused(folder: Path, changes: dict[str, object], problem: str) -> None:
+    """Only ACE-Step's pipeline runs, with code from installed libraries."""
     _edit_index(folder, **changes)
     with pytest.raises(ModelUnusable, match=problem) as caught:
         load_pipeline(folder, device="cpu")
@@ -285,7 +281,7 @@ def test_another_pipeline_or_code_of_its_own_is_refused(folder: Path, changes: d
 
 
 def test_a_missing_tensor_is_refused(folder: Path) -> None:
-    """Its libraries would draw it at random and go on."""
+    """Diffusers would initialise it at random."""
     path = folder / "transformer" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(str(path))
     del tensors["norm_out.weight"]
@@ -295,7 +291,7 @@ def test_a_missing_tensor_is_refused(folder: Path) -> None:
 
 
 def test_missing_weights_and_a_broken_file_are_named(folder: Path) -> None:
-    """Pickles beside them would not be opened."""
+    """A pickle in place of safetensors is not opened."""
     path = folder / "vae" / "diffusion_pytorch_model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ModelUnusable, match="cannot load it"):
@@ -306,7 +302,7 @@ def test_missing_weights_and_a_broken_file_are_named(folder: Path) -> None:
 
 
 def test_a_pinned_file_that_was_changed_is_refused(folder: Path) -> None:
-    """Where SHA256SUMS lies in the folder, each line of it holds."""
+    """Each line of the folder's SHA256SUMS is checked."""
     name = "scheduler/scheduler_config.json"
     (folder / "SHA256SUMS").write_text(f"{sha256_of(folder / name)}  {name}\n")
     load_pipeline(folder, device="cpu")
@@ -341,7 +337,7 @@ def _create(admission: RenderAdmission, brief: brief_pb2.Brief) -> Job:
     return admission.create_render(request, read_brief(brief, now=SystemClock().now()))
 
 
-def test_a_brief_becomes_a_plan_with_the_models_own_persona_vector(
+def test_a_brief_is_planned_with_the_models_own_persona_embedding(
     admission: RenderAdmission, renderer: AceStep
 ) -> None:
     """A persona is embedded by the model's timbre encoder, and the planned take can be rendered."""
@@ -364,12 +360,12 @@ def test_a_brief_becomes_a_plan_with_the_models_own_persona_vector(
         ("brief.tempo_map", {"tempo_map": brief_pb2.TempoMap(points=[{"bpm": 90}, {"start_seconds": 4, "bpm": 99}])}),
     ],
 )
-def test_a_brief_that_cannot_be_honoured_is_refused(
+def test_a_field_that_the_model_cannot_honour_is_refused(
     admission: RenderAdmission, field: str, brief: dict[str, Any]
 ) -> None:
-    """Lyrics and tempo maps that are more than words, whether the caller gives them or the prompt names them."""
-    asked = brief_pb2.Brief(**{"prompt": "piano", "persona_id": "my-band", "seconds": SECONDS, **brief})
+    """Lyrics, and tempo maps that the model cannot follow, also where the prompt names the tempo."""
+    message = brief_pb2.Brief(**{"prompt": "piano", "persona_id": "my-band", "seconds": SECONDS, **brief})
     with pytest.raises(FailedPrecondition) as caught:
-        _create(admission, asked)
+        _create(admission, message)
     assert caught.value.reason == "UNSUPPORTED_BY_RENDERER"
     assert caught.value.metadata["field"] == field

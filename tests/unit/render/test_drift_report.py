@@ -1,4 +1,4 @@
-"""The drift report: what was kept and what failed, and when the switch may open."""
+"""The drift report: stored and failed re-renders, and whether they meet the threshold."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def rerendered(journal: Journal, job_id: str, verdict: str, *, stem: str = "drum
     journal.finish(claim)
 
 
-@pytest.mark.parametrize(("beyond", "opens"), [(0, True), (1, True), (2, False)])
-def test_it_opens_by_figures(tmp_path: Path, beyond: int, *, opens: bool) -> None:
-    """Twenty measured, of which one may lie beyond; other stems and takes without a re-render do not count."""
+@pytest.mark.parametrize(("beyond", "met"), [(0, True), (1, True), (2, False)])
+def test_the_threshold_is_a_count_and_a_share(tmp_path: Path, beyond: int, *, met: bool) -> None:
+    """Of twenty judged re-renders one may be beyond the limits. Other stems and takes do not count."""
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=10).job.job_id
         claim = claimed(journal)
@@ -48,13 +48,13 @@ def test_it_opens_by_figures(tmp_path: Path, beyond: int, *, opens: bool) -> Non
         for _ in range(max(beyond, 1)):
             rerendered(journal, job_id, "beyond" if beyond else "within", medianMs=9.0, p95Ms=30.0)
         report = drift_report(journal, "local", StemName.DRUMS)
-        assert report.threshold_met == opens
+        assert report.threshold_met == met
         assert report.within_limits_count == MIN_COUNT - 1 + (not beyond)
         assert drift_report(journal, "other", StemName.DRUMS).drifts == ()
 
 
-def test_what_could_not_be_judged_is_told_of_and_not_counted(tmp_path: Path) -> None:
-    """Bars in which the drums rest neither open the switch nor keep it closed."""
+def test_unmeasurable_re_renders_are_listed_and_not_judged(tmp_path: Path) -> None:
+    """They neither help nor hinder meeting the threshold."""
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=10).job.job_id
         journal.finish(claimed(journal))
@@ -68,10 +68,10 @@ def test_what_could_not_be_judged_is_told_of_and_not_counted(tmp_path: Path) -> 
         assert sum(drift.judged for drift in report.drifts) == MIN_COUNT == len(report.drifts) // 2
 
 
-def test_what_failed_counts_too_also_when_its_job_is_gone(tmp_path: Path) -> None:
-    """A version that failed because of its drift is there with its numbers, that of a deleted job too; none of another reason is.
+def test_failed_re_renders_count_also_after_their_job_is_deleted(tmp_path: Path) -> None:
+    """A version that failed with DRIFT_EXCEEDED is listed with its figures; one that failed for another reason is not.
 
-    Of the deleted job ids and numbers stay, and nothing that its caller wrote.
+    Only ids and figures of a deleted job remain, nothing that its caller wrote.
     """
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=10).job.job_id
@@ -96,8 +96,8 @@ def test_what_failed_counts_too_also_when_its_job_is_gone(tmp_path: Path) -> Non
         assert (drift.median_ms, drift.p95_ms, drift.slope_ms_per_minute) == (31.5, 80.25, None)
 
 
-def test_a_journal_of_before_gets_the_table_of_measured_failures(tmp_path: Path) -> None:
-    """One that another release of the same schema wrote opens, with its jobs."""
+def test_an_older_journal_gets_the_table_of_measured_failures(tmp_path: Path) -> None:
+    """A journal without it met, with its jobs."""
     with open_journal(tmp_path) as journal:
         job_id = journal.accept(new_job(), limit=10).job.job_id
     with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as plain:

@@ -1,4 +1,4 @@
-"""The checkpoint form: what is saved loads the same; what does not fit is refused by name."""
+"""Checkpoints: a saved one loads with the same weights, an unusable one is refused with the problem."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.support.tiny_checkpoint import tiny_checkpoint
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny checkpoint, true in every part."""
-    return tiny_checkpoint(tmp_path_factory.mktemp("whole"))
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny checkpoint with all its parts."""
+    return tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
 
 
 @pytest.fixture
-def folder(whole: Path, tmp_path: Path) -> Path:
-    """A copy of it to damage."""
-    return Path(shutil.copytree(whole, tmp_path / "checkpoint"))
+def folder(checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(checkpoint, tmp_path / "checkpoint"))
 
 
 def _edit(folder: Path, **changes: object) -> None:
@@ -41,15 +41,15 @@ def _replace_tensors(folder: Path, role: str, change: dict[str, torch.Tensor | N
     _edit(folder, files=files)
 
 
-def test_what_is_saved_loads(whole: Path) -> None:
-    """Nets come back in float32, frozen, with the filterbank that was stored."""
-    config, nets = load(whole)
-    assert config == read_config(whole)
+def test_a_saved_checkpoint_loads(checkpoint: Path) -> None:
+    """Nets are in float32 and frozen, with the stored filterbank."""
+    config, nets = load(checkpoint)
+    assert config == read_config(checkpoint)
     assert all(p.dtype == torch.float32 and not p.requires_grad for p in nets.denoiser.parameters())
 
 
 def test_a_missing_folder_or_file_is_named(folder: Path) -> None:
-    """The path that was looked at is in the error."""
+    """The error has its path."""
     with pytest.raises(ModelUnusable, match="missing") as caught:
         load(folder / "elsewhere")
     assert caught.value.path.endswith("elsewhere/config.json")
@@ -59,7 +59,7 @@ def test_a_missing_folder_or_file_is_named(folder: Path) -> None:
 
 
 def test_a_flipped_bit_is_refused(folder: Path) -> None:
-    """A digest that differs is an error that gives both."""
+    """The error has the expected and the actual digest."""
     path = folder / "denoiser.safetensors"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -80,7 +80,7 @@ def test_a_flipped_bit_is_refused(folder: Path) -> None:
         ({"files": {}}, "files must be"),
     ],
 )
-def test_a_config_that_does_not_fit_is_refused(folder: Path, change: dict[str, object], problem: str) -> None:
+def test_an_inconsistent_config_is_refused(folder: Path, change: dict[str, object], problem: str) -> None:
     """Newer format, other front end, unknown key, wrong type, too much noise, other controls."""
     _edit(folder, **change)
     with pytest.raises(ModelUnusable, match=problem) as caught:
@@ -88,8 +88,8 @@ def test_a_config_that_does_not_fit_is_refused(folder: Path, change: dict[str, o
     assert caught.value.remedy
 
 
-def test_a_key_that_is_missing_is_named(folder: Path) -> None:
-    """Nothing is filled in by default."""
+def test_a_missing_key_is_named(folder: Path) -> None:
+    """Keys have no defaults."""
     path = folder / "config.json"
     raw = json.loads(path.read_text())
     del raw["licence"]
@@ -99,13 +99,13 @@ def test_a_key_that_is_missing_is_named(folder: Path) -> None:
 
 
 def test_broken_json_is_refused(folder: Path) -> None:
-    """Half a config is no config."""
+    """A truncated config.json."""
     (folder / "config.json").write_text('{"format_version": 1,')
     with pytest.raises(ModelUnusable, match="not JSON"):
         load(folder)
 
 
-def test_tensors_have_to_be_the_nets_own(folder: Path) -> None:
+def test_other_tensors_than_the_nets_own_are_refused(folder: Path) -> None:
     """Missing, unknown and misshapen tensors give different errors."""
     _replace_tensors(folder, "vocoder", {"extra": torch.zeros(1)})
     with pytest.raises(ModelUnusable, match="tensor 'extra' is unknown"):
@@ -119,7 +119,7 @@ def test_tensors_have_to_be_the_nets_own(folder: Path) -> None:
 
 
 def test_another_filterbank_is_refused(folder: Path) -> None:
-    """The stored matrix has to be the one that the front end's id names."""
+    """The stored matrix must be that of the front end's id."""
     _replace_tensors(folder, "front_end", {"filterbank": torch.ones(96, 1025)})
     with pytest.raises(ModelUnusable, match="filterbank"):
         load(folder)

@@ -1,4 +1,4 @@
-"""Control channels: named, integrated from the tempo map, the same whatever frame they start from."""
+"""Control channels: addressed by name, integrated from the tempo map, a function of the absolute frame."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ CURVE = TempoMap(
 )
 
 
-def _score(tempo_map: TempoMap, key: str = "A minor") -> ControlInputs:
+def _inputs(tempo_map: TempoMap, key: str = "A minor") -> ControlInputs:
     parsed = Key.parse(key)
     chords = draw_chords(np.random.default_rng(0), key=parsed, tempo_map=tempo_map, seconds=12.0)
     return ControlInputs(tempo_map=tempo_map, key=parsed, chords=chords, instrumental=False)
 
 
 def test_channels_are_found_by_name() -> None:
-    """Names cover all channels once, in order."""
+    """Names cover every channel once, in order."""
     slices = [channel_slice(name) for name in CONTROL_WIDTHS]
     assert [part.start for part in slices[1:]] == [part.stop for part in slices[:-1]]
-    assert slices[-1].stop == control_channels(_score(CURVE), SPEC, frames=5).shape[0]
+    assert slices[-1].stop == control_channels(_inputs(CURVE), SPEC, frames=5).shape[0]
 
 
-def test_a_later_window_sees_what_the_whole_sees() -> None:
-    """Channels are a function of the absolute frame."""
-    whole = control_channels(_score(CURVE), SPEC, frames=200)
-    part = control_channels(_score(CURVE), SPEC, frames=80, first_frame=120)
+def test_a_later_window_has_the_channels_of_the_whole_take() -> None:
+    """From any first frame on."""
+    whole = control_channels(_inputs(CURVE), SPEC, frames=200)
+    part = control_channels(_inputs(CURVE), SPEC, frames=80, first_frame=120)
     assert np.allclose(whole[:, 120:], part, atol=1e-6)
 
 
 def test_attacks_mark_the_grid_through_a_tempo_change() -> None:
-    """Every sixteenth of a swung, changing map marks the mel frame that it falls in, and only frames near one."""
-    channels = control_channels(_score(CURVE), SPEC, frames=200)[channel_slice("grid_attack")]
+    """Each sixteenth of a swung map with two tempos marks its mel frame, and no frame far from one is marked."""
+    channels = control_channels(_inputs(CURVE), SPEC, frames=200)[channel_slice("grid_attack")]
     marked = channels.T.reshape(-1)
     frame_s = SPEC.hop_samples / SPEC.sample_rate_hz
     grid = CURVE.grid_s(len(marked) * frame_s, divisions=4)
@@ -56,7 +56,7 @@ def test_attacks_mark_the_grid_through_a_tempo_change() -> None:
 
 def test_harmony_channels_name_scale_and_chord() -> None:
     """The scale has seven notes, the tonic is one of them, and the chord changes with the spans."""
-    inputs = _score(TempoMap.constant(120.0), "Eb major")
+    inputs = _inputs(TempoMap.constant(120.0), "Eb major")
     channels = control_channels(inputs, SPEC, frames=100)
     assert set(np.flatnonzero(channels[channel_slice("scale")][:, 0])) == set(inputs.key.scale)
     assert np.flatnonzero(channels[channel_slice("tonic")][:, 0]).tolist() == [3]
@@ -66,15 +66,15 @@ def test_harmony_channels_name_scale_and_chord() -> None:
         assert set(np.flatnonzero(channels[channel_slice("chord")][:, frame])) == set(chord.pitch_classes)
 
 
-def test_noise_of_a_longer_take_begins_alike() -> None:
-    """Noise is drawn per absolute block, so length does not change its beginning, and seeds differ."""
+def test_a_longer_take_starts_with_the_same_noise() -> None:
+    """Noise is drawn per block. Another seed gives other noise."""
     short, long = block_noise(7, channels=4, frames=100), block_noise(7, channels=4, frames=300)
     assert np.array_equal(short.numpy(), long[:, :100].numpy())
     assert not np.array_equal(short.numpy(), block_noise(8, channels=4, frames=100).numpy())
 
 
 def test_windows_cover_every_frame() -> None:
-    """Short takes have one window; long ones overlap and leave nothing out."""
+    """A short take has one window; those of a long take overlap."""
     spec = WindowSpec(frames=256, stride=192)
     assert window_spans(200, spec) == [(0, 200)]
     for frames in (257, 448, 3876):

@@ -1,4 +1,4 @@
-"""The front end: exact inverse, exact rates, bands that resolve the bass."""
+"""The front end: exact inverse, exact rates, and bands that resolve the bass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _noise(samples: int) -> torch.Tensor:
 
 
 def test_overlap_add_inverts_the_transform() -> None:
-    """Sound through the STFT and back is the same sound, its ends included."""
+    """STFT and inverse give the same audio, including its ends."""
     front_end, signal = FrontEnd(SPEC), _noise(20 * SPEC.latent_samples)
     again = front_end.overlap_add(front_end.transform(signal))
     assert again.shape == signal.shape
@@ -25,7 +25,7 @@ def test_overlap_add_inverts_the_transform() -> None:
 
 
 def test_frames_divide_exactly() -> None:
-    """Four mel frames a latent frame, none over; mid is the half sum and side the half difference."""
+    """Four mel frames per latent frame; mid is half the sum and side half the difference."""
     front_end = FrontEnd(SPEC)
     stereo = _noise(7 * SPEC.latent_samples)
     spectrum = front_end.spectrum(stereo)
@@ -34,8 +34,8 @@ def test_frames_divide_exactly() -> None:
     assert torch.equal(front_end.spectrum(mono)[:, 1].abs().max(), torch.tensor(0.0))
 
 
-def test_standardising_is_undone() -> None:
-    """Bands go to zero mean and back without loss."""
+def test_restore_inverts_standardise() -> None:
+    """Bands are standardised to zero mean and back without loss."""
     front_end = FrontEnd(SPEC)
     front_end.band_mean.fill_(-2.0)
     front_end.band_deviation.fill_(1.5)
@@ -43,8 +43,8 @@ def test_standardising_is_undone() -> None:
     assert torch.allclose(front_end.restore(front_end.standardise(log_mel)), log_mel, atol=1e-5)
 
 
-def test_every_band_hears_something() -> None:
-    """Sparse bands interpolate two bins: none is left with less than half a bin's weight."""
+def test_every_band_has_weight() -> None:
+    """Sparse bands interpolate between two bins, so none has less than half a bin's weight."""
     bank = filterbank(SPEC)
     assert bank.shape == (SPEC.bands, SPEC.bins)
     assert bank.sum(axis=1).min() >= 0.5
@@ -54,13 +54,13 @@ def test_every_band_hears_something() -> None:
 
 @pytest.mark.parametrize("samples", [1, 2048, 2049, 180 * 44100])
 def test_latent_frames_cover_the_length(samples: int) -> None:
-    """No sample is left out, and less than one latent frame is added."""
+    """Rounded up by less than one latent frame."""
     covered = SPEC.latent_frames(samples) * SPEC.latent_samples
     assert samples <= covered < samples + SPEC.latent_samples
 
 
 def test_phase_blocks_join_without_a_seam() -> None:
-    """Phases found block after block give the asked magnitudes at the joints about as well as elsewhere."""
+    """The error of the magnitudes at the joints is about that elsewhere."""
     front_end = FrontEnd(SPEC)
     time = torch.arange(48 * SPEC.latent_samples) / SPEC.sample_rate_hz
     pitches = torch.tensor([220.0, 277.2, 329.6, 880.0])

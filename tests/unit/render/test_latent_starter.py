@@ -1,6 +1,6 @@
-"""The shipped weights do what they are for, and it is the denoiser that does it: zeroed, every measure falls to its null.
+"""The starter weights follow tempo, harmony and persona, by the denoiser: with zeroed weights every measure is at its null.
 
-A few short takes in few steps; `sonichaos-train evaluate` measures at length.
+A few short takes in few steps; `sonichaos-train evaluate` measures many.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from render_service.plan import Plan
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.load import load_renderer, weights_folder
+from render_service.renderers.renderer import no_report
 from tests.support.tiny_checkpoint import plan
 from training.metrics import (
     chroma,
@@ -35,7 +36,7 @@ PERSONAS = Path(__file__).resolve().parents[3] / "render_service" / "personas" /
 MAX_CLIP_BYTES = 4 * 1024 * 1024
 MAX_BYTES = {"denoiser": 22e6, "autoencoder": 6e6, "vocoder": 8e6, "persona": 2e6, "front_end": 1e6}
 TRITONE = 6
-ASKED = (
+REQUESTED = (
     ("neon-drift", 92.0, "C minor", "dreamy synths, mid-tempo"),
     ("velvet-lounge", 76.0, "F major", "calm electric piano, slow"),
     ("rust-circuit", 128.0, "A minor", "energetic electric guitar, upbeat"),
@@ -45,7 +46,7 @@ ASKED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Persona:
-    """One folder of the built-in personas."""
+    """A folder of a built-in persona."""
 
     id: str
     prefix: str
@@ -57,7 +58,7 @@ class Persona:
 
 @dataclass(frozen=True, kw_only=True)
 class Followed:
-    """What was asked for against its null, averaged over the takes."""
+    """Measures of what was requested, each beside its null, averaged over the takes."""
 
     on_grid: float
     on_wrong_grid: float
@@ -69,12 +70,12 @@ class Followed:
 
     @property
     def tempo_followed(self) -> bool:
-        """Onsets lie on the asked grid, and not on one 13 % off."""
+        """Onsets are on the requested grid, and not on one with a tempo 13 % off."""
         return self.on_grid >= 0.6 and self.on_grid >= 2.0 * self.on_wrong_grid
 
     @property
     def harmony_followed(self) -> bool:
-        """More energy lies in the asked scale and chords than a tritone away."""
+        """More energy is in the requested scale and chords than in those a tritone away."""
         return self.in_scale >= self.in_wrong_scale + 0.06 and self.in_chords >= self.in_wrong_chords + 0.08
 
     @property
@@ -85,7 +86,7 @@ class Followed:
 
 @pytest.fixture(scope="module")
 def personas() -> dict[str, Persona]:
-    """As the files hold them."""
+    """Read from their files."""
     return {path.parent.name: _read(path) for path in sorted(PERSONAS.glob("*/persona.json"))}
 
 
@@ -109,7 +110,7 @@ def starter() -> LatentDiffusion:
 
 @pytest.fixture
 def zeroed(starter: LatentDiffusion) -> Iterator[LatentDiffusion]:
-    """The same renderer with nothing in its denoiser; the weights come back afterwards."""
+    """The same renderer with zeroed denoiser weights, restored afterwards."""
     kept = {name: value.clone() for name, value in starter.nets.denoiser.state_dict().items()}
     with torch.no_grad():
         for parameter in starter.nets.denoiser.parameters():
@@ -130,15 +131,15 @@ def _plans(personas: dict[str, Persona]) -> list[Plan]:
             prompt=prompt,
             prefix=personas[name].prefix,
         )
-        for seed, (name, bpm, key, prompt) in enumerate(ASKED)
+        for seed, (name, bpm, key, prompt) in enumerate(REQUESTED)
     ]
 
 
 def _measure(renderer: LatentDiffusion, personas: dict[str, Persona]) -> Followed:
     names, vectors = list(personas), np.array([p.embedding for p in personas.values()])
     figures: list[tuple[float, ...]] = []
-    for (name, *_), asked in zip(ASKED, _plans(personas), strict=True):
-        take = renderer.vocode(renderer.denoise(asked, _ignore), asked, _ignore)
+    for (name, *_), asked in zip(REQUESTED, _plans(personas), strict=True):
+        take = renderer.vocode(renderer.denoise(asked, no_report), asked, no_report)
         onsets, energy = onsets_s(take), chroma(take)
         nearest = names[int((vectors @ renderer.embed_persona([take])).argmax())]
         figures.append(
@@ -156,12 +157,8 @@ def _measure(renderer: LatentDiffusion, personas: dict[str, Persona]) -> Followe
     return Followed(**dict(zip(Followed.__dataclass_fields__, means, strict=True)))
 
 
-def _ignore(done: int, total: int) -> None:
-    """Nobody watches."""
-
-
 def test_takes_follow_tempo_harmony_and_persona(starter: LatentDiffusion, personas: dict[str, Persona]) -> None:
-    """Each measure passes with the shipped weights."""
+    """Each measure passes."""
     followed = _measure(starter, personas)
     assert followed.tempo_followed, followed
     assert followed.harmony_followed, followed
@@ -169,7 +166,7 @@ def test_takes_follow_tempo_harmony_and_persona(starter: LatentDiffusion, person
 
 
 def test_without_the_denoiser_nothing_is_followed(zeroed: LatentDiffusion, personas: dict[str, Persona]) -> None:
-    """The same measures fail when its weights are zero: nothing else puts tempo, harmony or persona into a take."""
+    """The same measures fail with zeroed weights, so they measure the denoiser."""
     followed = _measure(zeroed, personas)
     assert not followed.tempo_followed, followed
     assert not followed.harmony_followed, followed
@@ -179,38 +176,38 @@ def test_without_the_denoiser_nothing_is_followed(zeroed: LatentDiffusion, perso
 def _voice_lifts_db(renderer: LatentDiffusion, personas: dict[str, Persona]) -> list[float]:
     """Each take against the same plan without voice."""
     pairs = [(asked, replace(asked, instrumental=True)) for asked in _plans(personas)]
-    takes = [[renderer.vocode(renderer.denoise(one, _ignore), one, _ignore) for one in pair] for pair in pairs]
+    takes = [[renderer.vocode(renderer.denoise(one, no_report), one, no_report) for one in pair] for pair in pairs]
     return [voice_lift_db(sung, instrumental) for sung, instrumental in takes]
 
 
-def test_a_voice_is_heard_where_one_is_asked_for(starter: LatentDiffusion, personas: dict[str, Persona]) -> None:
-    """Every take has more in the voice's bands than the same take as an instrumental, on average by a clear amount."""
+def test_takes_with_vocals_have_a_voice(starter: LatentDiffusion, personas: dict[str, Persona]) -> None:
+    """Each has more energy in the voice's bands than the same take without vocals, on average clearly more."""
     lifts_db = _voice_lifts_db(starter, personas)
     assert min(lifts_db) > 0.3, lifts_db
     assert np.mean(lifts_db) > 1.0, lifts_db
 
 
-def test_without_the_denoiser_no_voice_is_heard(zeroed: LatentDiffusion, personas: dict[str, Persona]) -> None:
-    """Asking for a voice changes nothing then."""
+def test_without_the_denoiser_there_is_no_voice(zeroed: LatentDiffusion, personas: dict[str, Persona]) -> None:
+    """The instrumental flag then has no effect."""
     assert np.allclose(_voice_lifts_db(zeroed, personas), 0.0, atol=0.1)
 
 
-def test_shipped_weights_repeat_a_take(starter: LatentDiffusion, personas: dict[str, Persona]) -> None:
+def test_starter_weights_repeat_a_take(starter: LatentDiffusion, personas: dict[str, Persona]) -> None:
     """Bit for bit, with another take in between."""
     asked = replace(_plans(personas)[0], seconds=2.0, steps=3)
-    first = starter.vocode(starter.denoise(asked, _ignore), asked, _ignore)
-    starter.denoise(replace(asked, seed=99), _ignore)
-    assert np.array_equal(first, starter.vocode(starter.denoise(asked, _ignore), asked, _ignore))
+    first = starter.vocode(starter.denoise(asked, no_report), asked, no_report)
+    starter.denoise(replace(asked, seed=99), no_report)
+    assert np.array_equal(first, starter.vocode(starter.denoise(asked, no_report), asked, no_report))
 
 
 def test_weights_stay_within_their_sizes() -> None:
-    """The repository's budget, file by file."""
+    """The size budget of each file."""
     for role, limit in MAX_BYTES.items():
         assert (weights_folder("starter") / f"{role}.safetensors").stat().st_size <= limit
 
 
-def test_eight_personas_come_with_their_clips(starter: LatentDiffusion, personas: dict[str, Persona]) -> None:
-    """Each stored embedding is what the shipped encoder makes of the stored clips; the clips are those named."""
+def test_eight_built_in_personas_have_their_clips(starter: LatentDiffusion, personas: dict[str, Persona]) -> None:
+    """Each stored embedding is that of the stored clips, whose digests are those in the file."""
     encoder = next(model.sha256 for model in starter.info.models if model.role == "persona")
     assert len(personas) >= 8
     assert sum(len(clip) for persona in personas.values() for clip in persona.clips) <= MAX_CLIP_BYTES

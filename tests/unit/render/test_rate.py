@@ -1,4 +1,4 @@
-"""Rate conversion: tones stay what they are, what cannot be kept is gone, and time does not move."""
+"""Rate conversion: tones in the pass band are unchanged, aliases are removed, and there is no delay."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ def _tone(hz: float, rate_hz: int, frames: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), [(48000, 44100), (44100, 48000)])
 @pytest.mark.parametrize("hz", [40.0, 997.0, 20000.0])
-def test_a_tone_in_the_pass_band_is_the_same_tone(from_hz: int, to_hz: int, hz: float) -> None:
-    """To -120 dB of its level, phase included, away from the ends."""
+def test_a_tone_in_the_pass_band_is_unchanged(from_hz: int, to_hz: int, hz: float) -> None:
+    """To -120 dB of its level, including its phase, away from the ends."""
     converted = convert_rate(_tone(hz, from_hz, from_hz)[None].astype(np.float32), from_hz=from_hz, to_hz=to_hz)[0]
     error = (converted - _tone(hz, to_hz, to_hz))[2000:-2000]
     assert converted.dtype == np.float32
     assert 20.0 * np.log10(error.std() / 0.3536) < -120.0
 
 
-def test_what_the_lower_rate_cannot_hold_is_gone() -> None:
-    """From 22.05 kHz on nothing is left to fold back: -120 dB."""
+def test_frequencies_above_the_lower_rates_half_are_removed() -> None:
+    """Aliases of tones above 22.05 kHz are below -120 dB."""
     for hz in (22100.0, 23500.0):
         converted = convert_rate(_tone(hz, 48000, 48000)[None].astype(np.float32), from_hz=48000, to_hz=44100)[0]
         assert 20.0 * np.log10(converted[2000:-2000].std() / 0.3536) < -120.0
 
 
 @pytest.mark.parametrize("frames", [1, 160, 161, 48_001])
-def test_length_is_exact_and_channels_stay_apart(frames: int) -> None:
-    """The number of frames is rounded up; silence beside sound stays silence."""
+def test_the_length_is_exact_and_channels_are_independent(frames: int) -> None:
+    """The number of frames is rounded up; a silent channel stays silent."""
     sound = np.zeros((2, frames), dtype=np.float32)
     sound[1] = 0.25
     converted = convert_rate(sound, from_hz=48000, to_hz=44100)
@@ -40,16 +40,16 @@ def test_length_is_exact_and_channels_stay_apart(frames: int) -> None:
     assert converted[1].any()
 
 
-def test_one_rate_twice_changes_nothing_and_a_low_rate_is_refused() -> None:
-    """The filter is made for the two rates of music."""
+def test_equal_rates_change_nothing_and_low_rates_are_refused() -> None:
+    """The filter's stop band starts at 22.05 kHz."""
     sound = np.ones((2, 10), dtype=np.float32)
     assert convert_rate(sound, from_hz=48000, to_hz=48000) is sound
     with pytest.raises(ValueError, match="22050"):
         convert_rate(sound, from_hz=22050, to_hz=44100)
 
 
-def test_the_filter_is_linear_in_phase() -> None:
-    """An odd number of taps, the same from both ends, with a sum of 1."""
+def test_the_filter_has_linear_phase() -> None:
+    """An odd number of symmetric taps with sum 1."""
     taps = low_pass(48000 * 147)
     assert len(taps) % 2 == 1
     assert np.allclose(taps, taps[::-1], atol=1e-15)
