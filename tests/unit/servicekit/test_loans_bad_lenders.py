@@ -6,6 +6,7 @@ import array
 import contextlib
 import dataclasses
 import fcntl
+import gc
 import mmap
 import os
 import secrets
@@ -13,6 +14,7 @@ import select
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,8 +36,8 @@ from servicekit.loans.messages import (
     LoanReleased,
     WithdrawRequest,
 )
+from tests.support.open_files import open_files
 
-OPEN_FILES = Path("/proc/self/fd")
 FRAMES = 1000
 SAMPLES = np.linspace(-1, 1, 2 * FRAMES, dtype=np.float32).reshape(2, FRAMES)
 RIGHT_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
@@ -56,7 +58,8 @@ def socket_path(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def server(socket_path: Path, borrowings: Borrowings) -> Iterator[LoanServer]:
     """A borrower. After the test it must have leaked no descriptor and must serve a correct lender."""
-    before = len(list(OPEN_FILES.iterdir()))
+    gc.collect()  # descriptors of earlier tests are closed now, not during this one
+    before = open_files()
     with LoanServer(socket_path, ReceiveCodec(), borrowings, frame_timeout_s=0.2) as started:
         yield started
         with LoanPool() as pool, LoanClient(socket_path, HandoffCodec(), pool) as client:
@@ -67,7 +70,7 @@ def server(socket_path: Path, borrowings: Borrowings) -> Iterator[LoanServer]:
                 assert np.array_equal(tensor.array, SAMPLES)
             assert borrowings.active_loans == 0
     del started
-    assert len(list(OPEN_FILES.iterdir())) == before
+    assert open_files() - before == Counter()
 
 
 @pytest.fixture
