@@ -121,6 +121,8 @@ class ResolvedBrief:
     tempo_source: str = ""
     key_source: str = ""
     seed_source: str = ""
+    loop: bool = False
+    target_lufs: float | None = None
 
     def json(self) -> dict[str, Any]:
         """As the journal keeps it."""
@@ -140,6 +142,8 @@ class ResolvedBrief:
             tempo_source=self.tempo_source,
             key_source=self.key_source,
             seed_source=self.seed_source,
+            loop=self.loop,
+            target_lufs=self.target_lufs,
         )
         return json_format.MessageToDict(message)
 

@@ -19,13 +19,18 @@ from render_service.music.tempo_map import TempoMap
 from servicekit.caller_fields import check_labels, check_licence, check_text
 from servicekit.delivery.manifest import Licence
 from servicekit.delivery.names import StemMode
-from servicekit.errors import FieldViolation
+from servicekit.errors import FieldViolation, InvalidFields
 
 SECONDS_RANGE = (2.0, 180.0)
 DEFAULT_SECONDS = 30.0
+TARGET_LUFS_RANGE = (-30.0, -9.0)
+DEFAULT_TARGET_LUFS = -16.0
 MAX_PROMPT_CHARACTERS = 2000
 MAX_LYRICS_CHARACTERS = 4000
 _DRAWN_BPM_RANGE = (72.0, 150.0)
+_BAR_LINE_S = (
+    1e-3  # a bar line this little after the asked length still belongs to it: 2.727 s hold a bar of 2.727273 s
+)
 
 # Each use of the seed has a stream of its own, so that setting one value explicitly never changes another.
 SEED_STREAMS = {"tempo": 1, "key": 2, "chords": 3}
@@ -56,14 +61,17 @@ class Brief:
     licence: Licence = field(default_factory=Licence)
     expires_at: datetime | None = None
     lyrics: str = ""
+    loop: bool = False
+    target_lufs: float = DEFAULT_TARGET_LUFS
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedBrief:
-    """A brief with tempo map, key and seed decided, and where each came from."""
+    """A brief with tempo map, key and seed decided, and where each came from. ``seconds`` of a loop are those of its whole bars."""
 
     brief: Brief
     seed: int
+    seconds: float
     tempo_map: TempoMap
     key: Key
     instrumental: bool
@@ -78,7 +86,7 @@ class ResolvedBrief:
             prompt=brief.prompt,
             persona_id=brief.persona_id,
             seed=self.seed,
-            seconds=brief.seconds,
+            seconds=self.seconds,
             tempo_map=self.tempo_map,
             key=str(self.key),
             instrumental=self.instrumental,
@@ -90,6 +98,8 @@ class ResolvedBrief:
             tempo_source=self.tempo_source.value,
             key_source=self.key_source.value,
             seed_source=self.seed_source.value,
+            loop=brief.loop,
+            target_lufs=brief.target_lufs,
         ).json()
 
 
@@ -103,6 +113,10 @@ def check_brief(brief: Brief, *, now: datetime) -> list[FieldViolation]:
     low, high = SECONDS_RANGE
     if not (math.isfinite(brief.seconds) and low <= brief.seconds <= high):
         found.append(FieldViolation("brief.seconds", f"must be {low:g} to {high:g}, got {brief.seconds:g}"))
+    low, high = TARGET_LUFS_RANGE
+    if not (math.isfinite(brief.target_lufs) and low <= brief.target_lufs <= high):
+        text = f"must be {low:g} to {high:g} LUFS, got {brief.target_lufs:g}"
+        found.append(FieldViolation("brief.target_lufs", text))
     if brief.expires_at is not None and brief.expires_at <= now:
         found.append(FieldViolation("brief.expire_time", f"must be in the future, got {brief.expires_at.isoformat()}"))
     found += check_text(brief.lyrics, "brief.lyrics", max_characters=MAX_LYRICS_CHARACTERS)
@@ -111,7 +125,10 @@ def check_brief(brief: Brief, *, now: datetime) -> list[FieldViolation]:
 
 
 def resolve(brief: Brief) -> ResolvedBrief:
-    """Decide what the caller left open: an explicit value wins over the prompt, the prompt over a draw from the seed."""
+    """Decide what the caller left open: an explicit value wins over the prompt, the prompt over a draw from the seed.
+
+    Raises InvalidFields for a loop that does not begin with a bar or has no room for one.
+    """
     seed = secrets.randbits(32) if brief.seed is None else brief.seed
     facts = read_prompt(brief.prompt)
     tempo_map, tempo_source = _resolve_tempo(brief, facts, np.random.default_rng([seed, SEED_STREAMS["tempo"]]))
@@ -119,6 +136,7 @@ def resolve(brief: Brief) -> ResolvedBrief:
     return ResolvedBrief(
         brief=brief,
         seed=seed,
+        seconds=_loop_seconds(brief.seconds, tempo_map) if brief.loop else brief.seconds,
         tempo_map=tempo_map,
         key=key,
         instrumental=brief.instrumental or facts.instrumental,
@@ -126,6 +144,18 @@ def resolve(brief: Brief) -> ResolvedBrief:
         key_source=key_source,
         seed_source=Source.DRAWN if brief.seed is None else Source.CALLER,
     )
+
+
+def _loop_seconds(seconds: float, tempo_map: TempoMap) -> float:
+    """The last bar line up to ``seconds``."""
+    if tempo_map.first_downbeat_s > 0.0:
+        text = f"needs a tempo map whose first downbeat is at 0 s, got {tempo_map.first_downbeat_s:g} s"
+        raise InvalidFields([FieldViolation("brief.loop", text)])
+    bars_s = tempo_map.bars_s(seconds + _BAR_LINE_S)[1:]
+    if not bars_s.size:
+        text = f"must have room for one bar of the loop, got {seconds:g} s; ask for more, or for a faster tempo"
+        raise InvalidFields([FieldViolation("brief.seconds", text)])
+    return float(bars_s[-1])
 
 
 def _resolve_tempo(brief: Brief, facts: PromptFacts, rng: np.random.Generator) -> tuple[TempoMap, Source]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from render_service.brief import SEED_STREAMS, ResolvedBrief
 from render_service.music.harmony import ChordQuality, ChordSpan, draw_chords
@@ -28,12 +28,18 @@ def _chord_from_json(facts: Sequence[Any]) -> ChordSpan:
     return ChordSpan(start_s=start_s, end_s=end_s, root=root, quality=ChordQuality[quality], bass=bass)
 
 
+def _is_unset(value: object) -> bool:
+    """Left out of the JSON, so that plans of releases without the field come back byte for byte."""
+    return value is None or value is False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A fully decided brief. Equal plans under one execution fingerprint give the same samples.
 
     ``persona_embedding`` has length 1; ``chords`` cover ``[0, seconds)`` without gaps. In JSON a chord is a list: start and end in
-    seconds, root, quality, bass.
+    seconds, root, quality, bass. ``loop``: the end leads into the start. ``target_lufs`` is the loudness of the bounce in LUFS; None, in
+    plans of releases without it: neither loudness target nor fades.
     """
 
     __pydantic_config__ = CAMEL_CASE
@@ -50,12 +56,14 @@ class Plan:
     instrumental: bool
     steps: int
     guidance: float
+    loop: Annotated[bool, Field(exclude_if=_is_unset)] = False
+    target_lufs: Annotated[float | None, Field(exclude_if=_is_unset)] = None
 
 
 def make_plan(resolved: ResolvedBrief, persona: Persona, *, steps: int, guidance: float) -> Plan:
     """Plan a render. The chords are drawn from the seed, in the key, over the tempo map."""
     rng = np.random.default_rng([resolved.seed, SEED_STREAMS["chords"]])
-    seconds = resolved.brief.seconds
+    seconds = resolved.seconds
     return Plan(
         prompt=resolved.brief.prompt,
         persona_id=persona.id,
@@ -69,6 +77,8 @@ def make_plan(resolved: ResolvedBrief, persona: Persona, *, steps: int, guidance
         instrumental=resolved.instrumental,
         steps=steps,
         guidance=guidance,
+        loop=resolved.brief.loop,
+        target_lufs=resolved.brief.target_lufs,
     )
 
 

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from jobs_service.value_messages import read_licence, read_requested_stem_mode, read_stem, read_time
-from render_service.brief import DEFAULT_SECONDS, MAX_PROMPT_CHARACTERS, Brief, check_brief
+from render_service.brief import DEFAULT_SECONDS, DEFAULT_TARGET_LUFS, MAX_PROMPT_CHARACTERS, Brief, check_brief
 from render_service.music.key import Key, KeyFormatError
 from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint
 from render_service.rerender import DEFAULT_STRENGTH, BarRange
@@ -41,6 +41,8 @@ def read_brief(message: brief_pb2.Brief, *, now: datetime) -> Brief:
         licence=read_licence(message.licence, violations, field="brief.licence"),
         expires_at=_read_expire_time(message, violations),
         lyrics=message.lyrics,
+        loop=message.loop,
+        target_lufs=message.target_lufs if message.HasField("target_lufs") else DEFAULT_TARGET_LUFS,
     )
     violations += check_brief(brief, now=now)
     if violations:

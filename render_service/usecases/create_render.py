@@ -27,11 +27,11 @@ class RenderAdmission(Admission):
         info = self.renderer_info
         if brief.lyrics and not info.supports_lyrics:
             raise self.unsupported("brief.lyrics", "cannot sing lyrics; leave them empty or load another renderer")
-        if not info.min_seconds <= brief.seconds <= info.max_seconds:
-            text = f"must be {info.min_seconds:g} to {info.max_seconds:g} for the renderer {info.name!r}"
-            raise InvalidFields([FieldViolation("brief.seconds", f"{text}, got {brief.seconds:g}")])
         persona = self.personas.get(brief.persona_id)
         resolved = resolve(brief)
+        if not info.min_seconds <= resolved.seconds <= info.max_seconds:
+            text = f"must be {info.min_seconds:g} to {info.max_seconds:g} for the renderer {info.name!r}"
+            raise InvalidFields([FieldViolation("brief.seconds", f"{text}, got {resolved.seconds:g}")])
         self.check_tempo_map(resolved.tempo_map, field="brief.tempo_map")  # resolved: a prompt can name a tempo too
         plan = make_plan(resolved, persona, steps=self.render_steps, guidance=info.default_guidance)
         new = NewJob(
@@ -44,6 +44,6 @@ class RenderAdmission(Admission):
             expire_time=brief.expires_at,
             labels=brief.labels,
             persona_id=brief.persona_id,
-            audio_seconds=brief.seconds,
+            audio_seconds=resolved.seconds,
         )
         return self.journal.accept(new, limit=self.queue_limit).job

@@ -11,7 +11,7 @@ import numpy as np
 
 from jobs_service.journal_json import VersionFiles, tempo_and_key_json
 from render_service.audit import audit_row
-from render_service.brief import SEED_STREAMS, Source
+from render_service.brief import DEFAULT_TARGET_LUFS, SEED_STREAMS, Source
 from render_service.music.harmony import draw_chords
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
@@ -209,6 +209,7 @@ def _plan_upload(change: StemChange, persona: Persona | None, seed: int, version
         instrumental=False,
         steps=1,
         guidance=1.0,
+        target_lufs=DEFAULT_TARGET_LUFS,
     )
 
 

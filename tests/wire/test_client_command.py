@@ -236,7 +236,7 @@ def test_all_options_reach_the_service(pair: ScriptedPair) -> None:
     options = (
         "--request-id r1 --label a=b --label c=d=e --licence-tier sync --licensee me --terms t --licence-covers bounce"
     )
-    more = "--instrumental --key Eb --stem-mode raw --bpm 92.5 --timeout 600 --detach"
+    more = "--instrumental --key Eb --stem-mode raw --bpm 92.5 --timeout 600 --detach --loop --target-lufs -12.5"
     assert sonichaos(pair, *RENDER, *options.split(), *more.split()).exit_code == 0
     request = pair.render.requests("CreateRender")[0]
     brief = request.brief
@@ -245,6 +245,7 @@ def test_all_options_reach_the_service(pair: ScriptedPair) -> None:
     assert (brief.licence.tier, brief.licence.licensee, brief.licence.terms) == ("sync", "me", "t")
     assert brief.licence.covers == brief_pb2.LICENCE_COVERAGE_BOUNCE
     assert (brief.instrumental, brief.key, brief.bpm) == (True, "Eb", 92.5)
+    assert (brief.loop, brief.target_lufs) == (True, -12.5)
     assert brief.stem_mode == brief_pb2.STEM_MODE_RAW
     assert brief.HasField("expire_time")
     assert not brief.HasField("seed")

@@ -93,6 +93,13 @@ def test_plans_of_earlier_builds_come_back_byte_for_byte() -> None:
     """A plan is read with its tempo map, key and chords, and written as it was."""
     assert (str(plan().key), plan().tempo_map.points[1].beats_per_bar, len(plan().chords)) == ("A minor", 7, 2)
     assert json.dumps(plan_json(plan())) == golden("plan")
+    assert (plan().loop, plan().target_lufs) == (False, None)
+
+
+def test_loop_and_loudness_target_are_part_of_the_plan() -> None:
+    """So of the audit row and of a replay."""
+    asked = replace(plan(), loop=True, target_lufs=-14.5)
+    assert plan_from_json(json.loads(json.dumps(plan_json(asked)))) == asked
 
 
 @pytest.mark.parametrize("start", START)

@@ -10,7 +10,7 @@ from render_service.api.requests import read_brief
 from render_service.brief import Brief, Source, resolve
 from render_service.music.key import Key, KeyFormatError, Mode
 from render_service.music.prompt_words import read_prompt
-from render_service.music.tempo_map import TempoMap
+from render_service.music.tempo_map import TempoMap, TempoPoint
 from servicekit.errors import InvalidFields
 from sonichaos.jobs.v1 import brief_pb2
 
@@ -35,6 +35,9 @@ def read(**fields: object) -> Brief:
         ({"seconds": 181}, "brief.seconds"),
         ({"seconds": -4}, "brief.seconds"),
         ({"seconds": float("nan")}, "brief.seconds"),
+        ({"target_lufs": 0}, "brief.target_lufs"),
+        ({"target_lufs": -30.1}, "brief.target_lufs"),
+        ({"target_lufs": float("nan")}, "brief.target_lufs"),
         ({"bpm": 20}, "brief.bpm"),
         ({"bpm": 301}, "brief.bpm"),
         ({"key": "H minor"}, "brief.key"),
@@ -86,6 +89,43 @@ def test_explicit_wins_over_prompt_wins_over_draw() -> None:
     drawn = resolve(read(prompt="a tune", seed=1))
     assert drawn.tempo_source is Source.DRAWN
     assert drawn.key_source is Source.DRAWN
+
+
+def test_a_loudness_target_has_a_default() -> None:
+    """-16 LUFS, unless the caller gives one."""
+    assert (read().target_lufs, read(target_lufs=-9).target_lufs) == (-16.0, -9.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tempo", "loop_s"),
+    [
+        (9.9, TempoMap.constant(120), 8.0),
+        (8.0, TempoMap.constant(120), 8.0),
+        (2.727, TempoMap.constant(88), 2.727273),
+        (10.0, TempoMap.constant(90, beats_per_bar=3), 10.0),
+        (
+            11.0,
+            TempoMap(points=(TempoPoint(start_s=0.0, bpm=120), TempoPoint(start_s=4.0, bpm=90, beats_per_bar=3))),
+            10.0,
+        ),
+    ],
+)
+def test_a_loop_is_cut_to_whole_bars(seconds: float, tempo: TempoMap, loop_s: float) -> None:
+    """The last bar line within the asked length, a millisecond after it included; the job shows the loop's length."""
+    resolved = resolve(Brief(prompt="a tune", persona_id="neon-drift", seconds=seconds, tempo_map=tempo, loop=True))
+    assert resolved.seconds == pytest.approx(loop_s, abs=1e-6)
+    assert resolved.json()["seconds"] == resolved.seconds
+    assert resolve(Brief(prompt="a tune", persona_id="neon-drift", seconds=seconds)).seconds == seconds
+
+
+def test_a_loop_needs_room_for_a_bar_and_a_downbeat_at_its_start() -> None:
+    """What is wrong is named."""
+    with pytest.raises(InvalidFields, match="room for one bar") as short:
+        resolve(read(loop=True, bpm=40, seconds=5))
+    late = TempoMap(points=TempoMap.constant(120).points, first_downbeat_s=0.5)
+    with pytest.raises(InvalidFields, match=r"downbeat is at 0 s, got 0\.5 s") as pickup:
+        resolve(Brief(prompt="a tune", persona_id="neon-drift", tempo_map=late, loop=True))
+    assert [error.value.violations[0].field for error in (short, pickup)] == ["brief.seconds", "brief.loop"]
 
 
 def test_a_seed_decides_every_draw_and_streams_are_independent() -> None:

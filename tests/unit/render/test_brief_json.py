@@ -21,7 +21,6 @@ FULL = Brief(
     seconds=12.5,
     tempo_map=TempoMap(
         points=(TempoPoint(start_s=0.0, bpm=90.5), TempoPoint(start_s=4.25, bpm=120.0, beats_per_bar=6, beat_unit=8)),
-        first_downbeat_s=0.75,
         swing=0.6,
     ),
     key=Key.parse("Eb major"),
@@ -31,6 +30,8 @@ FULL = Brief(
     labels={"album": "one", "empty": ""},
     licence=Licence(tier="sync", licensee="A", terms="B", covers=LicenceCoverage.BOUNCE),
     expires_at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+    loop=True,
+    target_lufs=-14.5,
 )
 
 
@@ -42,7 +43,7 @@ def test_every_field_has_its_value() -> None:
         (0.0, 90.5, 4, 4),
         (4.25, 120.0, 6, 8),
     ]
-    assert (message.tempo_map.first_downbeat_seconds, message.tempo_map.swing_ratio) == (0.75, 0.6)
+    assert message.tempo_map.swing_ratio == 0.6
     assert (message.key, message.stem_mode) == ("Eb major", brief_pb2.STEM_MODE_RAW)
     assert message.licence.covers == brief_pb2.LICENCE_COVERAGE_BOUNCE
     assert message.expire_time.ToDatetime(tzinfo=UTC) == FULL.expires_at

@@ -75,6 +75,8 @@ def test_a_length_that_the_renderer_does_not_make_is_a_wrong_field(parts: Render
     renders = replace(parts.renders, renderer_info=replace(parts.renderer.info, min_seconds=10.0))
     with pytest.raises(InvalidFields, match=r"must be 10 to 180 .*, got 2"):
         parts.create_render(renders)
+    with pytest.raises(InvalidFields, match=r"must be 2 to 180 .*, got 1\.5"):
+        parts.create_render(bpm=160, loop=True)
 
 
 @pytest.mark.parametrize(

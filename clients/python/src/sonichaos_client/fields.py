@@ -29,6 +29,8 @@ class BriefFields(TypedDict, total=False):
     key: str | None  # such as "A minor"
     instrumental: bool
     lyrics: str | None
+    loop: bool  # whole bars, the end leads into the start
+    target_lufs: float | None  # -30 to -9; default -16
     stems: bool
     stem_mode: StemMode | None
     labels: Mapping[str, str] | None

@@ -40,6 +40,8 @@ from sonichaos_client.errors import SonichaosError
 @click.option("--key", default="", metavar='"A minor"', help="The key [default: from the prompt, or drawn]")
 @click.option("--instrumental", is_flag=True, help="No vocals.")
 @click.option("--lyrics", default="", help="Text to sing, if the renderer supports lyrics.")
+@click.option("--loop", is_flag=True, help="Whole bars, at most --seconds, that repeat without a seam.")
+@click.option("--target-lufs", type=float, metavar="LUFS", help="Loudness of the bounce, -30 to -9 [default: -16]")
 @click.option(
     "--timeout",
     type=NumberBetween(0, MAX_TIMEOUT_S, above=True),
@@ -63,6 +65,8 @@ def render(
     key: str,
     instrumental: bool,
     lyrics: str,
+    loop: bool,
+    target_lufs: float | None,
     timeout: float | None,
     stems: bool,
     stem_mode: StemMode,
@@ -88,6 +92,8 @@ def render(
             key=key,
             instrumental=instrumental,
             lyrics=lyrics,
+            loop=loop,
+            target_lufs=target_lufs,
             stems=stems,
             stem_mode=stem_mode,
             labels=job_options.labels,

@@ -240,6 +240,8 @@ class Brief(_message.Message):
     LICENCE_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     LYRICS_FIELD_NUMBER: _builtins.int
+    LOOP_FIELD_NUMBER: _builtins.int
+    TARGET_LUFS_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """Free text that steers instrumentation, mood and tempo. 1 to 2000 characters."""
     persona_id: _builtins.str
@@ -260,6 +262,14 @@ class Brief(_message.Message):
     """How the stems relate to the bounce."""
     lyrics: _builtins.str
     """Words to be sung, at most 4000 characters. A renderer that cannot sing refuses them."""
+    loop: _builtins.bool
+    """True for a take that repeats without a seam: `seconds` is shortened to a whole number of bars, at least one, and the end
+    leads into the start. Needs the first downbeat at 0 s.
+    """
+    target_lufs: _builtins.float
+    """Integrated loudness of the bounce in LUFS, -30 to -9. If not set, -16. A take whose peaks would need more than 6 dB of
+    limiting stays below it.
+    """
     @_builtins.property
     def tempo_map(self) -> Global___TempoMap:
         """A tempo map."""
@@ -293,17 +303,23 @@ class Brief(_message.Message):
         licence: Global___Licence | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         lyrics: _builtins.str = ...,
+        loop: _builtins.bool = ...,
+        target_lufs: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "bpm", b"bpm", "expire_time", b"expire_time", "licence", b"licence", "seed", b"seed", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "bpm", b"bpm", "expire_time", b"expire_time", "licence", b"licence", "seed", b"seed", "target_lufs", b"target_lufs", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "bpm", b"bpm", "expire_time", b"expire_time", "instrumental", b"instrumental", "key", b"key", "labels", b"labels", "licence", b"licence", "lyrics", b"lyrics", "persona_id", b"persona_id", "prompt", b"prompt", "seconds", b"seconds", "seed", b"seed", "stem_mode", b"stem_mode", "stems", b"stems", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "bpm", b"bpm", "expire_time", b"expire_time", "instrumental", b"instrumental", "key", b"key", "labels", b"labels", "licence", b"licence", "loop", b"loop", "lyrics", b"lyrics", "persona_id", b"persona_id", "prompt", b"prompt", "seconds", b"seconds", "seed", b"seed", "stem_mode", b"stem_mode", "stems", b"stems", "target_lufs", b"target_lufs", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__target_lufs: _TypeAlias = _typing.Literal["target_lufs"]  # noqa: Y015
+    _WhichOneofArgType__target_lufs: _TypeAlias = _typing.Literal["_target_lufs", b"_target_lufs"]  # noqa: Y015
     _WhichOneofReturnType_tempo: _TypeAlias = _typing.Literal["bpm", "tempo_map"]  # noqa: Y015
     _WhichOneofArgType_tempo: _TypeAlias = _typing.Literal["tempo", b"tempo"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_lufs) -> _WhichOneofReturnType__target_lufs | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_tempo) -> _WhichOneofReturnType_tempo | None: ...
 
@@ -350,6 +366,8 @@ class ResolvedBrief(_message.Message):
     TEMPO_SOURCE_FIELD_NUMBER: _builtins.int
     KEY_SOURCE_FIELD_NUMBER: _builtins.int
     SEED_SOURCE_FIELD_NUMBER: _builtins.int
+    LOOP_FIELD_NUMBER: _builtins.int
+    TARGET_LUFS_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """The prompt as given. Empty for an upload, and after ErasePrompt."""
     persona_id: _builtins.str
@@ -357,7 +375,7 @@ class ResolvedBrief(_message.Message):
     seed: _builtins.int
     """The seed. Not set for an upload."""
     seconds: _builtins.float
-    """Length in seconds."""
+    """Length in seconds. For a loop: of its whole bars."""
     key: _builtins.str
     """The key, such as "A minor". Empty for an upload until a re-render supplies one."""
     instrumental: _builtins.bool
@@ -372,6 +390,10 @@ class ResolvedBrief(_message.Message):
     """Where the key comes from: "caller", "prompt" or "drawn"."""
     seed_source: _builtins.str
     """Where the seed comes from: "caller" or "drawn"."""
+    loop: _builtins.bool
+    """True for a take that repeats without a seam."""
+    target_lufs: _builtins.float
+    """Integrated loudness that the bounce aims at, in LUFS. Not set for an upload, and for takes of releases without the field."""
     @_builtins.property
     def tempo_map(self) -> Global___TempoMap:
         """The tempo map. Not set for an upload until a re-render supplies one."""
@@ -406,13 +428,20 @@ class ResolvedBrief(_message.Message):
         tempo_source: _builtins.str = ...,
         key_source: _builtins.str = ...,
         seed_source: _builtins.str = ...,
+        loop: _builtins.bool = ...,
+        target_lufs: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "expire_time", b"expire_time", "licence", b"licence", "seed", b"seed", "tempo_map", b"tempo_map"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "expire_time", b"expire_time", "licence", b"licence", "seed", b"seed", "target_lufs", b"target_lufs", "tempo_map", b"tempo_map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "expire_time", b"expire_time", "instrumental", b"instrumental", "key", b"key", "key_source", b"key_source", "labels", b"labels", "licence", b"licence", "persona_id", b"persona_id", "prompt", b"prompt", "seconds", b"seconds", "seed", b"seed", "seed_source", b"seed_source", "stem_mode", b"stem_mode", "stems", b"stems", "tempo_map", b"tempo_map", "tempo_source", b"tempo_source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "expire_time", b"expire_time", "instrumental", b"instrumental", "key", b"key", "key_source", b"key_source", "labels", b"labels", "licence", b"licence", "loop", b"loop", "persona_id", b"persona_id", "prompt", b"prompt", "seconds", b"seconds", "seed", b"seed", "seed_source", b"seed_source", "stem_mode", b"stem_mode", "stems", b"stems", "target_lufs", b"target_lufs", "tempo_map", b"tempo_map", "tempo_source", b"tempo_source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__target_lufs: _TypeAlias = _typing.Literal["target_lufs"]  # noqa: Y015
+    _WhichOneofArgType__target_lufs: _TypeAlias = _typing.Literal["_target_lufs", b"_target_lufs"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_lufs) -> _WhichOneofReturnType__target_lufs | None: ...
 
 Global___ResolvedBrief: _TypeAlias = ResolvedBrief  # noqa: Y015

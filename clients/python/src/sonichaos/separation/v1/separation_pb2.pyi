@@ -306,6 +306,7 @@ class ReplaceStemRequest(_message.Message):
     TO_BAR_FIELD_NUMBER: _builtins.int
     ALLOW_DRIFT_FIELD_NUMBER: _builtins.int
     COMPARE_WITH_FIELD_NUMBER: _builtins.int
+    MATCH_MIX_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """Id of the loan of the new mix."""
     job_id: _builtins.str
@@ -322,6 +323,10 @@ class ReplaceStemRequest(_message.Message):
     """Last bar to replace, inclusive."""
     allow_drift: _builtins.bool
     """True to keep the stem even if its drift exceeds the limits."""
+    match_mix: _builtins.bool
+    """True to equalise the new stem, so that the new bounce has the old one's loudness and third octaves as well. Not set for a
+    replay of a version that was made without.
+    """
     @_builtins.property
     def mix(self) -> _job_pb2.StoredFile:
         """The new mix as a WAV file. The lent samples must match its digest. Its key is empty, because it is not stored."""
@@ -353,10 +358,11 @@ class ReplaceStemRequest(_message.Message):
         to_bar: _builtins.int = ...,
         allow_drift: _builtins.bool = ...,
         compare_with: _job_pb2.StoredFile | None = ...,
+        match_mix: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "compare_with", b"compare_with", "grid", b"grid", "mix", b"mix"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_drift", b"allow_drift", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "manifest_json", b"manifest_json", "mix", b"mix", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_drift", b"allow_drift", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "manifest_json", b"manifest_json", "match_mix", b"match_mix", "mix", b"mix", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

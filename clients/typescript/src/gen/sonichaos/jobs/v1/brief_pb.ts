@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/jobs/v1/brief.proto.
  */
 export const file_sonichaos_jobs_v1_brief: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zb25pY2hhb3Mvam9icy92MS9icmllZi5wcm90bxIRc29uaWNoYW9zLmpvYnMudjEiWgoKVGVtcG9Qb2ludBIVCg1zdGFydF9zZWNvbmRzGAEgASgBEgsKA2JwbRgCIAEoARIVCg1iZWF0c19wZXJfYmFyGAMgASgNEhEKCWJlYXRfdW5pdBgEIAEoDSJuCghUZW1wb01hcBItCgZwb2ludHMYASADKAsyHS5zb25pY2hhb3Muam9icy52MS5UZW1wb1BvaW50Eh4KFmZpcnN0X2Rvd25iZWF0X3NlY29uZHMYAiABKAESEwoLc3dpbmdfcmF0aW8YAyABKAEibAoHTGljZW5jZRIMCgR0aWVyGAEgASgJEhAKCGxpY2Vuc2VlGAIgASgJEg0KBXRlcm1zGAMgASgJEjIKBmNvdmVycxgEIAEoDjIiLnNvbmljaGFvcy5qb2JzLnYxLkxpY2VuY2VDb3ZlcmFnZSLXAwoFQnJpZWYSDgoGcHJvbXB0GAEgASgJEhIKCnBlcnNvbmFfaWQYAiABKAkSEQoEc2VlZBgDIAEoDUgBiAEBEg8KB3NlY29uZHMYBCABKAESDQoDYnBtGAUgASgBSAASMAoJdGVtcG9fbWFwGAYgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuVGVtcG9NYXBIABILCgNrZXkYByABKAkSFAoMaW5zdHJ1bWVudGFsGAggASgIEg0KBXN0ZW1zGAkgASgIEi4KCXN0ZW1fbW9kZRgKIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLlN0ZW1Nb2RlEjQKBmxhYmVscxgLIAMoCzIkLnNvbmljaGFvcy5qb2JzLnYxLkJyaWVmLkxhYmVsc0VudHJ5EisKB2xpY2VuY2UYDCABKAsyGi5zb25pY2hhb3Muam9icy52MS5MaWNlbmNlEi8KC2V4cGlyZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZseXJpY3MYDiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIHCgV0ZW1wb0IHCgVfc2VlZCL8AwoNUmVzb2x2ZWRCcmllZhIOCgZwcm9tcHQYASABKAkSEgoKcGVyc29uYV9pZBgCIAEoCRIRCgRzZWVkGAMgASgNSACIAQESDwoHc2Vjb25kcxgEIAEoARIuCgl0ZW1wb19tYXAYBSABKAsyGy5zb25pY2hhb3Muam9icy52MS5UZW1wb01hcBILCgNrZXkYBiABKAkSFAoMaW5zdHJ1bWVudGFsGAcgASgIEg0KBXN0ZW1zGAggASgIEi4KCXN0ZW1fbW9kZRgJIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLlN0ZW1Nb2RlEjwKBmxhYmVscxgKIAMoCzIsLnNvbmljaGFvcy5qb2JzLnYxLlJlc29sdmVkQnJpZWYuTGFiZWxzRW50cnkSKwoHbGljZW5jZRgLIAEoCzIaLnNvbmljaGFvcy5qb2JzLnYxLkxpY2VuY2USLwoLZXhwaXJlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHRlbXBvX3NvdXJjZRgNIAEoCRISCgprZXlfc291cmNlGA4gASgJEhMKC3NlZWRfc291cmNlGA8gASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFX3NlZWQqTQoIU3RlbU1vZGUSGQoVU1RFTV9NT0RFX1VOU1BFQ0lGSUVEEAASEwoPU1RFTV9NT0RFX0VYQUNUEAESEQoNU1RFTV9NT0RFX1JBVxACKlwKBFN0ZW0SFAoQU1RFTV9VTlNQRUNJRklFRBAAEg4KClNURU1fRFJVTVMQARINCglTVEVNX0JBU1MQAhIPCgtTVEVNX1ZPQ0FMUxADEg4KClNURU1fT1RIRVIQBCp3Cg9MaWNlbmNlQ292ZXJhZ2USIAocTElDRU5DRV9DT1ZFUkFHRV9VTlNQRUNJRklFRBAAEhsKF0xJQ0VOQ0VfQ09WRVJBR0VfQk9VTkNFEAESJQohTElDRU5DRV9DT1ZFUkFHRV9CT1VOQ0VfQU5EX1NURU1TEAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Ch1zb25pY2hhb3Mvam9icy92MS9icmllZi5wcm90bxIRc29uaWNoYW9zLmpvYnMudjEiWgoKVGVtcG9Qb2ludBIVCg1zdGFydF9zZWNvbmRzGAEgASgBEgsKA2JwbRgCIAEoARIVCg1iZWF0c19wZXJfYmFyGAMgASgNEhEKCWJlYXRfdW5pdBgEIAEoDSJuCghUZW1wb01hcBItCgZwb2ludHMYASADKAsyHS5zb25pY2hhb3Muam9icy52MS5UZW1wb1BvaW50Eh4KFmZpcnN0X2Rvd25iZWF0X3NlY29uZHMYAiABKAESEwoLc3dpbmdfcmF0aW8YAyABKAEibAoHTGljZW5jZRIMCgR0aWVyGAEgASgJEhAKCGxpY2Vuc2VlGAIgASgJEg0KBXRlcm1zGAMgASgJEjIKBmNvdmVycxgEIAEoDjIiLnNvbmljaGFvcy5qb2JzLnYxLkxpY2VuY2VDb3ZlcmFnZSKPBAoFQnJpZWYSDgoGcHJvbXB0GAEgASgJEhIKCnBlcnNvbmFfaWQYAiABKAkSEQoEc2VlZBgDIAEoDUgBiAEBEg8KB3NlY29uZHMYBCABKAESDQoDYnBtGAUgASgBSAASMAoJdGVtcG9fbWFwGAYgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuVGVtcG9NYXBIABILCgNrZXkYByABKAkSFAoMaW5zdHJ1bWVudGFsGAggASgIEg0KBXN0ZW1zGAkgASgIEi4KCXN0ZW1fbW9kZRgKIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLlN0ZW1Nb2RlEjQKBmxhYmVscxgLIAMoCzIkLnNvbmljaGFvcy5qb2JzLnYxLkJyaWVmLkxhYmVsc0VudHJ5EisKB2xpY2VuY2UYDCABKAsyGi5zb25pY2hhb3Muam9icy52MS5MaWNlbmNlEi8KC2V4cGlyZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZseXJpY3MYDiABKAkSDAoEbG9vcBgPIAEoCBIYCgt0YXJnZXRfbHVmcxgQIAEoAUgCiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFdGVtcG9CBwoFX3NlZWRCDgoMX3RhcmdldF9sdWZzIrQECg1SZXNvbHZlZEJyaWVmEg4KBnByb21wdBgBIAEoCRISCgpwZXJzb25hX2lkGAIgASgJEhEKBHNlZWQYAyABKA1IAIgBARIPCgdzZWNvbmRzGAQgASgBEi4KCXRlbXBvX21hcBgFIAEoCzIbLnNvbmljaGFvcy5qb2JzLnYxLlRlbXBvTWFwEgsKA2tleRgGIAEoCRIUCgxpbnN0cnVtZW50YWwYByABKAgSDQoFc3RlbXMYCCABKAgSLgoJc3RlbV9tb2RlGAkgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuU3RlbU1vZGUSPAoGbGFiZWxzGAogAygLMiwuc29uaWNoYW9zLmpvYnMudjEuUmVzb2x2ZWRCcmllZi5MYWJlbHNFbnRyeRIrCgdsaWNlbmNlGAsgASgLMhouc29uaWNoYW9zLmpvYnMudjEuTGljZW5jZRIvCgtleHBpcmVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMdGVtcG9fc291cmNlGA0gASgJEhIKCmtleV9zb3VyY2UYDiABKAkSEwoLc2VlZF9zb3VyY2UYDyABKAkSDAoEbG9vcBgQIAEoCBIYCgt0YXJnZXRfbHVmcxgRIAEoAUgBiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFX3NlZWRCDgoMX3RhcmdldF9sdWZzKk0KCFN0ZW1Nb2RlEhkKFVNURU1fTU9ERV9VTlNQRUNJRklFRBAAEhMKD1NURU1fTU9ERV9FWEFDVBABEhEKDVNURU1fTU9ERV9SQVcQAipcCgRTdGVtEhQKEFNURU1fVU5TUEVDSUZJRUQQABIOCgpTVEVNX0RSVU1TEAESDQoJU1RFTV9CQVNTEAISDwoLU1RFTV9WT0NBTFMQAxIOCgpTVEVNX09USEVSEAQqdwoPTGljZW5jZUNvdmVyYWdlEiAKHExJQ0VOQ0VfQ09WRVJBR0VfVU5TUEVDSUZJRUQQABIbChdMSUNFTkNFX0NPVkVSQUdFX0JPVU5DRRABEiUKIUxJQ0VOQ0VfQ09WRVJBR0VfQk9VTkNFX0FORF9TVEVNUxACYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Tempo and metre from one moment until the next point.
@@ -247,6 +247,22 @@ export type Brief = Message<"sonichaos.jobs.v1.Brief"> & {
    * @generated from field: string lyrics = 14;
    */
   lyrics: string;
+
+  /**
+   * True for a take that repeats without a seam: `seconds` is shortened to a whole number of bars, at least one, and the end
+   * leads into the start. Needs the first downbeat at 0 s.
+   *
+   * @generated from field: bool loop = 15;
+   */
+  loop: boolean;
+
+  /**
+   * Integrated loudness of the bounce in LUFS, -30 to -9. If not set, -16. A take whose peaks would need more than 6 dB of
+   * limiting stays below it.
+   *
+   * @generated from field: optional double target_lufs = 16;
+   */
+  targetLufs?: number | undefined;
 };
 
 /**
@@ -284,7 +300,7 @@ export type ResolvedBrief = Message<"sonichaos.jobs.v1.ResolvedBrief"> & {
   seed?: number | undefined;
 
   /**
-   * Length in seconds.
+   * Length in seconds. For a loop: of its whole bars.
    *
    * @generated from field: double seconds = 4;
    */
@@ -366,6 +382,20 @@ export type ResolvedBrief = Message<"sonichaos.jobs.v1.ResolvedBrief"> & {
    * @generated from field: string seed_source = 15;
    */
   seedSource: string;
+
+  /**
+   * True for a take that repeats without a seam.
+   *
+   * @generated from field: bool loop = 16;
+   */
+  loop: boolean;
+
+  /**
+   * Integrated loudness that the bounce aims at, in LUFS. Not set for an upload, and for takes of releases without the field.
+   *
+   * @generated from field: optional double target_lufs = 17;
+   */
+  targetLufs?: number | undefined;
 };
 
 /**
