@@ -38,7 +38,7 @@ class Plan:
     """A fully decided brief. Equal plans under one execution fingerprint give the same samples.
 
     ``persona_embedding`` has length 1; ``chords`` cover ``[0, seconds)`` without gaps. In JSON a chord is a list: start and end in
-    seconds, root, quality, bass. ``loop``: the end leads into the start. ``target_lufs`` is the loudness of the bounce in LUFS; None, in
+    seconds, root, quality, bass. ``loop``: the end leads into the start. ``target_lufs`` is the loudness of the bounce; None, in
     plans of releases without it: neither loudness target nor fades.
     """
 

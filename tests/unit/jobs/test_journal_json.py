@@ -105,6 +105,8 @@ def test_a_brief_is_written_as_its_message() -> None:
         tempo_source="caller",
         key_source="prompt",
         seed_source="drawn",
+        loop=True,
+        target_lufs=-14.5,
     ).json()
     message = json_format.ParseDict(written, brief_pb2.ResolvedBrief())
     assert {descriptor.name for descriptor, _ in message.ListFields()} == {
