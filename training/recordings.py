@@ -84,7 +84,7 @@ def recorded_stems(folder: Path, cache: Path) -> Iterator[StoredSong]:
                 continue
             stacked = np.rint(np.stack([stems[name] for name in STEMS]) * 2.0**15)
             np.save(file, np.clip(stacked, -(2.0**15), 2.0**15 - 1).astype(np.int16))
-        yield StoredSong(score=None, stems=np.load(file, mmap_mode="r"))
+        yield StoredSong(composition=None, stems=np.load(file, mmap_mode="r"))
 
 
 def _fact_files(folder: Path) -> list[Path]:

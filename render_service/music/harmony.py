@@ -113,18 +113,28 @@ _CADENCES = {
 _DOMINANT = 4
 
 
-def draw_chords(rng: np.random.Generator, *, key: Key, tempo_map: TempoMap, seconds: float) -> tuple[ChordSpan, ...]:
+def draw_chords(
+    rng: np.random.Generator, *, key: Key, tempo_map: TempoMap, seconds: float, ending_s: float | None = None
+) -> tuple[ChordSpan, ...]:
     """Chords that cover ``[0, seconds)`` without a gap, a cadence at the end of every eighth bar.
 
+    ``ending_s``: a bar line from which the tonic sounds to the end; a dominant fills the bar before it.
     A pickup before the first downbeat holds the first chord. Draws are taken per phrase letter before any time is
     known, so two lengths from one seed begin with the same chords.
     """
     form = _FORMS[rng.integers(len(_FORMS))]
     phrases = {letter: _draw_phrase(rng, key.mode) for letter in "ABC"}
     starts = tempo_map.bars_s(seconds)
+    cadence = _cadence_bar(rng, key.mode, _Step(degree=_DOMINANT, quality=_Q.MAJ))
     spans: list[ChordSpan] = []
     for i, start in enumerate(starts):
         end = float(starts[i + 1]) if i + 1 < len(starts) else seconds
+        if ending_s is not None and start > ending_s - _SHORTEST_CHORD_S:
+            spans.append(_span(_Step(degree=0, quality=_TRIADS[key.mode][0]), key, float(start), seconds))
+            break
+        if ending_s is not None and end > ending_s - _SHORTEST_CHORD_S:
+            spans += _lay_bar(cadence, key, tempo_map, float(start), end)
+            continue
         phrase = phrases[form[i // PHRASE_BARS % len(form)]]
         spans += _lay_bar(phrase[i % PHRASE_BARS], key, tempo_map, float(start), end)
     return _cover(spans, key, seconds)

@@ -12,37 +12,11 @@ from enum import Enum
 
 import numpy as np
 
+from render_service.composer.style import MOOD_SHAPES, Instrumentation, Mood, Style
 from render_service.music.key import Key, Mode
 
 _OMIT_SHARE = 0.12
 _TWO_FAMILIES_SHARE = 0.35
-
-
-class Instrumentation(Enum):
-    """Instrument families of the stem "other"; the value is the family's plain name."""
-
-    PIANO = "piano"
-    ELECTRIC_PIANO = "electric piano"
-    ACOUSTIC_GUITAR = "acoustic guitar"
-    ELECTRIC_GUITAR = "electric guitar"
-    STRINGS = "strings"
-    SYNTHS = "synths"
-    ORGAN = "organ"
-    BRASS = "brass"
-    MALLETS = "mallets"
-
-
-class Mood(Enum):
-    """Mood of a song; :data:`MOOD_SHAPES` has its effect on the music."""
-
-    HAPPY = "happy"
-    UPLIFTING = "uplifting"
-    ENERGETIC = "energetic"
-    CALM = "calm"
-    DREAMY = "dreamy"
-    SAD = "sad"
-    DARK = "dark"
-    TENSE = "tense"
 
 
 class TempoWords(Enum):
@@ -53,32 +27,6 @@ class TempoWords(Enum):
     UPBEAT = (114.0, 134.0)
     FAST = (138.0, 170.0)
 
-
-@dataclass(frozen=True, kw_only=True)
-class MoodShape:
-    """Effect of a mood on the music.
-
-    ``minor_share``: probability of a minor key. The others range from -1 to 1 and shift the persona's values: ``brightness`` the
-    spectrum, ``register`` the pitch of the parts, ``density`` the number of notes, ``force`` their velocity.
-    """
-
-    minor_share: float
-    brightness: float
-    register: float
-    density: float
-    force: float
-
-
-MOOD_SHAPES = {
-    Mood.HAPPY: MoodShape(minor_share=0.0, brightness=0.6, register=0.6, density=0.3, force=0.2),
-    Mood.UPLIFTING: MoodShape(minor_share=0.1, brightness=0.4, register=0.4, density=0.1, force=0.3),
-    Mood.ENERGETIC: MoodShape(minor_share=0.4, brightness=0.8, register=0.1, density=0.9, force=0.9),
-    Mood.CALM: MoodShape(minor_share=0.15, brightness=-0.5, register=0.0, density=-0.8, force=-0.8),
-    Mood.DREAMY: MoodShape(minor_share=0.35, brightness=-0.2, register=0.9, density=-0.5, force=-0.5),
-    Mood.SAD: MoodShape(minor_share=1.0, brightness=-0.6, register=-0.3, density=-0.5, force=-0.4),
-    Mood.DARK: MoodShape(minor_share=1.0, brightness=-1.0, register=-1.0, density=0.0, force=0.3),
-    Mood.TENSE: MoodShape(minor_share=1.0, brightness=0.3, register=-0.2, density=0.6, force=0.6),
-}
 
 _INSTRUMENT_WORDS = {
     Instrumentation.PIANO: ("piano", "grand piano", "piano chords", "upright piano", "keys", "a piano"),
@@ -178,9 +126,9 @@ class Caption:
     tempo_words: TempoWords
 
     @property
-    def shape(self) -> MoodShape:
-        """The mood's effect on the music."""
-        return MOOD_SHAPES[self.mood]
+    def style(self) -> Style:
+        """The values that the composer follows, without the tempo."""
+        return Style(instrumentation=self.instrumentation, mood=self.mood)
 
 
 def draw_caption(rng: np.random.Generator) -> Caption:

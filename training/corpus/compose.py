@@ -1,32 +1,31 @@
-"""Composes a score from a seed: caption, persona, key, tempo map, chords, sections and notes, without audio."""
+"""Composes a song from a seed: draws what a caller would ask for and has the composer of render_service write the score."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import IntEnum
 
 import numpy as np
 
+from render_service.composer.compose import ScoreInputs, compose_score
+from render_service.composer.form import ending_start_s
 from render_service.music.harmony import draw_chords
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
-from training.corpus.accompaniment import write_chords
-from training.corpus.bassline import write_bass
 from training.corpus.builtin_personas import personas
 from training.corpus.caption import Caption, draw_caption, draw_key
-from training.corpus.drumming import write_drums
-from training.corpus.melody import write_line, write_vocals
+from training.corpus.composition import Composition
 from training.corpus.persona import PersonaSpec, random_persona
-from training.corpus.score import Outline, Score
-from training.corpus.structure import draw_bars, draw_tempo_map
+from training.corpus.tempo import draw_tempo_map
 
-DEFAULT_SECONDS_RANGE = (30.0, 60.0)
+DEFAULT_SECONDS_RANGE = (6.0, 60.0)
+"""Lengths of songs. Takes have all lengths, so the songs do too."""
 TRAINING_SEEDS = range(800_000_000)
 REFERENCE_SEEDS = range(800_000_000, 900_000_000)
 """Seeds for the clips of the built-in personas and the evaluation's classifier; never used for training."""
 HELD_OUT_SEEDS = range(900_000_000, 1_000_000_000)
 """Seeds for tests and evaluation, including random personas; never used for training."""
 INSTRUMENTAL_SHARE = 0.25
+_ENDING_SHARE = 0.85  # of the songs; the others are cut off
 _NAMED_SHARE = 0.5  # share of songs by a named persona; each of the others has a random persona of its own
 
 
@@ -39,12 +38,7 @@ class Stream(IntEnum):
     KEY = 3
     TEMPO = 4
     CHORDS = 5
-    FORM = 6
-    DRUMS = 7
-    BASS = 8
-    ACCOMPANIMENT = 9
-    VOCALS = 10
-    LINE = 11
+    ENDING = 6
     SINGERS = 12
     MIX = 13
     INSTRUMENTAL = 14
@@ -64,13 +58,9 @@ def compose(
     key: Key | None = None,
     tempo_map: TempoMap | None = None,
     instrumental: bool | None = None,
-) -> Score:
+) -> Composition:
     """Compose a song. Arguments that are ``None`` are drawn from the seed; the caption never depends on the persona."""
-    length = (
-        seconds
-        if seconds is not None
-        else float(np.round(generator_for(seed, Stream.LENGTH).uniform(*DEFAULT_SECONDS_RANGE), 2))
-    )
+    length = seconds if seconds is not None else _draw_seconds(seed)
     identity = persona if persona is not None else draw_persona(seed)
     song_caption = caption if caption is not None else draw_caption(generator_for(seed, Stream.CAPTION))
     drawn_instrumental = bool(generator_for(seed, Stream.INSTRUMENTAL).random() < INSTRUMENTAL_SHARE)
@@ -80,20 +70,38 @@ def compose(
         grid = draw_tempo_map(
             generator_for(seed, Stream.TEMPO), song_caption.tempo_words, swing=identity.swing, seconds=length
         )
-    sketch = Score(
+    ends = generator_for(seed, Stream.ENDING).random() < _ENDING_SHARE
+    ending_s = ending_start_s(grid, length) if ends else None
+    inputs = ScoreInputs(
+        seed=seed,
+        seconds=length,
+        tempo_map=grid,
+        key=song_key,
+        chords=draw_chords(
+            generator_for(seed, Stream.CHORDS), key=song_key, tempo_map=grid, seconds=length, ending_s=ending_s
+        ),
+        ending_s=ending_s,
+        instrumental=drawn_instrumental if instrumental is None else instrumental,
+        style=song_caption.style,
+        habits=identity.habits,
+    )
+    return Composition(
         seed=seed,
         seconds=length,
         persona=identity,
         caption=song_caption,
-        instrumental=drawn_instrumental if instrumental is None else instrumental,
+        instrumental=inputs.instrumental,
         tempo_map=grid,
         key=song_key,
-        chords=draw_chords(generator_for(seed, Stream.CHORDS), key=song_key, tempo_map=grid, seconds=length),
-        sections=(),
-        notes=(),
-        sung=(),
+        chords=inputs.chords,
+        score=compose_score(inputs),
     )
-    return _write(sketch)
+
+
+def _draw_seconds(seed: int) -> float:
+    """Uniform in its square root between the limits: short songs are a little more frequent."""
+    low, high = np.sqrt(DEFAULT_SECONDS_RANGE)
+    return float(np.round(generator_for(seed, Stream.LENGTH).uniform(low, high) ** 2, 2))
 
 
 def draw_persona(seed: int) -> PersonaSpec:
@@ -103,24 +111,3 @@ def draw_persona(seed: int) -> PersonaSpec:
     if rng.random() < _NAMED_SHARE:
         return named[rng.integers(len(named))]
     return random_persona(rng, id=f"drawn-{seed}")
-
-
-def _write(sketch: Score) -> Score:
-    """Add sections and notes to a score."""
-    seed, seconds = sketch.seed, sketch.seconds
-    sections, bars = draw_bars(generator_for(seed, Stream.FORM), sketch.tempo_map, seconds)
-    outline = Outline(bars=bars, chords=sketch.chords, key=sketch.key, persona=sketch.persona, caption=sketch.caption)
-    sung = [] if sketch.instrumental else write_vocals(generator_for(seed, Stream.VOCALS), outline)
-    notes = [
-        *write_drums(generator_for(seed, Stream.DRUMS), outline),
-        *write_bass(generator_for(seed, Stream.BASS), outline),
-        *write_chords(generator_for(seed, Stream.ACCOMPANIMENT), outline),
-        *write_line(generator_for(seed, Stream.LINE), outline, sung),
-    ]
-    inside = (note for note in notes if note.start_s < seconds - 0.02)
-    return replace(
-        sketch,
-        sections=sections,
-        notes=tuple(sorted(inside, key=lambda note: (note.start_s, note.part.name, note.pitch))),
-        sung=tuple(note for note in sung if note.start_s < seconds - 0.05),
-    )

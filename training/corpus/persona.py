@@ -12,7 +12,8 @@ from enum import Enum
 
 import numpy as np
 
-from training.corpus.caption import Instrumentation
+from render_service.composer.habits import PERCUSSION_SETS, Habits
+from render_service.composer.style import Instrumentation
 
 
 class PanLaw(Enum):
@@ -103,11 +104,24 @@ class PersonaSpec:
     pan_law: PanLaw
     balance_lu: tuple[float, float, float, float]
 
+    @property
+    def habits(self) -> Habits:
+        """How the persona plays."""
+        return Habits(
+            density=self.density,
+            swing=self.swing,
+            electronic_kit=self.kit in ELECTRONIC_KITS,
+            percussion=self.percussion,
+            sub_bass=self.bass is BassSound.SUB_808,
+            voice_pitch=self.voice.centre_pitch,
+        )
+
     def rack(self, family: Instrumentation) -> Rack:
         """The instruments of one family."""
         return next(rack for rack in self.racks if rack.family is family)
 
 
+ELECTRONIC_KITS = frozenset({24, 25})
 KITS = (0, 1, 2, 4, 6, 7, 8, 11, 16, 17, 18, 24, 25, 32, 34, 40)
 _CHORD_PROGRAMS = {
     Instrumentation.PIANO: (0, 1, 2, 3),
@@ -131,7 +145,6 @@ _LINE_PROGRAMS = {
     Instrumentation.BRASS: (56, 57, 65, 66, 59),
     Instrumentation.MALLETS: (11, 13, 9, 10, 14),
 }
-PERCUSSION_SETS = 5
 
 
 def random_persona(rng: np.random.Generator, *, id: str = "random", prefix: str = "") -> PersonaSpec:  # noqa: A002 - the contract's name

@@ -25,7 +25,7 @@ def _describe(song: Song) -> str:
     points = ", ".join(
         f"{p.bpm:g} bpm {p.beats_per_bar}/{p.beat_unit} from {p.start_s:.2f} s" for p in song.tempo_map.points
     )
-    sections = "\n".join(f"{s.start_s:7.2f} s  {s.kind.name.lower()}" for s in song.sections)
+    sections = "\n".join(f"{s.start_s:7.2f} s  {s.kind.name.lower()}" for s in song.score.sections)
     chords = " ".join(str(chord) for chord in song.chords)
     head = f"{song.caption.text}\npersona {song.persona.id}, {song.key}, {points}, swing {song.tempo_map.swing:.2f}"
     return f"{head}\n{sections}\n{chords}\n"

@@ -1,4 +1,4 @@
-"""Renders a score as audio: four stems, each with the effects of its bus, and their sum.
+"""Renders a composition as audio: four stems, each with the effects of its bus, and their sum.
 
 Stem samples are multiples of 2**-23 of full scale, so in float32 they add up to the mix exactly, in any order.
 
@@ -12,6 +12,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from render_service.composer.drumming import (
+    CLAP,
+    CLOSED_HAT,
+    CRASH,
+    CRASH_2,
+    CYMBALS,
+    KICK,
+    OPEN_HAT,
+    PEDAL_HAT,
+    RIDE,
+    RIM,
+    SNARE,
+)
+from render_service.composer.score import Part, Score
 from render_service.music.harmony import ChordSpan
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
@@ -19,10 +33,9 @@ from servicekit.delivery.names import STEMS
 from training.corpus.bus import add_room, normalise_loudness, pan, saturate, widen
 from training.corpus.caption import Caption
 from training.corpus.compose import Stream, compose, generator_for
-from training.corpus.drumming import CYMBALS, PERCUSSION_LEVEL, STROKE_LEVELS
+from training.corpus.composition import Composition
 from training.corpus.loudness import loudness_lufs
 from training.corpus.persona import PersonaSpec
-from training.corpus.score import Event, Part, Score, Section
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio, Soundfont, load_soundfont
 from training.corpus.sub_bass import play_808
 from training.corpus.voice import Singer, sing
@@ -35,12 +48,18 @@ _STEP = 2.0**-23
 _WET = {"drums": 0.5, "bass": 0.08, "vocals": 1.0, "other": 0.9}
 _TILT = {"drums": 0.7, "bass": 0.4, "vocals": 0.8, "other": 1.0}
 _PART_LEVEL = {Part.CHORDS: 1.0, Part.SECOND_CHORDS: 0.8, Part.LINE: 0.9}
+_STROKE_LEVELS = {
+    KICK: 1.0, SNARE: 0.8, RIM: 0.45, CLAP: 0.5, CLOSED_HAT: 0.32, PEDAL_HAT: 0.25, OPEN_HAT: 0.34, RIDE: 0.26,
+    CRASH: 0.5, CRASH_2: 0.5, 50: 0.65, 48: 0.7, 45: 0.75, 41: 0.8,
+}  # fmt: skip
+_PERCUSSION_LEVEL = 0.35
+"""Peak of a stroke at full velocity. Strokes are normalised to it, because the soundfont's kits differ by 30 dB."""
 _PART_PAN = {Part.CHORDS: -0.35, Part.SECOND_CHORDS: 0.45, Part.LINE: 0.2}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Song:
-    """A rendered score. ``stems`` in the order of :data:`STEMS`, float32 ``(2, T)``; ``mix`` is their exact sum."""
+    """A rendered composition. ``stems`` in the order of :data:`STEMS`, float32 ``(2, T)``; ``mix`` is their exact sum."""
 
     seed: int
     persona: PersonaSpec
@@ -49,8 +68,7 @@ class Song:
     tempo_map: TempoMap
     key: Key
     chords: tuple[ChordSpan, ...]
-    sections: tuple[Section, ...]
-    events: tuple[Event, ...]
+    score: Score
     stems: dict[str, Audio]
     mix: Audio
     sample_rate: int = SAMPLE_RATE_HZ
@@ -62,58 +80,63 @@ def songs(seeds: Iterable[int], seconds: float | None = None, *, soundfont: Soun
         yield perform(compose(seed, seconds=seconds), soundfont=soundfont)
 
 
-def perform(score: Score, *, soundfont: Soundfont | None = None) -> Song:
-    """Render a score with a soundfont; the default is FluidR3_GM, loaded once per process."""
+def perform(composition: Composition, *, soundfont: Soundfont | None = None) -> Song:
+    """Render a composition with a soundfont; the default is FluidR3_GM, loaded once per process."""
     font = soundfont if soundfont is not None else load_soundfont()
-    frames = round(score.seconds * SAMPLE_RATE_HZ)
-    rng = generator_for(score.seed, Stream.MIX)
+    frames = round(composition.seconds * SAMPLE_RATE_HZ)
+    rng = generator_for(composition.seed, Stream.MIX)
     dry = {
-        "drums": _drums(score, font, frames),
-        "bass": _bass(score, font, frames),
-        "vocals": _vocals(score, frames),
-        "other": _other(score, font, frames),
+        "drums": _drums(composition, font, frames),
+        "bass": _bass(composition, font, frames),
+        "vocals": _vocals(composition, frames),
+        "other": _other(composition, font, frames),
     }
     levelled: dict[str, Audio] = {}
     for stem in STEMS:
         offset_lu = float(rng.normal(0.0, _TARGET_SPREAD_LU))
-        levelled[stem] = _apply_bus(stem, dry[stem], score, offset_lu)
+        levelled[stem] = _apply_bus(stem, dry[stem], composition, offset_lu)
     stems, mix = _sum(levelled)
     return Song(
-        seed=score.seed,
-        persona=score.persona,
-        caption=score.caption,
-        instrumental=score.instrumental,
-        tempo_map=score.tempo_map,
-        key=score.key,
-        chords=score.chords,
-        sections=score.sections,
-        events=score.events,
+        seed=composition.seed,
+        persona=composition.persona,
+        caption=composition.caption,
+        instrumental=composition.instrumental,
+        tempo_map=composition.tempo_map,
+        key=composition.key,
+        chords=composition.chords,
+        score=composition.score,
         stems=stems,
         mix=mix,
     )
 
 
-def _drums(score: Score, font: Soundfont, frames: int) -> Audio:
-    notes = [note for note in score.notes if note.part is Part.KIT]
-    brighter = 10.0 ** (score.persona.cymbals_db / 20.0)
+def _drums(composition: Composition, font: Soundfont, frames: int) -> Audio:
+    notes = [note for note in composition.score.notes if note.part is Part.KIT]
+    brighter = 10.0 ** (composition.persona.cymbals_db / 20.0)
     levels = {
-        key: STROKE_LEVELS.get(key, PERCUSSION_LEVEL) * (brighter if key in CYMBALS else 1.0)
+        key: _STROKE_LEVELS.get(key, _PERCUSSION_LEVEL) * (brighter if key in CYMBALS else 1.0)
         for key in {note.pitch for note in notes}
     }
-    return font.strike(notes, kit=score.persona.kit, tune=score.persona.kit_tune, levels=levels, frames=frames)
+    return font.strike(
+        notes, kit=composition.persona.kit, tune=composition.persona.kit_tune, levels=levels, frames=frames
+    )
 
 
-def _bass(score: Score, font: Soundfont, frames: int) -> Audio:
-    notes = [note for note in score.notes if note.part is Part.BASS]
-    if score.persona.bass.value is None:
-        return play_808(notes, drive=score.persona.drive, frames=frames)
-    return widen(font.play(notes, program=score.persona.bass.value, frames=frames), 0.0)
+def _bass(composition: Composition, font: Soundfont, frames: int) -> Audio:
+    notes = [note for note in composition.score.notes if note.part is Part.BASS]
+    if composition.persona.bass.value is None:
+        return play_808(notes, drive=composition.persona.drive, frames=frames)
+    return widen(font.play(notes, program=composition.persona.bass.value, frames=frames), 0.0)
 
 
-def _vocals(score: Score, frames: int) -> Audio:
+def _vocals(composition: Composition, frames: int) -> Audio:
     """The lead in the centre, doubling voices at the sides, the second voice in between."""
-    rng, law, width = generator_for(score.seed, Stream.SINGERS), score.persona.pan_law, score.persona.width
-    sung, voice = list(score.sung), score.persona.voice
+    rng, law, width = (
+        generator_for(composition.seed, Stream.SINGERS),
+        composition.persona.pan_law,
+        composition.persona.width,
+    )
+    sung, voice = list(composition.score.sung), composition.persona.voice
     audio = pan(sing(rng, sung, [note.pitch for note in sung], Singer(voice=voice), frames=frames), 0.0, law)
     for layer in range(max((note.layers for note in sung), default=0)):
         doubled = [note for note in sung if note.layers > layer]
@@ -129,9 +152,9 @@ def _vocals(score: Score, frames: int) -> Audio:
     return audio + np.float32(0.55) * pan(high, 0.6 * width, law)
 
 
-def _other(score: Score, font: Soundfont, frames: int) -> Audio:
+def _other(composition: Composition, font: Soundfont, frames: int) -> Audio:
     """Each part at its own level and pan position."""
-    persona, families = score.persona, score.caption.instrumentation
+    persona, families = composition.persona, composition.caption.instrumentation
     programs = {
         Part.CHORDS: persona.rack(families[0]).chords,
         Part.SECOND_CHORDS: persona.rack(families[-1]).chords,
@@ -139,7 +162,7 @@ def _other(score: Score, font: Soundfont, frames: int) -> Audio:
     }
     audio = np.zeros((2, frames), dtype=np.float32)
     for part, program in programs.items():
-        notes = [note for note in score.notes if note.part is part]
+        notes = [note for note in composition.score.notes if note.part is part]
         if notes:
             played = font.play(notes, program=program, frames=frames)
             loud = np.abs(played).max(axis=0) > 1e-3
@@ -150,13 +173,12 @@ def _other(score: Score, font: Soundfont, frames: int) -> Audio:
     return audio
 
 
-def _apply_bus(stem: str, dry: Audio, score: Score, offset_lu: float) -> Audio:
+def _apply_bus(stem: str, dry: Audio, composition: Composition, offset_lu: float) -> Audio:
     if not np.any(dry):
         return dry
-    persona = score.persona
-    mood_tilt = (
-        0.9 * score.caption.shape.brightness if stem in {"other", "vocals"} else 0.3 * score.caption.shape.brightness
-    )
+    persona = composition.persona
+    reach = 0.9 if stem in {"other", "vocals"} else 0.3
+    mood_tilt = reach * composition.caption.style.shape.brightness
     wet = _WET[stem] * persona.room.wet
     placed = add_room(dry, room=persona.room, wet=wet, tilt_db=_TILT[stem] * persona.tilt_db + mood_tilt)
     if stem in {"drums", "bass"}:

@@ -16,7 +16,7 @@ import numpy as np
 import tinysoundfont._tinysoundfont as tsf
 from numpy.typing import NDArray
 
-from training.corpus.score import Note
+from render_service.composer.score import Note
 
 SAMPLE_RATE_HZ = 44_100
 DEFAULT_SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")

@@ -1,8 +1,8 @@
 """Songs on disk, and songs rendered in parallel.
 
 A stored song is ``seed-{seed}.npy``, int16 ``(4, 2, T)`` in the order of :data:`STEMS`, and ``seed-{seed}.json``. The stems are
-memory-mapped; the mix is their integer sum, so it is exact. The score is not stored but composed again from its seed; a digest
-detects changes of the composer.
+memory-mapped; the mix is their integer sum, so it is exact. The composition is not stored but composed again from its seed; a
+digest detects changes of the composer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from servicekit.delivery.names import STEMS
 from training.corpus.compose import compose
-from training.corpus.score import Score
+from training.corpus.composition import Composition
 from training.corpus.song import Song, perform
 
 T = TypeVar("T")
@@ -38,9 +38,9 @@ class StaleSongError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredSong:
-    """``stems``: int16 ``(4, 2, T)``, full scale 32768, in the order of :data:`STEMS`. A recording has no ``score``."""
+    """``stems``: int16 ``(4, 2, T)``, full scale 32768, in the order of :data:`STEMS`. A recording has no ``composition``."""
 
-    score: Score | None
+    composition: Composition | None
     stems: NDArray[np.int16]
 
     def crop(self, start: int, frames: int) -> NDArray[np.float32]:
@@ -48,18 +48,18 @@ class StoredSong:
         return self.stems[:, :, start : start + frames].astype(np.float32) / np.float32(FULL_SCALE)
 
 
-def to_stored(song: Song, score: Score) -> StoredSong:
+def to_stored(song: Song, composition: Composition) -> StoredSong:
     """A song in the stored form."""
     stems = np.stack([song.stems[stem] for stem in STEMS])
-    return StoredSong(score=score, stems=np.rint(stems * FULL_SCALE).astype(np.int16))
+    return StoredSong(composition=composition, stems=np.rint(stems * FULL_SCALE).astype(np.int16))
 
 
-def save_song(song: Song, score: Score, folder: Path) -> Path:
+def save_song(song: Song, composition: Composition, folder: Path) -> Path:
     """Write a song and return the path of its JSON, which is written last: a song with JSON is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / f"seed-{score.seed}.npy", to_stored(song, score).stems)
-    row = {"seed": score.seed, "seconds": score.seconds, "digest": score_digest(score)}
-    path = folder / f"seed-{score.seed}.json"
+    np.save(folder / f"seed-{composition.seed}.npy", to_stored(song, composition).stems)
+    row = {"seed": composition.seed, "seconds": composition.seconds, "digest": composition_digest(composition)}
+    path = folder / f"seed-{composition.seed}.json"
     path.write_text(json.dumps(row), encoding="utf-8")
     return path
 
@@ -67,17 +67,17 @@ def save_song(song: Song, score: Score, folder: Path) -> Path:
 def load_song(path: Path) -> StoredSong:
     """Read a song by the path of its JSON. Raises :class:`StaleSongError`."""
     row = json.loads(path.read_text(encoding="utf-8"))
-    score = compose(row["seed"], seconds=row["seconds"])
-    if score_digest(score) != row["digest"]:
+    composition = compose(row["seed"], seconds=row["seconds"])
+    if composition_digest(composition) != row["digest"]:
         raise StaleSongError(
             f"{path.name} was composed by another version of the corpus; delete {path.parent} and run the command again"
         )
-    return StoredSong(score=score, stems=np.load(path.with_suffix(".npy"), mmap_mode="r"))
+    return StoredSong(composition=composition, stems=np.load(path.with_suffix(".npy"), mmap_mode="r"))
 
 
-def score_digest(score: Score) -> str:
-    """SHA-256 of the whole score."""
-    return hashlib.sha256(repr(score).encode()).hexdigest()
+def composition_digest(composition: Composition) -> str:
+    """SHA-256 of a whole composition."""
+    return hashlib.sha256(repr(composition).encode()).hexdigest()
 
 
 def cached_songs(
@@ -93,7 +93,11 @@ def cached_songs(
 
 
 def map_songs(
-    function: Callable[[Score, Song], T], seeds: Iterable[int], seconds: float | None = None, *, processes: int = 1
+    function: Callable[[Composition, Song], T],
+    seeds: Iterable[int],
+    seconds: float | None = None,
+    *,
+    processes: int = 1,
 ) -> Iterator[T]:
     """Apply ``function`` to each song in the process that renders it; results are in the order of ``seeds``.
 
@@ -112,10 +116,10 @@ def map_songs(
             yield done
 
 
-def _perform_and_apply(function: Callable[[Score, Song], T], seconds: float | None, seed: int) -> T:
-    score = compose(seed, seconds=seconds)
-    return function(score, perform(score))
+def _perform_and_apply(function: Callable[[Composition, Song], T], seconds: float | None, seed: int) -> T:
+    composition = compose(seed, seconds=seconds)
+    return function(composition, perform(composition))
 
 
-def _save(score: Score, song: Song, *, folder: Path) -> Path:
-    return save_song(song, score, folder)
+def _save(composition: Composition, song: Song, *, folder: Path) -> Path:
+    return save_song(song, composition, folder)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from training.corpus.score import Note
+from render_service.composer.score import Note
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio
 
 _DROP_SEMITONES = 14.0

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from render_service.composer.score import SungNote
 from training.corpus.persona import Voice
-from training.corpus.score import SungNote
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio
 
 _TABLE = 2048

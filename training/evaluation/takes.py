@@ -17,8 +17,8 @@ from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.renderer import Latents
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import HELD_OUT_SEEDS, compose
+from training.corpus.composition import Composition
 from training.corpus.persona import PersonaSpec
-from training.corpus.score import Score
 from training.corpus.song import Song, perform
 
 Waveform = NDArray[np.float32]
@@ -76,8 +76,8 @@ def held_out_songs(count: int, *, seconds: float, first: int = 0) -> Iterator[So
         yield perform(compose(HELD_OUT_SEEDS[i], seconds=seconds, persona=personas()[i % len(personas())]))
 
 
-def plan_of(song: Song | Score, embedding: Embedding, sampling: Sampling) -> Plan:
-    """The plan of a request for this song, or for a song of this score."""
+def plan_of(song: Song | Composition, embedding: Embedding, sampling: Sampling) -> Plan:
+    """The plan of a request for this song, or for a composition."""
     return Plan(
         prompt=song.caption.text,
         persona_id=song.persona.id,

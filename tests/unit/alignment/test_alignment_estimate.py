@@ -85,7 +85,7 @@ def test_strokes_are_found_where_they_are() -> None:
     """Nearly every onset found in a kit is a stroke, to the millisecond."""
     take = pair("straight")
     onsets = find_onsets(take.other.stems["drums"])
-    strokes = np.unique([event.start_s for event in take.other.events if event.stem == "drums"])
+    strokes = np.unique([event.start_s for event in take.other.score.events if event.stem == "drums"])
     late_ms = 1e3 * (onsets.times_s - strokes[nearest(strokes, onsets.times_s)])
     assert onsets.count > 15
     assert np.percentile(np.abs(late_ms), 90.0) < 2.0

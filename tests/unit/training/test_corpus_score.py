@@ -9,14 +9,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from render_service.composer.bars import chord_at
+from render_service.composer.score import Part, SectionKind
+from render_service.composer.style import Instrumentation, Mood
 from render_service.music.harmony import PHRASE_BARS, ChordQuality, draw_chords
 from render_service.music.key import Key, Mode
 from render_service.music.tempo_map import TempoMap, TempoPoint
 from training.corpus.builtin_personas import built_in_personas, named_personas, personas
-from training.corpus.caption import Instrumentation, Mood, TempoWords, draw_caption
+from training.corpus.caption import TempoWords, draw_caption
 from training.corpus.compose import compose, draw_persona
-from training.corpus.score import Part, Score, SectionKind
-from training.corpus.store import score_digest
+from training.corpus.composition import Composition
+from training.corpus.store import composition_digest
 
 SEEDS = range(60)
 CHANGING = TempoMap(
@@ -31,15 +34,15 @@ CHANGING = TempoMap(
 
 
 @pytest.fixture(scope="module")
-def scores() -> list[Score]:
+def songs() -> list[Composition]:
     """Sixty songs of 30 s."""
     return [compose(seed, seconds=30.0) for seed in SEEDS]
 
 
 def test_a_seed_always_composes_the_same_score() -> None:
     """Equal seeds give equal scores, different seeds different ones."""
-    assert score_digest(compose(7)) == score_digest(compose(7))
-    assert score_digest(compose(7)) != score_digest(compose(8))
+    assert composition_digest(compose(7)) == composition_digest(compose(7))
+    assert composition_digest(compose(7)) != composition_digest(compose(8))
 
 
 def test_captions_do_not_depend_on_personas() -> None:
@@ -76,48 +79,73 @@ def test_the_caption_changes_the_music() -> None:
             assert compose(seed, seconds=4.0, caption=replace(caption, mood=mood)).key.mode is mode
         for mood in (Mood.CALM, Mood.ENERGETIC):
             grid = TempoMap.constant(110.0)
-            notes[mood] += len(compose(seed, seconds=12.0, caption=replace(caption, mood=mood), tempo_map=grid).notes)
+            notes[mood] += len(
+                compose(seed, seconds=12.0, caption=replace(caption, mood=mood), tempo_map=grid).score.notes
+            )
     assert notes[Mood.ENERGETIC] > 1.3 * notes[Mood.CALM]
 
 
 def test_arguments_override_what_the_seed_draws() -> None:
     """Key, tempo map, persona and ``instrumental`` take precedence."""
     key, grid, persona = Key.parse("Eb minor"), TempoMap.constant(93.0, swing=0.6), personas()[3]
-    score = compose(5, seconds=9.5, key=key, tempo_map=grid, persona=persona, instrumental=True)
-    assert (score.key, score.tempo_map, score.persona, score.instrumental) == (key, grid, persona, True)
-    assert score.sung == ()
+    song = compose(5, seconds=9.5, key=key, tempo_map=grid, persona=persona, instrumental=True)
+    assert (song.key, song.tempo_map, song.persona, song.instrumental) == (key, grid, persona, True)
+    assert song.score.sung == ()
 
 
-def test_every_drum_stroke_is_on_the_sixteenth_grid(scores: list[Score]) -> None:
+def test_every_drum_stroke_is_on_the_sixteenth_grid(songs: list[Composition]) -> None:
     """Also with swing, and with changes of tempo and metre."""
-    for score in [*scores, compose(3, seconds=30.0, tempo_map=CHANGING)]:
-        grid = score.tempo_map.grid_s(score.seconds + 1.0)
-        strokes = np.array([note.start_s for note in score.notes if note.part is Part.KIT])
+    for song in [*songs, compose(3, seconds=30.0, tempo_map=CHANGING)]:
+        grid = song.tempo_map.grid_s(song.seconds + 1.0)
+        strokes = np.array([note.start_s for note in song.score.notes if note.part is Part.KIT])
         assert np.abs(strokes[:, None] - grid[None, :]).min(axis=1).max() < 1e-4
 
 
-def test_the_bass_plays_the_bass_note_of_the_chord_on_beat_one(scores: list[Score]) -> None:
-    """In every bar except those of an intro, where it may rest."""
-    for score in scores:
-        bass = {round(note.start_s, 4): note.pitch % 12 for note in score.notes if note.part is Part.BASS}
-        bars = score.tempo_map.bars_s(score.seconds - 0.1)
-        expected = [(round(float(bar), 4), score.chord_at(float(bar)).bass) for bar in bars]
-        intro = [s for s in score.sections if s.kind is SectionKind.INTRO]
+def test_the_bass_plays_the_bass_note_of_the_chord_on_beat_one(songs: list[Composition]) -> None:
+    """In every bar up to the ending except those of an intro, where it may rest."""
+    for song in songs:
+        bass = {round(note.start_s, 3): note.pitch % 12 for note in song.score.notes if note.part is Part.BASS}
+        last_s = song.score.ending_s if song.score.ending_s is not None else song.seconds - 0.1
+        bars = [float(bar) for bar in song.tempo_map.bars_s(song.seconds) if bar <= last_s + 1e-4]
+        expected = [(round(round(bar, 5), 3), chord_at(song.chords, bar).bass) for bar in bars]
+        intro = [s for s in song.score.sections if s.kind is SectionKind.INTRO]
         for second, pitch in expected:
             if not any(section.start_s - 1e-3 <= second < section.end_s - 1e-3 for section in intro):
                 assert bass[second] == pitch
 
 
-def test_a_crash_opens_most_sections(scores: list[Score]) -> None:
-    """At least 80 % of the sections start with a crash cymbal."""
-    sections = [
-        (score, section) for score in scores for section in score.sections if section.kind is not SectionKind.INTRO
-    ]
-    crashes = [
-        any(n.part is Part.KIT and n.pitch in {49, 57} and abs(n.start_s - section.start_s) < 1e-3 for n in score.notes)
-        for score, section in sections
-    ]
-    assert np.mean(crashes) > 0.8
+def test_crashes_open_choruses_and_little_else(songs: list[Composition]) -> None:
+    """Most choruses start with a crash cymbal; no intro does, and few of the other sections."""
+    share = {}
+    for kinds in ({SectionKind.CHORUS}, {SectionKind.INTRO}, {SectionKind.VERSE, SectionKind.BRIDGE}):
+        opened = [
+            any(
+                note.part is Part.KIT and note.pitch in {49, 57} and abs(note.start_s - section.start_s) < 1e-3
+                for note in song.score.notes
+            )
+            for song in songs
+            for section in song.score.sections
+            if section.kind in kinds
+        ]
+        share[min(kind.value for kind in kinds)] = np.mean(opened)
+    assert share["chorus"] > 0.7
+    assert share["intro"] == 0.0
+    assert share["bridge"] < 0.5
+
+
+def test_most_songs_end_with_the_tonic_on_a_bar_line_and_ring_out(songs: list[Composition]) -> None:
+    """Every part that plays lands on the final chord; nothing starts after it and everything ends before the song does."""
+    endings = [song for song in songs if song.score.ending_s is not None]
+    assert 0.7 < len(endings) / len(songs) < 1.0
+    for song in endings:
+        start_s = song.score.ending_s
+        assert np.abs(song.tempo_map.bars_s(song.seconds) - start_s).min() < 1e-4
+        chord = chord_at(song.chords, start_s)
+        assert (chord.root, chord.end_s) == (song.key.tonic, song.seconds)
+        final = [note for note in song.score.notes if note.start_s > start_s - 1e-4]
+        assert {note.part for note in final} >= {Part.BASS, Part.KIT, Part.CHORDS}
+        assert max(note.start_s for note in final) < start_s + 0.3
+        assert max(note.end_s for note in final) < song.seconds - 0.05
 
 
 def test_chords_cover_the_song_in_the_key_with_a_cadence_every_eight_bars() -> None:
@@ -139,26 +167,26 @@ def test_chords_cover_the_song_in_the_key_with_a_cadence_every_eight_bars() -> N
 
 def test_a_change_of_tempo_and_metre_changes_the_bars() -> None:
     """Bars after the change have the new length, and kicks are on their downbeats."""
-    score = compose(11, seconds=30.0, tempo_map=CHANGING)
-    kicks = np.array(sorted({n.start_s for n in score.notes if n.part is Part.KIT and n.pitch == 36}))
+    song = compose(11, seconds=30.0, tempo_map=CHANGING)
+    kicks = np.array(sorted({n.start_s for n in song.score.notes if n.part is Part.KIT and n.pitch == 36}))
     bars = CHANGING.bars_s(30.0)
     assert np.isin(np.round(bars[-4:-1], 3), np.round(kicks, 3)).all()
     assert np.allclose(np.diff(bars[-4:]), 2.0)
     assert kicks.min() >= CHANGING.first_downbeat_s - 1e-6
 
 
-def test_about_a_quarter_of_the_songs_are_instrumentals(scores: list[Score]) -> None:
+def test_about_a_quarter_of_the_songs_are_instrumentals(songs: list[Composition]) -> None:
     """An instrumental has no sung notes; every other song has some."""
     assert 0.19 <= np.mean([compose(seed, seconds=2.0).instrumental for seed in range(400)]) <= 0.31
-    assert all(bool(score.sung) != score.instrumental for score in scores)
+    assert all(bool(song.score.sung) != song.instrumental for song in songs)
 
 
-def test_notes_are_within_the_song_and_in_range(scores: list[Score]) -> None:
+def test_notes_are_within_the_song_and_in_range(songs: list[Composition]) -> None:
     """Times, pitches and velocities are playable."""
-    for score in scores:
-        for note in score.notes:
+    for song in songs:
+        for note in song.score.notes:
             assert 0.0 <= note.start_s < note.end_s
-            assert note.start_s < score.seconds
+            assert note.start_s < song.seconds
             assert 20 <= note.pitch <= 110
             assert 0.0 < note.velocity <= 1.0
 
@@ -175,7 +203,7 @@ def test_there_are_twelve_personas_and_eight_are_built_in() -> None:
 def test_unusual_lengths_and_tempo_maps_are_composed() -> None:
     """Half a second; a song that ends before its first downbeat; the shortest and the longest bars."""
     late = TempoMap(points=(TempoPoint(start_s=0.0, bpm=60.0),), first_downbeat_s=5.0)
-    assert compose(1, seconds=0.5).events
-    assert not compose(1, seconds=2.0, tempo_map=late).events
-    assert compose(1, seconds=10.0, tempo_map=TempoMap.constant(300.0, beats_per_bar=1)).events
-    assert compose(1, seconds=20.0, tempo_map=TempoMap.constant(30.0, beats_per_bar=16, swing=0.75)).events
+    assert compose(1, seconds=0.5).score.events
+    assert not compose(1, seconds=2.0, tempo_map=late).score.events
+    assert compose(1, seconds=10.0, tempo_map=TempoMap.constant(300.0, beats_per_bar=1)).score.events
+    assert compose(1, seconds=20.0, tempo_map=TempoMap.constant(30.0, beats_per_bar=16, swing=0.75)).score.events

@@ -11,12 +11,13 @@ import pyloudnorm
 import pytest
 import soundfile
 
+from render_service.composer.score import Part
 from servicekit.delivery.names import STEMS
 from training.corpus.builtin_personas import personas
 from training.corpus.compose import compose
+from training.corpus.composition import Composition
 from training.corpus.loudness import loudness_lufs
 from training.corpus.preview import write_preview
-from training.corpus.score import Part, Score
 from training.corpus.song import Song, perform
 from training.corpus.song import songs as songs_of
 from training.corpus.soundfont import DEFAULT_SOUNDFONT, SAMPLE_RATE_HZ, SoundfontMissingError, load_soundfont
@@ -69,12 +70,12 @@ def test_strokes_sound_where_the_score_has_them() -> None:
     checked = 0
     for seed in range(3):
         whole = compose(seed, seconds=SECONDS, persona=personas()[seed])
-        kicks = tuple(note for note in whole.notes if note.part is Part.KIT and note.pitch == 36)
-        score = replace(whole, notes=kicks)
-        drums = perform(score).stems["drums"].astype(np.float64).sum(axis=0)
+        kicks = tuple(note for note in whole.score.notes if note.part is Part.KIT and note.pitch == 36)
+        song = replace(whole, score=replace(whole.score, notes=kicks))
+        drums = perform(song).stems["drums"].astype(np.float64).sum(axis=0)
         step = SAMPLE_RATE_HZ // 1000
         level = np.sqrt(np.square(drums[: len(drums) // step * step]).reshape(-1, step).mean(axis=1))
-        for event in score.events:
+        for event in song.score.events:
             at = round(event.start_s * SAMPLE_RATE_HZ / step)
             if event.stem == "drums" and 30 < at < len(level) - 30:
                 before = level[at - 12 : at - 1].max()
@@ -126,8 +127,8 @@ def test_the_error_for_a_missing_soundfont_names_the_package(tmp_path: Path) -> 
 def test_stored_songs_are_read_with_their_score_and_sum(tmp_path: Path) -> None:
     """Stems have 16 bits; a song that its seed no longer gives is refused."""
     (stored,) = cached_songs([5], 3.0, tmp_path)
-    assert stored.score == compose(5, seconds=3.0)
-    mix = perform(stored.score).mix
+    assert stored.composition == compose(5, seconds=3.0)
+    mix = perform(stored.composition).mix
     crop = stored.crop(1000, 2000)
     assert crop.shape == (4, 2, 2000)
     assert np.abs(crop.sum(axis=0) - mix[:, 1000:3000]).max() < 4 * 2.0**-16
@@ -144,8 +145,8 @@ def test_songs_are_mapped_in_the_order_of_their_seeds() -> None:
     assert found == [(3, 88_200), (1, 88_200), (2, 88_200)]
 
 
-def _frames_of(score: Score, song: Song) -> tuple[int, int]:
-    return score.seed, song.mix.shape[1]
+def _frames_of(composition: Composition, song: Song) -> tuple[int, int]:
+    return composition.seed, song.mix.shape[1]
 
 
 def _spectrum_db(mix: np.ndarray) -> np.ndarray:

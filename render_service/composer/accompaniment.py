@@ -1,4 +1,4 @@
-"""The chords of the stem "other", played by the caption's instrument families in patterns of their own."""
+"""The chords of the stem "other", played by the instrument families in patterns of their own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from render_service.composer.bars import Bar, Outline
+from render_service.composer.score import Note, Part, SectionKind
+from render_service.composer.style import Instrumentation
 from render_service.music.harmony import ChordSpan
-from training.corpus.caption import Instrumentation
-from training.corpus.score import Bar, Note, Outline, Part, SectionKind
 
 _STRUM_S = 0.009  # delay between strings
 _CENTRE = 62
@@ -21,7 +22,7 @@ BarPlayer = Callable[[Bar, list[tuple[float, float, list[int]]], Part, float], l
 def write_chords(rng: np.random.Generator, outline: Outline) -> list[Note]:
     """Chord parts for one or two families; the second one plays full sections and bridges, in half of the songs everything."""
     density, velocity = outline.density(0.4), outline.force(0.65, 0.25)
-    families, chords, shape = outline.caption.instrumentation, outline.chords, outline.caption.shape
+    families, chords, shape = outline.style.instrumentation, outline.chords, outline.style.shape
     notes: list[Note] = []
     for family, part in zip(families, (Part.CHORDS, Part.SECOND_CHORDS), strict=False):
         calm, full = _draw_player(rng, family, density * 0.6), _draw_player(rng, family, density)
@@ -29,7 +30,7 @@ def write_chords(rng: np.random.Generator, outline: Outline) -> list[Note]:
         voicings = voice_chords(chords, centre + (5 if part is Part.SECOND_CHORDS else 0))
         plays_all = part is Part.CHORDS or rng.random() < 0.5
         for bar in outline.bars:
-            lively = bar.section.kind.value > 0.7
+            lively = bar.section.kind.intensity > 0.7
             if plays_all or lively or bar.section.kind is SectionKind.BRIDGE:
                 player = full if lively else calm
                 notes += player(bar, _chords_of(bar, chords, voicings), part, velocity * (1.0 if lively else 0.85))
@@ -89,7 +90,7 @@ def _struck(
     length: float,
 ) -> list[Note]:
     """The whole chord at each of ``beats``, ``length`` beats long."""
-    beat_s = (bar.end_s - bar.start_s) / bar.beats
+    beat_s = bar.beat_s
     notes = []
     for beat in beats:
         start = bar.at(beat)
@@ -122,7 +123,7 @@ def _arpeggio(
     bar: Bar, spans: list[tuple[float, float, list[int]]], part: Part, velocity: float, *, step: float, ring: float
 ) -> list[Note]:
     """One note per ``step`` beats, up and down the chord and its octave, each ``ring`` beats long."""
-    beat_s = (bar.end_s - bar.start_s) / bar.beats
+    beat_s = bar.beat_s
     notes = []
     for i, beat in enumerate(np.arange(0.0, bar.beats, step)):
         start = bar.at(float(beat))

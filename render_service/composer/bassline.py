@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from render_service.composer.bars import Bar, Outline, chord_at
+from render_service.composer.score import Note, Part, SectionKind
 from render_service.music.harmony import ChordSpan
-from training.corpus.persona import BassSound
-from training.corpus.score import Bar, Note, Outline, Part, SectionKind, chord_at
 
 LOWEST, HIGHEST = 28, 47
 _SUB_LOWEST = 26
@@ -39,7 +39,7 @@ _PATTERNS = (
 def write_bass(rng: np.random.Generator, outline: Outline) -> list[Note]:
     """Notes for every bar; in some songs the intro has none."""
     density = outline.density(0.3)
-    sub = outline.persona.bass is BassSound.SUB_808
+    sub = outline.habits.sub_bass
     reach = 5 if sub else len(_PATTERNS)
     calm, full = (
         _PATTERNS[int(np.clip(rng.normal(centre, 1.2), 0, reach - 1))]
@@ -52,7 +52,7 @@ def write_bass(rng: np.random.Generator, outline: Outline) -> list[Note]:
     for bar in outline.bars:
         if bar.section.kind is SectionKind.INTRO and rests:
             continue
-        pattern = full if bar.section.kind.value > 0.7 else calm
+        pattern = full if bar.section.kind.intensity > 0.7 else calm
         notes += _play_bar(bar, outline.chords, pattern, floor, force)
     return notes
 
@@ -68,8 +68,7 @@ def _play_bar(bar: Bar, chords: tuple[ChordSpan, ...], pattern: _Pattern, floor:
     for start, following in zip(times, [*times[1:], bar.end_s], strict=True):
         if start > bar.end_s - 0.03:
             continue
-        beat_s = (bar.end_s - bar.start_s) / bar.beats
-        end = min(following - 0.01, start + pattern.length * beat_s, bar.end_s - 0.01)
+        end = min(following - 0.01, start + pattern.length * bar.beat_s, bar.end_s - 0.01)
         on_root = start in changes or start == bar.start_s
         pitch = _pitch(chords, start, bar.end_s, 0 if on_root else intervals.get(start, 0), floor)
         notes.append(

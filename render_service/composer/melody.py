@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from render_service.composer.accompaniment import voice_chords
+from render_service.composer.bars import Bar, Outline, chord_at
+from render_service.composer.score import CONSONANTS, VOWELS, Note, Part, SectionKind, SungNote
 from render_service.music.harmony import ChordSpan
 from render_service.music.key import Key
-from training.corpus.accompaniment import voice_chords
-from training.corpus.score import Bar, Note, Outline, Part, SectionKind, SungNote, chord_at
 
-VOWELS = 8
-CONSONANTS = 10
 _PHRASE_BARS = 2
 _BREATH_BEATS = 0.5
 
@@ -32,9 +31,9 @@ class _Tone:
 
 def write_vocals(rng: np.random.Generator, outline: Outline) -> list[SungNote]:
     """The lead voice; in choruses with the number of doubling voices and the pitch of a second one."""
-    persona, shape, chords = outline.persona, outline.caption.shape, outline.chords
-    density = float(np.clip(0.35 + 0.3 * persona.density + 0.25 * shape.density, 0.1, 0.95))
-    centre = persona.voice.centre_pitch + round(3 * shape.register)
+    habits, shape, chords = outline.habits, outline.style.shape, outline.chords
+    density = float(np.clip(0.35 + 0.3 * habits.density + 0.25 * shape.density, 0.1, 0.95))
+    centre = habits.voice_pitch + round(3 * shape.register)
     kinds = {SectionKind.VERSE, SectionKind.CHORUS, SectionKind.BRIDGE}
     tones = _sing(rng, [bar for bar in outline.bars if bar.section.kind in kinds], outline, centre, density)
     stacks = int(rng.integers(1, 4))
@@ -63,7 +62,7 @@ def write_vocals(rng: np.random.Generator, outline: Outline) -> list[SungNote]:
 
 def write_line(rng: np.random.Generator, outline: Outline, sung: list[SungNote]) -> list[Note]:
     """An instrument's melody, where nobody sings."""
-    shape = outline.caption.shape
+    shape = outline.style.shape
     centre = 72 + round(6 * shape.register)
     density = float(np.clip(0.5 + 0.35 * shape.density, 0.1, 0.9))
     tones = _sing(rng, list(outline.bars), outline, centre, density)

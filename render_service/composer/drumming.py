@@ -1,4 +1,4 @@
-"""The drums: one pattern per song, fills before new sections, a crash on their first beat. Every stroke is on the grid."""
+"""The drums: one pattern per take, fills before new sections, crashes where choruses start. Every stroke is on the grid."""
 
 from __future__ import annotations
 
@@ -6,19 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.corpus.score import Bar, Note, Outline, Part, SectionKind
+from render_service.composer.bars import Bar, Outline
+from render_service.composer.score import Note, Part, SectionKind
 
 KICK, RIM, SNARE, CLAP = 36, 37, 38, 39
 CLOSED_HAT, PEDAL_HAT, OPEN_HAT, CRASH, RIDE, CRASH_2 = 42, 44, 46, 49, 51, 57
 TOMS = (50, 48, 45, 41)
 _RING_S = {CRASH: 4.0, CRASH_2: 4.0, RIDE: 0.9, OPEN_HAT: 0.6}
 CYMBALS = frozenset({CLOSED_HAT, PEDAL_HAT, OPEN_HAT, CRASH, RIDE, CRASH_2})
-STROKE_LEVELS = {
-    KICK: 1.0, SNARE: 0.8, RIM: 0.45, CLAP: 0.5, CLOSED_HAT: 0.32, PEDAL_HAT: 0.25, OPEN_HAT: 0.34, RIDE: 0.26,
-    CRASH: 0.5, CRASH_2: 0.5, 50: 0.65, 48: 0.7, 45: 0.75, 41: 0.8,
-}  # fmt: skip
-PERCUSSION_LEVEL = 0.35
-"""Peak of a stroke at full velocity. Strokes are normalised to it, because the soundfont's kits differ by 30 dB."""
 _FULL = 0.7  # sections of at least this intensity play the whole pattern
 
 
@@ -71,6 +66,7 @@ class _Style:
     percussion: tuple[tuple[int, tuple[float, ...], float], ...]
     clap: bool
     ghosts: bool
+    rests_in_intro: bool
 
 
 def write_drums(rng: np.random.Generator, outline: Outline) -> list[Note]:
@@ -79,11 +75,23 @@ def write_drums(rng: np.random.Generator, outline: Outline) -> list[Note]:
     bars = outline.bars
     notes = _count_in(outline)
     for bar in bars:
-        fills = bar.closes_section and bar is not bars[-1] and rng.random() < 0.85
-        if bar.opens_section and bar.section.kind is not SectionKind.INTRO and (bar is bars[0] or rng.random() < 0.9):
-            notes.append(_stroke(bar, 0.0, CRASH if rng.random() < 0.7 else CRASH_2, 0.95 * style.force))
-        notes += _play_bar(rng, bar, style, fills=fills)
+        fills = bar.closes_section and (bar is not bars[-1] or outline.ending is not None) and rng.random() < 0.85
+        crashes, key = rng.random() < _crash_share(bar, first=bar is bars[0]), CRASH if rng.random() < 0.7 else CRASH_2
+        if crashes:
+            notes.append(_stroke(bar, 0.0, key, 0.95 * style.force))
+        if bar.section.kind is SectionKind.INTRO and style.rests_in_intro:
+            notes += _fill(rng, bar, bar.beats - 1.0, style.force) if fills and bar.beats > 1 else []
+        else:
+            notes += _play_bar(rng, bar, style, fills=fills)
     return notes
+
+
+def _crash_share(bar: Bar, *, first: bool) -> float:
+    if not bar.opens_section or bar.section.kind is SectionKind.INTRO:
+        return 0.0
+    if bar.section.kind is SectionKind.CHORUS:
+        return 0.5 if first else 0.9
+    return 0.0 if first else 0.35
 
 
 def _count_in(outline: Outline) -> list[Note]:
@@ -98,7 +106,7 @@ def _count_in(outline: Outline) -> list[Note]:
 
 
 def _draw_style(rng: np.random.Generator, outline: Outline) -> _Style:
-    density, persona = outline.density(0.35), outline.persona
+    density, habits = outline.density(0.35), outline.habits
     order = sorted(_GROOVES, key=lambda groove: len(groove.kick) + 1.5 / groove.hat_step)
     centre = density * (len(order) - 1)
     at = int(np.clip(np.round(rng.normal(centre, 2.0)), 0, len(order) - 1))
@@ -107,10 +115,11 @@ def _draw_style(rng: np.random.Generator, outline: Outline) -> _Style:
     return _Style(
         grooves=grooves,
         force=outline.force(0.75, 0.2),
-        rolls=persona.kit in {24, 25} and density > 0.5,
-        percussion=_PERCUSSION[persona.percussion] if density > 0.3 else (),
-        clap=persona.kit in {24, 25} or persona.percussion == 1,
-        ghosts=density > 0.6 and persona.kit not in {24, 25},
+        rolls=habits.electronic_kit and density > 0.5,
+        percussion=_PERCUSSION[habits.percussion] if density > 0.3 else (),
+        clap=habits.electronic_kit or habits.percussion == 1,
+        ghosts=density > 0.6 and not habits.electronic_kit,
+        rests_in_intro=rng.random() < 0.35,
     )
 
 
@@ -123,7 +132,7 @@ def _groove(style: _Style, beats: int) -> _Groove:
 
 def _play_bar(rng: np.random.Generator, bar: Bar, style: _Style, *, fills: bool) -> list[Note]:
     groove = _groove(style, bar.beats)
-    intensity = bar.section.kind.value
+    intensity = bar.section.kind.intensity
     until = bar.beats - float(rng.choice([1.0, 2.0])) if fills else float(bar.beats)
     notes = _hats(rng, bar, groove, style, until)
     if intensity >= 0.45 or bar.index % 2 == 1:
@@ -149,9 +158,9 @@ def _snares(rng: np.random.Generator, bar: Bar, groove: _Groove, style: _Style, 
 
 
 def _hats(rng: np.random.Generator, bar: Bar, groove: _Groove, style: _Style, until: float) -> list[Note]:
-    full = bar.section.kind.value >= _FULL
+    full = bar.section.kind.intensity >= _FULL
     key = RIDE if groove.ride and full else CLOSED_HAT
-    step = groove.hat_step if bar.section.kind.value >= 0.45 else max(0.5, groove.hat_step)
+    step = groove.hat_step if bar.section.kind.intensity >= 0.45 else max(0.5, groove.hat_step)
     notes = []
     for at in np.arange(0.0, until, step):
         accent = 0.75 if at % 1.0 == 0.0 else 0.5

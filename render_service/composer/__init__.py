@@ -1,0 +1,4 @@
+"""The composer: writes the score of a take, every note with its exact time.
+
+Reading order: style, habits, score, bars, form, drumming, bassline, accompaniment, melody, ending, compose, planner.
+"""
