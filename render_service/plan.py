@@ -10,6 +10,8 @@ import numpy as np
 from pydantic import Field, PlainSerializer, PlainValidator
 
 from render_service.brief import SEED_STREAMS, ResolvedBrief
+from render_service.composer.score import Score
+from render_service.composer.score_json import score_from_text, score_text
 from render_service.music.harmony import ChordQuality, ChordSpan, draw_chords
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
@@ -39,7 +41,8 @@ class Plan:
 
     ``persona_embedding`` has length 1; ``chords`` cover ``[0, seconds)`` without gaps. In JSON a chord is a list: start and end in
     seconds, root, quality, bass. ``loop``: the end leads into the start. ``target_lufs`` is the loudness of the bounce; None, in
-    plans of releases without it: neither loudness target nor fades.
+    plans of releases without it: neither loudness target nor fades. ``score`` is None where the notes are unknown: in plans of
+    uploads and of releases without it.
     """
 
     __pydantic_config__ = CAMEL_CASE
@@ -58,6 +61,9 @@ class Plan:
     guidance: float
     loop: Annotated[bool, Field(exclude_if=_is_unset)] = False
     target_lufs: Annotated[float | None, Field(exclude_if=_is_unset)] = None
+    score: Annotated[
+        Score | None, PlainSerializer(score_text), PlainValidator(score_from_text), Field(exclude_if=_is_unset)
+    ] = None
 
 
 def make_plan(resolved: ResolvedBrief, persona: Persona, *, steps: int, guidance: float) -> Plan:

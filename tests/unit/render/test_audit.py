@@ -22,6 +22,8 @@ from render_service.audit import (
     rerender_draft,
     stems_draft,
 )
+from render_service.composer.score import Note, Part, Score
+from render_service.composer.style import Instrumentation
 from render_service.plan import Plan, plan_from_json, plan_json
 from render_service.rerender import Rerender
 from servicekit.audio.loudness import Loudness
@@ -93,12 +95,14 @@ def test_plans_of_earlier_builds_come_back_byte_for_byte() -> None:
     """A plan is read with its tempo map, key and chords, and written as it was."""
     assert (str(plan().key), plan().tempo_map.points[1].beats_per_bar, len(plan().chords)) == ("A minor", 7, 2)
     assert json.dumps(plan_json(plan())) == golden("plan")
-    assert (plan().loop, plan().target_lufs) == (False, None)
+    assert (plan().loop, plan().target_lufs, plan().score) == (False, None, None)
 
 
-def test_loop_and_loudness_target_are_part_of_the_plan() -> None:
+def test_loop_loudness_target_and_score_are_part_of_the_plan() -> None:
     """So of the audit row and of a replay."""
-    asked = replace(plan(), loop=True, target_lufs=-14.5)
+    note = Note(part=Part.BASS, start_s=0.5, end_s=1.25, pitch=33, velocity=1.0)
+    score = Score(instrumentation=(Instrumentation.ORGAN,), sections=(), notes=(note,), sung=())
+    asked = replace(plan(), loop=True, target_lufs=-14.5, score=score)
     assert plan_from_json(json.loads(json.dumps(plan_json(asked)))) == asked
 
 
