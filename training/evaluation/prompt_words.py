@@ -25,6 +25,7 @@ _SEEDS = HELD_OUT_SEEDS[30_000:]
 _PROMPT = "{mood} track with {instruments}, {tempo}"
 _BASE_WORDS = {"mood": "calm", "instruments": "piano", "tempo": "at a moderate tempo"}
 _OTHER_WORDS = {"mood": "energetic", "instruments": "brass stabs", "tempo": "at a fast tempo"}
+_BASE_PROMPT = _PROMPT.format(**_BASE_WORDS)
 _BASE_BPM = 100.0
 
 
@@ -54,8 +55,8 @@ def prompt_words(take_renderer: TakeRenderer, classifier: PersonaClassifier, pro
                     noise=noise,
                 )
             )
-        faster = replace(plan, prompt=_PROMPT.format(**{**_BASE_WORDS, "tempo": _OTHER_WORDS["tempo"]}))
-        faster = replace(faster, tempo_map=TempoMap.constant(_bpm_of(faster.prompt)))
+        faster_prompt = _PROMPT.format(**{**_BASE_WORDS, "tempo": _OTHER_WORDS["tempo"]})
+        faster = _plan(take_renderer, number, prompt=faster_prompt, bpm=_bpm_of(faster_prompt))
         with_grid.append(
             _Distances(
                 words=_distance(base, classifier.standardise(render_take(take_renderer.renderer, faster))), noise=noise
@@ -68,7 +69,8 @@ def prompt_words(take_renderer: TakeRenderer, classifier: PersonaClassifier, pro
             f"{prompts} takes of different personas. Distance between features, in standard deviations of the corpus, when one axis"
             f' of the prompt changes ("{_BASE_WORDS["instruments"]}" to "{_OTHER_WORDS["instruments"]}", "{_BASE_WORDS["mood"]}" to'
             f' "{_OTHER_WORDS["mood"]}", "{_BASE_WORDS["tempo"]}" to "{_OTHER_WORDS["tempo"]}"), and, as the null, when only the'
-            " seed changes. Key, chords and grid stay the same; in the last row the grid follows the words, as in the service."
+            " seed of the noise changes. Key, chords, grid and notes stay the same; in the last row the grid follows the words, as"
+            " in the service, and the notes follow the grid."
         ),
         head=("axis", "change by the words", "change by another seed", "ratio"),
         rows=[
@@ -86,13 +88,11 @@ def prompt_words(take_renderer: TakeRenderer, classifier: PersonaClassifier, pro
     )
 
 
-def _plan(take_renderer: TakeRenderer, number: int) -> Plan:
+def _plan(take_renderer: TakeRenderer, number: int, *, prompt: str = _BASE_PROMPT, bpm: float = _BASE_BPM) -> Plan:
     persona = (5 * number) % len(personas())
-    grid = TempoMap.constant(_BASE_BPM)
+    grid = TempoMap.constant(bpm)
     score = compose(_SEEDS[number], seconds=take_renderer.sampling.seconds, persona=personas()[persona], tempo_map=grid)
-    return replace(
-        plan_of(score, take_renderer.embeddings[persona], take_renderer.sampling), prompt=_PROMPT.format(**_BASE_WORDS)
-    )
+    return replace(plan_of(score, take_renderer.embeddings[persona], take_renderer.sampling), prompt=prompt)
 
 
 def _noise(take_renderer: TakeRenderer, classifier: PersonaClassifier, plan: Plan) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from render_service.composer.score import Score
 from render_service.plan import Plan
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.renderer import Latents
@@ -25,6 +26,7 @@ Waveform = NDArray[np.float32]
 Embedding = NDArray[np.float32]
 
 _CLIP_SEEDS = 810_000_000
+_OTHER_SCORE_SEEDS = HELD_OUT_SEEDS[50_000:60_000]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +40,13 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A held-out song, its upper bound, and a take with the same persona and plan, with its latents."""
+    """A held-out song, its upper bound, and a take with the same persona and plan, with its latents.
+
+    ``other_score``: the score of another held-out song on the same tempo map, for nulls.
+    """
 
     song: Song
+    other_score: Score
     persona: int
     upper_bound: Waveform
     take: Waveform
@@ -61,7 +67,14 @@ class TakeRenderer:
         upper_bound = upper_bound_of(self.renderer, song, plan)
         latents = self.renderer.denoise(plan, _ignore_progress)
         take = self.renderer.vocode(latents, plan, _ignore_progress)
-        return Comparison(song=song, persona=persona, upper_bound=upper_bound, take=take, latents=latents)
+        return Comparison(
+            song=song,
+            other_score=other_score_of(song, seconds=self.sampling.seconds),
+            persona=persona,
+            upper_bound=upper_bound,
+            take=take,
+            latents=latents,
+        )
 
 
 def load_take_renderer(renderer: LatentDiffusion, sampling: Sampling, *, clip_s: float) -> TakeRenderer:
@@ -77,7 +90,7 @@ def held_out_songs(count: int, *, seconds: float, first: int = 0) -> Iterator[So
 
 
 def plan_of(song: Song | Composition, embedding: Embedding, sampling: Sampling) -> Plan:
-    """The plan of a request for this song, or for a composition."""
+    """The plan of a request for this song, or for a composition, with its own score."""
     return Plan(
         prompt=song.caption.text,
         persona_id=song.persona.id,
@@ -91,7 +104,14 @@ def plan_of(song: Song | Composition, embedding: Embedding, sampling: Sampling) 
         instrumental=song.instrumental,
         steps=sampling.steps,
         guidance=sampling.guidance,
+        score=song.score,
     )
+
+
+def other_score_of(song: Song, *, seconds: float) -> Score:
+    """The score of a held-out song that nothing else uses, on the tempo map of ``song``."""
+    seed = _OTHER_SCORE_SEEDS[song.seed % len(_OTHER_SCORE_SEEDS)]
+    return compose(seed, seconds=seconds, tempo_map=song.tempo_map, instrumental=song.instrumental).score
 
 
 def render_take(renderer: LatentDiffusion, plan: Plan) -> Waveform:
