@@ -13,7 +13,6 @@ import click
 import torch
 
 from render_service.renderers.latent_diffusion.denoiser import Denoiser
-from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 from render_service.renderers.load import load_latent_diffusion, weights_folder
 from training.autoencoder import (
     DECODER_NOISE,
@@ -30,6 +29,8 @@ from training.evaluation.command import evaluate
 from training.export import export as export_checkpoint
 from training.features import read_all
 from training.initialise import InitialisationError, initialise
+from training.latents import read_latents
+from training.latents_command import latents
 from training.loop import LoopSpec, Task
 from training.persona import PersonaTask
 from training.persona_export import export_personas
@@ -52,6 +53,7 @@ def main(log_file: Path | None) -> None:
 
 
 main.add_command(corpus)
+main.add_command(latents)
 main.add_command(separator)
 main.add_command(evaluate)
 
@@ -79,6 +81,7 @@ class TrainingOptions:
     device: str
     threads: int | None
     songs: int | None
+    steps: int
 
     def open_work_folder(self) -> WorkFolder:
         """The work folder, after torch's threads and seed are set."""
@@ -89,7 +92,7 @@ class TrainingOptions:
 
     def train(self, work_folder: WorkFolder, task: Task) -> None:
         """Train within the budget and print the outcome."""
-        spec = LoopSpec(budget_s=self.budget_s, seed=self.seed, learning_rate=self.learning_rate)
+        spec = LoopSpec(budget_s=self.budget_s, seed=self.seed, learning_rate=self.learning_rate, max_steps=self.steps)
         outcome = train_with_progress(task, work_folder.path, spec, device=work_folder.device)
         click.echo(f"{outcome.task}: {outcome.steps} steps in {outcome.seconds} s, loss {outcome.loss:.4f}")
 
@@ -106,6 +109,7 @@ def _training_options(command: Callable[Concatenate[TrainingOptions, P], None]) 
         device: str,
         threads: int | None,
         songs: int | None,
+        steps: int,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> None:
@@ -117,6 +121,7 @@ def _training_options(command: Callable[Concatenate[TrainingOptions, P], None]) 
             device=device,
             threads=threads,
             songs=songs,
+            steps=steps,
         )
         command(options, *args, **kwargs)
 
@@ -131,6 +136,13 @@ def _training_options(command: Callable[Concatenate[TrainingOptions, P], None]) 
             click.option("--threads", type=int, default=None, help="CPU threads; default: all cores."),
             click.option(
                 "--songs", type=int, default=None, help="Use only this many songs of the cache; default: all."
+            ),
+            click.option(
+                "--steps",
+                type=click.IntRange(1),
+                default=1_000_000,
+                show_default=True,
+                help="Stop after this many steps, if the seconds last so long.",
             ),
         )
     ):
@@ -189,7 +201,7 @@ def persona(options: TrainingOptions) -> None:
 @main.command()
 @_training_options
 def denoiser(options: TrainingOptions) -> None:
-    """Train the latent denoiser; requires a trained autoencoder and persona encoder."""
+    """Train the latent denoiser on the songs of `latents`."""
     work_folder = options.open_work_folder()
     options.train(work_folder, _denoiser_task(work_folder, work_folder.teacher(), options.songs))
 
@@ -220,11 +232,8 @@ def _denoiser_task(
 ) -> DenoiserTask:
     return DenoiserTask(
         net.to(work_folder.device),
-        work_folder.front_end(),
-        work_folder.autoencoder().eval(),
-        encoder=work_folder.persona_encoder().eval(),
-        text=TextEncoder(packaged_folder()),
-        songs=read_all(work_folder.songs, with_audio=True, limit=songs),
+        read_latents(work_folder.latents, limit=songs),
+        latent_deviation=work_folder.autoencoder().latent_deviation,
         device=work_folder.device,
         target=target,
         name=name,

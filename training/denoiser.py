@@ -5,23 +5,24 @@ Letters: ``B`` batch, ``D`` latent channels, ``L`` latent frames, ``G`` control 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
-from render_service.renderers.latent_diffusion.autoencoder import Autoencoder
 from render_service.renderers.latent_diffusion.denoiser import Conditions, Denoiser
-from render_service.renderers.latent_diffusion.front_end import FrontEnd
-from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder
-from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, TextStates
-from training.autoencoder import encode_song
-from training.features import SongFeatures, without_playing
-from training.persona import embed_song
+from training.features import drop_controls
+from training.latents import CONTROL_STEPS, LatentSong
 
 _MAX_POOLED = 6
+_EDGE_SHARE = 0.2
+_UNIFORM_SHARE = 0.4
+_WEIGHT_RANGE = (0.2, 5.0)  # of the loss of a latent channel, relative to the mean
 
 Target = Callable[[Tensor, Tensor, Tensor, Conditions], Tensor]
 """Maps noisy latents ``(B, D, L)``, time ``(B,)``, controls ``(B, G, L)`` and conditions to a velocity ``(B, D, L)``."""
@@ -36,34 +37,22 @@ class Dropout:
     persona: float = 0.1
     everything: float = 0.08
     playing: float = 0.15
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Item:
-    """One song as the denoiser's input; ``words`` and ``prefix`` index the encoded texts."""
-
-    latents: Tensor
-    controls: Tensor
-    words: tuple[int, ...]
-    prefix: int | None
+    score: float = 0.12
 
 
 class DenoiserTask:
     """``crops``: (batch, latent frames) shapes of about equal work; a step draws one.
 
-    ``target``: the velocity that the net is trained to predict; by default the one from noise to data. ``name`` is the name of the
-    run.
+    ``latent_deviation`` ``(D,)``: standard deviation of each latent channel, which weights its error. ``target``: the velocity that
+    the net is trained to predict; by default the one from noise to data. ``name`` is the name of the run.
     """
 
     def __init__(
         self,
         net: Denoiser,
-        front_end: FrontEnd,
-        autoencoder: Autoencoder,
+        songs: Sequence[LatentSong],
         *,
-        encoder: PersonaEncoder,
-        text: TextEncoder,
-        songs: Sequence[SongFeatures],
+        latent_deviation: Tensor,
         crops: tuple[tuple[int, int], ...] = ((8, 128), (4, 256), (6, 176), (14, 72)),
         dropout: Dropout | None = None,
         device: torch.device,
@@ -72,42 +61,37 @@ class DenoiserTask:
     ) -> None:
         self.name, self._target = name, target
         self.net: nn.Module = net
-        self._denoiser, self._device, self._crops = net, device, crops
+        self._denoiser, self._device, self._songs = net, device, songs
         self._dropout = dropout or Dropout()
-        texts = sorted({t for song in songs for t in (*song.captions, song.prefix)})
-        number = {t: i for i, t in enumerate(texts)}
-        self._states = _encode_all(text, texts)
-        self._sentences = self._states.sentence
-        self._items = [
-            _Item(
-                latents=encode_song(autoencoder, front_end, song),
-                controls=torch.from_numpy(song.controls).float(),
-                words=tuple(number[caption] for caption in song.captions),
-                prefix=number[song.prefix] if song.prefix else None,
-            )
-            for song in songs
-        ]
-        vectors = [embed_song(encoder, front_end, song) for song in songs]
-        self._persona_vectors = [
-            vectors_of_other_songs(i, [song.persona for song in songs], vectors) for i in range(len(songs))
-        ]
-        deviation = autoencoder.latent_deviation
-        self._weight = (deviation / deviation.mean()).sqrt().clamp(0.4, 2.5)[None, :, None].to(device)
+        lengths = np.array([song.frames for song in songs])
+        self._crops = tuple(crop for crop in crops if (lengths >= crop[1]).any()) or (
+            (crops[0][0], int(lengths.max())),
+        )
+        self._weights = {
+            frames: torch.from_numpy(np.where(lengths >= frames, lengths, 0)).double() for _, frames in self._crops
+        }
+        self._songs_of: dict[str, list[int]] = defaultdict(list)
+        for index, song in enumerate(songs):
+            self._songs_of[song.persona].append(index)
+        relative = latent_deviation / latent_deviation.mean()
+        self._weight = relative.clamp(*_WEIGHT_RANGE)[None, :, None].to(device)
 
     def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, float]]:
         """See :class:`training.loop.Task`."""
         del step
         batch, frames = self._crops[int(torch.randint(len(self._crops), (), generator=generator))]
-        lengths = torch.tensor([float(item.latents.shape[-1]) for item in self._items])
-        chosen = torch.multinomial(lengths, batch, replacement=True, generator=generator).tolist()
-        crops = [self._crop(self._items[i], frames, generator) for i in chosen]
+        chosen = torch.multinomial(self._weights[frames], batch, replacement=True, generator=generator).tolist()
+        crops = [self._crop(self._songs[i], frames, generator) for i in chosen]
         data = torch.stack([latents for latents, _ in crops]).to(self._device)
-        controls = torch.stack([channels for _, channels in crops])
-        without = torch.rand(batch, generator=generator) < self._dropout.playing
-        controls = torch.where(without[:, None, None], without_playing(controls), controls).to(self._device)
+        drawn = torch.rand(2, batch, generator=generator)
+        controls = drop_controls(
+            torch.stack([channels for _, channels in crops]).to(self._device),
+            playing=(drawn[0] < self._dropout.playing).to(self._device),
+            score=(drawn[1] < self._dropout.score).to(self._device),
+        )
         conditions = self._conditions(chosen, generator)
         noise = torch.randn(data.shape, generator=generator).to(self._device)
-        time = torch.sigmoid(torch.randn(batch, generator=generator)).to(self._device)
+        time = _draw_times(batch, generator).to(self._device)
         velocity = data - noise
         noisy = noise + time[:, None, None] * velocity
         target = velocity if self._target is None else self._target(noisy, time, controls, conditions)
@@ -115,29 +99,37 @@ class DenoiserTask:
         plain = error.detach().square().mean()
         return (error.square() * self._weight).mean(), {"mse": float(plain)}
 
-    def _crop(self, item: _Item, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        length = item.latents.shape[-1]
-        start = int(torch.randint(max(length - frames, 0) + 1, (), generator=generator))
-        short = max(frames - length, 0)
-        latents = functional.pad(
-            item.latents[:, start : start + frames], (0, short), mode="replicate" if short else "constant"
-        )
-        controls = functional.pad(
-            item.controls[:, start : start + frames], (0, short), mode="replicate" if short else "constant"
-        )
-        return latents, controls
+    def _crop(self, song: LatentSong, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Latents and controls of a crop; a share of the crops are at the edges, where songs start and end."""
+        last = song.frames - frames
+        drawn = float(torch.rand((), generator=generator))
+        start = int(torch.randint(last + 1, (), generator=generator))
+        if drawn < _EDGE_SHARE:
+            start = 0 if drawn < 0.5 * _EDGE_SHARE else last
+        span = slice(start, start + frames)
+        controls = torch.from_numpy(song.controls[:, span]).float() / CONTROL_STEPS
+        return torch.from_numpy(song.latents[:, span]).float(), controls
 
     def _conditions(self, chosen: Sequence[int], generator: torch.Generator) -> Conditions:
-        items = [self._items[i] for i in chosen]
-        words = [item.words[int(torch.randint(len(item.words), (), generator=generator))] for item in items]
-        has_prefix = torch.tensor([item.prefix is not None for item in items])
-        drawn = torch.rand(4, len(items), generator=generator)
+        songs = [self._songs[i] for i in chosen]
+        words = [int(torch.randint(len(song.text), (), generator=generator)) for song in songs]
+        texts = [
+            torch.from_numpy(song.text[word, : song.text_lengths[word]]).float()
+            for song, word in zip(songs, words, strict=True)
+        ]
+        masks = [torch.ones(len(text), dtype=torch.bool) for text in texts]
+        has_prefix = torch.tensor([bool(song.prefix.size) for song in songs])
+        prefixes = [
+            torch.from_numpy(song.prefix).float() if song.prefix.size else torch.zeros(texts[0].shape[1])
+            for song in songs
+        ]
+        drawn = torch.rand(4, len(songs), generator=generator)
         keep = drawn[3] >= self._dropout.everything
         device = self._device
         return Conditions(
-            text=self._states.tokens[words].to(device),
-            text_mask=self._states.mask[words].to(device),
-            prefix=self._sentences[[item.prefix or 0 for item in items]].to(device),
+            text=pad_sequence(texts, batch_first=True).to(device),
+            text_mask=pad_sequence(masks, batch_first=True).to(device),
+            prefix=torch.stack(prefixes).to(device),
             persona=torch.stack([self._persona_vector(i, generator) for i in chosen]).to(device),
             has_text=(keep & (drawn[0] >= self._dropout.text)).to(device),
             has_prefix=(keep & has_prefix & (drawn[1] >= self._dropout.prefix)).to(device),
@@ -145,25 +137,20 @@ class DenoiserTask:
         )
 
     def _persona_vector(self, song: int, generator: torch.Generator) -> Tensor:
-        """A persona vector pooled from up to six windows, like the embedding of a persona's clips."""
-        vectors = self._persona_vectors[song]
+        """A persona vector pooled from up to six windows of another song of the persona; of the song itself if it is the only one.
+
+        Like the embedding of a persona's clips. A vector of the song itself reveals its instruments, and the net would learn to
+        ignore the words.
+        """
+        others = [other for other in self._songs_of[self._songs[song].persona] if other != song] or [song]
+        vectors = self._songs[others[int(torch.randint(len(others), (), generator=generator))]].persona_vectors
         count = 1 + int(torch.randint(_MAX_POOLED, (), generator=generator))
         picked = torch.randint(len(vectors), (count,), generator=generator)
-        return functional.normalize(vectors[picked].mean(dim=0), dim=0)
+        return functional.normalize(torch.from_numpy(vectors[picked.numpy()]).float().mean(dim=0), dim=0)
 
 
-def vectors_of_other_songs(song: int, personas: Sequence[str], vectors: Sequence[Tensor]) -> Tensor:
-    """Persona vectors ``(windows, E)`` from the other songs of a song's persona; from the song itself if there are none.
-
-    A vector of the song itself reveals its instruments, and the net would learn to ignore the words.
-    """
-    same = [i for i, persona in enumerate(personas) if persona == personas[song]]
-    others = [i for i in same if i != song]
-    return torch.cat([vectors[i] for i in others or same])
-
-
-def _encode_all(text: TextEncoder, texts: Sequence[str]) -> TextStates:
-    states = [text.encode([t]) for t in texts]
-    tokens, mask = torch.cat([s.tokens for s in states]), torch.cat([s.mask for s in states])
-    longest = int(mask.sum(dim=1).max())
-    return TextStates(tokens=tokens[:, :longest].contiguous(), mask=mask[:, :longest].contiguous())
+def _draw_times(batch: int, generator: torch.Generator) -> Tensor:
+    """Times ``(B,)``: logit-normal, which favours the middle (Esser et al. 2024), mixed with uniform for both ends."""
+    normal = torch.sigmoid(torch.randn(batch, generator=generator))
+    uniform = torch.rand(batch, generator=generator)
+    return torch.where(torch.rand(batch, generator=generator) < _UNIFORM_SHARE, uniform, normal)

@@ -8,7 +8,7 @@ Letters: ``M`` bands, ``F`` frames, ``L`` latent frames, ``G`` control channels,
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from render_service.renderers.latent_diffusion.controls import ControlInputs, channel_slice, control_channels
-from render_service.renderers.latent_diffusion.front_end import FrontEnd
-from servicekit.delivery.names import STEMS
+from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec
+from render_service.renderers.latent_diffusion.score_channels import SCORE_WIDTHS
 from training.corpus.caption import write_text
 from training.corpus.song import Song
 
@@ -54,9 +54,13 @@ def extract(song: Song, front_end: FrontEnd) -> SongFeatures:
     mix = torch.from_numpy(np.ascontiguousarray(song.mix[:, :samples]))[None]
     with torch.inference_mode():
         log_mel = front_end.analyse(mix)[0].numpy()
-    score = ControlInputs(tempo_map=song.tempo_map, key=song.key, chords=song.chords, instrumental=song.instrumental)
-    playing = np.stack([stem_activity(song.stems[name][:, :samples], spec.latent_samples) for name in STEMS])
-    controls = control_channels(score, spec, frames=frames, playing=playing)
+    inputs = ControlInputs(
+        tempo_map=song.tempo_map,
+        key=song.key,
+        chords=song.chords,
+        instrumental=song.instrumental,
+        score=song.score,
+    )
     return SongFeatures(
         seed=song.seed,
         persona=song.persona.id,
@@ -64,7 +68,7 @@ def extract(song: Song, front_end: FrontEnd) -> SongFeatures:
         captions=_captions(song),
         instrumental=song.instrumental,
         log_mel=log_mel.astype(np.float16),
-        controls=controls.astype(np.float16),
+        controls=training_controls(inputs, spec, frames=frames).astype(np.float16),
         audio=np.clip(np.round(mix[0].numpy() * _PCM16), -_PCM16, _PCM16).astype(np.int16),
     )
 
@@ -86,11 +90,26 @@ def stem_activity(stem: NDArray[np.float32], hop: int) -> NDArray[np.float32]:
     return np.where(level_db > _ACTIVE_DBFS, 1.0, -1.0).astype(np.float32)
 
 
-def without_playing(controls: torch.Tensor) -> torch.Tensor:
-    """``controls`` ``(..., G, L)`` with zeros, which mean unknown, in the channels that say which stems sound."""
-    masked = controls.clone()
-    masked[..., channel_slice("playing"), :] = 0.0
-    return masked
+def training_controls(inputs: ControlInputs, spec: FrontEndSpec, *, frames: int) -> NDArray[np.float32]:
+    """Control channels ``(G, L)`` with the score and with the position in the phrase, of which training drops one."""
+    controls = control_channels(inputs, spec, frames=frames)
+    phrase = channel_slice("phrase_phase")
+    controls[phrase] = control_channels(replace(inputs, score=None), spec, frames=frames)[phrase]
+    return controls
+
+
+def drop_controls(controls: torch.Tensor, *, playing: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
+    """``controls`` ``(B, G, L)`` of :func:`training_controls` as the denoiser sees them.
+
+    Where ``playing`` ``(B,)`` is true, which stems play is dropped: zero means unknown. Where ``score`` ``(B,)`` is true, the score
+    is dropped; elsewhere the position in the phrase is.
+    """
+    dropped = controls.clone()
+    dropped[playing, channel_slice("playing")] = 0.0
+    for name in SCORE_WIDTHS:
+        dropped[score, channel_slice(name)] = 0.0
+    dropped[~score, channel_slice("phrase_phase")] = 0.0
+    return dropped
 
 
 def write(features: SongFeatures, folder: Path) -> Path:

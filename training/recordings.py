@@ -58,7 +58,7 @@ class Recording:
     captions: tuple[str, ...]
     persona: str
     prefix: str
-    score: ControlInputs
+    inputs: ControlInputs
     has_chords: bool
     mix: Audio
     stems: Mapping[str, Audio] | None
@@ -108,7 +108,7 @@ def read_recording(path: Path) -> Recording:
     except (KeyFormatError, TempoMapError, KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"{path.name}: {error}") from error
     silent = stems is not None and not stems["vocals"].any()
-    score = ControlInputs(
+    inputs = ControlInputs(
         tempo_map=tempo_map, key=key, chords=chords, instrumental=bool(facts.get("instrumental", silent))
     )
     return Recording(
@@ -116,7 +116,7 @@ def read_recording(path: Path) -> Recording:
         captions=tuple(facts["captions"]),
         persona=facts["persona"],
         prefix=facts.get("prefix", ""),
-        score=score,
+        inputs=inputs,
         has_chords="chords" in facts,
         mix=mix,
         stems=stems,
@@ -134,7 +134,7 @@ def features_of(recording: Recording, front_end: FrontEnd) -> SongFeatures:
     if recording.stems is not None:
         cut = {name: recording.stems[name][:, : mix.shape[1]] for name in STEMS}
         playing = np.stack([stem_activity(cut[name], spec.latent_samples) for name in STEMS])
-    controls = control_channels(recording.score, spec, frames=frames, playing=playing)
+    controls = control_channels(recording.inputs, spec, frames=frames, playing=playing)
     if not recording.has_chords:
         for name in _HARMONY:
             controls[channel_slice(name)] = 0.0
@@ -143,7 +143,7 @@ def features_of(recording: Recording, front_end: FrontEnd) -> SongFeatures:
         persona=recording.persona,
         prefix=recording.prefix,
         captions=recording.captions,
-        instrumental=recording.score.instrumental,
+        instrumental=recording.inputs.instrumental,
         log_mel=log_mel.astype(np.float16),
         controls=controls.astype(np.float16),
         audio=np.clip(np.round(mix * _PCM16), -_PCM16, _PCM16).astype(np.int16),

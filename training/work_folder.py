@@ -1,6 +1,7 @@
 """The folder that training works in: cached songs, the state of each run, and the nets built from them.
 
 - ``{path}/songs/*.safetensors``: features (training/features.py)
+- ``{path}/latents/*.safetensors``: what the denoiser trains on (training/latents.py)
 - ``{path}/front_end.safetensors``: band statistics
 - ``{path}/start/{run}.safetensors``, ``start/origin.json``: initial weights from a checkpoint, if any (training/initialise.py)
 - ``{path}/{run}.pt``, ``{run}.json``: state and outcome of each run (training/loop.py)
@@ -52,6 +53,11 @@ class WorkFolder:
     def songs(self) -> Path:
         """Folder of the cached features."""
         return self.path / "songs"
+
+    @property
+    def latents(self) -> Path:
+        """Folder of the songs that the denoiser trains on."""
+        return self.path / "latents"
 
     @property
     def origin_path(self) -> Path:

@@ -1,4 +1,4 @@
-"""Control channels per latent frame: its position in beat, bar and phrase, and the harmony that sounds there.
+"""Control channels per latent frame: its position in beat, bar and phrase, the harmony, and the notes that sound there.
 
 Positions are integrated from the tempo map, so any tempo curve works. Channels are addressed by name.
 
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from render_service.composer.score import Score
 from render_service.music.harmony import PHRASE_BARS, ChordSpan, chord_index_at
 from render_service.music.key import Key, Mode
 from render_service.music.tempo_map import TempoMap
 from render_service.renderers.latent_diffusion.front_end import FrontEndSpec
+from render_service.renderers.latent_diffusion.score_channels import SCORE_WIDTHS, playing_stems, score_channels
 
 Values = NDArray[np.float64]
 
@@ -43,6 +45,7 @@ CONTROL_WIDTHS: Mapping[str, int] = {
     "bass": 12,
     "instrumental": 1,
     "playing": 4,
+    **SCORE_WIDTHS,
 }
 """Number of channels by name, in the order of concatenation. The checkpoint stores the same names."""
 
@@ -55,6 +58,7 @@ class ControlInputs:
     key: Key
     chords: tuple[ChordSpan, ...]
     instrumental: bool
+    score: Score | None = None
 
 
 def control_channels(
@@ -67,8 +71,9 @@ def control_channels(
 ) -> NDArray[np.float32]:
     """``(G, L)`` for ``frames`` latent frames from ``first_frame``.
 
-    ``playing`` ``(4, L)``: whether each stem plays (1), rests (-1) or is unspecified (0). By default all stems play
-    throughout, except vocals where ``inputs`` are instrumental.
+    ``playing`` ``(4, L)``: whether each stem plays (1), rests (-1) or is unspecified (0). By default it follows from the score;
+    without one all stems play throughout, except vocals where ``inputs`` are instrumental. Where the score is known the position
+    in the phrase is zero: it would only suggest what the score tells.
     """
     hop_s = spec.latent_samples / spec.sample_rate_hz
     centre_s = (first_frame + np.arange(frames, dtype=np.float64) + 0.5) * hop_s
@@ -77,8 +82,11 @@ def control_channels(
         **_attacks(inputs, spec, frames, first_frame),
         **_harmony(inputs, centre_s),
         "instrumental": np.full((1, frames), float(inputs.instrumental)),
-        "playing": _playing(inputs, frames) if playing is None else playing.astype(np.float64),
+        "playing": _playing(inputs, spec, frames, first_frame) if playing is None else playing.astype(np.float64),
+        **score_channels(inputs.score, spec, frames=frames, first_frame=first_frame),
     }
+    if inputs.score is not None:
+        named["phrase_phase"] = np.zeros_like(named["phrase_phase"])
     return join_channels(named)
 
 
@@ -179,6 +187,8 @@ def _harmony(inputs: ControlInputs, seconds: Values) -> dict[str, Values]:
     }
 
 
-def _playing(inputs: ControlInputs, frames: int) -> Values:
+def _playing(inputs: ControlInputs, spec: FrontEndSpec, frames: int, first_frame: int) -> Values:
+    if inputs.score is not None:
+        return playing_stems(inputs.score, spec, frames=frames, first_frame=first_frame)
     plays = [1.0, 1.0, -1.0 if inputs.instrumental else 1.0, 1.0]
     return np.repeat(np.array(plays)[:, None], frames, axis=1)

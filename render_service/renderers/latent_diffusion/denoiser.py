@@ -28,7 +28,7 @@ class DenoiserConfig:
     """Sizes of the net; ``control_channels`` is ``G``, the sum of ``controls.CONTROL_WIDTHS``."""
 
     latent_channels: int = 64
-    control_channels: int = 113
+    control_channels: int = 259
     text_width: int = 384
     embedding_size: int = 64
     width: int = 256

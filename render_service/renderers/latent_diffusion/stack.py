@@ -93,7 +93,11 @@ class LatentDiffusion:
         samples = round(plan.seconds * self._config.front_end.sample_rate_hz)
         frames = self._config.front_end.latent_frames(samples)
         inputs = ControlInputs(
-            tempo_map=plan.tempo_map, key=plan.key, chords=plan.chords, instrumental=plan.instrumental
+            tempo_map=plan.tempo_map,
+            key=plan.key,
+            chords=plan.chords,
+            instrumental=plan.instrumental,
+            score=plan.score,
         )
         controls = torch.from_numpy(control_channels(inputs, self._config.front_end, frames=frames))
         noise = block_noise(plan.seed, channels=self._config.denoiser.latent_channels, frames=frames)

@@ -25,8 +25,7 @@ from training.autoencoder import (
 from training.cli import main
 from training.corpus.compose import compose
 from training.corpus.song import perform
-from training.denoiser import vectors_of_other_songs
-from training.features import SongFeatures, extract, read, without_playing, write
+from training.features import SongFeatures, drop_controls, extract, read, write
 from training.loop import LoopSpec, train
 from training.training_set import persona_of
 from training.work_folder import WorkFolder
@@ -76,9 +75,24 @@ def test_features_survive_a_round_trip(song: SongFeatures, tmp_path: Path) -> No
     drums, _, vocals, _ = song.controls[channel_slice("playing")]
     assert (vocals == -1.0).all()
     assert drums.max() == 1.0
-    masked = without_playing(torch.from_numpy(song.controls).float())
-    assert not masked[channel_slice("playing")].any()
-    assert masked[channel_slice("chord")].any()
+
+
+def test_what_a_drop_leaves_of_the_controls(song: SongFeatures) -> None:
+    """Without the score the phrase position is there, with it the notes are; which stems play is dropped by itself."""
+    controls = torch.from_numpy(song.controls).float().repeat(3, 1, 1)
+    playing, score = torch.tensor([False, True, False]), torch.tensor([False, False, True])
+    dropped = drop_controls(controls, playing=playing, score=score)
+    present = {
+        name: dropped[:, channel_slice(name)].abs().sum(dim=(1, 2)).bool().tolist()
+        for name in ("playing", "score_kit", "score_known", "phrase_phase", "chord")
+    }
+    assert present == {
+        "playing": [True, False, True],
+        "score_kit": [True, True, False],
+        "score_known": [True, True, False],
+        "phrase_phase": [False, False, True],
+        "chord": [True, True, True],
+    }
 
 
 def test_the_number_of_a_song_determines_its_persona() -> None:
@@ -86,15 +100,6 @@ def test_the_number_of_a_song_determines_its_persona() -> None:
     assert persona_of(0).id == persona_of(24).id
     assert persona_of(1) == persona_of(3)
     assert persona_of(1) != persona_of(5)
-
-
-def test_persona_vectors_come_from_other_songs() -> None:
-    """A song's own vectors are used only if its persona has no other song."""
-    windows = [torch.full((count, 2), float(count)) for count in (1, 2, 3)]
-    personas = ["one", "two", "one"]
-    assert torch.equal(vectors_of_other_songs(0, personas, windows), windows[2])
-    assert torch.equal(vectors_of_other_songs(2, personas, windows), windows[0])
-    assert torch.equal(vectors_of_other_songs(1, personas, windows), windows[1])
 
 
 def test_an_interrupted_run_resumes_exactly(tmp_path: Path) -> None:
