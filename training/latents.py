@@ -60,7 +60,7 @@ class LatentSong:
     @property
     def frames(self) -> int:
         """Number of latent frames."""
-        return self.latents.shape[1]
+        return int(self.latents.shape[1])
 
 
 @dataclass(frozen=True, kw_only=True)
