@@ -6,16 +6,19 @@ Letters: ``C`` channels (2), ``T`` samples a channel.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 from safetensors.numpy import save
 
 from jobs_service.journal_json import VersionFiles, loudness_json
 from render_service.audit import BounceFacts, bounce_draft, manifest_of
 from render_service.renderers.renderer import Latents, Waveform
+from servicekit.audio.limiter import LOOK_AHEAD_MS, MAX_GAIN_DB, MAX_REDUCTION_DB, Levelled, level
 from servicekit.audio.loudness import Loudness, measure
-from servicekit.audio.pcm24 import Pcm24, from_pcm24, to_pcm24
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24, from_pcm24, to_pcm24
 from servicekit.audio.true_peak import limit_true_peak
 from servicekit.audio.wav import Wav, read_wav
 from servicekit.delivery.files import StoredFile
@@ -28,6 +31,9 @@ from servicekit.store.verified_read import read_verified
 from servicekit.work import Progress
 
 MAX_TRUE_PEAK_DBTP = -1.0
+FADE_IN_MS = 3.0
+FADE_OUT_MS = 10.0
+_REACHED_LU = 0.1
 _MAX_WAV_BYTES = 64 * 1024 * 1024  # 180 s are 47.6 MB
 
 
@@ -74,10 +80,54 @@ class Bounce:
 
 
 def make_bounce(waveform: Waveform, facts: BounceFacts) -> Bounce:
-    """Limit the true peak to -1 dBTP by one gain, round to 24 bits and measure. Raises Internal NOT_FINITE."""
+    """Bring to the plan's loudness with a true peak of at most -1 dBTP, round to 24 bits and measure. Raises Internal NOT_FINITE.
+
+    The ends are faded, unless they are those of a loop. A plan without a loudness target gets one gain for the true peak.
+    """
+    plan = facts.plan
+    if plan.target_lufs is None:
+        limited, processing = _limit_by_gain(waveform)
+    else:
+        faded, fades = (waveform, ()) if plan.loop else _fade_ends(waveform)
+        levelled = level(faded, plan.target_lufs, max_dbtp=MAX_TRUE_PEAK_DBTP, loop=plan.loop)
+        limited, processing = levelled.waveform, (*fades, *_level_processing(levelled, plan.target_lufs))
+    return _from_pcm(to_pcm24(limited, stage="BOUNCE"), replace(facts, processing=facts.processing + processing))
+
+
+def _limit_by_gain(waveform: Waveform) -> tuple[Waveform, tuple[str, ...]]:
+    """The waveform under one gain, and what is said about it."""
     limited, gain_db = limit_true_peak(waveform, MAX_TRUE_PEAK_DBTP)
     processing = (f"gain {gain_db:.2f} dB for a true peak of at most {MAX_TRUE_PEAK_DBTP:g} dBTP",) if gain_db else ()
-    return _from_pcm(to_pcm24(limited, stage="BOUNCE"), replace(facts, processing=facts.processing + processing))
+    return limited, processing
+
+
+def _fade_ends(waveform: Waveform) -> tuple[Waveform, tuple[str, ...]]:
+    """The waveform with raised-cosine fades, so that it begins and ends at 0 without a click, and what is said about it."""
+    faded = waveform.copy()
+    frames = waveform.shape[1]
+    for ms, ends in ((FADE_IN_MS, faded), (FADE_OUT_MS, faded[:, ::-1])):
+        fade_frames = min(round(ms * SAMPLE_RATE_HZ / 1000.0), frames)
+        ends[:, :fade_frames] *= 0.5 - 0.5 * np.cos(np.pi * np.arange(fade_frames) / fade_frames, dtype=np.float32)
+    return faded, (f"fade-in of {FADE_IN_MS:g} ms and fade-out of {FADE_OUT_MS:g} ms",)
+
+
+def _level_processing(levelled: Levelled, target_lufs: float) -> Iterator[str]:
+    """What was done to the loudness, for the manifest."""
+    if levelled.gain_db:
+        yield f"gain {levelled.gain_db:+.2f} dB for a loudness of {target_lufs:g} LUFS{_shortfall(levelled, target_lufs)}"
+    if levelled.max_reduction_db:
+        yield (
+            f"look-ahead limiter ({LOOK_AHEAD_MS:g} ms) at {MAX_TRUE_PEAK_DBTP:g} dBTP: "
+            f"at most {levelled.max_reduction_db:.2f} dB of reduction"
+        )
+
+
+def _shortfall(levelled: Levelled, target_lufs: float) -> str:
+    """Why the target was not reached; nothing where it was."""
+    if levelled.lufs is None or target_lufs - levelled.lufs < _REACHED_LU:
+        return ""
+    limit = f"{MAX_GAIN_DB:g} dB of gain" if levelled.gain_db >= MAX_GAIN_DB else f"{MAX_REDUCTION_DB:g} dB of limiting"
+    return f", of which {limit} allows {levelled.lufs:.1f} LUFS"
 
 
 def _from_pcm(pcm: Pcm24, facts: BounceFacts) -> Bounce:

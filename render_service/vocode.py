@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from render_service.loop import close_loop, with_overlap
 from render_service.plan import Plan
 from render_service.renderers.renderer import Latents, Renderer, StepReport, Waveform
 from servicekit.errors import Internal
@@ -14,7 +15,7 @@ def vocode(renderer: Renderer, latents: Latents, plan: Plan, report: StepReport)
 
     Raises Internal, with the reason NOT_FINITE for NaN and infinity.
     """
-    waveform = renderer.vocode(latents, plan, report)
+    waveform = renderer.vocode(latents, with_overlap(plan), report)
     expected = (2, latents.samples)
     if waveform.shape != expected:
         raise Internal(f"the waveform must have the shape {expected}, got {waveform.shape}")
@@ -22,4 +23,4 @@ def vocode(renderer: Renderer, latents: Latents, plan: Plan, report: StepReport)
         raise Internal(
             "the waveform must be finite, got NaN or infinity", reason="NOT_FINITE", metadata={"stage": "VOCODE"}
         )
-    return waveform
+    return close_loop(waveform, plan)

@@ -13,11 +13,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from servicekit.audio.pcm24 import CHANNELS, FULL_SCALE, SAMPLE_RATE_HZ, Pcm24, blocks
+from servicekit.audio.pcm24 import CHANNELS, FULL_SCALE, SAMPLE_RATE_HZ, Pcm24, Waveform, blocks
 from servicekit.audio.true_peak import TruePeakMeter, decibels
 
 # BS.1770-4: gating blocks of 400 ms that overlap by 75 %, an absolute gate at -70 LKFS, a relative one 10 LU below.
-_HOP_FRAMES = SAMPLE_RATE_HZ // 10
+HOP_FRAMES = SAMPLE_RATE_HZ // 10
 _HOPS_PER_BLOCK = 4
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
@@ -83,36 +83,64 @@ class LoudnessMeter:
     """Integrated loudness of a stream: :meth:`add` its blocks in order, of any length, then read the result."""
 
     def __init__(self) -> None:
-        self._states: list[NDArray[np.float64]] = [np.zeros((CHANNELS, 2)) for _ in _k_weighting()]
-        self._hops: list[float] = []
-        self._open = np.empty(0)
+        self._energy = _WeightedEnergy(HOP_FRAMES)
 
     def add(self, pcm: Pcm24) -> None:
         """Add the next block ``(2, N)``."""
-        from scipy.signal import lfilter
-
-        if not pcm.shape[1]:
-            return  # lfilter returns an invalid state for an empty block
-        weighted = pcm / float(FULL_SCALE)
-        for index, (b, a) in enumerate(_k_weighting()):
-            weighted, self._states[index] = lfilter(b, a, weighted, axis=1, zi=self._states[index])
-        # Each hop is summed in one operation, so that block boundaries do not affect the last bits.
-        power = np.concatenate([self._open, np.square(weighted).sum(axis=0)])
-        whole = power.size - power.size % _HOP_FRAMES
-        self._hops += power[:whole].reshape(-1, _HOP_FRAMES).sum(axis=1).tolist()
-        self._open = power[whole:]
+        self._energy.add(pcm / float(FULL_SCALE))
 
     def integrated_lufs(self) -> float | None:
         """Result so far; None if no gating block passes the absolute gate."""
-        if len(self._hops) < _HOPS_PER_BLOCK:
-            return None
-        hops = np.lib.stride_tricks.sliding_window_view(np.array(self._hops), _HOPS_PER_BLOCK)
-        power = hops.sum(axis=1) / (_HOPS_PER_BLOCK * _HOP_FRAMES)
-        heard = power[power > _power_of(_ABSOLUTE_GATE_LUFS)]
-        if heard.size == 0:
-            return None
-        gated = heard[heard > _power_of(_lufs_of(heard) + _RELATIVE_GATE_LU)]
-        return _lufs_of(gated)
+        return gated_lufs(self._energy.pieces())
+
+
+def weighted_energy(waveform: Waveform, piece_frames: int) -> NDArray[np.float64]:
+    """The K-weighted energy of ``(2, T)`` in each whole piece, both channels summed. ``(T // piece_frames,)``."""
+    energy = _WeightedEnergy(piece_frames)
+    for block in blocks(waveform.shape[1]):
+        energy.add(np.asarray(waveform[:, block], dtype=np.float64))
+    return energy.pieces()
+
+
+def gated_lufs(energy: NDArray[np.float64]) -> float | None:
+    """Integrated loudness from the :func:`weighted_energy` of each hop; None if no block passes the absolute gate."""
+    if energy.size < _HOPS_PER_BLOCK:
+        return None
+    hops = np.lib.stride_tricks.sliding_window_view(energy, _HOPS_PER_BLOCK)
+    power = hops.sum(axis=1) / (_HOPS_PER_BLOCK * HOP_FRAMES)
+    heard = power[power > _power_of(_ABSOLUTE_GATE_LUFS)]
+    if heard.size == 0:
+        return None
+    gated = heard[heard > _power_of(_lufs_of(heard) + _RELATIVE_GATE_LU)]
+    return _lufs_of(gated)
+
+
+class _WeightedEnergy:
+    """:func:`weighted_energy` of a stream: :meth:`add` its blocks in order, of any length."""
+
+    def __init__(self, piece_frames: int) -> None:
+        self._piece_frames = piece_frames
+        self._states: list[NDArray[np.float64]] = [np.zeros((CHANNELS, 2)) for _ in _k_weighting()]
+        self._pieces: list[NDArray[np.float64]] = [np.empty(0)]
+        self._open = np.empty(0)
+
+    def add(self, samples: NDArray[np.float64]) -> None:
+        """Add the next block ``(2, N)``, full scale 1.0."""
+        from scipy.signal import lfilter
+
+        if not samples.shape[1]:
+            return  # lfilter returns an invalid state for an empty block
+        for index, (b, a) in enumerate(_k_weighting()):
+            samples, self._states[index] = lfilter(b, a, samples, axis=1, zi=self._states[index])
+        # Each piece is summed in one operation, so that block boundaries do not affect the last bits.
+        power = np.concatenate([self._open, np.square(samples).sum(axis=0)])
+        whole = power.size - power.size % self._piece_frames
+        self._pieces.append(power[:whole].reshape(-1, self._piece_frames).sum(axis=1))
+        self._open = power[whole:]
+
+    def pieces(self) -> NDArray[np.float64]:
+        """The energy of each whole piece so far."""
+        return np.concatenate(self._pieces)
 
 
 @cache

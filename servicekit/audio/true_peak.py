@@ -74,20 +74,24 @@ def limit_true_peak(waveform: NDArray[np.float32], max_dbtp: float = -1.0) -> tu
     integers that the result rounds to, read by Annex 2 and by an interpolator of 8 phases and 32 taps, so that a
     meter that is stricter than the standard agrees. Raises Internal NOT_FINITE for NaN or infinity.
     """
-    # NaN compares as false; beyond this bound float32 cannot hold 24-bit integers.
-    if not (np.abs(waveform) < _BEYOND_MEANING).all():
-        raise not_finite("BOUNCE")
+    check_finite(waveform)
     limit = 10.0 ** (max_dbtp / 20.0)
-    peak = _rounded_peak(waveform)
+    peak = rounded_peak(waveform)
     if peak <= limit:
         return waveform, 0.0
     gain_db = 20.0 * math.log10(limit / peak)
     while True:
         limited = waveform * np.float32(10.0 ** (gain_db / 20.0))
-        if _rounded_peak(limited) <= limit:
+        if rounded_peak(limited) <= limit:
             return limited, gain_db
         # Rounding to integers can raise a peak by part of one step.
         gain_db -= _NUDGE_DB
+
+
+def check_finite(waveform: NDArray[np.float32]) -> None:
+    """Raise Internal NOT_FINITE for NaN, infinity, and what is beyond the integers that float32 can hold."""
+    if not (np.abs(waveform) < _BEYOND_MEANING).all():  # NaN compares as false
+        raise not_finite("BOUNCE")
 
 
 def decibels(peak: float) -> float | None:
@@ -95,7 +99,33 @@ def decibels(peak: float) -> float | None:
     return 20.0 * math.log10(peak) if peak > 0.0 else None
 
 
-def _rounded_peak(waveform: NDArray[np.float32]) -> float:
+def piece_peaks(waveform: NDArray[np.float32], piece_frames: int, *, above: float) -> NDArray[np.float32]:
+    """The largest magnitude of ``(C, T)`` on and between the samples of each piece. ``(ceil(T / piece_frames),)``.
+
+    The stricter reading of both interpolators, with silence before and after. Where it cannot pass ``above``, that of the samples
+    alone.
+    """
+    pieces = -(-waveform.shape[1] // piece_frames)
+    peaks = np.zeros(pieces, dtype=np.float32)
+    if not pieces:
+        return peaks
+    for filters in (_STRICT, _ANNEX_2):
+        before = filters.shape[1] // 2 - 1
+        after = pieces * piece_frames - waveform.shape[1] + filters.shape[1] // 2
+        matrix = _toeplitz(filters, piece_frames)
+        reach = float(np.abs(filters).sum(axis=1).max()) * _ROUNDING_ROOM
+        for channel in waveform:
+            padded = np.pad(channel, (before, after))
+            spans = np.lib.stride_tricks.sliding_window_view(padded, matrix.shape[0])[::piece_frames]
+            peaks = np.maximum(peaks, np.abs(spans[:, before : before + piece_frames]).max(axis=1))
+            loud = np.flatnonzero(np.abs(spans).max(axis=1) * reach > above)
+            for batch in np.split(loud, range(_BATCH_ROWS, loud.size, _BATCH_ROWS)):
+                between = np.abs(spans[batch] @ matrix).max(axis=1, initial=0.0)
+                peaks[batch] = np.maximum(peaks[batch], between)
+    return peaks
+
+
+def rounded_peak(waveform: NDArray[np.float32]) -> float:
     """The stricter reading of both interpolators over the integers that ``waveform`` rounds to, full scale 1.0."""
     scaled = np.rint(waveform * np.float32(FULL_SCALE))
     return _peak(scaled, _STRICT, at_least=_peak(scaled, _ANNEX_2)) / FULL_SCALE
@@ -124,7 +154,7 @@ class _Interpolator:
 
     def __init__(self, channels: int, filters: NDArray[np.float32], *, at_least: float = 0.0) -> None:
         self._before = filters.shape[1] - 1
-        self._matrix = _toeplitz(filters)
+        self._matrix = _toeplitz(filters, _ROW_FRAMES)
         self._reach = float(np.abs(filters).sum(axis=1).max()) * _ROUNDING_ROOM
         # Input of the next step: the last K - 1 frames, then the new ones.
         self._window = np.zeros((channels, self._before + BLOCK_FRAMES), dtype=np.float32)
@@ -176,10 +206,10 @@ def _row_peaks(window: NDArray[np.float32], rows: int, before: int) -> NDArray[n
     return peaks
 
 
-def _toeplitz(filters: NDArray[np.float32]) -> NDArray[np.float32]:
+def _toeplitz(filters: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
     """``(P, K)`` as one matrix ``(R + K - 1, R * P)`` that takes R frames at a time: one product is several times faster."""
     phases, taps = filters.shape
-    matrix = np.zeros((_ROW_FRAMES + taps - 1, _ROW_FRAMES * phases), dtype=np.float32)
-    for row in range(_ROW_FRAMES):
+    matrix = np.zeros((rows + taps - 1, rows * phases), dtype=np.float32)
+    for row in range(rows):
         matrix[row : row + taps, row * phases : (row + 1) * phases] = filters.T
     return matrix
