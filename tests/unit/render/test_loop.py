@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from render_service.bounce import make_bounce
+from render_service.composer.score import Note, Part, Score, Section, SectionKind
+from render_service.composer.style import Instrumentation
 from render_service.denoise import denoise
 from render_service.loop import OVERLAP_S, close_loop, with_overlap
 from render_service.plan import Plan
@@ -75,14 +77,25 @@ def test_a_rendered_loop_repeats_without_a_seam(tiny_renderer: Renderer) -> None
     assert jump(samples) <= steps(samples).max()
 
 
-def test_the_harmony_of_a_loop_goes_round() -> None:
-    """Beyond the end the first chord comes again, without a gap."""
-    plan = loop_plan()
+def test_harmony_and_notes_of_a_loop_go_round() -> None:
+    """Beyond the end the first chord and the notes of the first downbeat come again, without a gap."""
+    first = Note(part=Part.BASS, start_s=0.0, end_s=1.0, pitch=33, velocity=1.0)
+    score = Score(
+        instrumentation=(next(iter(Instrumentation)),),
+        sections=(Section(kind=SectionKind.CHORUS, start_s=0.0, end_s=4.0),),
+        notes=(first, replace(first, start_s=2.0, end_s=4.0)),
+        sung=(),
+    )
+    plan = replace(loop_plan(), score=score)
     longer = with_overlap(plan)
     again = longer.chords[len(plan.chords) :]
     assert [(chord.root, chord.quality) for chord in again] == [(plan.chords[0].root, plan.chords[0].quality)]
     assert again[0].start_s == plan.seconds
     assert longer.chords[-1].end_s == longer.seconds == plan.seconds + OVERLAP_S
+    assert longer.score is not None
+    assert longer.score.notes == (*score.notes, replace(first, start_s=4.0, end_s=longer.seconds))
+    assert longer.score.sections[-1].kind is SectionKind.CHORUS
+    assert longer.score.sections[-1].end_s == longer.seconds
 
 
 def test_a_take_that_is_no_loop_is_rendered_as_planned(tiny_renderer: Renderer) -> None:
