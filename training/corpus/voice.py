@@ -7,10 +7,11 @@ table reads per sample. Letters: ``T`` frames, ``N`` notes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from render_service.composer.score import SungNote
@@ -23,6 +24,7 @@ _CONTROL_FRAMES = 64
 _ATTACK_S, _RELEASE_S = 0.025, 0.06
 _NOISE_FRAMES = SAMPLE_RATE_HZ
 _NOISE_SEED = 1952
+_NOISE_COPIES = 2  # end to end, so that a reader need not wrap around
 _LEGATO_S = 0.08  # notes with a smaller gap are sung legato
 _GLIDE_SEMITONES = 9.0  # a wider interval starts one semitone below instead of gliding all the way
 _HUM = -1
@@ -70,39 +72,54 @@ _CONSONANTS = (
 )
 
 
+_RAMP = np.arange(_CONTROL_FRAMES, dtype=np.float32)
+_ATTACK = (np.arange(round(_ATTACK_S * SAMPLE_RATE_HZ)) / (_ATTACK_S * SAMPLE_RATE_HZ)).astype(np.float32)
+_RELEASE = (np.arange(round(_RELEASE_S * SAMPLE_RATE_HZ))[::-1] / (_RELEASE_S * SAMPLE_RATE_HZ)).astype(np.float32)
+_SWELL = (1.0 + 0.15 / 0.85 * np.sin(np.linspace(0.0, np.pi, round(0.6 * SAMPLE_RATE_HZ)))).astype(np.float32)
+
+_Phase = tuple[NDArray[np.int64], Audio]
+"""Index in a table and the position between it and the next, both ``(T,)``."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Singer:
-    """A voice that sings ``delay_s`` late and ``cents`` sharp, for doubling the lead."""
+    """A voice with its gain on each side, that sings ``delay_s`` late and ``cents`` sharp, for doubling the lead."""
 
     voice: Voice
+    sides: tuple[float, float]
     delay_s: float = 0.0
     cents: float = 0.0
 
 
-def sing(rng: np.random.Generator, notes: list[SungNote], pitches: list[int], singer: Singer, *, frames: int) -> Audio:
-    """Sing notes ``(T,)``. Vowels start at the notes' seconds plus the singer's delay."""
-    mono = np.zeros(frames, dtype=np.float32)
+def sing(rng: np.random.Generator, notes: list[SungNote], pitches: list[int], singer: Singer, audio: Audio) -> None:
+    """Add sung notes to ``audio`` ``(2, T)``. Vowels start at the notes' seconds plus the singer's delay."""
     if not notes:
-        return mono
+        return
+    frames = audio.shape[1]
     cycles = _cycles(rng, notes, np.array(pitches, dtype=np.float64), singer, frames)
+
+    def add(sound: Audio, start: int) -> None:
+        for side, gain in zip(audio, singer.sides, strict=True):
+            side[start : start + len(sound)] += sound * np.float32(gain)
+
     for note, pitch, following in zip(notes, pitches, [*notes[1:], None], strict=True):
         legato = following is not None and following.start_s - note.end_s < _LEGATO_S
         end_s = min(note.end_s + _RELEASE_S, following.start_s + 0.02 if following and legato else np.inf)
         start = round((note.start_s + singer.delay_s) * SAMPLE_RATE_HZ)
         end = min(round((end_s + singer.delay_s) * SAMPLE_RATE_HZ), frames)
-        lead = _consonant(cycles, note, pitch, singer.voice, start)
-        mono[start - len(lead) : start] += lead
+        if start <= frames:
+            lead = _consonant(cycles, note, pitch, singer.voice, start)
+            add(lead, start - len(lead))
         if end > start:
-            mono[start:end] += _vowel(cycles[start:end], note, pitch, singer.voice, start)
-    return mono
+            add(_vowel(_phase(cycles, start, end), note, pitch, singer.voice, start), start)
 
 
 def _cycles(
     rng: np.random.Generator, notes: list[SungNote], pitches: NDArray[np.float64], singer: Singer, frames: int
 ) -> NDArray[np.float64]:
-    """Cycles since the start ``(T,)``: pitch with glides between notes, random drift, and vibrato on long notes."""
+    """Cycles since the start, once per 64 frames: pitch with glides between notes, random drift, vibrato on long notes."""
     voice = singer.voice
-    t = np.arange(0, frames + _CONTROL_FRAMES, _CONTROL_FRAMES) / SAMPLE_RATE_HZ
+    t = np.arange(0, frames + 2 * _CONTROL_FRAMES, _CONTROL_FRAMES) / SAMPLE_RATE_HZ
     starts = np.array([note.start_s for note in notes]) + singer.delay_s
     at = np.clip(np.searchsorted(starts, t, side="right") - 1, 0, None)
     held = np.clip(t - starts[at], 0.0, None)
@@ -115,32 +132,51 @@ def _cycles(
     turn = float(rng.uniform(0.0, 2.0 * np.pi))
     wobble = vibrato * np.sin(2.0 * np.pi * voice.vibrato_hz * t + turn)
     hz = _hz(pitches[at] + glide + drift + wobble + singer.cents / 100.0)
-    cycles = np.concatenate([[0.0], np.cumsum(0.5 * (hz[1:] + hz[:-1])) * (_CONTROL_FRAMES / SAMPLE_RATE_HZ)])
-    read: NDArray[np.float64] = np.interp(np.arange(frames), np.arange(len(t)) * _CONTROL_FRAMES, cycles)
-    return read
+    return np.concatenate([[0.0], np.cumsum(0.5 * (hz[1:] + hz[:-1])) * (_CONTROL_FRAMES / SAMPLE_RATE_HZ)])
 
 
-def _vowel(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: Voice, start: int) -> Audio:
-    """The tone of one note with breath; the vowel glides towards another. ``(T,) -> (T,)``."""
-    t = np.arange(len(cycles), dtype=np.float32) / np.float32(SAMPLE_RATE_HZ)
-    at = cycles % 1.0 * _TABLE
-    glide_to = (note.vowel + 1 + note.consonant % 3) % len(_VOWELS_HZ)
-    weight = np.clip((t / max(float(t[-1]), 0.05) - 0.5) * 1.2, 0.0, 0.6)
-    tone = _read(_table(voice, note.vowel, pitch), at)
-    tone += weight * (_read(_table(voice, glide_to, pitch), at) - tone)
-    air = _air(voice.formant_scale, note.vowel)
-    tone += np.float32(voice.breath) * air[(start * 7919 + np.arange(len(t))) % _NOISE_FRAMES]
-    shape = np.clip(t / _ATTACK_S, 0.0, 1.0) * np.clip((t[-1] - t) / np.float32(_RELEASE_S), 0.0, 1.0)
-    swell = 0.85 + 0.15 * np.sin(np.pi * np.clip(t / 0.6, 0.0, 1.0))
-    sung: Audio = tone * shape * swell * np.float32(note.velocity)
-    return sung
+def _phase(cycles: NDArray[np.float64], start: int, end: int) -> _Phase:
+    """Where frames ``start`` to ``end`` read a table of one cycle."""
+    first, last = start // _CONTROL_FRAMES, -(-end // _CONTROL_FRAMES)
+    base = cycles[first:last] % 1.0 * _TABLE
+    slope = np.diff(cycles[first : last + 1]) * (_TABLE / _CONTROL_FRAMES)
+    at = np.multiply.outer(slope.astype(np.float32), _RAMP)
+    at += base.astype(np.float32)[:, None]
+    at = at.ravel()[start - first * _CONTROL_FRAMES : end - first * _CONTROL_FRAMES]
+    whole = at.astype(np.int32)
+    at -= whole
+    whole &= _TABLE - 1
+    return whole.astype(np.int64), at
+
+
+def _vowel(phase: _Phase, note: SungNote, pitch: int, voice: Voice, start: int) -> Audio:
+    """The tone of one note with breath; in its second half the vowel glides towards another. ``(T,)``."""
+    whole, part = phase
+    length = len(whole)
+    tone = _read(_table(voice, note.vowel, pitch), whole, part)
+    glide_s = max((length - 1) / SAMPLE_RATE_HZ, 0.05)
+    half = min(length, round(0.5 * glide_s * SAMPLE_RATE_HZ))
+    if half < length:
+        glide_to = (note.vowel + 1 + note.consonant % 3) % len(_VOWELS_HZ)
+        other = _read(_table(voice, glide_to, pitch), whole[half:], part[half:])
+        other -= tone[half:]
+        other *= np.arange(length - half, dtype=np.float32) * np.float32(1.2 / (glide_s * SAMPLE_RATE_HZ))
+        tone[half:] += other
+    air = _looped(_air(voice.formant_scale, note.vowel), start * 7919, length)
+    tone += air * np.float32(voice.breath)
+    tone *= np.float32(0.85 * note.velocity)
+    swell, attack, release = _SWELL[:length], _ATTACK[:length], _RELEASE[max(0, len(_RELEASE) - length) :]
+    tone[: len(swell)] *= swell
+    tone[: len(attack)] *= attack
+    tone[length - len(release) :] *= release
+    return tone
 
 
 def _consonant(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: Voice, start: int) -> Audio:
     """The consonant ``(frames,)`` that ends at frame ``start``; empty if it does not fit before it."""
     kind = _CONSONANTS[note.consonant]
     length = round(kind.length_s * SAMPLE_RATE_HZ)
-    if length == 0 or length > start or start > len(cycles):
+    if length == 0 or length > start:
         return np.zeros(0, dtype=np.float32)
     ramp = np.linspace(0.0, 1.0, length, dtype=np.float32)
     sound = np.zeros(length, dtype=np.float32)
@@ -149,34 +185,41 @@ def _consonant(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: V
         shape = ramp**2 * np.minimum(
             1.0, 6.0 * (1.0 - ramp)
         )  # rises, so that it is perceived at the onset of the vowel
-        at = (start * 104_729 + np.arange(length)) % _NOISE_FRAMES
-        sound += hiss[at] * shape * np.float32(kind.level * voice.sharpness)
+        sound += _looped(hiss, start * 104_729, length) * shape * np.float32(kind.level * voice.sharpness)
     if kind.voiced > 0.0:
-        hum = _read(_table(voice, _HUM, pitch), cycles[start - length : start] % 1.0 * _TABLE)
+        hum = _read(_table(voice, _HUM, pitch), *_phase(cycles, start - length, start))
         sound += hum * ramp * np.float32(kind.voiced)
     return sound * np.float32(note.velocity)
 
 
-def _read(table: Audio, at: NDArray[np.float64]) -> Audio:
+def _looped(noise: Audio, at: int, length: int) -> Audio:
+    """``length`` frames of looped noise from frame ``at``."""
+    at %= _NOISE_FRAMES
+    if at + length <= len(noise):
+        return noise[at : at + length]
+    return np.resize(noise[at : at + _NOISE_FRAMES], length)
+
+
+def _read(table: Audio, whole: NDArray[np.int64], part: Audio) -> Audio:
     """Linear interpolation in a single cycle. ``(T,) -> (T,)``."""
-    whole = at.astype(np.int64)
-    part = (at - whole).astype(np.float32)
-    low = table[whole]
-    read: Audio = low + part * (table[whole + 1] - low)
+    values, slopes = table
+    read: Audio = slopes[whole]
+    read *= part
+    read += values[whole]
     return read
 
 
 @lru_cache(maxsize=2048)
 def _table(voice: Voice, vowel: int, pitch: int) -> Audio:
-    """One cycle and its first sample again ``(2049,)``, RMS 0.2. A negative vowel is the nasal hum."""
+    """One cycle and its differences ``(2, 2048)``, RMS 0.2. A negative vowel is the nasal hum."""
     f0 = float(_hz(np.array([float(pitch)]))[0])
     order = np.arange(1, max(2, int(_TOP_HZ / f0)))
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex128)
     source = order**-voice.tilt * np.exp(-1j * 0.15 * order**0.5)
     spectrum[order] = source * _resonance(order * f0, vowel, voice.formant_scale)
     cycle = np.fft.irfft(spectrum, _TABLE)
-    cycle = cycle / (np.sqrt(np.mean(cycle**2)) + 1e-12) * 0.2
-    return np.append(cycle, cycle[0]).astype(np.float32)
+    cycle *= 0.2 / (np.sqrt(np.mean(cycle**2)) + 1e-12)
+    return np.stack([cycle, np.roll(cycle, -1) - cycle]).astype(np.float32)
 
 
 def _resonance(hz: NDArray[np.floating[Any]], vowel: int, scale: float) -> NDArray[np.complex128]:
@@ -189,33 +232,37 @@ def _resonance(hz: NDArray[np.floating[Any]], vowel: int, scale: float) -> NDArr
     return gain * (1.0 + (hz / 2500.0) ** 2) ** 0.5  # lip radiation compensates part of the glottal tilt
 
 
-@lru_cache(maxsize=1)
-def _white() -> Audio:
-    """One second of noise; voices read it in a loop from different positions."""
-    return np.random.default_rng(_NOISE_SEED).standard_normal(_NOISE_FRAMES).astype(np.float32)
+@cache
+def _white() -> tuple[NDArray[np.floating[Any]], NDArray[np.complex64]]:
+    """Frequencies and spectrum of one second of noise; voices read it in a loop from different positions."""
+    white = np.random.default_rng(_NOISE_SEED).standard_normal(_NOISE_FRAMES).astype(np.float32)
+    return np.fft.rfftfreq(_NOISE_FRAMES, 1.0 / SAMPLE_RATE_HZ), scipy.fft.rfft(white)
 
 
 @lru_cache(maxsize=64)
 def _air(scale: float, vowel: int) -> Audio:
-    white = _white()
-    hz = np.fft.rfftfreq(len(white), 1.0 / SAMPLE_RATE_HZ)
-    gain = np.abs(_resonance(hz, vowel, scale)) * np.clip(hz / 1500.0, 0.0, 1.0) / (1.0 + (hz / 7000.0) ** 4)
-    return _unit(np.fft.irfft(np.fft.rfft(white) * gain, len(white)))
+    hz, _ = _white()
+    coarse = hz[::16]
+    response = np.abs(_resonance(coarse, vowel, scale)) * np.clip(coarse / 1500.0, 0.0, 1.0)
+    return _noise(np.interp(hz, coarse, response / (1.0 + (coarse / 7000.0) ** 4)))
 
 
 @lru_cache(maxsize=64)
 def _hiss(centre_hz: float, octaves: float) -> Audio:
-    white = _white()
-    hz = np.fft.rfftfreq(len(white), 1.0 / SAMPLE_RATE_HZ)
-    away = np.log2(np.maximum(hz, 20.0) / centre_hz) / octaves
-    return _unit(np.fft.irfft(np.fft.rfft(white) * np.exp(-0.5 * away**2 * 2.0), len(white)))
+    hz, _ = _white()
+    coarse = hz[::16]
+    away = np.log2(np.maximum(coarse, 20.0) / centre_hz) / octaves
+    return _noise(np.interp(hz, coarse, np.exp(-0.5 * away**2 * 2.0)))
+
+
+def _noise(gain: NDArray[np.float64]) -> Audio:
+    """Noise with a spectrum, RMS 0.2, two copies end to end."""
+    _, white = _white()
+    audio = scipy.fft.irfft(white * gain.astype(np.float32), _NOISE_FRAMES)
+    audio *= np.float32(0.2 / (np.sqrt(np.mean(np.square(audio))) + 1e-12))
+    return np.tile(audio, _NOISE_COPIES)
 
 
 def _hz(pitch: NDArray[np.float64]) -> NDArray[np.float64]:
     hz: NDArray[np.float64] = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
     return hz
-
-
-def _unit(audio: NDArray[np.float64]) -> Audio:
-    unit: Audio = (0.2 * audio / (np.sqrt(np.mean(audio**2)) + 1e-12)).astype(np.float32)
-    return unit
