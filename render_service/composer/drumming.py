@@ -69,6 +69,11 @@ class _Style:
     rests_in_intro: bool
 
 
+def ring_s(key: int) -> float:
+    """How long a stroke of a General MIDI percussion key may ring, in seconds."""
+    return _RING_S.get(key, 0.8)
+
+
 def write_drums(rng: np.random.Generator, outline: Outline) -> list[Note]:
     """Notes of the drum kit for every bar."""
     style = _draw_style(rng, outline)
@@ -199,7 +204,7 @@ def _stroke(bar: Bar, at: float, key: int, velocity: float) -> Note:
     return Note(
         part=Part.KIT,
         start_s=start,
-        end_s=start + _RING_S.get(key, 0.8),
+        end_s=start + ring_s(key),
         pitch=key,
         velocity=float(np.clip(velocity, 0.05, 1.0)),
     )
