@@ -13,6 +13,7 @@ from training.corpus.persona import PanLaw, Room
 from training.corpus.soundfont import SAMPLE_RATE_HZ, Audio
 
 _FFT_SIZES = tuple(sorted(base << bits for base in (4, 5, 6) for bits in range(12, 16)))
+_BLOCKS_AT_ONCE = 4
 _VECTOR_ROWS = 4  # pocketfft transforms this many rows at once
 _SINGLE_ROW_COST = 2.7  # of a row that is transformed alone, relative to one of four
 _TILT_TAPS = 512
@@ -42,18 +43,21 @@ def convolve(audio: Audio, response: Audio) -> Audio:
     (sides, frames), taps = audio.shape, response.shape[1]
     size = _fft_size(frames, taps)
     step = size - taps + 1
-    count = -(-frames // step)
-    whole = frames // step
-    blocks = np.zeros((sides, count, size), dtype=np.float32)
-    blocks[:, :whole, :step] = audio[:, : whole * step].reshape(sides, whole, step)
-    if whole < count:
-        blocks[:, whole, : frames - whole * step] = audio[:, whole * step :]
-    spectra = scipy.fft.rfft(blocks, overwrite_x=True)
     filters = scipy.fft.rfft(response, n=size)[:, None]
-    spectra = np.multiply(spectra, filters, out=spectra) if sides == len(response) else spectra * filters
-    pieces = scipy.fft.irfft(spectra, n=size, overwrite_x=True)
-    pieces[:, 1:, : taps - 1] += pieces[:, :-1, step:]
-    wet: Audio = pieces[:, :, :step].reshape(2, count * step)[:, :frames]
+    wet = np.empty((2, frames), dtype=np.float32)
+    tail = np.zeros((2, taps - 1), dtype=np.float32)
+    blocks = np.zeros((sides, _BLOCKS_AT_ONCE, size), dtype=np.float32)
+    for start in range(0, frames, _BLOCKS_AT_ONCE * step):
+        count = 0
+        for count, at in enumerate(range(start, min(start + _BLOCKS_AT_ONCE * step, frames), step), 1):
+            length = min(step, frames - at)
+            blocks[:, count - 1, :length] = audio[:, at : at + length]
+            blocks[:, count - 1, length:step] = 0.0
+        pieces = scipy.fft.irfft(scipy.fft.rfft(blocks[:, :count]) * filters, n=size, overwrite_x=True)
+        for block, at in enumerate(range(start, min(start + count * step, frames), step)):
+            pieces[:, block, : taps - 1] += tail
+            tail = pieces[:, block, step:]
+            wet[:, at : at + step] = pieces[:, block, : min(step, frames - at)]
     return wet
 
 

@@ -39,7 +39,9 @@ def _integrated_lufs(audio: Audio, window: int) -> float | None:
         return None
     windows = audio[:, : steps * _STEP_FRAMES].reshape(2, steps, _STEP_FRAMES)[:, :, :window]
     parts = scipy.fft.rfft(windows).view(np.float32)
-    power = (np.square(parts, out=parts) @ _power_weights(window)).sum(axis=0, dtype=np.float64)
+    parts *= parts
+    parts *= _power_weights(window)  # a matrix product would start BLAS's threads
+    power = parts.sum(axis=2).sum(axis=0, dtype=np.float64)
     blocks = np.convolve(power, np.full(_BLOCK_STEPS, 1.0 / _BLOCK_STEPS), mode="valid")
     gated = blocks[_lufs(blocks) > _ABSOLUTE_GATE_LUFS]
     if not len(gated):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -87,17 +88,16 @@ def perform(composition: Composition, *, soundfont: Soundfont | None = None) -> 
     font = soundfont if soundfont is not None else load_soundfont()
     frames = round(composition.seconds * SAMPLE_RATE_HZ)
     rng = generator_for(composition.seed, Stream.MIX)
-    dry = {
-        "drums": _drums(composition, font, frames),
-        "bass": _bass(composition, font, frames),
-        "vocals": _vocals(composition, frames),
-        "other": _other(composition, font, frames),
+    play = {
+        "drums": partial(_drums, composition, font, frames),
+        "bass": partial(_bass, composition, font, frames),
+        "vocals": partial(_vocals, composition, frames),
+        "other": partial(_other, composition, font, frames),
     }
-    levelled: dict[str, Audio] = {}
+    stems: dict[str, Audio] = {}
     for stem in STEMS:
         offset_lu = float(rng.normal(0.0, _TARGET_SPREAD_LU))
-        levelled[stem] = _apply_bus(stem, dry[stem], composition, offset_lu)
-    stems, mix = _sum(levelled)
+        stems[stem] = _apply_bus(stem, play[stem](), composition, offset_lu)
     return Song(
         seed=composition.seed,
         persona=composition.persona,
@@ -108,7 +108,7 @@ def perform(composition: Composition, *, soundfont: Soundfont | None = None) -> 
         chords=composition.chords,
         score=composition.score,
         stems=stems,
-        mix=mix,
+        mix=_sum(stems),
     )
 
 
@@ -181,8 +181,9 @@ def _other(composition: Composition, font: Soundfont, frames: int) -> Audio:
 
 
 def _apply_bus(stem: str, dry: Audio, composition: Composition, offset_lu: float) -> Audio:
-    if not np.any(dry):
-        return dry
+    """The stem in its place in the mix, ``(1 or 2, T) -> (2, T)``."""
+    if not dry.any():
+        return np.zeros((2, dry.shape[1]), dtype=np.float32)
     persona = composition.persona
     reach = 0.9 if stem in {"other", "vocals"} else 0.3
     mood_tilt = reach * composition.caption.style.shape.brightness
@@ -195,22 +196,22 @@ def _apply_bus(stem: str, dry: Audio, composition: Composition, offset_lu: float
     return normalise_loudness(placed, _TARGET_LUFS[stem] + persona.balance_lu[STEMS.index(stem)] + offset_lu)
 
 
-def _sum(stems: dict[str, Audio]) -> tuple[dict[str, Audio], Audio]:
-    """Apply one gain to all stems, limited by the peak of the mix; round to the sample grid; sum."""
-    rough = stems["drums"] + stems["bass"]
-    rough += stems["vocals"]
-    rough += stems["other"]
-    loudness = levelling_lufs(rough)
+def _sum(stems: dict[str, Audio]) -> Audio:
+    """The mix. Applies one gain to all stems in place, limited by the peak of the mix, and rounds them to the sample grid."""
+    mix = stems["drums"] + stems["bass"]
+    mix += stems["vocals"]
+    mix += stems["other"]
+    loudness = levelling_lufs(mix)
     target = 1.0 if loudness is None else 10.0 ** ((_MIX_LUFS - loudness) / 20.0)
-    peak = peak_of(rough)
+    peak = peak_of(mix)
     gain = min(target, (_PEAK - 4 * _STEP) / peak) if peak > 0.0 else 1.0
-    gridded = {name: np.empty(rough.shape, dtype=np.float32) for name in stems}
-    mix = np.zeros_like(rough)
     for start in range(0, mix.shape[1], _SLICE_FRAMES):
         part = slice(start, start + _SLICE_FRAMES)
-        for name, stem in gridded.items():
-            np.multiply(stems[name][:, part], np.float32(gain / _STEP), out=stem[:, part])
-            np.rint(stem[:, part], out=stem[:, part])
-            stem[:, part] *= np.float32(_STEP)
-            mix[:, part] += stem[:, part]
-    return gridded, mix
+        mix[:, part] = 0.0
+        for stem in stems.values():
+            section = stem[:, part]
+            section *= np.float32(gain / _STEP)
+            np.rint(section, out=section)
+            section *= np.float32(_STEP)
+            mix[:, part] += section
+    return mix
