@@ -93,7 +93,13 @@ class RenderBenchmark:
             tempo_map=TempoMap.constant(108.0),
             key=Key.parse("A minor"),
         )
-        return make_plan(resolve(brief), self._persona, steps=variant.steps, guidance=variant.guidance)
+        return make_plan(
+            resolve(brief),
+            self._persona,
+            planner=self.renderer.planner,
+            steps=variant.steps,
+            guidance=variant.guidance,
+        )
 
     def _facts(self, plan: Plan) -> BounceFacts:
         info = self.renderer.info

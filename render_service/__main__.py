@@ -73,6 +73,7 @@ async def serve(settings: RenderSettings) -> None:
             journal=journal,
             personas=personas,
             renderer_info=renderer.info,
+            planner=renderer.planner,
             queue_limit=settings.queue_limit,
             steps=settings.render_steps,
         )
@@ -80,6 +81,7 @@ async def serve(settings: RenderSettings) -> None:
             journal=journal,
             personas=personas,
             renderer_info=renderer.info,
+            planner=renderer.planner,
             queue_limit=settings.queue_limit,
             steps=settings.render_steps,
             allow_drums=settings.drums_rerender,

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from jobs_service import journal_json
+from render_service.composer.habits import Habits
+from render_service.composer.style import MOOD_SHAPES, Mood
 from render_service.music.key import Key, Mode
 from render_service.music.prompt_words import PromptFacts, read_prompt
-from render_service.music.tempo_map import TempoMap
+from render_service.music.tempo_map import STRAIGHT, TempoMap
 from servicekit.caller_fields import check_labels, check_licence, check_text
 from servicekit.delivery.manifest import Licence
 from servicekit.delivery.names import StemMode
@@ -124,15 +126,20 @@ def check_brief(brief: Brief, *, now: datetime) -> list[FieldViolation]:
     return found + check_licence(brief.licence, "brief.licence")
 
 
-def resolve(brief: Brief) -> ResolvedBrief:
+def resolve(brief: Brief, *, habits: Habits | None = None, mood: Mood | None = None) -> ResolvedBrief:
     """Decide what the caller left open: an explicit value wins over the prompt, the prompt over a draw from the seed.
 
+    ``habits`` of the persona: their swing is that of a tempo map that the caller did not give. ``mood`` of the prompt, as a planner
+    reads it: it decides how likely a minor key is; without it, the prompt's plain words do.
     Raises InvalidFields for a loop that does not begin with a bar or has no room for one.
     """
     seed = secrets.randbits(32) if brief.seed is None else brief.seed
     facts = read_prompt(brief.prompt)
-    tempo_map, tempo_source = _resolve_tempo(brief, facts, np.random.default_rng([seed, SEED_STREAMS["tempo"]]))
-    key, key_source = _resolve_key(brief, facts, np.random.default_rng([seed, SEED_STREAMS["key"]]))
+    swing = habits.swing if habits is not None else STRAIGHT
+    tempo_map, tempo_source = _resolve_tempo(
+        brief, facts, np.random.default_rng([seed, SEED_STREAMS["tempo"]]), swing=swing
+    )
+    key, key_source = _resolve_key(brief, facts, np.random.default_rng([seed, SEED_STREAMS["key"]]), mood=mood)
     return ResolvedBrief(
         brief=brief,
         seed=seed,
@@ -158,21 +165,27 @@ def _loop_seconds(seconds: float, tempo_map: TempoMap) -> float:
     return float(bars_s[-1])
 
 
-def _resolve_tempo(brief: Brief, facts: PromptFacts, rng: np.random.Generator) -> tuple[TempoMap, Source]:
+def _resolve_tempo(
+    brief: Brief, facts: PromptFacts, rng: np.random.Generator, *, swing: float
+) -> tuple[TempoMap, Source]:
     if brief.tempo_map is not None:
         return brief.tempo_map, Source.CALLER
     if facts.bpm is not None:
-        return TempoMap.constant(facts.bpm), Source.PROMPT
+        return TempoMap.constant(facts.bpm, swing=swing), Source.PROMPT
     low, high = facts.bpm_range or _DRAWN_BPM_RANGE
     source = Source.PROMPT if facts.bpm_range else Source.DRAWN
-    return TempoMap.constant(float(np.round(rng.uniform(low, high)))), source
+    return TempoMap.constant(float(np.round(rng.uniform(low, high))), swing=swing), source
 
 
-def _resolve_key(brief: Brief, facts: PromptFacts, rng: np.random.Generator) -> tuple[Key, Source]:
-    tonic, minor = int(rng.integers(12)), bool(rng.random() < 0.5)
+def _resolve_key(
+    brief: Brief, facts: PromptFacts, rng: np.random.Generator, *, mood: Mood | None
+) -> tuple[Key, Source]:
+    tonic, draw = int(rng.integers(12)), float(rng.random())
     if brief.key is not None:
         return brief.key, Source.CALLER
     if facts.key is not None:
         return facts.key, Source.PROMPT
-    mode = facts.mode or (Mode.MINOR if minor else Mode.MAJOR)
+    minor_share = MOOD_SHAPES[mood].minor_share if mood is not None else 0.5
+    drawn = Mode.MINOR if draw < minor_share else Mode.MAJOR
+    mode = drawn if mood is not None else facts.mode or drawn
     return Key(tonic=tonic, mode=mode), Source.DRAWN

@@ -10,6 +10,8 @@ import numpy as np
 from pydantic import Field, PlainSerializer, PlainValidator
 
 from render_service.brief import SEED_STREAMS, ResolvedBrief
+from render_service.composer.form import ending_start_s
+from render_service.composer.planner import Planner, ScoreRequest
 from render_service.composer.score import Score
 from render_service.composer.score_json import score_from_text, score_text
 from render_service.music.harmony import ChordQuality, ChordSpan, draw_chords
@@ -66,25 +68,45 @@ class Plan:
     ] = None
 
 
-def make_plan(resolved: ResolvedBrief, persona: Persona, *, steps: int, guidance: float) -> Plan:
-    """Plan a render. The chords are drawn from the seed, in the key, over the tempo map."""
+def make_plan(
+    resolved: ResolvedBrief, persona: Persona, *, planner: Planner | None, steps: int, guidance: float
+) -> Plan:
+    """Plan a render. Chords and score are drawn from the seed, in the key, over the tempo map; without a planner there is no score.
+
+    The final chord starts on a bar line and rings to the end; a loop has none.
+    """
     rng = np.random.default_rng([resolved.seed, SEED_STREAMS["chords"]])
-    seconds = resolved.seconds
-    return Plan(
+    ending_s = None if resolved.brief.loop else ending_start_s(resolved.tempo_map, resolved.seconds)
+    chords = draw_chords(
+        rng, key=resolved.key, tempo_map=resolved.tempo_map, seconds=resolved.seconds, ending_s=ending_s
+    )
+    request = ScoreRequest(
         prompt=resolved.brief.prompt,
-        persona_id=persona.id,
-        persona_prefix=persona.prefix,
         persona_embedding=persona.embedding,
         seed=resolved.seed,
-        seconds=seconds,
+        seconds=resolved.seconds,
         tempo_map=resolved.tempo_map,
         key=resolved.key,
-        chords=draw_chords(rng, key=resolved.key, tempo_map=resolved.tempo_map, seconds=seconds),
+        chords=chords,
+        ending_s=ending_s,
         instrumental=resolved.instrumental,
+    )
+    return Plan(
+        prompt=request.prompt,
+        persona_id=persona.id,
+        persona_prefix=persona.prefix,
+        persona_embedding=request.persona_embedding,
+        seed=request.seed,
+        seconds=request.seconds,
+        tempo_map=request.tempo_map,
+        key=request.key,
+        chords=chords,
+        instrumental=request.instrumental,
         steps=steps,
         guidance=guidance,
         loop=resolved.brief.loop,
         target_lufs=resolved.brief.target_lufs,
+        score=planner.write_score(request) if planner is not None else None,
     )
 
 

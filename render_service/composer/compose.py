@@ -28,6 +28,7 @@ _SHORTEST_SYLLABLE_S = 0.05
 class ComposerStream(IntEnum):
     """Independent random streams of one seed, so that another draw in one part does not change the others."""
 
+    STYLE = 105
     FORM = 106
     DRUMS = 107
     BASS = 108

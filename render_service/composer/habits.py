@@ -22,3 +22,7 @@ class Habits:
     percussion: int
     sub_bass: bool
     voice_pitch: int
+
+
+DEFAULT_HABITS = Habits(density=0.55, swing=0.5, electronic_kit=False, percussion=0, sub_bass=False, voice_pitch=58)
+"""A middling persona, for embeddings that no habits were learnt for."""

@@ -22,6 +22,7 @@ BPM_RANGE = (30.0, 300.0)
 BEATS_PER_BAR_RANGE = (1, 16)
 BEAT_UNITS = (1, 2, 4, 8, 16)
 SWING_RANGE = (0.5, 0.75)
+STRAIGHT = SWING_RANGE[0]
 MAX_POINTS = 512
 _SAME_BAR = 1e-6  # bar positions nearer than this are one
 _SHORTEST_BAR_S = 0.02

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from render_service.composer.planner import Planner
 from render_service.plan import Plan
 from render_service.renderers.tempo_limits import TempoLimits
 
@@ -78,6 +79,10 @@ class Renderer(Protocol):
     @property
     def info(self) -> RendererInfo:
         """What is loaded, and what it can do."""
+
+    @property
+    def planner(self) -> Planner | None:
+        """Writes the scores that this renderer plays; None if it plays none. Safe for several threads, without the GPU lock."""
 
     def warm(self) -> None:
         """Pay the one-time costs (compilation, caches) before the first job."""

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import ClassVar
 
+from render_service.composer.planner import Planner
 from render_service.music.tempo_map import TempoMap
 from render_service.personas.library import PersonaLibrary
 from render_service.renderers.renderer import RendererInfo
@@ -17,13 +18,17 @@ from servicekit.journal import AcceptResult, Journal, Request
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
-    """Turns requests into jobs. ``steps`` 0 uses the renderer's default number of denoising steps."""
+    """Turns requests into jobs. ``steps`` 0 uses the renderer's default number of denoising steps.
+
+    ``planner`` writes the scores; None for a renderer that plays none.
+    """
 
     rpc: ClassVar[str]
 
     journal: Journal
     personas: PersonaLibrary
     renderer_info: RendererInfo
+    planner: Planner | None
     queue_limit: int
     steps: int = 0
 

@@ -28,12 +28,17 @@ class RenderAdmission(Admission):
         if brief.lyrics and not info.supports_lyrics:
             raise self.unsupported("brief.lyrics", "cannot sing lyrics; leave them empty or load another renderer")
         persona = self.personas.get(brief.persona_id)
-        resolved = resolve(brief)
+        planner = self.planner
+        resolved = resolve(
+            brief,
+            habits=planner.habits(persona.embedding) if planner is not None else None,
+            mood=planner.mood(brief.prompt) if planner is not None else None,
+        )
         if not info.min_seconds <= resolved.seconds <= info.max_seconds:
             text = f"must be {info.min_seconds:g} to {info.max_seconds:g} for the renderer {info.name!r}"
             raise InvalidFields([FieldViolation("brief.seconds", f"{text}, got {resolved.seconds:g}")])
         self.check_tempo_map(resolved.tempo_map, field="brief.tempo_map")  # resolved: a prompt can name a tempo too
-        plan = make_plan(resolved, persona, steps=self.render_steps, guidance=info.default_guidance)
+        plan = make_plan(resolved, persona, planner=planner, steps=self.render_steps, guidance=info.default_guidance)
         new = NewJob(
             owner=OwningService.RENDER,
             request=request,

@@ -90,6 +90,7 @@ def render_parts(folder: Path, renderer: Renderer, *, queue_limit: int = 10) -> 
             "journal": journal,
             "personas": personas,
             "renderer_info": renderer.info,
+            "planner": renderer.planner,
             "queue_limit": queue_limit,
         }
         yield RenderParts(

@@ -13,6 +13,7 @@ from enum import Enum
 import numpy as np
 
 from render_service.composer.style import MOOD_SHAPES, Instrumentation, Mood, Style
+from render_service.composer.style_words import INSTRUMENT_WORDS, MOOD_WORDS
 from render_service.music.key import Key, Mode
 
 _OMIT_SHARE = 0.12
@@ -28,66 +29,6 @@ class TempoWords(Enum):
     FAST = (138.0, 170.0)
 
 
-_INSTRUMENT_WORDS = {
-    Instrumentation.PIANO: ("piano", "grand piano", "piano chords", "upright piano", "keys", "a piano"),
-    Instrumentation.ELECTRIC_PIANO: (
-        "electric piano",
-        "rhodes",
-        "electric keys",
-        "e-piano",
-        "a rhodes piano",
-        "wurlitzer",
-    ),
-    Instrumentation.ACOUSTIC_GUITAR: (
-        "acoustic guitar",
-        "strummed guitar",
-        "fingerpicked guitar",
-        "acoustic strumming",
-        "folk guitar",
-    ),
-    Instrumentation.ELECTRIC_GUITAR: (
-        "electric guitar",
-        "guitar riffs",
-        "rock guitar",
-        "electric guitars",
-        "guitars with an amp",
-    ),
-    Instrumentation.STRINGS: (
-        "strings",
-        "string section",
-        "violins and cellos",
-        "orchestral strings",
-        "a string ensemble",
-    ),
-    Instrumentation.SYNTHS: (
-        "synths",
-        "synthesizer",
-        "synth pads",
-        "analog synths",
-        "arpeggiated synth",
-        "electronic textures",
-    ),
-    Instrumentation.ORGAN: ("organ", "hammond organ", "drawbar organ", "church organ", "an organ"),
-    Instrumentation.BRASS: ("brass", "horns", "horn section", "brass stabs", "trumpets and trombones"),
-    Instrumentation.MALLETS: (
-        "mallets",
-        "vibraphone",
-        "marimba",
-        "bells and mallets",
-        "glockenspiel",
-        "tuned percussion",
-    ),
-}
-_MOOD_WORDS = {
-    Mood.HAPPY: ("happy", "cheerful", "sunny", "joyful", "feel-good", "playful"),
-    Mood.UPLIFTING: ("uplifting", "hopeful", "inspiring", "triumphant", "warm and hopeful"),
-    Mood.ENERGETIC: ("energetic", "driving", "powerful", "high-energy", "punchy", "intense and exciting"),
-    Mood.CALM: ("calm", "relaxed", "peaceful", "gentle", "laid-back", "mellow"),
-    Mood.DREAMY: ("dreamy", "ethereal", "floating", "hazy", "airy", "spacious"),
-    Mood.SAD: ("sad", "melancholic", "heartbroken", "sorrowful", "wistful", "lonely"),
-    Mood.DARK: ("dark", "brooding", "ominous", "gloomy", "shadowy", "moody"),
-    Mood.TENSE: ("tense", "anxious", "suspenseful", "restless", "nervous", "urgent"),
-}
 _TEMPO_WORDS = {
     TempoWords.SLOW: (
         "slow",
@@ -143,10 +84,10 @@ def draw_caption(rng: np.random.Generator) -> Caption:
 
 def write_text(rng: np.random.Generator, families: tuple[Instrumentation, ...], mood: Mood, tempo: TempoWords) -> str:
     """A random text for these values; 12 % of the texts omit one axis."""
-    instruments = _JOINERS[rng.integers(len(_JOINERS))].join(_pick(rng, _INSTRUMENT_WORDS[f]) for f in families)
+    instruments = _JOINERS[rng.integers(len(_JOINERS))].join(_pick(rng, INSTRUMENT_WORDS[f]) for f in families)
     words = {
         "instruments": instruments,
-        "mood": _pick(rng, _MOOD_WORDS[mood]),
+        "mood": _pick(rng, MOOD_WORDS[mood]),
         "tempo": _pick(rng, _TEMPO_WORDS[tempo]),
     }
     if rng.random() < _OMIT_SHARE:

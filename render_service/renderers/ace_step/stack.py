@@ -61,6 +61,11 @@ class AceStep:
         """What is loaded, and what it can do."""
         return self._info
 
+    @property
+    def planner(self) -> None:
+        """The model plays no score: it composes by itself."""
+        return
+
     def warm(self) -> None:
         """Render the shortest take in one step."""
         plan = Plan(

@@ -14,6 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from render_service.composer.habits import DEFAULT_HABITS
+from render_service.composer.planner import Planner
+from render_service.composer.rule_planner import RulePlanner
+from render_service.composer.style_reader import StyleReader
 from render_service.music.harmony import ChordQuality, ChordSpan
 from render_service.music.key import Key, Mode
 from render_service.music.tempo_map import TempoMap
@@ -67,11 +71,19 @@ class LatentDiffusion:
             problem = f"its weights must be those of {expected}, got {digest}"
             raise ModelUnusable(str(text_folder), problem, "install the package that the checkpoint was trained with")
         self._info = _describe(config, self._text, digest, self._device)
+        # On the CPU, so that plans do not wait for the GPU and are the same with every device.
+        reading = self._text if self._device.type == "cpu" else TextEncoder(text_folder)
+        self._planner = RulePlanner(StyleReader(reading.sentences), lambda _: DEFAULT_HABITS)
 
     @property
     def info(self) -> RendererInfo:
         """What is loaded, and what it can do."""
         return self._info
+
+    @property
+    def planner(self) -> Planner:
+        """Composes by rules, with the text encoder and the habits of this checkpoint."""
+        return self._planner
 
     @property
     def nets(self) -> Nets:
@@ -84,7 +96,8 @@ class LatentDiffusion:
         return self._config
 
     def warm(self) -> None:
-        """Render the shortest take in one step."""
+        """Read a prompt, and render the shortest take in one step."""
+        self._planner.mood("warm up")
         plan = _tiny_plan(self._info.embedding_size, self._config.default_guidance)
         self.vocode(self.denoise(plan, no_report), plan, no_report)
 

@@ -5,13 +5,16 @@ Letters: ``B`` texts, ``S`` tokens (padded to one length), ``W`` width (384).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from transformers import AutoTokenizer, BertModel
@@ -47,13 +50,14 @@ def packaged_folder() -> Path:
 
 
 class TextEncoder:
-    """Encodes each text by itself: its states do not depend on the other texts of a call."""
+    """Encodes each text by itself: its states do not depend on the other texts of a call. Safe for several threads."""
 
     def __init__(self, folder: Path, *, device: str = "cpu") -> None:
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             if not (folder / name).is_file():
                 raise ModelUnusable(str(folder), f"{name} is missing", "point to a folder of all-MiniLM-L6-v2")
         self.weights_path = folder / "model.safetensors"
+        self._tokenizing = threading.Lock()  # the tokenizer refuses a second thread that changes its padding
         with _quiet_transformers():
             self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
             self._model = BertModel.from_pretrained(str(folder), local_files_only=True, add_pooling_layer=False)
@@ -67,10 +71,20 @@ class TextEncoder:
         each = [self._encode_one(text) for text in texts]
         return TextStates(tokens=torch.cat([s.tokens for s in each]), mask=torch.cat([s.mask for s in each]))
 
+    def sentences(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """A vector of length 1 for each of several short texts, ``(B, W)``, in one batch that is padded to the longest."""
+        states = self._run(texts, padding="longest")
+        return states.sentence.cpu().numpy()
+
     def _encode_one(self, text: str) -> TextStates:
-        batch = self._tokenizer(
-            [text], padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-        ).to(self._model.device)
+        return self._run([text], padding="max_length")
+
+    def _run(self, texts: Sequence[str], *, padding: str) -> TextStates:
+        with self._tokenizing:
+            batch = self._tokenizer(
+                list(texts), padding=padding, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+            )
+        batch = batch.to(self._model.device)
         with torch.inference_mode():
             states = self._model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
         return TextStates(tokens=states.clone(), mask=batch["attention_mask"].bool())

@@ -327,6 +327,7 @@ def admission(renderer: AceStep, tmp_path_factory: pytest.TempPathFactory) -> Re
         journal=Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=clock),
         personas=library,
         renderer_info=renderer.info,
+        planner=renderer.planner,
         queue_limit=10,
         steps=1,
     )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from render_service.music.key import Key
+from render_service.composer.habits import Habits
+from render_service.composer.style import Instrumentation
+from render_service.music.key import Key, Mode
+from render_service.music.tempo_map import TempoMap
 from render_service.plan import plan_from_json
 from render_service.renderers.renderer import Renderer
 from render_service.renderers.tempo_limits import TempoLimits
+from render_service.usecases.create_render import RenderAdmission
 from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidFields, NotFound, ResourceExhausted
-from servicekit.journal import JobState
+from servicekit.journal import JobState, Version
 from tests.support.render_parts import TENANT, RenderParts, render_parts
 
 
@@ -33,6 +38,63 @@ def test_a_brief_becomes_a_queued_job_with_its_whole_plan(parts: RenderParts) ->
         "caller",
         {"album": "one"},
     )
+
+
+def test_the_plan_has_a_score_that_follows_the_prompt(parts: RenderParts) -> None:
+    """The instruments that the prompt names, over the plan's chords, with an ending; the same brief gives the same score."""
+    brief = {"prompt": "sad piano and strings", "seconds": 30.0, "key": None, "bpm": None}
+    plans = [plan_from_json(_version(parts, **brief, seed=seed).plan) for seed in (3, 3, 4)]
+    assert plans[0] == plans[1]
+    assert plans[0].score != plans[2].score
+    for plan in plans:
+        assert plan.score is not None
+        assert plan.score.instrumentation == (Instrumentation.PIANO, Instrumentation.STRINGS)
+        assert plan.key.mode is Mode.MINOR
+        assert plan.score.ending_s is not None
+        assert plan.chords[-1].start_s == pytest.approx(plan.score.ending_s, abs=1e-4)
+        assert plan.chords[-1].root == plan.key.tonic
+
+
+def test_a_loop_has_no_ending(parts: RenderParts) -> None:
+    """Its last bar leads into the first."""
+    plan = plan_from_json(_version(parts, seconds=12.0, loop=True).plan)
+    assert plan.score is not None
+    assert plan.score.ending_s is None
+
+
+def test_the_persona_swings_where_the_caller_gives_no_tempo(parts: RenderParts) -> None:
+    """The habits' swing is in the plan's tempo map and in the resolved brief; a caller's tempo map stays as it is."""
+    swinging = replace(parts.renders, planner=Swinging(parts.renderer))
+    version = _version(parts, swinging, bpm=None, prompt="a tune at 100 bpm")
+    assert plan_from_json(version.plan).tempo_map == TempoMap.constant(100.0, swing=0.62)
+    assert version.brief["tempoMap"]["swingRatio"] == 0.62
+    assert plan_from_json(_version(parts, swinging, bpm=100.0).plan).tempo_map == TempoMap.constant(100.0)
+
+
+def test_a_renderer_without_a_planner_gets_no_score(parts: RenderParts) -> None:
+    """Its plan is otherwise complete."""
+    plan = plan_from_json(_version(parts, replace(parts.renders, planner=None)).plan)
+    assert plan.score is None
+    assert plan.chords
+
+
+class Swinging:
+    """The renderer's planner for a persona that swings."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        assert renderer.planner is not None
+        self._planner = renderer.planner
+        self.mood = self._planner.mood
+        self.write_score = self._planner.write_score
+
+    def habits(self, persona_embedding: Sequence[float]) -> Habits:
+        """The planner's habits with another swing."""
+        return replace(self._planner.habits(persona_embedding), swing=0.62)
+
+
+def _version(parts: RenderParts, renders: RenderAdmission | None = None, **brief: Any) -> Version:
+    (version,) = parts.journal.job(TENANT, parts.create_render(renders, **brief).job_id).versions
+    return version
 
 
 def test_steps_of_the_settings_override_those_of_the_renderer(parts: RenderParts) -> None:

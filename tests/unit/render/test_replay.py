@@ -30,6 +30,7 @@ class Louder:
         self._renderer = renderer
         self._gain = gain
         self.info: RendererInfo = renderer.info
+        self.planner = renderer.planner
         self.warm = renderer.warm
         self.denoise = renderer.denoise
         self.encode = renderer.encode

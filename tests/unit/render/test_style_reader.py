@@ -1,0 +1,88 @@
+"""The style reader: listed words decide, other wordings are compared with them by the text encoder."""
+
+from __future__ import annotations
+
+import pytest
+
+from render_service.composer.style import Instrumentation, Mood
+from render_service.composer.style_reader import StyleReader
+from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
+
+F, M = Instrumentation, Mood
+
+
+@pytest.fixture(scope="module")
+def reader() -> StyleReader:
+    """A reader with the packaged text encoder."""
+    return StyleReader(TextEncoder(packaged_folder()).sentences)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "families", "mood"),
+    [
+        ("Calm piano, slow", (F.PIANO,), M.CALM),
+        ("dark synths over a string section", (F.SYNTHS, F.STRINGS), M.DARK),
+        ("an Electric Piano and a horn section, cheerful", (F.ELECTRIC_PIANO, F.BRASS), M.HAPPY),
+        ("church organ, brooding", (F.ORGAN,), M.DARK),
+        ("nylon strings, relaxed", (F.ACOUSTIC_GUITAR,), M.CALM),
+        ("marimba, violins and trumpets, tense", (F.MALLETS, F.STRINGS), M.TENSE),
+        ("energetic synths without piano or strings", (F.SYNTHS,), M.ENERGETIC),
+        ("not sad, happy; no guitar solo", (), M.HAPPY),
+    ],
+)
+def test_listed_words_decide(
+    reader: StyleReader, prompt: str, families: tuple[Instrumentation, ...], mood: Mood
+) -> None:
+    """In the order of the text, the longer phrase first, never what is negated, and at most two families."""
+    reading = reader.read(prompt)
+    assert (reading.families, reading.mood) == (families, mood)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "family"),
+    [
+        ("an ensemble of fiddlers and cellists", F.STRINGS),
+        ("a screaming overdriven rock guitarist", F.ELECTRIC_GUITAR),
+        ("trumpeters marching by", F.BRASS),
+        ("somebody plays a grand pianoforte", F.PIANO),
+    ],
+)
+def test_other_wordings_are_read_by_their_meaning(reader: StyleReader, prompt: str, family: Instrumentation) -> None:
+    """Instruments that no list names."""
+    assert family in reader.read(prompt).families
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mood"),
+    [
+        ("tears on her grave", M.SAD),
+        ("giggling children at a birthday party", M.HAPPY),
+        ("a demon waits in the cellar", M.DARK),
+        ("meditation by a still lake", M.CALM),
+    ],
+)
+def test_a_mood_is_read_by_its_meaning(reader: StyleReader, prompt: str, mood: Mood) -> None:
+    """Scenes instead of adjectives."""
+    assert reader.read(prompt).mood is mood
+
+
+@pytest.mark.parametrize("prompt", ["a song", "in D minor at 96 bpm", "track number four", "  ,,, !", ""])
+def test_a_prompt_that_names_nothing_is_read_as_nothing(reader: StyleReader, prompt: str) -> None:
+    """No family and no mood."""
+    reading = reader.read(prompt)
+    assert (reading.families, reading.mood) == ((), None)
+
+
+def test_a_long_prompt_encodes_a_bounded_number_of_words() -> None:
+    """2000 characters cost no more than 64 words."""
+    encoder, encoded = TextEncoder(packaged_folder()), list[str]()
+
+    def recording(texts: list[str]) -> object:
+        encoded.extend(texts)
+        return encoder.sentences(texts)
+
+    reader = StyleReader(recording)  # type: ignore[arg-type]  # returns what the encoder does
+    reader.read("a walk, " * 3)
+    encoded.clear()
+    reader.read(", ".join(f"word{i} of many" for i in range(120)))
+    assert 0 < sum(len(text.split()) for text in encoded) <= 64
