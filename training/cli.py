@@ -218,10 +218,13 @@ def denoiser(options: TrainingOptions) -> None:
     show_default=True,
     help="Strength of the guidance by persona and prefix.",
 )
-def distil(options: TrainingOptions, *, text_guidance: float, persona_guidance: float) -> None:
+@click.option("--score-guidance", type=float, default=1.7, show_default=True, help="Strength of the guidance by the score.")
+def distil(
+    options: TrainingOptions, *, text_guidance: float, persona_guidance: float, score_guidance: float
+) -> None:
     """Distil guidance into the denoiser, so that takes need none; requires a trained denoiser."""
     work_folder = options.open_work_folder()
-    strengths = GuidanceStrengths(text=text_guidance, persona=persona_guidance)
+    strengths = GuidanceStrengths(text=text_guidance, persona=persona_guidance, score=score_guidance)
     target = guided_target(work_folder.teacher().to(work_folder.device), strengths)
     task = _denoiser_task(work_folder, work_folder.denoiser(), options.songs, target=target, name=GUIDED_RUN)
     options.train(work_folder, task)

@@ -1,7 +1,7 @@
 """Guidance distillation: the net learns the guided velocity, so a step needs one forward pass (Meng et al. 2023, arXiv:2210.03142).
 
-The teacher is the trained denoiser, frozen. Guidance at sampling has one strength for words and persona together; here each has its
-own, and the student learns the combined result.
+The teacher is the trained denoiser, frozen. Guidance at sampling has one strength for words and persona together; here words, persona
+and score each have their own, and the student learns the combined result.
 
 Letters: ``B`` batch, ``D`` latent channels, ``L`` latent frames, ``G`` control channels.
 """
@@ -18,14 +18,16 @@ from torch import Tensor
 from render_service.renderers.latent_diffusion.denoiser import Conditions, Denoiser
 from render_service.renderers.latent_diffusion.flow import concatenate, unconditional
 from training.denoiser import Target
+from training.features import without_score
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuidanceStrengths:
-    """Guidance scale of the text and of persona and prefix; 1 is the teacher without guidance."""
+    """Guidance scale of the text, of persona and prefix, and of the score; 1 is the teacher without guidance."""
 
     text: float
     persona: float
+    score: float
 
 
 def guided_target(teacher: Denoiser, strengths: GuidanceStrengths) -> Target:
@@ -49,13 +51,19 @@ def guided_velocity(
 ) -> Tensor:
     """Guided velocity ``(B, D, L)`` of ``noisy`` ``(B, D, L)`` at ``time`` ``(B,)`` with ``controls`` ``(B, G, L)``.
 
-    ``none + persona * (with persona - none) + text * (with persona and text - with persona)``; the prefix belongs to the persona.
+    ``none + persona * (with persona - none) + text * (with persona and text - with persona) + (score - 1) * (all - all but score)``;
+    the prefix belongs to the persona.
     """
     without_text = replace(conditions, has_text=torch.zeros_like(conditions.has_text))
-    branches = concatenate(concatenate(conditions, without_text), unconditional(conditions))
-    velocities = teacher(
-        noisy.repeat(3, 1, 1), time.repeat(3), controls.repeat(3, 1, 1), teacher.encode_conditions(branches)
+    branches = concatenate(
+        concatenate(conditions, conditions), concatenate(without_text, unconditional(conditions))
     )
-    full, persona, none = velocities.chunk(3)
+    velocities = teacher(
+        noisy.repeat(4, 1, 1),
+        time.repeat(4),
+        torch.cat([controls, without_score(controls), controls, controls]),
+        teacher.encode_conditions(branches),
+    )
+    full, no_score, persona, none = velocities.chunk(4)
     guided: Tensor = none + strengths.persona * (persona - none) + strengths.text * (full - persona)
-    return guided
+    return guided + (strengths.score - 1.0) * (full - no_score)

@@ -104,11 +104,17 @@ def drop_controls(controls: torch.Tensor, *, playing: torch.Tensor, score: torch
     Where ``playing`` ``(B,)`` is true, which stems play is dropped: zero means unknown. Where ``score`` ``(B,)`` is true, the score
     is dropped; elsewhere the position in the phrase is.
     """
-    dropped = controls.clone()
+    dropped = torch.where(score[:, None, None], without_score(controls), controls)
     dropped[playing, channel_slice("playing")] = 0.0
-    for name in SCORE_WIDTHS:
-        dropped[score, channel_slice(name)] = 0.0
     dropped[~score, channel_slice("phrase_phase")] = 0.0
+    return dropped
+
+
+def without_score(controls: torch.Tensor) -> torch.Tensor:
+    """``controls`` ``(..., G, L)`` with zeros in the score's channels."""
+    dropped = controls.clone()
+    for name in SCORE_WIDTHS:
+        dropped[..., channel_slice(name), :] = 0.0
     return dropped
 
 
