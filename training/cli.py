@@ -218,10 +218,10 @@ def denoiser(options: TrainingOptions) -> None:
     show_default=True,
     help="Strength of the guidance by persona and prefix.",
 )
-@click.option("--score-guidance", type=float, default=1.7, show_default=True, help="Strength of the guidance by the score.")
-def distil(
-    options: TrainingOptions, *, text_guidance: float, persona_guidance: float, score_guidance: float
-) -> None:
+@click.option(
+    "--score-guidance", type=float, default=1.7, show_default=True, help="Strength of the guidance by the score."
+)
+def distil(options: TrainingOptions, *, text_guidance: float, persona_guidance: float, score_guidance: float) -> None:
     """Distil guidance into the denoiser, so that takes need none; requires a trained denoiser."""
     work_folder = options.open_work_folder()
     strengths = GuidanceStrengths(text=text_guidance, persona=persona_guidance, score=score_guidance)

@@ -55,9 +55,7 @@ def guided_velocity(
     the prefix belongs to the persona.
     """
     without_text = replace(conditions, has_text=torch.zeros_like(conditions.has_text))
-    branches = concatenate(
-        concatenate(conditions, conditions), concatenate(without_text, unconditional(conditions))
-    )
+    branches = concatenate(concatenate(conditions, conditions), concatenate(without_text, unconditional(conditions)))
     velocities = teacher(
         noisy.repeat(4, 1, 1),
         time.repeat(4),
