@@ -1,7 +1,7 @@
 """Guidance distillation: the net learns the guided velocity, so a step needs one forward pass (Meng et al. 2023, arXiv:2210.03142).
 
-The teacher is the trained denoiser, frozen. Guidance at sampling has one strength for words and persona together; here words, persona
-and score each have their own, and the student learns the combined result.
+The teacher is the trained denoiser, frozen. Guidance at sampling has one strength for words and persona together; here words,
+persona and score each have their own, and the student learns the combined result.
 
 Letters: ``B`` batch, ``D`` latent channels, ``L`` latent frames, ``G`` control channels.
 """
@@ -51,8 +51,8 @@ def guided_velocity(
 ) -> Tensor:
     """Guided velocity ``(B, D, L)`` of ``noisy`` ``(B, D, L)`` at ``time`` ``(B,)`` with ``controls`` ``(B, G, L)``.
 
-    ``none + persona * (with persona - none) + text * (with persona and text - with persona) + (score - 1) * (all - all but score)``;
-    the prefix belongs to the persona.
+    ``none + persona * (with persona - none) + text * (with persona and text - with persona) + (score - 1) * (all - all but
+    score)``; the prefix belongs to the persona.
     """
     without_text = replace(conditions, has_text=torch.zeros_like(conditions.has_text))
     branches = concatenate(concatenate(conditions, conditions), concatenate(without_text, unconditional(conditions)))

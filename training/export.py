@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+
 from render_service.renderers.latent_diffusion.checkpoint import CheckpointConfig, TextEncoderRef, save, sha256_of
 from render_service.renderers.latent_diffusion.flow import WindowSpec
 from render_service.renderers.latent_diffusion.text_encoder import packaged_folder
@@ -17,7 +19,7 @@ from training.work_folder import DECODER_RUN, GUIDED_RUN, WorkFolder
 # Measured in docs/decisions/0018-starter-weights.md.
 DEFAULT_STEPS = 8  # 12 were no better from noise of this scale
 DEFAULT_GUIDANCE = 1.0  # more follows the words but loses grid, harmony and persona
-NOISE_SCALE = 0.5  # better than 1 for tempo, harmony and words
+NOISE_SCALE = 1.0  # less gives the mean of all songs: smoother, and without notes
 _UNUSED_WIDTH = 8  # of an unused refiner: the format requires one, a small one keeps the file small
 _CARD = """# {name}
 
@@ -27,8 +29,8 @@ Licence: {licence}. Format: `render_service/renderers/latent_diffusion/checkpoin
 Small networks conditioned on tempo, harmony, persona and the words of a prompt; `sonichaos-train evaluate` measures how well they
 follow each. They do not replace a model trained on recordings. The voice sings syllables, never words.
 
-Corpus: songs {first_song} to {last_song} ({songs} songs, {hours:.2f} h), each composed from its number as seed; instruments
-from FluidR3_GM (MIT). It contains no recording of a person.
+Corpus: songs {first_song} to {last_song} ({songs} songs, {hours:.2f} h, {denoiser_hours:.2f} h of them for the denoiser), each
+composed from its number as seed; instruments from FluidR3_GM (MIT). It contains no recording of a person.
 
 Vocoder: {vocoder}. Takes: {steps} steps, guidance {guidance:g}, from noise of standard deviation {noise:g}.{origin}
 
@@ -76,22 +78,27 @@ def export(
 
 
 def _data_sheet(work_folder: WorkFolder) -> dict[str, object]:
-    paths = sorted(work_folder.songs.glob("*.safetensors"))
-    numbers = [int(path.stem) for path in paths]
-    seconds = sum(path.stat().st_size for path in paths) / _BYTES_PER_SECOND
+    """``songs`` and ``hours`` count each song once, with its audio or as latents; the denoiser trains on the latter."""
+    spec = work_folder.configs.front_end
+    latent_s = spec.latent_samples / spec.sample_rate_hz
+    seconds = {path.stem: _frames(path, "controls") * latent_s for path in work_folder.songs.glob("*.safetensors")}
+    latents = {path.stem: _frames(path, "latents") * latent_s for path in work_folder.latents.glob("*.safetensors")}
+    numbers = [int(stem) for stem in seconds | latents]
     return {
-        "songs": len(paths),
+        "songs": len(numbers),
         "first_song": min(numbers),
         "last_song": max(numbers),
-        "hours": round(seconds / 3600.0, 2),
+        "hours": round(sum((seconds | latents).values()) / 3600.0, 2),
+        "denoiser_hours": round(sum(latents.values()) / 3600.0, 2),
         "began_from": work_folder.origin(),
         "runs": work_folder.outcomes(),
     }
 
 
-_BYTES_PER_SECOND = (
-    4 * 44100 + 2 * 192 * 44100 / 512 + 2 * 113 * 44100 / 2048
-)  # audio, mel and controls of a cached song
+def _frames(path: Path, tensor: str) -> int:
+    """Number of latent frames of a cached song, from the file's header."""
+    with safe_open(str(path), framework="numpy") as file:
+        return int(file.get_slice(tensor).get_shape()[-1])
 
 
 def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> str:
@@ -104,7 +111,7 @@ def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> s
     ]
     rows += [_row(what, "", outcomes[name]) for name, what in _LATER_RUNS.items() if name in outcomes]
     vocoder = _REFINED if config.vocoder.refined else _PLAIN
-    corpus = {name: sheet[name] for name in ("songs", "first_song", "last_song", "hours")}
+    corpus = {name: sheet[name] for name in ("songs", "first_song", "last_song", "hours", "denoiser_hours")}
     origin = sheet["began_from"]
     started_from = (
         f" Runs started from the weights of `{origin['checkpoint']}`; steps and seconds count from there."
