@@ -64,4 +64,5 @@ def guided_velocity(
     )
     full, no_score, persona, none = velocities.chunk(4)
     guided: Tensor = none + strengths.persona * (persona - none) + strengths.text * (full - persona)
-    return guided + (strengths.score - 1.0) * (full - no_score)
+    guided += (strengths.score - 1.0) * (full - no_score)
+    return guided
