@@ -137,7 +137,7 @@ def draw_chords(
             continue
         phrase = phrases[form[i // PHRASE_BARS % len(form)]]
         spans += _lay_bar(phrase[i % PHRASE_BARS], key, tempo_map, float(start), end)
-    return _cover(spans, key, seconds)
+    return cover_take(spans, key, seconds)
 
 
 def _draw_phrase(rng: np.random.Generator, mode: Mode) -> tuple[_Bar, ...]:
@@ -195,7 +195,7 @@ def _span(step: _Step, key: Key, start_s: float, end_s: float) -> ChordSpan:
     return ChordSpan(start_s=start_s, end_s=end_s, root=root, quality=step.quality, bass=bass)
 
 
-def _cover(spans: list[ChordSpan], key: Key, seconds: float) -> tuple[ChordSpan, ...]:
+def cover_take(spans: list[ChordSpan], key: Key, seconds: float) -> tuple[ChordSpan, ...]:
     """Extend the first span back over the pickup, and merge spans shorter than 0.05 s into their neighbours."""
     if not spans:
         return (_span(_Step(degree=0, quality=_TRIADS[key.mode][0]), key, 0.0, seconds),)
