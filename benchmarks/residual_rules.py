@@ -32,7 +32,7 @@ from separation_service.stems.residual import (
 from servicekit.audio.pcm24 import FULL_SCALE, to_pcm24
 from servicekit.delivery.names import STEMS
 from training.corpus.store import cached_songs
-from training.separator.command import HELD_OUT_FIRST_SEED
+from training.separator.data import HELD_OUT_FIRST_SEED
 
 SONG_S = 24.0
 SILENT_DBFS = -80.0

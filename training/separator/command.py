@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -11,24 +11,33 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from separation_service.engine import EngineOptions, load_separator
+from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
+from render_service.renderers.load import STARTER as STARTER_RENDERER
+from render_service.renderers.load import weights_folder
+from separation_service.engine import EngineOptions, Separator, load_separator
 from separation_service.engine.weights_folder import STARTER, STARTER_FOLDER, open_folder
-from training.corpus.store import StoredSong, cached_songs
+from training.corpus.store import StoredSong
 from training.loop import LoopSpec, load_average
 from training.progress import train_with_progress
-from training.recordings import RecordingError, recorded_stems
-from training.separator.measure import measure
+from training.recordings import RecordingError
+from training.separator.crops import CropSource
+from training.separator.data import (
+    ComposedSongs,
+    DataError,
+    SongSet,
+    TrainingData,
+    recordings,
+    with_renderer_sound,
+)
+from training.separator.measure import FigureTable, measure
 from training.separator.net import build
 from training.separator.publish import publish, write_card
+from training.separator.renderer_sound import RendererSound
 from training.separator.task import SeparatorTask
-
-HELD_OUT_FIRST_SEED = 1_000_000
 
 
 @click.command()
-@click.option(
-    "--work", type=click.Path(path_type=Path), required=True, help="Work folder; the songs go to its folder songs/."
-)
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Work folder for songs and state.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -41,6 +50,26 @@ HELD_OUT_FIRST_SEED = 1_000_000
 @click.option(
     "--held-out", type=click.IntRange(1), default=8, show_default=True, help="Number of other songs to measure on."
 )
+@click.option(
+    "--solo-share",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.15,
+    show_default=True,
+    help="Number of further songs in which a loud solo replaces the voice, as a share of --songs.",
+)
+@click.option(
+    "--renderer",
+    default=STARTER_RENDERER,
+    show_default=True,
+    help="Renderer whose sound takes have: 'starter', or a checkpoint folder.",
+)
+@click.option(
+    "--renderer-share",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.3,
+    show_default=True,
+    help="Share of the songs, and of the crops, in the renderer's sound; 0 for none.",
+)
 @click.option("--song-s", type=float, default=24.0, show_default=True, help="Length of a song in seconds.")
 @click.option("--batch", type=click.IntRange(1), default=2, show_default=True, help="Crops of 2.6 s per step.")
 @click.option(
@@ -48,6 +77,7 @@ HELD_OUT_FIRST_SEED = 1_000_000
 )
 @click.option(
     "--recordings",
+    "recordings_folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Use the stems of the recordings in this folder instead of composed songs.",
 )
@@ -71,10 +101,13 @@ def separator(
     budget_s: float,
     songs: int,
     held_out: int,
+    solo_share: float,
+    renderer: str,
+    renderer_share: float,
     song_s: float,
     batch: int,
     init_from: str | None,
-    recordings: Path | None,
+    recordings_folder: Path | None,
     first_song: int,
     learning_rate: float,
     seed: int,
@@ -88,85 +121,84 @@ def separator(
             f"the name {STARTER!r} is reserved for the weights in {STARTER_FOLDER}; use another --name, or that folder as --out"
         )
     torch.set_num_threads(threads)
-    data = (
-        _corpus_data(first_song, songs, held_out=held_out, song_s=song_s, work=work, processes=processes)
-        if recordings is None
-        else _recording_data(recordings, held_out, work / "own")
+    data = _load_data(
+        ComposedSongs(
+            first=first_song,
+            songs=songs,
+            solos=round(songs * solo_share),
+            held_out=held_out,
+            seconds=song_s,
+            work=work,
+            processes=processes,
+        ),
+        recordings_folder,
+        renderer if renderer_share > 0.0 else None,
+        renderer_share,
+        torch.device(device),
     )
+    options = EngineOptions(compiled=False)  # compiling takes longer than measuring a few songs
     net = build(seed)
+    before: list[FigureTable] = []
     if init_from is not None:
         net.load_state_dict(weights_of(init_from, out))
-    task = SeparatorTask(
-        net=net.to(device),
-        stems=[_stems_on(device, song) for song in data.training],
-        batch=batch,
+        started_from = load_separator(init_from, repo=out, device=device, threads=threads, options=options)
+        before = _measure(started_from, data.held_out)
+    crops = CropSource(
+        songs=[_stems_on(device, song) for song in data.songs],
+        rendered=[_stems_on(device, song) for song in data.rendered],
+        rendered_share=renderer_share,
         device=torch.device(device),
     )
+    task = SeparatorTask(net=net.to(device), crops=crops, batch=batch)
     spec = LoopSpec(budget_s=budget_s, seed=seed, learning_rate=learning_rate, ema_decay=0.99)
-    outcome = train_with_progress(task, work, spec, device=task.device)
+    outcome = train_with_progress(task, work, spec, device=crops.device)
     load_average(task.net, work / "separator.pt")
     publish(task.net, name, out)
-    options = EngineOptions(compiled=False)  # compiling takes longer than measuring a few songs
     loaded = load_separator(name, repo=out, device=device, threads=threads, options=options)
-    figures = measure(loaded, data.held_out)
+    measured = _measure(loaded, data.held_out)
     write_card(
         out,
         parameters=loaded.info.parameters,
         outcome=outcome,
         trained_on=data.trained_on,
-        measured_on=data.measured_on,
         init_from=init_from,
-        figures=figures,
+        measured=measured,
+        before=before,
     )
-    for row in figures:
-        click.echo(
-            f"{row.stem}: SI-SDR {row.si_sdr_db:.2f} dB, mixture {row.mixture_si_sdr_db:.2f} dB, {row.songs} songs"
-        )
+    for table in measured:
+        click.echo(f"{table.title}:")
+        for row in table.rows:
+            figures = (
+                [] if row.songs == 0 else [f"SI-SDR {row.si_sdr_db:.2f} dB, mixture {row.mixture_si_sdr_db:.2f} dB"]
+            )
+            figures += [] if row.leakage_db is None else [f"leakage {row.leakage_db:.1f} dB"]
+            click.echo(f"{row.stem}: {', '.join(figures)}, {row.songs} songs")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _TrainingData:
-    """Songs to train on and others to measure on, and their descriptions for the model card."""
-
-    training: list[StoredSong]
-    held_out: list[StoredSong]
-    trained_on: str
-    measured_on: str
-
-
-def _corpus_data(first: int, songs: int, *, held_out: int, song_s: float, work: Path, processes: int) -> _TrainingData:
-    last, measured = first + songs - 1, HELD_OUT_FIRST_SEED + held_out
-    if last >= HELD_OUT_FIRST_SEED:
-        raise click.UsageError(
-            f"training seeds must be below {HELD_OUT_FIRST_SEED}, got {first} to {last}; the others are held out"
-        )
-    return _TrainingData(
-        training=_songs(range(first, first + songs), song_s, work / "songs", processes),
-        held_out=_songs(range(HELD_OUT_FIRST_SEED, measured), song_s, work / "held_out", processes),
-        trained_on=(
-            "this project's procedural corpus only (soundfont FluidR3_GM, MIT, and an own formant voice): seeds"
-            f"\n{first} to {last}, {song_s:g} s each"
-        ),
-        measured_on=f"held-out seeds {HELD_OUT_FIRST_SEED} to {measured - 1}, {song_s:g} s each",
-    )
-
-
-def _recording_data(folder: Path, held_out: int, cache: Path) -> _TrainingData:
-    """Recordings in order of their names; the last ``held_out`` are measured on."""
+def _load_data(
+    composed: ComposedSongs, recordings_folder: Path | None, renderer: str | None, share: float, device: torch.device
+) -> TrainingData:
+    """``renderer`` is ``None`` to train without its sound."""
     try:
-        songs = list(recorded_stems(folder, cache))
-    except RecordingError as error:
+        if recordings_folder is None:
+            data = composed.load(_with_progress)
+        else:
+            data = recordings(recordings_folder, held_out=composed.held_out, cache=composed.work / "own")
+        if renderer is None:
+            return data
+        sound = RendererSound(weights_folder(renderer), composed.work / "renderer_sound", device=device)
+    except (DataError, RecordingError, ModelUnusable) as error:
         raise click.UsageError(str(error)) from error
-    if len(songs) <= held_out:
-        raise click.UsageError(
-            f"--held-out must be less than the number of recordings with stems, {len(songs)} in {folder}, got {held_out}"
-        )
-    return _TrainingData(
-        training=songs[:-held_out],
-        held_out=songs[-held_out:],
-        trained_on=f"{len(songs) - held_out} recordings",
-        measured_on=f"{held_out} held-out recordings",
-    )
+    return with_renderer_sound(data, sound, share, _with_progress)
+
+
+def _with_progress(songs: Iterable[StoredSong], count: int, label: str) -> Iterator[StoredSong]:
+    with click.progressbar(songs, length=count, label=label) as shown:
+        yield from shown
+
+
+def _measure(separator: Separator, sets: Iterable[SongSet]) -> list[FigureTable]:
+    return [FigureTable(title=one.title, rows=measure(separator, one.songs)) for one in sets]
 
 
 def weights_of(name: str, repo: Path) -> dict[str, Tensor]:
@@ -177,12 +209,6 @@ def weights_of(name: str, repo: Path) -> dict[str, Tensor]:
             f"{name!r} must be a separator written by `sonichaos-train separator`, a single net in safetensors"
         )
     return {key: value.float() for key, value in load_file(str(folder.paths[0])).items()}
-
-
-def _songs(seeds: range, song_s: float, folder: Path, processes: int) -> list[StoredSong]:
-    loading = cached_songs(seeds, song_s, folder, processes=processes)
-    with click.progressbar(loading, length=len(seeds), label="songs") as songs:
-        return list(songs)
 
 
 def _stems_on(device: str, song: StoredSong) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from training.loop import Outcome
-from training.separator.measure import StemFigures
+from training.separator.measure import FigureTable, StemFigures
 from training.separator.net import arguments
 
 _LICENCE = "Apache-2.0"
@@ -50,33 +51,56 @@ def write_card(
     parameters: int,
     outcome: Outcome,
     trained_on: str,
-    measured_on: str,
     init_from: str | None,
-    figures: list[StemFigures],
+    measured: Sequence[FigureTable],
+    before: Sequence[FigureTable],
 ) -> None:
-    """Write ``MODEL_CARD.md``."""
-    rows = "\n".join(
-        f"| {row.stem} | {row.songs} | {row.si_sdr_db:.1f} | {row.mixture_si_sdr_db:.1f} | {row.improvement_db:+.1f} | "
-        f"{'-' if row.leakage_db is None else f'{row.leakage_db:.1f}'} |"
-        for row in figures
-    )
+    """Write ``MODEL_CARD.md``. ``before``: the same tables for the weights that training started from."""
     started_from = f" from the weights of `{init_from}`" if init_from is not None else ""
+    tables = "\n".join(_table(table) for table in measured)
+    comparison = f"\n## The weights of `{init_from}`, before\n\n" + "\n".join(map(_table, before)) if before else ""
     card = f"""# starter separator
 
 demucs' HTDemucs class, {parameters / 1e6:.2f} M parameters, stored as float16. Licence of the weights: {_LICENCE}.
 Loaded by the same code as `htdemucs_ft`; `sonichaos-train separator` trains it.
 
-Trained on {trained_on},
+Trained on {trained_on}.
 {outcome.steps} steps{started_from}, {outcome.seconds:.0f} s of wall time on {outcome.device},
 {outcome.threads} thread(s), seed {outcome.seed}; averaged weights.
 
-Measured on {measured_on}, medians in dB. The null is
-the mixture as the estimate. Leakage: level of a stem that should be silent, relative to the mix.
-
-| stem | songs | SI-SDR | null | improvement | leakage |
-| --- | --- | --- | --- | --- | --- |
-{rows}
-
 It makes separation work without network access. Use `htdemucs_ft` for real recordings.
-"""
+
+## Measured
+
+Held-out songs, medians in dB; in brackets the null, the mixture as the estimate. Leakage: level of a stem that should be silent,
+relative to the mix (null 0). Treble level: energy above 6 kHz relative to the true stem's. Treble error: energy above 6 kHz of the
+estimate minus the true stem, likewise (0 for a stem without treble).
+
+{tables}{comparison}"""
     (folder / "MODEL_CARD.md").write_text(card)
+
+
+def _table(table: FigureTable) -> str:
+    rows = "\n".join(map(_row, table.rows))
+    return f"""{table.title}:
+
+| stem | songs | SI-SDR | improvement | leakage | treble level | treble error |
+| --- | --- | --- | --- | --- | --- | --- |
+{rows}
+"""
+
+
+def _row(row: StemFigures) -> str:
+    leakage = "-" if row.leakage_db is None else f"{row.leakage_db:.1f}"
+    if row.songs == 0:
+        return f"| {row.stem} | 0 | - | - | {leakage} | - | - |"
+    own, null = row.treble, row.mixture_treble
+    cells = (
+        str(row.songs),
+        f"{row.si_sdr_db:.1f} ({row.mixture_si_sdr_db:.1f})",
+        f"{row.improvement_db:+.1f}",
+        leakage,
+        f"{own.level_db:+.1f} ({null.level_db:+.1f})",
+        f"{own.error_db:+.1f} ({null.error_db:+.1f})",
+    )
+    return f"| {row.stem} | {' | '.join(cells)} |"
