@@ -46,7 +46,7 @@ class Adherence:
 
 
 def measure(take: Waveform, song: Song) -> Adherence:
-    """PersonaClassifier a take ``(2, T)`` by what the song asked for."""
+    """Measure a take ``(2, T)`` by what the song asked for."""
     onsets, energy = onsets_s(take), chroma(take)
     seconds, key = take.shape[1] / song.sample_rate, estimate_key(energy)
     return Adherence(
@@ -98,7 +98,7 @@ def adherence(comparisons: Sequence[Comparison]) -> Section:
             Goal(name="onsets within 25 ms of the grid", value=takes.on_grid, target=0.95),
             Goal(name="onsets on a grid 13 % off", value=takes.on_wrong_grid, target=0.5, at_most=True),
             Goal(name="energy in scale, share of true audio", value=takes.in_scale / true.in_scale, target=0.9),
-            Goal(name="MIREX key score, share of true audio", value=takes.key / true.key, target=0.75),
+            Goal(name="MIREX key score, share of true audio", value=takes.key / true.key, target=0.9),
             Goal(
                 name="chord strongest, share of the upper bound",
                 value=takes.on_chord / upper_bound.on_chord,

@@ -13,7 +13,16 @@ from training.corpus.song import perform
 from training.evaluation.classifier import PersonaClassifier
 from training.evaluation.diversity import windows
 from training.evaluation.section import Goal, Section, with_null
-from training.evaluation.takes import Comparison, TakeRenderer, Waveform, persona_clips, plan_of, render_take
+from training.evaluation.takes import (
+    TAKES,
+    Comparison,
+    TakeRenderer,
+    Waveform,
+    persona_clips,
+    plan_of,
+    render_take,
+    waveforms,
+)
 
 _UNSEEN_STREAM = 7_004
 _UNSEEN_SEEDS = HELD_OUT_SEEDS[20_000:]
@@ -23,11 +32,7 @@ _SONGS_PER_PERSONA = 2
 def identity(classifier: PersonaClassifier, comparisons: Sequence[Comparison]) -> Section:
     """Share of held-out songs that an independent classifier assigns to the requested persona."""
     requested = [comparison.persona for comparison in comparisons]
-    audio = {
-        "true audio": [comparison.song.mix for comparison in comparisons],
-        "autoencoder upper bound": [comparison.upper_bound for comparison in comparisons],
-        "takes": [comparison.take for comparison in comparisons],
-    }
+    audio = waveforms(comparisons)
     found = {name: [classifier.nearest_persona(wave) for wave in waves] for name, waves in audio.items()}
     shares = {name: _share_equal(indices, requested) for name, indices in found.items()}
     shifted = [requested[(i + 1) % len(requested)] for i in range(len(requested))]
@@ -40,7 +45,7 @@ def identity(classifier: PersonaClassifier, comparisons: Sequence[Comparison]) -
         ),
         head=("", "own persona of 12"),
         rows=[(name, with_null(shares[name], nulls[name], 2)) for name in audio],
-        goals=(Goal(name="persona of 12, independent classifier", value=shares["takes"], target=0.9),),
+        goals=(Goal(name="persona of 12, independent classifier", value=shares[TAKES], target=0.9),),
     )
 
 

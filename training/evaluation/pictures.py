@@ -18,25 +18,42 @@ from training.evaluation.section import Goal
 from training.evaluation.takes import Comparison, Waveform
 
 _DPI = 72
+_JPEG_QUALITY = 80
 _RATE_HZ = 44100
-_SHOWN_S = 6.0
+_ZOOM_FROM_S, _ZOOM_S = 6.0, 4.0
+_TONAL_WINDOW, _TONAL_S, _TONAL_HZ = 8192, 10.0, 1600.0
 
 
-def plot_spectrograms(comparisons: Sequence[Comparison], path: Path) -> None:
-    """One row per song: the song, its upper bound and the take, with lines at the beats."""
-    figure = _figure(14.0, 2.3 * len(comparisons))
-    axes = figure.subplots(len(comparisons), 3, squeeze=False)
-    for row, comparison in zip(axes, comparisons, strict=True):
-        columns = (("corpus", comparison.song.mix), ("upper bound", comparison.upper_bound), ("take", comparison.take))
-        for axis, (name, wave) in zip(row, columns, strict=True):
-            seconds = min(wave.shape[1] / _RATE_HZ, _SHOWN_S)
+def plot_take(comparison: Comparison, path: Path) -> None:
+    """The song, its upper bound and the take side by side: all of it, four seconds, and the lowest partials of ten seconds.
+
+    The path ends in ``.jpg``.
+    """
+    columns = (
+        ("corpus song", comparison.song.mix),
+        ("upper bound: the song through autoencoder and vocoder", comparison.upper_bound),
+        ("take", comparison.take),
+    )
+    figure = _figure(15.0, 7.5)
+    figure.suptitle(f"{comparison.song.persona.id}: {comparison.song.caption.text}", fontsize=8)
+    for column, axes, (name, wave) in zip(range(3), figure.subplots(3, 3).T, columns, strict=True):
+        seconds = wave.shape[1] / _RATE_HZ
+        zoom_s = max(min(_ZOOM_FROM_S, seconds - _ZOOM_S), 0.0)
+        mel = _mel_db(wave)
+        for axis in axes[:2]:
             axis.imshow(
-                _mel_db(wave), origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0, extent=(0, seconds, 0, 96)
+                mel, origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0, extent=(0, seconds, 0, len(mel))
             )
-            for beat in comparison.song.tempo_map.beats_s(seconds):
-                axis.axvline(beat, color="white", linewidth=0.3, alpha=0.5)
-            axis.set_title(f"{name}: {comparison.song.persona.id}, {comparison.song.caption.text}"[:70], fontsize=7)
+        axes[1].set_xlim(zoom_s, min(zoom_s + _ZOOM_S, seconds))
+        tonal_s = min(seconds, _TONAL_S)
+        extent = (0, tonal_s, 0, _TONAL_HZ)
+        axes[2].imshow(_tonal_db(wave), origin="lower", aspect="auto", cmap="magma", vmin=-60, vmax=0, extent=extent)
+        axes[0].set_title(name, fontsize=8)
+        for axis, label in zip(axes, ("mel band", "mel band", "Hz"), strict=True):
             axis.tick_params(labelsize=6)
+            axis.set_xlabel("seconds", fontsize=6)
+            if column == 0:
+                axis.set_ylabel(label, fontsize=6)
     _save(figure, path)
 
 
@@ -84,9 +101,17 @@ def _share(goal: Goal) -> float:
 
 
 def _mel_db(wave: Waveform) -> NDArray[np.float32]:
-    mono = wave[:, : round(_SHOWN_S * _RATE_HZ)].mean(axis=0)
-    mel = librosa.feature.melspectrogram(y=mono, sr=_RATE_HZ, n_fft=2048, hop_length=1024, n_mels=96, fmin=30.0)
+    mono = wave.mean(axis=0)
+    mel = librosa.feature.melspectrogram(y=mono, sr=_RATE_HZ, n_fft=2048, hop_length=512, n_mels=96, fmin=30.0)
     return np.asarray(librosa.power_to_db(mel, ref=np.max, top_db=80.0), dtype=np.float32)
+
+
+def _tonal_db(wave: Waveform) -> NDArray[np.float32]:
+    """Levels below 1.6 kHz with a window of 186 ms, which shows partials as lines."""
+    mono = wave[:, : round(_TONAL_S * _RATE_HZ)].mean(axis=0)
+    power = np.square(np.abs(librosa.stft(mono, n_fft=_TONAL_WINDOW, hop_length=1024)))
+    bins = round(_TONAL_HZ * _TONAL_WINDOW / _RATE_HZ)
+    return np.asarray(librosa.power_to_db(power[:bins], ref=np.max, top_db=80.0), dtype=np.float32)
 
 
 def _envelope(wave: Waveform, points: int = 1200) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -103,4 +128,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+    if path.suffix == ".jpg":
+        figure.savefig(path, dpi=_DPI, pil_kwargs={"quality": _JPEG_QUALITY})
+    else:
+        figure.savefig(path, dpi=_DPI, metadata={"Software": None})

@@ -17,7 +17,8 @@ from tests.support.tiny_checkpoint import tiny_checkpoint
 from training.corpus.soundfont import DEFAULT_SOUNDFONT
 from training.evaluation.classifier import PersonaClassifier, audio_features, fit_classifier
 from training.evaluation.diversity import frechet_distance, mean_distance, windows
-from training.evaluation.report import EvaluationSize, evaluate
+from training.evaluation.parts import PARTS, Evaluation, EvaluationSize
+from training.evaluation.report import evaluate
 from training.evaluation.section import Goal
 from training.evaluation.takes import Sampling
 from training.metrics import RATE_HZ, chroma, estimate_key, mirex_score, share_of_frames_on_chord
@@ -130,22 +131,24 @@ def test_the_report_is_one_page_with_its_pictures(tmp_path: Path) -> None:
         stem_songs=1,
         stem_seconds=3.0,
         clip_s=2.0,
+        pictures=1,
+        picture_s=4.0,
     )
     parts: list[str] = []
-    page = evaluate(
-        load_latent_diffusion(str(tiny_checkpoint(tmp_path / "tiny")), device="cpu", threads=1),
-        load_separator("starter", repo=None, device="cpu", threads=1),
-        tmp_path / "report",
-        sampling=Sampling(seconds=3.0, steps=2, guidance=1.0),
+    evaluation = Evaluation(
+        renderer=load_latent_diffusion(str(tiny_checkpoint(tmp_path / "tiny")), device="cpu", threads=1),
+        separator=load_separator("starter", repo=None, device="cpu", threads=1),
+        sampling=Sampling(seconds=4.0, steps=2, guidance=1.0),
         size=size,
         held_out_soundfont=None,
         classifier_file=cache,
         on_part=parts.append,
     )
+    page = evaluate(evaluation, tmp_path / "report", parts=list(PARTS))
     text, rows = page.read_text(), json.loads((tmp_path / "report" / "figures.json").read_text())
     without_section = {"classifier", "personas", "takes"}  # every other part, pictures included, has a heading
     assert text.count("\n## ") == len([part for part in parts if part not in without_section])
     assert all(f"| {row['name']} |" in text for row in rows)
-    pictures = list((tmp_path / "report").glob("*.png"))
-    assert {path.name for path in pictures} == {"takes.png", "stems.png", "goals.png"}
+    pictures = [path for path in (tmp_path / "report").iterdir() if path.suffix in {".png", ".jpg"}]
+    assert {path.name for path in pictures} == {"take-1.jpg", "stems.png", "goals.png"}
     assert sum(path.stat().st_size for path in pictures) < 1_000_000
