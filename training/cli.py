@@ -23,13 +23,13 @@ from training.autoencoder import (
     reconstruction_error_db,
 )
 from training.corpus_command import corpus
-from training.denoiser import DenoiserTask, Target
+from training.denoiser import FRAMES_PER_STEP, DenoiserTask, Target, crop_shapes
 from training.distil import GuidanceStrengths, guided_target
 from training.evaluation.command import evaluate
 from training.export import export as export_checkpoint
 from training.features import read_all
 from training.initialise import InitialisationError, initialise
-from training.latents import read_latents
+from training.latents import LatentFolder
 from training.latents_command import latents
 from training.loop import LoopSpec, Task
 from training.persona import PersonaTask
@@ -198,12 +198,22 @@ def persona(options: TrainingOptions) -> None:
     options.train(work_folder, PersonaTask(net.to(work_folder.device), front_end.to(work_folder.device), songs))
 
 
+_frames_option = click.option(
+    "--frames-per-step",
+    type=click.IntRange(72),
+    default=FRAMES_PER_STEP,
+    show_default=True,
+    help="Latent frames in a batch, 21.5 a second; a GPU is busy from about 16000 on.",
+)
+
+
 @main.command()
 @_training_options
-def denoiser(options: TrainingOptions) -> None:
-    """Train the latent denoiser on the songs of `latents`."""
+@_frames_option
+def denoiser(options: TrainingOptions, *, frames_per_step: int) -> None:
+    """Train the latent denoiser on the songs of `latents`; those that are added meanwhile are used too."""
     work_folder = options.open_work_folder()
-    options.train(work_folder, _denoiser_task(work_folder, work_folder.teacher(), options.songs))
+    options.train(work_folder, _denoiser_task(work_folder, work_folder.teacher(), options.songs, frames_per_step))
 
 
 @main.command()
@@ -221,21 +231,40 @@ def denoiser(options: TrainingOptions) -> None:
 @click.option(
     "--score-guidance", type=float, default=1.7, show_default=True, help="Strength of the guidance by the score."
 )
-def distil(options: TrainingOptions, *, text_guidance: float, persona_guidance: float, score_guidance: float) -> None:
+@_frames_option
+def distil(
+    options: TrainingOptions,
+    *,
+    text_guidance: float,
+    persona_guidance: float,
+    score_guidance: float,
+    frames_per_step: int,
+) -> None:
     """Distil guidance into the denoiser, so that takes need none; requires a trained denoiser."""
     work_folder = options.open_work_folder()
     strengths = GuidanceStrengths(text=text_guidance, persona=persona_guidance, score=score_guidance)
     target = guided_target(work_folder.teacher().to(work_folder.device), strengths)
-    task = _denoiser_task(work_folder, work_folder.denoiser(), options.songs, target=target, name=GUIDED_RUN)
+    task = _denoiser_task(
+        work_folder, work_folder.denoiser(), options.songs, frames_per_step, target=target, name=GUIDED_RUN
+    )
     options.train(work_folder, task)
 
 
 def _denoiser_task(
-    work_folder: WorkFolder, net: Denoiser, songs: int | None, *, target: Target | None = None, name: str = "denoiser"
+    work_folder: WorkFolder,
+    net: Denoiser,
+    songs: int | None,
+    frames_per_step: int,
+    *,
+    target: Target | None = None,
+    name: str = "denoiser",
 ) -> DenoiserTask:
+    folder = LatentFolder(work_folder.latents, limit=songs)
     return DenoiserTask(
         net.to(work_folder.device),
-        read_latents(work_folder.latents, limit=songs),
+        folder.songs(),
+        new_songs=folder.new_songs,
+        crops=crop_shapes(frames_per_step),
         latent_deviation=work_folder.autoencoder().latent_deviation,
         device=work_folder.device,
         target=target,

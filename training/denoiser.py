@@ -5,21 +5,21 @@ Letters: ``B`` batch, ``D`` latent channels, ``L`` latent frames, ``G`` control 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
 from render_service.renderers.latent_diffusion.denoiser import Conditions, Denoiser
 from training.features import drop_controls
-from training.latents import CONTROL_STEPS, LatentSong
+from training.latents import LatentSong
+from training.song_pool import SongPool
 
-_MAX_POOLED = 6
+FRAMES_PER_STEP = 1024
+_CROP_FRAMES = (128, 256, 176, 72)
+_SONGS_PER_BLOCK = 256
 _EDGE_SHARE = 0.2
 _UNIFORM_SHARE = 0.4
 _WEIGHT_RANGE = (0.2, 5.0)  # of the loss of a latent channel, relative to the mean
@@ -41,19 +41,24 @@ class Dropout:
 
 
 class DenoiserTask:
-    """``crops``: (batch, latent frames) shapes of about equal work; a step draws one.
+    """``songs``: to start with; ``new_songs`` returns those that came since the last call and is called every ``refresh_steps``.
 
-    ``latent_deviation`` ``(D,)``: standard deviation of each latent channel, which weights its error. ``target``: the velocity that
-    the net is trained to predict; by default the one from noise to data. ``name`` is the name of the run.
+    ``crops``: (batch, latent frames) shapes of about equal work; a step draws one. ``latent_deviation`` ``(D,)``: standard
+    deviation of each latent channel, which weights its error. ``target``: the velocity that the net is trained to predict; by
+    default the one from noise to data. ``name`` is the name of the run.
+
+    A batch is a pure function of the generator's seed and of the songs that are there; on a GPU the noise is drawn there.
     """
 
     def __init__(
         self,
         net: Denoiser,
-        songs: Sequence[LatentSong],
+        songs: Iterable[LatentSong],
         *,
         latent_deviation: Tensor,
-        crops: tuple[tuple[int, int], ...] = ((8, 128), (4, 256), (6, 176), (14, 72)),
+        new_songs: Callable[[], Iterable[LatentSong]] | None = None,
+        refresh_steps: int = 200,
+        crops: tuple[tuple[int, int], ...] | None = None,
         dropout: Dropout | None = None,
         device: torch.device,
         target: Target | None = None,
@@ -61,92 +66,84 @@ class DenoiserTask:
     ) -> None:
         self.name, self._target = name, target
         self.net: nn.Module = net
-        self._denoiser, self._device, self._songs = net, device, songs
+        self._denoiser, self._device = net, device
+        self._new_songs, self._refresh_steps = new_songs, refresh_steps
+        self._all_crops = crops if crops is not None else crop_shapes()
         self._dropout = dropout or Dropout()
-        lengths = np.array([song.frames for song in songs])
-        self._crops = tuple(crop for crop in crops if (lengths >= crop[1]).any()) or (
-            (crops[0][0], int(lengths.max())),
-        )
-        self._weights = {
-            frames: torch.from_numpy(np.where(lengths >= frames, lengths, 0)).double() for _, frames in self._crops
-        }
-        self._songs_of: dict[str, list[int]] = defaultdict(list)
-        for index, song in enumerate(songs):
-            self._songs_of[song.persona].append(index)
+        self._pool = SongPool(device=device)
+        self._add(songs)
         relative = latent_deviation / latent_deviation.mean()
         self._weight = relative.clamp(*_WEIGHT_RANGE)[None, :, None].to(device)
 
-    def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
         """See :class:`training.loop.Task`."""
-        del step
+        if self._new_songs is not None and step % self._refresh_steps == 0:
+            self._add(self._new_songs())
         batch, frames = self._crops[int(torch.randint(len(self._crops), (), generator=generator))]
-        chosen = torch.multinomial(self._weights[frames], batch, replacement=True, generator=generator).tolist()
-        crops = [self._crop(self._songs[i], frames, generator) for i in chosen]
-        data = torch.stack([latents for latents, _ in crops]).to(self._device)
+        chosen = torch.multinomial(self._weights[frames], batch, replacement=True, generator=generator)
+        data, channels = self._pool.crops(chosen, self._starts(chosen, frames, generator), frames)
         drawn = torch.rand(2, batch, generator=generator)
         controls = drop_controls(
-            torch.stack([channels for _, channels in crops]).to(self._device),
-            playing=(drawn[0] < self._dropout.playing).to(self._device),
-            score=(drawn[1] < self._dropout.score).to(self._device),
+            channels,
+            playing=(drawn[0] < self._dropout.playing).to(self._device, non_blocking=True),
+            score=(drawn[1] < self._dropout.score).to(self._device, non_blocking=True),
         )
         conditions = self._conditions(chosen, generator)
-        noise = torch.randn(data.shape, generator=generator).to(self._device)
-        time = _draw_times(batch, generator).to(self._device)
+        noise = self._noise(data.shape, generator)
+        time = _draw_times(batch, generator).to(self._device, non_blocking=True)
         velocity = data - noise
         noisy = noise + time[:, None, None] * velocity
         target = velocity if self._target is None else self._target(noisy, time, controls, conditions)
         error = self._denoiser(noisy, time, controls, self._denoiser.encode_conditions(conditions)) - target
         plain = error.detach().square().mean()
-        return (error.square() * self._weight).mean(), {"mse": float(plain)}
+        return (error.square() * self._weight).mean(), {"mse": plain, "songs": float(len(self._pool))}
 
-    def _crop(self, song: LatentSong, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Latents and controls of a crop; a share of the crops are at the edges, where songs start and end."""
-        last = song.frames - frames
-        drawn = float(torch.rand((), generator=generator))
-        start = int(torch.randint(last + 1, (), generator=generator))
-        if drawn < _EDGE_SHARE:
-            start = 0 if drawn < 0.5 * _EDGE_SHARE else last
-        span = slice(start, start + frames)
-        controls = torch.from_numpy(song.controls[:, span]).float() / CONTROL_STEPS
-        return torch.from_numpy(song.latents[:, span]).float(), controls
+    def _add(self, songs: Iterable[LatentSong]) -> None:
+        """Add songs block by block, so that few are in memory twice; then weight each by its length."""
+        remaining, before = iter(songs), len(self._pool)
+        while block := list(islice(remaining, _SONGS_PER_BLOCK)):
+            self._pool.add(block)
+        if len(self._pool) == before:
+            return
+        lengths = self._pool.lengths
+        longest = int(lengths.max())
+        fitting = tuple(crop for crop in self._all_crops if crop[1] <= longest)
+        self._crops = fitting or ((self._all_crops[0][0], longest),)
+        self._weights = {frames: torch.where(lengths >= frames, lengths, 0).double() for _, frames in self._crops}
 
-    def _conditions(self, chosen: Sequence[int], generator: torch.Generator) -> Conditions:
-        songs = [self._songs[i] for i in chosen]
-        words = [int(torch.randint(len(song.text), (), generator=generator)) for song in songs]
-        texts = [
-            torch.from_numpy(song.text[word, : song.text_lengths[word]]).float()
-            for song, word in zip(songs, words, strict=True)
-        ]
-        masks = [torch.ones(len(text), dtype=torch.bool) for text in texts]
-        has_prefix = torch.tensor([bool(song.prefix.size) for song in songs])
-        prefixes = [
-            torch.from_numpy(song.prefix).float() if song.prefix.size else torch.zeros(texts[0].shape[1])
-            for song in songs
-        ]
-        drawn = torch.rand(4, len(songs), generator=generator)
+    def _starts(self, chosen: Tensor, frames: int, generator: torch.Generator) -> Tensor:
+        """First frame of each crop; a share of the crops are at the edges, where songs start and end."""
+        last = self._pool.lengths[chosen] - frames
+        drawn = torch.rand(2, len(chosen), generator=generator, dtype=torch.float64)
+        starts = (drawn[0] * (last + 1)).long()
+        edges = torch.where(drawn[1] < 0.5 * _EDGE_SHARE, 0, last)
+        return torch.where(drawn[1] < _EDGE_SHARE, edges, starts)
+
+    def _noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Unit noise. A GPU draws it itself, seeded by ``generator``: a CPU would take about as long as the GPU for the step."""
+        if self._device.type == "cpu":
+            return torch.randn(shape, generator=generator)
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return torch.randn(shape, generator=torch.Generator(self._device).manual_seed(seed), device=self._device)
+
+    def _conditions(self, chosen: Tensor, generator: torch.Generator) -> Conditions:
+        given = self._pool.conditions(chosen, generator)
+        drawn = torch.rand(4, len(chosen), generator=generator).to(self._device, non_blocking=True)
         keep = drawn[3] >= self._dropout.everything
-        device = self._device
         return Conditions(
-            text=pad_sequence(texts, batch_first=True).to(device),
-            text_mask=pad_sequence(masks, batch_first=True).to(device),
-            prefix=torch.stack(prefixes).to(device),
-            persona=torch.stack([self._persona_vector(i, generator) for i in chosen]).to(device),
-            has_text=(keep & (drawn[0] >= self._dropout.text)).to(device),
-            has_prefix=(keep & has_prefix & (drawn[1] >= self._dropout.prefix)).to(device),
-            has_persona=(keep & (drawn[2] >= self._dropout.persona)).to(device),
+            text=given.text,
+            text_mask=given.text_mask,
+            prefix=given.prefix,
+            persona=given.persona,
+            has_text=keep & (drawn[0] >= self._dropout.text),
+            has_prefix=keep & given.has_prefix & (drawn[1] >= self._dropout.prefix),
+            has_persona=keep & (drawn[2] >= self._dropout.persona),
         )
 
-    def _persona_vector(self, song: int, generator: torch.Generator) -> Tensor:
-        """A persona vector pooled from up to six windows of another song of the persona; of the song itself if it is the only one.
 
-        Like the embedding of a persona's clips. A vector of the song itself reveals its instruments, and the net would learn to
-        ignore the words.
-        """
-        others = [other for other in self._songs_of[self._songs[song].persona] if other != song] or [song]
-        vectors = self._songs[others[int(torch.randint(len(others), (), generator=generator))]].persona_vectors
-        count = 1 + int(torch.randint(_MAX_POOLED, (), generator=generator))
-        picked = torch.randint(len(vectors), (count,), generator=generator)
-        return functional.normalize(torch.from_numpy(vectors[picked.numpy()]).float().mean(dim=0), dim=0)
+def crop_shapes(frames_per_step: int = FRAMES_PER_STEP) -> tuple[tuple[int, int], ...]:
+    """Shapes (batch, latent frames) of about ``frames_per_step`` frames each."""
+    return tuple((max(1, round(frames_per_step / frames)), frames) for frames in _CROP_FRAMES)
 
 
 def _draw_times(batch: int, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -161,18 +161,36 @@ def write(song: LatentSong, folder: Path) -> Path:
 _TENSORS = ("latents", "controls", "persona_vectors", "text", "text_lengths", "prefix")
 
 
+class LatentFolder:
+    """The songs of a folder, each read once, while others may still be writing more."""
+
+    def __init__(self, folder: Path, *, limit: int | None = None) -> None:
+        self._folder, self._limit = folder, limit
+        self._read: set[str] = set()
+
+    def songs(self) -> Iterator[LatentSong]:
+        """The songs to start with, in order of their numbers. Raises :class:`FileNotFoundError` if there are none."""
+        if not any(self._folder.glob("*.safetensors")):
+            raise FileNotFoundError(
+                f"{self._folder} contains no songs; run `sonichaos-train latents --work {self._folder.parent}` first"
+            )
+        return self.new_songs()
+
+    def new_songs(self) -> Iterator[LatentSong]:
+        """The songs that were written since the last call, in order of their numbers; ``limit`` counts those of all calls."""
+        names = sorted({path.name for path in self._folder.glob("*.safetensors")} - self._read)
+        if self._limit is not None:
+            names = names[: self._limit - len(self._read)]
+        self._read |= set(names)
+        return (_read_song(self._folder / name) for name in names)
+
+
 def read_latents(folder: Path, *, limit: int | None = None) -> list[LatentSong]:
     """The first ``limit`` songs, or all, in order of their numbers. Raises :class:`FileNotFoundError` if there are none."""
-    paths = sorted(folder.glob("*.safetensors"))[:limit]
-    if not paths:
-        raise FileNotFoundError(
-            f"{folder} contains no songs; run `sonichaos-train latents --work {folder.parent}` first"
-        )
-    return list(_read_each(paths))
+    return list(LatentFolder(folder, limit=limit).songs())
 
 
-def _read_each(paths: Iterable[Path]) -> Iterator[LatentSong]:
-    for path in paths:
-        with safe_open(str(path), framework="numpy") as file:
-            facts = json.loads(file.metadata()["song"])
-            yield LatentSong(**facts, **{name: file.get_tensor(name) for name in _TENSORS})
+def _read_song(path: Path) -> LatentSong:
+    with safe_open(str(path), framework="numpy") as file:
+        facts = json.loads(file.metadata()["song"])
+        return LatentSong(**facts, **{name: file.get_tensor(name) for name in _TENSORS})

@@ -48,8 +48,8 @@ class Task(Protocol):
     def net(self) -> nn.Module:
         """The net that is trained."""
 
-    def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, float]]:
-        """Loss of a random batch drawn with ``generator``, and figures to log."""
+    def loss(self, generator: torch.Generator, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+        """Loss of a random batch drawn with ``generator``, and figures to log; tensors are read only when they are logged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +92,20 @@ class _Run:
         folder.mkdir(parents=True, exist_ok=True)
         self.parameters = [p for p in task.net.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=spec.weight_decay
+            self.parameters,
+            lr=spec.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=spec.weight_decay,
+            fused=device.type == "cuda",
         )
         self.average = {name: value.detach().clone() for name, value in task.net.state_dict().items()}
-        self.step, self.seconds, self.smooth_loss = 0, 0.0, math.nan
+        self.step, self.seconds = 0, 0.0
+        self._smooth_loss: Tensor | None = None
+
+    @property
+    def smooth_loss(self) -> float:
+        """Moving average of the loss; NaN before the first step. Waits for the device."""
+        return math.nan if self._smooth_loss is None else float(self._smooth_loss)
 
     @property
     def share_spent(self) -> float:
@@ -109,7 +119,7 @@ class _Run:
             figures = self.train_step()
             self.seconds += time.monotonic() - started
             if self.step % spec.log_every == 0:
-                line = " ".join(f"{name} {value:.4f}" for name, value in figures.items())
+                line = " ".join(f"{name} {float(value):.4f}" for name, value in figures.items())
                 log.info(
                     "%s step %d, %.0f s: loss %.4f %s", self.task.name, self.step, self.seconds, self.smooth_loss, line
                 )
@@ -118,8 +128,8 @@ class _Run:
                 self.save()
                 last_save = time.monotonic()
 
-    def train_step(self) -> Mapping[str, float]:
-        """One optimiser step; returns the task's figures."""
+    def train_step(self) -> Mapping[str, Tensor | float]:
+        """One optimiser step; returns the task's figures. Does not wait for a GPU, so that the next step is prepared meanwhile."""
         spec = self.spec
         warm = min((self.step + 1) / spec.warmup_steps, 1.0)
         rate = spec.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * self.share_spent)))
@@ -133,8 +143,8 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(self.parameters, spec.clip_norm)
         self.optimiser.step()
         self._update_average()
-        value = float(loss.detach())
-        self.smooth_loss = value if math.isnan(self.smooth_loss) else 0.98 * self.smooth_loss + 0.02 * value
+        value = loss.detach().float()
+        self._smooth_loss = value if self._smooth_loss is None else self._smooth_loss.lerp(value, 0.02)
         self.step += 1
         return figures
 
@@ -176,7 +186,9 @@ class _Run:
         self.task.net.load_state_dict(state["net"])
         self.average = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.seconds, self.smooth_loss = state["step"], state["seconds"], state["smooth_loss"]
+        self.step, self.seconds = state["step"], state["seconds"]
+        if not math.isnan(state["smooth_loss"]):
+            self._smooth_loss = torch.tensor(state["smooth_loss"], device=self.device)
         log.info("%s: resuming at step %d", self.task.name, self.step)
 
     def outcome(self) -> Outcome:

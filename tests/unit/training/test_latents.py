@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from render_service.renderers.latent_diffusion.controls import CONTROL_WIDTHS, channel_slice
 from render_service.renderers.latent_diffusion.denoiser import Conditions, Denoiser, DenoiserConfig
 from training.cli import main
-from training.denoiser import DenoiserTask, Dropout
-from training.latents import CONTROL_STEPS, LatentSong, fill_latents, path_of, read_latents, write
+from training.denoiser import DenoiserTask, Dropout, crop_shapes
+from training.latents import CONTROL_STEPS, LatentFolder, LatentSong, fill_latents, path_of, read_latents, write
 from training.work_folder import WorkFolder
 
 TINY = DenoiserConfig(width=16, blocks=2, heads=2)
@@ -87,6 +87,40 @@ def test_persona_vectors_come_from_other_songs_of_the_persona() -> None:
         assert found == set(expected.items())
 
 
+def test_songs_that_are_added_later_are_trained_on(tmp_path: Path) -> None:
+    """They are read at the next refresh, and from then on batches are those of a run that had all songs from the start."""
+    write(song(5), tmp_path)
+    folder, everything = LatentFolder(tmp_path), [song(3, persona="two"), song(5)]
+    torch.manual_seed(0)
+    task = DenoiserTask(
+        Denoiser(TINY),
+        folder.songs(),
+        latent_deviation=torch.ones(64),
+        new_songs=folder.new_songs,
+        refresh_steps=10,
+        crops=((4, 32),),
+        device=torch.device("cpu"),
+    )
+    write(song(3, persona="two"), tmp_path)
+    whole = _task(everything)
+
+    def loss(task: DenoiserTask, step: int) -> tuple[float, float]:
+        value, figures = task.loss(torch.Generator().manual_seed(step), step)
+        return value.item(), float(figures["songs"])
+
+    assert loss(task, 9)[1] == 1
+    assert loss(whole, 9)[1] == 2
+    assert [loss(task, step) for step in (10, 11, 20)] == [loss(whole, step) for step in (10, 11, 20)]
+
+
+def test_a_batch_has_about_as_many_frames_as_asked() -> None:
+    """Crops of every length, none with an empty batch."""
+    for frames_per_step in (72, 1024, 16384):
+        shapes = crop_shapes(frames_per_step)
+        assert sorted(frames for _, frames in shapes) == [72, 128, 176, 256]
+        assert all(batch == max(1, round(frames_per_step / frames)) for batch, frames in shapes)
+
+
 def test_conditions_and_the_score_are_dropped_as_often_as_asked() -> None:
     """Never at 0, always at 1."""
     for share, expected in ((0.0, True), (1.0, False)):
@@ -123,6 +157,10 @@ def test_songs_survive_a_round_trip(tmp_path: Path) -> None:
         for name in ("latents", "controls", "persona_vectors", "text", "text_lengths", "prefix"):
             assert np.array_equal(getattr(one, name), getattr(song(one.number), name)), name
     assert len(read_latents(tmp_path, limit=1)) == 1
+    folder = LatentFolder(tmp_path, limit=2)
+    assert [one.number for one in folder.songs()] == [3, 7]
+    write(song(8), tmp_path)
+    assert list(folder.new_songs()) == []
     with pytest.raises(FileNotFoundError, match="sonichaos-train latents"):
         read_latents(tmp_path / "none")
 
