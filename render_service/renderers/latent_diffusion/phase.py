@@ -1,22 +1,28 @@
-"""Phase recovery: magnitudes to audio by fast Griffin-Lim (Perraudin et al. 2013), block by block to bound memory.
+"""Phase recovery: magnitudes to audio, block by block to bound memory.
 
-Blocks overlap. The first frames of a block are fixed to the spectrum of the block before, so that the phases of the others
-continue it.
+Pitched sound below 2 kHz keeps propagated phases (phase_propagation.py) until the last iteration of fast Griffin-Lim (Perraudin
+et al. 2013), which finds all other phases. Blocks overlap. The first frames of a block are fixed to the spectrum of the block
+before, so that the phases of the others continue it.
 
-Letters: ``C`` mid and side (2), ``K`` bins, ``F`` frames, ``T`` samples.
+Letters: ``C`` mid and side (2), ``K`` bins, ``L`` bins of the propagated range, ``F`` frames, ``T`` samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
 from render_service.renderers.latent_diffusion.front_end import FrontEnd
+from render_service.renderers.latent_diffusion.phase_propagation import (
+    PhasePropagation,
+    PropagatedPhases,
+    PropagationSpec,
+)
 
 _MIN_POWER = 1e-18  # avoids a division by zero in silent bins, whose phase has no effect
 MagnitudesOf = Callable[[int, int], Tensor]
@@ -36,6 +42,7 @@ class PhaseSpec:
     fixed_frames: int = 12
     chunk_frames: int = 96
     momentum: float = 0.99
+    propagation: PropagationSpec = field(default_factory=PropagationSpec)
 
 
 def recover_phase(
@@ -54,6 +61,8 @@ def recover_phase(
     """
     spec = spec or PhaseSpec()
     hop = front_end.spec.hop_samples
+    propagation = PhasePropagation(front_end.spec, spec.propagation)
+    context = spec.propagation.context_frames
     starts = range(0, frames, spec.block_frames)
     audio: list[Tensor] = []
     tail: Tensor | None = None
@@ -61,75 +70,118 @@ def recover_phase(
         report(done, len(starts))
         stop = min(start + spec.block_frames, frames)
         overlap = spec.overlap_frames if tail is not None else 0
-        target = magnitudes(start - overlap, stop)
-        initial = torch.polar(target, 2.0 * torch.pi * phase_noise(start - overlap, stop))
+        first = start - overlap
+        before = min(context, first)
+        wide = magnitudes(first - before, min(stop + context, frames))
+        propagated = propagation.next_block(wide, before=before, frames=stop - first, repeated=overlap)
+        target = wide[..., before : before + stop - first]
+        initial = torch.polar(target, 2.0 * torch.pi * phase_noise(first, stop))
         fixed = None
         if tail is not None:
             fixed = front_end.transform(tail[None])[0, ..., : spec.fixed_frames]
-        block = _iterate_channels(front_end, target, initial, fixed, iterations=iterations, spec=spec)
+        block = _Block(target=target, initial=initial, propagated=propagated, fixed=fixed)
+        sound = _iterate_channels(front_end, block, iterations=iterations, spec=spec)
         if tail is not None:
-            fade = _fade(overlap * hop, spec.fixed_frames * hop // 2, like=block)
-            faded = _crossfade(tail, block[:, : overlap * hop], fade)
+            fade = _fade(overlap * hop, spec.fixed_frames * hop // 2, like=sound)
+            faded = _crossfade(tail, sound[:, : overlap * hop], fade)
             audio[-1] = torch.cat([audio[-1][:, : -overlap * hop], faded], dim=1)
-        audio.append(block[:, overlap * hop :])
+        audio.append(sound[:, overlap * hop :])
         tail = torch.cat(audio[-2:], dim=1)[:, -spec.overlap_frames * hop :]
     report(len(starts), len(starts))
     return torch.cat(audio, dim=1)
 
 
-def _iterate_channels(
-    front_end: FrontEnd, target: Tensor, initial: Tensor, fixed: Tensor | None, *, iterations: int, spec: PhaseSpec
-) -> Tensor:
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    """``target`` magnitudes and ``initial`` spectra ``(C, K, F)``; ``fixed`` spectra replace those of the first frames."""
+
+    target: Tensor
+    initial: Tensor
+    propagated: PropagatedPhases
+    fixed: Tensor | None
+
+    def channel(self, index: int) -> _Block:
+        """One channel of the block."""
+        own = slice(index, index + 1)
+        return _Block(
+            target=self.target[own],
+            initial=self.initial[own],
+            propagated=PropagatedPhases(turns=self.propagated.turns[own], weight=self.propagated.weight[own]),
+            fixed=None if self.fixed is None else self.fixed[own],
+        )
+
+
+def _iterate_channels(front_end: FrontEnd, block: _Block, *, iterations: int, spec: PhaseSpec) -> Tensor:
     """:func:`_iterate` with one thread each for mid and side on a CPU.
 
     Threads inside operations this small cost more than they gain, and the channels are independent.
     """
-    if target.is_cuda:
-        return _iterate(front_end, target, initial, fixed, iterations=iterations, spec=spec)
+    if block.target.is_cuda:
+        return _iterate(front_end, block, iterations=iterations, spec=spec)
     inference = torch.is_inference_mode_enabled()
 
     def one(channel: int) -> Tensor:
-        own = slice(channel, channel + 1)
-        own_fixed = None if fixed is None else fixed[own]
         with torch.inference_mode(inference):
-            return _iterate(front_end, target[own], initial[own], own_fixed, iterations=iterations, spec=spec)
+            return _iterate(front_end, block.channel(channel), iterations=iterations, spec=spec)
 
-    channels = target.shape[0]
+    channels = block.target.shape[0]
     with ThreadPoolExecutor(max_workers=min(channels, torch.get_num_threads())) as threads:
         return torch.cat(list(threads.map(one, range(channels))))
 
 
-def _iterate(
-    front_end: FrontEnd, target: Tensor, initial: Tensor, fixed: Tensor | None, *, iterations: int, spec: PhaseSpec
-) -> Tensor:
-    """Project alternately onto the target magnitudes and onto consistent spectra. ``(C, K, F) -> (C, T)``.
+def _iterate(front_end: FrontEnd, block: _Block, *, iterations: int, spec: PhaseSpec) -> Tensor:
+    """Project alternately onto the target magnitudes and onto consistent spectra. Returns ``(C, T)``.
+
+    Propagated phases are held in all iterations but the last, which makes them consistent; more would blur the tones.
 
     The momentum is applied to the audio instead of the spectrum. The STFT is linear, so the result is that of Perraudin et
     al., and audio is a quarter of the spectrum's size.
     """
-    magnitudes = target.transpose(1, 2).contiguous()
-    fixed_spectrum = None if fixed is None else fixed.transpose(1, 2).contiguous()
-    frames = magnitudes.shape[1]
-    chunk = frames if target.is_cuda else spec.chunk_frames
+    magnitudes = block.target.transpose(1, 2).contiguous()
+    fixed_spectrum = None if block.fixed is None else block.fixed.transpose(1, 2).contiguous()
+    channels, frames = magnitudes.shape[:2]
+    chunk = frames if magnitudes.is_cuda else spec.chunk_frames
     spans = [(start, min(start + chunk, frames)) for start in range(0, frames, chunk)]
     frame_sum = _OverlapAdd(front_end, frames)
-    spectrum = initial.transpose(1, 2).contiguous()
-    audio = frame_sum.empty(target.shape[0])
+    spectrum = block.initial.transpose(1, 2).contiguous()
+    hold = _Hold(magnitudes, block.propagated)
+    audio = frame_sum.empty(channels)
     for start, stop in spans:
-        frame_sum.add(audio, _with_fixed(spectrum[:, start:stop], fixed_spectrum, start), start)
+        held = hold.apply(spectrum[:, start:stop], start, stop)
+        frame_sum.add(audio, _with_fixed(held, fixed_spectrum, start), start)
     previous = frame_sum.normalise(audio)
     accelerated = previous
-    for _ in range(iterations):
-        audio = frame_sum.empty(target.shape[0])
+    for iteration in range(iterations):
+        audio = frame_sum.empty(channels)
         for start, stop in spans:
             part = frame_sum.spectrum(accelerated, start, stop)
             power = torch.view_as_real(part).square()
             scale = (power[..., 0] + power[..., 1]).clamp_(min=_MIN_POWER).rsqrt_().mul_(magnitudes[:, start:stop])
-            frame_sum.add(audio, _with_fixed(torch.mul(part, scale, out=part), fixed_spectrum, start), start)
+            torch.mul(part, scale, out=part)
+            if iteration < iterations - 1:
+                hold.apply(part, start, stop)
+            frame_sum.add(audio, _with_fixed(part, fixed_spectrum, start), start)
         frame_sum.normalise(audio)
         accelerated = audio + spec.momentum * (audio - previous)
         previous = audio
     return frame_sum.without_margins(previous)
+
+
+class _Hold:
+    """Keeps the phases of spectra ``(C, F, K)`` near the propagated ones, by the weight of each."""
+
+    def __init__(self, magnitudes: Tensor, propagated: PropagatedPhases) -> None:
+        weight = propagated.weight.transpose(1, 2).contiguous()
+        self._magnitudes = magnitudes[..., : weight.shape[-1]]
+        phases = 2.0 * torch.pi * propagated.turns.transpose(1, 2)
+        self._share, self._pull = 1.0 - weight, torch.polar(weight * self._magnitudes, phases)
+
+    def apply(self, spectrum: Tensor, start: int, stop: int) -> Tensor:
+        """Turn the phases of frames ``start`` to ``stop`` in place; magnitudes stay. Returns the spectrum."""
+        low = spectrum[..., : self._share.shape[-1]]
+        mixed = low * self._share[:, start:stop] + self._pull[:, start:stop]
+        low.copy_(mixed * (self._magnitudes[:, start:stop] / mixed.abs().clamp_(min=_MIN_POWER)))
+        return spectrum
 
 
 class _OverlapAdd:

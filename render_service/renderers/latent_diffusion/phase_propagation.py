@@ -1,0 +1,150 @@
+"""Phases of pitched sound below 2 kHz: the peaks of the spectrum advance by their frequencies from frame to frame.
+
+Single pass spectrogram inversion (Beauregard, Harish, Wyse 2015), vectorised over channels and bins. Noise and attacks have no
+such peaks; their phases are left to Griffin-Lim, by a weight for each bin and frame (docs/decisions/0020-phases.md).
+
+Letters: ``C`` mid and side (2), ``L`` bins of the propagated range, ``F`` frames of a block, ``S`` frames with context.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from render_service.renderers.latent_diffusion.front_end import FrontEndSpec
+
+_TINY = 1e-9  # avoids a division by zero in silence
+_MIN_POWER = 1e-4  # the front end's floor, squared
+_GLIDE_BINS = 1.0  # a peak that moved further since the frame before is another one
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropagationSpec:
+    """Where phases are propagated. Each rule is a ramp from full weight to none.
+
+    ``range_hz``: frequencies. ``rise_db``: attacks, by how much the power of ``rise_bins`` bins rises from ``rise_frames``
+    before a frame to as many after it. ``peak_db``: noise, by how far the peak, averaged over ``peak_frames`` on both sides,
+    is above the mean level of ``peak_bins`` on both sides.
+    """
+
+    range_hz: tuple[float, float] = (1700.0, 2300.0)
+    rise_db: tuple[float, float] = (6.0, 10.0)
+    rise_frames: int = 3
+    rise_bins: int = 7
+    peak_db: tuple[float, float] = (3.0, 1.5)
+    peak_frames: int = 4
+    peak_bins: int = 4
+
+    @property
+    def context_frames(self) -> int:
+        """Frames that a block needs on both sides."""
+        return max(self.rise_frames, self.peak_frames)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropagatedPhases:
+    """``turns`` ``(C, L, F)``, and the ``weight`` of each against the phase that Griffin-Lim finds, 0 to 1."""
+
+    turns: Tensor
+    weight: Tensor
+
+
+class PhasePropagation:
+    """Propagates the phases of one take, block by block in order. The phases do not depend on the size of the blocks."""
+
+    def __init__(self, front_end: FrontEndSpec, spec: PropagationSpec) -> None:
+        self._spec = spec
+        bin_hz = front_end.sample_rate_hz / front_end.window_samples
+        self._turns_per_bin = (
+            front_end.hop_samples / front_end.window_samples
+        )  # advance of a bin's frequency in one frame
+        self._bins = min(int(self._spec.range_hz[1] / bin_hz) + 1, front_end.bins)
+        self._in_range = _ramp(torch.arange(self._bins) * bin_hz, self._spec.range_hz)[:, None]
+        self._turns: Tensor | None = None  # of the block before, (F, C, L)
+        self._frequencies: Tensor | None = None  # of its last frame, (C, L)
+
+    def next_block(self, magnitudes: Tensor, *, before: int, frames: int, repeated: int) -> PropagatedPhases:
+        """The phases of ``frames`` frames, of which the first ``repeated`` were the last of the block before.
+
+        ``magnitudes`` ``(C, K, S)`` have ``before`` frames of context before the block, and the rest after it.
+        """
+        low = magnitudes[:, : self._bins]
+        owners, frequencies = _find_peaks(low)
+        weight = self._in_range.to(low.device) * self._pitched(low, owners) * self._outside_attacks(low)
+        new = slice(before + repeated, before + frames)
+        turns = self._advance(owners[..., new], frequencies[..., new])
+        if self._turns is not None:
+            turns = torch.cat([self._turns[self._turns.shape[0] - repeated :], turns])
+        self._turns = turns
+        alternating = 0.5 * (
+            torch.arange(self._bins) % 2
+        )  # of the phases of a main lobe, counted from the start of a frame
+        return PropagatedPhases(
+            turns=(turns + alternating).permute(1, 2, 0).to(low), weight=weight[..., before : before + frames]
+        )
+
+    def _advance(self, owners: Tensor, frequencies: Tensor) -> Tensor:
+        """Phases of the centres of new frames in turns ``(F, C, L)``, in float64 on the CPU: the same on every device."""
+        owners, frequencies = owners.permute(2, 0, 1).cpu(), frequencies.permute(2, 0, 1).cpu().double()
+        earlier = frequencies[0] if self._frequencies is None else self._frequencies
+        previous = torch.cat([earlier[None], frequencies[:-1]]).gather(2, owners)
+        self._frequencies = frequencies[-1]
+        glides = (previous - frequencies).abs() < _GLIDE_BINS
+        step = self._turns_per_bin * torch.where(glides, 0.5 * (previous + frequencies), frequencies)
+        turns = torch.zeros_like(step[0]) if self._turns is None else self._turns[-1]
+        out = torch.empty_like(step)
+        for frame, (owner, advance) in enumerate(zip(owners, step, strict=True)):
+            turns = torch.remainder(turns.gather(1, owner) + advance, 1.0)
+            out[frame] = turns
+        return out
+
+    def _pitched(self, low: Tensor, owners: Tensor) -> Tensor:
+        """Weights ``(C, L, S)``: 1 where the peak that owns the bin stands out of the spectrum around it, 0 in noise."""
+        around, beside = 2 * self._spec.peak_frames + 1, 2 * self._spec.peak_bins + 1
+        level = _decibels(_mean_along(low.square(), around, dim=2))
+        prominence = (level - _mean_along(level, beside, dim=1)).gather(1, owners)
+        return _ramp(prominence, self._spec.peak_db)
+
+    def _outside_attacks(self, low: Tensor) -> Tensor:
+        """Weights ``(C, L, S)``: 0 where the power rises steeply."""
+        level, lag = _decibels(_mean_along(low.square(), self._spec.rise_bins, dim=1)), self._spec.rise_frames
+        padded = functional.pad(level, (lag, lag), mode="replicate")
+        return _ramp(padded[..., 2 * lag :] - padded[..., : -2 * lag], self._spec.rise_db)
+
+
+def _find_peaks(magnitudes: Tensor) -> tuple[Tensor, Tensor]:
+    """The peak that owns each bin, the nearest one, and that peak's frequency in bins: ``(C, L, S)`` each.
+
+    Frequencies between bins follow from three magnitudes of a Hann window (Agrez 2002, three-point interpolation).
+    """
+    bins = magnitudes.shape[1]
+    padded = functional.pad(magnitudes, (0, 0, 1, 1))
+    below, above = padded[:, :-2], padded[:, 2:]
+    is_peak = (magnitudes > below) & (magnitudes >= above)
+    offset = (2.0 * (above - below) / (below + 2.0 * magnitudes + above + _TINY)).clamp(-0.5, 0.5)
+    index = torch.arange(bins, device=magnitudes.device)[:, None].expand_as(magnitudes)
+    left = torch.where(is_peak, index, -bins).cummax(dim=1).values
+    right = torch.where(is_peak, index, 3 * bins).flip(1).cummin(dim=1).values.flip(1)
+    owner = torch.where(index - left < right - index, left, right)
+    owner = torch.where((owner >= 0) & (owner < bins), owner, index)  # silence has no peaks
+    return owner, (index + offset).gather(1, owner)
+
+
+def _ramp(value: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """1 at the first bound and beyond, 0 at the second and beyond."""
+    full, none = bounds
+    return ((value - none) / (full - none)).clamp(0.0, 1.0)
+
+
+def _mean_along(values: Tensor, size: int, *, dim: int) -> Tensor:
+    """Moving average of ``(C, L, S)`` along bins (1) or frames (2), centred; shorter at the ends."""
+    kernel, padding = [1, 1], [0, 0]
+    kernel[dim - 1], padding[dim - 1] = size, size // 2
+    return functional.avg_pool2d(values, kernel, stride=1, padding=padding, count_include_pad=False)
+
+
+def _decibels(power: Tensor) -> Tensor:
+    return 10.0 * torch.log10(power + _MIN_POWER)
