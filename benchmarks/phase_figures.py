@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt, stft
 
-from training.corpus.score import Part, Score
+from render_service.composer.score import Part, Score
 from training.metrics import RATE_HZ, Waveform, chroma, onsets_s, share_in_chords, share_in_scale, share_on_grid
 
 _WINDOW = 8192
