@@ -28,9 +28,13 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from benchmarks.stem_classifier import ReferenceTake, fit, leave_one_out
 from benchmarks.take import running_services
+from servicekit.audio.loudness import integrated_lufs
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24
+from servicekit.audio.wav import read_wav
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client import Client, FileKind, Stem
 from sonichaos_client.errors import JobFailedError
@@ -89,6 +93,7 @@ def measure(client: Client, index: int, options: argparse.Namespace, folder: Pat
     return row | {
         "facts": facts,
         "newFeatures": features(new[f"{stem}.wav"]),
+        **spectrum_change(old["bounce.wav"], new["bounce.wav"]),
         "otherStemsIdentical": all(old[f"{name}.wav"] == new[f"{name}.wav"] for name in other_stems),
         "verified": verify_zip(new_zip).failures == (),
         "originalUnchanged": _digests(client, done) == digests,
@@ -103,6 +108,29 @@ def reference_take(client: Client, index: int, seconds: float, folder: Path) -> 
     files = _files(client.download(job.job_id, folder, version=1).path)
     of_stems = {name: features(files[f"{name}.wav"]) for name in STEMS}
     return json.dumps({"persona": brief.persona_id, "features": of_stems}) + "\n"
+
+
+def spectrum_change(old: bytes, new: bytes) -> Row:
+    """Loudness of the new bounce minus that of the old one, and its third octaves: deepest hole and mean deviation in dB.
+
+    Third octaves from 50 Hz to 16 kHz, of those within 40 dB of the loudest.
+    """
+    before, after = (read_wav(io.BytesIO(wav), name="bounce.wav") for wav in (old, new))
+    old_db, new_db = _third_octaves_db(before), _third_octaves_db(after)
+    change_db = (new_db - old_db)[old_db > old_db.max() - 40.0]
+    return {
+        "mixChangeLu": (integrated_lufs(after) or 0.0) - (integrated_lufs(before) or 0.0),
+        "deepestHoleDb": float(change_db.min()),
+        "meanDeviationDb": float(np.abs(change_db).mean()),
+    }
+
+
+def _third_octaves_db(pcm: Pcm24) -> NDArray[np.float64]:
+    power = np.square(np.abs(np.fft.rfft(pcm, axis=1))).sum(axis=0)
+    hz = np.fft.rfftfreq(pcm.shape[1], 1.0 / SAMPLE_RATE_HZ)
+    edges_hz = 1000.0 * 2.0 ** (np.arange(-27, 27, 2) / 6.0)
+    sums = np.diff(np.concatenate([[0.0], np.cumsum(power)])[np.searchsorted(hz, edges_hz)])
+    return np.asarray(10.0 * np.log10(sums + 1e-9))
 
 
 def features(wav: bytes) -> list[float]:
@@ -158,6 +186,17 @@ def drift_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def mix_table(done: Sequence[Row]) -> str:
+    """How the bounce changed: medians over the re-renders, the worst in brackets."""
+    loudness, holes, deviations = (
+        [row[key] for row in done] for key in ("mixChangeLu", "deepestHoleDb", "meanDeviationDb")
+    )
+    return (
+        f"bounce: loudness {_median_and_worst(loudness, '+.2f')} LU, deepest hole in a third octave "
+        f"{_median_and_worst(holes, '.1f')} dB, mean deviation {_median_and_worst(deviations, '.2f')} dB"
+    )
+
+
 def _median_and_worst(values: Sequence[float], form: str, *, smallest_is_worst: bool = False) -> str:
     if not values:
         return "-"
@@ -186,6 +225,7 @@ def report(rows: Sequence[Row], references: Sequence[ReferenceTake]) -> None:
     print(f"\n{_personas(rows, fit(references, PERSONAS))}")
     correct = leave_one_out(references, PERSONAS)
     of_stems = ", ".join(f"{stem} {correct[stem]}" for stem in STEMS)
+    print(mix_table(done))
     print(f"reference takes recognised by the others (upper bound): {of_stems} of {len(references)} each")
     for key, label in (
         ("otherStemsIdentical", "other three stems identical byte for byte"),

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import not_
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -54,6 +55,7 @@ class Rerender:
     """What admission decided; stored in the journal and in the audit row.
 
     Denoising starts from the original's ``latents``, from its ``recording`` if it is an upload, or, if both are None, from noise.
+    ``match_mix``: the new stem is fitted to the mix too, not only to the old stem; False in re-renders of releases that did not.
     """
 
     __pydantic_config__ = CAMEL_CASE
@@ -65,6 +67,7 @@ class Rerender:
     strength: float
     region: BarRange | None
     allow_drift: Annotated[bool, Field(alias="acceptDrift")]
+    match_mix: Annotated[bool, Field(exclude_if=not_)] = False
 
     def facts(self) -> dict[str, Any]:
         """As JSON, for the journal and the audit row. :meth:`read` is its inverse."""

@@ -115,4 +115,5 @@ def _request(mix: Bounce, rerender: Rerender, lease_id: str) -> separation_pb2.R
         from_bar=rerender.region.from_bar if rerender.region else 0,
         to_bar=rerender.region.to_bar if rerender.region else 0,
         allow_drift=rerender.allow_drift,
+        match_mix=rerender.match_mix,
     )

@@ -231,6 +231,7 @@ def _make_rerender(base: Base, change: StemChange, *, original: Version) -> Rere
         strength=1.0 if change.from_noise else change.strength,
         region=change.region,
         allow_drift=change.allow_drift,
+        match_mix=True,
     )
 
 

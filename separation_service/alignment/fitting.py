@@ -125,9 +125,9 @@ def move(new_stem: NDArray[np.float32], old: NDArray[np.float32], found: Estimat
     return Moved(audio=audio, opening_lag_s=lags[0], closing_lag_s=lags[1])
 
 
-def join(moved: Moved, gain: float, old: NDArray[np.float32], span: Span) -> tuple[Joint, tuple[Seam, ...]]:
-    """The moved stem at its ``gain``, faded into ``old`` ``(C, T)`` at each seam."""
-    added = moved.audio * gain
+def join(moved: Moved, old: NDArray[np.float32], span: Span) -> tuple[Joint, tuple[Seam, ...]]:
+    """The moved stem faded into ``old`` ``(C, T)`` at each seam."""
+    added = moved.audio.copy()
     kept = np.zeros_like(added)
     seams = []
     for edge, lag_s in ((span.opening, moved.opening_lag_s), (span.closing, moved.closing_lag_s)):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from separation_service.alignment.grid import BarRange
 from separation_service.alignment.limits import Limits
+from separation_service.alignment.mix_match import MixMatch
 
 Verdict = Literal["within", "beyond", "unmeasurable"]
 
@@ -130,11 +131,12 @@ class KeyAgreement:
 class Level:
     """Gains in dB.
 
-    ``matched_db`` brought the new stem to the old one's loudness, None if either is silent; ``lowered_db``, at most 0, keeps the
-    true peak within its limit; ``limited_samples`` were changed by the limiter.
+    ``matched_db`` brought the new stem to the old one's loudness, None if either is silent; ``mix`` then fitted it into the mix,
+    None if it was not; ``lowered_db``, at most 0, keeps the true peak within its limit; the limiter changed ``limited_samples``.
     """
 
     matched_db: float | None
+    mix: MixMatch | None
     lowered_db: float
     limited_samples: int
 
@@ -145,6 +147,7 @@ class Level:
             "matchedDb": self.matched_db,
             "loweredDb": self.lowered_db,
             "limitedSamples": self.limited_samples,
+            "mix": None if self.mix is None else self.mix.facts,
         }
 
 

@@ -48,6 +48,7 @@ def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceR
         grid=_grid(request.grid),
         region=bars if request.from_bar or request.to_bar else None,
         allow_drift=request.allow_drift,
+        match_mix=request.match_mix,
     )
     compare_with = read_stored_file(request.compare_with) if request.HasField("compare_with") else None
     return ReplaceRequest(mix=mix, replacement=replacement, compare_with=compare_with)

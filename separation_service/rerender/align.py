@@ -6,7 +6,8 @@ Letters: ``C`` channels (2), ``T`` samples.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 from separation_service.alignment.estimate import Estimate, estimate
 from separation_service.alignment.fitting import MIN_OFFSET_S, Span, join, move, span_of
 from separation_service.alignment.level import is_audible, loudness_lufs
+from separation_service.alignment.mix_match import MixMatch, match_mix
 from separation_service.alignment.onsets import find_onsets
 from separation_service.alignment.report import DriftReport, Level
 from separation_service.alignment.splice import splice_stem
 from separation_service.rerender.drift import DriftMeasurement
 from separation_service.rerender.target import AlignmentTarget
 from separation_service.timing.progress import StageProgress
-from servicekit.audio.pcm24 import Pcm24, from_pcm24, not_finite
+from servicekit.audio.pcm24 import FULL_SCALE, Pcm24, from_pcm24, not_finite
 from servicekit.delivery.names import StemName
 from servicekit.errors import FailedPrecondition
 from servicekit.journal import Stage
@@ -60,13 +62,14 @@ def align(
     old = from_pcm24(base.old)
     moved = move(new_stem, old, found, span, base.stem)
     levels = _levels(moved.audio, new_mix, old, target, span)
-    gain = 1.0 if levels.matched_db is None else 10.0 ** (levels.matched_db / 20.0)
-    joint, seams = join(moved, gain, old, span)
+    fitted, mix = _fit(moved.audio, levels, target, span)
+    joint, seams = join(replace(moved, audio=fitted), old, span)
     progress.step(2)
     spliced = splice_stem(base.bounce, base.old, joint, max_true_peak_dbtp=target.max_true_peak_dbtp)
     progress.step(3)
     level = Level(
         matched_db=None if levels.matched_db is None else round(levels.matched_db, 2),
+        mix=mix,
         lowered_db=spliced.lowered_db,
         limited_samples=spliced.limited_samples,
     )
@@ -126,6 +129,19 @@ def _levels(
     return _Levels(matched_db=matched_db, both_silent=not old_plays and not new_plays)
 
 
+def _fit(
+    new: NDArray[np.float64], levels: _Levels, target: AlignmentTarget, span: Span
+) -> tuple[NDArray[np.float64], MixMatch | None]:
+    """The new stem ``(C, N)`` at the old one's loudness and, if the target asks for it, fitted into the mix."""
+    if levels.matched_db is None:
+        return new, None
+    matched = new * 10.0 ** (levels.matched_db / 20.0)
+    if not target.match_mix:
+        return matched, None
+    old = target.base.old[:, span.window] / FULL_SCALE
+    return match_mix(matched, old, target.base.bounce[:, span.window] / FULL_SCALE - old)
+
+
 def _drift_exceeded(report: DriftReport, stem: StemName) -> FailedPrecondition:
     numbers = {} if report.delivered.grid is None else report.delivered.grid.facts
     return FailedPrecondition(
@@ -148,6 +164,8 @@ def _processing(report: DriftReport, found: Estimate, stem: StemName) -> tuple[s
         lines.append(f"moved by {-1e3 * found.offset_s:+.2f} ms")
     if report.level.matched_db is not None:
         lines.append(f"{report.level.matched_db:+.2f} dB to match the loudness of the old stem")
+    if report.level.mix is not None:
+        lines += _mix_lines(report.level.mix)
     if report.level.lowered_db:
         lines.append(f"{report.level.lowered_db:+.2f} dB to keep the bounce within its true-peak limit")
     if report.level.limited_samples:
@@ -157,3 +175,11 @@ def _processing(report: DriftReport, found: Estimate, stem: StemName) -> tuple[s
         where = "from the start of" if seam.bar == first else "before"
         lines.append(f"crossfade of {1e3 * (seam.to_s - seam.from_s):.0f} ms {where} bar {seam.bar}")
     return tuple(f"{stem}: {line}" for line in lines)
+
+
+def _mix_lines(mix: MixMatch) -> Iterator[str]:
+    if mix.shared_lu is not None:
+        yield f"keeps the other stems' sound that the old stem contained, {-mix.shared_lu:.1f} LU below it"
+    gains_db = [band.gain_db for band in mix.equaliser]
+    equaliser = f"equalised by {min(gains_db):+.1f} to {max(gains_db):+.1f} dB"
+    yield f"{equaliser}, then {mix.gain_db:+.2f} dB, to keep the loudness and the third octaves of the bounce"

@@ -20,13 +20,17 @@ MAX_TRUE_PEAK_DBTP = -1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Replacement:
-    """Which stem of which version is replaced, on which grid; ``region`` None: in the whole take."""
+    """Which stem of which version is replaced, on which grid; ``region`` None: in the whole take.
+
+    ``match_mix``: the bounce keeps its loudness and third octaves too, not only the stem its loudness.
+    """
 
     stem: StemName
     base: BaseVersionRef
     grid: Grid
     region: BarRange | None
     allow_drift: bool
+    match_mix: bool
 
 
 def align_replacement(
@@ -40,6 +44,7 @@ def align_replacement(
         key=None if key is None else Key.named(key),
         region=replacement.region,
         allow_drift=replacement.allow_drift,
+        match_mix=replacement.match_mix,
         max_true_peak_dbtp=None if base.is_upload else MAX_TRUE_PEAK_DBTP,
     )
     waveform = from_pcm24(mix.wav.read(0, mix.frames))

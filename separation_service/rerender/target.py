@@ -43,7 +43,8 @@ class BaseTake:
 class AlignmentTarget:
     """Base version, and the original's grid and key; ``key`` is None where it is unknown, ``region`` None for the whole take.
 
-    ``max_true_peak_dbtp`` limits the new bounce; None: full scale.
+    ``match_mix``: the bounce keeps its loudness and third octaves too, not only the stem its loudness. ``max_true_peak_dbtp``
+    limits the new bounce; None: full scale.
     """
 
     base: BaseTake
@@ -51,4 +52,5 @@ class AlignmentTarget:
     key: Key | None
     region: BarRange | None
     allow_drift: bool
+    match_mix: bool
     max_true_peak_dbtp: float | None

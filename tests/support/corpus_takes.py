@@ -45,10 +45,18 @@ class Pair:
         stems = np.stack([to_pcm24(self.original.stems[kind], stage="TEST") for kind in STEMS])
         return BaseTake(bounce=to_pcm24(self.original.mix, stage="TEST"), stems=stems, stem=stem)
 
-    def target(self, base: BaseTake, region: BarRange | None = None, *, allow_drift: bool = False) -> AlignmentTarget:
+    def target(
+        self, base: BaseTake, region: BarRange | None = None, *, allow_drift: bool = False, match_mix: bool = False
+    ) -> AlignmentTarget:
         """``base`` on the original's grid, within a render's true-peak limit."""
         return AlignmentTarget(
-            base=base, grid=self.grid, key=self.key, region=region, allow_drift=allow_drift, max_true_peak_dbtp=-1.0
+            base=base,
+            grid=self.grid,
+            key=self.key,
+            region=region,
+            allow_drift=allow_drift,
+            match_mix=match_mix,
+            max_true_peak_dbtp=-1.0,
         )
 
 

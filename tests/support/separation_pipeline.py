@@ -124,4 +124,4 @@ def replacement_in(base: StoredPackage, seconds: float, *, stem: StemName = Stem
     grid = Grid(seconds=seconds, beats_s=beats, downbeats_s=beats[::4], subdivisions_s=np.arange(0.0, seconds, 0.125))
     entries = {entry.name: entry for entry in base.entries}
     ref = BaseVersionRef(number=1, zip_key=base.zip.key, entries=entries)
-    return Replacement(stem=stem, base=ref, grid=grid, region=None, allow_drift=True)
+    return Replacement(stem=stem, base=ref, grid=grid, region=None, allow_drift=True, match_mix=True)

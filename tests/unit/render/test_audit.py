@@ -111,6 +111,9 @@ def test_rerenders_of_earlier_builds_come_back_byte_for_byte(start: str) -> None
     """With latents and a range of bars, with an upload's recording, and from noise."""
     assert (order(start).stem, order(start).from_noise) == (START[start], start == "noise")
     assert json.dumps({**plan_json(plan()), "rerender": order(start).facts()}) == golden(f"plan-rerender-{start}")
+    assert not order(start).match_mix
+    fitted = replace(order(start), match_mix=True)
+    assert Rerender.read(json.loads(json.dumps(fitted.facts()))) == fitted
 
 
 def test_a_changed_plan_is_refused_by_its_field() -> None:

@@ -105,7 +105,7 @@ def test_the_first_downbeat_of_a_region_is_the_new_stems() -> None:
     grid = Grid(seconds=6.0, beats_s=lines, downbeats_s=lines, subdivisions_s=lines)
     span = span_of(BarRange(from_bar=2, to_bar=2), grid, old.shape[1])
     moved = move(new, old, UNKNOWN, span, "drums")
-    joint, (opening, _) = join(moved, 1.0, old, span)
+    joint, (opening, _) = join(moved, old, span)
     assert 0 < joint.start - line <= 1
     added, whole, kept = (float(np.square(of[:, :2205]).sum()) for of in (joint.added, moved.audio, joint.kept))
     assert added > 0.8 * whole
@@ -151,6 +151,44 @@ def test_the_new_stem_has_the_old_ones_loudness_and_the_bounce_is_within_its_lim
     assert peak_dbtp <= -1.0
 
 
+@pytest.mark.parametrize("region", [None, BarRange(from_bar=2, to_bar=3)])
+def test_the_bounce_keeps_its_loudness(region: BarRange | None) -> None:
+    """Where the old stem contains some of the others, as separated ones do. The stem stays within 1 LU; what is outside stays."""
+    take = pair("straight")
+    base = leaky(take.base("bass"))
+    at = (
+        slice(None) if region is None else slice(*(np.rint(take.grid.downbeats_s[[1, 3]] * SAMPLE_RATE_HZ).astype(int)))
+    )
+    changes = []
+    for match_mix in (False, True):
+        target = take.target(base, region, allow_drift=True, match_mix=match_mix)
+        done = align(take.other.mix, take.other.stems["bass"], target, SilentProgress())
+        changes.append(_lufs(done.bounce[:, at]) - _lufs(base.bounce[:, at]))
+        assert (done.bounce == base.bounce - base.old + done.stem).all()
+        assert abs(_lufs(done.stem[:, at]) - _lufs(base.old[:, at]) - done.report.level.lowered_db) < 1.3
+        if region is not None:
+            assert (done.stem == base.old)[:, : at.start].all()
+            assert (done.stem == base.old)[:, at.stop :].all()
+        assert any("third octaves of the bounce" in line for line in done.processing) == match_mix
+        assert (done.report.level.mix is None) != match_mix
+    assert changes[0] < -0.5
+    assert abs(changes[1]) < 0.3
+
+
+def leaky(base: BaseTake) -> BaseTake:
+    """The same bounce, its stem with a third of the other stems' amplitude in it."""
+    stems = base.stems.copy()
+    index = STEMS.index(base.stem)
+    stems[index] += np.rint(0.3 * (base.bounce - base.old)).astype(np.int32)
+    return BaseTake(bounce=base.bounce, stems=stems, stem=base.stem)
+
+
+def _lufs(pcm: np.ndarray) -> float:
+    lufs = integrated_lufs(pcm)
+    assert lufs is not None
+    return lufs
+
+
 def test_a_new_stem_for_a_silent_one_keeps_its_level() -> None:
     """No loudness is matched."""
     take = pair("straight")
@@ -158,8 +196,9 @@ def test_a_new_stem_for_a_silent_one_keeps_its_level() -> None:
     stems = base.stems.copy()
     stems[STEMS.index("vocals")] = 0
     quiet = BaseTake(bounce=base.bounce - base.old, stems=stems, stem="vocals")
-    done = align(take.other.mix, take.other.stems["vocals"], take.target(quiet), SilentProgress())
-    assert done.report.level.matched_db is None
+    target = take.target(quiet, match_mix=True)
+    done = align(take.other.mix, take.other.stems["vocals"], target, SilentProgress())
+    assert (done.report.level.matched_db, done.report.level.mix) == (None, None)
     assert not any("loudness" in words for words in done.processing)
 
 
