@@ -38,26 +38,26 @@ def add_room(audio: Audio, *, room: Room, wet: float, tilt_db: float) -> Audio:
 def convolve(audio: Audio, response: Audio) -> Audio:
     """Convolve each side with its own response; the tail is cut at the end. ``(1 or 2, T)``, ``(2, taps) -> (2, T)``.
 
-    Overlap-add with scipy's float32 transforms, which keep their plans and transform four rows at once.
+    Overlap-save with scipy's float32 transforms, which keep their plans and transform four rows at once.
     """
     (sides, frames), taps = audio.shape, response.shape[1]
     size = _fft_size(frames, taps)
     step = size - taps + 1
     filters = scipy.fft.rfft(response, n=size)[:, None]
     wet = np.empty((2, frames), dtype=np.float32)
-    tail = np.zeros((2, taps - 1), dtype=np.float32)
     blocks = np.zeros((sides, _BLOCKS_AT_ONCE, size), dtype=np.float32)
-    for start in range(0, frames, _BLOCKS_AT_ONCE * step):
-        count = 0
-        for count, at in enumerate(range(start, min(start + _BLOCKS_AT_ONCE * step, frames), step), 1):
-            length = min(step, frames - at)
-            blocks[:, count - 1, :length] = audio[:, at : at + length]
-            blocks[:, count - 1, length:step] = 0.0
-        pieces = scipy.fft.irfft(scipy.fft.rfft(blocks[:, :count]) * filters, n=size, overwrite_x=True)
-        for block, at in enumerate(range(start, min(start + count * step, frames), step)):
-            pieces[:, block, : taps - 1] += tail
-            tail = pieces[:, block, step:]
-            wet[:, at : at + step] = pieces[:, block, : min(step, frames - at)]
+    starts = range(0, frames, step)
+    for first in range(0, len(starts), _BLOCKS_AT_ONCE):
+        group = starts[first : first + _BLOCKS_AT_ONCE]
+        for block, at in enumerate(group):
+            history, until = min(at, taps - 1), min(step, frames - at)
+            blocks[:, block, taps - 1 - history : taps - 1 + until] = audio[:, at - history : at + until]
+            blocks[:, block, taps - 1 + until :] = 0.0
+        spectra = scipy.fft.rfft(blocks[:, : len(group)])
+        spectra = np.multiply(spectra, filters, out=spectra if sides == 2 else None)
+        pieces = scipy.fft.irfft(spectra, n=size, overwrite_x=True)
+        for block, at in enumerate(group):
+            wet[:, at : at + step] = pieces[:, block, taps - 1 :][:, : frames - at]
     return wet
 
 

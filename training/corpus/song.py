@@ -182,7 +182,7 @@ def _other(composition: Composition, font: Soundfont, frames: int) -> Audio:
 
 def _apply_bus(stem: str, dry: Audio, composition: Composition, offset_lu: float) -> Audio:
     """The stem in its place in the mix, ``(1 or 2, T) -> (2, T)``."""
-    if not dry.any():
+    if peak_of(dry) == 0.0:
         return np.zeros((2, dry.shape[1]), dtype=np.float32)
     persona = composition.persona
     reach = 0.9 if stem in {"other", "vocals"} else 0.3

@@ -72,6 +72,7 @@ _CONSONANTS = (
 )
 
 
+_ORDER = np.arange(1.0, _TABLE // 2 + 1)
 _RAMP = np.arange(_CONTROL_FRAMES, dtype=np.float32)
 _ATTACK = (np.arange(round(_ATTACK_S * SAMPLE_RATE_HZ)) / (_ATTACK_S * SAMPLE_RATE_HZ)).astype(np.float32)
 _RELEASE = (np.arange(round(_RELEASE_S * SAMPLE_RATE_HZ))[::-1] / (_RELEASE_S * SAMPLE_RATE_HZ)).astype(np.float32)
@@ -175,21 +176,28 @@ def _vowel(phase: _Phase, note: SungNote, pitch: int, voice: Voice, start: int) 
 def _consonant(cycles: NDArray[np.float64], note: SungNote, pitch: int, voice: Voice, start: int) -> Audio:
     """The consonant ``(frames,)`` that ends at frame ``start``; empty if it does not fit before it."""
     kind = _CONSONANTS[note.consonant]
-    length = round(kind.length_s * SAMPLE_RATE_HZ)
-    if length == 0 or length > start:
-        return np.zeros(0, dtype=np.float32)
-    ramp = np.linspace(0.0, 1.0, length, dtype=np.float32)
-    sound = np.zeros(length, dtype=np.float32)
+    ramp, shape = _rise(round(kind.length_s * SAMPLE_RATE_HZ))
+    length = len(ramp)
+    sound = np.zeros(length if length <= start else 0, dtype=np.float32)
+    if not len(sound):
+        return sound
     if kind.noise_hz > 0.0:
         hiss = _hiss(kind.noise_hz * voice.sharpness**0.3, kind.octaves)
-        shape = ramp**2 * np.minimum(
-            1.0, 6.0 * (1.0 - ramp)
-        )  # rises, so that it is perceived at the onset of the vowel
-        sound += _looped(hiss, start * 104_729, length) * shape * np.float32(kind.level * voice.sharpness)
+        sound += _looped(hiss, start * 104_729, length) * shape
+        sound *= np.float32(kind.level * voice.sharpness * note.velocity)
     if kind.voiced > 0.0:
         hum = _read(_table(voice, _HUM, pitch), *_phase(cycles, start - length, start))
-        sound += hum * ramp * np.float32(kind.voiced)
-    return sound * np.float32(note.velocity)
+        hum *= ramp
+        hum *= np.float32(kind.voiced * note.velocity)
+        sound += hum
+    return sound
+
+
+@cache
+def _rise(length: int) -> tuple[Audio, Audio]:
+    """The amplitudes of a consonant's hum and noise; the noise rises, so that it is perceived at the vowel's onset."""
+    ramp = np.linspace(0.0, 1.0, length, dtype=np.float32)
+    return ramp, ramp**2 * np.minimum(1.0, 6.0 * (1.0 - ramp))
 
 
 def _looped(noise: Audio, at: int, length: int) -> Audio:
@@ -213,13 +221,23 @@ def _read(table: Audio, whole: NDArray[np.int64], part: Audio) -> Audio:
 def _table(voice: Voice, vowel: int, pitch: int) -> Audio:
     """One cycle and its differences ``(2, 2048)``, RMS 0.2. A negative vowel is the nasal hum."""
     f0 = float(_hz(np.array([float(pitch)]))[0])
-    order = np.arange(1, max(2, int(_TOP_HZ / f0)))
-    spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex128)
-    source = order**-voice.tilt * np.exp(-1j * 0.15 * order**0.5)
-    spectrum[order] = source * _resonance(order * f0, vowel, voice.formant_scale)
-    cycle = np.fft.irfft(spectrum, _TABLE)
-    cycle *= 0.2 / (np.sqrt(np.mean(cycle**2)) + 1e-12)
-    return np.stack([cycle, np.roll(cycle, -1) - cycle]).astype(np.float32)
+    harmonics = max(1, int(_TOP_HZ / f0) - 1)
+    spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex64)
+    gain = _resonance(_ORDER[:harmonics] * f0, vowel, voice.formant_scale) * _source(voice.tilt)[:harmonics]
+    spectrum[1 : 1 + harmonics] = gain * (0.2 * _TABLE / np.sqrt(2.0 * np.sum(np.square(np.abs(gain)))))
+    cycle = scipy.fft.irfft(spectrum, _TABLE)
+    table = np.empty((2, _TABLE), dtype=np.float32)
+    table[0] = cycle
+    np.subtract(cycle[1:], cycle[:-1], out=table[1, :-1])
+    table[1, -1] = cycle[0] - cycle[-1]
+    return table
+
+
+@lru_cache(maxsize=8)
+def _source(tilt: float) -> NDArray[np.complex128]:
+    """The amplitudes of a glottal tone's harmonics."""
+    source: NDArray[np.complex128] = _ORDER**-tilt * np.exp(-1j * 0.15 * _ORDER**0.5)
+    return source
 
 
 def _resonance(hz: NDArray[np.floating[Any]], vowel: int, scale: float) -> NDArray[np.complex128]:
