@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from render_service.renderers.latent_diffusion.checkpoint import load
-from render_service.renderers.latent_diffusion.flow import NOISE_BLOCK_FRAMES, block_noise
 from render_service.renderers.latent_diffusion.phase import recover_phase
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
 from render_service.renderers.renderer import no_report
@@ -74,7 +73,7 @@ class RendererSound:
 
     def _pass(self, stems: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         """Phases of all stems are recovered in one batch, which takes a GPU hardly longer than one of them."""
-        bins = self._front_end.spec.bins
+        generator = torch.Generator(self._device).manual_seed(seed)  # faster than the service's noise, and enough here
         with torch.inference_mode():
             log_mel = torch.cat([self._log_mel(stem) for stem in stems])
 
@@ -84,13 +83,8 @@ class RendererSound:
                 return rearrange(part[..., first - start : stop - start], "s c k f -> (s c) k f")
 
             def phases(first: int, stop: int) -> Tensor:
-                block, channels = first // NOISE_BLOCK_FRAMES, 2 * len(stems)
-                offset = block * NOISE_BLOCK_FRAMES
-                noise = block_noise(
-                    seed, channels=channels * bins, frames=stop - offset, first_block=block, purpose="phase"
-                )
-                turns = noise[:, first - offset :].to(self._device)
-                return rearrange(turns, "(c k) f -> c k f", c=channels)
+                shape = (2 * len(stems), self._front_end.spec.bins, stop - first)
+                return torch.rand(shape, generator=generator, device=self._device)
 
             mid_side = recover_phase(
                 self._front_end,

@@ -18,7 +18,7 @@ from training.separator.net import SAMPLE_RATE_HZ, SOURCES
 _ERROR_FLOOR = 1e-2  # of the mix's energy; with -30 dB silence was the cheapest answer and the vocals stem fell silent
 _WEIGHTS = (0.8, 0.8, 1.0, 1.4)  # in the order of SOURCES; vocals are learnt last
 _MAGNITUDE_WEIGHT = 0.3  # of the magnitudes' error; the waveform's has 1
-_TREBLE_WEIGHT = 0.1  # of the magnitudes' error above _TREBLE_HZ, which the error of all magnitudes hardly contains
+_TREBLE_WEIGHT = 0.05  # of the magnitudes' error above _TREBLE_HZ, which the error of all magnitudes hardly contains
 _SUM_WEIGHT = 0.2
 _SILENCE_WEIGHT = 0.5
 _SILENCE_FLOOR = 1e-4  # of the mix's energy
