@@ -28,6 +28,7 @@ from training.distil import GuidanceStrengths, guided_target
 from training.evaluation.command import evaluate
 from training.export import export as export_checkpoint
 from training.features import read_all
+from training.habits_command import habits
 from training.initialise import InitialisationError, initialise
 from training.latents import LatentFolder
 from training.latents_command import latents
@@ -56,6 +57,7 @@ main.add_command(corpus)
 main.add_command(latents)
 main.add_command(separator)
 main.add_command(evaluate)
+main.add_command(habits)
 
 
 @main.command()

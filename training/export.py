@@ -10,8 +10,15 @@ from typing import Any
 
 from safetensors import safe_open
 
-from render_service.renderers.latent_diffusion.checkpoint import CheckpointConfig, TextEncoderRef, save, sha256_of
+from render_service.renderers.latent_diffusion.checkpoint import (
+    CheckpointConfig,
+    TextEncoderRef,
+    load,
+    save,
+    sha256_of,
+)
 from render_service.renderers.latent_diffusion.flow import WindowSpec
+from render_service.renderers.latent_diffusion.habits_head import HabitsHead
 from render_service.renderers.latent_diffusion.text_encoder import packaged_folder
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner
 from training.work_folder import DECODER_RUN, GUIDED_RUN, WorkFolder
@@ -67,6 +74,7 @@ def export(
         denoiser=configs.denoiser,
         vocoder=vocoder,
         persona_encoder=configs.persona_encoder,
+        habits=nets.habits.config if nets.habits is not None else None,
         text_encoder=TextEncoderRef(name="all-MiniLM-L6-v2", sha256=sha256_of(text)),
         files={},
     )
@@ -75,6 +83,12 @@ def export(
     (folder / "data_sheet.json").write_text(json.dumps(sheet, indent=2) + "\n", encoding="utf-8")
     (folder / "MODEL_CARD.md").write_text(_card(stored, sheet, results), encoding="utf-8")
     return stored
+
+
+def add_habits(folder: Path, head: HabitsHead) -> CheckpointConfig:
+    """Write a habits head into a checkpoint, whose other files stay. It must be fitted to its persona encoder's vectors."""
+    config, nets = load(folder)
+    return save(folder, replace(config, habits=head.config), replace(nets, habits=head))
 
 
 def _data_sheet(work_folder: WorkFolder) -> dict[str, object]:

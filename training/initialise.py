@@ -45,6 +45,11 @@ def initialise(work_folder: WorkFolder, checkpoint: Path) -> list[str]:
     work_folder.origin_path.parent.mkdir(parents=True, exist_ok=True)
     origin = {"checkpoint": config.name, "sha256": digests}
     work_folder.origin_path.write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
+    if nets.habits is not None:
+        save_file(
+            {key: value.contiguous() for key, value in nets.habits.state_dict().items()},
+            str(work_folder.initial_weights_path("habits")),
+        )
     for name in expected:
         net = nets.of("persona" if name == "persona_encoder" else name)
         tensors = {key: value.contiguous() for key, value in net.state_dict().items()}

@@ -3,6 +3,7 @@
 - ``{path}/songs/*.safetensors``: features (training/features.py)
 - ``{path}/latents/*.safetensors``: what the denoiser trains on (training/latents.py)
 - ``{path}/front_end.safetensors``: band statistics
+- ``{path}/habits.safetensors``: the habits head (training/habits.py)
 - ``{path}/start/{run}.safetensors``, ``start/origin.json``: initial weights from a checkpoint, if any (training/initialise.py)
 - ``{path}/{run}.pt``, ``{run}.json``: state and outcome of each run (training/loop.py)
 """
@@ -21,6 +22,7 @@ from render_service.renderers.latent_diffusion.autoencoder import Autoencoder, A
 from render_service.renderers.latent_diffusion.checkpoint import Nets
 from render_service.renderers.latent_diffusion.denoiser import Denoiser, DenoiserConfig
 from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec
+from render_service.renderers.latent_diffusion.habits_head import HabitsHead, HabitsHeadConfig
 from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder, PersonaEncoderConfig
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
 from training.loop import load_average
@@ -103,6 +105,23 @@ class WorkFolder:
         """The magnitude refiner with its newest weights."""
         return self._load_trained(MagnitudeRefiner(self.configs.vocoder), "vocoder")
 
+    def habits_head(self) -> HabitsHead | None:
+        """The habits head that was fitted here, or the checkpoint's if its persona encoder is used; None without one."""
+        fitted, initial = self.habits_path, self.initial_weights_path("habits")
+        path = fitted if fitted.exists() or (self.path / "persona_encoder.pt").exists() else initial
+        if not path.exists():
+            return None
+        tensors = load_file(str(path))
+        known_personas, embedding_size = tensors["known"].shape
+        head = HabitsHead(HabitsHeadConfig(embedding_size=embedding_size, known_personas=known_personas))
+        head.load_state_dict(tensors)
+        return head
+
+    @property
+    def habits_path(self) -> Path:
+        """Weights of the habits head, as ``sonichaos-train habits`` writes them."""
+        return self.path / "habits.safetensors"
+
     def nets(self) -> Nets:
         """All nets with averaged weights, in evaluation mode."""
         return Nets(
@@ -111,6 +130,7 @@ class WorkFolder:
             denoiser=self.denoiser().eval(),
             vocoder=self.vocoder().eval(),
             persona=self.persona_encoder().eval(),
+            habits=self.habits_head(),
         )
 
     def outcomes(self) -> dict[str, object]:

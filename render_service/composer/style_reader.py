@@ -29,7 +29,7 @@ from render_service.composer.style_words import (
 SentenceEncoder = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to vectors of length 1, ``(N, W)``. Deterministic."""
 
-# Chosen on the development wordings of training/evaluation/wordings.json.
+# Chosen on the development wordings of benchmarks/wordings.json.
 _FAMILY_THRESHOLD = 0.23
 _MOOD_THRESHOLD = 0.16
 _NEAREST = 2
@@ -67,16 +67,20 @@ class StyleReader:
         """Read a prompt. The same text always gives the same reading."""
         return self._cached(prompt)
 
+    def read_listed(self, prompt: str) -> StyleReading:
+        """What the listed words alone say, without the text encoder."""
+        text = _plain(prompt)
+        return _reading(self._families.listed(text), self._moods.listed(text))
+
     def _read(self, prompt: str) -> StyleReading:
-        text = _NEGATED.sub(" ", " ".join(prompt.lower().split()))
+        text = _plain(prompt)
         families, moods = self._families.listed(text), self._moods.listed(text)
         if len(families) < MAX_FAMILIES or not moods:
             similarities = self._similarities(_clauses(text))
             unlisted = [similar for clause, similar in similarities.items() if not self._families.listed(clause)]
             families += self._families.nearest(unlisted)
             moods = moods or self._moods.nearest(list(similarities.values()))
-        chosen = tuple(dict.fromkeys(families))[:MAX_FAMILIES]
-        return StyleReading(families=chosen, mood=moods[0] if moods else None)
+        return _reading(families, moods)
 
     def _similarities(self, texts: Sequence[str]) -> dict[str, dict[str, float]]:
         """For each text its cosine with each listed and neutral word."""
@@ -101,6 +105,15 @@ class StyleReader:
     def _anchors(self) -> NDArray[np.float32]:
         """The words without their mean, of length 1, ``(A, W)``."""
         return _unit(self._vectors - self._mean)
+
+
+def _plain(prompt: str) -> str:
+    """In lower case, without what is negated."""
+    return _NEGATED.sub(" ", " ".join(prompt.lower().split()))
+
+
+def _reading(families: Sequence[Instrumentation], moods: Sequence[Mood]) -> StyleReading:
+    return StyleReading(families=tuple(dict.fromkeys(families))[:MAX_FAMILIES], mood=moods[0] if moods else None)
 
 
 def _clauses(text: str) -> list[str]:

@@ -134,6 +134,7 @@ MORE_INSTRUMENT_WORDS = {
         "vibes",
         "celesta",
         "kalimba",
+        "thumb piano",
         "music box",
         "chimes",
         "tubular bells",

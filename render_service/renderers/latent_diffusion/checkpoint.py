@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_type_hints
+from types import NoneType
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import torch
 from safetensors import SafetensorError
@@ -23,11 +24,14 @@ from render_service.renderers.latent_diffusion.controls import CONTROL_WIDTHS
 from render_service.renderers.latent_diffusion.denoiser import Denoiser, DenoiserConfig
 from render_service.renderers.latent_diffusion.flow import WindowSpec
 from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec, filterbank
+from render_service.renderers.latent_diffusion.habits_head import HabitsHead, HabitsHeadConfig
 from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder, PersonaEncoderConfig
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
 
 FORMAT_VERSION = 1
 ROLES = ("front_end", "autoencoder", "denoiser", "vocoder", "persona")
+HABITS = "habits"
+"""The role that a checkpoint may lack."""
 _CONFIG = "config.json"
 _GET_AGAIN = "fetch or export the checkpoint again"
 _FILTERBANK_TOLERANCE = 1e-3  # half precision of a weight near 1
@@ -82,9 +86,15 @@ class CheckpointConfig:
     denoiser: DenoiserConfig
     vocoder: VocoderConfig
     persona_encoder: PersonaEncoderConfig
+    habits: HabitsHeadConfig | None = None
     text_encoder: TextEncoderRef
     controls: Mapping[str, int] = field(default_factory=lambda: dict(CONTROL_WIDTHS))
     files: Mapping[str, WeightsFile]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of its nets."""
+        return ROLES if self.habits is None else (*ROLES, HABITS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +106,10 @@ class Nets:
     denoiser: Denoiser
     vocoder: MagnitudeRefiner
     persona: PersonaEncoder
+    habits: HabitsHead | None = None
 
     def of(self, role: str) -> nn.Module:
-        """The net of one of :data:`ROLES`."""
+        """The net of one of :data:`ROLES`, or of :data:`HABITS` where there is one."""
         return cast("nn.Module", getattr(self, role))
 
 
@@ -111,8 +122,9 @@ def load(folder: Path) -> tuple[CheckpointConfig, Nets]:
         denoiser=Denoiser(config.denoiser),
         vocoder=MagnitudeRefiner(config.vocoder),
         persona=PersonaEncoder(config.persona_encoder),
+        habits=HabitsHead(config.habits) if config.habits is not None else None,
     )
-    for role in ROLES:
+    for role in config.roles:
         _load_tensors(nets.of(role), folder / config.files[role].file, config.files[role].sha256)
     bank = torch.from_numpy(filterbank(config.front_end))
     if not torch.allclose(nets.front_end.filterbank, bank, atol=_FILTERBANK_TOLERANCE):
@@ -125,7 +137,7 @@ def save(folder: Path, config: CheckpointConfig, nets: Nets) -> CheckpointConfig
     """Write the nets in float16 (the front end in float32), and config.json with their digests. Returns that config."""
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, WeightsFile] = {}
-    for role in ROLES:
+    for role in config.roles:
         net = nets.of(role)
         path = folder / f"{role}.safetensors"
         dtype = torch.float32 if role == "front_end" else torch.float16
@@ -179,7 +191,12 @@ def _check_consistency(config: CheckpointConfig, path: str) -> None:
         ("vocoder.bins", config.vocoder.bins, spec.bins),
         ("persona_encoder.bands", config.persona_encoder.bands, bands),
         ("front_end.sample_rate_hz", spec.sample_rate_hz, 44100),
-        ("files", sorted(config.files), sorted(ROLES)),
+        ("files", sorted(config.files), sorted(config.roles)),
+        *(
+            (("habits.embedding_size", config.habits.embedding_size, config.persona_encoder.embedding_size),)
+            if config.habits
+            else ()
+        ),
     )
     for name, got, expected in checks:
         if got != expected:
@@ -198,12 +215,20 @@ def _parse(kind: type[_Config], raw: object, path: str, where: str) -> _Config:
         if key not in hints:
             raise ModelUnusable(path, f"{where} has the unknown key {key!r}", "update this software, or remove the key")
     for key in hints:
-        if key not in raw:
+        if key not in raw and not _is_optional(hints[key]):
             raise ModelUnusable(path, f"{where} lacks the key {key!r}", _GET_AGAIN)
     return kind(**{key: _parse_value(hints[key], value, path, f"{where}.{key}") for key, value in raw.items()})
 
 
+def _is_optional(hint: Any) -> bool:  # noqa: ANN401 - a type at run time
+    return NoneType in get_args(hint)
+
+
 def _parse_value(hint: Any, value: object, path: str, where: str) -> object:  # noqa: ANN401 - a type at run time
+    if _is_optional(hint):
+        hint = next(kind for kind in get_args(hint) if kind is not NoneType)
+        if value is None:
+            return None
     if is_dataclass(hint):
         return _parse(cast("type[object]", hint), value, path, where)
     if hint == Mapping[str, WeightsFile] and isinstance(value, dict):

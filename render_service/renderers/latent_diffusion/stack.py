@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from render_service.composer.habits import DEFAULT_HABITS
+from render_service.composer.habits import DEFAULT_HABITS, Habits
 from render_service.composer.planner import Planner
 from render_service.composer.rule_planner import RulePlanner
 from render_service.composer.style_reader import StyleReader
@@ -73,7 +73,9 @@ class LatentDiffusion:
         self._info = _describe(config, self._text, digest, self._device)
         # On the CPU, so that plans do not wait for the GPU and are the same with every device.
         reading = self._text if self._device.type == "cpu" else TextEncoder(text_folder)
-        self._planner = RulePlanner(StyleReader(reading.sentences), lambda _: DEFAULT_HABITS)
+        self._planner = RulePlanner(
+            StyleReader(reading.sentences), nets.habits.habits if nets.habits else _default_habits
+        )
 
     @property
     def info(self) -> RendererInfo:
@@ -220,7 +222,7 @@ class LatentDiffusion:
 def _describe(config: CheckpointConfig, text: TextEncoder, text_digest: str, device: torch.device) -> RendererInfo:
     models = [
         ModelDigest(role=role, sha256=config.files[role].sha256, parameters=config.files[role].parameters)
-        for role in ROLES
+        for role in config.roles
     ]
     models.append(ModelDigest(role="text_encoder", sha256=text_digest, parameters=text.parameters))
     return RendererInfo(
@@ -247,6 +249,12 @@ def _describe(config: CheckpointConfig, text: TextEncoder, text_digest: str, dev
             "front_end": config.front_end_id,
         },
     )
+
+
+def _default_habits(embedding: Sequence[float]) -> Habits:
+    """For a checkpoint that has learnt none."""
+    del embedding
+    return DEFAULT_HABITS
 
 
 def _tiny_plan(embedding_size: int, guidance: float) -> Plan:

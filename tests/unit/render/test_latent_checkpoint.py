@@ -78,6 +78,8 @@ def test_a_flipped_bit_is_refused(folder: Path) -> None:
         ({"noise_scale": 1.5}, "noise_scale must be above 0 and at most 1, got 1.5"),
         ({"controls": {"beat_phase": 6}}, "controls must be"),
         ({"files": {}}, "files must be"),
+        ({"habits": {"embedding_size": 64, "known_personas": 1}}, "files must be .*'habits'"),
+        ({"habits": 12}, "habits must be an object, got 12"),
     ],
 )
 def test_an_inconsistent_config_is_refused(folder: Path, change: dict[str, object], problem: str) -> None:
@@ -96,6 +98,16 @@ def test_a_missing_key_is_named(folder: Path) -> None:
     path.write_text(json.dumps(raw))
     with pytest.raises(ModelUnusable, match="lacks the key 'licence'"):
         load(folder)
+
+
+def test_the_habits_head_may_be_missing_from_the_config(folder: Path) -> None:
+    """As in checkpoints of releases without it."""
+    path = folder / "config.json"
+    raw = json.loads(path.read_text())
+    del raw["habits"]
+    path.write_text(json.dumps(raw))
+    config, nets = load(folder)
+    assert (config.habits, nets.habits) == (None, None)
 
 
 def test_broken_json_is_refused(folder: Path) -> None:

@@ -20,6 +20,7 @@ from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.load import load_renderer, weights_folder
 from render_service.renderers.renderer import no_report
 from tests.support.tiny_checkpoint import plan
+from training.corpus.builtin_personas import built_in_personas
 from training.metrics import (
     chroma,
     onsets_s,
@@ -34,7 +35,7 @@ from training.persona_export import decode
 
 PERSONAS = Path(__file__).resolve().parents[3] / "render_service" / "personas" / "builtin"
 MAX_CLIP_BYTES = 4 * 1024 * 1024
-MAX_BYTES = {"denoiser": 22e6, "autoencoder": 6e6, "vocoder": 8e6, "persona": 2e6, "front_end": 1e6}
+MAX_BYTES = {"denoiser": 22e6, "autoencoder": 6e6, "vocoder": 8e6, "persona": 2e6, "front_end": 1e6, "habits": 1e5}
 TRITONE = 6
 REQUESTED = (
     ("neon-drift", 92.0, "C minor", "dreamy synths, mid-tempo"),
@@ -217,3 +218,17 @@ def test_eight_built_in_personas_have_their_clips(starter: LatentDiffusion, pers
         assert persona.clip_sha256 == tuple(hashlib.sha256(clip).hexdigest() for clip in persona.clips)
         vector = starter.embed_persona([decode(clip) for clip in persona.clips])
         assert np.allclose(vector, persona.embedding, atol=1e-4)
+
+
+def test_built_in_personas_keep_their_habits(starter: LatentDiffusion, personas: dict[str, Persona]) -> None:
+    """Read from the embedding: kit, percussion and bass are those of the corpus, density, swing and voice are near."""
+    for spec in built_in_personas():
+        true, read = spec.habits, starter.planner.habits(personas[spec.id].embedding)
+        assert (read.electronic_kit, read.percussion, read.sub_bass) == (
+            true.electronic_kit,
+            true.percussion,
+            true.sub_bass,
+        )
+        assert read.density == pytest.approx(true.density, abs=0.15)
+        assert read.swing == pytest.approx(true.swing, abs=0.03)
+        assert read.voice_pitch == pytest.approx(true.voice_pitch, abs=3)

@@ -138,7 +138,7 @@ def test_init_copies_the_weights_of_a_checkpoint(tmp_path: Path) -> None:
     assert ended.exit_code == 0, ended.output
     _, starter = load(weights_folder("starter"))
     initial = WorkFolder(path=work).nets()
-    for role in ("front_end", "autoencoder", "denoiser", "persona"):
+    for role in ("front_end", "autoencoder", "denoiser", "persona", "habits"):
         ours, theirs = initial.of(role).state_dict(), starter.of(role).state_dict()
         assert all(torch.equal(value, ours[name]) for name, value in theirs.items()), role
     origin = WorkFolder(path=work).origin()
