@@ -24,7 +24,7 @@ import psutil
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client import Client
 
-SONICHAOS = Path(sys.executable).parent / "sonichaos"
+SONICHAOS = [sys.executable, "-m", "sonichaos_client"]
 SERVICES = ("render_service", "separation_service")
 
 
@@ -34,7 +34,7 @@ def running_services(extra: list[str]) -> Iterator[dict[str, str]]:
     free = ["--render-listen", "127.0.0.1:0", "--separation-listen", "127.0.0.1:0", "--url-listen", "127.0.0.1:0"]
     with tempfile.TemporaryDirectory() as data:
         process = subprocess.Popen(
-            [str(SONICHAOS), "up", "--data", data, "--json", *free, *extra],
+            [*SONICHAOS, "up", "--data", data, "--json", *free, *extra],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

@@ -123,7 +123,7 @@ class PersonaSpec:
 
 ELECTRONIC_KITS = frozenset({24, 25})
 KITS = (0, 1, 2, 4, 6, 7, 8, 11, 16, 17, 18, 24, 25, 32, 34, 40)
-_CHORD_PROGRAMS = {
+CHORD_PROGRAMS = {
     Instrumentation.PIANO: (0, 1, 2, 3),
     Instrumentation.ELECTRIC_PIANO: (4, 5, 6, 7),
     Instrumentation.ACOUSTIC_GUITAR: (24, 25),
@@ -134,7 +134,7 @@ _CHORD_PROGRAMS = {
     Instrumentation.BRASS: (61, 62, 60, 57),
     Instrumentation.MALLETS: (11, 12, 8, 108),
 }
-_LINE_PROGRAMS = {
+LINE_PROGRAMS = {
     Instrumentation.PIANO: (0, 1, 3),
     Instrumentation.ELECTRIC_PIANO: (4, 5, 7),
     Instrumentation.ACOUSTIC_GUITAR: (24, 25),
@@ -150,7 +150,7 @@ _LINE_PROGRAMS = {
 def random_persona(rng: np.random.Generator, *, id: str = "random", prefix: str = "") -> PersonaSpec:  # noqa: A002 - the contract's name
     """A persona drawn from the whole range; the same generator state gives the same persona."""
     racks = tuple(
-        Rack(family=family, chords=_choose(rng, _CHORD_PROGRAMS[family]), lines=_choose(rng, _LINE_PROGRAMS[family]))
+        Rack(family=family, chords=_choose(rng, CHORD_PROGRAMS[family]), lines=_choose(rng, LINE_PROGRAMS[family]))
         for family in Instrumentation
     )
     basses, laws = tuple(BassSound), tuple(PanLaw)

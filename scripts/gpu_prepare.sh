@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Fills build/gpu-carry with what scripts/gpu_run.sh needs on a GPU host without network: wheels for Python 3.12, a compact text
+# encoder and a compact soundfont. Run it where .venv has the training extra and there is network. Prints the sizes; refuses if the
+# working tree and the folder exceed GPU_CARRY_LIMIT_MIB together.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-.venv/bin/python}
+carry=${GPU_CARRY:-build/gpu-carry}
+limit_mib=${GPU_CARRY_LIMIT_MIB:-64}
+
+# Packages that a host with torch, transformers, scipy, scikit-learn, numba, matplotlib, aiohttp and grpcio may lack.
+packages=(
+  annotated-types argon2-cffi argon2-cffi-bindings audioread cffi decorator demucs googleapis-common-protos grpcio-health-checking
+  grpcio-reflection grpcio-status jsonschema jsonschema-specifications julius lameenc librosa minio pooch protobuf pycparser
+  pycryptodome pydantic pydantic-core pyloudnorm referencing rpds-py soundfile soxr sphn sqlalchemy structlog tinysoundfont
+  typing-extensions typing-inspection
+)
+platforms=()
+for glibc in 1 2014 _2_17 _2_24 _2_26 _2_27 _2_28 _2_31 _2_34 _2_35 _2_39; do
+  platforms+=(--platform "manylinux${glibc}_x86_64")
+done
+
+wheels=$carry-wheels
+rm -rf "$carry"
+mkdir -p "$carry" "$wheels"
+download() { "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.12 --dest "$wheels" "$@" 2>"$wheels/pip.log"; }
+for package in "${packages[@]}"; do
+  version=$("$python" -c 'import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))' "$package")
+  if compgen -G "$wheels/${package//-/_}-*.whl" >/dev/null; then continue; fi
+  # SQLAlchemy's plain wheel is half as large. The installed version if it has a wheel for 3.12, else the newest.
+  if [[ $package == sqlalchemy ]]; then
+    download --platform any "$package==$version" && continue
+  fi
+  download --implementation cp "${platforms[@]}" "$package==$version" \
+    || download --implementation cp "${platforms[@]}" "$package" \
+    || { cat "$wheels/pip.log" >&2; echo "no wheel of $package for Python 3.12 was found" >&2; exit 1; }
+done
+"$python" scripts/gpu_carry.py pack --wheels "$wheels" --to "$carry" --limit-mib "$limit_mib"
+echo "next: take the working tree and $carry to the GPU host and run scripts/gpu_run.sh there"
