@@ -8,12 +8,13 @@ python=${PYTHON:-.venv/bin/python}
 carry=${GPU_CARRY:-build/gpu-carry}
 limit_mib=${GPU_CARRY_LIMIT_MIB:-64}
 
-# Packages that a host with torch, transformers, scipy, scikit-learn, numba, matplotlib, aiohttp and grpcio may lack.
+# Packages that a host with torch, transformers, scipy, scikit-learn, numba, matplotlib, aiohttp and grpcio may lack; the installed
+# versions.
 packages=(
   annotated-types argon2-cffi argon2-cffi-bindings audioread cffi decorator demucs googleapis-common-protos grpcio-health-checking
   grpcio-reflection grpcio-status jsonschema jsonschema-specifications julius lameenc librosa minio pooch protobuf pycparser
-  pycryptodome pydantic pydantic-core pyloudnorm referencing rpds-py soundfile soxr sphn sqlalchemy structlog tinysoundfont
-  typing-extensions typing-inspection
+  pycryptodome pydantic pydantic-core pyloudnorm referencing rpds-py soundfile soxr structlog tinysoundfont typing-extensions
+  typing-inspection
 )
 platforms=()
 for glibc in 1 2014 _2_17 _2_24 _2_26 _2_27 _2_28 _2_31 _2_34 _2_35 _2_39; do
@@ -21,19 +22,17 @@ for glibc in 1 2014 _2_17 _2_24 _2_26 _2_27 _2_28 _2_31 _2_34 _2_35 _2_39; do
 done
 
 wheels=$carry-wheels
-rm -rf "$carry"
+rm -rf "$carry" "$wheels"
 mkdir -p "$carry" "$wheels"
-download() { "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.12 --dest "$wheels" "$@" 2>"$wheels/pip.log"; }
-for package in "${packages[@]}"; do
-  version=$("$python" -c 'import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))' "$package")
-  if compgen -G "$wheels/${package//-/_}-*.whl" >/dev/null; then continue; fi
-  # SQLAlchemy's plain wheel is half as large. The installed version if it has a wheel for 3.12, else the newest.
-  if [[ $package == sqlalchemy ]]; then
-    download --platform any "$package==$version" && continue
-  fi
-  download --implementation cp "${platforms[@]}" "$package==$version" \
-    || download --implementation cp "${platforms[@]}" "$package" \
-    || { cat "$wheels/pip.log" >&2; echo "no wheel of $package for Python 3.12 was found" >&2; exit 1; }
-done
+pinned() {
+  "$python" -c 'import importlib.metadata as m, sys; print(*(f"{name}=={m.version(name)}" for name in sys.argv[1:]), sep="\n")' "$@"
+}
+download() {
+  "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.12 --dest "$wheels" "$@"
+}
+mapfile -t requirements < <(pinned "${packages[@]}")
+download --implementation cp "${platforms[@]}" "${requirements[@]}"
+download --implementation cp "${platforms[@]}" sphn # demucs imports it; not every version has a wheel for 3.12
+download --platform any "$(pinned sqlalchemy)"      # the wheel without compiled parts, half as large
 "$python" scripts/gpu_carry.py pack --wheels "$wheels" --to "$carry" --limit-mib "$limit_mib"
 echo "next: take the working tree and $carry to the GPU host and run scripts/gpu_run.sh there"

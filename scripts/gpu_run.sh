@@ -74,7 +74,7 @@ unpack() { # what the host lacks: packages, text encoder, soundfont, entry point
 describe() {
   nvidia-smi || true
   "$python" -c 'import sys, torch; print(sys.version, torch.__version__, torch.cuda.is_available(), torch.get_num_threads())'
-  "$python" -m pip list --disable-pip-version-check || true
+  "$python" -c 'import importlib.metadata as m; print(*sorted({f"{d.name} {d.version}" for d in m.distributions()}), sep="\n")'
 }
 
 wait_for_songs() { # until the first songs are composed or the composers have ended
