@@ -241,21 +241,23 @@ def _rebuilt(  # noqa: PLR0917 - the tables of one level
     bags, generators, modulators = (tables[prefix + name] for name in ("bag", "gen", "mod"))
     operator, old = renumbered
     new_headers = headers[[*rows, len(headers) - 1]].copy()
-    new_bags, new_generators, new_modulators = [], [], []
-    count = [0, 0]
+    new_bags: list[tuple[int, int]] = []
+    new_generators: list[Table] = []
+    new_modulators: list[Table] = []
+    generator, modulator = 0, 0
     for i, kept in enumerate(zones):
         new_headers["bag"][i] = len(new_bags)
         for zone in kept:
-            new_bags.append(tuple(count))
+            new_bags.append((generator, modulator))
             span = generators[bags["generator"][zone.row] : bags["generator"][zone.row + 1]].copy()
             refers = span["operator"] == operator
             span["amount"][refers] = [old.index(int(number)) for number in span["amount"][refers]]
             moved = modulators[bags["modulator"][zone.row] : bags["modulator"][zone.row + 1]]
             new_generators.append(span)
             new_modulators.append(moved)
-            count = [count[0] + len(span), count[1] + len(moved)]
+            generator, modulator = generator + len(span), modulator + len(moved)
     new_headers["bag"][len(zones)] = len(new_bags)
-    new_bags.append(tuple(count))
+    new_bags.append((generator, modulator))
     return (
         new_headers,
         np.array(new_bags, dtype=_BAGS),
