@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt, stft
 
 from render_service.composer.score import Part, Score
+from training.corpus.composition import Composition
 from training.metrics import RATE_HZ, Waveform, chroma, onsets_s, share_in_chords, share_in_scale, share_on_grid
 
 _WINDOW = 8192
@@ -131,19 +132,19 @@ def stereo_coherence(audio: Waveform) -> float:
     return float(np.abs(cross).sum() / max(weight.sum(), 1e-12))
 
 
-def pitched_figures(audio: Waveform, score: Score) -> dict[str, float]:
-    """Every figure of audio ``(2, T)`` that plays a score."""
-    energy, onsets = chroma(audio), onsets_s(audio)
+def pitched_figures(audio: Waveform, song: Composition) -> dict[str, float]:
+    """Every figure of audio ``(2, T)`` that plays a song."""
+    energy, onsets, score = chroma(audio), onsets_s(audio), song.score
     return {
         "partials 0.2-0.8 kHz, dB": partials_db(audio, *_LOW_HZ),
         "partials 0.8-4 kHz, dB": partials_db(audio, *_HIGH_HZ),
         "flatness 0.2-4 kHz, dB": flatness_db(audio),
-        "energy in scale": share_in_scale(energy, score.key),
-        "energy in chords": share_in_chords(energy, score.chords),
+        "energy in scale": share_in_scale(energy, song.key),
+        "energy in chords": share_in_chords(energy, song.chords),
         "bass note strongest": share_of_bass_note(audio, score),
         "melody salience (z)": melody_salience(audio, score),
-        "onsets on the grid": share_on_grid(onsets, score.tempo_map, score.seconds),
-        "onsets per second": len(onsets) / score.seconds,
+        "onsets on the grid": share_on_grid(onsets, song.tempo_map, song.seconds),
+        "onsets per second": len(onsets) / song.seconds,
         "attack above 5 kHz, dB": attack_db(audio, score, _STROKES, 5000.0, 20000.0),
         "kick and snare attack, 0.06-2 kHz, dB": attack_db(audio, score, _KICKS_AND_SNARES, 60.0, 2000.0),
         "coherence of mid and side": stereo_coherence(audio),

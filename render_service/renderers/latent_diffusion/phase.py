@@ -53,15 +53,19 @@ def recover_phase(
     *,
     iterations: int,
     report: Callable[[int, int], None],
+    bass_hz: Tensor | None = None,
     spec: PhaseSpec | None = None,
 ) -> Tensor:
     """Recover mid and side ``(C, F * hop)``.
 
-    ``phase_noise(first_frame, stop_frame)`` gives the initial phases in turns ``(C, K, F)``.
+    ``phase_noise(first_frame, stop_frame)`` gives the initial phases in turns ``(C, K, F)``. ``bass_hz``: the frequency of the
+    bass note in each frame ``(F,)``, NaN where none is known.
     """
     spec = spec or PhaseSpec()
     hop = front_end.spec.hop_samples
-    propagation = PhasePropagation(front_end.spec, spec.propagation)
+    propagation = PhasePropagation(
+        front_end.spec, spec.propagation, torch.full((frames,), torch.nan) if bass_hz is None else bass_hz
+    )
     context = spec.propagation.context_frames
     starts = range(0, frames, spec.block_frames)
     audio: list[Tensor] = []
@@ -155,9 +159,7 @@ def _iterate(front_end: FrontEnd, block: _Block, *, iterations: int, spec: Phase
         audio = frame_sum.empty(channels)
         for start, stop in spans:
             part = frame_sum.spectrum(accelerated, start, stop)
-            power = torch.view_as_real(part).square()
-            scale = (power[..., 0] + power[..., 1]).clamp_(min=_MIN_POWER).rsqrt_().mul_(magnitudes[:, start:stop])
-            torch.mul(part, scale, out=part)
+            torch.mul(part, _scale_to(magnitudes[:, start:stop], part), out=part)
             if iteration < iterations - 1:
                 hold.apply(part, start, stop)
             frame_sum.add(audio, _with_fixed(part, fixed_spectrum, start), start)
@@ -180,8 +182,14 @@ class _Hold:
         """Turn the phases of frames ``start`` to ``stop`` in place; magnitudes stay. Returns the spectrum."""
         low = spectrum[..., : self._share.shape[-1]]
         mixed = low * self._share[:, start:stop] + self._pull[:, start:stop]
-        low.copy_(mixed * (self._magnitudes[:, start:stop] / mixed.abs().clamp_(min=_MIN_POWER)))
+        low.copy_(mixed * _scale_to(self._magnitudes[:, start:stop], mixed))
         return spectrum
+
+
+def _scale_to(magnitudes: Tensor, spectrum: Tensor) -> Tensor:
+    """What brings the bins of a spectrum to their magnitudes. Faster than ``abs``, which guards against overflow."""
+    power = torch.view_as_real(spectrum).square()
+    return (power[..., 0] + power[..., 1]).clamp_(min=_MIN_POWER).rsqrt_().mul_(magnitudes)
 
 
 class _OverlapAdd:

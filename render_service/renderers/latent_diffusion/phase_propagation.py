@@ -1,9 +1,11 @@
 """Phases of pitched sound below 2 kHz: the peaks of the spectrum advance by their frequencies from frame to frame.
 
 Single pass spectrogram inversion (Beauregard, Harish, Wyse 2015), vectorised over channels and bins. Noise and attacks have no
-such peaks; their phases are left to Griffin-Lim, by a weight for each bin and frame (docs/decisions/0020-phases.md).
+such peaks; their phases are left to Griffin-Lim, by a weight for each bin and frame. Mels are too coarse to tell the pitch of a
+bass, so where the score has a bass note, its peaks get the note's frequencies (docs/decisions/0020-phases.md).
 
-Letters: ``C`` mid and side (2), ``L`` bins of the propagated range, ``F`` frames of a block, ``S`` frames with context.
+Letters: ``C`` mid and side (2), ``K`` bins, ``L`` bins of the propagated range, ``T`` frames of the take, ``F`` of a block, ``S``
+of a block with context.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from render_service.composer.score import Part, Score
 from render_service.renderers.latent_diffusion.front_end import FrontEndSpec
 
 _TINY = 1e-9  # avoids a division by zero in silence
 _MIN_POWER = 1e-4  # the front end's floor, squared
 _GLIDE_BINS = 1.0  # a peak that moved further since the frame before is another one
+_A4_HZ, _A4_PITCH = 440.0, 69
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,8 @@ class PropagationSpec:
 
     ``range_hz``: frequencies. ``rise_db``: attacks, by how much the power of ``rise_bins`` bins rises from ``rise_frames``
     before a frame to as many after it. ``peak_db``: noise, by how far the peak, averaged over ``peak_frames`` on both sides,
-    is above the mean level of ``peak_bins`` on both sides.
+    is above the mean level of ``peak_bins`` on both sides. A peak below ``bass_hz`` belongs to a bass note if it is within
+    ``bass_reach_hz`` of one of the note's harmonics.
     """
 
     range_hz: tuple[float, float] = (1700.0, 2300.0)
@@ -37,6 +42,8 @@ class PropagationSpec:
     peak_db: tuple[float, float] = (3.0, 1.5)
     peak_frames: int = 4
     peak_bins: int = 4
+    bass_hz: float = 180.0
+    bass_reach_hz: float = 17.0
 
     @property
     def context_frames(self) -> int:
@@ -52,19 +59,31 @@ class PropagatedPhases:
     weight: Tensor
 
 
-class PhasePropagation:
-    """Propagates the phases of one take, block by block in order. The phases do not depend on the size of the blocks."""
+def bass_frequencies(score: Score, front_end: FrontEndSpec, frames: int) -> Tensor:
+    """The frequency of the bass note at the centre of each frame, Hz ``(T,)``; NaN where the score has none."""
+    found = torch.full((frames,), torch.nan)
+    per_second = front_end.sample_rate_hz / front_end.hop_samples
+    for note in sorted((note for note in score.notes if note.part is Part.BASS), key=lambda note: note.start_s):
+        first, stop = (max(round(second * per_second), 0) for second in (note.start_s, note.end_s))
+        found[first:stop] = _A4_HZ * 2.0 ** ((note.pitch - _A4_PITCH) / 12.0)
+    return found
 
-    def __init__(self, front_end: FrontEndSpec, spec: PropagationSpec) -> None:
-        self._spec = spec
-        bin_hz = front_end.sample_rate_hz / front_end.window_samples
-        self._turns_per_bin = (
-            front_end.hop_samples / front_end.window_samples
-        )  # advance of a bin's frequency in one frame
-        self._bins = min(int(self._spec.range_hz[1] / bin_hz) + 1, front_end.bins)
-        self._in_range = _ramp(torch.arange(self._bins) * bin_hz, self._spec.range_hz)[:, None]
+
+class PhasePropagation:
+    """Propagates the phases of one take, block by block in order. The phases do not depend on the size of the blocks.
+
+    ``bass_hz``: the frequency of the bass note in each frame ``(T,)``, NaN where none is known.
+    """
+
+    def __init__(self, front_end: FrontEndSpec, spec: PropagationSpec, bass_hz: Tensor) -> None:
+        self._spec, self._bass_hz = spec, bass_hz
+        self._bin_hz = front_end.sample_rate_hz / front_end.window_samples
+        self._turns_per_bin = front_end.hop_samples / front_end.window_samples  # per frame, for a frequency of one bin
+        self._bins = min(int(self._spec.range_hz[1] / self._bin_hz) + 1, front_end.bins)
+        self._in_range = _ramp(torch.arange(self._bins) * self._bin_hz, self._spec.range_hz)[:, None]
         self._turns: Tensor | None = None  # of the block before, (F, C, L)
         self._frequencies: Tensor | None = None  # of its last frame, (C, L)
+        self._frames_done = 0
 
     def next_block(self, magnitudes: Tensor, *, before: int, frames: int, repeated: int) -> PropagatedPhases:
         """The phases of ``frames`` frames, of which the first ``repeated`` were the last of the block before.
@@ -72,16 +91,21 @@ class PhasePropagation:
         ``magnitudes`` ``(C, K, S)`` have ``before`` frames of context before the block, and the rest after it.
         """
         low = magnitudes[:, : self._bins]
-        owners, frequencies = _find_peaks(low)
-        weight = self._in_range.to(low.device) * self._pitched(low, owners) * self._outside_attacks(low)
+        owners, measured = _find_peaks(low)
+        start = self._frames_done - repeated - before
+        note = (self._bass_hz[start : start + low.shape[-1]] / self._bin_hz).to(low.device)
+        harmonic = (measured / note).round().clamp(min=1.0) * note
+        reach, top = self._spec.bass_reach_hz / self._bin_hz, self._spec.bass_hz / self._bin_hz
+        is_bass = ((harmonic - measured).abs() < reach) & (measured < top)  # False for NaN
+        pitched = torch.where(is_bass, 1.0, self._pitched(low, owners))
+        weight = self._in_range.to(low.device) * pitched * self._outside_attacks(low)
         new = slice(before + repeated, before + frames)
-        turns = self._advance(owners[..., new], frequencies[..., new])
+        turns = self._advance(owners[..., new], torch.where(is_bass, harmonic, measured)[..., new])
         if self._turns is not None:
             turns = torch.cat([self._turns[self._turns.shape[0] - repeated :], turns])
         self._turns = turns
-        alternating = 0.5 * (
-            torch.arange(self._bins) % 2
-        )  # of the phases of a main lobe, counted from the start of a frame
+        self._frames_done += frames - repeated
+        alternating = 0.5 * (torch.arange(self._bins) % 2)  # of a main lobe's phases, counted from the start of a frame
         return PropagatedPhases(
             turns=(turns + alternating).permute(1, 2, 0).to(low), weight=weight[..., before : before + frames]
         )

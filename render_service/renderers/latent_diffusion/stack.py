@@ -35,6 +35,7 @@ from render_service.renderers.latent_diffusion.denoiser import Conditions
 from render_service.renderers.latent_diffusion.flow import NOISE_BLOCK_FRAMES, Schedule, add_noise, block_noise, sample
 from render_service.renderers.latent_diffusion.persona_encoder import embed_clips
 from render_service.renderers.latent_diffusion.phase import recover_phase
+from render_service.renderers.latent_diffusion.phase_propagation import bass_frequencies
 from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
 from render_service.renderers.renderer import (
@@ -146,19 +147,25 @@ class LatentDiffusion:
         return Latents(values=values.cpu().numpy(), front_end_id=self._config.front_end_id, samples=samples)
 
     def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:
-        """Decode latents to ``(2, samples)``. The plan's seed draws the initial phases. Deterministic in its arguments."""
+        """Decode latents to ``(2, samples)``. Deterministic in its arguments.
+
+        The plan's seed draws the initial phases; the bass notes of its score decide the pitch of the lowest partials.
+        """
         if latents.front_end_id != self._config.front_end_id:
             problem = f"latents must be of the front end {self._config.front_end_id}, got {latents.front_end_id}"
             raise ModelUnusable(self._config.name, problem, "render the take again with this checkpoint")
         with torch.inference_mode():
             log_mel = self.log_mel(latents)
+            frames = log_mel.shape[-1]
+            bass_hz = None if plan.score is None else bass_frequencies(plan.score, self._config.front_end, frames)
             mid_side = recover_phase(
                 self._nets.front_end,
                 lambda first, stop: self._magnitudes(log_mel, first, stop),
-                log_mel.shape[-1],
+                frames,
                 lambda first, stop: self._phases(plan.seed, first, stop),
                 iterations=self._config.vocoder.iterations,
                 report=report,
+                bass_hz=bass_hz,
             )
         mid, side = mid_side[:, : latents.samples].cpu().numpy()
         stereo = np.empty((2, latents.samples), dtype=np.float32)

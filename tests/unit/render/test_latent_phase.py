@@ -5,18 +5,22 @@ from __future__ import annotations
 import pytest
 import torch
 
+from render_service.composer.score import Note, Part, Score
+from render_service.composer.style import Instrumentation
 from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec
 from render_service.renderers.latent_diffusion.phase import PhaseSpec, recover_phase
 from render_service.renderers.latent_diffusion.phase_propagation import (
     PhasePropagation,
     PropagatedPhases,
     PropagationSpec,
+    bass_frequencies,
 )
 
 SPEC = FrontEndSpec()
 PROPAGATION = PropagationSpec()
 FRONT_END = FrontEnd(SPEC)
 FRAMES = 160
+UNKNOWN = torch.full((FRAMES,), torch.nan)
 BIN_HZ = SPEC.sample_rate_hz / SPEC.window_samples
 PITCHES_HZ = (110.0, 277.2, 440.0, 659.3, 1318.5)
 
@@ -40,10 +44,14 @@ def _magnitudes(mono: torch.Tensor) -> torch.Tensor:
 
 def _propagated(magnitudes: torch.Tensor) -> PropagatedPhases:
     """All frames as one block."""
-    return PhasePropagation(SPEC, PROPAGATION).next_block(magnitudes, before=0, frames=magnitudes.shape[-1], repeated=0)
+    return PhasePropagation(SPEC, PROPAGATION, UNKNOWN).next_block(
+        magnitudes, before=0, frames=magnitudes.shape[-1], repeated=0
+    )
 
 
-def _recovered(magnitudes: torch.Tensor, *, block_frames: int, iterations: int) -> torch.Tensor:
+def _recovered(
+    magnitudes: torch.Tensor, *, block_frames: int, iterations: int, bass_hz: torch.Tensor | None = None
+) -> torch.Tensor:
     turns = torch.rand((2, SPEC.bins, 1000), generator=torch.Generator().manual_seed(1))
     return recover_phase(
         FRONT_END,
@@ -52,6 +60,7 @@ def _recovered(magnitudes: torch.Tensor, *, block_frames: int, iterations: int) 
         lambda first, stop: turns[..., first:stop],
         iterations=iterations,
         report=lambda *_: None,
+        bass_hz=bass_hz,
         spec=PhaseSpec(block_frames=block_frames),
     )
 
@@ -76,7 +85,7 @@ def test_phases_do_not_depend_on_the_blocks() -> None:
     """Blocks of 50 frames that repeat the last 16 give the phases and weights of one block, bit for bit."""
     magnitudes = _magnitudes(_tones() + 0.3 * _noise())
     whole = _propagated(magnitudes)
-    propagation = PhasePropagation(SPEC, PROPAGATION)
+    propagation = PhasePropagation(SPEC, PROPAGATION, UNKNOWN)
     context = PROPAGATION.context_frames
     for start in range(0, FRAMES, 50):
         first, stop = max(start - 16, 0), min(start + 50, FRAMES)
@@ -130,3 +139,40 @@ def test_silence_stays_silent() -> None:
     """Without peaks there are no phases to advance, and nothing is divided by zero."""
     sound = _recovered(torch.zeros(2, SPEC.bins, 80), block_frames=64, iterations=2)
     assert torch.equal(sound, torch.zeros_like(sound))
+
+
+def test_a_bass_note_of_the_score_decides_the_pitch() -> None:
+    """Magnitudes of 50 Hz and its octave, which mels can confuse with their neighbours, sound at 55 Hz where the score asks so."""
+    mono = torch.stack([0.1 * torch.sin(2 * torch.pi * hz * _seconds()) for hz in (50.0, 100.0)]).sum(dim=0)
+    magnitudes = _magnitudes(mono)
+    score = Score(
+        instrumentation=(Instrumentation.PIANO,),
+        sections=(),
+        notes=(Note(part=Part.BASS, start_s=0.0, end_s=60.0, pitch=33, velocity=1.0),),
+        sung=(),
+    )
+    free = _recovered(magnitudes, block_frames=64, iterations=4)
+    asked = _recovered(
+        magnitudes, block_frames=64, iterations=4, bass_hz=bass_frequencies(score, SPEC, magnitudes.shape[-1])
+    )
+    assert _strongest_hz(free[0]) == pytest.approx(50.0, abs=1.5)
+    assert _strongest_hz(asked[0]) == pytest.approx(55.0, abs=1.5)
+
+
+def test_frames_without_a_bass_note_have_none() -> None:
+    """The frequency of A1 from 0.5 to 1 s of the score, and NaN elsewhere; other parts do not count."""
+    notes = (
+        Note(part=Part.BASS, start_s=0.5, end_s=1.0, pitch=33, velocity=1.0),
+        Note(part=Part.CHORDS, start_s=0.0, end_s=1.5, pitch=60, velocity=1.0),
+    )
+    found = bass_frequencies(
+        Score(instrumentation=(Instrumentation.PIANO,), sections=(), notes=notes, sung=()), SPEC, 130
+    )
+    assert torch.isnan(found[:43]).all()
+    assert torch.equal(found[43:86], torch.full((43,), 55.0))
+    assert torch.isnan(found[86:]).all()
+
+
+def _strongest_hz(mono: torch.Tensor) -> float:
+    power = torch.fft.rfft(mono * torch.hann_window(len(mono)), n=8 * len(mono)).abs()
+    return float(power.argmax()) * SPEC.sample_rate_hz / (8 * len(mono))
