@@ -6,6 +6,11 @@ Each take is rendered with one persona, then one of its stems again with another
 so that every stem can be measured; the verdict tells which ones would have failed. FILE gets one line per take. Several
 runs can add to it, and the tables cover all its lines.
 
+The services judge a stem against the grid, and only if it has enough clear onsets. Here it is judged against its notes too
+(benchmarks/stem_timing.py): for every note of the score, the strongest rise within 45 ms; of drums, whose strokes lie close
+together, every clear onset against the nearest note. The null is as many notes at random times. The zero of the last column is the
+original's own stem, measured the same way.
+
 The persona of a new stem is determined by classifiers that are independent of the renderer (benchmarks/stem_classifier.py), fitted
 on the stems of 64 reference takes in raw mode. Raw mode matters: a re-rendered stem is the plain output of a model, while a stem in
 exact mode includes a share of the residual, and a classifier fitted on one kind errs on the other. The upper bound is how many of
@@ -31,7 +36,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from benchmarks.stem_classifier import ReferenceTake, fit, leave_one_out
+from benchmarks.stem_timing import against_notes, median_and_worst, notes_table
 from benchmarks.take import running_services
+from render_service.plan import Plan, plan_from_json
 from servicekit.audio.loudness import integrated_lufs
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24
 from servicekit.audio.wav import read_wav
@@ -89,9 +96,11 @@ def measure(client: Client, index: int, options: argparse.Namespace, folder: Pat
     new = _files(new_zip)
     facts = json.loads(new["manifest.json"])["rerender"]
     del facts["onsets"]
+    plan = plan_of_version(client, job.job_id, started.version)
     other_stems = [name for name in STEMS if name != stem]
     return row | {
         "facts": facts,
+        "notes": against_notes(plan, stem, old=waveform(old[f"{stem}.wav"]), new=waveform(new[f"{stem}.wav"])),
         "newFeatures": features(new[f"{stem}.wav"]),
         **spectrum_change(old["bounce.wav"], new["bounce.wav"]),
         "otherStemsIdentical": all(old[f"{name}.wav"] == new[f"{name}.wav"] for name in other_stems),
@@ -135,8 +144,19 @@ def _third_octaves_db(pcm: Pcm24) -> NDArray[np.float64]:
 
 def features(wav: bytes) -> list[float]:
     """Audio features of a WAV file."""
+    return [float(value) for value in audio_features(waveform(wav))]
+
+
+def waveform(wav: bytes) -> NDArray[np.float32]:
+    """The samples ``(2, T)`` of a WAV file."""
     samples, _ = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
-    return [float(value) for value in audio_features(samples.T)]
+    return np.ascontiguousarray(samples.T)
+
+
+def plan_of_version(client: Client, job_id: str, version: int) -> Plan:
+    """The plan in a version's audit row."""
+    row = next(row for row in client.list_audit_rows(job_id) if row.version == version)
+    return plan_from_json({**json.loads(row.body_json)["plan"], "prompt": row.prompt})
 
 
 def _digests(client: Client, job: job_pb2.Job) -> list[str]:
@@ -175,10 +195,10 @@ def drift_table(rows: Sequence[Row]) -> str:
         grids = [fact["delivered"]["grid"] for fact in facts if fact["delivered"]["grid"]]
         offsets = [fact["correction"]["offsetMs"] for fact in facts]
         cells = [
-            _median_and_worst([grid["medianMs"] for grid in grids], "+.1f"),
-            _median_and_worst([grid["p95Ms"] for grid in grids], ".1f"),
-            _median_and_worst([grid["matched"] for grid in grids], ".2f", smallest_is_worst=True),
-            _median_and_worst(offsets, "+.1f"),
+            median_and_worst([grid["medianMs"] for grid in grids], "+.1f"),
+            median_and_worst([grid["p95Ms"] for grid in grids], ".1f"),
+            median_and_worst([grid["matched"] for grid in grids], ".2f", smallest_is_worst=True),
+            median_and_worst(offsets, "+.1f"),
         ]
         counts = [verdicts[verdict] for verdict in ("within", "beyond", "unmeasurable")]
         failed = len(of_stem) - len(facts)
@@ -192,16 +212,9 @@ def mix_table(done: Sequence[Row]) -> str:
         [row[key] for row in done] for key in ("mixChangeLu", "deepestHoleDb", "meanDeviationDb")
     )
     return (
-        f"bounce: loudness {_median_and_worst(loudness, '+.2f')} LU, deepest hole in a third octave "
-        f"{_median_and_worst(holes, '.1f')} dB, mean deviation {_median_and_worst(deviations, '.2f')} dB"
+        f"bounce: loudness {median_and_worst(loudness, '+.2f')} LU, deepest hole in a third octave "
+        f"{median_and_worst(holes, '.1f')} dB, mean deviation {median_and_worst(deviations, '.2f')} dB"
     )
-
-
-def _median_and_worst(values: Sequence[float], form: str, *, smallest_is_worst: bool = False) -> str:
-    if not values:
-        return "-"
-    worst = min(values) if smallest_is_worst else max(values, key=abs)
-    return f"{np.median(values):{form}} ({worst:{form}})"
 
 
 def misses(rows: Sequence[Row]) -> list[str]:
@@ -220,6 +233,7 @@ def report(rows: Sequence[Row], references: Sequence[ReferenceTake]) -> None:
     """Print the tables."""
     done = [row for row in rows if "facts" in row]
     print(f"{len(rows)} takes, {len(done)} re-rendered\n\n{drift_table(rows)}\n")
+    print(f"{notes_table([row | row['notes'] for row in done if row.get('notes')])}\n")
     for line in misses(rows):
         print(f"- {line}")
     print(f"\n{_personas(rows, fit(references, PERSONAS))}")

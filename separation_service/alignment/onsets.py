@@ -74,6 +74,26 @@ def find_onsets(waveform: NDArray[np.float32]) -> Onsets:
     return Onsets(times_s=times[order], strengths=flux[peaks][order], sharpness=sharpness[order])
 
 
+def find_onsets_at(waveform: NDArray[np.float32], expected_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The onset of ``(C, T)`` near each of ``expected_s`` ``(N,)``: seconds ``(N,)``, NaN where the level does not rise.
+
+    It is the strongest rise within 45 ms. Weak onsets are found too, which :func:`find_onsets` leaves out.
+    """
+    mono = waveform.mean(axis=0, dtype=np.float64)
+    found = np.full(expected_s.shape, np.nan)
+    if mono.size < 2 * _WINDOW_FRAMES or float(np.square(mono).mean()) < _SILENT_POWER or expected_s.size == 0:
+        return found
+    flux = onset_strength(mono)
+    reach = round(_APART_S * SAMPLE_RATE_HZ / HOP_FRAMES)
+    centres = np.clip(np.rint(expected_s * SAMPLE_RATE_HZ / HOP_FRAMES).astype(np.intp), 0, flux.size - 1)
+    around = np.clip(centres[:, None] + np.arange(-reach, reach + 1), 0, flux.size - 1)
+    peaks = around[np.arange(centres.size), flux[around].argmax(axis=1)]
+    rises = flux[peaks] > _MIN_RISE
+    if rises.any():
+        found[rises], _ = _edges(mono, peaks[rises] * HOP_FRAMES / SAMPLE_RATE_HZ)
+    return found
+
+
 def onset_strength(mono: NDArray[np.float64]) -> NDArray[np.float64]:
     """Average rise of all bands of ``(T,)`` at each multiple of the hop. ``-> (F,)``."""
     strength: NDArray[np.float64] = band_rise(mono).mean(axis=0)

@@ -25,15 +25,29 @@ def measure_timing(onsets: Onsets, lines_s: Times, grid: Grid) -> Timing | None:
     """
     if onsets.count == 0 or lines_s.size == 0:
         return None
-    late_s = deviations_s(onsets, lines_s)
+    return _timing(onsets.times_s, deviations_s(onsets, lines_s), grid)
+
+
+def measure_notes(found_s: Times, expected_s: Times, grid: Grid) -> Timing | None:
+    """The onsets found for notes (:func:`separation_service.alignment.onsets.find_onsets_at`) minus the notes' ``expected_s``.
+
+    Both ``(N,)``. ``onsets`` of the result counts the notes, ``matched`` is the share of those that were found. None if fewer than
+    six were.
+    """
+    return _timing(expected_s, found_s - expected_s, grid)
+
+
+def _timing(times_s: Times, late_s: NDArray[np.float64], grid: Grid) -> Timing | None:
+    """Statistics of the deviations ``(N,)`` that are less than :data:`MATCH_S`; NaN does not match."""
     matched = np.abs(late_s) < MATCH_S
     if np.count_nonzero(matched) < _MIN_ONSETS:
         return None
-    late_ms, times_s = 1e3 * late_s[matched], onsets.times_s[matched]
+    count = times_s.size
+    late_ms, times_s = 1e3 * late_s[matched], times_s[matched]
     median = float(np.median(late_ms))
     slope, error = _slope(times_s, late_ms, grid)
     return Timing(
-        onsets=onsets.count,
+        onsets=count,
         matched=round(float(matched.mean()), 4),
         median_ms=round(median, 2),
         mad_ms=round(float(np.median(np.abs(late_ms - median))), 2),

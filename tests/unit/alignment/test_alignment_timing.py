@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from separation_service.alignment.limits import limits_for
-from separation_service.alignment.onsets import Onsets, find_onsets
+from separation_service.alignment.onsets import Onsets, find_onsets, find_onsets_at
 from separation_service.alignment.report import Timing
-from separation_service.alignment.timing import judge, measure_timing
+from separation_service.alignment.timing import judge, measure_notes, measure_timing
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.delivery.names import StemName
 from tests.support.corpus_takes import SECONDS, needs_soundfont, pair, spoiled, steady_grid
 
 DRUMS = limits_for("drums")
@@ -77,3 +81,42 @@ def test_two_bars_have_no_slope() -> None:
     timing = played(np.random.default_rng(7), 4.0)
     assert timing.slope_ms_per_minute is None
     assert timing.slope_error_ms_per_minute is None
+
+
+@needs_soundfont
+@pytest.mark.parametrize("stem", [StemName.BASS, StemName.OTHER])
+def test_the_notes_of_a_stem_are_found_where_they_are(stem: StemName) -> None:
+    """Most notes of a true stem are found in time; those of a late one are late; at random times nothing is in time."""
+    take = pair("straight")
+    starts = sorted({event.start_s for event in take.original.score.events if event.stem == stem})
+    notes = np.array([at for i, at in enumerate(starts) if i == 0 or at - starts[i - 1] > 0.045])
+    notes = notes[(notes > 0.1) & (notes < SECONDS - 0.2)]
+    late = spoiled(take.original.stems[stem], offset_s=0.02)
+    at_random = np.sort(np.random.default_rng(3).uniform(0.1, SECONDS - 0.2, notes.size))
+    limits = replace(limits_for(stem), min_onsets=6)
+    in_time, delayed, random = (
+        measure_notes(find_onsets_at(audio, at_s), at_s, take.grid)
+        for audio, at_s in (
+            (take.original.stems[stem], notes),
+            (late, notes),
+            (take.original.stems[stem], at_random),
+        )
+    )
+    assert in_time is not None
+    assert in_time.onsets == notes.size
+    assert in_time.matched > 0.9
+    assert judge(in_time, limits)[0] == "within"
+    assert delayed is not None
+    assert delayed.median_ms - in_time.median_ms == pytest.approx(20.0, abs=3.0)
+    assert judge(random, limits)[0] != "within"
+
+
+def test_nothing_is_found_where_nothing_sounds() -> None:
+    """Neither in silence nor where a tone goes on; so there is nothing to measure."""
+    at_s = np.arange(0.5, 5.5, 0.5)
+    silence = np.zeros((2, 6 * SAMPLE_RATE_HZ), dtype=np.float32)
+    tone = np.sin(2 * np.pi * 220.0 * np.arange(6 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ, dtype=np.float32)
+    for audio in (silence, np.stack([tone, tone])):
+        found_s = find_onsets_at(audio, at_s)
+        assert np.isnan(found_s).all()
+        assert measure_notes(found_s, at_s, steady_grid(6.0)) is None
