@@ -15,6 +15,7 @@ carry=$(realpath -m "${GPU_CARRY:-build/gpu-carry}")
 work=$(realpath -m "${GPU_RUN_WORK:-build/gpu-work}")
 renderer=$work/renderer
 checkpoint=$work/checkpoint
+logs=$work/logs
 cores=$(nproc)
 composers=$((cores > 3 ? cores - 2 : 1))
 
@@ -50,13 +51,11 @@ part() { # NAME UNTIL COMMAND...: run it until then at the latest; record status
   if ((left < 3)); then
     status=skipped
   else
-    timeout --kill-after=5 "$left" "$@" >"$out/logs/$name.log" 2>&1 </dev/null || status=$?
+    timeout --kill-after=5 "$left" "$@" >"$logs/$name.log" 2>&1 </dev/null || status=$?
   fi
-  printf '%s\t%s\t%s\t%s\n' "$name" "$status" "$started" "$((SECONDS - started))" >>"$out/logs/parts.tsv"
+  printf '%s\t%s\t%s\t%s\n' "$name" "$status" "$started" "$((SECONDS - started))" >>"$logs/parts.tsv"
   echo "$SECONDS s: $name ended with status $status after $((SECONDS - started)) s"
 }
-
-train() { "$python" -m training "$@"; }
 
 unpack() { # what the host lacks: packages, text encoder, soundfont, entry points; stubs for the host's grpcio
   mkdir -p "$work/site"
@@ -91,10 +90,16 @@ save_weights() { # RUN: its averaged weights, if it has been saved since they we
   fi
 }
 
-save_weights_each_minute() {
+save_logs() {
+  tar -czf "$work/results.tar.gz" -C "$work" logs
+  mv "$work/results.tar.gz" "$out/results.tar.gz"
+}
+
+save_each_minute() { # so that a host that is taken back leaves what there is
   while sleep 60 >/dev/null 2>&1; do # redirected, so that it does not hold the terminal when this ends
-    save_weights denoiser >>"$out/logs/weights.log" 2>&1 || true
-    save_weights guided_denoiser >>"$out/logs/weights.log" 2>&1 || true
+    save_weights denoiser >>"$logs/weights.log" 2>&1 || true
+    save_weights guided_denoiser >>"$logs/weights.log" 2>&1 || true
+    save_logs || true
   done
 }
 
@@ -102,10 +107,10 @@ deliver() { # everything into at most 8 files of at most 15 MiB
   save_weights denoiser || true
   save_weights guided_denoiser || true
   if [[ -d $work/separator ]]; then tar -cf "$out/separator.tar" -C "$work" separator; fi
-  mkdir -p "$out/logs/runs"
-  cp "$renderer"/*.json "$checkpoint"/*.json "$checkpoint"/*.md "$out/logs/runs/" 2>/dev/null || true
-  find "$renderer/latents" -name '*.safetensors' 2>/dev/null | wc -l >"$out/logs/songs.txt"
-  "$python" - "$out/logs/parts.tsv" "$out/logs/parts.json" <<'PY'
+  mkdir -p "$logs/runs"
+  cp "$renderer"/*.json "$checkpoint"/*.json "$checkpoint"/*.md "$logs/runs/" 2>/dev/null || true
+  find "$renderer/latents" -name '*.safetensors' 2>/dev/null | wc -l >"$logs/songs.txt"
+  "$python" - "$logs/parts.tsv" "$out/parts.json" <<'PY'
 import json
 import sys
 from pathlib import Path
@@ -114,8 +119,7 @@ rows = [line.split("\t") for line in Path(sys.argv[1]).read_text().splitlines()]
 parts = {name: {"status": status, "started_s": int(started), "seconds": int(spent)} for name, status, started, spent in rows}
 Path(sys.argv[2]).write_text(json.dumps(parts, indent=1) + "\n")
 PY
-  if [[ -d $out/evaluation ]]; then mv "$out/evaluation" "$out/logs/"; fi
-  tar -czf "$out/results.tar.gz" -C "$out" logs
+  save_logs
   local file
   for file in "$out"/*; do
     if [[ -f $file && $(stat -c %s "$file") -gt $((15 * 2 ** 20)) ]]; then
@@ -123,8 +127,6 @@ PY
       rm "$file"
     fi
   done
-  cp "$out/logs/parts.json" "$out/parts.json"
-  rm -rf "$out/logs"
   ls -l "$out"
   local bytes files
   bytes=$(du -cb "$out"/* | tail -n 1 | cut -f 1)
@@ -135,11 +137,15 @@ PY
   fi
 }
 
-rm -rf "$out" "$work"
-mkdir -p "$out/logs" "$renderer" "$work"
+if [[ -n $(ls -A "$out" 2>/dev/null) ]]; then
+  echo "GPU_RUN_OUT must be an empty folder, got $out; move its files" >&2
+  exit 2
+fi
+rm -rf "$work"
+mkdir -p "$out" "$logs" "$renderer"
 export PYTHONPATH=$PWD:$work/client:$work/site PYTHONUNBUFFERED=1 OMP_WAIT_POLICY=PASSIVE
-export -f unpack describe train save_weights
-export miniature carry work python out renderer
+export -f unpack describe
+export miniature carry work python
 
 part unpack 150 bash -euo pipefail -c unpack
 part host 200 bash -c describe
@@ -148,31 +154,30 @@ part init 200 "$python" -m training init --work "$renderer"
 part corpus "$composed" env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
   "$python" -m training latents --work "$renderer" --songs "$songs" --processes "$composers" &
 corpus=$!
-save_weights_each_minute &
+save_each_minute &
 saving=$!
 wait_for_songs "$corpus"
 if [[ $miniature == 1 ]]; then wait "$corpus"; fi
 
 # The separator's songs are composed when the denoiser's are done, on the same cores, while the denoiser and its distillation train.
 {
-  wait_s=$(($(at "$composed") - SECONDS))
-  if [[ $miniature != 1 && $wait_s -gt 0 ]]; then sleep "$wait_s"; fi
-  part separator "$separated" "$python" -m training --log-file "$out/logs/separator-losses.log" separator \
+  tail --pid="$corpus" -f /dev/null
+  part separator "$separated" "$python" -m training --log-file "$logs/separator-losses.log" separator \
     --work "$work/separator-songs" --out "$work/separator" --init-from starter --device "$device" "${separator[@]}"
 } &
 separating=$!
 if [[ $miniature == 1 ]]; then wait "$separating"; fi
 
 start_s=20 # imports, reading the songs, saving
-part denoiser "$((trained + 20))" "$python" -m training --log-file "$out/logs/denoiser-losses.log" denoiser \
+part denoiser "$((trained + 20))" "$python" -m training --log-file "$logs/denoiser-losses.log" denoiser \
   --work "$renderer" --device "$device" --budget-s "$(($(at "$trained") - SECONDS - start_s))" "${denoiser[@]}"
-part distil "$((distilled + 20))" "$python" -m training --log-file "$out/logs/distil-losses.log" distil \
+part distil "$((distilled + 20))" "$python" -m training --log-file "$logs/distil-losses.log" distil \
   --work "$renderer" --device "$device" --budget-s "$(($(at "$distilled") - SECONDS - start_s))" "${distil[@]}"
 part export "$rendered" "$python" -m training export --work "$renderer" --to "$checkpoint" --name gpu --plain
 
 evaluating=
 if [[ $miniature != 1 ]]; then
-  part evaluate "$evaluated" "$python" -m training evaluate --to "$out/evaluation" --renderer "$checkpoint" --small --takes 4 --threads 4 &
+  part evaluate "$evaluated" "$python" -m training evaluate --to "$logs/evaluation" --renderer "$checkpoint" --small --takes 4 --threads 4 &
   evaluating=$!
 fi
 part render "$rendered" "$python" -m benchmarks.render --renderer "$checkpoint" --device "$device" "${render[@]}"

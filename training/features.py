@@ -105,8 +105,9 @@ def drop_controls(controls: torch.Tensor, *, playing: torch.Tensor, score: torch
     is dropped; elsewhere the position in the phrase is.
     """
     dropped = torch.where(score[:, None, None], without_score(controls), controls)
-    dropped[playing, channel_slice("playing")] = 0.0
-    dropped[~score, channel_slice("phrase_phase")] = 0.0
+    # Products, because a GPU has to be waited for where a mask is an index.
+    dropped[:, channel_slice("playing")] *= ~playing[:, None, None]
+    dropped[:, channel_slice("phrase_phase")] *= score[:, None, None]
     return dropped
 
 

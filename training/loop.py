@@ -117,13 +117,12 @@ class _Run:
         while self.step < spec.max_steps and self.seconds < spec.budget_s:
             started = time.monotonic()
             figures = self.train_step()
-            self.seconds += time.monotonic() - started
             if self.step % spec.log_every == 0:
                 line = " ".join(f"{name} {float(value):.4f}" for name, value in figures.items())
-                log.info(
-                    "%s step %d, %.0f s: loss %.4f %s", self.task.name, self.step, self.seconds, self.smooth_loss, line
-                )
-                on_progress(self.share_spent, f"step {self.step} loss {self.smooth_loss:.4f} {line}")
+                line = f"step {self.step} loss {self.smooth_loss:.4f} {line}"
+                log.info("%s, %.0f s: %s", self.task.name, self.seconds, line)
+                on_progress(self.share_spent, line)
+            self.seconds += time.monotonic() - started  # with logging, which waits for a GPU to finish the steps
             if time.monotonic() - last_save > spec.save_every_s:
                 self.save()
                 last_save = time.monotonic()
