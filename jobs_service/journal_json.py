@@ -51,6 +51,7 @@ class VersionFiles:
     zip: StoredFile | None = None
     zip_entries: tuple[ZipEntry, ...] = ()
     latents: StoredFile | None = None
+    midi: StoredFile | None = None
 
     def json(self) -> dict[str, Any]:
         """As the journal keeps it."""
@@ -60,6 +61,7 @@ class VersionFiles:
             zip=_optional_file(self.zip),
             zip_entries=zip_entry_messages(self.zip_entries),
             latents=_optional_file(self.latents),
+            midi=_optional_file(self.midi),
         )
         return json_format.MessageToDict(message)
 
@@ -74,6 +76,7 @@ class VersionFiles:
             zip=read_stored_file(message.zip) if "zip" in present else None,
             zip_entries=read_zip_entries(message.zip_entries),
             latents=read_stored_file(message.latents) if "latents" in present else None,
+            midi=read_stored_file(message.midi) if "midi" in present else None,
         )
 
 
@@ -104,7 +107,10 @@ class TempoMap(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedBrief:
-    """A brief with every value decided. An upload has neither prompt, persona, seed, tempo map nor key."""
+    """A brief with every value decided. An upload has neither prompt, persona, seed, tempo map nor key.
+
+    ``score_midi_sha256`` or ``score_chords`` is set if the caller gave a score.
+    """
 
     seconds: float
     stems: bool
@@ -123,6 +129,8 @@ class ResolvedBrief:
     seed_source: str = ""
     loop: bool = False
     target_lufs: float | None = None
+    score_midi_sha256: str = ""
+    score_chords: str = ""
 
     def json(self) -> dict[str, Any]:
         """As the journal keeps it."""
@@ -144,8 +152,14 @@ class ResolvedBrief:
             seed_source=self.seed_source,
             loop=self.loop,
             target_lufs=self.target_lufs,
+            score=self._score(),
         )
         return json_format.MessageToDict(message)
+
+    def _score(self) -> brief_pb2.ResolvedScore | None:
+        if not self.score_midi_sha256 and not self.score_chords:
+            return None
+        return brief_pb2.ResolvedScore(midi_sha256=self.score_midi_sha256, chords=self.score_chords)
 
 
 def tempo_and_key_json(tempo_map: TempoMap, key: str, *, source: str) -> dict[str, Any]:

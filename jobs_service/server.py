@@ -18,7 +18,7 @@ from jobs_service.watch import JobWatch, TenantWatch
 from servicekit.delivery.files import StoredFile
 from servicekit.delivery.keys import job_folder
 from servicekit.errors import NotFound
-from servicekit.journal import Event, Job, Journal, OwningService
+from servicekit.journal import Event, Job, Journal, OwningService, Version
 from servicekit.journal.reading import job_not_found, pick_version
 from servicekit.store.object_store import ObjectStore
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
@@ -29,13 +29,14 @@ GATED_METHODS = ("/sonichaos.jobs.v1.JobsService/AddStems",)
 Context = aio.ServicerContext[Any, Any]
 TenantOf = Callable[[Context], str]
 
-_FileName = Literal["bounce", "manifest", "zip", "latents"]
+_FileName = Literal["bounce", "manifest", "zip", "latents", "midi"]
 _FILES: dict[jobs_service_pb2.FileKind.ValueType, tuple[_FileName, ...]] = {
     jobs_service_pb2.FILE_KIND_UNSPECIFIED: ("zip", "bounce"),
     jobs_service_pb2.FILE_KIND_BOUNCE: ("bounce",),
     jobs_service_pb2.FILE_KIND_MANIFEST: ("manifest",),
     jobs_service_pb2.FILE_KIND_ZIP: ("zip",),
     jobs_service_pb2.FILE_KIND_LATENTS: ("latents",),
+    jobs_service_pb2.FILE_KIND_MIDI: ("midi",),
 }
 
 
@@ -199,14 +200,27 @@ def _stored_file(job: Job, number: int, kind: jobs_service_pb2.FileKind.ValueTyp
     names = _FILES[kind]
     version = pick_version(job, number, lambda version: any(name in version.files for name in names))
     files = VersionFiles.read(version.files)
-    by_name = {"bounce": files.bounce, "manifest": files.manifest, "zip": files.zip, "latents": files.latents}
+    by_name = {
+        "bounce": files.bounce,
+        "manifest": files.manifest,
+        "zip": files.zip,
+        "latents": files.latents,
+        "midi": files.midi,
+    }
     file = next((file for name in names if (file := by_name[name]) is not None), None)
     if file is None:
         name = names[-1]
-        advice = "add its stems first (AddStems)" if name == "zip" else "watch the job until it is stored"
         raise NotFound(
-            f"version {version.number} of job {version.job_id} has no {name}; {advice}",
+            f"version {version.number} of job {version.job_id} has no {name}; {_advice(version, name)}",
             reason="FILE_NOT_FOUND",
             metadata={"job_id": version.job_id, "version": str(version.number), "kind": name},
         )
     return file
+
+
+def _advice(version: Version, name: str) -> str:
+    if name == "zip":
+        return "add its stems first (AddStems)"
+    if name == "midi" and "manifest" in version.files:
+        return "its notes are unknown, as are those of uploads and of renderers that play no scores"
+    return "watch the job until it is stored"

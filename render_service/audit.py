@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import PlainSerializer
+from pydantic import Field, PlainSerializer
 
 from jobs_service.journal_json import labels_and_licence
 from render_service.music.tempo_map import tempo_map_json
@@ -36,6 +36,14 @@ def _iso(moment: datetime) -> str:
     return moment.isoformat()
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+OptionalDigest = Annotated[FileDigest | None, Field(exclude_if=_is_none)]
+"""Left out of a row without the file, as in rows of releases without the field."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _TakeBody:
     """The part of a row that only what was rendered here has. ``plan`` is a plan's JSON without its prompt."""
@@ -48,10 +56,11 @@ class _TakeBody:
 
 @dataclass(frozen=True, kw_only=True)
 class TakeBounceBody(_TakeBody, BounceBody):
-    """The row of a take's bounce. ``latents`` are what its re-renders start from."""
+    """The row of a take's bounce. ``latents`` are what its re-renders start from; ``midi``, its notes, None without a score."""
 
     latents: FileDigest
     processing: tuple[str, ...]
+    midi: OptionalDigest = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +70,16 @@ class TakeStemsBody(_TakeBody, StemsBody):
 
 @dataclass(frozen=True, kw_only=True)
 class RerenderBody(TakeStemsBody):
-    """The one row of a re-render. ``mix_sha256`` is of the new mix; ``rerender`` is the manifest's, without the onsets."""
+    """The one row of a re-render. ``mix_sha256`` is of the new mix; ``rerender`` is the manifest's, without the onsets.
+
+    ``midi``, its notes, is None without a score.
+    """
 
     processing: tuple[str, ...]
     order: Rerender
     mix_sha256: str
     rerender: Mapping[str, Any]
+    midi: OptionalDigest = None
 
 
 TAKE_BOUNCE, TAKE_STEMS, RERENDER = JsonCodec(TakeBounceBody), JsonCodec(TakeStemsBody), JsonCodec(RerenderBody)
@@ -190,12 +203,13 @@ def manifest_of(facts: BounceFacts, *, frames: int, bounce: FileFacts) -> Manife
     )
 
 
-def bounce_draft(manifest: Manifest, facts: BounceFacts, latents: StoredFile) -> AuditDraft:
+def bounce_draft(manifest: Manifest, facts: BounceFacts, latents: StoredFile, midi: StoredFile | None) -> AuditDraft:
     """The row of a stored bounce. ``manifest`` is its own, ``facts`` those that it was made from."""
     body = TakeBounceBody(
         **_common(facts, FileDigest(key=manifest.keys.bounce, sha256=manifest.bounce.sha256), manifest.bounce.loudness),
         latents=FileDigest.of(latents),
         processing=manifest.processing,
+        midi=_digest(midi),
     )
     return AuditDraft(kind=AUDIT_BOUNCE, body=TAKE_BOUNCE.write(body), prompt=facts.plan.prompt)
 
@@ -210,9 +224,16 @@ def stems_draft(manifest: Manifest, facts: BounceFacts, stems: StoredStems) -> A
 
 
 def rerender_draft(
-    mix: Manifest, facts: BounceFacts, order: Rerender, *, bounce: StoredFile, loudness: Loudness, stems: StoredStems
+    mix: Manifest,
+    facts: BounceFacts,
+    order: Rerender,
+    *,
+    bounce: StoredFile,
+    loudness: Loudness,
+    stems: StoredStems,
+    midi: StoredFile | None,
 ) -> AuditDraft:
-    """The one row of a re-render. ``mix`` is the manifest of the new mix; ``bounce``, ``loudness`` and ``stems`` are the version's.
+    """The one row of a re-render. ``mix`` is the manifest of the new mix; the rest is the version's.
 
     The onsets, which the version's manifest lists for pictures, are left out.
     """
@@ -224,6 +245,7 @@ def rerender_draft(
         order=order,
         mix_sha256=mix.bounce.sha256,
         rerender={name: value for name, value in measured.items() if name != "onsets"},
+        midi=_digest(midi),
     )
     return AuditDraft(kind=AUDIT_STEMS, body=RERENDER.write(body), prompt=facts.plan.prompt)
 
@@ -242,6 +264,10 @@ def audit_row(journal: Journal, tenant: str, job_id: str, version: int, kind: st
         reason="VERSION_NOT_FOUND",
         metadata={"job_id": job_id, "version": str(version)},
     )
+
+
+def _digest(file: StoredFile | None) -> FileDigest | None:
+    return None if file is None else FileDigest.of(file)
 
 
 def _common(facts: BounceFacts, bounce: FileDigest, loudness: Loudness) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from safetensors.numpy import save
 
 from jobs_service.journal_json import VersionFiles, loudness_json
 from render_service.audit import BounceFacts, bounce_draft, manifest_of
+from render_service.composer.midi.writing import midi_bytes
 from render_service.renderers.renderer import Latents, Waveform
 from servicekit.audio.limiter import LOOK_AHEAD_MS, MAX_GAIN_DB, MAX_REDUCTION_DB, Levelled, level
 from servicekit.audio.loudness import Loudness, measure
@@ -137,8 +138,17 @@ def _from_pcm(pcm: Pcm24, facts: BounceFacts) -> Bounce:
     return Bounce(wav=wav, facts=facts)
 
 
+def store_midi(facts: BounceFacts, store: ObjectStore) -> StoredFile | None:
+    """Store the notes of a version as a Standard MIDI File; None, and nothing, without a score."""
+    plan = facts.plan
+    if plan.score is None:
+        return None
+    data = midi_bytes(plan.score, tempo_map=plan.tempo_map, key=plan.key, seconds=plan.seconds)
+    return store.put_bytes(VersionKeys(facts.job_id, facts.version).midi, data, content_type="audio/midi")
+
+
 def store_bounce(bounce: Bounce, latents: Latents, store: ObjectStore, progress: Progress) -> None:
-    """Store bounce, manifest and latents, then commit them with the audit row and the event in one transaction."""
+    """Store bounce, manifest, latents and notes, then commit them with the audit row and the event in one transaction."""
     with store.writer(bounce.key, content_type="audio/wav") as sink:
         bounce.wav.write_to(sink)
     keys = bounce.manifest.keys
@@ -147,10 +157,12 @@ def store_bounce(bounce: Bounce, latents: Latents, store: ObjectStore, progress:
     metadata = {"frontEnd": latents.front_end_id, "samples": str(latents.samples)}
     data = save({"latents": latents.values}, metadata=metadata)
     stored_latents = store.put_bytes(keys.latents, data, content_type="application/octet-stream")
+    midi = store_midi(bounce.facts, store)
+    files = VersionFiles(bounce=bounce.stored_file, manifest=manifest, latents=stored_latents, midi=midi)
     progress.bounce_ready(
-        files=VersionFiles(bounce=bounce.stored_file, manifest=manifest, latents=stored_latents).json(),
+        files=files.json(),
         loudness=loudness_json(bounce.loudness),
-        audit=bounce_draft(bounce.manifest, bounce.facts, stored_latents),
+        audit=bounce_draft(bounce.manifest, bounce.facts, stored_latents, midi),
     )
 
 

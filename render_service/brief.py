@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jobs_service import journal_json
+from render_service.composer.given import GivenChords, GivenMidi, GivenScore
 from render_service.composer.habits import Habits
 from render_service.composer.style import MOOD_SHAPES, Mood
 from render_service.music.key import Key, Mode
@@ -42,6 +43,7 @@ class Source(Enum):
     """Where a resolved value came from."""
 
     CALLER = "caller"
+    SCORE = "score"
     PROMPT = "prompt"
     DRAWN = "drawn"
 
@@ -65,6 +67,7 @@ class Brief:
     lyrics: str = ""
     loop: bool = False
     target_lufs: float = DEFAULT_TARGET_LUFS
+    score: GivenScore | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +105,8 @@ class ResolvedBrief:
             seed_source=self.seed_source.value,
             loop=brief.loop,
             target_lufs=brief.target_lufs,
+            score_midi_sha256=brief.score.sha256 if isinstance(brief.score, GivenMidi) else "",
+            score_chords=brief.score.text if isinstance(brief.score, GivenChords) else "",
         ).json()
 
 
@@ -131,19 +136,28 @@ def resolve(brief: Brief, *, habits: Habits | None = None, mood: Mood | None = N
 
     ``habits`` of the persona: their swing is that of a tempo map that the caller did not give. ``mood`` of the prompt, as a planner
     reads it: it decides how likely a minor key is; without it, the prompt's plain words do.
-    Raises InvalidFields for a loop that does not begin with a bar or has no room for one.
+    A given score is the caller's word too: tempo and key signature of a MIDI file win over the prompt. A key that is estimated from
+    its notes or chords wins over a draw only. Raises MidiError for a file that has no place in the take, and
+    InvalidFields for a loop that does not begin with a bar or has no room for one.
     """
     seed = secrets.randbits(32) if brief.seed is None else brief.seed
     facts = read_prompt(brief.prompt)
-    swing = habits.swing if habits is not None else STRAIGHT
+    swing = habits.swing if habits is not None and not isinstance(brief.score, GivenMidi) else STRAIGHT
     tempo_map, tempo_source = _resolve_tempo(
         brief, facts, np.random.default_rng([seed, SEED_STREAMS["tempo"]]), swing=swing
     )
-    key, key_source = _resolve_key(brief, facts, np.random.default_rng([seed, SEED_STREAMS["key"]]), mood=mood)
+    seconds = _loop_seconds(brief.seconds, tempo_map) if brief.loop else brief.seconds
+    key, key_source = _resolve_key(
+        brief,
+        facts,
+        np.random.default_rng([seed, SEED_STREAMS["key"]]),
+        mood=mood,
+        estimated=_estimate_key(brief.score, tempo_map, seconds),
+    )
     return ResolvedBrief(
         brief=brief,
         seed=seed,
-        seconds=_loop_seconds(brief.seconds, tempo_map) if brief.loop else brief.seconds,
+        seconds=seconds,
         tempo_map=tempo_map,
         key=key,
         instrumental=brief.instrumental or facts.instrumental,
@@ -170,6 +184,9 @@ def _resolve_tempo(
 ) -> tuple[TempoMap, Source]:
     if brief.tempo_map is not None:
         return brief.tempo_map, Source.CALLER
+    own = brief.score.tempo_map() if isinstance(brief.score, GivenMidi) else None
+    if own is not None:
+        return own, Source.SCORE
     if facts.bpm is not None:
         return TempoMap.constant(facts.bpm, swing=swing), Source.PROMPT
     low, high = facts.bpm_range or _DRAWN_BPM_RANGE
@@ -177,14 +194,25 @@ def _resolve_tempo(
     return TempoMap.constant(float(np.round(rng.uniform(low, high))), swing=swing), source
 
 
+def _estimate_key(score: GivenScore | None, tempo_map: TempoMap, seconds: float) -> Key | None:
+    """The key of a given score's chords or notes. Raises MidiError."""
+    if isinstance(score, GivenMidi):
+        return score.estimate_key(tempo_map, seconds)
+    return score.estimate_key() if score is not None else None
+
+
 def _resolve_key(
-    brief: Brief, facts: PromptFacts, rng: np.random.Generator, *, mood: Mood | None
+    brief: Brief, facts: PromptFacts, rng: np.random.Generator, *, mood: Mood | None, estimated: Key | None
 ) -> tuple[Key, Source]:
     tonic, draw = int(rng.integers(12)), float(rng.random())
     if brief.key is not None:
         return brief.key, Source.CALLER
+    if isinstance(brief.score, GivenMidi) and brief.score.song.key is not None:
+        return brief.score.song.key, Source.SCORE
     if facts.key is not None:
         return facts.key, Source.PROMPT
+    if estimated is not None:
+        return estimated, Source.SCORE
     minor_share = MOOD_SHAPES[mood].minor_share if mood is not None else 0.5
     drawn = Mode.MINOR if draw < minor_share else Mode.MAJOR
     mode = drawn if mood is not None else facts.mode or drawn

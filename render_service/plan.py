@@ -10,7 +10,9 @@ import numpy as np
 from pydantic import Field, PlainSerializer, PlainValidator
 
 from render_service.brief import SEED_STREAMS, ResolvedBrief
+from render_service.composer.chord_estimate import estimate_chords
 from render_service.composer.form import ending_start_s
+from render_service.composer.given import GivenChords, GivenMidi
 from render_service.composer.planner import Planner, ScoreRequest
 from render_service.composer.score import Score
 from render_service.composer.score_json import score_from_text, score_text
@@ -71,26 +73,28 @@ class Plan:
 def make_plan(
     resolved: ResolvedBrief, persona: Persona, *, planner: Planner | None, steps: int, guidance: float
 ) -> Plan:
-    """Plan a render. Chords and score are drawn from the seed, in the key, over the tempo map; without a planner there is no score.
+    """Plan a render. Chords and score are the caller's, or drawn from the seed, in the key, over the tempo map.
 
-    The final chord starts on a bar line and rings to the end; a loop has none.
+    Without a planner there is no score. The final chord of a composed score starts on a bar line and rings to the end; a loop has
+    none. Raises MidiError for a caller's notes outside the take, ScoreError where a planner writes too many.
     """
-    rng = np.random.default_rng([resolved.seed, SEED_STREAMS["chords"]])
-    ending_s = None if resolved.brief.loop else ending_start_s(resolved.tempo_map, resolved.seconds)
-    chords = draw_chords(
-        rng, key=resolved.key, tempo_map=resolved.tempo_map, seconds=resolved.seconds, ending_s=ending_s
-    )
+    brief, given = resolved.brief, resolved.brief.score
+    score = None
+    if isinstance(given, GivenMidi):
+        score = given.score(tempo_map=resolved.tempo_map, seconds=resolved.seconds, instrumental=resolved.instrumental)
     request = ScoreRequest(
-        prompt=resolved.brief.prompt,
+        prompt=brief.prompt,
         persona_embedding=persona.embedding,
         seed=resolved.seed,
         seconds=resolved.seconds,
         tempo_map=resolved.tempo_map,
         key=resolved.key,
-        chords=chords,
-        ending_s=ending_s,
+        chords=_make_chords(resolved, score),
+        ending_s=_ending_s(resolved),
         instrumental=resolved.instrumental,
     )
+    if score is None and planner is not None:
+        score = planner.write_score(request)
     return Plan(
         prompt=request.prompt,
         persona_id=persona.id,
@@ -100,14 +104,30 @@ def make_plan(
         seconds=request.seconds,
         tempo_map=request.tempo_map,
         key=request.key,
-        chords=chords,
+        chords=request.chords,
         instrumental=request.instrumental,
         steps=steps,
         guidance=guidance,
-        loop=resolved.brief.loop,
-        target_lufs=resolved.brief.target_lufs,
-        score=planner.write_score(request) if planner is not None else None,
+        loop=brief.loop,
+        target_lufs=brief.target_lufs,
+        score=score,
     )
+
+
+def _ending_s(resolved: ResolvedBrief) -> float | None:
+    return None if resolved.brief.loop else ending_start_s(resolved.tempo_map, resolved.seconds)
+
+
+def _make_chords(resolved: ResolvedBrief, score: Score | None) -> tuple[ChordSpan, ...]:
+    """The chords of a caller's notes, the caller's chords, or drawn ones."""
+    tempo_map, key, seconds = resolved.tempo_map, resolved.key, resolved.seconds
+    if score is not None:
+        return estimate_chords(score, tempo_map=tempo_map, seconds=seconds, key=key)
+    ending_s, given = _ending_s(resolved), resolved.brief.score
+    if isinstance(given, GivenChords):
+        return given.lay(key=key, tempo_map=tempo_map, seconds=seconds, ending_s=ending_s)
+    rng = np.random.default_rng([resolved.seed, SEED_STREAMS["chords"]])
+    return draw_chords(rng, key=key, tempo_map=tempo_map, seconds=seconds, ending_s=ending_s)
 
 
 _CODEC = JsonCodec(Plan)

@@ -80,7 +80,9 @@ def replay_message(replay: Replay) -> render_pb2.ReplayTakeResponse:
     )
 
 
-def model_info_message(info: RendererInfo, fingerprint: Mapping[str, str]) -> render_pb2.GetModelInfoResponse:
+def model_info_message(
+    info: RendererInfo, fingerprint: Mapping[str, str], *, supports_score: bool
+) -> render_pb2.GetModelInfoResponse:
     """The loaded renderer and the execution fingerprint."""
     return render_pb2.GetModelInfoResponse(
         name=info.name,
@@ -90,4 +92,5 @@ def model_info_message(info: RendererInfo, fingerprint: Mapping[str, str]) -> re
         max_seconds=info.max_seconds,
         fingerprint=fingerprint,
         supports_lyrics=info.supports_lyrics,
+        supports_score=supports_score,
     )

@@ -10,7 +10,17 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from jobs_service.value_messages import read_licence, read_requested_stem_mode, read_stem, read_time
-from render_service.brief import DEFAULT_SECONDS, DEFAULT_TARGET_LUFS, MAX_PROMPT_CHARACTERS, Brief, check_brief
+from render_service.brief import (
+    DEFAULT_SECONDS,
+    DEFAULT_TARGET_LUFS,
+    MAX_PROMPT_CHARACTERS,
+    SECONDS_RANGE,
+    Brief,
+    check_brief,
+)
+from render_service.composer.given import GivenChords, GivenMidi, GivenScore
+from render_service.composer.midi.smf import MidiError
+from render_service.music.chord_text import ChordTextError
 from render_service.music.key import Key, KeyFormatError
 from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint
 from render_service.rerender import DEFAULT_STRENGTH, BarRange
@@ -27,12 +37,14 @@ _STEM_NAMES = ", ".join(f"STEM_{stem.name}" for stem in STEMS)
 def read_brief(message: brief_pb2.Brief, *, now: datetime) -> Brief:
     """The brief of a CreateRender. Raises :class:`InvalidFields` naming every field that is wrong."""
     violations: list[FieldViolation] = []
+    tempo_map = _read_tempo(message, violations, root="brief.")
+    score = _read_score(message, violations)
     brief = Brief(
         prompt=message.prompt,
         persona_id=message.persona_id,
         seed=message.seed if message.HasField("seed") else None,
-        seconds=message.seconds or DEFAULT_SECONDS,
-        tempo_map=_read_tempo(message, violations, root="brief."),
+        seconds=message.seconds or _default_seconds(score, tempo_map, violations),
+        tempo_map=tempo_map,
         key=_read_key(message.key, violations, root="brief."),
         instrumental=message.instrumental,
         stems=message.stems,
@@ -43,6 +55,7 @@ def read_brief(message: brief_pb2.Brief, *, now: datetime) -> Brief:
         lyrics=message.lyrics,
         loop=message.loop,
         target_lufs=message.target_lufs if message.HasField("target_lufs") else DEFAULT_TARGET_LUFS,
+        score=score,
     )
     violations += check_brief(brief, now=now)
     if violations:
@@ -70,6 +83,7 @@ def read_stem_change(message: render_pb2.RerenderStemRequest) -> StemChange:
         allow_drift=message.allow_drift,
         tempo_map=_read_tempo(message, violations, root=""),
         key=_read_key(message.key, violations, root=""),
+        new_part=message.new_part,
     )
     if violations:
         raise InvalidFields(violations)
@@ -129,6 +143,35 @@ def _read_key(text: str, violations: list[FieldViolation], *, root: str) -> Key 
     except KeyFormatError as error:
         violations.append(FieldViolation(f"{root}key", str(error)))
     return None
+
+
+def _read_score(message: brief_pb2.Brief, violations: list[FieldViolation]) -> GivenScore | None:
+    if not message.HasField("score"):
+        return None
+    given = message.score.WhichOneof("source")
+    try:
+        if given == "midi":
+            return GivenMidi.read(message.score.midi)
+        if given == "chords":
+            return GivenChords.read(message.score.chords)
+    except (MidiError, ChordTextError) as error:
+        violations.append(FieldViolation(f"brief.score.{given}", str(error)))
+    else:
+        violations.append(FieldViolation("brief.score", "must have midi or chords, got neither"))
+    return None
+
+
+def _default_seconds(score: GivenScore | None, tempo_map: TempoMap | None, violations: list[FieldViolation]) -> float:
+    """The length of a take whose brief has none: that of a MIDI file whose tempo is known, within the limits."""
+    if not isinstance(score, GivenMidi):
+        return DEFAULT_SECONDS
+    low, high = SECONDS_RANGE
+    try:
+        tempo_map = tempo_map or score.tempo_map()
+        return DEFAULT_SECONDS if tempo_map is None else min(max(score.seconds(tempo_map), low), high)
+    except MidiError as error:
+        violations.append(FieldViolation("brief.score.midi", str(error)))
+        return DEFAULT_SECONDS
 
 
 def _read_expire_time(message: brief_pb2.Brief, violations: list[FieldViolation]) -> datetime | None:

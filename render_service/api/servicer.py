@@ -195,7 +195,9 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def GetModelInfo(
         self, request: render_pb2.GetModelInfoRequest, context: Context
     ) -> render_pb2.GetModelInfoResponse:
-        return model_info_message(self._renders.renderer_info, self._fingerprint)
+        return model_info_message(
+            self._renders.renderer_info, self._fingerprint, supports_score=self._renders.planner is not None
+        )
 
 
 def _page_size(asked: int) -> int:

@@ -40,7 +40,10 @@ class ComposerStream(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreInputs:
-    """Everything that a score depends on. ``chords`` cover the take; ``ending_s`` is where the final chord starts, if any."""
+    """Everything that a score depends on. ``chords`` cover the take; ``ending_s`` is where the final chord starts, if any.
+
+    ``form_seed`` draws the sections; None: ``seed`` does.
+    """
 
     seed: int
     seconds: float
@@ -51,13 +54,14 @@ class ScoreInputs:
     instrumental: bool
     style: Style
     habits: Habits
+    form_seed: int | None = None
 
 
 def compose_score(inputs: ScoreInputs) -> Score:
     """Write all parts. A take of 90 s takes well under 0.2 s on one core."""
-    form = draw_form(
-        _generator(inputs, ComposerStream.FORM), inputs.tempo_map, seconds=inputs.seconds, ending_s=inputs.ending_s
-    )
+    form_seed = inputs.seed if inputs.form_seed is None else inputs.form_seed
+    form_rng = np.random.default_rng([form_seed, int(ComposerStream.FORM)])
+    form = draw_form(form_rng, inputs.tempo_map, seconds=inputs.seconds, ending_s=inputs.ending_s)
     outline = Outline(
         bars=form.bars,
         ending=form.ending,

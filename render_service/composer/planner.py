@@ -16,7 +16,10 @@ from render_service.music.tempo_map import TempoMap
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRequest:
-    """What a plan has decided before its score. ``chords`` cover the take; ``ending_s``: where the final chord starts, if any."""
+    """What a plan has decided before its score. ``chords`` cover the take; ``ending_s``: where the final chord starts, if any.
+
+    ``form_seed`` draws the sections; None: ``seed`` does.
+    """
 
     prompt: str
     persona_embedding: tuple[float, ...]
@@ -27,6 +30,7 @@ class ScoreRequest:
     chords: tuple[ChordSpan, ...]
     ending_s: float | None
     instrumental: bool
+    form_seed: int | None = None
 
 
 class Planner(Protocol):

@@ -48,6 +48,7 @@ class RulePlanner:
                 instrumental=request.instrumental,
                 style=_draw_style(self._style_reader.read(request.prompt), request),
                 habits=self.habits(request.persona_embedding),
+                form_seed=request.form_seed,
             )
         )
         check_score(score, seconds=request.seconds)

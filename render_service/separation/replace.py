@@ -19,7 +19,7 @@ from jobs_service.value_messages import (
     zip_entry_messages,
 )
 from render_service.audit import rerender_draft
-from render_service.bounce import Bounce
+from render_service.bounce import Bounce, store_midi
 from render_service.music.tempo_map import TempoMap
 from render_service.rerender import Rerender
 from render_service.separation.client import Cancellable, SeparationClient, progress_forwarder, read_stored_stems
@@ -33,7 +33,7 @@ from sonichaos.separation.v1 import separation_pb2
 def store_rerender(
     mix: Bounce, rerender: Rerender, *, separation: SeparationClient, store: ObjectStore, progress: Progress
 ) -> None:
-    """Have one stem of the new mix replaced, store the manifest, and commit the version with its audit row.
+    """Have one stem of the new mix replaced, store manifest and notes, and commit the version with its audit row.
 
     Raises as separation_service, the store and the journal do; then the version's files are removed.
     """
@@ -48,11 +48,16 @@ def store_rerender(
         bounce, loudness = read_stored_file(result.bounce), read_loudness(result.loudness)
         stems = read_stored_stems(result)
         store.put_bytes(keys.manifest, stems.manifest_json.encode(), content_type="application/json")
-        files = VersionFiles(bounce=bounce, zip=stems.zip, zip_entries=stems.zip_entries, manifest=stems.manifest)
+        midi = store_midi(mix.facts, store)
+        files = VersionFiles(
+            bounce=bounce, zip=stems.zip, zip_entries=stems.zip_entries, manifest=stems.manifest, midi=midi
+        )
         progress.version_ready(
             files=files.json(),
             loudness=loudness_json(loudness),
-            audit=rerender_draft(mix.manifest, mix.facts, rerender, bounce=bounce, loudness=loudness, stems=stems),
+            audit=rerender_draft(
+                mix.manifest, mix.facts, rerender, bounce=bounce, loudness=loudness, stems=stems, midi=midi
+            ),
         )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from render_service.brief import Brief, resolve
-from render_service.plan import make_plan, plan_json
+from render_service.brief import Brief, ResolvedBrief, resolve
+from render_service.composer.midi.smf import MidiError
+from render_service.composer.score import ScoreError
+from render_service.personas.persona import Persona
+from render_service.plan import Plan, make_plan, plan_json
 from render_service.usecases.admission import Admission
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import Job, NewJob, OwningService, Request
@@ -27,18 +30,10 @@ class RenderAdmission(Admission):
         info = self.renderer_info
         if brief.lyrics and not info.supports_lyrics:
             raise self.unsupported("brief.lyrics", "cannot sing lyrics; leave them empty or load another renderer")
+        if brief.score is not None and self.planner is None:
+            raise self.unsupported("brief.score", "plays no scores; leave score unset or load another renderer")
         persona = self.personas.get(brief.persona_id)
-        planner = self.planner
-        resolved = resolve(
-            brief,
-            habits=planner.habits(persona.embedding) if planner is not None else None,
-            mood=planner.mood(brief.prompt) if planner is not None else None,
-        )
-        if not info.min_seconds <= resolved.seconds <= info.max_seconds:
-            text = f"must be {info.min_seconds:g} to {info.max_seconds:g} for the renderer {info.name!r}"
-            raise InvalidFields([FieldViolation("brief.seconds", f"{text}, got {resolved.seconds:g}")])
-        self.check_tempo_map(resolved.tempo_map, field="brief.tempo_map")  # resolved: a prompt can name a tempo too
-        plan = make_plan(resolved, persona, planner=planner, steps=self.render_steps, guidance=info.default_guidance)
+        resolved, plan = self._make_plan(brief, persona)
         new = NewJob(
             owner=OwningService.RENDER,
             request=request,
@@ -52,3 +47,28 @@ class RenderAdmission(Admission):
             audio_seconds=resolved.seconds,
         )
         return self.journal.accept(new, limit=self.queue_limit).job
+
+    def _make_plan(self, brief: Brief, persona: Persona) -> tuple[ResolvedBrief, Plan]:
+        """Resolve and plan. Raises InvalidFields, FailedPrecondition UNSUPPORTED_BY_RENDERER."""
+        info, planner = self.renderer_info, self.planner
+        try:
+            resolved = resolve(
+                brief,
+                habits=planner.habits(persona.embedding) if planner is not None else None,
+                mood=planner.mood(brief.prompt) if planner is not None else None,
+            )
+            if not info.min_seconds <= resolved.seconds <= info.max_seconds:
+                text = f"must be {info.min_seconds:g} to {info.max_seconds:g} for the renderer {info.name!r}"
+                raise InvalidFields([FieldViolation("brief.seconds", f"{text}, got {resolved.seconds:g}")])
+            self.check_tempo_map(resolved.tempo_map, field="brief.tempo_map")  # resolved: a prompt can name a tempo too
+            plan = make_plan(
+                resolved, persona, planner=planner, steps=self.render_steps, guidance=info.default_guidance
+            )
+        except MidiError as error:
+            raise InvalidFields([FieldViolation("brief.score.midi", str(error))]) from error
+        except ScoreError as error:
+            if brief.score is None:
+                raise
+            text = f"must be chords that parts can be composed over: the score {error}; give fewer chords a bar"
+            raise InvalidFields([FieldViolation("brief.score.chords", text)]) from error
+        return resolved, plan

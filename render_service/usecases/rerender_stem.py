@@ -12,6 +12,8 @@ import numpy as np
 from jobs_service.journal_json import VersionFiles, tempo_and_key_json
 from render_service.audit import audit_row
 from render_service.brief import DEFAULT_TARGET_LUFS, SEED_STREAMS, Source
+from render_service.composer.new_part import with_part_of
+from render_service.composer.planner import ScoreRequest
 from render_service.music.harmony import draw_chords
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
@@ -30,7 +32,8 @@ from servicekit.journal.reading import pick_version
 class StemChange:
     """What the caller changes about one stem. An empty or None value stays as in the base version.
 
-    ``base_version`` 0 is the newest version with stems. ``strength`` is the share of noise in the init latents.
+    ``base_version`` 0 is the newest version with stems. ``strength`` is the share of noise in the init latents. ``new_part``: the
+    stem's notes are composed anew.
     """
 
     job_id: str
@@ -45,6 +48,7 @@ class StemChange:
     allow_drift: bool
     tempo_map: TempoMap | None
     key: Key | None
+    new_part: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +72,10 @@ class RerenderAdmission(Admission):
         base = _read_base(self.journal, request.tenant, version)
         plan = self._make_plan(version, change)
         self._check_renderer(plan, change)
+        self._check_score(version, plan, change)
         _check_region(plan, change.region)
+        if change.new_part:
+            plan = self._with_new_part(plan, change, original=job.versions[0])
         rerender = _make_rerender(base, change, original=job.versions[0])
         new = NewVersion(
             job_id=job.job_id,
@@ -124,6 +131,36 @@ class RerenderAdmission(Admission):
                 f"needs persona embeddings of {info.embedding_size} values, the base version has {size}; name a persona",
             )
 
+    def _check_score(self, version: Version, plan: Plan, change: StemChange) -> None:
+        """Refuse a new part without a score, and the caller's score where the loaded renderer plays none."""
+        if change.new_part and plan.score is None:
+            text = f"must be false: v{version.number} has no score, as uploads and takes of renderers that play none"
+            raise InvalidFields([FieldViolation("new_part", text)])
+        if self.planner is None and change.new_part:
+            raise self.unsupported("new_part", "plays no scores; leave new_part unset or load another renderer")
+        if self.planner is None and "score" in version.brief:
+            raise self.unsupported("brief.score", "plays no scores, and the take was made from the caller's")
+
+    def _with_new_part(self, plan: Plan, change: StemChange, *, original: Version) -> Plan:
+        """The plan with the stem's notes composed anew, in the form of the original and within the region."""
+        if plan.score is None or self.planner is None:
+            return plan
+        request = ScoreRequest(
+            prompt=plan.prompt,
+            persona_embedding=plan.persona_embedding,
+            seed=plan.seed,
+            form_seed=plan_from_json(original.plan).seed,
+            seconds=plan.seconds,
+            tempo_map=plan.tempo_map,
+            key=plan.key,
+            chords=plan.chords,
+            ending_s=plan.score.ending_s,
+            instrumental=plan.instrumental,
+        )
+        composed = self.planner.write_score(request)
+        span = _span_s(plan, change.region)
+        return replace(plan, score=with_part_of(plan.score, composed, change.stem, span))
+
 
 def _drums_switched_off() -> FailedPrecondition:
     return FailedPrecondition(
@@ -174,9 +211,9 @@ def _check_change(base_plan: Plan, version: Version, change: StemChange) -> None
     # The plan of a later version made one of its stems; for the other stems the same values are a change.
     made_by_plan = version.rerendered_stem in {None, change.stem}
     same = change.persona_id in {"", base_plan.persona_id} and change.prompt in {"", base_plan.prompt}
-    nothing_given = not change.persona_id and not change.prompt
-    if change.seed is None and (nothing_given or (same and made_by_plan)):
-        text = f"persona, prompt or seed must differ from v{version.number}, got the same"
+    nothing_given = not change.persona_id and not change.prompt and not change.new_part
+    if change.seed is None and (nothing_given or (same and made_by_plan and not change.new_part)):
+        text = f"persona, prompt, seed or new_part must differ from v{version.number}, got the same"
         violations.append(FieldViolation("persona_id", text))
     if violations:
         raise InvalidFields(violations)
@@ -218,6 +255,14 @@ def _check_region(plan: Plan, region: BarRange | None) -> None:
     if region is not None and not 1 <= region.from_bar <= region.to_bar <= bars:
         text = f"from_bar and to_bar must be bars from 1 to {bars}, got {region.from_bar} to {region.to_bar}"
         raise InvalidFields([FieldViolation("from_bar", text)])
+
+
+def _span_s(plan: Plan, region: BarRange | None) -> tuple[float, float]:
+    """Start and end of what is replaced; the whole take also has what comes before its first downbeat."""
+    if region is None:
+        return 0.0, plan.seconds
+    edges = [float(second) for second in plan.tempo_map.bars_s(plan.seconds)] + [plan.seconds]
+    return edges[region.from_bar - 1], edges[region.to_bar]
 
 
 def _make_rerender(base: Base, change: StemChange, *, original: Version) -> Rerender:

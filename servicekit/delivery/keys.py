@@ -43,9 +43,14 @@ class VersionKeys:
         return f"{self._stem}.latents.safetensors"
 
     @property
+    def midi(self) -> str:
+        """The notes as a Standard MIDI File; only a version with a score has one."""
+        return f"{self._stem}.mid"
+
+    @property
     def all(self) -> tuple[str, ...]:
         """Every key that a version can have."""
-        return (self.bounce, self.zip, self.manifest, self.latents)
+        return (self.bounce, self.zip, self.manifest, self.latents, self.midi)
 
     @property
     def _stem(self) -> str:

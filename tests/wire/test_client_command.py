@@ -167,6 +167,8 @@ def test_an_address_option_takes_precedence_over_the_environment(pair: ScriptedP
         ("render", "--persona", "ember"),
         (*RENDER, "--bpm", "90", "--tempo-map", __file__),
         (*RENDER, "--seed", "-1"),
+        (*RENDER, "--chords", "Am", "--score", __file__),
+        (*RENDER, "--score", "/nonexistent.mid"),
         (*RENDER, "--seed", "4294967296"),
         (*RENDER, "--stem-mode", "loud"),
         (*RENDER, "--label", "no-equals-sign"),
@@ -249,6 +251,20 @@ def test_all_options_reach_the_service(pair: ScriptedPair) -> None:
     assert brief.stem_mode == brief_pb2.STEM_MODE_RAW
     assert brief.HasField("expire_time")
     assert not brief.HasField("seed")
+
+
+def test_a_score_is_a_midi_file_or_chords(pair: ScriptedPair, tmp_path: Path) -> None:
+    """The bytes of the file, or the text; a file above 1 MiB is rejected before any call."""
+    (tmp_path / "song.mid").write_bytes(b"MThd")
+    (tmp_path / "large.mid").write_bytes(bytes((1 << 20) + 1))
+    assert sonichaos(pair, *RENDER, "--detach", "--score", str(tmp_path / "song.mid")).exit_code == 0
+    assert sonichaos(pair, *RENDER, "--detach", "--chords", "Am F").exit_code == 0
+    scores = [request.brief.score for request in pair.render.requests("CreateRender")]
+    assert scores == [brief_pb2.Score(midi=b"MThd"), brief_pb2.Score(chords="Am F")]
+    large = sonichaos(pair, *RENDER, "--score", str(tmp_path / "large.mid"))
+    assert large.exit_code == 2
+    assert "must be at most 1048576 bytes, got 1048577" in large.stderr
+    assert len(pair.render.requests("CreateRender")) == 2
 
 
 def test_an_existing_file_is_not_overwritten(pair: ScriptedPair, tmp_path: Path) -> None:
@@ -389,6 +405,7 @@ def test_all_options_of_a_re_render_reach_the_service(pair: ScriptedPair, tmp_pa
         "--base",
         "3",
         "--allow-drift",
+        "--new-part",
     )
     bars = ("--from-bar", "2", "--to-bar", "4", "--strength", "0.5", "--request-id", "r1", "--key", "A minor")
     grid = ("--tempo-map", str(tmp_path / "grid.json"))
@@ -410,6 +427,7 @@ def test_all_options_of_a_re_render_reach_the_service(pair: ScriptedPair, tmp_pa
             allow_drift=True,
             tempo_map=brief_pb2.TempoMap(points=[point], first_downbeat_seconds=0.25, swing_ratio=0.5),
             key="A minor",
+            new_part=True,
         )
     ]
 

@@ -75,7 +75,7 @@ def test_files_are_written_as_their_message() -> None:
 
 def test_a_field_of_a_later_release_is_ignored() -> None:
     """A journal may be read by the release before."""
-    assert VersionFiles.read({**VersionFiles(bounce=BOUNCE).json(), "midi": {"key": "x"}}) == VersionFiles(
+    assert VersionFiles.read({**VersionFiles(bounce=BOUNCE).json(), "score": {"key": "x"}}) == VersionFiles(
         bounce=BOUNCE
     )
 
@@ -107,12 +107,14 @@ def test_a_brief_is_written_as_its_message() -> None:
         seed_source="drawn",
         loop=True,
         target_lufs=-14.5,
+        score_chords="Am F",
     ).json()
     message = json_format.ParseDict(written, brief_pb2.ResolvedBrief())
     assert {descriptor.name for descriptor, _ in message.ListFields()} == {
         descriptor.name for descriptor in brief_pb2.ResolvedBrief.DESCRIPTOR.fields
     }
     assert message.HasField("seed")
+    assert message.score == brief_pb2.ResolvedScore(chords="Am F")
     assert [(point.start_seconds, point.bpm) for point in message.tempo_map.points] == [(0.0, 90.0), (4.5, 120.0)]
     assert written["expireTime"] == "2026-01-02T03:04:05.600Z"
     assert labels_and_licence(written) == ({"album": "one"}, licence)

@@ -149,7 +149,7 @@ def test_bodies_are_written_as_earlier_builds_wrote_them() -> None:
     latents = StoredFile(key=f"jobs/{JOB}/v1.latents.safetensors", sha256=sha("b"), size_bytes=1234)
     measured = {**json.loads(golden("audit-rerender"))["rerender"], "onsets": {"grid": [0.25]}}
     drafts = {
-        "bounce": bounce_draft(manifest, facts(), latents),
+        "bounce": bounce_draft(manifest, facts(), latents, None),
         "stems": stems_draft(manifest, facts(), stored_stems(1)),
         "rerender": rerender_draft(
             manifest,
@@ -158,6 +158,7 @@ def test_bodies_are_written_as_earlier_builds_wrote_them() -> None:
             bounce=StoredFile(key=f"jobs/{JOB}/v2.wav", sha256=sha("6"), size_bytes=2183000),
             loudness=Loudness(-15.5, -1.25),
             stems=stored_stems(2, json.dumps({"rerender": measured})),
+            midi=None,
         ),
     }
     for name, draft in drafts.items():

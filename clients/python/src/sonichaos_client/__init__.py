@@ -4,7 +4,7 @@ Requests take keyword arguments, `JobEvent` is a dataclass, jobs and other respo
 name; ``JobState(job.state)`` converts a number of a protobuf message.
 """
 
-from sonichaos.jobs.v1.brief_pb2 import Brief, Licence, TempoMap, TempoPoint
+from sonichaos.jobs.v1.brief_pb2 import Brief, Licence, Score, TempoMap, TempoPoint
 from sonichaos.jobs.v1.job_pb2 import Job, Version
 from sonichaos_client.aio import AsyncClient
 from sonichaos_client.client import Client
@@ -92,6 +92,7 @@ __all__ = [
     "ResourceExhaustedError",
     "RetryPolicy",
     "SavedFile",
+    "Score",
     "SeparationFields",
     "SonichaosError",
     "Stage",

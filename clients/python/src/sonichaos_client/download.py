@@ -32,12 +32,14 @@ _SUFFIXES = {
     FileKind.BOUNCE: ".wav",
     FileKind.MANIFEST: ".json",
     FileKind.LATENTS: ".latents.safetensors",
+    FileKind.MIDI: ".mid",
 }
-_FIELDS: dict[FileKind, Literal["zip", "bounce", "manifest", "latents"]] = {
+_FIELDS: dict[FileKind, Literal["zip", "bounce", "manifest", "latents", "midi"]] = {
     FileKind.ZIP: "zip",
     FileKind.BOUNCE: "bounce",
     FileKind.MANIFEST: "manifest",
     FileKind.LATENTS: "latents",
+    FileKind.MIDI: "midi",
 }
 _URL_EXPIRED = frozenset({401, 403, 410})
 

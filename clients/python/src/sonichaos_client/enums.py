@@ -122,6 +122,7 @@ class FileKind(ApiEnum):
     MANIFEST = 2
     ZIP = 3
     LATENTS = 4
+    MIDI = 5
 
 
 class ReplayOutcome(ApiEnum):

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypedDict, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from sonichaos.jobs.v1.brief_pb2 import Licence, TempoMap
+from sonichaos.jobs.v1.brief_pb2 import Licence, Score, TempoMap
 from sonichaos_client.enums import StemMode
 
 M = TypeVar("M", bound=Message)
@@ -31,6 +31,7 @@ class BriefFields(TypedDict, total=False):
     lyrics: str | None
     loop: bool  # whole bars, the end leads into the start
     target_lufs: float | None  # -30 to -9; default -16
+    score: Score | None  # Score(midi=...) or Score(chords="Am F C G"); default: composed
     stems: bool
     stem_mode: StemMode | None
     labels: Mapping[str, str] | None
@@ -50,6 +51,7 @@ class RerenderFields(TypedDict, total=False):
     from_bar: int | None  # with to_bar; both included, bar 1 begins at the first downbeat
     to_bar: int | None
     allow_drift: bool
+    new_part: bool  # compose the stem's notes anew
     bpm: float | None  # tempo and key of an upload, which has none of its own
     tempo_map: TempoMap | None
     key: str | None

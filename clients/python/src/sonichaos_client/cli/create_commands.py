@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sonichaos.jobs.v1 import job_pb2
+from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client.cli.follow import OutputOptions, follow_unless_detached
 from sonichaos_client.cli.job_options import JobOptions, with_job_options, with_output_options, with_stem_mode
 from sonichaos_client.cli.param_types import INPUT_FILE, MAX_TIMEOUT_S, SEED, NumberBetween, version_option
@@ -17,6 +17,8 @@ from sonichaos_client.cli.tempo_map_file import read_tempo_map
 from sonichaos_client.client import Client
 from sonichaos_client.enums import FileKind, StemMode
 from sonichaos_client.errors import SonichaosError
+
+_MAX_MIDI_BYTES = 1 << 20
 
 
 @click.command()
@@ -43,6 +45,14 @@ from sonichaos_client.errors import SonichaosError
 @click.option("--loop", is_flag=True, help="Whole bars, at most --seconds, that repeat without a seam.")
 @click.option("--target-lufs", type=float, metavar="LUFS", help="Loudness of the bounce, -30 to -9 [default: -16]")
 @click.option(
+    "--score", "midi", type=INPUT_FILE, metavar="FILE.mid", help="A MIDI file whose notes are played, at most 1 MiB."
+)
+@click.option(
+    "--chords",
+    metavar='"Am F C G"',
+    help='Chords to compose over, one a bar; "Am,F" or bar lines "| Am F |" share a bar.',
+)
+@click.option(
     "--timeout",
     type=NumberBetween(0, MAX_TIMEOUT_S, above=True),
     metavar="SECONDS",
@@ -67,6 +77,8 @@ def render(
     lyrics: str,
     loop: bool,
     target_lufs: float | None,
+    midi: Path | None,
+    chords: str | None,
     timeout: float | None,
     stems: bool,
     stem_mode: StemMode,
@@ -77,6 +89,7 @@ def render(
     if bpm is not None and tempo_map is not None:
         raise click.UsageError("--bpm and --tempo-map cannot be combined.")
     tempo = read_tempo_map(tempo_map) if tempo_map is not None else None
+    score = _read_score(midi, chords)
     with session.client() as client:
         if not persona_id:
             raise click.UsageError(f"--persona ID is required. {_personas_hint(client)}")
@@ -94,6 +107,7 @@ def render(
             lyrics=lyrics,
             loop=loop,
             target_lufs=target_lufs,
+            score=score,
             stems=stems,
             stem_mode=stem_mode,
             labels=job_options.labels,
@@ -101,6 +115,18 @@ def render(
             expire_time=datetime.now(UTC) + timedelta(seconds=timeout) if timeout is not None else None,
         )
         follow_unless_detached(session, client, job, 1, output)
+
+
+def _read_score(midi: Path | None, chords: str | None) -> brief_pb2.Score | None:
+    """A file that is too large is rejected here, because the service could not receive it."""
+    if midi is not None and chords is not None:
+        raise click.UsageError("--score and --chords cannot be combined.")
+    if midi is None:
+        return None if chords is None else brief_pb2.Score(chords=chords)
+    size_bytes = midi.stat().st_size
+    if size_bytes > _MAX_MIDI_BYTES:
+        raise click.BadParameter(f"must be at most {_MAX_MIDI_BYTES} bytes, got {size_bytes}.", param_hint="'--score'")
+    return brief_pb2.Score(midi=midi.read_bytes())
 
 
 def _personas_hint(client: Client) -> str:

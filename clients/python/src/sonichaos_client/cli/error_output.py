@@ -19,6 +19,9 @@ _PARAMETERS = {
     "head_sequence": "head",
     "licence_licensee": "licensee",
     "licence_terms": "terms",
+    "score": "midi",
+    "score_chords": "chords",
+    "score_midi": "midi",
     "ttl": "expires_in",
 }
 

@@ -44,6 +44,9 @@ def format_job(job: job_pb2.Job) -> str:
             f"  seed {brief.seed} ({brief.seed_source}), {brief.seconds:g} s, {tempo} bpm ({brief.tempo_source}), "
             f"{brief.key} ({brief.key_source})"
         )
+    if brief.HasField("score"):
+        given = f"chords {printable(brief.score.chords, _MAX_PROMPT)}" if brief.score.chords else "a MIDI file"
+        lines.append(f"  score: {given}")
     lines += [format_version(job, version) for version in job.versions]
     return "\n".join(lines)
 
@@ -93,7 +96,12 @@ def _details(version: job_pb2.Version) -> Iterator[str]:
     if version.HasField("loudness"):
         yield f"  {format_loudness(version.loudness)}"
     files = version.files
-    for name, stored in (("zip", files.zip), ("bounce", files.bounce), ("manifest", files.manifest)):
+    for name, stored in (
+        ("zip", files.zip),
+        ("bounce", files.bounce),
+        ("midi", files.midi),
+        ("manifest", files.manifest),
+    ):
         if stored.key:
             yield f"  {name:<8}  {stored.size_bytes:>12,} bytes  sha256 {stored.sha256}"
     if version.timings:

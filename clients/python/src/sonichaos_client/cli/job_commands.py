@@ -25,7 +25,9 @@ from sonichaos_client.jobs import JobFilter, version_of
 
 _STATES = {lower(state): state for state in JobState if state}
 _OWNERS = {lower(owner): owner for owner in OwningService if owner}
-_KINDS = {lower(kind): kind for kind in (FileKind.ZIP, FileKind.BOUNCE, FileKind.MANIFEST, FileKind.LATENTS)}
+_KINDS = {
+    lower(kind): kind for kind in (FileKind.ZIP, FileKind.BOUNCE, FileKind.MANIFEST, FileKind.LATENTS, FileKind.MIDI)
+}
 _MAX_TTL_S = 7 * 86400
 _kind_option = click.option(
     "--file", "kind", type=click.Choice(list(_KINDS)), help="Which file [default: the ZIP; without stems, the bounce]"

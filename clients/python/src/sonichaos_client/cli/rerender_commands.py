@@ -45,6 +45,7 @@ def _with_fields(command: Callable[..., R]) -> Callable[..., R]:
         bpm: float | None,
         tempo_map: Path | None,
         key: str,
+        new_part: bool,
         **others: object,
     ) -> R:
         if (from_bar is None) != (to_bar is None):
@@ -64,6 +65,7 @@ def _with_fields(command: Callable[..., R]) -> Callable[..., R]:
             bpm=bpm,
             tempo_map=read_tempo_map(tempo_map) if tempo_map is not None else None,
             key=key,
+            new_part=new_part,
         )
         return command(*args, fields=fields, **others)
 
@@ -99,6 +101,9 @@ def _with_fields(command: Callable[..., R]) -> Callable[..., R]:
                 help="Tempo map of an upload as JSON, such as the output of 'sonichaos analyze --json'.",
             ),
             click.option("--key", default="", metavar='"A minor"', help="Key of an upload."),
+            click.option(
+                "--new-part", is_flag=True, help="Compose the stem's notes anew instead of playing the same ones."
+            ),
         )
     ):
         decorated = option(decorated)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsonichaos/jobs/v1/brief.proto\x12\x11sonichaos.jobs.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n\nTempoPoint\x12\x15\n\rstart_seconds\x18\x01 \x01(\x01\x12\x0b\n\x03\x62pm\x18\x02 \x01(\x01\x12\x15\n\rbeats_per_bar\x18\x03 \x01(\r\x12\x11\n\tbeat_unit\x18\x04 \x01(\r\"n\n\x08TempoMap\x12-\n\x06points\x18\x01 \x03(\x0b\x32\x1d.sonichaos.jobs.v1.TempoPoint\x12\x1e\n\x16\x66irst_downbeat_seconds\x18\x02 \x01(\x01\x12\x13\n\x0bswing_ratio\x18\x03 \x01(\x01\"l\n\x07Licence\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12\x10\n\x08licensee\x18\x02 \x01(\t\x12\r\n\x05terms\x18\x03 \x01(\t\x12\x32\n\x06\x63overs\x18\x04 \x01(\x0e\x32\".sonichaos.jobs.v1.LicenceCoverage\"\x8f\x04\n\x05\x42rief\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x12\n\npersona_id\x18\x02 \x01(\t\x12\x11\n\x04seed\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12\r\n\x03\x62pm\x18\x05 \x01(\x01H\x00\x12\x30\n\ttempo_map\x18\x06 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.TempoMapH\x00\x12\x0b\n\x03key\x18\x07 \x01(\t\x12\x14\n\x0cinstrumental\x18\x08 \x01(\x08\x12\r\n\x05stems\x18\t \x01(\x08\x12.\n\tstem_mode\x18\n \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12\x34\n\x06labels\x18\x0b \x03(\x0b\x32$.sonichaos.jobs.v1.Brief.LabelsEntry\x12+\n\x07licence\x18\x0c \x01(\x0b\x32\x1a.sonichaos.jobs.v1.Licence\x12/\n\x0b\x65xpire_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06lyrics\x18\x0e \x01(\t\x12\x0c\n\x04loop\x18\x0f \x01(\x08\x12\x18\n\x0btarget_lufs\x18\x10 \x01(\x01H\x02\x88\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05tempoB\x07\n\x05_seedB\x0e\n\x0c_target_lufs\"\xb4\x04\n\rResolvedBrief\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x12\n\npersona_id\x18\x02 \x01(\t\x12\x11\n\x04seed\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12.\n\ttempo_map\x18\x05 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.TempoMap\x12\x0b\n\x03key\x18\x06 \x01(\t\x12\x14\n\x0cinstrumental\x18\x07 \x01(\x08\x12\r\n\x05stems\x18\x08 \x01(\x08\x12.\n\tstem_mode\x18\t \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12<\n\x06labels\x18\n \x03(\x0b\x32,.sonichaos.jobs.v1.ResolvedBrief.LabelsEntry\x12+\n\x07licence\x18\x0b \x01(\x0b\x32\x1a.sonichaos.jobs.v1.Licence\x12/\n\x0b\x65xpire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctempo_source\x18\r \x01(\t\x12\x12\n\nkey_source\x18\x0e \x01(\t\x12\x13\n\x0bseed_source\x18\x0f \x01(\t\x12\x0c\n\x04loop\x18\x10 \x01(\x08\x12\x18\n\x0btarget_lufs\x18\x11 \x01(\x01H\x01\x88\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05_seedB\x0e\n\x0c_target_lufs*M\n\x08StemMode\x12\x19\n\x15STEM_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTEM_MODE_EXACT\x10\x01\x12\x11\n\rSTEM_MODE_RAW\x10\x02*\\\n\x04Stem\x12\x14\n\x10STEM_UNSPECIFIED\x10\x00\x12\x0e\n\nSTEM_DRUMS\x10\x01\x12\r\n\tSTEM_BASS\x10\x02\x12\x0f\n\x0bSTEM_VOCALS\x10\x03\x12\x0e\n\nSTEM_OTHER\x10\x04*w\n\x0fLicenceCoverage\x12 \n\x1cLICENCE_COVERAGE_UNSPECIFIED\x10\x00\x12\x1b\n\x17LICENCE_COVERAGE_BOUNCE\x10\x01\x12%\n!LICENCE_COVERAGE_BOUNCE_AND_STEMS\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsonichaos/jobs/v1/brief.proto\x12\x11sonichaos.jobs.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n\nTempoPoint\x12\x15\n\rstart_seconds\x18\x01 \x01(\x01\x12\x0b\n\x03\x62pm\x18\x02 \x01(\x01\x12\x15\n\rbeats_per_bar\x18\x03 \x01(\r\x12\x11\n\tbeat_unit\x18\x04 \x01(\r\"n\n\x08TempoMap\x12-\n\x06points\x18\x01 \x03(\x0b\x32\x1d.sonichaos.jobs.v1.TempoPoint\x12\x1e\n\x16\x66irst_downbeat_seconds\x18\x02 \x01(\x01\x12\x13\n\x0bswing_ratio\x18\x03 \x01(\x01\"l\n\x07Licence\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12\x10\n\x08licensee\x18\x02 \x01(\t\x12\r\n\x05terms\x18\x03 \x01(\t\x12\x32\n\x06\x63overs\x18\x04 \x01(\x0e\x32\".sonichaos.jobs.v1.LicenceCoverage\"3\n\x05Score\x12\x0e\n\x04midi\x18\x01 \x01(\x0cH\x00\x12\x10\n\x06\x63hords\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\"4\n\rResolvedScore\x12\x13\n\x0bmidi_sha256\x18\x01 \x01(\t\x12\x0e\n\x06\x63hords\x18\x02 \x01(\t\"\xb8\x04\n\x05\x42rief\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x12\n\npersona_id\x18\x02 \x01(\t\x12\x11\n\x04seed\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12\r\n\x03\x62pm\x18\x05 \x01(\x01H\x00\x12\x30\n\ttempo_map\x18\x06 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.TempoMapH\x00\x12\x0b\n\x03key\x18\x07 \x01(\t\x12\x14\n\x0cinstrumental\x18\x08 \x01(\x08\x12\r\n\x05stems\x18\t \x01(\x08\x12.\n\tstem_mode\x18\n \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12\x34\n\x06labels\x18\x0b \x03(\x0b\x32$.sonichaos.jobs.v1.Brief.LabelsEntry\x12+\n\x07licence\x18\x0c \x01(\x0b\x32\x1a.sonichaos.jobs.v1.Licence\x12/\n\x0b\x65xpire_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06lyrics\x18\x0e \x01(\t\x12\x0c\n\x04loop\x18\x0f \x01(\x08\x12\x18\n\x0btarget_lufs\x18\x10 \x01(\x01H\x02\x88\x01\x01\x12\'\n\x05score\x18\x11 \x01(\x0b\x32\x18.sonichaos.jobs.v1.Score\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05tempoB\x07\n\x05_seedB\x0e\n\x0c_target_lufs\"\xe5\x04\n\rResolvedBrief\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x12\n\npersona_id\x18\x02 \x01(\t\x12\x11\n\x04seed\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12.\n\ttempo_map\x18\x05 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.TempoMap\x12\x0b\n\x03key\x18\x06 \x01(\t\x12\x14\n\x0cinstrumental\x18\x07 \x01(\x08\x12\r\n\x05stems\x18\x08 \x01(\x08\x12.\n\tstem_mode\x18\t \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\x12<\n\x06labels\x18\n \x03(\x0b\x32,.sonichaos.jobs.v1.ResolvedBrief.LabelsEntry\x12+\n\x07licence\x18\x0b \x01(\x0b\x32\x1a.sonichaos.jobs.v1.Licence\x12/\n\x0b\x65xpire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctempo_source\x18\r \x01(\t\x12\x12\n\nkey_source\x18\x0e \x01(\t\x12\x13\n\x0bseed_source\x18\x0f \x01(\t\x12\x0c\n\x04loop\x18\x10 \x01(\x08\x12\x18\n\x0btarget_lufs\x18\x11 \x01(\x01H\x01\x88\x01\x01\x12/\n\x05score\x18\x12 \x01(\x0b\x32 .sonichaos.jobs.v1.ResolvedScore\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05_seedB\x0e\n\x0c_target_lufs*M\n\x08StemMode\x12\x19\n\x15STEM_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTEM_MODE_EXACT\x10\x01\x12\x11\n\rSTEM_MODE_RAW\x10\x02*\\\n\x04Stem\x12\x14\n\x10STEM_UNSPECIFIED\x10\x00\x12\x0e\n\nSTEM_DRUMS\x10\x01\x12\r\n\tSTEM_BASS\x10\x02\x12\x0f\n\x0bSTEM_VOCALS\x10\x03\x12\x0e\n\nSTEM_OTHER\x10\x04*w\n\x0fLicenceCoverage\x12 \n\x1cLICENCE_COVERAGE_UNSPECIFIED\x10\x00\x12\x1b\n\x17LICENCE_COVERAGE_BOUNCE\x10\x01\x12%\n!LICENCE_COVERAGE_BOUNCE_AND_STEMS\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,24 +36,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BRIEF_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_RESOLVEDBRIEF_LABELSENTRY']._loaded_options = None
   _globals['_RESOLVEDBRIEF_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_STEMMODE']._serialized_start=1496
-  _globals['_STEMMODE']._serialized_end=1573
-  _globals['_STEM']._serialized_start=1575
-  _globals['_STEM']._serialized_end=1667
-  _globals['_LICENCECOVERAGE']._serialized_start=1669
-  _globals['_LICENCECOVERAGE']._serialized_end=1788
+  _globals['_STEMMODE']._serialized_start=1693
+  _globals['_STEMMODE']._serialized_end=1770
+  _globals['_STEM']._serialized_start=1772
+  _globals['_STEM']._serialized_end=1864
+  _globals['_LICENCECOVERAGE']._serialized_start=1866
+  _globals['_LICENCECOVERAGE']._serialized_end=1985
   _globals['_TEMPOPOINT']._serialized_start=85
   _globals['_TEMPOPOINT']._serialized_end=175
   _globals['_TEMPOMAP']._serialized_start=177
   _globals['_TEMPOMAP']._serialized_end=287
   _globals['_LICENCE']._serialized_start=289
   _globals['_LICENCE']._serialized_end=397
-  _globals['_BRIEF']._serialized_start=400
-  _globals['_BRIEF']._serialized_end=927
-  _globals['_BRIEF_LABELSENTRY']._serialized_start=848
-  _globals['_BRIEF_LABELSENTRY']._serialized_end=893
-  _globals['_RESOLVEDBRIEF']._serialized_start=930
-  _globals['_RESOLVEDBRIEF']._serialized_end=1494
-  _globals['_RESOLVEDBRIEF_LABELSENTRY']._serialized_start=848
-  _globals['_RESOLVEDBRIEF_LABELSENTRY']._serialized_end=893
+  _globals['_SCORE']._serialized_start=399
+  _globals['_SCORE']._serialized_end=450
+  _globals['_RESOLVEDSCORE']._serialized_start=452
+  _globals['_RESOLVEDSCORE']._serialized_end=504
+  _globals['_BRIEF']._serialized_start=507
+  _globals['_BRIEF']._serialized_end=1075
+  _globals['_BRIEF_LABELSENTRY']._serialized_start=996
+  _globals['_BRIEF_LABELSENTRY']._serialized_end=1041
+  _globals['_RESOLVEDBRIEF']._serialized_start=1078
+  _globals['_RESOLVEDBRIEF']._serialized_end=1691
+  _globals['_RESOLVEDBRIEF_LABELSENTRY']._serialized_start=996
+  _globals['_RESOLVEDBRIEF_LABELSENTRY']._serialized_end=1041
 # @@protoc_insertion_point(module_scope)

@@ -201,8 +201,70 @@ class Licence(_message.Message):
 Global___Licence: _TypeAlias = Licence  # noqa: Y015
 
 @_typing.final
+class Score(_message.Message):
+    """A score that is played in place of a composed one. A renderer that plays no scores refuses it: see GetModelInfo."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIDI_FIELD_NUMBER: _builtins.int
+    CHORDS_FIELD_NUMBER: _builtins.int
+    midi: _builtins.bytes
+    """A Standard MIDI File of format 0 or 1 with a musical time base: at most 1 MiB, 64 tracks and 20000 notes, all starting
+    within the take. Nothing is added to its notes. Its first bar line is laid on the first downbeat.
+    """
+    chords: _builtins.str
+    """Chords that parts are composed over, one a bar, repeated to fill the take: "Am F C G". A comma joins chords that share a
+    bar: "Am,F C". With bar lines, all chords between two of them share a bar: "| Am F | C |". A symbol is a root (A to G,
+    "#" or "b"), one of "", "maj", "m", "min", "7", "maj7", "m7", "dim" and "sus4", and a bass note after "/" if it is not the
+    root. At most 2000 characters, 256 bars and 8 chords a bar.
+    """
+    def __init__(
+        self,
+        *,
+        midi: _builtins.bytes = ...,
+        chords: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chords", b"chords", "midi", b"midi", "source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chords", b"chords", "midi", b"midi", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["midi", "chords"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
+
+Global___Score: _TypeAlias = Score  # noqa: Y015
+
+@_typing.final
+class ResolvedScore(_message.Message):
+    """What a given score was made from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIDI_SHA256_FIELD_NUMBER: _builtins.int
+    CHORDS_FIELD_NUMBER: _builtins.int
+    midi_sha256: _builtins.str
+    """SHA-256 of the MIDI file, 64 lower-case hex digits. Empty if chords were given."""
+    chords: _builtins.str
+    """The chords as given. Empty if a MIDI file was given."""
+    def __init__(
+        self,
+        *,
+        midi_sha256: _builtins.str = ...,
+        chords: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chords", b"chords", "midi_sha256", b"midi_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolvedScore: _TypeAlias = ResolvedScore  # noqa: Y015
+
+@_typing.final
 class Brief(_message.Message):
-    """What the caller asks for. An explicit tempo or key overrides the prompt, and the prompt overrides a random choice."""
+    """What the caller asks for. An explicit tempo or key overrides those of a score; tempo and key signature of a MIDI file override
+    the prompt; the prompt overrides a key that is estimated from the notes or chords of a score, and any random choice.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -242,6 +304,7 @@ class Brief(_message.Message):
     LYRICS_FIELD_NUMBER: _builtins.int
     LOOP_FIELD_NUMBER: _builtins.int
     TARGET_LUFS_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """Free text that steers instrumentation, mood and tempo. 1 to 2000 characters."""
     persona_id: _builtins.str
@@ -249,11 +312,13 @@ class Brief(_message.Message):
     seed: _builtins.int
     """Seed of every random choice, 0 to 4294967295. If not set, the service draws one and returns it."""
     seconds: _builtins.float
-    """Length of the take in seconds, 2 to 180. A renderer may allow less: see GetModelInfo. 0 means 30."""
+    """Length of the take in seconds, 2 to 180. A renderer may allow less: see GetModelInfo. 0 means 30 or, for a MIDI file whose
+    tempo is known from the brief or the file, 2 s more than its notes last.
+    """
     bpm: _builtins.float
     """One tempo throughout, in beats per minute, 30 to 300, in 4/4."""
     key: _builtins.str
-    """Tonic and mode, such as "A minor" or "Eb major". If empty, the service takes it from the prompt or else draws it."""
+    """Tonic and mode, such as "A minor" or "Eb major". If empty, the service takes it from the score or the prompt, or else draws it."""
     instrumental: _builtins.bool
     """True for a take without vocals."""
     stems: _builtins.bool
@@ -286,6 +351,10 @@ class Brief(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Deadline. A job that is not done by then fails with EXPIRED. Must lie in the future. If not set, the job never expires."""
 
+    @_builtins.property
+    def score(self) -> Global___Score:
+        """A score to play. If not set, the service composes one."""
+
     def __init__(
         self,
         *,
@@ -305,10 +374,11 @@ class Brief(_message.Message):
         lyrics: _builtins.str = ...,
         loop: _builtins.bool = ...,
         target_lufs: _builtins.float | None = ...,
+        score: Global___Score | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "bpm", b"bpm", "expire_time", b"expire_time", "licence", b"licence", "seed", b"seed", "target_lufs", b"target_lufs", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "bpm", b"bpm", "expire_time", b"expire_time", "licence", b"licence", "score", b"score", "seed", b"seed", "target_lufs", b"target_lufs", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "bpm", b"bpm", "expire_time", b"expire_time", "instrumental", b"instrumental", "key", b"key", "labels", b"labels", "licence", b"licence", "loop", b"loop", "lyrics", b"lyrics", "persona_id", b"persona_id", "prompt", b"prompt", "seconds", b"seconds", "seed", b"seed", "stem_mode", b"stem_mode", "stems", b"stems", "target_lufs", b"target_lufs", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "bpm", b"bpm", "expire_time", b"expire_time", "instrumental", b"instrumental", "key", b"key", "labels", b"labels", "licence", b"licence", "loop", b"loop", "lyrics", b"lyrics", "persona_id", b"persona_id", "prompt", b"prompt", "score", b"score", "seconds", b"seconds", "seed", b"seed", "stem_mode", b"stem_mode", "stems", b"stems", "target_lufs", b"target_lufs", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -368,6 +438,7 @@ class ResolvedBrief(_message.Message):
     SEED_SOURCE_FIELD_NUMBER: _builtins.int
     LOOP_FIELD_NUMBER: _builtins.int
     TARGET_LUFS_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """The prompt as given. Empty for an upload, and after ErasePrompt."""
     persona_id: _builtins.str
@@ -385,9 +456,9 @@ class ResolvedBrief(_message.Message):
     stem_mode: Global___StemMode.ValueType
     """How the stems relate to the bounce. Always set."""
     tempo_source: _builtins.str
-    """Where the tempo comes from: "caller", "prompt" or "drawn"."""
+    """Where the tempo comes from: "caller", "score", "prompt" or "drawn"."""
     key_source: _builtins.str
-    """Where the key comes from: "caller", "prompt" or "drawn"."""
+    """Where the key comes from: "caller", "score", "prompt" or "drawn"."""
     seed_source: _builtins.str
     """Where the seed comes from: "caller" or "drawn"."""
     loop: _builtins.bool
@@ -410,6 +481,10 @@ class ResolvedBrief(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Deadline. Not set if the job never expires."""
 
+    @_builtins.property
+    def score(self) -> Global___ResolvedScore:
+        """What the caller's score was made from. Not set if the score was composed."""
+
     def __init__(
         self,
         *,
@@ -430,10 +505,11 @@ class ResolvedBrief(_message.Message):
         seed_source: _builtins.str = ...,
         loop: _builtins.bool = ...,
         target_lufs: _builtins.float | None = ...,
+        score: Global___ResolvedScore | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "expire_time", b"expire_time", "licence", b"licence", "seed", b"seed", "target_lufs", b"target_lufs", "tempo_map", b"tempo_map"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "expire_time", b"expire_time", "licence", b"licence", "score", b"score", "seed", b"seed", "target_lufs", b"target_lufs", "tempo_map", b"tempo_map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "expire_time", b"expire_time", "instrumental", b"instrumental", "key", b"key", "key_source", b"key_source", "labels", b"labels", "licence", b"licence", "loop", b"loop", "persona_id", b"persona_id", "prompt", b"prompt", "seconds", b"seconds", "seed", b"seed", "seed_source", b"seed_source", "stem_mode", b"stem_mode", "stems", b"stems", "target_lufs", b"target_lufs", "tempo_map", b"tempo_map", "tempo_source", b"tempo_source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "expire_time", b"expire_time", "instrumental", b"instrumental", "key", b"key", "key_source", b"key_source", "labels", b"labels", "licence", b"licence", "loop", b"loop", "persona_id", b"persona_id", "prompt", b"prompt", "score", b"score", "seconds", b"seconds", "seed", b"seed", "seed_source", b"seed_source", "stem_mode", b"stem_mode", "stems", b"stems", "target_lufs", b"target_lufs", "tempo_map", b"tempo_map", "tempo_source", b"tempo_source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015

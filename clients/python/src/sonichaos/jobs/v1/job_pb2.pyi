@@ -311,6 +311,7 @@ class VersionFiles(_message.Message):
     ZIP_FIELD_NUMBER: _builtins.int
     ZIP_ENTRIES_FIELD_NUMBER: _builtins.int
     LATENTS_FIELD_NUMBER: _builtins.int
+    MIDI_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def bounce(self) -> Global___StoredFile:
         """The bounce: the stereo mix as a WAV file. Not set until it is stored."""
@@ -331,6 +332,10 @@ class VersionFiles(_message.Message):
     def latents(self) -> Global___StoredFile:
         """The latents that re-renders start from. Set for the first version of a take only."""
 
+    @_builtins.property
+    def midi(self) -> Global___StoredFile:
+        """The notes as a Standard MIDI File, with the whole tempo map and the key. Not set without a score, as for uploads."""
+
     def __init__(
         self,
         *,
@@ -339,10 +344,11 @@ class VersionFiles(_message.Message):
         zip: Global___StoredFile | None = ...,
         zip_entries: _abc.Iterable[Global___ZipEntry] | None = ...,
         latents: Global___StoredFile | None = ...,
+        midi: Global___StoredFile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce", "latents", b"latents", "manifest", b"manifest", "zip", b"zip"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce", "latents", b"latents", "manifest", b"manifest", "midi", b"midi", "zip", b"zip"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce", "latents", b"latents", "manifest", b"manifest", "zip", b"zip", "zip_entries", b"zip_entries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce", "latents", b"latents", "manifest", b"manifest", "midi", b"midi", "zip", b"zip", "zip_entries", b"zip_entries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

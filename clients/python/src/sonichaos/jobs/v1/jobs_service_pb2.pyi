@@ -39,6 +39,8 @@ class _FileKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FileKind.Val
     """The ZIP."""
     FILE_KIND_LATENTS: _FileKind.ValueType  # 4
     """The latents."""
+    FILE_KIND_MIDI: _FileKind.ValueType  # 5
+    """The notes as a Standard MIDI File."""
 
 class FileKind(_FileKind, metaclass=_FileKindEnumTypeWrapper):
     """Kind of a stored file."""
@@ -53,6 +55,8 @@ FILE_KIND_ZIP: FileKind.ValueType  # 3
 """The ZIP."""
 FILE_KIND_LATENTS: FileKind.ValueType  # 4
 """The latents."""
+FILE_KIND_MIDI: FileKind.ValueType  # 5
+"""The notes as a Standard MIDI File."""
 Global___FileKind: _TypeAlias = FileKind  # noqa: Y015
 
 @_typing.final

@@ -106,7 +106,9 @@ Global___CreateRenderResponse: _TypeAlias = CreateRenderResponse  # noqa: Y015
 
 @_typing.final
 class RerenderStemRequest(_message.Message):
-    """Request of RerenderStem. At least one of persona, prompt and seed must be set and differ from what the stem was made with."""
+    """Request of RerenderStem. At least one of persona, prompt and seed must be set and differ from what the stem was made with, or
+    `new_part` be true.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -125,6 +127,7 @@ class RerenderStemRequest(_message.Message):
     BPM_FIELD_NUMBER: _builtins.int
     TEMPO_MAP_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    NEW_PART_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's own id of this request, as in CreateRender."""
     job_id: _builtins.str
@@ -153,6 +156,10 @@ class RerenderStemRequest(_message.Message):
     """One tempo throughout, in beats per minute, 30 to 300, in 4/4."""
     key: _builtins.str
     """Key of an upload, such as "A minor", required for its first re-render. Refused for a take, which keeps its own."""
+    new_part: _builtins.bool
+    """True to compose the stem's part anew, from the new seed, prompt and persona. Otherwise the stem plays the notes of the base
+    version. Refused for versions without a score, such as uploads.
+    """
     @_builtins.property
     def tempo_map(self) -> _brief_pb2.TempoMap:
         """A tempo map."""
@@ -175,10 +182,11 @@ class RerenderStemRequest(_message.Message):
         bpm: _builtins.float = ...,
         tempo_map: _brief_pb2.TempoMap | None = ...,
         key: _builtins.str = ...,
+        new_part: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "bpm", b"bpm", "seed", b"seed", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "allow_drift", b"allow_drift", "base_version", b"base_version", "bpm", b"bpm", "from_bar", b"from_bar", "from_noise", b"from_noise", "job_id", b"job_id", "key", b"key", "persona_id", b"persona_id", "prompt", b"prompt", "request_id", b"request_id", "seed", b"seed", "stem", b"stem", "strength", b"strength", "tempo", b"tempo", "tempo_map", b"tempo_map", "to_bar", b"to_bar"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "allow_drift", b"allow_drift", "base_version", b"base_version", "bpm", b"bpm", "from_bar", b"from_bar", "from_noise", b"from_noise", "job_id", b"job_id", "key", b"key", "new_part", b"new_part", "persona_id", b"persona_id", "prompt", b"prompt", "request_id", b"request_id", "seed", b"seed", "stem", b"stem", "strength", b"strength", "tempo", b"tempo", "tempo_map", b"tempo_map", "to_bar", b"to_bar"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -1049,6 +1057,7 @@ class GetModelInfoResponse(_message.Message):
     MAX_SECONDS_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     SUPPORTS_LYRICS_FIELD_NUMBER: _builtins.int
+    SUPPORTS_SCORE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the renderer, such as "starter"."""
     licence: _builtins.str
@@ -1059,6 +1068,8 @@ class GetModelInfoResponse(_message.Message):
     """Longest take in seconds."""
     supports_lyrics: _builtins.bool
     """True if the renderer can sing lyrics."""
+    supports_score: _builtins.bool
+    """True if the renderer plays scores, so that a brief may have one and re-renders may redraw a part."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelDigest]:
         """The loaded model files."""
@@ -1077,10 +1088,11 @@ class GetModelInfoResponse(_message.Message):
         max_seconds: _builtins.float = ...,
         fingerprint: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         supports_lyrics: _builtins.bool = ...,
+        supports_score: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "licence", b"licence", "max_seconds", b"max_seconds", "min_seconds", b"min_seconds", "models", b"models", "name", b"name", "supports_lyrics", b"supports_lyrics"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "licence", b"licence", "max_seconds", b"max_seconds", "min_seconds", b"min_seconds", "models", b"models", "name", b"name", "supports_lyrics", b"supports_lyrics", "supports_score", b"supports_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

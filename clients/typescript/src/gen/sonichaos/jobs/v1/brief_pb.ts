@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/jobs/v1/brief.proto.
  */
 export const file_sonichaos_jobs_v1_brief: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zb25pY2hhb3Mvam9icy92MS9icmllZi5wcm90bxIRc29uaWNoYW9zLmpvYnMudjEiWgoKVGVtcG9Qb2ludBIVCg1zdGFydF9zZWNvbmRzGAEgASgBEgsKA2JwbRgCIAEoARIVCg1iZWF0c19wZXJfYmFyGAMgASgNEhEKCWJlYXRfdW5pdBgEIAEoDSJuCghUZW1wb01hcBItCgZwb2ludHMYASADKAsyHS5zb25pY2hhb3Muam9icy52MS5UZW1wb1BvaW50Eh4KFmZpcnN0X2Rvd25iZWF0X3NlY29uZHMYAiABKAESEwoLc3dpbmdfcmF0aW8YAyABKAEibAoHTGljZW5jZRIMCgR0aWVyGAEgASgJEhAKCGxpY2Vuc2VlGAIgASgJEg0KBXRlcm1zGAMgASgJEjIKBmNvdmVycxgEIAEoDjIiLnNvbmljaGFvcy5qb2JzLnYxLkxpY2VuY2VDb3ZlcmFnZSKPBAoFQnJpZWYSDgoGcHJvbXB0GAEgASgJEhIKCnBlcnNvbmFfaWQYAiABKAkSEQoEc2VlZBgDIAEoDUgBiAEBEg8KB3NlY29uZHMYBCABKAESDQoDYnBtGAUgASgBSAASMAoJdGVtcG9fbWFwGAYgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuVGVtcG9NYXBIABILCgNrZXkYByABKAkSFAoMaW5zdHJ1bWVudGFsGAggASgIEg0KBXN0ZW1zGAkgASgIEi4KCXN0ZW1fbW9kZRgKIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLlN0ZW1Nb2RlEjQKBmxhYmVscxgLIAMoCzIkLnNvbmljaGFvcy5qb2JzLnYxLkJyaWVmLkxhYmVsc0VudHJ5EisKB2xpY2VuY2UYDCABKAsyGi5zb25pY2hhb3Muam9icy52MS5MaWNlbmNlEi8KC2V4cGlyZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZseXJpY3MYDiABKAkSDAoEbG9vcBgPIAEoCBIYCgt0YXJnZXRfbHVmcxgQIAEoAUgCiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFdGVtcG9CBwoFX3NlZWRCDgoMX3RhcmdldF9sdWZzIrQECg1SZXNvbHZlZEJyaWVmEg4KBnByb21wdBgBIAEoCRISCgpwZXJzb25hX2lkGAIgASgJEhEKBHNlZWQYAyABKA1IAIgBARIPCgdzZWNvbmRzGAQgASgBEi4KCXRlbXBvX21hcBgFIAEoCzIbLnNvbmljaGFvcy5qb2JzLnYxLlRlbXBvTWFwEgsKA2tleRgGIAEoCRIUCgxpbnN0cnVtZW50YWwYByABKAgSDQoFc3RlbXMYCCABKAgSLgoJc3RlbV9tb2RlGAkgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuU3RlbU1vZGUSPAoGbGFiZWxzGAogAygLMiwuc29uaWNoYW9zLmpvYnMudjEuUmVzb2x2ZWRCcmllZi5MYWJlbHNFbnRyeRIrCgdsaWNlbmNlGAsgASgLMhouc29uaWNoYW9zLmpvYnMudjEuTGljZW5jZRIvCgtleHBpcmVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMdGVtcG9fc291cmNlGA0gASgJEhIKCmtleV9zb3VyY2UYDiABKAkSEwoLc2VlZF9zb3VyY2UYDyABKAkSDAoEbG9vcBgQIAEoCBIYCgt0YXJnZXRfbHVmcxgRIAEoAUgBiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFX3NlZWRCDgoMX3RhcmdldF9sdWZzKk0KCFN0ZW1Nb2RlEhkKFVNURU1fTU9ERV9VTlNQRUNJRklFRBAAEhMKD1NURU1fTU9ERV9FWEFDVBABEhEKDVNURU1fTU9ERV9SQVcQAipcCgRTdGVtEhQKEFNURU1fVU5TUEVDSUZJRUQQABIOCgpTVEVNX0RSVU1TEAESDQoJU1RFTV9CQVNTEAISDwoLU1RFTV9WT0NBTFMQAxIOCgpTVEVNX09USEVSEAQqdwoPTGljZW5jZUNvdmVyYWdlEiAKHExJQ0VOQ0VfQ09WRVJBR0VfVU5TUEVDSUZJRUQQABIbChdMSUNFTkNFX0NPVkVSQUdFX0JPVU5DRRABEiUKIUxJQ0VOQ0VfQ09WRVJBR0VfQk9VTkNFX0FORF9TVEVNUxACYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Ch1zb25pY2hhb3Mvam9icy92MS9icmllZi5wcm90bxIRc29uaWNoYW9zLmpvYnMudjEiWgoKVGVtcG9Qb2ludBIVCg1zdGFydF9zZWNvbmRzGAEgASgBEgsKA2JwbRgCIAEoARIVCg1iZWF0c19wZXJfYmFyGAMgASgNEhEKCWJlYXRfdW5pdBgEIAEoDSJuCghUZW1wb01hcBItCgZwb2ludHMYASADKAsyHS5zb25pY2hhb3Muam9icy52MS5UZW1wb1BvaW50Eh4KFmZpcnN0X2Rvd25iZWF0X3NlY29uZHMYAiABKAESEwoLc3dpbmdfcmF0aW8YAyABKAEibAoHTGljZW5jZRIMCgR0aWVyGAEgASgJEhAKCGxpY2Vuc2VlGAIgASgJEg0KBXRlcm1zGAMgASgJEjIKBmNvdmVycxgEIAEoDjIiLnNvbmljaGFvcy5qb2JzLnYxLkxpY2VuY2VDb3ZlcmFnZSIzCgVTY29yZRIOCgRtaWRpGAEgASgMSAASEAoGY2hvcmRzGAIgASgJSABCCAoGc291cmNlIjQKDVJlc29sdmVkU2NvcmUSEwoLbWlkaV9zaGEyNTYYASABKAkSDgoGY2hvcmRzGAIgASgJIrgECgVCcmllZhIOCgZwcm9tcHQYASABKAkSEgoKcGVyc29uYV9pZBgCIAEoCRIRCgRzZWVkGAMgASgNSAGIAQESDwoHc2Vjb25kcxgEIAEoARINCgNicG0YBSABKAFIABIwCgl0ZW1wb19tYXAYBiABKAsyGy5zb25pY2hhb3Muam9icy52MS5UZW1wb01hcEgAEgsKA2tleRgHIAEoCRIUCgxpbnN0cnVtZW50YWwYCCABKAgSDQoFc3RlbXMYCSABKAgSLgoJc3RlbV9tb2RlGAogASgOMhsuc29uaWNoYW9zLmpvYnMudjEuU3RlbU1vZGUSNAoGbGFiZWxzGAsgAygLMiQuc29uaWNoYW9zLmpvYnMudjEuQnJpZWYuTGFiZWxzRW50cnkSKwoHbGljZW5jZRgMIAEoCzIaLnNvbmljaGFvcy5qb2JzLnYxLkxpY2VuY2USLwoLZXhwaXJlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmx5cmljcxgOIAEoCRIMCgRsb29wGA8gASgIEhgKC3RhcmdldF9sdWZzGBAgASgBSAKIAQESJwoFc2NvcmUYESABKAsyGC5zb25pY2hhb3Muam9icy52MS5TY29yZRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgcKBXRlbXBvQgcKBV9zZWVkQg4KDF90YXJnZXRfbHVmcyLlBAoNUmVzb2x2ZWRCcmllZhIOCgZwcm9tcHQYASABKAkSEgoKcGVyc29uYV9pZBgCIAEoCRIRCgRzZWVkGAMgASgNSACIAQESDwoHc2Vjb25kcxgEIAEoARIuCgl0ZW1wb19tYXAYBSABKAsyGy5zb25pY2hhb3Muam9icy52MS5UZW1wb01hcBILCgNrZXkYBiABKAkSFAoMaW5zdHJ1bWVudGFsGAcgASgIEg0KBXN0ZW1zGAggASgIEi4KCXN0ZW1fbW9kZRgJIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLlN0ZW1Nb2RlEjwKBmxhYmVscxgKIAMoCzIsLnNvbmljaGFvcy5qb2JzLnYxLlJlc29sdmVkQnJpZWYuTGFiZWxzRW50cnkSKwoHbGljZW5jZRgLIAEoCzIaLnNvbmljaGFvcy5qb2JzLnYxLkxpY2VuY2USLwoLZXhwaXJlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHRlbXBvX3NvdXJjZRgNIAEoCRISCgprZXlfc291cmNlGA4gASgJEhMKC3NlZWRfc291cmNlGA8gASgJEgwKBGxvb3AYECABKAgSGAoLdGFyZ2V0X2x1ZnMYESABKAFIAYgBARIvCgVzY29yZRgSIAEoCzIgLnNvbmljaGFvcy5qb2JzLnYxLlJlc29sdmVkU2NvcmUaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIHCgVfc2VlZEIOCgxfdGFyZ2V0X2x1ZnMqTQoIU3RlbU1vZGUSGQoVU1RFTV9NT0RFX1VOU1BFQ0lGSUVEEAASEwoPU1RFTV9NT0RFX0VYQUNUEAESEQoNU1RFTV9NT0RFX1JBVxACKlwKBFN0ZW0SFAoQU1RFTV9VTlNQRUNJRklFRBAAEg4KClNURU1fRFJVTVMQARINCglTVEVNX0JBU1MQAhIPCgtTVEVNX1ZPQ0FMUxADEg4KClNURU1fT1RIRVIQBCp3Cg9MaWNlbmNlQ292ZXJhZ2USIAocTElDRU5DRV9DT1ZFUkFHRV9VTlNQRUNJRklFRBAAEhsKF0xJQ0VOQ0VfQ09WRVJBR0VfQk9VTkNFEAESJQohTElDRU5DRV9DT1ZFUkFHRV9CT1VOQ0VfQU5EX1NURU1TEAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * Tempo and metre from one moment until the next point.
@@ -136,7 +136,77 @@ export const LicenceSchema: GenMessage<Licence> = /*@__PURE__*/
   messageDesc(file_sonichaos_jobs_v1_brief, 2);
 
 /**
- * What the caller asks for. An explicit tempo or key overrides the prompt, and the prompt overrides a random choice.
+ * A score that is played in place of a composed one. A renderer that plays no scores refuses it: see GetModelInfo.
+ *
+ * @generated from message sonichaos.jobs.v1.Score
+ */
+export type Score = Message<"sonichaos.jobs.v1.Score"> & {
+  /**
+   * Exactly one of them.
+   *
+   * @generated from oneof sonichaos.jobs.v1.Score.source
+   */
+  source: {
+    /**
+     * A Standard MIDI File of format 0 or 1 with a musical time base: at most 1 MiB, 64 tracks and 20000 notes, all starting
+     * within the take. Nothing is added to its notes. Its first bar line is laid on the first downbeat.
+     *
+     * @generated from field: bytes midi = 1;
+     */
+    value: Uint8Array;
+    case: "midi";
+  } | {
+    /**
+     * Chords that parts are composed over, one a bar, repeated to fill the take: "Am F C G". A comma joins chords that share a
+     * bar: "Am,F C". With bar lines, all chords between two of them share a bar: "| Am F | C |". A symbol is a root (A to G,
+     * "#" or "b"), one of "", "maj", "m", "min", "7", "maj7", "m7", "dim" and "sus4", and a bass note after "/" if it is not the
+     * root. At most 2000 characters, 256 bars and 8 chords a bar.
+     *
+     * @generated from field: string chords = 2;
+     */
+    value: string;
+    case: "chords";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.Score.
+ * Use `create(ScoreSchema)` to create a new message.
+ */
+export const ScoreSchema: GenMessage<Score> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_brief, 3);
+
+/**
+ * What a given score was made from.
+ *
+ * @generated from message sonichaos.jobs.v1.ResolvedScore
+ */
+export type ResolvedScore = Message<"sonichaos.jobs.v1.ResolvedScore"> & {
+  /**
+   * SHA-256 of the MIDI file, 64 lower-case hex digits. Empty if chords were given.
+   *
+   * @generated from field: string midi_sha256 = 1;
+   */
+  midiSha256: string;
+
+  /**
+   * The chords as given. Empty if a MIDI file was given.
+   *
+   * @generated from field: string chords = 2;
+   */
+  chords: string;
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.ResolvedScore.
+ * Use `create(ResolvedScoreSchema)` to create a new message.
+ */
+export const ResolvedScoreSchema: GenMessage<ResolvedScore> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_brief, 4);
+
+/**
+ * What the caller asks for. An explicit tempo or key overrides those of a score; tempo and key signature of a MIDI file override
+ * the prompt; the prompt overrides a key that is estimated from the notes or chords of a score, and any random choice.
  *
  * @generated from message sonichaos.jobs.v1.Brief
  */
@@ -163,14 +233,15 @@ export type Brief = Message<"sonichaos.jobs.v1.Brief"> & {
   seed?: number | undefined;
 
   /**
-   * Length of the take in seconds, 2 to 180. A renderer may allow less: see GetModelInfo. 0 means 30.
+   * Length of the take in seconds, 2 to 180. A renderer may allow less: see GetModelInfo. 0 means 30 or, for a MIDI file whose
+   * tempo is known from the brief or the file, 2 s more than its notes last.
    *
    * @generated from field: double seconds = 4;
    */
   seconds: number;
 
   /**
-   * Tempo. If not set, the service takes it from the prompt or else draws it.
+   * Tempo. If not set, the service takes it from the MIDI file of the score, from the prompt, or else draws it.
    *
    * @generated from oneof sonichaos.jobs.v1.Brief.tempo
    */
@@ -193,7 +264,7 @@ export type Brief = Message<"sonichaos.jobs.v1.Brief"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Tonic and mode, such as "A minor" or "Eb major". If empty, the service takes it from the prompt or else draws it.
+   * Tonic and mode, such as "A minor" or "Eb major". If empty, the service takes it from the score or the prompt, or else draws it.
    *
    * @generated from field: string key = 7;
    */
@@ -263,6 +334,13 @@ export type Brief = Message<"sonichaos.jobs.v1.Brief"> & {
    * @generated from field: optional double target_lufs = 16;
    */
   targetLufs?: number | undefined;
+
+  /**
+   * A score to play. If not set, the service composes one.
+   *
+   * @generated from field: sonichaos.jobs.v1.Score score = 17;
+   */
+  score?: Score | undefined;
 };
 
 /**
@@ -270,7 +348,7 @@ export type Brief = Message<"sonichaos.jobs.v1.Brief"> & {
  * Use `create(BriefSchema)` to create a new message.
  */
 export const BriefSchema: GenMessage<Brief> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_brief, 3);
+  messageDesc(file_sonichaos_jobs_v1_brief, 5);
 
 /**
  * A brief with every value decided: what the render actually uses.
@@ -363,14 +441,14 @@ export type ResolvedBrief = Message<"sonichaos.jobs.v1.ResolvedBrief"> & {
   expireTime?: Timestamp | undefined;
 
   /**
-   * Where the tempo comes from: "caller", "prompt" or "drawn".
+   * Where the tempo comes from: "caller", "score", "prompt" or "drawn".
    *
    * @generated from field: string tempo_source = 13;
    */
   tempoSource: string;
 
   /**
-   * Where the key comes from: "caller", "prompt" or "drawn".
+   * Where the key comes from: "caller", "score", "prompt" or "drawn".
    *
    * @generated from field: string key_source = 14;
    */
@@ -396,6 +474,13 @@ export type ResolvedBrief = Message<"sonichaos.jobs.v1.ResolvedBrief"> & {
    * @generated from field: optional double target_lufs = 17;
    */
   targetLufs?: number | undefined;
+
+  /**
+   * What the caller's score was made from. Not set if the score was composed.
+   *
+   * @generated from field: sonichaos.jobs.v1.ResolvedScore score = 18;
+   */
+  score?: ResolvedScore | undefined;
 };
 
 /**
@@ -403,7 +488,7 @@ export type ResolvedBrief = Message<"sonichaos.jobs.v1.ResolvedBrief"> & {
  * Use `create(ResolvedBriefSchema)` to create a new message.
  */
 export const ResolvedBriefSchema: GenMessage<ResolvedBrief> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_brief, 4);
+  messageDesc(file_sonichaos_jobs_v1_brief, 6);
 
 /**
  * How the four stems relate to the bounce.
