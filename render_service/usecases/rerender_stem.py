@@ -75,7 +75,7 @@ class RerenderAdmission(Admission):
         self._check_score(version, plan, change)
         _check_region(plan, change.region)
         if change.new_part:
-            plan = self._with_new_part(plan, change, original=job.versions[0])
+            plan = self.with_new_part(plan, change, original=job.versions[0])
         rerender = _make_rerender(base, change, original=job.versions[0])
         new = NewVersion(
             job_id=job.job_id,
@@ -141,7 +141,7 @@ class RerenderAdmission(Admission):
         if self.planner is None and "score" in version.brief:
             raise self.unsupported("brief.score", "plays no scores, and the take was made from the caller's")
 
-    def _with_new_part(self, plan: Plan, change: StemChange, *, original: Version) -> Plan:
+    def with_new_part(self, plan: Plan, change: StemChange, *, original: Version) -> Plan:
         """The plan with the stem's notes composed anew, in the form of the original and within the region."""
         if plan.score is None or self.planner is None:
             return plan

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from render_service.api.requests import read_stem_change
+from render_service.composer.score import Part, Score
 from render_service.music.tempo_map import TempoMap
-from render_service.plan import plan_from_json
+from render_service.plan import Plan, plan_from_json
 from render_service.renderers.renderer import RendererInfo
 from render_service.renderers.tempo_limits import TempoLimits
 from render_service.rerender import Rerender
@@ -20,6 +22,7 @@ from servicekit.delivery.names import StemName
 from servicekit.errors import DataLoss, FailedPrecondition, InvalidFields, NotFound
 from servicekit.journal import Job, JobState
 from sonichaos.jobs.v1 import brief_pb2
+from sonichaos.render.v1 import render_pb2
 from tests.support.render_parts import TENANT, RenderParts, uploaded_job
 
 _SELECT_FILES = "SELECT files FROM versions WHERE job_id = ? AND number = 1"
@@ -172,3 +175,67 @@ def test_a_row_that_disagrees_with_its_audit_row_is_data_loss(shared_parts: Rend
 def _write_files(connection: sqlite3.Connection, job_id: str, text: str) -> None:
     connection.execute("UPDATE versions SET files = ? WHERE job_id = ? AND number = 1", (text, job_id))
     connection.commit()
+
+
+def plans(parts: RenderParts, take: Job, **fields: Any) -> tuple[Plan, Plan]:
+    """The plan of a take, and that of its re-render."""
+    accepted = parts.rerender_stem(take.job_id, **fields)
+    version = parts.journal.job(TENANT, take.job_id).version(accepted.version)
+    assert version is not None
+    return plan_from_json(take.versions[0].plan), plan_from_json(version.plan)
+
+
+def test_a_re_render_plays_the_notes_of_its_base(shared_parts: RenderParts, take: Job) -> None:
+    """Another persona, prompt or seed changes the sound only."""
+    before, after = plans(shared_parts, take, prompt="brass and organ")
+    assert before.score is not None
+    assert after.score == before.score
+
+
+def test_a_new_part_changes_the_notes_of_one_stem(shared_parts: RenderParts, take: Job) -> None:
+    """Composed from the new seed and persona, in the same sections; it is change enough, without either."""
+    before, after = plans(shared_parts, take, stem=brief_pb2.STEM_OTHER, new_part=True)
+    assert before.score is not None
+    assert after.score is not None
+    assert {n for n in after.score.notes if n.part.stem == "other"} != {
+        n for n in before.score.notes if n.part.stem == "other"
+    }
+    assert [n for n in after.score.notes if n.part.stem != "other"] == [
+        n for n in before.score.notes if n.part.stem != "other"
+    ]
+    assert (after.score.sung, after.score.sections) == (before.score.sung, before.score.sections)
+    message = render_pb2.RerenderStemRequest(job_id=take.job_id, stem=brief_pb2.STEM_BASS, new_part=True)
+    request, _ = shared_parts.rerenders.find_existing(TENANT, "", "")
+    assert shared_parts.rerenders.rerender_stem(request, read_stem_change(message)).version
+
+
+def _chords(score: Score) -> set[tuple[float, int]]:
+    return {(note.start_s, note.pitch) for note in score.notes if note.part is Part.CHORDS}
+
+
+def test_a_new_part_keeps_to_its_bars(parts: RenderParts) -> None:
+    """What starts outside of them stays."""
+    job = parts.create_render(seconds=16.0, bpm=120.0, stems=True)
+    plan = plan_from_json(job.versions[0].plan)
+    change = read_stem_change(
+        render_pb2.RerenderStemRequest(
+            job_id=job.job_id, stem=brief_pb2.STEM_OTHER, seed=5, new_part=True, from_bar=3, to_bar=4
+        )
+    )
+    changed = parts.rerenders.with_new_part(plan, change, original=job.versions[0])
+    assert plan.score is not None
+    assert changed.score is not None
+    before, after = _chords(plan.score), _chords(changed.score)
+    assert {n for n in after if not 4.0 <= n[0] < 8.0} == {n for n in before if not 4.0 <= n[0] < 8.0}
+    assert after != before
+
+
+def test_a_new_part_needs_a_score(shared_parts: RenderParts, separation: SeparationClient, take: Job) -> None:
+    """An upload has none, and a renderer that plays none refuses, also the caller's score of the take."""
+    with pytest.raises(InvalidFields) as refused:
+        shared_parts.rerender_stem(
+            uploaded_job(shared_parts, separation), new_part=True, prompt="a tune", bpm=100.0, key="C major"
+        )
+    assert [violation.field for violation in refused.value.violations] == ["new_part"]
+    without = replace(shared_parts, rerenders=replace(shared_parts.rerenders, planner=None))
+    assert refused_field(without, take.job_id, new_part=True) == "new_part"

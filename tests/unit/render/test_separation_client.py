@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -47,7 +48,7 @@ def test_a_take_gets_stems_stage_by_stage(shared_parts: RenderParts, take: Job) 
     """The stages of separation_service are the job's; ZIP and manifest in the store are those that the row names."""
     (version,) = take.versions
     assert stem_stages(shared_parts, take.job_id, 1) == ["HANDOFF", "RECEIVE", "SEPARATE", "PACKAGE", "STORE"]
-    for kind in ("zip", "manifest", "bounce", "latents"):
+    for kind in ("zip", "manifest", "bounce", "latents", "midi"):
         file = version.files[kind]
         assert file["key"] in VersionKeys(take.job_id, 1).all
         metadata = shared_parts.store.stat(file["key"])
@@ -55,6 +56,7 @@ def test_a_take_gets_stems_stage_by_stage(shared_parts: RenderParts, take: Job) 
         assert metadata.size_bytes == int(file["sizeBytes"])
     rows = shared_parts.journal.audit_rows(TENANT, take.job_id).rows
     assert [row.kind for row in rows] == ["bounce", "stems"]
+    assert json.loads(rows[0].body_json)["midi"]["sha256"] == version.files["midi"]["sha256"]
 
 
 def test_a_re_render_becomes_a_version_with_an_aligned_stem(
@@ -69,11 +71,13 @@ def test_a_re_render_becomes_a_version_with_an_aligned_stem(
     stages = ["HANDOFF", "RECEIVE", "SEPARATE", "ALIGN", "PACKAGE", "STORE"]
     assert stem_stages(shared_parts, take.job_id, version.number) == stages
     keys = VersionKeys(take.job_id, version.number)
-    assert {version.files[kind]["key"] for kind in ("bounce", "zip", "manifest")} == {
+    assert {version.files[kind]["key"] for kind in ("bounce", "zip", "manifest", "midi")} == {
         keys.bounce,
         keys.zip,
         keys.manifest,
+        keys.midi,
     }
+    assert version.files["midi"]["sha256"] == take.versions[0].files["midi"]["sha256"]  # the same notes
     assert {key: shared_parts.store.read(key, max_bytes=1 << 30) for key in before} == before
     assert len(version.audit_digests) == 1
 
