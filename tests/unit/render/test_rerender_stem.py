@@ -222,7 +222,7 @@ def test_a_new_part_keeps_to_its_bars(parts: RenderParts) -> None:
             job_id=job.job_id, stem=brief_pb2.STEM_OTHER, seed=5, new_part=True, from_bar=3, to_bar=4
         )
     )
-    changed = parts.rerenders.with_new_part(plan, change, original=job.versions[0])
+    changed = parts.rerenders.with_new_part(replace(plan, seed=5), change, original=job.versions[0])
     assert plan.score is not None
     assert changed.score is not None
     before, after = _chords(plan.score), _chords(changed.score)
