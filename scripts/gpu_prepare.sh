@@ -32,7 +32,6 @@ download() {
 }
 mapfile -t requirements < <(pinned "${packages[@]}")
 download --implementation cp "${platforms[@]}" "${requirements[@]}"
-download --implementation cp "${platforms[@]}" sphn # demucs imports it; not every version has a wheel for 3.12
-download --platform any "$(pinned sqlalchemy)"      # the wheel without compiled parts, half as large
+download --platform any "$(pinned sqlalchemy)" # the wheel without compiled parts, half as large
 "$python" scripts/gpu_carry.py pack --wheels "$wheels" --to "$carry" --limit-mib "$limit_mib"
 echo "next: take the working tree and $carry to the GPU host and run scripts/gpu_run.sh there"
