@@ -1,4 +1,4 @@
-"""The checkpoint's vocoder compared with plain Griffin-Lim, on held-out mels and on generated ones.
+"""The checkpoint's vocoder compared with the plain pseudo-inverse, on held-out mels and on generated ones.
 
 Letters: ``C`` mid and side, ``M`` bands, ``K`` bins, ``F`` frames, ``T`` samples.
 """
@@ -43,7 +43,7 @@ class Reconstruction:
 def vocoders(renderer: LatentDiffusion, comparisons: Sequence[Comparison]) -> Section:
     """True mels are compared with their audio. Generated mels have none and are compared with themselves."""
     plain, refined = _plain(renderer.nets), _refined(renderer.nets)
-    methods = {"plain Griffin-Lim": plain}
+    methods = {"pseudo-inverse": plain}
     if renderer.config.vocoder.refined:
         methods["refined, as shipped"] = refined
     rows, goals = [], []
@@ -68,7 +68,7 @@ def vocoders(renderer: LatentDiffusion, comparisons: Sequence[Comparison]) -> Se
         note=(
             f"{len(comparisons)} songs and takes. Log-mel L1 has the front end's floor,"
             f" ln(m + {renderer.config.front_end.floor:g}). For generated mels, convergence is measured on the"
-            " mel itself, and chroma and onsets are compared with plain Griffin-Lim at four times the iterations."
+            " mel itself, and chroma and onsets are compared with the pseudo-inverse at four times the iterations."
         ),
         head=("", "log-mel L1, dB", "spectral convergence", "chroma cosine", "onsets F"),
         rows=rows,
@@ -100,7 +100,7 @@ def _better_figures(kind: str, plain: Reconstruction, refined: Reconstruction) -
         refined.chroma > plain.chroma,
         refined.onsets > plain.onsets,
     )
-    return Goal(name=f"figures of four better than plain Griffin-Lim, {kind} mels", value=sum(better), target=4.0)
+    return Goal(name=f"figures of four better than the pseudo-inverse, {kind} mels", value=sum(better), target=4.0)
 
 
 Magnitudes = Callable[[Tensor], Tensor]

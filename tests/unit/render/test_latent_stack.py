@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from render_service.composer.score import Note, Part, Score
+from render_service.composer.style import Instrumentation
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.load import load_latent_diffusion
-from render_service.renderers.renderer import InitLatents, Latents, no_report
+from render_service.renderers.renderer import InitLatents, Latents, Waveform, no_report
 from servicekit.errors import FailedPrecondition
 from tests.support.tiny_checkpoint import plan, tiny_checkpoint
 
@@ -160,6 +162,21 @@ def test_info_names_every_net_and_its_digest(renderer: LatentDiffusion) -> None:
     assert all(len(model.sha256) == 64 for model in info.models)
     assert (info.min_seconds, info.max_seconds) == (2.0, 180.0)
     assert {"torch", "precision", "threads"} <= info.fingerprint.keys()
+
+
+def test_the_bass_of_the_score_reaches_the_vocoder(renderer: LatentDiffusion) -> None:
+    """The same latents sound different where the score has a bass note, and the same where only another part plays."""
+    take_plan = plan(seconds=2.0, embedding=EMBEDDING, steps=1)
+    latents = renderer.denoise(take_plan, no_report)
+
+    def samples(part: Part) -> Waveform:
+        note = Note(part=part, start_s=0.0, end_s=2.0, pitch=33, velocity=1.0)
+        score = Score(instrumentation=(Instrumentation.PIANO,), sections=(), notes=(note,), sung=())
+        return renderer.vocode(latents, replace(take_plan, score=score), no_report)
+
+    silent = renderer.vocode(latents, replace(take_plan, score=None), no_report)
+    assert np.array_equal(samples(Part.CHORDS), silent)
+    assert not np.array_equal(samples(Part.BASS), silent)
 
 
 def test_latents_of_another_front_end_are_refused(renderer: LatentDiffusion) -> None:
