@@ -47,19 +47,22 @@ class SplicedStem:
     limited_samples: int
 
 
-def splice_stem(bounce: Pcm24, old: Pcm24, joint: Joint, *, max_true_peak_dbtp: float | None) -> SplicedStem:
+def splice_stem(
+    bounce: Pcm24, old: Pcm24, joint: Joint, *, max_true_peak_dbtp: float | None, max_limiting_db: float = 0.0
+) -> SplicedStem:
     """Replace the old stem by the joint.
 
     ``max_true_peak_dbtp`` limits the bounce's true peak; None: full scale only. If bounce or stem would exceed it, the gain of the
     added part is reduced, by 6 dB at most. If the kept part still exceeds it, the bounce is limited over 5 ms there, and the new
-    stem carries the difference. Outside the joint, stem and bounce do not change.
+    stem carries the difference. Peaks of at most ``max_limiting_db`` above the limit are limited like that at once, without a gain.
+    Outside the joint, stem and bounce do not change.
     """
     window = joint.window
     rest = bounce[:, window].astype(np.int64) - old[:, window]
     lowered_db = 0.0
     stem = _integers(joint, 0.0)
-    if not _fits(rest, stem, max_true_peak_dbtp):
-        lowered_db = _search_reduction_db(rest, joint, max_true_peak_dbtp)
+    if not _fits(rest, stem, max_true_peak_dbtp, max_limiting_db):
+        lowered_db = _search_reduction_db(rest, joint, max_true_peak_dbtp, max_limiting_db)
         stem = _integers(joint, lowered_db)
     limited, changed = _limited(rest, stem, max_true_peak_dbtp)
     new = old.copy()
@@ -76,9 +79,12 @@ def _integers(joint: Joint, gain_db: float) -> NDArray[np.int64]:
     return samples
 
 
-def _fits(rest: NDArray[np.int64], stem: NDArray[np.int64], max_true_peak_dbtp: float | None) -> bool:
-    held = _in_range(stem).all() and _in_range(rest + stem).all()
-    return bool(held) and _excess_db(rest + stem, max_true_peak_dbtp) <= 0.0
+def _fits(
+    rest: NDArray[np.int64], stem: NDArray[np.int64], max_true_peak_dbtp: float | None, limiting_db: float = 0.0
+) -> bool:
+    """Whether stem and bounce are within their limits, once the bounce is limited by ``limiting_db``."""
+    held = _in_range(stem).all() and (limiting_db > 0.0 or _in_range(rest + stem).all())
+    return bool(held) and _excess_db(rest + stem, max_true_peak_dbtp) <= limiting_db
 
 
 def _in_range(samples: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -96,14 +102,16 @@ def _excess_db(bounce: NDArray[np.int64], max_true_peak_dbtp: float | None) -> f
     return -np.inf if peak_dbtp is None else peak_dbtp - max_true_peak_dbtp
 
 
-def _search_reduction_db(rest: NDArray[np.int64], joint: Joint, max_true_peak_dbtp: float | None) -> float:
+def _search_reduction_db(
+    rest: NDArray[np.int64], joint: Joint, max_true_peak_dbtp: float | None, limiting_db: float
+) -> float:
     """The gain in dB nearest to 0 that fits, or -6 if none does. Bisection: the peak does not rise as the gain falls."""
     fails, fits = 0.0, -_MAX_REDUCTION_DB
-    if not _fits(rest, _integers(joint, fits), max_true_peak_dbtp):
+    if not _fits(rest, _integers(joint, fits), max_true_peak_dbtp, limiting_db):
         return fits
     while fails - fits > _SEARCH_DB:
         middle = 0.5 * (fails + fits)
-        if _fits(rest, _integers(joint, middle), max_true_peak_dbtp):
+        if _fits(rest, _integers(joint, middle), max_true_peak_dbtp, limiting_db):
             fits = middle
         else:
             fails = middle

@@ -65,7 +65,13 @@ def align(
     fitted, mix = _fit(moved.audio, levels, target, span)
     joint, seams = join(replace(moved, audio=fitted), old, span)
     progress.step(2)
-    spliced = splice_stem(base.bounce, base.old, joint, max_true_peak_dbtp=target.max_true_peak_dbtp)
+    spliced = splice_stem(
+        base.bounce,
+        base.old,
+        joint,
+        max_true_peak_dbtp=target.max_true_peak_dbtp,
+        max_limiting_db=target.max_limiting_db,
+    )
     progress.step(3)
     level = Level(
         matched_db=None if levels.matched_db is None else round(levels.matched_db, 2),

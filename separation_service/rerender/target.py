@@ -15,6 +15,8 @@ from separation_service.alignment.key import Key
 from servicekit.audio.pcm24 import Pcm24
 from servicekit.delivery.names import STEMS, StemName
 
+_MAX_LIMITING_DB = 3.0
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BaseTake:
@@ -54,3 +56,11 @@ class AlignmentTarget:
     allow_drift: bool
     match_mix: bool
     max_true_peak_dbtp: float | None
+
+    @property
+    def max_limiting_db(self) -> float:
+        """How far peaks of the new bounce are limited before the new stem's gain is lowered.
+
+        A bounce that was limited itself has no headroom: one new peak would cost the whole stem its loudness.
+        """
+        return _MAX_LIMITING_DB if self.match_mix and self.max_true_peak_dbtp is not None else 0.0
