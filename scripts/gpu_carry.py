@@ -87,13 +87,13 @@ def pack(wheels: Path, to: Path, limit_bytes: int) -> None:
     tree = tree_bytes()
     pack_site(wheels, to / SITE)
     pack_encoder(to / ENCODER)
-    fixed = tree + SPARE_BYTES + sum((to / name).stat().st_size for name in (SITE, ENCODER))
+    fixed = tree + SPARE_BYTES + sum(path.stat().st_size for path in to.iterdir() if path.name != SOUNDFONT)
     for quality in QUALITIES:
         compact(DEFAULT_SOUNDFONT, to / SOUNDFONT, quality=quality)
         total = fixed + (to / SOUNDFONT).stat().st_size
         if total <= limit_bytes:
             break
-    sizes = {"working tree": tree, **{name: (to / name).stat().st_size for name in (SITE, ENCODER, SOUNDFONT)}}
+    sizes = {"working tree": tree, **{path.name: path.stat().st_size for path in sorted(to.iterdir())}}
     for name, size in sizes.items():
         print(f"{name:<20} {size / 2**20:6.2f} MiB")
     print(f"{'together':<20} {total / 2**20:6.2f} MiB of {limit_bytes / 2**20:g}, Vorbis quality {quality:g}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fills build/gpu-carry with what scripts/gpu_run.sh needs on a GPU host without network: wheels for Python 3.12, a compact text
 # encoder and a compact soundfont. Run it where .venv has the training extra and there is network. Prints the sizes; refuses if the
-# working tree and the folder exceed GPU_CARRY_LIMIT_MIB together.
+# working tree and the folder exceed GPU_CARRY_LIMIT_MIB together. Files of yours in the folder stay and count.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
@@ -22,7 +22,7 @@ for glibc in 1 2014 _2_17 _2_24 _2_26 _2_27 _2_28 _2_31 _2_34 _2_35 _2_39; do
 done
 
 wheels=$carry-wheels
-rm -rf "$carry" "$wheels"
+rm -rf "$wheels"
 mkdir -p "$carry" "$wheels"
 pinned() {
   "$python" -c 'import importlib.metadata as m, sys; print(*(f"{name}=={m.version(name)}" for name in sys.argv[1:]), sep="\n")' "$@"

@@ -177,7 +177,9 @@ part export "$rendered" "$python" -m training export --work "$renderer" --to "$c
 
 evaluating=
 if [[ $miniature != 1 ]]; then
-  part evaluate "$evaluated" "$python" -m training evaluate --to "$logs/evaluation" --renderer "$checkpoint" --small --takes 4 --threads 4 &
+  evaluate=(--renderer "$checkpoint" --small --takes 4 --threads 6)
+  if [[ -f $carry/classifier.npz ]]; then evaluate+=(--classifier "$carry/classifier.npz"); fi
+  part evaluate "$evaluated" "$python" -m training evaluate --to "$logs/evaluation" "${evaluate[@]}" &
   evaluating=$!
 fi
 part render "$rendered" "$python" -m benchmarks.render --renderer "$checkpoint" --device "$device" "${render[@]}"
