@@ -34,7 +34,8 @@ _FAMILY_THRESHOLD = 0.23
 _MOOD_THRESHOLD = 0.16
 _NEAREST = 2
 _CACHED_PROMPTS = 16  # an admission reads its prompt for the key and again for the score
-_MAX_WORDS = 64  # of the clauses that are encoded: bounds the time of an admission
+_MAX_BATCH = 48  # clauses times the words of the longest and its two ends: bounds the time of an admission
+_LONGEST_CLAUSE = 16  # words
 _NEGATED = re.compile(
     r"\b(?:no|not|without|minus|except)\b[^.,;:!?]*?(?=[.,;:!?]|\bbut\b|\bjust\b|\bonly\b|$)|\b\w+[\s-]free\b"
 )
@@ -117,14 +118,16 @@ def _reading(families: Sequence[Instrumentation], moods: Sequence[Mood]) -> Styl
 
 
 def _clauses(text: str) -> list[str]:
-    """The different clauses, up to :data:`_MAX_WORDS` words in all."""
+    """The different clauses, as many as fit into :data:`_MAX_BATCH`; a long one is cut."""
     found: list[str] = []
-    budget = _MAX_WORDS
+    longest = 0
     for clause in dict.fromkeys(part.strip() for part in _CLAUSE_END.split(text)):
-        words = clause.split()[:budget]
+        words = clause.split()[:_LONGEST_CLAUSE]
+        longest = max(longest, len(words))
+        if (len(found) + 1) * (longest + 2) > _MAX_BATCH:
+            break
         if words:
             found.append(" ".join(words))
-            budget -= len(words)
     return found
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from render_service.composer.style import Instrumentation, Mood
 from render_service.composer.style_reader import StyleReader
@@ -73,16 +77,19 @@ def test_a_prompt_that_names_nothing_is_read_as_nothing(reader: StyleReader, pro
     assert (reading.families, reading.mood) == ((), None)
 
 
-def test_a_long_prompt_encodes_a_bounded_number_of_words() -> None:
-    """2000 characters cost no more than 64 words."""
-    encoder, encoded = TextEncoder(packaged_folder()), list[str]()
+@pytest.mark.parametrize(
+    "prompt",
+    [", ".join(f"word{i} of many" for i in range(120)), "one " * 400, "x, " * 600 + "and a clause of some more words"],
+)
+def test_a_long_prompt_encodes_a_bounded_batch(prompt: str) -> None:
+    """2000 characters cost little more than a sentence, however they are cut into clauses."""
+    encoder = TextEncoder(packaged_folder())
+    batches: list[list[str]] = []
 
-    def recording(texts: list[str]) -> object:
-        encoded.extend(texts)
+    def recording(texts: Sequence[str]) -> NDArray[np.float32]:
+        batches.append(list(texts))
         return encoder.sentences(texts)
 
-    reader = StyleReader(recording)  # type: ignore[arg-type]  # returns what the encoder does
-    reader.read("a walk, " * 3)
-    encoded.clear()
-    reader.read(", ".join(f"word{i} of many" for i in range(120)))
-    assert 0 < sum(len(text.split()) for text in encoded) <= 64
+    StyleReader(recording).read(prompt)
+    (clauses,) = [batch for batch in batches if len(batch) < 100]  # the other batch is the lists' own
+    assert 0 < len(clauses) * max(len(clause.split()) for clause in clauses) <= 48
