@@ -87,7 +87,8 @@ class StyleReader:
         """For each text its cosine with each listed and neutral word."""
         if not texts:
             return {}
-        cosines = _unit(self._encode(texts) - self._mean) @ self._anchors.T
+        # By einsum: a product this small is not worth the threads of a BLAS, which wait for one another under load.
+        cosines = np.einsum("nw,aw->na", _unit(self._encode(texts) - self._mean), self._anchors)
         return {
             text: dict(zip(self._words, map(float, row), strict=True)) for text, row in zip(texts, cosines, strict=True)
         }
