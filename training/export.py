@@ -146,8 +146,8 @@ def _card(config: CheckpointConfig, sheet: dict[str, object], results: str) -> s
     )
 
 
-_REFINED = "magnitudes refined by a net, then Griffin-Lim"
-_PLAIN = "pseudo-inverse of the filterbank, then Griffin-Lim; the net in vocoder.safetensors is empty and not used"
+_REFINED = "magnitudes refined by a net, then phase recovery"
+_PLAIN = "pseudo-inverse of the filterbank, then phase recovery; the net in vocoder.safetensors is empty and not used"
 
 
 def _row(name: str, parameters: str, run: Mapping[str, Any] | None) -> str:
