@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from google.protobuf import json_format
 
 from render_service.brief import Brief, resolve
+from render_service.composer.given import GivenChords
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap, TempoPoint
 from servicekit.delivery.manifest import Licence
@@ -32,6 +33,7 @@ FULL = Brief(
     expires_at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
     loop=True,
     target_lufs=-14.5,
+    score=GivenChords.read("Ebm Bb7"),
 )
 
 
@@ -45,6 +47,7 @@ def test_every_field_has_its_value() -> None:
     ]
     assert message.tempo_map.swing_ratio == 0.6
     assert (message.key, message.stem_mode) == ("Eb major", brief_pb2.STEM_MODE_RAW)
+    assert message.score == brief_pb2.ResolvedScore(chords="Ebm Bb7")
     assert message.licence.covers == brief_pb2.LICENCE_COVERAGE_BOUNCE
     assert message.expire_time.ToDatetime(tzinfo=UTC) == FULL.expires_at
 
