@@ -72,7 +72,7 @@ def read_tracks(data: bytes) -> MidiTracks:
     if data[:4] != b"MThd":
         raise MidiError(f"must be a Standard MIDI File, which begins with MThd, got {data[:4]!r}")
     chunks = list(_chunks(data))
-    header = chunks[0][1]
+    header = chunks[0][1] if chunks else b""
     if len(header) < _HEADER_BYTES:
         raise MidiError(f"must have a header of {_HEADER_BYTES} bytes, got {len(header)}")
     form, _, division = struct.unpack(">HHH", header[:_HEADER_BYTES])

@@ -213,6 +213,8 @@ ONE_NOTE = _track(b"\x00\x90\x40\x40\x60\x80\x40\x40\x00\xff\x2f\x00")
     [
         (b"", "begins with MThd"),
         (b"RIFF" + bytes(40), "begins with MThd, got b'RIFF'"),
+        (b"MThd", "a header of 6 bytes, got 0"),
+        (b"MThd" + bytes(4), "a header of 6 bytes, got 0"),
         (_header() + ONE_NOTE[:-2], "is cut off"),
         (_header(form=2) + ONE_NOTE, "must have format 0 or 1, got 2"),
         (_header(division=0xE728) + ONE_NOTE, "SMPTE"),
@@ -276,6 +278,13 @@ def test_damaged_files_are_read_or_refused() -> None:
     healthy = midi_bytes(score, tempo_map=TempoMap.constant(100.0), key=KEY, seconds=6.0)
     outcomes = {_outcome(_damaged(rng, healthy)) for _ in range(400)}
     assert outcomes == {"read", "refused"}
+
+
+def test_every_beginning_of_a_file_is_refused() -> None:
+    """Wherever it is cut off."""
+    healthy = _header() + ONE_NOTE
+    assert _outcome(healthy) == "read"
+    assert {_outcome(healthy[:end]) for end in range(len(healthy))} == {"refused"}
 
 
 def _damaged(rng: np.random.Generator, healthy: bytes) -> bytes:
