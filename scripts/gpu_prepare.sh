@@ -13,7 +13,7 @@ limit_mib=${GPU_CARRY_LIMIT_MIB:-64}
 packages=(
   annotated-types argon2-cffi argon2-cffi-bindings audioread cffi decorator demucs googleapis-common-protos grpcio-health-checking
   grpcio-reflection grpcio-status jsonschema jsonschema-specifications julius lameenc librosa minio pooch protobuf pycparser
-  pycryptodome pydantic pydantic-core pyloudnorm referencing rpds-py soundfile soxr structlog tinysoundfont typing-extensions
+  platformdirs pycryptodome pydantic pydantic-core pyloudnorm referencing rpds-py soundfile soxr structlog tinysoundfont typing-extensions
   typing-inspection
 )
 platforms=()
