@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from render_service.composer.score import Part
+from render_service.composer.score import Note, Part
 from render_service.renderers.load import weights_folder
 from servicekit.delivery.names import STEMS
 from tests.support.tiny_checkpoint import tiny_checkpoint
@@ -59,6 +60,19 @@ def test_the_renderer_sound_keeps_tones_levels_and_silence(tmp_path: Path) -> No
         levels = [float(np.square(each.stems[row], dtype=np.float64).mean()) for each in (song, rendered)]
         assert abs(10.0 * np.log10(levels[1] / levels[0])) < 4.0
     assert not np.array_equal(rendered.stems[OTHER], song.stems[OTHER])
+
+
+def test_the_bass_alone_follows_the_notes_of_the_score(tmp_path: Path) -> None:
+    """As in takes: its pitch moves towards the note's 55 Hz. The other stems do not change."""
+    unknown = tones(58.0, 58.0, 0.0, 440.0)
+    composition = compose(3, seconds=1.0)
+    note = Note(part=Part.BASS, start_s=0.0, end_s=1.0, pitch=33, velocity=1.0)
+    known = replace(unknown, composition=replace(composition, score=replace(composition.score, notes=(note,), sung=())))
+    sound = RendererSound(weights_folder("starter"), tmp_path, device=CPU)
+    without, with_score = sound.apply(unknown).stems, sound.apply(known).stems
+    assert np.array_equal(without[DRUMS], with_score[DRUMS])
+    assert np.array_equal(without[OTHER], with_score[OTHER])
+    assert abs(strongest_hz(with_score[BASS]) - 55.0) < abs(strongest_hz(without[BASS]) - 55.0)
 
 
 def test_the_renderer_sound_is_kept_on_disk(tmp_path: Path) -> None:
