@@ -73,7 +73,7 @@ def test_v2_lies_beside_v1(pair: Pair, base: Story, remade: Remade, tmp_path: Pa
     story, version, before = remade
     job_id = base.job.job_id
     after = folder_of(pair, job_id)
-    assert set(after) - set(before) == {"v2.wav", "v2.json", "v2.zip"}
+    assert set(after) - set(before) == {"v2.wav", "v2.mid", "v2.json", "v2.zip"}
     assert {name: after[name] for name in before} == before
     assert (story.job.state, version.state) == (job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_DONE)
     assert story.job.versions[0] == base.job.versions[0]
