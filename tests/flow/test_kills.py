@@ -50,7 +50,7 @@ def check_taken_up(pair: Pair, job: Job, track: int, folder: Path) -> Story:
     check_numbers(story.events)
     assert story.job.state == job_pb2.JOB_STATE_DONE
     assert max(event.attempt for event in story.events if event.track == track) >= 2
-    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors", "v1.zip"]
+    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors", "v1.mid", "v1.zip"]
     assert [row.kind for row in pair.client.list_audit_rows(job.job_id)] == ["bounce", "stems"]
     assert verify_zip(pair.client.download(job.job_id, folder).path).failures == ()
     return story

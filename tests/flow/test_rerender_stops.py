@@ -152,7 +152,7 @@ def test_the_version_after_them_is_whole(pair: Pair, base: Story) -> None:
     done = pair.client.wait(made.job, version=made.version)
     assert done.versions[made.version - 1].state == job_pb2.JOB_STATE_DONE
     added = set(folder_of(pair, base.job.job_id)) - set(before)
-    assert added == {f"v{made.version}.{ending}" for ending in ("wav", "zip", "json")}
+    assert added == {f"v{made.version}.{ending}" for ending in ("wav", "mid", "zip", "json")}
     assert pair.client.verify_audit_chain().intact
 
 

@@ -67,7 +67,7 @@ def test_a_cancel_while_it_separates(pair: Pair) -> None:
         until(pair.client, job, at(job_pb2.STAGE_SEPARATE))
         story = cancelled(pair, job)
     assert story.version.files.HasField("bounce")
-    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors"]
+    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors", "v1.mid"]
     done = pair.client.wait(pair.client.add_stems(job.job_id))
     assert done.versions[0].files.HasField("zip")
 
@@ -90,7 +90,7 @@ def test_a_cancel_while_no_service_runs(pair: Pair) -> None:
         with pytest.raises(JobCancelledError):
             pair.client.wait(job)
     assert (folder / "v1.json").read_bytes() == kept
-    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors"]
+    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors", "v1.mid"]
     assert pair.client.wait(pair.client.add_stems(job.job_id)).versions[0].files.HasField("zip")
 
 

@@ -50,7 +50,7 @@ def test_a_full_disk(small_disk: Path, fresh_pair: FreshPair, tmp_path: Path) ->
     with pytest.raises(JobFailedError) as failed:
         client.wait(job)
     assert failed.value.reason == "DISK_FULL"
-    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors"]
+    assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors", "v1.mid"]
     upload = tmp_path / "upload.wav"
     soundfile.write(upload, np.zeros((20 * 44100, 2)), 44100, subtype="PCM_24")
     with pytest.raises(ResourceExhaustedError) as full:
