@@ -23,6 +23,7 @@ from servicekit.journal import Stage
 from servicekit.store.object_store import ObjectWriter, unavailable
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.separation.v1 import separation_pb2
+from tests.support.pair import eventually
 from tests.support.separation_pipeline import JOB_ID, music
 from tests.support.separation_server import RATE_HZ, LiveServer, check_zip, reason_of, serving, take_of
 from tests.unit.separation.test_scratch import open_files
@@ -85,11 +86,8 @@ async def test_a_lent_bounce_becomes_a_zip(live: LiveServer) -> None:
     assert live.store.stat(result.manifest.key) is None  # the owner stores it when it commits the result
     assert [timing.stage for timing in result.timings] == order
     assert live.borrowings.active_loans == 0
-    async with asyncio.timeout(
-        10.0
-    ):  # the call counts until its handler has returned, which may be after its last message
-        while live.calls.active:
-            await asyncio.sleep(0.01)
+    # The call counts until its handler has returned, which may be after its last message.
+    await asyncio.to_thread(eventually, lambda: not live.calls.active, "the call has ended")
 
 
 async def zip_digest(live: LiveServer, pcm: NDArray[np.int32], *, timeout_s: float | None = None) -> str:
