@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +27,7 @@ from render_service.renderers.latent_diffusion.front_end import FrontEnd
 from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder
 from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 from training.autoencoder import encode_song
+from training.corpus.store import map_in_order
 from training.features import SongFeatures, extract, read
 from training.persona import embed_song
 from training.training_set import song_of
@@ -37,7 +36,6 @@ from training.work_folder import WorkFolder
 CONTROL_STEPS = 64.0
 """Controls are stored as integers of this many steps per unit, so they range from -2 to 2."""
 _CAPTIONS = 2
-_QUEUED_PER_PROCESS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,20 +111,7 @@ def fill_latents(work_folder: WorkFolder, numbers: Sequence[int], *, processes: 
         if not path_of(folder, features.seed).exists():
             write(encoder.encode(features), folder)
         yield features.seed
-    yield from _map(partial(_compose_and_write, work_folder), missing, processes)
-
-
-def _map(task: Callable[[int], int], numbers: Sequence[int], processes: int) -> Iterator[int]:
-    if processes == 1:
-        yield from map(task, numbers)
-        return
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        remaining = iter(numbers)
-        running = [pool.submit(task, number) for number in islice(remaining, processes * _QUEUED_PER_PROCESS)]
-        while running:
-            done = running.pop(0).result()
-            running += [pool.submit(task, number) for number in islice(remaining, 1)]
-            yield done
+    yield from map_in_order(partial(_compose_and_write, work_folder), missing, processes=processes)
 
 
 def _compose_and_write(work_folder: WorkFolder, number: int) -> int:

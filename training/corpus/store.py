@@ -103,16 +103,20 @@ def map_songs(
 
     With more than one process the function must be importable; each process loads the soundfont (about 300 MB).
     """
-    task = partial(_perform_and_apply, function, seconds)
+    yield from map_in_order(partial(_perform_and_apply, function, seconds), seeds, processes=processes)
+
+
+def map_in_order(task: Callable[[int], T], numbers: Iterable[int], *, processes: int) -> Iterator[T]:
+    """The results of ``task`` in the order of ``numbers``; with more than one process, ``task`` must be importable."""
     if processes == 1:
-        yield from map(task, seeds)
+        yield from map(task, numbers)
         return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        remaining = iter(seeds)
-        running = [pool.submit(task, seed) for seed in islice(remaining, processes * _QUEUED_PER_PROCESS)]
+        remaining = iter(numbers)
+        running = [pool.submit(task, number) for number in islice(remaining, processes * _QUEUED_PER_PROCESS)]
         while running:
             done = running.pop(0).result()
-            running += [pool.submit(task, seed) for seed in islice(remaining, 1)]
+            running += [pool.submit(task, number) for number in islice(remaining, 1)]
             yield done
 
 

@@ -156,7 +156,7 @@ class _Scripted(separation_pb2_grpc.SeparationServiceServicer, handoff_pb2_grpc.
 
 
 class _Work:
-    """Work that is told to stop as soon as the first progress arrives, or never."""
+    """Work that is asked to stop as soon as the first progress arrives, or never."""
 
     def __init__(self, *, stops: bool) -> None:
         self._stops = stops

@@ -32,7 +32,7 @@ def gpu_carry() -> ModuleType:
 
 
 def test_the_small_text_encoder_gives_nearly_the_same_states(tmp_path: Path) -> None:
-    """For words that it was told to keep and for common ones; it is an eighth of the size."""
+    """For the words that it was asked to keep and for common ones; it is an eighth of the size."""
     text, rare = "Dreamy track with wurlitzer and marimba, at a slow tempo", "hurdy-gurdy quodlibet"
     tokenizer = AutoTokenizer.from_pretrained(str(packaged_folder()), local_files_only=True)
     compact(packaged_folder(), tmp_path / "small.zip", tokens=tokenizer(text)["input_ids"])
