@@ -29,7 +29,7 @@ from servicekit.delivery.manifest_json import manifest_text
 from servicekit.journal import Version
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
-from servicekit.work import Progress
+from servicekit.work import Progress, StagedFiles
 
 MAX_TRUE_PEAK_DBTP = -1.0
 FADE_IN_MS = 3.0
@@ -138,32 +138,36 @@ def _from_pcm(pcm: Pcm24, facts: BounceFacts) -> Bounce:
     return Bounce(wav=wav, facts=facts)
 
 
-def store_midi(facts: BounceFacts, store: ObjectStore) -> StoredFile | None:
+def store_midi(facts: BounceFacts, staged: StagedFiles) -> StoredFile | None:
     """Store the notes of a version as a Standard MIDI File; None, and nothing, without a score."""
     plan = facts.plan
     if plan.score is None:
         return None
     data = midi_bytes(plan.score, tempo_map=plan.tempo_map, key=plan.key, seconds=plan.seconds)
-    return store.put_bytes(VersionKeys(facts.job_id, facts.version).midi, data, content_type="audio/midi")
+    return staged.put_bytes(VersionKeys(facts.job_id, facts.version).midi, data, content_type="audio/midi")
 
 
 def store_bounce(bounce: Bounce, latents: Latents, store: ObjectStore, progress: Progress) -> None:
-    """Store bounce, manifest, latents and notes, then commit them with the audit row and the event in one transaction."""
-    with store.writer(bounce.key, content_type="audio/wav") as sink:
-        bounce.wav.write_to(sink)
+    """Store bounce, manifest, latents and notes, then commit them with the audit row and the event in one transaction.
+
+    Raises as the store and the journal do; then what was stored is removed.
+    """
     keys = bounce.manifest.keys
-    text = manifest_text(bounce.manifest).encode()
-    manifest = store.put_bytes(keys.manifest, text, content_type="application/json")
-    metadata = {"frontEnd": latents.front_end_id, "samples": str(latents.samples)}
-    data = save({"latents": latents.values}, metadata=metadata)
-    stored_latents = store.put_bytes(keys.latents, data, content_type="application/octet-stream")
-    midi = store_midi(bounce.facts, store)
-    files = VersionFiles(bounce=bounce.stored_file, manifest=manifest, latents=stored_latents, midi=midi)
-    progress.bounce_ready(
-        files=files.json(),
-        loudness=loudness_json(bounce.loudness),
-        audit=bounce_draft(bounce.manifest, bounce.facts, stored_latents, midi),
-    )
+    with StagedFiles(store) as staged:
+        with staged.writer(bounce.key, content_type="audio/wav") as sink:
+            bounce.wav.write_to(sink)
+        text = manifest_text(bounce.manifest).encode()
+        manifest = staged.put_bytes(keys.manifest, text, content_type="application/json")
+        metadata = {"frontEnd": latents.front_end_id, "samples": str(latents.samples)}
+        data = save({"latents": latents.values}, metadata=metadata)
+        stored_latents = staged.put_bytes(keys.latents, data, content_type="application/octet-stream")
+        midi = store_midi(bounce.facts, staged)
+        files = VersionFiles(bounce=bounce.stored_file, manifest=manifest, latents=stored_latents, midi=midi)
+        progress.bounce_ready(
+            files=files.json(),
+            loudness=loudness_json(bounce.loudness),
+            audit=bounce_draft(bounce.manifest, bounce.facts, stored_latents, midi),
+        )
 
 
 def read_bounce(version: Version, facts: BounceFacts, store: ObjectStore) -> Bounce:

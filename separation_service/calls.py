@@ -103,29 +103,28 @@ class SeparationCalls:
         """
         deadline_s = None if timeout_s is None else self._clock.monotonic_s() + timeout_s
 
-        def work(progress: CallProgress) -> StoredPackage:
-            return self._pipeline(self._receive(loan, mode, progress, deadline_s), mode, progress)
+        staged = StagedFiles(self._pipeline.store)
 
-        keys = VersionKeys(loan.job_id, loan.version)
-        return self._stream(work, staged=StagedFiles(self._pipeline.store, [keys.zip]), version=keys)
+        def work(progress: CallProgress) -> StoredPackage:
+            return self._pipeline(self._receive(loan, mode, progress, deadline_s), mode, progress, staged)
+
+        return self._stream(work, staged=staged, version=VersionKeys(loan.job_id, loan.version))
 
     def replace(
         self, request: ReplaceRequest
     ) -> AsyncGenerator[ProgressUpdate | CallResult[StoredPackage | Comparison], None]:
         """Replace one stem of a stored version by that of a lent mix: see :meth:`_stream`."""
         replacement, compare_with = request.replacement, request.compare_with
+        staged = StagedFiles(self._pipeline.store)
 
         def work(progress: CallProgress) -> StoredPackage | Comparison:
             receive = self._receive(request.mix, replacement, progress)
             if compare_with is None:
-                return self._pipeline(receive, replacement, progress)
+                return self._pipeline(receive, replacement, progress, staged)
             return self._pipeline.compare(receive, replacement, compare_with, progress)
 
-        store = self._pipeline.store
-        if compare_with is not None:
-            return self._stream(work, staged=StagedFiles(store, []), version=None)
-        keys = VersionKeys(request.mix.job_id, request.mix.version)
-        return self._stream(work, staged=StagedFiles(store, [keys.bounce, keys.zip]), version=keys)
+        version = VersionKeys(request.mix.job_id, request.mix.version) if compare_with is None else None
+        return self._stream(work, staged=staged, version=version)
 
     def _receive(
         self,
@@ -151,8 +150,8 @@ class SeparationCalls:
     ) -> AsyncGenerator[ProgressUpdate | CallResult[T], None]:
         """Progress, then the result. Closing the iterator stops the work within one batch.
 
-        ``staged`` are the files that the work stores, all of ``version``; they are removed once the work has ended, where the
-        iterator was closed before its result was read. Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
+        ``staged`` stores the files of ``version``; where the iterator was closed before its result was read, it removes them again
+        once the work has ended. Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
         """
         self._refuse_over_limit()
         loop = asyncio.get_running_loop()

@@ -30,7 +30,7 @@ from servicekit.delivery.names import STEMS, StemMode, StemName
 from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import ProgressTrack, Stage
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import StageWeights
+from servicekit.work import StagedFiles, StageWeights
 
 # Usual shares of the track's time on two CPU cores (docs/measurements.md).
 WEIGHTS: StageWeights = {ProgressTrack.STEMS: {Stage.RECEIVE: 1, Stage.SEPARATE: 84, Stage.PACKAGE: 10, Stage.STORE: 5}}
@@ -44,7 +44,7 @@ class SeparationPipeline:
     """What every separation uses. Built once; call it from a thread of its own for each bounce.
 
     Its methods take ``what`` to deliver: a `StemMode` for all four stems of the bounce, a `Replacement` for a re-render. They raise
-    a `ServiceError`, and then nothing new is in the store.
+    a `ServiceError`.
     """
 
     separator: Separator
@@ -56,11 +56,13 @@ class SeparationPipeline:
     estimator: EtaEstimator
     budget: LatencyBudget
 
-    def __call__(self, receive: Receive, what: StemMode | Replacement, progress: ProgressReporter) -> StoredPackage:
-        """Run all stages."""
+    def __call__(
+        self, receive: Receive, what: StemMode | Replacement, progress: ProgressReporter, staged: StagedFiles
+    ) -> StoredPackage:
+        """Run all stages. The files are stored through ``staged``."""
         with self._packaged(receive, what, progress) as (package, timed):
             timed.stage(Stage.STORE)
-            stored = store_package(package, self.store, timed)
+            stored = store_package(package, staged, timed)
             timed.end_stage()
             return stored
 

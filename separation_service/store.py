@@ -12,7 +12,7 @@ from servicekit.audio.loudness import Loudness
 from servicekit.audio.wav import Wav
 from servicekit.delivery.files import StoredFile, ZipEntry
 from servicekit.delivery.zip_archive import write_zip, zip_folder
-from servicekit.store.object_store import ObjectStore, ObjectWriter
+from servicekit.store.object_store import ObjectWriter
 from servicekit.work import StagedFiles
 
 _MIB = 1 << 20
@@ -41,14 +41,13 @@ class StoredPackage:
     bounce: StoredBounce | None
 
 
-def store_package(package: Package, store: ObjectStore, progress: StageProgress) -> StoredPackage:
-    """Store the bounce, if it is new, and the ZIP: both or neither. Raises as `ObjectStore`."""
+def store_package(package: Package, staged: StagedFiles, progress: StageProgress) -> StoredPackage:
+    """Store the bounce, if it is new, and the ZIP. Raises as `ObjectStore`; then ``staged`` removes what was stored."""
     keys, files = package.manifest.keys, package.files
-    with StagedFiles(store, [] if package.new_bounce is None else [keys.bounce]):
-        bounce = None if package.new_bounce is None else _store_bounce(package.new_bounce, keys.bounce, store)
-        with store.writer(keys.zip, content_type="application/zip") as writer:
-            sink = _ProgressSink(writer, progress, total_bytes=sum(file.digest.size_bytes for file in files))
-            facts = write_zip(sink, zip_folder(keys.job_id, keys.number), files)
+    bounce = None if package.new_bounce is None else _store_bounce(package.new_bounce, keys.bounce, staged)
+    with staged.writer(keys.zip, content_type="application/zip") as writer:
+        sink = _ProgressSink(writer, progress, total_bytes=sum(file.digest.size_bytes for file in files))
+        facts = write_zip(sink, zip_folder(keys.job_id, keys.number), files)
     data = package.manifest_json.encode()
     return StoredPackage(
         zip=writer.stored,
@@ -60,8 +59,8 @@ def store_package(package: Package, store: ObjectStore, progress: StageProgress)
     )
 
 
-def _store_bounce(wav: Wav, key: str, store: ObjectStore) -> StoredBounce:
-    with store.writer(key, content_type="audio/wav") as writer:
+def _store_bounce(wav: Wav, key: str, staged: StagedFiles) -> StoredBounce:
+    with staged.writer(key, content_type="audio/wav") as writer:
         wav.write_to(writer)
     return StoredBounce(file=writer.stored, loudness=wav.facts.loudness)
 

@@ -42,13 +42,15 @@ def store_rerender(
     def start_call(lease_id: str) -> grpc.CallIterator[separation_pb2.ReplaceStemResponse]:
         return separation.stub.ReplaceStem(_request(mix, rerender, lease_id))
 
-    with StagedFiles(store, keys.all):
+    with StagedFiles(store) as staged:
         update = separation.lend_and_call(mix, start_call, work=progress, on_progress=progress_forwarder(progress))
         result = update.result
         bounce, loudness = read_stored_file(result.bounce), read_loudness(result.loudness)
         stems = read_stored_stems(result)
-        store.put_bytes(keys.manifest, stems.manifest_json.encode(), content_type="application/json")
-        midi = store_midi(mix.facts, store)
+        staged.add(bounce.key)
+        staged.add(stems.zip.key)
+        staged.put_bytes(keys.manifest, stems.manifest_json.encode(), content_type="application/json")
+        midi = store_midi(mix.facts, staged)
         files = VersionFiles(
             bounce=bounce, zip=stems.zip, zip_entries=stems.zip_entries, manifest=stems.manifest, midi=midi
         )

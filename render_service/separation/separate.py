@@ -33,9 +33,10 @@ def store_stems(bounce: Bounce, assignment: Assignment, *, separation: Separatio
         )
         return separation.separate_tensor(request, expires_in_s=progress.expires_in_s())
 
-    with StagedFiles(store, [keys.zip], overwritten={keys.manifest: bounce_manifest}):
+    with StagedFiles(store, overwritten={keys.manifest: bounce_manifest}) as staged:
         update = separation.lend_and_call(bounce, start_call, work=progress, on_progress=progress_forwarder(progress))
         stems = read_stored_stems(update.result)
-        store.put_bytes(keys.manifest, stems.manifest_json.encode(), content_type="application/json")
+        staged.add(stems.zip.key)
+        staged.put_bytes(keys.manifest, stems.manifest_json.encode(), content_type="application/json")
         files = VersionFiles(zip=stems.zip, zip_entries=stems.zip_entries, manifest=stems.manifest)
         progress.stems_ready(files=files.json(), audit=stems_draft(bounce.manifest, bounce.facts, stems))

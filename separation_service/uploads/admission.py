@@ -146,8 +146,8 @@ class UploadAdmission:
             labels=header.labels,
             audio_seconds=seconds,
         )
-        with StagedFiles(self._store, [bounce.key]) as staged:
-            with self._store.writer(bounce.key, content_type="audio/wav") as sink:
+        with StagedFiles(self._store) as staged:
+            with staged.writer(bounce.key, content_type="audio/wav") as sink:
                 wav.write_to(sink)
             accepted = self._journal.accept(new, limit=self._limits.queue_limit)
             if not accepted.created:

@@ -36,9 +36,9 @@ class UploadWork:
                 upload.commit_bounce(store)
             return received
 
-        with StagedFiles(store, [keys.zip], overwritten={keys.manifest: manifest_text(upload.manifest)}):
-            stored = self._pipeline(receive, assignment.version.stem_mode, assignment.progress)
-            upload.commit_stems(stored, self._pipeline)
+        with StagedFiles(store, overwritten={keys.manifest: manifest_text(upload.manifest)}) as staged:
+            stored = self._pipeline(receive, assignment.version.stem_mode, assignment.progress, staged)
+            upload.commit_stems(stored, staged, self._pipeline)
 
 
 def stored_keys(orphan: OrphanedVersion) -> list[str]:
@@ -71,9 +71,9 @@ class _Upload:
             audit=self._audit.bounce_draft(),
         )
 
-    def commit_stems(self, stored: StoredPackage, pipeline: SeparationPipeline) -> None:
+    def commit_stems(self, stored: StoredPackage, staged: StagedFiles, pipeline: SeparationPipeline) -> None:
         """Store the completed manifest and commit the stems."""
-        pipeline.store.put_bytes(self.keys.manifest, stored.manifest_json.encode(), content_type="application/json")
+        staged.put_bytes(self.keys.manifest, stored.manifest_json.encode(), content_type="application/json")
         files = VersionFiles(zip=stored.zip, zip_entries=stored.entries, manifest=stored.manifest)
         self._assignment.progress.stems_ready(
             files=files.json(), audit=self._audit.stems_draft(stored, pipeline.separator.info)

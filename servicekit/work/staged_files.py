@@ -1,11 +1,8 @@
 """Files in the store that no row names yet: removed when their attempt fails, and when their worker died.
 
-The row of a version names the files that count. A file is stored before the row can name it, so every attempt lists the keys it
-may write, and one of these removes them:
-
-- `StagedFiles`, a ``with`` block around the writes and the commit; it rolls back if either fails.
-- `remove_orphaned_files`, for a version whose worker died and that no other worker will run.
-- `remove_files`, for files that were stored before there was a row at all.
+The row of a version names the files that count. A file is stored before the row can name it. `StagedFiles` stores such files and
+removes those that it stored itself where the commit fails. `remove_orphaned_files` is for a version whose worker died and that no
+other worker will run, `remove_files` for files that were stored before there was a row at all.
 """
 
 from __future__ import annotations
@@ -15,37 +12,52 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+from servicekit.delivery.files import StoredFile
 from servicekit.errors import ServiceError
 from servicekit.journal import ClaimLost, OrphanedVersion
 from servicekit.logs import logger
-from servicekit.store.object_store import ObjectStore
+from servicekit.store.object_store import ObjectStore, ObjectWriter
 
 _log = logger(__name__)
 
 
 class StagedFiles:
-    """A ``with`` block that removes ``keys`` and restores ``overwritten`` if it raises.
+    """Stores files, and removes what it stored if its ``with`` block raises. What it did not store it never touches.
 
-    ``keys`` are those that the block may store and that the version's row does not name yet. ``overwritten`` maps each key of a
-    JSON object that the block may overwrite to its earlier text. The files stay where the block raises ClaimLost: they belong to
-    the worker that holds the claim now.
+    ``overwritten`` maps each key of a JSON object that the block may overwrite to its earlier text, which is restored. The files
+    stay where the block raises ClaimLost: they belong to the worker that holds the claim now.
     """
 
-    def __init__(
-        self, store: ObjectStore, keys: Iterable[str], *, overwritten: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, store: ObjectStore, *, overwritten: Mapping[str, str] | None = None) -> None:
         self._store = store
-        self._keys = tuple(keys)
+        self._stored: list[str] = []
         self._overwritten = dict(overwritten or {})
+
+    @contextmanager
+    def writer(self, key: str, *, content_type: str) -> Iterator[ObjectWriter]:
+        """As `ObjectStore.writer`."""
+        with self._store.writer(key, content_type=content_type) as writer:
+            yield writer
+            self.add(key)  # before the object becomes visible: an answer of the store may be lost
+
+    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredFile:
+        """As `ObjectStore.put_bytes`."""
+        self.add(key)
+        return self._store.put_bytes(key, data, content_type=content_type)
+
+    def add(self, key: str) -> None:
+        """Count an object that another service stored for this attempt."""
+        self._stored.append(key)
 
     def rollback(self) -> None:
         """Remove and restore as far as the store answers, and log what failed; for a commit that failed after the block ended."""
-        for key in self._keys:
+        for key in self._stored:
+            text = self._overwritten.get(key)
             with _logged_failure(key):
-                self._store.delete(key)
-        for key, text in self._overwritten.items():
-            with _logged_failure(key):
-                self._store.put_bytes(key, text.encode(), content_type="application/json")
+                if text is None:
+                    self._store.delete(key)
+                else:
+                    self._store.put_bytes(key, text.encode(), content_type="application/json")
 
     def __enter__(self) -> Self:
         return self

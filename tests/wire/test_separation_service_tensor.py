@@ -21,7 +21,7 @@ from separation_service.timing.eta import Load
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.journal import Stage
 from servicekit.store.object_store import ObjectWriter, unavailable
-from sonichaos.jobs.v1 import job_pb2
+from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2
 from tests.support.pair import eventually
 from tests.support.separation_pipeline import JOB_ID, music
@@ -192,6 +192,45 @@ async def test_loans_that_do_not_match_their_take_are_refused(live: LiveServer) 
             good.lease_id = loan.lease_id
             assert await reason_of_call(live, good) == reason
     assert live.borrowings.active_loans == 0
+
+
+async def test_a_refused_call_touches_no_file(tmp_path: Path, starter: Separator) -> None:
+    """Calls that name a finished job and are malformed, have no loan, or have another take's samples leave its files alone."""
+    pcm = music(0.5)
+    async with serving(tmp_path, starter) as live:
+        separate = take_of(pcm, live.store)
+        for name in ("v1.zip", "v1.json", "v1.mid", "v2.wav", "v2.zip", "v2.json"):
+            live.store.put_bytes(f"jobs/{JOB_ID}/{name}", name.encode(), content_type="application/octet-stream")
+        before = {key: live.store.read(key, max_bytes=1 << 30) for key in live.store.keys("jobs")}
+        names = ("bounce.wav", "drums.wav", "bass.wav", "vocals.wav", "other.wav", "manifest.json")
+        replace = separation_pb2.ReplaceStemRequest(
+            lease_id="x",
+            job_id=JOB_ID,
+            version=2,
+            stem=brief_pb2.STEM_VOCALS,
+            manifest_json=separate.manifest_json,
+            mix=separate.bounce,
+            base=separation_pb2.BaseVersion(
+                version=1,
+                zip=job_pb2.StoredFile(key=f"jobs/{JOB_ID}/v1.zip"),
+                zip_entries=[job_pb2.ZipEntry(name=name) for name in names],
+            ),
+            grid=separation_pb2.Grid(
+                seconds=0.5, beat_seconds=[0.0], downbeat_seconds=[0.0], subdivision_seconds=[0.0]
+            ),
+        )
+        for manifest in ("{}", separate.manifest_json):
+            separate.lease_id, separate.manifest_json, replace.manifest_json = "x", manifest, manifest
+            for call in (live.separation.SeparateTensor(separate), live.separation.ReplaceStem(replace)):
+                with pytest.raises(aio.AioRpcError) as caught:
+                    _ = [message async for message in call]
+                assert reason_of(caught.value)[1] in {"INVALID_FIELD", "LEASE_LOST", "INVALID_TENSOR"}
+        with live.lender.lend(from_pcm24(pcm + 1), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+            separate.lease_id = loan.lease_id
+            assert await reason_of_call(live, separate) == "DIGEST_MISMATCH"
+        store = live.store
+    # The server has ended, and with it whatever a refused call had left to undo.
+    assert {key: store.read(key, max_bytes=1 << 30) for key in store.keys("jobs")} == before
 
 
 async def test_a_store_that_fails_leaves_no_part_of_the_zip(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,25 @@ def test_a_re_render_becomes_a_version_with_an_aligned_stem(
     assert len(version.audit_digests) == 1
 
 
+class _LatentsFail(FolderStore):
+    """Fails to store the latents, which come after the bounce and its manifest."""
+
+    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> Any:
+        if key.endswith(".safetensors"):
+            raise Internal("the latents cannot be written", reason="INTERNAL")
+        return super().put_bytes(key, data, content_type=content_type)
+
+
+def test_a_store_that_fails_at_the_bounce_leaves_nothing(
+    shared_parts: RenderParts, separation: SeparationClient
+) -> None:
+    """The store fails at the third file: the two before are removed, for no row names them."""
+    job_id = shared_parts.create_render().job_id
+    (version,) = run_with_failing_store(_LatentsFail, shared_parts, separation, job_id).versions
+    assert (version.state, version.files) == (JobState.FAILED, {})
+    assert list(shared_parts.store.keys(f"jobs/{job_id}")) == []
+
+
 class _ManifestFails(FolderStore):
     """Fails to store the manifest of a version that has stems."""
 
@@ -91,10 +110,12 @@ class _ManifestFails(FolderStore):
         return super().put_bytes(key, data, content_type=content_type)
 
 
-def run_with_failing_manifest(parts: RenderParts, separation: SeparationClient, job_id: str) -> Job:
-    """Run the pipeline over a store that fails at the last step."""
+def run_with_failing_store(
+    kind: type[FolderStore], parts: RenderParts, separation: SeparationClient, job_id: str
+) -> Job:
+    """Run the pipeline over a store that fails at one step."""
     signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=lambda: datetime.now(UTC))
-    store: ObjectStore = _ManifestFails(parts.folder / "store", signer)
+    store: ObjectStore = kind(parts.folder / "store", signer)
     pipeline = RenderPipeline(
         renderer=parts.renderer,
         gpu_lock=parts.gpu_lock,
@@ -109,7 +130,7 @@ def run_with_failing_manifest(parts: RenderParts, separation: SeparationClient, 
 def test_a_take_without_its_manifest_keeps_its_bounce(shared_parts: RenderParts, separation: SeparationClient) -> None:
     """The ZIP is removed, and the manifest is that of the bounce, which the row names."""
     job_id = shared_parts.create_render(stems=True).job_id
-    (version,) = run_with_failing_manifest(shared_parts, separation, job_id).versions
+    (version,) = run_with_failing_store(_ManifestFails, shared_parts, separation, job_id).versions
     keys = VersionKeys(job_id, 1)
     assert (version.state, info_of(version.error)["reason"]) == (JobState.FAILED, "INTERNAL")
     assert shared_parts.store.stat(keys.zip) is None
@@ -124,7 +145,7 @@ def test_a_re_render_without_its_manifest_leaves_nothing(
 ) -> None:
     """No file of the version stays in the store."""
     number = shared_parts.rerender_stem(take.job_id, allow_drift=True).version
-    version = run_with_failing_manifest(shared_parts, separation, take.job_id).versions[-1]
+    version = run_with_failing_store(_ManifestFails, shared_parts, separation, take.job_id).versions[-1]
     assert (version.number, version.state) == (number, JobState.FAILED)
     assert [key for key in VersionKeys(take.job_id, number).all if shared_parts.store.stat(key) is not None] == []
 

@@ -21,6 +21,7 @@ from servicekit.delivery.names import STEMS, StemMode, StemName
 from servicekit.errors import Cancelled, DataLoss
 from servicekit.journal import Stage
 from servicekit.metrics import Metrics
+from servicekit.work import StagedFiles
 from tests.support.separation_pipeline import (
     JOB_ID,
     Take,
@@ -63,11 +64,11 @@ class Run:
 
     def separate(self, take: Take) -> StoredPackage:
         """All stems of a take."""
-        return self.pipeline(take.receive(self.store), StemMode.EXACT, self.progress())
+        return self.pipeline(take.receive(self.store), StemMode.EXACT, self.progress(), StagedFiles(self.store))
 
     def replace(self, mix: Take, what: Replacement) -> StoredPackage:
         """A re-render."""
-        return self.pipeline(mix.receive(self.store), what, self.progress())
+        return self.pipeline(mix.receive(self.store), what, self.progress(), StagedFiles(self.store))
 
     def stored(self) -> set[str]:
         """Names of the job's files in the store."""
@@ -148,8 +149,8 @@ def test_a_re_render_stopped_while_it_is_stored_leaves_no_bounce(run: Run) -> No
     base = run.separate(take_of(music(SECONDS)))
     progress = run.progress()
     run.on_update = lambda update: progress.cancel() if update.stage is Stage.STORE else None
-    with pytest.raises(Cancelled):
-        run.pipeline(new_mix(SECONDS).receive(run.store), replacement_in(base, SECONDS), progress)
+    with pytest.raises(Cancelled), StagedFiles(run.store) as staged:
+        run.pipeline(new_mix(SECONDS).receive(run.store), replacement_in(base, SECONDS), progress, staged)
     assert run.stored() == {"v1.zip"}
 
 

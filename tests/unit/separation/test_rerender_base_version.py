@@ -15,6 +15,7 @@ from servicekit.delivery.names import STEMS, StemMode, StemName
 from servicekit.errors import DataLoss
 from servicekit.metrics import Metrics
 from servicekit.store.folder_store import FolderStore
+from servicekit.work import StagedFiles
 from tests.support.separation_pipeline import music, new_pipeline, new_store, replacement_in, take_of
 from tests.support.silent_progress import SilentProgress
 
@@ -33,7 +34,7 @@ def ref(tmp_path_factory: pytest.TempPathFactory, store: FolderStore) -> BaseVer
     separator = load_separator("starter", repo=None, device="cpu", threads=1)
     folder: Path = tmp_path_factory.mktemp("pipeline")
     pipeline = new_pipeline(folder, separator, store=store, metrics=Metrics("separation"))
-    stored = pipeline(take_of(music(1.0)).receive(store), StemMode.EXACT, SilentProgress())
+    stored = pipeline(take_of(music(1.0)).receive(store), StemMode.EXACT, SilentProgress(), StagedFiles(store))
     return replacement_in(stored, 1.0).base
 
 

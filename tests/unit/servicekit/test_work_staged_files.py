@@ -28,9 +28,10 @@ def store(tmp_path: Path) -> FolderStore:
 
 def attempt(store: FolderStore, error: BaseException | None) -> None:
     """Stems are stored and the manifest completed; then something may happen."""
-    with StagedFiles(store, [ZIP], overwritten={MANIFEST: "{}"}):
-        store.put_bytes(ZIP, b"stems", content_type="application/zip")
-        store.put_bytes(MANIFEST, b'{"stems": 4}', content_type="application/json")
+    with StagedFiles(store, overwritten={MANIFEST: "{}"}) as staged:
+        with staged.writer(ZIP, content_type="application/zip") as writer:
+            writer.write(b"stems")
+        staged.put_bytes(MANIFEST, b'{"stems": 4}', content_type="application/json")
         if error is not None:
             raise error
 
@@ -58,12 +59,31 @@ def test_a_lost_claim_leaves_the_files(store: FolderStore) -> None:
     assert sorted(store.keys()) == [BOUNCE, MANIFEST, ZIP]
 
 
+def test_what_the_block_did_not_store_stays(store: FolderStore) -> None:
+    """A block that fails before it stores anything, or while it stores, leaves the files of others."""
+    store.put_bytes(ZIP, b"of a finished version", content_type="application/zip")
+    before = {key: store.read(key, max_bytes=100) for key in store.keys("jobs")}
+    with pytest.raises(Cancelled), StagedFiles(store, overwritten={MANIFEST: "another"}):
+        raise Cancelled("stop")
+    with (
+        pytest.raises(Cancelled),
+        StagedFiles(store) as staged,
+        staged.writer(ZIP, content_type="application/zip") as writer,
+    ):
+        writer.write(b"half")
+        raise Cancelled("stop")
+    assert {key: store.read(key, max_bytes=100) for key in store.keys("jobs")} == before
+
+
 def test_a_commit_that_fails_later_can_still_be_rolled_back(store: FolderStore) -> None:
-    """A key that was never stored is no error."""
-    attempt(store, None)
-    StagedFiles(store, ["jobs/x/never.zip", ZIP], overwritten={MANIFEST: "{}"}).rollback()
+    """What another service stored for the attempt is removed too; a key that was never stored is no error."""
+    staged = StagedFiles(store)
+    with staged:
+        staged.put_bytes(ZIP, b"stems", content_type="application/zip")
+        staged.add("jobs/x/never.zip")
+    assert store.stat(ZIP) is not None
+    staged.rollback()
     assert sorted(store.keys()) == [BOUNCE, MANIFEST]
-    assert store.read(MANIFEST, max_bytes=100) == b"{}"
 
 
 def test_remove_files_tells_which_files_there_were(store: FolderStore) -> None:
