@@ -1,8 +1,8 @@
 """The journal: jobs, versions, numbered events and the audit chain of one installation, in SQLite or PostgreSQL."""
 
 from servicekit.journal.audit_chain import canonical_json
-from servicekit.journal.database import SchemaError
 from servicekit.journal.journal import Journal
+from servicekit.journal.migrate import SchemaError
 from servicekit.journal.rows import (
     AcceptResult,
     AuditDraft,

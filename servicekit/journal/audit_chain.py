@@ -74,8 +74,7 @@ def append(tx: Transaction, tenant: str, job_id: str, version: int, draft: Audit
         "digest": chained(newest.digest, body_json),
         "create_us": tx.now_us,
     }
-    tx.connection.execute(insert(audit_rows).values(values))
-    return _to_row(tx.connection.execute(select(audit_rows).where(audit_rows.c.digest == values["digest"])).one())
+    return _to_row(tx.connection.execute(insert(audit_rows).values(values).returning(audit_rows)).one())
 
 
 def erase_prompt(tx: Transaction, tenant: str, job_id: str) -> int:

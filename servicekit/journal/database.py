@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import threading
 import time
@@ -13,25 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from servicekit.clock import Clock, to_micros
 from servicekit.errors import Internal, ResourceExhausted, ServiceError, Unavailable
-from servicekit.journal import schema
+from servicekit.journal.migrate import prepare
 from servicekit.journal.rows import Event
-from servicekit.journal.upgrades import upgrade
 
 _WRITE = "journal_write"
 _BUSY_S = 30.0
 # Key of the advisory lock. Any number works that every writer of the same PostgreSQL database uses.
 _POSTGRESQL_WRITER = 0x736F6E69
-
-
-class SchemaError(RuntimeError):
-    """The database was written by another release of this program."""
 
 
 @dataclass
@@ -55,11 +49,19 @@ class Database:
 
     @classmethod
     def open(cls, url: str, *, clock: Clock) -> Self:
-        """Open or create the database.
+        """Open or create the database, and upgrade its tables.
 
-        ``url`` is ``sqlite:////absolute/file`` or ``postgresql://…``. Raises :class:`SchemaError` for a database of another
-        release that cannot be upgraded, ValueError for any other kind of URL.
+        ``url`` is ``sqlite:////absolute/file`` or ``postgresql://…``. Raises :class:`SchemaError` for a database of a newer
+        release, ValueError for any other kind of URL.
         """
+        database = cls.connect(url, clock=clock)
+        with database.writing() as tx:
+            database.token_key = prepare(tx.connection)
+        return database
+
+    @classmethod
+    def connect(cls, url: str, *, clock: Clock) -> Self:
+        """As :meth:`open`, but the tables stay as they are."""
         try:
             parsed = make_url(url)
         except ArgumentError:
@@ -73,8 +75,6 @@ class Database:
         else:
             raise ValueError(_bad_url(url))
         event.listen(database._engine, "begin", _begin)
-        with database.writing() as tx:
-            database.token_key = _prepare(tx.connection)
         return database
 
     def close(self) -> None:
@@ -150,25 +150,6 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_WRITER})")
     else:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-
-
-def _prepare(connection: Connection) -> bytes:
-    """Create, upgrade or check the tables; returns the key for sealing tokens."""
-    if not inspect(connection).has_table(schema.meta.name):
-        schema.metadata.create_all(connection)
-        facts = {"schema_version": str(schema.SCHEMA_VERSION), "token_key": secrets.token_hex(32)}
-        connection.execute(insert(schema.meta), [{"name": name, "value": value} for name, value in facts.items()])
-    for table in schema.ADDED:
-        table.create(connection, checkfirst=True)
-    found = {row.name: row.value for row in connection.execute(select(schema.meta))}
-    written = upgrade(connection, int(found["schema_version"]))
-    if written != schema.SCHEMA_VERSION:
-        newer = "newer" if written > schema.SCHEMA_VERSION else "older"
-        raise SchemaError(
-            f"this program needs journal schema {schema.SCHEMA_VERSION}, the journal has {written}, which is {newer}; "
-            "run the release that wrote it, or use another journal"
-        )
-    return bytes.fromhex(found["token_key"])
 
 
 def _bad_url(url: str) -> str:

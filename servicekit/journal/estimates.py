@@ -49,21 +49,20 @@ class Queue:
     @classmethod
     def read(cls, connection: Connection, owner: OwningService, now_us: int) -> Self:
         """The queue as it is now."""
-        unended = (JobState.QUEUED, *sorted(CLAIMED))
-        query = (
-            select(
-                versions.c.job_id,
-                versions.c.number,
-                versions.c.state,
-                versions.c.audio_s,
-                versions.c.stems_wanted,
-                versions.c.start_us,
-            )
-            .where(versions.c.owner == owner, versions.c.state.in_(unended))
-            .order_by(versions.c.queued_us, versions.c.job_id, versions.c.number)
-        )
-        found: list[Any] = list(connection.execute(query))
-        rows = sorted(found, key=lambda row: row.state == JobState.QUEUED)
+        facts = select(
+            versions.c.job_id,
+            versions.c.number,
+            versions.c.state,
+            versions.c.audio_s,
+            versions.c.stems_wanted,
+            versions.c.start_us,
+            versions.c.queued_us,
+        ).where(versions.c.owner == owner)
+        claimed = list(connection.execute(facts.where(versions.c.state.in_(sorted(CLAIMED)))))
+        claimed.sort(key=lambda row: (row.queued_us, row.job_id, row.number))
+        in_order = (versions.c.queued_us, versions.c.job_id, versions.c.number)
+        queued = connection.execute(facts.where(versions.c.state == JobState.QUEUED).order_by(*in_order))
+        rows = [*claimed, *queued]
         speeds = {stems: speed for stems in (False, True) if (speed := _speed(connection, owner, stems_wanted=stems))}
         return cls(rows, speeds, now_us)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, literal, or_, select
+from sqlalchemy import Connection, Row, and_, literal, select, text, tuple_
 
 from servicekit.clock import from_micros, to_micros
 from servicekit.delivery.names import StemMode, StemName
@@ -60,8 +60,7 @@ def read_jobs(
     query = select(jobs).where(jobs.c.tenant == tenant, *_conditions(job_filter))
     if page_token:
         create_us, job_id = sealer.open(page_token, *bound)
-        older = and_(jobs.c.create_us == create_us, jobs.c.job_id < job_id)
-        query = query.where(or_(jobs.c.create_us < create_us, older))
+        query = query.where(tuple_(jobs.c.create_us, jobs.c.job_id) < tuple_(literal(create_us), literal(job_id)))
     rows = connection.execute(query.order_by(jobs.c.create_us.desc(), jobs.c.job_id.desc()).limit(size + 1)).all()
     more = len(rows) > size
     rows = rows[:size]
@@ -77,7 +76,7 @@ def read_rerender_outcomes(connection: Connection, tenant: str, stem: StemName) 
     existing = (
         select(versions.c.create_us, versions.c.job_id, versions.c.number, versions.c.state, versions.c.error)
         .join(jobs, jobs.c.job_id == versions.c.job_id)
-        .where(jobs.c.tenant == tenant, versions.c.rerendered_stem == stem.name)
+        .where(jobs.c.tenant == tenant, versions.c.rerendered_stem == stem.name, text("rerendered_stem <> ''"))
     )
     failed = measured_failures.c
     deleted = select(
@@ -157,7 +156,8 @@ def _jobs(connection: Connection, rows: Sequence[Row[Any]], now_us: int) -> list
     """Jobs from rows of ``jobs``, with the same number of queries for any number of rows."""
     ids = [row.job_id for row in rows]
     labels: dict[str, dict[str, str]] = defaultdict(dict)
-    for label in connection.execute(select(job_labels).where(job_labels.c.job_id.in_(ids)).order_by(job_labels.c.name)):
+    of_jobs = connection.execute(select(job_labels).where(job_labels.c.job_id.in_(ids))).all()
+    for label in sorted(of_jobs, key=lambda label: label.name):
         labels[label.job_id][label.name] = label.value
     of_job: dict[str, list[Version]] = defaultdict(list)
     for version in _versions(connection, ids, now_us):
@@ -179,16 +179,15 @@ def _jobs(connection: Connection, rows: Sequence[Row[Any]], now_us: int) -> list
 
 
 def _versions(connection: Connection, job_ids: list[str], now_us: int) -> list[Version]:
-    query = select(versions).where(versions.c.job_id.in_(job_ids)).order_by(versions.c.job_id, versions.c.number)
-    rows = connection.execute(query).all()
+    found = connection.execute(select(versions).where(versions.c.job_id.in_(job_ids))).all()
+    rows = sorted(found, key=lambda row: (row.job_id, row.number))
     positions = [position for row in rows for position in (row.render_position, row.stems_position) if position]
-    newest = {
-        row.position: to_event(row)
-        for row in connection.execute(select(events).where(events.c.position.in_(positions)))
-    }
+    by_position = select(events).where(events.c.position.in_(positions))
+    newest = {row.position: to_event(row) for row in connection.execute(by_position)} if positions else {}
     digests: dict[tuple[str, int], list[str]] = defaultdict(list)
-    chained = select(audit_rows.c.job_id, audit_rows.c.version, audit_rows.c.digest)
-    for row in connection.execute(chained.where(audit_rows.c.job_id.in_(job_ids)).order_by(audit_rows.c.sequence)):
+    chained = select(audit_rows.c.job_id, audit_rows.c.version, audit_rows.c.digest, audit_rows.c.sequence)
+    of_jobs = connection.execute(chained.where(audit_rows.c.job_id.in_(job_ids))).all()
+    for row in sorted(of_jobs, key=lambda row: row.sequence):
         digests[row.job_id, row.version].append(row.digest)
     queues = {
         owner: Queue.read(connection, OwningService(owner), now_us)

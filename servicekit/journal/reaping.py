@@ -70,7 +70,9 @@ def orphaned_versions(
 def abandoned(connection: Connection, owner: OwningService, is_dead: IsDead, now_us: int) -> list[Row[Any]]:
     """Claimed versions whose worker is dead or whose lease has run out, the longest queued first."""
     claimed = and_(versions.c.owner == owner, versions.c.state.in_(sorted(CLAIMED)))
-    rows = connection.execute(select(versions).where(claimed).order_by(versions.c.queued_us)).all()
+    rows = sorted(
+        connection.execute(select(versions).where(claimed)), key=lambda row: (row.queued_us, row.job_id, row.number)
+    )
     dead = {worker for worker in {row.worker for row in rows} if worker is None or is_dead(worker)}
     return [row for row in rows if row.worker in dead or row.lease_until_us is None or row.lease_until_us < now_us]
 

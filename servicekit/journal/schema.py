@@ -16,14 +16,22 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    text,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+"""Of the tables below; `migrations/versions/` has a file for each change."""
 
 metadata = MetaData()
 
 # SQLite assigns numbers, each only once, only to a column of exactly this type.
 _Position = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """An index of the rows that ``where`` holds for. Only a query that contains the same condition uses it."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
 
 meta = Table(
     "meta",
@@ -45,6 +53,7 @@ jobs = Table(
     Column("next_version", Integer, nullable=False),
     Column("deleting", Boolean, nullable=False),
     Index("jobs_newest", "tenant", "create_us", "job_id"),
+    Index("jobs_of_owner", "tenant", "owner", "create_us", "job_id"),
 )
 
 job_labels = Table(
@@ -98,8 +107,10 @@ versions = Table(
     Column("lease_until_us", BigInteger),
     Column("render_position", BigInteger),
     Column("stems_position", BigInteger),
-    Index("versions_waiting", "owner", "state", "queued_us"),
-    Index("versions_measured", "owner", "state", "end_us"),
+    Index("versions_waiting", "owner", "state", "queued_us", "job_id", "number"),
+    _partial("versions_measured", "owner", "state", "stems_wanted", "end_us", where="work_s IS NOT NULL"),
+    _partial("versions_expiring", "owner", "state", "expire_us", where="expire_us IS NOT NULL"),
+    _partial("versions_rerendered", "rerendered_stem", "create_us", "job_id", "number", where="rerendered_stem <> ''"),
 )
 
 events = Table(
@@ -124,6 +135,7 @@ events = Table(
     Column("time_us", BigInteger, nullable=False),
     UniqueConstraint("job_id", "sequence"),
     Index("events_feed", "owner", "tenant", "position"),
+    Index("events_of_owner", "owner", "position"),
     # A deleted row's position is never reused, so a cursor never skips a later event.
     sqlite_autoincrement=True,
 )
@@ -143,6 +155,7 @@ audit_rows = Table(
     Column("digest", Text, nullable=False),
     Column("create_us", BigInteger, nullable=False),
     UniqueConstraint("tenant", "job_id", "version", "kind"),
+    Index("audit_rows_of_job", "job_id", "sequence"),
 )
 
 measured_failures = Table(
@@ -156,9 +169,6 @@ measured_failures = Table(
     Column("create_us", BigInteger, nullable=False),
 )
 """Measurements of deleted jobs' failed re-renders. The error holds the reason and numbers, no text of the caller."""
-
-ADDED = (measured_failures,)
-"""Tables added without a new schema version; created where they are missing. Earlier releases ignore them."""
 
 _CHAINED = (
     "tenant",

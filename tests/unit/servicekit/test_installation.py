@@ -37,7 +37,7 @@ def test_a_journal_of_another_release_is_refused(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     open_journal(chosen, SystemClock()).close()
     with sqlite3.connect(tmp_path / "journal.sqlite3") as raw:
-        raw.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
+        raw.execute("UPDATE alembic_version SET version_num = '0099'")
     with pytest.raises(SettingsError, match=r"SONICHAOS_JOURNAL_URL: .*the journal has 99, which is newer"):
         open_journal(chosen, SystemClock())
 

@@ -22,7 +22,6 @@ from servicekit.journal import (
     JobState,
     Journal,
     OwningService,
-    SchemaError,
     Stage,
 )
 from servicekit.journal.database import Database
@@ -277,15 +276,6 @@ def test_queued_jobs_have_a_position_and_an_estimated_end(journal: Journal, cloc
     assert [version.queue_position for version in versions] == [0, 1, 2]
     ends = [version.estimated_end_time for version in versions]
     assert ends == [clock.now() + timedelta(seconds=16.0 * place) for place in (1, 2, 3)]
-
-
-def test_a_journal_of_a_newer_release_is_refused(tmp_path: Path, clock: ManualClock) -> None:
-    """It is not changed, and the error names both schema versions."""
-    open_journal(tmp_path, clock).close()
-    with sqlite3.connect(tmp_path / "journal.sqlite3") as raw:
-        raw.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
-    with pytest.raises(SchemaError, match="needs journal schema 3, the journal has 99, which is newer"):
-        open_journal(tmp_path, clock)
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://host/name"])

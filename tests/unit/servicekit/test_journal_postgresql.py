@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from servicekit.clock import SystemClock
@@ -26,34 +25,19 @@ from servicekit.journal import (
     Journal,
     OwningService,
     ProgressTrack,
-    SchemaError,
 )
 from servicekit.work import Runner
+from tests.support.databases import empty_database, execute, raw_engine
 from tests.support.journal_rows import BOUNCE, PROMPT, WEIGHTS, audited, claimed, new_job, new_version, request
 from tests.support.manual_clock import ManualClock
 
 MANY = 1000
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server for these tests, on a Unix socket."""
-    pgserver = pytest.importorskip("pgserver", reason="needs the PyPI packages pgserver and psycopg")
-    pytest.importorskip("psycopg", reason="needs the PyPI packages pgserver and psycopg")
-    started = pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
-    yield started.get_uri()
-    started.cleanup()
-
-
 @pytest.fixture
-def url(server: str) -> str:
+def url(postgresql: str) -> str:
     """An empty database."""
-    admin = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text("DROP DATABASE IF EXISTS journal WITH (FORCE)"))
-        connection.execute(text("CREATE DATABASE journal"))
-    admin.dispose()
-    return server.replace("/postgres?", "/journal?")
+    return empty_database(postgresql)
 
 
 @pytest.fixture
@@ -161,7 +145,7 @@ def test_the_database_itself_refuses_changes_of_the_audit_rows(journal: Journal,
     """Triggers refuse direct changes; without the triggers the chain shows them."""
     journal.accept(new_job(), limit=MANY)
     audited(journal, claimed(journal), "bounce", {}, prompt=PROMPT)
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    engine = raw_engine(url)
     with engine.connect() as connection, pytest.raises(DBAPIError, match="append-only"):
         connection.execute(text(statement))
     with engine.begin() as connection:
@@ -170,17 +154,6 @@ def test_the_database_itself_refuses_changes_of_the_audit_rows(journal: Journal,
     engine.dispose()
     found = journal.verify_chain("local")
     assert not found.intact or found.head.sequence == 0
-
-
-def test_a_newer_schema_is_refused(url: str) -> None:
-    """As with SQLite."""
-    Journal.open(url, clock=SystemClock()).close()
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE meta SET value = '99' WHERE name = 'schema_version'"))
-    engine.dispose()
-    with pytest.raises(SchemaError, match="newer"):
-        Journal.open(url, clock=SystemClock())
 
 
 def test_a_runner_runs_versions(journal: Journal) -> None:
@@ -205,13 +178,10 @@ def test_a_runner_runs_versions(journal: Journal) -> None:
     assert journal.job("local", second).state is JobState.FAILED
 
 
-def test_an_unreachable_database_is_reported(server: str, url: str, tmp_path: Path) -> None:
+def test_an_unreachable_database_is_reported(postgresql: str, url: str) -> None:
     """A call while PostgreSQL cannot be reached raises Unavailable with a retry delay."""
     with Journal.open(url, clock=SystemClock()) as journal:
-        admin = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.execute(text("DROP DATABASE journal WITH (FORCE)"))
-        admin.dispose()
+        execute(postgresql, "DROP DATABASE journal WITH (FORCE)")
         with pytest.raises(Unavailable) as refused:
             journal.accept(new_job(), limit=MANY)
     assert refused.value.reason == "STORE_UNAVAILABLE"

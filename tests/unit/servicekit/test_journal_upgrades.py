@@ -1,34 +1,152 @@
-"""Journals that earlier releases wrote."""
+"""Journals that earlier releases wrote, and the way back to an earlier release, on both databases."""
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from click.testing import CliRunner
 from google.protobuf import json_format
+from setuptools import find_packages
+from sqlalchemy import inspect, select
 
 from servicekit.clock import SystemClock
+from servicekit.journal import JobFilter, JobState, Journal, OwningService, SchemaError
+from servicekit.journal.__main__ import main
+from servicekit.journal.migrate import migrate, read_version
+from servicekit.journal.schema import SCHEMA_VERSION, metadata, versions
 from sonichaos.jobs.v1 import brief_pb2
-from tests.support.journal_rows import new_job, open_journal
+from tests.conftest import ROOT
+from tests.support.databases import execute, kept_journal, raw_engine
+from tests.support.journal_rows import claimed, new_job, request
+
+KEPT = 3
+"""Schema of the kept journal: the last one before Alembic."""
 
 
-def test_a_tempo_map_of_schema_1_reads_as_the_message_of_today(tmp_path: Path) -> None:
+def contents(url: str) -> tuple[Any, ...]:
+    """Everything that callers see."""
+    with Journal.open(url, clock=SystemClock()) as journal:
+        jobs = [
+            replace(job, versions=tuple(map(still, job.versions))) for job in journal.jobs("local", JobFilter()).jobs
+        ]
+        feeds = [journal.feed_after(owner, None, 0, 1000) for owner in OwningService]
+        return jobs, feeds, journal.audit_rows("local").rows, journal.verify_chain("local"), journal.cursor("local", 1)
+
+
+def still(version: Any) -> Any:
+    """A version without the estimate, which depends on the present."""
+    return replace(version, estimated_end_time=None)
+
+
+def change_schema(url: str, version: int) -> None:
+    """Downgrade or upgrade."""
+    engine = raw_engine(url)
+    with engine.begin() as connection:
+        migrate(connection, version)
+    engine.dispose()
+
+
+def test_the_journal_of_the_last_release_opens_and_goes_on(any_database: str, tmp_path: Path) -> None:
+    """Its jobs, events and audit rows are read, and new work is accepted, claimed and finished."""
+    kept_journal(KEPT, any_database, tmp_path)
+    jobs, _, rows, chain, _ = contents(any_database)
+    states = [[str(version.state) for version in job.versions] for job in jobs]
+    assert states == [["QUEUED"], ["RUNNING"], ["DONE"], ["DONE", "DONE"]]
+    assert (len(rows), chain.intact) == (4, True)
+    assert [row.prompt is None for row in rows] == [False, False, False, True]
+    with Journal.open(any_database, clock=SystemClock()) as journal:
+        assert not journal.accept(new_job(request("r1")), limit=9).created, "its request ids are known"
+        journal.accept(new_job(owner=OwningService.SEPARATION), limit=9)
+        assert journal.finish(claimed(journal, OwningService.SEPARATION)) is JobState.DONE
+
+
+def test_an_upgraded_journal_has_the_tables_of_a_new_one(any_database: str, tmp_path: Path) -> None:
+    """Alembic finds no difference from the code's tables, and the indexes are equal, their conditions included."""
+    kept_journal(KEPT, any_database, tmp_path)
+    Journal.open(any_database, clock=SystemClock()).close()
+    engine = raw_engine(any_database)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        found = inspect(connection)
+        for table in metadata.tables.values():
+            partial = {
+                index["name"]
+                for index in found.get_indexes(table.name)
+                if index["dialect_options"].get(f"{engine.name}_where") is not None
+            }
+            assert partial == {
+                index.name for index in table.indexes if index.dialect_options[engine.name]["where"] is not None
+            }
+    engine.dispose()
+
+
+def test_down_to_every_earlier_schema_and_up_again_changes_nothing(any_database: str, tmp_path: Path) -> None:
+    """Including the first schema."""
+    kept_journal(KEPT, any_database, tmp_path)
+    before = contents(any_database)
+    for version in range(SCHEMA_VERSION - 1, 0, -1):
+        change_schema(any_database, version)
+        engine = raw_engine(any_database)
+        with engine.begin() as connection:
+            assert read_version(connection) == version
+        engine.dispose()
+    assert contents(any_database) == before
+
+
+def test_a_journal_of_schema_1_reads_as_the_message_of_today(any_database: str) -> None:
     """The renamed fields keep their values, fields that were left out stay so, and a second opening changes nothing."""
     plain = new_job()
     plain = replace(plain, brief={**plain.brief, "labels": {"tempoMap": "none"}})
-    points = [{"bpm": 92.0, "beatsPerBar": 4}, {"second": 4.5, "bpm": 120.0}]
-    old = {**plain.brief, "tempoMap": {"points": points, "firstDownbeatSecond": 0.25, "swingRatio": 0.6}}
-    with open_journal(tmp_path, SystemClock()) as journal:
-        job_id = journal.accept(replace(plain, brief=old), limit=9).job.job_id
+    points = [{"bpm": 92.0, "beatsPerBar": 4}, {"startSeconds": 4.5, "bpm": 120.0}]
+    brief = {**plain.brief, "tempoMap": {"points": points, "firstDownbeatSeconds": 0.25, "swingRatio": 0.6}}
+    with Journal.open(any_database, clock=SystemClock()) as journal:
+        job_id = journal.accept(replace(plain, brief=brief), limit=9).job.job_id
         other_id = journal.accept(plain, limit=9).job.job_id
-    with sqlite3.connect(tmp_path / "journal.sqlite3") as raw:
-        raw.execute("ALTER TABLE versions RENAME COLUMN checkpointed_stage TO kept_stage")
-        raw.execute("UPDATE meta SET value = '1' WHERE name = 'schema_version'")
+    change_schema(any_database, 1)
+    engine = raw_engine(any_database)
+    with engine.connect() as connection:
+        old = connection.execute(select(versions.c.brief).where(versions.c.job_id == job_id)).scalar_one()
+    engine.dispose()
+    assert '"second": 4.5' in old
+    assert '"firstDownbeatSecond": 0.25' in old
+    execute(any_database, "DROP TABLE alembic_version")  # which releases before Alembic do not write
     for _ in range(2):
-        with open_journal(tmp_path, SystemClock()) as journal:
-            brief = dict(journal.job("local", job_id).versions[0].brief)
+        with Journal.open(any_database, clock=SystemClock()) as journal:
+            assert journal.job("local", job_id).versions[0].brief == brief
             assert journal.job("local", other_id).versions[0].brief == plain.brief
-        tempo_map = json_format.ParseDict(brief, brief_pb2.ResolvedBrief()).tempo_map
-        assert [(point.start_seconds, point.bpm) for point in tempo_map.points] == [(0.0, 92.0), (4.5, 120.0)]
-        assert (tempo_map.points[0].beats_per_bar, tempo_map.first_downbeat_seconds) == (4, 0.25)
+    tempo_map = json_format.ParseDict(brief, brief_pb2.ResolvedBrief()).tempo_map
+    assert [(point.start_seconds, point.bpm) for point in tempo_map.points] == [(0.0, 92.0), (4.5, 120.0)]
+
+
+def test_a_newer_schema_is_refused(any_database: str) -> None:
+    """The journal is not changed, and the error names both schema versions."""
+    Journal.open(any_database, clock=SystemClock()).close()
+    execute(any_database, "UPDATE alembic_version SET version_num = '0099'")
+    with pytest.raises(SchemaError, match=f"needs journal schema {SCHEMA_VERSION}, the journal has 99, which is newer"):
+        Journal.open(any_database, clock=SystemClock())
+
+
+def test_the_command_shows_and_changes_the_schema(tmp_path: Path) -> None:
+    """A downgraded journal states its schema where releases before Alembic look for it."""
+    url = f"sqlite:///{tmp_path}/journal.sqlite3"
+    Journal.open(url, clock=SystemClock()).close()
+
+    assert CliRunner().invoke(main, [url]).output == f"{SCHEMA_VERSION}\n"
+    assert CliRunner().invoke(main, [url, "3"]).output == "3\n"
+    engine = raw_engine(url)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT value FROM meta WHERE name = 'schema_version'").scalar_one() == "3"
+    engine.dispose()
+    refused = CliRunner().invoke(main, [url, "99"])
+    assert refused.exit_code == 1
+    assert f"must be between 1 and {SCHEMA_VERSION}, got 99" in refused.output
+
+
+def test_the_wheel_contains_the_migrations() -> None:
+    """Each of their folders is a package."""
+    assert {"servicekit.journal.migrations", "servicekit.journal.migrations.versions"} <= set(find_packages(str(ROOT)))
