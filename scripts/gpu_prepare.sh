@@ -11,8 +11,8 @@ limit_mib=${GPU_CARRY_LIMIT_MIB:-64}
 # Packages that a host with torch, transformers, scipy, scikit-learn, numba, matplotlib, aiohttp and grpcio may lack; the installed
 # versions.
 packages=(
-  annotated-types argon2-cffi argon2-cffi-bindings audioread cffi decorator demucs googleapis-common-protos grpcio-health-checking
-  grpcio-reflection grpcio-status jsonschema jsonschema-specifications julius lameenc librosa minio pooch protobuf pycparser
+  alembic annotated-types argon2-cffi argon2-cffi-bindings audioread cffi decorator demucs googleapis-common-protos grpcio-health-checking
+  grpcio-reflection grpcio-status jsonschema jsonschema-specifications julius lameenc librosa mako minio pooch protobuf pycparser
   platformdirs pycryptodome pydantic pydantic-core pyloudnorm referencing rpds-py soundfile soxr structlog tinysoundfont typing-extensions
   typing-inspection
 )
