@@ -10,13 +10,13 @@ from typing import Any, Literal
 from grpc import aio
 
 from jobs_service import requests
+from jobs_service.deletion import JobDeletions
 from jobs_service.feed import Feed
 from jobs_service.journal_json import VersionFiles
 from jobs_service.messages import job_message
 from jobs_service.value_messages import stored_file_message, timestamp
 from jobs_service.watch import JobWatch, TenantWatch
 from servicekit.delivery.files import StoredFile
-from servicekit.delivery.keys import job_folder
 from servicekit.errors import NotFound
 from servicekit.journal import Event, Job, Journal, OwningService, Version
 from servicekit.journal.reading import job_not_found, pick_version
@@ -51,6 +51,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self,
         feed: Feed,
         store: ObjectStore,
+        deletions: JobDeletions,
         *,
         tenant_of: TenantOf,
         queue_limit: int,
@@ -60,6 +61,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self._journal: Journal = feed.journal
         self._owner: OwningService = feed.owner
         self._store = store
+        self._deletions = deletions
         self._tenant_of = tenant_of
         self._queue_limit = queue_limit
         self._url_ttl_s = url_ttl_s
@@ -134,14 +136,11 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def DeleteJob(
         self, request: jobs_service_pb2.DeleteJobRequest, context: Context
     ) -> jobs_service_pb2.DeleteJobResponse:
-        """Delete a job and its files. If the store fails midway, repeating the call resumes the deletion."""
+        """Delete a job and its files. What fails midway is finished by repeating the call, or without it."""
         tenant = self._tenant_of(context)
 
         def answer() -> jobs_service_pb2.DeleteJobResponse:
-            self._owned(tenant, request.job_id)
-            job = self._journal.start_delete(tenant, request.job_id)
-            self._store.delete_prefix(job_folder(job.job_id))
-            self._journal.finish_delete(tenant, job.job_id)
+            self._deletions.delete(tenant, request.job_id)
             return jobs_service_pb2.DeleteJobResponse()
 
         return await asyncio.to_thread(answer)

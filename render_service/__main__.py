@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
-from jobs_service import Feed, JobsServicer, job_message
+from jobs_service import Feed, JobDeletions, JobsServicer, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
 from render_service.orphans import OrphanedTake
@@ -115,6 +115,7 @@ async def serve(settings: RenderSettings) -> None:
         jobs = JobsServicer(
             feed,
             store,
+            resources.enter_context(JobDeletions(journal, OwningService.RENDER, store)),
             tenant_of=_tenant_of,
             queue_limit=settings.queue_limit,
             url_ttl_s=settings.url_ttl_seconds,

@@ -7,7 +7,7 @@ import os
 from contextlib import AsyncExitStack
 from typing import Any
 
-from jobs_service import Feed, JobsServicer, job_message
+from jobs_service import Feed, JobDeletions, JobsServicer, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
@@ -99,6 +99,7 @@ async def serve(settings: SeparationSettings) -> None:
             calls=calls,
             admission=admission,
             feed=feed,
+            deletions=resources.enter_context(JobDeletions(journal, OwningService.SEPARATION, store)),
         )
         handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(borrowings), server.grpc_server)
         runner = Runner(
@@ -181,6 +182,7 @@ def _mount(
     calls: SeparationCalls,
     admission: UploadAdmission,
     feed: Feed,
+    deletions: JobDeletions,
 ) -> None:
     """Mount SeparationService and JobsService."""
 
@@ -199,6 +201,7 @@ def _mount(
     jobs = JobsServicer(
         feed,
         store,
+        deletions,
         tenant_of=_tenant_of,
         queue_limit=settings.queue_limit,
         url_ttl_s=settings.url_ttl_seconds,

@@ -14,7 +14,7 @@ from servicekit.ids import is_job_id, new_job_id
 from servicekit.journal import event_log
 from servicekit.journal.database import Transaction
 from servicekit.journal.estimates import Queue
-from servicekit.journal.reading import job_not_found, pick_version, read_job, version_not_found
+from servicekit.journal.reading import pick_version, read_job, version_not_found
 from servicekit.journal.rows import AcceptResult, EventDraft, Job, NewJob, NewVersion, Request, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, requests, versions
 from servicekit.journal.states import EventKind, JobState, OwningService
@@ -58,7 +58,6 @@ def accept_version(tx: Transaction, new: NewVersion, limit: int) -> AcceptResult
         return earlier
     tenant = new.request.tenant
     job = read_job(tx.connection, tenant, new.job_id, tx.now_us)
-    _check_not_deleting(tx, job)
     if job.version(new.base_version) is None:
         raise version_not_found(job.job_id, new.base_version)
     owner = new.owner or job.owner
@@ -88,7 +87,6 @@ def _change_owner(tx: Transaction, job: Job, owner: OwningService) -> None:
 def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mode: StemMode | None, limit: int) -> Job:
     """Queue an ended version again to make its stems; see `Journal.add_stems`."""
     job = read_job(tx.connection, tenant, job_id, tx.now_us)
-    _check_not_deleting(tx, job)
     version = pick_version(job, number, _lacks_only_stems)
     if not version.state.ended:
         raise wrong_state(job, version, "wait until it ends, then request its stems")
@@ -178,7 +176,7 @@ def find_existing(tx: Transaction, request: Request) -> AcceptResult | None:
             reason="REQUEST_ID_REUSED",
             metadata={"request_id": request.request_id, "job_id": found.job_id},
         )
-    job = read_job(tx.connection, request.tenant, found.job_id, tx.now_us)
+    job = read_job(tx.connection, request.tenant, found.job_id, tx.now_us, even_deleting=True)
     return AcceptResult(job, found.version, created=False)
 
 
@@ -204,11 +202,6 @@ def _check_expiry(tx: Transaction, owner: OwningService, new: NewJob | NewVersio
     left_s = (to_micros(new.expire_time) - tx.now_us) / 1e6
     if needed_s is not None and needed_s > left_s:
         raise expiry_too_soon(needed_s=needed_s, left_s=left_s, queued=len(queue.order))
-
-
-def _check_not_deleting(tx: Transaction, job: Job) -> None:
-    if tx.connection.execute(select(jobs.c.deleting).where(jobs.c.job_id == job.job_id)).scalar_one():
-        raise job_not_found(job.job_id)
 
 
 def _check_unused(tx: Transaction, job_id: str) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from servicekit.clock import to_micros
 from servicekit.journal import event_log
 from servicekit.journal.admission import wrong_state
 from servicekit.journal.database import Transaction
-from servicekit.journal.reading import pick_version, read_job
+from servicekit.journal.reading import job_not_found, pick_version, read_job
 from servicekit.journal.rows import EventDraft, Job, Json, Version
 from servicekit.journal.schema import events, jobs, measured_failures
-from servicekit.journal.states import EventKind, JobState
+from servicekit.journal.states import EventKind, JobState, OwningService
 
 MEASURED = "DRIFT_EXCEEDED"
 """Reason of the failures whose measurements are kept after their job is deleted."""
@@ -30,21 +30,28 @@ def cancel(tx: Transaction, tenant: str, job_id: str, number: int) -> Job:
     return read_job(tx.connection, tenant, job_id, tx.now_us)
 
 
-def start_delete(tx: Transaction, tenant: str, job_id: str) -> Job:
-    """Lock an ended job against changes. Can be called again after an interrupted deletion."""
-    job = read_job(tx.connection, tenant, job_id, tx.now_us)
+def start_delete(tx: Transaction, tenant: str, job_id: str, owner: OwningService) -> None:
+    """Record that an ended job is being deleted. Can be called again after an interrupted deletion."""
+    job = read_job(tx.connection, tenant, job_id, tx.now_us, even_deleting=True)
+    if job.owner is not owner:
+        raise job_not_found(job_id)
     for version in job.versions:
         if not version.state.ended:
             raise wrong_state(job, version, "cancel it and wait until it ends, then delete the job")
     tx.connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(deleting=True))
-    return job
+
+
+def unfinished_deletions(connection: Connection, owner: OwningService) -> list[tuple[str, str]]:
+    """Tenant and id of each job whose deletion was started and not finished."""
+    started = select(jobs.c.tenant, jobs.c.job_id).where(jobs.c.owner == owner, jobs.c.deleting.is_(True))
+    return [(row.tenant, row.job_id) for row in connection.execute(started)]
 
 
 def finish_delete(tx: Transaction, tenant: str, job_id: str) -> None:
-    """Remove a locked job and append its DELETED event, the only event that stays; see `Journal.finish_delete`."""
-    job = read_job(tx.connection, tenant, job_id, tx.now_us)
-    locked = tx.connection.execute(select(jobs.c.deleting).where(jobs.c.job_id == job_id)).scalar_one()
-    if not locked:
+    """Remove a job after `start_delete` and append its DELETED event, the only event that stays; see `Journal.finish_delete`."""
+    job = read_job(tx.connection, tenant, job_id, tx.now_us, even_deleting=True)
+    started = tx.connection.execute(select(jobs.c.deleting).where(jobs.c.job_id == job_id)).scalar_one()
+    if not started:
         raise wrong_state(job, job.versions[0], "its deletion was not started")
     _copy_measurements(tx, job)
     draft = EventDraft(kind=EventKind.DELETED)

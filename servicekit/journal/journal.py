@@ -122,10 +122,18 @@ class Journal:
         with self._writing() as tx:
             return cancel_delete.cancel(tx, tenant, job_id, version)
 
-    def start_delete(self, tenant: str, job_id: str) -> Job:
-        """Lock an ended job against changes so that its files can be removed. Raises NotFound, FailedPrecondition WRONG_STATE."""
+    def start_delete(self, tenant: str, job_id: str, owner: OwningService) -> None:
+        """Record that an ended job is being deleted: from now on only its deletion sees it. Can be repeated.
+
+        Raises NotFound, also for a job of another owner, and FailedPrecondition WRONG_STATE.
+        """
         with self._writing() as tx:
-            return cancel_delete.start_delete(tx, tenant, job_id)
+            cancel_delete.start_delete(tx, tenant, job_id, owner)
+
+    def unfinished_deletions(self, owner: OwningService) -> Sequence[tuple[str, str]]:
+        """Tenant and id of each job whose deletion was started and not finished."""
+        with self._database.reading() as connection:
+            return cancel_delete.unfinished_deletions(connection, owner)
 
     def finish_delete(self, tenant: str, job_id: str) -> None:
         """Remove a job after :meth:`start_delete` and the removal of its files.

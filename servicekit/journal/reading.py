@@ -25,12 +25,12 @@ from servicekit.journal.tokens import Sealer
 _MAX_PAGE = 200
 
 
-def read_job(connection: Connection, tenant: str, job_id: str, now_us: int) -> Job:
-    """One job. Raises :class:`NotFound`, also for another tenant's job."""
+def read_job(connection: Connection, tenant: str, job_id: str, now_us: int, *, even_deleting: bool = False) -> Job:
+    """One job. Raises :class:`NotFound`, also for another tenant's, and for one being deleted unless ``even_deleting``."""
     if not is_job_id(job_id):  # PostgreSQL refuses some texts, such as those with a NUL
         raise job_not_found(job_id)
     row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()
-    if row is None:
+    if row is None or (row.deleting and not even_deleting):
         raise job_not_found(job_id)
     return _jobs(connection, [row], now_us)[0]
 
@@ -38,7 +38,7 @@ def read_job(connection: Connection, tenant: str, job_id: str, now_us: int) -> J
 def read_job_status(connection: Connection, tenant: str, job_id: str) -> JobStatus:
     """The state of each version and the newest event number. Raises as :func:`read_job`."""
     row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()
-    if row is None:
+    if row is None or row.deleting:
         raise job_not_found(job_id)
     found = connection.execute(select(versions.c.number, versions.c.state).where(versions.c.job_id == job_id))
     return JobStatus(OwningService(row.owner), row.last_sequence, {number: JobState(state) for number, state in found})
@@ -57,7 +57,7 @@ def read_jobs(
     """A page of at most ``page_size`` (and at most 200) jobs, newest first. Raises :class:`InvalidToken`."""
     bound = ("jobs", tenant, _fingerprint(job_filter))
     size = min(page_size, _MAX_PAGE)
-    query = select(jobs).where(jobs.c.tenant == tenant, *_conditions(job_filter))
+    query = select(jobs).where(jobs.c.tenant == tenant, jobs.c.deleting.is_(False), *_conditions(job_filter))
     if page_token:
         create_us, job_id = sealer.open(page_token, *bound)
         query = query.where(tuple_(jobs.c.create_us, jobs.c.job_id) < tuple_(literal(create_us), literal(job_id)))

@@ -13,7 +13,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
-from jobs_service import Feed, JobsServicer
+from jobs_service import Feed, JobDeletions, JobsServicer
 from jobs_service.server import GATED_METHODS
 from servicekit.clock import SystemClock
 from servicekit.journal import Checkpoint, Claim, EventDraft, EventKind, Journal, OwningService, Stage
@@ -78,7 +78,15 @@ async def serving(folder: Path, journal: Journal) -> AsyncIterator[Wire]:
     async with FolderUrlServer(probe, host="127.0.0.1", port=0) as urls, Feed(journal, OwningService.RENDER) as feed:
         probe.signer = UrlSigner(base_url=f"http://127.0.0.1:{urls.port}", secret=secret, now=SystemClock().now)
         rpc = RpcServer(metrics=Metrics("render"), gated_methods=GATED_METHODS, service_names=(NAME,))
-        servicer = JobsServicer(feed, probe, tenant_of=tenant_of, queue_limit=4, url_ttl_s=600)
+        deletions = JobDeletions(journal, OwningService.RENDER, probe)
+        servicer = JobsServicer(
+            feed,
+            probe,
+            deletions,
+            tenant_of=tenant_of,
+            queue_limit=4,
+            url_ttl_s=600,
+        )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(servicer, rpc.grpc_server)
         (address,) = await rpc.start(["127.0.0.1:0"])
         await rpc.serve()

@@ -18,7 +18,7 @@ from grpc import aio
 from grpc_status import rpc_status
 from numpy.typing import NDArray
 
-from jobs_service import Feed, JobsServicer, job_message
+from jobs_service import Feed, JobDeletions, JobsServicer, job_message
 from render_service.separation.codec import HandoffCodec
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.servicer import GATED_METHODS, SeparationServicer
@@ -121,7 +121,10 @@ async def serving(
             journal, owner=OwningService.SEPARATION, work=UploadWork(pipeline), weights=WEIGHTS, clock=clock
         )
         async with Feed(journal, OwningService.SEPARATION) as feed:
-            jobs = JobsServicer(feed, store, tenant_of=lambda _context: "local", queue_limit=16, url_ttl_s=60)
+            deletions = JobDeletions(journal, OwningService.SEPARATION, store)
+            jobs = JobsServicer(
+                feed, store, deletions, tenant_of=lambda _context: "local", queue_limit=16, url_ttl_s=60
+            )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
             (address,) = await server.start(["127.0.0.1:0"])
             await server.serve()

@@ -85,7 +85,7 @@ def test_failed_re_renders_count_also_after_their_job_is_deleted(tmp_path: Path)
             assert claim is not None
             journal.fail(claim, status_json(to_status(FailedPrecondition("x", reason=reason, metadata=metadata))))
         before = drift_report(journal, "local", StemName.VOCALS).drifts
-        journal.start_delete("local", job_id)
+        journal.start_delete("local", job_id, OwningService.RENDER)
         journal.finish_delete("local", job_id)
         (drift,) = drift_report(journal, "local", StemName.VOCALS).drifts
         assert (drift,) == before

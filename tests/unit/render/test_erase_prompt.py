@@ -7,7 +7,7 @@ import pytest
 from render_service.separation.client import SeparationClient
 from render_service.usecases.erase_prompt import ErasedPrompts, erase_prompt
 from servicekit.errors import FailedPrecondition, NotFound
-from servicekit.journal import Job
+from servicekit.journal import Job, OwningService
 from tests.support.render_parts import TENANT, RenderParts, run_to_end
 
 
@@ -36,7 +36,7 @@ def test_a_deleted_jobs_audit_rows_are_erased_too(shared_parts: RenderParts, sep
     """It has no files left to name."""
     job = shared_parts.create_render()
     run_to_end(shared_parts, separation, job.job_id)
-    shared_parts.journal.start_delete(TENANT, job.job_id)
+    shared_parts.journal.start_delete(TENANT, job.job_id, OwningService.RENDER)
     shared_parts.journal.finish_delete(TENANT, job.job_id)
     assert erase_prompt(shared_parts.journal, TENANT, job.job_id) == ErasedPrompts(audit_rows=1, keys_with_prompt=())
 

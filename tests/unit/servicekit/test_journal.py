@@ -201,16 +201,22 @@ def test_a_deleted_job_leaves_one_event_and_its_audit_rows(journal: Journal) -> 
     """A job that has not ended is not deleted. Deletion removes labels and request id; the chain stays intact."""
     job_id = journal.accept(new_job(request("r1"), labels={"a": "b"}), limit=MANY).job.job_id
     with pytest.raises(FailedPrecondition) as refused:
-        journal.start_delete("local", job_id)
+        journal.start_delete("local", job_id, OwningService.RENDER)
     assert refused.value.metadata["state"] == "QUEUED"
     claim = claimed(journal)
     audited(journal, claim, "bounce", {}, prompt="p")
     journal.finish(claim)
     last = journal.job("local", job_id).last_sequence
-    journal.start_delete("local", job_id)
+    journal.start_delete("local", job_id, OwningService.RENDER)
+    for call in (journal.job, journal.job_status, journal.cancel):
+        with pytest.raises(NotFound):
+            call("local", job_id)
     with pytest.raises(NotFound):
         journal.add_stems("local", job_id, 1, None, limit=MANY)
+    assert not journal.jobs("local", JobFilter()).jobs
+    assert journal.unfinished_deletions(OwningService.RENDER) == [("local", job_id)]
     journal.finish_delete("local", job_id)
+    assert not journal.unfinished_deletions(OwningService.RENDER)
     with pytest.raises(NotFound):
         journal.job("local", job_id)
     (deleted,) = journal.events_after(job_id, 0, MANY).events
@@ -258,9 +264,12 @@ def test_a_page_token_is_valid_only_for_its_query(journal: Journal) -> None:
 def test_another_tenants_job_is_not_found(journal: Journal) -> None:
     """Reading, cancelling and deleting another tenant's job are refused as if it did not exist."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
-    for call in (journal.job, journal.cancel, journal.start_delete):
+    for call in (journal.job, journal.cancel):
         with pytest.raises(NotFound):
             call("other", job_id)
+    for tenant, owner in (("other", OwningService.RENDER), ("local", OwningService.SEPARATION)):
+        with pytest.raises(NotFound):
+            journal.start_delete(tenant, job_id, owner)
     assert not journal.jobs("other", JobFilter()).jobs
 
 

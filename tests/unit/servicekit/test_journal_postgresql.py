@@ -70,7 +70,7 @@ def test_the_life_of_a_job(journal: Journal) -> None:
     with pytest.raises(NotFound):
         journal.job("local", "a zero byte\0")
     assert journal.audit_rows("local", "a zero byte\0").rows == ()
-    journal.start_delete("local", job_id)
+    journal.start_delete("local", job_id, OwningService.RENDER)
     journal.finish_delete("local", job_id)
     assert [event.kind for event in journal.events_after(job_id, 0, MANY).events] == ["DELETED"]
     assert journal.verify_chain("local").intact

@@ -1,0 +1,82 @@
+"""Deletes jobs with their files. A deletion that was cut short, by a kill or a failing store, is finished later.
+
+A deletion has three steps: the journal records that the job is being deleted, the files are removed, the job's rows are removed.
+From the first step on nobody sees the job any more, so no caller is shown a job whose files are missing.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from servicekit.delivery.keys import job_folder
+from servicekit.errors import NotFound, ServiceError
+from servicekit.journal import Journal, OwningService
+from servicekit.logs import logger
+from servicekit.store.object_store import ObjectStore
+
+_RETRY_S = 5.0
+_log = logger(__name__)
+
+
+class JobDeletions:
+    """Deletions of one owner's jobs. During its ``with`` block a thread finishes those that were cut short, earlier starts' too."""
+
+    def __init__(
+        self, journal: Journal, owner: OwningService, store: ObjectStore, *, retry_s: float = _RETRY_S
+    ) -> None:
+        self._journal = journal
+        self._owner = owner
+        self._store = store
+        self._retry_s = retry_s
+        self._unfinished: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="deletions", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def delete(self, tenant: str, job_id: str) -> None:
+        """Delete a job. Raises NotFound, FailedPrecondition WRONG_STATE, and as the store, after which the thread finishes it."""
+        self._journal.start_delete(tenant, job_id, self._owner)
+        with self._lock:
+            self._unfinished.add((tenant, job_id))
+        self._finish(tenant, job_id)
+
+    def _finish(self, tenant: str, job_id: str) -> None:
+        self._store.delete_prefix(job_folder(job_id))
+        try:
+            self._journal.finish_delete(tenant, job_id)
+        except NotFound:  # another call or another host was faster
+            _log.info("the job was deleted meanwhile", job_id=job_id)
+        with self._lock:
+            self._unfinished.discard((tenant, job_id))
+
+    def _loop(self) -> None:
+        is_read = False
+        while not self._stopping.is_set():
+            try:
+                if not is_read:
+                    found = self._journal.unfinished_deletions(self._owner)
+                    is_read = True
+                    with self._lock:
+                        self._unfinished.update(found)
+                self._finish_all()
+            except ServiceError as error:
+                _log.warning("finishing deletions failed, will retry", message=error.message)
+            self._stopping.wait(self._retry_s)
+
+    def _finish_all(self) -> None:
+        with self._lock:
+            unfinished = sorted(self._unfinished)
+        for tenant, job_id in unfinished:
+            self._finish(tenant, job_id)
