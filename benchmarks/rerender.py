@@ -6,10 +6,10 @@ Each take is rendered with one persona, then one of its stems again with another
 so that every stem can be measured; the verdict tells which ones would have failed. FILE gets one line per take. Several
 runs can add to it, and the tables cover all its lines.
 
-The services judge a stem against the grid, and only if it has enough clear onsets. Here it is judged against its notes too
-(benchmarks/stem_timing.py): for every note of the score, the strongest rise within 45 ms; of drums, whose strokes lie close
-together, every clear onset against the nearest note. The null is as many notes at random times. The zero of the last column is the
-original's own stem, measured the same way.
+The services judge vocals, bass and other by the notes of their score: for every note, the strongest rise within 45 ms. The second
+table adds the original's own stem, measured the same way, a null of as many notes at random times, and drums, of which every clear
+onset is measured against the nearest note (benchmarks/stem_timing.py). The services judge drums by the grid, moved by those of
+the original.
 
 The persona of a new stem is determined by classifiers that are independent of the renderer (benchmarks/stem_classifier.py), fitted
 on the stems of 64 reference takes in raw mode. Raw mode matters: a re-rendered stem is the plain output of a model, while a stem in
@@ -192,18 +192,26 @@ def drift_table(rows: Sequence[Row]) -> str:
         of_stem = [row for row in rows if row["stem"] == stem]
         facts = [row["facts"] for row in of_stem if "facts" in row]
         verdicts = Counter(fact["verdict"] for fact in facts)
-        grids = [fact["delivered"]["grid"] for fact in facts if fact["delivered"]["grid"]]
+        judged = [timing for fact in facts if (timing := _judged_timing(fact))]
         offsets = [fact["correction"]["offsetMs"] for fact in facts]
         cells = [
-            median_and_worst([grid["medianMs"] for grid in grids], "+.1f"),
-            median_and_worst([grid["p95Ms"] for grid in grids], ".1f"),
-            median_and_worst([grid["matched"] for grid in grids], ".2f", smallest_is_worst=True),
+            median_and_worst([timing["medianMs"] for timing in judged], "+.1f"),
+            median_and_worst([timing["p95Ms"] for timing in judged], ".1f"),
+            median_and_worst([timing["matched"] for timing in judged], ".2f", smallest_is_worst=True),
             median_and_worst(offsets, "+.1f"),
         ]
         counts = [verdicts[verdict] for verdict in ("within", "beyond", "unmeasurable")]
         failed = len(of_stem) - len(facts)
         lines.append(f"| {stem} | {len(of_stem)} | {' | '.join(map(str, [*counts, failed]))} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _judged_timing(facts: Row) -> Row | None:
+    """The figures that the verdict is about."""
+    delivered = facts["delivered"]
+    if facts["judgedAgainst"] == "score":
+        return delivered["notes"]
+    return delivered["grid"] if facts["zeroMs"] is None else delivered["calibrated"]
 
 
 def mix_table(done: Sequence[Row]) -> str:

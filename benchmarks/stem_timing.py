@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,12 @@ from numpy.typing import NDArray
 
 from render_service.plan import Plan
 from separation_service.alignment import Grid
-from separation_service.alignment.limits import limits_for
-from separation_service.alignment.onsets import find_onsets, find_onsets_at
+from separation_service.alignment.limits import note_limits_for
+from separation_service.alignment.onsets import OnsetDetector
 from separation_service.alignment.report import Timing
-from separation_service.alignment.timing import judge, measure_notes, measure_timing
+from separation_service.alignment.timing import NOTE_END_S, StemNotes, judge, measure_notes, measure_timing
 from servicekit.delivery.names import STEMS, StemName
 
-APART_S = 0.045
-"""Notes of a stem that start closer together are one onset."""
-MIN_NOTES = 6
-_END_S = 0.1
 Row = dict[str, Any]
 
 
@@ -33,9 +28,9 @@ def against_notes(plan: Plan, stem: str, *, old: NDArray[np.float32], new: NDArr
     if plan.score is None:
         return None
     name = StemName(stem)
-    expected = note_starts_s(plan, name)
     seconds = plan.seconds
-    random = np.sort(np.random.default_rng(plan.seed).uniform(0.0, seconds - _END_S, expected.size))
+    expected = StemNotes(starts_s=np.array(plan.score.starts_s(name))).measurable_s(0.0, seconds)
+    random = np.sort(np.random.default_rng(plan.seed).uniform(0.0, seconds - NOTE_END_S, expected.size))
     grid = Grid(
         seconds=seconds,
         beats_s=plan.tempo_map.beats_s(seconds),
@@ -56,24 +51,15 @@ def against_notes(plan: Plan, stem: str, *, old: NDArray[np.float32], new: NDArr
 
 def _measure(audio: NDArray[np.float32], notes_s: NDArray[np.float64], grid: Grid, stem: StemName) -> Timing | None:
     """Of drums every clear onset against the nearest note, of other stems the strongest rise at every note."""
+    heard = OnsetDetector(audio)
     if stem == StemName.DRUMS:
-        return measure_timing(find_onsets(audio), notes_s, grid)
-    return measure_notes(find_onsets_at(audio, notes_s), notes_s, grid)
-
-
-def note_starts_s(plan: Plan, stem: StemName) -> NDArray[np.float64]:
-    """When the notes of a stem start ``(N,)``, ascending and at least 45 ms apart; not those in the last 0.1 s."""
-    starts: list[float] = []
-    for event in plan.score.events if plan.score is not None else ():
-        near = starts and event.start_s - starts[-1] < APART_S
-        if event.stem == stem and not near and event.start_s < plan.seconds - _END_S:
-            starts.append(event.start_s)
-    return np.array(starts)
+        return measure_timing(heard.onsets, notes_s, grid)
+    return measure_notes(heard, notes_s, grid)
 
 
 def verdict_of(timing: Timing | None, stem: StemName) -> str:
-    """The verdict by the limits of the stem's kind, from six notes on."""
-    verdict, _ = judge(timing, replace(limits_for(stem), min_onsets=MIN_NOTES, must_be_measurable=False))
+    """The verdict by the limits for notes of the stem's kind."""
+    verdict, _ = judge(timing, note_limits_for(stem))
     return verdict
 
 

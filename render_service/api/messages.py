@@ -56,6 +56,7 @@ def drift_report_message(report: DriftReport) -> render_pb2.GetDriftReportRespon
             slope_ms_per_minute=drift.slope_ms_per_minute,
             slope_error_ms_per_minute=drift.slope_error_ms_per_minute,
             matched_share=drift.matched_share,
+            judged_against=drift.judged_against,
         )
         for drift in report.drifts
     ]

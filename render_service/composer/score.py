@@ -141,6 +141,10 @@ class Score:
         sung = [Event(start_s=n.start_s, end_s=n.end_s, stem="vocals", pitch=n.pitch) for n in self.sung]
         return tuple(sorted(played + sung, key=lambda event: (event.start_s, event.stem, event.pitch)))
 
+    def starts_s(self, stem: str) -> list[float]:
+        """When notes of a stem start, in order of time, each second once."""
+        return sorted({event.start_s for event in self.events if event.stem == stem})
+
     @cached_property
     def stems(self) -> frozenset[str]:
         """The stems that have notes."""

@@ -17,19 +17,22 @@ MIN_SHARE = 0.95
 """Share of them that must lie within the limits: of 20, one may miss."""
 
 _DRIFT_EXCEEDED = "DRIFT_EXCEEDED"
+_GRID = "grid"
 _PAGE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredDrift:
-    """One re-render. Figures are those of the delivered stem's onsets against the grid, None where there were too few onsets.
+    """One re-render. Figures are those of the delivered stem's onsets that its verdict is about, None where there were too few.
 
+    ``judged_against`` "score": against the notes of the stem; "grid": against the grid, also in audit rows of earlier releases.
     ``accepted``: beyond the limits, and stored because the caller allowed drift. ``judged``: counts for the threshold.
     ``slope_error_ms_per_minute`` is None for audit rows of builds that did not measure it.
     """
 
     job_id: str
     version: int
+    judged_against: str
     within_limits: bool
     accepted: bool
     judged: bool
@@ -82,10 +85,11 @@ def _stored(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredD
             rerender = json.loads(row.body_json).get("rerender") if row.kind == AUDIT_STEMS else None
             if rerender is not None and rerender["stem"] == stem:
                 within = rerender["verdict"] == "within"
-                timing: Mapping[str, Any] = rerender["delivered"]["grid"] or {}
+                timing = _judged_timing(rerender)
                 yield MeasuredDrift(
                     job_id=row.job_id,
                     version=row.version,
+                    judged_against=rerender.get("judgedAgainst", _GRID),
                     within_limits=within,
                     accepted=not within and rerender["accepted"],
                     judged=rerender["verdict"] != "unmeasurable",
@@ -97,6 +101,13 @@ def _stored(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredD
                 )
 
 
+def _judged_timing(rerender: Mapping[str, Any]) -> Mapping[str, Any]:
+    delivered = rerender["delivered"]
+    if rerender.get("judgedAgainst", _GRID) == _GRID:
+        return delivered.get("calibrated") or delivered["grid"] or {}
+    return delivered["notes"] or {}
+
+
 def _failed(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredDrift]:
     for version in journal.rerender_outcomes(tenant, stem):
         for detail in (version.error or {}).get("details", ()):
@@ -105,6 +116,7 @@ def _failed(journal: Journal, tenant: str, stem: StemName) -> Iterator[MeasuredD
                 yield MeasuredDrift(
                     job_id=version.job_id,
                     version=version.version,
+                    judged_against=metadata.get("judged_against", _GRID),
                     within_limits=False,
                     accepted=False,
                     judged=True,

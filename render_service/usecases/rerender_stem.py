@@ -108,6 +108,10 @@ class RerenderAdmission(Admission):
             )
         guidance = self.renderer_info.default_guidance
         plan = replace(plan, prompt=prompt, seed=seed, steps=self.render_steps, guidance=guidance)
+        if self.planner is None:
+            plan = replace(
+                plan, score=None
+            )  # the loaded renderer does not play the notes of the one that made the take
         if persona is None:
             return plan
         return replace(
@@ -133,11 +137,11 @@ class RerenderAdmission(Admission):
 
     def _check_score(self, version: Version, plan: Plan, change: StemChange) -> None:
         """Refuse a new part without a score, and the caller's score where the loaded renderer plays none."""
+        if self.planner is None and change.new_part:
+            raise self.unsupported("new_part", "plays no scores; leave new_part unset or load another renderer")
         if change.new_part and plan.score is None:
             text = f"must be false: v{version.number} has no score, as uploads and takes of renderers that play none"
             raise InvalidFields([FieldViolation("new_part", text)])
-        if self.planner is None and change.new_part:
-            raise self.unsupported("new_part", "plays no scores; leave new_part unset or load another renderer")
         if self.planner is None and "score" in version.brief:
             raise self.unsupported("brief.score", "plays no scores, and the take was made from the caller's")
 
@@ -277,6 +281,7 @@ def _make_rerender(base: Base, change: StemChange, *, original: Version) -> Rere
         region=change.region,
         allow_drift=change.allow_drift,
         match_mix=True,
+        new_part=change.new_part,
     )
 
 

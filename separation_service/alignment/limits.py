@@ -1,15 +1,15 @@
-"""How far a re-rendered stem may lie from the grid, per stem. Sources: docs/decisions/0013-alignment.md."""
+"""How far a re-rendered stem may lie from the grid or from its notes, per stem. Sources: docs/decisions/0013-alignment.md."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from servicekit.delivery.names import StemName
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of the delivered stem's onsets against the grid. None: not limited.
+    """Limits of the delivered stem's onsets against the grid or its notes. None: not limited.
 
     The median may lie between ``min_median_ms`` and ``max_median_ms``: the onset detector finds slow attacks late though they are
     played in time. A verdict needs ``min_onsets`` on the grid; ``must_be_measurable``: a stem with fewer exceeds the limits too.
@@ -26,10 +26,19 @@ class Limits:
 
 
 def limits_for(stem: StemName) -> Limits:
-    """The limits of a stem."""
+    """The limits of a stem against the grid."""
     return _LIMITS[stem]
 
 
+def note_limits_for(stem: StemName) -> Limits:
+    """The limits of a stem against the notes of its score: the same, from six notes on.
+
+    Twelve onsets are asked for on the grid, because any sound near a line counts there. A note is looked for at its own time.
+    """
+    return replace(_LIMITS[stem], min_onsets=_MIN_NOTES, must_be_measurable=False)
+
+
+_MIN_NOTES = 6
 _DRUMS = Limits(
     min_onsets=8,
     min_matched=0.9,

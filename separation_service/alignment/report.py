@@ -13,11 +13,12 @@ from separation_service.alignment.limits import Limits
 from separation_service.alignment.mix_match import MixMatch
 
 Verdict = Literal["within", "beyond", "unmeasurable"]
+JudgedAgainst = Literal["score", "grid"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Onsets minus the nearest grid line, positive if late.
+    """Onsets minus the nearest grid line or note, positive if late.
 
     ``matched`` is the share of ``onsets`` that lie within 50 ms of a line, on which the other figures rest. ``max_ms`` is the
     largest magnitude, ``p95_ms`` the 95th percentile, ``slope_ms_per_minute`` by Theil and Sen with its standard error,
@@ -52,18 +53,29 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """The stem's onsets against the grid and against the original's own drums and bass. None: too few onsets to measure."""
+    """The stem's onsets against the grid, the original's own drums and bass, and the stem's notes. None: too few to measure.
+
+    ``calibrated``, of drums whose score is known: against the grid moved by the report's ``zero_ms``.
+    """
 
     grid: Timing | None
     drums: Timing | None
     bass: Timing | None
+    notes: Timing | None = None
+    calibrated: Timing | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
         """As JSON; null is unmeasurable."""
         return {
             name: None if timing is None else timing.facts
-            for name, timing in (("grid", self.grid), ("drums", self.drums), ("bass", self.bass))
+            for name, timing in (
+                ("grid", self.grid),
+                ("drums", self.drums),
+                ("bass", self.bass),
+                ("notes", self.notes),
+                ("calibrated", self.calibrated),
+            )
         }
 
 
@@ -155,10 +167,14 @@ class Level:
 class DriftReport:
     """The whole report. ``exceeded`` names each exceeded limit with both numbers; ``accepted``: the caller allowed the drift.
 
+    ``judged_against`` "score": the verdict and its limits are about ``delivered.notes``. ``zero_ms``, of drums whose score is
+    known: where the original's own stem lies on the grid, by the same measurement; the verdict is about ``delivered.calibrated``.
     ``onsets_s`` of the delivered stem and ``deviations_ms`` from the nearest subdivision are for the plot.
     """
 
     verdict: Verdict
+    judged_against: JudgedAgainst
+    zero_ms: float | None
     exceeded: tuple[str, ...]
     accepted: bool
     limits: Limits
@@ -173,6 +189,14 @@ class DriftReport:
     deviations_ms: tuple[float, ...] = field(repr=False)
 
     @property
+    def judged(self) -> Timing | None:
+        """The figures that the verdict is about."""
+        delivered = self.delivered
+        if self.judged_against == "score":
+            return delivered.notes
+        return delivered.grid if self.zero_ms is None else delivered.calibrated
+
+    @property
     def facts(self) -> dict[str, Any]:
         """As JSON for the manifest's ``rerender``, beside baseVersion and stem; `summary` and the onsets for the plot."""
         return self.summary | {
@@ -185,6 +209,8 @@ class DriftReport:
         limits = self.limits
         return {
             "verdict": self.verdict,
+            "judgedAgainst": self.judged_against,
+            "zeroMs": self.zero_ms,
             "exceeded": list(self.exceeded),
             "accepted": self.accepted,
             "limits": {

@@ -1,6 +1,8 @@
-"""Deviations of a stem's onsets from the grid and from the original's drums and bass, and the verdict on them."""
+"""Deviations of a stem's onsets from the grid, its notes and the original's drums and bass, and the verdict on them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,14 +10,42 @@ from numpy.typing import NDArray
 from separation_service.alignment.estimate import standard_error, theil_sen
 from separation_service.alignment.grid import Grid, Times, nearest
 from separation_service.alignment.limits import Limits
-from separation_service.alignment.onsets import Onsets
+from separation_service.alignment.onsets import APART_S, OnsetDetector, Onsets
 from separation_service.alignment.report import Timing, Verdict
 
 MATCH_S = 0.05
+NOTE_END_S = 0.1
+"""A note that starts later before the end is too short to be measured."""
+_SAME_S = 1e-3
 _MIN_ONSETS = 6
 _MIN_BARS = 3
 _MIN_MOVED_MS = 1.0
 _SIGNIFICANT_ERRORS = 3.0  # standard errors by which a slope must exceed its limit, as for a drift correction
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StemNotes:
+    """When the notes of a stem start, ``(N,)`` seconds. ``new_part``: the stem that it replaces plays other notes.
+
+    Raises ValueError where the times are not finite or descend.
+    """
+
+    starts_s: Times
+    new_part: bool = False
+
+    def __post_init__(self) -> None:
+        starts_s = np.asarray(self.starts_s, dtype=np.float64)
+        if starts_s.ndim != 1 or not np.isfinite(starts_s).all() or (np.diff(starts_s) < 0.0).any():
+            raise ValueError(f"notes must be one ascending list of seconds, got shape {starts_s.shape}")
+        object.__setattr__(self, "starts_s", starts_s)
+
+    def measurable_s(self, from_s: float, to_s: float) -> Times:
+        """The starts from ``from_s`` to 0.1 s before ``to_s``; of those closer than 45 ms the first, because they are one onset."""
+        kept: list[float] = []
+        for start_s in self.starts_s[(self.starts_s >= from_s - _SAME_S) & (self.starts_s < to_s - NOTE_END_S)]:
+            if not kept or start_s - kept[-1] >= APART_S:
+                kept.append(float(start_s))
+        return np.array(kept)
 
 
 def measure_timing(onsets: Onsets, lines_s: Times, grid: Grid) -> Timing | None:
@@ -28,13 +58,12 @@ def measure_timing(onsets: Onsets, lines_s: Times, grid: Grid) -> Timing | None:
     return _timing(onsets.times_s, deviations_s(onsets, lines_s), grid)
 
 
-def measure_notes(found_s: Times, expected_s: Times, grid: Grid) -> Timing | None:
-    """The onsets found for notes (:func:`separation_service.alignment.onsets.find_onsets_at`) minus the notes' ``expected_s``.
+def measure_notes(stem: OnsetDetector, notes_s: Times, grid: Grid) -> Timing | None:
+    """For each of ``notes_s`` ``(N,)`` the strongest rise of the stem within 45 ms, minus the note's time.
 
-    Both ``(N,)``. ``onsets`` of the result counts the notes, ``matched`` is the share of those that were found. None if fewer than
-    six were.
+    ``onsets`` of the result counts the notes, ``matched`` is the share of those that were found. None if fewer than six were.
     """
-    return _timing(expected_s, found_s - expected_s, grid)
+    return _timing(notes_s, stem.onsets_at(notes_s) - notes_s, grid)
 
 
 def _timing(times_s: Times, late_s: NDArray[np.float64], grid: Grid) -> Timing | None:

@@ -13,6 +13,7 @@ from jobs_service.value_messages import (
     zip_entry_messages,
 )
 from separation_service.alignment import BarRange, Grid
+from separation_service.alignment.timing import StemNotes
 from separation_service.api import messages as wire
 from separation_service.calls import CallResult, ReplaceRequest
 from separation_service.engine import SeparatorInfo
@@ -25,6 +26,7 @@ from servicekit.delivery.names import STEMS
 from servicekit.errors import FieldViolation, Internal, InvalidFields
 from sonichaos.separation.v1 import separation_pb2
 
+_MAX_NOTES = 20_000
 _ZIP_FILES = ("bounce.wav", *(f"{stem}.wav" for stem in STEMS), "manifest.json")
 
 
@@ -49,6 +51,7 @@ def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceR
         region=bars if request.from_bar or request.to_bar else None,
         allow_drift=request.allow_drift,
         match_mix=request.match_mix,
+        notes=_notes(request),
     )
     compare_with = read_stored_file(request.compare_with) if request.HasField("compare_with") else None
     return ReplaceRequest(mix=mix, replacement=replacement, compare_with=compare_with)
@@ -73,6 +76,18 @@ def _grid(message: separation_pb2.Grid) -> Grid:
         )
     except ValueError as error:
         raise InvalidFields([FieldViolation("grid", str(error))]) from None
+
+
+def _notes(request: separation_pb2.ReplaceStemRequest) -> StemNotes | None:
+    if not request.note_seconds:
+        return None
+    if len(request.note_seconds) > _MAX_NOTES:
+        text = f"must have at most {_MAX_NOTES} values, got {len(request.note_seconds)}"
+        raise InvalidFields([FieldViolation("note_seconds", text)])
+    try:
+        return StemNotes(starts_s=np.array(request.note_seconds), new_part=request.new_part)
+    except ValueError as error:
+        raise InvalidFields([FieldViolation("note_seconds", str(error))]) from None
 
 
 def replace_result(

@@ -149,12 +149,14 @@ def _fit(
 
 
 def _drift_exceeded(report: DriftReport, stem: StemName) -> FailedPrecondition:
-    numbers = {} if report.delivered.grid is None else report.delivered.grid.facts
+    numbers = {} if report.judged is None else report.judged.facts
+    where = "on the original's grid" if report.judged_against == "grid" else "in time with its notes"
     return FailedPrecondition(
-        f"the new {stem} stem is not on the original's grid: {'; '.join(report.exceeded)}. Try another seed, or allow drift",
+        f"the new {stem} stem is not {where}: {'; '.join(report.exceeded)}. Try another seed, or allow drift",
         reason="DRIFT_EXCEEDED",
         metadata={
             "stem": stem,
+            "judged_against": report.judged_against,
             "exceeded": "; ".join(report.exceeded),
             # Metadata keys are snake_case, as all names on the wire.
             **{_CAPITAL.sub(r"_\g<0>", name).lower(): str(v) for name, v in numbers.items() if v is not None},

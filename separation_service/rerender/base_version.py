@@ -103,8 +103,14 @@ def read_base_version(ref: BaseVersionRef, stem: StemName, frames: int, store: O
         if name != stem:
             entry = ref.entries[f"{name}.wav"]
             copied[name] = PackedFile.of(entry.name, StoredEntry(store, ref.zip_key, entry))
-    take = BaseTake(bounce=bounce, stems=stems, stem=stem, is_first=ref.number == 1)
+    take = BaseTake(bounce=bounce, stems=stems, stem=stem, is_original=_maker(manifest, stem) == 1)
     return BaseVersion(manifest=manifest, take=take, copied=copied)
+
+
+def _maker(manifest: Manifest, stem: StemName) -> int:
+    """The version that made a stem of a stored version."""
+    kept: Mapping[str, Any] = (manifest.rerender or {}).get("kept", {})
+    return int(kept[stem]["version"]) if stem in kept else manifest.version
 
 
 def _samples(ref: BaseVersionRef, name: str, frames: int, store: ObjectStore) -> Pcm24:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from separation_service.alignment import BarRange, Grid, Key
+from separation_service.alignment.timing import StemNotes
 from separation_service.receive import ReceivedBounce
 from separation_service.rerender.align import AlignedStem, align
 from separation_service.rerender.base_version import BaseVersion, BaseVersionRef
@@ -22,7 +23,8 @@ MAX_TRUE_PEAK_DBTP = -1.0
 class Replacement:
     """Which stem of which version is replaced, on which grid; ``region`` None: in the whole take.
 
-    ``match_mix``: the bounce keeps its loudness and third octaves too, not only the stem its loudness.
+    ``notes`` that the new stem plays, None where they are unknown. ``match_mix``: the bounce keeps its loudness and third octaves
+    too, not only the stem its loudness.
     """
 
     stem: StemName
@@ -31,6 +33,7 @@ class Replacement:
     region: BarRange | None
     allow_drift: bool
     match_mix: bool
+    notes: StemNotes | None = None
 
 
 def align_replacement(
@@ -45,6 +48,7 @@ def align_replacement(
         region=replacement.region,
         allow_drift=replacement.allow_drift,
         match_mix=replacement.match_mix,
+        notes=replacement.notes,
         max_true_peak_dbtp=None if base.is_upload else MAX_TRUE_PEAK_DBTP,
     )
     waveform = from_pcm24(mix.wav.read(0, mix.frames))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from separation_service.alignment.grid import BarRange, Grid
 from separation_service.alignment.key import Key
+from separation_service.alignment.timing import StemNotes
 from servicekit.audio.pcm24 import Pcm24
 from servicekit.delivery.names import STEMS, StemName
 
@@ -22,13 +23,13 @@ _MAX_LIMITING_DB = 3.0
 class BaseTake:
     """The audio of the base version: ``bounce`` ``(C, T)`` and ``stems`` ``(4, C, T)`` int32, of which ``stem`` is replaced.
 
-    ``is_first``: it is version 1, whose stems were all separated from one bounce.
+    ``is_original``: that stem is version 1's, separated from the bounce that was rendered first.
     """
 
     bounce: Pcm24
     stems: NDArray[np.int32]
     stem: StemName
-    is_first: bool = True
+    is_original: bool = True
 
     @property
     def old(self) -> Pcm24:
@@ -45,8 +46,8 @@ class BaseTake:
 class AlignmentTarget:
     """Base version, and the original's grid and key; ``key`` is None where it is unknown, ``region`` None for the whole take.
 
-    ``match_mix``: the bounce keeps its loudness and third octaves too, not only the stem its loudness. ``max_true_peak_dbtp``
-    limits the new bounce; None: full scale.
+    ``notes`` that the new stem plays, None where they are unknown. ``match_mix``: the bounce keeps its loudness and third octaves
+    too, not only the stem its loudness. ``max_true_peak_dbtp`` limits the new bounce; None: full scale.
     """
 
     base: BaseTake
@@ -56,6 +57,7 @@ class AlignmentTarget:
     allow_drift: bool
     match_mix: bool
     max_true_peak_dbtp: float | None
+    notes: StemNotes | None = None
 
     @property
     def max_limiting_db(self) -> float:

@@ -119,7 +119,8 @@ def test_manifest_and_audit_row_say_how(pair: Pair, base: Story, remade: Remade)
     assert (facts["baseVersion"], facts["stem"], facts["persona"], facts["seed"]) == (1, "vocals", "hiss", 5)
     assert (facts["fresh"], facts["strength"], facts["accepted"]) == (False, 0.9, False)
     assert {stem: kept["version"] for stem, kept in facts["kept"].items()} == {"drums": 1, "bass": 1, "other": 1}
-    assert set(facts["delivered"]) == {"grid", "drums", "bass"}
+    assert set(facts["delivered"]) == {"grid", "drums", "bass", "notes", "calibrated"}
+    assert (facts["judgedAgainst"], facts["zeroMs"]) == ("score", None)
     assert any(words.startswith("vocals: ") for words in manifest["processing"])
     (row,) = [row for row in pair.client.list_audit_rows(base.job.job_id) if row.version == 2]
     assert list(version.audit_digests) == [row.digest]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from render_service.music.tempo_map import TempoMap, TempoPoint
 from separation_service.alignment import BarRange, Grid, Key
 from separation_service.alignment.resample import read_at
+from separation_service.alignment.timing import StemNotes
 from separation_service.rerender.target import AlignmentTarget, BaseTake
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, to_pcm24
 from servicekit.delivery.names import STEMS, StemName
@@ -45,8 +46,19 @@ class Pair:
         stems = np.stack([to_pcm24(self.original.stems[kind], stage="TEST") for kind in STEMS])
         return BaseTake(bounce=to_pcm24(self.original.mix, stage="TEST"), stems=stems, stem=stem)
 
+    def notes(self, stem: StemName, *, new_part: bool = False) -> StemNotes:
+        """What a stem plays, in the take and in the re-render."""
+        starts_s = sorted(event.start_s for event in self.original.score.events if event.stem == stem)
+        return StemNotes(starts_s=np.array(starts_s), new_part=new_part)
+
     def target(
-        self, base: BaseTake, region: BarRange | None = None, *, allow_drift: bool = False, match_mix: bool = False
+        self,
+        base: BaseTake,
+        region: BarRange | None = None,
+        *,
+        allow_drift: bool = False,
+        match_mix: bool = False,
+        notes: StemNotes | None = None,
     ) -> AlignmentTarget:
         """``base`` on the original's grid, within a render's true-peak limit."""
         return AlignmentTarget(
@@ -57,6 +69,7 @@ class Pair:
             allow_drift=allow_drift,
             match_mix=match_mix,
             max_true_peak_dbtp=-1.0,
+            notes=notes,
         )
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from separation_service.alignment.limits import limits_for
-from separation_service.alignment.onsets import Onsets, find_onsets, find_onsets_at
+from separation_service.alignment.limits import limits_for, note_limits_for
+from separation_service.alignment.onsets import OnsetDetector, Onsets, find_onsets
 from separation_service.alignment.report import Timing
-from separation_service.alignment.timing import judge, measure_notes, measure_timing
+from separation_service.alignment.timing import StemNotes, judge, measure_notes, measure_timing
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.names import StemName
 from tests.support.corpus_takes import SECONDS, needs_soundfont, pair, spoiled, steady_grid
@@ -88,14 +86,12 @@ def test_two_bars_have_no_slope() -> None:
 def test_the_notes_of_a_stem_are_found_where_they_are(stem: StemName) -> None:
     """Most notes of a true stem are found in time; those of a late one are late; at random times nothing is in time."""
     take = pair("straight")
-    starts = sorted({event.start_s for event in take.original.score.events if event.stem == stem})
-    notes = np.array([at for i, at in enumerate(starts) if i == 0 or at - starts[i - 1] > 0.045])
-    notes = notes[(notes > 0.1) & (notes < SECONDS - 0.2)]
+    notes = take.notes(stem).measurable_s(0.1, SECONDS)
     late = spoiled(take.original.stems[stem], offset_s=0.02)
     at_random = np.sort(np.random.default_rng(3).uniform(0.1, SECONDS - 0.2, notes.size))
-    limits = replace(limits_for(stem), min_onsets=6)
+    limits = note_limits_for(stem)
     in_time, delayed, random = (
-        measure_notes(find_onsets_at(audio, at_s), at_s, take.grid)
+        measure_notes(OnsetDetector(audio), at_s, take.grid)
         for audio, at_s in (
             (take.original.stems[stem], notes),
             (late, notes),
@@ -117,6 +113,15 @@ def test_nothing_is_found_where_nothing_sounds() -> None:
     silence = np.zeros((2, 6 * SAMPLE_RATE_HZ), dtype=np.float32)
     tone = np.sin(2 * np.pi * 220.0 * np.arange(6 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ, dtype=np.float32)
     for audio in (silence, np.stack([tone, tone])):
-        found_s = find_onsets_at(audio, at_s)
-        assert np.isnan(found_s).all()
-        assert measure_notes(found_s, at_s, steady_grid(6.0)) is None
+        heard = OnsetDetector(audio)
+        assert np.isnan(heard.onsets_at(at_s)).all()
+        assert measure_notes(heard, at_s, steady_grid(6.0)) is None
+
+
+def test_only_measurable_notes_are_measured() -> None:
+    """Notes of a chord are one onset; those before the span and in the last 0.1 s of it are left out."""
+    notes = StemNotes(starts_s=np.array([0.5, 1.0, 1.0, 1.04, 1.05, 2.85, 2.95, 3.0]))
+    assert notes.measurable_s(1.0, 3.0).tolist() == [1.0, 1.05, 2.85]
+    for wrong in ([2.0, 1.0], [1.0, np.nan]):
+        with pytest.raises(ValueError, match="ascending"):
+            StemNotes(starts_s=np.array(wrong))

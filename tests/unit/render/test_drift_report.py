@@ -68,6 +68,30 @@ def test_unmeasurable_re_renders_are_listed_and_not_judged(tmp_path: Path) -> No
         assert sum(drift.judged for drift in report.drifts) == MIN_COUNT == len(report.drifts) // 2
 
 
+def test_figures_are_those_that_were_judged(tmp_path: Path) -> None:
+    """Against the notes where the verdict is, against the grid moved by the original's own drums, or against the grid."""
+    figures = {name: {"medianMs": ms, "p95Ms": 9.0, "matched": 1.0} for name, ms in (("grid", 1.0), ("notes", 2.0))}
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=10).job.job_id
+        journal.finish(claimed(journal))
+        for facts in (
+            {"judgedAgainst": "score", "delivered": figures},
+            {"judgedAgainst": "grid", "delivered": {**figures, "calibrated": {"medianMs": 3.0}}},
+            {"judgedAgainst": "grid", "delivered": {**figures, "calibrated": None}},
+        ):
+            journal.accept_version(new_version(job_id), limit=10)
+            claim = claimed(journal)
+            rerender = {"stem": "drums", "verdict": "within", "accepted": False, **facts}
+            audited(journal, claim, "stems", {"rerender": rerender})
+            journal.finish(claim)
+        drifts = drift_report(journal, "local", StemName.DRUMS).drifts
+    assert [(drift.judged_against, drift.median_ms) for drift in drifts] == [
+        ("score", 2.0),
+        ("grid", 3.0),
+        ("grid", 1.0),
+    ]
+
+
 def test_failed_re_renders_count_also_after_their_job_is_deleted(tmp_path: Path) -> None:
     """A version that failed with DRIFT_EXCEEDED is listed with its figures; one that failed for another reason is not.
 

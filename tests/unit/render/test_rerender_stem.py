@@ -239,3 +239,14 @@ def test_a_new_part_needs_a_score(shared_parts: RenderParts, separation: Separat
     assert [violation.field for violation in refused.value.violations] == ["new_part"]
     without = replace(shared_parts, rerenders=replace(shared_parts.rerenders, planner=None))
     assert refused_field(without, take.job_id, new_part=True) == "new_part"
+
+
+def test_a_renderer_that_plays_no_scores_plans_without_the_notes(shared_parts: RenderParts, take: Job) -> None:
+    """It does not play those that another one composed, so the new stem is not judged by them."""
+    roomy = replace(shared_parts.rerenders, queue_limit=100)
+    plans = [
+        plan_from_json(shared_parts.rerender_stem(take.job_id, admission).job.versions[-1].plan)
+        for admission in (roomy, replace(roomy, planner=None))
+    ]
+    assert plans[0].score is not None
+    assert plans[1].score is None

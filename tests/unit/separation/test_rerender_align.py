@@ -225,7 +225,7 @@ def test_a_stem_whose_first_version_scatters_is_unmeasurable() -> None:
     new_mix = take.other.mix - take.other.stems["bass"] + new
     done = align(new_mix, new, take.target(first), SilentProgress())
     assert (done.report.verdict, done.report.exceeded) == ("unmeasurable", ())
-    for base in (timely, replace(first, is_first=False)):
+    for base in (timely, replace(first, is_original=False)):
         with pytest.raises(FailedPrecondition, match="median absolute deviation") as caught:
             align(new_mix, new, take.target(base), SilentProgress())
         assert caught.value.reason == "DRIFT_EXCEEDED"
@@ -271,7 +271,7 @@ def test_a_stem_without_onsets_is_unmeasurable_instead_of_in_time() -> None:
     new = drone.astype(np.float32)
     report = align(take.other.mix, new, take.target(take.base("other")), SilentProgress()).report
     assert report.verdict == "unmeasurable"
-    assert report.facts["delivered"] == {"grid": None, "drums": None, "bass": None}
+    assert set(report.facts["delivered"].values()) == {None}
     with pytest.raises(FailedPrecondition, match="0 measurable onsets"):
         align(take.other.mix, new, take.target(take.base("drums")), SilentProgress())
 

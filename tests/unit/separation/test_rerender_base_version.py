@@ -49,7 +49,7 @@ def test_samples_and_copied_files_are_those_of_the_zip(store: FolderStore, ref: 
         data = store.read(ref.zip_key, max_bytes=1 << 30)[entry.offset_bytes : entry.offset_bytes + entry.size_bytes]
         assert b"".join(file.content.chunks()) == data
         assert file.digest.sha256 == entry.sha256
-    assert base.take.is_first
+    assert base.take.is_original
 
 
 def test_a_copied_stem_keeps_the_version_that_made_it(store: FolderStore, ref: BaseVersionRef) -> None:

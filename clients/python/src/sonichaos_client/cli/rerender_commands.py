@@ -211,5 +211,5 @@ def _drift_line(drift: render_pb2.MeasuredDrift) -> str:
         slope += f" ± {drift.slope_error_ms_per_minute:.1f}"
     return (
         f"{job} {verdict:<9} median {drift.median_ms:+.1f} ms  p95 {drift.p95_ms:.1f} ms  "
-        f"slope {slope}  matched {drift.matched_share:.0%}"
+        f"slope {slope}  matched {drift.matched_share:.0%}{'  by its notes' if drift.judged_against == 'score' else ''}"
     )

@@ -154,9 +154,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: the third crash while the version ran.
     """
     ERROR_REASON_DRIFT_EXCEEDED: _ErrorReason.ValueType  # 33
-    """FAILED_PRECONDITION. The onsets of a re-rendered stem lie too far from the original's grid, or too few were found to measure
-    it. Metadata: stem, exceeded (in words) and, if measured, onsets, seconds, matched, median_ms, mad_ms, p95_ms, max_ms,
-    slope_ms_per_minute and slope_error_ms_per_minute.
+    """FAILED_PRECONDITION. The onsets of a re-rendered stem lie too far from its notes or the original's grid, or too few were found
+    to measure it. Metadata: stem, judged_against ("score" or "grid"), exceeded (in words) and, if measured, onsets, seconds, matched,
+    median_ms, mad_ms, p95_ms, max_ms, slope_ms_per_minute and slope_error_ms_per_minute.
     Example: drums with a 95th percentile of 19 ms where 12 ms are allowed. Try another seed, or set allow_drift.
     """
     ERROR_REASON_STEM_SILENT: _ErrorReason.ValueType  # 34
@@ -307,9 +307,9 @@ ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 32
 Example: the third crash while the version ran.
 """
 ERROR_REASON_DRIFT_EXCEEDED: ErrorReason.ValueType  # 33
-"""FAILED_PRECONDITION. The onsets of a re-rendered stem lie too far from the original's grid, or too few were found to measure
-it. Metadata: stem, exceeded (in words) and, if measured, onsets, seconds, matched, median_ms, mad_ms, p95_ms, max_ms,
-slope_ms_per_minute and slope_error_ms_per_minute.
+"""FAILED_PRECONDITION. The onsets of a re-rendered stem lie too far from its notes or the original's grid, or too few were found
+to measure it. Metadata: stem, judged_against ("score" or "grid"), exceeded (in words) and, if measured, onsets, seconds, matched,
+median_ms, mad_ms, p95_ms, max_ms, slope_ms_per_minute and slope_error_ms_per_minute.
 Example: drums with a 95th percentile of 19 ms where 12 ms are allowed. Try another seed, or set allow_drift.
 """
 ERROR_REASON_STEM_SILENT: ErrorReason.ValueType  # 34

@@ -736,7 +736,7 @@ Global___GetDriftReportRequest: _TypeAlias = GetDriftReportRequest  # noqa: Y015
 
 @_typing.final
 class MeasuredDrift(_message.Message):
-    """Drift of one re-rendered stem: how far its onsets lie from the grid of the original."""
+    """Drift of one re-rendered stem: how far its onsets lie from its notes or from the grid of the original."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -751,6 +751,7 @@ class MeasuredDrift(_message.Message):
     MATCHED_SHARE_FIELD_NUMBER: _builtins.int
     UNCOUNTED_FIELD_NUMBER: _builtins.int
     SLOPE_ERROR_MS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    JUDGED_AGAINST_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Id of the job."""
     version: _builtins.int
@@ -762,17 +763,19 @@ class MeasuredDrift(_message.Message):
     measurable: _builtins.bool
     """False if too few onsets were found to measure the drift."""
     median_ms: _builtins.float
-    """Median of onset time minus grid time in milliseconds, positive if late. Not set if not measurable, like the fields below."""
+    """Median of onset time minus expected time in milliseconds, positive if late. Not set if not measurable, like the fields below."""
     p95_ms: _builtins.float
-    """95th percentile of the distance to the grid in milliseconds."""
+    """95th percentile of the distance to the expected time in milliseconds."""
     slope_ms_per_minute: _builtins.float
     """Change of the offset over time in milliseconds per minute."""
     matched_share: _builtins.float
-    """Fraction of onsets that match a grid position, 0 to 1."""
+    """Fraction of onsets that match a grid position, or of notes that were found, 0 to 1."""
     uncounted: _builtins.bool
     """True if there was nothing to judge, such as bars in which the old and the new stem are silent. Not counted below."""
     slope_error_ms_per_minute: _builtins.float
     """Standard error of the slope in milliseconds per minute. A slope exceeds its limit only if it does so by three of them."""
+    judged_against: _builtins.str
+    """What the onsets were judged against: "score" (the notes of the stem) or "grid" (drums, and stems whose notes are unknown)."""
     def __init__(
         self,
         *,
@@ -787,10 +790,11 @@ class MeasuredDrift(_message.Message):
         matched_share: _builtins.float | None = ...,
         uncounted: _builtins.bool = ...,
         slope_error_ms_per_minute: _builtins.float | None = ...,
+        judged_against: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_error_ms_per_minute", b"_slope_error_ms_per_minute", "_slope_ms_per_minute", b"_slope_ms_per_minute", "matched_share", b"matched_share", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_error_ms_per_minute", b"slope_error_ms_per_minute", "slope_ms_per_minute", b"slope_ms_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_error_ms_per_minute", b"_slope_error_ms_per_minute", "_slope_ms_per_minute", b"_slope_ms_per_minute", "accepted", b"accepted", "job_id", b"job_id", "matched_share", b"matched_share", "measurable", b"measurable", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_error_ms_per_minute", b"slope_error_ms_per_minute", "slope_ms_per_minute", b"slope_ms_per_minute", "uncounted", b"uncounted", "version", b"version", "within_limits", b"within_limits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share", "_median_ms", b"_median_ms", "_p95_ms", b"_p95_ms", "_slope_error_ms_per_minute", b"_slope_error_ms_per_minute", "_slope_ms_per_minute", b"_slope_ms_per_minute", "accepted", b"accepted", "job_id", b"job_id", "judged_against", b"judged_against", "matched_share", b"matched_share", "measurable", b"measurable", "median_ms", b"median_ms", "p95_ms", b"p95_ms", "slope_error_ms_per_minute", b"slope_error_ms_per_minute", "slope_ms_per_minute", b"slope_ms_per_minute", "uncounted", b"uncounted", "version", b"version", "within_limits", b"within_limits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__matched_share: _TypeAlias = _typing.Literal["matched_share"]  # noqa: Y015
     _WhichOneofArgType__matched_share: _TypeAlias = _typing.Literal["_matched_share", b"_matched_share"]  # noqa: Y015

@@ -307,6 +307,8 @@ class ReplaceStemRequest(_message.Message):
     ALLOW_DRIFT_FIELD_NUMBER: _builtins.int
     COMPARE_WITH_FIELD_NUMBER: _builtins.int
     MATCH_MIX_FIELD_NUMBER: _builtins.int
+    NOTE_SECONDS_FIELD_NUMBER: _builtins.int
+    NEW_PART_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """Id of the loan of the new mix."""
     job_id: _builtins.str
@@ -327,6 +329,8 @@ class ReplaceStemRequest(_message.Message):
     """True to equalise the new stem, so that the new bounce has the old one's loudness and third octaves as well. Not set for a
     replay of a version that was made without.
     """
+    new_part: _builtins.bool
+    """True if the stem that is replaced plays other notes."""
     @_builtins.property
     def mix(self) -> _job_pb2.StoredFile:
         """The new mix as a WAV file. The lent samples must match its digest. Its key is empty, because it is not stored."""
@@ -342,6 +346,12 @@ class ReplaceStemRequest(_message.Message):
     @_builtins.property
     def compare_with(self) -> _job_pb2.StoredFile:
         """Set for a replay: nothing is stored, and the new bounce is compared with this file."""
+
+    @_builtins.property
+    def note_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """When the notes of the new stem start, in seconds from the first sample, ascending, at most 20000. The drift of vocals, bass and
+        other is then judged by them instead of the grid. Empty: unknown.
+        """
 
     def __init__(
         self,
@@ -359,10 +369,12 @@ class ReplaceStemRequest(_message.Message):
         allow_drift: _builtins.bool = ...,
         compare_with: _job_pb2.StoredFile | None = ...,
         match_mix: _builtins.bool = ...,
+        note_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        new_part: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "compare_with", b"compare_with", "grid", b"grid", "mix", b"mix"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_drift", b"allow_drift", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "manifest_json", b"manifest_json", "match_mix", b"match_mix", "mix", b"mix", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_drift", b"allow_drift", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "manifest_json", b"manifest_json", "match_mix", b"match_mix", "mix", b"mix", "new_part", b"new_part", "note_seconds", b"note_seconds", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
