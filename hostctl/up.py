@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from grpc_health.v1 import health_pb2
 
 from hostctl.child import Child, format_exit
 from hostctl.installation import RENDER_LISTEN, SEPARATION_LISTEN, URL_LISTEN, Installation, plan_installation
+from servicekit.line_writer import LineWriter
 from sonichaos_client import AsyncClient, SonichaosError
-from sonichaos_client.cli.session import Session, note
+from sonichaos_client.cli.session import Session
 from sonichaos_client.options import channel_options
 
 _POLL_S = 0.2
 _SHUTDOWN_S = 20.0  # allowed after drain_seconds for closing connections and files
 _SERVICES = ("separation_service", "render_service")  # started in this order, stopped in reverse
+_FLUSH_S = 2.0  # for the last lines of output, which may have no reader any more
 _INVALID_CONFIGURATION = 2  # exit status of a service with invalid settings or models
 
 
@@ -106,12 +109,19 @@ def up(
     context.exit(asyncio.run(_Services(installation, as_json=as_json).run()))
 
 
+def _output(descriptor: int) -> LineWriter:
+    """Output that cannot stop the services: no line waits for a reader that is slow, stopped or gone."""
+    return LineWriter(os.dup(descriptor), on_dropped=lambda lines: f"{lines} lines were dropped")
+
+
 @dataclass
 class _Services:
     """Runs both services."""
 
     installation: Installation
     as_json: bool
+    _results: LineWriter = field(default_factory=lambda: _output(sys.stdout.fileno()))
+    _notes: LineWriter = field(default_factory=lambda: _output(sys.stderr.fileno()))
 
     async def run(self) -> int:
         """Start, report readiness, stop on a signal; returns the exit status."""
@@ -123,11 +133,16 @@ class _Services:
         children: list[Child] = []
         try:
             for name in _SERVICES:
-                child = await Child.start(name, environments[name], _printer(name))
+                child = await Child.start(name, environments[name], self._printer(name))
                 children.append(child)
             return await self._supervise(children, stop)
         finally:
             await self._stop(children, kill)
+            self._results.flush(_FLUSH_S)
+            self._notes.flush(_FLUSH_S)
+
+    def _printer(self, name: str) -> Callable[[str], None]:
+        return lambda line: self._notes.write(f"{name} | {line}")
 
     async def _supervise(self, children: list[Child], stop: asyncio.Event) -> int:
         ready = asyncio.create_task(self._report_ready())
@@ -140,11 +155,20 @@ class _Services:
                 if stopped in done:
                     return 0
                 for task in done & ends.keys():
-                    return _report_exit(ends[task], task.result(), was_ready=ready.done())
+                    return self._report_exit(ends[task], task.result(), was_ready=ready.done())
                 await ready
         finally:
             for task in (ready, stopped, *ends):
                 task.cancel()
+
+    def _report_exit(self, child: Child, status: int, *, was_ready: bool) -> int:
+        """Report that a service ended unexpectedly; returns the exit status."""
+        when = "" if was_ready else " before it was ready"
+        lines = "\n".join(f"  {line}" for line in child.last_lines)
+        self._notes.write(
+            f"Error: {child.name} {format_exit(status)}{when}. The other service is stopped too. Its last lines:\n{lines}"
+        )
+        return _INVALID_CONFIGURATION if status == _INVALID_CONFIGURATION and not was_ready else 1
 
     async def _report_ready(self) -> None:
         render, separation = self.installation.render.for_callers, self.installation.separation.for_callers
@@ -161,12 +185,12 @@ class _Services:
                 "separator": separator,
                 "pid": os.getpid(),
             }
-            click.echo(json.dumps(ready))
+            self._results.write(json.dumps(ready))
             return
-        click.echo(
+        self._results.write(
             f"ready\n  render_service      {render}  {renderer}\n  separation_service  {separation}  {separator}"
         )
-        click.echo(f"  signed URLs         {urls}\n  data                {data}\n  stop with Ctrl-C")
+        self._results.write(f"  signed URLs         {urls}\n  data                {data}\n  stop with Ctrl-C")
 
     async def _stop(self, children: list[Child], kill: asyncio.Event) -> None:
         """Drain render_service first, because its running jobs need separation_service."""
@@ -175,7 +199,7 @@ class _Services:
         await asyncio.wait({stopping, killed}, return_when=asyncio.FIRST_COMPLETED)
         killed.cancel()
         if not stopping.done():
-            note("Stopping both services at once. Unfinished jobs continue at the next start.")
+            self._notes.write("Stopping both services at once. Unfinished jobs continue at the next start.")
             for child in children:
                 child.send(signal.SIGKILL)
         await stopping
@@ -183,7 +207,7 @@ class _Services:
     async def _stop_in_order(self, children: list[Child]) -> None:
         for child in reversed(children):
             if not await child.stop(self.installation.drain_s + _SHUTDOWN_S):
-                note(
+                self._notes.write(
                     f"{child.name} did not stop within its drain time and was killed. Unfinished jobs continue at the next start."
                 )
             await child.ended()
@@ -216,18 +240,6 @@ async def _serving(address: str) -> None:
             if answer is not None and answer.status == health_pb2.HealthCheckResponse.SERVING:
                 return
             await asyncio.sleep(_POLL_S)
-
-
-def _printer(name: str) -> Callable[[str], None]:
-    return lambda line: note(f"{name} | {line}")
-
-
-def _report_exit(child: Child, status: int, *, was_ready: bool) -> int:
-    """Report that a service ended unexpectedly; returns the exit status."""
-    when = "" if was_ready else " before it was ready"
-    lines = "\n".join(f"  {line}" for line in child.last_lines)
-    note(f"Error: {child.name} {format_exit(status)}{when}. The other service is stopped too. Its last lines:\n{lines}")
-    return _INVALID_CONFIGURATION if status == _INVALID_CONFIGURATION and not was_ready else 1
 
 
 def _stop_events() -> tuple[asyncio.Event, asyncio.Event]:

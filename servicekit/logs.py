@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import sys
-from typing import TextIO
+import os
+from collections.abc import Callable
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, WrappedLogger
 
+from servicekit.line_writer import LineWriter
+
 LEVELS = ("debug", "info", "warning", "error")
 _OWN_LOGGER = "sonichaos"
+_STDERR = 2
+_FLUSH_S = 1.0
 
 
-def configure_logs(*, service: str, level: str, sink: TextIO = sys.stderr) -> None:
-    """Send what this process logs to ``sink``: its own events from ``level`` on, its libraries' from warning on.
+def configure_logs(
+    *, service: str, level: str, descriptor: int = _STDERR, before_write: Callable[[], None] | None = None
+) -> LineWriter:
+    """Send what this process logs to ``descriptor``: its own events from ``level`` on, its libraries' from warning on.
 
-    Called once, by ``__main__``. A line that cannot be formatted or written is dropped: logging never stops work.
+    Called once, by ``__main__``. Logging never stops work: lines are written by a thread of its own, and a line that cannot be
+    formatted or written is dropped. ``before_write`` is called before each write; an OSError that it raises fails the write.
     """
+
+    def dropped_line(lines: int) -> str:
+        return json.dumps({"service": service, "level": "warning", "event": "log lines were dropped", "lines": lines})
 
     def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["service"] = service  # not as context, which worker threads do not inherit
@@ -36,7 +47,9 @@ def configure_logs(*, service: str, level: str, sink: TextIO = sys.stderr) -> No
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
     )
-    handler = logging.StreamHandler(sink)
+    # A descriptor of its own: where stderr is closed, its number may come to mean another file.
+    writer = LineWriter(os.dup(descriptor), on_dropped=dropped_line, before_write=before_write)
+    handler = _LineHandler(writer)
     handler.setFormatter(formatter)
     # A handler catches what goes wrong in it. Reporting that on stderr can fail as well, where stderr is the full disk.
     logging.raiseExceptions = False
@@ -49,6 +62,25 @@ def configure_logs(*, service: str, level: str, sink: TextIO = sys.stderr) -> No
         logger_factory=lambda *_: logging.getLogger(_OWN_LOGGER),
         cache_logger_on_first_use=True,
     )
+    return writer
+
+
+class _LineHandler(logging.Handler):
+    """Formats in the thread that logs, and leaves the writing to ``writer``."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._writer.write(self.format(record))
+        except Exception:  # noqa: BLE001  as the handlers of the standard library: a broken repr costs its own line
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Called by `logging.shutdown`. Waits a second at most: the output may take nothing."""
+        self._writer.flush(_FLUSH_S)
 
 
 def _add_source(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -6,11 +6,12 @@ Health reports NOT_SERVING until the models are warm and again from the first si
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -74,7 +75,8 @@ def _stop_signals() -> asyncio.Event:
 
 def exit_unusable(name: str, error: Exception) -> int:
     """Write to stderr why the service cannot start; returns the exit status."""
-    sys.stderr.write(f"{name} cannot start: {error}\n")
+    with suppress(OSError):
+        sys.stderr.write(f"{name} cannot start: {error}\n")
     return EXIT_UNUSABLE
 
 
@@ -83,6 +85,8 @@ def end_process(status: int) -> NoReturn:
 
     Everything is closed by then, and shutting down an interpreter with loaded models would delay a restart by seconds.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    logging.shutdown()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)

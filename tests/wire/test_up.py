@@ -61,7 +61,9 @@ while True:
 class Up:
     """A running ``sonichaos up`` over the small services."""
 
-    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, environment: dict[str, str] | None = None, stderr: int | None = None
+    ) -> None:
         self.errors = folder / "stderr.txt"
         paths = [str(folder), str(ROOT), str(ROOT / "clients" / "python" / "src")]
         listen = [f"--{name}-listen=127.0.0.1:0" for name in ("render", "separation", "url")]
@@ -70,7 +72,7 @@ class Up:
             cwd=folder,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})},
             stdout=subprocess.PIPE,
-            stderr=self.errors.open("wb"),
+            stderr=self.errors.open("wb") if stderr is None else stderr,
             text=True,
         )
 
@@ -211,3 +213,37 @@ def test_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path, ups: l
     assert "is in use" in running.log()
     assert "SONICHAOS_RENDER_LISTEN" in running.log()
     assert "environment" not in running.log()
+
+
+CHATTY = """
+import threading
+def chat():
+    for number in range(4000):
+        print("x" * 1000, flush=True)
+    open(os.path.join(os.environ["WORKED"], name), "w").close()
+threading.Thread(target=chat, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("reader", ["gone", "stopped"])
+def test_output_that_nobody_reads_does_not_stop_the_services(reader: str, tmp_path: Path, ups: list[Up]) -> None:
+    """Each service writes 4 MB of log; the reader of stderr is gone, or does not read. Both services work on."""
+    folder = tmp_path / "services"
+    folder.mkdir()
+    read_end, write_end = os.pipe()
+    running = Up(services(folder, extra=CHATTY), environment={"WORKED": str(tmp_path)}, stderr=write_end)
+    ups.append(running)
+    os.close(write_end)
+    if reader == "gone":
+        os.close(read_end)
+    running.ready()
+    for name in ("render_service", "separation_service"):
+        for _ in range(400):
+            if (tmp_path / name).exists():
+                break
+            time.sleep(0.05)
+        assert (tmp_path / name).exists(), f"{name} hangs"
+    running.process.terminate()
+    assert running.process.wait(20) == 0
+    if reader == "stopped":
+        os.close(read_end)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
+
+from servicekit.line_writer import LineWriter
 
 SETUP = """
 import logging, sys
@@ -130,3 +135,53 @@ def test_a_closed_stderr_does_not_stop_work() -> None:
     """A process whose stderr was closed works on."""
     done = run(CONFIGURE + "    sys.stderr.close()\n" + LOG_AND_WORK)
     assert done.stdout == "work done\n"
+
+
+def test_a_reader_that_is_gone_does_not_stop_work() -> None:
+    """Writes to a pipe without a reader fail; the work does not."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stderr:
+        code = SETUP + textwrap.dedent(CONFIGURE + LOG_AND_WORK)
+        done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stderr, text=True, check=False)
+    assert done.stdout == "work done\n"
+
+
+MANY_LINES = """
+    for number in range(3000):
+        logger("x").info("line", number=number, text="." * 3000)
+    sys.stdout.write("work done\\n")
+    sys.stdout.flush()
+"""
+
+
+def test_a_reader_that_does_not_read_does_not_stop_work() -> None:
+    """Nine megabytes go to a pipe that nobody reads. The lines that do not fit are dropped, and their number is logged later."""
+    code = SETUP + textwrap.dedent(CONFIGURE + MANY_LINES)
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "work done\n"
+    found = [json.loads(line) for line in process.stderr if line.startswith("{") and line.endswith("}\n")]
+    process.communicate()
+    written = [line["number"] for line in found if line["event"] == "line"]
+    assert written == sorted(written)
+    assert 0 < len(written) < 3000
+
+
+def test_dropped_lines_are_counted_in_the_log(tmp_path: Path) -> None:
+    """While writes fail, lines are dropped; the next one that succeeds is preceded by their number."""
+    failures = iter([OSError(errno.ENOSPC, "No space left on device")] * 3)
+
+    def fail() -> None:
+        if failure := next(failures, None):
+            raise failure
+
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        writer = LineWriter(file.fileno(), on_dropped=lambda lines: f"{lines} dropped", before_write=fail)
+        for line in ("one", "two", "three", "four"):
+            writer.write(line)
+        assert writer.flush(30.0)
+    assert path.read_text() == "3 dropped\nfour\n"
+    assert writer.dropped == 3
