@@ -27,6 +27,10 @@ class Workers:
     ) -> None:
         self._runner.__exit__(kind, error, trace)
 
+    def keep_alive(self) -> bool:
+        """See `Runner.keep_alive`. The threads of calls are those of a pool, and no error ends them."""
+        return self._runner.keep_alive()
+
     def drain(self, timeout_s: float) -> bool:
         """Claim no more jobs and wait up to ``timeout_s`` for jobs and calls to end; True where all of them did."""
         deadline_s = self._clock.monotonic_s() + timeout_s

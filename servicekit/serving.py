@@ -20,6 +20,7 @@ from servicekit.rpc.server import RpcServer
 
 EXIT_UNUSABLE = 2
 _STREAM_GRACE_S = 1.0
+_KEEP_ALIVE_S = 1.0
 _log = logger(__name__)
 
 
@@ -28,6 +29,9 @@ class Drainable(Protocol):
 
     def drain(self, timeout_s: float) -> bool:
         """Start nothing new and let running work finish for at most ``timeout_s``; True where all work finished by itself."""
+
+    def keep_alive(self) -> bool:
+        """Replace threads that have died; False where one cannot be started, so that work would stand still."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +54,20 @@ class ServiceProcess:
         with self.runner as runner:
             await self.server.serve()
             _log.info("serving", addresses=bound)
-            await stop_requested.wait()
+            await self._keep_alive(runner, stop_requested)
             _log.info("draining", seconds=self.drain_seconds)
             await self.server.drain()
             all_finished = await asyncio.to_thread(runner.drain, self.drain_seconds)
             await self.server.stop(_STREAM_GRACE_S)
         _log.info("stopped", all_work_finished=all_finished)
+
+    async def _keep_alive(self, runner: Drainable, stop_requested: asyncio.Event) -> None:
+        """Until the first signal, see that no thread of the runner is missing. Health is NOT_SERVING while one is."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop_requested.wait(), _KEEP_ALIVE_S)
+                return
+            await self.server.report(works=runner.keep_alive())
 
 
 def _stop_signals() -> asyncio.Event:

@@ -56,6 +56,7 @@ class RpcServer:
         self.gate = Gate()
         self._metrics = metrics
         self._names = tuple(service_names)
+        self._works = True
         boundary = Boundary(metrics=metrics, gate=self.gate, gated=gated_methods)
         self.grpc_server = aio.server(interceptors=(boundary,), options=_OPTIONS)
         self._health = aio_health.HealthServicer()
@@ -80,6 +81,14 @@ class RpcServer:
         self.gate.phase = Phase.SERVING
         self._metrics.ready.set(1)
         await self._say(health_pb2.HealthCheckResponse.SERVING)
+
+    async def report(self, *, works: bool) -> None:
+        """Report NOT_SERVING while accepted work stands still, SERVING again afterwards. Calls are answered all the while."""
+        if works != self._works:
+            self._works = works
+            self._metrics.ready.set(int(works))
+            serving = health_pb2.HealthCheckResponse.SERVING if works else health_pb2.HealthCheckResponse.NOT_SERVING
+            await self._say(serving)
 
     async def drain(self) -> None:
         """Refuse new work; running calls continue."""

@@ -4,16 +4,16 @@ from servicekit.work.assignment import Assignment
 from servicekit.work.cancellation import CancellationToken, StopReason, WorkerShutdown
 from servicekit.work.progress import Progress, StageWeights
 from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
-from servicekit.work.retry import AttemptPolicy
+from servicekit.work.retry import RetryPolicy
 from servicekit.work.runner import Runner
 from servicekit.work.staged_files import StagedFiles, remove_files, remove_orphaned_files
 
 __all__ = [
     "Assignment",
-    "AttemptPolicy",
     "CancellationToken",
     "Progress",
     "ProgressThrottle",
+    "RetryPolicy",
     "Runner",
     "StageWeights",
     "StagedFiles",

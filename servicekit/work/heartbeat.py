@@ -13,6 +13,8 @@ from servicekit.logs import logger
 from servicekit.metrics import Metrics
 from servicekit.work.cancellation import CancellationToken, StopReason
 from servicekit.work.progress import Progress
+from servicekit.work.retry import WaitBudget
+from servicekit.work.thread_group import ThreadGroup, boundary
 
 _TICK_S = 0.1
 _REAP_INTERVAL_S = 0.5
@@ -21,12 +23,20 @@ _log = logger(__name__)
 
 @dataclass(eq=False)
 class Running:
-    """A version that a worker runs. Each attempt replaces claim and progress."""
+    """A claimed version, also while it waits for its next attempt. Each attempt replaces claim and progress."""
 
     claim: Claim
     cancellation: CancellationToken
+    budget: WaitBudget
     progress: Progress
     last_heartbeat_s: float
+    journal_answers: bool = True
+    """False from a failed write of the heartbeat thread until the next one that succeeds."""
+
+    @property
+    def may_go_on(self) -> bool:
+        """False once the work has to stop."""
+        return self.cancellation.reason is None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -58,17 +68,21 @@ class HeartbeatThread:
         self._wakeup = threading.Event()
         self._stopping = threading.Event()
         self._last_reap_s = clock.monotonic_s()
-        self._thread = threading.Thread(target=self._loop, name="work-heartbeat", daemon=True)
+        self._threads = ThreadGroup("work-heartbeat", self._loop, size=1)
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        self._threads.start()
+
+    def keep_alive(self) -> bool:
+        """Replace the thread if it has died; False where none can be started."""
+        return self._threads.keep_alive()
 
     def stop(self) -> None:
         """Stop the thread after its current round."""
         self._stopping.set()
         self._wakeup.set()
-        self._thread.join()
+        self._threads.join()
 
     def wake(self) -> None:
         """Start the next round now: there are events to write."""
@@ -102,11 +116,16 @@ class HeartbeatThread:
         while not self._stopping.is_set():
             self._wakeup.wait(_TICK_S)
             self._wakeup.clear()
-            for running in self.all():
+            with boundary("a round of the heartbeat failed"):
+                self._round()
+
+    def _round(self) -> None:
+        for running in self.all():
+            with boundary("renewing a claim failed"):
                 self._renew(running)
-            if self._clock.monotonic_s() - self._last_reap_s >= _REAP_INTERVAL_S:
-                self._last_reap_s = self._clock.monotonic_s()
-                self._reap()
+        if self._clock.monotonic_s() - self._last_reap_s >= _REAP_INTERVAL_S:
+            self._last_reap_s = self._clock.monotonic_s()
+            self._reap()
 
     def _renew(self, running: Running) -> None:
         running.cancellation.stop_if_expired()
@@ -119,17 +138,20 @@ class HeartbeatThread:
                     running.cancellation.stop(StopReason.CANCELLED)
                 if reply.expired:
                     running.cancellation.stop(StopReason.EXPIRED)
+                running.journal_answers = True
         except ClaimLost:
             # The worker may have ended the version just now; then it has removed it here.
             if running in self.all():
                 running.cancellation.stop(StopReason.CLAIM_LOST)
         except ServiceError as error:
-            _log.warning(
-                "writing events or renewing the claim failed",
-                job_id=running.key[0],
-                version=running.key[1],
-                message=error.message,
-            )
+            if running.journal_answers:
+                _log.warning(
+                    "writing events or renewing the claim failed, will retry",
+                    job_id=running.key[0],
+                    version=running.key[1],
+                    message=error.message,
+                )
+            running.journal_answers = False
 
     def _reap(self) -> None:
         try:

@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from servicekit.clock import Clock
-from servicekit.errors import Cancelled
+from servicekit.errors import Cancelled, ServiceError
 from servicekit.journal import (
     AuditDraft,
     AuditRow,
@@ -25,16 +26,21 @@ from servicekit.journal import (
     Stage,
 )
 from servicekit.journal.rows import Json
+from servicekit.logs import logger
+from servicekit.rpc.status import as_service_error, status_json, to_status
 from servicekit.work.cancellation import CancellationToken, StopReason
 from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
+from servicekit.work.retry import WaitBudget
 
 StageWeights = Mapping[ProgressTrack, Mapping[Stage, float]]
 """The stages of each track in order, each with its usual share of the track's time (any unit)."""
 
+_log = logger(__name__)
 _MAX_PENDING = 256
 # Earlier than this, an estimate of the time left would be a guess.
 _MIN_FRACTION = 0.02
 _MIN_SPENT_S = 0.25
+T = TypeVar("T")
 
 
 @dataclass
@@ -68,6 +74,7 @@ class Progress:
         claim: Claim,
         *,
         cancellation: CancellationToken,
+        budget: WaitBudget,
         weights: StageWeights,
         clock: Clock,
         wake_writer: Callable[[], None],
@@ -76,6 +83,7 @@ class Progress:
         self._journal = journal
         self._claim = claim
         self._cancellation = cancellation
+        self._budget = budget
         self._weights = weights
         self._clock = clock
         self._wake_writer = wake_writer
@@ -143,6 +151,40 @@ class Progress:
         """During the block, call ``callback`` from another thread as soon as the work has to stop, to abort a blocking call."""
         return self._cancellation.on_stop(callback)
 
+    def retrying(self, operation: Callable[[], T]) -> T:
+        """Call ``operation`` until nothing refuses it temporarily; what the work has in memory stays there meanwhile.
+
+        The wait is reported with its reason. Raises what ``operation`` raises, if that is not temporary or the time is up.
+        """
+        while True:
+            try:
+                result = operation()
+            except Exception as raised:  # memory runs out with other types of exceptions than ServiceError
+                self.check()
+                delay_s = self._budget.refused(raised)
+                if delay_s is None:
+                    raise
+                _log.warning("waiting", message=str(raised), delay_s=delay_s)
+                self.report_wait(as_service_error(raised))
+                self.wait(delay_s)
+            else:
+                self._budget.succeeded()
+                return result
+
+    def report_wait(self, refusal: ServiceError) -> None:
+        """Report, in an event of the current stage, that the version waits for the end of a temporary refusal."""
+        status = status_json(to_status(refusal, stage=self.current_stage))
+        draft = EventDraft(kind=EventKind.STATE, attempt=self._claim.attempt, error=status)
+        if self._step is not None:
+            draft = replace(self._draft(EventKind.PROGRESS, self._step), error=status)
+        self._append(draft)
+
+    def repeat(self) -> None:
+        """What follows repeats work that was reported before: its stages are those of a new attempt at their track."""
+        self._earlier_attempts |= {track: state.attempt for track, state in self._tracks.items()}
+        self._tracks.clear()
+        self._step = None
+
     def bounce_ready(
         self,
         *,
@@ -194,7 +236,8 @@ class Progress:
         step.done = step.total
         seconds = self._clock.monotonic_s() - step.started_s
         events = [self._draft(kind, step) for kind in kinds]
-        row = self._checkpoint(replace(results, events=events, timings=[self._timing(step, seconds)]))
+        whole = replace(results, events=events, timings=[self._timing(step, seconds)])
+        row = self.retrying(lambda: self._checkpoint(whole))
         self._observe(step.stage, seconds)
         self._step = None
         return row
@@ -243,7 +286,10 @@ class Progress:
         step = self._step
         if step is None:
             return
-        draft = self._draft(EventKind.PROGRESS, step, left_s)
+        self._append(self._draft(EventKind.PROGRESS, step, left_s))
+
+    def _append(self, draft: EventDraft) -> None:
+        """Queue an event."""
         with self._lock:
             # While the journal does not answer, the newest step replaces the one before it.
             if len(self._pending) >= _MAX_PENDING:

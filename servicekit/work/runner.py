@@ -1,7 +1,8 @@
 """Worker threads that run accepted versions until they end.
 
-Every error of the work ends up here. A ServiceError ends the version with its status; any other exception is logged with its
-traceback and ends it as INTERNAL. Accepted versions are never lost: what a dead or drained service was running is claimed again.
+Every error of the work ends up here. After a temporary refusal the version waits, without a thread, for its next attempt. Any other
+ServiceError ends the version with its status; any other exception is logged with its traceback and ends it as INTERNAL. Accepted
+versions are never lost: what a dead or drained service was running is claimed again.
 """
 
 from __future__ import annotations
@@ -23,10 +24,15 @@ from servicekit.rpc.status import as_service_error, status_json, to_status
 from servicekit.work.assignment import Assignment
 from servicekit.work.cancellation import CancellationToken, StopReason, WorkerShutdown
 from servicekit.work.heartbeat import HeartbeatThread, Running
+from servicekit.work.parked import ParkedVersions
 from servicekit.work.progress import Progress, StageWeights
-from servicekit.work.retry import AttemptPolicy
+from servicekit.work.retry import RetryPolicy, WaitBudget
+from servicekit.work.thread_group import ThreadGroup, boundary
 
 _POLL_S = 0.5
+_STOPPED_POLL_S = 0.1
+_MAX_PARKED = 64
+_STORE_DOWN = "STORE_UNAVAILABLE"
 _log = logger(__name__)
 
 Work = Callable[[Assignment], None]
@@ -39,7 +45,8 @@ class Runner:
     ``work`` returns when the version is done and raises a ServiceError to fail it. ``weights`` are the stages of each track.
     A claim expires ``lease_s`` after the last heartbeat. Work that does not stop within ``shutdown_grace_s`` of the end of a drain
     loses its claim. ``remove_orphans`` is called with each orphaned version before it ends,
-    to remove the files that the version does not name.
+    to remove the files that the version does not name. ``check_before_claim`` raises a ServiceError while nothing new is to be
+    claimed, such as while the store is down; nor is anything claimed while a version waits for the store.
     """
 
     def __init__(
@@ -54,8 +61,9 @@ class Runner:
         lease_s: float = 30.0,
         heartbeat_s: float = 1.0,
         shutdown_grace_s: float = 2.0,
-        attempts: AttemptPolicy | None = None,
+        retries: RetryPolicy | None = None,
         remove_orphans: RemoveOrphans | None = None,
+        check_before_claim: Callable[[], object] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._journal = journal
@@ -65,9 +73,10 @@ class Runner:
         self._clock = clock
         self._lease_s = lease_s
         self._shutdown_grace_s = shutdown_grace_s
-        self._attempts = attempts or AttemptPolicy()
+        self._retries = retries or RetryPolicy()
         self._metrics = metrics
         self._remove_orphans = remove_orphans
+        self._check_before_claim = check_before_claim
         self._heartbeat = HeartbeatThread(
             journal, owner=owner, clock=clock, heartbeat_s=heartbeat_s, before_reap=self._clean_up, metrics=metrics
         )
@@ -76,23 +85,31 @@ class Runner:
         self._generation = 0
         self._draining = False
         self._stack = ExitStack()
-        self._threads = [
-            threading.Thread(target=self._loop, name=f"work-{number}", daemon=True) for number in range(workers)
-        ]
+        self._parked = ParkedVersions(clock)
+        self._workers = ThreadGroup("work", self._loop, size=workers)
+        self._ender = ThreadGroup("work-ender", self._end_stopped, size=1)
+        self._closed = threading.Event()
+        self._claim_problem: str | None = None
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._journal.subscribe(self._on_events))
         self._heartbeat.start()
-        for thread in self._threads:
-            thread.start()
+        self._ender.start()
+        self._workers.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.drain(0.0)
+        self._closed.set()
         self._heartbeat.stop()
+        self._ender.join()
         self._stack.close()
+
+    def keep_alive(self) -> bool:
+        """Replace threads that have died; False where one cannot be started, so that work would stand still."""
+        return self._draining or all(group.keep_alive() for group in (self._heartbeat, self._ender, self._workers))
 
     def drain(self, timeout_s: float) -> bool:
         """Stop claiming; let running work finish for at most ``timeout_s``, then release it for the next start.
@@ -102,21 +119,19 @@ class Runner:
         with self._changed:
             self._draining = True
             self._changed.notify_all()
-        self._join_threads(timeout_s)
+        for running in self._parked.close():
+            self._release(running)
+            self._heartbeat.remove(running)
+        self._workers.join(timeout_s)
         unfinished = self._heartbeat.all()
         for running in unfinished:
             running.cancellation.stop(StopReason.SHUTDOWN)
-        self._join_threads(self._shutdown_grace_s)
+        self._workers.join(self._shutdown_grace_s)
         for running in self._heartbeat.all():
             # The work does not respond, so its claim is released for it: the journal refuses whatever it still writes.
             self._release(running)
             self._heartbeat.remove(running)
         return not unfinished
-
-    def _join_threads(self, timeout_s: float) -> None:
-        deadline_s = self._clock.monotonic_s() + timeout_s
-        for thread in self._threads:
-            thread.join(max(deadline_s - self._clock.monotonic_s(), 0.0))
 
     def _on_events(self, events: Sequence[Event]) -> None:
         """Called in the thread that committed the events."""
@@ -131,31 +146,53 @@ class Runner:
     def _loop(self) -> None:
         while not self._draining:
             generation = self._generation
-            running = self._next()
+            running = None
+            with boundary("claiming failed unexpectedly"):
+                running = self._parked.take_due() or self._next()
             if running is not None:
                 with structlog.contextvars.bound_contextvars(job_id=running.key[0], version=running.key[1]):
                     self._run(running)
                 continue
             with self._changed:
                 if self._generation == generation and not self._draining:
-                    self._changed.wait(_POLL_S)
+                    due_in_s = self._parked.next_due_in_s()
+                    self._changed.wait(_POLL_S if due_in_s is None else min(due_in_s, _POLL_S))
 
     def _next(self) -> Running | None:
         try:
+            if self._waits_for_room():
+                return None
             self._clean_up()
-            with self._claiming:
-                if self._draining:
-                    return None
-                claim = self._journal.claim(self._owner, lease_s=self._lease_s)
-                if claim is None:
-                    return None
-                cancellation = CancellationToken(expire_time=claim.version.expire_time, clock=self._clock)
-                running = Running(claim, cancellation, self._progress(claim, cancellation), self._clock.monotonic_s())
-                self._heartbeat.add(running)
-                return running
+            if self._check_before_claim is not None and self._journal.count_queued(self._owner):
+                self._check_before_claim()
+            running = self._claim()
         except ServiceError as error:
-            _log.warning("claiming failed", message=error.message)
+            if error.message != self._claim_problem:
+                _log.warning("nothing is claimed for now", reason=error.reason, message=error.message)
+            self._claim_problem = error.message
             return None
+        self._claim_problem = None
+        return running
+
+    def _waits_for_room(self) -> bool:
+        """Whether a claimed version waits for the store, which a new one would need too, or very many wait for anything."""
+        refusals = [running.budget.refusal for running in self._heartbeat.all()]
+        store_down = any(refusal is not None and refusal.reason == _STORE_DOWN for refusal in refusals)
+        return store_down or len(self._parked) >= _MAX_PARKED
+
+    def _claim(self) -> Running | None:
+        with self._claiming:
+            if self._draining:
+                return None
+            claim = self._journal.claim(self._owner, lease_s=self._lease_s)
+            if claim is None:
+                return None
+            cancellation = CancellationToken(expire_time=claim.version.expire_time, clock=self._clock)
+            budget = WaitBudget(self._retries, self._clock)
+            progress = self._progress(claim, cancellation, budget)
+            running = Running(claim, cancellation, budget, progress, self._clock.monotonic_s())
+            self._heartbeat.add(running)
+            return running
 
     def _clean_up(self) -> None:
         """Called before the journal ends orphaned versions: after that nobody knows about their files."""
@@ -163,11 +200,12 @@ class Runner:
             for orphan in self._journal.orphaned_versions(self._owner):
                 self._remove_orphans(orphan)
 
-    def _progress(self, claim: Claim, cancellation: CancellationToken) -> Progress:
+    def _progress(self, claim: Claim, cancellation: CancellationToken, budget: WaitBudget) -> Progress:
         return Progress(
             self._journal,
             claim,
             cancellation=cancellation,
+            budget=budget,
             weights=self._weights,
             clock=self._clock,
             wake_writer=self._heartbeat.wake,
@@ -175,41 +213,56 @@ class Runner:
         )
 
     def _run(self, running: Running) -> None:
-        """The error boundary of a worker: however the work ends, the version's state shows it."""
-        _log.info("work started", attempt=running.claim.attempt)
+        """One attempt, and the error boundary of a worker: however the work ends, the version's state shows it."""
+        parked = False
         try:
-            self._run_attempts(running)
+            if running.budget.refusal is not None:
+                self._start_next_attempt(running)
+            _log.info("work started", attempt=running.claim.attempt)
+            self._work(Assignment(running.claim, running.progress))
             self._write_end(lambda: self._finish(running))
         except ClaimLost:
             _log.warning("claim lost; the result of this attempt is discarded")
         except WorkerShutdown:
             self._release(running)
-        except Exception as error:  # noqa: BLE001  the boundary
-            self._end_failed(running, error)
+        except BaseException as error:  # noqa: BLE001  the boundary; SystemExit of a library would end the thread
+            parked = self._park(running, error)
+            if not parked:
+                self._end_failed(running, error)
         finally:
-            self._heartbeat.remove(running)
+            if not parked:
+                self._heartbeat.remove(running)
 
-    def _run_attempts(self, running: Running) -> None:
-        """Run the work; retry while a service it depends on is unavailable."""
-        attempts = 0
-        while True:
-            attempts += 1
-            try:
-                self._work(Assignment(running.claim, running.progress))
-            except ServiceError as error:
-                running.cancellation.check()
-                delay_s = self._attempts.delay_s(attempts, error)
-                if not self._attempts.is_retryable(error):
-                    raise
-                if delay_s is None:
-                    raise self._attempts.with_retry_after(error) from error
-                _log.warning("retrying", reason=error.reason, message=error.message, delay_s=delay_s)
-                running.progress.close(completed=False)
-                running.cancellation.wait(delay_s)
-                running.claim = self._journal.retry(running.claim)
-                running.progress = self._progress(running.claim, running.cancellation)
-            else:
-                return
+    def _start_next_attempt(self, running: Running) -> None:
+        running.progress.close(completed=False)
+        running.claim = self._journal.retry(running.claim)
+        running.progress = self._progress(running.claim, running.cancellation, running.budget)
+        running.budget.trying()
+
+    def _park(self, running: Running, error: BaseException) -> bool:
+        """Let the version wait without a thread if the refusal is temporary; False where the version has to end."""
+        running.cancellation.stop_if_expired()
+        delay_s = running.budget.refused(error) if running.may_go_on else None
+        if delay_s is None or running.budget.refusal is None:
+            return False
+        refusal = running.budget.refusal
+        _log.warning("waiting for the next attempt", reason=refusal.reason, message=refusal.message, delay_s=delay_s)
+        running.progress.report_wait(refusal)
+        if not self._parked.add(running, delay_s=delay_s):
+            running.cancellation.stop(StopReason.SHUTDOWN)
+            return False
+        return True
+
+    def _end_stopped(self) -> None:
+        """End the versions that were parked when they were cancelled or expired. All workers may be busy with other versions."""
+        while not self._closed.wait(_STOPPED_POLL_S):
+            for running in self._parked.take_stopped():
+                with (
+                    boundary("ending a version failed"),
+                    structlog.contextvars.bound_contextvars(job_id=running.key[0], version=running.key[1]),
+                ):
+                    self._end_failed(running, running.budget.refusal or WorkerShutdown())
+                self._heartbeat.remove(running)
 
     def _finish(self, running: Running) -> None:
         if running.progress.ended:
@@ -218,7 +271,7 @@ class Runner:
         running.progress.close(completed=True)
         self._ended(self._journal.finish(running.claim))
 
-    def _end_failed(self, running: Running, error: Exception) -> None:
+    def _end_failed(self, running: Running, error: BaseException) -> None:
         """End a version whose work raised. If it had to stop, the reason counts and not the error that stopping caused."""
         stage = running.progress.current_stage
         reason = running.cancellation.reason

@@ -10,16 +10,16 @@ import pytest
 
 from servicekit.clock import SystemClock
 from servicekit.journal import Event, Job, Journal, OwningService
-from servicekit.work import Assignment, AttemptPolicy, Runner
+from servicekit.work import Assignment, RetryPolicy, Runner
 from tests.support.journal_rows import WEIGHTS
 
 MANY = 1000
-SOON = AttemptPolicy(max_attempts=3, initial_delay_s=0.01, backoff_factor=1.0)
+SOON = RetryPolicy(initial_delay_s=0.01, backoff_factor=1.0, advising_reasons=frozenset())
 
 
 def running(journal: Journal, work: Callable[[Assignment], None], **options: Any) -> Runner:
     """A runner of render_service's versions."""
-    defaults = {"owner": OwningService.RENDER, "weights": WEIGHTS, "clock": SystemClock(), "attempts": SOON}
+    defaults = {"owner": OwningService.RENDER, "weights": WEIGHTS, "clock": SystemClock(), "retries": SOON}
     return Runner(journal, work=work, **{**defaults, **options})
 
 

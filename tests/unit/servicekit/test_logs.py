@@ -143,7 +143,9 @@ def test_a_reader_that_is_gone_does_not_stop_work() -> None:
     os.close(reader)
     with os.fdopen(writer, "w") as stderr:
         code = SETUP + textwrap.dedent(CONFIGURE + LOG_AND_WORK)
-        done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stderr, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stderr, text=True, check=False
+        )
     assert done.stdout == "work done\n"
 
 

@@ -1,29 +1,76 @@
-"""Which errors are retried, and after which delay."""
+"""Which refusals are temporary, after which delay the next try begins, and how long a version waits in all."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from servicekit.errors import InvalidAudio, Unavailable
-from servicekit.work import AttemptPolicy
+from servicekit.errors import FailedPrecondition, InvalidAudio, ResourceExhausted, ServiceError, Unavailable
+from servicekit.work import RetryPolicy
+from servicekit.work.retry import WaitBudget
+from tests.support.manual_clock import ManualClock
 
-POLICY = AttemptPolicy(max_attempts=3, initial_delay_s=1.0, backoff_factor=4.0)
+POLICY = RetryPolicy(initial_delay_s=1.0, backoff_factor=4.0, max_delay_s=20.0, max_wait_s=100.0)
+DOWN = Unavailable("separation_service does not answer", reason="SEPARATION_UNAVAILABLE", retry_after_s=30.0)
 
 
 @pytest.mark.parametrize("reason", ["WARMING", "DRAINING"])
 def test_the_delay_of_a_restarting_service_is_respected(reason: str) -> None:
-    """Where it is longer than the own delay; the number of attempts stays bounded."""
+    """Where it is longer than the own delay."""
     error = Unavailable("soon", reason=reason, retry_after_s=3.0)
-    assert POLICY.is_retryable(error)
-    assert [POLICY.delay_s(attempts, error) for attempts in (1, 2, 3)] == [3.0, 4.0, None]
+    assert POLICY.is_temporary(error)
+    assert [POLICY.delay_s(failures, error) for failures in (1, 2, 3)] == [3.0, 4.0, 16.0]
 
 
-def test_a_service_that_does_not_answer_is_retried_sooner() -> None:
-    """The delay for callers does not apply to the retries."""
-    error = Unavailable("separation_service does not answer", reason="SEPARATION_UNAVAILABLE", retry_after_s=30.0)
-    assert [POLICY.delay_s(attempts, error) for attempts in (1, 2, 3)] == [1.0, 4.0, None]
+def test_a_service_that_does_not_answer_is_tried_sooner() -> None:
+    """The delay for callers does not apply, and the own one has a limit, however often it was tried."""
+    assert [POLICY.delay_s(failures, DOWN) for failures in (1, 2, 3, 4, 5000)] == [1.0, 4.0, 16.0, 20.0, 20.0]
 
 
-def test_bad_input_is_not_retried() -> None:
-    """Another attempt cannot help."""
-    assert not POLICY.is_retryable(InvalidAudio("no"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        ResourceExhausted("", reason="LOANS_EXHAUSTED"),
+        ResourceExhausted("", reason="QUEUE_FULL"),
+        ResourceExhausted("", reason="OUT_OF_MEMORY"),
+        Unavailable("", reason="STORE_UNAVAILABLE"),
+        FailedPrecondition("", reason="LEASE_LOST"),
+    ],
+)
+def test_what_another_try_can_overcome_is_temporary(error: ServiceError) -> None:
+    """A full pool, a busy device, a store that is down, a loan that a restarted peer no longer has."""
+    assert POLICY.is_temporary(error)
+
+
+def test_bad_input_is_not_tried_again() -> None:
+    """Another try cannot help."""
+    budget = WaitBudget(POLICY, ManualClock(datetime(2026, 1, 1, tzinfo=UTC)))
+    assert budget.refused(InvalidAudio("no")) is None
+    assert budget.refusal is None
+
+
+def test_the_budget_is_time_for_each_reason() -> None:
+    """A hundred seconds of refusals, however many; the last delay ends with the budget; another reason has its own."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    budget = WaitBudget(POLICY, clock)
+    waited_s = 0.0
+    while (delay_s := budget.refused(DOWN)) is not None:
+        budget.trying()
+        clock.advance(delay_s)
+        waited_s += delay_s
+    assert waited_s == 100.0
+    assert budget.refused(MemoryError()) == 30.0
+    assert budget.refusal is not None
+    assert budget.refusal.reason == "OUT_OF_MEMORY"
+
+
+def test_a_success_starts_the_budget_anew() -> None:
+    """What was refused and has succeeded may be refused again for the whole time."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    budget = WaitBudget(POLICY, clock)
+    assert budget.refused(DOWN) == 1.0
+    clock.advance(99.0)
+    budget.succeeded()
+    clock.advance(99.0)
+    assert budget.refused(DOWN) == 1.0

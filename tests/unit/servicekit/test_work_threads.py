@@ -1,0 +1,92 @@
+"""Dead threads are noticed, replaced, and visible in health where they cannot be."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from servicekit.clock import SystemClock
+from servicekit.journal import Claim, HeartbeatReply, JobState, Journal
+from servicekit.metrics import Metrics
+from servicekit.rpc.server import RpcServer
+from servicekit.work import Assignment
+from servicekit.work.thread_group import ThreadGroup
+from tests.support.journal_rows import new_job, url_of
+from tests.support.work_runs import MANY, ended, running
+
+
+class HeartbeatEnds(Journal):
+    """A journal whose first heartbeat ends the thread that calls it, and whose next one fails unexpectedly."""
+
+    calls = 0
+
+    def heartbeat(self, claim: Claim) -> HeartbeatReply:
+        """Renew the lease from the third call on."""
+        self.calls += 1
+        if self.calls == 1:
+            raise SystemExit
+        if self.calls == 2:
+            raise ZeroDivisionError
+        return super().heartbeat(claim)
+
+
+def test_a_dead_heartbeat_thread_is_replaced(tmp_path: Path) -> None:
+    """The next check starts another, which renews the lease; an unexpected error does not end that one."""
+    renewed = threading.Event()
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.wait(0.0)
+        assert renewed.wait(30)
+
+    with HeartbeatEnds.open(url_of(tmp_path), clock=SystemClock()) as journal:
+        job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
+        with running(journal, work, heartbeat_s=0.01) as runner:
+            for _ in range(3000):
+                if journal.calls >= 3:
+                    break
+                assert runner.keep_alive()
+                renewed.wait(0.01)
+            renewed.set()
+            assert ended(journal, job_id).state is JobState.DONE
+    assert journal.calls >= 3
+
+
+def test_a_thread_that_cannot_be_replaced_is_reported() -> None:
+    """False as long as the system has no room for a thread; True once there is."""
+    ends, goes_on = threading.Event(), threading.Event()
+
+    def loop() -> None:
+        (goes_on if ends.is_set() else ends).wait(30)
+
+    group = ThreadGroup("test", loop, size=1)
+    group.start()
+    assert group.keep_alive()
+    ends.set()
+    group.join(30.0)
+    normal = threading.stack_size(1 << 47)  # larger than the address space
+    try:
+        assert not group.keep_alive()
+    finally:
+        threading.stack_size(normal)
+    assert group.keep_alive()
+    goes_on.set()
+    group.join(30.0)
+
+
+async def test_health_says_when_work_stands_still() -> None:
+    """NOT_SERVING while a thread is missing, SERVING again once it is replaced."""
+    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=("x.Y",))
+    (address,) = await server.start(("127.0.0.1:0",))
+    await server.serve()
+    states = []
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for works in (True, False, False, True):
+            await server.report(works=works)
+            states.append((await stub.Check(health_pb2.HealthCheckRequest(service="x.Y"))).status)
+    await server.stop(0)
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    assert states == [serving, not_serving, not_serving, serving]

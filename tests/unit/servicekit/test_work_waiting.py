@@ -1,0 +1,220 @@
+"""Temporary refusals: the version waits with the reason visible, holds up nothing else, and is done when they end."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from servicekit.errors import ResourceExhausted, Unavailable
+from servicekit.journal import EventKind, JobState, Journal, ProgressTrack, Stage
+from servicekit.work import Assignment, RetryPolicy
+from tests.support.journal_rows import BOUNCE, new_job, open_journal
+from tests.support.work_runs import MANY, ended, events_of, info_of, running, until
+
+PATIENT = RetryPolicy(initial_delay_s=0.01, backoff_factor=1.0, advising_reasons=frozenset())
+NO_ROOM = ResourceExhausted("all regions are in use", reason="LOANS_EXHAUSTED")
+STORE_DOWN = Unavailable("the store does not answer", reason="STORE_UNAVAILABLE")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """An open journal."""
+    with open_journal(tmp_path) as opened:
+        yield opened
+
+
+def accepted(journal: Journal) -> str:
+    """The id of a new job."""
+    return journal.accept(new_job(), limit=MANY).job.job_id
+
+
+def waits(journal: Journal, job_id: str) -> None:
+    """Return as soon as the row says that the version waits."""
+    until(journal, job_id, lambda job: any(event.error for event in job.versions[0].progress))
+
+
+@pytest.mark.parametrize("raised", [NO_ROOM, STORE_DOWN, MemoryError()])
+def test_a_version_waits_as_long_as_it_is_refused(journal: Journal, raised: Exception) -> None:
+    """Eight refusals later it is done. While it waits, it is RUNNING, and row and event name the reason and the stage."""
+    attempts = itertools.count(1)
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.HANDOFF)
+        if next(attempts) <= 8:
+            raise raised
+
+    job_id = accepted(journal)
+    with running(journal, work, retries=PATIENT):
+        waits(journal, job_id)
+        version = ended(journal, job_id).versions[0]
+    assert (version.state, version.attempt) == (JobState.DONE, 9)
+    waited = [event for event in events_of(journal, job_id) if event.error is not None]
+    assert len(waited) == 8
+    assert {(event.state, event.kind, event.stage) for event in waited} == {
+        (JobState.RUNNING, EventKind.PROGRESS, Stage.HANDOFF)
+    }
+    reason = "OUT_OF_MEMORY" if isinstance(raised, MemoryError) else raised.reason  # type: ignore[attr-defined]
+    assert info_of(waited[0].error)["reason"] == reason
+    assert [event.error for event in version.progress] == [None]
+
+
+def test_a_waiting_version_holds_up_no_other(journal: Journal) -> None:
+    """The only worker does the next version meanwhile."""
+    others_done = threading.Event()
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.HANDOFF)
+        if assignment.job.job_id == first and not others_done.is_set():
+            raise NO_ROOM
+
+    first, second = accepted(journal), accepted(journal)
+    with running(journal, work, retries=PATIENT):
+        assert ended(journal, second).state is JobState.DONE
+        assert journal.job("local", first).state is JobState.RUNNING
+        others_done.set()
+        assert ended(journal, first).state is JobState.DONE
+
+
+def test_a_cancel_ends_a_waiting_version_while_every_worker_is_busy(journal: Journal) -> None:
+    """Without waiting for its next attempt, nor for a worker."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.HANDOFF)
+        if assignment.job.job_id == first:
+            raise NO_ROOM
+        entered.set()
+        go_on.wait(30)
+
+    first, second = accepted(journal), accepted(journal)
+    with running(journal, work, retries=RetryPolicy(initial_delay_s=600.0, max_delay_s=600.0)):
+        assert entered.wait(30)
+        journal.cancel("local", first)
+        assert ended(journal, first).state is JobState.CANCELLED
+        go_on.set()
+        assert ended(journal, second).state is JobState.DONE
+
+
+def test_a_drain_puts_a_waiting_version_back_in_the_queue(journal: Journal) -> None:
+    """At once: the next start tries it again."""
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.HANDOFF)
+        raise NO_ROOM
+
+    job_id = accepted(journal)
+    with running(journal, work, retries=RetryPolicy(initial_delay_s=600.0, max_delay_s=600.0)) as runner:
+        waits(journal, job_id)
+        assert runner.drain(30.0)
+        assert journal.job("local", job_id).state is JobState.QUEUED
+
+
+def test_what_is_in_memory_is_kept_while_the_store_is_down(journal: Journal) -> None:
+    """The take is rendered once. Its bounce is stored when the store answers again."""
+    rendered, stored = itertools.count(1), itertools.count(1)
+
+    def store_bounce() -> None:
+        if next(stored) < 5:
+            raise STORE_DOWN
+
+    def work(assignment: Assignment) -> None:
+        progress = assignment.progress
+        progress.stage(Stage.DENOISE)
+        next(rendered)
+        progress.stage(Stage.BOUNCE)
+        progress.retrying(store_bounce)
+        progress.bounce_ready(files=BOUNCE)
+
+    job_id = accepted(journal)
+    with running(journal, work, retries=PATIENT):
+        version = ended(journal, job_id).versions[0]
+    assert (version.state, version.attempt, next(rendered)) == (JobState.DONE, 1, 2)
+    events = events_of(journal, job_id)
+    reasons = [info_of(event.error)["reason"] for event in events if event.error is not None]
+    assert reasons == ["STORE_UNAVAILABLE"] * 4
+    assert {event.attempt for event in events if event.track is ProgressTrack.RENDER} == {1}
+
+
+def test_nothing_is_claimed_while_the_store_is_down(journal: Journal) -> None:
+    """A version that nobody works on stays queued; it is claimed once the store answers."""
+    down, asked = threading.Event(), threading.Semaphore(0)
+    down.set()
+
+    def check_store() -> None:
+        asked.release()
+        if down.is_set():
+            raise STORE_DOWN
+
+    job_id = accepted(journal)
+    with running(journal, lambda _: None, check_before_claim=check_store):
+        for _ in range(2):
+            assert asked.acquire(timeout=30)
+        assert journal.job("local", job_id).state is JobState.QUEUED
+        down.clear()
+        assert ended(journal, job_id).state is JobState.DONE
+
+
+def test_nothing_is_claimed_while_a_version_waits_for_the_store(journal: Journal) -> None:
+    """The second version is not begun before the first could store what it has."""
+    begun: list[str] = []
+    store_is_up = threading.Event()
+
+    def store() -> None:
+        if not store_is_up.is_set():
+            raise STORE_DOWN
+
+    def work(assignment: Assignment) -> None:
+        begun.append(assignment.job.job_id)
+        assignment.progress.stage(Stage.BOUNCE)
+        assignment.progress.retrying(store)
+
+    first = accepted(journal)
+    with running(journal, work, workers=2, retries=PATIENT):
+        waits(journal, first)
+        second = accepted(journal)
+        until(journal, first, lambda _: len([event for event in events_of(journal, first) if event.error]) > 20)
+        assert begun == [first]
+        store_is_up.set()
+        assert {ended(journal, job_id).state for job_id in (first, second)} == {JobState.DONE}
+
+
+def test_the_operators_limit_ends_the_wait(journal: Journal) -> None:
+    """The version fails with the reason of the refusal, and with RetryInfo."""
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.HANDOFF)
+        raise NO_ROOM
+
+    job_id = accepted(journal)
+    with running(journal, work, retries=RetryPolicy(initial_delay_s=0.01, backoff_factor=1.0, max_wait_s=0.2)):
+        version = ended(journal, job_id).versions[0]
+    assert (version.state, info_of(version.error)["reason"]) == (JobState.FAILED, "LOANS_EXHAUSTED")
+    assert version.error is not None
+    assert any(detail["@type"].endswith("RetryInfo") for detail in version.error["details"])
+
+
+def _exit() -> None:
+    raise SystemExit(3)
+
+
+def _unexpected() -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("end", [_exit, _unexpected])
+def test_no_error_of_the_work_ends_the_worker(journal: Journal, end: Callable[[], None]) -> None:
+    """The version fails as INTERNAL, also where a library calls sys.exit; the next version is done."""
+
+    def work(assignment: Assignment) -> None:
+        if assignment.job.job_id == first:
+            end()
+
+    first, second = accepted(journal), accepted(journal)
+    with running(journal, work) as runner:
+        assert info_of(ended(journal, first).versions[0].error)["reason"] == "INTERNAL"
+        assert ended(journal, second).state is JobState.DONE
+        assert runner.keep_alive()
