@@ -31,7 +31,7 @@ from servicekit.clock import SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
-from servicekit.installation import device_lock, lock_instance, make_folders, open_journal, open_store
+from servicekit.installation import check_store, device_lock, lock_instance, make_folders, open_journal, open_store
 from servicekit.journal import Job, OwningService
 from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
@@ -42,7 +42,7 @@ from servicekit.settings import SettingsError, read_settings
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Runner
+from servicekit.work import RetryPolicy, Runner
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2_grpc
 
@@ -138,6 +138,8 @@ async def serve(settings: RenderSettings) -> None:
             workers=settings.render_workers,
             remove_orphans=OrphanedTake(journal=journal, store=store),
             metrics=metrics,
+            retries=RetryPolicy(max_wait_s=settings.wait_limit_seconds),
+            check_before_claim=lambda: check_store(store),
         )
         metrics.serve(settings.metrics_host, settings.render_metrics_port)
         await _serve_urls(settings, store, resources)

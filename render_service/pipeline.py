@@ -74,18 +74,19 @@ class RenderPipeline:
             facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
             latents, waveform = self._make_waveform(facts.plan, progress)
             progress.stage(Stage.BOUNCE, 2)
-            bounce = make_bounce(waveform, facts)
+            bounce = rendered = make_bounce(waveform, facts)
             progress.step(1)
-            store_bounce(bounce, latents, self.store, progress)
+            progress.retrying(lambda: store_bounce(rendered, latents, self.store, progress))
         if version.stems_wanted:
             progress.stage(Stage.HANDOFF)
             if bounce is None:
+                self.separation.check_serving()  # the bounce is read only for a peer that is there
                 facts = audited_facts(version, assignment.job.tenant, self.journal)
                 bounce = read_bounce(version, facts, self.store)
             store_stems(bounce, assignment, separation=self.separation, store=self.store)
 
     def _rerender(self, assignment: Assignment) -> None:
-        """A re-render. It has no checkpoint: an attempt after a crash starts over."""
+        """A re-render. It has no checkpoint: an attempt after a crash starts over. The new mix is kept while it has to wait."""
         progress = assignment.progress
         progress.stage(Stage.PLAN)
         rerender = Rerender.read(assignment.plan["rerender"])
@@ -93,8 +94,13 @@ class RenderPipeline:
         _, waveform = self._make_waveform(facts.plan, progress, rerender)
         progress.stage(Stage.BOUNCE)
         mix = make_bounce(waveform, facts)
-        progress.stage(Stage.HANDOFF)
-        store_rerender(mix, rerender, separation=self.separation, store=self.store, progress=progress)
+
+        def hand_off() -> None:
+            progress.repeat(ProgressTrack.STEMS)
+            progress.stage(Stage.HANDOFF)
+            store_rerender(mix, rerender, separation=self.separation, store=self.store, progress=progress)
+
+        progress.retrying(hand_off)
 
     def _make_waveform(
         self, plan: Plan, progress: Progress, rerender: Rerender | None = None

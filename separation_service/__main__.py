@@ -28,7 +28,7 @@ from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
 from servicekit.gpu_lock import SharedGpuLock
 from servicekit.host_settings import CLIENT_VARIABLES
-from servicekit.installation import device_lock, lock_instance, make_folders, open_journal, open_store
+from servicekit.installation import check_store, device_lock, lock_instance, make_folders, open_journal, open_store
 from servicekit.journal import Job, Journal, OwningService, Stage
 from servicekit.loans import Borrowings, LoanServer
 from servicekit.loans.socket_path import SocketPathError
@@ -38,7 +38,7 @@ from servicekit.rpc.server import RpcServer, check_listen_address
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Runner, remove_orphaned_files
+from servicekit.work import RetryPolicy, Runner, remove_orphaned_files
 from sonichaos.handoff.v1 import handoff_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2_grpc
@@ -111,6 +111,8 @@ async def serve(settings: SeparationSettings) -> None:
             workers=settings.separation_workers,
             remove_orphans=lambda orphan: remove_orphaned_files(orphan, stored_keys(orphan), store),
             metrics=metrics,
+            retries=RetryPolicy(max_wait_s=settings.wait_limit_seconds),
+            check_before_claim=lambda: check_store(store),
         )
         metrics.serve(settings.metrics_host, settings.separation_metrics_port)
         await ServiceProcess(

@@ -62,7 +62,8 @@ class SeparationPipeline:
         """Run all stages. The files are stored through ``staged``."""
         with self._packaged(receive, what, progress) as (package, timed):
             timed.stage(Stage.STORE)
-            stored = store_package(package, staged, timed)
+            # What was separated is not separated again because the store is away for a moment.
+            stored = progress.retrying(lambda: store_package(package, staged, timed))
             timed.end_stage()
             return stored
 

@@ -40,6 +40,13 @@ class HostSettings(Settings):
     drain_seconds: float = Field(
         30.0, ge=0, le=3600, description="How long running work may take to finish after SIGTERM, in seconds."
     )
+    wait_limit_seconds: float = Field(
+        3600.0,
+        ge=0,
+        le=30 * 24 * 3600,
+        description="How long accepted work waits, in seconds and for each reason, while something refuses it temporarily: store, "
+        "journal, separation_service, memory, a full pool. After that it fails. A brief's expire_time ends the wait too.",
+    )
     queue_limit: int = Field(256, ge=1, le=100_000, description="Maximum number of versions that wait in each service.")
     handoff_socket: str = Field(
         "", description="Unix socket for lending bounces between the services. Empty: {data}/run/handoff.sock."

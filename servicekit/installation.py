@@ -57,6 +57,11 @@ def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
         raise SettingsError(str(error)) from None
 
 
+def check_store(store: ObjectStore) -> None:
+    """Raise Unavailable STORE_UNAVAILABLE unless the store answers: it is asked for an object that need not exist."""
+    store.stat("jobs/probe")
+
+
 def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
     needed = ("s3_endpoint", "s3_bucket", "s3_access_key")
     missing = [f"SONICHAOS_{name.upper()}" for name in needed if not getattr(settings, name)]

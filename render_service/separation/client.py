@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from jobs_service.value_messages import read_stage, read_stored_file, read_zip_entries
 from render_service.audit import StoredStems
@@ -18,13 +19,14 @@ from render_service.bounce import Bounce
 from render_service.separation.errors import separation_error
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.manifest import SeparatorFacts
-from servicekit.errors import Internal
+from servicekit.errors import Internal, Unavailable
 from servicekit.loans import Lender
 from servicekit.work import Progress
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 
 _REGION_WAIT_S = 30.0
 _MODEL_INFO_TIMEOUT_S = 10.0
+_HEALTH_TIMEOUT_S = 5.0
 _DEADLINE_MARGIN_S = 1.0  # after the brief's expiry, so that the version ends as expired and not by the call's deadline
 Update = TypeVar("Update", separation_pb2.SeparateTensorResponse, separation_pb2.ReplaceStemResponse)
 OnProgress = Callable[[separation_pb2.SeparationProgress], None]
@@ -60,6 +62,22 @@ class SeparationClient:
         except grpc.RpcError as error:
             raise separation_error(error, address=self.address) from None
         return SeparatorFacts(name=info.name, weights_sha256=info.weights_sha256)
+
+    def check_serving(self) -> None:
+        """Raise Unavailable SEPARATION_UNAVAILABLE unless separation_service answers and is neither warming nor draining."""
+        try:
+            answer = health_pb2_grpc.HealthStub(self.channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=_HEALTH_TIMEOUT_S
+            )
+        except grpc.RpcError as error:
+            raise separation_error(error, address=self.address) from None
+        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            raise Unavailable(
+                f"separation_service at {self.address} is warming or draining; the bounce is stored",
+                reason="SEPARATION_UNAVAILABLE",
+                metadata={"address": self.address},
+                retry_after_s=_HEALTH_TIMEOUT_S,
+            )
 
     def separate_tensor(
         self, request: separation_pb2.SeparateTensorRequest, *, expires_in_s: float | None

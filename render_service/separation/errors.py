@@ -24,7 +24,6 @@ _RETRY_AFTER_S = 5.0
 _BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {
     kind.code: kind
     for kind in (
-        Cancelled,
         DataLoss,
         Expired,
         FailedPrecondition,
@@ -37,13 +36,16 @@ _BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {
 
 
 def separation_error(error: grpc.RpcError, *, address: str, retry_after_s: float = _RETRY_AFTER_S) -> ServiceError:
-    """The error with the reason that separation_service gave it; SEPARATION_UNAVAILABLE where the call carries no reason."""
+    """The error with the reason that separation_service gave it; SEPARATION_UNAVAILABLE where the call carries no reason.
+
+    A call that this service did not cancel and that ends as cancelled was ended by a separation_service that stops.
+    """
     call = cast("grpc.Call", error)  # the errors that a stub raises are calls, too
     status = rpc_status.from_call(call)
     if status is not None:
         for detail in status.details:
             info = error_details_pb2.ErrorInfo()
-            if detail.Unpack(info):
+            if detail.Unpack(info) and info.reason != Cancelled.default_reason:
                 kind = _BY_CODE.get(call.code(), Internal)
                 metadata = dict(info.metadata)
                 advised_s = _retry_after_s(status)

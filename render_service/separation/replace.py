@@ -49,8 +49,9 @@ def store_rerender(
         stems = read_stored_stems(result)
         staged.add(bounce.key)
         staged.add(stems.zip.key)
-        staged.put_bytes(keys.manifest, stems.manifest_json.encode(), content_type="application/json")
-        midi = store_midi(mix.facts, staged)
+        text = stems.manifest_json.encode()
+        progress.retrying(lambda: staged.put_bytes(keys.manifest, text, content_type="application/json"))
+        midi = progress.retrying(lambda: store_midi(mix.facts, staged))
         files = VersionFiles(
             bounce=bounce, zip=stems.zip, zip_entries=stems.zip_entries, manifest=stems.manifest, midi=midi
         )

@@ -37,6 +37,7 @@ def store_stems(bounce: Bounce, assignment: Assignment, *, separation: Separatio
         update = separation.lend_and_call(bounce, start_call, work=progress, on_progress=progress_forwarder(progress))
         stems = read_stored_stems(update.result)
         staged.add(stems.zip.key)
-        staged.put_bytes(keys.manifest, stems.manifest_json.encode(), content_type="application/json")
+        text = stems.manifest_json.encode()
+        progress.retrying(lambda: staged.put_bytes(keys.manifest, text, content_type="application/json"))
         files = VersionFiles(zip=stems.zip, zip_entries=stems.zip_entries, manifest=stems.manifest)
         progress.stems_ready(files=files.json(), audit=stems_draft(bounce.manifest, bounce.facts, stems))

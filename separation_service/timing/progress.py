@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from servicekit.clock import Clock
-from servicekit.errors import Cancelled
+from servicekit.errors import Cancelled, ServiceError
 from servicekit.journal import Stage
-from servicekit.work import ProgressThrottle
+from servicekit.work import ProgressThrottle, RetryPolicy, WaitBudget
+
+T = TypeVar("T")
+_CALL_RETRIES = RetryPolicy(max_delay_s=2.0, max_wait_s=10.0, temporary_reasons=frozenset({"STORE_UNAVAILABLE"}))
+"""A call waits ten seconds for the store. After that its caller waits, who can say so in the job's row."""
 
 
 class StageProgress(Protocol):
@@ -31,6 +35,10 @@ class ProgressReporter(StageProgress, Protocol):
 
     def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
         """``time_left_s`` is the estimated time until the result; None while it is unknown."""
+
+    def retrying(self, operation: Callable[[], T]) -> T:
+        """Call ``operation`` until nothing refuses it temporarily. Raises what it raises where that lasts too long or is final."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,19 @@ class CallProgress:
         """Raise Cancelled after `cancel`."""
         if self._cancelled.is_set():
             raise Cancelled("the caller closed the call, so its separation was stopped")
+
+    def retrying(self, operation: Callable[[], T]) -> T:
+        """See `ProgressReporter.retrying`."""
+        budget = WaitBudget(_CALL_RETRIES, self._clock)
+        while True:
+            self.check()
+            try:
+                return operation()
+            except ServiceError as error:
+                delay_s = budget.refused(error)
+                if delay_s is None:
+                    raise
+                self._cancelled.wait(delay_s)
 
     def stage(self, stage: Stage, steps_total: int = 1) -> None:
         """See `StageProgress.stage`."""

@@ -64,8 +64,9 @@ class _Upload:
     def commit_bounce(self, store: ObjectStore) -> None:
         """Store the bounce's manifest and commit the bounce, so that it can be downloaded."""
         text = manifest_text(self.manifest).encode()
-        manifest = store.put_bytes(self.keys.manifest, text, content_type="application/json")
-        self._assignment.progress.bounce_ready(
+        progress, key = self._assignment.progress, self.keys.manifest
+        manifest = progress.retrying(lambda: store.put_bytes(key, text, content_type="application/json"))
+        progress.bounce_ready(
             files=VersionFiles(bounce=self.bounce, manifest=manifest).json(),
             loudness=loudness_json(self.manifest.bounce.loudness),
             audit=self._audit.bounce_draft(),
@@ -73,7 +74,8 @@ class _Upload:
 
     def commit_stems(self, stored: StoredPackage, staged: StagedFiles, pipeline: SeparationPipeline) -> None:
         """Store the completed manifest and commit the stems."""
-        staged.put_bytes(self.keys.manifest, stored.manifest_json.encode(), content_type="application/json")
+        text, key = stored.manifest_json.encode(), self.keys.manifest
+        self._assignment.progress.retrying(lambda: staged.put_bytes(key, text, content_type="application/json"))
         files = VersionFiles(zip=stored.zip, zip_entries=stored.entries, manifest=stored.manifest)
         self._assignment.progress.stems_ready(
             files=files.json(), audit=self._audit.stems_draft(stored, pipeline.separator.info)

@@ -4,7 +4,7 @@ from servicekit.work.assignment import Assignment
 from servicekit.work.cancellation import CancellationToken, StopReason, WorkerShutdown
 from servicekit.work.progress import Progress, StageWeights
 from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
-from servicekit.work.retry import RetryPolicy
+from servicekit.work.retry import RetryPolicy, WaitBudget
 from servicekit.work.runner import Runner
 from servicekit.work.staged_files import StagedFiles, remove_files, remove_orphaned_files
 
@@ -18,6 +18,7 @@ __all__ = [
     "StageWeights",
     "StagedFiles",
     "StopReason",
+    "WaitBudget",
     "WorkerShutdown",
     "estimate_time_left_s",
     "remove_files",

@@ -160,10 +160,10 @@ class Progress:
             try:
                 result = operation()
             except Exception as raised:  # memory runs out with other types of exceptions than ServiceError
-                self.check()
                 delay_s = self._budget.refused(raised)
                 if delay_s is None:
                     raise
+                self.check()
                 _log.warning("waiting", message=str(raised), delay_s=delay_s)
                 self.report_wait(as_service_error(raised))
                 self.wait(delay_s)
@@ -179,11 +179,13 @@ class Progress:
             draft = replace(self._draft(EventKind.PROGRESS, self._step), error=status)
         self._append(draft)
 
-    def repeat(self) -> None:
-        """What follows repeats work that was reported before: its stages are those of a new attempt at their track."""
-        self._earlier_attempts |= {track: state.attempt for track, state in self._tracks.items()}
-        self._tracks.clear()
-        self._step = None
+    def repeat(self, track: ProgressTrack) -> None:
+        """What follows repeats the work on a track: its stages are those of a new attempt at it. Nothing, if none was reported."""
+        state = self._tracks.pop(track, None)
+        if state is not None:
+            self._earlier_attempts[track] = state.attempt
+        if self._step is not None and self._step.track is track:
+            self._step = None
 
     def bounce_ready(
         self,

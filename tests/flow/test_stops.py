@@ -134,22 +134,24 @@ def test_a_full_queue_says_when_to_come_again(pair: Pair) -> None:
 
 
 def test_no_separation_service(pair: Pair) -> None:
-    """The bounce is stored; the version fails with RetryInfo, and AddStems works once the service is back."""
+    """The bounce is stored and the version waits, the reason in its row; others are done meanwhile. It ends when it is back."""
     pair.kill(SEPARATION)
-    story = take(pair.client, brief(stems=True, seed=7))
-    check_numbers(story.events)
-    with pytest.raises(JobFailedError) as failed:
-        pair.client.wait(story.job)
-    assert failed.value.reason == "SEPARATION_UNAVAILABLE"
-    assert failed.value.retry_after_s
-    assert story.events[-1].error.message
-    assert story.version.files.HasField("bounce")
-    assert pair.client.create_signed_url(story.job.job_id, kind=FileKind.BOUNCE).url
+    job = pair.client.create_render(brief(stems=True, seed=7))
+    refused = until(pair.client, job, lambda event: event.error is not None)
+    assert refused.error is not None
+    assert refused.error.reason == "SEPARATION_UNAVAILABLE"
+    version = pair.client.get_job(job.job_id).versions[0]
+    assert version.state == job_pb2.JOB_STATE_RUNNING
+    assert version.files.HasField("bounce")
+    assert any(event.HasField("error") for event in version.progress)
+    assert pair.client.create_signed_url(job.job_id, kind=FileKind.BOUNCE).url
+    assert take(pair.client, brief(seed=8)).job.state == job_pb2.JOB_STATE_DONE
     pair.start(SEPARATION)
-    again = collect_events(pair.client, pair.client.add_stems(story.job.job_id))
-    assert again.job.state == job_pb2.JOB_STATE_DONE
-    assert again.version.error.code == 0
-    check_numbers(again.events)
+    story = collect_events(pair.client, job)
+    assert story.job.state == job_pb2.JOB_STATE_DONE
+    assert not any(event.HasField("error") for event in story.version.progress)
+    check_numbers(story.events)
+    assert {event.attempt for event in story.events if event.track == job_pb2.PROGRESS_TRACK_RENDER} == {1}
 
 
 def test_a_deleted_job_leaves_nothing(pair: Pair) -> None:

@@ -84,7 +84,7 @@ def on_s3(fresh_pair: FreshPair, server: S3Server, endpoint: str) -> Pair:
 
 
 def test_a_take_on_s3_also_while_it_is_down(s3: S3Server, fresh_pair: FreshPair, tmp_path: Path) -> None:
-    """While S3 is down a version is retried, then fails with RetryInfo; once it is back, AddStems completes it."""
+    """While S3 is down a version waits, the reason in its events; once it is back, it is done without another rendering."""
     with CuttableProxy(int(s3.endpoint.rpartition(":")[2])) as proxy:
         pair = on_s3(fresh_pair, s3, proxy.url)
         client = pair.client
@@ -99,13 +99,11 @@ def test_a_take_on_s3_also_while_it_is_down(s3: S3Server, fresh_pair: FreshPair,
             with turn_held(pair.data):
                 until(client, job, at(job_pb2.STAGE_SEPARATE))
                 away.enter_context(proxy.cut())
-            with pytest.raises(JobFailedError) as failed:
-                client.wait(job)
-        assert failed.value.reason == "STORE_UNAVAILABLE"
-        assert failed.value.retry_after_s
-        again = collect_events(client, client.add_stems(job.job_id))
+            refused = until(client, job, lambda event: event.error is not None)
+            assert refused.error is not None
+            assert refused.error.reason == "STORE_UNAVAILABLE"
+        again = collect_events(client, job)
         assert again.job.state == job_pb2.JOB_STATE_DONE
         check_numbers(again.events)
-        stems = [event.attempt for event in again.events if event.track == job_pb2.PROGRESS_TRACK_STEMS]
-        assert max(stems) >= 2
+        assert {event.attempt for event in again.events if event.track == job_pb2.PROGRESS_TRACK_RENDER} == {1}
         assert verify_zip(client.download(job.job_id, tmp_path).path).failures == ()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 class SilentProgress:
     """For stages whose progress a test does not look at."""
@@ -14,3 +19,7 @@ class SilentProgress:
 
     def check(self) -> None:
         """Go on."""
+
+    def retrying(self, operation: Callable[[], T]) -> T:
+        """Call it once."""
+        return operation()

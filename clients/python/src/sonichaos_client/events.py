@@ -31,7 +31,7 @@ class JobEvent:
     estimated_time_left: timedelta | None
     """Until the end of the track; None while unknown."""
     error: SonichaosError | None
-    """Set with state FAILED."""
+    """Why the version failed, with state FAILED. Before that, why it waits; its work goes on when that ends."""
     cursor: str
     """Pass to ``watch_all`` to continue after this event."""
     message: job_pb2.JobEvent = field(repr=False, compare=False)

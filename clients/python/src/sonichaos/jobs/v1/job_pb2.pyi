@@ -643,7 +643,9 @@ class JobEvent(_message.Message):
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Why the version failed. Set only on the event that reports FAILED."""
+        """Why the version failed, on the event that reports FAILED. Before that, why it waits: something refuses it temporarily, such as a
+        store that is down, and its work goes on when that ends. The next progress event of the track has no error.
+        """
 
     def __init__(
         self,

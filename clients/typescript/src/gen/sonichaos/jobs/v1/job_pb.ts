@@ -560,7 +560,8 @@ export type JobEvent = Message<"sonichaos.jobs.v1.JobEvent"> & {
   estimatedTimeLeft?: Duration | undefined;
 
   /**
-   * Why the version failed. Set only on the event that reports FAILED.
+   * Why the version failed, on the event that reports FAILED. Before that, why it waits: something refuses it temporarily, such as a
+   * store that is down, and its work goes on when that ends. The next progress event of the track has no error.
    *
    * @generated from field: google.rpc.Status error = 14;
    */
