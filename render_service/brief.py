@@ -36,7 +36,7 @@ _BAR_LINE_S = (
 )
 
 # Each use of the seed has a stream of its own, so that setting one value explicitly never changes another.
-SEED_STREAMS = {"tempo": 1, "key": 2, "chords": 3}
+SEED_STREAMS = {"tempo": 1, "key": 2, "chords": 3, "new part": 4}
 
 
 class Source(Enum):

@@ -14,6 +14,7 @@ from render_service.audit import audit_row
 from render_service.brief import DEFAULT_TARGET_LUFS, SEED_STREAMS, Source
 from render_service.composer.new_part import with_part_of
 from render_service.composer.planner import ScoreRequest
+from render_service.composer.score import Score
 from render_service.music.harmony import draw_chords
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
@@ -26,6 +27,8 @@ from servicekit.delivery.names import StemName
 from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, InvalidFields
 from servicekit.journal import AcceptResult, Job, JobState, Journal, NewVersion, OwningService, Request, Version
 from servicekit.journal.reading import pick_version
+
+_MORE_PART_SEEDS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +149,13 @@ class RerenderAdmission(Admission):
             raise self.unsupported("brief.score", "plays no scores, and the take was made from the caller's")
 
     def with_new_part(self, plan: Plan, change: StemChange, *, original: Version) -> Plan:
-        """The plan with the stem's notes composed anew, in the form of the original and within the region."""
-        if plan.score is None or self.planner is None:
+        """The plan with the stem's notes composed anew, in the form of the original and within the region.
+
+        A seed that gives the old notes again is followed by others drawn from it, so that the part is another one where the rules
+        have one: a bass has few patterns.
+        """
+        old, planner = plan.score, self.planner
+        if old is None or planner is None:
             return plan
         request = ScoreRequest(
             prompt=plan.prompt,
@@ -158,12 +166,21 @@ class RerenderAdmission(Admission):
             tempo_map=plan.tempo_map,
             key=plan.key,
             chords=plan.chords,
-            ending_s=plan.score.ending_s,
+            ending_s=old.ending_s,
             instrumental=plan.instrumental,
         )
-        composed = self.planner.write_score(request)
-        span = _span_s(plan, change.region)
-        return replace(plan, score=with_part_of(plan.score, composed, change.stem, span))
+        rng = np.random.default_rng([plan.seed, SEED_STREAMS["new part"]])
+        span, tones = _span_s(plan, change.region), _tones(old, change.stem)
+        for seed in (plan.seed, *rng.integers(1 << 32, size=_MORE_PART_SEEDS)):
+            composed = planner.write_score(replace(request, seed=int(seed)))
+            score = with_part_of(old, composed, change.stem, span)
+            if _tones(score, change.stem) != tones:
+                return replace(plan, score=score)
+        return plan
+
+
+def _tones(score: Score, stem: StemName) -> set[tuple[float, int]]:
+    return {(event.start_s, event.pitch) for event in score.events if event.stem == stem}
 
 
 def _drums_switched_off() -> FailedPrecondition:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from render_service.composer.midi.reading import Tone, read_midi
+from render_service.plan import plan_from_json
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import (
@@ -223,6 +225,32 @@ def test_a_region(pair: Pair, base: Story) -> None:
         assert BAR_S <= seam["fromSecond"] < seam["toSecond"] < 2 * BAR_S
 
 
+def test_a_new_part_has_other_notes(pair: Pair, base: Story, remade: Remade) -> None:
+    """In the plan and in the version's MIDI file; the other stems' notes stay, and without it all do."""
+    job_id, client = base.job.job_id, pair.client
+    _, version = again(pair, job_id, Stem.BASS, new_part=True, allow_drift=True)
+    number = version.number
+    plans = {row.version: json.loads(row.body_json) for row in client.list_audit_rows(job_id)}
+    old, new = (plan_from_json({**plans[key]["plan"], "prompt": ""}).score for key in (1, number))
+    assert old is not None
+    assert new is not None
+    assert plans[number]["order"]["newPart"]
+    for stem in STEMS:
+        events = [[event for event in score.events if event.stem == stem] for score in (old, new)]
+        assert (events[0] == events[1]) == (stem != "bass"), stem
+    assert (new.sections, new.instrumentation) == (old.sections, old.instrumentation)
+    before, after, kept = (tracks_of(pair, job_id, key) for key in (1, number, 2))
+    assert {name for name in before if before[name] != after[name]} == {"Bass"}
+    assert before.keys() == after.keys()
+    assert kept == before
+
+
+def tracks_of(pair: Pair, job_id: str, version: int) -> dict[str, tuple[Tone, ...]]:
+    """The notes of each track of a version's MIDI file."""
+    data = (pair.data / "store" / "jobs" / job_id / f"v{version}.mid").read_bytes()
+    return {track.name: track.tones for track in read_midi(data).tracks}
+
+
 def test_from_noise_gives_another_stem(pair: Pair, base: Story) -> None:
     """The same request from noise gives another stem and records it."""
     _, version = again(pair, base.job.job_id, from_noise=True)
@@ -302,7 +330,8 @@ def test_a_killed_re_render_is_retried(pair: Pair, base: Story) -> None:
     assert max(attempts) >= 2
     with pytest.raises(JobFailedError) as beyond:
         remake_drums(pair, base.job.job_id, allow_drift=False)
-    assert (beyond.value.reason, beyond.value.metadata["stem"]) == ("DRIFT_EXCEEDED", "drums")
+    assert beyond.value.reason == "DRIFT_EXCEEDED"
+    assert (beyond.value.metadata["stem"], beyond.value.metadata["judged_against"]) == ("drums", "grid")
     assert pair.client.get_job(base.job.job_id).versions[-1].files.zip.key == ""
     remake_drums(pair, base.job.job_id, allow_drift=True)
     report = client.get_drift_report()

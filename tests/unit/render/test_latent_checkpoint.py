@@ -11,7 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable, load, read_config, sha256_of
+from render_service.renderers.latent_diffusion.controls import CONTROL_WIDTHS
+from render_service.renderers.latent_diffusion.score_channels import SCORE_WIDTHS
 from tests.support.tiny_checkpoint import tiny_checkpoint
+
+WITHOUT_SCORE = {name: width for name, width in CONTROL_WIDTHS.items() if name not in SCORE_WIDTHS}
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +81,14 @@ def test_a_flipped_bit_is_refused(folder: Path) -> None:
         ({"default_steps": "many"}, "default_steps must be of type int, got 'many'"),
         ({"noise_scale": 1.5}, "noise_scale must be above 0 and at most 1, got 1.5"),
         ({"controls": {"beat_phase": 6}}, "controls must be"),
+        ({"controls": WITHOUT_SCORE}, "controls must be"),
         ({"files": {}}, "files must be"),
         ({"habits": {"embedding_size": 64, "known_personas": 1}}, "files must be .*'habits'"),
         ({"habits": 12}, "habits must be an object, got 12"),
     ],
 )
 def test_an_inconsistent_config_is_refused(folder: Path, change: dict[str, object], problem: str) -> None:
-    """Newer format, other front end, unknown key, wrong type, too much noise, other controls."""
+    """Newer format, other front end, unknown key, wrong type, too much noise, other controls, no channels for the score."""
     _edit(folder, **change)
     with pytest.raises(ModelUnusable, match=problem) as caught:
         load(folder)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from functools import partial
+from itertools import count, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from training.corpus.preview import write_preview
 from training.corpus.song import Song, perform
 from training.corpus.song import songs as songs_of
 from training.corpus.soundfont import DEFAULT_SOUNDFONT, SAMPLE_RATE_HZ, SoundfontMissingError, load_soundfont
-from training.corpus.store import StaleSongError, cached_songs, map_songs
+from training.corpus.store import StaleSongError, cached_songs, map_in_order, map_songs
 from training.corpus.sub_bass import play_808
 
 needs_soundfont = pytest.mark.skipif(not DEFAULT_SOUNDFONT.is_file(), reason="needs Debian package fluid-soundfont-gm")
@@ -178,6 +179,17 @@ def test_songs_are_mapped_in_the_order_of_their_seeds() -> None:
     """The results of the function are in the order of the seeds."""
     found = list(map_songs(_frames_of, [3, 1, 2], 2.0))
     assert found == [(3, 88_200), (1, 88_200), (2, 88_200)]
+
+
+def test_results_of_two_processes_are_in_order() -> None:
+    """Only a few numbers are taken ahead, however many there are; an error reaches the caller."""
+    numbers = count()
+    squares = map_in_order(partial(pow, exp=2), numbers, processes=2)
+    assert list(islice(squares, 30)) == [number**2 for number in range(30)]
+    squares.close()
+    assert next(numbers) < 60
+    with pytest.raises(ZeroDivisionError):
+        list(map_in_order(partial(pow, exp=-1), [2, 0, 1], processes=2))
 
 
 def _frames_of(composition: Composition, song: Song) -> tuple[int, int]:
