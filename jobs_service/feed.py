@@ -59,9 +59,13 @@ class Topic:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def change(self) -> None:
-        """Wait for the next event."""
-        await self._changed.wait()
+    async def change(self, timeout_s: float | None) -> bool:
+        """Wait for the next event; False where none came within ``timeout_s`` (None: wait without end)."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._changed.wait()
+        except TimeoutError:
+            return False
 
 
 class Feed:

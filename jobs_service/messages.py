@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jobs_service.journal_json import parsed
+from jobs_service.response_size import fitting_job
 from jobs_service.value_messages import stem_message, timestamp
 from servicekit.journal import Event, Job, Version
 from sonichaos.jobs.v1 import job_pb2
@@ -14,7 +15,7 @@ Cursor = Callable[[Event], str]
 
 def job_message(job: Job, cursor: Cursor) -> job_pb2.Job:
     """A job. ``cursor`` gives the feed position of an event as text."""
-    return job_pb2.Job(
+    message = job_pb2.Job(
         job_id=job.job_id,
         tenant=job.tenant,
         owner=job_pb2.OwningService.Value(f"OWNING_SERVICE_{job.owner}"),
@@ -28,6 +29,7 @@ def job_message(job: Job, cursor: Cursor) -> job_pb2.Job:
             number=job.versions[-1].number, state=job_pb2.JobState.Value(f"JOB_STATE_{job.versions[-1].state}")
         ),
     )
+    return fitting_job(message)
 
 
 def version_message(version: Version, cursor: Cursor) -> job_pb2.Version:

@@ -10,7 +10,7 @@ from servicekit.journal import JobFilter, JobState, OwningService
 from servicekit.store.object_store import MAX_URL_TTL_S
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 
-DEFAULT_PAGE = 50
+MAX_HEARTBEAT_S = 3600
 _MAX_TEXT = 256
 _STATES = {job_pb2.JobState.Value(f"JOB_STATE_{state.name}"): state for state in JobState}
 
@@ -66,6 +66,14 @@ def ttl_s(request: jobs_service_pb2.CreateSignedUrlRequest, default_s: int) -> i
         text = f"must be between 1 and {MAX_URL_TTL_S} seconds (7 days), got {seconds}"
         raise InvalidFields([FieldViolation("ttl", text)])
     return seconds
+
+
+def heartbeat_s(seconds: int) -> float | None:
+    """The interval of a watch's heartbeats; None for none. Raises InvalidFields."""
+    if seconds > MAX_HEARTBEAT_S:
+        text = f"must be at most {MAX_HEARTBEAT_S}, got {seconds}"
+        raise InvalidFields([FieldViolation("heartbeat_seconds", text)])
+    return float(seconds) if seconds else None
 
 
 def _is_plain(text: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, Literal
@@ -14,12 +13,16 @@ from jobs_service.deletion import JobDeletions
 from jobs_service.feed import Feed
 from jobs_service.journal_json import VersionFiles
 from jobs_service.messages import job_message
+from jobs_service.response_size import fitting_page
 from jobs_service.value_messages import stored_file_message, timestamp
 from jobs_service.watch import JobWatch, TenantWatch
+from servicekit.caller_fields import read_page_size
+from servicekit.clock import Clock
 from servicekit.delivery.files import StoredFile
 from servicekit.errors import NotFound
 from servicekit.journal import Event, Job, Journal, OwningService, Version
 from servicekit.journal.reading import job_not_found, pick_version
+from servicekit.rpc.pools import CallPools
 from servicekit.store.object_store import ObjectStore
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 
@@ -53,6 +56,8 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         store: ObjectStore,
         deletions: JobDeletions,
         *,
+        pools: CallPools,
+        clock: Clock,
         tenant_of: TenantOf,
         queue_limit: int,
         url_ttl_s: int,
@@ -62,6 +67,8 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self._owner: OwningService = feed.owner
         self._store = store
         self._deletions = deletions
+        self._pools = pools
+        self._clock = clock
         self._tenant_of = tenant_of
         self._queue_limit = queue_limit
         self._url_ttl_s = url_ttl_s
@@ -75,7 +82,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         def answer() -> jobs_service_pb2.GetJobResponse:
             return jobs_service_pb2.GetJobResponse(job=self._message(self._owned(tenant, request.job_id)))
 
-        return await asyncio.to_thread(answer)
+        return await self._pools.reads.run(answer)
 
     async def ListJobs(
         self, request: jobs_service_pb2.ListJobsRequest, context: Context
@@ -83,14 +90,17 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         """Return a page of the caller's jobs, newest first."""
         tenant = self._tenant_of(context)
         wanted = requests.job_filter(request, self._owner)
-        size = request.page_size or requests.DEFAULT_PAGE
+        asked = read_page_size(request.page_size)
 
-        def answer() -> jobs_service_pb2.ListJobsResponse:
+        def page_of(size: int) -> jobs_service_pb2.ListJobsResponse:
             page = self._journal.jobs(tenant, wanted, page_size=size, page_token=request.page_token)
             messages = [self._message(job) for job in page.jobs]
             return jobs_service_pb2.ListJobsResponse(jobs=messages, next_page_token=page.next_token)
 
-        return await asyncio.to_thread(answer)
+        def answer() -> jobs_service_pb2.ListJobsResponse:
+            return fitting_page(page_of, asked, rows_of=lambda page: page.jobs)
+
+        return await self._pools.reads.run(answer)
 
     async def WatchJob(
         self, request: jobs_service_pb2.WatchJobRequest, context: Context
@@ -98,27 +108,37 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         """Stream a job's events, stored ones first, until a version is final."""
         watch = JobWatch(
             self._feed,
+            self._pools.watches,
             tenant=self._tenant_of(context),
             job_id=request.job_id,
             version=request.version,
             after_sequence=request.after_sequence,
+            heartbeat_s=requests.heartbeat_s(request.heartbeat_seconds),
         )
         await watch.join()
         await context.send_initial_metadata(())
         async with aclosing(watch.events()) as events:
             async for event in events:
-                yield jobs_service_pb2.WatchJobResponse(event=event)
+                heartbeat_time = timestamp(self._clock.now()) if event is None else None
+                yield jobs_service_pb2.WatchJobResponse(event=event, heartbeat_time=heartbeat_time)
 
     async def WatchJobs(
         self, request: jobs_service_pb2.WatchJobsRequest, context: Context
     ) -> AsyncIterator[jobs_service_pb2.WatchJobsResponse]:
         """Stream the events of all of the caller's jobs. No event after the initial metadata is missed."""
-        watch = TenantWatch(self._feed, tenant=self._tenant_of(context), cursor=request.cursor)
+        watch = TenantWatch(
+            self._feed,
+            self._pools.watches,
+            tenant=self._tenant_of(context),
+            cursor=request.cursor,
+            heartbeat_s=requests.heartbeat_s(request.heartbeat_seconds),
+        )
         await watch.join()
         await context.send_initial_metadata(())
         async with aclosing(watch.events()) as events:
             async for event in events:
-                yield jobs_service_pb2.WatchJobsResponse(event=event)
+                heartbeat_time = timestamp(self._clock.now()) if event is None else None
+                yield jobs_service_pb2.WatchJobsResponse(event=event, heartbeat_time=heartbeat_time)
 
     async def CancelJob(
         self, request: jobs_service_pb2.CancelJobRequest, context: Context
@@ -131,7 +151,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             job = self._journal.cancel(tenant, request.job_id, request.version)
             return jobs_service_pb2.CancelJobResponse(job=self._message(job))
 
-        return await asyncio.to_thread(answer)
+        return await self._pools.writes.run(answer)
 
     async def DeleteJob(
         self, request: jobs_service_pb2.DeleteJobRequest, context: Context
@@ -143,7 +163,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             self._deletions.delete(tenant, request.job_id)
             return jobs_service_pb2.DeleteJobResponse()
 
-        return await asyncio.to_thread(answer)
+        return await self._pools.deletes.run(answer)
 
     async def AddStems(
         self, request: jobs_service_pb2.AddStemsRequest, context: Context
@@ -157,7 +177,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             job = self._journal.add_stems(tenant, request.job_id, request.version, mode, limit=self._queue_limit)
             return jobs_service_pb2.AddStemsResponse(job=self._message(job))
 
-        return await asyncio.to_thread(answer)
+        return await self._pools.writes.run(answer)
 
     async def CreateSignedUrl(
         self, request: jobs_service_pb2.CreateSignedUrlRequest, context: Context
@@ -175,7 +195,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
                 url=signed.url, expire_time=timestamp(signed.expires_at), file=stored_file_message(file)
             )
 
-        return await asyncio.to_thread(answer)
+        return await self._pools.reads.run(answer)
 
     def _owned(self, tenant: str, job_id: str) -> Job:
         """A job of this service and tenant. Raises NotFound."""

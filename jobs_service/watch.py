@@ -1,17 +1,17 @@
 """Watches: every event after a sequence number or cursor, once and in order, whenever the watcher joins.
 
 A watch takes new events from its topic. Where the topic does not reach back far enough, it reads pages from the journal. It queues
-nothing, so a slow watcher costs no memory.
+nothing, so a slow watcher costs no memory. ``pool`` reads them.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from jobs_service.feed import Feed, FeedEntry
 from servicekit.journal import Event, EventKind
 from servicekit.journal.reading import job_not_found, version_not_found
+from servicekit.rpc.pools import CallPool
 from sonichaos.jobs.v1 import job_pb2
 
 _PAGE = 100
@@ -23,8 +23,20 @@ class JobWatch:
     The watch of a version that is final already sends the events so far and ends.
     """
 
-    def __init__(self, feed: Feed, *, tenant: str, job_id: str, version: int, after_sequence: int) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        pool: CallPool,
+        *,
+        tenant: str,
+        job_id: str,
+        version: int,
+        after_sequence: int,
+        heartbeat_s: float | None = None,
+    ) -> None:
         self._feed = feed
+        self._pool = pool
+        self._heartbeat_s = heartbeat_s
         self._tenant = tenant
         self._job_id = job_id
         self._version = version
@@ -34,7 +46,7 @@ class JobWatch:
 
     async def join(self) -> None:
         """Decide what ends the watch. Raises NotFound."""
-        status = await asyncio.to_thread(self._feed.journal.job_status, self._tenant, self._job_id)
+        status = await self._pool.run(self._feed.journal.job_status, self._tenant, self._job_id)
         if status.owner is not self._feed.owner:
             raise job_not_found(self._job_id)
         self._version = self._version or max(status.states)
@@ -43,8 +55,8 @@ class JobWatch:
         self._sequence_at_join = status.last_sequence
         self._final_at_join = status.states[self._version].ended
 
-    async def events(self) -> AsyncGenerator[job_pb2.JobEvent, None]:
-        """The events, after :meth:`join`."""
+    async def events(self) -> AsyncGenerator[job_pb2.JobEvent | None, None]:
+        """The events, after :meth:`join`; None where ``heartbeat_s`` passed without one."""
         # A watcher that names a later sequence number waits for it, but sees the version end even if that comes first.
         seen = min(self._after_sequence, self._sequence_at_join)
         if self._final_at_join and seen == self._sequence_at_join:
@@ -54,10 +66,11 @@ class JobWatch:
             while True:
                 entries: Sequence[FeedEntry] | None = None if position is None else topic.after(position)
                 if entries is None:
-                    page = await asyncio.to_thread(self._feed.journal.events_after, self._job_id, seen, _PAGE)
+                    page = await self._pool.run(self._feed.journal.events_after, self._job_id, seen, _PAGE)
                     entries, position = [self._feed.entry(event) for event in page.events], page.as_of_position
                 elif not entries:
-                    await topic.change()
+                    if not await topic.change(self._heartbeat_s):
+                        yield None
                     continue
                 else:
                     position = entries[-1].event.position
@@ -82,8 +95,12 @@ class JobWatch:
 class TenantWatch:
     """The events of all jobs of a tenant after a cursor (empty: from the moment of joining). Never ends by itself."""
 
-    def __init__(self, feed: Feed, *, tenant: str, cursor: str) -> None:
+    def __init__(
+        self, feed: Feed, pool: CallPool, *, tenant: str, cursor: str, heartbeat_s: float | None = None
+    ) -> None:
         self._feed = feed
+        self._pool = pool
+        self._heartbeat_s = heartbeat_s
         self._tenant = tenant
         self._cursor = cursor
         self._position = 0
@@ -94,10 +111,10 @@ class TenantWatch:
         if self._cursor:
             self._position = journal.position(self._tenant, self._cursor)
         else:
-            self._position = await asyncio.to_thread(journal.feed_head)
+            self._position = await self._pool.run(journal.feed_head)
 
-    async def events(self) -> AsyncGenerator[job_pb2.JobEvent, None]:
-        """The events, after :meth:`join`."""
+    async def events(self) -> AsyncGenerator[job_pb2.JobEvent | None, None]:
+        """The events, after :meth:`join`; None where ``heartbeat_s`` passed without one."""
         position = self._position
         with self._feed.of_tenant(self._tenant) as topic:
             while True:
@@ -105,7 +122,8 @@ class TenantWatch:
                 if entries is None:
                     entries, position = await self._page(position)
                 elif not entries:
-                    await topic.change()
+                    if not await topic.change(self._heartbeat_s):
+                        yield None
                     continue
                 else:
                     position = entries[-1].event.position
@@ -114,5 +132,5 @@ class TenantWatch:
 
     async def _page(self, position: int) -> tuple[list[FeedEntry], int]:
         feed = self._feed
-        page = await asyncio.to_thread(feed.journal.feed_after, feed.owner, self._tenant, position, _PAGE)
+        page = await self._pool.run(feed.journal.feed_after, feed.owner, self._tenant, position, _PAGE)
         return [feed.entry(event) for event in page.events], page.as_of_position

@@ -101,6 +101,7 @@ async def serve(settings: RenderSettings) -> None:
             return job_message(job, lambda event: journal.cursor(event.tenant, event.position))
 
         servicer = RenderServicer(
+            pools=server.pools,
             renders=renders,
             rerenders=rerenders,
             personas=personas,
@@ -116,6 +117,8 @@ async def serve(settings: RenderSettings) -> None:
             feed,
             store,
             resources.enter_context(JobDeletions(journal, OwningService.RENDER, store)),
+            pools=server.pools,
+            clock=clock,
             tenant_of=_tenant_of,
             queue_limit=settings.queue_limit,
             url_ttl_s=settings.url_ttl_seconds,

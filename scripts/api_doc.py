@@ -61,11 +61,13 @@ _ERRORS = """# Errors
 *Written by `scripts/api_doc.py` from [error_reason.proto](../protos/sonichaos/jobs/v1/error_reason.proto); change that, not this
 page.*
 
-Retry only errors that carry `RetryInfo`, after its `retry_delay`.
+Retry only errors that carry `RetryInfo`, after its `retry_delay`. Resume a watch after the last event you have if it ended with
+`RetryInfo` or with UNAVAILABLE, or without a reason and with ABORTED, CANCELLED, INTERNAL or UNKNOWN: so proxies, HTTP/2 libraries
+and dying processes end streams. The clients of this project do.
 
 Every error is a gRPC status with a `google.rpc.ErrorInfo`: domain `sonichaos.ai`, one of the reasons below, and metadata.
-`INVALID_FIELD` also carries a `BadRequest` that names each field. A failed version has the same status in its `error`, with the
-stage in the metadata; files stored before the failure stay.
+`INVALID_FIELD` also carries a `BadRequest` that names the first ten fields. An error with its details is below 4 KiB. A failed
+version has the same status in its `error`, with the stage in the metadata; files stored before the failure stay.
 
 The Python client raises a `SonichaosError` with `reason`, `metadata`, `violations` and `retry_after_s`. The command maps it to an
 [exit status](cli.md#exit-status)."""

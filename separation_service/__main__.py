@@ -34,6 +34,7 @@ from servicekit.loans import Borrowings, LoanServer
 from servicekit.loans.socket_path import SocketPathError
 from servicekit.logs import configure_logs, logger
 from servicekit.metrics import Metrics
+from servicekit.rpc.receive import ReceiveLimits
 from servicekit.rpc.server import RpcServer, check_listen_address
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
@@ -100,6 +101,7 @@ async def serve(settings: SeparationSettings) -> None:
             admission=admission,
             feed=feed,
             deletions=resources.enter_context(JobDeletions(journal, OwningService.SEPARATION, store)),
+            clock=clock,
         )
         handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(borrowings), server.grpc_server)
         runner = Runner(
@@ -185,6 +187,7 @@ def _mount(
     admission: UploadAdmission,
     feed: Feed,
     deletions: JobDeletions,
+    clock: Clock,
 ) -> None:
     """Mount SeparationService and JobsService."""
 
@@ -192,18 +195,25 @@ def _mount(
         return job_message(job, lambda event: journal.cursor(event.tenant, event.position))
 
     servicer = SeparationServicer(
+        pools=server.pools,
         pipeline=pipeline,
         calls=calls,
         admission=admission,
         tenant_of=_tenant_of,
         as_message=as_message,
-        chunk_timeout_s=settings.upload_stall_seconds,
+        receive_limits=ReceiveLimits(
+            window_s=settings.upload_stall_seconds,
+            min_bytes_per_s=settings.upload_min_bytes_per_second,
+            max_s=settings.upload_receive_seconds,
+        ),
     )
     separation_pb2_grpc.add_SeparationServiceServicer_to_server(servicer, server.grpc_server)
     jobs = JobsServicer(
         feed,
         store,
         deletions,
+        pools=server.pools,
+        clock=clock,
         tenant_of=_tenant_of,
         queue_limit=settings.queue_limit,
         url_ttl_s=settings.url_ttl_seconds,

@@ -66,7 +66,18 @@ class SeparationSettings(HostSettings):
     )
     uploads_at_once: int = Field(4, ge=1, le=64, description="Uploads that may be received at the same time.")
     upload_stall_seconds: float = Field(
-        60.0, gt=0, le=3600, description="An upload that receives nothing for this long is cancelled."
+        60.0,
+        gt=0,
+        le=3600,
+        description="Seconds over which the rate of an upload is measured; one that receives nothing for as long is refused.",
+    )
+    upload_min_bytes_per_second: float = Field(
+        16384.0,
+        ge=0,
+        description="Lowest rate of an upload over that span; a slower one is refused with STREAM_TOO_SLOW.",
+    )
+    upload_receive_seconds: float = Field(
+        7200.0, gt=0, le=7 * 24 * 3600, description="Longest time that receiving one upload may take, in seconds."
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Checks of the fields that callers of both services may set: texts, request ids, labels, a licence.
+"""Checks of the fields that callers of both services may set: texts, request ids, labels, a licence, page sizes.
 
 Each returns what is wrong as field violations, so that a caller learns of all wrong fields at once.
 """
@@ -9,8 +9,10 @@ import re
 from collections.abc import Mapping
 
 from servicekit.delivery.manifest import Licence
-from servicekit.errors import FieldViolation
+from servicekit.errors import FieldViolation, InvalidFields
 
+MAX_PAGE = 200
+DEFAULT_PAGE = 50
 MAX_LABELS = 32
 MAX_LABEL_CHARACTERS = 256
 _LICENCE_CHARACTERS = {"tier": 64, "licensee": 256, "terms": 2048}
@@ -18,6 +20,13 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tabs and l
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{0,128}")
 _LABEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 _SHOWN_CHARACTERS = 80
+
+
+def read_page_size(asked: int) -> int:
+    """Rows of a page: 50 where none are asked for. Raises InvalidFields for more than 200."""
+    if asked > MAX_PAGE:
+        raise InvalidFields([FieldViolation("page_size", f"must be at most {MAX_PAGE}, got {asked}")])
+    return asked or DEFAULT_PAGE
 
 
 def check_text(text: str, field: str, *, max_characters: int) -> list[FieldViolation]:

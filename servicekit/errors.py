@@ -12,10 +12,13 @@ The tree, with the gRPC code each stands for::
       FailedPrecondition       FAILED_PRECONDITION  WRONG_STATE, SWITCHED_OFF, UNSUPPORTED_BY_RENDERER, LEASE_LOST,
                                                     MODEL_UNUSABLE, INPUT_MISSING, TOO_MANY_ATTEMPTS, EXPIRY_TOO_SOON,
                                                     DRIFT_EXCEEDED, STEM_SILENT
-      ResourceExhausted        RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_LARGE, DISK_FULL, OUT_OF_MEMORY, LOANS_EXHAUSTED
+      ResourceExhausted        RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_LARGE, DISK_FULL, OUT_OF_MEMORY, LOANS_EXHAUSTED,
+                                                    DESCRIPTORS_EXHAUSTED
       Unavailable              UNAVAILABLE          DRAINING, WARMING, STORE_UNAVAILABLE, SEPARATION_UNAVAILABLE
       DataLoss                 DATA_LOSS            DIGEST_MISMATCH
       Expired                  DEADLINE_EXCEEDED    EXPIRED
+      StreamTooSlow            DEADLINE_EXCEEDED    STREAM_TOO_SLOW
+      Unimplemented            UNIMPLEMENTED        NOT_IMPLEMENTED
       Cancelled                CANCELLED            CANCELLED
       Internal                 INTERNAL             NOT_FINITE, INTERNAL
 
@@ -32,6 +35,8 @@ from typing import ClassVar
 import grpc
 
 DOMAIN = "sonichaos.ai"
+MAX_VIOLATIONS = 10
+"""Fields that an error names; more are counted."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,18 @@ class ServiceError(Exception):
 
 
 class InvalidFields(ServiceError):
-    """One or more fields are missing, malformed or out of range."""
+    """One or more fields are missing, malformed or out of range. The first ten are named, the others counted."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     default_reason = "INVALID_FIELD"
 
     def __init__(self, violations: Sequence[FieldViolation]) -> None:
-        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
-        self.violations = tuple(violations)
+        named = tuple(violations[:MAX_VIOLATIONS])
+        more = len(violations) - len(named)
+        message = "; ".join(f"{v.field}: {v.description}" for v in named)
+        super().__init__(f"{message}; and {more} more" if more else message)
+        self.violations = named
+        self.metadata = {"violations": str(len(violations))} if more else {}
 
 
 class InvalidAudio(ServiceError):
@@ -146,6 +155,20 @@ class Expired(ServiceError):
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
     default_reason = "EXPIRED"
+
+
+class StreamTooSlow(ServiceError):
+    """A client's stream brought too few bytes in its time."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    default_reason = "STREAM_TOO_SLOW"
+
+
+class Unimplemented(ServiceError):
+    """This build does not have the method."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+    default_reason = "NOT_IMPLEMENTED"
 
 
 class Cancelled(ServiceError):

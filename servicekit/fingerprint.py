@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 
 from servicekit.settings import SettingsError
 
+_DISPATCH = ("ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ATEN_CPU_CAPABILITY", "OPENBLAS_CORETYPE")
+_VECTOR_FLAGS = ("sse4", "avx", "fma", "amx", "asimd", "sve")
 _LIBRARIES = ("torch", "numpy", "scipy", "demucs", "transformers")
 
 
@@ -40,7 +44,20 @@ def host_fingerprint(*, device: str, threads: int) -> dict[str, str]:
     else:
         capability = torch.backends.cpu.get_cpu_capability()
         facts["device"] = f"cpu {platform.machine()} {capability}"
+        facts["cpu.instructions"] = _instructions()
+    # What chooses the kernels of the libraries in torch and numpy at run time, beside the processor itself.
+    facts |= {f"dispatch.{name}": os.environ.get(name, "") or "default" for name in _DISPATCH}
     return facts
+
+
+def _instructions() -> str:
+    """The vector instructions of this processor, of which oneDNN and MKL take the widest."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return "unknown"
+    flags = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "")
+    return " ".join(sorted(flag for flag in flags.split() if flag.startswith(_VECTOR_FLAGS))) or "unknown"
 
 
 def merge(*parts: Mapping[str, str]) -> dict[str, str]:

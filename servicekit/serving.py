@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
@@ -50,7 +51,9 @@ class ServiceProcess:
         stop_requested = _stop_signals()
         bound = await self.server.start(self.addresses)
         _log.info("listening", addresses=bound)
-        await asyncio.to_thread(self.warm)
+        if not await self._warm(stop_requested):
+            _log.info("stopped before serving")
+            return
         with self.runner as runner:
             await self.server.serve()
             _log.info("serving", addresses=bound)
@@ -61,6 +64,27 @@ class ServiceProcess:
             await self.server.stop(_STREAM_GRACE_S)
         _log.info("stopped", all_work_finished=all_finished)
 
+    async def _warm(self, stop_requested: asyncio.Event) -> bool:
+        """Warm up; False where a signal came before the end of that: then the service drains and never opens."""
+        ended = asyncio.Event()
+        threads = ThreadPoolExecutor(1, thread_name_prefix="warm")  # not the event loop's, whose end would wait for it
+        try:
+            warming = asyncio.get_running_loop().run_in_executor(threads, self.warm)
+            warming.add_done_callback(lambda _: ended.set())
+            stopping = asyncio.create_task(_set_with(stop_requested, ended))
+            await ended.wait()
+            stopping.cancel()
+            if not stop_requested.is_set():
+                await warming
+                return True
+            _log.info("draining before serving", seconds=self.drain_seconds)
+            await self.server.drain()
+            await asyncio.wait({warming}, timeout=self.drain_seconds)
+            await self.server.stop(_STREAM_GRACE_S)
+        finally:
+            threads.shutdown(wait=False)
+        return False
+
     async def _keep_alive(self, runner: Drainable, stop_requested: asyncio.Event) -> None:
         """Until the first signal, see that no thread of the runner is missing. Health is NOT_SERVING while one is."""
         while True:
@@ -68,6 +92,12 @@ class ServiceProcess:
                 await asyncio.wait_for(stop_requested.wait(), _KEEP_ALIVE_S)
                 return
             await self.server.report(works=runner.keep_alive())
+
+
+async def _set_with(first: asyncio.Event, second: asyncio.Event) -> None:
+    """Set the second event once the first is set."""
+    await first.wait()
+    second.set()
 
 
 def _stop_signals() -> asyncio.Event:

@@ -75,6 +75,8 @@ def replay_message(replay: Replay) -> render_pb2.ReplayTakeResponse:
     return render_pb2.ReplayTakeResponse(
         outcome=render_pb2.ReplayOutcome.Value(f"REPLAY_OUTCOME_{replay.outcome.name}"),
         difference_dbfs=replay.difference_dbfs,
+        spectral_difference_db=replay.spectral_db,
+        loudness_difference_lu=replay.loudness_lu,
         stored_sha256=replay.stored_sha256,
         replayed_sha256=replay.replayed_sha256,
         fingerprint_differences=replay.fingerprint_differences,

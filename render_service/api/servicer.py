@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from grpc import aio
 
+from jobs_service.response_size import fitting_page
 from render_service.api.messages import (
     audit_row_message,
     drift_report_message,
@@ -27,18 +28,19 @@ from render_service.personas.library import PersonaLibrary
 from render_service.usecases.create_render import RenderAdmission
 from render_service.usecases.drift_report import drift_report
 from render_service.usecases.erase_prompt import erase_prompt
-from render_service.usecases.replay import Replayer
+from render_service.usecases.replay import Replay, Replayer
 from render_service.usecases.rerender_stem import RerenderAdmission
+from servicekit.caller_fields import read_page_size
 from servicekit.clock import Clock
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import ChainHead, Job, Journal
+from servicekit.rpc.pools import CallPools
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 
 Context = aio.ServicerContext[Any, Any]
 TenantOf = Callable[[Context], str]
 
-_MAX_PAGE = 200
 _PERSONAS = "personas"
 """What a page token of ListPersonas is sealed for, beside the tenant."""
 GATED_METHODS = tuple(
@@ -48,11 +50,12 @@ GATED_METHODS = tuple(
 
 
 class RenderServicer(render_pb2_grpc.RenderServiceServicer):
-    """Methods run blocking work in a thread; the server turns the errors that they raise into statuses."""
+    """Methods run blocking work in the pool of their class; the server turns the errors that they raise into statuses."""
 
     def __init__(
         self,
         *,
+        pools: CallPools,
         renders: RenderAdmission,
         rerenders: RerenderAdmission,
         personas: PersonaLibrary,
@@ -63,6 +66,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         tenant_of: TenantOf,
         as_message: Callable[[Job], job_pb2.Job],
     ) -> None:
+        self._pools = pools
         self._renders = renders
         self._rerenders = rerenders
         self._personas = personas
@@ -88,7 +92,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
                 job=self._as_message(self._renders.create_render(journal_request, brief))
             )
 
-        return await asyncio.to_thread(answer)
+        return await self._pools.writes.run(answer)
 
     async def RerenderStem(
         self, request: render_pb2.RerenderStemRequest, context: Context
@@ -101,15 +105,15 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
             accepted = existing or self._rerenders.rerender_stem(journal_request, read_stem_change(request))
             return render_pb2.RerenderStemResponse(job=self._as_message(accepted.job), version=accepted.version)
 
-        return await asyncio.to_thread(answer)
+        return await self._pools.writes.run(answer)
 
     async def ListPersonas(
         self, request: render_pb2.ListPersonasRequest, context: Context
     ) -> render_pb2.ListPersonasResponse:
-        personas = await asyncio.to_thread(self._personas.all)
+        personas = await self._pools.reads.run(self._personas.all)
         bound = (_PERSONAS, self._tenant_of(context))
         after = self._journal.sealer.open(request.page_token, *bound) if request.page_token else ""
-        size = _page_size(request.page_size)
+        size = read_page_size(request.page_size)
         rest = [p for p in personas if p.id > after]
         token = self._journal.sealer.seal(rest[size - 1].id, *bound) if len(rest) > size else ""
         return render_pb2.ListPersonasResponse(
@@ -119,14 +123,14 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def GetPersona(
         self, request: render_pb2.GetPersonaRequest, context: Context
     ) -> render_pb2.GetPersonaResponse:
-        persona = await asyncio.to_thread(self._personas.get, request.persona_id)
+        persona = await self._pools.reads.run(self._personas.get, request.persona_id)
         return render_pb2.GetPersonaResponse(persona=persona_message(persona))
 
     async def CreatePersona(
         self, request_iterator: AsyncIterator[render_pb2.CreatePersonaRequest], context: Context
     ) -> render_pb2.CreatePersonaResponse:
         header, clips = await read_persona_upload(request_iterator)
-        persona = await asyncio.to_thread(
+        persona = await self._pools.personas.run(
             self._personas.add, header.persona_id, header.prefix, clips, header.clip_sha256
         )
         return render_pb2.CreatePersonaResponse(persona=persona_message(persona))
@@ -134,21 +138,24 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def DeletePersona(
         self, request: render_pb2.DeletePersonaRequest, context: Context
     ) -> render_pb2.DeletePersonaResponse:
-        await asyncio.to_thread(self._personas.remove, request.persona_id)
+        await self._pools.deletes.run(self._personas.remove, request.persona_id)
         return render_pb2.DeletePersonaResponse()
 
     async def ListAuditRows(
         self, request: render_pb2.ListAuditRowsRequest, context: Context
     ) -> render_pb2.ListAuditRowsResponse:
-        page = await asyncio.to_thread(
-            self._journal.audit_rows,
-            self._tenant_of(context),
-            request.job_id,
-            page_size=_page_size(request.page_size),
-            page_token=request.page_token,
-        )
-        rows = [audit_row_message(row) for row in page.rows]
-        return render_pb2.ListAuditRowsResponse(rows=rows, next_page_token=page.next_token)
+        tenant = self._tenant_of(context)
+        asked = read_page_size(request.page_size)
+
+        def page_of(size: int) -> render_pb2.ListAuditRowsResponse:
+            page = self._journal.audit_rows(tenant, request.job_id, page_size=size, page_token=request.page_token)
+            rows = [audit_row_message(row) for row in page.rows]
+            return render_pb2.ListAuditRowsResponse(rows=rows, next_page_token=page.next_token)
+
+        def answer() -> render_pb2.ListAuditRowsResponse:
+            return fitting_page(page_of, asked, rows_of=lambda page: page.rows)
+
+        return await self._pools.reads.run(answer)
 
     async def VerifyAuditChain(
         self, request: render_pb2.VerifyAuditChainRequest, context: Context
@@ -162,7 +169,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
                 ]
             )
         head = ChainHead(request.head_sequence, request.head_digest) if request.head_sequence else None
-        report = await asyncio.to_thread(self._journal.verify_chain, self._tenant_of(context), head)
+        report = await self._pools.reports.run(self._journal.verify_chain, self._tenant_of(context), head)
         return render_pb2.VerifyAuditChainResponse(
             intact=report.intact,
             broken_sequence=report.broken_sequence,
@@ -175,21 +182,24 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.GetDriftReportRequest, context: Context
     ) -> render_pb2.GetDriftReportResponse:
         stem = read_reported_stem(request.stem)
-        report = await asyncio.to_thread(drift_report, self._journal, self._tenant_of(context), stem)
+        report = await self._pools.reports.run(drift_report, self._journal, self._tenant_of(context), stem)
         return drift_report_message(report)
 
     async def ReplayTake(
         self, request: render_pb2.ReplayTakeRequest, context: Context
     ) -> render_pb2.ReplayTakeResponse:
-        replay = await asyncio.to_thread(
-            self._replayer.replay, self._tenant_of(context), request.job_id, request.version
-        )
+        tenant = self._tenant_of(context)
+
+        def answer(cancelled: threading.Event) -> Replay:
+            return self._replayer.replay(tenant, request.job_id, request.version, stopped=cancelled.is_set)
+
+        replay = await self._pools.replays.run_stoppable(answer)
         return replay_message(replay)
 
     async def ErasePrompt(
         self, request: render_pb2.ErasePromptRequest, context: Context
     ) -> render_pb2.ErasePromptResponse:
-        erased = await asyncio.to_thread(erase_prompt, self._journal, self._tenant_of(context), request.job_id)
+        erased = await self._pools.writes.run(erase_prompt, self._journal, self._tenant_of(context), request.job_id)
         return render_pb2.ErasePromptResponse(audit_rows=erased.audit_rows, keys_with_prompt=erased.keys_with_prompt)
 
     async def GetModelInfo(
@@ -198,9 +208,3 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         return model_info_message(
             self._renders.renderer_info, self._fingerprint, supports_score=self._renders.planner is not None
         )
-
-
-def _page_size(asked: int) -> int:
-    if asked > _MAX_PAGE:
-        raise InvalidFields([FieldViolation("page_size", f"must be at most {_MAX_PAGE}, got {asked}")])
-    return asked or 50

@@ -23,6 +23,7 @@ from render_service.bounce import Bounce, store_midi
 from render_service.music.tempo_map import TempoMap
 from render_service.rerender import Rerender
 from render_service.separation.client import Cancellable, SeparationClient, progress_forwarder, read_stored_stems
+from servicekit.audio.difference import Difference
 from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.store.object_store import ObjectStore
@@ -66,11 +67,11 @@ def store_rerender(
 
 @dataclass(frozen=True)
 class Comparison:
-    """A replayed bounce compared with the stored one. ``largest_difference`` of a sample is in units of 2^-23."""
+    """A replayed bounce compared with the stored one."""
 
     stored_sha256: str
     replayed_sha256: str
-    largest_difference: int
+    difference: Difference
     fingerprint: Mapping[str, str]
 
 
@@ -90,11 +91,16 @@ def compare_rerender(
     update = separation.lend_and_call(
         mix, start_call, work=work, on_progress=lambda _update: None, expected="comparison"
     )
+    found = update.comparison
     return Comparison(
-        stored_sha256=update.comparison.stored_sha256,
-        replayed_sha256=update.comparison.replayed_sha256,
-        largest_difference=update.comparison.largest_difference,
-        fingerprint=dict(update.comparison.fingerprint),
+        stored_sha256=found.stored_sha256,
+        replayed_sha256=found.replayed_sha256,
+        difference=Difference(
+            largest=found.largest_difference,
+            spectral_db=found.spectral_difference_db if found.HasField("spectral_difference_db") else None,
+            loudness_lu=found.loudness_difference_lu if found.HasField("loudness_difference_lu") else None,
+        ),
+        fingerprint=dict(found.fingerprint),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from jobs_service.value_messages import tempo_map_message
 from separation_service.alignment import Analysis, Hints
+from separation_service.uploads.header import check_upload_key
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.errors import FieldViolation, InvalidFields
 from sonichaos.separation.v1 import separation_pb2
@@ -32,6 +33,7 @@ def read_analysis_header(message: separation_pb2.AnalysisHeader) -> AnalysisRequ
     if message.beats_per_bar > _MAX_BEATS_PER_BAR:
         wanted = f"must be between 1 and {_MAX_BEATS_PER_BAR}"
         found.append(FieldViolation("header.beats_per_bar", f"{wanted}, got {message.beats_per_bar}"))
+    found += check_upload_key(message.store_key, "header.store_key")
     if found:
         raise InvalidFields(found)
     hints = Hints(bpm_range=(low, high) if low else None, beats_per_bar=message.beats_per_bar or None)

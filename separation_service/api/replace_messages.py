@@ -118,6 +118,8 @@ def _comparison(comparison: Comparison) -> separation_pb2.ReplacementComparison:
     return separation_pb2.ReplacementComparison(
         stored_sha256=comparison.stored_sha256,
         replayed_sha256=comparison.replayed_sha256,
-        largest_difference=comparison.largest_difference,
+        largest_difference=comparison.difference.largest,
+        spectral_difference_db=comparison.difference.spectral_db,
+        loudness_difference_lu=comparison.difference.loudness_lu,
         fingerprint=comparison.fingerprint,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -15,10 +14,11 @@ from separation_service.calls import CallResult, SeparationCalls
 from separation_service.pipeline import SeparationPipeline
 from separation_service.uploads.admission import UploadAdmission
 from separation_service.uploads.analyze import analyze_upload
-from separation_service.uploads.header import UploadHeader
 from separation_service.uploads.spool import Spool
-from servicekit.errors import Expired, FieldViolation, InvalidFields
+from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import Job
+from servicekit.rpc.pools import CallPools
+from servicekit.rpc.receive import ReceiveLimits, ReceiveStream
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 
@@ -40,19 +40,21 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
     def __init__(
         self,
         *,
+        pools: CallPools,
         pipeline: SeparationPipeline,
         calls: SeparationCalls,
         admission: UploadAdmission,
         tenant_of: TenantOf,
         as_message: Callable[[Job], job_pb2.Job],
-        chunk_timeout_s: float,
+        receive_limits: ReceiveLimits,
     ) -> None:
+        self._pools = pools
         self._pipeline = pipeline
         self._calls = calls
         self._admission = admission
         self._tenant_of = tenant_of
         self._as_message = as_message
-        self._chunk_timeout_s = chunk_timeout_s
+        self._receive_limits = receive_limits
 
     async def SeparateTensor(
         self, request: separation_pb2.SeparateTensorRequest, context: Context
@@ -79,22 +81,27 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
     async def AnalyzeAudio(
         self, request_iterator: AsyncIterator[separation_pb2.AnalyzeAudioRequest], context: Context
     ) -> separation_pb2.AnalyzeAudioResponse:
-        first = await self._next(request_iterator)
+        stream = self._stream(request_iterator)
+        first = await stream.next()
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
         request = analysis_messages.read_analysis_header(first.header)
         with self._admission.spool() as spool:
-            await self._fill(spool, request.store_key, request_iterator)
-            analysis, frames = await asyncio.to_thread(analyze_upload, spool.path, request.hints)
+            await self._fill(spool, request.store_key, stream)
+            analysis, frames = await self._pools.analyses.run(analyze_upload, spool.path, request.hints)
         return analysis_messages.analysis_message(analysis, frames)
 
     async def CreateSeparation(
         self, request_iterator: AsyncIterator[separation_pb2.CreateSeparationRequest], context: Context
     ) -> separation_pb2.CreateSeparationResponse:
-        header = await self._read_header(request_iterator)
+        stream = self._stream(request_iterator)
+        first = await stream.next()
+        if first is None or first.WhichOneof("part") != "header":
+            raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
+        header = wire.read_header(first.header)
         with self._admission.spool() as spool:
-            await self._fill(spool, header.store_key, request_iterator)
-            job = await asyncio.to_thread(self._admission.accept, self._tenant_of(context), header, spool)
+            await self._fill(spool, header.store_key, stream)
+            job = await self._pools.uploads.run(self._admission.accept, self._tenant_of(context), header, spool)
         return separation_pb2.CreateSeparationResponse(job=self._as_message(job))
 
     async def GetModelInfo(
@@ -105,44 +112,23 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
             pipeline.separator.info, pipeline.fingerprint, pipeline.estimator.realtime_factor
         )
 
-    async def _read_header(self, requests: AsyncIterator[separation_pb2.CreateSeparationRequest]) -> UploadHeader:
-        first = await self._next(requests)
-        if first is None or first.WhichOneof("part") != "header":
-            raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
-        return wire.read_header(first.header)
+    def _stream(self, requests: AsyncIterator[Upload]) -> ReceiveStream[Upload]:
+        return ReceiveStream(requests, self._receive_limits, size_of=lambda request: len(request.data))
 
-    async def _fill(self, spool: Spool, store_key: str, requests: AsyncIterator[Upload]) -> None:
+    async def _fill(self, spool: Spool, store_key: str, stream: ReceiveStream[Upload]) -> None:
         """Spool the bytes that follow, or those of a file in the store."""
         if store_key:
-            await self._read_nothing_more(requests)
-            await asyncio.to_thread(self._admission.fetch, store_key, spool)
+            if await stream.next() is not None:
+                raise InvalidFields([FieldViolation("data", "must not follow where header.store_key is set")])
+            await self._pools.uploads.run(self._admission.fetch, store_key, spool)
         else:
-            await self._read_bytes(requests, spool)
+            await self._read_bytes(stream, spool)
 
-    async def _read_bytes(self, requests: AsyncIterator[Upload], spool: Spool) -> None:
-        while (request := await self._next(requests)) is not None:
+    async def _read_bytes(self, stream: ReceiveStream[Upload], spool: Spool) -> None:
+        while (request := await stream.next()) is not None:
             if request.WhichOneof("part") != "data":
                 raise InvalidFields([FieldViolation("header", "the stream must be one header, then data only")])
             if len(request.data) > MAX_CHUNK_BYTES:
-                raise InvalidFields(
-                    [
-                        FieldViolation(
-                            "data", f"must be at most {MAX_CHUNK_BYTES} bytes in a message, got {len(request.data)}"
-                        )
-                    ]
-                )
-            await asyncio.to_thread(spool.write, request.data)
-
-    async def _read_nothing_more(self, requests: AsyncIterator[Upload]) -> None:
-        if await self._next(requests) is not None:
-            raise InvalidFields([FieldViolation("data", "must not follow where header.store_key is set")])
-
-    async def _next(self, requests: AsyncIterator[Upload]) -> Upload | None:
-        """The next message, None at the stream's end. Raises `Expired` for a stream that stalls."""
-        try:
-            async with asyncio.timeout(self._chunk_timeout_s):
-                return await anext(requests, None)
-        except TimeoutError:
-            raise Expired(
-                f"the upload stalled: nothing was received for {self._chunk_timeout_s:g} s; send it again"
-            ) from None
+                text = f"must be at most {MAX_CHUNK_BYTES} bytes in a message, got {len(request.data)}"
+                raise InvalidFields([FieldViolation("data", text)])
+            await self._pools.uploads.run(spool.write, request.data)

@@ -6,9 +6,8 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from separation_service.package import Package
+from servicekit.audio.difference import Difference, difference
 from servicekit.audio.wav import read_wav
 from servicekit.delivery.files import StoredFile
 from servicekit.errors import Internal
@@ -18,26 +17,24 @@ from servicekit.store.verified_read import read_verified
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """SHA-256 of both bounces; the largest difference of a sample in units of 24 bits; the fingerprint of the replay."""
+    """SHA-256 of both bounces, how far they are apart, and the fingerprint of the replay."""
 
     stored_sha256: str
     replayed_sha256: str
-    largest_difference: int
+    difference: Difference
     fingerprint: Mapping[str, str]
 
 
 def compare(package: Package, stored: StoredFile, store: ObjectStore) -> Comparison:
-    """Compare sample by sample. Bounces of different lengths differ by 2^24. Raises `DataLoss` where the stored one was changed."""
+    """Compare both bounces. Raises `DataLoss` where the stored one was changed."""
     replayed = package.new_bounce
     if replayed is None:
         raise Internal("only a re-render's bounce can be compared", metadata={"stage": "STORE"})
     data = read_verified(store, stored.key, stored.sha256, max_bytes=stored.size_bytes)
     pcm = read_wav(io.BytesIO(data), name=stored.key)
-    same_shape = pcm.shape == replayed.pcm.shape
-    largest = int(np.abs(pcm.astype(np.int64) - replayed.pcm).max()) if same_shape else 1 << 24
     return Comparison(
         stored_sha256=stored.sha256,
         replayed_sha256=replayed.digest.sha256,
-        largest_difference=largest,
+        difference=difference(pcm, replayed.pcm),
         fingerprint=package.fingerprint,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jobs_service.journal_json import ResolvedBrief
 from separation_service.scratch import BufferWav, PcmBuffer, Scratch, ScratchFolder
-from separation_service.uploads.header import UploadHeader
+from separation_service.uploads.header import UploadHeader, check_upload_key
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.spool import Spool
 from servicekit.audio.loudness import Loudness, Meter
@@ -84,7 +84,10 @@ class UploadAdmission:
             self._open.release()
 
     def fetch(self, key: str, spool: Spool) -> None:
-        """Copy a file of the store into the spool. Raises `NotFound` FILE_NOT_FOUND."""
+        """Copy a file of the store's upload folder into the spool. Raises `NotFound` FILE_NOT_FOUND, `InvalidFields`."""
+        found = check_upload_key(key, "header.store_key")
+        if found:
+            raise InvalidFields(found)
         with self._store.open(key) as source:
             while data := source.read(_READ_BYTES):
                 spool.write(data)

@@ -46,17 +46,15 @@ class UploadHeader:
         ]
         if not _SHA256.fullmatch(self.sha256):
             found.append(FieldViolation("header.sha256", f"must be 64 lower-case hex digits, got {self.sha256[:80]!r}"))
-        if not _is_upload_key(self.store_key):
-            text = f"must be a key under {UPLOAD_FOLDER!r}, got {self.store_key[:80]!r}"
-            found.append(FieldViolation("header.store_key", text))
+        found += check_upload_key(self.store_key, "header.store_key")
         if found:
             raise InvalidFields(found)
 
 
-def _is_upload_key(key: str) -> bool:
-    if not key:
-        return True
+def check_upload_key(key: str, field: str) -> list[FieldViolation]:
+    """A key of the folder whose files callers may name; empty is none. What else the store has belongs to jobs and personas."""
     try:
-        return check_key(key).startswith(UPLOAD_FOLDER)
+        valid = not key or check_key(key).startswith(UPLOAD_FOLDER)
     except InvalidKey:
-        return False
+        valid = False
+    return [] if valid else [FieldViolation(field, f"must be a key under {UPLOAD_FOLDER!r}, got {key[:80]!r}")]

@@ -1,25 +1,31 @@
-"""The boundary of a gRPC server: maps errors to statuses, logs and counts calls, checks the gate."""
+"""The boundary of a gRPC server: maps errors to statuses, logs and counts calls, checks the gate and the form of every request."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc
 import structlog
 from grpc import aio
 
-from servicekit.errors import ServiceError
+from servicekit.errors import ServiceError, Unimplemented
 from servicekit.logs import logger
 from servicekit.metrics import Metrics
-from servicekit.rpc.gate import Gate
-from servicekit.rpc.status import to_status
+from servicekit.rpc.gate import Gate, draining
+from servicekit.rpc.status import as_service_error, to_status
+from servicekit.rpc.wellformed import check_request
 
 _STATUS_KEY = "grpc-status-details-bin"
 _PROBES = ("/grpc.health.", "/grpc.reflection.")
+_UNKNOWN = "unknown"
+"""What metrics name a method that the server does not have: callers choose such names, so they must not become labels."""
+_SHOWN_CHARACTERS = 128
 _log = logger(__name__)
 
 
@@ -36,17 +42,26 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         self._metrics = metrics
         self._gate = gate
         self._gated = frozenset(gated)
+        self._running: set[asyncio.Task[Any]] = set()
+        self._ending = False
+
+    def end_calls(self) -> None:
+        """End every running call with DRAINING and a retry time; the framework would name neither."""
+        self._ending = True
+        for task in self._running:
+            task.cancel()
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any]:
-        """Wrap the handler of one call; an unknown method is passed through."""
+        """Wrap the handler of one call; an unknown method gets one that refuses it by name."""
         handler = await continuation(handler_call_details)
-        if handler is None:
-            return handler  # type: ignore[return-value]  # grpc answers UNIMPLEMENTED
         method = handler_call_details.method
+        if handler is None:
+            refuse = self._stream(_UNKNOWN, _refuses(method))
+            return grpc.stream_stream_rpc_method_handler(refuse)
         make: dict[tuple[bool, bool], tuple[Any, Any]] = {
             (False, False): (grpc.unary_unary_rpc_method_handler, self._unary),
             (True, False): (grpc.stream_unary_rpc_method_handler, self._unary),
@@ -61,45 +76,58 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
             response_serializer=handler.response_serializer,
         )
 
-    def _unary(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def _unary(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         async def call(request: object, context: aio.ServicerContext[Any, Any]) -> object:
-            ended = self._begin(method)
-            try:
-                self._check_gate(method)
-                answer = await behaviour(request, context)
-            except asyncio.CancelledError:
-                ended("CANCELLED")
-                raise
-            except aio.AbortError:
-                ended(_code_of(context))
-                raise
-            except Exception as error:  # noqa: BLE001  the boundary
-                ended(self._failed(method, error))
-                await _abort(context, error)
-            ended("OK")
-            return answer
+            async def answer() -> object:
+                found = behaviour(check_request(request), context)
+                return await found if inspect.isawaitable(found) else found
+
+            with self._tracked():
+                ended = self._begin(method)
+                try:
+                    self._check_gate(method)
+                    answered = await answer()
+                except BaseException as error:  # noqa: BLE001  the boundary
+                    await self._fail(method, error, context, ended)
+                ended("OK")
+                return answered
 
         return call
 
-    def _stream(self, method: str, behaviour: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+    def _stream(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., AsyncIterator[Any]]:
+        """A handler may be an async generator, or a coroutine that writes through the context, as that of health's Watch is."""
+
         async def call(request: object, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            ended = self._begin(method)
-            try:
-                self._check_gate(method)
-                async for answer in behaviour(request, context):
-                    yield answer
-            except (asyncio.CancelledError, GeneratorExit):
-                ended("CANCELLED")
-                raise
-            except aio.AbortError:
-                ended(_code_of(context))
-                raise
-            except Exception as error:  # noqa: BLE001  the boundary
-                ended(self._failed(method, error))
-                await _abort(context, error)
-            ended("OK")
+            with self._tracked():
+                ended = self._begin(method)
+                try:
+                    self._check_gate(method)
+                    answers = behaviour(check_request(request), context)
+                    if inspect.isawaitable(answers):
+                        await answers
+                    else:
+                        async for answer in answers:
+                            yield answer
+                except GeneratorExit:
+                    ended("CANCELLED")
+                    raise
+                except BaseException as error:  # noqa: BLE001  the boundary
+                    await self._fail(method, error, context, ended)
+                ended("OK")
 
         return call
+
+    @contextmanager
+    def _tracked(self) -> Iterator[None]:
+        """The call's task is among those that `end_calls` ends."""
+        task = asyncio.current_task()
+        if task is None:  # never: a handler runs in a task
+            raise RuntimeError("a handler must run in a task")
+        self._running.add(task)
+        try:
+            yield
+        finally:
+            self._running.discard(task)
 
     def _check_gate(self, method: str) -> None:
         if method in self._gated:
@@ -119,15 +147,54 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
 
         return ended
 
+    async def _fail(
+        self,
+        method: str,
+        error: BaseException,
+        context: aio.ServicerContext[Any, Any],
+        ended: Callable[[str], None],
+    ) -> NoReturn:
+        """End a call with the status of its error."""
+        if isinstance(error, aio.AbortError):
+            ended(_code_of(context))
+            raise error
+        if isinstance(error, asyncio.CancelledError) and self._ending and (task := asyncio.current_task()) is not None:
+            task.uncancel()
+            error = draining()
+        if isinstance(error, NotImplementedError) and _code_of(context) == grpc.StatusCode.UNIMPLEMENTED.name:
+            error = _unimplemented(method)
+        if not isinstance(error, Exception):
+            ended("CANCELLED")
+            raise error
+        ended(self._failed(method, error))
+        await _abort(context, error)
+
     @staticmethod
     def _failed(method: str, error: Exception) -> str:
-        if not isinstance(error, ServiceError):
+        known = as_service_error(error)
+        if isinstance(error, ServiceError):
+            _log.info("rpc refused", method=method, reason=known.reason, message=known.message)
+        else:
             _log.error("rpc failed", method=method, exc_info=error)
-            return "INTERNAL"
-        _log.info("rpc refused", method=method, reason=error.reason, message=error.message)
-        return error.code.name
+        return known.code.name
+
+
+def _refuses(method: str) -> Callable[..., Awaitable[None]]:
+    """A handler for a method that the server does not have."""
+
+    async def call(_requests: object, _context: object) -> None:
+        raise _unimplemented(method)
+
+    return call
+
+
+def _unimplemented(method: str) -> Unimplemented:
+    return Unimplemented(
+        f"this build has no method {method[:_SHOWN_CHARACTERS]}; run client and services in the same release",
+        metadata={"method": method[:_SHOWN_CHARACTERS]},
+    )
 
 
 def _code_of(context: aio.ServicerContext[Any, Any]) -> str:
     code = context.code()
-    return code.name if isinstance(code, grpc.StatusCode) else str(code)
+    return next((known.name for known in grpc.StatusCode if code in (known, known.value[0])), str(code))

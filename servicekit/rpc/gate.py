@@ -26,4 +26,9 @@ class Gate:
         if self.phase is Phase.WARMING:
             raise Unavailable("models are loading; retry in a few seconds", reason="WARMING", retry_after_s=3.0)
         if self.phase is Phase.DRAINING:
-            raise Unavailable("the service is shutting down; retry in a minute", reason="DRAINING", retry_after_s=30.0)
+            raise draining()
+
+
+def draining() -> Unavailable:
+    """The error for calls that a service does not take, or ends, because it shuts down."""
+    return Unavailable("the service is shutting down; retry in a minute", reason="DRAINING", retry_after_s=30.0)

@@ -12,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from servicekit.metrics import Metrics
 from servicekit.rpc.boundary import Boundary
 from servicekit.rpc.gate import Gate, Phase
+from servicekit.rpc.pools import CallPools
 from servicekit.rpc.reflection import enable_reflection
 from servicekit.settings import SettingsError
 
@@ -19,9 +20,16 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),
+    # Find dead clients, with and without a call.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Accept what clients of every language send as keepalive: a ping every 10 s, with and without a call. The defaults of gRPC
+    # (5 minutes, and 2 hours without a call) end such connections with ENHANCE_YOUR_CALM.
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    # A connection that sends no HTTP/2 must not hold a descriptor.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_concurrent_streams", 4096),
 )
 
 
@@ -47,7 +55,7 @@ def check_listen_address(address: str, *, insecure: bool) -> None:
 
 
 class RpcServer:
-    """A grpc.aio server with health, reflection and the boundary: it listens at once and serves after `serve`.
+    """A grpc.aio server with health, reflection, the boundary and thread pools for calls: it listens at once, serves after `serve`.
 
     ``service_names`` are full names of the services added to ``grpc_server``.
     """
@@ -57,9 +65,11 @@ class RpcServer:
         self._metrics = metrics
         self._names = tuple(service_names)
         self._works = True
-        boundary = Boundary(metrics=metrics, gate=self.gate, gated=gated_methods)
-        self.grpc_server = aio.server(interceptors=(boundary,), options=_OPTIONS)
-        self._health = aio_health.HealthServicer()
+        self.addresses: tuple[str, ...] = ()
+        self.pools = CallPools.open()
+        self._boundary = Boundary(metrics=metrics, gate=self.gate, gated=gated_methods)
+        self.grpc_server = aio.server(interceptors=(self._boundary,), options=_OPTIONS)
+        self._health = _Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc_server)
         enable_reflection((*self._names, health.SERVICE_NAME), self.grpc_server)
 
@@ -74,7 +84,8 @@ class RpcServer:
             bound.append(address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}")
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self.grpc_server.start()
-        return tuple(bound)
+        self.addresses = tuple(bound)
+        return self.addresses
 
     async def serve(self) -> None:
         """Report SERVING and open the gate."""
@@ -97,9 +108,29 @@ class RpcServer:
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def stop(self, grace_s: float) -> None:
-        """Stop; running calls get ``grace_s`` seconds."""
+        """Stop: running calls end with DRAINING, and have ``grace_s`` seconds to send that."""
+        self._boundary.end_calls()
         await self.grpc_server.stop(grace_s)
+        self.pools.close()
 
     async def _say(self, status: int) -> None:
         for name in ("", *self._names):
             await self._health.set(name, status)
+
+
+class _Health(aio_health.HealthServicer):  # type: ignore[misc]  # it has no types
+    """The standard health service with List, which grpcio-health-checking leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._listed: dict[str, int] = {}
+
+    async def set(self, service: str, status: int) -> None:
+        """Set the status of a service."""
+        self._listed[service] = status
+        await super().set(service, status)
+
+    async def List(self, request: health_pb2.HealthListRequest, context: object) -> health_pb2.HealthListResponse:
+        """The status of every service."""
+        statuses = {name: health_pb2.HealthCheckResponse(status=status) for name, status in self._listed.items()}
+        return health_pb2.HealthListResponse(statuses=statuses)

@@ -83,6 +83,8 @@ async def serving(folder: Path, journal: Journal) -> AsyncIterator[Wire]:
             feed,
             probe,
             deletions,
+            pools=rpc.pools,
+            clock=SystemClock(),
             tenant_of=tenant_of,
             queue_limit=4,
             url_ttl_s=600,

@@ -48,13 +48,14 @@ def new_job(
     labels: dict[str, str] | None = None,
     persona_id: str = "nova",
     job_id: str | None = None,
+    brief: dict[str, Any] | None = None,
 ) -> NewJob:
-    """An eight-second take."""
-    brief: dict[str, Any] = {"prompt": PROMPT, "personaId": persona_id, "seed": 7, "seconds": 8.0, "stems": stems}
+    """An eight-second take, with more in its brief if it is given."""
+    wanted: dict[str, Any] = {"prompt": PROMPT, "personaId": persona_id, "seed": 7, "seconds": 8.0, "stems": stems}
     return NewJob(
         owner=owner,
         request=asked or request(),
-        brief={**brief, "stemMode": "STEM_MODE_EXACT"},
+        brief={**wanted, "stemMode": "STEM_MODE_EXACT", **(brief or {})},
         plan={"text": {"prompt": PROMPT}, "seed": 7},
         stems_wanted=stems,
         stem_mode=StemMode.EXACT,
@@ -66,9 +67,9 @@ def new_job(
     )
 
 
-def new_version(job_id: str, asked: Request | None = None) -> NewVersion:
+def new_version(job_id: str, asked: Request | None = None, *, brief: dict[str, Any] | None = None) -> NewVersion:
     """A re-render of the vocals."""
-    take = new_job()
+    take = new_job(brief=brief)
     return NewVersion(
         job_id=job_id,
         request=asked or request(rpc="Rerender"),

@@ -76,7 +76,7 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         limit = self.scripted.disconnects.pop(0) if self.scripted.disconnects else len(events)
         for index, event in enumerate(events):
             if index == limit:
-                context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+                context.abort(self.scripted.disconnect_code, "Socket closed")
             if self.scripted.pause_after == event.sequence:
                 self.scripted.resumed.wait(30)
             yield event

@@ -38,6 +38,7 @@ from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import Journal, OwningService
 from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer
 from servicekit.metrics import Metrics
+from servicekit.rpc.receive import ReceiveLimits
 from servicekit.rpc.server import RpcServer
 from servicekit.store.folder_store import FolderStore
 from servicekit.work import Runner
@@ -48,6 +49,7 @@ from tests.support.separation_pipeline import take_of as make_take
 
 RATE_HZ = 44100
 TEN_MINUTES = 600.0
+TEN_SECONDS = ReceiveLimits(window_s=10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,7 @@ async def serving(
     calls_limit: int = 4,
     upload_max_bytes: int = 1 << 20,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    receive_limits: ReceiveLimits = TEN_SECONDS,
 ) -> AsyncIterator[LiveServer]:
     """The service over ``folder``, warm and serving."""
     clock, metrics = SystemClock(), Metrics("separation")
@@ -109,12 +112,13 @@ async def serving(
             limits=UploadLimits(max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4),
         )
         servicer = SeparationServicer(
+            pools=server.pools,
             pipeline=pipeline,
             calls=calls,
             admission=admission,
             tenant_of=lambda _context: "local",
             as_message=lambda job: job_message(job, lambda event: journal.cursor(event.tenant, event.position)),
-            chunk_timeout_s=10.0,
+            receive_limits=receive_limits,
         )
         separation_pb2_grpc.add_SeparationServiceServicer_to_server(servicer, server.grpc_server)
         runner = Runner(
@@ -123,7 +127,14 @@ async def serving(
         async with Feed(journal, OwningService.SEPARATION) as feed:
             deletions = JobDeletions(journal, OwningService.SEPARATION, store)
             jobs = JobsServicer(
-                feed, store, deletions, tenant_of=lambda _context: "local", queue_limit=16, url_ttl_s=60
+                feed,
+                store,
+                deletions,
+                pools=server.pools,
+                clock=clock,
+                tenant_of=lambda _context: "local",
+                queue_limit=16,
+                url_ttl_s=60,
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
             (address,) = await server.start(["127.0.0.1:0"])

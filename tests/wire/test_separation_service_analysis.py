@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,9 +32,9 @@ async def live(tmp_path: Path, starter: Separator) -> AsyncIterator[LiveServer]:
         yield live
 
 
-def requests_for(data: bytes, **header: float) -> Iterator[separation_pb2.AnalyzeAudioRequest]:
+def requests_for(data: bytes, **header: Any) -> Iterator[separation_pb2.AnalyzeAudioRequest]:
     """The header, then the bytes in chunks."""
-    yield separation_pb2.AnalyzeAudioRequest(header=separation_pb2.AnalysisHeader(**header))  # type: ignore[arg-type]
+    yield separation_pb2.AnalyzeAudioRequest(header=separation_pb2.AnalysisHeader(**header))
     for start in range(0, len(data), 1 << 20):
         yield separation_pb2.AnalyzeAudioRequest(data=data[start : start + (1 << 20)])
 
@@ -66,6 +67,11 @@ async def test_a_recording_is_analysed_and_not_stored(live: LiveServer) -> None:
         (b"no sound", {}, "INVALID_AUDIO"),
         (b"", {"min_bpm": 120.0, "max_bpm": 60.0}, "INVALID_FIELD"),
         (b"", {"beats_per_bar": 17}, "INVALID_FIELD"),
+        (b"", {"store_key": "é"}, "INVALID_FIELD"),
+        (b"", {"store_key": "../../etc/passwd"}, "INVALID_FIELD"),
+        (b"", {"store_key": f"jobs/{JOB_ID}/bounce.wav"}, "INVALID_FIELD"),
+        (b"", {"store_key": "uploads/../jobs/x"}, "INVALID_FIELD"),
+        (b"", {"min_bpm": float("nan"), "max_bpm": 90.0}, "INVALID_FIELD"),
     ],
 )
 async def test_invalid_recordings_and_hints_are_refused(

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
 from sonichaos.render.v1 import render_pb2
@@ -29,6 +30,7 @@ def test_the_example_resumes_after_disconnects_and_downloads_the_zip(pair: Scrip
     """Neither its own disconnect nor those of the service lose or repeat an event; the ZIP is complete."""
     pair.render.pause_after = 5  # the job is not done when the example disconnects after the third event
     pair.render.disconnects = [10, 2]
+    pair.render.disconnect_code = grpc.StatusCode.INTERNAL  # as a proxy's idle timeout ends a stream
     pair.render.resumed.set()
     result = render_example(pair.render_address, tmp_path, "--disconnect-after", "3")
     assert result.returncode == 0, result.stderr

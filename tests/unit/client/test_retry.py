@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
+from pathlib import Path
 
 import grpc
 import pytest
 
 from sonichaos_client import errors
-from sonichaos_client.retry import Backoff, RetryPolicy, is_retryable
+from sonichaos_client.retry import ALWAYS_RESUMABLE, RESUMABLE_WITHOUT_REASON, Backoff, RetryPolicy, is_retryable
 
+ROOT = Path(__file__).resolve().parents[3]
 POLICY = RetryPolicy(initial_backoff_s=1, max_backoff_s=8, max_elapsed_s=40)
 
 
@@ -59,3 +62,17 @@ def test_max_elapsed_s_limits_the_wait_and_progress_resets_it() -> None:
 def test_which_errors_are_retryable(error: errors.SonichaosError, *, cut: bool) -> None:
     """Only errors that a retry may fix are retried."""
     assert is_retryable(error) is cut
+
+
+def test_all_clients_and_the_docs_have_one_list_of_resumable_codes() -> None:
+    """The TypeScript client's sets and the sentence in docs/errors.md name the same codes."""
+    source = (ROOT / "clients" / "typescript" / "src" / "watch_job.ts").read_text(encoding="utf-8")
+    for name, codes in (("ALWAYS_RESUMABLE", ALWAYS_RESUMABLE), ("RESUMABLE_WITHOUT_REASON", RESUMABLE_WITHOUT_REASON)):
+        listed = re.search(rf"const {name}.*new Set\(\[(.*?)\]\)", source)
+        assert listed is not None
+        named = {code.removeprefix("Code.").upper() for code in listed[1].split(", ")}
+        assert {"CANCELLED" if code == "CANCELED" else code for code in named} == {code.name for code in codes}
+    page = " ".join((ROOT / "docs" / "errors.md").read_text(encoding="utf-8").split())
+    sentence = re.search(r"with UNAVAILABLE, or without a reason and with ([A-Z, or]+):", page)
+    assert sentence is not None
+    assert set(re.findall(r"[A-Z]{3,}", sentence[1])) == {code.name for code in RESUMABLE_WITHOUT_REASON}

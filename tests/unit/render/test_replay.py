@@ -17,7 +17,7 @@ from render_service.renderers.renderer import Latents, Renderer, RendererInfo, S
 from render_service.separation.client import SeparationClient
 from render_service.usecases.erase_prompt import erase_prompt
 from render_service.usecases.replay import Replayer, ReplayOutcome
-from servicekit.errors import DataLoss, FailedPrecondition, NotFound
+from servicekit.errors import Cancelled, DataLoss, FailedPrecondition, NotFound
 from servicekit.journal import Job
 from tests.support.render_parts import FINGERPRINT, TENANT, RenderParts, run_to_end, uploaded_job
 from tests.support.tiny_checkpoint import tiny_checkpoint
@@ -111,6 +111,25 @@ def test_other_samples_are_close_or_different(
     assert replay.difference_dbfs is not None
     assert (replay.difference_dbfs <= -60.0) == (outcome is ReplayOutcome.CLOSE)
     assert replay.fingerprint_differences == ("torch",)
+
+
+def test_a_phase_that_runs_differently_is_close_only_where_the_execution_differs(take: Job, replayer: Replayer) -> None:
+    """With the opposite polarity every sample differs, and neither spectra nor loudness do."""
+    inverted = replace(replayer, renderer=Louder(replayer.renderer, -1.0))
+    same = inverted.replay(TENANT, take.job_id, 1)
+    assert (same.outcome, same.fingerprint_differences) == (ReplayOutcome.DIFFERENT, ())
+    moved = replace(inverted, fingerprint={**FINGERPRINT, "threads": "64"}).replay(TENANT, take.job_id, 1)
+    assert (moved.outcome, moved.fingerprint_differences) == (ReplayOutcome.CLOSE, ("threads",))
+    assert moved.difference_dbfs is not None
+    assert moved.difference_dbfs > -60.0
+    assert moved.spectral_db is not None
+    assert moved.spectral_db < -60.0
+
+
+def test_a_replay_whose_call_has_ended_stops(take: Job, replayer: Replayer) -> None:
+    """Before it takes the device from others."""
+    with pytest.raises(Cancelled):
+        replayer.replay(TENANT, take.job_id, 1, stopped=lambda: True)
 
 
 def test_other_weights_are_a_missing_input(take: Job, replayer: Replayer, tmp_path: Path) -> None:

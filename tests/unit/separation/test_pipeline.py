@@ -137,10 +137,10 @@ def test_a_replay_compares_and_stores_nothing(run: Run) -> None:
     assert stored.bounce is not None
     before = run.stored()
     same = run.pipeline.compare(new_mix(SECONDS).receive(run.store), what, stored.bounce.file, run.progress())
-    assert (same.replayed_sha256, same.largest_difference) == (same.stored_sha256, 0)
+    assert (same.replayed_sha256, same.difference.largest) == (same.stored_sha256, 0)
     other = take_of(music(SECONDS, seed=9), version=2, rerender=new_mix(SECONDS).manifest.rerender)
     differs = run.pipeline.compare(other.receive(run.store), what, stored.bounce.file, run.progress())
-    assert differs.largest_difference > 0
+    assert differs.difference.largest > 0
     assert run.stored() == before
 
 

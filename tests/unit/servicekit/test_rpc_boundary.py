@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import json
+import math
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import pytest
+import torch
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -17,7 +25,10 @@ from servicekit.errors import FieldViolation, InvalidFields, NotFound
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
 from servicekit.rpc.status import as_service_error, to_status
-from sonichaos.jobs.v1 import jobs_service_pb2, jobs_service_pb2_grpc
+from servicekit.rpc.wellformed import check_request
+from sonichaos.jobs.v1 import brief_pb2, jobs_service_pb2, jobs_service_pb2_grpc
+from sonichaos.render.v1 import render_pb2
+from sonichaos.separation.v1 import separation_pb2
 
 NAME = "sonichaos.jobs.v1.JobsService"
 
@@ -38,7 +49,10 @@ class Servicer(jobs_service_pb2_grpc.JobsServiceServicer):
         return jobs_service_pb2.CancelJobResponse()
 
     async def WatchJob(self, request: jobs_service_pb2.WatchJobRequest, context: object) -> AsyncIterator[Any]:
+        """One event; then it waits without end if the caller has events already."""
         yield jobs_service_pb2.WatchJobResponse()
+        if request.after_sequence:
+            await asyncio.Event().wait()
         raise NotFound("gone", metadata={"job_id": "j-x"})
 
 
@@ -147,6 +161,131 @@ async def test_reflection_describes_services_and_error_details(
     for symbol in (*names, "google.rpc.ErrorInfo", "google.rpc.RetryInfo", "google.rpc.BadRequest"):
         asked = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
         assert (await call(iter([asked])).read()).file_descriptor_response.file_descriptor_proto, symbol
+
+
+async def test_health_streams_and_lists_the_states(server: tuple[RpcServer, aio.Channel]) -> None:
+    """A client that checks health by its service config uses Watch: it must see NOT_SERVING, then SERVING."""
+    rpc, channel = server
+    health = health_pb2_grpc.HealthStub(channel)
+    watch = health.Watch(health_pb2.HealthCheckRequest(service=NAME))
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    await rpc.serve()
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+    watch.cancel()
+    listed = (await health.List(health_pb2.HealthListRequest())).statuses
+    assert {name: state.status for name, state in listed.items()} == {"": 1, NAME: 1}
+
+
+async def test_a_client_that_checks_health_connects(server: tuple[RpcServer, aio.Channel]) -> None:
+    """round_robin with healthCheckConfig leaves a server alone until Watch says SERVING."""
+    rpc, _ = server
+    await rpc.serve()
+    config = json.dumps({"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": NAME}})
+    options = [("grpc.service_config", config), ("grpc.enable_health_checking", 1)]
+    async with aio.insecure_channel(rpc.addresses[0], options=options) as checked:
+        await jobs_service_pb2_grpc.JobsServiceStub(checked).CancelJob(jobs_service_pb2.CancelJobRequest(), timeout=20)
+
+
+@pytest.mark.parametrize("method", [f"/{NAME}/AddStems", f"/{NAME}/WatchJobs", f"/{NAME}/Undreamt", "/no.Such/Method"])
+async def test_a_method_without_an_implementation_is_refused_by_name(
+    server: tuple[RpcServer, aio.Channel], method: str
+) -> None:
+    """A generated servicer writes the code into the context and raises; an unknown method has no handler at all."""
+    call = server[1].unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
+    error = await refused(call(b""))
+    info = details(error)["ErrorInfo"]
+    assert (error.code(), info.reason) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_IMPLEMENTED")
+    assert info.metadata["method"] == method
+
+
+async def test_calls_that_outlast_the_drain_end_with_draining(server: tuple[RpcServer, aio.Channel]) -> None:
+    """A watch learns that it may resume, and when, instead of "Cancelling all calls"."""
+    rpc, channel = server
+    stub = jobs_service_pb2_grpc.JobsServiceStub(channel)
+    watches = [stub.WatchJob(jobs_service_pb2.WatchJobRequest(after_sequence=1)) for _ in range(20)]
+    for watch in watches:
+        await watch.read()
+    await rpc.drain()
+    stopping = asyncio.create_task(rpc.stop(1.0))
+    for watch in watches:
+        error = await refused(watch.read())
+        assert (error.code(), details(error)["ErrorInfo"].reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+        assert details(error)["RetryInfo"].retry_delay.seconds > 0
+    await stopping
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"),
+    [(-62_135_596_801, 0), (253_402_300_800, 0), (0, -1), (0, 1_000_000_000), (-(1 << 63), 0), ((1 << 63) - 1, 0)],
+)
+async def test_times_that_are_none_are_refused(server: tuple[RpcServer, aio.Channel], seconds: int, nanos: int) -> None:
+    """Before any handler converts, compares or digests them."""
+    stub = jobs_service_pb2_grpc.JobsServiceStub(server[1])
+    request = jobs_service_pb2.ListJobsRequest(created_after_time=Timestamp(seconds=seconds, nanos=nanos))
+    error = await refused(stub.ListJobs(request))
+    assert [v.field for v in details(error)["BadRequest"].field_violations] == ["created_after_time"]
+
+
+def test_malformed_values_are_found_at_any_depth() -> None:
+    """Each by its path: in a list, in a message of a message, in a repeated number."""
+    brief = brief_pb2.Brief(seconds=math.nan, expire_time=Timestamp(nanos=-5))
+    brief.tempo_map.points.add(start_seconds=0.0, bpm=120.0)
+    brief.tempo_map.points.add(start_seconds=math.inf, bpm=120.0)
+    with pytest.raises(InvalidFields) as wrong:
+        check_request(render_pb2.CreateRenderRequest(brief=brief))
+    fields = {violation.field for violation in wrong.value.violations}
+    assert fields == {"brief.seconds", "brief.expire_time", "brief.tempo_map.points[1].start_seconds"}
+    grid = separation_pb2.Grid(beat_seconds=[0.0, math.nan])
+    with pytest.raises(InvalidFields):
+        check_request(separation_pb2.ReplaceStemRequest(grid=grid))
+    for ttl in (Duration(seconds=1, nanos=-1), Duration(nanos=1_000_000_000), Duration(seconds=1 << 62)):
+        with pytest.raises(InvalidFields):
+            check_request(jobs_service_pb2.CreateSignedUrlRequest(ttl=ttl))
+
+
+@pytest.mark.parametrize("text", ["x" * 3000, "\u00e9" * 3000, "\U0001f3b5" * 3000, "\n" * 3000])
+def test_a_status_is_bounded_whatever_it_repeats(text: str) -> None:
+    """Message and details together stay below 4 KiB on the wire, name ten fields, and count the others."""
+    violations = [FieldViolation(f"labels[{text}]", f"must be short, got {text}") for _ in range(32)]
+    error = InvalidFields(violations)
+    error.metadata["echo"] = text
+    status = to_status(error, stage="PLAN")
+    sent = len(quote(status.message, safe="".join(map(chr, range(0x20, 0x7F))))) + 4 * status.ByteSize() / 3
+    assert sent <= 4096
+    named = next(bad for detail in status.details if detail.Unpack(bad := error_details_pb2.BadRequest()))
+    assert len(named.field_violations) == 10
+    info = next(found for detail in status.details if detail.Unpack(found := error_details_pb2.ErrorInfo()))
+    assert info.metadata["violations"] == "32"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "OUT_OF_MEMORY"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "OUT_OF_MEMORY"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory"),
+            "OUT_OF_MEMORY",
+        ),
+        (RuntimeError("can't start new thread"), "OUT_OF_MEMORY"),
+        (RuntimeError("std::bad_alloc"), "OUT_OF_MEMORY"),
+        (OSError(errno.EMFILE, "Too many open files"), "DESCRIPTORS_EXHAUSTED"),
+        (OSError(errno.ENFILE, "Too many open files in system"), "DESCRIPTORS_EXHAUSTED"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "INTERNAL"),
+    ],
+)
+def test_exhaustion_is_named_whoever_raises_it(error: Exception, reason: str) -> None:
+    """With a retry time; every other error stays INTERNAL, without one."""
+    known = as_service_error(error)
+    assert known.reason == reason
+    assert (known.retry_after_s is None) == (reason == "INTERNAL")
+
+
+def test_memory_that_torch_cannot_allocate_is_out_of_memory() -> None:
+    """Its allocator's own words, not a copy of them."""
+    with pytest.raises(RuntimeError) as failed:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert as_service_error(failed.value).metadata == {"device": "cpu"}
 
 
 def test_a_full_disk_is_named(tmp_path: object) -> None:

@@ -5,7 +5,23 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from sonichaos_client.errors import CallCancelledError, InternalError, SonichaosError, UnavailableError
+import grpc
+
+from sonichaos_client.errors import SonichaosError
+
+ALWAYS_RESUMABLE = frozenset({grpc.StatusCode.UNAVAILABLE})
+RESUMABLE_WITHOUT_REASON = frozenset(
+    {
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+"""The codes with which proxies, HTTP/2 libraries and dying processes end a stream.
+
+docs/errors.md and the TypeScript client have the same lists.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +51,8 @@ class Backoff:
         self._elapsed_s = 0.0
 
     def next_wait_s(self, error: SonichaosError) -> float:
-        """Seconds to wait after ``error``, at least its ``retry_after_s``. Raises ``error`` after ``max_elapsed_s``."""
-        if self._elapsed_s >= self.policy.max_elapsed_s:
+        """Seconds to wait after ``error``, at least its ``retry_after_s``. Raises ``error`` beyond ``max_elapsed_s``."""
+        if max(self._elapsed_s, error.retry_after_s or 0.0) >= self.policy.max_elapsed_s:
             raise error
         backoff_s: float = min(self.policy.initial_backoff_s * 2**self._attempts, self.policy.max_backoff_s)
         wait_s = max(backoff_s * self.rng.uniform(0.5, 1.0), error.retry_after_s or 0.0)
@@ -48,9 +64,8 @@ class Backoff:
 def is_retryable(error: SonichaosError) -> bool:
     """Whether a stream that ended with ``error`` may be resumed.
 
-    A proxy or a dying process ends a stream with UNAVAILABLE, or with INTERNAL, UNKNOWN or CANCELLED without a reason. An error
-    that a service raised has a reason, and RetryInfo if a retry can succeed.
+    An error that a service raised has a reason, and RetryInfo if a retry can succeed; any other end is that of the connection.
     """
-    if isinstance(error, UnavailableError) or error.retry_after_s is not None:
+    if error.code in ALWAYS_RESUMABLE or error.retry_after_s is not None:
         return True
-    return isinstance(error, InternalError | CallCancelledError) and not error.reason
+    return error.code in RESUMABLE_WITHOUT_REASON and not error.reason

@@ -24,6 +24,9 @@ from sonichaos_client.sansio import (
     read_message,
 )
 
+HEARTBEAT_S = 20
+"""Below the 60 s after which nginx and others end a quiet stream."""
+
 
 def watch(job: str | job_pb2.Job, version: int, after_sequence: int, options: CallOptions) -> StreamOperation[JobEvent]:
     """A job's events after a number, until the version ends; 0 is the newest version at the time of the call.
@@ -41,11 +44,13 @@ def _watch_version(
 ) -> StreamOperation[JobEvent]:
     backoff = Backoff(options.retry, options.rng)
     while True:
-        request = pb.WatchJobRequest(job_id=job_id, version=version, after_sequence=after_sequence)
+        request = pb.WatchJobRequest(
+            job_id=job_id, version=version, after_sequence=after_sequence, heartbeat_seconds=HEARTBEAT_S
+        )
         try:
             handle = yield from open_stream(service, rpcs.WATCH_JOB, request)
             while (response := (yield from read_message(handle))) is not None:
-                if response.event.sequence <= after_sequence:
+                if response.event.sequence <= after_sequence:  # a heartbeat has no event
                     continue
                 backoff.reset()
                 after_sequence = response.event.sequence
@@ -68,9 +73,13 @@ def watch_all(service: OwningService, cursor: str, options: CallOptions) -> Stre
     backoff = Backoff(options.retry, options.rng)
     while True:
         try:
-            handle = yield from open_stream(service, rpcs.WATCH_JOBS, pb.WatchJobsRequest(cursor=cursor))
+            handle = yield from open_stream(
+                service, rpcs.WATCH_JOBS, pb.WatchJobsRequest(cursor=cursor, heartbeat_seconds=HEARTBEAT_S)
+            )
             while (response := (yield from read_message(handle))) is not None:
                 backoff.reset()
+                if not response.HasField("event"):
+                    continue
                 cursor = response.event.cursor
                 yield Item(JobEvent.from_message(response.event))
         except SonichaosError as error:

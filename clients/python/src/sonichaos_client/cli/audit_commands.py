@@ -109,6 +109,8 @@ def _format_replay(replayed: render_pb2.ReplayTakeResponse) -> str:
     text = f"replay: {lower(ReplayOutcome(replayed.outcome))}"
     if replayed.HasField("difference_dbfs"):
         text += f", largest difference {replayed.difference_dbfs:.1f} dBFS"
+    if replayed.HasField("spectral_difference_db"):
+        text += f", spectra within {replayed.spectral_difference_db:.1f} dB"
     if replayed.fingerprint_differences:
-        text += f"; the execution fingerprint differs in {', '.join(replayed.fingerprint_differences)}"
+        text += f", rendered with other {', '.join(replayed.fingerprint_differences)}"
     return text

@@ -25,7 +25,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT. Fields are missing, malformed or out of range. BadRequest names each of them.
+    """INVALID_ARGUMENT. Fields are missing, malformed or out of range. BadRequest names the first ten of them. Metadata: violations
+    (how many there are, if more than ten).
     Example: an empty prompt.
     """
     ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 2
@@ -65,8 +66,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: lyrics for the starter renderer.
     """
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 11
-    """RESOURCE_EXHAUSTED with RetryInfo. The queue is full. Metadata: queued, limit.
-    Example: the 257th waiting version where 256 may wait.
+    """RESOURCE_EXHAUSTED with RetryInfo. A queue is full: that of versions, or that of calls of one kind. Metadata: queued, limit.
+    Example: the 257th waiting version where 256 may wait; a sixth replay while five wait.
     """
     ERROR_REASON_TOO_LARGE: _ErrorReason.ValueType  # 12
     """RESOURCE_EXHAUSTED. The upload is too large. Metadata: limit_bytes.
@@ -168,6 +169,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     needed_seconds, left_seconds, queued.
     Example: a separation of one hour of audio within a minute.
     """
+    ERROR_REASON_DESCRIPTORS_EXHAUSTED: _ErrorReason.ValueType  # 41
+    """RESOURCE_EXHAUSTED with RetryInfo. The service has no file descriptor left.
+    Example: thousands of connections at once.
+    """
+    ERROR_REASON_STREAM_TOO_SLOW: _ErrorReason.ValueType  # 42
+    """DEADLINE_EXCEEDED. The stream that a caller sends brought too few bytes in its time. Metadata: min_bytes_per_second,
+    max_seconds.
+    Example: an upload of which one byte arrives every second.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """`reason` of the google.rpc.ErrorInfo that every error carries, without the ERROR_REASON_ prefix. Its `domain` is "sonichaos.ai".
@@ -178,7 +188,8 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT. Fields are missing, malformed or out of range. BadRequest names each of them.
+"""INVALID_ARGUMENT. Fields are missing, malformed or out of range. BadRequest names the first ten of them. Metadata: violations
+(how many there are, if more than ten).
 Example: an empty prompt.
 """
 ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 2
@@ -218,8 +229,8 @@ ERROR_REASON_UNSUPPORTED_BY_RENDERER: ErrorReason.ValueType  # 10
 Example: lyrics for the starter renderer.
 """
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 11
-"""RESOURCE_EXHAUSTED with RetryInfo. The queue is full. Metadata: queued, limit.
-Example: the 257th waiting version where 256 may wait.
+"""RESOURCE_EXHAUSTED with RetryInfo. A queue is full: that of versions, or that of calls of one kind. Metadata: queued, limit.
+Example: the 257th waiting version where 256 may wait; a sixth replay while five wait.
 """
 ERROR_REASON_TOO_LARGE: ErrorReason.ValueType  # 12
 """RESOURCE_EXHAUSTED. The upload is too large. Metadata: limit_bytes.
@@ -320,5 +331,14 @@ ERROR_REASON_EXPIRY_TOO_SOON: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION. At the measured speed the work cannot finish before its deadline, so it was not started. Metadata:
 needed_seconds, left_seconds, queued.
 Example: a separation of one hour of audio within a minute.
+"""
+ERROR_REASON_DESCRIPTORS_EXHAUSTED: ErrorReason.ValueType  # 41
+"""RESOURCE_EXHAUSTED with RetryInfo. The service has no file descriptor left.
+Example: thousands of connections at once.
+"""
+ERROR_REASON_STREAM_TOO_SLOW: ErrorReason.ValueType  # 42
+"""DEADLINE_EXCEEDED. The stream that a caller sends brought too few bytes in its time. Metadata: min_bytes_per_second,
+max_seconds.
+Example: an upload of which one byte arrives every second.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

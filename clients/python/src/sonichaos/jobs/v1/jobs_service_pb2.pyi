@@ -138,7 +138,7 @@ class ListJobsRequest(_message.Message):
     PERSONA_ID_FIELD_NUMBER: _builtins.int
     CREATED_AFTER_TIME_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Maximum number of jobs per page, 1 to 200. 0 means 50."""
+    """Maximum number of jobs per page, 1 to 200. 0 means 50. A page of large jobs has fewer: no response exceeds 4 MiB."""
     page_token: _builtins.str
     """`next_page_token` of the previous page. Empty for the first page."""
     persona_id: _builtins.str
@@ -210,22 +210,28 @@ class WatchJobRequest(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     AFTER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_SECONDS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Id of the job."""
     version: _builtins.int
     """The version whose final state closes the stream. 0: the newest version at the time of the call."""
     after_sequence: _builtins.int
     """Sequence number of the last event that the caller has. 0 for all events."""
+    heartbeat_seconds: _builtins.int
+    """Seconds without an event after which the stream sends a response with `heartbeat_time` instead, so that no proxy takes a quiet
+    stream for a dead one. At most 3600. 0: never.
+    """
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
         version: _builtins.int = ...,
         after_sequence: _builtins.int = ...,
+        heartbeat_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_sequence", b"after_sequence", "job_id", b"job_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_sequence", b"after_sequence", "heartbeat_seconds", b"heartbeat_seconds", "job_id", b"job_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -238,18 +244,24 @@ class WatchJobResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def event(self) -> _job_pb2.JobEvent:
-        """The event."""
+        """The event. Not set in a heartbeat."""
+
+    @_builtins.property
+    def heartbeat_time(self) -> _timestamp_pb2.Timestamp:
+        """When the heartbeat was sent. Set only in a heartbeat."""
 
     def __init__(
         self,
         *,
         event: _job_pb2.JobEvent | None = ...,
+        heartbeat_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "heartbeat_time", b"heartbeat_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "heartbeat_time", b"heartbeat_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -262,16 +274,22 @@ class WatchJobsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CURSOR_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_SECONDS_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """`cursor` of the last event that the caller has. Empty to start with the next event."""
+    heartbeat_seconds: _builtins.int
+    """Seconds without an event after which the stream sends a response with `heartbeat_time` instead, so that no proxy takes a quiet
+    stream for a dead one. At most 3600. 0: never.
+    """
     def __init__(
         self,
         *,
         cursor: _builtins.str = ...,
+        heartbeat_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "heartbeat_seconds", b"heartbeat_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -284,18 +302,24 @@ class WatchJobsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def event(self) -> _job_pb2.JobEvent:
-        """The event."""
+        """The event. Not set in a heartbeat."""
+
+    @_builtins.property
+    def heartbeat_time(self) -> _timestamp_pb2.Timestamp:
+        """When the heartbeat was sent. Set only in a heartbeat."""
 
     def __init__(
         self,
         *,
         event: _job_pb2.JobEvent | None = ...,
+        heartbeat_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "heartbeat_time", b"heartbeat_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "heartbeat_time", b"heartbeat_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

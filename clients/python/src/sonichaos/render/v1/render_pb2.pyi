@@ -33,9 +33,11 @@ class _ReplayOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplayO
     REPLAY_OUTCOME_EXACT: _ReplayOutcome.ValueType  # 1
     """Every sample is equal."""
     REPLAY_OUTCOME_CLOSE: _ReplayOutcome.ValueType  # 2
-    """Samples differ by at most -60 dBFS."""
+    """The same music under another execution: samples differ by at most -60 dBFS, or, where `fingerprint_differences` names what
+    changed, spectra and loudness differ by no more than other threads or instructions make them.
+    """
     REPLAY_OUTCOME_DIFFERENT: _ReplayOutcome.ValueType  # 3
-    """Samples differ by more than -60 dBFS."""
+    """Anything else."""
 
 class ReplayOutcome(_ReplayOutcome, metaclass=_ReplayOutcomeEnumTypeWrapper):
     """Result of comparing a replay with the stored bounce."""
@@ -45,9 +47,11 @@ REPLAY_OUTCOME_UNSPECIFIED: ReplayOutcome.ValueType  # 0
 REPLAY_OUTCOME_EXACT: ReplayOutcome.ValueType  # 1
 """Every sample is equal."""
 REPLAY_OUTCOME_CLOSE: ReplayOutcome.ValueType  # 2
-"""Samples differ by at most -60 dBFS."""
+"""The same music under another execution: samples differ by at most -60 dBFS, or, where `fingerprint_differences` names what
+changed, spectra and loudness differ by no more than other threads or instructions make them.
+"""
 REPLAY_OUTCOME_DIFFERENT: ReplayOutcome.ValueType  # 3
-"""Samples differ by more than -60 dBFS."""
+"""Anything else."""
 Global___ReplayOutcome: _TypeAlias = ReplayOutcome  # noqa: Y015
 
 @_typing.final
@@ -60,7 +64,8 @@ class CreateRenderRequest(_message.Message):
     BRIEF_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the
-    same brief returns the same job. Empty: every call creates a job.
+    same brief returns the same job, for as long as that job exists: after DeleteJob the id is free again. Empty: every call creates
+    a job.
     """
     @_builtins.property
     def brief(self) -> _brief_pb2.Brief:
@@ -145,7 +150,7 @@ class RerenderStemRequest(_message.Message):
     from_noise: _builtins.bool
     """True to start denoising from noise alone instead of the original's latents. Tempo map, key and chords stay the original's."""
     strength: _builtins.float
-    """Fraction of noise in the latents that denoising starts from, above 0 and at most 1. 0 means 0.9. Not with `from_noise`."""
+    """Fraction of noise in the latents that denoising starts from, 0.001 to 1. 0 means 0.9. Not with `from_noise`."""
     from_bar: _builtins.int
     """First bar to replace, counted from 1 at the first downbeat. 0 in both `from_bar` and `to_bar`: the whole take."""
     to_bar: _builtins.int
@@ -602,7 +607,7 @@ class ListAuditRowsRequest(_message.Message):
     job_id: _builtins.str
     """Id of the job. Empty for all of the caller's jobs."""
     page_size: _builtins.int
-    """Maximum number of rows per page, 1 to 200. 0 means 50."""
+    """Maximum number of rows per page, 1 to 200. 0 means 50. A page of large rows has fewer: no response exceeds 4 MiB."""
     page_token: _builtins.str
     """`next_page_token` of the previous page. Empty for the first page."""
     def __init__(
@@ -843,7 +848,9 @@ class GetDriftReportResponse(_message.Message):
     """Minimum fraction of them within the limits, 0 to 1."""
     @_builtins.property
     def drifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasuredDrift]:
-        """Re-renders that were kept, oldest first, then those that failed because of their drift. Includes deleted jobs."""
+        """Re-renders that were kept, oldest first, then those that failed because of their drift. Includes deleted jobs. At most the
+        newest 10000; the counts below are of all.
+        """
 
     def __init__(
         self,
@@ -900,6 +907,8 @@ class ReplayTakeResponse(_message.Message):
     STORED_SHA256_FIELD_NUMBER: _builtins.int
     REPLAYED_SHA256_FIELD_NUMBER: _builtins.int
     FINGERPRINT_DIFFERENCES_FIELD_NUMBER: _builtins.int
+    SPECTRAL_DIFFERENCE_DB_FIELD_NUMBER: _builtins.int
+    LOUDNESS_DIFFERENCE_LU_FIELD_NUMBER: _builtins.int
     outcome: Global___ReplayOutcome.ValueType
     """Result of the comparison."""
     difference_dbfs: _builtins.float
@@ -908,6 +917,12 @@ class ReplayTakeResponse(_message.Message):
     """SHA-256 of the stored bounce, 64 lower-case hex digits."""
     replayed_sha256: _builtins.str
     """SHA-256 of the replayed bounce, 64 lower-case hex digits."""
+    spectral_difference_db: _builtins.float
+    """Difference of the magnitude spectra in dB: the energy of what differs over that of the stored bounce. It does not hear a phase
+    that runs differently. Not set if exact or of different lengths.
+    """
+    loudness_difference_lu: _builtins.float
+    """Difference of the loudness in LU, 0 or more. Not set likewise, and for silence."""
     @_builtins.property
     def fingerprint_differences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Fields of the execution fingerprint that differ from those in the audit row."""
@@ -920,14 +935,25 @@ class ReplayTakeResponse(_message.Message):
         stored_sha256: _builtins.str = ...,
         replayed_sha256: _builtins.str = ...,
         fingerprint_differences: _abc.Iterable[_builtins.str] | None = ...,
+        spectral_difference_db: _builtins.float | None = ...,
+        loudness_difference_lu: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_difference_dbfs", b"_difference_dbfs", "difference_dbfs", b"difference_dbfs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_difference_dbfs", b"_difference_dbfs", "_loudness_difference_lu", b"_loudness_difference_lu", "_spectral_difference_db", b"_spectral_difference_db", "difference_dbfs", b"difference_dbfs", "loudness_difference_lu", b"loudness_difference_lu", "spectral_difference_db", b"spectral_difference_db"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_difference_dbfs", b"_difference_dbfs", "difference_dbfs", b"difference_dbfs", "fingerprint_differences", b"fingerprint_differences", "outcome", b"outcome", "replayed_sha256", b"replayed_sha256", "stored_sha256", b"stored_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_difference_dbfs", b"_difference_dbfs", "_loudness_difference_lu", b"_loudness_difference_lu", "_spectral_difference_db", b"_spectral_difference_db", "difference_dbfs", b"difference_dbfs", "fingerprint_differences", b"fingerprint_differences", "loudness_difference_lu", b"loudness_difference_lu", "outcome", b"outcome", "replayed_sha256", b"replayed_sha256", "spectral_difference_db", b"spectral_difference_db", "stored_sha256", b"stored_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__difference_dbfs: _TypeAlias = _typing.Literal["difference_dbfs"]  # noqa: Y015
     _WhichOneofArgType__difference_dbfs: _TypeAlias = _typing.Literal["_difference_dbfs", b"_difference_dbfs"]  # noqa: Y015
+    _WhichOneofReturnType__loudness_difference_lu: _TypeAlias = _typing.Literal["loudness_difference_lu"]  # noqa: Y015
+    _WhichOneofArgType__loudness_difference_lu: _TypeAlias = _typing.Literal["_loudness_difference_lu", b"_loudness_difference_lu"]  # noqa: Y015
+    _WhichOneofReturnType__spectral_difference_db: _TypeAlias = _typing.Literal["spectral_difference_db"]  # noqa: Y015
+    _WhichOneofArgType__spectral_difference_db: _TypeAlias = _typing.Literal["_spectral_difference_db", b"_spectral_difference_db"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__difference_dbfs) -> _WhichOneofReturnType__difference_dbfs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loudness_difference_lu) -> _WhichOneofReturnType__loudness_difference_lu | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spectral_difference_db) -> _WhichOneofReturnType__spectral_difference_db | None: ...
 
 Global___ReplayTakeResponse: _TypeAlias = ReplayTakeResponse  # noqa: Y015
 

@@ -540,12 +540,18 @@ class ReplacementComparison(_message.Message):
     REPLAYED_SHA256_FIELD_NUMBER: _builtins.int
     LARGEST_DIFFERENCE_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
+    SPECTRAL_DIFFERENCE_DB_FIELD_NUMBER: _builtins.int
+    LOUDNESS_DIFFERENCE_LU_FIELD_NUMBER: _builtins.int
     stored_sha256: _builtins.str
     """SHA-256 of the stored bounce, 64 lower-case hex digits."""
     replayed_sha256: _builtins.str
     """SHA-256 of the replayed bounce, 64 lower-case hex digits."""
     largest_difference: _builtins.int
     """Largest difference between two samples as a 24-bit integer. 0 if every sample is equal."""
+    spectral_difference_db: _builtins.float
+    """Difference of the magnitude spectra in dB, as in ReplayTakeResponse. Not set if equal or of different lengths."""
+    loudness_difference_lu: _builtins.float
+    """Difference of the loudness in LU. Not set likewise, and for silence."""
     @_builtins.property
     def fingerprint(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Execution fingerprint of the separation."""
@@ -557,12 +563,21 @@ class ReplacementComparison(_message.Message):
         replayed_sha256: _builtins.str = ...,
         largest_difference: _builtins.int = ...,
         fingerprint: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        spectral_difference_db: _builtins.float | None = ...,
+        loudness_difference_lu: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_loudness_difference_lu", b"_loudness_difference_lu", "_spectral_difference_db", b"_spectral_difference_db", "loudness_difference_lu", b"loudness_difference_lu", "spectral_difference_db", b"spectral_difference_db"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "largest_difference", b"largest_difference", "replayed_sha256", b"replayed_sha256", "stored_sha256", b"stored_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_loudness_difference_lu", b"_loudness_difference_lu", "_spectral_difference_db", b"_spectral_difference_db", "fingerprint", b"fingerprint", "largest_difference", b"largest_difference", "loudness_difference_lu", b"loudness_difference_lu", "replayed_sha256", b"replayed_sha256", "spectral_difference_db", b"spectral_difference_db", "stored_sha256", b"stored_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__loudness_difference_lu: _TypeAlias = _typing.Literal["loudness_difference_lu"]  # noqa: Y015
+    _WhichOneofArgType__loudness_difference_lu: _TypeAlias = _typing.Literal["_loudness_difference_lu", b"_loudness_difference_lu"]  # noqa: Y015
+    _WhichOneofReturnType__spectral_difference_db: _TypeAlias = _typing.Literal["spectral_difference_db"]  # noqa: Y015
+    _WhichOneofArgType__spectral_difference_db: _TypeAlias = _typing.Literal["_spectral_difference_db", b"_spectral_difference_db"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loudness_difference_lu) -> _WhichOneofReturnType__loudness_difference_lu | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spectral_difference_db) -> _WhichOneofReturnType__spectral_difference_db | None: ...
 
 Global___ReplacementComparison: _TypeAlias = ReplacementComparison  # noqa: Y015
 
@@ -718,7 +733,8 @@ class SeparationHeader(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the
-    same content returns the same job. Empty: every call creates a job.
+    same content returns the same job, for as long as that job exists: after DeleteJob the id is free again. Empty: every call
+    creates a job.
     """
     stem_mode: _brief_pb2.StemMode.ValueType
     """How the stems relate to the upload. Unspecified: exact."""

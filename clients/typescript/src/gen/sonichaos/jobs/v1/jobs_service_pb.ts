@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/jobs/v1/jobs_service.proto.
  */
 export const file_sonichaos_jobs_v1_jobs_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9qb2JzX3NlcnZpY2UucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjUKDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKgAgoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEisKBnN0YXRlcxgDIAMoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEj4KBmxhYmVscxgEIAMoCzIuLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdC5MYWJlbHNFbnRyeRISCgpwZXJzb25hX2lkGAUgASgJEjYKEmNyZWF0ZWRfYWZ0ZXJfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkoKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBCI+ChBXYXRjaEpvYlJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQiIgoQV2F0Y2hKb2JzUmVxdWVzdBIOCgZjdXJzb3IYASABKAkiPwoRV2F0Y2hKb2JzUmVzcG9uc2USKgoFZXZlbnQYASABKAsyGy5zb25pY2hhb3Muam9icy52MS5Kb2JFdmVudCIzChBDYW5jZWxKb2JSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNIjgKEUNhbmNlbEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiIiChBEZWxldGVKb2JSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCSITChFEZWxldGVKb2JSZXNwb25zZSJiCg9BZGRTdGVtc1JlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SLgoJc3RlbV9tb2RlGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuU3RlbU1vZGUiNwoQQWRkU3RlbXNSZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2IijAEKFkNyZWF0ZVNpZ25lZFVybFJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SKQoEa2luZBgDIAEoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkZpbGVLaW5kEiYKA3R0bBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKEAQoXQ3JlYXRlU2lnbmVkVXJsUmVzcG9uc2USCwoDdXJsGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgRmaWxlGAMgASgLMh0uc29uaWNoYW9zLmpvYnMudjEuU3RvcmVkRmlsZSqRAQoIRmlsZUtpbmQSGQoVRklMRV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRklMRV9LSU5EX0JPVU5DRRABEhYKEkZJTEVfS0lORF9NQU5JRkVTVBACEhEKDUZJTEVfS0lORF9aSVAQAxIVChFGSUxFX0tJTkRfTEFURU5UUxAEEhIKDkZJTEVfS0lORF9NSURJEAUy4QUKC0pvYnNTZXJ2aWNlEk8KBkdldEpvYhIgLnNvbmljaGFvcy5qb2JzLnYxLkdldEpvYlJlcXVlc3QaIS5zb25pY2hhb3Muam9icy52MS5HZXRKb2JSZXNwb25zZSIAElUKCExpc3RKb2JzEiIuc29uaWNoYW9zLmpvYnMudjEuTGlzdEpvYnNSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuTGlzdEpvYnNSZXNwb25zZSIAElcKCFdhdGNoSm9iEiIuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JSZXNwb25zZSIAMAESWgoJV2F0Y2hKb2JzEiMuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JzUmVxdWVzdBokLnNvbmljaGFvcy5qb2JzLnYxLldhdGNoSm9ic1Jlc3BvbnNlIgAwARJYCglDYW5jZWxKb2ISIy5zb25pY2hhb3Muam9icy52MS5DYW5jZWxKb2JSZXF1ZXN0GiQuc29uaWNoYW9zLmpvYnMudjEuQ2FuY2VsSm9iUmVzcG9uc2UiABJYCglEZWxldGVKb2ISIy5zb25pY2hhb3Muam9icy52MS5EZWxldGVKb2JSZXF1ZXN0GiQuc29uaWNoYW9zLmpvYnMudjEuRGVsZXRlSm9iUmVzcG9uc2UiABJVCghBZGRTdGVtcxIiLnNvbmljaGFvcy5qb2JzLnYxLkFkZFN0ZW1zUmVxdWVzdBojLnNvbmljaGFvcy5qb2JzLnYxLkFkZFN0ZW1zUmVzcG9uc2UiABJqCg9DcmVhdGVTaWduZWRVcmwSKS5zb25pY2hhb3Muam9icy52MS5DcmVhdGVTaWduZWRVcmxSZXF1ZXN0Giouc29uaWNoYW9zLmpvYnMudjEuQ3JlYXRlU2lnbmVkVXJsUmVzcG9uc2UiAGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
+  fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9qb2JzX3NlcnZpY2UucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjUKDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKgAgoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEisKBnN0YXRlcxgDIAMoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEj4KBmxhYmVscxgEIAMoCzIuLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdC5MYWJlbHNFbnRyeRISCgpwZXJzb25hX2lkGAUgASgJEjYKEmNyZWF0ZWRfYWZ0ZXJfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImUKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBBIZChFoZWFydGJlYXRfc2Vjb25kcxgEIAEoDSJyChBXYXRjaEpvYlJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIj0KEFdhdGNoSm9ic1JlcXVlc3QSDgoGY3Vyc29yGAEgASgJEhkKEWhlYXJ0YmVhdF9zZWNvbmRzGAIgASgNInMKEVdhdGNoSm9ic1Jlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjMKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0iOAoRQ2FuY2VsSm9iUmVzcG9uc2USIwoDam9iGAEgASgLMhYuc29uaWNoYW9zLmpvYnMudjEuSm9iIiIKEERlbGV0ZUpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIhMKEURlbGV0ZUpvYlJlc3BvbnNlImIKD0FkZFN0ZW1zUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIuCglzdGVtX21vZGUYAyABKA4yGy5zb25pY2hhb3Muam9icy52MS5TdGVtTW9kZSI3ChBBZGRTdGVtc1Jlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKMAQoWQ3JlYXRlU2lnbmVkVXJsUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIpCgRraW5kGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuRmlsZUtpbmQSJgoDdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIoQBChdDcmVhdGVTaWduZWRVcmxSZXNwb25zZRILCgN1cmwYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBGZpbGUYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlKpEBCghGaWxlS2luZBIZChVGSUxFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBGSUxFX0tJTkRfQk9VTkNFEAESFgoSRklMRV9LSU5EX01BTklGRVNUEAISEQoNRklMRV9LSU5EX1pJUBADEhUKEUZJTEVfS0lORF9MQVRFTlRTEAQSEgoORklMRV9LSU5EX01JREkQBTLhBQoLSm9ic1NlcnZpY2USTwoGR2V0Sm9iEiAuc29uaWNoYW9zLmpvYnMudjEuR2V0Sm9iUmVxdWVzdBohLnNvbmljaGFvcy5qb2JzLnYxLkdldEpvYlJlc3BvbnNlIgASVQoITGlzdEpvYnMSIi5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1JlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1Jlc3BvbnNlIgASVwoIV2F0Y2hKb2ISIi5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlc3BvbnNlIgAwARJaCglXYXRjaEpvYnMSIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYnNSZXF1ZXN0GiQuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JzUmVzcG9uc2UiADABElgKCUNhbmNlbEpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkNhbmNlbEpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5DYW5jZWxKb2JSZXNwb25zZSIAElgKCURlbGV0ZUpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkRlbGV0ZUpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5EZWxldGVKb2JSZXNwb25zZSIAElUKCEFkZFN0ZW1zEiIuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXNwb25zZSIAEmoKD0NyZWF0ZVNpZ25lZFVybBIpLnNvbmljaGFvcy5qb2JzLnYxLkNyZWF0ZVNpZ25lZFVybFJlcXVlc3QaKi5zb25pY2hhb3Muam9icy52MS5DcmVhdGVTaWduZWRVcmxSZXNwb25zZSIAYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
 
 /**
  * Request of GetJob.
@@ -69,7 +69,7 @@ export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
  */
 export type ListJobsRequest = Message<"sonichaos.jobs.v1.ListJobsRequest"> & {
   /**
-   * Maximum number of jobs per page, 1 to 200. 0 means 50.
+   * Maximum number of jobs per page, 1 to 200. 0 means 50. A page of large jobs has fewer: no response exceeds 4 MiB.
    *
    * @generated from field: uint32 page_size = 1;
    */
@@ -172,6 +172,14 @@ export type WatchJobRequest = Message<"sonichaos.jobs.v1.WatchJobRequest"> & {
    * @generated from field: uint64 after_sequence = 3;
    */
   afterSequence: bigint;
+
+  /**
+   * Seconds without an event after which the stream sends a response with `heartbeat_time` instead, so that no proxy takes a quiet
+   * stream for a dead one. At most 3600. 0: never.
+   *
+   * @generated from field: uint32 heartbeat_seconds = 4;
+   */
+  heartbeatSeconds: number;
 };
 
 /**
@@ -188,11 +196,18 @@ export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
  */
 export type WatchJobResponse = Message<"sonichaos.jobs.v1.WatchJobResponse"> & {
   /**
-   * The event.
+   * The event. Not set in a heartbeat.
    *
    * @generated from field: sonichaos.jobs.v1.JobEvent event = 1;
    */
   event?: JobEvent | undefined;
+
+  /**
+   * When the heartbeat was sent. Set only in a heartbeat.
+   *
+   * @generated from field: google.protobuf.Timestamp heartbeat_time = 2;
+   */
+  heartbeatTime?: Timestamp | undefined;
 };
 
 /**
@@ -214,6 +229,14 @@ export type WatchJobsRequest = Message<"sonichaos.jobs.v1.WatchJobsRequest"> & {
    * @generated from field: string cursor = 1;
    */
   cursor: string;
+
+  /**
+   * Seconds without an event after which the stream sends a response with `heartbeat_time` instead, so that no proxy takes a quiet
+   * stream for a dead one. At most 3600. 0: never.
+   *
+   * @generated from field: uint32 heartbeat_seconds = 2;
+   */
+  heartbeatSeconds: number;
 };
 
 /**
@@ -230,11 +253,18 @@ export const WatchJobsRequestSchema: GenMessage<WatchJobsRequest> = /*@__PURE__*
  */
 export type WatchJobsResponse = Message<"sonichaos.jobs.v1.WatchJobsResponse"> & {
   /**
-   * The event.
+   * The event. Not set in a heartbeat.
    *
    * @generated from field: sonichaos.jobs.v1.JobEvent event = 1;
    */
   event?: JobEvent | undefined;
+
+  /**
+   * When the heartbeat was sent. Set only in a heartbeat.
+   *
+   * @generated from field: google.protobuf.Timestamp heartbeat_time = 2;
+   */
+  heartbeatTime?: Timestamp | undefined;
 };
 
 /**

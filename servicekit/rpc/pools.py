@@ -1,0 +1,133 @@
+"""Threads for the blocking work of calls: a pool of its own for each class of call, each bounded.
+
+One shared pool makes the quickest call wait for the slowest: with six threads, twelve replays kept GetJob waiting for 38 s. Here a
+class that is overrun refuses its own calls and delays no others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from servicekit.errors import ResourceExhausted
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class CallPool:
+    """At most ``threads`` calls of a class run at once and ``waiting`` more wait; any further one is refused.
+
+    ``retry_after_s`` is what a refused caller is told.
+    """
+
+    def __init__(self, name: str, *, threads: int, waiting: int, retry_after_s: float) -> None:
+        self._name = name
+        self._limit = threads + waiting
+        self._retry_after_s = retry_after_s
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._pending = 0
+
+    @property
+    def pending(self) -> int:
+        """Calls that run or wait."""
+        return self._pending
+
+    async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work`` in a thread, with the context of this task, and return its result. Call it from one event loop only.
+
+        A call that is cancelled while it waits runs nothing. One that is cancelled while it runs waits for the end of ``work``, so
+        that what ``work`` uses stays open for it. Raises ResourceExhausted QUEUE_FULL, and whatever ``work`` raises.
+        """
+        if self._pending >= self._limit:
+            raise ResourceExhausted(
+                f"at most {self._limit} calls of this kind ({self._name}) can run or wait at once; try again later",
+                reason="QUEUE_FULL",
+                metadata={"queued": str(self._pending), "limit": str(self._limit)},
+                retry_after_s=self._retry_after_s,
+            )
+        context = contextvars.copy_context()
+        self._pending += 1
+        try:
+            return await _result(self._threads.submit(context.run, partial(work, *args, **kwargs)))
+        finally:
+            self._pending -= 1
+
+    async def run_stoppable(self, work: Callable[[threading.Event], T]) -> T:
+        """As :meth:`run`, for work that ends early once the event is set: where the call is cancelled."""
+        cancelled = threading.Event()
+        running = asyncio.ensure_future(self.run(work, cancelled))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            cancelled.set()
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+            raise
+
+    def close(self) -> None:
+        """Start no more work; what runs ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def _result(running: Future[T]) -> T:
+    future = asyncio.wrap_future(running)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if not running.cancel():
+            with suppress(Exception):  # the caller is gone, and the work's own error with it
+                await future
+        raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallPools:
+    """The pools of a service. Where a class has one thread, its calls run one after another."""
+
+    reads: CallPool
+    """Jobs, versions, personas, signed URLs, pages of audit rows."""
+    reports: CallPool
+    """What walks a whole audit chain: VerifyAuditChain, GetDriftReport."""
+    watches: CallPool
+    """Pages of events for watchers. Watches are many and each waits for itself, so they are never refused in practice."""
+    writes: CallPool
+    """CreateRender, RerenderStem, AddStems, CancelJob, ErasePrompt."""
+    deletes: CallPool
+    """DeleteJob and DeletePersona, which remove files one by one."""
+    replays: CallPool
+    """ReplayTake: one at a time, because each takes its turn on the device."""
+    personas: CallPool
+    """CreatePersona: decoding and embedding of clips."""
+    uploads: CallPool
+    """Writing, checking and storing of uploads, whose own limit is lower."""
+    analyses: CallPool
+    """AnalyzeAudio."""
+
+    @classmethod
+    def open(cls) -> CallPools:
+        """The pools of every service (docs/runbook.md)."""
+        return cls(
+            reads=CallPool("reads", threads=4, waiting=256, retry_after_s=1.0),
+            reports=CallPool("reports", threads=1, waiting=8, retry_after_s=5.0),
+            watches=CallPool("watches", threads=2, waiting=16384, retry_after_s=1.0),
+            writes=CallPool("writes", threads=4, waiting=256, retry_after_s=1.0),
+            deletes=CallPool("deletes", threads=2, waiting=64, retry_after_s=5.0),
+            replays=CallPool("replays", threads=1, waiting=4, retry_after_s=30.0),
+            personas=CallPool("personas", threads=1, waiting=4, retry_after_s=5.0),
+            uploads=CallPool("uploads", threads=4, waiting=64, retry_after_s=5.0),
+            analyses=CallPool("analyses", threads=1, waiting=4, retry_after_s=10.0),
+        )
+
+    def close(self) -> None:
+        """Close every pool."""
+        for pool in vars(self).values():
+            pool.close()
