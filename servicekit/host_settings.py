@@ -48,6 +48,12 @@ class HostSettings(Settings):
         "journal, separation_service, memory, a full pool. After that it fails. A brief's expire_time ends the wait too.",
     )
     queue_limit: int = Field(256, ge=1, le=100_000, description="Maximum number of versions that wait in each service.")
+    max_crashes: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="How many crashes of the service while it works on a version fail it with TOO_MANY_ATTEMPTS.",
+    )
     handoff_socket: str = Field(
         "", description="Unix socket for lending bounces between the services. Empty: {data}/run/handoff.sock."
     )

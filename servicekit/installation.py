@@ -40,7 +40,7 @@ def make_folders(settings: HostSettings) -> None:
 def open_journal(settings: HostSettings, clock: Clock) -> Journal:
     """The installation's journal. Raises :class:`SettingsError` for an invalid URL or the journal of another release."""
     try:
-        return Journal.open(settings.journal, clock=clock)
+        return Journal.open(settings.journal, clock=clock, max_crashes=settings.max_crashes)
     except (ValueError, SchemaError) as error:
         raise SettingsError(f"SONICHAOS_JOURNAL_URL: {error}") from None
 

@@ -108,7 +108,7 @@ def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mo
             end_us=None,
             expire_us=None,  # the brief's expiry was for the first run
             crashes=0,
-            queued_us=tx.now_us,
+            queued_us=_next_place_us(tx, job.owner),
         )
     )
     event_log.change_state(tx, job_id, version.number, JobState.QUEUED)
@@ -147,13 +147,21 @@ def _insert_version(
         "audio_s": new.audio_seconds,
         "expire_us": None if new.expire_time is None else to_micros(new.expire_time),
         "create_us": tx.now_us,
-        "queued_us": tx.now_us,
+        "queued_us": _next_place_us(tx, owner),
     }
     tx.connection.execute(insert(versions).values(values))
     if new.request.request_id:
         row = {"tenant": new.request.tenant, "rpc": new.request.rpc, "request_id": new.request.request_id}
         tx.connection.execute(insert(requests).values(**row, digest=new.request.digest, job_id=job_id, version=number))
     event_log.append(tx, job_id, number, JobState.QUEUED, EventDraft(kind=EventKind.STATE))
+
+
+def _next_place_us(tx: Transaction, owner: OwningService) -> int:
+    """The time now, but behind every queued version even if the clock was set back."""
+    queued = select(versions.c.queued_us).where(versions.c.owner == owner, versions.c.state == JobState.QUEUED)
+    order = (versions.c.queued_us.desc(), versions.c.job_id.desc(), versions.c.number.desc())
+    last_us = tx.connection.execute(queued.order_by(*order).limit(1)).scalar_one_or_none()
+    return tx.now_us if last_us is None else max(tx.now_us, last_us + 1)
 
 
 def find_existing(tx: Transaction, request: Request) -> AcceptResult | None:

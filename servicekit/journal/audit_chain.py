@@ -92,7 +92,7 @@ def erase_prompt(tx: Transaction, tenant: str, job_id: str) -> int:
         tx.connection.execute(
             update(versions)
             .where(versions.c.job_id == job_id, versions.c.number == row.number)
-            .values(brief=_without_prompt(row.brief), plan=_without_prompt(row.plan))
+            .values(brief=_without_prompt(row.brief), plan=_without_prompt(row.plan), prompt_erased=True)
         )
     # A digest of the whole request could confirm a guess of the prompt.
     tx.connection.execute(update(requests).where(requests.c.job_id.in_(of_tenant)).values(digest=""))

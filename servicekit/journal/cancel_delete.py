@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 
 from servicekit.clock import to_micros
 from servicekit.journal import event_log
@@ -43,7 +43,7 @@ def start_delete(tx: Transaction, tenant: str, job_id: str, owner: OwningService
 
 def unfinished_deletions(connection: Connection, owner: OwningService) -> list[tuple[str, str]]:
     """Tenant and id of each job whose deletion was started and not finished."""
-    started = select(jobs.c.tenant, jobs.c.job_id).where(jobs.c.owner == owner, jobs.c.deleting.is_(True))
+    started = select(jobs.c.tenant, jobs.c.job_id).where(jobs.c.owner == owner, text("deleting IS true"))
     return [(row.tenant, row.job_id) for row in connection.execute(started)]
 
 

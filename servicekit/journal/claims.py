@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,31 +13,34 @@ from servicekit.journal import audit_chain, event_log
 from servicekit.journal.database import Transaction
 from servicekit.journal.event_log import change_state
 from servicekit.journal.reading import read_job
-from servicekit.journal.reaping import IsDead, abandoned, has_reapable, reap
+from servicekit.journal.reaping import CrashPolicy, abandoned, has_reapable, reap
 from servicekit.journal.rows import AuditRow, Checkpoint, Claim, ClaimLost, EventDraft, HeartbeatReply, Json
 from servicekit.journal.schema import jobs, versions
 from servicekit.journal.states import CLAIMED, JobState, OwningService
 
 
-def claim(tx: Transaction, owner: OwningService, worker: str, lease_s: float, is_dead: IsDead) -> Claim | None:
+def claim(tx: Transaction, owner: OwningService, token: str, lease_s: float, crash_policy: CrashPolicy) -> Claim | None:
     """Claim the next version: an abandoned one first, else the one that has been queued longest; None where there is none."""
-    reap(tx, owner, is_dead)
-    crashed = [row for row in abandoned(tx.connection, owner, is_dead, tx.now_us) if row.state == JobState.RUNNING]
+    reap(tx, owner, crash_policy)
+    lost = [
+        found for found in abandoned(tx.connection, owner, crash_policy.leases) if found[0].state == JobState.RUNNING
+    ]
     queued = select(versions).where(versions.c.owner == owner, versions.c.state == JobState.QUEUED)
     in_order = queued.order_by(versions.c.queued_us, versions.c.job_id, versions.c.number)
-    row = crashed[0] if crashed else tx.connection.execute(in_order.limit(1)).first()
+    row = lost[0][0] if lost else tx.connection.execute(in_order.limit(1)).first()
     if row is None:
         return None
-    token = secrets.token_hex(16)
+    crashed = bool(lost) and lost[0][1].is_crash
     tx.connection.execute(
         update(versions)
         .where(versions.c.job_id == row.job_id, versions.c.number == row.number)
         .values(
             attempt=versions.c.attempt + 1,
-            crashes=versions.c.crashes + (1 if crashed else 0),
+            crashes=versions.c.crashes + int(crashed),
+            lost_token=row.claim_token if crashed else None,
             claim_token=token,
-            worker=worker,
-            lease_until_us=tx.now_us + round(lease_s * 1e6),
+            worker=crash_policy.leases.worker,
+            lease_s=lease_s,
             start_us=tx.now_us,
         )
     )
@@ -46,9 +48,22 @@ def claim(tx: Transaction, owner: OwningService, worker: str, lease_s: float, is
     return _claim(tx, row.job_id, row.number, token, lease_s)
 
 
-def has_work(connection: Connection, owner: OwningService, is_dead: IsDead, now_us: int) -> bool:
+def excuse(tx: Transaction, held: Claim) -> None:
+    """Its worker lost this claim but lives: if that was counted as a crash, it was none."""
+    tx.connection.execute(
+        update(versions)
+        .where(
+            versions.c.job_id == held.version.job_id,
+            versions.c.number == held.version.number,
+            versions.c.lost_token == held.token,
+        )
+        .values(crashes=versions.c.crashes - 1, lost_token=None)
+    )
+
+
+def has_work(connection: Connection, owner: OwningService, crash_policy: CrashPolicy, now_us: int) -> bool:
     """True where :func:`claim` would claim or reap something; only reads, so it does not wait for the writer."""
-    return count_queued(connection, owner) > 0 or has_reapable(connection, owner, is_dead, now_us)
+    return count_queued(connection, owner) > 0 or has_reapable(connection, owner, crash_policy, now_us)
 
 
 def count_queued(connection: Connection, owner: OwningService) -> int:
@@ -68,13 +83,13 @@ def retry(tx: Transaction, held: Claim) -> Claim:
 def heartbeat(tx: Transaction, held: Claim) -> HeartbeatReply:
     """Renew the lease; the reply tells whether the work has to stop."""
     row = _row_of(tx, held)
-    _set(tx, held, lease_until_us=tx.now_us + round(held.lease_s * 1e6))
+    _set(tx, held, heartbeats=versions.c.heartbeats + 1)
     expired = row.expire_us is not None and row.expire_us <= tx.now_us
     return HeartbeatReply(cancel_requested=row.state == JobState.CANCELLING, expired=expired)
 
 
-def checkpoint(tx: Transaction, held: Claim, results: Checkpoint) -> AuditRow | None:
-    """Save results; see `Journal.checkpoint`."""
+def checkpoint(tx: Transaction, held: Claim, results: Checkpoint, held_s: float | None) -> AuditRow | None:
+    """Save results; see `Journal.checkpoint`, and :func:`end` for ``held_s``."""
     row = _row_of(tx, held)
     if results.done and row.state == JobState.CANCELLING:
         raise Cancelled("cancelled before the version was complete")
@@ -94,7 +109,7 @@ def checkpoint(tx: Transaction, held: Claim, results: Checkpoint) -> AuditRow | 
         written = audit_chain.append(tx, held.job.tenant, row.job_id, row.number, results.audit)
     _append_events(tx, row, results.events)
     if results.done:
-        end(tx, held, JobState.DONE, error=None)
+        end(tx, held, JobState.DONE, error=None, held_s=held_s)
     return written
 
 
@@ -103,13 +118,16 @@ def append_events(tx: Transaction, held: Claim, drafts: Sequence[EventDraft]) ->
     _append_events(tx, _row_of(tx, held), drafts)
 
 
-def end(tx: Transaction, held: Claim, state: JobState, *, error: Json | None) -> JobState:
-    """End the version and the claim; returns the final state, which is CANCELLED for DONE if a cancel came first."""
+def end(tx: Transaction, held: Claim, state: JobState, *, error: Json | None, held_s: float | None) -> JobState:
+    """End the version and the claim; returns the final state, which is CANCELLED for DONE if a cancel came first.
+
+    ``held_s`` is how long the claim was held by a clock that does not jump: the duration of the work, for estimates.
+    """
     row = _row_of(tx, held)
     if state is JobState.DONE and row.state == JobState.CANCELLING:
         state = JobState.CANCELLED
     if state is JobState.DONE and row.attempt == 1:
-        _set(tx, held, work_s=(tx.now_us - row.start_us) / 1e6)
+        _set(tx, held, work_s=held_s)
     if state is JobState.CANCELLED and row.state == JobState.RUNNING:
         change_state(tx, row.job_id, row.number, JobState.CANCELLING)
     change_state(tx, row.job_id, row.number, state, error=error)

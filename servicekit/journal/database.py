@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from servicekit.clock import Clock, to_micros
+from servicekit.clock import Clock, from_micros, to_micros
 from servicekit.errors import Internal, ResourceExhausted, ServiceError, Unavailable
 from servicekit.journal.migrate import prepare
 from servicekit.journal.rows import Event
@@ -26,6 +27,45 @@ _WRITE = "journal_write"
 _BUSY_S = 30.0
 # Key of the advisory lock. Any number works that every writer of the same PostgreSQL database uses.
 _POSTGRESQL_WRITER = 0x736F6E69
+
+# In seconds, tcp_user_timeout in milliseconds. Source: PostgreSQL, "Parameter Key Words" of libpq.
+_POSTGRESQL_LIMITS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+# A writer that stops answering inside its transaction is disconnected before those that wait for it give up.
+_POSTGRESQL_OPTIONS = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s -c statement_timeout=60s"
+_POSTGRESQL_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_POOL_TIMEOUT_S = 10.0
+
+
+class JournalClock:
+    """A `Clock` with the time of day of PostgreSQL, so that hosts whose clocks differ agree; with SQLite the process's own.
+
+    Between two readings of the database's time, a clock that does not jump goes on from the last.
+    """
+
+    def __init__(self, local: Clock) -> None:
+        self._local = local
+        self._read: tuple[int, float] | None = None
+
+    def set_now(self, now_us: int) -> None:
+        """The database's time is ``now_us``."""
+        self._read = (now_us, self._local.monotonic_s())
+
+    def now(self) -> datetime:
+        """The wall time in UTC."""
+        if self._read is None:
+            return self._local.now()
+        read_us, read_s = self._read
+        return from_micros(read_us + round((self._local.monotonic_s() - read_s) * 1e6))
+
+    def monotonic_s(self) -> float:
+        """Seconds since an arbitrary time."""
+        return self._local.monotonic_s()
 
 
 @dataclass
@@ -42,7 +82,7 @@ class Database:
 
     def __init__(self, engine: Engine, *, path: Path | None, clock: Clock) -> None:
         self._engine = engine
-        self._clock = clock
+        self.clock = JournalClock(clock)
         self._writer = threading.Lock()
         self.path = path
         self.token_key = b""
@@ -70,8 +110,7 @@ class Database:
             engine, path = _sqlite(parsed)
             database = cls(engine, path=path, clock=clock)
         elif parsed.get_backend_name() == "postgresql":
-            engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, max_overflow=24)
-            database = cls(engine, path=None, clock=clock)
+            database = cls(_postgresql(parsed), path=None, clock=clock)
         else:
             raise ValueError(_bad_url(url))
         event.listen(database._engine, "begin", _begin)
@@ -90,15 +129,31 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
         """The only write transaction of all processes; committed at the end of the block."""
-        with _service_errors("write"), self._writer, self._engine.connect() as plain:
+        with _service_errors("write"), self._writing(), self._engine.connect() as plain:
             connection = plain.execution_options(**{_WRITE: True})
             with connection.begin():
-                yield Transaction(connection, to_micros(self._clock.now()))
+                if self.path is None:
+                    self.clock.set_now(connection.exec_driver_sql(_POSTGRESQL_NOW).scalar_one())
+                yield Transaction(connection, self.now_us())
+
+    def now_us(self) -> int:
+        """The journal's time: microseconds since 1970-01-01 UTC."""
+        return to_micros(self.clock.now())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """This process's turn to write."""
+        if not self._writer.acquire(timeout=_BUSY_S):
+            raise _unavailable(f"another thread has been writing for {_BUSY_S:.0f} s", "write")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def purge_overwritten(self) -> None:
         """Remove overwritten values from SQLite's write-ahead log too."""
         if self.path is not None:
-            with _service_errors("checkpoint"), self._writer, self._engine.connect() as connection:
+            with _service_errors("checkpoint"), self._writing(), self._engine.connect() as connection:
                 connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
@@ -117,6 +172,22 @@ def _sqlite(url: URL) -> tuple[Engine, Path]:
     )
     event.listen(engine, "connect", _set_up_sqlite)
     return engine, path
+
+
+def _postgresql(url: URL) -> Engine:
+    """Every wait has a limit. What the URL says itself, such as ``?connect_timeout=30``, counts instead."""
+    limits: dict[str, object] = {name: value for name, value in _POSTGRESQL_LIMITS.items() if name not in url.query}
+    limits["options"] = " ".join(
+        [_POSTGRESQL_OPTIONS, *url.normalized_query.get("options", ())]
+    )  # the last of a name counts
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args=limits,
+        pool_pre_ping=True,
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=_POOL_TIMEOUT_S,
+    )
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  a DBAPI connection has no type
@@ -184,6 +255,10 @@ def _service_error(cause: BaseException | None, operation: str) -> ServiceError:
         return Internal(
             f"the journal's file is damaged or is not a journal ({cause}); restore it from a backup (docs/runbook.md)"
         )
+    return _unavailable(cause, operation)
+
+
+def _unavailable(cause: object, operation: str) -> Unavailable:
     return Unavailable(
         f"the journal does not answer ({cause}); retry",
         reason="STORE_UNAVAILABLE",

@@ -96,7 +96,7 @@ class Queue:
         return None if speed is None else speed.best(audio_s)
 
     def _left_s(self, row: Row[Any], speed: float) -> float:
-        spent_s = 0.0 if row.state == JobState.QUEUED else (self.now_us - (row.start_us or self.now_us)) / 1e6
+        spent_s = 0.0 if row.state == JobState.QUEUED else max(self.now_us - (row.start_us or self.now_us), 0) / 1e6
         left_s: float = max(row.audio_s * speed - spent_s, 0.0)
         return left_s
 

@@ -24,7 +24,7 @@ def change_state(tx: Transaction, job_id: str, number: int, state: JobState, *, 
     """Set a version's state and append its STATE event. A state without a worker clears the claim, a final state sets the end."""
     values: dict[str, Any] = {"state": state}
     if state not in CLAIMED:
-        values |= {"claim_token": None, "worker": None, "lease_until_us": None}
+        values |= {"claim_token": None, "worker": None, "lease_s": None}
     if state.ended:
         values |= {"end_us": tx.now_us, "error": None if error is None else json.dumps(error)}
     attempt = tx.connection.execute(

@@ -7,16 +7,20 @@ STORE_UNAVAILABLE (the database does not answer) and ResourceExhausted DISK_FULL
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from servicekit.clock import Clock, to_micros
+from servicekit.clock import Clock
 from servicekit.delivery.names import StemMode, StemName
+from servicekit.errors import ServiceError
 from servicekit.journal import admission, audit_chain, cancel_delete, claims, event_log, reading, reaping
 from servicekit.journal.database import Database, Transaction
+from servicekit.journal.leases import Leases
 from servicekit.journal.liveness import Liveness
+from servicekit.journal.reaping import CrashPolicy
 from servicekit.journal.rows import (
     AcceptResult,
     AuditPage,
@@ -25,6 +29,7 @@ from servicekit.journal.rows import (
     ChainReport,
     Checkpoint,
     Claim,
+    ClaimLost,
     EventDraft,
     EventPage,
     HeartbeatReply,
@@ -44,6 +49,7 @@ from servicekit.journal.tokens import Sealer
 from servicekit.journal.wakeups import Listener, Wakeups
 
 _FEED = "feed"
+_NOT_WRITTEN = frozenset({"STORE_UNAVAILABLE", "DISK_FULL"})
 
 
 class Journal:
@@ -52,22 +58,29 @@ class Journal:
     ``sealer`` makes the tokens of other lists too: its key is the journal's, so that every process of an installation opens them.
     """
 
-    def __init__(self, database: Database, liveness: Liveness, clock: Clock) -> None:
+    def __init__(self, database: Database, liveness: Liveness, clock: Clock, max_crashes: int = 3) -> None:
         self._database = database
         self._liveness = liveness
-        self._clock = clock
+        self._leases = Leases(liveness, clock)
+        self._crash_policy = CrashPolicy(self._leases, max_crashes)
         self.sealer = Sealer(database.token_key)
         self._wakeups = Wakeups()
 
     @classmethod
-    def open(cls, url: str, *, clock: Clock) -> Self:
+    def open(cls, url: str, *, clock: Clock, max_crashes: int = 3) -> Self:
         """Open or create the journal at ``sqlite:////absolute/file`` or ``postgresql://…``.
 
-        Raises :class:`SchemaError` where another release wrote it, ValueError for any other kind of URL.
+        A version fails when its worker crashes for the ``max_crashes``-th time. Raises :class:`SchemaError` where another
+        release wrote the journal, ValueError for any other kind of URL.
         """
         database = Database.open(url, clock=clock)
         folder = database.path.with_name(database.path.name + "-alive") if database.path else None
-        return cls(database, Liveness(folder), clock)
+        return cls(database, Liveness(folder), clock, max_crashes)
+
+    @property
+    def clock(self) -> Clock:
+        """A clock with the journal's time of day: the database's on PostgreSQL, so that all hosts agree."""
+        return self._database.clock
 
     def close(self) -> None:
         """Close every connection. Other workers can claim this process's versions at once."""
@@ -146,7 +159,7 @@ class Journal:
     def job(self, tenant: str, job_id: str) -> Job:
         """One job with all its versions. Raises NotFound JOB_NOT_FOUND, also for another tenant's job."""
         with self._database.reading() as connection:
-            return reading.read_job(connection, tenant, job_id, self._now_us())
+            return reading.read_job(connection, tenant, job_id, self._database.now_us())
 
     def job_status(self, tenant: str, job_id: str) -> JobStatus:
         """The state of each version and the newest event number. Raises as :meth:`job`."""
@@ -163,7 +176,7 @@ class Journal:
                 job_filter,
                 page_size=page_size,
                 page_token=page_token,
-                now_us=self._now_us(),
+                now_us=self._database.now_us(),
             )
 
     def rerender_outcomes(self, tenant: str, stem: StemName) -> Sequence[RerenderOutcome]:
@@ -181,10 +194,22 @@ class Journal:
     def claim(self, owner: OwningService, *, lease_s: float) -> Claim | None:
         """Claim the next version to work on, as a new attempt; None where there is none."""
         with self._database.reading() as connection:
-            if not claims.has_work(connection, owner, self._liveness.is_dead, self._now_us()):
+            if not claims.has_work(connection, owner, self._crash_policy, self._database.now_us()):
                 return None
-        with self._writing() as tx:
-            return claims.claim(tx, owner, self._liveness.name, lease_s, self._liveness.is_dead)
+        token = secrets.token_hex(16)
+        self._leases.hold(token)
+        claimed = None
+        try:
+            with self._writing() as tx:
+                claimed = claims.claim(tx, owner, token, lease_s, self._crash_policy)
+            return claimed
+        finally:
+            if claimed is None:
+                self._leases.drop(token)
+
+    def drop(self, claim: Claim) -> None:
+        """The work on a claim has stopped without ending or releasing the version: any worker may claim it again at once."""
+        self._leases.drop(claim.token)
 
     def orphaned_versions(self, owner: OwningService) -> Sequence[OrphanedVersion]:
         """The versions of dead workers that the next :meth:`reap` or :meth:`claim` will end.
@@ -192,19 +217,19 @@ class Journal:
         Remove the files of these versions first: once a version has ended, nobody knows about files that it does not name.
         """
         with self._database.reading() as connection:
-            return reaping.orphaned_versions(connection, owner, self._liveness.is_dead, self._now_us())
+            return reaping.orphaned_versions(connection, owner, self._crash_policy, self._database.now_us())
 
     def reap(self, owner: OwningService) -> None:
         """End the versions that no worker will end: queued ones past their expiry, and those of :meth:`orphaned_versions`."""
         with self._database.reading() as connection:
-            if not reaping.has_reapable(connection, owner, self._liveness.is_dead, self._now_us()):
+            if not reaping.has_reapable(connection, owner, self._crash_policy, self._database.now_us()):
                 return
         with self._writing() as tx:
-            reaping.reap(tx, owner, self._liveness.is_dead)
+            reaping.reap(tx, owner, self._crash_policy)
 
     def heartbeat(self, claim: Claim) -> HeartbeatReply:
         """Renew the lease; the reply tells whether the work has to stop."""
-        with self._writing() as tx:
+        with self._writing_claim(claim) as tx:
             return claims.heartbeat(tx, claim)
 
     def checkpoint(self, claim: Claim, results: Checkpoint) -> AuditRow | None:
@@ -212,17 +237,20 @@ class Journal:
 
         If they end the version and a cancel came first, this raises Cancelled and saves nothing.
         """
-        with self._writing() as tx:
-            return claims.checkpoint(tx, claim, results)
+        with self._writing_claim(claim) as tx:
+            row = claims.checkpoint(tx, claim, results, self._leases.held_s(claim.token))
+        if results.done:
+            self._leases.drop(claim.token)
+        return row
 
     def append_events(self, claim: Claim, drafts: Sequence[EventDraft]) -> None:
         """Append events in order."""
-        with self._writing() as tx:
+        with self._writing_claim(claim) as tx:
             claims.append_events(tx, claim, drafts)
 
     def retry(self, claim: Claim) -> Claim:
         """Start a new attempt under the same claim; the result holds the version as it is now."""
-        with self._writing() as tx:
+        with self._writing_claim(claim) as tx:
             return claims.retry(tx, claim)
 
     def finish(self, claim: Claim) -> JobState:
@@ -239,8 +267,9 @@ class Journal:
 
     def release(self, claim: Claim) -> None:
         """Put the version back in its old place in the queue; the next attempt resumes after its checkpointed stage."""
-        with self._writing() as tx:
+        with self._writing_claim(claim) as tx:
             claims.release(tx, claim)
+        self._leases.drop(claim.token)
 
     # For watchers
 
@@ -296,15 +325,31 @@ class Journal:
             return audit_chain.verify(connection, tenant, head)
 
     def _end(self, claim: Claim, state: JobState, error: Json | None) -> JobState:
-        with self._writing() as tx:
-            return claims.end(tx, claim, state, error=error)
+        with self._writing_claim(claim) as tx:
+            ended = claims.end(tx, claim, state, error=error, held_s=self._leases.held_s(claim.token))
+        self._leases.drop(claim.token)
+        return ended
 
-    def _now_us(self) -> int:
-        return to_micros(self._clock.now())
+    @contextmanager
+    def _writing_claim(self, claim: Claim) -> Iterator[Transaction]:
+        """As `_writing`, for the holder of a claim. If it has lost the claim, that is no crash, since it lives."""
+        try:
+            with self._writing() as tx:
+                yield tx
+        except ClaimLost:
+            self._leases.drop(claim.token)
+            with suppress(ServiceError), self._writing() as tx:
+                claims.excuse(tx, claim)
+            raise
 
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:
-        with self._database.writing() as tx:
-            yield tx
+        try:
+            with self._database.writing() as tx:
+                yield tx
+        except ServiceError as error:
+            if error.reason in _NOT_WRITTEN:
+                self._leases.interrupt()
+            raise
         if tx.events:
             self._wakeups.notify(tx.events)

@@ -67,6 +67,8 @@ def migrate(connection: Connection, version: int) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if _revision(version) not in known:
         raise ValueError(f"the journal's schema version must be between 1 and {schema.SCHEMA_VERSION}, got {version}")
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # an index of a long history takes minutes
     step = command.upgrade if version > read_version(connection) else command.downgrade
     with _alembic:
         step(config, _revision(version))

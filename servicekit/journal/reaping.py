@@ -1,13 +1,14 @@
 """Ends the versions that no worker will end: expired ones in the queue, and abandoned ones that are not retried.
 
-A version is abandoned when its worker is dead or its lease has run out. Most abandoned versions are claimed again; one that was
-cancelled, has expired or crashed too often is orphaned and ends here.
+`Leases` says which claims are abandoned. Most abandoned versions are claimed again; one that was cancelled, has expired or crashed
+too often is orphaned and ends here.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,23 +18,27 @@ from servicekit.clock import from_micros
 from servicekit.errors import Expired, FailedPrecondition, ServiceError
 from servicekit.journal.database import Transaction
 from servicekit.journal.event_log import change_state
+from servicekit.journal.leases import Leases, Loss
 from servicekit.journal.reading import rerendered_stem
 from servicekit.journal.rows import OrphanedVersion
 from servicekit.journal.schema import events, jobs, versions
 from servicekit.journal.states import CLAIMED, JobState, OwningService
 from servicekit.rpc.status import status_json, to_status
 
-MAX_CRASHES = 3
 
-IsDead = Callable[[str], bool]
-"""True for the name of a worker process that has died."""
+@dataclass(frozen=True)
+class CrashPolicy:
+    """Which claims are abandoned, and how many crashes of its worker end a version."""
+
+    leases: Leases
+    max_crashes: int
 
 
-def reap(tx: Transaction, owner: OwningService, is_dead: IsDead) -> None:
+def reap(tx: Transaction, owner: OwningService, crash_policy: CrashPolicy) -> None:
     """End expired versions in the queue and all orphaned versions."""
     for row in tx.connection.execute(select(versions).where(*_expired_in_queue(owner, tx.now_us))).all():
         _fail(tx, row, expired_error(from_micros(row.expire_us)))
-    for row in _orphans(tx.connection, owner, is_dead, tx.now_us):
+    for row in _orphans(tx.connection, owner, crash_policy, tx.now_us):
         if row.state == JobState.CANCELLING:
             change_state(tx, row.job_id, row.number, JobState.CANCELLED)
         elif _is_expired(row, tx.now_us):
@@ -42,17 +47,17 @@ def reap(tx: Transaction, owner: OwningService, is_dead: IsDead) -> None:
             _fail(tx, row, _crashed_too_often(row))
 
 
-def has_reapable(connection: Connection, owner: OwningService, is_dead: IsDead, now_us: int) -> bool:
+def has_reapable(connection: Connection, owner: OwningService, crash_policy: CrashPolicy, now_us: int) -> bool:
     """True where a version is abandoned, or has expired in the queue."""
     expired = select(versions.c.job_id).where(*_expired_in_queue(owner, now_us)).limit(1)
-    return connection.execute(expired).first() is not None or bool(abandoned(connection, owner, is_dead, now_us))
+    return connection.execute(expired).first() is not None or bool(abandoned(connection, owner, crash_policy.leases))
 
 
 def orphaned_versions(
-    connection: Connection, owner: OwningService, is_dead: IsDead, now_us: int
+    connection: Connection, owner: OwningService, crash_policy: CrashPolicy, now_us: int
 ) -> list[OrphanedVersion]:
     """The abandoned versions that :func:`reap` would end."""
-    rows = _orphans(connection, owner, is_dead, now_us)
+    rows = _orphans(connection, owner, crash_policy, now_us)
     of_jobs = select(jobs.c.job_id, jobs.c.tenant).where(jobs.c.job_id.in_([row.job_id for row in rows]))
     tenants = {row.job_id: row.tenant for row in connection.execute(of_jobs)} if rows else {}
     return [
@@ -67,21 +72,25 @@ def orphaned_versions(
     ]
 
 
-def abandoned(connection: Connection, owner: OwningService, is_dead: IsDead, now_us: int) -> list[Row[Any]]:
-    """Claimed versions whose worker is dead or whose lease has run out, the longest queued first."""
+def abandoned(connection: Connection, owner: OwningService, leases: Leases) -> list[tuple[Row[Any], Loss]]:
+    """Claimed versions whose claim is abandoned, the longest queued first."""
     claimed = and_(versions.c.owner == owner, versions.c.state.in_(sorted(CLAIMED)))
-    rows = sorted(
-        connection.execute(select(versions).where(claimed)), key=lambda row: (row.queued_us, row.job_id, row.number)
-    )
-    dead = {worker for worker in {row.worker for row in rows} if worker is None or is_dead(worker)}
-    return [row for row in rows if row.worker in dead or row.lease_until_us is None or row.lease_until_us < now_us]
+    rows = sorted(connection.execute(select(versions).where(claimed)), key=_place)
+    losses: Mapping[str, Loss] = leases.losses(rows)
+    return [(row, losses[row.claim_token]) for row in rows if row.claim_token in losses]
 
 
-def _orphans(connection: Connection, owner: OwningService, is_dead: IsDead, now_us: int) -> list[Row[Any]]:
+def _place(row: Row[Any]) -> tuple[Any, ...]:
+    return row.queued_us, row.job_id, row.number
+
+
+def _orphans(connection: Connection, owner: OwningService, crash_policy: CrashPolicy, now_us: int) -> list[Row[Any]]:
     return [
         row
-        for row in abandoned(connection, owner, is_dead, now_us)
-        if row.state == JobState.CANCELLING or _is_expired(row, now_us) or row.crashes + 1 >= MAX_CRASHES
+        for row, loss in abandoned(connection, owner, crash_policy.leases)
+        if row.state == JobState.CANCELLING
+        or _is_expired(row, now_us)
+        or (loss.is_crash and row.crashes + 1 >= crash_policy.max_crashes)
     ]
 
 

@@ -16,10 +16,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    false,
     text,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Of the tables below; `migrations/versions/` has a file for each change."""
 
 metadata = MetaData()
@@ -54,6 +55,7 @@ jobs = Table(
     Column("deleting", Boolean, nullable=False),
     Index("jobs_newest", "tenant", "create_us", "job_id"),
     Index("jobs_of_owner", "tenant", "owner", "create_us", "job_id"),
+    _partial("jobs_deleting", "owner", where="deleting IS true"),
 )
 
 job_labels = Table(
@@ -104,7 +106,10 @@ versions = Table(
     Column("end_us", BigInteger),
     Column("claim_token", Text),
     Column("worker", Text),
-    Column("lease_until_us", BigInteger),
+    Column("lease_s", Float),
+    Column("heartbeats", BigInteger, nullable=False, server_default="0"),
+    Column("lost_token", Text),
+    Column("prompt_erased", Boolean, nullable=False, server_default=false()),
     Column("render_position", BigInteger),
     Column("stems_position", BigInteger),
     Index("versions_waiting", "owner", "state", "queued_us", "job_id", "number"),

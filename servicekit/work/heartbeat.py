@@ -64,7 +64,7 @@ class HeartbeatThread:
         self._before_reap = before_reap
         self._metrics = metrics
         self._lock = threading.Lock()
-        self._running: dict[tuple[str, int], Running] = {}
+        self._running: dict[str, Running] = {}  # by claim: a version may have been claimed anew
         self._wakeup = threading.Event()
         self._stopping = threading.Event()
         self._last_reap_s = clock.monotonic_s()
@@ -91,12 +91,13 @@ class HeartbeatThread:
     def add(self, running: Running) -> None:
         """Renew the lease of this version from now on."""
         with self._lock:
-            self._running[running.key] = running
+            self._running[running.claim.token] = running
 
     def remove(self, running: Running) -> None:
-        """Stop renewing the lease of this version."""
+        """The work on this version has stopped: its lease is not renewed, and if it has not ended, it may be claimed again."""
         with self._lock:
-            self._running.pop(running.key, None)
+            self._running.pop(running.claim.token, None)
+        self._journal.drop(running.claim)
 
     def all(self) -> tuple[Running, ...]:
         """All running versions."""
@@ -107,10 +108,9 @@ class HeartbeatThread:
         """Stop the work on versions that were cancelled through this process, without waiting for the next heartbeat."""
         for event in events:
             if event.state is JobState.CANCELLING:
-                with self._lock:
-                    running = self._running.get((event.job_id, event.version))
-                if running is not None:
-                    running.cancellation.stop(StopReason.CANCELLED)
+                for running in self.all():
+                    if running.key == (event.job_id, event.version):
+                        running.cancellation.stop(StopReason.CANCELLED)
 
     def _loop(self) -> None:
         while not self._stopping.is_set():

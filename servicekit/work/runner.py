@@ -187,7 +187,7 @@ class Runner:
             claim = self._journal.claim(self._owner, lease_s=self._lease_s)
             if claim is None:
                 return None
-            cancellation = CancellationToken(expire_time=claim.version.expire_time, clock=self._clock)
+            cancellation = CancellationToken(expire_time=claim.version.expire_time, clock=self._journal.clock)
             budget = WaitBudget(self._retries, self._clock)
             progress = self._progress(claim, cancellation, budget)
             running = Running(claim, cancellation, budget, progress, self._clock.monotonic_s())

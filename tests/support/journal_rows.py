@@ -22,6 +22,7 @@ from servicekit.journal import (
     Stage,
 )
 from servicekit.work import StageWeights
+from tests.support.manual_clock import ManualClock
 
 PROMPT = "warm tape piano, sombre, seventy beats"
 BOUNCE = {"bounce": {"key": "jobs/x/bounce.wav", "sizeBytes": "44", "sha256": "0" * 64}}
@@ -88,6 +89,13 @@ def claimed(journal: Journal, owner: OwningService = OwningService.RENDER, *, le
     claim = journal.claim(owner, lease_s=lease_s)
     assert claim is not None
     return claim
+
+
+def observe_silence(observer: Journal, clock: ManualClock, *, lease_s: float) -> None:
+    """Let ``observer`` look on while the other workers of render_service are silent for longer than their lease."""
+    for _ in range(6):
+        observer.orphaned_versions(OwningService.RENDER)
+        clock.advance(lease_s / 4)
 
 
 def audited(journal: Journal, claim: Claim, kind: str, body: dict[str, Any], prompt: str | None = None) -> AuditRow:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +116,3 @@ def test_failed_re_renders_count_also_after_their_job_is_deleted(tmp_path: Path)
         assert left.error == {"details": [{**MEASURED, "metadata": numbers}]}
         assert (drift.version, drift.within_limits, drift.accepted, drift.measurable) == (2, False, False, True)
         assert (drift.median_ms, drift.p95_ms, drift.slope_ms_per_minute) == (31.5, 80.25, None)
-
-
-def test_an_older_journal_gets_the_table_of_measured_failures(tmp_path: Path) -> None:
-    """A journal without it met, with its jobs."""
-    with open_journal(tmp_path) as journal:
-        job_id = journal.accept(new_job(), limit=10).job.job_id
-    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as plain:
-        plain.execute("DROP TABLE measured_failures")
-    with open_journal(tmp_path) as journal:
-        assert journal.job("local", job_id).job_id == job_id
-        assert drift_report(journal, "local", StemName.DRUMS).drifts == ()

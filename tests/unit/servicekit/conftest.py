@@ -18,7 +18,13 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server
 
 
+@pytest.fixture
+def postgresql_database(postgresql: str) -> str:
+    """An empty PostgreSQL database."""
+    return empty_database(postgresql)
+
+
 @pytest.fixture(params=[SQLITE, POSTGRESQL])
 def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database; the test runs once on each kind."""
-    return url_of(tmp_path) if request.param == SQLITE else empty_database(request.getfixturevalue("postgresql"))
+    return url_of(tmp_path) if request.param == SQLITE else request.getfixturevalue("postgresql_database")

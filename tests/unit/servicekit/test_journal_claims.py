@@ -24,7 +24,7 @@ from servicekit.journal import (
     Stage,
 )
 from tests.support.journal_processes import claim_all, claim_and_hang, started
-from tests.support.journal_rows import BOUNCE, claimed, new_job, open_journal, url_of
+from tests.support.journal_rows import BOUNCE, claimed, new_job, observe_silence, open_journal, url_of
 from tests.support.manual_clock import ManualClock
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -40,6 +40,13 @@ def clock() -> ManualClock:
 @pytest.fixture
 def journal(tmp_path: Path, clock: ManualClock) -> Iterator[Journal]:
     """An open journal."""
+    with open_journal(tmp_path, clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def rival(tmp_path: Path, clock: ManualClock) -> Iterator[Journal]:
+    """The same journal in another process."""
     with open_journal(tmp_path, clock) as opened:
         yield opened
 
@@ -60,34 +67,33 @@ WRITES: dict[str, Callable[[Journal, Claim], object]] = {
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
 def test_a_worker_that_lost_its_claim_cannot_write(
-    journal: Journal, clock: ManualClock, write: Callable[[Journal, Claim], object]
+    journal: Journal, rival: Journal, clock: ManualClock, write: Callable[[Journal, Claim], object]
 ) -> None:
     """After its lease expired and another worker claimed the version, every write is refused and changes nothing."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     lost = claimed(journal, lease_s=10)
-    clock.advance(10.1)
-    current = claimed(journal, lease_s=10)
+    observe_silence(rival, clock, lease_s=10)
+    current = claimed(rival, lease_s=10)
     assert (lost.attempt, current.attempt) == (1, 2)
     before = journal.job("local", job_id)
     with pytest.raises(ClaimLost):
         write(journal, lost)
     assert journal.job("local", job_id) == before
     assert not journal.audit_rows("local").rows
-    journal.finish(current)
+    rival.finish(current)
 
 
-def test_a_heartbeat_renews_the_lease(journal: Journal, clock: ManualClock) -> None:
+def test_a_heartbeat_renews_the_lease(journal: Journal, rival: Journal, clock: ManualClock) -> None:
     """Within the lease no other worker gets the version; the reply reports cancellation and expiry."""
     job_id = journal.accept(new_job(expire_time=START + timedelta(seconds=40)), limit=MANY).job.job_id
     claim = claimed(journal, lease_s=10)
-    for _ in range(3):
-        clock.advance(9)
+    for _ in range(9):
+        clock.advance(3)
         reply = journal.heartbeat(claim)
         assert (reply.cancel_requested, reply.expired) == (False, False)
-        assert journal.claim(OwningService.RENDER, lease_s=10) is None
+        assert rival.claim(OwningService.RENDER, lease_s=10) is None
     journal.cancel("local", job_id)
-    clock.advance(9)
-    clock.advance(5)
+    clock.advance(14)
     assert claim.version.expire_time == START + timedelta(seconds=40)
     reply = journal.heartbeat(claim)
     assert (reply.cancel_requested, reply.expired) == (True, True)
@@ -150,14 +156,14 @@ def test_a_queued_version_expires_without_a_worker(journal: Journal, clock: Manu
     assert journal.job("local", other).state is JobState.QUEUED
 
 
-def test_a_cancelled_version_of_a_silent_worker_ends(journal: Journal, clock: ManualClock) -> None:
+def test_a_cancelled_version_of_a_silent_worker_ends(journal: Journal, rival: Journal, clock: ManualClock) -> None:
     """It becomes CANCELLED when its lease expires and is not claimed again."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     claimed(journal, lease_s=10)
     journal.cancel("local", job_id)
     assert journal.job("local", job_id).state is JobState.CANCELLING
-    clock.advance(11)
-    assert journal.claim(OwningService.RENDER, lease_s=10) is None
+    observe_silence(rival, clock, lease_s=10)
+    assert rival.claim(OwningService.RENDER, lease_s=10) is None
     assert journal.job("local", job_id).state is JobState.CANCELLED
 
 

@@ -60,10 +60,11 @@ def recorded() -> Iterator[Statements]:
 def use_everything(journal: Journal, clock: ManualClock) -> None:
     """Every method of the journal, on jobs in every state."""
     progress = EventDraft(kind=EventKind.PROGRESS, track=ProgressTrack.RENDER, stage=Stage.DENOISE, attempt=1)
-    soon = clock.now() + timedelta(seconds=60)
     job_id = journal.accept(new_job(request("r1"), labels={"a": "b"}), limit=MANY).job.job_id
     clock.advance(1)
-    journal.accept(new_job(request("r2"), expire_time=soon), limit=MANY)
+    journal.accept(new_job(request("r2")), limit=MANY)
+    clock.advance(1)
+    journal.accept(new_job(request("r3"), expire_time=START - timedelta(days=1)), limit=MANY)
     journal.find_existing(request("r1"))
     claim = claimed(journal, lease_s=10)
     journal.append_events(claim, [progress])
@@ -77,12 +78,13 @@ def use_everything(journal: Journal, clock: ManualClock) -> None:
     journal.add_stems("local", job_id, 1, StemMode.EXACT, limit=MANY)
     again = claimed(journal, lease_s=10)  # the other job
     journal.release(again)
-    clock.advance(61)
     journal.orphaned_versions(OwningService.RENDER)
     journal.reap(OwningService.RENDER)
-    claim = claimed(journal)
-    journal.checkpoint(claim, Checkpoint(files=ZIP))
-    journal.finish(claim)
+    journal.drop(claimed(journal))
+    for _ in range(2):
+        claim = claimed(journal)
+        journal.checkpoint(claim, Checkpoint(files=ZIP))
+        journal.finish(claim)
     journal.accept_version(new_version(job_id), limit=MANY)
     journal.cancel("local", job_id)
     first = journal.jobs("local", JobFilter(owner=OwningService.RENDER), page_size=1)
@@ -102,7 +104,8 @@ def use_everything(journal: Journal, clock: ManualClock) -> None:
     journal.audit_rows("local", job_id, page_size=1)
     journal.audit_rows("local", page_size=1)
     journal.verify_chain("local")
-    journal.start_delete("local", job_id)
+    journal.start_delete("local", job_id, OwningService.RENDER)
+    journal.unfinished_deletions(OwningService.RENDER)
     journal.finish_delete("local", job_id)
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -17,7 +17,6 @@ from servicekit.errors import AlreadyExists, NotFound, Unavailable
 from servicekit.journal import (
     AuditDraft,
     Checkpoint,
-    ClaimLost,
     EventDraft,
     EventKind,
     JobFilter,
@@ -27,17 +26,16 @@ from servicekit.journal import (
     ProgressTrack,
 )
 from servicekit.work import Runner
-from tests.support.databases import empty_database, execute, raw_engine
+from tests.support.databases import execute, raw_engine
 from tests.support.journal_rows import BOUNCE, PROMPT, WEIGHTS, audited, claimed, new_job, new_version, request
-from tests.support.manual_clock import ManualClock
 
 MANY = 1000
 
 
 @pytest.fixture
-def url(postgresql: str) -> str:
+def url(postgresql_database: str) -> str:
     """An empty database."""
-    return empty_database(postgresql)
+    return postgresql_database
 
 
 @pytest.fixture
@@ -114,22 +112,6 @@ def test_racing_hosts(url: str) -> None:
         for job_id in jobs:
             assert [event.sequence for event in hosts[0].events_after(job_id, 0, MANY).events] == [1, 2, 3, 4, 5]
         assert read == [event.position for event in hosts[0].feed_after(OwningService.RENDER, None, 0, MANY).events]
-
-
-def test_an_expired_lease_passes_the_claim_on(url: str) -> None:
-    """Hosts cannot see each other's processes, so the lease decides; the first holder cannot write any more."""
-    clock = ManualClock(datetime(2026, 3, 1, tzinfo=UTC))
-    with Journal.open(url, clock=clock) as journal:
-        journal.accept(new_job(), limit=MANY)
-        first = journal.claim(OwningService.RENDER, lease_s=10)
-        assert first is not None
-        assert journal.claim(OwningService.RENDER, lease_s=10) is None
-        clock.advance(11)
-        second = journal.claim(OwningService.RENDER, lease_s=10)
-        assert second is not None
-        assert second.attempt == 2
-        with pytest.raises(ClaimLost):
-            journal.checkpoint(first, Checkpoint(files=BOUNCE))
 
 
 @pytest.mark.parametrize(

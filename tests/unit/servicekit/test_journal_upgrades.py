@@ -15,6 +15,7 @@ from setuptools import find_packages
 from sqlalchemy import inspect, select
 
 from servicekit.clock import SystemClock
+from servicekit.delivery.names import StemName
 from servicekit.journal import JobFilter, JobState, Journal, OwningService, SchemaError
 from servicekit.journal.__main__ import main
 from servicekit.journal.migrate import migrate, read_version
@@ -83,6 +84,14 @@ def test_an_upgraded_journal_has_the_tables_of_a_new_one(any_database: str, tmp_
                 index.name for index in table.indexes if index.dialect_options[engine.name]["where"] is not None
             }
     engine.dispose()
+
+
+def test_a_journal_that_lacks_the_table_of_measured_failures_gets_it(any_database: str, tmp_path: Path) -> None:
+    """The first journals of schema 3 had none."""
+    kept_journal(KEPT, any_database, tmp_path)
+    execute(any_database, "DROP TABLE measured_failures")
+    with Journal.open(any_database, clock=SystemClock()) as journal:
+        assert journal.rerender_outcomes("local", StemName.DRUMS) == []
 
 
 def test_down_to_every_earlier_schema_and_up_again_changes_nothing(any_database: str, tmp_path: Path) -> None:
