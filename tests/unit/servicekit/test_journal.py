@@ -281,7 +281,7 @@ def test_queued_jobs_have_a_position_and_an_estimated_end(journal: Journal, cloc
     clock.advance(16.0)
     journal.finish(claim)
     waiting = [journal.accept(new_job(), limit=MANY).job.job_id for _ in range(3)]
-    versions = [journal.job("local", job_id).versions[0] for job_id in sorted(waiting)]
+    versions = [journal.job("local", job_id).versions[0] for job_id in waiting]
     assert [version.queue_position for version in versions] == [0, 1, 2]
     ends = [version.estimated_end_time for version in versions]
     assert ends == [clock.now() + timedelta(seconds=16.0 * place) for place in (1, 2, 3)]
