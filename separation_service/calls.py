@@ -6,9 +6,9 @@ The caller's stream is the lease on the work: where the stream ends early, the w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from types import TracebackType
@@ -93,6 +93,14 @@ class SeparationCalls:
     def active(self) -> int:
         """Number of calls that run or wait for the device."""
         return len(self._active)
+
+    @contextmanager
+    def ending_lease(self, lease_id: str) -> Iterator[None]:
+        """A call that names a loan: at the end of the block the loan is discarded unless the call's work has it or had it."""
+        try:
+            yield
+        finally:
+            self._borrowings.discard(lease_id)
 
     def separate(
         self, loan: LoanedAudio, mode: StemMode, *, timeout_s: float | None = None

@@ -16,9 +16,11 @@ from render_service.separation.codec import header_to_proto
 from render_service.separation.errors import separation_error
 from servicekit.loans import Loan, LoanTimes, TensorHeader
 from servicekit.loans.lender import check_samples
+from servicekit.logs import logger
 from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
 
 CHUNK_BYTES = 1 << 20
+_log = logger(__name__)
 
 
 class ChunkLender:
@@ -45,7 +47,7 @@ class ChunkLender:
     def lend(
         self, samples: npt.NDArray[np.float32], *, sample_rate_hz: int, job_id: str, wait_s: float = 0.0
     ) -> Iterator[Loan]:
-        """Send float32 ``samples`` (C, T). Within the ``with`` block, the borrower has a copy.
+        """Send float32 ``samples`` (C, T). Within the ``with`` block, the borrower has a copy; after it the loan is withdrawn.
 
         ``wait_s`` has no effect: only shared memory has regions to wait for. Raises the borrower's error under its own reason
         (LOANS_EXHAUSTED, LEASE_LOST, WARMING, DRAINING...), or Unavailable SEPARATION_UNAVAILABLE.
@@ -63,10 +65,21 @@ class ChunkLender:
             job_id=job_id,
         )
         try:
-            response = self._stub.SendTensor(_requests(header, data), timeout=self._send_timeout_s)
+            try:
+                response = self._stub.SendTensor(_requests(header, data), timeout=self._send_timeout_s)
+            except grpc.RpcError as error:
+                raise separation_error(error, address=self._address, retry_after_s=self._times.retry_after_s) from error
+            yield Loan(response.lease_id)
+        finally:  # also where the answer to SendTensor was lost
+            self._withdraw(header.lease_id)
+
+    def _withdraw(self, lease_id: str) -> None:
+        """Free the copy unless a call has used it. Where that fails it is freed when its lease expires."""
+        request = handoff_pb2.WithdrawTensorRequest(lease_id=lease_id)
+        try:
+            self._stub.WithdrawTensor(request, timeout=self._times.withdraw_timeout_s)
         except grpc.RpcError as error:
-            raise separation_error(error, address=self._address, retry_after_s=self._times.retry_after_s) from error
-        yield Loan(response.lease_id)
+            _log.warning("withdrawing a loan failed", lease_id=lease_id, message=str(error))
 
 
 def _requests(header: TensorHeader, data: memoryview) -> Iterator[handoff_pb2.SendTensorRequest]:

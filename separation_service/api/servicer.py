@@ -59,24 +59,26 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
     async def SeparateTensor(
         self, request: separation_pb2.SeparateTensorRequest, context: Context
     ) -> AsyncIterator[separation_pb2.SeparateTensorResponse]:
-        loan, mode = wire.read_tensor_request(request)
-        async with aclosing(self._calls.separate(loan, mode, timeout_s=context.time_remaining())) as updates:
-            async for update in updates:
-                if isinstance(update, CallResult):
-                    yield wire.result_message(update, self._pipeline.separator.info)
-                else:
-                    yield separation_pb2.SeparateTensorResponse(progress=wire.progress_message(update))
+        with self._calls.ending_lease(request.lease_id):
+            loan, mode = wire.read_tensor_request(request)
+            async with aclosing(self._calls.separate(loan, mode, timeout_s=context.time_remaining())) as updates:
+                async for update in updates:
+                    if isinstance(update, CallResult):
+                        yield wire.result_message(update, self._pipeline.separator.info)
+                    else:
+                        yield separation_pb2.SeparateTensorResponse(progress=wire.progress_message(update))
 
     async def ReplaceStem(
         self, request: separation_pb2.ReplaceStemRequest, context: Context
     ) -> AsyncIterator[separation_pb2.ReplaceStemResponse]:
-        replace_request = replace_messages.read_replace_request(request)
-        async with aclosing(self._calls.replace(replace_request)) as updates:
-            async for update in updates:
-                if isinstance(update, CallResult):
-                    yield replace_messages.replace_result(update, self._pipeline.separator.info)
-                else:
-                    yield separation_pb2.ReplaceStemResponse(progress=wire.progress_message(update))
+        with self._calls.ending_lease(request.lease_id):
+            replace_request = replace_messages.read_replace_request(request)
+            async with aclosing(self._calls.replace(replace_request)) as updates:
+                async for update in updates:
+                    if isinstance(update, CallResult):
+                        yield replace_messages.replace_result(update, self._pipeline.separator.info)
+                    else:
+                        yield separation_pb2.ReplaceStemResponse(progress=wire.progress_message(update))
 
     async def AnalyzeAudio(
         self, request_iterator: AsyncIterator[separation_pb2.AnalyzeAudioRequest], context: Context

@@ -4,7 +4,7 @@ The lender uses ``LoanPool`` and ``LoanClient.lend``, the borrower ``LoanServer`
 ``ChunkInbox`` fills the same ``Borrowings`` from a stream of bytes.
 """
 
-from servicekit.loans.borrow_limits import BorrowLimits
+from servicekit.loans.borrow_limits import BorrowLimits, PoolLimits
 from servicekit.loans.borrower import LoanServer
 from servicekit.loans.borrowings import BorrowedTensor, Borrowings
 from servicekit.loans.chunk_inbox import ChunkInbox
@@ -24,6 +24,7 @@ __all__ = [
     "LoanPool",
     "LoanServer",
     "LoanTimes",
+    "PoolLimits",
     "Region",
     "SocketPathError",
     "TensorHeader",

@@ -1,9 +1,10 @@
-"""What a borrower accepts: the ranges of a tensor header, and how many loans and bytes at a time."""
+"""What a borrower accepts: the ranges of a tensor header, and how many bytes at a time, in all and from each peer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from servicekit.errors import InvalidTensor, ResourceExhausted
 from servicekit.loans.messages import TensorHeader, is_lease_id
@@ -12,19 +13,44 @@ _MIB = 1 << 20
 _RETRY_AFTER_S = 2.0
 
 
+class Pool(Enum):
+    """Loans by how they arrive. Each pool has its own limits: a sender of chunks takes nothing from the renderer on this host."""
+
+    SHARED_MEMORY = "shared memory"
+    CHUNKS = "chunks"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who lends: a process on this host, or the address of another host."""
+
+    pool: Pool
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolLimits:
+    """Bytes that all peers together, and that one peer, may have lent at a time."""
+
+    max_bytes: int
+    max_bytes_per_peer: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class BorrowLimits:
-    """Limits of a borrower. A loan counts from its registration until its memory is freed."""
+    """Limits of a borrower. A loan counts from its registration until its memory is freed, with at least 1 MiB.
 
-    max_loans: int = 8
-    max_bytes: int = 512 * _MIB
-    max_loans_per_lender: int = 8
-    max_bytes_per_lender: int = 512 * _MIB
+    Memory that is shared belongs to the lender; chunks are copied into this process.
+    """
+
+    shared_memory: PoolLimits = PoolLimits(max_bytes=1024 * _MIB, max_bytes_per_peer=512 * _MIB)
+    chunks: PoolLimits = PoolLimits(max_bytes=512 * _MIB, max_bytes_per_peer=256 * _MIB)
     max_tensor_bytes: int = 64 * _MIB
     """180 s of stereo float32 at 44.1 kHz are 60.6 MiB."""
     min_sample_rate_hz: int = 8_000
     max_sample_rate_hz: int = 192_000
-    max_lease_s: float = 3600.0
+    max_lease_s: float = 300.0
+    """A loan is used by a call that follows at once."""
 
     def check_header(self, header: TensorHeader) -> None:
         """Raise InvalidTensor where a field of the header is out of range."""
@@ -47,20 +73,27 @@ class BorrowLimits:
         if problem:
             raise InvalidTensor(problem)
 
-    def check_room(
-        self, header: TensorHeader, held: Iterable[TensorHeader], held_from_lender: Iterable[TensorHeader]
-    ) -> None:
-        """Raise ResourceExhausted LOANS_EXHAUSTED where one more loan would exceed a limit."""
-        _check(header, held, self.max_loans, self.max_bytes, "in all")
-        _check(header, held_from_lender, self.max_loans_per_lender, self.max_bytes_per_lender, "from this lender")
+    def check_room(self, header: TensorHeader, peer: Peer, held: Mapping[Peer, int]) -> None:
+        """Raise ResourceExhausted LOANS_EXHAUSTED where one more loan of ``peer`` would exceed a limit.
+
+        ``held`` are the bytes that each peer has lent, as `charged_bytes` counts them.
+        """
+        limits = self.shared_memory if peer.pool is Pool.SHARED_MEMORY else self.chunks
+        in_pool = sum(nbytes for other, nbytes in held.items() if other.pool is peer.pool)
+        for whose, held_bytes, max_bytes in (
+            ("by this lender", held.get(peer, 0), limits.max_bytes_per_peer),
+            (f"in all by {peer.pool.value}", in_pool, limits.max_bytes),
+        ):
+            if held_bytes + charged_bytes(header) > max_bytes:
+                raise ResourceExhausted(
+                    f"at most {max_bytes} bytes may be lent at a time {whose}, a loan counting as 1 MiB or more; {held_bytes} are, "
+                    f"and this one has {header.nbytes}",
+                    reason="LOANS_EXHAUSTED",
+                    metadata={"limit": str(max_bytes)},
+                    retry_after_s=_RETRY_AFTER_S,
+                )
 
 
-def _check(header: TensorHeader, held: Iterable[TensorHeader], max_loans: int, max_bytes: int, whose: str) -> None:
-    sizes = [one.nbytes for one in held]
-    if len(sizes) >= max_loans or sum(sizes) + header.nbytes > max_bytes:
-        raise ResourceExhausted(
-            f"at most {max_loans} loans with {max_bytes} bytes may be held {whose}; {len(sizes)} with {sum(sizes)} bytes are, "
-            f"and this one has {header.nbytes}",
-            reason="LOANS_EXHAUSTED",
-            retry_after_s=_RETRY_AFTER_S,
-        )
+def charged_bytes(header: TensorHeader) -> int:
+    """What a loan counts for: its bytes, at least 1 MiB, which bounds the number of loans too."""
+    return max(header.nbytes, _MIB)

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from servicekit.errors import ServiceError
+from servicekit.loans.borrow_limits import Peer, Pool
 from servicekit.loans.borrowings import Borrowings
 from servicekit.loans.framing import BrokenFrame, ConnectionLost, Frame, FrameReader, pack_frame
 from servicekit.loans.mapping import RegionMaps
@@ -30,7 +31,7 @@ from servicekit.loans.messages import (
     TensorHeader,
     WithdrawRequest,
 )
-from servicekit.loans.socket_path import allowed_uids_or_own, listen_privately, peer_uid
+from servicekit.loans.socket_path import allowed_uids_or_own, listen_privately, peer_process
 from servicekit.logs import logger
 
 _log = logger(__name__)
@@ -145,14 +146,14 @@ class LoanServer:
             _log.error("accepting a lender failed", error=str(error))
             time.sleep(_PAUSE_S)  # without descriptors the connection stays in the backlog, so do not spin
             return
-        uid = peer_uid(sock)
+        pid, uid = peer_process(sock)
         if uid not in self._allowed_uids or len(self._lenders) >= self._max_connections:
             reason = "its user is not allowed" if uid not in self._allowed_uids else "too many lenders are connected"
             _log.warning("lender refused", reason=reason, uid=uid, allowed_uids=sorted(self._allowed_uids))
             sock.close()
             return
         sock.setblocking(False)  # noqa: FBT003  the socket module's own signature
-        lender = _Lender(sock)
+        lender = _Lender(sock, Peer(Pool.SHARED_MEMORY, f"process {pid}"))
         self._lenders.add(lender)
         self._selector.register(sock, selectors.EVENT_READ, lender)
 
@@ -233,8 +234,9 @@ class LoanServer:
 class _Lender:
     """One connection. Any thread may append to ``answers``; the server's thread sends them."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, peer: Peer) -> None:
         self.sock = sock
+        self.peer = peer
         self.reader = FrameReader(sock)
         self.maps = RegionMaps()
         self.answers: deque[BorrowerMessage] = deque()

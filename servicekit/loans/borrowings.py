@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,7 +23,7 @@ import numpy.typing as npt
 import xxhash
 
 from servicekit.errors import FailedPrecondition, InvalidTensor
-from servicekit.loans.borrow_limits import BorrowLimits
+from servicekit.loans.borrow_limits import BorrowLimits, Peer, charged_bytes
 from servicekit.loans.checksum import copy_and_hash
 from servicekit.loans.messages import TensorHeader
 from servicekit.logs import logger
@@ -32,6 +33,11 @@ _log = logger(__name__)
 
 class LoanSource(Protocol):
     """The origin of a loan: one lender's connection, or one call."""
+
+    @property
+    def peer(self) -> Peer:
+        """Whose limit the loan counts for."""
+        ...
 
     def released(self, lease_id: str) -> None:
         """This process has freed the loan's memory. Called with a lock held, so it must only record that."""
@@ -138,9 +144,10 @@ class Borrowings:
         with self._lock:
             if header.lease_id in self._loans:
                 raise InvalidTensor(f"lease id {header.lease_id} is in use; use a new one for each loan")
-            held = [loan.header for loan in self._loans.values()]
-            from_source = [loan.header for loan in self._loans.values() if loan.source is source]
-            self.limits.check_room(header, held, from_source)
+            held: Counter[Peer] = Counter()
+            for loan in self._loans.values():
+                held[loan.source.peer] += charged_bytes(loan.header)
+            self.limits.check_room(header, source.peer, held)
             self._loans[header.lease_id] = _Loan(header, source, expires_at_s, next(self._serials))
 
     def attach(self, lease_id: str, buffer: Buffer, *, verified: bool) -> None:

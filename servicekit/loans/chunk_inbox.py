@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xxhash
 
 from servicekit.errors import InvalidTensor
+from servicekit.loans.borrow_limits import Peer, Pool
 from servicekit.loans.borrowings import Borrowings
 from servicekit.loans.messages import TensorHeader
 
@@ -19,7 +20,8 @@ MAX_CHUNK_BYTES = 1 << 20
 class Receipt:
     """A tensor that is being received. Leaving its ``with`` block before :meth:`finish` discards it."""
 
-    def __init__(self, borrowings: Borrowings, header: TensorHeader) -> None:
+    def __init__(self, borrowings: Borrowings, header: TensorHeader, peer: Peer) -> None:
+        self.peer = peer
         borrowings.register(header, self)
         self._borrowings = borrowings
         self._header = header
@@ -71,6 +73,6 @@ class ChunkInbox:
     def __init__(self, borrowings: Borrowings) -> None:
         self._borrowings = borrowings
 
-    def open(self, header: TensorHeader) -> Receipt:
-        """Start a tensor: ``with inbox.open(header) as receipt``. Raises as `Borrowings.register`."""
-        return Receipt(self._borrowings, header)
+    def open(self, header: TensorHeader, *, sender: str) -> Receipt:
+        """Start a tensor: ``with inbox.open(header, sender=address) as receipt``. Raises as `Borrowings.register`."""
+        return Receipt(self._borrowings, header, Peer(Pool.CHUNKS, sender))

@@ -29,7 +29,7 @@ from servicekit.loans.messages import (
     WithdrawRequest,
 )
 from servicekit.loans.regions import LoanPool, Region
-from servicekit.loans.socket_path import allowed_uids_or_own, check_socket_path, peer_uid
+from servicekit.loans.socket_path import allowed_uids_or_own, check_socket_path, peer_process
 from servicekit.logs import logger
 
 _log = logger(__name__)
@@ -55,7 +55,7 @@ class Lender(Protocol):
 class LoanTimes:
     """How long a lender waits, in seconds."""
 
-    lease_s: float = 900.0
+    lease_s: float = 300.0
     """After this the borrower discards a loan that is not borrowed."""
     accept_timeout_s: float = 5.0
     release_timeout_s: float = 5.0
@@ -209,7 +209,7 @@ class LoanClient:
         try:
             sock.settimeout(self._times.accept_timeout_s)
             sock.connect(os.fspath(self._path))
-            uid = peer_uid(sock)
+            _, uid = peer_process(sock)
         except OSError as error:
             sock.close()
             raise self._unavailable(f"cannot be reached: {error}") from error

@@ -28,10 +28,10 @@ def check_socket_path(path: Path) -> None:
         )
 
 
-def peer_uid(sock: socket.socket) -> int:
-    """User id of the peer process (SO_PEERCRED)."""
-    _, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    return int(uid)
+def peer_process(sock: socket.socket) -> tuple[int, int]:
+    """Process id and user id of the peer (SO_PEERCRED)."""
+    pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return int(pid), int(uid)
 
 
 def allowed_uids_or_own(allowed_uids: Collection[int] | None) -> frozenset[int]:

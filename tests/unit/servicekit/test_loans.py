@@ -16,6 +16,7 @@ from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhaust
 from servicekit.loans import (
     BorrowedTensor,
     BorrowLimits,
+    PoolLimits,
 )
 from tests.support.loan_pair import Pair, ramp
 from tests.support.open_files import open_files
@@ -163,7 +164,12 @@ def test_more_loans_than_regions_are_refused_or_wait(pair: Pair) -> None:
 
 def test_the_borrowers_limits_reach_the_lender(tmp_path: Path) -> None:
     """LOANS_EXHAUSTED where the borrower is full, InvalidTensor for a tensor that is too large for it."""
-    pair = Pair(tmp_path, limits=BorrowLimits(max_loans=1, max_tensor_bytes=1 << 20))
+    pair = Pair(
+        tmp_path,
+        limits=BorrowLimits(
+            shared_memory=PoolLimits(max_bytes=1 << 20, max_bytes_per_peer=1 << 20), max_tensor_bytes=1 << 20
+        ),
+    )
     with pair.server, pair.pool, pair.client:
         with pair.lend(ramp(10)), pytest.raises(ResourceExhausted) as refused, pair.lend(ramp(10)):
             pass

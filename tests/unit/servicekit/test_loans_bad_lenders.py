@@ -25,7 +25,7 @@ import xxhash
 from render_service.separation.codec import HandoffCodec
 from separation_service.api.handoff_codec import ReceiveCodec
 from servicekit.errors import FailedPrecondition, InvalidTensor, Unavailable
-from servicekit.loans import Borrowings, BorrowLimits, LoanClient, LoanPool, LoanServer, TensorHeader
+from servicekit.loans import Borrowings, BorrowLimits, LoanClient, LoanPool, LoanServer, PoolLimits, TensorHeader
 from servicekit.loans.framing import pack_frame
 from servicekit.loans.messages import (
     BorrowerMessage,
@@ -46,7 +46,9 @@ RIGHT_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 @pytest.fixture
 def borrowings() -> Borrowings:
     """Small limits."""
-    return Borrowings(BorrowLimits(max_loans=3, max_tensor_bytes=1 << 20))
+    return Borrowings(
+        BorrowLimits(shared_memory=PoolLimits(max_bytes=8 << 20, max_bytes_per_peer=3 << 20), max_tensor_bytes=1 << 20)
+    )
 
 
 @pytest.fixture
@@ -311,7 +313,7 @@ def test_a_wrong_checksum_is_found_when_the_loan_is_borrowed(raw: RawLender, bor
 
 
 def test_the_borrower_refuses_loans_above_its_limit(raw: RawLender) -> None:
-    """With a limit of three the fourth loan is refused as LOANS_EXHAUSTED."""
+    """With three MiB for each lender its fourth small loan is refused as LOANS_EXHAUSTED: a loan counts as 1 MiB or more."""
     with region() as fd:
         for _ in range(3):
             raw.send(LendRequest(header()), fd)

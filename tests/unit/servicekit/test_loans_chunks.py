@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TypeVar
 
 import grpc
@@ -17,16 +18,28 @@ import pytest
 import xxhash
 
 from render_service.separation.chunks import CHUNK_BYTES, ChunkLender
-from render_service.separation.codec import header_to_proto
+from render_service.separation.codec import HandoffCodec, header_to_proto
+from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
 from servicekit.errors import FailedPrecondition, InvalidTensor, ResourceExhausted, ServiceError, Unavailable
-from servicekit.loans import Borrowings, BorrowLimits, LoanTimes, TensorHeader
+from servicekit.loans import (
+    Borrowings,
+    BorrowLimits,
+    LoanClient,
+    LoanPool,
+    LoanServer,
+    LoanTimes,
+    PoolLimits,
+    TensorHeader,
+)
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
 from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
 
 SAMPLES = np.random.default_rng(3).standard_normal((2, 300_001), dtype=np.float32)
 SMALL = SAMPLES[:, :1000].copy()
+
+LIMITS = BorrowLimits(chunks=PoolLimits(max_bytes=8 << 20, max_bytes_per_peer=4 << 20), max_tensor_bytes=4 << 20)
 
 T = TypeVar("T")
 Request = handoff_pb2.SendTensorRequest
@@ -47,7 +60,7 @@ class Borrower:
 @pytest.fixture
 async def borrower() -> AsyncIterator[Borrower]:
     """A borrower on its own port."""
-    borrowings = Borrowings(BorrowLimits(max_loans=2, max_tensor_bytes=4 << 20))
+    borrowings = Borrowings(LIMITS)
     server = RpcServer(
         metrics=Metrics("test"), gated_methods=(), service_names=("sonichaos.handoff.v1.HandoffService",)
     )
@@ -105,7 +118,15 @@ def send(channel: grpc.Channel, requests: Sequence[Request]) -> tuple[grpc.Statu
 
 async def test_a_tensor_sent_in_chunks_is_borrowed_like_a_lent_one(borrower: Borrower, channel: grpc.Channel) -> None:
     """All samples, read-only, once; its memory is freed after the block."""
-    lease_id = await borrower.call(lambda: lend_and_leave(chunk_lender(channel), SAMPLES))
+    with ExitStack() as lent:
+        lending = chunk_lender(channel).lend(SAMPLES, sample_rate_hz=44_100, job_id="job")
+        lease_id = (await borrower.call(lambda: lent.enter_context(lending))).lease_id
+        await use_once(borrower, lease_id)
+        await borrower.call(lent.close)
+
+
+async def use_once(borrower: Borrower, lease_id: str) -> None:
+    """Borrow the samples of a loan and check them."""
     with borrower.borrowings.borrow(lease_id) as tensor:
         assert tensor.array.tobytes() == SAMPLES.tobytes()
         assert (tensor.array.shape, tensor.header.job_id) == (SAMPLES.shape, "job")
@@ -143,8 +164,7 @@ async def test_an_invalid_stream_is_refused_and_leaves_nothing(
     code, message = await borrower.call(lambda: send(channel, requests))
     assert (code, words in message) == (grpc.StatusCode.INVALID_ARGUMENT, True), message
     assert borrower.borrowings.active_loans == 0
-    lease_id = await borrower.call(lambda: lend_and_leave(chunk_lender(channel), SMALL))
-    assert borrower.borrowings.borrow(lease_id).array.tobytes() == DATA
+    assert await borrower.call(lambda: lend_and_leave(chunk_lender(channel), SMALL))
 
 
 async def test_an_aborted_stream_frees_its_memory(borrower: Borrower, channel: grpc.Channel) -> None:
@@ -188,8 +208,37 @@ async def test_a_stalled_stream_is_ended(borrower: Borrower, channel: grpc.Chann
 async def test_a_tensor_that_is_not_borrowed_expires(borrower: Borrower, channel: grpc.Channel) -> None:
     """Its memory is freed without a further call."""
     lender = chunk_lender(channel, times=LoanTimes(lease_s=0.5))
-    await borrower.call(lambda: lend_and_leave(lender, SMALL))
-    await nothing_held(borrower)
+    with ExitStack() as lent:
+        lending = lender.lend(SMALL, sample_rate_hz=44_100, job_id="job")
+        await borrower.call(lambda: lent.enter_context(lending))
+        await nothing_held(borrower)
+
+
+async def test_a_tensor_is_withdrawn_after_its_block(borrower: Borrower, channel: grpc.Channel) -> None:
+    """Its memory is free at once, whether the call that should use it was refused or never made."""
+    await borrower.call(lambda: lend_and_leave(chunk_lender(channel), SMALL))
+    assert borrower.borrowings.active_loans == 0
+
+
+async def test_chunks_take_nothing_from_shared_memory(
+    borrower: Borrower, channel: grpc.Channel, tmp_path: Path
+) -> None:
+    """While a sender has lent all that it may, the renderer on this host lends as before."""
+    path = tmp_path / "private" / "loans.sock"
+    server, pool = LoanServer(path, ReceiveCodec(), borrower.borrowings), LoanPool()
+
+    def lend_beside() -> int:
+        with ExitStack() as lent:
+            for _ in range(4):
+                lent.enter_context(chunk_lender(channel).lend(SMALL, sample_rate_hz=44_100, job_id="job"))
+            with pytest.raises(ResourceExhausted):
+                lend_and_leave(chunk_lender(channel), SMALL)
+            with server, pool, LoanClient(path, HandoffCodec(), pool) as client:
+                for _ in range(4):
+                    lent.enter_context(client.lend(SMALL, sample_rate_hz=44_100, job_id="job"))
+                return borrower.borrowings.active_loans
+
+    assert await borrower.call(lend_beside) == 8
 
 
 async def nothing_held(borrower: Borrower) -> None:
@@ -206,7 +255,7 @@ async def test_the_lender_raises_the_borrowers_errors(borrower: Borrower, channe
     def errors() -> list[tuple[type[ServiceError], str]]:
         reasons = []
         with ExitStack() as lent:
-            for _ in range(2):
+            for _ in range(4):
                 lent.enter_context(lender.lend(SMALL, sample_rate_hz=44_100, job_id="job"))
             expired = chunk_lender(channel, times=LoanTimes(lease_s=-1))
             for lending in (lender, expired):

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sonichaos/handoff/v1/handoff.proto\x12\x14sonichaos.handoff.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\x01\n\x0cTensorHeader\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x35\n\x0bsample_type\x18\x02 \x01(\x0e\x32 .sonichaos.handoff.v1.SampleType\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r\x12\x0e\n\x06\x66rames\x18\x04 \x01(\x04\x12\x16\n\x0esample_rate_hz\x18\x05 \x01(\r\x12\x10\n\x08xxh3_128\x18\x06 \x01(\t\x12\x35\n\x11lease_expire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06job_id\x18\x08 \x01(\t\"\x81\x01\n\rLenderMessage\x12\x32\n\x04lend\x18\x01 \x01(\x0b\x32\".sonichaos.handoff.v1.TensorHeaderH\x00\x12\x31\n\x08withdraw\x18\x02 \x01(\x0b\x32\x1d.sonichaos.handoff.v1.LeaseIdH\x00\x42\t\n\x07message\"\xb9\x01\n\x0f\x42orrowerMessage\x12\x31\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x1d.sonichaos.handoff.v1.LeaseIdH\x00\x12\x35\n\x07refused\x18\x02 \x01(\x0b\x32\".sonichaos.handoff.v1.LeaseRefusalH\x00\x12\x31\n\x08released\x18\x03 \x01(\x0b\x32\x1d.sonichaos.handoff.v1.LeaseIdH\x00\x42\t\n\x07message\"\x1b\n\x07LeaseId\x12\x10\n\x08lease_id\x18\x01 \x01(\t\"@\n\x0cLeaseRefusal\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"a\n\x11SendTensorRequest\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32\".sonichaos.handoff.v1.TensorHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"&\n\x12SendTensorResponse\x12\x10\n\x08lease_id\x18\x01 \x01(\t*B\n\nSampleType\x12\x1b\n\x17SAMPLE_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13SAMPLE_TYPE_FLOAT32\x10\x01\x32u\n\x0eHandoffService\x12\x63\n\nSendTensor\x12\'.sonichaos.handoff.v1.SendTensorRequest\x1a(.sonichaos.handoff.v1.SendTensorResponse\"\x00(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sonichaos/handoff/v1/handoff.proto\x12\x14sonichaos.handoff.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\x01\n\x0cTensorHeader\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x35\n\x0bsample_type\x18\x02 \x01(\x0e\x32 .sonichaos.handoff.v1.SampleType\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r\x12\x0e\n\x06\x66rames\x18\x04 \x01(\x04\x12\x16\n\x0esample_rate_hz\x18\x05 \x01(\r\x12\x10\n\x08xxh3_128\x18\x06 \x01(\t\x12\x35\n\x11lease_expire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06job_id\x18\x08 \x01(\t\"\x81\x01\n\rLenderMessage\x12\x32\n\x04lend\x18\x01 \x01(\x0b\x32\".sonichaos.handoff.v1.TensorHeaderH\x00\x12\x31\n\x08withdraw\x18\x02 \x01(\x0b\x32\x1d.sonichaos.handoff.v1.LeaseIdH\x00\x42\t\n\x07message\"\xb9\x01\n\x0f\x42orrowerMessage\x12\x31\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x1d.sonichaos.handoff.v1.LeaseIdH\x00\x12\x35\n\x07refused\x18\x02 \x01(\x0b\x32\".sonichaos.handoff.v1.LeaseRefusalH\x00\x12\x31\n\x08released\x18\x03 \x01(\x0b\x32\x1d.sonichaos.handoff.v1.LeaseIdH\x00\x42\t\n\x07message\"\x1b\n\x07LeaseId\x12\x10\n\x08lease_id\x18\x01 \x01(\t\"@\n\x0cLeaseRefusal\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"a\n\x11SendTensorRequest\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32\".sonichaos.handoff.v1.TensorHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"&\n\x12SendTensorResponse\x12\x10\n\x08lease_id\x18\x01 \x01(\t\")\n\x15WithdrawTensorRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\"\x18\n\x16WithdrawTensorResponse*B\n\nSampleType\x12\x1b\n\x17SAMPLE_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13SAMPLE_TYPE_FLOAT32\x10\x01\x32\xe4\x01\n\x0eHandoffService\x12\x63\n\nSendTensor\x12\'.sonichaos.handoff.v1.SendTensorRequest\x1a(.sonichaos.handoff.v1.SendTensorResponse\"\x00(\x01\x12m\n\x0eWithdrawTensor\x12+.sonichaos.handoff.v1.WithdrawTensorRequest\x1a,.sonichaos.handoff.v1.WithdrawTensorResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sonichaos.handoff.v1.handoff_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SAMPLETYPE']._serialized_start=884
-  _globals['_SAMPLETYPE']._serialized_end=950
+  _globals['_SAMPLETYPE']._serialized_start=953
+  _globals['_SAMPLETYPE']._serialized_end=1019
   _globals['_TENSORHEADER']._serialized_start=94
   _globals['_TENSORHEADER']._serialized_end=328
   _globals['_LENDERMESSAGE']._serialized_start=331
@@ -48,6 +48,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENDTENSORREQUEST']._serialized_end=842
   _globals['_SENDTENSORRESPONSE']._serialized_start=844
   _globals['_SENDTENSORRESPONSE']._serialized_end=882
-  _globals['_HANDOFFSERVICE']._serialized_start=952
-  _globals['_HANDOFFSERVICE']._serialized_end=1069
+  _globals['_WITHDRAWTENSORREQUEST']._serialized_start=884
+  _globals['_WITHDRAWTENSORREQUEST']._serialized_end=925
+  _globals['_WITHDRAWTENSORRESPONSE']._serialized_start=927
+  _globals['_WITHDRAWTENSORRESPONSE']._serialized_end=951
+  _globals['_HANDOFFSERVICE']._serialized_start=1022
+  _globals['_HANDOFFSERVICE']._serialized_end=1250
 # @@protoc_insertion_point(module_scope)

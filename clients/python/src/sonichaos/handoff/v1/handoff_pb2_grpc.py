@@ -40,6 +40,11 @@ class HandoffServiceStub:
                 request_serializer=sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.SendTensorRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.SendTensorResponse.FromString,
                 _registered_method=True)
+        self.WithdrawTensor = channel.unary_unary(
+                '/sonichaos.handoff.v1.HandoffService/WithdrawTensor',
+                request_serializer=sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.WithdrawTensorRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.WithdrawTensorResponse.FromString,
+                _registered_method=True)
 
 
 class HandoffServiceServicer:
@@ -53,6 +58,13 @@ class HandoffServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WithdrawTensor(self, request, context):
+        """Frees a tensor that no call uses. Does nothing for one that a call uses, or for an unknown lease id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HandoffServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +72,11 @@ def add_HandoffServiceServicer_to_server(servicer, server):
                     servicer.SendTensor,
                     request_deserializer=sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.SendTensorRequest.FromString,
                     response_serializer=sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.SendTensorResponse.SerializeToString,
+            ),
+            'WithdrawTensor': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawTensor,
+                    request_deserializer=sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.WithdrawTensorRequest.FromString,
+                    response_serializer=sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.WithdrawTensorResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class HandoffService:
             '/sonichaos.handoff.v1.HandoffService/SendTensor',
             sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.SendTensorRequest.SerializeToString,
             sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.SendTensorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawTensor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sonichaos.handoff.v1.HandoffService/WithdrawTensor',
+            sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.WithdrawTensorRequest.SerializeToString,
+            sonichaos_dot_handoff_dot_v1_dot_handoff__pb2.WithdrawTensorResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class HandoffServiceStub:
     def __new__(cls, channel: _aio.Channel) -> HandoffServiceAsyncStub: ...
     SendTensor: _grpc.StreamUnaryMultiCallable[_handoff_pb2.SendTensorRequest, _handoff_pb2.SendTensorResponse]
     """Sends a tensor in chunks. The borrower keeps it until it is separated or the lease expires."""
+    WithdrawTensor: _grpc.UnaryUnaryMultiCallable[_handoff_pb2.WithdrawTensorRequest, _handoff_pb2.WithdrawTensorResponse]
+    """Frees a tensor that no call uses. Does nothing for one that a call uses, or for an unknown lease id."""
 
 @_typing.type_check_only
 class HandoffServiceAsyncStub(HandoffServiceStub):
@@ -43,6 +45,8 @@ class HandoffServiceAsyncStub(HandoffServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SendTensor: _aio.StreamUnaryMultiCallable[_handoff_pb2.SendTensorRequest, _handoff_pb2.SendTensorResponse]  # type: ignore[assignment]
     """Sends a tensor in chunks. The borrower keeps it until it is separated or the lease expires."""
+    WithdrawTensor: _aio.UnaryUnaryMultiCallable[_handoff_pb2.WithdrawTensorRequest, _handoff_pb2.WithdrawTensorResponse]  # type: ignore[assignment]
+    """Frees a tensor that no call uses. Does nothing for one that a call uses, or for an unknown lease id."""
 
 class HandoffServiceServicer(metaclass=_abc_1.ABCMeta):
     """Lends audio over gRPC, for services that do not share a host."""
@@ -54,5 +58,13 @@ class HandoffServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_handoff_pb2.SendTensorResponse, _abc.Awaitable[_handoff_pb2.SendTensorResponse]]:
         """Sends a tensor in chunks. The borrower keeps it until it is separated or the lease expires."""
+
+    @_abc_1.abstractmethod
+    def WithdrawTensor(
+        self,
+        request: _handoff_pb2.WithdrawTensorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_handoff_pb2.WithdrawTensorResponse, _abc.Awaitable[_handoff_pb2.WithdrawTensorResponse]]:
+        """Frees a tensor that no call uses. Does nothing for one that a call uses, or for an unknown lease id."""
 
 def add_HandoffServiceServicer_to_server(servicer: HandoffServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

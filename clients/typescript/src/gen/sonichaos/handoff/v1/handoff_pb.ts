@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/handoff/v1/handoff.proto.
  */
 export const file_sonichaos_handoff_v1_handoff: GenFile = /*@__PURE__*/
-  fileDesc("CiJzb25pY2hhb3MvaGFuZG9mZi92MS9oYW5kb2ZmLnByb3RvEhRzb25pY2hhb3MuaGFuZG9mZi52MSLqAQoMVGVuc29ySGVhZGVyEhAKCGxlYXNlX2lkGAEgASgJEjUKC3NhbXBsZV90eXBlGAIgASgOMiAuc29uaWNoYW9zLmhhbmRvZmYudjEuU2FtcGxlVHlwZRIQCghjaGFubmVscxgDIAEoDRIOCgZmcmFtZXMYBCABKAQSFgoOc2FtcGxlX3JhdGVfaHoYBSABKA0SEAoIeHhoM18xMjgYBiABKAkSNQoRbGVhc2VfZXhwaXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmpvYl9pZBgIIAEoCSKBAQoNTGVuZGVyTWVzc2FnZRIyCgRsZW5kGAEgASgLMiIuc29uaWNoYW9zLmhhbmRvZmYudjEuVGVuc29ySGVhZGVySAASMQoId2l0aGRyYXcYAiABKAsyHS5zb25pY2hhb3MuaGFuZG9mZi52MS5MZWFzZUlkSABCCQoHbWVzc2FnZSK5AQoPQm9ycm93ZXJNZXNzYWdlEjEKCGFjY2VwdGVkGAEgASgLMh0uc29uaWNoYW9zLmhhbmRvZmYudjEuTGVhc2VJZEgAEjUKB3JlZnVzZWQYAiABKAsyIi5zb25pY2hhb3MuaGFuZG9mZi52MS5MZWFzZVJlZnVzYWxIABIxCghyZWxlYXNlZBgDIAEoCzIdLnNvbmljaGFvcy5oYW5kb2ZmLnYxLkxlYXNlSWRIAEIJCgdtZXNzYWdlIhsKB0xlYXNlSWQSEAoIbGVhc2VfaWQYASABKAkiQAoMTGVhc2VSZWZ1c2FsEhAKCGxlYXNlX2lkGAEgASgJEg4KBmRldGFpbBgCIAEoCRIOCgZyZWFzb24YAyABKAkiYQoRU2VuZFRlbnNvclJlcXVlc3QSNAoGaGVhZGVyGAEgASgLMiIuc29uaWNoYW9zLmhhbmRvZmYudjEuVGVuc29ySGVhZGVySAASDgoEZGF0YRgCIAEoDEgAQgYKBHBhcnQiJgoSU2VuZFRlbnNvclJlc3BvbnNlEhAKCGxlYXNlX2lkGAEgASgJKkIKClNhbXBsZVR5cGUSGwoXU0FNUExFX1RZUEVfVU5TUEVDSUZJRUQQABIXChNTQU1QTEVfVFlQRV9GTE9BVDMyEAEydQoOSGFuZG9mZlNlcnZpY2USYwoKU2VuZFRlbnNvchInLnNvbmljaGFvcy5oYW5kb2ZmLnYxLlNlbmRUZW5zb3JSZXF1ZXN0Giguc29uaWNoYW9zLmhhbmRvZmYudjEuU2VuZFRlbnNvclJlc3BvbnNlIgAoAWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiJzb25pY2hhb3MvaGFuZG9mZi92MS9oYW5kb2ZmLnByb3RvEhRzb25pY2hhb3MuaGFuZG9mZi52MSLqAQoMVGVuc29ySGVhZGVyEhAKCGxlYXNlX2lkGAEgASgJEjUKC3NhbXBsZV90eXBlGAIgASgOMiAuc29uaWNoYW9zLmhhbmRvZmYudjEuU2FtcGxlVHlwZRIQCghjaGFubmVscxgDIAEoDRIOCgZmcmFtZXMYBCABKAQSFgoOc2FtcGxlX3JhdGVfaHoYBSABKA0SEAoIeHhoM18xMjgYBiABKAkSNQoRbGVhc2VfZXhwaXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmpvYl9pZBgIIAEoCSKBAQoNTGVuZGVyTWVzc2FnZRIyCgRsZW5kGAEgASgLMiIuc29uaWNoYW9zLmhhbmRvZmYudjEuVGVuc29ySGVhZGVySAASMQoId2l0aGRyYXcYAiABKAsyHS5zb25pY2hhb3MuaGFuZG9mZi52MS5MZWFzZUlkSABCCQoHbWVzc2FnZSK5AQoPQm9ycm93ZXJNZXNzYWdlEjEKCGFjY2VwdGVkGAEgASgLMh0uc29uaWNoYW9zLmhhbmRvZmYudjEuTGVhc2VJZEgAEjUKB3JlZnVzZWQYAiABKAsyIi5zb25pY2hhb3MuaGFuZG9mZi52MS5MZWFzZVJlZnVzYWxIABIxCghyZWxlYXNlZBgDIAEoCzIdLnNvbmljaGFvcy5oYW5kb2ZmLnYxLkxlYXNlSWRIAEIJCgdtZXNzYWdlIhsKB0xlYXNlSWQSEAoIbGVhc2VfaWQYASABKAkiQAoMTGVhc2VSZWZ1c2FsEhAKCGxlYXNlX2lkGAEgASgJEg4KBmRldGFpbBgCIAEoCRIOCgZyZWFzb24YAyABKAkiYQoRU2VuZFRlbnNvclJlcXVlc3QSNAoGaGVhZGVyGAEgASgLMiIuc29uaWNoYW9zLmhhbmRvZmYudjEuVGVuc29ySGVhZGVySAASDgoEZGF0YRgCIAEoDEgAQgYKBHBhcnQiJgoSU2VuZFRlbnNvclJlc3BvbnNlEhAKCGxlYXNlX2lkGAEgASgJIikKFVdpdGhkcmF3VGVuc29yUmVxdWVzdBIQCghsZWFzZV9pZBgBIAEoCSIYChZXaXRoZHJhd1RlbnNvclJlc3BvbnNlKkIKClNhbXBsZVR5cGUSGwoXU0FNUExFX1RZUEVfVU5TUEVDSUZJRUQQABIXChNTQU1QTEVfVFlQRV9GTE9BVDMyEAEy5AEKDkhhbmRvZmZTZXJ2aWNlEmMKClNlbmRUZW5zb3ISJy5zb25pY2hhb3MuaGFuZG9mZi52MS5TZW5kVGVuc29yUmVxdWVzdBooLnNvbmljaGFvcy5oYW5kb2ZmLnYxLlNlbmRUZW5zb3JSZXNwb25zZSIAKAESbQoOV2l0aGRyYXdUZW5zb3ISKy5zb25pY2hhb3MuaGFuZG9mZi52MS5XaXRoZHJhd1RlbnNvclJlcXVlc3QaLC5zb25pY2hhb3MuaGFuZG9mZi52MS5XaXRoZHJhd1RlbnNvclJlc3BvbnNlIgBiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * Describes a lent tensor. Its bytes are C-contiguous, shape (channels, frames).
@@ -283,6 +283,42 @@ export const SendTensorResponseSchema: GenMessage<SendTensorResponse> = /*@__PUR
   messageDesc(file_sonichaos_handoff_v1_handoff, 6);
 
 /**
+ * Request of WithdrawTensor.
+ *
+ * @generated from message sonichaos.handoff.v1.WithdrawTensorRequest
+ */
+export type WithdrawTensorRequest = Message<"sonichaos.handoff.v1.WithdrawTensorRequest"> & {
+  /**
+   * Id of the loan, as SendTensor answered it or as its header named it.
+   *
+   * @generated from field: string lease_id = 1;
+   */
+  leaseId: string;
+};
+
+/**
+ * Describes the message sonichaos.handoff.v1.WithdrawTensorRequest.
+ * Use `create(WithdrawTensorRequestSchema)` to create a new message.
+ */
+export const WithdrawTensorRequestSchema: GenMessage<WithdrawTensorRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_handoff_v1_handoff, 7);
+
+/**
+ * Response of WithdrawTensor.
+ *
+ * @generated from message sonichaos.handoff.v1.WithdrawTensorResponse
+ */
+export type WithdrawTensorResponse = Message<"sonichaos.handoff.v1.WithdrawTensorResponse"> & {
+};
+
+/**
+ * Describes the message sonichaos.handoff.v1.WithdrawTensorResponse.
+ * Use `create(WithdrawTensorResponseSchema)` to create a new message.
+ */
+export const WithdrawTensorResponseSchema: GenMessage<WithdrawTensorResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_handoff_v1_handoff, 8);
+
+/**
  * Number type of a sample.
  *
  * @generated from enum sonichaos.handoff.v1.SampleType
@@ -324,6 +360,16 @@ export const HandoffService: GenService<{
     methodKind: "client_streaming";
     input: typeof SendTensorRequestSchema;
     output: typeof SendTensorResponseSchema;
+  },
+  /**
+   * Frees a tensor that no call uses. Does nothing for one that a call uses, or for an unknown lease id.
+   *
+   * @generated from rpc sonichaos.handoff.v1.HandoffService.WithdrawTensor
+   */
+  withdrawTensor: {
+    methodKind: "unary";
+    input: typeof WithdrawTensorRequestSchema;
+    output: typeof WithdrawTensorResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sonichaos_handoff_v1_handoff, 0);
