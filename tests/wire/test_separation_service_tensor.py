@@ -90,6 +90,16 @@ async def test_a_lent_bounce_becomes_a_zip(live: LiveServer) -> None:
     await asyncio.to_thread(eventually, lambda: not live.calls.active, "the call has ended")
 
 
+async def test_the_lease_of_a_refused_call_ends_with_it(live: LiveServer) -> None:
+    """A malformed call frees the loan that it names, before its lender withdraws it."""
+    pcm = music(0.5)
+    request = take_of(pcm, live.store)
+    with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        request.lease_id, request.bounce.sha256 = loan.lease_id, "no digest"
+        assert await reason_of_call(live, request) == "INVALID_FIELD"
+        await asyncio.to_thread(eventually, lambda: not live.borrowings.active_loans, "the loan is free")
+
+
 async def zip_digest(live: LiveServer, pcm: NDArray[np.int32], *, timeout_s: float | None = None) -> str:
     """Lend and separate; returns the ZIP's SHA-256."""
     request = take_of(pcm, live.store)
