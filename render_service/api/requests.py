@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import datetime
 
 from google.protobuf import json_format
@@ -31,6 +30,10 @@ from servicekit.errors import FieldViolation, InvalidFields
 from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.render.v1 import render_pb2
 
+MAX_START_S = 86400.0
+"""Latest start of a tempo point: beyond any take or upload, and far below where a beat has no place between two doubles."""
+MIN_STRENGTH = 0.001
+"""Least share of noise: with less, the share of the original is 1.0 to the last bit of a float."""
 _STEM_NAMES = ", ".join(f"STEM_{stem.name}" for stem in STEMS)
 
 
@@ -128,6 +131,10 @@ def _read_tempo(
 
 
 def _read_tempo_map(message: brief_pb2.TempoMap) -> TempoMap:
+    for index, point in enumerate(message.points):
+        if point.start_seconds > MAX_START_S:
+            text = f"must be at most {MAX_START_S:g}, got {point.start_seconds:g}"
+            raise TempoMapError(f"points[{index}].start_seconds", text)
     points = tuple(
         TempoPoint(start_s=p.start_seconds, bpm=p.bpm, beats_per_bar=p.beats_per_bar or 4, beat_unit=p.beat_unit or 4)
         for p in message.points
@@ -185,8 +192,8 @@ def _read_expire_time(message: brief_pb2.Brief, violations: list[FieldViolation]
 
 def _read_strength(message: render_pb2.RerenderStemRequest, violations: list[FieldViolation]) -> float:
     strength = message.strength or DEFAULT_STRENGTH
-    if not (math.isfinite(strength) and 0.0 < strength <= 1.0):
-        text = f"must be above 0 and at most 1, got {message.strength:g}"
+    if not MIN_STRENGTH <= strength <= 1.0:
+        text = f"must be {MIN_STRENGTH:g} to 1, got {message.strength:g}"
         violations.append(FieldViolation("strength", text))
     elif message.from_noise and message.strength:
         text = f"must not be set together with from_noise, got {message.strength:g}"

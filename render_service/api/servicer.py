@@ -16,7 +16,7 @@ from render_service.api.messages import (
     persona_message,
     replay_message,
 )
-from render_service.api.persona_upload import read_persona_upload
+from render_service.api.persona_upload import PersonaUploads
 from render_service.api.requests import (
     canonical_json,
     canonical_rerender_json,
@@ -67,6 +67,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         as_message: Callable[[Job], job_pb2.Job],
     ) -> None:
         self._pools = pools
+        self._persona_uploads = PersonaUploads()
         self._renders = renders
         self._rerenders = rerenders
         self._personas = personas
@@ -129,10 +130,11 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def CreatePersona(
         self, request_iterator: AsyncIterator[render_pb2.CreatePersonaRequest], context: Context
     ) -> render_pb2.CreatePersonaResponse:
-        header, clips = await read_persona_upload(request_iterator)
-        persona = await self._pools.personas.run(
-            self._personas.add, header.persona_id, header.prefix, clips, header.clip_sha256
-        )
+        with self._persona_uploads.receive(request_iterator) as upload:
+            header, clips = await upload.read()
+            persona = await self._pools.personas.run(
+                self._personas.add, header.persona_id, header.prefix, clips, header.clip_sha256
+            )
         return render_pb2.CreatePersonaResponse(persona=persona_message(persona))
 
     async def DeletePersona(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from render_service.personas.clips import MAX_CLIP_BYTES, MAX_CLIPS, Clip
+from render_service.personas.clips import MAX_CLIP_BYTES, MAX_CLIPS, Clip, DecodedClips
 from render_service.personas.persona import Persona
 from render_service.renderers.renderer import Renderer
 from servicekit.clock import Clock
@@ -103,8 +103,7 @@ class PersonaLibrary:
         return next(model.sha256 for model in self._renderer.info.models if model.role == "persona")
 
     def _embed(self, clips: Sequence[Clip]) -> tuple[float, ...]:
-        waveforms = [clip.waveform(name=f"clip {i}") for i, clip in enumerate(clips)]
-        return tuple(float(x) for x in self._renderer.embed_persona(waveforms))
+        return tuple(float(x) for x in self._renderer.embed_persona(DecodedClips(clips)))
 
     def _read_built_in(self, path: Path) -> Persona:
         facts = json.loads(path.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ The header is read here and not by a library, because libsndfile takes a truncat
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from servicekit.errors import InvalidAudio
 
 MIN_FRAMES = 2
 """The fewest frames with a standard deviation."""
+
+Source = Path | bytes
+"""A file, or its bytes."""
 
 _PCM_TAG = 1
 _FLOAT_TAG = 3
@@ -68,10 +72,11 @@ class UploadFormat:
         return self.channels * self.encoding.value[1]
 
 
-def read_upload_header(path: Path, *, max_seconds: float) -> UploadFormat:
+def read_upload_header(source: Source, *, max_seconds: float) -> UploadFormat:
     """Check the header against the file. Raises InvalidAudio saying what was expected and received."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    with _opened(source) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         _check_riff(file.read(12))
         fmt: bytes | None = None
         for _ in range(_MAX_CHUNKS):
@@ -92,14 +97,14 @@ def read_upload_header(path: Path, *, max_seconds: float) -> UploadFormat:
     raise invalid_audio(f"its first {_MAX_CHUNKS} chunks hold no samples; write it again with an audio editor")
 
 
-def upload_blocks(path: Path, upload: UploadFormat) -> Iterator[Pcm24]:
+def upload_blocks(source: Source, upload: UploadFormat) -> Iterator[Pcm24]:
     """The samples as ``(2, N)`` blocks, mono doubled, in memory that does not grow with length.
 
     16 bits and 8 are widened exactly; 32 bits and float are rounded to nearest, ties to even; what rounding lifts to +1.0, and a
     float that is just that, becomes the highest 24-bit integer. Raises InvalidAudio for float samples that are NaN,
     infinite or beyond full scale, saying where.
     """
-    with path.open("rb") as file:
+    with _opened(source) as file:
         file.seek(upload.data_offset)
         for start in range(0, upload.frames, BLOCK_FRAMES):
             frames = min(BLOCK_FRAMES, upload.frames - start)
@@ -108,14 +113,18 @@ def upload_blocks(path: Path, upload: UploadFormat) -> Iterator[Pcm24]:
             yield np.repeat(block, CHANNELS, axis=0) if upload.channels == 1 else block
 
 
-def read_upload(path: Path, upload: UploadFormat) -> Pcm24:
+def read_upload(source: Source, upload: UploadFormat) -> Pcm24:
     """All of :func:`upload_blocks` as one ``(2, T)``."""
     pcm = np.empty((CHANNELS, upload.frames), dtype=np.int32)
     start = 0
-    for block in upload_blocks(path, upload):
+    for block in upload_blocks(source, upload):
         pcm[:, start : start + block.shape[1]] = block
         start += block.shape[1]
     return pcm
+
+
+def _opened(source: Source) -> BinaryIO:
+    return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
 
 
 def invalid_audio(detail: str) -> InvalidAudio:

@@ -60,7 +60,7 @@ def embed_clips(
     Clips are normalised to one level first, so that the embedding does not depend on it.
     """
     size = encoder.config.window_frames * front_end.spec.hop_samples
-    windows = [window for clip in clips for window in _windows(_normalise_level(clip), size)]
+    windows = (window for clip in clips for window in _windows(_normalise_level(clip), size))
     with torch.inference_mode():
         batches = (torch.from_numpy(window)[None].to(front_end.filterbank.device) for window in windows)
         vectors = [encoder(front_end.standardise(front_end.analyse(batch))) for batch in batches]

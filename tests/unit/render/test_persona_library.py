@@ -52,6 +52,33 @@ def clip(
     return Clip(data=file.getvalue())
 
 
+def encoded(kind: str, subtype: str, *, channels: int = 2, seconds: float = 2.0, scale: float = 0.1) -> Clip:
+    """Noise in another format than WAV."""
+    noise = scale * np.random.default_rng(3).standard_normal((round(seconds * 44100), channels))
+    file = io.BytesIO()
+    soundfile.write(file, noise, 44100, format=kind, subtype=subtype)
+    return Clip(data=file.getvalue())
+
+
+def constant(value: float) -> Clip:
+    """A WAV of one value."""
+    file = io.BytesIO()
+    soundfile.write(file, np.full((88200, 2), value), 44100, format="WAV", subtype="PCM_16")
+    return Clip(data=file.getvalue())
+
+
+def halved(whole: Clip) -> Clip:
+    """Its first half."""
+    return Clip(data=whole.data[: len(whole.data) // 2])
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("FLAC", "PCM_24"), ("AIFF", "PCM_16"), ("OGG", "VORBIS")])
+def test_every_documented_format_is_taken(library: PersonaLibrary, kind: str, subtype: str) -> None:
+    """Whole files of each, mono and stereo."""
+    for channels in (1, 2):
+        assert library.add(f"one-{channels}", "noise", [encoded(kind, subtype, channels=channels)]).embedding
+
+
 def test_an_added_persona_is_read_by_the_next_process(
     library: PersonaLibrary, renderer: Renderer, store: FolderStore, tmp_path: Path
 ) -> None:
@@ -99,6 +126,16 @@ def test_ids_are_plain(library: PersonaLibrary, persona_id: str) -> None:
         (clip(0.5), "0.50 s"),
         (clip(scale=0.0), "silence"),
         (clip(scale=float("nan")), "NaN"),
+        (clip(scale=1e30), "beyond full scale"),
+        (constant(0.5), "constant"),
+        (halved(clip()), "truncated"),
+        (halved(encoded("FLAC", "PCM_16")), "clip 1"),
+        (halved(encoded("AIFF", "PCM_16", seconds=4.0)), "complete"),
+        (halved(encoded("OGG", "VORBIS", seconds=4.0)), "complete"),
+        (encoded("AIFF", "FLOAT", scale=1e30), "full scale"),
+        (encoded("AIFF", "PCM_16", channels=255, seconds=1.0), "255 channels"),
+        (encoded("OGG", "VORBIS", channels=9, seconds=1.0), "9 channels"),
+        (encoded("CAF", "PCM_16"), "WAV, FLAC, AIFF or Ogg"),
     ],
 )
 def test_a_bad_clip_is_named_and_nothing_is_stored(

@@ -33,6 +33,7 @@ from servicekit.loans import (
     TensorHeader,
 )
 from servicekit.metrics import Metrics
+from servicekit.rpc.receive import ReceiveLimits
 from servicekit.rpc.server import RpcServer
 from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
 
@@ -65,7 +66,7 @@ async def borrower() -> AsyncIterator[Borrower]:
         metrics=Metrics("test"), gated_methods=(), service_names=("sonichaos.handoff.v1.HandoffService",)
     )
     handoff_pb2_grpc.add_HandoffServiceServicer_to_server(
-        HandoffServicer(borrowings, receive_timeout_s=2.0), server.grpc_server
+        HandoffServicer(borrowings, receive_limits=ReceiveLimits(window_s=2.0)), server.grpc_server
     )
     (address,) = await server.start(("127.0.0.1:0",))
     yield Borrower(address, borrowings)

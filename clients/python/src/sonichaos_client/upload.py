@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,7 @@ from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos_client import rpcs
 from sonichaos_client.enums import OwningService
-from sonichaos_client.errors import LocalReadError, SonichaosError
+from sonichaos_client.errors import InvalidRequestError, LocalReadError, SonichaosError
 from sonichaos_client.fields import AnalysisFields, SeparationFields, StrPath, message_of
 from sonichaos_client.options import CallOptions
 from sonichaos_client.sansio import Operation, call_client_streaming, call_unary, run_blocking
@@ -113,8 +114,18 @@ def create_persona(
     try:
         response = yield from call_client_streaming(OwningService.RENDER, rpcs.CREATE_PERSONA, upload, timeout_s)
     except SonichaosError as error:
-        raise upload.read_error or error from error
+        raise upload.read_error or _naming_file(error, clips) from error
     return response.persona
+
+
+def _naming_file(error: SonichaosError, clips: Sequence[StrPath]) -> SonichaosError:
+    """The error, with the local file where the service names a clip by its number, which is all that it knows of it."""
+    number = re.fullmatch(r"clip ([0-9]{1,3})", error.metadata.get("detail", ""))
+    if not isinstance(error, InvalidRequestError) or number is None or int(number[1]) >= len(clips):
+        return error
+    return InvalidRequestError(
+        f"{clips[int(number[1])]}: {error.message}", code=error.code, reason=error.reason, metadata=error.metadata
+    )
 
 
 def get_separation_model(options: CallOptions) -> Operation[separation_pb2.GetModelInfoResponse]:
