@@ -32,12 +32,13 @@ class Child:
 
     @classmethod
     async def start(cls, module: str, environment: Mapping[str, str], on_line: Callable[[str], None]) -> Child:
-        """Run ``python -m module``; ``on_line`` is called with each line of its output. It must neither wait nor raise.
+        """Run ``python -P -m module``; ``on_line`` is called with each line of its output. It must neither wait nor raise.
 
         The process has its own session, so that Ctrl-C reaches the parent only, which then stops its children in order.
         """
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # else Python files of the current folder would replace modules of the service
             "-m",
             module,
             env=dict(environment),

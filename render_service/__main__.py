@@ -31,7 +31,15 @@ from servicekit.clock import SystemClock
 from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
-from servicekit.installation import check_store, device_lock, lock_instance, make_folders, open_journal, open_store
+from servicekit.installation import (
+    check_store,
+    device_lock,
+    lock_instance,
+    make_folders,
+    open_journal,
+    open_store,
+    raise_descriptor_limit,
+)
 from servicekit.journal import Job, OwningService
 from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
@@ -54,6 +62,7 @@ _LOCAL_TENANT = "local"
 async def serve(settings: RenderSettings) -> None:
     """Build the service and run it until it is stopped by a signal."""
     check_device(settings.device)
+    raise_descriptor_limit()
     make_folders(settings)
     clock, metrics = SystemClock(), Metrics("render")
     async with AsyncExitStack() as resources:
@@ -179,7 +188,9 @@ async def _serve_urls(settings: RenderSettings, store: ObjectStore, resources: A
         return
     check_listen_address(settings.url_listen, insecure=settings.insecure)
     address = urlsplit(f"http://{settings.url_listen}")
-    server = FolderUrlServer(store, host=address.hostname or "127.0.0.1", port=address.port or 0)
+    server = FolderUrlServer(
+        store, host=address.hostname or "127.0.0.1", port=address.port or 0, origins=settings.allowed_origins
+    )
     try:
         await resources.enter_async_context(server)
     except OSError as error:

@@ -28,7 +28,15 @@ from servicekit.errors import ServiceError
 from servicekit.fingerprint import check_device, host_fingerprint, merge
 from servicekit.gpu_lock import SharedGpuLock
 from servicekit.host_settings import CLIENT_VARIABLES
-from servicekit.installation import check_store, device_lock, lock_instance, make_folders, open_journal, open_store
+from servicekit.installation import (
+    check_store,
+    device_lock,
+    lock_instance,
+    make_folders,
+    open_journal,
+    open_store,
+    raise_descriptor_limit,
+)
 from servicekit.journal import Job, Journal, OwningService, Stage
 from servicekit.loans import Borrowings, LoanServer
 from servicekit.loans.socket_path import SocketPathError
@@ -59,6 +67,7 @@ _log = logger(__name__)
 async def serve(settings: SeparationSettings) -> None:
     """Build the service and run it until a signal."""
     check_device(settings.device)
+    raise_descriptor_limit()
     make_folders(settings)
     for folder in (settings.spool_folder, settings.pending_uploads_folder):
         folder.mkdir(mode=0o700, exist_ok=True)

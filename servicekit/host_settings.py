@@ -6,15 +6,18 @@ Each service adds its own, with the prefix ``render_`` or ``separation_``, in it
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from servicekit.settings import Settings
 
 CLIENT_VARIABLES = ("SONICHAOS_RENDER_ADDRESS", "SONICHAOS_SEPARATION_ADDRESS")
 """Read by clients. Services ignore them unless they have a field of that name."""
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 
 
 def default_data_folder() -> Path:
@@ -66,6 +69,10 @@ class HostSettings(Settings):
         "",
         description="Base URL by which callers reach url_listen, such as 'https://files.example.com'. Empty: http://{url_listen}.",
     )
+    url_origins: str = Field(
+        "",
+        description="Web origins whose pages may read signed URLs, separated by commas, such as 'https://app.example.com'.",
+    )
     url_ttl_seconds: int = Field(
         3600, ge=1, le=7 * 24 * 3600, description="Default time to live of a signed URL, in seconds."
     )
@@ -94,6 +101,19 @@ class HostSettings(Settings):
     def loans_socket(self) -> Path:
         """Path of the socket for lending bounces."""
         return Path(self.handoff_socket) if self.handoff_socket else self.run_folder / "handoff.sock"
+
+    @field_validator("url_origins")
+    @classmethod
+    def _check_origins(cls, value: str) -> str:
+        for origin in filter(None, map(str.strip, value.split(","))):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"must be origins like https://app.example.com, without a path, got {origin!r}")
+        return value
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """Origins of `url_origins`."""
+        return tuple(filter(None, map(str.strip, self.url_origins.split(","))))
 
     @property
     def url_root(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 from pathlib import Path
 
 from servicekit.clock import Clock
@@ -20,6 +21,7 @@ from servicekit.store.url_secret import load_or_create_secret
 from servicekit.store.url_signer import UrlSigner
 
 _STALE_UPLOAD_S = 24 * 3600
+_MAX_DESCRIPTORS = 65536
 
 
 def make_folders(settings: HostSettings) -> None:
@@ -90,6 +92,14 @@ def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
 def device_lock(settings: HostSettings) -> GpuLock:
     """The lock on this host's device, shared by both services."""
     return GpuLock(settings.run_folder / f"{settings.device}.lock")
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many files and connections as the system allows it, at most 65536; shells allow it 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def lock_instance(folder: Path, name: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from email.utils import formatdate
@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 from aiohttp import web
 
 from servicekit.errors import NotFound, Unavailable
+from servicekit.store.bounded_http import BoundedServer
 from servicekit.store.byte_range import ByteRange, UnsatisfiableRange, parse_range
 from servicekit.store.folder_store import FolderObject, FolderStore
 from servicekit.store.object_key import InvalidKey, check_key, download_name
@@ -22,10 +23,18 @@ from servicekit.store.url_signer import RefusedUrl
 
 CHUNK_BYTES = 1 << 18
 MAX_DOWNLOADS = 64
+MAX_CONNECTIONS = 256
+HEADER_LIMIT_S = 10.0
 STALL_LIMIT_S = 60.0
 SHUTDOWN_LIMIT_S = 5.0
 _READ_THREADS = 4
 _ALLOW = "GET, HEAD"
+_EXPOSED = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag"
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": _ALLOW,
+    "Access-Control-Allow-Headers": "If-None-Match, If-Range, Range",
+    "Access-Control-Max-Age": "600",
+}
 
 T = TypeVar("T")
 
@@ -34,7 +43,9 @@ class FolderUrlServer:
     """Serves the objects whose URLs ``store`` signed. Needs the store's folder and secret, no other part of a service.
 
     ``port`` 0 chooses a free one. At most ``max_downloads`` run at once, each with a descriptor and a chunk; a client that reads
-    nothing for ``stall_limit_s`` seconds is disconnected. Files are read in threads, so that slow disks block no event loop.
+    nothing for ``stall_limit_s`` seconds is disconnected. At most ``max_connections`` are open, each with ``header_limit_s``
+    seconds to send its request. Files are read in threads, so that slow disks block no event loop. Pages of ``origins``
+    (``https://host``) may read the answers (CORS); the signature alone decides what is read.
     """
 
     def __init__(
@@ -43,12 +54,18 @@ class FolderUrlServer:
         *,
         host: str,
         port: int,
+        origins: Collection[str] = (),
         max_downloads: int = MAX_DOWNLOADS,
+        max_connections: int = MAX_CONNECTIONS,
         stall_limit_s: float = STALL_LIMIT_S,
+        header_limit_s: float = HEADER_LIMIT_S,
     ) -> None:
         self._store = store
         self._host = host
         self._port = port
+        self._origins = frozenset(origins)
+        self._max_connections = max_connections
+        self._header_limit_s = header_limit_s
         self._downloads = asyncio.Semaphore(max_downloads)
         self._stall_limit_s = stall_limit_s
         self._runner: web.ServerRunner | None = None
@@ -62,8 +79,8 @@ class FolderUrlServer:
     async def start(self) -> None:
         """Listen. Raises OSError if the address is in use."""
         self._threads = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="folder-url")
-        # No access log: its URLs would be valid for everyone who reads it.
-        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=SHUTDOWN_LIMIT_S)
+        server = BoundedServer(self._answer, max_connections=self._max_connections, header_limit_s=self._header_limit_s)
+        self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_LIMIT_S)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
@@ -89,6 +106,31 @@ class FolderUrlServer:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Check method, path and signature, then send the object."""
+        if request.method == "OPTIONS" and self._allowed_origin(request):
+            return web.Response(status=HTTPStatus.NO_CONTENT, headers=self._cross_origin(request) | _PREFLIGHT)
+        response = await self._checked(request)
+        if not response.prepared:  # an answer with a body has sent its headers
+            response.headers.update(self._cross_origin(request))
+        return response
+
+    def _allowed_origin(self, request: web.BaseRequest) -> str:
+        """The configured origin that a browser's page asks from; empty for any other."""
+        origin = request.headers.get("Origin", "")
+        return origin if origin in self._origins else ""
+
+    def _cross_origin(self, request: web.BaseRequest) -> dict[str, str]:
+        """The headers by which a browser lets the page read the answer. Caches keep the answers to origins apart."""
+        if not self._origins:
+            return {}
+        origin = self._allowed_origin(request)
+        vary = {"Vary": "Origin"}
+        return (
+            vary | {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": _EXPOSED}
+            if origin
+            else vary
+        )
+
+    async def _checked(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in ("GET", "HEAD"):
             return _refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {_ALLOW}.", headers={"Allow": _ALLOW})
         path, _, query = request.raw_path.partition("?")
@@ -133,7 +175,7 @@ class FolderUrlServer:
 
     async def _send(self, request: web.BaseRequest, source: FolderObject) -> web.StreamResponse:
         """Answer with the object or the requested range of it."""
-        headers = _headers(source)
+        headers = _headers(source) | self._cross_origin(request)
         if headers["ETag"] in _tags(request.headers.get("If-None-Match")):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         conditional = request.headers.get("If-Range")

@@ -76,7 +76,10 @@ def s3_pool(settings: S3Settings, *, read_timeout_s: float, retries: int = _RETR
     """A connection pool with the timeouts and certificates of ``settings``."""
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=settings.connect_timeout_s, read=read_timeout_s),
-        retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
+        # A server's Retry-After would hold the calling thread for as long as it says, deaf to a cancel: callers wait, not requests.
+        retries=urllib3.Retry(
+            total=retries, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), respect_retry_after_header=False
+        ),
         maxsize=16,
         cert_reqs="CERT_REQUIRED",
         ca_certs=str(settings.ca_file) if settings.ca_file else None,

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from hostctl.child import Child
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # A service that logs its environment, serves health and its model's name, and says on SIGTERM that it drains.
@@ -247,3 +249,14 @@ def test_output_that_nobody_reads_does_not_stop_the_services(reader: str, tmp_pa
     assert running.process.wait(20) == 0
     if reader == "stopped":
         os.close(read_end)
+
+
+async def test_a_service_runs_no_file_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though `python -m` would put the folder first."""
+    (tmp_path / "json.py").write_text("print('not the library')")
+    monkeypatch.chdir(tmp_path)
+    lines: list[str] = []
+    child = await Child.start("json.tool", os.environ, lines.append)
+    await child.ended()
+    assert lines
+    assert "not the library" not in lines

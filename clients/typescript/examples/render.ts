@@ -84,6 +84,7 @@ if (version?.state !== JobState.DONE) {
 
 const signed = await jobs.createSignedUrl({ jobId: job.jobId, version: 1, kind: FileKind.ZIP });
 await mkdir(options.out, { recursive: true });
+if (!/^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/.test(job.jobId)) throw new Error(`expected a plain job id, got ${job.jobId}`);
 const path = join(options.out, `${job.jobId}-v1.zip`);
 await fetchFile(signed, path);
 console.log(

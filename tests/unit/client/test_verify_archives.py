@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,39 @@ def test_hidden_bytes_are_reported(tmp_path: Path) -> None:
     report = verify_zip(path)
     assert rules(report) == {("zip", "")}
     assert "6 bytes" in report.failures[0].message
+
+
+def unicode_path(name: str, other: str) -> bytes:
+    """Info-ZIP's extra field 0x7075: programs that know it unpack the file under the other name."""
+    body = b"\x01" + struct.pack("<I", zlib.crc32(name.encode())) + other.encode()
+    return struct.pack("<HH", 0x7075, len(body)) + body
+
+
+def test_a_second_name_in_an_extra_field_is_reported(tmp_path: Path) -> None:
+    """Unzip would unpack it elsewhere than what was checked. Any extra field but that of ZIP64 is reported."""
+    path = tmp_path / "a.zip"
+    made = delivery(frames=3000)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in made.files.items():
+            entry = zipfile.ZipInfo(made.folder + name, (1980, 1, 1, 0, 0, 0))
+            if name == "bass.wav":
+                entry.extra = unicode_path(entry.filename, "../../etc/cron.d/job")
+            archive.writestr(entry, data)
+    report = verify_zip(path)
+    assert rules(report) == {("path", "bass.wav")}
+    assert "0x7075" in report.failures[0].message
+
+
+def test_comments_are_reported(tmp_path: Path) -> None:
+    """They have no use in a delivery."""
+    path = tmp_path / "a.zip"
+    made = delivery(frames=3000)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in made.files.items():
+            entry = zipfile.ZipInfo(made.folder + name, (1980, 1, 1, 0, 0, 0))
+            entry.comment = b"hello"
+            archive.writestr(entry, data)
+    assert rules(verify_zip(path)) == {("zip", name) for name in FILES}
 
 
 def test_a_huge_directory_is_rejected_unread(tmp_path: Path) -> None:

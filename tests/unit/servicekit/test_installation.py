@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +86,14 @@ def test_a_missing_device_is_refused() -> None:
     """Before a model is loaded; there is no silent fallback to another device."""
     with pytest.raises(SettingsError, match=r"SONICHAOS_DEVICE=cuda: .*finds no CUDA device"):
         check_device("cuda")
+
+
+def test_the_descriptor_limit_is_raised_to_what_the_system_allows() -> None:
+    """1024, a shell's limit, is soon taken by connections."""
+    code = (
+        "import resource; from servicekit.installation import raise_descriptor_limit as go;"
+        "hard = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 4096);"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard)); go();"
+        "assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -19,13 +20,14 @@ from sonichaos.jobs.v1 import jobs_service_pb2 as pb
 from sonichaos_client import jobs
 from sonichaos_client.atomic_file import AtomicFile, check_not_existing
 from sonichaos_client.enums import FileKind, JobState
-from sonichaos_client.errors import DataLossError, DigestMismatchError, DownloadError
+from sonichaos_client.errors import DataLossError, DigestMismatchError, DownloadError, InternalError
 from sonichaos_client.fields import StrPath
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import Backoff
 from sonichaos_client.sansio import Operation, Sleep, run_blocking
 
 _READ_BYTES = 1024 * 1024
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _TIMEOUT_S = 60.0
 _SUFFIXES = {
     FileKind.ZIP: ".zip",
@@ -56,7 +58,15 @@ class SavedFile:
 
 
 def local_name(job_id: str, version: int, kind: FileKind) -> str:
-    """The local file name, such as ``j-...-v1.zip``."""
+    """The local file name, such as ``j-...-v1.zip``. Raises InternalError for an id that is no plain name.
+
+    The id comes from the service: it must not lead out of the folder, nor name a hidden file.
+    """
+    if not _PLAIN_ID.fullmatch(job_id):
+        raise InternalError(
+            f"The service must name a job by letters, digits and -, got {job_id[:80]!r}. No file was written.",
+            code=grpc.StatusCode.INTERNAL,
+        )
     return f"{job_id}-v{version}{_SUFFIXES[kind]}"
 
 

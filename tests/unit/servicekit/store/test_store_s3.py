@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -235,3 +237,30 @@ def test_an_invalid_endpoint_is_refused(endpoint: str) -> None:
     """Anything but the URL of a host is refused, with an example of one."""
     with pytest.raises(ValueError, match="http://host:9000"):
         S3Store(S3Settings(endpoint=endpoint, bucket="b", access_key="a", secret_key="b"), now=Clock())
+
+
+def test_a_store_that_asks_for_hours_holds_nobody() -> None:
+    """Its Retry-After is not slept through in the calling thread: the call fails at once, and its caller decides when to retry."""
+
+    class Busy(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.send_response(503)
+            self.send_header("Retry-After", "21600")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = answer  # noqa: N815  names of http.server
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Write nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = S3Settings(
+            endpoint=f"http://127.0.0.1:{server.server_port}", bucket="takes", access_key="a", secret_key="b" * 8
+        )
+        with pytest.raises(Unavailable) as refused:
+            S3Store(settings, now=Clock()).delete(KEY)
+        assert refused.value.retry_after_s is not None
+        assert refused.value.retry_after_s < 60.0
+        server.shutdown()

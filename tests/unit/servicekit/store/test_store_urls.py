@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import http.client
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import ClientSession
+from yarl import URL
 
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
@@ -306,6 +309,76 @@ async def test_a_client_that_does_not_read_is_disconnected(tmp_path: Path) -> No
         assert status == "HTTP/1.1 200 OK"
         assert await can_download(server, target)
         lazy.transport.abort()
+
+
+async def test_half_open_connections_are_bounded_in_number_and_time(tmp_path: Path) -> None:
+    """Those beyond the limit are closed at once, the others when their header takes too long; then there is room again."""
+    store = folder_store(tmp_path / "objects")
+    store.put_bytes(KEY, DATA, content_type="audio/x-test")
+    target = signed_target(store)
+    async with FolderUrlServer(store, host="127.0.0.1", port=0, max_connections=8, header_limit_s=0.5) as server:
+        silent = []
+        for _ in range(30):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"GET /half-a-line")
+            silent.append((reader, writer))
+        async with asyncio.timeout(20):
+            for reader, writer in silent:  # each ends, by the number or by its time
+                with contextlib.suppress(ConnectionError):
+                    assert await reader.read() == b""
+                writer.transport.abort()
+        assert await can_download(server, target)
+
+
+async def test_an_idle_connection_is_closed_and_a_slow_download_is_not(tmp_path: Path) -> None:
+    """The time limit is that of a request's header, not of its answer."""
+    store = folder_store(tmp_path / "objects")
+    store.put_bytes(KEY, bytes(8 << 20), content_type="audio/x-test")
+    target = signed_target(store)
+    async with FolderUrlServer(store, host="127.0.0.1", port=0, header_limit_s=0.3) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK")
+        await asyncio.sleep(0.6)
+        assert len(await reader.readexactly(8 << 20)) == 8 << 20
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""
+        writer.close()
+
+
+ORIGIN = "https://app.example.com"
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [(ORIGIN, True), ("https://evil.example.com", False), ("null", False)])
+async def test_pages_of_configured_origins_may_read_the_answers(tmp_path: Path, origin: str, *, allowed: bool) -> None:
+    """GET, Range and a refusal carry the headers of CORS for a configured origin, a preflight is answered, others get nothing."""
+    store = folder_store(tmp_path / "objects")
+    store.put_bytes(KEY, DATA, content_type="audio/x-test")
+    target = signed_target(store)
+    async with FolderUrlServer(store, host="127.0.0.1", port=0, origins=[ORIGIN]) as server, ClientSession() as browser:
+        base = f"http://127.0.0.1:{server.port}"
+        page = {"Origin": origin}
+        asked = page | {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
+        async with browser.options(URL(base + target, encoded=True), headers=asked) as preflight:
+            assert preflight.status == (204 if allowed else 405)
+            assert ("Range" in preflight.headers.get("Access-Control-Allow-Headers", "")) == allowed
+        for path, status in ((target, 206), ("/studio/none", 403)):
+            async with browser.get(URL(base + path, encoded=True), headers=page | {"Range": "bytes=0-9"}) as answer:
+                assert answer.status == status or path != target
+                assert answer.headers.get("Access-Control-Allow-Origin") == (ORIGIN if allowed else None)
+                assert ("Content-Range" in answer.headers.get("Access-Control-Expose-Headers", "")) == allowed
+                assert answer.headers["Vary"] == "Origin"
+
+
+def test_without_configured_origins_nothing_is_added(store: FolderStore) -> None:
+    """A page that asks is refused by its browser, as before."""
+    response, _ = ask(store, signed_target(store), Origin=ORIGIN)
+    assert (response.status, response.headers["Access-Control-Allow-Origin"], response.headers["Vary"]) == (
+        200,
+        None,
+        None,
+    )
 
 
 async def test_the_endpoint_stands_alone_and_stops(tmp_path: Path) -> None:

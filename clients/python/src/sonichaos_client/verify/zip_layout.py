@@ -27,6 +27,7 @@ _ENCRYPTED = 1
 _DATA_DESCRIPTOR = 8
 _FIRST_DAY = 0x0021
 _ZIP64_VERSION = 45
+_ZIP64_TAG = 1
 
 
 class UnreadableZipError(Exception):
@@ -64,6 +65,8 @@ class _Entry:
     zip64: bool
     unix_mode: int
     needs: int
+    extra_tags: tuple[int, ...]
+    comment_bytes: int
 
 
 def read_layout(file: BinaryIO, file_bytes: int) -> tuple[tuple[Member, ...], tuple[CheckFailure, ...]]:
@@ -169,7 +172,29 @@ def _entries(directory: bytes) -> Iterator[_Entry]:
             zip64=zip64,
             unix_mode=line[15] >> 16,
             needs=line[2],
+            extra_tags=_tags(path, extra),
+            comment_bytes=comment_size,
         )
+
+
+def _tags(path: str, extra: bytes) -> tuple[int, ...]:
+    """The tags of the extra fields, which must fill the bytes exactly."""
+    tags, at = [], 0
+    while at < len(extra):
+        if at + 4 > len(extra) or at + 4 + int.from_bytes(extra[at + 2 : at + 4], "little") > len(extra):
+            raise UnreadableZipError(f"the extra fields of {path!r} are damaged")
+        tags.append(int.from_bytes(extra[at : at + 2], "little"))
+        at += 4 + int.from_bytes(extra[at + 2 : at + 4], "little")
+    return tuple(tags)
+
+
+def _unknown_tags(name: str, tags: tuple[int, ...]) -> list[CheckFailure]:
+    """Extra fields can give a file another name (0x7075), owner or kind than is read here; only ZIP64 sizes are expected."""
+    return [
+        CheckFailure("path", name, f"extra field {tag:#06x}, by which other programs may unpack another file")
+        for tag in tags
+        if tag != _ZIP64_TAG
+    ]
 
 
 def _widened(path: str, values: tuple[int, int, int], extra: bytes) -> tuple[tuple[int, int, int], bool]:
@@ -178,7 +203,7 @@ def _widened(path: str, values: tuple[int, int, int], extra: bytes) -> tuple[tup
     at, has_field = 0, False
     while at + 4 <= len(extra):
         tag, length = struct.unpack_from("<HH", extra, at)
-        if tag == 1:
+        if tag == _ZIP64_TAG:
             field, has_field = extra[at + 4 : at + 4 + length], True
         at += 4 + length
     wide = []
@@ -203,6 +228,9 @@ def _entry_findings(entry: _Entry) -> list[CheckFailure]:
         failures.append(CheckFailure("timestamp", name, f"expected the time 1980-01-01 00:00:00, got {_time(entry)}"))
     if stat.S_IFMT(entry.unix_mode) not in (0, stat.S_IFREG):
         failures.append(CheckFailure("path", name, "not a regular file: unpacking it would create a link or a device"))
+    failures += _unknown_tags(name, entry.extra_tags)
+    if entry.comment_bytes:
+        failures.append(CheckFailure("zip", name, f"a comment of {entry.comment_bytes} bytes, expected none"))
     if entry.zip64 and max(entry.size, entry.packed, entry.offset) < _FULL_32:
         failures.append(CheckFailure("zip64", name, "ZIP64 field on a file small enough for 32 bits"))
     return failures
@@ -216,7 +244,8 @@ def _data_offset(file: BinaryIO, entry: _Entry) -> tuple[int, list[CheckFailure]
     path = _at(file, entry.offset + _LOCAL.size, name_size).decode("utf-8", "backslashreplace")
     if signature != b"PK\3\4" or path != entry.path:
         raise UnreadableZipError(f"{entry.path!r} is not at its stated position")
-    failures = []
+    extra = _at(file, entry.offset + _LOCAL.size + name_size, extra_size)
+    failures = _unknown_tags(path.rsplit("/", 1)[-1], _tags(path, extra))
     local: tuple[int, ...] = head[2:9]
     expected: tuple[int, ...] = (entry.flags, entry.method, entry.time, entry.date)
     expected += (entry.crc32, min(entry.packed, _FULL_32), min(entry.size, _FULL_32))

@@ -1,0 +1,58 @@
+"""An HTTP/1.1 server whose connections are bounded in number and in the time that a request's header may take.
+
+aiohttp waits without end for the first request of a connection: 600 connections that send half a line took all descriptors of a
+process, and its gRPC server with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+
+class BoundedServer(web.Server):
+    """At most ``max_connections`` at once; any further one is closed at once.
+
+    A connection is closed if it has sent no whole request header within ``header_limit_s`` of its start, or if it is idle for as
+    long between requests.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        *,
+        max_connections: int,
+        header_limit_s: float,
+    ) -> None:
+        # No access log: its URLs would be valid for everyone who reads it.
+        super().__init__(self._answer, access_log=None, keepalive_timeout=header_limit_s, lingering_time=header_limit_s)
+        self._handle = answer
+        self._max_connections = max_connections
+        self._header_limit_s = header_limit_s
+        self._waiting: dict[RequestHandler, asyncio.TimerHandle] = {}
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Called by a new connection."""
+        super().connection_made(handler, transport)
+        if len(self.connections) > self._max_connections:
+            transport.abort()
+            return
+        loop = asyncio.get_running_loop()
+        self._waiting[handler] = loop.call_later(self._header_limit_s, transport.abort)
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """Called by an ended connection."""
+        self._stop_waiting(handler)
+        super().connection_lost(handler, exc)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._stop_waiting(request.protocol)
+        return await self._handle(request)
+
+    def _stop_waiting(self, handler: RequestHandler) -> None:
+        timer = self._waiting.pop(handler, None)
+        if timer is not None:
+            timer.cancel()
