@@ -95,7 +95,7 @@ async def test_the_lease_of_a_refused_call_ends_with_it(live: LiveServer) -> Non
     pcm = music(0.5)
     request = take_of(pcm, live.store)
     with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
-        request.lease_id, request.bounce.sha256 = loan.lease_id, "no digest"
+        request.lease_id, request.manifest_json = loan.lease_id, "{"
         assert await reason_of_call(live, request) == "INVALID_FIELD"
         await asyncio.to_thread(eventually, lambda: not live.borrowings.active_loans, "the loan is free")
 
