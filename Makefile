@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test check protos docs format clean
+.PHONY: help setup demo test soak check protos docs format clean
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -36,6 +36,9 @@ demo: .venv/.runtime ## render an 8-second take with stems, offline; WAV=path se
 
 test: .venv/.development ## everything, in at most 10 minutes on two cores
 	scripts/test.sh
+
+soak: .venv/.development ## robustness over hours: faults and load; SOAK_MINUTES=5 shortens the load
+	.venv/bin/python -m pytest -q -m soak tests
 
 check: .venv/.development node_modules/.installed ## ruff, strict types, import-linter, buf
 	.venv/bin/ruff check .

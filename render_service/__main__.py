@@ -29,13 +29,17 @@ from render_service.usecases.replay import Replayer
 from render_service.usecases.rerender_stem import RerenderAdmission
 from servicekit.clock import SystemClock
 from servicekit.errors import ServiceError
+from servicekit.faults import Faults
 from servicekit.fingerprint import check_device, host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
+from servicekit.injected import FaultyDeviceLock
 from servicekit.installation import (
     check_store,
     device_lock,
+    inject_faults,
     lock_instance,
     make_folders,
+    open_faults,
     open_journal,
     open_store,
     raise_descriptor_limit,
@@ -59,7 +63,7 @@ _SERVICES = ("sonichaos.render.v1.RenderService", "sonichaos.jobs.v1.JobsService
 _LOCAL_TENANT = "local"
 
 
-async def serve(settings: RenderSettings) -> None:
+async def serve(settings: RenderSettings, faults: Faults) -> None:
     """Build the service and run it until it is stopped by a signal."""
     check_device(settings.device)
     raise_descriptor_limit()
@@ -69,7 +73,8 @@ async def serve(settings: RenderSettings) -> None:
         lock = lock_instance(settings.run_folder, NAME)
         resources.callback(os.close, lock)
         journal = resources.enter_context(open_journal(settings, clock))
-        store = open_store(settings, clock)
+        own_store = open_store(settings, clock)
+        store = inject_faults(faults, journal, own_store)
         gpu_lock = device_lock(settings)
         server = RpcServer(metrics=metrics, gated_methods=(*GATED_METHODS, *JOBS_GATED), service_names=_SERVICES)
         threads = settings.threads or len(os.sched_getaffinity(0))
@@ -95,7 +100,7 @@ async def serve(settings: RenderSettings) -> None:
             steps=settings.render_steps,
             allow_drums=settings.drums_rerender,
         )
-        separation = _separation_client(settings, resources)
+        separation = _separation_client(settings, faults, resources)
         replayer = Replayer(
             journal=journal,
             store=store,
@@ -135,7 +140,7 @@ async def serve(settings: RenderSettings) -> None:
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
         pipeline = RenderPipeline(
             renderer=renderer,
-            gpu_lock=gpu_lock,
+            gpu_lock=FaultyDeviceLock(gpu_lock, faults) if faults else gpu_lock,
             journal=journal,
             store=store,
             separation=separation,
@@ -154,7 +159,8 @@ async def serve(settings: RenderSettings) -> None:
             check_before_claim=lambda: check_store(store),
         )
         metrics.serve(settings.metrics_host, settings.render_metrics_port)
-        await _serve_urls(settings, store, resources)
+        await _serve_urls(settings, own_store, resources)
+        faults.begin()
         await ServiceProcess(
             name=NAME,
             server=server,
@@ -169,7 +175,7 @@ def _tenant_of(context: Any) -> str:  # noqa: ANN401, ARG001  callers have no id
     return _LOCAL_TENANT
 
 
-def _separation_client(settings: RenderSettings, resources: AsyncExitStack) -> SeparationClient:
+def _separation_client(settings: RenderSettings, faults: Faults, resources: AsyncExitStack) -> SeparationClient:
     channel = grpc.insecure_channel(settings.separation_address)
     resources.callback(channel.close)
     lender: Lender
@@ -179,7 +185,7 @@ def _separation_client(settings: RenderSettings, resources: AsyncExitStack) -> S
         lender = resources.enter_context(LoanClient(settings.loans_socket, HandoffCodec(), pool))
     else:
         lender = ChunkLender(channel, address=settings.separation_address)
-    return SeparationClient(address=settings.separation_address, channel=channel, lender=lender)
+    return SeparationClient(address=settings.separation_address, channel=channel, lender=lender, faults=faults)
 
 
 async def _serve_urls(settings: RenderSettings, store: ObjectStore, resources: AsyncExitStack) -> None:
@@ -209,8 +215,9 @@ def main() -> int:
         check_listen_address(settings.render_listen, insecure=settings.insecure)
         if settings.render_metrics_port:
             check_listen_address(f"{settings.metrics_host}:{settings.render_metrics_port}", insecure=settings.insecure)
-        configure_logs(service=NAME, level=settings.log_level)
-        asyncio.run(serve(settings))
+        faults = open_faults(settings, settings.render_listen)
+        configure_logs(service=NAME, level=settings.log_level, before_write=faults.refuse_log_write)
+        asyncio.run(serve(settings, faults))
     except (SettingsError, ServiceError, ModelUnusable) as error:
         return exit_unusable(NAME, error)
     return 0

@@ -22,7 +22,7 @@ from render_service.separation.separate import store_stems
 from render_service.vocode import vocode
 from servicekit.audio.loudness import measure
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
-from servicekit.gpu_lock import GpuLock
+from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import Journal, ProgressTrack, Stage
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import Assignment, Progress, StageWeights
@@ -46,7 +46,7 @@ class RenderPipeline:
     """Runs versions. A worker thread calls it for each assignment."""
 
     renderer: Renderer
-    gpu_lock: GpuLock
+    gpu_lock: DeviceLock
     journal: Journal
     store: ObjectStore
     separation: SeparationClient

@@ -25,14 +25,18 @@ from separation_service.uploads.work import UploadWork, stored_keys
 from separation_service.workers import Workers
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
+from servicekit.faults import Faults
 from servicekit.fingerprint import check_device, host_fingerprint, merge
-from servicekit.gpu_lock import SharedGpuLock
+from servicekit.gpu_lock import DeviceLock, SharedGpuLock
 from servicekit.host_settings import CLIENT_VARIABLES
+from servicekit.injected import FaultyDeviceLock
 from servicekit.installation import (
     check_store,
     device_lock,
+    inject_faults,
     lock_instance,
     make_folders,
+    open_faults,
     open_journal,
     open_store,
     raise_descriptor_limit,
@@ -64,7 +68,7 @@ _LOCAL_TENANT = "local"
 _log = logger(__name__)
 
 
-async def serve(settings: SeparationSettings) -> None:
+async def serve(settings: SeparationSettings, faults: Faults) -> None:
     """Build the service and run it until a signal."""
     check_device(settings.device)
     raise_descriptor_limit()
@@ -75,9 +79,9 @@ async def serve(settings: SeparationSettings) -> None:
     async with AsyncExitStack() as resources:
         resources.callback(os.close, lock_instance(settings.run_folder, NAME))
         journal = resources.enter_context(open_journal(settings, clock))
-        store = open_store(settings, clock)
+        store = inject_faults(faults, journal, open_store(settings, clock))
         scratch, pending = _without_leftovers(settings, journal, store)
-        pipeline = await asyncio.to_thread(_pipeline, settings, store, scratch, metrics, clock)
+        pipeline = await asyncio.to_thread(_pipeline, settings, store, scratch, metrics, clock, faults=faults)
         borrowings = Borrowings()
         resources.enter_context(LoanServer(settings.loans_socket, ReceiveCodec(), borrowings))
         calls = resources.enter_context(
@@ -87,6 +91,7 @@ async def serve(settings: SeparationSettings) -> None:
                 limit=settings.separation_calls,
                 clock=clock,
                 observe=lambda stage, seconds: _observe(metrics, stage, seconds),
+                faults=faults,
             )
         )
         gated = (*GATED_METHODS, *_HANDOFF_GATED, *JOBS_GATED)
@@ -126,6 +131,7 @@ async def serve(settings: SeparationSettings) -> None:
             check_before_claim=lambda: check_store(store),
         )
         metrics.serve(settings.metrics_host, settings.separation_metrics_port)
+        faults.begin()
         await ServiceProcess(
             name=NAME,
             server=server,
@@ -149,7 +155,13 @@ def _without_leftovers(
 
 
 def _pipeline(
-    settings: SeparationSettings, store: ObjectStore, scratch: ScratchFolder, metrics: Metrics, clock: Clock
+    settings: SeparationSettings,
+    store: ObjectStore,
+    scratch: ScratchFolder,
+    metrics: Metrics,
+    clock: Clock,
+    *,
+    faults: Faults,
 ) -> SeparationPipeline:
     threads = settings.threads or len(os.sched_getaffinity(0))
     options = EngineOptions(
@@ -163,10 +175,11 @@ def _pipeline(
         settings.separator, repo=settings.separator_repo, device=settings.device, threads=threads, options=options
     )
     lock = device_lock(settings)
+    shared: DeviceLock = SharedGpuLock(lock) if settings.device == "cuda" else lock
     return SeparationPipeline(
         separator=separator,
         # On a GPU the segments of all jobs share batches. On a CPU two jobs at once are no faster than one after the other.
-        device_lock=SharedGpuLock(lock) if settings.device == "cuda" else lock,
+        device_lock=FaultyDeviceLock(shared, faults) if faults else shared,
         scratch=scratch,
         store=store,
         fingerprint=merge(host_fingerprint(device=settings.device, threads=threads), separator.info.fingerprint),
@@ -252,8 +265,9 @@ def main() -> int:
             check_listen_address(
                 f"{settings.metrics_host}:{settings.separation_metrics_port}", insecure=settings.insecure
             )
-        configure_logs(service=NAME, level=settings.log_level)
-        asyncio.run(serve(settings))
+        faults = open_faults(settings, settings.separation_listen)
+        configure_logs(service=NAME, level=settings.log_level, before_write=faults.refuse_log_write)
+        asyncio.run(serve(settings, faults))
     except (SettingsError, ServiceError, SocketPathError) as error:
         return exit_unusable(NAME, error)
     return 0

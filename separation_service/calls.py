@@ -29,6 +29,7 @@ from servicekit.delivery.files import StoredFile
 from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.names import StemMode
 from servicekit.errors import ResourceExhausted, expiry_too_soon
+from servicekit.faults import NO_FAULTS, Faults
 from servicekit.journal import Stage
 from servicekit.loans import Borrowings
 from servicekit.work import StagedFiles
@@ -69,12 +70,14 @@ class SeparationCalls:
         limit: int,
         clock: Clock,
         observe: Callable[[Stage, float], None],
+        faults: Faults = NO_FAULTS,
     ) -> None:
         self._pipeline = pipeline
         self._borrowings = borrowings
         self._limit = limit
         self._clock = clock
         self._observe = observe
+        self._faults = faults
         self._threads = ThreadPoolExecutor(max_workers=limit, thread_name_prefix="separate")
         self._active: dict[Future[Any], CallProgress] = {}
         self._versions = VersionLocks()
@@ -162,6 +165,7 @@ class SeparationCalls:
         once the work has ended. Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
         """
         self._refuse_over_limit()
+        self._faults.refuse_call()
         loop = asyncio.get_running_loop()
         updates: asyncio.Queue[ProgressUpdate | None] = asyncio.Queue()
 

@@ -50,6 +50,11 @@ class HostSettings(Settings):
         description="How long accepted work waits, in seconds and for each reason, while something refuses it temporarily: store, "
         "journal, separation_service, memory, a full pool. After that it fails. A brief's expire_time ends the wait too.",
     )
+    faults: str = Field(
+        "",
+        description="Inject faults at random, to see what an installation withstands: 'seed=7,rate=0.01', with "
+        "',points=store.read+store.write' only these (docs/robustness.md). Needs ',force' where other machines can call.",
+    )
     queue_limit: int = Field(256, ge=1, le=100_000, description="Maximum number of versions that wait in each service.")
     max_crashes: int = Field(
         3,

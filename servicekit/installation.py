@@ -8,10 +8,14 @@ import resource
 from pathlib import Path
 
 from servicekit.clock import Clock
+from servicekit.faults import Faults
 from servicekit.gpu_lock import GpuLock
 from servicekit.host_settings import HostSettings
+from servicekit.injected import FaultyStore
 from servicekit.journal import Journal, SchemaError
 from servicekit.loans.socket_path import SocketPathError, check_socket_path
+from servicekit.logs import logger
+from servicekit.rpc.server import check_listen_address
 from servicekit.settings import SettingsError
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.object_store import ObjectStore
@@ -20,6 +24,7 @@ from servicekit.store.s3_store import S3Store
 from servicekit.store.url_secret import load_or_create_secret
 from servicekit.store.url_signer import UrlSigner
 
+_log = logger(__name__)
 _STALE_UPLOAD_S = 24 * 3600
 _MAX_DESCRIPTORS = 65536
 
@@ -57,6 +62,35 @@ def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
         return FolderStore(settings.data / "store", signer, prefix=settings.store_prefix)
     except ValueError as error:  # an unusable secret, base URL or prefix
         raise SettingsError(str(error)) from None
+
+
+def open_faults(settings: HostSettings, *addresses: str) -> Faults:
+    """The faults to inject, usually none. Raises :class:`SettingsError` for an invalid setting.
+
+    ``addresses`` are those that callers use. With one that other machines reach, faults must be forced.
+    """
+    try:
+        faults = Faults.parse(settings.faults)
+    except ValueError as error:
+        raise SettingsError(f"SONICHAOS_FAULTS {error}") from None
+    if faults and not faults.forced:
+        try:
+            for address in addresses:
+                check_listen_address(address, insecure=False)
+        except SettingsError as error:
+            raise SettingsError(
+                f"SONICHAOS_FAULTS injects faults into the work of callers on other machines ({error}); unset it, or add ',force'"
+            ) from None
+    return faults
+
+
+def inject_faults(faults: Faults, journal: Journal, store: ObjectStore) -> ObjectStore:
+    """From now on ``journal``, and the store that this returns, refuse what ``faults`` decides. Usually that is nothing."""
+    if not faults:
+        return store
+    _log.warning("FAULTS ARE INJECTED", seed=faults.seed, rate=faults.rate, points=sorted(faults.points))
+    journal.inject(faults)
+    return FaultyStore(store, faults)
 
 
 def check_store(store: ObjectStore) -> None:

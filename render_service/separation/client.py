@@ -20,6 +20,7 @@ from render_service.separation.errors import separation_error
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.manifest import SeparatorFacts
 from servicekit.errors import Internal, Unavailable
+from servicekit.faults import NO_FAULTS, FaultPoint, Faults
 from servicekit.loans import Lender
 from servicekit.work import Progress
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
@@ -49,6 +50,7 @@ class SeparationClient:
     address: str
     channel: grpc.Channel
     lender: Lender
+    faults: Faults = NO_FAULTS
 
     @property
     def stub(self) -> separation_pb2_grpc.SeparationServiceStub:
@@ -114,6 +116,8 @@ class SeparationClient:
         with work.on_stop(call.cancel):
             try:
                 for message in call:
+                    if self.faults.occurs(FaultPoint.HANDOFF_CUT):
+                        call.cancel()  # type: ignore[no-untyped-call]
                     if message.HasField("progress"):
                         on_progress(message.progress)
                     else:

@@ -15,11 +15,12 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from servicekit.clock import Clock, from_micros, to_micros
 from servicekit.errors import Internal, ResourceExhausted, ServiceError, Unavailable
+from servicekit.faults import FaultPoint, Faults
 from servicekit.journal.migrate import prepare
 from servicekit.journal.rows import Event
 
@@ -115,6 +116,15 @@ class Database:
             raise ValueError(_bad_url(url))
         event.listen(database._engine, "begin", _begin)
         return database
+
+    def inject(self, faults: Faults) -> None:
+        """From now on, refuse statements where ``faults`` says so."""
+
+        def refuse(*_arguments: object) -> None:
+            if faults.occurs(FaultPoint.JOURNAL_STATEMENT):
+                raise OperationalError("injected", None, ConnectionError("injected"))
+
+        event.listen(self._engine, "before_cursor_execute", refuse)
 
     def close(self) -> None:
         """Close every connection."""

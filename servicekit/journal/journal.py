@@ -16,6 +16,7 @@ from typing import Self
 from servicekit.clock import Clock
 from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import ServiceError
+from servicekit.faults import Faults
 from servicekit.journal import admission, audit_chain, cancel_delete, claims, event_log, reading, reaping
 from servicekit.journal.database import Database, Transaction
 from servicekit.journal.leases import Leases
@@ -81,6 +82,10 @@ class Journal:
     def clock(self) -> Clock:
         """A clock with the journal's time of day: the database's on PostgreSQL, so that all hosts agree."""
         return self._database.clock
+
+    def inject(self, faults: Faults) -> None:
+        """From now on, the database refuses statements where ``faults`` says so."""
+        self._database.inject(faults)
 
     def close(self) -> None:
         """Close every connection. Other workers can claim this process's versions at once."""
