@@ -26,7 +26,7 @@ from servicekit.rpc.pools import CallPools
 from servicekit.store.object_store import ObjectStore
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 
-GATED_METHODS = ("/sonichaos.jobs.v1.JobsService/AddStems",)
+GATED_METHODS = ("/sonichaos.jobs.v1.JobsService/AddStems", "/sonichaos.jobs.v1.JobsService/RetryVersion")
 """Methods that create work. They are refused while the service warms or drains."""
 
 Context = aio.ServicerContext[Any, Any]
@@ -176,6 +176,19 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             self._owned(tenant, request.job_id)
             job = self._journal.add_stems(tenant, request.job_id, request.version, mode, limit=self._queue_limit)
             return jobs_service_pb2.AddStemsResponse(job=self._message(job))
+
+        return await self._pools.writes.run(answer)
+
+    async def RetryVersion(
+        self, request: jobs_service_pb2.RetryVersionRequest, context: Context
+    ) -> jobs_service_pb2.RetryVersionResponse:
+        """Queue a failed version again."""
+        tenant = self._tenant_of(context)
+
+        def answer() -> jobs_service_pb2.RetryVersionResponse:
+            self._owned(tenant, request.job_id)
+            job = self._journal.retry_version(tenant, request.job_id, request.version, limit=self._queue_limit)
+            return jobs_service_pb2.RetryVersionResponse(job=self._message(job))
 
         return await self._pools.writes.run(answer)
 

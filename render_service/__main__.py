@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
-from jobs_service import Feed, JobDeletions, JobsServicer, job_message
+from jobs_service import Feed, JobDeletions, JobsServicer, Retention, Upkeep, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
 from render_service.orphans import OrphanedTake
@@ -127,10 +127,12 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             as_message=to_message,
         )
         render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
+        deletions = resources.enter_context(JobDeletions(journal, OwningService.RENDER, store))
+        resources.enter_context(Upkeep(journal, OwningService.RENDER, deletions, Retention.of(settings)))
         jobs = JobsServicer(
             feed,
             store,
-            resources.enter_context(JobDeletions(journal, OwningService.RENDER, store)),
+            deletions,
             pools=server.pools,
             clock=clock,
             tenant_of=_tenant_of,

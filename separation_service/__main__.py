@@ -7,7 +7,7 @@ import os
 from contextlib import AsyncExitStack
 from typing import Any
 
-from jobs_service import Feed, JobDeletions, JobsServicer, job_message
+from jobs_service import Feed, JobDeletions, JobsServicer, Retention, Upkeep, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
@@ -105,6 +105,8 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             pending=pending,
             limits=_limits(settings),
         )
+        deletions = resources.enter_context(JobDeletions(journal, OwningService.SEPARATION, store))
+        resources.enter_context(Upkeep(journal, OwningService.SEPARATION, deletions, Retention.of(settings)))
         _mount(
             server,
             settings,
@@ -114,7 +116,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             calls=calls,
             admission=admission,
             feed=feed,
-            deletions=resources.enter_context(JobDeletions(journal, OwningService.SEPARATION, store)),
+            deletions=deletions,
             clock=clock,
         )
         handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(borrowings), server.grpc_server)

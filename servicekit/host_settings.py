@@ -62,6 +62,15 @@ class HostSettings(Settings):
         le=100,
         description="How many crashes of the service while it works on a version fail it with TOO_MANY_ATTEMPTS.",
     )
+    event_retention_days: int = Field(
+        90, ge=0, le=36500, description="Days after which progress events of ended jobs are removed. 0: never."
+    )
+    job_retention_days: int = Field(
+        0,
+        ge=0,
+        le=36500,
+        description="Days after their last version ended after which jobs and their files are deleted; audit rows stay. 0: never.",
+    )
     handoff_socket: str = Field(
         "", description="Unix socket for lending bounces between the services. Empty: {data}/run/handoff.sock."
     )

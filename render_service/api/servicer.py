@@ -202,7 +202,9 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.ErasePromptRequest, context: Context
     ) -> render_pb2.ErasePromptResponse:
         erased = await self._pools.writes.run(erase_prompt, self._journal, self._tenant_of(context), request.job_id)
-        return render_pb2.ErasePromptResponse(audit_rows=erased.audit_rows, keys_with_prompt=erased.keys_with_prompt)
+        return render_pb2.ErasePromptResponse(
+            audit_rows=erased.audit_rows, keys_with_prompt=erased.keys_with_prompt, purge_pending=erased.purge_pending
+        )
 
     async def GetModelInfo(
         self, request: render_pb2.GetModelInfoRequest, context: Context

@@ -15,7 +15,7 @@ from servicekit.journal import event_log
 from servicekit.journal.database import Transaction
 from servicekit.journal.estimates import Queue
 from servicekit.journal.reading import pick_version, read_job, version_not_found
-from servicekit.journal.rows import AcceptResult, EventDraft, Job, NewJob, NewVersion, Request, Version
+from servicekit.journal.rows import AcceptResult, EventDraft, Job, Json, NewJob, NewVersion, Request, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, requests, versions
 from servicekit.journal.states import EventKind, JobState, OwningService
 
@@ -113,6 +113,36 @@ def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mo
     )
     event_log.change_state(tx, job_id, version.number, JobState.QUEUED)
     return read_job(tx.connection, tenant, job_id, tx.now_us)
+
+
+def retry_version(tx: Transaction, tenant: str, job_id: str, number: int, *, limit: int) -> Job:
+    """Queue a failed version again; see `Journal.retry_version`."""
+    job = read_job(tx.connection, tenant, job_id, tx.now_us)
+    version = pick_version(job, number, lambda version: version.state is JobState.FAILED)
+    if version.state is not JobState.FAILED:
+        raise wrong_state(job, version, "only a failed version is retried")
+    if measurement(version) is not None:
+        raise wrong_state(
+            job, version, "its failure is a measurement that drift reports count; re-render the stem instead"
+        )
+    of_version = (versions.c.job_id == job_id, versions.c.number == version.number)
+    if tx.connection.execute(select(versions.c.prompt_erased).where(*of_version)).scalar_one():
+        raise wrong_state(job, version, "its prompt was erased; create a new job")
+    _check_queue_limit(tx, job.owner, limit)
+    place_us = _next_place_us(tx, job.owner)
+    anew = {"error": None, "end_us": None, "expire_us": None, "crashes": 0, "lost_token": None, "queued_us": place_us}
+    tx.connection.execute(update(versions).where(*of_version).values(anew))
+    event_log.change_state(tx, job_id, version.number, JobState.QUEUED)
+    return read_job(tx.connection, tenant, job_id, tx.now_us)
+
+
+def measurement(version: Version) -> Json | None:
+    """The ErrorInfo of a re-render that failed by its measured drift: reason and numbers, no text of the caller."""
+    for detail in (version.error or {}).get("details", ()):
+        if detail.get("reason") == "DRIFT_EXCEEDED":
+            found: Json = detail
+            return found
+    return None
 
 
 def _lacks_only_stems(version: Version) -> bool:

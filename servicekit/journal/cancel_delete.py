@@ -8,15 +8,12 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 
 from servicekit.clock import to_micros
 from servicekit.journal import event_log
-from servicekit.journal.admission import wrong_state
+from servicekit.journal.admission import measurement, wrong_state
 from servicekit.journal.database import Transaction
 from servicekit.journal.reading import job_not_found, pick_version, read_job
-from servicekit.journal.rows import EventDraft, Job, Json, Version
+from servicekit.journal.rows import EventDraft, Job
 from servicekit.journal.schema import events, jobs, measured_failures
 from servicekit.journal.states import EventKind, JobState, OwningService
-
-MEASURED = "DRIFT_EXCEEDED"
-"""Reason of the failures whose measurements are kept after their job is deleted."""
 
 
 def cancel(tx: Transaction, tenant: str, job_id: str, number: int) -> Job:
@@ -63,7 +60,7 @@ def finish_delete(tx: Transaction, tenant: str, job_id: str) -> None:
 def _copy_measurements(tx: Transaction, job: Job) -> None:
     """Keep the measurements of failed re-renders: without them a drift report would improve with each deletion."""
     for version in job.versions:
-        measured = _measurement(version)
+        measured = measurement(version)
         if version.rerendered_stem is not None and measured is not None:
             values = {
                 "tenant": job.tenant,
@@ -74,12 +71,3 @@ def _copy_measurements(tx: Transaction, job: Job) -> None:
                 "create_us": to_micros(version.create_time),
             }
             tx.connection.execute(insert(measured_failures).values(values))
-
-
-def _measurement(version: Version) -> Json | None:
-    """The ErrorInfo of a measured failure: its reason and numbers, no text of the caller."""
-    for detail in (version.error or {}).get("details", ()):
-        if detail.get("reason") == MEASURED:
-            found: Json = detail
-            return found
-    return None

@@ -26,6 +26,7 @@ from servicekit.journal.rows import Event
 
 _WRITE = "journal_write"
 _BUSY_S = 30.0
+_PURGE_WAIT_MS = 500
 # Key of the advisory lock. Any number works that every writer of the same PostgreSQL database uses.
 _POSTGRESQL_WRITER = 0x736F6E69
 
@@ -160,11 +161,22 @@ class Database:
         finally:
             self._writer.release()
 
-    def purge_overwritten(self) -> None:
-        """Remove overwritten values from SQLite's write-ahead log too."""
-        if self.path is not None:
-            with _service_errors("checkpoint"), self._writing(), self._engine.connect() as connection:
-                connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def purge_overwritten(self) -> bool:
+        """Remove overwritten values from SQLite's write-ahead log too.
+
+        False where readers still use the log. False with PostgreSQL, whose VACUUM and recycling of its log do this in their time.
+        """
+        if self.path is None:
+            return False
+        with _service_errors("checkpoint"), self._writing(), self._engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={_PURGE_WAIT_MS}")
+            try:
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                busy = cursor.fetchall()[0][0]
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={round(_BUSY_S * 1000)}")
+            return not busy
 
 
 def _sqlite(url: URL) -> tuple[Engine, Path]:

@@ -17,7 +17,7 @@ from servicekit.clock import Clock
 from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import ServiceError
 from servicekit.faults import Faults
-from servicekit.journal import admission, audit_chain, cancel_delete, claims, event_log, reading, reaping
+from servicekit.journal import admission, audit_chain, cancel_delete, claims, event_log, reading, reaping, upkeep
 from servicekit.journal.database import Database, Transaction
 from servicekit.journal.leases import Leases
 from servicekit.journal.liveness import Liveness
@@ -31,6 +31,7 @@ from servicekit.journal.rows import (
     Checkpoint,
     Claim,
     ClaimLost,
+    Erasure,
     EventDraft,
     EventPage,
     HeartbeatReply,
@@ -134,6 +135,15 @@ class Journal:
         """
         with self._writing() as tx:
             return admission.add_stems(tx, tenant, job_id, version, stem_mode=stem_mode, limit=limit)
+
+    def retry_version(self, tenant: str, job_id: str, version: int, *, limit: int) -> Job:
+        """Queue a failed version again (0: the newest such), with a new count of crashes and without expiry.
+
+        Raises NotFound, FailedPrecondition WRONG_STATE (it has not failed, its prompt was erased, or it failed by a measurement
+        that drift reports count) and ResourceExhausted QUEUE_FULL.
+        """
+        with self._writing() as tx:
+            return admission.retry_version(tx, tenant, job_id, version, limit=limit)
 
     def cancel(self, tenant: str, job_id: str, version: int = 0) -> Job:
         """Cancel a version (0: the newest that has not ended). Raises NotFound."""
@@ -307,15 +317,41 @@ class Journal:
 
     # The audit chain
 
-    def erase_prompt(self, tenant: str, job_id: str) -> int:
-        """Erase the prompts of an ended or deleted job; the chain stays intact. Returns how many audit rows had a prompt.
+    def erase_prompt(self, tenant: str, job_id: str) -> Erasure:
+        """Erase the prompts of an ended or deleted job; the chain stays intact.
 
         Raises FailedPrecondition WRONG_STATE, NotFound.
         """
         with self._writing() as tx:
             erased = audit_chain.erase_prompt(tx, tenant, job_id)
-        self._database.purge_overwritten()
-        return erased
+            upkeep.set_purge_pending(tx, pending=True)
+        return Erasure(erased, purge_pending=not self.purge_erased())
+
+    def purge_erased(self) -> bool:
+        """Remove erased prompts from the database's log too; False where that is not possible yet. Call again until it is True."""
+        with self._database.reading() as connection:
+            if not upkeep.is_purge_pending(connection):
+                return True
+        if not self._database.purge_overwritten():
+            return False
+        with self._writing() as tx:
+            upkeep.set_purge_pending(tx, pending=False)
+        return True
+
+    # Retention
+
+    def prune_events(self, owner: OwningService, *, older_than_s: float, limit: int) -> int:
+        """Look at the next ``limit`` old events and remove those that nobody needs; returns how many were looked at.
+
+        PROGRESS events of ended jobs are removed, but for each track's newest, and the DELETED events of deleted jobs.
+        """
+        with self._writing() as tx:
+            return upkeep.prune_events(tx, owner, tx.now_us - round(older_than_s * 1e6), limit)
+
+    def old_jobs(self, owner: OwningService, *, older_than_s: float, limit: int) -> Sequence[tuple[str, str]]:
+        """Tenant and id of at most ``limit`` jobs that were accepted, and have ended, more than ``older_than_s`` ago."""
+        with self._database.reading() as connection:
+            return upkeep.old_jobs(connection, owner, self._database.now_us() - round(older_than_s * 1e6), limit)
 
     def audit_rows(self, tenant: str, job_id: str = "", *, page_size: int = 50, page_token: str = "") -> AuditPage:
         """A page of at most 200 audit rows of a job or ("") of all jobs, oldest first. Raises InvalidToken."""

@@ -275,6 +275,14 @@ class AuditRow:
 
 
 @dataclass(frozen=True)
+class Erasure:
+    """How many audit rows had a prompt, and whether the database's files may still hold one for a while."""
+
+    audit_rows: int
+    purge_pending: bool
+
+
+@dataclass(frozen=True)
 class AuditPage:
     """Audit rows, oldest first; ``next_token`` is empty on the last page."""
 

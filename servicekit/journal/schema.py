@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Of the tables below; `migrations/versions/` has a file for each change."""
 
 metadata = MetaData()
@@ -55,6 +55,7 @@ jobs = Table(
     Column("deleting", Boolean, nullable=False),
     Index("jobs_newest", "tenant", "create_us", "job_id"),
     Index("jobs_of_owner", "tenant", "owner", "create_us", "job_id"),
+    Index("jobs_oldest", "owner", "create_us"),
     _partial("jobs_deleting", "owner", where="deleting IS true"),
 )
 

@@ -100,7 +100,7 @@ class CallPools:
     watches: CallPool
     """Pages of events for watchers. Watches are many and each waits for itself, so they are never refused in practice."""
     writes: CallPool
-    """CreateRender, RerenderStem, AddStems, CancelJob, ErasePrompt."""
+    """CreateRender, RerenderStem, AddStems, RetryVersion, CancelJob, ErasePrompt."""
     deletes: CallPool
     """DeleteJob and DeletePersona, which remove files one by one."""
     replays: CallPool

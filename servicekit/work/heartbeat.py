@@ -17,6 +17,8 @@ from servicekit.work.retry import WaitBudget
 from servicekit.work.thread_group import ThreadGroup, boundary
 
 _TICK_S = 0.1
+_COLLECT_S = 0.2
+"""Events are collected for this long before they are written, so that a take needs few transactions."""
 _REAP_INTERVAL_S = 0.5
 _log = logger(__name__)
 
@@ -114,7 +116,8 @@ class HeartbeatThread:
 
     def _loop(self) -> None:
         while not self._stopping.is_set():
-            self._wakeup.wait(_TICK_S)
+            if self._wakeup.wait(_TICK_S):
+                self._stopping.wait(_COLLECT_S)
             self._wakeup.clear()
             with boundary("a round of the heartbeat failed"):
                 self._round()

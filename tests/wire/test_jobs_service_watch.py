@@ -136,6 +136,19 @@ async def test_a_version_that_is_queued_again_is_watched_to_its_second_end(wire:
     assert metadata == {"job_id": job_id, "version": "1", "state": "DONE"}
 
 
+async def test_a_failed_version_is_retried_and_watched_to_its_second_end(wire: Wire) -> None:
+    """RetryVersion queues it; one that is done is refused."""
+    job_id = wire.accept(stems=False)
+    wire.journal.fail(wire.claim(), {"code": 9, "message": "m"})
+    answer = await wire.stub.RetryVersion(jobs_service_pb2.RetryVersionRequest(job_id=job_id))
+    assert answer.job.versions[0].state == job_pb2.JOB_STATE_QUEUED
+    assert not answer.job.versions[0].HasField("error")
+    wire.journal.finish(wire.claim())
+    assert [event.state in ENDED for event in await wire.watch(job_id)] == [False, False, True, False, False, True]
+    asked = jobs_service_pb2.RetryVersionRequest(job_id=job_id)
+    assert (await refusal(wire.stub.RetryVersion(asked)))[1] == "WRONG_STATE"
+
+
 async def test_watch_jobs_sends_every_event_of_the_caller_and_resumes_from_a_cursor(wire: Wire) -> None:
     """All watchers see the events of all jobs in one order. The cursor of any event resumes after it. Other tenants see nothing."""
     watch = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest())

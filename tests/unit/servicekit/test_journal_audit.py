@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servicekit.errors import FailedPrecondition, InvalidToken, NotFound
-from servicekit.journal import AuditRow, ChainHead, Claim, Journal, canonical_json
+from servicekit.journal import AuditRow, ChainHead, Claim, Erasure, Journal, canonical_json
 from tests.support.journal_rows import PROMPT, audited, claimed, new_job, open_journal, request
 
 MANY = 1000
@@ -159,7 +159,7 @@ def test_an_erased_prompt_is_nowhere_and_the_chain_stays_intact(tmp_path: Path, 
     with pytest.raises(NotFound):
         journal.erase_prompt("other", job_id)
     assert journal.audit_rows("local").rows[0].prompt == PROMPT
-    assert journal.erase_prompt("local", job_id) == 1
+    assert journal.erase_prompt("local", job_id) == Erasure(audit_rows=1, purge_pending=False)
     version = journal.job("local", job_id).versions[0]
     assert (version.brief["prompt"], version.plan["text"]["prompt"], version.plan["seed"]) == ("", "", 7)
     assert journal.audit_rows("local").rows[0].prompt is None

@@ -75,6 +75,11 @@ def use_everything(journal: Journal, clock: ManualClock) -> None:
     journal.job("local", job_id)
     journal.job_status("local", job_id)
     journal.finish(claim)
+    go_on(journal, clock, job_id)
+
+
+def go_on(journal: Journal, clock: ManualClock, job_id: str) -> None:
+    """The second half of :func:`use_everything`."""
     journal.add_stems("local", job_id, 1, StemMode.EXACT, limit=MANY)
     again = claimed(journal, lease_s=10)  # the other job
     journal.release(again)
@@ -86,6 +91,8 @@ def use_everything(journal: Journal, clock: ManualClock) -> None:
         journal.checkpoint(claim, Checkpoint(files=ZIP))
         journal.finish(claim)
     journal.accept_version(new_version(job_id), limit=MANY)
+    journal.fail(claimed(journal), {"code": 9})
+    journal.retry_version("local", job_id, 2, limit=MANY)
     journal.cancel("local", job_id)
     first = journal.jobs("local", JobFilter(owner=OwningService.RENDER), page_size=1)
     journal.jobs("local", JobFilter(owner=OwningService.RENDER), page_size=1, page_token=first.next_token)
@@ -104,6 +111,9 @@ def use_everything(journal: Journal, clock: ManualClock) -> None:
     journal.audit_rows("local", job_id, page_size=1)
     journal.audit_rows("local", page_size=1)
     journal.verify_chain("local")
+    journal.purge_erased()
+    journal.prune_events(OwningService.RENDER, older_than_s=0, limit=MANY)
+    journal.old_jobs(OwningService.RENDER, older_than_s=0, limit=MANY)
     journal.start_delete("local", job_id, OwningService.RENDER)
     journal.unfinished_deletions(OwningService.RENDER)
     journal.finish_delete("local", job_id)

@@ -64,7 +64,8 @@ def test_the_life_of_a_job(journal: Journal) -> None:
         assert journal.cancel("local", job_id).versions[number - 1].state is JobState.CANCELLED
     (listed,) = journal.jobs("local", JobFilter(labels={"a": "ü"}, states=frozenset({JobState.CANCELLED}))).jobs
     assert listed.versions[0].progress[0].fraction == 1.0
-    assert journal.erase_prompt("local", job_id) == 1
+    erased = journal.erase_prompt("local", job_id)
+    assert (erased.audit_rows, erased.purge_pending) == (1, True)
     with pytest.raises(NotFound):
         journal.job("local", "a zero byte\0")
     assert journal.audit_rows("local", "a zero byte\0").rows == ()

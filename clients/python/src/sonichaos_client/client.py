@@ -154,6 +154,10 @@ class Client:
         """Request stems for a version that has none or whose stems failed (0: the newest such version)."""
         return self._run(jobs.add_stems(job_id, version, stem_mode, self._options))
 
+    def retry_version(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
+        """Queue a failed version again (0: the newest one that failed)."""
+        return self._run(jobs.retry_version(job_id, version, self._options))
+
     def create_signed_url(
         self, job_id: str, *, version: int = 0, kind: FileKind | None = None, ttl: timedelta | None = None
     ) -> jobs_pb.CreateSignedUrlResponse:

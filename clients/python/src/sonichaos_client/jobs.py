@@ -88,6 +88,12 @@ def add_stems(job_id: str, version: int, stem_mode: StemMode | None, options: Ca
     return (yield from call_owner(rpcs.ADD_STEMS, request, options)).job
 
 
+def retry_version(job_id: str, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
+    """Queue a failed version again."""
+    request = pb.RetryVersionRequest(job_id=job_id, version=version)
+    return (yield from call_owner(rpcs.RETRY_VERSION, request, options)).job
+
+
 def create_signed_url(
     job_id: str, version: int, kind: FileKind | None, ttl: timedelta | None, options: CallOptions
 ) -> Operation[pb.CreateSignedUrlResponse]:

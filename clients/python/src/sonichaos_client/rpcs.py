@@ -39,6 +39,7 @@ WATCH_JOBS = Rpc(_JOBS, "WatchJobs", jobs.WatchJobsRequest, jobs.WatchJobsRespon
 CANCEL_JOB = Rpc(_JOBS, "CancelJob", jobs.CancelJobRequest, jobs.CancelJobResponse)
 DELETE_JOB = Rpc(_JOBS, "DeleteJob", jobs.DeleteJobRequest, jobs.DeleteJobResponse)
 ADD_STEMS = Rpc(_JOBS, "AddStems", jobs.AddStemsRequest, jobs.AddStemsResponse)
+RETRY_VERSION = Rpc(_JOBS, "RetryVersion", jobs.RetryVersionRequest, jobs.RetryVersionResponse)
 CREATE_SIGNED_URL = Rpc(_JOBS, "CreateSignedUrl", jobs.CreateSignedUrlRequest, jobs.CreateSignedUrlResponse)
 
 _RENDER = "sonichaos.render.v1.RenderService"

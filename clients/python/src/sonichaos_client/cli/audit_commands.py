@@ -102,6 +102,8 @@ def _format_erasure(job_id: str, erased: render_pb2.ErasePromptResponse) -> str:
     text = f"{job_id}: prompt erased from the job and {erased.audit_rows} audit rows"
     if erased.keys_with_prompt:
         text += f". These files contain it until the job is deleted: {', '.join(erased.keys_with_prompt)}"
+    if erased.purge_pending:
+        text += ". The files of the journal's database may contain it for a while; see 'erase a prompt' in the runbook"
     return text
 
 

@@ -15,7 +15,7 @@ from sonichaos_client.cli.param_types import INPUT_FILE, MAX_TIMEOUT_S, SEED, Nu
 from sonichaos_client.cli.session import Session, connected
 from sonichaos_client.cli.tempo_map_file import read_tempo_map
 from sonichaos_client.client import Client
-from sonichaos_client.enums import FileKind, StemMode
+from sonichaos_client.enums import FileKind, JobState, StemMode
 from sonichaos_client.errors import SonichaosError
 
 _MAX_MIDI_BYTES = 1 << 20
@@ -184,6 +184,27 @@ def stems(
         output.check_not_existing(job_id, number, FileKind.ZIP)
         job = client.add_stems(job_id, version=number, stem_mode=stem_mode)
         follow_unless_detached(session, client, job, number, output, after_sequence=job.last_sequence)
+
+
+@click.command()
+@click.argument("job_id")
+@version_option("the newest that failed")
+@with_output_options
+@connected
+def retry(session: Session, *, job_id: str, version: int | None, output: OutputOptions) -> None:
+    """Run a failed version again, as after TOO_MANY_ATTEMPTS. It resumes after what was stored, and no longer expires."""
+    output.prepare()
+    with session.client() as client:
+        number = version or _newest_failed(client.get_job(job_id))
+        output.check_not_existing(job_id, number, FileKind.ZIP)
+        job = client.retry_version(job_id, version=number)
+        follow_unless_detached(session, client, job, number, output, after_sequence=job.last_sequence)
+
+
+def _newest_failed(job: job_pb2.Job) -> int:
+    """The newest failed version; if none failed, the newest, which the service rejects."""
+    numbers = [one.number for one in job.versions if JobState(one.state) is JobState.FAILED]
+    return max(numbers, default=job.latest.number)
 
 
 def _newest_without_stems(job: job_pb2.Job) -> int:

@@ -14,7 +14,7 @@ import click
 
 from sonichaos_client.cli.analyze_command import analyze
 from sonichaos_client.cli.audit_commands import audit, erase_prompt
-from sonichaos_client.cli.create_commands import render, separate, stems
+from sonichaos_client.cli.create_commands import render, retry, separate, stems
 from sonichaos_client.cli.error_output import error_as_dict, format_error
 from sonichaos_client.cli.exit_status import ExitStatus, exit_status
 from sonichaos_client.cli.info_commands import DISTRIBUTION, models, show_help, show_version
@@ -128,6 +128,7 @@ for _command in (
     personas,
     render,
     rerender,
+    retry,
     separate,
     show_help,
     show_version,

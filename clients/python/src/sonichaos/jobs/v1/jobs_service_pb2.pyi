@@ -469,6 +469,56 @@ class AddStemsResponse(_message.Message):
 Global___AddStemsResponse: _TypeAlias = AddStemsResponse  # noqa: Y015
 
 @_typing.final
+class RetryVersionRequest(_message.Message):
+    """Request of RetryVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """Id of the job."""
+    version: _builtins.int
+    """The version. It must be FAILED, not with DRIFT_EXCEEDED, and its prompt not erased. 0: the newest FAILED version."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryVersionRequest: _TypeAlias = RetryVersionRequest  # noqa: Y015
+
+@_typing.final
+class RetryVersionResponse(_message.Message):
+    """Response of RetryVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job, with the version QUEUED."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryVersionResponse: _TypeAlias = RetryVersionResponse  # noqa: Y015
+
+@_typing.final
 class CreateSignedUrlRequest(_message.Message):
     """Request of CreateSignedUrl."""
 

@@ -72,6 +72,11 @@ class JobsServiceStub:
                 request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.AddStemsRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.AddStemsResponse.FromString,
                 _registered_method=True)
+        self.RetryVersion = channel.unary_unary(
+                '/sonichaos.jobs.v1.JobsService/RetryVersion',
+                request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.RetryVersionRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.RetryVersionResponse.FromString,
+                _registered_method=True)
         self.CreateSignedUrl = channel.unary_unary(
                 '/sonichaos.jobs.v1.JobsService/CreateSignedUrl',
                 request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlRequest.SerializeToString,
@@ -134,6 +139,13 @@ class JobsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryVersion(self, request, context):
+        """Queues a failed version again, as after TOO_MANY_ATTEMPTS. It resumes after what was stored, and no longer expires.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateSignedUrl(self, request, context):
         """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires.
         """
@@ -178,6 +190,11 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     servicer.AddStems,
                     request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.AddStemsRequest.FromString,
                     response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.AddStemsResponse.SerializeToString,
+            ),
+            'RetryVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryVersion,
+                    request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.RetryVersionRequest.FromString,
+                    response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.RetryVersionResponse.SerializeToString,
             ),
             'CreateSignedUrl': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSignedUrl,
@@ -377,6 +394,33 @@ class JobsService:
             '/sonichaos.jobs.v1.JobsService/AddStems',
             sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.AddStemsRequest.SerializeToString,
             sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.AddStemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sonichaos.jobs.v1.JobsService/RetryVersion',
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.RetryVersionRequest.SerializeToString,
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.RetryVersionResponse.FromString,
             options,
             channel_credentials,
             insecure,

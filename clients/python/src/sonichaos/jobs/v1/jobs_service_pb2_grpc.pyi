@@ -50,6 +50,8 @@ class JobsServiceStub:
     """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay."""
     AddStems: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.AddStemsRequest, _jobs_service_pb2.AddStemsResponse]
     """Requests stems for a version that has none, or whose stems failed."""
+    RetryVersion: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.RetryVersionRequest, _jobs_service_pb2.RetryVersionResponse]
+    """Queues a failed version again, as after TOO_MANY_ATTEMPTS. It resumes after what was stored, and no longer expires."""
     CreateSignedUrl: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateSignedUrlRequest, _jobs_service_pb2.CreateSignedUrlResponse]
     """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires."""
 
@@ -75,6 +77,8 @@ class JobsServiceAsyncStub(JobsServiceStub):
     """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay."""
     AddStems: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.AddStemsRequest, _jobs_service_pb2.AddStemsResponse]  # type: ignore[assignment]
     """Requests stems for a version that has none, or whose stems failed."""
+    RetryVersion: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.RetryVersionRequest, _jobs_service_pb2.RetryVersionResponse]  # type: ignore[assignment]
+    """Queues a failed version again, as after TOO_MANY_ATTEMPTS. It resumes after what was stored, and no longer expires."""
     CreateSignedUrl: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateSignedUrlRequest, _jobs_service_pb2.CreateSignedUrlResponse]  # type: ignore[assignment]
     """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires."""
 
@@ -139,6 +143,14 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_service_pb2.AddStemsResponse, _abc.Awaitable[_jobs_service_pb2.AddStemsResponse]]:
         """Requests stems for a version that has none, or whose stems failed."""
+
+    @_abc_1.abstractmethod
+    def RetryVersion(
+        self,
+        request: _jobs_service_pb2.RetryVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.RetryVersionResponse, _abc.Awaitable[_jobs_service_pb2.RetryVersionResponse]]:
+        """Queues a failed version again, as after TOO_MANY_ATTEMPTS. It resumes after what was stored, and no longer expires."""
 
     @_abc_1.abstractmethod
     def CreateSignedUrl(

@@ -987,8 +987,13 @@ class ErasePromptResponse(_message.Message):
 
     AUDIT_ROWS_FIELD_NUMBER: _builtins.int
     KEYS_WITH_PROMPT_FIELD_NUMBER: _builtins.int
+    PURGE_PENDING_FIELD_NUMBER: _builtins.int
     audit_rows: _builtins.int
     """Number of audit rows from which a prompt was erased."""
+    purge_pending: _builtins.bool
+    """True while the files of the journal's database may still hold the prompt. SQLite: its log, until readers of the log end; the service
+    then removes it by itself. PostgreSQL: always true, because VACUUM and the recycling of its log remove it later.
+    """
     @_builtins.property
     def keys_with_prompt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Keys of stored files that still contain the prompt: manifests and ZIPs. DeleteJob removes them."""
@@ -998,10 +1003,11 @@ class ErasePromptResponse(_message.Message):
         *,
         audit_rows: _builtins.int = ...,
         keys_with_prompt: _abc.Iterable[_builtins.str] | None = ...,
+        purge_pending: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_rows", b"audit_rows", "keys_with_prompt", b"keys_with_prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_rows", b"audit_rows", "keys_with_prompt", b"keys_with_prompt", "purge_pending", b"purge_pending"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
