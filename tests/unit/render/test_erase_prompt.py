@@ -15,7 +15,7 @@ def test_prompts_are_erased_and_files_with_them_are_named(shared_parts: RenderPa
     """Both audit rows of a take with stems; its manifest and ZIP still hold the prompt. A second call finds none."""
     erased = erase_prompt(shared_parts.journal, TENANT, take.job_id)
     keys = (f"jobs/{take.job_id}/v1.json", f"jobs/{take.job_id}/v1.zip")
-    assert erased == ErasedPrompts(audit_rows=2, keys_with_prompt=keys)
+    assert erased == ErasedPrompts(audit_rows=2, purge_pending=False, keys_with_prompt=keys)
     job = shared_parts.journal.job(TENANT, take.job_id)
     assert not job.versions[0].brief.get("prompt")
     assert [row.prompt for row in shared_parts.journal.audit_rows(TENANT, take.job_id).rows] == [None, None]
@@ -38,7 +38,9 @@ def test_a_deleted_jobs_audit_rows_are_erased_too(shared_parts: RenderParts, sep
     run_to_end(shared_parts, separation, job.job_id)
     shared_parts.journal.start_delete(TENANT, job.job_id, OwningService.RENDER)
     shared_parts.journal.finish_delete(TENANT, job.job_id)
-    assert erase_prompt(shared_parts.journal, TENANT, job.job_id) == ErasedPrompts(audit_rows=1, keys_with_prompt=())
+    assert erase_prompt(shared_parts.journal, TENANT, job.job_id) == ErasedPrompts(
+        audit_rows=1, purge_pending=False, keys_with_prompt=()
+    )
 
 
 def test_a_job_that_still_needs_its_prompt_keeps_it(parts: RenderParts) -> None:
