@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
@@ -29,7 +30,9 @@ def configure_logs(
     """
 
     def dropped_line(lines: int) -> str:
-        return json.dumps({"service": service, "level": "warning", "event": "log lines were dropped", "lines": lines})
+        now = datetime.now(tz=UTC).isoformat().replace("+00:00", "Z")
+        fields = {"service": service, "source": __name__, "level": "warning", "timestamp": now, "lines": lines}
+        return json.dumps({"event": "log lines were dropped", **fields})
 
     def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["service"] = service  # not as context, which worker threads do not inherit

@@ -1,0 +1,155 @@
+"""Load for `SOAK_MINUTES` (60 by default): memory, descriptors, threads and disk of both services stay flat."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client import Client, Job, Stem
+from sonichaos_client.errors import FailedPreconditionError, JobCancelledError, JobFailedError
+from tests.flow.conftest import FreshPair
+from tests.support.pair import RENDER, SEPARATION, Pair
+from tests.support.service_processes import ROOT
+from tests.support.takes import at, brief, until
+
+KEPT_JOBS = 4
+WARM_UP = 0.25
+RESULTS = ROOT / "build" / "soak"
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What a pair uses after a round. Memory and disk in MiB."""
+
+    minutes: float
+    service: str
+    memory: float
+    descriptors: int
+    threads: int
+    disk: float
+
+
+LIMITS = {"memory": 32.0, "descriptors": 8.0, "threads": 4.0, "disk": 8.0}
+"""How much the median of the last third may be above that of the first third after the warm-up."""
+
+
+def size_mib(folder: Path) -> float:
+    """The files of a folder, those that vanish meanwhile not counted."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total / _MIB
+
+
+def samples(pair: Pair, minutes: float) -> Iterator[Sample]:
+    """Both services now. Disk is the store's and the spool's: the journal keeps audit rows of deleted jobs."""
+    disk = sum(size_mib(pair.data / name) for name in ("store", "spool", "run"))
+    for service in (RENDER, SEPARATION):
+        process = psutil.Process(pair.pids[service])
+        yield Sample(
+            minutes=round(minutes, 3),
+            service=service,
+            memory=process.memory_info().rss / _MIB,
+            descriptors=process.num_fds(),
+            threads=process.num_threads(),
+            disk=disk,
+        )
+
+
+def outcome(client: Client, job: Job) -> str:
+    """The final state of a job's newest version."""
+    with suppress(JobCancelledError, JobFailedError):
+        client.wait(job)
+    return job_pb2.JobState.Name(client.get_job(job.job_id).latest.state)
+
+
+def one_round(client: Client, clip: Path, number: int) -> tuple[list[Job], Counter[str]]:
+    """A take and its re-render, an upload, a take that is cancelled, and one that expires; with their outcomes."""
+    found: Counter[str] = Counter()
+    take, upload = client.create_render(brief(stems=True, seed=number)), client.separate_file(clip)
+    for name, job in (("take", take), ("upload", upload)):
+        found[f"{name} {outcome(client, job)}"] += 1
+    client.rerender_stem(take.job_id, Stem.OTHER, persona_id="hiss", base_version=1, seed=number + 1)
+    found[f"re-render {outcome(client, take)}"] += 1
+    cancelled = client.create_render(brief(stems=True, seed=number, seconds=8.0))
+    until(client, cancelled, at(job_pb2.STAGE_DENOISE))
+    client.cancel(cancelled.job_id)
+    found[f"cancelled take {outcome(client, cancelled)}"] += 1
+    hasty = brief(stems=True, seed=number, seconds=8.0)
+    hasty.expire_time.FromDatetime(datetime.now(tz=UTC) + timedelta(seconds=0.5))
+    jobs = [take, upload, cancelled]
+    try:
+        jobs.append(client.create_render(hasty))
+        found[f"hasty take {outcome(client, jobs[-1])}"] += 1
+    except FailedPreconditionError as refused:
+        found[f"hasty take {refused.reason}"] += 1
+    return jobs, found
+
+
+@pytest.mark.soak
+def test_load_leaves_nothing_behind(fresh_pair: FreshPair, clips: dict[str, Path]) -> None:
+    """Rounds of takes, re-renders, uploads, cancels and failures; older jobs are deleted. Writes samples and a plot."""
+    minutes = float(os.environ.get("SOAK_MINUTES", "60"))
+    pair = fresh_pair()
+    found: list[Sample] = []
+    outcomes: Counter[str] = Counter()
+    kept: deque[Job] = deque()
+    begun_s = time.monotonic()
+    for number in range(1, 1_000_000):
+        jobs, ended = one_round(pair.client, clips["hiss"], number)
+        outcomes += ended
+        kept.extend(jobs)
+        while len(kept) > KEPT_JOBS:
+            pair.client.delete(kept.popleft().job_id)
+        passed = (time.monotonic() - begun_s) / 60
+        found.extend(samples(pair, passed))
+        if passed >= minutes:
+            break
+    write_results(found, outcomes)
+    rises = {f"{service} {name}": rise(found, service, name) for service in (RENDER, SEPARATION) for name in LIMITS}
+    assert (
+        outcomes["take JOB_STATE_DONE"] == outcomes["upload JOB_STATE_DONE"] == outcomes["re-render JOB_STATE_DONE"]
+    ), outcomes
+    assert {name: value for name, value in rises.items() if value > LIMITS[name.split()[1]]} == {}, outcomes
+
+
+def rise(found: list[Sample], service: str, name: str) -> float:
+    """The median of the last third above that of the first third, the warm-up left out."""
+    values = [float(getattr(sample, name)) for sample in found if sample.service == service]
+    values = values[int(len(values) * WARM_UP) :]
+    third = max(len(values) // 3, 1)
+    return statistics.median(values[-third:]) - statistics.median(values[:third])
+
+
+def write_results(found: list[Sample], outcomes: Counter[str]) -> None:
+    """``build/soak/samples.json`` and ``build/soak/soak.png``."""
+    from matplotlib.figure import Figure
+
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    rows = [asdict(sample) for sample in found]
+    (RESULTS / "samples.json").write_text(json.dumps({"outcomes": outcomes, "samples": rows}, indent=1))
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots(2, 2, sharex=True).flat
+    for axis, name in zip(axes, LIMITS, strict=True):
+        for service in (RENDER, SEPARATION):
+            chosen = [sample for sample in found if sample.service == service]
+            axis.plot([one.minutes for one in chosen], [getattr(one, name) for one in chosen], label=service)
+        axis.set_title(f"{name} in MiB" if name in {"memory", "disk"} else name, fontsize=9)
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel("minutes")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    figure.savefig(RESULTS / "soak.png", dpi=80)
