@@ -56,7 +56,8 @@ class Rerender:
 
     Denoising starts from the original's ``latents``, from its ``recording`` if it is an upload, or, if both are None, from noise.
     ``match_mix``: the new stem is fitted to the mix too, not only to the old stem; False in re-renders of releases that did not.
-    ``new_part``: the stem's notes were composed anew.
+    ``new_part``: the stem's notes were composed anew. ``loop``: the new stem's end leads into its start; False in re-renders of
+    releases that did not look at the end.
     """
 
     __pydantic_config__ = CAMEL_CASE
@@ -70,6 +71,7 @@ class Rerender:
     allow_drift: Annotated[bool, Field(alias="acceptDrift")]
     match_mix: Annotated[bool, Field(exclude_if=not_)] = False
     new_part: Annotated[bool, Field(exclude_if=not_)] = False
+    loop: Annotated[bool, Field(exclude_if=not_)] = False
 
     def facts(self) -> dict[str, Any]:
         """As JSON, for the journal and the audit row. :meth:`read` is its inverse."""

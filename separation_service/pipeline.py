@@ -18,7 +18,7 @@ from separation_service.rerender.compare import Comparison, compare
 from separation_service.rerender.package import pack_rerender
 from separation_service.rerender.replacement import Replacement, align_replacement
 from separation_service.scratch import Scratch, ScratchFolder
-from separation_service.separate import SeparatedStems, separate, warm_separator
+from separation_service.separate import LOOP_MARGIN_FRAMES, SeparatedStems, separate, warm_separator
 from separation_service.store import StoredPackage, store_package
 from separation_service.timing.eta import REPLACEMENT_STAGES, SEPARATION_STAGES, EtaEstimator, EtaProgress, Load
 from separation_service.timing.latency_budget import LatencyBudget
@@ -87,7 +87,7 @@ class SeparationPipeline:
             timed.set_load(self.load(bounce.frames, what))
             if isinstance(what, Replacement):
                 base = read_base_version(what.base, what.stem, bounce.frames, self.store)
-                stems = self._separate(bounce, (what.stem,), scratch, timed)
+                stems = self._separate(bounce, (what.stem,), scratch, timed, loop=what.loop)
                 aligned = align_replacement(bounce, stems, base, what, timed)
                 yield pack_rerender(bounce, stems, base, aligned, timed), timed
             else:
@@ -95,7 +95,13 @@ class SeparationPipeline:
                 yield pack(bounce, stems, what, scratch, timed), timed
 
     def _separate(
-        self, bounce: ReceivedBounce, names: tuple[StemName, ...], scratch: Scratch, progress: EtaProgress
+        self,
+        bounce: ReceivedBounce,
+        names: tuple[StemName, ...],
+        scratch: Scratch,
+        progress: EtaProgress,
+        *,
+        loop: bool = False,
     ) -> SeparatedStems:
         return separate(
             bounce,
@@ -105,13 +111,15 @@ class SeparationPipeline:
             fingerprint=self.fingerprint,
             scratch=scratch,
             progress=progress,
+            loop=loop,
         )
 
     def load(self, frames: int, what: StemMode | Replacement) -> Load:
         """What the duration depends on, for a bounce of ``frames`` samples a channel."""
         audio_s = frames / SAMPLE_RATE_HZ
         if isinstance(what, Replacement):
-            return Load(audio_s, self.separator.steps(frames, (what.stem,)), REPLACEMENT_STAGES)
+            separated = frames + (2 * LOOP_MARGIN_FRAMES if what.loop else 0)
+            return Load(audio_s, self.separator.steps(separated, (what.stem,)), REPLACEMENT_STAGES)
         return Load(audio_s, self.separator.steps(frames, STEMS), SEPARATION_STAGES)
 
     def warm(self) -> None:

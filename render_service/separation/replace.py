@@ -135,4 +135,5 @@ def _request(mix: Bounce, rerender: Rerender, lease_id: str) -> separation_pb2.R
         match_mix=rerender.match_mix,
         note_seconds=() if plan.score is None else plan.score.starts_s(rerender.stem),
         new_part=rerender.new_part,
+        loop=rerender.loop,
     )

@@ -79,7 +79,7 @@ class RerenderAdmission(Admission):
         _check_region(plan, change.region)
         if change.new_part:
             plan = self.with_new_part(plan, change, original=job.versions[0])
-        rerender = _make_rerender(base, change, original=job.versions[0])
+        rerender = _make_rerender(base, change, original=job.versions[0], loop=plan.loop)
         new = NewVersion(
             job_id=job.job_id,
             request=request,
@@ -286,7 +286,7 @@ def _span_s(plan: Plan, region: BarRange | None) -> tuple[float, float]:
     return edges[region.from_bar - 1], edges[region.to_bar]
 
 
-def _make_rerender(base: Base, change: StemChange, *, original: Version) -> Rerender:
+def _make_rerender(base: Base, change: StemChange, *, original: Version, loop: bool) -> Rerender:
     """Denoising starts from the original's latents; an upload has none, so its recording is encoded."""
     files = VersionFiles() if change.from_noise else VersionFiles.read(original.files)
     return Rerender(
@@ -299,6 +299,7 @@ def _make_rerender(base: Base, change: StemChange, *, original: Version) -> Rere
         allow_drift=change.allow_drift,
         match_mix=True,
         new_part=change.new_part,
+        loop=loop,
     )
 
 

@@ -31,6 +31,8 @@ from servicekit.delivery.names import StemName
 MIN_OFFSET_S = 0.0003
 """Smaller offsets are below the estimate's accuracy (docs/measurements.md) and are not corrected."""
 _END_FADE_FRAMES = SAMPLE_RATE_HZ // 200
+_WRAP_FRAMES = SAMPLE_RATE_HZ // 50
+_MAX_AHEAD_FRAMES = SAMPLE_RATE_HZ  # a correction is shorter
 _INSIDE_FRAMES = 0.05  # margin for grid lines, which are exact to a microsecond
 
 
@@ -50,12 +52,16 @@ class Edge:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """The samples ``[start, stop)`` of the new stem, crossfades included; an edge is None at the take's start or end."""
+    """The samples ``[start, stop)`` of the new stem, crossfades included; an edge is None at the take's start or end.
+
+    ``loops``: the span is a whole loop, so the new stem's end leads into its own start.
+    """
 
     start: int
     stop: int
     opening: Edge | None
     closing: Edge | None
+    loops: bool = False
 
     @property
     def window(self) -> slice:
@@ -68,16 +74,19 @@ class Span:
         return (self.stop - self.start) / SAMPLE_RATE_HZ
 
 
-def span_of(region: BarRange | None, grid: Grid, frames: int) -> Span:
+def span_of(region: BarRange | None, grid: Grid, frames: int, *, loop: bool = False) -> Span:
     """The span of the bars, or the whole take for None. Raises `InvalidFields` for bars that the take does not have.
 
     Not one sample before the line of the first bar, nor one from the line after the last on, is part of it. In bars too short for
-    the crossfades, as a change of metre may cut them, these are shorter in proportion.
+    the crossfades, as a change of metre may cut them, these are shorter in proportion. In a ``loop`` bar 1 follows the last.
     """
     if region is None:
-        return Span(start=0, stop=frames, opening=None, closing=None)
+        return Span(start=0, stop=frames, opening=None, closing=None, loops=loop)
     from_s, to_s = grid.span_s(region)
     opens, closes = from_s * SAMPLE_RATE_HZ >= 1.0, region.to_bar < grid.downbeats_s.size
+    if loop and not opens and not closes:
+        return Span(start=0, stop=frames, opening=None, closing=None, loops=True)
+    opens, closes = opens or loop, closes or loop
     start = math.ceil(from_s * SAMPLE_RATE_HZ + _INSIDE_FRAMES) if opens else 0
     end = math.floor(to_s * SAMPLE_RATE_HZ - _INSIDE_FRAMES) if closes else frames
     room = min((end - start) / (2.0 * (OPENING_FRAMES + FADE_FRAMES + GUARD_FRAMES)), 1.0)
@@ -87,7 +96,9 @@ def span_of(region: BarRange | None, grid: Grid, frames: int) -> Span:
         start=start,
         stop=stop,
         opening=Edge(bar=region.from_bar, start=start, frames=opening) if opens else None,
-        closing=Edge(bar=region.to_bar + 1, start=stop - closing, frames=closing) if closes else None,
+        closing=Edge(bar=region.to_bar % grid.downbeats_s.size + 1, start=stop - closing, frames=closing)
+        if closes
+        else None,
     )
 
 
@@ -103,14 +114,17 @@ class Moved:
 def move(new_stem: NDArray[np.float32], old: NDArray[np.float32], found: Estimate, span: Span, kind: StemName) -> Moved:
     """Resample ``new_stem`` ``(C, T)`` by the time map, in phase with ``old`` ``(C, T)`` at each seam.
 
-    A seam's lag decays within two seconds, so that the bars in between stay on the grid.
+    A seam's lag decays within two seconds, so that the bars in between stay on the grid. A whole loop goes round; if it drifted it
+    does not, and what it would play after its end fades out over its start.
     """
-    source = _fade_out_end(new_stem, found)
+    goes_round = span.loops and found.drift == 0.0
+    ahead = _MAX_AHEAD_FRAMES if goes_round else 0
+    source = np.pad(new_stem, ((0, 0), (ahead, ahead)), mode="wrap") if goes_round else _fade_out_end(new_stem, found)
     stem_max_lag_s = MAX_DRUMS_LAG_S if kind == StemName.DRUMS else MAX_LAG_S
     max_s = max_lag_s(stem_max_lag_s, span.seconds)
 
     def read(start: int, stop: int) -> NDArray[np.float64]:
-        return read_at(source, _positions(np.arange(start, stop, dtype=np.float64), found))
+        return read_at(source, _positions(np.arange(start, stop, dtype=np.float64), found) + ahead)
 
     at = np.arange(span.start, span.stop, dtype=np.float64)
     glide = max(glide_s(span.seconds) * SAMPLE_RATE_HZ, 1.0)
@@ -121,7 +135,12 @@ def move(new_stem: NDArray[np.float32], old: NDArray[np.float32], found: Estimat
             lags[number] = best_lag_s(window, read, edge.start, max_s=max_s)
             away = at - edge.window.stop if edge is span.opening else edge.start - at
             shift += lags[number] * np.clip(1.0 - away / glide, 0.0, 1.0)
-    audio = read_at(source, _positions(at, found) + shift * SAMPLE_RATE_HZ)
+    audio = read_at(source, _positions(at, found) + shift * SAMPLE_RATE_HZ + ahead)
+    if span.loops and not goes_round:
+        start = audio[:, : _END_FADE_FRAMES if _ends_early(new_stem, found) else _WRAP_FRAMES]
+        beyond = read(span.stop, span.stop + start.shape[1])
+        fade = crossfade(beyond, start)
+        start[:] = fade.out_gain * beyond + fade.in_gain * start
     return Moved(audio=audio, opening_lag_s=lags[0], closing_lag_s=lags[1])
 
 
@@ -164,10 +183,16 @@ def _positions(samples: NDArray[np.float64], found: Estimate) -> NDArray[np.floa
 
 def _fade_out_end(stem: NDArray[np.float32], found: Estimate) -> NDArray[np.float32]:
     """If the source ends before the take, fade out its last 5 ms to avoid a click."""
-    frames = stem.shape[1]
-    if _positions(np.array([float(frames)]), found)[0] <= frames:
+    if not _ends_early(stem, found):
         return stem
+    frames = stem.shape[1]
     ended = stem.copy()
     fade = min(_END_FADE_FRAMES, frames)
     ended[:, frames - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
     return ended
+
+
+def _ends_early(stem: NDArray[np.float32], found: Estimate) -> bool:
+    """Whether the source ends before the take."""
+    frames = stem.shape[1]
+    return bool(_positions(np.array([float(frames)]), found)[0] > frames)

@@ -68,17 +68,17 @@ class MixMatch:
         return {"sharedLu": self.shared_lu, "equaliser": bands, "gainDb": self.gain_db}
 
 
-def match_mix(new: Block, old: Block, rest: Block) -> tuple[Block, MixMatch]:
+def match_mix(new: Block, old: Block, rest: Block, *, loop: bool = False) -> tuple[Block, MixMatch]:
     """Fit ``new`` so that ``rest + stem`` is like ``rest + old``. All ``(C, N)``; ``new`` and ``old`` are audible and equally loud.
 
     Returns the stem. Its loudness stays within 1 LU of the old one's, that of the new sound in it at most 3 LU below. The equaliser
-    is zero-phase, smooth over third octaves and within 6 dB.
+    is zero-phase, smooth over third octaves and within 6 dB. Of a ``loop`` the filters go round from end to start.
     """
     powers = _BandPowers.of(new, old, rest)
     old_energy = _energy(old)
-    share, shared, shared_lu = _shared_part(powers, rest, old_energy)
+    share, shared, shared_lu = _shared_part(powers, rest, old_energy, loop=loop)
     gains_db = _equaliser_db(powers, share)
-    equalised = _filtered(new, 10.0 ** (gains_db / 20.0))
+    equalised = _filtered(new, 10.0 ** (gains_db / 20.0), loop=loop)
     new_energy = _energy(equalised)
     mix = _Sum.of(_energy(rest + shared), new_energy, _energy(rest + shared + equalised))
     gain_db = mix.gain_db(gated_lufs(_energy(rest + old)))
@@ -126,13 +126,13 @@ class _BandPowers:
 
 
 def _shared_part(
-    powers: _BandPowers, rest: Block, old_energy: NDArray[np.float64]
+    powers: _BandPowers, rest: Block, old_energy: NDArray[np.float64], *, loop: bool
 ) -> tuple[Bands, Block, float | None]:
     """What of the old stem is a filtered copy of ``rest``: the filter's gains, the sound, its loudness against the old stem."""
     share = _smooth(
         np.clip(powers.rest_old / (powers.rest + 1e-20 + _INAUDIBLE * powers.rest.max()), -_MAX_SHARE, _MAX_SHARE)
     )
-    shared = _filtered(rest, share)
+    shared = _filtered(rest, share, loop=loop)
     lufs, old_lufs = gated_lufs(_energy(shared)), gated_lufs(old_energy)
     if lufs is None or old_lufs is None:
         return share, shared, None
@@ -159,16 +159,16 @@ def _smooth(of_bands: Bands) -> Bands:
     return smooth
 
 
-def _filtered(block: Block, gains: Bands) -> Block:
+def _filtered(block: Block, gains: Bands, *, loop: bool) -> Block:
     """``(C, N)`` under a zero-phase filter with these gains, interpolated over the logarithm of frequency."""
     from scipy.signal import oaconvolve
 
     hz = np.fft.rfftfreq(_TAPS + 1, 1.0 / SAMPLE_RATE_HZ)
     response = np.interp(np.log2(np.maximum(hz, 1.0)), np.log2(_BANDS_HZ), gains)
     taps = np.fft.fftshift(np.fft.irfft(response))[1:] * np.hanning(_TAPS)
-    # A stem goes on before and after a region; its reflection stands for that.
+    # A stem goes on before and after a region; its reflection stands for that. A loop goes round.
     around = min(_TAPS // 2, block.shape[1] - 1)
-    padded = np.pad(block, ((0, 0), (around, around)), mode="reflect")
+    padded = np.pad(block, ((0, 0), (around, around)), mode="wrap" if loop else "reflect")
     filtered: Block = oaconvolve(padded, taps[None], mode="same", axes=1)[:, around : around + block.shape[1]]
     return filtered
 

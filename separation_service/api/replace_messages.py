@@ -52,6 +52,7 @@ def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceR
         allow_drift=request.allow_drift,
         match_mix=request.match_mix,
         notes=_notes(request),
+        loop=request.loop,
     )
     compare_with = read_stored_file(request.compare_with) if request.HasField("compare_with") else None
     return ReplaceRequest(mix=mix, replacement=replacement, compare_with=compare_with)

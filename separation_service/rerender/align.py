@@ -56,7 +56,7 @@ def align(
     progress.stage(Stage.ALIGN, _STEPS)
     base = target.base
     _check(new_mix, new_stem, base.bounce)
-    span = span_of(target.region, target.grid, base.bounce.shape[1])
+    span = span_of(target.region, target.grid, base.bounce.shape[1], loop=target.loop)
     found = estimate(find_onsets(new_mix), target.grid)
     progress.step(1)
     old = from_pcm24(base.old)
@@ -145,7 +145,8 @@ def _fit(
     if not target.match_mix:
         return matched, None
     old = target.base.old[:, span.window] / FULL_SCALE
-    return match_mix(matched, old, target.base.bounce[:, span.window] / FULL_SCALE - old)
+    rest = target.base.bounce[:, span.window] / FULL_SCALE - old
+    return match_mix(matched, old, rest, loop=span.loops)
 
 
 def _drift_exceeded(report: DriftReport, stem: StemName) -> FailedPrecondition:

@@ -24,7 +24,7 @@ class Replacement:
     """Which stem of which version is replaced, on which grid; ``region`` None: in the whole take.
 
     ``notes`` that the new stem plays, None where they are unknown. ``match_mix``: the bounce keeps its loudness and third octaves
-    too, not only the stem its loudness.
+    too, not only the stem its loudness. ``loop``: the take's end leads into its start.
     """
 
     stem: StemName
@@ -34,6 +34,7 @@ class Replacement:
     allow_drift: bool
     match_mix: bool
     notes: StemNotes | None = None
+    loop: bool = False
 
 
 def align_replacement(
@@ -49,6 +50,7 @@ def align_replacement(
         allow_drift=replacement.allow_drift,
         match_mix=replacement.match_mix,
         notes=replacement.notes,
+        loop=replacement.loop,
         max_true_peak_dbtp=None if base.is_upload else MAX_TRUE_PEAK_DBTP,
     )
     waveform = from_pcm24(mix.wav.read(0, mix.frames))

@@ -245,6 +245,19 @@ def test_a_new_part_has_other_notes(pair: Pair, base: Story, remade: Remade) -> 
     assert kept == before
 
 
+def test_a_re_rendered_loop_goes_round(pair: Pair) -> None:
+    """From the last sample of the new stem and of the new bounce to the first is no further than between any two others."""
+    made = take(pair.client, brief("tone", stems=True, loop=True, seconds=4.0, bpm=BPM))
+    _, version = again(pair, made.job.job_id, Stem.OTHER, allow_drift=True)
+    files = files_of(pair, made.job.job_id, version.number)
+    for name in ("other", "bounce"):
+        samples = pcm_of(files[f"{name}.wav"])
+        assert samples.shape[1] == round(2 * BAR_S * 44100)
+        assert np.abs(samples[:, 0] - samples[:, -1]).max() <= np.abs(np.diff(samples, axis=1)).max(), name
+    (row,) = [row for row in pair.client.list_audit_rows(made.job.job_id) if row.version == version.number]
+    assert json.loads(row.body_json)["order"]["loop"]
+
+
 def tracks_of(pair: Pair, job_id: str, version: int) -> dict[str, tuple[Tone, ...]]:
     """The notes of each track of a version's MIDI file."""
     data = (pair.data / "store" / "jobs" / job_id / f"v{version}.mid").read_bytes()
