@@ -17,6 +17,7 @@ from servicekit.errors import ResourceExhausted
 from servicekit.logs import logger
 
 _log = logger(__name__)
+_MAX_MESSAGES = 16
 _EXAMPLE = "seed=7,rate=0.01"
 
 
@@ -91,6 +92,13 @@ class Faults:
         if occurs and point is not FaultPoint.LOG_WRITE:
             _log.warning("fault injected", point=str(point))
         return occurs
+
+    def cut_after(self) -> int | None:
+        """At HANDOFF_CUT, the number of messages after which the stream of a call breaks; None where it does not."""
+        if not self.occurs(FaultPoint.HANDOFF_CUT):
+            return None
+        with self._lock:
+            return self._random[FaultPoint.HANDOFF_CUT].randrange(_MAX_MESSAGES)
 
     def refuse_log_write(self) -> None:
         """At LOG_WRITE, raise the OSError of a full disk."""

@@ -20,7 +20,7 @@ from render_service.separation.errors import separation_error
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.delivery.manifest import SeparatorFacts
 from servicekit.errors import Internal, Unavailable
-from servicekit.faults import NO_FAULTS, FaultPoint, Faults
+from servicekit.faults import NO_FAULTS, Faults
 from servicekit.loans import Lender
 from servicekit.work import Progress
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
@@ -112,11 +112,11 @@ class SeparationClient:
         It is read to the end, so that separation_service knows that the result arrived. If ``work`` has to stop, the call is
         cancelled, and with it the work in separation_service. Raises the errors of ``work`` and of separation_service.
         """
-        result = None
+        result, cut_after = None, self.faults.cut_after()
         with work.on_stop(call.cancel):
             try:
-                for message in call:
-                    if self.faults.occurs(FaultPoint.HANDOFF_CUT):
+                for number, message in enumerate(call):
+                    if number == cut_after:
                         call.cancel()  # type: ignore[no-untyped-call]
                     if message.HasField("progress"):
                         on_progress(message.progress)

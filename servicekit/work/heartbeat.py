@@ -1,16 +1,15 @@
-"""A thread that renews leases, passes cancellations on to running work, writes pending events and reaps versions."""
+"""A thread that renews leases, passes cancellations on to running work and writes pending events. It waits for the journal only."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from servicekit.clock import Clock
 from servicekit.errors import ServiceError
-from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, OwningService
+from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal
 from servicekit.logs import logger
-from servicekit.metrics import Metrics
 from servicekit.work.cancellation import CancellationToken, StopReason
 from servicekit.work.progress import Progress
 from servicekit.work.retry import WaitBudget
@@ -19,7 +18,6 @@ from servicekit.work.thread_group import ThreadGroup, boundary
 _TICK_S = 0.1
 _COLLECT_S = 0.2
 """Events are collected for this long before they are written, so that a take needs few transactions."""
-_REAP_INTERVAL_S = 0.5
 _log = logger(__name__)
 
 
@@ -49,27 +47,14 @@ class Running:
 class HeartbeatThread:
     """One thread for all running versions of a process."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        *,
-        owner: OwningService,
-        clock: Clock,
-        heartbeat_s: float,
-        before_reap: Callable[[], None],
-        metrics: Metrics | None,
-    ) -> None:
+    def __init__(self, journal: Journal, *, clock: Clock, heartbeat_s: float) -> None:
         self._journal = journal
-        self._owner = owner
         self._clock = clock
         self._heartbeat_s = heartbeat_s
-        self._before_reap = before_reap
-        self._metrics = metrics
         self._lock = threading.Lock()
         self._running: dict[str, Running] = {}  # by claim: a version may have been claimed anew
         self._wakeup = threading.Event()
         self._stopping = threading.Event()
-        self._last_reap_s = clock.monotonic_s()
         self._threads = ThreadGroup("work-heartbeat", self._loop, size=1)
 
     def start(self) -> None:
@@ -126,9 +111,6 @@ class HeartbeatThread:
         for running in self.all():
             with boundary("renewing a claim failed"):
                 self._renew(running)
-        if self._clock.monotonic_s() - self._last_reap_s >= _REAP_INTERVAL_S:
-            self._last_reap_s = self._clock.monotonic_s()
-            self._reap()
 
     def _renew(self, running: Running) -> None:
         running.cancellation.stop_if_expired()
@@ -155,12 +137,3 @@ class HeartbeatThread:
                     message=error.message,
                 )
             running.journal_answers = False
-
-    def _reap(self) -> None:
-        try:
-            self._before_reap()
-            self._journal.reap(self._owner)
-            if self._metrics is not None:
-                self._metrics.queued.set(self._journal.count_queued(self._owner))
-        except ServiceError as error:
-            _log.warning("ending expired and orphaned versions failed, will retry", message=error.message)

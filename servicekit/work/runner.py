@@ -26,6 +26,7 @@ from servicekit.work.cancellation import CancellationToken, StopReason, WorkerSh
 from servicekit.work.heartbeat import HeartbeatThread, Running
 from servicekit.work.parked import ParkedVersions
 from servicekit.work.progress import Progress, StageWeights
+from servicekit.work.reaper import Reaper
 from servicekit.work.retry import RetryPolicy, WaitBudget
 from servicekit.work.thread_group import ThreadGroup, boundary
 
@@ -77,9 +78,8 @@ class Runner:
         self._metrics = metrics
         self._remove_orphans = remove_orphans
         self._check_before_claim = check_before_claim
-        self._heartbeat = HeartbeatThread(
-            journal, owner=owner, clock=clock, heartbeat_s=heartbeat_s, before_reap=self._clean_up, metrics=metrics
-        )
+        self._heartbeat = HeartbeatThread(journal, clock=clock, heartbeat_s=heartbeat_s)
+        self._reaper = Reaper(journal, owner, before_reap=self._clean_up, metrics=metrics)
         self._claiming = threading.RLock()
         self._changed = threading.Condition()
         self._generation = 0
@@ -94,6 +94,7 @@ class Runner:
     def __enter__(self) -> Self:
         self._stack.enter_context(self._journal.subscribe(self._on_events))
         self._heartbeat.start()
+        self._reaper.threads.start()
         self._ender.start()
         self._workers.start()
         return self
@@ -103,13 +104,15 @@ class Runner:
     ) -> None:
         self.drain(0.0)
         self._closed.set()
+        self._reaper.stop(self._shutdown_grace_s)
         self._heartbeat.stop()
         self._ender.join()
         self._stack.close()
 
     def keep_alive(self) -> bool:
         """Replace threads that have died; False where one cannot be started, so that work would stand still."""
-        return self._draining or all(group.keep_alive() for group in (self._heartbeat, self._ender, self._workers))
+        groups = (self._heartbeat, self._reaper.threads, self._ender, self._workers)
+        return self._draining or all(group.keep_alive() for group in groups)
 
     def drain(self, timeout_s: float) -> bool:
         """Stop claiming; let running work finish for at most ``timeout_s``, then release it for the next start.

@@ -6,15 +6,16 @@ import threading
 from pathlib import Path
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servicekit.clock import SystemClock
-from servicekit.journal import Claim, HeartbeatReply, JobState, Journal
+from servicekit.journal import Claim, HeartbeatReply, JobState, Journal, OrphanedVersion
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
 from servicekit.work import Assignment
 from servicekit.work.thread_group import ThreadGroup
-from tests.support.journal_rows import new_job, url_of
+from tests.support.journal_rows import claimed, new_job, open_journal, url_of
 from tests.support.work_runs import MANY, ended, running
 
 
@@ -33,6 +34,7 @@ class HeartbeatEnds(Journal):
         return super().heartbeat(claim)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dead_heartbeat_thread_is_replaced(tmp_path: Path) -> None:
     """The next check starts another, which renews the lease; an unexpected error does not end that one."""
     renewed = threading.Event()
@@ -52,6 +54,48 @@ def test_a_dead_heartbeat_thread_is_replaced(tmp_path: Path) -> None:
             renewed.set()
             assert ended(journal, job_id).state is JobState.DONE
     assert journal.calls >= 3
+
+
+class CountedHeartbeats(Journal):
+    """A journal that counts heartbeats."""
+
+    beats = 0
+
+    def heartbeat(self, claim: Claim) -> HeartbeatReply:
+        """Renew the lease."""
+        self.beats += 1
+        return super().heartbeat(claim)
+
+
+def test_a_store_that_hangs_stops_no_heartbeat(tmp_path: Path) -> None:
+    """While the files of an orphaned version are being removed, the leases of running versions are renewed."""
+    entered, removing, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def work(_assignment: Assignment) -> None:
+        entered.set()
+        go_on.wait(30)
+
+    def hang(_orphan: OrphanedVersion) -> None:
+        removing.set()
+        go_on.wait(30)
+
+    with CountedHeartbeats.open(url_of(tmp_path), clock=SystemClock()) as journal:
+        job_id = journal.accept(new_job(stems=False), limit=MANY).job.job_id
+        with running(journal, work, heartbeat_s=0.01, remove_orphans=hang):
+            assert entered.wait(30)
+            with open_journal(tmp_path) as dies:
+                orphan = dies.accept(new_job(), limit=MANY).job.job_id
+                claimed(dies)
+                dies.cancel("local", orphan)
+            assert removing.wait(30)
+            begin = journal.beats
+            for _ in range(1000):
+                if journal.beats > begin + 3:
+                    break
+                go_on.wait(0.01)
+            assert journal.beats > begin + 3
+            go_on.set()
+            assert ended(journal, job_id).state is JobState.DONE
 
 
 def test_a_thread_that_cannot_be_replaced_is_reported() -> None:
