@@ -1,8 +1,19 @@
-"""Keys of a job's files in the store (docs/contract.md, section 4)."""
+"""Keys of a job's files in the store, and the names by which callers know them (docs/contract.md, section 4).
+
+A key is written once, by one attempt, and never again: a worker that was paused and wakes up can neither replace nor remove what
+another attempt stored. The row of a version names the keys that count.
+"""
 
 from __future__ import annotations
 
+import re
+import secrets
 from dataclasses import dataclass
+from typing import Literal, Self
+
+FileKind = Literal["bounce", "manifest", "zip", "latents", "midi"]
+
+_ATTEMPT_FOLDER = re.compile(r"/v(\d{1,9})-a(\d{1,9})-[0-9a-f]{16}(?=/)")
 
 
 def job_folder(job_id: str) -> str:
@@ -10,22 +21,44 @@ def job_folder(job_id: str) -> str:
     return f"jobs/{job_id}"
 
 
+def public_key(key: str) -> str:
+    """The name by which callers know the file at ``key``: without the folder of an attempt."""
+    return _ATTEMPT_FOLDER.sub("", key, count=1)
+
+
+def attempt_of(key: str) -> tuple[int, int] | None:
+    """Version number and attempt that a key belongs to; None for a key without an attempt's folder."""
+    found = _ATTEMPT_FOLDER.search(key)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
 @dataclass(frozen=True)
 class VersionKeys:
-    """The keys of one version's files. ``number`` counts from 1."""
+    """The keys of one version's files. ``number`` counts from 1. Without an ``attempt_folder`` they are the names callers see."""
 
     job_id: str
     number: int
+    attempt_folder: str = ""
 
-    @property
-    def folder(self) -> str:
-        """The job's folder, which all its versions share."""
-        return job_folder(self.job_id)
+    @classmethod
+    def of_attempt(cls, job_id: str, number: int, attempt: int) -> Self:
+        """Keys that nobody else ever uses."""
+        return cls(job_id, number, f"v{number}-a{attempt}-{secrets.token_hex(8)}")
+
+    def file(self, kind: FileKind) -> str:
+        """The key of a kind of file."""
+        return {
+            "bounce": self.bounce,
+            "manifest": self.manifest,
+            "zip": self.zip,
+            "latents": self.latents,
+            "midi": self.midi,
+        }[kind]
 
     @property
     def bounce(self) -> str:
         """``bounce.wav`` for v1, the original; ``vN.wav`` for a later version."""
-        return f"{self.folder}/bounce.wav" if self.number == 1 else f"{self._stem}.wav"
+        return f"{self._folder}/bounce.wav" if self.number == 1 else f"{self._stem}.wav"
 
     @property
     def zip(self) -> str:
@@ -53,5 +86,10 @@ class VersionKeys:
         return (self.bounce, self.zip, self.manifest, self.latents, self.midi)
 
     @property
+    def _folder(self) -> str:
+        folder = job_folder(self.job_id)
+        return f"{folder}/{self.attempt_folder}" if self.attempt_folder else folder
+
+    @property
     def _stem(self) -> str:
-        return f"{self.folder}/v{self.number}"
+        return f"{self._folder}/v{self.number}"

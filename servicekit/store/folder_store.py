@@ -77,20 +77,20 @@ class FolderStore:
         except OSError as error:
             raise unavailable("start", f"{root}: {error.strerror}", retry_after_s=RETRY_AFTER_S) from error
 
-    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredFile:
+    def put_bytes(self, key: str, data: bytes, *, content_type: str, fallback: str = "") -> StoredFile:
         """See ObjectStore."""
-        with self.writer(key, content_type=content_type) as sink:
+        with self.writer(key, content_type=content_type, fallback=fallback) as sink:
             sink.write(data)
         return sink.stored
 
     @contextmanager
-    def writer(self, key: str, *, content_type: str) -> Iterator[ObjectWriter]:
+    def writer(self, key: str, *, content_type: str, fallback: str = "") -> Iterator[ObjectWriter]:
         """See ObjectStore."""
-        segments = self._segments(key)
+        places = [(one, self._segments(one)) for one in (key, fallback) if one]
         with self._partial("write", key) as partial:
             sink = _FolderWriter(partial, key)
             yield sink
-            sink.publish(self._folder, segments, content_type)
+            sink.publish(self._folder, places, content_type)
 
     @contextmanager
     def open(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[BinaryIO]:
@@ -228,15 +228,20 @@ class _FolderWriter:
     def close(self) -> None:
         """See ObjectWriter."""
 
-    def publish(self, folder: RootedFolder, segments: list[str], content_type: str) -> None:
-        """Sync the bytes and rename the file to its key."""
-        stored = self._digest.stored(self._key)
-        descriptor = self._partial.file.fileno()
+    def publish(self, folder: RootedFolder, places: list[tuple[str, list[str]]], content_type: str) -> None:
+        """Sync the bytes and rename the file to the key of the first of ``places`` that is free; the last may be taken."""
+        descriptor, source = self._partial.file.fileno(), self._partial.folder
         with _os_errors("write", self._key):
-            write_metadata(descriptor, FileMetadata(stored.sha256, content_type))
+            write_metadata(descriptor, FileMetadata(self._digest.stored(self._key).sha256, content_type))
             os.fsync(descriptor)
-            folder.move_in(self._partial.name, segments, source_folder=self._partial.folder)
-        self._stored = stored
+            *preferred, (key, segments) = places
+            for free, there in preferred:
+                if folder.link_in(self._partial.name, there, source_folder=source):
+                    key = free
+                    break
+            else:
+                folder.move_in(self._partial.name, segments, source_folder=source)
+        self._stored = self._digest.stored(key)
 
 
 class _RangeReader(io.RawIOBase):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from servicekit.delivery.keys import public_key
+
 MAX_KEY_CHARS = 512
 """An S3 key has at most 1024 bytes; the configured prefix needs some of them."""
 MAX_SEGMENT_CHARS = 200
@@ -48,4 +50,4 @@ def join_key(prefix: str, key: str) -> str:
 
 def download_name(key: str) -> str:
     """The file name a browser should propose, different for each job: ``jobs/0a1b/v1.zip`` gives ``0a1b-v1.zip``."""
-    return "-".join(key.split("/")[-2:])
+    return "-".join(public_key(key).split("/")[-2:])

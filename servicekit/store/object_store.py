@@ -67,15 +67,16 @@ class ObjectWriter(Protocol):
 class ObjectStore(Protocol):
     """Objects by key. A prefix names a folder: ``jobs/1`` never covers ``jobs/10/v1.zip``."""
 
-    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredFile:
-        """Store ``data``, replacing an existing object."""
+    def put_bytes(self, key: str, data: bytes, *, content_type: str, fallback: str = "") -> StoredFile:
+        """Store ``data``, replacing an existing object unless there is a ``fallback``: see :meth:`writer`."""
         ...
 
-    def writer(self, key: str, *, content_type: str) -> AbstractContextManager[ObjectWriter]:
+    def writer(self, key: str, *, content_type: str, fallback: str = "") -> AbstractContextManager[ObjectWriter]:
         """Stream an object of unknown size in bounded memory.
 
-        It becomes visible, replacing an existing object, only when the block ends without an exception; otherwise
-        nothing of it remains.
+        It becomes visible only when the block ends without an exception; otherwise nothing of it remains. It replaces an existing
+        object, unless there is a ``fallback``, a key that nobody else uses: then it is stored there if the store cannot tell, in one
+        step, that ``key`` is free. A folder can tell, S3 cannot. ``stored`` has the key that was used.
         """
         ...
 

@@ -6,9 +6,10 @@ and ``O_NOFOLLOW`` cannot.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +18,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER_MODE = 0o700
 _RENAME_ATTEMPTS = 16
+# What file systems without hard links answer.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 
 class RootedFolder:
@@ -53,11 +56,26 @@ class RootedFolder:
 
     def move_in(self, source: str, segments: Sequence[str], *, source_folder: int) -> None:
         """Rename the file ``source`` of the folder ``source_folder`` to ``segments``, atomically and durably."""
+        self._place(os.rename, source, segments, source_folder)
+
+    def link_in(self, source: str, segments: Sequence[str], *, source_folder: int) -> bool:
+        """As :meth:`move_in`, but ``source`` stays too. False where the name is taken, or the file system has no hard links."""
+        try:
+            self._place(os.link, source, segments, source_folder)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return False
+        return True
+
+    def _place(self, place: Callable[..., None], source: str, segments: Sequence[str], source_folder: int) -> None:
         *folders, name = segments
         for attempt in range(1, _RENAME_ATTEMPTS + 1):
             try:
                 with self.folder(folders, create=True) as parent:
-                    os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=parent)
+                    place(source, name, src_dir_fd=source_folder, dst_dir_fd=parent)
                     os.fsync(parent)
             except FileNotFoundError:
                 # A delete removed the empty folder between the walk and the rename: create it again.

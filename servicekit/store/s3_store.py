@@ -57,16 +57,17 @@ class S3Store:
             settings, settings.public_endpoint or settings.endpoint, read_timeout_s=settings.read_timeout_s
         )
 
-    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredFile:
+    def put_bytes(self, key: str, data: bytes, *, content_type: str, fallback: str = "") -> StoredFile:
         """See ObjectStore."""
-        with self.writer(key, content_type=content_type) as sink:
+        with self.writer(key, content_type=content_type, fallback=fallback) as sink:
             sink.write(data)
         return sink.stored
 
     @contextmanager
-    def writer(self, key: str, *, content_type: str) -> Iterator[ObjectWriter]:
+    def writer(self, key: str, *, content_type: str, fallback: str = "") -> Iterator[ObjectWriter]:
         """See ObjectStore. An exception in the block aborts the upload; ``abort_stale_uploads`` handles killed processes."""
-        sink = S3Writer(self._client, self._bucket, self._name(key), key, content_type)
+        used = fallback or key
+        sink = S3Writer(self._client, self._bucket, self._name(used), used, content_type)
         try:
             yield sink
             sink.publish()

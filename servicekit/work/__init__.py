@@ -6,7 +6,7 @@ from servicekit.work.progress import Progress, StageWeights
 from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
 from servicekit.work.retry import RetryPolicy, WaitBudget
 from servicekit.work.runner import Runner
-from servicekit.work.staged_files import StagedFiles, remove_files, remove_orphaned_files
+from servicekit.work.staged_files import StagedFiles, remove_orphaned_files
 
 __all__ = [
     "Assignment",
@@ -21,6 +21,5 @@ __all__ = [
     "WaitBudget",
     "WorkerShutdown",
     "estimate_time_left_s",
-    "remove_files",
     "remove_orphaned_files",
 ]

@@ -1,63 +1,82 @@
 """Files in the store that no row names yet: removed when their attempt fails, and when their worker died.
 
-The row of a version names the files that count. A file is stored before the row can name it. `StagedFiles` stores such files and
-removes those that it stored itself where the commit fails. `remove_orphaned_files` is for a version whose worker died and that no
-other worker will run, `remove_files` for files that were stored before there was a row at all.
+The row of a version names the files that count. A file is stored before the row can name it. `StagedFiles` stores the files of an
+attempt under keys that nobody else uses and removes those that no row names where the attempt fails. `remove_orphaned_files` removes
+what earlier attempts left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from servicekit.delivery.files import StoredFile
+from servicekit.delivery.keys import FileKind, VersionKeys, attempt_of, job_folder
 from servicekit.errors import ServiceError
-from servicekit.journal import ClaimLost, OrphanedVersion
+from servicekit.journal import OrphanedVersion, named_keys
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore, ObjectWriter
 
 _log = logger(__name__)
 
 
-class StagedFiles:
-    """Stores files, and removes what it stored if its ``with`` block raises. What it did not store it never touches.
+def _none() -> Collection[str]:
+    return ()
 
-    ``overwritten`` maps each key of a JSON object that the block may overwrite to its earlier text, which is restored. The files
-    stay where the block raises ClaimLost: they belong to the worker that holds the claim now.
+
+class StagedFiles:
+    """Stores files of an attempt at a version, and removes what it stored if its ``with`` block raises.
+
+    It never touches what it did not store. ``named`` reads which keys the version's row names: a commit may have taken effect though
+    its answer was lost. Where that cannot be read, the files stay for the next attempt to remove.
+
+    The first attempt stores under the names that callers see, where the store can tell that they are free; else, and in every
+    later attempt, files go to a folder that nobody else uses (see `servicekit.delivery.keys`).
     """
 
-    def __init__(self, store: ObjectStore, *, overwritten: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, store: ObjectStore, job_id: str, number: int, attempt: int, *, named: Callable[[], Collection[str]] = _none
+    ) -> None:
         self._store = store
+        self._is_first = attempt == 1
+        self._names = VersionKeys(job_id, number)
+        self._own = VersionKeys.of_attempt(job_id, number, attempt)
+        self._named = named
         self._stored: list[str] = []
-        self._overwritten = dict(overwritten or {})
+        self._replaced: list[str] = []
 
     @contextmanager
-    def writer(self, key: str, *, content_type: str) -> Iterator[ObjectWriter]:
-        """As `ObjectStore.writer`."""
-        with self._store.writer(key, content_type=content_type) as writer:
+    def writer(self, kind: FileKind, *, content_type: str, is_final: bool = True) -> Iterator[ObjectWriter]:
+        """As `ObjectStore.writer`. A file that is not final will be replaced before the version is complete."""
+        name, own = self._names.file(kind), self._own.file(kind)
+        if self._is_first and is_final:
+            opened = self._store.writer(name, content_type=content_type, fallback=own)
+        else:
+            opened = self._store.writer(own, content_type=content_type)
+        with opened as writer:
             yield writer
-            self.add(key)  # before the object becomes visible: an answer of the store may be lost
+            self.add(own)  # before the file becomes visible: the store's answer may be lost
+        self.add(writer.stored.key)
 
-    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredFile:
+    def put_bytes(self, kind: FileKind, data: bytes, *, content_type: str, is_final: bool = True) -> StoredFile:
         """As `ObjectStore.put_bytes`."""
-        self.add(key)
-        return self._store.put_bytes(key, data, content_type=content_type)
+        with self.writer(kind, content_type=content_type, is_final=is_final) as writer:
+            writer.write(data)
+        return writer.stored
 
     def add(self, key: str) -> None:
         """Count an object that another service stored for this attempt."""
         self._stored.append(key)
 
+    def replaces(self, file: StoredFile) -> None:
+        """Remove an earlier file at the end of the block, unless the row still names it."""
+        self._replaced.append(file.key)
+
     def rollback(self) -> None:
-        """Remove and restore as far as the store answers, and log what failed; for a commit that failed after the block ended."""
-        for key in self._stored:
-            text = self._overwritten.get(key)
-            with _logged_failure(key):
-                if text is None:
-                    self._store.delete(key)
-                else:
-                    self._store.put_bytes(key, text.encode(), content_type="application/json")
+        """Remove what was stored and no row names; for an attempt that failed after the block ended."""
+        self._remove(self._stored)
 
     def __enter__(self) -> Self:
         return self
@@ -65,32 +84,41 @@ class StagedFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and not issubclass(kind, ClaimLost):
-            self.rollback()
+        self._remove(self._replaced if kind is None else self._stored)
+
+    def _remove(self, keys: Collection[str]) -> None:
+        if not keys:
+            return
+        try:
+            named = self._named()
+        except ServiceError as error:
+            _log.warning("staged files stay, the next attempt removes them", keys=keys, message=error.message)
+            return
+        for key in dict.fromkeys(keys):
+            if key in named:
+                continue
+            try:
+                self._store.delete(key)
+            except ServiceError as error:
+                _log.warning("a staged file stays, the next attempt removes it", key=key, message=error.message)
 
 
-@contextmanager
-def _logged_failure(key: str) -> Iterator[None]:
-    try:
-        yield
-    except ServiceError as error:
-        _log.warning("rollback failed; DeleteJob removes the file", key=key, message=error.message)
+def remove_orphaned_files(orphan: OrphanedVersion, store: ObjectStore, *, keep: Collection[str] = ()) -> None:
+    """Remove the files of a version's attempts up to ``orphan.attempt`` that its row does not name; ``keep`` stay.
 
-
-def remove_files(store: ObjectStore, keys: Iterable[str]) -> list[str]:
-    """Delete the objects among ``keys`` that exist; returns their keys. Raises as `ObjectStore`."""
-    existing = [key for key in keys if store.stat(key) is not None]
-    for key in existing:
-        store.delete(key)
-    return existing
-
-
-def remove_orphaned_files(orphan: OrphanedVersion, keys: Iterable[str], store: ObjectStore) -> None:
-    """Delete those of ``keys`` that the version's row does not name. ``keys`` are all that an attempt at it may store.
-
-    Raises as `ObjectStore`; the caller calls again before the version ends.
+    Those attempts can commit no more, and no later one writes to their keys. Raises as `ObjectStore`; the caller calls again.
     """
-    named = {file["key"] for file in orphan.files.values() if isinstance(file, dict)}
-    removed = remove_files(store, [key for key in keys if key not in named])
+    named = {*named_keys(orphan.files), *keep}
+    removed = [key for key in store.keys(job_folder(orphan.job_id)) if key not in named and _is_orphaned(key, orphan)]
+    for key in removed:
+        store.delete(key)
     if removed:
         _log.info("orphaned files removed", job_id=orphan.job_id, version=orphan.version, keys=removed)
+
+
+def _is_orphaned(key: str, orphan: OrphanedVersion) -> bool:
+    made_by = attempt_of(key)
+    if made_by is None:  # a name that callers see, which only a first attempt uses
+        return key in VersionKeys(orphan.job_id, orphan.version).all
+    number, attempt = made_by
+    return number == orphan.version and attempt <= orphan.attempt
