@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobs_service.journal_json import parsed
+from jobs_service.journal_json import Json, parsed
 from jobs_service.response_size import fitting_job
 from jobs_service.value_messages import stem_message, timestamp
+from servicekit.delivery.keys import public_key
 from servicekit.journal import Event, Job, Version
 from sonichaos.jobs.v1 import job_pb2
 
@@ -37,7 +38,7 @@ def version_message(version: Version, cursor: Cursor) -> job_pb2.Version:
     message = job_pb2.Version(
         number=version.number,
         state=job_pb2.JobState.Value(f"JOB_STATE_{version.state}"),
-        files=parsed(version.files, job_pb2.VersionFiles()),
+        files=_files_message(version.files),
         timings=[parsed(timing, job_pb2.StageTiming()) for timing in version.timings],
         progress=[event_message(event, cursor(event)) for event in version.progress],
         base_version=version.base_version,
@@ -61,6 +62,15 @@ def version_message(version: Version, cursor: Cursor) -> job_pb2.Version:
     for moment, field in times:
         if moment is not None:
             field.CopyFrom(timestamp(moment))
+    return message
+
+
+def _files_message(files: Json) -> job_pb2.VersionFiles:
+    """The files under the names that callers see, whatever their keys in the store are."""
+    message = parsed(files, job_pb2.VersionFiles())
+    for _, file in message.ListFields():
+        if isinstance(file, job_pb2.StoredFile):
+            file.key = public_key(file.key)
     return message
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Literal
 
 from grpc import aio
@@ -19,6 +20,7 @@ from jobs_service.watch import JobWatch, TenantWatch
 from servicekit.caller_fields import read_page_size
 from servicekit.clock import Clock
 from servicekit.delivery.files import StoredFile
+from servicekit.delivery.keys import public_key
 from servicekit.errors import NotFound
 from servicekit.journal import Event, Job, Journal, OwningService, Version
 from servicekit.journal.reading import job_not_found, pick_version
@@ -205,7 +207,9 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             file = _stored_file(job, request.version, request.kind)
             signed = self._store.signed_url(file.key, ttl_s=ttl_s)
             return jobs_service_pb2.CreateSignedUrlResponse(
-                url=signed.url, expire_time=timestamp(signed.expires_at), file=stored_file_message(file)
+                url=signed.url,
+                expire_time=timestamp(signed.expires_at),
+                file=stored_file_message(replace(file, key=public_key(file.key))),
             )
 
         return await self._pools.reads.run(answer)

@@ -15,7 +15,6 @@ import grpc
 from jobs_service import Feed, JobDeletions, JobsServicer, Retention, Upkeep, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
-from render_service.orphans import OrphanedTake
 from render_service.personas.library import PersonaLibrary
 from render_service.pipeline import WEIGHTS, RenderPipeline
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
@@ -54,7 +53,7 @@ from servicekit.settings import SettingsError, read_settings
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import RetryPolicy, Runner
+from servicekit.work import RetryPolicy, Runner, remove_orphaned_files
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2_grpc
 
@@ -155,7 +154,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             weights=WEIGHTS,
             clock=clock,
             workers=settings.render_workers,
-            remove_orphans=OrphanedTake(journal=journal, store=store),
+            remove_orphans=lambda orphan: remove_orphaned_files(orphan, store),
             metrics=metrics,
             retries=RetryPolicy(max_wait_s=settings.wait_limit_seconds),
             check_before_claim=lambda: check_store(store),

@@ -203,10 +203,12 @@ def manifest_of(facts: BounceFacts, *, frames: int, bounce: FileFacts) -> Manife
     )
 
 
-def bounce_draft(manifest: Manifest, facts: BounceFacts, latents: StoredFile, midi: StoredFile | None) -> AuditDraft:
+def bounce_draft(
+    manifest: Manifest, facts: BounceFacts, bounce: StoredFile, latents: StoredFile, midi: StoredFile | None
+) -> AuditDraft:
     """The row of a stored bounce. ``manifest`` is its own, ``facts`` those that it was made from."""
     body = TakeBounceBody(
-        **_common(facts, FileDigest(key=manifest.keys.bounce, sha256=manifest.bounce.sha256), manifest.bounce.loudness),
+        **_common(facts, FileDigest.of(bounce), manifest.bounce.loudness),
         latents=FileDigest.of(latents),
         processing=manifest.processing,
         midi=_digest(midi),
@@ -214,10 +216,10 @@ def bounce_draft(manifest: Manifest, facts: BounceFacts, latents: StoredFile, mi
     return AuditDraft(kind=AUDIT_BOUNCE, body=TAKE_BOUNCE.write(body), prompt=facts.plan.prompt)
 
 
-def stems_draft(manifest: Manifest, facts: BounceFacts, stems: StoredStems) -> AuditDraft:
-    """The row of a take's stems. ``manifest`` is that of its bounce."""
+def stems_draft(manifest: Manifest, facts: BounceFacts, bounce: StoredFile, stems: StoredStems) -> AuditDraft:
+    """The row of a take's stems. ``manifest`` is that of its ``bounce``."""
     body = TakeStemsBody(
-        **_common(facts, FileDigest(key=manifest.keys.bounce, sha256=manifest.bounce.sha256), manifest.bounce.loudness),
+        **_common(facts, FileDigest.of(bounce), manifest.bounce.loudness),
         **stems.fields(),
     )
     return AuditDraft(kind=AUDIT_STEMS, body=TAKE_STEMS.write(body), prompt=facts.plan.prompt)

@@ -23,7 +23,6 @@ from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24, from_pcm24, to_pcm24
 from servicekit.audio.true_peak import limit_true_peak
 from servicekit.audio.wav import Wav, read_wav
 from servicekit.delivery.files import StoredFile
-from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.journal import Version
@@ -65,19 +64,13 @@ class Bounce:
         """Loudness of the rounded samples."""
         return self.wav.facts.loudness
 
-    @property
-    def key(self) -> str:
-        """The key of the WAV in the store."""
-        return VersionKeys(self.facts.job_id, self.facts.version).bounce
-
     def samples(self) -> Waveform:
         """The samples that are lent: ``(2, T)`` float32, exact multiples of 2^-23."""
         return from_pcm24(self.wav.pcm)
 
-    @property
-    def stored_file(self) -> StoredFile:
-        """Key, size and digest of the WAV."""
-        return StoredFile(key=self.key, sha256=self.sha256, size_bytes=self.wav.size_bytes)
+    def file_at(self, key: str) -> StoredFile:
+        """The WAV as a file of the store; without a key for one that is not stored."""
+        return StoredFile(key=key, sha256=self.sha256, size_bytes=self.wav.size_bytes)
 
 
 def make_bounce(waveform: Waveform, facts: BounceFacts) -> Bounce:
@@ -144,30 +137,32 @@ def store_midi(facts: BounceFacts, staged: StagedFiles) -> StoredFile | None:
     if plan.score is None:
         return None
     data = midi_bytes(plan.score, tempo_map=plan.tempo_map, key=plan.key, seconds=plan.seconds)
-    return staged.put_bytes(VersionKeys(facts.job_id, facts.version).midi, data, content_type="audio/midi")
+    return staged.put_bytes("midi", data, content_type="audio/midi")
 
 
-def store_bounce(bounce: Bounce, latents: Latents, store: ObjectStore, progress: Progress) -> None:
+def store_bounce(
+    bounce: Bounce, latents: Latents, store: ObjectStore, progress: Progress, *, stems_wanted: bool
+) -> VersionFiles:
     """Store bounce, manifest, latents and notes, then commit them with the audit row and the event in one transaction.
 
-    Raises as the store and the journal do; then what was stored is removed.
+    Returns the files. Raises as the store and the journal do; then what was stored is removed.
     """
-    keys = bounce.manifest.keys
-    with StagedFiles(store) as staged:
-        with staged.writer(bounce.key, content_type="audio/wav") as sink:
+    with progress.staged_files(store) as staged:
+        with staged.writer("bounce", content_type="audio/wav") as sink:
             bounce.wav.write_to(sink)
         text = manifest_text(bounce.manifest).encode()
-        manifest = staged.put_bytes(keys.manifest, text, content_type="application/json")
+        manifest = staged.put_bytes("manifest", text, content_type="application/json", is_final=not stems_wanted)
         metadata = {"frontEnd": latents.front_end_id, "samples": str(latents.samples)}
         data = save({"latents": latents.values}, metadata=metadata)
-        stored_latents = staged.put_bytes(keys.latents, data, content_type="application/octet-stream")
+        stored_latents = staged.put_bytes("latents", data, content_type="application/octet-stream")
         midi = store_midi(bounce.facts, staged)
-        files = VersionFiles(bounce=bounce.stored_file, manifest=manifest, latents=stored_latents, midi=midi)
+        files = VersionFiles(bounce=sink.stored, manifest=manifest, latents=stored_latents, midi=midi)
         progress.bounce_ready(
             files=files.json(),
             loudness=loudness_json(bounce.loudness),
-            audit=bounce_draft(bounce.manifest, bounce.facts, stored_latents, midi),
+            audit=bounce_draft(bounce.manifest, bounce.facts, sink.stored, stored_latents, midi),
         )
+    return files
 
 
 def read_bounce(version: Version, facts: BounceFacts, store: ObjectStore) -> Bounce:

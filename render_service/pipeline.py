@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jobs_service.journal_json import VersionFiles
 from render_service.audit import BounceFacts, audited_facts
 from render_service.bounce import make_bounce, read_bounce, store_bounce
 from render_service.denoise import denoise
@@ -68,7 +69,7 @@ class RenderPipeline:
     def _render(self, assignment: Assignment) -> None:
         """A take. The stored bounce is a checkpoint: an attempt after a crash resumes at the handoff."""
         version, progress = assignment.version, assignment.progress
-        bounce = None
+        bounce, files = None, VersionFiles.read(version.files)
         if version.checkpointed_stage is None:
             progress.stage(Stage.PLAN)
             facts = BounceFacts.of(assignment, self.renderer.info, self.fingerprint)
@@ -76,14 +77,16 @@ class RenderPipeline:
             progress.stage(Stage.BOUNCE, 2)
             bounce = rendered = make_bounce(waveform, facts)
             progress.step(1)
-            progress.retrying(lambda: store_bounce(rendered, latents, self.store, progress))
+            files = progress.retrying(
+                lambda: store_bounce(rendered, latents, self.store, progress, stems_wanted=version.stems_wanted)
+            )
         if version.stems_wanted:
             progress.stage(Stage.HANDOFF)
             if bounce is None:
                 self.separation.check_serving()  # the bounce is read only for a peer that is there
                 facts = audited_facts(version, assignment.job.tenant, self.journal)
                 bounce = read_bounce(version, facts, self.store)
-            store_stems(bounce, assignment, separation=self.separation, store=self.store)
+            store_stems(bounce, files, assignment, separation=self.separation, store=self.store)
 
     def _rerender(self, assignment: Assignment) -> None:
         """A re-render. It has no checkpoint: an attempt after a crash starts over. The new mix is kept while it has to wait."""
@@ -98,7 +101,7 @@ class RenderPipeline:
         def hand_off() -> None:
             progress.repeat(ProgressTrack.STEMS)
             progress.stage(Stage.HANDOFF)
-            store_rerender(mix, rerender, separation=self.separation, store=self.store, progress=progress)
+            store_rerender(mix, rerender, assignment, separation=self.separation, store=self.store)
 
         progress.retrying(hand_off)
 

@@ -21,7 +21,7 @@ from separation_service.timing.eta import EtaEstimator
 from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.uploads.admission import UploadAdmission, UploadLimits
 from separation_service.uploads.pending import PendingUploads
-from separation_service.uploads.work import UploadWork, stored_keys
+from separation_service.uploads.work import UploadWork, remove_orphans
 from separation_service.workers import Workers
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceError
@@ -51,7 +51,7 @@ from servicekit.rpc.server import RpcServer, check_listen_address
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import RetryPolicy, Runner, remove_orphaned_files
+from servicekit.work import RetryPolicy, Runner
 from sonichaos.handoff.v1 import handoff_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2_grpc
@@ -127,7 +127,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             weights=WEIGHTS,
             clock=clock,
             workers=settings.separation_workers,
-            remove_orphans=lambda orphan: remove_orphaned_files(orphan, stored_keys(orphan), store),
+            remove_orphans=lambda orphan: remove_orphans(orphan, store),
             metrics=metrics,
             retries=RetryPolicy(max_wait_s=settings.wait_limit_seconds),
             check_before_claim=lambda: check_store(store),
@@ -149,8 +149,8 @@ def _without_leftovers(
 ) -> tuple[ScratchFolder, PendingUploads]:
     """Scratch and pending uploads, after the files of a killed process were removed."""
     scratch = ScratchFolder(settings.spool_folder, memory_bytes=settings.scratch_memory_bytes)
-    pending = PendingUploads(settings.pending_uploads_folder)
-    removed = scratch.remove_leftovers(), pending.remove_orphans(journal, store)
+    pending = PendingUploads(settings.pending_uploads_folder, journal, store)
+    removed = scratch.remove_leftovers(), pending.remove_orphans()
     if any(removed):
         _log.info("removed files of a killed process", spool_files=removed[0], stored_files=removed[1])
     return scratch, pending

@@ -23,10 +23,8 @@ from separation_service.rerender.replacement import Replacement
 from separation_service.scratch import Scratch
 from separation_service.store import StoredPackage
 from separation_service.timing.progress import CallProgress, ProgressUpdate, StageTime
-from separation_service.version_lock import VersionLock, VersionLocks
 from servicekit.clock import Clock
 from servicekit.delivery.files import StoredFile
-from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.names import StemMode
 from servicekit.errors import ResourceExhausted, expiry_too_soon
 from servicekit.faults import NO_FAULTS, Faults
@@ -80,7 +78,6 @@ class SeparationCalls:
         self._faults = faults
         self._threads = ThreadPoolExecutor(max_workers=limit, thread_name_prefix="separate")
         self._active: dict[Future[Any], CallProgress] = {}
-        self._versions = VersionLocks()
 
     def __enter__(self) -> Self:
         return self
@@ -114,28 +111,24 @@ class SeparationCalls:
         """
         deadline_s = None if timeout_s is None else self._clock.monotonic_s() + timeout_s
 
-        staged = StagedFiles(self._pipeline.store)
-
-        def work(progress: CallProgress) -> StoredPackage:
+        def work(progress: CallProgress, staged: StagedFiles) -> StoredPackage:
             return self._pipeline(self._receive(loan, mode, progress, deadline_s), mode, progress, staged)
 
-        return self._stream(work, staged=staged, version=VersionKeys(loan.job_id, loan.version))
+        return self._stream(work, loan)
 
     def replace(
         self, request: ReplaceRequest
     ) -> AsyncGenerator[ProgressUpdate | CallResult[StoredPackage | Comparison], None]:
         """Replace one stem of a stored version by that of a lent mix: see :meth:`_stream`."""
         replacement, compare_with = request.replacement, request.compare_with
-        staged = StagedFiles(self._pipeline.store)
 
-        def work(progress: CallProgress) -> StoredPackage | Comparison:
+        def work(progress: CallProgress, staged: StagedFiles) -> StoredPackage | Comparison:
             receive = self._receive(request.mix, replacement, progress)
             if compare_with is None:
                 return self._pipeline(receive, replacement, progress, staged)
             return self._pipeline.compare(receive, replacement, compare_with, progress)
 
-        version = VersionKeys(request.mix.job_id, request.mix.version) if compare_with is None else None
-        return self._stream(work, staged=staged, version=version)
+        return self._stream(work, request.mix)
 
     def _receive(
         self,
@@ -157,12 +150,12 @@ class SeparationCalls:
         return receive
 
     async def _stream(
-        self, work: Callable[[CallProgress], T], *, staged: StagedFiles, version: VersionKeys | None
+        self, work: Callable[[CallProgress, StagedFiles], T], loan: LoanedAudio
     ) -> AsyncGenerator[ProgressUpdate | CallResult[T], None]:
         """Progress, then the result. Closing the iterator stops the work within one batch.
 
-        ``staged`` stores the files of ``version``; where the iterator was closed before its result was read, it removes them again
-        once the work has ended. Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
+        Where the iterator was closed before its result was read, the files that the work stored are removed once it has ended.
+        Raises `ResourceExhausted` QUEUE_FULL, and whatever the work raises.
         """
         self._refuse_over_limit()
         self._faults.refuse_call()
@@ -174,8 +167,8 @@ class SeparationCalls:
                 loop.call_soon_threadsafe(updates.put_nowait, update)
 
         progress = CallProgress(publish, clock=self._clock, observe=self._observe)
-        lock = self._versions.reserve(version)
-        running = self._threads.submit(_run, work, progress, lock, version)
+        staged = StagedFiles(self._pipeline.store, loan.job_id, loan.version, loan.attempt)
+        running = self._threads.submit(_run, work, progress, staged, loan)
         self._active[running] = progress
         running.add_done_callback(lambda _: publish(None))
         running.add_done_callback(self._active.pop)
@@ -187,10 +180,8 @@ class SeparationCalls:
             delivered = True
         finally:
             progress.cancel()
-            if delivered:
-                lock.release()
-            else:
-                self._threads.submit(_roll_back, running, staged, lock)
+            if not delivered:
+                self._threads.submit(_roll_back, running, staged)
 
     def _refuse_late(self, progress: CallProgress, deadline_s: float) -> None:
         """Refuse a call whose estimate, together with the calls before it, is beyond its deadline."""
@@ -216,19 +207,15 @@ class SeparationCalls:
 
 
 def _run(
-    work: Callable[[CallProgress], T], progress: CallProgress, lock: VersionLock, version: VersionKeys | None
+    work: Callable[[CallProgress, StagedFiles], T], progress: CallProgress, staged: StagedFiles, loan: LoanedAudio
 ) -> CallResult[T]:
-    context: dict[str, Any] = {} if version is None else {"job_id": version.job_id, "version": version.number}
-    with structlog.contextvars.bound_contextvars(**context):
-        lock.acquire(progress.check)
-        value = work(progress)
+    with structlog.contextvars.bound_contextvars(job_id=loan.job_id, version=loan.version):
+        progress.check()
+        value = work(progress, staged)
         progress.end_stage()
     return CallResult(value=value, stage_times=tuple(progress.times))
 
 
-def _roll_back(running: Future[Any], staged: StagedFiles, lock: VersionLock) -> None:
+def _roll_back(running: Future[Any], staged: StagedFiles) -> None:
     wait([running])
-    try:
-        staged.rollback()
-    finally:
-        lock.release()
+    staged.rollback()

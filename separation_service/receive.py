@@ -37,7 +37,7 @@ class ReceivedBounce:
 
 @dataclass(frozen=True, kw_only=True)
 class LoanedAudio:
-    """A caller's loan: the version it belongs to, its manifest as JSON, and the WAV file that its samples must make.
+    """A caller's loan: the version and attempt it belongs to, its manifest as JSON, and the WAV file that its samples must make.
 
     The file is a stored bounce, or the new mix of a re-render, which has no key because it is not stored.
     """
@@ -45,6 +45,7 @@ class LoanedAudio:
     lease_id: str
     job_id: str
     version: int
+    attempt: int
     manifest_json: str
     file: StoredFile
 

@@ -30,7 +30,7 @@ class StoredBounce:
 class StoredPackage:
     """The stored files of a version; ``bounce`` is None where it was stored before.
 
-    ``manifest`` and ``manifest_json`` are what the job's owner stores. ``fingerprint`` is the separation's.
+    ``manifest`` and ``manifest_json`` are what the job's owner stores, under a key of its own. ``fingerprint`` is the separation's.
     """
 
     zip: StoredFile
@@ -43,24 +43,24 @@ class StoredPackage:
 
 def store_package(package: Package, staged: StagedFiles, progress: StageProgress) -> StoredPackage:
     """Store the bounce, if it is new, and the ZIP. Raises as `ObjectStore`; then ``staged`` removes what was stored."""
-    keys, files = package.manifest.keys, package.files
-    bounce = None if package.new_bounce is None else _store_bounce(package.new_bounce, keys.bounce, staged)
-    with staged.writer(keys.zip, content_type="application/zip") as writer:
+    manifest, files = package.manifest, package.files
+    bounce = None if package.new_bounce is None else _store_bounce(package.new_bounce, staged)
+    with staged.writer("zip", content_type="application/zip") as writer:
         sink = _ProgressSink(writer, progress, total_bytes=sum(file.digest.size_bytes for file in files))
-        facts = write_zip(sink, zip_folder(keys.job_id, keys.number), files)
+        facts = write_zip(sink, zip_folder(manifest.job_id, manifest.version), files)
     data = package.manifest_json.encode()
     return StoredPackage(
         zip=writer.stored,
         entries=facts.entries,
-        manifest=StoredFile(key=keys.manifest, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data)),
+        manifest=StoredFile(key=manifest.keys.manifest, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data)),
         manifest_json=package.manifest_json,
         fingerprint=package.fingerprint,
         bounce=bounce,
     )
 
 
-def _store_bounce(wav: Wav, key: str, staged: StagedFiles) -> StoredBounce:
-    with staged.writer(key, content_type="audio/wav") as writer:
+def _store_bounce(wav: Wav, staged: StagedFiles) -> StoredBounce:
+    with staged.writer("bounce", content_type="audio/wav") as writer:
         wav.write_to(writer)
     return StoredBounce(file=writer.stored, loudness=wav.facts.loudness)
 

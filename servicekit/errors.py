@@ -15,6 +15,7 @@ The tree, with the gRPC code each stands for::
       ResourceExhausted        RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_LARGE, DISK_FULL, OUT_OF_MEMORY, LOANS_EXHAUSTED,
                                                     DESCRIPTORS_EXHAUSTED
       Unavailable              UNAVAILABLE          DRAINING, WARMING, STORE_UNAVAILABLE, SEPARATION_UNAVAILABLE
+        OutcomeUnknown         UNAVAILABLE          STORE_UNAVAILABLE
       DataLoss                 DATA_LOSS            DIGEST_MISMATCH
       Expired                  DEADLINE_EXCEEDED    EXPIRED
       StreamTooSlow            DEADLINE_EXCEEDED    STREAM_TOO_SLOW
@@ -141,6 +142,12 @@ class Unavailable(ServiceError):
 
     code = grpc.StatusCode.UNAVAILABLE
     default_reason = "DRAINING"
+
+
+class OutcomeUnknown(Unavailable):
+    """A write was not answered and may have taken effect. Read it back before undoing anything."""
+
+    default_reason = "STORE_UNAVAILABLE"
 
 
 class DataLoss(ServiceError):

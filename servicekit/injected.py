@@ -23,15 +23,15 @@ class FaultyStore:
         self._store = store
         self._faults = faults
 
-    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> StoredFile:
+    def put_bytes(self, key: str, data: bytes, *, content_type: str, fallback: str = "") -> StoredFile:
         """See `ObjectStore`."""
         self._meet(FaultPoint.STORE_WRITE, "write")
-        return self._store.put_bytes(key, data, content_type=content_type)
+        return self._store.put_bytes(key, data, content_type=content_type, fallback=fallback)
 
     @contextmanager
-    def writer(self, key: str, *, content_type: str) -> Iterator[ObjectWriter]:
+    def writer(self, key: str, *, content_type: str, fallback: str = "") -> Iterator[ObjectWriter]:
         """See `ObjectStore`. The refusal comes after everything was written."""
-        with self._store.writer(key, content_type=content_type) as writer:
+        with self._store.writer(key, content_type=content_type, fallback=fallback) as writer:
             yield writer
             self._meet(FaultPoint.STORE_WRITE, "write")
 

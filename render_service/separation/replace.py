@@ -6,7 +6,7 @@ A replay makes the same call; then nothing is stored, and the result is compared
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import grpc
 
@@ -27,23 +27,25 @@ from servicekit.audio.difference import Difference
 from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest_json import manifest_text
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Progress, StagedFiles
+from servicekit.work import Assignment
 from sonichaos.separation.v1 import separation_pb2
 
 
 def store_rerender(
-    mix: Bounce, rerender: Rerender, *, separation: SeparationClient, store: ObjectStore, progress: Progress
+    mix: Bounce, rerender: Rerender, assignment: Assignment, *, separation: SeparationClient, store: ObjectStore
 ) -> None:
     """Have one stem of the new mix replaced, store manifest and notes, and commit the version with its audit row.
 
-    Raises as separation_service, the store and the journal do; then the version's files are removed.
+    Raises as separation_service, the store and the journal do; then what was stored is removed.
     """
-    keys = mix.manifest.keys
+    progress = assignment.progress
 
     def start_call(lease_id: str) -> grpc.CallIterator[separation_pb2.ReplaceStemResponse]:
-        return separation.stub.ReplaceStem(_request(mix, rerender, lease_id))
+        request = _request(mix, rerender, lease_id)
+        request.attempt = assignment.attempt
+        return separation.stub.ReplaceStem(request)
 
-    with StagedFiles(store) as staged:
+    with progress.staged_files(store) as staged:
         update = separation.lend_and_call(mix, start_call, work=progress, on_progress=progress_forwarder(progress))
         result = update.result
         bounce, loudness = read_stored_file(result.bounce), read_loudness(result.loudness)
@@ -51,11 +53,9 @@ def store_rerender(
         staged.add(bounce.key)
         staged.add(stems.zip.key)
         text = stems.manifest_json.encode()
-        progress.retrying(lambda: staged.put_bytes(keys.manifest, text, content_type="application/json"))
+        manifest = progress.retrying(lambda: staged.put_bytes("manifest", text, content_type="application/json"))
         midi = progress.retrying(lambda: store_midi(mix.facts, staged))
-        files = VersionFiles(
-            bounce=bounce, zip=stems.zip, zip_entries=stems.zip_entries, manifest=stems.manifest, midi=midi
-        )
+        files = VersionFiles(bounce=bounce, zip=stems.zip, zip_entries=stems.zip_entries, manifest=manifest, midi=midi)
         progress.version_ready(
             files=files.json(),
             loudness=loudness_json(loudness),
@@ -122,7 +122,7 @@ def _request(mix: Bounce, rerender: Rerender, lease_id: str) -> separation_pb2.R
         version=mix.manifest.version,
         stem=stem_message(rerender.stem),
         manifest_json=manifest_text(mix.manifest),
-        mix=stored_file_message(replace(mix.stored_file, key="")),
+        mix=stored_file_message(mix.file_at("")),
         base=separation_pb2.BaseVersion(
             version=base.version,
             zip=stored_file_message(base.zip),

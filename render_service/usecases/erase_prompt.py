@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from servicekit.delivery.keys import public_key
 from servicekit.errors import NotFound
 from servicekit.journal import Journal, Version
 
@@ -27,9 +28,11 @@ def erase_prompt(journal: Journal, tenant: str, job_id: str) -> ErasedPrompts:
         versions = journal.job(tenant, job_id).versions
     except NotFound:  # deleted: the audit rows remain, the files do not
         versions = ()
-    keys = tuple(key for version in versions for key in _keys_with_prompt(version))
+    keys = tuple(dict.fromkeys(key for version in versions for key in _keys_with_prompt(version)))
     return ErasedPrompts(audit_rows=erased.audit_rows, purge_pending=erased.purge_pending, keys_with_prompt=keys)
 
 
 def _keys_with_prompt(version: Version) -> list[str]:
-    return [str(version.files[kind]["key"]) for kind in ("manifest", "zip") if kind in version.files]
+    files = version.files
+    with_prompt = [*(files[kind] for kind in ("manifest", "zip") if kind in files), *files.get("kept", ())]
+    return [public_key(str(file["key"])) for file in with_prompt]

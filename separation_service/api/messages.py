@@ -60,6 +60,7 @@ def read_tensor_request(
         lease_id=request.lease_id,
         job_id=request.job_id,
         version=request.version,
+        attempt=request.attempt,
         manifest_json=request.manifest_json,
         file=read_stored_file(request.bounce),
     )

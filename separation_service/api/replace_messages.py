@@ -40,6 +40,7 @@ def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceR
         lease_id=request.lease_id,
         job_id=request.job_id,
         version=request.version,
+        attempt=request.attempt,
         manifest_json=request.manifest_json,
         file=read_stored_file(request.mix),
     )

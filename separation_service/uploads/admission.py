@@ -28,7 +28,6 @@ from servicekit.errors import FieldViolation, InvalidAudio, InvalidFields, Resou
 from servicekit.ids import new_job_id
 from servicekit.journal import Job, Journal, NewJob, OwningService, Request, canonical_json
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import StagedFiles
 
 RPC = "CreateSeparation"
 
@@ -116,13 +115,13 @@ class UploadAdmission:
         with self._scratch.open() as scratch:
             track, loudness = _read(path, upload, scratch)
             wav, manifest = _bounce(track, loudness, header, new_job_id(created_at), created_at)
-            with self._pending.recorded(manifest.job_id, tenant):
+            with self._pending.recorded(manifest.job_id):
                 return self._accept_stored(request, header, wav, manifest, spool)
 
     def _accept_stored(
         self, request: Request, header: UploadHeader, wav: WavFile, manifest: Manifest, spool: Spool
     ) -> Job:
-        """Store the bounce, then accept; where no job is made, no file stays."""
+        """Store the bounce, then accept."""
         bounce = StoredFile(key=manifest.keys.bounce, size_bytes=wav.size_bytes, sha256=wav.digest.sha256)
         seconds = wav.frames / SAMPLE_RATE_HZ
         brief = ResolvedBrief(
@@ -149,13 +148,9 @@ class UploadAdmission:
             labels=header.labels,
             audio_seconds=seconds,
         )
-        with StagedFiles(self._store) as staged:
-            with staged.writer(bounce.key, content_type="audio/wav") as sink:
-                wav.write_to(sink)
-            accepted = self._journal.accept(new, limit=self._limits.queue_limit)
-            if not accepted.created:
-                staged.rollback()
-        return accepted.job
+        with self._store.writer(bounce.key, content_type="audio/wav") as sink:
+            wav.write_to(sink)
+        return self._journal.accept(new, limit=self._limits.queue_limit).job
 
 
 def _request_digest(header: UploadHeader, sha256: str) -> str:

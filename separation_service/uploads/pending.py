@@ -1,6 +1,7 @@
 """Records on disk of uploads whose bounce is being stored and whose job is not accepted yet.
 
-After a crash in between, the record leads to the stored file that belongs to no job.
+Where no job was made, the record leads to the stored file that belongs to none. Where it is not known whether a job was made,
+because the journal did not answer or the process was killed, the record stays, and the next start finds out.
 """
 
 from __future__ import annotations
@@ -11,49 +12,51 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from servicekit.delivery.keys import VersionKeys
-from servicekit.errors import NotFound
+from servicekit.errors import ServiceError
 from servicekit.ids import is_job_id
 from servicekit.journal import Journal
+from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import remove_files
+
+_log = logger(__name__)
 
 
 class PendingUploads:
     """One file for each upload, from its first stored byte to its accepted job. No other process may use ``folder``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, journal: Journal, store: ObjectStore) -> None:
         self._folder = folder
+        self._journal = journal
+        self._store = store
 
     @contextmanager
-    def recorded(self, job_id: str, tenant: str) -> Iterator[None]:
-        """Keep a record during the block; it outlives a process that is killed in it."""
+    def recorded(self, job_id: str) -> Iterator[None]:
+        """Keep a record during the block, also after a kill in it. At its end the bounce is removed unless a job was made."""
         record = self._folder / job_id
-        with record.open("x", encoding="utf-8") as file:
-            file.write(tenant)
-            file.flush()
-            os.fsync(file.fileno())
+        record.touch(exist_ok=False)
         _sync(self._folder)
         try:
             yield
         finally:
-            record.unlink()
+            try:
+                self._resolve(record)
+            except ServiceError as error:
+                _log.warning(
+                    "an upload's outcome is unknown until the next start", job_id=job_id, message=error.message
+                )
 
-    def remove_orphans(self, journal: Journal, store: ObjectStore) -> int:
-        """Remove the stored files of every recorded upload without a job; returns their number. Call it before any upload."""
-        removed = 0
-        for record in sorted(self._folder.iterdir()):
-            if is_job_id(record.name) and not _is_job(journal, record.read_text(encoding="utf-8"), record.name):
-                removed += len(remove_files(store, [VersionKeys(record.name, 1).bounce]))
-            record.unlink()
+    def remove_orphans(self) -> int:
+        """Remove the stored file of every recorded upload without a job; returns their number. Call it before any upload."""
+        return sum(self._resolve(record) for record in sorted(self._folder.iterdir()))
+
+    def _resolve(self, record: Path) -> bool:
+        """Remove the record and, where no job was made, the stored file; True where there was one."""
+        key, removed = VersionKeys(record.name, 1).bounce, False
+        if is_job_id(record.name) and not self._journal.has_job(record.name):
+            removed = self._store.stat(key) is not None
+            self._store.delete(key)
+        record.unlink()
         return removed
-
-
-def _is_job(journal: Journal, tenant: str, job_id: str) -> bool:
-    try:
-        journal.job(tenant, job_id)
-    except NotFound:
-        return False
-    return True
 
 
 def _sync(folder: Path) -> None:

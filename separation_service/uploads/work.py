@@ -14,7 +14,7 @@ from servicekit.delivery.manifest import Manifest
 from servicekit.delivery.manifest_json import manifest_text, read_manifest
 from servicekit.journal import OrphanedVersion, Stage
 from servicekit.store.object_store import ObjectStore
-from servicekit.work import Assignment, StagedFiles
+from servicekit.work import Assignment, StagedFiles, remove_orphaned_files
 
 
 class UploadWork:
@@ -28,7 +28,7 @@ class UploadWork:
         if assignment.version.checkpointed_stage is Stage.STORE:  # everything was committed before a crash
             return
         upload = _Upload(assignment)
-        store, keys = self._pipeline.store, upload.keys
+        store = self._pipeline.store
 
         def receive(scratch: Scratch) -> ReceivedBounce:
             received = receive_stored(upload.manifest, upload.bounce, store, scratch)
@@ -36,14 +36,14 @@ class UploadWork:
                 upload.commit_bounce(store)
             return received
 
-        with StagedFiles(store, overwritten={keys.manifest: manifest_text(upload.manifest)}) as staged:
+        with assignment.progress.staged_files(store) as staged:
             stored = self._pipeline(receive, assignment.version.stem_mode, assignment.progress, staged)
             upload.commit_stems(stored, staged, self._pipeline)
 
 
-def stored_keys(orphan: OrphanedVersion) -> list[str]:
-    """The keys that an attempt at an upload may store; its bounce was stored when it was accepted."""
-    return [VersionKeys(orphan.job_id, orphan.version).zip]
+def remove_orphans(orphan: OrphanedVersion, store: ObjectStore) -> None:
+    """Remove what attempts at an upload left. Its bounce was stored when it was accepted, before a row could name it."""
+    remove_orphaned_files(orphan, store, keep=[VersionKeys(orphan.job_id, orphan.version).bounce])
 
 
 class _Upload:
@@ -53,7 +53,7 @@ class _Upload:
         self._assignment = assignment
         self.manifest: Manifest = read_manifest(assignment.plan["manifest"])
         self.bounce = StoredFile(**assignment.plan["bounce"])
-        self.keys = self.manifest.keys
+        self._bounce_manifest = VersionFiles.read(assignment.version.files).manifest
         self._audit = UploadFacts(
             manifest=self.manifest,
             bounce=self.bounce,
@@ -63,20 +63,27 @@ class _Upload:
 
     def commit_bounce(self, store: ObjectStore) -> None:
         """Store the bounce's manifest and commit the bounce, so that it can be downloaded."""
-        text = manifest_text(self.manifest).encode()
-        progress, key = self._assignment.progress, self.keys.manifest
-        manifest = progress.retrying(lambda: store.put_bytes(key, text, content_type="application/json"))
-        progress.bounce_ready(
-            files=VersionFiles(bounce=self.bounce, manifest=manifest).json(),
-            loudness=loudness_json(self.manifest.bounce.loudness),
-            audit=self._audit.bounce_draft(),
-        )
+        text, progress = manifest_text(self.manifest).encode(), self._assignment.progress
+        with progress.staged_files(store) as staged:
+            manifest = progress.retrying(
+                lambda: staged.put_bytes("manifest", text, content_type="application/json", is_final=False)
+            )
+            progress.bounce_ready(
+                files=VersionFiles(bounce=self.bounce, manifest=manifest).json(),
+                loudness=loudness_json(self.manifest.bounce.loudness),
+                audit=self._audit.bounce_draft(),
+            )
+        self._bounce_manifest = manifest
 
     def commit_stems(self, stored: StoredPackage, staged: StagedFiles, pipeline: SeparationPipeline) -> None:
         """Store the completed manifest and commit the stems."""
-        text, key = stored.manifest_json.encode(), self.keys.manifest
-        self._assignment.progress.retrying(lambda: staged.put_bytes(key, text, content_type="application/json"))
-        files = VersionFiles(zip=stored.zip, zip_entries=stored.entries, manifest=stored.manifest)
+        if self._bounce_manifest is not None:
+            staged.replaces(self._bounce_manifest)
+        text = stored.manifest_json.encode()
+        manifest = self._assignment.progress.retrying(
+            lambda: staged.put_bytes("manifest", text, content_type="application/json")
+        )
+        files = VersionFiles(zip=stored.zip, zip_entries=stored.entries, manifest=manifest)
         self._assignment.progress.stems_ready(
             files=files.json(), audit=self._audit.stems_draft(stored, pipeline.separator.info)
         )

@@ -27,6 +27,7 @@ from servicekit.journal.rows import (
     Request,
     RerenderOutcome,
     Version,
+    named_keys,
 )
 from servicekit.journal.states import EventKind, JobState, OwningService, ProgressTrack, Stage
 
@@ -62,4 +63,5 @@ __all__ = [
     "Stage",
     "Version",
     "canonical_json",
+    "named_keys",
 ]

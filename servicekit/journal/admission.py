@@ -104,6 +104,7 @@ def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mo
             stems_wanted=True,
             stem_mode=mode.name,
             brief=json.dumps(brief),
+            files=json.dumps(_keeping_manifest(version.files)),
             error=None,
             end_us=None,
             expire_us=None,  # the brief's expiry was for the first run
@@ -130,7 +131,15 @@ def retry_version(tx: Transaction, tenant: str, job_id: str, number: int, *, lim
         raise wrong_state(job, version, "its prompt was erased; create a new job")
     _check_queue_limit(tx, job.owner, limit)
     place_us = _next_place_us(tx, job.owner)
-    anew = {"error": None, "end_us": None, "expire_us": None, "crashes": 0, "lost_token": None, "queued_us": place_us}
+    anew = {
+        "files": json.dumps(_keeping_manifest(version.files)),
+        "error": None,
+        "end_us": None,
+        "expire_us": None,
+        "crashes": 0,
+        "lost_token": None,
+        "queued_us": place_us,
+    }
     tx.connection.execute(update(versions).where(*of_version).values(anew))
     event_log.change_state(tx, job_id, version.number, JobState.QUEUED)
     return read_job(tx.connection, tenant, job_id, tx.now_us)
@@ -143,6 +152,13 @@ def measurement(version: Version) -> Json | None:
             found: Json = detail
             return found
     return None
+
+
+def _keeping_manifest(files: Json) -> Json:
+    """The files of an ended version, whose manifest stays when one with stems replaces it."""
+    kept = files.get("kept", [])
+    manifest = files.get("manifest")
+    return files if manifest is None or manifest in kept else {**files, "kept": [*kept, manifest]}
 
 
 def _lacks_only_stems(version: Version) -> bool:

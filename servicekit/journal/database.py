@@ -13,18 +13,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from servicekit.clock import Clock, from_micros, to_micros
-from servicekit.errors import Internal, ResourceExhausted, ServiceError, Unavailable
+from servicekit.errors import Internal, OutcomeUnknown, ResourceExhausted, ServiceError, Unavailable
 from servicekit.faults import FaultPoint, Faults
 from servicekit.journal.migrate import prepare
 from servicekit.journal.rows import Event
 
 _WRITE = "journal_write"
+_TRANSACTION_ID = "journal_transaction_id"
+_STATUS = text("SELECT pg_xact_status(CAST(:id AS xid8))")
+# How long the outcome of a commit is asked for that was not answered.
+_ASK_S = 5.0
+_ASK_INTERVAL_S = 0.2
 _BUSY_S = 30.0
 _PURGE_WAIT_MS = 500
 # Key of the advisory lock. Any number works that every writer of the same PostgreSQL database uses.
@@ -142,10 +147,18 @@ class Database:
         """The only write transaction of all processes; committed at the end of the block."""
         with _service_errors("write"), self._writing(), self._engine.connect() as plain:
             connection = plain.execution_options(**{_WRITE: True})
-            with connection.begin():
+            with connection.begin() as transaction:
+                transaction_id = connection.info.get(_TRANSACTION_ID)
                 if self.path is None:
                     self.clock.set_now(connection.exec_driver_sql(_POSTGRESQL_NOW).scalar_one())
                 yield Transaction(connection, self.now_us())
+                try:
+                    transaction.commit()
+                except DBAPIError as error:
+                    if not error.connection_invalidated or transaction_id is None:
+                        raise
+                    if not self._was_committed(transaction_id, error):
+                        raise
 
     def now_us(self) -> int:
         """The journal's time: microseconds since 1970-01-01 UTC."""
@@ -160,6 +173,26 @@ class Database:
             yield
         finally:
             self._writer.release()
+
+    def _was_committed(self, transaction_id: str, lost: DBAPIError) -> bool:
+        """Whether a transaction whose COMMIT was not answered took effect. Raises OutcomeUnknown where it cannot be asked."""
+        deadline_s = time.monotonic() + _ASK_S
+        while True:
+            try:
+                with self._engine.connect() as plain:
+                    connection = plain.execution_options(**{_WRITE: True})
+                    with connection.begin():  # waits until that transaction, which has the writers' lock, has ended
+                        status = connection.execute(_STATUS, {"id": transaction_id}).scalar_one()
+            except DBAPIError as error:
+                if time.monotonic() > deadline_s:
+                    raise OutcomeUnknown(
+                        f"the journal did not answer a commit, which may have taken effect ({lost.orig}); retry",
+                        metadata={"operation": "journal write"},
+                        retry_after_s=5.0,
+                    ) from error
+                time.sleep(_ASK_INTERVAL_S)
+            else:
+                return bool(status == "committed")
 
     def purge_overwritten(self) -> bool:
         """Remove overwritten values from SQLite's write-ahead log too.
@@ -240,7 +273,8 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
     elif write:
         # Held until the commit is visible, so numbers become visible in ascending order.
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_WRITER})")
+        locked = f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock({_POSTGRESQL_WRITER})"
+        connection.info[_TRANSACTION_ID] = connection.exec_driver_sql(locked).one()[0]
     else:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 

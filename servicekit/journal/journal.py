@@ -199,6 +199,16 @@ class Journal:
         with self._database.reading() as connection:
             return reading.read_rerender_outcomes(connection, tenant, stem)
 
+    def named_keys(self, job_id: str, version: int) -> frozenset[str]:
+        """The keys of the store that a version names, once every earlier write has ended, also one whose answer was lost."""
+        with self._writing() as tx:
+            return reading.read_named_keys(tx.connection, job_id, version)
+
+    def has_job(self, job_id: str) -> bool:
+        """Whether there is a job, of any tenant, once every earlier write has ended, also one whose answer was lost."""
+        with self._writing() as tx:
+            return reading.has_job(tx.connection, job_id)
+
     def count_queued(self, owner: OwningService) -> int:
         """How many versions are queued."""
         with self._database.reading() as connection:
@@ -227,12 +237,17 @@ class Journal:
         self._leases.drop(claim.token)
 
     def orphaned_versions(self, owner: OwningService) -> Sequence[OrphanedVersion]:
-        """The versions of dead workers that the next :meth:`reap` or :meth:`claim` will end.
+        """The versions of dead workers that the next :meth:`reap` or :meth:`claim` will end. Their claims are valid no longer.
 
         Remove the files of these versions first: once a version has ended, nobody knows about files that it does not name.
         """
         with self._database.reading() as connection:
-            return reaping.orphaned_versions(connection, owner, self._crash_policy, self._database.now_us())
+            policy, now_us = self._crash_policy, self._database.now_us()
+            if not reaping.has_live_claims(connection, owner, policy, now_us):
+                return reaping.orphaned_versions(connection, owner, policy, now_us)
+        with self._writing() as tx:
+            reaping.revoke_claims(tx, owner, policy)
+            return reaping.orphaned_versions(tx.connection, owner, policy, tx.now_us)
 
     def reap(self, owner: OwningService) -> None:
         """End the versions that no worker will end: queued ones past their expiry, and those of :meth:`orphaned_versions`."""

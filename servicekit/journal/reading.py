@@ -17,7 +17,7 @@ from servicekit.errors import NotFound
 from servicekit.ids import is_job_id
 from servicekit.journal.estimates import Queue
 from servicekit.journal.event_log import to_event
-from servicekit.journal.rows import Event, Job, JobFilter, JobPage, JobStatus, RerenderOutcome, Version
+from servicekit.journal.rows import Event, Job, JobFilter, JobPage, JobStatus, RerenderOutcome, Version, named_keys
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, measured_failures, versions
 from servicekit.journal.states import JobState, OwningService, Stage
 from servicekit.journal.tokens import Sealer
@@ -42,6 +42,18 @@ def read_job_status(connection: Connection, tenant: str, job_id: str) -> JobStat
         raise job_not_found(job_id)
     found = connection.execute(select(versions.c.number, versions.c.state).where(versions.c.job_id == job_id))
     return JobStatus(OwningService(row.owner), row.last_sequence, {number: JobState(state) for number, state in found})
+
+
+def read_named_keys(connection: Connection, job_id: str, number: int) -> frozenset[str]:
+    """The keys of the store that a version names; none where there is no such version."""
+    of_version = select(versions.c.files).where(versions.c.job_id == job_id, versions.c.number == number)
+    files = connection.execute(of_version).scalar_one_or_none()
+    return frozenset() if files is None else named_keys(json.loads(files))
+
+
+def has_job(connection: Connection, job_id: str) -> bool:
+    """Whether there is a job of any tenant."""
+    return connection.execute(select(jobs.c.job_id).where(jobs.c.job_id == job_id)).one_or_none() is not None
 
 
 def read_jobs(

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import Connection, Row, and_, select, update
 
 from servicekit.clock import from_micros
 from servicekit.errors import Expired, FailedPrecondition, ServiceError
 from servicekit.journal.database import Transaction
 from servicekit.journal.event_log import change_state
 from servicekit.journal.leases import Leases, Loss
-from servicekit.journal.reading import rerendered_stem
 from servicekit.journal.rows import OrphanedVersion
 from servicekit.journal.schema import events, jobs, versions
 from servicekit.journal.states import CLAIMED, JobState, OwningService
@@ -65,11 +64,23 @@ def orphaned_versions(
             tenant=tenants[row.job_id],
             job_id=row.job_id,
             version=row.number,
-            rerendered_stem=rerendered_stem(row),
+            attempt=row.attempt,
             files=json.loads(row.files),
         )
         for row in rows
     ]
+
+
+def has_live_claims(connection: Connection, owner: OwningService, crash_policy: CrashPolicy, now_us: int) -> bool:
+    """True where an orphaned version's worker, which may only be paused, could still write."""
+    return any(row.claim_token is not None for row in _orphans(connection, owner, crash_policy, now_us))
+
+
+def revoke_claims(tx: Transaction, owner: OwningService, crash_policy: CrashPolicy) -> None:
+    """Take the claims of orphaned versions from their workers, so that none commits files that are being removed."""
+    for row in _orphans(tx.connection, owner, crash_policy, tx.now_us):
+        of_row = (versions.c.job_id == row.job_id, versions.c.number == row.number)
+        tx.connection.execute(update(versions).where(*of_row).values(claim_token=None, worker=None))
 
 
 def abandoned(connection: Connection, owner: OwningService, leases: Leases) -> list[tuple[Row[Any], Loss]]:

@@ -1,7 +1,8 @@
 """Arguments and results of the journal: frozen values, with times as aware UTC datetimes.
 
 ``brief``, ``files``, ``loudness``, ``timings`` and ``error`` are proto-JSON of ResolvedBrief, VersionFiles, Loudness,
-StageTiming and google.rpc.Status. ``plan`` is JSON that only the owning service reads.
+StageTiming and google.rpc.Status. ``files`` also has ``kept``, earlier files that stay beside those that replaced them.
+``plan`` is JSON that only the owning service reads.
 """
 
 from __future__ import annotations
@@ -176,12 +177,12 @@ class RerenderOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class OrphanedVersion:
-    """A version whose worker died and that no other worker will run. ``files`` as in `Version`."""
+    """A version's attempts up to ``attempt``, which can commit no more. ``files`` as in `Version`."""
 
     tenant: str
     job_id: str
     version: int
-    rerendered_stem: StemName | None
+    attempt: int
     files: Json
 
 
@@ -310,3 +311,9 @@ class ChainReport:
 
 class ClaimLost(Exception):
     """The claim is no longer valid: another worker has it, or the version has ended or was released."""
+
+
+def named_keys(files: Json) -> frozenset[str]:
+    """The keys of the store that the files of a version have."""
+    named = [*(file for file in files.values() if isinstance(file, Mapping)), *files.get("kept", ())]
+    return frozenset(str(file["key"]) for file in named)

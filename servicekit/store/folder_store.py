@@ -86,7 +86,7 @@ class FolderStore:
     @contextmanager
     def writer(self, key: str, *, content_type: str, fallback: str = "") -> Iterator[ObjectWriter]:
         """See ObjectStore."""
-        places = [(one, self._segments(one)) for one in (key, fallback) if one]
+        places = [(one, self._segments(one)) for one in (key, *([fallback] if fallback else []))]
         with self._partial("write", key) as partial:
             sink = _FolderWriter(partial, key)
             yield sink

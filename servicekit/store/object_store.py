@@ -74,9 +74,9 @@ class ObjectStore(Protocol):
     def writer(self, key: str, *, content_type: str, fallback: str = "") -> AbstractContextManager[ObjectWriter]:
         """Stream an object of unknown size in bounded memory.
 
-        It becomes visible only when the block ends without an exception; otherwise nothing of it remains. It replaces an existing
-        object, unless there is a ``fallback``, a key that nobody else uses: then it is stored there if the store cannot tell, in one
-        step, that ``key`` is free. A folder can tell, S3 cannot. ``stored`` has the key that was used.
+        It becomes visible only when the block ends without an exception; otherwise nothing of it remains. It replaces an
+        existing object, unless there is a ``fallback``, a key that nobody else uses: then it is stored there if the store cannot
+        tell, in one step, that ``key`` is free. A folder can tell, S3 cannot. ``stored`` has the key that was used.
         """
         ...
 

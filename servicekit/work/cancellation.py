@@ -13,6 +13,8 @@ from servicekit.errors import Cancelled, Expired
 from servicekit.journal import ClaimLost
 from servicekit.journal.reaping import expired_error
 
+_LEASE_POLL_S = 0.05
+
 
 class StopReason(Enum):
     """Why work has to stop."""
@@ -28,11 +30,16 @@ class WorkerShutdown(Exception):
 
 
 class CancellationToken:
-    """Whether the work on one claim has to stop, and why. The first reason counts. Safe to use from any thread."""
+    """Whether the work on one claim has to stop, and why. The first reason counts. Safe to use from any thread.
 
-    def __init__(self, *, expire_time: datetime | None, clock: Clock) -> None:
+    ``lease_until_s`` is when the claim's lease ends unless it is renewed, by the monotonic clock; None: never. Work whose lease has
+    ended stops at its next :meth:`check` until the lease is renewed, which fails if another worker has claimed the version.
+    """
+
+    def __init__(self, *, expire_time: datetime | None, clock: Clock, lease_until_s: float | None = None) -> None:
         self.reason: StopReason | None = None
         self.expire_time = expire_time
+        self.lease_until_s = lease_until_s
         self._clock = clock
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -54,12 +61,29 @@ class CancellationToken:
         if self.expire_time is not None and self._clock.now() >= self.expire_time:
             self.stop(StopReason.EXPIRED)
 
+    @property
+    def has_lease(self) -> bool:
+        """Whether no other worker can have claimed the version."""
+        return self.lease_until_s is None or self._clock.monotonic_s() < self.lease_until_s
+
+    def renew_lease(self, renew: Callable[[], float]) -> None:
+        """Call ``renew``, which returns for how many seconds, from before the call on, the lease is renewed."""
+        asked_s = self._clock.monotonic_s()
+        self.lease_until_s = asked_s + renew()
+
+    def wait_for_lease(self) -> None:
+        """Wait while the lease has ended and nothing tells the work to stop."""
+        while not self.has_lease and self.reason is None:
+            self._stopped.wait(_LEASE_POLL_S)
+            self.stop_if_expired()
+
     def expires_in_s(self) -> float | None:
         """Seconds until the expiry, negative after it; None where there is none."""
         return None if self.expire_time is None else (self.expire_time - self._clock.now()).total_seconds()
 
     def check(self) -> None:
         """Raise Cancelled, Expired, ClaimLost or WorkerShutdown if the work has to stop. Cheap enough for an inner loop."""
+        self.wait_for_lease()
         self.stop_if_expired()
         if self.reason is StopReason.CANCELLED:
             raise Cancelled("cancelled by the caller")

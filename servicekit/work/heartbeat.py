@@ -115,14 +115,12 @@ class HeartbeatThread:
     def _renew(self, running: Running) -> None:
         running.cancellation.stop_if_expired()
         try:
-            running.progress.flush()
-            if self._clock.monotonic_s() - running.last_heartbeat_s >= self._heartbeat_s:
-                running.last_heartbeat_s = self._clock.monotonic_s()
-                reply = self._journal.heartbeat(running.claim)
-                if reply.cancel_requested:
-                    running.cancellation.stop(StopReason.CANCELLED)
-                if reply.expired:
-                    running.cancellation.stop(StopReason.EXPIRED)
+            if running.cancellation.has_lease:
+                running.progress.flush()
+            now_s = self._clock.monotonic_s()
+            if now_s - running.last_heartbeat_s >= self._heartbeat_s:
+                running.last_heartbeat_s = now_s
+                running.cancellation.renew_lease(lambda: self._beat(running))
                 running.journal_answers = True
         except ClaimLost:
             # The worker may have ended the version just now; then it has removed it here.
@@ -137,3 +135,12 @@ class HeartbeatThread:
                     message=error.message,
                 )
             running.journal_answers = False
+
+    def _beat(self, running: Running) -> float:
+        """Write a heartbeat and pass on what the journal says; returns the length of the lease."""
+        reply = self._journal.heartbeat(running.claim)
+        if reply.cancel_requested:
+            running.cancellation.stop(StopReason.CANCELLED)
+        if reply.expired:
+            running.cancellation.stop(StopReason.EXPIRED)
+        return running.claim.lease_s

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from servicekit.clock import Clock
-from servicekit.errors import Cancelled, ServiceError
+from servicekit.errors import Cancelled, OutcomeUnknown, ServiceError
 from servicekit.journal import (
     AuditDraft,
     AuditRow,
@@ -28,9 +28,11 @@ from servicekit.journal import (
 from servicekit.journal.rows import Json
 from servicekit.logs import logger
 from servicekit.rpc.status import as_service_error, status_json, to_status
+from servicekit.store.object_store import ObjectStore
 from servicekit.work.cancellation import CancellationToken, StopReason
 from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
 from servicekit.work.retry import WaitBudget
+from servicekit.work.staged_files import StagedFiles
 
 StageWeights = Mapping[ProgressTrack, Mapping[Stage, float]]
 """The stages of each track in order, each with its usual share of the track's time (any unit)."""
@@ -84,6 +86,7 @@ class Progress:
         self._claim = claim
         self._cancellation = cancellation
         self._budget = budget
+        self._leftovers: list[str] = []
         self._weights = weights
         self._clock = clock
         self._wake_writer = wake_writer
@@ -187,6 +190,16 @@ class Progress:
         if self._step is not None and self._step.track is track:
             self._step = None
 
+    def staged_files(self, store: ObjectStore) -> StagedFiles:
+        """Files of this attempt that the version does not name yet."""
+        version = self._claim.version
+
+        def named() -> frozenset[str]:
+            return self._journal.named_keys(version.job_id, version.number)
+
+        attempt, leftovers = self._claim.attempt, self._leftovers
+        return StagedFiles(store, version.job_id, version.number, attempt, named=named, leftovers=leftovers)
+
     def bounce_ready(
         self,
         *,
@@ -232,6 +245,7 @@ class Progress:
 
     def _ready(self, results: Checkpoint, *kinds: EventKind) -> AuditRow | None:
         """These events are never pending: they are written together with the files that they announce, or not at all."""
+        self._cancellation.wait_for_lease()
         step = self._step
         if step is None:
             raise ValueError("files become ready within a stage; call progress.stage first")
@@ -254,13 +268,18 @@ class Progress:
 
     @contextmanager
     def _pending_writes(self) -> Iterator[tuple[list[EventDraft], list[Json]]]:
-        """The pending events and timings. The events stay pending if the block raises."""
+        """The pending events and timings. The events stay pending if the block fails; nothing does that may have been written."""
         with self._lock:
             drafts, self._pending = self._pending, []
+        timings = list(self._timings)
         written = False
         try:
-            yield drafts, list(self._timings)
+            yield drafts, timings
             written = True
+        except OutcomeUnknown:
+            written = True
+            self._timings = self._timings[len(timings) :]
+            raise
         finally:
             if not written:
                 with self._lock:

@@ -45,9 +45,9 @@ class Runner:
 
     ``work`` returns when the version is done and raises a ServiceError to fail it. ``weights`` are the stages of each track.
     A claim expires ``lease_s`` after the last heartbeat. Work that does not stop within ``shutdown_grace_s`` of the end of a drain
-    loses its claim. ``remove_orphans`` is called with each orphaned version before it ends,
-    to remove the files that the version does not name. ``check_before_claim`` raises a ServiceError while nothing new is to be
-    claimed, such as while the store is down; nor is anything claimed while a version waits for the store.
+    loses its claim. ``remove_orphans`` removes the files that a version does not name: it is called with each orphaned version
+    before it ends, and with the earlier attempts of a version before the next. ``check_before_claim`` raises a ServiceError while
+    nothing new is to be claimed, such as while the store is down; nor is anything claimed while a version waits for the store.
     """
 
     def __init__(
@@ -187,10 +187,15 @@ class Runner:
         with self._claiming:
             if self._draining:
                 return None
+            asked_s = self._journal.clock.monotonic_s()
             claim = self._journal.claim(self._owner, lease_s=self._lease_s)
             if claim is None:
                 return None
-            cancellation = CancellationToken(expire_time=claim.version.expire_time, clock=self._journal.clock)
+            cancellation = CancellationToken(
+                expire_time=claim.version.expire_time,
+                clock=self._journal.clock,
+                lease_until_s=asked_s + self._lease_s,
+            )
             budget = WaitBudget(self._retries, self._clock)
             progress = self._progress(claim, cancellation, budget)
             running = Running(claim, cancellation, budget, progress, self._clock.monotonic_s())
@@ -202,6 +207,19 @@ class Runner:
         if self._remove_orphans is not None:
             for orphan in self._journal.orphaned_versions(self._owner):
                 self._remove_orphans(orphan)
+
+    def _remove_earlier(self, claim: Claim) -> None:
+        """Remove the files of earlier attempts that the version does not name: they can commit no more."""
+        if self._remove_orphans is not None and claim.attempt > 1:
+            version = claim.version
+            earlier = OrphanedVersion(
+                tenant=claim.job.tenant,
+                job_id=version.job_id,
+                version=version.number,
+                attempt=claim.attempt - 1,
+                files=version.files,
+            )
+            self._remove_orphans(earlier)
 
     def _progress(self, claim: Claim, cancellation: CancellationToken, budget: WaitBudget) -> Progress:
         return Progress(
@@ -222,6 +240,7 @@ class Runner:
             if running.budget.refusal is not None:
                 self._start_next_attempt(running)
             _log.info("work started", attempt=running.claim.attempt)
+            self._remove_earlier(running.claim)
             self._work(Assignment(running.claim, running.progress))
             self._write_end(lambda: self._finish(running))
         except ClaimLost:

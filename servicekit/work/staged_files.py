@@ -1,8 +1,8 @@
 """Files in the store that no row names yet: removed when their attempt fails, and when their worker died.
 
 The row of a version names the files that count. A file is stored before the row can name it. `StagedFiles` stores the files of an
-attempt under keys that nobody else uses and removes those that no row names where the attempt fails. `remove_orphaned_files` removes
-what earlier attempts left.
+attempt under keys that nobody else uses and, where the attempt fails, removes those that no row names. `remove_orphaned_files`
+removes what earlier attempts left.
 """
 
 from __future__ import annotations
@@ -29,21 +29,30 @@ def _none() -> Collection[str]:
 class StagedFiles:
     """Stores files of an attempt at a version, and removes what it stored if its ``with`` block raises.
 
-    It never touches what it did not store. ``named`` reads which keys the version's row names: a commit may have taken effect though
-    its answer was lost. Where that cannot be read, the files stay for the next attempt to remove.
+    It never touches what it did not store. ``named`` reads which keys the version's row names: a commit may have taken effect
+    though its answer was lost. Where that cannot be read, the files stay for the next attempt to remove.
 
     The first attempt stores under the names that callers see, where the store can tell that they are free; else, and in every
-    later attempt, files go to a folder that nobody else uses (see `servicekit.delivery.keys`).
+    later attempt, files go to a folder that nobody else uses (see `servicekit.delivery.keys`). ``leftovers`` are files of the
+    same attempt that could not be removed before; they are removed at the end.
     """
 
     def __init__(
-        self, store: ObjectStore, job_id: str, number: int, attempt: int, *, named: Callable[[], Collection[str]] = _none
+        self,
+        store: ObjectStore,
+        job_id: str,
+        number: int,
+        attempt: int,
+        *,
+        named: Callable[[], Collection[str]] = _none,
+        leftovers: list[str] | None = None,
     ) -> None:
         self._store = store
         self._is_first = attempt == 1
         self._names = VersionKeys(job_id, number)
         self._own = VersionKeys.of_attempt(job_id, number, attempt)
         self._named = named
+        self._leftovers = [] if leftovers is None else leftovers
         self._stored: list[str] = []
         self._replaced: list[str] = []
 
@@ -87,20 +96,19 @@ class StagedFiles:
         self._remove(self._replaced if kind is None else self._stored)
 
     def _remove(self, keys: Collection[str]) -> None:
-        if not keys:
+        left = list(dict.fromkeys([*keys, *self._leftovers]))
+        self._leftovers.clear()
+        if not left:
             return
         try:
             named = self._named()
+            while left:
+                if left[0] not in named:
+                    self._store.delete(left[0])
+                del left[0]
         except ServiceError as error:
-            _log.warning("staged files stay, the next attempt removes them", keys=keys, message=error.message)
-            return
-        for key in dict.fromkeys(keys):
-            if key in named:
-                continue
-            try:
-                self._store.delete(key)
-            except ServiceError as error:
-                _log.warning("a staged file stays, the next attempt removes it", key=key, message=error.message)
+            _log.warning("staged files stay for now", keys=left, message=error.message)
+            self._leftovers.extend(left)
 
 
 def remove_orphaned_files(orphan: OrphanedVersion, store: ObjectStore, *, keep: Collection[str] = ()) -> None:

@@ -177,4 +177,4 @@ class Pair:
     def stored(self, job_id: str) -> list[str]:
         """Names of the files of a job that the folder store shows."""
         folder = self.data / "store" / "jobs" / job_id
-        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        return sorted(path.name for path in folder.rglob("*") if path.is_file())

@@ -14,7 +14,8 @@ from tests.support.takes import unpacked
 def folder_of(pair: Pair, job_id: str) -> dict[str, str]:
     """SHA-256 of each stored file of a job by its name."""
     folder = pair.data / "store" / "jobs" / job_id
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def files_of(pair: Pair, job_id: str, version: int) -> dict[str, bytes]:

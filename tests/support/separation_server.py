@@ -108,7 +108,7 @@ async def serving(
             store=store,
             clock=clock,
             scratch=pipeline.scratch,
-            pending=PendingUploads(folder / "pending"),
+            pending=PendingUploads(folder / "pending", journal, store),
             limits=UploadLimits(max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4),
         )
         servicer = SeparationServicer(

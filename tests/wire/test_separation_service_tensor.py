@@ -252,8 +252,8 @@ async def test_a_store_that_fails_leaves_no_part_of_the_zip(live: LiveServer, mo
     whole = live.store.writer
 
     @contextmanager
-    def down(key: str, *, content_type: str) -> Iterator[ObjectWriter]:
-        with whole(key, content_type=content_type) as writer:
+    def down(key: str, *, content_type: str, fallback: str = "") -> Iterator[ObjectWriter]:
+        with whole(key, content_type=content_type, fallback=fallback) as writer:
             yield writer
             raise unavailable("put", f"the end of {key}", retry_after_s=1.0)
 
@@ -267,32 +267,23 @@ async def test_a_store_that_fails_leaves_no_part_of_the_zip(live: LiveServer, mo
 async def test_a_slow_cancelled_call_removes_no_file_of_the_next_one(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its caller died while the ZIP was being stored and called again: the second call starts after the first has cleaned up."""
+    """Its caller died while the ZIP was being stored and called again: the first removes its own ZIP, the second's stays."""
     pcm = music(0.3)
     request = take_of(pcm, live.store)
-    storing, overtaken, go_on = threading.Event(), threading.Event(), threading.Event()
-    order: list[str] = []
-    whole, delete = live.store.writer, live.store.delete
+    storing, go_on = threading.Event(), threading.Event()
+    whole = live.store.writer
 
     @contextmanager
-    def slow(key: str, *, content_type: str) -> Iterator[ObjectWriter]:
-        order.append("stored")
-        with whole(key, content_type=content_type) as writer:
+    def slow(key: str, *, content_type: str, fallback: str = "") -> Iterator[ObjectWriter]:
+        with whole(key, content_type=content_type, fallback=fallback) as writer:
             yield writer
-            if storing.is_set():
-                overtaken.set()
-            else:
+            if not storing.is_set():
                 storing.set()
                 go_on.wait(PATIENCE_S)
 
-    def deleted(key: str) -> None:
-        order.append("deleted")
-        delete(key)
-
     monkeypatch.setattr(live.store, "writer", slow)
-    monkeypatch.setattr(live.store, "delete", deleted)
     with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
-        request.lease_id = loan.lease_id
+        request.lease_id, request.attempt = loan.lease_id, 1
         first = live.separation.SeparateTensor(request)
         async for message in first:
             if message.progress.stage == job_pb2.STAGE_STORE:
@@ -300,19 +291,16 @@ async def test_a_slow_cancelled_call_removes_no_file_of_the_next_one(
         await asyncio.to_thread(storing.wait, PATIENCE_S)
         first.cancel()
     with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
-        request.lease_id = loan.lease_id
-        second = live.separation.SeparateTensor(request)
-        started = asyncio.ensure_future(second.read())
-        if (await asyncio.wait({started}, timeout=0.5))[
-            0
-        ]:  # it did not wait: let it overtake, so that this is seen below
-            await asyncio.to_thread(overtaken.wait, PATIENCE_S)
-        go_on.set()
-        message = await started
-        while not message.HasField("result"):
-            message = await second.read()
-    assert order == ["stored", "deleted", "stored"]
-    assert live.store.stat(message.result.zip.key) is not None
+        request.lease_id, request.attempt = loan.lease_id, 2
+        messages = [message async for message in live.separation.SeparateTensor(request)]
+    go_on.set()
+    kept = messages[-1].result.zip.key
+    assert await asyncio.to_thread(live.calls.drain, PATIENCE_S)
+
+    def zips() -> list[str]:
+        return [key for key in live.store.keys("jobs") if key.endswith(".zip")]
+
+    await asyncio.to_thread(eventually, lambda: zips() == [kept], "only the second call's ZIP is left")
 
 
 async def test_draining_refuses_new_work(live: LiveServer) -> None:

@@ -196,12 +196,12 @@ def test_a_crash_before_acceptance_leaves_no_file(tmp_path: Path, live: LiveServ
     job_id = new_job_id(datetime.now(tz=UTC))
     process = os.fork()
     if process == 0:
-        with PendingUploads(tmp_path / "pending").recorded(job_id, "local"):
+        with PendingUploads(tmp_path / "pending", live.journal, live.store).recorded(job_id):
             live.store.put_bytes(f"jobs/{job_id}/bounce.wav", b"RIFF", content_type="audio/wav")
             os._exit(9)
     os.waitpid(process, 0)
     live.store.put_bytes("jobs/j-other/bounce.wav", b"RIFF", content_type="audio/wav")
-    assert PendingUploads(tmp_path / "pending").remove_orphans(live.journal, live.store) == 1
+    assert PendingUploads(tmp_path / "pending", live.journal, live.store).remove_orphans() == 1
     assert list(live.store.keys()) == ["jobs/j-other/bounce.wav"]
     assert list((tmp_path / "pending").iterdir()) == []
 

@@ -146,11 +146,12 @@ def test_bodies_are_written_as_earlier_builds_wrote_them() -> None:
         frames=363825,
         bounce=FileFacts(file="bounce.wav", sha256=sha("f"), lufs=-14.26, true_peak_dbtp=-1.0),
     )
+    bounce = StoredFile(key=f"jobs/{JOB}/bounce.wav", sha256=sha("f"), size_bytes=1234)
     latents = StoredFile(key=f"jobs/{JOB}/v1.latents.safetensors", sha256=sha("b"), size_bytes=1234)
     measured = {**json.loads(golden("audit-rerender"))["rerender"], "onsets": {"grid": [0.25]}}
     drafts = {
-        "bounce": bounce_draft(manifest, facts(), latents, None),
-        "stems": stems_draft(manifest, facts(), stored_stems(1)),
+        "bounce": bounce_draft(manifest, facts(), bounce, latents, None),
+        "stems": stems_draft(manifest, facts(), bounce, stored_stems(1)),
         "rerender": rerender_draft(
             manifest,
             facts(version=2),

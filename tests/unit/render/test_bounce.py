@@ -118,8 +118,9 @@ def test_wav_and_manifest_agree() -> None:
     sink = io.BytesIO()
     bounce.wav.write_to(sink)
     assert np.array_equal(read_wav(io.BytesIO(sink.getvalue()), name="bounce"), bounce.pcm)
-    assert bounce.manifest.bounce.sha256 == bounce.stored_file.sha256 == bounce.sha256
-    assert bounce.stored_file.size_bytes == len(sink.getvalue())
+    file = bounce.file_at("")
+    assert bounce.manifest.bounce.sha256 == file.sha256 == bounce.sha256
+    assert file.size_bytes == len(sink.getvalue())
     assert bounce.manifest.frames == FRAMES
 
 

@@ -64,11 +64,14 @@ class Run:
 
     def separate(self, take: Take) -> StoredPackage:
         """All stems of a take."""
-        return self.pipeline(take.receive(self.store), StemMode.EXACT, self.progress(), StagedFiles(self.store))
+        return self.pipeline(
+            take.receive(self.store), StemMode.EXACT, self.progress(), StagedFiles(self.store, JOB_ID, 1, 1)
+        )
 
     def replace(self, mix: Take, what: Replacement) -> StoredPackage:
         """A re-render."""
-        return self.pipeline(mix.receive(self.store), what, self.progress(), StagedFiles(self.store))
+        staged = StagedFiles(self.store, JOB_ID, mix.manifest.version, 1)
+        return self.pipeline(mix.receive(self.store), what, self.progress(), staged)
 
     def stored(self) -> set[str]:
         """Names of the job's files in the store."""
@@ -149,7 +152,7 @@ def test_a_re_render_stopped_while_it_is_stored_leaves_no_bounce(run: Run) -> No
     base = run.separate(take_of(music(SECONDS)))
     progress = run.progress()
     run.on_update = lambda update: progress.cancel() if update.stage is Stage.STORE else None
-    with pytest.raises(Cancelled), StagedFiles(run.store) as staged:
+    with pytest.raises(Cancelled), StagedFiles(run.store, JOB_ID, 2, 1) as staged:
         run.pipeline(new_mix(SECONDS).receive(run.store), replacement_in(base, SECONDS), progress, staged)
     assert run.stored() == {"v1.zip"}
 

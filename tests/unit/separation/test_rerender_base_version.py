@@ -16,7 +16,7 @@ from servicekit.errors import DataLoss
 from servicekit.metrics import Metrics
 from servicekit.store.folder_store import FolderStore
 from servicekit.work import StagedFiles
-from tests.support.separation_pipeline import music, new_pipeline, new_store, replacement_in, take_of
+from tests.support.separation_pipeline import JOB_ID, music, new_pipeline, new_store, replacement_in, take_of
 from tests.support.silent_progress import SilentProgress
 
 FRAMES = 44100
@@ -34,7 +34,9 @@ def ref(tmp_path_factory: pytest.TempPathFactory, store: FolderStore) -> BaseVer
     separator = load_separator("starter", repo=None, device="cpu", threads=1)
     folder: Path = tmp_path_factory.mktemp("pipeline")
     pipeline = new_pipeline(folder, separator, store=store, metrics=Metrics("separation"))
-    stored = pipeline(take_of(music(1.0)).receive(store), StemMode.EXACT, SilentProgress(), StagedFiles(store))
+    stored = pipeline(
+        take_of(music(1.0)).receive(store), StemMode.EXACT, SilentProgress(), StagedFiles(store, JOB_ID, 1, 1)
+    )
     return replacement_in(stored, 1.0).base
 
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+import time
 from pathlib import Path
 
+import pytest
+
 from servicekit.clock import SystemClock
-from servicekit.journal import Checkpoint, JobState, Journal, OrphanedVersion, OwningService
+from servicekit.journal import Checkpoint, ClaimLost, JobState, Journal, OrphanedVersion, OwningService
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from servicekit.work import Assignment, remove_orphaned_files
 from tests.support.journal_rows import new_job, new_version, open_journal
 from tests.support.work_runs import MANY, running, until
 
-ENDINGS = ("wav", "zip", "json")
-
-
-def keys_of(orphan: OrphanedVersion) -> Iterable[str]:
-    """Three files per version."""
-    return [f"jobs/{orphan.job_id}/v{orphan.version}.{ending}" for ending in ENDINGS]
+ENDINGS = ("latents.safetensors", "zip", "json")
 
 
 def store_in(folder: Path) -> FolderStore:
@@ -37,7 +34,7 @@ def half_done(journal: Journal, store: FolderStore, job_id: str, version: int, *
     for ending in ENDINGS:
         store.put_bytes(f"jobs/{job_id}/v{version}.{ending}", b"half", content_type="application/octet-stream")
     if named:
-        journal.checkpoint(claim, Checkpoint(files={"bounce": {"key": f"jobs/{job_id}/v{version}.wav"}}))
+        journal.checkpoint(claim, Checkpoint(files={"latents": {"key": f"jobs/{job_id}/v{version}.{ENDINGS[0]}"}}))
 
 
 def refused(assignment: Assignment) -> None:
@@ -60,12 +57,12 @@ def test_files_of_a_dead_worker_are_removed_before_its_cancelled_version_ends(tm
             seen.append(journal.job("local", job_id).state)
             if len(seen) == 4:
                 shutil.move(away, tmp_path / "store")
-            remove_orphaned_files(orphan, keys_of(orphan), store)
+            remove_orphaned_files(orphan, store)
 
         with running(journal, refused, remove_orphans=remove_orphans):
             until(journal, job_id, lambda job: job.state is JobState.CANCELLED)
     assert seen[:4] == [JobState.CANCELLING] * 4
-    assert list(store.keys()) == [f"jobs/{job_id}/v1.wav"]
+    assert list(store.keys()) == [f"jobs/{job_id}/v1.{ENDINGS[0]}"]
 
 
 def test_a_version_that_crashed_too_often_has_no_orphaned_files(tmp_path: Path) -> None:
@@ -83,9 +80,52 @@ def test_a_version_that_crashed_too_often_has_no_orphaned_files(tmp_path: Path) 
             half_done(dying, store, job_id, 2)
 
     def remove_orphans(orphan: OrphanedVersion) -> None:
-        remove_orphaned_files(orphan, keys_of(orphan), store)
+        remove_orphaned_files(orphan, store)
 
     with open_journal(tmp_path) as journal, running(journal, refused, remove_orphans=remove_orphans):
         until(journal, job_id, lambda job: job.versions[1].state is JobState.FAILED)
         assert list(store.keys()) == []
         assert journal.orphaned_versions(OwningService.RENDER) == []
+
+
+def test_a_version_runs_again_without_the_files_of_its_dead_worker(tmp_path: Path) -> None:
+    """The next attempt removes what the row does not name before it works; files of a later attempt and of others stay."""
+    store = store_in(tmp_path)
+    with open_journal(tmp_path) as dying:
+        job_id = dying.accept(new_job(), limit=MANY).job.job_id
+        half_done(dying, store, job_id, 1, named=True)
+    own = f"jobs/{job_id}/v1-a{{}}-0123456789abcdef/v1.zip"
+    others = [own.format(9), f"jobs/{job_id}/v2.zip"]
+    for key in (own.format(1), *others):
+        store.put_bytes(key, b"stems", content_type="application/zip")
+    seen: list[str] = []
+
+    def work(assignment: Assignment) -> None:
+        assert assignment.attempt == 2
+        seen.extend(store.keys())
+
+    with (
+        open_journal(tmp_path) as journal,
+        running(journal, work, remove_orphans=lambda orphan: remove_orphaned_files(orphan, store)),
+    ):
+        until(journal, job_id, lambda job: job.state is JobState.DONE)
+    assert seen == sorted([f"jobs/{job_id}/v1.{ENDINGS[0]}", *others])
+
+
+def test_a_paused_worker_cannot_commit_files_that_are_being_removed(tmp_path: Path) -> None:
+    """Its lease ended while it was paused, and its version was cancelled: its claim is revoked before its files are removed."""
+    store = store_in(tmp_path)
+    with open_journal(tmp_path) as paused, open_journal(tmp_path) as journal:
+        job_id = paused.accept(new_job(), limit=MANY).job.job_id
+        claim = paused.claim(OwningService.RENDER, lease_s=1.0)
+        assert claim is not None
+        paused.cancel("local", job_id)
+        while not (orphans := journal.orphaned_versions(OwningService.RENDER)):
+            time.sleep(0.05)  # until the lease has been observed to end
+        (orphan,) = orphans
+        assert orphan.attempt == 1
+        with pytest.raises(ClaimLost):
+            paused.checkpoint(claim, Checkpoint(files={"zip": {"key": f"jobs/{job_id}/v1.zip"}}))
+        remove_orphaned_files(orphan, store)
+        journal.reap(OwningService.RENDER)
+        assert journal.job("local", job_id).state is JobState.CANCELLED

@@ -9,7 +9,7 @@ import pytest
 
 from servicekit.clock import SystemClock
 from servicekit.journal import AuditDraft, EventKind, JobState, Journal, Stage
-from servicekit.work import Assignment, CancellationToken, Progress
+from servicekit.work import Assignment, CancellationToken, Progress, RetryPolicy, WaitBudget
 from tests.support.journal_rows import BOUNCE, WEIGHTS, ZIP, claimed, new_job, open_journal
 from tests.support.work_runs import ended, running
 
@@ -33,6 +33,7 @@ def started(journal: Journal) -> tuple[str, Progress]:
         cancellation=CancellationToken(expire_time=None, clock=clock),
         weights=WEIGHTS,
         clock=clock,
+        budget=WaitBudget(RetryPolicy(), clock),
         wake_writer=lambda: progress.flush(),  # noqa: PLW0108  not assigned yet
         observe=lambda _stage, _seconds: None,
     )

@@ -115,6 +115,21 @@ def test_a_write_that_fails_leaves_nothing(backend: Backend, failure: type[BaseE
     assert backend.store.stat("jobs/0a1b/v2.zip") is None
 
 
+def test_a_fallback_is_never_needed_twice(backend: Backend) -> None:
+    """With a fallback no object is replaced: a folder uses the key while it is free, S3 always the fallback."""
+    fallbacks = ["jobs/0a1b/own-1/v1.zip", "jobs/0a1b/own-2/v1.zip"]
+    stored = [
+        backend.store.put_bytes(KEY, fallback.encode(), content_type="application/zip", fallback=fallback)
+        for fallback in fallbacks
+    ]
+    assert stored[0].key in {KEY, fallbacks[0]}
+    assert stored[1].key == fallbacks[1]
+    for file, fallback in zip(stored, fallbacks, strict=True):
+        assert backend.store.read(file.key, max_bytes=100) == fallback.encode()
+    assert sorted(backend.store.keys()) == sorted(file.key for file in stored)
+    assert backend.leftovers() == []
+
+
 def test_an_object_is_visible_only_at_the_end_of_its_block(backend: Backend) -> None:
     """While an object is written it is not listed, cannot be read and has no digest; after the block it cannot be written."""
     with backend.store.writer(KEY, content_type="application/zip") as sink:

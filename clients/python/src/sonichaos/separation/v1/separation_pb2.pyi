@@ -34,6 +34,7 @@ class SeparateTensorRequest(_message.Message):
     STEM_MODE_FIELD_NUMBER: _builtins.int
     MANIFEST_JSON_FIELD_NUMBER: _builtins.int
     BOUNCE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """Id of the loan."""
     job_id: _builtins.str
@@ -44,6 +45,10 @@ class SeparateTensorRequest(_message.Message):
     """How the stems relate to the bounce. Required."""
     manifest_json: _builtins.str
     """The version's manifest as stored beside the bounce: JSON in UTF-8. The response adds the stems to it."""
+    attempt: _builtins.int
+    """Number of the version's attempt, from 1. The ZIP gets a key that no other call uses; the key tells the attempt, by which the
+    job's owner finds what an attempt left.
+    """
     @_builtins.property
     def bounce(self) -> _job_pb2.StoredFile:
         """The stored bounce. A WAV file made from the lent samples must match its digest."""
@@ -57,10 +62,11 @@ class SeparateTensorRequest(_message.Message):
         stem_mode: _brief_pb2.StemMode.ValueType = ...,
         manifest_json: _builtins.str = ...,
         bounce: _job_pb2.StoredFile | None = ...,
+        attempt: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce", "job_id", b"job_id", "lease_id", b"lease_id", "manifest_json", b"manifest_json", "stem_mode", b"stem_mode", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bounce", b"bounce", "job_id", b"job_id", "lease_id", b"lease_id", "manifest_json", b"manifest_json", "stem_mode", b"stem_mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -310,6 +316,7 @@ class ReplaceStemRequest(_message.Message):
     NOTE_SECONDS_FIELD_NUMBER: _builtins.int
     NEW_PART_FIELD_NUMBER: _builtins.int
     LOOP_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """Id of the loan of the new mix."""
     job_id: _builtins.str
@@ -334,6 +341,8 @@ class ReplaceStemRequest(_message.Message):
     """True if the stem that is replaced plays other notes."""
     loop: _builtins.bool
     """True if the take is a loop: the end of the new stem then leads into its start."""
+    attempt: _builtins.int
+    """Number of the version's attempt, from 1: see SeparateTensorRequest. 0 for a replay."""
     @_builtins.property
     def mix(self) -> _job_pb2.StoredFile:
         """The new mix as a WAV file. The lent samples must match its digest. Its key is empty, because it is not stored."""
@@ -375,10 +384,11 @@ class ReplaceStemRequest(_message.Message):
         note_seconds: _abc.Iterable[_builtins.float] | None = ...,
         new_part: _builtins.bool = ...,
         loop: _builtins.bool = ...,
+        attempt: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "compare_with", b"compare_with", "grid", b"grid", "mix", b"mix"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_drift", b"allow_drift", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "loop", b"loop", "manifest_json", b"manifest_json", "match_mix", b"match_mix", "mix", b"mix", "new_part", b"new_part", "note_seconds", b"note_seconds", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_drift", b"allow_drift", "attempt", b"attempt", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "loop", b"loop", "manifest_json", b"manifest_json", "match_mix", b"match_mix", "mix", b"mix", "new_part", b"new_part", "note_seconds", b"note_seconds", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

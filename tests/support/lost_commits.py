@@ -1,0 +1,79 @@
+"""A proxy in front of a PostgreSQL server that loses answers to commits: the server commits, and the connection breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from pathlib import Path
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+_PIECE_BYTES = 1 << 16
+_SOCKET = ".s.PGSQL.5432"
+_WRITERS_LOCK = b"pg_advisory_xact_lock"
+
+
+class LostCommits:
+    """Listens on a Unix socket in ``folder``; ``url`` is the URL of the server's database. Use it as a ``with``."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        (server,) = parse_qs(urlsplit(url).query)["host"]
+        self._server = f"{server}/{_SOCKET}"
+        self.url = url.replace(server, str(folder))
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(f"{folder}/{_SOCKET}")
+        self._listener.listen()
+        self._left = 0
+        self.lost = 0
+
+    def lose(self, commits: int = 1) -> None:
+        """Lose the answers to the next commits of write transactions."""
+        self._left = commits
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._server)
+            lossy = threading.Event()
+            threading.Thread(target=self._forward, args=(near, far, lossy), daemon=True).start()
+            threading.Thread(target=self._answer, args=(far, near, lossy), daemon=True).start()
+
+    def _forward(self, near: socket.socket, far: socket.socket, lossy: threading.Event) -> None:
+        writes = False
+        with contextlib.suppress(OSError):
+            while data := near.recv(_PIECE_BYTES):
+                writes = writes or _WRITERS_LOCK in data
+                if b"COMMIT" in data:
+                    if writes and self._left:
+                        self._left -= 1
+                        lossy.set()
+                    writes = False
+                far.sendall(data)
+        _close(far)
+
+    def _answer(self, far: socket.socket, near: socket.socket, lossy: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := far.recv(_PIECE_BYTES):
+                if lossy.is_set():  # this is the answer to the commit
+                    self.lost += 1
+                    break
+                near.sendall(data)
+        _close(near)
+        _close(far)
+
+
+def _close(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
