@@ -11,10 +11,12 @@ table adds the original's own stem, measured the same way, a null of as many not
 onset is measured against the nearest note (benchmarks/stem_timing.py). The services judge drums by the grid, moved by those of
 the original.
 
-The persona of a new stem is determined by classifiers that are independent of the renderer (benchmarks/stem_classifier.py), fitted
-on the stems of 64 reference takes in raw mode. Raw mode matters: a re-rendered stem is the plain output of a model, while a stem in
-exact mode includes a share of the residual, and a classifier fitted on one kind errs on the other. The upper bound is how many of
-the reference takes are recognised by the other 63. The null compares with shuffled personas.
+The persona of a new stem is determined by classifiers that are independent of the renderer (benchmarks/stem_classifier.py),
+fitted on the stems of reference takes in raw mode, 64 by default. Raw mode matters: a re-rendered stem is the plain output of a
+model, while a stem in exact mode includes a share of the residual, and a classifier fitted on one kind errs on the other. The
+upper bound is how many of the reference takes are recognised by all others. The null compares with shuffled personas. "Purity"
+is where a delivered stem, with what the fit into the mix kept of the others' sound, lies between the centres of the old and the
+requested persona.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from benchmarks.stem_classifier import ReferenceTake, fit, leave_one_out
+from benchmarks.stem_classifier import ReferenceTake, fit, leave_one_out, purity
 from benchmarks.stem_timing import against_notes, median_and_worst, notes_table
 from benchmarks.take import running_services
 from render_service.plan import Plan, plan_from_json
@@ -52,7 +54,7 @@ STEMS = {"vocals": Stem.VOCALS, "bass": Stem.BASS, "other": Stem.OTHER, "drums":
 PERSONAS = ("granite-road", "neon-drift", "velvet-lounge", "glass-orchard")
 TEMPI_BPM = (84.0, 96.0, 108.0, 120.0, 132.0, 144.0, 160.0)
 KEYS = ("A minor", "C major", "E minor", "F major", "D minor")
-REFERENCE_TAKES, FIRST_REFERENCE_SEED = 64, 50_000  # as many takes by each persona
+FIRST_REFERENCE_SEED = 50_000
 Row = dict[str, Any]
 
 
@@ -101,6 +103,7 @@ def measure(client: Client, index: int, options: argparse.Namespace, folder: Pat
     return row | {
         "facts": facts,
         "notes": against_notes(plan, stem, old=waveform(old[f"{stem}.wav"]), new=waveform(new[f"{stem}.wav"])),
+        "oldFeatures": features(old[f"{stem}.wav"]),
         "newFeatures": features(new[f"{stem}.wav"]),
         **spectrum_change(old["bounce.wav"], new["bounce.wav"]),
         "otherStemsIdentical": all(old[f"{name}.wav"] == new[f"{name}.wav"] for name in other_stems),
@@ -208,10 +211,9 @@ def drift_table(rows: Sequence[Row]) -> str:
 
 def _judged_timing(facts: Row) -> Row | None:
     """The figures that the verdict is about."""
-    delivered = facts["delivered"]
-    if facts["judgedAgainst"] == "score":
-        return delivered["notes"]
-    return delivered["grid"] if facts["zeroMs"] is None else delivered["calibrated"]
+    by_grid = "grid" if facts["zeroMs"] is None else "calibrated"
+    timing: Row | None = facts["delivered"]["notes" if facts["judgedAgainst"] == "score" else by_grid]
+    return timing
 
 
 def mix_table(done: Sequence[Row]) -> str:
@@ -244,7 +246,8 @@ def report(rows: Sequence[Row], references: Sequence[ReferenceTake]) -> None:
     print(f"{notes_table([row | row['notes'] for row in done if row.get('notes')])}\n")
     for line in misses(rows):
         print(f"- {line}")
-    print(f"\n{_personas(rows, fit(references, PERSONAS))}")
+    classifiers = fit(references, PERSONAS)
+    print(f"\n{_personas(rows, classifiers)}\n{_purities(done, classifiers)}")
     correct = leave_one_out(references, PERSONAS)
     of_stems = ", ".join(f"{stem} {correct[stem]}" for stem in STEMS)
     print(mix_table(done))
@@ -275,6 +278,23 @@ def _personas(rows: Sequence[Row], classifiers: Mapping[str, PersonaClassifier])
     )
 
 
+def _purities(done: Sequence[Row], classifiers: Mapping[str, PersonaClassifier]) -> str:
+    """How far the new stems, fitted into the mix, are from the old persona to the requested one; null: the old stems."""
+    values: dict[str, list[float]] = {"oldFeatures": [], "newFeatures": []}
+    for row in done:
+        old, requested = (PERSONAS.index(row[key]) for key in ("persona", "target"))
+        for key, found in values.items():
+            found.append(purity(classifiers[row["stem"]], row[key], old=old, requested=requested))
+    new, null = (median_and_worst(values[key], ".2f", smallest_is_worst=True) for key in ("newFeatures", "oldFeatures"))
+    shared_lu = [
+        mix["sharedLu"] for row in done if (mix := row["facts"]["level"]["mix"]) and mix["sharedLu"] is not None
+    ]
+    return (
+        f"purity of the delivered stems, 0 old to 1 requested persona: {new}, old stems {null}; "
+        f"the others' sound that they keep: {median_and_worst(shared_lu, '.1f')} LU against the old stem"
+    )
+
+
 def main() -> None:
     """Measure, then print the tables of all results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -289,6 +309,12 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="file (.jsonl) to append the results to")
     parser.add_argument(
         "--references", type=Path, help="file (.jsonl) with the reference takes; written if it does not exist"
+    )
+    parser.add_argument(
+        "--reference-takes",
+        type=int,
+        default=64,
+        help="how many, in turn by each persona; with few the classifiers err",
     )
     options, extra = parser.parse_known_args()
     os.environ["SONICHAOS_DRUMS_RERENDER"] = "true"
@@ -306,7 +332,9 @@ def main() -> None:
         references = options.references or Path(folder) / "references.jsonl"
         if not references.exists():
             with running_services(extra) as ready, Client(ready["renderAddress"], ready["separationAddress"]) as client:
-                takes = (reference_take(client, i, options.seconds, Path(folder)) for i in range(REFERENCE_TAKES))
+                takes = (
+                    reference_take(client, i, options.seconds, Path(folder)) for i in range(options.reference_takes)
+                )
                 references.write_text("".join(takes))
         lines = [json.loads(line) for line in references.read_text(encoding="utf-8").splitlines()]
         rows = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]

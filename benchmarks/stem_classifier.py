@@ -25,6 +25,13 @@ def fit(takes: Sequence[ReferenceTake], personas: Sequence[str]) -> dict[str, Pe
     return {kind: fit_classifier(np.array([features[kind] for _, features in takes]), labels) for kind in takes[0][1]}
 
 
+def purity(classifier: PersonaClassifier, features: Sequence[float], *, old: int, requested: int) -> float:
+    """Where a stem lies on the line from the centre of its old persona (0) to that of the requested one (1)."""
+    start = classifier.centres[old]
+    way = classifier.centres[requested] - start
+    return float((classifier.project_features(np.array(features)) - start) @ way / (way @ way))
+
+
 def leave_one_out(takes: Sequence[ReferenceTake], personas: Sequence[str]) -> dict[str, int]:
     """By kind of stem, how many takes are assigned to their own persona by a classifier fitted on all other takes."""
     correct = dict.fromkeys(takes[0][1], 0)

@@ -1,17 +1,19 @@
 """Whether the words of a prompt change a take more than another seed does, for each axis of the caption.
 
-Every pair has the same persona, grid, key and chords and differs only in the words or in the noise. The service also derives the
-grid from tempo words; a separate row of the table includes that.
+Every pair has the same persona, key and chords and differs only in the words or in the seed. With the notes of a corpus song
+the words reach the denoiser alone, and the seed is the noise; composed by the planner, as for a caller, both decide the notes
+too. The service also derives the grid from tempo words; rows of the table say whether they include that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from render_service.composer.planner import ScoreRequest
 from render_service.music.prompt_words import read_prompt
 from render_service.music.tempo_map import TempoMap
 from render_service.plan import Plan
@@ -27,6 +29,7 @@ _BASE_WORDS = {"mood": "calm", "instruments": "piano", "tempo": "at a moderate t
 _OTHER_WORDS = {"mood": "energetic", "instruments": "brass stabs", "tempo": "at a fast tempo"}
 _BASE_PROMPT = _PROMPT.format(**_BASE_WORDS)
 _BASE_BPM = 100.0
+_COMPOSED = ", composed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,38 +42,20 @@ class _Distances:
 
 def prompt_words(take_renderer: TakeRenderer, classifier: PersonaClassifier, prompts: int) -> Section:
     """For each axis the distance caused by other words, next to the distance caused by another seed."""
-    by_axis: dict[str, list[_Distances]] = {axis: [] for axis in _BASE_WORDS}
-    with_grid: list[_Distances] = []
+    named: dict[str, list[_Distances]] = {}
     for number in range(prompts):
-        plan = _plan(take_renderer, number)
-        base, noise = (
-            classifier.standardise(render_take(take_renderer.renderer, plan)),
-            _noise(take_renderer, classifier, plan),
-        )
-        for axis, distances in by_axis.items():
-            changed = replace(plan, prompt=_PROMPT.format(**{**_BASE_WORDS, axis: _OTHER_WORDS[axis]}))
-            distances.append(
-                _Distances(
-                    words=_distance(base, classifier.standardise(render_take(take_renderer.renderer, changed))),
-                    noise=noise,
-                )
-            )
-        faster_prompt = _PROMPT.format(**{**_BASE_WORDS, "tempo": _OTHER_WORDS["tempo"]})
-        faster = _plan(take_renderer, number, prompt=faster_prompt, bpm=_bpm_of(faster_prompt))
-        with_grid.append(
-            _Distances(
-                words=_distance(base, classifier.standardise(render_take(take_renderer.renderer, faster))), noise=noise
-            )
-        )
-    named = {**by_axis, "tempo, through the service": with_grid}
+        for name, distances in _distances(take_renderer, classifier, number):
+            named.setdefault(name, []).append(distances)
     return Section(
         title="Words",
         note=(
             f"{prompts} takes of different personas. Distance between features, in standard deviations of the corpus, when one axis"
             f' of the prompt changes ("{_BASE_WORDS["instruments"]}" to "{_OTHER_WORDS["instruments"]}", "{_BASE_WORDS["mood"]}" to'
             f' "{_OTHER_WORDS["mood"]}", "{_BASE_WORDS["tempo"]}" to "{_OTHER_WORDS["tempo"]}"), and, as the null, when only the'
-            " seed of the noise changes. Key, chords, grid and notes stay the same; in the last row the grid follows the words, as"
-            " in the service, and the notes follow the grid."
+            " seed changes. Key and chords stay the same. In the first three rows grid and notes do too, and the seed draws"
+            " the noise only; in 'tempo, through the service' the grid follows the words, and the notes follow the grid. In"
+            " the rows 'composed' the planner composes from words and seed, as for a caller: another seed then draws all notes"
+            " anew within what the words say, so these rows have no goal."
         ),
         head=("axis", "change by the words", "change by another seed", "ratio"),
         rows=[
@@ -88,19 +73,55 @@ def prompt_words(take_renderer: TakeRenderer, classifier: PersonaClassifier, pro
     )
 
 
+def _distances(
+    take_renderer: TakeRenderer, classifier: PersonaClassifier, number: int
+) -> Iterator[tuple[str, _Distances]]:
+    """The distances of one persona by the name of their row."""
+
+    def heard(plan: Plan) -> NDArray[np.float64]:
+        return classifier.standardise(render_take(take_renderer.renderer, plan))
+
+    plan, prompts = _plan(take_renderer, number), _changed_prompts()
+    faster = _plan(take_renderer, number, prompt=prompts["tempo"], bpm=_bpm_of(prompts["tempo"]))
+    base = heard(plan)
+    noise = _distance(heard(with_seed(plan, plan.seed + 1)), heard(with_seed(plan, plan.seed + 2)))
+    for axis, prompt in prompts.items():
+        yield axis, _Distances(words=_distance(base, heard(replace(plan, prompt=prompt))), noise=noise)
+    yield "tempo, through the service", _Distances(words=_distance(base, heard(faster)), noise=noise)
+    composed = heard(_composed(take_renderer, plan))
+    seed = _distance(composed, heard(_composed(take_renderer, with_seed(plan, plan.seed + 1))))
+    for axis, prompt in prompts.items():
+        changed = faster if axis == "tempo" else replace(plan, prompt=prompt)
+        words = _distance(composed, heard(_composed(take_renderer, changed)))
+        yield f"{axis}{_COMPOSED}", _Distances(words=words, noise=seed)
+
+
+def _changed_prompts() -> dict[str, str]:
+    """For each axis the prompt in which its words are others."""
+    return {axis: _PROMPT.format(**{**_BASE_WORDS, axis: _OTHER_WORDS[axis]}) for axis in _BASE_WORDS}
+
+
+def _composed(take_renderer: TakeRenderer, plan: Plan) -> Plan:
+    """The plan with the score that the product's planner writes for it."""
+    request = ScoreRequest(
+        prompt=plan.prompt,
+        persona_embedding=plan.persona_embedding,
+        seed=plan.seed,
+        seconds=plan.seconds,
+        tempo_map=plan.tempo_map,
+        key=plan.key,
+        chords=plan.chords,
+        ending_s=None if plan.score is None else plan.score.ending_s,
+        instrumental=plan.instrumental,
+    )
+    return replace(plan, score=take_renderer.renderer.planner.write_score(request))
+
+
 def _plan(take_renderer: TakeRenderer, number: int, *, prompt: str = _BASE_PROMPT, bpm: float = _BASE_BPM) -> Plan:
     persona = (5 * number) % len(personas())
     grid = TempoMap.constant(bpm)
     score = compose(_SEEDS[number], seconds=take_renderer.sampling.seconds, persona=personas()[persona], tempo_map=grid)
     return replace(plan_of(score, take_renderer.embeddings[persona], take_renderer.sampling), prompt=prompt)
-
-
-def _noise(take_renderer: TakeRenderer, classifier: PersonaClassifier, plan: Plan) -> float:
-    """Distance between two takes that differ only in noise."""
-    one, other = (
-        classifier.standardise(render_take(take_renderer.renderer, with_seed(plan, plan.seed + i))) for i in (1, 2)
-    )
-    return _distance(one, other)
 
 
 def _bpm_of(prompt: str) -> float:
