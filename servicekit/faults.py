@@ -26,6 +26,8 @@ class FaultPoint(StrEnum):
 
     JOURNAL_STATEMENT = "journal.statement"
     """The database refuses a statement."""
+    JOURNAL_COMMIT_ANSWER = "journal.commit_answer"
+    """The connection to PostgreSQL breaks after a commit, before its answer."""
     STORE_READ = "store.read"
     """The store refuses to open, read or look up an object."""
     STORE_WRITE = "store.write"

@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from servicekit.clock import Clock, from_micros, to_micros
 from servicekit.errors import Internal, OutcomeUnknown, ResourceExhausted, ServiceError, Unavailable
-from servicekit.faults import FaultPoint, Faults
+from servicekit.faults import NO_FAULTS, FaultPoint, Faults
 from servicekit.journal.migrate import prepare
 from servicekit.journal.rows import Event
 
@@ -93,6 +93,7 @@ class Database:
         self._writer = threading.Lock()
         self.path = path
         self.token_key = b""
+        self._faults = NO_FAULTS
 
     @classmethod
     def open(cls, url: str, *, clock: Clock) -> Self:
@@ -130,6 +131,7 @@ class Database:
             if faults.occurs(FaultPoint.JOURNAL_STATEMENT):
                 raise OperationalError("injected", None, ConnectionError("injected"))
 
+        self._faults = faults
         event.listen(self._engine, "before_cursor_execute", refuse)
 
     def close(self) -> None:
@@ -154,6 +156,7 @@ class Database:
                 yield Transaction(connection, self.now_us())
                 try:
                     transaction.commit()
+                    self._lose_answer(transaction_id)
                 except DBAPIError as error:
                     if not error.connection_invalidated or transaction_id is None:
                         raise
@@ -173,6 +176,11 @@ class Database:
             yield
         finally:
             self._writer.release()
+
+    def _lose_answer(self, transaction_id: str | None) -> None:
+        """At JOURNAL_COMMIT_ANSWER, fail as if the connection had broken; with SQLite nothing can be lost on the way."""
+        if transaction_id is not None and self._faults.occurs(FaultPoint.JOURNAL_COMMIT_ANSWER):
+            raise OperationalError("injected", None, ConnectionError("injected"), connection_invalidated=True)
 
     def _was_committed(self, transaction_id: str, lost: DBAPIError) -> bool:
         """Whether a transaction whose COMMIT was not answered took effect. Raises OutcomeUnknown where it cannot be asked."""

@@ -24,6 +24,7 @@ from servicekit.journal import (
     Journal,
     ProgressTrack,
     Stage,
+    named_keys,
 )
 from servicekit.journal.rows import Json
 from servicekit.logs import logger
@@ -98,6 +99,7 @@ class Progress:
         self._pending: list[EventDraft] = []
         self._lock = threading.Lock()
         self._writing = threading.Lock()
+        self._outcome_unknown = False
         self.ended = False
         """Whether :meth:`version_ready` has ended the version."""
 
@@ -253,10 +255,23 @@ class Progress:
         seconds = self._clock.monotonic_s() - step.started_s
         events = [self._draft(kind, step) for kind in kinds]
         whole = replace(results, events=events, timings=[self._timing(step, seconds)])
-        row = self.retrying(lambda: self._checkpoint(whole))
+        row = self.retrying(lambda: self._checkpoint_once(whole))
         self._observe(step.stage, seconds)
         self._step = None
         return row
+
+    def _checkpoint_once(self, results: Checkpoint) -> AuditRow | None:
+        """As :meth:`_checkpoint`, but after a lost answer it first looks whether the version has the files; then None."""
+        version = self._claim.version
+        if self._outcome_unknown and results.files is not None:
+            if named_keys(results.files) <= self._journal.named_keys(version.job_id, version.number):
+                return None
+            self._outcome_unknown = False
+        try:
+            return self._checkpoint(results)
+        except OutcomeUnknown:
+            self._outcome_unknown = True
+            raise
 
     def _checkpoint(self, results: Checkpoint) -> AuditRow | None:
         """Save results behind the pending events and timings."""

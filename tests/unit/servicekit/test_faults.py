@@ -13,10 +13,11 @@ from servicekit.gpu_lock import GpuLock
 from servicekit.host_settings import HostSettings
 from servicekit.injected import FaultyDeviceLock, FaultyStore
 from servicekit.installation import inject_faults, open_faults
+from servicekit.journal import JobState, Journal
 from servicekit.settings import SettingsError
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
-from tests.support.journal_rows import new_job, open_journal
+from tests.support.journal_rows import audited, claimed, new_job, open_journal
 
 ALWAYS = "seed=1,rate=1,points="
 SETTING = "seed=7,rate=0.3"
@@ -109,6 +110,18 @@ def test_a_faulty_journal_refuses_statements_and_stays_whole(tmp_path: Path) -> 
         assert journal.accept(new_job(), limit=6).created
         with pytest.raises(ServiceError, match="6"):
             journal.accept(new_job(), limit=6)
+
+
+def test_every_commit_of_postgresql_without_an_answer_counts_once(postgresql_database: str) -> None:
+    """With no commit answered, a job is accepted, claimed and done as usual."""
+    with Journal.open(postgresql_database, clock=SystemClock()) as journal:
+        journal.inject(begun(f"{ALWAYS}journal.commit_answer"))
+        job_id = journal.accept(new_job(), limit=1).job.job_id
+        claim = claimed(journal)
+        audited(journal, claim, "bounce", {})
+        assert journal.finish(claim) is JobState.DONE
+        version = journal.job("local", job_id).versions[0]
+        assert (version.state, version.attempt, len(version.audit_digests)) == (JobState.DONE, 1, 1)
 
 
 def test_a_faulty_device_has_no_memory_and_is_released(tmp_path: Path) -> None:

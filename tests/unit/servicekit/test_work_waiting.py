@@ -9,10 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from servicekit.errors import ResourceExhausted, Unavailable
-from servicekit.journal import EventKind, JobState, Journal, ProgressTrack, Stage
+from servicekit.clock import SystemClock
+from servicekit.errors import OutcomeUnknown, ResourceExhausted, Unavailable
+from servicekit.journal import (
+    AuditDraft,
+    AuditRow,
+    Checkpoint,
+    Claim,
+    EventKind,
+    JobState,
+    Journal,
+    ProgressTrack,
+    Stage,
+)
 from servicekit.work import Assignment, RetryPolicy
-from tests.support.journal_rows import BOUNCE, new_job, open_journal
+from tests.support.journal_rows import BOUNCE, new_job, open_journal, url_of
 from tests.support.work_runs import MANY, ended, events_of, info_of, running, until
 
 PATIENT = RetryPolicy(initial_delay_s=0.01, backoff_factor=1.0, advising_reasons=frozenset())
@@ -218,3 +229,39 @@ def test_no_error_of_the_work_ends_the_worker(journal: Journal, end: Callable[[]
         assert info_of(ended(journal, first).versions[0].error)["reason"] == "INTERNAL"
         assert ended(journal, second).state is JobState.DONE
         assert runner.keep_alive()
+
+
+class LosesAnswers(Journal):
+    """A journal that commits each checkpoint with files once and does not answer, or does not even commit it the first time."""
+
+    unanswered = 0
+    commits = True
+
+    def checkpoint(self, claim: Claim, results: Checkpoint) -> AuditRow | None:
+        """Save the results; the first answer is lost."""
+        first = results.files is not None and self.unanswered == 0
+        if first:
+            self.unanswered += 1
+        row = super().checkpoint(claim, results) if self.commits or not first else None
+        if first:
+            raise OutcomeUnknown("the commit was not answered")
+        return row
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_lost_answer_is_looked_up(tmp_path: Path, *, commits: bool) -> None:
+    """Whether the commit took effect or not: one audit row, one BOUNCE_READY, and the version is done."""
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.BOUNCE)
+        audit = AuditDraft(kind="bounce", body={}, prompt=None)
+        assignment.progress.bounce_ready(files=BOUNCE, audit=audit)
+
+    with LosesAnswers.open(url_of(tmp_path), clock=SystemClock()) as journal:
+        journal.commits = commits
+        job_id = accepted(journal)
+        with running(journal, work, retries=PATIENT):
+            version = ended(journal, job_id).versions[0]
+        assert (version.state, version.attempt, len(version.audit_digests)) == (JobState.DONE, 1, 1)
+        kinds = [event.kind for event in events_of(journal, job_id)]
+    assert (kinds.count(EventKind.BOUNCE_READY), journal.unanswered) == (1, 1)
