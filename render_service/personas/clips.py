@@ -95,7 +95,7 @@ def _read_wav(data: bytes, name: str) -> NDArray[np.float32]:
 def _read_coded(data: bytes, name: str) -> NDArray[np.float32]:
     """Samples ``(C, T)`` of a FLAC, AIFF or Ogg."""
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
+        with soundfile.SoundFile(_Bytes(data)) as file:
             if file.format not in _FORMATS:
                 raise _invalid(name, f"must be WAV, FLAC, AIFF or Ogg, got {file.format_info}")
             _check_clip(name, file.samplerate, file.channels, file.frames / max(file.samplerate, 1))
@@ -106,6 +106,15 @@ def _read_coded(data: bytes, name: str) -> NDArray[np.float32]:
     if samples.shape[1] != frames or _is_cut(data):
         raise _invalid(name, "must be complete, got a file that ends early")
     return samples
+
+
+class _Bytes(io.BytesIO):
+    """Bytes in which a broken file's offsets lead to the start instead of to an exception inside libsndfile's callback."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move to an offset, at least to the start."""
+        base = (0, self.tell(), len(self.getbuffer()))[whence]
+        return super().seek(max(base + offset, 0))
 
 
 def _is_cut(data: bytes) -> bool:

@@ -196,7 +196,8 @@ def _decode(data: bytes, upload: UploadFormat, start_frame: int) -> Pcm24:
         case Encoding.PCM32:
             return _planar(_nearest(np.frombuffer(data, "<i4") / 256.0), upload)
         case Encoding.FLOAT32:
-            samples = np.frombuffer(data, "<f4").astype(np.float64)
+            with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused below
+                samples = np.frombuffer(data, "<f4").astype(np.float64)
         case Encoding.FLOAT64:
             samples = np.frombuffer(data, "<f8").astype(np.float64)
     _check_floats(samples, upload, start_frame)

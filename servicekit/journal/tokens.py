@@ -29,10 +29,12 @@ class Sealer:
     def open(self, token: str, *bound: str) -> Any:  # noqa: ANN401  what was sealed
         """The payload. Raises :class:`InvalidToken` unless :meth:`seal` made ``token`` with the same ``bound``."""
         try:
-            short = token[:_MAX_CHARACTERS].encode("ascii")
+            short = token[: _MAX_CHARACTERS + 1].encode("ascii")
             raw = base64.b64decode(short + b"=" * (-len(short) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             raise _invalid() from None
+        if len(short) > _MAX_CHARACTERS or base64.urlsafe_b64encode(raw).rstrip(b"=") != short:
+            raise _invalid()  # another spelling of the same bytes
         tag, data = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
         if not hmac.compare_digest(tag, self._tag(data, bound)):
             raise _invalid()

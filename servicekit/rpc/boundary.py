@@ -19,7 +19,7 @@ from servicekit.logs import logger
 from servicekit.metrics import Metrics
 from servicekit.rpc.gate import Gate, draining
 from servicekit.rpc.status import as_service_error, to_status
-from servicekit.rpc.wellformed import check_request
+from servicekit.rpc.wellformed import check_request, lenient
 
 _STATUS_KEY = "grpc-status-details-bin"
 _PROBES = ("/grpc.health.", "/grpc.reflection.")
@@ -72,7 +72,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         behaviour = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
         return build(  # type: ignore[no-any-return]
             wrap(method, behaviour),
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 

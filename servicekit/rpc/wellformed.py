@@ -7,12 +7,13 @@ boundary converts, compares and digests such values and must not meet them.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from servicekit.errors import FieldViolation, InvalidFields
@@ -25,8 +26,32 @@ _NANOS_PER_S = 1_000_000_000
 _FLOATS = (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT)
 
 
+@dataclass(frozen=True)
+class Undecodable:
+    """Bytes that are no message of the method's type."""
+
+    size_bytes: int
+
+
+def lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """A deserializer that gives :class:`Undecodable` where ``deserialize`` fails, for which the framework answers INTERNAL."""
+    if deserialize is None:
+        return None
+
+    def read(data: bytes) -> Any:  # noqa: ANN401  a message
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return Undecodable(len(data))
+
+    return read
+
+
 def check_request(request: Any) -> Any:  # noqa: ANN401  a message, or a stream of messages
     """The request itself; a stream is checked while it is read. Raises InvalidFields naming every malformed field."""
+    if isinstance(request, Undecodable):
+        text = f"must be a message of the method's type, got {request.size_bytes} other bytes"
+        raise InvalidFields([FieldViolation("request", text)])
     if not isinstance(request, Message):
         return _checked(request) if hasattr(request, "__aiter__") else request
     violations = list(_violations(request, ""))

@@ -1,0 +1,86 @@
+"""render_service in the test's own process, in a thread of its own: its real servicers over the parts of a test, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+from jobs_service import Feed, JobsServicer, job_message
+from jobs_service.deletion import JobDeletions
+from jobs_service.server import GATED_METHODS as JOBS_GATED
+from render_service.api.servicer import GATED_METHODS, RenderServicer
+from render_service.separation.client import SeparationClient
+from render_service.usecases.replay import Replayer
+from servicekit.clock import SystemClock
+from servicekit.journal import OwningService
+from servicekit.metrics import Metrics
+from servicekit.rpc.server import RpcServer
+from sonichaos.jobs.v1 import jobs_service_pb2_grpc
+from sonichaos.render.v1 import render_pb2_grpc
+from tests.support.render_parts import FINGERPRINT, TENANT, RenderParts
+
+QUEUE_LIMIT = 10
+
+
+@contextmanager
+def render_in_thread(parts: RenderParts, separation: SeparationClient) -> Iterator[str]:
+    """A serving render_service without workers; gives its address."""
+    started: Future[str] = Future()
+    loop, ended = asyncio.new_event_loop(), asyncio.Event()
+
+    async def run() -> None:
+        clock = SystemClock()
+        server = RpcServer(
+            metrics=Metrics("render"), gated_methods=(*GATED_METHODS, *JOBS_GATED), service_names=("sonichaos",)
+        )
+        async with Feed(parts.journal, OwningService.RENDER) as feed:
+            servicer = RenderServicer(
+                pools=server.pools,
+                renders=parts.renders,
+                rerenders=parts.rerenders,
+                personas=parts.renders.personas,
+                journal=parts.journal,
+                replayer=Replayer(
+                    journal=parts.journal,
+                    store=parts.store,
+                    renderer=parts.renderer,
+                    gpu_lock=parts.gpu_lock,
+                    fingerprint=FINGERPRINT,
+                    separation=separation,
+                ),
+                fingerprint=FINGERPRINT,
+                clock=clock,
+                tenant_of=lambda _context: TENANT,
+                as_message=lambda job: job_message(
+                    job, lambda event: parts.journal.cursor(event.tenant, event.position)
+                ),
+            )
+            render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
+            jobs = JobsServicer(
+                feed,
+                parts.store,
+                JobDeletions(parts.journal, OwningService.RENDER, parts.store),
+                pools=server.pools,
+                clock=clock,
+                tenant_of=lambda _context: TENANT,
+                queue_limit=QUEUE_LIMIT,
+                url_ttl_s=60,
+            )
+            jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
+            (address,) = await server.start(["127.0.0.1:0"])
+            await server.serve()
+            started.set_result(address)
+            await ended.wait()
+            await server.stop(0.2)
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+    thread.start()
+    try:
+        yield started.result(timeout=60.0)
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()
