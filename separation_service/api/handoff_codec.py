@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.message import DecodeError
 
+from jobs_service.value_messages import read_time
 from servicekit.loans.messages import (
     BorrowerMessage,
     LenderMessage,
@@ -21,13 +22,16 @@ def header_from_proto(message: handoff_pb2.TensorHeader) -> TensorHeader:
     """The header's values, whose ranges the borrower checks. Raises MalformedMessage unless the samples are float32."""
     if message.sample_type != handoff_pb2.SAMPLE_TYPE_FLOAT32:
         raise MalformedMessage(f"sample_type must be SAMPLE_TYPE_FLOAT32, got {message.sample_type}")
+    expires_at = read_time(message.lease_expire_time)
+    if expires_at is None:
+        raise MalformedMessage("lease_expire_time must be a time between the years 1 and 9999")
     return TensorHeader(
         lease_id=message.lease_id,
         channels=message.channels,
         frames=message.frames,
         sample_rate_hz=message.sample_rate_hz,
         xxh3_128=message.xxh3_128,
-        lease_expires_at_s=message.lease_expire_time.ToNanoseconds() / 1e9,
+        lease_expires_at_s=expires_at.timestamp(),
         job_id=message.job_id,
     )
 

@@ -7,10 +7,18 @@ process, and its gRPC server with them.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
+
+from servicekit.logs import logger
+
+_log = logger(__name__)
+_SILENT = logging.getLogger(f"{__name__}.requests")
+_SILENT.setLevel(logging.CRITICAL)
 
 
 class BoundedServer(web.Server):
@@ -27,8 +35,14 @@ class BoundedServer(web.Server):
         max_connections: int,
         header_limit_s: float,
     ) -> None:
-        # No access log: its URLs would be valid for everyone who reads it.
-        super().__init__(self._answer, access_log=None, keepalive_timeout=header_limit_s, lingering_time=header_limit_s)
+        # No access log: its URLs would be valid for everyone who reads it. No log of malformed requests: anyone can send many.
+        super().__init__(
+            self._answer,
+            access_log=None,
+            logger=_SILENT,
+            keepalive_timeout=header_limit_s,
+            lingering_time=header_limit_s,
+        )
         self._handle = answer
         self._max_connections = max_connections
         self._header_limit_s = header_limit_s
@@ -50,7 +64,11 @@ class BoundedServer(web.Server):
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self._stop_waiting(request.protocol)
-        return await self._handle(request)
+        try:
+            return await self._handle(request)
+        except Exception as error:  # noqa: BLE001  the boundary of this server
+            _log.error("an HTTP request failed", exc_info=error)
+            return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _stop_waiting(self, handler: RequestHandler) -> None:
         timer = self._waiting.pop(handler, None)

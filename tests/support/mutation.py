@@ -89,6 +89,8 @@ def mutate(message: Message, rng: Random, *, changes: int | None = None) -> None
 
 
 def _mutate_one(message: Message, rng: Random) -> None:
+    if not message.DESCRIPTOR.fields:
+        return
     field = rng.choice(message.DESCRIPTOR.fields)
     if rng.random() < 0.1:
         message.ClearField(field.name)

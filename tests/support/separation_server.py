@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from jobs_service import Feed, JobDeletions, JobsServicer, job_message
 from render_service.separation.codec import HandoffCodec
 from separation_service.api.handoff_codec import ReceiveCodec
+from separation_service.api.handoff_servicer import HandoffServicer
 from separation_service.api.servicer import GATED_METHODS, SeparationServicer
 from separation_service.calls import SeparationCalls
 from separation_service.engine import Separator
@@ -42,6 +43,7 @@ from servicekit.rpc.receive import ReceiveLimits
 from servicekit.rpc.server import RpcServer
 from servicekit.store.folder_store import FolderStore
 from servicekit.work import Runner
+from sonichaos.handoff.v1 import handoff_pb2_grpc
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 from tests.support.separation_pipeline import JOB_ID, new_pipeline, new_store
@@ -121,6 +123,7 @@ async def serving(
             receive_limits=receive_limits,
         )
         separation_pb2_grpc.add_SeparationServiceServicer_to_server(servicer, server.grpc_server)
+        handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(borrowings), server.grpc_server)
         runner = Runner(
             journal, owner=OwningService.SEPARATION, work=UploadWork(pipeline), weights=WEIGHTS, clock=clock
         )

@@ -1,0 +1,296 @@
+"""Every RPC under mutated real messages: each call ends with a result, or with a refusal that has a reason.
+
+No crash, hang or INTERNAL.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import grpc
+import numpy as np
+import psutil
+import pytest
+import soundfile
+from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from hypothesis import given
+from hypothesis import strategies as st
+
+from render_service.renderers.load import load_renderer
+from separation_service.engine import load_separator
+from servicekit.journal import OwningService
+from sonichaos.handoff.v1 import handoff_pb2
+from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
+from sonichaos.render.v1 import render_pb2
+from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+from tests.support.mutation import fuzzed, mutate, mutated_bytes, shuffled
+from tests.support.render_parts import render_parts, run_to_end, separation_in_thread
+from tests.support.render_server import render_in_thread
+from tests.support.tiny_checkpoint import tiny_checkpoint
+from tests.support.tiny_separator import NAME, tiny_separator
+
+CALL_LIMIT_S = 60.0
+MILLION = 1_000_000
+RANDOM = st.randoms(use_true_random=True)
+REFUSALS = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.ALREADY_EXISTS,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DATA_LOSS,
+}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Services:
+    """Both services over one folder, and what their calls are about."""
+
+    render: grpc.Channel
+    separation: grpc.Channel
+    done_job: str
+    queued_job: str
+    upload_job: str
+    manifest_json: str
+    version: job_pb2.Version
+    cursor: str
+
+
+@cache
+def wav(seconds: float = 0.3) -> bytes:
+    """A short recording."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((round(seconds * 44100), 2))
+    sink = io.BytesIO()
+    soundfile.write(sink, noise, 44100, format="WAV", subtype="PCM_16")
+    return sink.getvalue()
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """Small real models; a finished take with stems, one in the queue, and an upload."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    renderer = load_renderer(str(tiny_checkpoint(folder / "renderer")), device="cpu", threads=1)
+    models = tiny_separator(folder / "separator", gain=30.0)
+    separator = load_separator(NAME, repo=models, device="cpu", threads=1)
+    separator.warm()
+    with (
+        render_parts(folder, renderer) as parts,
+        separation_in_thread(folder, separator) as client,
+        render_in_thread(parts, client) as address,
+        grpc.insecure_channel(address) as render,
+        grpc.insecure_channel(client.address) as separation,
+    ):
+        done = run_to_end(parts, client, parts.create_render(stems=True).job_id)
+        queued = parts.create_render().job_id
+        jobs = jobs_service_pb2_grpc.JobsServiceStub(render)
+        job = jobs.GetJob(jobs_service_pb2.GetJobRequest(job_id=done.job_id)).job
+        upload = separation_pb2_grpc.SeparationServiceStub(separation).CreateSeparation(
+            iter([separation_pb2.CreateSeparationRequest(header=separation_pb2.SeparationHeader()), *chunks(wav())])
+        )
+        manifest = parts.store.read(f"jobs/{done.job_id}/v1.json", max_bytes=1 << 20).decode()
+        cursor = parts.journal.cursor("local", parts.journal.feed_head())
+        yield Services(render, separation, done.job_id, queued, upload.job.job_id, manifest, job.versions[0], cursor)
+        assert parts.journal.job("local", done.job_id).owner is OwningService.RENDER
+
+
+def chunks(data: bytes) -> list[separation_pb2.CreateSeparationRequest]:
+    """The bytes in messages."""
+    return [separation_pb2.CreateSeparationRequest(data=data[at : at + 30_000]) for at in range(0, len(data), 30_000)]
+
+
+Make = Callable[[Services], list[Message]]
+
+JOBS, RENDER = "sonichaos.jobs.v1.JobsService", "sonichaos.render.v1.RenderService"
+SEPARATION, HANDOFF = "sonichaos.separation.v1.SeparationService", "sonichaos.handoff.v1.HandoffService"
+
+
+def _brief(service: Services) -> brief_pb2.Brief:
+    brief = brief_pb2.Brief(prompt="upbeat synths", persona_id="hiss", seconds=2.0, seed=7, labels={"album": "one"})
+    brief.tempo_map.points.add(start_seconds=0.0, bpm=120.0, beats_per_bar=4, beat_unit=4)
+    brief.tempo_map.points.add(start_seconds=1.0, bpm=90.0, beats_per_bar=3, beat_unit=4)
+    brief.licence.tier = "studio"
+    brief.score.chords = "| C | G7/B |"
+    _ = service
+    return brief
+
+
+def _clip_stream(service: Services) -> list[Message]:
+    header = render_pb2.PersonaHeader(persona_id="fuzzed", prefix="a band")
+    data = wav(1.1)
+    _ = service
+    return [
+        render_pb2.CreatePersonaRequest(header=header),
+        render_pb2.CreatePersonaRequest(chunk=render_pb2.ClipChunk(clip_index=0, data=data[:90_000])),
+        render_pb2.CreatePersonaRequest(chunk=render_pb2.ClipChunk(clip_index=0, data=data[90_000:])),
+    ]
+
+
+def _tensor_stream(service: Services) -> list[Message]:
+    header = handoff_pb2.TensorHeader(
+        lease_id="fuzz", channels=2, frames=100, sample_rate_hz=44100, sample_type=handoff_pb2.SAMPLE_TYPE_FLOAT32
+    )
+    header.lease_expire_time.GetCurrentTime()
+    header.lease_expire_time.seconds += 30
+    header.job_id = service.done_job
+    return [handoff_pb2.SendTensorRequest(header=header), handoff_pb2.SendTensorRequest(data=bytes(800))]
+
+
+def _replace(service: Services) -> list[Message]:
+    request = separation_pb2.ReplaceStemRequest(
+        lease_id="none",
+        job_id=service.done_job,
+        version=2,
+        stem=brief_pb2.STEM_VOCALS,
+        manifest_json=service.manifest_json,
+        base=separation_pb2.BaseVersion(
+            version=1, zip=service.version.files.zip, zip_entries=service.version.files.zip_entries
+        ),
+        grid=separation_pb2.Grid(seconds=2.0, beat_seconds=[0.0, 0.5, 1.0], downbeat_seconds=[0.0]),
+    )
+    return [request]
+
+
+def _separate(service: Services) -> list[Message]:
+    return [
+        separation_pb2.SeparateTensorRequest(
+            lease_id="none",
+            job_id=service.done_job,
+            version=1,
+            stem_mode=brief_pb2.STEM_MODE_EXACT,
+            manifest_json=service.manifest_json,
+            bounce=service.version.files.bounce,
+        )
+    ]
+
+
+def _rerender(service: Services) -> list[Message]:
+    request = render_pb2.RerenderStemRequest(
+        job_id=service.done_job, stem=brief_pb2.STEM_VOCALS, persona_id="rumble", seed=9, from_bar=1, to_bar=1
+    )
+    return [request]
+
+
+J, R, S = jobs_service_pb2, render_pb2, separation_pb2
+CALLS: dict[str, tuple[str, Make]] = {
+    "GetJob": (JOBS, lambda s: [J.GetJobRequest(job_id=s.done_job)]),
+    "ListJobs": (JOBS, lambda _: [J.ListJobsRequest(page_size=1, labels={"a": "b"}, persona_id="hiss")]),
+    "WatchJob": (JOBS, lambda s: [J.WatchJobRequest(job_id=s.done_job, version=1)]),
+    "WatchJobs": (JOBS, lambda s: [J.WatchJobsRequest(cursor=s.cursor)]),
+    "CancelJob": (JOBS, lambda s: [J.CancelJobRequest(job_id=s.done_job, version=1)]),
+    "DeleteJob": (JOBS, lambda s: [J.DeleteJobRequest(job_id=s.queued_job)]),
+    "AddStems": (JOBS, lambda s: [J.AddStemsRequest(job_id=s.done_job, version=1)]),
+    "RetryVersion": (JOBS, lambda s: [J.RetryVersionRequest(job_id=s.done_job, version=1)]),
+    "CreateSignedUrl": (JOBS, lambda s: [J.CreateSignedUrlRequest(job_id=s.done_job, version=1)]),
+    "CreateRender": (RENDER, lambda s: [R.CreateRenderRequest(request_id="", brief=_brief(s))]),
+    "RerenderStem": (RENDER, _rerender),
+    "ListPersonas": (RENDER, lambda _: [R.ListPersonasRequest(page_size=1)]),
+    "GetPersona": (RENDER, lambda _: [R.GetPersonaRequest(persona_id="hiss")]),
+    "CreatePersona": (RENDER, _clip_stream),
+    "DeletePersona": (RENDER, lambda _: [R.DeletePersonaRequest(persona_id="none")]),
+    "ListAuditRows": (RENDER, lambda s: [R.ListAuditRowsRequest(job_id=s.done_job, page_size=1)]),
+    "VerifyAuditChain": (RENDER, lambda _: [R.VerifyAuditChainRequest(head_sequence=1, head_digest="0" * 64)]),
+    "GetDriftReport": (RENDER, lambda _: [R.GetDriftReportRequest(stem=brief_pb2.STEM_DRUMS)]),
+    "ReplayTake": (RENDER, lambda s: [R.ReplayTakeRequest(job_id=s.queued_job, version=1)]),
+    "ErasePrompt": (RENDER, lambda s: [R.ErasePromptRequest(job_id=s.queued_job)]),
+    "GetModelInfo": (RENDER, lambda _: [R.GetModelInfoRequest()]),
+    "SeparateTensor": (SEPARATION, _separate),
+    "ReplaceStem": (SEPARATION, _replace),
+    "CreateSeparation": (SEPARATION, lambda _: [S.CreateSeparationRequest(header=S.SeparationHeader()), *chunks(wav())]),
+    "AnalyzeAudio": (SEPARATION, lambda _: [S.AnalyzeAudioRequest(header=S.AnalysisHeader()), S.AnalyzeAudioRequest(data=wav())]),
+    "SendTensor": (HANDOFF, _tensor_stream),
+    "WithdrawTensor": (HANDOFF, lambda _: [handoff_pb2.WithdrawTensorRequest(lease_id="none")]),
+}  # fmt: skip
+UPLOADS_TOO = ("GetJob", "WatchJob", "CancelJob", "AddStems", "CreateSignedUrl")
+
+
+def test_every_method_is_fuzzed() -> None:
+    """A method that a release adds must be added here."""
+    files = (jobs_service_pb2, render_pb2, separation_pb2, handoff_pb2)
+    services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+    assert {method.name for service in services for method in service.methods} == CALLS.keys()
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_a_mutated_call_ends_with_a_result_or_a_reason(services: Services, method: str) -> None:
+    """By structure (fields set to extremes, messages of a stream lost, repeated, reordered) and by bytes."""
+    service, make = CALLS[method]
+
+    @given(RANDOM)
+    @fuzzed
+    def fuzz(rng: Random) -> None:
+        messages = make(services)
+        if len(messages) > 1:
+            messages = shuffled(messages, rng)
+        if messages and rng.random() < 0.9:
+            mutate(rng.choice(messages), rng)
+        data = [message.SerializeToString() for message in messages]
+        if data and rng.random() < 0.2:
+            at = rng.randrange(len(data))
+            data[at] = mutated_bytes(data[at], rng)
+        to_separation = service in {SEPARATION, HANDOFF} or (method in UPLOADS_TOO and rng.random() < 0.2)
+        call(services.separation if to_separation else services.render, service, method, data)
+
+    before = resources()
+    fuzz()
+    assert resources() <= before + 40  # a pool's threads and a connection or two, however many calls there were
+
+
+def resources() -> int:
+    """Descriptors and threads of both services, which run in this process."""
+    return psutil.Process().num_fds() + threading.active_count()
+
+
+def call(channel: grpc.Channel, service: str, method: str, data: list[bytes]) -> None:
+    """Make one call with serialized messages; it must end as `REFUSALS` or with a result."""
+    described = descriptor_pool.Default().FindMethodByName(f"{service}.{method}")
+    path = f"/{service}/{method}"
+    arguments = {"timeout": CALL_LIMIT_S}
+    try:
+        if described.server_streaming:
+            stream = channel.unary_stream(path)(data[0] if data else b"", **arguments)
+            # Watches of running jobs never end. Their first answer, a refusal or the metadata, is what mutations can change.
+            stream.initial_metadata()
+            if method in {"WatchJob", "WatchJobs"} and not stream.done():
+                stream.cancel()
+            elif (error := stream.code()) is not grpc.StatusCode.OK:
+                check(stream, error)
+        elif described.client_streaming:
+            channel.stream_unary(path)(iter(data), **arguments)
+        else:
+            channel.unary_unary(path)(data[0] if data else b"", **arguments)
+    except grpc.RpcError as error:
+        check(error, error.code())
+
+
+def check(error: Any, code: grpc.StatusCode) -> None:
+    """A refusal has a code that callers can act on, a reason, and less than 4 KiB."""
+    assert code in REFUSALS, f"{code.name}: {error.details()}"
+    status = rpc_status.from_call(error)
+    assert status is not None, error
+    assert status.ByteSize() < 4096
+    info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(info) for detail in status.details)
+    assert info.reason not in {"", "INTERNAL"}
+
+
+@pytest.mark.soak
+def test_a_million_mutations() -> None:
+    """All fuzz tests with as many examples as make a million together."""
+    tests = len(CALLS) + 8 + 2
+    environment = {**os.environ, "FUZZ_EXAMPLES": str(-(-MILLION // tests))}
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not soak", "tests/fuzz"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
