@@ -266,8 +266,9 @@ def call(channel: grpc.Channel, service: str, method: str, data: list[bytes]) ->
             stream.initial_metadata()
             if method in {"WatchJob", "WatchJobs"} and not stream.done():
                 stream.cancel()
-            elif (error := stream.code()) is not grpc.StatusCode.OK:
-                check(stream, error)
+                return
+            for _ in stream:
+                pass
         elif described.client_streaming:
             channel.stream_unary(path)(iter(data), **arguments)
         else:
