@@ -1,0 +1,320 @@
+"""A property-based state machine: two hosts use a journal in any order, die, jump in time, and it does what the model says.
+
+A few sequences here, hundreds in `make soak`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from servicekit.errors import FailedPrecondition, NotFound
+from servicekit.journal import (
+    AuditDraft,
+    Checkpoint,
+    Claim,
+    ClaimLost,
+    EventDraft,
+    EventKind,
+    JobState,
+    Journal,
+    OwningService,
+)
+from tests.support.databases import empty_database
+from tests.support.journal_model import Model, ModelHost, ModelVersion
+from tests.support.journal_rows import BOUNCE, new_job, new_version, request, url_of
+from tests.support.manual_clock import ManualClock
+
+MANY = 1000
+LEASE_S = 10.0
+RENDER = OwningService.RENDER
+MEMORY = Path("/dev/shm")  # noqa: S108  an example's journal needs no disk
+HOSTS = st.integers(0, 1)
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """Two hosts. Only :meth:`silence` lets time pass, so that no lease ends by accident."""
+
+    new_url: ClassVar[Callable[[Path], str]]
+    sees_death: ClassVar[bool]
+
+    claims = Bundle("claims")
+    jobs = Bundle("jobs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.exists() else None)
+        self._url = type(self).new_url(Path(self._folder.name))
+        self._names = count()
+        self._clocks = [ManualClock(datetime(2026, 3, 1, 12, tzinfo=UTC)) for _ in range(2)]
+        self._model = Model(sees_death=self.sees_death)
+        self._journals: list[Journal] = []
+        self._hosts: list[ModelHost] = []
+        for clock in self._clocks:
+            self._start(clock)
+
+    def teardown(self) -> None:
+        for journal in self._journals:
+            assert journal.verify_chain("local").intact
+            journal.close()
+        self._folder.cleanup()
+
+    @rule(target=jobs, host=HOSTS, name=st.integers(0, 5))
+    def accept(self, host: int, name: int) -> object:
+        """A request id makes one job, however often and wherever it is sent."""
+        result = self._journals[host].accept(new_job(request(f"r{name}")), limit=MANY)
+        known = self._model.requests.get(f"r{name}")
+        assert result.created == (known is None)
+        if known is not None:
+            assert result.job.job_id == known
+            return multiple()
+        self._model.requests[f"r{name}"] = result.job.job_id
+        self._model.add(result.job.job_id, 1)
+        return result.job.job_id
+
+    @rule(target=claims, host=HOSTS)
+    def claim(self, host: int) -> object:
+        """The host gets what the model says, or nothing."""
+        expected = self._model.claim(self._hosts[host])
+        claim = self._journals[host].claim(RENDER, lease_s=LEASE_S)
+        if claim is None or expected is None:
+            assert (claim, expected) == (None, None)
+            return multiple()
+        assert (claim.version.job_id, claim.version.number) == (expected.job_id, expected.number)
+        assert claim.attempt == expected.attempt
+        expected.token, expected.host = claim.token, self._hosts[host].number
+        self._hosts[host].held.add(claim.token)
+        return self._journals[host], claim
+
+    @rule(host=HOSTS)
+    def reap(self, host: int) -> None:
+        """Ends what the model ends."""
+        self._model.reap(self._hosts[host])
+        self._journals[host].reap(RENDER)
+
+    @rule(held=claims)
+    def heartbeat(self, held: tuple[Journal, Claim]) -> None:
+        """A valid claim is renewed; after that nobody holds it for silent."""
+        version = self._written(held, lambda journal, claim: journal.heartbeat(claim))
+        if version is not None:
+            for host in self._hosts:
+                host.silent.discard(held[1].token)
+
+    @rule(held=claims)
+    def append(self, held: tuple[Journal, Claim]) -> None:
+        """A valid claim writes events."""
+        self._written(
+            held, lambda journal, claim: journal.append_events(claim, [EventDraft(kind=EventKind.PROGRESS)] * 2)
+        )
+
+    @rule(held=claims)
+    def checkpoint(self, held: tuple[Journal, Claim]) -> None:
+        """A valid claim writes files and one audit row, however often."""
+        results = Checkpoint(files=BOUNCE, audit=AuditDraft(kind="BOUNCE", body={}, prompt="p"))
+        self._written(held, lambda journal, claim: journal.checkpoint(claim, results))
+
+    @rule(held=claims)
+    def finish(self, held: tuple[Journal, Claim]) -> None:
+        """DONE, or CANCELLED where a cancel came first."""
+        version = self._written(held, lambda journal, claim: journal.finish(claim))
+        if version is not None:
+            cancelled = version.state is JobState.CANCELLING
+            self._left(version, held, JobState.CANCELLED if cancelled else JobState.DONE)
+
+    @rule(held=claims)
+    def fail(self, held: tuple[Journal, Claim]) -> None:
+        """FAILED."""
+        version = self._written(held, lambda journal, claim: journal.fail(claim, {"code": 9}))
+        if version is not None:
+            self._left(version, held, JobState.FAILED)
+
+    @rule(held=claims)
+    def release(self, held: tuple[Journal, Claim]) -> None:
+        """Back in its old place, or CANCELLED where a cancel came first."""
+        version = self._written(held, lambda journal, claim: journal.release(claim))
+        if version is not None:
+            cancelled = version.state is JobState.CANCELLING
+            self._left(version, held, JobState.CANCELLED if cancelled else JobState.QUEUED)
+
+    @rule(held=claims)
+    def drop(self, held: tuple[Journal, Claim]) -> None:
+        """The work has stopped without a word."""
+        held[0].drop(held[1])
+        self._forget(held)
+
+    @rule(host=HOSTS)
+    def crash(self, host: int) -> None:
+        """The process dies and another one starts."""
+        self._journals[host].close()
+        self._model.alive.discard(self._hosts[host].number)
+        self._start(self._clocks[host], at=host)
+
+    @rule(observer=HOSTS)
+    def silence(self, observer: int) -> None:
+        """One host looks on while nobody else writes for longer than a lease."""
+        for _ in range(6):
+            self._journals[observer].orphaned_versions(RENDER)
+            for clock in self._clocks:
+                clock.advance(LEASE_S / 4)
+        for host in self._hosts:
+            host.silent.clear()  # the other one did not look on
+        tokens = {version.token for version in self._model.versions.values() if version.token is not None}
+        self._hosts[observer].silent = tokens - self._hosts[observer].held
+
+    @rule(host=HOSTS, seconds=st.sampled_from([-3600.0, -60.0, 60.0, 3600.0]))
+    def jump(self, host: int, seconds: float) -> None:
+        """The time of day of one host is set."""
+        self._clocks[host].set_by(seconds)
+
+    @rule(host=HOSTS, job_id=jobs)
+    def cancel(self, host: int, job_id: str) -> None:
+        """The newest version that has not ended."""
+        versions = self._model.of_job(job_id)
+        if not versions:
+            with pytest.raises(NotFound):
+                self._journals[host].cancel("local", job_id)
+            return
+        self._journals[host].cancel("local", job_id)
+        version = next((one for one in reversed(versions) if not one.state.ended), versions[-1])
+        if version.state is JobState.QUEUED:
+            version.leave(JobState.CANCELLED)
+        elif version.state is JobState.RUNNING:
+            version.state = JobState.CANCELLING
+
+    @rule(host=HOSTS, job_id=jobs)
+    def rerender(self, host: int, job_id: str) -> None:
+        """The next version; numbers are never reused."""
+        versions = self._model.of_job(job_id)
+        new = new_version(job_id, request(f"v{next(self._names)}", rpc="Rerender"))
+        if not versions:
+            with pytest.raises(NotFound):
+                self._journals[host].accept_version(new, limit=MANY)
+            return
+        number = self._journals[host].accept_version(new, limit=MANY).version
+        assert number == versions[-1].number + 1
+        self._model.add(job_id, number)
+
+    @rule(host=HOSTS, job_id=jobs)
+    def retry(self, host: int, job_id: str) -> None:
+        """The newest failed version, at the end of the queue."""
+        failed = [one for one in self._model.of_job(job_id) if one.state is JobState.FAILED]
+        if not failed:
+            with pytest.raises((FailedPrecondition, NotFound)):
+                self._journals[host].retry_version("local", job_id, 0, limit=MANY)
+            return
+        self._journals[host].retry_version("local", job_id, 0, limit=MANY)
+        version = failed[-1]
+        version.leave(JobState.QUEUED)
+        version.crashes, version.lost_token, version.place = 0, None, self._model.next_place()
+
+    @rule(host=HOSTS, job_id=consumes(jobs))
+    def delete(self, host: int, job_id: str) -> None:
+        """Only where every version has ended."""
+        versions = self._model.of_job(job_id)
+        if any(not version.state.ended for version in versions):
+            with pytest.raises(FailedPrecondition):
+                self._journals[host].start_delete("local", job_id, RENDER)
+            return
+        self._journals[host].start_delete("local", job_id, RENDER)
+        self._journals[host].finish_delete("local", job_id)
+        for version in versions:
+            del self._model.versions[version.job_id, version.number]
+        self._model.requests = {name: known for name, known in self._model.requests.items() if known != job_id}
+
+    @invariant()
+    def the_journal_is_as_the_model(self) -> None:
+        """States, attempts and queue; events without a gap; at most one audit row of a kind for each version."""
+        journal = self._journals[0]
+        for job_id in {version.job_id for version in self._model.versions.values()}:
+            job = journal.job("local", job_id)
+            found = [(one.number, one.state, one.attempt) for one in job.versions]
+            assert found == [(one.number, one.state, one.attempt) for one in self._model.of_job(job_id)]
+            events = journal.events_after(job_id, 0, MANY).events
+            assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+            for version in job.versions:
+                assert len(version.audit_digests) <= 1
+                last = [
+                    event.state for event in events if event.version == version.number and event.kind is EventKind.STATE
+                ][-1]
+                assert last is version.state
+        queued = [one for one in self._model.versions.values() if one.state is JobState.QUEUED]
+        assert journal.count_queued(RENDER) == len(queued)
+
+    def _start(self, clock: ManualClock, at: int | None = None) -> None:
+        host = ModelHost(next(self._names))
+        self._model.alive.add(host.number)
+        journal = Journal.open(self._url, clock=clock)
+        if at is None:
+            self._journals.append(journal)
+            self._hosts.append(host)
+        else:
+            self._journals[at], self._hosts[at] = journal, host
+
+    def _written(self, held: tuple[Journal, Claim], write: Callable[[Journal, Claim], object]) -> ModelVersion | None:
+        """The version that a write of the holder reached; None where the claim is lost or its process has died."""
+        journal, claim = held
+        if journal not in self._journals:  # its process has died
+            return None
+        version = self._model.current(claim)
+        if version is None:
+            with pytest.raises(ClaimLost):
+                write(journal, claim)
+            self._model.excuse(claim)
+            self._forget(held)
+            return None
+        write(journal, claim)
+        return version
+
+    def _left(self, version: ModelVersion, held: tuple[Journal, Claim], state: JobState) -> None:
+        version.leave(state)
+        self._forget(held)
+
+    def _forget(self, held: tuple[Journal, Claim]) -> None:
+        for host in self._hosts:
+            host.held.discard(held[1].token)
+
+
+def run(new_url: Callable[[Path], str], *, sees_death: bool, examples: int, steps: int) -> None:
+    """Try ``examples`` sequences of ``steps`` calls: always the same few, or random ones where there are many."""
+    machine = type("Machine", (JournalMachine,), {"new_url": staticmethod(new_url), "sees_death": sees_death})
+    bounds = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=examples < 50,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(machine, settings=bounds)
+
+
+@pytest.mark.parametrize(
+    ("examples", "steps"), [(5, 20), pytest.param(500, 60, marks=pytest.mark.soak)], ids=["few", "many"]
+)
+def test_sqlite_does_what_the_model_says(examples: int, steps: int) -> None:
+    """In any order of calls, crashes, silences and clock jumps."""
+    run(url_of, sees_death=True, examples=examples, steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("examples", "steps"), [(2, 15), pytest.param(100, 60, marks=pytest.mark.soak)], ids=["few", "many"]
+)
+def test_postgresql_does_what_the_model_says(postgresql: str, examples: int, steps: int) -> None:
+    """Likewise; the death of a process shows only by its silence."""
+    run(lambda _: empty_database(postgresql, "machine"), sees_death=False, examples=examples, steps=steps)
