@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from servicekit.clock import from_micros
 from servicekit.errors import FailedPrecondition
+from servicekit.ids import is_job_id
 from servicekit.journal.database import Transaction
 from servicekit.journal.reading import job_not_found
 from servicekit.journal.rows import AuditDraft, AuditPage, AuditRow, ChainHead, ChainReport
@@ -83,6 +84,8 @@ def erase_prompt(tx: Transaction, tenant: str, job_id: str) -> int:
     Raises FailedPrecondition WRONG_STATE while a version still needs its prompt, NotFound where the id has neither a job nor
     audit rows.
     """
+    if not is_job_id(job_id):  # PostgreSQL refuses some texts, such as those with a NUL
+        raise job_not_found(job_id)
     _check_ended(tx, tenant, job_id)
     mine = (audit_rows.c.tenant == tenant, audit_rows.c.job_id == job_id)
     with_prompt = audit_rows.c.prompt.is_not(None)

@@ -37,6 +37,8 @@ def read_job(connection: Connection, tenant: str, job_id: str, now_us: int, *, e
 
 def read_job_status(connection: Connection, tenant: str, job_id: str) -> JobStatus:
     """The state of each version and the newest event number. Raises as :func:`read_job`."""
+    if not is_job_id(job_id):
+        raise job_not_found(job_id)
     row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()
     if row is None or row.deleting:
         raise job_not_found(job_id)

@@ -66,8 +66,17 @@ def test_the_life_of_a_job(journal: Journal) -> None:
     assert listed.versions[0].progress[0].fraction == 1.0
     erased = journal.erase_prompt("local", job_id)
     assert (erased.audit_rows, erased.purge_pending) == (1, True)
+    for call in (journal.job, journal.job_status, journal.cancel, journal.erase_prompt):
+        with pytest.raises(NotFound) as refused:
+            call("local", "a zero byte\0")
+        assert refused.value.reason == "JOB_NOT_FOUND"
+    for limited in (journal.add_stems, journal.retry_version):
+        with pytest.raises(NotFound):
+            limited("local", "a zero byte\0", 1, *([None] if limited == journal.add_stems else []), limit=MANY)
     with pytest.raises(NotFound):
-        journal.job("local", "a zero byte\0")
+        journal.start_delete("local", "a zero byte\0", OwningService.RENDER)
+    with pytest.raises(NotFound):
+        journal.accept_version(new_version("a zero byte\0"), limit=MANY)
     assert journal.audit_rows("local", "a zero byte\0").rows == ()
     journal.start_delete("local", job_id, OwningService.RENDER)
     journal.finish_delete("local", job_id)
