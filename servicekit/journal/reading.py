@@ -23,6 +23,8 @@ from servicekit.journal.states import JobState, OwningService, Stage
 from servicekit.journal.tokens import Sealer
 
 _MAX_PAGE = 200
+EXAMINED_JOBS = 2000
+"""Jobs that a page of a list looks at, at most."""
 
 
 def read_job(connection: Connection, tenant: str, job_id: str, now_us: int, *, even_deleting: bool = False) -> Job:
@@ -68,18 +70,29 @@ def read_jobs(
     page_token: str,
     now_us: int,
 ) -> JobPage:
-    """A page of at most ``page_size`` (and at most 200) jobs, newest first. Raises :class:`InvalidToken`."""
+    """A page of at most ``page_size`` (and at most 200) jobs, newest first. Raises :class:`InvalidToken`.
+
+    With a filter it looks at :data:`EXAMINED_JOBS` jobs at most, so that one which few jobs match does not read the whole history:
+    a page may have fewer jobs, even none, and yet a token.
+    """
     bound = ("jobs", tenant, _fingerprint(job_filter))
     size = min(page_size, _MAX_PAGE)
-    query = select(jobs).where(jobs.c.tenant == tenant, jobs.c.deleting.is_(False), *_conditions(job_filter))
+    key = tuple_(jobs.c.create_us, jobs.c.job_id)
+    order = (jobs.c.create_us.desc(), jobs.c.job_id.desc())
+    examined = [jobs.c.tenant == tenant, *_indexed_conditions(job_filter)]
     if page_token:
         create_us, job_id = sealer.open(page_token, *bound)
-        query = query.where(tuple_(jobs.c.create_us, jobs.c.job_id) < tuple_(literal(create_us), literal(job_id)))
-    rows = connection.execute(query.order_by(jobs.c.create_us.desc(), jobs.c.job_id.desc()).limit(size + 1)).all()
-    more = len(rows) > size
-    rows = rows[:size]
-    token = sealer.seal([rows[-1].create_us, rows[-1].job_id], *bound) if more else ""
-    return JobPage(tuple(_jobs(connection, rows, now_us)), token)
+        examined.append(key < tuple_(literal(create_us), literal(job_id)))
+    others = _other_conditions(job_filter)
+    in_order = select(jobs.c.create_us, jobs.c.job_id).where(*examined).order_by(*order)
+    last_examined = connection.execute(in_order.offset(EXAMINED_JOBS - 1).limit(1)).first() if others else None
+    if last_examined is not None:
+        examined.append(key >= tuple_(literal(last_examined.create_us), literal(last_examined.job_id)))
+    matching = select(jobs).where(*examined, jobs.c.deleting.is_(False), *others)
+    rows = connection.execute(matching.order_by(*order).limit(size + 1)).all()
+    last = rows[size - 1] if len(rows) > size else last_examined
+    token = "" if last is None else sealer.seal([last.create_us, last.job_id], *bound)
+    return JobPage(tuple(_jobs(connection, rows[:size], now_us)), token)
 
 
 def read_rerender_outcomes(connection: Connection, tenant: str, stem: StemName) -> list[RerenderOutcome]:
@@ -134,14 +147,20 @@ def pick_version(job: Job, number: int, qualifies: Callable[[Version], bool]) ->
     return next((version for version in reversed(job.versions) if qualifies(version)), job.versions[-1])
 
 
-def _conditions(job_filter: JobFilter) -> list[Any]:
+def _indexed_conditions(job_filter: JobFilter) -> list[Any]:
+    """Those that an index of ``jobs`` serves in the order of a list."""
     conditions: list[Any] = []
     if job_filter.owner:
         conditions.append(jobs.c.owner == job_filter.owner)
-    if job_filter.persona_id:
-        conditions.append(jobs.c.persona_id == job_filter.persona_id)
     if job_filter.created_after:
         conditions.append(jobs.c.create_us >= to_micros(job_filter.created_after))
+    return conditions
+
+
+def _other_conditions(job_filter: JobFilter) -> list[Any]:
+    conditions: list[Any] = []
+    if job_filter.persona_id:
+        conditions.append(jobs.c.persona_id == job_filter.persona_id)
     if job_filter.states:
         first = and_(
             versions.c.job_id == jobs.c.job_id, versions.c.number == 1, versions.c.state.in_(job_filter.states)

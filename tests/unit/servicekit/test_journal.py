@@ -23,6 +23,7 @@ from servicekit.journal import (
     Journal,
     OwningService,
     Stage,
+    reading,
 )
 from servicekit.journal.database import Database
 from tests.support.journal_rows import (
@@ -371,3 +372,23 @@ def test_re_renders_of_a_stem_are_found(journal: Journal) -> None:
     assert found.error == {"code": 9, "message": "late"}
     assert journal.rerender_outcomes("local", StemName.DRUMS) == []
     assert journal.rerender_outcomes("other", StemName.VOCALS) == []
+
+
+def test_a_rare_filter_examines_a_bounded_number_of_jobs(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages without a match have a token; following it finds every match once, and nothing is examined twice."""
+    monkeypatch.setattr(reading, "EXAMINED_JOBS", 3)
+    with open_journal(tmp_path, clock) as journal:
+        rare = []
+        for number in range(8):
+            labels = {"scene": "rare"} if number in {0, 4} else {}
+            job = journal.accept(new_job(labels=labels), limit=MANY).job
+            rare += [job.job_id] if labels else []
+            clock.advance(1)
+        wanted, token, pages = JobFilter(labels={"scene": "rare"}), "", []
+        while token or not pages:
+            page = journal.jobs("local", wanted, page_token=token)
+            pages.append([job.job_id for job in page.jobs])
+            token = page.next_token
+    assert pages == [[], [rare[1]], [rare[0]]]

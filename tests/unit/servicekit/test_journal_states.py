@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
-    consumes,
+    initialize,
     invariant,
     multiple,
     rule,
@@ -76,6 +76,11 @@ class JournalMachine(RuleBasedStateMachine):
             journal.close()
         self._folder.cleanup()
 
+    @initialize(target=jobs)
+    def first_jobs(self) -> object:
+        """Two jobs wait."""
+        return multiple(self.accept(0, 0), self.accept(1, 1))
+
     @rule(target=jobs, host=HOSTS, name=st.integers(0, 5))
     def accept(self, host: int, name: int) -> object:
         """A request id makes one job, however often and wherever it is sent."""
@@ -109,55 +114,37 @@ class JournalMachine(RuleBasedStateMachine):
         self._model.reap(self._hosts[host])
         self._journals[host].reap(RENDER)
 
-    @rule(held=claims)
-    def heartbeat(self, held: tuple[Journal, Claim]) -> None:
-        """A valid claim is renewed; after that nobody holds it for silent."""
-        version = self._written(held, lambda journal, claim: journal.heartbeat(claim))
-        if version is not None:
+    @rule(held=claims, kind=st.sampled_from(["heartbeat", "events", "checkpoint"]))
+    def write(self, held: tuple[Journal, Claim], kind: str) -> None:
+        """A valid claim is renewed, and writes events, files and one audit row, however often."""
+        results = Checkpoint(files=BOUNCE, audit=AuditDraft(kind="BOUNCE", body={}, prompt="p"))
+        writes: dict[str, Callable[[Journal, Claim], object]] = {
+            "heartbeat": lambda journal, claim: journal.heartbeat(claim),
+            "events": lambda journal, claim: journal.append_events(claim, [EventDraft(kind=EventKind.PROGRESS)] * 2),
+            "checkpoint": lambda journal, claim: journal.checkpoint(claim, results),
+        }
+        if self._written(held, writes[kind]) is not None and kind == "heartbeat":
             for host in self._hosts:
                 host.silent.discard(held[1].token)
 
-    @rule(held=claims)
-    def append(self, held: tuple[Journal, Claim]) -> None:
-        """A valid claim writes events."""
-        self._written(
-            held, lambda journal, claim: journal.append_events(claim, [EventDraft(kind=EventKind.PROGRESS)] * 2)
-        )
-
-    @rule(held=claims)
-    def checkpoint(self, held: tuple[Journal, Claim]) -> None:
-        """A valid claim writes files and one audit row, however often."""
-        results = Checkpoint(files=BOUNCE, audit=AuditDraft(kind="BOUNCE", body={}, prompt="p"))
-        self._written(held, lambda journal, claim: journal.checkpoint(claim, results))
-
-    @rule(held=claims)
-    def finish(self, held: tuple[Journal, Claim]) -> None:
-        """DONE, or CANCELLED where a cancel came first."""
-        version = self._written(held, lambda journal, claim: journal.finish(claim))
+    @rule(held=claims, kind=st.sampled_from(["finish", "fail", "release", "drop"]))
+    def end(self, held: tuple[Journal, Claim], kind: str) -> None:
+        """The work is done, fails, gives its version back, or stops without a word. A cancel that came first counts."""
+        if kind == "drop":
+            held[0].drop(held[1])
+            self._forget(held)
+            return
+        ends: dict[str, tuple[Callable[[Journal, Claim], object], JobState]] = {
+            "finish": (lambda journal, claim: journal.finish(claim), JobState.DONE),
+            "fail": (lambda journal, claim: journal.fail(claim, {"code": 9}), JobState.FAILED),
+            "release": (lambda journal, claim: journal.release(claim), JobState.QUEUED),
+        }
+        end, state = ends[kind]
+        version = self._written(held, end)
         if version is not None:
-            cancelled = version.state is JobState.CANCELLING
-            self._left(version, held, JobState.CANCELLED if cancelled else JobState.DONE)
-
-    @rule(held=claims)
-    def fail(self, held: tuple[Journal, Claim]) -> None:
-        """FAILED."""
-        version = self._written(held, lambda journal, claim: journal.fail(claim, {"code": 9}))
-        if version is not None:
-            self._left(version, held, JobState.FAILED)
-
-    @rule(held=claims)
-    def release(self, held: tuple[Journal, Claim]) -> None:
-        """Back in its old place, or CANCELLED where a cancel came first."""
-        version = self._written(held, lambda journal, claim: journal.release(claim))
-        if version is not None:
-            cancelled = version.state is JobState.CANCELLING
-            self._left(version, held, JobState.CANCELLED if cancelled else JobState.QUEUED)
-
-    @rule(held=claims)
-    def drop(self, held: tuple[Journal, Claim]) -> None:
-        """The work has stopped without a word."""
-        held[0].drop(held[1])
-        self._forget(held)
+            cancelled = version.state is JobState.CANCELLING and kind != "fail"
+            version.leave(JobState.CANCELLED if cancelled else state)
+            self._forget(held)
 
     @rule(host=HOSTS)
     def crash(self, host: int) -> None:
@@ -183,8 +170,13 @@ class JournalMachine(RuleBasedStateMachine):
         """The time of day of one host is set."""
         self._clocks[host].set_by(seconds)
 
-    @rule(host=HOSTS, job_id=jobs)
-    def cancel(self, host: int, job_id: str) -> None:
+    @rule(host=HOSTS, job_id=jobs, kind=st.sampled_from(["cancel", "rerender", "retry", "delete"]))
+    def ask(self, host: int, job_id: str, kind: str) -> None:
+        """What callers ask for."""
+        asked = {"cancel": self._cancel, "rerender": self._rerender, "retry": self._retry, "delete": self._delete}
+        asked[kind](host, job_id)
+
+    def _cancel(self, host: int, job_id: str) -> None:
         """The newest version that has not ended."""
         versions = self._model.of_job(job_id)
         if not versions:
@@ -198,8 +190,7 @@ class JournalMachine(RuleBasedStateMachine):
         elif version.state is JobState.RUNNING:
             version.state = JobState.CANCELLING
 
-    @rule(host=HOSTS, job_id=jobs)
-    def rerender(self, host: int, job_id: str) -> None:
+    def _rerender(self, host: int, job_id: str) -> None:
         """The next version; numbers are never reused."""
         versions = self._model.of_job(job_id)
         new = new_version(job_id, request(f"v{next(self._names)}", rpc="Rerender"))
@@ -211,8 +202,7 @@ class JournalMachine(RuleBasedStateMachine):
         assert number == versions[-1].number + 1
         self._model.add(job_id, number)
 
-    @rule(host=HOSTS, job_id=jobs)
-    def retry(self, host: int, job_id: str) -> None:
+    def _retry(self, host: int, job_id: str) -> None:
         """The newest failed version, at the end of the queue."""
         failed = [one for one in self._model.of_job(job_id) if one.state is JobState.FAILED]
         if not failed:
@@ -224,10 +214,11 @@ class JournalMachine(RuleBasedStateMachine):
         version.leave(JobState.QUEUED)
         version.crashes, version.lost_token, version.place = 0, None, self._model.next_place()
 
-    @rule(host=HOSTS, job_id=consumes(jobs))
-    def delete(self, host: int, job_id: str) -> None:
+    def _delete(self, host: int, job_id: str) -> None:
         """Only where every version has ended."""
         versions = self._model.of_job(job_id)
+        if not versions:
+            return
         if any(not version.state.ended for version in versions):
             with pytest.raises(FailedPrecondition):
                 self._journals[host].start_delete("local", job_id, RENDER)
@@ -281,10 +272,6 @@ class JournalMachine(RuleBasedStateMachine):
             return None
         write(journal, claim)
         return version
-
-    def _left(self, version: ModelVersion, held: tuple[Journal, Claim], state: JobState) -> None:
-        version.leave(state)
-        self._forget(held)
 
     def _forget(self, held: tuple[Journal, Claim]) -> None:
         for host in self._hosts:

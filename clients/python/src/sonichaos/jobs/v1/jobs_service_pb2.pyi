@@ -182,7 +182,9 @@ class ListJobsResponse(_message.Message):
     JOBS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page. Empty on the last page."""
+    """Token of the next page. Empty on the last page. A page looks at 2,000 jobs at most: if few of them match the filter, it has few
+    jobs or none, and yet a token.
+    """
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.Job]:
         """The jobs, newest first."""

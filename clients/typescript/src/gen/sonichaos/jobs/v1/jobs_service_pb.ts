@@ -132,7 +132,8 @@ export type ListJobsResponse = Message<"sonichaos.jobs.v1.ListJobsResponse"> & {
   jobs: Job[];
 
   /**
-   * Token of the next page. Empty on the last page.
+   * Token of the next page. Empty on the last page. A page looks at 2,000 jobs at most: if few of them match the filter, it has few
+   * jobs or none, and yet a token.
    *
    * @generated from field: string next_page_token = 2;
    */
