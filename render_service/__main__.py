@@ -82,6 +82,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
         fingerprint = merge(host, {f"renderer.{k}": v for k, v in renderer.info.fingerprint.items()})
         built_in = Path(str(files("render_service") / "personas" / "builtin"))
         personas = PersonaLibrary(renderer=renderer, built_in=built_in, store=store, clock=clock)
+        await asyncio.to_thread(personas.finish_deletions)
         renders = RenderAdmission(
             journal=journal,
             personas=personas,

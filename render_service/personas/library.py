@@ -1,7 +1,8 @@
 """The persona library: built-in personas and those that callers add, with their reference clips.
 
-Built-in personas are files of the renderer; added ones are in the object store under ``personas/{id}/``. An embedding is valid for
-the encoder that computed it: if another encoder is loaded, the clips are embedded again when the persona is read.
+Built-in personas are files of the renderer; added ones are in the object store under ``personas/{id}/``. A deletion is recorded in
+the persona's record before its clips are removed, so that one that was cut short is finished by the next start. An embedding is
+valid for the encoder that computed it: if another encoder is loaded, the clips are embedded again when the persona is read.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import threading
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from render_service.personas.clips import MAX_CLIP_BYTES, MAX_CLIPS, Clip, DecodedClips
 from render_service.personas.persona import Persona
 from render_service.renderers.renderer import Renderer
 from servicekit.clock import Clock
-from servicekit.errors import AlreadyExists, FailedPrecondition, FieldViolation, InvalidFields, NotFound
+from servicekit.errors import AlreadyExists, FailedPrecondition, FieldViolation, InvalidFields, NotFound, ServiceError
+from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
 
+_log = logger(__name__)
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MAX_PREFIX_CHARACTERS = 500
 _MAX_RECORD_BYTES = 1024 * 1024
@@ -51,8 +55,7 @@ class PersonaLibrary:
 
     def all(self) -> tuple[Persona, ...]:
         """Every persona, by id."""
-        records = [key for key in self._store.keys("personas/") if key.endswith("/persona.json")]
-        added = filter(None, (self._read_added(key.split("/")[1]) for key in records))
+        added = filter(None, map(self._read_added, self._added_ids()))
         return tuple(sorted([*self._built_in.values(), *added], key=lambda p: p.id))
 
     def add(self, persona_id: str, prefix: str, clips: Sequence[Clip], announced: Sequence[str] = ()) -> Persona:
@@ -67,7 +70,7 @@ class PersonaLibrary:
             return self._add(persona_id, prefix, clips)
 
     def _add(self, persona_id: str, prefix: str, clips: Sequence[Clip]) -> Persona:
-        if persona_id in self._built_in or self._store.stat(_record_key(persona_id)) is not None:
+        if persona_id in self._built_in or self._read_record(persona_id) is not None:
             raise AlreadyExists(
                 f"the persona {persona_id!r} exists already; choose another id, or delete it first",
                 reason="PERSONA_EXISTS",
@@ -82,21 +85,44 @@ class PersonaLibrary:
             built_in=False,
             created_at=self._clock.now(),
         )
-        for i, clip in enumerate(clips):
-            self._store.put_bytes(_clip_key(persona_id, i), clip.data, content_type="application/octet-stream")
-        self._store.put_bytes(_record_key(persona_id), _record(persona), content_type="application/json")
+        self._store.delete_prefix(_folder(persona_id))  # what an addition or a deletion left that was cut short
+        try:
+            for i, clip in enumerate(clips):
+                self._store.put_bytes(_clip_key(persona_id, i), clip.data, content_type="application/octet-stream")
+            self._store.put_bytes(_record_key(persona_id), _record(persona), content_type="application/json")
+        except ServiceError:
+            if self._read_record(persona_id) is None:  # else only the store's answer was lost
+                self._store.delete_prefix(_folder(persona_id))
+                raise
         return persona
 
     def remove(self, persona_id: str) -> None:
-        """Remove an added persona, its record first. Raises NotFound, and FailedPrecondition WRONG_STATE for a built-in one."""
+        """Remove an added persona. Raises NotFound, and FailedPrecondition WRONG_STATE for a built-in one."""
         if self.get(persona_id).built_in:
             raise FailedPrecondition(
                 f"{persona_id!r} is built into the renderer and cannot be deleted",
                 reason="WRONG_STATE",
                 metadata={"persona_id": persona_id},
             )
+        record = {"id": persona_id, "deleting": True}
+        self._store.put_bytes(_record_key(persona_id), json.dumps(record).encode(), content_type="application/json")
+        self._finish_deletion(persona_id)
+
+    def finish_deletions(self) -> None:
+        """Finish the deletions that were cut short. Called at the start; what the store refuses is left to the next one."""
+        try:
+            for persona_id in self._added_ids():
+                if self._read_record(persona_id) is None:
+                    self._finish_deletion(persona_id)
+        except ServiceError as error:
+            _log.warning("finishing deletions of personas failed", message=error.message)
+
+    def _finish_deletion(self, persona_id: str) -> None:
+        """Remove the clips, then the record."""
+        for key in list(self._store.keys(_folder(persona_id))):
+            if key != _record_key(persona_id):
+                self._store.delete(key)
         self._store.delete(_record_key(persona_id))
-        self._store.delete_prefix(f"personas/{persona_id}/")
 
     @property
     def _encoder_sha256(self) -> str:
@@ -111,14 +137,25 @@ class PersonaLibrary:
         return self._current(facts, clips, built_in=True)
 
     def _read_added(self, persona_id: str) -> Persona | None:
-        key = _record_key(persona_id)
-        if self._store.stat(key) is None:
+        facts = self._read_record(persona_id)
+        if facts is None:
             return None
-        facts = json.loads(self._store.read(key, max_bytes=_MAX_RECORD_BYTES))
         is_stale = facts["encoderSha256"] != self._encoder_sha256
         keys = [_clip_key(persona_id, i) for i in range(len(facts["clipSha256"]))] if is_stale else []
         clips = [Clip(data=self._store.read(key, max_bytes=MAX_CLIP_BYTES)) for key in keys]
         return self._current(facts, clips, built_in=False)
+
+    def _added_ids(self) -> list[str]:
+        """The ids that have a record, also one of a deletion."""
+        return [key.split("/")[1] for key in self._store.keys("personas/") if key.endswith("/persona.json")]
+
+    def _read_record(self, persona_id: str) -> dict[str, Any] | None:
+        """An added persona's record; None where there is none, or only one that it is being deleted."""
+        key = _record_key(persona_id)
+        if self._store.stat(key) is None:
+            return None
+        facts: dict[str, Any] = json.loads(self._store.read(key, max_bytes=_MAX_RECORD_BYTES))
+        return None if facts.get("deleting") else facts
 
     def _current(self, facts: dict[str, object], clips: Sequence[Clip], *, built_in: bool) -> Persona:
         is_current = facts["encoderSha256"] == self._encoder_sha256
@@ -174,9 +211,13 @@ def _record(persona: Persona) -> bytes:
     return json.dumps(facts, ensure_ascii=False, sort_keys=True).encode()
 
 
+def _folder(persona_id: str) -> str:
+    return f"personas/{persona_id}"
+
+
 def _record_key(persona_id: str) -> str:
-    return f"personas/{persona_id}/persona.json"
+    return f"{_folder(persona_id)}/persona.json"
 
 
 def _clip_key(persona_id: str, index: int) -> str:
-    return f"personas/{persona_id}/clip-{index:03d}"
+    return f"{_folder(persona_id)}/clip-{index:03d}"

@@ -16,7 +16,8 @@ from render_service.personas.library import PersonaLibrary
 from render_service.renderers.load import load_renderer
 from render_service.renderers.renderer import Renderer
 from servicekit.clock import SystemClock
-from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidAudio, InvalidFields, NotFound
+from servicekit.delivery.files import StoredFile
+from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidAudio, InvalidFields, NotFound, Unavailable
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from tests.support.tiny_checkpoint import tiny_checkpoint
@@ -172,6 +173,58 @@ def test_concurrent_calls_with_one_id_create_one_persona(library: PersonaLibrary
     with ThreadPoolExecutor(4) as threads:
         added = [sha256 for sha256 in threads.map(add, range(4)) if sha256]
     assert added == list(library.get("both").clip_sha256)
+
+
+class _Failing(FolderStore):
+    """Fails at the call of this number that writes or deletes."""
+
+    left = 0
+
+    def put_bytes(self, key: str, data: bytes, *, content_type: str, fallback: str = "") -> StoredFile:
+        self._count()
+        return super().put_bytes(key, data, content_type=content_type, fallback=fallback)
+
+    def delete(self, key: str) -> None:
+        self._count()
+        super().delete(key)
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Unavailable("the store does not answer")
+
+
+@pytest.mark.parametrize("call", [2, 3, 4])
+def test_a_deletion_that_was_cut_short_is_finished_by_the_next_start(
+    library: PersonaLibrary, renderer: Renderer, store: FolderStore, tmp_path: Path, call: int
+) -> None:
+    """From the first step on nobody sees the persona; the next start removes its clips; the id can be used again."""
+    library.add("neon-drift", "a prefix", [clip(), clip(seed=1)])
+    failing = _Failing(tmp_path / "store", store.signer)
+    failing.left = call
+    with pytest.raises(Unavailable):
+        PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=failing, clock=SystemClock()).remove(
+            "neon-drift"
+        )
+    assert library.all() == ()
+    with pytest.raises(NotFound):
+        library.get("neon-drift")
+    library.finish_deletions()
+    assert list(store.keys("personas/")) == []
+    assert library.add("neon-drift", "another prefix", [clip()]).prefix == "another prefix"
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_an_addition_that_the_store_refuses_leaves_nothing(
+    renderer: Renderer, store: FolderStore, tmp_path: Path, call: int
+) -> None:
+    """The clips that were stored before are removed."""
+    failing = _Failing(tmp_path / "store", store.signer)
+    failing.left = call
+    library = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=failing, clock=SystemClock())
+    with pytest.raises(Unavailable):
+        library.add("neon-drift", "a prefix", [clip(), clip(seed=1)])
+    assert list(store.keys("personas/")) == []
 
 
 def test_an_unknown_persona_lists_the_existing_ones(library: PersonaLibrary) -> None:
