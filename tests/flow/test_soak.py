@@ -83,8 +83,8 @@ def one_round(client: Client, clip: Path, number: int) -> tuple[list[Job], Count
     take, upload = client.create_render(brief(stems=True, seed=number)), client.separate_file(clip)
     for name, job in (("take", take), ("upload", upload)):
         found[f"{name} {outcome(client, job)}"] += 1
-    client.rerender_stem(take.job_id, Stem.OTHER, persona_id="hiss", base_version=1, seed=number + 1)
-    found[f"re-render {outcome(client, take)}"] += 1
+    again = client.rerender_stem(take.job_id, Stem.OTHER, persona_id="hiss", base_version=1, seed=number + 1)
+    found[f"re-render {outcome(client, again.job)}"] += 1
     cancelled = client.create_render(brief(stems=True, seed=number, seconds=8.0))
     until(client, cancelled, at(job_pb2.STAGE_DENOISE))
     client.cancel(cancelled.job_id)
