@@ -121,9 +121,10 @@ def test_load_leaves_nothing_behind(fresh_pair: FreshPair, clips: dict[str, Path
             break
     write_results(found, outcomes)
     rises = {f"{service} {name}": rise(found, service, name) for service in (RENDER, SEPARATION) for name in LIMITS}
-    assert (
-        outcomes["take JOB_STATE_DONE"] == outcomes["upload JOB_STATE_DONE"] == outcomes["re-render JOB_STATE_DONE"]
-    ), outcomes
+    rounds = len(found) // 2
+    assert outcomes["take JOB_STATE_DONE"] == outcomes["upload JOB_STATE_DONE"] == rounds, outcomes
+    # The smallest models often make a stem too silent to be used, which fails a re-render.
+    assert outcomes["re-render JOB_STATE_DONE"] + outcomes["re-render JOB_STATE_FAILED"] == rounds, outcomes
     assert {name: value for name, value in rises.items() if value > LIMITS[name.split()[1]]} == {}, outcomes
 
 
