@@ -12,6 +12,9 @@ from render_service.usecases.replay import Replay
 from servicekit.journal import AuditRow
 from sonichaos.render.v1 import render_pb2
 
+MAX_DRIFTS = 10_000
+"""Of them a response has at most 2 MB, and gRPC's clients accept 4 MiB; the counts are of all."""
+
 
 def persona_message(persona: Persona) -> render_pb2.Persona:
     """A persona."""
@@ -58,7 +61,7 @@ def drift_report_message(report: DriftReport) -> render_pb2.GetDriftReportRespon
             matched_share=drift.matched_share,
             judged_against=drift.judged_against,
         )
-        for drift in report.drifts
+        for drift in report.drifts[-MAX_DRIFTS:]
     ]
     return render_pb2.GetDriftReportResponse(
         stem=stem_message(report.stem),

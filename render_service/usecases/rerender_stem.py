@@ -31,6 +31,9 @@ from servicekit.journal.reading import pick_version
 _MORE_PART_SEEDS = 7
 
 
+MAX_VERSIONS = 500
+
+
 @dataclass(frozen=True, kw_only=True)
 class StemChange:
     """What the caller changes about one stem. An empty or None value stays as in the base version.
@@ -56,11 +59,15 @@ class StemChange:
 
 @dataclass(frozen=True, kw_only=True)
 class RerenderAdmission(Admission):
-    """Turns changes of a stem into versions. ``allow_drums`` is the operator's setting drums_rerender."""
+    """Turns changes of a stem into versions. ``allow_drums`` is the operator's setting drums_rerender.
+
+    A job has at most ``max_versions``: with all of them it is one response, which has a limit of bytes.
+    """
 
     rpc: ClassVar[str] = "RerenderStem"
 
     allow_drums: bool
+    max_versions: int = MAX_VERSIONS
 
     def rerender_stem(self, request: Request, change: StemChange) -> AcceptResult:
         """Accept a re-render as the job's next version. A retry of ``request`` returns the version that it created.
@@ -71,6 +78,9 @@ class RerenderAdmission(Admission):
         if change.stem is StemName.DRUMS and not self.allow_drums:
             raise _drums_switched_off()
         job = self.journal.job(request.tenant, change.job_id)
+        if len(job.versions) >= self.max_versions:
+            advice = f"a job has at most {self.max_versions} versions; render a new take"
+            raise _wrong_state(job.versions[-1], advice)
         version = _pick_base_version(job, change.base_version)
         base = _read_base(self.journal, request.tenant, version)
         plan = self._make_plan(version, change)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from render_service.usecases.drift_report import MIN_COUNT, drift_report
+from render_service.api.messages import drift_report_message
+from render_service.usecases.drift_report import MIN_COUNT, DriftReport, MeasuredDrift, drift_report
 from servicekit.delivery.names import StemName
 from servicekit.errors import DOMAIN, FailedPrecondition
 from servicekit.journal import Journal, OwningService
@@ -116,3 +118,25 @@ def test_failed_re_renders_count_also_after_their_job_is_deleted(tmp_path: Path)
         assert left.error == {"details": [{**MEASURED, "metadata": numbers}]}
         assert (drift.version, drift.within_limits, drift.accepted, drift.measurable) == (2, False, False, True)
         assert (drift.median_ms, drift.p95_ms, drift.slope_ms_per_minute) == (31.5, 80.25, None)
+
+
+def test_a_response_has_the_newest_re_renders_and_counts_all() -> None:
+    """However many a tenant has made: the response stays below what clients accept."""
+    drift = MeasuredDrift(
+        job_id="j-01ks4k8000abcdefghjkmnpqrs",
+        version=400,
+        within_limits=True,
+        accepted=False,
+        judged=True,
+        judged_against="grid",
+        median_ms=0.1,
+        p95_ms=3.3,
+        slope_ms_per_minute=0.01,
+        slope_error_ms_per_minute=0.01,
+        matched_share=0.9,
+    )
+    report = DriftReport(stem=StemName.DRUMS, drifts=(replace(drift, version=1), *(drift,) * 20_000))
+    message = drift_report_message(report)
+    assert message.ByteSize() < 4 * 1024 * 1024
+    assert {found.version for found in message.drifts} == {400}
+    assert message.within_limits_count == 20_001

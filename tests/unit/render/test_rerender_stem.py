@@ -145,6 +145,14 @@ def test_drums_need_the_operators_switch(shared_parts: RenderParts, take: Job) -
     assert allowed.rerender_stem(take.job_id, stem=drums).job.versions[-1].rerendered_stem is StemName.DRUMS
 
 
+def test_a_job_has_a_bounded_number_of_versions(shared_parts: RenderParts, take: Job) -> None:
+    """A job is one response, and a response has at most 4 MiB."""
+    full = replace(shared_parts.rerenders, max_versions=len(take.versions))
+    with pytest.raises(FailedPrecondition, match="versions") as refused:
+        shared_parts.rerender_stem(take.job_id, full)
+    assert refused.value.reason == "WRONG_STATE"
+
+
 def test_the_base_version_must_be_done_and_have_stems(shared_parts: RenderParts, take: Job) -> None:
     """A queued version and a take without stems are no base; an unknown number is not found."""
     queued = shared_parts.rerender_stem(take.job_id).version
