@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from servicekit.clock import SystemClock
-from servicekit.journal import Checkpoint, ClaimLost, JobState, Journal, OrphanedVersion, OwningService
+from servicekit.journal import Checkpoint, Claim, ClaimLost, JobState, Journal, OrphanedVersion, OwningService
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
-from servicekit.work import Assignment, remove_orphaned_files
+from servicekit.work import Assignment, StagedFiles, remove_orphaned_files
 from tests.support.journal_rows import new_job, new_version, open_journal
 from tests.support.work_runs import MANY, running, until
 
@@ -129,3 +129,28 @@ def test_a_paused_worker_cannot_commit_files_that_are_being_removed(tmp_path: Pa
         remove_orphaned_files(orphan, store)
         journal.reap(OwningService.RENDER)
         assert journal.job("local", job_id).state is JobState.CANCELLED
+
+
+def test_a_worker_that_wakes_up_late_leaves_the_winners_files_alone(tmp_path: Path) -> None:
+    """It was paused between its ZIP and its commit; another attempt has ended the version since: it removes its own ZIP only."""
+    store = store_in(tmp_path)
+    with open_journal(tmp_path) as paused, open_journal(tmp_path) as journal:
+        job_id = paused.accept(new_job(), limit=MANY).job.job_id
+
+        def attempt(host: Journal, claim: Claim) -> StagedFiles:
+            return StagedFiles(store, job_id, 1, claim.attempt, named=lambda: host.named_keys(job_id, 1))
+
+        late = paused.claim(OwningService.RENDER, lease_s=1.0)
+        assert late is not None
+        with pytest.raises(ClaimLost), attempt(paused, late) as staged:
+            stored = staged.put_bytes("zip", b"late", content_type="application/zip")
+            while (winner := journal.claim(OwningService.RENDER, lease_s=30.0)) is None:
+                time.sleep(0.05)  # until the lease has been observed to end
+            with attempt(journal, winner) as own:
+                won = own.put_bytes("zip", b"won", content_type="application/zip")
+                journal.checkpoint(winner, Checkpoint(files={"zip": {"key": won.key}}, done=True))
+            paused.checkpoint(late, Checkpoint(files={"zip": {"key": stored.key}}, done=True))
+        (version,) = journal.job("local", job_id).versions
+        assert (version.state, version.files["zip"]["key"]) == (JobState.DONE, won.key)
+        assert list(store.keys()) == [won.key]
+        assert store.read(won.key, max_bytes=100) == b"won"
