@@ -3,7 +3,7 @@
     python -m benchmarks.journal [--jobs 1000 100000] [--events 30] [--calls 200] [--server postgresql://host/postgres]
 
 A journal is filled with finished takes of ``--events`` events and two audit rows each, by SQL that copies a real take; a
-thousandth of them failed. Then each call is timed ``--calls`` times, in turn with the others: the table has median and least, since
+thousandth of them failed. Then each call is timed ``--calls`` times, the journals in turn: the table has median and least, since
 the least says more on a loaded machine. With ``--server`` the journals are databases that are created on that PostgreSQL server,
 else SQLite files in a temporary folder.
 """
@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, text
@@ -140,16 +140,17 @@ def calls(journal: Journal, ids: list[str]) -> dict[str, Callable[[], object]]:
     }
 
 
-def measure(journal: Journal, ids: list[str], times: int) -> dict[str, tuple[float, float]]:
-    """Median and least of each call in milliseconds."""
-    spent: dict[str, list[float]] = defaultdict(list)
-    timed = calls(journal, ids)
+def measure(journals: list[tuple[Journal, list[str]]], times: int) -> list[dict[str, tuple[float, float]]]:
+    """Median and least of each call in milliseconds, for each journal. They take turns, so that the machine's load is the same."""
+    spent: list[dict[str, list[float]]] = [defaultdict(list) for _ in journals]
+    timed = [calls(journal, ids) for journal, ids in journals]
     for _ in range(times):
-        for name, call in timed.items():
-            started_s = time.perf_counter()
-            call()
-            spent[name].append((time.perf_counter() - started_s) * 1e3)
-    return {name: (statistics.median(values), min(values)) for name, values in spent.items()}
+        for name in timed[0]:
+            for functions, found in zip(timed, spent, strict=True):
+                started_s = time.perf_counter()
+                functions[name]()
+                found[name].append((time.perf_counter() - started_s) * 1e3)
+    return [{name: (statistics.median(values), min(values)) for name, values in found.items()} for found in spent]
 
 
 @contextmanager
@@ -178,21 +179,20 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, help="where SQLite's files are put; a temporary folder by default")
     options = parser.parse_args()
-    found = []
-    for jobs in options.jobs:
-        with (
-            tempfile.TemporaryDirectory(dir=options.folder) as folder,
-            empty_database(options.server, Path(folder), str(jobs)) as url,
-            Journal.open(url, clock=SystemClock()) as journal,
-        ):
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.folder)))
+        journals = []
+        for jobs in options.jobs:
+            url = stack.enter_context(empty_database(options.server, folder, str(jobs)))
+            journal = stack.enter_context(Journal.open(url, clock=SystemClock()))
             model_id = take(journal, options.events)
             engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
             started_s = time.perf_counter()
             with engine.connect() as connection:
-                ids = fill(connection, model_id, jobs)
+                journals.append((journal, fill(connection, model_id, jobs)))
             engine.dispose()
             print(f"{jobs} jobs, {jobs * options.events} events written in {time.perf_counter() - started_s:.0f} s")
-            found.append(measure(journal, ids, options.calls))
+        found = measure(journals, options.calls)
     print("| ms: median (least) |", " | ".join(f"{jobs} jobs" for jobs in options.jobs), "| ratio |")
     print("| --- |", " --- |" * (len(options.jobs) + 1))
     for name in found[0]:
