@@ -1,7 +1,9 @@
 """Reads instrument families and a mood from the free text of a prompt.
 
-A listed word decides. Every other clause is compared with the listed words by a text encoder, so that wordings count that no list
-has. Letters: ``N`` texts, ``A`` listed words, ``W`` width of the encoder.
+A listed word decides. Every other clause is compared by a text encoder with the listed words and with phrases and scenes
+(style_scenes.py), so that wordings count that no list has.
+
+Letters: ``N`` texts, ``A`` words and scenes, ``V`` values of an axis and, last, the neutral ones, ``W`` width of the encoder.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from render_service.composer.score import MAX_FAMILIES
 from render_service.composer.style import Instrumentation, Mood
+from render_service.composer.style_scenes import INSTRUMENT_SCENES, MOOD_SCENES, NEUTRAL_SCENES
 from render_service.composer.style_words import (
     INSTRUMENT_WORDS,
     MOOD_WORDS,
@@ -29,10 +32,12 @@ from render_service.composer.style_words import (
 SentenceEncoder = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to vectors of length 1, ``(N, W)``. Deterministic."""
 
-# Chosen on the development wordings of benchmarks/wordings.json.
-_FAMILY_THRESHOLD = 0.23
-_MOOD_THRESHOLD = 0.16
-_NEAREST = 2
+# Chosen on the development wordings of benchmarks/wordings.json, without the words that a wording shares with the lists; the first
+# such that a tenth of the scenes of moods are read as families.
+_FAMILY_THRESHOLD = 0.13
+_MOOD_THRESHOLD = 0.20
+_NEAREST = 3
+_RIDGE = 3.0
 _CACHED_PROMPTS = 16  # an admission reads its prompt for the key and again for the score
 _MAX_BATCH = 48  # clauses times the words of the longest and its two ends: bounds the time of an admission
 _LONGEST_CLAUSE = 16  # words
@@ -59,9 +64,8 @@ class StyleReader:
         self._encode = encode
         families = {f: INSTRUMENT_WORDS[f] + MORE_INSTRUMENT_WORDS[f] for f in Instrumentation}
         moods = {m: MOOD_WORDS[m] + MORE_MOOD_WORDS[m] for m in Mood}
-        self._families = _Axis(families, threshold=_FAMILY_THRESHOLD)
-        self._moods = _Axis(moods, threshold=_MOOD_THRESHOLD)
-        self._words = [*self._families.words, *self._moods.words, *NEUTRAL_WORDS]
+        self._families = _Axis(families, INSTRUMENT_SCENES, threshold=_FAMILY_THRESHOLD)
+        self._moods = _Axis(moods, MOOD_SCENES, threshold=_MOOD_THRESHOLD)
         self._cached = lru_cache(maxsize=_CACHED_PROMPTS)(self._read)
 
     def read(self, prompt: str) -> StyleReading:
@@ -76,37 +80,61 @@ class StyleReader:
     def _read(self, prompt: str) -> StyleReading:
         text = _plain(prompt)
         families, moods = self._families.listed(text), self._moods.listed(text)
-        if len(families) < MAX_FAMILIES or not moods:
-            similarities = self._similarities(_clauses(text))
-            unlisted = [similar for clause, similar in similarities.items() if not self._families.listed(clause)]
-            families += self._families.nearest(unlisted)
-            moods = moods or self._moods.nearest(list(similarities.values()))
+        clauses = _clauses(text)
+        if clauses and (len(families) < MAX_FAMILIES or not moods):
+            vectors = _unit(self._encode(clauses) - self._anchors.mean)
+            unlisted = [i for i, clause in enumerate(clauses) if not self._families.listed(clause)]
+            families += self._families.named(self._anchors.family_scores(vectors[unlisted]))
+            moods = moods or self._moods.named(self._anchors.mood_scores(vectors))
         return _reading(families, moods)
 
-    def _similarities(self, texts: Sequence[str]) -> dict[str, dict[str, float]]:
-        """For each text its cosine with each listed and neutral word."""
-        if not texts:
-            return {}
-        # By einsum: a product this small is not worth the threads of a BLAS, which wait for one another under load.
-        cosines = np.einsum("nw,aw->na", _unit(self._encode(texts) - self._mean), self._anchors)
-        return {
-            text: dict(zip(self._words, map(float, row), strict=True)) for text, row in zip(texts, cosines, strict=True)
-        }
-
     @cached_property
-    def _vectors(self) -> NDArray[np.float32]:
-        return self._encode(self._words)
+    def _anchors(self) -> _Anchors:
+        words = [*self._families.anchors, *self._moods.anchors]
+        return _Anchors.of(self._encode(words), self._families.owners, self._moods.owners)
 
-    @cached_property
-    def _mean(self) -> NDArray[np.float32]:
-        """What all words have in common, ``(W,)``. Without it, similarities spread more."""
-        mean: NDArray[np.float32] = self._vectors.mean(axis=0)
-        return mean
 
-    @cached_property
-    def _anchors(self) -> NDArray[np.float32]:
-        """The words without their mean, of length 1, ``(A, W)``."""
-        return _unit(self._vectors - self._mean)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Anchors:
+    """Vectors of all words and scenes without what they have in common, ``mean`` ``(W,)``, and how texts are compared with them.
+
+    ``families`` and ``moods`` ``(A, W)`` with the index of the value that each belongs to, ``(A,)``; ``mood_weights`` ``(A, V)``.
+    """
+
+    mean: NDArray[np.float32]
+    families: NDArray[np.float32]
+    family_owners: NDArray[np.intp]
+    moods: NDArray[np.float32]
+    mood_weights: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, vectors: NDArray[np.float32], family_owners: NDArray[np.intp], mood_owners: NDArray[np.intp]
+    ) -> _Anchors:
+        """Of encoded anchors, those of the families first. Without their mean, similarities spread more."""
+        mean: NDArray[np.float32] = vectors.mean(axis=0)
+        centred = _unit(vectors - mean)
+        families, moods = centred[: family_owners.size], centred[family_owners.size :]
+        return cls(
+            mean=mean,
+            families=families,
+            family_owners=family_owners,
+            moods=moods,
+            mood_weights=_ridge_weights(moods, mood_owners),
+        )
+
+    def family_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Mean of the three nearest anchors of a value and of all of them: ``(N, W) -> (N, V)``."""
+        cosines = _products(vectors, self.families)
+        scores = np.zeros((vectors.shape[0], int(self.family_owners.max()) + 1))
+        for value in range(scores.shape[1]):
+            own = np.sort(cosines[:, self.family_owners == value], axis=1)
+            scores[:, value] = 0.5 * (own[:, -_NEAREST:].mean(axis=1) + own.mean(axis=1))
+        return scores
+
+    def mood_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Kernel ridge regression on the anchors: ``(N, W) -> (N, V)``, 0 where nothing is known."""
+        return _products(_products(vectors, self.moods), self.mood_weights.T)
 
 
 def _plain(prompt: str) -> str:
@@ -137,34 +165,46 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return scaled
 
 
-class _Axis(Generic[_Value]):
-    """The values of one axis and their words.
+def _products(rows: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
+    """``(N, W), (A, W) -> (N, A)``. By einsum: a product this small is not worth the threads of a BLAS under load."""
+    return np.asarray(np.einsum("nw,aw->na", rows, others), dtype=np.float64)
 
-    A text and a value are as similar as the mean of the two most similar words of the value. A text names its most similar
-    value if they are at least as similar as the threshold, and more similar than the text and the neutral words.
+
+def _ridge_weights(anchors: NDArray[np.float32], owners: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Weights ``(A, V)`` of the anchors ``(A, W)``; values with many anchors do not count more than others."""
+    counts = np.bincount(owners)
+    targets = np.eye(counts.size)[owners] - 1.0 / counts.size
+    damping = _RIDGE * counts[owners] / counts.mean()
+    return np.asarray(np.linalg.solve(_products(anchors, anchors) + np.diag(damping), targets), dtype=np.float64)
+
+
+class _Axis(Generic[_Value]):
+    """The values of one axis, their listed words, and with scenes and neutral phrases their anchors.
+
+    A text names the value with the highest score if that reaches the threshold and the score of the neutral anchors.
     """
 
-    def __init__(self, words: Mapping[_Value, Sequence[str]], *, threshold: float) -> None:
-        self.words = [word for options in words.values() for word in options]
-        self._options, self._threshold = words, threshold
+    def __init__(
+        self, words: Mapping[_Value, Sequence[str]], scenes: Mapping[_Value, Sequence[str]], *, threshold: float
+    ) -> None:
+        self._values, self._threshold = tuple(words), threshold
         self._owner = {word: value for value, options in words.items() for word in options}
-        longest_first = sorted(self.words, key=len, reverse=True)
+        longest_first = sorted(self._owner, key=len, reverse=True)
         self._pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, longest_first))})\b")
+        groups = [*((*words[value], *scenes[value]) for value in self._values), (*NEUTRAL_WORDS, *NEUTRAL_SCENES)]
+        self.anchors = [anchor for group in groups for anchor in group]
+        self.owners = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
 
     def listed(self, text: str) -> list[_Value]:
         """The values whose words the text has, in its order."""
         return list(dict.fromkeys(self._owner[match.group()] for match in self._pattern.finditer(text)))
 
-    def nearest(self, similarities: Sequence[Mapping[str, float]]) -> list[_Value]:
-        """The values that the texts name, the surest first."""
+    def named(self, scores: NDArray[np.float64]) -> list[_Value]:
+        """The values that texts with ``scores`` ``(N, V)`` name, the surest first."""
         sureness: dict[_Value, float] = {}
-        for similar in similarities:
-            scores = {value: self._score(similar, options) for value, options in self._options.items()}
-            value = max(scores, key=lambda v: scores[v])
-            if scores[value] >= max(self._threshold, self._score(similar, NEUTRAL_WORDS)):
-                sureness[value] = max(scores[value], sureness.get(value, -1.0))
+        for row in scores:
+            best = int(row[:-1].argmax())
+            if row[best] >= max(self._threshold, row[-1]):
+                value = self._values[best]
+                sureness[value] = max(float(row[best]), sureness.get(value, -1.0))
         return sorted(sureness, key=lambda v: -sureness[v])
-
-    def _score(self, similar: Mapping[str, float], words: Sequence[str]) -> float:
-        best = sorted((similar[word] for word in words), reverse=True)[:_NEAREST]
-        return sum(best) / len(best)
