@@ -11,8 +11,8 @@ from tests.support.faults import check_samples
 
 
 def test_faults_change_no_sample(fresh_pair: FreshPair, clips: dict[str, Path], tmp_path: Path) -> None:
-    """One statement in fifty is refused, and so are reads, writes, calls and log lines."""
-    check_samples(fresh_pair(), clips["tone"], tmp_path, faults="seed=7,rate=0.02", takes=1)
+    """One statement in a hundred is refused, and so are reads, writes, calls and log lines."""
+    check_samples(fresh_pair(), clips["tone"], tmp_path, faults="seed=7,rate=0.01", takes=1)
 
 
 @pytest.mark.soak
