@@ -347,7 +347,7 @@ def test_erase_prompt_names_the_files_that_still_contain_it(pair: ScriptedPair) 
     """--yes replaces the confirmation; the result is text or JSON; the error for an unknown job names it."""
     pair.render.accept("j-1", stems=False)
     (erased,) = lines(sonichaos(pair, "erase-prompt", "j-1", "--yes", "--json"))
-    assert erased == {"auditRows": 2, "keysWithPrompt": ["jobs/j-1/v1.json"]}
+    assert erased == {"auditRows": 2, "keysWithPrompt": ["jobs/j-1/v1.json"], "purgePending": False}
     text = sonichaos(pair, "erase-prompt", "j-1", "--yes").stdout
     assert "until the job is deleted: jobs/j-1/v1.json" in text
     unknown = sonichaos(pair, "erase-prompt", "j-2", "--yes")
