@@ -16,7 +16,7 @@ from servicekit.work.retry import WaitBudget
 from servicekit.work.thread_group import ThreadGroup, boundary
 
 _TICK_S = 0.1
-_COLLECT_S = 0.2
+_COLLECT_S = 0.05
 """Events are collected for this long before they are written, so that a take needs few transactions."""
 _log = logger(__name__)
 
