@@ -16,8 +16,8 @@ from servicekit.work.retry import WaitBudget
 from servicekit.work.thread_group import ThreadGroup, boundary
 
 _TICK_S = 0.1
-_COLLECT_S = 0.05
-"""Events are collected for this long before they are written, so that a take needs few transactions."""
+_COLLECT_S = 0.01
+"""Events are collected for this long, so that those of quick stages share a transaction. Watchers see a stage while it lasts."""
 _log = logger(__name__)
 
 

@@ -17,7 +17,17 @@ import structlog
 
 from servicekit.clock import Clock
 from servicekit.errors import Internal, ServiceError
-from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal, OrphanedVersion, OwningService, Stage
+from servicekit.journal import (
+    Claim,
+    ClaimLost,
+    Event,
+    JobState,
+    Journal,
+    OrphanedVersion,
+    OwningService,
+    Stage,
+    Version,
+)
 from servicekit.logs import logger
 from servicekit.metrics import Metrics
 from servicekit.rpc.status import as_service_error, status_json, to_status
@@ -210,13 +220,25 @@ class Runner:
 
     def _remove_earlier(self, claim: Claim) -> None:
         """Remove the files of earlier attempts that the version does not name: they can commit no more."""
-        if self._remove_orphans is not None and claim.attempt > 1:
-            version = claim.version
+        if claim.attempt > 1:
+            self._remove_unnamed(claim, claim.version, attempt=claim.attempt - 1)
+
+    def _remove_all(self, claim: Claim) -> None:
+        """The same for every attempt at a version that ends without a result, also what a service left that died in one."""
+        try:
+            versions = self._journal.job(claim.job.tenant, claim.version.job_id).versions
+            now = next(version for version in versions if version.number == claim.version.number)
+            self._remove_unnamed(claim, now, attempt=claim.attempt)
+        except ServiceError as error:
+            _log.warning("files of a version that ended may be left", message=error.message)
+
+    def _remove_unnamed(self, claim: Claim, version: Version, *, attempt: int) -> None:
+        if self._remove_orphans is not None:
             earlier = OrphanedVersion(
                 tenant=claim.job.tenant,
                 job_id=version.job_id,
                 version=version.number,
-                attempt=claim.attempt - 1,
+                attempt=attempt,
                 files=version.files,
             )
             self._remove_orphans(earlier)
@@ -299,6 +321,7 @@ class Runner:
         reason = running.cancellation.reason
         if reason is StopReason.CANCELLED:
             self._write_end(lambda: self._end_cancelled(running))
+            self._remove_all(running.claim)  # afterwards: a cancel does not wait for a store that is down
         elif reason is StopReason.SHUTDOWN:
             self._release(running)
         elif reason is StopReason.CLAIM_LOST:
@@ -311,6 +334,7 @@ class Runner:
                 _log.error("unexpected error", stage=stage, exc_info=error)
             _log.info("work failed", stage=stage, reason=service_error.reason, message=service_error.message)
             status = status_json(to_status(error, stage=stage))
+            self._remove_all(running.claim)
             self._write_end(lambda: self._end_with(running, status))
 
     def _end_cancelled(self, running: Running) -> None:

@@ -31,7 +31,7 @@ def test_a_version_needs_far_fewer_transactions_than_it_has_events(tmp_path: Pat
         ):
             assignment.progress.stage(stage, 2)
             for step in range(2):
-                time.sleep(0.005)  # the duration of a short step
+                time.sleep(0.001)  # the duration of a short step
                 assignment.progress.step(step + 1)
 
     def listen(events: tuple[Event, ...]) -> None:
