@@ -15,6 +15,7 @@ from servicekit.errors import NotFound, ServiceError
 from servicekit.journal import Journal, OwningService
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
+from servicekit.work.thread_group import boundary
 
 _RETRY_S = 5.0
 _log = logger(__name__)
@@ -64,19 +65,24 @@ class JobDeletions:
     def _loop(self) -> None:
         is_read = False
         while not self._stopping.is_set():
-            try:
-                if not is_read:
-                    found = self._journal.unfinished_deletions(self._owner)
-                    is_read = True
-                    with self._lock:
-                        self._unfinished.update(found)
-                self._finish_all()
-            except ServiceError as error:
-                _log.warning("finishing deletions failed, will retry", message=error.message)
+            with boundary("reading unfinished deletions failed unexpectedly"):
+                try:
+                    if not is_read:
+                        found = self._journal.unfinished_deletions(self._owner)
+                        is_read = True
+                        with self._lock:
+                            self._unfinished.update(found)
+                except ServiceError as error:
+                    _log.warning("reading unfinished deletions failed, will retry", message=error.message)
+            self._finish_all()
             self._stopping.wait(self._retry_s)
 
     def _finish_all(self) -> None:
         with self._lock:
             unfinished = sorted(self._unfinished)
         for tenant, job_id in unfinished:
-            self._finish(tenant, job_id)
+            with boundary("finishing a deletion failed unexpectedly"):
+                try:
+                    self._finish(tenant, job_id)
+                except ServiceError as error:  # the other deletions do not wait for this one
+                    _log.warning("finishing a deletion failed, will retry", job_id=job_id, message=error.message)

@@ -44,7 +44,7 @@ class Clip:
     def waveform(self, *, name: str) -> Waveform:
         """Decode to ``(2, T)`` at 44100 Hz. Raises :class:`InvalidAudio` naming the clip.
 
-        A WAV is read by the rules of uploads. Of the formats that libsndfile reads, those are taken whose end can be told.
+        A WAV is read by the rules of uploads. Of the formats that libsndfile reads, those are accepted whose end can be checked.
         """
         samples = _read_wav(self.data, name) if self.data[:4] == b"RIFF" else _read_coded(self.data, name)
         if not np.isfinite(samples).all():

@@ -17,7 +17,9 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from servicekit.errors import ResourceExhausted
+from servicekit.logs import logger
 
+_log = logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -25,7 +27,7 @@ T = TypeVar("T")
 class CallPool:
     """At most ``threads`` calls of a class run at once and ``waiting`` more wait; any further one is refused.
 
-    ``retry_after_s`` is what a refused caller is told.
+    ``retry_after_s`` is the delay that a refusal advises.
     """
 
     def __init__(self, name: str, *, threads: int, waiting: int, retry_after_s: float) -> None:
@@ -84,8 +86,10 @@ async def _result(running: Future[T]) -> T:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         if not running.cancel():
-            with suppress(Exception):  # the caller is gone, and the work's own error with it
+            try:
                 await future
+            except Exception as error:  # noqa: BLE001  the caller is gone; the log is the only place left for the error
+                _log.warning("a call failed after its caller had cancelled it", message=str(error))
         raise
 
 

@@ -39,7 +39,7 @@ class RetryPolicy:
     advising_reasons: frozenset[str] = frozenset({"DRAINING", "OUT_OF_MEMORY", "WARMING"})
     """Reasons whose own ``retry_after_s`` is respected: a service that restarts, and a device that is in use."""
     default_retry_after_s: float = 30.0
-    """What a caller is told when the time is up, where the error itself has no delay."""
+    """Advised in the final error when the time is up and the error itself has no delay."""
 
     def is_temporary(self, error: ServiceError) -> bool:
         """True where a later try may succeed."""

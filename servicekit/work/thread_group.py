@@ -28,7 +28,7 @@ class ThreadGroup:
             self._start_one()
 
     def keep_alive(self) -> bool:
-        """Replace threads that have ended; False where one cannot be started. Not for use after the loops were told to return."""
+        """Replace threads that have ended; False where one cannot be started. Not for use after the loops were asked to return."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         while len(self._threads) < self._size:
             try:

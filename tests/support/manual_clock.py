@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 
 class ManualClock:
-    """A `servicekit.clock.Clock` that only moves when it is told to."""
+    """A `servicekit.clock.Clock` that only a test moves."""
 
     def __init__(self, now: datetime) -> None:
         self._start = now

@@ -99,3 +99,30 @@ def test_a_deletion_that_the_store_refuses_is_finished_when_it_answers(tmp_path:
             shutil.move(away, tmp_path / "store")
             wait_until_gone(journal, job_id)
         assert list(store.keys("jobs")) == []
+
+
+class _StoreThatRefuses(FolderStore):
+    """Removes no file of one job while ``refused`` is set."""
+
+    refused: str | None = None
+
+    def delete(self, key: str) -> None:
+        if self.refused is not None and self.refused in key:
+            raise Unavailable("the disk of this file is away.", reason="STORE_UNAVAILABLE")
+        super().delete(key)
+
+
+def test_a_deletion_that_keeps_failing_holds_up_no_other(tmp_path: Path) -> None:
+    """The job whose files cannot be removed is tried again; those after it are deleted meanwhile."""
+    store = _StoreThatRefuses(tmp_path / "store", store_in(tmp_path).signer)
+    with open_journal(tmp_path) as journal:
+        first, second = sorted(done_job(journal, store) for _ in range(2))
+        store.refused = first
+        for job_id in (first, second):
+            journal.start_delete("local", job_id, OwningService.RENDER)
+        with JobDeletions(journal, OwningService.RENDER, store, retry_s=0.02):
+            wait_until_gone(journal, second)
+            assert list(store.keys("jobs")) == [f"jobs/{first}/{name}" for name in NAMES]
+            store.refused = None
+            wait_until_gone(journal, first)
+        assert list(store.keys("jobs")) == []

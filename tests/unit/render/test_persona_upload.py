@@ -27,7 +27,7 @@ def chunk(index: int, size: int) -> CreatePersonaRequest:
 
 
 async def test_all_streams_together_hold_a_bounded_number_of_bytes() -> None:
-    """A stream beyond that is told to come again, and what ended streams held is free."""
+    """A stream beyond that is refused with a delay, and what ended streams held is free."""
     uploads = PersonaUploads(max_bytes=1000)
     with uploads.receive(stream(HEADER, chunk(0, 600), chunk(1, 100))) as first:
         header, clips = await first.read()
