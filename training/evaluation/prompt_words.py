@@ -2,7 +2,8 @@
 
 Every pair has the same persona, key and chords and differs only in the words or in the seed. With the notes of a corpus song
 the words reach the denoiser alone, and the seed is the noise; composed by the planner, as for a caller, both decide the notes
-too. The service also derives the grid from tempo words; rows of the table say whether they include that.
+too. The service also derives the grid from tempo words, and the families that play the notes from words for instruments; rows
+of the table say whether they include that.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _BASE_WORDS = {"mood": "calm", "instruments": "piano", "tempo": "at a moderate t
 _OTHER_WORDS = {"mood": "energetic", "instruments": "brass stabs", "tempo": "at a fast tempo"}
 _BASE_PROMPT = _PROMPT.format(**_BASE_WORDS)
 _BASE_BPM = 100.0
+_THROUGH_SERVICE = ", through the service"
 _COMPOSED = ", composed"
 
 
@@ -53,9 +55,9 @@ def prompt_words(take_renderer: TakeRenderer, classifier: PersonaClassifier, pro
             f' of the prompt changes ("{_BASE_WORDS["instruments"]}" to "{_OTHER_WORDS["instruments"]}", "{_BASE_WORDS["mood"]}" to'
             f' "{_OTHER_WORDS["mood"]}", "{_BASE_WORDS["tempo"]}" to "{_OTHER_WORDS["tempo"]}"), and, as the null, when only the'
             " seed changes. Key and chords stay the same. In the first three rows grid and notes do too, and the seed draws"
-            " the noise only; in 'tempo, through the service' the grid follows the words, and the notes follow the grid. In"
-            " the rows 'composed' the planner composes from words and seed, as for a caller: another seed then draws all notes"
-            " anew within what the words say, so these rows have no goal."
+            " the noise only. The rows 'through the service' include what the service derives from the words: the grid, which the"
+            " notes follow, or the families that play the same notes. In the rows 'composed' the planner composes from words and"
+            " seed, as for a caller: another seed then draws all notes anew within what the words say, so these rows have no goal."
         ),
         head=("axis", "change by the words", "change by another seed", "ratio"),
         rows=[
@@ -65,9 +67,9 @@ def prompt_words(take_renderer: TakeRenderer, classifier: PersonaClassifier, pro
         goals=tuple(
             Goal(name=f"{axis} words against a seed", value=_ratio(named[key]), target=1.0)
             for axis, key in (
-                ("instrumentation", "instruments"),
+                ("instrumentation", f"instruments{_THROUGH_SERVICE}"),
                 ("mood", "mood"),
-                ("tempo", "tempo, through the service"),
+                ("tempo", f"tempo{_THROUGH_SERVICE}"),
             )
         ),
     )
@@ -87,7 +89,12 @@ def _distances(
     noise = _distance(heard(with_seed(plan, plan.seed + 1)), heard(with_seed(plan, plan.seed + 2)))
     for axis, prompt in prompts.items():
         yield axis, _Distances(words=_distance(base, heard(replace(plan, prompt=prompt))), noise=noise)
-    yield "tempo, through the service", _Distances(words=_distance(base, heard(faster)), noise=noise)
+    yield f"tempo{_THROUGH_SERVICE}", _Distances(words=_distance(base, heard(faster)), noise=noise)
+    piano, brass = (
+        heard(_with_families(take_renderer, replace(plan, prompt=prompt)))
+        for prompt in (_BASE_PROMPT, prompts["instruments"])
+    )
+    yield f"instruments{_THROUGH_SERVICE}", _Distances(words=_distance(piano, brass), noise=noise)
     composed = heard(_composed(take_renderer, plan))
     seed = _distance(composed, heard(_composed(take_renderer, with_seed(plan, plan.seed + 1))))
     for axis, prompt in prompts.items():
@@ -99,6 +106,14 @@ def _distances(
 def _changed_prompts() -> dict[str, str]:
     """For each axis the prompt in which its words are others."""
     return {axis: _PROMPT.format(**{**_BASE_WORDS, axis: _OTHER_WORDS[axis]}) for axis in _BASE_WORDS}
+
+
+def _with_families(take_renderer: TakeRenderer, plan: Plan) -> Plan:
+    """The plan whose notes are played by the families that the planner reads from its prompt."""
+    composed = _composed(take_renderer, plan)
+    if plan.score is None or composed.score is None:
+        raise ValueError("the plan must have a score")
+    return replace(plan, score=replace(plan.score, instrumentation=composed.score.instrumentation))
 
 
 def _composed(take_renderer: TakeRenderer, plan: Plan) -> Plan:
