@@ -1,11 +1,11 @@
 """How the journal's latencies grow with its history: the same calls on a small and on a big journal.
 
-    python -m benchmarks.journal [--jobs 1000 100000] [--events 30] [--calls 200] [--server postgresql://host/postgres]
+    python -m benchmarks.journal [--jobs 1000 1000000] [--events 30] [--calls 200] [--server postgresql://host/postgres]
 
 A journal is filled with finished takes of ``--events`` events and two audit rows each, by SQL that copies a real take; a
 thousandth of them failed. Then each call is timed ``--calls`` times, the journals in turn: the table has median and least, since
-the least says more on a loaded machine. With ``--server`` the journals are databases that are created on that PostgreSQL server,
-else SQLite files in a temporary folder.
+the least says more on a loaded machine, and the CPU time of this process. With ``--server`` the journals are databases on that
+PostgreSQL server, else SQLite files. With ``--keep`` they stay and are used again by the next run.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from servicekit.journal import (
 _RENDER = OwningService.RENDER
 _TENANT = "local"
 _DATABASE = "journal_benchmark"
+_CHUNK = 20_000
 
 
 def take(journal: Journal, events: int) -> str:
@@ -78,9 +79,11 @@ def fill(connection: Connection, model_id: str, jobs: int) -> list[str]:
     clock = SystemClock()
     start_us = to_micros(clock.now()) - jobs * 1_000_000
     ids = [new_job_id(clock.now()) for _ in range(jobs)]
-    connection.execute(text("CREATE TEMPORARY TABLE copies (n BIGINT, job_id TEXT, at_us BIGINT)"))
+    connection.execute(text("CREATE TEMPORARY TABLE copies (n BIGINT PRIMARY KEY, job_id TEXT, at_us BIGINT)"))
     copies = [{"n": n, "job_id": job_id, "at_us": start_us + n * 1_000_000} for n, job_id in enumerate(ids)]
     connection.execute(text("INSERT INTO copies VALUES (:n, :job_id, :at_us)"), copies)
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA cache_size=-500000")  # the pages of the growing indexes
     first, last = _bounds(connection, "events", "position", model_id)
     row, last_row = _bounds(connection, "audit_rows", "sequence", model_id)
     placed = f"{last + 1 - first} + copies.n * {last + 1 - first} + model."
@@ -92,17 +95,29 @@ def fill(connection: Connection, model_id: str, jobs: int) -> list[str]:
         "state of versions": "CASE WHEN copies.n % 1000 = 0 THEN 'FAILED' ELSE 'DONE' END",
         **dict.fromkeys(("create_us", "queued_us", "start_us", "end_us", "time_us"), "copies.at_us"),
     }
-    for table in (schema.jobs, schema.versions, schema.events, schema.audit_rows):
-        names = [column.name for column in table.columns]
-        values = [changed.get(f"{name} of {table.name}", changed.get(name, f"model.{name}")) for name in names]
-        copied = f"SELECT {', '.join(values)} FROM copies, {table.name} AS model WHERE model.job_id = :id ORDER BY n"  # noqa: S608
-        connection.execute(text(f"INSERT INTO {table.name} ({', '.join(names)}) {copied}"), {"id": model_id})
-    connection.commit()
+    for start in range(0, jobs, _CHUNK):
+        for table in (schema.jobs, schema.versions, schema.events, schema.audit_rows):
+            names = [column.name for column in table.columns]
+            values = [changed.get(f"{name} of {table.name}", changed.get(name, f"model.{name}")) for name in names]
+            of_chunk = "model.job_id = :id AND n >= :start AND n < :end"
+            copied = f"SELECT {', '.join(values)} FROM copies, {table.name} AS model WHERE {of_chunk} ORDER BY n"  # noqa: S608
+            bounds = {"id": model_id, "start": start, "end": start + _CHUNK}
+            connection.execute(text(f"INSERT INTO {table.name} ({', '.join(names)}) {copied}"), bounds)
+        connection.commit()
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT setval('events_position_seq', (SELECT max(position) FROM events))"))
         connection.execute(text("ANALYZE"))
         connection.commit()
     return ids
+
+
+def known_ids(connection: Connection, jobs: int) -> list[str]:
+    """The ids of an earlier run's jobs; none where it did not fill the journal."""
+    if connection.execute(text("SELECT count(*) FROM jobs")).scalar_one() < jobs:
+        return []
+    return list(
+        connection.execute(text("SELECT job_id FROM jobs ORDER BY job_id LIMIT :jobs"), {"jobs": jobs}).scalars()
+    )
 
 
 def _bounds(connection: Connection, table: str, column: str, job_id: str) -> tuple[int, int]:
@@ -140,66 +155,81 @@ def calls(journal: Journal, ids: list[str]) -> dict[str, Callable[[], object]]:
     }
 
 
-def measure(journals: list[tuple[Journal, list[str]]], times: int) -> list[dict[str, tuple[float, float]]]:
-    """Median and least of each call in milliseconds, for each journal. They take turns, so that the machine's load is the same."""
-    spent: list[dict[str, list[float]]] = [defaultdict(list) for _ in journals]
+def measure(journals: list[tuple[Journal, list[str]]], times: int) -> list[dict[str, tuple[float, float, float]]]:
+    """Median and least time of each call, and its median CPU time, in milliseconds, for each journal.
+
+    The journals take turns, so that the machine's load is the same.
+    """
+    spent: list[dict[str, list[tuple[float, float]]]] = [defaultdict(list) for _ in journals]
     timed = [calls(journal, ids) for journal, ids in journals]
     for _ in range(times):
         for name in timed[0]:
             for functions, found in zip(timed, spent, strict=True):
-                started_s = time.perf_counter()
+                started_s, started_cpu_s = time.perf_counter(), time.thread_time()
                 functions[name]()
-                found[name].append((time.perf_counter() - started_s) * 1e3)
-    return [{name: (statistics.median(values), min(values)) for name, values in found.items()} for found in spent]
+                taken_s, cpu_s = time.perf_counter() - started_s, time.thread_time() - started_cpu_s
+                found[name].append((taken_s * 1e3, cpu_s * 1e3))
+    return [{name: _summary(values) for name, values in found.items()} for found in spent]
+
+
+def _summary(values: list[tuple[float, float]]) -> tuple[float, float, float]:
+    taken = [value for value, _ in values]
+    return statistics.median(taken), min(taken), statistics.median(cpu for _, cpu in values)
 
 
 @contextmanager
-def empty_database(server: str | None, folder: Path, name: str) -> Iterator[str]:
-    """The URL of a new database, dropped at the end."""
+def database(server: str | None, folder: Path, name: str, *, keep: bool) -> Iterator[str]:
+    """The URL of a database, new and dropped at the end unless it is to be kept."""
     if server is None:
         yield f"sqlite:///{folder / name}.sqlite3"
         return
     admin = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {_DATABASE}_{name}"))
-        connection.execute(text(f"CREATE DATABASE {_DATABASE}_{name}"))
-        yield server.replace("/postgres", f"/{_DATABASE}_{name}", 1)
-        connection.execute(text(f"DROP DATABASE {_DATABASE}_{name} WITH (FORCE)"))
+        if not keep:
+            connection.execute(text(f"DROP DATABASE IF EXISTS {_DATABASE}_{name}"))
+        known = connection.execute(text("SELECT datname FROM pg_database")).scalars().all()
+        if f"{_DATABASE}_{name}" not in known:
+            connection.execute(text(f"CREATE DATABASE {_DATABASE}_{name}"))
+        yield server.replace("/postgres?", f"/{_DATABASE}_{name}?", 1)
+        if not keep:
+            connection.execute(text(f"DROP DATABASE {_DATABASE}_{name} WITH (FORCE)"))
     admin.dispose()
 
 
 def main() -> None:
     """Fill the journals, time the calls, print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--jobs", type=int, nargs="+", default=[1000, 100_000])
+    parser.add_argument("--jobs", type=int, nargs="+", default=[1000, 1_000_000])
     parser.add_argument("--events", type=int, default=30, help="events of each job")
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument(
         "--server", help="URL of a PostgreSQL server's database 'postgres'; without it SQLite is measured"
     )
-    parser.add_argument("--folder", type=Path, help="where SQLite's files are put; a temporary folder by default")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for SQLite's files, which stay there; a temporary one by default"
+    )
     options = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.folder)))
+        folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         journals = []
         for jobs in options.jobs:
-            url = stack.enter_context(empty_database(options.server, folder, str(jobs)))
+            url = stack.enter_context(database(options.server, folder, str(jobs), keep=options.keep is not None))
             journal = stack.enter_context(Journal.open(url, clock=SystemClock()))
-            model_id = take(journal, options.events)
             engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
             started_s = time.perf_counter()
             with engine.connect() as connection:
-                journals.append((journal, fill(connection, model_id, jobs)))
+                ids = known_ids(connection, jobs) or fill(connection, take(journal, options.events), jobs)
+            journals.append((journal, ids))
             engine.dispose()
-            print(f"{jobs} jobs, {jobs * options.events} events written in {time.perf_counter() - started_s:.0f} s")
+            print(f"{jobs} jobs, {jobs * options.events} events ready in {time.perf_counter() - started_s:.0f} s")
         found = measure(journals, options.calls)
-    print("| ms: median (least) |", " | ".join(f"{jobs} jobs" for jobs in options.jobs), "| ratio |")
+    print("| ms: median (least, CPU) |", " | ".join(f"{jobs} jobs" for jobs in options.jobs), "| ratio |")
     print("| --- |", " --- |" * (len(options.jobs) + 1))
     for name in found[0]:
         values = [result[name] for result in found]
-        shown = " | ".join(f"{median:.2f} ({least:.2f})" for median, least in values)
+        shown = " | ".join(f"{median:.2f} ({least:.2f}, {cpu:.2f})" for median, least, cpu in values)
         ratios = [big / small for big, small in zip(values[-1], values[0], strict=True)]
-        print(f"| {name} | {shown} | {ratios[0]:.1f} ({ratios[1]:.1f}) |")
+        print(f"| {name} | {shown} | {' '.join(f'{ratio:.1f}' for ratio in ratios)} |")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ def version_message(version: Version, cursor: Cursor) -> job_pb2.Version:
         message.rerendered_stem = stem_message(version.rerendered_stem)
     if version.error is not None:
         parsed(version.error, message.error)
+    if version.waits.waiting is not None:
+        parsed(version.waits.waiting, message.waiting)
     if version.loudness is not None:
         parsed(version.loudness, message.loudness)
     times = (

@@ -18,6 +18,9 @@ class Clock(Protocol):
     def monotonic_s(self) -> float:
         """Seconds that never jump, for durations within a process."""
 
+    def boot_s(self) -> float:
+        """Seconds since the machine started. They never jump, go on while it is suspended, and are the same for all processes."""
+
 
 class SystemClock:
     """The machine's clock."""
@@ -29,6 +32,10 @@ class SystemClock:
     def monotonic_s(self) -> float:
         """Seconds since an arbitrary time."""
         return time.monotonic()
+
+    def boot_s(self) -> float:
+        """Seconds since the machine started."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def to_micros(moment: datetime) -> int:

@@ -27,6 +27,7 @@ from servicekit.journal.rows import (
     Request,
     RerenderOutcome,
     Version,
+    WaitState,
     named_keys,
 )
 from servicekit.journal.states import EventKind, JobState, OwningService, ProgressTrack, Stage
@@ -62,6 +63,7 @@ __all__ = [
     "SchemaError",
     "Stage",
     "Version",
+    "WaitState",
     "canonical_json",
     "named_keys",
 ]

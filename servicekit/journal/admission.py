@@ -109,6 +109,7 @@ def add_stems(tx: Transaction, tenant: str, job_id: str, number: int, *, stem_mo
             end_us=None,
             expire_us=None,  # the brief's expiry was for the first run
             crashes=0,
+            lost_token=None,
             queued_us=_next_place_us(tx, job.owner),
         )
     )

@@ -12,32 +12,28 @@ from servicekit.errors import Cancelled
 from servicekit.journal import audit_chain, event_log
 from servicekit.journal.database import Transaction
 from servicekit.journal.event_log import change_state
+from servicekit.journal.leases import Leases
 from servicekit.journal.reading import read_job
-from servicekit.journal.reaping import CrashPolicy, abandoned, has_reapable, reap
-from servicekit.journal.rows import AuditRow, Checkpoint, Claim, ClaimLost, EventDraft, HeartbeatReply, Json
+from servicekit.journal.reaping import CrashPolicy, abandoned, claimed_versions, has_reapable, reap, record_crash
+from servicekit.journal.rows import AuditRow, Checkpoint, Claim, ClaimLost, EventDraft, HeartbeatReply, Json, WaitState
 from servicekit.journal.schema import jobs, versions
 from servicekit.journal.states import CLAIMED, JobState, OwningService
 
 
 def claim(tx: Transaction, owner: OwningService, token: str, lease_s: float, crash_policy: CrashPolicy) -> Claim | None:
-    """Claim the next version: an abandoned one first, else the one that has been queued longest; None where there is none."""
+    """Claim the next version: an abandoned one first, else the one that has been queued longest; None where there is none.
+
+    A process that works on one suspect (see `servicekit.journal.reaping`) gets no other.
+    """
     reap(tx, owner, crash_policy)
-    lost = [
-        found for found in abandoned(tx.connection, owner, crash_policy.leases) if found[0].state == JobState.RUNNING
-    ]
-    queued = select(versions).where(versions.c.owner == owner, versions.c.state == JobState.QUEUED)
-    in_order = queued.order_by(versions.c.queued_us, versions.c.job_id, versions.c.number)
-    row = lost[0][0] if lost else tx.connection.execute(in_order.limit(1)).first()
+    row = _next(tx, owner, crash_policy.leases)
     if row is None:
         return None
-    crashed = bool(lost) and lost[0][1].is_crash
     tx.connection.execute(
         update(versions)
         .where(versions.c.job_id == row.job_id, versions.c.number == row.number)
         .values(
             attempt=versions.c.attempt + 1,
-            crashes=versions.c.crashes + int(crashed),
-            lost_token=row.claim_token if crashed else None,
             claim_token=token,
             worker=crash_policy.leases.worker,
             lease_s=lease_s,
@@ -46,6 +42,23 @@ def claim(tx: Transaction, owner: OwningService, token: str, lease_s: float, cra
     )
     change_state(tx, row.job_id, row.number, JobState.RUNNING)
     return _claim(tx, row.job_id, row.number, token, lease_s)
+
+
+def _next(tx: Transaction, owner: OwningService, leases: Leases) -> Row[Any] | None:
+    """The version to work on."""
+    claimed = claimed_versions(tx.connection, owner)
+    held = [row for row in claimed if row.worker == leases.worker and leases.held_s(row.claim_token) is not None]
+    has_suspect = any(row.suspect and row.waiting is None for row in held)
+    for found in abandoned(tx.connection, owner, leases):
+        if found.row.state == JobState.RUNNING and not (has_suspect and found.suspect):
+            if found.crashed:
+                record_crash(tx, owner, leases, found.row.worker)
+            return found.row
+    queued = select(versions).where(versions.c.owner == owner, versions.c.state == JobState.QUEUED)
+    if has_suspect:
+        queued = queued.where(versions.c.suspect.is_(False))
+    in_order = queued.order_by(versions.c.queued_us, versions.c.job_id, versions.c.number)
+    return tx.connection.execute(in_order.limit(1)).first()
 
 
 def excuse(tx: Transaction, held: Claim) -> None:
@@ -100,6 +113,8 @@ def checkpoint(tx: Transaction, held: Claim, results: Checkpoint, held_s: float 
         values["loudness"] = json.dumps(results.loudness)
     if results.stage is not None:
         values["checkpointed_stage"] = results.stage
+    if results.waits is not None:
+        values |= _wait_columns(results.waits)
     if results.timings:
         values["timings"] = json.dumps([*json.loads(row.timings), *results.timings])
     if values:
@@ -113,9 +128,12 @@ def checkpoint(tx: Transaction, held: Claim, results: Checkpoint, held_s: float 
     return written
 
 
-def append_events(tx: Transaction, held: Claim, drafts: Sequence[EventDraft]) -> None:
-    """Append events in order."""
-    _append_events(tx, _row_of(tx, held), drafts)
+def append_events(tx: Transaction, held: Claim, drafts: Sequence[EventDraft], waits: WaitState | None) -> None:
+    """Append events in order, and save ``waits`` unless it is None."""
+    row = _row_of(tx, held)
+    if waits is not None:
+        _set(tx, held, **_wait_columns(waits))
+    _append_events(tx, row, drafts)
 
 
 def end(tx: Transaction, held: Claim, state: JobState, *, error: Json | None, held_s: float | None) -> JobState:
@@ -168,6 +186,11 @@ def _row_of(tx: Transaction, held: Claim) -> Row[Any]:
 def _set(tx: Transaction, held: Claim, **values: Any) -> None:  # noqa: ANN401  column values
     where = (versions.c.job_id == held.version.job_id, versions.c.number == held.version.number)
     tx.connection.execute(update(versions).where(*where).values(**values))
+
+
+def _wait_columns(waits: WaitState) -> dict[str, Any]:
+    waiting = None if waits.waiting is None else json.dumps(waits.waiting)
+    return {"waiting": waiting, "waits": json.dumps(waits.spent)}
 
 
 def _append_events(tx: Transaction, row: Row[Any], drafts: Sequence[EventDraft]) -> None:

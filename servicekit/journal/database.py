@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from servicekit.clock import Clock, from_micros, to_micros
 from servicekit.errors import Internal, OutcomeUnknown, ResourceExhausted, ServiceError, Unavailable
 from servicekit.faults import NO_FAULTS, FaultPoint, Faults
+from servicekit.journal.clock_steps import clock_offset_us, follow_clock, is_step
 from servicekit.journal.migrate import prepare
 from servicekit.journal.rows import Event
 
@@ -74,6 +75,10 @@ class JournalClock:
         """Seconds since an arbitrary time."""
         return self._local.monotonic_s()
 
+    def boot_s(self) -> float:
+        """Seconds since this machine started."""
+        return self._local.boot_s()
+
 
 @dataclass
 class Transaction:
@@ -94,6 +99,7 @@ class Database:
         self.path = path
         self.token_key = b""
         self._faults = NO_FAULTS
+        self._offset_us: int | None = None
 
     @classmethod
     def open(cls, url: str, *, clock: Clock) -> Self:
@@ -153,6 +159,9 @@ class Database:
                 transaction_id = connection.info.get(_TRANSACTION_ID)
                 if self.path is None:
                     self.clock.set_now(connection.exec_driver_sql(_POSTGRESQL_NOW).scalar_one())
+                elif self.token_key:  # its tables are there
+                    self._offset_us = clock_offset_us(self.clock)
+                    follow_clock(connection, self._offset_us)
                 yield Transaction(connection, self.now_us())
                 try:
                     transaction.commit()
@@ -166,6 +175,12 @@ class Database:
     def now_us(self) -> int:
         """The journal's time: microseconds since 1970-01-01 UTC."""
         return to_micros(self.clock.now())
+
+    def clock_was_set(self) -> bool:
+        """Whether the next write transaction may move expiries; never with PostgreSQL."""
+        return self.path is not None and (
+            self._offset_us is None or is_step(self._offset_us, clock_offset_us(self.clock))
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -23,10 +23,13 @@ _POSITION_COLUMN = {ProgressTrack.RENDER: versions.c.render_position, ProgressTr
 def change_state(tx: Transaction, job_id: str, number: int, state: JobState, *, error: Json | None = None) -> None:
     """Set a version's state and append its STATE event. A state without a worker clears the claim, a final state sets the end."""
     values: dict[str, Any] = {"state": state}
+    if state is not JobState.CANCELLING:
+        values |= {"waiting": None}
     if state not in CLAIMED:
         values |= {"claim_token": None, "worker": None, "lease_s": None}
     if state.ended:
         values |= {"end_us": tx.now_us, "error": None if error is None else json.dumps(error)}
+        values |= {"waits": "{}", "suspect": False}
     attempt = tx.connection.execute(
         update(versions)
         .where(versions.c.job_id == job_id, versions.c.number == number)

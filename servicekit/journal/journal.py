@@ -45,6 +45,7 @@ from servicekit.journal.rows import (
     OrphanedVersion,
     Request,
     RerenderOutcome,
+    WaitState,
 )
 from servicekit.journal.states import JobState, OwningService
 from servicekit.journal.tokens import Sealer
@@ -252,8 +253,9 @@ class Journal:
     def reap(self, owner: OwningService) -> None:
         """End the versions that no worker will end: queued ones past their expiry, and those of :meth:`orphaned_versions`."""
         with self._database.reading() as connection:
-            if not reaping.has_reapable(connection, owner, self._crash_policy, self._database.now_us()):
-                return
+            reapable = reaping.has_reapable(connection, owner, self._crash_policy, self._database.now_us())
+        if not (reapable or self._database.clock_was_set()):
+            return
         with self._writing() as tx:
             reaping.reap(tx, owner, self._crash_policy)
 
@@ -273,10 +275,10 @@ class Journal:
             self._leases.drop(claim.token)
         return row
 
-    def append_events(self, claim: Claim, drafts: Sequence[EventDraft]) -> None:
-        """Append events in order."""
+    def append_events(self, claim: Claim, drafts: Sequence[EventDraft], waits: WaitState | None = None) -> None:
+        """Append events in order; unless it is None, ``waits`` replaces what was saved before."""
         with self._writing_claim(claim) as tx:
-            claims.append_events(tx, claim, drafts)
+            claims.append_events(tx, claim, drafts, waits)
 
     def retry(self, claim: Claim) -> Claim:
         """Start a new attempt under the same claim; the result holds the version as it is now."""

@@ -32,11 +32,12 @@ class Loss(Enum):
     DEAD = "its process has died"
     SILENT = "no heartbeat for the whole lease"
     UNUSED = "no work in its process holds it"
+    REVOKED = "it was taken from its worker"
 
     @property
     def is_crash(self) -> bool:
         """True where the work may have killed its process."""
-        return self is not Loss.UNUSED
+        return self in {Loss.DEAD, Loss.SILENT}
 
 
 @dataclass
@@ -101,6 +102,8 @@ class Leases:
         return found
 
     def _loss(self, row: Row[Any], now_s: float, *, alive: bool) -> Loss | None:
+        if row.worker is None:
+            return Loss.REVOKED
         if row.worker == self.worker:
             return None if row.claim_token in self._held else Loss.UNUSED
         if not alive:

@@ -17,7 +17,17 @@ from servicekit.errors import NotFound
 from servicekit.ids import is_job_id
 from servicekit.journal.estimates import Queue
 from servicekit.journal.event_log import to_event
-from servicekit.journal.rows import Event, Job, JobFilter, JobPage, JobStatus, RerenderOutcome, Version, named_keys
+from servicekit.journal.rows import (
+    Event,
+    Job,
+    JobFilter,
+    JobPage,
+    JobStatus,
+    RerenderOutcome,
+    Version,
+    WaitState,
+    named_keys,
+)
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, measured_failures, versions
 from servicekit.journal.states import JobState, OwningService, Stage
 from servicekit.journal.tokens import Sealer
@@ -261,6 +271,7 @@ def _to_version(
         number=row.number,
         state=JobState(row.state),
         attempt=row.attempt,
+        crashes=row.crashes,
         stems_wanted=row.stems_wanted,
         stem_mode=StemMode[row.stem_mode],
         base_version=row.base_version,
@@ -272,6 +283,7 @@ def _to_version(
         timings=tuple(json.loads(row.timings)),
         error=json.loads(row.error) if row.error else None,
         checkpointed_stage=Stage(row.checkpointed_stage) if row.checkpointed_stage else None,
+        waits=WaitState(waiting=json.loads(row.waiting) if row.waiting else None, spent=json.loads(row.waits)),
         progress=progress,
         audio_seconds=row.audio_s,
         expire_time=_time(row.expire_us),

@@ -103,13 +103,28 @@ class EventPage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WaitState:
+    """What a version waits for now, as google.rpc.Status in proto-JSON (None while it works), and how long it has waited.
+
+    ``spent`` has an entry for each reason that is not overcome yet: ``waitedS``, ``refusals``, and the ``stage`` that was refused.
+    """
+
+    waiting: Json | None = None
+    spent: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Version:
-    """One version of a job. ``checkpointed_stage`` is the last stage that a retry can skip."""
+    """One version of a job.
+
+    ``checkpointed_stage`` is the last stage that a retry can skip, ``crashes`` how often the work killed its process.
+    """
 
     job_id: str
     number: int
     state: JobState
     attempt: int
+    crashes: int
     stems_wanted: bool
     stem_mode: StemMode
     base_version: int
@@ -121,6 +136,7 @@ class Version:
     timings: tuple[Json, ...]
     error: Json | None
     checkpointed_stage: Stage | None
+    waits: WaitState
     progress: tuple[Event, ...]
     audio_seconds: float
     expire_time: datetime | None
@@ -246,8 +262,8 @@ class AuditDraft:
 class Checkpoint:
     """Results of an attempt, saved in one transaction with their audit row and events.
 
-    ``files`` and ``timings`` are added to those saved before. ``stage`` is the last stage that a later attempt can skip. With
-    ``done`` the version ends as DONE.
+    ``files`` and ``timings`` are added to those saved before. ``stage`` is the last stage that a later attempt can skip. ``waits``
+    replaces what was saved before. With ``done`` the version ends as DONE.
     """
 
     files: Json | None = None
@@ -256,6 +272,7 @@ class Checkpoint:
     audit: AuditDraft | None = None
     timings: Sequence[Json] = ()
     events: Sequence[EventDraft] = ()
+    waits: WaitState | None = None
     done: bool = False
 
 

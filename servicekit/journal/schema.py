@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Of the tables below; `migrations/versions/` has a file for each change."""
 
 metadata = MetaData()
@@ -110,6 +110,9 @@ versions = Table(
     Column("lease_s", Float),
     Column("heartbeats", BigInteger, nullable=False, server_default="0"),
     Column("lost_token", Text),
+    Column("suspect", Boolean, nullable=False, server_default=false()),
+    Column("waiting", Text),
+    Column("waits", Text, nullable=False, server_default="{}"),
     Column("prompt_erased", Boolean, nullable=False, server_default=false()),
     Column("render_position", BigInteger),
     Column("stems_position", BigInteger),

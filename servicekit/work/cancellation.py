@@ -34,11 +34,14 @@ class CancellationToken:
 
     ``lease_until_s`` is when the claim's lease ends unless it is renewed, by the monotonic clock; None: never. Work whose lease has
     ended stops at its next :meth:`check` until the lease is renewed, which fails if another worker has claimed the version.
+    ``expire_time`` is turned into a duration at once, so that it does not matter if the clock is set.
     """
 
     def __init__(self, *, expire_time: datetime | None, clock: Clock, lease_until_s: float | None = None) -> None:
         self.reason: StopReason | None = None
         self.expire_time = expire_time
+        left_s = None if expire_time is None else (expire_time - clock.now()).total_seconds()
+        self._expires_s = None if left_s is None else clock.monotonic_s() + left_s
         self.lease_until_s = lease_until_s
         self._clock = clock
         self._lock = threading.Lock()
@@ -58,7 +61,8 @@ class CancellationToken:
 
     def stop_if_expired(self) -> None:
         """Tell the work to stop if its expiry has passed."""
-        if self.expire_time is not None and self._clock.now() >= self.expire_time:
+        left_s = self.expires_in_s()
+        if left_s is not None and left_s <= 0:
             self.stop(StopReason.EXPIRED)
 
     @property
@@ -79,7 +83,7 @@ class CancellationToken:
 
     def expires_in_s(self) -> float | None:
         """Seconds until the expiry, negative after it; None where there is none."""
-        return None if self.expire_time is None else (self.expire_time - self._clock.now()).total_seconds()
+        return None if self._expires_s is None else self._expires_s - self._clock.monotonic_s()
 
     def check(self) -> None:
         """Raise Cancelled, Expired, ClaimLost or WorkerShutdown if the work has to stop. Cheap enough for an inner loop."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from servicekit.clock import Clock
-from servicekit.errors import Cancelled, OutcomeUnknown, ServiceError
+from servicekit.errors import Cancelled, OutcomeUnknown
 from servicekit.journal import (
     AuditDraft,
     AuditRow,
@@ -24,11 +24,11 @@ from servicekit.journal import (
     Journal,
     ProgressTrack,
     Stage,
+    WaitState,
     named_keys,
 )
 from servicekit.journal.rows import Json
 from servicekit.logs import logger
-from servicekit.rpc.status import as_service_error, status_json, to_status
 from servicekit.store.object_store import ObjectStore
 from servicekit.work.cancellation import CancellationToken, StopReason
 from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
@@ -100,6 +100,7 @@ class Progress:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._outcome_unknown = False
+        self._saved_waits = claim.version.waits
         self.ended = False
         """Whether :meth:`version_ready` has ended the version."""
 
@@ -165,20 +166,22 @@ class Progress:
             try:
                 result = operation()
             except Exception as raised:  # memory runs out with other types of exceptions than ServiceError
-                delay_s = self._budget.refused(raised)
+                delay_s = self._budget.refused(raised, stage=self.current_stage)
                 if delay_s is None:
                     raise
                 self.check()
                 _log.warning("waiting", message=str(raised), delay_s=delay_s)
-                self.report_wait(as_service_error(raised))
+                self.report_wait()
                 self.wait(delay_s)
             else:
-                self._budget.succeeded()
+                if self._budget.refusal is not None:
+                    self._budget.succeeded()
+                    self._wake_writer()
                 return result
 
-    def report_wait(self, refusal: ServiceError) -> None:
-        """Report, in an event of the current stage, that the version waits for the end of a temporary refusal."""
-        status = status_json(to_status(refusal, stage=self.current_stage))
+    def report_wait(self) -> None:
+        """Report, in an event of the current stage and in the version, that it waits for the end of a temporary refusal."""
+        status = self._budget.state.waiting
         draft = EventDraft(kind=EventKind.STATE, attempt=self._claim.attempt, error=status)
         if self._step is not None:
             draft = replace(self._draft(EventKind.PROGRESS, self._step), error=status)
@@ -235,14 +238,16 @@ class Progress:
     def flush(self) -> None:
         """Write the pending events. Called by the heartbeat thread."""
         with self._writing, self._pending_writes() as (drafts, _):
-            if drafts:
-                self._journal.append_events(self._claim, drafts)
+            waits = self._unsaved_waits()
+            if drafts or waits is not None:
+                self._journal.append_events(self._claim, drafts, waits)
+                self._saved_waits = waits or self._saved_waits
 
     def close(self, *, completed: bool) -> None:
         """Write what is pending at the end of an attempt. Only a ``completed`` stage gets a timing."""
         if completed:
             self._complete()
-        if self._pending or self._timings:
+        if self._pending or self._timings or self._unsaved_waits() is not None:
             self._checkpoint(Checkpoint())
 
     def _ready(self, results: Checkpoint, *kinds: EventKind) -> AuditRow | None:
@@ -256,6 +261,7 @@ class Progress:
         events = [self._draft(kind, step) for kind in kinds]
         whole = replace(results, events=events, timings=[self._timing(step, seconds)])
         row = self.retrying(lambda: self._checkpoint_once(whole))
+        self._budget.passed(step.stage)
         self._observe(step.stage, seconds)
         self._step = None
         return row
@@ -276,8 +282,11 @@ class Progress:
     def _checkpoint(self, results: Checkpoint) -> AuditRow | None:
         """Save results behind the pending events and timings."""
         with self._writing, self._pending_writes() as (drafts, timings):
-            whole = replace(results, events=[*drafts, *results.events], timings=[*timings, *results.timings])
+            waits = self._unsaved_waits()
+            events = [*drafts, *results.events]
+            whole = replace(results, events=events, timings=[*timings, *results.timings], waits=waits)
             row = self._journal.checkpoint(self._claim, whole)
+            self._saved_waits = waits or self._saved_waits
             self._timings = self._timings[len(timings) :]
         return row
 
@@ -300,6 +309,11 @@ class Progress:
                 with self._lock:
                     self._pending = drafts + self._pending
 
+    def _unsaved_waits(self) -> WaitState | None:
+        """What the journal does not know yet; None where it knows."""
+        state = self._budget.state
+        return None if state == self._saved_waits else state
+
     def _complete(self) -> None:
         """End the current stage: publish its last step, note its timing."""
         step = self._step
@@ -310,6 +324,7 @@ class Progress:
             self._publish()
         seconds = self._clock.monotonic_s() - step.started_s
         self._timings.append(self._timing(step, seconds))
+        self._budget.passed(step.stage)
         self._observe(step.stage, seconds)
         self._step = None
 

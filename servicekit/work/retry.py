@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 from servicekit.clock import Clock
 from servicekit.errors import ServiceError
-from servicekit.rpc.status import as_service_error
+from servicekit.journal import Stage, WaitState
+from servicekit.rpc.status import as_service_error, status_json, to_status
 
 _MAX_DOUBLINGS = 16
 
@@ -26,6 +26,7 @@ class RetryPolicy:
     temporary_reasons: frozenset[str] = frozenset(
         {
             "DESCRIPTORS_EXHAUSTED",
+            "DISK_FULL",
             "DRAINING",
             "LEASE_LOST",
             "LOANS_EXHAUSTED",
@@ -52,38 +53,77 @@ class RetryPolicy:
         return max(min(own_s, self.max_delay_s), advised_s or 0.0)
 
 
-class WaitBudget:
-    """How long one version has waited for what refuses it, for each reason. Used by the thread that works on the version."""
+@dataclass
+class _Wait:
+    """Refusals for one reason; ``since_s`` is the time of the first by the monotonic clock.
 
-    def __init__(self, policy: RetryPolicy, clock: Clock) -> None:
+    What an earlier process waited counts too: then ``since_s`` lies that far back. The time between the two does not count.
+    """
+
+    since_s: float
+    refusals: int
+
+
+class WaitBudget:
+    """How long one version has waited for what refuses it, for each reason, until the stage that was refused is over.
+
+    ``saved`` is what an earlier attempt saved in the journal. Used by the thread that works on the version; any thread may read
+    :attr:`state`.
+    """
+
+    def __init__(self, policy: RetryPolicy, clock: Clock, saved: WaitState | None = None) -> None:
         self._policy = policy
         self._clock = clock
-        self._since_s: dict[str, float] = {}
-        self._failures: Counter[str] = Counter()
+        self._spent = dict(saved.spent) if saved is not None else {}
+        self._waits: dict[str, _Wait] = {}
         self.refusal: ServiceError | None = None
         """What the version waits for now; None while it works."""
+        self.state = WaitState(spent=self._spent)
+        """To be saved in the journal."""
 
-    def refused(self, raised: BaseException) -> float | None:
+    def refused(self, raised: BaseException, *, stage: Stage | None = None) -> float | None:
         """Seconds to wait for the next try; None where ``raised`` is not temporary, or where the time is up."""
         error = as_service_error(raised)
         if not self._policy.is_temporary(error):
             return None
         now_s = self._clock.monotonic_s()
-        left_s = self._since_s.setdefault(error.reason, now_s) + self._policy.max_wait_s - now_s
+        wait = self._waits.get(error.reason) or self._earlier(error.reason, now_s)
+        left_s = wait.since_s + self._policy.max_wait_s - now_s
         if left_s <= 0:
             error.retry_after_s = error.retry_after_s or self._policy.default_retry_after_s
             return None
-        self._failures[error.reason] += 1
-        self.refusal = error
-        return min(self._policy.delay_s(self._failures[error.reason], error), left_s)
+        wait.refusals += 1
+        self._waits[error.reason] = wait
+        spent = {"waitedS": now_s - wait.since_s, "refusals": wait.refusals, "stage": stage and str(stage)}
+        self._spent = {**self._spent, error.reason: spent}
+        self._set_refusal(error, stage)
+        return min(self._policy.delay_s(wait.refusals, error), left_s)
 
     def trying(self) -> None:
         """The next try begins. The time goes on counting."""
-        self.refusal = None
+        self._set_refusal(None)
 
     def succeeded(self) -> None:
         """What was refused last has succeeded: its next refusal starts a new wait."""
         if self.refusal is not None:
-            self._since_s.pop(self.refusal.reason, None)
-            self._failures.pop(self.refusal.reason, None)
-        self.refusal = None
+            self._forget({self.refusal.reason})
+
+    def passed(self, stage: Stage) -> None:
+        """A stage is over, and so is what refused it, in this attempt or an earlier one."""
+        over = {reason for reason, spent in self._spent.items() if spent["stage"] in {None, str(stage)}}
+        if over:
+            self._forget(over)
+
+    def _earlier(self, reason: str, now_s: float) -> _Wait:
+        spent = self._spent.get(reason, {"waitedS": 0.0, "refusals": 0})
+        return _Wait(now_s - spent["waitedS"], spent["refusals"])
+
+    def _forget(self, reasons: set[str]) -> None:
+        self._spent = {reason: spent for reason, spent in self._spent.items() if reason not in reasons}
+        self._waits = {reason: wait for reason, wait in self._waits.items() if reason not in reasons}
+        self._set_refusal(None)
+
+    def _set_refusal(self, refusal: ServiceError | None, stage: Stage | None = None) -> None:
+        self.refusal = refusal
+        waiting = None if refusal is None else status_json(to_status(refusal, stage=stage))
+        self.state = WaitState(waiting=waiting, spent=self._spent)

@@ -43,7 +43,7 @@ from servicekit.work.thread_group import ThreadGroup, boundary
 _POLL_S = 0.5
 _STOPPED_POLL_S = 0.1
 _MAX_PARKED = 64
-_STORE_DOWN = "STORE_UNAVAILABLE"
+_NO_ROOM_FOR_MORE = frozenset({"STORE_UNAVAILABLE", "DISK_FULL"})
 _log = logger(__name__)
 
 Work = Callable[[Assignment], None]
@@ -57,7 +57,8 @@ class Runner:
     A claim expires ``lease_s`` after the last heartbeat. Work that does not stop within ``shutdown_grace_s`` of the end of a drain
     loses its claim. ``remove_orphans`` removes the files that a version does not name: it is called with each orphaned version
     before it ends, and with the earlier attempts of a version before the next. ``check_before_claim`` raises a ServiceError while
-    nothing new is to be claimed, such as while the store is down; nor is anything claimed while a version waits for the store.
+    nothing new is to be claimed, such as while the store is down; nor is anything claimed while a version waits for the store or
+    for space.
     """
 
     def __init__(
@@ -188,10 +189,10 @@ class Runner:
         return running
 
     def _waits_for_room(self) -> bool:
-        """Whether a claimed version waits for the store, which a new one would need too, or very many wait for anything."""
+        """Whether a claimed version waits for what a new one would need too, store or space, or very many wait for anything."""
         refusals = [running.budget.refusal for running in self._heartbeat.all()]
-        store_down = any(refusal is not None and refusal.reason == _STORE_DOWN for refusal in refusals)
-        return store_down or len(self._parked) >= _MAX_PARKED
+        blocked = any(refusal is not None and refusal.reason in _NO_ROOM_FOR_MORE for refusal in refusals)
+        return blocked or len(self._parked) >= _MAX_PARKED
 
     def _claim(self) -> Running | None:
         with self._claiming:
@@ -206,7 +207,7 @@ class Runner:
                 clock=self._journal.clock,
                 lease_until_s=asked_s + self._lease_s,
             )
-            budget = WaitBudget(self._retries, self._clock)
+            budget = WaitBudget(self._retries, self._clock, claim.version.waits)
             progress = self._progress(claim, cancellation, budget)
             running = Running(claim, cancellation, budget, progress, self._clock.monotonic_s())
             self._heartbeat.add(running)
@@ -280,18 +281,18 @@ class Runner:
     def _start_next_attempt(self, running: Running) -> None:
         running.progress.close(completed=False)
         running.claim = self._journal.retry(running.claim)
-        running.progress = self._progress(running.claim, running.cancellation, running.budget)
         running.budget.trying()
+        running.progress = self._progress(running.claim, running.cancellation, running.budget)
 
     def _park(self, running: Running, error: BaseException) -> bool:
         """Let the version wait without a thread if the refusal is temporary; False where the version has to end."""
         running.cancellation.stop_if_expired()
-        delay_s = running.budget.refused(error) if running.may_go_on else None
+        delay_s = running.budget.refused(error, stage=running.progress.current_stage) if running.may_go_on else None
         if delay_s is None or running.budget.refusal is None:
             return False
         refusal = running.budget.refusal
         _log.warning("waiting for the next attempt", reason=refusal.reason, message=refusal.message, delay_s=delay_s)
-        running.progress.report_wait(refusal)
+        running.progress.report_wait()
         if not self._parked.add(running, delay_s=delay_s):
             running.cancellation.stop(StopReason.SHUTDOWN)
             return False

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from google.rpc import error_details_pb2
 
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client.errors import JobFailedError, ResourceExhaustedError
+from sonichaos_client.errors import ResourceExhaustedError
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
 from tests.support.cuttable_proxy import CuttableProxy
@@ -37,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk(small_disk: Path, fresh_pair: FreshPair, tmp_path: Path) -> None:
-    """The version fails as DISK_FULL and keeps its bounce; no partial file is seen; with space again, AddStems ends it."""
+    """The version waits with DISK_FULL, nothing new is begun, and no partial file is seen; with space again, both are done."""
     pair = fresh_pair(data=small_disk / "data")
     client = pair.client
     job = client.create_render(brief(stems=True, seconds=6.0))
@@ -47,18 +48,22 @@ def test_a_full_disk(small_disk: Path, fresh_pair: FreshPair, tmp_path: Path) ->
         until(client, job, at(job_pb2.STAGE_SEPARATE))
         free = os.statvfs(small_disk)
         filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 2 * _MIB))
-    with pytest.raises(JobFailedError) as failed:
-        client.wait(job)
-    assert failed.value.reason == "DISK_FULL"
+    waiting = until(client, job, lambda event: event.HasField("error"))
+    info = error_details_pb2.ErrorInfo()
+    assert waiting.error.details[0].Unpack(info)
+    assert (info.reason, info.metadata["stage"]) == ("DISK_FULL", "STORE")
     assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors", "v1.mid"]
+    second = client.create_render(brief(seconds=2.0))
     upload = tmp_path / "upload.wav"
     soundfile.write(upload, np.zeros((20 * 44100, 2)), 44100, subtype="PCM_24")
     with pytest.raises(ResourceExhaustedError) as full:
         client.separate_file(upload)
     assert full.value.reason == "DISK_FULL"
-    assert [one.job_id for one in client.list_jobs()] == [job.job_id]
+    found = {one.job_id: one.state for one in client.list_jobs()}
+    assert found == {job.job_id: job_pb2.JOB_STATE_RUNNING, second.job_id: job_pb2.JOB_STATE_QUEUED}
     filler.unlink()
-    again = collect_events(client, client.add_stems(job.job_id))
+    again = collect_events(client, job)
+    assert client.wait(second).state == job_pb2.JOB_STATE_DONE
     assert again.job.state == job_pb2.JOB_STATE_DONE
     check_numbers(again.events)
     assert verify_zip(client.download(job.job_id, tmp_path / "out").path).failures == ()

@@ -11,7 +11,10 @@ MAX_CRASHES = 3
 
 @dataclass
 class ModelVersion:
-    """One version; ``token`` is its current claim, ``lost_token`` the claim whose loss was counted as a crash."""
+    """One version; ``token`` is its current claim, ``lost_token`` the claim whose loss was counted as a crash.
+
+    ``waiting``: its worker works on nothing. ``suspect``: it was being worked on when its process died.
+    """
 
     job_id: str
     number: int
@@ -22,10 +25,19 @@ class ModelVersion:
     token: str | None = None
     host: int | None = None
     lost_token: str | None = None
+    waiting: bool = False
+    suspect: bool = False
 
     def leave(self, state: JobState) -> None:
         """A state without a worker."""
-        self.state, self.token, self.host = state, None, None
+        self.state, self.waiting = state, False
+        self.revoke()
+        if state.ended:
+            self.suspect = False
+
+    def revoke(self) -> None:
+        """Nobody holds it."""
+        self.token, self.host = None, None
 
 
 @dataclass
@@ -66,45 +78,86 @@ class Model:
         return version if version is not None and version.token == claim.token else None
 
     def loss(self, version: ModelVersion, host: ModelHost) -> str | None:
-        """Why ``host`` may take a claimed version: "unused" is no crash, "crash" is one; None where it may not."""
-        assert version.token is not None
-        assert version.host is not None
+        """Why ``host`` may take a claimed version: "crash", or something that is none; None where it may not."""
+        if version.token is None or version.host is None:
+            return "revoked"
         if version.host == host.number:
             return None if version.token in host.held else "unused"
         if self.sees_death and version.host not in self.alive:
             return "crash"
         return "crash" if version.token in host.silent else None
 
+    def record_crash(self, worker: int, host: ModelHost) -> None:
+        """One executing version, or those suspected before, caused it; if that names none, all executing are suspects now."""
+        lost = [one for one in self._claimed() if one.host == worker and self.loss(one, host) == "crash"]
+        executing = [one for one in lost if not one.waiting]
+        guilty = [one for one in executing if one.suspect] or (executing if len(executing) == 1 else [])
+        for one in guilty:
+            one.crashes += 1
+            one.lost_token = one.token
+        for one in executing:
+            one.suspect = True
+        for one in lost:
+            one.revoke()
+
     def reap(self, host: ModelHost) -> None:
         """End what no worker will end."""
-        for version in self._claimed():
-            loss = self.loss(version, host)
-            if loss is None:
-                continue
-            if version.state is JobState.CANCELLING:
-                version.leave(JobState.CANCELLED)
-            elif loss == "crash" and version.crashes + 1 >= MAX_CRASHES:
-                version.leave(JobState.FAILED)
+        self.revoke_orphans(host)
+        for version in self._orphans(host):
+            version.leave(JobState.CANCELLED if version.state is JobState.CANCELLING else JobState.FAILED)
+
+    def revoke_orphans(self, host: ModelHost) -> None:
+        """Nobody may write a version that is about to end."""
+        for version in self._orphans(host):
+            if self.loss(version, host) == "crash" and version.host is not None:
+                self.record_crash(version.host, host)
+            version.revoke()
 
     def claim(self, host: ModelHost) -> ModelVersion | None:
         """The version that ``host`` gets now, with the new attempt counted; its claim is not set yet."""
         self.reap(host)
-        lost = [(one, loss) for one in self._claimed() if (loss := self.loss(one, host)) is not None]
-        if lost:
-            version, loss = lost[0]
-            version.lost_token = version.token if loss == "crash" else None
-            version.crashes += loss == "crash"
-        else:
-            queued = sorted(
-                (one for one in self.versions.values() if one.state is JobState.QUEUED), key=lambda one: one.place
-            )
-            if not queued:
+        has_suspect = any(one.suspect and not one.waiting and one.token in host.held for one in self._claimed())
+        version = self._lost(host, has_suspect=has_suspect)
+        if version is None:
+            queued = [one for one in self.versions.values() if one.state is JobState.QUEUED]
+            allowed = [one for one in queued if not (one.suspect and has_suspect)]
+            if not allowed:
                 return None
-            version = queued[0]
-            version.lost_token = None
+            version = min(allowed, key=lambda one: one.place)
         version.attempt += 1
-        version.state = JobState.RUNNING
+        version.state, version.waiting = JobState.RUNNING, False
         return version
+
+    def _lost(self, host: ModelHost, *, has_suspect: bool) -> ModelVersion | None:
+        """The first abandoned version that ``host`` may work on."""
+        for one in self._claimed():
+            loss = self.loss(one, host)
+            suspect = one.suspect or (loss == "crash" and not one.waiting)
+            if one.state is JobState.RUNNING and loss is not None and not (suspect and has_suspect):
+                if loss == "crash" and one.host is not None:
+                    self.record_crash(one.host, host)
+                return one
+        return None
+
+    def _orphans(self, host: ModelHost) -> list[ModelVersion]:
+        """Abandoned versions that were cancelled, or whose next counted crash is the last."""
+        return [
+            one
+            for one in self._claimed()
+            if self.loss(one, host) is not None
+            and (one.state is JobState.CANCELLING or self._crashes(one, host) >= MAX_CRASHES)
+        ]
+
+    def _crashes(self, version: ModelVersion, host: ModelHost) -> int:
+        """With the one that is not recorded yet."""
+        if self.loss(version, host) != "crash" or version.waiting:
+            return version.crashes
+        beside = [
+            one
+            for one in self._claimed()
+            if one.host == version.host and one is not version and not one.waiting and self.loss(one, host) == "crash"
+        ]
+        return version.crashes + (version.suspect or not beside)
 
     def excuse(self, claim: Claim) -> None:
         """A worker that lost its claim has shown that it lives."""

@@ -69,7 +69,7 @@ WRITES: dict[str, Callable[[Journal, Claim], object]] = {
 def test_a_worker_that_lost_its_claim_cannot_write(
     journal: Journal, rival: Journal, clock: ManualClock, write: Callable[[Journal, Claim], object]
 ) -> None:
-    """After its lease expired and another worker claimed the version, every write is refused and changes nothing."""
+    """After its lease expired and another worker claimed the version, every write is refused; only the crash is taken back."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
     lost = claimed(journal, lease_s=10)
     observe_silence(rival, clock, lease_s=10)
@@ -78,7 +78,9 @@ def test_a_worker_that_lost_its_claim_cannot_write(
     before = journal.job("local", job_id)
     with pytest.raises(ClaimLost):
         write(journal, lost)
-    assert journal.job("local", job_id) == before
+    (version,) = before.versions
+    assert version.crashes == 1
+    assert journal.job("local", job_id) == replace(before, versions=(replace(version, crashes=0),))
     assert not journal.audit_rows("local").rows
     rival.finish(current)
 

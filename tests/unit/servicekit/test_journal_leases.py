@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from servicekit.clock import SystemClock
-from servicekit.errors import Unavailable
-from servicekit.journal import ClaimLost, JobState, Journal, OwningService
+from servicekit.errors import Expired, Unavailable
+from servicekit.journal import Checkpoint, ClaimLost, JobState, Journal, OwningService, WaitState
 from servicekit.journal.database import Database
-from servicekit.work import Assignment, Runner
+from servicekit.work import Assignment, CancellationToken, Runner
 from tests.support.databases import raw_engine
-from tests.support.journal_rows import WEIGHTS, claimed, new_job, observe_silence
+from tests.support.journal_rows import BOUNCE, WEIGHTS, claimed, new_job, observe_silence, open_journal
 from tests.support.manual_clock import ManualClock
 
 MANY = 1000
@@ -83,6 +84,22 @@ def test_a_suspended_worker_is_no_crash(hosts: tuple[Journal, Journal], clock: M
     assert worker.job("local", job_id).state is JobState.DONE
 
 
+def test_a_crash_that_is_taken_back_after_its_version_ended_counts_for_nothing(
+    hosts: tuple[Journal, Journal], clock: ManualClock
+) -> None:
+    """The suspended worker comes back when the version was done elsewhere and waits for its stems: its crashes stay at none."""
+    job_id = hosts[0].accept(new_job(), limit=MANY).job.job_id
+    suspended = claimed(hosts[0], lease_s=10)
+    observe_silence(hosts[1], clock, lease_s=10)
+    other = claimed(hosts[1])
+    hosts[1].checkpoint(other, Checkpoint(files=BOUNCE))
+    hosts[1].finish(other)
+    hosts[1].add_stems("local", job_id, 1, None, limit=MANY)
+    with pytest.raises(ClaimLost):
+        hosts[0].heartbeat(suspended)
+    assert hosts[1].job("local", job_id).versions[0].crashes == 0
+
+
 def test_workers_that_stay_silent_are_crashes(hosts: tuple[Journal, Journal], clock: ManualClock) -> None:
     """The third one ends the version."""
     worker, rival = hosts
@@ -95,6 +112,41 @@ def test_workers_that_stay_silent_are_crashes(hosts: tuple[Journal, Journal], cl
     observe_silence(rival, clock, lease_s=10)
     rival.reap(RENDER)
     assert rival.job("local", job_id).state is JobState.FAILED
+
+
+def test_a_crash_counts_only_for_the_version_that_was_worked_on(tmp_path: Path) -> None:
+    """However often the process of a job that kills it dies, a version that waits beside it is not failed."""
+    waits = WaitState(waiting={"code": 14})
+    with open_journal(tmp_path) as journal:
+        killer, bystander = (journal.accept(new_job(), limit=MANY).job.job_id for _ in range(2))
+    for _ in range(3):
+        with open_journal(tmp_path) as dying:
+            claims = [claimed(dying) for _ in range(2)]
+            dying.append_events(claims[1], [], waits)
+    with open_journal(tmp_path) as journal:
+        assert claimed(journal).version.job_id == bystander
+        versions = [journal.job("local", job_id).versions[0] for job_id in (killer, bystander)]
+    assert [(version.state, version.crashes) for version in versions] == [(JobState.FAILED, 3), (JobState.RUNNING, 0)]
+
+
+def test_of_two_that_were_worked_on_only_the_one_that_kills_again_is_failed(tmp_path: Path) -> None:
+    """The first crash makes both suspects. From then on they are worked on one at a time, and each crash counts for one."""
+    with open_journal(tmp_path) as dying:
+        killer, bystander = (dying.accept(new_job(), limit=MANY).job.job_id for _ in range(2))
+        assert [claimed(dying).version.job_id for _ in range(2)] == [killer, bystander]
+    for _ in range(3):
+        with open_journal(tmp_path) as dying:
+            assert claimed(dying).version.job_id == killer
+            assert dying.claim(OwningService.RENDER, lease_s=10) is None
+            other = dying.accept(new_job(), limit=MANY).job.job_id
+            claim = claimed(dying)
+            assert claim.version.job_id == other, "what is not suspected is worked on beside it"
+            dying.finish(claim)
+    with open_journal(tmp_path) as journal:
+        claim = claimed(journal)
+        assert (claim.version.job_id, claim.version.crashes) == (bystander, 0)
+        assert journal.finish(claim) is JobState.DONE
+        assert journal.job("local", killer).state is JobState.FAILED
 
 
 def test_a_claim_that_no_work_holds_is_claimed_again_at_once(hosts: tuple[Journal, Journal]) -> None:
@@ -166,6 +218,42 @@ class JumpingClock(SystemClock):
 
     def now(self) -> datetime:
         return super().now() + self.ahead
+
+
+@pytest.mark.parametrize("seconds", [HOUR_S, -HOUR_S, -60.0])
+@pytest.mark.parametrize("claims", [True, False])
+def test_a_clock_that_is_set_leaves_a_version_its_time(
+    tmp_path: Path, clock: ManualClock, seconds: float, *, claims: bool
+) -> None:
+    """It expires ten minutes after its acceptance as it was meant to, queued or running, and across a restart."""
+    with open_journal(tmp_path, clock) as journal:
+        expire_time = clock.now() + timedelta(minutes=10)
+        job_id = journal.accept(new_job(expire_time=expire_time), limit=MANY).job.job_id
+    clock.set_by(seconds)
+    clock.advance(599)
+    with open_journal(tmp_path, clock) as journal:
+        claim = claimed(journal) if claims else None
+        journal.reap(RENDER)
+        assert not journal.job("local", job_id).state.ended
+        clock.set_by(-seconds)
+        assert claim is None or not journal.heartbeat(claim).expired
+        clock.set_by(seconds)
+        clock.advance(1)
+        journal.reap(RENDER)
+        assert claim is not None or journal.job("local", job_id).state is JobState.FAILED
+        assert claim is None or journal.heartbeat(claim).expired
+
+
+def test_running_work_does_not_expire_because_the_clock_is_set(clock: ManualClock) -> None:
+    """Before the next heartbeat asks the journal, it counts for itself."""
+    token = CancellationToken(expire_time=clock.now() + timedelta(minutes=10), clock=clock)
+    clock.set_by(HOUR_S)
+    clock.advance(599)
+    token.check()
+    clock.set_by(-2 * HOUR_S)
+    clock.advance(1)
+    with pytest.raises(Expired):
+        token.check()
 
 
 def test_hosts_whose_clocks_differ_agree_on_postgresql(postgresql_database: str) -> None:

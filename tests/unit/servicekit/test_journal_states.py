@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -36,6 +36,7 @@ from servicekit.journal import (
     JobState,
     Journal,
     OwningService,
+    WaitState,
 )
 from tests.support.databases import empty_database
 from tests.support.journal_model import Model, ModelHost, ModelVersion
@@ -47,6 +48,7 @@ LEASE_S = 10.0
 RENDER = OwningService.RENDER
 MEMORY = Path("/dev/shm")  # noqa: S108  an example's journal needs no disk
 HOSTS = st.integers(0, 1)
+BESIDE = ["", "working", "waiting"]
 
 
 class JournalMachine(RuleBasedStateMachine):
@@ -114,16 +116,33 @@ class JournalMachine(RuleBasedStateMachine):
         self._model.reap(self._hosts[host])
         self._journals[host].reap(RENDER)
 
-    @rule(held=claims, kind=st.sampled_from(["heartbeat", "events", "checkpoint"]))
+    @rule(host=HOSTS, beside=st.sampled_from(BESIDE))
+    def die_at_work(self, host: int, beside: str) -> None:
+        """A process dies with one or two versions, of which it works on both or only on the first, and is noticed."""
+        self.claim(host)
+        other = self.claim(host) if beside else None
+        if beside == "waiting" and isinstance(other, tuple):
+            self.write(other, "wait")
+        self.crash(host)
+        if not self.sees_death:
+            self.silence(host)
+        self.claim(host)
+
+    @rule(held=claims, kind=st.sampled_from(["heartbeat", "events", "checkpoint", "wait", "work"]))
     def write(self, held: tuple[Journal, Claim], kind: str) -> None:
-        """A valid claim is renewed, and writes events, files and one audit row, however often."""
+        """A valid claim is renewed, and writes events, files and one audit row, however often; its work waits and goes on."""
         results = Checkpoint(files=BOUNCE, audit=AuditDraft(kind="BOUNCE", body={}, prompt="p"))
         writes: dict[str, Callable[[Journal, Claim], object]] = {
             "heartbeat": lambda journal, claim: journal.heartbeat(claim),
             "events": lambda journal, claim: journal.append_events(claim, [EventDraft(kind=EventKind.PROGRESS)] * 2),
             "checkpoint": lambda journal, claim: journal.checkpoint(claim, results),
+            "wait": lambda journal, claim: journal.append_events(claim, [], WaitState(waiting={"code": 14})),
+            "work": lambda journal, claim: journal.append_events(claim, [], WaitState()),
         }
-        if self._written(held, writes[kind]) is not None and kind == "heartbeat":
+        version = self._written(held, writes[kind])
+        if version is not None and kind in {"wait", "work"}:
+            version.waiting = kind == "wait"
+        if version is not None and kind == "heartbeat":
             for host in self._hosts:
                 host.silent.discard(held[1].token)
 
@@ -164,6 +183,7 @@ class JournalMachine(RuleBasedStateMachine):
             host.silent.clear()  # the other one did not look on
         tokens = {version.token for version in self._model.versions.values() if version.token is not None}
         self._hosts[observer].silent = tokens - self._hosts[observer].held
+        self._model.revoke_orphans(self._hosts[observer])
 
     @rule(host=HOSTS, seconds=st.sampled_from([-3600.0, -60.0, 60.0, 3600.0]))
     def jump(self, host: int, seconds: float) -> None:
@@ -231,12 +251,15 @@ class JournalMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_journal_is_as_the_model(self) -> None:
-        """States, attempts and queue; events without a gap; at most one audit row of a kind for each version."""
+        """States, attempts, crashes, waits and queue; events without a gap; at most one audit row of a kind for each version."""
         journal = self._journals[0]
         for job_id in {version.job_id for version in self._model.versions.values()}:
             job = journal.job("local", job_id)
-            found = [(one.number, one.state, one.attempt) for one in job.versions]
-            assert found == [(one.number, one.state, one.attempt) for one in self._model.of_job(job_id)]
+            found = [(one.number, one.state, one.attempt, one.crashes) for one in job.versions]
+            wanted = self._model.of_job(job_id)
+            assert found == [(one.number, one.state, one.attempt, one.crashes) for one in wanted]
+            waits = [one.waits.waiting is not None for one in job.versions]
+            assert waits == [one.waiting for one in wanted]
             events = journal.events_after(job_id, 0, MANY).events
             assert [event.sequence for event in events] == list(range(1, len(events) + 1))
             for version in job.versions:
@@ -278,17 +301,34 @@ class JournalMachine(RuleBasedStateMachine):
             host.held.discard(held[1].token)
 
 
+def machine(new_url: Callable[[Path], str], *, sees_death: bool) -> type[JournalMachine]:
+    """The machine for one database."""
+    return type("Machine", (JournalMachine,), {"new_url": staticmethod(new_url), "sees_death": sees_death})
+
+
 def run(new_url: Callable[[Path], str], *, sees_death: bool, examples: int, steps: int) -> None:
     """Try ``examples`` sequences of ``steps`` calls: always the same few, or random ones where there are many."""
-    machine = type("Machine", (JournalMachine,), {"new_url": staticmethod(new_url), "sees_death": sees_death})
+    few = examples < 50
     bounds = settings(
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
-        derandomize=examples < 50,
+        derandomize=few,
+        phases=[Phase.explicit, Phase.generate] if few else list(Phase),
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(machine, settings=bounds)
+    run_state_machine_as_test(machine(new_url, sees_death=sees_death), settings=bounds)
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_crashes_count_as_the_model_says(beside: str) -> None:
+    """Whatever else the process held when it died, until the versions have failed."""
+    state = machine(url_of, sees_death=True)()
+    state.first_jobs()
+    for _ in range(4):
+        state.die_at_work(0, beside)
+        state.the_journal_is_as_the_model()
+    state.teardown()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from servicekit.errors import FailedPrecondition, InvalidAudio, ResourceExhausted, ServiceError, Unavailable
+from servicekit.journal import Stage, WaitState
 from servicekit.work import RetryPolicy
 from servicekit.work.retry import WaitBudget
 from tests.support.manual_clock import ManualClock
@@ -33,6 +34,7 @@ def test_a_service_that_does_not_answer_is_tried_sooner() -> None:
     [
         ResourceExhausted("", reason="LOANS_EXHAUSTED"),
         ResourceExhausted("", reason="QUEUE_FULL"),
+        ResourceExhausted("", reason="DISK_FULL"),
         ResourceExhausted("", reason="OUT_OF_MEMORY"),
         Unavailable("", reason="STORE_UNAVAILABLE"),
         FailedPrecondition("", reason="LEASE_LOST"),
@@ -74,3 +76,34 @@ def test_a_success_starts_the_budget_anew() -> None:
     budget.succeeded()
     clock.advance(99.0)
     assert budget.refused(DOWN) == 1.0
+
+
+def test_the_budget_outlives_the_process() -> None:
+    """What was waited before counts, the time until the next process does not; the delays go on where they were."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    first = WaitBudget(POLICY, clock)
+    first.refused(DOWN, stage=Stage.HANDOFF)
+    clock.advance(60.0)
+    assert first.refused(DOWN, stage=Stage.HANDOFF) == 4.0
+    clock.advance(86_400.0)
+    second = WaitBudget(POLICY, clock, first.state)
+    assert second.refused(DOWN, stage=Stage.HANDOFF) == 16.0
+    clock.advance(39.0)
+    assert second.refused(DOWN, stage=Stage.HANDOFF) == 1.0
+    clock.advance(1.0)
+    assert second.refused(DOWN, stage=Stage.HANDOFF) is None
+
+
+def test_a_wait_is_over_with_its_stage() -> None:
+    """Also where the attempt that gets through it was not refused; other stages do not end it."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    budget = WaitBudget(POLICY, clock)
+    budget.refused(DOWN, stage=Stage.SEPARATE)
+    budget.trying()
+    clock.advance(99.0)
+    budget.passed(Stage.HANDOFF)
+    assert budget.state.spent["SEPARATION_UNAVAILABLE"]["stage"] == "SEPARATE"
+    budget.passed(Stage.SEPARATE)
+    assert budget.state == WaitState()
+    clock.advance(99.0)
+    assert budget.refused(DOWN, stage=Stage.STORE) == 1.0

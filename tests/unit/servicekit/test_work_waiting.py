@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,14 +23,17 @@ from servicekit.journal import (
     Journal,
     ProgressTrack,
     Stage,
+    WaitState,
 )
+from servicekit.rpc.status import as_service_error
 from servicekit.work import Assignment, RetryPolicy
-from tests.support.journal_rows import BOUNCE, new_job, open_journal, url_of
+from tests.support.journal_rows import BOUNCE, claimed, new_job, open_journal, url_of
 from tests.support.work_runs import MANY, ended, events_of, info_of, running, until
 
 PATIENT = RetryPolicy(initial_delay_s=0.01, backoff_factor=1.0, advising_reasons=frozenset())
 NO_ROOM = ResourceExhausted("all regions are in use", reason="LOANS_EXHAUSTED")
 STORE_DOWN = Unavailable("the store does not answer", reason="STORE_UNAVAILABLE")
+DISK_FULL = OSError(errno.ENOSPC, "No space left on device", "/x")
 
 
 @pytest.fixture
@@ -44,11 +49,12 @@ def accepted(journal: Journal) -> str:
 
 
 def waits(journal: Journal, job_id: str) -> None:
-    """Return as soon as the row says that the version waits."""
-    until(journal, job_id, lambda job: any(event.error for event in job.versions[0].progress))
+    """Return as soon as the row says that the version waits, and so does its newest event."""
+    job = until(journal, job_id, lambda job: job.versions[0].waits.waiting is not None)
+    assert info_of(job.versions[0].progress[-1].error) == info_of(job.versions[0].waits.waiting)
 
 
-@pytest.mark.parametrize("raised", [NO_ROOM, STORE_DOWN, MemoryError()])
+@pytest.mark.parametrize("raised", [NO_ROOM, STORE_DOWN, MemoryError(), DISK_FULL])
 def test_a_version_waits_as_long_as_it_is_refused(journal: Journal, raised: Exception) -> None:
     """Eight refusals later it is done. While it waits, it is RUNNING, and row and event name the reason and the stage."""
     attempts = itertools.count(1)
@@ -68,9 +74,9 @@ def test_a_version_waits_as_long_as_it_is_refused(journal: Journal, raised: Exce
     assert {(event.state, event.kind, event.stage) for event in waited} == {
         (JobState.RUNNING, EventKind.PROGRESS, Stage.HANDOFF)
     }
-    reason = "OUT_OF_MEMORY" if isinstance(raised, MemoryError) else raised.reason  # type: ignore[attr-defined]
-    assert info_of(waited[0].error)["reason"] == reason
+    assert info_of(waited[0].error)["reason"] == as_service_error(raised).reason
     assert [event.error for event in version.progress] == [None]
+    assert version.waits == WaitState()
 
 
 def test_a_waiting_version_holds_up_no_other(journal: Journal) -> None:
@@ -121,7 +127,9 @@ def test_a_drain_puts_a_waiting_version_back_in_the_queue(journal: Journal) -> N
     with running(journal, work, retries=RetryPolicy(initial_delay_s=600.0, max_delay_s=600.0)) as runner:
         waits(journal, job_id)
         assert runner.drain(30.0)
-        assert journal.job("local", job_id).state is JobState.QUEUED
+        version = journal.job("local", job_id).versions[0]
+        assert (version.state, version.waits.waiting) == (JobState.QUEUED, None)
+        assert version.waits.spent["LOANS_EXHAUSTED"]["stage"] == "HANDOFF"
 
 
 def test_what_is_in_memory_is_kept_while_the_store_is_down(journal: Journal) -> None:
@@ -169,14 +177,15 @@ def test_nothing_is_claimed_while_the_store_is_down(journal: Journal) -> None:
         assert ended(journal, job_id).state is JobState.DONE
 
 
-def test_nothing_is_claimed_while_a_version_waits_for_the_store(journal: Journal) -> None:
+@pytest.mark.parametrize("raised", [STORE_DOWN, DISK_FULL])
+def test_nothing_is_claimed_while_a_version_waits_for_the_store(journal: Journal, raised: Exception) -> None:
     """The second version is not begun before the first could store what it has."""
     begun: list[str] = []
     store_is_up = threading.Event()
 
     def store() -> None:
         if not store_is_up.is_set():
-            raise STORE_DOWN
+            raise raised
 
     def work(assignment: Assignment) -> None:
         begun.append(assignment.job.job_id)
@@ -206,6 +215,47 @@ def test_the_operators_limit_ends_the_wait(journal: Journal) -> None:
     assert (version.state, info_of(version.error)["reason"]) == (JobState.FAILED, "LOANS_EXHAUSTED")
     assert version.error is not None
     assert any(detail["@type"].endswith("RetryInfo") for detail in version.error["details"])
+
+
+@pytest.mark.parametrize(("earlier_s", "state"), [(3599.0, JobState.DONE), (3600.0, JobState.FAILED)])
+def test_what_an_earlier_process_waited_counts(journal: Journal, earlier_s: float, state: JobState) -> None:
+    """A restart of the service does not start the operator's limit anew."""
+    attempts = itertools.count(1)
+
+    def work(assignment: Assignment) -> None:
+        assignment.progress.stage(Stage.HANDOFF)
+        if next(attempts) == 1:
+            raise NO_ROOM
+
+    job_id = accepted(journal)
+    claim = claimed(journal)
+    spent = {"LOANS_EXHAUSTED": {"waitedS": earlier_s, "refusals": 130, "stage": "HANDOFF"}}
+    journal.append_events(claim, [], WaitState(spent=spent))
+    journal.release(claim)
+    with running(journal, work, retries=replace(PATIENT, max_wait_s=3600.0)):
+        assert ended(journal, job_id).state is state
+
+
+def test_a_stage_that_succeeds_in_the_next_attempt_ends_its_wait(journal: Journal) -> None:
+    """The same refusal by a later stage has the whole time. A stage that was not refused ends no wait."""
+    refused: set[Stage] = set()
+    spent: list[object] = []
+
+    def work(assignment: Assignment) -> None:
+        for stage in (Stage.PLAN, Stage.DENOISE, Stage.VOCODE, Stage.BOUNCE):
+            assignment.progress.stage(stage)
+            if stage in {Stage.DENOISE, Stage.VOCODE} - refused:
+                refused.add(stage)
+                raise NO_ROOM
+            now = journal.job("local", assignment.job.job_id).versions[0].waits.spent
+            spent.append((str(stage), now.get("LOANS_EXHAUSTED", {}).get("stage"), assignment.attempt))
+
+    job_id = accepted(journal)
+    with running(journal, work, retries=PATIENT):
+        assert ended(journal, job_id).state is JobState.DONE
+    assert spent[:2] == [("PLAN", None, 1), ("PLAN", "DENOISE", 2)]
+    assert ("PLAN", "VOCODE", 3) in spent
+    assert journal.job("local", job_id).versions[0].waits == WaitState()
 
 
 def _exit() -> None:

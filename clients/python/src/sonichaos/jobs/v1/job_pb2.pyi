@@ -409,6 +409,7 @@ class Version(_message.Message):
     QUEUE_POSITION_FIELD_NUMBER: _builtins.int
     ESTIMATED_END_TIME_FIELD_NUMBER: _builtins.int
     AUDIT_DIGESTS_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number of the version, from 1."""
     state: Global___JobState.ValueType
@@ -465,6 +466,12 @@ class Version(_message.Message):
     def audit_digests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Digests of its audit rows, oldest first, 64 lower-case hex digits each."""
 
+    @_builtins.property
+    def waiting(self) -> _status_pb2.Status:
+        """What its work waits for: a temporary refusal, such as a store that is down. ErrorInfo names the stage and the reason. The work goes
+        on by itself when that ends. Set only if RUNNING or CANCELLING, and only while it waits.
+        """
+
     def __init__(
         self,
         *,
@@ -485,10 +492,11 @@ class Version(_message.Message):
         queue_position: _builtins.int | None = ...,
         estimated_end_time: _timestamp_pb2.Timestamp | None = ...,
         audit_digests: _abc.Iterable[_builtins.str] | None = ...,
+        waiting: _status_pb2.Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "brief", b"brief", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "queue_position", b"queue_position", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "brief", b"brief", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "queue_position", b"queue_position", "start_time", b"start_time", "waiting", b"waiting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "audit_digests", b"audit_digests", "base_version", b"base_version", "brief", b"brief", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "number", b"number", "progress", b"progress", "queue_position", b"queue_position", "rerendered_stem", b"rerendered_stem", "start_time", b"start_time", "state", b"state", "stems_wanted", b"stems_wanted", "timings", b"timings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "audit_digests", b"audit_digests", "base_version", b"base_version", "brief", b"brief", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "number", b"number", "progress", b"progress", "queue_position", b"queue_position", "rerendered_stem", b"rerendered_stem", "start_time", b"start_time", "state", b"state", "stems_wanted", b"stems_wanted", "timings", b"timings", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__queue_position: _TypeAlias = _typing.Literal["queue_position"]  # noqa: Y015
     _WhichOneofArgType__queue_position: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position"]  # noqa: Y015
