@@ -7,44 +7,32 @@ From the first step on nobody sees the job any more, so no caller is shown a job
 from __future__ import annotations
 
 import threading
-from types import TracebackType
-from typing import Self
 
 from servicekit.delivery.keys import job_folder
 from servicekit.errors import NotFound, ServiceError
 from servicekit.journal import Journal, OwningService
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
+from servicekit.work.repeating_thread import RepeatingThread
 from servicekit.work.thread_group import boundary
 
 _RETRY_S = 5.0
 _log = logger(__name__)
 
 
-class JobDeletions:
+class JobDeletions(RepeatingThread):
     """Deletions of one owner's jobs. During its ``with`` block a thread finishes those that were cut short, earlier starts' too."""
 
     def __init__(
         self, journal: Journal, owner: OwningService, store: ObjectStore, *, retry_s: float = _RETRY_S
     ) -> None:
+        super().__init__("finishing deletions", pause_s=retry_s)
         self._journal = journal
         self._owner = owner
         self._store = store
-        self._retry_s = retry_s
+        self._are_read = False
         self._unfinished: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="deletions", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopping.set()
-        self._thread.join()
 
     def delete(self, tenant: str, job_id: str) -> None:
         """Delete a job. Raises NotFound, FailedPrecondition WRONG_STATE, and as the store, after which the thread finishes it."""
@@ -62,20 +50,17 @@ class JobDeletions:
         with self._lock:
             self._unfinished.discard((tenant, job_id))
 
-    def _loop(self) -> None:
-        is_read = False
-        while not self._stopping.is_set():
-            with boundary("reading unfinished deletions failed unexpectedly"):
-                try:
-                    if not is_read:
-                        found = self._journal.unfinished_deletions(self._owner)
-                        is_read = True
-                        with self._lock:
-                            self._unfinished.update(found)
-                except ServiceError as error:
-                    _log.warning("reading unfinished deletions failed, will retry", message=error.message)
+    def repeat(self) -> bool:
+        """Read what earlier starts left, until that succeeds; try each unfinished deletion once."""
+        try:
+            if not self._are_read:
+                found = self._journal.unfinished_deletions(self._owner)
+                self._are_read = True
+                with self._lock:
+                    self._unfinished.update(found)
+        finally:
             self._finish_all()
-            self._stopping.wait(self._retry_s)
+        return False
 
     def _finish_all(self) -> None:
         with self._lock:

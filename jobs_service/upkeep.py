@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from jobs_service.deletion import JobDeletions
-from servicekit.errors import NotFound, ServiceError
+from servicekit.errors import NotFound
 from servicekit.host_settings import HostSettings
 from servicekit.journal import Journal, OwningService
 from servicekit.logs import logger
-from servicekit.work.thread_group import boundary
+from servicekit.work.repeating_thread import RepeatingThread
 
 _PAUSE_S = 5.0
 _EVENTS = 200
@@ -36,7 +34,7 @@ class Retention:
         return cls(events_s, jobs_s)
 
 
-class Upkeep:
+class Upkeep(RepeatingThread):
     """Upkeep of one owner's jobs during its ``with`` block. Audit rows stay, whatever the retention is."""
 
     def __init__(
@@ -48,35 +46,16 @@ class Upkeep:
         *,
         pause_s: float = _PAUSE_S,
     ) -> None:
+        super().__init__("upkeep of the journal", pause_s=pause_s)
         self._journal = journal
         self._owner = owner
         self._deletions = deletions
         self._retention = retention
-        self._pause_s = pause_s
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="upkeep", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def _loop(self) -> None:
-        while not self._stopping.is_set():
-            more = False
-            with boundary("upkeep of the journal failed"):
-                try:
-                    self._journal.purge_erased()
-                    more = self._prune_events() | self._delete_jobs()
-                except ServiceError as error:
-                    _log.warning("upkeep of the journal failed, will retry", message=error.message)
-            # The writer is never held by one batch after the other.
-            self._stopping.wait(self._pause_s / 50 if more else self._pause_s)
+    def repeat(self) -> bool:
+        """One batch of each kind."""
+        self._journal.purge_erased()
+        return self._prune_events() | self._delete_jobs()
 
     def _prune_events(self) -> bool:
         """One batch; True where there may be more."""

@@ -128,7 +128,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
         )
         render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
         deletions = resources.enter_context(JobDeletions(journal, OwningService.RENDER, store))
-        resources.enter_context(Upkeep(journal, OwningService.RENDER, deletions, Retention.of(settings)))
+        upkeep = resources.enter_context(Upkeep(journal, OwningService.RENDER, deletions, Retention.of(settings)))
         jobs = JobsServicer(
             feed,
             store,
@@ -170,6 +170,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             runner=runner,
             warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
+            upkeep=(deletions, upkeep),
         ).run()
 
 

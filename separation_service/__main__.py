@@ -106,7 +106,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             limits=_limits(settings),
         )
         deletions = resources.enter_context(JobDeletions(journal, OwningService.SEPARATION, store))
-        resources.enter_context(Upkeep(journal, OwningService.SEPARATION, deletions, Retention.of(settings)))
+        upkeep = resources.enter_context(Upkeep(journal, OwningService.SEPARATION, deletions, Retention.of(settings)))
         _mount(
             server,
             settings,
@@ -141,6 +141,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             runner=Workers(runner, calls, clock=clock),
             warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
+            upkeep=(deletions, upkeep),
         ).run()
 
 

@@ -35,9 +35,19 @@ class Drainable(Protocol):
         """Replace threads that have died; False where one cannot be started, so that work would stand still."""
 
 
+class KeptAlive(Protocol):
+    """A thread beside the work, such as `servicekit.work.repeating_thread.RepeatingThread`."""
+
+    def keep_alive(self) -> bool:
+        """Replace the thread if it has died; False where none can be started."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServiceProcess:
-    """A service's server and work. ``warm`` runs in a worker thread after the server listens and before health is SERVING."""
+    """A service's server and work. ``warm`` runs in a worker thread after the server listens and before health is SERVING.
+
+    ``upkeep`` are threads that run for as long as the process; health is NOT_SERVING while one of them is missing.
+    """
 
     name: str
     server: RpcServer
@@ -45,6 +55,7 @@ class ServiceProcess:
     runner: AbstractContextManager[Drainable]
     warm: Callable[[], None]
     drain_seconds: float
+    upkeep: Sequence[KeptAlive] = ()
 
     async def run(self) -> None:
         """Serve until the first signal, then drain for at most ``drain_seconds``."""
@@ -86,12 +97,12 @@ class ServiceProcess:
         return False
 
     async def _keep_alive(self, runner: Drainable, stop_requested: asyncio.Event) -> None:
-        """Until the first signal, see that no thread of the runner is missing. Health is NOT_SERVING while one is."""
+        """Until the first signal, see that no thread is missing. Health is NOT_SERVING while one is."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop_requested.wait(), _KEEP_ALIVE_S)
                 return
-            await self.server.report(works=runner.keep_alive())
+            await self.server.report(works=all(kept.keep_alive() for kept in (runner, *self.upkeep)))
 
 
 async def _set_with(first: asyncio.Event, second: asyncio.Event) -> None:

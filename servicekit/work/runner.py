@@ -105,7 +105,7 @@ class Runner:
     def __enter__(self) -> Self:
         self._stack.enter_context(self._journal.subscribe(self._on_events))
         self._heartbeat.start()
-        self._reaper.threads.start()
+        self._reaper.__enter__()
         self._ender.start()
         self._workers.start()
         return self
@@ -122,7 +122,7 @@ class Runner:
 
     def keep_alive(self) -> bool:
         """Replace threads that have died; False where one cannot be started, so that work would stand still."""
-        groups = (self._heartbeat, self._reaper.threads, self._ender, self._workers)
+        groups = (self._heartbeat, self._reaper, self._ender, self._workers)
         return self._draining or all(group.keep_alive() for group in groups)
 
     def drain(self, timeout_s: float) -> bool:

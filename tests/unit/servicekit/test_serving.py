@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -61,3 +63,41 @@ async def test_a_warm_up_that_fails_ends_the_process() -> None:
     with pytest.raises(ValueError, match="no such weights"):
         await process.run()
     await server.stop(0)
+
+
+class _Thread:
+    """A thread beside the work, which the test kills and lets live."""
+
+    is_alive = True
+
+    def keep_alive(self) -> bool:
+        return self.is_alive
+
+
+async def test_a_missing_thread_of_upkeep_shows_in_health() -> None:
+    """NOT_SERVING while it cannot be replaced, SERVING again once it is."""
+    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=())
+    thread, listens = _Thread(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    process = ServiceProcess(
+        name="test",
+        server=server,
+        addresses=("127.0.0.1:0",),
+        runner=nullcontext(Nothing()),
+        warm=lambda: loop.call_soon_threadsafe(listens.set),
+        drain_seconds=0.0,
+        upkeep=(thread,),
+    )
+    running = asyncio.create_task(process.run())
+    await listens.wait()
+    serving = health_pb2.HealthCheckResponse.SERVING
+    states = []
+    async with grpc.aio.insecure_channel(server.addresses[0]) as channel:
+        async for answer in health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()):
+            states.append(answer.status)
+            thread.is_alive = answer.status != serving
+            if states.count(serving) == 2:
+                break
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+    assert states[-3:] == [serving, health_pb2.HealthCheckResponse.NOT_SERVING, serving]

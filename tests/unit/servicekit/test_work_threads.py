@@ -10,10 +10,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servicekit.clock import SystemClock
+from servicekit.errors import Unavailable
 from servicekit.journal import Claim, HeartbeatReply, JobState, Journal, OrphanedVersion
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
 from servicekit.work import Assignment
+from servicekit.work.repeating_thread import RepeatingThread
 from servicekit.work.thread_group import ThreadGroup
 from tests.support.journal_rows import claimed, new_job, open_journal, url_of
 from tests.support.work_runs import MANY, ended, running
@@ -96,6 +98,41 @@ def test_a_store_that_hangs_stops_no_heartbeat(tmp_path: Path) -> None:
             assert journal.beats > begin + 3
             go_on.set()
             assert ended(journal, job_id).state is JobState.DONE
+
+
+class _Rounds(RepeatingThread):
+    """Its first round ends the thread, the next two fail, all later ones say that they took place."""
+
+    def __init__(self) -> None:
+        super().__init__("test rounds", pause_s=0.01)
+        self.rounds = 0
+        self.went_on = threading.Event()
+
+    def repeat(self) -> bool:
+        self.rounds += 1
+        if self.rounds == 1:
+            raise SystemExit
+        if self.rounds == 2:
+            raise ZeroDivisionError
+        if self.rounds == 3:
+            raise Unavailable("down", reason="STORE_UNAVAILABLE", retry_after_s=1.0)
+        self.went_on.set()
+        return True
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dead_repeating_thread_is_replaced() -> None:
+    """Upkeep, deletions and reaping are such threads. Errors do not end one; a dead one is replaced, a stopped one is not."""
+    thread = _Rounds()
+    with thread:
+        for _ in range(3000):
+            assert thread.keep_alive()
+            if thread.went_on.wait(0.01):
+                break
+        assert thread.went_on.is_set()
+    rounds = thread.rounds
+    assert thread.keep_alive()
+    assert thread.rounds == rounds
 
 
 def test_a_thread_that_cannot_be_replaced_is_reported() -> None:
