@@ -30,6 +30,7 @@ from servicekit.errors import ResourceExhausted, expiry_too_soon
 from servicekit.faults import NO_FAULTS, Faults
 from servicekit.journal import Stage
 from servicekit.loans import Borrowings
+from servicekit.memory import return_free_memory
 from servicekit.work import StagedFiles
 
 _RETRY_AFTER_S = 5.0
@@ -172,6 +173,7 @@ class SeparationCalls:
         self._active[running] = progress
         running.add_done_callback(lambda _: publish(None))
         running.add_done_callback(self._active.pop)
+        running.add_done_callback(lambda _: return_free_memory())
         delivered = False
         try:
             while (update := await updates.get()) is not None:

@@ -16,6 +16,7 @@ from grpc import aio
 
 from servicekit.errors import ServiceError, Unimplemented
 from servicekit.logs import logger
+from servicekit.memory import clear_frames
 from servicekit.metrics import Metrics
 from servicekit.rpc.gate import Gate, draining
 from servicekit.rpc.status import as_service_error, to_status
@@ -167,6 +168,8 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
             ended("CANCELLED")
             raise error
         ended(self._failed(method, error))
+        # grpc.aio keeps an aborted call's error, often until the garbage collector runs, and with it all variables of its frames.
+        clear_frames(error)
         await _abort(context, error)
 
     @staticmethod

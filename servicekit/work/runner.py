@@ -29,6 +29,7 @@ from servicekit.journal import (
     Version,
 )
 from servicekit.logs import logger
+from servicekit.memory import clear_frames, return_free_memory
 from servicekit.metrics import Metrics
 from servicekit.rpc.status import as_service_error, status_json, to_status
 from servicekit.work.assignment import Assignment
@@ -166,6 +167,8 @@ class Runner:
             if running is not None:
                 with structlog.contextvars.bound_contextvars(job_id=running.key[0], version=running.key[1]):
                     self._run(running)
+                running = None
+                return_free_memory()
                 continue
             with self._changed:
                 if self._generation == generation and not self._draining:
@@ -291,6 +294,7 @@ class Runner:
         if delay_s is None or running.budget.refusal is None:
             return False
         refusal = running.budget.refusal
+        clear_frames(error)
         _log.warning("waiting for the next attempt", reason=refusal.reason, message=refusal.message, delay_s=delay_s)
         running.progress.report_wait()
         if not self._parked.add(running, delay_s=delay_s):

@@ -23,6 +23,7 @@ from tests.flow.conftest import FreshPair
 from tests.support.pair import RENDER, SEPARATION, Pair
 from tests.support.service_processes import ROOT
 from tests.support.takes import at, brief, until
+from tests.support.tiny_separator import tiny_separator
 
 KEPT_JOBS = 4
 WARM_UP = 0.25
@@ -83,7 +84,9 @@ def one_round(client: Client, clip: Path, number: int) -> tuple[list[Job], Count
     take, upload = client.create_render(brief(stems=True, seed=number)), client.separate_file(clip)
     for name, job in (("take", take), ("upload", upload)):
         found[f"{name} {outcome(client, job)}"] += 1
-    again = client.rerender_stem(take.job_id, Stem.OTHER, persona_id="hiss", base_version=1, seed=number + 1)
+    again = client.rerender_stem(
+        take.job_id, Stem.VOCALS, persona_id="hiss", base_version=1, seed=number + 1, allow_drift=True
+    )
     found[f"re-render {outcome(client, again.job)}"] += 1
     cancelled = client.create_render(brief(stems=True, seed=number, seconds=8.0))
     until(client, cancelled, at(job_pb2.STAGE_DENOISE))
@@ -101,10 +104,11 @@ def one_round(client: Client, clip: Path, number: int) -> tuple[list[Job], Count
 
 
 @pytest.mark.soak
-def test_load_leaves_nothing_behind(fresh_pair: FreshPair, clips: dict[str, Path]) -> None:
+def test_load_leaves_nothing_behind(fresh_pair: FreshPair, clips: dict[str, Path], tmp_path: Path) -> None:
     """Rounds of takes, re-renders, uploads, cancels and failures; older jobs are deleted. Writes samples and a plot."""
     minutes = float(os.environ.get("SOAK_MINUTES", "60"))
-    pair = fresh_pair()
+    audible = tiny_separator(tmp_path / "audible", gain=12.0)  # else every re-render ends as STEM_SILENT
+    pair = fresh_pair(SONICHAOS_SEPARATOR_REPO=str(audible), SONICHAOS_RENDER_STEPS="12")
     found: list[Sample] = []
     outcomes: Counter[str] = Counter()
     kept: deque[Job] = deque()
@@ -117,14 +121,13 @@ def test_load_leaves_nothing_behind(fresh_pair: FreshPair, clips: dict[str, Path
             pair.client.delete(kept.popleft().job_id)
         passed = (time.monotonic() - begun_s) / 60
         found.extend(samples(pair, passed))
+        write_results(found, outcomes)
         if passed >= minutes:
             break
-    write_results(found, outcomes)
     rises = {f"{service} {name}": rise(found, service, name) for service in (RENDER, SEPARATION) for name in LIMITS}
     rounds = len(found) // 2
-    assert outcomes["take JOB_STATE_DONE"] == outcomes["upload JOB_STATE_DONE"] == rounds, outcomes
-    # The smallest models often make a stem too silent to be used, which fails a re-render.
-    assert outcomes["re-render JOB_STATE_DONE"] + outcomes["re-render JOB_STATE_FAILED"] == rounds, outcomes
+    for name in ("take", "upload", "re-render"):
+        assert outcomes[f"{name} JOB_STATE_DONE"] == rounds, outcomes
     assert {name: value for name, value in rises.items() if value > LIMITS[name.split()[1]]} == {}, outcomes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +17,7 @@ from grpc import aio
 from numpy.typing import NDArray
 
 from separation_service.engine import Separator, load_separator
-from separation_service.scratch import DEFAULT_MEMORY_BYTES
+from separation_service.scratch import DEFAULT_MEMORY_BYTES, PcmBuffer
 from separation_service.timing.eta import Load
 from servicekit.audio.pcm24 import from_pcm24
 from servicekit.journal import Stage
@@ -301,6 +302,26 @@ async def test_a_slow_cancelled_call_removes_no_file_of_the_next_one(
         return [key for key in live.store.keys("jobs") if key.endswith(".zip")]
 
     await asyncio.to_thread(eventually, lambda: zips() == [kept], "only the second call's ZIP is left")
+
+
+async def test_a_failed_call_keeps_no_samples(live: LiveServer) -> None:
+    """Its error refers to the frames of its work; nothing of them is left for the garbage collector, which may come late."""
+    pcm = music(0.3)
+    request = take_of(pcm, live.store)
+    gc.collect()
+    gc.disable()
+    try:
+        with live.lender.lend(from_pcm24(pcm // 2), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+            request.lease_id = loan.lease_id
+            assert await reason_of_call(live, request) == "DIGEST_MISMATCH"
+        assert await asyncio.to_thread(live.calls.drain, PATIENCE_S)
+
+        def buffers() -> list[object]:
+            return [found for found in gc.get_objects() if isinstance(found, PcmBuffer)]
+
+        await asyncio.to_thread(eventually, lambda: not buffers(), "the samples are freed")
+    finally:
+        gc.enable()
 
 
 async def test_draining_refuses_new_work(live: LiveServer) -> None:
