@@ -155,6 +155,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             weights=WEIGHTS,
             clock=clock,
             workers=settings.render_workers,
+            lease_s=settings.lease_seconds,
             remove_orphans=lambda orphan: remove_orphaned_files(orphan, store),
             metrics=metrics,
             retries=RetryPolicy(max_wait_s=settings.wait_limit_seconds),

@@ -127,6 +127,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             weights=WEIGHTS,
             clock=clock,
             workers=settings.separation_workers,
+            lease_s=settings.lease_seconds,
             remove_orphans=lambda orphan: remove_orphans(orphan, store),
             metrics=metrics,
             retries=RetryPolicy(max_wait_s=settings.wait_limit_seconds),

@@ -62,6 +62,13 @@ class HostSettings(Settings):
         le=100,
         description="How many crashes of the service while it works on a version fail it with TOO_MANY_ATTEMPTS.",
     )
+    lease_seconds: float = Field(
+        30.0,
+        ge=3,
+        le=600,
+        description="How long a worker may be silent, in seconds, before another one takes over its version. With SQLite a dead "
+        "process is noticed at once.",
+    )
     event_retention_days: int = Field(
         90, ge=0, le=36500, description="Days after which progress events of ended jobs are removed. 0: never."
     )

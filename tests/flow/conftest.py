@@ -134,10 +134,10 @@ def _factory(
     made: list[Pair] = []
     numbers = itertools.count()
 
-    def make(*, data: Path | None = None, start: bool = True, **settings: str) -> Pair:
+    def make(*, data: Path | None = None, start: bool = True, gate: Path | None = None, **settings: str) -> Pair:
         own = folder / f"pair{next(numbers)}"
         own.mkdir()
-        pair = Pair(forker, own, {**models, **settings}, data or own / "data")
+        pair = Pair(forker, own, {**models, **settings}, data or own / "data", gate)
         made.append(pair)
         if start:
             pair.start()

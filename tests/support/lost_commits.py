@@ -1,10 +1,12 @@
-"""A proxy in front of a PostgreSQL server that loses answers to commits: the server commits, and the connection breaks."""
+"""A proxy in front of a PostgreSQL server: it can be cut, and it loses answers to commits, which the server has made by then."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
@@ -25,11 +27,24 @@ class LostCommits:
         self._listener.bind(f"{folder}/{_SOCKET}")
         self._listener.listen()
         self._left = 0
+        self._open: set[socket.socket] = set()
+        self._is_cut = False
         self.lost = 0
 
     def lose(self, commits: int = 1) -> None:
         """Lose the answers to the next commits of write transactions."""
         self._left = commits
+
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """During the block connections are broken, and new ones are refused."""
+        self._is_cut = True
+        for one in list(self._open):
+            _close(one)
+        try:
+            yield
+        finally:
+            self._is_cut = False
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -44,8 +59,12 @@ class LostCommits:
                 near, _ = self._listener.accept()
             except OSError:
                 return
+            if self._is_cut:
+                near.close()
+                continue
             far = socket.socket(socket.AF_UNIX)
             far.connect(self._server)
+            self._open |= {near, far}
             lossy = threading.Event()
             threading.Thread(target=self._forward, args=(near, far, lossy), daemon=True).start()
             threading.Thread(target=self._answer, args=(far, near, lossy), daemon=True).start()

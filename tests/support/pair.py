@@ -28,12 +28,12 @@ LIMIT_S = 120.0
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], what: str) -> T:
+def eventually(look: Callable[[], T], what: str | Callable[[], str]) -> T:
     """The first true value of ``look``; fails after two minutes, naming what was expected."""
     give_up_s = time.monotonic() + LIMIT_S
     while not (value := look()):
         if time.monotonic() > give_up_s:
-            pytest.fail(f"after {LIMIT_S:.0f} s still not: {what}")
+            pytest.fail(f"after {LIMIT_S:.0f} s still not: {what if isinstance(what, str) else what()}")
         time.sleep(0.02)
     return value
 
@@ -84,12 +84,13 @@ class LivePair:
 
 @dataclass
 class Pair:
-    """Both services, each started alone, with settings of their own."""
+    """Both services, each started alone, with settings of their own. ``gate`` is the folder of their `StageGate`, if any."""
 
     forker: ServiceForker
     folder: Path
     settings: Mapping[str, str]
     data: Path
+    gate: Path | None = None
     ports: dict[str, int] = field(default_factory=dict)
     pids: dict[str, int] = field(default_factory=dict)
     _client: Client | None = None
@@ -134,7 +135,7 @@ class Pair:
         """Start services (both, if none is named) and wait until health says SERVING."""
         chosen = services or (SEPARATION, RENDER)
         for service in chosen:
-            self.pids[service] = self.forker.start(service, self.environment(service), self.log(service))
+            self.pids[service] = self.forker.start(service, self.environment(service), self.log(service), self.gate)
         for service in chosen:
             eventually(lambda service=service: self._is_up(service), f"{service} serves")  # type: ignore[misc]
 
@@ -160,6 +161,10 @@ class Pair:
     def signal(self, service: str, which: signal.Signals) -> None:
         """Send a signal."""
         os.kill(self.pids[service], which)
+
+    def is_alive(self, service: str) -> bool:
+        """Whether its process exists."""
+        return psutil.pid_exists(self.pids[service])
 
     def wait_gone(self, service: str) -> None:
         """Wait until the process has ended with all its threads, which hold its locks until then."""

@@ -37,11 +37,13 @@ class ServiceForker:
             text=True,
         )
 
-    def start(self, service: str, environment: Mapping[str, str], log: Path) -> int:
-        """Start a service; gives its process id. What it writes is appended to ``log``."""
+    def start(self, service: str, environment: Mapping[str, str], log: Path, gate: Path | None = None) -> int:
+        """Start a service; gives its process id. What it writes is appended to ``log``; ``gate`` is the folder of a `StageGate`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         order = {"service": service, "environment": {**plain_environment(), **environment}, "log": str(log)}
+        if gate is not None:
+            order["gate"] = str(gate)
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
@@ -60,11 +62,14 @@ def plain_environment() -> dict[str, str]:
 def _serve(orders: list[str] | None = None) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps children
     mains = {service: import_module(f"{service}.__main__").main for service in SERVICES}
+    gates = import_module("tests.support.stage_gate")
     for line in sys.stdin:
         order = json.loads(line)
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if "gate" in order:
+                gates.install(gates.StageGate(Path(order["gate"])), order["service"])
             _become(order, mains[order["service"]])
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
