@@ -184,6 +184,7 @@ class LoanServer:
                 case WithdrawRequest(lease_id):
                     if frame.fds:
                         raise MalformedMessage("a withdrawal must not have a descriptor")
+                    lender.maps.withdraw(lease_id)
                     if self._borrowings.is_from(lender, lease_id):
                         self._borrowings.discard(lease_id)
         finally:

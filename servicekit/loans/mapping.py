@@ -20,12 +20,14 @@ class RegionMaps:
     """The regions of one lender, mapped read-only; closed with its connection.
 
     A lender reuses a few regions. Their mappings are cached, because mapping and page faults cost as much as reading; the views of
-    a loan, not its mapping, show whether it is in use. The least recently lent region is evicted first.
+    a loan, not its mapping, show whether it is in use. The least recently lent region is evicted first, a withdrawn one at once:
+    its lender may have discarded it, and then this mapping alone would keep its memory.
     """
 
     def __init__(self, max_regions: int = 4) -> None:
         self._max_regions = max_regions
         self._maps: OrderedDict[tuple[int, int], mmap.mmap] = OrderedDict()
+        self._lent: dict[tuple[int, int], str] = {}  # the newest lease of each region
 
     def map(self, fds: list[int], header: TensorHeader) -> mmap.mmap:
         """Map the region that came with ``header``. The caller closes ``fds``.
@@ -41,14 +43,21 @@ class RegionMaps:
         # An inode number is not reused while the mapping holds its file; if 2^32 wrapped, the checksum would not match.
         inode = (status.st_dev, status.st_ino)
         mapped = self._maps.pop(inode, None) or _map(fd, status.st_size)
-        self._maps[inode] = mapped
+        self._maps[inode], self._lent[inode] = mapped, header.lease_id
         if len(self._maps) > self._max_regions:
-            self._maps.popitem(last=False)
+            evicted, _ = self._maps.popitem(last=False)
+            del self._lent[evicted]
         return mapped
+
+    def withdraw(self, lease_id: str) -> None:
+        """Drop the mapping of the region whose newest loan this was; while the loan is in use it stays readable."""
+        for inode in [inode for inode, newest in self._lent.items() if newest == lease_id]:
+            del self._maps[inode], self._lent[inode]
 
     def close(self) -> None:
         """Drop every mapping; one with a loan in use is unmapped when the loan ends."""
         self._maps.clear()
+        self._lent.clear()
 
 
 def _check_region(fd: int, status: os.stat_result, header: TensorHeader) -> None:

@@ -234,7 +234,8 @@ def test_hundreds_of_loans_leak_nothing(tmp_path: Path) -> None:
                         assert tensor.array[0, 0] == 0
                 elif index % 2:
                     pair.borrowings.discard(loan.lease_id)
-            steady = steady or held()
+            if index % 3:  # an unused loan is withdrawn, and its region is unmapped until the next one
+                steady = steady or held()
         assert held() == steady
     del pair, tensor
     gc.collect()

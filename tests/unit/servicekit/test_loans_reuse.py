@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from servicekit.errors import InvalidTensor, ResourceExhausted, Unavailable
 from servicekit.loans import BorrowedTensor, LoanPool, Region
 from servicekit.loans.regions import size_class_bytes
-from tests.support.loan_pair import Pair
+from tests.support.loan_pair import Pair, ramp
+from tests.support.pair import eventually, loan_maps
 
 MIB = 1 << 20
 
@@ -124,3 +126,15 @@ def test_the_pool_is_bounded_and_replaces_small_regions() -> None:
             region.array((2, 2))
     with pytest.raises(Unavailable), pool.region(8):
         pass
+
+
+def test_the_memory_of_a_region_that_its_lender_discarded_is_freed(tmp_path: Path) -> None:
+    """The borrower released it too late to be used again, so nobody has it mapped afterwards."""
+    pair = Pair(tmp_path)
+    before = loan_maps(os.getpid())
+    with pair.server, pair.pool, pair.client:
+        with pair.lend(ramp(1000)) as late:
+            tensor = pair.borrowings.borrow(late.lease_id)
+        assert tensor.array[0, 1] == 1.0
+        tensor.__exit__(None, None, None)
+        eventually(lambda: loan_maps(os.getpid()) <= before, "the discarded region is unmapped")
