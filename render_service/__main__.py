@@ -160,6 +160,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             metrics=metrics,
             retries=RetryPolicy(max_wait_s=settings.wait_limit_seconds),
             check_before_claim=lambda: check_store(store),
+            faults=faults,
         )
         metrics.serve(settings.metrics_host, settings.render_metrics_port)
         await _serve_urls(settings, own_store, resources)

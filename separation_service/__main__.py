@@ -132,6 +132,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             metrics=metrics,
             retries=RetryPolicy(max_wait_s=settings.wait_limit_seconds),
             check_before_claim=lambda: check_store(store),
+            faults=faults,
         )
         metrics.serve(settings.metrics_host, settings.separation_metrics_port)
         faults.begin()

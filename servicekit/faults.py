@@ -42,6 +42,10 @@ class FaultPoint(StrEnum):
     """The device has no memory left when its turn has come."""
     HANDOFF_CUT = "handoff.cut"
     """The stream of a call to separation_service breaks."""
+    THREAD_DEATH = "thread.death"
+    """A thread that works on jobs ends as soon as it starts."""
+    THREAD_START = "thread.start"
+    """The system has no room for a thread in place of one that has died."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,11 @@ class Faults:
         """At LOG_WRITE, raise the OSError of a full disk."""
         if self.occurs(FaultPoint.LOG_WRITE):
             raise OSError(errno.ENOSPC, "injected")
+
+    def refuse_thread(self) -> None:
+        """At THREAD_START, raise the RuntimeError of a system without room for a thread."""
+        if self.occurs(FaultPoint.THREAD_START):
+            raise RuntimeError("injected: can't start new thread")
 
     def refuse_call(self) -> None:
         """At PEER_REFUSAL, raise ResourceExhausted QUEUE_FULL."""

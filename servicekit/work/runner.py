@@ -17,6 +17,7 @@ import structlog
 
 from servicekit.clock import Clock
 from servicekit.errors import Internal, ServiceError
+from servicekit.faults import NO_FAULTS, Faults
 from servicekit.journal import (
     Claim,
     ClaimLost,
@@ -78,6 +79,7 @@ class Runner:
         remove_orphans: RemoveOrphans | None = None,
         check_before_claim: Callable[[], object] | None = None,
         metrics: Metrics | None = None,
+        faults: Faults = NO_FAULTS,
     ) -> None:
         self._journal = journal
         self._owner = owner
@@ -98,7 +100,7 @@ class Runner:
         self._draining = False
         self._stack = ExitStack()
         self._parked = ParkedVersions(clock)
-        self._workers = ThreadGroup("work", self._loop, size=workers)
+        self._workers = ThreadGroup("work", self._loop, size=workers, faults=faults)
         self._ender = ThreadGroup("work-ender", self._end_stopped, size=1)
         self._closed = threading.Event()
         self._claim_problem: str | None = None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from servicekit.faults import NO_FAULTS, FaultPoint, Faults
 from servicekit.logs import logger
 
 _log = logger(__name__)
@@ -15,10 +16,11 @@ _log = logger(__name__)
 class ThreadGroup:
     """``size`` daemon threads that run ``loop``, which returns when they are no longer needed."""
 
-    def __init__(self, name: str, loop: Callable[[], None], *, size: int) -> None:
+    def __init__(self, name: str, loop: Callable[[], None], *, size: int, faults: Faults = NO_FAULTS) -> None:
         self._name = name
         self._loop = loop
         self._size = size
+        self._faults = faults
         self._started = 0
         self._threads: list[threading.Thread] = []
 
@@ -32,6 +34,7 @@ class ThreadGroup:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         while len(self._threads) < self._size:
             try:
+                self._faults.refuse_thread()
                 self._start_one()
             except RuntimeError as error:
                 _log.error("a thread died and cannot be replaced", thread=self._name, message=str(error))
@@ -46,10 +49,17 @@ class ThreadGroup:
             thread.join(None if deadline_s is None else max(deadline_s - time.monotonic(), 0.0))
 
     def _start_one(self) -> None:
-        thread = threading.Thread(target=self._loop, name=f"{self._name}-{self._started}", daemon=True)
+        dies = self._faults.occurs(FaultPoint.THREAD_DEATH)
+        thread = threading.Thread(
+            target=_die if dies else self._loop, name=f"{self._name}-{self._started}", daemon=True
+        )
         thread.start()
         self._started += 1
         self._threads.append(thread)
+
+
+def _die() -> None:
+    """The loop of a thread that ends at once."""
 
 
 @contextmanager

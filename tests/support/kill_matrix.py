@@ -83,8 +83,11 @@ class Case:
 
 
 def cases(*faults: str) -> list[Case]:
-    """Every kind, point and service. Who is cut off is the owner of the job: only it writes to the journal."""
-    return [
+    """Every kind, point and service; those whose victim works at the point first.
+
+    Who is cut off is the owner of the job: only it writes to the journal.
+    """
+    found = [
         case
         for fault in faults
         for kind, points in POINTS.items()
@@ -92,6 +95,7 @@ def cases(*faults: str) -> list[Case]:
         for victim in (RENDER, SEPARATION)
         if (case := Case(kind, service, point, fault, victim)).owner == victim or fault != CUT
     ]
+    return sorted(found, key=lambda case: case.victim != case.service)
 
 
 @dataclass

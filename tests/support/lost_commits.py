@@ -29,6 +29,7 @@ class LostCommits:
         self._left = 0
         self._open: set[socket.socket] = set()
         self._is_cut = False
+        self._cut_at_loss = False
         self.lost = 0
 
     def lose(self, commits: int = 1) -> None:
@@ -36,15 +37,28 @@ class LostCommits:
         self._left = commits
 
     @contextmanager
+    def losing_all(self) -> Iterator[None]:
+        """The answer to the next commit of a write transaction is lost, and with it all connections until the end of the block."""
+        self._cut_at_loss = True
+        self.lose()
+        try:
+            yield
+        finally:
+            self._cut_at_loss = self._is_cut = False
+
+    @contextmanager
     def cut(self) -> Iterator[None]:
         """During the block connections are broken, and new ones are refused."""
-        self._is_cut = True
-        for one in list(self._open):
-            _close(one)
+        self._break()
         try:
             yield
         finally:
             self._is_cut = False
+
+    def _break(self) -> None:
+        self._is_cut = True
+        for one in list(self._open):
+            _close(one)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -87,6 +101,8 @@ class LostCommits:
             while data := far.recv(_PIECE_BYTES):
                 if lossy.is_set():  # this is the answer to the commit
                     self.lost += 1
+                    if self._cut_at_loss:
+                        self._break()
                     break
                 near.sendall(data)
         _close(near)

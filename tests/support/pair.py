@@ -134,10 +134,14 @@ class Pair:
     def start(self, *services: str) -> None:
         """Start services (both, if none is named) and wait until health says SERVING."""
         chosen = services or (SEPARATION, RENDER)
-        for service in chosen:
-            self.pids[service] = self.forker.start(service, self.environment(service), self.log(service), self.gate)
+        self.launch(*chosen)
         for service in chosen:
             eventually(lambda service=service: self._is_up(service), f"{service} serves")  # type: ignore[misc]
+
+    def launch(self, *services: str) -> None:
+        """Start services without waiting for them."""
+        for service in services:
+            self.pids[service] = self.forker.start(service, self.environment(service), self.log(service), self.gate)
 
     def _is_up(self, service: str) -> bool:
         if not psutil.pid_exists(self.pids[service]):
