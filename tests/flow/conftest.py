@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -58,18 +59,15 @@ def add_personas(client: Client, clips: dict[str, Path]) -> None:
         client.create_persona(name, f"a {name}", [clips[name]])
 
 
-@pytest.fixture(scope="session")
-def live_pair(
-    tmp_path_factory: pytest.TempPathFactory, models: dict[str, str], clips: dict[str, Path]
-) -> Iterator[LivePair]:
-    """Both services under ``sonichaos up`` on free ports, with two personas. Tests share them and must not break them."""
-    folder = tmp_path_factory.mktemp("live")
+@contextmanager
+def running_up(folder: Path, settings: dict[str, str]) -> Iterator[LivePair]:
+    """Both services under ``sonichaos up`` on free ports, with the data of earlier runs in ``folder``."""
     listen = [f"--{name}-listen=127.0.0.1:0" for name in ("render", "separation", "url")]
     command = [str(Path(sys.executable).parent / "sonichaos"), "up", "--json", "--data", str(folder / "data"), *listen]
     log = folder / "up.log"
-    with log.open("wb") as errors:
+    with log.open("ab") as errors:
         process = subprocess.Popen(
-            command, env={**plain_environment(), **models}, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT
+            command, env={**plain_environment(), **settings}, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT
         )
     try:
         assert process.stdout is not None
@@ -82,12 +80,12 @@ def live_pair(
             "SONICHAOS_SEPARATION_ADDRESS": ready["separationAddress"],
         }
         with Client(ready["renderAddress"], ready["separationAddress"]) as client:
-            add_personas(client, clips)
             yield LivePair(
                 render_address=ready["renderAddress"],
                 separation_address=ready["separationAddress"],
                 url_listen=ready["urlListen"],
                 data=Path(ready["data"]),
+                pid=process.pid,
                 render_pid=pids["render_service"],
                 separation_pid=pids["separation_service"],
                 client=client,
@@ -102,6 +100,16 @@ def live_pair(
             process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+@pytest.fixture(scope="session")
+def live_pair(
+    tmp_path_factory: pytest.TempPathFactory, models: dict[str, str], clips: dict[str, Path]
+) -> Iterator[LivePair]:
+    """Both services under ``sonichaos up`` on free ports, with two personas. Tests share them and must not break them."""
+    with running_up(tmp_path_factory.mktemp("live"), models) as live:
+        add_personas(live.client, clips)
+        yield live
 
 
 @pytest.fixture(scope="session")
@@ -152,3 +160,18 @@ def _factory(
 def pytest_configure(config: pytest.Config) -> None:
     """Silence gRPC's C core in the test process."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of the kill matrix: each cell that ran, and how many survived."""
+    cells = {
+        report.nodeid.partition("test_kill_matrix[")[2].rstrip("]"): outcome
+        for outcome in ("passed", "failed", "error")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "::test_kill_matrix[" in report.nodeid
+    }
+    if cells:
+        terminalreporter.section("kill matrix")
+        for cell, outcome in cells.items():
+            terminalreporter.line(f"{cell:72} {'survived' if outcome == 'passed' else outcome}")
+        terminalreporter.line(f"{list(cells.values()).count('passed')} of {len(cells)} survived")

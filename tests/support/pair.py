@@ -73,6 +73,7 @@ class LivePair:
     separation_address: str
     url_listen: str
     data: Path
+    pid: int
     render_pid: int
     separation_pid: int
     client: Client
