@@ -1,14 +1,17 @@
 """The persona library: built-in personas and those that callers add, with their reference clips.
 
-Built-in personas are files of the renderer; added ones are in the object store under ``personas/{id}/``. A deletion is recorded in
-the persona's record before its clips are removed, so that one that was cut short is finished by the next start. An embedding is
-valid for the encoder that computed it: if another encoder is loaded, the clips are embedded again when the persona is read.
+Built-in personas are files of the renderer; added ones are in the object store under ``personas/{id}/{addition}/``, a folder that
+only one call of `PersonaLibrary.add` writes to: calls in other processes, or of a process that was suspended, can neither replace
+nor remove another addition's files. A deletion is recorded in the addition's record before its clips are removed, so that one that
+was cut short is finished by the next start. An embedding is valid for the encoder that computed it: if another encoder is loaded,
+the clips are embedded again when the persona is read.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import secrets
 import threading
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,11 +22,22 @@ from render_service.personas.clips import MAX_CLIP_BYTES, MAX_CLIPS, Clip, Decod
 from render_service.personas.persona import Persona
 from render_service.renderers.renderer import Renderer
 from servicekit.clock import Clock
-from servicekit.errors import AlreadyExists, FailedPrecondition, FieldViolation, InvalidFields, NotFound, ServiceError
+from servicekit.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    FieldViolation,
+    InvalidFields,
+    NotFound,
+    ServiceError,
+    Unavailable,
+)
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
 
 _log = logger(__name__)
+PERSONA_FOLDER = "personas"
+_RECORD = "persona.json"
+_RETRY_AFTER_S = 1.0
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MAX_PREFIX_CHARACTERS = 500
 _MAX_RECORD_BYTES = 1024 * 1024
@@ -43,7 +57,7 @@ class PersonaLibrary:
         """The persona. Raises NotFound PERSONA_NOT_FOUND, which lists up to 20 that exist."""
         found = self._built_in.get(persona_id)
         if found is None and _ID.fullmatch(persona_id):
-            found = self._read_added(persona_id)
+            found = next(iter(self._read_added(_folder(persona_id))), None)
         if found is None:
             known = ", ".join([p.id for p in self.all()][:20])
             raise NotFound(
@@ -55,14 +69,14 @@ class PersonaLibrary:
 
     def all(self) -> tuple[Persona, ...]:
         """Every persona, by id."""
-        added = filter(None, map(self._read_added, self._added_ids()))
-        return tuple(sorted([*self._built_in.values(), *added], key=lambda p: p.id))
+        added = {persona.id: persona for persona in reversed(self._read_added(PERSONA_FOLDER))}
+        return tuple(sorted({**self._built_in, **added}.values(), key=lambda p: p.id))
 
     def add(self, persona_id: str, prefix: str, clips: Sequence[Clip], announced: Sequence[str] = ()) -> Persona:
         """Embed the clips and store the persona. The record is written last, so no reader sees a persona without its clips.
 
         ``announced`` are the SHA-256 of the clips that the caller meant to send; empty: not checked. Raises InvalidFields,
-        InvalidAudio and AlreadyExists PERSONA_EXISTS.
+        InvalidAudio, AlreadyExists PERSONA_EXISTS, and Unavailable where two processes add the same id at the same moment.
         """
         _check_new(persona_id, prefix, clips)
         _check_announced(clips, announced)
@@ -70,7 +84,7 @@ class PersonaLibrary:
             return self._add(persona_id, prefix, clips)
 
     def _add(self, persona_id: str, prefix: str, clips: Sequence[Clip]) -> Persona:
-        if persona_id in self._built_in or self._read_record(persona_id) is not None:
+        if persona_id in self._built_in or self._records(_folder(persona_id)):
             raise AlreadyExists(
                 f"the persona {persona_id!r} exists already; choose another id, or delete it first",
                 reason="PERSONA_EXISTS",
@@ -85,16 +99,27 @@ class PersonaLibrary:
             built_in=False,
             created_at=self._clock.now(),
         )
-        self._store.delete_prefix(_folder(persona_id))  # what an addition or a deletion left that was cut short
+        folder = f"{_folder(persona_id)}/{secrets.token_hex(8)}"
         try:
             for i, clip in enumerate(clips):
-                self._store.put_bytes(_clip_key(persona_id, i), clip.data, content_type="application/octet-stream")
-            self._store.put_bytes(_record_key(persona_id), _record(persona), content_type="application/json")
+                self._store.put_bytes(_clip_key(folder, i), clip.data, content_type="application/octet-stream")
+            self._store.put_bytes(_record_key(folder), _record(persona), content_type="application/json")
         except ServiceError:
-            if self._read_record(persona_id) is None:  # else only the store's answer was lost
-                self._store.delete_prefix(_folder(persona_id))
+            if self._store.stat(_record_key(folder)) is None:  # else only the store's answer was lost
+                self._store.delete_prefix(folder)
                 raise
+        self._refuse_second(persona_id, folder)
         return persona
+
+    def _refuse_second(self, persona_id: str, folder: str) -> None:
+        """Of two processes that stored the same id at the same moment, whoever sees the other's record withdraws its own."""
+        if len(self._records(_folder(persona_id))) > 1:
+            self._delete(folder)
+            raise Unavailable(
+                f"another call was adding the persona {persona_id!r} at the same moment; try again",
+                reason="STORE_UNAVAILABLE",
+                retry_after_s=_RETRY_AFTER_S,
+            )
 
     def remove(self, persona_id: str) -> None:
         """Remove an added persona. Raises NotFound, and FailedPrecondition WRONG_STATE for a built-in one."""
@@ -104,25 +129,34 @@ class PersonaLibrary:
                 reason="WRONG_STATE",
                 metadata={"persona_id": persona_id},
             )
-        record = {"id": persona_id, "deleting": True}
-        self._store.put_bytes(_record_key(persona_id), json.dumps(record).encode(), content_type="application/json")
-        self._finish_deletion(persona_id)
+        for folder in self._records(_folder(persona_id)):
+            self._delete(folder)
 
     def finish_deletions(self) -> None:
         """Finish the deletions that were cut short. Called at the start; what the store refuses is left to the next one."""
         try:
-            for persona_id in self._added_ids():
-                if self._read_record(persona_id) is None:
-                    self._finish_deletion(persona_id)
+            for folder in self._folders(PERSONA_FOLDER):
+                if self._read_record(folder) is None:
+                    self._finish_deletion(folder)
         except ServiceError as error:
             _log.warning("finishing deletions of personas failed", message=error.message)
 
-    def _finish_deletion(self, persona_id: str) -> None:
-        """Remove the clips, then the record."""
-        for key in list(self._store.keys(_folder(persona_id))):
-            if key != _record_key(persona_id):
+    def unnamed_keys(self, keys: Sequence[str]) -> list[str]:
+        """Of some keys in `PERSONA_FOLDER`, those of an addition without a record: it was cut short, or has not ended."""
+        folders = {key.rpartition("/")[0] for key in keys}
+        named = {at for at in folders if _record_key(at) in keys or self._store.stat(_record_key(at)) is not None}
+        return [key for key in keys if key.rpartition("/")[0] not in named]
+
+    def _delete(self, folder: str) -> None:
+        self._store.put_bytes(_record_key(folder), b'{"deleting": true}', content_type="application/json")
+        self._finish_deletion(folder)
+
+    def _finish_deletion(self, folder: str) -> None:
+        """Remove an addition's clips, then its record."""
+        for key in list(self._store.keys(folder)):
+            if key.rpartition("/")[0] == folder and key != _record_key(folder):
                 self._store.delete(key)
-        self._store.delete(_record_key(persona_id))
+        self._store.delete(_record_key(folder))
 
     @property
     def _encoder_sha256(self) -> str:
@@ -136,25 +170,32 @@ class PersonaLibrary:
         clips = [Clip(data=file.read_bytes()) for file in sorted(path.parent.glob("clip-*.flac"))]
         return self._current(facts, clips, built_in=True)
 
-    def _read_added(self, persona_id: str) -> Persona | None:
-        facts = self._read_record(persona_id)
-        if facts is None:
-            return None
+    def _read_added(self, below: str) -> list[Persona]:
+        """The added personas below a folder, in the order of their keys."""
+        return [self._added(folder, facts) for folder, facts in self._records(below).items()]
+
+    def _added(self, folder: str, facts: dict[str, Any]) -> Persona:
         is_stale = facts["encoderSha256"] != self._encoder_sha256
-        keys = [_clip_key(persona_id, i) for i in range(len(facts["clipSha256"]))] if is_stale else []
+        keys = [_clip_key(folder, i) for i in range(len(facts["clipSha256"]))] if is_stale else []
         clips = [Clip(data=self._store.read(key, max_bytes=MAX_CLIP_BYTES)) for key in keys]
         return self._current(facts, clips, built_in=False)
 
-    def _added_ids(self) -> list[str]:
-        """The ids that have a record, also one of a deletion."""
-        return [key.split("/")[1] for key in self._store.keys("personas/") if key.endswith("/persona.json")]
+    def _folders(self, below: str) -> list[str]:
+        """The folders of additions that have a record, also one of a deletion. Earlier releases used the persona's own folder."""
+        return [key.removesuffix(f"/{_RECORD}") for key in self._store.keys(below) if key.endswith(f"/{_RECORD}")]
 
-    def _read_record(self, persona_id: str) -> dict[str, Any] | None:
-        """An added persona's record; None where there is none, or only one that it is being deleted."""
-        key = _record_key(persona_id)
-        if self._store.stat(key) is None:
+    def _records(self, below: str) -> dict[str, dict[str, Any]]:
+        """The records below a folder by the folders of their additions, without those that are being deleted."""
+        found = ((folder, self._read_record(folder)) for folder in self._folders(below))
+        return {folder: facts for folder, facts in found if facts is not None}
+
+    def _read_record(self, folder: str) -> dict[str, Any] | None:
+        """An addition's record; None where there is none, or only one that it is being deleted."""
+        try:
+            data = self._store.read(_record_key(folder), max_bytes=_MAX_RECORD_BYTES)
+        except NotFound:  # deleted since it was listed
             return None
-        facts: dict[str, Any] = json.loads(self._store.read(key, max_bytes=_MAX_RECORD_BYTES))
+        facts: dict[str, Any] = json.loads(data)
         return None if facts.get("deleting") else facts
 
     def _current(self, facts: dict[str, object], clips: Sequence[Clip], *, built_in: bool) -> Persona:
@@ -212,12 +253,12 @@ def _record(persona: Persona) -> bytes:
 
 
 def _folder(persona_id: str) -> str:
-    return f"personas/{persona_id}"
+    return f"{PERSONA_FOLDER}/{persona_id}"
 
 
-def _record_key(persona_id: str) -> str:
-    return f"{_folder(persona_id)}/persona.json"
+def _record_key(folder: str) -> str:
+    return f"{folder}/{_RECORD}"
 
 
-def _clip_key(persona_id: str, index: int) -> str:
-    return f"{_folder(persona_id)}/clip-{index:03d}"
+def _clip_key(folder: str, index: int) -> str:
+    return f"{folder}/clip-{index:03d}"

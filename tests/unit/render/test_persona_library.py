@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -225,6 +226,91 @@ def test_an_addition_that_the_store_refuses_leaves_nothing(
     with pytest.raises(Unavailable):
         library.add("neon-drift", "a prefix", [clip(), clip(seed=1)])
     assert list(store.keys("personas/")) == []
+
+
+class _Paused(FolderStore):
+    """Calls ``meanwhile`` before its next deletion or write of a record, as if the process was suspended there."""
+
+    at: str
+    meanwhile: Callable[[], object] | None = None
+
+    def put_bytes(self, key: str, data: bytes, *, content_type: str, fallback: str = "") -> StoredFile:
+        if self.at == "record" and key.endswith("persona.json"):
+            self._pause()
+        return super().put_bytes(key, data, content_type=content_type, fallback=fallback)
+
+    def delete(self, key: str) -> None:
+        if self.at == "delete":
+            self._pause()
+        super().delete(key)
+
+    def _pause(self) -> None:
+        paused, self.meanwhile = self.meanwhile, None
+        if paused is not None:
+            paused()
+
+
+@pytest.fixture
+def paused(renderer: Renderer, store: FolderStore, tmp_path: Path) -> tuple[PersonaLibrary, _Paused]:
+    """Another process's library on the same store."""
+    other = _Paused(tmp_path / "store", store.signer)
+    return PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=other, clock=SystemClock()), other
+
+
+def test_a_deletion_that_wakes_up_leaves_the_next_persona_alone(
+    library: PersonaLibrary, paused: tuple[PersonaLibrary, _Paused], store: FolderStore
+) -> None:
+    """Another process finished it and added the id again; the old deletion goes on and removes nothing of the new persona."""
+    library.add("one", "old", [clip(), clip(seed=1)])
+    slow, other = paused
+
+    def meanwhile() -> None:
+        library.finish_deletions()
+        library.add("one", "new", [clip(seed=2)])
+
+    other.at, other.meanwhile = "delete", meanwhile
+    slow.remove("one")
+    assert library.get("one").prefix == "new"
+    assert len(list(store.keys("personas"))) == 2
+
+
+def test_of_two_processes_that_add_an_id_at_once_one_succeeds(
+    library: PersonaLibrary, paused: tuple[PersonaLibrary, _Paused], store: FolderStore
+) -> None:
+    """The second to store its record withdraws it; record and clips of the first are whole."""
+    slow, other = paused
+    first = [clip(), clip(seed=1)]
+    other.at, other.meanwhile = "record", lambda: library.add("one", "first", first)
+    with pytest.raises(Unavailable, match="same moment"):
+        slow.add("one", "second", [clip(seed=2)])
+    assert library.get("one").clip_sha256 == tuple(one.sha256 for one in first)
+    stored = [store.read(key, max_bytes=1 << 24) for key in store.keys("personas") if "clip" in key]
+    assert stored == [one.data for one in first]
+    with pytest.raises(AlreadyExists):
+        slow.add("one", "second", [clip(seed=2)])
+
+
+def test_clips_of_an_addition_that_was_cut_short_are_unnamed(library: PersonaLibrary, store: FolderStore) -> None:
+    """The sweep of the store asks for them; what a record names, also an earlier release's, is not among them."""
+    library.add("one", "words", [clip()])
+    cut = "personas/one/0123456789abcdef/clip-000"
+    old = ["personas/two/clip-000", "personas/two/persona.json"]
+    for key in (cut, *old):
+        store.put_bytes(key, b"sound", content_type="application/octet-stream")
+    assert library.unnamed_keys(list(store.keys("personas"))) == [cut]
+    assert library.unnamed_keys([old[0]]) == []
+
+
+def test_a_persona_of_an_earlier_release_is_read_and_deleted(library: PersonaLibrary, store: FolderStore) -> None:
+    """Its files lie in the persona's own folder."""
+    library.add("one", "words", [clip()])
+    for key in list(store.keys("personas")):
+        data = store.read(key, max_bytes=1 << 24)
+        store.put_bytes(f"personas/one/{key.rpartition('/')[2]}", data, content_type="application/octet-stream")
+        store.delete(key)
+    assert library.get("one").prefix == "words"
+    library.remove("one")
+    assert list(store.keys("personas")) == []
 
 
 def test_an_unknown_persona_lists_the_existing_ones(library: PersonaLibrary) -> None:
