@@ -4,6 +4,17 @@ from jobs_service.deletion import JobDeletions
 from jobs_service.feed import Feed
 from jobs_service.messages import event_message, job_message
 from jobs_service.server import JobsServicer
+from jobs_service.sweep import StoreSweep, UnnamedJobFiles
 from jobs_service.upkeep import Retention, Upkeep
 
-__all__ = ["Feed", "JobDeletions", "JobsServicer", "Retention", "Upkeep", "event_message", "job_message"]
+__all__ = [
+    "Feed",
+    "JobDeletions",
+    "JobsServicer",
+    "Retention",
+    "StoreSweep",
+    "UnnamedJobFiles",
+    "Upkeep",
+    "event_message",
+    "job_message",
+]

@@ -12,10 +12,19 @@ from urllib.parse import urlsplit
 
 import grpc
 
-from jobs_service import Feed, JobDeletions, JobsServicer, Retention, Upkeep, job_message
+from jobs_service import (
+    Feed,
+    JobDeletions,
+    JobsServicer,
+    Retention,
+    StoreSweep,
+    UnnamedJobFiles,
+    Upkeep,
+    job_message,
+)
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
-from render_service.personas.library import PersonaLibrary
+from render_service.personas.library import PERSONA_FOLDER, PersonaLibrary
 from render_service.pipeline import WEIGHTS, RenderPipeline
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
 from render_service.renderers.load import load_renderer
@@ -129,6 +138,13 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
         render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
         deletions = resources.enter_context(JobDeletions(journal, OwningService.RENDER, store))
         upkeep = resources.enter_context(Upkeep(journal, OwningService.RENDER, deletions, Retention.of(settings)))
+        sweep = StoreSweep(
+            store,
+            {UnnamedJobFiles.folder: UnnamedJobFiles(journal, store), PERSONA_FOLDER: personas.unnamed_keys},
+            older_than_s=settings.orphan_age_s,
+            now=journal.clock.now,
+        )
+        resources.enter_context(sweep)
         jobs = JobsServicer(
             feed,
             store,
@@ -172,7 +188,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             runner=runner,
             warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
-            upkeep=(deletions, upkeep),
+            upkeep=(deletions, upkeep, sweep),
         ).run()
 
 

@@ -7,7 +7,16 @@ import os
 from contextlib import AsyncExitStack
 from typing import Any
 
-from jobs_service import Feed, JobDeletions, JobsServicer, Retention, Upkeep, job_message
+from jobs_service import (
+    Feed,
+    JobDeletions,
+    JobsServicer,
+    Retention,
+    StoreSweep,
+    UnnamedJobFiles,
+    Upkeep,
+    job_message,
+)
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
@@ -107,6 +116,13 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
         )
         deletions = resources.enter_context(JobDeletions(journal, OwningService.SEPARATION, store))
         upkeep = resources.enter_context(Upkeep(journal, OwningService.SEPARATION, deletions, Retention.of(settings)))
+        sweep = StoreSweep(
+            store,
+            {UnnamedJobFiles.folder: UnnamedJobFiles(journal, store)},
+            older_than_s=settings.orphan_age_s,
+            now=journal.clock.now,
+        )
+        resources.enter_context(sweep)
         _mount(
             server,
             settings,
@@ -143,7 +159,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             runner=Workers(runner, calls, clock=clock),
             warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
-            upkeep=(deletions, upkeep),
+            upkeep=(deletions, upkeep, sweep),
         ).run()
 
 

@@ -78,6 +78,12 @@ class HostSettings(Settings):
         le=36500,
         description="Days after their last version ended after which jobs and their files are deleted; audit rows stay. 0: never.",
     )
+    orphan_days: int = Field(
+        1,
+        ge=0,
+        le=36500,
+        description="Days after which files in the store that no row of the journal and no persona names are removed. 0: never.",
+    )
     handoff_socket: str = Field(
         "", description="Unix socket for lending bounces between the services. Empty: {data}/run/handoff.sock."
     )
@@ -112,6 +118,11 @@ class HostSettings(Settings):
     def journal(self) -> str:
         """URL of the journal."""
         return self.journal_url or f"sqlite:///{self.data / 'journal.sqlite3'}"
+
+    @property
+    def orphan_age_s(self) -> float | None:
+        """Seconds of `orphan_days`; None where nothing is removed."""
+        return self.orphan_days * 24 * 3600.0 or None
 
     @property
     def run_folder(self) -> Path:

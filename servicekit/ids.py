@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime
 
-from servicekit.clock import to_micros
+from servicekit.clock import from_micros, to_micros
 
 Entropy = Callable[[int], bytes]
 
@@ -29,6 +29,14 @@ def new_job_id(now: datetime, entropy: Entropy = secrets.token_bytes) -> str:
 def is_job_id(text: str) -> bool:
     """True for text in the form of :func:`new_job_id`. Other text must not reach a path or a query."""
     return _JOB_ID.fullmatch(text) is not None
+
+
+def job_time(job_id: str) -> datetime:
+    """When the id was made, to the millisecond, UTC. ``job_id`` must be one: see :func:`is_job_id`."""
+    value = 0
+    for character in job_id.removeprefix("j-"):
+        value = value << 5 | _ALPHABET.index(character)
+    return from_micros((value >> _RANDOM_BITS) * 1000)
 
 
 def _base32(value: int) -> str:

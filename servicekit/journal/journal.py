@@ -7,8 +7,9 @@ STORE_UNAVAILABLE (the database does not answer) and ResourceExhausted DISK_FULL
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -45,6 +46,7 @@ from servicekit.journal.rows import (
     OrphanedVersion,
     Request,
     RerenderOutcome,
+    SweptJob,
     WaitState,
 )
 from servicekit.journal.states import JobState, OwningService
@@ -79,6 +81,11 @@ class Journal:
         database = Database.open(url, clock=clock)
         folder = database.path.with_name(database.path.name + "-alive") if database.path else None
         return cls(database, Liveness(folder), clock, max_crashes)
+
+    @property
+    def identity(self) -> str:
+        """The same for every process that uses this journal, another for any other journal."""
+        return hashlib.sha256(b"identity" + self._database.token_key).hexdigest()[:32]
 
     @property
     def clock(self) -> Clock:
@@ -204,6 +211,11 @@ class Journal:
         """The keys of the store that a version names, once every earlier write has ended, also one whose answer was lost."""
         with self._writing() as tx:
             return reading.read_named_keys(tx.connection, job_id, version)
+
+    def swept_jobs(self, job_ids: Sequence[str]) -> Mapping[str, SweptJob]:
+        """What a sweep of the store must know of these jobs; a job without a row is not among the results."""
+        with self._database.reading() as connection:
+            return reading.read_swept_jobs(connection, job_ids)
 
     def has_job(self, job_id: str) -> bool:
         """Whether there is a job, of any tenant, once every earlier write has ended, also one whose answer was lost."""

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, literal, select, text, tuple_
 
 from servicekit.clock import from_micros, to_micros
+from servicekit.delivery.keys import job_folder
 from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import NotFound
 from servicekit.ids import is_job_id
@@ -24,6 +25,7 @@ from servicekit.journal.rows import (
     JobPage,
     JobStatus,
     RerenderOutcome,
+    SweptJob,
     Version,
     WaitState,
     named_keys,
@@ -63,6 +65,28 @@ def read_named_keys(connection: Connection, job_id: str, number: int) -> frozens
     of_version = select(versions.c.files).where(versions.c.job_id == job_id, versions.c.number == number)
     files = connection.execute(of_version).scalar_one_or_none()
     return frozenset() if files is None else named_keys(json.loads(files))
+
+
+def read_swept_jobs(connection: Connection, job_ids: Sequence[str]) -> dict[str, SweptJob]:
+    """See `Journal.swept_jobs`. A plan names keys too: that of an upload, until the bounce is committed."""
+    found = {
+        row.job_id: SweptJob(frozenset(), not row.deleting)  # its deletion removes the files
+        for row in connection.execute(select(jobs.c.job_id, jobs.c.deleting).where(jobs.c.job_id.in_(job_ids)))
+    }
+    facts = select(versions.c.job_id, versions.c.state, versions.c.files, versions.c.plan)
+    for row in connection.execute(facts.where(versions.c.job_id.in_(job_ids))):
+        job = found[row.job_id]
+        named = job.named | _keys_in(json.loads(row.files)) | _keys_in(json.loads(row.plan))
+        found[row.job_id] = SweptJob(named, job.has_ended and JobState(row.state).ended)
+    return found
+
+
+def _keys_in(value: object) -> frozenset[str]:
+    """Every text in JSON that may be the key of a job's file."""
+    if isinstance(value, str):
+        return frozenset({value}) if value.startswith(job_folder("")) else frozenset()
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return frozenset().union(*map(_keys_in, inner))
 
 
 def has_job(connection: Connection, job_id: str) -> bool:

@@ -330,6 +330,14 @@ class ClaimLost(Exception):
     """The claim is no longer valid: another worker has it, or the version has ended or was released."""
 
 
+@dataclass(frozen=True)
+class SweptJob:
+    """A job as a sweep of the store sees it: the keys that its rows name, and whether all of its versions have ended."""
+
+    named: frozenset[str]
+    has_ended: bool
+
+
 def named_keys(files: Json) -> frozenset[str]:
     """The keys of the store that the files of a version have."""
     named = [*(file for file in files.values() if isinstance(file, Mapping)), *files.get("kept", ())]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -115,7 +116,9 @@ class FolderStore:
         if descriptor is None:
             return None
         try:
-            return ObjectStat(os.fstat(descriptor).st_size, read_metadata(descriptor, key).sha256)
+            status = os.fstat(descriptor)
+            modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
+            return ObjectStat(status.st_size, read_metadata(descriptor, key).sha256, modified_at)
         finally:
             os.close(descriptor)
 

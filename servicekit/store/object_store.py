@@ -29,10 +29,14 @@ MAX_URL_TTL_S = 7 * 24 * 3600
 
 @dataclass(frozen=True)
 class ObjectStat:
-    """What a store knows of an object without reading it. ``sha256`` is lower-case hex, None where it is not known."""
+    """What a store knows of an object without reading it. ``sha256`` is lower-case hex, None where it is not known.
+
+    ``modified_at`` is when it was last written, with its zone, by the store's clock.
+    """
 
     size_bytes: int
     sha256: str | None
+    modified_at: datetime
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,8 @@ class S3Store:
                 found = self._client.stat_object(self._bucket, name)
         except NotFound:
             return None
-        return ObjectStat(found.size or 0, (found.metadata or {}).get(_DIGEST))
+        modified_at = found.last_modified or self._now()  # a server that does not say: as if written just now
+        return ObjectStat(found.size or 0, (found.metadata or {}).get(_DIGEST), modified_at)
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""

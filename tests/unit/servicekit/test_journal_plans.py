@@ -74,6 +74,7 @@ def use_everything(journal: Journal, clock: ManualClock) -> None:
     journal.checkpoint(claim, Checkpoint(files=BOUNCE, audit=audit, events=[progress]))
     journal.job("local", job_id)
     journal.job_status("local", job_id)
+    journal.swept_jobs([job_id])
     journal.finish(claim)
     go_on(journal, clock, job_id)
 
