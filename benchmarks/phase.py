@@ -22,7 +22,7 @@ from benchmarks.phase_figures import partials_db, pitched_figures, steady_peaks_
 from render_service.composer.score import Score
 from render_service.renderers.latent_diffusion.flow import NOISE_BLOCK_FRAMES, block_noise
 from render_service.renderers.latent_diffusion.phase import PhaseSpec, recover_phase
-from render_service.renderers.latent_diffusion.phase_propagation import PropagationSpec, bass_frequencies
+from render_service.renderers.latent_diffusion.phase_propagation import PropagationSpec, Target, bass_frequencies
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
 from render_service.renderers.load import load_latent_diffusion
@@ -66,7 +66,7 @@ class PhaseBenchmark:
         with torch.inference_mode():
             middle, side = recover_phase(
                 front_end,
-                lambda first, stop: magnitudes[..., first:stop],
+                lambda first, stop: Target(magnitudes=magnitudes[..., first:stop]),
                 frames,
                 self._initial_turns,
                 iterations=self._renderer.config.vocoder.iterations,

@@ -16,6 +16,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import structlog
 
+from separation_service.package import AllStems
 from separation_service.pipeline import Receive, SeparationPipeline
 from separation_service.receive import LoanedAudio, ReceivedBounce, receive_loan
 from separation_service.rerender.compare import Comparison
@@ -25,7 +26,6 @@ from separation_service.store import StoredPackage
 from separation_service.timing.progress import CallProgress, ProgressUpdate, StageTime
 from servicekit.clock import Clock
 from servicekit.delivery.files import StoredFile
-from servicekit.delivery.names import StemMode
 from servicekit.errors import ResourceExhausted, expiry_too_soon
 from servicekit.faults import NO_FAULTS, Faults
 from servicekit.journal import Stage
@@ -104,7 +104,7 @@ class SeparationCalls:
             self._borrowings.discard(lease_id)
 
     def separate(
-        self, loan: LoanedAudio, mode: StemMode, *, timeout_s: float | None = None
+        self, loan: LoanedAudio, what: AllStems, *, timeout_s: float | None = None
     ) -> AsyncGenerator[ProgressUpdate | CallResult[StoredPackage], None]:
         """Separate a lent bounce into all stems: see :meth:`_stream`.
 
@@ -113,7 +113,7 @@ class SeparationCalls:
         deadline_s = None if timeout_s is None else self._clock.monotonic_s() + timeout_s
 
         def work(progress: CallProgress, staged: StagedFiles) -> StoredPackage:
-            return self._pipeline(self._receive(loan, mode, progress, deadline_s), mode, progress, staged)
+            return self._pipeline(self._receive(loan, what, progress, deadline_s), what, progress, staged)
 
         return self._stream(work, loan)
 
@@ -134,7 +134,7 @@ class SeparationCalls:
     def _receive(
         self,
         loan: LoanedAudio,
-        what: StemMode | Replacement,
+        what: AllStems | Replacement,
         progress: CallProgress,
         deadline_s: float | None = None,
     ) -> Receive:

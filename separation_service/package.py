@@ -44,6 +44,14 @@ class Package:
         return (*self.audio, PackedFile.of("manifest.json", TextContent(self.manifest_json)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class AllStems:
+    """An order for all four stems of a bounce. ``loop``: their ends lead into their starts, as the bounce's does."""
+
+    mode: StemMode
+    loop: bool = False
+
+
 def pack(
     bounce: ReceivedBounce, stems: SeparatedStems, mode: StemMode, scratch: Scratch, progress: StageProgress
 ) -> Package:

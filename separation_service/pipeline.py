@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from separation_service.engine import Separator
-from separation_service.package import Package, pack, warm_packing
+from separation_service.package import AllStems, Package, pack, warm_packing
 from separation_service.receive import ReceivedBounce
 from separation_service.rerender.base_version import read_base_version
 from separation_service.rerender.compare import Comparison, compare
@@ -26,7 +26,7 @@ from separation_service.timing.progress import ProgressReporter
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.clock import Clock
 from servicekit.delivery.files import StoredFile
-from servicekit.delivery.names import STEMS, StemMode, StemName
+from servicekit.delivery.names import STEMS, StemName
 from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import ProgressTrack, Stage
 from servicekit.store.object_store import ObjectStore
@@ -43,8 +43,8 @@ Receive = Callable[[Scratch], ReceivedBounce]
 class SeparationPipeline:
     """What every separation uses. Built once; call it from a thread of its own for each bounce.
 
-    Its methods take ``what`` to deliver: a `StemMode` for all four stems of the bounce, a `Replacement` for a re-render. They raise
-    a `ServiceError`.
+    Its methods take ``what`` to deliver: an `AllStems` for the stems of the bounce, a `Replacement` for a re-render. They
+    raise a `ServiceError`.
     """
 
     separator: Separator
@@ -57,7 +57,7 @@ class SeparationPipeline:
     budget: LatencyBudget
 
     def __call__(
-        self, receive: Receive, what: StemMode | Replacement, progress: ProgressReporter, staged: StagedFiles
+        self, receive: Receive, what: AllStems | Replacement, progress: ProgressReporter, staged: StagedFiles
     ) -> StoredPackage:
         """Run all stages. The files are stored through ``staged``."""
         with self._packaged(receive, what, progress) as (package, timed):
@@ -77,7 +77,7 @@ class SeparationPipeline:
 
     @contextmanager
     def _packaged(
-        self, receive: Receive, what: StemMode | Replacement, progress: ProgressReporter
+        self, receive: Receive, what: AllStems | Replacement, progress: ProgressReporter
     ) -> Iterator[tuple[Package, EtaProgress]]:
         """Run the stages before the last; the package reads from the scratch until the end of the block."""
         with self.scratch.open() as scratch:
@@ -91,8 +91,8 @@ class SeparationPipeline:
                 aligned = align_replacement(bounce, stems, base, what, timed)
                 yield pack_rerender(bounce, stems, base, aligned, timed), timed
             else:
-                stems = self._separate(bounce, STEMS, scratch, timed)
-                yield pack(bounce, stems, what, scratch, timed), timed
+                stems = self._separate(bounce, STEMS, scratch, timed, loop=what.loop)
+                yield pack(bounce, stems, what.mode, scratch, timed), timed
 
     def _separate(
         self,
@@ -114,13 +114,13 @@ class SeparationPipeline:
             loop=loop,
         )
 
-    def load(self, frames: int, what: StemMode | Replacement) -> Load:
+    def load(self, frames: int, what: AllStems | Replacement) -> Load:
         """What the duration depends on, for a bounce of ``frames`` samples a channel."""
         audio_s = frames / SAMPLE_RATE_HZ
+        separated = frames + (2 * LOOP_MARGIN_FRAMES if what.loop else 0)
         if isinstance(what, Replacement):
-            separated = frames + (2 * LOOP_MARGIN_FRAMES if what.loop else 0)
             return Load(audio_s, self.separator.steps(separated, (what.stem,)), REPLACEMENT_STAGES)
-        return Load(audio_s, self.separator.steps(frames, STEMS), SEPARATION_STAGES)
+        return Load(audio_s, self.separator.steps(separated, STEMS), SEPARATION_STAGES)
 
     def warm(self) -> None:
         """Do at start what would delay the first separation. Raises `FailedPrecondition` MODEL_UNUSABLE."""

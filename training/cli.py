@@ -33,6 +33,7 @@ from training.initialise import InitialisationError, initialise
 from training.latents import LatentFolder
 from training.latents_command import latents
 from training.loop import LoopSpec, Task
+from training.partials_command import partials
 from training.persona import PersonaTask
 from training.persona_export import export_personas
 from training.progress import train_with_progress
@@ -58,6 +59,7 @@ main.add_command(latents)
 main.add_command(separator)
 main.add_command(evaluate)
 main.add_command(habits)
+main.add_command(partials)
 
 
 @main.command()

@@ -19,6 +19,7 @@ from render_service.renderers.latent_diffusion.checkpoint import (
 )
 from render_service.renderers.latent_diffusion.flow import WindowSpec
 from render_service.renderers.latent_diffusion.habits_head import HabitsHead
+from render_service.renderers.latent_diffusion.partial_shares import PartialShares
 from render_service.renderers.latent_diffusion.text_encoder import packaged_folder
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner
 from training.work_folder import DECODER_RUN, GUIDED_RUN, WorkFolder
@@ -75,6 +76,7 @@ def export(
         vocoder=vocoder,
         persona_encoder=configs.persona_encoder,
         habits=nets.habits.config if nets.habits is not None else None,
+        partials=nets.partials.config if nets.partials is not None else None,
         text_encoder=TextEncoderRef(name="all-MiniLM-L6-v2", sha256=sha256_of(text)),
         files={},
     )
@@ -89,6 +91,12 @@ def add_habits(folder: Path, head: HabitsHead) -> CheckpointConfig:
     """Write a habits head into a checkpoint, whose other files stay. It must be fitted to its persona encoder's vectors."""
     config, nets = load(folder)
     return save(folder, replace(config, habits=head.config), replace(nets, habits=head))
+
+
+def add_partials(folder: Path, net: PartialShares) -> CheckpointConfig:
+    """Write the net of partial shares into a checkpoint, whose other files stay."""
+    config, nets = load(folder)
+    return save(folder, replace(config, partials=net.config), replace(nets, partials=net))
 
 
 def _data_sheet(work_folder: WorkFolder) -> dict[str, object]:

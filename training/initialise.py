@@ -11,7 +11,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from render_service.renderers.latent_diffusion.checkpoint import load
+from render_service.renderers.latent_diffusion.checkpoint import HABITS, PARTIALS, load
 from training.work_folder import WorkFolder
 
 
@@ -45,11 +45,10 @@ def initialise(work_folder: WorkFolder, checkpoint: Path) -> list[str]:
     work_folder.origin_path.parent.mkdir(parents=True, exist_ok=True)
     origin = {"checkpoint": config.name, "sha256": digests}
     work_folder.origin_path.write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
-    if nets.habits is not None:
-        save_file(
-            {key: value.contiguous() for key, value in nets.habits.state_dict().items()},
-            str(work_folder.initial_weights_path("habits")),
-        )
+    for role, head in ((HABITS, nets.habits), (PARTIALS, nets.partials)):
+        if head is not None:
+            tensors = {key: value.contiguous() for key, value in head.state_dict().items()}
+            save_file(tensors, str(work_folder.initial_weights_path(role)))
     for name in expected:
         net = nets.of("persona" if name == "persona_encoder" else name)
         tensors = {key: value.contiguous() for key, value in net.state_dict().items()}

@@ -4,6 +4,7 @@
 - ``{path}/latents/*.safetensors``: what the denoiser trains on (training/latents.py)
 - ``{path}/front_end.safetensors``: band statistics
 - ``{path}/habits.safetensors``: the habits head (training/habits.py)
+- ``{path}/partials.safetensors``: the net of partial shares (training/partial_shares.py)
 - ``{path}/start/{run}.safetensors``, ``start/origin.json``: initial weights from a checkpoint, if any (training/initialise.py)
 - ``{path}/{run}.pt``, ``{run}.json``: state and outcome of each run (training/loop.py)
 """
@@ -23,6 +24,7 @@ from render_service.renderers.latent_diffusion.checkpoint import Nets
 from render_service.renderers.latent_diffusion.denoiser import Denoiser, DenoiserConfig
 from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec
 from render_service.renderers.latent_diffusion.habits_head import HabitsHead, HabitsHeadConfig
+from render_service.renderers.latent_diffusion.partial_shares import PartialShares, PartialSharesConfig
 from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder, PersonaEncoderConfig
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
 from training.loop import load_average
@@ -122,6 +124,21 @@ class WorkFolder:
         """Weights of the habits head, as ``sonichaos-train habits`` writes them."""
         return self.path / "habits.safetensors"
 
+    def partial_shares(self) -> PartialShares | None:
+        """The net of partial shares that was fitted here, or the checkpoint's; None without one."""
+        path = self.partials_path if self.partials_path.exists() else self.initial_weights_path("partials")
+        if not path.exists():
+            return None
+        tensors = load_file(str(path))
+        net = PartialShares(PartialSharesConfig(width=tensors["net.0.weight"].shape[0]))
+        net.load_state_dict(tensors)
+        return net.eval()
+
+    @property
+    def partials_path(self) -> Path:
+        """Weights of the net of partial shares, as ``sonichaos-train partials`` writes them."""
+        return self.path / "partials.safetensors"
+
     def nets(self) -> Nets:
         """All nets with averaged weights, in evaluation mode."""
         return Nets(
@@ -131,6 +148,7 @@ class WorkFolder:
             vocoder=self.vocoder().eval(),
             persona=self.persona_encoder().eval(),
             habits=self.habits_head(),
+            partials=self.partial_shares(),
         )
 
     def outcomes(self) -> dict[str, object]:

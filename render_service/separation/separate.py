@@ -37,6 +37,7 @@ def store_stems(
             stem_mode=stem_mode_message(version.stem_mode),
             manifest_json=manifest_text(bounce.manifest),
             bounce=stored_file_message(stored_bounce),
+            loop=bounce.facts.plan.loop,
         )
         return separation.separate_tensor(request, expires_in_s=progress.expires_in_s())
 

@@ -135,7 +135,7 @@ class Replayer:
             raise _input_missing("the prompt, which was erased")
         loaded = {model.role: model.sha256 for model in self.renderer.info.models}
         recorded = body.renderer.digests
-        changed = sorted(role for role in recorded if loaded.get(role) != recorded[role])
+        changed = sorted(role for role in loaded.keys() | recorded.keys() if loaded.get(role) != recorded.get(role))
         if changed:
             raise _input_missing(f"the weights of {body.renderer.name!r} for {', '.join(changed)}: others are loaded")
         return BounceFacts.audited(row, body, row.prompt)

@@ -13,6 +13,7 @@ class Limits:
 
     The median may lie between ``min_median_ms`` and ``max_median_ms``: the onset detector finds slow attacks late though they are
     played in time. A verdict needs ``min_onsets`` on the grid; ``must_be_measurable``: a stem with fewer exceeds the limits too.
+    A verdict by notes needs the share ``min_found`` of them too: in a stem that lacks most of its notes, those found say nothing.
     """
 
     min_onsets: int
@@ -23,6 +24,7 @@ class Limits:
     max_p95_ms: float | None
     max_slope_ms_per_minute: float | None
     must_be_measurable: bool
+    min_found: float = 0.0
 
 
 def limits_for(stem: StemName) -> Limits:
@@ -35,10 +37,11 @@ def note_limits_for(stem: StemName) -> Limits:
 
     Twelve onsets are asked for on the grid, because any sound near a line counts there. A note is looked for at its own time.
     """
-    return replace(_LIMITS[stem], min_onsets=_MIN_NOTES, must_be_measurable=False)
+    return replace(_LIMITS[stem], min_onsets=_MIN_NOTES, must_be_measurable=False, min_found=_MIN_FOUND)
 
 
 _MIN_NOTES = 6
+_MIN_FOUND = 0.5
 _DRUMS = Limits(
     min_onsets=8,
     min_matched=0.9,

@@ -216,6 +216,7 @@ class DriftReport:
             "limits": {
                 "fewestOnsets": limits.min_onsets,
                 "leastMatched": limits.min_matched,
+                "leastFound": limits.min_found,
                 "earliestMedianMs": limits.min_median_ms,
                 "latestMedianMs": limits.max_median_ms,
                 "mostMadMs": limits.max_mad_ms,

@@ -97,12 +97,14 @@ def deviations_s(onsets: Onsets, lines_s: Times) -> NDArray[np.float64]:
 def judge(timing: Timing | None, limits: Limits) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict on a delivered stem, and each exceeded limit in words with both numbers.
 
-    Figures of too few onsets are reported but not judged.
+    Figures of too few onsets, or of too small a share of the notes, are reported but not judged.
     """
     matched = 0 if timing is None else round(timing.matched * timing.onsets)
     if timing is None or matched < limits.min_onsets:
         words = f"{matched} measurable onsets, at least {limits.min_onsets} expected"
         return ("beyond", (words,)) if limits.must_be_measurable else ("unmeasurable", ())
+    if timing.matched < limits.min_found:
+        return "unmeasurable", ()
     exceeded = []
     if limits.min_matched is not None and timing.matched < limits.min_matched:
         exceeded.append(f"{timing.matched:.2f} of the onsets on the grid, at least {limits.min_matched:g} expected")

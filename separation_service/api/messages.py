@@ -18,11 +18,11 @@ from jobs_service.value_messages import (
 )
 from separation_service.calls import CallResult
 from separation_service.engine import SeparatorInfo
+from separation_service.package import AllStems
 from separation_service.receive import LoanedAudio
 from separation_service.store import StoredPackage
 from separation_service.timing.progress import ProgressUpdate, StageTime
 from separation_service.uploads.header import UploadHeader
-from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.separation.v1 import separation_pb2
@@ -50,8 +50,8 @@ def read_header(message: separation_pb2.SeparationHeader) -> UploadHeader:
 
 def read_tensor_request(
     request: separation_pb2.SeparateTensorRequest,
-) -> tuple[LoanedAudio, StemMode]:
-    """The loan and the stem mode. Raises `InvalidFields`."""
+) -> tuple[LoanedAudio, AllStems]:
+    """The loan and the stems that are wanted. Raises `InvalidFields`."""
     mode = read_stem_mode(request.stem_mode)
     if mode is None:
         text = f"must be STEM_MODE_EXACT or STEM_MODE_RAW, got {request.stem_mode}"
@@ -64,7 +64,7 @@ def read_tensor_request(
         manifest_json=request.manifest_json,
         file=read_stored_file(request.bounce),
     )
-    return loan, mode
+    return loan, AllStems(mode=mode, loop=request.loop)
 
 
 def _read_time(message: separation_pb2.SeparationHeader, violations: list[FieldViolation]) -> datetime | None:

@@ -60,8 +60,8 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self, request: separation_pb2.SeparateTensorRequest, context: Context
     ) -> AsyncIterator[separation_pb2.SeparateTensorResponse]:
         with self._calls.ending_lease(request.lease_id):
-            loan, mode = wire.read_tensor_request(request)
-            async with aclosing(self._calls.separate(loan, mode, timeout_s=context.time_remaining())) as updates:
+            loan, what = wire.read_tensor_request(request)
+            async with aclosing(self._calls.separate(loan, what, timeout_s=context.time_remaining())) as updates:
                 async for update in updates:
                     if isinstance(update, CallResult):
                         yield wire.result_message(update, self._pipeline.separator.info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobs_service.journal_json import VersionFiles, loudness_json
+from separation_service.package import AllStems
 from separation_service.pipeline import SeparationPipeline
 from separation_service.receive import ReceivedBounce, receive_stored
 from separation_service.scratch import Scratch
@@ -37,7 +38,8 @@ class UploadWork:
             return received
 
         with assignment.progress.staged_files(store) as staged:
-            stored = self._pipeline(receive, assignment.version.stem_mode, assignment.progress, staged)
+            what = AllStems(mode=assignment.version.stem_mode)
+            stored = self._pipeline(receive, what, assignment.progress, staged)
             upload.commit_stems(stored, staged, self._pipeline)
 
 

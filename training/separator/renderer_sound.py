@@ -23,7 +23,7 @@ from torch.nn import functional
 from render_service.composer.score import Score
 from render_service.renderers.latent_diffusion.checkpoint import load
 from render_service.renderers.latent_diffusion.phase import recover_phase
-from render_service.renderers.latent_diffusion.phase_propagation import bass_frequencies
+from render_service.renderers.latent_diffusion.phase_propagation import Target, bass_frequencies
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
 from render_service.renderers.renderer import no_report
 from servicekit.delivery.names import STEMS, StemName
@@ -89,10 +89,10 @@ class RendererSound:
             frames = log_mel.shape[-1]
             bass_hz = None if score is None else bass_frequencies(score, self._front_end.spec, frames)
 
-            def magnitudes(first: int, stop: int) -> Tensor:
+            def target(first: int, stop: int) -> Target:
                 start, end = max(first - _CONTEXT_FRAMES, 0), min(stop + _CONTEXT_FRAMES, log_mel.shape[-1])
                 part = recover_magnitude(self._refiner, self._inverse, self._front_end, log_mel[..., start:end])
-                return rearrange(part[..., first - start : stop - start], "s c k f -> (s c) k f")
+                return Target(magnitudes=rearrange(part[..., first - start : stop - start], "s c k f -> (s c) k f"))
 
             def phases(first: int, stop: int) -> Tensor:
                 shape = (2 * len(stems), self._front_end.spec.bins, stop - first)
@@ -100,7 +100,7 @@ class RendererSound:
 
             mid_side = recover_phase(
                 self._front_end,
-                magnitudes,
+                target,
                 frames,
                 phases,
                 iterations=self._iterations,

@@ -25,13 +25,15 @@ from render_service.renderers.latent_diffusion.denoiser import Denoiser, Denoise
 from render_service.renderers.latent_diffusion.flow import WindowSpec
 from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec, filterbank
 from render_service.renderers.latent_diffusion.habits_head import HabitsHead, HabitsHeadConfig
+from render_service.renderers.latent_diffusion.partial_shares import PartialShares, PartialSharesConfig
 from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder, PersonaEncoderConfig
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
 
 FORMAT_VERSION = 1
 ROLES = ("front_end", "autoencoder", "denoiser", "vocoder", "persona")
 HABITS = "habits"
-"""The role that a checkpoint may lack."""
+PARTIALS = "partials"
+"""The roles that a checkpoint may lack."""
 _CONFIG = "config.json"
 _GET_AGAIN = "fetch or export the checkpoint again"
 _FILTERBANK_TOLERANCE = 1e-3  # half precision of a weight near 1
@@ -87,6 +89,7 @@ class CheckpointConfig:
     vocoder: VocoderConfig
     persona_encoder: PersonaEncoderConfig
     habits: HabitsHeadConfig | None = None
+    partials: PartialSharesConfig | None = None
     text_encoder: TextEncoderRef
     controls: Mapping[str, int] = field(default_factory=lambda: dict(CONTROL_WIDTHS))
     files: Mapping[str, WeightsFile]
@@ -94,7 +97,8 @@ class CheckpointConfig:
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles of its nets."""
-        return ROLES if self.habits is None else (*ROLES, HABITS)
+        optional = ((HABITS, self.habits), (PARTIALS, self.partials))
+        return (*ROLES, *(role for role, sizes in optional if sizes is not None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +111,10 @@ class Nets:
     vocoder: MagnitudeRefiner
     persona: PersonaEncoder
     habits: HabitsHead | None = None
+    partials: PartialShares | None = None
 
     def of(self, role: str) -> nn.Module:
-        """The net of one of :data:`ROLES`, or of :data:`HABITS` where there is one."""
+        """The net of one of :data:`ROLES`, or of :data:`HABITS` or :data:`PARTIALS` where there is one."""
         return cast("nn.Module", getattr(self, role))
 
 
@@ -123,6 +128,7 @@ def load(folder: Path) -> tuple[CheckpointConfig, Nets]:
         vocoder=MagnitudeRefiner(config.vocoder),
         persona=PersonaEncoder(config.persona_encoder),
         habits=HabitsHead(config.habits) if config.habits is not None else None,
+        partials=PartialShares(config.partials) if config.partials is not None else None,
     )
     for role in config.roles:
         _load_tensors(nets.of(role), folder / config.files[role].file, config.files[role].sha256)

@@ -22,11 +22,12 @@ from render_service.renderers.latent_diffusion.phase_propagation import (
     PhasePropagation,
     PropagatedPhases,
     PropagationSpec,
+    Target,
 )
 
 _MIN_POWER = 1e-18  # avoids a division by zero in silent bins, whose phase has no effect
-MagnitudesOf = Callable[[int, int], Tensor]
-"""``magnitudes(first_frame, stop_frame) -> (C, K, F)``, computed block by block."""
+TargetOf = Callable[[int, int], Target]
+"""``target_of(first_frame, stop_frame)``, computed block by block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class PhaseSpec:
 
 def recover_phase(
     front_end: FrontEnd,
-    magnitudes: MagnitudesOf,
+    target_of: TargetOf,
     frames: int,
     phase_noise: Callable[[int, int], Tensor],
     *,
@@ -76,9 +77,9 @@ def recover_phase(
         overlap = spec.overlap_frames if tail is not None else 0
         first = start - overlap
         before = min(context, first)
-        wide = magnitudes(first - before, min(stop + context, frames))
+        wide = target_of(first - before, min(stop + context, frames))
         propagated = propagation.next_block(wide, before=before, frames=stop - first, repeated=overlap)
-        target = wide[..., before : before + stop - first]
+        target = wide.magnitudes[..., before : before + stop - first]
         initial = torch.polar(target, 2.0 * torch.pi * phase_noise(first, stop))
         fixed = None
         if tail is not None:

@@ -58,6 +58,31 @@ class PropagatedPhases:
     turns: Tensor
     weight: Tensor
 
+    def __getitem__(self, frames: slice) -> PropagatedPhases:
+        """Some of the frames."""
+        return PropagatedPhases(turns=self.turns[..., frames], weight=self.weight[..., frames])
+
+    def over(self, other: PropagatedPhases) -> PropagatedPhases:
+        """Both; ``other``, whose range may be shorter, has the weight that this leaves."""
+        missing = (0, 0, 0, self.turns.shape[1] - other.turns.shape[1])
+        rest = (1.0 - self.weight) * functional.pad(other.weight, missing)
+        turn = 2.0 * torch.pi * torch.stack([self.turns, functional.pad(other.turns, missing)])
+        mixed = torch.polar(torch.stack([self.weight, rest]), turn).sum(dim=0)
+        return PropagatedPhases(turns=torch.angle(mixed) / (2.0 * torch.pi), weight=self.weight + rest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Magnitudes ``(C, K, F)``, and the phases of the bins that are ``known`` beforehand; None: of no bin."""
+
+    magnitudes: Tensor
+    known: PropagatedPhases | None = None
+
+    def __getitem__(self, frames: slice) -> Target:
+        """Some of the frames."""
+        known = None if self.known is None else self.known[frames]
+        return Target(magnitudes=self.magnitudes[..., frames], known=known)
+
 
 def bass_frequencies(score: Score, front_end: FrontEndSpec, frames: int) -> Tensor:
     """The frequency of the bass note at the centre of each frame, Hz ``(T,)``; NaN where the score has none."""
@@ -85,12 +110,13 @@ class PhasePropagation:
         self._frequencies: Tensor | None = None  # of its last frame, (C, L)
         self._frames_done = 0
 
-    def next_block(self, magnitudes: Tensor, *, before: int, frames: int, repeated: int) -> PropagatedPhases:
+    def next_block(self, target: Target, *, before: int, frames: int, repeated: int) -> PropagatedPhases:
         """The phases of ``frames`` frames, of which the first ``repeated`` were the last of the block before.
 
-        ``magnitudes`` ``(C, K, S)`` have ``before`` frames of context before the block, and the rest after it.
+        ``target`` of ``S`` frames has ``before`` frames of context before the block, and the rest after it. Phases that it knows
+        take the place of propagated ones by their weight, but not in attacks.
         """
-        low = magnitudes[:, : self._bins]
+        low = target.magnitudes[:, : self._bins]
         owners, measured = _find_peaks(low)
         start = self._frames_done - repeated - before
         note = (self._bass_hz[start : start + low.shape[-1]] / self._bin_hz).to(low.device)
@@ -106,9 +132,13 @@ class PhasePropagation:
         self._turns = turns
         self._frames_done += frames - repeated
         alternating = 0.5 * (torch.arange(self._bins) % 2)  # of a main lobe's phases, counted from the start of a frame
-        return PropagatedPhases(
-            turns=(turns + alternating).permute(1, 2, 0).to(low), weight=weight[..., before : before + frames]
-        )
+        block = slice(before, before + frames)
+        propagated = PropagatedPhases(turns=(turns + alternating).permute(1, 2, 0).to(low), weight=weight[..., block])
+        if target.known is None:
+            return propagated
+        known = target.known
+        outside = self._outside_attacks(target.magnitudes[:, : known.turns.shape[1]])
+        return PropagatedPhases(turns=known.turns, weight=known.weight * outside)[block].over(propagated)
 
     def _advance(self, owners: Tensor, frequencies: Tensor) -> Tensor:
         """Phases of the centres of new frames in turns ``(F, C, L)``, in float64 on the CPU: the same on every device."""

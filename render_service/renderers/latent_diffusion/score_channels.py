@@ -79,6 +79,11 @@ SCORE_WIDTHS: Mapping[str, int] = {
 """Number of score channels by name, in the order of concatenation."""
 
 
+def kit_class(key: int) -> str:
+    """The class of a General MIDI percussion key."""
+    return _CLASS_OF_KEY.get(key, "percussion")
+
+
 def score_channels(score: Score | None, spec: FrontEndSpec, *, frames: int, first_frame: int = 0) -> dict[str, Values]:
     """``(width, L)`` by name for ``frames`` latent frames from ``first_frame``; zeros without a score."""
     writer = _ChannelWriter(spec, frames, first_frame)
@@ -168,7 +173,7 @@ class _ChannelWriter:
                 channel[frame] = max(channel[frame], weight * value)
 
     def _stroke(self, note: Note) -> None:
-        kind = _CLASS_OF_KEY.get(note.pitch, "percussion")
+        kind = kit_class(note.pitch)
         value = 0.3 + 0.7 * note.velocity
         self.attack("score_kit", note.start_s, value, row=_ONSETS * _KIT_CLASSES.index(kind))
         if kind == "crash":

@@ -23,6 +23,7 @@ from render_service.music.key import Key, Mode
 from render_service.music.tempo_map import TempoMap
 from render_service.plan import Plan
 from render_service.renderers.latent_diffusion.checkpoint import (
+    PARTIALS,
     ROLES,
     CheckpointConfig,
     ModelUnusable,
@@ -33,9 +34,11 @@ from render_service.renderers.latent_diffusion.checkpoint import (
 from render_service.renderers.latent_diffusion.controls import ControlInputs, control_channels
 from render_service.renderers.latent_diffusion.denoiser import Conditions
 from render_service.renderers.latent_diffusion.flow import NOISE_BLOCK_FRAMES, Schedule, add_noise, block_noise, sample
+from render_service.renderers.latent_diffusion.partial_shares import ScoredMagnitudes
 from render_service.renderers.latent_diffusion.persona_encoder import embed_clips
 from render_service.renderers.latent_diffusion.phase import recover_phase
-from render_service.renderers.latent_diffusion.phase_propagation import bass_frequencies
+from render_service.renderers.latent_diffusion.phase_propagation import Target, bass_frequencies
+from render_service.renderers.latent_diffusion.score_partials import ScorePartials
 from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
 from render_service.renderers.renderer import (
@@ -60,10 +63,11 @@ class LatentDiffusion:
     def __init__(self, folder: Path, *, device: str, text_encoder_folder: Path | None = None) -> None:
         config, nets = load(folder)
         self._config, self._nets, self._device = config, nets, torch.device(device)
-        for role in ROLES:
+        for role in (*ROLES, PARTIALS) if nets.partials is not None else ROLES:
             nets.of(role).to(self._device)
         self.windows_per_batch = _WINDOWS_PER_BATCH_CUDA if self._device.type == "cuda" else 1
         self._inverse = MagnitudeInverse(nets.front_end)
+        self._scored = nets.partials and ScoredMagnitudes(nets.partials, nets.front_end, self._inverse)
         text_folder = text_encoder_folder or packaged_folder()
         self._text = TextEncoder(text_folder, device=device)
         digest = sha256_of(self._text.weights_path)
@@ -149,7 +153,8 @@ class LatentDiffusion:
     def vocode(self, latents: Latents, plan: Plan, report: StepReport) -> Waveform:
         """Decode latents to ``(2, samples)``. Deterministic in its arguments.
 
-        The plan's seed draws the initial phases; the bass notes of its score decide the pitch of the lowest partials.
+        The plan's seed draws the initial phases. The bass notes of its score decide the pitch of the lowest partials; from 0.7 to
+        4.9 kHz the partials of all its notes decide where in the bands of the mel the energy lies.
         """
         if latents.front_end_id != self._config.front_end_id:
             problem = f"latents must be of the front end {self._config.front_end_id}, got {latents.front_end_id}"
@@ -158,9 +163,10 @@ class LatentDiffusion:
             log_mel = self.log_mel(latents)
             frames = log_mel.shape[-1]
             bass_hz = None if plan.score is None else bass_frequencies(plan.score, self._config.front_end, frames)
+            partials = None if plan.score is None else ScorePartials(plan.score, self._config.front_end)
             mid_side = recover_phase(
                 self._nets.front_end,
-                lambda first, stop: self._magnitudes(log_mel, first, stop),
+                lambda first, stop: self._target(log_mel, partials, first, stop),
                 frames,
                 lambda first, stop: self._phases(plan.seed, first, stop),
                 iterations=self._config.vocoder.iterations,
@@ -208,12 +214,15 @@ class LatentDiffusion:
             has_persona=present,
         )
 
-    def _magnitudes(self, log_mel: Tensor, first: int, stop: int) -> Tensor:
-        """Magnitudes ``(C, K, F)`` of a span of frames, computed with context on both sides."""
+    def _target(self, log_mel: Tensor, partials: ScorePartials | None, first: int, stop: int) -> Target:
+        """Magnitudes, and phases of the score's partials, of a span of frames, computed with context on both sides."""
         start, end = max(first - _CONTEXT_FRAMES, 0), min(stop + _CONTEXT_FRAMES, log_mel.shape[-1])
         with_context = log_mel[..., start:end]
-        magnitude = recover_magnitude(self._nets.vocoder, self._inverse, self._nets.front_end, with_context)
-        return magnitude[0, ..., first - start : stop - start]
+        magnitude = recover_magnitude(self._nets.vocoder, self._inverse, self._nets.front_end, with_context)[0]
+        target = Target(magnitudes=magnitude)
+        if self._scored is not None and partials is not None:
+            target = self._scored.target(magnitude, with_context[0], partials.spectra(start, end))
+        return target[first - start : stop - start]
 
     def _phases(self, seed: int, first: int, stop: int) -> Tensor:
         """Initial phases in turns ``(C, K, F)``. They depend on the frame, not on the block that it is in."""

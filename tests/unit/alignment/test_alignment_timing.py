@@ -107,6 +107,26 @@ def test_the_notes_of_a_stem_are_found_where_they_are(stem: StemName) -> None:
     assert judge(random, limits)[0] != "within"
 
 
+def test_a_stem_that_lacks_most_of_its_notes_is_not_judged() -> None:
+    """Eight of twenty notes, each in time, do not show that the stem is; nor, all late, that it is not. Half of them do."""
+    notes_s = np.arange(0.5, 10.5, 0.5)
+    grid = steady_grid(12.0)
+
+    def verdict(played_s: np.ndarray, *, late_s: float = 0.0) -> str:
+        audio = np.zeros((2, 12 * SAMPLE_RATE_HZ), dtype=np.float32)
+        ring = np.sin(2 * np.pi * 220.0 * np.arange(8000) / SAMPLE_RATE_HZ) * np.exp(-np.arange(8000) / 2000.0)
+        for at in np.round((played_s + late_s) * SAMPLE_RATE_HZ).astype(int):
+            audio[:, at : at + 8000] += ring.astype(np.float32)
+        timing = measure_notes(OnsetDetector(audio), notes_s, grid)
+        assert timing is not None
+        return judge(timing, note_limits_for(StemName.BASS))[0]
+
+    few, enough = notes_s[::2][:8], notes_s[::2]
+    assert verdict(few) == verdict(few, late_s=0.04) == "unmeasurable"
+    assert verdict(enough) == "within"
+    assert verdict(enough, late_s=0.04) == "beyond"
+
+
 def test_nothing_is_found_where_nothing_sounds() -> None:
     """Neither in silence nor where a tone goes on; so there is nothing to measure."""
     at_s = np.arange(0.5, 5.5, 0.5)

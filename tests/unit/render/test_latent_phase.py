@@ -13,6 +13,7 @@ from render_service.renderers.latent_diffusion.phase_propagation import (
     PhasePropagation,
     PropagatedPhases,
     PropagationSpec,
+    Target,
     bass_frequencies,
 )
 
@@ -45,7 +46,7 @@ def _magnitudes(mono: torch.Tensor) -> torch.Tensor:
 def _propagated(magnitudes: torch.Tensor) -> PropagatedPhases:
     """All frames as one block."""
     return PhasePropagation(SPEC, PROPAGATION, UNKNOWN).next_block(
-        magnitudes, before=0, frames=magnitudes.shape[-1], repeated=0
+        Target(magnitudes=magnitudes), before=0, frames=magnitudes.shape[-1], repeated=0
     )
 
 
@@ -55,7 +56,7 @@ def _recovered(
     turns = torch.rand((2, SPEC.bins, 1000), generator=torch.Generator().manual_seed(1))
     return recover_phase(
         FRONT_END,
-        lambda first, stop: magnitudes[..., first:stop],
+        lambda first, stop: Target(magnitudes=magnitudes[..., first:stop]),
         magnitudes.shape[-1],
         lambda first, stop: turns[..., first:stop],
         iterations=iterations,
@@ -90,7 +91,7 @@ def test_phases_do_not_depend_on_the_blocks() -> None:
     for start in range(0, FRAMES, 50):
         first, stop = max(start - 16, 0), min(start + 50, FRAMES)
         before = min(context, first)
-        wide = magnitudes[..., first - before : stop + context]
+        wide = Target(magnitudes=magnitudes[..., first - before : stop + context])
         part = propagation.next_block(wide, before=before, frames=stop - first, repeated=start - first)
         assert torch.equal(part.turns, whole.turns[..., first:stop])
         assert torch.equal(part.weight, whole.weight[..., first:stop])

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from render_service.composer.score import Note, Part, Score
 from render_service.composer.style import Instrumentation
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
+from render_service.renderers.latent_diffusion.partial_shares import PartialShares, PartialSharesConfig
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.load import load_latent_diffusion
 from render_service.renderers.renderer import InitLatents, Latents, Waveform, no_report
 from servicekit.errors import FailedPrecondition
 from tests.support.tiny_checkpoint import plan, tiny_checkpoint
+from training.export import add_partials
 
 EMBEDDING = (1.0,) + (0.0,) * 63
 OTHER_EMBEDDING = (0.0, 1.0) + (0.0,) * 62
@@ -177,6 +180,27 @@ def test_the_bass_of_the_score_reaches_the_vocoder(renderer: LatentDiffusion) ->
     silent = renderer.vocode(latents, replace(take_plan, score=None), no_report)
     assert np.array_equal(samples(Part.CHORDS), silent)
     assert not np.array_equal(samples(Part.BASS), silent)
+
+
+def test_notes_of_the_score_reach_the_vocoder_of_a_checkpoint_with_partials(tmp_path: Path) -> None:
+    """Every note changes the sound, the same on each call; without a score the sound is as without the net."""
+    torch.manual_seed(0)
+    folder = tiny_checkpoint(tmp_path)
+    plain = load_latent_diffusion(str(folder), device="cpu", threads=1)
+    add_partials(folder, PartialShares(PartialSharesConfig(width=4)))
+    scored = load_latent_diffusion(str(folder), device="cpu", threads=1)
+    assert {model.role for model in scored.info.models} - {model.role for model in plain.info.models} == {"partials"}
+    take_plan = plan(seconds=2.0, embedding=EMBEDDING, steps=1)
+    latents = plain.denoise(take_plan, no_report)
+    note = Note(part=Part.CHORDS, start_s=0.5, end_s=1.5, pitch=57, velocity=1.0)
+    played = replace(
+        take_plan, score=Score(instrumentation=(Instrumentation.PIANO,), sections=(), notes=(note,), sung=())
+    )
+    first, again = (scored.vocode(latents, played, no_report) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, plain.vocode(latents, played, no_report))
+    without = replace(take_plan, score=None)
+    assert np.array_equal(scored.vocode(latents, without, no_report), plain.vocode(latents, without, no_report))
 
 
 def test_latents_of_another_front_end_are_refused(renderer: LatentDiffusion) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from render_service.plan import Plan
+from render_service.renderers.latent_diffusion.partial_shares import PartialShares, PartialSharesConfig
 from render_service.renderers.load import load_latent_diffusion
 from render_service.renderers.renderer import Latents, Renderer, RendererInfo, StepReport, Waveform
 from render_service.separation.client import SeparationClient
@@ -21,6 +22,7 @@ from servicekit.errors import Cancelled, DataLoss, FailedPrecondition, NotFound
 from servicekit.journal import Job
 from tests.support.render_parts import FINGERPRINT, TENANT, RenderParts, run_to_end, uploaded_job
 from tests.support.tiny_checkpoint import tiny_checkpoint
+from training.export import add_partials
 
 
 class Louder:
@@ -139,6 +141,14 @@ def test_other_weights_are_a_missing_input(take: Job, replayer: Replayer, tmp_pa
     named = missing(other, take.job_id)
     assert "denoiser" in named
     assert "text_encoder" not in named
+
+
+def test_a_net_that_the_take_was_made_without_is_named(take: Job, replayer: Replayer, tmp_path: Path) -> None:
+    """All other files are the same; it would give other samples."""
+    folder = tiny_checkpoint(tmp_path)
+    add_partials(folder, PartialShares(PartialSharesConfig(width=4)))
+    other = replace(replayer, renderer=load_latent_diffusion(str(folder), device="cpu", threads=1))
+    assert missing(other, take.job_id) == "the weights of 'tiny' for partials: others are loaded"
 
 
 def test_each_missing_file_is_named(shared_parts: RenderParts, rerendered: Job, replayer: Replayer) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from separation_service.engine import Separator, load_separator
+from separation_service.package import AllStems
 from separation_service.pipeline import SeparationPipeline
 from separation_service.rerender.replacement import Replacement
 from separation_service.store import StoredPackage
@@ -65,7 +66,10 @@ class Run:
     def separate(self, take: Take) -> StoredPackage:
         """All stems of a take."""
         return self.pipeline(
-            take.receive(self.store), StemMode.EXACT, self.progress(), StagedFiles(self.store, JOB_ID, 1, 1)
+            take.receive(self.store),
+            AllStems(mode=StemMode.EXACT),
+            self.progress(),
+            StagedFiles(self.store, JOB_ID, 1, 1),
         )
 
     def replace(self, mix: Take, what: Replacement) -> StoredPackage:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from separation_service.engine import load_separator
+from separation_service.package import AllStems
 from separation_service.rerender.base_version import BaseVersionRef, read_base_version
 from servicekit.delivery.names import STEMS, StemMode, StemName
 from servicekit.errors import DataLoss
@@ -35,7 +36,10 @@ def ref(tmp_path_factory: pytest.TempPathFactory, store: FolderStore) -> BaseVer
     folder: Path = tmp_path_factory.mktemp("pipeline")
     pipeline = new_pipeline(folder, separator, store=store, metrics=Metrics("separation"))
     stored = pipeline(
-        take_of(music(1.0)).receive(store), StemMode.EXACT, SilentProgress(), StagedFiles(store, JOB_ID, 1, 1)
+        take_of(music(1.0)).receive(store),
+        AllStems(mode=StemMode.EXACT),
+        SilentProgress(),
+        StagedFiles(store, JOB_ID, 1, 1),
     )
     return replacement_in(stored, 1.0).base
 

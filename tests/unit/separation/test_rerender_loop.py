@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,18 +12,25 @@ import numpy as np
 import pytest
 
 from separation_service.alignment import BarRange
+from separation_service.api.messages import read_tensor_request
 from separation_service.engine import load_separator
+from separation_service.package import AllStems
 from separation_service.rerender.align import AlignedStem, align
 from separation_service.rerender.target import AlignmentTarget, BaseTake
 from separation_service.scratch import DEFAULT_MEMORY_BYTES, ScratchFolder
 from separation_service.separate import LOOP_MARGIN_FRAMES, Mix, separate
-from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, from_pcm24, to_pcm24
-from servicekit.delivery.names import STEMS, StemName
+from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24, from_pcm24, to_pcm24
+from servicekit.audio.wav import read_wav
+from servicekit.delivery.names import STEMS, StemMode, StemName
 from servicekit.gpu_lock import GpuLock
+from servicekit.metrics import Metrics
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
+from servicekit.work import StagedFiles
+from sonichaos.jobs.v1 import brief_pb2
+from sonichaos.separation.v1 import separation_pb2
 from tests.support.corpus_takes import Waveform, steady_grid
-from tests.support.separation_pipeline import take_of
+from tests.support.separation_pipeline import new_pipeline, new_store, take_of
 from tests.support.silent_progress import SilentProgress
 
 SECONDS = 8.0
@@ -148,6 +157,44 @@ def test_a_loop_is_separated_as_it_goes_round(tmp_path: Path) -> None:
         for loop in (False, True)
     ]
     assert errors[1] < 0.5 * errors[0]
+
+
+def test_the_stems_of_a_loop_go_round_and_add_up(tmp_path: Path) -> None:
+    """Those of a take too: they are alike wherever the loop starts, and their sum is the bounce to the bit."""
+    separator = load_separator("starter", repo=None, device="cpu", threads=1)
+    store = new_store(tmp_path)
+    pipeline = new_pipeline(tmp_path, separator, store=store, metrics=Metrics("separation"))
+    mix = around(1, hz=110.0, seconds=2.0) + around(3, hz=220.0, seconds=2.0)
+    half = mix.shape[1] // 2
+
+    def stems_of(pcm: Pcm24, *, loop: bool, version: int) -> np.ndarray:
+        stored = pipeline(
+            take_of(pcm).receive(store),
+            AllStems(mode=StemMode.EXACT, loop=loop),
+            SilentProgress(),
+            StagedFiles(store, "loop", version, 1),
+        )
+        with zipfile.ZipFile(io.BytesIO(store.read(stored.zip.key, max_bytes=1 << 30))) as archive:
+            names = {name.rpartition("/")[2]: name for name in archive.namelist()}
+            stems = [read_wav(io.BytesIO(archive.read(names[f"{stem}.wav"])), name=stem) for stem in STEMS]
+        assert np.array_equal(sum(stem.astype(np.int64) for stem in stems), pcm)
+        return np.stack(stems).astype(np.float64)
+
+    pcm, turned = (to_pcm24(sound, stage="TEST") for sound in (mix, np.roll(mix, half, axis=1)))
+    edge = np.r_[0:4000, -4000:0]
+    errors = []
+    for loop in (False, True):
+        straight = stems_of(pcm, loop=loop, version=1 + 2 * loop)
+        around_again = np.roll(stems_of(turned, loop=loop, version=2 + 2 * loop), -half, axis=2)
+        errors.append(float(np.square(around_again - straight)[..., edge].mean()))
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_a_call_says_whether_its_bounce_is_a_loop() -> None:
+    """By default it is none."""
+    for loop in (False, True):
+        request = separation_pb2.SeparateTensorRequest(stem_mode=brief_pb2.STEM_MODE_RAW, loop=loop)
+        assert read_tensor_request(request)[1] == AllStems(mode=StemMode.RAW, loop=loop)
 
 
 def test_a_mix_with_margins_reads_round_the_loop(tmp_path: Path) -> None:

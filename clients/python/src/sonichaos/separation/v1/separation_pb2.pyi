@@ -35,6 +35,7 @@ class SeparateTensorRequest(_message.Message):
     MANIFEST_JSON_FIELD_NUMBER: _builtins.int
     BOUNCE_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
+    LOOP_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """Id of the loan."""
     job_id: _builtins.str
@@ -49,6 +50,8 @@ class SeparateTensorRequest(_message.Message):
     """Number of the version's attempt, from 1. The ZIP gets a key that no other call uses; the key tells the attempt, by which the
     job's owner finds what an attempt left.
     """
+    loop: _builtins.bool
+    """True if the bounce is a loop: the ends of its stems then lead into their starts."""
     @_builtins.property
     def bounce(self) -> _job_pb2.StoredFile:
         """The stored bounce. A WAV file made from the lent samples must match its digest."""
@@ -63,10 +66,11 @@ class SeparateTensorRequest(_message.Message):
         manifest_json: _builtins.str = ...,
         bounce: _job_pb2.StoredFile | None = ...,
         attempt: _builtins.int = ...,
+        loop: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bounce", b"bounce"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bounce", b"bounce", "job_id", b"job_id", "lease_id", b"lease_id", "manifest_json", b"manifest_json", "stem_mode", b"stem_mode", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bounce", b"bounce", "job_id", b"job_id", "lease_id", b"lease_id", "loop", b"loop", "manifest_json", b"manifest_json", "stem_mode", b"stem_mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
