@@ -3,8 +3,9 @@
     python -m benchmarks.phase [--renderer NAME_OR_DIR] [--songs 8] [--seconds 10]
 
 The first table has true audio, Griffin-Lim alone, and phase recovery as shipped without and with the song's score, all from the
-same magnitudes: the mean of each figure over the songs, and the processor seconds of a recovery. The second has sound without
-pitch, in which a vocoder can make tones out of noise.
+same mels: the mean of each figure over the songs, and the processor seconds of a recovery. With the score the mel's energy is
+placed at its partials too, and the seconds include that. The second table has sound without pitch, in which a vocoder can make
+tones out of noise; the drums also with the score of their song, whose notes they do not play.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from torch import Tensor
 from benchmarks.phase_figures import partials_db, pitched_figures, steady_peaks_db
 from render_service.composer.score import Score
 from render_service.renderers.latent_diffusion.flow import NOISE_BLOCK_FRAMES, block_noise
+from render_service.renderers.latent_diffusion.partial_shares import ScoredMagnitudes
 from render_service.renderers.latent_diffusion.phase import PhaseSpec, recover_phase
 from render_service.renderers.latent_diffusion.phase_propagation import PropagationSpec, Target, bass_frequencies
+from render_service.renderers.latent_diffusion.score_partials import ScorePartials
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
 from render_service.renderers.load import load_latent_diffusion
@@ -51,22 +54,28 @@ class PhaseBenchmark:
     def __init__(self, renderer: LatentDiffusion) -> None:
         self._renderer = renderer
         self._inverse = MagnitudeInverse(renderer.nets.front_end)
+        shares, front_end = renderer.nets.partials, renderer.nets.front_end
+        self._scored = None if shares is None else ScoredMagnitudes(shares, front_end, self._inverse)
 
-    def magnitudes(self, audio: Waveform) -> Tensor:
-        """Magnitudes ``(C, K, F)`` of the decoded latents of ``(2, T)``."""
-        renderer = self._renderer
+    def log_mel(self, audio: Waveform) -> Tensor:
+        """The decoded latents ``(1, C, M, F)`` of ``(2, T)``."""
         with torch.inference_mode():
-            log_mel = renderer.log_mel(renderer.encode(audio))
-            return recover_magnitude(renderer.nets.vocoder, self._inverse, renderer.nets.front_end, log_mel)[0]
+            return self._renderer.log_mel(self._renderer.encode(audio))
 
-    def recover(self, magnitudes: Tensor, spec: PhaseSpec, samples: int, score: Score | None) -> Recovered:
-        """Left and right of magnitudes ``(C, K, F)``, with the checkpoint's number of iterations."""
-        front_end, frames = self._renderer.nets.front_end, magnitudes.shape[-1]
+    def recover(self, log_mel: Tensor, spec: PhaseSpec, samples: int, score: Score | None) -> Recovered:
+        """Left and right of a mel ``(1, C, M, F)``, with the checkpoint's number of iterations."""
+        nets, frames = self._renderer.nets, log_mel.shape[-1]
+        front_end = nets.front_end
+        with torch.inference_mode():
+            target = Target(magnitudes=recover_magnitude(nets.vocoder, self._inverse, front_end, log_mel)[0])
         before = time.process_time()
         with torch.inference_mode():
+            if score is not None and self._scored is not None:
+                partials = ScorePartials(score, front_end.spec).spectra(0, frames)
+                target = self._scored.target(target.magnitudes, log_mel[0], partials)
             middle, side = recover_phase(
                 front_end,
-                lambda first, stop: Target(magnitudes=magnitudes[..., first:stop]),
+                lambda first, stop: target[first:stop],
                 frames,
                 self._initial_turns,
                 iterations=self._renderer.config.vocoder.iterations,
@@ -84,18 +93,19 @@ class PhaseBenchmark:
         return drawn[:, first - start :].reshape(2, bins, -1)
 
 
-def unpitched(seconds: float) -> dict[str, Waveform]:
-    """White and pink noise, and the drums of two held-out songs, each ``(2, T)``."""
+def unpitched(seconds: float) -> dict[str, tuple[Waveform, Score | None]]:
+    """White and pink noise, and the drums of two held-out songs with their scores, each ``(2, T)``."""
     rng, samples = np.random.default_rng(0), round(seconds * RATE_HZ)
     white = rng.standard_normal((2, samples))
     spectrum = np.fft.rfft(white)
     pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(spectrum.shape[1]), 20.0 * seconds)), samples)
-    sounds = {
-        name: (0.1 * noise / noise.std()).astype(np.float32)
+    sounds: dict[str, tuple[Waveform, Score | None]] = {
+        name: ((0.1 * noise / noise.std()).astype(np.float32), None)
         for name, noise in (("white noise", white), ("pink noise", pink))
     }
     for seed in _SEEDS[:_DRUM_SONGS]:
-        sounds[f"drums of song {seed}"] = perform(compose(seed, seconds=seconds)).stems["drums"]
+        song = perform(compose(seed, seconds=seconds))
+        sounds[f"drums of song {seed}"] = (song.stems["drums"], song.score)
     return sounds
 
 
@@ -113,9 +123,9 @@ def _songs_table(benchmark: PhaseBenchmark, songs: int, seconds: float) -> None:
     for seed in _SEEDS[:songs]:
         song = compose(seed, seconds=seconds)
         mix = perform(song).mix
-        magnitudes = benchmark.magnitudes(mix)
-        recovered = {name: benchmark.recover(magnitudes, spec, mix.shape[1], None) for name, spec in METHODS.items()}
-        recovered[WITH_SCORE] = benchmark.recover(magnitudes, PhaseSpec(), mix.shape[1], song.score)
+        log_mel = benchmark.log_mel(mix)
+        recovered = {name: benchmark.recover(log_mel, spec, mix.shape[1], None) for name, spec in METHODS.items()}
+        recovered[WITH_SCORE] = benchmark.recover(log_mel, PhaseSpec(), mix.shape[1], song.score)
         found["true audio"].append(pitched_figures(mix, song) | {"CPU s": float("nan")})
         for name, one in recovered.items():
             found[name].append(pitched_figures(one.audio, song) | {"CPU s": one.seconds})
@@ -124,11 +134,14 @@ def _songs_table(benchmark: PhaseBenchmark, songs: int, seconds: float) -> None:
 
 def _unpitched_table(benchmark: PhaseBenchmark, seconds: float) -> None:
     rows: dict[str, dict[str, float]] = {}
-    for kind, audio in unpitched(seconds).items():
+    for kind, (audio, score) in unpitched(seconds).items():
         rows[f"{kind}, true"] = unpitched_figures(audio)
-        magnitudes = benchmark.magnitudes(audio)
+        log_mel = benchmark.log_mel(audio)
         for name, spec in METHODS.items():
-            rows[f"{kind}, {name}"] = unpitched_figures(benchmark.recover(magnitudes, spec, audio.shape[1], None).audio)
+            rows[f"{kind}, {name}"] = unpitched_figures(benchmark.recover(log_mel, spec, audio.shape[1], None).audio)
+        if score is not None:
+            found = benchmark.recover(log_mel, PhaseSpec(), audio.shape[1], score).audio
+            rows[f"{kind}, {WITH_SCORE}"] = unpitched_figures(found)
     _print_table(rows)
 
 
