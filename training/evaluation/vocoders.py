@@ -16,6 +16,7 @@ from torch import Tensor
 from render_service.renderers.latent_diffusion.checkpoint import Nets
 from render_service.renderers.latent_diffusion.flow import NOISE_BLOCK_FRAMES, block_noise
 from render_service.renderers.latent_diffusion.phase import recover_phase
+from render_service.renderers.latent_diffusion.phase_propagation import Target
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeInverse, recover_magnitude
 from training.evaluation.section import Goal, Section
@@ -155,7 +156,7 @@ def _synthesise(
 
         middle, side = recover_phase(
             front_end,
-            lambda first, stop: magnitude[..., first:stop],
+            lambda first, stop: Target(magnitudes=magnitude[..., first:stop]),
             magnitude.shape[-1],
             phases,
             iterations=iteration_factor * renderer.config.vocoder.iterations,

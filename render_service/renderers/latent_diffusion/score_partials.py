@@ -37,6 +37,8 @@ _KIT: dict[str, tuple[int, float]] = {
 
 Levels = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
+_Sum = NDArray[np.float64]
+_ComplexSum = NDArray[np.complex128]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ class ScorePartials:
             power=power.astype(np.float32), waves=waves.astype(np.complex64), kit=self._kit(first, stop)
         )
 
-    def _add(self, tone: _Tone, begin: int, span: slice, power: Levels, waves: Spectra) -> None:
+    def _add(self, tone: _Tone, begin: int, span: slice, power: _Sum, waves: _ComplexSum) -> None:
         number = np.arange(max(int(RANGE_HZ[0] / tone.hz), 1), int(RANGE_HZ[1] / tone.hz) + 1)
         seconds = (np.arange(begin, begin + span.stop - span.start) + 0.5) * self._hop_s
         fades = np.exp(-np.maximum(seconds - tone.end_s, 0.0) / _RELEASE_S)
@@ -157,15 +159,21 @@ class _Tone:
 
 def _tones_of(note: Note | SungNote) -> list[_Tone]:
     """The note, and the second voice of a sung one."""
-    sung = isinstance(note, SungNote)
-    sound = _SUNG if sung else _PLAYED[note.part]
-    level = sound.level * (0.3 + 0.7 * note.velocity)
-    voices = [(note.pitch, level)]
-    if sung and note.harmony:
-        voices.append((note.harmony, _HARMONY_SHARE * level))
+    if isinstance(note, Note):
+        sound, voices = _PLAYED[note.part], [(note.pitch, 1.0)]
+    else:
+        sound, voices = _SUNG, [(note.pitch, 1.0), (note.harmony, _HARMONY_SHARE)]
     return [
-        _Tone(sound=sound, start_s=note.start_s, end_s=note.end_s, pitch=pitch, level=at, decays=not sung)
-        for pitch, at in voices
+        _Tone(
+            sound=sound,
+            start_s=note.start_s,
+            end_s=note.end_s,
+            pitch=pitch,
+            level=share * sound.level * (0.3 + 0.7 * note.velocity),
+            decays=sound is not _SUNG,
+        )
+        for pitch, share in voices
+        if pitch > 0
     ]
 
 

@@ -67,7 +67,7 @@ class LatentDiffusion:
             nets.of(role).to(self._device)
         self.windows_per_batch = _WINDOWS_PER_BATCH_CUDA if self._device.type == "cuda" else 1
         self._inverse = MagnitudeInverse(nets.front_end)
-        self._scored = nets.partials and ScoredMagnitudes(nets.partials, nets.front_end, self._inverse)
+        self._scored = None if nets.partials is None else ScoredMagnitudes(nets.partials, nets.front_end, self._inverse)
         text_folder = text_encoder_folder or packaged_folder()
         self._text = TextEncoder(text_folder, device=device)
         digest = sha256_of(self._text.weights_path)
