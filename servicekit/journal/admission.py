@@ -30,20 +30,20 @@ def accept(tx: Transaction, new: NewJob, limit: int) -> AcceptResult:
     _check_queue_limit(tx, new.owner, limit)
     _check_expiry(tx, new.owner, new)
     job_id = new.job_id or new_job_id(from_micros(tx.now_us))
-    _check_unused(tx, job_id)
-    tx.connection.execute(
-        insert(jobs).values(
-            job_id=job_id,
-            tenant=new.request.tenant,
-            owner=new.owner,
-            request_id=new.request.request_id or "",
-            persona_id=new.persona_id,
-            create_us=tx.now_us,
-            last_sequence=0,
-            next_version=2,
-            deleting=False,
-        )
-    )
+    if new.job_id is not None:
+        _check_unused(tx, job_id)
+    row = {
+        "job_id": job_id,
+        "tenant": new.request.tenant,
+        "owner": new.owner,
+        "request_id": new.request.request_id or "",
+        "persona_id": new.persona_id,
+        "create_us": tx.now_us,
+        "last_sequence": 0,
+        "next_version": 2,
+        "deleting": False,
+    }
+    tx.connection.execute(insert(jobs), row)
     if new.labels:
         rows = [{"job_id": job_id, "name": name, "value": value} for name, value in new.labels.items()]
         tx.connection.execute(insert(job_labels), rows)
@@ -196,10 +196,11 @@ def _insert_version(
         "create_us": tx.now_us,
         "queued_us": _next_place_us(tx, owner),
     }
-    tx.connection.execute(insert(versions).values(values))
+    tx.connection.execute(insert(versions), values)
     if new.request.request_id:
         row = {"tenant": new.request.tenant, "rpc": new.request.rpc, "request_id": new.request.request_id}
-        tx.connection.execute(insert(requests).values(**row, digest=new.request.digest, job_id=job_id, version=number))
+        of_job = {"digest": new.request.digest, "job_id": job_id, "version": number}
+        tx.connection.execute(insert(requests), {**row, **of_job})
     event_log.append(tx, job_id, number, JobState.QUEUED, EventDraft(kind=EventKind.STATE))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self
 
 from sqlalchemy import Connection, Row, select
@@ -68,20 +69,26 @@ class Queue:
 
     def position(self, version: Row[Any]) -> int | None:
         """How many queued versions are ahead of this one; None unless it is queued."""
-        queued = [(row.job_id, row.number) for row in self.order if row.state == JobState.QUEUED]
-        key = (version.job_id, version.number)
-        return queued.index(key) if key in queued else None
+        return self._positions.get((version.job_id, version.number))
 
     def estimated_end_time(self, version: Row[Any]) -> datetime | None:
         """When this version is expected to end; None where it has ended or no speed was measured."""
-        left_s = 0.0
+        return self._end_times.get((version.job_id, version.number))
+
+    @cached_property
+    def _positions(self) -> dict[tuple[str, int], int]:
+        queued = (row for row in self.order if row.state == JobState.QUEUED)
+        return {(row.job_id, row.number): position for position, row in enumerate(queued)}
+
+    @cached_property
+    def _end_times(self) -> dict[tuple[str, int], datetime]:
+        found, left_s = {}, 0.0
         for row in self.order:
             if row.stems_wanted not in self.speeds:
-                return None
+                break
             left_s += self._left_s(row, self.speeds[row.stems_wanted].mean)
-            if (row.job_id, row.number) == (version.job_id, version.number):
-                return from_micros(self.now_us + round(left_s * 1e6))
-        return None
+            found[row.job_id, row.number] = from_micros(self.now_us + round(left_s * 1e6))
+        return found
 
     def min_duration_s(self, audio_s: float, *, stems_wanted: bool) -> float | None:
         """Seconds until one more version would be done at the best measured speed; None where none was measured."""

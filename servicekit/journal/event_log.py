@@ -7,6 +7,7 @@ nothing.
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -17,6 +18,7 @@ from servicekit.journal.rows import Event, EventDraft, EventPage, Json
 from servicekit.journal.schema import events, jobs, versions
 from servicekit.journal.states import CLAIMED, EventKind, JobState, OwningService, ProgressTrack, Stage
 
+_INSERT = insert(events).returning(events.c.position)
 _POSITION_COLUMN = {ProgressTrack.RENDER: versions.c.render_position, ProgressTrack.STEMS: versions.c.stems_position}
 
 
@@ -65,7 +67,18 @@ def append(tx: Transaction, job_id: str, version: int, state: JobState, draft: E
         "error": None if draft.error is None else json.dumps(draft.error),
         "time_us": tx.now_us,
     }
-    event = to_event(tx.connection.execute(insert(events).values(values).returning(events)).one())
+    position = tx.connection.execute(_INSERT, values).scalar_one()
+    event = Event(
+        **{field.name: getattr(draft, field.name) for field in fields(draft)},
+        position=position,
+        job_id=job_id,
+        sequence=job.last_sequence,
+        tenant=job.tenant,
+        owner=OwningService(job.owner),
+        version=version,
+        state=state,
+        time=from_micros(tx.now_us),
+    )
     if draft.track is not None:
         tx.connection.execute(
             update(versions)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, literal, select, text, tuple_
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, literal, select, text, tuple_
 
 from servicekit.clock import from_micros, to_micros
 from servicekit.delivery.keys import job_folder
@@ -37,6 +37,15 @@ from servicekit.journal.tokens import Sealer
 _MAX_PAGE = 200
 EXAMINED_JOBS = 2000
 """Jobs that a page of a list looks at, at most."""
+# Built once: building a condition for each of hundreds of ids takes longer than the query.
+_IDS: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
+_LABELS = select(job_labels).where(job_labels.c.job_id.in_(_IDS))
+_VERSIONS = select(versions).where(versions.c.job_id.in_(_IDS))
+_LISTED = select(*(column for column in versions.c if column is not versions.c.plan)).where(versions.c.job_id.in_(_IDS))
+_EVENTS = select(events).where(events.c.position.in_(bindparam("positions", expanding=True)))
+_DIGESTS = select(audit_rows.c.job_id, audit_rows.c.version, audit_rows.c.digest, audit_rows.c.sequence).where(
+    audit_rows.c.job_id.in_(_IDS)
+)
 
 
 def read_job(connection: Connection, tenant: str, job_id: str, now_us: int, *, even_deleting: bool = False) -> Job:
@@ -107,7 +116,7 @@ def read_jobs(
     """A page of at most ``page_size`` (and at most 200) jobs, newest first. Raises :class:`InvalidToken`.
 
     With a filter it looks at :data:`EXAMINED_JOBS` jobs at most, so that one which few jobs match does not read the whole history:
-    a page may have fewer jobs, even none, and yet a token.
+    a page may have fewer jobs, even none, and yet a token. The plans of its versions, which may be long, are left out.
     """
     bound = ("jobs", tenant, _fingerprint(job_filter))
     size = min(page_size, _MAX_PAGE)
@@ -126,7 +135,7 @@ def read_jobs(
     rows = connection.execute(matching.order_by(*order).limit(size + 1)).all()
     last = rows[size - 1] if len(rows) > size else last_examined
     token = "" if last is None else sealer.seal([last.create_us, last.job_id], *bound)
-    return JobPage(tuple(_jobs(connection, rows[:size], now_us)), token)
+    return JobPage(tuple(_jobs(connection, rows[:size], now_us, plans=False)), token)
 
 
 def read_rerender_outcomes(connection: Connection, tenant: str, stem: StemName) -> list[RerenderOutcome]:
@@ -219,15 +228,15 @@ def _fingerprint(job_filter: JobFilter) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _jobs(connection: Connection, rows: Sequence[Row[Any]], now_us: int) -> list[Job]:
+def _jobs(connection: Connection, rows: Sequence[Row[Any]], now_us: int, *, plans: bool = True) -> list[Job]:
     """Jobs from rows of ``jobs``, with the same number of queries for any number of rows."""
     ids = [row.job_id for row in rows]
     labels: dict[str, dict[str, str]] = defaultdict(dict)
-    of_jobs = connection.execute(select(job_labels).where(job_labels.c.job_id.in_(ids))).all()
+    of_jobs = connection.execute(_LABELS, {"ids": ids}).all()
     for label in sorted(of_jobs, key=lambda label: label.name):
         labels[label.job_id][label.name] = label.value
     of_job: dict[str, list[Version]] = defaultdict(list)
-    for version in _versions(connection, ids, now_us):
+    for version in _versions(connection, ids, now_us, plans=plans):
         of_job[version.job_id].append(version)
     return [
         Job(
@@ -245,15 +254,14 @@ def _jobs(connection: Connection, rows: Sequence[Row[Any]], now_us: int) -> list
     ]
 
 
-def _versions(connection: Connection, job_ids: list[str], now_us: int) -> list[Version]:
-    found = connection.execute(select(versions).where(versions.c.job_id.in_(job_ids))).all()
+def _versions(connection: Connection, job_ids: list[str], now_us: int, *, plans: bool) -> list[Version]:
+    found = connection.execute(_VERSIONS if plans else _LISTED, {"ids": job_ids}).all()
     rows = sorted(found, key=lambda row: (row.job_id, row.number))
     positions = [position for row in rows for position in (row.render_position, row.stems_position) if position]
-    by_position = select(events).where(events.c.position.in_(positions))
-    newest = {row.position: to_event(row) for row in connection.execute(by_position)} if positions else {}
+    of_positions = connection.execute(_EVENTS, {"positions": positions}) if positions else ()
+    newest = {row.position: to_event(row) for row in of_positions}
     digests: dict[tuple[str, int], list[str]] = defaultdict(list)
-    chained = select(audit_rows.c.job_id, audit_rows.c.version, audit_rows.c.digest, audit_rows.c.sequence)
-    of_jobs = connection.execute(chained.where(audit_rows.c.job_id.in_(job_ids))).all()
+    of_jobs = connection.execute(_DIGESTS, {"ids": job_ids}).all()
     for row in sorted(of_jobs, key=lambda row: row.sequence):
         digests[row.job_id, row.version].append(row.digest)
     queues = {
@@ -263,6 +271,7 @@ def _versions(connection: Connection, job_ids: list[str], now_us: int) -> list[V
     return [
         _to_version(
             row,
+            plans=plans,
             progress=tuple(newest[position] for position in (row.render_position, row.stems_position) if position),
             queue_position=queues[row.owner].position(row) if row.owner in queues else None,
             estimated_end_time=queues[row.owner].estimated_end_time(row) if row.owner in queues else None,
@@ -284,6 +293,7 @@ def rerendered_stem(row: Row[Any]) -> StemName | None:
 def _to_version(
     row: Row[Any],
     *,
+    plans: bool,
     progress: tuple[Event, ...],
     queue_position: int | None,
     estimated_end_time: datetime | None,
@@ -301,7 +311,7 @@ def _to_version(
         base_version=row.base_version,
         rerendered_stem=rerendered_stem(row),
         brief=json.loads(row.brief),
-        plan=json.loads(row.plan),
+        plan=json.loads(row.plan) if plans else {},
         files=json.loads(row.files),
         loudness=json.loads(row.loudness) if row.loudness else None,
         timings=tuple(json.loads(row.timings)),

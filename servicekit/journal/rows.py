@@ -224,7 +224,7 @@ class JobFilter:
 
 @dataclass(frozen=True)
 class JobPage:
-    """Jobs, newest first; ``next_token`` is empty on the last page."""
+    """Jobs, newest first, whose versions have an empty plan; ``next_token`` is empty on the last page."""
 
     jobs: tuple[Job, ...]
     next_token: str

@@ -194,9 +194,11 @@ class Runner:
         return running
 
     def _waits_for_room(self) -> bool:
-        """Whether a claimed version waits for what a new one would need too, store or space, or very many wait for anything."""
-        refusals = [running.budget.refusal for running in self._heartbeat.all()]
-        blocked = any(refusal is not None and refusal.reason in _NO_ROOM_FOR_MORE for refusal in refusals)
+        """Whether a claimed version waits for what a new one would need too, store or space, or very many wait for anything.
+
+        Also while it tries again: until the stage that was refused is over.
+        """
+        blocked = any(_NO_ROOM_FOR_MORE & running.budget.state.spent.keys() for running in self._heartbeat.all())
         return blocked or len(self._parked) >= _MAX_PARKED
 
     def _claim(self) -> Running | None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from google.rpc import error_details_pb2
 
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.errors import ResourceExhaustedError
@@ -48,10 +47,10 @@ def test_a_full_disk(small_disk: Path, fresh_pair: FreshPair, tmp_path: Path) ->
         until(client, job, at(job_pb2.STAGE_SEPARATE))
         free = os.statvfs(small_disk)
         filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 2 * _MIB))
-    waiting = until(client, job, lambda event: event.HasField("error"))
-    info = error_details_pb2.ErrorInfo()
-    assert waiting.error.details[0].Unpack(info)
-    assert (info.reason, info.metadata["stage"]) == ("DISK_FULL", "STORE")
+    waiting = until(client, job, lambda event: event.error is not None)
+    assert waiting.error is not None
+    assert waiting.error.reason == "DISK_FULL"
+    assert client.get_job(job.job_id).versions[0].HasField("waiting")
     assert pair.stored(job.job_id) == ["bounce.wav", "v1.json", "v1.latents.safetensors", "v1.mid"]
     second = client.create_render(brief(seconds=2.0))
     upload = tmp_path / "upload.wav"
