@@ -123,6 +123,10 @@ def read_upload(source: Source, upload: UploadFormat) -> Pcm24:
     return pcm
 
 
+_KINDS = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"FORM": "AIFF"}
+_COMMAND = f": ffmpeg -i FILE -ar {SAMPLE_RATE_HZ} -c:a pcm_s24le FILE.wav"
+
+
 def _opened(source: Source) -> BinaryIO:
     return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
 
@@ -138,7 +142,8 @@ def _check_riff(head: bytes) -> None:
     if head[:4] in (b"RF64", b"BW64", b"RIFX"):
         raise invalid_audio(f"it is a WAV of the kind {head[:4].decode()}; convert it to plain RIFF WAV")
     if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        raise invalid_audio("it is not a WAV; convert it to WAV at 44100 Hz")
+        kind = _KINDS.get(head[:4], _KINDS.get(head[:3]))
+        raise invalid_audio(f"it is {f'{kind}, ' if kind else ''}not a WAV; convert it to WAV at 44100 Hz{_COMMAND}")
 
 
 def _format(
@@ -149,7 +154,7 @@ def _format(
         raise invalid_audio("its samples come before a format chunk; write it again with an audio editor")
     tag, channels, rate_hz, _, block_align, bits = _FMT.unpack(fmt[: _FMT.size])
     if rate_hz != SAMPLE_RATE_HZ:
-        raise invalid_audio(f"it has {rate_hz} Hz; convert it to {SAMPLE_RATE_HZ} Hz")
+        raise invalid_audio(f"it has {rate_hz} Hz; convert it to {SAMPLE_RATE_HZ} Hz{_COMMAND}")
     if channels not in (1, 2):
         raise invalid_audio(f"it has {channels} channels; mix it down to mono or stereo")
     encoding = _encoding(fmt, tag=tag, channels=channels, block_align=block_align, bits=bits)

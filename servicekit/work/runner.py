@@ -8,6 +8,7 @@ versions are never lost: what a dead or drained service was running is claimed a
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
@@ -45,6 +46,7 @@ from servicekit.work.thread_group import ThreadGroup, boundary
 _POLL_S = 0.5
 _STOPPED_POLL_S = 0.1
 _MAX_PARKED = 64
+_MAX_CANCELLED = 1000
 _NO_ROOM_FOR_MORE = frozenset({"STORE_UNAVAILABLE", "DISK_FULL"})
 _log = logger(__name__)
 
@@ -95,6 +97,9 @@ class Runner:
         self._heartbeat = HeartbeatThread(journal, clock=clock, heartbeat_s=heartbeat_s)
         self._reaper = Reaper(journal, owner, before_reap=self._clean_up, metrics=metrics)
         self._claiming = threading.RLock()
+        # Cancelled since the last claim began: a claim that is being made right now must see the cancel too, but whoever cancels
+        # does not wait for a claim, which may wait for the journal.
+        self._cancelled: deque[tuple[str, int]] = deque(maxlen=_MAX_CANCELLED)
         self._changed = threading.Condition()
         self._generation = 0
         self._draining = False
@@ -156,9 +161,10 @@ class Runner:
             with self._changed:
                 self._generation += 1
                 self._changed.notify_all()
-        if any(event.state is JobState.CANCELLING for event in events):
-            with self._claiming:  # a claim that is being made right now must see the cancel too
-                self._heartbeat.on_events(events)
+        cancelled = [(event.job_id, event.version) for event in events if event.state is JobState.CANCELLING]
+        if cancelled:
+            self._cancelled += cancelled
+            self._heartbeat.on_events(events)
 
     def _loop(self) -> None:
         while not self._draining:
@@ -206,6 +212,7 @@ class Runner:
             if self._draining:
                 return None
             asked_s = self._journal.clock.monotonic_s()
+            self._cancelled.clear()
             claim = self._journal.claim(self._owner, lease_s=self._lease_s)
             if claim is None:
                 return None
@@ -218,6 +225,8 @@ class Runner:
             progress = self._progress(claim, cancellation, budget)
             running = Running(claim, cancellation, budget, progress, self._clock.monotonic_s())
             self._heartbeat.add(running)
+            if running.key in self._cancelled:
+                cancellation.stop(StopReason.CANCELLED)
             return running
 
     def _clean_up(self) -> None:

@@ -139,7 +139,8 @@ def test_all_samples_and_more_are_taken(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"", "empty"),
-        (b"ID3\x04" + bytes(100), "not a WAV"),
+        (b"ID3\x04" + bytes(100), "MP3, not a WAV"),
+        (b"fLaC" + bytes(100), "it is FLAC, not a WAV; convert it to WAV at 44100 Hz: ffmpeg -i FILE -ar 44100"),
         (b"RIFF\0\0\0\0AVI " + bytes(100), "not a WAV"),
         (b"RF64" + bytes(100), "RF64"),
         (b"RIFF\x24\0\0\0WAVEdata\x08\0\0\0" + bytes(8), "format chunk"),

@@ -126,7 +126,8 @@ class JobsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteJob(self, request, context):
-        """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay.
+        """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
+        that repeats one makes a new job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,9 @@ class JobsServiceStub:
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CancelJobRequest, _jobs_service_pb2.CancelJobResponse]
     """Cancels a version. Returns at once; the version goes through CANCELLING to CANCELLED. A final version stays as it is."""
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.DeleteJobRequest, _jobs_service_pb2.DeleteJobResponse]
-    """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay."""
+    """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
+    that repeats one makes a new job.
+    """
     AddStems: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.AddStemsRequest, _jobs_service_pb2.AddStemsResponse]
     """Requests stems for a version that has none, or whose stems failed."""
     RetryVersion: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.RetryVersionRequest, _jobs_service_pb2.RetryVersionResponse]
@@ -74,7 +76,9 @@ class JobsServiceAsyncStub(JobsServiceStub):
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CancelJobRequest, _jobs_service_pb2.CancelJobResponse]  # type: ignore[assignment]
     """Cancels a version. Returns at once; the version goes through CANCELLING to CANCELLED. A final version stays as it is."""
     DeleteJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.DeleteJobRequest, _jobs_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
-    """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay."""
+    """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
+    that repeats one makes a new job.
+    """
     AddStems: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.AddStemsRequest, _jobs_service_pb2.AddStemsResponse]  # type: ignore[assignment]
     """Requests stems for a version that has none, or whose stems failed."""
     RetryVersion: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.RetryVersionRequest, _jobs_service_pb2.RetryVersionResponse]  # type: ignore[assignment]
@@ -134,7 +138,9 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.DeleteJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_service_pb2.DeleteJobResponse, _abc.Awaitable[_jobs_service_pb2.DeleteJobResponse]]:
-        """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay."""
+        """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
+        that repeats one makes a new job.
+        """
 
     @_abc_1.abstractmethod
     def AddStems(

@@ -656,7 +656,8 @@ export const JobsService: GenService<{
     output: typeof CancelJobResponseSchema;
   },
   /**
-   * Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay.
+   * Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
+   * that repeats one makes a new job.
    *
    * @generated from rpc sonichaos.jobs.v1.JobsService.DeleteJob
    */
