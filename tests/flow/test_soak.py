@@ -153,7 +153,7 @@ def write_results(found: list[Sample], outcomes: Counter[str]) -> None:
             chosen = [sample for sample in found if sample.service == service]
             axis.plot([one.minutes for one in chosen], [getattr(one, name) for one in chosen], label=service)
         axis.set_title(f"{name} in MiB" if name in {"memory", "disk"} else name, fontsize=9)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0.0, 1.1 * max(getattr(one, name) for one in found))
         axis.set_xlabel("minutes")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     figure.savefig(RESULTS / "soak.png", dpi=80)
