@@ -82,6 +82,7 @@ class Progress:
         clock: Clock,
         wake_writer: Callable[[], None],
         observe: Callable[[Stage, float], None],
+        remove_unnamed: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._claim = claim
@@ -92,6 +93,7 @@ class Progress:
         self._clock = clock
         self._wake_writer = wake_writer
         self._observe = observe
+        self._remove_unnamed = remove_unnamed
         self._earlier_attempts = {event.track: event.attempt for event in claim.version.progress}
         self._tracks: dict[ProgressTrack, _Track] = {}
         self._step: _Step | None = None
@@ -188,7 +190,12 @@ class Progress:
         self._append(draft)
 
     def repeat(self, track: ProgressTrack) -> None:
-        """What follows repeats the work on a track: its stages are those of a new attempt at it. Nothing, if none was reported."""
+        """What follows repeats the work on a track: its stages are those of a new attempt at it. Nothing, if none was reported.
+
+        Files that the version does not name are removed before: another service may have died after it stored them.
+        """
+        if track in self._tracks:
+            self._remove_unnamed()
         state = self._tracks.pop(track, None)
         if state is not None:
             self._earlier_attempts[track] = state.attempt

@@ -241,13 +241,18 @@ class Runner:
             self._remove_unnamed(claim, claim.version, attempt=claim.attempt - 1)
 
     def _remove_all(self, claim: Claim) -> None:
-        """The same for every attempt at a version that ends without a result, also what a service left that died in one."""
+        """The same for this attempt too, which ends without a result: also what a service left that died in it."""
         try:
             versions = self._journal.job(claim.job.tenant, claim.version.job_id).versions
             now = next(version for version in versions if version.number == claim.version.number)
             self._remove_unnamed(claim, now, attempt=claim.attempt)
         except ServiceError as error:
-            _log.warning("files of a version that ended may be left", message=error.message)
+            _log.warning("files of an attempt that ended may be left", message=error.message)
+
+    def _discard(self, running: Running) -> None:
+        """The claim was lost. What another service stored for it has to be removed here, if its answer was not read any more."""
+        _log.warning("claim lost; the result of this attempt is discarded")
+        self._remove_all(running.claim)
 
     def _remove_unnamed(self, claim: Claim, version: Version, *, attempt: int) -> None:
         if self._remove_orphans is not None:
@@ -270,6 +275,7 @@ class Runner:
             clock=self._clock,
             wake_writer=self._heartbeat.wake,
             observe=self._observe,
+            remove_unnamed=lambda: self._remove_unnamed(claim, claim.version, attempt=claim.attempt),
         )
 
     def _run(self, running: Running) -> None:
@@ -283,7 +289,7 @@ class Runner:
             self._work(Assignment(running.claim, running.progress))
             self._write_end(lambda: self._finish(running))
         except ClaimLost:
-            _log.warning("claim lost; the result of this attempt is discarded")
+            self._discard(running)
         except WorkerShutdown:
             self._release(running)
         except BaseException as error:  # noqa: BLE001  the boundary; SystemExit of a library would end the thread
@@ -343,7 +349,7 @@ class Runner:
         elif reason is StopReason.SHUTDOWN:
             self._release(running)
         elif reason is StopReason.CLAIM_LOST:
-            _log.warning("claim lost; the result of this attempt is discarded")
+            self._discard(running)
         else:
             if reason is StopReason.EXPIRED:
                 error = running.cancellation.expired()

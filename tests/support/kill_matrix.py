@@ -179,7 +179,7 @@ def run(installation: Installation, case: Case, folder: Path) -> None:
             _outlast_lease(installation, case, job_id, version)
     check_job(installation, case, job_id, version)
     assert check_files(installation, job_id, version, folder) == installation.samples[case.kind]
-    check_nothing_left(installation, job_id)
+    check_nothing_left(installation, job_id, version)
 
 
 @contextmanager
@@ -264,20 +264,26 @@ def check_digests(store: ObjectStore, files: VersionFiles) -> None:
             assert hashlib.sha256(store.read(file.key, max_bytes=_MAX_BYTES)).hexdigest() == file.sha256, file
 
 
-def check_nothing_left(installation: Installation, job_id: str) -> None:
+def check_nothing_left(installation: Installation, job_id: str, version: int) -> None:
     """No file that no row names, no lent memory, no spool, no pending upload, no part of a file."""
     with _journal(installation) as journal:
         eventually(
-            lambda: not leftovers(installation, journal, job_id),
-            lambda: f"nothing is left: {leftovers(installation, journal, job_id)}",
+            lambda: not leftovers(installation, journal, job_id, version),
+            lambda: f"nothing is left: {leftovers(installation, journal, job_id, version)}",
         )
 
 
-def leftovers(installation: Installation, journal: Journal, job_id: str) -> list[str]:
-    """What should not be there."""
-    job = journal.job("local", job_id)
-    named = frozenset[str]().union(*(named_keys(version.files) for version in job.versions))
-    found = [f"file {key}" for key in installation.store.keys(f"jobs/{job_id}") if key not in named]
+def unnamed_files(installation: Installation, journal: Journal, job_id: str) -> list[str]:
+    """Files of a job that none of its versions names."""
+    versions = journal.job("local", job_id).versions
+    named = frozenset[str]().union(*(named_keys(version.files) for version in versions))
+    return [key for key in installation.store.keys(f"jobs/{job_id}") if key not in named]
+
+
+def leftovers(installation: Installation, journal: Journal, job_id: str, version: int) -> list[str]:
+    """What should not be there after a case; files of other versions belong to other cases."""
+    own = (f"/v{version}.", f"/v{version}-", "/bounce.wav")
+    found = [key for key in unnamed_files(installation, journal, job_id) if any(name in key for name in own)]
     for pair in installation.pairs:
         for folder in ("spool", "pending-uploads", "store/.partial"):
             found += [str(path) for path in (pair.data / folder).glob("*")]
@@ -291,11 +297,12 @@ def leftovers(installation: Installation, journal: Journal, job_id: str) -> list
 
 
 def check_everything(installation: Installation) -> None:
-    """At the end: every file of every job has its digest, no job is unknown, and the audit chain is intact."""
+    """At the end: every file of every job has its digest, no file is left over, and the audit chain is intact."""
     with _journal(installation) as journal:
         for job_id in installation.jobs:
             for version in journal.job("local", job_id).versions:
                 check_digests(installation.store, VersionFiles.read(version.files))
+            assert unnamed_files(installation, journal, job_id) == []
     stored = {key.split("/")[1] for key in installation.store.keys("jobs")}
     assert stored <= {job.job_id for job in installation.client.list_jobs()}
     assert installation.client.verify_audit_chain().intact

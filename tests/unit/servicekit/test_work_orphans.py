@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from servicekit.clock import SystemClock
-from servicekit.journal import Checkpoint, Claim, ClaimLost, JobState, Journal, OrphanedVersion, OwningService
+from servicekit.errors import Unavailable
+from servicekit.journal import (
+    Checkpoint,
+    Claim,
+    ClaimLost,
+    JobState,
+    Journal,
+    OrphanedVersion,
+    OwningService,
+    ProgressTrack,
+    Stage,
+)
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from servicekit.work import Assignment, StagedFiles, remove_orphaned_files
@@ -154,3 +165,48 @@ def test_a_worker_that_wakes_up_late_leaves_the_winners_files_alone(tmp_path: Pa
         assert (version.state, version.files["zip"]["key"]) == (JobState.DONE, won.key)
         assert list(store.keys()) == [won.key]
         assert store.read(won.key, max_bytes=100) == b"won"
+
+
+def test_what_another_service_stored_for_a_lost_claim_is_removed(tmp_path: Path) -> None:
+    """Its answer was not read any more, because the worker waited for its lease; another attempt has ended the version since."""
+    store = store_in(tmp_path)
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=MANY).job.job_id
+        won = f"jobs/{job_id}/v1-a2-{'0' * 16}/v1.zip"
+
+        def work(assignment: Assignment) -> None:
+            assignment.progress.stage(Stage.PLAN)
+            journal.release(assignment.claim)
+            winner = journal.claim(OwningService.RENDER, lease_s=30.0)
+            assert winner is not None
+            store.put_bytes(won, b"won", content_type="application/zip")
+            journal.checkpoint(winner, Checkpoint(files={"zip": {"key": won}}, done=True))
+            store.put_bytes(f"jobs/{job_id}/v1.zip", b"late", content_type="application/zip")
+            assignment.progress.stems_ready(files={"zip": {"key": f"jobs/{job_id}/v1.zip"}})
+
+        with running(journal, work, remove_orphans=lambda orphan: remove_orphaned_files(orphan, store)):
+            until(journal, job_id, lambda job: job.state is JobState.DONE)
+        assert list(store.keys()) == [won]
+
+
+def test_what_another_service_stored_before_it_died_is_removed_before_the_work_is_repeated(tmp_path: Path) -> None:
+    """Also where the same attempt asks it again, because what it has in memory is worth keeping."""
+    store = store_in(tmp_path)
+    seen: list[list[str]] = []
+
+    def work(assignment: Assignment) -> None:
+        def hand_off() -> None:
+            assignment.progress.repeat(ProgressTrack.STEMS)
+            assignment.progress.stage(Stage.HANDOFF)
+            seen.append(list(store.keys()))
+            if len(seen) == 1:
+                store.put_bytes(f"jobs/{assignment.version.job_id}/v1.zip", b"half", content_type="application/zip")
+                raise Unavailable("it died", reason="SEPARATION_UNAVAILABLE", retry_after_s=0.01)
+
+        assignment.progress.retrying(hand_off)
+
+    with open_journal(tmp_path) as journal:
+        job_id = journal.accept(new_job(), limit=MANY).job.job_id
+        with running(journal, work, remove_orphans=lambda orphan: remove_orphaned_files(orphan, store)):
+            until(journal, job_id, lambda job: job.state is JobState.DONE)
+    assert seen == [[], []]

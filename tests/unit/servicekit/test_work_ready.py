@@ -36,6 +36,7 @@ def started(journal: Journal) -> tuple[str, Progress]:
         budget=WaitBudget(RetryPolicy(), clock),
         wake_writer=lambda: progress.flush(),  # noqa: PLW0108  not assigned yet
         observe=lambda _stage, _seconds: None,
+        remove_unnamed=lambda: None,
     )
     progress.stage(Stage.BOUNCE)
     return job_id, progress
