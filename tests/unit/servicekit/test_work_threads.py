@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -11,14 +12,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servicekit.clock import SystemClock
 from servicekit.errors import Unavailable
-from servicekit.journal import Claim, HeartbeatReply, JobState, Journal, OrphanedVersion
+from servicekit.journal import Claim, HeartbeatReply, JobState, Journal, OrphanedVersion, OwningService
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
 from servicekit.work import Assignment
 from servicekit.work.repeating_thread import RepeatingThread
 from servicekit.work.thread_group import ThreadGroup
 from tests.support.journal_rows import claimed, new_job, open_journal, url_of
-from tests.support.work_runs import MANY, ended, running
+from tests.support.work_runs import MANY, ended, running, until
 
 
 class HeartbeatEnds(Journal):
@@ -171,3 +172,42 @@ async def test_health_says_when_work_stands_still() -> None:
     await server.stop(0)
     serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
     assert states == [serving, not_serving, not_serving, serving]
+
+
+class ClaimsSlowly(Journal):
+    """A journal whose answer to a claim comes late."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.slow, self.claimed, self.answer = threading.Event(), threading.Event(), threading.Event()
+        self.answered_in_time = True
+
+    def claim(self, owner: OwningService, *, lease_s: float) -> Claim | None:
+        """The claim, once ``answer`` is set."""
+        claim = super().claim(owner, lease_s=lease_s)
+        if claim is not None and self.slow.is_set():
+            self.claimed.set()
+            self.answered_in_time = self.answer.wait(30)
+        return claim
+
+
+def test_a_cancel_does_not_wait_for_a_claim(tmp_path: Path) -> None:
+    """Neither that of running work, nor that of the version which is being claimed."""
+    begun: list[str] = []
+
+    def work(assignment: Assignment) -> None:
+        begun.append(assignment.job.job_id)
+        assignment.progress.wait(60)
+
+    with ClaimsSlowly.open(url_of(tmp_path), clock=SystemClock()) as journal:
+        first = journal.accept(new_job(), limit=MANY).job.job_id
+        with running(journal, work, workers=2, heartbeat_s=60.0):
+            until(journal, first, lambda _: bool(begun))
+            journal.slow.set()
+            second = journal.accept(new_job(), limit=MANY).job.job_id
+            assert journal.claimed.wait(30)
+            for job_id in (first, second):
+                journal.cancel("local", job_id)
+            journal.answer.set()
+            assert {ended(journal, job_id).state for job_id in (first, second)} == {JobState.CANCELLED}
+    assert journal.answered_in_time
