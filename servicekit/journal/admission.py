@@ -17,7 +17,7 @@ from servicekit.journal.estimates import Queue
 from servicekit.journal.reading import pick_version, read_job, version_not_found
 from servicekit.journal.rows import AcceptResult, EventDraft, Job, Json, NewJob, NewVersion, Request, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, requests, versions
-from servicekit.journal.states import EventKind, JobState, OwningService
+from servicekit.journal.states import CLAIMED, EventKind, JobState, OwningService
 
 _RETRY_AFTER_S = 10.0
 
@@ -205,11 +205,14 @@ def _insert_version(
 
 
 def _next_place_us(tx: Transaction, owner: OwningService) -> int:
-    """The time now, but behind every queued version even if the clock was set back."""
+    """The time now, but behind every version that is queued or may be queued again, even if the clock was set back."""
     queued = select(versions.c.queued_us).where(versions.c.owner == owner, versions.c.state == JobState.QUEUED)
     order = (versions.c.queued_us.desc(), versions.c.job_id.desc(), versions.c.number.desc())
     last_us = tx.connection.execute(queued.order_by(*order).limit(1)).scalar_one_or_none()
-    return tx.now_us if last_us is None else max(tx.now_us, last_us + 1)
+    claimed = select(versions.c.queued_us).where(versions.c.owner == owner, versions.c.state.in_(sorted(CLAIMED)))
+    return max(
+        [tx.now_us, *(place_us + 1 for place_us in tx.connection.execute(claimed).scalars()), (last_us or 0) + 1]
+    )
 
 
 def find_existing(tx: Transaction, request: Request) -> AcceptResult | None:
