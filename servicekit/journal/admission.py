@@ -210,9 +210,8 @@ def _next_place_us(tx: Transaction, owner: OwningService) -> int:
     order = (versions.c.queued_us.desc(), versions.c.job_id.desc(), versions.c.number.desc())
     last_us = tx.connection.execute(queued.order_by(*order).limit(1)).scalar_one_or_none()
     claimed = select(versions.c.queued_us).where(versions.c.owner == owner, versions.c.state.in_(sorted(CLAIMED)))
-    return max(
-        [tx.now_us, *(place_us + 1 for place_us in tx.connection.execute(claimed).scalars()), (last_us or 0) + 1]
-    )
+    places_us: list[int] = [0 if last_us is None else last_us, *tx.connection.execute(claimed).scalars()]
+    return max(tx.now_us, max(places_us) + 1)
 
 
 def find_existing(tx: Transaction, request: Request) -> AcceptResult | None:
