@@ -1,7 +1,7 @@
 """A thread that removes files in the store that nothing names and that are older than a safe age.
 
 Whoever stores a file removes it when the work fails, and whoever takes over after a kill removes it then. This finds what is left
-where nobody takes over: a host that is gone for good, a job that was deleted while a suspended worker went on storing, an upload
+where nobody takes over: a host that never comes back, a job that was deleted while a suspended worker went on storing, an upload
 whose record was lost with its disk.
 """
 
@@ -32,7 +32,7 @@ Unnamed = Callable[[Sequence[str]], Iterable[str]]
 class StoreSweep(RepeatingThread):
     """Removes files of ``folders`` that are unnamed and older than ``older_than_s``; None removes nothing.
 
-    Each round looks at 500 keys. ``folders`` has, for each folder, the function that tells which of its keys nothing names. It is
+    Each round looks at 500 keys. ``folders`` has, for each folder, the function that finds which of its keys nothing names. It is
     asked after the keys were listed, so a file that is stored and named meanwhile is not among them.
     """
 

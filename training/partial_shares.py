@@ -1,4 +1,4 @@
-"""Fits the net that tells how much of each mel band is bass, chords, lead and noise.
+"""Fits the net that predicts how much of each mel band is bass, chords, lead and noise.
 
 No shares are known, only the spectrum of a song. Its power at a bin scatters around the expected one, which follows from the shares
 and from the partials of the score. The loss is the negative log-likelihood of a heavy-tailed distribution around it (a complex

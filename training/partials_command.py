@@ -24,7 +24,7 @@ from training.work_folder import WorkFolder
     help="Also write the net into this checkpoint, which must have the same front end.",
 )
 def partials(work: Path, songs: int, steps: int, renderer: Path | None) -> None:
-    """Fit the net that tells from mel and score how much of a band is bass, chords, lead and noise; prints its losses."""
+    """Fit the net that predicts from mel and score how much of a band is bass, chords, lead and noise; prints its losses."""
     work_folder = WorkFolder(path=work)
     front_end, autoencoder = work_folder.front_end(), work_folder.autoencoder().eval()
     examples = [example_of(song, front_end, autoencoder) for song in training_songs(songs)]

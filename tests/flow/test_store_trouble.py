@@ -16,7 +16,7 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.errors import ResourceExhaustedError
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
-from tests.support.cuttable_proxy import CuttableProxy
+from tests.support.cuttable_proxy import HttpProxy
 from tests.support.pair import Pair, turn_held
 from tests.support.s3_servers import S3Server, moto_server
 from tests.support.takes import at, brief, check_numbers, collect_events, take, until
@@ -89,7 +89,7 @@ def on_s3(fresh_pair: FreshPair, server: S3Server, endpoint: str) -> Pair:
 
 def test_a_take_on_s3_also_while_it_is_down(s3: S3Server, fresh_pair: FreshPair, tmp_path: Path) -> None:
     """While S3 is down a version waits, the reason in its events; once it is back, it is done without another rendering."""
-    with CuttableProxy(int(s3.endpoint.rpartition(":")[2])) as proxy:
+    with HttpProxy(int(s3.endpoint.rpartition(":")[2])) as proxy:
         pair = on_s3(fresh_pair, s3, proxy.url)
         client = pair.client
         story = take(client, brief(stems=True))

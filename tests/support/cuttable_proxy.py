@@ -1,57 +1,59 @@
-"""A TCP proxy that can be cut: connections break, and new ones are refused."""
+"""Proxies that can be cut: connections break, and new ones are refused."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-_PIECE_BYTES = 1 << 16
+PIECE_BYTES = 1 << 16
 
 
-class CuttableProxy:
-    """TCP from ``127.0.0.1:port`` to another port of loopback. Use it as a ``with``."""
+class CuttableProxy(ABC):
+    """Accepts at ``listener``. Use it as a ``with``."""
 
-    def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._is_cut = False
-        self._thread = threading.Thread(target=self._accept, daemon=True)
 
-    @property
-    def url(self) -> str:
-        """The server's address through this proxy."""
-        return f"http://127.0.0.1:{self.port}"
+    @abstractmethod
+    def connect(self) -> socket.socket:
+        """A connection to the server."""
+
+    def carry(self, near: socket.socket, far: socket.socket) -> None:
+        """Start to pass on what the client at ``near`` and the server at ``far`` send."""
+        for source, sink in ((near, far), (far, near)):
+            threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._listener.close()
-        self._break()
+        self.break_all()
 
     @contextmanager
     def cut(self) -> Iterator[None]:
-        """Cut the connection during the block."""
+        """During the block connections are broken, and new ones are refused."""
         self._is_cut = True
-        self._break()
+        self.break_all()
         try:
             yield
         finally:
             self._is_cut = False
 
-    def _break(self) -> None:
+    def break_all(self) -> None:
+        """Break the open connections."""
         with self._lock:
             for one in self._open:
-                with contextlib.suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
+                shut_down(one)
 
     def _accept(self) -> None:
         while True:
@@ -62,15 +64,38 @@ class CuttableProxy:
             if self._is_cut:
                 near.close()
                 continue
-            far = socket.create_connection(("127.0.0.1", self._target_port))
+            far = self.connect()
             with self._lock:
                 self._open |= {near, far}
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+            self.carry(near, far)
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(_PIECE_BYTES):
-                sink.sendall(data)
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+
+class HttpProxy(CuttableProxy):
+    """TCP from ``127.0.0.1:port`` to another port of loopback."""
+
+    def __init__(self, target_port: int) -> None:
+        super().__init__(socket.create_server(("127.0.0.1", 0)))
+        self._target_port = target_port
+        self.port = int(self._listener.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """The server's address through this proxy."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def connect(self) -> socket.socket:
+        """See `CuttableProxy`."""
+        return socket.create_connection(("127.0.0.1", self._target_port))
+
+
+def shut_down(one: socket.socket, how: int = socket.SHUT_RDWR) -> None:
+    """Shut a socket down, unless it is."""
+    with contextlib.suppress(OSError):
+        one.shutdown(how)
+
+
+def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(PIECE_BYTES):
+            sink.sendall(data)
+    shut_down(sink, socket.SHUT_WR)

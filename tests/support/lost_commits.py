@@ -8,27 +8,26 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-_PIECE_BYTES = 1 << 16
+from tests.support.cuttable_proxy import PIECE_BYTES, CuttableProxy, shut_down
+
 _SOCKET = ".s.PGSQL.5432"
 _WRITERS_LOCK = b"pg_advisory_xact_lock"
 
 
-class LostCommits:
+class LostCommits(CuttableProxy):
     """Listens on a Unix socket in ``folder``; ``url`` is the URL of the server's database. Use it as a ``with``."""
 
     def __init__(self, folder: Path, url: str) -> None:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f"{folder}/{_SOCKET}")
+        listener.listen()
+        super().__init__(listener)
         (server,) = parse_qs(urlsplit(url).query)["host"]
         self._server = f"{server}/{_SOCKET}"
         self.url = url.replace(server, str(folder))
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(f"{folder}/{_SOCKET}")
-        self._listener.listen()
         self._left = 0
-        self._open: set[socket.socket] = set()
-        self._is_cut = False
         self._cut_at_loss = False
         self.lost = 0
 
@@ -46,47 +45,22 @@ class LostCommits:
         finally:
             self._cut_at_loss = self._is_cut = False
 
-    @contextmanager
-    def cut(self) -> Iterator[None]:
-        """During the block connections are broken, and new ones are refused."""
-        self._break()
-        try:
-            yield
-        finally:
-            self._is_cut = False
+    def connect(self) -> socket.socket:
+        """See `CuttableProxy`."""
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(self._server)
+        return far
 
-    def _break(self) -> None:
-        self._is_cut = True
-        for one in list(self._open):
-            _close(one)
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            if self._is_cut:
-                near.close()
-                continue
-            far = socket.socket(socket.AF_UNIX)
-            far.connect(self._server)
-            self._open |= {near, far}
-            lossy = threading.Event()
-            threading.Thread(target=self._forward, args=(near, far, lossy), daemon=True).start()
-            threading.Thread(target=self._answer, args=(far, near, lossy), daemon=True).start()
+    def carry(self, near: socket.socket, far: socket.socket) -> None:
+        """See `CuttableProxy`."""
+        lossy = threading.Event()
+        threading.Thread(target=self._forward, args=(near, far, lossy), daemon=True).start()
+        threading.Thread(target=self._answer, args=(far, near, lossy), daemon=True).start()
 
     def _forward(self, near: socket.socket, far: socket.socket, lossy: threading.Event) -> None:
         writes = False
         with contextlib.suppress(OSError):
-            while data := near.recv(_PIECE_BYTES):
+            while data := near.recv(PIECE_BYTES):
                 writes = writes or _WRITERS_LOCK in data
                 if b"COMMIT" in data:
                     if writes and self._left:
@@ -94,21 +68,17 @@ class LostCommits:
                         lossy.set()
                     writes = False
                 far.sendall(data)
-        _close(far)
+        shut_down(far)
 
     def _answer(self, far: socket.socket, near: socket.socket, lossy: threading.Event) -> None:
         with contextlib.suppress(OSError):
-            while data := far.recv(_PIECE_BYTES):
+            while data := far.recv(PIECE_BYTES):
                 if lossy.is_set():  # this is the answer to the commit
                     self.lost += 1
                     if self._cut_at_loss:
-                        self._break()
+                        self._is_cut = True
+                        self.break_all()
                     break
                 near.sendall(data)
-        _close(near)
-        _close(far)
-
-
-def _close(one: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
+        shut_down(near)
+        shut_down(far)

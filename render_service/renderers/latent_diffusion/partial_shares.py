@@ -1,7 +1,7 @@
 """How much of each mel band above 1 kHz is bass, chords, lead and noise, and magnitudes and phases made of them.
 
-A small net tells the shares from the mel and the score. Within a band each group's energy then lies at the partials of its notes,
-with their phases, and the noise lies between them (docs/decisions/0024-partials-from-the-score.md).
+A small net predicts the shares from the mel and the score. Within a band each group's energy then lies at the partials of its
+notes, with their phases, and the noise lies between them (docs/decisions/0024-partials-from-the-score.md).
 
 Letters: ``P`` groups of parts (3), ``C`` mid and side (2), ``M`` bands, ``K`` bins, ``L`` bins of the partials, ``F`` frames,
 ``D`` features.

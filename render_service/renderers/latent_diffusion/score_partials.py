@@ -1,6 +1,6 @@
 """The partials of a score's notes as spectra: where inside a mel band its energy lies, and in which phase.
 
-Bands above 1 kHz are wider than the distance of partials, so a mel does not tell them apart; the score does
+Bands above 1 kHz are wider than the distance of partials, so a mel does not separate them; the score does
 (docs/decisions/0024-partials-from-the-score.md). Levels are relative: only the distribution within a band is used.
 
 Letters: ``P`` groups of parts (3), ``C`` mid and side (2), ``L`` bins of the range, ``F`` frames, ``H`` partials of a note,
@@ -139,7 +139,7 @@ class ScorePartials:
 
 @dataclass(frozen=True, kw_only=True)
 class _Tone:
-    """A pitch that is played or sung. ``identity`` draws the phases of its partials, which no score tells."""
+    """A pitch that is played or sung. ``identity`` draws the phases of its partials, which no score has."""
 
     sound: _Sound
     start_s: float
