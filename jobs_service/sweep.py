@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Self
 
 from servicekit.delivery.keys import job_folder
 from servicekit.ids import is_job_id, job_time
-from servicekit.journal import Journal
+from servicekit.journal import ChainHead, Journal
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
 from servicekit.work.repeating_thread import RepeatingThread
@@ -22,7 +24,7 @@ from servicekit.work.repeating_thread import RepeatingThread
 _PAUSE_S = 600.0
 _KEYS = 500
 _MARKER = "journal.json"
-_MAX_MARKER_BYTES = 4096
+_MAX_MARKER_BYTES = 1 << 20
 _log = logger(__name__)
 
 Unnamed = Callable[[Sequence[str]], Iterable[str]]
@@ -83,7 +85,9 @@ class UnnamedJobFiles:
     """An `Unnamed` for the files of jobs. Files of a job with a version that has not ended count as named.
 
     So do files of a job without a row, unless the job is younger than the store's marker and the marker is this journal's: a
-    service that was started with another journal, or an empty one, must not empty the store.
+    service that was started with another journal, or an empty one, must not empty the store. The marker also has the newest audit
+    rows. If the journal lacks one of them, it was restored from a copy that is older than the store: rows that named files are
+    missing, so all files of jobs of that time count as named.
     """
 
     folder = job_folder("").rstrip("/")
@@ -96,26 +100,74 @@ class UnnamedJobFiles:
         """See `Unnamed`."""
         by_job = {key: key.split("/")[1] for key in keys if is_job_id(key.split("/")[1])}
         jobs = self._journal.swept_jobs(sorted(set(by_job.values())))
-        known_from = self._known_from()
+        marker = self._marker()
+        if marker is None:
+            return []
         unnamed = []
         for key, job_id in by_job.items():
             job = jobs.get(job_id)
+            if marker.restored_at is not None and job_time(job_id) <= marker.restored_at:
+                continue
             if job is None:
-                is_unnamed = known_from is not None and job_time(job_id) > known_from
+                is_unnamed = marker.is_own and job_time(job_id) > marker.since
             else:
                 is_unnamed = job.has_ended and key not in job.named
             if is_unnamed:
                 unnamed.append(key)
         return unnamed
 
-    def _known_from(self) -> datetime | None:
-        """From when on this journal has had a row of every job in the store; None where another journal's marker is there."""
-        if self._store.stat(_MARKER) is None:
-            marker = {"journal": self._journal.identity, "since": self._journal.clock.now().isoformat()}
-            self._store.put_bytes(_MARKER, json.dumps(marker).encode(), content_type="application/json")
+    def _marker(self) -> _Marker | None:
+        """The store's marker, with this journal's newest audit rows from now on; None where it has just been written."""
+        now, heads = self._journal.clock.now(), dict(self._journal.chain_heads())
+        found = self._store.stat(_MARKER)
+        if found is None:
+            self._write(_Marker(self._journal.identity, now, heads, None))
             return None
-        marker = json.loads(self._store.read(_MARKER, max_bytes=_MAX_MARKER_BYTES))
-        if marker["journal"] != self._journal.identity:
+        marker = _Marker.parse(self._store.read(_MARKER, max_bytes=_MAX_MARKER_BYTES), self._journal.identity)
+        if not marker.is_own:
             _log.warning("the store has files of another journal; those of jobs without a row stay", key=_MARKER)
-            return None
-        return datetime.fromisoformat(marker["since"])
+            return marker
+        if not self._journal.has_chain_heads(marker.heads):
+            _log.warning("the journal is older than the store; all files of jobs made before now stay", key=_MARKER)
+            marker = replace(marker, restored_at=now, heads=heads)
+            self._write(marker)
+        elif marker.heads != heads:
+            self._write(replace(marker, heads=heads))
+        return marker
+
+    def _write(self, marker: _Marker) -> None:
+        self._store.put_bytes(_MARKER, marker.json(), content_type="application/json")
+
+
+@dataclass(frozen=True)
+class _Marker:
+    """From ``since`` on the journal has had a row of every job in the store, unless it was restored at ``restored_at``."""
+
+    journal: str
+    since: datetime
+    heads: Mapping[str, ChainHead]
+    restored_at: datetime | None
+    is_own: bool = True
+
+    @classmethod
+    def parse(cls, content: bytes, identity: str) -> Self:
+        """Read what :meth:`json` wrote; that of a store that has none of the later keys too."""
+        facts = json.loads(content)
+        restored_at = facts.get("restoredAt")
+        return cls(
+            journal=facts["journal"],
+            since=datetime.fromisoformat(facts["since"]),
+            heads={tenant: ChainHead(*head) for tenant, head in facts.get("heads", {}).items()},
+            restored_at=None if restored_at is None else datetime.fromisoformat(restored_at),
+            is_own=facts["journal"] == identity,
+        )
+
+    def json(self) -> bytes:
+        """JSON, in UTF-8."""
+        facts = {
+            "journal": self.journal,
+            "since": self.since.isoformat(),
+            "heads": {tenant: [head.sequence, head.digest] for tenant, head in self.heads.items()},
+            "restoredAt": None if self.restored_at is None else self.restored_at.isoformat(),
+        }
+        return json.dumps(facts).encode()

@@ -155,6 +155,25 @@ def verify(connection: Connection, tenant: str, head: ChainHead | None) -> Chain
     return ChainReport(True, 0, "", at)  # noqa: FBT003
 
 
+def heads(connection: Connection) -> dict[str, ChainHead]:
+    """The newest row of each tenant's chain."""
+    found: dict[str, ChainHead] = {}
+    tenants = (
+        select(audit_rows.c.tenant).order_by(audit_rows.c.tenant).limit(1)
+    )  # one tenant after the other, by the index
+    tenant = connection.execute(tenants).scalar_one_or_none()
+    while tenant is not None:
+        found[tenant] = _newest(connection, tenant)
+        tenant = connection.execute(tenants.where(audit_rows.c.tenant > tenant)).scalar_one_or_none()
+    return found
+
+
+def has_row(connection: Connection, tenant: str, head: ChainHead) -> bool:
+    """Whether a chain has the row that ``head`` was once."""
+    of_row = (audit_rows.c.tenant == tenant, audit_rows.c.sequence == head.sequence)
+    return connection.execute(select(audit_rows.c.digest).where(*of_row)).scalar_one_or_none() == head.digest
+
+
 def _problem(row: Row[Any], before: ChainHead) -> str:
     """Why a row is not a valid successor of ``before``; empty where it is."""
     if row.sequence != before.sequence + 1:

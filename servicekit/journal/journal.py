@@ -389,6 +389,16 @@ class Journal:
                 connection, self.sealer, tenant, job_id, page_size=page_size, page_token=page_token
             )
 
+    def chain_heads(self) -> Mapping[str, ChainHead]:
+        """The newest row of each tenant's chain, for :meth:`has_chain_heads`."""
+        with self._database.reading() as connection:
+            return audit_chain.heads(connection)
+
+    def has_chain_heads(self, heads: Mapping[str, ChainHead]) -> bool:
+        """Whether it has all rows that were once the newest; not so if it was restored from an earlier copy."""
+        with self._database.reading() as connection:
+            return all(audit_chain.has_row(connection, tenant, head) for tenant, head in heads.items())
+
     def verify_chain(self, tenant: str, head: ChainHead | None = None) -> ChainReport:
         """Check a tenant's whole chain, and that it contains the exported ``head``."""
         with self._database.reading() as connection:

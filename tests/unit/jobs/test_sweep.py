@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
@@ -14,7 +16,7 @@ import pytest
 from jobs_service import StoreSweep, UnnamedJobFiles
 from servicekit.clock import SystemClock
 from servicekit.ids import job_time, new_job_id
-from servicekit.journal import Checkpoint, Journal, OwningService
+from servicekit.journal import AuditDraft, Checkpoint, Journal, OwningService
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.s3_store import S3Store
@@ -145,6 +147,37 @@ def test_another_journal_empties_no_store(tmp_path: Path) -> None:
         put(store, f"jobs/{late}/v1.zip")
         sweep(first, store)
         assert store.stat(f"jobs/{late}/v1.zip") is not None
+
+
+def test_a_journal_from_an_earlier_backup_loses_no_file(tmp_path: Path) -> None:
+    """Rows that were written after the backup are missing: neither their jobs' files nor those of their versions are removed."""
+    store = folder_store(tmp_path)
+    copy = tmp_path / "copy.sqlite3"
+    with open_journal(tmp_path) as journal:
+        sweep(journal, store)
+        before = finished(journal)
+        with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as live, closing(sqlite3.connect(copy)) as backup:
+            live.backup(backup)
+        after = finished(journal)
+        put(store, f"jobs/{before}/v2.zip", f"jobs/{after}/v1.zip")
+        sweep(journal, store, days_later=0.0)
+    with Journal.open(f"sqlite:///{copy}", clock=SystemClock()) as restored:
+        sweep(restored, store)
+        finished(restored)
+        sweep(restored, store)
+        assert {f"jobs/{before}/v2.zip", f"jobs/{after}/v1.zip"} <= set(store.keys())
+        (unnamed,) = put(store, f"jobs/{new_job_id(SystemClock().now() + timedelta(seconds=5))}/v1.zip")
+        sweep(restored, store)
+        assert store.stat(unnamed) is None
+
+
+def finished(journal: Journal) -> str:
+    """A job that is done and has an audit row."""
+    job_id = journal.accept(new_job(), limit=MANY).job.job_id
+    claim = claimed(journal)
+    journal.checkpoint(claim, Checkpoint(audit=AuditDraft(kind="BOUNCE", body={"take": job_id}, prompt=None)))
+    journal.finish(claim)
+    return job_id
 
 
 def store_and_hang(output: Connection, folder: Path) -> None:

@@ -112,6 +112,8 @@ def go_on(journal: Journal, clock: ManualClock, job_id: str) -> None:
     journal.audit_rows("local", job_id, page_size=1)
     journal.audit_rows("local", page_size=1)
     journal.verify_chain("local")
+    journal.has_chain_heads(journal.chain_heads())
+    journal.swept_jobs([job_id])
     journal.purge_erased()
     journal.prune_events(OwningService.RENDER, older_than_s=0, limit=MANY)
     journal.old_jobs(OwningService.RENDER, older_than_s=0, limit=MANY)
