@@ -153,6 +153,7 @@ def test_nothing_piles_up(pair: Pair) -> None:
 
     for service in pair.pids:
         eventually(lambda service=service: not piled(service), f"{service} lets go: {before[service]}")  # type: ignore[misc]
-    partial = [path for path in (pair.data / "store").rglob("*") if path.is_file() and "jobs" not in path.parts]
-    assert [path for path in partial if path.parent.name not in {"tone", "hiss"}] == []
+    stored = [path.relative_to(pair.data / "store") for path in (pair.data / "store").rglob("*") if path.is_file()]
+    assert [path for path in stored if path.parts[0] not in {"jobs", "personas", "journal.json"}] == []
+    assert {path.parts[1] for path in stored if path.parts[0] == "personas"} == {"tone", "hiss"}
     assert pair.client.verify_audit_chain().intact

@@ -8,6 +8,7 @@ import torch
 
 from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec, filterbank
 from render_service.renderers.latent_diffusion.phase import PhaseSpec, recover_phase
+from render_service.renderers.latent_diffusion.phase_propagation import Target
 
 SPEC = FrontEndSpec()
 
@@ -69,7 +70,7 @@ def test_phase_blocks_join_without_a_seam() -> None:
     turns = torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(1))
     sound = recover_phase(
         front_end,
-        lambda first, stop: magnitude[..., first:stop],
+        lambda first, stop: Target(magnitudes=magnitude[..., first:stop]),
         magnitude.shape[-1],
         lambda first, stop: turns[..., first:stop],
         iterations=16,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import grpc
 import pytest
@@ -98,6 +97,8 @@ async def test_a_missing_thread_of_upkeep_shows_in_health() -> None:
             thread.is_alive = answer.status != serving
             if states.count(serving) == 2:
                 break
-    os.kill(os.getpid(), signal.SIGTERM)
-    await running
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await server.stop(0)
     assert states[-3:] == [serving, health_pb2.HealthCheckResponse.NOT_SERVING, serving]
