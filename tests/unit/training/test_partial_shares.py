@@ -25,7 +25,7 @@ BINS, FRAMES = 236, 40
 
 
 def example(seed: int) -> PartialsExample:
-    """Frames of which the even ones are lines of one group, told by a feature, and the odd ones noise."""
+    """Frames of which the even ones are lines of one group, marked by a feature, and the odd ones noise."""
     generator = torch.Generator().manual_seed(seed)
     lines = (torch.arange(BINS) % 12 == 0).float()[:, None].expand(BINS, FRAMES) + 1e-3
     bands = Bands(FRONT_END, BINS)
