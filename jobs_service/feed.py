@@ -130,17 +130,27 @@ class Feed:
         while True:
             self._wake_up.clear()
             try:
-                page = await asyncio.to_thread(self.journal.feed_after, self.owner, None, self._position, _PAGE)
+                more = await self._read_page()
             except ServiceError as error:
                 _log.warning("reading events from the journal failed", message=error.message)
                 await asyncio.sleep(_POLL_S)
                 continue
-            for event in page.events:
-                self._publish(event)
-            self._position = page.as_of_position
-            if len(page.events) < _PAGE:
+            except Exception as error:  # noqa: BLE001  the boundary of a task that all watchers depend on
+                _log.error("reading events from the journal failed unexpectedly", exc_info=error)
+                await asyncio.sleep(_POLL_S)
+                continue
+            if not more:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake_up.wait(), _POLL_S)
+
+    async def _read_page(self) -> bool:
+        """Publish the next page of events; True where there may be more."""
+        page = await asyncio.to_thread(self.journal.feed_after, self.owner, None, self._position, _PAGE)
+        for event in page.events:
+            self._publish(event)
+            self._position = event.position
+        self._position = page.as_of_position
+        return len(page.events) == _PAGE
 
     def _publish(self, event: Event) -> None:
         keys = (("job", event.job_id), ("tenant", event.tenant))

@@ -178,7 +178,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             check_before_claim=lambda: check_store(store),
             faults=faults,
         )
-        metrics.serve(settings.metrics_host, settings.render_metrics_port)
+        await resources.enter_async_context(metrics.serving(settings.metrics_host, settings.render_metrics_port))
         await _serve_urls(settings, own_store, resources)
         faults.begin()
         await ServiceProcess(

@@ -150,7 +150,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             check_before_claim=lambda: check_store(store),
             faults=faults,
         )
-        metrics.serve(settings.metrics_host, settings.separation_metrics_port)
+        await resources.enter_async_context(metrics.serving(settings.metrics_host, settings.separation_metrics_port))
         faults.begin()
         await ServiceProcess(
             name=NAME,

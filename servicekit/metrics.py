@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import TypedDict
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from servicekit.bounded_http import BoundedServer
 from servicekit.settings import SettingsError
 
+MAX_CONNECTIONS = 32
+HEADER_LIMIT_S = 10.0
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 
 
@@ -39,13 +47,37 @@ class Metrics:
         """Add a collector, such as the loan pool's."""
         self.registry.register(collector)
 
-    def serve(self, host: str, port: int) -> None:
-        """Serve ``/metrics`` from a daemon thread; ``port`` 0 disables it. Raises :class:`SettingsError` where it cannot listen."""
+    @asynccontextmanager
+    async def serving(
+        self, host: str, port: int, *, max_connections: int = MAX_CONNECTIONS, header_limit_s: float = HEADER_LIMIT_S
+    ) -> AsyncIterator[None]:
+        """Serve ``/metrics`` during the block; ``port`` 0 disables it. Raises :class:`SettingsError` where it cannot listen.
+
+        Connections are bounded in number and in the time of a request's header.
+        """
         if not port:
+            yield
             return
+        server = BoundedServer(self._answer, max_connections=max_connections, header_limit_s=header_limit_s)
+        runner = web.ServerRunner(server)
+        await runner.setup()
         try:
-            start_http_server(port, addr=host, registry=self.registry)
-        except OSError as error:
-            raise SettingsError(
-                f"SONICHAOS_METRICS_HOST and the metrics port: cannot listen on {host}:{port}: {error.strerror or error}"
-            ) from None
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError as error:
+                raise SettingsError(
+                    f"SONICHAOS_METRICS_HOST and the metrics port: cannot listen on {host}:{port}: {error.strerror or error}"
+                ) from None
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        if request.path != "/metrics":
+            return web.Response(status=HTTPStatus.NOT_FOUND, text="Only /metrics.\n")
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(
+                status=HTTPStatus.METHOD_NOT_ALLOWED, text="Only GET, HEAD.\n", headers={"Allow": "GET, HEAD"}
+            )
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self.registry), headers={"Content-Type": content_type})

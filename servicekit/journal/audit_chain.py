@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -141,8 +142,7 @@ def verify(connection: Connection, tenant: str, head: ChainHead | None) -> Chain
     """Check the whole chain of a tenant, and that it contains the exported ``head``, if given."""
     at = ChainHead(0, FIRST_PREVIOUS)
     head_seen = head is None or head.sequence == 0
-    query = select(audit_rows).where(audit_rows.c.tenant == tenant).order_by(audit_rows.c.sequence)
-    for row in connection.execute(query).yield_per(_BATCH):
+    for row in _chain(connection, tenant):
         wrong = _problem(row, at)
         if not wrong and head is not None and row.sequence == head.sequence:
             head_seen = hmac.compare_digest(row.digest.encode(), head.digest.encode())
@@ -153,6 +153,15 @@ def verify(connection: Connection, tenant: str, head: ChainHead | None) -> Chain
     if not head_seen:
         return ChainReport(False, at.sequence + 1, "the chain ends before the exported head", at)  # noqa: FBT003
     return ChainReport(True, 0, "", at)  # noqa: FBT003
+
+
+def _chain(connection: Connection, tenant: str) -> Iterator[Row[Any]]:
+    """All rows of a tenant in order, read in batches: PostgreSQL's driver holds the whole result of a statement in memory."""
+    query = select(audit_rows).where(audit_rows.c.tenant == tenant).order_by(audit_rows.c.sequence).limit(_BATCH)
+    batch = connection.execute(query).all()
+    while batch:
+        yield from batch
+        batch = connection.execute(query.where(audit_rows.c.sequence > batch[-1].sequence)).all()
 
 
 def heads(connection: Connection) -> dict[str, ChainHead]:

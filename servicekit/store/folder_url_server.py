@@ -14,8 +14,8 @@ from typing import Self, TypeVar
 
 from aiohttp import web
 
+from servicekit.bounded_http import BoundedServer
 from servicekit.errors import NotFound, Unavailable
-from servicekit.store.bounded_http import BoundedServer
 from servicekit.store.byte_range import ByteRange, UnsatisfiableRange, parse_range
 from servicekit.store.folder_store import FolderObject, FolderStore
 from servicekit.store.object_key import InvalidKey, check_key, download_name

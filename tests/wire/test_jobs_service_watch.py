@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -64,6 +66,35 @@ async def test_whenever_watchers_join_each_sees_every_event_once_in_order(wire: 
     for after, seen in await asyncio.wait_for(asyncio.gather(*watchers), 60):
         assert seen == list(range(after + 1, last + 1))
     assert len(watchers) == 200
+
+
+class Crowded(ThreadPoolExecutor):
+    """One thread, of which the system has no room at first."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.refused = asyncio.Event()
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:  # type: ignore[override]
+        """As `ThreadPoolExecutor.submit`, which raises this where a thread cannot be started."""
+        if not self.refused.is_set():
+            self.refused.set()
+            raise RuntimeError("can't start new thread")
+        return super().submit(*args, **kwargs)
+
+
+async def test_an_unexpected_error_ends_no_watch(wire: Wire) -> None:
+    """All watchers of a service depend on one reader of the journal: it goes on."""
+    job_id = wire.accept()
+    claim = wire.claim()
+    watching = asyncio.create_task(wire.watch(job_id))
+    await asyncio.sleep(0)
+    crowded = Crowded()
+    asyncio.get_running_loop().set_default_executor(crowded)
+    await asyncio.wait_for(crowded.refused.wait(), 30)
+    wire.journal.finish(claim)
+    events = await asyncio.wait_for(watching, 30)
+    assert events[-1].state == job_pb2.JOB_STATE_DONE
 
 
 async def test_a_slow_watcher_misses_no_event(wire: Wire) -> None:

@@ -73,12 +73,13 @@ def test_an_invalid_bucket_name_is_refused(tmp_path: Path) -> None:
         open_store(chosen, SystemClock())
 
 
-def test_a_used_metrics_port_is_refused() -> None:
+async def test_a_used_metrics_port_is_refused() -> None:
     """The error names the address."""
     with socket.create_server(("127.0.0.1", 0)) as used:
         port = used.getsockname()[1]
         with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1:{port}"):
-            Metrics("test").serve("127.0.0.1", port)
+            async with Metrics("test").serving("127.0.0.1", port):
+                pass
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")

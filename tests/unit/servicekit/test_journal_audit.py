@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Engine, event
 
 from servicekit.errors import FailedPrecondition, InvalidToken, NotFound
 from servicekit.journal import AuditRow, ChainHead, Claim, Erasure, Journal, canonical_json
@@ -110,6 +111,25 @@ def test_any_change_is_found(tmp_path: Path, journal: Journal, statement: str, s
     assert not report.intact
     assert report.broken_sequence == sequence
     assert detail in report.detail
+
+
+def test_a_chain_is_verified_in_batches(journal: Journal) -> None:
+    """However long it is, a few hundred rows are in memory at a time, and no statement reads them all."""
+    for _ in range(3):
+        write(journal, claim_new(journal))
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if "FROM audit_rows" in statement:
+            statements.append(" ".join(statement.split()))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert journal.verify_chain("local").intact
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert statements
+    assert all(" LIMIT " in statement for statement in statements), statements
 
 
 def test_a_rewritten_chain_does_not_contain_the_exported_head(tmp_path: Path, journal: Journal) -> None:
