@@ -6,10 +6,13 @@ No crash, hang or INTERNAL.
 from __future__ import annotations
 
 import io
+import logging
 import os
+import secrets
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -22,29 +25,32 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
+import structlog
+import xxhash
 from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from hypothesis import given
-from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from render_service.renderers.load import load_renderer
 from separation_service.engine import load_separator
 from servicekit.journal import OwningService
-from sonichaos.handoff.v1 import handoff_pb2
+from servicekit.rpc.server import MAX_MESSAGE_BYTES
+from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
-from tests.support.mutation import fuzzed, mutate, mutated_bytes, shuffled
+from tests.support.mutation import READER_SHARE, fuzzed, mutate, mutated_bytes, shuffled
 from tests.support.render_parts import render_parts, run_to_end, separation_in_thread
 from tests.support.render_server import render_in_thread
+from tests.support.takes import pcm_of
 from tests.support.tiny_checkpoint import tiny_checkpoint
 from tests.support.tiny_separator import NAME, tiny_separator
 
 CALL_LIMIT_S = 60.0
+MANY_VERSIONS = 40
 MILLION = 1_000_000
-RANDOM = st.randoms(use_true_random=True)
 REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
@@ -63,11 +69,58 @@ class Services:
     render: grpc.Channel
     separation: grpc.Channel
     done_job: str
-    queued_job: str
     upload_job: str
     manifest_json: str
     version: job_pb2.Version
     cursor: str
+    samples: NDArray[np.float32]
+    queue_job: Callable[[], str]
+    finish_job: Callable[[], str]
+    spare_job: str = ""
+    calls: int = 0
+
+    def queued_job(self) -> str:
+        """A job that waits: a new one if the last has been deleted."""
+        try:
+            self._jobs(self.render).GetJob(jobs_service_pb2.GetJobRequest(job_id=self.spare_job))
+        except grpc.RpcError:
+            self.spare_job = self.queue_job()
+        return self.spare_job
+
+    def ended_job(self) -> str:
+        """A job that can be deleted."""
+        job_id = self.queued_job()
+        self._jobs(self.render).CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id))
+        return job_id
+
+    def sometimes_lent(self) -> str:
+        """For one of ten calls a loan of the finished take's samples: with it a valid call separates them."""
+        self.calls += 1
+        if self.calls % 10:
+            return "none"
+        requests = _tensor(self.done_job, self.samples)
+        return str(handoff_pb2_grpc.HandoffServiceStub(self.separation).SendTensor(iter(requests)).lease_id)
+
+    def rarely_done_job(self) -> str:
+        """The finished job for one of a hundred calls: those that then compute for long."""
+        self.calls += 1
+        return self.queued_job() if self.calls % 100 else self.done_job
+
+    def end(self, channel: grpc.Channel, answer: bytes) -> None:
+        """End what a call has created, so that the queue has room for the next; replace a finished job with many versions."""
+        job = render_pb2.CreateRenderResponse.FromString(answer).job
+        jobs = self._jobs(channel)
+        jobs.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job.job_id, version=job.versions[-1].number))
+        for _ in jobs.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job.job_id)):
+            pass
+        if job.job_id == self.done_job and len(job.versions) > MANY_VERSIONS:
+            self.done_job = self.finish_job()
+        elif job.job_id not in {self.done_job, self.upload_job, self.spare_job}:
+            jobs.DeleteJob(jobs_service_pb2.DeleteJobRequest(job_id=job.job_id))
+
+    @staticmethod
+    def _jobs(channel: grpc.Channel) -> jobs_service_pb2_grpc.JobsServiceStub:
+        return jobs_service_pb2_grpc.JobsServiceStub(channel)
 
 
 @cache
@@ -83,6 +136,9 @@ def wav(seconds: float = 0.3) -> bytes:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Small real models; a finished take with stems, one in the queue, and an upload."""
     folder = tmp_path_factory.mktemp("fuzz")
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
+    )  # a line for each call takes longer than the call
     renderer = load_renderer(str(tiny_checkpoint(folder / "renderer")), device="cpu", threads=1)
     models = tiny_separator(folder / "separator", gain=30.0)
     separator = load_separator(NAME, repo=models, device="cpu", threads=1)
@@ -94,17 +150,33 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         grpc.insecure_channel(address) as render,
         grpc.insecure_channel(client.address) as separation,
     ):
-        done = run_to_end(parts, client, parts.create_render(stems=True).job_id)
-        queued = parts.create_render().job_id
+
+        def finish_job() -> str:
+            return run_to_end(parts, client, parts.create_render(stems=True).job_id).job_id
+
+        done_job = finish_job()
         jobs = jobs_service_pb2_grpc.JobsServiceStub(render)
-        job = jobs.GetJob(jobs_service_pb2.GetJobRequest(job_id=done.job_id)).job
+        job = jobs.GetJob(jobs_service_pb2.GetJobRequest(job_id=done_job)).job
         upload = separation_pb2_grpc.SeparationServiceStub(separation).CreateSeparation(
             iter([separation_pb2.CreateSeparationRequest(header=separation_pb2.SeparationHeader()), *chunks(wav())])
         )
-        manifest = parts.store.read(f"jobs/{done.job_id}/v1.json", max_bytes=1 << 20).decode()
+        manifest = parts.store.read(f"jobs/{done_job}/v1.json", max_bytes=1 << 20).decode()
         cursor = parts.journal.cursor("local", parts.journal.feed_head())
-        yield Services(render, separation, done.job_id, queued, upload.job.job_id, manifest, job.versions[0], cursor)
-        assert parts.journal.job("local", done.job_id).owner is OwningService.RENDER
+        yield Services(
+            render,
+            separation,
+            done_job,
+            upload.job.job_id,
+            manifest,
+            job.versions[0],
+            cursor,
+            samples=pcm_of(parts.store.read(f"jobs/{done_job}/bounce.wav", max_bytes=1 << 24)).astype(np.float32)
+            / (1 << 23),
+            queue_job=lambda: parts.create_render().job_id,
+            finish_job=finish_job,
+        )
+        assert parts.journal.job("local", done_job).owner is OwningService.RENDER
+    structlog.reset_defaults()
 
 
 def chunks(data: bytes) -> list[separation_pb2.CreateSeparationRequest]:
@@ -139,19 +211,30 @@ def _clip_stream(service: Services) -> list[Message]:
     ]
 
 
-def _tensor_stream(service: Services) -> list[Message]:
+def _tensor(job_id: str, samples: NDArray[np.float32]) -> list[Message]:
+    data = samples.tobytes()
     header = handoff_pb2.TensorHeader(
-        lease_id="fuzz", channels=2, frames=100, sample_rate_hz=44100, sample_type=handoff_pb2.SAMPLE_TYPE_FLOAT32
+        lease_id=secrets.token_hex(16),
+        channels=samples.shape[0],
+        frames=samples.shape[1],
+        sample_rate_hz=44100,
+        sample_type=handoff_pb2.SAMPLE_TYPE_FLOAT32,
+        xxh3_128=xxhash.xxh3_128_hexdigest(data),
+        job_id=job_id,
     )
     header.lease_expire_time.GetCurrentTime()
     header.lease_expire_time.seconds += 30
-    header.job_id = service.done_job
-    return [handoff_pb2.SendTensorRequest(header=header), handoff_pb2.SendTensorRequest(data=bytes(800))]
+    parts = [data[at : at + (1 << 20)] for at in range(0, len(data), 1 << 20)]
+    return [handoff_pb2.SendTensorRequest(header=header), *(handoff_pb2.SendTensorRequest(data=part) for part in parts)]
+
+
+def _tensor_stream(service: Services) -> list[Message]:
+    return _tensor(service.done_job, np.zeros((2, 100), np.float32))
 
 
 def _replace(service: Services) -> list[Message]:
     request = separation_pb2.ReplaceStemRequest(
-        lease_id="none",
+        lease_id=service.sometimes_lent(),
         job_id=service.done_job,
         version=2,
         stem=brief_pb2.STEM_VOCALS,
@@ -167,7 +250,7 @@ def _replace(service: Services) -> list[Message]:
 def _separate(service: Services) -> list[Message]:
     return [
         separation_pb2.SeparateTensorRequest(
-            lease_id="none",
+            lease_id=service.sometimes_lent(),
             job_id=service.done_job,
             version=1,
             stem_mode=brief_pb2.STEM_MODE_EXACT,
@@ -191,7 +274,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "WatchJob": (JOBS, lambda s: [J.WatchJobRequest(job_id=s.done_job, version=1)]),
     "WatchJobs": (JOBS, lambda s: [J.WatchJobsRequest(cursor=s.cursor)]),
     "CancelJob": (JOBS, lambda s: [J.CancelJobRequest(job_id=s.done_job, version=1)]),
-    "DeleteJob": (JOBS, lambda s: [J.DeleteJobRequest(job_id=s.queued_job)]),
+    "DeleteJob": (JOBS, lambda s: [J.DeleteJobRequest(job_id=s.ended_job())]),
     "AddStems": (JOBS, lambda s: [J.AddStemsRequest(job_id=s.done_job, version=1)]),
     "RetryVersion": (JOBS, lambda s: [J.RetryVersionRequest(job_id=s.done_job, version=1)]),
     "CreateSignedUrl": (JOBS, lambda s: [J.CreateSignedUrlRequest(job_id=s.done_job, version=1)]),
@@ -204,8 +287,8 @@ CALLS: dict[str, tuple[str, Make]] = {
     "ListAuditRows": (RENDER, lambda s: [R.ListAuditRowsRequest(job_id=s.done_job, page_size=1)]),
     "VerifyAuditChain": (RENDER, lambda _: [R.VerifyAuditChainRequest(head_sequence=1, head_digest="0" * 64)]),
     "GetDriftReport": (RENDER, lambda _: [R.GetDriftReportRequest(stem=brief_pb2.STEM_DRUMS)]),
-    "ReplayTake": (RENDER, lambda s: [R.ReplayTakeRequest(job_id=s.queued_job, version=1)]),
-    "ErasePrompt": (RENDER, lambda s: [R.ErasePromptRequest(job_id=s.queued_job)]),
+    "ReplayTake": (RENDER, lambda s: [R.ReplayTakeRequest(job_id=s.rarely_done_job(), version=1)]),
+    "ErasePrompt": (RENDER, lambda s: [R.ErasePromptRequest(job_id=s.queued_job())]),
     "GetModelInfo": (RENDER, lambda _: [R.GetModelInfoRequest()]),
     "SeparateTensor": (SEPARATION, _separate),
     "ReplaceStem": (SEPARATION, _replace),
@@ -214,6 +297,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "SendTensor": (HANDOFF, _tensor_stream),
     "WithdrawTensor": (HANDOFF, lambda _: [handoff_pb2.WithdrawTensorRequest(lease_id="none")]),
 }  # fmt: skip
+CREATIONS = ("CreateRender", "RerenderStem", "CreateSeparation")
 UPLOADS_TOO = ("GetJob", "WatchJob", "CancelJob", "AddStems", "CreateSignedUrl")
 
 
@@ -225,11 +309,13 @@ def test_every_method_is_fuzzed() -> None:
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_mutated_call_ends_with_a_result_or_a_reason(services: Services, method: str) -> None:
+def test_a_mutated_call_ends_with_a_result_or_a_reason(
+    services: Services, method: str, record_property: Callable[[str, object], None]
+) -> None:
     """By structure (fields set to extremes, messages of a stream lost, repeated, reordered) and by bytes."""
     service, make = CALLS[method]
+    outcomes: Counter[str] = Counter()
 
-    @given(RANDOM)
     @fuzzed
     def fuzz(rng: Random) -> None:
         messages = make(services)
@@ -242,11 +328,21 @@ def test_a_mutated_call_ends_with_a_result_or_a_reason(services: Services, metho
             at = rng.randrange(len(data))
             data[at] = mutated_bytes(data[at], rng)
         to_separation = service in {SEPARATION, HANDOFF} or (method in UPLOADS_TOO and rng.random() < 0.2)
-        call(services.separation if to_separation else services.render, service, method, data)
+        channel = services.separation if to_separation else services.render
+        outcome, answer = call(channel, service, method, data)
+        outcomes[outcome] += 1
+        if answer and method in CREATIONS:
+            services.end(channel, answer)
+        elif answer and method == "CreatePersona":
+            persona_id = render_pb2.CreatePersonaResponse.FromString(answer).persona.id
+            call(channel, RENDER, "DeletePersona", [R.DeletePersonaRequest(persona_id=persona_id).SerializeToString()])
 
     before = resources()
     fuzz()
     assert resources() <= before + 40  # a pool's threads and a connection or two, however many calls there were
+    for outcome, count in outcomes.items():
+        record_property(outcome, count)
+    assert "QUEUE_FULL" not in outcomes  # a queue that the test itself fills would hide what comes after that check
 
 
 def resources() -> int:
@@ -254,8 +350,8 @@ def resources() -> int:
     return psutil.Process().num_fds() + threading.active_count()
 
 
-def call(channel: grpc.Channel, service: str, method: str, data: list[bytes]) -> None:
-    """Make one call with serialized messages; it must end as `REFUSALS` or with a result."""
+def call(channel: grpc.Channel, service: str, method: str, data: list[bytes]) -> tuple[str, bytes]:
+    """Make one call with serialized messages: "OK" and its answer, or the reason of its refusal by one of `REFUSALS`."""
     described = descriptor_pool.Default().FindMethodByName(f"{service}.{method}")
     path = f"/{service}/{method}"
     arguments = {"timeout": CALL_LIMIT_S}
@@ -266,32 +362,37 @@ def call(channel: grpc.Channel, service: str, method: str, data: list[bytes]) ->
             stream.initial_metadata()
             if method in {"WatchJob", "WatchJobs"} and not stream.done():
                 stream.cancel()
-                return
-            for _ in stream:
-                pass
-        elif described.client_streaming:
-            channel.stream_unary(path)(iter(data), **arguments)
-        else:
-            channel.unary_unary(path)(data[0] if data else b"", **arguments)
+                return "OK", b""
+            return "OK", b"".join(stream)
+        if described.client_streaming:
+            return "OK", channel.stream_unary(path)(iter(data), **arguments)
+        return "OK", channel.unary_unary(path)(data[0] if data else b"", **arguments)
     except grpc.RpcError as error:
-        check(error, error.code())
+        return refusal(error, error.code(), longest=max(map(len, data), default=0)), b""
 
 
-def check(error: Any, code: grpc.StatusCode) -> None:
-    """A refusal has a code that callers can act on, a reason, and less than 4 KiB."""
+def refusal(error: Any, code: grpc.StatusCode, *, longest: int) -> str:
+    """A refusal has a code that callers can act on, a reason, and less than 4 KiB.
+
+    A message over the limit of all messages is refused by gRPC itself, before any code of the services.
+    """
     assert code in REFUSALS, f"{code.name}: {error.details()}"
     status = rpc_status.from_call(error)
+    if status is None and code is grpc.StatusCode.RESOURCE_EXHAUSTED and longest > MAX_MESSAGE_BYTES:
+        return "over 4 MiB"
     assert status is not None, error
     assert status.ByteSize() < 4096
     info = error_details_pb2.ErrorInfo()
     assert any(detail.Unpack(info) for detail in status.details)
     assert info.reason not in {"", "INTERNAL"}
+    return str(info.reason)
 
 
 @pytest.mark.soak
 def test_a_million_mutations() -> None:
     """All fuzz tests with as many examples as make a million together."""
-    tests = len(CALLS) + 8 + 2
-    environment = {**os.environ, "FUZZ_EXAMPLES": str(-(-MILLION // tests))}
+    readers, sockets = 8, 2
+    methods = len(CALLS) + sockets - 1 + (readers + 1) * READER_SHARE  # the handoff socket counts as a reader
+    environment = {**os.environ, "FUZZ_MUTATIONS": str(-(-MILLION // methods))}
     command = [sys.executable, "-m", "pytest", "-q", "-m", "not soak", "tests/fuzz"]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)

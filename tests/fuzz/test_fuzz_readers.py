@@ -14,8 +14,6 @@ from random import Random
 import mido
 import numpy as np
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
 
 from render_service.composer.given import GivenChords, GivenMidi
 from render_service.composer.midi.smf import MidiError
@@ -35,11 +33,10 @@ from servicekit.store.byte_range import UnsatisfiableRange, parse_range
 from servicekit.store.object_key import InvalidKey, check_key, download_name
 from servicekit.store.url_signer import RefusedUrl, UrlSigner
 from sonichaos_client.verify import verify_zip
-from tests.support.mutation import fuzzed, mutated_bytes, mutated_text
+from tests.support.mutation import mutated_bytes, mutated_text, reader
 from tests.support.separation_pipeline import Take, take_of
 from tests.support.stems_zip import delivery
 
-RANDOM = st.randoms(use_true_random=True)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -87,18 +84,16 @@ def archive() -> bytes:
         return delivery(frames=1500).pack(Path(folder) / "a.zip").read_bytes()
 
 
-@given(RANDOM, st.sampled_from(["PCM_16", "PCM_24", "FLOAT", "DOUBLE", "PCM_U8"]))
-@fuzzed
-def test_uploads(rng: Random, subtype: str) -> None:
+@reader
+def test_uploads(rng: Random) -> None:
     """A mutated WAV is separated or refused as INVALID_AUDIO."""
-    data = mutated_bytes(audio("WAV", subtype), rng)
+    data = mutated_bytes(audio("WAV", rng.choice(("PCM_16", "PCM_24", "FLOAT", "DOUBLE", "PCM_U8"))), rng)
     with suppress(InvalidAudio):
         pcm = read_upload(data, read_upload_header(data, max_seconds=60.0))
         assert MIN_SAMPLE <= pcm.min() <= pcm.max() <= MAX_SAMPLE
 
 
-@given(RANDOM)
-@fuzzed
+@reader
 def test_stored_wavs(rng: Random) -> None:
     """A damaged stored WAV is DATA_LOSS."""
     data = mutated_bytes(b"".join(take().wav.chunks()), rng)
@@ -106,18 +101,17 @@ def test_stored_wavs(rng: Random) -> None:
         read_wav(io.BytesIO(data), name="jobs/x/bounce.wav")
 
 
-@given(RANDOM, st.sampled_from([("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("AIFF", "PCM_16"), ("OGG", "VORBIS")]))
-@fuzzed
-def test_clips(rng: Random, form: tuple[str, str]) -> None:
+@reader
+def test_clips(rng: Random) -> None:
     """A mutated clip of each format is decoded or refused as INVALID_AUDIO, naming it."""
+    form = rng.choice((("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("AIFF", "PCM_16"), ("OGG", "VORBIS")))
     with suppress(InvalidAudio):
         samples = Clip(data=mutated_bytes(audio(*form), rng)).waveform(name="clip 3")
         assert samples.shape[0] == 2
         assert np.isfinite(samples).all()
 
 
-@given(RANDOM)
-@fuzzed
+@reader
 def test_midi_files(rng: Random) -> None:
     """A mutated MIDI file becomes a playable score or is a MidiError."""
     with suppress(MidiError):
@@ -128,8 +122,7 @@ def test_midi_files(rng: Random) -> None:
         given_midi.score(tempo_map=tempo_map, seconds=seconds, instrumental=False)
 
 
-@given(RANDOM)
-@fuzzed
+@reader
 def test_texts_of_briefs(rng: Random) -> None:
     """Chords, keys and prompts: read or refused by their own errors."""
     chords = mutated_text("| C | G7/B | Am F | F#m7b5 |", rng, "|ABCDEFG#bmdusj79/ %-\n\0é")
@@ -140,8 +133,7 @@ def test_texts_of_briefs(rng: Random) -> None:
     read_prompt(mutated_text("upbeat synths in A minor, 120 bpm, no vocals", rng, "0123456789 bpm.,-\n\0é"))
 
 
-@given(RANDOM)
-@fuzzed
+@reader
 def test_manifests(rng: Random) -> None:
     """A mutated manifest is read, and then written again, or refused by field."""
     text = mutated_text(manifest_text(take().manifest), rng, '{}[]",:0123456789eE+-.truefalsn\\u')
@@ -149,8 +141,7 @@ def test_manifests(rng: Random) -> None:
         assert json.loads(manifest_text(read_manifest(text)))
 
 
-@given(RANDOM)
-@fuzzed
+@reader
 def test_zips(rng: Random) -> None:
     """Verification of a mutated ZIP ends with a report; most changes are in the headers."""
     data = archive()
@@ -165,8 +156,7 @@ SIGNER = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=lambda: 
 SEALER = Sealer(b"k" * 32)
 
 
-@given(RANDOM)
-@fuzzed
+@reader
 def test_urls_ranges_tokens_and_ids(rng: Random) -> None:
     """Only what was signed or sealed is taken; everything else is refused in its own words."""
     key = "jobs/j-01ks4k8000abcdefghjkmnpqrs/v1.zip"

@@ -17,8 +17,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import psutil
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from render_service.separation.codec import HandoffCodec
@@ -29,9 +27,8 @@ from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.url_signer import UrlSigner
 from sonichaos.handoff.v1 import handoff_pb2
 from tests.support.loan_pair import Pair, ramp
-from tests.support.mutation import fuzzed, mutate, mutated_bytes
+from tests.support.mutation import fuzzed, mutate, mutated_bytes, reader
 
-RANDOM = st.randoms(use_true_random=True)
 LIMIT_S = 30.0
 
 
@@ -66,8 +63,7 @@ def lend_message(rng: Random) -> bytes:
 def test_the_handoff_socket(pair: Pair) -> None:
     """Mutated messages, frames and descriptors; afterwards a loan works, and no descriptor is left."""
 
-    @given(RANDOM)
-    @fuzzed
+    @reader
     def fuzz(rng: Random) -> None:
         with socket.socket(socket.AF_UNIX) as lender, contextlib.suppress(OSError):
             lender.settimeout(LIMIT_S)
@@ -148,7 +144,6 @@ def test_the_url_endpoint(endpoint: tuple[int, bytes]) -> None:
     """No mutated request is answered with 500, and none without a valid signature with the file."""
     port, valid = endpoint
 
-    @given(RANDOM)
     @fuzzed
     def fuzz(rng: Random) -> None:
         answer = ask(port, mutated_bytes(valid, rng))
