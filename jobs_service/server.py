@@ -149,8 +149,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         tenant = self._tenant_of(context)
 
         def answer() -> jobs_service_pb2.CancelJobResponse:
-            self._owned(tenant, request.job_id)
-            job = self._journal.cancel(tenant, request.job_id, request.version)
+            job = self._journal.cancel(tenant, request.job_id, request.version, owner=self._owner)
             return jobs_service_pb2.CancelJobResponse(job=self._message(job))
 
         return await self._pools.writes.run(answer)
@@ -175,8 +174,9 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         mode = requests.stem_mode(request.stem_mode)
 
         def answer() -> jobs_service_pb2.AddStemsResponse:
-            self._owned(tenant, request.job_id)
-            job = self._journal.add_stems(tenant, request.job_id, request.version, mode, limit=self._queue_limit)
+            job = self._journal.add_stems(
+                tenant, request.job_id, request.version, mode, limit=self._queue_limit, owner=self._owner
+            )
             return jobs_service_pb2.AddStemsResponse(job=self._message(job))
 
         return await self._pools.writes.run(answer)
@@ -188,8 +188,9 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         tenant = self._tenant_of(context)
 
         def answer() -> jobs_service_pb2.RetryVersionResponse:
-            self._owned(tenant, request.job_id)
-            job = self._journal.retry_version(tenant, request.job_id, request.version, limit=self._queue_limit)
+            job = self._journal.retry_version(
+                tenant, request.job_id, request.version, limit=self._queue_limit, owner=self._owner
+            )
             return jobs_service_pb2.RetryVersionResponse(job=self._message(job))
 
         return await self._pools.writes.run(answer)

@@ -10,21 +10,38 @@ from servicekit.clock import to_micros
 from servicekit.journal import event_log
 from servicekit.journal.admission import measurement, wrong_state
 from servicekit.journal.database import Transaction
-from servicekit.journal.reading import job_not_found, pick_version, read_job
+from servicekit.journal.reading import (
+    job_not_found,
+    read_job,
+    read_job_row,
+    read_version_rows,
+    to_job,
+    version_not_found,
+)
 from servicekit.journal.rows import EventDraft, Job
 from servicekit.journal.schema import events, jobs, measured_failures
 from servicekit.journal.states import EventKind, JobState, OwningService
 
+_STATES_OF_CANCEL = {
+    JobState.QUEUED: (JobState.CANCELLING, JobState.CANCELLED),
+    JobState.RUNNING: (JobState.CANCELLING,),
+}
 
-def cancel(tx: Transaction, tenant: str, job_id: str, number: int) -> Job:
+
+def cancel(tx: Transaction, tenant: str, job_id: str, number: int, owner: OwningService | None) -> Job:
     """Cancel a version (0: the newest that has not ended). A queued one ends at once, a running one when its worker stops."""
-    job = read_job(tx.connection, tenant, job_id, tx.now_us)
-    version = pick_version(job, number, lambda version: not version.state.ended)
-    if version.state in {JobState.QUEUED, JobState.RUNNING}:
-        event_log.change_state(tx, job_id, version.number, JobState.CANCELLING)
-    if version.state is JobState.QUEUED:
-        event_log.change_state(tx, job_id, version.number, JobState.CANCELLED)
-    return read_job(tx.connection, tenant, job_id, tx.now_us)
+    job = read_job_row(tx.connection, tenant, job_id)
+    if job.deleting or owner not in {None, OwningService(job.owner)}:
+        raise job_not_found(job_id)
+    rows = {row.number: row for row in read_version_rows(tx.connection, job_id)}
+    unended = [row.number for row in rows.values() if not JobState(row.state).ended]
+    if number and number not in rows:
+        raise version_not_found(job_id, number)
+    chosen = number or max(unended or rows)
+    states = _STATES_OF_CANCEL.get(JobState(rows[chosen].state))
+    if states:
+        job, rows[chosen] = event_log.change_state(tx, job_id, chosen, *states)
+    return to_job(tx.connection, job, list(rows.values()), tx.now_us)
 
 
 def start_delete(tx: Transaction, tenant: str, job_id: str, owner: OwningService) -> None:
@@ -51,9 +68,9 @@ def finish_delete(tx: Transaction, tenant: str, job_id: str) -> None:
     if not started:
         raise wrong_state(job, job.versions[0], "its deletion was not started")
     _copy_measurements(tx, job)
-    draft = EventDraft(kind=EventKind.DELETED)
-    last = event_log.append(tx, job_id, job.versions[-1].number, job.versions[-1].state, draft)
-    tx.connection.execute(delete(events).where(events.c.job_id == job_id, events.c.sequence < last.sequence))
+    event_log.append(tx, job_id, job.versions[-1].number, job.versions[-1].state, [EventDraft(kind=EventKind.DELETED)])
+    earlier = (events.c.job_id == job_id, events.c.sequence <= job.last_sequence)
+    tx.connection.execute(delete(events).where(*earlier))
     tx.connection.execute(delete(jobs).where(jobs.c.job_id == job_id))
 
 

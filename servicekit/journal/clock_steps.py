@@ -2,8 +2,8 @@
 
 An ``expire_time`` is a time of day, but what a caller means by it is how long the work may take. If the clock is set, the expiries
 of all versions that have not ended move with it. A row of ``meta``, ``clock``, holds the difference of the time of day and the time
-since the machine started, which nobody sets; each write transaction compares. PostgreSQL has no such clock: there the time of day
-of its server counts.
+since the machine started, which nobody sets; each process compares it with its clock in every write transaction. PostgreSQL has no
+such clock: there the time of day of its server counts.
 """
 
 from __future__ import annotations
@@ -32,13 +32,16 @@ def is_step(before_us: int, now_us: int) -> bool:
     return abs(now_us - before_us) >= _MIN_STEP_US
 
 
-def follow_clock(connection: Connection, offset_us: int) -> None:
-    """Move the expiries if the clock was set by a second or more since the last call of any process."""
+def follow_clock(connection: Connection, offset_us: int) -> int:
+    """Move the expiries if the clock was set by a second or more since any process did so last.
+
+    Returns the offset that is recorded then: while the clock agrees with it, there is nothing to move.
+    """
     found = connection.exec_driver_sql(f"SELECT value FROM meta WHERE name = '{_NAME}'").scalar_one_or_none()  # noqa: S608
     boot_id, _, earlier_us = (found or "").partition(" ")
     same_boot = boot_id == _boot_id()
     if same_boot and not is_step(int(earlier_us), offset_us):
-        return
+        return int(earlier_us)
     if same_boot:
         unended = (
             versions.c.owner.in_(sorted(OwningService)),
@@ -52,6 +55,7 @@ def follow_clock(connection: Connection, offset_us: int) -> None:
         connection.execute(insert(meta).values(name=_NAME, value=value))
     else:
         connection.execute(update(meta).where(meta.c.name == _NAME).values(value=value))
+    return offset_us
 
 
 @cache

@@ -27,6 +27,7 @@ from servicekit.journal.rows import Event
 
 _WRITE = "journal_write"
 _TRANSACTION_ID = "journal_transaction_id"
+_BEGUN_US = "journal_begun_us"
 _STATUS = text("SELECT pg_xact_status(CAST(:id AS xid8))")
 # How long the outcome of a commit is asked for that was not answered.
 _ASK_S = 5.0
@@ -46,7 +47,11 @@ _POSTGRESQL_LIMITS = {
 }
 # A writer that stops answering inside its transaction is disconnected before those that wait for it give up.
 _POSTGRESQL_OPTIONS = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s -c statement_timeout=60s"
-_POSTGRESQL_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+# Held until the commit is visible, so numbers become visible in ascending order. The time is read after the lock was granted.
+_POSTGRESQL_BEGIN = f"""
+    SELECT pg_current_xact_id()::text, pg_advisory_xact_lock({_POSTGRESQL_WRITER}),
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+"""  # noqa: S608
 _POOL_TIMEOUT_S = 10.0
 
 
@@ -99,7 +104,7 @@ class Database:
         self.path = path
         self.token_key = b""
         self._faults = NO_FAULTS
-        self._offset_us: int | None = None
+        self._recorded_offset_us: int | None = None
 
     @classmethod
     def open(cls, url: str, *, clock: Clock) -> Self:
@@ -157,11 +162,11 @@ class Database:
             connection = plain.execution_options(**{_WRITE: True})
             with connection.begin() as transaction:
                 transaction_id = connection.info.get(_TRANSACTION_ID)
+                recorded_us = self._recorded_offset_us
                 if self.path is None:
-                    self.clock.set_now(connection.exec_driver_sql(_POSTGRESQL_NOW).scalar_one())
-                elif self.token_key:  # its tables are there
-                    self._offset_us = clock_offset_us(self.clock)
-                    follow_clock(connection, self._offset_us)
+                    self.clock.set_now(connection.info[_BEGUN_US])
+                elif self.token_key and self.clock_was_set():  # its tables are there
+                    recorded_us = follow_clock(connection, clock_offset_us(self.clock))
                 yield Transaction(connection, self.now_us())
                 try:
                     transaction.commit()
@@ -171,6 +176,7 @@ class Database:
                         raise
                     if not self._was_committed(transaction_id, error):
                         raise
+                self._recorded_offset_us = recorded_us
 
     def now_us(self) -> int:
         """The journal's time: microseconds since 1970-01-01 UTC."""
@@ -178,9 +184,8 @@ class Database:
 
     def clock_was_set(self) -> bool:
         """Whether the next write transaction may move expiries; never with PostgreSQL."""
-        return self.path is not None and (
-            self._offset_us is None or is_step(self._offset_us, clock_offset_us(self.clock))
-        )
+        recorded_us = self._recorded_offset_us
+        return self.path is not None and (recorded_us is None or is_step(recorded_us, clock_offset_us(self.clock)))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -295,9 +300,8 @@ def _begin(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
     elif write:
-        # Held until the commit is visible, so numbers become visible in ascending order.
-        locked = f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock({_POSTGRESQL_WRITER})"
-        connection.info[_TRANSACTION_ID] = connection.exec_driver_sql(locked).one()[0]
+        transaction_id, _, begun_us = connection.exec_driver_sql(_POSTGRESQL_BEGIN).one()
+        connection.info.update({_TRANSACTION_ID: transaction_id, _BEGUN_US: begun_us})
     else:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 

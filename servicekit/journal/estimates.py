@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from servicekit.clock import from_micros
-from servicekit.journal.schema import versions
+from servicekit.journal.schema import is_one_of, versions
 from servicekit.journal.states import CLAIMED, JobState, OwningService
 
 _MEASURED_VERSIONS = 20
 _MIN_MEASUREMENTS = 3
 _MAX_LENGTH_RATIO = 4.0
 """A measurement counts for audio of at most this many times its own length."""
+# Built once: building a statement takes four times as long as sending it.
+_UNENDED = select(
+    versions.c.job_id,
+    versions.c.number,
+    versions.c.state,
+    versions.c.audio_s,
+    versions.c.stems_wanted,
+    versions.c.start_us,
+    versions.c.queued_us,
+).where(versions.c.owner == bindparam("of_owner"), is_one_of(versions.c.state, {JobState.QUEUED, *CLAIMED}))
+_MEASURED = (
+    select(versions.c.audio_s, versions.c.work_s)
+    .where(
+        versions.c.owner == bindparam("of_owner"),
+        versions.c.state == JobState.DONE,
+        versions.c.stems_wanted == bindparam("stems"),
+        versions.c.work_s.is_not(None),
+        versions.c.audio_s > 0,
+    )
+    .order_by(versions.c.end_us.desc())
+    .limit(_MEASURED_VERSIONS)
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +65,7 @@ class Queue:
     Assumes one version at a time, because they share one GPU.
     """
 
+    owner: OwningService
     order: Sequence[Row[Any]]
     speeds: dict[bool, Speed]
     now_us: int
@@ -50,22 +73,25 @@ class Queue:
     @classmethod
     def read(cls, connection: Connection, owner: OwningService, now_us: int) -> Self:
         """The queue as it is now."""
-        facts = select(
-            versions.c.job_id,
-            versions.c.number,
-            versions.c.state,
-            versions.c.audio_s,
-            versions.c.stems_wanted,
-            versions.c.start_us,
-            versions.c.queued_us,
-        ).where(versions.c.owner == owner)
-        claimed = list(connection.execute(facts.where(versions.c.state.in_(sorted(CLAIMED)))))
-        claimed.sort(key=lambda row: (row.queued_us, row.job_id, row.number))
-        in_order = (versions.c.queued_us, versions.c.job_id, versions.c.number)
-        queued = connection.execute(facts.where(versions.c.state == JobState.QUEUED).order_by(*in_order))
-        rows = [*claimed, *queued]
+        rows: list[Row[Any]] = list(connection.execute(_UNENDED, {"of_owner": owner}))
+        in_order = sorted(rows, key=lambda row: (row.state == JobState.QUEUED, row.queued_us, row.job_id, row.number))
         speeds = {stems: speed for stems in (False, True) if (speed := _speed(connection, owner, stems_wanted=stems))}
-        return cls(rows, speeds, now_us)
+        return cls(owner, in_order, speeds, now_us)
+
+    @property
+    def queued(self) -> int:
+        """How many versions are queued."""
+        return len(self._positions)
+
+    @property
+    def next_place_us(self) -> int:
+        """The time now, but behind every version that is queued or may be queued again, even if the clock was set back."""
+        behind_us: list[int] = [row.queued_us + 1 for row in self.order]
+        return max([self.now_us, *behind_us])
+
+    def with_last(self, version: Row[Any]) -> Self:
+        """The queue with one more queued version, a row of ``versions``, at its end."""
+        return replace(self, order=[*self.order, version])
 
     def position(self, version: Row[Any]) -> int | None:
         """How many queued versions are ahead of this one; None unless it is queued."""
@@ -73,21 +99,23 @@ class Queue:
 
     def estimated_end_time(self, version: Row[Any]) -> datetime | None:
         """When this version is expected to end; None where it has ended or no speed was measured."""
-        return self._end_times.get((version.job_id, version.number))
+        left_s = self._left_until_end_s.get((version.job_id, version.number))
+        return None if left_s is None else from_micros(self.now_us + round(left_s * 1e6))
 
     @cached_property
     def _positions(self) -> dict[tuple[str, int], int]:
-        queued = (row for row in self.order if row.state == JobState.QUEUED)
-        return {(row.job_id, row.number): position for position, row in enumerate(queued)}
+        queued = [(row.job_id, row.number) for row in self.order if row.state == JobState.QUEUED]
+        return {version: position for position, version in enumerate(queued)}
 
     @cached_property
-    def _end_times(self) -> dict[tuple[str, int], datetime]:
-        found, left_s = {}, 0.0
+    def _left_until_end_s(self) -> dict[tuple[str, int], float]:
+        found, sum_s = {}, 0.0
+        means = {stems: speed.mean for stems, speed in self.speeds.items()}
         for row in self.order:
-            if row.stems_wanted not in self.speeds:
+            if row.stems_wanted not in means:
                 break
-            left_s += self._left_s(row, self.speeds[row.stems_wanted].mean)
-            found[row.job_id, row.number] = from_micros(self.now_us + round(left_s * 1e6))
+            sum_s += self._left_s(row, means[row.stems_wanted])
+            found[row.job_id, row.number] = sum_s
         return found
 
     def min_duration_s(self, audio_s: float, *, stems_wanted: bool) -> float | None:
@@ -103,9 +131,10 @@ class Queue:
         return None if speed is None else speed.best(audio_s)
 
     def _left_s(self, row: Row[Any], speed: float) -> float:
-        spent_s = 0.0 if row.state == JobState.QUEUED else max(self.now_us - (row.start_us or self.now_us), 0) / 1e6
-        left_s: float = max(row.audio_s * speed - spent_s, 0.0)
-        return left_s
+        needed_s: float = row.audio_s * speed
+        if row.state == JobState.QUEUED:
+            return needed_s
+        return max(needed_s - max(self.now_us - (row.start_us or self.now_us), 0) / 1e6, 0.0)
 
     def wait_s(self) -> float | None:
         """Seconds until the first version of the queue is expected to end; None where no speed was measured."""
@@ -116,19 +145,7 @@ class Queue:
 
 def _speed(connection: Connection, owner: OwningService, *, stems_wanted: bool) -> Speed | None:
     """None before the first finished version."""
-    query = (
-        select(versions.c.audio_s, versions.c.work_s)
-        .where(
-            versions.c.owner == owner,
-            versions.c.state == JobState.DONE,
-            versions.c.stems_wanted == stems_wanted,
-            versions.c.work_s.is_not(None),
-            versions.c.audio_s > 0,
-        )
-        .order_by(versions.c.end_us.desc())
-        .limit(_MEASURED_VERSIONS)
-    )
-    rows = connection.execute(query).all()
+    rows = connection.execute(_MEASURED, {"of_owner": owner, "stems": stems_wanted}).all()
     if not rows:
         return None
     mean = sum(row.work_s for row in rows) / sum(row.audio_s for row in rows)

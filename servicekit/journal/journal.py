@@ -18,7 +18,17 @@ from servicekit.clock import Clock
 from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import ServiceError
 from servicekit.faults import Faults
-from servicekit.journal import admission, audit_chain, cancel_delete, claims, event_log, reading, reaping, upkeep
+from servicekit.journal import (
+    admission,
+    audit_chain,
+    cancel_delete,
+    claims,
+    event_log,
+    listing,
+    reading,
+    reaping,
+    upkeep,
+)
 from servicekit.journal.database import Database, Transaction
 from servicekit.journal.leases import Leases
 from servicekit.journal.liveness import Liveness
@@ -112,12 +122,14 @@ class Journal:
     # For callers
 
     def find_existing(self, request: Request) -> AcceptResult | None:
-        """The job that an earlier call with the same request id made; None for a new request.
+        """The job that an earlier call with the same request id made; None for a new request, and while that call runs.
 
         Raises AlreadyExists REQUEST_ID_REUSED where that call had other content.
         """
-        with self._writing() as tx:
-            return admission.find_existing(tx, request)
+        if not request.request_id:
+            return None
+        with self._database.reading() as connection:
+            return admission.find_existing(connection, request, self._database.now_us())
 
     def accept(self, new: NewJob, *, limit: int) -> AcceptResult:
         """Accept a job if fewer than ``limit`` versions are queued. A retry of the same request returns the same job.
@@ -136,27 +148,39 @@ class Journal:
         with self._writing() as tx:
             return admission.accept_version(tx, new, limit)
 
-    def add_stems(self, tenant: str, job_id: str, version: int, stem_mode: StemMode | None, *, limit: int) -> Job:
+    def add_stems(
+        self,
+        tenant: str,
+        job_id: str,
+        version: int,
+        stem_mode: StemMode | None,
+        *,
+        limit: int,
+        owner: OwningService | None = None,
+    ) -> Job:
         """Queue an ended version with a bounce and no stems again, to make them (0: the newest such). None keeps its stem mode.
 
-        Raises NotFound, FailedPrecondition WRONG_STATE and ResourceExhausted QUEUE_FULL.
+        Raises NotFound, also for a job that is not ``owner``'s (None: anyone's), FailedPrecondition WRONG_STATE and
+        ResourceExhausted QUEUE_FULL.
         """
         with self._writing() as tx:
-            return admission.add_stems(tx, tenant, job_id, version, stem_mode=stem_mode, limit=limit)
+            return admission.add_stems(tx, tenant, job_id, version, stem_mode=stem_mode, limit=limit, owner=owner)
 
-    def retry_version(self, tenant: str, job_id: str, version: int, *, limit: int) -> Job:
+    def retry_version(
+        self, tenant: str, job_id: str, version: int, *, limit: int, owner: OwningService | None = None
+    ) -> Job:
         """Queue a failed version again (0: the newest such), with a new count of crashes and without expiry.
 
-        Raises NotFound, FailedPrecondition WRONG_STATE (it has not failed, its prompt was erased, or it failed by a measurement
-        that drift reports count) and ResourceExhausted QUEUE_FULL.
+        Raises NotFound as :meth:`add_stems`, FailedPrecondition WRONG_STATE (it has not failed, its prompt was erased, or it
+        failed by a measurement that drift reports count) and ResourceExhausted QUEUE_FULL.
         """
         with self._writing() as tx:
-            return admission.retry_version(tx, tenant, job_id, version, limit=limit)
+            return admission.retry_version(tx, tenant, job_id, version, limit=limit, owner=owner)
 
-    def cancel(self, tenant: str, job_id: str, version: int = 0) -> Job:
-        """Cancel a version (0: the newest that has not ended). Raises NotFound."""
+    def cancel(self, tenant: str, job_id: str, version: int = 0, *, owner: OwningService | None = None) -> Job:
+        """Cancel a version (0: the newest that has not ended). Raises NotFound as :meth:`add_stems`."""
         with self._writing() as tx:
-            return cancel_delete.cancel(tx, tenant, job_id, version)
+            return cancel_delete.cancel(tx, tenant, job_id, version, owner)
 
     def start_delete(self, tenant: str, job_id: str, owner: OwningService) -> None:
         """Record that an ended job is being deleted: from now on only its deletion sees it. Can be repeated.
@@ -192,7 +216,7 @@ class Journal:
     def jobs(self, tenant: str, job_filter: JobFilter, *, page_size: int = 50, page_token: str = "") -> JobPage:
         """A page of at most 200 jobs, newest first. Raises InvalidToken."""
         with self._database.reading() as connection:
-            return reading.read_jobs(
+            return listing.read_jobs(
                 connection,
                 self.sealer,
                 tenant,
@@ -255,12 +279,11 @@ class Journal:
         Remove the files of these versions first: once a version has ended, nobody knows about files that it does not name.
         """
         with self._database.reading() as connection:
-            policy, now_us = self._crash_policy, self._database.now_us()
-            if not reaping.has_live_claims(connection, owner, policy, now_us):
-                return reaping.orphaned_versions(connection, owner, policy, now_us)
+            found = reaping.orphans(connection, owner, self._crash_policy, self._database.now_us())
+            if not any(orphan.has_live_claim for orphan in found):
+                return reaping.to_orphaned_versions(connection, found)
         with self._writing() as tx:
-            reaping.revoke_claims(tx, owner, policy)
-            return reaping.orphaned_versions(tx.connection, owner, policy, tx.now_us)
+            return reaping.to_orphaned_versions(tx.connection, reaping.revoke_claims(tx, owner, self._crash_policy))
 
     def reap(self, owner: OwningService) -> None:
         """End the versions that no worker will end: queued ones past their expiry, and those of :meth:`orphaned_versions`."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, Self
 
-from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, literal, select, text, tuple_
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    literal,
+    select,
+    text,
+)
 
-from servicekit.clock import from_micros, to_micros
+from servicekit.clock import from_micros
 from servicekit.delivery.keys import job_folder
 from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import NotFound
@@ -21,8 +30,6 @@ from servicekit.journal.event_log import to_event
 from servicekit.journal.rows import (
     Event,
     Job,
-    JobFilter,
-    JobPage,
     JobStatus,
     RerenderOutcome,
     SweptJob,
@@ -32,47 +39,78 @@ from servicekit.journal.rows import (
 )
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, measured_failures, versions
 from servicekit.journal.states import JobState, OwningService, Stage
-from servicekit.journal.tokens import Sealer
 
-_MAX_PAGE = 200
-EXAMINED_JOBS = 2000
-"""Jobs that a page of a list looks at, at most."""
-# Built once: building a condition for each of hundreds of ids takes longer than the query.
+# Statements are built once: building one takes four times as long as sending it.
 _IDS: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
-_LABELS = select(job_labels).where(job_labels.c.job_id.in_(_IDS))
-_VERSIONS = select(versions).where(versions.c.job_id.in_(_IDS))
-_LISTED = select(*(column for column in versions.c if column is not versions.c.plan)).where(versions.c.job_id.in_(_IDS))
 _EVENTS = select(events).where(events.c.position.in_(bindparam("positions", expanding=True)))
-_DIGESTS = select(audit_rows.c.job_id, audit_rows.c.version, audit_rows.c.digest, audit_rows.c.sequence).where(
-    audit_rows.c.job_id.in_(_IDS)
+_JOB = select(jobs).where(jobs.c.job_id == bindparam("of_job"), jobs.c.tenant == bindparam("of_tenant"))
+_STATES = select(versions.c.number, versions.c.state).where(versions.c.job_id == bindparam("of_job"))
+_FILES = select(versions.c.files).where(
+    versions.c.job_id == bindparam("of_job"), versions.c.number == bindparam("of_version")
+)
+
+
+class _OfJobs(NamedTuple):
+    """A statement for the rows of one job, and of several: the text for a number of ids is built anew for each call."""
+
+    of_one: Select[Any]
+    of_several: Select[Any]
+
+    @classmethod
+    def of(cls, query: Select[Any], job_id: Column[str]) -> Self:
+        """Of the rows of ``query`` whose ``job_id`` is that of a job."""
+        return cls(query.where(job_id == bindparam("of_job")), query.where(job_id.in_(_IDS)))
+
+    def rows(self, connection: Connection, job_ids: Sequence[str]) -> Sequence[Row[Any]]:
+        """The rows of these jobs."""
+        if len(job_ids) == 1:
+            return connection.execute(self.of_one, {"of_job": job_ids[0]}).all()
+        return connection.execute(self.of_several, {"ids": job_ids}).all()
+
+
+_LABELS = _OfJobs.of(select(job_labels), job_labels.c.job_id)
+_VERSIONS = _OfJobs.of(select(versions), versions.c.job_id)
+_LISTED = _OfJobs.of(select(*(column for column in versions.c if column is not versions.c.plan)), versions.c.job_id)
+_DIGESTS = _OfJobs.of(
+    select(audit_rows.c.job_id, audit_rows.c.version, audit_rows.c.digest, audit_rows.c.sequence), audit_rows.c.job_id
 )
 
 
 def read_job(connection: Connection, tenant: str, job_id: str, now_us: int, *, even_deleting: bool = False) -> Job:
     """One job. Raises :class:`NotFound`, also for another tenant's, and for one being deleted unless ``even_deleting``."""
+    row = read_job_row(connection, tenant, job_id)
+    if row.deleting and not even_deleting:
+        raise job_not_found(job_id)
+    return to_job(connection, row, read_version_rows(connection, job_id), now_us)
+
+
+def read_job_row(connection: Connection, tenant: str, job_id: str) -> Row[Any]:
+    """The row of ``jobs``, also of a job that is being deleted. Raises :class:`NotFound`, also for another tenant's."""
     if not is_job_id(job_id):  # PostgreSQL refuses some texts, such as those with a NUL
         raise job_not_found(job_id)
-    row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()
-    if row is None or (row.deleting and not even_deleting):
+    row = connection.execute(_JOB, {"of_job": job_id, "of_tenant": tenant}).one_or_none()
+    if row is None:
         raise job_not_found(job_id)
-    return _jobs(connection, [row], now_us)[0]
+    return row
+
+
+def read_version_rows(connection: Connection, job_id: str) -> list[Row[Any]]:
+    """The rows of ``versions`` of a job, version 1 first."""
+    return sorted(_VERSIONS.rows(connection, [job_id]), key=lambda row: row.number)
 
 
 def read_job_status(connection: Connection, tenant: str, job_id: str) -> JobStatus:
     """The state of each version and the newest event number. Raises as :func:`read_job`."""
-    if not is_job_id(job_id):
+    row = read_job_row(connection, tenant, job_id)
+    if row.deleting:
         raise job_not_found(job_id)
-    row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).one_or_none()
-    if row is None or row.deleting:
-        raise job_not_found(job_id)
-    found = connection.execute(select(versions.c.number, versions.c.state).where(versions.c.job_id == job_id))
+    found = connection.execute(_STATES, {"of_job": job_id})
     return JobStatus(OwningService(row.owner), row.last_sequence, {number: JobState(state) for number, state in found})
 
 
 def read_named_keys(connection: Connection, job_id: str, number: int) -> frozenset[str]:
     """The keys of the store that a version names; none where there is no such version."""
-    of_version = select(versions.c.files).where(versions.c.job_id == job_id, versions.c.number == number)
-    files = connection.execute(of_version).scalar_one_or_none()
+    files = connection.execute(_FILES, {"of_job": job_id, "of_version": number}).scalar_one_or_none()
     return frozenset() if files is None else named_keys(json.loads(files))
 
 
@@ -101,41 +139,6 @@ def _keys_in(value: object) -> frozenset[str]:
 def has_job(connection: Connection, job_id: str) -> bool:
     """Whether there is a job of any tenant."""
     return connection.execute(select(jobs.c.job_id).where(jobs.c.job_id == job_id)).one_or_none() is not None
-
-
-def read_jobs(
-    connection: Connection,
-    sealer: Sealer,
-    tenant: str,
-    job_filter: JobFilter,
-    *,
-    page_size: int,
-    page_token: str,
-    now_us: int,
-) -> JobPage:
-    """A page of at most ``page_size`` (and at most 200) jobs, newest first. Raises :class:`InvalidToken`.
-
-    With a filter it looks at :data:`EXAMINED_JOBS` jobs at most, so that one which few jobs match does not read the whole history:
-    a page may have fewer jobs, even none, and yet a token. The plans of its versions, which may be long, are left out.
-    """
-    bound = ("jobs", tenant, _fingerprint(job_filter))
-    size = min(page_size, _MAX_PAGE)
-    key = tuple_(jobs.c.create_us, jobs.c.job_id)
-    order = (jobs.c.create_us.desc(), jobs.c.job_id.desc())
-    examined = [jobs.c.tenant == tenant, *_indexed_conditions(job_filter)]
-    if page_token:
-        create_us, job_id = sealer.open(page_token, *bound)
-        examined.append(key < tuple_(literal(create_us), literal(job_id)))
-    others = _other_conditions(job_filter)
-    in_order = select(jobs.c.create_us, jobs.c.job_id).where(*examined).order_by(*order)
-    last_examined = connection.execute(in_order.offset(EXAMINED_JOBS - 1).limit(1)).first() if others else None
-    if last_examined is not None:
-        examined.append(key >= tuple_(literal(last_examined.create_us), literal(last_examined.job_id)))
-    matching = select(jobs).where(*examined, jobs.c.deleting.is_(False), *others)
-    rows = connection.execute(matching.order_by(*order).limit(size + 1)).all()
-    last = rows[size - 1] if len(rows) > size else last_examined
-    token = "" if last is None else sealer.seal([last.create_us, last.job_id], *bound)
-    return JobPage(tuple(_jobs(connection, rows[:size], now_us, plans=False)), token)
 
 
 def read_rerender_outcomes(connection: Connection, tenant: str, stem: StemName) -> list[RerenderOutcome]:
@@ -190,99 +193,90 @@ def pick_version(job: Job, number: int, qualifies: Callable[[Version], bool]) ->
     return next((version for version in reversed(job.versions) if qualifies(version)), job.versions[-1])
 
 
-def _indexed_conditions(job_filter: JobFilter) -> list[Any]:
-    """Those that an index of ``jobs`` serves in the order of a list."""
-    conditions: list[Any] = []
-    if job_filter.owner:
-        conditions.append(jobs.c.owner == job_filter.owner)
-    if job_filter.created_after:
-        conditions.append(jobs.c.create_us >= to_micros(job_filter.created_after))
-    return conditions
+def to_job(
+    connection: Connection, job: Row[Any], of_job: Sequence[Row[Any]], now_us: int, *, with_estimates: bool = True
+) -> Job:
+    """A job from its row of ``jobs`` and all of its rows of ``versions``.
+
+    Without estimates no version has a queue position or an expected end.
+    """
+    return _to_jobs(connection, [job], of_job, now_us, with_estimates=with_estimates)[0]
 
 
-def _other_conditions(job_filter: JobFilter) -> list[Any]:
-    conditions: list[Any] = []
-    if job_filter.persona_id:
-        conditions.append(jobs.c.persona_id == job_filter.persona_id)
-    if job_filter.states:
-        first = and_(
-            versions.c.job_id == jobs.c.job_id, versions.c.number == 1, versions.c.state.in_(job_filter.states)
-        )
-        conditions.append(select(versions.c.job_id).where(first).exists())
-    for name, value in job_filter.labels.items():
-        label = and_(job_labels.c.job_id == jobs.c.job_id, job_labels.c.name == name, job_labels.c.value == value)
-        conditions.append(select(job_labels.c.job_id).where(label).exists())
-    return conditions
+def to_new_job(job: Row[Any], version: Row[Any], labels: Mapping[str, str], queue: Queue) -> Job:
+    """A job that has just been written: its row of ``jobs``, and that of its only version, which ``queue`` has."""
+    return _to_job(job, labels, [_to_version(version, has_plan=True, progress=(), queue=queue, audit_digests=())])
 
 
-def _fingerprint(job_filter: JobFilter) -> str:
-    """A page token is valid only for the filter it was made for."""
-    after = job_filter.created_after.isoformat() if job_filter.created_after else ""
-    facts = [
-        job_filter.owner or "",
-        sorted(job_filter.states),
-        sorted(job_filter.labels.items()),
-        job_filter.persona_id,
-        after,
-    ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+def _to_job(row: Row[Any], labels: Mapping[str, str], of_job: Sequence[Version]) -> Job:
+    return Job(
+        job_id=row.job_id,
+        tenant=row.tenant,
+        owner=OwningService(row.owner),
+        request_id=row.request_id,
+        labels=labels,
+        persona_id=row.persona_id,
+        create_time=from_micros(row.create_us),
+        last_sequence=row.last_sequence,
+        versions=tuple(of_job),
+    )
 
 
-def _jobs(connection: Connection, rows: Sequence[Row[Any]], now_us: int, *, plans: bool = True) -> list[Job]:
-    """Jobs from rows of ``jobs``, with the same number of queries for any number of rows."""
+def to_listed_jobs(connection: Connection, rows: Sequence[Row[Any]], now_us: int) -> list[Job]:
+    """Jobs from their rows of ``jobs``, in that order. Their versions have an empty plan."""
+    found = _LISTED.rows(connection, [row.job_id for row in rows]) if rows else ()
+    return _to_jobs(connection, rows, found, now_us, has_plans=False)
+
+
+def _to_jobs(
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    version_rows: Sequence[Row[Any]],
+    now_us: int,
+    *,
+    has_plans: bool = True,
+    with_estimates: bool = True,
+) -> list[Job]:
+    """Jobs from rows of ``jobs`` and ``versions``, with the same number of queries for any number of them."""
     ids = [row.job_id for row in rows]
     labels: dict[str, dict[str, str]] = defaultdict(dict)
-    of_jobs = connection.execute(_LABELS, {"ids": ids}).all()
-    for label in sorted(of_jobs, key=lambda label: label.name):
+    for label in sorted(_LABELS.rows(connection, ids), key=lambda label: label.name):
         labels[label.job_id][label.name] = label.value
     of_job: dict[str, list[Version]] = defaultdict(list)
-    for version in _versions(connection, ids, now_us, plans=plans):
+    for version in _to_versions(connection, version_rows, now_us, has_plans=has_plans, with_estimates=with_estimates):
         of_job[version.job_id].append(version)
-    return [
-        Job(
-            job_id=row.job_id,
-            tenant=row.tenant,
-            owner=OwningService(row.owner),
-            request_id=row.request_id,
-            labels=labels[row.job_id],
-            persona_id=row.persona_id,
-            create_time=from_micros(row.create_us),
-            last_sequence=row.last_sequence,
-            versions=tuple(of_job[row.job_id]),
-        )
-        for row in rows
-    ]
+    return [_to_job(row, labels[row.job_id], of_job[row.job_id]) for row in rows]
 
 
-def _versions(connection: Connection, job_ids: list[str], now_us: int, *, plans: bool) -> list[Version]:
-    found = connection.execute(_VERSIONS if plans else _LISTED, {"ids": job_ids}).all()
+def _to_versions(
+    connection: Connection,
+    found: Sequence[Row[Any]],
+    now_us: int,
+    *,
+    has_plans: bool,
+    with_estimates: bool,
+) -> list[Version]:
     rows = sorted(found, key=lambda row: (row.job_id, row.number))
     positions = [position for row in rows for position in (row.render_position, row.stems_position) if position]
     of_positions = connection.execute(_EVENTS, {"positions": positions}) if positions else ()
     newest = {row.position: to_event(row) for row in of_positions}
     digests: dict[tuple[str, int], list[str]] = defaultdict(list)
-    of_jobs = connection.execute(_DIGESTS, {"ids": job_ids}).all()
+    attempted = sorted({row.job_id for row in rows if row.attempt})  # no other job has audit rows
+    of_jobs = _DIGESTS.rows(connection, attempted) if attempted else ()
     for row in sorted(of_jobs, key=lambda row: row.sequence):
         digests[row.job_id, row.version].append(row.digest)
-    queues = {
-        owner: Queue.read(connection, OwningService(owner), now_us)
-        for owner in {row.owner for row in rows if _unended(row)}
-    }
+    unended = {row.owner for row in rows if not JobState(row.state).ended} if with_estimates else ()
+    queues = {owner: Queue.read(connection, OwningService(owner), now_us) for owner in unended}
     return [
         _to_version(
             row,
-            plans=plans,
+            has_plan=has_plans,
             progress=tuple(newest[position] for position in (row.render_position, row.stems_position) if position),
-            queue_position=queues[row.owner].position(row) if row.owner in queues else None,
-            estimated_end_time=queues[row.owner].estimated_end_time(row) if row.owner in queues else None,
+            queue=queues.get(row.owner),
             audit_digests=tuple(digests[row.job_id, row.number]),
         )
         for row in rows
     ]
-
-
-def _unended(row: Row[Any]) -> bool:
-    return not JobState(row.state).ended
 
 
 def rerendered_stem(row: Row[Any]) -> StemName | None:
@@ -293,10 +287,9 @@ def rerendered_stem(row: Row[Any]) -> StemName | None:
 def _to_version(
     row: Row[Any],
     *,
-    plans: bool,
+    has_plan: bool,
     progress: tuple[Event, ...],
-    queue_position: int | None,
-    estimated_end_time: datetime | None,
+    queue: Queue | None,
     audit_digests: tuple[str, ...],
 ) -> Version:
     """A version from a row of ``versions``."""
@@ -311,7 +304,7 @@ def _to_version(
         base_version=row.base_version,
         rerendered_stem=rerendered_stem(row),
         brief=json.loads(row.brief),
-        plan=json.loads(row.plan) if plans else {},
+        plan=json.loads(row.plan) if has_plan else {},
         files=json.loads(row.files),
         loudness=json.loads(row.loudness) if row.loudness else None,
         timings=tuple(json.loads(row.timings)),
@@ -324,8 +317,8 @@ def _to_version(
         create_time=from_micros(row.create_us),
         start_time=_time(row.start_us),
         end_time=_time(row.end_us),
-        queue_position=queue_position,
-        estimated_end_time=estimated_end_time,
+        queue_position=None if queue is None else queue.position(row),
+        estimated_end_time=None if queue is None else queue.estimated_end_time(row),
         audit_digests=audit_digests,
     )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import (
     DDL,
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -17,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
     false,
+    literal,
     text,
 )
 
@@ -32,6 +36,11 @@ _Position = BigInteger().with_variant(Integer, "sqlite")
 def _partial(name: str, *columns: str, where: str) -> Index:
     """An index of the rows that ``where`` holds for. Only a query that contains the same condition uses it."""
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """``column IN (…)`` for a statement that is built once: the number of values is fixed, so it is compiled once too."""
+    return column.in_([literal(value) for value in sorted(values)])
 
 
 meta = Table(

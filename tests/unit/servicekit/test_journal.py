@@ -23,7 +23,7 @@ from servicekit.journal import (
     Journal,
     OwningService,
     Stage,
-    reading,
+    listing,
 )
 from servicekit.journal.database import Database
 from tests.support.journal_rows import (
@@ -378,7 +378,7 @@ def test_a_rare_filter_examines_a_bounded_number_of_jobs(
     tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pages without a match have a token; following it finds every match once, and nothing is examined twice."""
-    monkeypatch.setattr(reading, "EXAMINED_JOBS", 3)
+    monkeypatch.setattr(listing, "EXAMINED_JOBS", 3)
     with open_journal(tmp_path, clock) as journal:
         rare = []
         for number in range(8):
