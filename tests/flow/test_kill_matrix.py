@@ -20,8 +20,18 @@ from tests.support.databases import empty_database, postgresql_server
 from tests.support.kill_matrix import CUT, KILL, LEASE_S, PAUSE, Case, Installation, cases, check_everything, run
 from tests.support.lost_commits import LostCommits
 from tests.support.s3_servers import rclone_server
-from tests.support.stage_gate import STEMS_COMMITTED, STEMS_STORED, ZIP_STORED, StageGate
+from tests.support.stage_gate import (
+    STEMS_COMMITTED,
+    STEMS_STORED,
+    UPLOAD_CHECKED,
+    UPLOAD_COMMITTED,
+    UPLOAD_RECEIVED,
+    UPLOAD_STORED,
+    ZIP_STORED,
+    StageGate,
+)
 from tests.support.tiny_separator import tiny_separator
+from tests.support.upload_kills import run_upload
 
 pytestmark = pytest.mark.soak
 SQLITE, POSTGRESQL, S3 = "sqlite", "postgresql", "s3"
@@ -40,6 +50,7 @@ def _settings(folder: Path) -> dict[str, str]:
         "SONICHAOS_SEPARATOR_REPO": str(repo),
         "SONICHAOS_RENDER_STEPS": "4",
         "SONICHAOS_LEASE_SECONDS": f"{LEASE_S:g}",
+        "SONICHAOS_UPLOADS_AT_ONCE": "1",  # a place that is not given back would refuse the next upload
     }
 
 
@@ -108,6 +119,17 @@ def test_kill_matrix(installation: Installation, case: Case, tmp_path: Path) -> 
     """Every accepted job ends as DONE with the samples of an undisturbed run, announced and recorded once, and nothing is left."""
     try:
         run(installation, case, tmp_path)
+    finally:
+        installation.restore()
+
+
+@pytest.mark.parametrize("fault", [KILL, PAUSE])
+@pytest.mark.parametrize("point", [UPLOAD_RECEIVED, UPLOAD_CHECKED, UPLOAD_STORED, UPLOAD_COMMITTED])
+@pytest.mark.parametrize("installation", [SQLITE, POSTGRESQL], indirect=True, scope="module")
+def test_uploads_before_acceptance(installation: Installation, point: str, fault: str, tmp_path: Path) -> None:
+    """The caller gets an error that says what to do, its retry one job with the right samples, and nothing is left."""
+    try:
+        run_upload(installation, point, fault, tmp_path)
     finally:
         installation.restore()
 

@@ -27,6 +27,7 @@ from tests.support.pair import RENDER, SEPARATION, Pair, eventually, loan_maps, 
 from tests.support.stage_gate import (
     BOUNCE_COMMITTED,
     BOUNCE_STORED,
+    MIDDLE,
     STEMS_COMMITTED,
     STEMS_STORED,
     ZIP_STORED,
@@ -39,10 +40,13 @@ SILENT_S = 2 * LEASE_S
 KILL, PAUSE, CUT = "kill", "pause", "cut"
 _MAX_BYTES = 1 << 26
 _POOLED = {SEPARATION: 2, RENDER: 3}
-"""Mappings and descriptors of the one region that both services keep for the next job."""
+"""Mappings and descriptors of a region that both services keep for the next job of its length."""
 _RENDERING = ("PLAN", "DENOISE", "VOCODE", "BOUNCE")
 _SEPARATING = ("RECEIVE", "SEPARATE", "PACKAGE", "STORE", ZIP_STORED)
 _END = (STEMS_STORED, STEMS_COMMITTED)
+LONG_TAKE = "long-take"
+_LONG_S = 10.0
+"""Seconds of a take whose waveform is made in two blocks."""
 
 
 def _points(service: str, *points: str) -> list[tuple[str, str]]:
@@ -51,14 +55,21 @@ def _points(service: str, *points: str) -> list[tuple[str, str]]:
 
 _STEMS = [*_points(RENDER, "HANDOFF"), *_points(SEPARATION, *_SEPARATING), *_points(RENDER, *_END)]
 POINTS: Mapping[str, list[tuple[str, str]]] = {
-    "take": [*_points(RENDER, *_RENDERING, BOUNCE_STORED, BOUNCE_COMMITTED), *_STEMS],
-    "upload": _points(SEPARATION, "RECEIVE", BOUNCE_STORED, BOUNCE_COMMITTED, *_SEPARATING[1:], *_END),
+    "take": [
+        *_points(RENDER, *_RENDERING, "DENOISE" + MIDDLE, BOUNCE_STORED, BOUNCE_COMMITTED),
+        *_STEMS,
+        *_points(SEPARATION, "SEPARATE" + MIDDLE),
+    ],
+    "upload": _points(
+        SEPARATION, "RECEIVE", BOUNCE_STORED, BOUNCE_COMMITTED, *_SEPARATING[1:], "SEPARATE" + MIDDLE, *_END
+    ),
     "re-render": [
-        *_points(RENDER, *_RENDERING, "HANDOFF"),
-        *_points(SEPARATION, "RECEIVE", "SEPARATE", "ALIGN", "PACKAGE", "STORE", ZIP_STORED),
+        *_points(RENDER, *_RENDERING, "DENOISE" + MIDDLE, "HANDOFF"),
+        *_points(SEPARATION, "RECEIVE", "SEPARATE", "SEPARATE" + MIDDLE, "ALIGN", "PACKAGE", "STORE", ZIP_STORED),
         *_points(RENDER, *_END),
     ],
     "stems-later": _STEMS,
+    LONG_TAKE: _points(RENDER, "VOCODE" + MIDDLE),
 }
 """For each kind of job the points that it passes, each with the service that works there."""
 
@@ -83,9 +94,10 @@ class Case:
 
 
 def cases(*faults: str) -> list[Case]:
-    """Every kind, point and service; those whose victim works at the point first.
+    """Every kind, point and service; those whose victim works at the point first, long takes last.
 
-    Who is cut off is the owner of the job: only it writes to the journal.
+    Who is cut off is the owner of the job: only it writes to the journal. In the middle of a stage only who works there is a
+    victim.
     """
     found = [
         case
@@ -94,8 +106,9 @@ def cases(*faults: str) -> list[Case]:
         for service, point in points
         for victim in (RENDER, SEPARATION)
         if (case := Case(kind, service, point, fault, victim)).owner == victim or fault != CUT
+        if case.victim == case.service or not point.endswith(MIDDLE)
     ]
-    return sorted(found, key=lambda case: case.victim != case.service)
+    return sorted(found, key=lambda case: (case.kind == LONG_TAKE, case.victim != case.service))
 
 
 @dataclass
@@ -110,6 +123,8 @@ class Installation:
     proxies: list[LostCommits] = field(default_factory=list)
     base_id: str = ""
     samples: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    lengths: int = 1
+    """Of takes that were handed over so far."""
     jobs: set[str] = field(default_factory=set)
 
     @property
@@ -118,14 +133,18 @@ class Installation:
         return self.pairs[0].client
 
     def run_undisturbed(self, folder: Path) -> None:
-        """One job of each kind, whose samples count."""
+        """One job of each kind but the long take."""
         for kind in ("take", "stems-later", "upload", "re-render"):
-            job_id, version = start(self, kind, prepare(self, kind))
-            self.client.wait(job_id, version=version)
-            if kind == "take":
-                self.base_id = job_id
-            self.samples[kind] = check_files(self, job_id, version, folder)
+            self.run_one(kind, folder)
         assert self.samples["stems-later"] == self.samples["take"]
+
+    def run_one(self, kind: str, folder: Path) -> None:
+        """One job of a kind, whose samples count."""
+        job_id, version = start(self, kind, prepare(self, kind))
+        self.client.wait(job_id, version=version)
+        if kind == "take":
+            self.base_id = job_id
+        self.samples[kind] = check_files(self, job_id, version, folder)
 
     def pair_of(self, pid: int) -> Pair:
         """The pair of a process."""
@@ -156,6 +175,8 @@ def start(installation: Installation, kind: str, prepared: str) -> tuple[str, in
     client, number = installation.client, 1
     if kind == "take":
         job = client.create_render(brief(stems=True))
+    elif kind == LONG_TAKE:
+        job = client.create_render(brief(stems=True, seconds=_LONG_S))
     elif kind == "upload":
         job = client.separate_file(installation.clip)
     elif kind == "stems-later":
@@ -169,11 +190,14 @@ def start(installation: Installation, kind: str, prepared: str) -> tuple[str, in
 
 def run(installation: Installation, case: Case, folder: Path) -> None:
     """Run a case and check everything."""
+    if case.kind == LONG_TAKE and LONG_TAKE not in installation.samples:
+        installation.run_one(LONG_TAKE, folder)
+        installation.lengths = 2
     prepared = prepare(installation, case.kind)
     installation.gate.close(case.service, case.point)
     job_id, version = start(installation, case.kind, prepared)
     pair = installation.pair_of(installation.gate.held())
-    with _fault(installation, pair, case):
+    with faulty(installation, pair, case):
         installation.gate.open()
         if case.fault != KILL:
             _outlast_lease(installation, case, job_id, version)
@@ -183,7 +207,8 @@ def run(installation: Installation, case: Case, folder: Path) -> None:
 
 
 @contextmanager
-def _fault(installation: Installation, pair: Pair, case: Case) -> Iterator[None]:
+def faulty(installation: Installation, pair: Pair, case: Case) -> Iterator[None]:
+    """During the block the victim is dead, paused or cut off; afterwards it works again."""
     with ExitStack() as stack:
         if case.fault == KILL:
             pair.kill(case.victim)
@@ -292,7 +317,7 @@ def leftovers(installation: Installation, journal: Journal, job_id: str, version
         for service in (SEPARATION, RENDER):
             regions = [*loan_maps(pair.pids[service])]
             regions += [name for name in open_files(pair.pids[service]) if "memfd:sonichaos" in name]
-            found += [f"{service} has {regions}"] if len(regions) > _POOLED[service] else []
+            found += [f"{service} has {regions}"] if len(regions) > _POOLED[service] * installation.lengths else []
     return found
 
 
