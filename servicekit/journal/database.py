@@ -259,11 +259,13 @@ def _sqlite(url: URL) -> tuple[Engine, Path]:
 
 def _postgresql(url: URL) -> Engine:
     """Every wait has a limit. What the URL says itself, such as ``?connect_timeout=30``, counts instead."""
+    from servicekit.journal.answer_limit import limit_answers  # installations with SQLite only have no psycopg
+
     limits: dict[str, object] = {name: value for name, value in _POSTGRESQL_LIMITS.items() if name not in url.query}
     limits["options"] = " ".join(
         [_POSTGRESQL_OPTIONS, *url.normalized_query.get("options", ())]
     )  # the last of a name counts
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         connect_args=limits,
         pool_pre_ping=True,
@@ -271,6 +273,8 @@ def _postgresql(url: URL) -> Engine:
         max_overflow=8,
         pool_timeout=_POOL_TIMEOUT_S,
     )
+    limit_answers(engine)
+    return engine
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  a DBAPI connection has no type

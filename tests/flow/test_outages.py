@@ -1,7 +1,8 @@
-"""What no caller may notice for long: a lost answer of the journal, and workers that die and cannot be replaced."""
+"""What no caller may notice for long: a lost answer of the journal, a server of it that stands still, and workers that die."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +11,17 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from sonichaos.jobs.v1 import job_pb2
+from sonichaos_client import CallOptions, Client
 from sonichaos_client.errors import UnavailableError
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
-from tests.support.databases import empty_database, postgresql_server
+from tests.support.databases import empty_database, frozen, postgresql_server
 from tests.support.lost_commits import LostCommits
-from tests.support.pair import RENDER, Pair, eventually
-from tests.support.takes import brief, check_numbers, collect_events
+from tests.support.pair import RENDER, SEPARATION, Pair, eventually
+from tests.support.takes import at, brief, check_numbers, collect_events, stems_of, until
 
 pytestmark = pytest.mark.soak
+_STILL_S = 20.0
 NOT_SERVING = int(health_pb2.HealthCheckResponse.NOT_SERVING)
 
 
@@ -64,6 +67,30 @@ def test_an_upload_whose_commit_is_not_answered(
         job.job_id for job in (first, second, third)
     }
     assert uploads(pair) == []
+
+
+def test_postgresql_stands_still(fresh_pair: FreshPair, tmp_path: Path) -> None:
+    """Its kernel acknowledges every byte. Calls are refused with a reason; the running take waits, and is done afterwards."""
+    folder = tmp_path / "pg"
+    with postgresql_server(folder) as server:
+        pair = fresh_pair(SONICHAOS_JOURNAL_URL=empty_database(server), SONICHAOS_LEASE_SECONDS="3")
+        undisturbed = pair.client.wait(pair.client.create_render(brief(stems=True)))
+        with Client(pair.address(RENDER), pair.address(SEPARATION), options=CallOptions(timeout_s=100.0)) as client:
+            job = client.create_render(brief(stems=True))
+            until(client, job, at(job_pb2.STAGE_DENOISE))
+            still_s = time.monotonic()
+            with frozen(folder):
+                for call in (lambda: client.get_job(job.job_id), lambda: client.create_render(brief())):
+                    with pytest.raises(UnavailableError) as refused:
+                        call()
+                    assert refused.value.reason == "STORE_UNAVAILABLE"
+                time.sleep(max(_STILL_S - (time.monotonic() - still_s), 0.0))
+            story = collect_events(client, job)
+            assert story.job.state == job_pb2.JOB_STATE_DONE
+            check_numbers(story.events)
+            assert [row.kind for row in client.list_audit_rows(job.job_id)] == ["bounce", "stems"]
+            assert {one.job_id for one in client.list_jobs()} == {undisturbed.job_id, job.job_id}
+            assert stems_of(client, job.job_id, tmp_path) == stems_of(client, undisturbed.job_id, tmp_path)
 
 
 def test_health_while_workers_cannot_be_replaced(fresh_pair: FreshPair) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
@@ -26,6 +27,21 @@ def postgresql_server(folder: Path) -> Iterator[str]:
         yield started.get_uri()
     finally:
         started.cleanup()
+
+
+@contextmanager
+def frozen(folder: Path) -> Iterator[None]:
+    """During the block the server in ``folder`` and its backends stand still; the kernel accepts connections and bytes for them."""
+    server = psutil.Process(int((folder / "postmaster.pid").read_text().splitlines()[0]))
+    stopped: list[psutil.Process] = []
+    try:
+        for process in (server, *server.children(recursive=True)):  # the server first: it starts no other backends then
+            process.suspend()
+            stopped.append(process)
+        yield
+    finally:
+        for process in stopped:
+            process.resume()
 
 
 def raw_engine(url: str, *, autocommit: bool = False) -> Engine:
