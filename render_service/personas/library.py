@@ -10,9 +10,11 @@ the clips are embedded again when the persona is read.
 from __future__ import annotations
 
 import json
+import random
 import re
 import secrets
 import threading
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +40,9 @@ _log = logger(__name__)
 PERSONA_FOLDER = "personas"
 _RECORD = "persona.json"
 _RETRY_AFTER_S = 1.0
+_ADDITIONS = 10
+_MAX_PAUSE_S = 0.05
+"""Before the second addition of a persona; doubled before each further one."""
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MAX_PREFIX_CHARACTERS = 500
 _MAX_RECORD_BYTES = 1024 * 1024
@@ -76,7 +81,7 @@ class PersonaLibrary:
         """Embed the clips and store the persona. The record is written last, so no reader sees a persona without its clips.
 
         ``announced`` are the SHA-256 of the clips that the caller meant to send; empty: not checked. Raises InvalidFields,
-        InvalidAudio, AlreadyExists PERSONA_EXISTS, and Unavailable where two processes add the same id at the same moment.
+        InvalidAudio and AlreadyExists PERSONA_EXISTS. Of calls in several processes that add the same id at once, one succeeds.
         """
         _check_new(persona_id, prefix, clips)
         _check_announced(clips, announced)
@@ -84,12 +89,12 @@ class PersonaLibrary:
             return self._add(persona_id, prefix, clips)
 
     def _add(self, persona_id: str, prefix: str, clips: Sequence[Clip]) -> Persona:
-        if persona_id in self._built_in or self._records(_folder(persona_id)):
-            raise AlreadyExists(
-                f"the persona {persona_id!r} exists already; choose another id, or delete it first",
-                reason="PERSONA_EXISTS",
-                metadata={"persona_id": persona_id},
-            )
+        """Two processes that stored the id at the same moment both withdraw, and add it again after pauses of random length.
+
+        Each looks for records after it has stored its own, so two can never both find only their own. Who finds another's record
+        before it stores its own gives up, so the last one that tries succeeds.
+        """
+        self._refuse_existing(persona_id)
         persona = Persona(
             id=persona_id,
             prefix=prefix.strip(),
@@ -99,7 +104,30 @@ class PersonaLibrary:
             built_in=False,
             created_at=self._clock.now(),
         )
-        folder = f"{_folder(persona_id)}/{secrets.token_hex(8)}"
+        for number in range(_ADDITIONS):
+            self._refuse_existing(persona_id)
+            folder = f"{_folder(persona_id)}/{secrets.token_hex(8)}"
+            self._put(folder, persona, clips)
+            if len(self._records(_folder(persona_id))) == 1:
+                return persona
+            self._delete(folder)
+            time.sleep(random.SystemRandom().uniform(0.0, _MAX_PAUSE_S * 2**number))
+        raise Unavailable(
+            f"another call was adding the persona {persona_id!r} at the same moment, {_ADDITIONS} times; try again",
+            reason="STORE_UNAVAILABLE",
+            retry_after_s=_RETRY_AFTER_S,
+        )
+
+    def _refuse_existing(self, persona_id: str) -> None:
+        if persona_id in self._built_in or self._records(_folder(persona_id)):
+            raise AlreadyExists(
+                f"the persona {persona_id!r} exists already; choose another id, or delete it first",
+                reason="PERSONA_EXISTS",
+                metadata={"persona_id": persona_id},
+            )
+
+    def _put(self, folder: str, persona: Persona, clips: Sequence[Clip]) -> None:
+        """Store the clips, then the record; nothing stays of an addition that the store refuses."""
         try:
             for i, clip in enumerate(clips):
                 self._store.put_bytes(_clip_key(folder, i), clip.data, content_type="application/octet-stream")
@@ -108,18 +136,6 @@ class PersonaLibrary:
             if self._store.stat(_record_key(folder)) is None:  # else only the store's answer was lost
                 self._store.delete_prefix(folder)
                 raise
-        self._refuse_second(persona_id, folder)
-        return persona
-
-    def _refuse_second(self, persona_id: str, folder: str) -> None:
-        """Of two processes that stored the same id at the same moment, whoever sees the other's record withdraws its own."""
-        if len(self._records(_folder(persona_id))) > 1:
-            self._delete(folder)
-            raise Unavailable(
-                f"another call was adding the persona {persona_id!r} at the same moment; try again",
-                reason="STORE_UNAVAILABLE",
-                retry_after_s=_RETRY_AFTER_S,
-            )
 
     def remove(self, persona_id: str) -> None:
         """Remove an added persona. Raises NotFound, and FailedPrecondition WRONG_STATE for a built-in one."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from scipy.ndimage import uniform_filter1d
 
 from render_service.personas.clips import Clip
 from render_service.personas.library import PersonaLibrary
+from render_service.personas.persona import Persona
 from render_service.renderers.load import load_renderer
 from render_service.renderers.renderer import Renderer
 from servicekit.clock import SystemClock
@@ -277,17 +280,50 @@ def test_a_deletion_that_wakes_up_leaves_the_next_persona_alone(
 def test_of_two_processes_that_add_an_id_at_once_one_succeeds(
     library: PersonaLibrary, paused: tuple[PersonaLibrary, _Paused], store: FolderStore
 ) -> None:
-    """The second to store its record withdraws it; record and clips of the first are whole."""
+    """The second to store its record withdraws it and finds that of the first, whose clips are whole."""
     slow, other = paused
     first = [clip(), clip(seed=1)]
     other.at, other.meanwhile = "record", lambda: library.add("one", "first", first)
-    with pytest.raises(Unavailable, match="same moment"):
+    with pytest.raises(AlreadyExists):
         slow.add("one", "second", [clip(seed=2)])
     assert library.get("one").clip_sha256 == tuple(one.sha256 for one in first)
     stored = [store.read(key, max_bytes=1 << 24) for key in store.keys("personas") if "clip" in key]
     assert stored == [one.data for one in first]
-    with pytest.raises(AlreadyExists):
-        slow.add("one", "second", [clip(seed=2)])
+
+
+class _Together(FolderStore):
+    """The store of one of two processes, which both store their first record and only then look for the other's."""
+
+    both: threading.Barrier | None = None
+
+    def put_bytes(self, key: str, data: bytes, *, content_type: str, fallback: str = "") -> StoredFile:
+        both = self.both if key.endswith("persona.json") else None
+        if both is None:
+            return super().put_bytes(key, data, content_type=content_type, fallback=fallback)
+        self.both = None
+        both.wait(30)
+        stored = super().put_bytes(key, data, content_type=content_type, fallback=fallback)
+        both.wait(30)
+        return stored
+
+
+def test_two_processes_that_see_each_others_record(renderer: Renderer, store: FolderStore, tmp_path: Path) -> None:
+    """Both withdraw, then exactly one succeeds: the other one's call is PERSONA_EXISTS, and nothing of it stays."""
+    both = threading.Barrier(2)
+
+    def add(seed: int) -> Persona | None:
+        own = _Together(tmp_path / "store", store.signer)
+        own.both = both
+        library = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=own, clock=SystemClock())
+        with suppress(AlreadyExists):
+            return library.add("one", f"process {seed}", [clip(seed=seed)])
+        return None
+
+    with ThreadPoolExecutor(2) as processes:
+        (winner,) = filter(None, processes.map(add, (1, 2)))
+    library = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=store, clock=SystemClock())
+    assert library.get("one") == winner
+    assert len(list(store.keys("personas"))) == 2
 
 
 def test_clips_of_an_addition_that_was_cut_short_are_unnamed(library: PersonaLibrary, store: FolderStore) -> None:
