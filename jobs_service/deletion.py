@@ -10,8 +10,10 @@ import threading
 
 from servicekit.delivery.keys import job_folder
 from servicekit.errors import NotFound, ServiceError
+from servicekit.faults import NO_FAULTS, Faults
 from servicekit.journal import Journal, OwningService
 from servicekit.logs import logger
+from servicekit.repeated_problem import RepeatedProblem
 from servicekit.store.object_store import ObjectStore
 from servicekit.work.repeating_thread import RepeatingThread
 from servicekit.work.thread_group import boundary
@@ -24,12 +26,19 @@ class JobDeletions(RepeatingThread):
     """Deletions of one owner's jobs. During its ``with`` block a thread finishes those that were cut short, earlier starts' too."""
 
     def __init__(
-        self, journal: Journal, owner: OwningService, store: ObjectStore, *, retry_s: float = _RETRY_S
+        self,
+        journal: Journal,
+        owner: OwningService,
+        store: ObjectStore,
+        *,
+        retry_s: float = _RETRY_S,
+        faults: Faults = NO_FAULTS,
     ) -> None:
-        super().__init__("finishing deletions", pause_s=retry_s)
+        super().__init__("finishing deletions", pause_s=retry_s, faults=faults)
         self._journal = journal
         self._owner = owner
         self._store = store
+        self._refusals = RepeatedProblem("finishing a deletion")
         self._are_read = False
         self._unfinished: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
@@ -65,9 +74,13 @@ class JobDeletions(RepeatingThread):
     def _finish_all(self) -> None:
         with self._lock:
             unfinished = sorted(self._unfinished)
+        refused = False
         for tenant, job_id in unfinished:
             with boundary("finishing a deletion failed unexpectedly"):
                 try:
                     self._finish(tenant, job_id)
                 except ServiceError as error:  # the other deletions do not wait for this one
-                    _log.warning("finishing a deletion failed, will retry", job_id=job_id, message=error.message)
+                    refused = True
+                    self._refusals.occurred(error, job_id=job_id)
+        if not refused:
+            self._refusals.over()

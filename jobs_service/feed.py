@@ -19,6 +19,7 @@ from jobs_service.messages import event_message
 from servicekit.errors import ServiceError
 from servicekit.journal import Event, Journal, OwningService
 from servicekit.logs import logger
+from servicekit.repeated_problem import RepeatedProblem
 from sonichaos.jobs.v1 import job_pb2
 
 _POLL_S = 0.5
@@ -77,6 +78,7 @@ class Feed:
         self._topics: dict[tuple[str, str], Topic] = {}
         self._position = 0
         self._wake_up = asyncio.Event()
+        self._problem = RepeatedProblem("reading events from the journal")
 
     async def __aenter__(self) -> Self:
         self._position = await asyncio.to_thread(self.journal.feed_head)
@@ -132,13 +134,14 @@ class Feed:
             try:
                 more = await self._read_page()
             except ServiceError as error:
-                _log.warning("reading events from the journal failed", message=error.message)
+                self._problem.occurred(error)
                 await asyncio.sleep(_POLL_S)
                 continue
             except Exception as error:  # noqa: BLE001  the boundary of a task that all watchers depend on
                 _log.error("reading events from the journal failed unexpectedly", exc_info=error)
                 await asyncio.sleep(_POLL_S)
                 continue
+            self._problem.over()
             if not more:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake_up.wait(), _POLL_S)

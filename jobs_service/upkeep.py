@@ -7,6 +7,7 @@ from typing import Self
 
 from jobs_service.deletion import JobDeletions
 from servicekit.errors import NotFound
+from servicekit.faults import NO_FAULTS, Faults
 from servicekit.host_settings import HostSettings
 from servicekit.journal import Journal, OwningService
 from servicekit.logs import logger
@@ -45,8 +46,9 @@ class Upkeep(RepeatingThread):
         retention: Retention,
         *,
         pause_s: float = _PAUSE_S,
+        faults: Faults = NO_FAULTS,
     ) -> None:
-        super().__init__("upkeep of the journal", pause_s=pause_s)
+        super().__init__("upkeep of the journal", pause_s=pause_s, faults=faults)
         self._journal = journal
         self._owner = owner
         self._deletions = deletions

@@ -43,7 +43,7 @@ class FaultPoint(StrEnum):
     HANDOFF_CUT = "handoff.cut"
     """The stream of a call to separation_service breaks."""
     THREAD_DEATH = "thread.death"
-    """A thread that works on jobs ends as soon as it starts."""
+    """A thread that works on jobs ends as soon as it starts, one that repeats before a round."""
     THREAD_START = "thread.start"
     """The system has no room for a thread in place of one that has died."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from servicekit.clock import Clock
 from servicekit.errors import ServiceError
+from servicekit.faults import NO_FAULTS, Faults
 from servicekit.journal import Claim, ClaimLost, Event, JobState, Journal
 from servicekit.logs import logger
 from servicekit.work.cancellation import CancellationToken, StopReason
@@ -47,7 +48,7 @@ class Running:
 class HeartbeatThread:
     """One thread for all running versions of a process."""
 
-    def __init__(self, journal: Journal, *, clock: Clock, heartbeat_s: float) -> None:
+    def __init__(self, journal: Journal, *, clock: Clock, heartbeat_s: float, faults: Faults = NO_FAULTS) -> None:
         self._journal = journal
         self._clock = clock
         self._heartbeat_s = heartbeat_s
@@ -55,7 +56,7 @@ class HeartbeatThread:
         self._running: dict[str, Running] = {}  # by claim: a version may have been claimed anew
         self._wakeup = threading.Event()
         self._stopping = threading.Event()
-        self._threads = ThreadGroup("work-heartbeat", self._loop, size=1)
+        self._threads = ThreadGroup("work-heartbeat", self._loop, size=1, faults=faults)
 
     def start(self) -> None:
         """Start the thread."""

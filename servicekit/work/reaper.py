@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from servicekit.faults import NO_FAULTS, Faults
 from servicekit.journal import Journal, OwningService
 from servicekit.metrics import Metrics
 from servicekit.work.repeating_thread import RepeatingThread
@@ -15,9 +16,15 @@ class Reaper(RepeatingThread):
     """Calls ``before_reap``, which removes orphaned files, then has the journal end orphaned and expired versions."""
 
     def __init__(
-        self, journal: Journal, owner: OwningService, *, before_reap: Callable[[], None], metrics: Metrics | None
+        self,
+        journal: Journal,
+        owner: OwningService,
+        *,
+        before_reap: Callable[[], None],
+        metrics: Metrics | None,
+        faults: Faults = NO_FAULTS,
     ) -> None:
-        super().__init__("work-reaper", pause_s=_PAUSE_S)
+        super().__init__("work-reaper", pause_s=_PAUSE_S, faults=faults)
         self._journal = journal
         self._owner = owner
         self._before_reap = before_reap

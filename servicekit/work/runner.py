@@ -33,6 +33,7 @@ from servicekit.journal import (
 from servicekit.logs import logger
 from servicekit.memory import clear_frames, return_free_memory
 from servicekit.metrics import Metrics
+from servicekit.repeated_problem import RepeatedProblem
 from servicekit.rpc.status import as_service_error, status_json, to_status
 from servicekit.work.assignment import Assignment
 from servicekit.work.cancellation import CancellationToken, StopReason, WorkerShutdown
@@ -94,8 +95,8 @@ class Runner:
         self._metrics = metrics
         self._remove_orphans = remove_orphans
         self._check_before_claim = check_before_claim
-        self._heartbeat = HeartbeatThread(journal, clock=clock, heartbeat_s=heartbeat_s)
-        self._reaper = Reaper(journal, owner, before_reap=self._clean_up, metrics=metrics)
+        self._heartbeat = HeartbeatThread(journal, clock=clock, heartbeat_s=heartbeat_s, faults=faults)
+        self._reaper = Reaper(journal, owner, before_reap=self._clean_up, metrics=metrics, faults=faults)
         self._claiming = threading.RLock()
         # Cancelled since the last claim began: a claim that is being made right now must see the cancel too, but whoever cancels
         # does not wait for a claim, which may wait for the journal.
@@ -106,14 +107,14 @@ class Runner:
         self._stack = ExitStack()
         self._parked = ParkedVersions(clock)
         self._workers = ThreadGroup("work", self._loop, size=workers, faults=faults)
-        self._ender = ThreadGroup("work-ender", self._end_stopped, size=1)
+        self._ender = ThreadGroup("work-ender", self._end_stopped, size=1, faults=faults)
         self._closed = threading.Event()
-        self._claim_problem: str | None = None
+        self._claim_problem = RepeatedProblem("claiming")
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._journal.subscribe(self._on_events))
         self._heartbeat.start()
-        self._reaper.__enter__()
+        self._reaper.start()
         self._ender.start()
         self._workers.start()
         return self
@@ -192,11 +193,9 @@ class Runner:
                 self._check_before_claim()
             running = self._claim()
         except ServiceError as error:
-            if error.message != self._claim_problem:
-                _log.warning("nothing is claimed for now", reason=error.reason, message=error.message)
-            self._claim_problem = error.message
+            self._claim_problem.occurred(error)
             return None
-        self._claim_problem = None
+        self._claim_problem.over()
         return running
 
     def _waits_for_room(self) -> bool:
@@ -373,13 +372,15 @@ class Runner:
 
     def _write_end(self, write: Callable[[], None]) -> None:
         """Write the end of a version; retry until the journal answers or the service drains."""
+        problem = RepeatedProblem("writing the end of a version")
         while True:
             try:
                 write()
+                problem.over()
             except ClaimLost:
                 _log.warning("claim lost; the result of this attempt is discarded")
             except ServiceError as error:
-                _log.error("writing the end of a version failed", message=error.message)
+                problem.occurred(error)
                 with self._changed:
                     if not self._changed.wait_for(lambda: self._draining, _POLL_S):
                         continue

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servicekit.clock import SystemClock
 from servicekit.errors import Unavailable
+from servicekit.faults import FaultPoint, Faults
 from servicekit.journal import Claim, HeartbeatReply, JobState, Journal, OrphanedVersion, OwningService
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
@@ -133,6 +134,32 @@ def test_a_dead_repeating_thread_is_replaced() -> None:
         assert thread.went_on.is_set()
     rounds = thread.rounds
     assert thread.keep_alive()
+    assert thread.rounds == rounds
+
+
+class _Counted(RepeatingThread):
+    """Counts its rounds."""
+
+    rounds = 0
+
+    def repeat(self) -> bool:
+        self.rounds += 1
+        return False
+
+
+def test_a_repeating_thread_has_the_fault_points_of_threads() -> None:
+    """It dies before a round, and while the system has no room for another, health says so."""
+    faults = Faults(rate=1.0, points=frozenset({FaultPoint.THREAD_DEATH, FaultPoint.THREAD_START}))
+    thread = _Counted("test rounds", pause_s=0.01, faults=faults)
+    with thread:
+        assert thread.keep_alive()
+        faults.begin()
+        for _ in range(3000):
+            if not thread.keep_alive():
+                break
+            threading.Event().wait(0.01)
+        rounds = thread.rounds
+        assert not thread.keep_alive()
     assert thread.rounds == rounds
 
 
