@@ -4,17 +4,21 @@ from jobs_service.deletion import JobDeletions
 from jobs_service.feed import Feed
 from jobs_service.messages import event_message, job_message
 from jobs_service.server import JobsServicer
+from jobs_service.store_marker import StoreMarker
 from jobs_service.sweep import StoreSweep, UnnamedJobFiles
 from jobs_service.upkeep import Retention, Upkeep
+from jobs_service.upkeep_threads import UpkeepThreads
 
 __all__ = [
     "Feed",
     "JobDeletions",
     "JobsServicer",
     "Retention",
+    "StoreMarker",
     "StoreSweep",
     "UnnamedJobFiles",
     "Upkeep",
+    "UpkeepThreads",
     "event_message",
     "job_message",
 ]

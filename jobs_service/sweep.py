@@ -7,24 +7,21 @@ whose record was lost with its disk.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Self
 
+from jobs_service.store_marker import StoreMarker
 from servicekit.delivery.keys import job_folder
+from servicekit.faults import NO_FAULTS, Faults
 from servicekit.ids import is_job_id, job_time
-from servicekit.journal import ChainHead, Journal
+from servicekit.journal import Journal
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
 from servicekit.work.repeating_thread import RepeatingThread
 
 _PAUSE_S = 600.0
 _KEYS = 500
-_MARKER = "journal.json"
-_MAX_MARKER_BYTES = 1 << 20
 _log = logger(__name__)
 
 Unnamed = Callable[[Sequence[str]], Iterable[str]]
@@ -46,8 +43,9 @@ class StoreSweep(RepeatingThread):
         older_than_s: float | None,
         now: Callable[[], datetime],
         pause_s: float = _PAUSE_S,
+        faults: Faults = NO_FAULTS,
     ) -> None:
-        super().__init__("sweep of the store", pause_s=pause_s)
+        super().__init__("sweep of the store", pause_s=pause_s, faults=faults)
         self._store = store
         self._folders = folders
         self._older_than_s = older_than_s
@@ -92,15 +90,15 @@ class UnnamedJobFiles:
 
     folder = job_folder("").rstrip("/")
 
-    def __init__(self, journal: Journal, store: ObjectStore) -> None:
+    def __init__(self, journal: Journal, marker: StoreMarker) -> None:
         self._journal = journal
-        self._store = store
+        self._marker = marker
 
     def __call__(self, keys: Sequence[str]) -> list[str]:
         """See `Unnamed`."""
         by_job = {key: key.split("/")[1] for key in keys if is_job_id(key.split("/")[1])}
         jobs = self._journal.swept_jobs(sorted(set(by_job.values())))
-        marker = self._marker()
+        marker = self._marker.read()
         if marker is None:
             return []
         unnamed = []
@@ -115,59 +113,3 @@ class UnnamedJobFiles:
             if is_unnamed:
                 unnamed.append(key)
         return unnamed
-
-    def _marker(self) -> _Marker | None:
-        """The store's marker, with this journal's newest audit rows from now on; None where it has just been written."""
-        now, heads = self._journal.clock.now(), dict(self._journal.chain_heads())
-        found = self._store.stat(_MARKER)
-        if found is None:
-            self._write(_Marker(self._journal.identity, now, heads, None))
-            return None
-        marker = _Marker.parse(self._store.read(_MARKER, max_bytes=_MAX_MARKER_BYTES), self._journal.identity)
-        if not marker.is_own:
-            _log.warning("the store has files of another journal; those of jobs without a row stay", key=_MARKER)
-            return marker
-        if not self._journal.has_chain_heads(marker.heads):
-            _log.warning("the journal is older than the store; all files of jobs made before now stay", key=_MARKER)
-            marker = replace(marker, restored_at=now, heads=heads)
-            self._write(marker)
-        elif marker.heads != heads:
-            self._write(replace(marker, heads=heads))
-        return marker
-
-    def _write(self, marker: _Marker) -> None:
-        self._store.put_bytes(_MARKER, marker.json(), content_type="application/json")
-
-
-@dataclass(frozen=True)
-class _Marker:
-    """From ``since`` on the journal has had a row of every job in the store, unless it was restored at ``restored_at``."""
-
-    journal: str
-    since: datetime
-    heads: Mapping[str, ChainHead]
-    restored_at: datetime | None
-    is_own: bool = True
-
-    @classmethod
-    def parse(cls, content: bytes, identity: str) -> Self:
-        """Read what :meth:`json` wrote; that of a store that has none of the later keys too."""
-        facts = json.loads(content)
-        restored_at = facts.get("restoredAt")
-        return cls(
-            journal=facts["journal"],
-            since=datetime.fromisoformat(facts["since"]),
-            heads={tenant: ChainHead(*head) for tenant, head in facts.get("heads", {}).items()},
-            restored_at=None if restored_at is None else datetime.fromisoformat(restored_at),
-            is_own=facts["journal"] == identity,
-        )
-
-    def json(self) -> bytes:
-        """JSON, in UTF-8."""
-        facts = {
-            "journal": self.journal,
-            "since": self.since.isoformat(),
-            "heads": {tenant: [head.sequence, head.digest] for tenant, head in self.heads.items()},
-            "restoredAt": None if self.restored_at is None else self.restored_at.isoformat(),
-        }
-        return json.dumps(facts).encode()

@@ -12,16 +12,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
-from jobs_service import (
-    Feed,
-    JobDeletions,
-    JobsServicer,
-    Retention,
-    StoreSweep,
-    UnnamedJobFiles,
-    Upkeep,
-    job_message,
-)
+from jobs_service import Feed, JobsServicer, UpkeepThreads, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
 from render_service.personas.library import PERSONA_FOLDER, PersonaLibrary
@@ -136,19 +127,13 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             as_message=to_message,
         )
         render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
-        deletions = resources.enter_context(JobDeletions(journal, OwningService.RENDER, store))
-        upkeep = resources.enter_context(Upkeep(journal, OwningService.RENDER, deletions, Retention.of(settings)))
-        sweep = StoreSweep(
-            store,
-            {UnnamedJobFiles.folder: UnnamedJobFiles(journal, store), PERSONA_FOLDER: personas.unnamed_keys},
-            older_than_s=settings.orphan_age_s,
-            now=journal.clock.now,
-        )
-        resources.enter_context(sweep)
+        swept = {PERSONA_FOLDER: personas.unnamed_keys}
+        upkeep = UpkeepThreads(journal, OwningService.RENDER, store, settings, faults=faults, swept=swept)
+        resources.enter_context(upkeep)
         jobs = JobsServicer(
             feed,
             store,
-            deletions,
+            upkeep.deletions,
             pools=server.pools,
             clock=clock,
             tenant_of=_tenant_of,
@@ -188,7 +173,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             runner=runner,
             warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
-            upkeep=(deletions, upkeep, sweep),
+            upkeep=(upkeep,),
         ).run()
 
 

@@ -7,16 +7,7 @@ import os
 from contextlib import AsyncExitStack
 from typing import Any
 
-from jobs_service import (
-    Feed,
-    JobDeletions,
-    JobsServicer,
-    Retention,
-    StoreSweep,
-    UnnamedJobFiles,
-    Upkeep,
-    job_message,
-)
+from jobs_service import Feed, JobDeletions, JobsServicer, UpkeepThreads, job_message
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
@@ -114,15 +105,8 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             pending=pending,
             limits=_limits(settings),
         )
-        deletions = resources.enter_context(JobDeletions(journal, OwningService.SEPARATION, store))
-        upkeep = resources.enter_context(Upkeep(journal, OwningService.SEPARATION, deletions, Retention.of(settings)))
-        sweep = StoreSweep(
-            store,
-            {UnnamedJobFiles.folder: UnnamedJobFiles(journal, store)},
-            older_than_s=settings.orphan_age_s,
-            now=journal.clock.now,
-        )
-        resources.enter_context(sweep)
+        upkeep = UpkeepThreads(journal, OwningService.SEPARATION, store, settings, faults=faults)
+        resources.enter_context(upkeep)
         _mount(
             server,
             settings,
@@ -132,7 +116,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             calls=calls,
             admission=admission,
             feed=feed,
-            deletions=deletions,
+            deletions=upkeep.deletions,
             clock=clock,
         )
         handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(borrowings), server.grpc_server)
@@ -159,7 +143,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             runner=Workers(runner, calls, clock=clock),
             warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
-            upkeep=(deletions, upkeep, sweep),
+            upkeep=(upkeep,),
         ).run()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs_service import StoreSweep, UnnamedJobFiles
+from jobs_service import StoreMarker, StoreSweep, UnnamedJobFiles
 from servicekit.clock import SystemClock
 from servicekit.ids import job_time, new_job_id
 from servicekit.journal import AuditDraft, Checkpoint, Journal, OwningService
@@ -70,7 +70,7 @@ def sweep(journal: Journal, store: ObjectStore, *, days_later: float = 2.0, age_
     """One whole pass, as if it took place later."""
     thread = StoreSweep(
         store,
-        {UnnamedJobFiles.folder: UnnamedJobFiles(journal, store)},
+        {UnnamedJobFiles.folder: UnnamedJobFiles(journal, StoreMarker(journal, store))},
         older_than_s=age_s,
         now=lambda: journal.clock.now() + timedelta(days=days_later),
     )
@@ -171,6 +171,30 @@ def test_a_journal_from_an_earlier_backup_loses_no_file(tmp_path: Path) -> None:
         assert store.stat(unnamed) is None
 
 
+def test_a_backup_of_the_last_minutes_loses_no_file(tmp_path: Path) -> None:
+    """The marker follows the journal within seconds. Between two passes of the sweep jobs were done, and then all was restored."""
+    store = folder_store(tmp_path)
+    copy = tmp_path / "copy.sqlite3"
+    with open_journal(tmp_path) as journal:
+        marker = StoreMarker(journal, store, pause_s=0.01)
+        with marker:
+            sweep(journal, store)
+            finished(journal)
+            with (
+                closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as live,
+                closing(sqlite3.connect(copy)) as backup,
+            ):
+                live.backup(backup)
+            (stored,) = put(store, f"jobs/{finished(journal)}/v1.zip")
+            (head,) = journal.chain_heads().values()
+            while head.digest not in store.read("journal.json", max_bytes=1 << 20).decode():
+                time.sleep(0.01)
+    with Journal.open(f"sqlite:///{copy}", clock=SystemClock()) as restored:
+        sweep(restored, store)
+        sweep(restored, store)
+    assert store.stat(stored) is not None
+
+
 def finished(journal: Journal) -> str:
     """A job that is done and has an audit row."""
     job_id = journal.accept(new_job(), limit=MANY).job.job_id
@@ -207,6 +231,40 @@ def test_what_a_killed_worker_stored_for_a_deleted_job_is_removed(tmp_path: Path
         assert store.stat(f"jobs/{job_id}/v1.zip") is not None
         sweep(journal, store)
         assert store.stat(f"jobs/{job_id}/v1.zip") is None
+
+
+def lose_claim_and_store(output: Connection, folder: Path) -> None:
+    """Claim a job, and store its ZIP after another host has taken the claim and done the work, as a separation_service may."""
+    with open_journal(folder) as journal, open_journal(folder) as other:
+        job_id = other.accept(new_job(), limit=MANY).job.job_id
+        lost = claimed(journal)
+        other.release(lost)
+        claim = claimed(other)
+        zipped = StagedFiles(folder_store(folder), job_id, 1, claim.attempt).put_bytes(
+            "zip", b"sound", content_type="application/zip"
+        )
+        other.checkpoint(claim, Checkpoint(files={"zip": file_at(zipped.key)}))
+        other.finish(claim)
+        late = StagedFiles(folder_store(folder), job_id, 1, lost.attempt).put_bytes(
+            "zip", b"noise", content_type="application/zip"
+        )
+        output.send((zipped.key, late.key))
+        time.sleep(600)
+
+
+def test_what_a_host_stored_for_a_claim_that_it_had_lost_is_removed(tmp_path: Path) -> None:
+    """The host dies for good right after that: nobody else knows of the file. The winner's file stays."""
+    store = folder_store(tmp_path)
+    with open_journal(tmp_path) as journal:
+        sweep(journal, store)
+        with started(lose_claim_and_store, tmp_path) as host:
+            named, late = host.receive()
+            host.kill()
+        sweep(journal, store, days_later=0.5)
+        assert store.stat(late) is not None
+        sweep(journal, store)
+        assert store.stat(late) is None
+        assert store.stat(named) is not None
 
 
 def test_job_ids_have_their_time() -> None:
