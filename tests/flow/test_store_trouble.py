@@ -1,9 +1,7 @@
-"""Trouble with the store: a full disk, an S3 server, and an S3 server that goes down."""
+"""Trouble with disks and the store: a full disk, also under the log, an S3 server, and an S3 server that goes down."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,42 +9,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from grpc_health.v1 import health_pb2
 
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.errors import ResourceExhaustedError
 from sonichaos_client.verify import verify_zip
-from tests.flow.conftest import FreshPair
+from tests.flow.conftest import FreshPair, add_personas
 from tests.support.cuttable_proxy import HttpProxy
-from tests.support.pair import Pair, turn_held
+from tests.support.pair import RENDER, SEPARATION, Pair, eventually, turn_held
 from tests.support.s3_servers import S3Server, moto_server
+from tests.support.small_disk import MIB, fill, small_disk
 from tests.support.takes import at, brief, check_numbers, collect_events, take, until
-
-_MIB = 1 << 20
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 48 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={48 * _MIB}", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("needs root that may mount a tmpfs: a full disk cannot be made otherwise")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", size_bytes=48 * MIB) as folder:
+        yield folder
 
 
-def test_a_full_disk(small_disk: Path, fresh_pair: FreshPair, tmp_path: Path) -> None:
+def test_a_full_disk(disk: Path, fresh_pair: FreshPair, tmp_path: Path) -> None:
     """The version waits with DISK_FULL, nothing new is begun, and no partial file is seen; with space again, both are done."""
-    pair = fresh_pair(data=small_disk / "data")
+    pair = fresh_pair(data=disk / "data")
     client = pair.client
     job = client.create_render(brief(stems=True, seconds=6.0))
     until(client, job, at(job_pb2.STAGE_DENOISE))
-    filler = small_disk / "filler"
     with turn_held(pair.data):
         until(client, job, at(job_pb2.STAGE_SEPARATE))
-        free = os.statvfs(small_disk)
-        filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 2 * _MIB))
+        filler = fill(disk, leave_bytes=2 * MIB)
     waiting = until(client, job, lambda event: event.error is not None)
     assert waiting.error is not None
     assert waiting.error.reason == "DISK_FULL"
@@ -66,6 +57,27 @@ def test_a_full_disk(small_disk: Path, fresh_pair: FreshPair, tmp_path: Path) ->
     assert again.job.state == job_pb2.JOB_STATE_DONE
     check_numbers(again.events)
     assert verify_zip(client.download(job.job_id, tmp_path / "out").path).failures == ()
+
+
+@pytest.mark.soak
+def test_a_full_disk_under_the_log(fresh_pair: FreshPair, clips: dict[str, Path], tmp_path: Path) -> None:
+    """Both services log to it. A take is done, health is SERVING, and with space again the log has the number of lost lines."""
+    with small_disk(tmp_path / "logs", size_bytes=MIB) as logs:
+        pair = fresh_pair(start=False)
+        pair.folder = logs
+        pair.start()
+        add_personas(pair.client, clips)
+        filler = fill(logs)
+        assert take(pair.client, brief(stems=True)).job.state == job_pb2.JOB_STATE_DONE
+        assert {pair.health(name) for name in (RENDER, SEPARATION)} == {int(health_pb2.HealthCheckResponse.SERVING)}
+        filler.unlink()
+
+        def counted() -> bool:
+            list(pair.client.list_jobs())  # something to log
+            return all("log lines were dropped" in pair.log(name).read_text() for name in (RENDER, SEPARATION))
+
+        eventually(counted, "both logs have the number of lost lines")
+        pair.stop()
 
 
 @pytest.fixture(scope="module")

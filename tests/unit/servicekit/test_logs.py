@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from servicekit.line_writer import LineWriter
+from tests.support.small_disk import MIB, fill, small_disk
 
 SETUP = """
 import logging, sys
@@ -169,6 +170,37 @@ def test_a_reader_that_does_not_read_does_not_stop_work() -> None:
     written = [line["number"] for line in found if line["event"] == "line"]
     assert written == sorted(written)
     assert 0 < len(written) < 3000
+
+
+def test_a_real_full_disk_under_the_log(tmp_path: Path) -> None:
+    """What it does not take is dropped, a line that it took half of stays torn, and with space again the others are counted."""
+    body = """
+        writer = configure_logs(service="s", level="info")
+        for number in range(60):
+            logger("x").info("line", number=number, text="." * 3000)
+        assert writer.flush(30)
+        print(writer.dropped, flush=True)
+        sys.stdin.readline()
+        logger("x").info("there is space")
+        assert writer.flush(30)
+    """
+    code = SETUP + textwrap.dedent(body)
+    with small_disk(tmp_path / "disk", size_bytes=MIB) as disk:
+        filler = fill(disk, leave_bytes=MIB // 8)
+        with (disk / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert process.stdout is not None
+        dropped = int(process.stdout.readline())
+        filler.unlink()
+        process.communicate("go on\n")
+        lines = (disk / "log").read_text().splitlines()
+    assert process.returncode == 0
+    *written, counted, last = (json.loads(line) for line in lines if line.endswith("}"))
+    assert (counted["event"], counted["lines"], last["event"]) == ("log lines were dropped", dropped, "there is space")
+    assert [line["number"] for line in written] == list(range(len(written)))
+    assert dropped == 60 - len(written) > 0
 
 
 def test_dropped_lines_are_counted_in_the_log(tmp_path: Path) -> None:
