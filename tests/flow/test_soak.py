@@ -20,13 +20,15 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client import Client, Job, Stem
 from sonichaos_client.errors import FailedPreconditionError, JobCancelledError, JobFailedError
 from tests.flow.conftest import FreshPair
-from tests.support.pair import RENDER, SEPARATION, Pair
+from tests.support.pair import RENDER, SEPARATION, Pair, turn_held
 from tests.support.service_processes import ROOT
 from tests.support.takes import at, brief, until
 from tests.support.tiny_separator import tiny_separator
 
 KEPT_JOBS = 4
 WARM_UP = 0.25
+_EXPIRES_S = 6.0
+"""More than the expected duration of a take, so that it is accepted."""
 RESULTS = ROOT / "build" / "soak"
 _MIB = 1 << 20
 
@@ -78,29 +80,50 @@ def outcome(client: Client, job: Job) -> str:
     return job_pb2.JobState.Name(client.get_job(job.job_id).latest.state)
 
 
-def one_round(client: Client, clip: Path, number: int) -> tuple[list[Job], Counter[str]]:
-    """A take and its re-render, an upload, a take that is cancelled, and one that expires; with their outcomes."""
-    found: Counter[str] = Counter()
+def one_round(pair: Pair, clip: Path, number: int) -> tuple[list[Job], Counter[str]]:
+    """A take and its re-render, an upload, a take that is cancelled, and two versions that fail; with their outcomes."""
+    client, found = pair.client, Counter[str]()
     take, upload = client.create_render(brief(stems=True, seed=number)), client.separate_file(clip)
     for name, job in (("take", take), ("upload", upload)):
         found[f"{name} {outcome(client, job)}"] += 1
-    again = client.rerender_stem(
-        take.job_id, Stem.VOCALS, persona_id="hiss", base_version=1, seed=number + 1, allow_drift=True
-    )
-    found[f"re-render {outcome(client, again.job)}"] += 1
+
+    def rerender(name: str) -> None:
+        again = client.rerender_stem(
+            take.job_id, Stem.VOCALS, persona_id="hiss", base_version=1, seed=number + 1, allow_drift=True
+        )
+        found[f"{name} {outcome(client, again.job)}"] += 1
+
+    rerender("re-render")
+    damage(pair.data / "store" / "jobs" / take.job_id / "v1.zip")
+    rerender("re-render of a damaged base")
     cancelled = client.create_render(brief(stems=True, seed=number, seconds=8.0))
     until(client, cancelled, at(job_pb2.STAGE_DENOISE))
     client.cancel(cancelled.job_id)
     found[f"cancelled take {outcome(client, cancelled)}"] += 1
-    hasty = brief(stems=True, seed=number, seconds=8.0)
-    hasty.expire_time.FromDatetime(datetime.now(tz=UTC) + timedelta(seconds=0.5))
-    jobs = [take, upload, cancelled]
-    try:
-        jobs.append(client.create_render(hasty))
-        found[f"hasty take {outcome(client, jobs[-1])}"] += 1
-    except FailedPreconditionError as refused:
-        found[f"hasty take {refused.reason}"] += 1
-    return jobs, found
+    late, result = expired(pair, number)
+    found[f"late take {result}"] += 1
+    return [take, upload, cancelled, *late], found
+
+
+def damage(path: Path) -> None:
+    """Change a byte in the middle of a file."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 0xFF]))
+
+
+def expired(pair: Pair, number: int) -> tuple[list[Job], str]:
+    """A take that is accepted in time and expires while it waits for the device, and its outcome; no job if it is refused."""
+    wanted = brief(stems=True, seed=number)
+    with turn_held(pair.data):
+        wanted.expire_time.FromDatetime(datetime.now(tz=UTC) + timedelta(seconds=_EXPIRES_S))
+        try:
+            job = pair.client.create_render(wanted)
+        except FailedPreconditionError as refused:
+            return [], refused.reason
+        return [job], outcome(pair.client, job)
 
 
 @pytest.mark.soak
@@ -114,7 +137,7 @@ def test_load_leaves_nothing_behind(fresh_pair: FreshPair, clips: dict[str, Path
     kept: deque[Job] = deque()
     begun_s = time.monotonic()
     for number in range(1, 1_000_000):
-        jobs, ended = one_round(pair.client, clips["hiss"], number)
+        jobs, ended = one_round(pair, clips["hiss"], number)
         outcomes += ended
         kept.extend(jobs)
         while len(kept) > KEPT_JOBS:
@@ -128,6 +151,9 @@ def test_load_leaves_nothing_behind(fresh_pair: FreshPair, clips: dict[str, Path
     rounds = len(found) // 2
     for name in ("take", "upload", "re-render"):
         assert outcomes[f"{name} JOB_STATE_DONE"] == rounds, outcomes
+    assert outcomes["re-render of a damaged base JOB_STATE_FAILED"] == rounds, outcomes
+    assert outcomes["late take JOB_STATE_FAILED"] + outcomes["late take EXPIRY_TOO_SOON"] == rounds, outcomes
+    assert outcomes["late take JOB_STATE_FAILED"] > 0, outcomes
     assert {name: value for name, value in rises.items() if value > LIMITS[name.split()[1]]} == {}, outcomes
 
 
