@@ -7,9 +7,9 @@ last step of each stage, so that a fast loop does not wait for the disk.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from servicekit.clock import Clock
@@ -31,41 +31,13 @@ from servicekit.journal.rows import Json
 from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
 from servicekit.work.cancellation import CancellationToken, StopReason
-from servicekit.work.reporting import ProgressThrottle, estimate_time_left_s
 from servicekit.work.retry import WaitBudget
 from servicekit.work.staged_files import StagedFiles
-
-StageWeights = Mapping[ProgressTrack, Mapping[Stage, float]]
-"""The stages of each track in order, each with its usual share of the track's time (any unit)."""
+from servicekit.work.tracks import StageWeights, Step, Tracks
 
 _log = logger(__name__)
 _MAX_PENDING = 256
-# Earlier than this, an estimate of the time left would be a guess.
-_MIN_FRACTION = 0.02
-_MIN_SPENT_S = 0.25
 T = TypeVar("T")
-
-
-@dataclass
-class _Track:
-    """Progress of a track in this attempt."""
-
-    attempt: int
-    started_s: float
-    start_fraction: float
-    fraction: float
-    throttle: ProgressThrottle
-
-
-@dataclass
-class _Step:
-    """The current stage."""
-
-    stage: Stage
-    track: ProgressTrack
-    started_s: float
-    total: int
-    done: int = 0
 
 
 class Progress:
@@ -89,14 +61,12 @@ class Progress:
         self._cancellation = cancellation
         self._budget = budget
         self._leftovers: list[str] = []
-        self._weights = weights
         self._clock = clock
         self._wake_writer = wake_writer
         self._observe = observe
         self._remove_unnamed = remove_unnamed
-        self._earlier_attempts = {event.track: event.attempt for event in claim.version.progress}
-        self._tracks: dict[ProgressTrack, _Track] = {}
-        self._step: _Step | None = None
+        self._tracks = Tracks(weights, clock, claim.version.progress)
+        self._step: Step | None = None
         self._timings: list[Json] = []
         self._pending: list[EventDraft] = []
         self._lock = threading.Lock()
@@ -118,14 +88,7 @@ class Progress:
         """
         self.check()
         self._complete()
-        chosen = self._track_of(stage, track)
-        now_s = self._clock.monotonic_s()
-        fraction = self._fraction(chosen, stage, 0.0)
-        if chosen not in self._tracks:
-            attempt = self._earlier_attempts.get(chosen, 0) + 1
-            self._tracks[chosen] = _Track(attempt, now_s, fraction, fraction, ProgressThrottle(self._clock))
-        self._tracks[chosen].throttle.start_stage()
-        self._step = _Step(stage, chosen, now_s, max(steps_total, 1))
+        self._step = self._tracks.begin(stage, steps_total, track)
         self._publish()
 
     def step(self, done: int, *, total: int | None = None, time_left_s: float | None = None) -> None:
@@ -140,7 +103,7 @@ class Progress:
             raise ValueError("progress.step needs a current stage; call progress.stage first")
         step.total = max(total or step.total, 1)
         step.done = min(max(done, step.done), step.total)
-        if self._tracks[step.track].throttle.is_due(step.done, step.total):
+        if self._tracks.is_due(step):
             self._publish(time_left_s)
 
     def check(self) -> None:
@@ -186,7 +149,7 @@ class Progress:
         status = self._budget.state.waiting
         draft = EventDraft(kind=EventKind.STATE, attempt=self._claim.attempt, error=status)
         if self._step is not None:
-            draft = replace(self._draft(EventKind.PROGRESS, self._step), error=status)
+            draft = replace(self._tracks.draft(EventKind.PROGRESS, self._step), error=status)
         self._append(draft)
 
     def repeat(self, track: ProgressTrack) -> None:
@@ -194,11 +157,9 @@ class Progress:
 
         Files that the version does not name are removed before: another service may have died after it stored them.
         """
-        if track in self._tracks:
+        if self._tracks.has_begun(track):
             self._remove_unnamed()
-        state = self._tracks.pop(track, None)
-        if state is not None:
-            self._earlier_attempts[track] = state.attempt
+        self._tracks.repeat(track)
         if self._step is not None and self._step.track is track:
             self._step = None
 
@@ -265,8 +226,8 @@ class Progress:
             raise ValueError("files become ready within a stage; call progress.stage first")
         step.done = step.total
         seconds = self._clock.monotonic_s() - step.started_s
-        events = [self._draft(kind, step) for kind in kinds]
-        whole = replace(results, events=events, timings=[self._timing(step, seconds)])
+        events = [self._tracks.draft(kind, step) for kind in kinds]
+        whole = replace(results, events=events, timings=[self._tracks.timing(step, seconds)])
         row = self.retrying(lambda: self._checkpoint_once(whole))
         self._budget.passed(step.stage)
         self._observe(step.stage, seconds)
@@ -327,24 +288,20 @@ class Progress:
         if step is None:
             return
         step.done = step.total
-        if self._tracks[step.track].throttle.is_due(step.done, step.total):
+        if self._tracks.is_due(step):
             self._publish()
         seconds = self._clock.monotonic_s() - step.started_s
-        self._timings.append(self._timing(step, seconds))
+        self._timings.append(self._tracks.timing(step, seconds))
         self._budget.passed(step.stage)
         self._observe(step.stage, seconds)
         self._step = None
-
-    def _timing(self, step: _Step, seconds: float) -> Json:
-        attempt = self._tracks[step.track].attempt
-        return {"stage": f"STAGE_{step.stage}", "duration": f"{seconds:.6f}s", "attempt": attempt}
 
     def _publish(self, left_s: float | None = None) -> None:
         """Queue an event for the current step."""
         step = self._step
         if step is None:
             return
-        self._append(self._draft(EventKind.PROGRESS, step, left_s))
+        self._append(self._tracks.draft(EventKind.PROGRESS, step, left_s))
 
     def _append(self, draft: EventDraft) -> None:
         """Queue an event."""
@@ -354,47 +311,3 @@ class Progress:
                 self._pending.pop()
             self._pending.append(draft)
         self._wake_writer()
-
-    def _draft(self, kind: EventKind, step: _Step, left_s: float | None = None) -> EventDraft:
-        """An event for the current step."""
-        track = self._tracks[step.track]
-        now_s = self._clock.monotonic_s()
-        fraction = self._fraction(step.track, step.stage, step.done / step.total)
-        track.fraction = max(track.fraction, fraction)
-        track.throttle.published(step.done)
-        return EventDraft(
-            kind=kind,
-            track=step.track,
-            stage=step.stage,
-            attempt=track.attempt,
-            steps_done=step.done,
-            steps_total=step.total,
-            fraction=track.fraction,
-            time_left_s=_time_left_s(track, now_s) if left_s is None else left_s,
-        )
-
-    def _fraction(self, track: ProgressTrack, stage: Stage, share: float) -> float:
-        """Share of the track that is done when ``share`` of ``stage`` is done."""
-        weights = self._weights[track]
-        before = 0.0
-        for other, weight in weights.items():
-            if other is stage:
-                return min((before + weight * share) / sum(weights.values()), 1.0)
-            before += weight
-        raise ValueError(f"stage {stage} has no weight on track {track}")
-
-    def _track_of(self, stage: Stage, track: ProgressTrack | None) -> ProgressTrack:
-        found = [track] if track else [other for other, weights in self._weights.items() if stage in weights]
-        if len(found) != 1:
-            raise ValueError(
-                f"stage {stage} has a weight on {len(found)} tracks, expected 1; add a weight or pass the track"
-            )
-        return found[0]
-
-
-def _time_left_s(track: _Track, now_s: float) -> float | None:
-    """Estimated from the speed of this attempt so far; None while it is too early."""
-    done, spent_s = track.fraction - track.start_fraction, now_s - track.started_s
-    if done < _MIN_FRACTION or spent_s < _MIN_SPENT_S:
-        return None
-    return estimate_time_left_s(spent_s, done=done, remaining=1.0 - track.fraction)

@@ -39,10 +39,11 @@ from servicekit.work.assignment import Assignment
 from servicekit.work.cancellation import CancellationToken, StopReason, WorkerShutdown
 from servicekit.work.heartbeat import HeartbeatThread, Running
 from servicekit.work.parked import ParkedVersions
-from servicekit.work.progress import Progress, StageWeights
+from servicekit.work.progress import Progress
 from servicekit.work.reaper import Reaper
 from servicekit.work.retry import RetryPolicy, WaitBudget
 from servicekit.work.thread_group import ThreadGroup, boundary
+from servicekit.work.tracks import StageWeights
 
 _POLL_S = 0.5
 _STOPPED_POLL_S = 0.1
