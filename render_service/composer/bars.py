@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 from render_service.composer.habits import Habits
 from render_service.composer.score import Section
 from render_service.composer.style import Style
-from render_service.music.harmony import ChordSpan, chord_index_at
+from render_service.music.harmony import ChordSpan
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
 
@@ -84,4 +85,5 @@ class Outline:
 
 def chord_at(chords: tuple[ChordSpan, ...], second: float) -> ChordSpan:
     """The chord that sounds at a second; tolerates rounding of 0.1 ms."""
-    return chords[int(chord_index_at(chords, np.array([second + 1e-4]))[0])]
+    index = bisect_right(chords, second + 1e-4, key=lambda chord: chord.start_s) - 1
+    return chords[max(index, 0)]

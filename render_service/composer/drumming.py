@@ -206,5 +206,5 @@ def _stroke(bar: Bar, at: float, key: int, velocity: float) -> Note:
         start_s=start,
         end_s=start + ring_s(key),
         pitch=key,
-        velocity=float(np.clip(velocity, 0.05, 1.0)),
+        velocity=min(max(velocity, 0.05), 1.0),
     )

@@ -49,7 +49,7 @@ def write_vocals(rng: np.random.Generator, outline: Outline) -> list[SungNote]:
                 start_s=tone.start_s,
                 end_s=tone.end_s,
                 pitch=tone.pitch,
-                velocity=float(np.clip(0.7 + 0.2 * shape.force + (0.1 if full else 0.0), 0.4, 1.0)),
+                velocity=min(max(0.7 + 0.2 * shape.force + (0.1 if full else 0.0), 0.4), 1.0),
                 consonant=int(words[0][i, 0]),
                 vowel=int(words[1][i, 0]),
                 phrase=tone.phrase,
@@ -129,4 +129,4 @@ def _next_pitch(
     allowed = set(chord.pitch_classes) if strong else {*key.scale}
     options = [p for p in range(int(aim) - 9, int(aim) + 10) if p % 12 in allowed]
     cost = [abs(p - target) + (1.0 if p == last else 0.0) for p in options]
-    return float(options[int(np.argmin(cost))])
+    return float(options[cost.index(min(cost))])

@@ -182,7 +182,8 @@ def snap_velocity(velocity: float) -> float:
 
 
 def _snap(note: _N) -> _N:
-    return replace(note, start_s=snap_s(note.start_s), end_s=snap_s(note.end_s), velocity=snap_velocity(note.velocity))
+    snapped = {"start_s": snap_s(note.start_s), "end_s": snap_s(note.end_s), "velocity": snap_velocity(note.velocity)}
+    return type(note)(**vars(note) | snapped)
 
 
 def check_score(score: Score, *, seconds: float) -> None:
