@@ -1,8 +1,9 @@
 """One reader of the journal for all watchers of a service, however many they are.
 
-The reader wakes when this process commits, and twice a second for what another process wrote. It publishes each new event to the
-topics (a job, or a tenant) that have watchers. A topic keeps its newest events as messages, so that a thousand watchers of one job
-cost one read and one translation. A watcher that falls behind reads pages from the journal instead.
+What this process commits is published without a read if it follows directly on what was published last. The reader looks twice a
+second for what another process wrote, and at once where the next position is missing. Each new event goes to the topics (a job, or
+a tenant) that have watchers. A topic keeps its newest events as messages, so that a thousand watchers of one job cost one
+translation. A watcher that falls behind reads pages from the journal instead.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from sonichaos.jobs.v1 import job_pb2
 _POLL_S = 0.5
 _PAGE = 256
 _TOPIC_EVENTS = 256
+_COLLECT_S = 0.02
+"""How long a missing position is waited for: threads that commit one after the other may report in another order."""
 _log = logger(__name__)
 
 
@@ -77,6 +80,7 @@ class Feed:
         self.owner = owner
         self._topics: dict[tuple[str, str], Topic] = {}
         self._position = 0
+        self._ahead: dict[int, Event] = {}  # committed, but an earlier position is missing
         self._wake_up = asyncio.Event()
         self._problem = RepeatedProblem("reading events from the journal")
 
@@ -123,10 +127,29 @@ class Feed:
             if not topic.watchers:
                 del self._topics[kind, name]
 
-    def _on_commit(self, _events: Sequence[Event]) -> None:
+    def _on_commit(self, events: Sequence[Event]) -> None:
         """Called in the thread that committed."""
         with suppress(RuntimeError):  # the loop has just been closed
-            self._loop.call_soon_threadsafe(self._wake_up.set)
+            self._loop.call_soon_threadsafe(self._add, events)
+
+    def _add(self, events: Sequence[Event]) -> None:
+        """Publish committed events that follow on the last position; keep others until the missing ones come or are read."""
+        self._ahead.update((event.position, event) for event in events if event.position > self._position)
+        self._publish_next()
+        if self._ahead:
+            self._loop.call_later(_COLLECT_S, self._wake_if_behind)
+
+    def _wake_if_behind(self) -> None:
+        if self._ahead:
+            self._wake_up.set()
+
+    def _publish_next(self) -> None:
+        """Positions are committed in ascending order, so nothing can come between two that are adjacent."""
+        while (event := self._ahead.get(self._position + 1)) is not None:
+            if event.owner is self.owner:
+                self._publish(event)
+            self._position = event.position
+            del self._ahead[event.position]
 
     async def _read(self) -> None:
         while True:
@@ -150,9 +173,12 @@ class Feed:
         """Publish the next page of events; True where there may be more."""
         page = await asyncio.to_thread(self.journal.feed_after, self.owner, None, self._position, _PAGE)
         for event in page.events:
-            self._publish(event)
-            self._position = event.position
-        self._position = page.as_of_position
+            if event.position > self._position:  # not published meanwhile
+                self._publish(event)
+                self._position = event.position
+        self._position = max(self._position, page.as_of_position)
+        self._ahead = {position: event for position, event in self._ahead.items() if position > self._position}
+        self._publish_next()
         return len(page.events) == _PAGE
 
     def _publish(self, event: Event) -> None:

@@ -16,14 +16,15 @@ Cursor = Callable[[Event], str]
 
 def job_message(job: Job, cursor: Cursor) -> job_pb2.Job:
     """A job. ``cursor`` gives the feed position of an event as text."""
+    versions = [version_message(version, cursor) for version in job.versions]
     message = job_pb2.Job(
         job_id=job.job_id,
         tenant=job.tenant,
         owner=job_pb2.OwningService.Value(f"OWNING_SERVICE_{job.owner}"),
         state=job_pb2.JobState.Value(f"JOB_STATE_{job.state}"),
         request_id=job.request_id,
-        brief=parsed(job.versions[0].brief, job_pb2.Job().brief),
-        versions=[version_message(version, cursor) for version in job.versions],
+        brief=versions[0].brief,
+        versions=versions,
         create_time=timestamp(job.create_time),
         last_sequence=job.last_sequence,
         latest=job_pb2.LatestVersion(

@@ -152,7 +152,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             job = self._journal.cancel(tenant, request.job_id, request.version, owner=self._owner)
             return jobs_service_pb2.CancelJobResponse(job=self._message(job))
 
-        return await self._pools.writes.run(answer)
+        return await self._pools.cancels.run(answer)
 
     async def DeleteJob(
         self, request: jobs_service_pb2.DeleteJobRequest, context: Context

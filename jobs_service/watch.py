@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from jobs_service.feed import Feed, FeedEntry
-from servicekit.journal import Event, EventKind
+from servicekit.journal import Event, EventKind, EventPage
 from servicekit.journal.reading import job_not_found, version_not_found
+from servicekit.journal.rows import JobStatus
 from servicekit.rpc.pools import CallPool
 from sonichaos.jobs.v1 import job_pb2
 
@@ -43,10 +44,11 @@ class JobWatch:
         self._after_sequence = after_sequence
         self._sequence_at_join = 0
         self._final_at_join = False
+        self._first_page: EventPage | None = None
 
     async def join(self) -> None:
-        """Decide what ends the watch. Raises NotFound."""
-        status = await self._pool.run(self._feed.journal.job_status, self._tenant, self._job_id)
+        """Decide what ends the watch, and read the first events. Raises NotFound."""
+        status, self._first_page = await self._pool.run(self._read_first)
         if status.owner is not self._feed.owner:
             raise job_not_found(self._job_id)
         self._version = self._version or max(status.states)
@@ -54,6 +56,11 @@ class JobWatch:
             raise version_not_found(self._job_id, self._version)
         self._sequence_at_join = status.last_sequence
         self._final_at_join = status.states[self._version].ended
+
+    def _read_first(self) -> tuple[JobStatus, EventPage]:
+        status = self._feed.journal.job_status(self._tenant, self._job_id)
+        seen = min(self._after_sequence, status.last_sequence)
+        return status, self._feed.journal.events_after(self._job_id, seen, _PAGE)
 
     async def events(self) -> AsyncGenerator[job_pb2.JobEvent | None, None]:
         """The events, after :meth:`join`; None where ``heartbeat_s`` passed without one."""
@@ -66,7 +73,7 @@ class JobWatch:
             while True:
                 entries: Sequence[FeedEntry] | None = None if position is None else topic.after(position)
                 if entries is None:
-                    page = await self._pool.run(self._feed.journal.events_after, self._job_id, seen, _PAGE)
+                    page = await self._page(seen)
                     entries, position = [self._feed.entry(event) for event in page.events], page.as_of_position
                 elif not entries:
                     if not await topic.change(self._heartbeat_s):
@@ -82,6 +89,13 @@ class JobWatch:
                         yield message
                     if self._ends_with(event):
                         return
+
+    async def _page(self, seen: int) -> EventPage:
+        """The events after ``seen``: first what :meth:`join` has read."""
+        page, self._first_page = self._first_page, None
+        if page is None:
+            page = await self._pool.run(self._feed.journal.events_after, self._job_id, seen, _PAGE)
+        return page
 
     def _ends_with(self, event: Event) -> bool:
         if event.kind is EventKind.DELETED:

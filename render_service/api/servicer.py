@@ -201,7 +201,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def ErasePrompt(
         self, request: render_pb2.ErasePromptRequest, context: Context
     ) -> render_pb2.ErasePromptResponse:
-        erased = await self._pools.writes.run(erase_prompt, self._journal, self._tenant_of(context), request.job_id)
+        erased = await self._pools.deletes.run(erase_prompt, self._journal, self._tenant_of(context), request.job_id)
         return render_pb2.ErasePromptResponse(
             audit_rows=erased.audit_rows, keys_with_prompt=erased.keys_with_prompt, purge_pending=erased.purge_pending
         )

@@ -104,9 +104,11 @@ class CallPools:
     watches: CallPool
     """Pages of events for watchers. Watches are many and each waits for itself, so they are never refused in practice."""
     writes: CallPool
-    """CreateRender, RerenderStem, AddStems, RetryVersion, CancelJob, ErasePrompt."""
+    """CreateRender, RerenderStem, AddStems, RetryVersion."""
+    cancels: CallPool
+    """CancelJob: never behind jobs that are being accepted, and with one thread it takes little time from them."""
     deletes: CallPool
-    """DeleteJob and DeletePersona, which remove files one by one."""
+    """DeleteJob and DeletePersona, which remove files one by one, and ErasePrompt, which may wait for readers."""
     replays: CallPool
     """ReplayTake: one at a time, because each takes its turn on the device."""
     personas: CallPool
@@ -124,6 +126,7 @@ class CallPools:
             reports=CallPool("reports", threads=1, waiting=8, retry_after_s=5.0),
             watches=CallPool("watches", threads=2, waiting=16384, retry_after_s=1.0),
             writes=CallPool("writes", threads=4, waiting=256, retry_after_s=1.0),
+            cancels=CallPool("cancels", threads=1, waiting=256, retry_after_s=1.0),
             deletes=CallPool("deletes", threads=2, waiting=64, retry_after_s=5.0),
             replays=CallPool("replays", threads=1, waiting=4, retry_after_s=30.0),
             personas=CallPool("personas", threads=1, waiting=4, retry_after_s=5.0),

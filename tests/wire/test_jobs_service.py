@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -199,3 +200,17 @@ async def test_a_draining_service_reads_and_cancels_but_adds_no_stems(wire: Wire
     assert (await refusal(wire.stub.AddStems(jobs_service_pb2.AddStemsRequest(job_id=job_id))))[1] == "DRAINING"
     await wire.stub.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id))
     assert (await wire.watch(job_id))[-1].state == job_pb2.JOB_STATE_CANCELLED
+
+
+async def test_a_cancel_does_not_wait_behind_jobs_that_are_being_accepted(wire: Wire) -> None:
+    """As many acceptances as run at once, and one more that waits, are held up; a cancel is answered meanwhile."""
+    job_id = wire.accept()
+    go_on = threading.Event()
+    held_up = [asyncio.ensure_future(wire.rpc.pools.writes.run(go_on.wait)) for _ in range(32)]
+    try:
+        call = wire.stub.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id))
+        answer = await asyncio.wait_for(call, 30)
+    finally:
+        go_on.set()
+        await asyncio.gather(*held_up)
+    assert answer.job.state == job_pb2.JOB_STATE_CANCELLED
