@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,21 @@ from sqlalchemy import inspect, select
 
 from servicekit.clock import SystemClock
 from servicekit.delivery.names import StemName
-from servicekit.journal import JobFilter, JobState, Journal, OwningService, SchemaError
+from servicekit.errors import FailedPrecondition
+from servicekit.journal import JobFilter, JobState, Journal, OwningService, SchemaError, WaitState
 from servicekit.journal.__main__ import main
 from servicekit.journal.migrate import migrate, read_version
 from servicekit.journal.schema import SCHEMA_VERSION, metadata, versions
 from sonichaos.jobs.v1 import brief_pb2
 from tests.conftest import ROOT
 from tests.support.databases import execute, kept_journal, raw_engine
-from tests.support.journal_rows import claimed, new_job, request
+from tests.support.journal_rows import claimed, new_job, observe_silence, request
+from tests.support.manual_clock import ManualClock
 
 KEPT = 3
-"""Schema of the kept journal: the last one before Alembic."""
+"""Schema of the kept journal of release 0.1: the last one before Alembic."""
+NEWEST_KEPT = 7
+"""Schema of the newest kept journal. Every later release opens it; a new schema gets a kept journal of its own beside it."""
 
 
 def contents(url: str) -> tuple[Any, ...]:
@@ -40,8 +45,8 @@ def contents(url: str) -> tuple[Any, ...]:
 
 
 def still(version: Any) -> Any:
-    """A version without the estimate, which depends on the present."""
-    return replace(version, estimated_end_time=None)
+    """A version without the estimate, which depends on the present, and without what it waits for, which old schemas lack."""
+    return replace(version, estimated_end_time=None, waits=WaitState())
 
 
 def change_schema(url: str, version: int) -> None:
@@ -64,6 +69,53 @@ def test_the_journal_of_the_last_release_opens_and_goes_on(any_database: str, tm
         assert not journal.accept(new_job(request("r1")), limit=9).created, "its request ids are known"
         journal.accept(new_job(owner=OwningService.SEPARATION), limit=9)
         assert journal.finish(claimed(journal, OwningService.SEPARATION)) is JobState.DONE
+
+
+def test_the_journal_of_this_release_opens_and_goes_on(any_database: str, tmp_path: Path) -> None:
+    """What a version waits for, a deletion that was cut short and an erased prompt are known, and all its work is done."""
+    kept_journal(NEWEST_KEPT, any_database, tmp_path)
+    clock = ManualClock(datetime(2026, 11, 29, tzinfo=UTC))
+    with Journal.open(any_database, clock=clock) as journal:
+        jobs = journal.jobs("local", JobFilter()).jobs
+        states = [[str(version.state) for version in job.versions] for job in jobs]
+        in_order = ["QUEUED", "QUEUED", "RUNNING", "CANCELLING", "RUNNING", "FAILED", "FAILED"]
+        assert states == [*([state] for state in in_order), ["DONE", "DONE"]]
+        waits = jobs[4].versions[0].waits
+        assert (waits.waiting or {})["message"] == "separation_service does not answer"
+        assert waits.spent["SEPARATION_UNAVAILABLE"]["waitedS"] == 12.5
+        assert len(journal.unfinished_deletions(OwningService.RENDER)) == 1
+        assert [outcome.state for outcome in journal.rerender_outcomes("local", StemName.VOCALS)] == ["DONE", "FAILED"]
+        assert journal.verify_chain("local").intact
+        journal.retry_version("local", jobs[5].job_id, 1, limit=9)
+        with pytest.raises(FailedPrecondition, match="its prompt was erased"):
+            journal.retry_version("local", jobs[6].job_id, 1, limit=9)
+        observe_silence(journal, clock, lease_s=30)
+        journal.reap(OwningService.RENDER)
+        for owner in OwningService:
+            while (claim := journal.claim(owner, lease_s=30)) is not None:
+                journal.finish(claim)
+        ended = {str(version.state) for job in journal.jobs("local", JobFilter()).jobs for version in job.versions}
+        assert ended == {"DONE", "CANCELLED", "FAILED"}
+
+
+def test_the_journal_of_the_newest_schema_is_kept() -> None:
+    """A change of the schema brings a kept journal of it, for the releases after it."""
+    assert NEWEST_KEPT == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize("kept", [KEPT, NEWEST_KEPT])
+def test_an_upgraded_journal_knows_which_prompts_were_erased(any_database: str, tmp_path: Path, kept: int) -> None:
+    """Also one that was downgraded: a failed version without its prompt is not run again."""
+    kept_journal(kept, any_database, tmp_path)
+    if kept > KEPT:
+        change_schema(any_database, KEPT)
+    Journal.open(any_database, clock=SystemClock()).close()
+    engine = raw_engine(any_database)
+    with engine.connect() as connection:
+        found = connection.execute(select(versions.c.brief, versions.c.prompt_erased)).all()
+    engine.dispose()
+    assert [row.prompt_erased for row in found] == ['"prompt": ""' in row.brief for row in found]
+    assert sum(row.prompt_erased for row in found) == 1
 
 
 def test_an_upgraded_journal_has_the_tables_of_a_new_one(any_database: str, tmp_path: Path) -> None:
@@ -94,9 +146,12 @@ def test_a_journal_that_lacks_the_table_of_measured_failures_gets_it(any_databas
         assert journal.rerender_outcomes("local", StemName.DRUMS) == []
 
 
-def test_down_to_every_earlier_schema_and_up_again_changes_nothing(any_database: str, tmp_path: Path) -> None:
-    """Including the first schema."""
-    kept_journal(KEPT, any_database, tmp_path)
+@pytest.mark.parametrize("kept", [KEPT, NEWEST_KEPT])
+def test_down_to_every_earlier_schema_and_up_again_changes_nothing(
+    any_database: str, tmp_path: Path, kept: int
+) -> None:
+    """Including the first schema. What a version waits for is known only from schema 7 on."""
+    kept_journal(kept, any_database, tmp_path)
     before = contents(any_database)
     for version in range(SCHEMA_VERSION - 1, 0, -1):
         change_schema(any_database, version)

@@ -20,6 +20,8 @@ def upgrade() -> None:
     op.add_column("versions", Column("heartbeats", BigInteger, nullable=False, server_default="0"))
     op.add_column("versions", Column("lost_token", Text))
     op.add_column("versions", Column("prompt_erased", Boolean, nullable=False, server_default=false()))
+    # An erased prompt is there and empty; that of an upload is not there. A failed version without its prompt must not run again.
+    op.execute("""UPDATE versions SET prompt_erased = true WHERE brief LIKE '%"prompt": ""%'""")
     op.drop_column("versions", "lease_until_us")
     op.create_index("jobs_deleting", "jobs", ["owner"], sqlite_where=_DELETING, postgresql_where=_DELETING)
 
