@@ -17,6 +17,9 @@ _CHARACTERS = 26
 _TIME_BITS = 48
 _RANDOM_BITS = 80
 
+_MAX_MS = 253_402_300_799_999
+"""The end of the year 9999. Text in the form of an id may hold a later time, which Python has no value for."""
+
 _JOB_ID = re.compile(rf"j-[{_ALPHABET}]{{{_CHARACTERS}}}")
 
 
@@ -36,7 +39,7 @@ def job_time(job_id: str) -> datetime:
     value = 0
     for character in job_id.removeprefix("j-"):
         value = value << 5 | _ALPHABET.index(character)
-    return from_micros((value >> _RANDOM_BITS) * 1000)
+    return from_micros(min(value >> _RANDOM_BITS, _MAX_MS) * 1000)
 
 
 def _base32(value: int) -> str:

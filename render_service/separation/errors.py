@@ -18,6 +18,7 @@ from servicekit.errors import (
     ResourceExhausted,
     ServiceError,
     Unavailable,
+    Unimplemented,
 )
 
 _RETRY_AFTER_S = 5.0
@@ -35,17 +36,22 @@ _BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {
 }
 
 
+_UNAVAILABLE = frozenset({Cancelled.default_reason, Unimplemented.default_reason})
+"""Reasons that say that this separation_service cannot be used now: it stops, or it is of another release."""
+
+
 def separation_error(error: grpc.RpcError, *, address: str, retry_after_s: float = _RETRY_AFTER_S) -> ServiceError:
     """The error with the reason that separation_service gave it; SEPARATION_UNAVAILABLE where the call carries no reason.
 
-    A call that this service did not cancel and that ends as cancelled was ended by a separation_service that stops.
+    A call that this service did not cancel and that ends as cancelled was ended by a separation_service that stops. One that lacks
+    the method is of another release: the work waits until it is upgraded.
     """
     call = cast("grpc.Call", error)  # the errors that a stub raises are calls, too
     status = rpc_status.from_call(call)
     if status is not None:
         for detail in status.details:
             info = error_details_pb2.ErrorInfo()
-            if detail.Unpack(info) and info.reason != Cancelled.default_reason:
+            if detail.Unpack(info) and info.reason not in _UNAVAILABLE:
                 kind = _BY_CODE.get(call.code(), Internal)
                 metadata = dict(info.metadata)
                 advised_s = _retry_after_s(status)

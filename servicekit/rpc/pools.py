@@ -86,9 +86,11 @@ async def _result(running: Future[T]) -> T:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         if not running.cancel():
-            try:
-                await future
-            except Exception as error:  # noqa: BLE001  the caller is gone; the log is the only place left for the error
+            while not future.done():  # a drain cancels calls again that their callers have cancelled
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({future})
+            error = future.exception()
+            if error is not None:  # the caller is gone; the log is the only place left for the error
                 _log.warning("a call failed after its caller had cancelled it", message=str(error))
         raise
 

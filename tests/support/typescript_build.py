@@ -45,13 +45,19 @@ def _run(*command: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=timeout_s)
 
 
-def render_example(render_address: str, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the example; the test is skipped by name where Node.js or its packages are missing."""
+def render_example(
+    render_address: str, out: Path, *options: str, file_limit_bytes: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the example; the test is skipped by name where Node.js or its packages are missing.
+
+    With ``file_limit_bytes`` the system takes no more bytes of a file, as a disk that becomes full.
+    """
     missing = _build()
     if missing:
         pytest.skip(missing)
+    limited = [] if file_limit_bytes is None else ["prlimit", f"--fsize={file_limit_bytes}"]
     return subprocess.run(
-        ["node", str(FOLDER / "dist" / "examples" / "render.js"), "--out", str(out), *options],
+        [*limited, "node", str(FOLDER / "dist" / "examples" / "render.js"), "--out", str(out), *options],
         env={**os.environ, "SONICHAOS_RENDER_ADDRESS": render_address},
         capture_output=True,
         text=True,

@@ -52,6 +52,14 @@ def test_a_file_that_differs_from_what_was_stored_is_refused(pair: ScriptedPair,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_disk_that_becomes_full_leaves_no_part_of_a_file(pair: ScriptedPair, tmp_path: Path) -> None:
+    """The last write takes only a part of its bytes, and says so instead of failing."""
+    result = render_example(pair.render_address, tmp_path, file_limit_bytes=len(ZIP) - 1)
+    assert result.returncode != 0
+    assert "EFBIG" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_committed_stubs_are_what_buf_generates(tmp_path: Path) -> None:
     """The stubs under src/gen belong to the protos of this tree."""
     buf = ROOT / "node_modules" / ".bin" / "buf"

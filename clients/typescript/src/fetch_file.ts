@@ -24,7 +24,7 @@ export async function fetchFile(signed: CreateSignedUrlResponse, path: string): 
     for await (const chunk of response.body) {
       digest.update(chunk);
       sizeBytes += BigInt(chunk.byteLength);
-      await file.write(chunk);
+      await file.appendFile(chunk); // unlike write, which may write only a part on a disk that is nearly full
     }
     const sha256 = digest.digest("hex");
     if (sizeBytes !== stored.sizeBytes || sha256 !== stored.sha256) {

@@ -271,3 +271,4 @@ def test_job_ids_have_their_time() -> None:
     """To the millisecond."""
     now = datetime(2026, 11, 28, 17, 30, 12, 345000, tzinfo=UTC)
     assert job_time(new_job_id(now)) == now
+    assert job_time("j-" + "z" * 26).year == 9999, "a folder of that name in the store must not stop the sweep"

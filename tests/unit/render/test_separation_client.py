@@ -22,14 +22,16 @@ from render_service.separation.client import SeparationClient
 from render_service.separation.replace import grid_message
 from servicekit.delivery.keys import VersionKeys
 from servicekit.delivery.manifest import Licence, ModelFacts
-from servicekit.errors import Cancelled, Internal, Unavailable
+from servicekit.errors import Cancelled, Internal, Unavailable, Unimplemented
 from servicekit.journal import Job, JobState, ProgressTrack, named_keys
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.object_store import ObjectStore, ObjectWriter
 from servicekit.store.url_signer import UrlSigner
+from servicekit.work import RetryPolicy
 from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 from tests.support.render_parts import FINGERPRINT, TENANT, RenderParts, run_to_end, run_work
+from tests.support.scripted_service import abort_with
 from tests.support.scripted_services import serving
 from tests.support.tiny_checkpoint import plan
 from tests.support.work_runs import events_of, info_of
@@ -271,6 +273,22 @@ def test_a_service_that_does_not_answer_is_unavailable() -> None:
         separate("127.0.0.1:1", _Work(stops=False))
     assert refused.value.reason == "SEPARATION_UNAVAILABLE"
     assert refused.value.retry_after_s
+
+
+class _OtherRelease(_Scripted):
+    """A separation_service without the method."""
+
+    def SeparateTensor(
+        self, request: separation_pb2.SeparateTensorRequest, context: grpc.ServicerContext
+    ) -> Iterator[Update]:
+        abort_with(Unimplemented("this build has no method SeparateTensor"), context)
+
+
+def test_a_service_of_another_release_is_unavailable() -> None:
+    """While one of two services is upgraded, the work waits for it and does not fail."""
+    with scripted(_OtherRelease()) as address, pytest.raises(Unavailable, match="no method SeparateTensor") as refused:
+        separate(address, _Work(stops=False))
+    assert RetryPolicy().is_temporary(refused.value)
 
 
 def test_the_grid_is_the_tempo_maps() -> None:
