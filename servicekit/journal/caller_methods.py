@@ -1,0 +1,162 @@
+"""What the journal does for callers: jobs are accepted, read, cancelled and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from servicekit.delivery.names import StemMode, StemName
+from servicekit.journal import (
+    admission,
+    cancel_delete,
+    claims,
+    listing,
+    reading,
+)
+from servicekit.journal.open_journal import OpenJournal
+from servicekit.journal.rows import (
+    AcceptResult,
+    Job,
+    JobFilter,
+    JobPage,
+    JobStatus,
+    NewJob,
+    NewVersion,
+    Request,
+    RerenderOutcome,
+    SweptJob,
+)
+from servicekit.journal.states import OwningService
+
+
+class CallerMethods(OpenJournal):
+    """Every method is one transaction; see `servicekit.journal.journal` for the errors that all of them raise."""
+
+    def find_existing(self, request: Request) -> AcceptResult | None:
+        """The job that an earlier call with the same request id made; None for a new request, and while that call runs.
+
+        Raises AlreadyExists REQUEST_ID_REUSED where that call had other content.
+        """
+        if not request.request_id:
+            return None
+        with self._database.reading() as connection:
+            return admission.find_existing(connection, request, self._database.now_us())
+
+    def accept(self, new: NewJob, *, limit: int) -> AcceptResult:
+        """Accept a job if fewer than ``limit`` versions are queued. A retry of the same request returns the same job.
+
+        Raises AlreadyExists REQUEST_ID_REUSED, ResourceExhausted QUEUE_FULL, FailedPrecondition EXPIRY_TOO_SOON.
+        """
+        with self._writing() as tx:
+            return admission.accept(tx, new, limit)
+
+    def accept_version(self, new: NewVersion, *, limit: int) -> AcceptResult:
+        """Accept the next version of a job. Version numbers are never reused.
+
+        If ``new.owner`` names the other service, that service owns the job from then on. Raises as :meth:`accept`, NotFound, and
+        FailedPrecondition WRONG_STATE where the owner would change and a version has not ended.
+        """
+        with self._writing() as tx:
+            return admission.accept_version(tx, new, limit)
+
+    def add_stems(
+        self,
+        tenant: str,
+        job_id: str,
+        version: int,
+        stem_mode: StemMode | None,
+        *,
+        limit: int,
+        owner: OwningService | None = None,
+    ) -> Job:
+        """Queue an ended version with a bounce and no stems again, to make them (0: the newest such). None keeps its stem mode.
+
+        Raises NotFound, also for a job that is not ``owner``'s (None: anyone's), FailedPrecondition WRONG_STATE and
+        ResourceExhausted QUEUE_FULL.
+        """
+        with self._writing() as tx:
+            return admission.add_stems(tx, tenant, job_id, version, stem_mode=stem_mode, limit=limit, owner=owner)
+
+    def retry_version(
+        self, tenant: str, job_id: str, version: int, *, limit: int, owner: OwningService | None = None
+    ) -> Job:
+        """Queue a failed version again (0: the newest such), with a new count of crashes and without expiry.
+
+        Raises NotFound as :meth:`add_stems`, FailedPrecondition WRONG_STATE (it has not failed, its prompt was erased, or it
+        failed by a measurement that drift reports count) and ResourceExhausted QUEUE_FULL.
+        """
+        with self._writing() as tx:
+            return admission.retry_version(tx, tenant, job_id, version, limit=limit, owner=owner)
+
+    def cancel(self, tenant: str, job_id: str, version: int = 0, *, owner: OwningService | None = None) -> Job:
+        """Cancel a version (0: the newest that has not ended). Raises NotFound as :meth:`add_stems`."""
+        with self._writing() as tx:
+            return cancel_delete.cancel(tx, tenant, job_id, version, owner)
+
+    def start_delete(self, tenant: str, job_id: str, owner: OwningService) -> None:
+        """Record that an ended job is being deleted: from now on only its deletion sees it. Can be repeated.
+
+        Raises NotFound, also for a job of another owner, and FailedPrecondition WRONG_STATE.
+        """
+        with self._writing() as tx:
+            cancel_delete.start_delete(tx, tenant, job_id, owner)
+
+    def unfinished_deletions(self, owner: OwningService) -> Sequence[tuple[str, str]]:
+        """Tenant and id of each job whose deletion was started and not finished."""
+        with self._database.reading() as connection:
+            return cancel_delete.unfinished_deletions(connection, owner)
+
+    def finish_delete(self, tenant: str, job_id: str) -> None:
+        """Remove a job after :meth:`start_delete` and the removal of its files.
+
+        Its audit rows stay, and so do the measurements of its failed re-renders.
+        """
+        with self._writing() as tx:
+            cancel_delete.finish_delete(tx, tenant, job_id)
+
+    def job(self, tenant: str, job_id: str) -> Job:
+        """One job with all its versions. Raises NotFound JOB_NOT_FOUND, also for another tenant's job."""
+        with self._database.reading() as connection:
+            return reading.read_job(connection, tenant, job_id, self._database.now_us())
+
+    def job_status(self, tenant: str, job_id: str) -> JobStatus:
+        """The state of each version and the newest event number. Raises as :meth:`job`."""
+        with self._database.reading() as connection:
+            return reading.read_job_status(connection, tenant, job_id)
+
+    def jobs(self, tenant: str, job_filter: JobFilter, *, page_size: int = 50, page_token: str = "") -> JobPage:
+        """A page of at most 200 jobs, newest first. Raises InvalidToken."""
+        with self._database.reading() as connection:
+            return listing.read_jobs(
+                connection,
+                self.sealer,
+                tenant,
+                job_filter,
+                page_size=page_size,
+                page_token=page_token,
+                now_us=self._database.now_us(),
+            )
+
+    def rerender_outcomes(self, tenant: str, stem: StemName) -> Sequence[RerenderOutcome]:
+        """All re-renders of a stem, oldest first; of deleted jobs only the measured failures."""
+        with self._database.reading() as connection:
+            return reading.read_rerender_outcomes(connection, tenant, stem)
+
+    def named_keys(self, job_id: str, version: int) -> frozenset[str]:
+        """The keys of the store that a version names, once every earlier write has ended, also one whose answer was lost."""
+        with self._writing() as tx:
+            return reading.read_named_keys(tx.connection, job_id, version)
+
+    def swept_jobs(self, job_ids: Sequence[str]) -> Mapping[str, SweptJob]:
+        """What a sweep of the store must know of these jobs; a job without a row is not among the results."""
+        with self._database.reading() as connection:
+            return reading.read_swept_jobs(connection, job_ids)
+
+    def has_job(self, job_id: str) -> bool:
+        """Whether there is a job, of any tenant, once every earlier write has ended, also one whose answer was lost."""
+        with self._writing() as tx:
+            return reading.has_job(tx.connection, job_id)
+
+    def count_queued(self, owner: OwningService) -> int:
+        """How many versions are queued."""
+        with self._database.reading() as connection:
+            return claims.count_queued(connection, owner)
