@@ -17,7 +17,7 @@ from typing import Self
 import structlog
 
 from servicekit.clock import Clock
-from servicekit.errors import Internal, ServiceError
+from servicekit.errors import ServiceError
 from servicekit.faults import NO_FAULTS, Faults
 from servicekit.journal import (
     Claim,
@@ -25,18 +25,16 @@ from servicekit.journal import (
     Event,
     JobState,
     Journal,
-    OrphanedVersion,
     OwningService,
     Stage,
-    Version,
 )
 from servicekit.logs import logger
 from servicekit.memory import clear_frames, return_free_memory
 from servicekit.metrics import Metrics
 from servicekit.repeated_problem import RepeatedProblem
-from servicekit.rpc.status import as_service_error, status_json, to_status
 from servicekit.work.assignment import Assignment
 from servicekit.work.cancellation import CancellationToken, StopReason, WorkerShutdown
+from servicekit.work.endings import RemoveOrphans, UnnamedFiles, VersionEndings
 from servicekit.work.heartbeat import HeartbeatThread, Running
 from servicekit.work.parked import ParkedVersions
 from servicekit.work.progress import Progress
@@ -53,7 +51,6 @@ _NO_ROOM_FOR_MORE = frozenset({"STORE_UNAVAILABLE", "DISK_FULL"})
 _log = logger(__name__)
 
 Work = Callable[[Assignment], None]
-RemoveOrphans = Callable[[OrphanedVersion], None]
 
 
 class Runner:
@@ -94,10 +91,11 @@ class Runner:
         self._shutdown_grace_s = shutdown_grace_s
         self._retries = retries or RetryPolicy()
         self._metrics = metrics
-        self._remove_orphans = remove_orphans
         self._check_before_claim = check_before_claim
+        self._files = UnnamedFiles(journal, owner, remove_orphans)
+        self._endings = VersionEndings(journal, self._files, draining=self._wait_for_drain, metrics=metrics)
         self._heartbeat = HeartbeatThread(journal, clock=clock, heartbeat_s=heartbeat_s, faults=faults)
-        self._reaper = Reaper(journal, owner, before_reap=self._clean_up, metrics=metrics, faults=faults)
+        self._reaper = Reaper(journal, owner, before_reap=self._files.remove_orphaned, metrics=metrics, faults=faults)
         self._claiming = threading.RLock()
         # Cancelled since the last claim began: a claim that is being made right now must see the cancel too, but whoever cancels
         # does not wait for a claim, which may wait for the journal.
@@ -144,7 +142,7 @@ class Runner:
             self._draining = True
             self._changed.notify_all()
         for running in self._parked.close():
-            self._release(running)
+            self._endings.release(running)
             self._heartbeat.remove(running)
         self._workers.join(timeout_s)
         unfinished = self._heartbeat.all()
@@ -153,7 +151,7 @@ class Runner:
         self._workers.join(self._shutdown_grace_s)
         for running in self._heartbeat.all():
             # The work does not respond, so its claim is released for it: the journal refuses whatever it still writes.
-            self._release(running)
+            self._endings.release(running)
             self._heartbeat.remove(running)
         return not unfinished
 
@@ -189,7 +187,7 @@ class Runner:
         try:
             if self._waits_for_room():
                 return None
-            self._clean_up()
+            self._files.remove_orphaned()
             if self._check_before_claim is not None and self._journal.count_queued(self._owner):
                 self._check_before_claim()
             running = self._claim()
@@ -229,42 +227,6 @@ class Runner:
                 cancellation.stop(StopReason.CANCELLED)
             return running
 
-    def _clean_up(self) -> None:
-        """Called before the journal ends orphaned versions: after that nobody knows about their files."""
-        if self._remove_orphans is not None:
-            for orphan in self._journal.orphaned_versions(self._owner):
-                self._remove_orphans(orphan)
-
-    def _remove_earlier(self, claim: Claim) -> None:
-        """Remove the files of earlier attempts that the version does not name: they can commit no more."""
-        if claim.attempt > 1:
-            self._remove_unnamed(claim, claim.version, attempt=claim.attempt - 1)
-
-    def _remove_all(self, claim: Claim) -> None:
-        """The same for this attempt too, which ends without a result: also what a service left that died in it."""
-        try:
-            versions = self._journal.job(claim.job.tenant, claim.version.job_id).versions
-            now = next(version for version in versions if version.number == claim.version.number)
-            self._remove_unnamed(claim, now, attempt=claim.attempt)
-        except ServiceError as error:
-            _log.warning("files of an attempt that ended may be left", message=error.message)
-
-    def _discard(self, running: Running) -> None:
-        """The claim was lost. What another service stored for it has to be removed here, if its answer was not read any more."""
-        _log.warning("claim lost; the result of this attempt is discarded")
-        self._remove_all(running.claim)
-
-    def _remove_unnamed(self, claim: Claim, version: Version, *, attempt: int) -> None:
-        if self._remove_orphans is not None:
-            earlier = OrphanedVersion(
-                tenant=claim.job.tenant,
-                job_id=version.job_id,
-                version=version.number,
-                attempt=attempt,
-                files=version.files,
-            )
-            self._remove_orphans(earlier)
-
     def _progress(self, claim: Claim, cancellation: CancellationToken, budget: WaitBudget) -> Progress:
         return Progress(
             self._journal,
@@ -275,7 +237,7 @@ class Runner:
             clock=self._clock,
             wake_writer=self._heartbeat.wake,
             observe=self._observe,
-            remove_unnamed=lambda: self._remove_unnamed(claim, claim.version, attempt=claim.attempt),
+            remove_unnamed=lambda: self._files.remove_own(claim),
         )
 
     def _run(self, running: Running) -> None:
@@ -285,17 +247,17 @@ class Runner:
             if running.budget.refusal is not None:
                 self._start_next_attempt(running)
             _log.info("work started", attempt=running.claim.attempt)
-            self._remove_earlier(running.claim)
+            self._files.remove_earlier(running.claim)
             self._work(Assignment(running.claim, running.progress))
-            self._write_end(lambda: self._finish(running))
+            self._endings.finish(running)
         except ClaimLost:
-            self._discard(running)
+            self._endings.discard(running)
         except WorkerShutdown:
-            self._release(running)
+            self._endings.release(running)
         except BaseException as error:  # noqa: BLE001  the boundary; SystemExit of a library would end the thread
             parked = self._park(running, error)
             if not parked:
-                self._end_failed(running, error)
+                self._endings.fail(running, error)
         finally:
             if not parked:
                 self._heartbeat.remove(running)
@@ -329,79 +291,12 @@ class Runner:
                     boundary("ending a version failed"),
                     structlog.contextvars.bound_contextvars(job_id=running.key[0], version=running.key[1]),
                 ):
-                    self._end_failed(running, running.budget.refusal or WorkerShutdown())
+                    self._endings.fail(running, running.budget.refusal or WorkerShutdown())
                 self._heartbeat.remove(running)
 
-    def _finish(self, running: Running) -> None:
-        if running.progress.ended:
-            self._ended(JobState.DONE)
-            return
-        running.progress.close(completed=True)
-        self._ended(self._journal.finish(running.claim))
-
-    def _end_failed(self, running: Running, error: BaseException) -> None:
-        """End a version whose work raised. If it had to stop, the reason counts and not the error that stopping caused."""
-        stage = running.progress.current_stage
-        reason = running.cancellation.reason
-        if reason is StopReason.CANCELLED:
-            self._write_end(lambda: self._end_cancelled(running))
-            self._remove_all(running.claim)  # afterwards: a cancel does not wait for a store that is down
-        elif reason is StopReason.SHUTDOWN:
-            self._release(running)
-        elif reason is StopReason.CLAIM_LOST:
-            self._discard(running)
-        else:
-            if reason is StopReason.EXPIRED:
-                error = running.cancellation.expired()
-            service_error = as_service_error(error)
-            if isinstance(service_error, Internal) and service_error is not error:
-                _log.error("unexpected error", stage=stage, exc_info=error)
-            _log.info("work failed", stage=stage, reason=service_error.reason, message=service_error.message)
-            status = status_json(to_status(error, stage=stage))
-            self._remove_all(running.claim)
-            self._write_end(lambda: self._end_with(running, status))
-
-    def _end_cancelled(self, running: Running) -> None:
-        running.progress.close(completed=False)
-        self._journal.end_cancelled(running.claim)
-        self._ended(JobState.CANCELLED)
-
-    def _end_with(self, running: Running, status: dict[str, object]) -> None:
-        running.progress.close(completed=False)
-        self._journal.fail(running.claim, status)
-        self._ended(JobState.FAILED)
-
-    def _write_end(self, write: Callable[[], None]) -> None:
-        """Write the end of a version; retry until the journal answers or the service drains."""
-        problem = RepeatedProblem("writing the end of a version")
-        while True:
-            try:
-                write()
-                problem.over()
-            except ClaimLost:
-                _log.warning("claim lost; the result of this attempt is discarded")
-            except ServiceError as error:
-                problem.occurred(error)
-                with self._changed:
-                    if not self._changed.wait_for(lambda: self._draining, _POLL_S):
-                        continue
-                _log.warning("end of a version not written before shutdown; the next start runs it again")
-            return
-
-    def _release(self, running: Running) -> None:
-        try:
-            running.progress.close(completed=False)
-            self._journal.release(running.claim)
-            _log.info("claim released")
-        except ClaimLost:
-            _log.info("work already ended")
-        except ServiceError as error:
-            _log.warning("releasing the claim failed; its lease will expire", message=error.message)
-
-    def _ended(self, state: JobState) -> None:
-        _log.info("work ended", state=str(state))
-        if self._metrics is not None:
-            self._metrics.jobs.labels(state=str(state)).inc()
+    def _wait_for_drain(self) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self._draining, _POLL_S)
 
     def _observe(self, stage: Stage, seconds: float) -> None:
         if self._metrics is not None:
