@@ -26,23 +26,12 @@ from render_service.settings import RenderSettings
 from render_service.usecases.create_render import RenderAdmission
 from render_service.usecases.replay import Replayer
 from render_service.usecases.rerender_stem import RerenderAdmission
-from servicekit.clock import SystemClock
 from servicekit.errors import ServiceError
 from servicekit.faults import Faults
-from servicekit.fingerprint import check_device, host_fingerprint, merge
+from servicekit.fingerprint import host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.injected import FaultyDeviceLock
-from servicekit.installation import (
-    check_store,
-    device_lock,
-    inject_faults,
-    lock_instance,
-    make_folders,
-    open_faults,
-    open_journal,
-    open_store,
-    raise_descriptor_limit,
-)
+from servicekit.installation import check_store, device_lock, open_faults, open_installation
 from servicekit.journal import Job, OwningService
 from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
@@ -64,16 +53,10 @@ _LOCAL_TENANT = "local"
 
 async def serve(settings: RenderSettings, faults: Faults) -> None:
     """Build the service and run it until it is stopped by a signal."""
-    check_device(settings.device)
-    raise_descriptor_limit()
-    make_folders(settings)
-    clock, metrics = SystemClock(), Metrics("render")
+    metrics = Metrics("render")
     async with AsyncExitStack() as resources:
-        lock = lock_instance(settings.run_folder, NAME)
-        resources.callback(os.close, lock)
-        journal = resources.enter_context(open_journal(settings, clock))
-        own_store = open_store(settings, clock)
-        store = inject_faults(faults, journal, own_store)
+        opened = open_installation(NAME, settings, faults, resources)
+        clock, journal, store = opened.clock, opened.journal, opened.store
         gpu_lock = device_lock(settings)
         server = RpcServer(metrics=metrics, gated_methods=(*GATED_METHODS, *JOBS_GATED), service_names=_SERVICES)
         threads = settings.threads or len(os.sched_getaffinity(0))
@@ -164,7 +147,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             faults=faults,
         )
         await resources.enter_async_context(metrics.serving(settings.metrics_host, settings.render_metrics_port))
-        await _serve_urls(settings, own_store, resources)
+        await _serve_urls(settings, opened.own_store, resources)
         faults.begin()
         await ServiceProcess(
             name=NAME,

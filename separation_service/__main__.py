@@ -23,24 +23,14 @@ from separation_service.uploads.admission import UploadAdmission, UploadLimits
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.work import UploadWork, remove_orphans
 from separation_service.workers import Workers
-from servicekit.clock import Clock, SystemClock
+from servicekit.clock import Clock
 from servicekit.errors import ServiceError
 from servicekit.faults import Faults
-from servicekit.fingerprint import check_device, host_fingerprint, merge
+from servicekit.fingerprint import host_fingerprint, merge
 from servicekit.gpu_lock import DeviceLock, SharedGpuLock
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.injected import FaultyDeviceLock
-from servicekit.installation import (
-    check_store,
-    device_lock,
-    inject_faults,
-    lock_instance,
-    make_folders,
-    open_faults,
-    open_journal,
-    open_store,
-    raise_descriptor_limit,
-)
+from servicekit.installation import check_store, device_lock, open_faults, open_installation
 from servicekit.journal import Job, Journal, OwningService, Stage
 from servicekit.loans import Borrowings, LoanServer
 from servicekit.loans.socket_path import SocketPathError
@@ -70,16 +60,12 @@ _log = logger(__name__)
 
 async def serve(settings: SeparationSettings, faults: Faults) -> None:
     """Build the service and run it until a signal."""
-    check_device(settings.device)
-    raise_descriptor_limit()
-    make_folders(settings)
-    for folder in (settings.spool_folder, settings.pending_uploads_folder):
-        folder.mkdir(mode=0o700, exist_ok=True)
-    clock, metrics = SystemClock(), Metrics("separation")
+    metrics = Metrics("separation")
     async with AsyncExitStack() as resources:
-        resources.callback(os.close, lock_instance(settings.run_folder, NAME))
-        journal = resources.enter_context(open_journal(settings, clock))
-        store = inject_faults(faults, journal, open_store(settings, clock))
+        opened = open_installation(NAME, settings, faults, resources)
+        clock, journal, store = opened.clock, opened.journal, opened.store
+        for folder in (settings.spool_folder, settings.pending_uploads_folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
         scratch, pending = _without_leftovers(settings, journal, store)
         pipeline = await asyncio.to_thread(_pipeline, settings, store, scratch, metrics, clock, faults=faults)
         borrowings = Borrowings()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-from servicekit.clock import Clock
+from servicekit.clock import Clock, SystemClock
 from servicekit.faults import Faults
+from servicekit.fingerprint import check_device
 from servicekit.gpu_lock import GpuLock
 from servicekit.host_settings import HostSettings
 from servicekit.injected import FaultyStore
@@ -27,6 +30,32 @@ from servicekit.store.url_signer import UrlSigner
 _log = logger(__name__)
 _STALE_UPLOAD_S = 24 * 3600
 _MAX_DESCRIPTORS = 65536
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """What every service opens first. ``own_store`` is the store without injected faults."""
+
+    clock: Clock
+    journal: Journal
+    store: ObjectStore
+    own_store: ObjectStore
+
+
+def open_installation(name: str, settings: HostSettings, faults: Faults, resources: AsyncExitStack) -> Installation:
+    """Open journal and store as the installation's only process of the service ``name``, until ``resources`` are closed.
+
+    Raises :class:`SettingsError` for what the settings name and cannot be used.
+    """
+    check_device(settings.device)
+    raise_descriptor_limit()
+    make_folders(settings)
+    clock = SystemClock()
+    resources.callback(os.close, lock_instance(settings.run_folder, name))
+    journal = resources.enter_context(open_journal(settings, clock))
+    own_store = open_store(settings, clock)
+    store = inject_faults(faults, journal, own_store)
+    return Installation(clock=clock, journal=journal, store=store, own_store=own_store)
 
 
 def make_folders(settings: HostSettings) -> None:
