@@ -1,6 +1,7 @@
 """Re-renders of one stem with the shipped weights: distance from the grid, persona of the new stem, and what must not change.
 
-    python -m benchmarks.rerender --takes 20 [--first 0] [--seconds 8] [--stem drums] [--from-noise] [--results FILE]
+    python -m benchmarks.rerender --takes 20 [--first 0] [--seconds 8] [--stem drums] [--from-noise | --strength 0.9]
+        [--results FILE] [--references FILE] [--same-notes]
 
 Each take is rendered with one persona, then one of its stems again with another; stems and personas alternate. Drift is allowed,
 so that every stem can be measured; the verdict tells which ones would have failed. FILE gets one line per take. Several
@@ -14,7 +15,9 @@ the original.
 The persona of a new stem is determined by classifiers that are independent of the renderer (benchmarks/stem_classifier.py),
 fitted on the stems of reference takes in raw mode, 64 by default. Raw mode matters: a re-rendered stem is the plain output of a
 model, while a stem in exact mode includes a share of the residual, and a classifier fitted on one kind errs on the other. The
-upper bound is how many of the reference takes are recognised by all others. The null compares with shuffled personas. "Purity"
+upper bound is how many of the reference takes are recognised by the others. The null compares with shuffled personas. A re-render
+plays the notes of its base, while a persona's own takes have notes in its own range and density. With ``--same-notes`` each
+four reference takes, one by every persona, play the same notes, so that the classifiers learn the sound alone. "Purity"
 is where a delivered stem, with what the fit into the mix kept of the others' sound, lies between the centres of the old and the
 requested persona.
 """
@@ -29,7 +32,7 @@ import os
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +115,33 @@ def measure(client: Client, index: int, options: argparse.Namespace, folder: Pat
     }
 
 
-def reference_take(client: Client, index: int, seconds: float, folder: Path) -> str:
-    """Render a reference take in raw mode; returns its persona and the features of its stems as a line of JSON."""
-    brief = brief_of(index, seconds)
-    brief.seed, brief.stem_mode = FIRST_REFERENCE_SEED + index, brief_pb2.STEM_MODE_RAW
+def reference_briefs(client: Client, options: argparse.Namespace, folder: Path) -> Iterator[brief_pb2.Brief]:
+    """The briefs of the reference takes, in raw mode."""
+    for index in range(options.reference_takes):
+        brief = brief_of(index, options.seconds)
+        brief.seed, brief.stem_mode = FIRST_REFERENCE_SEED + index, brief_pb2.STEM_MODE_RAW
+        if not options.same_notes:
+            yield brief
+        elif index % len(PERSONAS) == 0:
+            yield from _on_the_same_notes(client, index // len(PERSONAS), options.seconds, folder)
+
+
+def _on_the_same_notes(client: Client, index: int, seconds: float, folder: Path) -> Iterator[brief_pb2.Brief]:
+    """Briefs by every persona for the notes of one take; the takes are by the personas in turn."""
+    composed = brief_of(index, seconds)
+    composed.seed, composed.stems = FIRST_REFERENCE_SEED + index, False
+    job = client.wait(client.create_render(composed))
+    midi = client.download(job.job_id, folder, version=1, kind=FileKind.MIDI).path.read_bytes()
+    for number, persona in enumerate(PERSONAS):
+        brief = brief_of(index, seconds)
+        brief.persona_id, brief.seed = persona, FIRST_REFERENCE_SEED + len(PERSONAS) * index + number
+        brief.stem_mode, brief.score.midi = brief_pb2.STEM_MODE_RAW, midi
+        brief.tempo_map.CopyFrom(job.versions[0].brief.tempo_map)
+        yield brief
+
+
+def reference_take(client: Client, brief: brief_pb2.Brief, folder: Path) -> str:
+    """Render a reference take; returns its persona and the features of its stems as a line of JSON."""
     job = client.wait(client.create_render(brief))
     files = _files(client.download(job.job_id, folder, version=1).path)
     of_stems = {name: features(files[f"{name}.wav"]) for name in STEMS}
@@ -316,6 +342,9 @@ def main() -> None:
         default=64,
         help="how many, in turn by each persona; with few the classifiers err",
     )
+    parser.add_argument(
+        "--same-notes", action="store_true", help="each four reference takes, by all personas, play the same notes"
+    )
     options, extra = parser.parse_known_args()
     os.environ["SONICHAOS_DRUMS_RERENDER"] = "true"
     with tempfile.TemporaryDirectory() as folder:
@@ -332,10 +361,8 @@ def main() -> None:
         references = options.references or Path(folder) / "references.jsonl"
         if not references.exists():
             with running_services(extra) as ready, Client(ready["renderAddress"], ready["separationAddress"]) as client:
-                takes = (
-                    reference_take(client, i, options.seconds, Path(folder)) for i in range(options.reference_takes)
-                )
-                references.write_text("".join(takes))
+                briefs = reference_briefs(client, options, Path(folder))
+                references.write_text("".join(reference_take(client, brief, Path(folder)) for brief in briefs))
         lines = [json.loads(line) for line in references.read_text(encoding="utf-8").splitlines()]
         rows = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
         report(rows, [(line["persona"], line["features"]) for line in lines])

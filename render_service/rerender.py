@@ -24,7 +24,8 @@ from servicekit.store.object_store import ObjectStore
 from servicekit.store.verified_read import read_verified
 
 DEFAULT_STRENGTH = 0.9
-"""Share of noise at the start: with less, more of the old persona stays (docs/decisions/0014-rerender.md)."""
+"""Share of noise at the start of a version without a score: with less, more of the old persona stays
+(docs/decisions/0014-rerender.md)."""
 
 _MAX_LATENTS_BYTES = 64 << 20  # 180 s are 1 MiB
 
@@ -57,7 +58,8 @@ class Rerender:
     Denoising starts from the original's ``latents``, from its ``recording`` if it is an upload, or, if both are None, from noise.
     ``match_mix``: the new stem is fitted to the mix too, not only to the old stem; False in re-renders of releases that did not.
     ``new_part``: the stem's notes were composed anew. ``loop``: the new stem's end leads into its start; False in re-renders of
-    releases that did not look at the end.
+    releases that did not look at the end. ``prefer_new_sound``: the fit to the mix changes the new sound as little as it can; False
+    in re-renders of releases that equalised it in full.
     """
 
     __pydantic_config__ = CAMEL_CASE
@@ -72,6 +74,7 @@ class Rerender:
     match_mix: Annotated[bool, Field(exclude_if=not_)] = False
     new_part: Annotated[bool, Field(exclude_if=not_)] = False
     loop: Annotated[bool, Field(exclude_if=not_)] = False
+    prefer_new_sound: Annotated[bool, Field(exclude_if=not_)] = False
 
     def facts(self) -> dict[str, Any]:
         """As JSON, for the journal and the audit row. :meth:`read` is its inverse."""

@@ -22,7 +22,7 @@ from render_service.composer.midi.smf import MidiError
 from render_service.music.chord_text import ChordTextError
 from render_service.music.key import Key, KeyFormatError
 from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint
-from render_service.rerender import DEFAULT_STRENGTH, BarRange
+from render_service.rerender import BarRange
 from render_service.usecases.rerender_stem import StemChange
 from servicekit.caller_fields import check_text
 from servicekit.delivery.names import STEMS, StemName
@@ -190,13 +190,14 @@ def _read_expire_time(message: brief_pb2.Brief, violations: list[FieldViolation]
     return moment
 
 
-def _read_strength(message: render_pb2.RerenderStemRequest, violations: list[FieldViolation]) -> float:
-    strength = message.strength or DEFAULT_STRENGTH
+def _read_strength(message: render_pb2.RerenderStemRequest, violations: list[FieldViolation]) -> float | None:
+    strength = message.strength
+    if not strength:
+        return None
     if not MIN_STRENGTH <= strength <= 1.0:
-        text = f"must be {MIN_STRENGTH:g} to 1, got {message.strength:g}"
-        violations.append(FieldViolation("strength", text))
-    elif message.from_noise and message.strength:
-        text = f"must not be set together with from_noise, got {message.strength:g}"
+        violations.append(FieldViolation("strength", f"must be {MIN_STRENGTH:g} to 1, got {strength:g}"))
+    elif message.from_noise:
+        text = f"must not be set together with from_noise, got {strength:g}"
         violations.append(FieldViolation("strength", text))
     return strength
 

@@ -133,6 +133,7 @@ def _request(mix: Bounce, rerender: Rerender, lease_id: str) -> separation_pb2.R
         to_bar=rerender.region.to_bar if rerender.region else 0,
         allow_drift=rerender.allow_drift,
         match_mix=rerender.match_mix,
+        prefer_new_sound=rerender.prefer_new_sound,
         note_seconds=() if plan.score is None else plan.score.starts_s(rerender.stem),
         new_part=rerender.new_part,
         loop=rerender.loop,

@@ -20,7 +20,7 @@ from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
 from render_service.personas.persona import Persona
 from render_service.plan import Plan, plan_from_json, plan_json
-from render_service.rerender import BarRange, Base, Rerender
+from render_service.rerender import DEFAULT_STRENGTH, BarRange, Base, Rerender
 from render_service.usecases.admission import Admission
 from servicekit.delivery.audit_body import AUDIT_STEMS, STEMS_BODY
 from servicekit.delivery.names import StemName
@@ -38,8 +38,8 @@ MAX_VERSIONS = 500
 class StemChange:
     """What the caller changes about one stem. An empty or None value stays as in the base version.
 
-    ``base_version`` 0 is the newest version with stems. ``strength`` is the share of noise in the init latents. ``new_part``: the
-    stem's notes are composed anew.
+    ``base_version`` 0 is the newest version with stems. ``strength`` is the share of noise in the init latents; None: the service
+    decides. ``new_part``: the stem's notes are composed anew.
     """
 
     job_id: str
@@ -49,12 +49,19 @@ class StemChange:
     prompt: str
     seed: int | None
     from_noise: bool
-    strength: float
+    strength: float | None
     region: BarRange | None
     allow_drift: bool
     tempo_map: TempoMap | None
     key: Key | None
     new_part: bool = False
+
+    def starts_from_noise(self, plan: Plan) -> bool:
+        """Whether denoising of ``plan`` starts from noise alone: if asked to, or by default where the score gives the notes.
+
+        The original's latents would only add its persona's sound (docs/decisions/0014-rerender.md).
+        """
+        return self.from_noise or (self.strength is None and plan.score is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +96,7 @@ class RerenderAdmission(Admission):
         _check_region(plan, change.region)
         if change.new_part:
             plan = self.with_new_part(plan, change, original=job.versions[0])
-        rerender = _make_rerender(base, change, original=job.versions[0], loop=plan.loop)
+        rerender = _make_rerender(base, change, plan, original=job.versions[0])
         new = NewVersion(
             job_id=job.job_id,
             request=request,
@@ -134,7 +141,7 @@ class RerenderAdmission(Admission):
     def _check_renderer(self, plan: Plan, change: StemChange) -> None:
         """Refuse what the loaded renderer cannot honour: it may be another one than that of the base version."""
         info = self.renderer_info
-        if not change.from_noise and not info.supports_init_latents:
+        if not change.starts_from_noise(plan) and not info.supports_init_latents:
             raise self.unsupported("from_noise", "cannot start from the original's latents; ask with from_noise")
         if not info.min_seconds <= plan.seconds <= info.max_seconds:
             limits = f"{info.min_seconds:g} to {info.max_seconds:g} seconds"
@@ -296,20 +303,22 @@ def _span_s(plan: Plan, region: BarRange | None) -> tuple[float, float]:
     return edges[region.from_bar - 1], edges[region.to_bar]
 
 
-def _make_rerender(base: Base, change: StemChange, *, original: Version, loop: bool) -> Rerender:
-    """Denoising starts from the original's latents; an upload has none, so its recording is encoded."""
-    files = VersionFiles() if change.from_noise else VersionFiles.read(original.files)
+def _make_rerender(base: Base, change: StemChange, plan: Plan, *, original: Version) -> Rerender:
+    """Unless denoising starts from noise, it starts from the original's latents. An upload has none: its recording is encoded."""
+    from_noise = change.starts_from_noise(plan)
+    files = VersionFiles() if from_noise else VersionFiles.read(original.files)
     return Rerender(
         base=base,
         stem=change.stem,
         latents=files.latents,
         recording=files.bounce if files.latents is None else None,
-        strength=1.0 if change.from_noise else change.strength,
+        strength=1.0 if from_noise else change.strength or DEFAULT_STRENGTH,
         region=change.region,
         allow_drift=change.allow_drift,
         match_mix=True,
         new_part=change.new_part,
-        loop=loop,
+        loop=plan.loop,
+        prefer_new_sound=True,
     )
 
 

@@ -1,8 +1,9 @@
 """Fits a new stem into the mix, so that the mix keeps the loudness and the third octaves that it had with the old stem.
 
 A separated stem is correlated with the rest of its mix, because some of the other stems' sound is left in it; a new stem is not. If
-only the stems' loudness is matched, the mix loses about 1 LU, and more in single bands. So the other stems' sound in the old stem
-is kept in the new one, and what differs then is equalised. Letters: ``C`` channels (2), ``N`` samples, ``B`` third octaves.
+only the stems' loudness is matched, the mix loses about 1 LU, and more in single bands. Three things bring that back: a gain, some
+of the other stems' sound in the old stem, and an equaliser. The last two make the new stem sound like the old one, so they do no
+more than the mix needs. Letters: ``C`` channels (2), ``N`` samples, ``B`` third octaves.
 """
 
 from __future__ import annotations
@@ -35,11 +36,29 @@ _CANDIDATES_DB = np.linspace(-MAX_BAND_DB, MAX_BAND_DB, 121)
 _INAUDIBLE = 1e-7  # power against the loudest band of the mix
 _GAIN_RANGE_DB = (-24.0, 24.0)
 _GAIN_STEPS = 16
+_SHARE_STEPS = 8
 
 Block = NDArray[np.float64]
 """``(C, N)``, full scale 1.0."""
 Bands = NDArray[np.float64]
 """``(B,)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRule:
+    """How much of the new sound a fit changes for the sake of the mix.
+
+    ``tolerance_lu``: only as much of the old stem is kept as brings the mix to within this of its loudness; None: all that it
+    shares with the rest. ``tolerance_db``: third octaves of the mix that deviate by less are not equalised.
+    """
+
+    tolerance_lu: float | None
+    tolerance_db: float
+
+
+FULL_MATCH = FitRule(tolerance_lu=None, tolerance_db=0.0)
+"""The nearest mix. It takes the persona from one stem in seven (docs/decisions/0021-loudness.md)."""
+LEAST_CHANGE = FitRule(tolerance_lu=0.05, tolerance_db=2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +73,7 @@ class BandGain:
 class MixMatch:
     """How a stem was fitted: the equaliser of the new sound, and its gain after that.
 
-    ``shared_lu`` is the loudness of what was kept of the old stem, against that stem; None if that is silent.
+    ``shared_lu`` is the loudness of what was kept of the old stem, against that stem; None if nothing was.
     """
 
     shared_lu: float | None
@@ -68,20 +87,25 @@ class MixMatch:
         return {"sharedLu": self.shared_lu, "equaliser": bands, "gainDb": self.gain_db}
 
 
-def match_mix(new: Block, old: Block, rest: Block, *, loop: bool = False) -> tuple[Block, MixMatch]:
+def match_mix(new: Block, old: Block, rest: Block, rule: FitRule, *, loop: bool = False) -> tuple[Block, MixMatch]:
     """Fit ``new`` so that ``rest + stem`` is like ``rest + old``. All ``(C, N)``; ``new`` and ``old`` are audible and equally loud.
 
     Returns the stem. Its loudness stays within 1 LU of the old one's, that of the new sound in it at most 3 LU below. The equaliser
     is zero-phase, smooth over third octaves and within 6 dB. Of a ``loop`` the filters go round from end to start.
     """
     powers = _BandPowers.of(new, old, rest)
-    old_energy = _energy(old)
+    old_energy, mix_lufs = _energy(old), gated_lufs(_energy(rest + old))
     share, shared, shared_lu = _shared_part(powers, rest, old_energy, loop=loop)
-    gains_db = _equaliser_db(powers, share)
+    if rule.tolerance_lu is not None and shared_lu is not None and mix_lufs is not None:
+        sounds = _Sounds.of(rest, shared, new)
+        factor = sounds.least_share(mix_lufs, rule.tolerance_lu, gated_lufs(old_energy))
+        share, shared = factor * share, factor * shared
+        shared_lu = round(shared_lu + 20.0 * float(np.log10(factor)), 2) if factor > 0.0 else None
+    gains_db = _equaliser_db(powers, share, rule.tolerance_db)
     equalised = _filtered(new, 10.0 ** (gains_db / 20.0), loop=loop)
     new_energy = _energy(equalised)
     mix = _Sum.of(_energy(rest + shared), new_energy, _energy(rest + shared + equalised))
-    gain_db = mix.gain_db(gated_lufs(_energy(rest + old)))
+    gain_db = mix.gain_db(mix_lufs)
     gain_db = _within_limits(gain_db, _Sum(_energy(shared), new_energy), gated_lufs(old_energy))
     bands = tuple(
         BandGain(hz=round(hz), gain_db=round(gain, 1))
@@ -141,15 +165,16 @@ def _shared_part(
     return factor * share, factor * shared, round(lufs + lowered_db - old_lufs, 2)
 
 
-def _equaliser_db(powers: _BandPowers, share: Bands) -> Bands:
-    """The gains that bring each third octave of the new mix near to that of the old one."""
+def _equaliser_db(powers: _BandPowers, share: Bands, tolerance_db: float) -> Bands:
+    """The gains that bring each third octave of the new mix near to that of the old one, or to within ``tolerance_db`` of it."""
     wanted = powers.rest + 2.0 * powers.rest_old + powers.old
     gains, kept = 10.0 ** (_CANDIDATES_DB / 20.0), 1.0 + share[:, None]
     found = kept**2 * powers.rest[:, None] + gains**2 * powers.new[:, None]
     found += 2.0 * kept * gains * powers.rest_new[:, None]
     floor = 1e-20 + _INAUDIBLE * wanted.max()
     deviation_db = 10.0 * np.log10(np.maximum(found, floor) / np.maximum(wanted, floor)[:, None])
-    cost = deviation_db**2 + _GAIN_COST * _CANDIDATES_DB**2
+    excess_db = np.maximum(np.abs(deviation_db) - tolerance_db, 0.0)
+    cost = excess_db**2 + _GAIN_COST * _CANDIDATES_DB**2
     return _smooth(_CANDIDATES_DB[cost.argmin(axis=1)])
 
 
@@ -207,6 +232,55 @@ class _Sum:
             else:
                 high_db = middle_db
         return 0.5 * (low_db + high_db)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Sounds:
+    """The weighted energies of the rest, of what is kept of the old stem and of the new sound, and what each two have in common."""
+
+    rest: NDArray[np.float64]
+    shared: NDArray[np.float64]
+    new: NDArray[np.float64]
+    rest_shared: NDArray[np.float64]
+    rest_new: NDArray[np.float64]
+    shared_new: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rest: Block, shared: Block, new: Block) -> _Sounds:
+        """Measured on the sounds and on the sums of each two."""
+        of_rest, of_shared, of_new = _energy(rest), _energy(shared), _energy(new)
+        return cls(
+            rest=of_rest,
+            shared=of_shared,
+            new=of_new,
+            rest_shared=_energy(rest + shared) - of_rest - of_shared,
+            rest_new=_energy(rest + new) - of_rest - of_new,
+            shared_new=_energy(shared + new) - of_shared - of_new,
+        )
+
+    def least_share(self, mix_lufs: float, tolerance_lu: float, old_lufs: float | None) -> float:
+        """The smallest factor of the shared sound with which the mix, under a gain, has ``mix_lufs``; at most 1."""
+        missing_lu = mix_lufs - self._reached_lufs(0.0, mix_lufs, old_lufs)
+        if abs(missing_lu) <= tolerance_lu:
+            return 0.0
+        low, high = 0.0, 1.0
+        for _ in range(_SHARE_STEPS):
+            middle = 0.5 * (low + high)
+            left_lu = np.sign(missing_lu) * (mix_lufs - self._reached_lufs(middle, mix_lufs, old_lufs))
+            if left_lu > tolerance_lu:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def _reached_lufs(self, factor: float, mix_lufs: float, old_lufs: float | None) -> float:
+        """Loudness of the mix with this factor and the gain that brings it nearest to ``mix_lufs``."""
+        shared = factor**2 * self.shared
+        fixed = self.rest + shared + factor * self.rest_shared
+        common = self.rest_new + factor * self.shared_new
+        gain_db = _within_limits(_Sum(fixed, self.new, common).gain_db(mix_lufs), _Sum(shared, self.new), old_lufs)
+        gain = 10.0 ** (gain_db / 20.0)
+        return gated_lufs(fixed + gain * common + gain**2 * self.new) or -np.inf
 
 
 def _energy(block: Block) -> NDArray[np.float64]:

@@ -52,6 +52,7 @@ def read_replace_request(request: separation_pb2.ReplaceStemRequest) -> ReplaceR
         region=bars if request.from_bar or request.to_bar else None,
         allow_drift=request.allow_drift,
         match_mix=request.match_mix,
+        prefer_new_sound=request.prefer_new_sound,
         notes=_notes(request),
         loop=request.loop,
     )

@@ -24,7 +24,8 @@ class Replacement:
     """Which stem of which version is replaced, on which grid; ``region`` None: in the whole take.
 
     ``notes`` that the new stem plays, None where they are unknown. ``match_mix``: the bounce keeps its loudness and third octaves
-    too, not only the stem its loudness. ``loop``: the take's end leads into its start.
+    too, not only the stem its loudness; ``prefer_new_sound``: with as little change of the new sound as that allows. ``loop``: the
+    take's end leads into its start.
     """
 
     stem: StemName
@@ -33,6 +34,7 @@ class Replacement:
     region: BarRange | None
     allow_drift: bool
     match_mix: bool
+    prefer_new_sound: bool = False
     notes: StemNotes | None = None
     loop: bool = False
 
@@ -49,6 +51,7 @@ def align_replacement(
         region=replacement.region,
         allow_drift=replacement.allow_drift,
         match_mix=replacement.match_mix,
+        prefer_new_sound=replacement.prefer_new_sound,
         notes=replacement.notes,
         loop=replacement.loop,
         max_true_peak_dbtp=None if base.is_upload else MAX_TRUE_PEAK_DBTP,

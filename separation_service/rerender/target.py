@@ -47,8 +47,8 @@ class AlignmentTarget:
     """Base version, and the original's grid and key; ``key`` is None where it is unknown, ``region`` None for the whole take.
 
     ``notes`` that the new stem plays, None where they are unknown. ``match_mix``: the bounce keeps its loudness and third octaves
-    too, not only the stem its loudness. ``max_true_peak_dbtp`` limits the new bounce; None: full scale. ``loop``: the take's end
-    leads into its start.
+    too, not only the stem its loudness; ``prefer_new_sound``: with as little change of the new sound as that allows.
+    ``max_true_peak_dbtp`` limits the new bounce; None: full scale. ``loop``: the take's end leads into its start.
     """
 
     base: BaseTake
@@ -60,6 +60,7 @@ class AlignmentTarget:
     max_true_peak_dbtp: float | None
     notes: StemNotes | None = None
     loop: bool = False
+    prefer_new_sound: bool = False
 
     @property
     def max_limiting_db(self) -> float:

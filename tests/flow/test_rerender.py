@@ -61,9 +61,9 @@ def again(pair: Pair, job_id: str, stem: Stem = Stem.VOCALS, **changes: object) 
 
 @pytest.fixture(scope="module")
 def remade(pair: Pair, base: Story) -> tuple[Story, job_pb2.Version, dict[str, str]]:
-    """The original's vocals with another persona, and the stored files from before."""
+    """The original's vocals with another persona, from its latents, and the stored files from before."""
     before = folder_of(pair, base.job.job_id)
-    story, version = again(pair, base.job.job_id)
+    story, version = again(pair, base.job.job_id, strength=0.9)
     return story, version, before
 
 
@@ -264,9 +264,10 @@ def tracks_of(pair: Pair, job_id: str, version: int) -> dict[str, tuple[Tone, ..
     return {track.name: track.tones for track in read_midi(data).tracks}
 
 
-def test_from_noise_gives_another_stem(pair: Pair, base: Story) -> None:
-    """The same request from noise gives another stem and records it."""
-    _, version = again(pair, base.job.job_id, from_noise=True)
+@pytest.mark.parametrize("fields", [{}, {"from_noise": True}])
+def test_from_noise_gives_another_stem(pair: Pair, base: Story, fields: dict[str, bool]) -> None:
+    """The same request from noise, the default of a take with notes, gives another stem and records it."""
+    _, version = again(pair, base.job.job_id, **fields)
     new = files_of(pair, base.job.job_id, version.number)
     assert new["vocals.wav"] != files_of(pair, base.job.job_id, 2)["vocals.wav"]
     facts = json.loads(new["manifest.json"])["rerender"]

@@ -24,8 +24,8 @@ def files_of(pair: Pair, job_id: str, version: int) -> dict[str, bytes]:
 
 
 def start_rerender(pair: Pair, job_id: str) -> render_pb2.RerenderStemResponse:
-    """A re-render that was just accepted."""
-    return pair.client.rerender_stem(job_id, Stem.OTHER, persona_id="hiss", base_version=1)
+    """A re-render that was just accepted, from the original's latents."""
+    return pair.client.rerender_stem(job_id, Stem.OTHER, persona_id="hiss", base_version=1, strength=0.9)
 
 
 def of(version: int, test: Callable[[JobEvent], bool]) -> Callable[[JobEvent], bool]:

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import torch
 
+from render_service.composer.planner import ScoreRequest
 from render_service.plan import Plan
 from render_service.renderers.latent_diffusion.stack import LatentDiffusion
 from render_service.renderers.load import load_renderer, weights_folder
-from render_service.renderers.renderer import no_report
+from render_service.renderers.renderer import InitLatents, no_report
 from tests.support.tiny_checkpoint import plan
 from training.corpus.builtin_personas import built_in_personas
 from training.metrics import (
@@ -191,6 +192,40 @@ def test_takes_with_vocals_have_a_voice(starter: LatentDiffusion, personas: dict
 def test_without_the_denoiser_there_is_no_voice(zeroed: LatentDiffusion, personas: dict[str, Persona]) -> None:
     """The instrumental flag then has no effect."""
     assert np.allclose(_voice_lifts_db(zeroed, personas), 0.0, atol=0.1)
+
+
+@pytest.mark.parametrize(("old", "wanted"), [("glass-orchard", "granite-road"), ("granite-road", "neon-drift")])
+def test_from_noise_the_same_notes_take_another_personas_sound(
+    starter: LatentDiffusion, personas: dict[str, Persona], old: str, wanted: str
+) -> None:
+    """From the original's latents, at a noise share of 0.9, more of the old persona stays. So re-renders start from noise."""
+    asked = plan(seconds=4.0, embedding=personas[old].embedding, bpm=120.0, key="A minor", steps=8)
+    request = ScoreRequest(
+        prompt=asked.prompt,
+        persona_embedding=asked.persona_embedding,
+        seed=asked.seed,
+        seconds=asked.seconds,
+        tempo_map=asked.tempo_map,
+        key=asked.key,
+        chords=asked.chords,
+        ending_s=None,
+        instrumental=False,
+    )
+    asked = replace(asked, score=starter.planner.write_score(request), persona_prefix=personas[old].prefix)
+    original = InitLatents(latents=starter.denoise(asked, no_report), strength=0.9)
+    again = replace(
+        asked, persona_embedding=personas[wanted].embedding, persona_prefix=personas[wanted].prefix, seed=asked.seed + 1
+    )
+    contrast = np.array(personas[wanted].embedding) - np.array(personas[old].embedding)
+    from_latents, from_noise = (
+        float(
+            starter.embed_persona([starter.vocode(starter.denoise(again, no_report, init), again, no_report)])
+            @ contrast
+        )
+        for init in (original, None)
+    )
+    assert from_noise > 0.3
+    assert from_noise > from_latents + 0.05
 
 
 def test_starter_weights_repeat_a_take(starter: LatentDiffusion, personas: dict[str, Persona]) -> None:

@@ -45,8 +45,8 @@ class Louder:
 
 @pytest.fixture(scope="module")
 def rerendered(shared_parts: RenderParts, separation: SeparationClient, take: Job) -> Job:
-    """The take with a second version."""
-    shared_parts.rerender_stem(take.job_id, allow_drift=True)
+    """The take with a second version, made from its latents."""
+    shared_parts.rerender_stem(take.job_id, allow_drift=True, strength=0.9)
     return run_to_end(shared_parts, separation, take.job_id)
 
 

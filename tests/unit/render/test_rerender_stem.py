@@ -45,7 +45,7 @@ def refused_field(parts: RenderParts, job_id: str, **fields: Any) -> str:
 
 def test_the_next_version_keeps_the_grid_and_names_its_inputs(shared_parts: RenderParts, take: Job) -> None:
     """Persona and seed change; tempo map, key, chords and length do not. Inputs are named by digest."""
-    accepted = shared_parts.rerender_stem(take.job_id)
+    accepted = shared_parts.rerender_stem(take.job_id, strength=0.5)
     version = shared_parts.journal.job(TENANT, take.job_id).version(accepted.version)
     assert version is not None
     before, plan = plan_from_json(take.versions[0].plan), plan_from_json(version.plan)
@@ -60,6 +60,7 @@ def test_the_next_version_keeps_the_grid_and_names_its_inputs(shared_parts: Rend
     assert (version.brief["personaId"], version.brief["seedSource"]) == ("rumble", "caller")
     rerender = Rerender.read(version.plan["rerender"])
     files = take.versions[0].files
+    assert rerender.strength == 0.5
     assert rerender.latents is not None
     assert (rerender.latents.sha256, rerender.base.zip.sha256) == (files["latents"]["sha256"], files["zip"]["sha256"])
     assert [entry.sha256 for entry in rerender.base.entries] == [entry["sha256"] for entry in files["zipEntries"]]
@@ -68,7 +69,7 @@ def test_the_next_version_keeps_the_grid_and_names_its_inputs(shared_parts: Rend
 def test_from_noise_needs_no_latents(shared_parts: RenderParts, take: Job) -> None:
     """Also where the renderer cannot start from any."""
     parts = with_info(shared_parts, supports_init_latents=False)
-    assert refused_field(parts, take.job_id) == "from_noise"
+    assert refused_field(parts, take.job_id, strength=0.9) == "from_noise"
     accepted = parts.rerender_stem(take.job_id, from_noise=True)
     rerender = Rerender.read(accepted.job.versions[-1].plan["rerender"])
     assert rerender.from_noise
@@ -250,11 +251,18 @@ def test_a_new_part_needs_a_score(shared_parts: RenderParts, separation: Separat
 
 
 def test_a_renderer_that_plays_no_scores_plans_without_the_notes(shared_parts: RenderParts, take: Job) -> None:
-    """It does not play those that another one composed, so the new stem is not judged by them."""
+    """It does not play those that another one composed, so the new stem is not judged by them.
+
+    Where the notes are known, noise is the default start, for the latents would add the old persona's sound. Otherwise those give
+    the notes.
+    """
     roomy = replace(shared_parts.rerenders, queue_limit=100)
-    plans = [
-        plan_from_json(shared_parts.rerender_stem(take.job_id, admission).job.versions[-1].plan)
+    plays, plays_none = (
+        shared_parts.rerender_stem(take.job_id, admission).job.versions[-1].plan
         for admission in (roomy, replace(roomy, planner=None))
-    ]
-    assert plans[0].score is not None
-    assert plans[1].score is None
+    )
+    assert plan_from_json(plays).score is not None
+    assert plan_from_json(plays_none).score is None
+    starts = [Rerender.read(plan["rerender"]) for plan in (plays, plays_none)]
+    assert [(start.from_noise, start.strength) for start in starts] == [(True, 1.0), (False, 0.9)]
+    assert all(start.prefer_new_sound for start in starts)

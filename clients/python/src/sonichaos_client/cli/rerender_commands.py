@@ -83,12 +83,15 @@ def _with_fields(command: Callable[..., R]) -> Callable[..., R]:
                 help="Version to start from [default: the newest that is done]",
             ),
             click.option(
-                "--from-noise", is_flag=True, help="Start from noise only, not from the latents of the original."
+                "--from-noise",
+                is_flag=True,
+                help="Start from noise only, not from the latents of the original. The default where the notes are known.",
             ),
             click.option(
                 "--strength",
                 type=NumberBetween(0, 1, above=True),
-                help="Share of noise added to the latents of the original, above 0 to 1 [default: 0.9]",
+                help="Share of noise added to the latents of the original, above 0 to 1 "
+                "[default: 0.9; noise only where the notes are known]",
             ),
             click.option("--from-bar", type=_BAR, help="First bar to replace; bar 1 begins at the first downbeat."),
             click.option("--to-bar", type=_BAR, help="Last bar to replace."),

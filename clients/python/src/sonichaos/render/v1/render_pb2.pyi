@@ -150,7 +150,9 @@ class RerenderStemRequest(_message.Message):
     from_noise: _builtins.bool
     """True to start denoising from noise alone instead of the original's latents. Tempo map, key and chords stay the original's."""
     strength: _builtins.float
-    """Fraction of noise in the latents that denoising starts from, 0.001 to 1. 0 means 0.9. Not with `from_noise`."""
+    """Fraction of noise in the latents that denoising starts from, 0.001 to 1. 0: a version whose notes are known starts from noise
+    alone, any other at 0.9. Not with `from_noise`.
+    """
     from_bar: _builtins.int
     """First bar to replace, counted from 1 at the first downbeat. 0 in both `from_bar` and `to_bar`: the whole take."""
     to_bar: _builtins.int

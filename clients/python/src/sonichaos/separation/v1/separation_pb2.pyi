@@ -321,6 +321,7 @@ class ReplaceStemRequest(_message.Message):
     NEW_PART_FIELD_NUMBER: _builtins.int
     LOOP_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
+    PREFER_NEW_SOUND_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """Id of the loan of the new mix."""
     job_id: _builtins.str
@@ -347,6 +348,8 @@ class ReplaceStemRequest(_message.Message):
     """True if the take is a loop: the end of the new stem then leads into its start."""
     attempt: _builtins.int
     """Number of the version's attempt, from 1: see SeparateTensorRequest. 0 for a replay."""
+    prefer_new_sound: _builtins.bool
+    """True to change the new sound as little as `match_mix` allows. Not set for a replay of a version that was made without."""
     @_builtins.property
     def mix(self) -> _job_pb2.StoredFile:
         """The new mix as a WAV file. The lent samples must match its digest. Its key is empty, because it is not stored."""
@@ -389,10 +392,11 @@ class ReplaceStemRequest(_message.Message):
         new_part: _builtins.bool = ...,
         loop: _builtins.bool = ...,
         attempt: _builtins.int = ...,
+        prefer_new_sound: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "compare_with", b"compare_with", "grid", b"grid", "mix", b"mix"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_drift", b"allow_drift", "attempt", b"attempt", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "loop", b"loop", "manifest_json", b"manifest_json", "match_mix", b"match_mix", "mix", b"mix", "new_part", b"new_part", "note_seconds", b"note_seconds", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_drift", b"allow_drift", "attempt", b"attempt", "base", b"base", "compare_with", b"compare_with", "from_bar", b"from_bar", "grid", b"grid", "job_id", b"job_id", "lease_id", b"lease_id", "loop", b"loop", "manifest_json", b"manifest_json", "match_mix", b"match_mix", "mix", b"mix", "new_part", b"new_part", "note_seconds", b"note_seconds", "prefer_new_sound", b"prefer_new_sound", "stem", b"stem", "to_bar", b"to_bar", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -135,7 +135,8 @@ export type RerenderStemRequest = Message<"sonichaos.render.v1.RerenderStemReque
   fromNoise: boolean;
 
   /**
-   * Fraction of noise in the latents that denoising starts from, 0.001 to 1. 0 means 0.9. Not with `from_noise`.
+   * Fraction of noise in the latents that denoising starts from, 0.001 to 1. 0: a version whose notes are known starts from noise
+   * alone, any other at 0.9. Not with `from_noise`.
    *
    * @generated from field: double strength = 9;
    */
