@@ -1,4 +1,4 @@
-"""A proxy in front of a PostgreSQL server: it can be cut, and it loses answers to commits, which the server has made by then."""
+"""A proxy in front of a PostgreSQL server: it can be cut, and it loses answers to statements that the server has executed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _WRITERS_LOCK = b"pg_advisory_xact_lock"
 
 
 class LostCommits(CuttableProxy):
-    """Listens on a Unix socket in ``folder``; ``url`` is the URL of the server's database. Use it as a ``with``."""
+    """Listens on a Unix socket in ``folder``. Use it as a ``with``.
+
+    ``url`` is the URL of the server's database through the proxy, ``direct_url`` the one past it.
+    """
 
     def __init__(self, folder: Path, url: str) -> None:
         listener = socket.socket(socket.AF_UNIX)
@@ -27,13 +30,19 @@ class LostCommits(CuttableProxy):
         (server,) = parse_qs(urlsplit(url).query)["host"]
         self._server = f"{server}/{_SOCKET}"
         self.url = url.replace(server, str(folder))
+        self.direct_url = url
         self._left = 0
         self._cut_at_loss = False
+        self._answers_left = 0
         self.lost = 0
 
     def lose(self, commits: int = 1) -> None:
         """Lose the answers to the next commits of write transactions."""
         self._left = commits
+
+    def lose_answer(self, number: int) -> None:
+        """Lose the answer ``number`` from now on, counted from 1, of whatever statement, and with it its connection."""
+        self._answers_left = number
 
     @contextmanager
     def losing_all(self) -> Iterator[None]:
@@ -79,6 +88,11 @@ class LostCommits(CuttableProxy):
                         self._is_cut = True
                         self.break_all()
                     break
+                if self._answers_left:
+                    self._answers_left -= 1
+                    if not self._answers_left:
+                        self.lost += 1
+                        break
                 near.sendall(data)
         shut_down(near)
         shut_down(far)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from servicekit.clock import SystemClock
-from servicekit.journal import AuditDraft, Checkpoint, EventDraft, EventKind, JobState, Journal, Stage
+from servicekit.errors import ServiceError
+from servicekit.journal import AuditDraft, Checkpoint, EventDraft, EventKind, JobFilter, JobState, Journal, Stage
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from servicekit.work import Assignment
@@ -82,3 +84,47 @@ def test_files_of_a_commit_without_an_answer_stay(journal: Journal, proxy: LostC
         job = ended(journal, job_id)
     assert (job.state, proxy.lost) == (JobState.DONE, 1)
     assert store.read(job.versions[0].files["bounce"]["key"], max_bytes=100) == b"sound"
+
+
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.soak), 12], ids=["each", "some"])
+def test_a_job_is_done_once_whichever_answer_is_lost(
+    journal: Journal, proxy: LostCommits, tmp_path: Path, step: int
+) -> None:
+    """The caller repeats a refused call, the work goes on by itself; there is one job, one audit row, and events without a gap."""
+    signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=SystemClock().now)
+    store = FolderStore(tmp_path / "store", signer)
+
+    def work(assignment: Assignment) -> None:
+        with assignment.progress.staged_files(store) as staged:
+            assignment.progress.stage(Stage.BOUNCE)
+            stored = staged.put_bytes("bounce", b"sound", content_type="audio/wav")
+            audit = AuditDraft(kind="bounce", body={}, prompt=PROMPT)
+            assignment.progress.bounce_ready(files={"bounce": {"key": stored.key}}, audit=audit)
+
+    number, lost = 1, True
+    with Journal.open(proxy.direct_url, clock=SystemClock()) as observer, running(journal, work):
+        while lost:
+            before = proxy.lost
+            proxy.lose_answer(number)
+            job_id = accept_repeatedly(journal, f"r{number}")
+            job = ended(observer, job_id)
+            lost = proxy.lost > before  # otherwise a whole job needs fewer answers
+            proxy.lose_answer(0)
+            assert (job.state, job.versions[0].files.keys()) == (JobState.DONE, {"bounce"}), number
+            assert store.read(job.versions[0].files["bounce"]["key"], max_bytes=100) == b"sound"
+            events = events_of(observer, job_id)
+            assert [event.sequence for event in events] == list(range(1, len(events) + 1)), number
+            assert [event.kind for event in events].count(EventKind.BOUNCE_READY) == 1, number
+            assert len(observer.audit_rows("local", job_id).rows) == 1, number
+            number += step
+        jobs = observer.jobs("local", JobFilter(), page_size=200).jobs
+    assert len(jobs) == len({job.job_id for job in jobs}) == (number - 1) // step
+    assert number > 20
+
+
+def accept_repeatedly(journal: Journal, request_id: str) -> str:
+    """Accept a job as a caller does who repeats a refused call under the same request id."""
+    for _ in range(5):
+        with suppress(ServiceError):
+            return journal.accept(new_job(request(request_id)), limit=MANY).job.job_id
+    pytest.fail("refused five times")

@@ -215,6 +215,18 @@ async def test_a_tensor_that_is_not_borrowed_expires(borrower: Borrower, channel
         await nothing_held(borrower)
 
 
+@pytest.mark.parametrize("ahead_s", [-60.0, 60.0])
+async def test_clocks_of_two_hosts_may_differ_by_a_minute(
+    borrower: Borrower, channel: grpc.Channel, ahead_s: float
+) -> None:
+    """The lender's host is ahead of the borrower's, or behind it."""
+    lender = ChunkLender(channel, address="the borrower", wall_clock_s=lambda: time.time() + ahead_s)
+    with ExitStack() as lent:
+        lending = lender.lend(SAMPLES, sample_rate_hz=44_100, job_id="job")
+        await use_once(borrower, (await borrower.call(lambda: lent.enter_context(lending))).lease_id)
+        await borrower.call(lent.close)
+
+
 async def test_a_tensor_is_withdrawn_after_its_block(borrower: Borrower, channel: grpc.Channel) -> None:
     """Its memory is free at once, whether the call that should use it was refused or never made."""
     await borrower.call(lambda: lend_and_leave(chunk_lender(channel), SMALL))
