@@ -18,7 +18,7 @@ from separation_service.rerender.target import BaseTake
 from servicekit.audio.pcm24 import Pcm24
 from servicekit.audio.wav import read_wav
 from servicekit.delivery.files import ZipEntry
-from servicekit.delivery.manifest import Manifest
+from servicekit.delivery.manifest import Manifest, utc_seconds
 from servicekit.delivery.manifest_json import read_manifest
 from servicekit.delivery.names import STEMS, StemName
 from servicekit.delivery.zip_headers import PackedFile
@@ -73,7 +73,7 @@ class BaseVersion:
         earlier: Mapping[str, Any] = (self.manifest.rerender or {}).get("kept", {})
         here = {
             "version": self.manifest.version,
-            "createdAt": self.manifest.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "createdAt": utc_seconds(self.manifest.created_at),
             "source": "separated" if self.manifest.origin is None else "generated",
         }
         return {stem: dict(earlier.get(stem, here)) for stem in self.copied}

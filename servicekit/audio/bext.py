@@ -62,7 +62,7 @@ def bext_body(facts: WavFacts) -> bytes:
         description.encode("ascii"),
         ORIGINATOR.encode("ascii"),
         originator_reference(facts).encode("ascii"),
-        created.strftime("%Y-%m-%d").encode("ascii"),
+        created.date().isoformat().encode("ascii"),
         created.strftime("%H:%M:%S").encode("ascii"),
         0,
         _VERSION,

@@ -22,7 +22,9 @@ from servicekit.json_codec import CAMEL_CASE
 
 def utc_seconds(moment: datetime) -> str:
     """RFC 3339 in UTC with whole seconds, such as ``2026-03-04T05:06:07Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    )  # strftime's %Y may be one digit
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,8 @@ def read_manifest(text: str) -> Manifest:
         raise _invalid(f"must have at most {MAX_TEXT_CHARACTERS} characters, got {len(text)}")
     try:
         facts = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(facts, ensure_ascii=False).encode()  # a lone surrogate could be read but never written
+        # A lone surrogate, and 1e999, which is read as infinity, could never be written.
+        json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise _invalid(f"must be JSON in UTF-8: {error}") from None
     problem = _problem(facts)

@@ -146,6 +146,13 @@ def with_infinity(made: Delivery) -> None:
     )
 
 
+def with_a_number_beyond_all_others(made: Delivery) -> None:
+    """The manifest has a number that is read as infinity."""
+    made.files["manifest.json"] = made.files["manifest.json"].replace(
+        b'"residualDbfs": -', b'"residualDbfs": -1e999, "x": -'
+    )
+
+
 def in_folder(folder: str) -> Callable[[Delivery], None]:
     """The files are in another folder."""
 
@@ -194,6 +201,7 @@ DAMAGES: list[tuple[Callable[[Delivery], None], set[tuple[str, str]]]] = [
     (extra_file, {("files", "")}),
     (not_json, {("schema", "manifest.json")}),
     (with_infinity, {("schema", "manifest.json")}),
+    (with_a_number_beyond_all_others, {("schema", "manifest.json")}),
     (in_folder("sonichaos-j-other/"), {("files", "")}),
     (in_folder(f"sonichaos-{JOB}-v2/"), {("files", "")}),
     (in_folder("../"), {("path", ""), ("files", "")}),

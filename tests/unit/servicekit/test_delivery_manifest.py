@@ -83,6 +83,13 @@ def test_comes_back(manifest: Manifest) -> None:
     assert manifest_text(read_manifest(text)) == text
 
 
+def test_a_year_has_four_digits() -> None:
+    """Also one before 1000: what is read can be written."""
+    text = manifest_text(replace(TAKE, created_at=datetime(26, 1, 2, tzinfo=UTC)))
+    assert json.loads(text)["createdAt"] == "0026-01-02T00:00:00Z"
+    assert manifest_text(read_manifest(text)) == text
+
+
 def test_top_level_is_the_contract() -> None:
     """The names at the top are those of the contract, `rerender` only on a re-render."""
     contract = """
@@ -206,6 +213,14 @@ def test_a_refusal_names_the_part() -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"lufs": NaN}', '{"prompt": "\\ud800"}', "[" * 200_000])
 def test_what_is_no_manifest_is_refused(text: str) -> None:
     """Anything else than a JSON object in UTF-8 is refused."""
+    with pytest.raises(InvalidFields):
+        read_manifest(text)
+
+
+def test_a_number_beyond_all_others_is_refused() -> None:
+    """It would be read as infinity, which cannot be written."""
+    text = manifest_text(TAKE).replace('"lufs": -14.26', '"lufs": -1e999')
+    assert "1e999" in text
     with pytest.raises(InvalidFields):
         read_manifest(text)
 

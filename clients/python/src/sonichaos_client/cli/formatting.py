@@ -26,7 +26,7 @@ def lower(member: ApiEnum) -> str:
 
 def format_job_line(job: job_pb2.Job) -> str:
     """One job on one line."""
-    created = job.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
+    created = job.create_time.ToDatetime().isoformat(sep=" ", timespec="seconds")
     owner = lower(OwningService(job.owner))
     latest = f"v{job.latest.number} {lower(JobState(job.latest.state))}" if job.latest.number > 1 else "v1"
     prompt = printable(job.brief.prompt, _MAX_PROMPT) or ("(upload)" if owner == "separation" else "(no prompt)")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import zlib
 from collections.abc import Mapping, Sequence
@@ -130,7 +131,7 @@ def _read_manifest(file: BinaryIO, member: Member | None) -> tuple[Mapping[str, 
         ]
     file.seek(member.offset)
     try:
-        facts = json.loads(file.read(member.size).decode("utf-8"), parse_constant=_reject_constant)
+        facts = json.loads(file.read(member.size).decode("utf-8"), parse_constant=_reject_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         return None, [CheckFailure("schema", MANIFEST_FILE, f"not valid JSON in UTF-8: {error}")]
     failures = _check_schema(facts)
@@ -269,6 +270,13 @@ def _level(value: float | None, unit: str) -> str:
 
 def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number[:40]} is beyond every number of a manifest")
+    return value
 
 
 @cache
