@@ -76,6 +76,7 @@ class Services:
     samples: NDArray[np.float32]
     queue_job: Callable[[], str]
     finish_job: Callable[[], str]
+    rerendered_job: str
     spare_job: str = ""
     calls: int = 0
 
@@ -88,7 +89,7 @@ class Services:
         return self.spare_job
 
     def ended_job(self) -> str:
-        """A job that can be deleted."""
+        """A cancelled job."""
         job_id = self.queued_job()
         self._jobs(self.render).CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id))
         return job_id
@@ -107,15 +108,15 @@ class Services:
         return self.queued_job() if self.calls % 100 else self.done_job
 
     def end(self, channel: grpc.Channel, answer: bytes) -> None:
-        """End what a call has created, so that the queue has room for the next; replace a finished job with many versions."""
+        """End what a call has created, so that the queue has room for the next; replace one with many versions."""
         job = render_pb2.CreateRenderResponse.FromString(answer).job
         jobs = self._jobs(channel)
         jobs.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job.job_id, version=job.versions[-1].number))
         for _ in jobs.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job.job_id)):
             pass
-        if job.job_id == self.done_job and len(job.versions) > MANY_VERSIONS:
-            self.done_job = self.finish_job()
-        elif job.job_id not in {self.done_job, self.upload_job, self.spare_job}:
+        if job.job_id == self.rerendered_job and len(job.versions) > MANY_VERSIONS:
+            self.rerendered_job = self.finish_job()
+        elif job.job_id not in {self.rerendered_job, self.done_job, self.upload_job, self.spare_job}:
             jobs.DeleteJob(jobs_service_pb2.DeleteJobRequest(job_id=job.job_id))
 
     @staticmethod
@@ -136,9 +137,8 @@ def wav(seconds: float = 0.3) -> bytes:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Small real models; a finished take with stems, one in the queue, and an upload."""
     folder = tmp_path_factory.mktemp("fuzz")
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
-    )  # a line for each call takes longer than the call
+    # A line for each call takes longer than the call.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     renderer = load_renderer(str(tiny_checkpoint(folder / "renderer")), device="cpu", threads=1)
     models = tiny_separator(folder / "separator", gain=30.0)
     separator = load_separator(NAME, repo=models, device="cpu", threads=1)
@@ -161,6 +161,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
             iter([separation_pb2.CreateSeparationRequest(header=separation_pb2.SeparationHeader()), *chunks(wav())])
         )
         manifest = parts.store.read(f"jobs/{done_job}/v1.json", max_bytes=1 << 20).decode()
+        bounce = parts.store.read(f"jobs/{done_job}/bounce.wav", max_bytes=1 << 24)
         cursor = parts.journal.cursor("local", parts.journal.feed_head())
         yield Services(
             render,
@@ -170,10 +171,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
             manifest,
             job.versions[0],
             cursor,
-            samples=pcm_of(parts.store.read(f"jobs/{done_job}/bounce.wav", max_bytes=1 << 24)).astype(np.float32)
-            / (1 << 23),
+            samples=pcm_of(bounce).astype(np.float32) / (1 << 23),
             queue_job=lambda: parts.create_render().job_id,
             finish_job=finish_job,
+            rerendered_job=finish_job(),
         )
         assert parts.journal.job("local", done_job).owner is OwningService.RENDER
     structlog.reset_defaults()
@@ -262,7 +263,7 @@ def _separate(service: Services) -> list[Message]:
 
 def _rerender(service: Services) -> list[Message]:
     request = render_pb2.RerenderStemRequest(
-        job_id=service.done_job, stem=brief_pb2.STEM_VOCALS, persona_id="rumble", seed=9, from_bar=1, to_bar=1
+        job_id=service.rerendered_job, stem=brief_pb2.STEM_VOCALS, persona_id="rumble", seed=9, from_bar=1, to_bar=1
     )
     return [request]
 
@@ -288,7 +289,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "VerifyAuditChain": (RENDER, lambda _: [R.VerifyAuditChainRequest(head_sequence=1, head_digest="0" * 64)]),
     "GetDriftReport": (RENDER, lambda _: [R.GetDriftReportRequest(stem=brief_pb2.STEM_DRUMS)]),
     "ReplayTake": (RENDER, lambda s: [R.ReplayTakeRequest(job_id=s.rarely_done_job(), version=1)]),
-    "ErasePrompt": (RENDER, lambda s: [R.ErasePromptRequest(job_id=s.queued_job())]),
+    "ErasePrompt": (RENDER, lambda s: [R.ErasePromptRequest(job_id=s.ended_job())]),
     "GetModelInfo": (RENDER, lambda _: [R.GetModelInfoRequest()]),
     "SeparateTensor": (SEPARATION, _separate),
     "ReplaceStem": (SEPARATION, _replace),
