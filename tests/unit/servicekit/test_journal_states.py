@@ -308,7 +308,7 @@ def machine(new_url: Callable[[Path], str], *, sees_death: bool) -> type[Journal
 
 def run(new_url: Callable[[Path], str], *, sees_death: bool, examples: int, steps: int) -> None:
     """Try ``examples`` sequences of ``steps`` calls: always the same few, or random ones where there are many."""
-    few = examples < 50
+    few = examples < 20
     bounds = settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -332,7 +332,7 @@ def test_crashes_count_as_the_model_says(beside: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("examples", "steps"), [(5, 20), pytest.param(500, 60, marks=pytest.mark.soak)], ids=["few", "many"]
+    ("examples", "steps"), [(5, 20), pytest.param(150, 60, marks=pytest.mark.soak)], ids=["few", "many"]
 )
 def test_sqlite_does_what_the_model_says(examples: int, steps: int) -> None:
     """In any order of calls, crashes, silences and clock jumps."""
@@ -340,7 +340,7 @@ def test_sqlite_does_what_the_model_says(examples: int, steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("examples", "steps"), [(2, 15), pytest.param(100, 60, marks=pytest.mark.soak)], ids=["few", "many"]
+    ("examples", "steps"), [(2, 15), pytest.param(30, 60, marks=pytest.mark.soak)], ids=["few", "many"]
 )
 def test_postgresql_does_what_the_model_says(postgresql: str, examples: int, steps: int) -> None:
     """Likewise; the death of a process shows only by its silence."""
