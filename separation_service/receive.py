@@ -6,7 +6,6 @@ Letters: ``C`` channels (2), ``T`` samples a channel.
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 
 from separation_service.scratch import BufferWav, PcmBuffer, Scratch
@@ -87,7 +86,7 @@ def receive_stored(manifest: Manifest, bounce: StoredFile, store: ObjectStore, s
 def _received(samples: PcmBuffer, manifest: Manifest, file: StoredFile) -> ReceivedBounce:
     """The WAV rebuilt from samples and manifest, which must be the file byte for byte."""
     wav = BufferWav(samples, manifest.wav_facts("bounce", manifest.bounce.loudness))
-    if not hmac.compare_digest(wav.digest.sha256, file.sha256) or manifest.bounce.sha256 != file.sha256:
+    if wav.digest.sha256 != file.sha256 or manifest.bounce.sha256 != file.sha256:
         raise DataLoss(
             f"the WAV rebuilt from these samples must have the SHA-256 {file.sha256} of {file.key or 'the new mix'}, got "
             f"{wav.digest.sha256}; the manifest has {manifest.bounce.sha256}; render it again",

@@ -11,7 +11,6 @@ A file ``SHA256SUMS`` in the folder (lines of ``<64 hex digits>  <file name>``) 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,7 +169,7 @@ def _check_file(name: str, path: Path, sums: dict[str, str] | None) -> WeightsFi
             "if you trust the file",
         )
     for digest in expected:
-        if not hmac.compare_digest(found[: len(digest)], digest):
+        if found[: len(digest)] != digest:
             raise unusable(
                 name,
                 path.parent,

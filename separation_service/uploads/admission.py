@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,7 +96,7 @@ class UploadAdmission:
         Raises `InvalidFields`, `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL,
         `FailedPrecondition` EXPIRY_TOO_SOON, and as the store.
         """
-        if header.sha256 and not hmac.compare_digest(header.sha256, spool.sha256):
+        if header.sha256 and header.sha256 != spool.sha256:
             detail = f"SHA-256 must be {header.sha256}, but the {spool.size_bytes} bytes received have {spool.sha256}"
             raise InvalidAudio(f"the upload was damaged: {detail}; send it again", metadata={"detail": detail})
         request = Request(

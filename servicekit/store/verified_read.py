@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
@@ -106,7 +105,7 @@ def read_verified(
 
 
 def _compare(key: str, expected_sha256: str, found_sha256: str) -> None:
-    if not hmac.compare_digest(expected_sha256.lower(), found_sha256):
+    if expected_sha256.lower() != found_sha256:
         raise DataLoss(
             f"object {key} must have the SHA-256 {expected_sha256}, has {found_sha256}; restore it from a backup",
             metadata={"key": key, "expected_sha256": expected_sha256, "found_sha256": found_sha256},

@@ -202,6 +202,9 @@ async def test_loans_that_do_not_match_their_take_are_refused(live: LiveServer) 
         with live.lender.lend(from_pcm24(lent), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
             good.lease_id = loan.lease_id
             assert await reason_of_call(live, good) == reason
+    with live.lender.lend(from_pcm24(pcm), sample_rate_hz=RATE_HZ, job_id=JOB_ID) as loan:
+        good.lease_id, good.bounce.sha256 = loan.lease_id, "é" * 64
+        assert await reason_of_call(live, good) == "DIGEST_MISMATCH"
     assert live.borrowings.active_loans == 0
 
 
