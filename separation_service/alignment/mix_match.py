@@ -58,7 +58,7 @@ class FitRule:
 
 FULL_MATCH = FitRule(tolerance_lu=None, tolerance_db=0.0)
 """The nearest mix. It takes the persona from one stem in seven (docs/decisions/0021-loudness.md)."""
-LEAST_CHANGE = FitRule(tolerance_lu=0.05, tolerance_db=2.0)
+MINIMAL_CHANGE = FitRule(tolerance_lu=0.05, tolerance_db=2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ def match_mix(new: Block, old: Block, rest: Block, rule: FitRule, *, loop: bool 
     share, shared, shared_lu = _shared_part(powers, rest, old_energy, loop=loop)
     if rule.tolerance_lu is not None and shared_lu is not None and mix_lufs is not None:
         sounds = _Sounds.of(rest, shared, new)
-        factor = sounds.least_share(mix_lufs, rule.tolerance_lu, gated_lufs(old_energy))
+        factor = sounds.minimum_share(mix_lufs, rule.tolerance_lu, gated_lufs(old_energy))
         share, shared = factor * share, factor * shared
         shared_lu = round(shared_lu + 20.0 * float(np.log10(factor)), 2) if factor > 0.0 else None
     gains_db = _equaliser_db(powers, share, rule.tolerance_db)
@@ -258,7 +258,7 @@ class _Sounds:
             shared_new=_energy(shared + new) - of_shared - of_new,
         )
 
-    def least_share(self, mix_lufs: float, tolerance_lu: float, old_lufs: float | None) -> float:
+    def minimum_share(self, mix_lufs: float, tolerance_lu: float, old_lufs: float | None) -> float:
         """The smallest factor of the shared sound with which the mix, under a gain, has ``mix_lufs``; at most 1."""
         missing_lu = mix_lufs - self._reached_lufs(0.0, mix_lufs, old_lufs)
         if abs(missing_lu) <= tolerance_lu:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from separation_service.alignment.estimate import Estimate, estimate
 from separation_service.alignment.fitting import MIN_OFFSET_S, Span, join, move, span_of
 from separation_service.alignment.level import is_audible, loudness_lufs
-from separation_service.alignment.mix_match import FULL_MATCH, LEAST_CHANGE, MixMatch, match_mix
+from separation_service.alignment.mix_match import FULL_MATCH, MINIMAL_CHANGE, MixMatch, match_mix
 from separation_service.alignment.onsets import find_onsets
 from separation_service.alignment.report import DriftReport, Level
 from separation_service.alignment.splice import splice_stem
@@ -146,7 +146,7 @@ def _fit(
         return matched, None
     old = target.base.old[:, span.window] / FULL_SCALE
     rest = target.base.bounce[:, span.window] / FULL_SCALE - old
-    rule = LEAST_CHANGE if target.prefer_new_sound else FULL_MATCH
+    rule = MINIMAL_CHANGE if target.prefer_new_sound else FULL_MATCH
     return match_mix(matched, old, rest, rule, loop=span.loops)
 
 

@@ -12,10 +12,10 @@ from scipy.signal import butter, sosfilt
 from separation_service.alignment.level import loudness_lufs
 from separation_service.alignment.mix_match import (
     FULL_MATCH,
-    LEAST_CHANGE,
     MAX_BAND_DB,
     MAX_CHANGE_LU,
     MIN_NEW_LU,
+    MINIMAL_CHANGE,
     FitRule,
     match_mix,
 )
@@ -58,7 +58,7 @@ def leaky(leak: float = 0.25, level: float = -30.0) -> tuple[Block, Block, Block
     return to_lufs(noise(3), lufs_of(old)), old, rest
 
 
-@pytest.mark.parametrize("rule", [FULL_MATCH, LEAST_CHANGE])
+@pytest.mark.parametrize("rule", [FULL_MATCH, MINIMAL_CHANGE])
 @pytest.mark.parametrize("leak", [0.1, 0.25, 0.4, -0.2])
 def test_the_mix_keeps_its_loudness(leak: float, rule: FitRule) -> None:
     """Within 0.3 LU, where matching the stem alone is off by more; the stem stays within 1 LU."""
@@ -68,14 +68,14 @@ def test_the_mix_keeps_its_loudness(leak: float, rule: FitRule) -> None:
     assert abs(after) < min(0.3, abs(before))
     assert abs(before) > 0.3
     assert abs(lufs_of(stem) - lufs_of(old)) < MAX_CHANGE_LU + 0.15
-    assert match.shared_lu is not None or rule is LEAST_CHANGE
+    assert match.shared_lu is not None or rule is MINIMAL_CHANGE
 
 
 @pytest.mark.parametrize("leak", [0.1, 0.25, 0.4])
 def test_no_more_is_kept_than_the_mix_needs(leak: float) -> None:
     """A gain comes first. What is kept beyond it brings the mix to within 0.05 LU of its loudness."""
     new, old, rest = leaky(leak)
-    full, least = (match_mix(new, old, rest, rule) for rule in (FULL_MATCH, LEAST_CHANGE))
+    full, least = (match_mix(new, old, rest, rule) for rule in (FULL_MATCH, MINIMAL_CHANGE))
     kept_lu = [-100.0 if match.shared_lu is None else match.shared_lu for _, match in (full, least)]
     assert kept_lu[1] < kept_lu[0] - 1.0
     assert lufs_of(rest + least[0]) == pytest.approx(lufs_of(rest + old), abs=0.07)
@@ -92,12 +92,12 @@ def test_small_deviations_of_third_octaves_are_left_alone() -> None:
     """A timbre that moves the mix by less than 2 dB is not equalised at all; holes of another one shrink."""
     _, old, rest = leaky(0.0)
     slightly = to_lufs(noise(3, tilt_hz=1200.0), lufs_of(old))
-    stem, match = match_mix(slightly, old, rest, LEAST_CHANGE)
+    stem, match = match_mix(slightly, old, rest, MINIMAL_CHANGE)
     assert np.abs(octaves_db(rest + stem) - octaves_db(rest + old)).max() < 2.2
     assert not any(band.gain_db for band in match.equaliser)
     _, loud, rest = leaky(0.0, level=-24.0)
     bright = to_lufs(noise(3, tilt_hz=6000.0), lufs_of(loud))
-    stem, match = match_mix(bright, loud, rest, LEAST_CHANGE)
+    stem, match = match_mix(bright, loud, rest, MINIMAL_CHANGE)
     before, after = (
         np.abs(octaves_db(rest + candidate) - octaves_db(rest + loud)).max() for candidate in (bright, stem)
     )
