@@ -22,6 +22,7 @@ from render_service.composer.midi.smf import MidiError
 from render_service.music.chord_text import ChordTextError
 from render_service.music.key import Key, KeyFormatError
 from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint
+from render_service.personas.library import check_persona_id
 from render_service.rerender import BarRange
 from render_service.usecases.rerender_stem import StemChange
 from servicekit.caller_fields import check_text
@@ -60,6 +61,8 @@ def read_brief(message: brief_pb2.Brief, *, now: datetime) -> Brief:
         target_lufs=message.target_lufs if message.HasField("target_lufs") else DEFAULT_TARGET_LUFS,
         score=score,
     )
+    if message.persona_id:  # without one the answer lists those that exist
+        violations += check_persona_id(message.persona_id, "brief.persona_id")
     violations += check_brief(brief, now=now)
     if violations:
         raise InvalidFields(violations)
@@ -73,6 +76,8 @@ def read_stem_change(message: render_pb2.RerenderStemRequest) -> StemChange:
     if stem is None:
         violations.append(FieldViolation("stem", f"must be one of {_STEM_NAMES}, got {message.stem}"))
     violations += check_text(message.prompt, "prompt", max_characters=MAX_PROMPT_CHARACTERS)
+    if message.persona_id:
+        violations += check_persona_id(message.persona_id, "persona_id")
     change = StemChange(
         job_id=message.job_id,
         base_version=message.base_version,

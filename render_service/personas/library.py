@@ -228,11 +228,16 @@ class PersonaLibrary:
         )
 
 
+def check_persona_id(persona_id: str, field: str) -> list[FieldViolation]:
+    """What is wrong with the form of an id, which says nothing about whether such a persona exists."""
+    if _ID.fullmatch(persona_id):
+        return []
+    text = "must be 1 to 63 characters of a-z, 0-9 and -, starting with a letter"
+    return [FieldViolation(field, f"{text}, got {persona_id[:80]!r}")]
+
+
 def _check_new(persona_id: str, prefix: str, clips: Sequence[Clip]) -> None:
-    found = []
-    if not _ID.fullmatch(persona_id):
-        text = "must be 1 to 63 characters of a-z, 0-9 and -, starting with a letter"
-        found.append(FieldViolation("header.persona_id", f"{text}, got {persona_id[:80]!r}"))
+    found = check_persona_id(persona_id, "header.persona_id")
     if not 1 <= len(prefix.strip()) <= _MAX_PREFIX_CHARACTERS:
         text = f"must have 1 to {_MAX_PREFIX_CHARACTERS} characters, got {len(prefix.strip())}"
         found.append(FieldViolation("header.prefix", text))

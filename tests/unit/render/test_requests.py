@@ -39,3 +39,14 @@ def test_a_tempo_point_beyond_any_take_is_refused(start_s: float) -> None:
     with pytest.raises(InvalidFields) as refused:
         read_brief(brief, now=NOW)
     assert [violation.field for violation in refused.value.violations] == ["brief.tempo_map.points[1].start_seconds"]
+
+
+@pytest.mark.parametrize("persona_id", ["neon-drift\n", "Neon", "../x", "é", "a" * 64])
+def test_what_is_no_persona_id_is_refused_by_field(persona_id: str) -> None:
+    """In a brief and in a re-render."""
+    with pytest.raises(InvalidFields) as of_brief:
+        read_brief(brief_pb2.Brief(prompt="piano", persona_id=persona_id, seconds=4.0), now=NOW)
+    with pytest.raises(InvalidFields) as of_change:
+        read_stem_change(render_pb2.RerenderStemRequest(stem=brief_pb2.STEM_VOCALS, persona_id=persona_id))
+    assert [violation.field for violation in of_brief.value.violations] == ["brief.persona_id"]
+    assert [violation.field for violation in of_change.value.violations] == ["persona_id"]
