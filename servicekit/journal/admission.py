@@ -220,6 +220,7 @@ def _insert_version(
     values: dict[str, Any] = {
         "job_id": job_id,
         "number": number,
+        "tenant": new.request.tenant,
         "owner": queue.owner,
         "state": JobState.QUEUED,
         "attempt": 0,

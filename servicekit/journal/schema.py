@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Of the tables below; `migrations/versions/` has a file for each change."""
 
 metadata = MetaData()
@@ -125,6 +125,10 @@ versions = Table(
     Column("prompt_erased", Boolean, nullable=False, server_default=false()),
     Column("render_position", BigInteger),
     Column("stems_position", BigInteger),
+    Column("tenant", Text, nullable=False, server_default=""),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("running_limit", Integer, nullable=False, server_default="0"),
+    Index("versions_turns", "owner", "state", "tenant", "priority", "queued_us", "job_id", "number"),
     Index("versions_waiting", "owner", "state", "queued_us", "job_id", "number"),
     _partial("versions_measured", "owner", "state", "stems_wanted", "end_us", where="work_s IS NOT NULL"),
     _partial("versions_expiring", "owner", "state", "expire_us", where="expire_us IS NOT NULL"),
@@ -169,6 +173,7 @@ audit_rows = Table(
     Column("body_json", Text, nullable=False),
     Column("salt", Text),
     Column("prompt", Text),
+    Column("licensee", Text),
     Column("previous_digest", Text, nullable=False),
     Column("digest", Text, nullable=False),
     Column("create_us", BigInteger, nullable=False),
@@ -188,6 +193,42 @@ measured_failures = Table(
 )
 """Measurements of deleted jobs' failed re-renders. The error holds the reason and numbers, no text of the caller."""
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("secret_sha256", Text, nullable=False),
+    Column("limits", Text, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("expire_us", BigInteger),
+    Column("revoke_us", BigInteger),
+    Column("last_used_us", BigInteger),
+    Column("replaced_by", Text),
+)
+"""``scopes`` is a JSON array, ``limits`` a JSON object; ``secret_sha256`` is 64 hex digits; ``replaced_by`` is a key id."""
+
+tenant_turns = Table(
+    "tenant_turns",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("tenant", Text, primary_key=True),
+    Column("virtual_s", Float, nullable=False),
+)
+"""Seconds of audio of start-time fair queuing, of each service: each tenant's, and with tenant '' the service's virtual time."""
+
+tenant_usage = Table(
+    "tenant_usage",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("audio_s", Float, nullable=False, server_default="0"),
+    Column("upload_bytes", BigInteger, nullable=False, server_default="0"),
+)
+"""What a tenant used on a day in UTC; ``day`` counts from 1970-01-01."""
+
 _CHAINED = (
     "tenant",
     "sequence",
@@ -199,12 +240,17 @@ _CHAINED = (
     "digest",
     "create_us",
 )
+_ERASABLE = ("prompt", "licensee", "salt")
 _SQLITE_SAME = " AND ".join(f"NEW.{column} IS OLD.{column}" for column in _CHAINED)
 _POSTGRESQL_CHANGED = " OR ".join(f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in _CHAINED)
+_SQLITE_ERASED = " AND ".join(f"(NEW.{column} IS NULL OR NEW.{column} IS OLD.{column})" for column in _ERASABLE)
+_POSTGRESQL_SET = " OR ".join(
+    f"(NEW.{column} IS NOT NULL AND NEW.{column} IS DISTINCT FROM OLD.{column})" for column in _ERASABLE
+)
 
 _SQLITE_TRIGGERS = (
     f"""CREATE TRIGGER audit_rows_keep BEFORE UPDATE ON audit_rows
-        WHEN NOT ({_SQLITE_SAME} AND NEW.prompt IS NULL AND NEW.salt IS NULL)
+        WHEN NOT ({_SQLITE_SAME} AND {_SQLITE_ERASED})
         BEGIN SELECT RAISE(ABORT, 'audit rows are append-only'); END""",
     """CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit_rows
         BEGIN SELECT RAISE(ABORT, 'audit rows are append-only'); END""",
@@ -213,7 +259,7 @@ _POSTGRESQL_TRIGGERS = (
     """CREATE FUNCTION audit_rows_refuse() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN RAISE EXCEPTION ''audit rows are append-only''; END'""",
     f"""CREATE TRIGGER audit_rows_keep BEFORE UPDATE ON audit_rows FOR EACH ROW
-        WHEN ({_POSTGRESQL_CHANGED} OR NEW.prompt IS NOT NULL OR NEW.salt IS NOT NULL)
+        WHEN ({_POSTGRESQL_CHANGED} OR {_POSTGRESQL_SET})
         EXECUTE FUNCTION audit_rows_refuse()""",
     """CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit_rows
         FOR EACH ROW EXECUTE FUNCTION audit_rows_refuse()""",

@@ -129,6 +129,7 @@ def test_racing_hosts(url: str) -> None:
     [
         "UPDATE audit_rows SET body_json = '{}'",
         "UPDATE audit_rows SET prompt = 'x'",
+        "UPDATE audit_rows SET salt = 'abcd'",
         "DELETE FROM audit_rows",
         "TRUNCATE audit_rows",
     ],

@@ -21,7 +21,7 @@ from servicekit.errors import FailedPrecondition
 from servicekit.journal import JobFilter, JobState, Journal, OwningService, SchemaError, WaitState
 from servicekit.journal.__main__ import main
 from servicekit.journal.migrate import migrate, read_version
-from servicekit.journal.schema import SCHEMA_VERSION, metadata, versions
+from servicekit.journal.schema import SCHEMA_VERSION, jobs, metadata, versions
 from sonichaos.jobs.v1 import brief_pb2
 from tests.conftest import ROOT
 from tests.support.databases import execute, kept_journal, raw_engine
@@ -30,18 +30,21 @@ from tests.support.manual_clock import ManualClock
 
 KEPT = 3
 """Schema of the kept journal of release 0.1: the last one before Alembic."""
-NEWEST_KEPT = 7
+NEWEST_KEPT = 8
 """Schema of the newest kept journal. Every later release opens it; a new schema gets a kept journal of its own beside it."""
+ALL_KEPT = (KEPT, 7, NEWEST_KEPT)
 
 
 def contents(url: str) -> tuple[Any, ...]:
     """Everything that callers see."""
     with Journal.open(url, clock=SystemClock()) as journal:
-        jobs = [
-            replace(job, versions=tuple(map(still, job.versions))) for job in journal.jobs("local", JobFilter()).jobs
+        found = [
+            replace(job, versions=tuple(map(still, job.versions)))
+            for tenant in ("local", "acme")
+            for job in journal.jobs(tenant, JobFilter()).jobs
         ]
         feeds = [journal.feed_after(owner, None, 0, 1000) for owner in OwningService]
-        return jobs, feeds, journal.audit_rows("local").rows, journal.verify_chain("local"), journal.cursor("local", 1)
+        return found, feeds, journal.audit_rows("local").rows, journal.verify_chain("local"), journal.cursor("local", 1)
 
 
 def still(version: Any) -> Any:
@@ -60,8 +63,8 @@ def change_schema(url: str, version: int) -> None:
 def test_the_journal_of_the_last_release_opens_and_goes_on(any_database: str, tmp_path: Path) -> None:
     """Its jobs, events and audit rows are read, and new work is accepted, claimed and finished."""
     kept_journal(KEPT, any_database, tmp_path)
-    jobs, _, rows, chain, _ = contents(any_database)
-    states = [[str(version.state) for version in job.versions] for job in jobs]
+    found, _, rows, chain, _ = contents(any_database)
+    states = [[str(version.state) for version in job.versions] for job in found]
     assert states == [["QUEUED"], ["RUNNING"], ["DONE"], ["DONE", "DONE"]]
     assert (len(rows), chain.intact) == (4, True)
     assert [row.prompt is None for row in rows] == [False, False, False, True]
@@ -76,19 +79,19 @@ def test_the_journal_of_this_release_opens_and_goes_on(any_database: str, tmp_pa
     kept_journal(NEWEST_KEPT, any_database, tmp_path)
     clock = ManualClock(datetime(2026, 11, 29, tzinfo=UTC))
     with Journal.open(any_database, clock=clock) as journal:
-        jobs = journal.jobs("local", JobFilter()).jobs
-        states = [[str(version.state) for version in job.versions] for job in jobs]
+        found = journal.jobs("local", JobFilter()).jobs
+        states = [[str(version.state) for version in job.versions] for job in found]
         in_order = ["QUEUED", "QUEUED", "RUNNING", "CANCELLING", "RUNNING", "FAILED", "FAILED"]
         assert states == [*([state] for state in in_order), ["DONE", "DONE"]]
-        waits = jobs[4].versions[0].waits
+        waits = found[4].versions[0].waits
         assert (waits.waiting or {})["message"] == "separation_service does not answer"
         assert waits.spent["SEPARATION_UNAVAILABLE"]["waitedS"] == 12.5
         assert len(journal.unfinished_deletions(OwningService.RENDER)) == 1
         assert [outcome.state for outcome in journal.rerender_outcomes("local", StemName.VOCALS)] == ["DONE", "FAILED"]
         assert journal.verify_chain("local").intact
-        journal.retry_version("local", jobs[5].job_id, 1, limit=9)
+        journal.retry_version("local", found[5].job_id, 1, limit=9)
         with pytest.raises(FailedPrecondition, match="its prompt was erased"):
-            journal.retry_version("local", jobs[6].job_id, 1, limit=9)
+            journal.retry_version("local", found[6].job_id, 1, limit=9)
         observe_silence(journal, clock, lease_s=30)
         journal.reap(OwningService.RENDER)
         for owner in OwningService:
@@ -96,6 +99,7 @@ def test_the_journal_of_this_release_opens_and_goes_on(any_database: str, tmp_pa
                 journal.finish(claim)
         ended = {str(version.state) for job in journal.jobs("local", JobFilter()).jobs for version in job.versions}
         assert ended == {"DONE", "CANCELLED", "FAILED"}
+        assert [str(job.state) for job in journal.jobs("acme", JobFilter()).jobs] == ["DONE"]
 
 
 def test_the_journal_of_the_newest_schema_is_kept() -> None:
@@ -103,7 +107,7 @@ def test_the_journal_of_the_newest_schema_is_kept() -> None:
     assert NEWEST_KEPT == SCHEMA_VERSION
 
 
-@pytest.mark.parametrize("kept", [KEPT, NEWEST_KEPT])
+@pytest.mark.parametrize("kept", ALL_KEPT)
 def test_an_upgraded_journal_knows_which_prompts_were_erased(any_database: str, tmp_path: Path, kept: int) -> None:
     """Also one that was downgraded: a failed version without its prompt is not run again."""
     kept_journal(kept, any_database, tmp_path)
@@ -116,6 +120,25 @@ def test_an_upgraded_journal_knows_which_prompts_were_erased(any_database: str, 
     engine.dispose()
     assert [row.prompt_erased for row in found] == ['"prompt": ""' in row.brief for row in found]
     assert sum(row.prompt_erased for row in found) == 1
+
+
+@pytest.mark.parametrize("kept", ALL_KEPT)
+def test_an_upgraded_version_has_the_tenant_of_its_job(any_database: str, tmp_path: Path, kept: int) -> None:
+    """Also in a journal that was downgraded in between, which removes the tenants of versions."""
+    kept_journal(kept, any_database, tmp_path)
+    if kept > KEPT:
+        change_schema(any_database, KEPT)
+    Journal.open(any_database, clock=SystemClock()).close()
+    engine = raw_engine(any_database)
+    with engine.connect() as connection:
+        of_jobs = select(versions.c.tenant, jobs.c.tenant.label("of_job")).join(
+            jobs, jobs.c.job_id == versions.c.job_id
+        )
+        found = connection.execute(of_jobs).all()
+    engine.dispose()
+    assert {(row.tenant, row.of_job) for row in found} == {
+        (tenant, tenant) for tenant in (("local", "acme") if kept == NEWEST_KEPT else ("local",))
+    }
 
 
 def test_an_upgraded_journal_has_the_tables_of_a_new_one(any_database: str, tmp_path: Path) -> None:
@@ -146,7 +169,7 @@ def test_a_journal_that_lacks_the_table_of_measured_failures_gets_it(any_databas
         assert journal.rerender_outcomes("local", StemName.DRUMS) == []
 
 
-@pytest.mark.parametrize("kept", [KEPT, NEWEST_KEPT])
+@pytest.mark.parametrize("kept", ALL_KEPT)
 def test_down_to_every_earlier_schema_and_up_again_changes_nothing(
     any_database: str, tmp_path: Path, kept: int
 ) -> None:
