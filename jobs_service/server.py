@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from jobs_service.messages import job_message
 from jobs_service.response_size import fitting_page
 from jobs_service.value_messages import stored_file_message, timestamp
 from jobs_service.watch import JobWatch, TenantWatch
+from servicekit.access.caller import current_tenant
 from servicekit.caller_fields import read_page_size
 from servicekit.clock import Clock
 from servicekit.delivery.files import StoredFile
@@ -32,7 +33,6 @@ GATED_METHODS = ("/sonichaos.jobs.v1.JobsService/AddStems", "/sonichaos.jobs.v1.
 """Methods that create work. They are refused while the service warms or drains."""
 
 Context = aio.ServicerContext[Any, Any]
-TenantOf = Callable[[Context], str]
 
 _FileName = Literal["bounce", "manifest", "zip", "latents", "midi"]
 _FILES: dict[jobs_service_pb2.FileKind.ValueType, tuple[_FileName, ...]] = {
@@ -48,7 +48,7 @@ _FILES: dict[jobs_service_pb2.FileKind.ValueType, tuple[_FileName, ...]] = {
 class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     """The service for the jobs of one owner.
 
-    ``tenant_of`` gives the caller's tenant. At most ``queue_limit`` versions may wait. ``url_ttl_s`` is how long a signed URL is
+    At most ``queue_limit`` versions may wait. ``url_ttl_s`` is how long a signed URL is
     valid by default. Methods raise ServiceError, which the server's boundary turns into a status.
     """
 
@@ -60,7 +60,6 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         *,
         pools: CallPools,
         clock: Clock,
-        tenant_of: TenantOf,
         queue_limit: int,
         url_ttl_s: int,
     ) -> None:
@@ -71,7 +70,6 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self._deletions = deletions
         self._pools = pools
         self._clock = clock
-        self._tenant_of = tenant_of
         self._queue_limit = queue_limit
         self._url_ttl_s = url_ttl_s
 
@@ -79,7 +77,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self, request: jobs_service_pb2.GetJobRequest, context: Context
     ) -> jobs_service_pb2.GetJobResponse:
         """Return one job."""
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
 
         def answer() -> jobs_service_pb2.GetJobResponse:
             return jobs_service_pb2.GetJobResponse(job=self._message(self._owned(tenant, request.job_id)))
@@ -90,7 +88,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self, request: jobs_service_pb2.ListJobsRequest, context: Context
     ) -> jobs_service_pb2.ListJobsResponse:
         """Return a page of the caller's jobs, newest first."""
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
         wanted = requests.job_filter(request, self._owner)
         asked = read_page_size(request.page_size)
 
@@ -111,7 +109,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         watch = JobWatch(
             self._feed,
             self._pools.watches,
-            tenant=self._tenant_of(context),
+            tenant=current_tenant(),
             job_id=request.job_id,
             version=request.version,
             after_sequence=request.after_sequence,
@@ -131,7 +129,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         watch = TenantWatch(
             self._feed,
             self._pools.watches,
-            tenant=self._tenant_of(context),
+            tenant=current_tenant(),
             cursor=request.cursor,
             heartbeat_s=requests.heartbeat_s(request.heartbeat_seconds),
         )
@@ -146,7 +144,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self, request: jobs_service_pb2.CancelJobRequest, context: Context
     ) -> jobs_service_pb2.CancelJobResponse:
         """Cancel a version."""
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
 
         def answer() -> jobs_service_pb2.CancelJobResponse:
             job = self._journal.cancel(tenant, request.job_id, request.version, owner=self._owner)
@@ -158,7 +156,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self, request: jobs_service_pb2.DeleteJobRequest, context: Context
     ) -> jobs_service_pb2.DeleteJobResponse:
         """Delete a job and its files. What fails midway is finished by repeating the call, or without it."""
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
 
         def answer() -> jobs_service_pb2.DeleteJobResponse:
             self._deletions.delete(tenant, request.job_id)
@@ -170,7 +168,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self, request: jobs_service_pb2.AddStemsRequest, context: Context
     ) -> jobs_service_pb2.AddStemsResponse:
         """Queue a version again, for its stems."""
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
         mode = requests.stem_mode(request.stem_mode)
 
         def answer() -> jobs_service_pb2.AddStemsResponse:
@@ -185,7 +183,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self, request: jobs_service_pb2.RetryVersionRequest, context: Context
     ) -> jobs_service_pb2.RetryVersionResponse:
         """Queue a failed version again."""
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
 
         def answer() -> jobs_service_pb2.RetryVersionResponse:
             job = self._journal.retry_version(
@@ -199,7 +197,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self, request: jobs_service_pb2.CreateSignedUrlRequest, context: Context
     ) -> jobs_service_pb2.CreateSignedUrlResponse:
         """Sign a URL of one stored file."""
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
         ttl_s = requests.ttl_s(request, self._url_ttl_s)
         requests.check_kind(request.kind)
 

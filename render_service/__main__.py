@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import grpc
 
 from jobs_service import Feed, JobsServicer, UpkeepThreads, job_message
+from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
 from render_service.personas.library import PERSONA_FOLDER, PersonaLibrary
@@ -31,11 +32,12 @@ from servicekit.faults import Faults
 from servicekit.fingerprint import host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.injected import FaultyDeviceLock
-from servicekit.installation import check_store, device_lock, open_faults, open_installation
+from servicekit.installation import check_store, device_lock, open_faults, open_gatekeeper, open_installation
 from servicekit.journal import Job, OwningService
 from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
 from servicekit.metrics import Metrics
+from servicekit.rpc.access_log import AccessLog
 from servicekit.rpc.server import RpcServer, check_listen_address
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
@@ -48,7 +50,6 @@ from sonichaos.render.v1 import render_pb2_grpc
 
 NAME = "render_service"
 _SERVICES = ("sonichaos.render.v1.RenderService", "sonichaos.jobs.v1.JobsService")
-_LOCAL_TENANT = "local"
 
 
 async def serve(settings: RenderSettings, faults: Faults) -> None:
@@ -58,7 +59,13 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
         opened = open_installation(NAME, settings, faults, resources)
         clock, journal, store = opened.clock, opened.journal, opened.store
         gpu_lock = device_lock(settings)
-        server = RpcServer(metrics=metrics, gated_methods=(*GATED_METHODS, *JOBS_GATED), service_names=_SERVICES)
+        server = RpcServer(
+            metrics=metrics,
+            gated_methods=(*GATED_METHODS, *JOBS_GATED),
+            service_names=_SERVICES,
+            gatekeeper=open_gatekeeper(settings, rpc_scopes(OwningService.RENDER), settings.render_listen),
+            access_log=AccessLog(prompts=settings.access_log_prompts),
+        )
         threads = settings.threads or len(os.sched_getaffinity(0))
         renderer = await asyncio.to_thread(load_renderer, settings.renderer, device=settings.device, threads=threads)
         host = host_fingerprint(device=settings.device, threads=threads)
@@ -106,7 +113,6 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             replayer=replayer,
             fingerprint=fingerprint,
             clock=clock,
-            tenant_of=_tenant_of,
             as_message=to_message,
         )
         render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
@@ -119,7 +125,6 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             upkeep.deletions,
             pools=server.pools,
             clock=clock,
-            tenant_of=_tenant_of,
             queue_limit=settings.queue_limit,
             url_ttl_s=settings.url_ttl_seconds,
         )
@@ -158,10 +163,6 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             drain_seconds=settings.drain_seconds,
             upkeep=(upkeep,),
         ).run()
-
-
-def _tenant_of(context: Any) -> str:  # noqa: ANN401, ARG001  callers have no identity yet
-    return _LOCAL_TENANT
 
 
 def _separation_client(settings: RenderSettings, faults: Faults, resources: AsyncExitStack) -> SeparationClient:

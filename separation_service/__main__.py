@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from jobs_service import Feed, JobDeletions, JobsServicer, UpkeepThreads, job_message
+from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
@@ -30,12 +31,13 @@ from servicekit.fingerprint import host_fingerprint, merge
 from servicekit.gpu_lock import DeviceLock, SharedGpuLock
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.injected import FaultyDeviceLock
-from servicekit.installation import check_store, device_lock, open_faults, open_installation
+from servicekit.installation import check_store, device_lock, open_faults, open_gatekeeper, open_installation
 from servicekit.journal import Job, Journal, OwningService, Stage
 from servicekit.loans import Borrowings, LoanServer
 from servicekit.loans.socket_path import SocketPathError
 from servicekit.logs import configure_logs, logger
 from servicekit.metrics import Metrics
+from servicekit.rpc.access_log import AccessLog
 from servicekit.rpc.receive import ReceiveLimits
 from servicekit.rpc.server import RpcServer, check_listen_address
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
@@ -54,7 +56,6 @@ _SERVICES = (
 )
 _HANDOFF_GATED = ("/sonichaos.handoff.v1.HandoffService/SendTensor",)
 _OTHERS = ("SONICHAOS_RENDERER",)
-_LOCAL_TENANT = "local"
 _log = logger(__name__)
 
 
@@ -81,7 +82,13 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             )
         )
         gated = (*GATED_METHODS, *_HANDOFF_GATED, *JOBS_GATED)
-        server = RpcServer(metrics=metrics, gated_methods=gated, service_names=_SERVICES)
+        server = RpcServer(
+            metrics=metrics,
+            gated_methods=gated,
+            service_names=_SERVICES,
+            gatekeeper=open_gatekeeper(settings, rpc_scopes(OwningService.SEPARATION), settings.separation_listen),
+            access_log=AccessLog(prompts=settings.access_log_prompts),
+        )
         feed = await resources.enter_async_context(Feed(journal, OwningService.SEPARATION))
         admission = UploadAdmission(
             journal=journal,
@@ -212,7 +219,6 @@ def _mount(
         pipeline=pipeline,
         calls=calls,
         admission=admission,
-        tenant_of=_tenant_of,
         as_message=as_message,
         receive_limits=ReceiveLimits(
             window_s=settings.upload_stall_seconds,
@@ -227,7 +233,6 @@ def _mount(
         deletions,
         pools=server.pools,
         clock=clock,
-        tenant_of=_tenant_of,
         queue_limit=settings.queue_limit,
         url_ttl_s=settings.url_ttl_seconds,
     )
@@ -236,10 +241,6 @@ def _mount(
 
 def _observe(metrics: Metrics, stage: Stage, seconds: float) -> None:
     metrics.stage_seconds.labels(stage=stage.value).observe(seconds)
-
-
-def _tenant_of(context: Any) -> str:  # noqa: ANN401, ARG001  callers have no identity yet
-    return _LOCAL_TENANT
 
 
 def main() -> int:

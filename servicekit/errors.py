@@ -13,8 +13,11 @@ The tree, with the gRPC code each stands for::
                                                     MODEL_UNUSABLE, INPUT_MISSING, TOO_MANY_ATTEMPTS, EXPIRY_TOO_SOON,
                                                     DRIFT_EXCEEDED, STEM_SILENT
       ResourceExhausted        RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_LARGE, DISK_FULL, OUT_OF_MEMORY, LOANS_EXHAUSTED,
-                                                    DESCRIPTORS_EXHAUSTED
-      Unavailable              UNAVAILABLE          DRAINING, WARMING, STORE_UNAVAILABLE, SEPARATION_UNAVAILABLE
+                                                    DESCRIPTORS_EXHAUSTED, TENANT_LIMIT, FAILED_LOGINS
+      Unauthenticated          UNAUTHENTICATED      CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED
+      PermissionDenied         PERMISSION_DENIED    SCOPE_MISSING, ADMISSION_REFUSED
+      Unavailable              UNAVAILABLE          DRAINING, WARMING, STORE_UNAVAILABLE, SEPARATION_UNAVAILABLE,
+                                                    ADMISSION_UNAVAILABLE
         OutcomeUnknown         UNAVAILABLE          STORE_UNAVAILABLE
       DataLoss                 DATA_LOSS            DIGEST_MISMATCH
       Expired                  DEADLINE_EXCEEDED    EXPIRED
@@ -135,6 +138,20 @@ class ResourceExhausted(ServiceError):
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     default_reason = "QUEUE_FULL"
+
+
+class Unauthenticated(ServiceError):
+    """The caller has no credential where one is needed, or one that is not valid."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    default_reason = "CREDENTIALS_INVALID"
+
+
+class PermissionDenied(ServiceError):
+    """The caller is known and may not do this."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    default_reason = "SCOPE_MISSING"
 
 
 class Unavailable(ServiceError):

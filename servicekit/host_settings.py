@@ -39,6 +39,14 @@ class HostSettings(Settings):
         default=False,
         description="Allow addresses other than loopback and Unix sockets, although callers are not authenticated.",
     )
+    identify_local_callers: bool = Field(
+        default=False,
+        description="Callers over TCP loopback must identify themselves too. Needed behind a proxy on the same host, which would "
+        "otherwise act for the tenant local. Callers over a Unix socket never need an identity.",
+    )
+    access_log_prompts: bool = Field(
+        default=False, description="Write the prompts of requests to the log of access. They are personal data."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     drain_seconds: float = Field(
         30.0, ge=0, le=3600, description="How long running work may take to finish after SIGTERM, in seconds."

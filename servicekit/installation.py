@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from servicekit.access.caller import Scope
+from servicekit.access.gatekeeper import Gatekeeper, LocalTrust
 from servicekit.clock import Clock, SystemClock
 from servicekit.faults import Faults
 from servicekit.fingerprint import check_device
@@ -18,7 +21,7 @@ from servicekit.injected import FaultyStore
 from servicekit.journal import Journal, SchemaError
 from servicekit.loans.socket_path import SocketPathError, check_socket_path
 from servicekit.logs import logger
-from servicekit.rpc.server import check_listen_address
+from servicekit.rpc.server import check_listen_address, is_local_address
 from servicekit.settings import SettingsError
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.object_store import ObjectStore
@@ -91,6 +94,12 @@ def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
         return FolderStore(settings.data / "store", signer, prefix=settings.store_prefix)
     except ValueError as error:  # an unusable secret, base URL or prefix
         raise SettingsError(str(error)) from None
+
+
+def open_gatekeeper(settings: HostSettings, scopes: Mapping[str, Scope], *addresses: str) -> Gatekeeper:
+    """The gatekeeper of a service that listens on ``addresses`` and whose methods need ``scopes``."""
+    loopback = not settings.identify_local_callers and all(map(is_local_address, addresses))
+    return Gatekeeper((), scopes=scopes, local=LocalTrust(loopback=loopback, everyone=settings.insecure))
 
 
 def open_faults(settings: HostSettings, *addresses: str) -> Faults:

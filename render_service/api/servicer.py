@@ -30,6 +30,7 @@ from render_service.usecases.drift_report import drift_report
 from render_service.usecases.erase_prompt import erase_prompt
 from render_service.usecases.replay import Replay, Replayer
 from render_service.usecases.rerender_stem import RerenderAdmission
+from servicekit.access.caller import current_tenant
 from servicekit.caller_fields import read_page_size
 from servicekit.clock import Clock
 from servicekit.errors import FieldViolation, InvalidFields
@@ -39,7 +40,6 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 
 Context = aio.ServicerContext[Any, Any]
-TenantOf = Callable[[Context], str]
 
 _PERSONAS = "personas"
 """What a page token of ListPersonas is sealed for, beside the tenant."""
@@ -63,7 +63,6 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         replayer: Replayer,
         fingerprint: Mapping[str, str],
         clock: Clock,
-        tenant_of: TenantOf,
         as_message: Callable[[Job], job_pb2.Job],
     ) -> None:
         self._pools = pools
@@ -75,13 +74,12 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self._replayer = replayer
         self._fingerprint = fingerprint
         self._clock = clock
-        self._tenant_of = tenant_of
         self._as_message = as_message
 
     async def CreateRender(
         self, request: render_pb2.CreateRenderRequest, context: Context
     ) -> render_pb2.CreateRenderResponse:
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
 
         def answer() -> render_pb2.CreateRenderResponse:
             content = canonical_json(request.brief)
@@ -98,7 +96,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def RerenderStem(
         self, request: render_pb2.RerenderStemRequest, context: Context
     ) -> render_pb2.RerenderStemResponse:
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
 
         def answer() -> render_pb2.RerenderStemResponse:
             content = canonical_rerender_json(request)
@@ -112,7 +110,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.ListPersonasRequest, context: Context
     ) -> render_pb2.ListPersonasResponse:
         personas = await self._pools.reads.run(self._personas.all)
-        bound = (_PERSONAS, self._tenant_of(context))
+        bound = (_PERSONAS, current_tenant())
         after = self._journal.sealer.open(request.page_token, *bound) if request.page_token else ""
         size = read_page_size(request.page_size)
         rest = [p for p in personas if p.id > after]
@@ -146,7 +144,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def ListAuditRows(
         self, request: render_pb2.ListAuditRowsRequest, context: Context
     ) -> render_pb2.ListAuditRowsResponse:
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
         asked = read_page_size(request.page_size)
 
         def page_of(size: int) -> render_pb2.ListAuditRowsResponse:
@@ -171,7 +169,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
                 ]
             )
         head = ChainHead(request.head_sequence, request.head_digest) if request.head_sequence else None
-        report = await self._pools.reports.run(self._journal.verify_chain, self._tenant_of(context), head)
+        report = await self._pools.reports.run(self._journal.verify_chain, current_tenant(), head)
         return render_pb2.VerifyAuditChainResponse(
             intact=report.intact,
             broken_sequence=report.broken_sequence,
@@ -184,13 +182,13 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.GetDriftReportRequest, context: Context
     ) -> render_pb2.GetDriftReportResponse:
         stem = read_reported_stem(request.stem)
-        report = await self._pools.reports.run(drift_report, self._journal, self._tenant_of(context), stem)
+        report = await self._pools.reports.run(drift_report, self._journal, current_tenant(), stem)
         return drift_report_message(report)
 
     async def ReplayTake(
         self, request: render_pb2.ReplayTakeRequest, context: Context
     ) -> render_pb2.ReplayTakeResponse:
-        tenant = self._tenant_of(context)
+        tenant = current_tenant()
 
         def answer(cancelled: threading.Event) -> Replay:
             return self._replayer.replay(tenant, request.job_id, request.version, stopped=cancelled.is_set)
@@ -201,7 +199,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def ErasePrompt(
         self, request: render_pb2.ErasePromptRequest, context: Context
     ) -> render_pb2.ErasePromptResponse:
-        erased = await self._pools.deletes.run(erase_prompt, self._journal, self._tenant_of(context), request.job_id)
+        erased = await self._pools.deletes.run(erase_prompt, self._journal, current_tenant(), request.job_id)
         return render_pb2.ErasePromptResponse(
             audit_rows=erased.audit_rows, keys_with_prompt=erased.keys_with_prompt, purge_pending=erased.purge_pending
         )

@@ -9,6 +9,7 @@ from typing import Any
 from grpc import aio
 
 from separation_service.api.handoff_codec import header_from_proto
+from servicekit.access.gatekeeper import host_of
 from servicekit.errors import InvalidTensor
 from servicekit.loans import Borrowings, ChunkInbox
 from servicekit.loans.messages import MalformedMessage, TensorHeader
@@ -52,11 +53,6 @@ class HandoffServicer(handoff_pb2_grpc.HandoffServiceServicer):
         """Free a tensor that no call uses. Nothing happens to one in use, nor for an unknown id."""
         self._borrowings.discard(request.lease_id)
         return handoff_pb2.WithdrawTensorResponse()
-
-
-def host_of(peer: str) -> str:
-    """The host in gRPC's name of a peer, such as "ipv4:10.0.0.7" of "ipv4:10.0.0.7:43122"."""
-    return peer.rpartition(":")[0] if peer.startswith(("ipv4:", "ipv6:")) else peer
 
 
 async def _header(stream: ReceiveStream[handoff_pb2.SendTensorRequest]) -> TensorHeader:

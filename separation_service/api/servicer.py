@@ -15,6 +15,7 @@ from separation_service.pipeline import SeparationPipeline
 from separation_service.uploads.admission import UploadAdmission
 from separation_service.uploads.analyze import analyze_upload
 from separation_service.uploads.spool import Spool
+from servicekit.access.caller import current_tenant
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import Job
 from servicekit.rpc.pools import CallPools
@@ -23,7 +24,6 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 
 Context = aio.ServicerContext[Any, Any]
-TenantOf = Callable[[Context], str]
 
 Upload = TypeVar("Upload", separation_pb2.CreateSeparationRequest, separation_pb2.AnalyzeAudioRequest)
 
@@ -44,7 +44,6 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         pipeline: SeparationPipeline,
         calls: SeparationCalls,
         admission: UploadAdmission,
-        tenant_of: TenantOf,
         as_message: Callable[[Job], job_pb2.Job],
         receive_limits: ReceiveLimits,
     ) -> None:
@@ -52,7 +51,6 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self._pipeline = pipeline
         self._calls = calls
         self._admission = admission
-        self._tenant_of = tenant_of
         self._as_message = as_message
         self._receive_limits = receive_limits
 
@@ -103,7 +101,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         header = wire.read_header(first.header)
         with self._admission.spool() as spool:
             await self._fill(spool, header.store_key, stream)
-            job = await self._pools.uploads.run(self._admission.accept, self._tenant_of(context), header, spool)
+            job = await self._pools.uploads.run(self._admission.accept, current_tenant(), header, spool)
         return separation_pb2.CreateSeparationResponse(job=self._as_message(job))
 
     async def GetModelInfo(

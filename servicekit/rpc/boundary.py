@@ -1,4 +1,4 @@
-"""The boundary of a gRPC server: maps errors to statuses, logs and counts calls, checks the gate and the form of every request."""
+"""The boundary of a gRPC server: admits callers, maps errors to statuses, logs and counts calls, checks gate and requests."""
 
 from __future__ import annotations
 
@@ -8,26 +8,35 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import grpc
 import structlog
 from grpc import aio
 
-from servicekit.errors import ServiceError, Unimplemented
+from servicekit.access.caller import Caller, set_caller
+from servicekit.access.gatekeeper import Gatekeeper
+from servicekit.errors import ServiceError, Unauthenticated, Unimplemented
 from servicekit.logs import logger
 from servicekit.memory import clear_frames
 from servicekit.metrics import Metrics
+from servicekit.rpc.access_log import AccessLog
 from servicekit.rpc.gate import Gate, draining
 from servicekit.rpc.status import as_service_error, to_status
 from servicekit.rpc.wellformed import check_request, lenient
 
 _STATUS_KEY = "grpc-status-details-bin"
-_PROBES = ("/grpc.health.", "/grpc.reflection.")
 _UNKNOWN = "unknown"
 """What metrics name a method that the server does not have: callers choose such names, so they must not become labels."""
 _SHOWN_CHARACTERS = 128
 _log = logger(__name__)
+
+
+class Ended(Protocol):
+    """What is called when a call has ended."""
+
+    def __call__(self, code: str, reason: str = "") -> None:
+        """Record the status code by its name and, of a refused call, the reason."""
 
 
 async def _abort(context: aio.ServicerContext[Any, Any], error: BaseException) -> NoReturn:
@@ -39,11 +48,23 @@ async def _abort(context: aio.ServicerContext[Any, Any], error: BaseException) -
 class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscriptable when run
     """Wraps every handler. ``gated`` are full method names (``/package.Service/Method``) that create work."""
 
-    def __init__(self, *, metrics: Metrics, gate: Gate, gated: Collection[str]) -> None:
+    def __init__(
+        self,
+        *,
+        metrics: Metrics,
+        gate: Gate,
+        gated: Collection[str],
+        gatekeeper: Gatekeeper,
+        access_log: AccessLog,
+    ) -> None:
         self._metrics = metrics
         self._gate = gate
         self._gated = frozenset(gated)
+        self._gatekeeper = gatekeeper
+        self._access_log = access_log
         self._running: set[asyncio.Task[Any]] = set()
+        self._callers: dict[asyncio.Task[Any], Caller] = {}
+        self._revoked: set[asyncio.Task[Any]] = set()
         self._ending = False
 
     def end_calls(self) -> None:
@@ -51,6 +72,17 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         self._ending = True
         for task in self._running:
             task.cancel()
+
+    async def end_calls_of_invalid_callers(self) -> None:
+        """End the running calls whose callers would not be admitted again: a revoked key, an expired token."""
+        valid: dict[tuple[str, str], bool] = {}
+        for task, caller in list(self._callers.items()):
+            key = (caller.method, caller.subject)
+            if key not in valid:
+                valid[key] = await self._gatekeeper.is_valid(caller)
+            if not valid[key] and not task.done():
+                self._revoked.add(task)
+                task.cancel()
 
     async def intercept_service(
         self,
@@ -83,9 +115,10 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
                 found = behaviour(check_request(request), context)
                 return await found if inspect.isawaitable(found) else found
 
-            with self._tracked():
-                ended = self._begin(method)
+            with self._tracked() as task:
+                ended = self._begin(method, context, request)
                 try:
+                    await self._admit(method, context, task)
                     self._check_gate(method)
                     answered = await answer()
                 except BaseException as error:  # noqa: BLE001  the boundary
@@ -99,9 +132,10 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         """A handler may be an async generator, or a coroutine that writes through the context, as that of health's Watch is."""
 
         async def call(request: object, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            with self._tracked():
-                ended = self._begin(method)
+            with self._tracked() as task:
+                ended = self._begin(method, context, request)
                 try:
+                    await self._admit(method, context, task)
                     self._check_gate(method)
                     answers = behaviour(check_request(request), context)
                     if inspect.isawaitable(answers):
@@ -119,32 +153,43 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         return call
 
     @contextmanager
-    def _tracked(self) -> Iterator[None]:
+    def _tracked(self) -> Iterator[asyncio.Task[Any]]:
         """The call's task is among those that `end_calls` ends."""
         task = asyncio.current_task()
         if task is None:  # never: a handler runs in a task
             raise RuntimeError("a handler must run in a task")
         self._running.add(task)
         try:
-            yield
+            yield task
         finally:
             self._running.discard(task)
+            self._callers.pop(task, None)
+            self._revoked.discard(task)
+
+    async def _admit(self, method: str, context: aio.ServicerContext[Any, Any], task: asyncio.Task[Any]) -> None:
+        """Admit the caller. From then on it is the current caller, and the call ends when its credential does."""
+        if method == _UNKNOWN:  # the refusal that follows says only what the published protos say
+            return
+        caller = await self._gatekeeper.admit(method, context)
+        self._callers[task] = caller
+        set_caller(caller)
+        structlog.contextvars.bind_contextvars(tenant=caller.tenant, subject=caller.subject)
 
     def _check_gate(self, method: str) -> None:
         if method in self._gated:
             self._gate.check()
 
-    def _begin(self, method: str) -> Callable[[str], None]:
+    def _begin(self, method: str, context: aio.ServicerContext[Any, Any], request: object) -> Ended:
         started = time.monotonic()
         structlog.contextvars.bind_contextvars(call_id=uuid.uuid4().hex[:12])
 
-        def ended(code: str) -> None:
+        def ended(code: str, reason: str = "") -> None:
             seconds = time.monotonic() - started
             self._metrics.rpcs.labels(method=method, code=code).inc()
             self._metrics.rpc_seconds.labels(method=method).observe(seconds)
-            # Probes call several times per second; log them for debugging only.
-            log = _log.debug if method.startswith(_PROBES) else _log.info
-            log("rpc ended", method=method, code=code, seconds=round(seconds, 4))
+            self._access_log.write(
+                method=method, peer=context.peer() or "", request=request, code=code, reason=reason, seconds=seconds
+            )
 
         return ended
 
@@ -153,7 +198,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         method: str,
         error: BaseException,
         context: aio.ServicerContext[Any, Any],
-        ended: Callable[[str], None],
+        ended: Ended,
     ) -> NoReturn:
         """End a call with the status of its error."""
         if isinstance(error, aio.AbortError):
@@ -162,24 +207,28 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         if isinstance(error, asyncio.CancelledError) and self._ending and (task := asyncio.current_task()) is not None:
             task.uncancel()
             error = draining()
+        elif isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) in self._revoked:
+            task.uncancel()
+            error = Unauthenticated("the credential of this call is no longer valid; get a new one, then call again")
         if isinstance(error, NotImplementedError) and _code_of(context) == grpc.StatusCode.UNIMPLEMENTED.name:
             error = _unimplemented(method)
         if not isinstance(error, Exception):
             ended("CANCELLED")
             raise error
-        ended(self._failed(method, error))
+        known = self._failed(method, error)
+        ended(known.code.name, known.reason)
         # grpc.aio keeps an aborted call's error, often until the garbage collector runs, and with it all variables of its frames.
         clear_frames(error)
         await _abort(context, error)
 
     @staticmethod
-    def _failed(method: str, error: Exception) -> str:
+    def _failed(method: str, error: Exception) -> ServiceError:
         known = as_service_error(error)
         if isinstance(error, ServiceError):
             _log.info("rpc refused", method=method, reason=known.reason, message=known.message)
         else:
             _log.error("rpc failed", method=method, exc_info=error)
-        return known.code.name
+        return known
 
 
 def _refuses(method: str) -> Callable[..., Awaitable[None]]:

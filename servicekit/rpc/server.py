@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Collection, Sequence
 
@@ -9,13 +10,19 @@ from grpc import aio
 from grpc_health.v1 import _async as aio_health
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from servicekit.access.gatekeeper import Gatekeeper
+from servicekit.logs import logger
 from servicekit.metrics import Metrics
+from servicekit.rpc.access_log import AccessLog
 from servicekit.rpc.boundary import Boundary
 from servicekit.rpc.gate import Gate, Phase
 from servicekit.rpc.pools import CallPools
 from servicekit.rpc.reflection import enable_reflection
 from servicekit.settings import SettingsError
 
+_log = logger(__name__)
+RECHECK_S = 15.0
+"""How often the callers of running calls are checked again. A revoked key or an expired token ends its streams within this time."""
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -33,21 +40,22 @@ _OPTIONS = (
 )
 
 
-def check_listen_address(address: str, *, insecure: bool) -> None:
-    """Refuse an address reachable from other machines unless ``insecure`` is set: callers have no identity yet.
-
-    Raises :class:`SettingsError`.
-    """
-    if insecure or address.startswith(("unix:", "unix-abstract:")):
-        return
+def is_local_address(address: str) -> bool:
+    """Whether only callers on this host reach an address: a Unix socket, or TCP on loopback."""
+    if address.startswith(("unix:", "unix-abstract:")):
+        return True
     host = address.rpartition(":")[0].strip("[]")
     if host == "localhost":
-        return
+        return True
     try:
-        loopback = ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        loopback = False
-    if not loopback:
+        return False
+
+
+def check_listen_address(address: str, *, insecure: bool) -> None:
+    """Refuse an address reachable from other machines unless ``insecure`` is set. Raises :class:`SettingsError`."""
+    if not insecure and not is_local_address(address):
         raise SettingsError(
             f"{address} is reachable from other machines and callers have no identity yet: "
             "listen on 127.0.0.1 or a Unix socket, or pass --insecure (SONICHAOS_INSECURE=1) behind a proxy that knows its callers"
@@ -57,17 +65,35 @@ def check_listen_address(address: str, *, insecure: bool) -> None:
 class RpcServer:
     """A grpc.aio server with health, reflection, the boundary and thread pools for calls: it listens at once, serves after `serve`.
 
-    ``service_names`` are full names of the services added to ``grpc_server``.
+    ``service_names`` are full names of the services added to ``grpc_server``. ``gatekeeper`` admits every call; calls whose callers
+    it would not admit again end within ``recheck_s`` seconds.
     """
 
-    def __init__(self, *, metrics: Metrics, gated_methods: Collection[str], service_names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        *,
+        metrics: Metrics,
+        gated_methods: Collection[str],
+        service_names: Sequence[str],
+        gatekeeper: Gatekeeper,
+        access_log: AccessLog | None = None,
+        recheck_s: float = RECHECK_S,
+    ) -> None:
         self.gate = Gate()
         self._metrics = metrics
         self._names = tuple(service_names)
         self._works = True
         self.addresses: tuple[str, ...] = ()
         self.pools = CallPools.open()
-        self._boundary = Boundary(metrics=metrics, gate=self.gate, gated=gated_methods)
+        self._recheck_s = recheck_s
+        self._rechecking: asyncio.Task[None] | None = None
+        self._boundary = Boundary(
+            metrics=metrics,
+            gate=self.gate,
+            gated=gated_methods,
+            gatekeeper=gatekeeper,
+            access_log=access_log or AccessLog(),
+        )
         self.grpc_server = aio.server(interceptors=(self._boundary,), options=_OPTIONS)
         self._health = _Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc_server)
@@ -84,6 +110,7 @@ class RpcServer:
             bound.append(address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}")
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self.grpc_server.start()
+        self._rechecking = asyncio.create_task(self._recheck_callers())
         self.addresses = tuple(bound)
         return self.addresses
 
@@ -109,9 +136,19 @@ class RpcServer:
 
     async def stop(self, grace_s: float) -> None:
         """Stop: running calls end with DRAINING, and have ``grace_s`` seconds to send that."""
+        if self._rechecking is not None:
+            self._rechecking.cancel()
         self._boundary.end_calls()
         await self.grpc_server.stop(grace_s)
         self.pools.close()
+
+    async def _recheck_callers(self) -> None:
+        while True:
+            await asyncio.sleep(self._recheck_s)
+            try:
+                await self._boundary.end_calls_of_invalid_callers()
+            except Exception as error:  # noqa: BLE001  the next round must come, whatever this one met
+                _log.error("callers could not be checked again", exc_info=error)
 
     async def _say(self, status: int) -> None:
         for name in ("", *self._names):

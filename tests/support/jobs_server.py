@@ -23,6 +23,7 @@ from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.url_signer import UrlSigner
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
+from tests.support.callers import trusting
 from tests.support.journal_rows import new_job
 
 MANY = 1000
@@ -65,11 +66,6 @@ class Wire:
         self.journal.checkpoint(claim, Checkpoint(files=files, stage=Stage.BOUNCE))
 
 
-def tenant_of(context: aio.ServicerContext[Any, Any]) -> str:
-    """Named by the test."""
-    return dict(context.invocation_metadata() or ()).get("tenant", "local")
-
-
 @asynccontextmanager
 async def serving(folder: Path, journal: Journal) -> AsyncIterator[Wire]:
     """The service on a free port of loopback, with the folder store's own URL endpoint."""
@@ -77,7 +73,9 @@ async def serving(folder: Path, journal: Journal) -> AsyncIterator[Wire]:
     probe = FolderStore(folder / "store", UrlSigner(base_url="http://x", secret=secret, now=SystemClock().now))
     async with FolderUrlServer(probe, host="127.0.0.1", port=0) as urls, Feed(journal, OwningService.RENDER) as feed:
         probe.signer = UrlSigner(base_url=f"http://127.0.0.1:{urls.port}", secret=secret, now=SystemClock().now)
-        rpc = RpcServer(metrics=Metrics("render"), gated_methods=GATED_METHODS, service_names=(NAME,))
+        rpc = RpcServer(
+            metrics=Metrics("render"), gated_methods=GATED_METHODS, service_names=(NAME,), gatekeeper=trusting()
+        )
         deletions = JobDeletions(journal, OwningService.RENDER, probe)
         servicer = JobsServicer(
             feed,
@@ -85,7 +83,6 @@ async def serving(folder: Path, journal: Journal) -> AsyncIterator[Wire]:
             deletions,
             pools=rpc.pools,
             clock=SystemClock(),
-            tenant_of=tenant_of,
             queue_limit=4,
             url_ttl_s=600,
         )

@@ -20,7 +20,8 @@ from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2_grpc
-from tests.support.render_parts import FINGERPRINT, TENANT, RenderParts
+from tests.support.callers import trusting
+from tests.support.render_parts import FINGERPRINT, RenderParts
 
 QUEUE_LIMIT = 10
 
@@ -34,7 +35,10 @@ def render_in_thread(parts: RenderParts, separation: SeparationClient) -> Iterat
     async def run() -> None:
         clock = SystemClock()
         server = RpcServer(
-            metrics=Metrics("render"), gated_methods=(*GATED_METHODS, *JOBS_GATED), service_names=("sonichaos",)
+            metrics=Metrics("render"),
+            gated_methods=(*GATED_METHODS, *JOBS_GATED),
+            service_names=("sonichaos",),
+            gatekeeper=trusting(),
         )
         async with Feed(parts.journal, OwningService.RENDER) as feed:
             servicer = RenderServicer(
@@ -53,7 +57,6 @@ def render_in_thread(parts: RenderParts, separation: SeparationClient) -> Iterat
                 ),
                 fingerprint=FINGERPRINT,
                 clock=clock,
-                tenant_of=lambda _context: TENANT,
                 as_message=lambda job: job_message(
                     job, lambda event: parts.journal.cursor(event.tenant, event.position)
                 ),
@@ -65,7 +68,6 @@ def render_in_thread(parts: RenderParts, separation: SeparationClient) -> Iterat
                 JobDeletions(parts.journal, OwningService.RENDER, parts.store),
                 pools=server.pools,
                 clock=clock,
-                tenant_of=lambda _context: TENANT,
                 queue_limit=QUEUE_LIMIT,
                 url_ttl_s=60,
             )

@@ -46,6 +46,7 @@ from servicekit.work import Runner
 from sonichaos.handoff.v1 import handoff_pb2_grpc
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+from tests.support.callers import trusting
 from tests.support.separation_pipeline import JOB_ID, new_pipeline, new_store
 from tests.support.separation_pipeline import take_of as make_take
 
@@ -99,7 +100,9 @@ async def serving(
     store, borrowings = new_store(folder), Borrowings()
     pipeline = new_pipeline(folder, separator, store=store, metrics=metrics, clock=clock, memory_bytes=memory_bytes)
     calls = SeparationCalls(pipeline, borrowings, limit=calls_limit, clock=clock, observe=lambda _stage, _seconds: None)
-    server = RpcServer(metrics=metrics, gated_methods=GATED_METHODS, service_names=())
+    server = RpcServer(
+        metrics=metrics, gated_methods=GATED_METHODS, service_names=(), gatekeeper=trusting(OwningService.SEPARATION)
+    )
     with (
         Journal.open(f"sqlite:///{folder / 'journal.sqlite3'}", clock=clock) as journal,
         LoanServer(folder / "loans.sock", ReceiveCodec(), borrowings),
@@ -118,7 +121,6 @@ async def serving(
             pipeline=pipeline,
             calls=calls,
             admission=admission,
-            tenant_of=lambda _context: "local",
             as_message=lambda job: job_message(job, lambda event: journal.cursor(event.tenant, event.position)),
             receive_limits=receive_limits,
         )
@@ -135,7 +137,6 @@ async def serving(
                 deletions,
                 pools=server.pools,
                 clock=clock,
-                tenant_of=lambda _context: "local",
                 queue_limit=16,
                 url_ttl_s=60,
             )

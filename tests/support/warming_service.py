@@ -13,6 +13,7 @@ from servicekit.metrics import Metrics
 from servicekit.rpc.gate import Phase
 from servicekit.rpc.server import RpcServer
 from servicekit.serving import ServiceProcess
+from tests.support.callers import trusting
 from tests.support.pair import eventually
 
 
@@ -30,7 +31,7 @@ class Nothing:
 
 async def main() -> None:
     """Serve until a signal."""
-    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=())
+    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=(), gatekeeper=trusting())
 
     def say(line: str) -> None:
         sys.stdout.write(f"{line}\n")

@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2
 from servicekit.journal import AuditDraft, Checkpoint, EventDraft, EventKind, OwningService, ProgressTrack, Stage
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.jobs.v1.job_pb2 import JOB_STATE_QUEUED, JOB_STATE_RUNNING
+from tests.support.callers import as_tenant
 from tests.support.jobs_server import Wire, refusal, serving
 from tests.support.journal_rows import new_version, open_journal
 
@@ -108,7 +109,7 @@ async def test_no_call_finds_the_job_of_another_tenant(wire: Wire) -> None:
     """Every RPC answers NOT_FOUND, as for a job that does not exist or belongs to the other service."""
     foreign = wire.accept(owner=OwningService.SEPARATION)
     mine = wire.accept()
-    for job_id, metadata in ((mine, (("tenant", "other"),)), (foreign, ())):
+    for job_id, metadata in ((mine, as_tenant("other")), (foreign, ())):
         calls = [
             wire.stub.GetJob(jobs_service_pb2.GetJobRequest(job_id=job_id), metadata=metadata),
             wire.stub.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id), metadata=metadata),

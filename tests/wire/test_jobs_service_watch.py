@@ -14,6 +14,7 @@ import pytest
 
 from servicekit.journal import EventDraft, EventKind, OwningService
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
+from tests.support.callers import as_tenant
 from tests.support.jobs_server import ENDED, LARGE, MANY, Wire, refusal, serving
 from tests.support.journal_rows import new_job, new_version, open_journal, request
 
@@ -197,7 +198,7 @@ async def test_watch_jobs_sends_every_event_of_the_caller_and_resumes_from_a_cur
         rest = [(await resumed.read()).event for _ in range(8 - start)]
         assert rest == seen[start + 1 :]
         resumed.cancel()
-    for cursor, metadata in ((seen[0].cursor, (("tenant", "other"),)), ("12", ()), (seen[0].cursor[:-4] + "AAAA", ())):
+    for cursor, metadata in ((seen[0].cursor, as_tenant("other")), ("12", ()), (seen[0].cursor[:-4] + "AAAA", ())):
         asked = wire.stub.WatchJobs(jobs_service_pb2.WatchJobsRequest(cursor=cursor), metadata=metadata)
         assert (await refusal(asked.read()))[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_TOKEN")
 

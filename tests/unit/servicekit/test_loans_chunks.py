@@ -36,6 +36,7 @@ from servicekit.metrics import Metrics
 from servicekit.rpc.receive import ReceiveLimits
 from servicekit.rpc.server import RpcServer
 from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
+from tests.support.callers import trusting
 
 SAMPLES = np.random.default_rng(3).standard_normal((2, 300_001), dtype=np.float32)
 SMALL = SAMPLES[:, :1000].copy()
@@ -63,7 +64,10 @@ async def borrower() -> AsyncIterator[Borrower]:
     """A borrower on its own port."""
     borrowings = Borrowings(LIMITS)
     server = RpcServer(
-        metrics=Metrics("test"), gated_methods=(), service_names=("sonichaos.handoff.v1.HandoffService",)
+        metrics=Metrics("test"),
+        gated_methods=(),
+        service_names=("sonichaos.handoff.v1.HandoffService",),
+        gatekeeper=trusting(),
     )
     handoff_pb2_grpc.add_HandoffServiceServicer_to_server(
         HandoffServicer(borrowings, receive_limits=ReceiveLimits(window_s=2.0)), server.grpc_server
@@ -288,6 +292,7 @@ async def test_a_warming_borrower_is_reported() -> None:
         metrics=Metrics("test"),
         gated_methods=("/sonichaos.handoff.v1.HandoffService/SendTensor",),
         service_names=("sonichaos.handoff.v1.HandoffService",),
+        gatekeeper=trusting(),
     )
     handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(Borrowings()), server.grpc_server)
     (address,) = await server.start(("127.0.0.1:0",))

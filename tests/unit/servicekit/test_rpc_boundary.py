@@ -29,6 +29,7 @@ from servicekit.rpc.wellformed import check_request
 from sonichaos.jobs.v1 import brief_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
+from tests.support.callers import trusting
 
 NAME = "sonichaos.jobs.v1.JobsService"
 
@@ -59,7 +60,9 @@ class Servicer(jobs_service_pb2_grpc.JobsServiceServicer):
 @pytest.fixture
 async def server() -> AsyncIterator[tuple[RpcServer, aio.Channel]]:
     """A server that listens, not yet serving, and a channel to it."""
-    made = RpcServer(metrics=Metrics("test"), gated_methods=[f"/{NAME}/CancelJob"], service_names=[NAME])
+    made = RpcServer(
+        metrics=Metrics("test"), gated_methods=[f"/{NAME}/CancelJob"], service_names=[NAME], gatekeeper=trusting()
+    )
     jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(Servicer(), made.grpc_server)
     (address,) = await made.start(["127.0.0.1:0"])
     async with aio.insecure_channel(address) as channel:

@@ -16,6 +16,7 @@ from servicekit.metrics import Metrics
 from servicekit.rpc.gate import Phase
 from servicekit.rpc.server import RpcServer
 from servicekit.serving import ServiceProcess
+from tests.support.callers import trusting
 from tests.support.warming_service import Nothing
 
 
@@ -46,7 +47,7 @@ def test_a_signal_while_it_warms_keeps_it_closed() -> None:
 
 async def test_a_warm_up_that_fails_ends_the_process() -> None:
     """With its error, so that the supervisor sees why."""
-    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=())
+    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=(), gatekeeper=trusting())
 
     def warm() -> None:
         raise ValueError("no such weights")
@@ -75,7 +76,7 @@ class _Thread:
 
 async def test_a_missing_thread_of_upkeep_shows_in_health() -> None:
     """NOT_SERVING while it cannot be replaced, SERVING again once it is."""
-    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=())
+    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=(), gatekeeper=trusting())
     thread, listens = _Thread(), asyncio.Event()
     loop = asyncio.get_running_loop()
     process = ServiceProcess(

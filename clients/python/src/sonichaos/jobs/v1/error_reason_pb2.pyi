@@ -178,6 +178,39 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     max_seconds.
     Example: an upload of which one byte arrives every second.
     """
+    ERROR_REASON_CREDENTIALS_MISSING: _ErrorReason.ValueType  # 43
+    """UNAUTHENTICATED. The call has no credential, and callers must identify themselves at this address.
+    Example: a call without an API key from another machine.
+    """
+    ERROR_REASON_CREDENTIALS_INVALID: _ErrorReason.ValueType  # 44
+    """UNAUTHENTICATED. The credential is not valid: unknown, revoked, malformed, or for another audience.
+    Example: an API key that was revoked; a watch ends with it too.
+    """
+    ERROR_REASON_CREDENTIALS_EXPIRED: _ErrorReason.ValueType  # 45
+    """UNAUTHENTICATED. The credential was valid and has expired; get a new one.
+    Example: a JWT whose exp has passed.
+    """
+    ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 46
+    """PERMISSION_DENIED. The credential lacks the scope that the method needs. Metadata: scope.
+    Example: CreateRender with a key that may only read.
+    """
+    ERROR_REASON_TENANT_LIMIT: _ErrorReason.ValueType  # 47
+    """RESOURCE_EXHAUSTED with RetryInfo. A limit of the tenant is reached. Metadata: limit, allowed, used.
+    Example: the 101st waiting version of a tenant where 100 may wait.
+    """
+    ERROR_REASON_FAILED_LOGINS: _ErrorReason.ValueType  # 48
+    """RESOURCE_EXHAUSTED with RetryInfo. The caller's host presented credentials that are not valid too often. Metadata: allowed,
+    window_seconds.
+    Example: a program that retries with a wrong key without a pause.
+    """
+    ERROR_REASON_ADMISSION_REFUSED: _ErrorReason.ValueType  # 49
+    """PERMISSION_DENIED. The operator's admission hook refused the work; the message has its reason. Metadata: admission_reason.
+    Example: a customer whose budget is spent.
+    """
+    ERROR_REASON_ADMISSION_UNAVAILABLE: _ErrorReason.ValueType  # 50
+    """UNAVAILABLE with RetryInfo. The operator's admission hook does not answer, and the operator chose to refuse work then.
+    Example: the hook's service restarts.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """`reason` of the google.rpc.ErrorInfo that every error carries, without the ERROR_REASON_ prefix. Its `domain` is "sonichaos.ai".
@@ -340,5 +373,38 @@ ERROR_REASON_STREAM_TOO_SLOW: ErrorReason.ValueType  # 42
 """DEADLINE_EXCEEDED. The stream that a caller sends brought too few bytes in its time. Metadata: min_bytes_per_second,
 max_seconds.
 Example: an upload of which one byte arrives every second.
+"""
+ERROR_REASON_CREDENTIALS_MISSING: ErrorReason.ValueType  # 43
+"""UNAUTHENTICATED. The call has no credential, and callers must identify themselves at this address.
+Example: a call without an API key from another machine.
+"""
+ERROR_REASON_CREDENTIALS_INVALID: ErrorReason.ValueType  # 44
+"""UNAUTHENTICATED. The credential is not valid: unknown, revoked, malformed, or for another audience.
+Example: an API key that was revoked; a watch ends with it too.
+"""
+ERROR_REASON_CREDENTIALS_EXPIRED: ErrorReason.ValueType  # 45
+"""UNAUTHENTICATED. The credential was valid and has expired; get a new one.
+Example: a JWT whose exp has passed.
+"""
+ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 46
+"""PERMISSION_DENIED. The credential lacks the scope that the method needs. Metadata: scope.
+Example: CreateRender with a key that may only read.
+"""
+ERROR_REASON_TENANT_LIMIT: ErrorReason.ValueType  # 47
+"""RESOURCE_EXHAUSTED with RetryInfo. A limit of the tenant is reached. Metadata: limit, allowed, used.
+Example: the 101st waiting version of a tenant where 100 may wait.
+"""
+ERROR_REASON_FAILED_LOGINS: ErrorReason.ValueType  # 48
+"""RESOURCE_EXHAUSTED with RetryInfo. The caller's host presented credentials that are not valid too often. Metadata: allowed,
+window_seconds.
+Example: a program that retries with a wrong key without a pause.
+"""
+ERROR_REASON_ADMISSION_REFUSED: ErrorReason.ValueType  # 49
+"""PERMISSION_DENIED. The operator's admission hook refused the work; the message has its reason. Metadata: admission_reason.
+Example: a customer whose budget is spent.
+"""
+ERROR_REASON_ADMISSION_UNAVAILABLE: ErrorReason.ValueType  # 50
+"""UNAVAILABLE with RetryInfo. The operator's admission hook does not answer, and the operator chose to refuse work then.
+Example: the hook's service restarts.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,40 @@
+"""Gatekeepers of servers in tests: one that trusts every caller, and one that believes the tenant that a caller names."""
+
+from __future__ import annotations
+
+from jobs_service.rpc_scopes import rpc_scopes
+from servicekit.access.caller import Caller, CallFacts, IdentityMethod, Scope
+from servicekit.access.gatekeeper import Gatekeeper, LocalTrust
+from servicekit.journal import OwningService
+
+ALL_SCOPES = frozenset(Scope)
+
+
+def trusting(owner: OwningService = OwningService.RENDER) -> Gatekeeper:
+    """Callers without a credential act for ``local``; those that send :func:`as_tenant` act for that tenant."""
+    return Gatekeeper((NamedTenants(),), scopes=rpc_scopes(owner), local=LocalTrust(everyone=True))
+
+
+def as_tenant(tenant: str, scopes: frozenset[Scope] = ALL_SCOPES) -> tuple[tuple[str, str], ...]:
+    """Metadata of a call that acts for ``tenant`` with ``scopes``."""
+    return (("authorization", f"Bearer test:{tenant}:{','.join(sorted(scopes))}"),)
+
+
+class NamedTenants:
+    """Believes what :func:`as_tenant` says. ``revoked`` are tenants whose callers are no longer valid."""
+
+    def __init__(self) -> None:
+        self.revoked: set[str] = set()
+
+    async def identify(self, call: CallFacts) -> Caller | None:
+        """The tenant named, with the scopes named."""
+        value = next(iter(call.authorization), "")
+        if not value.startswith("Bearer test:"):
+            return None
+        _, tenant, scopes = value.split(":")
+        held = frozenset(Scope(name) for name in scopes.split(",") if name)
+        return Caller(tenant=tenant, subject=f"test {tenant}", method=IdentityMethod.API_KEY, scopes=held)
+
+    async def is_valid(self, caller: Caller) -> bool:
+        """False once the tenant is revoked."""
+        return caller.tenant not in self.revoked

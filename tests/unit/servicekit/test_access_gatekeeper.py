@@ -1,0 +1,178 @@
+"""Who is admitted: by credential, as local, with which scope, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from servicekit.access.caller import Scope, current_tenant
+from servicekit.access.failed_logins import FailedLogins
+from servicekit.access.gatekeeper import Gatekeeper, LocalTrust
+from servicekit.errors import ResourceExhausted
+from servicekit.metrics import Metrics
+from servicekit.rpc.server import RpcServer
+from sonichaos.jobs.v1 import jobs_service_pb2, jobs_service_pb2_grpc
+from tests.support.callers import NamedTenants, as_tenant
+from tests.support.jobs_server import refusal
+
+NAME = "sonichaos.jobs.v1.JobsService"
+READ_ONLY = frozenset({Scope.READ})
+
+
+class Servicer(jobs_service_pb2_grpc.JobsServiceServicer):
+    """Answers with the caller's tenant."""
+
+    async def GetJob(self, request: jobs_service_pb2.GetJobRequest, context: object) -> Any:
+        answer = jobs_service_pb2.GetJobResponse()
+        answer.job.tenant = current_tenant()
+        return answer
+
+    async def WatchJob(self, request: jobs_service_pb2.WatchJobRequest, context: object) -> AsyncIterator[Any]:
+        """One event, then nothing."""
+        yield jobs_service_pb2.WatchJobResponse()
+        await asyncio.Event().wait()
+
+
+@dataclass
+class Served:
+    """A server that trusts no one, and a stub."""
+
+    stub: Any
+    channel: aio.Channel
+    tenants: NamedTenants
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    """A server whose callers must identify themselves; running calls are checked again five times a second."""
+    tenants = NamedTenants()
+    scopes = {f"/{NAME}/GetJob": Scope.READ, f"/{NAME}/WatchJob": Scope.READ}
+    server = RpcServer(
+        metrics=Metrics("test"),
+        gated_methods=(),
+        service_names=[NAME],
+        gatekeeper=Gatekeeper(
+            (tenants,), scopes=scopes, local=LocalTrust(), failed_logins=FailedLogins(allowed=3, window_s=60.0)
+        ),
+        recheck_s=0.2,
+    )
+    jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(Servicer(), server.grpc_server)
+    (address,) = await server.start(["127.0.0.1:0"])
+    await server.serve()
+    async with aio.insecure_channel(address) as channel:
+        yield Served(jobs_service_pb2_grpc.JobsServiceStub(channel), channel, tenants)
+    await server.stop(0.0)
+
+
+async def test_the_handler_sees_the_tenant_of_the_credential(served: Served) -> None:
+    """Another entry of the metadata names nobody."""
+    smuggled = (("tenant", "b"), ("x-tenant", "b"), ("x-forwarded-client-cert", "Subject=b"))
+    answer = await served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=(*as_tenant("a"), *smuggled))
+    assert answer.job.tenant == "a"
+
+
+async def test_a_call_without_a_credential_is_refused_by_reason(served: Served) -> None:
+    """Also one whose metadata names a tenant in another way."""
+    for metadata in ((), (("tenant", "a"), ("x-api-key", "sonichaos_a"), ("authorization-bin", b"Bearer test:a:read"))):
+        code, reason, _ = await refusal(served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=metadata))
+        assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
+
+
+async def test_two_credentials_in_one_call_are_refused(served: Served) -> None:
+    """Whichever of them a proxy checked, this service must not take the other."""
+    two = (*as_tenant("a"), *as_tenant("b"))
+    code, reason, _ = await refusal(served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=two))
+    assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
+
+
+async def test_a_missing_scope_is_named(served: Served) -> None:
+    """A caller that is known and may not do this."""
+    metadata = as_tenant("a", frozenset({Scope.RENDER, Scope.OPERATE}))
+    refused = await refusal(served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=metadata))
+    assert refused == (grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING", {"scope": "read"})
+
+
+async def test_a_method_without_a_scope_is_refused_to_everyone(served: Served) -> None:
+    """A method that was forgotten in the table opens nothing."""
+    code, reason, _ = await refusal(served.stub.ListJobs(jobs_service_pb2.ListJobsRequest(), metadata=as_tenant("a")))
+    assert (code, reason) == (grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING")
+
+
+async def test_health_is_open_and_reflection_is_not(served: Served) -> None:
+    """A load balancer has no identity; the list of methods is for callers."""
+    health = health_pb2_grpc.HealthStub(served.channel)
+    answer = await health.Check(health_pb2.HealthCheckRequest())
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    info = served.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+    call = info()
+    with pytest.raises(aio.AioRpcError) as refused:
+        await call.read()
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_stream_ends_when_its_credential_does(served: Served) -> None:
+    """And a stream of another tenant goes on."""
+    watched = {
+        tenant: served.stub.WatchJob(jobs_service_pb2.WatchJobRequest(), metadata=as_tenant(tenant, READ_ONLY))
+        for tenant in ("a", "b")
+    }
+    for call in watched.values():
+        await call.read()
+    served.tenants.revoked.add("a")
+    code, reason, _ = await refusal(watched["a"].read())
+    assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
+    assert not watched["b"].done()
+    watched["b"].cancel()
+
+
+async def test_a_host_that_fails_often_is_refused_for_a_while(served: Served) -> None:
+    """Even with a credential that is valid: it is not read."""
+    wrong = (("authorization", "Bearer guess"),)
+    for _ in range(3):
+        _, reason, _ = await refusal(served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=wrong))
+        assert reason == "CREDENTIALS_INVALID"
+    code, reason, metadata = await refusal(
+        served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=as_tenant("a"))
+    )
+    assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "FAILED_LOGINS")
+    assert metadata == {"allowed": "3", "window_seconds": "60"}
+
+
+def test_failures_are_forgotten_after_the_window() -> None:
+    """And those of one host do not count for another."""
+    now = [0.0]
+    logins = FailedLogins(allowed=2, window_s=60.0, monotonic=lambda: now[0])
+    for at in (0.0, 30.0):
+        now[0] = at
+        logins.record("ipv4:10.0.0.7")
+    logins.check("ipv4:10.0.0.8")
+    with pytest.raises(ResourceExhausted) as refused:
+        logins.check("ipv4:10.0.0.7")
+    assert refused.value.retry_after_s == 30.0
+    now[0] = 60.5
+    logins.check("ipv4:10.0.0.7")
+
+
+@pytest.mark.parametrize(
+    ("peer", "trust", "trusted"),
+    [
+        ("unix:", LocalTrust(), True),
+        ("ipv4:127.0.0.1:40000", LocalTrust(), False),
+        ("ipv4:127.0.0.1:40000", LocalTrust(loopback=True), True),
+        ("ipv6:[::1]:40000", LocalTrust(loopback=True), True),
+        ("ipv6:%5B::1%5D:40000", LocalTrust(loopback=True), True),
+        ("ipv4:10.0.0.7:40000", LocalTrust(loopback=True), False),
+        ("ipv6:%5B::ffff:10.0.0.7%5D:40000", LocalTrust(loopback=True), False),
+        ("ipv4:10.0.0.7:40000", LocalTrust(everyone=True), True),
+    ],
+)
+def test_who_is_local(peer: str, trust: LocalTrust, *, trusted: bool) -> None:
+    """A Unix socket always is; loopback only where nothing else is listened on."""
+    assert trust.trusts(peer) is trusted
