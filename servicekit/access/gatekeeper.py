@@ -85,15 +85,16 @@ class Gatekeeper:
                 f"a call must have one authorization entry in its metadata at most, got {len(call.authorization)}",
                 reason="CREDENTIALS_INVALID",
             )
-        host = host_of(call.peer)
-        if call.authorization:
-            self._failed_logins.check(host)
+        host, credential = host_of(call.peer), next(iter(call.authorization), "")
+        if credential:
+            self._failed_logins.check(host, credential)
         try:
             caller = await self._by_credential(call)
         except Unauthenticated:
-            self._failed_logins.record(host)
+            self._failed_logins.record_failure(host, credential)
             raise
         if caller is not None:
+            self._failed_logins.record_success(credential)
             return caller
         if self._local.trusts(call.peer):
             return local_caller()

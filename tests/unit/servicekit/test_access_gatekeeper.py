@@ -133,16 +133,18 @@ async def test_a_stream_ends_when_its_credential_does(served: Served) -> None:
 
 
 async def test_a_host_that_fails_often_is_refused_for_a_while(served: Served) -> None:
-    """Even with a credential that is valid: it is not read."""
-    wrong = (("authorization", "Bearer guess"),)
+    """Only a credential that was valid before is still read: others may share the address."""
+    wrong, known, new = (("authorization", "Bearer guess"),), as_tenant("a"), as_tenant("b")
+    await served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=known)
     for _ in range(3):
         _, reason, _ = await refusal(served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=wrong))
         assert reason == "CREDENTIALS_INVALID"
-    code, reason, metadata = await refusal(
-        served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=as_tenant("a"))
-    )
-    assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "FAILED_LOGINS")
-    assert metadata == {"allowed": "3", "window_seconds": "60"}
+    for metadata in (wrong, new):
+        code, reason, facts = await refusal(served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=metadata))
+        assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "FAILED_LOGINS")
+        assert facts == {"allowed": "3", "window_seconds": "60"}
+    answer = await served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=known)
+    assert answer.job.tenant == "a"
 
 
 def test_failures_are_forgotten_after_the_window() -> None:
@@ -151,13 +153,24 @@ def test_failures_are_forgotten_after_the_window() -> None:
     logins = FailedLogins(allowed=2, window_s=60.0, monotonic=lambda: now[0])
     for at in (0.0, 30.0):
         now[0] = at
-        logins.record("ipv4:10.0.0.7")
-    logins.check("ipv4:10.0.0.8")
+        logins.record_failure("ipv4:10.0.0.7", "x")
+    logins.check("ipv4:10.0.0.8", "x")
     with pytest.raises(ResourceExhausted) as refused:
-        logins.check("ipv4:10.0.0.7")
+        logins.check("ipv4:10.0.0.7", "x")
     assert refused.value.retry_after_s == 30.0
     now[0] = 60.5
-    logins.check("ipv4:10.0.0.7")
+    logins.check("ipv4:10.0.0.7", "x")
+
+
+def test_a_credential_that_stopped_being_valid_is_limited_again() -> None:
+    """A revoked key gives its holder no way around the limit."""
+    logins = FailedLogins(allowed=1)
+    logins.record_success("key")
+    logins.record_failure("unix:", "guess")
+    logins.check("unix:", "key")
+    logins.record_failure("unix:", "key")
+    with pytest.raises(ResourceExhausted):
+        logins.check("unix:", "key")
 
 
 @pytest.mark.parametrize(
