@@ -173,7 +173,7 @@ audit_rows = Table(
     Column("body_json", Text, nullable=False),
     Column("salt", Text),
     Column("prompt", Text),
-    Column("licensee", Text),
+    Column("personal", Text),
     Column("previous_digest", Text, nullable=False),
     Column("digest", Text, nullable=False),
     Column("create_us", BigInteger, nullable=False),
@@ -240,7 +240,7 @@ _CHAINED = (
     "digest",
     "create_us",
 )
-_ERASABLE = ("prompt", "licensee", "salt")
+_ERASABLE = ("prompt", "personal", "salt")
 _SQLITE_SAME = " AND ".join(f"NEW.{column} IS OLD.{column}" for column in _CHAINED)
 _POSTGRESQL_CHANGED = " OR ".join(f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in _CHAINED)
 _SQLITE_ERASED = " AND ".join(f"(NEW.{column} IS NULL OR NEW.{column} IS OLD.{column})" for column in _ERASABLE)

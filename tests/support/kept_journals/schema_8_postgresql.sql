@@ -70,7 +70,7 @@ CREATE TABLE public.audit_rows (
     body_json text NOT NULL,
     salt text,
     prompt text,
-    licensee text,
+    personal text,
     previous_digest text NOT NULL,
     digest text NOT NULL,
     create_us bigint NOT NULL
@@ -638,7 +638,7 @@ CREATE INDEX versions_waiting ON public.versions USING btree (owner, state, queu
 -- Name: audit_rows audit_rows_keep; Type: TRIGGER; Schema: public; Owner: -
 --
 
-CREATE TRIGGER audit_rows_keep BEFORE UPDATE ON public.audit_rows FOR EACH ROW WHEN (((new.tenant IS DISTINCT FROM old.tenant) OR (new.sequence IS DISTINCT FROM old.sequence) OR (new.job_id IS DISTINCT FROM old.job_id) OR (new.version IS DISTINCT FROM old.version) OR (new.kind IS DISTINCT FROM old.kind) OR (new.body_json IS DISTINCT FROM old.body_json) OR (new.previous_digest IS DISTINCT FROM old.previous_digest) OR (new.digest IS DISTINCT FROM old.digest) OR (new.create_us IS DISTINCT FROM old.create_us) OR ((new.prompt IS NOT NULL) AND (new.prompt IS DISTINCT FROM old.prompt)) OR ((new.licensee IS NOT NULL) AND (new.licensee IS DISTINCT FROM old.licensee)) OR ((new.salt IS NOT NULL) AND (new.salt IS DISTINCT FROM old.salt)))) EXECUTE FUNCTION public.audit_rows_refuse();
+CREATE TRIGGER audit_rows_keep BEFORE UPDATE ON public.audit_rows FOR EACH ROW WHEN (((new.tenant IS DISTINCT FROM old.tenant) OR (new.sequence IS DISTINCT FROM old.sequence) OR (new.job_id IS DISTINCT FROM old.job_id) OR (new.version IS DISTINCT FROM old.version) OR (new.kind IS DISTINCT FROM old.kind) OR (new.body_json IS DISTINCT FROM old.body_json) OR (new.previous_digest IS DISTINCT FROM old.previous_digest) OR (new.digest IS DISTINCT FROM old.digest) OR (new.create_us IS DISTINCT FROM old.create_us) OR ((new.prompt IS NOT NULL) AND (new.prompt IS DISTINCT FROM old.prompt)) OR ((new.personal IS NOT NULL) AND (new.personal IS DISTINCT FROM old.personal)) OR ((new.salt IS NOT NULL) AND (new.salt IS DISTINCT FROM old.salt)))) EXECUTE FUNCTION public.audit_rows_refuse();
 
 
 --

@@ -25,7 +25,7 @@ CREATE TABLE audit_rows (
 	body_json TEXT NOT NULL, 
 	salt TEXT, 
 	prompt TEXT, 
-	licensee TEXT, 
+	personal TEXT, 
 	previous_digest TEXT NOT NULL, 
 	digest TEXT NOT NULL, 
 	create_us BIGINT NOT NULL, 
@@ -245,7 +245,7 @@ CREATE INDEX events_of_owner ON events (owner, position);
 CREATE INDEX events_feed ON events (owner, tenant, position);
 CREATE INDEX audit_rows_of_job ON audit_rows (job_id, sequence);
 CREATE TRIGGER audit_rows_keep BEFORE UPDATE ON audit_rows
-        WHEN NOT (NEW.tenant IS OLD.tenant AND NEW.sequence IS OLD.sequence AND NEW.job_id IS OLD.job_id AND NEW.version IS OLD.version AND NEW.kind IS OLD.kind AND NEW.body_json IS OLD.body_json AND NEW.previous_digest IS OLD.previous_digest AND NEW.digest IS OLD.digest AND NEW.create_us IS OLD.create_us AND (NEW.prompt IS NULL OR NEW.prompt IS OLD.prompt) AND (NEW.licensee IS NULL OR NEW.licensee IS OLD.licensee) AND (NEW.salt IS NULL OR NEW.salt IS OLD.salt))
+        WHEN NOT (NEW.tenant IS OLD.tenant AND NEW.sequence IS OLD.sequence AND NEW.job_id IS OLD.job_id AND NEW.version IS OLD.version AND NEW.kind IS OLD.kind AND NEW.body_json IS OLD.body_json AND NEW.previous_digest IS OLD.previous_digest AND NEW.digest IS OLD.digest AND NEW.create_us IS OLD.create_us AND (NEW.prompt IS NULL OR NEW.prompt IS OLD.prompt) AND (NEW.personal IS NULL OR NEW.personal IS OLD.personal) AND (NEW.salt IS NULL OR NEW.salt IS OLD.salt))
         BEGIN SELECT RAISE(ABORT, 'audit rows are append-only'); END;
 CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit_rows
         BEGIN SELECT RAISE(ABORT, 'audit rows are append-only'); END;

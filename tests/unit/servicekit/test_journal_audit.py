@@ -155,7 +155,7 @@ def test_a_rewritten_chain_does_not_contain_the_exported_head(tmp_path: Path, jo
     [
         "UPDATE audit_rows SET body_json = '{}'",
         "UPDATE audit_rows SET prompt = 'another'",
-        "UPDATE audit_rows SET licensee = 'another'",
+        "UPDATE audit_rows SET personal = 'another'",
         "UPDATE audit_rows SET salt = 'another', prompt = NULL",
         "UPDATE audit_rows SET digest = 'x', prompt = NULL, salt = NULL",
         "DELETE FROM audit_rows",

@@ -1,4 +1,4 @@
-"""Tenants: their keys, their turns in the queue and their use; a version has a tenant and a priority; a licensee can be erased.
+"""Tenants: their keys, their turns in the queue and their use; a version has a tenant and a priority; personal data can be erased.
 
 A downgrade removes the API keys: the earlier release identifies nobody.
 """
@@ -26,7 +26,7 @@ _TURNS = ["owner", "state", "tenant", "priority", "queued_us", "job_id", "number
 
 
 def upgrade() -> None:
-    """Add the tables, columns and the index; the audit rows' trigger lets a licensee become NULL."""
+    """Add the tables, columns and the index; the audit rows' trigger lets personal data become NULL."""
     op.create_table(
         "api_keys",
         Column("key_id", Text, primary_key=True),
@@ -59,14 +59,14 @@ def upgrade() -> None:
     op.add_column("versions", Column("running_limit", Integer, nullable=False, server_default="0"))
     op.execute("UPDATE versions SET tenant = (SELECT tenant FROM jobs WHERE jobs.job_id = versions.job_id)")
     op.create_index("versions_turns", "versions", _TURNS)
-    op.add_column("audit_rows", Column("licensee", Text))
-    _replace_trigger(("prompt", "licensee", "salt"))
+    op.add_column("audit_rows", Column("personal", Text))
+    _replace_trigger(("prompt", "personal", "salt"))
 
 
 def downgrade() -> None:
-    """Remove them. A licensee beside the chain is lost."""
+    """Remove them. Personal data beside the chain is lost."""
     _replace_trigger(("prompt", "salt"))
-    op.drop_column("audit_rows", "licensee")
+    op.drop_column("audit_rows", "personal")
     op.drop_index("versions_turns", "versions")
     for name in ("running_limit", "priority", "tenant"):
         op.drop_column("versions", name)
