@@ -67,7 +67,7 @@ class RenderBenchmark:
         now = SystemClock()
         signer = UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=now.now)
         library = PersonaLibrary(renderer=renderer, built_in=_BUILT_IN, store=FolderStore(scratch, signer), clock=now)
-        self._persona = library.all()[0]
+        self._persona = library.all("local")[0]
 
     def stage_seconds(self, variant: Variant) -> dict[str, float]:
         """Render once; returns the seconds of each stage."""

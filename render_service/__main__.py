@@ -16,7 +16,7 @@ from jobs_service import Feed, JobsServicer, UpkeepThreads, job_message
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
-from render_service.personas.library import PERSONA_FOLDER, PersonaLibrary
+from render_service.personas.library import PERSONA_FOLDERS, PersonaLibrary
 from render_service.pipeline import WEIGHTS, RenderPipeline
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
 from render_service.renderers.load import load_renderer
@@ -116,7 +116,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             as_message=to_message,
         )
         render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
-        swept = {PERSONA_FOLDER: personas.unnamed_keys}
+        swept = dict.fromkeys(PERSONA_FOLDERS, personas.unnamed_keys)
         upkeep = UpkeepThreads(journal, OwningService.RENDER, store, settings, faults=faults, swept=swept)
         resources.enter_context(upkeep)
         jobs = JobsServicer(

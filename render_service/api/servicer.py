@@ -109,8 +109,9 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def ListPersonas(
         self, request: render_pb2.ListPersonasRequest, context: Context
     ) -> render_pb2.ListPersonasResponse:
-        personas = await self._pools.reads.run(self._personas.all)
-        bound = (_PERSONAS, current_tenant())
+        tenant = current_tenant()
+        personas = await self._pools.reads.run(self._personas.all, tenant)
+        bound = (_PERSONAS, tenant)
         after = self._journal.sealer.open(request.page_token, *bound) if request.page_token else ""
         size = read_page_size(request.page_size)
         rest = [p for p in personas if p.id > after]
@@ -122,7 +123,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def GetPersona(
         self, request: render_pb2.GetPersonaRequest, context: Context
     ) -> render_pb2.GetPersonaResponse:
-        persona = await self._pools.reads.run(self._personas.get, request.persona_id)
+        persona = await self._pools.reads.run(self._personas.get, current_tenant(), request.persona_id)
         return render_pb2.GetPersonaResponse(persona=persona_message(persona))
 
     async def CreatePersona(
@@ -130,15 +131,16 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     ) -> render_pb2.CreatePersonaResponse:
         with self._persona_uploads.receive(request_iterator) as upload:
             header, clips = await upload.read()
+            named = (current_tenant(), header.persona_id)
             persona = await self._pools.personas.run(
-                self._personas.add, header.persona_id, header.prefix, clips, header.clip_sha256
+                self._personas.add, *named, header.prefix, clips, header.clip_sha256
             )
         return render_pb2.CreatePersonaResponse(persona=persona_message(persona))
 
     async def DeletePersona(
         self, request: render_pb2.DeletePersonaRequest, context: Context
     ) -> render_pb2.DeletePersonaResponse:
-        await self._pools.deletes.run(self._personas.remove, request.persona_id)
+        await self._pools.deletes.run(self._personas.remove, current_tenant(), request.persona_id)
         return render_pb2.DeletePersonaResponse()
 
     async def ListAuditRows(

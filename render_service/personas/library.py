@@ -1,10 +1,11 @@
 """The persona library: built-in personas and those that callers add, with their reference clips.
 
-Built-in personas are files of the renderer; added ones are in the object store under ``personas/{id}/{addition}/``, a folder that
-only one call of `PersonaLibrary.add` writes to: calls in other processes, or of a process that was suspended, can neither replace
-nor remove another addition's files. A deletion is recorded in the addition's record before its clips are removed, so that one that
-was cut short is finished by the next start. An embedding is valid for the encoder that computed it: if another encoder is loaded,
-the clips are embedded again when the persona is read.
+Built-in personas are files of the renderer, and every tenant has them. An added one belongs to the tenant that added it, and no
+other tenant sees it. It is in the object store under ``personas/{id}/{addition}/`` (the tenant ``local``) or
+``tenants/{tenant}/personas/{id}/{addition}/``, a folder that only one call of `PersonaLibrary.add` writes to: calls in other
+processes, or of a process that was suspended, can neither replace nor remove another addition's files. A deletion is recorded in
+the addition's record before its clips are removed, so that one that was cut short is finished by the next start. An embedding is
+valid for the encoder that computed it: if another encoder is loaded, the clips are embedded again when the persona is read.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 from render_service.personas.clips import MAX_CLIP_BYTES, MAX_CLIPS, Clip, DecodedClips
 from render_service.personas.persona import Persona
 from render_service.renderers.renderer import Renderer
+from servicekit.access.caller import LOCAL_TENANT
 from servicekit.clock import Clock
 from servicekit.errors import (
     AlreadyExists,
@@ -37,7 +39,10 @@ from servicekit.logs import logger
 from servicekit.store.object_store import ObjectStore
 
 _log = logger(__name__)
-PERSONA_FOLDER = "personas"
+_LOCAL_FOLDER = "personas"
+_TENANTS_FOLDER = "tenants"
+PERSONA_FOLDERS = (_LOCAL_FOLDER, _TENANTS_FOLDER)
+"""The folders of the store in which added personas lie."""
 _RECORD = "persona.json"
 _RETRY_AFTER_S = 1.0
 _ADDITIONS = 10
@@ -46,10 +51,11 @@ _MAX_PAUSE_S = 0.05
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MAX_PREFIX_CHARACTERS = 500
 _MAX_RECORD_BYTES = 1024 * 1024
+_PERSONA_FILE = re.compile(rf"({_LOCAL_FOLDER}|{_TENANTS_FOLDER}/[^/]+/{_LOCAL_FOLDER})/.+")
 
 
 class PersonaLibrary:
-    """The built-in personas and those added by callers. Safe for several threads."""
+    """The built-in personas, and for each tenant those that its callers added. Safe for several threads."""
 
     def __init__(self, *, renderer: Renderer, built_in: Path, store: ObjectStore, clock: Clock) -> None:
         self._renderer = renderer
@@ -58,13 +64,13 @@ class PersonaLibrary:
         self._adding = threading.Lock()  # of two calls that add the same id at once, one gets PERSONA_EXISTS
         self._built_in = {p.id: p for p in map(self._read_built_in, sorted(built_in.glob("*/persona.json")))}
 
-    def get(self, persona_id: str) -> Persona:
-        """The persona. Raises NotFound PERSONA_NOT_FOUND, which lists up to 20 that exist."""
+    def get(self, tenant: str, persona_id: str) -> Persona:
+        """The persona. Raises NotFound PERSONA_NOT_FOUND, also for another tenant's; it lists up to 20 that the tenant has."""
         found = self._built_in.get(persona_id)
         if found is None and _ID.fullmatch(persona_id):
-            found = next(iter(self._read_added(_folder(persona_id))), None)
+            found = next(iter(self._read_added(_folder(tenant, persona_id))), None)
         if found is None:
-            known = ", ".join([p.id for p in self.all()][:20])
+            known = ", ".join([p.id for p in self.all(tenant)][:20])
             raise NotFound(
                 f"persona_id must be one of {known}, got {persona_id[:80]!r}",
                 reason="PERSONA_NOT_FOUND",
@@ -72,13 +78,17 @@ class PersonaLibrary:
             )
         return found
 
-    def all(self) -> tuple[Persona, ...]:
-        """Every persona, by id."""
-        added = {persona.id: persona for persona in reversed(self._read_added(PERSONA_FOLDER))}
-        return tuple(sorted({**self._built_in, **added}.values(), key=lambda p: p.id))
+    def all(self, tenant: str) -> tuple[Persona, ...]:
+        """Every persona of a tenant, by id: the built-in ones and its own."""
+        added = {persona.id: persona for persona in reversed(self._read_added(persona_folder(tenant)))}
+        return tuple(sorted({**added, **self._built_in}.values(), key=lambda p: p.id))
 
-    def add(self, persona_id: str, prefix: str, clips: Sequence[Clip], announced: Sequence[str] = ()) -> Persona:
-        """Embed the clips and store the persona. The record is written last, so no reader sees a persona without its clips.
+    def add(
+        self, tenant: str, persona_id: str, prefix: str, clips: Sequence[Clip], announced: Sequence[str] = ()
+    ) -> Persona:
+        """Embed the clips and store the persona for the tenant.
+
+        The record is written last, so no reader sees a persona without its clips.
 
         ``announced`` are the SHA-256 of the clips that the caller meant to send; empty: not checked. Raises InvalidFields,
         InvalidAudio and AlreadyExists PERSONA_EXISTS. Of calls in several processes that add the same id at once, one succeeds.
@@ -86,15 +96,15 @@ class PersonaLibrary:
         _check_new(persona_id, prefix, clips)
         _check_announced(clips, announced)
         with self._adding:
-            return self._add(persona_id, prefix, clips)
+            return self._add(_folder(tenant, persona_id), persona_id, prefix, clips)
 
-    def _add(self, persona_id: str, prefix: str, clips: Sequence[Clip]) -> Persona:
+    def _add(self, below: str, persona_id: str, prefix: str, clips: Sequence[Clip]) -> Persona:
         """Two processes that stored the id at the same moment both withdraw, and add it again after pauses of random length.
 
         Each looks for records after it has stored its own, so two can never both find only their own. Who finds another's record
         before it stores its own gives up, so the last one that tries succeeds.
         """
-        self._refuse_existing(persona_id)
+        self._refuse_existing(below, persona_id)
         persona = Persona(
             id=persona_id,
             prefix=prefix.strip(),
@@ -105,10 +115,10 @@ class PersonaLibrary:
             created_at=self._clock.now(),
         )
         for number in range(_ADDITIONS):
-            self._refuse_existing(persona_id)
-            folder = f"{_folder(persona_id)}/{secrets.token_hex(8)}"
+            self._refuse_existing(below, persona_id)
+            folder = f"{below}/{secrets.token_hex(8)}"
             self._put(folder, persona, clips)
-            if len(self._records(_folder(persona_id))) == 1:
+            if len(self._records(below)) == 1:
                 return persona
             self._delete(folder)
             time.sleep(random.SystemRandom().uniform(0.0, _MAX_PAUSE_S * 2**number))
@@ -118,8 +128,8 @@ class PersonaLibrary:
             retry_after_s=_RETRY_AFTER_S,
         )
 
-    def _refuse_existing(self, persona_id: str) -> None:
-        if persona_id in self._built_in or self._records(_folder(persona_id)):
+    def _refuse_existing(self, below: str, persona_id: str) -> None:
+        if persona_id in self._built_in or self._records(below):
             raise AlreadyExists(
                 f"the persona {persona_id!r} exists already; choose another id, or delete it first",
                 reason="PERSONA_EXISTS",
@@ -137,31 +147,33 @@ class PersonaLibrary:
                 self._store.delete_prefix(folder)
                 raise
 
-    def remove(self, persona_id: str) -> None:
-        """Remove an added persona. Raises NotFound, and FailedPrecondition WRONG_STATE for a built-in one."""
-        if self.get(persona_id).built_in:
+    def remove(self, tenant: str, persona_id: str) -> None:
+        """Remove a persona that the tenant added. Raises NotFound, and FailedPrecondition WRONG_STATE for a built-in one."""
+        if self.get(tenant, persona_id).built_in:
             raise FailedPrecondition(
                 f"{persona_id!r} is built into the renderer and cannot be deleted",
                 reason="WRONG_STATE",
                 metadata={"persona_id": persona_id},
             )
-        for folder in self._records(_folder(persona_id)):
+        for folder in self._records(_folder(tenant, persona_id)):
             self._delete(folder)
 
     def finish_deletions(self) -> None:
-        """Finish the deletions that were cut short. Called at the start; what the store refuses is left to the next one."""
+        """Finish every tenant's deletions that were cut short. Called at the start; what the store refuses is left to the next."""
         try:
-            for folder in self._folders(PERSONA_FOLDER):
-                if self._read_record(folder) is None:
-                    self._finish_deletion(folder)
+            for below in PERSONA_FOLDERS:
+                for folder in filter(_PERSONA_FILE.fullmatch, self._folders(below)):
+                    if self._read_record(folder) is None:
+                        self._finish_deletion(folder)
         except ServiceError as error:
             _log.warning("finishing deletions of personas failed", message=error.message)
 
     def unnamed_keys(self, keys: Sequence[str]) -> list[str]:
-        """Of some keys in `PERSONA_FOLDER`, those of an addition without a record: it was cut short, or has not ended."""
-        folders = {key.rpartition("/")[0] for key in keys}
+        """Of some keys in `PERSONA_FOLDERS`, those of an addition without a record: it was cut short, or has not ended."""
+        added = [key for key in keys if _PERSONA_FILE.fullmatch(key)]
+        folders = {key.rpartition("/")[0] for key in added}
         named = {at for at in folders if _record_key(at) in keys or self._store.stat(_record_key(at)) is not None}
-        return [key for key in keys if key.rpartition("/")[0] not in named]
+        return [key for key in added if key.rpartition("/")[0] not in named]
 
     def _delete(self, folder: str) -> None:
         self._store.put_bytes(_record_key(folder), b'{"deleting": true}', content_type="application/json")
@@ -273,8 +285,13 @@ def _record(persona: Persona) -> bytes:
     return json.dumps(facts, ensure_ascii=False, sort_keys=True).encode()
 
 
-def _folder(persona_id: str) -> str:
-    return f"{PERSONA_FOLDER}/{persona_id}"
+def persona_folder(tenant: str) -> str:
+    """The folder of the store in which the personas lie that a tenant added."""
+    return _LOCAL_FOLDER if tenant == LOCAL_TENANT else f"{_TENANTS_FOLDER}/{tenant}/{_LOCAL_FOLDER}"
+
+
+def _folder(tenant: str, persona_id: str) -> str:
+    return f"{persona_folder(tenant)}/{persona_id}"
 
 
 def _record_key(folder: str) -> str:

@@ -32,7 +32,7 @@ class RenderAdmission(Admission):
             raise self.unsupported("brief.lyrics", "cannot sing lyrics; leave them empty or load another renderer")
         if brief.score is not None and self.planner is None:
             raise self.unsupported("brief.score", "plays no scores; leave score unset or load another renderer")
-        persona = self.personas.get(brief.persona_id)
+        persona = self.personas.get(request.tenant, brief.persona_id)
         resolved, plan = self._make_plan(brief, persona)
         new = NewJob(
             owner=OwningService.RENDER,

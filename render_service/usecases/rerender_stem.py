@@ -90,7 +90,7 @@ class RerenderAdmission(Admission):
             raise _wrong_state(job.versions[-1], advice)
         version = _pick_base_version(job, change.base_version)
         base = _read_base(self.journal, request.tenant, version)
-        plan = self._make_plan(version, change)
+        plan = self._make_plan(request.tenant, version, change)
         self._check_renderer(plan, change)
         self._check_score(version, plan, change)
         _check_region(plan, change.region)
@@ -111,12 +111,12 @@ class RerenderAdmission(Admission):
         )
         return self.journal.accept_version(new, limit=self.queue_limit)
 
-    def _make_plan(self, version: Version, change: StemChange) -> Plan:
+    def _make_plan(self, tenant: str, version: Version, change: StemChange) -> Plan:
         """The base version's plan with what the caller changes. Chords, tempo map, key and length stay."""
         base_plan = None if "upload" in version.plan else plan_from_json(version.plan)
         if base_plan is not None:
             _check_change(base_plan, version, change)
-        persona = self.personas.get(change.persona_id) if change.persona_id else None
+        persona = self.personas.get(tenant, change.persona_id) if change.persona_id else None
         seed = secrets.randbits(32) if change.seed is None else change.seed
         plan = _plan_upload(change, persona, seed, version) if base_plan is None else base_plan
         prompt = change.prompt or plan.prompt

@@ -87,7 +87,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
             raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
         request = analysis_messages.read_analysis_header(first.header)
         with self._admission.spool() as spool:
-            await self._fill(spool, request.store_key, stream)
+            await self._fill(spool, current_tenant(), request.store_key, stream)
             analysis, frames = await self._pools.analyses.run(analyze_upload, spool.path, request.hints)
         return analysis_messages.analysis_message(analysis, frames)
 
@@ -99,9 +99,10 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
         header = wire.read_header(first.header)
+        tenant = current_tenant()
         with self._admission.spool() as spool:
-            await self._fill(spool, header.store_key, stream)
-            job = await self._pools.uploads.run(self._admission.accept, current_tenant(), header, spool)
+            await self._fill(spool, tenant, header.store_key, stream)
+            job = await self._pools.uploads.run(self._admission.accept, tenant, header, spool)
         return separation_pb2.CreateSeparationResponse(job=self._as_message(job))
 
     async def GetModelInfo(
@@ -115,12 +116,12 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
     def _stream(self, requests: AsyncIterator[Upload]) -> ReceiveStream[Upload]:
         return ReceiveStream(requests, self._receive_limits, size_of=lambda request: len(request.data))
 
-    async def _fill(self, spool: Spool, store_key: str, stream: ReceiveStream[Upload]) -> None:
-        """Spool the bytes that follow, or those of a file in the store."""
+    async def _fill(self, spool: Spool, tenant: str, store_key: str, stream: ReceiveStream[Upload]) -> None:
+        """Spool the bytes that follow, or those of a file of the tenant in the store."""
         if store_key:
             if await stream.next() is not None:
                 raise InvalidFields([FieldViolation("data", "must not follow where header.store_key is set")])
-            await self._pools.uploads.run(self._admission.fetch, store_key, spool)
+            await self._pools.uploads.run(self._admission.fetch, tenant, store_key, spool)
         else:
             await self._read_bytes(stream, spool)
 

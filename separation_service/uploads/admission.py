@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jobs_service.journal_json import ResolvedBrief
 from separation_service.scratch import BufferWav, PcmBuffer, Scratch, ScratchFolder
-from separation_service.uploads.header import UploadHeader, check_upload_key
+from separation_service.uploads.header import UploadHeader, check_upload_key, upload_folder
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.spool import Spool
 from servicekit.audio.loudness import Loudness, Meter
@@ -23,7 +23,7 @@ from servicekit.clock import Clock
 from servicekit.delivery.files import StoredFile
 from servicekit.delivery.manifest import FileFacts, Manifest
 from servicekit.delivery.manifest_json import manifest_text
-from servicekit.errors import FieldViolation, InvalidAudio, InvalidFields, ResourceExhausted
+from servicekit.errors import FieldViolation, InvalidAudio, InvalidFields, NotFound, ResourceExhausted
 from servicekit.ids import new_job_id
 from servicekit.journal import Job, Journal, NewJob, OwningService, Request, canonical_json
 from servicekit.store.object_store import ObjectStore
@@ -81,14 +81,23 @@ class UploadAdmission:
         finally:
             self._open.release()
 
-    def fetch(self, key: str, spool: Spool) -> None:
-        """Copy a file of the store's upload folder into the spool. Raises `NotFound` FILE_NOT_FOUND, `InvalidFields`."""
+    def fetch(self, tenant: str, key: str, spool: Spool) -> None:
+        """Copy a file of the tenant's upload folder into the spool. Raises `InvalidFields`, and `NotFound` FILE_NOT_FOUND.
+
+        Another tenant's file answers as one that is not there.
+        """
         found = check_upload_key(key, "header.store_key")
         if found:
             raise InvalidFields(found)
-        with self._store.open(key) as source:
-            while data := source.read(_READ_BYTES):
-                spool.write(data)
+        folder = upload_folder(tenant)
+        if not key.startswith(folder):
+            raise _no_file(key, folder)
+        try:
+            with self._store.open(key) as source:
+                while data := source.read(_READ_BYTES):
+                    spool.write(data)
+        except NotFound:
+            raise _no_file(key, folder) from None
 
     def accept(self, tenant: str, header: UploadHeader, spool: Spool) -> Job:
         """The job, once it is durable; for a repeated request the job that it made before.
@@ -150,6 +159,14 @@ class UploadAdmission:
         with self._store.writer(bounce.key, content_type="audio/wav") as sink:
             wav.write_to(sink)
         return self._journal.accept(new, limit=self._limits.queue_limit).job
+
+
+def _no_file(key: str, folder: str) -> NotFound:
+    return NotFound(
+        f"the store has no file {key} that this caller may name; the caller's files lie under {folder!r}",
+        reason="FILE_NOT_FOUND",
+        metadata={"key": key},
+    )
 
 
 def _request_digest(header: UploadHeader, sha256: str) -> str:

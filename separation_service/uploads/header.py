@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from servicekit.access.caller import LOCAL_TENANT
 from servicekit.caller_fields import check_labels, check_licence, check_request_id, check_text
 from servicekit.delivery.manifest import Licence
 from servicekit.delivery.names import StemMode
@@ -14,7 +15,7 @@ from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.store.object_key import InvalidKey, check_key
 
 UPLOAD_FOLDER = "uploads/"
-"""The folder of the store whose files can be separated without sending their bytes."""
+"""The folder of the store whose files can be separated without sending their bytes. Each tenant has a folder of its own in it."""
 
 _SHA256 = re.compile(r"([0-9a-f]{64})?")
 _MAX_FILE_NAME_CHARACTERS = 255
@@ -49,6 +50,11 @@ class UploadHeader:
         found += check_upload_key(self.store_key, "header.store_key")
         if found:
             raise InvalidFields(found)
+
+
+def upload_folder(tenant: str) -> str:
+    """The folder whose files a tenant's callers may name, with a slash at its end. ``local`` may name every tenant's."""
+    return UPLOAD_FOLDER if tenant == LOCAL_TENANT else f"{UPLOAD_FOLDER}{tenant}/"
 
 
 def check_upload_key(key: str, field: str) -> list[FieldViolation]:

@@ -83,8 +83,8 @@ def render_parts(folder: Path, renderer: Renderer, *, queue_limit: int = 10) -> 
     store = FolderStore(folder / "store", UrlSigner(base_url="http://127.0.0.1:1", secret=b"s" * 32, now=clock.now))
     personas = PersonaLibrary(renderer=renderer, built_in=folder / "none", store=store, clock=clock)
     for seed, persona_id in enumerate(PERSONAS):
-        if persona_id not in {persona.id for persona in personas.all()}:
-            personas.add(persona_id, persona_id, [_clip(seed)])
+        if persona_id not in {persona.id for persona in personas.all(TENANT)}:
+            personas.add(TENANT, persona_id, persona_id, [_clip(seed)])
     with Journal.open(f"sqlite:///{folder}/journal.sqlite3", clock=clock) as journal:
         shared: dict[str, Any] = {
             "journal": journal,

@@ -28,7 +28,7 @@ def test_a_brief_becomes_a_queued_job_with_its_whole_plan(parts: RenderParts) ->
     job = parts.journal.job(TENANT, created.job_id)
     (version,) = job.versions
     plan = plan_from_json(version.plan)
-    persona = parts.renders.personas.get("hiss")
+    persona = parts.renders.personas.get(TENANT, "hiss")
     assert (version.state, version.stems_wanted) == (JobState.QUEUED, True)
     assert (plan.seed, plan.seconds, plan.key, plan.tempo_map.points[0].bpm) == (7, 2.0, Key.parse("Eb major"), 96.0)
     assert (plan.persona_embedding, plan.persona_prefix) == (persona.embedding, "hiss")

@@ -26,6 +26,8 @@ from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from tests.support.tiny_checkpoint import tiny_checkpoint
 
+LOCAL, STUDIO = "local", "studio-a"
+
 
 @pytest.fixture(scope="module")
 def renderer(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
@@ -81,46 +83,46 @@ def halved(whole: Clip) -> Clip:
 def test_every_documented_format_is_taken(library: PersonaLibrary, kind: str, subtype: str) -> None:
     """Whole files of each, mono and stereo."""
     for channels in (1, 2):
-        assert library.add(f"one-{channels}", "noise", [encoded(kind, subtype, channels=channels)]).embedding
+        assert library.add(LOCAL, f"one-{channels}", "noise", [encoded(kind, subtype, channels=channels)]).embedding
 
 
 def test_an_added_persona_is_read_by_the_next_process(
     library: PersonaLibrary, renderer: Renderer, store: FolderStore, tmp_path: Path
 ) -> None:
     """Another library on the same store reads what was added."""
-    added = library.add("my-band", "a band in a garage", [clip(seed=1), clip(seed=2, channels=1)])
+    added = library.add(LOCAL, "my-band", "a band in a garage", [clip(seed=1), clip(seed=2, channels=1)])
     again = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=store, clock=SystemClock())
-    assert again.get("my-band") == added
-    assert [p.id for p in again.all()] == ["my-band"]
+    assert again.get(LOCAL, "my-band") == added
+    assert [p.id for p in again.all(LOCAL)] == ["my-band"]
     assert np.linalg.norm(added.embedding) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_other_clips_give_another_embedding(library: PersonaLibrary) -> None:
     """The embedding follows the sound."""
-    noise = library.add("one", "noise", [clip(seed=1)])
-    rumble = library.add("two", "noise", [clip(seed=1, smooth=64)])
+    noise = library.add(LOCAL, "one", "noise", [clip(seed=1)])
+    rumble = library.add(LOCAL, "two", "noise", [clip(seed=1, smooth=64)])
     assert not np.allclose(noise.embedding, rumble.embedding, atol=1e-2)
 
 
 def test_an_id_is_unique_until_the_persona_is_deleted(library: PersonaLibrary) -> None:
     """A second persona of the same id is refused; deletion frees the id and its files."""
-    library.add("one", "noise", [clip()])
+    library.add(LOCAL, "one", "noise", [clip()])
     with pytest.raises(AlreadyExists) as error:
-        library.add("one", "noise", [clip()])
+        library.add(LOCAL, "one", "noise", [clip()])
     assert error.value.reason == "PERSONA_EXISTS"
-    library.remove("one")
+    library.remove(LOCAL, "one")
     with pytest.raises(NotFound):
-        library.get("one")
-    library.add("one", "noise", [clip()])
+        library.get(LOCAL, "one")
+    library.add(LOCAL, "one", "noise", [clip()])
 
 
 @pytest.mark.parametrize("persona_id", ["", "Upper", "1st", "a/b", "../x", "a" * 64, "a b", "one\n"])
 def test_ids_are_plain(library: PersonaLibrary, persona_id: str) -> None:
     """An id is safe in a path. Another one cannot be added and is not found."""
     with pytest.raises(InvalidFields):
-        library.add(persona_id, "noise", [clip()])
+        library.add(LOCAL, persona_id, "noise", [clip()])
     with pytest.raises(NotFound):
-        library.get(persona_id)
+        library.get(LOCAL, persona_id)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_a_bad_clip_is_named_and_nothing_is_stored(
 ) -> None:
     """The error names the clip and the reason; the store stays empty."""
     with pytest.raises(InvalidAudio, match=says) as error:
-        library.add("one", "noise", [clip(), bad])
+        library.add(LOCAL, "one", "noise", [clip(), bad])
     assert "clip 1" in str(error.value)
     assert list(store.keys()) == []
 
@@ -159,10 +161,10 @@ def test_clips_must_match_their_announced_digests(library: PersonaLibrary, store
     announced = [one.sha256 for one in clips]
     for came, words in ((clips[:1], "2 announced, got 1"), ([clips[0], clip(seed=3)], "clip 1")):
         with pytest.raises(InvalidFields, match=words) as refused:
-            library.add("cut", "words", came, announced)
+            library.add(LOCAL, "cut", "words", came, announced)
         assert refused.value.violations[0].field == "header.clip_sha256"
     assert list(store.keys("personas/")) == []
-    assert library.add("whole", "words", clips, announced).clip_sha256 == tuple(announced)
+    assert library.add(LOCAL, "whole", "words", clips, announced).clip_sha256 == tuple(announced)
 
 
 def test_concurrent_calls_with_one_id_create_one_persona(library: PersonaLibrary) -> None:
@@ -170,13 +172,13 @@ def test_concurrent_calls_with_one_id_create_one_persona(library: PersonaLibrary
 
     def add(seed: int) -> str:
         try:
-            return library.add("both", "words", [clip(seed=seed)]).clip_sha256[0]
+            return library.add(LOCAL, "both", "words", [clip(seed=seed)]).clip_sha256[0]
         except AlreadyExists:
             return ""
 
     with ThreadPoolExecutor(4) as threads:
         added = [sha256 for sha256 in threads.map(add, range(4)) if sha256]
-    assert added == list(library.get("both").clip_sha256)
+    assert added == list(library.get(LOCAL, "both").clip_sha256)
 
 
 class _Failing(FolderStore):
@@ -203,19 +205,19 @@ def test_a_deletion_that_was_cut_short_is_finished_by_the_next_start(
     library: PersonaLibrary, renderer: Renderer, store: FolderStore, tmp_path: Path, call: int
 ) -> None:
     """From the first step on nobody sees the persona; the next start removes its clips; the id can be used again."""
-    library.add("neon-drift", "a prefix", [clip(), clip(seed=1)])
+    library.add(LOCAL, "neon-drift", "a prefix", [clip(), clip(seed=1)])
     failing = _Failing(tmp_path / "store", store.signer)
     failing.left = call
     with pytest.raises(Unavailable):
         PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=failing, clock=SystemClock()).remove(
-            "neon-drift"
+            LOCAL, "neon-drift"
         )
-    assert library.all() == ()
+    assert library.all(LOCAL) == ()
     with pytest.raises(NotFound):
-        library.get("neon-drift")
+        library.get(LOCAL, "neon-drift")
     library.finish_deletions()
     assert list(store.keys("personas/")) == []
-    assert library.add("neon-drift", "another prefix", [clip()]).prefix == "another prefix"
+    assert library.add(LOCAL, "neon-drift", "another prefix", [clip()]).prefix == "another prefix"
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
@@ -227,7 +229,7 @@ def test_an_addition_that_the_store_refuses_leaves_nothing(
     failing.left = call
     library = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=failing, clock=SystemClock())
     with pytest.raises(Unavailable):
-        library.add("neon-drift", "a prefix", [clip(), clip(seed=1)])
+        library.add(LOCAL, "neon-drift", "a prefix", [clip(), clip(seed=1)])
     assert list(store.keys("personas/")) == []
 
 
@@ -264,16 +266,16 @@ def test_a_deletion_that_wakes_up_leaves_the_next_persona_alone(
     library: PersonaLibrary, paused: tuple[PersonaLibrary, _Paused], store: FolderStore
 ) -> None:
     """Another process finished it and added the id again; the old deletion goes on and removes nothing of the new persona."""
-    library.add("one", "old", [clip(), clip(seed=1)])
+    library.add(LOCAL, "one", "old", [clip(), clip(seed=1)])
     slow, other = paused
 
     def meanwhile() -> None:
         library.finish_deletions()
-        library.add("one", "new", [clip(seed=2)])
+        library.add(LOCAL, "one", "new", [clip(seed=2)])
 
     other.at, other.meanwhile = "delete", meanwhile
-    slow.remove("one")
-    assert library.get("one").prefix == "new"
+    slow.remove(LOCAL, "one")
+    assert library.get(LOCAL, "one").prefix == "new"
     assert len(list(store.keys("personas"))) == 2
 
 
@@ -283,10 +285,10 @@ def test_of_two_processes_that_add_an_id_at_once_one_succeeds(
     """The second to store its record withdraws it and finds that of the first, whose clips are whole."""
     slow, other = paused
     first = [clip(), clip(seed=1)]
-    other.at, other.meanwhile = "record", lambda: library.add("one", "first", first)
+    other.at, other.meanwhile = "record", lambda: library.add(LOCAL, "one", "first", first)
     with pytest.raises(AlreadyExists):
-        slow.add("one", "second", [clip(seed=2)])
-    assert library.get("one").clip_sha256 == tuple(one.sha256 for one in first)
+        slow.add(LOCAL, "one", "second", [clip(seed=2)])
+    assert library.get(LOCAL, "one").clip_sha256 == tuple(one.sha256 for one in first)
     stored = [store.read(key, max_bytes=1 << 24) for key in store.keys("personas") if "clip" in key]
     assert stored == [one.data for one in first]
 
@@ -316,19 +318,58 @@ def test_two_processes_that_see_each_others_record(renderer: Renderer, store: Fo
         own.both = both
         library = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=own, clock=SystemClock())
         with suppress(AlreadyExists):
-            return library.add("one", f"process {seed}", [clip(seed=seed)])
+            return library.add(LOCAL, "one", f"process {seed}", [clip(seed=seed)])
         return None
 
     with ThreadPoolExecutor(2) as processes:
         (winner,) = filter(None, processes.map(add, (1, 2)))
     library = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=store, clock=SystemClock())
-    assert library.get("one") == winner
+    assert library.get(LOCAL, "one") == winner
     assert len(list(store.keys("personas"))) == 2
+
+
+def test_two_tenants_use_one_id_for_different_personas(library: PersonaLibrary, store: FolderStore) -> None:
+    """Each reads and deletes its own. The other's answers as one that does not exist, and errors do not list it."""
+    mine, theirs = library.add(LOCAL, "one", "mine", [clip()]), library.add(STUDIO, "one", "theirs", [clip(seed=1)])
+    library.add(STUDIO, "secret", "theirs", [clip()])
+    assert (library.get(LOCAL, "one"), library.get(STUDIO, "one")) == (mine, theirs)
+    assert [p.id for p in library.all(LOCAL)] == ["one"]
+    for call in (library.get, library.remove):
+        refused = []
+        for persona_id in ("secret", "nobody"):
+            with pytest.raises(NotFound) as error:
+                call(LOCAL, persona_id)
+            assert error.value.metadata == {"persona_id": persona_id, "known": "one"}
+            refused.append(error.value.message.replace(persona_id, "ID"))
+        assert refused[0] == refused[1]
+    library.remove(LOCAL, "one")
+    assert [p.id for p in library.all(STUDIO)] == ["one", "secret"]
+    assert {key.partition("/personas/")[0] for key in store.keys("")} == {"tenants/studio-a"}
+
+
+def test_deletions_and_cut_additions_of_every_tenant_are_cleaned_up(
+    library: PersonaLibrary, renderer: Renderer, store: FolderStore, tmp_path: Path
+) -> None:
+    """The next start finishes its deletions; the sweep finds clips without a record, and leaves what is no persona's."""
+    library.add(STUDIO, "one", "words", [clip()])
+    library.add(STUDIO, "two", "words", [clip()])
+    failing = _Failing(tmp_path / "store", store.signer)
+    failing.left = 2
+    with pytest.raises(Unavailable):
+        PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=failing, clock=SystemClock()).remove(
+            STUDIO, "one"
+        )
+    library.finish_deletions()
+    assert {key.split("/")[3] for key in store.keys("tenants")} == {"two"}
+    cut, other = "tenants/studio-a/personas/three/0123456789abcdef/clip-000", "tenants/studio-a/notes.txt"
+    for key in (cut, other):
+        store.put_bytes(key, b"sound", content_type="application/octet-stream")
+    assert library.unnamed_keys(list(store.keys("tenants"))) == [cut]
 
 
 def test_clips_of_an_addition_that_was_cut_short_are_unnamed(library: PersonaLibrary, store: FolderStore) -> None:
     """The sweep of the store asks for them; what a record names, also an earlier release's, is not among them."""
-    library.add("one", "words", [clip()])
+    library.add(LOCAL, "one", "words", [clip()])
     cut = "personas/one/0123456789abcdef/clip-000"
     old = ["personas/two/clip-000", "personas/two/persona.json"]
     for key in (cut, *old):
@@ -339,26 +380,26 @@ def test_clips_of_an_addition_that_was_cut_short_are_unnamed(library: PersonaLib
 
 def test_a_persona_of_an_earlier_release_is_read_and_deleted(library: PersonaLibrary, store: FolderStore) -> None:
     """Its files lie in the persona's own folder."""
-    library.add("one", "words", [clip()])
+    library.add(LOCAL, "one", "words", [clip()])
     for key in list(store.keys("personas")):
         data = store.read(key, max_bytes=1 << 24)
         store.put_bytes(f"personas/one/{key.rpartition('/')[2]}", data, content_type="application/octet-stream")
         store.delete(key)
-    assert library.get("one").prefix == "words"
-    library.remove("one")
+    assert library.get(LOCAL, "one").prefix == "words"
+    library.remove(LOCAL, "one")
     assert list(store.keys("personas")) == []
 
 
 def test_an_unknown_persona_lists_the_existing_ones(library: PersonaLibrary) -> None:
     """In the message and in the metadata."""
-    library.add("one", "noise", [clip()])
+    library.add(LOCAL, "one", "noise", [clip()])
     with pytest.raises(NotFound, match="one") as error:
-        library.get("nobody")
+        library.get(LOCAL, "nobody")
     assert error.value.metadata == {"persona_id": "nobody", "known": "one"}
 
 
 def test_a_built_in_persona_cannot_be_deleted(store: FolderStore) -> None:
-    """FailedPrecondition, and the persona stays."""
+    """FailedPrecondition, and the persona stays. No tenant can add another one with its id."""
     from importlib.resources import files
 
     built_in = Path(str(files("render_service") / "personas" / "builtin"))
@@ -366,6 +407,10 @@ def test_a_built_in_persona_cannot_be_deleted(store: FolderStore) -> None:
         pytest.fail("no built-in personas")
     renderer = load_renderer("starter", device="cpu")
     library = PersonaLibrary(renderer=renderer, built_in=built_in, store=store, clock=SystemClock())
-    assert len(library.all()) >= 8
-    with pytest.raises(FailedPrecondition):
-        library.remove(library.all()[0].id)
+    assert len(library.all(LOCAL)) >= 8
+    for tenant in (LOCAL, STUDIO):
+        (first, *_) = library.all(tenant)
+        with pytest.raises(FailedPrecondition):
+            library.remove(tenant, first.id)
+        with pytest.raises(AlreadyExists):
+            library.add(tenant, first.id, "taken", [clip()])
