@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test soak check protos docs format clean
+.PHONY: help setup demo test soak check protos docs constraints sbom format clean
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -21,7 +21,7 @@ help: ## list the commands
 
 .venv/.development: .venv/.runtime
 	$(PIP) --group dev -e clients/python -e .
-	$(PIP) --no-deps tinysoundfont  # its PyAudio is for playing live, which nothing here does
+	$(PIP) --no-deps 'tinysoundfont>=0.3.6,<0.4'  # its PyAudio is for playing live, which nothing here does
 	touch $@
 
 # One tool of one pinned version: a lock file would name platform packages that a mirror need not have.
@@ -58,6 +58,12 @@ docs: .venv/.development ## write the reference pages that come from the code
 	.venv/bin/python scripts/settings_doc.py
 	.venv/bin/python scripts/cli_doc.py
 	.venv/bin/python scripts/api_doc.py
+
+constraints: .venv/.development ## pin the packages of the container images, with hashes
+	.venv/bin/python scripts/supply_chain.py constraints
+
+sbom: .venv/.development ## write build/sbom.json: packages, versions and licences (CycloneDX)
+	.venv/bin/python scripts/supply_chain.py sbom
 
 format: .venv/.development ## lay out the Python code
 	.venv/bin/ruff format .

@@ -93,6 +93,14 @@ def test_package_data_covers_weights_and_personas() -> None:
             assert path.is_dir() or any(path.match(pattern) for pattern in patterns), path
 
 
+def test_packages_are_installed_by_hash_only() -> None:
+    """Every pip command of the image installs from docker/constraints.txt by hash, or the copied sources and nothing else."""
+    commands = " && ".join(" ".join(words[1:]) for words in _instructions() if words[0] == "RUN").split(" && ")
+    packages, sources = (command.split()[2:] for command in commands if command.startswith("pip install "))
+    assert packages == ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", "docker/constraints.txt"]
+    assert sources == ["--no-deps", "--no-build-isolation", "./clients/python", "."]
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_service_settings_are_valid(name: str) -> None:
     """Each SONICHAOS_ variable of a service in compose is a setting of that service with a valid value."""
