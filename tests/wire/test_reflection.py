@@ -10,6 +10,7 @@ import pytest
 from servicekit.metrics import Metrics
 from servicekit.rpc.server import RpcServer
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
+from tests.support.callers import trusting
 
 BUF = Path(__file__).resolve().parents[2] / "node_modules" / ".bin" / "buf"
 NAME = "sonichaos.jobs.v1.JobsService"
@@ -19,7 +20,7 @@ NAME = "sonichaos.jobs.v1.JobsService"
 @pytest.mark.parametrize("protocol", ["grpc-v1", "grpc-v1alpha"])
 async def test_buf_curl_lists_every_method(protocol: str) -> None:
     """Buf curl reads the descriptor of each service that is listed, those of reflection included."""
-    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=[NAME])
+    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=[NAME], gatekeeper=trusting())
     jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(
         jobs_service_pb2_grpc.JobsServiceServicer(), server.grpc_server
     )

@@ -26,7 +26,9 @@ def test_every_alert_uses_exported_metrics() -> None:
     """Each expression uses at least one metric, and only exported ones."""
     metrics = Metrics("separation")
     LatencyBudget(30.0, metrics)
-    metrics.rpcs.labels(method="any", code="UNAUTHENTICATED").inc()  # a metric with labels is exported once it has a value
+    metrics.rpcs.labels(
+        method="any", code="UNAUTHENTICATED"
+    ).inc()  # a metric with labels is exported once it has a value
     names = set(exported(metrics))
     rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
     for rule in rules:

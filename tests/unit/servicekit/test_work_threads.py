@@ -19,6 +19,7 @@ from servicekit.rpc.server import RpcServer
 from servicekit.work import Assignment
 from servicekit.work.repeating_thread import RepeatingThread
 from servicekit.work.thread_group import ThreadGroup
+from tests.support.callers import trusting
 from tests.support.journal_rows import claimed, new_job, open_journal, url_of
 from tests.support.work_runs import MANY, ended, running, until
 
@@ -187,7 +188,7 @@ def test_a_thread_that_cannot_be_replaced_is_reported() -> None:
 
 async def test_health_says_when_work_stands_still() -> None:
     """NOT_SERVING while a thread is missing, SERVING again once it is replaced."""
-    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=("x.Y",))
+    server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=("x.Y",), gatekeeper=trusting())
     (address,) = await server.start(("127.0.0.1:0",))
     await server.serve()
     states = []
