@@ -14,7 +14,16 @@ from pydantic import Field, SecretStr, field_validator
 
 from servicekit.settings import Settings
 
-CLIENT_VARIABLES = ("SONICHAOS_RENDER_ADDRESS", "SONICHAOS_SEPARATION_ADDRESS")
+CLIENT_VARIABLES = (
+    "SONICHAOS_RENDER_ADDRESS",
+    "SONICHAOS_SEPARATION_ADDRESS",
+    "SONICHAOS_CA",
+    "SONICHAOS_CERTIFICATE",
+    "SONICHAOS_KEY",
+    "SONICHAOS_API_KEY",
+    "SONICHAOS_API_KEY_FILE",
+    "SONICHAOS_TOKEN_FILE",
+)
 """Read by clients. Services ignore them unless they have a field of that name."""
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")

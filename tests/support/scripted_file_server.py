@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import re
 import secrets
+import ssl
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from tests.support.certificates import Certificate
+
+
+class _Server(ThreadingHTTPServer):
+    """Says nothing of clients that end the TLS handshake."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print other errors."""
+        if not isinstance(sys.exception(), ssl.SSLError | ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class ScriptedFileServer:
-    """An HTTP server on loopback. Each request takes the next item of the lists of behaviour."""
+    """An HTTP server on loopback, with TLS if it has a certificate. Each request takes the next item of the lists of behaviour."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Certificate | None = None) -> None:
         self.disconnect_after_bytes: list[int] = []
         self.statuses: list[int] = []
         self.ranges: list[str] = []
+        self.authorizations: list[str] = []
         self.ignore_range = False
         self.redirect_to = ""
         self.tamper = False
@@ -30,7 +44,16 @@ class ScriptedFileServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._scheme = "http"
+        if certificate is not None:
+            self._scheme = "https"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.certificate, certificate.key)
+            # The handshake takes place in the thread of the request, so a client that refuses it stops nothing.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     def __enter__(self) -> Self:
@@ -46,7 +69,7 @@ class ScriptedFileServer:
     @property
     def base_url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def sign(self, key: str, data: bytes) -> str:
         """Create another URL of a file."""
@@ -62,6 +85,7 @@ class ScriptedFileServer:
         """Answer one GET request."""
         requested_range = handler.headers.get("Range", "")
         self.ranges.append(requested_range)
+        self.authorizations.append(handler.headers.get("Authorization", ""))
         status = self.statuses.pop(0) if self.statuses else 200
         data = self._files.get(handler.path)
         if self.redirect_to:

@@ -22,6 +22,21 @@ BOUNCE = b"RIFF" + bytes(range(256)) * 64
 ZIP = b"PK\x03\x04" + bytes(reversed(range(256))) * 12000
 
 
+@dataclass(frozen=True)
+class Caller:
+    """What a call said of its caller: the values of ``authorization``, and the common name of the client certificate."""
+
+    authorization: tuple[str, ...]
+    common_name: str
+
+    @classmethod
+    def of(cls, context: grpc.ServicerContext) -> Caller:
+        """The caller of a running call."""
+        values = [str(value) for key, value in context.invocation_metadata() if key == "authorization"]
+        names = context.auth_context().get("x509_common_name", [b""])
+        return cls(tuple(values), names[0].decode())
+
+
 @dataclass
 class ScriptedService:
     """The state and behaviour of one service. Each call takes the next item of the lists of behaviour."""
@@ -49,6 +64,7 @@ class ScriptedService:
     stalled: set[str] = field(default_factory=set)
     resumed: threading.Event = field(default_factory=threading.Event)
     calls: list[tuple[str, Message]] = field(default_factory=list)
+    callers: list[Caller] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
 
     def requests(self, method: str) -> list[Any]:
@@ -58,6 +74,7 @@ class ScriptedService:
     def receive(self, method: str, request: Message, context: grpc.ServicerContext) -> None:
         """Record a call, and fail it if the script says so."""
         self.calls.append((method, request))
+        self.callers.append(Caller.of(context))
         if method in self.stalled:
             self.resumed.wait(30)
         if self.errors.get(method):

@@ -20,6 +20,7 @@ from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+from tests.support.certificates import Certificate
 from tests.support.scripted_file_server import ScriptedFileServer
 from tests.support.scripted_service import BOUNCE, ZIP, ScriptedService, abort_with, stored
 
@@ -265,34 +266,46 @@ class ScriptedPair:
 
 
 @contextmanager
-def serving(*servicers: tuple[Any, Any], address: str = "127.0.0.1:0") -> Iterator[str]:
+def serving(
+    *servicers: tuple[Any, Any], address: str = "127.0.0.1:0", tls: grpc.ServerCredentials | None = None
+) -> Iterator[str]:
     """Run a gRPC server with some servicers; yields its address."""
     server = grpc.server(ThreadPoolExecutor(max_workers=16), options=[("grpc.so_reuseport", 0)])
     for add, servicer in servicers:
         add(servicer, server)
-    port = server.add_insecure_port(address)
+    port = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls)
     server.start()
     try:
-        yield f"127.0.0.1:{port}"
+        yield address if address.startswith("unix:") else f"{'' if tls is None else 'https://'}127.0.0.1:{port}"
     finally:
         server.stop(None).wait()
 
 
+def server_tls(certificate: Certificate, client_ca: bytes | None = None) -> grpc.ServerCredentials:
+    """TLS with a server certificate; with ``client_ca`` clients must have a certificate of that authority."""
+    pair = (certificate.key_pem, certificate.certificate_pem)
+    return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=client_ca is not None)
+
+
 @contextmanager
-def scripted_pair() -> Iterator[ScriptedPair]:
-    """Run both services with an empty script."""
-    with ScriptedFileServer() as files:
+def scripted_pair(certificate: Certificate | None = None, client_ca: bytes | None = None) -> Iterator[ScriptedPair]:
+    """Run both services with an empty script; with a certificate, they and the signed URLs use TLS (`server_tls`)."""
+    tls = None if certificate is None else server_tls(certificate, client_ca)
+    with ScriptedFileServer(certificate) as files:
         render = ScriptedService(job_pb2.OWNING_SERVICE_RENDER, files)
         separation = ScriptedService(job_pb2.OWNING_SERVICE_SEPARATION, files)
         add_jobs = jobs_service_pb2_grpc.add_JobsServiceServicer_to_server
         try:
             with (
                 serving(
-                    (add_jobs, Jobs(render)), (render_pb2_grpc.add_RenderServiceServicer_to_server, Renders(render))
+                    (add_jobs, Jobs(render)),
+                    (render_pb2_grpc.add_RenderServiceServicer_to_server, Renders(render)),
+                    tls=tls,
                 ) as render_address,
                 serving(
                     (add_jobs, Jobs(separation)),
                     (separation_pb2_grpc.add_SeparationServiceServicer_to_server, Separations(separation)),
+                    tls=tls,
                 ) as separation_address,
             ):
                 yield ScriptedPair(render, separation, render_address, separation_address, files)

@@ -10,7 +10,16 @@ from click.testing import CliRunner, Result
 
 from sonichaos_client.cli import cli
 from sonichaos_client.cli.error_output import format_error, option_of
-from sonichaos_client.errors import ConnectionFailedError, FieldViolation, InvalidRequestError, NotFoundError
+from sonichaos_client.cli.exit_status import ExitStatus, exit_status
+from sonichaos_client.errors import (
+    ConnectionFailedError,
+    FieldViolation,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+)
 
 
 def sonichaos(*arguments: str) -> Result:
@@ -150,3 +159,30 @@ def test_an_error_says_what_to_do() -> None:
     hostile = NotFoundError("a\x1b[2Jb", metadata={"known": "c\x07"})
     assert "\x1b" not in format_error(hostile, None)
     assert "\x07" not in format_error(hostile, None)
+
+
+@pytest.mark.parametrize("reason", ["CREDENTIALS_MISSING", "CREDENTIALS_INVALID"])
+def test_a_caller_without_identity_is_told_how_to_give_one(reason: str) -> None:
+    """Every option and variable, and the command that creates a key. Trying again does not help."""
+    error = UnauthenticatedError("no caller", reason=reason)
+    shown = format_error(error, None)
+    for name in ("SONICHAOS_API_KEY", "--api-key-file", "--token-file", "--certificate-key", "sonichaos keys create"):
+        assert name in shown
+    assert exit_status(error) is ExitStatus.FAILED
+
+
+def test_a_caller_that_is_refused_or_limited_is_told_why() -> None:
+    """An expired token, a scope, the operator's rules; a limit is named, with status 75 to try again later."""
+    expired = UnauthenticatedError("expired", reason="CREDENTIALS_EXPIRED")
+    assert "request a new token" in format_error(expired, None)
+    scope = PermissionDeniedError("needs render", reason="SCOPE_MISSING")
+    assert "ask the operator for a key, token or certificate with this scope" in format_error(scope, None)
+    assert exit_status(scope) is ExitStatus.FAILED
+    refused = PermissionDeniedError("no samples of others", reason="ADMISSION_REFUSED")
+    assert "Error: no samples of others" in format_error(refused, None)
+    assert "the operator's rules refused this job" in format_error(refused, None)
+    metadata = {"limit": "waiting_jobs", "used": "100", "allowed": "100"}
+    limited = ResourceExhaustedError("too many", reason="TENANT_LIMIT", metadata=metadata, retry_after_s=30)
+    assert "  limit: waiting_jobs, 100 of 100 used; wait, or ask the operator for more" in format_error(limited, None)
+    assert "  retry after 30 s" in format_error(limited, None)
+    assert exit_status(limited) is ExitStatus.TRY_AGAIN

@@ -8,6 +8,7 @@ from sonichaos.jobs.v1.brief_pb2 import Brief, Licence, Score, TempoMap, TempoPo
 from sonichaos.jobs.v1.job_pb2 import Job, Version
 from sonichaos_client.aio import AsyncClient
 from sonichaos_client.client import Client
+from sonichaos_client.credentials import Credentials
 from sonichaos_client.download import SavedFile
 from sonichaos_client.enums import (
     EventKind,
@@ -25,6 +26,7 @@ from sonichaos_client.errors import (
     AlreadyExistsError,
     CallCancelledError,
     ConnectionFailedError,
+    ConnectionSettingsError,
     DataLossError,
     DeadlineExceededError,
     DigestMismatchError,
@@ -45,6 +47,7 @@ from sonichaos_client.errors import (
     UnauthenticatedError,
     UnavailableError,
     UnimplementedError,
+    UntrustedServerError,
 )
 from sonichaos_client.events import JobEvent
 from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields
@@ -62,6 +65,8 @@ __all__ = [
     "CallOptions",
     "Client",
     "ConnectionFailedError",
+    "ConnectionSettingsError",
+    "Credentials",
     "DataLossError",
     "DeadlineExceededError",
     "DigestMismatchError",
@@ -103,5 +108,6 @@ __all__ = [
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",
+    "UntrustedServerError",
     "Version",
 ]

@@ -17,11 +17,13 @@ from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos_client import download, jobs, render, upload, watch
+from sonichaos_client.connection import Connections
+from sonichaos_client.credentials import CallMetadata, Credentials
 from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode
 from sonichaos_client.errors import CallCancelledError, Metadata, SonichaosError, from_rpc_error
 from sonichaos_client.events import JobEvent
 from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields, StrPath
-from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS, Addresses, CallOptions, channel_options
+from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS, Addresses, CallOptions
 from sonichaos_client.sansio import (
     ClientStreamingCall,
     IoRequest,
@@ -52,10 +54,13 @@ class AsyncClient:
         render_address: str = RENDER_ADDRESS,
         separation_address: str = SEPARATION_ADDRESS,
         *,
+        credentials: Credentials | None = None,
         options: CallOptions | None = None,
     ) -> None:
         self._addresses = Addresses(render_address, separation_address)
+        self._credentials = credentials or Credentials()
         self._options = options or CallOptions()
+        self._connections = Connections(self._addresses, self._credentials)
         self._channels: dict[OwningService, grpc.aio.Channel] = {}
 
     async def __aenter__(self) -> Self:
@@ -177,9 +182,8 @@ class AsyncClient:
 
         The default is the ZIP of a version with stems, otherwise the bounce. The file appears complete or not at all.
         """
-        return await self._run(
-            download.download(job_id, folder, version, kind, overwrite=overwrite, options=self._options)
-        )
+        source = download.Source(self._options, self._credentials)
+        return await self._run(download.download(job_id, folder, version, kind, source, overwrite=overwrite))
 
     def list_personas(self) -> AsyncGenerator[render_pb2.Persona, None]:
         """All personas, by id."""
@@ -272,11 +276,14 @@ class AsyncClient:
     async def _perform_io(self, request: IoRequest, opened: list[Any]) -> object:
         match request:
             case UnaryCall(service, rpc, message, timeout_s):
-                return await self._channel(service).unary_unary(*rpc.signature)(message, timeout=timeout_s)
+                unary = self._channel(service).unary_unary(*rpc.signature)
+                return await unary(message, timeout=timeout_s, metadata=await self._metadata())
             case ClientStreamingCall(service, rpc, messages, timeout_s):
-                return await self._channel(service).stream_unary(*rpc.signature)(iter(messages), timeout=timeout_s)
+                upload_call = self._channel(service).stream_unary(*rpc.signature)
+                return await upload_call(iter(messages), timeout=timeout_s, metadata=await self._metadata())
             case ServerStreamingCall(service, rpc, message):
-                opened.append(self._channel(service).unary_stream(*rpc.signature)(message))
+                stream = self._channel(service).unary_stream(*rpc.signature)
+                opened.append(stream(message, metadata=await self._metadata()))
                 return StreamHandle(service, opened[-1])
             case ReadMessage(handle):
                 response = await handle.call.read()
@@ -287,11 +294,16 @@ class AsyncClient:
             case RunBlocking(function):
                 return await asyncio.to_thread(function)
 
+    async def _metadata(self) -> CallMetadata:
+        """The caller's key or token. A function that returns tokens may block, so it runs in a thread."""
+        if callable(self._credentials.token):
+            return await asyncio.to_thread(self._credentials.call_metadata)
+        return self._credentials.call_metadata()
+
     def _channel(self, service: OwningService) -> grpc.aio.Channel:
         """Created at the first call, inside the event loop that uses it."""
         if service not in self._channels:
-            address = self._addresses.of(service)
-            self._channels[service] = grpc.aio.insecure_channel(address, options=channel_options(address))
+            self._channels[service] = self._connections.open_aio(service)
         return self._channels[service]
 
     def _error_of(self, error: grpc.aio.AioRpcError, request: IoRequest) -> SonichaosError:

@@ -16,11 +16,13 @@ from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos_client import download, jobs, render, upload, watch
+from sonichaos_client.connection import Connections
+from sonichaos_client.credentials import Credentials
 from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode
 from sonichaos_client.errors import Metadata, SonichaosError, from_rpc_error
 from sonichaos_client.events import JobEvent
 from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields, StrPath
-from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS, Addresses, CallOptions, channel_options
+from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS, Addresses, CallOptions
 from sonichaos_client.sansio import (
     ClientStreamingCall,
     IoRequest,
@@ -51,16 +53,15 @@ class Client:
         render_address: str = RENDER_ADDRESS,
         separation_address: str = SEPARATION_ADDRESS,
         *,
+        credentials: Credentials | None = None,
         options: CallOptions | None = None,
     ) -> None:
         self._addresses = Addresses(render_address, separation_address)
+        self._credentials = credentials or Credentials()
         self._options = options or CallOptions()
+        connections = Connections(self._addresses, self._credentials)
         services = (OwningService.RENDER, OwningService.SEPARATION)
-        self._channels = {service: self._connect(self._addresses.of(service)) for service in services}
-
-    @staticmethod
-    def _connect(address: str) -> grpc.Channel:
-        return grpc.insecure_channel(address, options=channel_options(address))
+        self._channels = {service: connections.open(service) for service in services}
 
     def __enter__(self) -> Self:
         return self
@@ -177,7 +178,8 @@ class Client:
 
         The default is the ZIP of a version with stems, otherwise the bounce. The file appears complete or not at all.
         """
-        return self._run(download.download(job_id, folder, version, kind, overwrite=overwrite, options=self._options))
+        source = download.Source(self._options, self._credentials)
+        return self._run(download.download(job_id, folder, version, kind, source, overwrite=overwrite))
 
     def list_personas(self) -> Generator[render_pb2.Persona, None, None]:
         """All personas, by id."""
@@ -264,11 +266,14 @@ class Client:
     def _perform_io(self, request: IoRequest, opened: list[Any]) -> object:
         match request:
             case UnaryCall(service, rpc, message, timeout_s):
-                return self._channels[service].unary_unary(*rpc.signature)(message, timeout=timeout_s)
+                unary = self._channels[service].unary_unary(*rpc.signature)
+                return unary(message, timeout=timeout_s, metadata=self._credentials.call_metadata())
             case ClientStreamingCall(service, rpc, messages, timeout_s):
-                return self._channels[service].stream_unary(*rpc.signature)(iter(messages), timeout=timeout_s)
+                upload_call = self._channels[service].stream_unary(*rpc.signature)
+                return upload_call(iter(messages), timeout=timeout_s, metadata=self._credentials.call_metadata())
             case ServerStreamingCall(service, rpc, message):
-                opened.append(self._channels[service].unary_stream(*rpc.signature)(message))
+                stream = self._channels[service].unary_stream(*rpc.signature)
+                opened.append(stream(message, metadata=self._credentials.call_metadata()))
                 return StreamHandle(service, opened[-1])
             case ReadMessage(handle):
                 return next(handle.call, None)

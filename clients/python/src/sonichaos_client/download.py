@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import io
 import re
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -19,8 +20,16 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as pb
 from sonichaos_client import jobs
 from sonichaos_client.atomic_file import AtomicFile, check_not_existing
+from sonichaos_client.credentials import Credentials
 from sonichaos_client.enums import FileKind, JobState
-from sonichaos_client.errors import DataLossError, DigestMismatchError, DownloadError, InternalError
+from sonichaos_client.errors import (
+    DataLossError,
+    DigestMismatchError,
+    DownloadError,
+    InternalError,
+    UntrustedServerError,
+    untrusted_message,
+)
 from sonichaos_client.fields import StrPath
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import Backoff
@@ -95,16 +104,17 @@ def download(
     folder: StrPath,
     version: int,
     kind: FileKind | None,
+    source: Source,
     *,
     overwrite: bool,
-    options: CallOptions,
 ) -> Operation[SavedFile]:
     """Download a file of a version into ``folder``; version 0 is the newest that has it, kind None is `default_kind`.
 
     Raises LocalFileExistsError before anything is downloaded, DigestMismatchError if the bytes are not those that were stored,
-    DataLossError if the store has lost the file, DownloadError if it cannot be downloaded, LocalWriteError if it cannot be
-    written here. No partial file remains.
+    DataLossError if the store has lost the file, DownloadError if it cannot be downloaded, UntrustedServerError if the store's
+    certificate is not trusted, LocalWriteError if the file cannot be written here. No partial file remains.
     """
+    options = source.options
     job = yield from jobs.get_job(job_id, options)
     found = version_with_file(job, version, kind)
     target = _Target(job.job_id, found.number, kind or default_kind(found))
@@ -112,10 +122,18 @@ def download(
     check_not_existing(path, overwrite=overwrite)
     signed = yield from target.sign(options)
     with AtomicFile(path, overwrite=overwrite) as file:
-        yield from _fill(file, signed, options, target)
+        yield from _fill(file, signed, source, target)
         _check(file, signed.file)
         yield from run_blocking(file.commit)
     return SavedFile(target.job_id, target.version, path, file.size_bytes, file.sha256)
+
+
+@dataclass(frozen=True)
+class Source:
+    """How files are downloaded: the options of calls, and the authorities that are trusted."""
+
+    options: CallOptions
+    credentials: Credentials
 
 
 @dataclass(frozen=True)
@@ -131,15 +149,14 @@ class _Target:
         return (yield from jobs.create_signed_url(self.job_id, self.version, self.kind, None, options))
 
 
-def _fill(
-    file: AtomicFile, signed: pb.CreateSignedUrlResponse, options: CallOptions, target: _Target
-) -> Operation[None]:
+def _fill(file: AtomicFile, signed: pb.CreateSignedUrlResponse, source: Source, target: _Target) -> Operation[None]:
     """Download all bytes, resuming after each connection loss."""
+    options = source.options
     backoff = Backoff(options.retry, options.rng)
     while file.size_bytes < signed.file.size_bytes:
         before_bytes = file.size_bytes
         try:
-            request = _Get(signed.url, file)
+            request = _Get(signed.url, file, source.credentials)
             yield from run_blocking(request.start)
             with contextlib.closing(request):
                 while file.size_bytes < signed.file.size_bytes:
@@ -197,7 +214,7 @@ class _Get:
     Raises _IncompleteError if a retry can succeed, _MissingError if the store has no such file, and the errors of AtomicFile.
     """
 
-    def __init__(self, url: str, file: AtomicFile) -> None:
+    def __init__(self, url: str, file: AtomicFile, credentials: Credentials) -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in {"http", "https"}:
             raise DownloadError(
@@ -206,9 +223,8 @@ class _Get:
             )
         self._url = url
         self._file = file
-        # A proxy from the environment is not used for this machine itself.
-        local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-        self._opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
+        self._parts = parts
+        self._credentials = credentials
         self._body: IO[bytes] = io.BytesIO()
 
     def start(self) -> None:
@@ -217,15 +233,26 @@ class _Get:
         headers = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
         request = urllib.request.Request(self._url, headers=headers)  # noqa: S310 - the scheme was checked
         try:
-            response = self._opener.open(request, timeout=_TIMEOUT_S)
+            response = self._opener().open(request, timeout=_TIMEOUT_S)
         except urllib.error.HTTPError as error:
             error.close()
             raise self._error_of(error.code) from error
         except (OSError, http.client.HTTPException) as error:
+            why = error.reason if isinstance(error, urllib.error.URLError) else error
+            if isinstance(why, ssl.SSLCertVerificationError):
+                raise UntrustedServerError(untrusted_message(str(self._parts.netloc), why.verify_message)) from error
             raise _IncompleteError(self._url, f"does not answer: {error}") from error
         if offset_bytes and response.status != http.client.PARTIAL_CONTENT:
             self._file.truncate()
         self._body = response
+
+    def _opener(self) -> urllib.request.OpenerDirector:
+        handlers: list[urllib.request.BaseHandler] = []
+        if self._parts.hostname in {"127.0.0.1", "localhost", "::1"}:
+            handlers.append(urllib.request.ProxyHandler({}))  # a proxy is not used for this machine itself
+        if self._parts.scheme == "https":
+            handlers.append(urllib.request.HTTPSHandler(context=self._credentials.https_context()))
+        return urllib.request.build_opener(*handlers)
 
     def _error_of(self, status: int) -> DownloadError:
         what = f"answered with HTTP status {status}"

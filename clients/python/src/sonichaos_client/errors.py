@@ -10,8 +10,8 @@ The tree, with the gRPC code of each::
       ResourceExhaustedError     RESOURCE_EXHAUSTED               `retry_after_s` is set if a retry can succeed
       UnavailableError           UNAVAILABLE                      draining, warming up, or the store is down
         ConnectionFailedError    UNAVAILABLE                      no service answers at `address`
-      UnauthenticatedError       UNAUTHENTICATED
-      PermissionDeniedError      PERMISSION_DENIED
+      UnauthenticatedError       UNAUTHENTICATED                  no valid key, token or certificate
+      PermissionDeniedError      PERMISSION_DENIED                the caller lacks a scope, or the operator refused
       DataLossError              DATA_LOSS                        a stored file is missing or does not match its digest
         DigestMismatchError      DATA_LOSS                        the downloaded bytes do not match the stored digest
       DeadlineExceededError      DEADLINE_EXCEEDED                the call's timeout or the job's expiry
@@ -20,6 +20,8 @@ The tree, with the gRPC code of each::
       InternalError              INTERNAL, UNKNOWN and the rest
       JobFailedError             the job's own code               the job failed, not the call: `job`, `version`
         JobCancelledError        CANCELLED
+      UntrustedServerError       UNAUTHENTICATED                  the server's certificate is not trusted, or for another host
+      ConnectionSettingsError    INVALID_ARGUMENT                 an address or the credentials cannot be used as given
       DownloadError              UNAVAILABLE                      the file could not be downloaded
       LocalFileExistsError       ALREADY_EXISTS                   the local file exists and `overwrite` is off
       LocalWriteError            RESOURCE_EXHAUSTED               the local disk rejected the file
@@ -121,11 +123,9 @@ class UnavailableError(SonichaosError):
 class ConnectionFailedError(UnavailableError):
     """No gRPC server answers at the address."""
 
-    def __init__(self, service: str, address: str, detail: str) -> None:
-        super().__init__(
-            f"Cannot connect to {service} at {address} ({detail}). Start both services with 'sonichaos up', or pass the "
-            "address at which they run."
-        )
+    def __init__(self, service: str, address: str, detail: str, advice: str = "") -> None:
+        start = "Start both services with 'sonichaos up', or pass the address at which they run."
+        super().__init__(f"Cannot connect to {service} at {address} ({detail}). {advice or start}")
         self.service = service
         self.address = address
 
@@ -140,6 +140,18 @@ class PermissionDeniedError(SonichaosError):
     """The caller is known and not allowed to make this call."""
 
     default_code = grpc.StatusCode.PERMISSION_DENIED
+
+
+class UntrustedServerError(SonichaosError):
+    """The TLS certificate of the server is not trusted, expired, or for another host. Nothing was sent."""
+
+    default_code = grpc.StatusCode.UNAUTHENTICATED
+
+
+class ConnectionSettingsError(SonichaosError):
+    """An address or the credentials cannot be used as given. Nothing was sent."""
+
+    default_code = grpc.StatusCode.INVALID_ARGUMENT
 
 
 class DataLossError(SonichaosError):
@@ -289,14 +301,62 @@ def from_rpc_error(
             except DecodeError:
                 break
     if code is grpc.StatusCode.UNAVAILABLE:
-        # The transport lists addresses and causes; the last cause is the useful one.
-        return ConnectionFailedError(service, address, details.rpartition(": ")[2].strip("[]") or "no answer")
+        return _connection_error(details, service, address)
     transport_error = _message_error(code, details, service)
     if transport_error is not None:
         return transport_error
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         details = f"{service} at {address} did not answer before the call's timeout."
     return _BY_CODE.get(code, InternalError)(details or code.name, code=code)
+
+
+_UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED: (?P<why>[^:]+)")
+_OTHER_HOST = "Hostname Verification Check failed"
+_NOT_TLS = "WRONG_VERSION_NUMBER"
+_UNUSABLE_PEM = "Failed to create security handshaker"
+_CLOSED = "Socket closed"
+
+
+def _connection_error(details: str, service: str, address: str) -> SonichaosError:
+    """The error if no call could be made. gRPC reports a failed TLS handshake only in the text of UNAVAILABLE."""
+    untrusted = _UNTRUSTED.search(details)
+    if untrusted is not None:
+        return UntrustedServerError(untrusted_message(f"{service} at {address}", untrusted["why"]))
+    if _OTHER_HOST in details:
+        return UntrustedServerError(untrusted_message(f"{service} at {address}", "hostname mismatch"))
+    if _UNUSABLE_PEM in details:
+        return ConnectionSettingsError(
+            "The client certificate and its private key must be PEM, and the key must belong to the certificate."
+        )
+    if _NOT_TLS in details:
+        advice = "The server does not use TLS there: write the address without https://."
+        return ConnectionFailedError(service, address, "no TLS", advice)
+    # The transport lists addresses and causes; the last cause is the useful one.
+    cause = details.rpartition(": ")[2].strip("[]") or "no answer"
+    return ConnectionFailedError(service, address, cause, _advice(cause, address))
+
+
+def _advice(cause: str, address: str) -> str:
+    """What may be wrong if a server accepted the connection and closed it at once; empty for other causes."""
+    if _CLOSED not in cause or address.startswith("unix"):
+        return ""
+    if address.startswith("https://"):
+        return (
+            "If the server requires a client certificate there, pass one of an authority that it trusts: --certificate and "
+            "--certificate-key (Credentials.certificate and private_key). Otherwise retry."
+        )
+    return f"If the server uses TLS there, write https://{address}. Otherwise retry."
+
+
+def untrusted_message(server: str, why: str) -> str:
+    """What to do about the certificate of a server. ``why`` is OpenSSL's or BoringSSL's reason."""
+    if "hostname mismatch" in why.lower() or "ip address mismatch" in why.lower():
+        advice = "It is for another host: connect to a name that is in the certificate."
+    elif "expired" in why or "not yet valid" in why:
+        advice = "Check this machine's clock; the operator of the server has to renew the certificate."
+    else:
+        advice = "Pass the authority that signed it: --ca FILE, SONICHAOS_CA or Credentials.ca."
+    return f"The certificate of {server} is not trusted ({why}). {advice}"
 
 
 _TOO_LARGE = re.compile(r"(?P<side>SERVER|CLIENT): Received message larger than max \((?P<sizes>\d+ vs\. \d+)\)")

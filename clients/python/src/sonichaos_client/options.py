@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from sonichaos_client.endpoint import Endpoint
 from sonichaos_client.enums import OwningService
 from sonichaos_client.retry import RetryPolicy
 
 RENDER_ADDRESS = "127.0.0.1:50071"
 SEPARATION_ADDRESS = "127.0.0.1:50072"
-
-_LOOPBACK = ("127.", "localhost", "[::1]", "unix:", "unix-abstract:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,7 @@ class CallOptions:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where each service listens: ``host:port`` or ``unix:/path``."""
+    """Where each service listens: ``https://host:port`` (TLS), ``host:port`` (plain text) or ``unix:///path``."""
 
     render: str = RENDER_ADDRESS
     separation: str = SEPARATION_ADDRESS
@@ -54,6 +53,6 @@ def channel_options(address: str) -> list[tuple[str, int | str]]:
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.primary_user_agent", "sonichaos-client"),
     ]
-    if address.startswith(_LOOPBACK):
+    if Endpoint.parse(address).is_local:
         options.append(("grpc.enable_http_proxy", 0))
     return options

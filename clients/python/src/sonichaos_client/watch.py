@@ -9,7 +9,14 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as pb
 from sonichaos_client import jobs, rpcs
 from sonichaos_client.enums import EventKind, JobState, OwningService
-from sonichaos_client.errors import CallCancelledError, JobCancelledError, JobFailedError, SonichaosError, from_status
+from sonichaos_client.errors import (
+    CallCancelledError,
+    JobCancelledError,
+    JobFailedError,
+    SonichaosError,
+    UnauthenticatedError,
+    from_status,
+)
 from sonichaos_client.events import JobEvent
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import Backoff, is_retryable
@@ -47,16 +54,18 @@ def _watch_version(
         request = pb.WatchJobRequest(
             job_id=job_id, version=version, after_sequence=after_sequence, heartbeat_seconds=HEARTBEAT_S
         )
+        accepted = False
         try:
             handle = yield from open_stream(service, rpcs.WATCH_JOB, request)
             while (response := (yield from read_message(handle))) is not None:
+                accepted = True
                 if response.event.sequence <= after_sequence:  # a heartbeat has no event
                     continue
                 backoff.reset()
                 after_sequence = response.event.sequence
                 yield Item(JobEvent.from_message(response.event))
         except SonichaosError as error:
-            if not is_retryable(error):
+            if not (is_retryable(error) or _identity_ended(error, accepted=accepted)):
                 raise
             yield Sleep(backoff.next_wait_s(error))
         else:
@@ -72,22 +81,32 @@ def watch_all(service: OwningService, cursor: str, options: CallOptions) -> Stre
     yield from call_unary(service, rpcs.LIST_JOBS, pb.ListJobsRequest(page_size=1), options.timeout_s)
     backoff = Backoff(options.retry, options.rng)
     while True:
+        accepted = False
         try:
             handle = yield from open_stream(
                 service, rpcs.WATCH_JOBS, pb.WatchJobsRequest(cursor=cursor, heartbeat_seconds=HEARTBEAT_S)
             )
             while (response := (yield from read_message(handle))) is not None:
+                accepted = True
                 backoff.reset()
                 if not response.HasField("event"):
                     continue
                 cursor = response.event.cursor
                 yield Item(JobEvent.from_message(response.event))
         except SonichaosError as error:
-            if not is_retryable(error):
+            if not (is_retryable(error) or _identity_ended(error, accepted=accepted)):
                 raise
             yield Sleep(backoff.next_wait_s(error))
         else:
             yield Sleep(options.retry.initial_backoff_s)
+
+
+def _identity_ended(error: SonichaosError, *, accepted: bool) -> bool:
+    """Whether a stream that had been accepted ended because its caller's token expired. A new one may be there by now.
+
+    If there is none, the next stream is refused before its first message, and that error is final.
+    """
+    return accepted and isinstance(error, UnauthenticatedError)
 
 
 def wait(job: str | job_pb2.Job, version: int, options: CallOptions) -> Operation[job_pb2.Job]:

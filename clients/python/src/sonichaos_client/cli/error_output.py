@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sonichaos_client.cli.formatting import printable
+from sonichaos_client.credentials import API_KEY
 from sonichaos_client.errors import ConnectionFailedError, SonichaosError
 
 _MAX_CHARACTERS = 2000
@@ -56,12 +57,34 @@ def format_error(error: SonichaosError, command: click.Command | None) -> str:
         lines.append(f"  available: {available}")
     if error.reason:
         lines.append(f"  reason: {error.reason}")
+    lines += [f"  {line}" for line in _advice(error)]
     if error.retry_after_s is not None:
         lines.append(f"  retry after {error.retry_after_s:.0f} s")
     elif isinstance(error, ConnectionFailedError):
         lines.append("  address: --render-address and --separation-address, or SONICHAOS_RENDER_ADDRESS and")
         lines.append("           SONICHAOS_SEPARATION_ADDRESS")
     return "\n".join(lines)
+
+
+_WITH_CREDENTIALS = (
+    f"credentials: {API_KEY}, --api-key-file or --token-file; or --certificate and --certificate-key",
+    "             'sonichaos keys create' on the services' machine creates an API key",
+)
+_ADVICE = {
+    "CREDENTIALS_MISSING": _WITH_CREDENTIALS,
+    "CREDENTIALS_INVALID": _WITH_CREDENTIALS,
+    "CREDENTIALS_EXPIRED": ("credentials: request a new token, or have the key rotated ('sonichaos keys rotate')",),
+    "SCOPE_MISSING": ("credentials: ask the operator for a key, token or certificate with this scope",),
+    "ADMISSION_REFUSED": ("admission: the operator's rules refused this job; change it or ask the operator",),
+}
+
+
+def _advice(error: SonichaosError) -> tuple[str, ...]:
+    """What the caller can do about a refused identity, or which of the tenant's limits is reached."""
+    if error.reason == "TENANT_LIMIT":
+        used = {name: printable(error.metadata.get(name, "?"), 100) for name in ("limit", "used", "allowed")}
+        return ("limit: {limit}, {used} of {allowed} used; wait, or ask the operator for more".format(**used),)
+    return _ADVICE.get(error.reason, ())
 
 
 def _message_lines(error: SonichaosError, command: click.Command | None) -> list[str]:

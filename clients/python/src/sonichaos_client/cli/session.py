@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -13,6 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from sonichaos_client.client import Client
+from sonichaos_client.credentials import API_KEY, API_KEY_FILE, CA, CERTIFICATE, KEY, TOKEN_FILE, Credentials
 from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS
 
 P = ParamSpec("P")
@@ -25,13 +27,31 @@ class Session:
 
     render_address: str = RENDER_ADDRESS
     separation_address: str = SEPARATION_ADDRESS
+    ca: str | None = None
+    certificate: str | None = None
+    certificate_key: str | None = None
+    api_key_file: str | None = None
+    token_file: str | None = None
+    allow_plaintext_credentials: bool = False
     json_lines: bool = False
     command: click.Command | None = None
     """The command that runs; its options are named in error messages."""
 
     def client(self) -> Client:
         """A client of the two services."""
-        return Client(self.render_address, self.separation_address)
+        return Client(self.render_address, self.separation_address, credentials=self._credentials())
+
+    def _credentials(self) -> Credentials:
+        """Options come before the environment: an option that names a key or token replaces whichever the environment names."""
+        given = {CA: self.ca, CERTIFICATE: self.certificate, KEY: self.certificate_key}
+        given |= {API_KEY_FILE: self.api_key_file, TOKEN_FILE: self.token_file}
+        environ = dict(os.environ)
+        if self.api_key_file or self.token_file:
+            for name in (API_KEY, API_KEY_FILE, TOKEN_FILE):
+                environ.pop(name, None)
+        environ.update({name: value for name, value in given.items() if value})
+        found = Credentials.from_environment(environ)
+        return replace(found, allow_plaintext_credentials=self.allow_plaintext_credentials)
 
     def print_json(self, value: Message | Mapping[str, Any]) -> None:
         """With ``--json``, print one object on one line of stdout."""
@@ -73,11 +93,21 @@ def _options(*, with_environment: bool) -> tuple[Callable[..., Any], ...]:
         variable = f"SONICHAOS_{service.upper()}_ADDRESS"
         return click.option(
             f"--{service}-address",
-            metavar="HOST:PORT",
+            metavar="ADDRESS",
             envvar=variable if with_environment else None,
             expose_value=False,
             callback=_remember,
-            help=f"Address of {service}_service [env: {variable}; default: {default}]",
+            help=f"Address of {service}_service: host:port, https://host:port or unix:///path "
+            f"[env: {variable}; default: {default}]",
+        )
+
+    def file(name: str, variable: str, text: str) -> Callable[..., Any]:
+        return click.option(
+            f"--{name}",
+            metavar="FILE",
+            expose_value=False,
+            callback=_remember,
+            help=f"{text} [env: {variable}]",
         )
 
     return (
@@ -89,6 +119,18 @@ def _options(*, with_environment: bool) -> tuple[Callable[..., Any], ...]:
             callback=_remember,
             help="Print one JSON object per line to stdout, with proto field names in lowerCamelCase.",
         ),
+        click.option(
+            "--allow-plaintext-credentials",
+            is_flag=True,
+            expose_value=False,
+            callback=_remember,
+            help="Send the key or token even where the connection is not encrypted and leaves this machine.",
+        ),
+        file("token-file", TOKEN_FILE, "A JSON Web Token, read again before each call."),
+        file("api-key-file", API_KEY_FILE, f"An API key. {API_KEY} can hold the key itself."),
+        file("certificate-key", KEY, "Private key of --certificate (PEM)."),
+        file("certificate", CERTIFICATE, "Client certificate with its chain (PEM)."),
+        file("ca", CA, "Authority that signed the services' certificates (PEM). Default: the public ones."),
         address("separation", SEPARATION_ADDRESS),
         address("render", RENDER_ADDRESS),
     )
