@@ -26,9 +26,6 @@ A service reads its settings once, at start, from environment variables that beg
 its value invalid, the service exits with status 2 and a message that names the variable. An empty value counts as not set.
 `sonichaos up` has options for the most common settings; they override the environment.
 """
-_CLIENTS = """The `sonichaos` command reads {names}: `host:port` or `unix:/path` of each service. render_service also
-reads the second one.
-"""
 _LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
@@ -73,6 +70,11 @@ def table(model: type[Settings], skip: frozenset[str] = frozenset()) -> str:
     return "\n".join(rows)
 
 
+def _clients_table() -> str:
+    rows = [f"| `{name}` | {text} |" for name, text in CLIENT_VARIABLES.items()]
+    return "\n".join(["| variable | description |", "| --- | --- |", *rows])
+
+
 def page() -> str:
     """The whole page."""
     shared = frozenset(HostSettings.model_fields)
@@ -85,9 +87,10 @@ def page() -> str:
         "## separation_service",
         table(SeparationSettings, shared),
         "## Clients",
-        _CLIENTS.format(names=" and ".join(f"`{name}`" for name in CLIENT_VARIABLES)),
+        "Read by the command, and by `Credentials.from_environment()` of the Python client. The command's options come first.",
+        _clients_table(),
     )
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

@@ -14,17 +14,17 @@ from pydantic import Field, SecretStr, field_validator
 
 from servicekit.settings import Settings
 
-CLIENT_VARIABLES = (
-    "SONICHAOS_RENDER_ADDRESS",
-    "SONICHAOS_SEPARATION_ADDRESS",
-    "SONICHAOS_CA",
-    "SONICHAOS_CERTIFICATE",
-    "SONICHAOS_KEY",
-    "SONICHAOS_API_KEY",
-    "SONICHAOS_API_KEY_FILE",
-    "SONICHAOS_TOKEN_FILE",
-)
-"""Read by clients. Services ignore them unless they have a field of that name."""
+CLIENT_VARIABLES = {
+    "SONICHAOS_RENDER_ADDRESS": "`https://host:port` (TLS), `host:port` or `unix:///path` of render_service.",
+    "SONICHAOS_SEPARATION_ADDRESS": "The same of separation_service; render_service reads it too.",
+    "SONICHAOS_CA": "PEM file of the authority that signed the services' certificates. Empty: the public authorities.",
+    "SONICHAOS_CERTIFICATE": "PEM file of a client certificate, with its chain.",
+    "SONICHAOS_KEY": "PEM file of the client certificate's private key.",
+    "SONICHAOS_API_KEY": "An API key.",
+    "SONICHAOS_API_KEY_FILE": "File of an API key.",
+    "SONICHAOS_TOKEN_FILE": "File of a JSON Web Token. It is read before each call.",
+}
+"""Variables of clients, and what each is. Services ignore them unless they have a field of that name."""
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 

@@ -175,8 +175,8 @@ def test_a_caller_that_is_refused_or_limited_is_told_why() -> None:
     """An expired token, a scope, the operator's rules; a limit is named, with status 75 to try again later."""
     expired = UnauthenticatedError("expired", reason="CREDENTIALS_EXPIRED")
     assert "request a new token" in format_error(expired, None)
-    scope = PermissionDeniedError("needs render", reason="SCOPE_MISSING")
-    assert "ask the operator for a key, token or certificate with this scope" in format_error(scope, None)
+    scope = PermissionDeniedError("needs render", reason="SCOPE_MISSING", metadata={"scope": "render"})
+    assert "ask the operator for a key, token or certificate with the scope 'render'" in format_error(scope, None)
     assert exit_status(scope) is ExitStatus.FAILED
     refused = PermissionDeniedError("no samples of others", reason="ADMISSION_REFUSED")
     assert "Error: no samples of others" in format_error(refused, None)

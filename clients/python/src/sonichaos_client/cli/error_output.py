@@ -74,7 +74,6 @@ _ADVICE = {
     "CREDENTIALS_MISSING": _WITH_CREDENTIALS,
     "CREDENTIALS_INVALID": _WITH_CREDENTIALS,
     "CREDENTIALS_EXPIRED": ("credentials: request a new token, or have the key rotated ('sonichaos keys rotate')",),
-    "SCOPE_MISSING": ("credentials: ask the operator for a key, token or certificate with this scope",),
     "ADMISSION_REFUSED": ("admission: the operator's rules refused this job; change it or ask the operator",),
 }
 
@@ -84,6 +83,9 @@ def _advice(error: SonichaosError) -> tuple[str, ...]:
     if error.reason == "TENANT_LIMIT":
         used = {name: printable(error.metadata.get(name, "?"), 100) for name in ("limit", "used", "allowed")}
         return ("limit: {limit}, {used} of {allowed} used; wait, or ask the operator for more".format(**used),)
+    if error.reason == "SCOPE_MISSING":
+        scope = printable(error.metadata.get("scope", "?"), 100)
+        return (f"credentials: ask the operator for a key, token or certificate with the scope '{scope}'",)
     return _ADVICE.get(error.reason, ())
 
 
