@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -161,16 +162,22 @@ def host_of(peer: str) -> str:
 def _client_certificate(facts: Mapping[str, Iterable[bytes]]) -> ClientCertificate | None:
     """The client certificate, which gRPC verified against the CA of the address it came to."""
     pem = next(iter(facts.get(_PEM, ())), None)
-    if pem is None:
-        return None
-    certificate = x509.load_pem_x509_certificate(pem)
+    return None if pem is None else _read_certificate(pem)
+
+
+@lru_cache(maxsize=1024)
+def _read_certificate(pem: bytes) -> ClientCertificate:
+    """Read once for all calls of a connection. Raises Unauthenticated for one that TLS accepts and this library does not."""
     uris: list[str] = []
     try:
+        certificate = x509.load_pem_x509_certificate(pem)
         names = certificate.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
         if isinstance(names, x509.SubjectAlternativeName):
             uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     except x509.ExtensionNotFound:
         pass
+    except ValueError as error:
+        raise Unauthenticated(f"the client certificate cannot be read: {error}") from None
     return ClientCertificate(
         subject=certificate.subject.rfc4514_string(), uris=tuple(uris), sha256=hashlib.sha256(pem).hexdigest()
     )
