@@ -7,6 +7,7 @@ import functools
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,16 @@ def _run(*command: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
 
 
 def render_example(
-    render_address: str, out: Path, *options: str, file_limit_bytes: int | None = None
+    render_address: str,
+    out: Path,
+    *options: str,
+    file_limit_bytes: int | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the example; the test is skipped by name where Node.js or its packages are missing.
 
-    With ``file_limit_bytes`` the system takes no more bytes of a file, as a disk that becomes full.
+    With ``file_limit_bytes`` the system takes no more bytes of a file, as a disk that becomes full. ``environment`` names
+    credentials.
     """
     missing = _build()
     if missing:
@@ -58,7 +64,7 @@ def render_example(
     limited = [] if file_limit_bytes is None else ["prlimit", f"--fsize={file_limit_bytes}"]
     return subprocess.run(
         [*limited, "node", str(FOLDER / "dist" / "examples" / "render.js"), "--out", str(out), *options],
-        env={**os.environ, "SONICHAOS_RENDER_ADDRESS": render_address},
+        env={**os.environ, "SONICHAOS_RENDER_ADDRESS": render_address, **(environment or {})},
         capture_output=True,
         text=True,
         check=False,

@@ -1,14 +1,16 @@
 // Renders a take with stems and downloads its ZIP. Disconnects its own event stream once, on purpose, and checks that no event is
 // lost or repeated. Prints progress on stderr and one JSON object on stdout.
 //
+// SONICHAOS_CA, SONICHAOS_API_KEY and the other variables of the sonichaos command name its credentials.
+//
 //   npm run build && npm run render -- --persona neon-drift --prompt "slow dusty boom bap" --seconds 8 --out out
 
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
+import { connect, credentialsFromEnvironment } from "../src/credentials.js";
 import { fetchFile } from "../src/fetch_file.js";
 import { EventKind, JobState, Stage, type JobEvent } from "../src/gen/sonichaos/jobs/v1/job_pb.js";
 import { FileKind, JobsService } from "../src/gen/sonichaos/jobs/v1/jobs_service_pb.js";
@@ -28,11 +30,10 @@ const { values: options } = parseArgs({
 });
 const disconnectAfter = Number(options["disconnect-after"]);
 
-const baseUrl = `http://${options["render-address"]}`;
-const session = new Http2SessionManager(baseUrl);
-const transport = createGrpcTransport({ baseUrl, sessionManager: session });
-const renders = createClient(RenderService, transport);
-const jobs = createClient(JobsService, transport);
+const credentials = credentialsFromEnvironment();
+const connection = connect(options["render-address"], credentials);
+const renders = createClient(RenderService, connection.transport);
+const jobs = createClient(JobsService, connection.transport);
 
 const personaId = options.persona ?? (await renders.listPersonas({})).personas[0]?.id ?? "";
 const { job } = await renders.createRender({
@@ -86,7 +87,7 @@ const signed = await jobs.createSignedUrl({ jobId: job.jobId, version: 1, kind: 
 await mkdir(options.out, { recursive: true });
 if (!/^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/.test(job.jobId)) throw new Error(`expected a plain job id, got ${job.jobId}`);
 const path = join(options.out, `${job.jobId}-v1.zip`);
-await fetchFile(signed, path);
+await fetchFile(signed, path, credentials.ca);
 console.log(
   JSON.stringify({
     jobId: job.jobId,
@@ -97,4 +98,4 @@ console.log(
     sha256: signed.file?.sha256,
   }),
 );
-session.abort(); // an open connection would keep the process running
+connection.close();

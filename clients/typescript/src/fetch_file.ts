@@ -2,26 +2,34 @@
 
 import { createHash } from "node:crypto";
 import { link, open, rm } from "node:fs/promises";
+import { get as getPlain, type IncomingMessage } from "node:http";
+import { get as getEncrypted } from "node:https";
+import { rootCertificates } from "node:tls";
 
+import { certificateAdvice } from "./credentials.js";
 import type { CreateSignedUrlResponse } from "./gen/sonichaos/jobs/v1/jobs_service_pb.js";
+
+const TIMEOUT_MS = 60_000;
 
 /**
  * Writes the file that `signed` names to `path`, which must not exist. Nothing is left at `path` if the download fails.
- * Throws if the size or the SHA-256 differs from what the service stored.
+ * An https URL must have a certificate of the authority `ca` (PEM) or of a public one. Throws if the size or the SHA-256 differs
+ * from what the service stored.
  */
-export async function fetchFile(signed: CreateSignedUrlResponse, path: string): Promise<void> {
+export async function fetchFile(signed: CreateSignedUrlResponse, path: string, ca?: string): Promise<void> {
   const stored = signed.file;
   if (stored === undefined) throw new Error("CreateSignedUrlResponse must have a file, got none");
-  const response = await fetch(signed.url);
-  if (!response.ok || response.body === null) {
-    throw new Error(`${stored.key}: expected HTTP 200, got ${response.status}; request a new signed URL`);
+  const response = await request(new URL(signed.url), ca);
+  if (response.statusCode !== 200) {
+    response.destroy();
+    throw new Error(`${stored.key}: expected HTTP 200, got ${response.statusCode}; request a new signed URL`);
   }
   const part = `${path}.part`;
   const file = await open(part, "wx");
   try {
     const digest = createHash("sha256");
     let sizeBytes = 0n;
-    for await (const chunk of response.body) {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
       digest.update(chunk);
       sizeBytes += BigInt(chunk.byteLength);
       await file.appendFile(chunk); // unlike write, which may write only a part on a disk that is nearly full
@@ -34,7 +42,24 @@ export async function fetchFile(signed: CreateSignedUrlResponse, path: string): 
     await file.sync();
     await link(part, path); // fails if the file exists, unlike rename
   } finally {
+    response.destroy();
     await file.close();
     await rm(part, { force: true });
   }
+}
+
+/** Sends a GET request. Unlike `fetch`, `https.get` takes an authority. */
+function request(url: URL, ca: string | undefined): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const trusted = ca === undefined ? {} : { ca: [...rootCertificates, ca] };
+    const sent =
+      url.protocol === "https:"
+        ? getEncrypted(url, { ...trusted, timeout: TIMEOUT_MS }, resolve)
+        : getPlain(url, { timeout: TIMEOUT_MS }, resolve);
+    sent.on("timeout", () => sent.destroy(new Error(`${url.host}: no answer for ${TIMEOUT_MS / 1000} s`)));
+    sent.on("error", (error) => {
+      const advice = certificateAdvice(error);
+      reject(advice === undefined ? error : new Error(`${url.host}: ${advice}`, { cause: error }));
+    });
+  });
 }

@@ -52,9 +52,11 @@ export async function* watchJob(
   let retries = 0;
   for (let stream = 0; ; stream += 1) {
     const signal = options.signalFor?.(stream);
+    let accepted = false;
     const request = { jobId, version: options.version ?? 0, afterSequence, heartbeatSeconds: HEARTBEAT_SECONDS };
     try {
       for await (const { event } of jobs.watchJob(request, signal === undefined ? {} : { signal })) {
+        accepted = true;
         if (event === undefined || event.sequence <= afterSequence) continue;
         afterSequence = event.sequence;
         retries = 0;
@@ -64,7 +66,9 @@ export async function* watchJob(
     } catch (thrown) {
       const error = ConnectError.from(thrown);
       retries += 1;
-      if (!isResumable(error) || retries > (options.maxRetries ?? 20)) throw error;
+      // A stream that was accepted ends so when its token expires. If there is no new one, the next stream is refused at once.
+      const identityEnded = accepted && error.code === Code.Unauthenticated;
+      if (!(identityEnded || isResumable(error)) || retries > (options.maxRetries ?? 20)) throw error;
       options.onDisconnect?.(afterSequence, error.message);
       const backoffMs = Math.min(INITIAL_BACKOFF_MS * 2 ** (retries - 1), MAX_BACKOFF_MS);
       await sleep(Math.min(Math.max(backoffMs, retryDelayMs(error)), MAX_RETRY_DELAY_MS));
