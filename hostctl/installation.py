@@ -66,7 +66,7 @@ def plan_installation(
     ``chosen`` has settings and ``listen`` addresses by variable, None if not given. Raises click.UsageError or
     click.ClickException.
     """
-    host = _host_settings(environ)
+    host = host_settings(environ)
     defaults = {RENDER_LISTEN: RENDER_ADDRESS, SEPARATION_LISTEN: SEPARATION_ADDRESS, URL_LISTEN: host.url_listen}
     addresses = [
         ListenAddress(listen.get(name) or environ.get(name) or default, name) for name, default in defaults.items()
@@ -91,10 +91,11 @@ def plan_installation(
 
 def data_folder(environ: Mapping[str, str]) -> Path:
     """The data folder. Raises click.UsageError if a setting is invalid."""
-    return _host_settings(environ).data
+    return host_settings(environ).data
 
 
-def _host_settings(environ: Mapping[str, str]) -> HostSettings:
+def host_settings(environ: Mapping[str, str]) -> HostSettings:
+    """The settings of both services. Raises click.UsageError if one is invalid."""
     known = set(variable_names(HostSettings).values())
     try:
         return read_settings(HostSettings, {name: value for name, value in environ.items() if name in known})

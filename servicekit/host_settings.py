@@ -137,6 +137,11 @@ class HostSettings(Settings):
         return self.journal_url or f"sqlite:///{self.data / 'journal.sqlite3'}"
 
     @property
+    def url_secret(self) -> Path:
+        """File of the secrets for signed URLs of the folder store."""
+        return self.data / "url-secret"
+
+    @property
     def orphan_age_s(self) -> float | None:
         """Seconds of `orphan_days`; None where nothing is removed."""
         return self.orphan_days * 24 * 3600.0 or None

@@ -27,7 +27,7 @@ from servicekit.store.folder_store import FolderStore
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.s3_client import S3Settings
 from servicekit.store.s3_store import S3Store
-from servicekit.store.url_secret import load_or_create_secret
+from servicekit.store.url_secret import UrlSecretFile
 from servicekit.store.url_signer import UrlSigner
 
 _log = logger(__name__)
@@ -89,8 +89,8 @@ def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
     if settings.store == "s3":
         return _open_s3(settings, clock)
     try:
-        secret = load_or_create_secret(settings.data / "url-secret")
-        signer = UrlSigner(base_url=settings.url_root, secret=secret, now=clock.now)
+        secrets = UrlSecretFile(settings.url_secret)
+        signer = UrlSigner(base_url=settings.url_root, secret=secrets.current, now=clock.now)
         return FolderStore(settings.data / "store", signer, prefix=settings.store_prefix)
     except ValueError as error:  # an unusable secret, base URL or prefix
         raise SettingsError(str(error)) from None

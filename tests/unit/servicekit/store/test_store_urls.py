@@ -155,20 +155,23 @@ def test_a_changed_url_is_refused(store: FolderStore, clock: Clock) -> None:
     """If any part of a signed URL is changed, added, left out or repeated, the answer is 403 without any of the bytes."""
     store.put_bytes("jobs/0a1b/v1.zip", DATA, content_type="application/zip")
     path, query = signed_target(store).split("?")
-    expires, signature = (part.split("=")[1] for part in query.split("&"))
+    expires, key_id, signature = (part.split("=")[1] for part in query.split("&"))
     foreign = UrlSigner(base_url=store.signer.base_url, secret=bytes(32), now=clock).sign(f"studio/{KEY}", ttl_s=60)
     changed = [
         f"/studio/jobs/0a1b/v1.zip?{query}",
         path,
         f"{path}?",
-        f"{path}?expires={int(expires) + 1}&signature={signature}",
-        f"{path}?expires=0{expires}&signature={'0' * 64}",
-        f"{path}?expires={expires}&signature={signature[:-1]}{'0' if signature[-1] != '0' else '1'}",
-        f"{path}?expires={expires}&signature={signature.upper()}",
-        f"{path}?expires={expires}&signature={signature}&x=1",
-        f"{path}?expires={expires}&expires={expires}&signature={signature}",
-        f"{path}?signature={signature}&expires={expires}",
-        f"{path}?expires=99999999999999999999&signature={signature}",
+        f"{path}?expires={int(expires) + 1}&key_id={key_id}&signature={signature}",
+        f"{path}?expires=0{expires}&key_id={key_id}&signature={'0' * 64}",
+        f"{path}?expires={expires}&key_id={key_id}&signature={signature[:-1]}{'0' if signature[-1] != '0' else '1'}",
+        f"{path}?expires={expires}&key_id={key_id}&signature={signature.upper()}",
+        f"{path}?expires={expires}&key_id={key_id}&signature={signature}&x=1",
+        f"{path}?expires={expires}&expires={expires}&key_id={key_id}&signature={signature}",
+        f"{path}?signature={signature}&expires={expires}&key_id={key_id}",
+        f"{path}?expires=99999999999999999999&key_id={key_id}&signature={signature}",
+        f"{path}?expires={expires}&signature={signature}",
+        f"{path}?expires={expires}&key_id=00000000&signature={signature}",
+        f"{path}?expires={expires}&key_id=&signature={signature}",
         foreign.url.removeprefix(store.signer.base_url),
     ]
     for target in changed:

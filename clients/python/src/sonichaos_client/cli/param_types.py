@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -75,6 +77,35 @@ class NumberBetween(click.ParamType):  # type: ignore[type-arg]  # not generic b
         if self._above:
             return f"above {self._lowest:g} and at most {self._highest:g}"
         return f"from {self._lowest:g} to {self._highest:g}"
+
+
+class DurationUpTo(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.5
+    """A whole number of seconds, minutes, hours or days, such as ``90s``, ``10m``, ``1h``, ``7d``, or 0; at most ``longest``."""
+
+    name = "duration"
+    _TEXT = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>[smhd])|0", re.ASCII)
+    _SECONDS: ClassVar[dict[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+    def __init__(self, longest: timedelta) -> None:
+        self._longest = longest
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as in click
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> timedelta:
+        """The duration. Fails like click's own types."""
+        match = self._TEXT.fullmatch(str(value))
+        seconds = int(match["number"] or 0) * self._SECONDS.get(match["unit"], 0) if match else math.inf
+        if seconds > self._longest.total_seconds():
+            days = self._longest / timedelta(days=1)
+            self.fail(
+                f"must be 0 or a number with its unit, such as 90s, 10m, 1h or 2d, up to {days:g}d, got {value}.",
+                param,
+                ctx,
+            )
+        return timedelta(seconds=seconds)
 
 
 BPM = NumberBetween(30, 300)

@@ -30,6 +30,7 @@ OPERATOR_GROUP = "sonichaos.commands"
 OPERATOR_COMMANDS = {
     "up": "Start both services on this machine.",
     "fetch-weights": "Download the weights of a model and verify them.",
+    "url-secret": "Manage the secret that signs URLs of the folder store.",
 }
 
 
