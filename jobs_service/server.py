@@ -10,6 +10,7 @@ from typing import Any, Literal
 from grpc import aio
 
 from jobs_service import requests
+from jobs_service.admission_hook import NO_HOOK, AdmissionHook, ProposedWork
 from jobs_service.deletion import JobDeletions
 from jobs_service.feed import Feed
 from jobs_service.journal_json import VersionFiles
@@ -29,7 +30,9 @@ from servicekit.rpc.pools import CallPools
 from servicekit.store.object_store import ObjectStore
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 
-GATED_METHODS = ("/sonichaos.jobs.v1.JobsService/AddStems", "/sonichaos.jobs.v1.JobsService/RetryVersion")
+_ADD_STEMS = "/sonichaos.jobs.v1.JobsService/AddStems"
+_RETRY_VERSION = "/sonichaos.jobs.v1.JobsService/RetryVersion"
+GATED_METHODS = (_ADD_STEMS, _RETRY_VERSION)
 """Methods that create work. They are refused while the service warms or drains."""
 
 Context = aio.ServicerContext[Any, Any]
@@ -48,7 +51,7 @@ _FILES: dict[jobs_service_pb2.FileKind.ValueType, tuple[_FileName, ...]] = {
 class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     """The service for the jobs of one owner.
 
-    At most ``queue_limit`` versions may wait. ``url_ttl_s`` is how long a signed URL is
+    ``hook`` may refuse new work. At most ``queue_limit`` versions may wait. ``url_ttl_s`` is how long a signed URL is
     valid by default. Methods raise ServiceError, which the server's boundary turns into a status.
     """
 
@@ -62,6 +65,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         clock: Clock,
         queue_limit: int,
         url_ttl_s: int,
+        hook: AdmissionHook = NO_HOOK,
     ) -> None:
         self._feed = feed
         self._journal: Journal = feed.journal
@@ -72,6 +76,8 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self._clock = clock
         self._queue_limit = queue_limit
         self._url_ttl_s = url_ttl_s
+        self._hook = hook
+        self._work_pool = hook.pool(pools, without=pools.writes)
 
     async def GetJob(
         self, request: jobs_service_pb2.GetJobRequest, context: Context
@@ -172,12 +178,14 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         mode = requests.stem_mode(request.stem_mode)
 
         def answer() -> jobs_service_pb2.AddStemsResponse:
+            version = self._journal.version_for_stems(tenant, request.job_id, request.version, owner=self._owner)
+            self._hook.check(ProposedWork.of_stems(_ADD_STEMS, version, mode))
             job = self._journal.add_stems(
-                tenant, request.job_id, request.version, mode, limit=self._queue_limit, owner=self._owner
+                tenant, request.job_id, version.number, mode, limit=self._queue_limit, owner=self._owner
             )
             return jobs_service_pb2.AddStemsResponse(job=self._message(job))
 
-        return await self._pools.writes.run(answer)
+        return await self._work_pool.run(answer)
 
     async def RetryVersion(
         self, request: jobs_service_pb2.RetryVersionRequest, context: Context
@@ -186,12 +194,14 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         tenant = current_tenant()
 
         def answer() -> jobs_service_pb2.RetryVersionResponse:
+            version = self._journal.version_to_retry(tenant, request.job_id, request.version, owner=self._owner)
+            self._hook.check(ProposedWork.of_retry(_RETRY_VERSION, version))
             job = self._journal.retry_version(
-                tenant, request.job_id, request.version, limit=self._queue_limit, owner=self._owner
+                tenant, request.job_id, version.number, limit=self._queue_limit, owner=self._owner
             )
             return jobs_service_pb2.RetryVersionResponse(job=self._message(job))
 
-        return await self._pools.writes.run(answer)
+        return await self._work_pool.run(answer)
 
     async def CreateSignedUrl(
         self, request: jobs_service_pb2.CreateSignedUrlRequest, context: Context

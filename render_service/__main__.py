@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import grpc
 
 from jobs_service import Feed, JobsServicer, UpkeepThreads, job_message
+from jobs_service.admission_hook import open_admission_hook
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
@@ -73,6 +74,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
         built_in = Path(str(files("render_service") / "personas" / "builtin"))
         personas = PersonaLibrary(renderer=renderer, built_in=built_in, store=store, clock=clock)
         await asyncio.to_thread(personas.finish_deletions)
+        hook = open_admission_hook(settings, metrics, resources)
         renders = RenderAdmission(
             journal=journal,
             personas=personas,
@@ -80,6 +82,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             planner=renderer.planner,
             queue_limit=settings.queue_limit,
             steps=settings.render_steps,
+            hook=hook,
         )
         rerenders = RerenderAdmission(
             journal=journal,
@@ -88,6 +91,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             planner=renderer.planner,
             queue_limit=settings.queue_limit,
             steps=settings.render_steps,
+            hook=hook,
             allow_drums=settings.drums_rerender,
         )
         separation = _separation_client(settings, faults, resources)
@@ -127,6 +131,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             clock=clock,
             queue_limit=settings.queue_limit,
             url_ttl_s=settings.url_ttl_seconds,
+            hook=hook,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
         pipeline = RenderPipeline(

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from jobs_service import Feed, JobDeletions, JobsServicer, UpkeepThreads, job_message
+from jobs_service.admission_hook import open_admission_hook
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from separation_service.api.handoff_codec import ReceiveCodec
@@ -97,6 +98,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             scratch=scratch,
             pending=pending,
             limits=_limits(settings),
+            hook=open_admission_hook(settings, metrics, resources),
         )
         upkeep = UpkeepThreads(journal, OwningService.SEPARATION, store, settings, faults=faults)
         resources.enter_context(upkeep)
@@ -235,6 +237,7 @@ def _mount(
         clock=clock,
         queue_limit=settings.queue_limit,
         url_ttl_s=settings.url_ttl_seconds,
+        hook=admission.hook,
     )
     jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
 

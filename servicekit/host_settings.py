@@ -73,6 +73,21 @@ class HostSettings(Settings):
         "',points=store.read+store.write' only these (docs/robustness.md). Needs ',force' where other machines can call.",
     )
     queue_limit: int = Field(256, ge=1, le=100_000, description="Maximum number of versions that wait in each service.")
+    admission_hook: str = Field(
+        "",
+        description="Who may refuse work before it is accepted (docs/access.md): 'https://host:port', 'unix:///path' or a loopback "
+        "address of an AdmissionService, or 'command:/path/to/program arguments'. Empty: nobody.",
+    )
+    admission_ca: Path | None = Field(
+        None,
+        description="PEM file of the authorities that an https admission hook is checked with. Empty: those of gRPC.",
+    )
+    admission_timeout_seconds: float = Field(
+        2.0, gt=0, le=30, description="How long the admission hook may take for one answer, in seconds."
+    )
+    admission_on_failure: Literal["refuse", "accept"] = Field(
+        "refuse", description="What happens to work while the admission hook fails or does not answer in time."
+    )
     max_crashes: int = Field(
         3,
         ge=1,

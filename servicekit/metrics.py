@@ -41,6 +41,9 @@ class Metrics:
         )
         self.jobs = Counter("versions_total", "Ended versions, by state.", ["state"], **labels)
         self.queued = Gauge("queued_versions", "Versions waiting in the queue.", **labels)
+        self.admission_checks = Counter(
+            "admission_checks_total", "Answers of the operator's admission hook, by result.", ["result"], **labels
+        )
         self.ready = Gauge("ready", "1 while health is SERVING.", **labels)
 
     def register(self, collector: Collector) -> None:

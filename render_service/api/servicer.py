@@ -66,6 +66,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         as_message: Callable[[Job], job_pb2.Job],
     ) -> None:
         self._pools = pools
+        self._work_pool = renders.hook.pool(pools, without=pools.writes)
         self._persona_uploads = PersonaUploads()
         self._renders = renders
         self._rerenders = rerenders
@@ -91,7 +92,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
                 job=self._as_message(self._renders.create_render(journal_request, brief))
             )
 
-        return await self._pools.writes.run(answer)
+        return await self._work_pool.run(answer)
 
     async def RerenderStem(
         self, request: render_pb2.RerenderStemRequest, context: Context
@@ -104,7 +105,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
             accepted = existing or self._rerenders.rerender_stem(journal_request, read_stem_change(request))
             return render_pb2.RerenderStemResponse(job=self._as_message(accepted.job), version=accepted.version)
 
-        return await self._pools.writes.run(answer)
+        return await self._work_pool.run(answer)
 
     async def ListPersonas(
         self, request: render_pb2.ListPersonasRequest, context: Context

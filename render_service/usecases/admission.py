@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import ClassVar
 
+from jobs_service.admission_hook import NO_HOOK, AdmissionHook
 from render_service.composer.planner import Planner
 from render_service.music.tempo_map import TempoMap
 from render_service.personas.library import PersonaLibrary
@@ -20,7 +21,7 @@ from servicekit.journal import AcceptResult, Journal, Request
 class Admission:
     """Turns requests into jobs. ``steps`` 0 uses the renderer's default number of denoising steps.
 
-    ``planner`` writes the scores; None for a renderer that plays none.
+    ``planner`` writes the scores; None for a renderer that plays none. ``hook`` may refuse the work.
     """
 
     rpc: ClassVar[str]
@@ -31,6 +32,7 @@ class Admission:
     planner: Planner | None
     queue_limit: int
     steps: int = 0
+    hook: AdmissionHook = NO_HOOK
 
     def find_existing(self, tenant: str, request_id: str, content: str) -> tuple[Request, AcceptResult | None]:
         """The request as the journal knows it, and what an earlier call with the same id created.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from jobs_service.admission_hook import ProposedWork
 from render_service.brief import Brief, ResolvedBrief, resolve
 from render_service.composer.midi.smf import MidiError
 from render_service.composer.score import ScoreError
@@ -13,6 +14,8 @@ from render_service.plan import Plan, make_plan, plan_json
 from render_service.usecases.admission import Admission
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import Job, NewJob, OwningService, Request
+
+_METHOD = "/sonichaos.render.v1.RenderService/CreateRender"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +27,8 @@ class RenderAdmission(Admission):
     def create_render(self, request: Request, brief: Brief) -> Job:
         """Accept a brief. The job is durable when this returns; a retry of ``request`` returns the job that it created.
 
-        Raises InvalidFields, NotFound PERSONA_NOT_FOUND, FailedPrecondition UNSUPPORTED_BY_RENDERER, AlreadyExists and
-        ResourceExhausted.
+        Raises InvalidFields, NotFound PERSONA_NOT_FOUND, FailedPrecondition UNSUPPORTED_BY_RENDERER, AlreadyExists,
+        ResourceExhausted, and as the hook.
         """
         info = self.renderer_info
         if brief.lyrics and not info.supports_lyrics:
@@ -46,6 +49,7 @@ class RenderAdmission(Admission):
             persona_id=brief.persona_id,
             audio_seconds=resolved.seconds,
         )
+        self.hook.check(ProposedWork.of_job(_METHOD, new))
         return self.journal.accept(new, limit=self.queue_limit).job
 
     def _make_plan(self, brief: Brief, persona: Persona) -> tuple[ResolvedBrief, Plan]:

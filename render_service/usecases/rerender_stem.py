@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from jobs_service.admission_hook import ProposedWork
 from jobs_service.journal_json import VersionFiles, tempo_and_key_json
 from render_service.audit import audit_row
 from render_service.brief import DEFAULT_TARGET_LUFS, SEED_STREAMS, Source
@@ -28,8 +29,8 @@ from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, Inva
 from servicekit.journal import AcceptResult, Job, JobState, Journal, NewVersion, OwningService, Request, Version
 from servicekit.journal.reading import pick_version
 
+_METHOD = "/sonichaos.render.v1.RenderService/RerenderStem"
 _MORE_PART_SEEDS = 7
-
 
 MAX_VERSIONS = 500
 
@@ -80,7 +81,7 @@ class RerenderAdmission(Admission):
         """Accept a re-render as the job's next version. A retry of ``request`` returns the version that it created.
 
         Raises InvalidFields, NotFound, FailedPrecondition SWITCHED_OFF, WRONG_STATE, INPUT_MISSING or UNSUPPORTED_BY_RENDERER,
-        DataLoss where row and audit row disagree, AlreadyExists and ResourceExhausted.
+        DataLoss where row and audit row disagree, AlreadyExists, ResourceExhausted, and as the hook.
         """
         if change.stem is StemName.DRUMS and not self.allow_drums:
             raise _drums_switched_off()
@@ -109,6 +110,7 @@ class RerenderAdmission(Admission):
             audio_seconds=plan.seconds,
             owner=OwningService.RENDER,
         )
+        self.hook.check(ProposedWork.of_rerender(_METHOD, new))
         return self.journal.accept_version(new, limit=self.queue_limit)
 
     def _make_plan(self, tenant: str, version: Version, change: StemChange) -> Plan:

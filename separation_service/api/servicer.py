@@ -102,7 +102,8 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         tenant = current_tenant()
         with self._admission.spool() as spool:
             await self._fill(spool, tenant, header.store_key, stream)
-            job = await self._pools.uploads.run(self._admission.accept, tenant, header, spool)
+            pool = self._admission.hook.pool(self._pools, without=self._pools.uploads)
+            job = await pool.run(self._admission.accept, tenant, header, spool)
         return separation_pb2.CreateSeparationResponse(job=self._as_message(job))
 
     async def GetModelInfo(

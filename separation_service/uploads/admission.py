@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from jobs_service.admission_hook import NO_HOOK, AdmissionHook, ProposedWork
 from jobs_service.journal_json import ResolvedBrief
 from separation_service.scratch import BufferWav, PcmBuffer, Scratch, ScratchFolder
 from separation_service.uploads.header import UploadHeader, check_upload_key, upload_folder
@@ -29,6 +30,7 @@ from servicekit.journal import Job, Journal, NewJob, OwningService, Request, can
 from servicekit.store.object_store import ObjectStore
 
 RPC = "CreateSeparation"
+_METHOD = "/sonichaos.separation.v1.SeparationService/CreateSeparation"
 
 _READ_BYTES = 1 << 20
 _RETRY_AFTER_S = 5.0
@@ -45,7 +47,7 @@ class UploadLimits:
 
 
 class UploadAdmission:
-    """Accepts uploads."""
+    """Accepts uploads. ``hook`` may refuse them."""
 
     def __init__(
         self,
@@ -56,7 +58,9 @@ class UploadAdmission:
         scratch: ScratchFolder,
         pending: PendingUploads,
         limits: UploadLimits,
+        hook: AdmissionHook = NO_HOOK,
     ) -> None:
+        self.hook = hook
         self._journal = journal
         self._store = store
         self._clock = clock
@@ -103,7 +107,7 @@ class UploadAdmission:
         """The job, once it is durable; for a repeated request the job that it made before.
 
         Raises `InvalidFields`, `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL,
-        `FailedPrecondition` EXPIRY_TOO_SOON, and as the store.
+        `FailedPrecondition` EXPIRY_TOO_SOON, and as the hook and the store.
         """
         if header.sha256 and header.sha256 != spool.sha256:
             detail = f"SHA-256 must be {header.sha256}, but the {spool.size_bytes} bytes received have {spool.sha256}"
@@ -129,7 +133,7 @@ class UploadAdmission:
     def _accept_stored(
         self, request: Request, header: UploadHeader, wav: WavFile, manifest: Manifest, spool: Spool
     ) -> Job:
-        """Store the bounce, then accept."""
+        """Ask the hook, store the bounce, then accept."""
         bounce = StoredFile(key=manifest.keys.bounce, size_bytes=wav.size_bytes, sha256=wav.digest.sha256)
         seconds = wav.frames / SAMPLE_RATE_HZ
         brief = ResolvedBrief(
@@ -156,6 +160,7 @@ class UploadAdmission:
             labels=header.labels,
             audio_seconds=seconds,
         )
+        self.hook.check(ProposedWork.of_job(_METHOD, new))
         with self._store.writer(bounce.key, content_type="audio/wav") as sink:
             wav.write_to(sink)
         return self._journal.accept(new, limit=self._limits.queue_limit).job

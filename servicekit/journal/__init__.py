@@ -1,5 +1,6 @@
 """The journal: jobs, versions, numbered events and the audit chain of one installation, in SQLite or PostgreSQL."""
 
+from servicekit.journal.admission import stems_in_brief
 from servicekit.journal.audit_chain import canonical_json
 from servicekit.journal.journal import Journal
 from servicekit.journal.migrate import SchemaError
@@ -68,4 +69,5 @@ __all__ = [
     "WaitState",
     "canonical_json",
     "named_keys",
+    "stems_in_brief",
 ]

@@ -107,6 +107,26 @@ def _change_owner(tx: Transaction, job: Job, owner: OwningService) -> None:
     tx.connection.execute(update(versions).where(versions.c.job_id == job.job_id).values(owner=owner))
 
 
+def version_for_stems(
+    connection: Connection, tenant: str, job_id: str, number: int, *, owner: OwningService | None, now_us: int
+) -> tuple[Job, Version]:
+    """The job, and its version that `add_stems` would queue; see `Journal.add_stems` for what it raises."""
+    job = _owned_job(connection, tenant, job_id, owner, now_us)
+    version = pick_version(job, number, _lacks_only_stems)
+    if not version.state.ended:
+        raise wrong_state(job, version, "wait until it ends, then request its stems")
+    if "bounce" not in version.files:
+        raise wrong_state(job, version, "it has no bounce to separate; create a new job")
+    if "zip" in version.files:
+        raise wrong_state(job, version, "it already has stems; download its ZIP")
+    return job, version
+
+
+def stems_in_brief(mode: StemMode) -> Json:
+    """The fields of a brief that ask for stems."""
+    return {"stems": True, "stemMode": f"STEM_MODE_{mode.name}"}
+
+
 def add_stems(
     tx: Transaction,
     tenant: str,
@@ -118,17 +138,10 @@ def add_stems(
     owner: OwningService | None,
 ) -> Job:
     """Queue an ended version again to make its stems; see `Journal.add_stems`."""
-    job = _owned_job(tx, tenant, job_id, owner)
-    version = pick_version(job, number, _lacks_only_stems)
-    if not version.state.ended:
-        raise wrong_state(job, version, "wait until it ends, then request its stems")
-    if "bounce" not in version.files:
-        raise wrong_state(job, version, "it has no bounce to separate; create a new job")
-    if "zip" in version.files:
-        raise wrong_state(job, version, "it already has stems; download its ZIP")
+    job, version = version_for_stems(tx.connection, tenant, job_id, number, owner=owner, now_us=tx.now_us)
     queue = _queue_with_room(tx, job.owner, limit)
     mode = stem_mode or version.stem_mode
-    brief = {**version.brief, "stems": True, "stemMode": f"STEM_MODE_{mode.name}"}
+    brief = {**version.brief, **stems_in_brief(mode)}
     tx.connection.execute(
         update(versions)
         .where(versions.c.job_id == job_id, versions.c.number == version.number)
@@ -149,11 +162,11 @@ def add_stems(
     return to_job(tx.connection, changed.job, read_version_rows(tx.connection, job_id), tx.now_us)
 
 
-def retry_version(
-    tx: Transaction, tenant: str, job_id: str, number: int, *, limit: int, owner: OwningService | None
-) -> Job:
-    """Queue a failed version again; see `Journal.retry_version`."""
-    job = _owned_job(tx, tenant, job_id, owner)
+def version_to_retry(
+    connection: Connection, tenant: str, job_id: str, number: int, *, owner: OwningService | None, now_us: int
+) -> tuple[Job, Version]:
+    """The job, and its version that `retry_version` would queue; see `Journal.retry_version` for what it raises."""
+    job = _owned_job(connection, tenant, job_id, owner, now_us)
     version = pick_version(job, number, lambda version: version.state is JobState.FAILED)
     if version.state is not JobState.FAILED:
         raise wrong_state(job, version, "only a failed version is retried")
@@ -162,8 +175,16 @@ def retry_version(
             job, version, "its failure is a measurement that drift reports count; re-render the stem instead"
         )
     of_version = (versions.c.job_id == job_id, versions.c.number == version.number)
-    if tx.connection.execute(select(versions.c.prompt_erased).where(*of_version)).scalar_one():
+    if connection.execute(select(versions.c.prompt_erased).where(*of_version)).scalar_one():
         raise wrong_state(job, version, "its prompt was erased; create a new job")
+    return job, version
+
+
+def retry_version(
+    tx: Transaction, tenant: str, job_id: str, number: int, *, limit: int, owner: OwningService | None
+) -> Job:
+    """Queue a failed version again; see `Journal.retry_version`."""
+    job, version = version_to_retry(tx.connection, tenant, job_id, number, owner=owner, now_us=tx.now_us)
     queue = _queue_with_room(tx, job.owner, limit)
     anew = {
         "files": json.dumps(_keeping_manifest(version.files)),
@@ -174,14 +195,15 @@ def retry_version(
         "lost_token": None,
         "queued_us": queue.next_place_us,
     }
+    of_version = (versions.c.job_id == job_id, versions.c.number == version.number)
     tx.connection.execute(update(versions).where(*of_version).values(anew))
     changed = event_log.change_state(tx, job_id, version.number, JobState.QUEUED)
     return to_job(tx.connection, changed.job, read_version_rows(tx.connection, job_id), tx.now_us)
 
 
-def _owned_job(tx: Transaction, tenant: str, job_id: str, owner: OwningService | None) -> Job:
+def _owned_job(connection: Connection, tenant: str, job_id: str, owner: OwningService | None, now_us: int) -> Job:
     """A job. Raises NotFound, also for that of another owner."""
-    job = read_job(tx.connection, tenant, job_id, tx.now_us)
+    job = read_job(connection, tenant, job_id, now_us)
     if owner not in {None, job.owner}:
         raise job_not_found(job_id)
     return job

@@ -24,6 +24,7 @@ from servicekit.journal.rows import (
     Request,
     RerenderOutcome,
     SweptJob,
+    Version,
 )
 from servicekit.journal.states import OwningService
 
@@ -75,6 +76,22 @@ class CallerMethods(OpenJournal):
         """
         with self._writing() as tx:
             return admission.add_stems(tx, tenant, job_id, version, stem_mode=stem_mode, limit=limit, owner=owner)
+
+    def version_for_stems(
+        self, tenant: str, job_id: str, version: int, *, owner: OwningService | None = None
+    ) -> Version:
+        """The version that :meth:`add_stems` would queue. Raises as it does, but for the queue."""
+        with self._database.reading() as connection:
+            now_us = self._database.now_us()
+            return admission.version_for_stems(connection, tenant, job_id, version, owner=owner, now_us=now_us)[1]
+
+    def version_to_retry(
+        self, tenant: str, job_id: str, version: int, *, owner: OwningService | None = None
+    ) -> Version:
+        """The version that :meth:`retry_version` would queue. Raises as it does, but for the queue."""
+        with self._database.reading() as connection:
+            now_us = self._database.now_us()
+            return admission.version_to_retry(connection, tenant, job_id, version, owner=owner, now_us=now_us)[1]
 
     def retry_version(
         self, tenant: str, job_id: str, version: int, *, limit: int, owner: OwningService | None = None

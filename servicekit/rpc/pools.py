@@ -107,6 +107,8 @@ class CallPools:
     """Pages of events for watchers. Watches are many and each waits for itself, so they are never refused in practice."""
     writes: CallPool
     """CreateRender, RerenderStem, AddStems, RetryVersion."""
+    hooked: CallPool
+    """What creates work, in place of their own pool, if an admission hook is asked: it may be slow."""
     cancels: CallPool
     """CancelJob: never behind jobs that are being accepted, and with one thread it takes little time from them."""
     deletes: CallPool
@@ -128,6 +130,7 @@ class CallPools:
             reports=CallPool("reports", threads=1, waiting=8, retry_after_s=5.0),
             watches=CallPool("watches", threads=2, waiting=16384, retry_after_s=1.0),
             writes=CallPool("writes", threads=4, waiting=256, retry_after_s=1.0),
+            hooked=CallPool("hooked", threads=16, waiting=256, retry_after_s=1.0),
             cancels=CallPool("cancels", threads=1, waiting=256, retry_after_s=1.0),
             deletes=CallPool("deletes", threads=2, waiting=64, retry_after_s=5.0),
             replays=CallPool("replays", threads=1, waiting=4, retry_after_s=30.0),

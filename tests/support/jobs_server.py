@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
 from jobs_service import Feed, JobDeletions, JobsServicer
+from jobs_service.admission_hook import NO_HOOK, AdmissionHook
 from jobs_service.server import GATED_METHODS
 from servicekit.clock import SystemClock
 from servicekit.journal import Checkpoint, Claim, EventDraft, EventKind, Journal, OwningService, Stage
@@ -67,7 +68,7 @@ class Wire:
 
 
 @asynccontextmanager
-async def serving(folder: Path, journal: Journal) -> AsyncIterator[Wire]:
+async def serving(folder: Path, journal: Journal, *, hook: AdmissionHook = NO_HOOK) -> AsyncIterator[Wire]:
     """The service on a free port of loopback, with the folder store's own URL endpoint."""
     secret = bytes(range(32))
     probe = FolderStore(folder / "store", UrlSigner(base_url="http://x", secret=secret, now=SystemClock().now))
@@ -85,6 +86,7 @@ async def serving(folder: Path, journal: Journal) -> AsyncIterator[Wire]:
             clock=SystemClock(),
             queue_limit=4,
             url_ttl_s=600,
+            hook=hook,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(servicer, rpc.grpc_server)
         (address,) = await rpc.start(["127.0.0.1:0"])

@@ -19,6 +19,7 @@ from grpc_status import rpc_status
 from numpy.typing import NDArray
 
 from jobs_service import Feed, JobDeletions, JobsServicer, job_message
+from jobs_service.admission_hook import NO_HOOK, AdmissionHook
 from render_service.separation.codec import HandoffCodec
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
@@ -93,6 +94,7 @@ async def serving(
     upload_max_bytes: int = 1 << 20,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     receive_limits: ReceiveLimits = TEN_SECONDS,
+    hook: AdmissionHook = NO_HOOK,
 ) -> AsyncIterator[LiveServer]:
     """The service over ``folder``, warm and serving."""
     clock, metrics = SystemClock(), Metrics("separation")
@@ -115,6 +117,7 @@ async def serving(
             scratch=pipeline.scratch,
             pending=PendingUploads(folder / "pending", journal, store),
             limits=UploadLimits(max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4),
+            hook=hook,
         )
         servicer = SeparationServicer(
             pools=server.pools,

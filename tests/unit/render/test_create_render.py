@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
+from jobs_service.admission_hook import AdmissionHook
+from jobs_service.hook_endpoints import GrpcHook
 from render_service.composer.habits import Habits
 from render_service.composer.style import Instrumentation
 from render_service.music.key import Key, Mode
@@ -17,8 +20,17 @@ from render_service.plan import plan_from_json
 from render_service.renderers.renderer import Renderer
 from render_service.renderers.tempo_limits import TempoLimits
 from render_service.usecases.create_render import RenderAdmission
-from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidFields, NotFound, ResourceExhausted
-from servicekit.journal import JobState, Version
+from servicekit.access.caller import acting_as, local_caller
+from servicekit.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidFields,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+)
+from servicekit.journal import JobFilter, JobState, Version
+from tests.support.admission_hooks import hook_server, refuse
 from tests.support.render_parts import TENANT, RenderParts, render_parts
 
 
@@ -123,6 +135,21 @@ def test_a_request_id_is_matched_as_a_whole(parts: RenderParts, request_id: str)
     with pytest.raises(InvalidFields) as refused:
         parts.renders.find_existing(TENANT, request_id, "")
     assert [violation.field for violation in refused.value.violations] == ["request_id"]
+
+
+def test_the_admission_hook_sees_the_resolved_brief(parts: RenderParts) -> None:
+    """It has every value decided. Refused work is not accepted; a brief that is refused anyway is not shown."""
+    with hook_server(refuse("no")) as server, grpc.insecure_channel(server.address) as channel:
+        renders = replace(parts.renders, hook=AdmissionHook(endpoint=GrpcHook(channel)))
+        with acting_as(local_caller()):
+            with pytest.raises(PermissionDenied, match="refused by the operator: no"):
+                parts.create_render(renders, key=None, seed=None)
+            with pytest.raises(NotFound):
+                parts.create_render(renders, persona_id="nobody")
+    (asked,) = server.asked
+    assert (asked.rpc, asked.tenant) == ("/sonichaos.render.v1.RenderService/CreateRender", "local")
+    assert (asked.brief.key_source, asked.brief.seed_source, asked.brief.persona_id) == ("drawn", "drawn", "hiss")
+    assert parts.journal.jobs(TENANT, JobFilter()).jobs == ()
 
 
 def test_an_unknown_persona_is_refused(parts: RenderParts) -> None:

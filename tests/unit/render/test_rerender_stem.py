@@ -8,8 +8,11 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import grpc
 import pytest
 
+from jobs_service.admission_hook import AdmissionHook
+from jobs_service.hook_endpoints import GrpcHook
 from render_service.api.requests import read_stem_change
 from render_service.composer.score import Part, Score
 from render_service.music.tempo_map import TempoMap
@@ -18,11 +21,13 @@ from render_service.renderers.renderer import RendererInfo
 from render_service.renderers.tempo_limits import TempoLimits
 from render_service.rerender import Rerender
 from render_service.separation.client import SeparationClient
+from servicekit.access.caller import acting_as, local_caller
 from servicekit.delivery.names import StemName
-from servicekit.errors import DataLoss, FailedPrecondition, InvalidFields, NotFound
+from servicekit.errors import DataLoss, FailedPrecondition, InvalidFields, NotFound, PermissionDenied
 from servicekit.journal import Job, JobState
 from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.render.v1 import render_pb2
+from tests.support.admission_hooks import hook_server, refuse
 from tests.support.render_parts import TENANT, RenderParts, uploaded_job
 
 _SELECT_FILES = "SELECT files FROM versions WHERE job_id = ? AND number = 1"
@@ -41,6 +46,18 @@ def refused_field(parts: RenderParts, job_id: str, **fields: Any) -> str:
         parts.rerender_stem(job_id, **fields)
     assert refused.value.reason == "UNSUPPORTED_BY_RENDERER"
     return refused.value.metadata["field"]
+
+
+def test_the_admission_hook_sees_a_rerender(shared_parts: RenderParts, take: Job) -> None:
+    """With the job, the changed brief and the seconds; a refused one adds no version."""
+    with hook_server(refuse("no")) as server, grpc.insecure_channel(server.address) as channel:
+        rerenders = replace(shared_parts.rerenders, hook=AdmissionHook(endpoint=GrpcHook(channel)))
+        with acting_as(local_caller()), pytest.raises(PermissionDenied):
+            shared_parts.rerender_stem(take.job_id, rerenders)
+    (asked,) = server.asked
+    assert (asked.rpc, asked.job_id) == ("/sonichaos.render.v1.RenderService/RerenderStem", take.job_id)
+    assert (asked.brief.persona_id, asked.audio_seconds) == ("rumble", take.versions[0].audio_seconds)
+    assert len(shared_parts.journal.job(TENANT, take.job_id).versions) == len(take.versions)
 
 
 def test_the_next_version_keeps_the_grid_and_names_its_inputs(shared_parts: RenderParts, take: Job) -> None:
