@@ -26,6 +26,7 @@ from servicekit.journal.reading import (
 from servicekit.journal.rows import AcceptResult, EventDraft, Job, Json, NewJob, NewVersion, Request, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, requests, versions
 from servicekit.journal.states import EventKind, JobState, OwningService
+from servicekit.journal.turns import Queued, to_queued
 
 _RETRY_AFTER_S = 10.0
 # Statements are built once: building one takes four times as long as sending it.
@@ -48,7 +49,7 @@ def accept(tx: Transaction, new: NewJob, limit: int) -> AcceptResult:
     earlier = find_existing(tx.connection, new.request, tx.now_us)
     if earlier is not None:
         return earlier
-    queue = _queue_with_room(tx, new.owner, limit)
+    queue = _queue_with_room(tx, new.owner, new.request.tenant, limit)
     _check_expiry(queue, new)
     job_id = new.job_id or new_job_id(from_micros(tx.now_us))
     if new.job_id is not None:
@@ -70,7 +71,7 @@ def accept(tx: Transaction, new: NewJob, limit: int) -> AcceptResult:
         tx.connection.execute(_INSERT_LABEL, rows)
     version = _insert_version(tx, queue, job_id, 1, new, base_version=0, rerendered_stem=None)
     event_log.write(tx, job, 1, JobState.QUEUED, EventDraft(kind=EventKind.STATE), sequence=1)
-    return AcceptResult(to_new_job(job, version, new.labels, queue.with_last(version)), 1, created=True)
+    return AcceptResult(to_new_job(job, version, new.labels, queue.with_new(to_queued(version))), 1, created=True)
 
 
 def accept_version(tx: Transaction, new: NewVersion, limit: int) -> AcceptResult:
@@ -83,7 +84,7 @@ def accept_version(tx: Transaction, new: NewVersion, limit: int) -> AcceptResult
     if job.version(new.base_version) is None:
         raise version_not_found(job.job_id, new.base_version)
     owner = new.owner or job.owner
-    queue = _queue_with_room(tx, owner, limit)
+    queue = _queue_with_room(tx, owner, tenant, limit)
     _check_expiry(queue, new)
     if owner is not job.owner:
         _change_owner(tx, job, owner)
@@ -134,12 +135,13 @@ def add_stems(
     number: int,
     *,
     stem_mode: StemMode | None,
+    priority: int,
     limit: int,
     owner: OwningService | None,
 ) -> Job:
     """Queue an ended version again to make its stems; see `Journal.add_stems`."""
     job, version = version_for_stems(tx.connection, tenant, job_id, number, owner=owner, now_us=tx.now_us)
-    queue = _queue_with_room(tx, job.owner, limit)
+    queue = _queue_with_room(tx, job.owner, tenant, limit)
     mode = stem_mode or version.stem_mode
     brief = {**version.brief, **stems_in_brief(mode)}
     tx.connection.execute(
@@ -156,6 +158,7 @@ def add_stems(
             crashes=0,
             lost_token=None,
             queued_us=queue.next_place_us,
+            priority=priority,
         )
     )
     changed = event_log.change_state(tx, job_id, version.number, JobState.QUEUED)
@@ -181,11 +184,11 @@ def version_to_retry(
 
 
 def retry_version(
-    tx: Transaction, tenant: str, job_id: str, number: int, *, limit: int, owner: OwningService | None
+    tx: Transaction, tenant: str, job_id: str, number: int, *, priority: int, limit: int, owner: OwningService | None
 ) -> Job:
     """Queue a failed version again; see `Journal.retry_version`."""
     job, version = version_to_retry(tx.connection, tenant, job_id, number, owner=owner, now_us=tx.now_us)
-    queue = _queue_with_room(tx, job.owner, limit)
+    queue = _queue_with_room(tx, job.owner, tenant, limit)
     anew = {
         "files": json.dumps(_keeping_manifest(version.files)),
         "error": None,
@@ -194,6 +197,7 @@ def retry_version(
         "crashes": 0,
         "lost_token": None,
         "queued_us": queue.next_place_us,
+        "priority": priority,
     }
     of_version = (versions.c.job_id == job_id, versions.c.number == version.number)
     tx.connection.execute(update(versions).where(*of_version).values(anew))
@@ -259,6 +263,7 @@ def _insert_version(
         "expire_us": None if new.expire_time is None else to_micros(new.expire_time),
         "create_us": tx.now_us,
         "queued_us": queue.next_place_us,
+        "priority": new.priority,
     }
     row = tx.connection.execute(_INSERT_VERSION, values).one()
     if new.request.request_id:
@@ -287,10 +292,13 @@ def find_existing(connection: Connection, request: Request, now_us: int) -> Acce
     return AcceptResult(job, found.version, created=False)
 
 
-def _queue_with_room(tx: Transaction, owner: OwningService, limit: int) -> Queue:
-    """The owner's queue. Raises ResourceExhausted QUEUE_FULL where ``limit`` versions wait."""
+def _queue_with_room(tx: Transaction, owner: OwningService, tenant: str, limit: int) -> Queue:
+    """The owner's queue. Raises ResourceExhausted QUEUE_FULL where ``limit`` versions wait, one of the tenant among them.
+
+    A full queue takes the first version of a tenant: others must not be able to shut it out.
+    """
     queue = Queue.read(tx.connection, owner, tx.now_us)
-    if queue.queued >= limit:
+    if queue.queued >= limit and queue.has_queued(tenant):
         wait_s = queue.wait_s()
         raise ResourceExhausted(
             f"the queue is full: at most {limit} versions may wait, {queue.queued} do; retry later",
@@ -305,10 +313,21 @@ def _check_expiry(queue: Queue, new: NewJob | NewVersion) -> None:
     """Raise FailedPrecondition EXPIRY_TOO_SOON where even the best measured speed would not finish before the expiry."""
     if new.expire_time is None:
         return
-    needed_s = queue.min_duration_s(new.audio_seconds, stems_wanted=new.stems_wanted)
+    version = Queued(
+        job_id="",
+        number=0,
+        state=JobState.QUEUED,
+        audio_s=new.audio_seconds,
+        stems_wanted=new.stems_wanted,
+        start_us=None,
+        queued_us=queue.next_place_us,
+        tenant=new.request.tenant,
+        priority=new.priority,
+    )
+    needed_s = queue.min_duration_s(version)
     left_s = (to_micros(new.expire_time) - queue.now_us) / 1e6
     if needed_s is not None and needed_s > left_s:
-        raise expiry_too_soon(needed_s=needed_s, left_s=left_s, queued=len(queue.order))
+        raise expiry_too_soon(needed_s=needed_s, left_s=left_s, queued=len(queue.ahead_of(version)))
 
 
 def _check_unused(tx: Transaction, job_id: str) -> None:

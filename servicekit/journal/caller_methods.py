@@ -68,6 +68,7 @@ class CallerMethods(OpenJournal):
         *,
         limit: int,
         owner: OwningService | None = None,
+        priority: int = 0,
     ) -> Job:
         """Queue an ended version with a bounce and no stems again, to make them (0: the newest such). None keeps its stem mode.
 
@@ -75,7 +76,9 @@ class CallerMethods(OpenJournal):
         ResourceExhausted QUEUE_FULL.
         """
         with self._writing() as tx:
-            return admission.add_stems(tx, tenant, job_id, version, stem_mode=stem_mode, limit=limit, owner=owner)
+            return admission.add_stems(
+                tx, tenant, job_id, version, stem_mode=stem_mode, priority=priority, limit=limit, owner=owner
+            )
 
     def version_for_stems(
         self, tenant: str, job_id: str, version: int, *, owner: OwningService | None = None
@@ -94,7 +97,14 @@ class CallerMethods(OpenJournal):
             return admission.version_to_retry(connection, tenant, job_id, version, owner=owner, now_us=now_us)[1]
 
     def retry_version(
-        self, tenant: str, job_id: str, version: int, *, limit: int, owner: OwningService | None = None
+        self,
+        tenant: str,
+        job_id: str,
+        version: int,
+        *,
+        limit: int,
+        owner: OwningService | None = None,
+        priority: int = 0,
     ) -> Job:
         """Queue a failed version again (0: the newest such), with a new count of crashes and without expiry.
 
@@ -102,7 +112,7 @@ class CallerMethods(OpenJournal):
         failed by a measurement that drift reports count) and ResourceExhausted QUEUE_FULL.
         """
         with self._writing() as tx:
-            return admission.retry_version(tx, tenant, job_id, version, limit=limit, owner=owner)
+            return admission.retry_version(tx, tenant, job_id, version, priority=priority, limit=limit, owner=owner)
 
     def cancel(self, tenant: str, job_id: str, version: int = 0, *, owner: OwningService | None = None) -> Job:
         """Cancel a version (0: the newest that has not ended). Raises NotFound as :meth:`add_stems`."""

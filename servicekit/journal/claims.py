@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from servicekit.errors import Cancelled
-from servicekit.journal import audit_chain, event_log
+from servicekit.journal import audit_chain, event_log, turns
 from servicekit.journal.database import Transaction
 from servicekit.journal.event_log import append_states, change_state
 from servicekit.journal.leases import Leases
@@ -23,10 +23,6 @@ from servicekit.journal.states import CLAIMED, JobState, OwningService
 _OF_VERSION = (versions.c.job_id == bindparam("of_job"), versions.c.number == bindparam("of_version"))
 _IN_QUEUE = (versions.c.owner == bindparam("of_owner"), versions.c.state == JobState.QUEUED)
 _COUNT_QUEUED = select(func.count()).where(*_IN_QUEUE)
-_FIRST = (
-    select(versions).where(*_IN_QUEUE).order_by(versions.c.queued_us, versions.c.job_id, versions.c.number).limit(1)
-)
-_FIRST_THAT_IS_NO_SUSPECT = _FIRST.where(versions.c.suspect.is_(False))
 _CLAIM = (
     update(versions)
     .where(*_OF_VERSION)
@@ -48,14 +44,16 @@ _BEAT = update(versions).where(*_OF_VERSION).values(heartbeats=versions.c.heartb
 
 
 def claim(tx: Transaction, owner: OwningService, token: str, lease_s: float, crash_policy: CrashPolicy) -> Claim | None:
-    """Claim the next version: an abandoned one first, else the one that has been queued longest; None where there is none.
+    """Claim the next version: an abandoned one first, else the one whose turn it is (`servicekit.journal.turns`).
 
-    A process that works on one suspect (see `servicekit.journal.reaping`) gets no other.
+    None where there is none. A process that works on one suspect (see `servicekit.journal.reaping`) gets no other.
     """
     reap(tx, owner, crash_policy)
     row = _next(tx, owner, crash_policy.leases)
     if row is None:
         return None
+    if row.state == JobState.QUEUED:
+        turns.take(tx, row)
     given = {"token": token, "claimant": crash_policy.leases.worker, "lease": lease_s, "now_us": tx.now_us}
     of_row = {"of_job": row.job_id, "of_version": row.number}
     version = tx.connection.execute(_CLAIM, {**of_row, **given}).one()
@@ -72,8 +70,7 @@ def _next(tx: Transaction, owner: OwningService, leases: Leases) -> Row[Any] | N
             if found.crashed:
                 record_crash(tx, owner, leases, found.row.worker)
             return found.row
-    query = _FIRST_THAT_IS_NO_SUSPECT if has_suspect else _FIRST
-    return tx.connection.execute(query, {"of_owner": owner}).first()
+    return turns.next_version(tx.connection, owner, without_suspects=has_suspect)
 
 
 def excuse(tx: Transaction, held: Claim) -> None:
@@ -169,8 +166,11 @@ def end(tx: Transaction, held: Claim, state: JobState, *, error: Json | None, he
 def release(tx: Transaction, held: Claim) -> None:
     """Queue the version again for another worker; a version that is being cancelled ends as CANCELLED."""
     row = _row_of(tx, held)
-    cancelling = row.state == JobState.CANCELLING
-    change_state(tx, row.job_id, row.number, JobState.CANCELLED if cancelling else JobState.QUEUED)
+    if row.state == JobState.CANCELLING:
+        change_state(tx, row.job_id, row.number, JobState.CANCELLED)
+        return
+    turns.give_back(tx, row)
+    change_state(tx, row.job_id, row.number, JobState.QUEUED)
 
 
 def _claim(tx: Transaction, job_row: Row[Any], token: str, claimed: Row[Any], lease_s: float) -> Claim:

@@ -13,21 +13,16 @@ from sqlalchemy import Connection, Row, bindparam, select
 from servicekit.clock import from_micros
 from servicekit.journal.schema import is_one_of, versions
 from servicekit.journal.states import CLAIMED, JobState, OwningService
+from servicekit.journal.turns import QUEUED_COLUMNS, Queued, Turns, in_order, place
 
 _MEASURED_VERSIONS = 20
 _MIN_MEASUREMENTS = 3
 _MAX_LENGTH_RATIO = 4.0
 """A measurement counts for audio of at most this many times its own length."""
 # Built once: building a statement takes four times as long as sending it.
-_UNENDED = select(
-    versions.c.job_id,
-    versions.c.number,
-    versions.c.state,
-    versions.c.audio_s,
-    versions.c.stems_wanted,
-    versions.c.start_us,
-    versions.c.queued_us,
-).where(versions.c.owner == bindparam("of_owner"), is_one_of(versions.c.state, {JobState.QUEUED, *CLAIMED}))
+_UNENDED = select(*QUEUED_COLUMNS).where(
+    versions.c.owner == bindparam("of_owner"), is_one_of(versions.c.state, {JobState.QUEUED, *CLAIMED})
+)
 _MEASURED = (
     select(versions.c.audio_s, versions.c.work_s)
     .where(
@@ -60,44 +55,55 @@ class Speed:
 
 @dataclass(frozen=True)
 class Queue:
-    """One service's unended versions, in the order of their work, and its measured speed with stems and without.
+    """One service's unended versions in any order, whose turn it is, and the measured speed with stems and without.
 
     Assumes one version at a time, because they share one GPU.
     """
 
     owner: OwningService
-    order: Sequence[Row[Any]]
+    unended: Sequence[Queued]
+    turns: Turns
     speeds: dict[bool, Speed]
     now_us: int
 
     @classmethod
     def read(cls, connection: Connection, owner: OwningService, now_us: int) -> Self:
         """The queue as it is now."""
-        rows: list[Row[Any]] = list(connection.execute(_UNENDED, {"of_owner": owner}))
-        in_order = sorted(rows, key=lambda row: (row.state == JobState.QUEUED, row.queued_us, row.job_id, row.number))
+        unended = [Queued(*row) for row in connection.execute(_UNENDED, {"of_owner": owner})]
         speeds = {stems: speed for stems in (False, True) if (speed := _speed(connection, owner, stems_wanted=stems))}
-        return cls(owner, in_order, speeds, now_us)
+        return cls(owner, unended, Turns.read(connection, owner), speeds, now_us)
+
+    @cached_property
+    def order(self) -> Sequence[Queued]:
+        """The versions in the order of their work: the claimed ones, the longest queued first, then the queued ones by turns."""
+        claimed = sorted((version for version in self.unended if version.state != JobState.QUEUED), key=place)
+        queued = (version for version in self.unended if version.state == JobState.QUEUED)
+        return [*claimed, *in_order(queued, self.turns)]
 
     @property
     def queued(self) -> int:
         """How many versions are queued."""
-        return len(self._positions)
+        return sum(version.state == JobState.QUEUED for version in self.unended)
+
+    def has_queued(self, tenant: str) -> bool:
+        """Whether a version of the tenant is queued."""
+        return any(version.tenant == tenant and version.state == JobState.QUEUED for version in self.unended)
 
     @property
     def next_place_us(self) -> int:
         """The time now, but behind every version that is queued or may be queued again, even if the clock was set back."""
-        behind_us: list[int] = [row.queued_us + 1 for row in self.order]
+        behind_us: list[int] = [version.queued_us + 1 for version in self.unended]
         return max([self.now_us, *behind_us])
 
-    def with_last(self, version: Row[Any]) -> Self:
-        """The queue with one more queued version, a row of ``versions``, at its end."""
-        return replace(self, order=[*self.order, version])
+    def with_new(self, version: Queued) -> Self:
+        """The queue with one more version."""
+        return replace(self, unended=[*self.unended, version])
 
-    def position(self, version: Row[Any]) -> int | None:
+    def position(self, version: Row[Any] | Queued) -> int | None:
         """How many queued versions are ahead of this one; None unless it is queued."""
         return self._positions.get((version.job_id, version.number))
 
-    def estimated_end_time(self, version: Row[Any]) -> datetime | None:
+    def estimated_end_time(self, version: Row[Any] | Queued) -> datetime | None:
         """When this version is expected to end; None where it has ended or no speed was measured."""
         left_s = self._left_until_end_s.get((version.job_id, version.number))
         return None if left_s is None else from_micros(self.now_us + round(left_s * 1e6))
@@ -111,30 +117,35 @@ class Queue:
     def _left_until_end_s(self) -> dict[tuple[str, int], float]:
         found, sum_s = {}, 0.0
         means = {stems: speed.mean for stems, speed in self.speeds.items()}
-        for row in self.order:
-            if row.stems_wanted not in means:
+        for version in self.order:
+            if version.stems_wanted not in means:
                 break
-            sum_s += self._left_s(row, means[row.stems_wanted])
-            found[row.job_id, row.number] = sum_s
+            sum_s += self._left_s(version, means[version.stems_wanted])
+            found[version.job_id, version.number] = sum_s
         return found
 
-    def min_duration_s(self, audio_s: float, *, stems_wanted: bool) -> float | None:
-        """Seconds until one more version would be done at the best measured speed; None where none was measured."""
-        own = self._best(audio_s, stems_wanted=stems_wanted)
+    def ahead_of(self, new: Queued) -> Sequence[Queued]:
+        """The versions that are worked on before one that is not queued yet."""
+        order = self.with_new(new).order
+        return order[: order.index(new)]
+
+    def min_duration_s(self, new: Queued) -> float | None:
+        """Seconds until a version that is not queued yet would be done at the best measured speed; None if none was measured."""
+        own = self._best(new)
         if own is None:
             return None
-        before = [(row, self._best(row.audio_s, stems_wanted=row.stems_wanted)) for row in self.order]
-        return sum(self._left_s(row, speed) for row, speed in before if speed is not None) + audio_s * own
+        before = [(version, self._best(version)) for version in self.ahead_of(new)]
+        return sum(self._left_s(version, speed) for version, speed in before if speed is not None) + new.audio_s * own
 
-    def _best(self, audio_s: float, *, stems_wanted: bool) -> float | None:
-        speed = self.speeds.get(stems_wanted)
-        return None if speed is None else speed.best(audio_s)
+    def _best(self, version: Queued) -> float | None:
+        speed = self.speeds.get(version.stems_wanted)
+        return None if speed is None else speed.best(version.audio_s)
 
-    def _left_s(self, row: Row[Any], speed: float) -> float:
-        needed_s: float = row.audio_s * speed
-        if row.state == JobState.QUEUED:
+    def _left_s(self, version: Queued, speed: float) -> float:
+        needed_s = version.audio_s * speed
+        if version.state == JobState.QUEUED:
             return needed_s
-        return max(needed_s - max(self.now_us - (row.start_us or self.now_us), 0) / 1e6, 0.0)
+        return max(needed_s - max(self.now_us - (version.start_us or self.now_us), 0) / 1e6, 0.0)
 
     def wait_s(self) -> float | None:
         """Seconds until the first version of the queue is expected to end; None where no speed was measured."""

@@ -322,6 +322,7 @@ def _to_version(
         waits=WaitState(waiting=_object(row.waiting), spent=_object(row.waits)),
         progress=progress,
         audio_seconds=row.audio_s,
+        priority=row.priority,
         expire_time=_time(row.expire_us),
         create_time=from_micros(row.create_us),
         start_time=_time(row.start_us),

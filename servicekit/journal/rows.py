@@ -30,7 +30,10 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class NewJob:
-    """A job to accept. ``plan`` may hold the prompt only under keys named ``prompt``, so that it can be erased."""
+    """A job to accept. ``plan`` may hold the prompt only under keys named ``prompt``, so that it can be erased.
+
+    The tenant's waiting version with the highest ``priority`` is worked on first.
+    """
 
     owner: OwningService
     request: Request
@@ -43,6 +46,7 @@ class NewJob:
     persona_id: str = ""
     audio_seconds: float
     job_id: str | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,7 @@ class NewVersion:
     expire_time: datetime | None = None
     audio_seconds: float
     owner: OwningService | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +144,7 @@ class Version:
     waits: WaitState
     progress: tuple[Event, ...]
     audio_seconds: float
+    priority: int
     expire_time: datetime | None
     create_time: datetime
     start_time: datetime | None

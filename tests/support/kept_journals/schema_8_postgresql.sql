@@ -332,7 +332,7 @@ INSERT INTO public.events VALUES (43, 'j-01m8h0e05g6ajvhx7xvafwhgmg', 2, 'local'
 INSERT INTO public.events VALUES (44, 'j-01m8h0e05g6ajvhx7xvafwhgmg', 3, 'local', 'RENDER', 1, 'PROGRESS', 'RUNNING', 'RENDER', 'DENOISE', 1, 1, 4, 0.25, NULL, NULL, 1795867214000000);
 INSERT INTO public.events VALUES (45, 'j-01m8h0e14rxfmzfm4t4t8ndkt9', 1, 'local', 'RENDER', 1, 'STATE', 'QUEUED', NULL, NULL, 0, 0, 0, 0, NULL, NULL, 1795867215000000);
 INSERT INTO public.events VALUES (46, 'j-01m8h0e14rakh058vmpzbr6f2c', 1, 'local', 'SEPARATION', 1, 'STATE', 'QUEUED', NULL, NULL, 0, 0, 0, 0, NULL, NULL, 1795867215000000);
-INSERT INTO public.events VALUES (47, 'j-01m8h0e240z65c2qs7xeqpwwc4', 1, 'acme', 'RENDER', 1, 'STATE', 'QUEUED', NULL, NULL, 0, 0, 0, 0, NULL, NULL, 1795867216000000);
+INSERT INTO public.events VALUES (47, 'j-01m8h0e2400jerjts2yw01r66b', 1, 'acme', 'RENDER', 1, 'STATE', 'QUEUED', NULL, NULL, 0, 0, 0, 0, NULL, NULL, 1795867216000000);
 
 
 --
@@ -356,7 +356,7 @@ INSERT INTO public.jobs VALUES ('j-01m8h0dz68ntqrzyp23t4xttm9', 'local', 'RENDER
 INSERT INTO public.jobs VALUES ('j-01m8h0e05g6ajvhx7xvafwhgmg', 'local', 'RENDER', 'r8', 'nova', 1795867214000000, 3, 2, false);
 INSERT INTO public.jobs VALUES ('j-01m8h0e14rxfmzfm4t4t8ndkt9', 'local', 'RENDER', 'r9', 'nova', 1795867215000000, 1, 2, false);
 INSERT INTO public.jobs VALUES ('j-01m8h0e14rakh058vmpzbr6f2c', 'local', 'SEPARATION', 'u1', '', 1795867215000000, 1, 2, false);
-INSERT INTO public.jobs VALUES ('j-01m8h0e240z65c2qs7xeqpwwc4', 'acme', 'RENDER', 'a1', 'nova', 1795867216000000, 1, 2, false);
+INSERT INTO public.jobs VALUES ('j-01m8h0e2400jerjts2yw01r66b', 'acme', 'RENDER', 'a1', 'nova', 1795867216000000, 1, 2, false);
 
 
 --
@@ -389,7 +389,7 @@ INSERT INTO public.requests VALUES ('local', 'Create', 'r7', 'd1', 'j-01m8h0dz68
 INSERT INTO public.requests VALUES ('local', 'Create', 'r8', 'd1', 'j-01m8h0e05g6ajvhx7xvafwhgmg', 1);
 INSERT INTO public.requests VALUES ('local', 'Create', 'r9', 'd1', 'j-01m8h0e14rxfmzfm4t4t8ndkt9', 1);
 INSERT INTO public.requests VALUES ('local', 'CreateSeparation', 'u1', 'd1', 'j-01m8h0e14rakh058vmpzbr6f2c', 1);
-INSERT INTO public.requests VALUES ('acme', 'Create', 'a1', 'd1', 'j-01m8h0e240z65c2qs7xeqpwwc4', 1);
+INSERT INTO public.requests VALUES ('acme', 'Create', 'a1', 'd1', 'j-01m8h0e2400jerjts2yw01r66b', 1);
 
 
 --
@@ -421,7 +421,7 @@ INSERT INTO public.versions VALUES ('j-01m8h0dz68ntqrzyp23t4xttm9', 1, 'RENDER',
 INSERT INTO public.versions VALUES ('j-01m8h0e05g6ajvhx7xvafwhgmg', 1, 'RENDER', 'RUNNING', 1, 0, true, 'EXACT', 0, '', '{"prompt": "warm tape piano, sombre, seventy beats", "personaId": "nova", "seed": 7, "seconds": 8.0, "stems": true, "stemMode": "STEM_MODE_EXACT"}', '{"text": {"prompt": "warm tape piano, sombre, seventy beats"}, "seed": 7}', '{}', NULL, '[]', NULL, NULL, 8, NULL, 4949467216000000, 1795867214000000, 1795867214000000, 1795867214000000, NULL, 'ed46878339d9f0651d82bf7dfe75b0c5', '22729-7690954d31b3d3db', 30, 0, NULL, false, NULL, '{}', false, 44, NULL, 'local', 0, 0);
 INSERT INTO public.versions VALUES ('j-01m8h0e14rxfmzfm4t4t8ndkt9', 1, 'RENDER', 'QUEUED', 0, 0, true, 'EXACT', 0, '', '{"prompt": "warm tape piano, sombre, seventy beats", "personaId": "nova", "seed": 7, "seconds": 8.0, "stems": true, "stemMode": "STEM_MODE_EXACT"}', '{"text": {"prompt": "warm tape piano, sombre, seventy beats"}, "seed": 7}', '{}', NULL, '[]', NULL, NULL, 8, NULL, NULL, 1795867215000000, 1795867215000000, NULL, NULL, NULL, NULL, NULL, 0, NULL, false, NULL, '{}', false, NULL, NULL, 'local', 0, 0);
 INSERT INTO public.versions VALUES ('j-01m8h0e14rakh058vmpzbr6f2c', 1, 'SEPARATION', 'QUEUED', 0, 0, true, 'EXACT', 0, '', '{"prompt": "warm tape piano, sombre, seventy beats", "personaId": "", "seed": 7, "seconds": 8.0, "stems": true, "stemMode": "STEM_MODE_EXACT"}', '{"text": {"prompt": "warm tape piano, sombre, seventy beats"}, "seed": 7}', '{}', NULL, '[]', NULL, NULL, 8, NULL, NULL, 1795867215000000, 1795867215000000, NULL, NULL, NULL, NULL, NULL, 0, NULL, false, NULL, '{}', false, NULL, NULL, 'local', 0, 0);
-INSERT INTO public.versions VALUES ('j-01m8h0e240z65c2qs7xeqpwwc4', 1, 'RENDER', 'QUEUED', 0, 0, true, 'EXACT', 0, '', '{"prompt": "warm tape piano, sombre, seventy beats", "personaId": "nova", "seed": 7, "seconds": 8.0, "stems": true, "stemMode": "STEM_MODE_EXACT"}', '{"text": {"prompt": "warm tape piano, sombre, seventy beats"}, "seed": 7}', '{}', NULL, '[]', NULL, NULL, 8, NULL, NULL, 1795867216000000, 1795867216000000, NULL, NULL, NULL, NULL, NULL, 0, NULL, false, NULL, '{}', false, NULL, NULL, 'acme', 5, 0);
+INSERT INTO public.versions VALUES ('j-01m8h0e2400jerjts2yw01r66b', 1, 'RENDER', 'QUEUED', 0, 0, true, 'EXACT', 0, '', '{"prompt": "warm tape piano, sombre, seventy beats", "personaId": "nova", "seed": 7, "seconds": 8.0, "stems": true, "stemMode": "STEM_MODE_EXACT"}', '{"text": {"prompt": "warm tape piano, sombre, seventy beats"}, "seed": 7}', '{}', NULL, '[]', NULL, NULL, 8, NULL, NULL, 1795867216000000, 1795867216000000, NULL, NULL, NULL, NULL, NULL, 0, NULL, false, NULL, '{}', false, NULL, NULL, 'acme', 5, 0);
 
 
 --
@@ -621,17 +621,10 @@ CREATE INDEX versions_rerendered ON public.versions USING btree (rerendered_stem
 
 
 --
--- Name: versions_turns; Type: INDEX; Schema: public; Owner: -
---
-
-CREATE INDEX versions_turns ON public.versions USING btree (owner, state, tenant, priority, queued_us, job_id, number);
-
-
---
 -- Name: versions_waiting; Type: INDEX; Schema: public; Owner: -
 --
 
-CREATE INDEX versions_waiting ON public.versions USING btree (owner, state, queued_us, job_id, number);
+CREATE INDEX versions_waiting ON public.versions USING btree (owner, state, tenant, priority, queued_us, job_id, number);
 
 
 --

@@ -97,7 +97,7 @@ INSERT INTO "events" VALUES(43,'j-01m8h0e05g6ajvhx7xvafwhgmg',2,'local','RENDER'
 INSERT INTO "events" VALUES(44,'j-01m8h0e05g6ajvhx7xvafwhgmg',3,'local','RENDER',1,'PROGRESS','RUNNING','RENDER','DENOISE',1,1,4,0.25,NULL,NULL,1795867214000000);
 INSERT INTO "events" VALUES(45,'j-01m8h0e14rxfmzfm4t4t8ndkt9',1,'local','RENDER',1,'STATE','QUEUED',NULL,NULL,0,0,0,0.0,NULL,NULL,1795867215000000);
 INSERT INTO "events" VALUES(46,'j-01m8h0e14rakh058vmpzbr6f2c',1,'local','SEPARATION',1,'STATE','QUEUED',NULL,NULL,0,0,0,0.0,NULL,NULL,1795867215000000);
-INSERT INTO "events" VALUES(47,'j-01m8h0e240z65c2qs7xeqpwwc4',1,'acme','RENDER',1,'STATE','QUEUED',NULL,NULL,0,0,0,0.0,NULL,NULL,1795867216000000);
+INSERT INTO "events" VALUES(47,'j-01m8h0e2400jerjts2yw01r66b',1,'acme','RENDER',1,'STATE','QUEUED',NULL,NULL,0,0,0,0.0,NULL,NULL,1795867216000000);
 CREATE TABLE job_labels (
 	job_id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -128,7 +128,7 @@ INSERT INTO "jobs" VALUES('j-01m8h0dz68ntqrzyp23t4xttm9','local','RENDER','r7','
 INSERT INTO "jobs" VALUES('j-01m8h0e05g6ajvhx7xvafwhgmg','local','RENDER','r8','nova',1795867214000000,3,2,0);
 INSERT INTO "jobs" VALUES('j-01m8h0e14rxfmzfm4t4t8ndkt9','local','RENDER','r9','nova',1795867215000000,1,2,0);
 INSERT INTO "jobs" VALUES('j-01m8h0e14rakh058vmpzbr6f2c','local','SEPARATION','u1','',1795867215000000,1,2,0);
-INSERT INTO "jobs" VALUES('j-01m8h0e240z65c2qs7xeqpwwc4','acme','RENDER','a1','nova',1795867216000000,1,2,0);
+INSERT INTO "jobs" VALUES('j-01m8h0e2400jerjts2yw01r66b','acme','RENDER','a1','nova',1795867216000000,1,2,0);
 CREATE TABLE measured_failures (
 	tenant TEXT NOT NULL, 
 	job_id TEXT NOT NULL, 
@@ -167,7 +167,7 @@ INSERT INTO "requests" VALUES('local','Create','r7','d1','j-01m8h0dz68ntqrzyp23t
 INSERT INTO "requests" VALUES('local','Create','r8','d1','j-01m8h0e05g6ajvhx7xvafwhgmg',1);
 INSERT INTO "requests" VALUES('local','Create','r9','d1','j-01m8h0e14rxfmzfm4t4t8ndkt9',1);
 INSERT INTO "requests" VALUES('local','CreateSeparation','u1','d1','j-01m8h0e14rakh058vmpzbr6f2c',1);
-INSERT INTO "requests" VALUES('acme','Create','a1','d1','j-01m8h0e240z65c2qs7xeqpwwc4',1);
+INSERT INTO "requests" VALUES('acme','Create','a1','d1','j-01m8h0e2400jerjts2yw01r66b',1);
 CREATE TABLE tenant_turns (
 	owner TEXT NOT NULL, 
 	tenant TEXT NOT NULL, 
@@ -236,11 +236,11 @@ INSERT INTO "versions" VALUES('j-01m8h0dz68ntqrzyp23t4xttm9',1,'RENDER','CANCELL
 INSERT INTO "versions" VALUES('j-01m8h0e05g6ajvhx7xvafwhgmg',1,'RENDER','RUNNING',1,0,1,'EXACT',0,'','{"prompt": "warm tape piano, sombre, seventy beats", "personaId": "nova", "seed": 7, "seconds": 8.0, "stems": true, "stemMode": "STEM_MODE_EXACT"}','{"text": {"prompt": "warm tape piano, sombre, seventy beats"}, "seed": 7}','{}',NULL,'[]',NULL,NULL,8.0,NULL,4949467216000000,1795867214000000,1795867214000000,1795867214000000,NULL,'ed46878339d9f0651d82bf7dfe75b0c5','22729-7690954d31b3d3db',30.0,0,NULL,0,NULL,'{}',0,44,NULL,'local',0,0);
 INSERT INTO "versions" VALUES('j-01m8h0e14rxfmzfm4t4t8ndkt9',1,'RENDER','QUEUED',0,0,1,'EXACT',0,'','{"prompt": "warm tape piano, sombre, seventy beats", "personaId": "nova", "seed": 7, "seconds": 8.0, "stems": true, "stemMode": "STEM_MODE_EXACT"}','{"text": {"prompt": "warm tape piano, sombre, seventy beats"}, "seed": 7}','{}',NULL,'[]',NULL,NULL,8.0,NULL,NULL,1795867215000000,1795867215000000,NULL,NULL,NULL,NULL,NULL,0,NULL,0,NULL,'{}',0,NULL,NULL,'local',0,0);
 INSERT INTO "versions" VALUES('j-01m8h0e14rakh058vmpzbr6f2c',1,'SEPARATION','QUEUED',0,0,1,'EXACT',0,'','{"prompt": "warm tape piano, sombre, seventy beats", "personaId": "", "seed": 7, "seconds": 8.0, "stems": true, "stemMode": "STEM_MODE_EXACT"}','{"text": {"prompt": "warm tape piano, sombre, seventy beats"}, "seed": 7}','{}',NULL,'[]',NULL,NULL,8.0,NULL,NULL,1795867215000000,1795867215000000,NULL,NULL,NULL,NULL,NULL,0,NULL,0,NULL,'{}',0,NULL,NULL,'local',0,0);
-INSERT INTO "versions" VALUES('j-01m8h0e240z65c2qs7xeqpwwc4',1,'RENDER','QUEUED',0,0,1,'EXACT',0,'','{"prompt": "warm tape piano, sombre, seventy beats", "personaId": "nova", "seed": 7, "seconds": 8.0, "stems": true, "stemMode": "STEM_MODE_EXACT"}','{"text": {"prompt": "warm tape piano, sombre, seventy beats"}, "seed": 7}','{}',NULL,'[]',NULL,NULL,8.0,NULL,NULL,1795867216000000,1795867216000000,NULL,NULL,NULL,NULL,NULL,0,NULL,0,NULL,'{}',0,NULL,NULL,'acme',5,0);
+INSERT INTO "versions" VALUES('j-01m8h0e2400jerjts2yw01r66b',1,'RENDER','QUEUED',0,0,1,'EXACT',0,'','{"prompt": "warm tape piano, sombre, seventy beats", "personaId": "nova", "seed": 7, "seconds": 8.0, "stems": true, "stemMode": "STEM_MODE_EXACT"}','{"text": {"prompt": "warm tape piano, sombre, seventy beats"}, "seed": 7}','{}',NULL,'[]',NULL,NULL,8.0,NULL,NULL,1795867216000000,1795867216000000,NULL,NULL,NULL,NULL,NULL,0,NULL,0,NULL,'{}',0,NULL,NULL,'acme',5,0);
 CREATE INDEX jobs_oldest ON jobs (owner, create_us);
-CREATE INDEX jobs_of_owner ON jobs (tenant, owner, create_us, job_id);
-CREATE INDEX jobs_newest ON jobs (tenant, create_us, job_id);
 CREATE INDEX jobs_deleting ON jobs (owner) WHERE deleting IS true;
+CREATE INDEX jobs_newest ON jobs (tenant, create_us, job_id);
+CREATE INDEX jobs_of_owner ON jobs (tenant, owner, create_us, job_id);
 CREATE INDEX events_of_owner ON events (owner, position);
 CREATE INDEX events_feed ON events (owner, tenant, position);
 CREATE INDEX audit_rows_of_job ON audit_rows (job_id, sequence);
@@ -250,11 +250,10 @@ CREATE TRIGGER audit_rows_keep BEFORE UPDATE ON audit_rows
 CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit_rows
         BEGIN SELECT RAISE(ABORT, 'audit rows are append-only'); END;
 CREATE INDEX ix_requests_job_id ON requests (job_id);
+CREATE INDEX versions_waiting ON versions (owner, state, tenant, priority, queued_us, job_id, number);
 CREATE INDEX versions_expiring ON versions (owner, state, expire_us) WHERE expire_us IS NOT NULL;
-CREATE INDEX versions_waiting ON versions (owner, state, queued_us, job_id, number);
-CREATE INDEX versions_rerendered ON versions (rerendered_stem, create_us, job_id, number) WHERE rerendered_stem <> '';
-CREATE INDEX versions_turns ON versions (owner, state, tenant, priority, queued_us, job_id, number);
 CREATE INDEX versions_measured ON versions (owner, state, stems_wanted, end_us) WHERE work_s IS NOT NULL;
+CREATE INDEX versions_rerendered ON versions (rerendered_stem, create_us, job_id, number) WHERE rerendered_stem <> '';
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('events',47);
 COMMIT;

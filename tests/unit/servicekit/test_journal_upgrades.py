@@ -48,8 +48,8 @@ def contents(url: str) -> tuple[Any, ...]:
 
 
 def still(version: Any) -> Any:
-    """A version without the estimate, which depends on the present, and without what it waits for, which old schemas lack."""
-    return replace(version, estimated_end_time=None, waits=WaitState())
+    """A version without the estimate, which depends on the present, and without what old schemas lack."""
+    return replace(version, estimated_end_time=None, queue_position=None, waits=WaitState(), priority=0)
 
 
 def change_schema(url: str, version: int) -> None:

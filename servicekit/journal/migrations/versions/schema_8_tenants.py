@@ -22,11 +22,12 @@ _CHAINED = (
     "digest",
     "create_us",
 )
-_TURNS = ["owner", "state", "tenant", "priority", "queued_us", "job_id", "number"]
+_WAITING = ["owner", "state", "queued_us", "job_id", "number"]
+_WAITING_OF_TENANT = ["owner", "state", "tenant", "priority", "queued_us", "job_id", "number"]
 
 
 def upgrade() -> None:
-    """Add the tables, columns and the index; the audit rows' trigger lets personal data become NULL."""
+    """Add the tables and columns, replace an index; the audit rows' trigger lets personal data become NULL."""
     op.create_table(
         "api_keys",
         Column("key_id", Text, primary_key=True),
@@ -58,7 +59,8 @@ def upgrade() -> None:
     op.add_column("versions", Column("priority", Integer, nullable=False, server_default="0"))
     op.add_column("versions", Column("running_limit", Integer, nullable=False, server_default="0"))
     op.execute("UPDATE versions SET tenant = (SELECT tenant FROM jobs WHERE jobs.job_id = versions.job_id)")
-    op.create_index("versions_turns", "versions", _TURNS)
+    op.drop_index("versions_waiting", "versions")
+    op.create_index("versions_waiting", "versions", _WAITING_OF_TENANT)
     op.add_column("audit_rows", Column("personal", Text))
     _replace_trigger(("prompt", "personal", "salt"))
 
@@ -67,7 +69,8 @@ def downgrade() -> None:
     """Remove them. Personal data beside the chain is lost."""
     _replace_trigger(("prompt", "salt"))
     op.drop_column("audit_rows", "personal")
-    op.drop_index("versions_turns", "versions")
+    op.drop_index("versions_waiting", "versions")
+    op.create_index("versions_waiting", "versions", _WAITING)
     for name in ("running_limit", "priority", "tenant"):
         op.drop_column("versions", name)
     for name in ("tenant_usage", "tenant_turns", "api_keys"):
