@@ -26,24 +26,43 @@ class Installation:
 
     data: Path
     drain_s: float
-    render: ListenAddress
-    separation: ListenAddress
+    render: tuple[ListenAddress, ...]
+    separation: tuple[ListenAddress, ...]
     urls: ListenAddress
+    tls: bool
     chosen: Mapping[str, str]
     environ: Mapping[str, str]
+
+    @property
+    def render_socket(self) -> str:
+        """The Unix socket on which render_service always listens, as an address."""
+        return self._socket("SONICHAOS_RENDER_SOCKET", "render.sock")
+
+    @property
+    def separation_socket(self) -> str:
+        """The Unix socket on which separation_service always listens, as an address."""
+        return self._socket("SONICHAOS_SEPARATION_SOCKET", "separation.sock")
+
+    def for_callers(self, addresses: tuple[ListenAddress, ...]) -> str:
+        """The first of a service's addresses, as callers on this machine write it."""
+        first = addresses[0]
+        return f"https://{first.for_callers}" if self.tls and not first.is_unix else first.for_callers
+
+    def _socket(self, setting: str, name: str) -> str:
+        return f"unix:{self.environ.get(setting) or self.data / 'run' / name}"
 
     def render_environment(self) -> dict[str, str]:
         """The environment of render_service, including the address of separation_service."""
         return self._environment({"SONICHAOS_SEPARATOR", "SONICHAOS_SEPARATOR_REPO"}) | {
-            RENDER_LISTEN: self.render.address,
+            RENDER_LISTEN: _joined(self.render),
             URL_LISTEN: self.urls.address,
-            "SONICHAOS_SEPARATION_ADDRESS": self.separation.for_callers,
+            "SONICHAOS_SEPARATION_ADDRESS": self.separation_socket,
         }
 
     def separation_environment(self) -> dict[str, str]:
         """The environment of separation_service."""
         return self._environment({"SONICHAOS_RENDERER"}) | {
-            SEPARATION_LISTEN: self.separation.address,
+            SEPARATION_LISTEN: _joined(self.separation),
             URL_LISTEN: self.urls.address,
         }
 
@@ -68,25 +87,32 @@ def plan_installation(
     """
     host = host_settings(environ)
     defaults = {RENDER_LISTEN: RENDER_ADDRESS, SEPARATION_LISTEN: SEPARATION_ADDRESS, URL_LISTEN: host.url_listen}
-    addresses = [
-        ListenAddress(listen.get(name) or environ.get(name) or default, name) for name, default in defaults.items()
+    wanted = [
+        ListenAddress(address.strip(), name)
+        for name, default in defaults.items()
+        for address in (listen.get(name) or environ.get(name) or default).split(",")
     ]
     # With an S3 store no service here serves signed URLs, so their port is not checked.
-    render, separation, urls = (
-        resolve_ports(addresses) if host.store == "folder" else (*resolve_ports(addresses[:2]), addresses[2])
-    )
+    checked = [address for address in wanted if host.store == "folder" or address.setting != URL_LISTEN]
+    resolved = resolve_ports(checked) + [address for address in wanted if address not in checked]
+    by_setting = {name: tuple(found for found in resolved if found.setting == name) for name in defaults}
     folder = (data or host.data).absolute()
     return Installation(
         data=folder,
         drain_s=host.drain_seconds,
-        render=render,
-        separation=separation,
-        urls=urls,
+        render=by_setting[RENDER_LISTEN],
+        separation=by_setting[SEPARATION_LISTEN],
+        urls=by_setting[URL_LISTEN][0],
+        tls=host.tls_certificate is not None,
         chosen=_with_fetched_weights(
             {name: value for name, value in chosen.items() if value is not None}, environ, folder
         ),
         environ=environ,
     )
+
+
+def _joined(addresses: tuple[ListenAddress, ...]) -> str:
+    return ",".join(address.address for address in addresses)
 
 
 def data_folder(environ: Mapping[str, str]) -> Path:

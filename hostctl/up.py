@@ -60,12 +60,12 @@ def _path_or_name(_context: click.Context, _parameter: click.Parameter, value: s
 @click.option(
     "--render-listen",
     metavar="HOST:PORT",
-    help=f"Address of render_service; port 0 is any free port [env: {RENDER_LISTEN}]",
+    help=f"Addresses of render_service, separated by commas; port 0 is any free port [env: {RENDER_LISTEN}]",
 )
 @click.option(
     "--separation-listen",
     metavar="HOST:PORT",
-    help=f"Address of separation_service; port 0 is any free port [env: {SEPARATION_LISTEN}]",
+    help=f"Addresses of separation_service, separated by commas; port 0 is any free port [env: {SEPARATION_LISTEN}]",
 )
 @click.option(
     "--url-listen", metavar="HOST:PORT", help=f"Address of signed URLs; port 0 is any free port [env: {URL_LISTEN}]"
@@ -73,7 +73,7 @@ def _path_or_name(_context: click.Context, _parameter: click.Parameter, value: s
 @click.option(
     "--insecure",
     is_flag=True,
-    help="Allow addresses that other machines can reach, although callers are not authenticated yet.",
+    help="Allow plain text on addresses that other machines reach. Callers without a credential then act for the tenant local.",
 )
 @click.option("--json", "json_lines", is_flag=True, help="When ready, print one JSON object to stdout.")
 @click.pass_context
@@ -171,14 +171,17 @@ class _Services:
         return _INVALID_CONFIGURATION if status == _INVALID_CONFIGURATION and not was_ready else 1
 
     async def _report_ready(self) -> None:
-        render, separation = self.installation.render.for_callers, self.installation.separation.for_callers
-        renderer, separator = await _loaded_models(render, separation)
-        urls, data = self.installation.urls.address, self.installation.data
+        made = self.installation
+        renderer, separator = await _loaded_models(made.render_socket, made.separation_socket)
+        render, separation = made.for_callers(made.render), made.for_callers(made.separation)
+        urls, data = made.urls.address, made.data
         if self.as_json:
             ready = {
                 "ready": True,
                 "renderAddress": render,
                 "separationAddress": separation,
+                "renderSocket": made.render_socket,
+                "separationSocket": made.separation_socket,
                 "urlListen": urls,
                 "data": str(data),
                 "renderer": renderer,
@@ -187,10 +190,17 @@ class _Services:
             }
             self._results.write(json.dumps(ready))
             return
-        self._results.write(
-            f"ready\n  render_service      {render}  {renderer}\n  separation_service  {separation}  {separator}"
+        lines = (
+            "ready",
+            f"  render_service      {render}  {renderer}",
+            f"                      {made.render_socket}",
+            f"  separation_service  {separation}  {separator}",
+            f"                      {made.separation_socket}",
+            f"  signed URLs         {urls}",
+            f"  data                {data}",
+            "  stop with Ctrl-C",
         )
-        self._results.write(f"  signed URLs         {urls}\n  data                {data}\n  stop with Ctrl-C")
+        self._results.write("\n".join(lines))
 
     async def _stop(self, children: list[Child], kill: asyncio.Event) -> None:
         """Drain render_service first, because its running jobs need separation_service."""

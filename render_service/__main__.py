@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import grpc
-
 from jobs_service import Feed, JobsServicer, UpkeepThreads, job_message
 from jobs_service.admission_hook import open_admission_hook
 from jobs_service.rpc_scopes import rpc_scopes
@@ -28,23 +26,34 @@ from render_service.settings import RenderSettings
 from render_service.usecases.create_render import RenderAdmission
 from render_service.usecases.replay import Replayer
 from render_service.usecases.rerender_stem import RerenderAdmission
+from servicekit.certificates import CertificateWatch, open_certificate, open_server_certificate
 from servicekit.errors import ServiceError
 from servicekit.faults import Faults
 from servicekit.fingerprint import host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.injected import FaultyDeviceLock
-from servicekit.installation import check_store, device_lock, open_faults, open_gatekeeper, open_installation
+from servicekit.installation import (
+    check_store,
+    device_lock,
+    open_faults,
+    open_gatekeeper,
+    open_installation,
+    serve_metrics,
+)
 from servicekit.journal import Job, OwningService
 from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
 from servicekit.metrics import Metrics
 from servicekit.rpc.access_log import AccessLog
-from servicekit.rpc.server import RpcServer, check_listen_address
+from servicekit.rpc.endpoints import check_listen_address, plan_endpoints, split_addresses
+from servicekit.rpc.peer_channel import open_peer_channel, uses_tls
+from servicekit.rpc.server import RpcServer
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.object_store import ObjectStore
+from servicekit.tls import CertificateFiles, https_context
 from servicekit.work import RetryPolicy, Runner, remove_orphaned_files
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2_grpc
@@ -60,11 +69,23 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
         opened = open_installation(NAME, settings, faults, resources)
         clock, journal, store = opened.clock, opened.journal, opened.store
         gpu_lock = device_lock(settings)
+        certificate = open_server_certificate(settings)
+        endpoints = plan_endpoints(
+            socket=settings.listen_socket,
+            listen=split_addresses(settings.render_listen),
+            mtls_listen=split_addresses(settings.render_mtls_listen),
+            certificate=certificate,
+            insecure=settings.insecure,
+        )
+        peer = _peer_certificate(settings)
+        certificates = resources.enter_context(CertificateWatch({"server": certificate, "peer": peer}, metrics))
+        addresses = [endpoint.address for endpoint in endpoints]
+        gatekeeper = open_gatekeeper(settings, rpc_scopes(OwningService.RENDER), *addresses)
         server = RpcServer(
             metrics=metrics,
             gated_methods=(*GATED_METHODS, *JOBS_GATED),
             service_names=_SERVICES,
-            gatekeeper=open_gatekeeper(settings, rpc_scopes(OwningService.RENDER), settings.render_listen),
+            gatekeeper=gatekeeper,
             access_log=AccessLog(prompts=settings.access_log_prompts),
         )
         threads = settings.threads or len(os.sched_getaffinity(0))
@@ -94,7 +115,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             hook=hook,
             allow_drums=settings.drums_rerender,
         )
-        separation = _separation_client(settings, faults, resources)
+        separation = _separation_client(settings, faults, peer, resources)
         replayer = Replayer(
             journal=journal,
             store=store,
@@ -156,22 +177,38 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             check_before_claim=lambda: check_store(store),
             faults=faults,
         )
-        await resources.enter_async_context(metrics.serving(settings.metrics_host, settings.render_metrics_port))
-        await _serve_urls(settings, opened.own_store, resources)
+        await resources.enter_async_context(
+            serve_metrics(
+                settings, settings.render_metrics_port, metrics, certificate=certificate, gatekeeper=gatekeeper
+            )
+        )
+        await _serve_urls(settings, opened.own_store, certificate, resources)
         faults.begin()
         await ServiceProcess(
             name=NAME,
             server=server,
-            addresses=(settings.render_listen,),
+            endpoints=endpoints,
             runner=runner,
             warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
-            upkeep=(upkeep,),
+            upkeep=(upkeep, certificates),
         ).run()
 
 
-def _separation_client(settings: RenderSettings, faults: Faults, resources: AsyncExitStack) -> SeparationClient:
-    channel = grpc.insecure_channel(settings.separation_address)
+def _peer_certificate(settings: RenderSettings) -> CertificateFiles | None:
+    """What render_service presents to separation_service over TLS; None over plain text, or where no certificate is set."""
+    if not uses_tls(settings.peer_address):
+        return None
+    if settings.peer_certificate is None and settings.peer_key is None:
+        return open_certificate("SONICHAOS_TLS", settings.tls_certificate, settings.tls_key, settings.peer_ca)
+    return open_certificate("SONICHAOS_PEER", settings.peer_certificate, settings.peer_key, settings.peer_ca)
+
+
+def _separation_client(
+    settings: RenderSettings, faults: Faults, peer: CertificateFiles | None, resources: AsyncExitStack
+) -> SeparationClient:
+    address = settings.peer_address
+    channel = open_peer_channel(address, peer, insecure=settings.insecure)
     resources.callback(channel.close)
     lender: Lender
     if settings.render_handoff == "shared-memory":
@@ -179,18 +216,24 @@ def _separation_client(settings: RenderSettings, faults: Faults, resources: Asyn
         resources.callback(pool.close)
         lender = resources.enter_context(LoanClient(settings.loans_socket, HandoffCodec(), pool))
     else:
-        lender = ChunkLender(channel, address=settings.separation_address)
-    return SeparationClient(address=settings.separation_address, channel=channel, lender=lender, faults=faults)
+        lender = ChunkLender(channel, address=address)
+    return SeparationClient(address=address, channel=channel, lender=lender, faults=faults)
 
 
-async def _serve_urls(settings: RenderSettings, store: ObjectStore, resources: AsyncExitStack) -> None:
+async def _serve_urls(
+    settings: RenderSettings, store: ObjectStore, certificate: CertificateFiles | None, resources: AsyncExitStack
+) -> None:
     """Serve the signed URLs of a folder store; those of S3 are served by S3."""
     if not isinstance(store, FolderStore):
         return
-    check_listen_address(settings.url_listen, insecure=settings.insecure)
+    check_listen_address(settings.url_listen, tls=certificate is not None, insecure=settings.insecure)
     address = urlsplit(f"http://{settings.url_listen}")
     server = FolderUrlServer(
-        store, host=address.hostname or "127.0.0.1", port=address.port or 0, origins=settings.allowed_origins
+        store,
+        host=address.hostname or "127.0.0.1",
+        port=address.port or 0,
+        tls=None if certificate is None else https_context(certificate),
+        origins=settings.allowed_origins,
     )
     try:
         await resources.enter_async_context(server)
@@ -207,10 +250,9 @@ def main() -> int:
             also_known=CLIENT_VARIABLES,
             other_prefixes=("SONICHAOS_SEPARATION_", "SONICHAOS_SEPARATOR", "SONICHAOS_UPLOAD"),
         )
-        check_listen_address(settings.render_listen, insecure=settings.insecure)
-        if settings.render_metrics_port:
-            check_listen_address(f"{settings.metrics_host}:{settings.render_metrics_port}", insecure=settings.insecure)
-        faults = open_faults(settings, settings.render_listen)
+        faults = open_faults(
+            settings, *split_addresses(settings.render_listen), *split_addresses(settings.render_mtls_listen)
+        )
         configure_logs(service=NAME, level=settings.log_level, before_write=faults.refuse_log_write)
         asyncio.run(serve(settings, faults))
     except (SettingsError, ServiceError, ModelUnusable) as error:

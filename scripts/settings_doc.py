@@ -50,7 +50,7 @@ def accepts(field: FieldInfo) -> str:
         str: "text",
         SecretStr: "text, never logged",
     }
-    kind = next((words for known, words in kinds.items() if field.annotation is known), "folder")
+    kind = next((words for known, words in kinds.items() if field.annotation is known), "path")
     limits = [
         f"{_LIMITS[name]} {getattr(bound, name):,}"
         for bound in field.metadata

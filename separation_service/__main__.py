@@ -25,6 +25,7 @@ from separation_service.uploads.admission import UploadAdmission, UploadLimits
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.work import UploadWork, remove_orphans
 from separation_service.workers import Workers
+from servicekit.certificates import CertificateWatch, open_server_certificate
 from servicekit.clock import Clock
 from servicekit.errors import ServiceError
 from servicekit.faults import Faults
@@ -32,17 +33,25 @@ from servicekit.fingerprint import host_fingerprint, merge
 from servicekit.gpu_lock import DeviceLock, SharedGpuLock
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.injected import FaultyDeviceLock
-from servicekit.installation import check_store, device_lock, open_faults, open_gatekeeper, open_installation
+from servicekit.installation import (
+    check_store,
+    device_lock,
+    open_faults,
+    open_gatekeeper,
+    open_installation,
+    serve_metrics,
+)
 from servicekit.journal import Job, Journal, OwningService, Stage
 from servicekit.loans import Borrowings, LoanServer
-from servicekit.loans.socket_path import SocketPathError
 from servicekit.logs import configure_logs, logger
 from servicekit.metrics import Metrics
 from servicekit.rpc.access_log import AccessLog
+from servicekit.rpc.endpoints import plan_endpoints, split_addresses
 from servicekit.rpc.receive import ReceiveLimits
-from servicekit.rpc.server import RpcServer, check_listen_address
+from servicekit.rpc.server import RpcServer
 from servicekit.serving import ServiceProcess, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
+from servicekit.socket_path import SocketPathError
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import RetryPolicy, Runner
 from sonichaos.handoff.v1 import handoff_pb2_grpc
@@ -82,12 +91,23 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
                 faults=faults,
             )
         )
+        certificate = open_server_certificate(settings)
+        endpoints = plan_endpoints(
+            socket=settings.listen_socket,
+            listen=split_addresses(settings.separation_listen),
+            mtls_listen=split_addresses(settings.separation_mtls_listen),
+            certificate=certificate,
+            insecure=settings.insecure,
+        )
+        certificates = resources.enter_context(CertificateWatch({"server": certificate}, metrics))
+        addresses = [endpoint.address for endpoint in endpoints]
+        gatekeeper = open_gatekeeper(settings, rpc_scopes(OwningService.SEPARATION), *addresses)
         gated = (*GATED_METHODS, *_HANDOFF_GATED, *JOBS_GATED)
         server = RpcServer(
             metrics=metrics,
             gated_methods=gated,
             service_names=_SERVICES,
-            gatekeeper=open_gatekeeper(settings, rpc_scopes(OwningService.SEPARATION), settings.separation_listen),
+            gatekeeper=gatekeeper,
             access_log=AccessLog(prompts=settings.access_log_prompts),
         )
         feed = await resources.enter_async_context(Feed(journal, OwningService.SEPARATION))
@@ -129,16 +149,20 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             check_before_claim=lambda: check_store(store),
             faults=faults,
         )
-        await resources.enter_async_context(metrics.serving(settings.metrics_host, settings.separation_metrics_port))
+        await resources.enter_async_context(
+            serve_metrics(
+                settings, settings.separation_metrics_port, metrics, certificate=certificate, gatekeeper=gatekeeper
+            )
+        )
         faults.begin()
         await ServiceProcess(
             name=NAME,
             server=server,
-            addresses=(settings.separation_listen,),
+            endpoints=endpoints,
             runner=Workers(runner, calls, clock=clock),
             warm=pipeline.warm,
             drain_seconds=settings.drain_seconds,
-            upkeep=(upkeep,),
+            upkeep=(upkeep, certificates),
         ).run()
 
 
@@ -253,14 +277,11 @@ def main() -> int:
             SeparationSettings,
             os.environ,
             also_known=(*CLIENT_VARIABLES, *_OTHERS),
-            other_prefixes=("SONICHAOS_RENDER_",),
+            other_prefixes=("SONICHAOS_RENDER_", "SONICHAOS_PEER_"),
         )
-        check_listen_address(settings.separation_listen, insecure=settings.insecure)
-        if settings.separation_metrics_port:
-            check_listen_address(
-                f"{settings.metrics_host}:{settings.separation_metrics_port}", insecure=settings.insecure
-            )
-        faults = open_faults(settings, settings.separation_listen)
+        faults = open_faults(
+            settings, *split_addresses(settings.separation_listen), *split_addresses(settings.separation_mtls_listen)
+        )
         configure_logs(service=NAME, level=settings.log_level, before_write=faults.refuse_log_write)
         asyncio.run(serve(settings, faults))
     except (SettingsError, ServiceError, SocketPathError) as error:

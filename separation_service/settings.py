@@ -15,7 +15,17 @@ class SeparationSettings(HostSettings):
     """Read from ``SONICHAOS_`` and the field's name in capitals."""
 
     separation_listen: str = Field(
-        "127.0.0.1:50072", description="Address that separation_service listens on; 'unix:/path' works too."
+        "127.0.0.1:50072",
+        description="Addresses that separation_service listens on, separated by commas: HOST:PORT or unix:/path. Beyond loopback "
+        "they need tls_certificate.",
+    )
+    separation_mtls_listen: str = Field(
+        "",
+        description="Addresses of separation_service on which callers, such as a render_service on another host, must present a "
+        "client certificate of tls_client_ca: HOST:PORT, separated by commas.",
+    )
+    separation_socket: str = Field(
+        "", description="Unix socket on which separation_service always listens too. Empty: {data}/run/separation.sock."
     )
     separation_metrics_port: int = Field(0, ge=0, le=65535, description="Port of /metrics. 0: none.")
     separator: str = Field(
@@ -79,6 +89,11 @@ class SeparationSettings(HostSettings):
     upload_receive_seconds: float = Field(
         7200.0, gt=0, le=7 * 24 * 3600, description="Longest time that receiving one upload may take, in seconds."
     )
+
+    @property
+    def listen_socket(self) -> Path:
+        """Path of the Unix socket."""
+        return Path(self.separation_socket) if self.separation_socket else self.run_folder / "separation.sock"
 
     @property
     def spool_folder(self) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -16,6 +17,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from servicekit.logs import logger
 
+_HANDSHAKE_LIMIT_S = 10.0
 _log = logger(__name__)
 _SILENT = logging.getLogger(f"{__name__}.requests")
 _SILENT.setLevel(logging.CRITICAL)
@@ -74,3 +76,36 @@ class BoundedServer(web.Server):
         timer = self._waiting.pop(handler, None)
         if timer is not None:
             timer.cancel()
+
+
+class BoundedSite(web.BaseSite):
+    """Listens for a `BoundedServer`, with TLS if a context is given. A connection has 10 s for its handshake; aiohttp gives it 60.
+
+    A connection counts for the server from the end of its handshake.
+    """
+
+    def __init__(self, runner: web.ServerRunner, host: str, port: int, *, tls: ssl.SSLContext | None) -> None:
+        super().__init__(runner, ssl_context=tls)
+        self._address = (host, port)
+
+    @property
+    def name(self) -> str:
+        """The URL of the site."""
+        host, port = self._address
+        return f"{'http' if self._ssl_context is None else 'https'}://{host}:{port}"
+
+    async def start(self) -> None:
+        """Listen. Raises OSError where the address is in use."""
+        await super().start()
+        host, port = self._address
+        server = self._runner.server
+        if server is None:  # the base class refuses such a runner
+            raise RuntimeError("the runner must be set up before its site starts")
+        self._server = await asyncio.get_running_loop().create_server(
+            server,
+            host,
+            port,
+            ssl=self._ssl_context,
+            ssl_handshake_timeout=None if self._ssl_context is None else _HANDSHAKE_LIMIT_S,
+            backlog=self._backlog,
+        )

@@ -44,9 +44,23 @@ class HostSettings(Settings):
     journal_url: str = Field("", description="SQLAlchemy URL of the journal. Empty: SQLite in {data}/journal.sqlite3.")
     device: Literal["cpu", "cuda"] = Field("cpu", description="Device that models run on.")
     threads: int = Field(0, ge=0, le=256, description="CPU threads per model. 0: all cores of the process.")
+    tls_certificate: Path | None = Field(
+        None,
+        description="Certificate chain of this installation's servers, in PEM format. With it every TCP port uses TLS: gRPC, "
+        "signed URLs and metrics. It is read again when it changes.",
+    )
+    tls_key: Path | None = Field(
+        None,
+        description="Private key of tls_certificate, in PEM format, without a password; no other user may read it.",
+    )
+    tls_client_ca: Path | None = Field(
+        None,
+        description="Authorities that sign client certificates, in PEM format. The MTLS_LISTEN addresses need it.",
+    )
     insecure: bool = Field(
         default=False,
-        description="Allow addresses other than loopback and Unix sockets, although callers are not authenticated.",
+        description="Allow plain text on addresses that other machines reach. Callers without a credential then act for the tenant "
+        "local, wherever they are.",
     )
     identify_local_callers: bool = Field(
         default=False,
@@ -122,11 +136,13 @@ class HostSettings(Settings):
     store: Literal["folder", "s3"] = Field("folder", description="Object store: a local folder or an S3 server.")
     store_prefix: str = Field("", description="Prefix of every key in the store, such as 'studio-a'.")
     url_listen: str = Field(
-        "127.0.0.1:50073", description="Address on which render_service serves signed URLs of the folder store."
+        "127.0.0.1:50073",
+        description="Address on which render_service serves signed URLs of the folder store; with tls_certificate over HTTPS.",
     )
     url_base: str = Field(
         "",
-        description="Base URL by which callers reach url_listen, such as 'https://files.example.com'. Empty: http://{url_listen}.",
+        description="Base URL by which callers reach url_listen, such as 'https://files.example.com'. Empty: {url_listen} with "
+        "http, or https if tls_certificate is set.",
     )
     url_origins: str = Field(
         "",
@@ -144,7 +160,11 @@ class HostSettings(Settings):
     s3_access_key: str = Field("", description="S3 access key.")
     s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret key.")
     drums_rerender: bool = Field(default=False, description="Allow re-rendering the drums.")
-    metrics_host: str = Field("127.0.0.1", description="Host address on which Prometheus metrics are served.")
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Host address on which Prometheus metrics are served. Beyond loopback, scrapes need TLS and an API key or a "
+        "JWT with the scope operate.",
+    )
 
     @property
     def journal(self) -> str:
@@ -187,4 +207,5 @@ class HostSettings(Settings):
     @property
     def url_root(self) -> str:
         """Base URL of the folder store's signed URLs."""
-        return self.url_base.rstrip("/") or f"http://{self.url_listen}"
+        scheme = "http" if self.tls_certificate is None else "https"
+        return self.url_base.rstrip("/") or f"{scheme}://{self.url_listen}"

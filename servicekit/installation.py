@@ -6,12 +6,13 @@ import fcntl
 import os
 import resource
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from servicekit.access.caller import Scope
 from servicekit.access.gatekeeper import Gatekeeper, LocalTrust
+from servicekit.access.http_guard import operators_only
 from servicekit.clock import Clock, SystemClock
 from servicekit.faults import Faults
 from servicekit.fingerprint import check_device
@@ -19,16 +20,18 @@ from servicekit.gpu_lock import GpuLock
 from servicekit.host_settings import HostSettings
 from servicekit.injected import FaultyStore
 from servicekit.journal import Journal, SchemaError
-from servicekit.loans.socket_path import SocketPathError, check_socket_path
 from servicekit.logs import logger
-from servicekit.rpc.server import check_listen_address, is_local_address
+from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import check_listen_address, is_local_address
 from servicekit.settings import SettingsError
+from servicekit.socket_path import SocketPathError, check_socket_path
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.object_store import ObjectStore
 from servicekit.store.s3_client import S3Settings
 from servicekit.store.s3_store import S3Store
 from servicekit.store.url_secret import UrlSecretFile
 from servicekit.store.url_signer import UrlSigner
+from servicekit.tls import CertificateFiles, https_context
 
 _log = logger(__name__)
 _STALE_UPLOAD_S = 24 * 3600
@@ -112,14 +115,33 @@ def open_faults(settings: HostSettings, *addresses: str) -> Faults:
     except ValueError as error:
         raise SettingsError(f"SONICHAOS_FAULTS {error}") from None
     if faults and not faults.forced:
-        try:
-            for address in addresses:
-                check_listen_address(address, insecure=False)
-        except SettingsError as error:
+        reached = [address for address in addresses if not is_local_address(address)]
+        if reached:
             raise SettingsError(
-                f"SONICHAOS_FAULTS injects faults into the work of callers on other machines ({error}); unset it, or add ',force'"
-            ) from None
+                f"SONICHAOS_FAULTS injects faults into the work of callers on other machines, which reach {reached[0]}; "
+                "unset it, or add ',force'"
+            )
     return faults
+
+
+def serve_metrics(
+    settings: HostSettings,
+    port: int,
+    metrics: Metrics,
+    *,
+    certificate: CertificateFiles | None,
+    gatekeeper: Gatekeeper,
+) -> AbstractAsyncContextManager[None]:
+    """Serves the metrics during the block, unless ``port`` is 0. Beyond loopback with TLS, and to operators only.
+
+    Raises :class:`SettingsError`.
+    """
+    address = f"{settings.metrics_host}:{port}"
+    if port:
+        check_listen_address(address, tls=certificate is not None, insecure=settings.insecure)
+    tls = None if certificate is None else https_context(certificate)
+    guard = None if is_local_address(address) else operators_only(gatekeeper)
+    return metrics.serving(settings.metrics_host, port, tls=tls, guard=guard)
 
 
 def inject_faults(faults: Faults, journal: Journal, store: ObjectStore) -> ObjectStore:

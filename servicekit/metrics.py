@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TypedDict
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from servicekit.bounded_http import BoundedServer
+from servicekit.bounded_http import BoundedServer, BoundedSite
 from servicekit.settings import SettingsError
 
 MAX_CONNECTIONS = 32
@@ -45,6 +46,12 @@ class Metrics:
             "admission_checks_total", "Answers of the operator's admission hook, by result.", ["result"], **labels
         )
         self.ready = Gauge("ready", "1 while health is SERVING.", **labels)
+        self.certificate_expiry = Gauge(
+            "certificate_expiry_timestamp_seconds",
+            "When each certificate expires, in seconds since 1970.",
+            ["certificate"],
+            **labels,
+        )
 
     def register(self, collector: Collector) -> None:
         """Add a collector, such as the loan pool's."""
@@ -52,21 +59,34 @@ class Metrics:
 
     @asynccontextmanager
     async def serving(
-        self, host: str, port: int, *, max_connections: int = MAX_CONNECTIONS, header_limit_s: float = HEADER_LIMIT_S
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        guard: Callable[[web.BaseRequest], Awaitable[web.Response | None]] | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+        header_limit_s: float = HEADER_LIMIT_S,
     ) -> AsyncIterator[None]:
         """Serve ``/metrics`` during the block; ``port`` 0 disables it. Raises :class:`SettingsError` where it cannot listen.
 
-        Connections are bounded in number and in the time of a request's header.
+        ``guard`` answers the requests that it refuses, and None for others. Connections are bounded in number and in the time of
+        a request's header.
         """
         if not port:
             yield
             return
-        server = BoundedServer(self._answer, max_connections=max_connections, header_limit_s=header_limit_s)
+
+        async def answer(request: web.BaseRequest) -> web.Response:
+            refusal = await guard(request) if guard is not None else None
+            return refusal or await self._answer(request)
+
+        server = BoundedServer(answer, max_connections=max_connections, header_limit_s=header_limit_s)
         runner = web.ServerRunner(server)
         await runner.setup()
         try:
             try:
-                await web.TCPSite(runner, host, port).start()
+                await BoundedSite(runner, host, port, tls=tls).start()
             except OSError as error:
                 raise SettingsError(
                     f"SONICHAOS_METRICS_HOST and the metrics port: cannot listen on {host}:{port}: {error.strerror or error}"

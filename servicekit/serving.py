@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from servicekit.logs import logger
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.server import RpcServer
 
 EXIT_UNUSABLE = 2
@@ -51,7 +52,7 @@ class ServiceProcess:
 
     name: str
     server: RpcServer
-    addresses: Sequence[str]
+    endpoints: Sequence[Endpoint]
     runner: AbstractContextManager[Drainable]
     warm: Callable[[], None]
     drain_seconds: float
@@ -60,7 +61,7 @@ class ServiceProcess:
     async def run(self) -> None:
         """Serve until the first signal, then drain for at most ``drain_seconds``."""
         stop_requested = _stop_signals()
-        bound = await self.server.start(self.addresses)
+        bound = await self.server.start(self.endpoints)
         _log.info("listening", addresses=bound)
         if not await self._warm(stop_requested):
             _log.info("stopped before serving")

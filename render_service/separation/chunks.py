@@ -36,7 +36,7 @@ class ChunkLender:
         wall_clock_s: Callable[[], float] = time.time,
         new_lease_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
-        self._stub = handoff_pb2_grpc.HandoffServiceStub(channel)
+        self._channel = channel
         self._address = address
         self._times = times or LoanTimes()
         self._send_timeout_s = send_timeout_s
@@ -66,18 +66,22 @@ class ChunkLender:
         )
         try:
             try:
-                response = self._stub.SendTensor(_requests(header, data), timeout=self._send_timeout_s)
+                response = self._stub().SendTensor(_requests(header, data), timeout=self._send_timeout_s)
             except grpc.RpcError as error:
                 raise separation_error(error, address=self._address, retry_after_s=self._times.retry_after_s) from error
             yield Loan(response.lease_id)
         finally:  # also where the answer to SendTensor was lost
             self._withdraw(header.lease_id)
 
+    def _stub(self) -> handoff_pb2_grpc.HandoffServiceStub:
+        """A stub for one call: the channel may have been connected anew since the last."""
+        return handoff_pb2_grpc.HandoffServiceStub(self._channel)
+
     def _withdraw(self, lease_id: str) -> None:
         """Free the copy unless a call has used it. Where that fails it is freed when its lease expires."""
         request = handoff_pb2.WithdrawTensorRequest(lease_id=lease_id)
         try:
-            self._stub.WithdrawTensor(request, timeout=self._times.withdraw_timeout_s)
+            self._stub().WithdrawTensor(request, timeout=self._times.withdraw_timeout_s)
         except grpc.RpcError as error:
             _log.warning("withdrawing a loan failed", lease_id=lease_id, message=str(error))
 

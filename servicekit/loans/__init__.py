@@ -11,7 +11,7 @@ from servicekit.loans.chunk_inbox import ChunkInbox
 from servicekit.loans.lender import Lender, Loan, LoanClient, LoanTimes
 from servicekit.loans.messages import TensorHeader
 from servicekit.loans.regions import LoanPool, Region
-from servicekit.loans.socket_path import SocketPathError
+from servicekit.socket_path import SocketPathError
 
 __all__ = [
     "BorrowLimits",

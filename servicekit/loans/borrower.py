@@ -31,8 +31,8 @@ from servicekit.loans.messages import (
     TensorHeader,
     WithdrawRequest,
 )
-from servicekit.loans.socket_path import allowed_uids_or_own, listen_privately, peer_process
 from servicekit.logs import logger
+from servicekit.socket_path import allowed_uids_or_own, listen_privately, peer_process
 
 _log = logger(__name__)
 _MAX_UNSENT_BYTES = 256 * 1024

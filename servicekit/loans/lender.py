@@ -29,8 +29,8 @@ from servicekit.loans.messages import (
     WithdrawRequest,
 )
 from servicekit.loans.regions import LoanPool, Region
-from servicekit.loans.socket_path import allowed_uids_or_own, check_socket_path, peer_process
 from servicekit.logs import logger
+from servicekit.socket_path import allowed_uids_or_own, check_socket_path, peer_process
 
 _log = logger(__name__)
 

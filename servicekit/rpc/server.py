@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Collection, Sequence
 
 from grpc import aio
@@ -15,10 +14,12 @@ from servicekit.logs import logger
 from servicekit.metrics import Metrics
 from servicekit.rpc.access_log import AccessLog
 from servicekit.rpc.boundary import Boundary
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.gate import Gate, Phase
 from servicekit.rpc.pools import CallPools
 from servicekit.rpc.reflection import enable_reflection
 from servicekit.settings import SettingsError
+from servicekit.socket_path import SocketPathError, private_path
 
 _log = logger(__name__)
 RECHECK_S = 15.0
@@ -38,28 +39,6 @@ _OPTIONS = (
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_concurrent_streams", 4096),
 )
-
-
-def is_local_address(address: str) -> bool:
-    """Whether only callers on this host reach an address: a Unix socket, or TCP on loopback."""
-    if address.startswith(("unix:", "unix-abstract:")):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def check_listen_address(address: str, *, insecure: bool) -> None:
-    """Refuse an address reachable from other machines unless ``insecure`` is set. Raises :class:`SettingsError`."""
-    if not insecure and not is_local_address(address):
-        raise SettingsError(
-            f"{address} is reachable from other machines and callers have no identity yet: "
-            "listen on 127.0.0.1 or a Unix socket, or pass --insecure (SONICHAOS_INSECURE=1) behind a proxy that knows its callers"
-        )
 
 
 class RpcServer:
@@ -99,19 +78,16 @@ class RpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc_server)
         enable_reflection((*self._names, health.SERVICE_NAME), self.grpc_server)
 
-    async def start(self, addresses: Sequence[str]) -> tuple[str, ...]:
-        """Listen, with health NOT_SERVING. Returns the bound addresses, port 0 replaced by the actual port."""
-        bound = []
-        for address in addresses:
-            try:
-                port = self.grpc_server.add_insecure_port(address)
-            except RuntimeError as error:
-                raise SettingsError(f"cannot listen on {address}: {error}; is another service running there?") from None
-            bound.append(address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}")
+    async def start(self, endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
+        """Listen, with health NOT_SERVING. Returns the bound addresses, port 0 replaced by the actual port.
+
+        Unix sockets get mode 0600. Raises :class:`SettingsError` where it cannot listen.
+        """
+        bound = tuple(map(self._listen, endpoints))
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self.grpc_server.start()
         self._rechecking = asyncio.create_task(self._recheck_callers())
-        self.addresses = tuple(bound)
+        self.addresses = bound
         return self.addresses
 
     async def serve(self) -> None:
@@ -141,6 +117,21 @@ class RpcServer:
         self._boundary.end_calls()
         await self.grpc_server.stop(grace_s)
         self.pools.close()
+
+    def _listen(self, endpoint: Endpoint) -> str:
+        address, credentials = endpoint.address, endpoint.server_credentials()
+        try:
+            if credentials is not None:
+                port = self.grpc_server.add_secure_port(address, credentials)
+            elif endpoint.socket is None:
+                port = self.grpc_server.add_insecure_port(address)
+            else:
+                with private_path(endpoint.socket):
+                    self.grpc_server.add_insecure_port(address)
+                return address
+        except (RuntimeError, OSError, SocketPathError) as error:
+            raise SettingsError(f"cannot listen on {address}: {error}; is another service running there?") from None
+        return f"{address.rpartition(':')[0]}:{port}"
 
     async def _recheck_callers(self) -> None:
         while True:

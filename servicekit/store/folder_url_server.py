@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from typing import Self, TypeVar
 
 from aiohttp import web
 
-from servicekit.bounded_http import BoundedServer
+from servicekit.bounded_http import BoundedServer, BoundedSite
 from servicekit.errors import NotFound, Unavailable
 from servicekit.store.byte_range import ByteRange, UnsatisfiableRange, parse_range
 from servicekit.store.folder_store import FolderObject, FolderStore
@@ -42,10 +43,10 @@ T = TypeVar("T")
 class FolderUrlServer:
     """Serves the objects whose URLs ``store`` signed. Needs the store's folder and secret, no other part of a service.
 
-    ``port`` 0 chooses a free one. At most ``max_downloads`` run at once, each with a descriptor and a chunk; a client that reads
-    nothing for ``stall_limit_s`` seconds is disconnected. At most ``max_connections`` are open, each with ``header_limit_s``
-    seconds to send its request. Files are read in threads, so that slow disks block no event loop. Pages of ``origins``
-    (``https://host``) may read the answers (CORS); the signature alone decides what is read.
+    ``port`` 0 chooses a free one. With ``tls`` it speaks HTTPS. At most ``max_downloads`` run at once, each with a descriptor and a
+    chunk; a client that reads nothing for ``stall_limit_s`` seconds is disconnected. At most ``max_connections`` are open, each
+    with ``header_limit_s`` seconds to send its request. Files are read in threads, so that slow disks block no event loop. Pages
+    of ``origins`` (``https://host``) may read the answers (CORS); the signature alone decides what is read.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class FolderUrlServer:
         *,
         host: str,
         port: int,
+        tls: ssl.SSLContext | None = None,
         origins: Collection[str] = (),
         max_downloads: int = MAX_DOWNLOADS,
         max_connections: int = MAX_CONNECTIONS,
@@ -63,6 +65,7 @@ class FolderUrlServer:
         self._store = store
         self._host = host
         self._port = port
+        self._tls = tls
         self._origins = frozenset(origins)
         self._max_connections = max_connections
         self._header_limit_s = header_limit_s
@@ -83,7 +86,7 @@ class FolderUrlServer:
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_LIMIT_S)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            await BoundedSite(self._runner, self._host, self._port, tls=self._tls).start()
         except OSError:
             await self.stop()
             raise

@@ -19,6 +19,7 @@ from jobs_service.server import GATED_METHODS
 from servicekit.clock import SystemClock
 from servicekit.journal import Checkpoint, Claim, EventDraft, EventKind, Journal, OwningService, Stage
 from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.server import RpcServer
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
@@ -89,7 +90,7 @@ async def serving(folder: Path, journal: Journal, *, hook: AdmissionHook = NO_HO
             hook=hook,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(servicer, rpc.grpc_server)
-        (address,) = await rpc.start(["127.0.0.1:0"])
+        (address,) = await rpc.start([Endpoint("127.0.0.1:0")])
         await rpc.serve()
         async with aio.insecure_channel(address) as channel:
             stub: Any = jobs_service_pb2_grpc.JobsServiceStub(channel)

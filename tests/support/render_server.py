@@ -17,6 +17,7 @@ from render_service.usecases.replay import Replayer
 from servicekit.clock import SystemClock
 from servicekit.journal import OwningService
 from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.server import RpcServer
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2_grpc
@@ -72,7 +73,7 @@ def render_in_thread(parts: RenderParts, separation: SeparationClient) -> Iterat
                 url_ttl_s=60,
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
-            (address,) = await server.start(["127.0.0.1:0"])
+            (address,) = await server.start([Endpoint("127.0.0.1:0")])
             await server.serve()
             started.set_result(address)
             await ended.wait()

@@ -40,6 +40,7 @@ from servicekit.gpu_lock import DeviceLock
 from servicekit.journal import Journal, OwningService
 from servicekit.loans import Borrowings, LoanClient, LoanPool, LoanServer
 from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.receive import ReceiveLimits
 from servicekit.rpc.server import RpcServer
 from servicekit.store.folder_store import FolderStore
@@ -144,7 +145,7 @@ async def serving(
                 url_ttl_s=60,
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
-            (address,) = await server.start(["127.0.0.1:0"])
+            (address,) = await server.start([Endpoint("127.0.0.1:0")])
             await server.serve()
             with (
                 Workers(runner, calls, clock=clock),

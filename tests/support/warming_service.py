@@ -10,6 +10,7 @@ import sys
 from contextlib import nullcontext
 
 from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.gate import Phase
 from servicekit.rpc.server import RpcServer
 from servicekit.serving import ServiceProcess
@@ -46,7 +47,7 @@ async def main() -> None:
     process = ServiceProcess(
         name="test",
         server=server,
-        addresses=("127.0.0.1:0",),
+        endpoints=(Endpoint("127.0.0.1:0"),),
         runner=nullcontext(Nothing()),
         warm=warm,
         drain_seconds=30.0,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.server import RpcServer
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from tests.support.callers import trusting
@@ -24,7 +25,7 @@ async def test_buf_curl_lists_every_method(protocol: str) -> None:
     jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(
         jobs_service_pb2_grpc.JobsServiceServicer(), server.grpc_server
     )
-    (address,) = await server.start(["127.0.0.1:0"])
+    (address,) = await server.start([Endpoint("127.0.0.1:0")])
     options = ("--protocol", "grpc", "--http2-prior-knowledge", "--reflect-protocol", protocol, "--list-methods")
     process = await asyncio.create_subprocess_exec(
         str(BUF), "curl", *options, f"http://{address}", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

@@ -48,6 +48,9 @@ add(Servicer(), server)
 servicer = health.HealthServicer()
 health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
 server.add_insecure_port(address)
+run = os.path.join(chosen["SONICHAOS_DATA"], "run")
+os.makedirs(run, exist_ok=True)
+server.add_insecure_port("unix:" + os.path.join(run, name.removesuffix("_service") + ".sock"))
 servicer.set("", health_pb2.HealthCheckResponse.SERVING)
 server.start()
 def drain(*_):
@@ -72,7 +75,12 @@ class Up:
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from hostctl.up import up; up()", "--json", *listen, *options],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(paths),
+                "SONICHAOS_DATA": str(folder / "data"),
+                **(environment or {}),
+            },
             stdout=subprocess.PIPE,
             stderr=self.errors.open("wb") if stderr is None else stderr,
             text=True,
@@ -148,7 +156,9 @@ def test_it_prints_its_addresses_and_drains_in_order(tmp_path: Path, ups: list[U
     assert ready["data"] == str(tmp_path / "data")
     render, separation = running.environment_of("render_service"), running.environment_of("separation_service")
     assert render["SONICHAOS_RENDER_LISTEN"] == ready["renderAddress"]
-    assert render["SONICHAOS_SEPARATION_ADDRESS"] == separation["SONICHAOS_SEPARATION_LISTEN"]
+    assert render["SONICHAOS_SEPARATION_ADDRESS"] == ready["separationSocket"]
+    assert ready["separationSocket"] == f"unix:{tmp_path / 'data' / 'run' / 'separation.sock'}"
+    assert separation["SONICHAOS_SEPARATION_LISTEN"] == ready["separationAddress"]
     assert render["SONICHAOS_DATA"] == separation["SONICHAOS_DATA"] == ready["data"]
     assert "SONICHAOS_SEPARATOR" not in render
     assert "SONICHAOS_RENDERER" not in separation

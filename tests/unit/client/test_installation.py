@@ -62,6 +62,27 @@ def test_each_service_gets_only_its_own_settings(tmp_path: Path) -> None:
     assert render["PATH"] == separation["PATH"] == "p"
 
 
+def test_a_service_may_listen_on_several_addresses(tmp_path: Path) -> None:
+    """They are separated by commas; callers are shown the first. With a certificate it is an https:// address."""
+    listen = {**ANY, RENDER_LISTEN: f"127.0.0.1:0, unix:{tmp_path}/r.sock"}
+    plain = plan_installation({}, data=tmp_path, chosen={}, listen=listen)
+    first, second = plain.render_environment()[RENDER_LISTEN].split(",")
+    assert second == f"unix:{tmp_path}/r.sock"
+    assert plain.for_callers(plain.render) == first
+    secured = plan_installation({"SONICHAOS_TLS_CERTIFICATE": "x.pem"}, data=tmp_path, chosen={}, listen=listen)
+    assert secured.for_callers(secured.render).startswith("https://127.0.0.1:")
+
+
+def test_the_services_talk_over_a_unix_socket(tmp_path: Path) -> None:
+    """That of the data folder, unless a setting names another."""
+    assert plan({}, tmp_path).render_environment()["SONICHAOS_SEPARATION_ADDRESS"] == (
+        f"unix:{tmp_path / 'run' / 'separation.sock'}"
+    )
+    other = plan({"SONICHAOS_SEPARATION_SOCKET": "/run/s.sock"}, tmp_path)
+    assert other.render_environment()["SONICHAOS_SEPARATION_ADDRESS"] == "unix:/run/s.sock"
+    assert other.separation_environment()["SONICHAOS_SEPARATION_SOCKET"] == "/run/s.sock"
+
+
 def test_fetched_weights_are_found_by_name(tmp_path: Path) -> None:
     """A separator that fetch-weights saved in the data folder needs no --separator-repo; an explicit folder takes precedence."""
     fetched = tmp_path / "weights" / "htdemucs_ft"

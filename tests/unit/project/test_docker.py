@@ -14,7 +14,7 @@ import yaml
 from render_service.settings import RenderSettings
 from separation_service.settings import SeparationSettings
 from servicekit.host_settings import HostSettings
-from servicekit.rpc.server import check_listen_address
+from servicekit.rpc.endpoints import check_listen_address
 from servicekit.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -17,6 +17,7 @@ from servicekit.access.failed_logins import FailedLogins
 from servicekit.access.gatekeeper import Gatekeeper, LocalTrust
 from servicekit.errors import ResourceExhausted
 from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.server import RpcServer
 from sonichaos.jobs.v1 import jobs_service_pb2, jobs_service_pb2_grpc
 from tests.support.callers import NamedTenants, as_tenant
@@ -64,7 +65,7 @@ async def served() -> AsyncIterator[Served]:
         recheck_s=0.2,
     )
     jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(Servicer(), server.grpc_server)
-    (address,) = await server.start(["127.0.0.1:0"])
+    (address,) = await server.start([Endpoint("127.0.0.1:0")])
     await server.serve()
     async with aio.insecure_channel(address) as channel:
         yield Served(jobs_service_pb2_grpc.JobsServiceStub(channel), channel, tenants)

@@ -33,6 +33,7 @@ from servicekit.loans import (
     TensorHeader,
 )
 from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.receive import ReceiveLimits
 from servicekit.rpc.server import RpcServer
 from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
@@ -72,7 +73,7 @@ async def borrower() -> AsyncIterator[Borrower]:
     handoff_pb2_grpc.add_HandoffServiceServicer_to_server(
         HandoffServicer(borrowings, receive_limits=ReceiveLimits(window_s=2.0)), server.grpc_server
     )
-    (address,) = await server.start(("127.0.0.1:0",))
+    (address,) = await server.start([Endpoint("127.0.0.1:0")])
     yield Borrower(address, borrowings)
     await server.stop(0)
 
@@ -295,7 +296,7 @@ async def test_a_warming_borrower_is_reported() -> None:
         gatekeeper=trusting(),
     )
     handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(Borrowings()), server.grpc_server)
-    (address,) = await server.start(("127.0.0.1:0",))
+    (address,) = await server.start([Endpoint("127.0.0.1:0")])
 
     def lend() -> ServiceError:
         with grpc.insecure_channel(address) as channel, pytest.raises(Unavailable) as warming:

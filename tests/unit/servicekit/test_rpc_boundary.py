@@ -23,6 +23,7 @@ from grpc_status import rpc_status
 
 from servicekit.errors import FieldViolation, InvalidFields, NotFound
 from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.server import RpcServer
 from servicekit.rpc.status import as_service_error, to_status
 from servicekit.rpc.wellformed import check_request
@@ -64,7 +65,7 @@ async def server() -> AsyncIterator[tuple[RpcServer, aio.Channel]]:
         metrics=Metrics("test"), gated_methods=[f"/{NAME}/CancelJob"], service_names=[NAME], gatekeeper=trusting()
     )
     jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(Servicer(), made.grpc_server)
-    (address,) = await made.start(["127.0.0.1:0"])
+    (address,) = await made.start([Endpoint("127.0.0.1:0")])
     async with aio.insecure_channel(address) as channel:
         yield made, channel
     await made.stop(0)

@@ -13,6 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.gate import Phase
 from servicekit.rpc.server import RpcServer
 from servicekit.serving import ServiceProcess
@@ -55,7 +56,7 @@ async def test_a_warm_up_that_fails_ends_the_process() -> None:
     process = ServiceProcess(
         name="test",
         server=server,
-        addresses=("127.0.0.1:0",),
+        endpoints=(Endpoint("127.0.0.1:0"),),
         runner=nullcontext(Nothing()),
         warm=warm,
         drain_seconds=5.0,
@@ -82,7 +83,7 @@ async def test_a_missing_thread_of_upkeep_shows_in_health() -> None:
     process = ServiceProcess(
         name="test",
         server=server,
-        addresses=("127.0.0.1:0",),
+        endpoints=(Endpoint("127.0.0.1:0"),),
         runner=nullcontext(Nothing()),
         warm=lambda: loop.call_soon_threadsafe(listens.set),
         drain_seconds=0.0,

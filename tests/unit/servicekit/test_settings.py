@@ -6,7 +6,7 @@ import pytest
 
 from render_service.settings import RenderSettings
 from servicekit.host_settings import CLIENT_VARIABLES, HostSettings
-from servicekit.rpc.server import check_listen_address
+from servicekit.rpc.endpoints import check_listen_address
 from servicekit.settings import SettingsError, read_settings, variable_names
 
 

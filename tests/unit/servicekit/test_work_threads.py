@@ -15,6 +15,7 @@ from servicekit.errors import Unavailable
 from servicekit.faults import FaultPoint, Faults
 from servicekit.journal import Claim, HeartbeatReply, JobState, Journal, OrphanedVersion, OwningService
 from servicekit.metrics import Metrics
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.server import RpcServer
 from servicekit.work import Assignment
 from servicekit.work.repeating_thread import RepeatingThread
@@ -189,7 +190,7 @@ def test_a_thread_that_cannot_be_replaced_is_reported() -> None:
 async def test_health_says_when_work_stands_still() -> None:
     """NOT_SERVING while a thread is missing, SERVING again once it is replaced."""
     server = RpcServer(metrics=Metrics("test"), gated_methods=(), service_names=("x.Y",), gatekeeper=trusting())
-    (address,) = await server.start(("127.0.0.1:0",))
+    (address,) = await server.start([Endpoint("127.0.0.1:0")])
     await server.serve()
     states = []
     async with grpc.aio.insecure_channel(address) as channel:

@@ -7,7 +7,8 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _MAX_PATH_BYTES = 107
@@ -43,15 +44,9 @@ def listen_privately(path: Path, *, backlog: int) -> socket.socket:
     """A listening, non-blocking stream socket at ``path``: mode 0600 in a directory of this user with mode 0700.
 
     Creates the directory if missing and removes the socket of a dead process. Raises SocketPathError where a process listens on
-    the path, or it is not a socket. A lock on the directory serializes processes that start at the same time.
+    the path, or it is not a socket.
     """
-    check_socket_path(path)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _check_directory(path.parent, os.fstat(directory))
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        _remove_stale(path)
+    with private_path(path):
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(os.fspath(path))
@@ -62,6 +57,25 @@ def listen_privately(path: Path, *, backlog: int) -> socket.socket:
             listener.close()
             raise
         return listener
+
+
+@contextmanager
+def private_path(path: Path) -> Iterator[None]:
+    """In the block a socket may be bound to ``path``, which only this process does; at its end the socket gets mode 0600.
+
+    The directory belongs to this user with mode 0700 and is created if missing; the socket of a dead process is removed. Raises
+    SocketPathError where a process listens on the path, or it is not a socket. A lock on the directory serializes processes that
+    start at the same time.
+    """
+    check_socket_path(path)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _check_directory(path.parent, os.fstat(directory))
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        _remove_stale(path)
+        yield
+        path.chmod(0o600)
     finally:
         os.close(directory)
 
@@ -70,7 +84,7 @@ def _check_directory(directory: Path, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if status.st_uid != os.geteuid() or mode & 0o077:
         raise SocketPathError(
-            f"the directory of the loan socket must belong to user {os.geteuid()} with mode 0700; {directory} belongs to user "
+            f"the directory of a Unix socket must belong to user {os.geteuid()} with mode 0700; {directory} belongs to user "
             f"{status.st_uid} with mode {mode:04o}: chmod 700 it, or choose another"
         )
 
