@@ -1,4 +1,4 @@
-"""Gatekeepers of servers in tests: one that trusts every caller, and one that believes the tenant that a caller names."""
+"""Gatekeepers of servers in tests: they believe the tenant that a caller names, and trust every other caller or none over TCP."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ ALL_SCOPES = frozenset(Scope)
 def trusting(owner: OwningService = OwningService.RENDER) -> Gatekeeper:
     """Callers without a credential act for ``local``; those that send :func:`as_tenant` act for that tenant."""
     return Gatekeeper((NamedTenants(),), scopes=rpc_scopes(owner), local=LocalTrust(everyone=True))
+
+
+def identifying(owner: OwningService) -> Gatekeeper:
+    """Callers over TCP must name their tenant by :func:`as_tenant`; those over a Unix socket act for ``local``."""
+    return Gatekeeper((NamedTenants(),), scopes=rpc_scopes(owner), local=LocalTrust())
 
 
 def as_tenant(tenant: str, scopes: frozenset[Scope] = ALL_SCOPES) -> tuple[tuple[str, str], ...]:

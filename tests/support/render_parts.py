@@ -26,6 +26,7 @@ from render_service.separation.client import SeparationClient
 from render_service.usecases.create_render import RenderAdmission
 from render_service.usecases.rerender_stem import RerenderAdmission
 from separation_service.engine import Separator
+from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.clock import SystemClock
 from servicekit.gpu_lock import GpuLock
 from servicekit.journal import AcceptResult, Job, Journal, OwningService
@@ -112,13 +113,15 @@ def _clip(seed: int) -> Clip:
 
 
 @contextmanager
-def separation_in_thread(folder: Path, separator: Separator) -> Iterator[SeparationClient]:
-    """A separation_service whose event loop runs in a thread, and the client that lends to it."""
+def separation_in_thread(
+    folder: Path, separator: Separator, gatekeeper: Gatekeeper | None = None
+) -> Iterator[SeparationClient]:
+    """A separation_service whose event loop runs in a thread, and the client that lends to it over its Unix socket."""
     started: Future[LiveServer] = Future()
     loop, ended_event = asyncio.new_event_loop(), asyncio.Event()
 
     async def run() -> None:
-        async with serving(folder, separator) as live:
+        async with serving(folder, separator, gatekeeper=gatekeeper) as live:
             started.set_result(live)
             await ended_event.wait()
 
@@ -126,7 +129,7 @@ def separation_in_thread(folder: Path, separator: Separator) -> Iterator[Separat
     thread.start()
     try:
         live = started.result(timeout=60.0)
-        with grpc.insecure_channel(live.address) as channel:
+        with grpc.insecure_channel(live.peer_address) as channel:
             yield SeparationClient(address=live.address, channel=channel, lender=live.lender)
     finally:
         loop.call_soon_threadsafe(ended_event.set)

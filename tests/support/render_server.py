@@ -14,6 +14,7 @@ from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
 from render_service.separation.client import SeparationClient
 from render_service.usecases.replay import Replayer
+from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.clock import SystemClock
 from servicekit.journal import OwningService
 from servicekit.metrics import Metrics
@@ -28,8 +29,10 @@ QUEUE_LIMIT = 10
 
 
 @contextmanager
-def render_in_thread(parts: RenderParts, separation: SeparationClient) -> Iterator[str]:
-    """A serving render_service without workers; gives its address."""
+def render_in_thread(
+    parts: RenderParts, separation: SeparationClient, gatekeeper: Gatekeeper | None = None
+) -> Iterator[str]:
+    """A serving render_service without workers, by default one that trusts every caller; gives its address."""
     started: Future[str] = Future()
     loop, ended = asyncio.new_event_loop(), asyncio.Event()
 
@@ -39,7 +42,7 @@ def render_in_thread(parts: RenderParts, separation: SeparationClient) -> Iterat
             metrics=Metrics("render"),
             gated_methods=(*GATED_METHODS, *JOBS_GATED),
             service_names=("sonichaos",),
-            gatekeeper=trusting(),
+            gatekeeper=gatekeeper or trusting(),
         )
         async with Feed(parts.journal, OwningService.RENDER) as feed:
             servicer = RenderServicer(

@@ -33,6 +33,7 @@ from separation_service.uploads.admission import UploadAdmission, UploadLimits
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.work import UploadWork
 from separation_service.workers import Workers
+from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.audio.wav import read_wav
 from servicekit.clock import SystemClock
 from servicekit.delivery.manifest_json import manifest_text
@@ -62,6 +63,7 @@ class LiveServer:
     """The service, and the parts that a test looks at."""
 
     address: str
+    peer_address: str
     server: RpcServer
     store: FolderStore
     journal: Journal
@@ -96,15 +98,19 @@ async def serving(
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     receive_limits: ReceiveLimits = TEN_SECONDS,
     hook: AdmissionHook = NO_HOOK,
+    gatekeeper: Gatekeeper | None = None,
 ) -> AsyncIterator[LiveServer]:
-    """The service over ``folder``, warm and serving."""
+    """The service over ``folder``, warm and serving on loopback and a Unix socket, by default to every caller."""
     clock, metrics = SystemClock(), Metrics("separation")
     (folder / "pending").mkdir()
     store, borrowings = new_store(folder), Borrowings()
     pipeline = new_pipeline(folder, separator, store=store, metrics=metrics, clock=clock, memory_bytes=memory_bytes)
     calls = SeparationCalls(pipeline, borrowings, limit=calls_limit, clock=clock, observe=lambda _stage, _seconds: None)
     server = RpcServer(
-        metrics=metrics, gated_methods=GATED_METHODS, service_names=(), gatekeeper=trusting(OwningService.SEPARATION)
+        metrics=metrics,
+        gated_methods=GATED_METHODS,
+        service_names=(),
+        gatekeeper=gatekeeper or trusting(OwningService.SEPARATION),
     )
     with (
         Journal.open(f"sqlite:///{folder / 'journal.sqlite3'}", clock=clock) as journal,
@@ -145,7 +151,8 @@ async def serving(
                 url_ttl_s=60,
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
-            (address,) = await server.start([Endpoint("127.0.0.1:0")])
+            listen = [Endpoint("127.0.0.1:0"), Endpoint(f"unix:{folder / 'separation.sock'}")]
+            address, peer_address = await server.start(listen)
             await server.serve()
             with (
                 Workers(runner, calls, clock=clock),
@@ -155,6 +162,7 @@ async def serving(
                 async with aio.insecure_channel(address) as channel:
                     yield LiveServer(
                         address=address,
+                        peer_address=peer_address,
                         server=server,
                         store=store,
                         journal=journal,
