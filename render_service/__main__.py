@@ -80,7 +80,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
         peer = _peer_certificate(settings)
         certificates = resources.enter_context(CertificateWatch({"server": certificate, "peer": peer}, metrics))
         addresses = [endpoint.address for endpoint in endpoints]
-        gatekeeper = open_gatekeeper(settings, rpc_scopes(OwningService.RENDER), *addresses)
+        gatekeeper = await open_gatekeeper(settings, journal, resources, rpc_scopes(OwningService.RENDER), *addresses)
         server = RpcServer(
             metrics=metrics,
             gated_methods=(*GATED_METHODS, *JOBS_GATED),

@@ -17,7 +17,7 @@ The tree, with the gRPC code each stands for::
       Unauthenticated          UNAUTHENTICATED      CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED
       PermissionDenied         PERMISSION_DENIED    SCOPE_MISSING, ADMISSION_REFUSED
       Unavailable              UNAVAILABLE          DRAINING, WARMING, STORE_UNAVAILABLE, SEPARATION_UNAVAILABLE,
-                                                    ADMISSION_UNAVAILABLE
+                                                    ADMISSION_UNAVAILABLE, ISSUER_UNAVAILABLE
         OutcomeUnknown         UNAVAILABLE          STORE_UNAVAILABLE
       DataLoss                 DATA_LOSS            DIGEST_MISMATCH
       Expired                  DEADLINE_EXCEEDED    EXPIRED

@@ -67,6 +67,11 @@ class HostSettings(Settings):
         description="Callers over TCP loopback must identify themselves too. Needed behind a proxy on the same host, which would "
         "otherwise act for the tenant local. Callers over a Unix socket never need an identity.",
     )
+    access_file: str = Field(
+        "",
+        description="TOML file with the client certificates and the issuers of JWTs that identify callers (docs/access.md), read "
+        "again when it changes. Empty: {data}/access.toml, if there is one.",
+    )
     access_log_prompts: bool = Field(
         default=False, description="Write the prompts of requests to the log of access. They are personal data."
     )

@@ -8,11 +8,17 @@ import resource
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from servicekit.access.access_file import AccessFile
+from servicekit.access.api_key import ApiKey
+from servicekit.access.api_keys import ApiKeyIdentifier
 from servicekit.access.caller import Scope
+from servicekit.access.certificates import CertificateIdentifier
 from servicekit.access.gatekeeper import Gatekeeper, LocalTrust
 from servicekit.access.http_guard import operators_only
+from servicekit.access.jwt_tokens import JwtIdentifier
 from servicekit.clock import Clock, SystemClock
 from servicekit.faults import Faults
 from servicekit.fingerprint import check_device
@@ -23,6 +29,7 @@ from servicekit.journal import Journal, SchemaError
 from servicekit.logs import logger
 from servicekit.metrics import Metrics
 from servicekit.rpc.endpoints import check_listen_address, is_local_address
+from servicekit.rpc.pools import CallPool
 from servicekit.settings import SettingsError
 from servicekit.socket_path import SocketPathError, check_socket_path
 from servicekit.store.folder_store import FolderStore
@@ -99,10 +106,45 @@ def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
         raise SettingsError(str(error)) from None
 
 
-def open_gatekeeper(settings: HostSettings, scopes: Mapping[str, Scope], *addresses: str) -> Gatekeeper:
-    """The gatekeeper of a service that listens on ``addresses`` and whose methods need ``scopes``."""
+async def open_gatekeeper(
+    settings: HostSettings, journal: Journal, resources: AsyncExitStack, scopes: Mapping[str, Scope], *addresses: str
+) -> Gatekeeper:
+    """The gatekeeper of a service that listens on ``addresses`` and whose methods need ``scopes``, until ``resources`` are closed.
+
+    Raises :class:`SettingsError` for an invalid access file.
+    """
     loopback = not settings.identify_local_callers and all(map(is_local_address, addresses))
-    return Gatekeeper((), scopes=scopes, local=LocalTrust(loopback=loopback, everyone=settings.insecure))
+    path = Path(settings.access_file) if settings.access_file else settings.data / "access.toml"
+    file = AccessFile(path, required=bool(settings.access_file))
+    identifiers = (
+        CertificateIdentifier(file),
+        JwtIdentifier(file, journal.clock),
+        await resources.enter_async_context(open_api_keys(journal, resources)),
+    )
+    return Gatekeeper(identifiers, scopes=scopes, local=LocalTrust(loopback=loopback, everyone=settings.insecure))
+
+
+class _JournalKeys:
+    """The journal's API keys, read in threads of their own: made-up keys must not delay other work."""
+
+    def __init__(self, journal: Journal, pool: CallPool) -> None:
+        self._journal = journal
+        self._pool = pool
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """See `servicekit.access.api_key.ApiKeys`."""
+        return await self._pool.run(self._journal.find_api_key, key_id)
+
+    async def touch(self, last_used: Mapping[str, datetime]) -> None:
+        """See `servicekit.access.api_key.ApiKeys`."""
+        await self._pool.run(self._journal.touch_api_keys, last_used)
+
+
+def open_api_keys(journal: Journal, resources: AsyncExitStack) -> ApiKeyIdentifier:
+    """Identifies callers by the keys of ``journal``."""
+    pool = CallPool("api-keys", threads=2, waiting=256, retry_after_s=1.0)
+    resources.callback(pool.close)
+    return ApiKeyIdentifier(_JournalKeys(journal, pool), journal.clock)
 
 
 def open_faults(settings: HostSettings, *addresses: str) -> Faults:

@@ -56,7 +56,9 @@ def _check_subject(subject: str) -> str:
 
 def _check_spiffe(pattern: str) -> str:
     if not is_spiffe_id(pattern.removesuffix("/*")):
-        raise ValueError(f"must be a SPIFFE id such as spiffe://example.org/mixer, or one that ends in /*, got {pattern!r}")
+        raise ValueError(
+            f"must be a SPIFFE id such as spiffe://example.org/mixer, or one that ends in /*, got {pattern!r}"
+        )
     return pattern
 
 
@@ -163,6 +165,9 @@ class AccessRules(_Rules):
         return self
 
 
+_MODELS: Mapping[str, type[_Rules]] = {"certificate": CertificateRule, "jwt": JwtRule}
+
+
 def parse_rules(text: str) -> AccessRules:
     """The rules of a file's text. Raises ValueError, with a line for each wrong key."""
     document = tomllib.loads(text)
@@ -246,7 +251,7 @@ def _problem(error: Mapping[str, Any]) -> str:
     table = str(place[0]) if place else ""
     where = f"[[{table}]] {place[1] + 1}" if len(place) > 1 and isinstance(place[1], int) else table
     if error["type"] == "extra_forbidden":
-        model: type[_Rules] = {"certificate": CertificateRule, "jwt": JwtRule}.get(table, AccessRules)
+        model = _MODELS.get(table, AccessRules)
         close = difflib.get_close_matches(str(place[-1]), list(model.model_fields), n=1)
         prefix = f"{where}: " if len(place) > 1 else ""
         return f"{prefix}unknown key {place[-1]}" + (f"; did you mean {close[0]}?" if close else "")

@@ -41,9 +41,10 @@ class _Found:
 class ApiKeyIdentifier:
     """Callers by the keys of the journal.
 
-    A key is looked up again after ``fresh_s``, so a revocation counts after that time. While the journal does not answer, a key that
-    it had ``outage_s`` ago at most still counts; it is waited for ``patience_s`` then. The time of its last use is recorded once in
-    ``touch_interval_s``, for all keys together, within ``touch_delay_s``. Used by one event loop, in a block of ``async with``.
+    All times are in seconds. A key is looked up again after ``fresh_s``, so a revocation counts after that time. While the journal
+    does not answer, a key that it had at most ``outage_s`` ago still counts, and calls with it wait ``patience_s`` for the journal.
+    The time of a key's last use is recorded once in ``touch_interval_s``, for all keys together, ``touch_delay_s`` after a call.
+    Used by one event loop, in a block of ``async with``.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class ApiKeyIdentifier:
         return (await asyncio.shield(lookup)).key
 
     def _lookup(self, key_id: str) -> asyncio.Task[_Found]:
-        """The running lookup of a key, so that calls at once with one key cost one: it goes on where its first call is cancelled."""
+        """The running lookup of a key: calls at once with one key share it, and it goes on where one of them is cancelled."""
         running = self._lookups.get(key_id)
         if running is None:
             running = self._lookups[key_id] = asyncio.create_task(self._look_up(key_id))

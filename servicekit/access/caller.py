@@ -76,6 +76,14 @@ class CallFacts:
     authorization: tuple[str, ...] = ()
     certificate: ClientCertificate | None = None
 
+    @property
+    def bearer_token(self) -> str | None:
+        """What follows ``Bearer`` in the only authorization entry; None for none, several, or another scheme."""
+        if len(self.authorization) != 1:
+            return None
+        scheme, _, token = self.authorization[0].partition(" ")
+        return token if scheme.lower() == "bearer" and token else None
+
 
 class Identifier(Protocol):
     """Identifies callers by one kind of credential."""

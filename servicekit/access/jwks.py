@@ -66,13 +66,15 @@ def parse_jwks(content: bytes) -> tuple[SigningKey, ...]:
         raise ValueError("must be a JWKS, got JSON that is nested too deeply") from None
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
-        raise ValueError('must be a JWKS: a JSON object with an array "keys"')
+        raise ValueError('must be a JWKS: a JSON object with an array "keys"')  # noqa: TRY004  content, no argument
     if len(listed) > _MAX_KEYS:
         raise ValueError(f"must have at most {_MAX_KEYS} keys, got {len(listed)}")
     keys = [_signing_key(one) for one in listed if isinstance(one, dict)]
     usable = tuple(key for key in keys if key.algorithms)
     if not usable:
-        raise ValueError(f"must have an RSA key of at least {_MIN_RSA_BITS} bits, a P-256, P-384 or Ed25519 key; got none")
+        raise ValueError(
+            f"must have an RSA key of at least {_MIN_RSA_BITS} bits, a P-256, P-384 or Ed25519 key; got none"
+        )
     return usable
 
 

@@ -25,7 +25,6 @@ _SHOWN_CHARACTERS = 128
 _FOREIGN_KEYS = frozenset({"jku", "x5u", "jwk", "crit"})
 """Headers that name a key of the token's own choice or an extension that must be understood."""
 _END = datetime(9999, 12, 31, tzinfo=UTC)
-_UNVERIFIED: Mapping[str, Any] = {"verify_signature": False}
 _REQUIRED = ("exp", "iss", "aud")
 _log = logger(__name__)
 
@@ -133,7 +132,7 @@ def _of_kid(keys: Sequence[SigningKey], kid: str | None) -> Sequence[SigningKey]
 def _read(token: str) -> tuple[Mapping[str, Any], object]:
     """Header and claimed issuer of a token that is not verified yet."""
     try:
-        read = jwt.decode_complete(token, options=dict(_UNVERIFIED))
+        read = jwt.decode_complete(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError):
         raise _invalid("the credential is neither an API key nor a JWT; check that it was copied whole") from None
     return read["header"], read["payload"].get("iss")

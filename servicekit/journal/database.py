@@ -22,7 +22,7 @@ from servicekit.clock import Clock, from_micros, to_micros
 from servicekit.errors import Internal, OutcomeUnknown, ResourceExhausted, ServiceError, Unavailable
 from servicekit.faults import NO_FAULTS, FaultPoint, Faults
 from servicekit.journal.clock_steps import clock_offset_us, follow_clock, is_step
-from servicekit.journal.migrate import prepare
+from servicekit.journal.migrate import SchemaError, prepare, read_key
 from servicekit.journal.rows import Event
 
 _WRITE = "journal_write"
@@ -116,6 +116,21 @@ class Database:
         database = cls.connect(url, clock=clock)
         with database.writing() as tx:
             database.token_key = prepare(tx.connection)
+        return database
+
+    @classmethod
+    def open_existing(cls, url: str, *, clock: Clock) -> Self:
+        """As :meth:`open`, but raises :class:`SchemaError` where there is no database, or one with another release's tables."""
+        path = _path_of(url)
+        if path is not None and not path.exists():
+            raise SchemaError(f"there is no journal at {path}; start the services once, or name their data folder")
+        database = cls.connect(url, clock=clock)
+        try:
+            with database.reading() as connection:
+                database.token_key = read_key(connection)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     @classmethod
@@ -240,10 +255,23 @@ class Database:
             return not busy
 
 
-def _sqlite(url: URL) -> tuple[Engine, Path]:
+def _path_of(url: str) -> Path | None:
+    """The file of a SQLite journal; None for any other URL. Raises ValueError for one that is no URL."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError(_bad_url(url)) from None
+    return _file(parsed) if parsed.get_backend_name() == "sqlite" else None
+
+
+def _file(url: URL) -> Path:
     if not url.database or url.database == ":memory:":
         raise ValueError("a SQLite journal needs a file: sqlite:////absolute/file")
-    path = Path(url.database).absolute()
+    return Path(url.database).absolute()
+
+
+def _sqlite(url: URL) -> tuple[Engine, Path]:
+    path = _file(url)
     path.parent.mkdir(parents=True, exist_ok=True)
     # SQLite creates its log and index files with the mode of the database file.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))

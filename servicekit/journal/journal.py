@@ -15,6 +15,7 @@ from servicekit.journal import (
     event_log,
     upkeep,
 )
+from servicekit.journal.api_keys import ApiKeyMethods
 from servicekit.journal.caller_methods import CallerMethods
 from servicekit.journal.rows import (
     AuditPage,
@@ -30,7 +31,7 @@ from servicekit.journal.worker_methods import WorkerMethods
 _FEED = "feed"
 
 
-class Journal(CallerMethods, WorkerMethods):
+class Journal(CallerMethods, WorkerMethods, ApiKeyMethods):
     """See the module, and `OpenJournal` for how it is opened and closed."""
 
     # For watchers

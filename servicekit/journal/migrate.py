@@ -19,6 +19,7 @@ from servicekit.journal import schema
 
 _FOLDER = Path(__file__).parent / "migrations"
 _revisions = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+_NEWER = "run the release that wrote it, or use another journal"
 # Alembic keeps its context in module globals.
 _alembic = threading.Lock()
 
@@ -40,13 +41,31 @@ def prepare(connection: Connection) -> bytes:
     if written > schema.SCHEMA_VERSION:
         raise SchemaError(
             f"this program needs journal schema {schema.SCHEMA_VERSION}, the journal has {written}, which is newer; "
-            "run the release that wrote it, or use another journal"
+            f"{_NEWER}"
         )
     if written < schema.SCHEMA_VERSION:
         migrate(connection, schema.SCHEMA_VERSION)
-    return bytes.fromhex(
-        connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "token_key")).scalar_one()
-    )
+    return _token_key(connection)
+
+
+def read_key(connection: Connection) -> bytes:
+    """The key for sealing tokens of a journal with this release's tables. Changes nothing. Raises :class:`SchemaError`."""
+    tables = inspect(connection)
+    if not tables.has_table(schema.meta.name):
+        raise SchemaError("there is no journal in this database; start the services once, or name their journal")
+    stated = connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "schema_version")).scalar_one()
+    written = int(stated)
+    if written != schema.SCHEMA_VERSION:
+        advice = "start the services of this release, which upgrade it" if written < schema.SCHEMA_VERSION else _NEWER
+        raise SchemaError(
+            f"this program needs journal schema {schema.SCHEMA_VERSION}, the journal has {written}; {advice}"
+        )
+    return _token_key(connection)
+
+
+def _token_key(connection: Connection) -> bytes:
+    stated = connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "token_key")).scalar_one()
+    return bytes.fromhex(stated)
 
 
 def read_version(connection: Connection) -> int:

@@ -42,7 +42,18 @@ class OpenJournal:
         A version fails when its worker crashes for the ``max_crashes``-th time. Raises :class:`SchemaError` where another
         release wrote the journal, ValueError for any other kind of URL.
         """
-        database = Database.open(url, clock=clock)
+        return cls._of(Database.open(url, clock=clock), clock, max_crashes)
+
+    @classmethod
+    def open_existing(cls, url: str, *, clock: Clock) -> Self:
+        """As :meth:`open`, for a program beside the services: creates no journal and changes no tables.
+
+        Raises :class:`SchemaError` where there is no journal or where it has another release's tables.
+        """
+        return cls._of(Database.open_existing(url, clock=clock), clock, 3)
+
+    @classmethod
+    def _of(cls, database: Database, clock: Clock, max_crashes: int) -> Self:
         folder = database.path.with_name(database.path.name + "-alive") if database.path else None
         return cls(database, Liveness(folder), clock, max_crashes)
 

@@ -75,9 +75,9 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
 
     async def end_calls_of_invalid_callers(self) -> None:
         """End the running calls whose callers would not be admitted again: a revoked key, an expired token."""
-        valid: dict[tuple[str, str], bool] = {}
+        valid: dict[tuple[object, ...], bool] = {}
         for task, caller in list(self._callers.items()):
-            key = (caller.method, caller.subject)
+            key = (caller.method, caller.tenant, caller.subject, caller.expires_at)
             if key not in valid:
                 valid[key] = await self._gatekeeper.is_valid(caller)
             if not valid[key] and not task.done():

@@ -211,6 +211,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE with RetryInfo. The operator's admission hook does not answer, and the operator chose to refuse work then.
     Example: the hook's service restarts.
     """
+    ERROR_REASON_ISSUER_UNAVAILABLE: _ErrorReason.ValueType  # 51
+    """UNAVAILABLE with RetryInfo. The keys of a JWT's issuer cannot be fetched, so that its tokens cannot be verified.
+    Example: the issuer is down and this service was just started.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """`reason` of the google.rpc.ErrorInfo that every error carries, without the ERROR_REASON_ prefix. Its `domain` is "sonichaos.ai".
@@ -406,5 +410,9 @@ Example: a customer whose budget is spent.
 ERROR_REASON_ADMISSION_UNAVAILABLE: ErrorReason.ValueType  # 50
 """UNAVAILABLE with RetryInfo. The operator's admission hook does not answer, and the operator chose to refuse work then.
 Example: the hook's service restarts.
+"""
+ERROR_REASON_ISSUER_UNAVAILABLE: ErrorReason.ValueType  # 51
+"""UNAVAILABLE with RetryInfo. The keys of a JWT's issuer cannot be fetched, so that its tokens cannot be verified.
+Example: the issuer is down and this service was just started.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
