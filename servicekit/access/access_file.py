@@ -144,8 +144,8 @@ class JwtRule(_Rules):
 
     def scopes_of(self, claims: Mapping[str, Any]) -> frozenset[Scope]:
         """The scopes of a verified token. What this service does not know grants nothing."""
-        granted = claims.get(self.scope_claim, ())
-        names = granted.split() if isinstance(granted, str) else granted
+        granted = claims.get(self.scope_claim)
+        names = granted.split() if isinstance(granted, str) else granted if isinstance(granted, list) else []
         meanings = {str(scope): scope for scope in GRANTABLE_SCOPES} if self.scopes is None else self.scopes
         return frozenset(meanings[name] for name in names if isinstance(name, str) and name in meanings)
 

@@ -41,10 +41,10 @@ class _Found:
 class ApiKeyIdentifier:
     """Callers by the keys of the journal.
 
-    All times are in seconds. A key is looked up again after ``fresh_s``, so a revocation counts after that time. While the journal
-    does not answer, a key that it had at most ``outage_s`` ago still counts, and calls with it wait ``patience_s`` for the journal.
-    The time of a key's last use is recorded once in ``touch_interval_s``, for all keys together, ``touch_delay_s`` after a call.
-    Used by one event loop, in a block of ``async with``.
+    All times are in seconds. A key is looked up again after ``fresh_s``, so a revocation counts after that time, and whenever a
+    running call is checked. While the journal does not answer, a key that it had at most ``outage_s`` ago still counts, and calls
+    with it wait ``patience_s`` for the journal. The time of a key's last use is recorded once in ``touch_interval_s``, for all keys
+    together, ``touch_delay_s`` after a call. Used by one event loop, in a block of ``async with``.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ApiKeyIdentifier:
         text = parse_key_text(token)
         if text is None:
             raise _invalid("the API key is malformed; check that it was copied whole")
-        key = await self._find(text.key_id)
+        key = await self._find(text.key_id, self._fresh_s)
         expected = key.secret_sha256 if key is not None else _NO_SECRET
         matches = hmac.compare_digest(expected, text.secret_sha256)
         if key is None or not matches:
@@ -110,14 +110,14 @@ class ApiKeyIdentifier:
         """Whether the caller's key is neither revoked nor expired. Raises Unavailable where the journal cannot tell."""
         if caller.method is not IdentityMethod.API_KEY:
             return True
-        key = await self._find(caller.subject)
+        key = await self._find(caller.subject, fresh_s=0.0)
         return key is not None and key.state(self._clock.now()) in {ApiKeyState.ACTIVE, ApiKeyState.REPLACED}
 
-    async def _find(self, key_id: str) -> ApiKey | None:
-        """The key, from the journal or, if that is not long ago or it does not answer, as it was."""
+    async def _find(self, key_id: str, fresh_s: float) -> ApiKey | None:
+        """The key as it was ``fresh_s`` ago at most or, while the journal does not answer, ``outage_s`` ago."""
         known = self._known.get(key_id) or self._unknown.get(key_id)
         age_s = self._clock.monotonic_s() - known.at_s if known is not None else 0.0
-        if known is not None and age_s < self._fresh_s:
+        if known is not None and age_s < fresh_s:
             return known.key
         usable = known is not None and known.key is not None and age_s < self._outage_s
         lookup = self._lookup(key_id)

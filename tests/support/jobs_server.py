@@ -16,11 +16,12 @@ from grpc import aio
 from jobs_service import Feed, JobDeletions, JobsServicer
 from jobs_service.admission_hook import NO_HOOK, AdmissionHook
 from jobs_service.server import GATED_METHODS
+from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.clock import SystemClock
 from servicekit.journal import Checkpoint, Claim, EventDraft, EventKind, Journal, OwningService, Stage
 from servicekit.metrics import Metrics
 from servicekit.rpc.endpoints import Endpoint
-from servicekit.rpc.server import RpcServer
+from servicekit.rpc.server import RECHECK_S, RpcServer
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.url_signer import UrlSigner
@@ -69,14 +70,25 @@ class Wire:
 
 
 @asynccontextmanager
-async def serving(folder: Path, journal: Journal, *, hook: AdmissionHook = NO_HOOK) -> AsyncIterator[Wire]:
-    """The service on a free port of loopback, with the folder store's own URL endpoint."""
+async def serving(
+    folder: Path,
+    journal: Journal,
+    *,
+    hook: AdmissionHook = NO_HOOK,
+    gatekeeper: Gatekeeper | None = None,
+    recheck_s: float = RECHECK_S,
+) -> AsyncIterator[Wire]:
+    """The service on a free port of loopback, with the folder store's own URL endpoint. It trusts everyone unless told whom."""
     secret = bytes(range(32))
     probe = FolderStore(folder / "store", UrlSigner(base_url="http://x", secret=secret, now=SystemClock().now))
     async with FolderUrlServer(probe, host="127.0.0.1", port=0) as urls, Feed(journal, OwningService.RENDER) as feed:
         probe.signer = UrlSigner(base_url=f"http://127.0.0.1:{urls.port}", secret=secret, now=SystemClock().now)
         rpc = RpcServer(
-            metrics=Metrics("render"), gated_methods=GATED_METHODS, service_names=(NAME,), gatekeeper=trusting()
+            metrics=Metrics("render"),
+            gated_methods=GATED_METHODS,
+            service_names=(NAME,),
+            gatekeeper=gatekeeper or trusting(),
+            recheck_s=recheck_s,
         )
         deletions = JobDeletions(journal, OwningService.RENDER, probe)
         servicer = JobsServicer(

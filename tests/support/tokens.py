@@ -56,9 +56,8 @@ class Issuer:
 
     def token(self, *, headers: Mapping[str, Any] | None = None, **claims: Any) -> str:
         """A token that is valid for a minute, with changed claims; None removes one."""
-        return jwt.encode(
-            self.payload(**claims), self.key, algorithm=self.algorithm, headers={"kid": self.kid, **(headers or {})}
-        )
+        written = {"kid": self.kid, **(headers or {})}
+        return jwt.PyJWS().encode(as_json(self.payload(**claims)), self.key, algorithm=self.algorithm, headers=written)
 
     def payload(self, **claims: Any) -> dict[str, Any]:
         """The claims of :meth:`token`."""

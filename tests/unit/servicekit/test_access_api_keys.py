@@ -147,7 +147,12 @@ async def test_a_key_is_a_tenant_with_scopes_and_limits(records: Records, identi
 
 async def test_other_credentials_are_left_to_others(identifier: ApiKeyIdentifier) -> None:
     """A JWT, another scheme, no credential, two of them."""
-    for authorization in (("Bearer eyJ.a.b",), ("Basic sonichaos_a",), (), ("Bearer sonichaos_a", "Bearer sonichaos_b")):
+    for authorization in (
+        ("Bearer eyJ.a.b",),
+        ("Basic sonichaos_a",),
+        (),
+        ("Bearer sonichaos_a", "Bearer sonichaos_b"),
+    ):
         facts = CallFacts(method="/x/Y", peer="ipv4:10.0.0.7:1", authorization=authorization)
         assert await identifier.identify(facts) is None
 
@@ -168,7 +173,7 @@ async def test_wrong_and_unknown_keys_look_alike(records: Records, identifier: A
 async def test_a_revoked_key_is_refused_after_five_seconds(
     records: Records, identifier: ApiKeyIdentifier, clock: ManualClock
 ) -> None:
-    """Its answer counts that long; the running calls of its callers end too."""
+    """The answer of the journal counts that long; running calls are checked with a new one."""
     text = records.add()
     caller = await identified(identifier, text)
     records.keys[text.key_id] = ApiKey(**{**vars(records.keys[text.key_id]), "revoke_time": START})
@@ -176,8 +181,8 @@ async def test_a_revoked_key_is_refused_after_five_seconds(
     assert (await identified(identifier, text)).tenant == "a"
     clock.advance(0.1)
     assert (await refusal(identifier, text.text))[0] == "CREDENTIALS_INVALID"
-    assert not await identifier.is_valid(caller)
     assert len(records.lookups) == 2
+    assert not await identifier.is_valid(caller)
 
 
 async def test_an_expired_key_is_refused_at_once(

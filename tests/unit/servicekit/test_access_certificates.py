@@ -51,6 +51,11 @@ def call(subject: str, *uris: str, authorization: tuple[str, ...] = ()) -> CallF
     return CallFacts(method="/x/Y", peer="ipv4:10.0.0.7:1", authorization=authorization, certificate=certificate)
 
 
+def write(path: Path, rules: str) -> None:
+    """Replace the access file."""
+    path.write_text(rules)
+
+
 async def identified(identifier: CertificateIdentifier, subject: str, *uris: str) -> Caller:
     """The caller, who must be identified."""
     caller = await identifier.identify(call(subject, *uris))
@@ -137,11 +142,11 @@ async def test_a_caller_ends_with_its_rule(identifier: CertificateIdentifier, pa
         await identified(identifier, "", "spiffe://example.org/tenants/b/x"),
     ]
     assert [await identifier.is_valid(caller) for caller in callers] == [True, True]
-    path.write_text(RULES.replace('"read", "render"', '"read"'))
+    write(path, RULES.replace('"read", "render"', '"read"'))
     assert [await identifier.is_valid(caller) for caller in callers] == [False, True]
-    path.write_text(RULES.replace('tenant = "b"', 'tenant = "c"'))
+    write(path, RULES.replace('tenant = "b"', 'tenant = "c"'))
     assert [await identifier.is_valid(caller) for caller in callers] == [True, False]
-    path.write_text("")
+    write(path, "")
     assert [await identifier.is_valid(caller) for caller in callers] == [False, False]
     key = Caller(tenant="a", subject="k", method=IdentityMethod.API_KEY, scopes=frozenset())
     assert await identifier.is_valid(key)

@@ -155,7 +155,9 @@ def test_a_program_beside_the_services_creates_no_journal(any_database: str, tmp
 def test_a_program_beside_the_services_upgrades_no_journal(any_database: str, tmp_path: Path) -> None:
     """Running services of the earlier release would meet tables that they do not know."""
     kept_journal(7, any_database, tmp_path)
-    with pytest.raises(SchemaError, match="needs journal schema 8, the journal has 7; start the services of this release"):
+    with pytest.raises(
+        SchemaError, match="needs journal schema 8, the journal has 7; start the services of this release"
+    ):
         Journal.open_existing(any_database, clock=SystemClock())
     with Journal.open(any_database, clock=SystemClock()):
         pass
