@@ -101,7 +101,9 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
         )
         certificates = resources.enter_context(CertificateWatch({"server": certificate}, metrics))
         addresses = [endpoint.address for endpoint in endpoints]
-        gatekeeper = await open_gatekeeper(settings, journal, resources, rpc_scopes(OwningService.SEPARATION), *addresses)
+        gatekeeper = await open_gatekeeper(
+            settings, journal, resources, rpc_scopes(OwningService.SEPARATION), *addresses
+        )
         gated = (*GATED_METHODS, *_HANDOFF_GATED, *JOBS_GATED)
         server = RpcServer(
             metrics=metrics,

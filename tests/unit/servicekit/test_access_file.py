@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from servicekit.access.access_file import AccessFile, AccessRules, parse_rules
+from servicekit.access.access_file import AccessFile, AccessRules, JwtRule, parse_rules
 from servicekit.access.caller import Scope
 from servicekit.settings import SettingsError
 
@@ -40,6 +41,15 @@ def problem(text: str) -> str:
     with pytest.raises(ValueError, match=r".") as refused:
         parse_rules(text)
     return str(refused.value)
+
+
+def test_the_example_of_the_documentation_is_valid() -> None:
+    """docs/access.md has a complete file."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "access.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    rules = parse_rules(example)
+    assert (len(rules.certificate), len(rules.jwt)) == (3, 1)
+    assert set(rules.jwt[0].model_fields_set) >= JwtRule.model_fields.keys() - {"tenant"}
 
 
 def test_an_empty_file_has_no_rules() -> None:
