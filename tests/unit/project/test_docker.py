@@ -13,14 +13,14 @@ import yaml
 
 from render_service.settings import RenderSettings
 from separation_service.settings import SeparationSettings
-from servicekit.host_settings import HostSettings
 from servicekit.rpc.endpoints import check_listen_address
 from servicekit.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8"))
-SERVICES: dict[str, type[HostSettings]] = {
+MTLS: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.mtls.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, type[RenderSettings | SeparationSettings]] = {
     "render-service": RenderSettings,
     "separation-service": SeparationSettings,
 }
@@ -63,9 +63,23 @@ def _filled(text: object) -> str:
     return _VARIABLE.sub(fill, str(text))
 
 
-def _settings(name: str) -> HostSettings:
-    environment = {key: _filled(value) for key, value in COMPOSE["services"][name]["environment"].items()}
-    return read_settings(SERVICES[name], environment)
+def _settings(name: str, *, mutual: bool = False) -> RenderSettings | SeparationSettings:
+    given = COMPOSE["services"][name]["environment"] | (MTLS["services"][name]["environment"] if mutual else {})
+    (data,) = [
+        word.partition("=")[2] for words in _stages()["installed"] for word in words if "SONICHAOS_DATA=" in word
+    ]
+    return read_settings(
+        SERVICES[name], {"SONICHAOS_DATA": data} | {key: _filled(value) for key, value in given.items()}
+    )
+
+
+def _mounts(name: str) -> dict[str, str]:
+    """What each folder of a service's container shows: a volume, or a folder of the host."""
+    mounts = {}
+    for volume in COMPOSE["services"][name]["volumes"]:
+        source, target = (volume["source"], volume["target"]) if isinstance(volume, dict) else volume.split(":")[:2]
+        mounts[target] = _filled(source)
+    return mounts
 
 
 def test_copied_paths_are_in_the_build_context() -> None:
@@ -101,33 +115,77 @@ def test_packages_are_installed_by_hash_only() -> None:
     assert sources == ["--no-deps", "--no-build-isolation", "./clients/python", "."]
 
 
+@pytest.mark.parametrize("mutual", [False, True])
 @pytest.mark.parametrize("name", SERVICES)
-def test_service_settings_are_valid(name: str) -> None:
+def test_service_settings_are_valid(name: str, mutual: bool) -> None:  # noqa: FBT001 - a column of the table
     """Each SONICHAOS_ variable of a service in compose is a setting of that service with a valid value."""
-    settings = _settings(name)
+    settings = _settings(name, mutual=mutual)
     assert settings.device == "cuda"
     assert settings.store == "s3"
-    listen = settings.model_dump()[f"{name.partition('-')[0]}_listen"]
-    check_listen_address(listen, insecure=settings.insecure)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_callers_are_identified_over_tls(name: str) -> None:
+    """Every address beyond loopback has TLS, from files that are mounted read-only, and SONICHAOS_INSECURE is not set."""
+    settings = _settings(name, mutual=True)
+    assert not settings.insecure
+    assert settings.tls_certificate is not None
+    assert settings.tls_key is not None
+    values = settings.model_dump()
+    short = name.partition("-")[0]
+    for setting in (f"{short}_listen", f"{short}_mtls_listen"):
+        assert values[setting].startswith("0.0.0.0:")
+        check_listen_address(values[setting], tls=True, insecure=False)
+    (mounted,) = [one for one in COMPOSE["services"][name]["volumes"] if isinstance(one, dict)]
+    assert mounted["read_only"]
+    files = (settings.tls_certificate, settings.tls_key, settings.tls_client_ca, Path(settings.access_file))
+    assert {str(file and file.parent) for file in files} == {mounted["target"]}
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_ports_agree(name: str) -> None:
-    """The port a service listens on is exposed, probed, and published on loopback only."""
-    listen = _settings(name).model_dump()[f"{name.partition('-')[0]}_listen"]
-    port = listen.rpartition(":")[2]
-    stage = _stages()[name]
-    (exposed,) = [words[1:] for words in stage if words[0] == "EXPOSE"]
-    assert port in exposed
-    assert any(f"127.0.0.1:{port}" in word for words in stage if words[0] == "HEALTHCHECK" for word in words)
-    assert COMPOSE["services"][name]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    """The ports a service listens on are exposed and published; metrics stay in the network of the containers."""
+    values = _settings(name, mutual=True).model_dump()
+    short = name.partition("-")[0]
+    (exposed,) = [words[1:] for words in _stages()[name] if words[0] == "EXPOSE"]
+    for setting, compose in ((f"{short}_listen", COMPOSE), (f"{short}_mtls_listen", MTLS)):
+        port = values[setting].rpartition(":")[2]
+        assert port in exposed
+        assert [_filled(text) for text in compose["services"][name]["ports"]] == [f"127.0.0.1:{port}:{port}"]
+    assert str(values[f"{short}_metrics_port"]) in exposed
 
 
-def test_nothing_is_published_beyond_loopback() -> None:
-    """No container is reachable from other machines, because callers have no identity yet."""
-    published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
+@pytest.mark.parametrize("name", SERVICES)
+def test_health_is_probed_at_the_socket(name: str) -> None:
+    """The health check asks at the Unix socket on which the service listens whatever its other addresses are."""
+    socket = _settings(name).listen_socket
+    (probe,) = ["".join(words) for words in _stages()[name] if words[0] == "HEALTHCHECK"]
+    assert probe.endswith(f"CMD[python,-P,-m,servicekit.rpc.probe,unix://{socket}]")
+
+
+def test_the_pair_talks_over_a_shared_socket() -> None:
+    """render_service calls the socket on which separation_service listens, in the data volume that both mount."""
+    render, separation = (_settings(name) for name in SERVICES)
+    assert isinstance(render, RenderSettings)
+    assert render.peer_address == f"unix:{separation.listen_socket}"
+    assert separation.listen_socket.is_relative_to(separation.data)
+    assert {_mounts(name)[str(separation.data)] for name in SERVICES} == {"data"}
+
+
+def test_nothing_is_published_beyond_loopback_by_default() -> None:
+    """No container is reachable from other machines until the operator sets PUBLISH_ADDRESS; the store never is."""
+    services = [*COMPOSE["services"].values(), *MTLS["services"].values()]
+    published = [port for service in services for port in service.get("ports", [])]
     assert published
-    assert all(port.startswith("127.0.0.1:") for port in published)
+    assert all(_filled(port).startswith("127.0.0.1:") for port in published)
+    assert COMPOSE["services"]["minio"]["ports"] == ["127.0.0.1:9000:9000"]
+
+
+def test_no_container_gains_privileges() -> None:
+    """No container can gain privileges, and none uses the host's namespaces."""
+    for name, service in COMPOSE["services"].items():
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid", "ipc", "devices"}, name
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -138,21 +196,19 @@ def test_build_targets_and_modules_exist(name: str) -> None:
     (command,) = [words for words in _stages()[name] if words[0] == "CMD"]
     module = "".join(command[1:]).strip("[]").split(",")[-1]
     assert (ROOT / module / "__main__.py").is_file()
-    assert ["USER", "sonichaos"] in _stages()["installed"]
+    users = [words[1] for stage in ("installed", name) for words in _stages()[stage] if words[0] == "USER"]
+    assert users[-1] == "10001:10001"
     assert service["cap_drop"] == ["ALL"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_writable_folders_are_volumes(name: str) -> None:
-    """The root file system is read-only; the data folder is a volume, and both services share the run folder."""
-    service = COMPOSE["services"][name]
-    mounts = dict(volume.split(":")[:2][::-1] for volume in service["volumes"])
-    (data,) = [words[1].partition("=")[2] for words in _stages()["installed"] if "SONICHAOS_DATA" in "".join(words)]
-    assert service["read_only"]
-    assert data in mounts
-    assert mounts[f"{data}/run"] == "run"
-    assert set(mounts.values()) <= set(COMPOSE["volumes"])
-    assert mounts[data] != "run"
+    """The root file system is read-only; the data folder is a volume, in which the sockets' folder is no mount of its own."""
+    mounts, data = _mounts(name), str(_settings(name).data)
+    assert COMPOSE["services"][name]["read_only"]
+    volumes = {source for source in mounts.values() if not source.startswith((".", "/"))}
+    assert {mounts[data]} <= volumes <= set(COMPOSE["volumes"])
+    assert f"{data}/run" not in mounts
 
 
 def test_dependencies_exist() -> None:
@@ -166,6 +222,7 @@ def test_dependencies_exist() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_stop_grace_period_covers_draining(name: str) -> None:
-    """Docker waits longer than a service may take to drain."""
+    """Docker waits longer than a service may take to drain, and stops render_service first, whose work needs the other."""
     grace = COMPOSE["services"][name]["stop_grace_period"]
     assert float(grace.removesuffix("s")) > _settings(name).drain_seconds
+    assert "separation-service" in COMPOSE["services"]["render-service"]["depends_on"]
