@@ -117,7 +117,7 @@ async def open_gatekeeper(
     path = Path(settings.access_file) if settings.access_file else settings.data / "access.toml"
     file = AccessFile(path, required=bool(settings.access_file))
     identifiers = (
-        CertificateIdentifier(file),
+        CertificateIdentifier(file, journal.clock),
         JwtIdentifier(file, journal.clock),
         await resources.enter_async_context(open_api_keys(journal, resources)),
     )

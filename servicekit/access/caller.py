@@ -57,11 +57,15 @@ class Caller:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientCertificate:
-    """A verified client certificate. ``subject`` is in the form of RFC 4514, ``uris`` are its URI names, such as SPIFFE ids."""
+    """A client certificate, verified when its connection was made, which may outlive it: it is valid until ``expires_at``.
+
+    ``subject`` is in the form of RFC 4514, ``uris`` are its URI names, such as SPIFFE ids.
+    """
 
     subject: str
     uris: tuple[str, ...]
     sha256: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

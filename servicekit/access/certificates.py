@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from cryptography.x509 import Name
 
 from servicekit.access.access_file import AccessFile, AccessRules, CertificateRule, is_spiffe_id
 from servicekit.access.caller import LOCAL_TENANT, Caller, CallFacts, IdentityMethod, Scope
 from servicekit.access.subject_names import parse_subject
+from servicekit.clock import Clock
 from servicekit.errors import Unauthenticated
 
 _SPIFFE = "spiffe://"
@@ -21,8 +23,9 @@ class CertificateIdentifier:
     A certificate that no rule names identifies nobody: the call needs another credential then.
     """
 
-    def __init__(self, file: AccessFile) -> None:
+    def __init__(self, file: AccessFile, clock: Clock) -> None:
         self._file = file
+        self._clock = clock
         self._index = _Index(file.rules)
 
     async def identify(self, call: CallFacts) -> Caller | None:
@@ -30,6 +33,10 @@ class CertificateIdentifier:
         certificate, index = call.certificate, self._current_index()
         if certificate is None:
             return None
+        if certificate.expires_at <= self._clock.now():
+            raise Unauthenticated(
+                "the client certificate expired; connect with a new one", reason="CREDENTIALS_EXPIRED"
+            )
         caller = index.find(certificate.subject, certificate.uris)
         if caller is None and index and not call.authorization:
             raise Unauthenticated(
@@ -37,12 +44,14 @@ class CertificateIdentifier:
                 "or the SPIFFE id of this client certificate; add one, or send an API key or a JWT",
                 reason="CREDENTIALS_INVALID",
             )
-        return caller
+        return replace(caller, expires_at=certificate.expires_at) if caller is not None else None
 
     async def is_valid(self, caller: Caller) -> bool:
-        """Whether the rules still give the caller its tenant and scopes."""
+        """Whether the certificate has not expired, and the rules still give the caller its tenant and scopes."""
         if caller.method is not IdentityMethod.CERTIFICATE:
             return True
+        if caller.expires_at is not None and caller.expires_at <= self._clock.now():
+            return False
         by_id = caller.subject.startswith(_SPIFFE)
         found = self._current_index().find("" if by_id else caller.subject, (caller.subject,) if by_id else ())
         return found is not None and found.tenant == caller.tenant and found.scopes >= caller.scopes

@@ -179,5 +179,8 @@ def _read_certificate(pem: bytes) -> ClientCertificate:
     except ValueError as error:
         raise Unauthenticated(f"the client certificate cannot be read: {error}") from None
     return ClientCertificate(
-        subject=certificate.subject.rfc4514_string(), uris=tuple(uris), sha256=hashlib.sha256(pem).hexdigest()
+        subject=certificate.subject.rfc4514_string(),
+        uris=tuple(uris),
+        sha256=hashlib.sha256(pem).hexdigest(),
+        expires_at=certificate.not_valid_after_utc,
     )

@@ -56,10 +56,9 @@ class JwtIdentifier:
         self._open = open_key_source or open_keys(file)
         self._sources: dict[str, KeySource] = {}
         self._rules = file.rules
-        self._by_issuer = self._use(self._rules)
-        unusable = [rule for rule in self._rules.jwt if rule.jwks not in self._sources]
-        if unusable:
-            raise SettingsError(f"SONICHAOS_ACCESS_FILE: the JWKS file {unusable[0].jwks} is unusable; see the log")
+        self._by_issuer, problems = self._use(self._rules)
+        for jwks, problem in problems.items():
+            raise SettingsError(f"SONICHAOS_ACCESS_FILE: {file.path}: jwks {jwks}: {problem}")
 
     async def identify(self, call: CallFacts) -> Caller | None:
         """See `servicekit.access.caller.Identifier`. Raises Unavailable where the issuer's keys are not there."""
@@ -89,19 +88,24 @@ class JwtIdentifier:
         rules = self._file.rules
         if rules is not self._rules:
             self._rules = rules
-            self._by_issuer = self._use(rules)
+            self._by_issuer, problems = self._use(rules)
+            for jwks, problem in problems.items():
+                _log.error("a JWKS is unusable; write the access file again when it is not", jwks=jwks, problem=problem)
         return self._by_issuer
 
-    def _use(self, rules: AccessRules) -> Mapping[str, JwtRule]:
-        """Open the keys of new rules and forget those that no rule names."""
-        wanted = {rule.jwks for rule in rules.jwt}
+    def _use(self, rules: AccessRules) -> tuple[Mapping[str, JwtRule], Mapping[str, str]]:
+        """Open the keys of new rules and forget those that no rule names.
+
+        Returns the rule of each issuer whose keys could be opened, and why others could not, by their ``jwks``.
+        """
+        wanted, problems = {rule.jwks for rule in rules.jwt}, {}
         self._sources = {jwks: source for jwks, source in self._sources.items() if jwks in wanted}
         for jwks in sorted(wanted - self._sources.keys()):
             try:
                 self._sources[jwks] = self._open(jwks)
             except (OSError, ValueError) as error:
-                _log.error("a JWKS file is unusable, its issuer is not accepted", jwks=jwks, problem=str(error))
-        return {rule.issuer: rule for rule in rules.jwt if rule.jwks in self._sources}
+                problems[jwks] = str(error)
+        return {rule.issuer: rule for rule in rules.jwt if rule.jwks in self._sources}, problems
 
     async def _candidates(self, rule: JwtRule, header: Mapping[str, Any]) -> Sequence[jwt.PyJWK]:
         """The issuer's keys that may have made the token: of its kid, and of the type that its algorithm needs."""

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from grpc import aio
 
 from servicekit.access.caller import Scope
+from servicekit.settings import SettingsError
 from sonichaos.jobs.v1 import jobs_service_pb2
 from tests.support.identity_server import Guarded, bearer, guarded
 from tests.support.jobs_server import reason_of
@@ -282,6 +283,17 @@ async def test_one_issuer_cannot_speak_for_another(tmp_path: Path) -> None:
         assert await served.tenants(bearer(mine.token())) == {"a"}
         assert await served.refusal(bearer(theirs.token())) == INVALID
         assert await served.tenants(bearer(theirs.token(iss="https://other.example.com/"))) == {"a"}
+
+
+async def test_an_unusable_jwks_file_stops_the_start(tmp_path: Path) -> None:
+    """The message names the access file, the JWKS and the problem."""
+    with pytest.raises(SettingsError, match=r"access.toml: jwks missing.json: .*No such file"):
+        async with guarded(tmp_path, rules=rules("missing.json")):
+            pass
+    (tmp_path / "jwks.json").write_bytes(as_json({"keys": [{"kty": "oct", "k": "AAAA"}]}))
+    with pytest.raises(SettingsError, match=r"jwks jwks.json: must have an RSA key"):
+        async with guarded(tmp_path, rules=rules("jwks.json")):
+            pass
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from servicekit.access.caller import Caller, CallFacts, ClientCertificate, Ident
 from servicekit.access.certificates import CertificateIdentifier
 from servicekit.access.subject_names import parse_subject
 from servicekit.errors import Unauthenticated
+from tests.support.manual_clock import ManualClock
 
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RULES = r"""
 [[certificate]]
 subject = "cn=mixer, O=Example\\, Ltd"
@@ -40,14 +43,20 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def identifier(path: Path) -> CertificateIdentifier:
+def clock() -> ManualClock:
+    """The test's clock."""
+    return ManualClock(START)
+
+
+@pytest.fixture
+def identifier(path: Path, clock: ManualClock) -> CertificateIdentifier:
     """Reads the file at each call."""
-    return CertificateIdentifier(AccessFile(path, check_interval_s=0.0))
+    return CertificateIdentifier(AccessFile(path, check_interval_s=0.0), clock)
 
 
 def call(subject: str, *uris: str, authorization: tuple[str, ...] = ()) -> CallFacts:
     """A call with a client certificate."""
-    certificate = ClientCertificate(subject=subject, uris=uris, sha256="0" * 64)
+    certificate = ClientCertificate(subject=subject, uris=uris, sha256="0" * 64, expires_at=START + timedelta(days=1))
     return CallFacts(method="/x/Y", peer="ipv4:10.0.0.7:1", authorization=authorization, certificate=certificate)
 
 
@@ -150,3 +159,16 @@ async def test_a_caller_ends_with_its_rule(identifier: CertificateIdentifier, pa
     assert [await identifier.is_valid(caller) for caller in callers] == [False, False]
     key = Caller(tenant="a", subject="k", method=IdentityMethod.API_KEY, scopes=frozenset())
     assert await identifier.is_valid(key)
+
+
+async def test_a_certificate_expires_while_its_connection_lasts(
+    identifier: CertificateIdentifier, clock: ManualClock
+) -> None:
+    """TLS looked at it once; calls over the old connection are refused, and running ones end."""
+    caller = await identified(identifier, r"CN=mixer,O=Example\, Ltd")
+    assert await identifier.is_valid(caller)
+    clock.advance(24 * 3600.0)
+    assert not await identifier.is_valid(caller)
+    with pytest.raises(Unauthenticated) as refused:
+        await identifier.identify(call(r"CN=mixer,O=Example\, Ltd"))
+    assert refused.value.reason == "CREDENTIALS_EXPIRED"

@@ -28,6 +28,7 @@ from sonichaos_client.errors import InvalidRequestError, SonichaosError
 OPERATOR_GROUP = "sonichaos.commands"
 # Listed here too, so that they can say how to install them if the full install is missing.
 OPERATOR_COMMANDS = {
+    "keys": "Create, list, revoke and rotate API keys.",
     "up": "Start both services on this machine.",
     "fetch-weights": "Download the weights of a model and verify them.",
     "url-secret": "Manage the secret that signs URLs of the folder store.",
