@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from servicekit.clock import SystemClock
 from servicekit.host_settings import HostSettings
 from servicekit.installation import open_gatekeeper
 from servicekit.journal import Journal, OwningService
+from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.server import RECHECK_S
 from sonichaos.jobs.v1 import jobs_service_pb2
 from tests.support.jobs_server import Wire, refusal, serving
@@ -78,7 +79,9 @@ class Guarded:
 
 
 @asynccontextmanager
-async def guarded(folder: Path, *, rules: str = "", recheck_s: float = RECHECK_S) -> AsyncIterator[Guarded]:
+async def guarded(
+    folder: Path, *, rules: str = "", recheck_s: float = RECHECK_S, more_endpoints: Sequence[Endpoint] = ()
+) -> AsyncIterator[Guarded]:
     """The server over a journal in ``folder``, with ``rules`` as its access file; tenants a and b have a job each."""
     (folder / "access.toml").write_text(rules)
     settings = HostSettings(data=folder, journal_url=url_of(folder), identify_local_callers=True)
@@ -87,7 +90,9 @@ async def guarded(folder: Path, *, rules: str = "", recheck_s: float = RECHECK_S
         gatekeeper = await open_gatekeeper(
             settings, journal, resources, rpc_scopes(OwningService.RENDER), "127.0.0.1:0"
         )
-        wire = await resources.enter_async_context(serving(folder, journal, gatekeeper=gatekeeper, recheck_s=recheck_s))
+        wire = await resources.enter_async_context(
+            serving(folder, journal, gatekeeper=gatekeeper, recheck_s=recheck_s, more_endpoints=more_endpoints)
+        )
         served = Guarded(wire, journal)
         for tenant in ("a", "b"):
             served.job(tenant)

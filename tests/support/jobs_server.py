@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +77,7 @@ async def serving(
     hook: AdmissionHook = NO_HOOK,
     gatekeeper: Gatekeeper | None = None,
     recheck_s: float = RECHECK_S,
+    more_endpoints: Sequence[Endpoint] = (),
 ) -> AsyncIterator[Wire]:
     """The service on a free port of loopback, with the folder store's own URL endpoint. It trusts everyone unless told whom."""
     secret = bytes(range(32))
@@ -102,7 +103,7 @@ async def serving(
             hook=hook,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(servicer, rpc.grpc_server)
-        (address,) = await rpc.start([Endpoint("127.0.0.1:0")])
+        address, *_ = await rpc.start([Endpoint("127.0.0.1:0"), *more_endpoints])
         await rpc.serve()
         async with aio.insecure_channel(address) as channel:
             stub: Any = jobs_service_pb2_grpc.JobsServiceStub(channel)

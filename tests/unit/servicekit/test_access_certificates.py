@@ -6,6 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import Name, NameAttribute, ObjectIdentifier, RelativeDistinguishedName
+from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from servicekit.access.access_file import AccessFile
 from servicekit.access.caller import Caller, CallFacts, ClientCertificate, IdentityMethod, Scope
@@ -96,6 +100,32 @@ def test_spellings_of_one_subject_are_equal(one: str, other: str) -> None:
 def test_other_subjects_are_not(one: str, other: str) -> None:
     """Values, order and number of the parts count."""
     assert parse_subject(one) != parse_subject(other)
+
+
+_VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12) | st.sampled_from(
+    ["a,CN=b", "a+OU=b", " a ", "a\\", "\\,", "#0c0161", "a=b", "\x00", '"a"', "a\\ "]
+)
+_NAMES = st.lists(
+    st.lists(
+        st.tuples(st.sampled_from([NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME]), _VALUES), min_size=1, max_size=2
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def _name(parts: list[list[tuple[ObjectIdentifier, str]]]) -> Name:
+    """A name whose parts have one or several attributes each."""
+    unique = [dict(part) for part in parts]
+    return Name([RelativeDistinguishedName(NameAttribute(*one) for one in part.items()) for part in unique])
+
+
+@given(_NAMES)
+@settings(max_examples=100, deadline=None)
+def test_every_subject_of_a_certificate_is_read_as_it_is(parts: list[list[tuple[ObjectIdentifier, str]]]) -> None:
+    """However it is written: no value of one can be taken for another attribute."""
+    name = _name(parts)
+    assert parse_subject(name.rfc4514_string()) == name
 
 
 async def test_a_subject_is_a_tenant(identifier: CertificateIdentifier) -> None:
