@@ -11,6 +11,7 @@ import yaml
 
 from render_service.settings import RenderSettings
 from separation_service.settings import SeparationSettings
+from servicekit.access.access_file import AccessRules, parse_rules
 from servicekit.rpc.endpoints import check_listen_address
 from servicekit.settings import read_settings
 
@@ -36,8 +37,10 @@ RESOURCES = {
 }
 
 
-def _resource(kind: str) -> dict[str, Any]:
-    (found,) = [one for resources in RESOURCES.values() for one in resources if one["kind"] == kind]
+def _resource(kind: str, name: str = "") -> dict[str, Any]:
+    """The only resource of its kind, or the one with this name."""
+    found_all = [one for resources in RESOURCES.values() for one in resources if one["kind"] == kind]
+    (found,) = [one for one in found_all if one["metadata"]["name"] == name or not name]
     resource: dict[str, Any] = found
     return resource
 
@@ -51,10 +54,9 @@ def _settings(name: str) -> RenderSettings | SeparationSettings:
     container = CONTAINERS[name]
     sources = [next(iter(one.items())) for one in container["envFrom"]]
     assert [kind for kind, _ in sources] == ["configMapRef", "secretRef"]
-    assert sources[0][1]["name"] == _resource("ConfigMap")["metadata"]["name"]
     own = {one["name"]: one["value"] for one in container["env"]}
-    image = {"SONICHAOS_DATA": "/data"}
-    return read_settings(SERVICES[name], image | _resource("ConfigMap")["data"] | SECRET | own)
+    shared = _resource("ConfigMap", sources[0][1]["name"])["data"]
+    return read_settings(SERVICES[name], {"SONICHAOS_DATA": "/data"} | shared | SECRET | own)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -116,10 +118,21 @@ def test_writable_folders_are_volumes() -> None:
     volumes = {one["name"]: one for one in POD["volumes"]}
     for name in SERVICES:
         mounts = {one["mountPath"]: one["name"] for one in CONTAINERS[name]["volumeMounts"]}
-        assert mounts.keys() == {"/data", "/tmp", "/run/sonichaos"}  # noqa: S108 - a path of the container
+        writable = {path for path in mounts if "emptyDir" in volumes[mounts[path]]}
+        assert writable == {"/data", "/tmp"}  # noqa: S108 - a path of the container
         assert mounts["/data"] == "data"
-        assert all("emptyDir" in volumes[mounts[path]] for path in mounts if path != "/run/sonichaos")
         assert _settings(name).listen_socket.parent == Path("/data/run")
+
+
+def test_the_access_file_is_valid() -> None:
+    """The settings name the file of the mounted ConfigMap, whose rules are valid: none, until the operator writes some."""
+    (access,) = [one for one in POD["volumes"] if "configMap" in one]
+    rules = _resource("ConfigMap", access["configMap"]["name"])["data"]
+    for name in SERVICES:
+        (mount,) = [one for one in CONTAINERS[name]["volumeMounts"] if one["name"] == access["name"]]
+        file = Path(_settings(name).access_file)
+        assert (str(file.parent), mount["readOnly"]) == (mount["mountPath"], True)
+        assert parse_rules(rules[file.name]) == AccessRules()
 
 
 @pytest.mark.parametrize("name", SERVICES)
