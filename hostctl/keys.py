@@ -26,6 +26,7 @@ T = TypeVar("T")
 _MAX_LIFETIME = timedelta(days=3650)
 _MAX_OVERLAP = timedelta(days=90)
 _MAX_NAME = 100
+_SQLITE = "sqlite:///"
 LIMIT_NAMES = (
     "waiting_jobs",
     "running_jobs",
@@ -242,8 +243,8 @@ def rotate(context: click.Context, *, key_id: str, overlap: timedelta, data: Pat
 def _journal(data: Path | None) -> Iterator[Journal]:
     """The journal of the services, opened beside them: it is neither created nor upgraded."""
     settings = host_settings({**os.environ, **({"SONICHAOS_DATA": str(data.absolute())} if data is not None else {})})
-    if not settings.journal_url:
-        _check_owner(settings.data / "journal.sqlite3")
+    if settings.journal.startswith(_SQLITE):
+        _check_owner(Path(settings.journal.removeprefix(_SQLITE)))
     try:
         try:
             journal = Journal.open_existing(settings.journal, clock=SystemClock())

@@ -14,7 +14,7 @@ from grpc import aio
 from jobs_service.rpc_scopes import rpc_scopes
 from servicekit.access.api_key import KeyText, NewApiKey, new_key_text
 from servicekit.access.caller import Scope
-from servicekit.clock import SystemClock
+from servicekit.clock import Clock, SystemClock
 from servicekit.host_settings import HostSettings
 from servicekit.installation import open_gatekeeper
 from servicekit.journal import Journal, OwningService
@@ -80,13 +80,18 @@ class Guarded:
 
 @asynccontextmanager
 async def guarded(
-    folder: Path, *, rules: str = "", recheck_s: float = RECHECK_S, more_endpoints: Sequence[Endpoint] = ()
+    folder: Path,
+    *,
+    rules: str = "",
+    recheck_s: float = RECHECK_S,
+    more_endpoints: Sequence[Endpoint] = (),
+    clock: Clock | None = None,
 ) -> AsyncIterator[Guarded]:
     """The server over a journal in ``folder``, with ``rules`` as its access file; tenants a and b have a job each."""
     (folder / "access.toml").write_text(rules)
     settings = HostSettings(data=folder, journal_url=url_of(folder), identify_local_callers=True)
     async with AsyncExitStack() as resources:
-        journal = resources.enter_context(Journal.open(settings.journal, clock=SystemClock()))
+        journal = resources.enter_context(Journal.open(settings.journal, clock=clock or SystemClock()))
         gatekeeper = await open_gatekeeper(
             settings, journal, resources, rpc_scopes(OwningService.RENDER), "127.0.0.1:0"
         )
