@@ -185,15 +185,15 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
 
     def _begin(self, method: str, context: aio.ServicerContext[Any, Any], request: object) -> Ended:
         started = time.monotonic()
+        # Read now: a stream that is cancelled while it sends is closed after gRPC has freed its call, and peer() then crashes.
+        peer = context.peer() or ""
         structlog.contextvars.bind_contextvars(call_id=uuid.uuid4().hex[:12])
 
         def ended(code: str, reason: str = "") -> None:
             seconds = time.monotonic() - started
             self._metrics.rpcs.labels(method=method, code=code).inc()
             self._metrics.rpc_seconds.labels(method=method).observe(seconds)
-            self._access_log.write(
-                method=method, peer=context.peer() or "", request=request, code=code, reason=reason, seconds=seconds
-            )
+            self._access_log.write(method=method, peer=peer, request=request, code=code, reason=reason, seconds=seconds)
 
         return ended
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import json
 import math
 from collections.abc import AsyncIterator
@@ -51,8 +52,10 @@ class Servicer(jobs_service_pb2_grpc.JobsServiceServicer):
         return jobs_service_pb2.CancelJobResponse()
 
     async def WatchJob(self, request: jobs_service_pb2.WatchJobRequest, context: object) -> AsyncIterator[Any]:
-        """One event; then it waits without end if the caller has events already."""
+        """One event, then without end: events if the caller wants heartbeats, or nothing if it has events already."""
         yield jobs_service_pb2.WatchJobResponse()
+        while request.heartbeat_seconds:
+            yield jobs_service_pb2.WatchJobResponse(event={"job_id": "x" * 1000})
         if request.after_sequence:
             await asyncio.Event().wait()
         raise NotFound("gone", metadata={"job_id": "j-x"})
@@ -125,6 +128,25 @@ async def test_a_stream_keeps_what_came_before_its_error(server: tuple[RpcServer
             came.append(message)  # noqa: PERF401  the error ends the loop
     assert len(came) == 1
     assert details(error.value)["ErrorInfo"].reason == "JOB_NOT_FOUND"
+
+
+async def test_a_stream_that_is_cancelled_while_it_sends_is_counted() -> None:
+    """Its generator is closed after gRPC has freed the call, so nothing may be asked of the call then: that crashed the process."""
+    metrics = Metrics("test")
+    rpc = RpcServer(metrics=metrics, gated_methods=(), service_names=[NAME], gatekeeper=trusting())
+    jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(Servicer(), rpc.grpc_server)
+    (address,) = await rpc.start([Endpoint("127.0.0.1:0")])
+    labels = {"method": f"/{NAME}/WatchJob", "code": "CANCELLED"}
+    async with aio.insecure_channel(address) as channel:
+        stub = jobs_service_pb2_grpc.JobsServiceStub(channel)
+        for number in range(1, 9):
+            call = stub.WatchJob(jobs_service_pb2.WatchJobRequest(heartbeat_seconds=1))
+            await call.read()
+            call.cancel()
+            while metrics.registry.get_sample_value("sonichaos_test_rpcs_total", labels) != number:
+                gc.collect()
+                await asyncio.sleep(0.01)
+    await rpc.stop(0)
 
 
 async def test_new_work_waits_for_warm_models_and_stops_when_draining(server: tuple[RpcServer, aio.Channel]) -> None:
