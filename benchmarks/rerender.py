@@ -47,6 +47,7 @@ from render_service.plan import Plan, plan_from_json
 from servicekit.audio.loudness import integrated_lufs
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ, Pcm24
 from servicekit.audio.wav import read_wav
+from servicekit.journal.personal import whole_body
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client import Client, FileKind, Stem
 from sonichaos_client.errors import JobFailedError
@@ -185,7 +186,8 @@ def waveform(wav: bytes) -> NDArray[np.float32]:
 def plan_of_version(client: Client, job_id: str, version: int) -> Plan:
     """The plan in a version's audit row."""
     row = next(row for row in client.list_audit_rows(job_id) if row.version == version)
-    return plan_from_json({**json.loads(row.body_json)["plan"], "prompt": row.prompt})
+    body = whole_body(row.body_json, json.loads(row.personal_json or "{}"))
+    return plan_from_json({**body["plan"], "prompt": row.prompt})
 
 
 def _digests(client: Client, job: job_pb2.Job) -> list[str]:

@@ -46,18 +46,23 @@ class JobDeletions(RepeatingThread):
     def delete(self, tenant: str, job_id: str) -> None:
         """Delete a job. Raises NotFound, FailedPrecondition WRONG_STATE, and as the store, after which the thread finishes it."""
         self._journal.start_delete(tenant, job_id, self._owner)
+        self.finish(tenant, job_id)
+
+    def finish(self, tenant: str, job_id: str) -> int:
+        """Finish a deletion that was started; returns how many files were removed. Raises as :meth:`delete` does after its start."""
         with self._lock:
             self._unfinished.add((tenant, job_id))
-        self._finish(tenant, job_id)
+        return self._finish(tenant, job_id)
 
-    def _finish(self, tenant: str, job_id: str) -> None:
-        self._store.delete_prefix(job_folder(job_id))
+    def _finish(self, tenant: str, job_id: str) -> int:
+        removed = self._store.delete_prefix(job_folder(job_id))
         try:
             self._journal.finish_delete(tenant, job_id)
         except NotFound:  # another call or another host was faster
             _log.info("the job was deleted meanwhile", job_id=job_id)
         with self._lock:
             self._unfinished.discard((tenant, job_id))
+        return removed
 
     def repeat(self) -> bool:
         """Read what earlier starts left, until that succeeds; try each unfinished deletion once."""

@@ -170,7 +170,7 @@ class BounceFacts:
 def audited_facts(version: Version, tenant: str, journal: Journal) -> BounceFacts:
     """The facts of a take's stored bounce, from its audit row. Raises NotFound VERSION_NOT_FOUND."""
     row = audit_row(journal, tenant, version.job_id, version.number, AUDIT_BOUNCE)
-    return BounceFacts.audited(row, TAKE_BOUNCE.read(json.loads(row.body_json)), version.plan["prompt"])
+    return BounceFacts.audited(row, TAKE_BOUNCE.read(row.body()), version.plan["prompt"])
 
 
 def manifest_of(facts: BounceFacts, *, frames: int, bounce: FileFacts) -> Manifest:

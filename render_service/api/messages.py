@@ -9,7 +9,7 @@ from render_service.personas.persona import Persona
 from render_service.renderers.renderer import RendererInfo
 from render_service.usecases.drift_report import MIN_COUNT, MIN_SHARE, DriftReport
 from render_service.usecases.replay import Replay
-from servicekit.journal import AuditRow
+from servicekit.journal import AuditRow, canonical_json
 from sonichaos.render.v1 import render_pb2
 
 MAX_DRIFTS = 10_000
@@ -30,7 +30,7 @@ def persona_message(persona: Persona) -> render_pb2.Persona:
 
 
 def audit_row_message(row: AuditRow) -> render_pb2.AuditRow:
-    """An audit row; an erased prompt is empty."""
+    """An audit row; erased texts are empty."""
     return render_pb2.AuditRow(
         sequence=row.sequence,
         job_id=row.job_id,
@@ -38,6 +38,7 @@ def audit_row_message(row: AuditRow) -> render_pb2.AuditRow:
         kind=row.kind,
         body_json=row.body_json,
         prompt=row.prompt or "",
+        personal_json=canonical_json(row.personal) if row.personal else "",
         previous_digest=row.previous_digest,
         digest=row.digest,
         create_time=timestamp(row.create_time),

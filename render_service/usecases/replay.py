@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -86,7 +85,7 @@ class Replayer:
         row = audit_row(self.journal, tenant, version.job_id, version.number, AUDIT_BOUNCE)
         if "upload" in version.plan:
             raise _input_missing("a renderer: the version is an upload")
-        body = TAKE_BOUNCE.read(json.loads(row.body_json))
+        body = TAKE_BOUNCE.read(row.body())
         facts = self._check_inputs(row, body)
         if "bounce" not in version.files:
             raise _input_missing("the stored bounce")
@@ -101,7 +100,7 @@ class Replayer:
     def _replay_rerender(self, tenant: str, version: Version, work: _Stoppable) -> Replay:
         """Render the new mix again; separation_service replaces the stem again and compares the bounce."""
         row = audit_row(self.journal, tenant, version.job_id, version.number, AUDIT_STEMS)
-        body = RERENDER.read(json.loads(row.body_json))
+        body = RERENDER.read(row.body())
         facts = self._check_inputs(row, body)
         rerender = replace(body.order, allow_drift=True)
         stored = VersionFiles.read(version.files).bounce

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -228,7 +227,7 @@ def _has_stems(version: Version) -> bool:
 def _read_base(journal: Journal, tenant: str, version: Version) -> Base:
     """The base version's ZIP and its entries, checked against the audit row. Raises DataLoss, NotFound."""
     row = audit_row(journal, tenant, version.job_id, version.number, AUDIT_STEMS)
-    body = STEMS_BODY.read(json.loads(row.body_json))
+    body = STEMS_BODY.read(row.body())
     audited = {f"{stem}.wav": sha256 for stem, sha256 in body.stems.items()}
     audited |= {"bounce.wav": body.bounce.sha256, "manifest.json": body.manifest_sha256}
     files = VersionFiles.read(version.files)

@@ -1,9 +1,9 @@
 """The journal: jobs, versions, numbered events and the audit chain of one installation, in SQLite or PostgreSQL."""
 
 from servicekit.journal.admission import stems_in_brief
-from servicekit.journal.audit_chain import canonical_json
 from servicekit.journal.journal import Journal
 from servicekit.journal.migrate import SchemaError
+from servicekit.journal.personal import canonical_json
 from servicekit.journal.rows import (
     AcceptResult,
     AuditDraft,
@@ -14,6 +14,7 @@ from servicekit.journal.rows import (
     Checkpoint,
     Claim,
     ClaimLost,
+    Counts,
     Erasure,
     Event,
     EventDraft,
@@ -32,7 +33,8 @@ from servicekit.journal.rows import (
     WaitState,
     named_keys,
 )
-from servicekit.journal.states import EventKind, JobState, OwningService, ProgressTrack, Stage
+from servicekit.journal.states import DataKind, EventKind, JobState, OwningService, ProgressTrack, Stage
+from servicekit.journal.tenant_erasure import JobToErase, TenantErasure
 
 __all__ = [
     "AcceptResult",
@@ -44,6 +46,8 @@ __all__ = [
     "Checkpoint",
     "Claim",
     "ClaimLost",
+    "Counts",
+    "DataKind",
     "Erasure",
     "Event",
     "EventDraft",
@@ -54,6 +58,7 @@ __all__ = [
     "JobFilter",
     "JobPage",
     "JobState",
+    "JobToErase",
     "Journal",
     "NewJob",
     "NewVersion",
@@ -65,6 +70,7 @@ __all__ = [
     "SchemaError",
     "Stage",
     "SweptJob",
+    "TenantErasure",
     "Version",
     "WaitState",
     "canonical_json",

@@ -2,7 +2,8 @@
 
 ``digest = SHA-256(previous_digest as 64 hex digits in ASCII, then body_json in UTF-8)``. The body repeats tenant, sequence, job,
 version, kind and time, so a change of any column shows. The prompt is stored outside the chain: the body holds
-``promptSha256 = SHA-256(salt as 32 bytes, then the prompt in UTF-8)``, and erasing prompt and salt leaves the chain intact.
+``promptSha256 = SHA-256(salt as 32 bytes, then the prompt in UTF-8)``, and erasing prompt and salt leaves the chain intact. So are
+other personal values, with a salt of their own (`personal`).
 """
 
 from __future__ import annotations
@@ -11,31 +12,24 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select
 
 from servicekit.clock import from_micros
-from servicekit.errors import FailedPrecondition
-from servicekit.ids import is_job_id
 from servicekit.journal.database import Transaction
-from servicekit.journal.reading import job_not_found
+from servicekit.journal.personal import DIGESTS, Personal, canonical_json, personal_values, without
 from servicekit.journal.rows import AuditDraft, AuditPage, AuditRow, ChainHead, ChainReport
-from servicekit.journal.schema import audit_rows, jobs, requests, versions
-from servicekit.journal.states import JobState
+from servicekit.journal.schema import audit_rows
 from servicekit.journal.tokens import Sealer
 
 FIRST_PREVIOUS = "0" * 64
-_OWN_KEYS = ("tenant", "sequence", "jobId", "version", "kind", "createdAt", "promptSha256")
+_REPEATED = ("tenant", "sequence", "jobId", "version", "kind", "createdAt")
+_OWN_KEYS = (*_REPEATED, "promptSha256", DIGESTS)
 _SALT_BYTES = 32
 _MAX_PAGE = 200
 _BATCH = 500
-
-
-def canonical_json(value: Any) -> str:  # noqa: ANN401  any JSON value
-    """JSON without spaces, keys in RFC 8785 order (UTF-16 code units), floats as Python writes them. Raises ValueError for NaN."""
-    return json.dumps(_sorted(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def chained(previous_digest: str, body_json: str) -> str:
@@ -53,7 +47,9 @@ def append(tx: Transaction, tenant: str, job_id: str, version: int, draft: Audit
     newest = _newest(tx.connection, tenant)
     sequence = newest.sequence + 1
     salt = secrets.token_bytes(_SALT_BYTES) if draft.prompt is not None else None
-    facts = {
+    values = personal_values(draft.body)
+    personal = Personal.of(values)
+    facts: dict[str, Any] = {
         "tenant": tenant,
         "sequence": sequence,
         "jobId": job_id,
@@ -62,7 +58,9 @@ def append(tx: Transaction, tenant: str, job_id: str, version: int, draft: Audit
         "createdAt": _iso(tx.now_us),
         "promptSha256": _prompt_digest(salt, draft.prompt),
     }
-    body_json = canonical_json({**draft.body, **facts})
+    if personal is not None:
+        facts[DIGESTS] = personal.digests()
+    body_json = canonical_json({**without(draft.body, values), **facts})
     values = {
         "tenant": tenant,
         "sequence": sequence,
@@ -72,53 +70,12 @@ def append(tx: Transaction, tenant: str, job_id: str, version: int, draft: Audit
         "body_json": body_json,
         "salt": None if salt is None else salt.hex(),
         "prompt": draft.prompt,
+        "personal": None if personal is None else personal.json(),
         "previous_digest": newest.digest,
         "digest": chained(newest.digest, body_json),
         "create_us": tx.now_us,
     }
     return _to_row(tx.connection.execute(insert(audit_rows).values(values).returning(audit_rows)).one())
-
-
-def erase_prompt(tx: Transaction, tenant: str, job_id: str) -> int:
-    """Erase a job's prompts from its audit rows, briefs and plans; returns how many audit rows had one.
-
-    Raises FailedPrecondition WRONG_STATE while a version still needs its prompt, NotFound where the id has neither a job nor
-    audit rows.
-    """
-    if not is_job_id(job_id):  # PostgreSQL refuses some texts, such as those with a NUL
-        raise job_not_found(job_id)
-    _check_ended(tx, tenant, job_id)
-    mine = (audit_rows.c.tenant == tenant, audit_rows.c.job_id == job_id)
-    with_prompt = audit_rows.c.prompt.is_not(None)
-    erased = tx.connection.execute(update(audit_rows).where(*mine, with_prompt).values(prompt=None, salt=None)).rowcount
-    of_tenant = select(jobs.c.job_id).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)
-    for row in tx.connection.execute(select(versions).where(versions.c.job_id.in_(of_tenant))).all():
-        tx.connection.execute(
-            update(versions)
-            .where(versions.c.job_id == job_id, versions.c.number == row.number)
-            .values(brief=_without_prompt(row.brief), plan=_without_prompt(row.plan), prompt_erased=True)
-        )
-    # A digest of the whole request could confirm a guess of the prompt.
-    tx.connection.execute(update(requests).where(requests.c.job_id.in_(of_tenant)).values(digest=""))
-    return erased
-
-
-def _check_ended(tx: Transaction, tenant: str, job_id: str) -> None:
-    any_row = select(audit_rows.c.sequence).where(audit_rows.c.tenant == tenant, audit_rows.c.job_id == job_id).limit(1)
-    states = tx.connection.execute(
-        select(versions.c.number, versions.c.state)
-        .join(jobs, jobs.c.job_id == versions.c.job_id)
-        .where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)
-    ).all()
-    if not states and tx.connection.execute(any_row).one_or_none() is None:
-        raise job_not_found(job_id)
-    for row in states:
-        if not JobState(row.state).ended:
-            raise FailedPrecondition(
-                f"version {row.number} of job {job_id} is {row.state} and needs its prompt; cancel it or wait, then erase",
-                reason="WRONG_STATE",
-                metadata={"job_id": job_id, "version": str(row.number), "state": str(row.state)},
-            )
 
 
 def read_rows(
@@ -138,6 +95,12 @@ def read_rows(
     return AuditPage(tuple(_to_row(row) for row in found[:size]), token)
 
 
+def count_with_personal_bodies(connection: Connection, tenant: str, job_id: str = "") -> int:
+    """How many rows, of a job or ("") of a tenant, have personal values in the chained body, as earlier releases wrote them."""
+    rows = _chain(connection, tenant, job_id)
+    return sum(bool(personal_values(json.loads(row.body_json))) for row in rows)
+
+
 def verify(connection: Connection, tenant: str, head: ChainHead | None) -> ChainReport:
     """Check the whole chain of a tenant, and that it contains the exported ``head``, if given."""
     at = ChainHead(0, FIRST_PREVIOUS)
@@ -155,9 +118,11 @@ def verify(connection: Connection, tenant: str, head: ChainHead | None) -> Chain
     return ChainReport(True, 0, "", at)  # noqa: FBT003
 
 
-def _chain(connection: Connection, tenant: str) -> Iterator[Row[Any]]:
-    """All rows of a tenant in order, read in batches: PostgreSQL's driver holds the whole result of a statement in memory."""
+def _chain(connection: Connection, tenant: str, job_id: str = "") -> Iterator[Row[Any]]:
+    """The rows of a tenant, or of a job, in order, read in batches: PostgreSQL's driver holds the whole result of a statement."""
     query = select(audit_rows).where(audit_rows.c.tenant == tenant).order_by(audit_rows.c.sequence).limit(_BATCH)
+    if job_id:
+        query = query.where(audit_rows.c.job_id == job_id)
     batch = connection.execute(query).all()
     while batch:
         yield from batch
@@ -192,13 +157,21 @@ def _problem(row: Row[Any], before: ChainHead) -> str:
     if chained(row.previous_digest, row.body_json) != row.digest:
         return "the digest does not match the body"
     body = json.loads(row.body_json)
-    in_body = [body.get(key) for key in _OWN_KEYS[:-1]]
+    in_body = [body.get(key) for key in _REPEATED]
     if in_body != [row.tenant, row.sequence, row.job_id, row.version, row.kind, _iso(row.create_us)]:
         return "a column differs from the chained body"
+    return _text_problem(row, body)
+
+
+def _text_problem(row: Row[Any], body: Mapping[str, Any]) -> str:
+    """Why the texts beside the chain do not match their digests in the chained body; empty where they do."""
     if row.prompt is not None:
         salt = bytes.fromhex(row.salt or "")
         if _prompt_digest(salt, row.prompt) != body.get("promptSha256"):
             return "the prompt does not match its chained digest"
+    personal = Personal.parse(row.personal)
+    if personal is not None and personal.digests() != body.get(DIGESTS):
+        return "personal data does not match its chained digests"
     return ""
 
 
@@ -228,28 +201,12 @@ def _has_prompt(value: Any) -> bool:  # noqa: ANN401  any JSON value
     return isinstance(value, list | tuple) and any(_has_prompt(inner) for inner in value)
 
 
-def _without_prompt(text: str) -> str:
-    """JSON text with the value of every key ``prompt`` replaced by ""."""
-
-    def blank(value: Any) -> Any:  # noqa: ANN401  any JSON value
-        if isinstance(value, dict):
-            return {key: "" if key == "prompt" else blank(inner) for key, inner in value.items()}
-        return [blank(inner) for inner in value] if isinstance(value, list) else value
-
-    return json.dumps(blank(json.loads(text)))
-
-
-def _sorted(value: Any) -> Any:  # noqa: ANN401  any JSON value
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value, key=lambda key: key.encode("utf-16-be"))}
-    return [_sorted(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
 def _iso(micros: int) -> str:
     return from_micros(micros).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _to_row(row: Row[Any]) -> AuditRow:
+    personal = Personal.parse(row.personal)
     return AuditRow(
         tenant=row.tenant,
         sequence=row.sequence,
@@ -258,6 +215,7 @@ def _to_row(row: Row[Any]) -> AuditRow:
         kind=row.kind,
         body_json=row.body_json,
         prompt=row.prompt,
+        personal={} if personal is None else personal.values,
         previous_digest=row.previous_digest,
         digest=row.digest,
         create_time=from_micros(row.create_us),

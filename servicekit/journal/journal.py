@@ -17,11 +17,11 @@ from servicekit.journal import (
 )
 from servicekit.journal.api_keys import ApiKeyMethods
 from servicekit.journal.caller_methods import CallerMethods
+from servicekit.journal.erasure_methods import ErasureMethods
 from servicekit.journal.rows import (
     AuditPage,
     ChainHead,
     ChainReport,
-    Erasure,
     EventPage,
 )
 from servicekit.journal.states import OwningService
@@ -31,7 +31,7 @@ from servicekit.journal.worker_methods import WorkerMethods
 _FEED = "feed"
 
 
-class Journal(CallerMethods, WorkerMethods, ApiKeyMethods):
+class Journal(CallerMethods, WorkerMethods, ApiKeyMethods, ErasureMethods):
     """See the module, and `OpenJournal` for how it is opened and closed."""
 
     # For watchers
@@ -63,29 +63,6 @@ class Journal(CallerMethods, WorkerMethods, ApiKeyMethods):
         """During the block, call ``listener`` with the events of every commit of this process, in the committing thread."""
         return self._wakeups.subscribe(listener)
 
-    # The audit chain
-
-    def erase_prompt(self, tenant: str, job_id: str) -> Erasure:
-        """Erase the prompts of an ended or deleted job; the chain stays intact.
-
-        Raises FailedPrecondition WRONG_STATE, NotFound.
-        """
-        with self._writing() as tx:
-            erased = audit_chain.erase_prompt(tx, tenant, job_id)
-            upkeep.set_purge_pending(tx, pending=True)
-        return Erasure(erased, purge_pending=not self.purge_erased())
-
-    def purge_erased(self) -> bool:
-        """Remove erased prompts from the database's log too; False where that is not possible yet. Call again until it is True."""
-        with self._database.reading() as connection:
-            if not upkeep.is_purge_pending(connection):
-                return True
-        if not self._database.purge_overwritten():
-            return False
-        with self._writing() as tx:
-            upkeep.set_purge_pending(tx, pending=False)
-        return True
-
     # Retention
 
     def prune_events(self, owner: OwningService, *, older_than_s: float, limit: int) -> int:
@@ -100,6 +77,8 @@ class Journal(CallerMethods, WorkerMethods, ApiKeyMethods):
         """Tenant and id of at most ``limit`` jobs that were accepted, and have ended, more than ``older_than_s`` ago."""
         with self._database.reading() as connection:
             return upkeep.old_jobs(connection, owner, self._database.now_us() - round(older_than_s * 1e6), limit)
+
+    # The audit chain
 
     def audit_rows(self, tenant: str, job_id: str = "", *, page_size: int = 50, page_token: str = "") -> AuditPage:
         """A page of at most 200 audit rows of a job or ("") of all jobs, oldest first. Raises InvalidToken."""

@@ -13,9 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from servicekit.delivery.names import StemMode, StemName
-from servicekit.journal.states import EventKind, JobState, OwningService, ProgressTrack, Stage
+from servicekit.journal.personal import whole_body
+from servicekit.journal.states import DataKind, EventKind, JobState, OwningService, ProgressTrack, Stage
 
 Json = Mapping[str, Any]
+Counts = Mapping[DataKind, int]
+"""Of data, by kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +260,10 @@ class HeartbeatReply:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditDraft:
-    """An audit row to write. ``body`` must not hold the prompt; the chain holds a salted digest of it."""
+    """An audit row to write. ``body`` must not hold the prompt; the chain holds a salted digest of it.
+
+    Personal values of ``body`` are stored beside the chain too (`servicekit.journal.personal`).
+    """
 
     kind: str
     body: Json
@@ -284,7 +290,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRow:
-    """A written audit row. ``digest`` is the SHA-256 of ``previous_digest`` (64 hex digits, ASCII) and ``body_json`` (UTF-8)."""
+    """A written audit row. ``digest`` is the SHA-256 of ``previous_digest`` (64 hex digits, ASCII) and ``body_json`` (UTF-8).
+
+    ``personal`` has the values that ``body_json`` holds only as digests, by their paths; none once they were erased.
+    """
 
     tenant: str
     sequence: int
@@ -293,9 +302,14 @@ class AuditRow:
     kind: str
     body_json: str
     prompt: str | None
+    personal: Mapping[str, Any]
     previous_digest: str
     digest: str
     create_time: datetime
+
+    def body(self) -> dict[str, Any]:
+        """The recorded facts with the personal ones in their places; erased ones are empty."""
+        return whole_body(self.body_json, self.personal)
 
 
 @dataclass(frozen=True)

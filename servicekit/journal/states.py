@@ -54,6 +54,27 @@ class Stage(StrEnum):
     STORE = "STORE"
 
 
+class DataKind(StrEnum):
+    """Kind of data that is erased, or that remains after an erasure."""
+
+    JOBS = "JOBS"
+    JOB_FILES = "JOB_FILES"
+    EVENTS = "EVENTS"
+    LABELS = "LABELS"
+    REQUEST_IDS = "REQUEST_IDS"
+    AUDIT_TEXTS = "AUDIT_TEXTS"
+    AUDIT_ROWS = "AUDIT_ROWS"
+    EARLIER_AUDIT_ROWS = "EARLIER_AUDIT_ROWS"
+    MEASUREMENTS = "MEASUREMENTS"
+    PERSONAS = "PERSONAS"
+    UPLOADS = "UPLOADS"
+    API_KEYS = "API_KEYS"
+    USAGE = "USAGE"
+    DATABASE_LOG = "DATABASE_LOG"
+    SERVICE_LOG = "SERVICE_LOG"
+    BACKUPS = "BACKUPS"
+
+
 class EventKind(StrEnum):
     """Kind of an event."""
 

@@ -13,6 +13,7 @@ import soundfile
 
 from render_service.composer.midi.reading import Tone, read_midi
 from render_service.plan import plan_from_json
+from servicekit.journal.personal import whole_body
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import (
@@ -230,7 +231,7 @@ def test_a_new_part_has_other_notes(pair: Pair, base: Story, remade: Remade) -> 
     job_id, client = base.job.job_id, pair.client
     _, version = again(pair, job_id, Stem.BASS, new_part=True, allow_drift=True)
     number = version.number
-    plans = {row.version: json.loads(row.body_json) for row in client.list_audit_rows(job_id)}
+    plans = {row.version: whole_body(row.body_json, json.loads(row.personal_json)) for row in client.list_audit_rows(job_id)}
     old, new = (plan_from_json({**plans[key]["plan"], "prompt": ""}).score for key in (1, number))
     assert old is not None
     assert new is not None

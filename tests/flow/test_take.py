@@ -162,8 +162,10 @@ def test_the_audit_rows_make_it_licensable(live_pair: LivePair, story: Story) ->
         body = json.loads(row.body_json)
         assert row.prompt == "upbeat synths, energetic"
         assert row.prompt not in row.body_json
+        assert "Nova Films" not in row.body_json
+        assert json.loads(row.personal_json)["licence.licensee"] == "Nova Films"
         assert body["bounce"] == {"key": files.bounce.key, "sha256": files.bounce.sha256}
-        assert body["licence"]["licensee"] == "Nova Films"
+        assert "licence.licensee" in body["personalSha256"]
         assert body["plan"]["personaId"] == live_pair.persona
         assert body["plan"]["personaEmbedding"] == pytest.approx(list(persona.embedding))
         assert body["plan"]["seed"] == 7

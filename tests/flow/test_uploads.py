@@ -62,7 +62,8 @@ def test_an_upload_is_a_job_of_separation_service(live_pair: LivePair, recording
     rows = list(live_pair.client.list_audit_rows(job.job_id))
     assert [row.kind for row in rows] == ["bounce", "stems"]
     body = json.loads(rows[1].body_json)
-    assert body["upload"]["fileName"] == "take one.wav"
+    assert json.loads(rows[1].personal_json)["upload.fileName"] == "take one.wav"
+    assert "take one" not in rows[1].body_json
     assert body["zip"]["sha256"] == story.version.files.zip.sha256
     assert (body["stemMode"], rows[1].prompt) == ("raw", "")
     assert live_pair.client.verify_audit_chain().intact

@@ -182,7 +182,7 @@ def test_facts_are_read_from_their_audit_row(tmp_path: Path) -> None:
         journal.accept(new_job(), limit=10)
         body = json.loads(golden("audit-bounce"))
         row = audited(journal, claimed(journal), "bounce", body, prompt=plan().prompt)
-        read = BounceFacts.audited(row, TAKE_BOUNCE.read(json.loads(row.body_json)), plan().prompt)
+        read = BounceFacts.audited(row, TAKE_BOUNCE.read(row.body()), plan().prompt)
         assert replace(read, job_id=JOB) == facts(processing=("vocoder gain 0.5", "gain -1.20 dB"))
         assert audit_row(journal, "local", row.job_id, 1, "bounce") == row
         with pytest.raises(NotFound, match="'stems'"):

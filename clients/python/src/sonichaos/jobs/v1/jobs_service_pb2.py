@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from sonichaos.jobs.v1 import brief_pb2 as sonichaos_dot_jobs_dot_v1_dot_brief__pb2
+from sonichaos.jobs.v1 import erasure_pb2 as sonichaos_dot_jobs_dot_v1_dot_erasure__pb2
 from sonichaos.jobs.v1 import job_pb2 as sonichaos_dot_jobs_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sonichaos/jobs/v1/jobs_service.proto\x12\x11sonichaos.jobs.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsonichaos/jobs/v1/brief.proto\x1a\x1bsonichaos/jobs/v1/job.proto\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"5\n\x0eGetJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\xa0\x02\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12+\n\x06states\x18\x03 \x03(\x0e\x32\x1b.sonichaos.jobs.v1.JobState\x12>\n\x06labels\x18\x04 \x03(\x0b\x32..sonichaos.jobs.v1.ListJobsRequest.LabelsEntry\x12\x12\n\npersona_id\x18\x05 \x01(\t\x12\x36\n\x12\x63reated_after_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Q\n\x10ListJobsResponse\x12$\n\x04jobs\x18\x01 \x03(\x0b\x32\x16.sonichaos.jobs.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"e\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x16\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x04\x12\x19\n\x11heartbeat_seconds\x18\x04 \x01(\r\"r\n\x10WatchJobResponse\x12*\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.JobEvent\x12\x32\n\x0eheartbeat_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x10WatchJobsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x19\n\x11heartbeat_seconds\x18\x02 \x01(\r\"s\n\x11WatchJobsResponse\x12*\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.JobEvent\x12\x32\n\x0eheartbeat_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"8\n\x11\x43\x61ncelJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\"\n\x10\x44\x65leteJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse\"b\n\x0f\x41\x64\x64StemsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12.\n\tstem_mode\x18\x03 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\"7\n\x10\x41\x64\x64StemsResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"6\n\x13RetryVersionRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\";\n\x14RetryVersionResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\x8c\x01\n\x16\x43reateSignedUrlRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12)\n\x04kind\x18\x03 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.FileKind\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x84\x01\n\x17\x43reateSignedUrlResponse\x12\x0b\n\x03url\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile*\x91\x01\n\x08\x46ileKind\x12\x19\n\x15\x46ILE_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x46ILE_KIND_BOUNCE\x10\x01\x12\x16\n\x12\x46ILE_KIND_MANIFEST\x10\x02\x12\x11\n\rFILE_KIND_ZIP\x10\x03\x12\x15\n\x11\x46ILE_KIND_LATENTS\x10\x04\x12\x12\n\x0e\x46ILE_KIND_MIDI\x10\x05\x32\xc4\x06\n\x0bJobsService\x12O\n\x06GetJob\x12 .sonichaos.jobs.v1.GetJobRequest\x1a!.sonichaos.jobs.v1.GetJobResponse\"\x00\x12U\n\x08ListJobs\x12\".sonichaos.jobs.v1.ListJobsRequest\x1a#.sonichaos.jobs.v1.ListJobsResponse\"\x00\x12W\n\x08WatchJob\x12\".sonichaos.jobs.v1.WatchJobRequest\x1a#.sonichaos.jobs.v1.WatchJobResponse\"\x00\x30\x01\x12Z\n\tWatchJobs\x12#.sonichaos.jobs.v1.WatchJobsRequest\x1a$.sonichaos.jobs.v1.WatchJobsResponse\"\x00\x30\x01\x12X\n\tCancelJob\x12#.sonichaos.jobs.v1.CancelJobRequest\x1a$.sonichaos.jobs.v1.CancelJobResponse\"\x00\x12X\n\tDeleteJob\x12#.sonichaos.jobs.v1.DeleteJobRequest\x1a$.sonichaos.jobs.v1.DeleteJobResponse\"\x00\x12U\n\x08\x41\x64\x64Stems\x12\".sonichaos.jobs.v1.AddStemsRequest\x1a#.sonichaos.jobs.v1.AddStemsResponse\"\x00\x12\x61\n\x0cRetryVersion\x12&.sonichaos.jobs.v1.RetryVersionRequest\x1a\'.sonichaos.jobs.v1.RetryVersionResponse\"\x00\x12j\n\x0f\x43reateSignedUrl\x12).sonichaos.jobs.v1.CreateSignedUrlRequest\x1a*.sonichaos.jobs.v1.CreateSignedUrlResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sonichaos/jobs/v1/jobs_service.proto\x12\x11sonichaos.jobs.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsonichaos/jobs/v1/brief.proto\x1a\x1fsonichaos/jobs/v1/erasure.proto\x1a\x1bsonichaos/jobs/v1/job.proto\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"5\n\x0eGetJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\xa0\x02\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12+\n\x06states\x18\x03 \x03(\x0e\x32\x1b.sonichaos.jobs.v1.JobState\x12>\n\x06labels\x18\x04 \x03(\x0b\x32..sonichaos.jobs.v1.ListJobsRequest.LabelsEntry\x12\x12\n\npersona_id\x18\x05 \x01(\t\x12\x36\n\x12\x63reated_after_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Q\n\x10ListJobsResponse\x12$\n\x04jobs\x18\x01 \x03(\x0b\x32\x16.sonichaos.jobs.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"e\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x16\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x04\x12\x19\n\x11heartbeat_seconds\x18\x04 \x01(\r\"r\n\x10WatchJobResponse\x12*\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.JobEvent\x12\x32\n\x0eheartbeat_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x10WatchJobsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x19\n\x11heartbeat_seconds\x18\x02 \x01(\r\"s\n\x11WatchJobsResponse\x12*\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.JobEvent\x12\x32\n\x0eheartbeat_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"8\n\x11\x43\x61ncelJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\"\n\x10\x44\x65leteJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse\"!\n\x0f\x45raseJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"D\n\x10\x45raseJobResponse\x12\x30\n\x06report\x18\x01 \x01(\x0b\x32 .sonichaos.jobs.v1.ErasureReport\"b\n\x0f\x41\x64\x64StemsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12.\n\tstem_mode\x18\x03 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.StemMode\"7\n\x10\x41\x64\x64StemsResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"6\n\x13RetryVersionRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\";\n\x14RetryVersionResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.sonichaos.jobs.v1.Job\"\x8c\x01\n\x16\x43reateSignedUrlRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12)\n\x04kind\x18\x03 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.FileKind\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x84\x01\n\x17\x43reateSignedUrlResponse\x12\x0b\n\x03url\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x1d.sonichaos.jobs.v1.StoredFile*\x91\x01\n\x08\x46ileKind\x12\x19\n\x15\x46ILE_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x46ILE_KIND_BOUNCE\x10\x01\x12\x16\n\x12\x46ILE_KIND_MANIFEST\x10\x02\x12\x11\n\rFILE_KIND_ZIP\x10\x03\x12\x15\n\x11\x46ILE_KIND_LATENTS\x10\x04\x12\x12\n\x0e\x46ILE_KIND_MIDI\x10\x05\x32\x9b\x07\n\x0bJobsService\x12O\n\x06GetJob\x12 .sonichaos.jobs.v1.GetJobRequest\x1a!.sonichaos.jobs.v1.GetJobResponse\"\x00\x12U\n\x08ListJobs\x12\".sonichaos.jobs.v1.ListJobsRequest\x1a#.sonichaos.jobs.v1.ListJobsResponse\"\x00\x12W\n\x08WatchJob\x12\".sonichaos.jobs.v1.WatchJobRequest\x1a#.sonichaos.jobs.v1.WatchJobResponse\"\x00\x30\x01\x12Z\n\tWatchJobs\x12#.sonichaos.jobs.v1.WatchJobsRequest\x1a$.sonichaos.jobs.v1.WatchJobsResponse\"\x00\x30\x01\x12X\n\tCancelJob\x12#.sonichaos.jobs.v1.CancelJobRequest\x1a$.sonichaos.jobs.v1.CancelJobResponse\"\x00\x12X\n\tDeleteJob\x12#.sonichaos.jobs.v1.DeleteJobRequest\x1a$.sonichaos.jobs.v1.DeleteJobResponse\"\x00\x12U\n\x08\x45raseJob\x12\".sonichaos.jobs.v1.EraseJobRequest\x1a#.sonichaos.jobs.v1.EraseJobResponse\"\x00\x12U\n\x08\x41\x64\x64Stems\x12\".sonichaos.jobs.v1.AddStemsRequest\x1a#.sonichaos.jobs.v1.AddStemsResponse\"\x00\x12\x61\n\x0cRetryVersion\x12&.sonichaos.jobs.v1.RetryVersionRequest\x1a\'.sonichaos.jobs.v1.RetryVersionResponse\"\x00\x12j\n\x0f\x43reateSignedUrl\x12).sonichaos.jobs.v1.CreateSignedUrlRequest\x1a*.sonichaos.jobs.v1.CreateSignedUrlResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,46 +38,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTJOBSREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_FILEKIND']._serialized_start=1766
-  _globals['_FILEKIND']._serialized_end=1911
-  _globals['_GETJOBREQUEST']._serialized_start=184
-  _globals['_GETJOBREQUEST']._serialized_end=215
-  _globals['_GETJOBRESPONSE']._serialized_start=217
-  _globals['_GETJOBRESPONSE']._serialized_end=270
-  _globals['_LISTJOBSREQUEST']._serialized_start=273
-  _globals['_LISTJOBSREQUEST']._serialized_end=561
-  _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_start=516
-  _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_end=561
-  _globals['_LISTJOBSRESPONSE']._serialized_start=563
-  _globals['_LISTJOBSRESPONSE']._serialized_end=644
-  _globals['_WATCHJOBREQUEST']._serialized_start=646
-  _globals['_WATCHJOBREQUEST']._serialized_end=747
-  _globals['_WATCHJOBRESPONSE']._serialized_start=749
-  _globals['_WATCHJOBRESPONSE']._serialized_end=863
-  _globals['_WATCHJOBSREQUEST']._serialized_start=865
-  _globals['_WATCHJOBSREQUEST']._serialized_end=926
-  _globals['_WATCHJOBSRESPONSE']._serialized_start=928
-  _globals['_WATCHJOBSRESPONSE']._serialized_end=1043
-  _globals['_CANCELJOBREQUEST']._serialized_start=1045
-  _globals['_CANCELJOBREQUEST']._serialized_end=1096
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1098
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1154
-  _globals['_DELETEJOBREQUEST']._serialized_start=1156
-  _globals['_DELETEJOBREQUEST']._serialized_end=1190
-  _globals['_DELETEJOBRESPONSE']._serialized_start=1192
-  _globals['_DELETEJOBRESPONSE']._serialized_end=1211
-  _globals['_ADDSTEMSREQUEST']._serialized_start=1213
-  _globals['_ADDSTEMSREQUEST']._serialized_end=1311
-  _globals['_ADDSTEMSRESPONSE']._serialized_start=1313
-  _globals['_ADDSTEMSRESPONSE']._serialized_end=1368
-  _globals['_RETRYVERSIONREQUEST']._serialized_start=1370
-  _globals['_RETRYVERSIONREQUEST']._serialized_end=1424
-  _globals['_RETRYVERSIONRESPONSE']._serialized_start=1426
-  _globals['_RETRYVERSIONRESPONSE']._serialized_end=1485
-  _globals['_CREATESIGNEDURLREQUEST']._serialized_start=1488
-  _globals['_CREATESIGNEDURLREQUEST']._serialized_end=1628
-  _globals['_CREATESIGNEDURLRESPONSE']._serialized_start=1631
-  _globals['_CREATESIGNEDURLRESPONSE']._serialized_end=1763
-  _globals['_JOBSSERVICE']._serialized_start=1914
-  _globals['_JOBSSERVICE']._serialized_end=2750
+  _globals['_FILEKIND']._serialized_start=1904
+  _globals['_FILEKIND']._serialized_end=2049
+  _globals['_GETJOBREQUEST']._serialized_start=217
+  _globals['_GETJOBREQUEST']._serialized_end=248
+  _globals['_GETJOBRESPONSE']._serialized_start=250
+  _globals['_GETJOBRESPONSE']._serialized_end=303
+  _globals['_LISTJOBSREQUEST']._serialized_start=306
+  _globals['_LISTJOBSREQUEST']._serialized_end=594
+  _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_start=549
+  _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_end=594
+  _globals['_LISTJOBSRESPONSE']._serialized_start=596
+  _globals['_LISTJOBSRESPONSE']._serialized_end=677
+  _globals['_WATCHJOBREQUEST']._serialized_start=679
+  _globals['_WATCHJOBREQUEST']._serialized_end=780
+  _globals['_WATCHJOBRESPONSE']._serialized_start=782
+  _globals['_WATCHJOBRESPONSE']._serialized_end=896
+  _globals['_WATCHJOBSREQUEST']._serialized_start=898
+  _globals['_WATCHJOBSREQUEST']._serialized_end=959
+  _globals['_WATCHJOBSRESPONSE']._serialized_start=961
+  _globals['_WATCHJOBSRESPONSE']._serialized_end=1076
+  _globals['_CANCELJOBREQUEST']._serialized_start=1078
+  _globals['_CANCELJOBREQUEST']._serialized_end=1129
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1131
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1187
+  _globals['_DELETEJOBREQUEST']._serialized_start=1189
+  _globals['_DELETEJOBREQUEST']._serialized_end=1223
+  _globals['_DELETEJOBRESPONSE']._serialized_start=1225
+  _globals['_DELETEJOBRESPONSE']._serialized_end=1244
+  _globals['_ERASEJOBREQUEST']._serialized_start=1246
+  _globals['_ERASEJOBREQUEST']._serialized_end=1279
+  _globals['_ERASEJOBRESPONSE']._serialized_start=1281
+  _globals['_ERASEJOBRESPONSE']._serialized_end=1349
+  _globals['_ADDSTEMSREQUEST']._serialized_start=1351
+  _globals['_ADDSTEMSREQUEST']._serialized_end=1449
+  _globals['_ADDSTEMSRESPONSE']._serialized_start=1451
+  _globals['_ADDSTEMSRESPONSE']._serialized_end=1506
+  _globals['_RETRYVERSIONREQUEST']._serialized_start=1508
+  _globals['_RETRYVERSIONREQUEST']._serialized_end=1562
+  _globals['_RETRYVERSIONRESPONSE']._serialized_start=1564
+  _globals['_RETRYVERSIONRESPONSE']._serialized_end=1623
+  _globals['_CREATESIGNEDURLREQUEST']._serialized_start=1626
+  _globals['_CREATESIGNEDURLREQUEST']._serialized_end=1766
+  _globals['_CREATESIGNEDURLRESPONSE']._serialized_start=1769
+  _globals['_CREATESIGNEDURLRESPONSE']._serialized_end=1901
+  _globals['_JOBSSERVICE']._serialized_start=2052
+  _globals['_JOBSSERVICE']._serialized_end=2975
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sonichaos.jobs.v1 import brief_pb2 as _brief_pb2
+from sonichaos.jobs.v1 import erasure_pb2 as _erasure_pb2
 from sonichaos.jobs.v1 import job_pb2 as _job_pb2
 import builtins as _builtins
 import sys
@@ -415,6 +416,52 @@ class DeleteJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteJobResponse: _TypeAlias = DeleteJobResponse  # noqa: Y015
+
+@_typing.final
+class EraseJobRequest(_message.Message):
+    """Request of EraseJob."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """Id of the job. All of its versions must be in a final state."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseJobRequest: _TypeAlias = EraseJobRequest  # noqa: Y015
+
+@_typing.final
+class EraseJobResponse(_message.Message):
+    """Response of EraseJob."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def report(self) -> _erasure_pb2.ErasureReport:
+        """What was erased, and what remains."""
+
+    def __init__(
+        self,
+        *,
+        report: _erasure_pb2.ErasureReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseJobResponse: _TypeAlias = EraseJobResponse  # noqa: Y015
 
 @_typing.final
 class AddStemsRequest(_message.Message):

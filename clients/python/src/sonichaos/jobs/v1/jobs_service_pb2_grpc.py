@@ -67,6 +67,11 @@ class JobsServiceStub:
                 request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteJobRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteJobResponse.FromString,
                 _registered_method=True)
+        self.EraseJob = channel.unary_unary(
+                '/sonichaos.jobs.v1.JobsService/EraseJob',
+                request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.EraseJobRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.EraseJobResponse.FromString,
+                _registered_method=True)
         self.AddStems = channel.unary_unary(
                 '/sonichaos.jobs.v1.JobsService/AddStems',
                 request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.AddStemsRequest.SerializeToString,
@@ -133,6 +138,15 @@ class JobsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseJob(self, request, context):
+        """Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
+        file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
+        the service finishes it by itself. Can be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AddStems(self, request, context):
         """Requests stems for a version that has none, or whose stems failed.
         """
@@ -186,6 +200,11 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     servicer.DeleteJob,
                     request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteJobRequest.FromString,
                     response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteJobResponse.SerializeToString,
+            ),
+            'EraseJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseJob,
+                    request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.EraseJobRequest.FromString,
+                    response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.EraseJobResponse.SerializeToString,
             ),
             'AddStems': grpc.unary_unary_rpc_method_handler(
                     servicer.AddStems,
@@ -368,6 +387,33 @@ class JobsService:
             '/sonichaos.jobs.v1.JobsService/DeleteJob',
             sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteJobRequest.SerializeToString,
             sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sonichaos.jobs.v1.JobsService/EraseJob',
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.EraseJobRequest.SerializeToString,
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.EraseJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

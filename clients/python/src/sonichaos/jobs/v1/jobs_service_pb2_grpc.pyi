@@ -50,6 +50,11 @@ class JobsServiceStub:
     """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
     that repeats one makes a new job.
     """
+    EraseJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.EraseJobRequest, _jobs_service_pb2.EraseJobResponse]
+    """Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
+    file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
+    the service finishes it by itself. Can be repeated.
+    """
     AddStems: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.AddStemsRequest, _jobs_service_pb2.AddStemsResponse]
     """Requests stems for a version that has none, or whose stems failed."""
     RetryVersion: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.RetryVersionRequest, _jobs_service_pb2.RetryVersionResponse]
@@ -78,6 +83,11 @@ class JobsServiceAsyncStub(JobsServiceStub):
     DeleteJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.DeleteJobRequest, _jobs_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
     """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
     that repeats one makes a new job.
+    """
+    EraseJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.EraseJobRequest, _jobs_service_pb2.EraseJobResponse]  # type: ignore[assignment]
+    """Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
+    file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
+    the service finishes it by itself. Can be repeated.
     """
     AddStems: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.AddStemsRequest, _jobs_service_pb2.AddStemsResponse]  # type: ignore[assignment]
     """Requests stems for a version that has none, or whose stems failed."""
@@ -140,6 +150,17 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_jobs_service_pb2.DeleteJobResponse, _abc.Awaitable[_jobs_service_pb2.DeleteJobResponse]]:
         """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
         that repeats one makes a new job.
+        """
+
+    @_abc_1.abstractmethod
+    def EraseJob(
+        self,
+        request: _jobs_service_pb2.EraseJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.EraseJobResponse, _abc.Awaitable[_jobs_service_pb2.EraseJobResponse]]:
+        """Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
+        file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
+        the service finishes it by itself. Can be repeated.
         """
 
     @_abc_1.abstractmethod

@@ -556,6 +556,7 @@ class AuditRow(_message.Message):
     PREVIOUS_DIGEST_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PERSONAL_JSON_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number of the row in its chain: 1, 2, 3 and so on, without gaps."""
     job_id: _builtins.str
@@ -572,6 +573,11 @@ class AuditRow(_message.Message):
     """Digest of the previous row, 64 lower-case hex digits. Zeros for the first row."""
     digest: _builtins.str
     """SHA-256 over `previous_digest` and `body_json`, 64 lower-case hex digits."""
+    personal_json: _builtins.str
+    """Values that the body holds only as salted digests, as JSON: an object from their paths in the body, such as "licence.licensee",
+    to the values. They are labels, licensee, prefix of the persona and name of the uploaded file. Not part of the chain. Empty
+    after EraseJob and in rows of earlier releases, whose body holds the values.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was written."""
@@ -588,10 +594,11 @@ class AuditRow(_message.Message):
         previous_digest: _builtins.str = ...,
         digest: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        personal_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_json", b"body_json", "create_time", b"create_time", "digest", b"digest", "job_id", b"job_id", "kind", b"kind", "previous_digest", b"previous_digest", "prompt", b"prompt", "sequence", b"sequence", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_json", b"body_json", "create_time", b"create_time", "digest", b"digest", "job_id", b"job_id", "kind", b"kind", "personal_json", b"personal_json", "previous_digest", b"previous_digest", "prompt", b"prompt", "sequence", b"sequence", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

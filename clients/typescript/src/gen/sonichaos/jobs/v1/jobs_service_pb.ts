@@ -10,6 +10,8 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { StemMode } from "./brief_pb.js";
 import { file_sonichaos_jobs_v1_brief } from "./brief_pb.js";
+import type { ErasureReport } from "./erasure_pb.js";
+import { file_sonichaos_jobs_v1_erasure } from "./erasure_pb.js";
 import type { Job, JobEvent, JobState, StoredFile } from "./job_pb.js";
 import { file_sonichaos_jobs_v1_job } from "./job_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/jobs/v1/jobs_service.proto.
  */
 export const file_sonichaos_jobs_v1_jobs_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9qb2JzX3NlcnZpY2UucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjUKDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKgAgoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEisKBnN0YXRlcxgDIAMoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEj4KBmxhYmVscxgEIAMoCzIuLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdC5MYWJlbHNFbnRyeRISCgpwZXJzb25hX2lkGAUgASgJEjYKEmNyZWF0ZWRfYWZ0ZXJfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImUKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBBIZChFoZWFydGJlYXRfc2Vjb25kcxgEIAEoDSJyChBXYXRjaEpvYlJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIj0KEFdhdGNoSm9ic1JlcXVlc3QSDgoGY3Vyc29yGAEgASgJEhkKEWhlYXJ0YmVhdF9zZWNvbmRzGAIgASgNInMKEVdhdGNoSm9ic1Jlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjMKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0iOAoRQ2FuY2VsSm9iUmVzcG9uc2USIwoDam9iGAEgASgLMhYuc29uaWNoYW9zLmpvYnMudjEuSm9iIiIKEERlbGV0ZUpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIhMKEURlbGV0ZUpvYlJlc3BvbnNlImIKD0FkZFN0ZW1zUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIuCglzdGVtX21vZGUYAyABKA4yGy5zb25pY2hhb3Muam9icy52MS5TdGVtTW9kZSI3ChBBZGRTdGVtc1Jlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiI2ChNSZXRyeVZlcnNpb25SZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNIjsKFFJldHJ5VmVyc2lvblJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKMAQoWQ3JlYXRlU2lnbmVkVXJsUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIpCgRraW5kGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuRmlsZUtpbmQSJgoDdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIoQBChdDcmVhdGVTaWduZWRVcmxSZXNwb25zZRILCgN1cmwYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBGZpbGUYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlKpEBCghGaWxlS2luZBIZChVGSUxFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBGSUxFX0tJTkRfQk9VTkNFEAESFgoSRklMRV9LSU5EX01BTklGRVNUEAISEQoNRklMRV9LSU5EX1pJUBADEhUKEUZJTEVfS0lORF9MQVRFTlRTEAQSEgoORklMRV9LSU5EX01JREkQBTLEBgoLSm9ic1NlcnZpY2USTwoGR2V0Sm9iEiAuc29uaWNoYW9zLmpvYnMudjEuR2V0Sm9iUmVxdWVzdBohLnNvbmljaGFvcy5qb2JzLnYxLkdldEpvYlJlc3BvbnNlIgASVQoITGlzdEpvYnMSIi5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1JlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1Jlc3BvbnNlIgASVwoIV2F0Y2hKb2ISIi5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlc3BvbnNlIgAwARJaCglXYXRjaEpvYnMSIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYnNSZXF1ZXN0GiQuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JzUmVzcG9uc2UiADABElgKCUNhbmNlbEpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkNhbmNlbEpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5DYW5jZWxKb2JSZXNwb25zZSIAElgKCURlbGV0ZUpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkRlbGV0ZUpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5EZWxldGVKb2JSZXNwb25zZSIAElUKCEFkZFN0ZW1zEiIuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXNwb25zZSIAEmEKDFJldHJ5VmVyc2lvbhImLnNvbmljaGFvcy5qb2JzLnYxLlJldHJ5VmVyc2lvblJlcXVlc3QaJy5zb25pY2hhb3Muam9icy52MS5SZXRyeVZlcnNpb25SZXNwb25zZSIAEmoKD0NyZWF0ZVNpZ25lZFVybBIpLnNvbmljaGFvcy5qb2JzLnYxLkNyZWF0ZVNpZ25lZFVybFJlcXVlc3QaKi5zb25pY2hhb3Muam9icy52MS5DcmVhdGVTaWduZWRVcmxSZXNwb25zZSIAYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
+  fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9qb2JzX3NlcnZpY2UucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjUKDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKgAgoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEisKBnN0YXRlcxgDIAMoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEj4KBmxhYmVscxgEIAMoCzIuLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdC5MYWJlbHNFbnRyeRISCgpwZXJzb25hX2lkGAUgASgJEjYKEmNyZWF0ZWRfYWZ0ZXJfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImUKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBBIZChFoZWFydGJlYXRfc2Vjb25kcxgEIAEoDSJyChBXYXRjaEpvYlJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIj0KEFdhdGNoSm9ic1JlcXVlc3QSDgoGY3Vyc29yGAEgASgJEhkKEWhlYXJ0YmVhdF9zZWNvbmRzGAIgASgNInMKEVdhdGNoSm9ic1Jlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjMKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0iOAoRQ2FuY2VsSm9iUmVzcG9uc2USIwoDam9iGAEgASgLMhYuc29uaWNoYW9zLmpvYnMudjEuSm9iIiIKEERlbGV0ZUpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIhMKEURlbGV0ZUpvYlJlc3BvbnNlIiEKD0VyYXNlSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkiRAoQRXJhc2VKb2JSZXNwb25zZRIwCgZyZXBvcnQYASABKAsyIC5zb25pY2hhb3Muam9icy52MS5FcmFzdXJlUmVwb3J0ImIKD0FkZFN0ZW1zUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIuCglzdGVtX21vZGUYAyABKA4yGy5zb25pY2hhb3Muam9icy52MS5TdGVtTW9kZSI3ChBBZGRTdGVtc1Jlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiI2ChNSZXRyeVZlcnNpb25SZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNIjsKFFJldHJ5VmVyc2lvblJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKMAQoWQ3JlYXRlU2lnbmVkVXJsUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIpCgRraW5kGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuRmlsZUtpbmQSJgoDdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIoQBChdDcmVhdGVTaWduZWRVcmxSZXNwb25zZRILCgN1cmwYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBGZpbGUYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlKpEBCghGaWxlS2luZBIZChVGSUxFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBGSUxFX0tJTkRfQk9VTkNFEAESFgoSRklMRV9LSU5EX01BTklGRVNUEAISEQoNRklMRV9LSU5EX1pJUBADEhUKEUZJTEVfS0lORF9MQVRFTlRTEAQSEgoORklMRV9LSU5EX01JREkQBTKbBwoLSm9ic1NlcnZpY2USTwoGR2V0Sm9iEiAuc29uaWNoYW9zLmpvYnMudjEuR2V0Sm9iUmVxdWVzdBohLnNvbmljaGFvcy5qb2JzLnYxLkdldEpvYlJlc3BvbnNlIgASVQoITGlzdEpvYnMSIi5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1JlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1Jlc3BvbnNlIgASVwoIV2F0Y2hKb2ISIi5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlc3BvbnNlIgAwARJaCglXYXRjaEpvYnMSIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYnNSZXF1ZXN0GiQuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JzUmVzcG9uc2UiADABElgKCUNhbmNlbEpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkNhbmNlbEpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5DYW5jZWxKb2JSZXNwb25zZSIAElgKCURlbGV0ZUpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkRlbGV0ZUpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5EZWxldGVKb2JSZXNwb25zZSIAElUKCEVyYXNlSm9iEiIuc29uaWNoYW9zLmpvYnMudjEuRXJhc2VKb2JSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuRXJhc2VKb2JSZXNwb25zZSIAElUKCEFkZFN0ZW1zEiIuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXNwb25zZSIAEmEKDFJldHJ5VmVyc2lvbhImLnNvbmljaGFvcy5qb2JzLnYxLlJldHJ5VmVyc2lvblJlcXVlc3QaJy5zb25pY2hhb3Muam9icy52MS5SZXRyeVZlcnNpb25SZXNwb25zZSIAEmoKD0NyZWF0ZVNpZ25lZFVybBIpLnNvbmljaGFvcy5qb2JzLnYxLkNyZWF0ZVNpZ25lZFVybFJlcXVlc3QaKi5zb25pY2hhb3Muam9icy52MS5DcmVhdGVTaWduZWRVcmxSZXNwb25zZSIAYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_erasure, file_sonichaos_jobs_v1_job]);
 
 /**
  * Request of GetJob.
@@ -361,6 +363,48 @@ export const DeleteJobResponseSchema: GenMessage<DeleteJobResponse> = /*@__PURE_
   messageDesc(file_sonichaos_jobs_v1_jobs_service, 11);
 
 /**
+ * Request of EraseJob.
+ *
+ * @generated from message sonichaos.jobs.v1.EraseJobRequest
+ */
+export type EraseJobRequest = Message<"sonichaos.jobs.v1.EraseJobRequest"> & {
+  /**
+   * Id of the job. All of its versions must be in a final state.
+   *
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.EraseJobRequest.
+ * Use `create(EraseJobRequestSchema)` to create a new message.
+ */
+export const EraseJobRequestSchema: GenMessage<EraseJobRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 12);
+
+/**
+ * Response of EraseJob.
+ *
+ * @generated from message sonichaos.jobs.v1.EraseJobResponse
+ */
+export type EraseJobResponse = Message<"sonichaos.jobs.v1.EraseJobResponse"> & {
+  /**
+   * What was erased, and what remains.
+   *
+   * @generated from field: sonichaos.jobs.v1.ErasureReport report = 1;
+   */
+  report?: ErasureReport | undefined;
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.EraseJobResponse.
+ * Use `create(EraseJobResponseSchema)` to create a new message.
+ */
+export const EraseJobResponseSchema: GenMessage<EraseJobResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 13);
+
+/**
  * Request of AddStems.
  *
  * @generated from message sonichaos.jobs.v1.AddStemsRequest
@@ -393,7 +437,7 @@ export type AddStemsRequest = Message<"sonichaos.jobs.v1.AddStemsRequest"> & {
  * Use `create(AddStemsRequestSchema)` to create a new message.
  */
 export const AddStemsRequestSchema: GenMessage<AddStemsRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 12);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 14);
 
 /**
  * Response of AddStems.
@@ -414,7 +458,7 @@ export type AddStemsResponse = Message<"sonichaos.jobs.v1.AddStemsResponse"> & {
  * Use `create(AddStemsResponseSchema)` to create a new message.
  */
 export const AddStemsResponseSchema: GenMessage<AddStemsResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 13);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 15);
 
 /**
  * Request of RetryVersion.
@@ -442,7 +486,7 @@ export type RetryVersionRequest = Message<"sonichaos.jobs.v1.RetryVersionRequest
  * Use `create(RetryVersionRequestSchema)` to create a new message.
  */
 export const RetryVersionRequestSchema: GenMessage<RetryVersionRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 14);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 16);
 
 /**
  * Response of RetryVersion.
@@ -463,7 +507,7 @@ export type RetryVersionResponse = Message<"sonichaos.jobs.v1.RetryVersionRespon
  * Use `create(RetryVersionResponseSchema)` to create a new message.
  */
 export const RetryVersionResponseSchema: GenMessage<RetryVersionResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 15);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 17);
 
 /**
  * Request of CreateSignedUrl.
@@ -505,7 +549,7 @@ export type CreateSignedUrlRequest = Message<"sonichaos.jobs.v1.CreateSignedUrlR
  * Use `create(CreateSignedUrlRequestSchema)` to create a new message.
  */
 export const CreateSignedUrlRequestSchema: GenMessage<CreateSignedUrlRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 16);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 18);
 
 /**
  * Response of CreateSignedUrl.
@@ -540,7 +584,7 @@ export type CreateSignedUrlResponse = Message<"sonichaos.jobs.v1.CreateSignedUrl
  * Use `create(CreateSignedUrlResponseSchema)` to create a new message.
  */
 export const CreateSignedUrlResponseSchema: GenMessage<CreateSignedUrlResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 17);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 19);
 
 /**
  * Kind of a stored file.
@@ -665,6 +709,18 @@ export const JobsService: GenService<{
     methodKind: "unary";
     input: typeof DeleteJobRequestSchema;
     output: typeof DeleteJobResponseSchema;
+  },
+  /**
+   * Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
+   * file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
+   * the service finishes it by itself. Can be repeated.
+   *
+   * @generated from rpc sonichaos.jobs.v1.JobsService.EraseJob
+   */
+  eraseJob: {
+    methodKind: "unary";
+    input: typeof EraseJobRequestSchema;
+    output: typeof EraseJobResponseSchema;
   },
   /**
    * Requests stems for a version that has none, or whose stems failed.

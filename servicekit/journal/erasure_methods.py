@@ -1,0 +1,92 @@
+"""What the journal does to erase personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from servicekit.journal import erasure, tenant_erasure, upkeep
+from servicekit.journal.open_journal import OpenJournal
+from servicekit.journal.rows import Counts, Erasure
+from servicekit.journal.states import OwningService
+from servicekit.journal.tenant_erasure import JobToErase, TenantErasure
+
+
+class ErasureMethods(OpenJournal):
+    """Every method is one transaction; see `servicekit.journal.journal` for the errors that all of them raise."""
+
+    def erase_prompt(self, tenant: str, job_id: str) -> Erasure:
+        """Erase the prompts of an ended or deleted job; the chain stays intact.
+
+        Raises FailedPrecondition WRONG_STATE, NotFound.
+        """
+        with self._writing() as tx:
+            erased = erasure.erase_prompt(tx, tenant, job_id)
+            upkeep.set_purge_pending(tx, pending=True)
+        return Erasure(erased, purge_pending=not self.purge_erased())
+
+    def purge_erased(self) -> bool:
+        """Remove erased prompts from the database's log too; False where that is not possible yet. Call again until it is True."""
+        with self._database.reading() as connection:
+            if not upkeep.is_purge_pending(connection):
+                return True
+        if not self._database.purge_overwritten():
+            return False
+        with self._writing() as tx:
+            upkeep.set_purge_pending(tx, pending=False)
+        return True
+
+    def start_erase(self, tenant: str, job_id: str, owner: OwningService, *, of_tenant: bool = False) -> Counts:
+        """Erase the texts of an ended or deleted job; returns how much there was.
+
+        A job's deletion is started, as by `start_delete`. The chain of its audit rows stays intact. ``of_tenant``: count it for the
+        erasure of the tenant too. Can be repeated. Raises NotFound, also for a job of another owner, and FailedPrecondition
+        WRONG_STATE.
+        """
+        with self._writing() as tx:
+            counts = erasure.start_erase(tx, tenant, job_id, owner)
+            if of_tenant:
+                tenant_erasure.add_counts(tx, tenant, owner, counts)
+            upkeep.set_purge_pending(tx, pending=True)
+        return counts
+
+    def count_remaining(self, tenant: str, job_id: str) -> Counts:
+        """What an erased job has left, by kind."""
+        with self._database.reading() as connection:
+            return erasure.count_remaining(connection, tenant, job_id)
+
+    def count_remaining_of_tenant(self, tenant: str) -> Counts:
+        """What an erased tenant has left, by kind; its jobs of the other service among it."""
+        with self._database.reading() as connection:
+            return tenant_erasure.count_remaining(connection, tenant)
+
+    def start_tenant_erasure(self, tenant: str, owner: OwningService) -> None:
+        """Record that the tenant's data of one service is being erased, and revoke its API keys. Can be repeated."""
+        with self._writing() as tx:
+            tenant_erasure.start(tx, tenant, owner)
+            upkeep.set_purge_pending(tx, pending=True)
+
+    def tenant_erasure(self, tenant: str, owner: OwningService) -> TenantErasure | None:
+        """How far that has come; None where it was never started."""
+        with self._database.reading() as connection:
+            return tenant_erasure.read(connection, tenant, owner)
+
+    def unfinished_tenant_erasures(self, owner: OwningService) -> Sequence[str]:
+        """The tenants whose erasure was started and has not ended."""
+        with self._database.reading() as connection:
+            return tenant_erasure.unfinished(connection, owner)
+
+    def jobs_to_erase(self, tenant: str, owner: OwningService, after: str = "") -> Sequence[JobToErase]:
+        """The next jobs, in the order of their ids, of those that were accepted before the tenant's erasure was started."""
+        with self._database.reading() as connection:
+            return tenant_erasure.jobs_to_erase(connection, tenant, owner, after)
+
+    def count_erased(self, tenant: str, owner: OwningService, counts: Counts) -> None:
+        """Add to the counts of a tenant's erasure."""
+        with self._writing() as tx:
+            tenant_erasure.add_counts(tx, tenant, owner, counts)
+
+    def finish_tenant_erasure(self, tenant: str, owner: OwningService) -> None:
+        """Erase what belongs to no job that is still there: texts beside audit rows, events, measurements, use. Record the end."""
+        with self._writing() as tx:
+            tenant_erasure.finish(tx, tenant, owner)
+            upkeep.set_purge_pending(tx, pending=True)
