@@ -48,6 +48,7 @@ class ProposedWork:
     request_id: str = ""
     job_id: str = ""
     upload: Mapping[str, Any] | None = None
+    priority: int = 0
 
     @classmethod
     def of_job(cls, rpc: str, new: NewJob) -> ProposedWork:
@@ -59,6 +60,7 @@ class ProposedWork:
             request_id=new.request.request_id or "",
             job_id=new.job_id or "",
             upload=new.plan.get("upload"),
+            priority=new.priority,
         )
 
     @classmethod
@@ -70,18 +72,29 @@ class ProposedWork:
             audio_seconds=new.audio_seconds,
             request_id=new.request.request_id or "",
             job_id=new.job_id,
+            priority=new.priority,
         )
 
     @classmethod
     def of_stems(cls, rpc: str, version: Version, mode: StemMode | None) -> ProposedWork:
         """A version that would get stems. ``mode`` None: as in its brief."""
         brief = {**version.brief, **stems_in_brief(mode or version.stem_mode)}
-        return cls(rpc=rpc, brief=brief, audio_seconds=version.audio_seconds, job_id=version.job_id)
+        return cls._of_version(rpc, version, brief)
 
     @classmethod
     def of_retry(cls, rpc: str, version: Version) -> ProposedWork:
         """A failed version that would be queued again."""
-        return cls(rpc=rpc, brief=version.brief, audio_seconds=version.audio_seconds, job_id=version.job_id)
+        return cls._of_version(rpc, version, version.brief)
+
+    @classmethod
+    def _of_version(cls, rpc: str, version: Version, brief: Json) -> ProposedWork:
+        return cls(
+            rpc=rpc,
+            brief=brief,
+            audio_seconds=version.audio_seconds,
+            job_id=version.job_id,
+            priority=version.priority,
+        )
 
     def message(self, caller: Caller) -> admission_pb2.CheckAdmissionRequest:
         """What the hook is asked."""
@@ -95,6 +108,7 @@ class ProposedWork:
             brief=parsed(self.brief, brief_pb2.ResolvedBrief()),
             upload=_upload_message(self.upload),
             audio_seconds=self.audio_seconds,
+            priority=self.priority,
         )
 
 

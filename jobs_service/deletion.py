@@ -49,7 +49,7 @@ class JobDeletions(RepeatingThread):
         self.finish(tenant, job_id)
 
     def finish(self, tenant: str, job_id: str) -> int:
-        """Finish a deletion that was started; returns how many files were removed. Raises as :meth:`delete` does after its start."""
+        """Finish a deletion that was started; returns how many files were removed. As :meth:`delete` after its start."""
         with self._lock:
             self._unfinished.add((tenant, job_id))
         return self._finish(tenant, job_id)

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jobs_service.deletion import JobDeletions
+from servicekit.access.caller import LOCAL_TENANT
 from servicekit.journal import Counts, DataKind, Journal, OwningService, TenantErasure
 from sonichaos.jobs.v1 import erasure_pb2
 
 _REASONS: Mapping[DataKind, str] = {
-    DataKind.AUDIT_ROWS: "append-only and chained: tenant, job id, tier, terms and coverage of the licence, persona id and embedding, seed, "
-    "plan, score, keys, digests, fingerprints and times stay; texts only as salted digests whose salt was erased",
-    DataKind.EARLIER_AUDIT_ROWS: "rows of an earlier release: labels, licensee, prefix of the persona and name of the uploaded file are in the "
-    "chained body, which cannot be changed",
+    DataKind.AUDIT_ROWS: "append-only and chained: tenant, job id, tier, terms and coverage of the licence, persona id and "
+    "embedding, seed, plan, score, keys, digests, fingerprints and times stay; texts only as salted digests whose salt was erased",
+    DataKind.EARLIER_AUDIT_ROWS: "rows of an earlier release: labels, licensee, prefix of the persona and name of the uploaded "
+    "file are in the chained body, which cannot be changed",
     DataKind.EVENTS: "the DELETED event of a job tells watchers that it is gone: ids and a time, no text; removed after "
     "SONICHAOS_EVENT_RETENTION_DAYS",
     DataKind.JOBS: "jobs of the other service, which erases them itself, and jobs that were accepted after the erasure was started",
     DataKind.MEASUREMENTS: "measured drift of failed re-renders: ids and numbers, no text; drift reports count them",
+    DataKind.UPLOADS: "files in folders of the store's upload folder: they may be other tenants'; remove yours in the store",
     DataKind.SERVICE_LOG: "lines of calls: tenant, subject, ids, and values that a call was refused for; prompts if "
     "SONICHAOS_ACCESS_LOG_PROMPTS is on. They last as long as you keep the log",
     DataKind.BACKUPS: "copies of journal and store that were made before, versions that a bucket keeps, and files that callers "
@@ -59,7 +61,10 @@ class JobErasures:
 def tenant_report(journal: Journal, tenant: str, erasure: TenantErasure) -> erasure_pb2.ErasureReport:
     """The report about a tenant. What remains is listed once its erasure has ended."""
     remaining = journal.count_remaining_of_tenant(tenant) if erasure.finished else {}
-    return erasure_report(erasure.counts, remaining, purge_pending=not journal.purge_erased())
+    report = erasure_report(erasure.counts, remaining, purge_pending=not journal.purge_erased())
+    if tenant == LOCAL_TENANT:
+        report.remaining.add(kind=_kind(DataKind.UPLOADS), reason=_REASONS[DataKind.UPLOADS])
+    return report
 
 
 def erasure_report(erased: Counts, remaining: Counts, *, purge_pending: bool) -> erasure_pb2.ErasureReport:

@@ -11,6 +11,7 @@ _JOBS = "/sonichaos.jobs.v1.JobsService"
 _RENDER = "/sonichaos.render.v1.RenderService"
 _SEPARATION = "/sonichaos.separation.v1.SeparationService"
 _HANDOFF = "/sonichaos.handoff.v1.HandoffService"
+_OPERATIONS = "/sonichaos.operations.v1.OperationsService"
 _WORK = {OwningService.RENDER: Scope.RENDER, OwningService.SEPARATION: Scope.SEPARATE}
 
 RPC_SCOPES: Mapping[str, Scope | Mapping[OwningService, Scope]] = {
@@ -21,6 +22,7 @@ RPC_SCOPES: Mapping[str, Scope | Mapping[OwningService, Scope]] = {
     f"{_JOBS}/CreateSignedUrl": Scope.READ,
     f"{_JOBS}/CancelJob": _WORK,
     f"{_JOBS}/DeleteJob": _WORK,
+    f"{_JOBS}/EraseJob": _WORK,
     f"{_JOBS}/AddStems": _WORK,
     f"{_JOBS}/RetryVersion": _WORK,
     f"{_RENDER}/CreateRender": Scope.RENDER,
@@ -40,6 +42,8 @@ RPC_SCOPES: Mapping[str, Scope | Mapping[OwningService, Scope]] = {
     f"{_SEPARATION}/GetModelInfo": Scope.READ,
     f"{_SEPARATION}/SeparateTensor": Scope.PEER,
     f"{_SEPARATION}/ReplaceStem": Scope.PEER,
+    f"{_OPERATIONS}/EraseTenant": Scope.OPERATE,
+    f"{_OPERATIONS}/Drain": Scope.OPERATE,
     f"{_HANDOFF}/SendTensor": Scope.PEER,
     f"{_HANDOFF}/WithdrawTensor": Scope.PEER,
 }

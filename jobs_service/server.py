@@ -12,6 +12,7 @@ from grpc import aio
 from jobs_service import requests
 from jobs_service.admission_hook import NO_HOOK, AdmissionHook, ProposedWork
 from jobs_service.deletion import JobDeletions
+from jobs_service.erasure import JobErasures
 from jobs_service.feed import Feed
 from jobs_service.journal_json import VersionFiles
 from jobs_service.messages import job_message
@@ -72,6 +73,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self._owner: OwningService = feed.owner
         self._store = store
         self._deletions = deletions
+        self._erasures = JobErasures(feed.journal, feed.owner, deletions)
         self._pools = pools
         self._clock = clock
         self._queue_limit = queue_limit
@@ -169,6 +171,13 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             return jobs_service_pb2.DeleteJobResponse()
 
         return await self._pools.deletes.run(answer)
+
+    async def EraseJob(
+        self, request: jobs_service_pb2.EraseJobRequest, context: Context
+    ) -> jobs_service_pb2.EraseJobResponse:
+        """Erase a job, and say what remains. What fails midway is finished by repeating the call, or without it."""
+        report = await self._pools.deletes.run(self._erasures.erase, current_tenant(), request.job_id)
+        return jobs_service_pb2.EraseJobResponse(report=report)
 
     async def AddStems(
         self, request: jobs_service_pb2.AddStemsRequest, context: Context

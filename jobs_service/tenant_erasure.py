@@ -1,4 +1,4 @@
-"""Erases tenants. An erasure is recorded first; the calls that ask for it, and a thread of the service, carry it on until its end."""
+"""Erases tenants. An erasure is recorded first; calls, and a thread of the service, carry it on until its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from jobs_service.erasure import JobErasures, tenant_report
 from servicekit.errors import FailedPrecondition, NotFound, ServiceError
 from servicekit.faults import NO_FAULTS, Faults
-from servicekit.journal import Counts, Journal, JobToErase, OwningService
+from servicekit.journal import Counts, JobToErase, Journal, OwningService
 from servicekit.logs import logger
 from servicekit.repeated_problem import RepeatedProblem
 from servicekit.work.repeating_thread import RepeatingThread
@@ -25,7 +25,7 @@ EraseFiles = Callable[[str], Counts]
 
 
 class TenantErasures(RepeatingThread):
-    """Erasures of the data of tenants that one service holds. During the ``with`` block a thread carries on those that have not ended.
+    """Erasures of the data of tenants that one service holds. During the ``with`` block a thread carries on what has not ended.
 
     ``erase_files`` is called when the jobs are gone.
     """
@@ -83,9 +83,7 @@ class TenantErasures(RepeatingThread):
         if erasure is None:
             return operations_pb2.EraseTenantResponse()
         report = tenant_report(self._journal, tenant, erasure)
-        return operations_pb2.EraseTenantResponse(
-            finished=erasure.finished, report=report, jobs_left=erasure.jobs_left
-        )
+        return operations_pb2.EraseTenantResponse(finished=erasure.finished, report=report, jobs_left=erasure.jobs_left)
 
     def _erase_jobs(self, tenant: str, *, until_s: float) -> bool:
         """Erase the tenant's jobs until the time is over; True where none is left."""

@@ -8,8 +8,10 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from jobs_service.deletion import JobDeletions
+from jobs_service.erasure import JobErasures
 from jobs_service.store_marker import StoreMarker
 from jobs_service.sweep import StoreSweep, Unnamed, UnnamedJobFiles
+from jobs_service.tenant_erasure import EraseFiles, TenantErasures
 from jobs_service.upkeep import Retention, Upkeep
 from servicekit.faults import Faults
 from servicekit.host_settings import HostSettings
@@ -21,9 +23,10 @@ _NO_FOLDERS: Mapping[str, Unnamed] = MappingProxyType({})
 
 
 class UpkeepThreads:
-    """Deletions, retention, the sweep of the store and its marker, for one owner's jobs. They run during the ``with`` block.
+    """Deletions, erasures, retention, the sweep of the store and its marker, for one owner's jobs, during the ``with`` block.
 
-    ``swept`` are folders of the store besides that of jobs, each with what finds files in it that nothing names.
+    ``erase_files`` erases what a tenant has in the store besides jobs. ``swept`` are folders of the store besides that of jobs,
+    each with what finds files in it that nothing names.
     """
 
     def __init__(
@@ -34,11 +37,14 @@ class UpkeepThreads:
         settings: HostSettings,
         *,
         faults: Faults,
+        erase_files: EraseFiles,
         swept: Mapping[str, Unnamed] = _NO_FOLDERS,
     ) -> None:
         self.deletions = JobDeletions(journal, owner, store, faults=faults)
         upkeep = Upkeep(journal, owner, self.deletions, Retention.of(settings), faults=faults)
-        self._threads: list[RepeatingThread] = [self.deletions, upkeep]
+        jobs = JobErasures(journal, owner, self.deletions)
+        self.erasures = TenantErasures(journal, owner, jobs, erase_files, faults=faults)
+        self._threads: list[RepeatingThread] = [self.deletions, upkeep, self.erasures]
         if settings.orphan_age_s is not None:
             marker = StoreMarker(journal, store, faults=faults)
             folders: Mapping[str, Unnamed] = {UnnamedJobFiles.folder: UnnamedJobFiles(journal, marker), **swept}

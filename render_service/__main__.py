@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from jobs_service import Feed, JobsServicer, UpkeepThreads, job_message
 from jobs_service.admission_hook import open_admission_hook
+from jobs_service.operations_servicer import NAME as OPERATIONS
+from jobs_service.operations_servicer import OperationsServicer
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from render_service.api.servicer import GATED_METHODS, RenderServicer
@@ -40,7 +42,7 @@ from servicekit.installation import (
     open_installation,
     serve_metrics,
 )
-from servicekit.journal import Job, OwningService
+from servicekit.journal import DataKind, Job, OwningService
 from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
 from servicekit.metrics import Metrics
@@ -48,7 +50,7 @@ from servicekit.rpc.access_log import AccessLog
 from servicekit.rpc.endpoints import check_listen_address, plan_endpoints, split_addresses
 from servicekit.rpc.peer_channel import open_peer_channel, uses_tls
 from servicekit.rpc.server import RpcServer
-from servicekit.serving import ServiceProcess, end_process, exit_unusable
+from servicekit.serving import ServiceProcess, StopRequest, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
@@ -56,10 +58,11 @@ from servicekit.store.object_store import ObjectStore
 from servicekit.tls import CertificateFiles, https_context
 from servicekit.work import RetryPolicy, Runner, remove_orphaned_files
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
+from sonichaos.operations.v1 import operations_pb2_grpc
 from sonichaos.render.v1 import render_pb2_grpc
 
 NAME = "render_service"
-_SERVICES = ("sonichaos.render.v1.RenderService", "sonichaos.jobs.v1.JobsService")
+_SERVICES = ("sonichaos.render.v1.RenderService", "sonichaos.jobs.v1.JobsService", OPERATIONS)
 
 
 async def serve(settings: RenderSettings, faults: Faults) -> None:
@@ -142,7 +145,15 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
         )
         render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
         swept = dict.fromkeys(PERSONA_FOLDERS, personas.unnamed_keys)
-        upkeep = UpkeepThreads(journal, OwningService.RENDER, store, settings, faults=faults, swept=swept)
+        upkeep = UpkeepThreads(
+            journal,
+            OwningService.RENDER,
+            store,
+            settings,
+            faults=faults,
+            erase_files=lambda tenant: {DataKind.PERSONAS: personas.erase(tenant)},
+            swept=swept,
+        )
         resources.enter_context(upkeep)
         jobs = JobsServicer(
             feed,
@@ -155,6 +166,9 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             hook=hook,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
+        stopping = StopRequest(settings.drain_seconds)
+        operations = OperationsServicer(upkeep.erasures, pools=server.pools, stop=stopping.stop)
+        operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server.grpc_server)
         pipeline = RenderPipeline(
             renderer=renderer,
             gpu_lock=FaultyDeviceLock(gpu_lock, faults) if faults else gpu_lock,
@@ -190,7 +204,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             endpoints=endpoints,
             runner=runner,
             warm=pipeline.warm,
-            drain_seconds=settings.drain_seconds,
+            stopping=stopping,
             upkeep=(upkeep, certificates),
         ).run()
 

@@ -46,9 +46,12 @@ RPC_REASONS = {
     "JobsService.WatchJobs": "INVALID_TOKEN",
     "JobsService.CancelJob": f"{_JOB} VERSION_NOT_FOUND",
     "JobsService.DeleteJob": f"{_JOB} WRONG_STATE",
+    "JobsService.EraseJob": f"{_JOB} WRONG_STATE",
     "JobsService.AddStems": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND WRONG_STATE QUEUE_FULL {_HOOK} {_GATE}",
     "JobsService.RetryVersion": f"{_JOB} VERSION_NOT_FOUND WRONG_STATE QUEUE_FULL {_HOOK} {_GATE}",
     "JobsService.CreateSignedUrl": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND FILE_NOT_FOUND",
+    "OperationsService.EraseTenant": "INVALID_FIELD",
+    "OperationsService.Drain": "INVALID_FIELD",
     "HandoffService.WithdrawTensor": "",
     "HandoffService.SendTensor": f"INVALID_TENSOR LOANS_EXHAUSTED TOO_LARGE OUT_OF_MEMORY {_GATE}",
 }

@@ -9,6 +9,8 @@ from typing import Any
 
 from jobs_service import Feed, JobDeletions, JobsServicer, UpkeepThreads, job_message
 from jobs_service.admission_hook import open_admission_hook
+from jobs_service.operations_servicer import NAME as OPERATIONS
+from jobs_service.operations_servicer import OperationsServicer
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from separation_service.api.handoff_codec import ReceiveCodec
@@ -22,6 +24,7 @@ from separation_service.settings import SeparationSettings
 from separation_service.timing.eta import EtaEstimator
 from separation_service.timing.latency_budget import LatencyBudget
 from separation_service.uploads.admission import UploadAdmission, UploadLimits
+from separation_service.uploads.header import erase_uploads
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.work import UploadWork, remove_orphans
 from separation_service.workers import Workers
@@ -41,7 +44,7 @@ from servicekit.installation import (
     open_installation,
     serve_metrics,
 )
-from servicekit.journal import Job, Journal, OwningService, Stage
+from servicekit.journal import DataKind, Job, Journal, OwningService, Stage
 from servicekit.loans import Borrowings, LoanServer
 from servicekit.logs import configure_logs, logger
 from servicekit.metrics import Metrics
@@ -49,13 +52,14 @@ from servicekit.rpc.access_log import AccessLog
 from servicekit.rpc.endpoints import plan_endpoints, split_addresses
 from servicekit.rpc.receive import ReceiveLimits
 from servicekit.rpc.server import RpcServer
-from servicekit.serving import ServiceProcess, end_process, exit_unusable
+from servicekit.serving import ServiceProcess, StopRequest, end_process, exit_unusable
 from servicekit.settings import SettingsError, read_settings
 from servicekit.socket_path import SocketPathError
 from servicekit.store.object_store import ObjectStore
 from servicekit.work import RetryPolicy, Runner
 from sonichaos.handoff.v1 import handoff_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
+from sonichaos.operations.v1 import operations_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2_grpc
 
 NAME = "separation_service"
@@ -63,6 +67,7 @@ _SERVICES = (
     "sonichaos.separation.v1.SeparationService",
     "sonichaos.handoff.v1.HandoffService",
     "sonichaos.jobs.v1.JobsService",
+    OPERATIONS,
 )
 _HANDOFF_GATED = ("/sonichaos.handoff.v1.HandoffService/SendTensor",)
 _OTHERS = ("SONICHAOS_RENDERER",)
@@ -122,7 +127,14 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             limits=_limits(settings),
             hook=open_admission_hook(settings, metrics, resources),
         )
-        upkeep = UpkeepThreads(journal, OwningService.SEPARATION, store, settings, faults=faults)
+        upkeep = UpkeepThreads(
+            journal,
+            OwningService.SEPARATION,
+            store,
+            settings,
+            faults=faults,
+            erase_files=lambda tenant: {DataKind.UPLOADS: erase_uploads(tenant, store)},
+        )
         resources.enter_context(upkeep)
         _mount(
             server,
@@ -136,6 +148,9 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             deletions=upkeep.deletions,
             clock=clock,
         )
+        stopping = StopRequest(settings.drain_seconds)
+        operations = OperationsServicer(upkeep.erasures, pools=server.pools, stop=stopping.stop)
+        operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server.grpc_server)
         handoff_pb2_grpc.add_HandoffServiceServicer_to_server(HandoffServicer(borrowings), server.grpc_server)
         runner = Runner(
             journal,
@@ -163,7 +178,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             endpoints=endpoints,
             runner=Workers(runner, calls, clock=clock),
             warm=pipeline.warm,
-            drain_seconds=settings.drain_seconds,
+            stopping=stopping,
             upkeep=(upkeep, certificates),
         ).run()
 

@@ -1,6 +1,6 @@
-"""Runs a service process: listen, warm up, serve, drain on SIGTERM or SIGINT, exit.
+"""Runs a service process: listen, warm up, serve, drain on SIGTERM, SIGINT or a call, exit.
 
-Health reports NOT_SERVING until the models are warm and again from the first signal on. A second signal exits at once.
+Health reports NOT_SERVING until the models are warm and again from the first request to stop on. A further signal exits at once.
 """
 
 from __future__ import annotations
@@ -43,11 +43,27 @@ class KeptAlive(Protocol):
         """Replace the thread if it has died; False where none can be started."""
 
 
+class StopRequest:
+    """Asks a service process to stop, as SIGTERM does. ``drain_seconds`` is how long running work may then take to finish."""
+
+    def __init__(self, drain_seconds: float) -> None:
+        self.drain_seconds = drain_seconds
+        self.requested = asyncio.Event()
+
+    def stop(self, drain_seconds: float | None = None) -> float:
+        """Ask for it; returns the seconds that work has. Those of the first request count. Call it in the event loop."""
+        if drain_seconds is not None and not self.requested.is_set():
+            self.drain_seconds = drain_seconds
+        self.requested.set()
+        return self.drain_seconds
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServiceProcess:
     """A service's server and work. ``warm`` runs in a worker thread after the server listens and before health is SERVING.
 
-    ``upkeep`` are threads that run for as long as the process; health is NOT_SERVING while one of them is missing.
+    ``stopping`` is set by the first signal, or by whoever else has it. ``upkeep`` are threads that run for as long as the process;
+    health is NOT_SERVING while one of them is missing.
     """
 
     name: str
@@ -55,12 +71,13 @@ class ServiceProcess:
     endpoints: Sequence[Endpoint]
     runner: AbstractContextManager[Drainable]
     warm: Callable[[], None]
-    drain_seconds: float
+    stopping: StopRequest
     upkeep: Sequence[KeptAlive] = ()
 
     async def run(self) -> None:
-        """Serve until the first signal, then drain for at most ``drain_seconds``."""
-        stop_requested = _stop_signals()
+        """Serve until the first request to stop, then drain."""
+        stop_requested = self.stopping.requested
+        _stop_on_signals(self.stopping)
         bound = await self.server.start(self.endpoints)
         _log.info("listening", addresses=bound)
         if not await self._warm(stop_requested):
@@ -70,9 +87,9 @@ class ServiceProcess:
             await self.server.serve()
             _log.info("serving", addresses=bound)
             await self._keep_alive(runner, stop_requested)
-            _log.info("draining", seconds=self.drain_seconds)
+            _log.info("draining", seconds=self.stopping.drain_seconds)
             await self.server.drain()
-            all_finished = await asyncio.to_thread(runner.drain, self.drain_seconds)
+            all_finished = await asyncio.to_thread(runner.drain, self.stopping.drain_seconds)
             await self.server.stop(_STREAM_GRACE_S)
         _log.info("stopped", all_work_finished=all_finished)
 
@@ -89,16 +106,16 @@ class ServiceProcess:
             if not stop_requested.is_set():
                 await warming
                 return True
-            _log.info("draining before serving", seconds=self.drain_seconds)
+            _log.info("draining before serving", seconds=self.stopping.drain_seconds)
             await self.server.drain()
-            await asyncio.wait({warming}, timeout=self.drain_seconds)
+            await asyncio.wait({warming}, timeout=self.stopping.drain_seconds)
             await self.server.stop(_STREAM_GRACE_S)
         finally:
             threads.shutdown(wait=False)
         return False
 
     async def _keep_alive(self, runner: Drainable, stop_requested: asyncio.Event) -> None:
-        """Until the first signal, see that no thread is missing. Health is NOT_SERVING while one is."""
+        """Until the first request to stop, see that no thread is missing. Health is NOT_SERVING while one is."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop_requested.wait(), _KEEP_ALIVE_S)
@@ -112,19 +129,17 @@ async def _set_with(first: asyncio.Event, second: asyncio.Event) -> None:
     second.set()
 
 
-def _stop_signals() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; a second one exits."""
-    stop_requested = asyncio.Event()
+def _stop_on_signals(stopping: StopRequest) -> None:
+    """The first SIGTERM or SIGINT asks to stop; one after a request to stop exits."""
     loop = asyncio.get_running_loop()
 
     def stop(which: signal.Signals) -> None:
-        if stop_requested.is_set():
+        if stopping.requested.is_set():
             sys.exit(128 + which)
-        stop_requested.set()
+        stopping.stop()
 
     for which in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(which, stop, which)
-    return stop_requested
 
 
 def exit_unusable(name: str, error: Exception) -> int:

@@ -158,6 +158,14 @@ class PersonaLibrary:
         for folder in self._records(_folder(tenant, persona_id)):
             self._delete(folder)
 
+    def erase(self, tenant: str) -> int:
+        """Remove every persona that a tenant added, and what additions that were cut short left; returns how many there were."""
+        records = self._records(persona_folder(tenant))
+        for folder in records:
+            self._delete(folder)
+        self._store.delete_prefix(persona_folder(tenant))
+        return len(records)
+
     def finish_deletions(self) -> None:
         """Finish every tenant's deletions that were cut short. Called at the start; what the store refuses is left to the next."""
         try:

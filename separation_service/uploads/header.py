@@ -13,6 +13,7 @@ from servicekit.delivery.manifest import Licence
 from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.store.object_key import InvalidKey, check_key
+from servicekit.store.object_store import ObjectStore
 
 UPLOAD_FOLDER = "uploads/"
 """The folder of the store whose files can be separated without sending their bytes. Each tenant has a folder of its own in it."""
@@ -55,6 +56,20 @@ class UploadHeader:
 def upload_folder(tenant: str) -> str:
     """The folder whose files a tenant's callers may name, with a slash at its end. ``local`` may name every tenant's."""
     return UPLOAD_FOLDER if tenant == LOCAL_TENANT else f"{UPLOAD_FOLDER}{tenant}/"
+
+
+def own_uploads(tenant: str, store: ObjectStore) -> list[str]:
+    """The keys of the files that only a tenant may name. For ``local``: those that lie in no folder, which may be a tenant's."""
+    keys = store.keys(upload_folder(tenant).rstrip("/"))
+    return [key for key in keys if tenant != LOCAL_TENANT or "/" not in key.removeprefix(UPLOAD_FOLDER)]
+
+
+def erase_uploads(tenant: str, store: ObjectStore) -> int:
+    """Remove those files; returns how many there were."""
+    keys = own_uploads(tenant, store)
+    for key in keys:
+        store.delete(key)
+    return len(keys)
 
 
 def check_upload_key(key: str, field: str) -> list[FieldViolation]:

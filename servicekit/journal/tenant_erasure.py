@@ -85,9 +85,7 @@ def read(connection: Connection, tenant: str, owner: OwningService) -> TenantEra
         start_time=from_micros(record["start_us"]),
         finished=finished,
         counts={DataKind(kind): count for kind, count in record["counts"].items()},
-        jobs_left=0
-        if finished
-        else count_rows(connection, jobs, and_(*_to_erase(tenant, owner, record["start_us"]))),
+        jobs_left=0 if finished else count_rows(connection, jobs, and_(*_to_erase(tenant, owner, record["start_us"]))),
     )
 
 

@@ -112,7 +112,9 @@ class CallPools:
     cancels: CallPool
     """CancelJob: never behind jobs that are being accepted, and with one thread it takes little time from them."""
     deletes: CallPool
-    """DeleteJob and DeletePersona, which remove files one by one, and ErasePrompt, which may wait for readers."""
+    """DeleteJob, EraseJob and DeletePersona, which remove files one by one, and ErasePrompt, which may wait for readers."""
+    erasures: CallPool
+    """EraseTenant: steps of about 2 s."""
     replays: CallPool
     """ReplayTake: one at a time, because each takes its turn on the device."""
     personas: CallPool
@@ -133,6 +135,7 @@ class CallPools:
             hooked=CallPool("hooked", threads=16, waiting=256, retry_after_s=1.0),
             cancels=CallPool("cancels", threads=1, waiting=256, retry_after_s=1.0),
             deletes=CallPool("deletes", threads=2, waiting=64, retry_after_s=5.0),
+            erasures=CallPool("erasures", threads=1, waiting=8, retry_after_s=5.0),
             replays=CallPool("replays", threads=1, waiting=4, retry_after_s=30.0),
             personas=CallPool("personas", threads=1, waiting=4, retry_after_s=5.0),
             uploads=CallPool("uploads", threads=4, waiting=64, retry_after_s=5.0),

@@ -231,7 +231,9 @@ def test_a_new_part_has_other_notes(pair: Pair, base: Story, remade: Remade) -> 
     job_id, client = base.job.job_id, pair.client
     _, version = again(pair, job_id, Stem.BASS, new_part=True, allow_drift=True)
     number = version.number
-    plans = {row.version: whole_body(row.body_json, json.loads(row.personal_json)) for row in client.list_audit_rows(job_id)}
+    plans = {
+        row.version: whole_body(row.body_json, json.loads(row.personal_json)) for row in client.list_audit_rows(job_id)
+    }
     old, new = (plan_from_json({**plans[key]["plan"], "prompt": ""}).score for key in (1, number))
     assert old is not None
     assert new is not None

@@ -13,7 +13,7 @@ from servicekit.metrics import Metrics
 from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.gate import Phase
 from servicekit.rpc.server import RpcServer
-from servicekit.serving import ServiceProcess
+from servicekit.serving import ServiceProcess, StopRequest
 from tests.support.callers import trusting
 from tests.support.pair import eventually
 
@@ -50,7 +50,7 @@ async def main() -> None:
         endpoints=(Endpoint("127.0.0.1:0"),),
         runner=nullcontext(Nothing()),
         warm=warm,
-        drain_seconds=30.0,
+        stopping=StopRequest(30.0),
     )
     await process.run()
     say(server.gate.phase.name)

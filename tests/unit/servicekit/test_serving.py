@@ -16,7 +16,7 @@ from servicekit.metrics import Metrics
 from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.gate import Phase
 from servicekit.rpc.server import RpcServer
-from servicekit.serving import ServiceProcess
+from servicekit.serving import ServiceProcess, StopRequest
 from tests.support.callers import trusting
 from tests.support.warming_service import Nothing
 
@@ -59,7 +59,7 @@ async def test_a_warm_up_that_fails_ends_the_process() -> None:
         endpoints=(Endpoint("127.0.0.1:0"),),
         runner=nullcontext(Nothing()),
         warm=warm,
-        drain_seconds=5.0,
+        stopping=StopRequest(5.0),
     )
     with pytest.raises(ValueError, match="no such weights"):
         await process.run()
@@ -86,7 +86,7 @@ async def test_a_missing_thread_of_upkeep_shows_in_health() -> None:
         endpoints=(Endpoint("127.0.0.1:0"),),
         runner=nullcontext(Nothing()),
         warm=lambda: loop.call_soon_threadsafe(listens.set),
-        drain_seconds=0.0,
+        stopping=StopRequest(0.0),
         upkeep=(thread,),
     )
     running = asyncio.create_task(process.run())

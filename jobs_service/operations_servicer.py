@@ -16,6 +16,7 @@ from servicekit.logs import logger
 from servicekit.rpc.pools import CallPools
 from sonichaos.operations.v1 import operations_pb2, operations_pb2_grpc
 
+NAME = "sonichaos.operations.v1.OperationsService"
 MAX_DRAIN_S = 3600.0
 _MAX_WAIT_S = 30.0
 _ANSWER_S = 2.0
@@ -28,9 +29,7 @@ Context = aio.ServicerContext[Any, Any]
 class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
     """The operations of one service. ``stop`` ends the process as SIGTERM does; it gets, and returns, the seconds that work has."""
 
-    def __init__(
-        self, erasures: TenantErasures, *, pools: CallPools, stop: Callable[[float | None], float]
-    ) -> None:
+    def __init__(self, erasures: TenantErasures, *, pools: CallPools, stop: Callable[[float | None], float]) -> None:
         self._erasures = erasures
         self._pools = pools
         self._stop = stop
