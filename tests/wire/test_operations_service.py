@@ -115,10 +115,8 @@ class _Nothing:
         return True
 
 
-@pytest.mark.parametrize(("timeout", "wanted"), [(None, 7.0), (Duration(seconds=3), 3.0)])
-async def test_drain_stops_the_service_as_a_signal_does(
-    tmp_path: Path, timeout: Duration | None, wanted: float
-) -> None:
+@pytest.mark.parametrize(("given", "wanted"), [(None, 7.0), (Duration(seconds=3), 3.0)])
+async def test_drain_stops_the_service_as_a_signal_does(tmp_path: Path, given: Duration | None, wanted: float) -> None:
     """The call is answered with the time that work has: the caller's or the setting's. The process then ends."""
     rpc = RpcServer(metrics=Metrics("render"), gated_methods=(), service_names=(NAME,), gatekeeper=trusting())
     stopping, work = StopRequest(7.0), _Nothing()
@@ -142,6 +140,6 @@ async def test_drain_stops_the_service_as_a_signal_does(
             stub: Any = operations_pb2_grpc.OperationsServiceStub(channel)
             for wrong in (Duration(seconds=3601), Duration(seconds=-1)):
                 assert (await refusal(stub.Drain(operations_pb2.DrainRequest(timeout=wrong))))[1] == "INVALID_FIELD"
-            answer = await stub.Drain(operations_pb2.DrainRequest(timeout=timeout))
+            answer = await stub.Drain(operations_pb2.DrainRequest(timeout=given))
         await running
     assert (answer.timeout.ToTimedelta().total_seconds(), work.drained) == (wanted, wanted)

@@ -114,7 +114,9 @@ class ErasedData(_message.Message):
     kind: Global___DataKind.ValueType
     """What it was."""
     count: _builtins.int
-    """How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys or records."""
+    """How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys or records. Files
+    that were removed just before a crash are not counted.
+    """
     def __init__(
         self,
         *,

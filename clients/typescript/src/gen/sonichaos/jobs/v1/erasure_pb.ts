@@ -28,7 +28,8 @@ export type ErasedData = Message<"sonichaos.jobs.v1.ErasedData"> & {
   kind: DataKind;
 
   /**
-   * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys or records.
+   * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys or records. Files
+   * that were removed just before a crash are not counted.
    *
    * @generated from field: uint64 count = 2;
    */
