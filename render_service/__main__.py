@@ -35,6 +35,7 @@ from servicekit.fingerprint import host_fingerprint, merge
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.injected import FaultyDeviceLock
 from servicekit.installation import (
+    check_addresses,
     check_store,
     device_lock,
     open_faults,
@@ -47,7 +48,7 @@ from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
 from servicekit.metrics import Metrics
 from servicekit.rpc.access_log import AccessLog
-from servicekit.rpc.endpoints import check_listen_address, plan_endpoints, split_addresses
+from servicekit.rpc.endpoints import plan_endpoints, split_addresses
 from servicekit.rpc.peer_channel import open_peer_channel, uses_tls
 from servicekit.rpc.server import RpcServer
 from servicekit.serving import ServiceProcess, StopRequest, end_process, exit_unusable
@@ -240,7 +241,6 @@ async def _serve_urls(
     """Serve the signed URLs of a folder store; those of S3 are served by S3."""
     if not isinstance(store, FolderStore):
         return
-    check_listen_address(settings.url_listen, tls=certificate is not None, insecure=settings.insecure)
     address = urlsplit(f"http://{settings.url_listen}")
     server = FolderUrlServer(
         store,
@@ -264,9 +264,10 @@ def main() -> int:
             also_known=CLIENT_VARIABLES,
             other_prefixes=("SONICHAOS_SEPARATION_", "SONICHAOS_SEPARATOR", "SONICHAOS_UPLOAD"),
         )
-        faults = open_faults(
-            settings, *split_addresses(settings.render_listen), *split_addresses(settings.render_mtls_listen)
-        )
+        listen, mtls_listen = split_addresses(settings.render_listen), split_addresses(settings.render_mtls_listen)
+        urls = (settings.url_listen,) if settings.store == "folder" else ()
+        check_addresses(settings, (*listen, *urls), metrics_port=settings.render_metrics_port)
+        faults = open_faults(settings, *listen, *mtls_listen)
         configure_logs(service=NAME, level=settings.log_level, before_write=faults.refuse_log_write)
         asyncio.run(serve(settings, faults))
     except (SettingsError, ServiceError, ModelUnusable) as error:

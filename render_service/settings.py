@@ -47,7 +47,8 @@ class RenderSettings(HostSettings):
     peer_key: Path | None = Field(None, description="Private key of peer_certificate. Empty: tls_key.")
     peer_ca: Path | None = Field(
         None,
-        description="Authorities that sign the certificate of separation_service, in PEM format. Empty: those of the system.",
+        description="Authorities that sign the certificate of separation_service, in PEM format. Empty: the public ones that "
+        "gRPC comes with.",
     )
     render_handoff: Literal["shared-memory", "chunks"] = Field(
         "shared-memory",

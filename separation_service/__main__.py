@@ -37,6 +37,7 @@ from servicekit.gpu_lock import DeviceLock, SharedGpuLock
 from servicekit.host_settings import CLIENT_VARIABLES
 from servicekit.injected import FaultyDeviceLock
 from servicekit.installation import (
+    check_addresses,
     check_store,
     device_lock,
     open_faults,
@@ -296,9 +297,9 @@ def main() -> int:
             also_known=(*CLIENT_VARIABLES, *_OTHERS),
             other_prefixes=("SONICHAOS_RENDER_", "SONICHAOS_PEER_"),
         )
-        faults = open_faults(
-            settings, *split_addresses(settings.separation_listen), *split_addresses(settings.separation_mtls_listen)
-        )
+        listen = split_addresses(settings.separation_listen)
+        check_addresses(settings, listen, metrics_port=settings.separation_metrics_port)
+        faults = open_faults(settings, *listen, *split_addresses(settings.separation_mtls_listen))
         configure_logs(service=NAME, level=settings.log_level, before_write=faults.refuse_log_write)
         asyncio.run(serve(settings, faults))
     except (SettingsError, ServiceError, SocketPathError) as error:

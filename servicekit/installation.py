@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,6 +106,16 @@ def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
         raise SettingsError(str(error)) from None
 
 
+def check_addresses(settings: HostSettings, addresses: Iterable[str], *, metrics_port: int) -> None:
+    """Refuse, before anything starts, addresses that other machines reach without TLS. Raises :class:`SettingsError`.
+
+    ``addresses`` are those of gRPC and signed URLs.
+    """
+    metrics = [f"{settings.metrics_host}:{metrics_port}"] if metrics_port else []
+    for address in (*addresses, *metrics):
+        check_listen_address(address, tls=settings.tls_certificate is not None, insecure=settings.insecure)
+
+
 async def open_gatekeeper(
     settings: HostSettings, journal: Journal, resources: AsyncExitStack, scopes: Mapping[str, Scope], *addresses: str
 ) -> Gatekeeper:
@@ -179,8 +189,6 @@ def serve_metrics(
     Raises :class:`SettingsError`.
     """
     address = f"{settings.metrics_host}:{port}"
-    if port:
-        check_listen_address(address, tls=certificate is not None, insecure=settings.insecure)
     tls = None if certificate is None else https_context(certificate)
     guard = None if is_local_address(address) else operators_only(gatekeeper)
     return metrics.serving(settings.metrics_host, port, tls=tls, guard=guard)

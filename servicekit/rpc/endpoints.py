@@ -116,6 +116,8 @@ def plan_endpoints(
     for address in mtls_listen:
         if is_unix(address):
             raise SettingsError(f"{address} is a Unix socket, which has no client certificates: use HOST:PORT")
+        if address in listen:
+            raise SettingsError(f"{address} is listened on with and without client certificates: use two ports")
         endpoints.append(Endpoint(address, Security.MUTUAL_TLS, certificate))
     return tuple({endpoint.address: endpoint for endpoint in endpoints}.values())
 

@@ -12,6 +12,8 @@ from servicekit.settings import SettingsError
 from servicekit.tls import CertificateFiles, LoadedCertificate
 
 _TLS = "https://"
+_OPTIONS = (("grpc.keepalive_time_ms", 60_000), ("grpc.keepalive_timeout_ms", 20_000))
+"""A host that is gone ends no connection by itself, and a separation may have no deadline."""
 
 
 def uses_tls(address: str) -> bool:
@@ -22,8 +24,8 @@ def uses_tls(address: str) -> bool:
 def open_peer_channel(address: str, certificate: CertificateFiles | None, *, insecure: bool) -> grpc.Channel:
     """A channel to the peer at ``unix:/path``, ``host:port`` or ``https://host:port``.
 
-    Over TLS this service presents ``certificate``, whose authorities check the peer's (None: those of the system). Plain text
-    beyond this host needs ``insecure``. Raises :class:`SettingsError`.
+    Over TLS this service presents ``certificate``, whose authorities check the peer's (None: the public ones that gRPC has).
+    Plain text beyond this host needs ``insecure``. Raises :class:`SettingsError`.
     """
     if not uses_tls(address):
         if not insecure and not is_local_address(address):
@@ -40,7 +42,9 @@ def open_peer_channel(address: str, certificate: CertificateFiles | None, *, ins
             f"SONICHAOS_SEPARATION_ADDRESS={address} needs a client certificate: set SONICHAOS_PEER_CERTIFICATE and "
             "SONICHAOS_PEER_KEY, or SONICHAOS_TLS_CERTIFICATE and SONICHAOS_TLS_KEY"
         )
-    return _RenewedChannel(lambda loaded: grpc.secure_channel(target, _credentials(loaded)), certificate)
+    return _RenewedChannel(
+        lambda loaded: grpc.secure_channel(target, _credentials(loaded), options=_OPTIONS), certificate
+    )
 
 
 def _credentials(loaded: LoadedCertificate) -> grpc.ChannelCredentials:

@@ -279,6 +279,11 @@ def test_client_certificates_need_an_authority(tmp_path: Path, authority: Author
     for certificate in (None, CertificateFiles(issued.certificate, issued.key)):
         with pytest.raises(SettingsError, match="SONICHAOS_TLS_CLIENT_CA"):
             planned(tmp_path, mtls_listen=("127.0.0.1:1",), certificate=certificate)
+    checked = CertificateFiles(issued.certificate, issued.key, authority.ca)
+    with pytest.raises(SettingsError, match="use two ports"):
+        planned(tmp_path, listen=("127.0.0.1:1",), mtls_listen=("127.0.0.1:1",), certificate=checked)
+    with pytest.raises(SettingsError, match="has no client certificates"):
+        planned(tmp_path, mtls_listen=("unix:/run/x.sock",), certificate=checked)
     assert split_addresses(" 127.0.0.1:1, unix:/run/x.sock ,") == ("127.0.0.1:1", "unix:/run/x.sock")
 
 
