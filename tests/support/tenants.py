@@ -108,6 +108,16 @@ class TenantServices:
             self.jobs(owner).CancelJob(asked, **call)
         _until(self.journal, tenant, job_id)
 
+    def ended_job(self, tenant: str, owner: OwningService) -> str:
+        """A new job of a tenant that was cancelled."""
+        call = {"metadata": as_tenant(tenant)}
+        if owner is OwningService.RENDER:
+            job = self.render.CreateRender(render_pb2.CreateRenderRequest(brief=brief()), **call).job
+        else:
+            job = self.separation.CreateSeparation(iter(upload()), **call).job
+        self.end(tenant, job.job_id, owner)
+        return str(job.job_id)
+
     def jobs_of(self, tenant: str) -> Sequence[Job]:
         """All jobs of a tenant on both services."""
         return self.journal.jobs(tenant, JobFilter(), page_size=200).jobs
@@ -225,7 +235,10 @@ def _end_work(services: TenantServices, tenant: Tenant) -> None:
     services.end(name, separated.job.job_id, OwningService.SEPARATION)
     services.end(name, rerendered.job.job_id, OwningService.RENDER)
     pages = [
-        services.jobs(OwningService.RENDER).ListJobs(jobs_service_pb2.ListJobsRequest(page_size=1), **call),
+        *(
+            services.jobs(owner).ListJobs(jobs_service_pb2.ListJobsRequest(page_size=1), **call)
+            for owner in OwningService
+        ),
         services.render.ListPersonas(render_pb2.ListPersonasRequest(page_size=1), **call),
         services.render.ListAuditRows(render_pb2.ListAuditRowsRequest(page_size=1), **call),
     ]
