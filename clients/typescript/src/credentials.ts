@@ -33,11 +33,16 @@ export interface Connection {
  * files are read before each call, PEM files here. Throws if the variables do not fit together or a PEM file cannot be read.
  */
 export function credentialsFromEnvironment(environment: NodeJS.ProcessEnv = process.env): Credentials {
-  const named = ["SONICHAOS_API_KEY", "SONICHAOS_API_KEY_FILE", "SONICHAOS_TOKEN_FILE"].filter((name) => environment[name]);
+  const bearers = ["SONICHAOS_API_KEY", "SONICHAOS_API_KEY_FILE", "SONICHAOS_TOKEN_FILE"];
+  const named = bearers.filter((name) => environment[name]);
   if (named.length > 1) throw new Error(`expected one key or token, got ${named.join(" and ")}; unset all but one`);
   const bearerFile = environment["SONICHAOS_API_KEY_FILE"] || environment["SONICHAOS_TOKEN_FILE"];
-  const bearer = bearerFile ? async () => (await readFile(bearerFile, "ascii")).trim() : environment["SONICHAOS_API_KEY"];
-  const pem = (name: string): string | undefined => (environment[name] ? readFileSync(environment[name], "ascii") : undefined);
+  const readBearer = async (path: string): Promise<string> => (await readFile(path, "ascii")).trim();
+  const bearer = bearerFile ? () => readBearer(bearerFile) : environment["SONICHAOS_API_KEY"];
+  const pem = (name: string): string | undefined => {
+    const path = environment[name];
+    return path ? readFileSync(path, "ascii") : undefined;
+  };
   const ca = pem("SONICHAOS_CA");
   const certificate = pem("SONICHAOS_CERTIFICATE");
   const key = pem("SONICHAOS_KEY");
@@ -65,7 +70,8 @@ export function connect(address: string, credentials: Credentials = {}): Connect
     throw new Error(`a client certificate needs an address https://host:port, got ${address}`);
   }
   const session = new Http2SessionManager(baseUrl, {}, options);
-  const interceptors = [explainHandshake(address), ...(credentials.bearer === undefined ? [] : [identify(credentials.bearer)])];
+  const interceptors = [explainHandshake(address)];
+  if (credentials.bearer !== undefined) interceptors.push(identify(credentials.bearer));
   const transport = createGrpcTransport({ baseUrl, sessionManager: session, interceptors });
   return { transport, close: () => session.abort() };
 }
@@ -88,7 +94,8 @@ function parse(address: string, credentials: Credentials): Endpoint {
   }
   if (url.protocol === "http:") return { baseUrl: url.origin, options: {}, isExposed: !isLoopback(url.hostname) };
   const { ca, certificate, key } = credentials;
-  return { baseUrl: url.origin, options: { ...(ca && { ca }), ...(certificate && key && { cert: certificate, key }) }, isExposed: false };
+  const options = { ...(ca && { ca }), ...(certificate && key && { cert: certificate, key }) };
+  return { baseUrl: url.origin, options, isExposed: false };
 }
 
 function isLoopback(host: string): boolean {
@@ -99,7 +106,8 @@ function identify(bearer: NonNullable<Credentials["bearer"]>): Interceptor {
   return (next) => async (request) => {
     const text = typeof bearer === "string" ? bearer : await bearer();
     if (!/^[\x21-\x7e]+$/.test(text)) {
-      throw new ConnectError(`a key or token must be printable ASCII without spaces, got ${text.length} characters`, Code.InvalidArgument);
+      const problem = `a key or token must be printable ASCII without spaces, got ${text.length} characters`;
+      throw new ConnectError(problem, Code.InvalidArgument);
     }
     request.header.set("authorization", `Bearer ${text}`);
     return next(request);
@@ -121,7 +129,7 @@ const NOT_TRUSTED: ReadonlySet<string> = new Set([
 export function certificateAdvice(error: unknown): string | undefined {
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
   if (code === OTHER_HOST) return "its certificate is for another host; connect to a name that is in the certificate";
-  if (OUT_OF_DATE.has(code)) return "its certificate is out of date; check this machine's clock, or have the certificate renewed";
+  if (OUT_OF_DATE.has(code)) return "its certificate is out of date; check this machine's clock, or have it renewed";
   if (NOT_TRUSTED.has(code)) return "its certificate is not trusted; pass the authority that signed it (ca, SONICHAOS_CA)";
   return undefined;
 }
