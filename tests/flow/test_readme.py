@@ -1,4 +1,4 @@
-"""The Python blocks of the READMEs run as documented."""
+"""The Python blocks of the READMEs run as documented; the one with credentials is in test_identity.py."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_block_of_readme_renders_and_saves_a_take(
     page: str, live_pair: LivePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run unchanged against the pair under test, a README's block downloads a ZIP that verifies."""
-    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    """Run unchanged against the pair under test, a README's first block downloads a ZIP that verifies."""
+    block, *_ = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     here = functools.partial(sonichaos_client.Client, live_pair.render_address, live_pair.separation_address)
     monkeypatch.setattr(sonichaos_client, "Client", here)
     monkeypatch.chdir(tmp_path)

@@ -38,6 +38,16 @@ def eventually(look: Callable[[], T], what: str | Callable[[], str]) -> T:
     return value
 
 
+def health_of(address: str) -> int | None:
+    """The health status at an address; None if no service answers there."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            request = health_pb2.HealthCheckRequest()
+            return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=5.0).status)
+        except grpc.RpcError:
+            return None
+
+
 def loan_maps(pid: int) -> set[str]:
     """Inodes of the lent regions that a process has mapped."""
     lines = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
@@ -151,12 +161,7 @@ class Pair:
 
     def health(self, service: str) -> int | None:
         """The health status; None if the service does not answer."""
-        with grpc.insecure_channel(self.address(service)) as channel:
-            try:
-                request = health_pb2.HealthCheckRequest()
-                return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=5.0).status)
-            except grpc.RpcError:
-                return None
+        return health_of(self.address(service))
 
     def kill(self, service: str) -> None:
         """SIGKILL, and wait until the process is gone."""
