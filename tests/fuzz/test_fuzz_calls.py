@@ -27,7 +27,7 @@ import pytest
 import soundfile
 import structlog
 import xxhash
-from google.protobuf import descriptor_pool
+from google.protobuf import descriptor_pool, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
@@ -39,6 +39,7 @@ from servicekit.journal import OwningService
 from servicekit.rpc.server import MAX_MESSAGE_BYTES
 from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
+from sonichaos.operations.v1 import operations_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 from tests.support.mutation import READER_SHARE, fuzzed, mutate, mutated_bytes, shuffled
@@ -188,6 +189,7 @@ def chunks(data: bytes) -> list[separation_pb2.CreateSeparationRequest]:
 Make = Callable[[Services], list[Message]]
 
 JOBS, RENDER = "sonichaos.jobs.v1.JobsService", "sonichaos.render.v1.RenderService"
+OPERATIONS = "sonichaos.operations.v1.OperationsService"
 SEPARATION, HANDOFF = "sonichaos.separation.v1.SeparationService", "sonichaos.handoff.v1.HandoffService"
 
 
@@ -268,7 +270,7 @@ def _rerender(service: Services) -> list[Message]:
     return [request]
 
 
-J, R, S = jobs_service_pb2, render_pb2, separation_pb2
+J, R, S, OP = jobs_service_pb2, render_pb2, separation_pb2, operations_pb2
 CALLS: dict[str, tuple[str, Make]] = {
     "GetJob": (JOBS, lambda s: [J.GetJobRequest(job_id=s.done_job)]),
     "ListJobs": (JOBS, lambda _: [J.ListJobsRequest(page_size=1, labels={"a": "b"}, persona_id="hiss")]),
@@ -276,6 +278,9 @@ CALLS: dict[str, tuple[str, Make]] = {
     "WatchJobs": (JOBS, lambda s: [J.WatchJobsRequest(cursor=s.cursor)]),
     "CancelJob": (JOBS, lambda s: [J.CancelJobRequest(job_id=s.done_job, version=1)]),
     "DeleteJob": (JOBS, lambda s: [J.DeleteJobRequest(job_id=s.ended_job())]),
+    "EraseJob": (JOBS, lambda s: [J.EraseJobRequest(job_id=s.ended_job())]),
+    "EraseTenant": (OPERATIONS, lambda _: [OP.EraseTenantRequest(tenant="nobody", confirm_tenant="nobody")]),
+    "Drain": (OPERATIONS, lambda _: [OP.DrainRequest(timeout=duration_pb2.Duration(seconds=1))]),
     "AddStems": (JOBS, lambda s: [J.AddStemsRequest(job_id=s.done_job, version=1)]),
     "RetryVersion": (JOBS, lambda s: [J.RetryVersionRequest(job_id=s.done_job, version=1)]),
     "CreateSignedUrl": (JOBS, lambda s: [J.CreateSignedUrlRequest(job_id=s.done_job, version=1)]),
@@ -304,7 +309,7 @@ UPLOADS_TOO = ("GetJob", "WatchJob", "CancelJob", "AddStems", "CreateSignedUrl")
 
 def test_every_method_is_fuzzed() -> None:
     """A method that a release adds must be added here."""
-    files = (jobs_service_pb2, render_pb2, separation_pb2, handoff_pb2)
+    files = (jobs_service_pb2, render_pb2, separation_pb2, handoff_pb2, operations_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     assert {method.name for service in services for method in service.methods} == CALLS.keys()
 

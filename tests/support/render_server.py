@@ -23,6 +23,7 @@ from servicekit.rpc.server import RpcServer
 from sonichaos.jobs.v1 import jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2_grpc
 from tests.support.callers import trusting
+from tests.support.operations import add_operations
 from tests.support.render_parts import FINGERPRINT, RenderParts
 
 QUEUE_LIMIT = 10
@@ -66,16 +67,18 @@ def render_in_thread(
                 ),
             )
             render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
+            deletions = JobDeletions(parts.journal, OwningService.RENDER, parts.store)
             jobs = JobsServicer(
                 feed,
                 parts.store,
-                JobDeletions(parts.journal, OwningService.RENDER, parts.store),
+                deletions,
                 pools=server.pools,
                 clock=clock,
                 queue_limit=QUEUE_LIMIT,
                 url_ttl_s=60,
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
+            add_operations(server, parts.journal, OwningService.RENDER, deletions)
             (address,) = await server.start([Endpoint("127.0.0.1:0")])
             await server.serve()
             started.set_result(address)

@@ -28,6 +28,7 @@ _SERVED_BY = {
     "sonichaos.render.v1.RenderService": (OwningService.RENDER,),
     "sonichaos.separation.v1.SeparationService": (OwningService.SEPARATION,),
     "sonichaos.handoff.v1.HandoffService": (OwningService.SEPARATION,),
+    "sonichaos.operations.v1.OperationsService": _BOTH,
     "sonichaos.admission.v1.AdmissionService": (),  # the operator serves it, and both services call it
 }
 """Which of the two services serve each service of the protos. A new one must be added."""

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 
 from servicekit.errors import InvalidAudio
-from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2_grpc
+from sonichaos.jobs.v1 import brief_pb2, erasure_pb2, job_pb2, jobs_service_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
+from sonichaos.operations.v1 import operations_pb2, operations_pb2_grpc
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 from tests.support.certificates import Certificate
@@ -92,6 +94,11 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         del self.scripted.jobs[request.job_id]
         return jobs_pb.DeleteJobResponse()
 
+    def EraseJob(self, request: jobs_pb.EraseJobRequest, context: grpc.ServicerContext) -> jobs_pb.EraseJobResponse:
+        self.scripted.receive("EraseJob", request, context)
+        self.scripted.find(request.job_id, context)
+        return jobs_pb.EraseJobResponse(report=_report())
+
     def AddStems(self, request: jobs_pb.AddStemsRequest, context: grpc.ServicerContext) -> jobs_pb.AddStemsResponse:
         self.scripted.receive("AddStems", request, context)
         job = self.scripted.find(request.job_id, context)
@@ -108,6 +115,38 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         name, data = ("v1.zip", ZIP) if is_zip else ("bounce.wav", BOUNCE)
         key = f"jobs/{request.job_id}/{name}"
         return jobs_pb.CreateSignedUrlResponse(url=self.scripted.files.sign(key, data), file=stored(key, data))
+
+
+def _report() -> erasure_pb2.ErasureReport:
+    return erasure_pb2.ErasureReport(
+        erased=[erasure_pb2.ErasedData(kind=erasure_pb2.DATA_KIND_JOB_FILES, count=3)],
+        remaining=[
+            erasure_pb2.RemainingData(kind=erasure_pb2.DATA_KIND_AUDIT_ROWS, count=2, reason="chained"),
+            erasure_pb2.RemainingData(kind=erasure_pb2.DATA_KIND_BACKUPS, reason="made before"),
+        ],
+    )
+
+
+class Operations(operations_pb2_grpc.OperationsServiceServicer):
+    """OperationsService: a tenant is erased by the second call."""
+
+    def __init__(self, scripted: ScriptedService) -> None:
+        self.scripted = scripted
+
+    def EraseTenant(
+        self, request: operations_pb2.EraseTenantRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.EraseTenantResponse:
+        self.scripted.receive("EraseTenant", request, context)
+        finished = len(self.scripted.requests("EraseTenant")) > 1
+        return operations_pb2.EraseTenantResponse(finished=finished, report=_report())
+
+    def Drain(
+        self, request: operations_pb2.DrainRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.DrainResponse:
+        self.scripted.receive("Drain", request, context)
+        return operations_pb2.DrainResponse(
+            timeout=request.timeout if request.HasField("timeout") else Duration(seconds=30)
+        )
 
 
 class Renders(render_pb2_grpc.RenderServiceServicer):
@@ -295,15 +334,18 @@ def scripted_pair(certificate: Certificate | None = None, client_ca: bytes | Non
         render = ScriptedService(job_pb2.OWNING_SERVICE_RENDER, files)
         separation = ScriptedService(job_pb2.OWNING_SERVICE_SEPARATION, files)
         add_jobs = jobs_service_pb2_grpc.add_JobsServiceServicer_to_server
+        add_operations = operations_pb2_grpc.add_OperationsServiceServicer_to_server
         try:
             with (
                 serving(
                     (add_jobs, Jobs(render)),
+                    (add_operations, Operations(render)),
                     (render_pb2_grpc.add_RenderServiceServicer_to_server, Renders(render)),
                     tls=tls,
                 ) as render_address,
                 serving(
                     (add_jobs, Jobs(separation)),
+                    (add_operations, Operations(separation)),
                     (separation_pb2_grpc.add_SeparationServiceServicer_to_server, Separations(separation)),
                     tls=tls,
                 ) as separation_address,

@@ -50,6 +50,7 @@ from sonichaos.handoff.v1 import handoff_pb2_grpc
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 from tests.support.callers import trusting
+from tests.support.operations import add_operations
 from tests.support.separation_pipeline import JOB_ID, new_pipeline, new_store
 from tests.support.separation_pipeline import take_of as make_take
 
@@ -151,6 +152,7 @@ async def serving(
                 url_ttl_s=60,
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
+            add_operations(server, journal, OwningService.SEPARATION, deletions)
             listen = [Endpoint("127.0.0.1:0"), Endpoint(f"unix:{folder / 'separation.sock'}")]
             address, peer_address = await server.start(listen)
             await server.serve()

@@ -102,6 +102,45 @@ def test_erase_prompt_without_a_terminal_requires_yes(pair: ScriptedPair) -> Non
     assert pair.render.requests("ErasePrompt") == []
 
 
+def test_erase_shows_what_was_erased_and_what_remains(pair: ScriptedPair) -> None:
+    """As text or JSON, for a job and for a tenant, whose erasure is repeated on both services until it has ended."""
+    pair.render.accept("j-1", stems=False)
+    text = sonichaos(pair, "erase", "j-1", "--yes").stdout
+    assert text == (
+        "j-1: erased\n  erased: 3 job files\n  remains: 2 audit rows: chained\n  remains: backups: made before\n"
+    )
+    (erased,) = lines(sonichaos(pair, "erase", "j-1", "--yes", "--json"))
+    assert (erased["jobId"], erased["erased"]) == ("j-1", [{"kind": "DATA_KIND_JOB_FILES", "count": "3"}])
+    both = lines(sonichaos(pair, "erase", "--tenant", "studio", "--yes", "--json"))
+    assert [(line["service"], line["finished"]) for line in both] == [("render", True), ("separation", True)]
+    for service in (pair.render, pair.separation):
+        asked = service.requests("EraseTenant")
+        assert [(request.tenant, request.confirm_tenant) for request in asked] == [("studio", "studio")] * 2
+    assert "studio: erased by separation_service" in sonichaos(pair, "erase", "--tenant", "studio", "--yes").stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["j-1", "--tenant", "studio"], ["j-1"], ["--tenant", "studio"]])
+def test_erase_needs_one_target_and_a_confirmation(pair: ScriptedPair, arguments: list[str]) -> None:
+    """Otherwise nothing is erased: here stdin is no terminal, so that only --yes confirms."""
+    pair.render.accept("j-1", stems=False)
+    assert sonichaos(pair, "erase", *arguments).exit_code == 2
+    assert [*pair.render.requests("EraseJob"), *pair.render.requests("EraseTenant")] == []
+
+
+def test_drain_stops_both_services(pair: ScriptedPair) -> None:
+    """With the services' own time limit, or one that is given."""
+    assert sonichaos(pair, "drain").stdout == (
+        "render_service: stops; running work has 30 s to finish\nseparation_service: stops; running work has 30 s to finish\n"
+    )
+    answers = lines(sonichaos(pair, "drain", "--timeout", "2.5", "--json"))
+    assert [(answer["service"], answer["timeout"]) for answer in answers] == [
+        ("render", "2.500s"),
+        ("separation", "2.500s"),
+    ]
+    assert [request.HasField("timeout") for request in pair.separation.requests("Drain")] == [False, True]
+    assert sonichaos(pair, "drain", "--timeout", "3601").exit_code == 2
+
+
 def test_verify_prints_the_failed_checks(pair: ScriptedPair, tmp_path: Path) -> None:
     """Exit status 3 and the failed checks of a file that is not a ZIP, as text and JSON; no service is called."""
     path = tmp_path / "a.zip"

@@ -55,6 +55,7 @@ FIELDS: dict[str, Kind | None] = {
     "WatchJobRequest.job_id": Kind.JOB,
     "CancelJobRequest.job_id": Kind.JOB,
     "DeleteJobRequest.job_id": Kind.JOB,
+    "EraseJobRequest.job_id": Kind.JOB,
     "AddStemsRequest.job_id": Kind.JOB,
     "RetryVersionRequest.job_id": Kind.JOB,
     "CreateSignedUrlRequest.job_id": Kind.JOB,
@@ -79,6 +80,9 @@ FIELDS: dict[str, Kind | None] = {
     "VerifyAuditChainRequest.head_digest": Kind.CHAIN_HEAD,
     "SeparationHeader.store_key": Kind.STORE_KEY,
     "AnalysisHeader.store_key": Kind.STORE_KEY,
+    # An operator names any tenant.
+    "EraseTenantRequest.tenant": None,
+    "EraseTenantRequest.confirm_tenant": None,
     # Texts that name nothing.
     "Brief.prompt": None,
     "Brief.key": None,

@@ -11,11 +11,12 @@ from typing import Any, Self, TypeVar, Unpack, cast
 
 import grpc
 
-from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos.jobs.v1 import brief_pb2, erasure_pb2, job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
+from sonichaos.operations.v1 import operations_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
-from sonichaos_client import download, jobs, render, upload, watch
+from sonichaos_client import download, jobs, operations, render, upload, watch
 from sonichaos_client.connection import Connections
 from sonichaos_client.credentials import Credentials
 from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode
@@ -151,6 +152,10 @@ class Client:
         """Delete a finished job and its files. Its audit rows stay."""
         self._run(jobs.delete(job_id, self._options))
 
+    def erase(self, job_id: str) -> erasure_pb2.ErasureReport:
+        """Erase a finished or deleted job for good: files, rows, and the texts beside its audit rows. Says what remains and why."""
+        return self._run(jobs.erase(job_id, self._options))
+
     def add_stems(self, job_id: str, *, version: int = 0, stem_mode: StemMode | None = None) -> job_pb2.Job:
         """Request stems for a version that has none or whose stems failed (0: the newest such version)."""
         return self._run(jobs.add_stems(job_id, version, stem_mode, self._options))
@@ -217,6 +222,18 @@ class Client:
         The response lists the stored files that still contain them.
         """
         return self._run(render.erase_prompt(job_id, self._options))
+
+    def erase_tenant(
+        self, tenant: str, service: OwningService = OwningService.RENDER
+    ) -> operations_pb2.EraseTenantResponse:
+        """Erase everything that one service holds of a tenant. Returns at its end; the service goes on without the call."""
+        return self._run(operations.erase_tenant(tenant, service, self._options))
+
+    def drain(
+        self, service: OwningService = OwningService.RENDER, *, limit: timedelta | None = None
+    ) -> operations_pb2.DrainResponse:
+        """Stop a service as SIGTERM does. ``limit`` is how long running work may take to finish (default: set by the service)."""
+        return self._run(operations.drain(service, limit, self._options))
 
     def get_drift_report(self, stem: Stem = Stem.DRUMS) -> render_pb2.GetDriftReportResponse:
         """How far re-renders of a stem lay from their grids, and whether the share within the limits is high enough."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos.jobs.v1 import brief_pb2, erasure_pb2, job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as pb
 from sonichaos_client import rpcs
 from sonichaos_client.enums import FileKind, JobState, OwningService, StemMode
@@ -79,6 +79,11 @@ def cancel(job_id: str, version: int, options: CallOptions) -> Operation[job_pb2
 def delete(job_id: str, options: CallOptions) -> Operation[None]:
     """Delete a finished job."""
     yield from call_owner(rpcs.DELETE_JOB, pb.DeleteJobRequest(job_id=job_id), options)
+
+
+def erase(job_id: str, options: CallOptions) -> Operation[erasure_pb2.ErasureReport]:
+    """Erase a finished or deleted job."""
+    return (yield from call_owner(rpcs.ERASE_JOB, pb.EraseJobRequest(job_id=job_id), options)).report
 
 
 def add_stems(job_id: str, version: int, stem_mode: StemMode | None, options: CallOptions) -> Operation[job_pb2.Job]:

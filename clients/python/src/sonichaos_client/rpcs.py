@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs
+from sonichaos.operations.v1 import operations_pb2 as operations
 from sonichaos.render.v1 import render_pb2 as render
 from sonichaos.separation.v1 import separation_pb2 as separation
 
@@ -38,6 +39,7 @@ WATCH_JOB = Rpc(_JOBS, "WatchJob", jobs.WatchJobRequest, jobs.WatchJobResponse)
 WATCH_JOBS = Rpc(_JOBS, "WatchJobs", jobs.WatchJobsRequest, jobs.WatchJobsResponse)
 CANCEL_JOB = Rpc(_JOBS, "CancelJob", jobs.CancelJobRequest, jobs.CancelJobResponse)
 DELETE_JOB = Rpc(_JOBS, "DeleteJob", jobs.DeleteJobRequest, jobs.DeleteJobResponse)
+ERASE_JOB = Rpc(_JOBS, "EraseJob", jobs.EraseJobRequest, jobs.EraseJobResponse)
 ADD_STEMS = Rpc(_JOBS, "AddStems", jobs.AddStemsRequest, jobs.AddStemsResponse)
 RETRY_VERSION = Rpc(_JOBS, "RetryVersion", jobs.RetryVersionRequest, jobs.RetryVersionResponse)
 CREATE_SIGNED_URL = Rpc(_JOBS, "CreateSignedUrl", jobs.CreateSignedUrlRequest, jobs.CreateSignedUrlResponse)
@@ -62,3 +64,7 @@ CREATE_SEPARATION = Rpc(
 )
 ANALYZE_AUDIO = Rpc(_SEPARATION, "AnalyzeAudio", separation.AnalyzeAudioRequest, separation.AnalyzeAudioResponse)
 GET_SEPARATION_MODEL = Rpc(_SEPARATION, "GetModelInfo", separation.GetModelInfoRequest, separation.GetModelInfoResponse)
+
+_OPERATIONS = "sonichaos.operations.v1.OperationsService"
+ERASE_TENANT = Rpc(_OPERATIONS, "EraseTenant", operations.EraseTenantRequest, operations.EraseTenantResponse)
+DRAIN = Rpc(_OPERATIONS, "Drain", operations.DrainRequest, operations.DrainResponse)

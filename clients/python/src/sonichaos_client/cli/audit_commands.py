@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 
 import click
 
 from sonichaos.render.v1 import render_pb2
+from sonichaos_client.cli.confirmation import confirm
 from sonichaos_client.cli.exit_status import ExitStatus
 from sonichaos_client.cli.formatting import lower
 from sonichaos_client.cli.param_types import version_option
@@ -62,25 +62,11 @@ def erase_prompt(session: Session, *, job_id: str, yes: bool) -> None:
 
     The job must have ended or be deleted. The audit chain stays intact, but the take can no longer be replayed.
     """
-    if not yes and not sys.stdin.isatty():
-        raise click.UsageError(
-            "erase-prompt asks for confirmation, and stdin is not a terminal. Pass --yes to confirm."
-        )
-    if not yes and not _confirmed(
-        f"Erase the prompt of {job_id}? It cannot be restored, and the take cannot be replayed."
-    ):
-        note("Nothing was erased.")
-        click.get_current_context().exit(ExitStatus.FAILED)
+    confirm(f"Erase the prompt of {job_id}? It cannot be restored, and the take cannot be replayed.", yes=yes)
     with session.client() as client:
         erased = client.erase_prompt(job_id)
     session.print_json(erased)
     session.print_text(_format_erasure(job_id, erased))
-
-
-def _confirmed(question: str) -> bool:
-    """Asks on stderr, because stdout may be redirected. Ctrl-C interrupts the command."""
-    click.echo(f"{question} [y/N]: ", err=True, nl=False)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _parse_head(head: str | None) -> tuple[int, str]:

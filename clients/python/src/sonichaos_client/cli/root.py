@@ -19,6 +19,7 @@ from sonichaos_client.cli.error_output import error_as_dict, format_error
 from sonichaos_client.cli.exit_status import ExitStatus, exit_status
 from sonichaos_client.cli.info_commands import DISTRIBUTION, models, show_help, show_version
 from sonichaos_client.cli.job_commands import cancel, delete, get, jobs, sign_url, watch
+from sonichaos_client.cli.operator_calls import drain, erase
 from sonichaos_client.cli.persona_commands import persona, personas
 from sonichaos_client.cli.rerender_commands import drift_report, rerender
 from sonichaos_client.cli.session import Session, connected, note
@@ -121,7 +122,9 @@ for _command in (
     audit,
     cancel,
     delete,
+    drain,
     drift_report,
+    erase,
     erase_prompt,
     get,
     jobs,

@@ -1,0 +1,93 @@
+"""``sonichaos erase | drain``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+import click
+
+from sonichaos.jobs.v1 import erasure_pb2
+from sonichaos_client.cli.confirmation import confirm
+from sonichaos_client.cli.param_types import NumberBetween
+from sonichaos_client.cli.session import Session, as_dict, connected
+from sonichaos_client.enums import OwningService
+from sonichaos_client.errors import UnavailableError
+
+T = TypeVar("T")
+
+_MAX_DRAIN_S = 3600
+_SERVICES = {"render": OwningService.RENDER, "separation": OwningService.SEPARATION}
+
+
+@click.command()
+@click.argument("job_id", required=False, default="")
+@click.option("--tenant", default="", metavar="ID", help="Erase everything that this tenant has, in both services.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@connected
+def erase(session: Session, *, job_id: str, tenant: str, yes: bool) -> None:
+    """Erase a job, or all of a tenant, for good, and show what remains and why.
+
+    A job must have ended or be deleted: its files, rows, prompt, labels, licensee and request ids are erased. A tenant's
+    running jobs are cancelled, its API keys revoked, its personas and uploads removed; this needs the scope 'operate' and can
+    be repeated. The audit chain stays intact.
+    """
+    if bool(job_id) == bool(tenant):
+        raise click.UsageError("erase takes either a JOB_ID or --tenant.")
+    what = f"everything of the tenant {tenant}" if tenant else job_id
+    confirm(f"Erase {what}? It cannot be restored.", yes=yes)
+    with session.client() as client:
+        if job_id:
+            report = client.erase(job_id)
+            session.print_json({"jobId": job_id, **as_dict(report)})
+            session.print_text(f"{job_id}: erased\n{_format_report(report)}")
+            return
+        for name, response in _on_both(lambda service: client.erase_tenant(tenant, service)):
+            session.print_json({"service": name, **as_dict(response)})
+            session.print_text(f"{tenant}: erased by {name}_service\n{_format_report(response.report)}")
+
+
+@click.command()
+@click.option(
+    "--timeout",
+    type=NumberBetween(0, _MAX_DRAIN_S),
+    metavar="SECONDS",
+    help="How long running work may take to finish, 0 to 3600 seconds [default: set by the service]",
+)
+@connected
+def drain(session: Session, *, timeout: float | None) -> None:
+    """Stop both services as SIGTERM does: they take no more work, finish what runs, and end. Needs the scope 'operate'."""
+    limit = None if timeout is None else timedelta(seconds=timeout)
+    with session.client() as client:
+        for name, response in _on_both(lambda service: client.drain(service, limit=limit)):
+            seconds = response.timeout.ToTimedelta().total_seconds()
+            session.print_json({"service": name, **as_dict(response)})
+            session.print_text(f"{name}_service: stops; running work has {seconds:g} s to finish")
+
+
+def _on_both(call: Callable[[OwningService], T]) -> list[tuple[str, T]]:
+    """The answers of both services, by name. One that is down does not keep the other from being called; then raises its error."""
+    answers: list[tuple[str, T]] = []
+    down: UnavailableError | None = None
+    for name, service in _SERVICES.items():
+        try:
+            answers.append((name, call(service)))
+        except UnavailableError as error:
+            down = down or error
+    if down is not None:
+        raise down
+    return answers
+
+
+def _format_report(report: erasure_pb2.ErasureReport) -> str:
+    erased = ", ".join(f"{item.count} {_words(item.kind)}" for item in report.erased) or "nothing was left"
+    lines = [f"  erased: {erased}"]
+    for item in report.remaining:
+        count = f"{item.count} " if item.HasField("count") else ""
+        lines.append(f"  remains: {count}{_words(item.kind)}: {item.reason}")
+    return "\n".join(lines)
+
+
+def _words(kind: erasure_pb2.DataKind.ValueType) -> str:
+    return erasure_pb2.DataKind.Name(kind).removeprefix("DATA_KIND_").lower().replace("_", " ")
