@@ -181,8 +181,8 @@ def test_a_caller_that_is_refused_or_limited_is_told_why() -> None:
     refused = PermissionDeniedError("no samples of others", reason="ADMISSION_REFUSED")
     assert "Error: no samples of others" in format_error(refused, None)
     assert "the operator's rules refused this job" in format_error(refused, None)
-    metadata = {"limit": "waiting_jobs", "used": "100", "allowed": "100"}
+    metadata = {"limit": "waiting_jobs", "used": "101", "allowed": "100"}
     limited = ResourceExhaustedError("too many", reason="TENANT_LIMIT", metadata=metadata, retry_after_s=30)
-    assert "  limit: waiting_jobs, 100 of 100 used; wait, or ask the operator for more" in format_error(limited, None)
+    assert "  limit: waiting_jobs of your tenant; the operator can raise it" in format_error(limited, None)
     assert "  retry after 30 s" in format_error(limited, None)
     assert exit_status(limited) is ExitStatus.TRY_AGAIN

@@ -81,8 +81,7 @@ _ADVICE = {
 def _advice(error: SonichaosError) -> tuple[str, ...]:
     """What the caller can do about a refused identity, or which of the tenant's limits is reached."""
     if error.reason == "TENANT_LIMIT":
-        used = {name: printable(error.metadata.get(name, "?"), 100) for name in ("limit", "used", "allowed")}
-        return ("limit: {limit}, {used} of {allowed} used; wait, or ask the operator for more".format(**used),)
+        return (f"limit: {printable(error.metadata.get('limit', '?'), 100)} of your tenant; the operator can raise it",)
     if error.reason == "SCOPE_MISSING":
         scope = printable(error.metadata.get("scope", "?"), 100)
         return (f"credentials: ask the operator for a key, token or certificate with the scope '{scope}'",)
