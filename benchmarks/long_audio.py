@@ -81,8 +81,8 @@ def write_music(path: Path, seconds: float) -> None:
 @contextmanager
 def service(folder: Path, settings: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
     """Start separation_service with the data folder ``folder``; yields it when it is ready."""
-    address = f"unix:{folder / 'separation.sock'}"
-    environment = os.environ | settings | {"SONICHAOS_DATA": str(folder), "SONICHAOS_SEPARATION_LISTEN": address}
+    address = f"unix:{folder / 'run' / 'separation.sock'}"
+    environment = os.environ | settings | {"SONICHAOS_DATA": str(folder), "SONICHAOS_SEPARATION_LISTEN": "127.0.0.1:0"}
     process = subprocess.Popen([sys.executable, "-m", "separation_service"], env=environment, stderr=subprocess.DEVNULL)
     try:
         deadline_s = time.monotonic() + READY_TIMEOUT_S

@@ -17,7 +17,6 @@ from aiohttp.web_protocol import RequestHandler
 
 from servicekit.logs import logger
 
-_HANDSHAKE_LIMIT_S = 10.0
 _log = logger(__name__)
 _SILENT = logging.getLogger(f"{__name__}.requests")
 _SILENT.setLevel(logging.CRITICAL)
@@ -79,14 +78,23 @@ class BoundedServer(web.Server):
 
 
 class BoundedSite(web.BaseSite):
-    """Listens for a `BoundedServer`, with TLS if a context is given. A connection has 10 s for its handshake; aiohttp gives it 60.
+    """Listens for a `BoundedServer`, with TLS if a context is given. A connection counts for the server from its handshake on.
 
-    A connection counts for the server from the end of its handshake.
+    The handshake may take ``handshake_limit_s``; aiohttp has no limit of its own, and asyncio's is 60 s.
     """
 
-    def __init__(self, runner: web.ServerRunner, host: str, port: int, *, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        runner: web.ServerRunner,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None,
+        handshake_limit_s: float,
+    ) -> None:
         super().__init__(runner, ssl_context=tls)
         self._address = (host, port)
+        self._handshake_limit_s = handshake_limit_s
 
     @property
     def name(self) -> str:
@@ -106,6 +114,6 @@ class BoundedSite(web.BaseSite):
             host,
             port,
             ssl=self._ssl_context,
-            ssl_handshake_timeout=None if self._ssl_context is None else _HANDSHAKE_LIMIT_S,
+            ssl_handshake_timeout=None if self._ssl_context is None else self._handshake_limit_s,
             backlog=self._backlog,
         )

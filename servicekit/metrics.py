@@ -86,7 +86,7 @@ class Metrics:
         await runner.setup()
         try:
             try:
-                await BoundedSite(runner, host, port, tls=tls).start()
+                await BoundedSite(runner, host, port, tls=tls, handshake_limit_s=header_limit_s).start()
             except OSError as error:
                 raise SettingsError(
                     f"SONICHAOS_METRICS_HOST and the metrics port: cannot listen on {host}:{port}: {error.strerror or error}"

@@ -20,6 +20,7 @@ from servicekit.settings import SettingsError
 EXPIRY_WARNING = timedelta(days=14)
 _WARNING_INTERVAL = timedelta(days=1)
 _MAX_BYTES = 1 << 20
+_ENCODING = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 _log = logger(__name__)
 _FileState = tuple[int, int, int, int]
 
@@ -109,10 +110,10 @@ class CertificateFiles:
         leaf = _certificates(chain_pem, self._certificate)[0]
         try:
             key = load_pem_private_key(key_pem, password=None)
+            own = key.public_key().public_bytes(*_ENCODING)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise TlsError(f"{self._key} must hold one private key in PEM format without a password: {error}") from None
-        encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        if key.public_key().public_bytes(*encoding) != leaf.public_key().public_bytes(*encoding):
+        if own != leaf.public_key().public_bytes(*_ENCODING):
             raise TlsError(
                 f"{self._key} is not the key of the first certificate in {self._certificate}; replace both files"
             )
@@ -120,13 +121,18 @@ class CertificateFiles:
         if self._authorities is not None:
             authorities_pem = _read(self._authorities)
             _certificates(authorities_pem, self._authorities)
-        return LoadedCertificate(
+        loaded = LoadedCertificate(
             chain_pem=chain_pem,
             key_pem=key_pem,
             authorities_pem=authorities_pem,
             subject=leaf.subject.rfc4514_string(),
             expires_at=leaf.not_valid_after_utc,
         )
+        try:
+            _https_context(loaded)
+        except ssl.SSLError as error:  # such as a key that is too short
+            raise TlsError(f"TLS cannot use {self._certificate}: {error.reason or error}") from None
+        return loaded
 
     def _warn_before_expiry(self) -> None:
         """Log once a day that the certificate expires within `EXPIRY_WARNING`, or has expired."""
@@ -201,6 +207,9 @@ def _read_private(path: Path) -> bytes:
 
 def _certificates(pem: bytes, path: Path) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+        found = x509.load_pem_x509_certificates(pem)
+        for certificate in found:
+            certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise TlsError(f"{path} must hold at least one certificate in PEM format: {error}") from None
+    return found

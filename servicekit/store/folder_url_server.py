@@ -86,7 +86,9 @@ class FolderUrlServer:
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_LIMIT_S)
         await self._runner.setup()
         try:
-            await BoundedSite(self._runner, self._host, self._port, tls=self._tls).start()
+            await BoundedSite(
+                self._runner, self._host, self._port, tls=self._tls, handshake_limit_s=self._header_limit_s
+            ).start()
         except OSError:
             await self.stop()
             raise

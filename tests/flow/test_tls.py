@@ -75,6 +75,7 @@ def test_a_pair_with_tls_renders_and_rotates(
         "SONICHAOS_PEER_KEY": str(client.key),
         "SONICHAOS_PEER_CA": str(authority.ca),
         "SONICHAOS_RENDER_HANDOFF": "chunks",
+        "SONICHAOS_IDENTIFY_LOCAL_CALLERS": "true",  # so that the certificate alone lets the pair talk
     }
     pair = TlsPair(forker, tmp_path, settings, tmp_path / "data", mtls_port=free_port())
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientError, ClientSession
+from yarl import URL
 
 from servicekit.access.caller import Scope
 from servicekit.access.failed_logins import FailedLogins
@@ -58,13 +60,14 @@ def trusting(authority: Authority, version: ssl.TLSVersion = ssl.TLSVersion.TLSv
 
 
 @asynccontextmanager
-async def stored(folder: Path, files: CertificateFiles) -> AsyncIterator[str]:
+async def stored(folder: Path, files: CertificateFiles, *, header_limit_s: float = 10.0) -> AsyncIterator[str]:
     """The signed URL of an object in a store whose endpoint speaks HTTPS."""
     port = free_port()
     signer = UrlSigner(base_url=f"https://localhost:{port}", secret=bytes(32), now=SystemClock().now)
     store = FolderStore(folder / "store", signer)
     store.put_bytes(KEY, DATA, content_type="audio/wav")
-    async with FolderUrlServer(store, host="127.0.0.1", port=port, tls=https_context(files)):
+    tls = https_context(files)
+    async with FolderUrlServer(store, host="127.0.0.1", port=port, tls=tls, header_limit_s=header_limit_s):
         yield store.signed_url(KEY, ttl_s=60).url
 
 
@@ -80,6 +83,24 @@ async def test_a_signed_url_is_served_over_https(tmp_path: Path, server: Certifi
                 await http.get(url, ssl=trusting(authority, version))
         with pytest.raises(ClientError):
             await http.get(url.replace("https://", "http://"))
+
+
+async def test_a_handshake_that_does_not_end_is_closed(
+    tmp_path: Path, server: Certificate, authority: Authority
+) -> None:
+    """A connection that says nothing holds no descriptor for long, and others are served meanwhile."""
+    async with (
+        stored(tmp_path, files_of(server), header_limit_s=0.5) as url,
+        ClientSession() as http,
+        asyncio.timeout(30),
+    ):
+        port = URL(url).port
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        async with http.get(url, ssl=trusting(authority)) as answer:
+            assert await answer.read() == DATA
+        for reader, writer in silent:
+            assert await reader.read() == b""
+            writer.close()
 
 
 async def test_https_follows_the_certificate(tmp_path: Path, server: Certificate, authority: Authority) -> None:

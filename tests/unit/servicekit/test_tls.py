@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from servicekit.tls import CertificateFiles, TlsError
 from tests.support.certificates import Authority, Certificate, self_signed
@@ -109,6 +112,23 @@ def test_what_is_refused_at_start_is_named(server: Certificate, authority: Autho
         CertificateFiles(server.certificate, authority.server("other").key)
     with pytest.raises(TlsError, match="must hold at least one certificate"):
         opened(server, ca=server.key)
+
+
+def test_a_certificate_that_tls_cannot_use_is_refused(tmp_path: Path) -> None:
+    """A key of 1024 bits: it matches its certificate, and no handshake would succeed."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505  refused
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "weak")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=90))
+    weak = Certificate(certificate=tmp_path / "weak.pem", key=tmp_path / "weak.key")
+    weak.certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    weak.key.touch(mode=0o600)
+    weak.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    with pytest.raises(TlsError, match=r"TLS cannot use .*weak\.pem: EE_KEY_TOO_SMALL"):
+        opened(weak)
 
 
 def test_a_key_with_a_password_is_refused(server: Certificate) -> None:
