@@ -30,6 +30,7 @@ from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.clock import SystemClock
 from servicekit.gpu_lock import GpuLock
 from servicekit.journal import AcceptResult, Job, Journal, OwningService
+from servicekit.metrics import Metrics
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
 from servicekit.work import Assignment, Runner
@@ -114,14 +115,14 @@ def _clip(seed: int) -> Clip:
 
 @contextmanager
 def separation_in_thread(
-    folder: Path, separator: Separator, gatekeeper: Gatekeeper | None = None
+    folder: Path, separator: Separator, gatekeeper: Gatekeeper | None = None, metrics: Metrics | None = None
 ) -> Iterator[SeparationClient]:
     """A separation_service whose event loop runs in a thread, and the client that lends to it over its Unix socket."""
     started: Future[LiveServer] = Future()
     loop, ended_event = asyncio.new_event_loop(), asyncio.Event()
 
     async def run() -> None:
-        async with serving(folder, separator, gatekeeper=gatekeeper) as live:
+        async with serving(folder, separator, gatekeeper=gatekeeper, metrics=metrics) as live:
             started.set_result(live)
             await ended_event.wait()
 

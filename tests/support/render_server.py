@@ -31,7 +31,10 @@ QUEUE_LIMIT = 10
 
 @contextmanager
 def render_in_thread(
-    parts: RenderParts, separation: SeparationClient, gatekeeper: Gatekeeper | None = None
+    parts: RenderParts,
+    separation: SeparationClient,
+    gatekeeper: Gatekeeper | None = None,
+    metrics: Metrics | None = None,
 ) -> Iterator[str]:
     """A serving render_service without workers, by default one that trusts every caller; gives its address."""
     started: Future[str] = Future()
@@ -40,7 +43,7 @@ def render_in_thread(
     async def run() -> None:
         clock = SystemClock()
         server = RpcServer(
-            metrics=Metrics("render"),
+            metrics=metrics or Metrics("render"),
             gated_methods=(*GATED_METHODS, *JOBS_GATED),
             service_names=("sonichaos",),
             gatekeeper=gatekeeper or trusting(),

@@ -100,9 +100,10 @@ async def serving(
     receive_limits: ReceiveLimits = TEN_SECONDS,
     hook: AdmissionHook = NO_HOOK,
     gatekeeper: Gatekeeper | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[LiveServer]:
     """The service over ``folder``, warm and serving on loopback and a Unix socket, by default to every caller."""
-    clock, metrics = SystemClock(), Metrics("separation")
+    clock, metrics = SystemClock(), metrics or Metrics("separation")
     (folder / "pending").mkdir()
     store, borrowings = new_store(folder), Borrowings()
     pipeline = new_pipeline(folder, separator, store=store, metrics=metrics, clock=clock, memory_bytes=memory_bytes)

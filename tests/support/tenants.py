@@ -22,6 +22,7 @@ from render_service.renderers.renderer import Renderer
 from separation_service.engine import Separator
 from servicekit.clock import SystemClock
 from servicekit.journal import Job, JobFilter, Journal, OwningService
+from servicekit.metrics import Metrics
 from servicekit.work import Runner
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
@@ -33,6 +34,7 @@ from tests.support.render_server import render_in_thread
 A, B = "studio-a", "studio-b"
 SHARED = "shared"
 """A persona id that both tenants use, each for a persona of its own."""
+_RENDER, _SEPARATION = OwningService.RENDER, OwningService.SEPARATION
 _LIMIT_S = 120.0
 _MANY = 10_000
 
@@ -77,6 +79,7 @@ class TenantServices:
 
     parts: RenderParts
     channels: Mapping[OwningService, grpc.Channel]
+    metrics: Mapping[OwningService, Metrics]
     tenants: Mapping[str, Tenant]
     watched: Mapping[tuple[str, OwningService], Callable[[], Sequence[job_pb2.JobEvent]]]
 
@@ -92,12 +95,12 @@ class TenantServices:
     @property
     def render(self) -> Any:
         """Stub of RenderService."""
-        return render_pb2_grpc.RenderServiceStub(self.channels[OwningService.RENDER])
+        return render_pb2_grpc.RenderServiceStub(self.channels[_RENDER])
 
     @property
     def separation(self) -> Any:
         """Stub of SeparationService."""
-        return separation_pb2_grpc.SeparationServiceStub(self.channels[OwningService.SEPARATION])
+        return separation_pb2_grpc.SeparationServiceStub(self.channels[_SEPARATION])
 
     def end(self, tenant: str, job_id: str, owner: OwningService) -> None:
         """Cancel the versions of a job that have not ended, and wait until they have."""
@@ -111,7 +114,7 @@ class TenantServices:
     def ended_job(self, tenant: str, owner: OwningService) -> str:
         """A new job of a tenant that was cancelled."""
         call = {"metadata": as_tenant(tenant)}
-        if owner is OwningService.RENDER:
+        if owner is _RENDER:
             job = self.render.CreateRender(render_pb2.CreateRenderRequest(brief=brief()), **call).job
         else:
             job = self.separation.CreateSeparation(iter(upload()), **call).job
@@ -137,17 +140,19 @@ class TenantServices:
 @contextmanager
 def tenant_services(folder: Path, renderer: Renderer, separator: Separator) -> Iterator[TenantServices]:
     """Both services, with the tenants `A` and `B`, whose takes and uploads were made while both watched."""
+    metrics = {owner: Metrics(owner.lower()) for owner in OwningService}
+    separating, rendering = ((identifying(owner), metrics[owner]) for owner in (_SEPARATION, _RENDER))
     with (
         render_parts(folder, renderer) as parts,
-        separation_in_thread(folder, separator, identifying(OwningService.SEPARATION)) as client,
-        render_in_thread(parts, client, identifying(OwningService.RENDER)) as address,
+        separation_in_thread(folder, separator, *separating) as client,
+        render_in_thread(parts, client, *rendering) as address,
         grpc.insecure_channel(address) as render,
         grpc.insecure_channel(client.address) as separation,
         ExitStack() as watches,
     ):
         tenants = {name: Tenant(name) for name in (A, B)}
-        channels = {OwningService.RENDER: render, OwningService.SEPARATION: separation}
-        services = TenantServices(parts=parts, channels=channels, tenants=tenants, watched={})
+        channels = {_RENDER: render, _SEPARATION: separation}
+        services = TenantServices(parts=parts, channels=channels, metrics=metrics, tenants=tenants, watched={})
         watched = {
             (name, owner): watches.enter_context(_watched(services, name, owner))
             for name in tenants
@@ -161,7 +166,7 @@ def tenant_services(folder: Path, renderer: Renderer, separator: Separator) -> I
             separation=client,
             fingerprint=FINGERPRINT,
         )
-        with Runner(parts.journal, owner=OwningService.RENDER, work=pipeline, weights=WEIGHTS, clock=SystemClock()):
+        with Runner(parts.journal, owner=_RENDER, work=pipeline, weights=WEIGHTS, clock=SystemClock()):
             for tenant in tenants.values():
                 _accept_work(services, tenant)
             for tenant in tenants.values():
@@ -229,11 +234,11 @@ def _end_work(services: TenantServices, tenant: Tenant) -> None:
     rerendered = services.render.RerenderStem(rerender(tenant, request_id=request_id), **call)
     deleted = services.separation.CreateSeparation(iter(upload()), **call).job.job_id
     _until(journal, name, deleted)
-    jobs = services.jobs(OwningService.SEPARATION)
+    jobs = services.jobs(_SEPARATION)
     jobs.DeleteJob(jobs_service_pb2.DeleteJobRequest(job_id=deleted), **call)
-    services.end(name, rendered.job.job_id, OwningService.RENDER)
-    services.end(name, separated.job.job_id, OwningService.SEPARATION)
-    services.end(name, rerendered.job.job_id, OwningService.RENDER)
+    services.end(name, rendered.job.job_id, _RENDER)
+    services.end(name, separated.job.job_id, _SEPARATION)
+    services.end(name, rerendered.job.job_id, _RENDER)
     pages = [
         *(
             services.jobs(owner).ListJobs(jobs_service_pb2.ListJobsRequest(page_size=1), **call)

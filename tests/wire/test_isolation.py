@@ -18,6 +18,7 @@ import structlog
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from prometheus_client import generate_latest
 from sqlalchemy import Engine, event
 
 from jobs_service.rpc_scopes import RPC_SCOPES, rpc_scopes
@@ -330,3 +331,11 @@ def test_a_call_needs_its_scope(services: TenantServices, rpc: Rpc) -> None:
         assert outcome.metadata == {"scope": needed}
     outcome = call(channel, rpc, [request], as_tenant(NOTHING, frozenset({needed})))
     assert outcome.code not in {"UNAUTHENTICATED", "PERMISSION_DENIED"}
+
+
+def test_metrics_name_no_tenant(services: TenantServices) -> None:
+    """After all these calls no label has a text that a caller chose."""
+    for metrics in services.metrics.values():
+        text = generate_latest(metrics.registry).decode()
+        assert "_rpcs_total" in text
+        assert not [word for tenant in services.tenants.values() for word in tenant.words if word in text]

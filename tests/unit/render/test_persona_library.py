@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +23,7 @@ from servicekit.clock import SystemClock
 from servicekit.delivery.files import StoredFile
 from servicekit.errors import AlreadyExists, FailedPrecondition, InvalidAudio, InvalidFields, NotFound, Unavailable
 from servicekit.store.folder_store import FolderStore
+from servicekit.store.object_store import ObjectStat
 from servicekit.store.url_signer import UrlSigner
 from tests.support.tiny_checkpoint import tiny_checkpoint
 
@@ -328,8 +329,29 @@ def test_two_processes_that_see_each_others_record(renderer: Renderer, store: Fo
     assert len(list(store.keys("personas"))) == 2
 
 
-def test_two_tenants_use_one_id_for_different_personas(library: PersonaLibrary, store: FolderStore) -> None:
-    """Each reads and deletes its own. The other's answers as one that does not exist, and errors do not list it."""
+class _Recording(FolderStore):
+    """Records which keys it is asked for."""
+
+    asked: list[str]
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        self.asked.append(f"keys {prefix}")
+        return super().keys(prefix)
+
+    def stat(self, key: str) -> ObjectStat | None:
+        self.asked.append(f"stat {key}")
+        return super().stat(key)
+
+    def read(self, key: str, *, max_bytes: int) -> bytes:
+        self.asked.append(f"read {key}")
+        return super().read(key, max_bytes=max_bytes)
+
+
+def test_two_tenants_use_one_id_for_different_personas(renderer: Renderer, store: FolderStore, tmp_path: Path) -> None:
+    """Each reads and deletes its own. The other's answers as one that does not exist, after the same calls to the store."""
+    recording = _Recording(tmp_path / "store", store.signer)
+    recording.asked = []
+    library = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=recording, clock=SystemClock())
     mine, theirs = library.add(LOCAL, "one", "mine", [clip()]), library.add(STUDIO, "one", "theirs", [clip(seed=1)])
     library.add(STUDIO, "secret", "theirs", [clip()])
     assert (library.get(LOCAL, "one"), library.get(STUDIO, "one")) == (mine, theirs)
@@ -337,10 +359,11 @@ def test_two_tenants_use_one_id_for_different_personas(library: PersonaLibrary, 
     for call in (library.get, library.remove):
         refused = []
         for persona_id in ("secret", "nobody"):
+            recording.asked.clear()
             with pytest.raises(NotFound) as error:
                 call(LOCAL, persona_id)
             assert error.value.metadata == {"persona_id": persona_id, "known": "one"}
-            refused.append(error.value.message.replace(persona_id, "ID"))
+            refused.append([text.replace(persona_id, "ID") for text in (error.value.message, *recording.asked)])
         assert refused[0] == refused[1]
     library.remove(LOCAL, "one")
     assert [p.id for p in library.all(STUDIO)] == ["one", "secret"]
