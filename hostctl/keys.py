@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import click
 from hostctl.installation import host_settings
 from servicekit.access.api_key import PREFIX, ApiKey, KeyText, NewApiKey, is_key_id, new_key_text
 from servicekit.access.caller import GRANTABLE_SCOPES, Scope, is_tenant_id
+from servicekit.access.limits import LIMIT_NAMES, check_overrides
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition, ServiceError, Unavailable
 from servicekit.journal import Journal, SchemaError
@@ -27,14 +27,6 @@ _MAX_LIFETIME = timedelta(days=3650)
 _MAX_OVERLAP = timedelta(days=90)
 _MAX_NAME = 100
 _SQLITE = "sqlite:///"
-LIMIT_NAMES = (
-    "waiting_jobs",
-    "running_jobs",
-    "audio_seconds_per_day",
-    "requests_per_second",
-    "upload_bytes_per_day",
-    "open_streams",
-)
 _SCOPES = tuple(str(scope) for scope in Scope if scope in GRANTABLE_SCOPES)
 
 _data = click.option(
@@ -100,15 +92,6 @@ def _limits(_context: click.Context, _parameter: click.Parameter, values: tuple[
             raise click.BadParameter(f"{problem}.") from None
         limits[name] = int(limit) if limit.is_integer() else limit
     return limits
-
-
-def check_overrides(overrides: Mapping[str, float]) -> None:
-    """Raise ValueError for a name that no limit has, and for a number below 0 or without end."""
-    for name, value in overrides.items():
-        if name not in LIMIT_NAMES:
-            raise ValueError(f"a limit must be one of {', '.join(LIMIT_NAMES)}, got {name!r}")
-        if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"the limit {name} must be 0 (none) or a positive number, got {value}")
 
 
 def _key_id(_context: click.Context, _parameter: click.Parameter, value: str) -> str:

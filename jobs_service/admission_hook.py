@@ -76,24 +76,24 @@ class ProposedWork:
         )
 
     @classmethod
-    def of_stems(cls, rpc: str, version: Version, mode: StemMode | None) -> ProposedWork:
+    def of_stems(cls, rpc: str, version: Version, mode: StemMode | None, *, priority: int = 0) -> ProposedWork:
         """A version that would get stems. ``mode`` None: as in its brief."""
         brief = {**version.brief, **stems_in_brief(mode or version.stem_mode)}
-        return cls._of_version(rpc, version, brief)
+        return cls._of_version(rpc, version, brief, priority)
 
     @classmethod
-    def of_retry(cls, rpc: str, version: Version) -> ProposedWork:
+    def of_retry(cls, rpc: str, version: Version, *, priority: int = 0) -> ProposedWork:
         """A failed version that would be queued again."""
-        return cls._of_version(rpc, version, version.brief)
+        return cls._of_version(rpc, version, version.brief, priority)
 
     @classmethod
-    def _of_version(cls, rpc: str, version: Version, brief: Json) -> ProposedWork:
+    def _of_version(cls, rpc: str, version: Version, brief: Json, priority: int) -> ProposedWork:
         return cls(
             rpc=rpc,
             brief=brief,
             audio_seconds=version.audio_seconds,
             job_id=version.job_id,
-            priority=version.priority,
+            priority=priority,
         )
 
     def message(self, caller: Caller) -> admission_pb2.CheckAdmissionRequest:

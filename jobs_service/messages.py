@@ -1,4 +1,4 @@
-"""Jobs, versions and events of the journal as messages of ``sonichaos.jobs.v1``."""
+"""Jobs, versions, events and the use of tenants as messages of ``sonichaos.jobs.v1``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 from jobs_service.journal_json import Json, parsed
 from jobs_service.response_size import fitting_job
 from jobs_service.value_messages import stem_message, timestamp
+from servicekit.access.limits import LIMIT_NAMES, TenantLimits
 from servicekit.delivery.keys import public_key
-from servicekit.journal import Event, Job, Version
-from sonichaos.jobs.v1 import job_pb2
+from servicekit.journal import Event, Job, Usage, Version
+from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2
 
 Cursor = Callable[[Event], str]
 
@@ -47,6 +48,7 @@ def version_message(version: Version, cursor: Cursor) -> job_pb2.Version:
         stems_wanted=version.stems_wanted,
         create_time=timestamp(version.create_time),
         queue_position=version.queue_position,
+        priority=version.priority,
         audit_digests=version.audit_digests,
     )
     if version.rerendered_stem:
@@ -99,3 +101,25 @@ def event_message(event: Event, cursor: str) -> job_pb2.JobEvent:
     if event.error is not None:
         parsed(event.error, message.error)
     return message
+
+
+def usage_message(
+    tenant: str, limits: TenantLimits, used: Usage, *, requests: float, open_streams: int
+) -> jobs_service_pb2.GetUsageResponse:
+    """A tenant's limits, in the order of `TenantLimits`, with what is used of each."""
+    by_name = {
+        "waiting_jobs": used.waiting_jobs,
+        "running_jobs": used.running_jobs,
+        "audio_seconds_per_day": used.audio_seconds,
+        "requests_per_second": requests,
+        "upload_bytes_per_day": used.upload_bytes,
+        "open_streams": open_streams,
+    }
+    return jobs_service_pb2.GetUsageResponse(
+        tenant=tenant,
+        limits=[
+            jobs_service_pb2.LimitUsage(limit=name, allowed=getattr(limits, name), used=by_name[name])
+            for name in LIMIT_NAMES
+        ],
+        day_end_time=timestamp(used.day_end_time),
+    )

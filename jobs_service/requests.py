@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs_service.value_messages import read_stem_mode, read_time
-from servicekit.caller_fields import MAX_LABELS
+from servicekit.caller_fields import MAX_LABELS, check_priority
 from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import JobFilter, JobState, OwningService
@@ -49,6 +49,14 @@ def stem_mode(value: brief_pb2.StemMode.ValueType) -> StemMode | None:
     if mode is None and value != brief_pb2.STEM_MODE_UNSPECIFIED:
         raise InvalidFields([FieldViolation("stem_mode", f"must be a StemMode, got {value}")])
     return mode
+
+
+def priority(value: int) -> int:
+    """The priority of work that is queued again. Raises InvalidFields."""
+    violations = check_priority(value)
+    if violations:
+        raise InvalidFields(violations)
+    return value
 
 
 def check_kind(value: jobs_service_pb2.FileKind.ValueType) -> None:

@@ -20,6 +20,7 @@ RPC_SCOPES: Mapping[str, Scope | Mapping[OwningService, Scope]] = {
     f"{_JOBS}/WatchJob": Scope.READ,
     f"{_JOBS}/WatchJobs": Scope.READ,
     f"{_JOBS}/CreateSignedUrl": Scope.READ,
+    f"{_JOBS}/GetUsage": Scope.READ,
     f"{_JOBS}/CancelJob": _WORK,
     f"{_JOBS}/DeleteJob": _WORK,
     f"{_JOBS}/EraseJob": _WORK,

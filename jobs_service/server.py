@@ -15,11 +15,12 @@ from jobs_service.deletion import JobDeletions
 from jobs_service.erasure import JobErasures
 from jobs_service.feed import Feed
 from jobs_service.journal_json import VersionFiles
-from jobs_service.messages import job_message
+from jobs_service.messages import job_message, usage_message
 from jobs_service.response_size import fitting_page
 from jobs_service.value_messages import stored_file_message, timestamp
 from jobs_service.watch import JobWatch, TenantWatch
-from servicekit.access.caller import current_tenant
+from servicekit.access.call_limits import CallLimits
+from servicekit.access.caller import current_caller, current_tenant
 from servicekit.caller_fields import read_page_size
 from servicekit.clock import Clock
 from servicekit.delivery.files import StoredFile
@@ -52,8 +53,9 @@ _FILES: dict[jobs_service_pb2.FileKind.ValueType, tuple[_FileName, ...]] = {
 class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     """The service for the jobs of one owner.
 
-    ``hook`` may refuse new work. At most ``queue_limit`` versions may wait. ``url_ttl_s`` is how long a signed URL is
-    valid by default. Methods raise ServiceError, which the server's boundary turns into a status.
+    ``hook`` may refuse new work; ``call_limits`` counts the server's calls and knows the limits of tenants. At most ``queue_limit``
+    versions may wait. ``url_ttl_s`` is how long a signed URL is valid by default. Methods raise ServiceError, which the server's
+    boundary turns into a status.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         queue_limit: int,
         url_ttl_s: int,
         hook: AdmissionHook = NO_HOOK,
+        call_limits: CallLimits,
     ) -> None:
         self._feed = feed
         self._journal: Journal = feed.journal
@@ -79,6 +82,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self._queue_limit = queue_limit
         self._url_ttl_s = url_ttl_s
         self._hook = hook
+        self._call_limits = call_limits
         self._work_pool = hook.pool(pools, without=pools.writes)
 
     async def GetJob(
@@ -185,12 +189,21 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         """Queue a version again, for its stems."""
         tenant = current_tenant()
         mode = requests.stem_mode(request.stem_mode)
+        priority = requests.priority(request.priority)
+        limits = self._call_limits.policy.of(current_caller())
 
         def answer() -> jobs_service_pb2.AddStemsResponse:
             version = self._journal.version_for_stems(tenant, request.job_id, request.version, owner=self._owner)
-            self._hook.check(ProposedWork.of_stems(_ADD_STEMS, version, mode))
+            self._hook.check(ProposedWork.of_stems(_ADD_STEMS, version, mode, priority=priority))
             job = self._journal.add_stems(
-                tenant, request.job_id, version.number, mode, limit=self._queue_limit, owner=self._owner
+                tenant,
+                request.job_id,
+                version.number,
+                mode,
+                limit=self._queue_limit,
+                tenant_limits=limits,
+                owner=self._owner,
+                priority=priority,
             )
             return jobs_service_pb2.AddStemsResponse(job=self._message(job))
 
@@ -201,12 +214,20 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     ) -> jobs_service_pb2.RetryVersionResponse:
         """Queue a failed version again."""
         tenant = current_tenant()
+        priority = requests.priority(request.priority)
+        limits = self._call_limits.policy.of(current_caller())
 
         def answer() -> jobs_service_pb2.RetryVersionResponse:
             version = self._journal.version_to_retry(tenant, request.job_id, request.version, owner=self._owner)
-            self._hook.check(ProposedWork.of_retry(_RETRY_VERSION, version))
+            self._hook.check(ProposedWork.of_retry(_RETRY_VERSION, version, priority=priority))
             job = self._journal.retry_version(
-                tenant, request.job_id, version.number, limit=self._queue_limit, owner=self._owner
+                tenant,
+                request.job_id,
+                version.number,
+                limit=self._queue_limit,
+                tenant_limits=limits,
+                owner=self._owner,
+                priority=priority,
             )
             return jobs_service_pb2.RetryVersionResponse(job=self._message(job))
 
@@ -231,6 +252,21 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             )
 
         return await self._pools.reads.run(answer)
+
+    async def GetUsage(
+        self, request: jobs_service_pb2.GetUsageRequest, context: Context
+    ) -> jobs_service_pb2.GetUsageResponse:
+        """Return the caller's limits and what its tenant has used of them."""
+        caller = current_caller()
+        calls = self._call_limits
+        used = await self._pools.reads.run(self._journal.usage, caller.tenant)
+        return usage_message(
+            caller.tenant,
+            calls.policy.of(caller),
+            used,
+            requests=calls.requests(caller),
+            open_streams=calls.open_streams(caller.tenant),
+        )
 
     def _owned(self, tenant: str, job_id: str) -> Job:
         """A job of this service and tenant. Raises NotFound."""

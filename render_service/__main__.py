@@ -16,6 +16,7 @@ from jobs_service.operations_servicer import NAME as OPERATIONS
 from jobs_service.operations_servicer import OperationsServicer
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
+from jobs_service.upload_meter import UploadMeters
 from render_service.api.servicer import GATED_METHODS, RenderServicer
 from render_service.personas.library import PERSONA_FOLDERS, PersonaLibrary
 from render_service.pipeline import WEIGHTS, RenderPipeline
@@ -28,6 +29,8 @@ from render_service.settings import RenderSettings
 from render_service.usecases.create_render import RenderAdmission
 from render_service.usecases.replay import Replayer
 from render_service.usecases.rerender_stem import RerenderAdmission
+from servicekit.access.call_limits import CallLimits
+from servicekit.access.limits import LimitPolicy
 from servicekit.certificates import CertificateWatch, open_certificate, open_server_certificate
 from servicekit.errors import ServiceError
 from servicekit.faults import Faults
@@ -90,6 +93,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             gated_methods=(*GATED_METHODS, *JOBS_GATED),
             service_names=_SERVICES,
             gatekeeper=gatekeeper,
+            call_limits=CallLimits(LimitPolicy.of_settings(settings)),
             access_log=AccessLog(prompts=settings.access_log_prompts),
         )
         threads = settings.threads or len(os.sched_getaffinity(0))
@@ -108,6 +112,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             queue_limit=settings.queue_limit,
             steps=settings.render_steps,
             hook=hook,
+            limits=server.call_limits.policy,
         )
         rerenders = RerenderAdmission(
             journal=journal,
@@ -117,6 +122,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             queue_limit=settings.queue_limit,
             steps=settings.render_steps,
             hook=hook,
+            limits=server.call_limits.policy,
             allow_drums=settings.drums_rerender,
         )
         separation = _separation_client(settings, faults, peer, resources)
@@ -142,6 +148,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             replayer=replayer,
             fingerprint=fingerprint,
             clock=clock,
+            meters=UploadMeters(journal, server.pools.writes, server.call_limits.policy),
             as_message=to_message,
         )
         render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
@@ -165,6 +172,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             queue_limit=settings.queue_limit,
             url_ttl_s=settings.url_ttl_seconds,
             hook=hook,
+            call_limits=server.call_limits,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
         stopping = StopRequest(settings.drain_seconds)

@@ -48,7 +48,8 @@ RPC_REASONS = {
     "JobsService.DeleteJob": f"{_JOB} WRONG_STATE",
     "JobsService.EraseJob": f"{_JOB} WRONG_STATE",
     "JobsService.AddStems": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND WRONG_STATE QUEUE_FULL {_HOOK} {_GATE}",
-    "JobsService.RetryVersion": f"{_JOB} VERSION_NOT_FOUND WRONG_STATE QUEUE_FULL {_HOOK} {_GATE}",
+    "JobsService.RetryVersion": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND WRONG_STATE QUEUE_FULL {_HOOK} {_GATE}",
+    "JobsService.GetUsage": "",
     "JobsService.CreateSignedUrl": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND FILE_NOT_FOUND",
     "OperationsService.EraseTenant": "INVALID_FIELD",
     "OperationsService.Drain": "INVALID_FIELD",
@@ -65,6 +66,7 @@ ANY_CALL = (
     "ISSUER_UNAVAILABLE",
     "SCOPE_MISSING",
     "FAILED_LOGINS",
+    "TENANT_LIMIT",
 )
 
 _API = """# The API

@@ -13,6 +13,7 @@ from jobs_service.operations_servicer import NAME as OPERATIONS
 from jobs_service.operations_servicer import OperationsServicer
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
+from jobs_service.upload_meter import UploadMeters
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
 from separation_service.api.servicer import GATED_METHODS, SeparationServicer
@@ -28,6 +29,8 @@ from separation_service.uploads.header import erase_uploads
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.work import UploadWork, remove_orphans
 from separation_service.workers import Workers
+from servicekit.access.call_limits import CallLimits
+from servicekit.access.limits import LimitPolicy
 from servicekit.certificates import CertificateWatch, open_server_certificate
 from servicekit.clock import Clock
 from servicekit.errors import ServiceError
@@ -116,6 +119,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             gated_methods=gated,
             service_names=_SERVICES,
             gatekeeper=gatekeeper,
+            call_limits=CallLimits(LimitPolicy.of_settings(settings)),
             access_log=AccessLog(prompts=settings.access_log_prompts),
         )
         feed = await resources.enter_async_context(Feed(journal, OwningService.SEPARATION))
@@ -127,6 +131,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             pending=pending,
             limits=_limits(settings),
             hook=open_admission_hook(settings, metrics, resources),
+            tenant_limits=server.call_limits.policy,
         )
         upkeep = UpkeepThreads(
             journal,
@@ -263,6 +268,7 @@ def _mount(
         pipeline=pipeline,
         calls=calls,
         admission=admission,
+        meters=UploadMeters(journal, server.pools.uploads, server.call_limits.policy),
         as_message=as_message,
         receive_limits=ReceiveLimits(
             window_s=settings.upload_stall_seconds,
@@ -280,6 +286,7 @@ def _mount(
         queue_limit=settings.queue_limit,
         url_ttl_s=settings.url_ttl_seconds,
         hook=admission.hook,
+        call_limits=server.call_limits,
     )
     jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
 

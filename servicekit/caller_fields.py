@@ -1,4 +1,4 @@
-"""Checks of the fields that callers of both services may set: texts, request ids, labels, a licence, page sizes.
+"""Checks of the fields that callers of both services may set: texts, request ids, labels, a licence, priorities, page sizes.
 
 Each returns what is wrong as field violations, so that a caller learns of all wrong fields at once.
 """
@@ -14,6 +14,7 @@ from servicekit.errors import FieldViolation, InvalidFields
 MAX_PAGE = 200
 DEFAULT_PAGE = 50
 MAX_LABELS = 32
+MAX_PRIORITY = 100
 MAX_LABEL_CHARACTERS = 256
 _LICENCE_CHARACTERS = {"tier": 64, "licensee": 256, "terms": 2048}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tabs and line breaks
@@ -44,6 +45,13 @@ def check_request_id(request_id: str, field: str = "request_id") -> list[FieldVi
         return []
     text = f"must be at most 128 printable ASCII characters without spaces, got {request_id[:_SHOWN_CHARACTERS]!r}"
     return [FieldViolation(field, text)]
+
+
+def check_priority(priority: int, field: str = "priority") -> list[FieldViolation]:
+    """From -100 to 100; 0 is normal."""
+    if abs(priority) <= MAX_PRIORITY:
+        return []
+    return [FieldViolation(field, f"must be from -{MAX_PRIORITY} to {MAX_PRIORITY}, got {priority}")]
 
 
 def check_labels(labels: Mapping[str, str], field: str) -> list[FieldViolation]:

@@ -107,6 +107,33 @@ class HostSettings(Settings):
     admission_on_failure: Literal["refuse", "accept"] = Field(
         "refuse", description="What happens to work while the admission hook fails or does not answer in time."
     )
+    limit_waiting_jobs: int = Field(
+        100, ge=0, description="How many versions of a tenant may wait, in both services together. 0: no limit."
+    )
+    limit_running_jobs: int = Field(
+        8,
+        ge=0,
+        description="How many versions of a tenant are worked on at once, in both services together; more wait. 0: no limit.",
+    )
+    limit_audio_seconds_per_day: float = Field(
+        36000.0,
+        ge=0,
+        description="Seconds of audio a day, in UTC, that a tenant may ask for in takes, re-renders, separations, stems and "
+        "retries. 0: no limit.",
+    )
+    limit_requests_per_second: float = Field(
+        20.0,
+        ge=0,
+        description="Calls a second of a tenant, in each service process; twice as many may come at once. 0: no limit.",
+    )
+    limit_upload_bytes_per_day: int = Field(
+        20 << 30, ge=0, description="Bytes that a tenant may upload a day, in UTC. 0: no limit."
+    )
+    limit_open_streams: int = Field(
+        50,
+        ge=0,
+        description="Watches and uploads of a tenant that may be open at once, in each service process. 0: no limit.",
+    )
     max_crashes: int = Field(
         3,
         ge=1,

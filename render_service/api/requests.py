@@ -25,7 +25,7 @@ from render_service.music.tempo_map import TempoMap, TempoMapError, TempoPoint
 from render_service.personas.library import check_persona_id
 from render_service.rerender import BarRange
 from render_service.usecases.rerender_stem import StemChange
-from servicekit.caller_fields import check_text
+from servicekit.caller_fields import check_priority, check_text
 from servicekit.delivery.names import STEMS, StemName
 from servicekit.errors import FieldViolation, InvalidFields
 from sonichaos.jobs.v1 import brief_pb2
@@ -38,9 +38,9 @@ MIN_STRENGTH = 0.001
 _STEM_NAMES = ", ".join(f"STEM_{stem.name}" for stem in STEMS)
 
 
-def read_brief(message: brief_pb2.Brief, *, now: datetime) -> Brief:
-    """The brief of a CreateRender. Raises :class:`InvalidFields` naming every field that is wrong."""
-    violations: list[FieldViolation] = []
+def read_brief(message: brief_pb2.Brief, *, now: datetime, priority: int = 0) -> Brief:
+    """The brief of a CreateRender. Raises :class:`InvalidFields` naming every field that is wrong, and the call's priority."""
+    violations = check_priority(priority)
     tempo_map = _read_tempo(message, violations, root="brief.")
     score = _read_score(message, violations)
     brief = Brief(
@@ -71,7 +71,7 @@ def read_brief(message: brief_pb2.Brief, *, now: datetime) -> Brief:
 
 def read_stem_change(message: render_pb2.RerenderStemRequest) -> StemChange:
     """The change of a RerenderStem. Raises :class:`InvalidFields` naming every field that is wrong."""
-    violations: list[FieldViolation] = []
+    violations = check_priority(message.priority)
     stem = read_stem(message.stem)
     if stem is None:
         violations.append(FieldViolation("stem", f"must be one of {_STEM_NAMES}, got {message.stem}"))
@@ -112,10 +112,11 @@ def canonical_json(message: Message) -> str:
 
 
 def canonical_rerender_json(message: render_pb2.RerenderStemRequest) -> str:
-    """:func:`canonical_json` without the request id."""
+    """:func:`canonical_json` without what a retry may change: request id and priority."""
     content = render_pb2.RerenderStemRequest()
     content.CopyFrom(message)
     content.ClearField("request_id")
+    content.ClearField("priority")
     return canonical_json(content)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from grpc import aio
 
 from jobs_service.response_size import fitting_page
+from jobs_service.upload_meter import UploadMeters
 from render_service.api.messages import (
     audit_row_message,
     drift_report_message,
@@ -63,6 +64,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         replayer: Replayer,
         fingerprint: Mapping[str, str],
         clock: Clock,
+        meters: UploadMeters,
         as_message: Callable[[Job], job_pb2.Job],
     ) -> None:
         self._pools = pools
@@ -75,6 +77,7 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self._replayer = replayer
         self._fingerprint = fingerprint
         self._clock = clock
+        self._meters = meters
         self._as_message = as_message
 
     async def CreateRender(
@@ -87,10 +90,9 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
             journal_request, existing = self._renders.find_existing(tenant, request.request_id, content)
             if existing is not None:
                 return render_pb2.CreateRenderResponse(job=self._as_message(existing.job))
-            brief = read_brief(request.brief, now=self._clock.now())
-            return render_pb2.CreateRenderResponse(
-                job=self._as_message(self._renders.create_render(journal_request, brief))
-            )
+            brief = read_brief(request.brief, now=self._clock.now(), priority=request.priority)
+            job = self._renders.create_render(journal_request, brief, priority=request.priority)
+            return render_pb2.CreateRenderResponse(job=self._as_message(job))
 
         return await self._work_pool.run(answer)
 
@@ -102,7 +104,9 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         def answer() -> render_pb2.RerenderStemResponse:
             content = canonical_rerender_json(request)
             journal_request, existing = self._rerenders.find_existing(tenant, request.request_id, content)
-            accepted = existing or self._rerenders.rerender_stem(journal_request, read_stem_change(request))
+            accepted = existing or self._rerenders.rerender_stem(
+                journal_request, read_stem_change(request), priority=request.priority
+            )
             return render_pb2.RerenderStemResponse(job=self._as_message(accepted.job), version=accepted.version)
 
         return await self._work_pool.run(answer)
@@ -130,12 +134,14 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def CreatePersona(
         self, request_iterator: AsyncIterator[render_pb2.CreatePersonaRequest], context: Context
     ) -> render_pb2.CreatePersonaResponse:
-        with self._persona_uploads.receive(request_iterator) as upload:
-            header, clips = await upload.read()
-            named = (current_tenant(), header.persona_id)
-            persona = await self._pools.personas.run(
-                self._personas.add, *named, header.prefix, clips, header.clip_sha256
-            )
+        async with self._meters.open() as meter:
+            counted = meter.counted(request_iterator, lambda request: len(request.chunk.data))
+            with self._persona_uploads.receive(counted) as upload:
+                header, clips = await upload.read()
+                named = (current_tenant(), header.persona_id)
+                persona = await self._pools.personas.run(
+                    self._personas.add, *named, header.prefix, clips, header.clip_sha256
+                )
         return render_pb2.CreatePersonaResponse(persona=persona_message(persona))
 
     async def DeletePersona(

@@ -12,6 +12,7 @@ from render_service.composer.planner import Planner
 from render_service.music.tempo_map import TempoMap
 from render_service.personas.library import PersonaLibrary
 from render_service.renderers.renderer import RendererInfo
+from servicekit.access.limits import LimitPolicy
 from servicekit.caller_fields import check_request_id
 from servicekit.errors import FailedPrecondition, InvalidFields
 from servicekit.journal import AcceptResult, Journal, Request
@@ -21,7 +22,8 @@ from servicekit.journal import AcceptResult, Journal, Request
 class Admission:
     """Turns requests into jobs. ``steps`` 0 uses the renderer's default number of denoising steps.
 
-    ``planner`` writes the scores; None for a renderer that plays none. ``hook`` may refuse the work.
+    ``planner`` writes the scores; None for a renderer that plays none. ``hook`` may refuse the work; ``limits`` of the caller may
+    too.
     """
 
     rpc: ClassVar[str]
@@ -33,6 +35,7 @@ class Admission:
     queue_limit: int
     steps: int = 0
     hook: AdmissionHook = NO_HOOK
+    limits: LimitPolicy | None = None
 
     def find_existing(self, tenant: str, request_id: str, content: str) -> tuple[Request, AcceptResult | None]:
         """The request as the journal knows it, and what an earlier call with the same id created.

@@ -12,6 +12,7 @@ from render_service.composer.score import ScoreError
 from render_service.personas.persona import Persona
 from render_service.plan import Plan, make_plan, plan_json
 from render_service.usecases.admission import Admission
+from servicekit.access.limits import limits_of_current_caller
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.journal import Job, NewJob, OwningService, Request
 
@@ -24,7 +25,7 @@ class RenderAdmission(Admission):
 
     rpc: ClassVar[str] = "CreateRender"
 
-    def create_render(self, request: Request, brief: Brief) -> Job:
+    def create_render(self, request: Request, brief: Brief, *, priority: int = 0) -> Job:
         """Accept a brief. The job is durable when this returns; a retry of ``request`` returns the job that it created.
 
         Raises InvalidFields, NotFound PERSONA_NOT_FOUND, FailedPrecondition UNSUPPORTED_BY_RENDERER, AlreadyExists,
@@ -48,9 +49,10 @@ class RenderAdmission(Admission):
             labels=brief.labels,
             persona_id=brief.persona_id,
             audio_seconds=resolved.seconds,
+            priority=priority,
         )
         self.hook.check(ProposedWork.of_job(_METHOD, new))
-        return self.journal.accept(new, limit=self.queue_limit).job
+        return self.journal.accept(new, limit=self.queue_limit, tenant_limits=limits_of_current_caller(self.limits)).job
 
     def _make_plan(self, brief: Brief, persona: Persona) -> tuple[ResolvedBrief, Plan]:
         """Resolve and plan. Raises InvalidFields, FailedPrecondition UNSUPPORTED_BY_RENDERER."""

@@ -22,6 +22,7 @@ from render_service.personas.persona import Persona
 from render_service.plan import Plan, plan_from_json, plan_json
 from render_service.rerender import DEFAULT_STRENGTH, BarRange, Base, Rerender
 from render_service.usecases.admission import Admission
+from servicekit.access.limits import limits_of_current_caller
 from servicekit.delivery.audit_body import AUDIT_STEMS, STEMS_BODY
 from servicekit.delivery.names import StemName
 from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, InvalidFields
@@ -76,7 +77,7 @@ class RerenderAdmission(Admission):
     allow_drums: bool
     max_versions: int = MAX_VERSIONS
 
-    def rerender_stem(self, request: Request, change: StemChange) -> AcceptResult:
+    def rerender_stem(self, request: Request, change: StemChange, *, priority: int = 0) -> AcceptResult:
         """Accept a re-render as the job's next version. A retry of ``request`` returns the version that it created.
 
         Raises InvalidFields, NotFound, FailedPrecondition SWITCHED_OFF, WRONG_STATE, INPUT_MISSING or UNSUPPORTED_BY_RENDERER,
@@ -108,9 +109,12 @@ class RerenderAdmission(Admission):
             stem_mode=version.stem_mode,
             audio_seconds=plan.seconds,
             owner=OwningService.RENDER,
+            priority=priority,
         )
         self.hook.check(ProposedWork.of_rerender(_METHOD, new))
-        return self.journal.accept_version(new, limit=self.queue_limit)
+        return self.journal.accept_version(
+            new, limit=self.queue_limit, tenant_limits=limits_of_current_caller(self.limits)
+        )
 
     def _make_plan(self, tenant: str, version: Version, change: StemChange) -> Plan:
         """The base version's plan with what the caller changes. Chords, tempo map, key and length stay."""

@@ -45,6 +45,7 @@ def read_header(message: separation_pb2.SeparationHeader) -> UploadHeader:
         sha256=message.sha256,
         store_key=message.store_key,
         expire_time=expire_time,
+        priority=message.priority,
     )
 
 

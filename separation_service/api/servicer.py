@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from grpc import aio
 
+from jobs_service.upload_meter import UploadMeter, UploadMeters
 from separation_service.api import analysis_messages, replace_messages
 from separation_service.api import messages as wire
 from separation_service.calls import CallResult, SeparationCalls
@@ -44,6 +45,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         pipeline: SeparationPipeline,
         calls: SeparationCalls,
         admission: UploadAdmission,
+        meters: UploadMeters,
         as_message: Callable[[Job], job_pb2.Job],
         receive_limits: ReceiveLimits,
     ) -> None:
@@ -51,6 +53,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self._pipeline = pipeline
         self._calls = calls
         self._admission = admission
+        self._meters = meters
         self._as_message = as_message
         self._receive_limits = receive_limits
 
@@ -81,29 +84,31 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
     async def AnalyzeAudio(
         self, request_iterator: AsyncIterator[separation_pb2.AnalyzeAudioRequest], context: Context
     ) -> separation_pb2.AnalyzeAudioResponse:
-        stream = self._stream(request_iterator)
-        first = await stream.next()
-        if first is None or first.WhichOneof("part") != "header":
-            raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
-        request = analysis_messages.read_analysis_header(first.header)
-        with self._admission.spool() as spool:
-            await self._fill(spool, current_tenant(), request.store_key, stream)
-            analysis, frames = await self._pools.analyses.run(analyze_upload, spool.path, request.hints)
+        async with self._meters.open() as meter:
+            stream = self._stream(request_iterator, meter)
+            first = await stream.next()
+            if first is None or first.WhichOneof("part") != "header":
+                raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
+            request = analysis_messages.read_analysis_header(first.header)
+            with self._admission.spool() as spool:
+                await self._fill(spool, current_tenant(), request.store_key, stream)
+                analysis, frames = await self._pools.analyses.run(analyze_upload, spool.path, request.hints)
         return analysis_messages.analysis_message(analysis, frames)
 
     async def CreateSeparation(
         self, request_iterator: AsyncIterator[separation_pb2.CreateSeparationRequest], context: Context
     ) -> separation_pb2.CreateSeparationResponse:
-        stream = self._stream(request_iterator)
-        first = await stream.next()
-        if first is None or first.WhichOneof("part") != "header":
-            raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
-        header = wire.read_header(first.header)
         tenant = current_tenant()
-        with self._admission.spool() as spool:
-            await self._fill(spool, tenant, header.store_key, stream)
-            pool = self._admission.hook.pool(self._pools, without=self._pools.uploads)
-            job = await pool.run(self._admission.accept, tenant, header, spool)
+        async with self._meters.open() as meter:
+            stream = self._stream(request_iterator, meter)
+            first = await stream.next()
+            if first is None or first.WhichOneof("part") != "header":
+                raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
+            header = wire.read_header(first.header)
+            with self._admission.spool() as spool:
+                await self._fill(spool, tenant, header.store_key, stream)
+                pool = self._admission.hook.pool(self._pools, without=self._pools.uploads)
+                job = await pool.run(self._admission.accept, tenant, header, spool)
         return separation_pb2.CreateSeparationResponse(job=self._as_message(job))
 
     async def GetModelInfo(
@@ -114,8 +119,9 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
             pipeline.separator.info, pipeline.fingerprint, pipeline.estimator.realtime_factor
         )
 
-    def _stream(self, requests: AsyncIterator[Upload]) -> ReceiveStream[Upload]:
-        return ReceiveStream(requests, self._receive_limits, size_of=lambda request: len(request.data))
+    def _stream(self, requests: AsyncIterator[Upload], meter: UploadMeter) -> ReceiveStream[Upload]:
+        counted = meter.counted(requests, _size)
+        return ReceiveStream(counted, self._receive_limits, size_of=_size)
 
     async def _fill(self, spool: Spool, tenant: str, store_key: str, stream: ReceiveStream[Upload]) -> None:
         """Spool the bytes that follow, or those of a file of the tenant in the store."""
@@ -134,3 +140,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
                 text = f"must be at most {MAX_CHUNK_BYTES} bytes in a message, got {len(request.data)}"
                 raise InvalidFields([FieldViolation("data", text)])
             await self._pools.uploads.run(spool.write, request.data)
+
+
+def _size(request: separation_pb2.CreateSeparationRequest | separation_pb2.AnalyzeAudioRequest) -> int:
+    return len(request.data)

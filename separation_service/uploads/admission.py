@@ -16,6 +16,7 @@ from separation_service.scratch import BufferWav, PcmBuffer, Scratch, ScratchFol
 from separation_service.uploads.header import UploadHeader, check_upload_key, upload_folder
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.spool import Spool
+from servicekit.access.limits import LimitPolicy, limits_of_current_caller
 from servicekit.audio.loudness import Loudness, Meter
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.audio.upload import UploadFormat, read_upload_header, upload_blocks
@@ -59,6 +60,7 @@ class UploadAdmission:
         pending: PendingUploads,
         limits: UploadLimits,
         hook: AdmissionHook = NO_HOOK,
+        tenant_limits: LimitPolicy | None = None,
     ) -> None:
         self.hook = hook
         self._journal = journal
@@ -67,6 +69,7 @@ class UploadAdmission:
         self._scratch = scratch
         self._pending = pending
         self._limits = limits
+        self._tenant_limits = tenant_limits
         self._open = threading.BoundedSemaphore(limits.max_at_once)
 
     @contextmanager
@@ -106,7 +109,7 @@ class UploadAdmission:
     def accept(self, tenant: str, header: UploadHeader, spool: Spool) -> Job:
         """The job, once it is durable; for a repeated request the job that it made before.
 
-        Raises `InvalidFields`, `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL,
+        Raises `InvalidFields`, `InvalidAudio`, `AlreadyExists` REQUEST_ID_REUSED, `ResourceExhausted` QUEUE_FULL and TENANT_LIMIT,
         `FailedPrecondition` EXPIRY_TOO_SOON, and as the hook and the store.
         """
         if header.sha256 and header.sha256 != spool.sha256:
@@ -159,11 +162,13 @@ class UploadAdmission:
             expire_time=header.expire_time,
             labels=header.labels,
             audio_seconds=seconds,
+            priority=header.priority,
         )
         self.hook.check(ProposedWork.of_job(_METHOD, new))
+        tenant_limits = limits_of_current_caller(self._tenant_limits)
         with self._store.writer(bounce.key, content_type="audio/wav") as sink:
             wav.write_to(sink)
-        return self._journal.accept(new, limit=self._limits.queue_limit).job
+        return self._journal.accept(new, limit=self._limits.queue_limit, tenant_limits=tenant_limits).job
 
 
 def _no_file(key: str, folder: str) -> NotFound:
@@ -177,7 +182,7 @@ def _no_file(key: str, folder: str) -> NotFound:
 def _request_digest(header: UploadHeader, sha256: str) -> str:
     """Digest of everything that was requested, and of the bytes: a repeated request must have the same one."""
     facts = asdict(replace(header, request_id="", sha256=sha256, expire_time=None))
-    del facts["expire_time"]
+    del facts["expire_time"], facts["priority"]
     facts["stem_mode"] = header.stem_mode.name
     if header.expire_time is not None:
         facts["expireTime"] = header.expire_time.isoformat()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from servicekit.access.caller import LOCAL_TENANT
-from servicekit.caller_fields import check_labels, check_licence, check_request_id, check_text
+from servicekit.caller_fields import check_labels, check_licence, check_priority, check_request_id, check_text
 from servicekit.delivery.manifest import Licence
 from servicekit.delivery.names import StemMode
 from servicekit.errors import FieldViolation, InvalidFields
@@ -37,6 +37,7 @@ class UploadHeader:
     sha256: str
     store_key: str
     expire_time: datetime | None = None
+    priority: int = 0
 
     def __post_init__(self) -> None:
         """Raise `InvalidFields` naming every field that is wrong."""
@@ -45,6 +46,7 @@ class UploadHeader:
             *check_text(self.file_name, "header.file_name", max_characters=_MAX_FILE_NAME_CHARACTERS),
             *check_labels(self.labels, "header.labels"),
             *check_licence(self.licence, "header.licence"),
+            *check_priority(self.priority, "header.priority"),
         ]
         if not _SHA256.fullmatch(self.sha256):
             found.append(FieldViolation("header.sha256", f"must be 64 lower-case hex digits, got {self.sha256[:80]!r}"))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from servicekit.access.limits import UNLIMITED, TenantLimits
 from servicekit.clock import from_micros, to_micros
 from servicekit.delivery.names import StemMode, StemName
 from servicekit.errors import AlreadyExists, FailedPrecondition, ResourceExhausted, expiry_too_soon
 from servicekit.ids import is_job_id, new_job_id
-from servicekit.journal import event_log
+from servicekit.journal import event_log, usage
 from servicekit.journal.database import Transaction
 from servicekit.journal.estimates import Queue
 from servicekit.journal.reading import (
@@ -44,12 +46,20 @@ _ID_USES = [
 ]
 
 
-def accept(tx: Transaction, new: NewJob, limit: int) -> AcceptResult:
+@dataclass(frozen=True)
+class Room:
+    """How many versions may wait in a service, and the limits of the tenant."""
+
+    queue_limit: int
+    tenant: TenantLimits = UNLIMITED
+
+
+def accept(tx: Transaction, new: NewJob, room: Room) -> AcceptResult:
     """Accept a job with its version 1; see `Journal.accept`."""
     earlier = find_existing(tx.connection, new.request, tx.now_us)
     if earlier is not None:
         return earlier
-    queue = _queue_with_room(tx, new.owner, new.request.tenant, limit)
+    queue = _queue_with_room(tx, new.owner, new.request.tenant, new.audio_seconds, room)
     _check_expiry(queue, new)
     job_id = new.job_id or new_job_id(from_micros(tx.now_us))
     if new.job_id is not None:
@@ -69,12 +79,12 @@ def accept(tx: Transaction, new: NewJob, limit: int) -> AcceptResult:
     if new.labels:
         rows = [{"job_id": job_id, "name": name, "value": value} for name, value in new.labels.items()]
         tx.connection.execute(_INSERT_LABEL, rows)
-    version = _insert_version(tx, queue, job_id, 1, new, base_version=0, rerendered_stem=None)
+    version = _insert_version(tx, queue, job_id, 1, new, room=room, base_version=0, rerendered_stem=None)
     event_log.write(tx, job, 1, JobState.QUEUED, EventDraft(kind=EventKind.STATE), sequence=1)
     return AcceptResult(to_new_job(job, version, new.labels, queue.with_new(to_queued(version))), 1, created=True)
 
 
-def accept_version(tx: Transaction, new: NewVersion, limit: int) -> AcceptResult:
+def accept_version(tx: Transaction, new: NewVersion, room: Room) -> AcceptResult:
     """Accept the next version of a job; see `Journal.accept_version`."""
     earlier = find_existing(tx.connection, new.request, tx.now_us)
     if earlier is not None:
@@ -84,14 +94,14 @@ def accept_version(tx: Transaction, new: NewVersion, limit: int) -> AcceptResult
     if job.version(new.base_version) is None:
         raise version_not_found(job.job_id, new.base_version)
     owner = new.owner or job.owner
-    queue = _queue_with_room(tx, owner, tenant, limit)
+    queue = _queue_with_room(tx, owner, tenant, new.audio_seconds, room)
     _check_expiry(queue, new)
     if owner is not job.owner:
         _change_owner(tx, job, owner)
     numbered = update(jobs).where(jobs.c.job_id == job.job_id).values(next_version=jobs.c.next_version + 1)
     number = tx.connection.execute(numbered.returning(jobs.c.next_version)).scalar_one() - 1
     base, stem = new.base_version, new.rerendered_stem
-    version = _insert_version(tx, queue, job.job_id, number, new, base_version=base, rerendered_stem=stem)
+    version = _insert_version(tx, queue, job.job_id, number, new, room=room, base_version=base, rerendered_stem=stem)
     event_log.append_states(tx, version, JobState.QUEUED)
     return AcceptResult(read_job(tx.connection, tenant, job.job_id, tx.now_us), number, created=True)
 
@@ -136,12 +146,12 @@ def add_stems(
     *,
     stem_mode: StemMode | None,
     priority: int,
-    limit: int,
+    room: Room,
     owner: OwningService | None,
 ) -> Job:
     """Queue an ended version again to make its stems; see `Journal.add_stems`."""
     job, version = version_for_stems(tx.connection, tenant, job_id, number, owner=owner, now_us=tx.now_us)
-    queue = _queue_with_room(tx, job.owner, tenant, limit)
+    queue = _queue_with_room(tx, job.owner, tenant, version.audio_seconds, room)
     mode = stem_mode or version.stem_mode
     brief = {**version.brief, **stems_in_brief(mode)}
     tx.connection.execute(
@@ -159,6 +169,7 @@ def add_stems(
             lost_token=None,
             queued_us=queue.next_place_us,
             priority=priority,
+            running_limit=room.tenant.running_jobs,
         )
     )
     changed = event_log.change_state(tx, job_id, version.number, JobState.QUEUED)
@@ -184,11 +195,11 @@ def version_to_retry(
 
 
 def retry_version(
-    tx: Transaction, tenant: str, job_id: str, number: int, *, priority: int, limit: int, owner: OwningService | None
+    tx: Transaction, tenant: str, job_id: str, number: int, *, priority: int, room: Room, owner: OwningService | None
 ) -> Job:
     """Queue a failed version again; see `Journal.retry_version`."""
     job, version = version_to_retry(tx.connection, tenant, job_id, number, owner=owner, now_us=tx.now_us)
-    queue = _queue_with_room(tx, job.owner, tenant, limit)
+    queue = _queue_with_room(tx, job.owner, tenant, version.audio_seconds, room)
     anew = {
         "files": json.dumps(_keeping_manifest(version.files)),
         "error": None,
@@ -198,6 +209,7 @@ def retry_version(
         "lost_token": None,
         "queued_us": queue.next_place_us,
         "priority": priority,
+        "running_limit": room.tenant.running_jobs,
     }
     of_version = (versions.c.job_id == job_id, versions.c.number == version.number)
     tx.connection.execute(update(versions).where(*of_version).values(anew))
@@ -240,6 +252,7 @@ def _insert_version(
     number: int,
     new: NewJob | NewVersion,
     *,
+    room: Room,
     base_version: int,
     rerendered_stem: StemName | None,
 ) -> Row[Any]:
@@ -264,6 +277,7 @@ def _insert_version(
         "create_us": tx.now_us,
         "queued_us": queue.next_place_us,
         "priority": new.priority,
+        "running_limit": room.tenant.running_jobs,
     }
     row = tx.connection.execute(_INSERT_VERSION, values).one()
     if new.request.request_id:
@@ -292,19 +306,25 @@ def find_existing(connection: Connection, request: Request, now_us: int) -> Acce
     return AcceptResult(job, found.version, created=False)
 
 
-def _queue_with_room(tx: Transaction, owner: OwningService, tenant: str, limit: int) -> Queue:
-    """The owner's queue. Raises ResourceExhausted QUEUE_FULL where ``limit`` versions wait, one of the tenant among them.
+def _queue_with_room(tx: Transaction, owner: OwningService, tenant: str, audio_s: float, room: Room) -> Queue:
+    """The owner's queue, with the work counted for the tenant.
 
-    A full queue takes the first version of a tenant: others must not be able to shut it out.
+    Raises ResourceExhausted TENANT_LIMIT, and QUEUE_FULL where as many versions wait as may, one of the tenant among them: a full
+    queue takes the first version of a tenant, so that others cannot shut it out.
     """
     queue = Queue.read(tx.connection, owner, tx.now_us)
-    if queue.queued >= limit and queue.has_queued(tenant):
+
+    def retry_after_s() -> float:
         wait_s = queue.wait_s()
+        return _RETRY_AFTER_S if wait_s is None else max(wait_s, 1.0)
+
+    usage.admit_work(tx, tenant, room.tenant, audio_s, retry_after_s)
+    if queue.queued >= room.queue_limit and queue.has_queued(tenant):
         raise ResourceExhausted(
-            f"the queue is full: at most {limit} versions may wait, {queue.queued} do; retry later",
+            f"the queue is full: at most {room.queue_limit} versions may wait, {queue.queued} do; retry later",
             reason="QUEUE_FULL",
-            metadata={"queued": str(queue.queued), "limit": str(limit)},
-            retry_after_s=_RETRY_AFTER_S if wait_s is None else max(wait_s, 1.0),
+            metadata={"queued": str(queue.queued), "limit": str(room.queue_limit)},
+            retry_after_s=retry_after_s(),
         )
     return queue
 

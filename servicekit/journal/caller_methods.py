@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from servicekit.access.limits import UNLIMITED, TenantLimits
 from servicekit.delivery.names import StemMode, StemName
 from servicekit.journal import (
     admission,
@@ -11,7 +12,9 @@ from servicekit.journal import (
     claims,
     listing,
     reading,
+    usage,
 )
+from servicekit.journal.admission import Room
 from servicekit.journal.open_journal import OpenJournal
 from servicekit.journal.rows import (
     AcceptResult,
@@ -24,6 +27,7 @@ from servicekit.journal.rows import (
     Request,
     RerenderOutcome,
     SweptJob,
+    Usage,
     Version,
 )
 from servicekit.journal.states import OwningService
@@ -42,22 +46,23 @@ class CallerMethods(OpenJournal):
         with self._database.reading() as connection:
             return admission.find_existing(connection, request, self._database.now_us())
 
-    def accept(self, new: NewJob, *, limit: int) -> AcceptResult:
-        """Accept a job if fewer than ``limit`` versions are queued. A retry of the same request returns the same job.
+    def accept(self, new: NewJob, *, limit: int, tenant_limits: TenantLimits = UNLIMITED) -> AcceptResult:
+        """Accept a job if fewer than ``limit`` versions are queued, or none of the tenant.
 
-        Raises AlreadyExists REQUEST_ID_REUSED, ResourceExhausted QUEUE_FULL, FailedPrecondition EXPIRY_TOO_SOON.
+        A retry of the same request returns the same job. Raises AlreadyExists REQUEST_ID_REUSED, ResourceExhausted QUEUE_FULL and
+        TENANT_LIMIT, FailedPrecondition EXPIRY_TOO_SOON.
         """
         with self._writing() as tx:
-            return admission.accept(tx, new, limit)
+            return admission.accept(tx, new, Room(limit, tenant_limits))
 
-    def accept_version(self, new: NewVersion, *, limit: int) -> AcceptResult:
+    def accept_version(self, new: NewVersion, *, limit: int, tenant_limits: TenantLimits = UNLIMITED) -> AcceptResult:
         """Accept the next version of a job. Version numbers are never reused.
 
         If ``new.owner`` names the other service, that service owns the job from then on. Raises as :meth:`accept`, NotFound, and
         FailedPrecondition WRONG_STATE where the owner would change and a version has not ended.
         """
         with self._writing() as tx:
-            return admission.accept_version(tx, new, limit)
+            return admission.accept_version(tx, new, Room(limit, tenant_limits))
 
     def add_stems(
         self,
@@ -67,17 +72,19 @@ class CallerMethods(OpenJournal):
         stem_mode: StemMode | None,
         *,
         limit: int,
+        tenant_limits: TenantLimits = UNLIMITED,
         owner: OwningService | None = None,
         priority: int = 0,
     ) -> Job:
         """Queue an ended version with a bounce and no stems again, to make them (0: the newest such). None keeps its stem mode.
 
         Raises NotFound, also for a job that is not ``owner``'s (None: anyone's), FailedPrecondition WRONG_STATE and
-        ResourceExhausted QUEUE_FULL.
+        ResourceExhausted QUEUE_FULL and TENANT_LIMIT.
         """
+        room = Room(limit, tenant_limits)
         with self._writing() as tx:
             return admission.add_stems(
-                tx, tenant, job_id, version, stem_mode=stem_mode, priority=priority, limit=limit, owner=owner
+                tx, tenant, job_id, version, stem_mode=stem_mode, priority=priority, room=room, owner=owner
             )
 
     def version_for_stems(
@@ -103,16 +110,18 @@ class CallerMethods(OpenJournal):
         version: int,
         *,
         limit: int,
+        tenant_limits: TenantLimits = UNLIMITED,
         owner: OwningService | None = None,
         priority: int = 0,
     ) -> Job:
         """Queue a failed version again (0: the newest such), with a new count of crashes and without expiry.
 
         Raises NotFound as :meth:`add_stems`, FailedPrecondition WRONG_STATE (it has not failed, its prompt was erased, or it
-        failed by a measurement that drift reports count) and ResourceExhausted QUEUE_FULL.
+        failed by a measurement that drift reports count) and ResourceExhausted QUEUE_FULL and TENANT_LIMIT.
         """
+        room = Room(limit, tenant_limits)
         with self._writing() as tx:
-            return admission.retry_version(tx, tenant, job_id, version, priority=priority, limit=limit, owner=owner)
+            return admission.retry_version(tx, tenant, job_id, version, priority=priority, room=room, owner=owner)
 
     def cancel(self, tenant: str, job_id: str, version: int = 0, *, owner: OwningService | None = None) -> Job:
         """Cancel a version (0: the newest that has not ended). Raises NotFound as :meth:`add_stems`."""
@@ -182,6 +191,16 @@ class CallerMethods(OpenJournal):
         """Whether there is a job, of any tenant, once every earlier write has ended, also one whose answer was lost."""
         with self._writing() as tx:
             return reading.has_job(tx.connection, job_id)
+
+    def usage(self, tenant: str) -> Usage:
+        """What a tenant uses."""
+        with self._database.reading() as connection:
+            return usage.read(connection, tenant, self._database.now_us())
+
+    def add_upload(self, tenant: str, size_bytes: int) -> int:
+        """Count bytes that a tenant has sent; returns how many it has sent since midnight UTC."""
+        with self._writing() as tx:
+            return usage.add_upload(tx, tenant, size_bytes)
 
     def count_queued(self, owner: OwningService) -> int:
         """How many versions are queued."""

@@ -240,6 +240,20 @@ class JobPage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a tenant uses: versions that wait and run in both services now, audio and uploads since midnight UTC.
+
+    ``day_end_time`` is the next midnight.
+    """
+
+    waiting_jobs: int
+    running_jobs: int
+    audio_seconds: float
+    upload_bytes: int
+    day_end_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A worker's exclusive right to write one version, until it ends or releases the version or its lease expires."""
 

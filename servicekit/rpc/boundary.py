@@ -14,6 +14,7 @@ import grpc
 import structlog
 from grpc import aio
 
+from servicekit.access.call_limits import CallLimits
 from servicekit.access.caller import Caller, set_caller
 from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.errors import ServiceError, Unauthenticated, Unimplemented
@@ -56,15 +57,18 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         gate: Gate,
         gated: Collection[str],
         gatekeeper: Gatekeeper,
+        call_limits: CallLimits,
         access_log: AccessLog,
     ) -> None:
         self._metrics = metrics
         self._gate = gate
         self._gated = frozenset(gated)
         self._gatekeeper = gatekeeper
+        self._call_limits = call_limits
         self._access_log = access_log
         self._running: set[asyncio.Task[Any]] = set()
         self._callers: dict[asyncio.Task[Any], Caller] = {}
+        self._counted: dict[asyncio.Task[Any], Callable[[], None]] = {}
         self._revoked: set[asyncio.Task[Any]] = set()
         self._ending = False
 
@@ -97,7 +101,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None:
-            refuse = self._stream(_UNKNOWN, _refuses(method))
+            refuse = self._stream(_UNKNOWN, _refuses(method), is_stream=False)
             return grpc.stream_stream_rpc_method_handler(refuse)
         make: dict[tuple[bool, bool], tuple[Any, Any]] = {
             (False, False): (grpc.unary_unary_rpc_method_handler, self._unary),
@@ -108,12 +112,12 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         build, wrap = make[bool(handler.request_streaming), bool(handler.response_streaming)]
         behaviour = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
         return build(  # type: ignore[no-any-return]
-            wrap(method, behaviour),
+            wrap(method, behaviour, is_stream=bool(handler.request_streaming or handler.response_streaming)),
             request_deserializer=lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
-    def _unary(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    def _unary(self, method: str, behaviour: Callable[..., Any], *, is_stream: bool) -> Callable[..., Awaitable[Any]]:
         async def call(request: object, context: aio.ServicerContext[Any, Any]) -> object:
             async def answer() -> object:
                 found = behaviour(check_request(request), context)
@@ -122,7 +126,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
             with self._tracked() as task:
                 ended = self._begin(method, context, request)
                 try:
-                    await self._admit(method, context, task)
+                    await self._admit(method, context, task, is_stream=is_stream)
                     self._check_gate(method)
                     answered = await answer()
                 except BaseException as error:  # noqa: BLE001  the boundary
@@ -132,14 +136,16 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
 
         return call
 
-    def _stream(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., AsyncIterator[Any]]:
+    def _stream(
+        self, method: str, behaviour: Callable[..., Any], *, is_stream: bool
+    ) -> Callable[..., AsyncIterator[Any]]:
         """A handler may be an async generator, or a coroutine that writes through the context, as that of health's Watch is."""
 
         async def call(request: object, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             with self._tracked() as task:
                 ended = self._begin(method, context, request)
                 try:
-                    await self._admit(method, context, task)
+                    await self._admit(method, context, task, is_stream=is_stream)
                     self._check_gate(method)
                     answers = behaviour(check_request(request), context)
                     if inspect.isawaitable(answers):
@@ -169,15 +175,20 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
             self._running.discard(task)
             self._callers.pop(task, None)
             self._revoked.discard(task)
+            if (uncount := self._counted.pop(task, None)) is not None:
+                uncount()
 
-    async def _admit(self, method: str, context: aio.ServicerContext[Any, Any], task: asyncio.Task[Any]) -> None:
-        """Admit the caller. From then on it is the current caller, and the call ends when its credential does."""
+    async def _admit(
+        self, method: str, context: aio.ServicerContext[Any, Any], task: asyncio.Task[Any], *, is_stream: bool
+    ) -> None:
+        """Admit and count a call. From then on its caller is the current caller, and it ends when the caller's credential does."""
         if method == _UNKNOWN:  # the refusal that follows says only what the published protos say
             return
         caller = await self._gatekeeper.admit(method, context)
         self._callers[task] = caller
         set_caller(caller)
         structlog.contextvars.bind_contextvars(tenant=caller.tenant, subject=caller.subject)
+        self._counted[task] = self._call_limits.begin(method, caller, is_stream=is_stream)
 
     def _check_gate(self, method: str) -> None:
         if method in self._gated:

@@ -9,6 +9,7 @@ from grpc import aio
 from grpc_health.v1 import _async as aio_health
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from servicekit.access.call_limits import CallLimits
 from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.logs import logger
 from servicekit.metrics import Metrics
@@ -55,6 +56,7 @@ class RpcServer:
         gated_methods: Collection[str],
         service_names: Sequence[str],
         gatekeeper: Gatekeeper,
+        call_limits: CallLimits | None = None,
         access_log: AccessLog | None = None,
         recheck_s: float = RECHECK_S,
     ) -> None:
@@ -64,6 +66,7 @@ class RpcServer:
         self._works = True
         self.addresses: tuple[str, ...] = ()
         self.pools = CallPools.open()
+        self.call_limits = call_limits or CallLimits()
         self._recheck_s = recheck_s
         self._rechecking: asyncio.Task[None] | None = None
         self._boundary = Boundary(
@@ -71,6 +74,7 @@ class RpcServer:
             gate=self.gate,
             gated=gated_methods,
             gatekeeper=gatekeeper,
+            call_limits=self.call_limits,
             access_log=access_log or AccessLog(),
         )
         self.grpc_server = aio.server(interceptors=(self._boundary,), options=_OPTIONS)

@@ -284,6 +284,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "AddStems": (JOBS, lambda s: [J.AddStemsRequest(job_id=s.done_job, version=1)]),
     "RetryVersion": (JOBS, lambda s: [J.RetryVersionRequest(job_id=s.done_job, version=1)]),
     "CreateSignedUrl": (JOBS, lambda s: [J.CreateSignedUrlRequest(job_id=s.done_job, version=1)]),
+    "GetUsage": (JOBS, lambda _: [J.GetUsageRequest()]),
     "CreateRender": (RENDER, lambda s: [R.CreateRenderRequest(request_id="", brief=_brief(s))]),
     "RerenderStem": (RENDER, _rerender),
     "ListPersonas": (RENDER, lambda _: [R.ListPersonasRequest(page_size=1)]),

@@ -16,6 +16,7 @@ from grpc import aio
 from jobs_service import Feed, JobDeletions, JobsServicer
 from jobs_service.admission_hook import NO_HOOK, AdmissionHook
 from jobs_service.server import GATED_METHODS
+from servicekit.access.call_limits import CallLimits
 from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.clock import SystemClock
 from servicekit.journal import Checkpoint, Claim, EventDraft, EventKind, Journal, OwningService, Stage
@@ -76,6 +77,7 @@ async def serving(
     *,
     hook: AdmissionHook = NO_HOOK,
     gatekeeper: Gatekeeper | None = None,
+    call_limits: CallLimits | None = None,
     recheck_s: float = RECHECK_S,
     more_endpoints: Sequence[Endpoint] = (),
 ) -> AsyncIterator[Wire]:
@@ -89,6 +91,7 @@ async def serving(
             gated_methods=GATED_METHODS,
             service_names=(NAME,),
             gatekeeper=gatekeeper or trusting(),
+            call_limits=call_limits,
             recheck_s=recheck_s,
         )
         deletions = JobDeletions(journal, OwningService.RENDER, probe)
@@ -101,6 +104,7 @@ async def serving(
             queue_limit=4,
             url_ttl_s=600,
             hook=hook,
+            call_limits=rpc.call_limits,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(servicer, rpc.grpc_server)
         address, *_ = await rpc.start([Endpoint("127.0.0.1:0"), *more_endpoints])

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from jobs_service import Feed, JobsServicer, job_message
 from jobs_service.deletion import JobDeletions
 from jobs_service.server import GATED_METHODS as JOBS_GATED
+from jobs_service.upload_meter import UploadMeters
 from render_service.api.servicer import GATED_METHODS, RenderServicer
 from render_service.separation.client import SeparationClient
 from render_service.usecases.replay import Replayer
+from servicekit.access.call_limits import CallLimits
 from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.clock import SystemClock
 from servicekit.journal import OwningService
@@ -35,6 +37,7 @@ def render_in_thread(
     separation: SeparationClient,
     gatekeeper: Gatekeeper | None = None,
     metrics: Metrics | None = None,
+    call_limits: CallLimits | None = None,
 ) -> Iterator[str]:
     """A serving render_service without workers, by default one that trusts every caller; gives its address."""
     started: Future[str] = Future()
@@ -47,6 +50,7 @@ def render_in_thread(
             gated_methods=(*GATED_METHODS, *JOBS_GATED),
             service_names=("sonichaos",),
             gatekeeper=gatekeeper or trusting(),
+            call_limits=call_limits,
         )
         async with Feed(parts.journal, OwningService.RENDER) as feed:
             servicer = RenderServicer(
@@ -65,6 +69,7 @@ def render_in_thread(
                 ),
                 fingerprint=FINGERPRINT,
                 clock=clock,
+                meters=UploadMeters(parts.journal, server.pools.writes, server.call_limits.policy),
                 as_message=lambda job: job_message(
                     job, lambda event: parts.journal.cursor(event.tenant, event.position)
                 ),
@@ -79,6 +84,7 @@ def render_in_thread(
                 clock=clock,
                 queue_limit=QUEUE_LIMIT,
                 url_ttl_s=60,
+                call_limits=server.call_limits,
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
             add_operations(server, parts.journal, OwningService.RENDER, deletions)

@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from servicekit.errors import InvalidAudio
 from sonichaos.jobs.v1 import brief_pb2, erasure_pb2, job_pb2, jobs_service_pb2_grpc
@@ -104,6 +105,14 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         job = self.scripted.find(request.job_id, context)
         job.versions[0].stems_wanted = True
         return jobs_pb.AddStemsResponse(job=job)
+
+    def GetUsage(self, request: jobs_pb.GetUsageRequest, context: grpc.ServicerContext) -> jobs_pb.GetUsageResponse:
+        self.scripted.receive("GetUsage", request, context)
+        limits = [
+            jobs_pb.LimitUsage(limit="waiting_jobs", allowed=100, used=2),
+            jobs_pb.LimitUsage(limit="upload_bytes_per_day", used=1234567),
+        ]
+        return jobs_pb.GetUsageResponse(tenant="acme", limits=limits, day_end_time=Timestamp(seconds=86400))
 
     def CreateSignedUrl(
         self, request: jobs_pb.CreateSignedUrlRequest, context: grpc.ServicerContext

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from jobs_service import Feed, JobDeletions, JobsServicer, job_message
 from jobs_service.admission_hook import NO_HOOK, AdmissionHook
+from jobs_service.upload_meter import UploadMeters
 from render_service.separation.codec import HandoffCodec
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
@@ -33,6 +34,7 @@ from separation_service.uploads.admission import UploadAdmission, UploadLimits
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.work import UploadWork
 from separation_service.workers import Workers
+from servicekit.access.call_limits import CallLimits
 from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.audio.wav import read_wav
 from servicekit.clock import SystemClock
@@ -101,6 +103,7 @@ async def serving(
     hook: AdmissionHook = NO_HOOK,
     gatekeeper: Gatekeeper | None = None,
     metrics: Metrics | None = None,
+    call_limits: CallLimits | None = None,
 ) -> AsyncIterator[LiveServer]:
     """The service over ``folder``, warm and serving on loopback and a Unix socket, by default to every caller."""
     clock, metrics = SystemClock(), metrics or Metrics("separation")
@@ -113,6 +116,7 @@ async def serving(
         gated_methods=GATED_METHODS,
         service_names=(),
         gatekeeper=gatekeeper or trusting(OwningService.SEPARATION),
+        call_limits=call_limits,
     )
     with (
         Journal.open(f"sqlite:///{folder / 'journal.sqlite3'}", clock=clock) as journal,
@@ -127,12 +131,14 @@ async def serving(
             pending=PendingUploads(folder / "pending", journal, store),
             limits=UploadLimits(max_bytes=upload_max_bytes, max_seconds=TEN_MINUTES, queue_limit=16, max_at_once=4),
             hook=hook,
+            tenant_limits=server.call_limits.policy,
         )
         servicer = SeparationServicer(
             pools=server.pools,
             pipeline=pipeline,
             calls=calls,
             admission=admission,
+            meters=UploadMeters(journal, server.pools.uploads, server.call_limits.policy),
             as_message=lambda job: job_message(job, lambda event: journal.cursor(event.tenant, event.position)),
             receive_limits=receive_limits,
         )
@@ -151,6 +157,7 @@ async def serving(
                 clock=clock,
                 queue_limit=16,
                 url_ttl_s=60,
+                call_limits=server.call_limits,
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
             add_operations(server, journal, OwningService.SEPARATION, deletions)

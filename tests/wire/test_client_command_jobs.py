@@ -50,6 +50,32 @@ def test_jobs_get_cancel_delete_sign_url(pair: ScriptedPair, tmp_path: Path) -> 
     assert sonichaos(pair, "get", job_id).exit_code == 2
 
 
+def test_usage_shows_each_limit(pair: ScriptedPair) -> None:
+    """What is used, of how much; 0 is no limit."""
+    assert sonichaos(pair, "usage").stdout.splitlines() == [
+        "tenant acme",
+        "waiting_jobs           2 of 100",
+        "upload_bytes_per_day   1,234,567 (no limit)",
+        "A new day begins at 1970-01-02 00:00:00 UTC.",
+    ]
+    (shown,) = lines(sonichaos(pair, "usage", "--json"))
+    assert (shown["tenant"], shown["limits"][0]["allowed"]) == ("acme", 100.0)
+
+
+def test_priorities_are_sent(pair: ScriptedPair, tmp_path: Path) -> None:
+    """By every command that creates work."""
+    wav = tmp_path / "take.wav"
+    wav.write_bytes(b"RIFF" + bytes(1000))
+    job_id = json.loads(sonichaos(pair, *RENDER, "--priority", "7", "--json").stdout.splitlines()[-1])["jobId"]
+    sonichaos(pair, "separate", str(wav), "--priority", "-3")
+    sonichaos(pair, "stems", job_id, "--priority", "100")
+    assert pair.render.requests("CreateRender")[-1].priority == 7
+    assert pair.separation.requests("CreateSeparation")[0].header.priority == -3
+    assert pair.render.requests("AddStems")[-1].priority == 100
+    wrong = sonichaos(pair, *RENDER, "--priority", "101")
+    assert (wrong.exit_code, "from -100 to 100, got 101" in wrong.stderr) == (2, True)
+
+
 def test_personas_and_persona_add(pair: ScriptedPair, tmp_path: Path) -> None:
     """A persona is created from the audio files of a folder, in the order of their names; personas are listed one per line."""
     for name in ("b.flac", "a.WAV", "notes.txt"):

@@ -89,6 +89,7 @@ def test_everything_of_the_tenant_is_erased_and_nothing_of_another(tmp_path: Pat
             "LABELS": 2,
             "PERSONAS": 1,
             "REQUEST_IDS": 2,
+            "USAGE": 1,
         }
         assert remaining(response.report) == {"AUDIT_ROWS": 3, "SERVICE_LOG": None, "BACKUPS": None}
         assert found_in(tmp_path, Texts(TENANT)) == set()

@@ -78,14 +78,19 @@ class Client:
             channel.close()
 
     def create_render(
-        self, brief: brief_pb2.Brief | None = None, *, request_id: str = "", **fields: Unpack[BriefFields]
+        self,
+        brief: brief_pb2.Brief | None = None,
+        *,
+        request_id: str = "",
+        priority: int = 0,
+        **fields: Unpack[BriefFields],
     ) -> job_pb2.Job:
         """Create a take from a brief or from its fields: ``create_render(prompt="...", persona_id="...", seconds=8)``.
 
-        Returns once the job is durable. Repeating a call with the same request id returns the same job. `BriefFields` lists the
-        keyword arguments.
+        Returns once the job is durable. Repeating a call with the same request id returns the same job. Among a tenant's waiting
+        jobs the one with the highest priority (-100 to 100) is first. `BriefFields` lists the keyword arguments.
         """
-        return self._run(render.create_render(render.brief_of(brief, fields), request_id, self._options))
+        return self._run(render.create_render(render.brief_of(brief, fields), request_id, priority, self._options))
 
     def rerender_stem(
         self, job_id: str, stem: Stem, *, request_id: str = "", **fields: Unpack[RerenderFields]
@@ -156,13 +161,19 @@ class Client:
         """Erase a finished or deleted job for good: files, rows, and the texts beside its audit rows. Says what remains and why."""
         return self._run(jobs.erase(job_id, self._options))
 
-    def add_stems(self, job_id: str, *, version: int = 0, stem_mode: StemMode | None = None) -> job_pb2.Job:
+    def add_stems(
+        self, job_id: str, *, version: int = 0, stem_mode: StemMode | None = None, priority: int = 0
+    ) -> job_pb2.Job:
         """Request stems for a version that has none or whose stems failed (0: the newest such version)."""
-        return self._run(jobs.add_stems(job_id, version, stem_mode, self._options))
+        return self._run(jobs.add_stems(job_id, version, stem_mode, priority, self._options))
 
-    def retry_version(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
+    def retry_version(self, job_id: str, *, version: int = 0, priority: int = 0) -> job_pb2.Job:
         """Queue a failed version again (0: the newest one that failed)."""
-        return self._run(jobs.retry_version(job_id, version, self._options))
+        return self._run(jobs.retry_version(job_id, version, priority, self._options))
+
+    def get_usage(self, service: OwningService = OwningService.RENDER) -> jobs_pb.GetUsageResponse:
+        """The caller's limits, and how much of each its tenant has used, as one service counts it."""
+        return self._run(jobs.get_usage(service, self._options))
 
     def create_signed_url(
         self, job_id: str, *, version: int = 0, kind: FileKind | None = None, ttl: timedelta | None = None

@@ -55,6 +55,7 @@ class RerenderFields(TypedDict, total=False):
     bpm: float | None  # tempo and key of an upload, which has none of its own
     tempo_map: TempoMap | None
     key: str | None
+    priority: int  # -100 to 100, the highest first among the tenant's waiting versions
 
 
 class SeparationFields(TypedDict, total=False):
@@ -64,6 +65,7 @@ class SeparationFields(TypedDict, total=False):
     labels: Mapping[str, str] | None
     licence: Licence | None
     expire_time: datetime | None
+    priority: int  # as in RerenderFields
 
 
 class AnalysisFields(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""Operations of JobsService: look up, list, cancel, delete, add stems, sign a URL.
+"""Operations of JobsService: look up, list, cancel, delete, add stems, sign a URL, show the use of limits.
 
 Each job belongs to one of the two services, and each service answers only for its own jobs. An operation on a job calls
 render_service first and, if that does not have the job or does not answer, separation_service. This is safe for every
@@ -86,17 +86,24 @@ def erase(job_id: str, options: CallOptions) -> Operation[erasure_pb2.ErasureRep
     return (yield from call_owner(rpcs.ERASE_JOB, pb.EraseJobRequest(job_id=job_id), options)).report
 
 
-def add_stems(job_id: str, version: int, stem_mode: StemMode | None, options: CallOptions) -> Operation[job_pb2.Job]:
+def add_stems(
+    job_id: str, version: int, stem_mode: StemMode | None, priority: int, options: CallOptions
+) -> Operation[job_pb2.Job]:
     """Request stems for a version that has none."""
     mode = brief_pb2.StemMode.ValueType(stem_mode or StemMode.UNSPECIFIED)
-    request = pb.AddStemsRequest(job_id=job_id, version=version, stem_mode=mode)
+    request = pb.AddStemsRequest(job_id=job_id, version=version, stem_mode=mode, priority=priority)
     return (yield from call_owner(rpcs.ADD_STEMS, request, options)).job
 
 
-def retry_version(job_id: str, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
+def retry_version(job_id: str, version: int, priority: int, options: CallOptions) -> Operation[job_pb2.Job]:
     """Queue a failed version again."""
-    request = pb.RetryVersionRequest(job_id=job_id, version=version)
+    request = pb.RetryVersionRequest(job_id=job_id, version=version, priority=priority)
     return (yield from call_owner(rpcs.RETRY_VERSION, request, options)).job
+
+
+def get_usage(service: OwningService, options: CallOptions) -> Operation[pb.GetUsageResponse]:
+    """The caller's limits and what is used of them."""
+    return (yield from call_unary(service, rpcs.GET_USAGE, pb.GetUsageRequest(), options.timeout_s))
 
 
 def create_signed_url(

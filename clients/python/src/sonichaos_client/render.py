@@ -23,9 +23,11 @@ def brief_of(brief: brief_pb2.Brief | None, fields: BriefFields) -> brief_pb2.Br
     return brief or message_of(brief_pb2.Brief, fields, allowed=BriefFields)
 
 
-def create_render(brief: brief_pb2.Brief, request_id: str, options: CallOptions) -> Operation[job_pb2.Job]:
+def create_render(
+    brief: brief_pb2.Brief, request_id: str, priority: int, options: CallOptions
+) -> Operation[job_pb2.Job]:
     """Create a take."""
-    request = pb.CreateRenderRequest(request_id=request_id, brief=brief)
+    request = pb.CreateRenderRequest(request_id=request_id, brief=brief, priority=priority)
     return (yield from call_unary(_RENDER, rpcs.CREATE_RENDER, request, options.timeout_s)).job
 
 

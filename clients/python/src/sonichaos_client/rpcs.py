@@ -43,6 +43,7 @@ ERASE_JOB = Rpc(_JOBS, "EraseJob", jobs.EraseJobRequest, jobs.EraseJobResponse)
 ADD_STEMS = Rpc(_JOBS, "AddStems", jobs.AddStemsRequest, jobs.AddStemsResponse)
 RETRY_VERSION = Rpc(_JOBS, "RetryVersion", jobs.RetryVersionRequest, jobs.RetryVersionResponse)
 CREATE_SIGNED_URL = Rpc(_JOBS, "CreateSignedUrl", jobs.CreateSignedUrlRequest, jobs.CreateSignedUrlResponse)
+GET_USAGE = Rpc(_JOBS, "GetUsage", jobs.GetUsageRequest, jobs.GetUsageResponse)
 
 _RENDER = "sonichaos.render.v1.RenderService"
 CREATE_RENDER = Rpc(_RENDER, "CreateRender", render.CreateRenderRequest, render.CreateRenderResponse)

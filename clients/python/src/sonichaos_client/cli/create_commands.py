@@ -10,7 +10,13 @@ import click
 
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client.cli.follow import OutputOptions, follow_unless_detached
-from sonichaos_client.cli.job_options import JobOptions, with_job_options, with_output_options, with_stem_mode
+from sonichaos_client.cli.job_options import (
+    JobOptions,
+    with_job_options,
+    with_output_options,
+    with_priority,
+    with_stem_mode,
+)
 from sonichaos_client.cli.param_types import INPUT_FILE, MAX_TIMEOUT_S, SEED, NumberBetween, version_option
 from sonichaos_client.cli.session import Session, connected
 from sonichaos_client.cli.tempo_map_file import read_tempo_map
@@ -96,6 +102,7 @@ def render(
         output.prepare()
         job = client.create_render(
             request_id=job_options.request_id,
+            priority=job_options.priority,
             prompt=prompt,
             persona_id=persona_id,
             seed=seed,
@@ -156,6 +163,7 @@ def separate(
         job = client.separate_file(
             file,
             request_id=job_options.request_id,
+            priority=job_options.priority,
             stem_mode=stem_mode,
             labels=job_options.labels,
             licence=job_options.licence,
@@ -167,6 +175,7 @@ def separate(
 @click.argument("job_id")
 @version_option("the newest without stems")
 @with_stem_mode(default=None)
+@with_priority
 @with_output_options
 @connected
 def stems(
@@ -175,6 +184,7 @@ def stems(
     job_id: str,
     version: int | None,
     stem_mode: StemMode | None,
+    priority: int,
     output: OutputOptions,
 ) -> None:
     """Request stems for a take that has none, or whose stems failed."""
@@ -182,22 +192,23 @@ def stems(
     with session.client() as client:
         number = version or _newest_without_stems(client.get_job(job_id))
         output.check_not_existing(job_id, number, FileKind.ZIP)
-        job = client.add_stems(job_id, version=number, stem_mode=stem_mode)
+        job = client.add_stems(job_id, version=number, stem_mode=stem_mode, priority=priority)
         follow_unless_detached(session, client, job, number, output, after_sequence=job.last_sequence)
 
 
 @click.command()
 @click.argument("job_id")
 @version_option("the newest that failed")
+@with_priority
 @with_output_options
 @connected
-def retry(session: Session, *, job_id: str, version: int | None, output: OutputOptions) -> None:
+def retry(session: Session, *, job_id: str, version: int | None, priority: int, output: OutputOptions) -> None:
     """Run a failed version again, as after TOO_MANY_ATTEMPTS. It resumes after what was stored, and no longer expires."""
     output.prepare()
     with session.client() as client:
         number = version or _newest_failed(client.get_job(job_id))
         output.check_not_existing(job_id, number, FileKind.ZIP)
-        job = client.retry_version(job_id, version=number)
+        job = client.retry_version(job_id, version=number, priority=priority)
         follow_unless_detached(session, client, job, number, output, after_sequence=job.last_sequence)
 
 

@@ -1,4 +1,4 @@
-"""``sonichaos models | version | help``."""
+"""``sonichaos models | usage | version | help``."""
 
 from __future__ import annotations
 
@@ -26,6 +26,20 @@ def models(session: Session) -> None:
     )
     count = f"{separator.models} model{'s' if separator.models != 1 else ''}"
     session.print_text(f"separator  {separator.name}  {count}  {', '.join(separator.sources)}  {separator.licence}")
+
+
+@click.command()
+@connected
+def usage(session: Session) -> None:
+    """Show your tenant's limits and how much of each is used, as render_service counts them."""
+    with session.client() as client:
+        found = client.get_usage()
+    session.print_json(found)
+    session.print_text(f"tenant {found.tenant}")
+    for limit in found.limits:
+        allowed = f"of {limit.allowed:,.12g}" if limit.allowed else "(no limit)"
+        session.print_text(f"{limit.limit:<22} {limit.used:,.12g} {allowed}")
+    session.print_text(f"A new day begins at {found.day_end_time.ToDatetime().isoformat(sep=' ')} UTC.")
 
 
 @click.command("version")

@@ -12,7 +12,7 @@ import click
 
 from sonichaos.jobs.v1 import brief_pb2
 from sonichaos_client.cli.follow import OutputOptions
-from sonichaos_client.cli.param_types import OUTPUT_FOLDER
+from sonichaos_client.cli.param_types import OUTPUT_FOLDER, IntegerBetween
 from sonichaos_client.enums import LicenceCoverage, StemMode
 
 R = TypeVar("R")
@@ -20,6 +20,7 @@ R = TypeVar("R")
 _STEM_MODES = {"exact": StemMode.EXACT, "raw": StemMode.RAW}
 _COVERAGES = {"bounce": LicenceCoverage.BOUNCE, "bounce_and_stems": LicenceCoverage.BOUNCE_AND_STEMS}
 _DEFAULT_COVERAGE = "bounce_and_stems"
+_MAX_PRIORITY = 100
 
 
 def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., R]) -> Callable[..., R]:
@@ -56,17 +57,19 @@ class JobOptions:
     """What a caller attaches to a new job."""
 
     request_id: str
+    priority: int
     labels: dict[str, str]
     licence: brief_pb2.Licence | None
 
 
 def with_job_options(command: Callable[..., R]) -> Callable[..., R]:
-    """``--request-id --label`` and the licence's options, passed to the command as ``job_options``."""
+    """``--request-id --priority --label`` and the licence's options, passed to the command as ``job_options``."""
 
     @wraps(command)
     def with_options(
         *args: object,
         request_id: str,
+        priority: int,
         labels: tuple[str, ...],
         licence_tier: str,
         licence_covers: str | None,
@@ -78,7 +81,9 @@ def with_job_options(command: Callable[..., R]) -> Callable[..., R]:
         if licence_tier or licensee or terms or licence_covers:
             coverage = brief_pb2.LicenceCoverage.ValueType(_COVERAGES[licence_covers or _DEFAULT_COVERAGE])
             licence = brief_pb2.Licence(tier=licence_tier, licensee=licensee, terms=terms, covers=coverage)
-        job_options = JobOptions(request_id=request_id, labels=_parse_labels(labels), licence=licence)
+        job_options = JobOptions(
+            request_id=request_id, priority=priority, labels=_parse_labels(labels), licence=licence
+        )
         return command(*args, job_options=job_options, **others)
 
     return _with(
@@ -89,6 +94,7 @@ def with_job_options(command: Callable[..., R]) -> Callable[..., R]:
                 metavar="ID",
                 help="Idempotency key: repeating a request with the same id returns the same job.",
             ),
+            with_priority,
             click.option(
                 "--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label of the job; may be repeated."
             ),
@@ -112,6 +118,17 @@ def with_job_options(command: Callable[..., R]) -> Callable[..., R]:
         ),
         with_options,
     )
+
+
+def with_priority(command: Callable[..., R]) -> Callable[..., R]:
+    """``--priority``, passed to the command as ``priority``."""
+    return click.option(
+        "--priority",
+        type=IntegerBetween(-_MAX_PRIORITY, _MAX_PRIORITY),
+        default=0,
+        show_default=True,
+        help=f"Order among your waiting jobs, -{_MAX_PRIORITY} to {_MAX_PRIORITY}: the highest first.",
+    )(command)
 
 
 def _parse_labels(pairs: tuple[str, ...]) -> dict[str, str]:

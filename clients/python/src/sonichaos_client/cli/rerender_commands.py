@@ -14,7 +14,7 @@ import click
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client.cli.follow import OutputOptions, follow_unless_detached
 from sonichaos_client.cli.formatting import lower
-from sonichaos_client.cli.job_options import with_output_options
+from sonichaos_client.cli.job_options import with_output_options, with_priority
 from sonichaos_client.cli.param_types import BPM, INPUT_FILE, SEED, UINT32_MAX, IntegerBetween, NumberBetween
 from sonichaos_client.cli.session import Session, connected, note
 from sonichaos_client.cli.tempo_map_file import read_tempo_map
@@ -46,6 +46,7 @@ def _with_fields(command: Callable[..., R]) -> Callable[..., R]:
         tempo_map: Path | None,
         key: str,
         new_part: bool,
+        priority: int,
         **others: object,
     ) -> R:
         if (from_bar is None) != (to_bar is None):
@@ -66,6 +67,7 @@ def _with_fields(command: Callable[..., R]) -> Callable[..., R]:
             tempo_map=read_tempo_map(tempo_map) if tempo_map is not None else None,
             key=key,
             new_part=new_part,
+            priority=priority,
         )
         return command(*args, fields=fields, **others)
 
@@ -107,6 +109,7 @@ def _with_fields(command: Callable[..., R]) -> Callable[..., R]:
             click.option(
                 "--new-part", is_flag=True, help="Compose the stem's notes anew instead of playing the same ones."
             ),
+            with_priority,
         )
     ):
         decorated = option(decorated)

@@ -17,7 +17,7 @@ from sonichaos_client.cli.audit_commands import audit, erase_prompt
 from sonichaos_client.cli.create_commands import render, retry, separate, stems
 from sonichaos_client.cli.error_output import error_as_dict, format_error
 from sonichaos_client.cli.exit_status import ExitStatus, exit_status
-from sonichaos_client.cli.info_commands import DISTRIBUTION, models, show_help, show_version
+from sonichaos_client.cli.info_commands import DISTRIBUTION, models, show_help, show_version, usage
 from sonichaos_client.cli.job_commands import cancel, delete, get, jobs, sign_url, watch
 from sonichaos_client.cli.operator_calls import drain, erase
 from sonichaos_client.cli.persona_commands import persona, personas
@@ -139,6 +139,7 @@ for _command in (
     show_version,
     sign_url,
     stems,
+    usage,
     verify,
     watch,
 ):

@@ -410,6 +410,7 @@ class Version(_message.Message):
     ESTIMATED_END_TIME_FIELD_NUMBER: _builtins.int
     AUDIT_DIGESTS_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number of the version, from 1."""
     state: Global___JobState.ValueType
@@ -421,7 +422,11 @@ class Version(_message.Message):
     stems_wanted: _builtins.bool
     """True if stems are requested for this version."""
     queue_position: _builtins.int
-    """Number of versions waiting ahead of it: 0 if it is next. Set only if QUEUED."""
+    """Number of versions ahead of it, of all tenants, if no others are accepted: 0 if it is next. Tenants take turns by seconds of audio, so
+    that versions of other tenants that are accepted later may come before it. Set only if QUEUED.
+    """
+    priority: _builtins.int
+    """Its order among the versions of its tenant that wait, -100 to 100: the highest first."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why it failed. ErrorInfo names the stage and the reason. Retry only if RetryInfo is present. Set only if FAILED."""
@@ -493,10 +498,11 @@ class Version(_message.Message):
         estimated_end_time: _timestamp_pb2.Timestamp | None = ...,
         audit_digests: _abc.Iterable[_builtins.str] | None = ...,
         waiting: _status_pb2.Status | None = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "brief", b"brief", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "queue_position", b"queue_position", "start_time", b"start_time", "waiting", b"waiting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "audit_digests", b"audit_digests", "base_version", b"base_version", "brief", b"brief", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "number", b"number", "progress", b"progress", "queue_position", b"queue_position", "rerendered_stem", b"rerendered_stem", "start_time", b"start_time", "state", b"state", "stems_wanted", b"stems_wanted", "timings", b"timings", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "audit_digests", b"audit_digests", "base_version", b"base_version", "brief", b"brief", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "number", b"number", "priority", b"priority", "progress", b"progress", "queue_position", b"queue_position", "rerendered_stem", b"rerendered_stem", "start_time", b"start_time", "state", b"state", "stems_wanted", b"stems_wanted", "timings", b"timings", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__queue_position: _TypeAlias = _typing.Literal["queue_position"]  # noqa: Y015
     _WhichOneofArgType__queue_position: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position"]  # noqa: Y015

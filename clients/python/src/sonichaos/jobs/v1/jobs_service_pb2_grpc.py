@@ -87,6 +87,11 @@ class JobsServiceStub:
                 request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlResponse.FromString,
                 _registered_method=True)
+        self.GetUsage = channel.unary_unary(
+                '/sonichaos.jobs.v1.JobsService/GetUsage',
+                request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetUsageRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetUsageResponse.FromString,
+                _registered_method=True)
 
 
 class JobsServiceServicer:
@@ -168,6 +173,13 @@ class JobsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUsage(self, request, context):
+        """Returns the limits of the caller, and how much of each its tenant has used.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -220,6 +232,11 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     servicer.CreateSignedUrl,
                     request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlRequest.FromString,
                     response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlResponse.SerializeToString,
+            ),
+            'GetUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsage,
+                    request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetUsageRequest.FromString,
+                    response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -495,6 +512,33 @@ class JobsService:
             '/sonichaos.jobs.v1.JobsService/CreateSignedUrl',
             sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlRequest.SerializeToString,
             sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sonichaos.jobs.v1.JobsService/GetUsage',
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetUsageRequest.SerializeToString,
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,8 @@ class JobsServiceStub:
     """Queues a failed version again, as after TOO_MANY_ATTEMPTS. It resumes after what was stored, and no longer expires."""
     CreateSignedUrl: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateSignedUrlRequest, _jobs_service_pb2.CreateSignedUrlResponse]
     """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires."""
+    GetUsage: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.GetUsageRequest, _jobs_service_pb2.GetUsageResponse]
+    """Returns the limits of the caller, and how much of each its tenant has used."""
 
 @_typing.type_check_only
 class JobsServiceAsyncStub(JobsServiceStub):
@@ -95,6 +97,8 @@ class JobsServiceAsyncStub(JobsServiceStub):
     """Queues a failed version again, as after TOO_MANY_ATTEMPTS. It resumes after what was stored, and no longer expires."""
     CreateSignedUrl: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateSignedUrlRequest, _jobs_service_pb2.CreateSignedUrlResponse]  # type: ignore[assignment]
     """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires."""
+    GetUsage: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.GetUsageRequest, _jobs_service_pb2.GetUsageResponse]  # type: ignore[assignment]
+    """Returns the limits of the caller, and how much of each its tenant has used."""
 
 class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Read, watch, cancel and delete jobs. render_service and separation_service both serve it, each for the jobs that it owns.
@@ -186,5 +190,13 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_service_pb2.CreateSignedUrlResponse, _abc.Awaitable[_jobs_service_pb2.CreateSignedUrlResponse]]:
         """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires."""
+
+    @_abc_1.abstractmethod
+    def GetUsage(
+        self,
+        request: _jobs_service_pb2.GetUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.GetUsageResponse, _abc.Awaitable[_jobs_service_pb2.GetUsageResponse]]:
+        """Returns the limits of the caller, and how much of each its tenant has used."""
 
 def add_JobsServiceServicer_to_server(servicer: JobsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -62,10 +62,15 @@ class CreateRenderRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     BRIEF_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the
     same brief returns the same job, for as long as that job exists: after DeleteJob the id is free again. Empty: every call creates
     a job.
+    """
+    priority: _builtins.int
+    """Order among the versions that wait, of this tenant only, -100 to 100: the highest first, among equal ones the longest waiting.
+    A retry of the request may have another one, which is ignored.
     """
     @_builtins.property
     def brief(self) -> _brief_pb2.Brief:
@@ -76,10 +81,11 @@ class CreateRenderRequest(_message.Message):
         *,
         request_id: _builtins.str = ...,
         brief: _brief_pb2.Brief | None = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "priority", b"priority", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,6 +139,7 @@ class RerenderStemRequest(_message.Message):
     TEMPO_MAP_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     NEW_PART_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's own id of this request, as in CreateRender."""
     job_id: _builtins.str
@@ -167,6 +174,10 @@ class RerenderStemRequest(_message.Message):
     """True to compose the stem's part anew, from the new seed, prompt and persona. Otherwise the stem plays the notes of the base
     version. Refused for versions without a score, such as uploads.
     """
+    priority: _builtins.int
+    """Order among the versions that wait, of this tenant only, -100 to 100: the highest first, among equal ones the longest waiting.
+    A retry of the request may have another one, which is ignored.
+    """
     @_builtins.property
     def tempo_map(self) -> _brief_pb2.TempoMap:
         """A tempo map."""
@@ -190,10 +201,11 @@ class RerenderStemRequest(_message.Message):
         tempo_map: _brief_pb2.TempoMap | None = ...,
         key: _builtins.str = ...,
         new_part: _builtins.bool = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "bpm", b"bpm", "seed", b"seed", "tempo", b"tempo", "tempo_map", b"tempo_map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "allow_drift", b"allow_drift", "base_version", b"base_version", "bpm", b"bpm", "from_bar", b"from_bar", "from_noise", b"from_noise", "job_id", b"job_id", "key", b"key", "new_part", b"new_part", "persona_id", b"persona_id", "prompt", b"prompt", "request_id", b"request_id", "seed", b"seed", "stem", b"stem", "strength", b"strength", "tempo", b"tempo", "tempo_map", b"tempo_map", "to_bar", b"to_bar"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "allow_drift", b"allow_drift", "base_version", b"base_version", "bpm", b"bpm", "from_bar", b"from_bar", "from_noise", b"from_noise", "job_id", b"job_id", "key", b"key", "new_part", b"new_part", "persona_id", b"persona_id", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "seed", b"seed", "stem", b"stem", "strength", b"strength", "tempo", b"tempo", "tempo_map", b"tempo_map", "to_bar", b"to_bar"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015

@@ -753,6 +753,7 @@ class SeparationHeader(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     STORE_KEY_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the
     same content returns the same job, for as long as that job exists: after DeleteJob the id is free again. Empty: every call
@@ -766,6 +767,10 @@ class SeparationHeader(_message.Message):
     """SHA-256 of the whole file, 64 lower-case hex digits. Empty: not checked."""
     store_key: _builtins.str
     """Key of a WAV file in the store, below "uploads/". Empty: the bytes follow in this stream."""
+    priority: _builtins.int
+    """Order among the versions that wait, of this tenant only, -100 to 100: the highest first, among equal ones the longest waiting.
+    A retry of the request may have another one, which is ignored.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The caller's own labels, as in a brief."""
@@ -791,10 +796,11 @@ class SeparationHeader(_message.Message):
         sha256: _builtins.str = ...,
         store_key: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "licence", b"licence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "file_name", b"file_name", "labels", b"labels", "licence", b"licence", "request_id", b"request_id", "sha256", b"sha256", "stem_mode", b"stem_mode", "store_key", b"store_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "file_name", b"file_name", "labels", b"labels", "licence", b"licence", "priority", b"priority", "request_id", b"request_id", "sha256", b"sha256", "stem_mode", b"stem_mode", "store_key", b"store_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

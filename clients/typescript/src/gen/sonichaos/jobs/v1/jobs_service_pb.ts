@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/jobs/v1/jobs_service.proto.
  */
 export const file_sonichaos_jobs_v1_jobs_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9qb2JzX3NlcnZpY2UucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjUKDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKgAgoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEisKBnN0YXRlcxgDIAMoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEj4KBmxhYmVscxgEIAMoCzIuLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdC5MYWJlbHNFbnRyeRISCgpwZXJzb25hX2lkGAUgASgJEjYKEmNyZWF0ZWRfYWZ0ZXJfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImUKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBBIZChFoZWFydGJlYXRfc2Vjb25kcxgEIAEoDSJyChBXYXRjaEpvYlJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIj0KEFdhdGNoSm9ic1JlcXVlc3QSDgoGY3Vyc29yGAEgASgJEhkKEWhlYXJ0YmVhdF9zZWNvbmRzGAIgASgNInMKEVdhdGNoSm9ic1Jlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjMKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0iOAoRQ2FuY2VsSm9iUmVzcG9uc2USIwoDam9iGAEgASgLMhYuc29uaWNoYW9zLmpvYnMudjEuSm9iIiIKEERlbGV0ZUpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIhMKEURlbGV0ZUpvYlJlc3BvbnNlIiEKD0VyYXNlSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkiRAoQRXJhc2VKb2JSZXNwb25zZRIwCgZyZXBvcnQYASABKAsyIC5zb25pY2hhb3Muam9icy52MS5FcmFzdXJlUmVwb3J0ImIKD0FkZFN0ZW1zUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIuCglzdGVtX21vZGUYAyABKA4yGy5zb25pY2hhb3Muam9icy52MS5TdGVtTW9kZSI3ChBBZGRTdGVtc1Jlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiI2ChNSZXRyeVZlcnNpb25SZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNIjsKFFJldHJ5VmVyc2lvblJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKMAQoWQ3JlYXRlU2lnbmVkVXJsUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIpCgRraW5kGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuRmlsZUtpbmQSJgoDdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIoQBChdDcmVhdGVTaWduZWRVcmxSZXNwb25zZRILCgN1cmwYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBGZpbGUYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlKpEBCghGaWxlS2luZBIZChVGSUxFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBGSUxFX0tJTkRfQk9VTkNFEAESFgoSRklMRV9LSU5EX01BTklGRVNUEAISEQoNRklMRV9LSU5EX1pJUBADEhUKEUZJTEVfS0lORF9MQVRFTlRTEAQSEgoORklMRV9LSU5EX01JREkQBTKbBwoLSm9ic1NlcnZpY2USTwoGR2V0Sm9iEiAuc29uaWNoYW9zLmpvYnMudjEuR2V0Sm9iUmVxdWVzdBohLnNvbmljaGFvcy5qb2JzLnYxLkdldEpvYlJlc3BvbnNlIgASVQoITGlzdEpvYnMSIi5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1JlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1Jlc3BvbnNlIgASVwoIV2F0Y2hKb2ISIi5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlc3BvbnNlIgAwARJaCglXYXRjaEpvYnMSIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYnNSZXF1ZXN0GiQuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JzUmVzcG9uc2UiADABElgKCUNhbmNlbEpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkNhbmNlbEpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5DYW5jZWxKb2JSZXNwb25zZSIAElgKCURlbGV0ZUpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkRlbGV0ZUpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5EZWxldGVKb2JSZXNwb25zZSIAElUKCEVyYXNlSm9iEiIuc29uaWNoYW9zLmpvYnMudjEuRXJhc2VKb2JSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuRXJhc2VKb2JSZXNwb25zZSIAElUKCEFkZFN0ZW1zEiIuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXNwb25zZSIAEmEKDFJldHJ5VmVyc2lvbhImLnNvbmljaGFvcy5qb2JzLnYxLlJldHJ5VmVyc2lvblJlcXVlc3QaJy5zb25pY2hhb3Muam9icy52MS5SZXRyeVZlcnNpb25SZXNwb25zZSIAEmoKD0NyZWF0ZVNpZ25lZFVybBIpLnNvbmljaGFvcy5qb2JzLnYxLkNyZWF0ZVNpZ25lZFVybFJlcXVlc3QaKi5zb25pY2hhb3Muam9icy52MS5DcmVhdGVTaWduZWRVcmxSZXNwb25zZSIAYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_erasure, file_sonichaos_jobs_v1_job]);
+  fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9qb2JzX3NlcnZpY2UucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjUKDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKgAgoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEisKBnN0YXRlcxgDIAMoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEj4KBmxhYmVscxgEIAMoCzIuLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdC5MYWJlbHNFbnRyeRISCgpwZXJzb25hX2lkGAUgASgJEjYKEmNyZWF0ZWRfYWZ0ZXJfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImUKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBBIZChFoZWFydGJlYXRfc2Vjb25kcxgEIAEoDSJyChBXYXRjaEpvYlJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIj0KEFdhdGNoSm9ic1JlcXVlc3QSDgoGY3Vyc29yGAEgASgJEhkKEWhlYXJ0YmVhdF9zZWNvbmRzGAIgASgNInMKEVdhdGNoSm9ic1Jlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjMKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0iOAoRQ2FuY2VsSm9iUmVzcG9uc2USIwoDam9iGAEgASgLMhYuc29uaWNoYW9zLmpvYnMudjEuSm9iIiIKEERlbGV0ZUpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIhMKEURlbGV0ZUpvYlJlc3BvbnNlIiEKD0VyYXNlSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkiRAoQRXJhc2VKb2JSZXNwb25zZRIwCgZyZXBvcnQYASABKAsyIC5zb25pY2hhb3Muam9icy52MS5FcmFzdXJlUmVwb3J0InQKD0FkZFN0ZW1zUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIuCglzdGVtX21vZGUYAyABKA4yGy5zb25pY2hhb3Muam9icy52MS5TdGVtTW9kZRIQCghwcmlvcml0eRgEIAEoBSI3ChBBZGRTdGVtc1Jlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiJIChNSZXRyeVZlcnNpb25SZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEhAKCHByaW9yaXR5GAMgASgFIjsKFFJldHJ5VmVyc2lvblJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKMAQoWQ3JlYXRlU2lnbmVkVXJsUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIpCgRraW5kGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuRmlsZUtpbmQSJgoDdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIoQBChdDcmVhdGVTaWduZWRVcmxSZXNwb25zZRILCgN1cmwYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBGZpbGUYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlIhEKD0dldFVzYWdlUmVxdWVzdCI6CgpMaW1pdFVzYWdlEg0KBWxpbWl0GAEgASgJEg8KB2FsbG93ZWQYAiABKAESDAoEdXNlZBgDIAEoASKDAQoQR2V0VXNhZ2VSZXNwb25zZRIOCgZ0ZW5hbnQYASABKAkSLQoGbGltaXRzGAIgAygLMh0uc29uaWNoYW9zLmpvYnMudjEuTGltaXRVc2FnZRIwCgxkYXlfZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKpEBCghGaWxlS2luZBIZChVGSUxFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBGSUxFX0tJTkRfQk9VTkNFEAESFgoSRklMRV9LSU5EX01BTklGRVNUEAISEQoNRklMRV9LSU5EX1pJUBADEhUKEUZJTEVfS0lORF9MQVRFTlRTEAQSEgoORklMRV9LSU5EX01JREkQBTLyBwoLSm9ic1NlcnZpY2USTwoGR2V0Sm9iEiAuc29uaWNoYW9zLmpvYnMudjEuR2V0Sm9iUmVxdWVzdBohLnNvbmljaGFvcy5qb2JzLnYxLkdldEpvYlJlc3BvbnNlIgASVQoITGlzdEpvYnMSIi5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1JlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1Jlc3BvbnNlIgASVwoIV2F0Y2hKb2ISIi5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlc3BvbnNlIgAwARJaCglXYXRjaEpvYnMSIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYnNSZXF1ZXN0GiQuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JzUmVzcG9uc2UiADABElgKCUNhbmNlbEpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkNhbmNlbEpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5DYW5jZWxKb2JSZXNwb25zZSIAElgKCURlbGV0ZUpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkRlbGV0ZUpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5EZWxldGVKb2JSZXNwb25zZSIAElUKCEVyYXNlSm9iEiIuc29uaWNoYW9zLmpvYnMudjEuRXJhc2VKb2JSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuRXJhc2VKb2JSZXNwb25zZSIAElUKCEFkZFN0ZW1zEiIuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXNwb25zZSIAEmEKDFJldHJ5VmVyc2lvbhImLnNvbmljaGFvcy5qb2JzLnYxLlJldHJ5VmVyc2lvblJlcXVlc3QaJy5zb25pY2hhb3Muam9icy52MS5SZXRyeVZlcnNpb25SZXNwb25zZSIAEmoKD0NyZWF0ZVNpZ25lZFVybBIpLnNvbmljaGFvcy5qb2JzLnYxLkNyZWF0ZVNpZ25lZFVybFJlcXVlc3QaKi5zb25pY2hhb3Muam9icy52MS5DcmVhdGVTaWduZWRVcmxSZXNwb25zZSIAElUKCEdldFVzYWdlEiIuc29uaWNoYW9zLmpvYnMudjEuR2V0VXNhZ2VSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuR2V0VXNhZ2VSZXNwb25zZSIAYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_erasure, file_sonichaos_jobs_v1_job]);
 
 /**
  * Request of GetJob.
@@ -430,6 +430,14 @@ export type AddStemsRequest = Message<"sonichaos.jobs.v1.AddStemsRequest"> & {
    * @generated from field: sonichaos.jobs.v1.StemMode stem_mode = 3;
    */
   stemMode: StemMode;
+
+  /**
+   * Order among the versions that wait, of this tenant only, -100 to 100: the highest first, among equal ones the longest waiting.
+   * It replaces the one that the version had.
+   *
+   * @generated from field: int32 priority = 4;
+   */
+  priority: number;
 };
 
 /**
@@ -479,6 +487,14 @@ export type RetryVersionRequest = Message<"sonichaos.jobs.v1.RetryVersionRequest
    * @generated from field: uint32 version = 2;
    */
   version: number;
+
+  /**
+   * Order among the versions that wait, of this tenant only, -100 to 100: the highest first, among equal ones the longest waiting.
+   * It replaces the one that the version had.
+   *
+   * @generated from field: int32 priority = 3;
+   */
+  priority: number;
 };
 
 /**
@@ -585,6 +601,91 @@ export type CreateSignedUrlResponse = Message<"sonichaos.jobs.v1.CreateSignedUrl
  */
 export const CreateSignedUrlResponseSchema: GenMessage<CreateSignedUrlResponse> = /*@__PURE__*/
   messageDesc(file_sonichaos_jobs_v1_jobs_service, 19);
+
+/**
+ * Request of GetUsage.
+ *
+ * @generated from message sonichaos.jobs.v1.GetUsageRequest
+ */
+export type GetUsageRequest = Message<"sonichaos.jobs.v1.GetUsageRequest"> & {
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.GetUsageRequest.
+ * Use `create(GetUsageRequestSchema)` to create a new message.
+ */
+export const GetUsageRequestSchema: GenMessage<GetUsageRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 20);
+
+/**
+ * One limit of a tenant.
+ *
+ * @generated from message sonichaos.jobs.v1.LimitUsage
+ */
+export type LimitUsage = Message<"sonichaos.jobs.v1.LimitUsage"> & {
+  /**
+   * Name of the limit: waiting_jobs, running_jobs, audio_seconds_per_day, requests_per_second, upload_bytes_per_day or open_streams.
+   *
+   * @generated from field: string limit = 1;
+   */
+  limit: string;
+
+  /**
+   * How much is allowed. 0: not limited.
+   *
+   * @generated from field: double allowed = 2;
+   */
+  allowed: number;
+
+  /**
+   * How much is used: now, or since midnight UTC for limits of a day. Requests and streams are those of the service that answers.
+   *
+   * @generated from field: double used = 3;
+   */
+  used: number;
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.LimitUsage.
+ * Use `create(LimitUsageSchema)` to create a new message.
+ */
+export const LimitUsageSchema: GenMessage<LimitUsage> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 21);
+
+/**
+ * Response of GetUsage.
+ *
+ * @generated from message sonichaos.jobs.v1.GetUsageResponse
+ */
+export type GetUsageResponse = Message<"sonichaos.jobs.v1.GetUsageResponse"> & {
+  /**
+   * The caller's tenant.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * Every limit, in a fixed order. `allowed` is that of the caller's own credential.
+   *
+   * @generated from field: repeated sonichaos.jobs.v1.LimitUsage limits = 2;
+   */
+  limits: LimitUsage[];
+
+  /**
+   * The next midnight UTC, from which on the limits of a day count anew.
+   *
+   * @generated from field: google.protobuf.Timestamp day_end_time = 3;
+   */
+  dayEndTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.GetUsageResponse.
+ * Use `create(GetUsageResponseSchema)` to create a new message.
+ */
+export const GetUsageResponseSchema: GenMessage<GetUsageResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 22);
 
 /**
  * Kind of a stored file.
@@ -751,6 +852,16 @@ export const JobsService: GenService<{
     methodKind: "unary";
     input: typeof CreateSignedUrlRequestSchema;
     output: typeof CreateSignedUrlResponseSchema;
+  },
+  /**
+   * Returns the limits of the caller, and how much of each its tenant has used.
+   *
+   * @generated from rpc sonichaos.jobs.v1.JobsService.GetUsage
+   */
+  getUsage: {
+    methodKind: "unary";
+    input: typeof GetUsageRequestSchema;
+    output: typeof GetUsageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sonichaos_jobs_v1_jobs_service, 0);
