@@ -38,11 +38,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: WatchJob of v3 of a job with two versions.
     """
     ERROR_REASON_PERSONA_NOT_FOUND: _ErrorReason.ValueType  # 4
-    """NOT_FOUND. No such persona exists. Metadata: persona_id, known (up to 20 ids that exist).
+    """NOT_FOUND. The caller has no such persona. Metadata: persona_id, known (up to 20 ids of those that it has).
     Example: a brief with persona "nobdy".
     """
     ERROR_REASON_FILE_NOT_FOUND: _ErrorReason.ValueType  # 5
-    """NOT_FOUND. The version does not have this file, or not yet. Metadata: job_id, version, kind.
+    """NOT_FOUND. The version does not have this file, or not yet. Metadata: job_id, version, kind. Or the caller has no file of this
+    `store_key`. Metadata: key.
     Example: a signed URL for the ZIP of a take without stems.
     """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 6
@@ -238,11 +239,12 @@ ERROR_REASON_VERSION_NOT_FOUND: ErrorReason.ValueType  # 3
 Example: WatchJob of v3 of a job with two versions.
 """
 ERROR_REASON_PERSONA_NOT_FOUND: ErrorReason.ValueType  # 4
-"""NOT_FOUND. No such persona exists. Metadata: persona_id, known (up to 20 ids that exist).
+"""NOT_FOUND. The caller has no such persona. Metadata: persona_id, known (up to 20 ids of those that it has).
 Example: a brief with persona "nobdy".
 """
 ERROR_REASON_FILE_NOT_FOUND: ErrorReason.ValueType  # 5
-"""NOT_FOUND. The version does not have this file, or not yet. Metadata: job_id, version, kind.
+"""NOT_FOUND. The version does not have this file, or not yet. Metadata: job_id, version, kind. Or the caller has no file of this
+`store_key`. Metadata: key.
 Example: a signed URL for the ZIP of a take without stems.
 """
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 6

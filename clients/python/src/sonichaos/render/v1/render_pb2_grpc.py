@@ -116,7 +116,7 @@ class RenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPersonas(self, request, context):
-        """Lists personas by id.
+        """Lists the built-in personas and those that the caller's tenant created, by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

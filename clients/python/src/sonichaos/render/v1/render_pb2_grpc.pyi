@@ -38,7 +38,7 @@ class RenderServiceStub:
     RerenderStem: _grpc.UnaryUnaryMultiCallable[_render_pb2.RerenderStemRequest, _render_pb2.RerenderStemResponse]
     """Re-renders one stem of a version that is done, as the job's next version. Returns once that version is durable."""
     ListPersonas: _grpc.UnaryUnaryMultiCallable[_render_pb2.ListPersonasRequest, _render_pb2.ListPersonasResponse]
-    """Lists personas by id."""
+    """Lists the built-in personas and those that the caller's tenant created, by id."""
     GetPersona: _grpc.UnaryUnaryMultiCallable[_render_pb2.GetPersonaRequest, _render_pb2.GetPersonaResponse]
     """Returns one persona."""
     CreatePersona: _grpc.StreamUnaryMultiCallable[_render_pb2.CreatePersonaRequest, _render_pb2.CreatePersonaResponse]
@@ -70,7 +70,7 @@ class RenderServiceAsyncStub(RenderServiceStub):
     RerenderStem: _aio.UnaryUnaryMultiCallable[_render_pb2.RerenderStemRequest, _render_pb2.RerenderStemResponse]  # type: ignore[assignment]
     """Re-renders one stem of a version that is done, as the job's next version. Returns once that version is durable."""
     ListPersonas: _aio.UnaryUnaryMultiCallable[_render_pb2.ListPersonasRequest, _render_pb2.ListPersonasResponse]  # type: ignore[assignment]
-    """Lists personas by id."""
+    """Lists the built-in personas and those that the caller's tenant created, by id."""
     GetPersona: _aio.UnaryUnaryMultiCallable[_render_pb2.GetPersonaRequest, _render_pb2.GetPersonaResponse]  # type: ignore[assignment]
     """Returns one persona."""
     CreatePersona: _aio.StreamUnaryMultiCallable[_render_pb2.CreatePersonaRequest, _render_pb2.CreatePersonaResponse]  # type: ignore[assignment]
@@ -117,7 +117,7 @@ class RenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _render_pb2.ListPersonasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_render_pb2.ListPersonasResponse, _abc.Awaitable[_render_pb2.ListPersonasResponse]]:
-        """Lists personas by id."""
+        """Lists the built-in personas and those that the caller's tenant created, by id."""
 
     @_abc_1.abstractmethod
     def GetPersona(

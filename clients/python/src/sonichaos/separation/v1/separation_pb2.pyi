@@ -614,7 +614,9 @@ class AnalysisHeader(_message.Message):
     MAX_BPM_FIELD_NUMBER: _builtins.int
     BEATS_PER_BAR_FIELD_NUMBER: _builtins.int
     store_key: _builtins.str
-    """Key of a WAV file in the store, below "uploads/". Empty: the bytes follow in this stream."""
+    """Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+    the bytes follow in this stream.
+    """
     min_bpm: _builtins.float
     """Lowest possible tempo in beats per minute, 30 to 300. Together with `max_bpm` it decides between half and double tempo. 0 in
     both: unknown.
@@ -766,7 +768,9 @@ class SeparationHeader(_message.Message):
     sha256: _builtins.str
     """SHA-256 of the whole file, 64 lower-case hex digits. Empty: not checked."""
     store_key: _builtins.str
-    """Key of a WAV file in the store, below "uploads/". Empty: the bytes follow in this stream."""
+    """Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+    the bytes follow in this stream.
+    """
     priority: _builtins.int
     """Order among the versions that wait, of this tenant only, -100 to 100: the highest first, among equal ones the longest waiting.
     A retry of the request may have another one, which is ignored.

@@ -54,7 +54,7 @@ export enum ErrorReason {
   VERSION_NOT_FOUND = 3,
 
   /**
-   * NOT_FOUND. No such persona exists. Metadata: persona_id, known (up to 20 ids that exist).
+   * NOT_FOUND. The caller has no such persona. Metadata: persona_id, known (up to 20 ids of those that it has).
    * Example: a brief with persona "nobdy".
    *
    * @generated from enum value: ERROR_REASON_PERSONA_NOT_FOUND = 4;
@@ -62,7 +62,8 @@ export enum ErrorReason {
   PERSONA_NOT_FOUND = 4,
 
   /**
-   * NOT_FOUND. The version does not have this file, or not yet. Metadata: job_id, version, kind.
+   * NOT_FOUND. The version does not have this file, or not yet. Metadata: job_id, version, kind. Or the caller has no file of this
+   * `store_key`. Metadata: key.
    * Example: a signed URL for the ZIP of a take without stems.
    *
    * @generated from enum value: ERROR_REASON_FILE_NOT_FOUND = 5;

@@ -1312,7 +1312,7 @@ export const RenderService: GenService<{
     output: typeof RerenderStemResponseSchema;
   },
   /**
-   * Lists personas by id.
+   * Lists the built-in personas and those that the caller's tenant created, by id.
    *
    * @generated from rpc sonichaos.render.v1.RenderService.ListPersonas
    */

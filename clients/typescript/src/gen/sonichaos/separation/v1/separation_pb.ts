@@ -651,7 +651,8 @@ export const ReplacementComparisonSchema: GenMessage<ReplacementComparison> = /*
  */
 export type AnalysisHeader = Message<"sonichaos.separation.v1.AnalysisHeader"> & {
   /**
-   * Key of a WAV file in the store, below "uploads/". Empty: the bytes follow in this stream.
+   * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+   * the bytes follow in this stream.
    *
    * @generated from field: string store_key = 1;
    */
@@ -838,7 +839,8 @@ export type SeparationHeader = Message<"sonichaos.separation.v1.SeparationHeader
   sha256: string;
 
   /**
-   * Key of a WAV file in the store, below "uploads/". Empty: the bytes follow in this stream.
+   * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+   * the bytes follow in this stream.
    *
    * @generated from field: string store_key = 7;
    */
