@@ -90,12 +90,12 @@ class ApiKeyIdentifier:
         expected = key.secret_sha256 if key is not None else _NO_SECRET
         matches = hmac.compare_digest(expected, text.secret_sha256)
         if key is None or not matches:
-            raise _invalid("the API key is not valid")
+            raise _invalid(f"the API key {text.key_id} is not valid")
         state = key.state(self._clock.now())
         if state is ApiKeyState.REVOKED:
-            raise _invalid("the API key was revoked; use another")
+            raise _invalid(f"the API key {text.key_id} was revoked; use another")
         if state is ApiKeyState.EXPIRED:
-            raise Unauthenticated("the API key expired; use another", reason="CREDENTIALS_EXPIRED")
+            raise Unauthenticated(f"the API key {text.key_id} expired; use another", reason="CREDENTIALS_EXPIRED")
         self._last_used.record(key.key_id)
         return Caller(
             tenant=key.tenant,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 from grpc import aio
@@ -71,10 +72,16 @@ class Gatekeeper:
         self._failed_logins = failed_logins or FailedLogins()
 
     async def admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> Caller:
-        """The caller of a call. Raises Unauthenticated, PermissionDenied SCOPE_MISSING and ResourceExhausted FAILED_LOGINS."""
+        """The caller of a call. Raises Unauthenticated, PermissionDenied SCOPE_MISSING and ResourceExhausted FAILED_LOGINS.
+
+        What this task logs from then on names the caller, also where its scope is missing.
+        """
         if method.startswith(_OPEN):
             return _ANYONE
         caller = await self.identify(call_facts(method, context))
+        structlog.contextvars.bind_contextvars(
+            tenant=caller.tenant, subject=caller.subject, identity=caller.method.value
+        )
         if not method.startswith(_REFLECTION):
             self._check_scope(method, caller)
         return caller
@@ -92,7 +99,8 @@ class Gatekeeper:
         try:
             caller = await self._by_credential(call)
         except Unauthenticated:
-            self._failed_logins.record_failure(host, credential)
+            if credential:  # a call without one, or with a certificate, guesses nothing
+                self._failed_logins.record_failure(host, credential)
             raise
         if caller is not None:
             self._failed_logins.record_success(credential)
@@ -100,8 +108,8 @@ class Gatekeeper:
         if self._local.trusts(call.peer):
             return local_caller()
         raise Unauthenticated(
-            "callers must identify themselves here: send an API key or a JWT as 'authorization: Bearer ...', or connect with a "
-            "client certificate",
+            "callers must identify themselves here: send an API key or a JWT as 'authorization: Bearer ...', or present a client "
+            "certificate at an address that asks for one",
             reason="CREDENTIALS_MISSING",
         )
 

@@ -37,8 +37,8 @@ _log = logger(__name__)
 class Ended(Protocol):
     """What is called when a call has ended."""
 
-    def __call__(self, code: str, reason: str = "") -> None:
-        """Record the status code by its name and, of a refused call, the reason."""
+    def __call__(self, code: str, reason: str = "", answer: object = None) -> None:
+        """Record the status code by its name, of a refused call the reason, and of another the answer if there is one."""
 
 
 async def _abort(context: aio.ServicerContext[Any, Any], error: BaseException) -> NoReturn:
@@ -131,7 +131,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
                     answered = await answer()
                 except BaseException as error:  # noqa: BLE001  the boundary
                     await self._fail(method, error, context, ended)
-                ended("OK")
+                ended("OK", answer=answered)
                 return answered
 
         return call
@@ -187,7 +187,6 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         caller = await self._gatekeeper.admit(method, context)
         self._callers[task] = caller
         set_caller(caller)
-        structlog.contextvars.bind_contextvars(tenant=caller.tenant, subject=caller.subject)
         self._counted[task] = self._call_limits.begin(method, caller, is_stream=is_stream)
 
     def _check_gate(self, method: str) -> None:
@@ -200,11 +199,13 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         peer = context.peer() or ""
         structlog.contextvars.bind_contextvars(call_id=uuid.uuid4().hex[:12])
 
-        def ended(code: str, reason: str = "") -> None:
+        def ended(code: str, reason: str = "", answer: object = None) -> None:
             seconds = time.monotonic() - started
             self._metrics.rpcs.labels(method=method, code=code).inc()
             self._metrics.rpc_seconds.labels(method=method).observe(seconds)
-            self._access_log.write(method=method, peer=peer, request=request, code=code, reason=reason, seconds=seconds)
+            self._access_log.write(
+                method=method, peer=peer, request=request, answer=answer, code=code, reason=reason, seconds=seconds
+            )
 
         return ended
 

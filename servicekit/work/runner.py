@@ -173,7 +173,7 @@ class Runner:
             with boundary("claiming failed unexpectedly"):
                 running = self._parked.take_due() or self._next()
             if running is not None:
-                with structlog.contextvars.bound_contextvars(job_id=running.key[0], version=running.key[1]):
+                with structlog.contextvars.bound_contextvars(**_log_context(running)):
                     self._run(running)
                 running = None
                 return_free_memory()
@@ -289,7 +289,7 @@ class Runner:
             for running in self._parked.take_stopped():
                 with (
                     boundary("ending a version failed"),
-                    structlog.contextvars.bound_contextvars(job_id=running.key[0], version=running.key[1]),
+                    structlog.contextvars.bound_contextvars(**_log_context(running)),
                 ):
                     self._endings.fail(running, running.budget.refusal or WorkerShutdown())
                 self._heartbeat.remove(running)
@@ -301,3 +301,9 @@ class Runner:
     def _observe(self, stage: Stage, seconds: float) -> None:
         if self._metrics is not None:
             self._metrics.stage_seconds.labels(stage=str(stage)).observe(seconds)
+
+
+def _log_context(running: Running) -> dict[str, object]:
+    """What each line about a version's work has, also for whom it is done."""
+    job_id, version = running.key
+    return {"job_id": job_id, "version": version, "tenant": running.claim.job.tenant}

@@ -9,8 +9,10 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from structlog.testing import capture_logs
 
 from servicekit.access.caller import Scope, current_tenant
 from servicekit.access.failed_logins import FailedLogins
@@ -145,6 +147,23 @@ async def test_a_host_that_fails_often_is_refused_for_a_while(served: Served) ->
         assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "FAILED_LOGINS")
         assert facts == {"allowed": "3", "window_seconds": "60"}
     answer = await served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=known)
+    assert answer.job.tenant == "a"
+
+
+async def test_what_is_logged_of_a_refused_scope_names_the_caller(served: Served) -> None:
+    """The operator sees whose credential it was, and what kind."""
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        await refusal(served.stub.ListJobs(jobs_service_pb2.ListJobsRequest(), metadata=as_tenant("a", READ_ONLY)))
+    named = [(line["event"], line["tenant"], line["subject"], line["identity"]) for line in lines]
+    assert named == [(event, "a", "test a", "api_key") for event in ("rpc refused", "rpc ended")]
+
+
+async def test_calls_without_a_credential_are_no_failed_logins(served: Served) -> None:
+    """They guess nothing, so they lock out nobody else of their host."""
+    for _ in range(4):
+        _, reason, _ = await refusal(served.stub.GetJob(jobs_service_pb2.GetJobRequest()))
+        assert reason == "CREDENTIALS_MISSING"
+    answer = await served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=as_tenant("a"))
     assert answer.job.tenant == "a"
 
 
