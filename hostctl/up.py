@@ -162,7 +162,10 @@ class _Services:
                 task.cancel()
 
     def _report_exit(self, child: Child, status: int, *, was_ready: bool) -> int:
-        """Report that a service ended unexpectedly; returns the exit status."""
+        """Report that a service ended before this process stopped it; returns the exit status, 0 after a drain."""
+        if status == 0 and was_ready:
+            self._notes.write(f"{child.name} was drained, as 'sonichaos drain' does. The other service is drained too.")
+            return 0
         when = "" if was_ready else " before it was ready"
         lines = "\n".join(f"  {line}" for line in child.last_lines)
         self._notes.write(

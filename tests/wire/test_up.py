@@ -181,6 +181,17 @@ def test_if_a_service_dies_the_other_is_stopped(tmp_path: Path, ups: list[Up]) -
     assert ends(other)
 
 
+def test_a_drained_service_ends_both_without_an_error(tmp_path: Path, ups: list[Up]) -> None:
+    """As after `sonichaos drain`: the other service is drained too, and the exit status is 0."""
+    running = Up(services(tmp_path))
+    ups.append(running)
+    running.ready()
+    os.kill(running.pid("render_service"), signal.SIGTERM)
+    assert running.process.wait(20) == 0
+    assert "Error" not in running.log()
+    assert "separation_service drains" in running.log()
+
+
 def test_a_service_with_invalid_settings_says_why(tmp_path: Path, ups: list[Up]) -> None:
     """The last lines of a service that cannot start are repeated at the end; the exit status is 2."""
     refusal = 'if name == "separation_service":\n    print("no such separator: nope", file=sys.stderr)\n    sys.exit(2)'
