@@ -163,7 +163,8 @@ def _split(command: str) -> list[str]:
     program = words[0] if words else ""
     if not program.startswith("/") or shutil.which(program) is None:
         raise SettingsError(
-            f"SONICHAOS_ADMISSION_HOOK: the command must start with the absolute path of a program, got {program!r}"
+            "SONICHAOS_ADMISSION_HOOK: the command must start with the absolute path of a program that may be executed, "
+            f"got {program!r}"
         )
     return words
 
