@@ -23,6 +23,7 @@ from servicekit.memory import clear_frames
 from servicekit.metrics import Metrics
 from servicekit.rpc.access_log import AccessLog
 from servicekit.rpc.gate import Gate, draining
+from servicekit.rpc.receive import OneRequest
 from servicekit.rpc.status import as_service_error, to_status
 from servicekit.rpc.wellformed import check_request, lenient
 
@@ -101,32 +102,34 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None:
-            refuse = self._stream(_UNKNOWN, _refuses(method), is_stream=False)
+            refuse = self._stream(_UNKNOWN, _refuses(method), one_request=False)
             return grpc.stream_stream_rpc_method_handler(refuse)
-        make: dict[tuple[bool, bool], tuple[Any, Any]] = {
-            (False, False): (grpc.unary_unary_rpc_method_handler, self._unary),
-            (True, False): (grpc.stream_unary_rpc_method_handler, self._unary),
-            (False, True): (grpc.unary_stream_rpc_method_handler, self._stream),
-            (True, True): (grpc.stream_stream_rpc_method_handler, self._stream),
-        }
-        build, wrap = make[bool(handler.request_streaming), bool(handler.response_streaming)]
-        behaviour = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
-        return build(  # type: ignore[no-any-return]
-            wrap(method, behaviour, is_stream=bool(handler.request_streaming or handler.response_streaming)),
+        # A call with one request is served as one with a stream of requests, which looks the same to its caller: gRPC would receive
+        # up to 4 MiB before it calls the handler, without a time limit and whoever sends them.
+        behaviour: Any = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
+        wrap, build = (
+            (self._stream, grpc.stream_stream_rpc_method_handler)
+            if handler.response_streaming
+            else (self._unary, grpc.stream_unary_rpc_method_handler)
+        )
+        return build(
+            wrap(method, behaviour, one_request=not handler.request_streaming),
             request_deserializer=lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
-    def _unary(self, method: str, behaviour: Callable[..., Any], *, is_stream: bool) -> Callable[..., Awaitable[Any]]:
-        async def call(request: object, context: aio.ServicerContext[Any, Any]) -> object:
+    def _unary(self, method: str, behaviour: Callable[..., Any], *, one_request: bool) -> Callable[..., Awaitable[Any]]:
+        async def call(requests: object, context: aio.ServicerContext[Any, Any]) -> object:
+            request = OneRequest(context) if one_request else requests
+
             async def answer() -> object:
-                found = behaviour(check_request(request), context)
+                found = behaviour(await _received(request), context)
                 return await found if inspect.isawaitable(found) else found
 
             with self._tracked() as task:
                 ended = self._begin(method, context, request)
                 try:
-                    await self._admit(method, context, task, is_stream=is_stream)
+                    await self._admit(method, context, task, is_stream=not one_request)
                     self._check_gate(method)
                     answered = await answer()
                 except BaseException as error:  # noqa: BLE001  the boundary
@@ -137,17 +140,18 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         return call
 
     def _stream(
-        self, method: str, behaviour: Callable[..., Any], *, is_stream: bool
+        self, method: str, behaviour: Callable[..., Any], *, one_request: bool
     ) -> Callable[..., AsyncIterator[Any]]:
-        """A handler may be an async generator, or a coroutine that writes through the context, as that of health's Watch is."""
+        """A handler may be an async generator, or a coroutine that writes through the context."""
 
-        async def call(request: object, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        async def call(requests: object, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            request = OneRequest(context) if one_request else requests
             with self._tracked() as task:
                 ended = self._begin(method, context, request)
                 try:
-                    await self._admit(method, context, task, is_stream=is_stream)
+                    await self._admit(method, context, task, is_stream=True)
                     self._check_gate(method)
-                    answers = behaviour(check_request(request), context)
+                    answers = behaviour(await _received(request), context)
                     if inspect.isawaitable(answers):
                         await answers
                     else:
@@ -203,8 +207,9 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
             seconds = time.monotonic() - started
             self._metrics.rpcs.labels(method=method, code=code).inc()
             self._metrics.rpc_seconds.labels(method=method).observe(seconds)
+            asked = request.message if isinstance(request, OneRequest) else request
             self._access_log.write(
-                method=method, peer=peer, request=request, answer=answer, code=code, reason=reason, seconds=seconds
+                method=method, peer=peer, request=asked, answer=answer, code=code, reason=reason, seconds=seconds
             )
 
         return ended
@@ -245,6 +250,11 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         else:
             _log.error("rpc failed", method=method, exc_info=error)
         return known
+
+
+async def _received(request: object) -> object:
+    """The request of a call, or the stream of its requests; either is checked."""
+    return check_request(await request.read() if isinstance(request, OneRequest) else request)
 
 
 def _identity(caller: Caller) -> tuple[object, ...]:

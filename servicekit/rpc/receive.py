@@ -1,15 +1,19 @@
-"""Streams that callers send, bounded in time: a slow sender must not hold a place, and its memory or disk, without end."""
+"""What callers send, bounded in time: a slow sender must not hold a place, and its memory or disk, without end."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from servicekit.errors import StreamTooSlow
+from grpc import aio
+
+from servicekit.errors import FieldViolation, InvalidFields, StreamTooSlow
 
 M = TypeVar("M")
+REQUEST_LIMIT_S = 20.0
+"""How long the one request of a call may take, 4 MiB at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,3 +67,29 @@ class ReceiveStream(Generic[M]):
             "send it again over a faster connection",
             metadata={"min_bytes_per_second": f"{limits.min_bytes_per_s:g}", "max_seconds": f"{limits.max_s:g}"},
         )
+
+
+class OneRequest:
+    """The request of a call that has one.
+
+    It is received when it is read, so a caller that is refused before that sends nothing that this service holds in memory.
+    """
+
+    def __init__(self, context: aio.ServicerContext[Any, Any]) -> None:
+        self._context = context
+        self.message: object = None
+
+    async def read(self) -> object:
+        """The message. Raises StreamTooSlow, and InvalidFields where the caller sends none."""
+        try:
+            async with asyncio.timeout(REQUEST_LIMIT_S):
+                received = await self._context.read()
+        except TimeoutError:
+            raise StreamTooSlow(
+                f"the request must arrive within {REQUEST_LIMIT_S:g} s; send it again over a faster connection",
+                metadata={"max_seconds": f"{REQUEST_LIMIT_S:g}"},
+            ) from None
+        if received is aio.EOF:  # type: ignore[attr-defined]  # the stubs leave it out
+            raise InvalidFields([FieldViolation("request", "must be one message, got none")])
+        self.message = received
+        return received

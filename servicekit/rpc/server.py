@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from grpc import aio
-from grpc_health.v1 import _async as aio_health
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from servicekit.access.call_limits import CallLimits
@@ -17,6 +16,7 @@ from servicekit.rpc.access_log import AccessLog
 from servicekit.rpc.boundary import Boundary
 from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.gate import Gate, Phase
+from servicekit.rpc.health_servicer import HealthServicer
 from servicekit.rpc.pools import CallPools
 from servicekit.rpc.reflection import enable_reflection
 from servicekit.settings import SettingsError
@@ -78,7 +78,7 @@ class RpcServer:
             access_log=access_log or AccessLog(),
         )
         self.grpc_server = aio.server(interceptors=(self._boundary,), options=_OPTIONS)
-        self._health = _Health()
+        self._health = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc_server)
         enable_reflection((*self._names, health.SERVICE_NAME), self.grpc_server)
 
@@ -148,21 +148,3 @@ class RpcServer:
     async def _say(self, status: int) -> None:
         for name in ("", *self._names):
             await self._health.set(name, status)
-
-
-class _Health(aio_health.HealthServicer):  # type: ignore[misc]  # it has no types
-    """The standard health service with List, which grpcio-health-checking leaves out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._listed: dict[str, int] = {}
-
-    async def set(self, service: str, status: int) -> None:
-        """Set the status of a service."""
-        self._listed[service] = status
-        await super().set(service, status)
-
-    async def List(self, request: health_pb2.HealthListRequest, context: object) -> health_pb2.HealthListResponse:
-        """The status of every service."""
-        statuses = {name: health_pb2.HealthCheckResponse(status=status) for name, status in self._listed.items()}
-        return health_pb2.HealthListResponse(statuses=statuses)

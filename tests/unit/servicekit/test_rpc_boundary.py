@@ -8,7 +8,7 @@ import gc
 import json
 import math
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import grpc
@@ -22,16 +22,19 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 
-from servicekit.errors import FieldViolation, InvalidFields, NotFound
+from servicekit.errors import FieldViolation, InvalidFields, NotFound, ResourceExhausted
+from servicekit.journal import OwningService
 from servicekit.metrics import Metrics
+from servicekit.rpc import receive
 from servicekit.rpc.endpoints import Endpoint
+from servicekit.rpc.health_servicer import HealthServicer
 from servicekit.rpc.server import RpcServer
 from servicekit.rpc.status import as_service_error, to_status
 from servicekit.rpc.wellformed import check_request
 from sonichaos.jobs.v1 import brief_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
-from tests.support.callers import trusting
+from tests.support.callers import identifying, trusting
 
 NAME = "sonichaos.jobs.v1.JobsService"
 
@@ -319,3 +322,59 @@ def test_a_full_disk_is_named(tmp_path: object) -> None:
     known = as_service_error(OSError(28, "No space left on device", "jobs/x/v1.zip"))
     assert (known.reason, known.metadata) == ("DISK_FULL", {"path": "jobs/x/v1.zip"})
     assert len(to_status(known, stage="STORE").details) == 2
+
+
+async def test_a_caller_is_refused_before_its_request_arrives() -> None:
+    """Else anyone could make the service hold requests of megabytes that never end, and send them without a credential."""
+    rpc = RpcServer(
+        metrics=Metrics("test"), gated_methods=(), service_names=[NAME], gatekeeper=identifying(OwningService.RENDER)
+    )
+    jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(Servicer(), rpc.grpc_server)
+    (address,) = await rpc.start([Endpoint("127.0.0.1:0")])
+    async with aio.insecure_channel(address) as channel:
+        for method in (f"/{NAME}/CancelJob", f"/{NAME}/WatchJob"):
+            unfinished = channel.stream_stream(method)()  # it sends headers, and no message
+            error = await refused(unfinished.read())
+            assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+    await rpc.stop(0)
+
+
+async def test_a_request_that_never_arrives_is_not_waited_for_without_end(
+    server: tuple[RpcServer, aio.Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also that of a health check, which needs no credential. A call whose stream ends without a request is refused by name."""
+    monkeypatch.setattr(receive, "REQUEST_LIMIT_S", 0.1)
+    for method in (f"/{NAME}/GetJob", f"/{NAME}/WatchJob", "/grpc.health.v1.Health/Check"):
+        error = await refused(server[1].stream_stream(method)().read())
+        assert details(error)["ErrorInfo"].reason == "STREAM_TOO_SLOW"
+    ended = server[1].stream_stream(f"/{NAME}/GetJob")()
+    await ended.done_writing()
+    assert details(await refused(ended.read()))["ErrorInfo"].reason == "INVALID_FIELD"
+
+
+async def test_what_callers_without_a_credential_can_hold_by_health_checks_is_bounded(
+    server: tuple[RpcServer, aio.Channel],
+) -> None:
+    """A name of a megabyte was held for as long as its watch, four times over."""
+    health = health_pb2_grpc.HealthStub(server[1])
+    long = health_pb2.HealthCheckRequest(service="x" * 257)
+    for call in (health.Check(long), health.Watch(long).read()):
+        assert (await refused(call)).code() is grpc.StatusCode.INVALID_ARGUMENT
+    unknown = health.Watch(health_pb2.HealthCheckRequest(service="x"))
+    assert (await unknown.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+    unknown.cancel()
+
+
+async def test_open_watches_of_health_are_bounded() -> None:
+    """One that ends makes room."""
+    servicer = HealthServicer(max_watches=1)
+    await servicer.set("", 1)
+    asked, context = health_pb2.HealthCheckRequest(), cast("Any", None)
+    first, second = servicer.Watch(asked, context), servicer.Watch(asked, context)
+    await anext(first)
+    with pytest.raises(ResourceExhausted):
+        await anext(second)
+    await first.aclose()
+    third = servicer.Watch(asked, context)
+    assert (await anext(third)).status == 1
+    await third.aclose()
