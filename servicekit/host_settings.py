@@ -91,7 +91,12 @@ class HostSettings(Settings):
         description="Inject faults at random, to see what an installation withstands: 'seed=7,rate=0.01', with "
         "',points=store.read+store.write' only these (docs/robustness.md). Needs ',force' where other machines can call.",
     )
-    queue_limit: int = Field(256, ge=1, le=100_000, description="Maximum number of versions that wait in each service.")
+    queue_limit: int = Field(
+        256,
+        ge=1,
+        le=100_000,
+        description="Maximum number of versions that wait in each service; a tenant's first is taken even then.",
+    )
     admission_hook: str = Field(
         "",
         description="Who may refuse work before it is accepted (docs/access.md): 'https://host:port', 'unix:///path' or a loopback "

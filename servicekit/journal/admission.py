@@ -312,7 +312,7 @@ def _queue_with_room(tx: Transaction, owner: OwningService, tenant: str, audio_s
     Raises ResourceExhausted TENANT_LIMIT, and QUEUE_FULL where as many versions wait as may, one of the tenant among them: a full
     queue takes the first version of a tenant, so that others cannot shut it out.
     """
-    queue = Queue.read(tx.connection, owner, tx.now_us)
+    queue = Queue.read(tx.connection, owner, tx.now_us, newcomer=tenant)
 
     def retry_after_s() -> float:
         wait_s = queue.wait_s()

@@ -88,8 +88,7 @@ def excuse(tx: Transaction, held: Claim) -> None:
 
 def has_work(connection: Connection, owner: OwningService, crash_policy: CrashPolicy, now_us: int) -> bool:
     """True where :func:`claim` would claim or reap something; only reads, so it does not wait for the writer."""
-    next_version = turns.next_version(connection, owner, without_suspects=False)
-    return next_version is not None or has_reapable(connection, owner, crash_policy, now_us)
+    return turns.has_next(connection, owner) or has_reapable(connection, owner, crash_policy, now_us)
 
 
 def count_queued(connection: Connection, owner: OwningService) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 from servicekit.clock import from_micros
 from servicekit.journal.schema import is_one_of, versions
 from servicekit.journal.states import CLAIMED, JobState, OwningService
-from servicekit.journal.turns import QUEUED_COLUMNS, Queued, Turns, in_order, place
+from servicekit.journal.turns import NO_TURNS, QUEUED_COLUMNS, Queued, Turns, in_order, place
 
 _MEASURED_VERSIONS = 20
 _MIN_MEASUREMENTS = 3
@@ -67,11 +67,13 @@ class Queue:
     now_us: int
 
     @classmethod
-    def read(cls, connection: Connection, owner: OwningService, now_us: int) -> Self:
-        """The queue as it is now."""
+    def read(cls, connection: Connection, owner: OwningService, now_us: int, *, newcomer: str = "") -> Self:
+        """The queue as it is now. ``newcomer`` is the tenant of a version that may be added."""
         unended = [Queued(*row) for row in connection.execute(_UNENDED, {"of_owner": owner})]
         speeds = {stems: speed for stems in (False, True) if (speed := _speed(connection, owner, stems_wanted=stems))}
-        return cls(owner, unended, Turns.read(connection, owner), speeds, now_us)
+        tenants = {version.tenant for version in unended if version.state == JobState.QUEUED} | {newcomer} - {""}
+        turns = Turns.read(connection, owner) if len(tenants) > 1 else NO_TURNS  # of one tenant they change nothing
+        return cls(owner, unended, turns, speeds, now_us)
 
     @cached_property
     def order(self) -> Sequence[Queued]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
 
+from servicekit.access.limits import TenantLimits
 from servicekit.delivery.names import StemMode, StemName
 from servicekit.journal import (
     AuditDraft,
@@ -62,7 +63,9 @@ def use_everything(journal: Journal, clock: ManualClock) -> None:
     progress = EventDraft(kind=EventKind.PROGRESS, track=ProgressTrack.RENDER, stage=Stage.DENOISE, attempt=1)
     job_id = journal.accept(new_job(request("r1"), labels={"a": "b"}), limit=MANY).job.job_id
     clock.advance(1)
-    journal.accept(new_job(request("r2")), limit=MANY)
+    limits = TenantLimits(waiting_jobs=MANY, running_jobs=MANY)
+    journal.accept(new_job(request("r2")), limit=MANY, tenant_limits=limits)
+    other = journal.accept(new_job(request("r1", tenant="other")), limit=MANY).job.job_id
     clock.advance(1)
     journal.accept(new_job(request("r3"), expire_time=START - timedelta(days=1)), limit=MANY)
     journal.find_existing(request("r1"))
@@ -73,6 +76,9 @@ def use_everything(journal: Journal, clock: ManualClock) -> None:
     audit = AuditDraft(kind="BOUNCE", body={"seed": 7}, prompt="p")
     journal.checkpoint(claim, Checkpoint(files=BOUNCE, audit=audit, events=[progress]))
     journal.job("local", job_id)
+    journal.cancel("other", other)
+    journal.add_upload("local", 1)
+    journal.usage("local")
     journal.job_status("local", job_id)
     journal.swept_jobs([job_id])
     journal.finish(claim)
