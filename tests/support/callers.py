@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs_service.rpc_scopes import rpc_scopes
-from servicekit.access.caller import Caller, CallFacts, IdentityMethod, Scope
+from servicekit.access.caller import Caller, CallFacts, Identifier, IdentityMethod, Scope
 from servicekit.access.gatekeeper import Gatekeeper, LocalTrust
 from servicekit.journal import OwningService
 
@@ -15,9 +15,12 @@ def trusting(owner: OwningService = OwningService.RENDER) -> Gatekeeper:
     return Gatekeeper((NamedTenants(),), scopes=rpc_scopes(owner), local=LocalTrust(everyone=True))
 
 
-def identifying(owner: OwningService) -> Gatekeeper:
-    """Callers over TCP must name their tenant by :func:`as_tenant`; those over a Unix socket act for ``local``."""
-    return Gatekeeper((NamedTenants(),), scopes=rpc_scopes(owner), local=LocalTrust())
+def identifying(owner: OwningService, *identifiers: Identifier) -> Gatekeeper:
+    """Callers over TCP must be known to an identifier, or name their tenant by :func:`as_tenant`.
+
+    Those over a Unix socket act for ``local``.
+    """
+    return Gatekeeper((*identifiers, NamedTenants()), scopes=rpc_scopes(owner), local=LocalTrust())
 
 
 def as_tenant(tenant: str, scopes: frozenset[Scope] = ALL_SCOPES) -> tuple[tuple[str, str], ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -20,14 +21,18 @@ from render_service.personas.library import Clip
 from render_service.pipeline import WEIGHTS, RenderPipeline
 from render_service.renderers.renderer import Renderer
 from separation_service.engine import Separator
+from servicekit.access.api_key import NewApiKey, new_key_text
+from servicekit.access.caller import GRANTABLE_SCOPES
+from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.clock import SystemClock
+from servicekit.installation import open_api_keys
 from servicekit.journal import Job, JobFilter, Journal, OwningService
 from servicekit.metrics import Metrics
 from servicekit.work import Runner
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
-from tests.support.callers import as_tenant, identifying
+from tests.support.callers import identifying
 from tests.support.render_parts import FINGERPRINT, RenderParts, render_parts, separation_in_thread
 from tests.support.render_server import render_in_thread
 
@@ -55,9 +60,13 @@ class Kind(StrEnum):
 
 @dataclass
 class Tenant:
-    """A tenant. ``names`` are names of what it has, by kind; ``words`` are texts that only it may see."""
+    """A tenant. ``names`` are names of what it has, by kind; ``words`` are texts that only it may see.
+
+    ``credential`` is the metadata of its calls.
+    """
 
     name: str
+    credential: tuple[tuple[str, str], ...]
     names: dict[Kind, list[str | tuple[str, str]]] = field(default_factory=dict)
     words: set[str] = field(default_factory=set)
     take: str = ""
@@ -104,7 +113,7 @@ class TenantServices:
 
     def end(self, tenant: str, job_id: str, owner: OwningService) -> None:
         """Cancel the versions of a job that have not ended, and wait until they have."""
-        call = {"metadata": as_tenant(tenant)}
+        call = {"metadata": self.tenants[tenant].credential}
         job = self.jobs(owner).GetJob(jobs_service_pb2.GetJobRequest(job_id=job_id), **call).job
         for version in job.versions:
             asked = jobs_service_pb2.CancelJobRequest(job_id=job_id, version=version.number)
@@ -113,7 +122,7 @@ class TenantServices:
 
     def ended_job(self, tenant: str, owner: OwningService) -> str:
         """A new job of a tenant that was cancelled."""
-        call = {"metadata": as_tenant(tenant)}
+        call = {"metadata": self.tenants[tenant].credential}
         if owner is _RENDER:
             job = self.render.CreateRender(render_pb2.CreateRenderRequest(brief=brief()), **call).job
         else:
@@ -141,16 +150,17 @@ class TenantServices:
 def tenant_services(folder: Path, renderer: Renderer, separator: Separator) -> Iterator[TenantServices]:
     """Both services, with the tenants `A` and `B`, whose takes and uploads were made while both watched."""
     metrics = {owner: Metrics(owner.lower()) for owner in OwningService}
-    separating, rendering = ((identifying(owner), metrics[owner]) for owner in (_SEPARATION, _RENDER))
     with (
         render_parts(folder, renderer) as parts,
-        separation_in_thread(folder, separator, *separating) as client,
-        render_in_thread(parts, client, *rendering) as address,
+        _identified(parts.journal, _SEPARATION) as separating,
+        _identified(parts.journal, _RENDER) as rendering,
+        separation_in_thread(folder, separator, separating, metrics[_SEPARATION]) as client,
+        render_in_thread(parts, client, rendering, metrics[_RENDER]) as address,
         grpc.insecure_channel(address) as render,
         grpc.insecure_channel(client.address) as separation,
         ExitStack() as watches,
     ):
-        tenants = {name: Tenant(name) for name in (A, B)}
+        tenants = {name: Tenant(name, _new_key(parts.journal, name)) for name in (A, B)}
         channels = {_RENDER: render, _SEPARATION: separation}
         services = TenantServices(parts=parts, channels=channels, metrics=metrics, tenants=tenants, watched={})
         watched = {
@@ -177,6 +187,22 @@ def tenant_services(folder: Path, renderer: Renderer, separator: Separator) -> I
         yield replace(services, watched=watched)
 
 
+@contextmanager
+def _identified(journal: Journal, owner: OwningService) -> Iterator[Gatekeeper]:
+    """A gatekeeper that knows callers by the API keys of the journal, as a service does."""
+    resources = AsyncExitStack()
+    yield identifying(owner, open_api_keys(journal, resources))
+    asyncio.run(resources.aclose())
+
+
+def _new_key(journal: Journal, tenant: str) -> tuple[tuple[str, str], ...]:
+    """The metadata of calls with a new API key of a tenant, which has every scope that a key can have."""
+    text = new_key_text()
+    of_text = {"key_id": text.key_id, "secret_sha256": text.secret_sha256}
+    journal.create_api_key(NewApiKey(**of_text, tenant=tenant, name="", scopes=GRANTABLE_SCOPES))
+    return (("authorization", f"Bearer {text.text}"),)
+
+
 def brief(persona_id: str = SHARED, **fields: Any) -> brief_pb2.Brief:
     """A brief of two seconds, the same for each tenant."""
     given = {"prompt": "upbeat synths", "seconds": 2.0, "seed": 7, "bpm": 120.0, **fields}
@@ -200,7 +226,7 @@ def wav(seconds: float, *, seed: int) -> bytes:
 def _accept_work(services: TenantServices, tenant: Tenant) -> None:
     """Personas, a take with stems and an upload by key, all in words of the tenant's own."""
     name, parts = tenant.name, services.parts
-    call = {"metadata": as_tenant(name)}
+    call = {"metadata": tenant.credential}
     own = f"persona-of-{name}"
     for seed, persona_id in enumerate((own, SHARED), start=ord(name[-1])):
         clip = Clip(data=wav(1.5, seed=seed))
@@ -225,7 +251,7 @@ def _accept_work(services: TenantServices, tenant: Tenant) -> None:
 def _end_work(services: TenantServices, tenant: Tenant) -> None:
     """A job for each request id that a call can repeat, a deleted job, and the tokens of every list."""
     name, journal = tenant.name, services.journal
-    call = {"metadata": as_tenant(name)}
+    call = {"metadata": tenant.credential}
     request_id = f"request-of-{name}"
     rendered = services.render.CreateRender(
         render_pb2.CreateRenderRequest(request_id=request_id, brief=brief()), **call
@@ -266,7 +292,8 @@ def _watched(
     services: TenantServices, tenant: str, owner: OwningService
 ) -> Iterator[Callable[[], list[job_pb2.JobEvent]]]:
     """A watch of all of a tenant's jobs. What is given waits for the tenant's newest event and returns all that came."""
-    stream = services.jobs(owner).WatchJobs(jobs_service_pb2.WatchJobsRequest(), metadata=as_tenant(tenant))
+    asked = jobs_service_pb2.WatchJobsRequest()
+    stream = services.jobs(owner).WatchJobs(asked, metadata=services.tenants[tenant].credential)
     stream.initial_metadata()
     received: list[job_pb2.JobEvent] = []
     changed = threading.Condition()

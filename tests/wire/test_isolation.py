@@ -160,7 +160,7 @@ class Attempts:
             if version:
                 requests[0].version = version  # type: ignore[attr-defined]
             self.statements.clear()
-            outcome = call(self.services.channels[rpc.owner], rpc, requests, as_tenant(caller.name))
+            outcome = call(self.services.channels[rpc.owner], rpc, requests, caller.credential)
             sent = [text for tenant, text in self.statements if tenant == caller.name] if outcome.code != "OK" else []
             check_answer(self.services, caller, outcome, shown)
             undo(self.services, rpc, caller, outcome)
@@ -261,25 +261,25 @@ def undo(services: TenantServices, rpc: Rpc, caller: Tenant, outcome: Outcome) -
         services.end(caller.name, answer["job"]["jobId"], rpc.owner)
         if rpc.method.name in {"CreateRender", "CreateSeparation"}:
             asked = jobs_service_pb2.DeleteJobRequest(job_id=answer["job"]["jobId"])
-            services.jobs(rpc.owner).DeleteJob(asked, metadata=as_tenant(caller.name))
+            services.jobs(rpc.owner).DeleteJob(asked, metadata=caller.credential)
     elif rpc.method.name == "CreatePersona":
         asked_persona = render_pb2.DeletePersonaRequest(persona_id=answer["persona"]["id"])
-        services.render.DeletePersona(asked_persona, metadata=as_tenant(caller.name))
+        services.render.DeletePersona(asked_persona, metadata=caller.credential)
 
 
 @pytest.mark.parametrize("rpc", BY_TENANTS, ids=str)
 def test_lists_and_reports_have_only_the_callers_own(services: TenantServices, rpc: Rpc) -> None:
     """What a method answers to a request without any name has no word of another tenant."""
-    for tenant in (*services.tenants.values(), Tenant(NOTHING)):
+    for tenant in (*services.tenants.values(), Tenant(NOTHING, as_tenant(NOTHING))):
         request = GetMessageClass(rpc.method.input_type)()
-        outcome = call(services.channels[rpc.owner], rpc, [request], as_tenant(tenant.name))
+        outcome = call(services.channels[rpc.owner], rpc, [request], tenant.credential)
         check_answer(services, tenant, outcome, "no name")
 
 
 def test_a_tenant_lists_all_of_its_own(services: TenantServices) -> None:
     """Its jobs, audit rows and personas, page by page: everything that it has and nothing more."""
     for tenant in services.tenants.values():
-        meta = as_tenant(tenant.name)
+        meta = tenant.credential
         listed, rows, personas = [], [], []
         for owner in OwningService:
             pages = every_page(services.jobs(owner).ListJobs, jobs_service_pb2.ListJobsRequest(page_size=1), meta)
