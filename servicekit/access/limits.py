@@ -96,9 +96,10 @@ def seconds_until_midnight(now: datetime) -> float:
 
 def limit_reached(limit: str, *, allowed: float, used: float, retry_after_s: float | None) -> ResourceExhausted:
     """The refusal of a call for which ``limit`` leaves no room. ``retry_after_s`` None: it never will."""
-    shown = {"limit": limit, "allowed": f"{allowed:.12g}", "used": f"{used:.12g}"}
+    shown = {"limit": limit, "allowed": f"{allowed:.12g}", "used": f"{round(used, 2):.12g}"}
+    advice = _ADVICE[limit] if retry_after_s is not None else "ask for less audio"
     return ResourceExhausted(
-        f"the tenant's limit {limit} is {shown['allowed']}, and {shown['used']} would be used; {_ADVICE[limit]}",
+        f"the tenant's limit {limit} is {shown['allowed']}, and {shown['used']} would be used; {advice}",
         reason="TENANT_LIMIT",
         metadata=shown,
         retry_after_s=retry_after_s,

@@ -38,7 +38,7 @@ def usage(session: Session) -> None:
     session.print_text(f"tenant {found.tenant}")
     for limit in found.limits:
         allowed = f"of {limit.allowed:,.12g}" if limit.allowed else "(no limit)"
-        session.print_text(f"{limit.limit:<22} {limit.used:,.12g} {allowed}")
+        session.print_text(f"{limit.limit:<22} {round(limit.used, 2):,.12g} {allowed}")
     session.print_text(f"A new day begins at {found.day_end_time.ToDatetime().isoformat(sep=' ')} UTC.")
 
 
