@@ -17,7 +17,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from servicekit.errors import InvalidAudio
+from servicekit.errors import InvalidAudio, Unavailable
 from sonichaos.jobs.v1 import brief_pb2, erasure_pb2, job_pb2, jobs_service_pb2_grpc
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.operations.v1 import operations_pb2, operations_pb2_grpc
@@ -137,7 +137,7 @@ def _report() -> erasure_pb2.ErasureReport:
 
 
 class Operations(operations_pb2_grpc.OperationsServiceServicer):
-    """OperationsService: a tenant is erased by the second call."""
+    """OperationsService: a tenant is erased by the second call; render_service has ended at the second Drain, then runs again."""
 
     def __init__(self, scripted: ScriptedService) -> None:
         self.scripted = scripted
@@ -153,6 +153,8 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
         self, request: operations_pb2.DrainRequest, context: grpc.ServicerContext
     ) -> operations_pb2.DrainResponse:
         self.scripted.receive("Drain", request, context)
+        if self.scripted.owner == job_pb2.OWNING_SERVICE_RENDER:
+            self.scripted.errors["Drain"] = [Unavailable("draining")]
         return operations_pb2.DrainResponse(
             timeout=request.timeout if request.HasField("timeout") else Duration(seconds=30)
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from servicekit.errors import Unavailable
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2
 from tests.support.client_command import RENDER, lines, sonichaos
@@ -154,7 +155,7 @@ def test_erase_needs_one_target_and_a_confirmation(pair: ScriptedPair, arguments
 
 
 def test_drain_stops_both_services(pair: ScriptedPair) -> None:
-    """With the services' own time limit, or one that is given."""
+    """With the services' own time limit, or one that is given: separation_service after render_service has ended."""
     assert sonichaos(pair, "drain").stdout == (
         "render_service: stops; running work has 30 s to finish\nseparation_service: stops; running work has 30 s to finish\n"
     )
@@ -164,7 +165,18 @@ def test_drain_stops_both_services(pair: ScriptedPair) -> None:
         ("separation", "2.500s"),
     ]
     assert [request.HasField("timeout") for request in pair.separation.requests("Drain")] == [False, True]
+    assert len(pair.render.requests("Drain")) == 4
     assert sonichaos(pair, "drain", "--timeout", "3601").exit_code == 2
+
+
+def test_drain_reports_a_service_that_is_down(pair: ScriptedPair) -> None:
+    """The other one is drained. A separation_service that has ended with render_service is no error."""
+    pair.render.errors["Drain"] = [Unavailable("the store is down")]
+    assert sonichaos(pair, "drain").exit_code == 75
+    assert len(pair.separation.requests("Drain")) == 1
+    drained = sonichaos(pair, "drain", "--separation-address", "127.0.0.1:1")
+    assert drained.exit_code == 0
+    assert "separation_service: does not answer" in drained.stderr
 
 
 def test_verify_prints_the_failed_checks(pair: ScriptedPair, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_new_day_counts_anew(dated: Journal, clock: ManualClock) -> None:
     with pytest.raises(ResourceExhausted) as caught:
         accept(dated, limits=limits)
     assert caught.value.retry_after_s == 3600
-    with pytest.raises(ResourceExhausted, match="19 would be used; ask for less audio$") as caught:
+    with pytest.raises(ResourceExhausted, match=r"19 would be used; ask for less audio$") as caught:
         accept(dated, limits=limits, seconds=11)
     assert caught.value.retry_after_s is None
     clock.advance(3600)

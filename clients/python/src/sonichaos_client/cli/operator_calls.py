@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -11,13 +12,16 @@ import click
 from sonichaos.jobs.v1 import erasure_pb2
 from sonichaos_client.cli.confirmation import confirm
 from sonichaos_client.cli.param_types import NumberBetween
-from sonichaos_client.cli.session import Session, as_dict, connected
+from sonichaos_client.cli.session import Session, as_dict, connected, note
+from sonichaos_client.client import Client
 from sonichaos_client.enums import OwningService
-from sonichaos_client.errors import UnavailableError
+from sonichaos_client.errors import ConnectionFailedError, UnavailableError
 
 T = TypeVar("T")
 
 _MAX_DRAIN_S = 3600
+_CLOSING_S = 20.0  # for closing connections and files after the work has finished
+_MAX_PAUSE_S = 2.0
 _SERVICES = {"render": OwningService.RENDER, "separation": OwningService.SEPARATION}
 
 
@@ -57,13 +61,43 @@ def erase(session: Session, *, job_id: str, tenant: str, yes: bool) -> None:
 )
 @connected
 def drain(session: Session, *, timeout: float | None) -> None:
-    """Stop both services as SIGTERM does: they take no more work, finish what runs, and end. Needs the scope 'operate'."""
+    """Stop both services as SIGTERM does: they take no more work, finish what runs, and end. Needs the scope 'operate'.
+
+    separation_service is stopped after render_service has ended, because running takes need it.
+    """
     limit = None if timeout is None else timedelta(seconds=timeout)
     with session.client() as client:
-        for name, response in _on_both(lambda service: client.drain(service, limit=limit)):
-            seconds = response.timeout.ToTimedelta().total_seconds()
-            session.print_json({"service": name, **as_dict(response)})
-            session.print_text(f"{name}_service: stops; running work has {seconds:g} s to finish")
+        try:
+            allowed_s = _drain(session, client, "render", limit)
+        except UnavailableError:
+            _drain(session, client, "separation", limit)
+            raise
+        _wait_for_end(client, allowed_s + _CLOSING_S)
+        try:
+            _drain(session, client, "separation", limit)
+        except ConnectionFailedError:  # 'sonichaos up' has stopped it by now
+            note("separation_service: does not answer; it has ended, or is not at this address")
+
+
+def _drain(session: Session, client: Client, name: str, limit: timedelta | None) -> float:
+    """Drain a service; returns the seconds that its running work has."""
+    response = client.drain(_SERVICES[name], limit=limit)
+    allowed_s = response.timeout.ToTimedelta().total_seconds()
+    session.print_json({"service": name, **as_dict(response)})
+    session.print_text(f"{name}_service: stops; running work has {allowed_s:g} s to finish")
+    return allowed_s
+
+
+def _wait_for_end(client: Client, seconds: float) -> None:
+    """Until render_service has ended, at most ``seconds``. Only Drain needs no other scope; repeating it changes nothing."""
+    until_s, pause_s = time.monotonic() + seconds, 0.2
+    while time.monotonic() < until_s:
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, _MAX_PAUSE_S)
+        try:
+            client.drain(OwningService.RENDER)
+        except UnavailableError:
+            return
 
 
 def _on_both(call: Callable[[OwningService], T]) -> list[tuple[str, T]]:
