@@ -32,6 +32,7 @@ from tests.support.separation_server import serving as serving_separation
 
 ADD_STEMS = "/sonichaos.jobs.v1.JobsService/AddStems"
 LONG_S = 30.0
+PRIORITY = 3
 
 
 def hook_of(resources: AsyncExitStack, address: str, metrics: Metrics, **settings: str) -> AdmissionHook:
@@ -59,7 +60,7 @@ def failed(journal: Journal, wire: Wire) -> str:
 
 def add_stems(wire: Wire, job_id: str, **call: Any) -> Any:
     """Ask for stems."""
-    return wire.stub.AddStems(jobs_service_pb2.AddStemsRequest(job_id=job_id), **call)
+    return wire.stub.AddStems(jobs_service_pb2.AddStemsRequest(job_id=job_id, priority=PRIORITY), **call)
 
 
 def counted(metrics: Metrics, result: str) -> float | None:
@@ -80,6 +81,7 @@ async def test_the_hook_sees_who_asks_for_what_and_no_credential(tmp_path: Path)
     assert (asked.tenant, asked.subject, asked.rpc, asked.job_id) == ("studio", "test studio", ADD_STEMS, job_id)
     assert asked.identity_method == admission_pb2.IDENTITY_METHOD_API_KEY
     assert (asked.brief.prompt, asked.brief.stems, asked.audio_seconds) == (PROMPT, True, 8.0)
+    assert asked.priority == PRIORITY
     assert set(metadata) == {"user-agent"}
     assert b"Bearer" not in asked.SerializeToString()
     assert counted(metrics, "accepted") == 1.0

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from servicekit.clock import SystemClock
@@ -28,6 +29,7 @@ from servicekit.journal import (
 from servicekit.work import Runner
 from tests.support.databases import execute, raw_engine
 from tests.support.journal_rows import BOUNCE, PROMPT, WEIGHTS, audited, claimed, new_job, new_version, request
+from tests.support.personal_data import Texts, ended_job, store_in
 
 MANY = 1000
 
@@ -179,3 +181,38 @@ def test_an_unreachable_database_is_reported(postgresql: str, url: str) -> None:
             journal.accept(new_job(), limit=MANY)
     assert refused.value.reason == "STORE_UNAVAILABLE"
     assert refused.value.retry_after_s is not None
+
+
+def test_jobs_and_tenants_are_erased(journal: Journal, url: str, tmp_path: Path) -> None:
+    """As with SQLite: no row has a text any more, the chains verify, another tenant's job is untouched."""
+    store = store_in(tmp_path)
+    first, second = (ended_job(journal, store, "studio", number=number) for number in (1, 2))
+    other = journal.job("label", ended_job(journal, store, "label"))
+    assert texts_in(url, Texts("studio")) == set(Texts("studio").all)
+    assert journal.start_erase("studio", first, OwningService.RENDER)["AUDIT_TEXTS"] == 1
+    journal.finish_delete("studio", first)
+    assert not journal.purge_erased()  # VACUUM does it in its time
+    journal.start_tenant_erasure("studio", OwningService.RENDER)
+    assert journal.unfinished_tenant_erasures(OwningService.RENDER) == ["studio"]
+    (found,) = journal.jobs_to_erase("studio", OwningService.RENDER)
+    assert (found.job_id, found.unended) == (second, ())
+    journal.start_erase("studio", second, OwningService.RENDER, of_tenant=True)
+    journal.finish_delete("studio", second)
+    journal.finish_tenant_erasure("studio", OwningService.RENDER)
+    assert journal.unfinished_tenant_erasures(OwningService.RENDER) == []
+    erasure = journal.tenant_erasure("studio", OwningService.RENDER)
+    assert erasure is not None
+    assert (erasure.finished, erasure.jobs_left, erasure.counts["JOBS"], erasure.counts["LABELS"]) == (True, 0, 1, 1)
+    assert texts_in(url, Texts("studio")) == set()
+    assert journal.job("label", other.job_id) == other
+    assert all(journal.verify_chain(tenant).intact for tenant in ("studio", "label"))
+
+
+def texts_in(url: str, texts: Texts) -> set[str]:
+    """The texts that any row of any table has."""
+    engine, rows = raw_engine(url), []
+    with engine.connect() as connection:
+        for table in inspect(connection).get_table_names():
+            rows += [str(row) for row in connection.execute(text(f"SELECT {table}::text FROM {table}")).scalars()]  # noqa: S608
+    engine.dispose()
+    return {wanted for wanted in texts.all if any(wanted in row for row in rows)}
