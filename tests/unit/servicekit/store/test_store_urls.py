@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession
+from structlog.testing import capture_logs
 from yarl import URL
 
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.folder_url_server import FolderUrlServer
 from servicekit.store.url_signer import UrlSigner
+from tests.support.pair import eventually
 from tests.support.s3_servers import free_port
 from tests.unit.servicekit.store.conftest import SECRET, Clock, folder_store, served
 
@@ -79,6 +81,20 @@ def test_an_object_is_sent_with_its_headers(store: FolderStore) -> None:
     assert response.headers["Content-Length"] == str(len(DATA))
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Cache-Control"] == "private"
+
+
+def test_the_log_has_each_download_without_its_signature(store: FolderStore) -> None:
+    """Whoever reads the log learns what was read from where, and cannot read it."""
+    target = signed_target(store)
+    with capture_logs() as lines:
+        ask(store, target)
+        ask(store, target.replace("signature=", "signature=0"))
+        eventually(lambda: len(lines) == 2, lambda: str(lines))
+    path = target.partition("?")[0]
+    assert {(line["event"], line["method"], line["path"], line["peer"], line["status"]) for line in lines} == {
+        ("download ended", "GET", path, "127.0.0.1", status) for status in (200, 403)
+    }
+    assert "signature" not in str(lines)
 
 
 def test_head_has_the_headers_of_get_and_no_body(store: FolderStore) -> None:
