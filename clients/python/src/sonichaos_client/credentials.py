@@ -93,7 +93,7 @@ class Credentials:
         """
         if self.api_key is not None:
             text = _secret(self.api_key, "API key")
-            _check_api_key(text)
+            _check_api_key(text, f" in {self.api_key}" if isinstance(self.api_key, Path) else "")
         elif self.token is not None:
             text = self.token() if callable(self.token) else _secret(self.token, "token")
             _check_token(text)
@@ -137,12 +137,12 @@ def _secret(value: str | Path, what: str) -> str:
         raise ConnectionSettingsError(f"Cannot read the {what} file {value}: {error.strerror}.") from error
 
 
-def _check_api_key(text: str) -> None:
-    """The messages never contain the key."""
+def _check_api_key(text: str, place: str = "") -> None:
+    """The messages never contain the key; ``place`` says where it was read."""
     if not (_BEARER.fullmatch(text) and text.startswith(_API_KEY_PREFIX)):
         raise ConnectionSettingsError(
-            f"Expected an API key of 'sonichaos keys create', which starts with {_API_KEY_PREFIX}, got "
-            f"{len(text)} other characters. A JSON Web Token is passed as a token."
+            f"Expected an API key of 'sonichaos keys create'{place}, which starts with {_API_KEY_PREFIX}, got "
+            f"{len(text)} other characters. Pass a JSON Web Token with --token-file or Credentials.token."
         )
 
 
