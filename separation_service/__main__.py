@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+
+# Before gRPC is imported: its C core writes a line to stderr for each failed TLS handshake, and waits for a reader of stderr.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 

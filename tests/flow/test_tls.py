@@ -13,7 +13,6 @@ from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sonichaos.jobs.v1 import job_pb2
-from tests.flow.conftest import add_personas
 from tests.support.certificates import Authority, Certificate
 from tests.support.pair import RENDER, SEPARATION, Pair, eventually, turn_held
 from tests.support.s3_servers import free_port
@@ -80,7 +79,7 @@ def test_a_pair_with_tls_renders_and_rotates(
     pair = TlsPair(forker, tmp_path, settings, tmp_path / "data", mtls_port=free_port())
     try:
         pair.start()
-        add_personas(pair.client, clips)
+        pair.client.create_persona("tone", "a tone", [clips["tone"]])
         story = take(pair.client, brief(stems=True))
         assert story.job.state == job_pb2.JOB_STATE_DONE
         _check_signed_url(pair, story.job.job_id, authority)
@@ -101,15 +100,16 @@ def _check_signed_url(pair: Pair, job_id: str, authority: Authority) -> None:
 
 
 def _check_strangers(pair: TlsPair, authority: Authority, stranger: Certificate) -> None:
-    """separation_service's mTLS port serves no client of another authority."""
+    """separation_service's mTLS port serves no client of another authority. Its log has lines of its own only."""
     credentials = grpc.ssl_channel_credentials(authority.ca_pem, stranger.key_pem, stranger.certificate_pem)
     with grpc.secure_channel(f"localhost:{pair.mtls_port}", credentials) as channel, pytest.raises(grpc.RpcError):
         health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+    assert all("event" in line for line in pair.log_lines(SEPARATION))
 
 
 def _check_rotation(pair: TlsPair, server: Certificate, authority: Authority) -> None:
     """All ports of both processes show the new certificate while a job waits in the middle, and the job ends well."""
-    job = pair.client.create_render(brief(stems=True, seed=8))
+    job = pair.client.create_render(brief(seed=8))
     until(pair.client, job, at(job_pb2.STAGE_PLAN))
     with turn_held(pair.data):
         renewed = authority.server("renewed")

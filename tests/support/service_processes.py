@@ -55,8 +55,8 @@ class ServiceForker:
 
 
 def plain_environment() -> dict[str, str]:
-    """This process's environment without settings of an installation."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SONICHAOS_")}
+    """This process's environment without settings of an installation or of gRPC."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("SONICHAOS_", "GRPC_"))}
 
 
 def _serve(orders: list[str] | None = None) -> None:
