@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from servicekit.journal import Claim, JobState
 
 MAX_CRASHES = 3
+LENGTH_S = 8.0
+"""Seconds of audio of every version."""
 
 
 @dataclass
@@ -19,6 +21,8 @@ class ModelVersion:
     job_id: str
     number: int
     place: int
+    tenant: str
+    priority: int = 0
     state: JobState = JobState.QUEUED
     attempt: int = 0
     crashes: int = 0
@@ -58,10 +62,12 @@ class Model:
     requests: dict[str, str] = field(default_factory=dict)
     alive: set[int] = field(default_factory=set)
     places: int = 0
+    turns: dict[str, float] = field(default_factory=dict)
+    service_s: float = 0.0
 
-    def add(self, job_id: str, number: int) -> None:
-        """A new version, at the end of the queue."""
-        self.versions[job_id, number] = ModelVersion(job_id, number, self.next_place())
+    def add(self, job_id: str, number: int, *, tenant: str, priority: int = 0) -> None:
+        """A new version, at the end of its tenant's queue."""
+        self.versions[job_id, number] = ModelVersion(job_id, number, self.next_place(), tenant, priority)
 
     def next_place(self) -> int:
         """The end of the queue."""
@@ -123,10 +129,26 @@ class Model:
             allowed = [one for one in queued if not (one.suspect and has_suspect)]
             if not allowed:
                 return None
-            version = min(allowed, key=lambda one: one.place)
+            version = self._take_turn(allowed)
         version.attempt += 1
         version.state, version.waiting = JobState.RUNNING, False
         return version
+
+    def _take_turn(self, waiting: list[ModelVersion]) -> ModelVersion:
+        """The first version of the tenant with the earliest start; among equals the one that has waited longest."""
+
+        def start_s(tenant: str) -> float:
+            return max(self.turns.get(tenant, 0.0), self.service_s)
+
+        longest = sorted(waiting, key=lambda one: one.place)
+        tenant = min(longest, key=lambda one: start_s(one.tenant)).tenant
+        self.service_s = start_s(tenant)
+        self.turns[tenant] = self.service_s + LENGTH_S
+        return min((one for one in waiting if one.tenant == tenant), key=lambda one: (-one.priority, one.place))
+
+    def give_back(self, version: ModelVersion) -> None:
+        """A version returns to the queue, and its tenant has its turn again."""
+        self.turns[version.tenant] -= LENGTH_S
 
     def _lost(self, host: ModelHost, *, has_suspect: bool) -> ModelVersion | None:
         """The first abandoned version that ``host`` may work on."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -44,6 +45,7 @@ from tests.support.journal_rows import BOUNCE, new_job, new_version, request, ur
 from tests.support.manual_clock import ManualClock
 
 MANY = 1000
+TENANTS = ("local", "acme")
 LEASE_S = 10.0
 RENDER = OwningService.RENDER
 MEMORY = Path("/dev/shm")  # noqa: S108  an example's journal needs no disk
@@ -52,7 +54,7 @@ BESIDE = ["", "working", "waiting"]
 
 
 class JournalMachine(RuleBasedStateMachine):
-    """Two hosts. Only :meth:`silence` lets time pass, so that no lease ends by accident."""
+    """Two hosts and two tenants. Only :meth:`silence` lets time pass, so that no lease ends by accident."""
 
     new_url: ClassVar[Callable[[Path], str]]
     sees_death: ClassVar[bool]
@@ -65,6 +67,7 @@ class JournalMachine(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.exists() else None)
         self._url = type(self).new_url(Path(self._folder.name))
         self._names = count()
+        self._tenants: dict[str, str] = {}
         self._clocks = [ManualClock(datetime(2026, 3, 1, 12, tzinfo=UTC)) for _ in range(2)]
         self._model = Model(sees_death=self.sees_death)
         self._journals: list[Journal] = []
@@ -74,7 +77,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for journal in self._journals:
-            assert journal.verify_chain("local").intact
+            assert all(journal.verify_chain(tenant).intact for tenant in TENANTS)
             journal.close()
         self._folder.cleanup()
 
@@ -83,17 +86,20 @@ class JournalMachine(RuleBasedStateMachine):
         """Two jobs wait."""
         return multiple(self.accept(0, 0), self.accept(1, 1))
 
-    @rule(target=jobs, host=HOSTS, name=st.integers(0, 5))
-    def accept(self, host: int, name: int) -> object:
+    @rule(target=jobs, host=HOSTS, name=st.integers(0, 5), priority=st.integers(-1, 1))
+    def accept(self, host: int, name: int, priority: int = 0) -> object:
         """A request id makes one job, however often and wherever it is sent."""
-        result = self._journals[host].accept(new_job(request(f"r{name}")), limit=MANY)
+        tenant = TENANTS[name % 2]
+        new = replace(new_job(request(f"r{name}", tenant=tenant)), priority=priority)
+        result = self._journals[host].accept(new, limit=MANY)
         known = self._model.requests.get(f"r{name}")
         assert result.created == (known is None)
         if known is not None:
             assert result.job.job_id == known
             return multiple()
         self._model.requests[f"r{name}"] = result.job.job_id
-        self._model.add(result.job.job_id, 1)
+        self._tenants[result.job.job_id] = tenant
+        self._model.add(result.job.job_id, 1, tenant=tenant, priority=priority)
         return result.job.job_id
 
     @rule(target=claims, host=HOSTS)
@@ -162,6 +168,8 @@ class JournalMachine(RuleBasedStateMachine):
         version = self._written(held, end)
         if version is not None:
             cancelled = version.state is JobState.CANCELLING and kind != "fail"
+            if kind == "release" and not cancelled:
+                self._model.give_back(version)
             version.leave(JobState.CANCELLED if cancelled else state)
             self._forget(held)
 
@@ -201,9 +209,9 @@ class JournalMachine(RuleBasedStateMachine):
         versions = self._model.of_job(job_id)
         if not versions:
             with pytest.raises(NotFound):
-                self._journals[host].cancel("local", job_id)
+                self._journals[host].cancel(self._tenants[job_id], job_id)
             return
-        self._journals[host].cancel("local", job_id)
+        self._journals[host].cancel(self._tenants[job_id], job_id)
         version = next((one for one in reversed(versions) if not one.state.ended), versions[-1])
         if version.state is JobState.QUEUED:
             version.leave(JobState.CANCELLED)
@@ -213,26 +221,27 @@ class JournalMachine(RuleBasedStateMachine):
     def _rerender(self, host: int, job_id: str) -> None:
         """The next version; numbers are never reused."""
         versions = self._model.of_job(job_id)
-        new = new_version(job_id, request(f"v{next(self._names)}", rpc="Rerender"))
+        new = new_version(job_id, request(f"v{next(self._names)}", tenant=self._tenants[job_id], rpc="Rerender"))
         if not versions:
             with pytest.raises(NotFound):
                 self._journals[host].accept_version(new, limit=MANY)
             return
         number = self._journals[host].accept_version(new, limit=MANY).version
         assert number == versions[-1].number + 1
-        self._model.add(job_id, number)
+        self._model.add(job_id, number, tenant=self._tenants[job_id])
 
     def _retry(self, host: int, job_id: str) -> None:
         """The newest failed version, at the end of the queue."""
         failed = [one for one in self._model.of_job(job_id) if one.state is JobState.FAILED]
         if not failed:
             with pytest.raises((FailedPrecondition, NotFound)):
-                self._journals[host].retry_version("local", job_id, 0, limit=MANY)
+                self._journals[host].retry_version(self._tenants[job_id], job_id, 0, limit=MANY)
             return
-        self._journals[host].retry_version("local", job_id, 0, limit=MANY)
+        self._journals[host].retry_version(self._tenants[job_id], job_id, 0, limit=MANY)
         version = failed[-1]
         version.leave(JobState.QUEUED)
         version.crashes, version.lost_token, version.place = 0, None, self._model.next_place()
+        version.priority = 0
 
     def _delete(self, host: int, job_id: str) -> None:
         """Only where every version has ended."""
@@ -241,10 +250,10 @@ class JournalMachine(RuleBasedStateMachine):
             return
         if any(not version.state.ended for version in versions):
             with pytest.raises(FailedPrecondition):
-                self._journals[host].start_delete("local", job_id, RENDER)
+                self._journals[host].start_delete(self._tenants[job_id], job_id, RENDER)
             return
-        self._journals[host].start_delete("local", job_id, RENDER)
-        self._journals[host].finish_delete("local", job_id)
+        self._journals[host].start_delete(self._tenants[job_id], job_id, RENDER)
+        self._journals[host].finish_delete(self._tenants[job_id], job_id)
         for version in versions:
             del self._model.versions[version.job_id, version.number]
         self._model.requests = {name: known for name, known in self._model.requests.items() if known != job_id}
@@ -254,7 +263,7 @@ class JournalMachine(RuleBasedStateMachine):
         """States, attempts, crashes, waits and queue; events without a gap; at most one audit row of a kind for each version."""
         journal = self._journals[0]
         for job_id in {version.job_id for version in self._model.versions.values()}:
-            job = journal.job("local", job_id)
+            job = journal.job(self._tenants[job_id], job_id)
             found = [(one.number, one.state, one.attempt, one.crashes) for one in job.versions]
             wanted = self._model.of_job(job_id)
             assert found == [(one.number, one.state, one.attempt, one.crashes) for one in wanted]
