@@ -48,6 +48,16 @@ class Installation:
         first = addresses[0]
         return f"https://{first.for_callers}" if self.tls and not first.is_unix else first.for_callers
 
+    def for_certificates(self, service: str) -> tuple[str, ...]:
+        """The addresses of ``RENDER`` or ``SEPARATION`` that ask for a client certificate, as configured."""
+        configured = self.environ.get(f"SONICHAOS_{service}_MTLS_LISTEN", "")
+        return tuple(f"https://{address.strip()}" for address in configured.split(",") if address.strip())
+
+    @property
+    def url_base(self) -> str:
+        """What signed URLs begin with."""
+        return self.environ.get("SONICHAOS_URL_BASE") or f"{'https' if self.tls else 'http'}://{self.urls.address}"
+
     def _socket(self, setting: str, name: str) -> str:
         return f"unix:{self.environ.get(setting) or self.data / 'run' / name}"
 

@@ -197,9 +197,14 @@ class _Services:
             "ready",
             f"  render_service      {render}  {renderer}",
             f"                      {made.render_socket}",
+            *[f"                      {address}  (client certificates)" for address in made.for_certificates("RENDER")],
             f"  separation_service  {separation}  {separator}",
             f"                      {made.separation_socket}",
-            f"  signed URLs         {urls}",
+            *[
+                f"                      {address}  (client certificates)"
+                for address in made.for_certificates("SEPARATION")
+            ],
+            f"  signed URLs         {made.url_base}",
             f"  data                {data}",
             "  stop with Ctrl-C",
         )

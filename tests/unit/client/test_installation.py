@@ -106,3 +106,15 @@ def test_with_an_s3_store_the_url_port_is_not_checked(tmp_path: Path) -> None:
         listen = {**ANY, URL_LISTEN: address}
         made = plan_installation({"SONICHAOS_STORE": "s3"}, data=tmp_path, chosen={}, listen=listen)
     assert made.urls.address == address
+
+
+def test_what_is_shown_when_ready_is_what_callers_write(tmp_path: Path) -> None:
+    """Addresses for client certificates, and the beginning of signed URLs: the operator's, or the address with its scheme."""
+    environ = {"SONICHAOS_TLS_CERTIFICATE": "x.pem", "SONICHAOS_RENDER_MTLS_LISTEN": "10.0.0.7:1, 10.0.0.7:2"}
+    made = plan(environ, tmp_path)
+    assert made.for_certificates("RENDER") == ("https://10.0.0.7:1", "https://10.0.0.7:2")
+    assert made.for_certificates("SEPARATION") == ()
+    assert made.url_base == f"https://{made.urls.address}"
+    assert plan({}, tmp_path).url_base.startswith("http://")
+    named = {"SONICHAOS_URL_BASE": "https://files.example.com"}
+    assert plan(named, tmp_path).url_base == "https://files.example.com"
