@@ -322,7 +322,7 @@ def admission(renderer: AceStep, tmp_path_factory: pytest.TempPathFactory) -> Re
     library = PersonaLibrary(renderer=renderer, built_in=tmp_path / "none", store=store, clock=clock)
     file = io.BytesIO()
     soundfile.write(file, 0.1 * np.random.default_rng(0).standard_normal((66150, 2)), 44100, format="WAV")
-    library.add("local", "my-band", "a band in a garage", [Clip(data=file.getvalue())])
+    library.add("tenant", "my-band", "a band in a garage", [Clip(data=file.getvalue())])
     return RenderAdmission(
         journal=Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=clock),
         personas=library,
