@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import grpc
 from google.protobuf import json_format
 
+from servicekit.rpc.endpoints import LOCAL_OPTIONS
 from servicekit.settings import SettingsError
 from sonichaos.admission.v1 import admission_pb2, admission_pb2_grpc
 
@@ -179,7 +180,7 @@ def _channel(address: str, ca_file: Path | None) -> grpc.Channel:
             raise SettingsError(f"SONICHAOS_ADMISSION_CA: cannot read {ca_file}: {error.strerror}") from None
         return grpc.secure_channel(parsed.netloc, grpc.ssl_channel_credentials(roots), options)
     if address.startswith("unix:") or _is_loopback(address):
-        return grpc.insecure_channel(address, options)
+        return grpc.insecure_channel(address, (*options, *LOCAL_OPTIONS))
     raise SettingsError(f"SONICHAOS_ADMISSION_HOOK {_EXPECTED}, got {address!r}")
 
 

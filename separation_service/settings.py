@@ -74,7 +74,9 @@ class SeparationSettings(HostSettings):
         le=3600,
         description="Seconds that separating 90 s of audio may take; a metric counts separations over it, and an alert fires.",
     )
-    uploads_at_once: int = Field(4, ge=1, le=64, description="Uploads that may be received at the same time.")
+    uploads_at_once: int = Field(
+        4, ge=1, le=64, description="Uploads that may be received at the same time, of one tenant half of them."
+    )
     upload_stall_seconds: float = Field(
         60.0,
         gt=0,

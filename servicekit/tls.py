@@ -22,7 +22,7 @@ _WARNING_INTERVAL = timedelta(days=1)
 _MAX_BYTES = 1 << 20
 _ENCODING = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 _log = logger(__name__)
-_FileState = tuple[int, int, int, int]
+_FileState = tuple[int, ...]
 
 
 class TlsError(SettingsError):
@@ -62,6 +62,7 @@ class CertificateFiles:
         self._now = now
         self._listeners: list[Callable[[LoadedCertificate], None]] = []
         self._warned_at: datetime | None = None
+        self._problem = ""
         self._seen = self._state()
         self.current = self._load()
         self._warn_before_expiry()
@@ -79,16 +80,19 @@ class CertificateFiles:
         """Read the files again if they have changed; True where a new certificate took effect. For one thread at a time."""
         self._warn_before_expiry()
         state = self._state()
-        if state == self._seen:
+        if state == self._seen and not self._problem:
             return False
         self._seen = state
         try:
             loaded = self._load()
-        except TlsError as error:
-            _log.warning(
-                "certificate files have changed and cannot be used; the old certificate stays", message=str(error)
-            )
+        except TlsError as error:  # tried again each time: they may only have been unreadable for a moment
+            if str(error) != self._problem:
+                self._problem = str(error)
+                _log.warning(
+                    "certificate files have changed and cannot be used; the old certificate stays", message=str(error)
+                )
             return False
+        self._problem = ""
         if loaded == self.current:
             return False
         self.current = loaded
@@ -174,12 +178,12 @@ def _https_context(loaded: LoadedCertificate) -> ssl.SSLContext:
 
 
 def _file_state(path: Path) -> _FileState | None:
-    """Differs after every replacement or change of the file, or of what a link points to; None where there is none."""
+    """Differs after every replacement or change of the file or its mode, or of what a link points to; None where there is none."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _read(path: Path) -> bytes:

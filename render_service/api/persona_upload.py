@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 from render_service.personas.clips import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES, Clip
+from servicekit.access.tenant_shares import TenantShares
 from servicekit.errors import FieldViolation, InvalidFields, ResourceExhausted
 from servicekit.rpc.receive import ReceiveLimits, ReceiveStream
 from sonichaos.render.v1 import render_pb2
@@ -17,7 +18,10 @@ Header = render_pb2.PersonaHeader
 
 
 class PersonaUploads:
-    """Receives clips into memory: at most ``max_at_once`` streams, which hold at most ``max_bytes`` together."""
+    """Receives clips into memory: at most ``max_at_once`` streams, which hold at most ``max_bytes`` together.
+
+    One tenant has at most half of the streams, see `TenantShares`.
+    """
 
     def __init__(
         self,
@@ -27,24 +31,24 @@ class PersonaUploads:
         max_bytes: int = MAX_TOTAL_BYTES,
     ) -> None:
         self._limits = limits or ReceiveLimits()
-        self._max_at_once = max_at_once
+        self._places = TenantShares(max_at_once)
         self._max_bytes = max_bytes
-        self._open = 0
         self._held_bytes = 0
 
     @contextmanager
     def receive(self, requests: AsyncIterator[render_pb2.CreatePersonaRequest]) -> Iterator[PersonaUpload]:
         """A place for one stream, and for its clips until the end of the block. Raises ResourceExhausted QUEUE_FULL."""
-        if self._open >= self._max_at_once:
-            raise self._full(f"at most {self._max_at_once} personas can be sent at once", self._max_at_once)
+        places = self._places
+        if not places.has_room():
+            text = f"at most {places.limit} personas can be sent at once, and {places.of_one_tenant} by one tenant"
+            raise self._full(text, places.limit)
         stream = ReceiveStream(requests, self._limits, size_of=lambda request: len(request.chunk.data))
         upload = PersonaUpload(stream, self)
-        self._open += 1
-        try:
-            yield upload
-        finally:
-            self._open -= 1
-            self._held_bytes -= upload.held_bytes
+        with places.place():
+            try:
+                yield upload
+            finally:
+                self._held_bytes -= upload.held_bytes
 
     def hold(self, size: int) -> None:
         """Count bytes that a stream holds from now on. Raises ResourceExhausted QUEUE_FULL."""
@@ -56,7 +60,7 @@ class PersonaUploads:
         return ResourceExhausted(
             f"{limit}; try again later",
             reason="QUEUE_FULL",
-            metadata={"queued": str(self._open), "limit": str(value)},
+            metadata={"queued": str(self._places.held), "limit": str(value)},
             retry_after_s=_RETRY_AFTER_S,
         )
 

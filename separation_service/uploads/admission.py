@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +16,7 @@ from separation_service.uploads.header import UploadHeader, check_upload_key, up
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.spool import Spool
 from servicekit.access.limits import LimitPolicy, limits_of_current_caller
+from servicekit.access.tenant_shares import TenantShares
 from servicekit.audio.loudness import Loudness, Meter
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
 from servicekit.audio.upload import UploadFormat, read_upload_header, upload_blocks
@@ -70,23 +70,22 @@ class UploadAdmission:
         self._pending = pending
         self._limits = limits
         self._tenant_limits = tenant_limits
-        self._open = threading.BoundedSemaphore(limits.max_at_once)
+        self._places = TenantShares(limits.max_at_once)
 
     @contextmanager
     def spool(self) -> Iterator[Spool]:
         """A spool for the bytes of one upload. Raises `ResourceExhausted` QUEUE_FULL where too many are open."""
-        if not self._open.acquire(blocking=False):
+        places = self._places
+        if not places.has_room():
             raise ResourceExhausted(
-                f"at most {self._limits.max_at_once} uploads can be received at once; try again later",
+                f"at most {places.limit} uploads can be received at once, and {places.of_one_tenant} of one tenant; try again "
+                "later",
                 reason="QUEUE_FULL",
-                metadata={"limit": str(self._limits.max_at_once)},
+                metadata={"limit": str(places.limit)},
                 retry_after_s=_RETRY_AFTER_S,
             )
-        try:
-            with Spool(self._scratch.folder, limit_bytes=self._limits.max_bytes) as spool:
-                yield spool
-        finally:
-            self._open.release()
+        with places.place(), Spool(self._scratch.folder, limit_bytes=self._limits.max_bytes) as spool:
+            yield spool
 
     def fetch(self, tenant: str, key: str, spool: Spool) -> None:
         """Copy a file of the tenant's upload folder into the spool. Raises `InvalidFields`, and `NotFound` FILE_NOT_FOUND.

@@ -199,6 +199,7 @@ class AccessFile:
         self._monotonic = monotonic
         self._checked_s = monotonic()
         self._version = _version_of(path)
+        self._failed = False
         try:
             self._rules = AccessRules() if self._version is None and not required else self._read()
         except (OSError, ValueError) as error:
@@ -211,15 +212,21 @@ class AccessFile:
         if now_s - self._checked_s >= self._check_interval_s:
             self._checked_s = now_s
             version = _version_of(self.path)
-            if version != self._version:
+            if version != self._version or self._failed:
                 self._version = version
                 self._reload()
         return self._rules
 
     def _reload(self) -> None:
+        self._failed = False
         try:
             self._rules = self._read()
-        except (OSError, ValueError) as error:
+        except (
+            OSError
+        ) as error:  # read again soon: it may revoke something, and be readable when there is a descriptor for it
+            self._failed = self._version is not None
+            _log.error("the access file cannot be read, its old rules stay", path=str(self.path), problem=str(error))
+        except ValueError as error:
             _log.error("the access file is invalid, its old rules stay", path=str(self.path), problem=str(error))
         else:
             counts = {"certificates": len(self._rules.certificate), "issuers": len(self._rules.jwt)}
@@ -236,13 +243,13 @@ class AccessFile:
         return parse_rules(content.decode())
 
 
-def _version_of(path: Path) -> tuple[int, int, int] | None:
-    """Differs whenever the file was written or replaced; None where there is none."""
+def _version_of(path: Path) -> tuple[int, ...] | None:
+    """Differs whenever the file was written, replaced or given another mode; None where there is none."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def _problem(error: Mapping[str, Any]) -> str:

@@ -110,6 +110,8 @@ class ApiKeyIdentifier:
         """Whether the caller's key is neither revoked nor expired. Raises Unavailable where the journal cannot tell."""
         if caller.method is not IdentityMethod.API_KEY:
             return True
+        if caller.expires_at is not None and caller.expires_at <= self._clock.now():
+            return False  # also while the journal does not answer
         key = await self._find(caller.subject, fresh_s=0.0)
         return key is not None and key.state(self._clock.now()) in {ApiKeyState.ACTIVE, ApiKeyState.REPLACED}
 

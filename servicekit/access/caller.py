@@ -110,6 +110,12 @@ def current_caller() -> Caller:
         raise RuntimeError("no RPC runs here, so there is no caller") from None
 
 
+def calling_tenant() -> str | None:
+    """The tenant of the RPC that runs in this task or thread; None outside of an RPC."""
+    caller = _current.get(None)
+    return None if caller is None else caller.tenant
+
+
 def current_tenant() -> str:
     """The tenant of :func:`current_caller`."""
     return current_caller().tenant

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -94,14 +95,9 @@ class Gatekeeper:
                 reason="CREDENTIALS_INVALID",
             )
         host, credential = host_of(call.peer), next(iter(call.authorization), "")
-        if credential:
-            self._failed_logins.check(host, credential)
-        try:
+        # A call without an authorization, or with a certificate, guesses nothing.
+        with self._failed_logins.attempt(host, credential) if credential else nullcontext():
             caller = await self._by_credential(call)
-        except Unauthenticated:
-            if credential:  # a call without one, or with a certificate, guesses nothing
-                self._failed_logins.record_failure(host, credential)
-            raise
         if caller is not None:
             self._failed_logins.record_success(credential)
             return caller
@@ -184,7 +180,7 @@ def _read_certificate(pem: bytes) -> ClientCertificate:
             uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     except x509.ExtensionNotFound:
         pass
-    except ValueError as error:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise Unauthenticated(f"the client certificate cannot be read: {error}") from None
     return ClientCertificate(
         subject=certificate.subject.rfc4514_string(),

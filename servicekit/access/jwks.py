@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ _FRESH_S = 600.0
 _STALE_S = 24 * 3600.0
 _COOLDOWN_S = 60.0
 _RETRY_S = 5.0
+_PATIENCE_S = 1.0
 _FILE_INTERVAL_S = 1.0
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _FITTING: Mapping[tuple[str, str | None], tuple[str, ...]] = {
@@ -111,13 +114,14 @@ class FileKeys:
         self._path = path
         self._monotonic = monotonic
         self._checked_s = monotonic()
+        self._failed = False
         self._version = self._version_of()
         self._keys = self._read()
 
     async def keys(self, *, unknown_kid: bool = False) -> tuple[SigningKey, ...]:
         """See `KeySource`."""
         now_s = self._monotonic()
-        if unknown_kid or now_s - self._checked_s >= _FILE_INTERVAL_S:
+        if (unknown_kid and not self._failed) or now_s - self._checked_s >= _FILE_INTERVAL_S:
             self._checked_s = now_s
             self._reload()
         return self._keys
@@ -125,19 +129,29 @@ class FileKeys:
     def _reload(self) -> None:
         try:
             version = self._version_of()
-            if version == self._version:
+            if version == self._version and not self._failed:
                 return
+            self._failed = True
             self._version = version
             self._keys = self._read()
-        except (OSError, ValueError) as error:
+        except (
+            OSError
+        ) as error:  # read again soon: it may be there, and withdraw a key, when there is a descriptor for it
+            _log.error("the JWKS file cannot be read, its old keys stay", path=str(self._path), problem=str(error))
+        except ValueError as error:
+            self._failed = False
             _log.error("the JWKS file is unusable, its old keys stay", path=str(self._path), problem=str(error))
+        else:
+            self._failed = False
 
-    def _version_of(self) -> tuple[int, int, int]:
+    def _version_of(self) -> tuple[int, ...]:
         found = self._path.stat()
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
     def _read(self) -> tuple[SigningKey, ...]:
         with self._path.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
+                raise ValueError(f"every user of this machine can write it; run chmod o-w {self._path}")
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise ValueError(f"must have at most {_MAX_BYTES} bytes")
@@ -150,7 +164,7 @@ class FetchLimits:
 
     It is fetched again after ``fresh_s``, or for a token with an unknown kid, but then ``cooldown_s`` after the last time at the
     earliest: tokens with made-up kids must not make a service call the issuer all the time. Keys are used for ``stale_s`` while the
-    issuer does not answer. Without any, it is asked again after ``retry_s``.
+    issuer does not answer; calls wait ``patience_s`` for newer ones. Without any, it is asked again after ``retry_s``.
     """
 
     timeout_s: float = _FETCH_S
@@ -159,6 +173,7 @@ class FetchLimits:
     stale_s: float = _STALE_S
     cooldown_s: float = _COOLDOWN_S
     retry_s: float = _RETRY_S
+    patience_s: float = _PATIENCE_S
 
 
 class UrlKeys:
@@ -183,7 +198,8 @@ class UrlKeys:
         if self._fetching is None and (is_old or unknown_kid) and now_s >= self._next_s:
             self._fetching = asyncio.create_task(self._fetch())  # goes on where the call that started it is cancelled
         if self._fetching is not None and (is_old or unknown_kid):
-            await asyncio.shield(self._fetching)
+            usable = self._keys and not unknown_kid and now_s - self._fetched_s < self._limits.stale_s
+            await asyncio.wait({self._fetching}, timeout=self._limits.patience_s if usable else None)
         if not self._keys or self._monotonic() - self._fetched_s >= self._limits.stale_s:
             raise Unavailable(
                 "the issuer of this token does not answer, so that its tokens cannot be verified; try again later",

@@ -17,6 +17,8 @@ from servicekit.tls import CertificateFiles, LoadedCertificate
 
 _UNIX = "unix:"
 _ABSTRACT = "unix-abstract:"
+LOCAL_OPTIONS = (("grpc.enable_http_proxy", 0),)
+"""Of channels in plain text to this host: gRPC would send them to a proxy that the environment names."""
 
 
 class Security(Enum):

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import grpc
 
-from servicekit.rpc.endpoints import is_local_address
+from servicekit.rpc.endpoints import LOCAL_OPTIONS, is_local_address
 from servicekit.settings import SettingsError
 from servicekit.tls import CertificateFiles, LoadedCertificate
 
@@ -33,7 +33,7 @@ def open_peer_channel(address: str, certificate: CertificateFiles | None, *, ins
                 f"SONICHAOS_SEPARATION_ADDRESS is on another host and must use TLS: https://{address}. Plain text to it needs "
                 "--insecure (SONICHAOS_INSECURE=1)"
             )
-        return grpc.insecure_channel(address)
+        return grpc.insecure_channel(address, options=LOCAL_OPTIONS if is_local_address(address) else None)
     target = address.removeprefix(_TLS).rstrip("/")
     if "/" in target or not target.rpartition(":")[2].isdecimal():
         raise SettingsError(f"SONICHAOS_SEPARATION_ADDRESS must be https://HOST:PORT, got {address!r}")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from servicekit.access.tenant_shares import TenantShares
 from servicekit.errors import ResourceExhausted
 from servicekit.logs import logger
 
@@ -27,20 +28,20 @@ T = TypeVar("T")
 class CallPool:
     """At most ``threads`` calls of a class run at once and ``waiting`` more wait; any further one is refused.
 
+    Of one tenant at most half of them do, see `TenantShares`.
     ``retry_after_s`` is the delay that a refusal advises.
     """
 
     def __init__(self, name: str, *, threads: int, waiting: int, retry_after_s: float) -> None:
         self._name = name
-        self._limit = threads + waiting
+        self._shares = TenantShares(threads + waiting)
         self._retry_after_s = retry_after_s
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._pending = 0
 
     @property
     def pending(self) -> int:
         """Calls that run or wait."""
-        return self._pending
+        return self._shares.held
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` in a thread, with the context of this task, and return its result. Call it from one event loop only.
@@ -48,19 +49,18 @@ class CallPool:
         A call that is cancelled while it waits runs nothing. One that is cancelled while it runs waits for the end of ``work``, so
         that what ``work`` uses stays open for it. Raises ResourceExhausted QUEUE_FULL, and whatever ``work`` raises.
         """
-        if self._pending >= self._limit:
+        shares = self._shares
+        if not shares.has_room():
             raise ResourceExhausted(
-                f"at most {self._limit} calls of this kind ({self._name}) can run or wait at once; try again later",
+                f"at most {shares.limit} calls of this kind ({self._name}) can run or wait at once, and {shares.of_one_tenant} "
+                "of one tenant; try again later",
                 reason="QUEUE_FULL",
-                metadata={"queued": str(self._pending), "limit": str(self._limit)},
+                metadata={"queued": str(shares.held), "limit": str(shares.limit)},
                 retry_after_s=self._retry_after_s,
             )
         context = contextvars.copy_context()
-        self._pending += 1
-        try:
+        with shares.place():
             return await _result(self._threads.submit(context.run, partial(work, *args, **kwargs)))
-        finally:
-            self._pending -= 1
 
     async def run_stoppable(self, work: Callable[[threading.Event], T]) -> T:
         """As :meth:`run`, for work that ends early once the event is set: where the call is cancelled."""

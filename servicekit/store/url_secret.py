@@ -87,6 +87,7 @@ class UrlSecretFile:
         if not os.path.lexists(path):
             _create(path)
         self._read = (_identity(path), _read(path))
+        self._warned: tuple[int, ...] | None = None
 
     def current(self) -> UrlSecrets:
         """The secrets now; those read before, with a warning, while the file is missing or cannot be trusted. From any thread."""
@@ -97,7 +98,11 @@ class UrlSecretFile:
         try:
             secrets_read = _read(self._path)
         except UnusableSecret as error:
-            _log.warning("the URL secrets are not usable, those read before stay in use", problem=str(error))
+            if identity != self._warned:
+                _log.warning("the URL secrets are not usable, those read before stay in use", problem=str(error))
+            self._warned = identity
+            if identity and error.__cause__ is not None:  # only its opening failed: at the next use it may not
+                return secrets_read
         self._read = (identity, secrets_read)
         return secrets_read
 

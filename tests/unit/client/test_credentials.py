@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,11 @@ def test_a_file_that_holds_something_else_is_refused_without_showing_it(tmp_path
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConnectionSettingsError, match="expected an API key, got other bytes than ASCII text"):
         Credentials(api_key=path).call_metadata()
+
+
+@pytest.mark.parametrize("secret", [API_KEY, "eyJhbGciOiJFUzI1NiJ9.e30.AAAA"])
+def test_a_secret_in_place_of_the_name_of_its_file_is_not_shown(secret: str) -> None:
+    """Neither in the message nor in the error's cause."""
+    with pytest.raises(ConnectionSettingsError, match="looks like a secret") as caught:
+        Credentials.from_environment({"SONICHAOS_API_KEY_FILE": secret}).call_metadata()
+    assert secret not in "".join(traceback.format_exception(caught.value))

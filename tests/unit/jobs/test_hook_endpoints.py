@@ -14,8 +14,10 @@ import grpc
 import pytest
 
 from jobs_service.hook_endpoints import HookEndpoint, HookFailed, open_endpoint
+from servicekit.rpc.peer_channel import open_peer_channel
 from servicekit.settings import SettingsError
 from sonichaos.admission.v1 import admission_pb2
+from sonichaos.admission.v1.admission_pb2_grpc import AdmissionServiceStub
 from sonichaos.jobs.v1 import brief_pb2
 from tests.support.admission_hooks import Request, Response, accept, hook_server, refuse, script
 from tests.support.certificates import Authority
@@ -207,3 +209,15 @@ def _wait_for_end(pid: int) -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"process {pid} still runs")
+
+
+def test_a_proxy_of_the_environment_is_not_used_for_this_host(
+    resources: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It saw every brief in plain text: gRPC sends plain text to loopback there too, for the hook as for the other service."""
+    for name in ("http_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with hook_server(accept) as server:
+        assert open_endpoint(server.address, None, resources).ask(QUESTION, LONG_S).accepted
+        channel = resources.enter_context(open_peer_channel(server.address, None, insecure=False))
+        assert AdmissionServiceStub(channel).CheckAdmission(QUESTION, timeout=LONG_S).accepted

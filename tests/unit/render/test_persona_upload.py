@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from render_service.api.persona_upload import PersonaUploads
+from servicekit.access.caller import Caller, IdentityMethod, acting_as
 from servicekit.errors import InvalidFields, ResourceExhausted, StreamTooSlow
 from servicekit.rpc.receive import ReceiveLimits
 from sonichaos.render.v1.render_pb2 import ClipChunk, CreatePersonaRequest, PersonaHeader
@@ -45,6 +46,19 @@ async def test_the_number_of_streams_is_bounded() -> None:
     uploads = PersonaUploads(max_at_once=1)
     with uploads.receive(stream(HEADER)), pytest.raises(ResourceExhausted), uploads.receive(stream(HEADER)):
         pass
+
+
+async def test_one_tenant_cannot_take_all_streams() -> None:
+    """Half of them are for others."""
+    uploads = PersonaUploads(max_at_once=2)
+    one, two = (
+        Caller(tenant=name, subject="", method=IdentityMethod.API_KEY, scopes=frozenset()) for name in ("a", "b")
+    )
+    with acting_as(one), uploads.receive(stream(HEADER)):
+        with pytest.raises(ResourceExhausted), uploads.receive(stream(HEADER)):
+            pass
+        with acting_as(two), uploads.receive(stream(HEADER)):
+            pass
 
 
 async def test_a_dripping_stream_is_refused() -> None:

@@ -293,3 +293,13 @@ async def test_a_refused_key_is_not_used(records: Records, clock: ManualClock) -
     async with ApiKeyIdentifier(Keys(records), clock) as identifier:
         await refusal(identifier, text.text)
     assert records.touched == []
+
+
+async def test_an_expired_key_ends_its_calls_while_the_journal_is_down(
+    records: Records, identifier: ApiKeyIdentifier, clock: ManualClock
+) -> None:
+    """Its expiry is known without the journal."""
+    caller = await identified(identifier, records.add(expire_time=START + timedelta(hours=1)))
+    records.down = True
+    clock.advance(3600.0)
+    assert not await identifier.is_valid(caller)

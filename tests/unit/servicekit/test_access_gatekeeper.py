@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import grpc
 import pytest
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID, NameOID
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from servicekit.access.caller import Scope, current_tenant
 from servicekit.access.failed_logins import FailedLogins
-from servicekit.access.gatekeeper import Gatekeeper, LocalTrust
-from servicekit.errors import ResourceExhausted
+from servicekit.access.gatekeeper import Gatekeeper, LocalTrust, call_facts
+from servicekit.errors import ResourceExhausted, Unauthenticated
 from servicekit.metrics import Metrics
 from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.server import RpcServer
@@ -135,19 +141,19 @@ async def test_a_stream_ends_when_its_credential_does(served: Served) -> None:
     watched["b"].cancel()
 
 
-async def test_a_host_that_fails_often_is_refused_for_a_while(served: Served) -> None:
-    """Only a credential that was valid before is still read: others may share the address."""
+async def test_a_host_that_fails_often_is_limited_and_locks_out_nobody(served: Served) -> None:
+    """It may be a proxy: a valid credential is admitted, also one that is seen for the first time, such as each new JWT."""
     wrong, known, new = (("authorization", "Bearer guess"),), as_tenant("a"), as_tenant("b")
     await served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=known)
     for _ in range(3):
         _, reason, _ = await refusal(served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=wrong))
         assert reason == "CREDENTIALS_INVALID"
-    for metadata in (wrong, new):
-        code, reason, facts = await refusal(served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=metadata))
-        assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "FAILED_LOGINS")
-        assert facts == {"allowed": "3", "window_seconds": "60"}
-    answer = await served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=known)
-    assert answer.job.tenant == "a"
+    code, reason, facts = await refusal(served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=wrong))
+    assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "FAILED_LOGINS")
+    assert facts == {"allowed": "3", "window_seconds": "60"}
+    for tenant, metadata in (("a", known), ("b", new)):
+        answer = await served.stub.GetJob(jobs_service_pb2.GetJobRequest(), metadata=metadata)
+        assert answer.job.tenant == tenant
 
 
 async def test_what_is_logged_of_a_refused_scope_names_the_caller(served: Served) -> None:
@@ -167,6 +173,46 @@ async def test_calls_without_a_credential_are_no_failed_logins(served: Served) -
     assert answer.job.tenant == "a"
 
 
+def present(logins: FailedLogins, host: str, credential: str = "x", *, valid: bool = False) -> None:
+    """A call with a credential."""
+    with logins.attempt(host, credential):
+        if not valid:
+            raise Unauthenticated("no")
+
+
+def test_a_limited_host_has_few_credentials_verified_at_once() -> None:
+    """A flood of made-up keys must not take all lookups of the journal; a credential that was valid before has no limit."""
+    logins = FailedLogins(allowed=1, at_once=2)
+    logins.record_success("known")
+    with pytest.raises(Unauthenticated):
+        present(logins, "ipv4:10.0.0.7")
+    with logins.attempt("ipv4:10.0.0.7", "x"), logins.attempt("ipv4:10.0.0.7", "y"):
+        with pytest.raises(ResourceExhausted):
+            present(logins, "ipv4:10.0.0.7", "z", valid=True)
+        present(logins, "ipv4:10.0.0.7", "known", valid=True)
+        present(logins, "ipv4:10.0.0.8", "z", valid=True)
+    present(logins, "ipv4:10.0.0.7", "z", valid=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("ipv6:[2001:db8:0:1::1]", "ipv6:%5B2001:db8:0:1:ffff::2%5D", True),
+        ("ipv6:[2001:db8:0:1::1]", "ipv6:[2001:db8:0:2::1]", False),
+        ("ipv6:[::ffff:10.0.0.7]", "ipv4:10.0.0.7", True),
+        ("ipv6:[::ffff:10.0.0.7]", "ipv6:[::ffff:10.0.0.8]", False),
+        ("ipv6:[fe80::1%25eth0]", "ipv6:[fe80::2%25eth1]", True),
+    ],
+)
+def test_a_network_of_ipv6_is_one_host(one: str, other: str, *, same: bool) -> None:
+    """Whoever has one of its addresses has 2^64 of them, and had as many limits."""
+    logins = FailedLogins(allowed=1)
+    with pytest.raises(Unauthenticated):
+        present(logins, one)
+    with pytest.raises(ResourceExhausted if same else Unauthenticated):
+        present(logins, other)
+
+
 def test_failures_are_forgotten_after_the_window() -> None:
     """And those of one host do not count for another."""
     now = [0.0]
@@ -174,23 +220,25 @@ def test_failures_are_forgotten_after_the_window() -> None:
     for at in (0.0, 30.0):
         now[0] = at
         logins.record_failure("ipv4:10.0.0.7", "x")
-    logins.check("ipv4:10.0.0.8", "x")
-    with pytest.raises(ResourceExhausted) as refused:
-        logins.check("ipv4:10.0.0.7", "x")
-    assert refused.value.retry_after_s == 30.0
+    with pytest.raises(Unauthenticated):
+        present(logins, "ipv4:10.0.0.8")
     now[0] = 60.5
-    logins.check("ipv4:10.0.0.7", "x")
+    with pytest.raises(Unauthenticated):
+        present(logins, "ipv4:10.0.0.7")
+    with pytest.raises(ResourceExhausted) as refused:
+        present(logins, "ipv4:10.0.0.7")
+    assert refused.value.retry_after_s == 60.0
 
 
 def test_a_credential_that_stopped_being_valid_is_limited_again() -> None:
     """A revoked key gives its holder no way around the limit."""
-    logins = FailedLogins(allowed=1)
+    logins = FailedLogins(allowed=1, at_once=0)
     logins.record_success("key")
     logins.record_failure("unix:", "guess")
-    logins.check("unix:", "key")
+    present(logins, "unix:", "key", valid=True)
     logins.record_failure("unix:", "key")
     with pytest.raises(ResourceExhausted):
-        logins.check("unix:", "key")
+        present(logins, "unix:", "key")
 
 
 @pytest.mark.parametrize(
@@ -209,3 +257,36 @@ def test_a_credential_that_stopped_being_valid_is_limited_again() -> None:
 def test_who_is_local(peer: str, trust: LocalTrust, *, trusted: bool) -> None:
     """A Unix socket always is; loopback only where nothing else is listened on."""
     assert trust.trusts(peer) is trusted
+
+
+class Connection:
+    """A call over a connection with a client certificate, as gRPC describes it."""
+
+    def __init__(self, pem: bytes) -> None:
+        self._pem = pem
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        """None."""
+        return ()
+
+    def peer(self) -> str:
+        """An address."""
+        return "ipv4:10.0.0.7:1"
+
+    def auth_context(self) -> dict[str, list[bytes]]:
+        """What TLS found."""
+        return {"x509_pem_cert": [self._pem]}
+
+
+def test_a_certificate_that_tls_accepts_and_the_library_does_not_is_refused() -> None:
+    """A name in it of a type that nobody uses made the call INTERNAL, with a traceback in the log."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")]), datetime.now(UTC)
+    x400_name = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3004a3020500"))
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 7, now, now + timedelta(days=1))
+        .add_extension(x400_name, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    with pytest.raises(Unauthenticated):
+        call_facts("/x/Y", cast("Any", Connection(certificate.public_bytes(Encoding.PEM))))

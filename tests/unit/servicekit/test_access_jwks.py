@@ -191,3 +191,22 @@ async def test_an_issuer_that_refuses_connections_has_no_keys() -> None:
     source = UrlKeys("http://127.0.0.1:1/jwks.json", limits=LIMITS)
     with pytest.raises(Unavailable):
         await source.keys()
+
+
+async def test_calls_do_not_wait_for_an_issuer_that_hangs_while_there_are_keys() -> None:
+    """Every call waited 5 s, once a minute, for as long as the issuer was slow. What it answers counts when it comes."""
+    time, answering = Time(), asyncio.Event()
+
+    async def slowly(_request: web.BaseRequest) -> web.StreamResponse:
+        await answering.wait()
+        return web.Response(body=Issuer(kid="two").jwks())
+
+    limits = FetchLimits(timeout_s=60.0, fresh_s=600.0, patience_s=0.0)
+    async with key_server(Issuer(kid="one").jwks()) as server:
+        source = UrlKeys(server.url, limits=limits, monotonic=time)
+        await source.keys()
+        server.answer = slowly
+        time.now_s += 600.0
+        assert [(await source.keys())[0].kid for _ in range(3)] == ["one"] * 3
+        answering.set()
+        assert (await source.keys(unknown_kid=True))[0].kid == "two"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from servicekit.access.caller import Caller, IdentityMethod, acting_as
 from servicekit.errors import ResourceExhausted
 from servicekit.rpc.pools import CallPool, CallPools
 
@@ -118,3 +119,23 @@ async def test_an_error_of_the_work_is_the_calls_own(pool: CallPool) -> None:
     with pytest.raises(ZeroDivisionError):
         await pool.run(lambda: 1 // 0)
     assert pool.pending == 0
+
+
+async def test_one_tenant_cannot_take_all_places(pool: CallPool) -> None:
+    """It has half of them, rounded up; another tenant's call has a place then, and the operator's own calls have all the rest."""
+    released = threading.Event()
+
+    def start(tenant: str) -> asyncio.Task[bool]:
+        caller = Caller(tenant=tenant, subject="", method=IdentityMethod.API_KEY, scopes=frozenset())
+        with acting_as(caller):
+            return asyncio.create_task(pool.run(released.wait))
+
+    greedy = [start("a") for _ in range(3)]
+    await asyncio.sleep(0)
+    assert [call.done() for call in greedy] == [False, False, True]
+    assert isinstance(greedy[2].exception(), ResourceExhausted)
+    other = start("b")
+    await asyncio.sleep(0)
+    assert pool.pending == 3
+    released.set()
+    assert await asyncio.gather(*greedy[:2], other) == [True] * 3

@@ -20,6 +20,7 @@ CERTIFICATE = "SONICHAOS_CERTIFICATE"
 KEY = "SONICHAOS_KEY"
 
 _API_KEY_PREFIX = "sonichaos_"
+_SECRET = re.compile(r"sonichaos_[a-z2-7]{12}_|eyJ")
 _BEARER = re.compile(r"[\x21-\x7e]{1,8192}")  # what a metadata value may contain, without spaces
 
 CallMetadata = tuple[tuple[str, str], ...]
@@ -134,6 +135,10 @@ def _secret(value: str | Path, what: str) -> str:
     except UnicodeDecodeError:
         raise ConnectionSettingsError(f"{value}: expected an {what}, got other bytes than ASCII text.") from None
     except OSError as error:
+        if _SECRET.match(str(value)):  # neither in the message nor in its cause, which names the file
+            raise ConnectionSettingsError(
+                f"Expected the name of an {what} file, got what looks like a secret."
+            ) from None
         raise ConnectionSettingsError(f"Cannot read the {what} file {value}: {error.strerror}.") from error
 
 
