@@ -59,8 +59,12 @@ class TenantErasures(RepeatingThread):
         Raises as the journal, and as the store where a persona or an upload cannot be removed.
         """
         with self._lock:
-            if not self._erase_jobs(tenant, until_s=time.monotonic() + _STEP_S):
+            until_s = time.monotonic() + _STEP_S
+            if not self._erase_jobs(tenant, until_s=until_s):
                 return False
+            while self._journal.erase_leftovers(tenant, self._owner):
+                if time.monotonic() > until_s:
+                    return False
             self._journal.count_erased(tenant, self._owner, self._erase_files(tenant))
             self._journal.finish_tenant_erasure(tenant, self._owner)
         self._journal.purge_erased()
@@ -87,13 +91,13 @@ class TenantErasures(RepeatingThread):
 
     def _erase_jobs(self, tenant: str, *, until_s: float) -> bool:
         """Erase the tenant's jobs until the time is over; True where none is left."""
-        none_left, after = True, ""
-        while batch := self._journal.jobs_to_erase(tenant, self._owner, after):
+        none_left, last = True, None
+        while batch := self._journal.jobs_to_erase(tenant, self._owner, last):
             for job in batch:
                 if time.monotonic() > until_s:
                     return False
                 none_left = self._erase_job(tenant, job) and none_left
-            after = batch[-1].job_id
+            last = batch[-1]
         return none_left
 
     def _erase_job(self, tenant: str, job: JobToErase) -> bool:

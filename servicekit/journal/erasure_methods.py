@@ -12,7 +12,7 @@ from servicekit.journal.tenant_erasure import JobToErase, TenantErasure
 
 
 class ErasureMethods(OpenJournal):
-    """Every method is one transaction; see `servicekit.journal.journal` for the errors that all of them raise."""
+    """But for `erase_leftovers` each method is one transaction; for the errors of all see `servicekit.journal.journal`."""
 
     def erase_prompt(self, tenant: str, job_id: str) -> Erasure:
         """Erase the prompts of an ended or deleted job; the chain stays intact.
@@ -75,8 +75,8 @@ class ErasureMethods(OpenJournal):
         with self._database.reading() as connection:
             return tenant_erasure.unfinished(connection, owner)
 
-    def jobs_to_erase(self, tenant: str, owner: OwningService, after: str = "") -> Sequence[JobToErase]:
-        """The next jobs, in the order of their ids, of those that were accepted before the tenant's erasure was started."""
+    def jobs_to_erase(self, tenant: str, owner: OwningService, after: JobToErase | None = None) -> Sequence[JobToErase]:
+        """The next jobs after one of them, oldest first, of those that were accepted before the tenant's erasure was started."""
         with self._database.reading() as connection:
             return tenant_erasure.jobs_to_erase(connection, tenant, owner, after)
 
@@ -85,8 +85,18 @@ class ErasureMethods(OpenJournal):
         with self._writing() as tx:
             tenant_erasure.add_counts(tx, tenant, owner, counts)
 
+    def erase_leftovers(self, tenant: str, owner: OwningService) -> bool:
+        """Erase some events, and some texts beside audit rows, of deleted jobs of a tenant; False where there are none."""
+        with self._database.reading() as connection:
+            found = tenant_erasure.leftovers(connection, tenant, owner)
+        if not found.positions and not found.sequences:
+            return False
+        with self._writing() as tx:
+            tenant_erasure.erase_leftovers(tx, tenant, owner, found)
+        return True
+
     def finish_tenant_erasure(self, tenant: str, owner: OwningService) -> None:
-        """Erase what belongs to no job that is still there: texts beside audit rows, events, measurements, use. Record the end."""
+        """Erase the measurements of deleted jobs and the tenant's use, and record the end."""
         with self._writing() as tx:
             tenant_erasure.finish(tx, tenant, owner)
             upkeep.set_purge_pending(tx, pending=True)

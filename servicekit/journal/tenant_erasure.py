@@ -9,11 +9,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from servicekit.clock import from_micros
 from servicekit.journal import audit_chain
@@ -41,7 +55,16 @@ class JobToErase:
     """A job of a tenant that is being erased, and the numbers of its versions that have not ended."""
 
     job_id: str
+    create_us: int
     unended: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """Rows of deleted jobs: positions of events, and sequence numbers of audit rows with texts."""
+
+    positions: tuple[int, ...]
+    sequences: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,19 +112,25 @@ def read(connection: Connection, tenant: str, owner: OwningService) -> TenantEra
     )
 
 
-def jobs_to_erase(connection: Connection, tenant: str, owner: OwningService, after: str) -> list[JobToErase]:
-    """Some jobs of a tenant that were accepted before its erasure was started, in the order of their ids, after that id."""
+def jobs_to_erase(
+    connection: Connection, tenant: str, owner: OwningService, after: JobToErase | None
+) -> list[JobToErase]:
+    """The next jobs of a tenant after one of them, oldest first, of those accepted before its erasure was started."""
     record = _read(connection, _name(owner, tenant))
     if record is None:
         return []
-    conditions = (*_to_erase(tenant, owner, record["start_us"]), jobs.c.job_id > after)
-    ids = connection.execute(select(jobs.c.job_id).where(*conditions).order_by(jobs.c.job_id).limit(_BATCH)).scalars()
-    found = {job_id: JobToErase(job_id, ()) for job_id in ids}
+    in_order = select(jobs.c.job_id, jobs.c.create_us).order_by(jobs.c.create_us, jobs.c.job_id).limit(_BATCH)
+    next_ones = in_order.where(*_to_erase(tenant, owner, record["start_us"]))
+    if after is not None:
+        position = tuple_(literal(after.create_us), literal(after.job_id))
+        next_ones = next_ones.where(tuple_(jobs.c.create_us, jobs.c.job_id) > position)
+    found = {row.job_id: JobToErase(row.job_id, row.create_us, ()) for row in connection.execute(next_ones)}
     unended = select(versions.c.job_id, versions.c.number).where(
         versions.c.job_id.in_(list(found)), versions.c.state.not_in(sorted(ENDED))
     )
     for row in connection.execute(unended.order_by(versions.c.job_id, versions.c.number)):
-        found[row.job_id] = JobToErase(row.job_id, (*found[row.job_id].unended, row.number))
+        job = found[row.job_id]
+        found[row.job_id] = replace(job, unended=(*job.unended, row.number))
     return list(found.values())
 
 
@@ -118,19 +147,37 @@ def _to_erase(tenant: str, owner: OwningService, start_us: int) -> tuple[Any, ..
     return (jobs.c.tenant == tenant, jobs.c.owner == owner, jobs.c.create_us <= start_us)
 
 
-def finish(tx: Transaction, tenant: str, owner: OwningService) -> None:
-    """Erase what does not belong to a job that is still there, and record the end."""
-    connection = tx.connection
+def leftovers(connection: Connection, tenant: str, owner: OwningService) -> Leftovers:
+    """Some rows of jobs that are deleted."""
 
-    def gone(table: Any) -> tuple[Any, ...]:  # noqa: ANN401  a table
-        return (table.c.tenant == tenant, ~exists().where(jobs.c.job_id == table.c.job_id))
+    def of_deleted(table: Table) -> ColumnElement[bool]:
+        return and_(table.c.tenant == tenant, ~exists().where(jobs.c.job_id == table.c.job_id))
 
+    positions = select(events.c.position).where(events.c.owner == owner, of_deleted(events))
+    sequences = select(audit_rows.c.sequence).where(of_deleted(audit_rows), HAS_TEXTS)
+    return Leftovers(
+        tuple(connection.execute(positions.order_by(events.c.position).limit(_BATCH)).scalars()),
+        tuple(connection.execute(sequences.order_by(audit_rows.c.sequence).limit(_BATCH)).scalars()),
+    )
+
+
+def erase_leftovers(tx: Transaction, tenant: str, owner: OwningService, found: Leftovers) -> None:
+    """Remove the events, and the texts beside the audit rows."""
+    of_rows = (audit_rows.c.tenant == tenant, audit_rows.c.sequence.in_(found.sequences))
     counts = {
-        DataKind.AUDIT_TEXTS: connection.execute(
-            update(audit_rows).where(*gone(audit_rows), HAS_TEXTS).values(TEXTS)
-        ).rowcount,
-        DataKind.EVENTS: connection.execute(delete(events).where(*gone(events))).rowcount,
-        DataKind.MEASUREMENTS: connection.execute(delete(measured_failures).where(*gone(measured_failures))).rowcount,
+        DataKind.AUDIT_TEXTS: tx.connection.execute(update(audit_rows).where(*of_rows).values(TEXTS)).rowcount,
+        DataKind.EVENTS: tx.connection.execute(delete(events).where(events.c.position.in_(found.positions))).rowcount,
+    }
+    add_counts(tx, tenant, owner, counts)
+
+
+def finish(tx: Transaction, tenant: str, owner: OwningService) -> None:
+    """Erase measurements of deleted jobs and the tenant's use, and record the end."""
+    connection = tx.connection
+    deleted = ~exists().where(jobs.c.job_id == measured_failures.c.job_id)
+    measured = delete(measured_failures).where(measured_failures.c.tenant == tenant, deleted)
+    counts = {
+        DataKind.MEASUREMENTS: connection.execute(measured).rowcount,
         DataKind.USAGE: connection.execute(delete(tenant_usage).where(tenant_usage.c.tenant == tenant)).rowcount,
     }
     connection.execute(delete(tenant_turns).where(tenant_turns.c.tenant == tenant, tenant_turns.c.owner == owner))

@@ -198,6 +198,8 @@ def test_jobs_and_tenants_are_erased(journal: Journal, url: str, tmp_path: Path)
     assert (found.job_id, found.unended) == (second, ())
     journal.start_erase("studio", second, OwningService.RENDER, of_tenant=True)
     journal.finish_delete("studio", second)
+    assert journal.erase_leftovers("studio", OwningService.RENDER)
+    assert not journal.erase_leftovers("studio", OwningService.RENDER)
     journal.finish_tenant_erasure("studio", OwningService.RENDER)
     assert journal.unfinished_tenant_erasures(OwningService.RENDER) == []
     erasure = journal.tenant_erasure("studio", OwningService.RENDER)
