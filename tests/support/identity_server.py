@@ -13,6 +13,7 @@ from grpc import aio
 
 from jobs_service.rpc_scopes import rpc_scopes
 from servicekit.access.api_key import KeyText, NewApiKey, new_key_text
+from servicekit.access.call_limits import CallLimits
 from servicekit.access.caller import Scope
 from servicekit.clock import Clock, SystemClock
 from servicekit.host_settings import HostSettings
@@ -86,6 +87,7 @@ async def guarded(
     recheck_s: float = RECHECK_S,
     more_endpoints: Sequence[Endpoint] = (),
     clock: Clock | None = None,
+    call_limits: CallLimits | None = None,
 ) -> AsyncIterator[Guarded]:
     """The server over a journal in ``folder``, with ``rules`` as its access file; tenants a and b have a job each."""
     (folder / "access.toml").write_text(rules)
@@ -96,7 +98,14 @@ async def guarded(
             settings, journal, resources, rpc_scopes(OwningService.RENDER), "127.0.0.1:0"
         )
         wire = await resources.enter_async_context(
-            serving(folder, journal, gatekeeper=gatekeeper, recheck_s=recheck_s, more_endpoints=more_endpoints)
+            serving(
+                folder,
+                journal,
+                gatekeeper=gatekeeper,
+                call_limits=call_limits,
+                recheck_s=recheck_s,
+                more_endpoints=more_endpoints,
+            )
         )
         served = Guarded(wire, journal)
         for tenant in ("a", "b"):

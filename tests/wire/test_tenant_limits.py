@@ -27,6 +27,7 @@ from sonichaos.jobs.v1 import brief_pb2, jobs_service_pb2
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2
 from tests.support.callers import as_tenant
+from tests.support.identity_server import bearer, guarded
 from tests.support.jobs_server import serving as jobs_serving
 from tests.support.journal_rows import claimed, new_job, open_journal, request
 from tests.support.render_parts import RenderParts, render_parts, separation_in_thread
@@ -269,6 +270,21 @@ async def test_open_streams_are_limited(tmp_path: Path, journal: Journal) -> Non
         while wire.rpc.call_limits.open_streams("acme"):  # noqa: ASYNC110  as above
             await asyncio.sleep(0.01)
         await wire.stub.WatchJobs(asked, **ACME).initial_metadata()
+
+
+async def test_a_limit_of_a_key_replaces_that_of_the_tenant(tmp_path: Path) -> None:
+    """More or less than it, for calls with that key; what is counted is the tenant's."""
+    asked = jobs_service_pb2.WatchJobsRequest()
+    async with guarded(tmp_path, call_limits=limited(open_streams=1, waiting_jobs=7)) as served:
+        more, plain = served.key(limits={"open_streams": 2}), served.key()
+        for _ in range(2):
+            await served.wire.stub.WatchJobs(asked, metadata=bearer(more)).initial_metadata()
+        for key, allowed in ((more, "2"), (plain, "1")):
+            reason, metadata, _ = await refused(served.wire.stub.WatchJobs(asked, metadata=bearer(key)).read())
+            assert (reason, metadata) == ("TENANT_LIMIT", {"limit": "open_streams", "allowed": allowed, "used": "3"})
+        found = await served.wire.stub.GetUsage(jobs_service_pb2.GetUsageRequest(), metadata=bearer(more))
+        shown = {limit.limit: (limit.allowed, limit.used) for limit in found.limits}
+        assert (shown["waiting_jobs"], shown["open_streams"]) == ((7, 1), (2, 2))
 
 
 async def test_a_tenant_sees_its_limits_and_its_use(tmp_path: Path, journal: Journal) -> None:
