@@ -10,7 +10,8 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
 from jobs_service.tenant_erasure import TenantErasures
-from servicekit.access.caller import is_tenant_id
+from servicekit.access.caller import current_caller, is_tenant_id
+from servicekit.access.gatekeeper import check_operator
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.logs import logger
 from servicekit.rpc.pools import CallPools
@@ -37,8 +38,11 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
     async def EraseTenant(
         self, request: operations_pb2.EraseTenantRequest, context: Context
     ) -> operations_pb2.EraseTenantResponse:
-        """Erase a tenant, for at most 30 s of this call; then the service goes on by itself."""
+        """Erase the caller's tenant or, for the operator, any. After 30 s of this call the service goes on by itself."""
         tenant = _checked_tenant(request)
+        caller = current_caller()
+        if tenant != caller.tenant:
+            check_operator(caller, "erasing another tenant")
         until_s = asyncio.get_running_loop().time() + _wait_s(context)
         await self._pools.erasures.run(self._erasures.begin, tenant)
         while not await self._pools.erasures.run(self._erasures.step, tenant):
@@ -49,6 +53,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
 
     async def Drain(self, request: operations_pb2.DrainRequest, context: Context) -> operations_pb2.DrainResponse:
         """Stop the service; answered at once."""
+        check_operator(current_caller(), "stopping the service")
         wanted_s = request.timeout.ToNanoseconds() / 1e9 if request.HasField("timeout") else None
         if wanted_s is not None and not 0 <= wanted_s <= MAX_DRAIN_S:
             text = f"must be 0 to {MAX_DRAIN_S:.0f} seconds, got {wanted_s:g}"

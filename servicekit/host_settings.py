@@ -200,7 +200,7 @@ class HostSettings(Settings):
     metrics_host: str = Field(
         "127.0.0.1",
         description="Host address on which Prometheus metrics are served. Beyond loopback, scrapes need TLS and an API key or a "
-        "JWT with the scope operate.",
+        "JWT of the tenant local with the scope operate.",
     )
 
     @property

@@ -53,7 +53,9 @@ class FailedLogins:
         self._verifying += limited
         try:
             yield
-        except Unauthenticated:
+        except Unauthenticated as error:
+            if error.reason == "CREDENTIALS_EXPIRED":  # it was valid, so its holder guesses nothing
+                raise
             self.record_failure(host, credential)
             if limited:
                 raise self._refusal(host) from None

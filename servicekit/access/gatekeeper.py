@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtensionOID
 from grpc import aio
 
 from servicekit.access.caller import (
+    LOCAL_TENANT,
     Caller,
     CallFacts,
     ClientCertificate,
@@ -144,6 +145,17 @@ class Gatekeeper:
             f"{method.rpartition('/')[2]} needs the scope {name}, and the caller's credential has {held}",
             reason="SCOPE_MISSING",
             metadata={"scope": "" if needed is None else str(needed)},
+        )
+
+
+def check_operator(caller: Caller, what: str) -> None:
+    """Refuse what reaches beyond one tenant to everyone but the operator's own tenant. Raises PermissionDenied SCOPE_MISSING."""
+    if caller.tenant != LOCAL_TENANT:
+        raise PermissionDenied(
+            f"{what} reaches beyond the caller's tenant and needs a credential of the tenant {LOCAL_TENANT} with the scope "
+            f"{Scope.OPERATE}: sonichaos keys create --tenant {LOCAL_TENANT} --scopes {Scope.OPERATE}",
+            reason="SCOPE_MISSING",
+            metadata={"scope": str(Scope.OPERATE)},
         )
 
 

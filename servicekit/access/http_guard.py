@@ -8,15 +8,15 @@ from http import HTTPStatus
 from aiohttp import web
 
 from servicekit.access.caller import CallFacts, Scope
-from servicekit.access.gatekeeper import Gatekeeper
-from servicekit.errors import ResourceExhausted, ServiceError, Unauthenticated
+from servicekit.access.gatekeeper import Gatekeeper, check_operator
+from servicekit.errors import PermissionDenied, ResourceExhausted, ServiceError, Unauthenticated
 
 HttpGuard = Callable[[web.BaseRequest], Awaitable[web.Response | None]]
 """Answers a request that is refused; None for one that is admitted."""
 
 
 def operators_only(gatekeeper: Gatekeeper) -> HttpGuard:
-    """Admits requests whose ``Authorization: Bearer`` is an API key or a JWT with the scope ``operate``, as Prometheus sends it."""
+    """Admits requests with an API key or a JWT of the operator's tenant with the scope ``operate``, as Bearer."""
 
     async def check(request: web.BaseRequest) -> web.Response | None:
         call = CallFacts(
@@ -32,6 +32,10 @@ def operators_only(gatekeeper: Gatekeeper) -> HttpGuard:
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, error.message)
         if Scope.OPERATE not in caller.scopes:
             return _refusal(HTTPStatus.FORBIDDEN, f"{request.path} needs a credential with the scope {Scope.OPERATE}.")
+        try:
+            check_operator(caller, request.path)
+        except PermissionDenied as error:
+            return _refusal(HTTPStatus.FORBIDDEN, error.message)
         return None
 
     return check

@@ -91,6 +91,23 @@ async def test_an_operator_erases_a_tenant_after_confirming_it(tmp_path: Path) -
             assert found_in(tmp_path, Texts(TENANT)) == set()
 
 
+async def test_what_reaches_beyond_a_tenant_is_for_the_operators_own(tmp_path: Path) -> None:
+    """A customer whose key may operate erases its own tenant only, and does not stop the service."""
+    with open_journal(tmp_path) as journal:
+        ended_job(journal, store_in(tmp_path), TENANT)
+        async with operated(tmp_path, journal) as (stub, _):
+            customer = as_tenant("customer", frozenset({Scope.OPERATE}))
+            for tenant in (TENANT, "nobody", "local"):
+                asked = operations_pb2.EraseTenantRequest(tenant=tenant, confirm_tenant=tenant)
+                refused = await refusal(stub.EraseTenant(asked, metadata=customer))
+                assert refused == (grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING", {"scope": "operate"})
+            assert (await refusal(stub.Drain(operations_pb2.DrainRequest(), metadata=customer)))[1] == "SCOPE_MISSING"
+            assert len(journal.jobs(TENANT, JobFilter()).jobs) == 1
+            own = operations_pb2.EraseTenantRequest(tenant=TENANT, confirm_tenant=TENANT)
+            answer = await stub.EraseTenant(own, metadata=as_tenant(TENANT, frozenset({Scope.OPERATE})))
+            assert (answer.finished, erased(answer.report)["JOBS"]) == (True, 1)
+
+
 async def test_a_call_about_work_that_still_runs_answers_before_its_deadline(tmp_path: Path) -> None:
     """It says that the erasure has not ended."""
     with open_journal(tmp_path) as journal:

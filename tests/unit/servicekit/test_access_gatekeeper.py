@@ -213,6 +213,15 @@ def test_a_network_of_ipv6_is_one_host(one: str, other: str, *, same: bool) -> N
         present(logins, other)
 
 
+def test_an_expired_credential_is_no_failure() -> None:
+    """Its signature was right: a program that forgot to renew its token must not limit its neighbours."""
+    logins = FailedLogins(allowed=1)
+    for _ in range(5):
+        with pytest.raises(Unauthenticated) as refused, logins.attempt("ipv4:10.0.0.7", "old"):
+            raise Unauthenticated("the JWT expired", reason="CREDENTIALS_EXPIRED")
+        assert refused.value.reason == "CREDENTIALS_EXPIRED"
+
+
 def test_failures_are_forgotten_after_the_window() -> None:
     """And those of one host do not count for another."""
     now = [0.0]

@@ -154,11 +154,13 @@ async def test_metrics_beyond_loopback_are_for_operators(server: Certificate, au
                 async with http.get(target, ssl=tls, headers=headers) as answer:
                     return answer.status
 
-            operator = as_tenant("ops", frozenset({Scope.OPERATE}))[0][1]
+            operator = as_tenant("local", frozenset({Scope.OPERATE}))[0][1]
+            customer = as_tenant("a", frozenset({Scope.OPERATE}))[0][1]
             reader = as_tenant("a", frozenset({Scope.READ}))[0][1]
             assert await status(operator) == 200
             assert await status() == (401 if guarded else 200)
             assert await status(reader) == (403 if guarded else 200)
+            assert await status(customer) == (403 if guarded else 200)
             assert await status(operator, operator) == (401 if guarded else 200)
             guesses = [await status("Bearer nonsense") for _ in range(4)]
             assert guesses == ([401, 401, 401, 429] if guarded else [200] * 4)

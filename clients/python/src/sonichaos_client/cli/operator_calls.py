@@ -34,8 +34,8 @@ def erase(session: Session, *, job_id: str, tenant: str, yes: bool) -> None:
     """Erase a job, or all of a tenant, for good, and show what remains and why.
 
     A job must have ended or be deleted: its files, rows, prompt, labels, licensee and request ids are erased. A tenant's
-    running jobs are cancelled, its API keys revoked, its personas and uploads removed; this needs the scope 'operate' and can
-    be repeated. The audit chain stays intact.
+    running jobs are cancelled, its API keys revoked, its personas and uploads removed; this needs the scope 'operate', for
+    another tenant also the tenant 'local', and can be repeated. The audit chain stays intact.
     """
     if bool(job_id) == bool(tenant):
         raise click.UsageError("erase takes either a JOB_ID or --tenant.")
@@ -61,9 +61,10 @@ def erase(session: Session, *, job_id: str, tenant: str, yes: bool) -> None:
 )
 @connected
 def drain(session: Session, *, timeout: float | None) -> None:
-    """Stop both services as SIGTERM does: they take no more work, finish what runs, and end. Needs the scope 'operate'.
+    """Stop both services as SIGTERM does: they take no more work, finish what runs, and end.
 
-    separation_service is stopped after render_service has ended, because running takes need it.
+    Needs the tenant 'local' and the scope 'operate'. separation_service is stopped after render_service has ended, because
+    running takes need it.
     """
     limit = None if timeout is None else timedelta(seconds=timeout)
     with session.client() as client:

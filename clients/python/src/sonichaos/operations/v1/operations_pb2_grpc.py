@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class OperationsServiceStub:
     """What an operator does to a running service. render_service and separation_service both serve it. Every call needs the scope
-    `operate`.
+    `operate`; what reaches beyond the caller's tenant also needs a credential of the tenant `local`.
     """
 
     def __init__(self, channel):
@@ -50,7 +50,7 @@ class OperationsServiceStub:
 
 class OperationsServiceServicer:
     """What an operator does to a running service. render_service and separation_service both serve it. Every call needs the scope
-    `operate`.
+    `operate`; what reaches beyond the caller's tenant also needs a credential of the tenant `local`.
     """
 
     def EraseTenant(self, request, context):
@@ -93,7 +93,7 @@ def add_OperationsServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class OperationsService:
     """What an operator does to a running service. render_service and separation_service both serve it. Every call needs the scope
-    `operate`.
+    `operate`; what reaches beyond the caller's tenant also needs a credential of the tenant `local`.
     """
 
     @staticmethod

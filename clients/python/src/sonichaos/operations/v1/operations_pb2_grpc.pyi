@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class OperationsServiceStub:
     """What an operator does to a running service. render_service and separation_service both serve it. Every call needs the scope
-    `operate`.
+    `operate`; what reaches beyond the caller's tenant also needs a credential of the tenant `local`.
     """
 
     @_typing.overload
@@ -47,7 +47,7 @@ class OperationsServiceStub:
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
     """What an operator does to a running service. render_service and separation_service both serve it. Every call needs the scope
-    `operate`.
+    `operate`; what reaches beyond the caller's tenant also needs a credential of the tenant `local`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -62,7 +62,7 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     """What an operator does to a running service. render_service and separation_service both serve it. Every call needs the scope
-    `operate`.
+    `operate`; what reaches beyond the caller's tenant also needs a credential of the tenant `local`.
     """
 
     @_abc_1.abstractmethod

@@ -126,7 +126,7 @@ export const DrainResponseSchema: GenMessage<DrainResponse> = /*@__PURE__*/
 
 /**
  * What an operator does to a running service. render_service and separation_service both serve it. Every call needs the scope
- * `operate`.
+ * `operate`; what reaches beyond the caller's tenant also needs a credential of the tenant `local`.
  *
  * @generated from service sonichaos.operations.v1.OperationsService
  */
