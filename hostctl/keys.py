@@ -16,7 +16,7 @@ from servicekit.access.api_key import PREFIX, ApiKey, KeyText, NewApiKey, is_key
 from servicekit.access.caller import GRANTABLE_SCOPES, Scope, is_tenant_id
 from servicekit.access.limits import LIMIT_NAMES, check_overrides
 from servicekit.clock import SystemClock
-from servicekit.errors import FailedPrecondition, ServiceError, Unavailable
+from servicekit.errors import FailedPrecondition, ServiceError, Unavailable, cause_of
 from servicekit.journal import Journal, SchemaError
 from sonichaos_client.cli.exit_status import ExitStatus
 from sonichaos_client.cli.param_types import DurationUpTo
@@ -236,7 +236,7 @@ def _journal(data: Path | None) -> Iterator[Journal]:
         with journal:
             yield journal
     except Unavailable as error:
-        raise _TryAgain(f"{error.message}.") from None
+        raise _TryAgain("\n".join(filter(None, (f"{error.message}.", cause_of(error))))) from None
     except FailedPrecondition as error:
         raise _InvalidInput(f"{error.message}.") from None
     except ServiceError as error:

@@ -76,6 +76,11 @@ class ServiceError(Exception):
         self.violations: tuple[FieldViolation, ...] = ()
 
 
+def cause_of(error: BaseException) -> str:
+    """What caused an error, for logs and operators: it may name hosts, users and paths. Empty where nothing did."""
+    return "" if error.__cause__ is None else str(error.__cause__)
+
+
 class InvalidFields(ServiceError):
     """One or more fields are missing, malformed or out of range. The first ten are named, the others counted."""
 

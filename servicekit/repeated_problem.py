@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from servicekit.errors import ServiceError
+from servicekit.errors import ServiceError, cause_of
 from servicekit.logs import logger
 
 _INTERVAL_S = 60.0
@@ -37,7 +37,13 @@ class RepeatedProblem:
         if error.reason not in self._reasons:
             self._reasons.add(error.reason)
             self._logged_s = now_s
-            _log.warning(f"{self._what} failed, will retry", reason=error.reason, message=error.message, **context)
+            _log.warning(
+                f"{self._what} failed, will retry",
+                reason=error.reason,
+                message=error.message,
+                cause=cause_of(error),
+                **context,
+            )
         elif now_s - self._logged_s >= self._interval_s:
             self._logged_s = now_s
             _log.warning(f"{self._what} still fails", message=error.message, **self._extent(now_s), **context)

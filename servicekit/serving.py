@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
+from servicekit.errors import ServiceError, cause_of
 from servicekit.logs import logger
 from servicekit.rpc.endpoints import Endpoint
 from servicekit.rpc.server import RpcServer
@@ -145,7 +146,8 @@ def _stop_on_signals(stopping: StopRequest) -> None:
 def exit_unusable(name: str, error: Exception) -> int:
     """Write to stderr why the service cannot start; returns the exit status."""
     with suppress(OSError):
-        sys.stderr.write(f"{name} cannot start: {error}\n")
+        cause = cause_of(error) if isinstance(error, ServiceError) else ""
+        sys.stderr.write(f"{name} cannot start: {error}\n" + (f"{cause}\n" if cause else ""))
     return EXIT_UNUSABLE
 
 

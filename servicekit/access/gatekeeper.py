@@ -100,7 +100,8 @@ class Gatekeeper:
         with self._failed_logins.attempt(host, credential) if credential else nullcontext():
             caller = await self._by_credential(call)
         if caller is not None:
-            self._failed_logins.record_success(credential)
+            if credential and caller.method is not IdentityMethod.CERTIFICATE:  # beside a certificate nobody read it
+                self._failed_logins.record_success(credential)
             return caller
         if self._local.trusts(call.peer):
             return local_caller()

@@ -339,7 +339,10 @@ def _begin(connection: Connection) -> None:
 
 
 def _bad_url(url: str) -> str:
-    return f"the journal URL must be sqlite:////absolute/file or postgresql://host/name, got {url!r}"
+    """Says what is wrong without the URL, which may have a password."""
+    scheme, separator, _ = url.partition("://")
+    got = f"one with the scheme {scheme!r}" if separator else "one without a scheme"
+    return f"the journal URL must be sqlite:////absolute/file or postgresql://host/name, got {got}"
 
 
 @contextmanager
@@ -350,7 +353,7 @@ def _service_errors(operation: str) -> Iterator[None]:
     except (IntegrityError, ProgrammingError, DataError):
         raise  # a bug in this program; a retry cannot help
     except DBAPIError as error:
-        raise _service_error(error.orig, operation) from error
+        raise _service_error(error.orig, operation) from error.orig  # its own text has the statement's values
     except PoolTimeout as error:
         raise _service_error(error, operation) from error
 
@@ -373,9 +376,17 @@ def _service_error(cause: BaseException | None, operation: str) -> ServiceError:
     return _unavailable(cause, operation)
 
 
+def _shown(cause: object) -> str:
+    """What callers may read of a cause. PostgreSQL's messages have its address, user and database; logs have them."""
+    if isinstance(cause, str | sqlite3.Error | PoolTimeout):
+        return str(cause)
+    state = getattr(cause, "sqlstate", None)
+    return f"its database answered {state}" if state else "no connection to its database"
+
+
 def _unavailable(cause: object, operation: str) -> Unavailable:
     return Unavailable(
-        f"the journal does not answer ({cause}); retry",
+        f"the journal does not answer ({_shown(cause)}); retry",
         reason="STORE_UNAVAILABLE",
         metadata={"operation": f"journal {operation}"},
         retry_after_s=5.0,

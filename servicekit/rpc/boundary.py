@@ -17,7 +17,7 @@ from grpc import aio
 from servicekit.access.call_limits import CallLimits
 from servicekit.access.caller import Caller, set_caller
 from servicekit.access.gatekeeper import Gatekeeper
-from servicekit.errors import ServiceError, Unauthenticated, Unimplemented
+from servicekit.errors import ServiceError, Unauthenticated, Unavailable, Unimplemented, cause_of
 from servicekit.logs import logger
 from servicekit.memory import clear_frames
 from servicekit.metrics import Metrics
@@ -246,7 +246,8 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
     def _failed(method: str, error: Exception) -> ServiceError:
         known = as_service_error(error)
         if isinstance(error, ServiceError):
-            _log.info("rpc refused", method=method, reason=known.reason, message=known.message)
+            cause = {"cause": cause_of(error)} if isinstance(error, Unavailable) and error.__cause__ else {}
+            _log.info("rpc refused", method=method, reason=known.reason, message=known.message, **cause)
         else:
             _log.error("rpc failed", method=method, exc_info=error)
         return known
