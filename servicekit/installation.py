@@ -42,6 +42,7 @@ from servicekit.tls import CertificateFiles, https_context
 
 _log = logger(__name__)
 _STALE_UPLOAD_S = 24 * 3600
+_ALL_ADDRESSES = ("0.0.0.0", "[::]")  # noqa: S104  compared, not bound
 _MAX_DESCRIPTORS = 65536
 
 
@@ -98,6 +99,11 @@ def open_store(settings: HostSettings, clock: Clock) -> ObjectStore:
     """The installation's object store. Raises :class:`SettingsError` for missing or invalid settings."""
     if settings.store == "s3":
         return _open_s3(settings, clock)
+    if not settings.url_base and settings.url_listen.rpartition(":")[0] in _ALL_ADDRESSES:
+        raise SettingsError(
+            f"SONICHAOS_URL_LISTEN is {settings.url_listen}, which no caller can connect to: set SONICHAOS_URL_BASE to what signed "
+            "URLs begin with, such as https://files.example.com:50073"
+        )
     try:
         secrets = UrlSecretFile(settings.url_secret)
         signer = UrlSigner(base_url=settings.url_root, secret=secrets.current, now=clock.now)

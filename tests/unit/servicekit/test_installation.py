@@ -98,3 +98,13 @@ def test_the_descriptor_limit_is_raised_to_what_the_system_allows() -> None:
         "assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:50073", "[::]:50073"])
+def test_signed_urls_need_a_base_where_their_server_listens_on_all_addresses(tmp_path: Path, address: str) -> None:
+    """A URL that begins with 0.0.0.0 leads nowhere, and callers on other machines would be the first to notice."""
+    with pytest.raises(SettingsError, match="SONICHAOS_URL_BASE"):
+        open_store(settings(tmp_path, url_listen=address), SystemClock())
+    store = open_store(settings(tmp_path, url_listen=address, url_base="https://files.example.com"), SystemClock())
+    stored = store.put_bytes("jobs/a/b.wav", b"x", content_type="audio/wav")
+    assert store.signed_url(stored.key, ttl_s=60).url.startswith("https://files.example.com/")
