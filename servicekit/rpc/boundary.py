@@ -7,6 +7,7 @@ import inspect
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
@@ -15,7 +16,7 @@ import structlog
 from grpc import aio
 
 from servicekit.access.call_limits import CallLimits
-from servicekit.access.caller import Caller, set_caller
+from servicekit.access.caller import Caller, IdentityMethod, set_caller
 from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.errors import ServiceError, Unauthenticated, Unavailable, Unimplemented, cause_of
 from servicekit.logs import logger
@@ -80,14 +81,27 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
             task.cancel()
 
     async def end_calls_of_invalid_callers(self) -> None:
-        """End the running calls whose callers would not be admitted again: a revoked key, an expired token."""
+        """End the running calls whose callers would not be admitted again: a revoked key, an expired token.
+
+        API keys come last: where the journal hangs, answers about them do, and other callers must not wait for those.
+        """
         callers = {_identity(caller): caller for caller in self._callers.values()}
-        identities = list(callers)
-        invalid: set[tuple[object, ...]] = set()
-        for start in range(0, len(identities), _CHECKED_AT_ONCE):
-            asked = identities[start : start + _CHECKED_AT_ONCE]
-            answers = await asyncio.gather(*[self._gatekeeper.is_valid(callers[identity]) for identity in asked])
-            invalid.update(identity for identity, valid in zip(asked, answers, strict=True) if not valid)
+        by_key = {identity for identity, caller in callers.items() if caller.method is IdentityMethod.API_KEY}
+        for group in (list(callers.keys() - by_key), list(by_key)):
+            for start in range(0, len(group), _CHECKED_AT_ONCE):
+                asked = group[start : start + _CHECKED_AT_ONCE]
+                answers = await asyncio.gather(*[self._is_valid(callers[identity]) for identity in asked])
+                self._end_calls_of({identity for identity, valid in zip(asked, answers, strict=True) if not valid})
+
+    async def _is_valid(self, caller: Caller) -> bool:
+        """What the gatekeeper says. An unexpected error is about this caller alone, and ends none of its calls."""
+        try:
+            return await self._gatekeeper.is_valid(caller)
+        except Exception as error:  # noqa: BLE001  the other callers must be checked, whatever this one meets
+            _log.error("a caller could not be checked again", subject=caller.subject, exc_info=error)
+            return True
+
+    def _end_calls_of(self, invalid: AbstractSet[tuple[object, ...]]) -> None:
         for task, caller in list(self._callers.items()):
             if _identity(caller) in invalid and not task.done():
                 self._revoked.add(task)

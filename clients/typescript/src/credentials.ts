@@ -37,6 +37,10 @@ export function credentialsFromEnvironment(environment: NodeJS.ProcessEnv = proc
   const named = bearers.filter((name) => environment[name]);
   if (named.length > 1) throw new Error(`expected one key or token, got ${named.join(" and ")}; unset all but one`);
   const bearerFile = environment["SONICHAOS_API_KEY_FILE"] || environment["SONICHAOS_TOKEN_FILE"];
+  // The error of a file that is not there would show its name.
+  if (bearerFile && /^(sonichaos_[a-z2-7]{12}_|eyJ)/.test(bearerFile)) {
+    throw new Error("expected the name of a file with a key or token, got what looks like the secret itself");
+  }
   const readBearer = async (path: string): Promise<string> => (await readFile(path, "ascii")).trim();
   const bearer = bearerFile ? () => readBearer(bearerFile) : environment["SONICHAOS_API_KEY"];
   const pem = (name: string): string | undefined => {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
-from servicekit.access.caller import Scope, current_tenant
+from servicekit.access.caller import Caller, CallFacts, IdentityMethod, Scope, current_tenant
 from servicekit.access.failed_logins import FailedLogins
 from servicekit.access.gatekeeper import Gatekeeper, LocalTrust, call_facts
 from servicekit.errors import ResourceExhausted, Unauthenticated
@@ -47,6 +47,27 @@ class Servicer(jobs_service_pb2_grpc.JobsServiceServicer):
         """One event, then nothing."""
         yield jobs_service_pb2.WatchJobResponse()
         await asyncio.Event().wait()
+
+
+class TroubledTenants(NamedTenants):
+    """Tenant a comes with JWTs. Asked about others again, who come with keys, it hangs or fails."""
+
+    def __init__(self, trouble: str) -> None:
+        super().__init__()
+        self._trouble = trouble
+
+    async def identify(self, call: CallFacts) -> Caller | None:
+        """See `NamedTenants`."""
+        found = await super().identify(call)
+        return replace(found, method=IdentityMethod.JWT) if found is not None and found.tenant == "a" else found
+
+    async def is_valid(self, caller: Caller) -> bool:
+        """See `NamedTenants`."""
+        if caller.tenant != "a":
+            if self._trouble == "fails":
+                raise ValueError("no such scope")
+            await asyncio.Event().wait()
+        return await super().is_valid(caller)
 
 
 @dataclass
@@ -139,6 +160,33 @@ async def test_a_stream_ends_when_its_credential_does(served: Served) -> None:
     assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
     assert not watched["b"].done()
     watched["b"].cancel()
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "fails"])
+async def test_callers_that_cannot_be_checked_again_keep_no_others(trouble: str) -> None:
+    """A journal that hangs, or a row of it that cannot be read, let the streams of all other callers go on for good."""
+    tenants = TroubledTenants(trouble)
+    server = RpcServer(
+        metrics=Metrics("test"),
+        gated_methods=(),
+        service_names=[NAME],
+        gatekeeper=Gatekeeper((tenants,), scopes={f"/{NAME}/WatchJob": Scope.READ}, local=LocalTrust()),
+        recheck_s=0.1,
+    )
+    jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(Servicer(), server.grpc_server)
+    (address,) = await server.start([Endpoint("127.0.0.1:0")])
+    async with aio.insecure_channel(address) as channel:
+        stub = jobs_service_pb2_grpc.JobsServiceStub(channel)
+        watched = [
+            stub.WatchJob(jobs_service_pb2.WatchJobRequest(), metadata=as_tenant(name, READ_ONLY)) for name in "ba"
+        ]
+        for call in watched:
+            await call.read()
+        tenants.revoked.add("a")
+        code, _, _ = await refusal(watched[1].read())
+        assert code is grpc.StatusCode.UNAUTHENTICATED
+        assert not watched[0].done()
+    await server.stop(0.0)
 
 
 async def test_a_host_that_fails_often_is_limited_and_locks_out_nobody(served: Served) -> None:
