@@ -29,7 +29,9 @@ from jobs_service import Feed, JobDeletions, JobsServicer
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS
 from servicekit.access.api_key import NewApiKey, new_key_text
+from servicekit.access.call_limits import CallLimits
 from servicekit.access.caller import LOCAL_TENANT, Scope
+from servicekit.access.limits import LimitPolicy, TenantLimits
 from servicekit.clock import SystemClock
 from servicekit.host_settings import HostSettings
 from servicekit.installation import make_folders, open_gatekeeper, open_journal, open_store
@@ -127,6 +129,7 @@ async def serve(folder: Path, server: Certificate, authority: Path, pipe: Connec
             gated_methods=GATED_METHODS,
             service_names=(_NAME,),
             gatekeeper=await open_gatekeeper(settings, journal, resources, scopes, *addresses),
+            call_limits=CallLimits(LimitPolicy(TenantLimits(requests_per_second=1e6))),  # counted, and never reached
         )
         servicer = JobsServicer(
             await resources.enter_async_context(Feed(journal, OwningService.RENDER)),
@@ -136,6 +139,7 @@ async def serve(folder: Path, server: Certificate, authority: Path, pipe: Connec
             clock=clock,
             queue_limit=settings.queue_limit,
             url_ttl_s=settings.url_ttl_seconds,
+            call_limits=rpc.call_limits,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(servicer, rpc.grpc_server)
         unix, plain, tls, mutual_tls = await rpc.start(endpoints)
