@@ -192,6 +192,22 @@ def test_a_store_that_is_not_trusted_is_an_error_at_once(
         assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_redirect_does_not_leave_https(authority: Authority, tmp_path: Path) -> None:
+    """What was to come over TLS does not come in plain text."""
+    with (
+        scripted_pair(authority.server()) as pair,
+        ScriptedFileServer() as plain,
+        Client(pair.render_address, pair.separation_address, credentials=Credentials(ca=authority.ca)) as client,
+    ):
+        job = client.create_render(prompt="a", persona_id="ember", stems=True)
+        client.wait(job)
+        pair.render.files.redirect_to = plain.base_url
+        with pytest.raises(errors.DownloadError, match="answered with HTTP status 302"):
+            client.download(job.job_id, tmp_path / "out")
+        assert plain.ranges == []
+        assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_a_client_certificate_identifies_the_caller(authority: Authority, tmp_path: Path) -> None:
     """Where the server requires one; without it, or with one of another authority, the message says what is missing."""
     mine, foreign = authority.client("mixer"), Authority.create(tmp_path, "other").client()

@@ -208,6 +208,23 @@ def _without_signature(url: str) -> str:
     return url.partition("?")[0]
 
 
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect may not leave HTTPS: the file, and a signature in the new URL, would be readable on the way."""
+
+    def redirect_request(  # noqa: PLR0917 - urllib's own signature
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if req.type == "https" and urllib.parse.urlsplit(newurl).scheme != "https":
+            return None  # then the redirect is the answer
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 class _Get:
     """One GET request, starting at the current end of the file.
 
@@ -247,7 +264,7 @@ class _Get:
         self._body = response
 
     def _opener(self) -> urllib.request.OpenerDirector:
-        handlers: list[urllib.request.BaseHandler] = []
+        handlers: list[urllib.request.BaseHandler] = [_SafeRedirects()]
         if self._parts.hostname in {"127.0.0.1", "localhost", "::1"}:
             handlers.append(urllib.request.ProxyHandler({}))  # a proxy is not used for this machine itself
         if self._parts.scheme == "https":
