@@ -99,12 +99,12 @@ def site(
     names = ("RENDER_LISTEN", "RENDER_MTLS_LISTEN", "SEPARATION_LISTEN", "SEPARATION_MTLS_LISTEN", "URL_LISTEN")
     addresses = {name: f"127.0.0.1:{free_port()}" for name in names}
     files = {"TLS_CERTIFICATE": server.certificate, "TLS_KEY": server.key, "TLS_CLIENT_CA": authority.ca, "DATA": data}
-    named = {**addresses, **files, "THREADS": "2", "IDENTIFY_LOCAL_CALLERS": "1"}
+    named = {**addresses, **files, "THREADS": "2", "IDENTIFY_LOCAL_CALLERS": "1", "LIMIT_RUNNING_JOBS": "3"}
     settings = {**models, **{f"SONICHAOS_{name}": str(value) for name, value in named.items()}}
     pids = [start(service, forker, settings, data) for service in (SEPARATION, RENDER)]
 
     created = subprocess.run(
-        [COMMAND, "keys", "create", "--tenant", "by-key", "--scopes", ",".join(SCOPES)],
+        [COMMAND, "keys", "create", "--tenant", "by-key", "--scopes", ",".join(SCOPES), "--limit", "waiting_jobs=7"],
         env={**plain_environment(), "SONICHAOS_DATA": str(data)},
         capture_output=True,
         text=True,
@@ -157,6 +157,17 @@ def test_each_identity_renders_from_python_and_typescript_and_sees_its_own_jobs(
     for tenant in TENANTS:
         foreign = next(job_id for other in TENANTS if other != tenant for job_id in made[other])
         assert "JOB_NOT_FOUND" in site.run(tenant, "get", foreign, status=2)
+
+
+def test_the_limits_are_those_of_the_settings_and_of_the_key(site: Site) -> None:
+    """Both reach the running service, which has counted each tenant's clips."""
+    for tenant in TENANTS:
+        usage = json.loads(site.run(tenant, "usage", "--json"))
+        limits = {limit["limit"]: (limit.get("allowed", 0), limit.get("used", 0)) for limit in usage["limits"]}
+        assert usage["tenant"] == tenant
+        assert limits["waiting_jobs"][0] == (7 if tenant == "by-key" else 100)
+        assert limits["running_jobs"][0] == 3
+        assert limits["upload_bytes_per_day"][1] > 0
 
 
 def test_a_signed_url_is_https_and_needs_the_authority(site: Site, clips: Mapping[str, Path], tmp_path: Path) -> None:
