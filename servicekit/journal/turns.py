@@ -22,8 +22,8 @@ from servicekit.journal.states import CLAIMED, JobState, OwningService
 
 _SERVICE = ""
 """In place of a tenant: the service's virtual time."""
-_LEAST_S = 1.0
-"""What a version counts at least, so that many very short ones are no way past the others."""
+_MIN_S = 1.0
+"""Shorter versions count as this much: each takes time for more than its audio."""
 
 
 # Statements are built once: building one takes four times as long as sending it.
@@ -163,7 +163,7 @@ def give_back(tx: Transaction, version: Row[Any]) -> None:
 
 def length_s(version: Queued | Row[Any]) -> float:
     """What a version counts for its tenant, in seconds of audio."""
-    return max(version.audio_s, _LEAST_S)
+    return max(version.audio_s, _MIN_S)
 
 
 def in_order(queued: Iterable[Queued], turns: Turns) -> list[Queued]:

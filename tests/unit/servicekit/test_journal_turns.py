@@ -78,8 +78,8 @@ def test_seconds_of_audio_count_and_not_jobs(journal: Journal) -> None:
     assert tenants == ["ada", *3 * ["bob"], "ada", *3 * ["bob"], "ada", *3 * ["bob"]]
 
 
-def test_very_short_takes_are_no_way_past_the_others(journal: Journal) -> None:
-    """A version counts as a second at least."""
+def test_very_short_takes_count_as_a_second(journal: Journal) -> None:
+    """A tenant cannot have many of them worked on in one turn."""
     for _ in range(6):
         accept(journal, "ada", seconds=0.0)
     accept(journal, "bob", seconds=1.0)
