@@ -34,7 +34,7 @@ setup: .venv/.runtime ## make .venv with everything that the services need
 demo: .venv/.runtime ## render an 8-second take with stems, offline; WAV=path separates a recording instead
 	.venv/bin/python scripts/demo.py $(if $(WAV),--wav '$(WAV)')
 
-test: .venv/.development ## everything, in at most 10 minutes on two cores
+test: .venv/.development ## everything, in about 16 minutes on two cores
 	scripts/test.sh
 
 soak: .venv/.development ## robustness over hours: faults and load; SOAK_MINUTES=5 shortens the load
