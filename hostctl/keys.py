@@ -116,7 +116,7 @@ _key_argument = click.argument("key_id", callback=_key_id)
     metavar="NAMES",
     help=f"What the key may do, separated by commas: {', '.join(_SCOPES)}.",
 )
-@click.option("--name", default="", callback=_name, help="A name for people, such as 'mixing desk 2'.")
+@click.option("--name", default="", callback=_name, help="A name for people, such as 'studio laptop'.")
 @click.option(
     "--expires", type=DurationUpTo(_MAX_LIFETIME), help="Lifetime, such as 90d [default: until it is revoked]"
 )

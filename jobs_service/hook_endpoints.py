@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import select
 import shlex
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import grpc
 from google.protobuf import json_format
 
+from servicekit.loopback import is_loopback_host
 from servicekit.rpc.endpoints import LOCAL_OPTIONS
 from servicekit.settings import SettingsError
 from sonichaos.admission.v1 import admission_pb2, admission_pb2_grpc
@@ -186,11 +186,4 @@ def _channel(address: str, ca_file: Path | None) -> grpc.Channel:
 
 def _is_loopback(address: str) -> bool:
     host, _, port = address.rpartition(":")
-    if not port.isdecimal():
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    return port.isdecimal() and is_loopback_host(host)

@@ -86,10 +86,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
     ) -> separation_pb2.AnalyzeAudioResponse:
         async with self._meters.open() as meter:
             stream = self._stream(request_iterator, meter)
-            first = await stream.next()
-            if first is None or first.WhichOneof("part") != "header":
-                raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
-            request = analysis_messages.read_analysis_header(first.header)
+            request = analysis_messages.read_analysis_header((await _first(stream)).header)
             with self._admission.spool() as spool:
                 await self._fill(spool, current_tenant(), request.store_key, stream)
                 analysis, frames = await self._pools.analyses.run(analyze_upload, spool.path, request.hints)
@@ -101,10 +98,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         tenant = current_tenant()
         async with self._meters.open() as meter:
             stream = self._stream(request_iterator, meter)
-            first = await stream.next()
-            if first is None or first.WhichOneof("part") != "header":
-                raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
-            header = wire.read_header(first.header)
+            header = wire.read_header((await _first(stream)).header)
             with self._admission.spool() as spool:
                 await self._fill(spool, tenant, header.store_key, stream)
                 pool = self._admission.hook.pool(self._pools, without=self._pools.uploads)
@@ -144,3 +138,11 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
 
 def _size(request: separation_pb2.CreateSeparationRequest | separation_pb2.AnalyzeAudioRequest) -> int:
     return len(request.data)
+
+
+async def _first(stream: ReceiveStream[Upload]) -> Upload:
+    """The first message, which has the header. Raises InvalidFields for any other."""
+    first = await stream.next()
+    if first is None or first.WhichOneof("part") != "header":
+        raise InvalidFields([FieldViolation("header", "the first message of the stream must be a header")])
+    return first

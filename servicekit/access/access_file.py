@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from servicekit.access.caller import GRANTABLE_SCOPES, LOCAL_TENANT, Scope, is_tenant_id
 from servicekit.access.subject_names import parse_subject
 from servicekit.logs import logger
+from servicekit.loopback import is_loopback_host
 from servicekit.settings import SettingsError
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
@@ -72,18 +72,11 @@ def _check_jwks(jwks: str) -> str:
     parts = urlsplit(jwks)
     if parts.scheme == "https" and parts.hostname:
         return jwks
-    if parts.scheme == "http" and parts.hostname and _is_loopback(parts.hostname):
+    if parts.scheme == "http" and parts.hostname and is_loopback_host(parts.hostname):
         return jwks
     if "://" in jwks or not jwks:
         raise ValueError(f"must be an https URL, an http URL of this host's loopback, or a file, got {jwks!r}")
     return jwks
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 _Tenant = Annotated[str, AfterValidator(_check_tenant)]

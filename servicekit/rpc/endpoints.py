@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import grpc
 
+from servicekit.loopback import is_loopback_host
 from servicekit.settings import SettingsError
 from servicekit.socket_path import SocketPathError, check_socket_path
 from servicekit.tls import CertificateFiles, LoadedCertificate
@@ -167,10 +167,4 @@ def is_local_address(address: str) -> bool:
 
 def is_loopback(address: str) -> bool:
     """Whether ``host:port`` is reachable from this machine only."""
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback_host(address.rpartition(":")[0])

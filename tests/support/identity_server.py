@@ -71,7 +71,7 @@ class Guarded:
         return code, reason
 
     async def message(self, metadata: Metadata) -> str:
-        """What a refused call is told."""
+        """What the error of a refused call says."""
         try:
             await self.tenants(metadata)
         except aio.AioRpcError as error:

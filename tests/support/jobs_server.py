@@ -81,7 +81,7 @@ async def serving(
     recheck_s: float = RECHECK_S,
     more_endpoints: Sequence[Endpoint] = (),
 ) -> AsyncIterator[Wire]:
-    """The service on a free port of loopback, with the folder store's own URL endpoint. It trusts everyone unless told whom."""
+    """The service on a free port of loopback, with the folder store's own URL endpoint. Without a gatekeeper all are trusted."""
     secret = bytes(range(32))
     probe = FolderStore(folder / "store", UrlSigner(base_url="http://x", secret=secret, now=SystemClock().now))
     async with FolderUrlServer(probe, host="127.0.0.1", port=0) as urls, Feed(journal, OwningService.RENDER) as feed:

@@ -133,8 +133,8 @@ async def test_a_stream_ends_with_its_rule(mutual: Mutual, tmp_path: Path) -> No
     async with mutual.channel(mutual.authority.client("mixer")) as channel:
         stream = mutual.stub(channel).WatchJob(jobs_service_pb2.WatchJobRequest(job_id=mutual.served.job()))
         await stream.read()
-        await asyncio.to_thread((tmp_path / "access.toml").write_text, RULES.replace("CN=mixer", "CN=desk"))
+        await asyncio.to_thread((tmp_path / "access.toml").write_text, RULES.replace("CN=mixer", "CN=laptop"))
         with pytest.raises(aio.AioRpcError) as ended:
             await asyncio.wait_for(stream.read(), 30.0)
         assert reason_of(ended.value)[:2] == INVALID
-    assert await mutual.tenants(mutual.authority.client("desk")) == {"a"}
+    assert await mutual.tenants(mutual.authority.client("laptop")) == {"a"}

@@ -57,7 +57,7 @@ def listed(data: Path, *arguments: str) -> list[dict[str, Any]]:
 
 def test_a_key_is_shown_once(data: Path) -> None:
     """On stdout and alone there, so that a script can read it; neither a list nor the journal's file shows it again."""
-    done = run(data, "create", "--tenant", "a", "--scopes", "read,render", "--name", "desk 2", "--expires", "90d")
+    done = run(data, "create", "--tenant", "a", "--scopes", "read,render", "--name", "laptop 2", "--expires", "90d")
     text = done.stdout.strip()
     parsed = parse_key_text(text)
     assert parsed is not None
@@ -65,7 +65,7 @@ def test_a_key_is_shown_once(data: Path) -> None:
     assert text not in done.stderr
     shown = run(data, "list").stdout
     assert parsed.key_id in shown
-    assert "desk 2" in shown
+    assert "laptop 2" in shown
     assert "not used yet" in shown
     secret = text.rpartition("_")[2]
     assert secret not in shown + run(data, "list", "--json").stdout

@@ -15,6 +15,7 @@ from servicekit.errors import NotFound, Unavailable
 from servicekit.journal import EventKind, JobFilter, Journal, OwningService
 from servicekit.store.folder_store import FolderStore
 from servicekit.store.url_signer import UrlSigner
+from tests.support.hanging_store import StoreThatHangs
 from tests.support.journal_processes import started
 from tests.support.journal_rows import new_job, open_journal
 from tests.support.work_runs import MANY
@@ -39,23 +40,9 @@ def done_job(journal: Journal, store: FolderStore) -> str:
     return job_id
 
 
-class _StoreThatHangs(FolderStore):
-    """Removes some files, reports, and hangs."""
-
-    output: Connection
-    left: int
-
-    def delete(self, key: str) -> None:
-        if self.left == 0:
-            self.output.send("hangs")
-            time.sleep(600)
-        self.left -= 1
-        super().delete(key)
-
-
 def delete_and_hang(output: Connection, folder: Path, job_id: str, files: int) -> None:
     """Start a deletion that hangs after it has removed that many files."""
-    store = _StoreThatHangs(folder / "store", store_in(folder).signer)
+    store = StoreThatHangs(folder / "store", store_in(folder).signer)
     store.output, store.left = output, files
     with open_journal(folder) as journal:
         JobDeletions(journal, OwningService.RENDER, store).delete("local", job_id)

@@ -19,6 +19,7 @@ from servicekit.errors import Unavailable
 from servicekit.journal import Counts, DataKind, JobFilter, JobState, Journal, OwningService
 from servicekit.store.folder_store import FolderStore
 from sonichaos.operations.v1 import operations_pb2
+from tests.support.hanging_store import StoreThatHangs
 from tests.support.journal_processes import started
 from tests.support.journal_rows import claimed, open_journal
 from tests.support.personal_data import FILES, Texts, ended_job, erased, found_in, remaining, store_in, work_of
@@ -138,23 +139,9 @@ def test_waiting_and_running_work_is_cancelled_first(tmp_path: Path) -> None:
         assert found_in(tmp_path, Texts(TENANT)) == set()
 
 
-class _StoreThatHangs(FolderStore):
-    """Removes some files, reports, and hangs."""
-
-    output: Connection
-    left: int
-
-    def delete(self, key: str) -> None:
-        if self.left == 0:
-            self.output.send("hangs")
-            time.sleep(600)
-        self.left -= 1
-        super().delete(key)
-
-
 def erase_and_hang(output: Connection, folder: Path, files: int) -> None:
     """Start an erasure that hangs after it has removed that many files."""
-    store = _StoreThatHangs(folder / "store", store_in(folder).signer)
+    store = StoreThatHangs(folder / "store", store_in(folder).signer)
     store.output, store.left = output, files
     with open_journal(folder) as journal:
         erase(erasures(journal, store))

@@ -170,7 +170,7 @@ async def test_names_that_only_resemble_a_rule_identify_nobody(
 
 
 async def test_a_certificate_without_a_rule_leaves_the_caller_to_its_key(identifier: CertificateIdentifier) -> None:
-    """A mesh gives every client a certificate; tenants may still be told apart by their keys."""
+    """A mesh gives every client a certificate; tenants may still be distinguished by their keys."""
     assert await identifier.identify(call("CN=other", authorization=("Bearer x",))) is None
 
 

@@ -33,7 +33,7 @@ def new_key(tenant: str = "a", *, lifetime: timedelta | None = None) -> tuple[Ke
         key_id=text.key_id,
         secret_sha256=text.secret_sha256,
         tenant=tenant,
-        name="mixing desk",
+        name="render farm",
         scopes=frozenset({Scope.READ, Scope.RENDER}),
         limits={"waiting_jobs": 10.0},
         expire_time=datetime.now(UTC) + lifetime if lifetime is not None else None,
