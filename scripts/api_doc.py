@@ -53,6 +53,10 @@ RPC_REASONS = {
     "JobsService.CreateSignedUrl": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND FILE_NOT_FOUND",
     "OperationsService.EraseTenant": "INVALID_FIELD",
     "OperationsService.Drain": "INVALID_FIELD",
+    "FakeControlService.SkipTime": "INVALID_FIELD",
+    "FakeControlService.AddFault": "INVALID_FIELD",
+    "FakeControlService.ClearFaults": "",
+    "FakeControlService.Reset": "",
     "HandoffService.WithdrawTensor": "",
     "HandoffService.SendTensor": f"INVALID_TENSOR LOANS_EXHAUSTED TOO_LARGE OUT_OF_MEMORY {_GATE}",
 }

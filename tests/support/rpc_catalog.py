@@ -30,6 +30,7 @@ _SERVED_BY = {
     "sonichaos.handoff.v1.HandoffService": (OwningService.SEPARATION,),
     "sonichaos.operations.v1.OperationsService": _BOTH,
     "sonichaos.admission.v1.AdmissionService": (),  # the operator serves it, and both services call it
+    "sonichaos.testing.v1.FakeControlService": (),  # the fake services serve it
 }
 """Which of the two services serve each service of the protos. A new one must be added."""
 
