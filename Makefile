@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test soak check protos docs constraints sbom format clean
+.PHONY: help setup demo test soak check protos docs site constraints sbom format clean
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -58,6 +58,9 @@ docs: .venv/.development ## write the reference pages that come from the code
 	.venv/bin/python scripts/settings_doc.py
 	.venv/bin/python scripts/cli_doc.py
 	.venv/bin/python scripts/api_doc.py
+
+site: .venv/.development ## write build/site: docs/ as HTML, as Markdown and with llms.txt
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --quiet
 
 constraints: .venv/.development ## pin the packages of the container images, with hashes
 	.venv/bin/python scripts/supply_chain.py constraints
