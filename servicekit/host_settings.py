@@ -17,6 +17,7 @@ from servicekit.settings import Settings
 CLIENT_VARIABLES = {
     "SONICHAOS_RENDER_ADDRESS": "`https://host:port` (TLS), `host:port` or `unix:///path` of render_service.",
     "SONICHAOS_SEPARATION_ADDRESS": "The same of separation_service; render_service reads it too.",
+    "SONICHAOS_PERSONA": "The persona of `sonichaos render` if `--persona` is not given.",
     "SONICHAOS_CA": "PEM file of the authority that signed the services' certificates. Empty: the public authorities.",
     "SONICHAOS_CERTIFICATE": "PEM file of a client certificate, with its chain.",
     "SONICHAOS_KEY": "PEM file of the client certificate's private key.",

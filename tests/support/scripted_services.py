@@ -174,6 +174,11 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         job = self.scripted.accept(
             job_id, stems=request.brief.stems, prompt=request.brief.prompt, request_id=request.request_id
         )
+        job.brief.tempo_map.points.add(bpm=request.brief.bpm or 92.5, beats_per_bar=4, beat_unit=4)
+        job.brief.tempo_source = "caller" if request.brief.bpm else "prompt"
+        job.brief.key, job.brief.key_source = request.brief.key or "A minor", "caller" if request.brief.key else "drawn"
+        has_seed = request.brief.HasField("seed")
+        job.brief.seed, job.brief.seed_source = (request.brief.seed, "caller") if has_seed else (4242, "drawn")
         return render_pb2.CreateRenderResponse(job=job)
 
     def RerenderStem(

@@ -51,6 +51,18 @@ def test_jobs_get_cancel_delete_sign_url(pair: ScriptedPair, tmp_path: Path) -> 
     assert sonichaos(pair, "get", job_id).exit_code == 2
 
 
+def test_an_empty_list_of_jobs_says_so(pair: ScriptedPair) -> None:
+    """On stderr: how to create a job, or that the options match none; stdout stays empty."""
+    for typed, said in (
+        ((), "There are no jobs yet. 'sonichaos render'"),
+        (("--json",), "There are no jobs yet"),
+        (("--state", "failed"), "No job matches"),
+    ):
+        result = sonichaos(pair, "jobs", *typed)
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr.startswith(said)
+
+
 def test_usage_shows_each_limit(pair: ScriptedPair) -> None:
     """What is used, of how much; 0 is no limit."""
     assert sonichaos(pair, "usage").stdout.splitlines() == [

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.render.v1 import render_pb2
+from sonichaos_client.cli import cli
 from tests.support.client_command import RENDER, lines, sonichaos
 from tests.support.scripted_service import BOUNCE, ZIP
 from tests.support.scripted_services import ScriptedPair, scripted_pair
@@ -56,7 +58,8 @@ def test_json_is_one_object_per_line(pair: ScriptedPair, tmp_path: Path) -> None
     assert [event["sequence"] for event in events] == [str(number) for number in range(1, 11)]
     assert events[1]["stepsDone"] == 1
     assert file["path"] == str(tmp_path / f"{first['jobId']}-v1.zip")
-    assert result.stderr.splitlines() == [f"accepted {first['jobId']}"]
+    resolved = "92.5 bpm (prompt), A minor (drawn), seed 4242 (drawn)"
+    assert result.stderr.splitlines() == [f"accepted {first['jobId']}", resolved]
 
 
 def test_detach_prints_only_the_id(pair: ScriptedPair) -> None:
@@ -66,13 +69,37 @@ def test_detach_prints_only_the_id(pair: ScriptedPair) -> None:
     assert pair.render.requests("WatchJob") == []
 
 
-def test_a_missing_persona_lists_the_available_ones(pair: ScriptedPair) -> None:
-    """The error lists the available personas."""
-    for name in ("ember", "moss"):
-        pair.render.personas[name] = render_pb2.Persona(id=name)
+def test_render_first_shows_what_the_brief_was_resolved_to(pair: ScriptedPair) -> None:
+    """Tempo, key and seed with their sources, before any progress; also for a job that is not watched."""
+    typed = ("--bpm", "120", "--key", "Eb", "--seed", "7")
+    for detach in ((), ("--detach",)):
+        shown = sonichaos(pair, *RENDER, *typed, *detach).stderr.splitlines()
+        assert shown[0].startswith("accepted j-")
+        assert shown[1] == "120 bpm (caller), Eb (caller), seed 7 (caller)"
+
+
+def test_without_a_persona_the_first_built_in_one_is_used(pair: ScriptedPair) -> None:
+    """A note names it; a persona of the environment or of the command line is taken as it is."""
+    for name in ("added", "ember", "moss"):
+        pair.render.personas[name] = render_pb2.Persona(id=name, built_in=name != "added")
+    drawn = sonichaos(pair, "render", "--prompt", "a", "--json")
+    assert drawn.exit_code == 0, drawn.stderr
+    assert drawn.stderr.splitlines()[0].startswith("persona: ember (default;")
+    assert all("jobId" in line for line in lines(drawn))
+    environment = {**pair.environment, "SONICHAOS_PERSONA": "moss"}
+    for typed in ((), ("--persona", "other")):
+        result = CliRunner().invoke(cli, ["render", "--prompt", "a", *typed], env=environment)
+        assert "default" not in result.stderr
+    used = [request.brief.persona_id for request in pair.render.requests("CreateRender")]
+    assert used == ["ember", "moss", "other"]
+
+
+def test_without_any_persona_the_error_says_how_to_add_one(pair: ScriptedPair) -> None:
+    """No job is created."""
     result = sonichaos(pair, "render", "--prompt", "a")
     assert result.exit_code == 2
-    assert "ember, moss" in result.stderr
+    assert "sonichaos persona add" in result.stderr
+    assert pair.render.jobs == {}
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

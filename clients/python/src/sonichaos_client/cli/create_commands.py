@@ -10,6 +10,7 @@ import click
 
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client.cli.follow import OutputOptions, follow_unless_detached
+from sonichaos_client.cli.formatting import printable
 from sonichaos_client.cli.job_options import (
     JobOptions,
     with_job_options,
@@ -18,19 +19,26 @@ from sonichaos_client.cli.job_options import (
     with_stem_mode,
 )
 from sonichaos_client.cli.param_types import INPUT_FILE, MAX_TIMEOUT_S, SEED, NumberBetween, version_option
-from sonichaos_client.cli.session import Session, connected
+from sonichaos_client.cli.session import Session, connected, note
 from sonichaos_client.cli.tempo_map_file import read_tempo_map
 from sonichaos_client.client import Client
 from sonichaos_client.enums import FileKind, JobState, StemMode
-from sonichaos_client.errors import SonichaosError
 
+PERSONA = "SONICHAOS_PERSONA"
 _MAX_MIDI_BYTES = 1 << 20
+_MAX_ID = 100
 
 
 @click.command()
 @click.option("--prompt", required=True, help="Free text: instrumentation, mood, tempo.")
 @click.option(
-    "--persona", "persona_id", default="", metavar="ID", help="The persona; 'sonichaos persona list' lists all."
+    "--persona",
+    "persona_id",
+    default="",
+    envvar=PERSONA,
+    metavar="ID",
+    help="The persona; 'sonichaos persona list' lists all "
+    f"[env: {PERSONA}; default: the first built-in persona of that list]",
 )
 @click.option("--seed", type=SEED, help="Random seed, 0 to 4294967295 [default: drawn and returned]")
 @click.option(
@@ -97,9 +105,8 @@ def render(
     tempo = read_tempo_map(tempo_map) if tempo_map is not None else None
     score = _read_score(midi, chords)
     with session.client() as client:
-        if not persona_id:
-            raise click.UsageError(f"--persona ID is required. {_personas_hint(client)}")
         output.prepare()
+        persona_id = persona_id or _default_persona(client)
         job = client.create_render(
             request_id=job_options.request_id,
             priority=job_options.priority,
@@ -136,11 +143,14 @@ def _read_score(midi: Path | None, chords: str | None) -> brief_pb2.Score | None
     return brief_pb2.Score(midi=midi.read_bytes())
 
 
-def _personas_hint(client: Client) -> str:
-    try:
-        return "Available personas: " + ", ".join(persona.id for persona in client.list_personas())
-    except SonichaosError:
-        return "'sonichaos persona list' lists the personas."
+def _default_persona(client: Client) -> str:
+    """The first built-in persona by id, or the first of all if none is built in; says which one it is."""
+    personas = list(client.list_personas())
+    if not personas:
+        raise click.UsageError("--persona ID is required: there are no personas. 'sonichaos persona add' creates one.")
+    chosen = next((persona.id for persona in personas if persona.built_in), personas[0].id)
+    note(f"persona: {printable(chosen, _MAX_ID)} (default; choose another with --persona or {PERSONA})")
+    return chosen
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import click
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.atomic_file import check_not_existing
 from sonichaos_client.cli.exit_status import ExitStatus
-from sonichaos_client.cli.formatting import format_missing_stems, format_version
+from sonichaos_client.cli.formatting import format_missing_stems, format_resolved, format_version
 from sonichaos_client.cli.progress import progress_display, tracks_of
 from sonichaos_client.cli.session import Session, note
 from sonichaos_client.client import Client
@@ -58,12 +59,14 @@ def follow_unless_detached(
     *,
     after_sequence: int = 0,
 ) -> None:
-    """Print the accepted job; unless detached, follow the version to its end."""
+    """Print the accepted job and what its brief was resolved to; unless detached, follow the version to its end."""
     session.print_json(job)
+    note(f"accepted {job.job_id}" + (f" v{version}" if version > 1 else ""))
+    if job.brief.seed_source and version == 1:
+        note(format_resolved(job.brief))
     if output.detach:
         session.print_text(job.job_id)
         return
-    note(f"accepted {job.job_id}" + (f" v{version}" if version > 1 else ""))
     follow(session, client, job, version, output, after_sequence=after_sequence)
 
 
@@ -76,7 +79,7 @@ def follow(
     """
     watched = version_of(job, version)
     failure = LastFailure(job, watched.number)
-    with _job_continues_after_interrupt(job.job_id):
+    with _job_continues_after_interrupt(session, job.job_id):
         try:
             with (
                 progress_display(tracks_of(job, watched), json_lines=session.json_lines) as display,
@@ -132,10 +135,13 @@ def save_file(
 
 
 @contextmanager
-def _job_continues_after_interrupt(job_id: str) -> Iterator[None]:
-    """On Ctrl-C, say how to watch or cancel the job, which continues."""
+def _job_continues_after_interrupt(session: Session, job_id: str) -> Iterator[None]:
+    """On Ctrl-C, print the commands that watch and cancel the job, which continues, and nothing else: one a line."""
     try:
         yield
     except KeyboardInterrupt:
-        note(f"\nThe job continues. Watch it: sonichaos watch {job_id}    Cancel it: sonichaos cancel {job_id}")
+        if sys.stderr.isatty():
+            note("")  # ends the line on which the terminal shows ^C
+        note(session.next_command("watch", job_id))
+        note(session.next_command("cancel", job_id))
         click.get_current_context().exit(ExitStatus.INTERRUPTED)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sonichaos.jobs.v1 import job_pb2
+from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos_client.enums import ApiEnum, JobState, OwningService, Stage
 from sonichaos_client.errors import from_status
 from sonichaos_client.jobs import FINAL_STATES
 
 _MAX_PROMPT = 48
+_MAX_TEMPOS = 4
 _MAX_MESSAGE = 400
 
 
@@ -39,16 +40,22 @@ def format_job(job: job_pb2.Job) -> str:
     lines = [format_job_line(job)]
     brief = job.brief
     if brief.prompt:
-        tempo = ", ".join(f"{point.bpm:g}" for point in brief.tempo_map.points[:4])
-        lines.append(
-            f"  seed {brief.seed} ({brief.seed_source}), {brief.seconds:g} s, {tempo} bpm ({brief.tempo_source}), "
-            f"{brief.key} ({brief.key_source})"
-        )
+        lines.append(f"  {format_resolved(brief)}, {brief.seconds:g} s")
     if brief.HasField("score"):
         given = f"chords {printable(brief.score.chords, _MAX_PROMPT)}" if brief.score.chords else "a MIDI file"
         lines.append(f"  score: {given}")
     lines += [format_version(job, version) for version in job.versions]
     return "\n".join(lines)
+
+
+def format_resolved(brief: brief_pb2.ResolvedBrief) -> str:
+    """Tempo, key and seed as the service resolved them, each with where it comes from."""
+    points = brief.tempo_map.points
+    tempo = ", ".join(f"{point.bpm:g}" for point in points[:_MAX_TEMPOS]) + (", …" if len(points) > _MAX_TEMPOS else "")
+    return (
+        f"{tempo} bpm ({brief.tempo_source}), {printable(brief.key, _MAX_PROMPT)} ({brief.key_source}), "
+        f"seed {brief.seed} ({brief.seed_source})"
+    )
 
 
 def format_version(job: job_pb2.Job, version: job_pb2.Version) -> str:

@@ -18,7 +18,7 @@ from sonichaos_client.cli.param_types import (
     NumberBetween,
     version_option,
 )
-from sonichaos_client.cli.session import Session, connected
+from sonichaos_client.cli.session import Session, connected, note
 from sonichaos_client.download import default_kind, version_with_file
 from sonichaos_client.enums import FileKind, JobState, OwningService
 from sonichaos_client.jobs import JobFilter, version_of
@@ -59,10 +59,18 @@ def jobs(session: Session, *, states: tuple[str, ...], owner: str | None, person
         owner=_OWNERS[owner] if owner is not None else None,
         persona_id=persona_id,
     )
+    count = 0
     with session.client() as client:
         for job in islice(client.list_jobs(job_filter), limit):
             session.print_json(job)
             session.print_text(format_job_line(job))
+            count += 1
+    if not count:
+        note(
+            "No job matches these options."
+            if states or owner or persona_id
+            else "There are no jobs yet. 'sonichaos render' and 'sonichaos separate' create them."
+        )
 
 
 @click.command()

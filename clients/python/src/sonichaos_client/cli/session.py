@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
+from click.core import ParameterSource
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
@@ -36,10 +38,16 @@ class Session:
     json_lines: bool = False
     command: click.Command | None = None
     """The command that runs; its options are named in error messages."""
+    typed: list[str] = field(default_factory=list)
+    """The options of the connection as they were typed, for commands that are printed to be run next."""
 
     def client(self) -> Client:
         """A client of the two services."""
         return Client(self.render_address, self.separation_address, credentials=self._credentials())
+
+    def next_command(self, *words: str) -> str:
+        """A command that reaches the same services: ``sonichaos WORDS``, with the options of the connection that were typed."""
+        return shlex.join(["sonichaos", *words, *self.typed])
 
     def _credentials(self) -> Credentials:
         """Options come before the environment: an option that names a key or token replaces whichever the environment names."""
@@ -82,8 +90,13 @@ def note(text: str) -> None:
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: str | bool | None) -> None:  # noqa: FBT001
-    if value and parameter.name is not None:
-        setattr(context.ensure_object(Session), parameter.name, value)
+    if not value or parameter.name is None:
+        return
+    session = context.ensure_object(Session)
+    setattr(session, parameter.name, value)
+    is_typed = context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    if is_typed and parameter.name != "json_lines":
+        session.typed += [parameter.opts[0]] if value is True else [parameter.opts[0], str(value)]
 
 
 def _options(*, with_environment: bool) -> tuple[Callable[..., Any], ...]:
