@@ -45,14 +45,16 @@ check: .venv/.development node_modules/.installed ## ruff, strict types, import-
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	scripts/link_googleapis.sh
 	node_modules/.bin/buf lint
 	node_modules/.bin/buf breaking protos --against protos/baseline.binpb
 	node_modules/.bin/buf format --exit-code --diff protos
 
-protos: .venv/.development node_modules/.installed ## generate the stubs that are kept in clients/
+clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
+	cd clients/typescript && npm ci --silent --no-audit --no-fund
+	touch $@
+
+protos: .venv/.development node_modules/.installed clients/typescript/node_modules/.installed ## generate the stubs in clients/
 	scripts/generate_stubs.sh
-	cd clients/typescript && ../../node_modules/.bin/buf generate
 
 docs: .venv/.development ## write the reference pages that come from the code
 	.venv/bin/python scripts/settings_doc.py

@@ -20,15 +20,10 @@ if ((${#missing[@]})); then
 fi
 
 if command -v npm >/dev/null; then
-  make --silent node_modules/.installed
-  folder=clients/typescript
-  if [[ ! -e "$folder/node_modules/.installed" || "$folder/package-lock.json" -nt "$folder/node_modules/.installed" ]]; then
-    (cd "$folder" && npm ci --silent --no-audit --no-fund && touch node_modules/.installed)
-  fi
+  make --silent node_modules/.installed clients/typescript/node_modules/.installed
 else
   echo "npm is not installed; the tests of buf and of the TypeScript client are skipped and listed at the end" >&2
 fi
-scripts/link_googleapis.sh
 scripts/fetch_rclone.sh || echo "rclone could not be downloaded; its tests are skipped and listed at the end" >&2
 
 # Two processes, because most tests also wait for services, files and clocks. Files are distributed in the order of their names, so

@@ -26,13 +26,14 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from sonichaos.jobs.v1 import erasure_pb2 as sonichaos_dot_jobs_dot_v1_dot_erasure__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sonichaos/operations/v1/operations.proto\x12\x17sonichaos.operations.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fsonichaos/jobs/v1/erasure.proto\"<\n\x12\x45raseTenantRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x16\n\x0e\x63onfirm_tenant\x18\x02 \x01(\t\"l\n\x13\x45raseTenantResponse\x12\x10\n\x08\x66inished\x18\x01 \x01(\x08\x12\x30\n\x06report\x18\x02 \x01(\x0b\x32 .sonichaos.jobs.v1.ErasureReport\x12\x11\n\tjobs_left\x18\x03 \x01(\r\":\n\x0c\x44rainRequest\x12*\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\rDrainResponse\x12*\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration2\xd9\x01\n\x11OperationsService\x12j\n\x0b\x45raseTenant\x12+.sonichaos.operations.v1.EraseTenantRequest\x1a,.sonichaos.operations.v1.EraseTenantResponse\"\x00\x12X\n\x05\x44rain\x12%.sonichaos.operations.v1.DrainRequest\x1a&.sonichaos.operations.v1.DrainResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sonichaos/operations/v1/operations.proto\x12\x17sonichaos.operations.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fsonichaos/jobs/v1/erasure.proto\"<\n\x12\x45raseTenantRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x16\n\x0e\x63onfirm_tenant\x18\x02 \x01(\t\"l\n\x13\x45raseTenantResponse\x12\x10\n\x08\x66inished\x18\x01 \x01(\x08\x12\x30\n\x06report\x18\x02 \x01(\x0b\x32 .sonichaos.jobs.v1.ErasureReport\x12\x11\n\tjobs_left\x18\x03 \x01(\r\":\n\x0c\x44rainRequest\x12*\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\rDrainResponse\x12*\n\x07timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration2\xd9\x01\n\x11OperationsService\x12j\n\x0b\x45raseTenant\x12+.sonichaos.operations.v1.EraseTenantRequest\x1a,.sonichaos.operations.v1.EraseTenantResponse\"\x00\x12X\n\x05\x44rain\x12%.sonichaos.operations.v1.DrainRequest\x1a&.sonichaos.operations.v1.DrainResponse\"\x00\x42\\\n\x1a\x61i.sonichaos.operations.v1P\x01Z<sonichaos.ai/client/gen/sonichaos/operations/v1;operationsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sonichaos.operations.v1.operations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\032ai.sonichaos.operations.v1P\001Z<sonichaos.ai/client/gen/sonichaos/operations/v1;operationsv1'
   _globals['_ERASETENANTREQUEST']._serialized_start=134
   _globals['_ERASETENANTREQUEST']._serialized_end=194
   _globals['_ERASETENANTRESPONSE']._serialized_start=196
