@@ -194,14 +194,18 @@ class AsyncClient:
         *,
         version: int = 0,
         kind: FileKind | None = None,
+        file_name: str | None = None,
         overwrite: bool = False,
     ) -> download.SavedFile:
         """Download a file of a version (0: the newest that has the file) into a folder and verify its digest.
 
-        The default is the ZIP of a version with stems, otherwise the bounce. The file appears complete or not at all.
+        The default is the ZIP of a version with stems, otherwise the bounce. Its name is ``file_name``, or made of the job's id.
+        The file appears complete or not at all.
         """
         source = download.Source(self._options, self._credentials)
-        return await self._run(download.download(job_id, folder, version, kind, source, overwrite=overwrite))
+        return await self._run(
+            download.download(job_id, folder, version, kind, source, file_name=file_name, overwrite=overwrite)
+        )
 
     def list_personas(self) -> AsyncGenerator[render_pb2.Persona, None]:
         """All personas, by id."""

@@ -106,9 +106,12 @@ def download(
     kind: FileKind | None,
     source: Source,
     *,
+    file_name: str | None,
     overwrite: bool,
 ) -> Operation[SavedFile]:
     """Download a file of a version into ``folder``; version 0 is the newest that has it, kind None is `default_kind`.
+
+    The name of the file is ``file_name``, or `local_name`.
 
     Raises LocalFileExistsError before anything is downloaded, DigestMismatchError if the bytes are not those that were stored,
     DataLossError if the store has lost the file, DownloadError if it cannot be downloaded, UntrustedServerError if the store's
@@ -118,7 +121,7 @@ def download(
     job = yield from jobs.get_job(job_id, options)
     found = version_with_file(job, version, kind)
     target = _Target(job.job_id, found.number, kind or default_kind(found))
-    path = Path(folder) / local_name(target.job_id, target.version, target.kind)
+    path = Path(folder) / (file_name or local_name(target.job_id, target.version, target.kind))
     check_not_existing(path, overwrite=overwrite)
     signed = yield from target.sign(options)
     with AtomicFile(path, overwrite=overwrite) as file:

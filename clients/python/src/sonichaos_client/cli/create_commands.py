@@ -27,6 +27,8 @@ from sonichaos_client.enums import FileKind, JobState, StemMode
 PERSONA = "SONICHAOS_PERSONA"
 _MAX_MIDI_BYTES = 1 << 20
 _MAX_ID = 100
+_KINDS_OF_UPLOAD = frozenset({FileKind.ZIP, FileKind.BOUNCE, FileKind.MANIFEST})
+_KINDS_OF_TAKE = _KINDS_OF_UPLOAD | {FileKind.MIDI, FileKind.LATENTS}
 
 
 @click.command()
@@ -102,6 +104,9 @@ def render(
     """Render a take from a prompt and a persona."""
     if bpm is not None and tempo_map is not None:
         raise click.UsageError("--bpm and --tempo-map cannot be combined.")
+    output.check_kind(
+        _KINDS_OF_TAKE if stems else _KINDS_OF_TAKE - {FileKind.ZIP}, "a take" + ("" if stems else " without --stems")
+    )
     tempo = read_tempo_map(tempo_map) if tempo_map is not None else None
     score = _read_score(midi, chords)
     with session.client() as client:
@@ -168,6 +173,7 @@ def separate(
     output: OutputOptions,
 ) -> None:
     """Separate a 44.1 kHz WAV into drums, bass, vocals and other."""
+    output.check_kind(_KINDS_OF_UPLOAD, "a separation of an upload")
     output.prepare()
     with session.client() as client:
         job = client.separate_file(

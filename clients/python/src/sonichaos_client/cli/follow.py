@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.atomic_file import check_not_existing
+from sonichaos_client.cli.destination import Destination
 from sonichaos_client.cli.exit_status import ExitStatus
 from sonichaos_client.cli.formatting import format_missing_stems, format_resolved, format_version
 from sonichaos_client.cli.progress import progress_display, tracks_of
 from sonichaos_client.cli.session import Session, note
 from sonichaos_client.client import Client
-from sonichaos_client.download import default_kind, local_name
+from sonichaos_client.download import default_kind
 from sonichaos_client.enums import FileKind
 from sonichaos_client.errors import JobFailedError, SonichaosError
 from sonichaos_client.jobs import version_of
@@ -27,27 +26,26 @@ from sonichaos_client.watch import LastFailure
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Whether the job is watched, the folder of its file if it is downloaded, and whether a file may be overwritten."""
+    """Whether the job is watched, where its file is stored if it is downloaded, and whether a file may be overwritten."""
 
-    folder: Path | None
+    out: Destination | None
     overwrite: bool
     detach: bool = False
 
     def prepare(self) -> None:
-        """Create the folder, and reject one that is not writable, before a job is created."""
-        if self.folder is None:
-            return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise click.UsageError(f"Cannot create the folder {self.folder} (--out): {error.strerror}.") from error
-        if not os.access(self.folder, os.W_OK | os.X_OK):
-            raise click.UsageError(f"Cannot write to the folder {self.folder} (--out). Choose another one.")
+        """Create the folder, and reject one that is not writable and a file that exists, before a job is created."""
+        if self.out is not None:
+            self.out.prepare(overwrite=self.overwrite)
+
+    def check_kind(self, available: Collection[FileKind], of_what: str) -> None:
+        """Reject a file name that is not that of an available kind; ``of_what`` is in the message."""
+        if self.out is not None:
+            self.out.check_kind(available, of_what)
 
     def check_not_existing(self, job_id: str, version: int, kind: FileKind) -> None:
         """Raise LocalFileExistsError if the file to be downloaded exists already."""
-        if self.folder is not None:
-            check_not_existing(self.folder / local_name(job_id, version, kind), overwrite=self.overwrite)
+        if self.out is not None:
+            check_not_existing(self.out.path(job_id, version, kind), overwrite=self.overwrite)
 
 
 def follow_unless_detached(
@@ -99,8 +97,13 @@ def follow(
             note(f"Lost the connection after the job had failed: {error.message}")
             session.print_json(failure.error.job)
             raise failure.error from error
-    if output.folder is not None:
-        save_file(session, client, ended, watched.number, output.folder, overwrite=output.overwrite)
+    if output.out is not None:
+        save_file(session, client, ended, watched.number, output.out, overwrite=output.overwrite)
+        if output.out.kind is FileKind.BOUNCE and version_of(ended, watched.number).files.HasField("zip"):
+            stems = session.next_command(
+                "get", job.job_id, "--version", str(watched.number), "--file", "zip", "--out", "."
+            )
+            note(f"{output.out.file_name} is the bounce; the stems: {stems}")
     session.print_json(ended)
     session.print_text(format_version(ended, version_of(ended, watched.number)))
 
@@ -110,18 +113,21 @@ def save_file(
     client: Client,
     job: job_pb2.Job,
     version: int,
-    folder: Path,
+    out: Destination,
     *,
     overwrite: bool,
     kind: FileKind | None = None,
 ) -> None:
-    """Download a version's file and print its path."""
+    """Download a version's file and print its path. ``kind`` None: what the name of ``out`` says, else `default_kind`."""
     found = version_of(job, version)
+    kind = kind or out.kind
     if kind is None:
         kind = default_kind(found)
         if found.stems_wanted and kind is FileKind.BOUNCE:
             note(format_missing_stems(job, found))
-    saved = client.download(job.job_id, folder, version=found.number, kind=kind, overwrite=overwrite)
+    saved = client.download(
+        job.job_id, out.folder, version=found.number, kind=kind, file_name=out.file_name, overwrite=overwrite
+    )
     session.print_json(
         {
             "jobId": saved.job_id,

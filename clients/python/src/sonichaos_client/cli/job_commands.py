@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import islice
-from pathlib import Path
 
 import click
 
+from sonichaos_client.cli.destination import Destination, DestinationType
 from sonichaos_client.cli.follow import OutputOptions, follow, save_file
 from sonichaos_client.cli.formatting import format_cancel_result, format_job, format_job_line, lower
 from sonichaos_client.cli.param_types import (
     INT64_MAX,
-    OUTPUT_FOLDER,
     UINT32_MAX,
     IntegerBetween,
     NumberBetween,
@@ -33,7 +32,11 @@ _kind_option = click.option(
     "--file", "kind", type=click.Choice(list(_KINDS)), help="Which file [default: the ZIP; without stems, the bounce]"
 )
 _out_option = click.option(
-    "--out", type=OUTPUT_FOLDER, metavar="DIR", help="Download the file to this folder, complete or not at all."
+    "--out",
+    type=DestinationType(),
+    metavar="FILE|DIR",
+    help="Download the file, complete or not at all: under this name, or to this folder under the job's id. "
+    "A name in .zip, .wav, .json, .mid or .safetensors says which file.",
 )
 _force_option = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 
@@ -80,13 +83,18 @@ def jobs(session: Session, *, states: tuple[str, ...], owner: str | None, person
 @_out_option
 @_force_option
 @connected
-def get(session: Session, *, job_id: str, version: int | None, kind: str | None, out: Path | None, force: bool) -> None:
+def get(
+    session: Session, *, job_id: str, version: int | None, kind: str | None, out: Destination | None, force: bool
+) -> None:
     """Show a job. With --out, download one of its files."""
-    OutputOptions(out, overwrite=force).prepare()
+    output, file_kind = OutputOptions(out, overwrite=force), _KINDS[kind] if kind else None
+    if file_kind is not None:
+        output.check_kind([file_kind], f"--file {kind}")
+    output.prepare()
     with session.client() as client:
         job = client.get_job(job_id)
         if out is not None:
-            file_kind = _KINDS[kind] if kind else None
+            file_kind = file_kind or out.kind
             found = version_with_file(job, version or 0, file_kind)
             save_file(session, client, job, found.number, out, overwrite=force, kind=file_kind)
         else:
@@ -109,7 +117,7 @@ def get(session: Session, *, job_id: str, version: int | None, kind: str | None,
 @_force_option
 @connected
 def watch(
-    session: Session, *, job_id: str, version: int | None, after_sequence: int, out: Path | None, force: bool
+    session: Session, *, job_id: str, version: int | None, after_sequence: int, out: Destination | None, force: bool
 ) -> None:
     """Show the progress of a job until it ends. With --out, download its file."""
     output = OutputOptions(out, overwrite=force)
@@ -117,7 +125,7 @@ def watch(
     with session.client() as client:
         job = client.get_job(job_id)
         found = version_of(job, version or 0)
-        output.check_not_existing(job.job_id, found.number, default_kind(found))
+        output.check_not_existing(job.job_id, found.number, (out and out.kind) or default_kind(found))
         follow(session, client, job, found.number, output, after_sequence=after_sequence)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from sonichaos.jobs.v1 import brief_pb2
+from sonichaos_client.cli.destination import Destination, DestinationType
 from sonichaos_client.cli.follow import OutputOptions
-from sonichaos_client.cli.param_types import OUTPUT_FOLDER, IntegerBetween
+from sonichaos_client.cli.param_types import IntegerBetween
 from sonichaos_client.enums import LicenceCoverage, StemMode
 
 R = TypeVar("R")
@@ -33,7 +33,7 @@ def with_output_options(command: Callable[..., R]) -> Callable[..., R]:
     """``--detach --out --force``, passed to the command as ``output``."""
 
     @wraps(command)
-    def with_output(*args: object, detach: bool, out: Path | None, force: bool, **others: object) -> R:
+    def with_output(*args: object, detach: bool, out: Destination | None, force: bool, **others: object) -> R:
         output = OutputOptions(None if detach else out, overwrite=force, detach=detach)
         return command(*args, output=output, **others)
 
@@ -42,9 +42,10 @@ def with_output_options(command: Callable[..., R]) -> Callable[..., R]:
             click.option("--detach", is_flag=True, help="Print the job's id and exit without waiting."),
             click.option(
                 "--out",
-                type=OUTPUT_FOLDER,
-                metavar="DIR",
-                help="Download the ZIP (without stems: the bounce) to this folder, complete or not at all.",
+                type=DestinationType(),
+                metavar="FILE|DIR",
+                help="Download the result, complete or not at all: FILE.wav is the bounce, FILE.zip has the stems too; "
+                "to a folder, the ZIP (without stems: the bounce) under the job's id.",
             ),
             click.option("--force", is_flag=True, help="Overwrite an existing file."),
         ),

@@ -17,7 +17,6 @@ MAX_TIMEOUT_S = 100 * 365 * 86400  # a later time has no protobuf timestamp
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 INPUT_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-OUTPUT_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 class IntegerBetween(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.5
