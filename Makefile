@@ -57,9 +57,7 @@ protos: .venv/.development node_modules/.installed clients/typescript/node_modul
 	scripts/generate_stubs.sh
 
 docs: .venv/.development ## write the reference pages that come from the code
-	.venv/bin/python scripts/settings_doc.py
-	.venv/bin/python scripts/cli_doc.py
-	.venv/bin/python scripts/api_doc.py
+	for page in settings cli api messages metrics python; do .venv/bin/python scripts/$${page}_doc.py; done
 
 site: .venv/.development ## write build/site: docs/ as HTML, as Markdown and with llms.txt
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --quiet

@@ -18,17 +18,20 @@ import click
 import pytest
 from google.protobuf.message import Message
 
+import sonichaos_client
 from render_service.settings import RenderSettings
 from separation_service.settings import SeparationSettings
 from servicekit.host_settings import CLIENT_VARIABLES
+from servicekit.metrics import Metrics
 from servicekit.settings import variable_names
 from sonichaos.admission.v1 import admission_pb2
 from sonichaos.handoff.v1 import handoff_pb2
-from sonichaos.jobs.v1 import error_reason_pb2, jobs_service_pb2
+from sonichaos.jobs.v1 import error_reason_pb2, job_pb2, jobs_service_pb2
 from sonichaos.operations.v1 import operations_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos.testing.v1 import fake_pb2
+from sonichaos_client import Client
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
@@ -99,12 +102,44 @@ def test_every_setting_has_a_description() -> None:
         ("settings_doc", "page", "settings.md"),
         ("api_doc", "api_page", "api.md"),
         ("api_doc", "errors_page", "errors.md"),
+        ("messages_doc", "page", "messages.md"),
+        ("metrics_doc", "page", "metrics.md"),
+        ("python_doc", "page", "python-api.md"),
     ],
 )
 def test_written_pages_are_current(script: str, function: str, page: str) -> None:
     """A generated page equals what its script generates now."""
     wanted = getattr(_script(script), function)()
     assert (DOCS / page).read_text(encoding="utf-8") == wanted, f"run scripts/{script}.py"
+
+
+def test_every_message_and_field_is_listed() -> None:
+    """docs/messages.md has each message, field and value of the stubs; reasons are in docs/errors.md."""
+    page = (DOCS / "messages.md").read_text(encoding="utf-8")
+    for file in (job_pb2, jobs_service_pb2, render_pb2, separation_pb2, operations_pb2, handoff_pb2, admission_pb2):
+        package = page.split(f"## {file.DESCRIPTOR.name.removeprefix('sonichaos/')}\n")[1].split("\n## ")[0]
+        for message in file.DESCRIPTOR.message_types_by_name.values():
+            section = package.split(f"### {message.name}\n")[1].split("\n### ")[0]
+            for field in message.fields:
+                assert re.search(rf"^\| `{field.name}` \| [^|]+ \| .+ \|$", section, re.MULTILINE), field.full_name
+    for kind in job_pb2.EventKind.DESCRIPTOR.values:
+        assert f"| `{kind.name}` | {kind.number} | " in page
+
+
+def test_everything_exported_is_on_the_python_page() -> None:
+    """docs/python-api.md names each export of the client, and has a row for each public method of Client and each exception."""
+    page = (DOCS / "python-api.md").read_text(encoding="utf-8")
+    for name in sonichaos_client.__all__:
+        assert re.search(rf"^## {name}$|`{name}`", page, re.MULTILINE), name
+    for name in (name for name in vars(Client) if not name.startswith("_")):
+        assert f"| `{name}(" in page, name
+
+
+def test_every_metric_is_listed() -> None:
+    """docs/metrics.md has each metric that a service scrapes."""
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    for family in Metrics("SERVICE").registry.collect():
+        assert f"`{family.name}" in page, family.name
 
 
 def test_every_call_is_listed() -> None:
