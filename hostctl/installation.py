@@ -11,7 +11,7 @@ import click
 from hostctl.listen import ListenAddress, resolve_ports
 from servicekit.host_settings import HostSettings
 from servicekit.settings import SettingsError, read_settings, variable_names
-from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS
+from sonichaos_client.addresses import RENDER_ADDRESS, SEPARATION_ADDRESS
 
 RENDER_LISTEN = "SONICHAOS_RENDER_LISTEN"
 SEPARATION_LISTEN = "SONICHAOS_SEPARATION_LISTEN"

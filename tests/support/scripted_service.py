@@ -24,17 +24,21 @@ ZIP = b"PK\x03\x04" + bytes(reversed(range(256))) * 12000
 
 @dataclass(frozen=True)
 class Caller:
-    """What a call said of its caller: the values of ``authorization``, and the common name of the client certificate."""
+    """What a call said of its caller: ``authorization``, the client certificate's common name, and the header ``traceparent``."""
 
     authorization: tuple[str, ...]
     common_name: str
+    traceparent: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, context: grpc.ServicerContext) -> Caller:
         """The caller of a running call."""
-        values = [str(value) for key, value in context.invocation_metadata() if key == "authorization"]
+        metadata = [(key, str(value)) for key, value in context.invocation_metadata()]
         names = context.auth_context().get("x509_common_name", [b""])
-        return cls(tuple(values), names[0].decode())
+        bearers, traces = (
+            tuple(value for key, value in metadata if key == name) for name in ("authorization", "traceparent")
+        )
+        return cls(bearers, names[0].decode(), traces)
 
 
 @dataclass

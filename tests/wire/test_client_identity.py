@@ -267,6 +267,28 @@ def test_a_unix_socket_carries_a_key(tmp_path: Path) -> None:
     assert [caller.authorization for caller in scripted.callers] == [(f"Bearer {API_KEY}",)]
 
 
+def test_a_client_takes_addresses_and_credentials_from_the_environment(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless they are passed; metadata goes with every call beside them."""
+    for name, value in {
+        **site.pair.environment,
+        "SONICHAOS_CA": str(site.authority.ca),
+        "SONICHAOS_API_KEY": API_KEY,
+    }.items():
+        monkeypatch.setenv(name, value)
+    with Client(metadata=[("traceparent", "00-1-2-00")]) as client:
+        client.get_render_model()
+        client.get_separation_model()
+    called = site.pair.render.callers + site.pair.separation.callers
+    assert {(caller.authorization, caller.traceparent) for caller in called} == {
+        ((f"Bearer {API_KEY}",), ("00-1-2-00",))
+    }
+    with Client(credentials=Credentials(ca=site.authority.ca)) as client:
+        client.get_render_model()
+    assert site.pair.render.callers[-1].authorization == ()
+
+
 def command(pair: ScriptedPair, *arguments: str, **environment: str) -> Result:
     """Run the command with credentials in its environment."""
     return CliRunner().invoke(cli, arguments, env={**pair.environment, **environment}, prog_name="sonichaos")

@@ -6,6 +6,7 @@ name; ``JobState(job.state)`` converts a number of a protobuf message.
 
 from sonichaos.jobs.v1.brief_pb2 import Brief, Licence, Score, TempoMap, TempoPoint
 from sonichaos.jobs.v1.job_pb2 import Job, Version
+from sonichaos_client.addresses import Addresses
 from sonichaos_client.aio import AsyncClient
 from sonichaos_client.client import Client
 from sonichaos_client.credentials import Credentials
@@ -56,6 +57,7 @@ from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import RetryPolicy
 
 __all__ = [
+    "Addresses",
     "AlreadyExistsError",
     "AnalysisFields",
     "AsyncClient",

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import closing
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, cast
-
-import grpc
-from grpc.aio import EOF  # type: ignore[attr-defined]  # missing in grpc-stubs
+from typing import Self, Unpack
 
 from sonichaos.jobs.v1 import brief_pb2, erasure_pb2, job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
@@ -18,51 +13,39 @@ from sonichaos.operations.v1 import operations_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos_client import download, jobs, operations, render, upload, watch
+from sonichaos_client.addresses import Addresses
+from sonichaos_client.async_calls import AsyncCalls
 from sonichaos_client.connection import Connections
-from sonichaos_client.credentials import CallMetadata, Credentials
+from sonichaos_client.credentials import Credentials
 from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode
-from sonichaos_client.errors import CallCancelledError, Metadata, SonichaosError, from_rpc_error
 from sonichaos_client.events import JobEvent
 from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields, StrPath
-from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS, Addresses, CallOptions
-from sonichaos_client.sansio import (
-    ClientStreamingCall,
-    IoRequest,
-    Item,
-    Operation,
-    ReadMessage,
-    Returned,
-    RunBlocking,
-    ServerStreamingCall,
-    Sleep,
-    StreamHandle,
-    StreamOperation,
-    UnaryCall,
-    advance,
-)
-
-T = TypeVar("T")
+from sonichaos_client.options import CallOptions
 
 
 class AsyncClient:
     """Client of both services for asyncio: ``async with AsyncClient() as client``, used in one event loop.
+
+    ``address`` is that of render_service, or of a proxy in front of both; `Addresses.of_one` says where separation_service is if
+    ``separation_address`` is not passed. Without addresses the environment is read (``SONICHAOS_RENDER_ADDRESS``,
+    ``SONICHAOS_SEPARATION_ADDRESS``), without credentials too (`Credentials.from_environment`); then the services are expected on
+    this machine. ``metadata`` goes with every call.
 
     Every method raises SonichaosError. To leave a stream before its end, close it with ``contextlib.aclosing``.
     """
 
     def __init__(
         self,
-        render_address: str = RENDER_ADDRESS,
-        separation_address: str = SEPARATION_ADDRESS,
+        address: str | None = None,
+        separation_address: str | None = None,
         *,
         credentials: Credentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
         options: CallOptions | None = None,
     ) -> None:
-        self._addresses = Addresses(render_address, separation_address)
-        self._credentials = credentials or Credentials()
         self._options = options or CallOptions()
-        self._connections = Connections(self._addresses, self._credentials)
-        self._channels: dict[OwningService, grpc.aio.Channel] = {}
+        self._connections = Connections(Addresses.resolve(address, separation_address), credentials, metadata)
+        self._calls = AsyncCalls(self._connections)
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,8 +57,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections; running calls end."""
-        for channel in self._channels.values():
-            await channel.close(grace=None)
+        await self._calls.close()
 
     async def create_render(
         self,
@@ -90,7 +72,7 @@ class AsyncClient:
         Returns once the job is durable. Repeating a call with the same request id returns the same job. Among a tenant's waiting
         jobs the one with the highest priority (-100 to 100) is first. `BriefFields` lists the keyword arguments.
         """
-        return await self._run(
+        return await self._calls.run(
             render.create_render(render.brief_of(brief, fields), request_id, priority, self._options)
         )
 
@@ -101,19 +83,19 @@ class AsyncClient:
 
         `RerenderFields` lists the keyword arguments.
         """
-        return await self._run(render.rerender_stem(job_id, stem, request_id, fields, self._options))
+        return await self._calls.run(render.rerender_stem(job_id, stem, request_id, fields, self._options))
 
     async def separate_file(
         self, path: StrPath, *, request_id: str = "", **fields: Unpack[SeparationFields]
     ) -> job_pb2.Job:
         """Upload a 44.1 kHz WAV and separate it into stems. `SeparationFields` lists the keyword arguments."""
-        return await self._run(upload.separate_file(path, request_id, fields, self._options))
+        return await self._calls.run(upload.separate_file(path, request_id, fields, self._options))
 
     async def separate_stored(
         self, store_key: str, *, request_id: str = "", **fields: Unpack[SeparationFields]
     ) -> job_pb2.Job:
         """Separate a WAV that is already in the object store, under a key that starts with ``uploads/``."""
-        return await self._run(upload.separate_stored(store_key, request_id, fields, self._options))
+        return await self._calls.run(upload.separate_stored(store_key, request_id, fields, self._options))
 
     async def analyze_file(
         self, path: StrPath, **fields: Unpack[AnalysisFields]
@@ -122,15 +104,15 @@ class AsyncClient:
 
         `AnalysisFields` lists the keyword arguments.
         """
-        return await self._run(upload.analyze_file(path, fields, self._options))
+        return await self._calls.run(upload.analyze_file(path, fields, self._options))
 
     async def get_job(self, job_id: str) -> job_pb2.Job:
         """One job of either service."""
-        return await self._run(jobs.get_job(job_id, self._options))
+        return await self._calls.run(jobs.get_job(job_id, self._options))
 
     def list_jobs(self, job_filter: jobs.JobFilter | None = None) -> AsyncGenerator[job_pb2.Job, None]:
         """Jobs of both services, newest first, fetched page by page during iteration."""
-        return self._stream(jobs.list_jobs(job_filter or jobs.JobFilter(), self._options))
+        return self._calls.stream(jobs.list_jobs(job_filter or jobs.JobFilter(), self._options))
 
     def watch(
         self, job: str | job_pb2.Job, *, version: int = 0, after_sequence: int = 0
@@ -139,7 +121,7 @@ class AsyncClient:
 
         The stream is resumed after a connection loss. Passing the job instead of its id saves a call.
         """
-        return self._stream(watch.watch(job, version, after_sequence, self._options))
+        return self._calls.stream(watch.watch(job, version, after_sequence, self._options))
 
     def watch_all(
         self, service: OwningService = OwningService.RENDER, *, cursor: str = ""
@@ -149,43 +131,43 @@ class AsyncClient:
         The stream resumes after the last event received. Until the first event, a connection loss can lose events; pass a cursor to
         avoid this.
         """
-        return self._stream(watch.watch_all(service, cursor, self._options))
+        return self._calls.stream(watch.watch_all(service, cursor, self._options))
 
     async def wait(self, job: str | job_pb2.Job, *, version: int = 0) -> job_pb2.Job:
         """Wait until a version (0: the newest) is done. Raises JobFailedError or JobCancelledError if it ends otherwise."""
-        return await self._run(watch.wait(job, version, self._options))
+        return await self._calls.run(watch.wait(job, version, self._options))
 
     async def cancel(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
         """Cancel a version (0: the newest that has not ended)."""
-        return await self._run(jobs.cancel(job_id, version, self._options))
+        return await self._calls.run(jobs.cancel(job_id, version, self._options))
 
     async def delete(self, job_id: str) -> None:
         """Delete a finished job and its files. Its audit rows stay."""
-        await self._run(jobs.delete(job_id, self._options))
+        await self._calls.run(jobs.delete(job_id, self._options))
 
     async def erase(self, job_id: str) -> erasure_pb2.ErasureReport:
         """Erase a finished or deleted job for good: files, rows, and the texts beside its audit rows. Says what remains and why."""
-        return await self._run(jobs.erase(job_id, self._options))
+        return await self._calls.run(jobs.erase(job_id, self._options))
 
     async def add_stems(
         self, job_id: str, *, version: int = 0, stem_mode: StemMode | None = None, priority: int = 0
     ) -> job_pb2.Job:
         """Request stems for a version that has none or whose stems failed (0: the newest such version)."""
-        return await self._run(jobs.add_stems(job_id, version, stem_mode, priority, self._options))
+        return await self._calls.run(jobs.add_stems(job_id, version, stem_mode, priority, self._options))
 
     async def retry_version(self, job_id: str, *, version: int = 0, priority: int = 0) -> job_pb2.Job:
         """Queue a failed version again (0: the newest one that failed)."""
-        return await self._run(jobs.retry_version(job_id, version, priority, self._options))
+        return await self._calls.run(jobs.retry_version(job_id, version, priority, self._options))
 
     async def get_usage(self, service: OwningService = OwningService.RENDER) -> jobs_pb.GetUsageResponse:
         """The caller's limits, and how much of each its tenant has used, as one service counts it."""
-        return await self._run(jobs.get_usage(service, self._options))
+        return await self._calls.run(jobs.get_usage(service, self._options))
 
     async def create_signed_url(
         self, job_id: str, *, version: int = 0, kind: FileKind | None = None, ttl: timedelta | None = None
     ) -> jobs_pb.CreateSignedUrlResponse:
         """Create a URL that downloads one stored file of a version (0: the newest that has the file) until it expires."""
-        return await self._run(jobs.create_signed_url(job_id, version, kind, ttl, self._options))
+        return await self._calls.run(jobs.create_signed_url(job_id, version, kind, ttl, self._options))
 
     async def download(
         self,
@@ -202,150 +184,68 @@ class AsyncClient:
         The default is the ZIP of a version with stems, otherwise the bounce. Its name is ``file_name``, or made of the job's id.
         The file appears complete or not at all.
         """
-        source = download.Source(self._options, self._credentials)
-        return await self._run(
+        source = download.Source(self._options, self._connections.credentials)
+        return await self._calls.run(
             download.download(job_id, folder, version, kind, source, file_name=file_name, overwrite=overwrite)
         )
 
     def list_personas(self) -> AsyncGenerator[render_pb2.Persona, None]:
         """All personas, by id."""
-        return self._stream(render.list_personas(self._options))
+        return self._calls.stream(render.list_personas(self._options))
 
     async def get_persona(self, persona_id: str) -> render_pb2.Persona:
         """One persona."""
-        return await self._run(render.get_persona(persona_id, self._options))
+        return await self._calls.run(render.get_persona(persona_id, self._options))
 
     async def create_persona(self, persona_id: str, prefix: str, clips: Sequence[StrPath]) -> render_pb2.Persona:
         """Create a persona from reference clips and a prompt prefix."""
-        return await self._run(upload.create_persona(persona_id, prefix, clips, self._options))
+        return await self._calls.run(upload.create_persona(persona_id, prefix, clips, self._options))
 
     async def delete_persona(self, persona_id: str) -> None:
         """Delete a persona that is not built in."""
-        await self._run(render.delete_persona(persona_id, self._options))
+        await self._calls.run(render.delete_persona(persona_id, self._options))
 
     def list_audit_rows(self, job_id: str = "") -> AsyncGenerator[render_pb2.AuditRow, None]:
         """Audit rows of one job, or of all jobs, oldest first."""
-        return self._stream(render.list_audit_rows(job_id, self._options))
+        return self._calls.stream(render.list_audit_rows(job_id, self._options))
 
     async def verify_audit_chain(
         self, *, head_sequence: int = 0, head_digest: str = ""
     ) -> render_pb2.VerifyAuditChainResponse:
         """Verify the audit chain, and that it contains an exported head if one is given."""
-        return await self._run(render.verify_audit_chain(head_sequence, head_digest, self._options))
+        return await self._calls.run(render.verify_audit_chain(head_sequence, head_digest, self._options))
 
     async def replay(self, job_id: str, *, version: int = 0) -> render_pb2.ReplayTakeResponse:
         """Render a version (0: the newest with an audit row) again from its audit row and compare it with the stored take."""
-        return await self._run(render.replay(job_id, version, self._options))
+        return await self._calls.run(render.replay(job_id, version, self._options))
 
     async def erase_prompt(self, job_id: str) -> render_pb2.ErasePromptResponse:
         """Erase the prompts of a finished or deleted job from the journal, for good.
 
         The response lists the stored files that still contain them.
         """
-        return await self._run(render.erase_prompt(job_id, self._options))
+        return await self._calls.run(render.erase_prompt(job_id, self._options))
 
     async def erase_tenant(
         self, tenant: str, service: OwningService = OwningService.RENDER
     ) -> operations_pb2.EraseTenantResponse:
         """Erase everything that one service holds of a tenant. Returns at its end; the service goes on without the call."""
-        return await self._run(operations.erase_tenant(tenant, service, self._options))
+        return await self._calls.run(operations.erase_tenant(tenant, service, self._options))
 
     async def drain(
         self, service: OwningService = OwningService.RENDER, *, limit: timedelta | None = None
     ) -> operations_pb2.DrainResponse:
         """Stop a service as SIGTERM does. ``limit`` is how long running work may take to finish (default: set by the service)."""
-        return await self._run(operations.drain(service, limit, self._options))
+        return await self._calls.run(operations.drain(service, limit, self._options))
 
     async def get_drift_report(self, stem: Stem = Stem.DRUMS) -> render_pb2.GetDriftReportResponse:
         """How far re-renders of a stem lay from their grids, and whether the share within the limits is high enough."""
-        return await self._run(render.get_drift_report(stem, self._options))
+        return await self._calls.run(render.get_drift_report(stem, self._options))
 
     async def get_render_model(self) -> render_pb2.GetModelInfoResponse:
         """The loaded renderer."""
-        return await self._run(render.get_model(self._options))
+        return await self._calls.run(render.get_model(self._options))
 
     async def get_separation_model(self) -> separation_pb2.GetModelInfoResponse:
         """The loaded separator."""
-        return await self._run(upload.get_separation_model(self._options))
-
-    async def _run(self, operation: Operation[T]) -> T:
-        with closing(operation):
-            step = advance(operation, None)
-            while not isinstance(step, Returned):
-                step = advance(operation, await self._perform(step, []))
-            value: T = step.value
-            return value
-
-    async def _stream(self, operation: StreamOperation[T]) -> AsyncGenerator[T, None]:
-        opened: list[Any] = []
-        try:
-            with closing(operation):
-                step = advance(operation, None)
-                while not isinstance(step, Returned):
-                    result = None
-                    if isinstance(step, Item):
-                        yield step.value
-                    else:
-                        result = await self._perform(step, opened)
-                    step = advance(operation, result)
-        finally:
-            for call in opened:
-                call.cancel()
-
-    async def _perform(self, request: IoRequest, opened: list[Any]) -> object:
-        """Perform one I/O request. Errors are returned, for the operation to handle."""
-        try:
-            return await self._perform_io(request, opened)
-        except SonichaosError as error:
-            return error
-        except grpc.aio.AioRpcError as error:
-            return self._error_of(error, request)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # Not this task was cancelled but the call, because a file to upload could not be read.
-            return CallCancelledError("The call was cancelled because its request stream failed.")
-
-    async def _perform_io(self, request: IoRequest, opened: list[Any]) -> object:
-        match request:
-            case UnaryCall(service, rpc, message, timeout_s):
-                unary = self._channel(service).unary_unary(*rpc.signature)
-                return await unary(message, timeout=timeout_s, metadata=await self._metadata())
-            case ClientStreamingCall(service, rpc, messages, timeout_s):
-                upload_call = self._channel(service).stream_unary(*rpc.signature)
-                return await upload_call(iter(messages), timeout=timeout_s, metadata=await self._metadata())
-            case ServerStreamingCall(service, rpc, message):
-                stream = self._channel(service).unary_stream(*rpc.signature)
-                opened.append(stream(message, metadata=await self._metadata()))
-                return StreamHandle(service, opened[-1])
-            case ReadMessage(handle):
-                response = await handle.call.read()
-                return None if response is EOF else response
-            case Sleep(seconds_s):
-                await asyncio.sleep(seconds_s)
-                return None
-            case RunBlocking(function):
-                return await asyncio.to_thread(function)
-
-    async def _metadata(self) -> CallMetadata:
-        """The caller's key or token. A function that returns tokens may block, so it runs in a thread."""
-        if callable(self._credentials.token):
-            return await asyncio.to_thread(self._credentials.call_metadata)
-        return self._credentials.call_metadata()
-
-    def _channel(self, service: OwningService) -> grpc.aio.Channel:
-        """Created at the first call, inside the event loop that uses it."""
-        if service not in self._channels:
-            self._channels[service] = self._connections.open_aio(service)
-        return self._channels[service]
-
-    def _error_of(self, error: grpc.aio.AioRpcError, request: IoRequest) -> SonichaosError:
-        service = OwningService.RENDER if isinstance(request, Sleep | RunBlocking) else request.service
-        return from_rpc_error(
-            error.code(),
-            error.details() or "",
-            cast("Metadata", error.trailing_metadata() or ()),
-            service=service.service_name,
-            address=self._addresses.of(service),
-        )
+        return await self._calls.run(upload.get_separation_model(self._options))

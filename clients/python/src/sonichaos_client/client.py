@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Sequence
-from contextlib import closing
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, cast
-
-import grpc
+from typing import Self, Unpack
 
 from sonichaos.jobs.v1 import brief_pb2, erasure_pb2, job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
@@ -17,52 +13,39 @@ from sonichaos.operations.v1 import operations_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos_client import download, jobs, operations, render, upload, watch
+from sonichaos_client.addresses import Addresses
+from sonichaos_client.blocking_calls import BlockingCalls
 from sonichaos_client.connection import Connections
 from sonichaos_client.credentials import Credentials
 from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode
-from sonichaos_client.errors import Metadata, SonichaosError, from_rpc_error
 from sonichaos_client.events import JobEvent
 from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields, StrPath
-from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS, Addresses, CallOptions
-from sonichaos_client.sansio import (
-    ClientStreamingCall,
-    IoRequest,
-    Item,
-    Operation,
-    ReadMessage,
-    Returned,
-    RunBlocking,
-    ServerStreamingCall,
-    Sleep,
-    StreamHandle,
-    StreamOperation,
-    UnaryCall,
-    advance,
-)
-
-T = TypeVar("T")
+from sonichaos_client.options import CallOptions
 
 
 class Client:
     """Client of both services for blocking code: ``with Client() as client``. It may be shared between threads.
+
+    ``address`` is that of render_service, or of a proxy in front of both; `Addresses.of_one` says where separation_service is if
+    ``separation_address`` is not passed. Without addresses the environment is read (``SONICHAOS_RENDER_ADDRESS``,
+    ``SONICHAOS_SEPARATION_ADDRESS``), without credentials too (`Credentials.from_environment`); then the services are expected on
+    this machine. ``metadata`` goes with every call.
 
     Every method raises SonichaosError. `AsyncClient` has the same methods.
     """
 
     def __init__(
         self,
-        render_address: str = RENDER_ADDRESS,
-        separation_address: str = SEPARATION_ADDRESS,
+        address: str | None = None,
+        separation_address: str | None = None,
         *,
         credentials: Credentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
         options: CallOptions | None = None,
     ) -> None:
-        self._addresses = Addresses(render_address, separation_address)
-        self._credentials = credentials or Credentials()
         self._options = options or CallOptions()
-        connections = Connections(self._addresses, self._credentials)
-        services = (OwningService.RENDER, OwningService.SEPARATION)
-        self._channels = {service: connections.open(service) for service in services}
+        self._connections = Connections(Addresses.resolve(address, separation_address), credentials, metadata)
+        self._calls = BlockingCalls(self._connections)
 
     def __enter__(self) -> Self:
         return self
@@ -74,8 +57,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections; running calls end."""
-        for channel in self._channels.values():
-            channel.close()
+        self._calls.close()
 
     def create_render(
         self,
@@ -90,7 +72,9 @@ class Client:
         Returns once the job is durable. Repeating a call with the same request id returns the same job. Among a tenant's waiting
         jobs the one with the highest priority (-100 to 100) is first. `BriefFields` lists the keyword arguments.
         """
-        return self._run(render.create_render(render.brief_of(brief, fields), request_id, priority, self._options))
+        return self._calls.run(
+            render.create_render(render.brief_of(brief, fields), request_id, priority, self._options)
+        )
 
     def rerender_stem(
         self, job_id: str, stem: Stem, *, request_id: str = "", **fields: Unpack[RerenderFields]
@@ -99,32 +83,32 @@ class Client:
 
         `RerenderFields` lists the keyword arguments.
         """
-        return self._run(render.rerender_stem(job_id, stem, request_id, fields, self._options))
+        return self._calls.run(render.rerender_stem(job_id, stem, request_id, fields, self._options))
 
     def separate_file(self, path: StrPath, *, request_id: str = "", **fields: Unpack[SeparationFields]) -> job_pb2.Job:
         """Upload a 44.1 kHz WAV and separate it into stems. `SeparationFields` lists the keyword arguments."""
-        return self._run(upload.separate_file(path, request_id, fields, self._options))
+        return self._calls.run(upload.separate_file(path, request_id, fields, self._options))
 
     def separate_stored(
         self, store_key: str, *, request_id: str = "", **fields: Unpack[SeparationFields]
     ) -> job_pb2.Job:
         """Separate a WAV that is already in the object store, under a key that starts with ``uploads/``."""
-        return self._run(upload.separate_stored(store_key, request_id, fields, self._options))
+        return self._calls.run(upload.separate_stored(store_key, request_id, fields, self._options))
 
     def analyze_file(self, path: StrPath, **fields: Unpack[AnalysisFields]) -> separation_pb2.AnalyzeAudioResponse:
         """Estimate the tempo map and key of a 44.1 kHz WAV, with confidences. The service does not store the file.
 
         `AnalysisFields` lists the keyword arguments.
         """
-        return self._run(upload.analyze_file(path, fields, self._options))
+        return self._calls.run(upload.analyze_file(path, fields, self._options))
 
     def get_job(self, job_id: str) -> job_pb2.Job:
         """One job of either service."""
-        return self._run(jobs.get_job(job_id, self._options))
+        return self._calls.run(jobs.get_job(job_id, self._options))
 
     def list_jobs(self, job_filter: jobs.JobFilter | None = None) -> Generator[job_pb2.Job, None, None]:
         """Jobs of both services, newest first, fetched page by page during iteration."""
-        return self._stream(jobs.list_jobs(job_filter or jobs.JobFilter(), self._options))
+        return self._calls.stream(jobs.list_jobs(job_filter or jobs.JobFilter(), self._options))
 
     def watch(
         self, job: str | job_pb2.Job, *, version: int = 0, after_sequence: int = 0
@@ -133,7 +117,7 @@ class Client:
 
         The stream is resumed after a connection loss. Passing the job instead of its id saves a call.
         """
-        return self._stream(watch.watch(job, version, after_sequence, self._options))
+        return self._calls.stream(watch.watch(job, version, after_sequence, self._options))
 
     def watch_all(
         self, service: OwningService = OwningService.RENDER, *, cursor: str = ""
@@ -143,43 +127,43 @@ class Client:
         The stream resumes after the last event received. Until the first event, a connection loss can lose events; pass a cursor to
         avoid this.
         """
-        return self._stream(watch.watch_all(service, cursor, self._options))
+        return self._calls.stream(watch.watch_all(service, cursor, self._options))
 
     def wait(self, job: str | job_pb2.Job, *, version: int = 0) -> job_pb2.Job:
         """Wait until a version (0: the newest) is done. Raises JobFailedError or JobCancelledError if it ends otherwise."""
-        return self._run(watch.wait(job, version, self._options))
+        return self._calls.run(watch.wait(job, version, self._options))
 
     def cancel(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
         """Cancel a version (0: the newest that has not ended)."""
-        return self._run(jobs.cancel(job_id, version, self._options))
+        return self._calls.run(jobs.cancel(job_id, version, self._options))
 
     def delete(self, job_id: str) -> None:
         """Delete a finished job and its files. Its audit rows stay."""
-        self._run(jobs.delete(job_id, self._options))
+        self._calls.run(jobs.delete(job_id, self._options))
 
     def erase(self, job_id: str) -> erasure_pb2.ErasureReport:
         """Erase a finished or deleted job for good: files, rows, and the texts beside its audit rows. Says what remains and why."""
-        return self._run(jobs.erase(job_id, self._options))
+        return self._calls.run(jobs.erase(job_id, self._options))
 
     def add_stems(
         self, job_id: str, *, version: int = 0, stem_mode: StemMode | None = None, priority: int = 0
     ) -> job_pb2.Job:
         """Request stems for a version that has none or whose stems failed (0: the newest such version)."""
-        return self._run(jobs.add_stems(job_id, version, stem_mode, priority, self._options))
+        return self._calls.run(jobs.add_stems(job_id, version, stem_mode, priority, self._options))
 
     def retry_version(self, job_id: str, *, version: int = 0, priority: int = 0) -> job_pb2.Job:
         """Queue a failed version again (0: the newest one that failed)."""
-        return self._run(jobs.retry_version(job_id, version, priority, self._options))
+        return self._calls.run(jobs.retry_version(job_id, version, priority, self._options))
 
     def get_usage(self, service: OwningService = OwningService.RENDER) -> jobs_pb.GetUsageResponse:
         """The caller's limits, and how much of each its tenant has used, as one service counts it."""
-        return self._run(jobs.get_usage(service, self._options))
+        return self._calls.run(jobs.get_usage(service, self._options))
 
     def create_signed_url(
         self, job_id: str, *, version: int = 0, kind: FileKind | None = None, ttl: timedelta | None = None
     ) -> jobs_pb.CreateSignedUrlResponse:
         """Create a URL that downloads one stored file of a version (0: the newest that has the file) until it expires."""
-        return self._run(jobs.create_signed_url(job_id, version, kind, ttl, self._options))
+        return self._calls.run(jobs.create_signed_url(job_id, version, kind, ttl, self._options))
 
     def download(
         self,
@@ -196,131 +180,68 @@ class Client:
         The default is the ZIP of a version with stems, otherwise the bounce. Its name is ``file_name``, or made of the job's id.
         The file appears complete or not at all.
         """
-        source = download.Source(self._options, self._credentials)
-        return self._run(
+        source = download.Source(self._options, self._connections.credentials)
+        return self._calls.run(
             download.download(job_id, folder, version, kind, source, file_name=file_name, overwrite=overwrite)
         )
 
     def list_personas(self) -> Generator[render_pb2.Persona, None, None]:
         """All personas, by id."""
-        return self._stream(render.list_personas(self._options))
+        return self._calls.stream(render.list_personas(self._options))
 
     def get_persona(self, persona_id: str) -> render_pb2.Persona:
         """One persona."""
-        return self._run(render.get_persona(persona_id, self._options))
+        return self._calls.run(render.get_persona(persona_id, self._options))
 
     def create_persona(self, persona_id: str, prefix: str, clips: Sequence[StrPath]) -> render_pb2.Persona:
         """Create a persona from reference clips and a prompt prefix."""
-        return self._run(upload.create_persona(persona_id, prefix, clips, self._options))
+        return self._calls.run(upload.create_persona(persona_id, prefix, clips, self._options))
 
     def delete_persona(self, persona_id: str) -> None:
         """Delete a persona that is not built in."""
-        self._run(render.delete_persona(persona_id, self._options))
+        self._calls.run(render.delete_persona(persona_id, self._options))
 
     def list_audit_rows(self, job_id: str = "") -> Generator[render_pb2.AuditRow, None, None]:
         """Audit rows of one job, or of all jobs, oldest first."""
-        return self._stream(render.list_audit_rows(job_id, self._options))
+        return self._calls.stream(render.list_audit_rows(job_id, self._options))
 
     def verify_audit_chain(
         self, *, head_sequence: int = 0, head_digest: str = ""
     ) -> render_pb2.VerifyAuditChainResponse:
         """Verify the audit chain, and that it contains an exported head if one is given."""
-        return self._run(render.verify_audit_chain(head_sequence, head_digest, self._options))
+        return self._calls.run(render.verify_audit_chain(head_sequence, head_digest, self._options))
 
     def replay(self, job_id: str, *, version: int = 0) -> render_pb2.ReplayTakeResponse:
         """Render a version (0: the newest with an audit row) again from its audit row and compare it with the stored take."""
-        return self._run(render.replay(job_id, version, self._options))
+        return self._calls.run(render.replay(job_id, version, self._options))
 
     def erase_prompt(self, job_id: str) -> render_pb2.ErasePromptResponse:
         """Erase the prompts of a finished or deleted job from the journal, for good.
 
         The response lists the stored files that still contain them.
         """
-        return self._run(render.erase_prompt(job_id, self._options))
+        return self._calls.run(render.erase_prompt(job_id, self._options))
 
     def erase_tenant(
         self, tenant: str, service: OwningService = OwningService.RENDER
     ) -> operations_pb2.EraseTenantResponse:
         """Erase everything that one service holds of a tenant. Returns at its end; the service goes on without the call."""
-        return self._run(operations.erase_tenant(tenant, service, self._options))
+        return self._calls.run(operations.erase_tenant(tenant, service, self._options))
 
     def drain(
         self, service: OwningService = OwningService.RENDER, *, limit: timedelta | None = None
     ) -> operations_pb2.DrainResponse:
         """Stop a service as SIGTERM does. ``limit`` is how long running work may take to finish (default: set by the service)."""
-        return self._run(operations.drain(service, limit, self._options))
+        return self._calls.run(operations.drain(service, limit, self._options))
 
     def get_drift_report(self, stem: Stem = Stem.DRUMS) -> render_pb2.GetDriftReportResponse:
         """How far re-renders of a stem lay from their grids, and whether the share within the limits is high enough."""
-        return self._run(render.get_drift_report(stem, self._options))
+        return self._calls.run(render.get_drift_report(stem, self._options))
 
     def get_render_model(self) -> render_pb2.GetModelInfoResponse:
         """The loaded renderer."""
-        return self._run(render.get_model(self._options))
+        return self._calls.run(render.get_model(self._options))
 
     def get_separation_model(self) -> separation_pb2.GetModelInfoResponse:
         """The loaded separator."""
-        return self._run(upload.get_separation_model(self._options))
-
-    def _run(self, operation: Operation[T]) -> T:
-        with closing(operation):
-            step = advance(operation, None)
-            while not isinstance(step, Returned):
-                step = advance(operation, self._perform(step, []))
-            value: T = step.value
-            return value
-
-    def _stream(self, operation: StreamOperation[T]) -> Generator[T, None, None]:
-        opened: list[Any] = []
-        try:
-            with closing(operation):
-                step = advance(operation, None)
-                while not isinstance(step, Returned):
-                    result = None
-                    if isinstance(step, Item):
-                        yield step.value
-                    else:
-                        result = self._perform(step, opened)
-                    step = advance(operation, result)
-        finally:
-            for call in opened:
-                call.cancel()
-
-    def _perform(self, request: IoRequest, opened: list[Any]) -> object:
-        """Perform one I/O request. Errors are returned, for the operation to handle."""
-        try:
-            return self._perform_io(request, opened)
-        except SonichaosError as error:
-            return error
-        except grpc.RpcError as error:
-            return self._error_of(error, request)
-
-    def _perform_io(self, request: IoRequest, opened: list[Any]) -> object:
-        match request:
-            case UnaryCall(service, rpc, message, timeout_s):
-                unary = self._channels[service].unary_unary(*rpc.signature)
-                return unary(message, timeout=timeout_s, metadata=self._credentials.call_metadata())
-            case ClientStreamingCall(service, rpc, messages, timeout_s):
-                upload_call = self._channels[service].stream_unary(*rpc.signature)
-                return upload_call(iter(messages), timeout=timeout_s, metadata=self._credentials.call_metadata())
-            case ServerStreamingCall(service, rpc, message):
-                stream = self._channels[service].unary_stream(*rpc.signature)
-                opened.append(stream(message, metadata=self._credentials.call_metadata()))
-                return StreamHandle(service, opened[-1])
-            case ReadMessage(handle):
-                return next(handle.call, None)
-            case Sleep(seconds_s):
-                time.sleep(seconds_s)
-                return None
-            case RunBlocking(function):
-                return function()
-
-    def _error_of(self, error: grpc.RpcError, request: IoRequest) -> SonichaosError:
-        service = OwningService.RENDER if isinstance(request, Sleep | RunBlocking) else request.service
-        return from_rpc_error(
-            error.code(),
-            error.details() or "",
-            cast("Metadata", error.trailing_metadata() or ()),
-            service=service.service_name,
-            address=self._addresses.of(service),
-        )
+        return self._calls.run(upload.get_separation_model(self._options))

@@ -1,44 +1,90 @@
-"""The gRPC channels to both services."""
+"""The gRPC channels to both services, and what every call carries."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import cast
+
 import grpc
 
-from sonichaos_client.credentials import Credentials
+from sonichaos_client.addresses import Addresses
+from sonichaos_client.credentials import CallMetadata, Credentials
 from sonichaos_client.endpoint import Endpoint
 from sonichaos_client.enums import OwningService
-from sonichaos_client.errors import ConnectionSettingsError
-from sonichaos_client.options import Addresses, channel_options
+from sonichaos_client.errors import ConnectionSettingsError, Metadata, SonichaosError, from_rpc_error
+from sonichaos_client.options import channel_options
 
-_SERVICES = (OwningService.RENDER, OwningService.SEPARATION)
+SERVICES = (OwningService.RENDER, OwningService.SEPARATION)
+_METADATA_KEY = re.compile(r"[0-9a-z_.-]{1,128}")
+_METADATA_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
 
 
 class Connections:
     """Opens the channels to both services. PEM files are read once, here.
 
-    Raises ConnectionSettingsError if the credentials cannot be used with the addresses.
+    Without credentials, those of the environment are used. Raises ConnectionSettingsError if the credentials cannot be used with
+    the addresses, or if gRPC cannot send the metadata.
     """
 
-    def __init__(self, addresses: Addresses, credentials: Credentials) -> None:
-        self._addresses = addresses
-        self._endpoints = {service: Endpoint.parse(addresses.of(service)) for service in _SERVICES}
-        _check(addresses, self._endpoints, credentials)
+    def __init__(
+        self, addresses: Addresses, credentials: Credentials | None = None, metadata: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        self.addresses = addresses
+        self.credentials = Credentials.from_environment() if credentials is None else credentials
+        self._metadata = tuple(metadata)
+        self._endpoints = {service: Endpoint.parse(addresses.of(service)) for service in SERVICES}
+        _check_metadata(self._metadata)
+        _check(addresses, self._endpoints, self.credentials)
         encrypted = [service for service, endpoint in self._endpoints.items() if endpoint.is_tls]
-        self._tls = dict.fromkeys(encrypted, _tls(credentials)) if encrypted else {}
+        self._tls = dict.fromkeys(encrypted, _tls(self.credentials)) if encrypted else {}
 
     def open(self, service: OwningService) -> grpc.Channel:
         """A channel for blocking calls."""
-        target, options = self._endpoints[service].target, channel_options(self._addresses.of(service))
+        target, options = self._endpoints[service].target, channel_options(self.addresses.of(service))
         if service in self._tls:
             return grpc.secure_channel(target, self._tls[service], options=options)
         return grpc.insecure_channel(target, options=options)
 
     def open_aio(self, service: OwningService) -> grpc.aio.Channel:
         """A channel of the running event loop."""
-        target, options = self._endpoints[service].target, channel_options(self._addresses.of(service))
+        target, options = self._endpoints[service].target, channel_options(self.addresses.of(service))
         if service in self._tls:
             return grpc.aio.secure_channel(target, self._tls[service], options=options)
         return grpc.aio.insecure_channel(target, options=options)
+
+    @property
+    def metadata_may_block(self) -> bool:
+        """Whether `call_metadata` may take long, because a function of the caller returns its tokens."""
+        return callable(self.credentials.token)
+
+    def call_metadata(self) -> CallMetadata:
+        """The metadata of the next call. Raises ConnectionSettingsError if the key or token cannot be read or is not one."""
+        return self.credentials.call_metadata() + self._metadata
+
+    def error_of(self, error: grpc.RpcError, service: OwningService) -> SonichaosError:
+        """The client's error for gRPC's."""
+        return from_rpc_error(
+            error.code(),
+            error.details() or "",
+            cast("Metadata", error.trailing_metadata() or ()),
+            service=service.service_name,
+            address=self.addresses.of(service),
+        )
+
+
+def _check_metadata(metadata: CallMetadata) -> None:
+    """Fails where gRPC would refuse each call, and where the client sets the value itself."""
+    for key, value in metadata:
+        if not _METADATA_KEY.fullmatch(key) or key.endswith("-bin") or key.startswith("grpc-"):
+            raise ConnectionSettingsError(
+                "A metadata key must have 1 to 128 of a-z, 0-9, _, . and -, without grpc- in front or -bin at the end, "
+                f"got {key!r}."
+            )
+        if key == "authorization":
+            raise ConnectionSettingsError("Pass an API key or a token as Credentials, not as metadata 'authorization'.")
+        if not _METADATA_VALUE.fullmatch(value):
+            raise ConnectionSettingsError(f"The metadata {key} must be at most 8192 printable ASCII characters.")
 
 
 def _check(addresses: Addresses, endpoints: dict[OwningService, Endpoint], credentials: Credentials) -> None:

@@ -1,4 +1,4 @@
-"""How calls are made: timeouts, retries, addresses and gRPC channel options."""
+"""How calls are made: timeouts, retries and gRPC channel options."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 from sonichaos_client.endpoint import Endpoint
-from sonichaos_client.enums import OwningService
 from sonichaos_client.retry import RetryPolicy
-
-RENDER_ADDRESS = "127.0.0.1:50071"
-SEPARATION_ADDRESS = "127.0.0.1:50072"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +23,6 @@ class CallOptions:
     min_bytes_per_s: int = 256 * 1024
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     rng: random.Random = field(default_factory=random.Random)
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where each service listens: ``https://host:port`` (TLS), ``host:port`` (plain text) or ``unix:///path``."""
-
-    render: str = RENDER_ADDRESS
-    separation: str = SEPARATION_ADDRESS
-
-    def of(self, service: OwningService) -> str:
-        """The address of one service."""
-        return self.separation if service is OwningService.SEPARATION else self.render
 
 
 def channel_options(address: str) -> list[tuple[str, int | str]]:

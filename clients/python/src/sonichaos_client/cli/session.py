@@ -15,9 +15,14 @@ from click.core import ParameterSource
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from sonichaos_client.addresses import (
+    RENDER_ADDRESS,
+    RENDER_ADDRESS_VARIABLE,
+    SEPARATION_ADDRESS,
+    SEPARATION_ADDRESS_VARIABLE,
+)
 from sonichaos_client.client import Client
 from sonichaos_client.credentials import API_KEY, API_KEY_FILE, CA, CERTIFICATE, KEY, TOKEN_FILE, Credentials
-from sonichaos_client.options import RENDER_ADDRESS, SEPARATION_ADDRESS
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,8 +32,8 @@ R = TypeVar("R")
 class Session:
     """The settings of one invocation."""
 
-    render_address: str = RENDER_ADDRESS
-    separation_address: str = SEPARATION_ADDRESS
+    render_address: str | None = None
+    separation_address: str | None = None
     ca: str | None = None
     certificate: str | None = None
     certificate_key: str | None = None
@@ -102,8 +107,7 @@ def _remember(context: click.Context, parameter: click.Parameter, value: str | b
 def _options(*, with_environment: bool) -> tuple[Callable[..., Any], ...]:
     """The group's options also read the environment. A command's own options do not, so that they override the group's."""
 
-    def address(service: str, default: str) -> Callable[..., Any]:
-        variable = f"SONICHAOS_{service.upper()}_ADDRESS"
+    def address(service: str, variable: str, default: str) -> Callable[..., Any]:
         return click.option(
             f"--{service}-address",
             metavar="ADDRESS",
@@ -144,8 +148,12 @@ def _options(*, with_environment: bool) -> tuple[Callable[..., Any], ...]:
         file("certificate-key", KEY, "Private key of --certificate (PEM)."),
         file("certificate", CERTIFICATE, "Client certificate with its chain (PEM)."),
         file("ca", CA, "Authority that signed the services' certificates (PEM). Default: the public ones."),
-        address("separation", SEPARATION_ADDRESS),
-        address("render", RENDER_ADDRESS),
+        address(
+            "separation",
+            SEPARATION_ADDRESS_VARIABLE,
+            f"{SEPARATION_ADDRESS}; with --render-address that of the same pair, or the same proxy",
+        ),
+        address("render", RENDER_ADDRESS_VARIABLE, RENDER_ADDRESS),
     )
 
 

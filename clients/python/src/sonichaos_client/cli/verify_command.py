@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -22,6 +23,8 @@ def verify(session: Session, *, file: Path) -> None:
 
     Nothing is unpacked and no service is called. Exit status 3 if a check fails.
     """
+    if find_spec("numpy") is None or find_spec("jsonschema") is None:
+        raise click.UsageError("verify requires numpy and jsonschema: pip install 'sonichaos-client[verify]'")
     from sonichaos_client.verify import verify_zip
 
     report = verify_zip(file)

@@ -1,5 +1,7 @@
 """Checks a ZIP of stems against the product contract, independently of the code that wrote it.
 
+Requires the extra ``sonichaos-client[verify]`` (numpy, jsonschema).
+
 report = verify_zip("j-...-v1.zip")
 for failure in report.failures: ...
 """
