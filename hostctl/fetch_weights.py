@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import os
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from hostctl.download import Progress, check_file, download_file, require_https
+from hostctl.download import (
+    AttemptLimits,
+    Attempts,
+    Progress,
+    UnreachableError,
+    check_file,
+    download_file,
+    require_https,
+)
 from hostctl.installation import data_folder
 from hostctl.weight_sources import LICENCE, SOURCES, Form, Published
 from sonichaos_client.cli.session import note
-from sonichaos_client.retry import Backoff, RetryPolicy
 
 SUMS = "SHA256SUMS"
-RETRY = RetryPolicy(initial_backoff_s=1.0, max_backoff_s=30.0, max_elapsed_s=180.0)
+LIMITS = AttemptLimits()
 
 
 @click.command("fetch-weights")
@@ -90,15 +96,28 @@ def _fetch_all(published: Published, folder: Path, base_url: str, recorded: dict
             digests[file.name] = check_file(path, expected)
             note(f"{file.name}: already there, verified")
             continue
-        digests[file.name] = download_file(
-            base_url + file.name,
-            path,
-            sha256=expected,
-            backoff=Backoff(RETRY, random.Random()),  # noqa: S311 - spreads retries, hides nothing
-            on_progress=_progress_notes(file.name),
-        )
+        note(f"{file.name}: from {base_url}")
+        attempts = Attempts(LIMITS, lambda failure, name=file.name: note(f"{name}: {failure}"))  # type: ignore[misc]
+        try:
+            digests[file.name] = download_file(
+                base_url + file.name,
+                path,
+                sha256=expected,
+                attempts=attempts,
+                on_progress=_progress_notes(file.name),
+            )
+        except UnreachableError as error:
+            raise _with_advice(error, path) from error
         note(f"{file.name}: verified, SHA-256 {digests[file.name]}")
     return digests
+
+
+def _with_advice(error: UnreachableError, path: Path) -> UnreachableError:
+    return UnreachableError(
+        f"{error.message}. Check this machine's network; behind a proxy, set HTTPS_PROXY; a copy of the files elsewhere is "
+        f"used with --mirror URL. Without a network, copy {path.name} to {path.parent} and run this again: it verifies "
+        "files that are there."
+    )
 
 
 def _progress_notes(name: str) -> Progress:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import random
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +19,12 @@ from click.testing import CliRunner, Result
 
 from hostctl import download, weight_sources
 from hostctl import fetch_weights as command
+from hostctl.download import AttemptLimits
 from sonichaos_client.cli.root import Root
 from sonichaos_client.retry import RetryPolicy
 from tests.support.scripted_file_server import ScriptedFileServer
 
+ROOT = Path(__file__).resolve().parents[2]
 CONTENTS = [random.Random(seed).randbytes(300_000) for seed in range(2)]  # noqa: S311
 DIGESTS = {f"{seed:08x}": hashlib.sha256(data).hexdigest() for seed, data in enumerate(CONTENTS)}
 NAMES = [f"{signature}.safetensors" for signature in DIGESTS]
@@ -37,7 +42,8 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedFileServer]:
         weights="weights:\n  - [1., 0.]\n  - [0., 1.]\n",
     )
     monkeypatch.setitem(weight_sources.SOURCES, "small_ft", source)
-    monkeypatch.setattr(command, "RETRY", RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.01, max_elapsed_s=0.2))
+    retry = RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.01, max_elapsed_s=0.2)
+    monkeypatch.setattr(command, "LIMITS", AttemptLimits(answer_s=5.0, unreachable_s=6.0, retry=retry))
     with ScriptedFileServer() as running:
         for name, data in zip(NAMES + PICKLES, CONTENTS * 2, strict=True):
             running.put(f"/demucs/{name}", data)
@@ -199,12 +205,37 @@ def test_a_server_that_is_busy_is_asked_again_and_a_missing_file_is_not(
 def test_a_server_that_never_answers_is_given_up(
     files: ScriptedFileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection without an answer times out; exit status 75 says to try again later."""
-    monkeypatch.setattr(download, "TIMEOUT_S", 0.1)
+    """Each attempt has a limit, and so have all together; exit status 75 says to try again later."""
+    limits = AttemptLimits(answer_s=0.1, unreachable_s=0.3, retry=command.LIMITS.retry)
+    monkeypatch.setattr(command, "LIMITS", limits)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         result = fetch(files, tmp_path, "--mirror", f"http://127.0.0.1:{silent.getsockname()[1]}/demucs")
     assert result.exit_code == 75
-    assert "does not answer" in result.stderr
+    assert "attempt 1 failed" in result.stderr
+    assert "does not answer: nothing came within 0.1 s (2 attempts" in result.stderr
+    assert "Without a network, copy 00000000.safetensors to" in result.stderr
+
+
+def test_attempts_are_shown_and_end_within_20_s(tmp_path: Path) -> None:
+    """The command itself, with its own limits and nobody at the other end: each attempt, then what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    mirror = f"http://127.0.0.1:{port}"
+    result = subprocess.run(
+        [sys.executable, "-m", "sonichaos_client", "fetch-weights", "htdemucs", "--to", tmp_path, "--mirror", mirror],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "clients" / "python" / "src")])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    shown = result.stderr.splitlines()
+    assert shown[0] == f"955717e8.safetensors: from http://127.0.0.1:{port}/"
+    assert [line.split(": ")[1] for line in shown[1:4]] == [f"attempt {number} failed" for number in (1, 2, 3)]
+    assert "(4 attempts in" in shown[4]
+    assert "set HTTPS_PROXY" in shown[4]
+    assert (result.returncode, result.stdout) == (75, "")
+    assert list(tmp_path.glob("*.safetensors")) == []
 
 
 def test_a_file_without_end_is_stopped(
