@@ -20,8 +20,10 @@ from sonichaos_client.addresses import (
     RENDER_ADDRESS_VARIABLE,
     SEPARATION_ADDRESS,
     SEPARATION_ADDRESS_VARIABLE,
+    Addresses,
 )
 from sonichaos_client.client import Client
+from sonichaos_client.connection import Connections
 from sonichaos_client.credentials import API_KEY, API_KEY_FILE, CA, CERTIFICATE, KEY, TOKEN_FILE, Credentials
 
 P = ParamSpec("P")
@@ -53,6 +55,10 @@ class Session:
     def next_command(self, *words: str) -> str:
         """A command that reaches the same services: ``sonichaos WORDS``, with the options of the connection that were typed."""
         return shlex.join(["sonichaos", *words, *self.typed])
+
+    def connections(self) -> Connections:
+        """What a command needs that makes calls of its own."""
+        return Connections(Addresses.resolve(self.render_address, self.separation_address), self._credentials())
 
     def _credentials(self) -> Credentials:
         """Options come before the environment: an option that names a key or token replaces whichever the environment names."""

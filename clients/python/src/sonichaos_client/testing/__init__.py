@@ -1,0 +1,1 @@
+"""Tools to test a program against the services, and a server against the contract. Requires the extra ``testing``."""
