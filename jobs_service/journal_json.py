@@ -109,7 +109,7 @@ class TempoMap(Protocol):
 class ResolvedBrief:
     """A brief with every value decided. An upload has neither prompt, persona, seed, tempo map nor key.
 
-    ``score_midi_sha256`` or ``score_chords`` is set if the caller gave a score.
+    ``score_midi_sha256`` or ``score_chords`` is set if the caller gave a score, ``file_name`` for an upload that has one.
     """
 
     seconds: float
@@ -131,6 +131,7 @@ class ResolvedBrief:
     target_lufs: float | None = None
     score_midi_sha256: str = ""
     score_chords: str = ""
+    file_name: str = ""
 
     def json(self) -> dict[str, Any]:
         """As the journal keeps it."""
@@ -153,6 +154,7 @@ class ResolvedBrief:
             loop=self.loop,
             target_lufs=self.target_lufs,
             score=self._score(),
+            file_name=self.file_name,
         )
         return json_format.MessageToDict(message)
 

@@ -17,10 +17,11 @@ _MAX_BEATS_PER_BAR = 16
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisRequest:
-    """Key of the file to analyse, empty where its bytes follow, and what the caller knows of it."""
+    """Key of the file to analyse (empty: its bytes follow), what the caller knows of it, and whether another rate is converted."""
 
     store_key: str
     hints: Hints
+    resample: bool
 
 
 def read_analysis_header(message: separation_pb2.AnalysisHeader) -> AnalysisRequest:
@@ -37,7 +38,7 @@ def read_analysis_header(message: separation_pb2.AnalysisHeader) -> AnalysisRequ
     if found:
         raise InvalidFields(found)
     hints = Hints(bpm_range=(low, high) if low else None, beats_per_bar=message.beats_per_bar or None)
-    return AnalysisRequest(store_key=message.store_key, hints=hints)
+    return AnalysisRequest(store_key=message.store_key, hints=hints, resample=message.resample)
 
 
 def analysis_message(analysis: Analysis, frames: int) -> separation_pb2.AnalyzeAudioResponse:

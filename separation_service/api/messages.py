@@ -46,6 +46,7 @@ def read_header(message: separation_pb2.SeparationHeader) -> UploadHeader:
         store_key=message.store_key,
         expire_time=expire_time,
         priority=message.priority,
+        resample=message.resample,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 
 from grpc import aio
@@ -89,7 +90,9 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
             request = analysis_messages.read_analysis_header((await _first(stream)).header)
             with self._admission.spool() as spool:
                 await self._fill(spool, current_tenant(), request.store_key, stream)
-                analysis, frames = await self._pools.analyses.run(analyze_upload, spool.path, request.hints)
+                analysis, frames = await self._pools.analyses.run(
+                    partial(analyze_upload, spool.path, request.hints, resample=request.resample)
+                )
         return analysis_messages.analysis_message(analysis, frames)
 
     async def CreateSeparation(

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 from jobs_service.admission_hook import NO_HOOK, AdmissionHook, ProposedWork
 from jobs_service.journal_json import ResolvedBrief
-from separation_service.scratch import BufferWav, PcmBuffer, Scratch, ScratchFolder
+from separation_service.scratch import BufferWav, PcmBuffer, ScratchFolder
 from separation_service.uploads.header import UploadHeader, check_upload_key, upload_folder
 from separation_service.uploads.pending import PendingUploads
 from separation_service.uploads.spool import Spool
@@ -19,7 +18,7 @@ from servicekit.access.limits import LimitPolicy, limits_of_current_caller
 from servicekit.access.tenant_shares import TenantShares
 from servicekit.audio.loudness import Loudness, Meter
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
-from servicekit.audio.upload import UploadFormat, read_upload_header, upload_blocks
+from servicekit.audio.upload import UploadReader, read_upload_header
 from servicekit.audio.wav import WavFile
 from servicekit.clock import Clock
 from servicekit.delivery.files import StoredFile
@@ -124,11 +123,14 @@ class UploadAdmission:
         if header.expire_time is not None and header.expire_time <= now:
             raise InvalidFields([FieldViolation("header.expire_time", "must be in the future, or not set")])
         path = spool.path
-        upload = read_upload_header(path, max_seconds=self._limits.max_seconds)
+        upload = read_upload_header(path, max_seconds=self._limits.max_seconds, resample=header.resample)
         created_at = now.replace(microsecond=0)
         with self._scratch.open() as scratch:
-            track, loudness = _read(path, upload, scratch)
-            wav, manifest = _bounce(track, loudness, header, new_job_id(created_at), created_at)
+            track = scratch.pcm(upload.frames)
+            reader = UploadReader(path, upload)
+            loudness = _read(reader, track)
+            draft = _draft(track, loudness, header, new_job_id(created_at), created_at)
+            wav, manifest = _bounce(track, loudness, replace(draft, processing=reader.processing))
             with self._pending.recorded(manifest.job_id):
                 return self._accept_stored(request, header, wav, manifest, spool)
 
@@ -145,6 +147,7 @@ class UploadAdmission:
             labels=header.labels,
             licence=header.licence,
             expire_time=header.expire_time,
+            file_name=header.file_name,
         )
         new = NewJob(
             job_id=manifest.job_id,
@@ -182,26 +185,26 @@ def _request_digest(header: UploadHeader, sha256: str) -> str:
     """Digest of everything that was requested, and of the bytes: a repeated request must have the same one."""
     facts = asdict(replace(header, request_id="", sha256=sha256, expire_time=None))
     del facts["expire_time"], facts["priority"]
+    if not header.resample:  # as in requests of releases without the field
+        del facts["resample"]
     facts["stem_mode"] = header.stem_mode.name
     if header.expire_time is not None:
         facts["expireTime"] = header.expire_time.isoformat()
     return hashlib.sha256(canonical_json([RPC, facts]).encode()).hexdigest()
 
 
-def _read(path: Path, upload: UploadFormat, scratch: Scratch) -> tuple[PcmBuffer, Loudness]:
-    """The upload's samples as 24-bit integers, and their loudness. Raises `InvalidAudio`."""
-    track, meter = scratch.pcm(upload.frames), Meter()
-    for block in upload_blocks(path, upload):
+def _read(reader: UploadReader, track: PcmBuffer) -> Loudness:
+    """Append the upload's samples to ``track`` and return their loudness. Raises `InvalidAudio`."""
+    meter = Meter()
+    for block in reader.blocks():
         track.append(block)
         meter.add(block)
-    return track, meter.loudness()
+    return meter.loudness()
 
 
-def _bounce(
-    track: PcmBuffer, loudness: Loudness, header: UploadHeader, job_id: str, created_at: datetime
-) -> tuple[WavFile, Manifest]:
-    """The 24-bit bounce and the manifest of a version without stems."""
-    draft = Manifest(
+def _draft(track: PcmBuffer, loudness: Loudness, header: UploadHeader, job_id: str, created_at: datetime) -> Manifest:
+    """The manifest of a version without stems, before its bounce has digests."""
+    return Manifest(
         job_id=job_id,
         version=1,
         created_at=created_at,
@@ -214,5 +217,9 @@ def _bounce(
         labels=header.labels,
         fingerprint={},
     )
+
+
+def _bounce(track: PcmBuffer, loudness: Loudness, draft: Manifest) -> tuple[WavFile, Manifest]:
+    """The 24-bit bounce, and the manifest with its digests."""
     wav = BufferWav(track, draft.wav_facts("bounce", loudness))
     return wav, replace(draft, bounce=FileFacts.of(wav))

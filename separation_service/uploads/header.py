@@ -38,6 +38,7 @@ class UploadHeader:
     store_key: str
     expire_time: datetime | None = None
     priority: int = 0
+    resample: bool = False
 
     def __post_init__(self) -> None:
         """Raise `InvalidFields` naming every field that is wrong."""

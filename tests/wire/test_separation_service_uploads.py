@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -216,3 +217,36 @@ async def test_a_changed_bounce_is_data_loss(live: LiveServer) -> None:
     version = await ended(live, job)
     assert version.state == job_pb2.JOB_STATE_FAILED
     assert version.error.code == grpc.StatusCode.DATA_LOSS.value[0]
+
+
+def recording(fmt: str, *, rate_hz: int) -> bytes:
+    """0.4 s of music by libsndfile, 24 bits."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, music(0.4).T << 8, rate_hz, subtype="PCM_24", format=fmt)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("fmt", ["FLAC", "AIFF", "W64", "RF64"])
+async def test_other_lossless_files_make_the_same_bounce(live: LiveServer, fmt: str) -> None:
+    """The same samples in another file give the same integers, and the job is named after its file."""
+    first = (await live.separation.CreateSeparation(stream(GOOD, file_name="mix.wav"))).job
+    job = (await live.separation.CreateSeparation(stream(recording(fmt, rate_hz=RATE_HZ), file_name=f"m.{fmt}"))).job
+    assert job.brief.file_name == f"m.{fmt}"
+    bounces = [live.store.read(f"jobs/{one.job_id}/bounce.wav", max_bytes=1 << 20) for one in (first, job)]
+    samples = [soundfile.read(io.BytesIO(bounce), dtype="int32")[0] for bounce in bounces]
+    assert (samples[0] == samples[1]).all()
+
+
+async def test_another_rate_is_converted_only_on_request(live: LiveServer) -> None:
+    """Without `resample` the refusal says how to ask; with it the manifest names the conversion."""
+    data = recording("FLAC", rate_hz=48000)
+    with pytest.raises(aio.AioRpcError, match=r"48000 Hz; set `resample` \(--resample\)"):
+        await live.separation.CreateSeparation(stream(data))
+    job = (await live.separation.CreateSeparation(stream(data, resample=True, request_id="r"))).job
+    version = await ended(live, job)
+    manifest = json.loads(live.store.read(version.files.manifest.key, max_bytes=1 << 20))
+    assert manifest["frames"] == -(-round(0.4 * RATE_HZ) * 147 // 160)
+    assert [line for line in manifest["processing"] if line.startswith("rate 48000 Hz to 44100 Hz, once")]
+    with pytest.raises(aio.AioRpcError) as caught:
+        await live.separation.CreateSeparation(stream(data, request_id="r"))
+    assert reason_of(caught.value) == (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")

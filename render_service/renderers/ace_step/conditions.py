@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from render_service.plan import Plan
-from render_service.renderers.rate import convert_rate
 from render_service.renderers.renderer import Waveform
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.audio.rate import convert_rate
 
 if TYPE_CHECKING:
     from diffusers import AceStepPipeline

@@ -22,10 +22,10 @@ from render_service.renderers.ace_step.conditions import condition_tokens, embed
 from render_service.renderers.ace_step.folder import LoadedPipeline, load_pipeline
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable
 from render_service.renderers.latent_diffusion.flow import block_noise
-from render_service.renderers.rate import conversion_text, convert_rate
 from render_service.renderers.renderer import InitLatents, Latents, RendererInfo, StepReport, Waveform, no_report
 from render_service.renderers.tempo_limits import TempoLimits
 from servicekit.audio.pcm24 import SAMPLE_RATE_HZ
+from servicekit.audio.rate import conversion_text, convert_rate
 from servicekit.errors import FailedPrecondition
 
 # The model starts at 10 s; briefs end at 180 s.

@@ -31,9 +31,9 @@ from render_service.renderers.ace_step.stack import AceStep
 from render_service.renderers.latent_diffusion.checkpoint import ModelUnusable, sha256_of
 from render_service.renderers.latent_diffusion.flow import block_noise
 from render_service.renderers.load import load_renderer
-from render_service.renderers.rate import convert_rate
 from render_service.renderers.renderer import InitLatents, Renderer, no_report
 from render_service.usecases.create_render import RenderAdmission
+from servicekit.audio.rate import convert_rate
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
 from servicekit.journal import Job, Journal

@@ -1,4 +1,4 @@
-"""WAVs that callers bring."""
+"""Recordings that callers bring."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from servicekit.audio.pcm24 import FULL_SCALE, MAX_SAMPLE, MIN_SAMPLE
-from servicekit.audio.upload import Encoding, read_upload, read_upload_header
+from servicekit.audio.upload import Encoding, UploadReader, read_upload, read_upload_header
 from servicekit.errors import InvalidAudio
 
 HOUR_S = 3600.0
@@ -95,7 +95,7 @@ def test_bad_floats_are_refused(tmp_path: Path, value: float, words: str, subtyp
 @pytest.mark.parametrize(
     ("samples", "rate_hz", "subtype", "words"),
     [
-        (np.zeros((100, 2)), 48000, "PCM_16", "48000 Hz; convert it to 44100 Hz"),
+        (np.zeros((100, 2)), 48000, "PCM_16", "48000 Hz; convert it to 44100 Hz: ffmpeg"),
         (np.zeros((100, 6)), 44100, "PCM_16", "6 channels"),
         (np.zeros((0, 2)), 44100, "PCM_24", "0 frames"),
         (np.zeros((1, 2)), 44100, "PCM_24", "1 frames"),
@@ -139,10 +139,15 @@ def test_all_samples_and_more_are_taken(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"", "empty"),
-        (b"ID3\x04" + bytes(100), "MP3, not a WAV"),
-        (b"fLaC" + bytes(100), "it is FLAC, not a WAV; convert it to WAV at 44100 Hz: ffmpeg -i FILE -ar 44100"),
+        (b"ID3\x04" + bytes(100), "MP3, not a WAV, RF64, W64, AIFF or FLAC file; convert it: ffmpeg -i FILE -ar 44100"),
+        (b"OggS" + bytes(100), "Ogg"),
+        (b"fLaC" + bytes(100), "STREAMINFO"),
+        (b"fLaC" + bytes(20), "truncated"),
         (b"RIFF\0\0\0\0AVI " + bytes(100), "not a WAV"),
-        (b"RF64" + bytes(100), "RF64"),
+        (b"RIFX\0\0\0\0WAVE" + bytes(100), "RIFX"),
+        (b"RF64" + bytes(100), "not a WAV"),
+        (b"FORM\0\0\0\x248SVX" + bytes(100), "not an AIFF"),
+        (bytes.fromhex("726966662e91cf11a5d628db04c10000") + bytes(100), "its form is not wave"),
         (b"RIFF\x24\0\0\0WAVEdata\x08\0\0\0" + bytes(8), "format chunk"),
         (b"RIFF\x24\0\0\0WAVE" + struct.pack("<4sI", b"junk", 0) * 5000, "chunks"),
     ],
@@ -164,20 +169,149 @@ def test_wav_from_a_pipe_is_refused(tmp_path: Path) -> None:
 
 
 @given(
-    changes=st.lists(st.tuples(st.integers(0, 67), st.integers(0, 255)), min_size=1, max_size=6),
-    fmt=st.sampled_from(["WAV", "WAVEX"]),
+    changes=st.lists(st.tuples(st.integers(0, 127), st.integers(0, 255)), min_size=1, max_size=6),
+    fmt=st.sampled_from(["WAV", "WAVEX", "RF64", "W64", "AIFF", "FLAC"]),
 )
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_header_does_harm(tmp_path: Path, changes: list[tuple[int, int]], fmt: str) -> None:
     """Whatever bytes a header has, the file is refused as INVALID_AUDIO or read as no more frames than it holds."""
     data = bytearray(written(tmp_path / "a.wav", np.zeros((50, 2), dtype=np.int16), "PCM_16", fmt=fmt).read_bytes())
     for at, value in changes:
-        data[at] = value
+        data[at % len(data)] = value
     path = tmp_path / "b.wav"
     path.write_bytes(data)
     try:
-        pcm = read_upload(path, read_upload_header(path, max_seconds=HOUR_S))
+        pcm = read_upload(path, read_upload_header(path, max_seconds=HOUR_S, resample=True))
     except InvalidAudio:
         return
     assert pcm.shape[0] == 2
-    assert 2 <= pcm.shape[1] <= len(data)
+    assert 2 <= pcm.shape[1] <= len(data) * 6
+
+
+LOSSLESS = [
+    ("RF64", 16, "FILE"),
+    ("RF64", 24, "FILE"),
+    ("W64", 16, "FILE"),
+    ("W64", 24, "FILE"),
+    ("AIFF", 8, "FILE"),
+    ("AIFF", 16, "FILE"),
+    ("AIFF", 24, "FILE"),
+    ("AIFF", 16, "LITTLE"),
+    ("AIFF", 24, "LITTLE"),
+    ("FLAC", 8, "FILE"),
+    ("FLAC", 16, "FILE"),
+    ("FLAC", 24, "FILE"),
+]
+
+
+@pytest.mark.parametrize(("fmt", "bits", "endian"), LOSSLESS)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_other_lossless_files_come_through_exactly(
+    tmp_path: Path, fmt: str, bits: int, endian: str, channels: int
+) -> None:
+    """RF64, Wave64, AIFF of either byte order and FLAC are read as the integers that they are."""
+    frames = 70_002  # libsndfile counts the padding of an odd number of 8-bit samples
+    samples, path = integers(frames, channels, bits), tmp_path / "a"
+    subtype = "PCM_S8" if bits == 8 else f"PCM_{bits}"
+    soundfile.write(path, samples << (32 - bits), 44100, subtype=subtype, format=fmt, endian=endian)
+    upload = read_upload_header(path, max_seconds=HOUR_S)
+    assert (upload.container.value, upload.frames, upload.channels) == (fmt, frames, channels)
+    assert (read_upload(path, upload) == (samples << (24 - bits)).T).all()
+
+
+@pytest.mark.parametrize("fmt", ["RF64", "W64", "AIFF"])
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE", "PCM_32"])
+def test_wide_samples_of_other_files_are_rounded(tmp_path: Path, fmt: str, subtype: str) -> None:
+    """Float and 32 bits in every container give the integers that they give in a WAV."""
+    noise = np.random.default_rng(1).uniform(-1.0, 1.0, (500, 2))
+    expected, path = written(tmp_path / "a.wav", noise, subtype), tmp_path / "b"
+    soundfile.write(path, noise, 44100, subtype=subtype, format=fmt)
+    pcm = [read_upload(one, read_upload_header(one, max_seconds=HOUR_S)) for one in (expected, path)]
+    assert (pcm[0] == pcm[1]).all()
+
+
+@pytest.mark.parametrize("fmt", ["RF64", "W64", "AIFF", "FLAC"])
+def test_every_truncation_of_other_files_is_refused(tmp_path: Path, fmt: str) -> None:
+    """Cut anywhere, a file is refused and never taken for a shorter one."""
+    whole_path, cut = tmp_path / "whole", tmp_path / "cut"
+    soundfile.write(whole_path, integers(200, 2, 16) << 16, 44100, subtype="PCM_16", format=fmt)
+    whole = whole_path.read_bytes()
+    assert read_upload(whole_path, read_upload_header(whole_path, max_seconds=HOUR_S)).shape == (2, 200)
+    for length in range(len(whole)):
+        cut.write_bytes(whole[:length])
+        refused(cut)
+
+
+def test_a_damaged_flac_is_refused(tmp_path: Path) -> None:
+    """A bit that changed in the samples is found, by the decoder or by the MD5 of the samples."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, integers(20_000, 2, 16) << 16, 44100, subtype="PCM_16", format="FLAC")
+    whole = path.read_bytes()
+    for at in range(100, len(whole), len(whole) // 20):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x10
+        path.write_bytes(damaged)
+        refused(path)
+    wrong_md5 = bytearray(whole)
+    wrong_md5[30] ^= 1
+    path.write_bytes(wrong_md5)
+    assert "MD5" in refused(path)
+
+
+def test_a_flac_without_a_length_is_refused(tmp_path: Path) -> None:
+    """As a WAV from a pipe: nothing would tell a truncated one from a whole one."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, integers(500, 2, 16) << 16, 44100, subtype="PCM_16", format="FLAC")
+    whole = bytearray(path.read_bytes())
+    whole[21] &= 0xF0
+    whole[22:26] = bytes(4)
+    path.write_bytes(whole)
+    assert "pipe" in refused(path)
+
+
+@pytest.mark.parametrize("rate_hz", [48000, 22050, 96000, 8000])
+def test_another_rate_is_converted_on_request(tmp_path: Path, rate_hz: int) -> None:
+    """A tone keeps its pitch, level and phase, and the conversion is named; without the request the refusal says how to ask."""
+    tone = 0.5 * np.sin(2 * np.pi * 997.0 * np.arange(rate_hz) / rate_hz)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone, rate_hz, subtype="PCM_24", format="WAV")
+    with pytest.raises(InvalidAudio, match="set `resample`"):
+        read_upload_header(path, max_seconds=HOUR_S, resample=False)
+    assert "resample" not in refused(path)
+    reader = UploadReader(path, read_upload_header(path, max_seconds=HOUR_S, resample=True))
+    pcm = np.concatenate(list(reader.blocks()), axis=1)
+    assert pcm.shape == (2, 44100)
+    expected = 0.5 * np.sin(2 * np.pi * 997.0 * np.arange(44100) / 44100)
+    error = (pcm[0] / FULL_SCALE - expected)[6000:-6000]
+    assert 20 * np.log10(error.std() / 0.3536) < -115.0
+    assert len(reader.processing) == 1
+    assert f"rate {rate_hz} Hz to 44100 Hz" in reader.processing[0]
+    assert "0 samples beyond full scale" in reader.processing[0]
+
+
+def test_what_a_conversion_lifts_beyond_full_scale_is_clipped_and_counted(tmp_path: Path) -> None:
+    """A square wave at full scale overshoots; the integers stay within 24 bits and the manifest says how many were clipped."""
+    square = np.sign(np.sin(2 * np.pi * 1000.0 * np.arange(48000) / 48000))
+    path = tmp_path / "a.wav"
+    soundfile.write(path, square, 48000, subtype="PCM_24", format="WAV")
+    reader = UploadReader(path, read_upload_header(path, max_seconds=HOUR_S, resample=True))
+    pcm = np.concatenate(list(reader.blocks()), axis=1)
+    assert (pcm.min(), pcm.max()) == (MIN_SAMPLE, MAX_SAMPLE)
+    assert reader.clipped > 1000
+    assert f"{reader.clipped} samples beyond full scale clipped" in reader.processing[0]
+
+
+@pytest.mark.parametrize("rate_hz", [44101, 4000, 500_000])
+def test_rates_that_cannot_be_converted_are_refused(tmp_path: Path, rate_hz: int) -> None:
+    """A rate without a simple ratio would need a filter of millions of taps; one out of range is no music."""
+    path = written(tmp_path / "a.wav", np.zeros((500, 1)), "PCM_16", rate_hz)
+    with pytest.raises(InvalidAudio, match="whose ratio"):
+        read_upload_header(path, max_seconds=HOUR_S, resample=True)
+
+
+def test_the_length_limit_counts_converted_seconds(tmp_path: Path) -> None:
+    """A recording at 96 kHz has as many seconds after its conversion as before."""
+    path = written(tmp_path / "a.wav", np.zeros((96_000, 1)), "PCM_16", 96_000)
+    assert read_upload_header(path, max_seconds=1.0, resample=True).frames == 44100
+    with pytest.raises(InvalidAudio, match=r"at most 0\.9 s"):
+        read_upload_header(path, max_seconds=0.9, resample=True)

@@ -86,17 +86,17 @@ class Client:
         return self._calls.run(render.rerender_stem(job_id, stem, request_id, fields, self._options))
 
     def separate_file(self, path: StrPath, *, request_id: str = "", **fields: Unpack[SeparationFields]) -> job_pb2.Job:
-        """Upload a 44.1 kHz WAV and separate it into stems. `SeparationFields` lists the keyword arguments."""
+        """Upload a recording and separate it into stems. `SeparationFields` lists the keyword arguments."""
         return self._calls.run(upload.separate_file(path, request_id, fields, self._options))
 
     def separate_stored(
         self, store_key: str, *, request_id: str = "", **fields: Unpack[SeparationFields]
     ) -> job_pb2.Job:
-        """Separate a WAV that is already in the object store, under a key that starts with ``uploads/``."""
+        """Separate a recording that is already in the object store, under a key that starts with ``uploads/``."""
         return self._calls.run(upload.separate_stored(store_key, request_id, fields, self._options))
 
     def analyze_file(self, path: StrPath, **fields: Unpack[AnalysisFields]) -> separation_pb2.AnalyzeAudioResponse:
-        """Estimate the tempo map and key of a 44.1 kHz WAV, with confidences. The service does not store the file.
+        """Estimate the tempo map and key of a recording, with confidences. The service does not store the file.
 
         `AnalysisFields` lists the keyword arguments.
         """

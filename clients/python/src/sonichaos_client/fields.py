@@ -66,6 +66,7 @@ class SeparationFields(TypedDict, total=False):
     licence: Licence | None
     expire_time: datetime | None
     priority: int  # as in RerenderFields
+    resample: bool  # convert a recording that does not have 44.1 kHz
 
 
 class AnalysisFields(TypedDict, total=False):
@@ -74,6 +75,7 @@ class AnalysisFields(TypedDict, total=False):
     min_bpm: float | None
     max_bpm: float | None
     beats_per_bar: int | None
+    resample: bool  # as in SeparationFields
 
 
 def message_of(kind: type[M], fields: Mapping[str, Any], *, allowed: type) -> M:

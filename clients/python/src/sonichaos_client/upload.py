@@ -21,7 +21,7 @@ from sonichaos_client.options import CallOptions
 from sonichaos_client.sansio import Operation, call_client_streaming, call_unary, run_blocking
 
 CHUNK_BYTES = 1024 * 1024  # the services accept no larger chunk
-CLIP_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".ogg"})
+CLIP_SUFFIXES = frozenset({".wav", ".rf64", ".w64", ".flac", ".aif", ".aiff"})
 _MAX_FILE_NAME = 255
 _SEPARATION = OwningService.SEPARATION
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sonichaos.separation.v1 import separation_pb2
+from sonichaos_client.cli.job_options import with_resample
 from sonichaos_client.cli.param_types import BPM, INPUT_FILE, IntegerBetween
 from sonichaos_client.cli.session import Session, connected
 
@@ -20,6 +21,7 @@ _MIN_BPM, _MAX_BPM = 30.0, 300.0
 @click.option("--max-bpm", type=BPM, metavar="BPM", help="Highest possible tempo.")
 @click.option("--bpm-hint", type=BPM, metavar="BPM", help="Approximate tempo, within half an octave.")
 @click.option("--beats-per-bar", type=IntegerBetween(1, 16), help="Beats per bar, 1 to 16.")
+@with_resample
 @connected
 def analyze(
     session: Session,
@@ -29,8 +31,9 @@ def analyze(
     max_bpm: float | None,
     bpm_hint: float | None,
     beats_per_bar: int | None,
+    resample: bool,
 ) -> None:
-    """Estimate the tempo map and key of a 44.1 kHz WAV, with confidences.
+    """Estimate the tempo map and key of a recording, with confidences. Takes the files that 'separate' takes.
 
     The usual mistake is half or double the tempo; --bpm-hint corrects it.
     """
@@ -42,7 +45,9 @@ def analyze(
     elif min_bpm is not None or max_bpm is not None:
         min_bpm, max_bpm = min_bpm or _MIN_BPM, max_bpm or _MAX_BPM
     with session.client() as client:
-        analysis = client.analyze_file(file, min_bpm=min_bpm, max_bpm=max_bpm, beats_per_bar=beats_per_bar)
+        analysis = client.analyze_file(
+            file, min_bpm=min_bpm, max_bpm=max_bpm, beats_per_bar=beats_per_bar, resample=resample
+        )
     session.print_json(analysis)
     session.print_text(_format_analysis(analysis))
 

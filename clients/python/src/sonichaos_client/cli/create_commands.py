@@ -16,6 +16,7 @@ from sonichaos_client.cli.job_options import (
     with_job_options,
     with_output_options,
     with_priority,
+    with_resample,
     with_stem_mode,
 )
 from sonichaos_client.cli.param_types import INPUT_FILE, MAX_TIMEOUT_S, SEED, NumberBetween, version_option
@@ -160,6 +161,7 @@ def _default_persona(client: Client) -> str:
 
 @click.command()
 @click.argument("file", type=INPUT_FILE)
+@with_resample
 @with_stem_mode(default=StemMode.EXACT)
 @with_job_options
 @with_output_options
@@ -168,11 +170,15 @@ def separate(
     session: Session,
     *,
     file: Path,
+    resample: bool,
     stem_mode: StemMode,
     job_options: JobOptions,
     output: OutputOptions,
 ) -> None:
-    """Separate a 44.1 kHz WAV into drums, bass, vocals and other."""
+    """Separate a recording into drums, bass, vocals and other.
+
+    Takes WAV, RF64, W64, AIFF and FLAC, mono or stereo, at 44.1 kHz or, with --resample, at another rate.
+    """
     output.check_kind(_KINDS_OF_UPLOAD, "a separation of an upload")
     output.prepare()
     with session.client() as client:
@@ -183,6 +189,7 @@ def separate(
             stem_mode=stem_mode,
             labels=job_options.labels,
             licence=job_options.licence,
+            resample=resample,
         )
         follow_unless_detached(session, client, job, 1, output)
 

@@ -30,7 +30,8 @@ def format_job_line(job: job_pb2.Job) -> str:
     created = job.create_time.ToDatetime().isoformat(sep=" ", timespec="seconds")
     owner = lower(OwningService(job.owner))
     latest = f"v{job.latest.number} {lower(JobState(job.latest.state))}" if job.latest.number > 1 else "v1"
-    prompt = printable(job.brief.prompt, _MAX_PROMPT) or ("(upload)" if owner == "separation" else "(no prompt)")
+    without = "(upload)" if owner == "separation" else "(no prompt)"
+    prompt = printable(job.brief.prompt or job.brief.file_name, _MAX_PROMPT) or without
     state = lower(JobState(job.state))
     return f"{job.job_id}  {created}  {state:<10}  {owner:<10}  {latest:<13}  {job.brief.persona_id:<16}  {prompt}"
 
@@ -41,6 +42,8 @@ def format_job(job: job_pb2.Job) -> str:
     brief = job.brief
     if brief.prompt:
         lines.append(f"  {format_resolved(brief)}, {brief.seconds:g} s")
+    if brief.file_name:
+        lines.append(f"  file {printable(brief.file_name, _MAX_PROMPT)}, {brief.seconds:g} s")
     if brief.HasField("score"):
         given = f"chords {printable(brief.score.chords, _MAX_PROMPT)}" if brief.score.chords else "a MIDI file"
         lines.append(f"  score: {given}")

@@ -132,6 +132,13 @@ def with_priority(command: Callable[..., R]) -> Callable[..., R]:
     )(command)
 
 
+def with_resample(command: Callable[..., R]) -> Callable[..., R]:
+    """``--resample``, passed to the command as ``resample``."""
+    return click.option(
+        "--resample", is_flag=True, help="Convert a recording of another rate to 44.1 kHz, instead of refusing it."
+    )(command)
+
+
 def _parse_labels(pairs: tuple[str, ...]) -> dict[str, str]:
     labels = {}
     for pair in pairs:

@@ -21,11 +21,13 @@ type SeparationServiceClient interface {
 	// cannot be met at the measured speed is refused at once with EXPIRY_TOO_SOON.
 	SeparateTensor(ctx context.Context, in *SeparateTensorRequest, opts ...grpc.CallOption) (SeparationService_SeparateTensorClient, error)
 	// Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
-	// JobsService.
+	// JobsService. Takes WAV, RF64, W64 and AIFF with PCM or float samples, and FLAC, mono or stereo, at 44100 Hz or, with `resample`,
+	// at another rate.
 	CreateSeparation(ctx context.Context, opts ...grpc.CallOption) (SeparationService_CreateSeparationClient, error)
 	// Replaces one stem of a stored version with that of a lent new mix. The caller owns the job; ending the call stops the work.
 	ReplaceStem(ctx context.Context, in *ReplaceStemRequest, opts ...grpc.CallOption) (SeparationService_ReplaceStemClient, error)
-	// Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it.
+	// Estimates the tempo map and the key of a recording, sent or in the store. Keeps nothing of it. Takes the files that
+	// CreateSeparation takes.
 	AnalyzeAudio(ctx context.Context, opts ...grpc.CallOption) (SeparationService_AnalyzeAudioClient, error)
 	// Describes the loaded separator.
 	GetModelInfo(ctx context.Context, in *GetModelInfoRequest, opts ...grpc.CallOption) (*GetModelInfoResponse, error)
@@ -188,11 +190,13 @@ type SeparationServiceServer interface {
 	// cannot be met at the measured speed is refused at once with EXPIRY_TOO_SOON.
 	SeparateTensor(*SeparateTensorRequest, SeparationService_SeparateTensorServer) error
 	// Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
-	// JobsService.
+	// JobsService. Takes WAV, RF64, W64 and AIFF with PCM or float samples, and FLAC, mono or stereo, at 44100 Hz or, with `resample`,
+	// at another rate.
 	CreateSeparation(SeparationService_CreateSeparationServer) error
 	// Replaces one stem of a stored version with that of a lent new mix. The caller owns the job; ending the call stops the work.
 	ReplaceStem(*ReplaceStemRequest, SeparationService_ReplaceStemServer) error
-	// Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it.
+	// Estimates the tempo map and the key of a recording, sent or in the store. Keeps nothing of it. Takes the files that
+	// CreateSeparation takes.
 	AnalyzeAudio(SeparationService_AnalyzeAudioServer) error
 	// Describes the loaded separator.
 	GetModelInfo(context.Context, *GetModelInfoRequest) (*GetModelInfoResponse, error)

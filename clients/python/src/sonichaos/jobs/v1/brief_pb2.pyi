@@ -439,6 +439,7 @@ class ResolvedBrief(_message.Message):
     LOOP_FIELD_NUMBER: _builtins.int
     TARGET_LUFS_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """The prompt as given. Empty for an upload, and after ErasePrompt."""
     persona_id: _builtins.str
@@ -465,6 +466,8 @@ class ResolvedBrief(_message.Message):
     """True for a take that repeats without a seam."""
     target_lufs: _builtins.float
     """Integrated loudness that the bounce aims at, in LUFS. Not set for an upload, and for takes of releases without the field."""
+    file_name: _builtins.str
+    """Name of the uploaded file, as its caller gave it. Empty for a take."""
     @_builtins.property
     def tempo_map(self) -> Global___TempoMap:
         """The tempo map. Not set for an upload until a re-render supplies one."""
@@ -506,10 +509,11 @@ class ResolvedBrief(_message.Message):
         loop: _builtins.bool = ...,
         target_lufs: _builtins.float | None = ...,
         score: Global___ResolvedScore | None = ...,
+        file_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "expire_time", b"expire_time", "licence", b"licence", "score", b"score", "seed", b"seed", "target_lufs", b"target_lufs", "tempo_map", b"tempo_map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "expire_time", b"expire_time", "instrumental", b"instrumental", "key", b"key", "key_source", b"key_source", "labels", b"labels", "licence", b"licence", "loop", b"loop", "persona_id", b"persona_id", "prompt", b"prompt", "score", b"score", "seconds", b"seconds", "seed", b"seed", "seed_source", b"seed_source", "stem_mode", b"stem_mode", "stems", b"stems", "target_lufs", b"target_lufs", "tempo_map", b"tempo_map", "tempo_source", b"tempo_source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_target_lufs", b"_target_lufs", "expire_time", b"expire_time", "file_name", b"file_name", "instrumental", b"instrumental", "key", b"key", "key_source", b"key_source", "labels", b"labels", "licence", b"licence", "loop", b"loop", "persona_id", b"persona_id", "prompt", b"prompt", "score", b"score", "seconds", b"seconds", "seed", b"seed", "seed_source", b"seed_source", "stem_mode", b"stem_mode", "stems", b"stems", "target_lufs", b"target_lufs", "tempo_map", b"tempo_map", "tempo_source", b"tempo_source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015

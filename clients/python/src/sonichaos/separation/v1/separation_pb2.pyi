@@ -613,8 +613,9 @@ class AnalysisHeader(_message.Message):
     MIN_BPM_FIELD_NUMBER: _builtins.int
     MAX_BPM_FIELD_NUMBER: _builtins.int
     BEATS_PER_BAR_FIELD_NUMBER: _builtins.int
+    RESAMPLE_FIELD_NUMBER: _builtins.int
     store_key: _builtins.str
-    """Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+    """Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
     the bytes follow in this stream.
     """
     min_bpm: _builtins.float
@@ -625,6 +626,8 @@ class AnalysisHeader(_message.Message):
     """Highest possible tempo in beats per minute, 30 to 300, above `min_bpm`."""
     beats_per_bar: _builtins.int
     """Beats per bar, 1 to 16. 0: unknown."""
+    resample: _builtins.bool
+    """True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz. Otherwise another rate is refused."""
     def __init__(
         self,
         *,
@@ -632,10 +635,11 @@ class AnalysisHeader(_message.Message):
         min_bpm: _builtins.float = ...,
         max_bpm: _builtins.float = ...,
         beats_per_bar: _builtins.int = ...,
+        resample: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beats_per_bar", b"beats_per_bar", "max_bpm", b"max_bpm", "min_bpm", b"min_bpm", "store_key", b"store_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beats_per_bar", b"beats_per_bar", "max_bpm", b"max_bpm", "min_bpm", b"min_bpm", "resample", b"resample", "store_key", b"store_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -643,7 +647,7 @@ Global___AnalysisHeader: _TypeAlias = AnalysisHeader  # noqa: Y015
 
 @_typing.final
 class AnalyzeAudioRequest(_message.Message):
-    """Request of AnalyzeAudio: the header first, then the bytes of a WAV file."""
+    """Request of AnalyzeAudio: the header first, then the bytes of the file."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -756,6 +760,7 @@ class SeparationHeader(_message.Message):
     STORE_KEY_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    RESAMPLE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the
     same content returns the same job, for as long as that job exists: after DeleteJob the id is free again. Empty: every call
@@ -768,12 +773,16 @@ class SeparationHeader(_message.Message):
     sha256: _builtins.str
     """SHA-256 of the whole file, 64 lower-case hex digits. Empty: not checked."""
     store_key: _builtins.str
-    """Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+    """Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
     the bytes follow in this stream.
     """
     priority: _builtins.int
     """Order among the versions that wait, of this tenant only, -100 to 100: the highest first, among equal ones the longest waiting.
     A retry of the request may have another one, which is ignored.
+    """
+    resample: _builtins.bool
+    """True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz; the manifest's `processing` describes how. Otherwise
+    another rate is refused.
     """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -801,10 +810,11 @@ class SeparationHeader(_message.Message):
         store_key: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         priority: _builtins.int = ...,
+        resample: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "licence", b"licence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "file_name", b"file_name", "labels", b"labels", "licence", b"licence", "priority", b"priority", "request_id", b"request_id", "sha256", b"sha256", "stem_mode", b"stem_mode", "store_key", b"store_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "file_name", b"file_name", "labels", b"labels", "licence", b"licence", "priority", b"priority", "request_id", b"request_id", "resample", b"resample", "sha256", b"sha256", "stem_mode", b"stem_mode", "store_key", b"store_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -812,7 +822,7 @@ Global___SeparationHeader: _TypeAlias = SeparationHeader  # noqa: Y015
 
 @_typing.final
 class CreateSeparationRequest(_message.Message):
-    """Request of CreateSeparation: the header first, then the bytes of a WAV file."""
+    """Request of CreateSeparation: the header first, then the bytes of the file."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

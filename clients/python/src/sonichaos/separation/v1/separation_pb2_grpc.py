@@ -76,7 +76,8 @@ class SeparationServiceServicer:
 
     def CreateSeparation(self, request_iterator, context):
         """Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
-        JobsService.
+        JobsService. Takes WAV, RF64, W64 and AIFF with PCM or float samples, and FLAC, mono or stereo, at 44100 Hz or, with `resample`,
+        at another rate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +91,8 @@ class SeparationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AnalyzeAudio(self, request_iterator, context):
-        """Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it.
+        """Estimates the tempo map and the key of a recording, sent or in the store. Keeps nothing of it. Takes the files that
+        CreateSeparation takes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

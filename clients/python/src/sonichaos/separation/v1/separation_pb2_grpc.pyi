@@ -39,12 +39,15 @@ class SeparationServiceStub:
     """
     CreateSeparation: _grpc.StreamUnaryMultiCallable[_separation_pb2.CreateSeparationRequest, _separation_pb2.CreateSeparationResponse]
     """Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
-    JobsService.
+    JobsService. Takes WAV, RF64, W64 and AIFF with PCM or float samples, and FLAC, mono or stereo, at 44100 Hz or, with `resample`,
+    at another rate.
     """
     ReplaceStem: _grpc.UnaryStreamMultiCallable[_separation_pb2.ReplaceStemRequest, _separation_pb2.ReplaceStemResponse]
     """Replaces one stem of a stored version with that of a lent new mix. The caller owns the job; ending the call stops the work."""
     AnalyzeAudio: _grpc.StreamUnaryMultiCallable[_separation_pb2.AnalyzeAudioRequest, _separation_pb2.AnalyzeAudioResponse]
-    """Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it."""
+    """Estimates the tempo map and the key of a recording, sent or in the store. Keeps nothing of it. Takes the files that
+    CreateSeparation takes.
+    """
     GetModelInfo: _grpc.UnaryUnaryMultiCallable[_separation_pb2.GetModelInfoRequest, _separation_pb2.GetModelInfoResponse]
     """Describes the loaded separator."""
 
@@ -59,12 +62,15 @@ class SeparationServiceAsyncStub(SeparationServiceStub):
     """
     CreateSeparation: _aio.StreamUnaryMultiCallable[_separation_pb2.CreateSeparationRequest, _separation_pb2.CreateSeparationResponse]  # type: ignore[assignment]
     """Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
-    JobsService.
+    JobsService. Takes WAV, RF64, W64 and AIFF with PCM or float samples, and FLAC, mono or stereo, at 44100 Hz or, with `resample`,
+    at another rate.
     """
     ReplaceStem: _aio.UnaryStreamMultiCallable[_separation_pb2.ReplaceStemRequest, _separation_pb2.ReplaceStemResponse]  # type: ignore[assignment]
     """Replaces one stem of a stored version with that of a lent new mix. The caller owns the job; ending the call stops the work."""
     AnalyzeAudio: _aio.StreamUnaryMultiCallable[_separation_pb2.AnalyzeAudioRequest, _separation_pb2.AnalyzeAudioResponse]  # type: ignore[assignment]
-    """Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it."""
+    """Estimates the tempo map and the key of a recording, sent or in the store. Keeps nothing of it. Takes the files that
+    CreateSeparation takes.
+    """
     GetModelInfo: _aio.UnaryUnaryMultiCallable[_separation_pb2.GetModelInfoRequest, _separation_pb2.GetModelInfoResponse]  # type: ignore[assignment]
     """Describes the loaded separator."""
 
@@ -88,7 +94,8 @@ class SeparationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_separation_pb2.CreateSeparationResponse, _abc.Awaitable[_separation_pb2.CreateSeparationResponse]]:
         """Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
-        JobsService.
+        JobsService. Takes WAV, RF64, W64 and AIFF with PCM or float samples, and FLAC, mono or stereo, at 44100 Hz or, with `resample`,
+        at another rate.
         """
 
     @_abc_1.abstractmethod
@@ -105,7 +112,9 @@ class SeparationServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_separation_pb2.AnalyzeAudioRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_separation_pb2.AnalyzeAudioResponse, _abc.Awaitable[_separation_pb2.AnalyzeAudioResponse]]:
-        """Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it."""
+        """Estimates the tempo map and the key of a recording, sent or in the store. Keeps nothing of it. Takes the files that
+        CreateSeparation takes.
+        """
 
     @_abc_1.abstractmethod
     def GetModelInfo(

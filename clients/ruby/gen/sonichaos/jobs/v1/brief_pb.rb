@@ -74,6 +74,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :loop, :bool, 16, json_name: "loop"
       proto3_optional :target_lufs, :double, 17, json_name: "targetLufs"
       optional :score, :message, 18, "sonichaos.jobs.v1.ResolvedScore", json_name: "score"
+      optional :file_name, :string, 19, json_name: "fileName"
     end
     add_enum "sonichaos.jobs.v1.StemMode" do
       value :STEM_MODE_UNSPECIFIED, 0

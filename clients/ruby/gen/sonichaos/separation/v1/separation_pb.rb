@@ -105,6 +105,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :min_bpm, :double, 2, json_name: "minBpm"
       optional :max_bpm, :double, 3, json_name: "maxBpm"
       optional :beats_per_bar, :uint32, 4, json_name: "beatsPerBar"
+      optional :resample, :bool, 5, json_name: "resample"
     end
     add_message "sonichaos.separation.v1.AnalyzeAudioRequest" do
       oneof :part do
@@ -131,6 +132,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :store_key, :string, 7, json_name: "storeKey"
       optional :expire_time, :message, 8, "google.protobuf.Timestamp", json_name: "expireTime"
       optional :priority, :int32, 9, json_name: "priority"
+      optional :resample, :bool, 10, json_name: "resample"
     end
     add_message "sonichaos.separation.v1.CreateSeparationRequest" do
       oneof :part do

@@ -23,11 +23,13 @@ module Sonichaos
           # cannot be met at the measured speed is refused at once with EXPIRY_TOO_SOON.
           rpc :SeparateTensor, ::Sonichaos::Separation::V1::SeparateTensorRequest, stream(::Sonichaos::Separation::V1::SeparateTensorResponse)
           # Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
-          # JobsService.
+          # JobsService. Takes WAV, RF64, W64 and AIFF with PCM or float samples, and FLAC, mono or stereo, at 44100 Hz or, with `resample`,
+          # at another rate.
           rpc :CreateSeparation, stream(::Sonichaos::Separation::V1::CreateSeparationRequest), ::Sonichaos::Separation::V1::CreateSeparationResponse
           # Replaces one stem of a stored version with that of a lent new mix. The caller owns the job; ending the call stops the work.
           rpc :ReplaceStem, ::Sonichaos::Separation::V1::ReplaceStemRequest, stream(::Sonichaos::Separation::V1::ReplaceStemResponse)
-          # Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it.
+          # Estimates the tempo map and the key of a recording, sent or in the store. Keeps nothing of it. Takes the files that
+          # CreateSeparation takes.
           rpc :AnalyzeAudio, stream(::Sonichaos::Separation::V1::AnalyzeAudioRequest), ::Sonichaos::Separation::V1::AnalyzeAudioResponse
           # Describes the loaded separator.
           rpc :GetModelInfo, ::Sonichaos::Separation::V1::GetModelInfoRequest, ::Sonichaos::Separation::V1::GetModelInfoResponse

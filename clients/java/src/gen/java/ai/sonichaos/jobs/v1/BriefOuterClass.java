@@ -102,7 +102,7 @@ public final class BriefOuterClass {
       "fs\210\001\001\022.\n\005score\030\021 \001(\0132\030.sonichaos.jobs.v1" +
       ".ScoreR\005score\0329\n\013LabelsEntry\022\020\n\003key\030\001 \001(" +
       "\tR\003key\022\024\n\005value\030\002 \001(\tR\005value:\0028\001B\007\n\005temp" +
-      "oB\007\n\005_seedB\016\n\014_target_lufs\"\233\006\n\rResolvedB" +
+      "oB\007\n\005_seedB\016\n\014_target_lufs\"\270\006\n\rResolvedB" +
       "rief\022\026\n\006prompt\030\001 \001(\tR\006prompt\022\035\n\npersona_" +
       "id\030\002 \001(\tR\tpersonaId\022\027\n\004seed\030\003 \001(\rH\000R\004see" +
       "d\210\001\001\022\030\n\007seconds\030\004 \001(\001R\007seconds\0228\n\ttempo_" +
@@ -120,19 +120,19 @@ public final class BriefOuterClass {
       "d_source\030\017 \001(\tR\nseedSource\022\022\n\004loop\030\020 \001(\010" +
       "R\004loop\022$\n\013target_lufs\030\021 \001(\001H\001R\ntargetLuf" +
       "s\210\001\001\0226\n\005score\030\022 \001(\0132 .sonichaos.jobs.v1." +
-      "ResolvedScoreR\005score\0329\n\013LabelsEntry\022\020\n\003k" +
-      "ey\030\001 \001(\tR\003key\022\024\n\005value\030\002 \001(\tR\005value:\0028\001B" +
-      "\007\n\005_seedB\016\n\014_target_lufs*M\n\010StemMode\022\031\n\025" +
-      "STEM_MODE_UNSPECIFIED\020\000\022\023\n\017STEM_MODE_EXA" +
-      "CT\020\001\022\021\n\rSTEM_MODE_RAW\020\002*\\\n\004Stem\022\024\n\020STEM_" +
-      "UNSPECIFIED\020\000\022\016\n\nSTEM_DRUMS\020\001\022\r\n\tSTEM_BA" +
-      "SS\020\002\022\017\n\013STEM_VOCALS\020\003\022\016\n\nSTEM_OTHER\020\004*w\n" +
-      "\017LicenceCoverage\022 \n\034LICENCE_COVERAGE_UNS" +
-      "PECIFIED\020\000\022\033\n\027LICENCE_COVERAGE_BOUNCE\020\001\022" +
-      "%\n!LICENCE_COVERAGE_BOUNCE_AND_STEMS\020\002BJ" +
-      "\n\024ai.sonichaos.jobs.v1P\001Z0sonichaos.ai/c" +
-      "lient/gen/sonichaos/jobs/v1;jobsv1b\006prot" +
-      "o3"
+      "ResolvedScoreR\005score\022\033\n\tfile_name\030\023 \001(\tR" +
+      "\010fileName\0329\n\013LabelsEntry\022\020\n\003key\030\001 \001(\tR\003k" +
+      "ey\022\024\n\005value\030\002 \001(\tR\005value:\0028\001B\007\n\005_seedB\016\n" +
+      "\014_target_lufs*M\n\010StemMode\022\031\n\025STEM_MODE_U" +
+      "NSPECIFIED\020\000\022\023\n\017STEM_MODE_EXACT\020\001\022\021\n\rSTE" +
+      "M_MODE_RAW\020\002*\\\n\004Stem\022\024\n\020STEM_UNSPECIFIED" +
+      "\020\000\022\016\n\nSTEM_DRUMS\020\001\022\r\n\tSTEM_BASS\020\002\022\017\n\013STE" +
+      "M_VOCALS\020\003\022\016\n\nSTEM_OTHER\020\004*w\n\017LicenceCov" +
+      "erage\022 \n\034LICENCE_COVERAGE_UNSPECIFIED\020\000\022" +
+      "\033\n\027LICENCE_COVERAGE_BOUNCE\020\001\022%\n!LICENCE_" +
+      "COVERAGE_BOUNCE_AND_STEMS\020\002BJ\n\024ai.sonich" +
+      "aos.jobs.v1P\001Z0sonichaos.ai/client/gen/s" +
+      "onichaos/jobs/v1;jobsv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -186,7 +186,7 @@ public final class BriefOuterClass {
     internal_static_sonichaos_jobs_v1_ResolvedBrief_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_ResolvedBrief_descriptor,
-        new java.lang.String[] { "Prompt", "PersonaId", "Seed", "Seconds", "TempoMap", "Key", "Instrumental", "Stems", "StemMode", "Labels", "Licence", "ExpireTime", "TempoSource", "KeySource", "SeedSource", "Loop", "TargetLufs", "Score", "Seed", "TargetLufs", });
+        new java.lang.String[] { "Prompt", "PersonaId", "Seed", "Seconds", "TempoMap", "Key", "Instrumental", "Stems", "StemMode", "Labels", "Licence", "ExpireTime", "TempoSource", "KeySource", "SeedSource", "Loop", "TargetLufs", "Score", "FileName", "Seed", "TargetLufs", });
     internal_static_sonichaos_jobs_v1_ResolvedBrief_LabelsEntry_descriptor =
       internal_static_sonichaos_jobs_v1_ResolvedBrief_descriptor.getNestedTypes().get(0);
     internal_static_sonichaos_jobs_v1_ResolvedBrief_LabelsEntry_fieldAccessorTable = new

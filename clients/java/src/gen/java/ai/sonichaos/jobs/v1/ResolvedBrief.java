@@ -27,6 +27,7 @@ private static final long serialVersionUID = 0L;
     tempoSource_ = "";
     keySource_ = "";
     seedSource_ = "";
+    fileName_ = "";
   }
 
   @java.lang.Override
@@ -736,6 +737,53 @@ java.lang.String defaultValue) {
     return score_ == null ? ai.sonichaos.jobs.v1.ResolvedScore.getDefaultInstance() : score_;
   }
 
+  public static final int FILE_NAME_FIELD_NUMBER = 19;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object fileName_ = "";
+  /**
+   * <pre>
+   * Name of the uploaded file, as its caller gave it. Empty for a take.
+   * </pre>
+   *
+   * <code>string file_name = 19 [json_name = "fileName"];</code>
+   * @return The fileName.
+   */
+  @java.lang.Override
+  public java.lang.String getFileName() {
+    java.lang.Object ref = fileName_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      fileName_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Name of the uploaded file, as its caller gave it. Empty for a take.
+   * </pre>
+   *
+   * <code>string file_name = 19 [json_name = "fileName"];</code>
+   * @return The bytes for fileName.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getFileNameBytes() {
+    java.lang.Object ref = fileName_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      fileName_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -806,6 +854,9 @@ java.lang.String defaultValue) {
     }
     if (score_ != null) {
       output.writeMessage(18, getScore());
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(fileName_)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 19, fileName_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -888,6 +939,9 @@ java.lang.String defaultValue) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(18, getScore());
     }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(fileName_)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(19, fileName_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -958,6 +1012,8 @@ java.lang.String defaultValue) {
       if (!getScore()
           .equals(other.getScore())) return false;
     }
+    if (!getFileName()
+        .equals(other.getFileName())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1024,6 +1080,8 @@ java.lang.String defaultValue) {
       hash = (37 * hash) + SCORE_FIELD_NUMBER;
       hash = (53 * hash) + getScore().hashCode();
     }
+    hash = (37 * hash) + FILE_NAME_FIELD_NUMBER;
+    hash = (53 * hash) + getFileName().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -1213,6 +1271,7 @@ java.lang.String defaultValue) {
         scoreBuilder_.dispose();
         scoreBuilder_ = null;
       }
+      fileName_ = "";
       return this;
     }
 
@@ -1311,6 +1370,9 @@ java.lang.String defaultValue) {
         result.score_ = scoreBuilder_ == null
             ? score_
             : scoreBuilder_.build();
+      }
+      if (((from_bitField0_ & 0x00040000) != 0)) {
+        result.fileName_ = fileName_;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -1424,6 +1486,11 @@ java.lang.String defaultValue) {
       }
       if (other.hasScore()) {
         mergeScore(other.getScore());
+      }
+      if (!other.getFileName().isEmpty()) {
+        fileName_ = other.fileName_;
+        bitField0_ |= 0x00040000;
+        onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -1553,6 +1620,11 @@ java.lang.String defaultValue) {
               bitField0_ |= 0x00020000;
               break;
             } // case 146
+            case 154: {
+              fileName_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00040000;
+              break;
+            } // case 154
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -3256,6 +3328,98 @@ java.lang.String defaultValue) {
         score_ = null;
       }
       return scoreBuilder_;
+    }
+
+    private java.lang.Object fileName_ = "";
+    /**
+     * <pre>
+     * Name of the uploaded file, as its caller gave it. Empty for a take.
+     * </pre>
+     *
+     * <code>string file_name = 19 [json_name = "fileName"];</code>
+     * @return The fileName.
+     */
+    public java.lang.String getFileName() {
+      java.lang.Object ref = fileName_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        fileName_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Name of the uploaded file, as its caller gave it. Empty for a take.
+     * </pre>
+     *
+     * <code>string file_name = 19 [json_name = "fileName"];</code>
+     * @return The bytes for fileName.
+     */
+    public com.google.protobuf.ByteString
+        getFileNameBytes() {
+      java.lang.Object ref = fileName_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        fileName_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Name of the uploaded file, as its caller gave it. Empty for a take.
+     * </pre>
+     *
+     * <code>string file_name = 19 [json_name = "fileName"];</code>
+     * @param value The fileName to set.
+     * @return This builder for chaining.
+     */
+    public Builder setFileName(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      fileName_ = value;
+      bitField0_ |= 0x00040000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Name of the uploaded file, as its caller gave it. Empty for a take.
+     * </pre>
+     *
+     * <code>string file_name = 19 [json_name = "fileName"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearFileName() {
+      fileName_ = getDefaultInstance().getFileName();
+      bitField0_ = (bitField0_ & ~0x00040000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Name of the uploaded file, as its caller gave it. Empty for a take.
+     * </pre>
+     *
+     * <code>string file_name = 19 [json_name = "fileName"];</code>
+     * @param value The bytes for fileName to set.
+     * @return This builder for chaining.
+     */
+    public Builder setFileNameBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      fileName_ = value;
+      bitField0_ |= 0x00040000;
+      onChanged();
+      return this;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

@@ -385,4 +385,24 @@ java.lang.String defaultValue);
    * <code>.sonichaos.jobs.v1.ResolvedScore score = 18 [json_name = "score"];</code>
    */
   ai.sonichaos.jobs.v1.ResolvedScoreOrBuilder getScoreOrBuilder();
+
+  /**
+   * <pre>
+   * Name of the uploaded file, as its caller gave it. Empty for a take.
+   * </pre>
+   *
+   * <code>string file_name = 19 [json_name = "fileName"];</code>
+   * @return The fileName.
+   */
+  java.lang.String getFileName();
+  /**
+   * <pre>
+   * Name of the uploaded file, as its caller gave it. Empty for a take.
+   * </pre>
+   *
+   * <code>string file_name = 19 [json_name = "fileName"];</code>
+   * @return The bytes for fileName.
+   */
+  com.google.protobuf.ByteString
+      getFileNameBytes();
 }

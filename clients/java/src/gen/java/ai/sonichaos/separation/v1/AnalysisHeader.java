@@ -53,7 +53,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object storeKey_ = "";
   /**
    * <pre>
-   * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+   * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
    * the bytes follow in this stream.
    * </pre>
    *
@@ -75,7 +75,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+   * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
    * the bytes follow in this stream.
    * </pre>
    *
@@ -143,6 +143,21 @@ private static final long serialVersionUID = 0L;
     return beatsPerBar_;
   }
 
+  public static final int RESAMPLE_FIELD_NUMBER = 5;
+  private boolean resample_ = false;
+  /**
+   * <pre>
+   * True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz. Otherwise another rate is refused.
+   * </pre>
+   *
+   * <code>bool resample = 5 [json_name = "resample"];</code>
+   * @return The resample.
+   */
+  @java.lang.Override
+  public boolean getResample() {
+    return resample_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -169,6 +184,9 @@ private static final long serialVersionUID = 0L;
     if (beatsPerBar_ != 0) {
       output.writeUInt32(4, beatsPerBar_);
     }
+    if (resample_ != false) {
+      output.writeBool(5, resample_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -192,6 +210,10 @@ private static final long serialVersionUID = 0L;
     if (beatsPerBar_ != 0) {
       size += com.google.protobuf.CodedOutputStream
         .computeUInt32Size(4, beatsPerBar_);
+    }
+    if (resample_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(5, resample_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -218,6 +240,8 @@ private static final long serialVersionUID = 0L;
             other.getMaxBpm())) return false;
     if (getBeatsPerBar()
         != other.getBeatsPerBar()) return false;
+    if (getResample()
+        != other.getResample()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -239,6 +263,9 @@ private static final long serialVersionUID = 0L;
         java.lang.Double.doubleToLongBits(getMaxBpm()));
     hash = (37 * hash) + BEATS_PER_BAR_FIELD_NUMBER;
     hash = (53 * hash) + getBeatsPerBar();
+    hash = (37 * hash) + RESAMPLE_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getResample());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -376,6 +403,7 @@ private static final long serialVersionUID = 0L;
       minBpm_ = 0D;
       maxBpm_ = 0D;
       beatsPerBar_ = 0;
+      resample_ = false;
       return this;
     }
 
@@ -420,6 +448,9 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00000008) != 0)) {
         result.beatsPerBar_ = beatsPerBar_;
+      }
+      if (((from_bitField0_ & 0x00000010) != 0)) {
+        result.resample_ = resample_;
       }
     }
 
@@ -481,6 +512,9 @@ private static final long serialVersionUID = 0L;
       if (other.getBeatsPerBar() != 0) {
         setBeatsPerBar(other.getBeatsPerBar());
       }
+      if (other.getResample() != false) {
+        setResample(other.getResample());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -527,6 +561,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000008;
               break;
             } // case 32
+            case 40: {
+              resample_ = input.readBool();
+              bitField0_ |= 0x00000010;
+              break;
+            } // case 40
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -547,7 +586,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object storeKey_ = "";
     /**
      * <pre>
-     * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+     * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
      * the bytes follow in this stream.
      * </pre>
      *
@@ -568,7 +607,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+     * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
      * the bytes follow in this stream.
      * </pre>
      *
@@ -590,7 +629,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+     * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
      * the bytes follow in this stream.
      * </pre>
      *
@@ -608,7 +647,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+     * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
      * the bytes follow in this stream.
      * </pre>
      *
@@ -623,7 +662,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+     * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
      * the bytes follow in this stream.
      * </pre>
      *
@@ -772,6 +811,50 @@ private static final long serialVersionUID = 0L;
     public Builder clearBeatsPerBar() {
       bitField0_ = (bitField0_ & ~0x00000008);
       beatsPerBar_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private boolean resample_ ;
+    /**
+     * <pre>
+     * True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz. Otherwise another rate is refused.
+     * </pre>
+     *
+     * <code>bool resample = 5 [json_name = "resample"];</code>
+     * @return The resample.
+     */
+    @java.lang.Override
+    public boolean getResample() {
+      return resample_;
+    }
+    /**
+     * <pre>
+     * True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz. Otherwise another rate is refused.
+     * </pre>
+     *
+     * <code>bool resample = 5 [json_name = "resample"];</code>
+     * @param value The resample to set.
+     * @return This builder for chaining.
+     */
+    public Builder setResample(boolean value) {
+      
+      resample_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz. Otherwise another rate is refused.
+     * </pre>
+     *
+     * <code>bool resample = 5 [json_name = "resample"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearResample() {
+      bitField0_ = (bitField0_ & ~0x00000010);
+      resample_ = false;
       onChanged();
       return this;
     }

@@ -9,7 +9,7 @@ public interface AnalysisHeaderOrBuilder extends
 
   /**
    * <pre>
-   * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+   * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
    * the bytes follow in this stream.
    * </pre>
    *
@@ -19,7 +19,7 @@ public interface AnalysisHeaderOrBuilder extends
   java.lang.String getStoreKey();
   /**
    * <pre>
-   * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+   * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
    * the bytes follow in this stream.
    * </pre>
    *
@@ -59,4 +59,14 @@ public interface AnalysisHeaderOrBuilder extends
    * @return The beatsPerBar.
    */
   int getBeatsPerBar();
+
+  /**
+   * <pre>
+   * True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz. Otherwise another rate is refused.
+   * </pre>
+   *
+   * <code>bool resample = 5 [json_name = "resample"];</code>
+   * @return The resample.
+   */
+  boolean getResample();
 }

@@ -5,7 +5,7 @@ package ai.sonichaos.separation.v1;
 
 /**
  * <pre>
- * Request of AnalyzeAudio: the header first, then the bytes of a WAV file.
+ * Request of AnalyzeAudio: the header first, then the bytes of the file.
  * </pre>
  *
  * Protobuf type {@code sonichaos.separation.v1.AnalyzeAudioRequest}
@@ -347,7 +347,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Request of AnalyzeAudio: the header first, then the bytes of a WAV file.
+   * Request of AnalyzeAudio: the header first, then the bytes of the file.
    * </pre>
    *
    * Protobuf type {@code sonichaos.separation.v1.AnalyzeAudioRequest}

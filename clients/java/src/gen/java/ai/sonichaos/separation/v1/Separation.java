@@ -231,65 +231,66 @@ public final class Separation {
       "\001R\024loudnessDifferenceLu\210\001\001\032>\n\020Fingerprin" +
       "tEntry\022\020\n\003key\030\001 \001(\tR\003key\022\024\n\005value\030\002 \001(\tR" +
       "\005value:\0028\001B\031\n\027_spectral_difference_dbB\031\n" +
-      "\027_loudness_difference_lu\"\203\001\n\016AnalysisHea" +
+      "\027_loudness_difference_lu\"\237\001\n\016AnalysisHea" +
       "der\022\033\n\tstore_key\030\001 \001(\tR\010storeKey\022\027\n\007min_" +
       "bpm\030\002 \001(\001R\006minBpm\022\027\n\007max_bpm\030\003 \001(\001R\006maxB" +
-      "pm\022\"\n\rbeats_per_bar\030\004 \001(\rR\013beatsPerBar\"v" +
-      "\n\023AnalyzeAudioRequest\022A\n\006header\030\001 \001(\0132\'." +
-      "sonichaos.separation.v1.AnalysisHeaderH\000" +
-      "R\006header\022\024\n\004data\030\002 \001(\014H\000R\004dataB\006\n\004part\"\257" +
-      "\002\n\024AnalyzeAudioResponse\0228\n\ttempo_map\030\001 \001" +
-      "(\0132\033.sonichaos.jobs.v1.TempoMapR\010tempoMa" +
-      "p\022)\n\020tempo_confidence\030\002 \001(\001R\017tempoConfid" +
-      "ence\022 \n\tother_bpm\030\003 \001(\001H\000R\010otherBpm\210\001\001\022/" +
-      "\n\023downbeat_confidence\030\004 \001(\001R\022downbeatCon" +
-      "fidence\022\020\n\003key\030\005 \001(\tR\003key\022%\n\016key_confide" +
-      "nce\030\006 \001(\001R\rkeyConfidence\022\030\n\007seconds\030\007 \001(" +
-      "\001R\007secondsB\014\n\n_other_bpm\"\326\003\n\020SeparationH" +
-      "eader\022\035\n\nrequest_id\030\001 \001(\tR\trequestId\0228\n\t" +
-      "stem_mode\030\002 \001(\0162\033.sonichaos.jobs.v1.Stem" +
-      "ModeR\010stemMode\022\033\n\tfile_name\030\003 \001(\tR\010fileN" +
-      "ame\022M\n\006labels\030\004 \003(\01325.sonichaos.separati" +
-      "on.v1.SeparationHeader.LabelsEntryR\006labe" +
-      "ls\0224\n\007licence\030\005 \001(\0132\032.sonichaos.jobs.v1." +
-      "LicenceR\007licence\022\026\n\006sha256\030\006 \001(\tR\006sha256" +
-      "\022\033\n\tstore_key\030\007 \001(\tR\010storeKey\022;\n\013expire_" +
-      "time\030\010 \001(\0132\032.google.protobuf.TimestampR\n" +
-      "expireTime\022\032\n\010priority\030\t \001(\005R\010priority\0329" +
-      "\n\013LabelsEntry\022\020\n\003key\030\001 \001(\tR\003key\022\024\n\005value" +
-      "\030\002 \001(\tR\005value:\0028\001\"|\n\027CreateSeparationReq" +
-      "uest\022C\n\006header\030\001 \001(\0132).sonichaos.separat" +
-      "ion.v1.SeparationHeaderH\000R\006header\022\024\n\004dat" +
-      "a\030\002 \001(\014H\000R\004dataB\006\n\004part\"D\n\030CreateSeparat" +
-      "ionResponse\022(\n\003job\030\001 \001(\0132\026.sonichaos.job" +
-      "s.v1.JobR\003job\"\025\n\023GetModelInfoRequest\"\350\002\n" +
-      "\024GetModelInfoResponse\022\022\n\004name\030\001 \001(\tR\004nam" +
-      "e\022%\n\016weights_sha256\030\002 \001(\tR\rweightsSha256" +
-      "\022\030\n\007licence\030\003 \001(\tR\007licence\022\030\n\007sources\030\004 " +
-      "\003(\tR\007sources\022\026\n\006models\030\005 \001(\rR\006models\022`\n\013" +
-      "fingerprint\030\006 \003(\0132>.sonichaos.separation" +
-      ".v1.GetModelInfoResponse.FingerprintEntr" +
-      "yR\013fingerprint\022\'\n\017realtime_factor\030\007 \001(\001R" +
-      "\016realtimeFactor\032>\n\020FingerprintEntry\022\020\n\003k" +
-      "ey\030\001 \001(\tR\003key\022\024\n\005value\030\002 \001(\tR\005value:\0028\0012" +
-      "\325\004\n\021SeparationService\022u\n\016SeparateTensor\022" +
-      "..sonichaos.separation.v1.SeparateTensor" +
-      "Request\032/.sonichaos.separation.v1.Separa" +
-      "teTensorResponse\"\0000\001\022{\n\020CreateSeparation" +
-      "\0220.sonichaos.separation.v1.CreateSeparat" +
-      "ionRequest\0321.sonichaos.separation.v1.Cre" +
-      "ateSeparationResponse\"\000(\001\022l\n\013ReplaceStem" +
-      "\022+.sonichaos.separation.v1.ReplaceStemRe" +
-      "quest\032,.sonichaos.separation.v1.ReplaceS" +
-      "temResponse\"\0000\001\022o\n\014AnalyzeAudio\022,.sonich" +
-      "aos.separation.v1.AnalyzeAudioRequest\032-." +
-      "sonichaos.separation.v1.AnalyzeAudioResp" +
-      "onse\"\000(\001\022m\n\014GetModelInfo\022,.sonichaos.sep" +
-      "aration.v1.GetModelInfoRequest\032-.sonicha" +
-      "os.separation.v1.GetModelInfoResponse\"\000B" +
-      "\\\n\032ai.sonichaos.separation.v1P\001Z<sonicha" +
-      "os.ai/client/gen/sonichaos/separation/v1" +
-      ";separationv1b\006proto3"
+      "pm\022\"\n\rbeats_per_bar\030\004 \001(\rR\013beatsPerBar\022\032" +
+      "\n\010resample\030\005 \001(\010R\010resample\"v\n\023AnalyzeAud" +
+      "ioRequest\022A\n\006header\030\001 \001(\0132\'.sonichaos.se" +
+      "paration.v1.AnalysisHeaderH\000R\006header\022\024\n\004" +
+      "data\030\002 \001(\014H\000R\004dataB\006\n\004part\"\257\002\n\024AnalyzeAu" +
+      "dioResponse\0228\n\ttempo_map\030\001 \001(\0132\033.sonicha" +
+      "os.jobs.v1.TempoMapR\010tempoMap\022)\n\020tempo_c" +
+      "onfidence\030\002 \001(\001R\017tempoConfidence\022 \n\tothe" +
+      "r_bpm\030\003 \001(\001H\000R\010otherBpm\210\001\001\022/\n\023downbeat_c" +
+      "onfidence\030\004 \001(\001R\022downbeatConfidence\022\020\n\003k" +
+      "ey\030\005 \001(\tR\003key\022%\n\016key_confidence\030\006 \001(\001R\rk" +
+      "eyConfidence\022\030\n\007seconds\030\007 \001(\001R\007secondsB\014" +
+      "\n\n_other_bpm\"\362\003\n\020SeparationHeader\022\035\n\nreq" +
+      "uest_id\030\001 \001(\tR\trequestId\0228\n\tstem_mode\030\002 " +
+      "\001(\0162\033.sonichaos.jobs.v1.StemModeR\010stemMo" +
+      "de\022\033\n\tfile_name\030\003 \001(\tR\010fileName\022M\n\006label" +
+      "s\030\004 \003(\01325.sonichaos.separation.v1.Separa" +
+      "tionHeader.LabelsEntryR\006labels\0224\n\007licenc" +
+      "e\030\005 \001(\0132\032.sonichaos.jobs.v1.LicenceR\007lic" +
+      "ence\022\026\n\006sha256\030\006 \001(\tR\006sha256\022\033\n\tstore_ke" +
+      "y\030\007 \001(\tR\010storeKey\022;\n\013expire_time\030\010 \001(\0132\032" +
+      ".google.protobuf.TimestampR\nexpireTime\022\032" +
+      "\n\010priority\030\t \001(\005R\010priority\022\032\n\010resample\030\n" +
+      " \001(\010R\010resample\0329\n\013LabelsEntry\022\020\n\003key\030\001 \001" +
+      "(\tR\003key\022\024\n\005value\030\002 \001(\tR\005value:\0028\001\"|\n\027Cre" +
+      "ateSeparationRequest\022C\n\006header\030\001 \001(\0132).s" +
+      "onichaos.separation.v1.SeparationHeaderH" +
+      "\000R\006header\022\024\n\004data\030\002 \001(\014H\000R\004dataB\006\n\004part\"" +
+      "D\n\030CreateSeparationResponse\022(\n\003job\030\001 \001(\013" +
+      "2\026.sonichaos.jobs.v1.JobR\003job\"\025\n\023GetMode" +
+      "lInfoRequest\"\350\002\n\024GetModelInfoResponse\022\022\n" +
+      "\004name\030\001 \001(\tR\004name\022%\n\016weights_sha256\030\002 \001(" +
+      "\tR\rweightsSha256\022\030\n\007licence\030\003 \001(\tR\007licen" +
+      "ce\022\030\n\007sources\030\004 \003(\tR\007sources\022\026\n\006models\030\005" +
+      " \001(\rR\006models\022`\n\013fingerprint\030\006 \003(\0132>.soni" +
+      "chaos.separation.v1.GetModelInfoResponse" +
+      ".FingerprintEntryR\013fingerprint\022\'\n\017realti" +
+      "me_factor\030\007 \001(\001R\016realtimeFactor\032>\n\020Finge" +
+      "rprintEntry\022\020\n\003key\030\001 \001(\tR\003key\022\024\n\005value\030\002" +
+      " \001(\tR\005value:\0028\0012\325\004\n\021SeparationService\022u\n" +
+      "\016SeparateTensor\022..sonichaos.separation.v" +
+      "1.SeparateTensorRequest\032/.sonichaos.sepa" +
+      "ration.v1.SeparateTensorResponse\"\0000\001\022{\n\020" +
+      "CreateSeparation\0220.sonichaos.separation." +
+      "v1.CreateSeparationRequest\0321.sonichaos.s" +
+      "eparation.v1.CreateSeparationResponse\"\000(" +
+      "\001\022l\n\013ReplaceStem\022+.sonichaos.separation." +
+      "v1.ReplaceStemRequest\032,.sonichaos.separa" +
+      "tion.v1.ReplaceStemResponse\"\0000\001\022o\n\014Analy" +
+      "zeAudio\022,.sonichaos.separation.v1.Analyz" +
+      "eAudioRequest\032-.sonichaos.separation.v1." +
+      "AnalyzeAudioResponse\"\000(\001\022m\n\014GetModelInfo" +
+      "\022,.sonichaos.separation.v1.GetModelInfoR" +
+      "equest\032-.sonichaos.separation.v1.GetMode" +
+      "lInfoResponse\"\000B\\\n\032ai.sonichaos.separati" +
+      "on.v1P\001Z<sonichaos.ai/client/gen/sonicha" +
+      "os/separation/v1;separationv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -382,7 +383,7 @@ public final class Separation {
     internal_static_sonichaos_separation_v1_AnalysisHeader_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_separation_v1_AnalysisHeader_descriptor,
-        new java.lang.String[] { "StoreKey", "MinBpm", "MaxBpm", "BeatsPerBar", });
+        new java.lang.String[] { "StoreKey", "MinBpm", "MaxBpm", "BeatsPerBar", "Resample", });
     internal_static_sonichaos_separation_v1_AnalyzeAudioRequest_descriptor =
       getDescriptor().getMessageTypes().get(11);
     internal_static_sonichaos_separation_v1_AnalyzeAudioRequest_fieldAccessorTable = new
@@ -400,7 +401,7 @@ public final class Separation {
     internal_static_sonichaos_separation_v1_SeparationHeader_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_separation_v1_SeparationHeader_descriptor,
-        new java.lang.String[] { "RequestId", "StemMode", "FileName", "Labels", "Licence", "Sha256", "StoreKey", "ExpireTime", "Priority", });
+        new java.lang.String[] { "RequestId", "StemMode", "FileName", "Labels", "Licence", "Sha256", "StoreKey", "ExpireTime", "Priority", "Resample", });
     internal_static_sonichaos_separation_v1_SeparationHeader_LabelsEntry_descriptor =
       internal_static_sonichaos_separation_v1_SeparationHeader_descriptor.getNestedTypes().get(0);
     internal_static_sonichaos_separation_v1_SeparationHeader_LabelsEntry_fieldAccessorTable = new

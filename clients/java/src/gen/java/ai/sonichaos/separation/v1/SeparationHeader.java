@@ -373,7 +373,7 @@ java.lang.String defaultValue) {
   private volatile java.lang.Object storeKey_ = "";
   /**
    * <pre>
-   * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+   * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
    * the bytes follow in this stream.
    * </pre>
    *
@@ -395,7 +395,7 @@ java.lang.String defaultValue) {
   }
   /**
    * <pre>
-   * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+   * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
    * the bytes follow in this stream.
    * </pre>
    *
@@ -474,6 +474,22 @@ java.lang.String defaultValue) {
     return priority_;
   }
 
+  public static final int RESAMPLE_FIELD_NUMBER = 10;
+  private boolean resample_ = false;
+  /**
+   * <pre>
+   * True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz; the manifest's `processing` describes how. Otherwise
+   * another rate is refused.
+   * </pre>
+   *
+   * <code>bool resample = 10 [json_name = "resample"];</code>
+   * @return The resample.
+   */
+  @java.lang.Override
+  public boolean getResample() {
+    return resample_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -517,6 +533,9 @@ java.lang.String defaultValue) {
     }
     if (priority_ != 0) {
       output.writeInt32(9, priority_);
+    }
+    if (resample_ != false) {
+      output.writeBool(10, resample_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -565,6 +584,10 @@ java.lang.String defaultValue) {
       size += com.google.protobuf.CodedOutputStream
         .computeInt32Size(9, priority_);
     }
+    if (resample_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(10, resample_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -603,6 +626,8 @@ java.lang.String defaultValue) {
     }
     if (getPriority()
         != other.getPriority()) return false;
+    if (getResample()
+        != other.getResample()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -638,6 +663,9 @@ java.lang.String defaultValue) {
     }
     hash = (37 * hash) + PRIORITY_FIELD_NUMBER;
     hash = (53 * hash) + getPriority();
+    hash = (37 * hash) + RESAMPLE_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getResample());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -810,6 +838,7 @@ java.lang.String defaultValue) {
         expireTimeBuilder_ = null;
       }
       priority_ = 0;
+      resample_ = false;
       return this;
     }
 
@@ -874,6 +903,9 @@ java.lang.String defaultValue) {
       }
       if (((from_bitField0_ & 0x00000100) != 0)) {
         result.priority_ = priority_;
+      }
+      if (((from_bitField0_ & 0x00000200) != 0)) {
+        result.resample_ = resample_;
       }
     }
 
@@ -956,6 +988,9 @@ java.lang.String defaultValue) {
       if (other.getPriority() != 0) {
         setPriority(other.getPriority());
       }
+      if (other.getResample() != false) {
+        setResample(other.getResample());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -1035,6 +1070,11 @@ java.lang.String defaultValue) {
               bitField0_ |= 0x00000100;
               break;
             } // case 72
+            case 80: {
+              resample_ = input.readBool();
+              bitField0_ |= 0x00000200;
+              break;
+            } // case 80
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1724,7 +1764,7 @@ java.lang.String defaultValue) {
     private java.lang.Object storeKey_ = "";
     /**
      * <pre>
-     * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+     * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
      * the bytes follow in this stream.
      * </pre>
      *
@@ -1745,7 +1785,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+     * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
      * the bytes follow in this stream.
      * </pre>
      *
@@ -1767,7 +1807,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+     * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
      * the bytes follow in this stream.
      * </pre>
      *
@@ -1785,7 +1825,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+     * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
      * the bytes follow in this stream.
      * </pre>
      *
@@ -1800,7 +1840,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+     * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
      * the bytes follow in this stream.
      * </pre>
      *
@@ -2025,6 +2065,53 @@ java.lang.String defaultValue) {
     public Builder clearPriority() {
       bitField0_ = (bitField0_ & ~0x00000100);
       priority_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private boolean resample_ ;
+    /**
+     * <pre>
+     * True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz; the manifest's `processing` describes how. Otherwise
+     * another rate is refused.
+     * </pre>
+     *
+     * <code>bool resample = 10 [json_name = "resample"];</code>
+     * @return The resample.
+     */
+    @java.lang.Override
+    public boolean getResample() {
+      return resample_;
+    }
+    /**
+     * <pre>
+     * True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz; the manifest's `processing` describes how. Otherwise
+     * another rate is refused.
+     * </pre>
+     *
+     * <code>bool resample = 10 [json_name = "resample"];</code>
+     * @param value The resample to set.
+     * @return This builder for chaining.
+     */
+    public Builder setResample(boolean value) {
+      
+      resample_ = value;
+      bitField0_ |= 0x00000200;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz; the manifest's `processing` describes how. Otherwise
+     * another rate is refused.
+     * </pre>
+     *
+     * <code>bool resample = 10 [json_name = "resample"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearResample() {
+      bitField0_ = (bitField0_ & ~0x00000200);
+      resample_ = false;
       onChanged();
       return this;
     }

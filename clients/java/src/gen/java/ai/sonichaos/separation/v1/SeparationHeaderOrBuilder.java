@@ -173,7 +173,7 @@ java.lang.String defaultValue);
 
   /**
    * <pre>
-   * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+   * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
    * the bytes follow in this stream.
    * </pre>
    *
@@ -183,7 +183,7 @@ java.lang.String defaultValue);
   java.lang.String getStoreKey();
   /**
    * <pre>
-   * Key of a WAV file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
+   * Key of a file in the store, below "uploads/{tenant}/" of the caller; the tenant local may name any below "uploads/". Empty:
    * the bytes follow in this stream.
    * </pre>
    *
@@ -233,4 +233,15 @@ java.lang.String defaultValue);
    * @return The priority.
    */
   int getPriority();
+
+  /**
+   * <pre>
+   * True to convert a recording of another rate, 8000 to 384000 Hz, to 44100 Hz; the manifest's `processing` describes how. Otherwise
+   * another rate is refused.
+   * </pre>
+   *
+   * <code>bool resample = 10 [json_name = "resample"];</code>
+   * @return The resample.
+   */
+  boolean getResample();
 }

@@ -238,7 +238,8 @@ public final class SeparationServiceGrpc {
     /**
      * <pre>
      * Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
-     * JobsService.
+     * JobsService. Takes WAV, RF64, W64 and AIFF with PCM or float samples, and FLAC, mono or stereo, at 44100 Hz or, with `resample`,
+     * at another rate.
      * </pre>
      */
     public io.grpc.stub.StreamObserver<ai.sonichaos.separation.v1.CreateSeparationRequest> createSeparation(
@@ -258,7 +259,8 @@ public final class SeparationServiceGrpc {
 
     /**
      * <pre>
-     * Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it.
+     * Estimates the tempo map and the key of a recording, sent or in the store. Keeps nothing of it. Takes the files that
+     * CreateSeparation takes.
      * </pre>
      */
     public io.grpc.stub.StreamObserver<ai.sonichaos.separation.v1.AnalyzeAudioRequest> analyzeAudio(
@@ -349,7 +351,8 @@ public final class SeparationServiceGrpc {
     /**
      * <pre>
      * Creates a separation job from an upload or from a file in the store. Returns once the job is durable. Watch it with
-     * JobsService.
+     * JobsService. Takes WAV, RF64, W64 and AIFF with PCM or float samples, and FLAC, mono or stereo, at 44100 Hz or, with `resample`,
+     * at another rate.
      * </pre>
      */
     public io.grpc.stub.StreamObserver<ai.sonichaos.separation.v1.CreateSeparationRequest> createSeparation(
@@ -371,7 +374,8 @@ public final class SeparationServiceGrpc {
 
     /**
      * <pre>
-     * Estimates the tempo map and the key of a WAV file or a file in the store. Keeps nothing of it.
+     * Estimates the tempo map and the key of a recording, sent or in the store. Keeps nothing of it. Takes the files that
+     * CreateSeparation takes.
      * </pre>
      */
     public io.grpc.stub.StreamObserver<ai.sonichaos.separation.v1.AnalyzeAudioRequest> analyzeAudio(

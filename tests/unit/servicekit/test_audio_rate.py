@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from render_service.renderers.rate import convert_rate, low_pass
+from servicekit.audio.rate import convert_blocks, convert_rate, converted_frames, low_pass
 
 
 def _tone(hz: float, rate_hz: int, frames: int) -> np.ndarray:
@@ -40,17 +40,29 @@ def test_the_length_is_exact_and_channels_are_independent(frames: int) -> None:
     assert converted[1].any()
 
 
-def test_equal_rates_change_nothing_and_low_rates_are_refused() -> None:
-    """The filter's stop band starts at 22.05 kHz."""
+def test_equal_rates_change_nothing() -> None:
+    """The same array comes back."""
     sound = np.ones((2, 10), dtype=np.float32)
     assert convert_rate(sound, from_hz=48000, to_hz=48000) is sound
-    with pytest.raises(ValueError, match="22050"):
-        convert_rate(sound, from_hz=22050, to_hz=44100)
+
+
+@pytest.mark.parametrize("rate_hz", [48000, 96000, 22050, 8000])
+@pytest.mark.parametrize("block", [997, 65536])
+def test_blocks_give_the_samples_of_the_whole(rate_hz: int, block: int) -> None:
+    """However a recording is cut into blocks, the converted samples are those of the whole."""
+    frames = 30_011
+    sound = np.random.default_rng(0).standard_normal((2, frames))
+    blocks = (sound[:, start : start + block] for start in range(0, frames, block))
+    pieces = list(convert_blocks(blocks, from_hz=rate_hz, to_hz=44100, frames=frames))
+    whole = convert_rate(sound.astype(np.float32), from_hz=rate_hz, to_hz=44100)
+    joined = np.concatenate(pieces, axis=1)
+    assert joined.shape == whole.shape == (2, converted_frames(frames, from_hz=rate_hz, to_hz=44100))
+    assert np.abs(joined - whole).max() < 1e-5
 
 
 def test_the_filter_has_linear_phase() -> None:
     """An odd number of symmetric taps with sum 1."""
-    taps = low_pass(48000 * 147)
+    taps = low_pass(48000, 44100)
     assert len(taps) % 2 == 1
     assert np.allclose(taps, taps[::-1], atol=1e-15)
     assert taps.sum() == pytest.approx(1.0, abs=1e-9)
