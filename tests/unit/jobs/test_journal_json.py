@@ -108,6 +108,7 @@ def test_a_brief_is_written_as_its_message() -> None:
         loop=True,
         target_lufs=-14.5,
         score_chords="Am F",
+        file_name="mix.wav",
     ).json()
     message = json_format.ParseDict(written, brief_pb2.ResolvedBrief())
     assert {descriptor.name for descriptor, _ in message.ListFields()} == {
