@@ -40,10 +40,11 @@ def running_services(extra: list[str]) -> Iterator[dict[str, str]]:
             text=True,
         )
         try:
-            line = process.stdout.readline() if process.stdout else ""
-            if not line:
+            reports = map(json.loads, process.stdout or ())
+            ready = next((report for report in reports if "ready" in report), None)
+            if ready is None:
                 sys.exit("the services did not start; run `sonichaos up` to see the error")
-            yield json.loads(line)
+            yield ready
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=120)

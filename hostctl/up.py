@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from grpc_health.v1 import health_pb2
 
 from hostctl.child import Child, format_exit
 from hostctl.installation import RENDER_LISTEN, SEPARATION_LISTEN, URL_LISTEN, Installation, plan_installation
-from servicekit.line_writer import LineWriter
+from hostctl.service_log import LogFile, readable
+from hostctl.up_report import JsonReport, Ready, Report, ServiceState, TextReport, output_to, state_in
 from sonichaos_client import AsyncClient, SonichaosError
 from sonichaos_client.cli.session import Session
 from sonichaos_client.options import channel_options
@@ -75,7 +75,17 @@ def _path_or_name(_context: click.Context, _parameter: click.Parameter, value: s
     is_flag=True,
     help="Allow plain text on addresses that other machines reach. Callers without a credential then act for the tenant local.",
 )
-@click.option("--json", "json_lines", is_flag=True, help="When ready, print one JSON object to stdout.")
+@click.option(
+    "--logs",
+    is_flag=True,
+    help="Send the services' logs to stderr [default: to DIR/logs, where DIR is the data folder]",
+)
+@click.option(
+    "--json",
+    "json_lines",
+    is_flag=True,
+    help="Print one JSON object per line to stdout, as without a terminal there: states of the services, and their addresses.",
+)
 @click.pass_context
 def up(
     context: click.Context,
@@ -89,9 +99,13 @@ def up(
     separation_listen: str | None,
     url_listen: str | None,
     insecure: bool,
+    logs: bool,
     json_lines: bool,
 ) -> None:
     """Start both services on this machine and print their addresses when they are ready.
+
+    While the models load, a terminal shows how far each service is. The services' logs go to files in the data folder, which
+    never exceed 64 MiB per service.
 
     Ctrl-C or SIGTERM drains them: they accept no new jobs and finish the running ones. A second Ctrl-C stops them at once;
     unfinished jobs continue at the next start.
@@ -105,13 +119,28 @@ def up(
     }
     listen = {RENDER_LISTEN: render_listen, SEPARATION_LISTEN: separation_listen, URL_LISTEN: url_listen}
     installation = plan_installation(os.environ, data=data, chosen=chosen, listen=listen)
-    as_json = json_lines or context.ensure_object(Session).json_lines
-    context.exit(asyncio.run(_Services(installation, as_json=as_json).run()))
+    report = _report(as_json=json_lines or context.ensure_object(Session).json_lines, with_logs=logs)
+    files = {} if logs else _log_files(installation.data)
+    context.exit(asyncio.run(_Services(installation, report, files).run()))
 
 
-def _output(descriptor: int) -> LineWriter:
-    """Output that cannot stop the services: no line waits for a reader that is slow, stopped or gone."""
-    return LineWriter(os.dup(descriptor), on_dropped=lambda lines: f"{lines} lines were dropped")
+def _report(*, as_json: bool, with_logs: bool) -> Report:
+    """JSON where a program reads stdout. Live lines where a terminal shows nothing else at the same time."""
+    notes = output_to(sys.stderr.fileno())
+    if as_json or not sys.stdout.isatty():
+        return JsonReport(notes)
+    return TextReport(notes, is_live=sys.stderr.isatty() and not with_logs and os.environ.get("TERM") != "dumb")
+
+
+def _log_files(data: Path) -> dict[str, LogFile]:
+    """The log file of each service. Raises click.ClickException."""
+    folder = data / "logs"
+    try:
+        return {name: LogFile(folder / f"{name}.log") for name in _SERVICES}
+    except OSError as error:
+        raise click.ClickException(
+            f"Cannot write logs to {folder}: {error.strerror}. Choose another data folder with --data, or use --logs."
+        ) from error
 
 
 @dataclass
@@ -119,9 +148,10 @@ class _Services:
     """Runs both services."""
 
     installation: Installation
-    as_json: bool
-    _results: LineWriter = field(default_factory=lambda: _output(sys.stdout.fileno()))
-    _notes: LineWriter = field(default_factory=lambda: _output(sys.stderr.fileno()))
+    report: Report
+    logs: Mapping[str, LogFile]
+    """The log file of each service; empty if the logs go to stderr."""
+    _states: dict[str, ServiceState] = field(default_factory=dict)
 
     async def run(self) -> int:
         """Start, report readiness, stop on a signal; returns the exit status."""
@@ -133,16 +163,33 @@ class _Services:
         children: list[Child] = []
         try:
             for name in _SERVICES:
-                child = await Child.start(name, environments[name], self._printer(name))
+                child = await Child.start(name, environments[name], self._on_line(name))
                 children.append(child)
+                self._on_state(name, ServiceState.LOADING, pid=child.process.pid)
             return await self._supervise(children, stop)
         finally:
             await self._stop(children, kill)
-            self._results.flush(_FLUSH_S)
-            self._notes.flush(_FLUSH_S)
+            for log in self.logs.values():
+                log.flush(_FLUSH_S)
+            self.report.flush()
 
-    def _printer(self, name: str) -> Callable[[str], None]:
-        return lambda line: self._notes.write(f"{name} | {line}")
+    def _on_line(self, name: str) -> Callable[[str], None]:
+        """Where the lines of a service's log go. They also say how far its start is."""
+
+        def on_line(line: str) -> None:
+            if name in self.logs:
+                self.logs[name].write(line)
+            else:
+                self.report.note(f"{name} | {line}")
+            if self._states.get(name) is not ServiceState.SERVING and (reached := state_in(line)) is not None:
+                self._on_state(name, reached)
+
+        return on_line
+
+    def _on_state(self, name: str, state: ServiceState, **details: int) -> None:
+        if self._states.get(name) is not state:
+            self._states[name] = state
+            self.report.on_state(name, state, **details)
 
     async def _supervise(self, children: list[Child], stop: asyncio.Event) -> int:
         ready = asyncio.create_task(self._report_ready())
@@ -153,6 +200,7 @@ class _Services:
             while True:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if stopped in done:
+                    self.report.on_stopping()
                     return 0
                 for task in done & ends.keys():
                     return self._report_exit(ends[task], task.result(), was_ready=ready.done())
@@ -164,51 +212,30 @@ class _Services:
     def _report_exit(self, child: Child, status: int, *, was_ready: bool) -> int:
         """Report that a service ended before this process stopped it; returns the exit status, 0 after a drain."""
         if status == 0 and was_ready:
-            self._notes.write(f"{child.name} was drained, as 'sonichaos drain' does. The other service is drained too.")
+            self.report.note(f"{child.name} was drained, as 'sonichaos drain' does. The other service is drained too.")
             return 0
         when = "" if was_ready else " before it was ready"
-        lines = "\n".join(f"  {line}" for line in child.last_lines)
-        self._notes.write(
-            f"Error: {child.name} {format_exit(status)}{when}. The other service is stopped too. Its last lines:\n{lines}"
-        )
+        message = f"{child.name} {format_exit(status)}{when}. The other service is stopped too. Its last lines:"
+        log = str(self.logs[child.name].path) if child.name in self.logs else None
+        self.report.on_failure(message, [readable(line) for line in child.last_lines], log)
         return _INVALID_CONFIGURATION if status == _INVALID_CONFIGURATION and not was_ready else 1
 
     async def _report_ready(self) -> None:
+        ticking = asyncio.create_task(self._tick())
         made = self.installation
-        renderer, separator = await _loaded_models(made.render_socket, made.separation_socket)
-        render, separation = made.for_callers(made.render), made.for_callers(made.separation)
-        urls, data = made.urls.address, made.data
-        if self.as_json:
-            ready = {
-                "ready": True,
-                "renderAddress": render,
-                "separationAddress": separation,
-                "renderSocket": made.render_socket,
-                "separationSocket": made.separation_socket,
-                "urlListen": urls,
-                "data": str(data),
-                "renderer": renderer,
-                "separator": separator,
-                "pid": os.getpid(),
-            }
-            self._results.write(json.dumps(ready))
-            return
-        lines = (
-            "ready",
-            f"  render_service      {render}  {renderer}",
-            f"                      {made.render_socket}",
-            *[f"                      {address}  (client certificates)" for address in made.for_certificates("RENDER")],
-            f"  separation_service  {separation}  {separator}",
-            f"                      {made.separation_socket}",
-            *[
-                f"                      {address}  (client certificates)"
-                for address in made.for_certificates("SEPARATION")
-            ],
-            f"  signed URLs         {made.url_base}",
-            f"  data                {data}",
-            "  stop with Ctrl-C",
-        )
-        self._results.write("\n".join(lines))
+        try:
+            renderer, separator = await _loaded_models(made.render_socket, made.separation_socket)
+        finally:
+            ticking.cancel()
+        for name in _SERVICES:
+            self._on_state(name, ServiceState.SERVING)
+        logs = next((str(log.path.parent) for log in self.logs.values()), None)
+        self.report.on_ready(Ready(installation=made, renderer=renderer, separator=separator, logs=logs))
+
+    async def _tick(self) -> None:
+        while True:
+            self.report.tick()
+            await asyncio.sleep(_POLL_S)
 
     async def _stop(self, children: list[Child], kill: asyncio.Event) -> None:
         """Drain render_service first, because its running jobs need separation_service."""
@@ -217,7 +244,7 @@ class _Services:
         await asyncio.wait({stopping, killed}, return_when=asyncio.FIRST_COMPLETED)
         killed.cancel()
         if not stopping.done():
-            self._notes.write("Stopping both services at once. Unfinished jobs continue at the next start.")
+            self.report.note("Stopping both services at once. Unfinished jobs continue at the next start.")
             for child in children:
                 child.send(signal.SIGKILL)
         await stopping
@@ -225,10 +252,10 @@ class _Services:
     async def _stop_in_order(self, children: list[Child]) -> None:
         for child in reversed(children):
             if not await child.stop(self.installation.drain_s + _SHUTDOWN_S):
-                self._notes.write(
+                self.report.note(
                     f"{child.name} did not stop within its drain time and was killed. Unfinished jobs continue at the next start."
                 )
-            await child.ended()
+            self._on_state(child.name, ServiceState.ENDED, status=await child.ended())
 
 
 async def _loaded_models(render: str, separation: str) -> tuple[str, str]:

@@ -36,14 +36,15 @@ BRIEF = {
 def services(data: Path) -> Iterator[dict[str, str]]:
     """Run both services on free ports until the block ends; yields the JSON that `sonichaos up` prints."""
     free = ("--render-listen", "127.0.0.1:0", "--separation-listen", "127.0.0.1:0", "--url-listen", "127.0.0.1:0")
-    command = [str(SONICHAOS), "up", "--data", str(data), "--json", *free]
+    command = [str(SONICHAOS), "up", "--data", str(data), "--json", "--logs", *free]
     with (OUT / "services.log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
-            line = process.stdout.readline() if process.stdout else ""
-            if not line:
+            reports = map(json.loads, process.stdout or ())
+            ready = next((report for report in reports if "ready" in report), None)
+            if ready is None:
                 sys.exit(f"the services did not start; see {log.name}:\n{Path(log.name).read_text()[-3000:]}")
-            yield json.loads(line)
+            yield ready
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=120)

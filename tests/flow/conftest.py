@@ -63,7 +63,8 @@ def add_personas(client: Client, clips: dict[str, Path]) -> None:
 def running_up(folder: Path, settings: dict[str, str]) -> Iterator[LivePair]:
     """Both services under ``sonichaos up`` on free ports, with the data of earlier runs in ``folder``."""
     listen = [f"--{name}-listen=127.0.0.1:0" for name in ("render", "separation", "url")]
-    command = [str(Path(sys.executable).parent / "sonichaos"), "up", "--json", "--data", str(folder / "data"), *listen]
+    command = [str(Path(sys.executable).parent / "sonichaos"), "up", "--json", "--logs"]
+    command += ["--data", str(folder / "data"), *listen]
     log = folder / "up.log"
     with log.open("ab") as errors:
         process = subprocess.Popen(
@@ -71,9 +72,8 @@ def running_up(folder: Path, settings: dict[str, str]) -> Iterator[LivePair]:
         )
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, log.read_text(encoding="utf-8")
-        ready = json.loads(line)
+        ready = next((found for found in map(json.loads, process.stdout) if "ready" in found), None)
+        assert ready is not None, log.read_text(encoding="utf-8")
         pids = {child.cmdline()[-1]: child.pid for child in psutil.Process(process.pid).children()}
         addresses = {
             "SONICHAOS_RENDER_ADDRESS": ready["renderAddress"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -11,12 +12,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hostctl.child import Child
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("render_service", "separation_service")
 
 # A service that logs its environment, serves health and its model's name, and says on SIGTERM that it drains.
 SERVICE = """
@@ -67,13 +70,19 @@ class Up:
     """A running ``sonichaos up`` over the small services."""
 
     def __init__(
-        self, folder: Path, *options: str, environment: dict[str, str] | None = None, stderr: int | None = None
+        self,
+        folder: Path,
+        *options: str,
+        output: tuple[str, ...] = ("--json", "--logs"),
+        environment: dict[str, str] | None = None,
+        stdout: int = subprocess.PIPE,
+        stderr: int | None = None,
     ) -> None:
         self.errors = folder / "stderr.txt"
         paths = [str(folder), str(ROOT), str(ROOT / "clients" / "python" / "src")]
         listen = [f"--{name}-listen=127.0.0.1:0" for name in ("render", "separation", "url")]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from hostctl.up import up; up()", "--json", *listen, *options],
+            [sys.executable, "-c", "from hostctl.up import up; up()", *output, *listen, *options],
             cwd=folder,
             env={
                 **os.environ,
@@ -81,7 +90,7 @@ class Up:
                 "SONICHAOS_DATA": str(folder / "data"),
                 **(environment or {}),
             },
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=self.errors.open("wb") if stderr is None else stderr,
             text=True,
         )
@@ -89,10 +98,11 @@ class Up:
     def ready(self) -> dict[str, str]:
         """What it prints when it is ready."""
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, self.errors.read_text()
-        answer: dict[str, str] = json.loads(line)
-        return answer
+        for line in self.process.stdout:
+            answer: dict[str, str] = json.loads(line)
+            if "ready" in answer:
+                return answer
+        raise AssertionError(self.log())
 
     def log(self) -> str:
         """Its stderr."""
@@ -270,6 +280,92 @@ def test_output_that_nobody_reads_does_not_stop_the_services(reader: str, tmp_pa
     assert running.process.wait(20) == 0
     if reader == "stopped":
         os.close(read_end)
+
+
+REAL_LOG = """
+def log(event):
+    print(json.dumps({"source": "servicekit.serving", "event": event, "level": "info"}), flush=True)
+log("listening")
+log("serving")
+"""
+
+
+def test_a_pipe_gets_json_lines_and_the_logs_go_to_files(tmp_path: Path, ups: list[Up]) -> None:
+    """Without any option: a line for each state of each service, the addresses, the end. Nothing on stderr."""
+    running = Up(services(tmp_path, extra=REAL_LOG), output=())
+    ups.append(running)
+    assert running.process.stdout is not None
+    states: list[dict[str, Any]] = []
+    while "ready" not in (report := json.loads(running.process.stdout.readline())):
+        states.append(report)
+    running.process.terminate()
+    ends = [json.loads(line) for line in running.process.stdout]
+    assert running.process.wait(20) == 0
+    assert running.log() == ""
+    for name in SERVICES:
+        assert [one["state"] for one in states if one["service"] == name] == ["loading", "warming", "serving"]
+        assert next(one["pid"] for one in states if one["service"] == name) > 0
+    assert ends == [{"stopping": True}, *({"service": name, "state": "ended", "status": 0} for name in SERVICES)]
+    folder = tmp_path / "data" / "logs"
+    assert report["logs"] == str(folder)
+    for name in SERVICES:
+        text = (folder / f"{name}.log").read_text()
+        assert f"{name} drains" in text
+        assert (folder / f"{name}.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_failure_shows_the_last_lines_and_names_the_log(tmp_path: Path, ups: list[Up]) -> None:
+    """Structured lines are made readable, their traceback included; a program gets the same as JSON."""
+    line = {
+        "timestamp": "2026-01-02T03:04:05.6Z",
+        "level": "error",
+        "event": "no weights",
+        "path": "/w",
+        "exception": "Traceback:\nOSError: gone",
+    }
+    running = Up(services(tmp_path, extra=f"print(json.dumps({line!r}), flush=True)\nsys.exit(1)"), output=())
+    ups.append(running)
+    assert running.process.stdout is not None
+    error = next(report["error"] for report in map(json.loads, running.process.stdout) if "error" in report)
+    assert running.process.wait(20) == 1
+    name = error["message"].split()[0]
+    assert error["message"].startswith(f"{name} exited with status 1 before it was ready")
+    assert error["lastLines"][-1] == "03:04:05 error: no weights path=/w\nTraceback:\nOSError: gone"
+    assert error["log"] == str(tmp_path / "data" / "logs" / f"{name}.log")
+    assert "\n  03:04:05 error: no weights path=/w\n  Traceback:\n  OSError: gone\n" in running.log()
+    assert running.log().endswith(f"All of its log: {error['log']}\n")
+
+
+def test_a_terminal_sees_progress_then_the_addresses(tmp_path: Path, ups: list[Up]) -> None:
+    """A live line for each service, then an address per line and "Ready"; no log line, no JSON."""
+    master, slave = pty.openpty()
+    running = Up(services(tmp_path, extra=REAL_LOG), output=(), stdout=slave, stderr=slave)
+    ups.append(running)
+    os.close(slave)
+    shown = read_until(master, b"Ctrl-C stops the services.")
+    running.process.send_signal(signal.SIGINT)
+    shown += read_until(master, None)
+    assert running.process.wait(20) == 0
+    progress, _, rest = shown.rpartition("\x1b[2K")
+    assert "separation_service  loads its models" in progress
+    assert "✓ separation_service  ready" in progress
+    assert "render_service      ready" in rest
+    assert "\n  signed URLs         http://" in rest
+    assert f"\n  logs                {tmp_path / 'data' / 'logs'}" in rest
+    assert "\nReady." in rest
+    assert "Stopping: running jobs finish first." in rest
+    assert "{" not in shown
+
+
+def read_until(descriptor: int, end: bytes | None) -> str:
+    """What a terminal shows until ``end``, or until its other side is closed."""
+    shown = b""
+    try:
+        while end is None or end not in shown:
+            shown += os.read(descriptor, 4096)
+    except OSError:  # Linux: the other side was closed
+        assert end is None, shown.decode()
+    return shown.decode().replace("\r\n", "\n")
 
 
 async def test_a_service_runs_no_file_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

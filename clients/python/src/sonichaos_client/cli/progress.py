@@ -48,6 +48,8 @@ def tracks_of(job: job_pb2.Job, version: job_pb2.Version) -> list[ProgressTrack]
 
 
 def _details(event: JobEvent) -> str:
+    if event.fraction >= 1.0:
+        return "done"
     words = [lower(event.stage)] if event.stage else []
     if event.steps_total:
         words.append(f"{event.steps_done}/{event.steps_total}")
