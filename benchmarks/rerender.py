@@ -95,7 +95,7 @@ def measure(client: Client, index: int, options: argparse.Namespace, folder: Pat
         strength=options.strength,
     )
     try:
-        done = client.wait(started.job, version=started.version)
+        done = client.wait(started.message, version=started.version)
     except JobFailedError as error:
         return row | {"failed": error.reason, "metadata": dict(error.metadata)}
     new_zip = client.download(job.job_id, folder, version=started.version).path

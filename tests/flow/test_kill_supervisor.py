@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client import Client, Job, Stem
+from sonichaos_client import Client, Job, JobHandle, Stem
 from tests.flow.conftest import add_personas, running_up
 from tests.support.pair import eventually
 from tests.support.takes import STEMS, at, brief, check_numbers, collect_events, pcm_of, unpacked, until
@@ -29,20 +29,20 @@ class Jobs:
         self._base = client.wait(client.create_render(brief(stems=True))).job_id
         self._bare = client.wait(client.create_render(brief())).job_id
 
-    def start(self, client: Client) -> list[Job]:
+    def start(self, client: Client) -> list[Job | JobHandle]:
         """All accepted, none waited for."""
         again = client.rerender_stem(
             self._base, Stem.OTHER, persona_id="hiss", base_version=1, seed=5, allow_drift=True
         )
         return [
             client.create_render(brief(stems=True)),
-            again.job,
+            again.message,
             client.separate_file(self._clip),
             client.add_stems(self._bare),
         ]
 
 
-def samples_of(client: Client, job: Job, folder: Path) -> Samples:
+def samples_of(client: Client, job: Job | JobHandle, folder: Path) -> Samples:
     """The samples of a job's newest version, which is done, its events numbered without a gap."""
     client.wait(job)
     story = collect_events(client, job)

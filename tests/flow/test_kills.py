@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client import Job, JobEvent
+from sonichaos_client import JobEvent, JobHandle
 from sonichaos_client.errors import from_status
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
@@ -33,7 +33,7 @@ def pair(module_pair: FreshPair) -> Pair:
     return made
 
 
-def ended(pair: Pair, job: Job) -> Story:
+def ended(pair: Pair, job: JobHandle) -> Story:
     """All events of the job; if separation was down for longer than the retries, stems are requested again."""
     story = collect_events(pair.client, job)
     if story.job.state == job_pb2.JOB_STATE_FAILED:
@@ -44,7 +44,7 @@ def ended(pair: Pair, job: Job) -> Story:
     return story
 
 
-def check_taken_up(pair: Pair, job: Job, track: int, folder: Path) -> Story:
+def check_taken_up(pair: Pair, job: JobHandle, track: int, folder: Path) -> Story:
     """DONE, numbered without a gap, with a later attempt on ``track``, and only whole files."""
     story = ended(pair, job)
     check_numbers(story.events)
@@ -65,7 +65,7 @@ class Point:
     hold: bool = False
 
 
-def kill_at(pair: Pair, service: str, point: Point) -> Job:
+def kill_at(pair: Pair, service: str, point: Point) -> JobHandle:
     """A take with stems whose ``service`` is killed at a point."""
     client = pair.client
     job = client.create_render(brief(stems=True, seconds=LONG))

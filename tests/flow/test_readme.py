@@ -19,13 +19,15 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_block_of_readme_renders_and_saves_a_take(
     page: str, live_pair: LivePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run unchanged against the pair under test, a README's first block downloads a ZIP that verifies."""
+    """Run unchanged against the pair under test, twice in one folder, a README's first block downloads a ZIP that verifies."""
     block, *_ = re.findall(
         r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
     here = functools.partial(sonichaos_client.Client, live_pair.render_address, live_pair.separation_address)
     monkeypatch.setattr(sonichaos_client, "Client", here)
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, page, "exec"), {})  # noqa: S102  our own README
-    (archive,) = (tmp_path / "out").iterdir()
-    assert not verify_zip(archive).failures
+    for _ in range(2):
+        exec(compile(block, page, "exec"), {})  # noqa: S102  our own README
+    first, second = (tmp_path / "out").iterdir()
+    assert not verify_zip(first).failures
+    assert not verify_zip(second).failures

@@ -56,7 +56,7 @@ def again(pair: Pair, job_id: str, stem: Stem = Stem.VOCALS, **changes: object) 
     """Re-render and watch to the end; all events of the job, and the new version."""
     fields = {"persona_id": "hiss", "seed": 5, "base_version": 1, **changes}
     made = pair.client.rerender_stem(job_id, stem, **fields)  # type: ignore[arg-type]
-    story = collect_events(pair.client, made.job)
+    story = collect_events(pair.client, made.message)
     return story, next(version for version in story.job.versions if version.number == made.version)
 
 
@@ -154,13 +154,13 @@ def test_a_replay_of_a_re_render(pair: Pair, base: Story, remade: Remade) -> Non
 
 def test_a_request_id_gives_the_same_version(pair: Pair, base: Story, remade: Remade) -> None:
     """A retry creates nothing; the same id with another request is refused."""
-    fields = {"job_id": base.job.job_id, "stem": Stem.OTHER, "persona_id": "hiss", "request_id": "once"}
+    fields = {"job": base.job.job_id, "stem": Stem.OTHER, "persona_id": "hiss", "request_id": "once"}
     first = pair.client.rerender_stem(**fields)  # type: ignore[arg-type]
     assert pair.client.rerender_stem(**fields).version == first.version  # type: ignore[arg-type]
     with pytest.raises(AlreadyExistsError) as reused:
         pair.client.rerender_stem(**fields, prompt="calm horns")  # type: ignore[arg-type]
     assert reused.value.reason == "REQUEST_ID_REUSED"
-    done = pair.client.wait(first.job, version=first.version)
+    done = pair.client.wait(first.message, version=first.version)
     assert [version.number for version in done.versions] == [1, 2, 3]
     assert done.versions[2].base_version == 2
     assert {kept["version"] for kept in kept_of(pair, base.job.job_id, 3).values()} == {1, 2}
@@ -195,7 +195,7 @@ def test_what_is_refused(
     pair: Pair, base: Story, changes: dict[str, object], kind: type[SonichaosError], reason: str
 ) -> None:
     """Each with its own reason, before a version is created."""
-    fields = {"job_id": base.job.job_id, "stem": Stem.BASS, "persona_id": "hiss", "seed": 5, **changes}
+    fields = {"job": base.job.job_id, "stem": Stem.BASS, "persona_id": "hiss", "seed": 5, **changes}
     before = len(pair.client.get_job(base.job.job_id).versions)
     with pytest.raises(kind) as refused:
         pair.client.rerender_stem(**fields)  # type: ignore[arg-type]
@@ -332,17 +332,22 @@ def test_a_killed_re_render_is_retried(pair: Pair, base: Story) -> None:
     """
     client = pair.client
     made = start_rerender(pair, base.job.job_id)
-    until(client, made.job, of(made.version, at(job_pb2.STAGE_SEPARATE)), after_sequence=made.job.last_sequence)
+    until(client, made.message, of(made.version, at(job_pb2.STAGE_SEPARATE)), after_sequence=made.message.last_sequence)
     pair.kill(SEPARATION)
     pair.start(SEPARATION)
-    done = client.wait(made.job, version=made.version)
+    done = client.wait(made.message, version=made.version)
     assert done.versions[made.version - 1].state == job_pb2.JOB_STATE_DONE
     second = start_rerender(pair, base.job.job_id)
-    until(client, second.job, of(second.version, at(job_pb2.STAGE_DENOISE)), after_sequence=second.job.last_sequence)
+    until(
+        client,
+        second.message,
+        of(second.version, at(job_pb2.STAGE_DENOISE)),
+        after_sequence=second.message.last_sequence,
+    )
     pair.kill(RENDER)
     pair.settings = {**pair.settings, "SONICHAOS_DRUMS_RERENDER": "true"}
     pair.start(RENDER)
-    job = client.wait(second.job, version=second.version)
+    job = client.wait(second.message, version=second.version)
     attempts = {event.attempt for event in client.watch(job, version=second.version) if event.version == second.version}
     assert max(attempts) >= 2
     with pytest.raises(JobFailedError) as beyond:
@@ -361,4 +366,4 @@ def remake_drums(pair: Pair, job_id: str, *, allow_drift: bool) -> Job:
     """Raises JobFailedError as the version fails."""
     fields = {"persona_id": "hiss", "seed": 5, "base_version": 1, "allow_drift": allow_drift}
     made = pair.client.rerender_stem(job_id, Stem.DRUMS, **fields)  # type: ignore[arg-type]
-    return pair.client.wait(made.job, version=made.version)
+    return pair.client.wait(made.message, version=made.version)

@@ -14,8 +14,7 @@ import pytest
 from servicekit.clock import SystemClock
 from servicekit.journal import Journal
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos.render.v1 import render_pb2
-from sonichaos_client import JobEvent
+from sonichaos_client import JobEvent, JobHandle
 from sonichaos_client.errors import JobCancelledError, JobFailedError, from_status
 from sonichaos_client.verify import verify_zip
 from tests.flow.conftest import FreshPair
@@ -26,7 +25,6 @@ from tests.support.tiny_separator import tiny_separator
 
 TRIES = 8
 DONE = -1  # instead of a stage: it was done before the cancel arrived
-Made = render_pb2.RerenderStemResponse
 
 
 @pytest.fixture(scope="module")
@@ -52,24 +50,24 @@ def frozen(pair: Pair, service: str) -> Iterator[None]:
         pair.signal(service, signal.SIGCONT)
 
 
-def cancelled(pair: Pair, made: Made) -> list[JobEvent]:
+def cancelled(pair: Pair, made: JobHandle) -> list[JobEvent]:
     """Cancel, and wait for the end by way of CANCELLING; the version's events."""
-    pair.client.cancel(made.job.job_id, version=made.version)
+    pair.client.cancel(made.job_id, version=made.version)
     assert ends_cancelled(pair, made)
     return events_of_cancelled(pair, made)
 
 
-def ends_cancelled(pair: Pair, made: Made) -> bool:
+def ends_cancelled(pair: Pair, made: JobHandle) -> bool:
     """Wait for the end; False where the version was done before the cancel was accepted."""
     with suppress(JobCancelledError):
-        pair.client.wait(made.job, version=made.version)
+        pair.client.wait(made.message, version=made.version)
         return False
     return True
 
 
-def events_of_cancelled(pair: Pair, made: Made) -> list[JobEvent]:
+def events_of_cancelled(pair: Pair, made: JobHandle) -> list[JobEvent]:
     """The events of a version that went by way of CANCELLING, and left nothing."""
-    story = collect_events(pair.client, made.job)
+    story = collect_events(pair.client, made.message)
     check_numbers(story.events)
     mine = [event for event in story.events if event.version == made.version]
     states = [event.state for event in mine if event.kind == job_pb2.EVENT_KIND_STATE]
@@ -81,10 +79,10 @@ def events_of_cancelled(pair: Pair, made: Made) -> list[JobEvent]:
     return mine
 
 
-def is_gone(pair: Pair, made: Made) -> bool:
+def is_gone(pair: Pair, made: JobHandle) -> bool:
     """Whether no file of a version is stored."""
     own = (f"v{made.version}.", f"v{made.version}-")
-    return not any(name.startswith(own) for name in folder_of(pair, made.job.job_id))
+    return not any(name.startswith(own) for name in folder_of(pair, made.job_id))
 
 
 def stage_of(events: list[JobEvent]) -> int:
@@ -102,7 +100,7 @@ def test_a_cancel_before_it_has_the_device(pair: Pair, base: Story) -> None:
     before = folder_of(pair, base.job.job_id)
     with turn_held(pair.data):
         first = start_rerender(pair, base.job.job_id)
-        until(pair.client, first.job, of(first.version, at(job_pb2.STAGE_PLAN)))
+        until(pair.client, first.message, of(first.version, at(job_pb2.STAGE_PLAN)))
         second = start_rerender(pair, base.job.job_id)
         assert stage_of(cancelled(pair, second)) == 0
         assert stage_of(cancelled(pair, first)) == job_pb2.STAGE_PLAN
@@ -112,7 +110,7 @@ def test_a_cancel_before_it_has_the_device(pair: Pair, base: Story) -> None:
 SEPARATIONS = {job_pb2.STAGE_RECEIVE, job_pb2.STAGE_ALIGN, job_pb2.STAGE_PACKAGE, job_pb2.STAGE_STORE}
 
 
-def reached(pair: Pair, job_id: str, stage: int, held: ExitStack) -> Made:
+def reached(pair: Pair, job_id: str, stage: int, held: ExitStack) -> JobHandle:
     """A re-render that has reached a stage.
 
     Before the handoff separation_service is stopped, before its separation the device is taken away: there the re-render waits. In
@@ -120,13 +118,13 @@ def reached(pair: Pair, job_id: str, stage: int, held: ExitStack) -> Made:
     """
     with turn_held(pair.data):
         made = start_rerender(pair, job_id)
-        until(pair.client, made.job, of(made.version, at(job_pb2.STAGE_PLAN)))
+        until(pair.client, made.message, of(made.version, at(job_pb2.STAGE_PLAN)))
         if stage == job_pb2.STAGE_HANDOFF:
             held.enter_context(frozen(pair, SEPARATION))
     if stage == job_pb2.STAGE_SEPARATE:
-        until(pair.client, made.job, of(made.version, at(job_pb2.STAGE_DENOISE)))
+        until(pair.client, made.message, of(made.version, at(job_pb2.STAGE_DENOISE)))
         held.enter_context(turn_held(pair.data))
-    until(pair.client, made.job, of(made.version, at(stage)), after_sequence=made.job.last_sequence)
+    until(pair.client, made.message, of(made.version, at(stage)), after_sequence=made.message.last_sequence)
     if stage in SEPARATIONS:
         held.enter_context(frozen(pair, SEPARATION))
     return made
@@ -159,7 +157,7 @@ def test_a_cancel(pair: Pair, base: Story, stage: int) -> None:
         assert len(met) < TRIES, f"the cancel always met another stage: {met}"
         with ExitStack() as held:
             made = reached(pair, base.job.job_id, stage, held)
-            pair.client.cancel(made.job.job_id, version=made.version)
+            pair.client.cancel(made.job_id, version=made.version)
             held.close()
             if not ends_cancelled(pair, made):
                 met.append(DONE)
@@ -172,7 +170,7 @@ def test_the_version_after_them_is_whole(pair: Pair, base: Story) -> None:
     """Stopped versions leave nothing: beside the base there are only the three files of the next version."""
     before = folder_of(pair, base.job.job_id)
     made = start_rerender(pair, base.job.job_id)
-    done = pair.client.wait(made.job, version=made.version)
+    done = pair.client.wait(made.message, version=made.version)
     assert done.versions[made.version - 1].state == job_pb2.JOB_STATE_DONE
     added = set(folder_of(pair, base.job.job_id)) - set(before)
     assert added == {f"v{made.version}.{ending}" for ending in ("wav", "mid", "zip", "json")}
@@ -184,7 +182,7 @@ def fails(pair: Pair, job_id: str) -> JobFailedError:
     before = folder_of(pair, job_id)
     made = start_rerender(pair, job_id)
     with pytest.raises(JobFailedError) as failed:
-        pair.client.wait(made.job, version=made.version)
+        pair.client.wait(made.message, version=made.version)
     job = pair.client.get_job(job_id)
     assert job.state == job_pb2.JOB_STATE_DONE
     version = job.versions[made.version - 1]
@@ -233,7 +231,7 @@ def test_a_separation_that_dies_while_it_packs_and_then_breaks(pair: Pair, base:
             pair.settings = {**settings, "SONICHAOS_SEPARATOR_REPO": broken}
             pair.start(SEPARATION)
         with suppress(JobFailedError):
-            pair.client.wait(made.job, version=made.version)
+            pair.client.wait(made.message, version=made.version)
         pair.kill(SEPARATION)
         pair.settings = settings
         pair.start(SEPARATION)
@@ -242,14 +240,14 @@ def test_a_separation_that_dies_while_it_packs_and_then_breaks(pair: Pair, base:
             break
     error = from_status(version.error)
     assert (error.reason, error.metadata["stage"]) == ("NOT_FINITE", "SEPARATE")
-    mine = [event for event in pair.client.watch(made.job, version=made.version) if event.version == made.version]
+    mine = [event for event in pair.client.watch(made.message, version=made.version) if event.version == made.version]
     assert {event.attempt for event in mine if event.stage == job_pb2.STAGE_PACKAGE} == {1}
     assert max(event.attempt for event in mine if event.stage == job_pb2.STAGE_SEPARATE) >= 2
     assert not version.files.ListFields()
     assert not version.audit_digests
     assert folder_of(pair, job_id) == before
     again = start_rerender(pair, job_id)
-    assert pair.client.wait(again.job, version=again.version).versions[-1].state == job_pb2.JOB_STATE_DONE
+    assert pair.client.wait(again.message, version=again.version).versions[-1].state == job_pb2.JOB_STATE_DONE
 
 
 def test_something_in_the_way_of_a_name_does_not_matter(pair: Pair, base: Story, tmp_path: Path) -> None:
@@ -261,7 +259,7 @@ def test_something_in_the_way_of_a_name_does_not_matter(pair: Pair, base: Story,
     in_the_way.touch()
     try:
         made = start_rerender(pair, job_id)
-        job = pair.client.wait(made.job, version=number)
+        job = pair.client.wait(made.message, version=number)
         assert job.versions[-1].files.manifest.key == f"jobs/{job_id}/v{number}.json"
         assert verify_zip(pair.client.download(job_id, tmp_path, version=number).path).failures == ()
         assert in_the_way.exists()
@@ -288,5 +286,5 @@ def test_a_version_cancelled_while_no_service_runs_leaves_no_file(pair: Pair, ba
     assert folder_of(pair, job_id) != before
     pair.start()
     with pytest.raises(JobCancelledError):
-        pair.client.wait(made.job, version=made.version)
+        pair.client.wait(made.message, version=made.version)
     assert folder_of(pair, job_id) == before

@@ -64,8 +64,9 @@ def test_chords_are_composed_over(live_pair: LivePair) -> None:
     client = live_pair.client
     wanted = brief(live_pair.persona, score=Score(chords="Am F"))
     job = client.create_render(wanted, request_id="chords-1")
-    assert job.brief.score.chords == "Am F"
-    assert (job.brief.key, job.brief.key_source) == ("A minor", "score")
+    resolved = job.message.brief
+    assert resolved.score.chords == "Am F"
+    assert (resolved.key, resolved.key_source) == ("A minor", "score")
     assert client.create_render(wanted, request_id="chords-1").job_id == job.job_id
     with pytest.raises(AlreadyExistsError):
         client.create_render(brief(live_pair.persona, score=Score(chords="Am G")), request_id="chords-1")

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client import Client, Job, Stem
+from sonichaos_client import Client, Job, JobHandle, Stem
 from sonichaos_client.errors import FailedPreconditionError, JobCancelledError, JobFailedError
 from tests.flow.conftest import FreshPair
 from tests.support.pair import RENDER, SEPARATION, Pair, turn_held
@@ -73,14 +73,14 @@ def samples(pair: Pair, minutes: float) -> Iterator[Sample]:
         )
 
 
-def outcome(client: Client, job: Job) -> str:
+def outcome(client: Client, job: Job | JobHandle) -> str:
     """The final state of a job's newest version."""
     with suppress(JobCancelledError, JobFailedError):
         client.wait(job)
     return job_pb2.JobState.Name(client.get_job(job.job_id).latest.state)
 
 
-def one_round(pair: Pair, clip: Path, number: int) -> tuple[list[Job], Counter[str]]:
+def one_round(pair: Pair, clip: Path, number: int) -> tuple[list[JobHandle], Counter[str]]:
     """A take and its re-render, an upload, a take that is cancelled, and two versions that fail; with their outcomes."""
     client, found = pair.client, Counter[str]()
     take, upload = client.create_render(brief(stems=True, seed=number)), client.separate_file(clip)
@@ -91,7 +91,7 @@ def one_round(pair: Pair, clip: Path, number: int) -> tuple[list[Job], Counter[s
         again = client.rerender_stem(
             take.job_id, Stem.VOCALS, persona_id="hiss", base_version=1, seed=number + 1, allow_drift=True
         )
-        found[f"{name} {outcome(client, again.job)}"] += 1
+        found[f"{name} {outcome(client, again.message)}"] += 1
 
     rerender("re-render")
     damage(pair.data / "store" / "jobs" / take.job_id / "v1.zip")
@@ -114,7 +114,7 @@ def damage(path: Path) -> None:
         file.write(bytes([byte[0] ^ 0xFF]))
 
 
-def expired(pair: Pair, number: int) -> tuple[list[Job], str]:
+def expired(pair: Pair, number: int) -> tuple[list[JobHandle], str]:
     """A take that is accepted in time and expires while it waits for the device, and its outcome; no job if it is refused."""
     wanted = brief(stems=True, seed=number)
     with turn_held(pair.data):
@@ -134,7 +134,7 @@ def test_load_leaves_nothing_behind(fresh_pair: FreshPair, clips: dict[str, Path
     pair = fresh_pair(SONICHAOS_SEPARATOR_REPO=str(audible), SONICHAOS_RENDER_STEPS="12")
     found: list[Sample] = []
     outcomes: Counter[str] = Counter()
-    kept: deque[Job] = deque()
+    kept: deque[JobHandle] = deque()
     begun_s = time.monotonic()
     for number in range(1, 1_000_000):
         jobs, ended = one_round(pair, clips["hiss"], number)

@@ -9,7 +9,7 @@ import pytest
 from servicekit.clock import SystemClock
 from servicekit.journal import Journal
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client import FileKind, Job
+from sonichaos_client import FileKind, Job, JobHandle
 from sonichaos_client.errors import FailedPreconditionError, JobCancelledError, JobFailedError, ResourceExhaustedError
 from tests.flow.conftest import FreshPair
 from tests.support.pair import RENDER, SEPARATION, Pair, eventually, turn_held
@@ -24,7 +24,7 @@ def pair(module_pair: FreshPair) -> Pair:
     return module_pair(SONICHAOS_RENDER_WORKERS="1", SONICHAOS_QUEUE_LIMIT="1", SONICHAOS_RENDER_STEPS="60")
 
 
-def cancelled(pair: Pair, job: Job) -> Story:
+def cancelled(pair: Pair, job: Job | JobHandle) -> Story:
     """Cancel, and wait for CANCELLED by way of CANCELLING."""
     pair.client.cancel(job.job_id)
     with pytest.raises(JobCancelledError):

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client import Client, Job
+from sonichaos_client import Client, Job, JobHandle
 from sonichaos_client.errors import ResourceExhaustedError, UnavailableError
 from tests.support.pair import RENDER, SEPARATION, Pair
 from tests.support.takes import brief, check_numbers, collect_events, stems_of
@@ -29,7 +29,7 @@ def persistently(call: Callable[[], T]) -> T:
     pytest.fail("a hundred calls in a row were refused")
 
 
-def accepted(client: Client, seed: int, clip: Path) -> list[Job]:
+def accepted(client: Client, seed: int, clip: Path) -> list[JobHandle]:
     """A take with stems and an upload."""
     take, upload = uuid.uuid4().hex, uuid.uuid4().hex
     return [
@@ -38,7 +38,7 @@ def accepted(client: Client, seed: int, clip: Path) -> list[Job]:
     ]
 
 
-def samples_of(client: Client, job: Job, folder: Path) -> dict[str, bytes]:
+def samples_of(client: Client, job: Job | JobHandle, folder: Path) -> dict[str, bytes]:
     """The samples of a job that is done, its events checked."""
     story = persistently(lambda: collect_events(client, job))
     assert story.job.state == job_pb2.JOB_STATE_DONE, story.job

@@ -19,7 +19,7 @@ from servicekit.delivery.files import StoredFile
 from servicekit.journal import Journal, named_keys
 from servicekit.store.object_store import ObjectStore
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client import Client, Stem
+from sonichaos_client import Client, Job, JobHandle, Stem
 from sonichaos_client.verify import verify_zip
 from tests.support.databases import raw_engine
 from tests.support.lost_commits import LostCommits
@@ -172,7 +172,8 @@ def prepare(installation: Installation, kind: str) -> str:
 
 def start(installation: Installation, kind: str, prepared: str) -> tuple[str, int]:
     """An accepted job of a kind; its id and the version."""
-    client, number = installation.client, 1
+    client = installation.client
+    job: Job | JobHandle
     if kind == "take":
         job = client.create_render(brief(stems=True))
     elif kind == LONG_TAKE:
@@ -183,9 +184,10 @@ def start(installation: Installation, kind: str, prepared: str) -> tuple[str, in
         job = client.add_stems(prepared)
     else:
         made = client.rerender_stem(prepared, Stem.OTHER, persona_id="hiss", base_version=1, seed=5, allow_drift=True)
-        job, number = made.job, made.version
+        installation.jobs.add(prepared)
+        return prepared, made.version
     installation.jobs.add(job.job_id)
-    return job.job_id, number
+    return job.job_id, 1
 
 
 def run(installation: Installation, case: Case, folder: Path) -> None:

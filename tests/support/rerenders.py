@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from sonichaos.render.v1 import render_pb2
-from sonichaos_client import JobEvent, Stem
+from sonichaos_client import JobEvent, JobHandle, Stem
 from tests.support.pair import Pair
 from tests.support.takes import unpacked
 
@@ -23,7 +22,7 @@ def files_of(pair: Pair, job_id: str, version: int) -> dict[str, bytes]:
     return unpacked(pair.data / "store" / "jobs" / job_id / f"v{version}.zip")
 
 
-def start_rerender(pair: Pair, job_id: str) -> render_pb2.RerenderStemResponse:
+def start_rerender(pair: Pair, job_id: str) -> JobHandle:
     """A re-render that was just accepted, from the original's latents."""
     return pair.client.rerender_stem(job_id, Stem.OTHER, persona_id="hiss", base_version=1, strength=0.9)
 

@@ -106,6 +106,12 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         job.versions[0].stems_wanted = True
         return jobs_pb.AddStemsResponse(job=job)
 
+    def RetryVersion(
+        self, request: jobs_pb.RetryVersionRequest, context: grpc.ServicerContext
+    ) -> jobs_pb.RetryVersionResponse:
+        self.scripted.receive("RetryVersion", request, context)
+        return jobs_pb.RetryVersionResponse(job=self.scripted.find(request.job_id, context))
+
     def GetUsage(self, request: jobs_pb.GetUsageRequest, context: grpc.ServicerContext) -> jobs_pb.GetUsageResponse:
         self.scripted.receive("GetUsage", request, context)
         limits = [

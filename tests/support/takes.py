@@ -16,7 +16,7 @@ import numpy.typing as npt
 import soundfile
 
 from sonichaos.jobs.v1 import job_pb2
-from sonichaos_client import Brief, Client, Job, JobEvent
+from sonichaos_client import Brief, Client, Job, JobEvent, JobHandle
 
 SECONDS = 2.0
 Pcm = npt.NDArray[np.int32]
@@ -42,7 +42,7 @@ class Story:
         return self.job.versions[0]
 
 
-def collect_events(client: Client, job: Job, react: Callable[[JobEvent], object] | None = None) -> Story:
+def collect_events(client: Client, job: Job | JobHandle, react: Callable[[JobEvent], object] | None = None) -> Story:
     """Watch from the first event to the end; ``react`` is called with each event."""
     events = []
     for event in client.watch(job):
@@ -68,7 +68,9 @@ def check_numbers(events: Iterable[JobEvent]) -> None:
             rising[key] = event.fraction
 
 
-def until(client: Client, job: Job, test: Callable[[JobEvent], bool], *, after_sequence: int = 0) -> JobEvent:
+def until(
+    client: Client, job: Job | JobHandle, test: Callable[[JobEvent], bool], *, after_sequence: int = 0
+) -> JobEvent:
     """The first event for which ``test`` is true; the watch ends there."""
     for event in client.watch(job, after_sequence=after_sequence):
         if test(event):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonichaos_client import CallOptions, Client, Job
+from sonichaos_client import CallOptions, Client, JobHandle
 from sonichaos_client.errors import DeadlineExceededError, ResourceExhaustedError, UnavailableError
 from tests.support.kill_matrix import (
     KILL,
@@ -76,10 +76,10 @@ def _client(installation: Installation, fault: str) -> Client:
     return Client(pair.address(RENDER), pair.address(SEPARATION), options=options)
 
 
-def _retried(client: Client, recording: Path, request_id: str) -> Job:
+def _retried(client: Client, recording: Path, request_id: str) -> JobHandle:
     """The job of the same upload, sent again until the first one has given its place back."""
 
-    def send() -> Job | None:
+    def send() -> JobHandle | None:
         with suppress(ResourceExhaustedError):
             return client.separate_file(recording, request_id=request_id)
         return None

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 import os
@@ -48,69 +47,12 @@ from sonichaos_client import (
     errors,
     rpcs,
 )
+from tests.support.client_kinds import KINDS
 from tests.support.scripted_services import ScriptedPair, scripted_pair
 
 QUICK = CallOptions(
     timeout_s=10, retry=RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.02, max_elapsed_s=0.5), rng=random.Random(1)
 )
-
-
-class Awaited:
-    """An AsyncClient with its own event loop: methods are awaited, and streams are read to their end."""
-
-    def __init__(self, pair: ScriptedPair) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._client = AsyncClient(pair.render_address, pair.separation_address, options=QUICK)
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._client, name)
-
-        async def call(*args: Any, limit: int | None = None, **kwargs: Any) -> Any:
-            result = method(*args, **kwargs)
-            if inspect.isawaitable(result):
-                return await result
-            values = []
-            async for value in result:
-                values.append(value)
-                if len(values) == limit:
-                    break
-            await result.aclose()
-            return values
-
-        return lambda *args, **kwargs: self._loop.run_until_complete(call(*args, **kwargs))
-
-    def stop(self) -> None:
-        """Close the client and its loop."""
-        self._loop.run_until_complete(self._client.close())
-        self._loop.close()
-
-
-class Blocking:
-    """A Client whose streams are read to their end."""
-
-    def __init__(self, pair: ScriptedPair) -> None:
-        self._client = Client(pair.render_address, pair.separation_address, options=QUICK)
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._client, name)
-
-        def call(*args: Any, limit: int | None = None, **kwargs: Any) -> Any:
-            result = method(*args, **kwargs)
-            if not inspect.isgenerator(result):
-                return result
-            values = []
-            for value in result:
-                values.append(value)
-                if len(values) == limit:
-                    break
-            result.close()
-            return values
-
-        return call
-
-    def stop(self) -> None:
-        """Close the client."""
-        self._client.close()
 
 
 @pytest.fixture
@@ -120,10 +62,10 @@ def pair() -> Iterator[ScriptedPair]:
         yield running
 
 
-@pytest.fixture(params=[Blocking, Awaited])
+@pytest.fixture(params=KINDS)
 def client(request: pytest.FixtureRequest, pair: ScriptedPair) -> Iterator[Any]:
     """Each kind of client."""
-    made = request.param(pair)
+    made = request.param.of(pair, QUICK)
     yield made
     made.stop()
 

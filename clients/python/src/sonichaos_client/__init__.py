@@ -22,6 +22,7 @@ from sonichaos_client.enums import (
     Stage,
     Stem,
     StemMode,
+    StemName,
 )
 from sonichaos_client.errors import (
     AlreadyExistsError,
@@ -52,6 +53,8 @@ from sonichaos_client.errors import (
 )
 from sonichaos_client.events import JobEvent
 from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields
+from sonichaos_client.job_handle import AsyncJobHandle, JobHandle
+from sonichaos_client.job_reference import JobLike, JobReference
 from sonichaos_client.jobs import JobFilter
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import RetryPolicy
@@ -61,6 +64,7 @@ __all__ = [
     "AlreadyExistsError",
     "AnalysisFields",
     "AsyncClient",
+    "AsyncJobHandle",
     "Brief",
     "BriefFields",
     "CallCancelledError",
@@ -84,6 +88,9 @@ __all__ = [
     "JobEvent",
     "JobFailedError",
     "JobFilter",
+    "JobHandle",
+    "JobLike",
+    "JobReference",
     "JobState",
     "Licence",
     "LicenceCoverage",
@@ -105,6 +112,7 @@ __all__ = [
     "Stage",
     "Stem",
     "StemMode",
+    "StemName",
     "TempoMap",
     "TempoPoint",
     "UnauthenticatedError",

@@ -17,9 +17,11 @@ from sonichaos_client.addresses import Addresses
 from sonichaos_client.async_calls import AsyncCalls
 from sonichaos_client.connection import Connections
 from sonichaos_client.credentials import Credentials
-from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode
+from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode, StemName
 from sonichaos_client.events import JobEvent
 from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields, StrPath
+from sonichaos_client.job_handle import AsyncJobHandle
+from sonichaos_client.job_reference import JobLike
 from sonichaos_client.options import CallOptions
 
 
@@ -31,7 +33,8 @@ class AsyncClient:
     ``SONICHAOS_SEPARATION_ADDRESS``), without credentials too (`Credentials.from_environment`); then the services are expected on
     this machine. ``metadata`` goes with every call.
 
-    Every method raises SonichaosError. To leave a stream before its end, close it with ``contextlib.aclosing``.
+    Methods take a job as its id, its protobuf message or a handle, which also names the version. Calls that create a version return
+    a handle. Every method raises SonichaosError. To leave a stream before its end, close it with ``contextlib.aclosing``.
     """
 
     def __init__(
@@ -66,36 +69,40 @@ class AsyncClient:
         request_id: str = "",
         priority: int = 0,
         **fields: Unpack[BriefFields],
-    ) -> job_pb2.Job:
+    ) -> AsyncJobHandle:
         """Create a take from a brief or from its fields: ``create_render(prompt="...", persona_id="...", seconds=8)``.
 
         Returns once the job is durable. Repeating a call with the same request id returns the same job. Among a tenant's waiting
         jobs the one with the highest priority (-100 to 100) is first. `BriefFields` lists the keyword arguments.
         """
-        return await self._calls.run(
-            render.create_render(render.brief_of(brief, fields), request_id, priority, self._options)
-        )
+        made = render.create_render(render.brief_of(brief, fields), request_id, priority, self._options)
+        return AsyncJobHandle(self, await self._calls.run(made), 1)
 
     async def rerender_stem(
-        self, job_id: str, stem: Stem, *, request_id: str = "", **fields: Unpack[RerenderFields]
-    ) -> render_pb2.RerenderStemResponse:
+        self, job: JobLike, stem: Stem | StemName, *, request_id: str = "", **fields: Unpack[RerenderFields]
+    ) -> AsyncJobHandle:
         """Render one stem of a finished version again, as the job's next version, with another persona, prompt or seed.
 
         `RerenderFields` lists the keyword arguments.
         """
-        return await self._calls.run(render.rerender_stem(job_id, stem, request_id, fields, self._options))
+        response = await self._calls.run(render.rerender_stem(job, stem, request_id, fields, self._options))
+        return AsyncJobHandle(self, response.job, response.version)
 
     async def separate_file(
         self, path: StrPath, *, request_id: str = "", **fields: Unpack[SeparationFields]
-    ) -> job_pb2.Job:
+    ) -> AsyncJobHandle:
         """Upload a recording and separate it into stems. `SeparationFields` lists the keyword arguments."""
-        return await self._calls.run(upload.separate_file(path, request_id, fields, self._options))
+        return AsyncJobHandle(
+            self, await self._calls.run(upload.separate_file(path, request_id, fields, self._options)), 1
+        )
 
     async def separate_stored(
         self, store_key: str, *, request_id: str = "", **fields: Unpack[SeparationFields]
-    ) -> job_pb2.Job:
+    ) -> AsyncJobHandle:
         """Separate a recording that is already in the object store, under a key that starts with ``uploads/``."""
-        return await self._calls.run(upload.separate_stored(store_key, request_id, fields, self._options))
+        return AsyncJobHandle(
+            self, await self._calls.run(upload.separate_stored(store_key, request_id, fields, self._options)), 1
+        )
 
     async def analyze_file(
         self, path: StrPath, **fields: Unpack[AnalysisFields]
@@ -106,20 +113,23 @@ class AsyncClient:
         """
         return await self._calls.run(upload.analyze_file(path, fields, self._options))
 
-    async def get_job(self, job_id: str) -> job_pb2.Job:
+    async def job(self, job_id: str, *, version: int = 0) -> AsyncJobHandle:
+        """A handle of a job of either service, and of one of its versions (0: the newest)."""
+        return AsyncJobHandle(self, await self.get_job(job_id), version)
+
+    async def get_job(self, job: JobLike) -> job_pb2.Job:
         """One job of either service."""
-        return await self._calls.run(jobs.get_job(job_id, self._options))
+        return await self._calls.run(jobs.get_job(job, self._options))
 
     def list_jobs(self, job_filter: jobs.JobFilter | None = None) -> AsyncGenerator[job_pb2.Job, None]:
         """Jobs of both services, newest first, fetched page by page during iteration."""
         return self._calls.stream(jobs.list_jobs(job_filter or jobs.JobFilter(), self._options))
 
-    def watch(
-        self, job: str | job_pb2.Job, *, version: int = 0, after_sequence: int = 0
-    ) -> AsyncGenerator[JobEvent, None]:
+    def watch(self, job: JobLike, *, version: int = 0, after_sequence: int = 0) -> AsyncGenerator[JobEvent, None]:
         """A job's events after a number, each once and in order, until the version (0: the newest) ends.
 
-        The stream is resumed after a connection loss. Passing the job instead of its id saves a call.
+        The stream is resumed after a connection loss. Passing the job instead of its id saves a call. Of a handle, only the events
+        of its version are yielded.
         """
         return self._calls.stream(watch.watch(job, version, after_sequence, self._options))
 
@@ -133,45 +143,45 @@ class AsyncClient:
         """
         return self._calls.stream(watch.watch_all(service, cursor, self._options))
 
-    async def wait(self, job: str | job_pb2.Job, *, version: int = 0) -> job_pb2.Job:
+    async def wait(self, job: JobLike, *, version: int = 0) -> job_pb2.Job:
         """Wait until a version (0: the newest) is done. Raises JobFailedError or JobCancelledError if it ends otherwise."""
         return await self._calls.run(watch.wait(job, version, self._options))
 
-    async def cancel(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
+    async def cancel(self, job: JobLike, *, version: int = 0) -> job_pb2.Job:
         """Cancel a version (0: the newest that has not ended)."""
-        return await self._calls.run(jobs.cancel(job_id, version, self._options))
+        return await self._calls.run(jobs.cancel(job, version, self._options))
 
-    async def delete(self, job_id: str) -> None:
+    async def delete(self, job: JobLike) -> None:
         """Delete a finished job and its files. Its audit rows stay."""
-        await self._calls.run(jobs.delete(job_id, self._options))
+        await self._calls.run(jobs.delete(job, self._options))
 
-    async def erase(self, job_id: str) -> erasure_pb2.ErasureReport:
+    async def erase(self, job: JobLike) -> erasure_pb2.ErasureReport:
         """Erase a finished or deleted job for good: files, rows, and the texts beside its audit rows. Says what remains and why."""
-        return await self._calls.run(jobs.erase(job_id, self._options))
+        return await self._calls.run(jobs.erase(job, self._options))
 
     async def add_stems(
-        self, job_id: str, *, version: int = 0, stem_mode: StemMode | None = None, priority: int = 0
+        self, job: JobLike, *, version: int = 0, stem_mode: StemMode | None = None, priority: int = 0
     ) -> job_pb2.Job:
         """Request stems for a version that has none or whose stems failed (0: the newest such version)."""
-        return await self._calls.run(jobs.add_stems(job_id, version, stem_mode, priority, self._options))
+        return await self._calls.run(jobs.add_stems(job, version, stem_mode, priority, self._options))
 
-    async def retry_version(self, job_id: str, *, version: int = 0, priority: int = 0) -> job_pb2.Job:
+    async def retry_version(self, job: JobLike, *, version: int = 0, priority: int = 0) -> job_pb2.Job:
         """Queue a failed version again (0: the newest one that failed)."""
-        return await self._calls.run(jobs.retry_version(job_id, version, priority, self._options))
+        return await self._calls.run(jobs.retry_version(job, version, priority, self._options))
 
     async def get_usage(self, service: OwningService = OwningService.RENDER) -> jobs_pb.GetUsageResponse:
         """The caller's limits, and how much of each its tenant has used, as one service counts it."""
         return await self._calls.run(jobs.get_usage(service, self._options))
 
     async def create_signed_url(
-        self, job_id: str, *, version: int = 0, kind: FileKind | None = None, ttl: timedelta | None = None
+        self, job: JobLike, *, version: int = 0, kind: FileKind | None = None, ttl: timedelta | None = None
     ) -> jobs_pb.CreateSignedUrlResponse:
         """Create a URL that downloads one stored file of a version (0: the newest that has the file) until it expires."""
-        return await self._calls.run(jobs.create_signed_url(job_id, version, kind, ttl, self._options))
+        return await self._calls.run(jobs.create_signed_url(job, version, kind, ttl, self._options))
 
     async def download(
         self,
-        job_id: str,
+        job: JobLike,
         folder: StrPath,
         *,
         version: int = 0,
@@ -186,7 +196,7 @@ class AsyncClient:
         """
         source = download.Source(self._options, self._connections.credentials)
         return await self._calls.run(
-            download.download(job_id, folder, version, kind, source, file_name=file_name, overwrite=overwrite)
+            download.download(job, folder, version, kind, source, file_name=file_name, overwrite=overwrite)
         )
 
     def list_personas(self) -> AsyncGenerator[render_pb2.Persona, None]:
@@ -215,16 +225,16 @@ class AsyncClient:
         """Verify the audit chain, and that it contains an exported head if one is given."""
         return await self._calls.run(render.verify_audit_chain(head_sequence, head_digest, self._options))
 
-    async def replay(self, job_id: str, *, version: int = 0) -> render_pb2.ReplayTakeResponse:
+    async def replay(self, job: JobLike, *, version: int = 0) -> render_pb2.ReplayTakeResponse:
         """Render a version (0: the newest with an audit row) again from its audit row and compare it with the stored take."""
-        return await self._calls.run(render.replay(job_id, version, self._options))
+        return await self._calls.run(render.replay(job, version, self._options))
 
-    async def erase_prompt(self, job_id: str) -> render_pb2.ErasePromptResponse:
+    async def erase_prompt(self, job: JobLike) -> render_pb2.ErasePromptResponse:
         """Erase the prompts of a finished or deleted job from the journal, for good.
 
         The response lists the stored files that still contain them.
         """
-        return await self._calls.run(render.erase_prompt(job_id, self._options))
+        return await self._calls.run(render.erase_prompt(job, self._options))
 
     async def erase_tenant(
         self, tenant: str, service: OwningService = OwningService.RENDER
@@ -238,7 +248,7 @@ class AsyncClient:
         """Stop a service as SIGTERM does. ``limit`` is how long running work may take to finish (default: set by the service)."""
         return await self._calls.run(operations.drain(service, limit, self._options))
 
-    async def get_drift_report(self, stem: Stem = Stem.DRUMS) -> render_pb2.GetDriftReportResponse:
+    async def get_drift_report(self, stem: Stem | StemName = Stem.DRUMS) -> render_pb2.GetDriftReportResponse:
         """How far re-renders of a stem lay from their grids, and whether the share within the limits is high enough."""
         return await self._calls.run(render.get_drift_report(stem, self._options))
 

@@ -17,9 +17,11 @@ from sonichaos_client.addresses import Addresses
 from sonichaos_client.blocking_calls import BlockingCalls
 from sonichaos_client.connection import Connections
 from sonichaos_client.credentials import Credentials
-from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode
+from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode, StemName
 from sonichaos_client.events import JobEvent
 from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields, StrPath
+from sonichaos_client.job_handle import JobHandle
+from sonichaos_client.job_reference import JobLike
 from sonichaos_client.options import CallOptions
 
 
@@ -31,7 +33,8 @@ class Client:
     ``SONICHAOS_SEPARATION_ADDRESS``), without credentials too (`Credentials.from_environment`); then the services are expected on
     this machine. ``metadata`` goes with every call.
 
-    Every method raises SonichaosError. `AsyncClient` has the same methods.
+    Methods take a job as its id, its protobuf message or a handle, which also names the version. Calls that create a version return
+    a handle. Every method raises SonichaosError. `AsyncClient` has the same methods.
     """
 
     def __init__(
@@ -66,34 +69,32 @@ class Client:
         request_id: str = "",
         priority: int = 0,
         **fields: Unpack[BriefFields],
-    ) -> job_pb2.Job:
+    ) -> JobHandle:
         """Create a take from a brief or from its fields: ``create_render(prompt="...", persona_id="...", seconds=8)``.
 
         Returns once the job is durable. Repeating a call with the same request id returns the same job. Among a tenant's waiting
         jobs the one with the highest priority (-100 to 100) is first. `BriefFields` lists the keyword arguments.
         """
-        return self._calls.run(
-            render.create_render(render.brief_of(brief, fields), request_id, priority, self._options)
-        )
+        made = render.create_render(render.brief_of(brief, fields), request_id, priority, self._options)
+        return JobHandle(self, self._calls.run(made), 1)
 
     def rerender_stem(
-        self, job_id: str, stem: Stem, *, request_id: str = "", **fields: Unpack[RerenderFields]
-    ) -> render_pb2.RerenderStemResponse:
+        self, job: JobLike, stem: Stem | StemName, *, request_id: str = "", **fields: Unpack[RerenderFields]
+    ) -> JobHandle:
         """Render one stem of a finished version again, as the job's next version, with another persona, prompt or seed.
 
         `RerenderFields` lists the keyword arguments.
         """
-        return self._calls.run(render.rerender_stem(job_id, stem, request_id, fields, self._options))
+        response = self._calls.run(render.rerender_stem(job, stem, request_id, fields, self._options))
+        return JobHandle(self, response.job, response.version)
 
-    def separate_file(self, path: StrPath, *, request_id: str = "", **fields: Unpack[SeparationFields]) -> job_pb2.Job:
+    def separate_file(self, path: StrPath, *, request_id: str = "", **fields: Unpack[SeparationFields]) -> JobHandle:
         """Upload a recording and separate it into stems. `SeparationFields` lists the keyword arguments."""
-        return self._calls.run(upload.separate_file(path, request_id, fields, self._options))
+        return JobHandle(self, self._calls.run(upload.separate_file(path, request_id, fields, self._options)), 1)
 
-    def separate_stored(
-        self, store_key: str, *, request_id: str = "", **fields: Unpack[SeparationFields]
-    ) -> job_pb2.Job:
+    def separate_stored(self, store_key: str, *, request_id: str = "", **fields: Unpack[SeparationFields]) -> JobHandle:
         """Separate a recording that is already in the object store, under a key that starts with ``uploads/``."""
-        return self._calls.run(upload.separate_stored(store_key, request_id, fields, self._options))
+        return JobHandle(self, self._calls.run(upload.separate_stored(store_key, request_id, fields, self._options)), 1)
 
     def analyze_file(self, path: StrPath, **fields: Unpack[AnalysisFields]) -> separation_pb2.AnalyzeAudioResponse:
         """Estimate the tempo map and key of a recording, with confidences. The service does not store the file.
@@ -102,20 +103,23 @@ class Client:
         """
         return self._calls.run(upload.analyze_file(path, fields, self._options))
 
-    def get_job(self, job_id: str) -> job_pb2.Job:
+    def job(self, job_id: str, *, version: int = 0) -> JobHandle:
+        """A handle of a job of either service, and of one of its versions (0: the newest)."""
+        return JobHandle(self, self.get_job(job_id), version)
+
+    def get_job(self, job: JobLike) -> job_pb2.Job:
         """One job of either service."""
-        return self._calls.run(jobs.get_job(job_id, self._options))
+        return self._calls.run(jobs.get_job(job, self._options))
 
     def list_jobs(self, job_filter: jobs.JobFilter | None = None) -> Generator[job_pb2.Job, None, None]:
         """Jobs of both services, newest first, fetched page by page during iteration."""
         return self._calls.stream(jobs.list_jobs(job_filter or jobs.JobFilter(), self._options))
 
-    def watch(
-        self, job: str | job_pb2.Job, *, version: int = 0, after_sequence: int = 0
-    ) -> Generator[JobEvent, None, None]:
+    def watch(self, job: JobLike, *, version: int = 0, after_sequence: int = 0) -> Generator[JobEvent, None, None]:
         """A job's events after a number, each once and in order, until the version (0: the newest) ends.
 
-        The stream is resumed after a connection loss. Passing the job instead of its id saves a call.
+        The stream is resumed after a connection loss. Passing the job instead of its id saves a call. Of a handle, only the events
+        of its version are yielded.
         """
         return self._calls.stream(watch.watch(job, version, after_sequence, self._options))
 
@@ -129,45 +133,45 @@ class Client:
         """
         return self._calls.stream(watch.watch_all(service, cursor, self._options))
 
-    def wait(self, job: str | job_pb2.Job, *, version: int = 0) -> job_pb2.Job:
+    def wait(self, job: JobLike, *, version: int = 0) -> job_pb2.Job:
         """Wait until a version (0: the newest) is done. Raises JobFailedError or JobCancelledError if it ends otherwise."""
         return self._calls.run(watch.wait(job, version, self._options))
 
-    def cancel(self, job_id: str, *, version: int = 0) -> job_pb2.Job:
+    def cancel(self, job: JobLike, *, version: int = 0) -> job_pb2.Job:
         """Cancel a version (0: the newest that has not ended)."""
-        return self._calls.run(jobs.cancel(job_id, version, self._options))
+        return self._calls.run(jobs.cancel(job, version, self._options))
 
-    def delete(self, job_id: str) -> None:
+    def delete(self, job: JobLike) -> None:
         """Delete a finished job and its files. Its audit rows stay."""
-        self._calls.run(jobs.delete(job_id, self._options))
+        self._calls.run(jobs.delete(job, self._options))
 
-    def erase(self, job_id: str) -> erasure_pb2.ErasureReport:
+    def erase(self, job: JobLike) -> erasure_pb2.ErasureReport:
         """Erase a finished or deleted job for good: files, rows, and the texts beside its audit rows. Says what remains and why."""
-        return self._calls.run(jobs.erase(job_id, self._options))
+        return self._calls.run(jobs.erase(job, self._options))
 
     def add_stems(
-        self, job_id: str, *, version: int = 0, stem_mode: StemMode | None = None, priority: int = 0
+        self, job: JobLike, *, version: int = 0, stem_mode: StemMode | None = None, priority: int = 0
     ) -> job_pb2.Job:
         """Request stems for a version that has none or whose stems failed (0: the newest such version)."""
-        return self._calls.run(jobs.add_stems(job_id, version, stem_mode, priority, self._options))
+        return self._calls.run(jobs.add_stems(job, version, stem_mode, priority, self._options))
 
-    def retry_version(self, job_id: str, *, version: int = 0, priority: int = 0) -> job_pb2.Job:
+    def retry_version(self, job: JobLike, *, version: int = 0, priority: int = 0) -> job_pb2.Job:
         """Queue a failed version again (0: the newest one that failed)."""
-        return self._calls.run(jobs.retry_version(job_id, version, priority, self._options))
+        return self._calls.run(jobs.retry_version(job, version, priority, self._options))
 
     def get_usage(self, service: OwningService = OwningService.RENDER) -> jobs_pb.GetUsageResponse:
         """The caller's limits, and how much of each its tenant has used, as one service counts it."""
         return self._calls.run(jobs.get_usage(service, self._options))
 
     def create_signed_url(
-        self, job_id: str, *, version: int = 0, kind: FileKind | None = None, ttl: timedelta | None = None
+        self, job: JobLike, *, version: int = 0, kind: FileKind | None = None, ttl: timedelta | None = None
     ) -> jobs_pb.CreateSignedUrlResponse:
         """Create a URL that downloads one stored file of a version (0: the newest that has the file) until it expires."""
-        return self._calls.run(jobs.create_signed_url(job_id, version, kind, ttl, self._options))
+        return self._calls.run(jobs.create_signed_url(job, version, kind, ttl, self._options))
 
     def download(
         self,
-        job_id: str,
+        job: JobLike,
         folder: StrPath,
         *,
         version: int = 0,
@@ -182,7 +186,7 @@ class Client:
         """
         source = download.Source(self._options, self._connections.credentials)
         return self._calls.run(
-            download.download(job_id, folder, version, kind, source, file_name=file_name, overwrite=overwrite)
+            download.download(job, folder, version, kind, source, file_name=file_name, overwrite=overwrite)
         )
 
     def list_personas(self) -> Generator[render_pb2.Persona, None, None]:
@@ -211,16 +215,16 @@ class Client:
         """Verify the audit chain, and that it contains an exported head if one is given."""
         return self._calls.run(render.verify_audit_chain(head_sequence, head_digest, self._options))
 
-    def replay(self, job_id: str, *, version: int = 0) -> render_pb2.ReplayTakeResponse:
+    def replay(self, job: JobLike, *, version: int = 0) -> render_pb2.ReplayTakeResponse:
         """Render a version (0: the newest with an audit row) again from its audit row and compare it with the stored take."""
-        return self._calls.run(render.replay(job_id, version, self._options))
+        return self._calls.run(render.replay(job, version, self._options))
 
-    def erase_prompt(self, job_id: str) -> render_pb2.ErasePromptResponse:
+    def erase_prompt(self, job: JobLike) -> render_pb2.ErasePromptResponse:
         """Erase the prompts of a finished or deleted job from the journal, for good.
 
         The response lists the stored files that still contain them.
         """
-        return self._calls.run(render.erase_prompt(job_id, self._options))
+        return self._calls.run(render.erase_prompt(job, self._options))
 
     def erase_tenant(
         self, tenant: str, service: OwningService = OwningService.RENDER
@@ -234,7 +238,7 @@ class Client:
         """Stop a service as SIGTERM does. ``limit`` is how long running work may take to finish (default: set by the service)."""
         return self._calls.run(operations.drain(service, limit, self._options))
 
-    def get_drift_report(self, stem: Stem = Stem.DRUMS) -> render_pb2.GetDriftReportResponse:
+    def get_drift_report(self, stem: Stem | StemName = Stem.DRUMS) -> render_pb2.GetDriftReportResponse:
         """How far re-renders of a stem lay from their grids, and whether the share within the limits is high enough."""
         return self._calls.run(render.get_drift_report(stem, self._options))
 

@@ -31,6 +31,7 @@ from sonichaos_client.errors import (
     untrusted_message,
 )
 from sonichaos_client.fields import StrPath
+from sonichaos_client.job_reference import JobLike, number_of, version_of
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import Backoff
 from sonichaos_client.sansio import Operation, Sleep, run_blocking
@@ -87,7 +88,7 @@ def version_with_file(job: job_pb2.Job, number: int, kind: FileKind | None) -> j
                 version.files.HasField(_FIELDS[one]) for one in ([kind] if kind else (FileKind.ZIP, FileKind.BOUNCE))
             ):
                 return version
-    return jobs.version_of(job, number)
+    return version_of(job, number)
 
 
 def default_kind(version: job_pb2.Version) -> FileKind:
@@ -100,7 +101,7 @@ def default_kind(version: job_pb2.Version) -> FileKind:
 
 
 def download(
-    job_id: str,
+    job: JobLike,
     folder: StrPath,
     version: int,
     kind: FileKind | None,
@@ -118,17 +119,17 @@ def download(
     certificate is not trusted, LocalWriteError if the file cannot be written here. No partial file remains.
     """
     options = source.options
-    job = yield from jobs.get_job(job_id, options)
-    found = version_with_file(job, version, kind)
-    target = _Target(job.job_id, found.number, kind or default_kind(found))
-    path = Path(folder) / (file_name or local_name(target.job_id, target.version, target.kind))
+    row = yield from jobs.get_job(job, options)
+    found = version_with_file(row, number_of(job, version), kind)
+    target = _Target(row, found.number, kind or default_kind(found))
+    path = Path(folder) / (file_name or local_name(row.job_id, target.version, target.kind))
     check_not_existing(path, overwrite=overwrite)
     signed = yield from target.sign(options)
     with AtomicFile(path, overwrite=overwrite) as file:
         yield from _fill(file, signed, source, target)
         _check(file, signed.file)
         yield from run_blocking(file.commit)
-    return SavedFile(target.job_id, target.version, path, file.size_bytes, file.sha256)
+    return SavedFile(row.job_id, target.version, path, file.size_bytes, file.sha256)
 
 
 @dataclass(frozen=True)
@@ -143,13 +144,13 @@ class Source:
 class _Target:
     """The file to download."""
 
-    job_id: str
+    job: job_pb2.Job
     version: int
     kind: FileKind
 
     def sign(self, options: CallOptions) -> Operation[pb.CreateSignedUrlResponse]:
         """A new URL of the file."""
-        return (yield from jobs.create_signed_url(self.job_id, self.version, self.kind, None, options))
+        return (yield from jobs.create_signed_url(self.job, self.version, self.kind, None, options))
 
 
 def _fill(file: AtomicFile, signed: pb.CreateSignedUrlResponse, source: Source, target: _Target) -> Operation[None]:

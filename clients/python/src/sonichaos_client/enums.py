@@ -6,7 +6,9 @@ Protobuf messages hold plain numbers; ``JobState(job.state)`` converts one. The 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Self
+from typing import Literal, Self, TypeAlias
+
+StemName: TypeAlias = Literal["drums", "bass", "vocals", "other"]
 
 
 class ApiEnum(int, Enum):

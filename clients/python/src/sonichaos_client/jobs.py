@@ -1,8 +1,8 @@
 """Operations of JobsService: look up, list, cancel, delete, add stems, sign a URL, show the use of limits.
 
-Each job belongs to one of the two services, and each service answers only for its own jobs. An operation on a job calls
-render_service first and, if that does not have the job or does not answer, separation_service. This is safe for every
-operation, because a service that answers NOT_FOUND has changed nothing.
+Each job belongs to one of the two services, and each service answers only for its own jobs. An operation on a job that is known
+by its id only calls render_service first and, if that does not have the job or does not answer, separation_service. This is safe
+for every operation, because a service that answers NOT_FOUND has changed nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sonichaos.jobs.v1 import jobs_service_pb2 as pb
 from sonichaos_client import rpcs
 from sonichaos_client.enums import FileKind, JobState, OwningService, StemMode
 from sonichaos_client.errors import NotFoundError, SonichaosError, UnavailableError
+from sonichaos_client.job_reference import JobLike, id_of, message_of_job, number_of, owner_of
 from sonichaos_client.options import CallOptions
 from sonichaos_client.rpcs import Request, Response, Rpc
 from sonichaos_client.sansio import Item, Operation, StreamOperation, call_unary
@@ -23,11 +24,16 @@ from sonichaos_client.sansio import Item, Operation, StreamOperation, call_unary
 FINAL_STATES = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 
 
-def call_owner(rpc: Rpc[Request, Response], request: Request, options: CallOptions) -> Operation[Response]:
+def call_owner(
+    job: JobLike, rpc: Rpc[Request, Response], request: Request, options: CallOptions
+) -> Operation[Response]:
     """Call a method of JobsService on the service that owns the job.
 
-    If one service does not have the job and the other does not answer, raises the error of the latter: it may have the job.
+    A message or handle names the owner. Of an id, both services are asked. If one does not have the job and the other does not
+    answer, raises the error of the latter: it may have the job.
     """
+    if not isinstance(job, str):
+        return (yield from call_unary(owner_of(message_of_job(job)), rpc, request, options.timeout_s))
     try:
         return (yield from call_unary(OwningService.RENDER, rpc, request, options.timeout_s))
     except (NotFoundError, UnavailableError) as error:
@@ -46,59 +52,40 @@ def _other_may_own(error: SonichaosError) -> bool:
     return isinstance(error, UnavailableError) or error.reason in {"", "JOB_NOT_FOUND"}
 
 
-def owner_of(job: job_pb2.Job) -> OwningService:
-    """The service that owns a job."""
-    owner = OwningService(job.owner)
-    return owner if owner is OwningService.SEPARATION else OwningService.RENDER
-
-
-def version_of(job: job_pb2.Job, number: int) -> job_pb2.Version:
-    """One version of a job; 0 is the newest. Raises NotFoundError."""
-    for version in reversed(job.versions):
-        if number in {0, version.number}:
-            return version
-    raise NotFoundError(
-        f"{job.job_id} has no version {number}. Its versions: "
-        f"{', '.join(f'v{version.number}' for version in job.versions) or 'none'}.",
-        reason="VERSION_NOT_FOUND",
-        metadata={"job_id": job.job_id, "version": str(number)},
-    )
-
-
-def get_job(job_id: str, options: CallOptions) -> Operation[job_pb2.Job]:
+def get_job(job: JobLike, options: CallOptions) -> Operation[job_pb2.Job]:
     """One job."""
-    return (yield from call_owner(rpcs.GET_JOB, pb.GetJobRequest(job_id=job_id), options)).job
+    return (yield from call_owner(job, rpcs.GET_JOB, pb.GetJobRequest(job_id=id_of(job)), options)).job
 
 
-def cancel(job_id: str, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
+def cancel(job: JobLike, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
     """Cancel one version; 0 is the newest that has not ended."""
-    request = pb.CancelJobRequest(job_id=job_id, version=version)
-    return (yield from call_owner(rpcs.CANCEL_JOB, request, options)).job
+    request = pb.CancelJobRequest(job_id=id_of(job), version=number_of(job, version))
+    return (yield from call_owner(job, rpcs.CANCEL_JOB, request, options)).job
 
 
-def delete(job_id: str, options: CallOptions) -> Operation[None]:
+def delete(job: JobLike, options: CallOptions) -> Operation[None]:
     """Delete a finished job."""
-    yield from call_owner(rpcs.DELETE_JOB, pb.DeleteJobRequest(job_id=job_id), options)
+    yield from call_owner(job, rpcs.DELETE_JOB, pb.DeleteJobRequest(job_id=id_of(job)), options)
 
 
-def erase(job_id: str, options: CallOptions) -> Operation[erasure_pb2.ErasureReport]:
+def erase(job: JobLike, options: CallOptions) -> Operation[erasure_pb2.ErasureReport]:
     """Erase a finished or deleted job."""
-    return (yield from call_owner(rpcs.ERASE_JOB, pb.EraseJobRequest(job_id=job_id), options)).report
+    return (yield from call_owner(job, rpcs.ERASE_JOB, pb.EraseJobRequest(job_id=id_of(job)), options)).report
 
 
 def add_stems(
-    job_id: str, version: int, stem_mode: StemMode | None, priority: int, options: CallOptions
+    job: JobLike, version: int, stem_mode: StemMode | None, priority: int, options: CallOptions
 ) -> Operation[job_pb2.Job]:
     """Request stems for a version that has none."""
     mode = brief_pb2.StemMode.ValueType(stem_mode or StemMode.UNSPECIFIED)
-    request = pb.AddStemsRequest(job_id=job_id, version=version, stem_mode=mode, priority=priority)
-    return (yield from call_owner(rpcs.ADD_STEMS, request, options)).job
+    request = pb.AddStemsRequest(job_id=id_of(job), version=number_of(job, version), stem_mode=mode, priority=priority)
+    return (yield from call_owner(job, rpcs.ADD_STEMS, request, options)).job
 
 
-def retry_version(job_id: str, version: int, priority: int, options: CallOptions) -> Operation[job_pb2.Job]:
+def retry_version(job: JobLike, version: int, priority: int, options: CallOptions) -> Operation[job_pb2.Job]:
     """Queue a failed version again."""
-    request = pb.RetryVersionRequest(job_id=job_id, version=version, priority=priority)
-    return (yield from call_owner(rpcs.RETRY_VERSION, request, options)).job
+    request = pb.RetryVersionRequest(job_id=id_of(job), version=number_of(job, version), priority=priority)
+    return (yield from call_owner(job, rpcs.RETRY_VERSION, request, options)).job
 
 
 def get_usage(service: OwningService, options: CallOptions) -> Operation[pb.GetUsageResponse]:
@@ -107,14 +94,14 @@ def get_usage(service: OwningService, options: CallOptions) -> Operation[pb.GetU
 
 
 def create_signed_url(
-    job_id: str, version: int, kind: FileKind | None, ttl: timedelta | None, options: CallOptions
+    job: JobLike, version: int, kind: FileKind | None, ttl: timedelta | None, options: CallOptions
 ) -> Operation[pb.CreateSignedUrlResponse]:
     """Create a URL that downloads one stored file."""
     file_kind = pb.FileKind.ValueType(kind or FileKind.UNSPECIFIED)
-    request = pb.CreateSignedUrlRequest(job_id=job_id, version=version, kind=file_kind)
+    request = pb.CreateSignedUrlRequest(job_id=id_of(job), version=number_of(job, version), kind=file_kind)
     if ttl is not None:
         request.ttl.FromTimedelta(ttl)
-    return (yield from call_owner(rpcs.CREATE_SIGNED_URL, request, options))
+    return (yield from call_owner(job, rpcs.CREATE_SIGNED_URL, request, options))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2 as pb
 from sonichaos_client import rpcs
-from sonichaos_client.enums import OwningService, Stem
+from sonichaos_client.enums import OwningService, Stem, StemName
+from sonichaos_client.errors import FieldViolation, InvalidRequestError
 from sonichaos_client.fields import BriefFields, RerenderFields, message_of
+from sonichaos_client.job_reference import JobLike, id_of, number_of
 from sonichaos_client.options import CallOptions
 from sonichaos_client.sansio import Item, Operation, StreamOperation, call_unary
 
@@ -23,6 +25,17 @@ def brief_of(brief: brief_pb2.Brief | None, fields: BriefFields) -> brief_pb2.Br
     return brief or message_of(brief_pb2.Brief, fields, allowed=BriefFields)
 
 
+def stem_number(stem: Stem | StemName) -> brief_pb2.Stem.ValueType:
+    """The protobuf enum of a stem or of its name. Raises InvalidRequestError for another name."""
+    if isinstance(stem, Stem):
+        return brief_pb2.Stem.ValueType(stem)
+    names = {one.name.lower(): one for one in Stem if one}
+    if stem not in names:
+        description = f"must be {', '.join(names)}, got {stem!r}."
+        raise InvalidRequestError(f"stem {description}", violations=[FieldViolation("stem", description)])
+    return brief_pb2.Stem.ValueType(names[stem])
+
+
 def create_render(
     brief: brief_pb2.Brief, request_id: str, priority: int, options: CallOptions
 ) -> Operation[job_pb2.Job]:
@@ -32,11 +45,12 @@ def create_render(
 
 
 def rerender_stem(
-    job_id: str, stem: Stem, request_id: str, fields: RerenderFields, options: CallOptions
+    job: JobLike, stem: Stem | StemName, request_id: str, fields: RerenderFields, options: CallOptions
 ) -> Operation[pb.RerenderStemResponse]:
-    """Render one stem again, as the job's next version."""
+    """Render one stem again, as the job's next version. A handle's version is the base unless the fields name another."""
     request = message_of(pb.RerenderStemRequest, fields, allowed=RerenderFields)
-    request.job_id, request.request_id, request.stem = job_id, request_id, brief_pb2.Stem.ValueType(stem)
+    request.job_id, request.request_id, request.stem = id_of(job), request_id, stem_number(stem)
+    request.base_version = number_of(job, request.base_version)
     return (yield from call_unary(_RENDER, rpcs.RERENDER_STEM, request, options.timeout_s))
 
 
@@ -86,21 +100,21 @@ def verify_audit_chain(
     return (yield from call_unary(_RENDER, rpcs.VERIFY_AUDIT_CHAIN, request, options.long_timeout_s))
 
 
-def replay(job_id: str, version: int, options: CallOptions) -> Operation[pb.ReplayTakeResponse]:
+def replay(job: JobLike, version: int, options: CallOptions) -> Operation[pb.ReplayTakeResponse]:
     """Render a take again from its audit row and compare."""
-    request = pb.ReplayTakeRequest(job_id=job_id, version=version)
+    request = pb.ReplayTakeRequest(job_id=id_of(job), version=number_of(job, version))
     return (yield from call_unary(_RENDER, rpcs.REPLAY_TAKE, request, options.long_timeout_s))
 
 
-def erase_prompt(job_id: str, options: CallOptions) -> Operation[pb.ErasePromptResponse]:
+def erase_prompt(job: JobLike, options: CallOptions) -> Operation[pb.ErasePromptResponse]:
     """Erase a job's prompts from the journal."""
-    request = pb.ErasePromptRequest(job_id=job_id)
+    request = pb.ErasePromptRequest(job_id=id_of(job))
     return (yield from call_unary(_RENDER, rpcs.ERASE_PROMPT, request, options.timeout_s))
 
 
-def get_drift_report(stem: Stem, options: CallOptions) -> Operation[pb.GetDriftReportResponse]:
+def get_drift_report(stem: Stem | StemName, options: CallOptions) -> Operation[pb.GetDriftReportResponse]:
     """How far re-renders of a stem lay from their grids."""
-    request = pb.GetDriftReportRequest(stem=brief_pb2.Stem.ValueType(stem))
+    request = pb.GetDriftReportRequest(stem=stem_number(stem))
     return (yield from call_unary(_RENDER, rpcs.GET_DRIFT_REPORT, request, options.long_timeout_s))
 
 

@@ -5,6 +5,8 @@ A job's events are numbered, so its watch resumes after the last number received
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.jobs.v1 import jobs_service_pb2 as pb
 from sonichaos_client import jobs, rpcs
@@ -18,6 +20,7 @@ from sonichaos_client.errors import (
     from_status,
 )
 from sonichaos_client.events import JobEvent
+from sonichaos_client.job_reference import JobLike, JobReference, message_of_job, number_of, owner_of, version_of
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import Backoff, is_retryable
 from sonichaos_client.sansio import (
@@ -35,20 +38,34 @@ HEARTBEAT_S = 20
 """Below the 60 s after which nginx and others end a quiet stream."""
 
 
-def watch(job: str | job_pb2.Job, version: int, after_sequence: int, options: CallOptions) -> StreamOperation[JobEvent]:
+def watch(job: JobLike, version: int, after_sequence: int, options: CallOptions) -> StreamOperation[JobEvent]:
     """A job's events after a number, until the version ends; 0 is the newest version at the time of the call.
 
     If the job is given by its id, it is looked up first: that finds its owner, fails at once if no service runs, and fixes the
-    version, so that a re-render accepted during a connection loss does not change which version is watched.
+    version, so that a re-render accepted during a connection loss does not change which version is watched. Of a handle, only the
+    events of its version are yielded.
     """
-    row = (yield from jobs.get_job(job, options)) if isinstance(job, str) else job
-    number = jobs.version_of(row, version).number
-    yield from _watch_version(jobs.owner_of(row), row.job_id, number, after_sequence, options)
+    row, number = yield from _version_to_watch(job, version, options)
+    versions = {number} if isinstance(job, JobReference) else None
+    yield from _watch_version(owner_of(row), row.job_id, number, after_sequence, options, only=versions)
+
+
+def _version_to_watch(job: JobLike, version: int, options: CallOptions) -> Operation[tuple[job_pb2.Job, int]]:
+    """The job as far as it is known, looked up if only its id is, and the number of the version."""
+    row = (yield from jobs.get_job(job, options)) if isinstance(job, str) else message_of_job(job)
+    return row, version_of(row, number_of(job, version)).number
 
 
 def _watch_version(
-    service: OwningService, job_id: str, version: int, after_sequence: int, options: CallOptions
+    service: OwningService,
+    job_id: str,
+    version: int,
+    after_sequence: int,
+    options: CallOptions,
+    *,
+    only: Collection[int] | None = None,
 ) -> StreamOperation[JobEvent]:
+    """The events until ``version`` ends; those of the versions ``only``, or of all."""
     backoff = Backoff(options.retry, options.rng)
     while True:
         request = pb.WatchJobRequest(
@@ -63,7 +80,8 @@ def _watch_version(
                     continue
                 backoff.reset()
                 after_sequence = response.event.sequence
-                yield Item(JobEvent.from_message(response.event))
+                if only is None or response.event.version in only:
+                    yield Item(JobEvent.from_message(response.event))
         except SonichaosError as error:
             if not (is_retryable(error) or _identity_ended(error, accepted=accepted)):
                 raise
@@ -109,21 +127,20 @@ def _identity_ended(error: SonichaosError, *, accepted: bool) -> bool:
     return accepted and isinstance(error, UnauthenticatedError)
 
 
-def wait(job: str | job_pb2.Job, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
+def wait(job: JobLike, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
     """The job, once the version is done. Raises JobFailedError or JobCancelledError if it ended otherwise.
 
     If the service becomes unreachable after the event of a failure, the failure is raised, with the job as far as it is known.
     """
-    row = (yield from jobs.get_job(job, options)) if isinstance(job, str) else job
-    number = jobs.version_of(row, version).number
+    row, number = yield from _version_to_watch(job, version, options)
     failure = LastFailure(row, number)
     try:
-        events = _watch_version(jobs.owner_of(row), row.job_id, number, row.last_sequence, options)
+        events = _watch_version(owner_of(row), row.job_id, number, row.last_sequence, options)
         yield from consume(events, failure.on_event)
-        ended = yield from _get_job_with_retries(row.job_id, options)
+        ended = yield from _get_job_with_retries(row, options)
     except SonichaosError as connection_error:
         raise failure.error or connection_error from connection_error
-    error = failure_of(ended, jobs.version_of(ended, number))
+    error = failure_of(ended, version_of(ended, number))
     if error is not None:
         raise error
     return ended
@@ -150,7 +167,7 @@ class LastFailure:
         job = job_pb2.Job()
         job.CopyFrom(self._job)
         job.last_sequence = event.sequence
-        version = jobs.version_of(job, self._version)
+        version = version_of(job, self._version)
         version.state = event.state
         version.error.CopyFrom(event.error)
         if version.number == 1:
@@ -158,11 +175,11 @@ class LastFailure:
         return JobFailedError(job, self._version, from_status(event.error))
 
 
-def _get_job_with_retries(job_id: str, options: CallOptions) -> Operation[job_pb2.Job]:
+def _get_job_with_retries(job: job_pb2.Job, options: CallOptions) -> Operation[job_pb2.Job]:
     backoff = Backoff(options.retry, options.rng)
     while True:
         try:
-            return (yield from jobs.get_job(job_id, options))
+            return (yield from jobs.get_job(job, options))
         except SonichaosError as error:
             if not is_retryable(error):
                 raise

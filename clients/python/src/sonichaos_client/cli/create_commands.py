@@ -113,7 +113,7 @@ def render(
     with session.client() as client:
         output.prepare()
         persona_id = persona_id or _default_persona(client)
-        job = client.create_render(
+        made = client.create_render(
             request_id=job_options.request_id,
             priority=job_options.priority,
             prompt=prompt,
@@ -134,7 +134,7 @@ def render(
             licence=job_options.licence,
             expire_time=datetime.now(UTC) + timedelta(seconds=timeout) if timeout is not None else None,
         )
-        follow_unless_detached(session, client, job, 1, output)
+        follow_unless_detached(session, client, made.message, 1, output)
 
 
 def _read_score(midi: Path | None, chords: str | None) -> brief_pb2.Score | None:
@@ -182,7 +182,7 @@ def separate(
     output.check_kind(_KINDS_OF_UPLOAD, "a separation of an upload")
     output.prepare()
     with session.client() as client:
-        job = client.separate_file(
+        made = client.separate_file(
             file,
             request_id=job_options.request_id,
             priority=job_options.priority,
@@ -191,7 +191,7 @@ def separate(
             licence=job_options.licence,
             resample=resample,
         )
-        follow_unless_detached(session, client, job, 1, output)
+        follow_unless_detached(session, client, made.message, 1, output)
 
 
 @click.command()

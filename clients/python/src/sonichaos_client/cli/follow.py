@@ -20,7 +20,7 @@ from sonichaos_client.client import Client
 from sonichaos_client.download import default_kind
 from sonichaos_client.enums import FileKind
 from sonichaos_client.errors import JobFailedError, SonichaosError
-from sonichaos_client.jobs import version_of
+from sonichaos_client.job_reference import version_of
 from sonichaos_client.watch import LastFailure
 
 

@@ -20,7 +20,8 @@ from sonichaos_client.cli.param_types import (
 from sonichaos_client.cli.session import Session, connected, note
 from sonichaos_client.download import default_kind, version_with_file
 from sonichaos_client.enums import FileKind, JobState, OwningService
-from sonichaos_client.jobs import JobFilter, version_of
+from sonichaos_client.job_reference import version_of
+from sonichaos_client.jobs import JobFilter
 
 _STATES = {lower(state): state for state in JobState if state}
 _OWNERS = {lower(owner): owner for owner in OwningService if owner}

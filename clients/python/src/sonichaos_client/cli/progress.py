@@ -14,7 +14,7 @@ from sonichaos_client.cli.formatting import lower
 from sonichaos_client.cli.session import note
 from sonichaos_client.enums import EventKind, OwningService, ProgressTrack
 from sonichaos_client.events import JobEvent
-from sonichaos_client.jobs import owner_of
+from sonichaos_client.job_reference import owner_of
 
 _LINES_PER_TRACK = 10
 

@@ -21,6 +21,7 @@ from sonichaos_client.cli.tempo_map_file import read_tempo_map
 from sonichaos_client.client import Client
 from sonichaos_client.enums import FileKind, Stem
 from sonichaos_client.fields import RerenderFields
+from sonichaos_client.job_handle import JobHandle
 
 STEMS = {lower(stem): stem for stem in Stem if stem}
 _BAR = IntegerBetween(1, UINT32_MAX)
@@ -148,12 +149,12 @@ def rerender(
     _check_plot(plot, output)
     output.prepare()
     with session.client() as client:
-        response = client.rerender_stem(job_id, STEMS[stem], request_id=request_id, **fields)
-        last = response.job.last_sequence
-        follow_unless_detached(session, client, response.job, response.version, output, after_sequence=last)
+        made = client.rerender_stem(job_id, STEMS[stem], request_id=request_id, **fields)
+        last = made.message.last_sequence
+        follow_unless_detached(session, client, made.message, made.version, output, after_sequence=last)
         if plot is not None:
-            _plot(client, response, plot)
-            session.print_json({"jobId": job_id, "version": response.version, "path": str(plot)})
+            _plot(client, made, plot)
+            session.print_json({"jobId": job_id, "version": made.version, "path": str(plot)})
             session.print_text(str(plot))
 
 
@@ -171,13 +172,13 @@ def _check_plot(plot: Path | None, output: OutputOptions) -> None:
         raise click.UsageError(f"--plot {plot}: the file exists. Use --force to overwrite it.")
 
 
-def _plot(client: Client, made: render_pb2.RerenderStemResponse, plot: Path) -> None:
+def _plot(client: Client, made: JobHandle, plot: Path) -> None:
     from sonichaos_client.plot import plot_rerender
 
-    base = next(version.base_version for version in made.job.versions if version.number == made.version)
+    base = next(version.base_version for version in made.message.versions if version.number == made.version)
     with tempfile.TemporaryDirectory(prefix="sonichaos-plot-") as folder:
         old, new = (
-            client.download(made.job.job_id, folder, version=number, kind=FileKind.ZIP).path
+            client.download(made.job_id, folder, version=number, kind=FileKind.ZIP).path
             for number in (base, made.version)
         )
         plot_rerender(old, new, plot)
