@@ -1,9 +1,8 @@
 // Watches a job across disconnects: every event once, in order.
 
-import { Code, ConnectError, type Client } from "@connectrpc/connect";
-import { setTimeout as sleep } from "node:timers/promises";
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
 
-import { ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
+import { callError } from "./call_error.js";
 import type { JobEvent } from "./gen/sonichaos/jobs/v1/job_pb.js";
 import type { JobsService } from "./gen/sonichaos/jobs/v1/jobs_service_pb.js";
 
@@ -15,31 +14,29 @@ export interface WatchOptions {
   readonly afterSequence?: bigint;
   /** Called after each disconnect with the sequence number that the next stream resumes after. */
   readonly onDisconnect?: (afterSequence: bigint, reason: string) => void;
-  /** Returns a signal that aborts the stream about to be opened. Streams are counted from 0. */
-  readonly signalFor?: (stream: number) => AbortSignal | undefined;
+  /** Ends the watch with the code Canceled. Leaving the loop ends it too. The job continues either way. */
+  readonly signal?: AbortSignal;
   /** Number of consecutive disconnects without a new event after which the error is thrown. Default: 20. */
   readonly maxRetries?: number;
+  /** Seconds of silence after which the service sends a heartbeat. After three times as many the stream is reopened. Default: 20. */
+  readonly heartbeatSeconds?: number;
 }
 
 const INITIAL_BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 5000;
 const MAX_RETRY_DELAY_MS = 120_000;
 const HEARTBEAT_SECONDS = 20; // below the 60 s after which nginx and others end a quiet stream
-// The codes with which proxies, HTTP/2 libraries and dying processes end a stream; an aborted signal ends it with Canceled.
+const MISSED_HEARTBEATS = 3;
+// The codes with which proxies, HTTP/2 libraries and dying processes end a stream.
 // docs/errors.md and the Python client have the same lists.
 const ALWAYS_RESUMABLE: ReadonlySet<Code> = new Set([Code.Unavailable]);
 const RESUMABLE_WITHOUT_REASON: ReadonlySet<Code> = new Set([Code.Aborted, Code.Canceled, Code.Internal, Code.Unknown]);
 
 /** Whether a stream that ended with the error may be resumed. An error that a service raised has a reason. */
-function isResumable(error: ConnectError): boolean {
-  if (ALWAYS_RESUMABLE.has(error.code) || error.findDetails(RetryInfoSchema).length > 0) return true;
-  return RESUMABLE_WITHOUT_REASON.has(error.code) && error.findDetails(ErrorInfoSchema).length === 0;
-}
-
-/** Milliseconds that the service asks a caller to wait. */
-function retryDelayMs(error: ConnectError): number {
-  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
-  return delay === undefined ? 0 : Number(delay.seconds) * 1000 + delay.nanos / 1e6;
+function isResumable(thrown: ConnectError): boolean {
+  const { code, reason, retryAfterMs } = callError(thrown);
+  if (ALWAYS_RESUMABLE.has(code) || retryAfterMs !== undefined) return true;
+  return RESUMABLE_WITHOUT_REASON.has(code) && reason === "";
 }
 
 /** Yields the events of a job until the version reaches a final state. Reopens a broken stream after the last event. */
@@ -47,31 +44,102 @@ export async function* watchJob(
   jobs: Client<typeof JobsService>,
   jobId: string,
   options: WatchOptions = {},
-): AsyncGenerator<JobEvent> {
+): AsyncGenerator<JobEvent, void, undefined> {
+  const heartbeatSeconds = options.heartbeatSeconds ?? HEARTBEAT_SECONDS;
   let afterSequence = options.afterSequence ?? 0n;
   let retries = 0;
-  for (let stream = 0; ; stream += 1) {
-    const signal = options.signalFor?.(stream);
+  for (;;) {
+    const stream = new LiveStream(heartbeatSeconds * MISSED_HEARTBEATS * 1000, options.signal);
+    const request = { jobId, version: options.version ?? 0, afterSequence, heartbeatSeconds };
     let accepted = false;
-    const request = { jobId, version: options.version ?? 0, afterSequence, heartbeatSeconds: HEARTBEAT_SECONDS };
     try {
-      for await (const { event } of jobs.watchJob(request, signal === undefined ? {} : { signal })) {
+      for await (const { event } of jobs.watchJob(request, { signal: stream.signal })) {
         accepted = true;
-        if (event === undefined || event.sequence <= afterSequence) continue;
-        afterSequence = event.sequence;
-        retries = 0;
-        yield event;
+        stream.stopWaiting(); // the caller may take its time
+        if (event !== undefined && event.sequence > afterSequence) {
+          afterSequence = event.sequence;
+          retries = 0;
+          yield event;
+        }
+        stream.wait();
       }
       return;
     } catch (thrown) {
-      const error = ConnectError.from(thrown);
+      const error = stream.errorOf(thrown);
       retries += 1;
       // A stream that was accepted ends so when its token expires. If there is no new one, the next stream is refused at once.
       const identityEnded = accepted && error.code === Code.Unauthenticated;
-      if (!(identityEnded || isResumable(error)) || retries > (options.maxRetries ?? 20)) throw error;
+      const isOver = options.signal?.aborted === true || retries > (options.maxRetries ?? 20);
+      if (isOver || !(identityEnded || isResumable(error))) throw error;
       options.onDisconnect?.(afterSequence, error.message);
       const backoffMs = Math.min(INITIAL_BACKOFF_MS * 2 ** (retries - 1), MAX_BACKOFF_MS);
-      await sleep(Math.min(Math.max(backoffMs, retryDelayMs(error)), MAX_RETRY_DELAY_MS));
+      await sleep(
+        Math.min(Math.max(backoffMs, callError(error).retryAfterMs ?? 0), MAX_RETRY_DELAY_MS),
+        options.signal,
+      );
+    } finally {
+      stream.close();
     }
   }
+}
+
+/** One stream: aborted by the caller's signal, by silence, and when the caller leaves the loop. */
+class LiveStream {
+  private readonly controller = new AbortController();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private readonly abort = (): void => this.controller.abort();
+
+  constructor(
+    private readonly silenceMs: number,
+    private readonly outer: AbortSignal | undefined,
+  ) {
+    if (outer?.aborted === true) this.abort();
+    outer?.addEventListener("abort", this.abort);
+    this.wait();
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /** Waits for the next message. Without heartbeats without a limit. */
+  wait(): void {
+    this.stopWaiting();
+    if (this.silenceMs > 0) this.timer = setTimeout(() => this.controller.abort(this.silence()), this.silenceMs);
+  }
+
+  /** Silence is no cancellation by the caller. */
+  errorOf(thrown: unknown): ConnectError {
+    const { reason } = this.signal as { reason: unknown };
+    return reason instanceof ConnectError ? reason : ConnectError.from(thrown);
+  }
+
+  stopWaiting(): void {
+    clearTimeout(this.timer);
+  }
+
+  close(): void {
+    this.stopWaiting();
+    this.outer?.removeEventListener("abort", this.abort);
+    this.abort();
+  }
+
+  private silence(): ConnectError {
+    return new ConnectError(`no message for ${this.silenceMs / 1000} s`, Code.Unavailable);
+  }
+}
+
+/** Rejects with the code Canceled if the signal is aborted. */
+function sleep(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = (): void => {
+      clearTimeout(timer);
+      reject(new ConnectError("the watch was ended by its caller", Code.Canceled));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", cancel);
+      resolve();
+    }, delayMs);
+    signal?.addEventListener("abort", cancel, { once: true });
+  });
 }

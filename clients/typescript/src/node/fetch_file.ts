@@ -1,4 +1,4 @@
-// Downloads a stored file through its signed URL and checks its digest.
+// Downloads a stored file, or one file of a ZIP, through its signed URL and checks its digest.
 
 import { createHash } from "node:crypto";
 import { link, open, rm } from "node:fs/promises";
@@ -6,8 +6,10 @@ import { get as getPlain, type IncomingMessage } from "node:http";
 import { get as getEncrypted } from "node:https";
 import { rootCertificates } from "node:tls";
 
+import type { ZipEntry } from "../gen/sonichaos/jobs/v1/job_pb.js";
+import type { CreateSignedUrlResponse } from "../gen/sonichaos/jobs/v1/jobs_service_pb.js";
+import { checkRange, rangeOf } from "../zip_entry.js";
 import { certificateAdvice } from "./credentials.js";
-import type { CreateSignedUrlResponse } from "./gen/sonichaos/jobs/v1/jobs_service_pb.js";
 
 const TIMEOUT_MS = 60_000;
 
@@ -24,6 +26,33 @@ export async function fetchFile(signed: CreateSignedUrlResponse, path: string, c
     response.destroy();
     throw new Error(`${stored.key}: expected HTTP 200, got ${response.statusCode}; request a new signed URL`);
   }
+  await save(response, { ...stored, name: stored.key }, path);
+}
+
+/** As `fetchFile`, for one file of the ZIP that `signed` names: only its bytes are fetched. */
+export async function fetchEntry(
+  signed: CreateSignedUrlResponse,
+  entry: ZipEntry,
+  path: string,
+  ca?: string,
+): Promise<void> {
+  const response = await request(new URL(signed.url), ca, { Range: rangeOf(entry) });
+  try {
+    checkRange(signed, entry, response.statusCode, response.headers["content-range"]);
+  } catch (error) {
+    response.destroy();
+    throw error;
+  }
+  await save(response, entry, path);
+}
+
+interface Expected {
+  readonly name: string;
+  readonly sizeBytes: bigint;
+  readonly sha256: string;
+}
+
+async function save(response: IncomingMessage, expected: Expected, path: string): Promise<void> {
   const part = `${path}.part`;
   const file = await open(part, "wx");
   try {
@@ -35,9 +64,9 @@ export async function fetchFile(signed: CreateSignedUrlResponse, path: string, c
       await file.appendFile(chunk); // unlike write, which may write only a part on a disk that is nearly full
     }
     const sha256 = digest.digest("hex");
-    if (sizeBytes !== stored.sizeBytes || sha256 !== stored.sha256) {
-      const expected = `${stored.sizeBytes} bytes with SHA-256 ${stored.sha256}`;
-      throw new Error(`${stored.key}: expected ${expected}, got ${sizeBytes} bytes with ${sha256}`);
+    if (sizeBytes !== expected.sizeBytes || sha256 !== expected.sha256) {
+      const stored = `${expected.sizeBytes} bytes with SHA-256 ${expected.sha256}`;
+      throw new Error(`${expected.name}: expected ${stored}, got ${sizeBytes} bytes with ${sha256}`);
     }
     await file.sync();
     await link(part, path); // fails if the file exists, unlike rename
@@ -49,13 +78,14 @@ export async function fetchFile(signed: CreateSignedUrlResponse, path: string, c
 }
 
 /** Sends a GET request. Unlike `fetch`, `https.get` takes an authority. */
-function request(url: URL, ca: string | undefined): Promise<IncomingMessage> {
+function request(url: URL, ca: string | undefined, headers: Record<string, string> = {}): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const trusted = ca === undefined ? {} : { ca: [...rootCertificates, ca] };
+    const options = { headers, timeout: TIMEOUT_MS };
     const sent =
       url.protocol === "https:"
-        ? getEncrypted(url, { ...trusted, timeout: TIMEOUT_MS }, resolve)
-        : getPlain(url, { timeout: TIMEOUT_MS }, resolve);
+        ? getEncrypted(url, { ...options, ...trusted }, resolve)
+        : getPlain(url, options, resolve);
     sent.on("timeout", () => sent.destroy(new Error(`${url.host}: no answer for ${TIMEOUT_MS / 1000} s`)));
     sent.on("error", (error) => {
       const advice = certificateAdvice(error);

@@ -1,11 +1,17 @@
 // Who calls, and which servers the caller trusts: TLS, API keys, tokens and client certificates for Connect's gRPC transport.
 
-import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { ClientSessionOptions, SecureClientSessionOptions } from "node:http2";
 import { connect as connectSocket, isIP } from "node:net";
+import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager, type Http2SessionOptions } from "@connectrpc/connect-node";
+
+import { type Bearer, sendBearer } from "../bearer.js";
+import { forService, type ServiceName } from "../service_address.js";
+
+/** A connection that does not answer is closed after this time and that of the ping's timeout (15 s): its calls end with Unavailable. */
+const PING_INTERVAL_MS = 20_000;
 
 /** How a client identifies itself, and which servers it trusts. */
 export interface Credentials {
@@ -15,9 +21,17 @@ export interface Credentials {
   readonly certificate?: string;
   readonly key?: string;
   /** An API key or a JSON Web Token, or a function that returns one and is asked before each call. */
-  readonly bearer?: string | (() => string | Promise<string>);
+  readonly bearer?: Bearer;
   /** Sends `bearer` even where the connection is not encrypted and leaves this machine. Default: false. */
   readonly allowPlaintextCredentials?: boolean;
+}
+
+/** Options of `connect`. */
+export interface ConnectOptions {
+  /** The service meant at an address that serves both (docker/envoy.yaml). Not needed for an address of one service. */
+  readonly service?: ServiceName;
+  /** Options of Connect's HTTP/2 session. Default: a ping every 20 s while calls run. The services accept one every second. */
+  readonly session?: Http2SessionOptions;
 }
 
 /** A connection to one service. */
@@ -36,13 +50,13 @@ export function credentialsFromEnvironment(environment: NodeJS.ProcessEnv = proc
   const bearers = ["SONICHAOS_API_KEY", "SONICHAOS_API_KEY_FILE", "SONICHAOS_TOKEN_FILE"];
   const named = bearers.filter((name) => environment[name]);
   if (named.length > 1) throw new Error(`expected one key or token, got ${named.join(" and ")}; unset all but one`);
-  const bearerFile = environment["SONICHAOS_API_KEY_FILE"] || environment["SONICHAOS_TOKEN_FILE"];
+  const bearerFile = environment.SONICHAOS_API_KEY_FILE || environment.SONICHAOS_TOKEN_FILE;
   // The error of a file that is not there would show its name.
   if (bearerFile && /^(sonichaos_[a-z2-7]{12}_|eyJ)/.test(bearerFile)) {
     throw new Error("expected the name of a file with a key or token, got what looks like the secret itself");
   }
   const readBearer = async (path: string): Promise<string> => (await readFile(path, "ascii")).trim();
-  const bearer = bearerFile ? () => readBearer(bearerFile) : environment["SONICHAOS_API_KEY"];
+  const bearer = bearerFile ? () => readBearer(bearerFile) : environment.SONICHAOS_API_KEY;
   const pem = (name: string): string | undefined => {
     const path = environment[name];
     return path ? readFileSync(path, "ascii") : undefined;
@@ -62,27 +76,28 @@ export function credentialsFromEnvironment(environment: NodeJS.ProcessEnv = proc
  * Connects to `https://host:port` (TLS), `host:port` (plain text) or `unix:///path`. The connection opens at the first call. Throws
  * if the credentials cannot be used there: a key or token is not sent in plain text over a network, unless that is allowed.
  */
-export function connect(address: string, credentials: Credentials = {}): Connection {
+export function connect(address: string, credentials: Credentials = {}, options: ConnectOptions = {}): Connection {
   if ((credentials.certificate === undefined) !== (credentials.key === undefined)) {
     throw new Error("a client certificate needs its private key: expected both, got one of them");
   }
-  const { baseUrl, options, isExposed } = parse(address, credentials);
+  const { baseUrl, socket, isExposed } = parse(address, credentials);
   if (isExposed && credentials.bearer !== undefined && credentials.allowPlaintextCredentials !== true) {
     throw new Error(`${address} is plain text, so anyone on the way could read the key or token; expected https://`);
   }
   if (credentials.certificate !== undefined && !baseUrl.startsWith("https:")) {
     throw new Error(`a client certificate needs an address https://host:port, got ${address}`);
   }
-  const session = new Http2SessionManager(baseUrl, {}, options);
+  const session = new Http2SessionManager(baseUrl, options.session ?? { pingIntervalMs: PING_INTERVAL_MS }, socket);
   const interceptors = [explainHandshake(address)];
-  if (credentials.bearer !== undefined) interceptors.push(identify(credentials.bearer));
+  if (options.service !== undefined) interceptors.push(forService(options.service));
+  if (credentials.bearer !== undefined) interceptors.push(sendBearer(credentials.bearer));
   const transport = createGrpcTransport({ baseUrl, sessionManager: session, interceptors });
   return { transport, close: () => session.abort() };
 }
 
 interface Endpoint {
   readonly baseUrl: string;
-  readonly options: ClientSessionOptions | SecureClientSessionOptions;
+  readonly socket: ClientSessionOptions | SecureClientSessionOptions;
   /** Whether others may read what is sent. */
   readonly isExposed: boolean;
 }
@@ -90,32 +105,20 @@ interface Endpoint {
 function parse(address: string, credentials: Credentials): Endpoint {
   if (address.startsWith("unix:")) {
     const path = address.replace(/^unix:(\/\/(?=\/))?/, "");
-    return { baseUrl: "http://localhost", options: { createConnection: () => connectSocket(path) }, isExposed: false };
+    return { baseUrl: "http://localhost", socket: { createConnection: () => connectSocket(path) }, isExposed: false };
   }
   const url = new URL(/^https?:\/\//.test(address) ? address : `http://${address}`);
   if (url.pathname !== "/" || url.search !== "" || url.username !== "") {
     throw new Error(`an address must be https://host:port without a path, got ${address}`);
   }
-  if (url.protocol === "http:") return { baseUrl: url.origin, options: {}, isExposed: !isLoopback(url.hostname) };
+  if (url.protocol === "http:") return { baseUrl: url.origin, socket: {}, isExposed: !isLoopback(url.hostname) };
   const { ca, certificate, key } = credentials;
-  const options = { ...(ca && { ca }), ...(certificate && key && { cert: certificate, key }) };
-  return { baseUrl: url.origin, options, isExposed: false };
+  const socket = { ...(ca && { ca }), ...(certificate && key && { cert: certificate, key }) };
+  return { baseUrl: url.origin, socket, isExposed: false };
 }
 
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "[::1]" || (isIP(host) === 4 && host.startsWith("127."));
-}
-
-function identify(bearer: NonNullable<Credentials["bearer"]>): Interceptor {
-  return (next) => async (request) => {
-    const text = typeof bearer === "string" ? bearer : await bearer();
-    if (!/^[\x21-\x7e]+$/.test(text)) {
-      const problem = `a key or token must be printable ASCII without spaces, got ${text.length} characters`;
-      throw new ConnectError(problem, Code.InvalidArgument);
-    }
-    request.header.set("authorization", `Bearer ${text}`);
-    return next(request);
-  };
 }
 
 // Node.js' codes: https://nodejs.org/api/tls.html#x509-certificate-error-codes
@@ -134,7 +137,8 @@ export function certificateAdvice(error: unknown): string | undefined {
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
   if (code === OTHER_HOST) return "its certificate is for another host; connect to a name that is in the certificate";
   if (OUT_OF_DATE.has(code)) return "its certificate is out of date; check this machine's clock, or have it renewed";
-  if (NOT_TRUSTED.has(code)) return "its certificate is not trusted; pass the authority that signed it (ca, SONICHAOS_CA)";
+  if (NOT_TRUSTED.has(code))
+    return "its certificate is not trusted; pass the authority that signed it (ca, SONICHAOS_CA)";
   return undefined;
 }
 

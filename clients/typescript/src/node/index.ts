@@ -1,0 +1,10 @@
+// Connections and downloads of Node.js.
+
+export {
+  type Connection,
+  type ConnectOptions,
+  type Credentials,
+  connect,
+  credentialsFromEnvironment,
+} from "./credentials.js";
+export { fetchEntry, fetchFile } from "./fetch_file.js";

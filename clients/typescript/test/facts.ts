@@ -1,0 +1,92 @@
+// What a client must be able to rely on, as functions that answer with JSON: the same in Node.js and, bundled, in a browser.
+// Numbers of 64 bits are decimal text in the answers.
+
+import { toBinary } from "@bufbuild/protobuf";
+import { Code, createClient, type Transport } from "@connectrpc/connect";
+import { callError, watchJob } from "@sonichaos/client";
+import { JobsService, ListJobsResponseSchema } from "@sonichaos/client/gen/sonichaos/jobs/v1/jobs_service_pb.js";
+import { RenderService } from "@sonichaos/client/gen/sonichaos/render/v1/render_pb.js";
+
+/** What a fact needs to know. */
+export interface Input {
+  readonly jobId?: string;
+  readonly afterSequence?: string;
+  readonly heartbeatSeconds?: number;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** One call of a fact. `service` is the service meant at an address of both. */
+export interface Question {
+  readonly fact: keyof typeof facts;
+  readonly service: "render" | "separation";
+  readonly input: Input;
+}
+
+const facts = { getJob, watch, watchAcrossSilence, listJobs, createRender };
+
+/** The answer; an error as the client sees it. */
+export async function answer(transport: Transport, { fact, input }: Question): Promise<unknown> {
+  try {
+    return await facts[fact](transport, input);
+  } catch (thrown) {
+    const error = callError(thrown);
+    return { error: { ...error, code: Code[error.code] } };
+  }
+}
+
+async function getJob(transport: Transport, { jobId = "" }: Input): Promise<unknown> {
+  const { job } = await createClient(JobsService, transport).getJob({ jobId });
+  const files = job?.versions[0]?.files;
+  return {
+    lastSequence: String(job?.lastSequence),
+    zipBytes: String(files?.zip?.sizeBytes),
+    entries: files?.zipEntries.map((entry) => [String(entry.offsetBytes), String(entry.sizeBytes)]),
+  };
+}
+
+async function watch(transport: Transport, { jobId = "", afterSequence = "0" }: Input): Promise<unknown> {
+  const sequences: string[] = [];
+  const stream = createClient(JobsService, transport).watchJob({ jobId, afterSequence: BigInt(afterSequence) });
+  try {
+    for await (const { event } of stream) sequences.push(String(event?.sequence));
+  } catch (thrown) {
+    const error = callError(thrown);
+    return { sequences, error: { ...error, code: Code[error.code] } };
+  }
+  return { sequences };
+}
+
+/** A stream that neither sends nor ends is reopened. */
+async function watchAcrossSilence(transport: Transport, input: Input): Promise<unknown> {
+  const sequences: string[] = [];
+  const reasons: string[] = [];
+  const options = {
+    heartbeatSeconds: input.heartbeatSeconds ?? 1,
+    onDisconnect: (_: bigint, reason: string) => void reasons.push(reason),
+  };
+  for await (const event of watchJob(createClient(JobsService, transport), input.jobId ?? "", options)) {
+    sequences.push(String(event.sequence));
+  }
+  return { sequences, reasons };
+}
+
+async function listJobs(transport: Transport): Promise<unknown> {
+  const jobs = createClient(JobsService, transport);
+  const pages: { jobs: number; bytes: number }[] = [];
+  const points = new Set<number>();
+  let pageToken = "";
+  do {
+    const page = await jobs.listJobs({ pageSize: 200, pageToken });
+    pages.push({ jobs: page.jobs.length, bytes: toBinary(ListJobsResponseSchema, page).byteLength });
+    for (const job of page.jobs) points.add(job.brief?.tempoMap?.points.length ?? 0);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return { pages, points: [...points] };
+}
+
+/** Refused: every label is too long. */
+async function createRender(transport: Transport, { labels = {} }: Input): Promise<unknown> {
+  const brief = { prompt: "dusty", personaId: "tone", seconds: 2, labels };
+  const { job } = await createClient(RenderService, transport).createRender({ brief });
+  return { jobId: job?.jobId };
+}

