@@ -22,6 +22,7 @@ from tests.support.pair import LivePair, Pair
 from tests.support.service_processes import ROOT, ServiceForker, plain_environment
 from tests.support.tiny_checkpoint import tiny_checkpoint
 from tests.support.tiny_separator import NAME, tiny_separator
+from tests.support.typescript_build import Pages, serving_pages
 
 FreshPair = Callable[..., Pair]
 PERSONAS = ("tone", "hiss")
@@ -108,6 +109,29 @@ def live_pair(
 ) -> Iterator[LivePair]:
     """Both services under ``sonichaos up`` on free ports, with two personas. Tests share them and must not break them."""
     with running_up(tmp_path_factory.mktemp("live"), models) as live:
+        add_personas(live.client, clips)
+        yield live
+
+
+@pytest.fixture(scope="session")
+def pages() -> Iterator[Pages]:
+    """The pages of the TypeScript client, on a server."""
+    with serving_pages() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def example_pair(
+    tmp_path_factory: pytest.TempPathFactory, models: dict[str, str], clips: dict[str, Path], pages: Pages
+) -> Iterator[LivePair]:
+    """As `live_pair`, for the clients' examples: stems are audible and can be re-rendered, and pages may read signed URLs."""
+    folder = tmp_path_factory.mktemp("examples")
+    settings = {
+        "SONICHAOS_SEPARATOR_REPO": str(tiny_separator(folder / "separator", gain=12.0)),
+        "SONICHAOS_RENDER_STEPS": "12",
+        "SONICHAOS_URL_ORIGINS": pages.origin,
+    }
+    with running_up(folder, {**models, **settings}) as live:
         add_personas(live.client, clips)
         yield live
 

@@ -18,8 +18,6 @@ from tests.support.s3_servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "docker" / "envoy.yaml"
-PAGE_ORIGIN = "http://localhost:8080"
-"""The origin that docker/envoy.yaml allows."""
 
 
 def require_envoy() -> Path:
@@ -37,12 +35,28 @@ def read_config() -> dict[str, Any]:
     return config
 
 
+def connection_manager(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that says how HTTP is answered."""
+    (listener,) = config["static_resources"]["listeners"]
+    (chain,) = listener["filter_chains"]
+    (network_filter,) = chain["filters"]
+    manager: dict[str, Any] = network_filter["typed_config"]
+    return manager
+
+
 @contextmanager
-def envoy_before(render_address: str, separation_address: str, folder: Path) -> Iterator[str]:
-    """Envoy in front of both services; gives its address. Only the addresses differ from the committed configuration."""
+def envoy_before(render_address: str, separation_address: str, origin: str, folder: Path) -> Iterator[str]:
+    """Envoy in front of both services, for pages of ``origin``; gives its address.
+
+    Only the addresses and the origin differ from the committed configuration.
+    """
     program, config, port = require_envoy(), read_config(), free_port()
     resources = config["static_resources"]
-    resources["listeners"][0]["address"]["socket_address"]["port_value"] = port
+    (listener,) = resources["listeners"]
+    listener["address"]["socket_address"]["port_value"] = port
+    (host_routes,) = connection_manager(config)["route_config"]["virtual_hosts"]
+    (rule,) = host_routes["typed_per_filter_config"]["envoy.filters.http.cors"]["allow_origin_string_match"]
+    rule["exact"] = origin
     for cluster, address in zip(resources["clusters"], (render_address, separation_address), strict=True):
         host, _, number = address.rpartition(":")
         (endpoints,) = cluster["load_assignment"]["endpoints"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +116,27 @@ async def serving(
             stub: Any = jobs_service_pb2_grpc.JobsServiceStub(channel)
             yield Wire(journal, probe, stub, rpc)
         await rpc.stop(0.1)
+
+
+@contextmanager
+def serving_in_thread(folder: Path, journal: Journal) -> Iterator[Wire]:
+    """As `serving`, in a thread of its own, for tests that call the service from other processes."""
+    started: Future[Wire] = Future()
+    loop, ended = asyncio.new_event_loop(), asyncio.Event()
+
+    async def run() -> None:
+        async with serving(folder, journal) as wire:
+            started.set_result(wire)
+            await ended.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+    thread.start()
+    try:
+        yield started.result(timeout=60.0)
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()
 
 
 def reason_of(error: aio.AioRpcError) -> tuple[grpc.StatusCode, str, dict[str, str]]:

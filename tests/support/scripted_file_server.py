@@ -99,19 +99,19 @@ class ScriptedFileServer:
             return
         if self.tamper:
             data = bytes([data[0] ^ 1]) + data[1:]
-        begin = 0
-        match = re.fullmatch(r"bytes=(\d+)-", requested_range)
+        begin, end = 0, len(data)
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", requested_range)
         if match and not self.ignore_range:
-            begin = int(match[1])
+            begin, end = int(match[1]), int(match[2]) + 1 if match[2] else len(data)
             if begin >= len(data):
                 handler.send_error(416)
                 return
             handler.send_response(206)
-            handler.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+            handler.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(data)}")
         else:
             handler.send_response(200)
-        handler.send_header("Content-Length", str(len(data) - begin))
+        handler.send_header("Content-Length", str(end - begin))
         handler.end_headers()
-        length = self.disconnect_after_bytes.pop(0) if self.disconnect_after_bytes else len(data)
+        length = self.disconnect_after_bytes.pop(0) if self.disconnect_after_bytes else end - begin
         handler.wfile.write(data[begin : begin + length])
         handler.close_connection = True

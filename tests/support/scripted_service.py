@@ -20,6 +20,9 @@ from tests.support.scripted_file_server import ScriptedFileServer
 
 BOUNCE = b"RIFF" + bytes(range(256)) * 64
 ZIP = b"PK\x03\x04" + bytes(reversed(range(256))) * 12000
+VOCALS = job_pb2.ZipEntry(
+    name="vocals.wav", offset_bytes=4, size_bytes=2560, sha256=hashlib.sha256(ZIP[4:2564]).hexdigest()
+)
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,8 @@ class ScriptedService:
             version.error.CopyFrom(to_status(self.ending_error, stage="DENOISE"))
         elif version.stems_wanted:
             version.files.zip.CopyFrom(stored(f"jobs/{job_id}/v1.zip", ZIP))
+            del version.files.zip_entries[:]
+            version.files.zip_entries.append(VOCALS)
 
 
 def stored(key: str, data: bytes) -> job_pb2.StoredFile:

@@ -11,7 +11,11 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +56,7 @@ def _newest_source_s() -> float:
 
 def run_npm(*words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
     """An npm command in the client's folder."""
-    return subprocess.run(
-        ["npm", *words], cwd=FOLDER, capture_output=True, text=True, check=False, timeout=timeout_s
-    )
+    return subprocess.run(["npm", *words], cwd=FOLDER, capture_output=True, text=True, check=False, timeout=timeout_s)
 
 
 def require_build() -> None:
@@ -64,68 +66,89 @@ def require_build() -> None:
         pytest.skip(missing)
 
 
-def require_chromium() -> None:
-    """Skip where there is no browser."""
-    if not Path(CHROMIUM).exists():
-        pytest.skip("needs Debian package chromium")
+def render_example(address: str, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the example of Node.js."""
+    require_build()
+    return _node("examples/render.js", "--address", address, "--out", str(out), *options)
 
 
-def render_example(
-    render_address: str,
-    out: Path,
-    *options: str,
-    file_limit_bytes: int | None = None,
+def node_answers(
+    address: str,
+    questions: Sequence[Mapping[str, Any]],
+    *,
     environment: Mapping[str, str] | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Run the example of Node.js.
+    file_limit_bytes: int | None = None,
+) -> list[Any]:
+    """What a client in Node.js answers to questions of `test/facts.ts` and `test/node_facts.ts`, with its default options.
 
-    With ``file_limit_bytes`` the system takes no more bytes of a file, as a disk that becomes full. ``environment`` names
-    credentials.
+    ``environment`` names credentials. With ``file_limit_bytes`` the system takes no more bytes of a file, as a disk that becomes
+    full.
     """
     require_build()
-    limited = [] if file_limit_bytes is None else ["prlimit", f"--fsize={file_limit_bytes}"]
+    limit = () if file_limit_bytes is None else ("prlimit", f"--fsize={file_limit_bytes}")
+    return list(_printed(_node("test/node_facts.js", address, given=questions, environment=environment, limit=limit)))
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The built pages on a server of loopback. A browser lets pages of other servers call loopback only if its user agrees."""
+
+    origin: str
+
+    def answers(self, address: str, questions: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """What a page in Chromium answers to questions of `test/facts.ts`, by gRPC-Web."""
+        return list(self._do("facts", {"ask": {"address": address, "questions": questions}}))
+
+    def example(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Fill in and submit the form of the example page: the text of its result, and the number of its players."""
+        return dict(self._do("web", {"fill": fields}))
+
+    def _do(self, folder: str, task: Mapping[str, Any]) -> Any:
+        if not Path(CHROMIUM).exists():
+            pytest.skip("needs Debian package chromium")
+        require_build()
+        return _printed(_node("test/browser.js", f"{self.origin}/{folder}/", given=task))
+
+
+@contextmanager
+def serving_pages() -> Iterator[Pages]:
+    """The server of the pages, on a free port."""
+    OUT.mkdir(exist_ok=True)
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_PageHandler, directory=str(OUT))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield Pages(f"http://localhost:{server.server_port}")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _PageHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing: the tests look at the pages."""
+
+
+def _node(
+    program: str,
+    *arguments: str,
+    given: object = None,
+    environment: Mapping[str, str] | None = None,
+    limit: Sequence[str] = (),
+) -> subprocess.CompletedProcess[str]:
+    """Run a built program with JSON on its standard input."""
     return subprocess.run(
-        [*limited, "node", OUT / "examples" / "render.js", "--address", render_address, "--out", out, *options],
+        [*limit, "node", OUT / program, *arguments],
         env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-
-
-def node_answers(address: str, questions: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """What a client in Node.js answers to questions of `test/facts.ts`, with its default options."""
-    require_build()
-    return list(_json_program(["node_facts.js", address], questions))
-
-
-def page_answers(address: str, origin: str, questions: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """What a page of ``origin`` in Chromium answers, by gRPC-Web."""
-    return list(_in_page("facts", origin, {"ask": {"address": address, "questions": questions}}))
-
-
-def page_example(origin: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Fill in and submit the form of the example page, as a page of ``origin``: the text of its result, and its players."""
-    return dict(_in_page("web", origin, {"fill": fields}))
-
-
-def _in_page(folder: str, origin: str, task: Mapping[str, Any]) -> Any:
-    require_chromium()
-    require_build()
-    return _json_program(["browser.js", str(OUT / folder), origin], task)
-
-
-def _json_program(words: Sequence[str], given: object) -> Any:
-    """The JSON that a program of `test` prints for JSON on its standard input."""
-    program, *arguments = words
-    result = subprocess.run(
-        ["node", OUT / "test" / program, *arguments],
         input=json.dumps(given),
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
     )
+
+
+def _printed(result: subprocess.CompletedProcess[str]) -> Any:
+    """The JSON that a program printed."""
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)

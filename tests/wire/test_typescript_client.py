@@ -1,23 +1,37 @@
-"""The TypeScript stubs and example against scripted services."""
+"""The TypeScript client in Node.js against scripted services, and what is published of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from sonichaos.render.v1 import render_pb2
 from tests.support.certificates import HOSTS, Authority
+from tests.support.pair import eventually
 from tests.support.scripted_service import ZIP
 from tests.support.scripted_services import ScriptedPair, scripted_pair
-from tests.support.typescript_build import FOLDER, render_example
+from tests.support.typescript_build import FOLDER, node_answers, render_example, require_build, run_npm
 
-ROOT = FOLDER.parents[1]
 API_KEY = "sonichaos_abcdefghij23_" + "s" * 43
+
+
+def fetch_take(
+    address: str, out: Path, environment: Mapping[str, str] | None = None, *, file_limit_bytes: int | None = None
+) -> dict[str, Any]:
+    """Render a take and fetch its ZIP and one of its stems into ``out``."""
+    question = {"fact": "fetchTake", "service": "render", "input": {"out": str(out)}}
+    (answer,) = node_answers(address, [question], environment=environment, file_limit_bytes=file_limit_bytes)
+    return dict(answer)
 
 
 @pytest.fixture
@@ -28,38 +42,56 @@ def pair() -> Iterator[ScriptedPair]:
         yield running
 
 
-def test_the_example_resumes_after_disconnects_and_downloads_the_zip(pair: ScriptedPair, tmp_path: Path) -> None:
-    """Neither its own disconnect nor those of the service lose or repeat an event; the ZIP is complete."""
-    pair.render.pause_after = 5  # the job is not done when the example disconnects after the third event
-    pair.render.disconnects = [10, 2]
+def test_a_watch_resumes_after_disconnects(pair: ScriptedPair, tmp_path: Path) -> None:
+    """They lose and repeat no event; the ZIP and one stem of it are complete."""
+    pair.render.disconnects = [3, 2]
     pair.render.disconnect_code = grpc.StatusCode.INTERNAL  # as a proxy's idle timeout ends a stream
-    pair.render.resumed.set()
-    result = render_example(pair.render_address, tmp_path, "--disconnect-after", "3")
-    assert result.returncode == 0, result.stderr
-    printed = json.loads(result.stdout)
-    assert printed["events"] == 10
-    assert printed["disconnects"] >= 1
-    assert Path(printed["path"]).read_bytes() == ZIP
-    after = [request.after_sequence for request in pair.render.requests("WatchJob")]
-    assert after[0] == 0
-    assert 3 in after
+    answer = fetch_take(pair.render_address, tmp_path)
+    assert answer["sequences"] == [str(number) for number in range(1, 11)]
+    assert len(answer["disconnects"]) == 2
+    assert [request.after_sequence for request in pair.render.requests("WatchJob")] == [0, 3, 5]
+    assert (tmp_path / "v1.zip").read_bytes() == ZIP
+    assert (tmp_path / "vocals.wav").read_bytes() == ZIP[4:2564]
+    assert pair.files.ranges == ["bytes=4-2563", ""]
+
+
+def test_a_watch_of_a_silent_stream_is_reopened(pair: ScriptedPair) -> None:
+    """Three heartbeats did not come: the connection is dead, although nothing says so."""
+    job = pair.render.accept("j-quiet", stems=False)
+    pair.render.pause_after = 4
+    watches = partial(pair.render.requests, "WatchJob")
+    question = {"fact": "watchAcrossSilence", "service": "render", "input": {"jobId": job.job_id}}
+    with ThreadPoolExecutor(1) as pool:
+        answers = pool.submit(node_answers, pair.render_address, [question])
+        eventually(lambda: len(watches()) == 2, "the stream is reopened")
+        pair.render.resumed.set()
+        (answer,) = answers.result()
+    assert answer["sequences"] == [str(number) for number in range(1, 8)]
+    assert answer["reasons"] == ["[unavailable] no message for 3 s"]
 
 
 def test_a_file_that_differs_from_what_was_stored_is_refused(pair: ScriptedPair, tmp_path: Path) -> None:
-    """The example checks the digest, and leaves nothing behind."""
+    """The client checks the digest, and leaves nothing behind."""
     pair.files.tamper = True
-    result = render_example(pair.render_address, tmp_path)
-    assert result.returncode != 0
-    assert "SHA-256" in result.stderr
+    answer = fetch_take(pair.render_address, tmp_path)
+    assert "v1.zip: expected 3072004 bytes with SHA-256" in answer["error"]["message"]
+    assert [path.name for path in tmp_path.iterdir()] == ["vocals.wav"]  # the first byte alone was changed
+
+
+def test_a_server_that_ignores_a_range_is_refused(pair: ScriptedPair, tmp_path: Path) -> None:
+    """The whole ZIP is not taken for a stem."""
+    pair.files.ignore_range = True
+    answer = fetch_take(pair.render_address, tmp_path)
+    expected = "vocals.wav: expected HTTP 206 with bytes 4-2563/3072004, got HTTP 200 with no Content-Range"
+    assert expected in answer["error"]["message"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_becomes_full_leaves_no_part_of_a_file(pair: ScriptedPair, tmp_path: Path) -> None:
     """The last write takes only a part of its bytes, and says so instead of failing."""
-    result = render_example(pair.render_address, tmp_path, file_limit_bytes=len(ZIP) - 1)
-    assert result.returncode != 0
-    assert "EFBIG" in result.stderr
-    assert list(tmp_path.iterdir()) == []
+    answer = fetch_take(pair.render_address, tmp_path, file_limit_bytes=len(ZIP) - 1)
+    assert "EFBIG" in answer["error"]["message"]
+    assert [path.name for path in tmp_path.iterdir()] == ["vocals.wav"]
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +110,13 @@ def encrypted_pair(authority: Authority, *, mutual: bool = False) -> Iterator[Sc
 
 
 def test_every_call_over_tls_carries_the_api_key(authority: Authority, tmp_path: Path) -> None:
-    """The example renders with a key of the environment; the ZIP comes over HTTPS, without the key."""
+    """With a key of the environment; the ZIP comes over HTTPS, without the key."""
     environment = {"SONICHAOS_CA": str(authority.ca), "SONICHAOS_API_KEY": API_KEY}
     with encrypted_pair(authority) as pair:
-        result = render_example(pair.render_address, tmp_path, environment=environment)
-        assert result.returncode == 0, result.stderr
+        assert "error" not in fetch_take(pair.render_address, tmp_path, environment)
         assert {caller.authorization for caller in pair.render.callers} == {(f"Bearer {API_KEY}",)}
-        assert pair.files.authorizations == [""]
-    assert Path(json.loads(result.stdout)["path"]).read_bytes() == ZIP
+        assert pair.files.authorizations == ["", ""]
+    assert (tmp_path / "v1.zip").read_bytes() == ZIP
 
 
 def test_a_client_certificate_and_a_token_file(authority: Authority, tmp_path: Path) -> None:
@@ -95,14 +126,12 @@ def test_a_client_certificate_and_a_token_file(authority: Authority, tmp_path: P
     files = {"CA": authority.ca, "CERTIFICATE": client.certificate, "KEY": client.key, "TOKEN_FILE": token}
     environment = {f"SONICHAOS_{name}": str(path) for name, path in files.items()}
     with encrypted_pair(authority, mutual=True) as pair:
-        pair.render.disconnects = [10, 5]
+        pair.render.disconnects = [5]
         pair.render.disconnect_code = grpc.StatusCode.UNAUTHENTICATED
-        result = render_example(pair.render_address, tmp_path / "out", environment=environment)
-        assert result.returncode == 0, result.stderr
+        assert len(fetch_take(pair.render_address, tmp_path, environment)["disconnects"]) == 1
         assert {(caller.authorization, caller.common_name) for caller in pair.render.callers} == {
             (("Bearer a.b.c",), "mixer")
         }
-        assert pair.render.disconnects == []
 
 
 @pytest.mark.parametrize(
@@ -119,18 +148,61 @@ def test_a_server_that_is_not_trusted_gets_nothing(
     hosts = ["elsewhere.example.com"] if kind == "other host" else HOSTS
     ca = {} if kind == "unknown authority" else {"SONICHAOS_CA": str(authority.ca)}
     with scripted_pair(authority.server("checked", hosts=hosts)) as pair:
-        result = render_example(pair.render_address, tmp_path, environment={"SONICHAOS_API_KEY": API_KEY, **ca})
-        assert result.returncode != 0
-        assert message in result.stderr
+        answer = fetch_take(pair.render_address, tmp_path, {"SONICHAOS_API_KEY": API_KEY, **ca})
+        assert message in answer["error"]["message"]
         assert pair.render.calls == []
 
 
 def test_a_key_is_not_sent_in_plain_text_over_a_network(tmp_path: Path) -> None:
     """Refused before anything is sent."""
-    result = render_example("studio.example.com:1", tmp_path, environment={"SONICHAOS_API_KEY": API_KEY})
+    key = tmp_path / "studio.key"
+    key.write_text(API_KEY)
+    result = render_example("studio.example.com:1", tmp_path, "--api-key-file", str(key))
     assert result.returncode != 0
     assert "studio.example.com:1 is plain text" in result.stderr
     assert API_KEY not in result.stderr
+
+
+def test_the_source_is_linted() -> None:
+    """Biome, with its rules for types and promises; a warning fails too."""
+    require_build()
+    linted = run_npm("run", "--silent", "lint")
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_the_published_package_can_be_imported(tmp_path: Path) -> None:
+    """`npm pack` has the built modules and their types; a strict project in TypeScript compiles with every one of them."""
+    require_build()
+    packed = run_npm("pack", "--ignore-scripts", "--silent", "--pack-destination", str(tmp_path))
+    assert packed.returncode == 0, packed.stderr
+    package = tmp_path / "node_modules" / "@sonichaos" / "client"
+    with tarfile.open(tmp_path / packed.stdout.strip()) as archive:
+        names = {name.removeprefix("package/") for name in archive.getnames()}
+        archive.extractall(tmp_path, filter="data")
+    package.parent.mkdir(parents=True)
+    (tmp_path / "package").rename(package)
+    assert (package / "LICENSE").read_bytes() == (FOLDER.parents[1] / "LICENSE").read_bytes()
+    assert {"package.json", "README.md", "LICENSE", "dist/index.js", "dist/index.d.ts", "src/index.ts"} <= names
+    assert {name.split("/")[0] for name in names} == {"package.json", "README.md", "LICENSE", "dist", "src"}
+    manifest = json.loads((package / "package.json").read_text())
+    for scope in ("@bufbuild", "@connectrpc"):
+        (tmp_path / "node_modules" / scope).symlink_to(FOLDER / "node_modules" / scope)
+    modules = [name.replace("*", "sonichaos/jobs/v1/job_pb") for name in manifest["exports"] if "json" not in name]
+    assert len(modules) == 4
+    lines = [
+        f'import * as m{number} from "@sonichaos/client{name[1:]}";\nvoid m{number};\n'
+        for number, name in enumerate(modules)
+    ]
+    (tmp_path / "main.mts").write_text("".join(lines))
+    options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--types", "", "--skipLibCheck"]
+    tsc = FOLDER / "node_modules" / ".bin" / "tsc"
+    compiled = subprocess.run(
+        [tsc, *options, "main.mts"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert compiled.returncode == 0, compiled.stdout
+    (tmp_path / "main.mjs").write_text("".join(lines))
+    ran = subprocess.run(["node", "main.mjs"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_the_lock_file_names_no_registry() -> None:

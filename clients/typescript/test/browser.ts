@@ -1,9 +1,9 @@
-// node browser.js PAGE_FOLDER ORIGIN: opens index.html of a folder in Chromium, as a page of an origin, and does what the JSON object
-// on stdin says: `fill` fields of its form and submit it, or `ask` questions of test/facts.ts. Prints the result as JSON.
+// node browser.js URL: opens a page in Chromium and does what the JSON object on stdin says: `fill` fields of its form and submit
+// it, or `ask` questions of test/facts.ts. Prints the result as JSON.
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { chromium, type Page } from "playwright-core";
 
@@ -15,7 +15,6 @@ interface Task {
 }
 
 const TIMEOUT_MS = 120_000;
-const TYPES: Readonly<Record<string, string>> = { ".html": "text/html; charset=utf-8", ".js": "text/javascript" };
 // Sandbox and GPU do not work in containers. The rest stops requests of the browser's own.
 const FLAGS = [
   "--no-sandbox",
@@ -39,7 +38,7 @@ async function ask(page: Page, { address, questions }: NonNullable<Task["ask"]>)
   return page.evaluate(`answerAll(${JSON.stringify(address)}, ${JSON.stringify(questions)})`);
 }
 
-const [folder = "", origin = ""] = process.argv.slice(2);
+const [url = ""] = process.argv.slice(2);
 const task = JSON.parse(await text(process.stdin)) as Task;
 const profile = await mkdtemp(join(tmpdir(), "chromium-"));
 const context = await chromium.launchPersistentContext(profile, {
@@ -51,13 +50,7 @@ try {
   const page = await context.newPage();
   page.on("console", (message) => console.error(message.text()));
   page.on("pageerror", (error) => console.error(error.message));
-  await page.route(`${origin}/**`, async (route) => {
-    const name = new URL(route.request().url()).pathname.slice(1) || "index.html";
-    const body = await readFile(join(folder, name)).catch(() => undefined);
-    const found = { contentType: TYPES[extname(name)] ?? "application/octet-stream", body: body ?? "" };
-    await route.fulfill(body === undefined ? { status: 404 } : found);
-  });
-  await page.goto(origin);
+  await page.goto(url);
   const result = task.fill === undefined ? undefined : await fillAndSubmit(page, task.fill);
   console.log(JSON.stringify(task.ask === undefined ? result : await ask(page, task.ask)));
 } finally {

@@ -13,25 +13,34 @@ export interface Input {
   readonly afterSequence?: string;
   readonly heartbeatSeconds?: number;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly out?: string;
 }
+
+export type Fact = (transport: Transport, input: Input) => Promise<unknown>;
 
 /** One call of a fact. `service` is the service meant at an address of both. */
 export interface Question {
-  readonly fact: keyof typeof facts;
+  readonly fact: string;
   readonly service: "render" | "separation";
   readonly input: Input;
 }
 
-const facts = { getJob, watch, watchAcrossSilence, listJobs, createRender };
+export const facts: Readonly<Record<string, Fact>> = { getJob, watch, watchAcrossSilence, listJobs, createRender };
 
 /** The answer; an error as the client sees it. */
-export async function answer(transport: Transport, { fact, input }: Question): Promise<unknown> {
+export async function answer(transport: Transport, { fact, input }: Question, known = facts): Promise<unknown> {
+  const ask = known[fact];
+  if (ask === undefined) throw new Error(`expected one of ${Object.keys(known).join(", ")}, got ${fact}`);
   try {
-    return await facts[fact](transport, input);
+    return await ask(transport, input);
   } catch (thrown) {
-    const error = callError(thrown);
-    return { error: { ...error, code: Code[error.code] } };
+    return errorAnswer(thrown);
   }
+}
+
+function errorAnswer(thrown: unknown): { error: unknown } {
+  const error = callError(thrown);
+  return { error: { ...error, code: Code[error.code] } };
 }
 
 async function getJob(transport: Transport, { jobId = "" }: Input): Promise<unknown> {
@@ -50,8 +59,7 @@ async function watch(transport: Transport, { jobId = "", afterSequence = "0" }: 
   try {
     for await (const { event } of stream) sequences.push(String(event?.sequence));
   } catch (thrown) {
-    const error = callError(thrown);
-    return { sequences, error: { ...error, code: Code[error.code] } };
+    return { sequences, ...errorAnswer(thrown) };
   }
   return { sequences };
 }
