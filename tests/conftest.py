@@ -33,12 +33,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> object:
-    """In CI the Debian packages of apt.txt are installed: a test that lacks one fails instead of being skipped."""
+    """In CI the packages of apt.txt and of the group `dev` are installed: a test that lacks one fails instead of being skipped."""
     outcome = yield
     report = outcome.get_result()
     if report.skipped and os.environ.get("CI") and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2].removeprefix("Skipped: ")
-        if reason.startswith(_MISSING + "Debian package"):
+        if reason.startswith((_MISSING + "Debian package", _MISSING + "PyPI package")):
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid}: {reason}, and CI must have it"
 

@@ -27,7 +27,7 @@ def envoy(example_pair: LivePair, pages: Pages, tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("envoy")
     addresses = (example_pair.render_address, example_pair.separation_address)
     with envoy_before(*addresses, pages.origin, folder) as address:
-        yield address
+        yield f"http://{address}"
 
 
 def test_the_whole_flow_in_node(example_pair: LivePair, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,16 @@ def connection_manager(config: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def envoy_before(render_address: str, separation_address: str, origin: str, folder: Path) -> Iterator[str]:
+def envoy_before(
+    render_address: str,
+    separation_address: str,
+    origin: str,
+    folder: Path,
+    change: Callable[[dict[str, Any]], None] | None = None,
+) -> Iterator[str]:
     """Envoy in front of both services, for pages of ``origin``; gives its address.
 
-    Only the addresses and the origin differ from the committed configuration.
+    Only the addresses, the origin and what ``change`` changes differ from the committed configuration.
     """
     program, config, port = require_envoy(), read_config(), free_port()
     resources = config["static_resources"]
@@ -64,8 +70,10 @@ def envoy_before(render_address: str, separation_address: str, origin: str, fold
             "address": host,
             "port_value": int(number),
         }
+    if change is not None:
+        change(config)
     with running_envoy(program, config, folder):
-        yield f"http://127.0.0.1:{port}"
+        yield f"127.0.0.1:{port}"
 
 
 @contextmanager

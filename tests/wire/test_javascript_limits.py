@@ -62,9 +62,9 @@ class Upstream:
         asked = self.questions()
         self.separation.disconnects = [99, 99, 2]
         if client == "chromium":
-            return dict(zip(asked, self.pages.answers(self.envoy, list(asked.values())), strict=True))
+            return dict(zip(asked, self.pages.answers(f"http://{self.envoy}", list(asked.values())), strict=True))
         found: Answers = {}
-        for service, address in (("render", self.address), ("separation", self.envoy.removeprefix("http://"))):
+        for service, address in (("render", self.address), ("separation", self.envoy)):
             chosen = {name: question for name, question in asked.items() if question["service"] == service}
             found |= zip(chosen, node_answers(address, list(chosen.values())), strict=True)
         return found
@@ -200,6 +200,6 @@ def test_pages_of_other_origins_are_not_allowed(upstream: Upstream) -> None:
 
 
 def _answer(upstream: Upstream, method: str, path: str, headers: dict[str, str]) -> HTTPResponse:
-    connection = HTTPConnection(upstream.envoy.removeprefix("http://"), timeout=30)
+    connection = HTTPConnection(upstream.envoy, timeout=30)
     connection.request(method, path, headers=headers)
     return connection.getresponse()

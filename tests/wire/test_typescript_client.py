@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from tests.support.scripted_service import ZIP
 from tests.support.scripted_services import ScriptedPair, scripted_pair
 from tests.support.typescript_build import FOLDER, node_answers, render_example, require_build, run_npm
 
+GUIDE = FOLDER.parents[1] / "docs" / "clients" / "typescript.md"
 API_KEY = "sonichaos_abcdefghij23_" + "s" * 43
 
 
@@ -171,7 +173,7 @@ def test_the_source_is_linted() -> None:
 
 
 def test_the_published_package_can_be_imported(tmp_path: Path) -> None:
-    """`npm pack` has the built modules and their types; a strict project in TypeScript compiles with every one of them."""
+    """`npm pack` has the built modules and their types; a strict project compiles with all of it, and with the guide's blocks."""
     require_build()
     packed = run_npm("pack", "--ignore-scripts", "--silent", "--pack-destination", str(tmp_path))
     assert packed.returncode == 0, packed.stderr
@@ -185,24 +187,27 @@ def test_the_published_package_can_be_imported(tmp_path: Path) -> None:
     assert {"package.json", "README.md", "LICENSE", "dist/index.js", "dist/index.d.ts", "src/index.ts"} <= names
     assert {name.split("/")[0] for name in names} == {"package.json", "README.md", "LICENSE", "dist", "src"}
     manifest = json.loads((package / "package.json").read_text())
-    for scope in ("@bufbuild", "@connectrpc"):
-        (tmp_path / "node_modules" / scope).symlink_to(FOLDER / "node_modules" / scope)
     modules = [name.replace("*", "sonichaos/jobs/v1/job_pb") for name in manifest["exports"] if "json" not in name]
     assert len(modules) == 4
-    lines = [
-        f'import * as m{number} from "@sonichaos/client{name[1:]}";\nvoid m{number};\n'
-        for number, name in enumerate(modules)
-    ]
-    (tmp_path / "main.mts").write_text("".join(lines))
-    options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--types", "", "--skipLibCheck"]
-    tsc = FOLDER / "node_modules" / ".bin" / "tsc"
-    compiled = subprocess.run(
-        [tsc, *options, "main.mts"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert compiled.returncode == 0, compiled.stdout
-    (tmp_path / "main.mjs").write_text("".join(lines))
-    ran = subprocess.run(["node", "main.mjs"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
-    assert ran.returncode == 0, ran.stderr
+    lines = [f'export * as m{number} from "@sonichaos/client{name[1:]}";' for number, name in enumerate(modules)]
+    (tmp_path / "every_module.mts").write_text("\n".join(lines))
+    (tmp_path / "every_module.mjs").write_text("\n".join(lines))
+    for number, block in enumerate(
+        re.findall(r"^```typescript\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    ):
+        (tmp_path / f"block{number}.mts").write_text(block)
+    for scope in ("@bufbuild", "@connectrpc", "@types", "undici-types"):
+        (tmp_path / "node_modules" / scope).symlink_to(FOLDER / "node_modules" / scope)
+    options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--types", "node"]
+    sources = sorted(path.name for path in tmp_path.glob("*.mts"))
+    assert len(sources) == 5
+    _run(tmp_path, str(FOLDER / "node_modules" / ".bin" / "tsc"), *options, *sources)
+    _run(tmp_path, "node", "every_module.mjs")
+
+
+def _run(folder: Path, *command: str) -> None:
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_the_lock_file_names_no_registry() -> None:

@@ -1,0 +1,58 @@
+"""Envoy with TLS towards clients and services, as docs/deployment.md shows it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sonichaos.render.v1 import render_pb2
+from tests.support.certificates import Authority
+from tests.support.envoy import ROOT, envoy_before
+from tests.support.scripted_service import ZIP
+from tests.support.scripted_services import scripted_pair
+from tests.support.typescript_build import node_answers
+
+API_KEY = "sonichaos_abcdefghij23_" + "s" * 43
+
+
+def _documented() -> tuple[str, str]:
+    """The additions for the listener and for the clusters."""
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    section = page.split("## gRPC-Web with Envoy\n")[1].split("\n## ")[0]
+    listener, clusters = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    return listener, clusters
+
+
+def test_calls_and_their_key_pass_over_tls(tmp_path: Path) -> None:
+    """A take is rendered and followed through Envoy; the service sees the caller's key."""
+    authority = Authority.create(tmp_path)
+    certificate = authority.server()
+    files = {"certificate.pem": certificate.certificate, "key.pem": certificate.key, "ca.pem": authority.ca}
+
+    def add_tls(config: dict[str, Any]) -> None:
+        listener, cluster = (
+            yaml.safe_load(
+                re.sub(r"/etc/envoy/([a-z.]+)", lambda found: str(files[found[1]]), text).replace(
+                    "studio.example.com", "localhost"
+                )
+            )
+            for text in _documented()
+        )
+        config["static_resources"]["listeners"][0]["filter_chains"][0] |= listener
+        for one in config["static_resources"]["clusters"]:
+            one.update(cluster)
+
+    environment = {"SONICHAOS_CA": str(authority.ca), "SONICHAOS_API_KEY": API_KEY}
+    question = {"fact": "fetchTake", "service": "render", "input": {"out": str(tmp_path)}}
+    with scripted_pair(certificate) as pair:
+        pair.render.personas["ember"] = render_pb2.Persona(id="ember")
+        pair.render.resumed.set()
+        addresses = [one.removeprefix("https://") for one in (pair.render_address, pair.separation_address)]
+        with envoy_before(*addresses, "https://app.example.com", tmp_path, add_tls) as address:
+            (answer,) = node_answers(f"https://{address}", [question], environment=environment)
+        assert "error" not in answer, answer
+        assert {caller.authorization for caller in pair.render.callers} == {(f"Bearer {API_KEY}",)}
+    assert (tmp_path / "v1.zip").read_bytes() == ZIP
