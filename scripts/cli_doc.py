@@ -56,7 +56,7 @@ def section(words: str, command: click.Command, context: click.Context) -> str:
     usage = " ".join(["sonichaos", *words.split()[1:], *command.collect_usage_pieces(context)])
     paragraphs = [" ".join(lines.split()) for lines in (command.help or "").split("\n\n")]
     table = options_table(command, context, _BEFORE_ANY_COMMAND)
-    return "\n\n".join(filter(None, (f"## {words}", f"    {usage}", *paragraphs, table)))
+    return "\n\n".join(filter(None, (f"## {words}", f"```text\n{usage}\n```", *paragraphs, table)))
 
 
 def page() -> str:

@@ -32,6 +32,7 @@ from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos.testing.v1 import fake_pb2
 from sonichaos_client import Client
+from tests.support.doc_blocks import blocks
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
@@ -189,8 +190,9 @@ def _command_lines() -> Iterator[tuple[Path, list[str]]]:
     """The words after ``sonichaos`` of each command shown on a page, in a block or in backticks."""
     for page in (path for path in PAGES if path.name not in {"cli.md", "contract.md"}):
         text = page.read_text(encoding="utf-8")
-        for shown in re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(r"`([^`\n]+)`", text):
-            if found := re.match(r"(?:\.venv/bin/)?sonichaos ([^#]+)", shown):
+        commands = [line for block in blocks(page, "sh") for line in block.code.splitlines()]
+        for shown in commands + re.findall(r"`([^`\n]+)`", text):
+            if found := re.match(r"(?:\w+=\$\()?(?:\.venv/bin/)?sonichaos ([^#|)]+)", shown):
                 yield page, found[1].split()
 
 
