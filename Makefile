@@ -60,7 +60,7 @@ docs: .venv/.development ## write the reference pages that come from the code
 	for page in settings cli api messages metrics python; do .venv/bin/python scripts/$${page}_doc.py; done
 
 site: .venv/.development ## write build/site: docs/ as HTML, as Markdown and with llms.txt
-	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build
 
 constraints: .venv/.development ## pin the packages of the container images, with hashes
 	.venv/bin/python scripts/supply_chain.py constraints

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# docs/contract.md has forms of commands in the contract's own words, and the changelog has no blocks.
+# The contract has forms of commands in its own words, and the changelog has no blocks.
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "clients").glob("*/README.md")),
