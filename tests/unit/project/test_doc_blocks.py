@@ -40,10 +40,10 @@ NOT_RUN = {
     "needs a cluster": 1,
     "needs a failed version": 1,
     "needs a log of your services": 1,
-    "needs another machine": 3,
-    "needs the network": 7,
+    "needs another machine": 2,
+    "needs the network": 12,
     "needs the services to be stopped": 1,
-    "starts the services": 3,
+    "starts the services": 5,
     "take minutes or hours": 33,
     "takes minutes": 2,
 }
