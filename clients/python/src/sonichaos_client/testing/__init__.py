@@ -1,1 +1,1 @@
-"""Tools to test a program against the services, and a server against the contract. Requires the extra ``testing``."""
+"""What tests of an integration use: fake services (`sonichaos_client.testing.fake`). Needs ``sonichaos-client[testing]``."""

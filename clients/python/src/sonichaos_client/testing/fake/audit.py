@@ -57,7 +57,9 @@ class AuditChain:
             "promptSha256": None if prompt is None else hashlib.sha256(salt + prompt.encode()).hexdigest(),
         }
         if known:
-            digests = {path: hashlib.sha256(salt + _canonical(value).encode()).hexdigest() for path, value in known.items()}
+            digests = {
+                path: hashlib.sha256(salt + _canonical(value).encode()).hexdigest() for path, value in known.items()
+            }
             facts["personalSha256"] = digests
         body_json = _canonical({**body, **facts})
         previous = self._rows[-1].digest if self._rows else _FIRST_PREVIOUS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -19,17 +19,9 @@ from sonichaos_client.testing.fake.refusals import Refusal, draining, invalid, l
 
 _OPEN = ("/grpc.health.v1.Health/", "/sonichaos.testing.v1.")
 """Methods that need no credential, and that a service answers that is down."""
-_PEER = (
-    "/sonichaos.separation.v1.SeparationService/SeparateTensor",
-    "/sonichaos.separation.v1.SeparationService/ReplaceStem",
-    "/sonichaos.handoff.v1.HandoffService/SendTensor",
-    "/sonichaos.handoff.v1.HandoffService/WithdrawTensor",
-)
-_SCOPES = "operate, read, render, separate"
 _SHOWN_CHARACTERS = 128
 
-Context = aio.ServicerContext[Any, Any] if hasattr(aio.ServicerContext, "__class_getitem__") else aio.ServicerContext
-Handler = grpc.RpcMethodHandler
+Context = aio.ServicerContext[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -50,15 +42,22 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         self._api_keys = tuple(api_keys)
         self._is_down = is_down
         self._gated = frozenset(gated)
-        self._running: set[asyncio.Task[Any]] = set()
-        self._cut: set[asyncio.Task[Any]] = set()
-        self.draining = False
+        self._lost = asyncio.Event()
+        self._draining = False
 
     def cut_calls(self) -> None:
         """End every running call as a broken connection does."""
-        for task in self._running:
-            self._cut.add(task)
-            task.cancel()
+        self._lost.set()
+        self._lost = asyncio.Event()
+
+    def drain(self) -> None:
+        """Refuse calls that create work from now on."""
+        self._draining = True
+
+    def reset(self) -> None:
+        """Accept them again, and end every running call."""
+        self._draining = False
+        self.cut_calls()
 
     async def intercept_service(
         self,
@@ -69,7 +68,7 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         method = handler_call_details.method
         if method.startswith(_OPEN[0]):
             return await continuation(handler_call_details)
-        handler = None if method in _PEER else await continuation(handler_call_details)
+        handler = await continuation(handler_call_details)
         if handler is None:
             return grpc.stream_stream_rpc_method_handler(self._stream(method, _refused(method)))
         kind = "stream" if handler.request_streaming else "unary"
@@ -84,57 +83,48 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         )
 
     def _unary(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-        async def call(request: object, context: Any) -> object:  # noqa: ANN401  grpc's context
-            with self._tracked(method) as task:
-                try:
-                    self._admit(method, context)
-                    found = behaviour(_well_formed(request), context)
-                    return await found if inspect.isawaitable(found) else found
-                except (Refusal, asyncio.CancelledError) as error:
-                    await self._end(error, task, context)
+        async def call(request: object, context: Context) -> object:
+            lost = self._lost
+            try:
+                self._admit(method, context)
+                found = behaviour(_well_formed(request), context)
+                answer = await found if inspect.isawaitable(found) else found
+                self._check_connection(lost, method)
+            except Refusal as refusal:
+                await _abort(refusal, context)
+            return answer
 
         return call
 
     def _stream(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., AsyncIterator[Any]]:
-        async def call(request: object, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401  grpc's context
-            with self._tracked(method) as task:
-                try:
-                    self._admit(method, context)
-                    async for answer in behaviour(_well_formed(request), context):
+        async def call(request: object, context: Context) -> AsyncIterator[Any]:
+            lost = self._lost
+            try:
+                self._admit(method, context)
+                async with aclosing(_until(lost, behaviour(_well_formed(request), context))) as answers:
+                    async for answer in answers:
                         yield answer
-                except (Refusal, asyncio.CancelledError) as error:
-                    await self._end(error, task, context)
+            except Refusal as refusal:
+                await _abort(refusal, context)
 
         return call
 
-    @contextmanager
-    def _tracked(self, method: str) -> Iterator[asyncio.Task[Any] | None]:
-        """The call's task is among those that a crash ends."""
-        task = asyncio.current_task()
-        if task is not None and not method.startswith(_OPEN):
-            self._running.add(task)
-        try:
-            yield task
-        finally:
-            if task is not None:
-                self._running.discard(task)
-                self._cut.discard(task)
+    @staticmethod
+    def _check_connection(lost: asyncio.Event, method: str) -> None:
+        """A crash loses the answers of the calls that it interrupts, whatever they have done."""
+        if lost.is_set() and not method.startswith(_OPEN):
+            raise lost_connection()
 
-    def _admit(self, method: str, context: Any) -> None:  # noqa: ANN401  grpc's context
+    def _admit(self, method: str, context: Context) -> None:
         if method.startswith(_OPEN):
             return
         if self._is_down():
             raise lost_connection()
         if self._api_keys:
-            self._check_credential([value for key, value in context.invocation_metadata() or () if key == "authorization"])
-        if method in _PEER:
-            raise Refusal(
-                StatusCode.PERMISSION_DENIED,
-                "SCOPE_MISSING",
-                f"{method.rpartition('/')[2]} needs the scope peer, and the caller's credential has {_SCOPES}",
-                metadata={"scope": "peer"},
+            self._check_credential(
+                [value for key, value in context.invocation_metadata() or () if key == "authorization"]
             )
-        if self.draining and method in self._gated:
+        if self._draining and method in self._gated:
             raise draining()
 
     def _check_credential(self, given: list[str]) -> None:
@@ -149,21 +139,42 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
             raise _invalid_credential(
                 f"a call must have one authorization entry in its metadata at most, got {len(given)}"
             )
+        if not given[0].startswith("Bearer "):
+            raise _invalid_credential(
+                "the authorization must be 'Bearer' and an API key or a JWT of an issuer that this service accepts, got neither"
+            )
         accepted = [hmac.compare_digest(given[0].encode(), f"Bearer {key}".encode()) for key in self._api_keys]
         if not any(accepted):
-            raise _invalid_credential("the API key is not valid: it is unknown or was revoked; ask for a new one")
+            raise _invalid_credential("the API key is malformed; check that it was copied whole")
 
-    async def _end(self, error: Refusal | asyncio.CancelledError, task: asyncio.Task[Any] | None, context: Any) -> NoReturn:  # noqa: ANN401  grpc's context
-        """End a call with the status of its refusal, or as the crash of the service does."""
-        if isinstance(error, asyncio.CancelledError):
-            if task is None or task not in self._cut:
-                raise error
-            task.uncancel()
-            error = lost_connection()
-        status = error.status()
-        details = (("grpc-status-details-bin", status.SerializeToString()),) if error.reason else ()
-        await context.abort(error.code, status.message, trailing_metadata=details)
-        raise error  # never: abort raises
+
+async def _until(lost: asyncio.Event, answers: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """The answers, up to where the connection is lost.
+
+    The call's own task is not cancelled: while gRPC sends an answer, it would end without a status, and its caller wait for ever.
+    """
+    losing = asyncio.ensure_future(lost.wait())
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(answers, None))
+            await asyncio.wait({losing, coming}, return_when=asyncio.FIRST_COMPLETED)
+            if losing.done():
+                coming.cancel()
+                raise lost_connection()
+            answer = coming.result()
+            if answer is None:
+                return
+            yield answer
+    finally:
+        losing.cancel()
+
+
+async def _abort(refusal: Refusal, context: Context) -> NoReturn:
+    """End a call with the status of its refusal."""
+    status = refusal.status()
+    details = (("grpc-status-details-bin", status.SerializeToString()),) if refusal.reason else ()
+    await context.abort(refusal.code, status.message, trailing_metadata=details)
+    raise refusal  # never: abort raises
 
 
 def _invalid_credential(text: str) -> Refusal:
@@ -192,16 +203,15 @@ def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     return read
 
 
-def _refused(method: str) -> Callable[..., AsyncIterator[Any]]:
+def _refused(method: str) -> Callable[..., NoReturn]:
     """A handler for a method that the server does not have."""
 
-    async def call(_requests: object, _context: object) -> AsyncIterator[Any]:  # noqa: RUF029  a handler
+    def call(_requests: object, _context: object) -> NoReturn:
         raise Refusal(
             StatusCode.UNIMPLEMENTED,
             "NOT_IMPLEMENTED",
             f"this build has no method {method[:_SHOWN_CHARACTERS]}; run client and services in the same release",
             metadata={"method": method[:_SHOWN_CHARACTERS]},
         )
-        yield  # makes it a generator
 
     return call

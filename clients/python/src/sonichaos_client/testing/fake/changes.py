@@ -15,25 +15,22 @@ from sonichaos_client.testing.fake.work import Studio
 from sonichaos_client.testing.fake.workers import Workers
 
 _ROWS_REASON = (
-    "append-only and chained: tenant, job id, tier, terms and coverage of the licence, persona id and embedding, seed, plan, score, "
-    "keys, digests, fingerprints and times stay; texts only as salted digests whose salt was erased"
+    "append-only and chained: tenant, job id, tier, terms and coverage of the licence, persona id and embedding, seed, plan, "
+    "score, keys, digests, fingerprints and times stay; texts only as salted digests whose salt was erased"
 )
 _EVENTS_REASON = (
     "the DELETED event of a job tells watchers that it is gone: ids and a time, no text; removed after "
     "SONICHAOS_EVENT_RETENTION_DAYS"
 )
-_PERMANENT = (
-    (
-        erasure_pb2.DATA_KIND_SERVICE_LOG,
-        "lines of calls: tenant, subject, ids, and values that a call was refused for; prompts if "
-        "SONICHAOS_ACCESS_LOG_PROMPTS is on. They last as long as you keep the log",
-    ),
-    (
-        erasure_pb2.DATA_KIND_BACKUPS,
-        "copies of journal and store that were made before, versions that a bucket keeps, and files that callers "
-        "downloaded; erase again after a backup was restored",
-    ),
+_LOG_REASON = (
+    "lines of calls: tenant, subject, ids, and values that a call was refused for; prompts if "
+    "SONICHAOS_ACCESS_LOG_PROMPTS is on. They last as long as you keep the log"
 )
+_BACKUPS_REASON = (
+    "copies of journal and store that were made before, versions that a bucket keeps, and files that callers "
+    "downloaded; erase again after a backup was restored"
+)
+_PERMANENT = ((erasure_pb2.DATA_KIND_SERVICE_LOG, _LOG_REASON), (erasure_pb2.DATA_KIND_BACKUPS, _BACKUPS_REASON))
 
 Counts = dict[erasure_pb2.DataKind.ValueType, int]
 
@@ -83,7 +80,9 @@ class JobChanges:
     def add_stems(self, request_id: str, number: int, mode: brief_pb2.StemMode.ValueType, priority: int) -> JobRecord:
         """Queue an ended version again, for its stems."""
         job = self.studio.records.get(request_id, self.workers.owner)
-        lacking = [version for version in job.versions if version.ended and version.has_bounce and not version.has_stems]
+        lacking = [
+            version for version in job.versions if version.ended and version.has_bounce and not version.has_stems
+        ]
         version = job.pick(number, lacking)
         if not version.ended:
             raise job.wrong_state(version, "wait until it ends, then request its stems")
@@ -148,7 +147,9 @@ class JobChanges:
         self.workers.enqueue(job, version)
 
 
-def erasure_report(erased: Counts, remaining: dict[erasure_pb2.DataKind.ValueType, tuple[int, str]]) -> erasure_pb2.ErasureReport:
+def erasure_report(
+    erased: Counts, remaining: dict[erasure_pb2.DataKind.ValueType, tuple[int, str]]
+) -> erasure_pb2.ErasureReport:
     """What was erased, by name, and what remains, each with its reason. A kind of which there is nothing is left out."""
     named = sorted(erased.items(), key=lambda item: erasure_pb2.DataKind.Name(item[0]))
     left = [

@@ -72,7 +72,7 @@ class VirtualClock:
         """Wait for so many seconds of the clock."""
         woken = asyncio.Event()
 
-        async def wake() -> None:  # noqa: RUF029  an action is awaited
+        async def wake() -> None:
             woken.set()
 
         timer = self.call_after(seconds, wake)

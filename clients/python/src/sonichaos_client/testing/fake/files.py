@@ -177,9 +177,7 @@ def zip_file(folder: str, files: Sequence[tuple[str, Content]]) -> tuple[Content
         central = (b"PK\1\2", _MADE_ON_UNIX, _ZIP_VERSION, *common, 0, 0, 0, _REGULAR_FILE_0644, offset)
         directory.append(_CENTRAL.pack(*central) + path)
         entries.append(
-            job_pb2.ZipEntry(
-                name=name, offset_bytes=offset + len(header), size_bytes=size, sha256=content.sha256
-            )
+            job_pb2.ZipEntry(name=name, offset_bytes=offset + len(header), size_bytes=size, sha256=content.sha256)
         )
         parts += [header, *content.parts]
         offset += len(header) + size

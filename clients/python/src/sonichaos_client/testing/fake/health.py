@@ -23,7 +23,7 @@ def health_handler() -> grpc.GenericRpcHandler:  # type: ignore[type-arg]  # not
     )
 
 
-async def _check(_request: bytes, _context: Any) -> bytes:  # noqa: ANN401, RUF029  a handler
+async def _check(_request: bytes, _context: Any) -> bytes:  # noqa: ANN401  a handler
     return _SERVING
 
 

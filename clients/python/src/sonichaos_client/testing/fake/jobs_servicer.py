@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Literal
 
 from google.protobuf.message import Message
 from grpc import StatusCode
@@ -15,6 +15,7 @@ from grpc import StatusCode
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 from sonichaos_client.errors import FieldViolation
 from sonichaos_client.testing.fake.admission import Usage
+from sonichaos_client.testing.fake.boundary import Context
 from sonichaos_client.testing.fake.changes import JobChanges
 from sonichaos_client.testing.fake.checks import MAX_LABELS, check_priority, page_size
 from sonichaos_client.testing.fake.records import TENANT, JobRecord, timestamp
@@ -26,7 +27,8 @@ GATED = ("/sonichaos.jobs.v1.JobsService/AddStems", "/sonichaos.jobs.v1.JobsServ
 MAX_RESPONSE_BYTES = 3_500_000
 _MAX_TEXT = 256
 _MAX_HEARTBEAT_S = 3600
-_FILES: dict[int, tuple[str, ...]] = {
+_FileName = Literal["bounce", "manifest", "zip", "latents", "midi"]
+_FILES: dict[int, tuple[_FileName, ...]] = {
     jobs_service_pb2.FILE_KIND_UNSPECIFIED: ("zip", "bounce"),
     jobs_service_pb2.FILE_KIND_BOUNCE: ("bounce",),
     jobs_service_pb2.FILE_KIND_MANIFEST: ("manifest",),
@@ -42,8 +44,6 @@ _LIMITS = (
     "upload_bytes_per_day",
     "open_streams",
 )
-
-Context = Any
 
 
 def job_message(job: JobRecord) -> job_pb2.Job:
@@ -260,8 +260,8 @@ def _stored_file(job: JobRecord, number: int, kind: int) -> job_pb2.StoredFile:
     having = [version for version in job.versions if any(version.message.files.HasField(name) for name in names)]
     version = job.pick(number, having)
     files = version.message.files
-    name = next((name for name in names if files.HasField(name)), "")
-    if not name:
+    name = next((name for name in names if files.HasField(name)), None)
+    if name is None:
         advice = "watch the job until it is stored"
         if names[-1] == "zip":
             advice = "add its stems first (AddStems)"

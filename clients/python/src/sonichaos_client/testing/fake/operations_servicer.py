@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
-from sonichaos.operations.v1 import operations_pb2, operations_pb2_grpc
 from sonichaos.jobs.v1 import erasure_pb2
+from sonichaos.operations.v1 import operations_pb2, operations_pb2_grpc
+from sonichaos_client.testing.fake.boundary import Context
 from sonichaos_client.testing.fake.changes import Counts, JobChanges, erasure_report
 from sonichaos_client.testing.fake.faults import seconds_of
 from sonichaos_client.testing.fake.records import TENANT
@@ -19,8 +19,6 @@ from sonichaos_client.testing.fake.refusals import invalid
 _TENANT = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MAX_DRAIN_S = 3600.0
 _DRAIN_S = 30
-
-Context = Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +54,9 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
                 counts[erased.kind] = counts.get(erased.kind, 0) + erased.count
         if not left:
             counts[erasure_pb2.DATA_KIND_PERSONAS] = self.changes.studio.personas.clear()
-        return operations_pb2.EraseTenantResponse(
-            finished=not left, report=erasure_report(counts, {}), jobs_left=left
-        )
+        return operations_pb2.EraseTenantResponse(finished=not left, report=erasure_report(counts, {}), jobs_left=left)
 
-    async def Drain(
-        self, request: operations_pb2.DrainRequest, context: Context
-    ) -> operations_pb2.DrainResponse:
+    async def Drain(self, request: operations_pb2.DrainRequest, context: Context) -> operations_pb2.DrainResponse:
         """The service refuses new work until it is reset; the process goes on."""
         timeout = Duration(seconds=_DRAIN_S)
         if request.HasField("timeout"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
@@ -20,7 +21,7 @@ from sonichaos_client.testing.fake.tokens import Sealer
 TENANT = "local"
 ENDED = frozenset({job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
 
-Owner = job_pb2.OwningService.ValueType
+Owner: TypeAlias = job_pb2.OwningService.ValueType
 
 
 @dataclass(eq=False)
@@ -176,7 +177,11 @@ class Records:
         self.changed.notify()
 
     def append_state(
-        self, job: JobRecord, version: VersionRecord, *states: job_pb2.JobState.ValueType, error: status_pb2.Status | None = None
+        self,
+        job: JobRecord,
+        version: VersionRecord,
+        *states: job_pb2.JobState.ValueType,
+        error: status_pb2.Status | None = None,
     ) -> None:
         """Take a version through states, with an event for each; ``error`` is that of the last."""
         for state in states:

@@ -151,6 +151,16 @@ def draining() -> Refusal:
     )
 
 
+def peers_only(method: str) -> Refusal:
+    """For methods that only the other service may call."""
+    return Refusal(
+        StatusCode.PERMISSION_DENIED,
+        "SCOPE_MISSING",
+        f"{method} needs the scope peer, and the caller's credential has operate, read, render, separate",
+        metadata={"scope": "peer"},
+    )
+
+
 def lost_connection() -> Refusal:
     """How a call ends whose connection breaks: without a reason."""
     return Refusal(StatusCode.UNAVAILABLE, "", "Socket closed")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from grpc import StatusCode
 
@@ -13,19 +12,21 @@ from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos_client.testing.fake import briefs, manifests
 from sonichaos_client.testing.fake.admission import Admission
+from sonichaos_client.testing.fake.boundary import Context
 from sonichaos_client.testing.fake.changes import JobChanges, reasons_of
 from sonichaos_client.testing.fake.checks import page_size
 from sonichaos_client.testing.fake.jobs_servicer import fitting, job_message
 from sonichaos_client.testing.fake.personas import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES
 from sonichaos_client.testing.fake.records import JobRecord, VersionRecord
-from sonichaos_client.testing.fake.refusals import Refusal, invalid, version_not_found
+from sonichaos_client.testing.fake.refusals import Refusal, invalid
 
-GATED = tuple(f"/sonichaos.render.v1.RenderService/{name}" for name in ("CreateRender", "RerenderStem", "CreatePersona", "ReplayTake"))
+GATED = tuple(
+    f"/sonichaos.render.v1.RenderService/{name}"
+    for name in ("CreateRender", "RerenderStem", "CreatePersona", "ReplayTake")
+)
 _MIN_COUNT = 20
 _MIN_SHARE = 0.95
 _STEM_NAMES = ", ".join(brief_pb2.Stem.keys()[1:])
-
-Context = Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,14 +145,11 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         job = self.admission.studio.records.get(request.job_id)
         version = job.pick(request.version, [version for version in job.versions if version.message.audit_digests])
         if not version.message.audit_digests:
-            raise version_not_found(job.job_id, version.number)
+            raise _no_audit_row(job, version)
+        if job.is_upload and version.number == 1:
+            raise _input_missing("a renderer: the version is an upload")
         if version.prompt_erased:
-            raise Refusal(
-                StatusCode.FAILED_PRECONDITION,
-                "INPUT_MISSING",
-                f"v{version.number} cannot be rendered again: its prompt was erased",
-                metadata={"missing": "prompt"},
-            )
+            raise _input_missing("the prompt, which was erased")
         sha256 = version.message.files.bounce.sha256
         return render_pb2.ReplayTakeResponse(
             outcome=render_pb2.REPLAY_OUTCOME_EXACT, stored_sha256=sha256, replayed_sha256=sha256
@@ -176,6 +174,22 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
             max_seconds=briefs.SECONDS_RANGE[1],
             fingerprint=manifests.FINGERPRINT,
         )
+
+
+def _no_audit_row(job: JobRecord, version: VersionRecord) -> Refusal:
+    kind = "stems" if version.message.rerendered_stem else "bounce"
+    return Refusal(
+        StatusCode.NOT_FOUND,
+        "VERSION_NOT_FOUND",
+        f"{job.job_id} v{version.number} has no audit row of the kind {kind!r}",
+        metadata={"job_id": job.job_id, "version": str(version.number)},
+    )
+
+
+def _input_missing(what: str) -> Refusal:
+    return Refusal(
+        StatusCode.FAILED_PRECONDITION, "INPUT_MISSING", f"a replay needs {what}", metadata={"missing": what}
+    )
 
 
 def _append(clips: list[bytearray], chunk: render_pb2.ClipChunk) -> None:

@@ -7,15 +7,17 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any
+from typing import Any, NoReturn
 
 from grpc import StatusCode
 
+from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 from sonichaos_client.errors import FieldViolation
 from sonichaos_client.testing.fake import manifests, music
 from sonichaos_client.testing.fake.admission import Accepted, Requests, Usage, digest_of
+from sonichaos_client.testing.fake.boundary import Context
 from sonichaos_client.testing.fake.briefs import filled_licence
 from sonichaos_client.testing.fake.checks import (
     check_coverage,
@@ -28,7 +30,7 @@ from sonichaos_client.testing.fake.checks import (
 )
 from sonichaos_client.testing.fake.jobs_servicer import job_message
 from sonichaos_client.testing.fake.records import JobRecord, VersionRecord, timestamp
-from sonichaos_client.testing.fake.refusals import Refusal, check, invalid
+from sonichaos_client.testing.fake.refusals import Refusal, check, invalid, peers_only
 from sonichaos_client.testing.fake.sounds import UploadedSound
 from sonichaos_client.testing.fake.tokens import new_job_id
 from sonichaos_client.testing.fake.tones import RATE_HZ, STEMS, Pcm
@@ -49,7 +51,6 @@ _GUESSED_BPM = 120.0
 _GUESSED_KEY = "A minor"
 _CONFIDENCE = 0.5
 
-Context = Any
 Upload = separation_pb2.CreateSeparationRequest | separation_pb2.AnalyzeAudioRequest
 
 
@@ -90,6 +91,12 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
             models=1,
             fingerprint=manifests.FINGERPRINT,
         )
+
+    def SeparateTensor(self, request: separation_pb2.SeparateTensorRequest, context: Context) -> NoReturn:
+        raise peers_only("SeparateTensor")
+
+    def ReplaceStem(self, request: separation_pb2.ReplaceStemRequest, context: Context) -> NoReturn:
+        raise peers_only("ReplaceStem")
 
     async def _received(self, requests: AsyncIterator[Upload], store_key: str) -> bytes:
         """The bytes that follow the header. The fake's store has no upload folder."""
@@ -177,6 +184,16 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self.usage.of_day(now.date().isoformat()).audio_s += seconds
         self.workers.enqueue(job, version)
         return job
+
+
+class HandoffServicer(handoff_pb2_grpc.HandoffServiceServicer):
+    """The handoff between the services, which callers may not use."""
+
+    def SendTensor(self, request_iterator: AsyncIterator[handoff_pb2.SendTensorRequest], context: Context) -> NoReturn:
+        raise peers_only("SendTensor")
+
+    def WithdrawTensor(self, request: handoff_pb2.WithdrawTensorRequest, context: Context) -> NoReturn:
+        raise peers_only("WithdrawTensor")
 
 
 async def _first(requests: AsyncIterator[Any]) -> Any:  # noqa: ANN401  a message of the stream

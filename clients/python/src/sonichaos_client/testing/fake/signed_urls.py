@@ -58,7 +58,9 @@ class UrlSigner:
             return "This URL has no valid signature. Request a signed URL from the service."
         expires, key_id, signature = int(match[1]), match[2], match[3]
         if key_id != self._key_id:
-            return "This URL was signed with a secret that is not accepted any more. Request a new one from the service."
+            return (
+                "This URL was signed with a secret that is not accepted any more. Request a new one from the service."
+            )
         if not hmac.compare_digest(signature, self._signature(key, expires)):
             return "The signature does not match this URL: it was changed. Request a signed URL from the service."
         if self._clock.now().timestamp() >= expires:
@@ -127,7 +129,9 @@ class UrlServer:
         if task is not None:
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
-        with suppress(ConnectionError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+        with suppress(
+            ConnectionError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError
+        ):
             while await self._serve_one(reader, writer):
                 pass
         writer.close()
@@ -199,11 +203,15 @@ def _file_answer(key: str, file: StoredContent, asked: dict[str, str]) -> _Answe
 
 
 def _refused(status: HTTPStatus, text: str, extra: dict[str, str] | None = None) -> _Answer:
-    headers = _CORS | (extra or {}) | {
-        "Cache-Control": "no-store",
-        "Content-Type": "text/plain; charset=utf-8",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = (
+        _CORS
+        | (extra or {})
+        | {
+            "Cache-Control": "no-store",
+            "Content-Type": "text/plain; charset=utf-8",
+            "X-Content-Type-Options": "nosniff",
+        }
+    )
     return _Answer(status, headers, text=f"{text}\n".encode())
 
 

@@ -75,7 +75,7 @@ class MixSound:
     def samples(self) -> Mapping[str, Sequence[bytes]]:
         """The samples of each stem and, as "bounce", of their exact sum: parts to be joined, packed as in a WAV."""
         first = [self._first(sound) for sound in self.stems]
-        firsts = {"bounce": np.sum(first, axis=0, dtype=np.int32)} | dict(zip(STEMS, first, strict=True))
+        firsts: dict[str, Pcm] = {"bounce": _total(first)} | dict(zip(STEMS, first, strict=True))
         return {name: [pack(pcm), *self._rest(name)] for name, pcm in firsts.items()}
 
     def _first(self, sound: StemSound) -> Pcm:
@@ -128,7 +128,11 @@ def _packed_last(voices: Voices, gain_db: float, frames: int, loop: bool) -> byt
 
 
 def _sum(voices: Voices, gain_db: float) -> Pcm:
-    return np.sum([_second(stem, voice, gain_db) for stem, voice in voices], axis=0, dtype=np.int32)
+    return _total([_second(stem, voice, gain_db) for stem, voice in voices])
+
+
+def _total(parts: Sequence[Pcm]) -> Pcm:
+    return np.asarray(np.sum(parts, axis=0, dtype=np.int32), dtype=np.int32)
 
 
 def _fade_in(pcm: Pcm) -> None:
@@ -151,4 +155,5 @@ def _second(stem: str, voice: int, gain_db: float) -> Pcm:
     else:
         left = sum((np.sin(2 * np.pi * (root + 30 * voice) * t) for root in (330, 415, 495)), np.zeros(RATE_HZ)) / 3.0
     gain = _AMPLITUDE * 10.0 ** (gain_db / 20.0)
-    return np.rint(np.stack([left, np.roll(left, _RIGHT_DELAY_FRAMES)]) * gain).astype(np.int32)
+    both = np.stack([left, np.roll(left, _RIGHT_DELAY_FRAMES)])
+    return np.asarray(np.rint(both * gain), dtype=np.int32)

@@ -97,7 +97,9 @@ def _check_riff(head: bytes) -> None:
         raise invalid_audio(f"it is a WAV of the kind {head[:4].decode()}; convert it to plain RIFF WAV")
     if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
         kind = _KINDS.get(head[:4], _KINDS.get(head[:3]))
-        raise invalid_audio(f"it is {f'{kind}, ' if kind else ''}not a WAV; convert it to WAV at {RATE_HZ} Hz{_COMMAND}")
+        raise invalid_audio(
+            f"it is {f'{kind}, ' if kind else ''}not a WAV; convert it to WAV at {RATE_HZ} Hz{_COMMAND}"
+        )
 
 
 def _format(fmt: bytes | None, offset: int, data_bytes: int, file_bytes: int, max_seconds: float) -> _Format:
@@ -108,19 +110,14 @@ def _format(fmt: bytes | None, offset: int, data_bytes: int, file_bytes: int, ma
         raise invalid_audio(f"it has {rate_hz} Hz; convert it to {RATE_HZ} Hz{_COMMAND}")
     if channels not in {1, 2}:
         raise invalid_audio(f"it has {channels} channels; mix it down to mono or stereo")
-    if tag == _EXTENSIBLE_TAG and len(fmt) == 40 and fmt[26:] == _SUBTYPE_TAIL:
-        tag = int.from_bytes(fmt[24:26], "little")
-    width = block_align // channels
-    if (tag, width) not in _ENCODINGS or block_align != channels * width or not 8 * (width - 1) < bits <= 8 * width:
-        raise invalid_audio(
-            f"its encoding (format tag {tag}, {bits} bits, {block_align} bytes per frame) is not supported; "
-            "convert it to 16-bit or 24-bit PCM or to 32-bit float"
-        )
+    encoding = _encoding(fmt, tag=tag, channels=channels, block_align=block_align, bits=bits)
     if data_bytes == _UNKNOWN_SIZE:
         raise invalid_audio("its header has no length, as in a WAV written to a pipe; write it to a file")
     if offset + data_bytes > file_bytes:
         there = max(file_bytes - offset, 0)
-        raise invalid_audio(f"it is truncated: its header announces {data_bytes} bytes of samples, the file has {there}")
+        raise invalid_audio(
+            f"it is truncated: its header announces {data_bytes} bytes of samples, the file has {there}"
+        )
     if data_bytes % block_align:
         raise invalid_audio(f"it is truncated: {data_bytes} bytes of samples are not a whole number of frames")
     frames = data_bytes // block_align
@@ -128,7 +125,20 @@ def _format(fmt: bytes | None, offset: int, data_bytes: int, file_bytes: int, ma
         raise invalid_audio(f"it holds {frames} frames; at least {_MIN_FRAMES} are required")
     if frames > max_seconds * RATE_HZ:
         raise invalid_audio(f"it lasts {frames / RATE_HZ:.1f} s; at most {max_seconds:g} s are accepted")
-    return _Format(encoding=(tag, width), channels=channels, frames=frames, offset=offset)
+    return _Format(encoding=encoding, channels=channels, frames=frames, offset=offset)
+
+
+def _encoding(fmt: bytes, *, tag: int, channels: int, block_align: int, bits: int) -> tuple[int, int]:
+    """Format tag and bytes per sample."""
+    if tag == _EXTENSIBLE_TAG and len(fmt) == 40 and fmt[26:] == _SUBTYPE_TAIL:
+        tag = int.from_bytes(fmt[24:26], "little")
+    width = block_align // channels
+    if (tag, width) in _ENCODINGS and block_align == channels * width and 8 * (width - 1) < bits <= 8 * width:
+        return tag, width
+    raise invalid_audio(
+        f"its encoding (format tag {tag}, {bits} bits, {block_align} bytes per frame) is not supported; "
+        "convert it to 16-bit or 24-bit PCM or to 32-bit float"
+    )
 
 
 def _decode(data: bytes, found: _Format) -> NDArray[np.int32]:

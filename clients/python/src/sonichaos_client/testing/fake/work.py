@@ -33,32 +33,33 @@ Work = Generator[Step, Any, None]
 
 @dataclass(frozen=True)
 class StagePlan:
-    """A stage: its share of the track's time, and its steps."""
+    """A stage: the share of the track's time before it, its own share, and its steps."""
 
     stage: job_pb2.Stage.ValueType
+    before: float
     share: float
     steps: int
 
 
 _RENDER_STAGES = (
-    StagePlan(job_pb2.STAGE_PLAN, 0.01, 1),
-    StagePlan(job_pb2.STAGE_DENOISE, 0.60, 8),
-    StagePlan(job_pb2.STAGE_VOCODE, 0.35, 1),
-    StagePlan(job_pb2.STAGE_BOUNCE, 0.04, 2),
+    StagePlan(job_pb2.STAGE_PLAN, 0.0, 0.01, 1),
+    StagePlan(job_pb2.STAGE_DENOISE, 0.01, 0.60, 8),
+    StagePlan(job_pb2.STAGE_VOCODE, 0.61, 0.35, 1),
+    StagePlan(job_pb2.STAGE_BOUNCE, 0.96, 0.04, 2),
 )
-_RECEIVE = StagePlan(job_pb2.STAGE_RECEIVE, 0.01, 1)
 _STEMS_STAGES = (
-    StagePlan(job_pb2.STAGE_HANDOFF, 0.01, 1),
-    _RECEIVE,
-    StagePlan(job_pb2.STAGE_SEPARATE, 0.80, 4),
-    StagePlan(job_pb2.STAGE_ALIGN, 0.04, 4),
-    StagePlan(job_pb2.STAGE_PACKAGE, 0.10, 8),
-    StagePlan(job_pb2.STAGE_STORE, 0.04, 2),
+    StagePlan(job_pb2.STAGE_HANDOFF, 0.0, 0.01, 1),
+    StagePlan(job_pb2.STAGE_RECEIVE, 0.01, 0.01, 1),
+    StagePlan(job_pb2.STAGE_SEPARATE, 0.02, 0.80, 4),
+    StagePlan(job_pb2.STAGE_ALIGN, 0.82, 0.04, 4),
+    StagePlan(job_pb2.STAGE_PACKAGE, 0.86, 0.10, 8),
+    StagePlan(job_pb2.STAGE_STORE, 0.96, 0.04, 2),
 )
+_RECEIVE = StagePlan(job_pb2.STAGE_RECEIVE, 0.0, 0.01, 1)
 _UPLOAD_STAGES = (
-    StagePlan(job_pb2.STAGE_SEPARATE, 0.84, 4),
-    StagePlan(job_pb2.STAGE_PACKAGE, 0.10, 8),
-    StagePlan(job_pb2.STAGE_STORE, 0.05, 2),
+    StagePlan(job_pb2.STAGE_SEPARATE, 0.01, 0.84, 4),
+    StagePlan(job_pb2.STAGE_PACKAGE, 0.85, 0.10, 8),
+    StagePlan(job_pb2.STAGE_STORE, 0.95, 0.05, 2),
 )
 _STORING = (job_pb2.STAGE_BOUNCE, job_pb2.STAGE_STORE)
 
@@ -156,13 +157,12 @@ class VersionWork:
         yield from self._store_stems()
         self._publish(job_pb2.EVENT_KIND_STEMS_READY, STEMS_TRACK, _UPLOAD_STAGES[-1], 2)
 
-    def _run_stage(
-        self, number: job_pb2.ProgressTrack.ValueType, plan: StagePlan, *, publish_end: bool = True
-    ) -> Work:
+    def _run_stage(self, number: job_pb2.ProgressTrack.ValueType, plan: StagePlan, *, publish_end: bool = True) -> Work:
         """One stage. Without ``publish_end`` the caller publishes its last step, with what it stored."""
         self.stage = plan.stage
         track = self._track(number)
-        started_us, before = self.studio.clock.now_us(), track.done
+        started_us = self.studio.clock.now_us()
+        track.done = max(track.done, plan.before)
         step_s = track.seconds * plan.share / plan.steps
         self._publish(job_pb2.EVENT_KIND_PROGRESS, number, plan, 0)
         for done in range(1, plan.steps + 1):
@@ -172,7 +172,7 @@ class VersionWork:
                 yield step_s / 2
             else:
                 yield step_s
-            track.done = before + plan.share * done / plan.steps
+            track.done = plan.before + plan.share * done / plan.steps
             if publish_end or done < plan.steps:
                 self._publish(job_pb2.EVENT_KIND_PROGRESS, number, plan, done)
         duration = Duration()

@@ -195,11 +195,11 @@ class Workers:
         self._studio.records.append_state(job, version, state, error=error)
         self._studio.clock.call_after(0.0, self._start_next)
 
-    async def _end_cancelled(self, job: JobRecord, version: VersionRecord) -> None:  # noqa: RUF029  an action is awaited
+    async def _end_cancelled(self, job: JobRecord, version: VersionRecord) -> None:
         if version.message.state == job_pb2.JOB_STATE_CANCELLING and not self.down:
             self._end(job, version, job_pb2.JOB_STATE_CANCELLED)
 
-    async def _expire(self, job: JobRecord, version: VersionRecord) -> None:  # noqa: RUF029  an action is awaited
+    async def _expire(self, job: JobRecord, version: VersionRecord) -> None:
         if version.ended or not version.message.brief.HasField("expire_time"):
             return
         self._leave_queue(version)
