@@ -18,6 +18,7 @@ from sonichaos_client.cli.conformance_command import conformance
 from sonichaos_client.cli.create_commands import render, retry, separate, stems
 from sonichaos_client.cli.error_output import error_as_dict, format_error
 from sonichaos_client.cli.exit_status import ExitStatus, exit_status
+from sonichaos_client.cli.fake_command import fake
 from sonichaos_client.cli.info_commands import DISTRIBUTION, models, show_help, show_version, usage
 from sonichaos_client.cli.job_commands import cancel, delete, get, jobs, sign_url, watch
 from sonichaos_client.cli.operator_calls import drain, erase
@@ -128,6 +129,7 @@ for _command in (
     drift_report,
     erase,
     erase_prompt,
+    fake,
     get,
     jobs,
     models,

@@ -121,9 +121,8 @@ class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscrip
         if self._is_down():
             raise lost_connection()
         if self._api_keys:
-            self._check_credential(
-                [value for key, value in context.invocation_metadata() or () if key == "authorization"]
-            )
+            given = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
+            self._check_credential([value if isinstance(value, str) else value.decode("latin-1") for value in given])
         if self._draining and method in self._gated:
             raise draining()
 

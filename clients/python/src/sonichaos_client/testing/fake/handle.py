@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sonichaos_client.client import Client
 from sonichaos_client.credentials import Credentials
+from sonichaos_client.testing.fake.refusals import Refusal
 from sonichaos_client.testing.fake.script import Value, make_fault
 from sonichaos_client.testing.fake.services import FakeAddresses, FakeOptions, FakeServices
 
@@ -58,11 +59,20 @@ class FakeSonichaos:
         return Client(self.render_address, self.separation_address, credentials=credentials)
 
     def skip(self, seconds: float) -> datetime:
-        """Advance the clock; what becomes due by then has happened on return. Returns the time of the clock."""
-        return self._run(self._services.control.skip(seconds))
+        """Advance the clock, 0 to 365 days; what becomes due by then has happened on return. Returns the time of the clock.
+
+        Raises ValueError.
+        """
+        try:
+            return self._run(self._services.control.skip(seconds))
+        except Refusal as refusal:
+            raise ValueError(refusal.message) from None
 
     def fault(self, kind: str, **fields: Value) -> None:
-        """Add a fault, as `make_fault` makes it: ``fault("fail_stage", stage="separate", reason="NOT_FINITE", times=1)``."""
+        """Add a fault, as `make_fault` makes it: ``fault("fail_stage", stage="separate", reason="NOT_FINITE", times=1)``.
+
+        Raises ScriptError, a ValueError.
+        """
         fault = make_fault(kind, **fields)
         self._run(_called(lambda: self._services.control.add_fault(fault)))
 
