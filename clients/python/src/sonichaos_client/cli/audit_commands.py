@@ -7,6 +7,7 @@ import re
 import click
 
 from sonichaos.render.v1 import render_pb2
+from sonichaos_client.cli.completion import JOB_ID
 from sonichaos_client.cli.confirmation import confirm
 from sonichaos_client.cli.exit_status import ExitStatus
 from sonichaos_client.cli.formatting import lower
@@ -18,7 +19,7 @@ _HEAD = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 
 
 @click.command()
-@click.argument("job_id", required=False, default="")
+@click.argument("job_id", type=JOB_ID, required=False, default="")
 @click.option("--replay", is_flag=True, help="Render JOB_ID again from its audit row and compare.")
 @version_option("the newest that has an audit row")
 @click.option("--head", metavar="SEQUENCE:DIGEST", help="A head exported earlier, which the chain must contain.")
@@ -54,7 +55,7 @@ def audit(session: Session, *, job_id: str, replay: bool, version: int | None, h
 
 
 @click.command("erase-prompt")
-@click.argument("job_id")
+@click.argument("job_id", type=JOB_ID)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @connected
 def erase_prompt(session: Session, *, job_id: str, yes: bool) -> None:

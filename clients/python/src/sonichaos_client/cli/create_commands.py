@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
+from sonichaos_client.cli.completion import JOB_ID, PERSONA_ID
 from sonichaos_client.cli.follow import OutputOptions, follow_unless_detached
 from sonichaos_client.cli.formatting import printable
 from sonichaos_client.cli.job_options import (
@@ -37,6 +38,7 @@ _KINDS_OF_TAKE = _KINDS_OF_UPLOAD | {FileKind.MIDI, FileKind.LATENTS}
 @click.option(
     "--persona",
     "persona_id",
+    type=PERSONA_ID,
     default="",
     envvar=PERSONA,
     metavar="ID",
@@ -195,7 +197,7 @@ def separate(
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=JOB_ID)
 @version_option("the newest without stems")
 @with_stem_mode(default=None)
 @with_priority
@@ -220,7 +222,7 @@ def stems(
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=JOB_ID)
 @version_option("the newest that failed")
 @with_priority
 @with_output_options

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import click
+from click.shell_completion import CompletionItem
 
 from sonichaos_client.atomic_file import check_not_existing
 from sonichaos_client.download import local_name
@@ -73,6 +74,10 @@ class DestinationType(click.ParamType):  # type: ignore[type-arg]  # not generic
     """``FILE`` or ``DIR`` of ``--out``."""
 
     name = "path"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """The shell completes paths."""
+        return [CompletionItem(incomplete, type="file")]
 
     def convert(
         self,

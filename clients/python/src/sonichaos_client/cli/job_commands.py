@@ -7,6 +7,7 @@ from itertools import islice
 
 import click
 
+from sonichaos_client.cli.completion import JOB_ID, PERSONA_ID
 from sonichaos_client.cli.destination import Destination, DestinationType
 from sonichaos_client.cli.follow import OutputOptions, follow, save_file
 from sonichaos_client.cli.formatting import format_cancel_result, format_job, format_job_line, lower
@@ -51,7 +52,9 @@ _force_option = click.option("--force", is_flag=True, help="Overwrite an existin
     help="Only jobs in this state; may be repeated.",
 )
 @click.option("--owner", type=click.Choice(list(_OWNERS)), help="Only takes, or only separations of uploads.")
-@click.option("--persona", "persona_id", default="", metavar="ID", help="Only takes with this persona.")
+@click.option(
+    "--persona", "persona_id", type=PERSONA_ID, default="", metavar="ID", help="Only takes with this persona."
+)
 @click.option(
     "--limit", type=IntegerBetween(1, UINT32_MAX), default=50, show_default=True, help="Maximum number of jobs."
 )
@@ -78,7 +81,7 @@ def jobs(session: Session, *, states: tuple[str, ...], owner: str | None, person
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=JOB_ID)
 @version_option("the newest; with --out, the newest that has the file")
 @_kind_option
 @_out_option
@@ -105,7 +108,7 @@ def get(
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=JOB_ID)
 @version_option("the newest")
 @click.option(
     "--after",
@@ -131,7 +134,7 @@ def watch(
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=JOB_ID)
 @click.option("--version", type=IntegerBetween(1, UINT32_MAX), help="Cancel only this version [default: all]")
 @connected
 def cancel(session: Session, *, job_id: str, version: int | None) -> None:
@@ -146,7 +149,7 @@ def cancel(session: Session, *, job_id: str, version: int | None) -> None:
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=JOB_ID)
 @connected
 def delete(session: Session, *, job_id: str) -> None:
     """Delete a finished job and its files. Its audit rows stay."""
@@ -157,7 +160,7 @@ def delete(session: Session, *, job_id: str) -> None:
 
 
 @click.command("sign-url")
-@click.argument("job_id")
+@click.argument("job_id", type=JOB_ID)
 @version_option("the newest that has the file")
 @_kind_option
 @click.option(

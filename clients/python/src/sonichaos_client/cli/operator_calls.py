@@ -10,6 +10,7 @@ from typing import TypeVar
 import click
 
 from sonichaos.jobs.v1 import erasure_pb2
+from sonichaos_client.cli.completion import JOB_ID
 from sonichaos_client.cli.confirmation import confirm
 from sonichaos_client.cli.param_types import NumberBetween
 from sonichaos_client.cli.session import Session, as_dict, connected, note
@@ -26,7 +27,7 @@ _SERVICES = {"render": OwningService.RENDER, "separation": OwningService.SEPARAT
 
 
 @click.command()
-@click.argument("job_id", required=False, default="")
+@click.argument("job_id", type=JOB_ID, required=False, default="")
 @click.option("--tenant", default="", metavar="ID", help="Erase everything that this tenant has, in both services.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @connected

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sonichaos_client.cli.completion import PERSONA_ID
 from sonichaos_client.cli.formatting import printable
 from sonichaos_client.cli.param_types import INPUT_FOLDER
 from sonichaos_client.cli.session import Session, connected
@@ -59,7 +60,7 @@ def add(session: Session, *, persona_id: str, clips: Path, prefix: str) -> None:
 
 
 @persona.command()
-@click.argument("persona_id", metavar="ID")
+@click.argument("persona_id", type=PERSONA_ID, metavar="ID")
 @connected
 def delete(session: Session, *, persona_id: str) -> None:
     """Delete a persona that is not built in. The audit rows of its takes keep its embedding."""

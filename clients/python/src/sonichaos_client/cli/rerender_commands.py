@@ -12,6 +12,7 @@ from typing import TypeVar
 import click
 
 from sonichaos.render.v1 import render_pb2
+from sonichaos_client.cli.completion import JOB_ID, PERSONA_ID
 from sonichaos_client.cli.follow import OutputOptions, follow_unless_detached
 from sonichaos_client.cli.formatting import lower
 from sonichaos_client.cli.job_options import with_output_options, with_priority
@@ -75,7 +76,14 @@ def _with_fields(command: Callable[..., R]) -> Callable[..., R]:
     decorated: Callable[..., R] = with_fields
     for option in reversed(
         (
-            click.option("--persona", "persona_id", default="", metavar="ID", help="New persona [default: unchanged]"),
+            click.option(
+                "--persona",
+                "persona_id",
+                type=PERSONA_ID,
+                default="",
+                metavar="ID",
+                help="New persona [default: unchanged]",
+            ),
             click.option("--prompt", default="", help="New prompt [default: unchanged]"),
             click.option("--seed", type=SEED, help="New seed, 0 to 4294967295 [default: drawn]"),
             click.option(
@@ -118,7 +126,7 @@ def _with_fields(command: Callable[..., R]) -> Callable[..., R]:
 
 
 @click.command()
-@click.argument("job_id")
+@click.argument("job_id", type=JOB_ID)
 @click.option("--stem", required=True, type=click.Choice(list(STEMS)), help="The stem to replace.")
 @_with_fields
 @click.option(

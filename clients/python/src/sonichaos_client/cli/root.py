@@ -14,6 +14,7 @@ import click
 
 from sonichaos_client.cli.analyze_command import analyze
 from sonichaos_client.cli.audit_commands import audit, erase_prompt
+from sonichaos_client.cli.completion import completion
 from sonichaos_client.cli.conformance_command import conformance
 from sonichaos_client.cli.create_commands import render, retry, separate, stems
 from sonichaos_client.cli.error_output import error_as_dict, format_error
@@ -123,6 +124,7 @@ for _command in (
     analyze,
     audit,
     cancel,
+    completion,
     conformance,
     delete,
     drain,

@@ -25,6 +25,10 @@ from sonichaos_client.addresses import (
 from sonichaos_client.client import Client
 from sonichaos_client.connection import Connections
 from sonichaos_client.credentials import API_KEY, API_KEY_FILE, CA, CERTIFICATE, KEY, TOKEN_FILE, Credentials
+from sonichaos_client.options import CallOptions
+from sonichaos_client.retry import RetryPolicy
+
+_COMPLETION_S = 0.5  # for each of the two services
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +55,11 @@ class Session:
     def client(self) -> Client:
         """A client of the two services."""
         return Client(self.render_address, self.separation_address, credentials=self._credentials())
+
+    def client_for_completion(self) -> Client:
+        """A client that gives up quickly."""
+        options = CallOptions(timeout_s=_COMPLETION_S, retry=RetryPolicy(max_elapsed_s=0.0))
+        return Client(self.render_address, self.separation_address, credentials=self._credentials(), options=options)
 
     def next_command(self, *words: str) -> str:
         """A command that reaches the same services: ``sonichaos WORDS``, with the options of the connection that were typed."""
