@@ -19,7 +19,7 @@ from hostctl.child import Child, format_exit
 from hostctl.installation import RENDER_LISTEN, SEPARATION_LISTEN, URL_LISTEN, Installation, plan_installation
 from hostctl.service_log import LogFile, readable
 from hostctl.up_report import JsonReport, Ready, Report, ServiceState, TextReport, output_to, state_in
-from sonichaos_client import AsyncClient, SonichaosError
+from sonichaos_client import AsyncClient, Credentials, SonichaosError
 from sonichaos_client.cli.session import Session
 from sonichaos_client.options import channel_options
 
@@ -263,7 +263,7 @@ async def _loaded_models(render: str, separation: str) -> tuple[str, str]:
     while True:
         await asyncio.gather(_serving(render), _serving(separation))
         try:
-            async with AsyncClient(render, separation) as client:
+            async with AsyncClient(render, separation, credentials=Credentials()) as client:
                 return (await client.get_render_model()).name, (await client.get_separation_model()).name
         except SonichaosError:  # a service just ended, which _supervise reports
             await asyncio.sleep(_POLL_S)

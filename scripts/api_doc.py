@@ -85,10 +85,10 @@ _ERRORS = """# Errors
 *Written by `scripts/api_doc.py` from [error_reason.proto](../protos/sonichaos/jobs/v1/error_reason.proto); change that, not this
 page.*
 
-Retry only errors that carry `RetryInfo`, after its `retry_delay`. Resume a watch after the last event you have if it ended with
-`RetryInfo` or with UNAVAILABLE, or without a reason and with ABORTED, CANCELLED, INTERNAL or UNKNOWN: so proxies, HTTP/2 libraries
-and dying processes end streams. One that ends with UNAUTHENTICATED after its first message needs a new token to be resumed. The
-clients of this project do so.
+Retry only errors that carry `RetryInfo`, after its `retry_delay` ([retries.md](retries.md) says how clients do it). Resume a watch
+after the last event you have if it ended with `RetryInfo` or with UNAVAILABLE, or without a reason and with ABORTED, CANCELLED,
+INTERNAL or UNKNOWN: so proxies, HTTP/2 libraries and dying processes end streams. One that ends with UNAUTHENTICATED after its
+first message needs a new token to be resumed. The clients of this project do so.
 
 Every error is a gRPC status with a `google.rpc.ErrorInfo`: domain `sonichaos.ai`, one of the reasons below, and metadata.
 `INVALID_FIELD` also carries a `BadRequest` that names the first ten fields. An error with its details is below 4 KiB. A failed

@@ -25,10 +25,11 @@ from servicekit.metrics import Metrics
 from servicekit.rpc.access_log import AccessLog
 from servicekit.rpc.gate import Gate, draining
 from servicekit.rpc.receive import OneRequest
-from servicekit.rpc.status import as_service_error, to_status
+from servicekit.rpc.status import as_service_error, retry_pushback, to_status
 from servicekit.rpc.wellformed import check_request, lenient
 
 _STATUS_KEY = "grpc-status-details-bin"
+_PUSHBACK_KEY = "grpc-retry-pushback-ms"
 _UNKNOWN = "unknown"
 """What metrics name a method that the server does not have: callers choose such names, so they must not become labels."""
 _SHOWN_CHARACTERS = 128
@@ -46,7 +47,11 @@ class Ended(Protocol):
 async def _abort(context: aio.ServicerContext[Any, Any], error: BaseException) -> NoReturn:
     status = to_status(error)
     code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
-    await context.abort(code, status.message, trailing_metadata=((_STATUS_KEY, status.SerializeToString()),))
+    trailers = (
+        (_STATUS_KEY, status.SerializeToString()),
+        (_PUSHBACK_KEY, retry_pushback(error, context.time_remaining())),
+    )
+    await context.abort(code, status.message, trailing_metadata=trailers)
 
 
 class Boundary(aio.ServerInterceptor):  # type: ignore[type-arg]  # not subscriptable when run

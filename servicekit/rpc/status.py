@@ -113,6 +113,18 @@ def status_json(status: status_pb2.Status) -> dict[str, Any]:
     return json_format.MessageToDict(status)
 
 
+def retry_pushback(error: BaseException, time_left_s: float | None) -> str:
+    """The value of ``grpc-retry-pushback-ms``, which gRPC's own retries obey: milliseconds to wait, or -1 for no retry.
+
+    -1 where a retry cannot succeed, and where the call's deadline (``time_left_s`` seconds from now) would pass during the wait:
+    then the caller gets this error instead of DEADLINE_EXCEEDED.
+    """
+    wait_s = as_service_error(error).retry_after_s
+    if wait_s is None or (time_left_s is not None and wait_s >= time_left_s):
+        return "-1"
+    return str(round(1000 * wait_s))
+
+
 def _add(status: status_pb2.Status, detail: Any) -> None:  # noqa: ANN401  any google.rpc detail message
     packed = AnyMessage()
     packed.Pack(detail)

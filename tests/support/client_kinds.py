@@ -29,7 +29,7 @@ class Blocking:
         def call(*args: Any, limit: int | None = None, **kwargs: Any) -> Any:
             unwrapped = [one.target if isinstance(one, Blocking) else one for one in args]
             result = self.finish(method(*unwrapped, **kwargs), limit)
-            return self.wrap(result) if isinstance(result, JobReference) else result
+            return self.wrap(result) if isinstance(result, JobReference | Client | AsyncClient) else result
 
         return call
 
@@ -45,8 +45,8 @@ class Blocking:
         result.close()
         return values
 
-    def wrap(self, handle: JobReference) -> Blocking:
-        """A handle, likewise."""
+    def wrap(self, handle: Any) -> Blocking:
+        """A handle or another client, likewise."""
         return Blocking(handle)
 
     def stop(self) -> None:
@@ -84,8 +84,8 @@ class Awaited(Blocking):
         await result.aclose()
         return values
 
-    def wrap(self, handle: JobReference) -> Awaited:
-        """A handle, likewise."""
+    def wrap(self, handle: Any) -> Awaited:
+        """A handle or another client, likewise."""
         return Awaited(handle, self._loop)
 
     def stop(self) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -21,6 +21,7 @@ class CuttableProxy(ABC):
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._is_cut = False
+        self._loses_answers = False
 
     @abstractmethod
     def connect(self) -> socket.socket:
@@ -28,8 +29,8 @@ class CuttableProxy(ABC):
 
     def carry(self, near: socket.socket, far: socket.socket) -> None:
         """Start to pass on what the client at ``near`` and the server at ``far`` send."""
-        for source, sink in ((near, far), (far, near)):
-            threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
+        threading.Thread(target=_pass_on, args=(near, far), daemon=True).start()
+        threading.Thread(target=_pass_on, args=(far, near, lambda: self._loses_answers), daemon=True).start()
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -48,6 +49,16 @@ class CuttableProxy(ABC):
             yield
         finally:
             self._is_cut = False
+
+    @contextmanager
+    def losing_answers(self) -> Iterator[None]:
+        """During the block clients receive nothing of what the server sends; then the connections that it used break."""
+        self._loses_answers = True
+        try:
+            yield
+        finally:
+            self.break_all()
+            self._loses_answers = False
 
     def break_all(self) -> None:
         """Break the open connections."""
@@ -94,8 +105,9 @@ def shut_down(one: socket.socket, how: int = socket.SHUT_RDWR) -> None:
         one.shutdown(how)
 
 
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+def _pass_on(source: socket.socket, sink: socket.socket, is_lost: Callable[[], bool] = lambda: False) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(PIECE_BYTES):
-            sink.sendall(data)
+            if not is_lost():
+                sink.sendall(data)
     shut_down(sink, socket.SHUT_WR)

@@ -19,12 +19,14 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servicekit.gpu_lock import GpuLock
-from sonichaos_client import Client
+from sonichaos_client import CallOptions, Client, RetryPolicy
 from tests.support.s3_servers import free_port
 from tests.support.service_processes import ServiceForker
 
 RENDER, SEPARATION = "render_service", "separation_service"
 LIMIT_S = 120.0
+ONCE = CallOptions(retry=RetryPolicy(max_attempts=1))
+"""A test that breaks something asks what one call answers."""
 T = TypeVar("T")
 
 
@@ -117,7 +119,7 @@ class Pair:
     def client(self) -> Client:
         """A client of both."""
         if self._client is None:
-            self._client = Client(self.address(RENDER), self.address(SEPARATION))
+            self._client = Client(self.address(RENDER), self.address(SEPARATION), options=ONCE)
         return self._client
 
     def log(self, service: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -13,7 +14,7 @@ from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 from servicekit.errors import NotFound, ServiceError
-from servicekit.rpc.status import to_status
+from servicekit.rpc.status import retry_pushback, to_status
 from sonichaos.jobs.v1 import job_pb2
 from sonichaos.render.v1 import render_pb2
 from tests.support.scripted_file_server import ScriptedFileServer
@@ -73,6 +74,7 @@ class ScriptedService:
     calls: list[tuple[str, Message]] = field(default_factory=list)
     callers: list[Caller] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
 
     def requests(self, method: str) -> list[Any]:
         """The requests to one method, in order."""
@@ -80,6 +82,7 @@ class ScriptedService:
 
     def receive(self, method: str, request: Message, context: grpc.ServicerContext) -> None:
         """Record a call, and fail it if the script says so."""
+        self.times_s.append(time.monotonic())
         self.calls.append((method, request))
         self.callers.append(Caller.of(context))
         if method in self.stalled:
@@ -167,5 +170,8 @@ def events_of_take(job_id: str, *, stems: bool, ending: job_pb2.JobState.ValueTy
 
 def abort_with(error: ServiceError, context: grpc.ServicerContext) -> NoReturn:
     """End the call with an error, as a service does."""
-    context.abort_with_status(rpc_status.to_status(to_status(error)))
+    status = rpc_status.to_status(to_status(error))
+    pushback = ("grpc-retry-pushback-ms", retry_pushback(error, context.time_remaining()))
+    context.set_trailing_metadata((*status.trailing_metadata, pushback))
+    context.abort(status.code, status.details)
     raise AssertionError

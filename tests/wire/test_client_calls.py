@@ -186,7 +186,7 @@ def test_wait_raises_the_error_of_a_failed_job(pair: ScriptedPair, client: Any) 
         (NotFound("no persona", reason="PERSONA_NOT_FOUND", metadata={"known": "ember"}), errors.NotFoundError),
         (AlreadyExists("used", metadata={"request_id": "r"}), errors.AlreadyExistsError),
         (ResourceExhausted("queue full", retry_after_s=12.5), errors.ResourceExhaustedError),
-        (Unavailable("warming", reason="WARMING", retry_after_s=3), errors.UnavailableError),
+        (Unavailable("warming", reason="WARMING", retry_after_s=12), errors.UnavailableError),
         (DataLoss("changed", metadata={"key": "k"}), errors.DataLossError),
     ],
 )

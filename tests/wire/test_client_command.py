@@ -42,7 +42,7 @@ def pair() -> Iterator[ScriptedPair]:
         (FailedPrecondition("no lyrics here", reason="UNSUPPORTED_BY_RENDERER"), 2),
         (ResourceExhausted("the queue is full", retry_after_s=30), 75),
         (ResourceExhausted("too large", reason="TOO_LARGE"), 2),
-        (Unavailable("warming", reason="WARMING", retry_after_s=3), 75),
+        (Unavailable("draining", reason="DRAINING", retry_after_s=30), 75),
         (Unavailable("store is down", reason="STORE_UNAVAILABLE"), 75),
         (DataLoss("changed"), 3),
         (Internal("oh"), 1),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from sonichaos_client import errors
+from sonichaos_client.options import service_config
 from sonichaos_client.retry import ALWAYS_RESUMABLE, RESUMABLE_WITHOUT_REASON, Backoff, RetryPolicy, is_retryable
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,6 +46,45 @@ def test_max_elapsed_s_limits_the_wait_and_progress_resets_it() -> None:
     waiting.next_wait_s(error)
     with pytest.raises(errors.UnavailableError):
         waiting.next_wait_s(error)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_attempts": 0}, "max_attempts must be between 1 and 5, got 0."),
+        ({"max_attempts": 6}, "max_attempts must be between 1 and 5, got 6."),
+        ({"initial_backoff_s": 0.0}, "initial_backoff_s must be at least 0.001"),
+        ({"initial_backoff_s": 9.0}, "at most max_backoff_s, got 9.0 and 5.0."),
+    ],
+)
+def test_a_policy_that_grpc_would_reject_is_rejected(values: dict[str, Any], message: str) -> None:
+    """With the bounds, where it is made."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        RetryPolicy(**values)
+
+
+def test_grpc_repeats_what_reads_or_has_a_request_id() -> None:
+    """The service config has the policy's waits, and no method that changes a job."""
+    (entry,) = service_config(POLICY)["methodConfig"]
+    assert entry["retryPolicy"] == {
+        "maxAttempts": 5,
+        "initialBackoff": "1.000s",
+        "maxBackoff": "8.000s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    named = {one["method"] for one in entry["name"]}
+    assert {"GetJob", "CreateRender", "RerenderStem"} <= named
+    assert not named & {"CancelJob", "DeleteJob", "EraseJob", "AddStems", "RetryVersion", "CreatePersona", "Drain"}
+    assert service_config(RetryPolicy(max_attempts=1)) == {}
+
+
+def test_a_repeated_call_spans_an_attempt_to_connect() -> None:
+    """Whatever the policy: waits between attempts to connect are below half of a call's waits in all."""
+    assert RetryPolicy().max_reconnect_backoff_s == pytest.approx((0.2 + 0.4 + 0.8 + 1.6) / 2)
+    assert RetryPolicy(max_attempts=2).max_reconnect_backoff_s == pytest.approx(0.1)
+    assert RetryPolicy(max_attempts=1).max_reconnect_backoff_s == 5.0
+    assert RetryPolicy(initial_backoff_s=2.0).max_reconnect_backoff_s == 5.0
 
 
 @pytest.mark.parametrize(

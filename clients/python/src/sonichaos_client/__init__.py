@@ -8,6 +8,7 @@ from sonichaos.jobs.v1.brief_pb2 import Brief, Licence, Score, TempoMap, TempoPo
 from sonichaos.jobs.v1.job_pb2 import Job, Version
 from sonichaos_client.addresses import Addresses
 from sonichaos_client.aio import AsyncClient
+from sonichaos_client.call_report import CallReport
 from sonichaos_client.client import Client
 from sonichaos_client.credentials import Credentials
 from sonichaos_client.download import SavedFile
@@ -69,6 +70,7 @@ __all__ = [
     "BriefFields",
     "CallCancelledError",
     "CallOptions",
+    "CallReport",
     "Client",
     "ConnectionFailedError",
     "ConnectionSettingsError",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from copy import copy
+from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, Unpack
@@ -47,7 +49,8 @@ class AsyncClient:
         options: CallOptions | None = None,
     ) -> None:
         self._options = options or CallOptions()
-        self._connections = Connections(Addresses.resolve(address, separation_address), credentials, metadata)
+        addresses = Addresses.resolve(address, separation_address)
+        self._connections = Connections(addresses, credentials, metadata, self._options.retry)
         self._calls = AsyncCalls(self._connections)
 
     async def __aenter__(self) -> Self:
@@ -61,6 +64,15 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connections; running calls end."""
         await self._calls.close()
+
+    def with_timeout(self, timeout_s: float) -> Self:
+        """The same client, with another timeout of every call that is not a stream: ``client.with_timeout(2).get_job(job_id)``.
+
+        It shares the connections, so that closing one closes both.
+        """
+        other = copy(self)
+        other._options = replace(self._options, timeout_s=timeout_s, long_timeout_s=timeout_s)  # noqa: SLF001 - of the same class
+        return other
 
     async def create_render(
         self,
@@ -143,9 +155,12 @@ class AsyncClient:
         """
         return self._calls.stream(watch.watch_all(service, cursor, self._options))
 
-    async def wait(self, job: JobLike, *, version: int = 0) -> job_pb2.Job:
-        """Wait until a version (0: the newest) is done. Raises JobFailedError or JobCancelledError if it ends otherwise."""
-        return await self._calls.run(watch.wait(job, version, self._options))
+    async def wait(self, job: JobLike, *, version: int = 0, timeout_s: float | None = None) -> job_pb2.Job:
+        """Wait until a version (0: the newest) is done. Raises JobFailedError or JobCancelledError if it ends otherwise.
+
+        Raises DeadlineExceededError if it has not ended after ``timeout_s`` seconds; the job continues.
+        """
+        return await self._calls.run(watch.wait(job, version, timeout_s, self._options))
 
     async def cancel(self, job: JobLike, *, version: int = 0) -> job_pb2.Job:
         """Cancel a version (0: the newest that has not ended)."""

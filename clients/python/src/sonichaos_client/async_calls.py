@@ -95,9 +95,9 @@ class AsyncCalls:
             case ClientStreamingCall(service, rpc, messages, timeout_s):
                 upload_call = self._channel(service).stream_unary(*rpc.signature)
                 return await upload_call(iter(messages), timeout=timeout_s, metadata=await self._metadata())
-            case ServerStreamingCall(service, rpc, message):
+            case ServerStreamingCall(service, rpc, message, timeout_s):
                 stream = self._channel(service).unary_stream(*rpc.signature)
-                opened.append(stream(message, metadata=await self._metadata()))
+                opened.append(stream(message, timeout=timeout_s, metadata=await self._metadata()))
                 return StreamHandle(service, opened[-1])
             case ReadMessage(handle):
                 response = await handle.call.read()

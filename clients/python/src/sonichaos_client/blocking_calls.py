@@ -87,9 +87,9 @@ class BlockingCalls:
             case ClientStreamingCall(service, rpc, messages, timeout_s):
                 upload_call = self._channels[service].stream_unary(*rpc.signature)
                 return upload_call(iter(messages), timeout=timeout_s, metadata=self._connections.call_metadata())
-            case ServerStreamingCall(service, rpc, message):
+            case ServerStreamingCall(service, rpc, message, timeout_s):
                 stream = self._channels[service].unary_stream(*rpc.signature)
-                opened.append(stream(message, metadata=self._connections.call_metadata()))
+                opened.append(stream(message, timeout=timeout_s, metadata=self._connections.call_metadata()))
                 return StreamHandle(service, opened[-1])
             case ReadMessage(handle):
                 return next(handle.call, None)

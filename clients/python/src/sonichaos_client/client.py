@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from copy import copy
+from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, Unpack
@@ -47,7 +49,8 @@ class Client:
         options: CallOptions | None = None,
     ) -> None:
         self._options = options or CallOptions()
-        self._connections = Connections(Addresses.resolve(address, separation_address), credentials, metadata)
+        addresses = Addresses.resolve(address, separation_address)
+        self._connections = Connections(addresses, credentials, metadata, self._options.retry)
         self._calls = BlockingCalls(self._connections)
 
     def __enter__(self) -> Self:
@@ -61,6 +64,15 @@ class Client:
     def close(self) -> None:
         """Close the connections; running calls end."""
         self._calls.close()
+
+    def with_timeout(self, timeout_s: float) -> Self:
+        """The same client, with another timeout of every call that is not a stream: ``client.with_timeout(2).get_job(job_id)``.
+
+        It shares the connections, so that closing one closes both.
+        """
+        other = copy(self)
+        other._options = replace(self._options, timeout_s=timeout_s, long_timeout_s=timeout_s)  # noqa: SLF001 - of the same class
+        return other
 
     def create_render(
         self,
@@ -133,9 +145,12 @@ class Client:
         """
         return self._calls.stream(watch.watch_all(service, cursor, self._options))
 
-    def wait(self, job: JobLike, *, version: int = 0) -> job_pb2.Job:
-        """Wait until a version (0: the newest) is done. Raises JobFailedError or JobCancelledError if it ends otherwise."""
-        return self._calls.run(watch.wait(job, version, self._options))
+    def wait(self, job: JobLike, *, version: int = 0, timeout_s: float | None = None) -> job_pb2.Job:
+        """Wait until a version (0: the newest) is done. Raises JobFailedError or JobCancelledError if it ends otherwise.
+
+        Raises DeadlineExceededError if it has not ended after ``timeout_s`` seconds; the job continues.
+        """
+        return self._calls.run(watch.wait(job, version, timeout_s, self._options))
 
     def cancel(self, job: JobLike, *, version: int = 0) -> job_pb2.Job:
         """Cancel a version (0: the newest that has not ended)."""

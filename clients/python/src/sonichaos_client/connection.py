@@ -14,6 +14,7 @@ from sonichaos_client.endpoint import Endpoint
 from sonichaos_client.enums import OwningService
 from sonichaos_client.errors import ConnectionSettingsError, Metadata, SonichaosError, from_rpc_error
 from sonichaos_client.options import channel_options
+from sonichaos_client.retry import RetryPolicy
 
 SERVICES = (OwningService.RENDER, OwningService.SEPARATION)
 _METADATA_KEY = re.compile(r"[0-9a-z_.-]{1,128}")
@@ -28,9 +29,14 @@ class Connections:
     """
 
     def __init__(
-        self, addresses: Addresses, credentials: Credentials | None = None, metadata: Sequence[tuple[str, str]] = ()
+        self,
+        addresses: Addresses,
+        credentials: Credentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
+        retry: RetryPolicy | None = None,
     ) -> None:
         self.addresses = addresses
+        self._retry = retry
         self.credentials = Credentials.from_environment() if credentials is None else credentials
         self._metadata = tuple(metadata)
         self._endpoints = {service: Endpoint.parse(addresses.of(service)) for service in SERVICES}
@@ -41,14 +47,14 @@ class Connections:
 
     def open(self, service: OwningService) -> grpc.Channel:
         """A channel for blocking calls."""
-        target, options = self._endpoints[service].target, channel_options(self.addresses.of(service))
+        target, options = self._endpoints[service].target, channel_options(self.addresses.of(service), self._retry)
         if service in self._tls:
             return grpc.secure_channel(target, self._tls[service], options=options)
         return grpc.insecure_channel(target, options=options)
 
     def open_aio(self, service: OwningService) -> grpc.aio.Channel:
         """A channel of the running event loop."""
-        target, options = self._endpoints[service].target, channel_options(self.addresses.of(service))
+        target, options = self._endpoints[service].target, channel_options(self.addresses.of(service), self._retry)
         if service in self._tls:
             return grpc.aio.secure_channel(target, self._tls[service], options=options)
         return grpc.aio.insecure_channel(target, options=options)

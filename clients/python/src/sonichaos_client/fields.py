@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeAlias, TypedDict, TypeVar
@@ -76,6 +77,11 @@ class AnalysisFields(TypedDict, total=False):
     max_bpm: float | None
     beats_per_bar: int | None
     resample: bool  # as in SeparationFields
+
+
+def new_request_id() -> str:
+    """An id for a request that its caller gave none, so that repeating the call creates nothing twice."""
+    return uuid.uuid4().hex
 
 
 def message_of(kind: type[M], fields: Mapping[str, Any], *, allowed: type) -> M:

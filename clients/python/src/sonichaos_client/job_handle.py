@@ -39,10 +39,13 @@ class JobHandle(JobReference):
         """The version's events after a number, each once and in order, until the version ends. Resumed after a connection loss."""
         return self._client.watch(self, after_sequence=after_sequence)
 
-    def wait(self) -> Self:
-        """Wait until the version is done. Raises JobFailedError or JobCancelledError if it ends otherwise."""
+    def wait(self, *, timeout_s: float | None = None) -> Self:
+        """Wait until the version is done. Raises JobFailedError or JobCancelledError if it ends otherwise.
+
+        Raises DeadlineExceededError if it has not ended after ``timeout_s`` seconds; the job continues.
+        """
         try:
-            self._message = self._client.wait(self)
+            self._message = self._client.wait(self, timeout_s=timeout_s)
         except JobFailedError as error:
             self._message = error.job
             raise
@@ -112,10 +115,13 @@ class AsyncJobHandle(JobReference):
         """The version's events after a number, each once and in order, until the version ends. Resumed after a connection loss."""
         return self._client.watch(self, after_sequence=after_sequence)
 
-    async def wait(self) -> Self:
-        """Wait until the version is done. Raises JobFailedError or JobCancelledError if it ends otherwise."""
+    async def wait(self, *, timeout_s: float | None = None) -> Self:
+        """Wait until the version is done. Raises JobFailedError or JobCancelledError if it ends otherwise.
+
+        Raises DeadlineExceededError if it has not ended after ``timeout_s`` seconds; the job continues.
+        """
         try:
-            self._message = await self._client.wait(self)
+            self._message = await self._client.wait(self, timeout_s=timeout_s)
         except JobFailedError as error:
             self._message = error.job
             raise

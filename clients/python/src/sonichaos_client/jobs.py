@@ -33,15 +33,15 @@ def call_owner(
     answer, raises the error of the latter: it may have the job.
     """
     if not isinstance(job, str):
-        return (yield from call_unary(owner_of(message_of_job(job)), rpc, request, options.timeout_s))
+        return (yield from call_unary(owner_of(message_of_job(job)), rpc, request, options))
     try:
-        return (yield from call_unary(OwningService.RENDER, rpc, request, options.timeout_s))
+        return (yield from call_unary(OwningService.RENDER, rpc, request, options))
     except (NotFoundError, UnavailableError) as error:
         if not _other_may_own(error):
             raise
         first = error
     try:
-        return (yield from call_unary(OwningService.SEPARATION, rpc, request, options.timeout_s))
+        return (yield from call_unary(OwningService.SEPARATION, rpc, request, options))
     except (NotFoundError, UnavailableError) as error:
         if _other_may_own(error) and isinstance(first, UnavailableError):
             raise first from error
@@ -90,7 +90,7 @@ def retry_version(job: JobLike, version: int, priority: int, options: CallOption
 
 def get_usage(service: OwningService, options: CallOptions) -> Operation[pb.GetUsageResponse]:
     """The caller's limits and what is used of them."""
-    return (yield from call_unary(service, rpcs.GET_USAGE, pb.GetUsageRequest(), options.timeout_s))
+    return (yield from call_unary(service, rpcs.GET_USAGE, pb.GetUsageRequest(), options))
 
 
 def create_signed_url(
@@ -141,7 +141,7 @@ class _JobPages:
         """The newest job not yet listed, or None after the last. A page may be empty without being the last."""
         while not self.jobs and self.has_more:
             request = job_filter.request(self.token)
-            page = yield from call_unary(self.service, rpcs.LIST_JOBS, request, options.timeout_s)
+            page = yield from call_unary(self.service, rpcs.LIST_JOBS, request, options)
             self.jobs, self.token, self.has_more = list(page.jobs), page.next_page_token, bool(page.next_page_token)
         return self.jobs[0] if self.jobs else None
 

@@ -15,7 +15,7 @@ def erase_tenant(tenant: str, service: OwningService, options: CallOptions) -> O
     """Erase a tenant's data of one service; the call is repeated until nothing is left to erase."""
     request = pb.EraseTenantRequest(tenant=tenant, confirm_tenant=tenant)
     while True:
-        response = yield from call_unary(service, rpcs.ERASE_TENANT, request, options.timeout_s)
+        response = yield from call_unary(service, rpcs.ERASE_TENANT, request, options)
         if response.finished:
             return response
 
@@ -25,4 +25,4 @@ def drain(service: OwningService, limit: timedelta | None, options: CallOptions)
     request = pb.DrainRequest()
     if limit is not None:
         request.timeout.FromTimedelta(limit)
-    return (yield from call_unary(service, rpcs.DRAIN, request, options.timeout_s))
+    return (yield from call_unary(service, rpcs.DRAIN, request, options))

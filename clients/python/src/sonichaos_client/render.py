@@ -7,7 +7,7 @@ from sonichaos.render.v1 import render_pb2 as pb
 from sonichaos_client import rpcs
 from sonichaos_client.enums import OwningService, Stem, StemName
 from sonichaos_client.errors import FieldViolation, InvalidRequestError
-from sonichaos_client.fields import BriefFields, RerenderFields, message_of
+from sonichaos_client.fields import BriefFields, RerenderFields, message_of, new_request_id
 from sonichaos_client.job_reference import JobLike, id_of, number_of
 from sonichaos_client.options import CallOptions
 from sonichaos_client.sansio import Item, Operation, StreamOperation, call_unary
@@ -40,8 +40,8 @@ def create_render(
     brief: brief_pb2.Brief, request_id: str, priority: int, options: CallOptions
 ) -> Operation[job_pb2.Job]:
     """Create a take."""
-    request = pb.CreateRenderRequest(request_id=request_id, brief=brief, priority=priority)
-    return (yield from call_unary(_RENDER, rpcs.CREATE_RENDER, request, options.timeout_s)).job
+    request = pb.CreateRenderRequest(request_id=request_id or new_request_id(), brief=brief, priority=priority)
+    return (yield from call_unary(_RENDER, rpcs.CREATE_RENDER, request, options)).job
 
 
 def rerender_stem(
@@ -49,9 +49,10 @@ def rerender_stem(
 ) -> Operation[pb.RerenderStemResponse]:
     """Render one stem again, as the job's next version. A handle's version is the base unless the fields name another."""
     request = message_of(pb.RerenderStemRequest, fields, allowed=RerenderFields)
-    request.job_id, request.request_id, request.stem = id_of(job), request_id, stem_number(stem)
+    request.job_id, request.request_id = id_of(job), request_id or new_request_id()
+    request.stem = stem_number(stem)
     request.base_version = number_of(job, request.base_version)
-    return (yield from call_unary(_RENDER, rpcs.RERENDER_STEM, request, options.timeout_s))
+    return (yield from call_unary(_RENDER, rpcs.RERENDER_STEM, request, options))
 
 
 def list_personas(options: CallOptions) -> StreamOperation[pb.Persona]:
@@ -59,7 +60,7 @@ def list_personas(options: CallOptions) -> StreamOperation[pb.Persona]:
     token = ""
     while True:
         request = pb.ListPersonasRequest(page_size=_PAGE_SIZE, page_token=token)
-        page = yield from call_unary(_RENDER, rpcs.LIST_PERSONAS, request, options.timeout_s)
+        page = yield from call_unary(_RENDER, rpcs.LIST_PERSONAS, request, options)
         for persona in page.personas:
             yield Item(persona)
         token = page.next_page_token
@@ -70,13 +71,13 @@ def list_personas(options: CallOptions) -> StreamOperation[pb.Persona]:
 def get_persona(persona_id: str, options: CallOptions) -> Operation[pb.Persona]:
     """One persona."""
     request = pb.GetPersonaRequest(persona_id=persona_id)
-    return (yield from call_unary(_RENDER, rpcs.GET_PERSONA, request, options.timeout_s)).persona
+    return (yield from call_unary(_RENDER, rpcs.GET_PERSONA, request, options)).persona
 
 
 def delete_persona(persona_id: str, options: CallOptions) -> Operation[None]:
     """Delete a persona that is not built in."""
     request = pb.DeletePersonaRequest(persona_id=persona_id)
-    yield from call_unary(_RENDER, rpcs.DELETE_PERSONA, request, options.timeout_s)
+    yield from call_unary(_RENDER, rpcs.DELETE_PERSONA, request, options)
 
 
 def list_audit_rows(job_id: str, options: CallOptions) -> StreamOperation[pb.AuditRow]:
@@ -84,7 +85,7 @@ def list_audit_rows(job_id: str, options: CallOptions) -> StreamOperation[pb.Aud
     token = ""
     while True:
         request = pb.ListAuditRowsRequest(job_id=job_id, page_size=_PAGE_SIZE, page_token=token)
-        page = yield from call_unary(_RENDER, rpcs.LIST_AUDIT_ROWS, request, options.timeout_s)
+        page = yield from call_unary(_RENDER, rpcs.LIST_AUDIT_ROWS, request, options)
         for row in page.rows:
             yield Item(row)
         token = page.next_page_token
@@ -97,27 +98,27 @@ def verify_audit_chain(
 ) -> Operation[pb.VerifyAuditChainResponse]:
     """Verify the audit chain, and that it contains an exported head if one is given."""
     request = pb.VerifyAuditChainRequest(head_sequence=head_sequence, head_digest=head_digest)
-    return (yield from call_unary(_RENDER, rpcs.VERIFY_AUDIT_CHAIN, request, options.long_timeout_s))
+    return (yield from call_unary(_RENDER, rpcs.VERIFY_AUDIT_CHAIN, request, options, options.long_timeout_s))
 
 
 def replay(job: JobLike, version: int, options: CallOptions) -> Operation[pb.ReplayTakeResponse]:
     """Render a take again from its audit row and compare."""
     request = pb.ReplayTakeRequest(job_id=id_of(job), version=number_of(job, version))
-    return (yield from call_unary(_RENDER, rpcs.REPLAY_TAKE, request, options.long_timeout_s))
+    return (yield from call_unary(_RENDER, rpcs.REPLAY_TAKE, request, options, options.long_timeout_s))
 
 
 def erase_prompt(job: JobLike, options: CallOptions) -> Operation[pb.ErasePromptResponse]:
     """Erase a job's prompts from the journal."""
     request = pb.ErasePromptRequest(job_id=id_of(job))
-    return (yield from call_unary(_RENDER, rpcs.ERASE_PROMPT, request, options.timeout_s))
+    return (yield from call_unary(_RENDER, rpcs.ERASE_PROMPT, request, options))
 
 
 def get_drift_report(stem: Stem | StemName, options: CallOptions) -> Operation[pb.GetDriftReportResponse]:
     """How far re-renders of a stem lay from their grids."""
     request = pb.GetDriftReportRequest(stem=stem_number(stem))
-    return (yield from call_unary(_RENDER, rpcs.GET_DRIFT_REPORT, request, options.long_timeout_s))
+    return (yield from call_unary(_RENDER, rpcs.GET_DRIFT_REPORT, request, options, options.long_timeout_s))
 
 
 def get_model(options: CallOptions) -> Operation[pb.GetModelInfoResponse]:
     """The loaded renderer."""
-    return (yield from call_unary(_RENDER, rpcs.GET_RENDER_MODEL, pb.GetModelInfoRequest(), options.timeout_s))
+    return (yield from call_unary(_RENDER, rpcs.GET_RENDER_MODEL, pb.GetModelInfoRequest(), options))

@@ -24,16 +24,42 @@ docs/errors.md and the TypeScript client have the same lists.
 """
 
 
+_MAX_ATTEMPTS = 5
+
+
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """Exponential backoff with jitter: each wait is drawn between half and all of the current backoff.
+    """Exponential backoff with jitter, for calls, connections, streams and downloads.
 
-    ``max_elapsed_s`` limits the total wait since the last progress; every message received resets it.
+    A call that is safe to repeat is made at most ``max_attempts`` times (1 to 5, gRPC's own limit; 1 repeats nothing). Waits begin
+    at ``initial_backoff_s``, double up to ``max_backoff_s`` and are drawn around (gRPC) or up to (streams, uploads, downloads) that
+    value. Waits between attempts to connect begin at ``initial_backoff_s`` too and stay below ``max_backoff_s``.
+    ``max_elapsed_s`` limits the total wait of a stream or download since its last progress; every message received resets it.
+
+    Raises ValueError for values that contradict each other.
     """
 
+    max_attempts: int = 5
     initial_backoff_s: float = 0.2
     max_backoff_s: float = 5.0
     max_elapsed_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_attempts <= _MAX_ATTEMPTS:
+            raise ValueError(f"max_attempts must be between 1 and {_MAX_ATTEMPTS}, got {self.max_attempts}.")
+        if not 0.001 <= self.initial_backoff_s <= self.max_backoff_s:
+            raise ValueError(
+                "initial_backoff_s must be at least 0.001 and at most max_backoff_s, got "
+                f"{self.initial_backoff_s} and {self.max_backoff_s}."
+            )
+
+    @property
+    def max_reconnect_backoff_s(self) -> float:
+        """The longest wait between attempts to connect: half of what a call waits in all, so that it meets an attempt."""
+        waits_s = [
+            min(self.initial_backoff_s * 2**number, self.max_backoff_s) for number in range(self.max_attempts - 1)
+        ]
+        return min(self.max_backoff_s, sum(waits_s) / 2) if waits_s else self.max_backoff_s
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
@@ -69,3 +69,24 @@ GET_SEPARATION_MODEL = Rpc(_SEPARATION, "GetModelInfo", separation.GetModelInfoR
 _OPERATIONS = "sonichaos.operations.v1.OperationsService"
 ERASE_TENANT = Rpc(_OPERATIONS, "EraseTenant", operations.EraseTenantRequest, operations.EraseTenantResponse)
 DRAIN = Rpc(_OPERATIONS, "Drain", operations.DrainRequest, operations.DrainResponse)
+
+REPEATABLE: tuple[Rpc[Any, Any], ...] = (
+    GET_JOB,
+    LIST_JOBS,
+    GET_USAGE,
+    CREATE_SIGNED_URL,
+    CREATE_RENDER,
+    RERENDER_STEM,
+    LIST_PERSONAS,
+    GET_PERSONA,
+    LIST_AUDIT_ROWS,
+    VERIFY_AUDIT_CHAIN,
+    GET_DRIFT_REPORT,
+    REPLAY_TAKE,
+    GET_RENDER_MODEL,
+    GET_SEPARATION_MODEL,
+    ERASE_TENANT,
+)
+"""Unary methods that can be repeated without knowing whether the first call took effect: they read, have a request id, or end in
+the same state. Cancel, delete, stems and the like are not among them: the second answer would be an error, or about another
+version."""

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from sonichaos_client.enums import OwningService
 from sonichaos_client.errors import SonichaosError
+from sonichaos_client.options import CallOptions
 from sonichaos_client.rpcs import Request, Response, Rpc
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class ServerStreamingCall:
     service: OwningService
     rpc: Rpc[Any, Any]
     request: Message
+    timeout_s: float | None
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,18 @@ def advance(operation: Generator[Any, Any, T], result: object) -> Any:  # noqa: 
 
 
 def call_unary(
-    service: OwningService, rpc: Rpc[Request, Response], request: Request, timeout_s: float
+    service: OwningService,
+    rpc: Rpc[Request, Response],
+    request: Request,
+    options: CallOptions,
+    timeout_s: float | None = None,
 ) -> Operation[Response]:
-    """Call a unary method."""
-    response: Response = yield UnaryCall(service, rpc, request, timeout_s)
-    return response
+    """Call a unary method; without a timeout, with that of the options."""
+    with options.reporting(service, rpc, request_id=getattr(request, "request_id", "")):
+        response: Response = yield UnaryCall(
+            service, rpc, request, options.timeout_s if timeout_s is None else timeout_s
+        )
+        return response
 
 
 def call_client_streaming(
@@ -131,10 +140,10 @@ def call_client_streaming(
 
 
 def open_stream(
-    service: OwningService, rpc: Rpc[Request, Response], request: Request
+    service: OwningService, rpc: Rpc[Request, Response], request: Request, timeout_s: float | None = None
 ) -> Operation[StreamHandle[Response]]:
     """Call a server streaming method."""
-    handle: StreamHandle[Response] = yield ServerStreamingCall(service, rpc, request)
+    handle: StreamHandle[Response] = yield ServerStreamingCall(service, rpc, request, timeout_s)
     return handle
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
@@ -15,10 +16,12 @@ from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos_client import rpcs
 from sonichaos_client.enums import OwningService
-from sonichaos_client.errors import InvalidRequestError, LocalReadError, SonichaosError
-from sonichaos_client.fields import AnalysisFields, SeparationFields, StrPath, message_of
+from sonichaos_client.errors import InvalidRequestError, LocalReadError, SonichaosError, UnavailableError
+from sonichaos_client.fields import AnalysisFields, SeparationFields, StrPath, message_of, new_request_id
 from sonichaos_client.options import CallOptions
-from sonichaos_client.sansio import Operation, call_client_streaming, call_unary, run_blocking
+from sonichaos_client.retry import Backoff
+from sonichaos_client.rpcs import Request, Response, Rpc
+from sonichaos_client.sansio import Operation, Sleep, call_client_streaming, call_unary, run_blocking
 
 CHUNK_BYTES = 1024 * 1024  # the services accept no larger chunk
 CLIP_SUFFIXES = frozenset({".wav", ".rf64", ".w64", ".flac", ".aif", ".aiff"})
@@ -46,13 +49,9 @@ def separate_file(
         for data in _chunks(file):
             yield separation_pb2.CreateSeparationRequest(data=data)
 
-    upload = _Upload(requests())
     timeout_s = options.timeout_s + size_bytes / options.min_bytes_per_s
-    try:
-        response = yield from call_client_streaming(_SEPARATION, rpcs.CREATE_SEPARATION, upload, timeout_s)
-    except SonichaosError as error:
-        raise upload.read_error or error from error
-    return response.job
+    sending = _Sending(_SEPARATION, rpcs.CREATE_SEPARATION, timeout_s, options, header.request_id)
+    return (yield from sending.repeated(requests)).job
 
 
 def separate_stored(
@@ -61,14 +60,14 @@ def separate_stored(
     """Separate a WAV that is already in the object store."""
     header = _separation_header(request_id, fields)
     header.store_key = store_key
-    requests = [separation_pb2.CreateSeparationRequest(header=header)]
-    response = yield from call_client_streaming(_SEPARATION, rpcs.CREATE_SEPARATION, requests, options.timeout_s)
-    return response.job
+    request = separation_pb2.CreateSeparationRequest(header=header)
+    sending = _Sending(_SEPARATION, rpcs.CREATE_SEPARATION, options.timeout_s, options, header.request_id)
+    return (yield from sending.repeated(lambda: iter([request]))).job
 
 
 def _separation_header(request_id: str, fields: SeparationFields) -> separation_pb2.SeparationHeader:
     header = message_of(separation_pb2.SeparationHeader, fields, allowed=SeparationFields)
-    header.request_id = request_id
+    header.request_id = request_id or new_request_id()
     return header
 
 
@@ -85,12 +84,8 @@ def analyze_file(
         for data in _chunks(file):
             yield separation_pb2.AnalyzeAudioRequest(data=data)
 
-    upload = _Upload(requests())
     timeout_s = options.long_timeout_s + size_bytes / options.min_bytes_per_s
-    try:
-        return (yield from call_client_streaming(_SEPARATION, rpcs.ANALYZE_AUDIO, upload, timeout_s))
-    except SonichaosError as error:
-        raise upload.read_error or error from error
+    return (yield from _Sending(_SEPARATION, rpcs.ANALYZE_AUDIO, timeout_s, options).repeated(requests))
 
 
 def create_persona(
@@ -108,20 +103,19 @@ def create_persona(
                 chunk = render_pb2.ClipChunk(clip_index=index, data=data)
                 yield render_pb2.CreatePersonaRequest(chunk=chunk)
 
-    upload = _Upload(requests())
     # The service computes the embedding before it answers.
     timeout_s = 4 * options.timeout_s + sum(size for _, size in digests) / options.min_bytes_per_s
+    sending = _Sending(OwningService.RENDER, rpcs.CREATE_PERSONA, timeout_s, options)
     try:
-        response = yield from call_client_streaming(OwningService.RENDER, rpcs.CREATE_PERSONA, upload, timeout_s)
-    except SonichaosError as error:
-        raise upload.read_error or _naming_file(error, clips) from error
-    return response.persona
+        return (yield from sending.once(requests)).persona
+    except InvalidRequestError as error:
+        raise _naming_file(error, clips) from error
 
 
-def _naming_file(error: SonichaosError, clips: Sequence[StrPath]) -> SonichaosError:
+def _naming_file(error: InvalidRequestError, clips: Sequence[StrPath]) -> InvalidRequestError:
     """The error, with the local file where the service names a clip by its number, which is all that it knows of it."""
     number = re.fullmatch(r"clip ([0-9]{1,3})", error.metadata.get("detail", ""))
-    if not isinstance(error, InvalidRequestError) or number is None or int(number[1]) >= len(clips):
+    if number is None or int(number[1]) >= len(clips):
         return error
     return InvalidRequestError(
         f"{clips[int(number[1])]}: {error.message}", code=error.code, reason=error.reason, metadata=error.metadata
@@ -131,7 +125,7 @@ def _naming_file(error: SonichaosError, clips: Sequence[StrPath]) -> SonichaosEr
 def get_separation_model(options: CallOptions) -> Operation[separation_pb2.GetModelInfoResponse]:
     """The loaded separator."""
     request = separation_pb2.GetModelInfoRequest()
-    return (yield from call_unary(_SEPARATION, rpcs.GET_SEPARATION_MODEL, request, options.timeout_s))
+    return (yield from call_unary(_SEPARATION, rpcs.GET_SEPARATION_MODEL, request, options))
 
 
 def clips_in(folder: Path) -> list[Path]:
@@ -144,6 +138,44 @@ def clips_in(folder: Path) -> list[Path]:
         suffixes = ", ".join(sorted(CLIP_SUFFIXES))
         raise LocalReadError(f"{folder} contains no clips. Expected files that end in {suffixes}.")
     return clips
+
+
+@dataclass
+class _Sending(Generic[Request, Response]):
+    """A call with a stream of requests, made from a file."""
+
+    service: OwningService
+    rpc: Rpc[Request, Response]
+    timeout_s: float
+    options: CallOptions
+    request_id: str = ""
+    attempt: int = 0
+
+    def once(self, requests: Callable[[], Iterator[Request]]) -> Operation[Response]:
+        """Make the call. Raises LocalReadError if the file cannot be read."""
+        self.attempt += 1
+        upload = _Upload(requests())
+        try:
+            with self.options.reporting(self.service, self.rpc, attempt=self.attempt, request_id=self.request_id):
+                return (yield from call_client_streaming(self.service, self.rpc, upload, self.timeout_s))
+        except SonichaosError as error:
+            if upload.read_error is None:
+                raise
+            raise upload.read_error from error
+
+    def repeated(self, requests: Callable[[], Iterator[Request]]) -> Operation[Response]:
+        """Make the call, from the start again after UNAVAILABLE: gRPC does not repeat a stream that is longer than its buffer.
+
+        A service that asks for a longer wait than ``timeout_s`` is not waited for.
+        """
+        backoff = Backoff(self.options.retry, self.options.rng)
+        while True:
+            try:
+                return (yield from self.once(requests))
+            except UnavailableError as error:
+                if self.attempt >= self.options.retry.max_attempts or (error.retry_after_s or 0) > self.timeout_s:
+                    raise
+                yield Sleep(backoff.next_wait_s(error))
 
 
 class _Upload(Iterable[M]):

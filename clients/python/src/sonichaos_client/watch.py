@@ -13,6 +13,7 @@ from sonichaos_client import jobs, rpcs
 from sonichaos_client.enums import EventKind, JobState, OwningService
 from sonichaos_client.errors import (
     CallCancelledError,
+    DeadlineExceededError,
     JobCancelledError,
     JobFailedError,
     SonichaosError,
@@ -64,28 +65,35 @@ def _watch_version(
     options: CallOptions,
     *,
     only: Collection[int] | None = None,
+    until_s: float | None = None,
 ) -> StreamOperation[JobEvent]:
-    """The events until ``version`` ends; those of the versions ``only``, or of all."""
-    backoff = Backoff(options.retry, options.rng)
+    """The events until ``version`` ends; those of the versions ``only``, or of all.
+
+    Raises DeadlineExceededError at ``until_s`` of the options' clock.
+    """
+    backoff, attempt = Backoff(options.retry, options.rng), 0
     while True:
         request = pb.WatchJobRequest(
             job_id=job_id, version=version, after_sequence=after_sequence, heartbeat_seconds=HEARTBEAT_S
         )
-        accepted = False
+        accepted, attempt = False, attempt + 1
+        left_s = None if until_s is None else max(until_s - options.clock(), 0.0)
         try:
-            handle = yield from open_stream(service, rpcs.WATCH_JOB, request)
-            while (response := (yield from read_message(handle))) is not None:
-                accepted = True
-                if response.event.sequence <= after_sequence:  # a heartbeat has no event
-                    continue
-                backoff.reset()
-                after_sequence = response.event.sequence
-                if only is None or response.event.version in only:
-                    yield Item(JobEvent.from_message(response.event))
+            with options.reporting(service, rpcs.WATCH_JOB, attempt=attempt):
+                handle = yield from open_stream(service, rpcs.WATCH_JOB, request, left_s)
+                while (response := (yield from read_message(handle))) is not None:
+                    accepted = True
+                    if response.event.sequence <= after_sequence:  # a heartbeat has no event
+                        continue
+                    backoff.reset()
+                    after_sequence = response.event.sequence
+                    if only is None or response.event.version in only:
+                        yield Item(JobEvent.from_message(response.event))
         except SonichaosError as error:
             if not (is_retryable(error) or _identity_ended(error, accepted=accepted)):
                 raise
-            yield Sleep(backoff.next_wait_s(error))
+            wait_s = backoff.next_wait_s(error)
+            yield Sleep(wait_s if left_s is None else min(wait_s, left_s))
         else:
             return
 
@@ -96,21 +104,21 @@ def watch_all(service: OwningService, cursor: str, options: CallOptions) -> Stre
     A first unary call fails at once if the service does not run. If the connection is lost before the first event and the
     cursor is empty, the stream starts again at the current time, and events in between are lost; pass a cursor to avoid this.
     """
-    yield from call_unary(service, rpcs.LIST_JOBS, pb.ListJobsRequest(page_size=1), options.timeout_s)
-    backoff = Backoff(options.retry, options.rng)
+    yield from call_unary(service, rpcs.LIST_JOBS, pb.ListJobsRequest(page_size=1), options)
+    backoff, attempt = Backoff(options.retry, options.rng), 0
     while True:
-        accepted = False
+        request = pb.WatchJobsRequest(cursor=cursor, heartbeat_seconds=HEARTBEAT_S)
+        accepted, attempt = False, attempt + 1
         try:
-            handle = yield from open_stream(
-                service, rpcs.WATCH_JOBS, pb.WatchJobsRequest(cursor=cursor, heartbeat_seconds=HEARTBEAT_S)
-            )
-            while (response := (yield from read_message(handle))) is not None:
-                accepted = True
-                backoff.reset()
-                if not response.HasField("event"):
-                    continue
-                cursor = response.event.cursor
-                yield Item(JobEvent.from_message(response.event))
+            with options.reporting(service, rpcs.WATCH_JOBS, attempt=attempt):
+                handle = yield from open_stream(service, rpcs.WATCH_JOBS, request)
+                while (response := (yield from read_message(handle))) is not None:
+                    accepted = True
+                    backoff.reset()
+                    if not response.HasField("event"):
+                        continue
+                    cursor = response.event.cursor
+                    yield Item(JobEvent.from_message(response.event))
         except SonichaosError as error:
             if not (is_retryable(error) or _identity_ended(error, accepted=accepted)):
                 raise
@@ -127,22 +135,29 @@ def _identity_ended(error: SonichaosError, *, accepted: bool) -> bool:
     return accepted and isinstance(error, UnauthenticatedError)
 
 
-def wait(job: JobLike, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
+def wait(job: JobLike, version: int, timeout_s: float | None, options: CallOptions) -> Operation[job_pb2.Job]:
     """The job, once the version is done. Raises JobFailedError or JobCancelledError if it ended otherwise.
 
-    If the service becomes unreachable after the event of a failure, the failure is raised, with the job as far as it is known.
+    Raises DeadlineExceededError if it has not ended after ``timeout_s``; it continues. If the service becomes unreachable after the
+    event of a failure, the failure is raised, with the job as far as it is known.
     """
     row, number = yield from _version_to_watch(job, version, options)
     failure = LastFailure(row, number)
+    until_s = None if timeout_s is None else options.clock() + timeout_s
     try:
-        events = _watch_version(owner_of(row), row.job_id, number, row.last_sequence, options)
+        events = _watch_version(owner_of(row), row.job_id, number, row.last_sequence, options, until_s=until_s)
         yield from consume(events, failure.on_event)
         ended = yield from _get_job_with_retries(row, options)
-    except SonichaosError as connection_error:
-        raise failure.error or connection_error from connection_error
-    error = failure_of(ended, version_of(ended, number))
-    if error is not None:
-        raise error
+    except SonichaosError as error:
+        if isinstance(error, DeadlineExceededError) and until_s is not None and options.clock() >= until_s:
+            message = (
+                f"{row.job_id} v{number} has not ended after {timeout_s} s. It continues: wait again, or cancel it."
+            )
+            raise DeadlineExceededError(message) from error
+        raise failure.error or error from error
+    failed = failure_of(ended, version_of(ended, number))
+    if failed is not None:
+        raise failed
     return ended
 
 

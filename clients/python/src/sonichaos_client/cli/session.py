@@ -29,6 +29,7 @@ from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import RetryPolicy
 
 _COMPLETION_S = 0.5  # for each of the two services
+_OPTIONS = CallOptions(retry=RetryPolicy(max_attempts=3))  # somebody waits for the answer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,11 +55,11 @@ class Session:
 
     def client(self) -> Client:
         """A client of the two services."""
-        return Client(self.render_address, self.separation_address, credentials=self._credentials())
+        return Client(self.render_address, self.separation_address, credentials=self._credentials(), options=_OPTIONS)
 
     def client_for_completion(self) -> Client:
         """A client that gives up quickly."""
-        options = CallOptions(timeout_s=_COMPLETION_S, retry=RetryPolicy(max_elapsed_s=0.0))
+        options = CallOptions(timeout_s=_COMPLETION_S, retry=RetryPolicy(max_attempts=1, max_elapsed_s=0.0))
         return Client(self.render_address, self.separation_address, credentials=self._credentials(), options=options)
 
     def next_command(self, *words: str) -> str:
