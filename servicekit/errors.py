@@ -82,7 +82,10 @@ def cause_of(error: BaseException) -> str:
 
 
 class InvalidFields(ServiceError):
-    """One or more fields are missing, malformed or out of range. The first ten are named, the others counted."""
+    """One or more fields are missing, malformed or out of range. The first ten are named, the others counted.
+
+    ``all_violations`` has those that are only counted too.
+    """
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     default_reason = "INVALID_FIELD"
@@ -93,6 +96,7 @@ class InvalidFields(ServiceError):
         message = "; ".join(f"{v.field}: {v.description}" for v in named)
         super().__init__(f"{message}; and {more} more" if more else message)
         self.violations = named
+        self.all_violations = tuple(violations)
         self.metadata = {"violations": str(len(violations))} if more else {}
 
 
@@ -108,6 +112,9 @@ class InvalidTensor(ServiceError):
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     default_reason = "INVALID_TENSOR"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, metadata={"detail": message})
 
 
 class InvalidToken(ServiceError):

@@ -34,20 +34,24 @@ def read_header(message: separation_pb2.SeparationHeader) -> UploadHeader:
     stem_mode = read_requested_stem_mode(message.stem_mode, violations, field="header.stem_mode")
     licence = read_licence(message.licence, violations, field="header.licence")
     expire_time = _read_time(message, violations)
+    try:
+        header = UploadHeader(
+            request_id=message.request_id,
+            stem_mode=stem_mode,
+            file_name=message.file_name,
+            labels=dict(message.labels),
+            licence=licence,
+            sha256=message.sha256,
+            store_key=message.store_key,
+            expire_time=expire_time,
+            priority=message.priority,
+            resample=message.resample,
+        )
+    except InvalidFields as error:
+        raise InvalidFields([*violations, *error.all_violations]) from None
     if violations:
         raise InvalidFields(violations)
-    return UploadHeader(
-        request_id=message.request_id,
-        stem_mode=stem_mode,
-        file_name=message.file_name,
-        labels=dict(message.labels),
-        licence=licence,
-        sha256=message.sha256,
-        store_key=message.store_key,
-        expire_time=expire_time,
-        priority=message.priority,
-        resample=message.resample,
-    )
+    return header
 
 
 def read_tensor_request(

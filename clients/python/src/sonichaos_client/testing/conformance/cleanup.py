@@ -16,11 +16,12 @@ _FINAL = frozenset({"JOB_STATE_DONE", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"}
 
 
 class CreatedThings:
-    """What calls created, so that it can be removed."""
+    """What calls created, so that it can be removed. What ``others`` has, which an answer may repeat, is not removed here."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, others: CreatedThings | None = None) -> None:
         self._wire = wire
-        self._jobs: dict[str, str] = {}
+        self._others = others
+        self.jobs: dict[str, str] = {}
         self._calls: dict[tuple[str, str, str], None] = {}
 
     def note(self, rpc: Rpc, answer: Answer) -> None:
@@ -29,7 +30,9 @@ class CreatedThings:
             return
         name = "/".join((rpc.service, rpc.path.rpartition("/")[2]))
         if name in _JOB_CALLS:
-            self._jobs[answer.response["job"]["jobId"]] = _JOB_CALLS[name]
+            job_id = answer.response["job"]["jobId"]
+            if self._others is None or job_id not in self._others.jobs:
+                self.jobs[job_id] = _JOB_CALLS[name]
         elif name == "RenderService/CreatePersona":
             self._calls[("RenderService/DeletePersona", "personaId", answer.response["persona"]["id"])] = None
         elif name == "WebhooksService/CreateWebhook":
@@ -39,7 +42,7 @@ class CreatedThings:
         """Cancel and delete the jobs, then the rest; what could not be removed."""
         deadline_s = time.monotonic() + limit_s
         left = []
-        for job_id, owner in self._jobs.items():
+        for job_id, owner in self.jobs.items():
             answer = self._remove_job(job_id, owner, deadline_s)
             if answer.code == _GONE:
                 answer = self._remove_job(job_id, _OTHER[owner], deadline_s)
@@ -49,7 +52,7 @@ class CreatedThings:
             answer = self._call(name, None, {field: value}, deadline_s)
             if answer.code not in ("OK", _GONE):
                 left.append(Difference(value, name, f"{answer.code}: {answer.message}"))
-        self._jobs.clear()
+        self.jobs.clear()
         self._calls.clear()
         return left
 

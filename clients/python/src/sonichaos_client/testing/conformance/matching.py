@@ -66,9 +66,9 @@ def _same(expected: Any, received: Any) -> bool:  # noqa: ANN401
     """Protobuf's JSON writes 64-bit integers as strings, so a number also equals the string of its digits."""
     if isinstance(expected, bool) or isinstance(received, bool):
         return expected is received
-    if isinstance(expected, int | float) and isinstance(received, str):
+    if isinstance(expected, str) != isinstance(received, str):
         number = _number(received)
-        return number is not None and number == expected
+        return number is not None and number == _number(expected)
     return bool(expected == received)
 
 

@@ -90,7 +90,7 @@ class Runner:
             yield CaseResult(_CLEANUP, Result.FAILED, time.monotonic() - started_s, found)
 
     def _run_case(self, case: Case) -> CaseResult:
-        things = CreatedThings(self._wire)
+        things = CreatedThings(self._wire, self._fixture_things)
         try:
             names = self._names(case)
             condition = case.only_if

@@ -116,7 +116,11 @@ def _slice(argument: Any, _index: int) -> Any:  # noqa: ANN401
 
 
 def _sha256(argument: Any, _index: int) -> str:  # noqa: ANN401
-    return hashlib.sha256(argument).hexdigest()
+    return hashlib.sha256(argument.encode() if isinstance(argument, str) else argument).hexdigest()
+
+
+def _decode(argument: Any, _index: int) -> str:  # noqa: ANN401
+    return bytes(argument).decode()
 
 
 def _alter(argument: Any, _index: int) -> str:  # noqa: ANN401
@@ -150,6 +154,7 @@ _FUNCTIONS: dict[str, Callable[[Any, int], Any]] = {
     "$concat": _concat,
     "$slice": _slice,
     "$sha256": _sha256,
+    "$text": _decode,
     "$alter": _alter,
     "$wav": _wav,
     "$zero_bytes": _bytes,
