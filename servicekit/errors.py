@@ -113,8 +113,8 @@ class InvalidTensor(ServiceError):
     code = grpc.StatusCode.INVALID_ARGUMENT
     default_reason = "INVALID_TENSOR"
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, metadata={"detail": message})
+    def __init__(self, message: str, *, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, metadata={"detail": message, **(metadata or {})})
 
 
 class InvalidToken(ServiceError):

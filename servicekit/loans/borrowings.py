@@ -127,9 +127,9 @@ class Borrowings:
         """Seconds until the lease of ``header`` expires. Raises FailedPrecondition LEASE_LOST where it has expired."""
         remaining_s = header.lease_expires_at_s - self._wall_clock_s()
         if not remaining_s > 0:
-            raise FailedPrecondition(
+            raise _lease_lost(
+                header.lease_id,
                 f"the lease expired {-remaining_s:.1f} s ago; lend the tensor again, and compare the clocks of both hosts",
-                reason="LEASE_LOST",
             )
         return min(remaining_s, self.limits.max_lease_s)
 
@@ -159,9 +159,7 @@ class Borrowings:
         with self._lock:
             loan = self._loans.get(lease_id)
             if loan is None or loan.discarded:
-                raise FailedPrecondition(
-                    f"the lease of {lease_id} expired while its tensor was received", reason="LEASE_LOST"
-                )
+                raise _lease_lost(lease_id, f"the lease of {lease_id} expired while its tensor was received")
             header = loan.header
             flat = np.frombuffer(buffer, dtype=np.float32, count=header.channels * header.frames)
             flat.flags.writeable = False
@@ -262,7 +260,7 @@ class Borrowings:
                     if loan and loan.borrowed
                     else "is unknown: it was never received, has expired or was withdrawn"
                 )
-                raise FailedPrecondition(f"loan {lease_id!r} {state}; lend the tensor again", reason="LEASE_LOST")
+                raise _lease_lost(lease_id, f"loan {lease_id!r} {state}; lend the tensor again")
             loan.borrowed = True
             samples, loan.samples = loan.samples, None
         return loan, samples
@@ -289,6 +287,13 @@ class Borrowings:
         self._freed.put((lease_id, serial))
         for wake in self._wakers:
             wake()
+
+
+_MAX_SHOWN_ID = 80  # of an unknown loan, whose id may be any text
+
+
+def _lease_lost(lease_id: str, message: str) -> FailedPrecondition:
+    return FailedPrecondition(message, reason="LEASE_LOST", metadata={"lease_id": lease_id[:_MAX_SHOWN_ID]})
 
 
 def _wrong_checksum(header: TensorHeader, found: str) -> InvalidTensor:

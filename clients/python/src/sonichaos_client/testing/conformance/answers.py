@@ -20,10 +20,14 @@ def judge(answer: Answer, expected: Any) -> list[Difference]:  # noqa: ANN401 - 
     if not isinstance(expected, list):
         return [*_differences(answer, expected), *check_rules(answer)]
     found = [_differences(answer, one) for one in expected]
-    if all(found):
-        wanted = " or ".join(f"{one.get('code', 'OK')} {one.get('reason', '')}".strip() for one in expected)
-        return [Difference("", wanted, _shown(answer))]
-    return list(check_rules(answer))
+    same_status = [one for one in found if not any(difference.path == "" for difference in one)]
+    if not same_status:
+        return [Difference("", " or ".join(_status(one) for one in expected), _shown(answer)), *check_rules(answer)]
+    return [*min(same_status, key=len), *check_rules(answer)]
+
+
+def _status(expected: Mapping[str, Any]) -> str:
+    return f"{expected.get('code', 'OK')} {expected.get('reason', '')}".strip()
 
 
 def _shown(answer: Answer) -> str:
@@ -33,7 +37,7 @@ def _shown(answer: Answer) -> str:
 def _differences(answer: Answer, expected: Mapping[str, Any]) -> list[Difference]:
     code = expected.get("code", "OK")
     if answer.code != code or expected.get("reason", answer.reason) != answer.reason:
-        return [Difference("", f"{code} {expected.get('reason', '')}".strip(), _shown(answer))]
+        return [Difference("", _status(expected), _shown(answer))]
     body = answer.as_json()
     return [
         one
