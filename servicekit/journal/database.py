@@ -371,7 +371,7 @@ def _service_error(cause: BaseException | None, operation: str) -> ServiceError:
         )
     if getattr(cause, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
         return Internal(
-            f"the journal's file is damaged or is not a journal ({cause}); restore it from a backup (docs/runbook.md)"
+            f"the journal's file is damaged or is not a journal ({cause}); restore it from a backup (docs/tasks/backup.md)"
         )
     return _unavailable(cause, operation)
 

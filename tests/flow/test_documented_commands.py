@@ -15,15 +15,21 @@ import soundfile
 
 from tests.conftest import require_debian
 from tests.flow.conftest import running_up
-from tests.support.doc_blocks import PAGES, ROOT, Block, blocks
+from tests.support.doc_blocks import PAGES, ROOT, blocks
 from tests.support.pair import LivePair
 
 
-def _runnable(page: Path) -> list[Block]:
-    return [block for block in blocks(page, "sh") if not block.not_run and not block.run_by]
+def _script(page: Path) -> str:
+    """The blocks of a page as one script: those of commands as they are, those of Python as programs that bash starts."""
+    parts = []
+    for block in blocks(page):
+        if block.language in {"sh", "python"} and not block.not_run and not block.run_by:
+            code = block.code if block.language == "sh" else f"python - <<'END_OF_PYTHON'\n{block.code}END_OF_PYTHON\n"
+            parts.append(f"echo '--- {block}' >&2\n{code}")
+    return "\n".join(parts)
 
 
-PAGES_WITH_COMMANDS = [page for page in PAGES if _runnable(page)]
+SCRIPTS = {page: script for page in PAGES if (script := _script(page))}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +49,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", SCRIPTS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_of_a_page_run(page: Path, pair: LivePair, recording: Path, tmp_path: Path) -> None:
     """The blocks of a page succeed one after another in one shell.
 
@@ -52,13 +58,12 @@ def test_commands_of_a_page_run(page: Path, pair: LivePair, recording: Path, tmp
     require_debian("jq", "jq")
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
     shutil.copy(recording, tmp_path / "recording.wav")
-    script = "\n".join(f"echo '--- {block}' >&2\n{block.code}" for block in _runnable(page))
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**pair.env, "PATH": path, "HOME": str(tmp_path), "SONICHAOS_DATA": str(pair.data)}
     bash = shutil.which("bash")
     assert bash
     ran = subprocess.run(
-        [bash, "-euo", "pipefail", "-c", script],
+        [bash, "-euo", "pipefail", "-c", SCRIPTS[page]],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert ran.returncode == 0, f"{ran.stdout[-2000:]}\n{ran.stderr[-4000:]}"

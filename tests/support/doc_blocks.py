@@ -10,6 +10,7 @@ A line above a block may say why no test runs it, or which test does; one line m
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ def blocks(page: Path, language: str = "") -> Iterator[Block]:
             page=page,
             line=text.count("\n", 0, found.start()) + 1,
             language=found["language"],
-            code=found["code"],
+            code=textwrap.dedent(found["code"]),
             not_run=not_run,
             run_by=(marker["test"] if marker else None) or "",
         )

@@ -1,4 +1,4 @@
-"""Backup and restore as the runbook describes them, by doing: while jobs are written, on both databases."""
+"""Backup and restore as docs/tasks/backup.md describes them, by doing: while jobs are written, on both databases."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def store_in(folder: Path) -> FolderStore:
 
 
 def back_up(url: str, copy: Path) -> None:
-    """The runbook's commands."""
+    """The commands of docs/tasks/backup.md."""
     if url.startswith("sqlite"):
         subprocess.run([sys.executable, "-c", BACK_UP_SQLITE, url.removeprefix("sqlite:///"), copy], check=True)
     else:
