@@ -93,10 +93,10 @@ def on_post_build(config: MkDocsConfig) -> None:
         for name in {page.file.src_uri, page.file.dest_uri.removesuffix(".html") + ".md"}:
             (site / name).write_text(page.markdown or "", encoding="utf-8")
     lines = [f"# {config.site_name}", "", f"> {config.site_description}"]
-    for item in _nav[0].items:
-        if isinstance(item, Section):
-            lines += ["", f"## {item.title}", ""]
-            lines += [_line(child) for child in item.children if isinstance(child, Page)]
+    start = [item for item in _nav[0].items if isinstance(item, Page)]
+    sections = [item for item in _nav[0].items if isinstance(item, Section)]
+    for title, children in [("Start", start), *((section.title, section.children) for section in sections)]:
+        lines += ["", f"## {title}", "", *(_line(child) for child in children if isinstance(child, Page))]
     (site / "llms.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
