@@ -85,7 +85,7 @@ def fake(
     if (certificate is None) != (private_key is None):
         raise click.UsageError("--certificate and --private-key belong together; give both or none.")
     try:
-        from sonichaos_client.testing.fake import FakeOptions, FakeServices, Script, ScriptError, read_script
+        from sonichaos_client.testing.fake import FakeOptions, FakeServices, Script, read_script
     except ImportError as error:
         note(f"Error: sonichaos fake requires the extra 'testing' ({error}): pip install 'sonichaos-client[testing]'.")
         context.exit(ExitStatus.FAILED)
@@ -101,7 +101,7 @@ def fake(
             certificate=certificate,
             private_key=private_key,
         )
-    except ScriptError as error:
+    except ValueError as error:
         raise click.UsageError(str(error)) from None
     asyncio.run(_serve(lambda: FakeServices(options), as_json=as_json))
 

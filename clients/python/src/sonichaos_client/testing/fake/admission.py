@@ -161,7 +161,7 @@ class Admission:
         earlier = self.requests.find("RerenderStem", request.request_id, digest)
         if earlier is not None:
             return earlier
-        tempo_map, key = _read_change(request)
+        tempo_map, key = read_change(request)
         if request.stem == brief_pb2.STEM_DRUMS:
             raise _drums_switched_off()
         job = self.studio.records.get(request.job_id)
@@ -265,7 +265,7 @@ def _new_sound(
     return RerenderedSound(base.sound, MixSound(stems, base.sound.frames, loop=False), name)
 
 
-def _read_change(request: render_pb2.RerenderStemRequest) -> tuple[brief_pb2.TempoMap | None, str]:
+def read_change(request: render_pb2.RerenderStemRequest) -> tuple[brief_pb2.TempoMap | None, str]:
     """Tempo and key of the change. Raises INVALID_FIELD with every field that is wrong."""
     found = check_priority(request.priority)
     if request.stem not in brief_pb2.Stem.values()[1:]:

@@ -96,7 +96,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def ListJobs(
         self, request: jobs_service_pb2.ListJobsRequest, context: Context
     ) -> jobs_service_pb2.ListJobsResponse:
-        _check_filter(request)
+        check_filter(request)
         size = page_size(request.page_size)
         sealer, bound = self.changes.studio.records.sealer, ("jobs", str(self._owner), _filter_digest(request))
         before = sealer.open(request.page_token, *bound) if request.page_token else None
@@ -210,7 +210,8 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         )
 
 
-def _check_filter(request: jobs_service_pb2.ListJobsRequest) -> None:
+def check_filter(request: jobs_service_pb2.ListJobsRequest) -> None:
+    """Raise INVALID_FIELD with every filter that is wrong."""
     found = []
     unknown = [number for number in request.states if number not in job_pb2.JobState.values()[1:]]
     if unknown:

@@ -72,7 +72,7 @@ def bounce_manifest(
         "stemMode": None,
         "residualDbfs": None,
         "excessSamples": None,
-        "processing": [],
+        "processing": list(job.processing),
         "licence": licence_facts(brief.licence),
         "labels": dict(brief.labels),
         "fingerprint": FINGERPRINT if taken else {},

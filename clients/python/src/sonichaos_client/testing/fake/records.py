@@ -64,7 +64,7 @@ class VersionRecord:
 
 @dataclass(eq=False)
 class JobRecord:
-    """A job. ``file_name`` is that of an upload; its ``digest`` is the SHA-256 of the uploaded file, empty for a take."""
+    """A job. ``digest`` is the SHA-256 of an uploaded file, empty for a take; ``processing`` is what was done to its samples."""
 
     job_id: str
     owner: Owner
@@ -72,9 +72,9 @@ class JobRecord:
     create_time: datetime
     versions: list[VersionRecord]
     events: list[job_pb2.JobEvent] = field(default_factory=list)
-    file_name: str = ""
     digest: str = ""
     size_bytes: int = 0
+    processing: tuple[str, ...] = ()
 
     @property
     def is_upload(self) -> bool:

@@ -67,7 +67,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self, request_iterator: AsyncIterator[separation_pb2.CreateSeparationRequest], context: Context
     ) -> separation_pb2.CreateSeparationResponse:
         header = (await _first(request_iterator)).header
-        _check_header(header)
+        check_header(header)
         data = await self._received(request_iterator, header.store_key)
         return separation_pb2.CreateSeparationResponse(job=job_message(self._accept(header, data)))
 
@@ -75,10 +75,10 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         self, request_iterator: AsyncIterator[separation_pb2.AnalyzeAudioRequest], context: Context
     ) -> separation_pb2.AnalyzeAudioResponse:
         header = (await _first(request_iterator)).header
-        _check_analysis(header)
+        check_analysis(header)
         data = await self._received(request_iterator, header.store_key)
-        pcm = read_upload(data, max_seconds=MAX_ANALYSED_SECONDS)
-        return _analysis(header, pcm)
+        recording = read_upload(data, max_seconds=MAX_ANALYSED_SECONDS, resample=header.resample)
+        return _analysis(header, recording.pcm)
 
     async def GetModelInfo(
         self, request: separation_pb2.GetModelInfoRequest, context: Context
@@ -148,15 +148,16 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         now = self.studio.clock.now()
         if header.HasField("expire_time") and header.expire_time.ToDatetime(tzinfo=UTC) <= now:
             raise invalid("header.expire_time", "must be in the future, or not set")
-        pcm = read_upload(data)
+        recording = read_upload(data, resample=header.resample)
         self.workers.check_room()
-        seconds = pcm.shape[1] / RATE_HZ
+        seconds = recording.pcm.shape[1] / RATE_HZ
         brief = brief_pb2.ResolvedBrief(
             seconds=seconds,
             stems=True,
             stem_mode=content.stem_mode,
             labels=header.labels,
             licence=filled_licence(header.licence),
+            file_name=header.file_name,
         )
         if header.HasField("expire_time"):
             brief.expire_time.CopyFrom(header.expire_time)
@@ -168,16 +169,16 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
             priority=header.priority,
             files=job_pb2.VersionFiles(),
         )
-        version = VersionRecord(message, UploadedSound(pcm), seconds)
+        version = VersionRecord(message, UploadedSound(recording.pcm), seconds)
         job = JobRecord(
             new_job_id(self.studio.clock.now_us()),
             self.workers.owner,
             header.request_id,
             now,
             [version],
-            file_name=header.file_name,
             digest=sha256,
             size_bytes=len(data),
+            processing=recording.processing,
         )
         self.studio.records.add(job)
         self.requests.record("CreateSeparation", header.request_id, digest, Accepted(job, 1))
@@ -204,7 +205,8 @@ async def _first(requests: AsyncIterator[Any]) -> Any:  # noqa: ANN401  a messag
     return first
 
 
-def _check_header(header: separation_pb2.SeparationHeader) -> None:
+def check_header(header: separation_pb2.SeparationHeader) -> None:
+    """Raise INVALID_FIELD with the fields of an upload that are wrong."""
     check([*check_stem_mode(header.stem_mode, "header.stem_mode"), *check_coverage(header.licence, "header.licence")])
     found = [
         *check_request_id(header.request_id, "header.request_id"),
@@ -226,7 +228,8 @@ def _check_key(key: str) -> list[FieldViolation]:
     return [FieldViolation("header.store_key", f"must be a key under {_UPLOADS!r}, got {key[:80]!r}")]
 
 
-def _check_analysis(header: separation_pb2.AnalysisHeader) -> None:
+def check_analysis(header: separation_pb2.AnalysisHeader) -> None:
+    """Raise INVALID_FIELD with the fields of an analysis that are wrong."""
     found = []
     low, high = header.min_bpm, header.max_bpm
     if (low or high) and not _MIN_BPM <= low < high <= _MAX_BPM:

@@ -40,6 +40,7 @@ from sonichaos_client.testing.fake.work import Studio
 from sonichaos_client.testing.fake.workers import Workers
 
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  a name of it, not a socket
+_KEY_PREFIX = "sonichaos_"
 _KEEPALIVE: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -66,6 +67,14 @@ class FakeOptions:
     api_keys: Sequence[str] = ()
     certificate: Path | None = None
     private_key: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a key that the clients would not send."""
+        for key in self.api_keys:
+            if not key.startswith(_KEY_PREFIX):
+                raise ValueError(
+                    f"an API key must start with {_KEY_PREFIX}, as those of the services do, got {key[:4]}...."
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -377,7 +377,7 @@ class VersionWork:
                 "labels": dict(brief.labels),
                 "licence.licensee": licensee,
                 "plan.personaPrefix": persona.prefix if persona is not None else "",
-                "upload.fileName": self.job.file_name,
+                "upload.fileName": brief.file_name,
             },
             now=self.studio.clock.now(),
         )

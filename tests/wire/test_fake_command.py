@@ -1,0 +1,114 @@
+"""The fake as a command and as a pytest fixture."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sonichaos_client import Client, JobState, ResourceExhaustedError
+from sonichaos_client.cli import cli
+
+TEST_OF_AN_INTEGRATION = """
+import pytest
+from sonichaos_client import JobFailedError
+
+
+def test_a_take_is_done_at_once(sonichaos_fake):
+    with sonichaos_fake.client() as client:
+        job = client.create_render(prompt="slow", persona_id="neon-drift", seconds=2, stems=True)
+        job.wait()
+        assert client.get_job(job.job_id).versions[0].files.zip.size_bytes
+
+
+@pytest.mark.sonichaos_fake(manual_clock=True, script={"personas": {"mine": "a voice"}, "render_seconds": 60})
+def test_time_is_skipped(sonichaos_fake):
+    sonichaos_fake.fault("fail_stage", stage="vocode", reason="NOT_FINITE", times=1)
+    with sonichaos_fake.client() as client:
+        assert [persona.id for persona in client.list_personas()] == ["mine"]
+        job = client.create_render(prompt="slow", persona_id="mine", seconds=2)
+        sonichaos_fake.skip(60)
+        with pytest.raises(JobFailedError) as failed:
+            job.wait()
+        assert failed.value.reason == "NOT_FINITE"
+
+
+@pytest.mark.sonichaos_fake(pace=3)
+def test_an_unknown_option_is_an_error(sonichaos_fake):
+    pass
+"""
+
+
+def test_the_fixture_serves_tests_of_an_integration(tmp_path: Path) -> None:
+    """Each test gets empty services; the marker sets their clock, keys and script, and refuses what it does not know."""
+    (tmp_path / "test_integration.py").write_text(TEST_OF_AN_INTEGRATION, encoding="utf-8")
+    plugin = "sonichaos_client.testing.pytest_plugin"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "error::pytest.PytestUnknownMarkWarning",
+    ]
+    if not _is_installed(plugin):
+        command += ["-p", plugin]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert "2 passed, 1 error" in ended.stdout, ended.stdout + ended.stderr
+    assert "takes speed, manual_clock, api_keys and script by name, got ['pace']" in ended.stdout
+
+
+def _is_installed(plugin: str) -> bool:
+    """Whether pytest loads the plugin by itself, as where the package was installed from this tree."""
+    from importlib.metadata import entry_points
+
+    return any(point.value == plugin for point in entry_points(group="pytest11"))
+
+
+def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
+    """It prints its addresses, follows its script, and an interrupt ends it at once with status 0."""
+    script = tmp_path / "script.yaml"
+    script.write_text(
+        "render_seconds: 0.2\nfaults:\n  - {kind: queue_full, times: 1, retry_delay: 0.01}\n", encoding="utf-8"
+    )
+    listen = [part for name in ("render", "separation", "url") for part in (f"--{name}-listen", "127.0.0.1:0")]
+    command = [sys.executable, "-m", "sonichaos_client", "fake", *listen, "--script", str(script), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            facts = json.loads(process.stdout.readline())
+            with Client(facts["renderAddress"], facts["separationAddress"]) as client:
+                with pytest.raises(ResourceExhaustedError):
+                    client.create_render(prompt="slow", persona_id="neon-drift", seconds=2)
+                job = client.create_render(prompt="slow", persona_id="neon-drift", seconds=2)
+                assert JobState(job.wait().message.state) is JobState.DONE
+                assert client.create_signed_url(job.job_id).url.startswith(facts["urlAddress"])
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--script", "SCRIPT"], "kind must be one of"),
+        (["--render-listen", "nowhere"], "must be host:port"),
+        (["--certificate", "SCRIPT"], "belong together"),
+        (["--api-key", "secret"], "must start with sonichaos_"),
+    ],
+)
+def test_wrong_options_say_what_is_expected(tmp_path: Path, options: list[str], message: str) -> None:
+    """Wrong options end the command with status 2 and a message."""
+    script = tmp_path / "script.yaml"
+    script.write_text("faults: [{kind: explode}]\n", encoding="utf-8")
+    given = [str(script) if option == "SCRIPT" else option for option in options]
+    ended = CliRunner().invoke(cli, ["fake", "--url-listen", "127.0.0.1:0", *given], terminal_width=400)
+    assert ended.exit_code == 2
+    assert message in ended.stderr
