@@ -9,34 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
+from sonichaos.testing.v1 import fake_pb2
 from sonichaos_client import Client, JobState, ResourceExhaustedError
 from sonichaos_client.cli import cli
+from sonichaos_client.testing.fake import parse_script
+from tests.support.doc_blocks import blocks
 
-TEST_OF_AN_INTEGRATION = """
-import pytest
-from sonichaos_client import JobFailedError
-
-
-def test_a_take_is_done_at_once(sonichaos_fake):
-    with sonichaos_fake.client() as client:
-        job = client.create_render(prompt="slow", persona_id="neon-drift", seconds=2, stems=True)
-        job.wait()
-        assert client.get_job(job.job_id).versions[0].files.zip.size_bytes
-
-
-@pytest.mark.sonichaos_fake(manual_clock=True, script={"personas": {"mine": "a voice"}, "render_seconds": 60})
-def test_time_is_skipped(sonichaos_fake):
-    sonichaos_fake.fault("fail_stage", stage="vocode", reason="NOT_FINITE", times=1)
-    with sonichaos_fake.client() as client:
-        assert [persona.id for persona in client.list_personas()] == ["mine"]
-        job = client.create_render(prompt="slow", persona_id="mine", seconds=2)
-        sonichaos_fake.skip(60)
-        with pytest.raises(JobFailedError) as failed:
-            job.wait()
-        assert failed.value.reason == "NOT_FINITE"
-
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "fake.md"
+WRONG_OPTION = """
 
 @pytest.mark.sonichaos_fake(pace=3)
 def test_an_unknown_option_is_an_error(sonichaos_fake):
@@ -45,8 +28,9 @@ def test_an_unknown_option_is_an_error(sonichaos_fake):
 
 
 def test_the_fixture_serves_tests_of_an_integration(tmp_path: Path) -> None:
-    """Each test gets empty services; the marker sets their clock, keys and script, and refuses what it does not know."""
-    (tmp_path / "test_integration.py").write_text(TEST_OF_AN_INTEGRATION, encoding="utf-8")
+    """The tests of docs/fake.md pass; the marker refuses an option that it does not know."""
+    (documented,) = blocks(PAGE, "python")
+    (tmp_path / "test_integration.py").write_text(documented.code + WRONG_OPTION, encoding="utf-8")
     plugin = "sonichaos_client.testing.pytest_plugin"
     command = [
         sys.executable,
@@ -72,6 +56,20 @@ def _is_installed(plugin: str) -> bool:
     return any(point.value == plugin for point in entry_points(group="pytest11"))
 
 
+def test_the_documented_script_and_options_are_those_of_the_command() -> None:
+    """The script of docs/fake.md is one, and every kind of fault and option of the command is on the page."""
+    (documented,) = blocks(PAGE, "yaml")
+    script = parse_script(yaml.safe_load(documented.code))
+    assert (script.speeds.render_s, len(script.faults)) == (0.5, 2)
+    page = PAGE.read_text(encoding="utf-8")
+    kinds = [field.name for field in fake_pb2.Fault.DESCRIPTOR.oneofs_by_name["kind"].fields]
+    assert [kind for kind in kinds if f"| `{kind}` |" not in page] == []
+    methods = fake_pb2.DESCRIPTOR.services_by_name["FakeControlService"].methods
+    assert [method.name for method in methods if f"`{method.name}" not in page] == []
+    (commands,) = [block.code.split() for block in blocks(PAGE, "sh") if block.run_by]
+    assert CliRunner().invoke(cli, [*commands[4:], "--help"]).exit_code == 0
+
+
 def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     """It prints its addresses, follows its script, and an interrupt ends it at once with status 0."""
     script = tmp_path / "script.yaml"
@@ -79,7 +77,18 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         "render_seconds: 0.2\nfaults:\n  - {kind: queue_full, times: 1, retry_delay: 0.01}\n", encoding="utf-8"
     )
     listen = [part for name in ("render", "separation", "url") for part in (f"--{name}-listen", "127.0.0.1:0")]
-    command = [sys.executable, "-m", "sonichaos_client", "fake", *listen, "--script", str(script), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "sonichaos_client",
+        "fake",
+        *listen,
+        "--script",
+        str(script),
+        "--speed",
+        "20",
+        "--json",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

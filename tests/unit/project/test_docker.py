@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from render_service.settings import RenderSettings
 from separation_service.settings import SeparationSettings
@@ -110,9 +113,34 @@ def test_package_data_covers_weights_and_personas() -> None:
 def test_packages_are_installed_by_hash_only() -> None:
     """Every pip command of the image installs from docker/constraints.txt by hash, or the copied sources and nothing else."""
     commands = " && ".join(" ".join(words[1:]) for words in _instructions() if words[0] == "RUN").split(" && ")
-    packages, sources = (command.split()[2:] for command in commands if command.startswith("pip install "))
-    assert packages == ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", "docker/constraints.txt"]
+    packages, sources, of_fake, client = (
+        command.split()[2:] for command in commands if command.startswith("pip install ")
+    )
+    by_hash = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r"]
+    assert (packages, of_fake) == ([*by_hash, "docker/constraints.txt"], [*by_hash, "fake.txt"])
     assert sources == ["--no-deps", "--no-build-isolation", "./clients/python", "."]
+    assert client == ["--no-deps", "--no-build-isolation", "./clients/python"]
+
+
+def test_the_image_of_the_fake_has_what_the_extra_testing_needs() -> None:
+    """The chosen packages are the client's dependencies with its extra, and what builds it; constraints.txt has them all."""
+    (chosen,) = [
+        words[1].split("=", 1)[1].split("|") for words in _stages()["fake"] if words[1].startswith("PACKAGES=")
+    ]
+    project = tomllib.loads((ROOT / "clients" / "python" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [Requirement(one) for one in [*project["dependencies"], *project["optional-dependencies"]["testing"]]]
+    needed: set[str] = set()
+    while wanted:
+        name = canonicalize_name(wanted.pop().name)
+        if name not in needed:
+            needed.add(name)
+            further = [Requirement(one) for one in distribution(name).requires or ()]
+            wanted += [one for one in further if one.marker is None or one.marker.evaluate({"extra": ""})]
+    assert set(chosen) == needed | {"setuptools"}
+    pinned = re.findall(
+        r"^([a-z0-9-]+)==", (ROOT / "docker" / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert set(chosen) <= set(pinned)
 
 
 @pytest.mark.parametrize("mutual", [False, True])
