@@ -24,7 +24,6 @@ from sonichaos_client.testing.fake.checks import (
 from sonichaos_client.testing.fake.records import JobRecord, VersionRecord, timestamp
 from sonichaos_client.testing.fake.refusals import Refusal, check, invalid, wrong_state
 from sonichaos_client.testing.fake.sounds import RerenderedSound
-from sonichaos_client.testing.fake.tokens import new_job_id
 from sonichaos_client.testing.fake.tones import RATE_HZ, STEMS, MixSound, StemSound
 from sonichaos_client.testing.fake.work import Studio
 from sonichaos_client.testing.fake.workers import Workers
@@ -142,7 +141,11 @@ class Admission:
         )
         version = VersionRecord(message, sound, brief.seconds)
         job = JobRecord(
-            new_job_id(self.studio.clock.now_us()), job_pb2.OWNING_SERVICE_RENDER, request.request_id, now, [version]
+            self.studio.records.ids.new(self.studio.clock.now_us()),
+            job_pb2.OWNING_SERVICE_RENDER,
+            request.request_id,
+            now,
+            [version],
         )
         self.studio.records.add(job)
         self.requests.record("CreateRender", request.request_id, digest, Accepted(job, 1))

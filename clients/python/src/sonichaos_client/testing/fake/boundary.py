@@ -171,9 +171,18 @@ async def _until(lost: asyncio.Event, answers: AsyncIterator[Any]) -> AsyncGener
 async def _abort(refusal: Refusal, context: Context) -> NoReturn:
     """End a call with the status of its refusal."""
     status = refusal.status()
-    details = (("grpc-status-details-bin", status.SerializeToString()),) if refusal.reason else ()
-    await context.abort(refusal.code, status.message, trailing_metadata=details)
+    trailers = (
+        ("grpc-status-details-bin", status.SerializeToString()),
+        ("grpc-retry-pushback-ms", _retry_pushback(refusal, context.time_remaining())),
+    )
+    await context.abort(refusal.code, status.message, trailing_metadata=trailers if refusal.reason else ())
     raise refusal  # never: abort raises
+
+
+def _retry_pushback(refusal: Refusal, time_left_s: float | None) -> str:
+    """What gRPC's own retries obey: milliseconds to wait, or -1 for no retry."""
+    wait_s = refusal.retry_after_s
+    return "-1" if wait_s is None or (time_left_s is not None and wait_s >= time_left_s) else str(round(1000 * wait_s))
 
 
 def _invalid_credential(text: str) -> Refusal:

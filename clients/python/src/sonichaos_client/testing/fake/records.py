@@ -16,7 +16,7 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.testing.fake.clock import VirtualClock
 from sonichaos_client.testing.fake.refusals import Refusal, job_not_found, version_not_found, wrong_state
 from sonichaos_client.testing.fake.sounds import Sound
-from sonichaos_client.testing.fake.tokens import Sealer
+from sonichaos_client.testing.fake.tokens import JobIds, Sealer
 
 TENANT = "local"
 ENDED = frozenset({job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
@@ -133,6 +133,7 @@ class Records:
 
     def __init__(self, clock: VirtualClock) -> None:
         self.sealer = Sealer()
+        self.ids = JobIds()
         self.changed = Signal()
         self._clock = clock
         self._jobs: dict[str, JobRecord] = {}

@@ -32,7 +32,6 @@ from sonichaos_client.testing.fake.jobs_servicer import job_message
 from sonichaos_client.testing.fake.records import JobRecord, VersionRecord, timestamp
 from sonichaos_client.testing.fake.refusals import Refusal, check, invalid, peers_only
 from sonichaos_client.testing.fake.sounds import UploadedSound
-from sonichaos_client.testing.fake.tokens import new_job_id
 from sonichaos_client.testing.fake.tones import RATE_HZ, STEMS, Pcm
 from sonichaos_client.testing.fake.upload_audio import MAX_ANALYSED_SECONDS, MAX_UPLOAD_BYTES, read_upload
 from sonichaos_client.testing.fake.work import Studio
@@ -171,7 +170,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         )
         version = VersionRecord(message, UploadedSound(recording.pcm), seconds)
         job = JobRecord(
-            new_job_id(self.studio.clock.now_us()),
+            self.studio.records.ids.new(self.studio.clock.now_us()),
             self.workers.owner,
             header.request_id,
             now,
@@ -207,8 +206,9 @@ async def _first(requests: AsyncIterator[Any]) -> Any:  # noqa: ANN401  a messag
 
 def check_header(header: separation_pb2.SeparationHeader) -> None:
     """Raise INVALID_FIELD with the fields of an upload that are wrong."""
-    check([*check_stem_mode(header.stem_mode, "header.stem_mode"), *check_coverage(header.licence, "header.licence")])
     found = [
+        *check_stem_mode(header.stem_mode, "header.stem_mode"),
+        *check_coverage(header.licence, "header.licence"),
         *check_request_id(header.request_id, "header.request_id"),
         *check_text(header.file_name, "header.file_name", max_characters=_MAX_FILE_NAME_CHARACTERS),
         *check_labels(header.labels, "header.labels"),

@@ -18,14 +18,21 @@ _TAG_BYTES = 16
 _MAX_CHARACTERS = 512
 
 
-def new_job_id(now_us: int) -> str:
-    """``"j-"`` and a lower-case ULID, so that ids sort by time."""
-    value = now_us // 1000 << 80 | secrets.randbits(80)
-    return "j-" + "".join(_ALPHABET[value >> 5 * place & 31] for place in reversed(range(26)))
+class JobIds:
+    """Makes job ids: ``"j-"`` and a lower-case ULID. Each is above the one before, so that ids sort by time."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def new(self, now_us: int) -> str:
+        """The id of a job that is accepted now."""
+        value = now_us // 1000 << 80 | secrets.randbits(80)
+        self._last = max(value, self._last + 1)
+        return "j-" + "".join(_ALPHABET[self._last >> 5 * place & 31] for place in reversed(range(26)))
 
 
 def is_job_id(text: str) -> bool:
-    """True for text in the form of :func:`new_job_id`."""
+    """True for text in the form of an id of :class:`JobIds`."""
     return _JOB_ID.fullmatch(text) is not None
 
 

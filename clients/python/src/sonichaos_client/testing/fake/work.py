@@ -61,6 +61,7 @@ _UPLOAD_STAGES = (
     StagePlan(job_pb2.STAGE_PACKAGE, 0.85, 0.10, 8),
     StagePlan(job_pb2.STAGE_STORE, 0.95, 0.05, 2),
 )
+_SPEED_SECONDS = 10.0
 _STORING = (job_pb2.STAGE_BOUNCE, job_pb2.STAGE_STORE)
 
 
@@ -74,7 +75,7 @@ class CrashError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Speeds:
-    """Seconds of the clock that each track takes, whatever the length of the take."""
+    """Seconds of the clock that each track takes for ten seconds of audio or less; longer takes take longer in proportion."""
 
     render_s: float = 1.0
     stems_s: float = 1.0
@@ -201,7 +202,8 @@ class VersionWork:
             attempts = self.version.attempts
             attempts[number] = attempts.get(number, 0) + 1
             speeds = self.studio.speeds
-            seconds = speeds.render_s if number == RENDER else speeds.stems_s
+            of_ten_s = speeds.render_s if number == RENDER else speeds.stems_s
+            seconds = of_ten_s * max(self.version.seconds / _SPEED_SECONDS, 1.0)
             self._tracks[number] = _Track(number, seconds, attempts[number])
         return self._tracks[number]
 
