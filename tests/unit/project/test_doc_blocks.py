@@ -46,7 +46,7 @@ NOT_RUN = {
     "needs the services to be stopped": 1,
     "starts the services": 6,
     "take minutes or hours": 33,
-    "takes minutes": 2,
+    "takes minutes": 3,
 }
 
 

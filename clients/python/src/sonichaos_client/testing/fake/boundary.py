@@ -153,12 +153,12 @@ async def _until(lost: asyncio.Event, answers: AsyncIterator[Any]) -> AsyncGener
     The call's own task is not cancelled: while gRPC sends an answer, it would end without a status, and its caller wait for ever.
     """
     losing = asyncio.ensure_future(lost.wait())
+    coming: asyncio.Future[Any] = losing
     try:
         while True:
             coming = asyncio.ensure_future(anext(answers, None))
             await asyncio.wait({losing, coming}, return_when=asyncio.FIRST_COMPLETED)
             if losing.done():
-                coming.cancel()
                 raise lost_connection()
             answer = coming.result()
             if answer is None:
@@ -166,6 +166,7 @@ async def _until(lost: asyncio.Event, answers: AsyncIterator[Any]) -> AsyncGener
             yield answer
     finally:
         losing.cancel()
+        coming.cancel()
 
 
 async def _abort(refusal: Refusal, context: Context) -> NoReturn:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from google.rpc import error_details_pb2
 
 from sonichaos.jobs.v1 import brief_pb2, erasure_pb2, job_pb2
-from sonichaos_client.testing.fake.admission import Requests
 from sonichaos_client.testing.fake.records import JobRecord, VersionRecord
 from sonichaos_client.testing.fake.refusals import job_not_found, wrong_state
+from sonichaos_client.testing.fake.requests import Requests
+from sonichaos_client.testing.fake.studio import Studio
 from sonichaos_client.testing.fake.tokens import is_job_id
-from sonichaos_client.testing.fake.work import Studio
 from sonichaos_client.testing.fake.workers import Workers
 
 _ROWS_REASON = (

@@ -13,7 +13,7 @@ from sonichaos_client.testing.fake.clock import MAX_SKIP_S
 from sonichaos_client.testing.fake.faults import check_fault, seconds_of
 from sonichaos_client.testing.fake.records import timestamp
 from sonichaos_client.testing.fake.refusals import invalid
-from sonichaos_client.testing.fake.work import Studio
+from sonichaos_client.testing.fake.studio import Studio
 from sonichaos_client.testing.fake.workers import Workers
 
 

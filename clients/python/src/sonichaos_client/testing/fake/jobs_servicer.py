@@ -14,12 +14,12 @@ from grpc import StatusCode
 
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 from sonichaos_client.errors import FieldViolation
-from sonichaos_client.testing.fake.admission import Usage
 from sonichaos_client.testing.fake.boundary import Context
 from sonichaos_client.testing.fake.changes import JobChanges
 from sonichaos_client.testing.fake.checks import MAX_LABELS, check_priority, page_size
 from sonichaos_client.testing.fake.records import TENANT, JobRecord, timestamp
 from sonichaos_client.testing.fake.refusals import Refusal, check, invalid
+from sonichaos_client.testing.fake.requests import Usage
 from sonichaos_client.testing.fake.signed_urls import DEFAULT_TTL_S, MAX_TTL_S, UrlSigner
 from sonichaos_client.testing.fake.watches import JobWatch, TenantWatch, dropping
 

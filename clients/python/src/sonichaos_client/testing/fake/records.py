@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -155,6 +156,10 @@ class Records:
             raise job_not_found(job_id)
         return job
 
+    def has(self, job: JobRecord) -> bool:
+        """Whether a job is still there."""
+        return self._jobs.get(job.job_id) is job
+
     def has_events(self, job_id: str) -> bool:
         """Whether there are events of a job, also of a deleted one."""
         return any(entry.event.job_id == job_id for entry in self._feed)
@@ -203,7 +208,8 @@ class Records:
 
     def feed_after(self, position: int, owner: Owner) -> Iterator[FeedEntry]:
         """The events of one service after a position."""
-        return (entry for entry in self._feed if entry.position > position and entry.owner == owner)
+        start = bisect_right(self._feed, position, key=lambda entry: entry.position)
+        return (entry for entry in self._feed[start:] if entry.owner == owner)
 
     @property
     def feed_head(self) -> int:

@@ -15,7 +15,7 @@ from sonichaos_client.testing.fake.checks import check_persona_id
 from sonichaos_client.testing.fake.faults import check_fault
 from sonichaos_client.testing.fake.personas import BUILT_IN
 from sonichaos_client.testing.fake.refusals import Refusal
-from sonichaos_client.testing.fake.work import Speeds
+from sonichaos_client.testing.fake.studio import Speeds
 
 _KINDS = {one.name: one for one in fake_pb2.Fault.DESCRIPTOR.oneofs_by_name["kind"].fields}
 _COMMON = {one.name: one for one in fake_pb2.Fault.DESCRIPTOR.fields if one.name not in _KINDS}

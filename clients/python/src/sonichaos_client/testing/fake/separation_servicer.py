@@ -16,7 +16,6 @@ from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 from sonichaos_client.errors import FieldViolation
 from sonichaos_client.testing.fake import manifests, music
-from sonichaos_client.testing.fake.admission import Accepted, Requests, Usage, digest_of
 from sonichaos_client.testing.fake.boundary import Context
 from sonichaos_client.testing.fake.briefs import filled_licence
 from sonichaos_client.testing.fake.checks import (
@@ -31,10 +30,11 @@ from sonichaos_client.testing.fake.checks import (
 from sonichaos_client.testing.fake.jobs_servicer import job_message
 from sonichaos_client.testing.fake.records import JobRecord, VersionRecord, timestamp
 from sonichaos_client.testing.fake.refusals import Refusal, check, invalid, peers_only
+from sonichaos_client.testing.fake.requests import Accepted, Requests, Usage, digest_of
 from sonichaos_client.testing.fake.sounds import UploadedSound
+from sonichaos_client.testing.fake.studio import Studio
 from sonichaos_client.testing.fake.tones import RATE_HZ, STEMS, Pcm
 from sonichaos_client.testing.fake.upload_audio import MAX_ANALYSED_SECONDS, MAX_UPLOAD_BYTES, read_upload
-from sonichaos_client.testing.fake.work import Studio
 from sonichaos_client.testing.fake.workers import Workers
 
 GATED = tuple(f"/sonichaos.separation.v1.SeparationService/{name}" for name in ("CreateSeparation", "AnalyzeAudio"))

@@ -19,7 +19,7 @@ from sonichaos.render.v1 import render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2_grpc
 from sonichaos.testing.v1 import fake_pb2, fake_pb2_grpc
 from sonichaos_client.testing.fake import jobs_servicer, render_servicer, separation_servicer
-from sonichaos_client.testing.fake.admission import Admission, Requests, Usage
+from sonichaos_client.testing.fake.admission import Admission
 from sonichaos_client.testing.fake.audit import AuditChain
 from sonichaos_client.testing.fake.boundary import Boundary
 from sonichaos_client.testing.fake.changes import JobChanges
@@ -33,10 +33,11 @@ from sonichaos_client.testing.fake.operations_servicer import OperationsServicer
 from sonichaos_client.testing.fake.personas import Personas
 from sonichaos_client.testing.fake.records import Owner, Records
 from sonichaos_client.testing.fake.render_servicer import RenderServicer
+from sonichaos_client.testing.fake.requests import Requests, Usage
 from sonichaos_client.testing.fake.script import Script
 from sonichaos_client.testing.fake.separation_servicer import HandoffServicer, SeparationServicer
 from sonichaos_client.testing.fake.signed_urls import UrlServer, UrlSigner
-from sonichaos_client.testing.fake.work import Studio
+from sonichaos_client.testing.fake.studio import Studio
 from sonichaos_client.testing.fake.workers import Workers
 
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  a name of it, not a socket

@@ -30,20 +30,16 @@ class JobWatch:
             return
         while True:
             change = self._records.changed.next()
-            for event in [event for event in self._job.events if event.sequence > seen]:
+            for event in self._job.events[seen:]:  # numbered from 1, without gaps
                 seen = event.sequence
                 if seen > self._after_sequence:
                     yield event
                 if self._ends_with(event):
                     return
-            if not self._exists():
+            if not self._records.has(self._job):  # after a reset; a deletion has an event
                 raise job_not_found(self._job.job_id)
             if not change.is_set() and not await wait_for(change, heartbeat_s):
                 yield None
-
-    def _exists(self) -> bool:
-        """False after a reset; a deletion has an event."""
-        return any(job is self._job for job in self._records.jobs())
 
     def _ends_with(self, event: job_pb2.JobEvent) -> bool:
         if event.kind == job_pb2.EVENT_KIND_DELETED:

@@ -15,7 +15,8 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.testing.fake.clock import Timer, to_micros
 from sonichaos_client.testing.fake.records import JobRecord, Owner, VersionRecord, timestamp
 from sonichaos_client.testing.fake.refusals import Refusal
-from sonichaos_client.testing.fake.work import PARKED, CrashError, Studio, VersionWork, Work
+from sonichaos_client.testing.fake.studio import Studio
+from sonichaos_client.testing.fake.work import PARKED, CrashError, VersionWork, Work
 
 WORKERS = 2
 QUEUE_LIMIT = 256
