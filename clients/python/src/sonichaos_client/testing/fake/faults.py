@@ -20,7 +20,14 @@ _RETRY_AFTER_S = 1.0
 # The code of each reason by docs/errors.md, and whether it carries RetryInfo.
 _CODES: dict[StatusCode, tuple[str, ...]] = {
     StatusCode.INVALID_ARGUMENT: ("INVALID_FIELD", "INVALID_AUDIO", "INVALID_TENSOR", "INVALID_TOKEN"),
-    StatusCode.NOT_FOUND: ("JOB_NOT_FOUND", "VERSION_NOT_FOUND", "PERSONA_NOT_FOUND", "FILE_NOT_FOUND"),
+    StatusCode.NOT_FOUND: (
+        "JOB_NOT_FOUND",
+        "VERSION_NOT_FOUND",
+        "PERSONA_NOT_FOUND",
+        "FILE_NOT_FOUND",
+        "WEBHOOK_NOT_FOUND",
+        "WEBHOOK_DELIVERY_NOT_FOUND",
+    ),
     StatusCode.ALREADY_EXISTS: ("REQUEST_ID_REUSED", "PERSONA_EXISTS"),
     StatusCode.FAILED_PRECONDITION: (
         "WRONG_STATE",
@@ -33,6 +40,7 @@ _CODES: dict[StatusCode, tuple[str, ...]] = {
         "DRIFT_EXCEEDED",
         "STEM_SILENT",
         "EXPIRY_TOO_SOON",
+        "WEBHOOK_DISABLED",
     ),
     StatusCode.RESOURCE_EXHAUSTED: (
         "QUEUE_FULL",
