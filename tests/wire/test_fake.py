@@ -133,7 +133,7 @@ def test_files_of_a_take_and_its_rerender_are_valid(fake: FakeSonichaos, client:
 @pytest.mark.parametrize("seconds", [2.5, 7.3])
 def test_takes_of_any_length_are_exact(fake: FakeSonichaos, client: Client, tmp_path: Path, seconds: float) -> None:
     """Stems sum to the bounce whether the take is shorter or longer than what is shared between takes, and as a loop."""
-    fields = {**BRIEF, "seconds": seconds, "target_lufs": -20.0}
+    fields = {**BRIEF, "seconds": seconds, "target_lufs": -20.0, "seed": round(seconds)}
     jobs = [client.create_render(**fields, stems=True, loop=loop) for loop in (False, True) if not loop or seconds > 5]
     fake.skip(20)
     for job in jobs:
@@ -329,6 +329,27 @@ def test_a_running_version_is_cancelled_and_an_expired_one_fails(fake: FakeSonic
     with pytest.raises(JobFailedError) as failed:
         expired.wait()
     assert failed.value.reason == "EXPIRED"
+
+
+def test_nothing_of_before_a_reset_happens_after_it(fake: FakeSonichaos, client: Client) -> None:
+    """A reset forgets queued, running and cancelled work with its expiries; an open watch ends, and time goes on."""
+    expired = client.create_render(**BRIEF, expire_time=fake.skip(0) + timedelta(minutes=1))
+    fake.skip(0.1)
+    client.create_render(**BRIEF).cancel()
+    with grpc.insecure_channel(fake.address) as channel:
+        stub = jobs_service_pb2_grpc.JobsServiceStub(channel)
+        all_jobs: Any = stub.WatchJobs(jobs_service_pb2.WatchJobsRequest())
+        all_jobs.initial_metadata()
+        fake.reset()
+        with pytest.raises(grpc.RpcError):
+            next(all_jobs)
+        after: Any = stub.WatchJobs(jobs_service_pb2.WatchJobsRequest(heartbeat_seconds=1))
+        after.initial_metadata()
+        fake.skip(3600)
+        assert not next(after).HasField("event")
+        after.cancel()
+    with pytest.raises(NotFoundError):
+        client.get_job(expired.job_id)
 
 
 def test_every_watcher_gets_every_event_of_all_jobs_from_a_cursor(fake: FakeSonichaos, client: Client) -> None:

@@ -54,7 +54,7 @@ class Admission:
         stems = tuple(
             StemSound.of(stem, seed=brief.seed, prompt=brief.prompt, persona_id=brief.persona_id) for stem in STEMS
         )
-        sound = MixSound(stems, round(brief.seconds * RATE_HZ), brief.loop).at(brief.target_lufs)
+        sound = MixSound(stems, round(brief.seconds * RATE_HZ)).at(brief.target_lufs)
         message = job_pb2.Version(
             number=1,
             brief=brief,
@@ -183,7 +183,7 @@ def _new_sound(
     if isinstance(base.sound, MixSound):
         return base.sound.with_stem(new)
     stems = tuple(replace(new, stem=one) for one in STEMS)
-    return RerenderedSound(base.sound, MixSound(stems, base.sound.frames, loop=False), name)
+    return RerenderedSound(base.sound, MixSound(stems, base.sound.frames), name)
 
 
 def read_change(request: render_pb2.RerenderStemRequest) -> tuple[brief_pb2.TempoMap | None, str]:

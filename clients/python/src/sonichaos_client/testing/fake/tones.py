@@ -52,7 +52,6 @@ class MixSound:
 
     stems: tuple[StemSound, ...]
     frames: int
-    loop: bool
     gain_db: float = 0.0
 
     def with_stem(self, sound: StemSound) -> MixSound:
@@ -70,7 +69,7 @@ class MixSound:
         """The level of "bounce" or a stem."""
         frames = min(self.frames, _MAX_MEASURED_FRAMES)
         chosen = tuple((one.stem, one.voice) for one in self.stems if name in {"bounce", one.stem})
-        return _level(chosen, frames, self.loop).louder_by(self.gain_db)
+        return _level(chosen, frames).louder_by(self.gain_db)
 
     def samples(self) -> Mapping[str, Sequence[bytes]]:
         """The samples of each stem and, as "bounce", of their exact sum: parts to be joined, packed as in a WAV."""
@@ -82,10 +81,9 @@ class MixSound:
         """The first second; all of a take that is shorter than two."""
         frames = RATE_HZ if self.frames >= 2 * RATE_HZ else self.frames
         pcm = np.tile(_second(sound.stem, sound.voice, self.gain_db), 2)[:, :frames]
-        if not self.loop:
-            _fade_in(pcm)
-            if frames == self.frames:
-                _fade_in(pcm[:, ::-1])
+        _fade_in(pcm)
+        if frames == self.frames:
+            _fade_in(pcm[:, ::-1])
         noise = np.random.default_rng(sound.seed).integers(-_NOISE_STEPS, _NOISE_STEPS + 1, frames, dtype=np.int32)
         return np.asarray(pcm + noise, dtype=np.int32)
 
@@ -94,7 +92,7 @@ class MixSound:
             return []
         chosen = tuple((one.stem, one.voice) for one in self.stems if name in {"bounce", one.stem})
         second = _packed_second(chosen, self.gain_db)
-        last = _packed_last(chosen, self.gain_db, RATE_HZ + self.frames % RATE_HZ, self.loop)
+        last = _packed_last(chosen, self.gain_db, RATE_HZ + self.frames % RATE_HZ)
         return [second] * (self.frames // RATE_HZ - 2) + [last]
 
 
@@ -103,11 +101,10 @@ Voices = tuple[tuple[str, int], ...]
 
 
 @lru_cache(maxsize=256)
-def _level(voices: Voices, frames: int, loop: bool) -> Level:  # noqa: FBT001  a part of the key
+def _level(voices: Voices, frames: int) -> Level:
     pcm = np.tile(_sum(voices, 0.0), -(-frames // RATE_HZ))[:, :frames]
-    if not loop:
-        _fade_in(pcm)
-        _fade_in(pcm[:, ::-1])
+    _fade_in(pcm)
+    _fade_in(pcm[:, ::-1])
     return measure(pcm)
 
 
@@ -117,12 +114,11 @@ def _packed_second(voices: Voices, gain_db: float) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _packed_last(voices: Voices, gain_db: float, frames: int, loop: bool) -> bytes:  # noqa: FBT001  a part of the key
+def _packed_last(voices: Voices, gain_db: float, frames: int) -> bytes:
     total = np.zeros((2, frames), dtype=np.int32)
     for stem, voice in voices:  # each fades by itself, so that the sum stays exact
         pcm = np.tile(_second(stem, voice, gain_db), 2)[:, :frames]
-        if not loop:
-            _fade_in(pcm[:, ::-1])
+        _fade_in(pcm[:, ::-1])
         total += pcm
     return pack(total)
 

@@ -197,11 +197,13 @@ class Workers:
         self._studio.clock.call_after(0.0, self._start_next)
 
     async def _end_cancelled(self, job: JobRecord, version: VersionRecord) -> None:
-        if version.message.state == job_pb2.JOB_STATE_CANCELLING and not self.down:
+        is_there = self._studio.records.has(job)  # a reset may have come before
+        if is_there and version.message.state == job_pb2.JOB_STATE_CANCELLING and not self.down:
             self._end(job, version, job_pb2.JOB_STATE_CANCELLED)
 
     async def _expire(self, job: JobRecord, version: VersionRecord) -> None:
-        if version.ended or not version.message.brief.HasField("expire_time"):
+        expires = version.message.brief.HasField("expire_time")  # a retry removes it
+        if version.ended or not expires or not self._studio.records.has(job):
             return
         self._leave_queue(version)
         run = self._runs.get(version)
