@@ -105,6 +105,7 @@ def test_time_passes_only_when_it_is_skipped(fake: FakeSonichaos, client: Client
     assert states(client, job.job_id) == ["QUEUED"]
     fake.skip(0.5)
     assert states(client, job.job_id) == ["RUNNING"]
+    expected_end = client.get_job(job.job_id).versions[0].estimated_end_time.ToDatetime()
     fake.skip(0.7)
     version = client.get_job(job.job_id).versions[0]
     assert version.files.HasField("bounce")
@@ -114,6 +115,7 @@ def test_time_passes_only_when_it_is_skipped(fake: FakeSonichaos, client: Client
     version = client.get_job(job.job_id).versions[0]
     seconds = (version.end_time.ToDatetime() - version.start_time.ToDatetime()).total_seconds()
     assert seconds == pytest.approx(2.0, abs=0.05)
+    assert (version.end_time.ToDatetime() - expected_end).total_seconds() == pytest.approx(0.0, abs=0.05)
 
 
 def test_files_of_a_take_and_its_rerender_are_valid(fake: FakeSonichaos, client: Client, tmp_path: Path) -> None:

@@ -171,14 +171,24 @@ class VersionWork:
         if failure is not None:
             raise scripted_failure(failure.fail_stage.reason)
 
+    def expected_s(self) -> float:
+        """How long the work takes, if nothing goes wrong."""
+        message = self.version.message
+        renders = not self.job.is_upload or bool(message.rerendered_stem)
+        render_s = self._seconds(RENDER) if renders and not self.version.has_bounce else 0.0
+        return render_s + (self._seconds(STEMS_TRACK) if message.stems_wanted else 0.0)
+
+    def _seconds(self, number: job_pb2.ProgressTrack.ValueType) -> float:
+        """How long a track takes."""
+        speeds = self.studio.speeds
+        of_ten_s = speeds.render_s if number == RENDER else speeds.stems_s
+        return of_ten_s * max(self.version.seconds / _SPEED_SECONDS, 1.0)
+
     def _track(self, number: job_pb2.ProgressTrack.ValueType) -> _Track:
         if number not in self._tracks:
             attempts = self.version.attempts
             attempts[number] = attempts.get(number, 0) + 1
-            speeds = self.studio.speeds
-            of_ten_s = speeds.render_s if number == RENDER else speeds.stems_s
-            seconds = of_ten_s * max(self.version.seconds / _SPEED_SECONDS, 1.0)
-            self._tracks[number] = _Track(number, seconds, attempts[number])
+            self._tracks[number] = _Track(number, self._seconds(number), attempts[number])
         return self._tracks[number]
 
     def _publish(

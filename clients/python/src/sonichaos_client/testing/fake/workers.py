@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, timedelta
 from functools import partial
 
 from google.rpc import status_pb2
@@ -100,6 +100,7 @@ class Workers:
             records.append_state(job, version, job_pb2.JOB_STATE_CANCELLING)
             self._end(job, version, job_pb2.JOB_STATE_CANCELLED)
         elif message.state == job_pb2.JOB_STATE_RUNNING:
+            message.ClearField("estimated_end_time")
             records.append_state(job, version, job_pb2.JOB_STATE_CANCELLING)
             run = self._runs.get(version)
             if run is not None:
@@ -154,6 +155,8 @@ class Workers:
         work = VersionWork(self._studio, job, version)
         run = _Run(work, work.run())
         self._runs[version] = run
+        ends_at = self._studio.clock.now() + timedelta(seconds=work.expected_s())
+        version.message.estimated_end_time.CopyFrom(timestamp(ends_at))
         await self._advance(run)
 
     async def _advance(self, run: _Run) -> None:
@@ -189,6 +192,7 @@ class Workers:
         error: status_pb2.Status | None = None,
     ) -> None:
         message = version.message
+        message.ClearField("estimated_end_time")
         message.end_time.CopyFrom(timestamp(self._studio.clock.now()))
         if error is not None:
             message.error.CopyFrom(error)
