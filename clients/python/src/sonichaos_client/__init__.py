@@ -5,7 +5,22 @@ name; ``JobState(job.state)`` converts a number of a protobuf message.
 """
 
 from sonichaos.jobs.v1.brief_pb2 import Brief, Licence, Score, TempoMap, TempoPoint
-from sonichaos.jobs.v1.job_pb2 import Job, Version
+from sonichaos.jobs.v1.erasure_pb2 import ErasureReport
+from sonichaos.jobs.v1.job_pb2 import Job, StoredFile, Version
+from sonichaos.jobs.v1.job_pb2 import JobEvent as JobEventMessage
+from sonichaos.jobs.v1.jobs_service_pb2 import CreateSignedUrlResponse, GetUsageResponse
+from sonichaos.operations.v1.operations_pb2 import DrainResponse, EraseTenantResponse
+from sonichaos.render.v1.render_pb2 import (
+    AuditRow,
+    ErasePromptResponse,
+    GetDriftReportResponse,
+    Persona,
+    ReplayTakeResponse,
+    VerifyAuditChainResponse,
+)
+from sonichaos.render.v1.render_pb2 import GetModelInfoResponse as RenderModelInfo
+from sonichaos.separation.v1.separation_pb2 import AnalyzeAudioResponse
+from sonichaos.separation.v1.separation_pb2 import GetModelInfoResponse as SeparationModelInfo
 from sonichaos_client.addresses import Addresses
 from sonichaos_client.aio import AsyncClient
 from sonichaos_client.call_report import CallReport
@@ -53,7 +68,7 @@ from sonichaos_client.errors import (
     UntrustedServerError,
 )
 from sonichaos_client.events import JobEvent
-from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields
+from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields, StrPath
 from sonichaos_client.job_handle import AsyncJobHandle, JobHandle
 from sonichaos_client.job_reference import JobLike, JobReference
 from sonichaos_client.jobs import JobFilter
@@ -64,8 +79,10 @@ __all__ = [
     "Addresses",
     "AlreadyExistsError",
     "AnalysisFields",
+    "AnalyzeAudioResponse",
     "AsyncClient",
     "AsyncJobHandle",
+    "AuditRow",
     "Brief",
     "BriefFields",
     "CallCancelledError",
@@ -74,20 +91,28 @@ __all__ = [
     "Client",
     "ConnectionFailedError",
     "ConnectionSettingsError",
+    "CreateSignedUrlResponse",
     "Credentials",
     "DataLossError",
     "DeadlineExceededError",
     "DigestMismatchError",
     "DownloadError",
+    "DrainResponse",
+    "ErasePromptResponse",
+    "EraseTenantResponse",
+    "ErasureReport",
     "EventKind",
     "FailedPreconditionError",
     "FieldViolation",
     "FileKind",
+    "GetDriftReportResponse",
+    "GetUsageResponse",
     "InternalError",
     "InvalidRequestError",
     "Job",
     "JobCancelledError",
     "JobEvent",
+    "JobEventMessage",
     "JobFailedError",
     "JobFilter",
     "JobHandle",
@@ -102,24 +127,31 @@ __all__ = [
     "NotFoundError",
     "OwningService",
     "PermissionDeniedError",
+    "Persona",
     "ProgressTrack",
+    "RenderModelInfo",
     "ReplayOutcome",
+    "ReplayTakeResponse",
     "RerenderFields",
     "ResourceExhaustedError",
     "RetryPolicy",
     "SavedFile",
     "Score",
     "SeparationFields",
+    "SeparationModelInfo",
     "SonichaosError",
     "Stage",
     "Stem",
     "StemMode",
     "StemName",
+    "StoredFile",
+    "StrPath",
     "TempoMap",
     "TempoPoint",
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",
     "UntrustedServerError",
+    "VerifyAuditChainResponse",
     "Version",
 ]

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Literal, Self, TypeAlias
 
 StemName: TypeAlias = Literal["drums", "bass", "vocals", "other"]
+"""A stem by its name, accepted where a `Stem` is."""
 
 
 class ApiEnum(int, Enum):

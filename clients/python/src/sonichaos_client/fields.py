@@ -16,6 +16,7 @@ from sonichaos_client.enums import StemMode
 
 M = TypeVar("M", bound=Message)
 StrPath: TypeAlias = str | os.PathLike[str]
+"""The path of a local file or folder."""
 
 
 class BriefFields(TypedDict, total=False):

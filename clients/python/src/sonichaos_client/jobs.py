@@ -114,18 +114,18 @@ class JobFilter:
     created_after: datetime | None = None
     owner: OwningService | None = None
 
-    def request(self, page_token: str) -> pb.ListJobsRequest:
-        """The request for one page."""
-        request = pb.ListJobsRequest(
-            page_size=100,
-            page_token=page_token,
-            states=[job_pb2.JobState.ValueType(state) for state in self.states],
-            labels=self.labels,
-            persona_id=self.persona_id,
-        )
-        if self.created_after is not None:
-            request.created_after_time.FromDatetime(self.created_after)
-        return request
+
+def _page_request(job_filter: JobFilter, page_token: str) -> pb.ListJobsRequest:
+    request = pb.ListJobsRequest(
+        page_size=100,
+        page_token=page_token,
+        states=[job_pb2.JobState.ValueType(state) for state in job_filter.states],
+        labels=job_filter.labels,
+        persona_id=job_filter.persona_id,
+    )
+    if job_filter.created_after is not None:
+        request.created_after_time.FromDatetime(job_filter.created_after)
+    return request
 
 
 @dataclass
@@ -140,7 +140,7 @@ class _JobPages:
     def newest(self, job_filter: JobFilter, options: CallOptions) -> Operation[job_pb2.Job | None]:
         """The newest job not yet listed, or None after the last. A page may be empty without being the last."""
         while not self.jobs and self.has_more:
-            request = job_filter.request(self.token)
+            request = _page_request(job_filter, self.token)
             page = yield from call_unary(self.service, rpcs.LIST_JOBS, request, options)
             self.jobs, self.token, self.has_more = list(page.jobs), page.next_page_token, bool(page.next_page_token)
         return self.jobs[0] if self.jobs else None

@@ -6,16 +6,13 @@ import json
 import random
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sonichaos_client import rpcs
-from sonichaos_client.call_report import CallReport, reporting
+from sonichaos_client.call_report import CallReport
 from sonichaos_client.endpoint import Endpoint
-from sonichaos_client.enums import OwningService
 from sonichaos_client.retry import RetryPolicy
-from sonichaos_client.rpcs import Rpc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +36,6 @@ class CallOptions:
     """Draws the jitter of waits."""
     clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)
     """Seconds, for the reports and for the timeout of ``wait``."""
-
-    def reporting(
-        self, service: OwningService, rpc: Rpc[rpcs.Request, rpcs.Response], *, attempt: int = 1, request_id: str = ""
-    ) -> AbstractContextManager[None]:
-        """A ``with`` around one call, which is reported at its end."""
-        method = f"{rpc.service}/{rpc.method}"
-        return reporting(self.on_call, self.clock, service, method, attempt=attempt, request_id=request_id)
 
 
 def channel_options(address: str, retry: RetryPolicy | None = None) -> list[tuple[str, int | str]]:

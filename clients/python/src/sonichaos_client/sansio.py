@@ -7,18 +7,23 @@ An operation is a generator that yields I/O requests (a call, a read, a sleep) a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import grpc
 from google.protobuf.message import Message
 
+from sonichaos_client.call_report import CallReport
 from sonichaos_client.enums import OwningService
 from sonichaos_client.errors import SonichaosError
 from sonichaos_client.options import CallOptions
 from sonichaos_client.rpcs import Request, Response, Rpc
 
 T = TypeVar("T")
+_log = logging.getLogger("sonichaos_client")
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,43 @@ def advance(operation: Generator[Any, Any, T], result: object) -> Any:  # noqa: 
         return Returned(end.value)
 
 
+@contextmanager
+def reporting(
+    options: CallOptions,
+    service: OwningService,
+    rpc: Rpc[Request, Response],
+    *,
+    attempt: int = 1,
+    request_id: str = "",
+) -> Iterator[None]:
+    """Report the call that the block makes. An exception of ``on_call`` is logged: it cannot end the call."""
+    started_s, code, reason = options.clock(), grpc.StatusCode.OK, ""
+    try:
+        yield
+    except SonichaosError as error:
+        code, reason = error.code, error.reason
+        raise
+    except GeneratorExit:
+        code = grpc.StatusCode.CANCELLED
+        raise
+    finally:
+        if options.on_call is not None:
+            method = f"{rpc.service}/{rpc.method}"
+            report = CallReport(
+                service=service,
+                method=method,
+                code=code,
+                reason=reason,
+                seconds=options.clock() - started_s,
+                attempt=attempt,
+                request_id=request_id,
+            )
+            try:
+                options.on_call(report)
+            except Exception:  # noqa: BLE001 - whatever a caller's hook raises
+                _log.exception("on_call failed for %s", method)
+
+
 def call_unary(
     service: OwningService,
     rpc: Rpc[Request, Response],
@@ -124,7 +166,7 @@ def call_unary(
     timeout_s: float | None = None,
 ) -> Operation[Response]:
     """Call a unary method; without a timeout, with that of the options."""
-    with options.reporting(service, rpc, request_id=getattr(request, "request_id", "")):
+    with reporting(options, service, rpc, request_id=getattr(request, "request_id", "")):
         response: Response = yield UnaryCall(
             service, rpc, request, options.timeout_s if timeout_s is None else timeout_s
         )

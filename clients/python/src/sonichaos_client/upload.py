@@ -21,7 +21,7 @@ from sonichaos_client.fields import AnalysisFields, SeparationFields, StrPath, m
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import Backoff
 from sonichaos_client.rpcs import Request, Response, Rpc
-from sonichaos_client.sansio import Operation, Sleep, call_client_streaming, call_unary, run_blocking
+from sonichaos_client.sansio import Operation, Sleep, call_client_streaming, call_unary, reporting, run_blocking
 
 CHUNK_BYTES = 1024 * 1024  # the services accept no larger chunk
 CLIP_SUFFIXES = frozenset({".wav", ".rf64", ".w64", ".flac", ".aif", ".aiff"})
@@ -156,7 +156,7 @@ class _Sending(Generic[Request, Response]):
         self.attempt += 1
         upload = _Upload(requests())
         try:
-            with self.options.reporting(self.service, self.rpc, attempt=self.attempt, request_id=self.request_id):
+            with reporting(self.options, self.service, self.rpc, attempt=self.attempt, request_id=self.request_id):
                 return (yield from call_client_streaming(self.service, self.rpc, upload, self.timeout_s))
         except SonichaosError as error:
             if upload.read_error is None:

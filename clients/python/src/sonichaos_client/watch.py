@@ -33,6 +33,7 @@ from sonichaos_client.sansio import (
     consume,
     open_stream,
     read_message,
+    reporting,
 )
 
 HEARTBEAT_S = 20
@@ -79,7 +80,7 @@ def _watch_version(
         accepted, attempt = False, attempt + 1
         left_s = None if until_s is None else max(until_s - options.clock(), 0.0)
         try:
-            with options.reporting(service, rpcs.WATCH_JOB, attempt=attempt):
+            with reporting(options, service, rpcs.WATCH_JOB, attempt=attempt):
                 handle = yield from open_stream(service, rpcs.WATCH_JOB, request, left_s)
                 while (response := (yield from read_message(handle))) is not None:
                     accepted = True
@@ -110,7 +111,7 @@ def watch_all(service: OwningService, cursor: str, options: CallOptions) -> Stre
         request = pb.WatchJobsRequest(cursor=cursor, heartbeat_seconds=HEARTBEAT_S)
         accepted, attempt = False, attempt + 1
         try:
-            with options.reporting(service, rpcs.WATCH_JOBS, attempt=attempt):
+            with reporting(options, service, rpcs.WATCH_JOBS, attempt=attempt):
                 handle = yield from open_stream(service, rpcs.WATCH_JOBS, request)
                 while (response := (yield from read_message(handle))) is not None:
                     accepted = True
