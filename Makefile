@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test soak check protos docs site constraints sbom format clean
+.PHONY: help setup demo test soak check protos docs site dist constraints sbom format clean
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -61,6 +61,9 @@ docs: .venv/.development ## write the reference pages that come from the code
 
 site: .venv/.development ## write build/site: docs/ as HTML, as Markdown and with llms.txt
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build
+
+dist: .venv/.development ## build wheels and source archives into build/dist; a commit always gives the same bytes
+	.venv/bin/python scripts/build_dists.py
 
 constraints: .venv/.development ## pin the packages of the container images, with hashes
 	.venv/bin/python scripts/supply_chain.py constraints

@@ -21,7 +21,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = {"client": ROOT / "clients" / "python", "studio": ROOT}
 _OF_STUDIO = ("hostctl", "jobs_service", "render_service", "separation_service", "servicekit", "training")
 _TOP_LEVEL = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
-_HOOKS = "import sys; from setuptools import build_meta as b; print(getattr(b, 'build_' + sys.argv[1])(sys.argv[2]))"
+_HOOKS = """
+import os, sys
+from setuptools import build_meta
+os.umask(0o022)  # modes are stored in a wheel
+print(getattr(build_meta, "build_" + sys.argv[1])(sys.argv[2]))
+"""
 
 
 def commit_time() -> int:

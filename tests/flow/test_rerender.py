@@ -177,7 +177,7 @@ def kept_of(pair: Pair, job_id: str, version: int) -> dict[str, dict[str, object
     ("changes", "kind", "reason"),
     [
         ({"stem": Stem.DRUMS}, FailedPreconditionError, "SWITCHED_OFF"),
-        ({"stem": 0}, InvalidRequestError, "INVALID_FIELD"),
+        ({"stem": Stem.UNSPECIFIED}, InvalidRequestError, "INVALID_FIELD"),
         ({"persona_id": "", "seed": None}, InvalidRequestError, "INVALID_FIELD"),
         ({"persona_id": "tone", "seed": None, "base_version": 1}, InvalidRequestError, "INVALID_FIELD"),
         ({"persona_id": "nobody"}, NotFoundError, "PERSONA_NOT_FOUND"),
@@ -187,7 +187,7 @@ def kept_of(pair: Pair, job_id: str, version: int) -> dict[str, dict[str, object
         ({"strength": 1.5}, InvalidRequestError, "INVALID_FIELD"),
         ({"strength": 0.5, "from_noise": True}, InvalidRequestError, "INVALID_FIELD"),
         ({"bpm": 100.0}, InvalidRequestError, "INVALID_FIELD"),
-        ({"job_id": "j-01hq0000000000000000000000"}, NotFoundError, "JOB_NOT_FOUND"),
+        ({"job": "j-01hq0000000000000000000000"}, NotFoundError, "JOB_NOT_FOUND"),
     ],
     ids=str,
 )
@@ -309,12 +309,12 @@ def test_an_upload_is_re_rendered(pair: Pair, tmp_path: Path) -> None:
     assert heard.seconds == pytest.approx(4.0)
     job = pair.client.wait(pair.client.separate_file(recording))
     assert job.owner == job_pb2.OWNING_SERVICE_SEPARATION
-    wanted = {"job_id": job.job_id, "stem": Stem.OTHER, "persona_id": "tone", "prompt": "synths", "seed": 6}
+    wanted = {"stem": Stem.OTHER, "persona_id": "tone", "prompt": "synths", "seed": 6}
     with pytest.raises(InvalidRequestError) as lacking:
-        pair.client.rerender_stem(**wanted)  # type: ignore[arg-type]
+        pair.client.rerender_stem(job, **wanted)  # type: ignore[arg-type]
     assert {violation.field for violation in lacking.value.violations} == {"tempo_map", "key"}
     grid = TempoMap(points=[TempoPoint(bpm=120.0)])
-    story, version = again(pair, base_version=0, tempo_map=grid, key="C major", allow_drift=True, **wanted)  # type: ignore[arg-type]
+    story, version = again(pair, job.job_id, base_version=0, tempo_map=grid, key="C major", allow_drift=True, **wanted)  # type: ignore[arg-type]
     assert version.state == job_pb2.JOB_STATE_DONE
     assert story.job.owner == job_pb2.OWNING_SERVICE_RENDER
     check_numbers(story.events)
