@@ -12,6 +12,7 @@ _RENDER = "/sonichaos.render.v1.RenderService"
 _SEPARATION = "/sonichaos.separation.v1.SeparationService"
 _HANDOFF = "/sonichaos.handoff.v1.HandoffService"
 _OPERATIONS = "/sonichaos.operations.v1.OperationsService"
+_WEBHOOKS = "/sonichaos.webhooks.v1.WebhooksService"
 _WORK = {OwningService.RENDER: Scope.RENDER, OwningService.SEPARATION: Scope.SEPARATE}
 
 RPC_SCOPES: Mapping[str, Scope | Mapping[OwningService, Scope]] = {
@@ -45,6 +46,11 @@ RPC_SCOPES: Mapping[str, Scope | Mapping[OwningService, Scope]] = {
     f"{_SEPARATION}/ReplaceStem": Scope.PEER,
     f"{_OPERATIONS}/EraseTenant": Scope.OPERATE,
     f"{_OPERATIONS}/Drain": Scope.OPERATE,
+    f"{_WEBHOOKS}/ListWebhooks": Scope.READ,
+    f"{_WEBHOOKS}/ListWebhookDeliveries": Scope.READ,
+    f"{_WEBHOOKS}/CreateWebhook": _WORK,
+    f"{_WEBHOOKS}/DeleteWebhook": _WORK,
+    f"{_WEBHOOKS}/RetryWebhookDelivery": _WORK,
     f"{_HANDOFF}/SendTensor": Scope.PEER,
     f"{_HANDOFF}/WithdrawTensor": Scope.PEER,
 }

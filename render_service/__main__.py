@@ -21,6 +21,8 @@ from jobs_service.operations_servicer import OperationsServicer
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from jobs_service.upload_meter import UploadMeters
+from jobs_service.webhook_servicer import NAME as WEBHOOKS
+from jobs_service.webhooks import open_webhooks
 from render_service.api.servicer import GATED_METHODS, RenderServicer
 from render_service.personas.library import PERSONA_FOLDERS, PersonaLibrary
 from render_service.pipeline import WEIGHTS, RenderPipeline
@@ -70,7 +72,7 @@ from sonichaos.operations.v1 import operations_pb2_grpc
 from sonichaos.render.v1 import render_pb2_grpc
 
 NAME = "render_service"
-_SERVICES = ("sonichaos.render.v1.RenderService", "sonichaos.jobs.v1.JobsService", OPERATIONS)
+_SERVICES = ("sonichaos.render.v1.RenderService", "sonichaos.jobs.v1.JobsService", OPERATIONS, WEBHOOKS)
 
 
 async def serve(settings: RenderSettings, faults: Faults) -> None:
@@ -179,6 +181,9 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             call_limits=server.call_limits,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
+        webhooks = open_webhooks(
+            settings, journal, OwningService.RENDER, server, metrics=metrics, resources=resources, faults=faults
+        )
         stopping = StopRequest(settings.drain_seconds)
         operations = OperationsServicer(upkeep.erasures, pools=server.pools, stop=stopping.stop)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server.grpc_server)
@@ -218,7 +223,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             runner=runner,
             warm=pipeline.warm,
             stopping=stopping,
-            upkeep=(upkeep, certificates),
+            upkeep=(upkeep, webhooks, certificates),
         ).run()
 
 

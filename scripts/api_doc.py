@@ -57,6 +57,11 @@ RPC_REASONS = {
     "FakeControlService.AddFault": "INVALID_FIELD",
     "FakeControlService.ClearFaults": "",
     "FakeControlService.Reset": "",
+    "WebhooksService.CreateWebhook": f"INVALID_FIELD {_JOB}",
+    "WebhooksService.ListWebhooks": "INVALID_FIELD INVALID_TOKEN",
+    "WebhooksService.DeleteWebhook": "WEBHOOK_NOT_FOUND",
+    "WebhooksService.ListWebhookDeliveries": "INVALID_FIELD INVALID_TOKEN WEBHOOK_NOT_FOUND",
+    "WebhooksService.RetryWebhookDelivery": "WEBHOOK_DELIVERY_NOT_FOUND WEBHOOK_DISABLED",
     "HandoffService.WithdrawTensor": "",
     "HandoffService.SendTensor": f"INVALID_TENSOR LOANS_EXHAUSTED TOO_LARGE OUT_OF_MEMORY {_GATE}",
 }

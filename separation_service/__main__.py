@@ -18,6 +18,8 @@ from jobs_service.operations_servicer import OperationsServicer
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from jobs_service.upload_meter import UploadMeters
+from jobs_service.webhook_servicer import NAME as WEBHOOKS
+from jobs_service.webhooks import open_webhooks
 from separation_service.api.handoff_codec import ReceiveCodec
 from separation_service.api.handoff_servicer import HandoffServicer
 from separation_service.api.servicer import GATED_METHODS, SeparationServicer
@@ -76,6 +78,7 @@ _SERVICES = (
     "sonichaos.handoff.v1.HandoffService",
     "sonichaos.jobs.v1.JobsService",
     OPERATIONS,
+    WEBHOOKS,
 )
 _HANDOFF_GATED = ("/sonichaos.handoff.v1.HandoffService/SendTensor",)
 _OTHERS = ("SONICHAOS_RENDERER",)
@@ -158,6 +161,9 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             deletions=upkeep.deletions,
             clock=clock,
         )
+        webhooks = open_webhooks(
+            settings, journal, OwningService.SEPARATION, server, metrics=metrics, resources=resources, faults=faults
+        )
         stopping = StopRequest(settings.drain_seconds)
         operations = OperationsServicer(upkeep.erasures, pools=server.pools, stop=stopping.stop)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server.grpc_server)
@@ -189,7 +195,7 @@ async def serve(settings: SeparationSettings, faults: Faults) -> None:
             runner=Workers(runner, calls, clock=clock),
             warm=pipeline.warm,
             stopping=stopping,
-            upkeep=(upkeep, certificates),
+            upkeep=(upkeep, webhooks, certificates),
         ).run()
 
 

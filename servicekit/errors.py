@@ -7,11 +7,12 @@ The tree, with the gRPC code each stands for::
       InvalidAudio             INVALID_ARGUMENT     INVALID_AUDIO
       InvalidTensor            INVALID_ARGUMENT     INVALID_TENSOR
       InvalidToken             INVALID_ARGUMENT     INVALID_TOKEN
-      NotFound                 NOT_FOUND            JOB_NOT_FOUND, VERSION_NOT_FOUND, PERSONA_NOT_FOUND, FILE_NOT_FOUND
+      NotFound                 NOT_FOUND            JOB_NOT_FOUND, VERSION_NOT_FOUND, PERSONA_NOT_FOUND, FILE_NOT_FOUND,
+                                                    WEBHOOK_NOT_FOUND, WEBHOOK_DELIVERY_NOT_FOUND
       AlreadyExists            ALREADY_EXISTS       REQUEST_ID_REUSED, PERSONA_EXISTS
       FailedPrecondition       FAILED_PRECONDITION  WRONG_STATE, SWITCHED_OFF, UNSUPPORTED_BY_RENDERER, LEASE_LOST,
                                                     MODEL_UNUSABLE, INPUT_MISSING, TOO_MANY_ATTEMPTS, EXPIRY_TOO_SOON,
-                                                    DRIFT_EXCEEDED, STEM_SILENT
+                                                    DRIFT_EXCEEDED, STEM_SILENT, WEBHOOK_DISABLED
       ResourceExhausted        RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_LARGE, DISK_FULL, OUT_OF_MEMORY, LOANS_EXHAUSTED,
                                                     DESCRIPTORS_EXHAUSTED, TENANT_LIMIT, FAILED_LOGINS
       Unauthenticated          UNAUTHENTICATED      CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,11 @@ CLIENT_VARIABLES = {
 """Variables of clients, and what each is. Services ignore them unless they have a field of that name."""
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Raises ValueError."""
+    return tuple(ip_network(part) for part in filter(None, map(str.strip, text.split(","))))
 
 
 def default_data_folder() -> Path:
@@ -197,6 +203,47 @@ class HostSettings(Settings):
     s3_region: str = Field("us-east-1", description="S3 region.")
     s3_access_key: str = Field("", description="S3 access key.")
     s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret key.")
+    webhook_limit: int = Field(
+        20, ge=0, le=1000, description="How many webhooks for all of its jobs a tenant may register. 0: none."
+    )
+    webhook_threads: int = Field(
+        16,
+        ge=0,
+        le=256,
+        description="How many webhook requests a service sends at once: of a tenant a quarter, of a webhook two. 0: it sends none; "
+        "deliveries wait.",
+    )
+    webhook_timeout_seconds: float = Field(
+        10.0, gt=0, le=60, description="How long a receiver of webhooks may take to connect and answer, in seconds."
+    )
+    webhook_retry_seconds: float = Field(
+        30.0,
+        ge=0.1,
+        le=3600,
+        description="Pause after the first failed attempt of a webhook delivery, in seconds; each further one is twice as long, up "
+        "to an hour.",
+    )
+    webhook_attempts: int = Field(
+        30,
+        ge=1,
+        le=1000,
+        description="After how many failed attempts a webhook delivery fails. 30 with the default pauses take about 23 hours.",
+    )
+    webhook_retention_days: int = Field(
+        7, ge=1, le=365, description="Days after which webhook deliveries that have ended are removed."
+    )
+    webhook_allow_http: bool = Field(
+        default=False, description="Allow webhooks to http:// URLs: everyone on the way can read the requests."
+    )
+    webhook_allowed_networks: str = Field(
+        "",
+        description="Networks that webhooks may call although their addresses are not public, separated by commas, such as "
+        "'10.20.0.0/16,fd00:20::/64'. Every tenant can then reach every port of them.",
+    )
+    webhook_ca: Path | None = Field(
+        None,
+        description="PEM file of the authorities that receivers of webhooks are checked with. Empty: the public authorities.",
+    )
     drums_rerender: bool = Field(default=False, description="Allow re-rendering the drums.")
     metrics_host: str = Field(
         "127.0.0.1",
@@ -229,6 +276,15 @@ class HostSettings(Settings):
         """Path of the socket for lending bounces."""
         return Path(self.handoff_socket) if self.handoff_socket else self.run_folder / "handoff.sock"
 
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _check_networks(cls, value: str) -> str:
+        try:
+            _networks(value)
+        except ValueError as error:
+            raise ValueError(f"must be networks like 10.20.0.0/16,fd00:20::/64: {error}") from None
+        return value
+
     @field_validator("url_origins")
     @classmethod
     def _check_origins(cls, value: str) -> str:
@@ -236,6 +292,11 @@ class HostSettings(Settings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"must be origins like https://app.example.com, without a path, got {origin!r}")
         return value
+
+    @property
+    def webhook_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Networks of `webhook_allowed_networks`."""
+        return _networks(self.webhook_allowed_networks)
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:

@@ -45,6 +45,12 @@ class Metrics:
         self.admission_checks = Counter(
             "admission_checks_total", "Answers of the operator's admission hook, by result.", ["result"], **labels
         )
+        self.webhook_deliveries = Counter(
+            "webhook_deliveries_total", "Ended attempts of webhook deliveries, by result.", ["result"], **labels
+        )
+        self.webhook_oldest_waiting = Gauge(
+            "webhook_oldest_waiting_seconds", "How long the oldest webhook delivery has waited, in seconds.", **labels
+        )
         self.ready = Gauge("ready", "1 while health is SERVING.", **labels)
         self.certificate_expiry = Gauge(
             "certificate_expiry_timestamp_seconds",

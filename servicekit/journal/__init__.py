@@ -34,11 +34,31 @@ from servicekit.journal.rows import (
     WaitState,
     named_keys,
 )
-from servicekit.journal.states import DataKind, EventKind, JobState, OwningService, ProgressTrack, Stage
+from servicekit.journal.states import (
+    DataKind,
+    EventKind,
+    JobState,
+    OwningService,
+    ProgressTrack,
+    Stage,
+    WebhookDeliveryState,
+    WebhookEventKind,
+    WebhookProblem,
+)
 from servicekit.journal.tenant_erasure import JobToErase, TenantErasure
+from servicekit.journal.webhook_rows import (
+    AttemptResult,
+    DueWebhook,
+    NewWebhook,
+    Webhook,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookLimits,
+)
 
 __all__ = [
     "AcceptResult",
+    "AttemptResult",
     "AuditDraft",
     "AuditPage",
     "AuditRow",
@@ -49,6 +69,7 @@ __all__ = [
     "ClaimLost",
     "Counts",
     "DataKind",
+    "DueWebhook",
     "Erasure",
     "Event",
     "EventDraft",
@@ -63,6 +84,7 @@ __all__ = [
     "Journal",
     "NewJob",
     "NewVersion",
+    "NewWebhook",
     "OrphanedVersion",
     "OwningService",
     "ProgressTrack",
@@ -75,6 +97,13 @@ __all__ = [
     "Usage",
     "Version",
     "WaitState",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookDeliveryState",
+    "WebhookEventKind",
+    "WebhookLimits",
+    "WebhookProblem",
     "canonical_json",
     "named_keys",
     "stems_in_brief",

@@ -14,7 +14,17 @@ from servicekit.journal.admission import measurement, wrong_state
 from servicekit.journal.database import Transaction
 from servicekit.journal.reading import job_not_found, read_job
 from servicekit.journal.rows import Counts, Json
-from servicekit.journal.schema import audit_rows, events, job_labels, jobs, measured_failures, requests, versions
+from servicekit.journal.schema import (
+    audit_rows,
+    events,
+    job_labels,
+    jobs,
+    measured_failures,
+    requests,
+    versions,
+    webhook_deliveries,
+    webhooks,
+)
 from servicekit.journal.states import DataKind, JobState, OwningService
 
 TEXTS = {"prompt": None, "salt": None, "personal": None}
@@ -91,6 +101,8 @@ def _erase_row(tx: Transaction, row: Row[Any], owner: OwningService) -> Counts:
             raise wrong_state(job, version, "cancel it and wait until it ends, then erase the job")
     labels = tx.connection.execute(delete(job_labels).where(job_labels.c.job_id == job_id)).rowcount
     request_ids = tx.connection.execute(delete(requests).where(requests.c.job_id == job_id)).rowcount
+    deliveries = tx.connection.execute(delete(webhook_deliveries).where(webhook_deliveries.c.job_id == job_id)).rowcount
+    hooks = tx.connection.execute(delete(webhooks).where(webhooks.c.job_id == job_id)).rowcount
     blank = {"brief": "{}", "plan": "{}", "timings": "[]", "waits": "{}", "waiting": None, "prompt_erased": True}
     tx.connection.execute(update(versions).where(versions.c.job_id == job_id).values(blank))
     for version in job.versions:
@@ -104,6 +116,8 @@ def _erase_row(tx: Transaction, row: Row[Any], owner: OwningService) -> Counts:
         DataKind.JOBS: int(first),
         DataKind.LABELS: labels,
         DataKind.REQUEST_IDS: request_ids,
+        DataKind.WEBHOOKS: hooks,
+        DataKind.WEBHOOK_DELIVERIES: deliveries,
         DataKind.EVENTS: count_rows(tx.connection, events, of_job) if first else 0,
     }
 

@@ -60,7 +60,10 @@ class ErasureMethods(OpenJournal):
             return tenant_erasure.count_remaining(connection, tenant)
 
     def start_tenant_erasure(self, tenant: str, owner: OwningService) -> None:
-        """Record that the tenant's data of one service is being erased, and revoke its API keys. Can be repeated."""
+        """Record that the tenant's data of one service is being erased; revoke its API keys, remove its webhooks.
+
+        Can be repeated.
+        """
         with self._writing() as tx:
             tenant_erasure.start(tx, tenant, owner)
             upkeep.set_purge_pending(tx, pending=True)

@@ -26,12 +26,13 @@ from servicekit.journal.rows import (
 )
 from servicekit.journal.states import OwningService
 from servicekit.journal.wakeups import Listener
+from servicekit.journal.webhook_methods import WebhookMethods
 from servicekit.journal.worker_methods import WorkerMethods
 
 _FEED = "feed"
 
 
-class Journal(CallerMethods, WorkerMethods, ApiKeyMethods, ErasureMethods):
+class Journal(CallerMethods, WorkerMethods, ApiKeyMethods, ErasureMethods, WebhookMethods):
     """See the module, and `OpenJournal` for how it is opened and closed."""
 
     # For watchers

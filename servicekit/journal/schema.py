@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """Of the tables below; `migrations/versions/` has a file for each change."""
 
 metadata = MetaData()
@@ -227,6 +227,50 @@ tenant_usage = Table(
     Column("upload_bytes", BigInteger, nullable=False, server_default="0"),
 )
 """What a tenant used on a day in UTC; ``day`` counts from 1970-01-01."""
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("job_id", Text, ForeignKey("jobs.job_id", ondelete="CASCADE"), index=True),
+    Column("url", Text, nullable=False),
+    Column("kinds", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("start_position", BigInteger, nullable=False),
+    Column("create_us", BigInteger, nullable=False),
+    Column("disable_us", BigInteger),
+    Index("webhooks_of_tenant", "tenant", "create_us", "webhook_id"),
+    Index("webhooks_start", "start_position"),
+)
+"""``job_id`` NULL: all jobs of the tenant. ``kinds`` is a JSON array. The feed's events after ``start_position`` are delivered."""
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("delivery_id", Text, primary_key=True),
+    Column("webhook_id", Text, ForeignKey("webhooks.webhook_id", ondelete="CASCADE"), nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("job_id", Text, ForeignKey("jobs.job_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("earlier_attempts", Integer, nullable=False),
+    Column("status_code", Integer),
+    Column("problem", Text),
+    Column("next_attempt_us", BigInteger),
+    Column("create_us", BigInteger, nullable=False),
+    Column("end_us", BigInteger),
+    UniqueConstraint("webhook_id", "job_id", "sequence"),
+    Index("webhook_deliveries_newest", "webhook_id", "create_us", "delivery_id"),
+    _partial("webhook_deliveries_due", "owner", "webhook_id", "next_attempt_us", where="next_attempt_us IS NOT NULL"),
+    _partial("webhook_deliveries_waiting", "tenant", "webhook_id", where="state = 'WAITING'"),
+    _partial("webhook_deliveries_ended", "owner", "end_us", where="end_us IS NOT NULL"),
+)
+"""``earlier_attempts`` are those before the last retry that a caller asked for."""
 
 _CHAINED = (
     "tenant",

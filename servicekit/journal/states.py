@@ -1,4 +1,4 @@
-"""The journal's enums. Values are those of the ``sonichaos.jobs.v1`` enums without their prefix."""
+"""The journal's enums. Values are those of the ``sonichaos.jobs.v1`` and ``webhooks.v1`` enums without their prefix."""
 
 from __future__ import annotations
 
@@ -73,6 +73,8 @@ class DataKind(StrEnum):
     DATABASE_LOG = "DATABASE_LOG"
     SERVICE_LOG = "SERVICE_LOG"
     BACKUPS = "BACKUPS"
+    WEBHOOKS = "WEBHOOKS"
+    WEBHOOK_DELIVERIES = "WEBHOOK_DELIVERIES"
 
 
 class EventKind(StrEnum):
@@ -83,3 +85,33 @@ class EventKind(StrEnum):
     BOUNCE_READY = "BOUNCE_READY"
     STEMS_READY = "STEMS_READY"
     DELETED = "DELETED"
+
+
+class WebhookEventKind(StrEnum):
+    """What a webhook is notified of."""
+
+    VERSION_ENDED = "VERSION_ENDED"
+    BOUNCE_READY = "BOUNCE_READY"
+
+
+class WebhookDeliveryState(StrEnum):
+    """State of a delivery. The last two are final."""
+
+    WAITING = "WAITING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"
+
+
+class WebhookProblem(StrEnum):
+    """Why an attempt of a delivery failed, or why none was made."""
+
+    STATUS = "STATUS"
+    TIMEOUT = "TIMEOUT"
+    NAME_NOT_RESOLVED = "NAME_NOT_RESOLVED"
+    ADDRESS_NOT_ALLOWED = "ADDRESS_NOT_ALLOWED"
+    CONNECTION_FAILED = "CONNECTION_FAILED"
+    TLS_FAILED = "TLS_FAILED"
+    INVALID_RESPONSE = "INVALID_RESPONSE"
+    GONE = "GONE"
+    TOO_MANY_WAITING = "TOO_MANY_WAITING"
+    INTERRUPTED = "INTERRUPTED"

@@ -44,6 +44,8 @@ from servicekit.journal.schema import (
     tenant_turns,
     tenant_usage,
     versions,
+    webhook_deliveries,
+    webhooks,
 )
 from servicekit.journal.states import ENDED, DataKind, OwningService
 
@@ -78,17 +80,26 @@ class TenantErasure:
 
 
 def start(tx: Transaction, tenant: str, owner: OwningService) -> None:
-    """Record the erasure of a tenant, and revoke its API keys. One that has ended starts again and goes on counting."""
+    """Record the erasure of a tenant, revoke its API keys and remove its webhooks.
+
+    One that has ended starts again and goes on counting.
+    """
     name = _name(owner, tenant)
     record = _read(tx.connection, name)
     if record is None or record["end_us"] is not None:
-        counts = {} if record is None else record["counts"]
-        _write(tx, name, {"start_us": tx.now_us, "end_us": None, "counts": counts})
+        earlier = {} if record is None else record["counts"]
+        _write(tx, name, {"start_us": tx.now_us, "end_us": None, "counts": earlier})
     of_tenant = api_keys.c.tenant == tenant
     open_ones = or_(api_keys.c.revoke_us.is_(None), api_keys.c.name != "")
     revoked = {"name": "", "revoke_us": func.coalesce(api_keys.c.revoke_us, tx.now_us)}
     keys = tx.connection.execute(update(api_keys).where(of_tenant, open_ones).values(revoked)).rowcount
-    add_counts(tx, tenant, owner, {DataKind.API_KEYS: keys})
+    of_hooks = delete(webhook_deliveries).where(webhook_deliveries.c.tenant == tenant)
+    counts = {
+        DataKind.API_KEYS: keys,
+        DataKind.WEBHOOK_DELIVERIES: tx.connection.execute(of_hooks).rowcount,
+        DataKind.WEBHOOKS: tx.connection.execute(delete(webhooks).where(webhooks.c.tenant == tenant)).rowcount,
+    }
+    add_counts(tx, tenant, owner, counts)
 
 
 def unfinished(connection: Connection, owner: OwningService) -> list[str]:

@@ -42,6 +42,7 @@ from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2, jobs_service
 from sonichaos.operations.v1 import operations_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+from sonichaos.webhooks.v1 import webhooks_pb2
 from tests.support.mutation import READER_SHARE, fuzzed, mutate, mutated_bytes, shuffled
 from tests.support.render_parts import render_parts, run_to_end, separation_in_thread
 from tests.support.render_server import render_in_thread
@@ -189,7 +190,7 @@ def chunks(data: bytes) -> list[separation_pb2.CreateSeparationRequest]:
 Make = Callable[[Services], list[Message]]
 
 JOBS, RENDER = "sonichaos.jobs.v1.JobsService", "sonichaos.render.v1.RenderService"
-OPERATIONS = "sonichaos.operations.v1.OperationsService"
+OPERATIONS, WEBHOOKS = "sonichaos.operations.v1.OperationsService", "sonichaos.webhooks.v1.WebhooksService"
 SEPARATION, HANDOFF = "sonichaos.separation.v1.SeparationService", "sonichaos.handoff.v1.HandoffService"
 
 
@@ -270,7 +271,9 @@ def _rerender(service: Services) -> list[Message]:
     return [request]
 
 
-J, R, S, OP = jobs_service_pb2, render_pb2, separation_pb2, operations_pb2
+J, R, S, OP, W = jobs_service_pb2, render_pb2, separation_pb2, operations_pb2, webhooks_pb2
+URL = "https://receiver.example:8443/hook?a=b"
+NO_WEBHOOK, NO_DELIVERY = (f"{prefix}-01m8h0dkf88yd6p4gkdpczcc3e" for prefix in ("wh", "wd"))
 CALLS: dict[str, tuple[str, Make]] = {
     "GetJob": (JOBS, lambda s: [J.GetJobRequest(job_id=s.done_job)]),
     "ListJobs": (JOBS, lambda _: [J.ListJobsRequest(page_size=1, labels={"a": "b"}, persona_id="hiss")]),
@@ -301,6 +304,11 @@ CALLS: dict[str, tuple[str, Make]] = {
     "ReplaceStem": (SEPARATION, _replace),
     "CreateSeparation": (SEPARATION, lambda _: [S.CreateSeparationRequest(header=S.SeparationHeader()), *chunks(wav())]),
     "AnalyzeAudio": (SEPARATION, lambda _: [S.AnalyzeAudioRequest(header=S.AnalysisHeader()), S.AnalyzeAudioRequest(data=wav())]),
+    "CreateWebhook": (WEBHOOKS, lambda s: [W.CreateWebhookRequest(url=URL, job_id=s.done_job, kinds=[1])]),
+    "ListWebhooks": (WEBHOOKS, lambda _: [W.ListWebhooksRequest(page_size=1)]),
+    "DeleteWebhook": (WEBHOOKS, lambda _: [W.DeleteWebhookRequest(webhook_id=NO_WEBHOOK)]),
+    "ListWebhookDeliveries": (WEBHOOKS, lambda _: [W.ListWebhookDeliveriesRequest(webhook_id=NO_WEBHOOK)]),
+    "RetryWebhookDelivery": (WEBHOOKS, lambda _: [W.RetryWebhookDeliveryRequest(delivery_id=NO_DELIVERY)]),
     "SendTensor": (HANDOFF, _tensor_stream),
     "WithdrawTensor": (HANDOFF, lambda _: [handoff_pb2.WithdrawTensorRequest(lease_id="none")]),
 }  # fmt: skip
@@ -310,7 +318,7 @@ UPLOADS_TOO = ("GetJob", "WatchJob", "CancelJob", "AddStems", "CreateSignedUrl")
 
 def test_every_method_is_fuzzed() -> None:
     """A method that a release adds must be added here."""
-    files = (jobs_service_pb2, render_pb2, separation_pb2, handoff_pb2, operations_pb2)
+    files = (jobs_service_pb2, render_pb2, separation_pb2, handoff_pb2, operations_pb2, webhooks_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     assert {method.name for service in services for method in service.methods} == CALLS.keys()
 

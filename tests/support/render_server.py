@@ -27,6 +27,7 @@ from sonichaos.render.v1 import render_pb2_grpc
 from tests.support.callers import trusting
 from tests.support.operations import add_operations
 from tests.support.render_parts import FINGERPRINT, RenderParts
+from tests.support.webhooks import add_webhooks
 
 QUEUE_LIMIT = 10
 
@@ -88,6 +89,7 @@ def render_in_thread(
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
             add_operations(server, parts.journal, OwningService.RENDER, deletions)
+            add_webhooks(server, parts.journal)
             (address,) = await server.start([Endpoint("127.0.0.1:0")])
             await server.serve()
             started.set_result(address)

@@ -29,6 +29,7 @@ _SERVED_BY = {
     "sonichaos.separation.v1.SeparationService": (OwningService.SEPARATION,),
     "sonichaos.handoff.v1.HandoffService": (OwningService.SEPARATION,),
     "sonichaos.operations.v1.OperationsService": _BOTH,
+    "sonichaos.webhooks.v1.WebhooksService": _BOTH,
     "sonichaos.admission.v1.AdmissionService": (),  # the operator serves it, and both services call it
     "sonichaos.testing.v1.FakeControlService": (),  # the fake services serve it
 }

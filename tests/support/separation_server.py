@@ -55,6 +55,7 @@ from tests.support.callers import trusting
 from tests.support.operations import add_operations
 from tests.support.separation_pipeline import JOB_ID, new_pipeline, new_store
 from tests.support.separation_pipeline import take_of as make_take
+from tests.support.webhooks import add_webhooks
 
 RATE_HZ = 44100
 TEN_MINUTES = 600.0
@@ -161,6 +162,7 @@ async def serving(
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)
             add_operations(server, journal, OwningService.SEPARATION, deletions)
+            add_webhooks(server, journal)
             listen = [Endpoint("127.0.0.1:0"), Endpoint(f"unix:{folder / 'separation.sock'}")]
             address, peer_address = await server.start(listen)
             await server.serve()

@@ -32,6 +32,7 @@ from servicekit.work import Runner
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
+from sonichaos.webhooks.v1 import webhooks_pb2, webhooks_pb2_grpc
 from tests.support.callers import identifying
 from tests.support.render_parts import FINGERPRINT, RenderParts, render_parts, separation_in_thread
 from tests.support.render_server import render_in_thread
@@ -56,6 +57,8 @@ class Kind(StrEnum):
     CHAIN_HEAD = "chain head"
     STORE_KEY = "store key"
     LABELS = "labels"
+    WEBHOOK = "webhook"
+    DELIVERY = "delivery"
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Tenant:
     words: set[str] = field(default_factory=set)
     take: str = ""
     upload: str = ""
+    webhook: str = ""
 
     def has(self, kind: Kind, *names: str | tuple[str, str]) -> None:
         """Add names, which are words of the tenant too."""
@@ -111,6 +115,17 @@ class TenantServices:
         """Stub of SeparationService."""
         return separation_pb2_grpc.SeparationServiceStub(self.channels[_SEPARATION])
 
+    def webhooks(self, owner: OwningService) -> Any:
+        """Stub of WebhooksService."""
+        return webhooks_pb2_grpc.WebhooksServiceStub(self.channels[owner])
+
+    def new_webhook(self, tenant: str, job_id: str = "") -> str:
+        """A new webhook of a tenant."""
+        asked = webhooks_pb2.CreateWebhookRequest(url=f"https://receiver.example/{tenant}", job_id=job_id)
+        answer = self.webhooks(_RENDER).CreateWebhook(asked, metadata=self.tenants[tenant].credential)
+        self.tenants[tenant].words.add(answer.secret)
+        return str(answer.webhook.webhook_id)
+
     def end(self, tenant: str, job_id: str, owner: OwningService) -> None:
         """Cancel the versions of a job that have not ended, and wait until they have."""
         call = {"metadata": self.tenants[tenant].credential}
@@ -143,7 +158,9 @@ class TenantServices:
         jobs = [_still(job) for job in self.jobs_of(tenant)]
         own = (f"tenants/{tenant}/", f"uploads/{tenant}/", *(f"jobs/{job_id}/" for job_id in ids))
         files = {key: store.stat(key) for key in store.keys("") if key.startswith(own)}
-        return jobs, events, rows, files, self.parts.renders.personas.all(tenant)
+        hooks = journal.webhooks(tenant, page_size=_MANY).webhooks
+        deliveries = [journal.webhook_deliveries(tenant, hook.webhook_id, page_size=_MANY) for hook in hooks]
+        return jobs, events, rows, files, self.parts.renders.personas.all(tenant), hooks, deliveries
 
 
 @contextmanager
@@ -265,7 +282,14 @@ def _end_work(services: TenantServices, tenant: Tenant) -> None:
     services.end(name, rendered.job.job_id, _RENDER)
     services.end(name, separated.job.job_id, _SEPARATION)
     services.end(name, rerendered.job.job_id, _RENDER)
+    hooks = [services.new_webhook(name), services.new_webhook(name, tenant.take)]
+    tenant.webhook = hooks[1]
+    asked = webhooks_pb2.ListWebhookDeliveriesRequest(webhook_id=tenant.webhook)
+    deliveries = services.webhooks(_RENDER).ListWebhookDeliveries(asked, **call).deliveries
+    asked.page_size = 1
     pages = [
+        services.webhooks(_RENDER).ListWebhooks(webhooks_pb2.ListWebhooksRequest(page_size=1), **call),
+        services.webhooks(_RENDER).ListWebhookDeliveries(asked, **call),
         *(
             services.jobs(owner).ListJobs(jobs_service_pb2.ListJobsRequest(page_size=1), **call)
             for owner in OwningService
@@ -277,6 +301,8 @@ def _end_work(services: TenantServices, tenant: Tenant) -> None:
     tenant.has(Kind.JOB, rendered.job.job_id, separated.job.job_id, deleted)
     tenant.has(Kind.TOKEN, *(page.next_page_token for page in pages), journal.cursor(name, 1))
     tenant.has(Kind.REQUEST, request_id)
+    tenant.has(Kind.WEBHOOK, *hooks)
+    tenant.has(Kind.DELIVERY, *(delivery.delivery_id for delivery in deliveries))
     tenant.has(Kind.CHAIN_HEAD, rows[0].digest)
     tenant.words |= {row.digest for row in rows}
 

@@ -26,10 +26,15 @@ from render_service.personas.library import Clip
 from render_service.renderers.load import load_renderer
 from separation_service.engine import load_separator
 from servicekit.access.caller import GRANTABLE_SCOPES, LOCAL_TENANT, Scope, current_tenant
-from servicekit.ids import new_job_id
+from servicekit.ids import new_delivery_id, new_job_id, new_webhook_id
 from servicekit.journal import OwningService
 from sonichaos.jobs.v1 import jobs_service_pb2
 from sonichaos.render.v1 import render_pb2
+from sonichaos.webhooks.v1.webhooks_pb2 import (
+    CreateWebhookRequest,
+    DeleteWebhookRequest,
+    ListWebhookDeliveriesRequest,
+)
 from tests.support.callers import as_tenant
 from tests.support.rpc_catalog import Outcome, Rpc, TextField, call, every_rpc, text_fields
 from tests.support.tenants import (
@@ -68,6 +73,12 @@ FIELDS: dict[str, Kind | None] = {
     "ListPersonasRequest.page_token": Kind.TOKEN,
     "ListAuditRowsRequest.page_token": Kind.TOKEN,
     "WatchJobsRequest.cursor": Kind.TOKEN,
+    "ListWebhooksRequest.page_token": Kind.TOKEN,
+    "ListWebhookDeliveriesRequest.page_token": Kind.TOKEN,
+    "CreateWebhookRequest.job_id": Kind.JOB,
+    "DeleteWebhookRequest.webhook_id": Kind.WEBHOOK,
+    "ListWebhookDeliveriesRequest.webhook_id": Kind.WEBHOOK,
+    "RetryWebhookDeliveryRequest.delivery_id": Kind.DELIVERY,
     "ListJobsRequest.labels": Kind.LABELS,
     "ListJobsRequest.persona_id": Kind.PERSONA_OF_JOBS,
     "Brief.persona_id": Kind.PERSONA,
@@ -85,6 +96,7 @@ FIELDS: dict[str, Kind | None] = {
     "EraseTenantRequest.tenant": None,
     "EraseTenantRequest.confirm_tenant": None,
     # Texts that name nothing.
+    "CreateWebhookRequest.url": None,
     "Brief.prompt": None,
     "Brief.key": None,
     "Brief.labels": None,
@@ -112,6 +124,8 @@ REQUESTS: dict[str, Callable[[Tenant], Sequence[Message]]] = {
     ],
     "VerifyAuditChain": lambda _: [render_pb2.VerifyAuditChainRequest(head_sequence=1)],
     "CreateSeparation": lambda _: upload(),
+    "CreateWebhook": lambda tenant: [CreateWebhookRequest(url=f"https://receiver.example/{tenant.name}")],
+    "ListWebhookDeliveries": lambda tenant: [ListWebhookDeliveriesRequest(webhook_id=tenant.webhook)],
 }
 """A tenant's own valid request, where a request with nothing but the name would be refused before the name is looked up."""
 
@@ -173,6 +187,8 @@ class Attempts:
             return [
                 caller.take if rpc.method.name == "ListAuditRows" else self.services.ended_job(caller.name, rpc.owner)
             ]
+        if kind is Kind.WEBHOOK:
+            return [self.services.new_webhook(caller.name) if rpc.method.name == "DeleteWebhook" else caller.webhook]
         if kind is Kind.PERSONA:
             personas = self.services.parts.renders.personas
             if "spare" not in {persona.id for persona in personas.all(caller.name)}:
@@ -238,6 +254,8 @@ def unknown_name(services: TenantServices, kind: Kind, other: Tenant) -> str | t
     """A name in the same form as the other tenant's, of nothing."""
     names: dict[Kind, str | tuple[str, str]] = {
         Kind.JOB: new_job_id(datetime.now(UTC)),
+        Kind.WEBHOOK: new_webhook_id(datetime.now(UTC)),
+        Kind.DELIVERY: new_delivery_id(datetime.now(UTC)),
         Kind.TOKEN: services.journal.cursor("nobody", 1),
         Kind.LABELS: ("album", "none"),
         Kind.CHAIN_HEAD: "0123456789abcdef" * 4,
@@ -262,6 +280,9 @@ def undo(services: TenantServices, rpc: Rpc, caller: Tenant, outcome: Outcome) -
         if rpc.method.name in {"CreateRender", "CreateSeparation"}:
             asked = jobs_service_pb2.DeleteJobRequest(job_id=answer["job"]["jobId"])
             services.jobs(rpc.owner).DeleteJob(asked, metadata=caller.credential)
+    elif "webhook" in answer:
+        asked_webhook = DeleteWebhookRequest(webhook_id=answer["webhook"]["webhookId"])
+        services.webhooks(rpc.owner).DeleteWebhook(asked_webhook, metadata=caller.credential)
     elif rpc.method.name == "CreatePersona":
         asked_persona = render_pb2.DeletePersonaRequest(persona_id=answer["persona"]["id"])
         services.render.DeletePersona(asked_persona, metadata=caller.credential)

@@ -31,6 +31,7 @@ from sonichaos.operations.v1 import operations_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos.testing.v1 import fake_pb2
+from sonichaos.webhooks.v1 import webhooks_pb2
 from sonichaos_client import Client
 from tests.support.doc_blocks import blocks
 
@@ -146,7 +147,16 @@ def test_every_metric_is_listed() -> None:
 def test_every_call_is_listed() -> None:
     """docs/api.md has a row for each method in the descriptors of the services."""
     page = (DOCS / "api.md").read_text(encoding="utf-8")
-    files = (render_pb2, separation_pb2, jobs_service_pb2, handoff_pb2, operations_pb2, admission_pb2, fake_pb2)
+    files = (
+        render_pb2,
+        separation_pb2,
+        jobs_service_pb2,
+        handoff_pb2,
+        operations_pb2,
+        admission_pb2,
+        fake_pb2,
+        webhooks_pb2,
+    )
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     assert len(services) == len(files)
     for service in services:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Engine, event, text
 
 from servicekit.access.limits import TenantLimits
 from servicekit.delivery.names import StemMode, StemName
+from servicekit.errors import FailedPrecondition
 from servicekit.journal import (
+    AttemptResult,
     AuditDraft,
     Checkpoint,
     EventDraft,
@@ -22,10 +24,13 @@ from servicekit.journal import (
     OwningService,
     ProgressTrack,
     Stage,
+    WebhookLimits,
+    WebhookProblem,
 )
 from tests.support.databases import raw_engine
 from tests.support.journal_rows import BOUNCE, ZIP, claimed, new_job, new_version, request
 from tests.support.manual_clock import ManualClock
+from tests.support.webhooks import new_webhook
 
 MANY = 1000
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -114,6 +119,7 @@ def go_on(journal: Journal, clock: ManualClock, job_id: str) -> None:
     journal.feed_after(OwningService.RENDER, None, 1, MANY)
     journal.feed_after(OwningService.RENDER, "local", 1, MANY)
     journal.feed_head()
+    use_webhooks(journal, clock, job_id)
     journal.erase_prompt("local", job_id)
     journal.audit_rows("local", job_id, page_size=1)
     journal.audit_rows("local", page_size=1)
@@ -126,6 +132,28 @@ def go_on(journal: Journal, clock: ManualClock, job_id: str) -> None:
     journal.start_delete("local", job_id, OwningService.RENDER)
     journal.unfinished_deletions(OwningService.RENDER)
     journal.finish_delete("local", job_id)
+
+
+def use_webhooks(journal: Journal, clock: ManualClock, job_id: str) -> None:
+    """Every method about webhooks."""
+    render, limits = OwningService.RENDER, WebhookLimits(per_tenant=9, per_job=9)
+    journal.webhook_position(render)
+    hooks = [journal.create_webhook(new_webhook(job_id=of_job), limits).webhook_id for of_job in (job_id, "")]
+    journal.webhook_position(render)
+    journal.enqueue_deliveries(render, 0, 0)
+    clock.advance(1)
+    journal.webhooks("local", page_size=1, page_token=journal.webhooks("local", page_size=1).next_token)
+    page = journal.webhook_deliveries("local", hooks[0], page_size=1)
+    journal.webhook_deliveries("local", hooks[0], page_size=1, page_token=page.next_token)
+    journal.due_webhooks(render)
+    for result in (AttemptResult(status_code=204), AttemptResult(problem=WebhookProblem.GONE)):
+        (attempt,) = journal.claim_deliveries(render, {hooks[0]: 1}, lease_s=9, max_attempts=9)
+        journal.record_attempt(attempt, result)
+    with suppress(FailedPrecondition):
+        journal.retry_webhook_delivery("local", attempt.delivery_id)
+    journal.oldest_waiting_delivery_s(render)
+    journal.prune_deliveries(render, older_than_s=-1, limit=1)
+    journal.delete_webhook("local", hooks[1])
 
 
 def sqlite_faults(connection: Connection, statement: str, parameters: Any) -> list[str]:

@@ -30,9 +30,11 @@ from tests.support.manual_clock import ManualClock
 
 KEPT = 3
 """Schema of the kept journal of release 0.1: the last one before Alembic."""
-NEWEST_KEPT = 8
+FIRST_WITH_TENANTS = 8
+"""Schema of the kept journal with versions of two tenants."""
+NEWEST_KEPT = 9
 """Schema of the newest kept journal. Every later release opens it; a new schema gets a kept journal of its own beside it."""
-ALL_KEPT = (KEPT, 7, NEWEST_KEPT)
+ALL_KEPT = (KEPT, 7, FIRST_WITH_TENANTS, NEWEST_KEPT)
 
 
 def contents(url: str) -> tuple[Any, ...]:
@@ -89,6 +91,13 @@ def test_the_journal_of_this_release_opens_and_goes_on(any_database: str, tmp_pa
         assert len(journal.unfinished_deletions(OwningService.RENDER)) == 1
         assert [outcome.state for outcome in journal.rerender_outcomes("local", StemName.VOCALS)] == ["DONE", "FAILED"]
         assert journal.verify_chain("local").intact
+        webhook, older = journal.webhooks("local", page_size=9).webhooks
+        assert (webhook.job_id, older.job_id) == ("", found[7].job_id)
+        deliveries = journal.webhook_deliveries("local", older.webhook_id, page_size=9).deliveries
+        assert sorted((one.state, one.status_code) for one in deliveries if one.status_code) == [
+            ("DELIVERED", 204),
+            ("WAITING", 500),
+        ]
         journal.retry_version("local", found[5].job_id, 1, limit=9)
         with pytest.raises(FailedPrecondition, match="its prompt was erased"):
             journal.retry_version("local", found[6].job_id, 1, limit=9)
@@ -137,7 +146,7 @@ def test_an_upgraded_version_has_the_tenant_of_its_job(any_database: str, tmp_pa
         found = connection.execute(of_jobs).all()
     engine.dispose()
     assert {(row.tenant, row.of_job) for row in found} == {
-        (tenant, tenant) for tenant in (("local", "acme") if kept == NEWEST_KEPT else ("local",))
+        (tenant, tenant) for tenant in (("local", "acme") if kept >= FIRST_WITH_TENANTS else ("local",))
     }
 
 

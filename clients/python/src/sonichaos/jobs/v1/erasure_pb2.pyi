@@ -61,6 +61,10 @@ class _DataKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DataKind.Val
     """Lines of the services' log."""
     DATA_KIND_BACKUPS: _DataKind.ValueType  # 16
     """Copies of journal and store that were made before."""
+    DATA_KIND_WEBHOOKS: _DataKind.ValueType  # 17
+    """Webhooks, with their URLs and secrets."""
+    DATA_KIND_WEBHOOK_DELIVERIES: _DataKind.ValueType  # 18
+    """Deliveries of webhooks."""
 
 class DataKind(_DataKind, metaclass=_DataKindEnumTypeWrapper):
     """Kind of data that an erasure removes or that remains after it."""
@@ -101,6 +105,10 @@ DATA_KIND_SERVICE_LOG: DataKind.ValueType  # 15
 """Lines of the services' log."""
 DATA_KIND_BACKUPS: DataKind.ValueType  # 16
 """Copies of journal and store that were made before."""
+DATA_KIND_WEBHOOKS: DataKind.ValueType  # 17
+"""Webhooks, with their URLs and secrets."""
+DATA_KIND_WEBHOOK_DELIVERIES: DataKind.ValueType  # 18
+"""Deliveries of webhooks."""
 Global___DataKind: _TypeAlias = DataKind  # noqa: Y015
 
 @_typing.final
@@ -114,8 +122,8 @@ class ErasedData(_message.Message):
     kind: Global___DataKind.ValueType
     """What it was."""
     count: _builtins.int
-    """How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys or records. Files
-    that were removed just before a crash are not counted.
+    """How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys, records, webhooks or
+    deliveries. Files that were removed just before a crash are not counted.
     """
     def __init__(
         self,

@@ -216,6 +216,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE with RetryInfo. The keys of a JWT's issuer cannot be fetched, so that its tokens cannot be verified.
     Example: the issuer is down and this service was just started.
     """
+    ERROR_REASON_WEBHOOK_NOT_FOUND: _ErrorReason.ValueType  # 52
+    """NOT_FOUND. The caller has no such webhook. Metadata: webhook_id.
+    Example: DeleteWebhook of a webhook that was removed with its job.
+    """
+    ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 53
+    """NOT_FOUND. The caller has no such delivery, or no longer. Metadata: delivery_id.
+    Example: RetryWebhookDelivery of a delivery that ended two weeks ago.
+    """
+    ERROR_REASON_WEBHOOK_DISABLED: _ErrorReason.ValueType  # 54
+    """FAILED_PRECONDITION. The receiver of the webhook answered 410 Gone. Metadata: webhook_id.
+    Example: RetryWebhookDelivery of a webhook that is disabled; register a new one.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """`reason` of the google.rpc.ErrorInfo that every error carries, without the ERROR_REASON_ prefix. Its `domain` is "sonichaos.ai".
@@ -416,5 +428,17 @@ Example: the hook's service restarts.
 ERROR_REASON_ISSUER_UNAVAILABLE: ErrorReason.ValueType  # 51
 """UNAVAILABLE with RetryInfo. The keys of a JWT's issuer cannot be fetched, so that its tokens cannot be verified.
 Example: the issuer is down and this service was just started.
+"""
+ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 52
+"""NOT_FOUND. The caller has no such webhook. Metadata: webhook_id.
+Example: DeleteWebhook of a webhook that was removed with its job.
+"""
+ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 53
+"""NOT_FOUND. The caller has no such delivery, or no longer. Metadata: delivery_id.
+Example: RetryWebhookDelivery of a delivery that ended two weeks ago.
+"""
+ERROR_REASON_WEBHOOK_DISABLED: ErrorReason.ValueType  # 54
+"""FAILED_PRECONDITION. The receiver of the webhook answered 410 Gone. Metadata: webhook_id.
+Example: RetryWebhookDelivery of a webhook that is disabled; register a new one.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

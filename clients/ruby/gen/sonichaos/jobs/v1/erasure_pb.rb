@@ -37,6 +37,8 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       value :DATA_KIND_DATABASE_LOG, 14
       value :DATA_KIND_SERVICE_LOG, 15
       value :DATA_KIND_BACKUPS, 16
+      value :DATA_KIND_WEBHOOKS, 17
+      value :DATA_KIND_WEBHOOK_DELIVERIES, 18
     end
   end
 end

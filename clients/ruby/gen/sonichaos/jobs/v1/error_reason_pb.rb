@@ -53,6 +53,9 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       value :ERROR_REASON_ADMISSION_REFUSED, 49
       value :ERROR_REASON_ADMISSION_UNAVAILABLE, 50
       value :ERROR_REASON_ISSUER_UNAVAILABLE, 51
+      value :ERROR_REASON_WEBHOOK_NOT_FOUND, 52
+      value :ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND, 53
+      value :ERROR_REASON_WEBHOOK_DISABLED, 54
     end
   end
 end

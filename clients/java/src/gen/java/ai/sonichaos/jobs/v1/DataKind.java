@@ -149,6 +149,22 @@ public enum DataKind
    * <code>DATA_KIND_BACKUPS = 16;</code>
    */
   DATA_KIND_BACKUPS(16),
+  /**
+   * <pre>
+   * Webhooks, with their URLs and secrets.
+   * </pre>
+   *
+   * <code>DATA_KIND_WEBHOOKS = 17;</code>
+   */
+  DATA_KIND_WEBHOOKS(17),
+  /**
+   * <pre>
+   * Deliveries of webhooks.
+   * </pre>
+   *
+   * <code>DATA_KIND_WEBHOOK_DELIVERIES = 18;</code>
+   */
+  DATA_KIND_WEBHOOK_DELIVERIES(18),
   UNRECOGNIZED(-1),
   ;
 
@@ -289,6 +305,22 @@ public enum DataKind
    * <code>DATA_KIND_BACKUPS = 16;</code>
    */
   public static final int DATA_KIND_BACKUPS_VALUE = 16;
+  /**
+   * <pre>
+   * Webhooks, with their URLs and secrets.
+   * </pre>
+   *
+   * <code>DATA_KIND_WEBHOOKS = 17;</code>
+   */
+  public static final int DATA_KIND_WEBHOOKS_VALUE = 17;
+  /**
+   * <pre>
+   * Deliveries of webhooks.
+   * </pre>
+   *
+   * <code>DATA_KIND_WEBHOOK_DELIVERIES = 18;</code>
+   */
+  public static final int DATA_KIND_WEBHOOK_DELIVERIES_VALUE = 18;
 
 
   public final int getNumber() {
@@ -332,6 +364,8 @@ public enum DataKind
       case 14: return DATA_KIND_DATABASE_LOG;
       case 15: return DATA_KIND_SERVICE_LOG;
       case 16: return DATA_KIND_BACKUPS;
+      case 17: return DATA_KIND_WEBHOOKS;
+      case 18: return DATA_KIND_WEBHOOK_DELIVERIES;
       default: return null;
     }
   }

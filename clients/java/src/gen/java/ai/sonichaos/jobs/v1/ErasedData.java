@@ -78,8 +78,8 @@ private static final long serialVersionUID = 0L;
   private long count_ = 0L;
   /**
    * <pre>
-   * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys or records. Files
-   * that were removed just before a crash are not counted.
+   * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys, records, webhooks or
+   * deliveries. Files that were removed just before a crash are not counted.
    * </pre>
    *
    * <code>uint64 count = 2 [json_name = "count"];</code>
@@ -516,8 +516,8 @@ private static final long serialVersionUID = 0L;
     private long count_ ;
     /**
      * <pre>
-     * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys or records. Files
-     * that were removed just before a crash are not counted.
+     * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys, records, webhooks or
+     * deliveries. Files that were removed just before a crash are not counted.
      * </pre>
      *
      * <code>uint64 count = 2 [json_name = "count"];</code>
@@ -529,8 +529,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys or records. Files
-     * that were removed just before a crash are not counted.
+     * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys, records, webhooks or
+     * deliveries. Files that were removed just before a crash are not counted.
      * </pre>
      *
      * <code>uint64 count = 2 [json_name = "count"];</code>
@@ -546,8 +546,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys or records. Files
-     * that were removed just before a crash are not counted.
+     * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys, records, webhooks or
+     * deliveries. Files that were removed just before a crash are not counted.
      * </pre>
      *
      * <code>uint64 count = 2 [json_name = "count"];</code>

@@ -28,8 +28,8 @@ public interface ErasedDataOrBuilder extends
 
   /**
    * <pre>
-   * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys or records. Files
-   * that were removed just before a crash are not counted.
+   * How many: jobs, files, events, labels, request ids, audit rows that had a text, measurements, personas, keys, records, webhooks or
+   * deliveries. Files that were removed just before a crash are not counted.
    * </pre>
    *
    * <code>uint64 count = 2 [json_name = "count"];</code>

@@ -48,7 +48,7 @@ public final class Erasure {
       "rt\0225\n\006erased\030\001 \003(\0132\035.sonichaos.jobs.v1.E" +
       "rasedDataR\006erased\022>\n\tremaining\030\002 \003(\0132 .s" +
       "onichaos.jobs.v1.RemainingDataR\tremainin" +
-      "g\022#\n\rpurge_pending\030\003 \001(\010R\014purgePending*\266" +
+      "g\022#\n\rpurge_pending\030\003 \001(\010R\014purgePending*\360" +
       "\003\n\010DataKind\022\031\n\025DATA_KIND_UNSPECIFIED\020\000\022\022" +
       "\n\016DATA_KIND_JOBS\020\001\022\027\n\023DATA_KIND_JOB_FILE" +
       "S\020\002\022\024\n\020DATA_KIND_EVENTS\020\003\022\024\n\020DATA_KIND_L" +
@@ -59,10 +59,11 @@ public final class Erasure {
       "ND_PERSONAS\020\n\022\025\n\021DATA_KIND_UPLOADS\020\013\022\026\n\022" +
       "DATA_KIND_API_KEYS\020\014\022\023\n\017DATA_KIND_USAGE\020" +
       "\r\022\032\n\026DATA_KIND_DATABASE_LOG\020\016\022\031\n\025DATA_KI" +
-      "ND_SERVICE_LOG\020\017\022\025\n\021DATA_KIND_BACKUPS\020\020B" +
-      "J\n\024ai.sonichaos.jobs.v1P\001Z0sonichaos.ai/" +
-      "client/gen/sonichaos/jobs/v1;jobsv1b\006pro" +
-      "to3"
+      "ND_SERVICE_LOG\020\017\022\025\n\021DATA_KIND_BACKUPS\020\020\022" +
+      "\026\n\022DATA_KIND_WEBHOOKS\020\021\022 \n\034DATA_KIND_WEB" +
+      "HOOK_DELIVERIES\020\022BJ\n\024ai.sonichaos.jobs.v" +
+      "1P\001Z0sonichaos.ai/client/gen/sonichaos/j" +
+      "obs/v1;jobsv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,

@@ -444,6 +444,33 @@ public enum ErrorReason
    * <code>ERROR_REASON_ISSUER_UNAVAILABLE = 51;</code>
    */
   ERROR_REASON_ISSUER_UNAVAILABLE(51),
+  /**
+   * <pre>
+   * NOT_FOUND. The caller has no such webhook. Metadata: webhook_id.
+   * Example: DeleteWebhook of a webhook that was removed with its job.
+   * </pre>
+   *
+   * <code>ERROR_REASON_WEBHOOK_NOT_FOUND = 52;</code>
+   */
+  ERROR_REASON_WEBHOOK_NOT_FOUND(52),
+  /**
+   * <pre>
+   * NOT_FOUND. The caller has no such delivery, or no longer. Metadata: delivery_id.
+   * Example: RetryWebhookDelivery of a delivery that ended two weeks ago.
+   * </pre>
+   *
+   * <code>ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND = 53;</code>
+   */
+  ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND(53),
+  /**
+   * <pre>
+   * FAILED_PRECONDITION. The receiver of the webhook answered 410 Gone. Metadata: webhook_id.
+   * Example: RetryWebhookDelivery of a webhook that is disabled; register a new one.
+   * </pre>
+   *
+   * <code>ERROR_REASON_WEBHOOK_DISABLED = 54;</code>
+   */
+  ERROR_REASON_WEBHOOK_DISABLED(54),
   UNRECOGNIZED(-1),
   ;
 
@@ -877,6 +904,33 @@ public enum ErrorReason
    * <code>ERROR_REASON_ISSUER_UNAVAILABLE = 51;</code>
    */
   public static final int ERROR_REASON_ISSUER_UNAVAILABLE_VALUE = 51;
+  /**
+   * <pre>
+   * NOT_FOUND. The caller has no such webhook. Metadata: webhook_id.
+   * Example: DeleteWebhook of a webhook that was removed with its job.
+   * </pre>
+   *
+   * <code>ERROR_REASON_WEBHOOK_NOT_FOUND = 52;</code>
+   */
+  public static final int ERROR_REASON_WEBHOOK_NOT_FOUND_VALUE = 52;
+  /**
+   * <pre>
+   * NOT_FOUND. The caller has no such delivery, or no longer. Metadata: delivery_id.
+   * Example: RetryWebhookDelivery of a delivery that ended two weeks ago.
+   * </pre>
+   *
+   * <code>ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND = 53;</code>
+   */
+  public static final int ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND_VALUE = 53;
+  /**
+   * <pre>
+   * FAILED_PRECONDITION. The receiver of the webhook answered 410 Gone. Metadata: webhook_id.
+   * Example: RetryWebhookDelivery of a webhook that is disabled; register a new one.
+   * </pre>
+   *
+   * <code>ERROR_REASON_WEBHOOK_DISABLED = 54;</code>
+   */
+  public static final int ERROR_REASON_WEBHOOK_DISABLED_VALUE = 54;
 
 
   public final int getNumber() {
@@ -950,6 +1004,9 @@ public enum ErrorReason
       case 49: return ERROR_REASON_ADMISSION_REFUSED;
       case 50: return ERROR_REASON_ADMISSION_UNAVAILABLE;
       case 51: return ERROR_REASON_ISSUER_UNAVAILABLE;
+      case 52: return ERROR_REASON_WEBHOOK_NOT_FOUND;
+      case 53: return ERROR_REASON_WEBHOOK_DELIVERY_NOT_FOUND;
+      case 54: return ERROR_REASON_WEBHOOK_DISABLED;
       default: return null;
     }
   }

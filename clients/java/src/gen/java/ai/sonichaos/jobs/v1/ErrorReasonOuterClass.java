@@ -24,7 +24,7 @@ public final class ErrorReasonOuterClass {
   static {
     java.lang.String[] descriptorData = {
       "\n$sonichaos/jobs/v1/error_reason.proto\022\021" +
-      "sonichaos.jobs.v1*\241\014\n\013ErrorReason\022\034\n\030ERR" +
+      "sonichaos.jobs.v1*\225\r\n\013ErrorReason\022\034\n\030ERR" +
       "OR_REASON_UNSPECIFIED\020\000\022\036\n\032ERROR_REASON_" +
       "INVALID_FIELD\020\001\022\036\n\032ERROR_REASON_JOB_NOT_" +
       "FOUND\020\002\022\"\n\036ERROR_REASON_VERSION_NOT_FOUN" +
@@ -63,9 +63,12 @@ public final class ErrorReasonOuterClass {
       "\n\032ERROR_REASON_FAILED_LOGINS\0200\022\"\n\036ERROR_" +
       "REASON_ADMISSION_REFUSED\0201\022&\n\"ERROR_REAS" +
       "ON_ADMISSION_UNAVAILABLE\0202\022#\n\037ERROR_REAS" +
-      "ON_ISSUER_UNAVAILABLE\0203\"\004\010#\020\'BJ\n\024ai.soni" +
-      "chaos.jobs.v1P\001Z0sonichaos.ai/client/gen" +
-      "/sonichaos/jobs/v1;jobsv1b\006proto3"
+      "ON_ISSUER_UNAVAILABLE\0203\022\"\n\036ERROR_REASON_" +
+      "WEBHOOK_NOT_FOUND\0204\022+\n\'ERROR_REASON_WEBH" +
+      "OOK_DELIVERY_NOT_FOUND\0205\022!\n\035ERROR_REASON" +
+      "_WEBHOOK_DISABLED\0206\"\004\010#\020\'BJ\n\024ai.sonichao" +
+      "s.jobs.v1P\001Z0sonichaos.ai/client/gen/son" +
+      "ichaos/jobs/v1;jobsv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
