@@ -32,6 +32,7 @@ from servicekit.store.url_signer import UrlSigner
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 from tests.support.callers import trusting
 from tests.support.journal_rows import new_job
+from tests.support.webhooks import LOOPBACK_TOO, add_webhooks
 
 MANY = 1000
 # More than the feed keeps for all, and more than the connection buffers for one that does not read.
@@ -110,6 +111,7 @@ async def serving(
             call_limits=rpc.call_limits,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(servicer, rpc.grpc_server)
+        add_webhooks(rpc, journal, policy=LOOPBACK_TOO, limit=3)
         address, *_ = await rpc.start([Endpoint("127.0.0.1:0"), *more_endpoints])
         await rpc.serve()
         async with aio.insecure_channel(address) as channel:

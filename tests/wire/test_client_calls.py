@@ -30,6 +30,7 @@ from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2
 from sonichaos.operations.v1 import operations_pb2
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2
+from sonichaos.webhooks.v1 import webhooks_pb2
 from sonichaos_client import (
     AsyncClient,
     Brief,
@@ -93,7 +94,7 @@ def test_every_public_rpc_is_in_the_table() -> None:
     }
     expected = {
         (service.full_name, method.name): (method.input_type, method.output_type)
-        for module in (jobs_service_pb2, operations_pb2, render_pb2, separation_pb2)
+        for module in (jobs_service_pb2, operations_pb2, render_pb2, separation_pb2, webhooks_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
         if method.name not in {"SeparateTensor", "ReplaceStem"}  # between the two services

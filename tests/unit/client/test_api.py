@@ -12,6 +12,7 @@ import sonichaos_client
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
+from sonichaos.webhooks.v1 import webhooks_pb2
 from sonichaos_client import (
     AnalysisFields,
     Brief,
@@ -31,6 +32,9 @@ from sonichaos_client import (
     Stage,
     Stem,
     StemMode,
+    WebhookDeliveryState,
+    WebhookEventKind,
+    WebhookProblem,
     errors,
 )
 from sonichaos_client.enums import ApiEnum
@@ -51,6 +55,9 @@ from sonichaos_client.render import brief_of
         (Stage, job_pb2.Stage.DESCRIPTOR),
         (Stem, brief_pb2.Stem.DESCRIPTOR),
         (StemMode, brief_pb2.StemMode.DESCRIPTOR),
+        (WebhookDeliveryState, webhooks_pb2.WebhookDeliveryState.DESCRIPTOR),
+        (WebhookEventKind, webhooks_pb2.WebhookEventKind.DESCRIPTOR),
+        (WebhookProblem, webhooks_pb2.WebhookProblem.DESCRIPTOR),
     ],
 )
 def test_each_enum_mirrors_its_protobuf_enum(enum: type[ApiEnum], descriptor: EnumDescriptor) -> None:

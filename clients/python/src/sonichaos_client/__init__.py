@@ -21,6 +21,7 @@ from sonichaos.render.v1.render_pb2 import (
 from sonichaos.render.v1.render_pb2 import GetModelInfoResponse as RenderModelInfo
 from sonichaos.separation.v1.separation_pb2 import AnalyzeAudioResponse
 from sonichaos.separation.v1.separation_pb2 import GetModelInfoResponse as SeparationModelInfo
+from sonichaos.webhooks.v1.webhooks_pb2 import CreateWebhookResponse, Webhook, WebhookDelivery
 from sonichaos_client.addresses import Addresses
 from sonichaos_client.aio import AsyncClient
 from sonichaos_client.call_report import CallReport
@@ -39,6 +40,9 @@ from sonichaos_client.enums import (
     Stem,
     StemMode,
     StemName,
+    WebhookDeliveryState,
+    WebhookEventKind,
+    WebhookProblem,
 )
 from sonichaos_client.errors import (
     AlreadyExistsError,
@@ -53,6 +57,7 @@ from sonichaos_client.errors import (
     FieldViolation,
     InternalError,
     InvalidRequestError,
+    InvalidSignatureError,
     JobCancelledError,
     JobFailedError,
     LocalFileExistsError,
@@ -74,6 +79,7 @@ from sonichaos_client.job_reference import JobLike, JobReference
 from sonichaos_client.jobs import JobFilter
 from sonichaos_client.options import CallOptions
 from sonichaos_client.retry import RetryPolicy
+from sonichaos_client.webhooks import verify_signature
 
 __all__ = [
     "Addresses",
@@ -92,6 +98,7 @@ __all__ = [
     "ConnectionFailedError",
     "ConnectionSettingsError",
     "CreateSignedUrlResponse",
+    "CreateWebhookResponse",
     "Credentials",
     "DataLossError",
     "DeadlineExceededError",
@@ -109,6 +116,7 @@ __all__ = [
     "GetUsageResponse",
     "InternalError",
     "InvalidRequestError",
+    "InvalidSignatureError",
     "Job",
     "JobCancelledError",
     "JobEvent",
@@ -154,4 +162,10 @@ __all__ = [
     "UntrustedServerError",
     "VerifyAuditChainResponse",
     "Version",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookDeliveryState",
+    "WebhookEventKind",
+    "WebhookProblem",
+    "verify_signature",
 ]

@@ -14,12 +14,13 @@ from sonichaos.jobs.v1 import jobs_service_pb2 as jobs_pb
 from sonichaos.operations.v1 import operations_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
-from sonichaos_client import download, jobs, operations, render, upload, watch
+from sonichaos.webhooks.v1 import webhooks_pb2
+from sonichaos_client import download, jobs, operations, render, upload, watch, webhook_calls
 from sonichaos_client.addresses import Addresses
 from sonichaos_client.async_calls import AsyncCalls
 from sonichaos_client.connection import Connections
 from sonichaos_client.credentials import Credentials
-from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode, StemName
+from sonichaos_client.enums import FileKind, OwningService, Stem, StemMode, StemName, WebhookEventKind
 from sonichaos_client.events import JobEvent
 from sonichaos_client.fields import AnalysisFields, BriefFields, RerenderFields, SeparationFields, StrPath
 from sonichaos_client.job_handle import AsyncJobHandle
@@ -274,3 +275,39 @@ class AsyncClient:
     async def get_separation_model(self) -> separation_pb2.GetModelInfoResponse:
         """The loaded separator."""
         return await self._calls.run(upload.get_separation_model(self._options))
+
+    async def create_webhook(
+        self,
+        url: str,
+        *,
+        job: JobLike | None = None,
+        kinds: Sequence[WebhookEventKind] = (),
+        service: OwningService = OwningService.RENDER,
+    ) -> webhooks_pb2.CreateWebhookResponse:
+        """Register a webhook for one job or (None) for all jobs; without ``kinds`` for everything.
+
+        The response has its secret, which cannot be read again. A call that is repeated registers another webhook.
+        """
+        return await self._calls.run(webhook_calls.create_webhook(url, job, kinds, service, self._options))
+
+    def list_webhooks(
+        self, service: OwningService = OwningService.RENDER
+    ) -> AsyncGenerator[webhooks_pb2.Webhook, None]:
+        """All webhooks, newest first. Either service knows those of both."""
+        return self._calls.stream(webhook_calls.list_webhooks(service, self._options))
+
+    async def delete_webhook(self, webhook_id: str, service: OwningService = OwningService.RENDER) -> None:
+        """Remove a webhook and its deliveries."""
+        await self._calls.run(webhook_calls.delete_webhook(webhook_id, service, self._options))
+
+    def list_webhook_deliveries(
+        self, webhook_id: str, service: OwningService = OwningService.RENDER
+    ) -> AsyncGenerator[webhooks_pb2.WebhookDelivery, None]:
+        """The deliveries of a webhook, newest first."""
+        return self._calls.stream(webhook_calls.list_webhook_deliveries(webhook_id, service, self._options))
+
+    async def retry_webhook_delivery(
+        self, delivery_id: str, service: OwningService = OwningService.RENDER
+    ) -> webhooks_pb2.WebhookDelivery:
+        """Attempt a delivery of a webhook now, whatever its state, and as often as a new one if that fails."""
+        return await self._calls.run(webhook_calls.retry_webhook_delivery(delivery_id, service, self._options))

@@ -1,6 +1,6 @@
 """The enumerations of the API as Python enums: they print by name and compare equal to the numbers in protobuf messages.
 
-Protobuf messages hold plain numbers; ``JobState(job.state)`` converts one. The values are those of ``sonichaos.jobs.v1``.
+Protobuf messages hold plain numbers; ``JobState(job.state)`` converts one. The values are those of the protos.
 """
 
 from __future__ import annotations
@@ -135,3 +135,36 @@ class ReplayOutcome(ApiEnum):
     EXACT = 1
     CLOSE = 2
     DIFFERENT = 3
+
+
+class WebhookEventKind(ApiEnum):
+    """What a webhook is notified of."""
+
+    UNSPECIFIED = 0
+    VERSION_ENDED = 1
+    BOUNCE_READY = 2
+
+
+class WebhookDeliveryState(ApiEnum):
+    """The state of a delivery of a webhook."""
+
+    UNSPECIFIED = 0
+    WAITING = 1
+    DELIVERED = 2
+    FAILED = 3
+
+
+class WebhookProblem(ApiEnum):
+    """Why an attempt of a delivery failed, or why none was made."""
+
+    UNSPECIFIED = 0
+    STATUS = 1
+    TIMEOUT = 2
+    NAME_NOT_RESOLVED = 3
+    ADDRESS_NOT_ALLOWED = 4
+    CONNECTION_FAILED = 5
+    TLS_FAILED = 6
+    INVALID_RESPONSE = 7
+    GONE = 8
+    TOO_MANY_WAITING = 9
+    INTERRUPTED = 10

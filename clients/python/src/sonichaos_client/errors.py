@@ -26,6 +26,7 @@ The tree, with the gRPC code of each::
       LocalFileExistsError       ALREADY_EXISTS                   the local file exists and `overwrite` is off
       LocalWriteError            RESOURCE_EXHAUSTED               the local disk rejected the file
       LocalReadError             INVALID_ARGUMENT                 the local file to upload cannot be read
+      InvalidSignatureError      UNAUTHENTICATED                  a request to a webhook is not from the service, or too old
 
 ``reason`` is a value of ``sonichaos.jobs.v1.ErrorReason`` without its prefix. It is empty for an error that did not come from
 a SONICHAOS service, such as one of the transport.
@@ -144,6 +145,12 @@ class PermissionDeniedError(SonichaosError):
 
 class UntrustedServerError(SonichaosError):
     """The TLS certificate of the server is not trusted, expired, or for another host. Nothing was sent."""
+
+    default_code = grpc.StatusCode.UNAUTHENTICATED
+
+
+class InvalidSignatureError(SonichaosError):
+    """A request to a webhook was not signed with its secret, or too long ago."""
 
     default_code = grpc.StatusCode.UNAUTHENTICATED
 

@@ -12,6 +12,7 @@ from sonichaos.jobs.v1 import jobs_service_pb2 as jobs
 from sonichaos.operations.v1 import operations_pb2 as operations
 from sonichaos.render.v1 import render_pb2 as render
 from sonichaos.separation.v1 import separation_pb2 as separation
+from sonichaos.webhooks.v1 import webhooks_pb2 as webhooks
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -70,6 +71,20 @@ _OPERATIONS = "sonichaos.operations.v1.OperationsService"
 ERASE_TENANT = Rpc(_OPERATIONS, "EraseTenant", operations.EraseTenantRequest, operations.EraseTenantResponse)
 DRAIN = Rpc(_OPERATIONS, "Drain", operations.DrainRequest, operations.DrainResponse)
 
+_WEBHOOKS = "sonichaos.webhooks.v1.WebhooksService"
+CREATE_WEBHOOK = Rpc(_WEBHOOKS, "CreateWebhook", webhooks.CreateWebhookRequest, webhooks.CreateWebhookResponse)
+LIST_WEBHOOKS = Rpc(_WEBHOOKS, "ListWebhooks", webhooks.ListWebhooksRequest, webhooks.ListWebhooksResponse)
+DELETE_WEBHOOK = Rpc(_WEBHOOKS, "DeleteWebhook", webhooks.DeleteWebhookRequest, webhooks.DeleteWebhookResponse)
+LIST_WEBHOOK_DELIVERIES = Rpc(
+    _WEBHOOKS,
+    "ListWebhookDeliveries",
+    webhooks.ListWebhookDeliveriesRequest,
+    webhooks.ListWebhookDeliveriesResponse,
+)
+RETRY_WEBHOOK_DELIVERY = Rpc(
+    _WEBHOOKS, "RetryWebhookDelivery", webhooks.RetryWebhookDeliveryRequest, webhooks.RetryWebhookDeliveryResponse
+)
+
 REPEATABLE: tuple[Rpc[Any, Any], ...] = (
     GET_JOB,
     LIST_JOBS,
@@ -86,6 +101,8 @@ REPEATABLE: tuple[Rpc[Any, Any], ...] = (
     GET_RENDER_MODEL,
     GET_SEPARATION_MODEL,
     ERASE_TENANT,
+    LIST_WEBHOOKS,
+    LIST_WEBHOOK_DELIVERIES,
 )
 """Unary methods that can be repeated without knowing whether the first call took effect: they read, have a request id, or end in
 the same state. Cancel, delete, stems and the like are not among them: the second answer would be an error, or about another

@@ -29,7 +29,9 @@ _INVALID_INPUT_CODES = frozenset(
         grpc.StatusCode.ALREADY_EXISTS,
     }
 )
-_INVALID_INPUT_REASONS = frozenset({"WRONG_STATE", "SWITCHED_OFF", "UNSUPPORTED_BY_RENDERER", "TOO_LARGE"})
+_INVALID_INPUT_REASONS = frozenset(
+    {"WRONG_STATE", "SWITCHED_OFF", "UNSUPPORTED_BY_RENDERER", "TOO_LARGE", "WEBHOOK_DISABLED"}
+)
 
 
 def exit_status(error: SonichaosError) -> ExitStatus:

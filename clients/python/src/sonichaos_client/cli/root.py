@@ -27,6 +27,7 @@ from sonichaos_client.cli.persona_commands import persona, personas
 from sonichaos_client.cli.rerender_commands import drift_report, rerender
 from sonichaos_client.cli.session import Session, connected, note
 from sonichaos_client.cli.verify_command import verify
+from sonichaos_client.cli.webhook_commands import webhooks
 from sonichaos_client.errors import InvalidRequestError, SonichaosError
 
 OPERATOR_GROUP = "sonichaos.commands"
@@ -148,5 +149,6 @@ for _command in (
     usage,
     verify,
     watch,
+    webhooks,
 ):
     cli.add_command(_command)
