@@ -51,6 +51,7 @@ class Upstream:
             "refused call": _question("getJob", jobId=UNKNOWN),
             "refused stream": _question("watch", jobId=UNKNOWN),
             "after the end": _question("watch", jobId=self.ended_id, afterSequence=largest),
+            "left": _question("leaveWatch", jobId=self.waiting_id),
             "other service": _question("getJob", "separation", jobId=self.ended_id),
             "sequences": _question("watch", "separation", jobId=HUGE, afterSequence=str(BEYOND_DOUBLE + 2)),
             "after the largest": _question("watch", "separation", jobId=HUGE, afterSequence=largest),
@@ -167,6 +168,11 @@ def test_an_error_after_messages_arrives(answers: Answers) -> None:
     broken = answers["broken stream"]
     assert broken["sequences"] == ["1", "2"]
     assert (broken["error"]["code"], broken["error"]["message"]) == ("ResourceExhausted", "Socket closed")
+
+
+def test_a_watch_that_is_left_closes_its_stream(answers: Answers) -> None:
+    """By leaving the loop, and by a signal, which ends it with CANCELLED."""
+    assert answers["left"] == {"open": 1, "closedByBreak": True, "code": "Canceled", "closedBySignal": True}
 
 
 def test_one_address_serves_both_services(answers: Answers) -> None:

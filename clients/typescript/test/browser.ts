@@ -42,7 +42,7 @@ const [url = ""] = process.argv.slice(2);
 const task = JSON.parse(await text(process.stdin)) as Task;
 const profile = await mkdtemp(join(tmpdir(), "chromium-"));
 const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  executablePath: "/usr/bin/chromium",
   headless: true,
   args: FLAGS,
 });

@@ -25,7 +25,14 @@ export interface Question {
   readonly input: Input;
 }
 
-export const facts: Readonly<Record<string, Fact>> = { getJob, watch, watchAcrossSilence, listJobs, createRender };
+export const facts: Readonly<Record<string, Fact>> = {
+  getJob,
+  watch,
+  watchAcrossSilence,
+  leaveWatch,
+  listJobs,
+  createRender,
+};
 
 /** The answer; an error as the client sees it. */
 export async function answer(transport: Transport, { fact, input }: Question, known = facts): Promise<unknown> {
@@ -76,6 +83,34 @@ async function watchAcrossSilence(transport: Transport, input: Input): Promise<u
     sequences.push(String(event.sequence));
   }
   return { sequences, reasons };
+}
+
+/** A watch that is left, by `break` and by a signal, closes its stream: the service counts those that are open. */
+async function leaveWatch(transport: Transport, { jobId = "" }: Input): Promise<unknown> {
+  const jobs = createClient(JobsService, transport);
+  const openStreams = async (): Promise<number | undefined> =>
+    (await jobs.getUsage({})).limits.find((one) => one.limit === "open_streams")?.used;
+  const allClosed = async (): Promise<boolean> => {
+    for (let tries = 0; tries < 200; tries += 1) {
+      if ((await openStreams()) === 0) return true;
+      await new Promise((resolve) => void setTimeout(resolve, 50));
+    }
+    return false;
+  };
+  let open: number | undefined;
+  for await (const _ of watchJob(jobs, jobId)) {
+    open = await openStreams();
+    break;
+  }
+  const closedByBreak = await allClosed();
+  const controller = new AbortController();
+  let code = "";
+  try {
+    for await (const _ of watchJob(jobs, jobId, { signal: controller.signal })) controller.abort();
+  } catch (thrown) {
+    code = Code[callError(thrown).code];
+  }
+  return { open, closedByBreak, code, closedBySignal: await allClosed() };
 }
 
 async function listJobs(transport: Transport): Promise<unknown> {
