@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
+import os
+import shutil
+import signal
 import subprocess
 import tarfile
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,13 +21,16 @@ import grpc
 import pytest
 
 from sonichaos.render.v1 import render_pb2
+from tests.conftest import require_debian
 from tests.support.certificates import HOSTS, Authority
+from tests.support.doc_blocks import ROOT, blocks
 from tests.support.pair import eventually
+from tests.support.s3_servers import free_port
 from tests.support.scripted_service import ZIP
 from tests.support.scripted_services import ScriptedPair, scripted_pair
 from tests.support.typescript_build import FOLDER, node_answers, render_example, require_build, run_npm
 
-GUIDE = FOLDER.parents[1] / "docs" / "clients" / "typescript.md"
+GUIDE = ROOT / "docs" / "clients" / "typescript.md"
 API_KEY = "sonichaos_abcdefghij23_" + "s" * 43
 
 
@@ -183,7 +190,7 @@ def test_the_published_package_can_be_imported(tmp_path: Path) -> None:
         archive.extractall(tmp_path, filter="data")
     package.parent.mkdir(parents=True)
     (tmp_path / "package").rename(package)
-    assert (package / "LICENSE").read_bytes() == (FOLDER.parents[1] / "LICENSE").read_bytes()
+    assert (package / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     assert {"package.json", "README.md", "LICENSE", "dist/index.js", "dist/index.d.ts", "src/index.ts"} <= names
     assert {name.split("/")[0] for name in names} == {"package.json", "README.md", "LICENSE", "dist", "src"}
     manifest = json.loads((package / "package.json").read_text())
@@ -192,10 +199,8 @@ def test_the_published_package_can_be_imported(tmp_path: Path) -> None:
     lines = [f'export * as m{number} from "@sonichaos/client{name[1:]}";' for number, name in enumerate(modules)]
     (tmp_path / "every_module.mts").write_text("\n".join(lines))
     (tmp_path / "every_module.mjs").write_text("\n".join(lines))
-    for number, block in enumerate(
-        re.findall(r"^```typescript\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
-    ):
-        (tmp_path / f"block{number}.mts").write_text(block)
+    for number, block in enumerate(blocks(GUIDE, "typescript")):
+        (tmp_path / f"block{number}.mts").write_text(block.code)
     for scope in ("@bufbuild", "@connectrpc", "@types", "undici-types"):
         (tmp_path / "node_modules" / scope).symlink_to(FOLDER / "node_modules" / scope)
     options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--types", "node"]
@@ -203,6 +208,56 @@ def test_the_published_package_can_be_imported(tmp_path: Path) -> None:
     assert len(sources) == 5
     _run(tmp_path, str(FOLDER / "node_modules" / ".bin" / "tsc"), *options, *sources)
     _run(tmp_path, "node", "every_module.mjs")
+
+
+def test_the_commands_that_generate_stubs(tmp_path: Path) -> None:
+    """Those of the guide write the stubs of this tree, with buf and with protoc."""
+    require_build()
+    require_debian("protobuf-compiler", "protoc")
+    commands = [block.code for block in blocks(GUIDE, "sh") if "protoc" in block.code and not block.not_run]
+    assert len(commands) == 2
+    for number, command in enumerate(commands):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        shutil.copytree(ROOT / "protos", folder / "protos")
+        (folder / "node_modules").symlink_to(FOLDER / "node_modules")
+        programs = f"{ROOT / 'node_modules' / '.bin'}:{FOLDER / 'node_modules' / '.bin'}:{os.environ['PATH']}"
+        _run(folder, "env", f"PATH={programs}", "bash", "-euc", command.replace("npx buf", "buf"))
+        assert _texts(folder / "gen") == _texts(FOLDER / "src" / "gen")
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.ts")}
+
+
+def test_the_example_page_is_served() -> None:
+    """By `npm run web`, on a port of choice."""
+    require_build()
+    port = free_port()
+    serving = subprocess.Popen(
+        ["npm", "run", "--silent", "web", "--", f"--serve=127.0.0.1:{port}"],
+        cwd=FOLDER,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        page = eventually(partial(_fetched, f"http://localhost:{port}/"), "the page is served")
+        assert 'src="main.js"' in page
+        assert "CreateRenderResponse must have a job" in _fetched(f"http://localhost:{port}/main.js")
+    finally:
+        os.killpg(serving.pid, signal.SIGKILL)
+        serving.wait()
+
+
+def _fetched(url: str) -> str:
+    """What a server answers; empty if none listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  loopback
+            return str(answer.read().decode())
+    except urllib.error.URLError:
+        return ""
 
 
 def _run(folder: Path, *command: str) -> None:
