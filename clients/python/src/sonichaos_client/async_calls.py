@@ -91,13 +91,13 @@ class AsyncCalls:
         match request:
             case UnaryCall(service, rpc, message, timeout_s):
                 unary = self._channel(service).unary_unary(*rpc.signature)
-                return await unary(message, timeout=timeout_s, metadata=await self._metadata())
+                return await unary(message, timeout=timeout_s, metadata=await self._metadata(service))
             case ClientStreamingCall(service, rpc, messages, timeout_s):
                 upload_call = self._channel(service).stream_unary(*rpc.signature)
-                return await upload_call(iter(messages), timeout=timeout_s, metadata=await self._metadata())
+                return await upload_call(iter(messages), timeout=timeout_s, metadata=await self._metadata(service))
             case ServerStreamingCall(service, rpc, message, timeout_s):
                 stream = self._channel(service).unary_stream(*rpc.signature)
-                opened.append(stream(message, timeout=timeout_s, metadata=await self._metadata()))
+                opened.append(stream(message, timeout=timeout_s, metadata=await self._metadata(service)))
                 return StreamHandle(service, opened[-1])
             case ReadMessage(handle):
                 response = await handle.call.read()
@@ -108,11 +108,11 @@ class AsyncCalls:
             case RunBlocking(function):
                 return await asyncio.to_thread(function)
 
-    async def _metadata(self) -> CallMetadata:
+    async def _metadata(self, service: OwningService) -> CallMetadata:
         """The caller's key or token. A function that returns tokens may block, so it runs in a thread."""
         if self._connections.metadata_may_block:
-            return await asyncio.to_thread(self._connections.call_metadata)
-        return self._connections.call_metadata()
+            return await asyncio.to_thread(self._connections.call_metadata, service)
+        return self._connections.call_metadata(service)
 
     def _channel(self, service: OwningService) -> grpc.aio.Channel:
         """Created at the first call, inside the event loop that uses it."""

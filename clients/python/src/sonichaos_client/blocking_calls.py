@@ -83,13 +83,13 @@ class BlockingCalls:
         match request:
             case UnaryCall(service, rpc, message, timeout_s):
                 unary = self._channels[service].unary_unary(*rpc.signature)
-                return unary(message, timeout=timeout_s, metadata=self._connections.call_metadata())
+                return unary(message, timeout=timeout_s, metadata=self._connections.call_metadata(service))
             case ClientStreamingCall(service, rpc, messages, timeout_s):
                 upload_call = self._channels[service].stream_unary(*rpc.signature)
-                return upload_call(iter(messages), timeout=timeout_s, metadata=self._connections.call_metadata())
+                return upload_call(iter(messages), timeout=timeout_s, metadata=self._connections.call_metadata(service))
             case ServerStreamingCall(service, rpc, message, timeout_s):
                 stream = self._channels[service].unary_stream(*rpc.signature)
-                opened.append(stream(message, timeout=timeout_s, metadata=self._connections.call_metadata()))
+                opened.append(stream(message, timeout=timeout_s, metadata=self._connections.call_metadata(service)))
                 return StreamHandle(service, opened[-1])
             case ReadMessage(handle):
                 return next(handle.call, None)

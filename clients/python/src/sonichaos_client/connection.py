@@ -64,9 +64,14 @@ class Connections:
         """Whether `call_metadata` may take long, because a function of the caller returns its tokens."""
         return callable(self.credentials.token)
 
-    def call_metadata(self) -> CallMetadata:
+    def call_metadata(self, service: OwningService) -> CallMetadata:
         """The metadata of the next call. Raises ConnectionSettingsError if the key or token cannot be read or is not one."""
-        return self.credentials.call_metadata() + self._metadata
+        return self.credentials.call_metadata() + self.routing(service) + self._metadata
+
+    def routing(self, service: OwningService) -> CallMetadata:
+        """What tells a proxy in front of both services (docker/envoy.yaml) which of them is meant: both serve JobsService."""
+        is_proxy = self.addresses.render == self.addresses.separation
+        return (("sonichaos-service", service.name.lower()),) if is_proxy else ()
 
     def error_of(self, error: grpc.RpcError, service: OwningService) -> SonichaosError:
         """The client's error for gRPC's."""

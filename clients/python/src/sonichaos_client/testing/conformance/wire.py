@@ -202,7 +202,7 @@ class Wire:
                 rpc.path, rpc.request_type.SerializeToString, rpc.response_type.FromString
             )
             try:
-                method(rpc.request_type(), timeout=_PROBE_LIMIT_S, metadata=self._connections.call_metadata())
+                method(rpc.request_type(), timeout=_PROBE_LIMIT_S, metadata=self._connections.call_metadata(service))
             except grpc.RpcError as error:
                 if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                     raise self._connections.error_of(error, service) from None
@@ -217,8 +217,9 @@ class Wire:
     ) -> Answer:
         """Make one call that returns one response."""
         started_s = time.monotonic()
-        channel, parse = self._channels[rpc.served_by(to)], rpc.response_type.FromString
-        options: dict[str, Any] = {"timeout": limit_s, "metadata": metadata or self._connections.call_metadata()}
+        service, parse = rpc.served_by(to), rpc.response_type.FromString
+        channel = self._channels[service]
+        options: dict[str, Any] = {"timeout": limit_s, "metadata": self._metadata(service, metadata)}
         encode = rpc.request_type.SerializeToString
         try:
             if rpc.client_streaming:
@@ -232,6 +233,12 @@ class Wire:
 
     def open(self, rpc: Rpc, to: str | None, request: Message, metadata: Metadata = ()) -> OpenStream:
         """Open a stream of the server."""
-        channel = self._channels[rpc.served_by(to)]
-        method = channel.unary_stream(rpc.path, rpc.request_type.SerializeToString, rpc.response_type.FromString)
-        return OpenStream(method(request, metadata=metadata or self._connections.call_metadata()))
+        service = rpc.served_by(to)
+        method = self._channels[service].unary_stream(
+            rpc.path, rpc.request_type.SerializeToString, rpc.response_type.FromString
+        )
+        return OpenStream(method(request, metadata=self._metadata(service, metadata)))
+
+    def _metadata(self, service: OwningService, given: Metadata) -> Metadata:
+        """That of a case in place of the client's own."""
+        return (*self._connections.routing(service), *given) if given else self._connections.call_metadata(service)

@@ -1,4 +1,4 @@
-"""Envoy with TLS towards clients and services, as docs/deployment.md shows it."""
+"""Envoy in front of both services: with TLS, as docs/deployment.md shows it, and for the Python client."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from sonichaos.render.v1 import render_pb2
+from sonichaos_client import AsyncClient, Client
 from tests.support.certificates import Authority
 from tests.support.envoy import ROOT, envoy_before
 from tests.support.scripted_service import ZIP
@@ -56,3 +57,18 @@ def test_calls_and_their_key_pass_over_tls(tmp_path: Path) -> None:
         assert "error" not in answer, answer
         assert {caller.authorization for caller in pair.render.callers} == {(f"Bearer {API_KEY}",)}
     assert (tmp_path / "v1.zip").read_bytes() == ZIP
+
+
+async def test_the_python_client_finds_both_services_behind_one_address(tmp_path: Path) -> None:
+    """Takes and uploads alike: its calls name the service that is meant."""
+    with scripted_pair() as pair:
+        take = pair.render.accept("j-take", stems=False)
+        upload = pair.separation.accept("j-upload", stems=True)
+        addresses = (pair.render_address, pair.separation_address)
+        with envoy_before(*addresses, "https://app.example.com", tmp_path) as address:
+            with Client(address) as client:
+                assert client.get_job(take.job_id) == take
+                assert client.get_job(upload.job_id) == upload
+                assert len(list(client.watch(upload.job_id))) == len(pair.separation.events[upload.job_id])
+            async with AsyncClient(address) as other:
+                assert (await other.get_job(upload.job_id)).job_id == upload.job_id
