@@ -128,7 +128,7 @@ def example_pair(
     folder = tmp_path_factory.mktemp("examples")
     settings = {
         "SONICHAOS_SEPARATOR_REPO": str(tiny_separator(folder / "separator", gain=12.0)),
-        "SONICHAOS_RENDER_STEPS": "12",
+        "SONICHAOS_RENDER_STEPS": "4",
         "SONICHAOS_URL_ORIGINS": pages.origin,
     }
     with running_up(folder, {**models, **settings}) as live:

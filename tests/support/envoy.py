@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -72,22 +73,23 @@ def envoy_before(
         }
     if change is not None:
         change(config)
-    with running_envoy(program, config, folder):
+    with _running(program, config, port, folder):
         yield f"127.0.0.1:{port}"
 
 
 @contextmanager
-def running_envoy(program: Path, config: dict[str, Any], folder: Path) -> Iterator[None]:
+def _running(program: Path, config: dict[str, Any], port: int, folder: Path) -> Iterator[None]:
     """Envoy with a configuration, once it listens."""
     file, log = folder / "envoy.yaml", folder / "envoy.log"
     file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    command = [program, "-c", file, "--use-dynamic-base-id", "--concurrency", "1", "--log-path", log]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [program, "-c", file, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
 
     def listens() -> bool:
-        text = log.read_text(encoding="utf-8") if log.exists() else ""
-        assert process.poll() is None, text
-        return "starting main dispatch loop" in text
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
 
     try:
         eventually(listens, "Envoy listens")
