@@ -90,10 +90,10 @@ def ended_job(
     return job_id
 
 
-def found_in(folder: Path, texts: Texts) -> set[str]:
-    """The texts that any file below a folder has: the database with its log, the store."""
+def found_in(folder: Path, texts: Texts, *more: str) -> set[str]:
+    """The texts that any file below a folder has: the database with its log, the store. ``more`` are looked for too."""
     contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
-    return {text for text in texts.all if any(text.encode() in content for content in contents)}
+    return {text for text in (*texts.all, *more) if any(text.encode() in content for content in contents)}
 
 
 def erased(report: erasure_pb2.ErasureReport) -> dict[str, int]:

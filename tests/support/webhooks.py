@@ -22,6 +22,7 @@ from sonichaos.webhooks.v1 import webhooks_pb2_grpc
 from tests.support.certificates import Certificate
 
 SECRET = "whsec_" + "A" * 43
+URL = "https://receiver.example/hook"
 LOOPBACK_TOO = TargetPolicy(allow_http=True, networks=(ip_network("127.0.0.0/8"),))
 _LIMIT_S = 60.0
 
@@ -30,7 +31,7 @@ def new_webhook(
     *,
     tenant: str = "local",
     job_id: str = "",
-    url: str = "https://receiver.example/hook",
+    url: str = URL,
     kinds: frozenset[WebhookEventKind] = frozenset(WebhookEventKind),
 ) -> NewWebhook:
     """A webhook to register."""

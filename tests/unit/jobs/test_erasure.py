@@ -12,10 +12,11 @@ import pytest
 from jobs_service.deletion import JobDeletions
 from jobs_service.erasure import JobErasures
 from servicekit.errors import FailedPrecondition, NotFound, Unavailable
-from servicekit.journal import Journal, OwningService
+from servicekit.journal import Journal, OwningService, WebhookLimits
 from servicekit.store.folder_store import FolderStore
 from tests.support.journal_rows import new_job, open_journal
 from tests.support.personal_data import FILES, Texts, ended_job, erased, found_in, remaining, store_in
+from tests.support.webhooks import URL, new_webhook
 from tests.support.work_runs import MANY
 
 RENDER = OwningService.RENDER
@@ -114,3 +115,23 @@ def test_while_a_reader_uses_the_databases_log_the_report_says_so(tmp_path: Path
         report = erasures(journal, store).erase("local", job_id)
         assert (report.purge_pending, "DATABASE_LOG" in remaining(report)) == (False, False)
         assert found_in(tmp_path, TEXTS) == set()
+
+
+def test_webhooks_and_deliveries_of_an_erased_job_are_erased(tmp_path: Path) -> None:
+    """A webhook for the job with its URL and secret, and the deliveries about the job of one for all jobs."""
+    store = store_in(tmp_path)
+    limits = WebhookLimits(per_tenant=9, per_job=9)
+    url = f"{URL}/path-that-is-a-password"
+    with open_journal(tmp_path) as journal:
+        of_all = journal.create_webhook(new_webhook(), limits)
+        position = journal.webhook_position(RENDER)
+        job_id, other = ended_job(journal, store, "local"), ended_job(journal, store, "local", number=2)
+        journal.enqueue_deliveries(RENDER, position, position)
+        journal.create_webhook(new_webhook(job_id=job_id, url=url), limits)
+        assert found_in(tmp_path, TEXTS, url) >= {url}
+        report = erasures(journal, store).erase("local", job_id)
+        assert (erased(report)["WEBHOOKS"], erased(report)["WEBHOOK_DELIVERIES"]) == (1, 2)
+        assert url not in found_in(tmp_path, TEXTS, url)
+        assert [hook.webhook_id for hook in journal.webhooks("local", page_size=9).webhooks] == [of_all.webhook_id]
+        page = journal.webhook_deliveries("local", of_all.webhook_id, page_size=9)
+        assert [delivery.job_id for delivery in page.deliveries] == [other]

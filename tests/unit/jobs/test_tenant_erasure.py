@@ -16,13 +16,14 @@ from jobs_service.tenant_erasure import TenantErasures
 from servicekit.access.api_key import NewApiKey
 from servicekit.access.caller import Scope
 from servicekit.errors import Unavailable
-from servicekit.journal import Counts, DataKind, JobFilter, JobState, Journal, OwningService
+from servicekit.journal import Counts, DataKind, JobFilter, JobState, Journal, OwningService, WebhookLimits
 from servicekit.store.folder_store import FolderStore
 from sonichaos.operations.v1 import operations_pb2
 from tests.support.hanging_store import StoreThatHangs
 from tests.support.journal_processes import started
 from tests.support.journal_rows import claimed, open_journal
 from tests.support.personal_data import FILES, Texts, ended_job, erased, found_in, remaining, store_in, work_of
+from tests.support.webhooks import URL, new_webhook
 from tests.support.work_runs import MANY
 
 RENDER, SEPARATION = OwningService.RENDER, OwningService.SEPARATION
@@ -79,6 +80,10 @@ def test_everything_of_the_tenant_is_erased_and_nothing_of_another(tmp_path: Pat
         add_persona(store)
         for tenant in (TENANT, OTHER):
             journal.create_api_key(api_key(tenant))
+            job_id = journal.jobs(tenant, JobFilter()).jobs[0].job_id
+            for of_job in ("", job_id):
+                hook = new_webhook(tenant=tenant, job_id=of_job, url=f"{URL}/{tenant}")
+                journal.create_webhook(hook, WebhookLimits(per_tenant=9, per_job=9))
         response = erase(erasures(journal, store))
         assert (response.finished, response.jobs_left) == (True, 0)
         assert erased(response.report) == {
@@ -91,7 +96,11 @@ def test_everything_of_the_tenant_is_erased_and_nothing_of_another(tmp_path: Pat
             "PERSONAS": 1,
             "REQUEST_IDS": 2,
             "USAGE": 1,
+            "WEBHOOKS": 2,
+            "WEBHOOK_DELIVERIES": 1,
         }
+        assert found_in(tmp_path, Texts(TENANT), f"{URL}/{TENANT}") == set()
+        assert len(journal.webhooks(OTHER, page_size=9).webhooks) == 2
         assert remaining(response.report) == {"AUDIT_ROWS": 3, "SERVICE_LOG": None, "BACKUPS": None}
         assert found_in(tmp_path, Texts(TENANT)) == set()
         assert journal.jobs(TENANT, JobFilter()).jobs == ()

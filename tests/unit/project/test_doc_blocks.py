@@ -19,6 +19,7 @@ LANGUAGES = {
     "sh",
     "text",
     "python",
+    "javascript",
     "typescript",
     "yaml",
     "json",
