@@ -31,7 +31,8 @@ def _status(expected: Mapping[str, Any]) -> str:
 
 
 def _shown(answer: Answer) -> str:
-    return f"{answer.code} {answer.reason}{': ' if answer.message else ''}{answer.message}".strip()
+    status = f"{answer.code} {answer.reason}".strip()
+    return f"{status}: {answer.message}" if answer.message else status
 
 
 def _differences(answer: Answer, expected: Mapping[str, Any]) -> list[Difference]:

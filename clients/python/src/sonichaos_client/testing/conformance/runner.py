@@ -19,6 +19,7 @@ from sonichaos_client.testing.conformance.values import ValueFault, resolve
 from sonichaos_client.testing.conformance.wire import Answer, OpenStream, Rpc, Wire
 
 LIMIT_S = 60.0
+POLL_S = 0.1
 MAX_MESSAGES = 100_000
 """Of one read: a stream that never stops sending does not fill the memory."""
 
@@ -177,15 +178,25 @@ class _Steps:
 
     def _call(self, step: Step) -> None:
         rpc, answers = Rpc.named(step["rpc"]), []
-        metadata = tuple(self._resolve(step.get("metadata", {})).items())
         for index in range(step.get("times", 1)):
-            bodies = resolve(step.get("requests", [step.get("request", {})]), self._names, index)
-            requests = [rpc.request(body) for body in bodies]
-            answer = self._wire.call(rpc, step.get("to"), requests, self._limit_s(step), metadata)
-            self._things.note(rpc, answer)
-            _require(judge(answer, self._resolve(step.get("expect", {}))))
+            answer = self._answer(rpc, step, index)
+            deadline_s = time.monotonic() + self._limit_s(step)
+            while found := judge(answer, self._resolve(step.get("expect", {}))):
+                if "poll" not in step or time.monotonic() > deadline_s:
+                    raise StepFailed(found)
+                time.sleep(POLL_S)
+                answer = self._answer(rpc, step, index)
             answers.append(answer.as_json() if step.get("save_status") else answer.response)
         self._save(step, answers if "times" in step else answers[0])
+
+    def _answer(self, rpc: Rpc, step: Step, index: int) -> Answer:
+        """Make the call of a step once."""
+        bodies = resolve(step.get("requests", [step.get("request", {})]), self._names, index)
+        metadata = tuple(self._resolve(step.get("metadata", {})).items())
+        requests = [rpc.request(body) for body in bodies]
+        answer = self._wire.call(rpc, step.get("to"), requests, self._limit_s(step), metadata)
+        self._things.note(rpc, answer)
+        return answer
 
     def _open(self, step: Step) -> None:
         rpc = Rpc.named(step["rpc"])
