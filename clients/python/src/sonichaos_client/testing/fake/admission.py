@@ -65,7 +65,7 @@ class Admission:
         )
         version = VersionRecord(message, sound, brief.seconds)
         job = JobRecord(
-            self.studio.records.ids.new(self.studio.clock.now_us()),
+            self.studio.records.job_ids.new(self.studio.clock.now_us()),
             job_pb2.OWNING_SERVICE_RENDER,
             request.request_id,
             now,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +17,7 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client.testing.fake.clock import VirtualClock
 from sonichaos_client.testing.fake.refusals import Refusal, job_not_found, version_not_found, wrong_state
 from sonichaos_client.testing.fake.sounds import Sound
-from sonichaos_client.testing.fake.tokens import JobIds, Sealer
+from sonichaos_client.testing.fake.tokens import Ids, Sealer
 
 TENANT = "local"
 ENDED = frozenset({job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
@@ -134,12 +134,17 @@ class Records:
 
     def __init__(self, clock: VirtualClock) -> None:
         self.sealer = Sealer()
-        self.ids = JobIds()
+        self.job_ids = Ids("j-")
         self.changed = Signal()
         self._clock = clock
         self._jobs: dict[str, JobRecord] = {}
         self._feed: list[FeedEntry] = []
         self._position = 0
+        self._listeners: list[Callable[[job_pb2.JobEvent], None]] = []
+
+    def on_event(self, listener: Callable[[job_pb2.JobEvent], None]) -> None:
+        """Call ``listener`` with each event after it was published."""
+        self._listeners.append(listener)
 
     def jobs(self) -> list[JobRecord]:
         """All jobs, oldest first."""
@@ -181,6 +186,8 @@ class Records:
             del version.message.progress[:]
             version.message.progress.extend(newest)
         self.changed.notify()
+        for listener in self._listeners:
+            listener(event)
 
     def append_state(
         self,

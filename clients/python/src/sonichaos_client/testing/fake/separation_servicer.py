@@ -170,7 +170,7 @@ class SeparationServicer(separation_pb2_grpc.SeparationServiceServicer):
         )
         version = VersionRecord(message, UploadedSound(recording.pcm), seconds)
         job = JobRecord(
-            self.studio.records.ids.new(self.studio.clock.now_us()),
+            self.studio.records.job_ids.new(self.studio.clock.now_us()),
             self.workers.owner,
             header.request_id,
             now,

@@ -18,6 +18,7 @@ from sonichaos.operations.v1 import operations_pb2_grpc
 from sonichaos.render.v1 import render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2_grpc
 from sonichaos.testing.v1 import fake_pb2, fake_pb2_grpc
+from sonichaos.webhooks.v1 import webhooks_pb2_grpc
 from sonichaos_client.testing.fake import jobs_servicer, render_servicer, separation_servicer
 from sonichaos_client.testing.fake.admission import Admission
 from sonichaos_client.testing.fake.audit import AuditChain
@@ -38,6 +39,8 @@ from sonichaos_client.testing.fake.script import Script
 from sonichaos_client.testing.fake.separation_servicer import HandoffServicer, SeparationServicer
 from sonichaos_client.testing.fake.signed_urls import UrlServer, UrlSigner
 from sonichaos_client.testing.fake.studio import Studio
+from sonichaos_client.testing.fake.webhooks import Webhooks
+from sonichaos_client.testing.fake.webhooks_servicer import WebhooksServicer
 from sonichaos_client.testing.fake.workers import Workers
 
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  a name of it, not a socket
@@ -102,6 +105,7 @@ class FakeServices:
             faults=Faults(),
             speeds=options.script.speeds,
         )
+        self._webhooks = Webhooks(self._studio.records, clock)
         self._requests, self._usage, self._signer = Requests(), Usage(), UrlSigner(clock)
         self._services = [
             self._service(job_pb2.OWNING_SERVICE_RENDER),
@@ -166,6 +170,8 @@ class FakeServices:
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server)
         operations = OperationsServicer(changes=changes, drain=boundary.drain)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server)
+        webhooks = WebhooksServicer(webhooks=self._webhooks, sealer=self._studio.records.sealer)
+        webhooks_pb2_grpc.add_WebhooksServiceServicer_to_server(webhooks, server)
         fake_pb2_grpc.add_FakeControlServiceServicer_to_server(ControlServicer(self.control), server)
         server.add_generic_rpc_handlers((health_handler(),))
         add_own(service, changes)
@@ -187,6 +193,7 @@ class FakeServices:
             one.workers.clear()
             one.boundary.reset()
         studio = self._studio
+        self._webhooks.clear()
         studio.faults.clear()
         studio.records.clear()
         studio.files.clear()

@@ -18,21 +18,22 @@ _TAG_BYTES = 16
 _MAX_CHARACTERS = 512
 
 
-class JobIds:
-    """Makes job ids: ``"j-"`` and a lower-case ULID. Each is above the one before, so that ids sort by time."""
+class Ids:
+    """Makes ids: a prefix and a lower-case ULID. Each is above the one before, so that ids sort by time."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self._last = 0
 
     def new(self, now_us: int) -> str:
-        """The id of a job that is accepted now."""
+        """The id of what is made now."""
         value = now_us // 1000 << 80 | secrets.randbits(80)
         self._last = max(value, self._last + 1)
-        return "j-" + "".join(_ALPHABET[self._last >> 5 * place & 31] for place in reversed(range(26)))
+        return self._prefix + "".join(_ALPHABET[self._last >> 5 * place & 31] for place in reversed(range(26)))
 
 
 def is_job_id(text: str) -> bool:
-    """True for text in the form of an id of :class:`JobIds`."""
+    """True for text in the form of the id of a job."""
     return _JOB_ID.fullmatch(text) is not None
 
 
