@@ -114,8 +114,16 @@ class InvalidTensor(ServiceError):
     code = grpc.StatusCode.INVALID_ARGUMENT
     default_reason = "INVALID_TENSOR"
 
-    def __init__(self, message: str, *, metadata: Mapping[str, str] | None = None) -> None:
-        super().__init__(message, metadata={"detail": message, **(metadata or {})})
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        found = {"detail": message, **(metadata or {})}
+        super().__init__(message, reason=reason, metadata=found, retry_after_s=retry_after_s)
 
 
 class InvalidToken(ServiceError):
