@@ -13,6 +13,7 @@ from servicekit.access.caller import Scope
 from servicekit.clock import SystemClock
 from servicekit.errors import FailedPrecondition
 from servicekit.journal import Journal, SchemaError
+from servicekit.journal.schema import SCHEMA_VERSION
 from tests.support.databases import execute, kept_journal
 from tests.support.journal_rows import url_of
 
@@ -156,7 +157,8 @@ def test_a_program_beside_the_services_upgrades_no_journal(any_database: str, tm
     """Running services of the earlier release would meet tables that they do not know."""
     kept_journal(7, any_database, tmp_path)
     with pytest.raises(
-        SchemaError, match="needs journal schema 8, the journal has 7; start the services of this release"
+        SchemaError,
+        match=f"needs journal schema {SCHEMA_VERSION}, the journal has 7; start the services of this release",
     ):
         Journal.open_existing(any_database, clock=SystemClock())
     with Journal.open(any_database, clock=SystemClock()):
