@@ -102,6 +102,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "$list": ({"count": 2, "item": {"t": {"$number": {"times": 0.5, "plus": 1}}}}, [{"t": 1.0}, {"t": 1.5}]),
     "$map": ({"count": 2, "key": "k{i}", "value": "v"}, {"k0": "v", "k1": "v"}),
     "$number": ({"plus": 3}, 3.0),
+    "$time_plus": ({"time": "2026-01-31T23:59:59.5Z", "seconds": 0.75}, "2026-02-01T00:00:00.250Z"),
     "$concat": ([[1], ["${take.job.jobId}"]], [1, "j-1"]),
     "$slice": ({"of": "abcdef", "start": "1", "size": 2}, "bc"),
     "$sha256": ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),

@@ -99,7 +99,15 @@ def _number(argument: Any, index: int) -> float:  # noqa: ANN401
 
 
 def _now(argument: Any, _index: int) -> str:  # noqa: ANN401
-    moment = datetime.now(UTC) + timedelta(seconds=float(argument))
+    return _timestamp(datetime.now(UTC) + timedelta(seconds=float(argument)))
+
+
+def _time_plus(argument: Any, _index: int) -> str:  # noqa: ANN401
+    moment = datetime.fromisoformat(argument["time"]).astimezone(UTC)
+    return _timestamp(moment + timedelta(seconds=float(argument["seconds"])))
+
+
+def _timestamp(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -151,6 +159,7 @@ _FUNCTIONS: dict[str, Callable[[Any, int], Any]] = {
     "$repeat": _repeat,
     "$number": _number,
     "$now_plus_seconds": _now,
+    "$time_plus": _time_plus,
     "$concat": _concat,
     "$slice": _slice,
     "$sha256": _sha256,
