@@ -43,7 +43,7 @@ NOT_RUN = {
     "needs a log of your services": 1,
     "needs another machine": 2,
     "needs root": 2,
-    "needs the network": 14,
+    "needs the network": 15,
     "needs the services to be stopped": 1,
     "starts the services": 7,
     "take minutes or hours": 33,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2 as pb
 from sonichaos_client import rpcs
@@ -14,6 +17,7 @@ from sonichaos_client.sansio import Item, Operation, StreamOperation, call_unary
 
 _RENDER = OwningService.RENDER
 _PAGE_SIZE = 100
+PERSONA_VARIABLE = "SONICHAOS_PERSONA"
 
 
 def brief_of(brief: brief_pb2.Brief | None, fields: BriefFields) -> brief_pb2.Brief:
@@ -53,6 +57,12 @@ def rerender_stem(
     request.stem = stem_number(stem)
     request.base_version = number_of(job, request.base_version)
     return (yield from call_unary(_RENDER, rpcs.RERENDER_STEM, request, options))
+
+
+def chosen_persona(personas: Sequence[pb.Persona]) -> str:
+    """The persona of a render that names none: that of the environment, else the first built-in one, else the first; or ""."""
+    ids = [persona.id for persona in personas if persona.built_in] or [persona.id for persona in personas]
+    return os.environ.get(PERSONA_VARIABLE) or next(iter(ids), "")
 
 
 def list_personas(options: CallOptions) -> StreamOperation[pb.Persona]:

@@ -25,8 +25,8 @@ from sonichaos_client.cli.session import Session, connected, note
 from sonichaos_client.cli.tempo_map_file import read_tempo_map
 from sonichaos_client.client import Client
 from sonichaos_client.enums import FileKind, JobState, StemMode
+from sonichaos_client.render import PERSONA_VARIABLE, chosen_persona
 
-PERSONA = "SONICHAOS_PERSONA"
 _MAX_MIDI_BYTES = 1 << 20
 _MAX_ID = 100
 _KINDS_OF_UPLOAD = frozenset({FileKind.ZIP, FileKind.BOUNCE, FileKind.MANIFEST})
@@ -40,10 +40,10 @@ _KINDS_OF_TAKE = _KINDS_OF_UPLOAD | {FileKind.MIDI, FileKind.LATENTS}
     "persona_id",
     type=PERSONA_ID,
     default="",
-    envvar=PERSONA,
+    envvar=PERSONA_VARIABLE,
     metavar="ID",
     help="The persona; 'sonichaos persona list' lists all "
-    f"[env: {PERSONA}; default: the first built-in persona of that list]",
+    f"[env: {PERSONA_VARIABLE}; default: the first built-in persona of that list]",
 )
 @click.option("--seed", type=SEED, help="Random seed, 0 to 4294967295 [default: drawn and returned]")
 @click.option(
@@ -153,11 +153,10 @@ def _read_score(midi: Path | None, chords: str | None) -> brief_pb2.Score | None
 
 def _default_persona(client: Client) -> str:
     """The first built-in persona by id, or the first of all if none is built in; says which one it is."""
-    personas = list(client.list_personas())
-    if not personas:
+    chosen = chosen_persona(list(client.list_personas()))
+    if not chosen:
         raise click.UsageError("--persona ID is required: there are no personas. 'sonichaos persona add' creates one.")
-    chosen = next((persona.id for persona in personas if persona.built_in), personas[0].id)
-    note(f"persona: {printable(chosen, _MAX_ID)} (default; choose another with --persona or {PERSONA})")
+    note(f"persona: {printable(chosen, _MAX_ID)} (default; choose another with --persona or {PERSONA_VARIABLE})")
     return chosen
 
 

@@ -22,6 +22,7 @@ from sonichaos_client.cli.exit_status import ExitStatus, exit_status
 from sonichaos_client.cli.fake_command import fake
 from sonichaos_client.cli.info_commands import DISTRIBUTION, models, show_help, show_version, usage
 from sonichaos_client.cli.job_commands import cancel, delete, get, jobs, sign_url, watch
+from sonichaos_client.cli.mcp_command import serve_mcp
 from sonichaos_client.cli.operator_calls import drain, erase
 from sonichaos_client.cli.persona_commands import persona, personas
 from sonichaos_client.cli.rerender_commands import drift_report, rerender
@@ -142,6 +143,7 @@ for _command in (
     rerender,
     retry,
     separate,
+    serve_mcp,
     show_help,
     show_version,
     sign_url,

@@ -22,6 +22,7 @@ from sonichaos_client.addresses import (
     SEPARATION_ADDRESS_VARIABLE,
     Addresses,
 )
+from sonichaos_client.aio import AsyncClient
 from sonichaos_client.client import Client
 from sonichaos_client.connection import Connections
 from sonichaos_client.credentials import API_KEY, API_KEY_FILE, CA, CERTIFICATE, KEY, TOKEN_FILE, Credentials
@@ -56,6 +57,10 @@ class Session:
     def client(self) -> Client:
         """A client of the two services."""
         return Client(self.render_address, self.separation_address, credentials=self._credentials(), options=_OPTIONS)
+
+    def async_client(self) -> AsyncClient:
+        """A client of the two services for asyncio."""
+        return AsyncClient(self.render_address, self.separation_address, credentials=self._credentials())
 
     def client_for_completion(self) -> Client:
         """A client that gives up quickly."""
