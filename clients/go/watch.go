@@ -1,0 +1,128 @@
+package sonichaos
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	jobsv1 "sonichaos.ai/client/gen/sonichaos/jobs/v1"
+)
+
+const (
+	initialBackoff = 200 * time.Millisecond
+	maxBackoff     = 5 * time.Second
+	maxRetryDelay  = 2 * time.Minute
+	// Below the 60 s after which proxies end a quiet stream.
+	heartbeatSeconds = 20
+	maxRetries       = 20
+)
+
+// WatchOptions are options of WatchJob. Their zero values are the defaults.
+type WatchOptions struct {
+	// Version is the version whose final state ends the watch. 0: the newest version at the time of the call.
+	Version uint32
+	// AfterSequence is the sequence number of the last event that the caller has. 0: all events.
+	AfterSequence uint64
+	// OnDisconnect is called after each disconnect with the sequence number that the next stream resumes after.
+	OnDisconnect func(afterSequence uint64, err error)
+}
+
+// WatchJob passes every event of a job to onEvent, once and in order, until the version reaches a final state. cut breaks the stream
+// that the event came on. WatchJob reopens a broken stream after the last event, by the rules of docs/errors.md; it returns the error
+// of a stream that cannot be resumed, that of onEvent, or that of ctx.
+func WatchJob(
+	ctx context.Context,
+	jobs jobsv1.JobsServiceClient,
+	jobID string,
+	options WatchOptions,
+	onEvent func(event *jobsv1.JobEvent, cut context.CancelFunc) error,
+) error {
+	after, retries, backoff := options.AfterSequence, 0, initialBackoff
+	for {
+		next, err := watchOnce(ctx, jobs, jobID, options.Version, after, onEvent)
+		if next > after {
+			retries, backoff = 0, initialBackoff
+		}
+		after = next
+		details := DetailsOf(err)
+		retries++
+		if err == nil || ctx.Err() != nil || !isResumable(err, details) || retries > maxRetries {
+			return err
+		}
+		if options.OnDisconnect != nil {
+			options.OnDisconnect(after, err)
+		}
+		delay := backoff
+		if details.RetryAfter > delay {
+			delay = details.RetryAfter
+		}
+		if delay > maxRetryDelay {
+			delay = maxRetryDelay
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(delay):
+		}
+		if backoff *= 2; backoff > maxBackoff {
+			backoff = maxBackoff
+		}
+	}
+}
+
+// watchOnce reads one stream to its end and returns the sequence number of the last event.
+func watchOnce(
+	ctx context.Context,
+	jobs jobsv1.JobsServiceClient,
+	jobID string,
+	version uint32,
+	after uint64,
+	onEvent func(event *jobsv1.JobEvent, cut context.CancelFunc) error,
+) (uint64, error) {
+	ctx, cut := context.WithCancel(ctx)
+	defer cut()
+	stream, err := jobs.WatchJob(ctx, &jobsv1.WatchJobRequest{
+		JobId: jobID, Version: version, AfterSequence: after, HeartbeatSeconds: heartbeatSeconds,
+	})
+	if err != nil {
+		return after, err
+	}
+	for {
+		response, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return after, nil
+		}
+		if err != nil {
+			return after, err
+		}
+		event := response.GetEvent()
+		if event == nil || event.GetSequence() <= after {
+			continue
+		}
+		after = event.GetSequence()
+		if err := onEvent(event, cut); err != nil {
+			return after, err
+		}
+	}
+}
+
+// isResumable says whether a stream that ended so may be resumed. An error that a service raised has a reason.
+func isResumable(err error, details ErrorDetails) bool {
+	ended, ok := status.FromError(err)
+	if !ok {
+		return false // an error of onEvent
+	}
+	if ended.Code() == codes.Unavailable || details.CanRetry {
+		return true
+	}
+	switch ended.Code() {
+	case codes.Aborted, codes.Canceled, codes.Internal, codes.Unknown:
+		return details.Reason == ""
+	default:
+		return false
+	}
+}

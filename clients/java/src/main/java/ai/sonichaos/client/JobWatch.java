@@ -1,0 +1,119 @@
+package ai.sonichaos.client;
+
+import ai.sonichaos.jobs.v1.JobEvent;
+import ai.sonichaos.jobs.v1.JobsServiceGrpc.JobsServiceBlockingStub;
+import ai.sonichaos.jobs.v1.WatchJobRequest;
+import ai.sonichaos.jobs.v1.WatchJobResponse;
+import io.grpc.Context;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import java.time.Duration;
+import java.util.EnumSet;
+import java.util.Iterator;
+import java.util.Set;
+
+/** Watches jobs across disconnects. */
+public final class JobWatch {
+  private static final Duration INITIAL_BACKOFF = Duration.ofMillis(200);
+  private static final Duration MAX_BACKOFF = Duration.ofSeconds(5);
+  private static final Duration MAX_RETRY_DELAY = Duration.ofMinutes(2);
+  // Below the 60 s after which proxies end a quiet stream.
+  private static final int HEARTBEAT_SECONDS = 20;
+  private static final int MAX_RETRIES = 20;
+  private static final Set<Status.Code> RESUMABLE_WITHOUT_REASON =
+      EnumSet.of(Status.Code.ABORTED, Status.Code.CANCELLED, Status.Code.INTERNAL, Status.Code.UNKNOWN);
+
+  private JobWatch() {}
+
+  /** Receives the events. */
+  @FunctionalInterface
+  public interface EventHandler {
+    /** Called for each event; {@code cut} breaks the stream that it came on. */
+    void onEvent(JobEvent event, Runnable cut);
+  }
+
+  /** Told about each disconnect. */
+  @FunctionalInterface
+  public interface DisconnectHandler {
+    /** Called with the sequence number that the next stream resumes after. */
+    void onDisconnect(long afterSequence, StatusRuntimeException error);
+  }
+
+  /**
+   * Passes on every event of a job, once and in order, until the version reaches a final state. Reopens a broken stream after the last
+   * event, by the rules of docs/errors.md.
+   *
+   * @param version the version whose final state ends the watch; 0: the newest version at the time of the call
+   * @param afterSequence sequence number of the last event that the caller has, unsigned; 0: all events
+   * @throws StatusRuntimeException if the stream cannot be resumed
+   */
+  public static void follow(
+      JobsServiceBlockingStub jobs,
+      String jobId,
+      int version,
+      long afterSequence,
+      EventHandler events,
+      DisconnectHandler disconnects)
+      throws InterruptedException {
+    WatchJobRequest.Builder request =
+        WatchJobRequest.newBuilder()
+            .setJobId(jobId)
+            .setVersion(version)
+            .setAfterSequence(afterSequence)
+            .setHeartbeatSeconds(HEARTBEAT_SECONDS);
+    int retries = 0;
+    while (true) {
+      long before = request.getAfterSequence();
+      try {
+        readStream(jobs, request, events);
+        return;
+      } catch (StatusRuntimeException error) {
+        retries = request.getAfterSequence() == before ? retries + 1 : 1;
+        ErrorDetails details = ErrorDetails.of(error);
+        if (!isResumable(error.getStatus().getCode(), details) || retries > MAX_RETRIES) {
+          throw error;
+        }
+        disconnects.onDisconnect(request.getAfterSequence(), error);
+        Thread.sleep(delay(retries, details).toMillis());
+      }
+    }
+  }
+
+  private static void readStream(JobsServiceBlockingStub jobs, WatchJobRequest.Builder request, EventHandler events) {
+    try (Context.CancellableContext stream = Context.current().withCancellation()) {
+      Context previous = stream.attach();
+      try {
+        Iterator<WatchJobResponse> responses = jobs.watchJob(request.build());
+        while (responses.hasNext()) {
+          JobEvent event = responses.next().getEvent();
+          // A heartbeat has no event, and so the sequence number 0.
+          if (Long.compareUnsigned(event.getSequence(), request.getAfterSequence()) <= 0) {
+            continue;
+          }
+          request.setAfterSequence(event.getSequence());
+          events.onEvent(event, () -> stream.cancel(null));
+        }
+      } finally {
+        stream.detach(previous);
+      }
+    }
+  }
+
+  /** Whether a stream that ended so may be resumed. An error that a service raised has a reason. */
+  private static boolean isResumable(Status.Code code, ErrorDetails details) {
+    if (code == Status.Code.UNAVAILABLE || details.retryAfter() != null) {
+      return true;
+    }
+    return details.reason().isEmpty() && RESUMABLE_WITHOUT_REASON.contains(code);
+  }
+
+  private static Duration delay(int retries, ErrorDetails details) {
+    Duration backoff = min(INITIAL_BACKOFF.multipliedBy(1L << Math.min(retries - 1, 10)), MAX_BACKOFF);
+    Duration asked = details.retryAfter() == null ? Duration.ZERO : details.retryAfter();
+    return min(asked.compareTo(backoff) > 0 ? asked : backoff, MAX_RETRY_DELAY);
+  }
+
+  private static Duration min(Duration first, Duration second) {
+    return first.compareTo(second) < 0 ? first : second;
+  }
+}

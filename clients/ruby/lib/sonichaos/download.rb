@@ -1,0 +1,43 @@
+# frozen_string_literal: true
+
+require 'digest'
+require 'fileutils'
+require 'net/http'
+require 'uri'
+
+# Calls of the services with more than a stub does.
+module Sonichaos
+  # Downloads one file out of a ZIP with a Range request. `url` is a signed URL of the ZIP, `entry` one of its `zip_entries`,
+  # `ca_file` the PEM file of the authority of an https URL (nil: the public authorities). Nothing is left at `path` if the download
+  # fails. Raises RuntimeError if the bytes do not have the entry's SHA-256, and the errors of Net::HTTP.
+  def self.download_entry(url, entry, path, ca_file: nil)
+    part = "#{path}.part"
+    sha256 = File.open(part, 'wb') { |file| fetch_range(URI(url), entry, file, ca_file) }
+    raise "#{entry.name}: expected SHA-256 #{entry.sha256}, got #{sha256}" if sha256 != entry.sha256
+
+    File.rename(part, path)
+  ensure
+    FileUtils.rm_f(part)
+  end
+
+  def self.fetch_range(uri, entry, file, ca_file)
+    digest = Digest::SHA256.new
+    request = Net::HTTP::Get.new(uri)
+    request['Range'] = "bytes=#{entry.offset_bytes}-#{entry.offset_bytes + entry.size_bytes - 1}"
+    options = { use_ssl: uri.scheme == 'https', ca_file: ca_file, open_timeout: 10, read_timeout: 60 }
+    Net::HTTP.start(uri.host, uri.port, **options) do |http|
+      http.request(request) do |response|
+        unless response.is_a?(Net::HTTPPartialContent)
+          raise "#{entry.name}: expected HTTP 206, got #{response.code}; request a new signed URL"
+        end
+
+        response.read_body do |bytes|
+          digest << bytes
+          file.write(bytes)
+        end
+      end
+    end
+    digest.hexdigest
+  end
+  private_class_method :fetch_range
+end
