@@ -6,9 +6,9 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test soak check protos docs site dist constraints sbom format clean
+.PHONY: help setup demo test test-go test-java soak check protos docs site dist constraints sbom format clean
 help: ## list the commands
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z][a-z -]*:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -36,6 +36,10 @@ demo: .venv/.runtime ## render an 8-second take with stems, offline; WAV=path se
 
 test: .venv/.development ## everything, in about 16 minutes on two cores
 	scripts/test.sh
+
+test-go test-java: .venv/.development ## only the tests of the client in Go or Java, with Debian's libraries
+	.venv/bin/python -m pytest -q -k '[$(@:test-%=%)]' tests/flow/test_native_clients.py tests/wire/test_native_client_limits.py \
+	  tests/unit/project/test_native_clients.py
 
 soak: .venv/.development ## robustness over hours: faults and load; SOAK_MINUTES=5 shortens the load
 	.venv/bin/python -m pytest -q -m soak tests

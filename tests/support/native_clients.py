@@ -1,0 +1,175 @@
+"""The clients in C++, Ruby, Go and Java, each built once for each state of its sources, in build/ of the repository."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENTS, BUILD = ROOT / "clients", ROOT / "build"
+JARS = Path("/usr/share/java")
+JAR_NAMES = (
+    *("grpc-api", "grpc-core", "grpc-context", "grpc-stub", "grpc-protobuf", "grpc-protobuf-lite", "grpc-netty"),
+    *("netty-buffer", "netty-codec", "netty-codec-http", "netty-codec-http2", "netty-codec-socks", "netty-common"),
+    *(
+        "netty-handler",
+        "netty-handler-proxy",
+        "netty-resolver",
+        "netty-transport",
+        "netty-transport-native-unix-common",
+    ),
+    *("protobuf", "guava", "jsr305", "gson", "geronimo-annotation-1.3-spec"),
+)
+GO_LIBRARIES = Path("/usr/share/gocode")
+LIMIT_S = 600
+
+
+@dataclass(frozen=True)
+class NativeClient:
+    """Commands of a built client, to which arguments are appended."""
+
+    example: Sequence[str]
+    limits: Sequence[str]
+    environment: Mapping[str, str]
+
+    def run_example(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the whole flow to its end."""
+        return self._run([*self.example, *arguments])
+
+    def facts(self, address: str, job_id: str) -> subprocess.CompletedProcess[str]:
+        """Run the program that reports what arrives with default options."""
+        return self._run([*self.limits, address, job_id, "0"])
+
+    def start_keepalive(self, address: str, job_id: str, seconds: int) -> subprocess.Popen[str]:
+        """Start the program that pings."""
+        return subprocess.Popen(
+            [*self.limits, address, job_id, str(seconds)],
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
+        )
+
+
+def require(*programs: str, files: Sequence[Path] = ()) -> None:
+    """Skip the test where Debian packages are missing; fail it in CI."""
+    missing = [name for name in programs if shutil.which(name) is None] + [
+        str(one) for one in files if not one.exists()
+    ]
+    if missing:
+        assert "CI" not in os.environ, f"CI needs {missing}"
+        pytest.skip(f"needs {', '.join(missing)} (apt.txt)")
+
+
+def run_tool(*command: str | Path, cwd: Path, environment: Mapping[str, str] | None = None) -> None:
+    """Run a compiler or a linter, whose complaints are errors of the code."""
+    result = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+    assert result.returncode == 0, f"{command}:\n{result.stdout[-4000:]}{result.stderr[-4000:]}"
+
+
+@functools.cache
+def native_client(language: str) -> NativeClient:
+    """The client in ``cpp``, ``ruby``, ``go`` or ``java``. Tests may run in several processes: one builds, the others wait."""
+    folder = BUILD / language
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _BUILDERS[language](folder)
+
+
+def _cpp(folder: Path) -> NativeClient:
+    require("cmake", "c++", "protoc", "grpc_cpp_plugin", "pkg-config", files=[Path("/usr/include/grpcpp/grpcpp.h")])
+    source, out = CLIENTS / "cpp", folder / "cmake"
+    run_tool("cmake", "-S", source, "-B", out, "-DCMAKE_CXX_FLAGS=-O0", "-DSONICHAOS_BUILD_TESTS=ON", cwd=source)
+    run_tool("cmake", "--build", out, cwd=source)
+    return NativeClient([str(out / "whole_flow")], [str(out / "client_limits")], {})
+
+
+def _ruby(folder: Path) -> NativeClient:
+    del folder  # nothing is built
+    require("ruby")
+    source = CLIENTS / "ruby"
+    found = subprocess.run(["ruby", "-e", "require 'grpc'"], capture_output=True, check=False)
+    if found.returncode != 0:
+        assert "CI" not in os.environ, "CI needs ruby-grpc"
+        pytest.skip("needs ruby-grpc (apt.txt)")
+    ruby = ["ruby", "-w", f"-I{source / 'lib'}", f"-I{source / 'gen'}"]
+    return NativeClient(
+        [*ruby, str(source / "examples/whole_flow.rb")], [*ruby, str(source / "test/client_limits.rb")], {}
+    )
+
+
+def go_environment(folder: Path) -> dict[str, str]:
+    """Debian's libraries instead of modules, because modules need their proxy."""
+    workspace = folder / "workspace"
+    link = workspace / "src" / "sonichaos.ai" / "client"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(CLIENTS / "go")
+    paths = {"GOPATH": f"{workspace}:{GO_LIBRARIES}", "GOCACHE": str(folder / "cache"), "PWD": str(link)}
+    return {**paths, "GO111MODULE": "off", "GOFLAGS": "", "CGO_ENABLED": "0"}
+
+
+def _go(folder: Path) -> NativeClient:
+    require("go", files=[GO_LIBRARIES / "src/google.golang.org/grpc"])
+    environment = go_environment(folder)
+    out = folder / "bin"
+    packages = ("./examples/...", "./internal/...")  # a pattern of import paths does not follow the link
+    run_tool("go", "build", "-o", f"{out}/", *packages, cwd=Path(environment["PWD"]), environment=environment)
+    return NativeClient([str(out / "wholeflow")], [str(out / "clientlimits")], {})
+
+
+def _java(folder: Path) -> NativeClient:
+    require("java", "javac", "protoc", files=[JARS / f"{name}.jar" for name in JAR_NAMES])
+    source = CLIENTS / "java"
+    jars = ":".join(str(JARS / f"{name}.jar") for name in JAR_NAMES)
+    # Debian has no jar of com.google.rpc, which Maven brings with grpc-protobuf.
+    rpc, classes = folder / "rpc", folder / "classes"
+    java_files = sorted(source.rglob("src/**/*.java"))
+    protos = sorted((ROOT / "protos/google/rpc").glob("*.proto"))
+    stamp = folder / "built"
+    newest_s = max(path.stat().st_mtime for path in [*java_files, *protos])
+    if not stamp.exists() or stamp.stat().st_mtime < newest_s:
+        for one in (rpc, classes):
+            shutil.rmtree(one, ignore_errors=True)
+            one.mkdir()
+        run_tool("protoc", "-I", ROOT / "protos", f"--java_out={rpc}", *protos, cwd=source)
+        generated = [*rpc.rglob("*.java"), *(source / "src/gen").rglob("*.java")]
+        own = [path for path in java_files if not path.is_relative_to(source / "src/gen")]
+        common = ["javac", "-proc:none", "--release", "17", "-d", str(classes), "-cp", f"{jars}:{classes}"]
+        run_tool(*common, "-nowarn", *generated, cwd=source)
+        run_tool(*common, "-Xlint:all", "-Werror", *own, cwd=source)
+        stamp.touch()
+    java = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}:{classes}"]
+    return NativeClient(
+        [*java, "ai.sonichaos.client.examples.WholeFlow"], [*java, "ai.sonichaos.client.ClientLimits"], {}
+    )
+
+
+_BUILDERS: dict[str, Callable[[Path], NativeClient]] = {"cpp": _cpp, "ruby": _ruby, "go": _go, "java": _java}
+LANGUAGES = tuple(_BUILDERS)
