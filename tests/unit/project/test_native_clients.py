@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
+from tests.support.doc_blocks import blocks
 from tests.support.native_clients import (
     BUILD,
     CLIENTS,
@@ -14,6 +14,7 @@ from tests.support.native_clients import (
     LANGUAGES,
     ROOT,
     go_environment,
+    native_client,
     require,
     run_tool,
 )
@@ -32,14 +33,28 @@ PLUGINS = {
 }
 
 
+PROJECT = """
+cmake_minimum_required(VERSION 3.18)
+project(mixer LANGUAGES CXX)
+find_package(sonichaos-client REQUIRED)
+add_executable(mixer mixer.cc)
+target_link_libraries(mixer PRIVATE sonichaos::sonichaos-client)
+"""
+PROGRAM = """
+#include <sonichaos/errors.h>
+
+int main() { return sonichaos::DetailsOf(grpc::Status::OK).reason.empty() ? 0 : 1; }
+"""
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_protoc_commands_of_a_page_generate_stubs(language: str, tmp_path: Path) -> None:
     """As written, with nothing but the folder protos/."""
     require("protoc", *PLUGINS[language])
-    page = (ROOT / "docs/clients" / f"{language}.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```sh protoc\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    page = ROOT / "docs/clients" / f"{language}.md"
+    (block,) = [one for one in blocks(page, "sh") if "protoc -I protos" in one.code]
     (tmp_path / "protos").symlink_to(ROOT / "protos")
-    run_tool("bash", "-euc", block, cwd=tmp_path)
+    run_tool("bash", "-euc", block.code, cwd=tmp_path)
     assert [name for name in STUBS[language] if not (tmp_path / "stubs" / name).is_file()] == []
 
 
@@ -48,6 +63,17 @@ def test_cpp_is_formatted() -> None:
     require("clang-format")
     sources = [path for kind in ("*.cc", "*.h") for path in sorted((CLIENTS / "cpp").rglob(kind))]
     run_tool("clang-format", "--dry-run", "-Werror", *sources, cwd=CLIENTS / "cpp")
+
+
+def test_cpp_is_installed_and_found(tmp_path: Path) -> None:
+    """Another project finds the installed package, compiles with its headers, and links."""
+    native_client("cpp")
+    run_tool("cmake", "--install", BUILD / "cpp/cmake", "--prefix", tmp_path / "prefix", cwd=tmp_path)
+    (tmp_path / "CMakeLists.txt").write_text(PROJECT, encoding="utf-8")
+    (tmp_path / "mixer.cc").write_text(PROGRAM, encoding="utf-8")
+    run_tool("cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}", cwd=tmp_path)
+    run_tool("cmake", "--build", "build", cwd=tmp_path)
+    run_tool(tmp_path / "build/mixer", cwd=tmp_path)
 
 
 def test_ruby_has_no_offenses() -> None:
