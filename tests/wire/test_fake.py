@@ -160,15 +160,19 @@ def _samples(client: Client, job_id: str) -> bytes:
 
 
 def test_an_upload_is_separated_and_rerendered(fake: FakeSonichaos, client: Client, tmp_path: Path) -> None:
-    """A recording becomes four stems that sum to it; its first re-render takes tempo and key, and moves to render_service."""
+    """A recording becomes four stems that sum to it; its first re-render takes tempo and key, and moves to render_service.
+
+    A handle from before the move follows the job.
+    """
     path = tmp_path / "song.wav"
     path.write_bytes(_recording())
     job = client.separate_file(path)
     fake.skip(10)
     new = job.rerender(stem="bass", persona_id="neon-drift", prompt="warm", bpm=100, key="A minor")
     fake.skip(10)
-    first = client.job(job.job_id, version=1)
-    assert [verify_zip(handle.download(tmp_path).path).failures for handle in (first, new)] == [(), ()]
+    assert job.wait().state is JobState.DONE
+    assert [event.version for event in job.events()][-1] == 1
+    assert [verify_zip(handle.download(tmp_path).path).failures for handle in (job, new)] == [(), ()]
     message = client.get_job(job.job_id)
     assert message.owner == job_pb2.OWNING_SERVICE_RENDER
     assert message.brief.file_name == "song.wav"

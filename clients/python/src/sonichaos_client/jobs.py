@@ -29,19 +29,20 @@ def call_owner(
 ) -> Operation[Response]:
     """Call a method of JobsService on the service that owns the job.
 
-    A message or handle names the owner. Of an id, both services are asked. If one does not have the job and the other does not
-    answer, raises the error of the latter: it may have the job.
+    A message or handle names the owner at its time: an upload moves to render_service with its first re-render. If one service does
+    not have the job, the other is asked; if that does not answer, raises its error: it may have the job.
     """
-    if not isinstance(job, str):
-        return (yield from call_unary(owner_of(message_of_job(job)), rpc, request, options))
+    known = None if isinstance(job, str) else owner_of(message_of_job(job))
+    owner = known or OwningService.RENDER
     try:
-        return (yield from call_unary(OwningService.RENDER, rpc, request, options))
+        return (yield from call_unary(owner, rpc, request, options))
     except (NotFoundError, UnavailableError) as error:
-        if not _other_may_own(error):
+        if not _other_may_own(error) or (known is not None and isinstance(error, UnavailableError)):
             raise
         first = error
+    other = OwningService.SEPARATION if owner is OwningService.RENDER else OwningService.RENDER
     try:
-        return (yield from call_unary(OwningService.SEPARATION, rpc, request, options))
+        return (yield from call_unary(other, rpc, request, options))
     except (NotFoundError, UnavailableError) as error:
         if _other_may_own(error) and isinstance(first, UnavailableError):
             raise first from error

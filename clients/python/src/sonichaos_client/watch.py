@@ -53,8 +53,14 @@ def watch(job: JobLike, version: int, after_sequence: int, options: CallOptions)
 
 
 def _version_to_watch(job: JobLike, version: int, options: CallOptions) -> Operation[tuple[job_pb2.Job, int]]:
-    """The job as far as it is known, looked up if only its id is, and the number of the version."""
-    row = (yield from jobs.get_job(job, options)) if isinstance(job, str) else message_of_job(job)
+    """The job as far as it is known, and the number of the version.
+
+    It is looked up if only its id is known, and if it is an upload, which a re-render may have moved to render_service.
+    """
+    if isinstance(job, str) or owner_of(message_of_job(job)) is OwningService.SEPARATION:
+        row = yield from jobs.get_job(job, options)
+    else:
+        row = message_of_job(job)
     return row, version_of(row, number_of(job, version)).number
 
 
