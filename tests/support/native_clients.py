@@ -19,17 +19,13 @@ JARS = Path("/usr/share/java")
 JAR_NAMES = (
     *("grpc-api", "grpc-core", "grpc-context", "grpc-stub", "grpc-protobuf", "grpc-protobuf-lite", "grpc-netty"),
     *("netty-buffer", "netty-codec", "netty-codec-http", "netty-codec-http2", "netty-codec-socks", "netty-common"),
-    *(
-        "netty-handler",
-        "netty-handler-proxy",
-        "netty-resolver",
-        "netty-transport",
-        "netty-transport-native-unix-common",
-    ),
-    *("protobuf", "guava", "jsr305", "gson", "geronimo-annotation-1.3-spec"),
+    *("netty-handler", "netty-handler-proxy", "netty-resolver", "netty-transport"),
+    *("netty-transport-native-unix-common", "protobuf", "guava", "jsr305", "gson", "perfmark-api", "perfmark-impl"),
+    "geronimo-annotation-1.3-spec",
 )
 GO_LIBRARIES = Path("/usr/share/gocode")
-LIMIT_S = 600
+BUILD_LIMIT_S = 600
+RUN_LIMIT_S = 180
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class NativeClient:
             capture_output=True,
             text=True,
             check=False,
-            timeout=LIMIT_S,
+            timeout=RUN_LIMIT_S,
         )
 
 
@@ -87,7 +83,7 @@ def run_tool(*command: str | Path, cwd: Path, environment: Mapping[str, str] | N
         capture_output=True,
         text=True,
         check=False,
-        timeout=LIMIT_S,
+        timeout=BUILD_LIMIT_S,
     )
     assert result.returncode == 0, f"{command}:\n{result.stdout[-4000:]}{result.stderr[-4000:]}"
 
