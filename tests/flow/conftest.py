@@ -21,7 +21,7 @@ from sonichaos_client import Client
 from tests.support.pair import LivePair, Pair
 from tests.support.service_processes import ROOT, ServiceForker, plain_environment
 from tests.support.tiny_checkpoint import tiny_checkpoint
-from tests.support.tiny_separator import NAME, tiny_separator
+from tests.support.tiny_separator import NAME, audible_stems, tiny_separator
 from tests.support.typescript_build import Pages, serving_pages
 
 FreshPair = Callable[..., Pair]
@@ -126,11 +126,7 @@ def example_pair(
 ) -> Iterator[LivePair]:
     """As `live_pair`, for the clients' examples: stems are audible and can be re-rendered, and pages may read signed URLs."""
     folder = tmp_path_factory.mktemp("examples")
-    settings = {
-        "SONICHAOS_SEPARATOR_REPO": str(tiny_separator(folder / "separator", gain=12.0)),
-        "SONICHAOS_RENDER_STEPS": "4",
-        "SONICHAOS_URL_ORIGINS": pages.origin,
-    }
+    settings = {**audible_stems(folder), "SONICHAOS_URL_ORIGINS": pages.origin}
     with running_up(folder, {**models, **settings}) as live:
         add_personas(live.client, clips)
         yield live

@@ -25,6 +25,7 @@ from tests.support.certificates import Authority
 from tests.support.pair import RENDER, SEPARATION, eventually, health_of
 from tests.support.s3_servers import free_port
 from tests.support.service_processes import ROOT, ServiceForker, plain_environment
+from tests.support.tiny_separator import audible_stems
 from tests.support.tokens import AUDIENCE, ISSUER, Issuer
 from tests.support.typescript_build import render_example
 
@@ -100,7 +101,11 @@ def site(
     addresses = {name: f"127.0.0.1:{free_port()}" for name in names}
     files = {"TLS_CERTIFICATE": server.certificate, "TLS_KEY": server.key, "TLS_CLIENT_CA": authority.ca, "DATA": data}
     named = {**addresses, **files, "THREADS": "2", "IDENTIFY_LOCAL_CALLERS": "1", "LIMIT_RUNNING_JOBS": "3"}
-    settings = {**models, **{f"SONICHAOS_{name}": str(value) for name, value in named.items()}}
+    settings = {
+        **models,
+        **audible_stems(folder),
+        **{f"SONICHAOS_{name}": str(value) for name, value in named.items()},
+    }
     pids = [start(service, forker, settings, data) for service in (SEPARATION, RENDER)]
 
     created = subprocess.run(
@@ -139,20 +144,21 @@ def test_each_identity_renders_from_python_and_typescript_and_sees_its_own_jobs(
     made: dict[str, set[str]] = {}
     take = ("--prompt", "warm tape piano", "--persona", "tone", "--seconds", "2")
     for tenant in TENANTS:
-        out = tmp_path / tenant
+        out, environment = tmp_path / tenant, site.clients[tenant]
         site.run(tenant, "render", *take, "--seed", "7", "--stems", "--out", str(out))
         rendered = render_example(
-            site.clients[tenant]["SONICHAOS_RENDER_ADDRESS"],
+            environment["SONICHAOS_RENDER_ADDRESS"],
             out,
-            *("--persona", "tone", "--seconds", "2", "--disconnect-after", "2"),
-            environment=site.clients[tenant],
+            *("--separation-address", environment["SONICHAOS_SEPARATION_ADDRESS"]),
+            *("--persona", "tone", "--seconds", "2"),
+            environment=environment,
         )
         assert rendered.returncode == 0, rendered.stderr
-        zips = list(out.iterdir())
+        zips = list(out.glob("*.zip"))
         assert len(zips) == 2
         assert all(verify_zip(path).valid for path in zips)
-        made[tenant] = {path.name.removesuffix("-v1.zip") for path in zips}
-        assert json.loads(rendered.stdout)["jobId"] in made[tenant]
+        made[tenant] = {path.name.rpartition("-v")[0] for path in zips}
+        assert json.loads(rendered.stdout.splitlines()[-1])["jobId"] in made[tenant]
     assert {tenant: site.job_ids(tenant) for tenant in TENANTS} == made
     for tenant in TENANTS:
         foreign = next(job_id for other in TENANTS if other != tenant for job_id in made[other])

@@ -26,6 +26,14 @@ def tiny_separator(folder: Path, *, gain: float = 1.0) -> Path:
     return folder
 
 
+def audible_stems(folder: Path) -> dict[str, str]:
+    """Settings of services whose stems are audible and can be re-rendered; they replace those of plain tiny models."""
+    return {
+        "SONICHAOS_SEPARATOR_REPO": str(tiny_separator(folder / "separator", gain=12.0)),
+        "SONICHAOS_RENDER_STEPS": "4",
+    }
+
+
 def _save(folder: Path, signature: str, seed: int, gain: float) -> str:
     torch.manual_seed(seed)
     shape = {"channels": 4, "dconv_comp": 4, "t_layers": 1, "t_heads": 1, "nfft": 2048, "segment": 1}

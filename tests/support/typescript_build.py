@@ -66,10 +66,12 @@ def require_build() -> None:
         pytest.skip(missing)
 
 
-def render_example(address: str, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the example of Node.js."""
+def render_example(
+    address: str, out: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the example of Node.js. ``environment`` names credentials."""
     require_build()
-    return _node("examples/render.js", "--address", address, "--out", str(out), *options)
+    return _node("examples/render.js", "--address", address, "--out", str(out), *options, environment=environment)
 
 
 def node_answers(
