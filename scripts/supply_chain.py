@@ -63,12 +63,20 @@ _SPDX = re.compile(r"\(?[A-Z0-9][\w.+-]*( (AND|OR|WITH) \(?[A-Z0-9][\w.+-]*\)?)*
 
 
 def requirements(project: Path, extras: Collection[str]) -> list[Requirement]:
-    """What a ``pyproject.toml`` requires at run time, with some of its extras."""
+    """What a ``pyproject.toml`` requires at run time, with these extras and, of the client, those that the full package has."""
     described = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
     chosen = [*described["dependencies"]]
+    included = extras_of_the_client() if project == PROJECTS[1] else set()
     for name, more in described.get("optional-dependencies", {}).items():
-        chosen += more if name in extras else []
+        chosen += more if name in extras or name in included else []
     return [Requirement(text) for text in chosen]
+
+
+def extras_of_the_client() -> set[str]:
+    """The extras of the client that the full package requires."""
+    described = tomllib.loads(PROJECTS[0].read_text(encoding="utf-8"))["project"]
+    (client,) = [one for one in map(Requirement, described["dependencies"]) if one.name == "sonichaos-client"]
+    return client.extras
 
 
 def runtime_closure(extras: Collection[str]) -> dict[str, metadata.Distribution]:

@@ -9,19 +9,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
-from mcp_types import CallToolResult, TextContent
 
 from sonichaos_client.enums import JobState
 from sonichaos_client.testing.fake import ANY_PORT, FakeOptions, FakeSonichaos, start_fake
 from sonichaos_client.verify import verify_zip
+from tests.support import mcp_host
+from tests.support.mcp_host import error_of, structured
 
 ROOT = Path(__file__).resolve().parents[2]
 MCP_PAGE = ROOT / "docs" / "mcp.md"
@@ -42,35 +42,15 @@ def fake() -> Iterator[FakeSonichaos]:
 def environment(fake: FakeSonichaos, key: str = KEY) -> dict[str, str]:
     """The environment of the server, with what a host's configuration would add."""
     return {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "clients" / "python" / "src")]),
         "SONICHAOS_RENDER_ADDRESS": fake.render_address,
         "SONICHAOS_SEPARATION_ADDRESS": fake.separation_address,
         "SONICHAOS_API_KEY": key,
     }
 
 
-@asynccontextmanager
-async def connected(fake: FakeSonichaos, folder: Path, key: str = KEY) -> AsyncIterator[Client]:
+def connected(fake: FakeSonichaos, folder: Path, key: str = KEY) -> AbstractAsyncContextManager[Client]:
     """A client of a running ``sonichaos mcp``."""
-    arguments = ["-m", "sonichaos_client", "mcp", "--folder", str(folder)]
-    server = StdioServerParameters(command=sys.executable, args=arguments, env=environment(fake, key))
-    async with Client(server) as client:
-        yield client
-
-
-def structured(result: CallToolResult) -> dict[str, Any]:
-    """The typed result of a call that succeeded."""
-    assert not result.is_error, result.content
-    assert result.structured_content is not None
-    return result.structured_content
-
-
-def error_of(result: CallToolResult) -> str:
-    """The text of a call that failed."""
-    assert result.is_error, result.content
-    (content,) = result.content
-    assert isinstance(content, TextContent)
-    return content.text
+    return mcp_host.connected(folder, environment(fake, key))
 
 
 async def test_a_take_is_rendered_rerendered_and_downloaded(fake: FakeSonichaos, tmp_path: Path) -> None:

@@ -159,11 +159,12 @@ def test_what_the_client_lacks_says_where_it_comes_from(environment: Path, dists
 
 
 def test_the_full_package_has_the_same_command(dists: dict[tuple[str, str], Path]) -> None:
-    """It requires the client, whose entry point is ``sonichaos``, and adds commands to it, not another ``sonichaos``."""
+    """It requires the client, whose entry point is ``sonichaos``, with what its commands need, and adds commands to it."""
     assert "sonichaos = sonichaos_client.cli:main" in metadata_of(dists["client", "wheel"], "entry_points.txt")
     studio = dists["studio", "wheel"]
     scripts, _, commands = metadata_of(studio, "entry_points.txt").partition("[sonichaos.commands]")
     assert "sonichaos =" not in scripts
     assert "up = hostctl.up:up" in commands
     (client,) = [one for one in requirements_of(studio) if one.name == "sonichaos-client"]
-    assert "verify" in client.extras
+    extras = set(Parser().parsestr(metadata_of(dists["client", "wheel"], "METADATA")).get_all("Provides-Extra") or [])
+    assert client.extras == extras - {"plot"}, "charts only: an option of one command, which says what it requires"

@@ -34,7 +34,7 @@ def _script() -> ModuleType:
 
 SUPPLY_CHAIN = _script()
 SPDX = get_spdx_licensing()
-EVERY_EXTRA = frozenset({"ace-step", "openvino", "plot", "postgresql", "training", "verify"})
+EVERY_EXTRA = frozenset({"ace-step", "openvino", "plot", "postgresql", "training"})
 
 ALLOWED = frozenset(
     {"0BSD", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MIT-0", "MIT-CMU", "Apache-2.0", "ISC", "MPL-2.0"}
