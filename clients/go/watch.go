@@ -44,6 +44,10 @@ func WatchJob(
 	after, retries, backoff := options.AfterSequence, 0, initialBackoff
 	for {
 		next, err := watchOnce(ctx, jobs, jobID, options.Version, after, onEvent)
+		var own handlerError
+		if errors.As(err, &own) {
+			return own.error
+		}
 		if next > after {
 			retries, backoff = 0, initialBackoff
 		}
@@ -73,6 +77,9 @@ func WatchJob(
 		}
 	}
 }
+
+// handlerError is an error of onEvent. It may have a status of gRPC, and is still not one of the stream.
+type handlerError struct{ error }
 
 // watchOnce reads one stream to its end and returns the sequence number of the last event.
 func watchOnce(
@@ -105,21 +112,18 @@ func watchOnce(
 		}
 		after = event.GetSequence()
 		if err := onEvent(event, cut); err != nil {
-			return after, err
+			return after, handlerError{err}
 		}
 	}
 }
 
 // isResumable says whether a stream that ended so may be resumed. An error that a service raised has a reason.
 func isResumable(err error, details ErrorDetails) bool {
-	ended, ok := status.FromError(err)
-	if !ok {
-		return false // an error of onEvent
-	}
-	if ended.Code() == codes.Unavailable || details.CanRetry {
+	code := status.Code(err)
+	if code == codes.Unavailable || details.CanRetry {
 		return true
 	}
-	switch ended.Code() {
+	switch code {
 	case codes.Aborted, codes.Canceled, codes.Internal, codes.Unknown:
 		return details.Reason == ""
 	default:

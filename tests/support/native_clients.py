@@ -34,6 +34,7 @@ class NativeClient:
 
     example: Sequence[str]
     limits: Sequence[str]
+    faults: Sequence[str]
     environment: Mapping[str, str]
 
     def run_example(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -43,6 +44,14 @@ class NativeClient:
     def facts(self, address: str, job_id: str) -> subprocess.CompletedProcess[str]:
         """Run the program that reports what arrives with default options."""
         return self._run([*self.limits, address, job_id, "0"])
+
+    def handler_error(self, address: str, job_id: str) -> subprocess.CompletedProcess[str]:
+        """Watch a job with a handler that fails with a status of gRPC's."""
+        return self._run([*self.faults, "watch", address, job_id])
+
+    def download(self, url: str, size_bytes: int, sha256: str, path: Path) -> subprocess.CompletedProcess[str]:
+        """Download the first ``size_bytes`` bytes to ``path``."""
+        return self._run([*self.faults, "download", url, str(size_bytes), sha256, str(path)])
 
     def start_keepalive(self, address: str, job_id: str, seconds: int) -> subprocess.Popen[str]:
         """Start the program that pings."""
@@ -103,7 +112,8 @@ def _cpp(folder: Path) -> NativeClient:
     source, out = CLIENTS / "cpp", folder / "cmake"
     run_tool("cmake", "-S", source, "-B", out, "-DCMAKE_CXX_FLAGS=-O0", "-DSONICHAOS_BUILD_TESTS=ON", cwd=source)
     run_tool("cmake", "--build", out, cwd=source)
-    return NativeClient([str(out / "whole_flow")], [str(out / "client_limits")], {})
+    programs = [[str(out / name)] for name in ("whole_flow", "client_limits", "client_faults")]
+    return NativeClient(*programs, {})
 
 
 def _ruby(folder: Path) -> NativeClient:
@@ -115,9 +125,8 @@ def _ruby(folder: Path) -> NativeClient:
         assert "CI" not in os.environ, "CI needs ruby-grpc"
         pytest.skip("needs ruby-grpc (apt.txt)")
     ruby = ["ruby", "-w", f"-I{source / 'lib'}", f"-I{source / 'gen'}"]
-    return NativeClient(
-        [*ruby, str(source / "examples/whole_flow.rb")], [*ruby, str(source / "test/client_limits.rb")], {}
-    )
+    scripts = ("examples/whole_flow.rb", "test/client_limits.rb", "test/client_faults.rb")
+    return NativeClient(*([*ruby, str(source / script)] for script in scripts), {})
 
 
 def go_environment(folder: Path) -> dict[str, str]:
@@ -137,7 +146,8 @@ def _go(folder: Path) -> NativeClient:
     out = folder / "bin"
     packages = ("./examples/...", "./internal/...")  # a pattern of import paths does not follow the link
     run_tool("go", "build", "-o", f"{out}/", *packages, cwd=Path(environment["PWD"]), environment=environment)
-    return NativeClient([str(out / "wholeflow")], [str(out / "clientlimits")], {})
+    programs = [[str(out / name)] for name in ("wholeflow", "clientlimits", "clientfaults")]
+    return NativeClient(*programs, {})
 
 
 def _java(folder: Path) -> NativeClient:
@@ -162,9 +172,8 @@ def _java(folder: Path) -> NativeClient:
         run_tool(*common, "-Xlint:all", "-Werror", *own, cwd=source)
         stamp.touch()
     java = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}:{classes}"]
-    return NativeClient(
-        [*java, "ai.sonichaos.client.examples.WholeFlow"], [*java, "ai.sonichaos.client.ClientLimits"], {}
-    )
+    mains = ("examples.WholeFlow", "ClientLimits", "ClientFaults")
+    return NativeClient(*([*java, f"ai.sonichaos.client.{main}"] for main in mains), {})
 
 
 _BUILDERS: dict[str, Callable[[Path], NativeClient]] = {"cpp": _cpp, "ruby": _ruby, "go": _go, "java": _java}

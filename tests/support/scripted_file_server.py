@@ -34,6 +34,7 @@ class ScriptedFileServer:
         self.ignore_range = False
         self.redirect_to = ""
         self.tamper = False
+        self.extra_bytes = 0
         self._files: dict[str, bytes] = {}
         server = self
 
@@ -110,8 +111,8 @@ class ScriptedFileServer:
             handler.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(data)}")
         else:
             handler.send_response(200)
-        handler.send_header("Content-Length", str(end - begin))
+        handler.send_header("Content-Length", str(end - begin + self.extra_bytes))
         handler.end_headers()
         length = self.disconnect_after_bytes.pop(0) if self.disconnect_after_bytes else end - begin
-        handler.wfile.write(data[begin : begin + length])
+        handler.wfile.write(data[begin : begin + length] + bytes(self.extra_bytes))
         handler.close_connection = True

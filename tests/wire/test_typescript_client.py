@@ -96,6 +96,24 @@ def test_a_server_that_ignores_a_range_is_refused(pair: ScriptedPair, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_is_larger_than_what_was_stored_is_not_read_to_its_end(pair: ScriptedPair, tmp_path: Path) -> None:
+    """A server that goes on sending cannot fill the disk."""
+    pair.files.extra_bytes = 1
+    answer = fetch_take(pair.render_address, tmp_path)
+    assert "vocals.wav: expected 2560 bytes, got more" in answer["error"]["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_download_left_behind_is_not_in_the_way(pair: ScriptedPair, tmp_path: Path) -> None:
+    """Each download writes to a file of its own until it is complete."""
+    pair.render.resumed.set()
+    left = tmp_path / "v1.zip.part"
+    left.write_bytes(b"half")
+    assert "error" not in fetch_take(pair.render_address, tmp_path)
+    assert (tmp_path / "v1.zip").read_bytes() == ZIP
+    assert left.read_bytes() == b"half"
+
+
 def test_a_disk_that_becomes_full_leaves_no_part_of_a_file(pair: ScriptedPair, tmp_path: Path) -> None:
     """The last write takes only a part of its bytes, and says so instead of failing."""
     answer = fetch_take(pair.render_address, tmp_path, file_limit_bytes=len(ZIP) - 1)

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <regex>
 #include <stdexcept>
 #include <string>
 
@@ -139,6 +140,10 @@ void Run(std::map<std::string, std::string> options) {
   brief.set_stems(true);
   const std::string job_id = CreateRender(*renders, request).job_id();
   if (CreateRender(*renders, request).job_id() != job_id) throw std::runtime_error("a retry created another job");
+  // An id of a server becomes part of a path here, so its form is checked.
+  if (!std::regex_match(job_id, std::regex("j-[0-9a-z]{26}"))) {
+    throw std::runtime_error("expected an id such as j-..., got " + job_id);
+  }
   std::cout << "job " << job_id << std::endl;
 
   // The stream is cut once on purpose. Sequence numbers have no gaps, so a lost or repeated event would show.

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
+#include <random>
 #include <stdexcept>
 #include <system_error>
 
@@ -23,8 +23,9 @@ constexpr long kPartialContent = 206;
 // Writes what arrives, and digests it.
 class Sink {
  public:
+  // "x": a file of that name, or a link that somebody has put there, is an error.
   Sink(const std::string& path, std::uint64_t limit_bytes)
-      : file_(path, std::ios::binary | std::ios::trunc),
+      : file_(std::fopen(path.c_str(), "wbx"), &std::fclose),
         digest_(EVP_MD_CTX_new(), &EVP_MD_CTX_free),
         left_(limit_bytes) {
     if (!file_) throw std::runtime_error("cannot write " + path);
@@ -36,12 +37,12 @@ class Sink {
     if (size > left_) return false;
     left_ -= size;
     EVP_DigestUpdate(digest_.get(), bytes, size);
-    return static_cast<bool>(file_.write(bytes, static_cast<std::streamsize>(size)));
+    return std::fwrite(bytes, 1, size, file_.get()) == size;
   }
 
   // Closes the file. Lower-case hex digits of the SHA-256; empty if a write failed.
   std::string Close() {
-    file_.close();
+    const bool is_complete = std::fclose(file_.release()) == 0;
     std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
     unsigned int size = 0;
     EVP_DigestFinal_ex(digest_.get(), bytes.data(), &size);
@@ -51,14 +52,20 @@ class Sink {
       text += kDigits[bytes[index] >> 4U];
       text += kDigits[bytes[index] & 15U];
     }
-    return file_ ? text : "";
+    return is_complete ? text : "";
   }
 
  private:
-  std::ofstream file_;
+  std::unique_ptr<std::FILE, decltype(&std::fclose)> file_;
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest_;
   std::uint64_t left_;
 };
+
+// Of its own: another download to the same path does not write to the same file.
+std::string PartOf(const std::string& path) {
+  std::random_device random;
+  return path + "." + std::to_string(random()) + std::to_string(random()) + ".part";
+}
 
 std::size_t OnBytes(char* bytes, std::size_t size, std::size_t count, void* sink) {
   return static_cast<Sink*>(sink)->Write(bytes, size * count) ? size * count : 0;
@@ -73,6 +80,12 @@ void Fetch(const std::string& url, const jobs::v1::ZipEntry& entry, const std::s
       std::to_string(entry.offset_bytes()) + "-" + std::to_string(entry.offset_bytes() + entry.size_bytes() - 1);
   std::array<char, CURL_ERROR_SIZE> problem{};
   curl_easy_setopt(request.get(), CURLOPT_URL, url.c_str());
+  // libcurl also reads files of this machine.
+#if LIBCURL_VERSION_NUM >= 0x075500
+  curl_easy_setopt(request.get(), CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+  curl_easy_setopt(request.get(), CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+#endif
   curl_easy_setopt(request.get(), CURLOPT_RANGE, range.c_str());
   curl_easy_setopt(request.get(), CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(request.get(), CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
@@ -100,7 +113,7 @@ void Fetch(const std::string& url, const jobs::v1::ZipEntry& entry, const std::s
 
 void DownloadEntry(const std::string& url, const jobs::v1::ZipEntry& entry, const std::string& path,
                    const std::string& ca_file) {
-  const std::string part = path + ".part";
+  const std::string part = PartOf(path);
   try {
     Fetch(url, entry, part, ca_file);
     std::filesystem::rename(part, path);

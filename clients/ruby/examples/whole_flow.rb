@@ -57,6 +57,8 @@ request = CreateRenderRequest.new(
 )
 job_id = renders.create_render(request).job.job_id
 abort 'a retry created another job' if renders.create_render(request).job.job_id != job_id
+# An id of a server becomes part of a path here, so its form is checked.
+abort "expected an id such as j-..., got #{job_id}" unless job_id.match?(/\Aj-[0-9a-z]{26}\z/)
 puts "job #{job_id}"
 
 # The stream is cut once on purpose. Sequence numbers have no gaps, so a lost or repeated event would show.

@@ -26,7 +26,8 @@ struct WatchOptions {
 using EventHandler = std::function<void(const jobs::v1::JobEvent& event, grpc::ClientContext& stream)>;
 
 // Passes on every event of a job, once and in order, until the version reaches a final state. Reopens a broken stream
-// after the last event, by the rules of docs/errors.md. Throws CallError if the stream cannot be resumed.
+// after the last event, by the rules of docs/errors.md. Throws CallError if the stream cannot be resumed, and what
+// on_event throws.
 void WatchJob(jobs::v1::JobsService::StubInterface& jobs, const std::string& job_id, const EventHandler& on_event,
               const WatchOptions& options = {});
 

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -29,6 +30,9 @@ const (
 	cutAfter = 3
 	seed     = 7
 )
+
+// An id of a server becomes part of a path here, so its form is checked.
+var idForm = regexp.MustCompile(`^j-[0-9a-z]{26}$`)
 
 type options struct {
 	address, ca, apiKeyFile, prompt, persona, out string
@@ -202,7 +206,11 @@ func createRender(ctx context.Context, renders renderv1.RenderServiceClient, own
 	if created.GetJob().GetJobId() != repeated.GetJob().GetJobId() {
 		return "", errors.New("a retry created another job")
 	}
-	return created.GetJob().GetJobId(), nil
+	jobID := created.GetJob().GetJobId()
+	if !idForm.MatchString(jobID) {
+		return "", fmt.Errorf("expected an id such as j-..., got %q", jobID)
+	}
+	return jobID, nil
 }
 
 // finishedVersion is the version, which must be done.

@@ -14,32 +14,46 @@ module Sonichaos
   # Yields every event of a job, once and in order, until the version (0: the newest) reaches a final state, with the stream that it
   # came on, which may be cancelled. Reopens a broken stream after the last event, by the rules of docs/errors.md. Calls
   # `on_disconnect` after each disconnect with the sequence number that the next stream resumes after, and the error. Raises
-  # GRPC::BadStatus if the stream cannot be resumed.
-  def self.watch_job(jobs, job_id, version: 0, after_sequence: 0, on_disconnect: nil, max_retries: 20)
+  # GRPC::BadStatus if the stream cannot be resumed, and what the block raises.
+  def self.watch_job(jobs, job_id, version: 0, after_sequence: 0, on_disconnect: nil, max_retries: 20, &on_event)
+    request = Jobs::V1::WatchJobRequest.new(job_id: job_id, version: version, after_sequence: after_sequence,
+                                            heartbeat_seconds: HEARTBEAT_SECONDS)
     retries = 0
-    loop do
-      request = Jobs::V1::WatchJobRequest.new(job_id: job_id, version: version, after_sequence: after_sequence,
-                                              heartbeat_seconds: HEARTBEAT_SECONDS)
-      stream = jobs.watch_job(request, return_op: true)
-      stream.execute.each do |response|
-        event = response.event
-        next if event.nil? || event.sequence <= after_sequence
+    last = after_sequence
+    until (error = read_stream(jobs, request, &on_event)).nil?
+      retries = request.after_sequence == last ? retries + 1 : 1
+      last = request.after_sequence
+      details = ErrorDetails.of(error)
+      raise error if !resumable?(error, details) || retries > max_retries
 
-        after_sequence = event.sequence
-        retries = 0
-        yield event, stream
-      end
-      return
-    rescue GRPC::BadStatus => e
-      retries += 1
-      details = ErrorDetails.of(e)
-      raise if !resumable?(e, details) || retries > max_retries
-
-      on_disconnect&.call(after_sequence, e)
+      on_disconnect&.call(last, error)
       backoff = [INITIAL_BACKOFF_S * (2**(retries - 1)), MAX_BACKOFF_S].min
       sleep([[backoff, details.retry_after || 0].max, MAX_RETRY_DELAY_S].min)
     end
   end
+
+  # Reads one stream to its end, and returns the error that it ended with, if any. `request` then names the last event.
+  def self.read_stream(jobs, request)
+    is_handling = false # an error of the block is not one of the stream
+    stream = jobs.watch_job(request, return_op: true)
+    stream.execute.each do |response|
+      event = response.event
+      next if event.nil? || event.sequence <= request.after_sequence
+
+      request.after_sequence = event.sequence
+      is_handling = true
+      yield event, stream
+      is_handling = false
+    end
+    nil
+  rescue GRPC::BadStatus => e
+    raise if is_handling
+
+    e
+  ensure
+    stream&.cancel
+  end
+  private_class_method :read_stream
 
   # Whether a stream that ended so may be resumed. An error that a service raised has a reason.
   def self.resumable?(error, details)

@@ -1,6 +1,6 @@
 // Downloads a stored file, or one file of a ZIP, through its signed URL and checks its digest.
 
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { link, open, rm } from "node:fs/promises";
 import { get as getPlain, type IncomingMessage } from "node:http";
 import { get as getEncrypted } from "node:https";
@@ -53,14 +53,17 @@ interface Expected {
 }
 
 async function save(response: IncomingMessage, expected: Expected, path: string): Promise<void> {
-  const part = `${path}.part`;
+  const part = `${path}.${randomUUID()}.part`; // what a killed process has left behind is not in the way of the next
   const file = await open(part, "wx");
   try {
     const digest = createHash("sha256");
     let sizeBytes = 0n;
     for await (const chunk of response as AsyncIterable<Buffer>) {
-      digest.update(chunk);
       sizeBytes += BigInt(chunk.byteLength);
+      if (sizeBytes > expected.sizeBytes) {
+        throw new Error(`${expected.name}: expected ${expected.sizeBytes} bytes, got more`);
+      }
+      digest.update(chunk);
       await file.appendFile(chunk); // unlike write, which may write only a part on a disk that is nearly full
     }
     const sha256 = digest.digest("hex");

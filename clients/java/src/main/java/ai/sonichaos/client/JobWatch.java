@@ -45,7 +45,7 @@ public final class JobWatch {
    *
    * @param version the version whose final state ends the watch; 0: the newest version at the time of the call
    * @param afterSequence sequence number of the last event that the caller has, unsigned; 0: all events
-   * @throws StatusRuntimeException if the stream cannot be resumed
+   * @throws StatusRuntimeException if the stream cannot be resumed; what {@code events} throws is thrown too
    */
   public static void follow(
       JobsServiceBlockingStub jobs,
@@ -64,28 +64,37 @@ public final class JobWatch {
     int retries = 0;
     while (true) {
       long before = request.getAfterSequence();
-      try {
-        readStream(jobs, request, events);
+      StatusRuntimeException error = readStream(jobs, request, events);
+      if (error == null) {
         return;
-      } catch (StatusRuntimeException error) {
-        retries = request.getAfterSequence() == before ? retries + 1 : 1;
-        ErrorDetails details = ErrorDetails.of(error);
-        if (!isResumable(error.getStatus().getCode(), details) || retries > MAX_RETRIES) {
-          throw error;
-        }
-        disconnects.onDisconnect(request.getAfterSequence(), error);
-        Thread.sleep(delay(retries, details).toMillis());
       }
+      retries = request.getAfterSequence() == before ? retries + 1 : 1;
+      ErrorDetails details = ErrorDetails.of(error);
+      if (!isResumable(error.getStatus().getCode(), details) || retries > MAX_RETRIES) {
+        throw error;
+      }
+      disconnects.onDisconnect(request.getAfterSequence(), error);
+      Thread.sleep(delay(retries, details).toMillis());
     }
   }
 
-  private static void readStream(JobsServiceBlockingStub jobs, WatchJobRequest.Builder request, EventHandler events) {
+  /** Reads one stream to its end; returns the error that it ended with, or null. An error of the handler is thrown. */
+  private static StatusRuntimeException readStream(
+      JobsServiceBlockingStub jobs, WatchJobRequest.Builder request, EventHandler events) {
     try (Context.CancellableContext stream = Context.current().withCancellation()) {
       Context previous = stream.attach();
       try {
         Iterator<WatchJobResponse> responses = jobs.watchJob(request.build());
-        while (responses.hasNext()) {
-          JobEvent event = responses.next().getEvent();
+        while (true) {
+          JobEvent event;
+          try {
+            if (!responses.hasNext()) {
+              return null;
+            }
+            event = responses.next().getEvent();
+          } catch (StatusRuntimeException error) {
+            return error;
+          }
           // A heartbeat has no event, and so the sequence number 0.
           if (Long.compareUnsigned(event.getSequence(), request.getAfterSequence()) <= 0) {
             continue;

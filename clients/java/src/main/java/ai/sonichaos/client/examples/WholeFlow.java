@@ -133,6 +133,10 @@ public final class WholeFlow {
     if (!renders.createRender(request).getJob().getJobId().equals(jobId)) {
       throw new IllegalStateException("a retry created another job");
     }
+    // An id of a server becomes part of a path here, so its form is checked.
+    if (!jobId.matches("j-[0-9a-z]{26}")) {
+      throw new IllegalStateException("expected an id such as j-..., got " + jobId);
+    }
     return jobId;
   }
 
