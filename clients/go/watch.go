@@ -43,12 +43,12 @@ func WatchJob(
 ) error {
 	after, retries, backoff := options.AfterSequence, 0, initialBackoff
 	for {
-		next, err := watchOnce(ctx, jobs, jobID, options.Version, after, onEvent)
+		next, progressed, err := watchOnce(ctx, jobs, jobID, options.Version, after, onEvent)
 		var own handlerError
 		if errors.As(err, &own) {
 			return own.error
 		}
-		if next > after {
+		if progressed {
 			retries, backoff = 0, initialBackoff
 		}
 		after = next
@@ -81,7 +81,8 @@ func WatchJob(
 // handlerError is an error of onEvent. It may have a status of gRPC, and is still not one of the stream.
 type handlerError struct{ error }
 
-// watchOnce reads one stream to its end and returns the sequence number of the last event.
+// watchOnce reads one stream to its end and returns the sequence number of the last event, and whether there was an event or a
+// heartbeat.
 func watchOnce(
 	ctx context.Context,
 	jobs jobsv1.JobsServiceClient,
@@ -89,30 +90,34 @@ func watchOnce(
 	version uint32,
 	after uint64,
 	onEvent func(event *jobsv1.JobEvent, cut context.CancelFunc) error,
-) (uint64, error) {
+) (uint64, bool, error) {
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
 	stream, err := jobs.WatchJob(ctx, &jobsv1.WatchJobRequest{
 		JobId: jobID, Version: version, AfterSequence: after, HeartbeatSeconds: heartbeatSeconds,
 	})
 	if err != nil {
-		return after, err
+		return after, false, err
 	}
-	for {
+	for progressed := false; ; {
 		response, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
-			return after, nil
+			return after, progressed, nil
 		}
 		if err != nil {
-			return after, err
+			return after, progressed, err
 		}
 		event := response.GetEvent()
-		if event == nil || event.GetSequence() <= after {
+		if event != nil && event.GetSequence() <= after {
+			continue
+		}
+		progressed = true
+		if event == nil { // a heartbeat
 			continue
 		}
 		after = event.GetSequence()
 		if err := onEvent(event, cut); err != nil {
-			return after, handlerError{err}
+			return after, progressed, handlerError{err}
 		}
 	}
 }

@@ -58,6 +58,7 @@ class ScriptedService:
     errors: dict[str, list[ServiceError]] = field(default_factory=dict)
     disconnects: list[int] = field(default_factory=list)
     disconnect_code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+    heartbeats: int = 0
     ending: job_pb2.JobState.ValueType = job_pb2.JOB_STATE_DONE
     ending_error: ServiceError | None = None
     chain: render_pb2.VerifyAuditChainResponse = field(

@@ -61,6 +61,8 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         self.scripted.receive("WatchJob", request, context)
         self.scripted.find(request.job_id, context)
         following = [event for event in self.scripted.events[request.job_id] if event.sequence > request.after_sequence]
+        for _ in range(self.scripted.heartbeats):
+            yield jobs_pb.WatchJobResponse(heartbeat_time=Timestamp(seconds=1))
         yield from (jobs_pb.WatchJobResponse(event=event) for event in self._until_disconnect(following, context))
         self.scripted.finish(request.job_id)
 

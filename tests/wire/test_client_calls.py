@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import inspect
 import os
@@ -124,6 +125,24 @@ def test_a_watch_gives_up_after_max_elapsed_s(pair: ScriptedPair, client: Any) -
     pair.render.errors["WatchJob"] = [Unavailable("draining") for _ in range(500)]
     with pytest.raises(errors.UnavailableError, match="draining"):
         client.watch(job)
+
+
+def test_a_watch_of_a_quiet_job_survives_any_number_of_disconnects(pair: ScriptedPair, client: Any) -> None:
+    """A heartbeat shows that the service was reached, as an event does: a job may wait for hours behind a proxy that cuts it."""
+    job = client.create_render(prompt="a", persona_id="ember")
+    pair.render.disconnects, pair.render.heartbeats = [0] * 100, 1
+    assert [event.sequence for event in client.watch(job)] == list(range(1, 8))
+    assert len(pair.render.requests("WatchJob")) == 101
+
+
+def test_a_watch_does_not_keep_the_streams_that_have_ended(pair: ScriptedPair) -> None:
+    """One that lasts for weeks needs no more memory than at its beginning."""
+    pair.render.disconnects, pair.render.heartbeats = [0] * 30, 1
+    with Client(pair.render_address, pair.separation_address, options=QUICK) as client:
+        events = client.watch(client.create_render(prompt="a", persona_id="ember"))
+        next(events)
+        assert len([one for one in gc.get_objects() if isinstance(one, grpc.Call)]) < 10
+        events.close()
 
 
 def test_a_watch_does_not_retry_a_permanent_error(pair: ScriptedPair, client: Any) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from sonichaos_client.testing.fake import FakeSonichaos
 from tests.support.native_clients import LANGUAGES, native_client
+from tests.support.scripted_services import scripted_pair
 
 CONTENT = b"0123456789" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -75,6 +77,19 @@ def test_an_error_of_a_handler_ends_the_watch(language: str, sonichaos_fake: Fak
     result = native_client(language).handler_error(sonichaos_fake.render_address, job.job_id)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout) == {"calls": 1, "error": "of the handler"}
+
+
+def test_a_watch_of_a_quiet_job_survives_any_number_of_disconnects() -> None:
+    """A heartbeat shows that the service was reached, as an event does: more disconnects than are tolerated without either."""
+
+    def first_event(language: str) -> object:
+        with scripted_pair() as pair:
+            job = pair.render.accept("j-quiet", stems=False)
+            pair.render.disconnects, pair.render.heartbeats = [0] * 21, 1
+            return json.loads(native_client(language).handler_error(pair.render_address, job.job_id).stdout)
+
+    with ThreadPoolExecutor(len(LANGUAGES)) as pool:  # each waits for 4 s in all
+        assert list(pool.map(first_event, LANGUAGES)) == [{"calls": 1, "error": "of the handler"}] * len(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -79,6 +79,16 @@ def test_a_watch_of_a_silent_stream_is_reopened(pair: ScriptedPair) -> None:
     assert answer["reasons"] == ["[unavailable] no message for 3 s"]
 
 
+def test_a_watch_of_a_quiet_job_survives_any_number_of_disconnects(pair: ScriptedPair) -> None:
+    """A heartbeat shows that the service was reached, as an event does."""
+    job = pair.render.accept("j-quiet", stems=False)
+    pair.render.disconnects, pair.render.heartbeats = [0] * 4, 1
+    question = {"fact": "watchAcrossSilence", "service": "render", "input": {"jobId": job.job_id}}
+    (answer,) = node_answers(pair.render_address, [question])
+    assert answer["sequences"] == [str(number) for number in range(1, 8)]
+    assert len(answer["reasons"]) == 4
+
+
 def test_a_file_that_differs_from_what_was_stored_is_refused(pair: ScriptedPair, tmp_path: Path) -> None:
     """The client checks the digest, and leaves nothing behind."""
     pair.files.tamper = True

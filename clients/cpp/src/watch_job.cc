@@ -48,10 +48,11 @@ void WatchJob(jobs::v1::JobsService::StubInterface& jobs, const std::string& job
     const auto reader = jobs.WatchJob(&stream, request);
     jobs::v1::WatchJobResponse response;
     while (reader->Read(&response)) {
-      if (!response.has_event() || response.event().sequence() <= request.after_sequence()) continue;
-      request.set_after_sequence(response.event().sequence());
+      if (response.has_event() && response.event().sequence() <= request.after_sequence()) continue;
       retries = 0;
       backoff = kInitialBackoff;
+      if (!response.has_event()) continue;  // a heartbeat
+      request.set_after_sequence(response.event().sequence());
       on_event(response.event(), stream);
     }
     const grpc::Status status = reader->Finish();

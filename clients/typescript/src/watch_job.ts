@@ -16,7 +16,7 @@ export interface WatchOptions {
   readonly onDisconnect?: (afterSequence: bigint, reason: string) => void;
   /** Ends the watch with the code Canceled. Leaving the loop ends it too. The job continues either way. */
   readonly signal?: AbortSignal;
-  /** Number of consecutive disconnects without a new event after which the error is thrown. Default: 20. */
+  /** Number of consecutive disconnects without an event or heartbeat after which the error is thrown. Default: 20. */
   readonly maxRetries?: number;
   /** Seconds of silence after which the service sends a heartbeat. After three times as many the stream is reopened. Default: 20. */
   readonly heartbeatSeconds?: number;
@@ -56,7 +56,9 @@ export async function* watchJob(
       for await (const { event } of jobs.watchJob(request, { signal: stream.signal })) {
         accepted = true;
         stream.stopWaiting(); // the caller may take its time
-        if (event !== undefined && event.sequence > afterSequence) {
+        if (event === undefined) {
+          retries = 0; // a heartbeat
+        } else if (event.sequence > afterSequence) {
           afterSequence = event.sequence;
           retries = 0;
           yield event;

@@ -71,12 +71,13 @@ async function watch(transport: Transport, { jobId = "", afterSequence = "0" }: 
   return { sequences };
 }
 
-/** A stream that neither sends nor ends is reopened. */
+/** A stream that neither sends nor ends is reopened. A second disconnect without an event or heartbeat ends the watch. */
 async function watchAcrossSilence(transport: Transport, input: Input): Promise<unknown> {
   const sequences: string[] = [];
   const reasons: string[] = [];
   const options = {
     heartbeatSeconds: input.heartbeatSeconds ?? 1,
+    maxRetries: 1,
     onDisconnect: (_: bigint, reason: string) => void reasons.push(reason),
   };
   for await (const event of watchJob(createClient(JobsService, transport), input.jobId ?? "", options)) {

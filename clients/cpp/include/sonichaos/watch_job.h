@@ -18,7 +18,7 @@ struct WatchOptions {
   std::uint64_t after_sequence = 0;
   // Called after each disconnect with the sequence number that the next stream resumes after.
   std::function<void(std::uint64_t after_sequence, const grpc::Status& status)> on_disconnect;
-  // Number of consecutive disconnects without a new event after which WatchJob throws.
+  // Number of consecutive disconnects without an event or heartbeat after which WatchJob throws.
   int max_retries = 20;
 };
 

@@ -97,8 +97,9 @@ class AsyncCalls:
                 return await upload_call(iter(messages), timeout=timeout_s, metadata=await self._metadata(service))
             case ServerStreamingCall(service, rpc, message, timeout_s):
                 stream = self._channel(service).unary_stream(*rpc.signature)
-                opened.append(stream(message, timeout=timeout_s, metadata=await self._metadata(service)))
-                return StreamHandle(service, opened[-1])
+                call = stream(message, timeout=timeout_s, metadata=await self._metadata(service))
+                opened[:] = [call]  # an operation resumes a stream only after the one before has ended
+                return StreamHandle(service, call)
             case ReadMessage(handle):
                 response = await handle.call.read()
                 return None if response is EOF else response

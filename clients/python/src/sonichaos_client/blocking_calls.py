@@ -89,8 +89,9 @@ class BlockingCalls:
                 return upload_call(iter(messages), timeout=timeout_s, metadata=self._connections.call_metadata(service))
             case ServerStreamingCall(service, rpc, message, timeout_s):
                 stream = self._channels[service].unary_stream(*rpc.signature)
-                opened.append(stream(message, timeout=timeout_s, metadata=self._connections.call_metadata(service)))
-                return StreamHandle(service, opened[-1])
+                call = stream(message, timeout=timeout_s, metadata=self._connections.call_metadata(service))
+                opened[:] = [call]  # an operation resumes a stream only after the one before has ended
+                return StreamHandle(service, call)
             case ReadMessage(handle):
                 return next(handle.call, None)
             case Sleep(seconds_s):

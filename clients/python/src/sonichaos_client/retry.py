@@ -34,7 +34,7 @@ class RetryPolicy:
     A call that is safe to repeat is made at most ``max_attempts`` times (1 to 5, gRPC's own limit; 1 repeats nothing). Waits begin
     at ``initial_backoff_s``, double up to ``max_backoff_s`` and are drawn around (gRPC) or up to (streams, uploads, downloads) that
     value. Waits between attempts to connect begin at ``initial_backoff_s`` too and stay below ``max_backoff_s``.
-    ``max_elapsed_s`` limits the total wait of a stream or download since its last progress; every message received resets it.
+    ``max_elapsed_s`` limits the total wait of a stream or download since its last progress: an event or heartbeat, or bytes.
 
     Raises ValueError for values that contradict each other.
     """

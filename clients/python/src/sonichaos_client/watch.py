@@ -90,9 +90,11 @@ def _watch_version(
                 handle = yield from open_stream(service, rpcs.WATCH_JOB, request, left_s)
                 while (response := (yield from read_message(handle))) is not None:
                     accepted = True
-                    if response.event.sequence <= after_sequence:  # a heartbeat has no event
+                    if response.HasField("event") and response.event.sequence <= after_sequence:
                         continue
                     backoff.reset()
+                    if not response.HasField("event"):  # a heartbeat
+                        continue
                     after_sequence = response.event.sequence
                     if only is None or response.event.version in only:
                         yield Item(JobEvent.from_message(response.event))

@@ -19,26 +19,29 @@ module Sonichaos
     request = Jobs::V1::WatchJobRequest.new(job_id: job_id, version: version, after_sequence: after_sequence,
                                             heartbeat_seconds: HEARTBEAT_SECONDS)
     retries = 0
-    last = after_sequence
-    until (error = read_stream(jobs, request, &on_event)).nil?
-      retries = request.after_sequence == last ? retries + 1 : 1
-      last = request.after_sequence
+    on_progress = -> { retries = 0 }
+    until (error = read_stream(jobs, request, on_progress, &on_event)).nil?
+      retries += 1
       details = ErrorDetails.of(error)
       raise error if !resumable?(error, details) || retries > max_retries
 
-      on_disconnect&.call(last, error)
+      on_disconnect&.call(request.after_sequence, error)
       backoff = [INITIAL_BACKOFF_S * (2**(retries - 1)), MAX_BACKOFF_S].min
       sleep([[backoff, details.retry_after || 0].max, MAX_RETRY_DELAY_S].min)
     end
   end
 
-  # Reads one stream to its end, and returns the error that it ended with, if any. `request` then names the last event.
-  def self.read_stream(jobs, request)
+  # Reads one stream to its end, and returns the error that it ended with, if any. `request` then names the last event. Calls
+  # `on_progress` for each event and heartbeat.
+  def self.read_stream(jobs, request, on_progress)
     is_handling = false # an error of the block is not one of the stream
     stream = jobs.watch_job(request, return_op: true)
     stream.execute.each do |response|
       event = response.event
-      next if event.nil? || event.sequence <= request.after_sequence
+      next if event && event.sequence <= request.after_sequence
+
+      on_progress.call
+      next if event.nil? # a heartbeat
 
       request.after_sequence = event.sequence
       is_handling = true

@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Iterator;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /** Watches jobs across disconnects. */
 public final class JobWatch {
@@ -61,42 +62,48 @@ public final class JobWatch {
             .setVersion(version)
             .setAfterSequence(afterSequence)
             .setHeartbeatSeconds(HEARTBEAT_SECONDS);
-    int retries = 0;
+    AtomicInteger retries = new AtomicInteger();
     while (true) {
-      long before = request.getAfterSequence();
-      StatusRuntimeException error = readStream(jobs, request, events);
+      StatusRuntimeException error = readStream(jobs, request, events, () -> retries.set(0));
       if (error == null) {
         return;
       }
-      retries = request.getAfterSequence() == before ? retries + 1 : 1;
       ErrorDetails details = ErrorDetails.of(error);
-      if (!isResumable(error.getStatus().getCode(), details) || retries > MAX_RETRIES) {
+      if (!isResumable(error.getStatus().getCode(), details) || retries.incrementAndGet() > MAX_RETRIES) {
         throw error;
       }
       disconnects.onDisconnect(request.getAfterSequence(), error);
-      Thread.sleep(delay(retries, details).toMillis());
+      Thread.sleep(delay(retries.get(), details).toMillis());
     }
   }
 
-  /** Reads one stream to its end; returns the error that it ended with, or null. An error of the handler is thrown. */
+  /**
+   * Reads one stream to its end; returns the error that it ended with, or null. An error of the handler is thrown.
+   *
+   * @param progress called for each event and heartbeat
+   */
   private static StatusRuntimeException readStream(
-      JobsServiceBlockingStub jobs, WatchJobRequest.Builder request, EventHandler events) {
+      JobsServiceBlockingStub jobs, WatchJobRequest.Builder request, EventHandler events, Runnable progress) {
     try (Context.CancellableContext stream = Context.current().withCancellation()) {
       Context previous = stream.attach();
       try {
         Iterator<WatchJobResponse> responses = jobs.watchJob(request.build());
         while (true) {
-          JobEvent event;
+          WatchJobResponse response;
           try {
             if (!responses.hasNext()) {
               return null;
             }
-            event = responses.next().getEvent();
+            response = responses.next();
           } catch (StatusRuntimeException error) {
             return error;
           }
-          // A heartbeat has no event, and so the sequence number 0.
-          if (Long.compareUnsigned(event.getSequence(), request.getAfterSequence()) <= 0) {
+          JobEvent event = response.getEvent();
+          if (response.hasEvent() && Long.compareUnsigned(event.getSequence(), request.getAfterSequence()) <= 0) {
+            continue;
+          }
+          progress.run();
+          if (!response.hasEvent()) { // a heartbeat
             continue;
           }
           request.setAfterSequence(event.getSequence());
