@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from sonichaos.jobs.v1 import job_pb2
 from sonichaos_client import FileKind, Job, JobHandle
 from sonichaos_client.errors import FailedPreconditionError, JobCancelledError, JobFailedError, ResourceExhaustedError
 from tests.flow.conftest import FreshPair
+from tests.support import documented_shell
 from tests.support.pair import RENDER, SEPARATION, Pair, eventually, turn_held
 from tests.support.takes import Story, at, brief, check_numbers, collect_events, take, until
 
@@ -104,8 +106,8 @@ def test_leaving_a_watch_stops_nothing(pair: Pair) -> None:
     assert rest[-1].state == job_pb2.JOB_STATE_DONE
 
 
-def test_a_brief_expires(pair: Pair) -> None:
-    """A job that is not done by its expiry fails as EXPIRED, without RetryInfo."""
+def test_a_brief_expires_and_can_be_retried(pair: Pair, tmp_path: Path) -> None:
+    """A job that is not done by its expiry fails as EXPIRED, without RetryInfo. The runbook's command runs it again."""
     wanted = brief(seed=3)
     wanted.expire_time.FromDatetime(datetime.now(tz=UTC) + timedelta(seconds=2))
     with turn_held(pair.data):
@@ -115,6 +117,19 @@ def test_a_brief_expires(pair: Pair) -> None:
     assert failed.value.reason == "EXPIRED"
     assert failed.value.retry_after_s is None
     assert pair.stored(job.job_id) == []
+
+    (retry,) = documented_shell.documented("docs/runbook.md", "tests/flow/test_stops.py")
+    documented_shell.run(
+        retry,
+        tmp_path,
+        documented_shell.environment(
+            tmp_path,
+            SONICHAOS_RENDER_ADDRESS=pair.address(RENDER),
+            SONICHAOS_SEPARATION_ADDRESS=pair.address(SEPARATION),
+            JOB_ID=job.job_id,
+        ),
+    )
+    assert pair.client.wait(job).state == job_pb2.JOB_STATE_DONE
 
 
 def test_a_full_queue_says_when_to_come_again(pair: Pair) -> None:

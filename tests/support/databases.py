@@ -29,6 +29,12 @@ def postgresql_server(folder: Path) -> Iterator[str]:
         started.cleanup()
 
 
+def postgresql_programs() -> Path:
+    """The folder of the programs of that server's release, such as pg_dump and psql."""
+    pgserver = pytest.importorskip("pgserver", reason="needs the PyPI packages pgserver and psycopg")
+    return Path(pgserver.__file__).parent / "pginstall" / "bin"
+
+
 @contextmanager
 def frozen(folder: Path) -> Iterator[None]:
     """During the block the server in ``folder`` and its backends stand still; the kernel accepts connections and bytes for them."""

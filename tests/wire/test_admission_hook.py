@@ -24,6 +24,7 @@ from servicekit.settings import read_settings
 from sonichaos.admission.v1 import admission_pb2
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2
 from sonichaos.separation.v1 import separation_pb2
+from tests.support import documented_shell
 from tests.support.admission_hooks import Request, Response, accept, hook_server, refuse, script
 from tests.support.callers import as_tenant
 from tests.support.jobs_server import Wire, reason_of, refusal, serving
@@ -110,6 +111,27 @@ async def test_a_refusal_reaches_the_caller_with_its_reason_and_creates_no_work(
             assert journal.job("local", job_id).state is JobState.DONE
             assert journal.job("local", retried).state is JobState.FAILED
     assert counted(metrics, "refused") == 2.0
+
+
+async def test_the_command_of_the_documentation_asks_for_payment(tmp_path: Path) -> None:
+    """The script of docs/access.md accepts the tenants of its file and refuses others with its text, whatever their names share."""
+    (text,) = documented_shell.documented("docs/access.md", "tests/wire/test_admission_hook.py")
+    program, paid = tmp_path / "check-paid", tmp_path / "paid"
+    program.write_text(text, encoding="utf-8")
+    program.chmod(0o700)
+    paid.write_text("studio-a\nstudio-bb\n", encoding="utf-8")
+    with open_journal(tmp_path) as journal:
+        async with AsyncExitStack() as resources:
+            hook = hook_of(resources, f"command:{program} {paid}", Metrics("render"))
+            wire = await resources.enter_async_context(serving(tmp_path, journal, hook=hook))
+            for tenant in ("studio-a", "studio-b"):
+                job_id = without_stems(journal, wire, tenant)
+                if tenant == "studio-a":
+                    await add_stems(wire, job_id, metadata=as_tenant(tenant))
+                else:
+                    _, reason, facts = await refusal(add_stems(wire, job_id, metadata=as_tenant(tenant)))
+                    assert reason == "ADMISSION_REFUSED"
+                    assert facts == {"admission_reason": "the account of studio-b is not paid"}
 
 
 async def test_a_long_reason_is_cut(tmp_path: Path) -> None:

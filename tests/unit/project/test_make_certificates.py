@@ -13,6 +13,7 @@ from cryptography import x509
 
 from servicekit.tls import CertificateFiles
 from tests.conftest import require_debian
+from tests.support import documented_shell
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -112,3 +113,20 @@ def test_another_run_renews_under_the_same_authorities(folder: Path) -> None:
     for check in (("-verify_hostname", "music.example.com"), ("-verify_ip", "192.0.2.7")):
         assert verify(certificate, trusted, *check).endswith(": OK\n")
     assert [path.name for path in sorted(folder.iterdir())] == ["authorities", "client", "server"]
+
+
+def test_the_commands_of_the_documentation_prepare_the_containers(tmp_path: Path) -> None:
+    """The settings to change are where `docker compose` reads them, and the certificates in the folder that they name."""
+    require_debian("openssl", "openssl")
+    (prepare,) = documented_shell.documented("docs/deployment.md", "tests/unit/project/test_make_certificates.py")
+    folder = documented_shell.checkout(tmp_path, "docker")
+    documented_shell.run(prepare, folder, documented_shell.environment(tmp_path))
+    settings = dict(
+        line.split("=", 1)
+        for line in (folder / "docker" / ".env").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    )
+    named = folder / "docker" / settings["CERTIFICATES"]  # compose resolves it against the folder of compose.yaml
+    server = verify(named / "certificate.pem", folder / "docker" / "certificates" / "client" / "ca.pem")
+    assert server.endswith(": OK\n"), server
+    assert {path.name for path in named.iterdir()} == {"certificate.pem", "client-ca.pem", "key.pem"}

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import tomllib
-from datetime import UTC, datetime
 from importlib import metadata, util
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +17,8 @@ from license_expression import AND, OR, LicenseWithExceptionSymbol, get_spdx_lic
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from tests.support import documented_shell
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -75,9 +76,9 @@ def _all_requirements() -> list[tuple[str, str]]:
     return [(place, text) for place, text in found if Requirement(text).name != "sonichaos-client"]
 
 
-def _pins() -> dict[str, tuple[Version, list[str]]]:
+def _pins(file: Path = SUPPLY_CHAIN.CONSTRAINTS) -> dict[str, tuple[Version, list[str]]]:
     """Version and hashes of each package in docker/constraints.txt."""
-    lines = SUPPLY_CHAIN.CONSTRAINTS.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    lines = file.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     pins = {}
     for line in lines:
         if not line.startswith("#"):
@@ -214,10 +215,32 @@ def test_images_have_the_torch_that_is_tested() -> None:
     assert Version(release) == _pins()["torch"][0]
 
 
-def test_sbom_lists_every_package_of_a_runtime() -> None:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which the commands of docs/deployment.md have run."""
+    folder = documented_shell.checkout(
+        tmp_path_factory.mktemp("checkout"), "Makefile", "pyproject.toml", "scripts", "clients/python", "docker"
+    )
+    (folder / "docker" / "constraints.txt").unlink()
+    given = documented_shell.environment(Path.home())  # uv's cache is there
+    for commands in documented_shell.documented("docs/deployment.md", "tests/unit/project/test_supply_chain.py"):
+        documented_shell.run(commands, folder, given)
+    return folder
+
+
+def test_constraints_are_resolved_to_what_is_tested(made: Path) -> None:
+    """The command pins each package that is installed here in the same version, with hashes, and all that is required."""
+    pins = _pins(made / "docker" / "constraints.txt")
+    assert all(hashes for _, hashes in pins.values())
+    closure = SUPPLY_CHAIN.runtime_closure(SUPPLY_CHAIN.IMAGE_EXTRAS)
+    installed = {name: Version(one.version.partition("+")[0]) for name, one in closure.items()}
+    assert {name: pins[name][0] for name in installed} == installed
+
+
+def test_sbom_lists_every_package_of_a_runtime(made: Path) -> None:
     """The SBOM is valid CycloneDX and has version, purl, licence and dependencies of each package needed at run time."""
     closure = SUPPLY_CHAIN.runtime_closure(SUPPLY_CHAIN.IMAGE_EXTRAS)
-    text = SUPPLY_CHAIN.sbom(closure, when=datetime(2026, 11, 1, tzinfo=UTC))
+    text = (made / "build" / "sbom.json").read_text(encoding="utf-8")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     found = json.loads(text)
     assert found["metadata"]["component"]["name"] == "sonichaos-studio"
