@@ -219,14 +219,14 @@ def record(tx: Transaction, attempt: WebhookAttempt, result: AttemptResult) -> b
         others = and_(webhook_deliveries.c.webhook_id == attempt.webhook_id, _UNENDED)
         _end(tx, others, WebhookDeliveryState.FAILED, problem=result.problem)
         return ended == 1
+    outcome = {"problem": result.problem, "status_code": result.status_code}
+    retried = and_(of_attempt, webhook_deliveries.c.earlier_attempts == attempt.number)
+    if tx.connection.execute(update(webhook_deliveries).where(retried).values(outcome)).rowcount == 1:
+        return True  # a caller asked for a retry during the attempt: it stays due, even if this was the last one
     if result.retry_after_s is None:
         failed = WebhookDeliveryState.FAILED
         return _end(tx, of_attempt, failed, problem=result.problem, status_code=result.status_code) == 1
-    values = {
-        "problem": result.problem,
-        "status_code": result.status_code,
-        "next_attempt_us": tx.now_us + round(result.retry_after_s * 1e6),
-    }
+    values = {**outcome, "next_attempt_us": tx.now_us + round(result.retry_after_s * 1e6)}
     return tx.connection.execute(update(webhook_deliveries).where(of_attempt).values(values)).rowcount == 1
 
 

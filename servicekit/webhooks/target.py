@@ -19,9 +19,12 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\.?$){_LABEL}(?:\.{_LABEL})*\.?")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PORTS = {"https": 443, "http": 80}
-# RFC 6052 and RFC 8215: addresses that carry one of IPv4 in their last 32 bits.
-_NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
-_SITE_LOCAL = ip_network("fec0::/10")
+# RFC 6052: addresses that carry one of IPv4 in their last 32 bits.
+_NAT64 = ip_network("64:ff9b::/96")
+# Of a site, though `is_global` is true: RFC 3879; RFC 8215, in which an address of IPv4 can be in any of several places.
+_OF_A_SITE = (ip_network("fec0::/10"), ip_network("64:ff9b:1::/48"))
+# urlsplit takes "[::1]x" and "x[::1]" too, and drops the x.
+_AUTHORITY = re.compile(r"(?:[^\[\]:]*|\[[^\[\]]*\])(?::[0-9]*)?")
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -112,7 +115,7 @@ class TargetPolicy:
         inner = _embedded(address)
         if inner is not None:
             return self.is_allowed(inner)
-        if isinstance(address, IPv6Address) and address in _SITE_LOCAL:
+        if any(address in network for network in _OF_A_SITE):
             return False
         refused = address.is_multicast or address.is_reserved or address.is_unspecified or address.is_loopback
         return address.is_global and not (refused or address.is_link_local or address.is_private)
@@ -127,7 +130,7 @@ def resolve_name(host: str, port: int) -> list[Address]:
 
 
 def _host(parts: SplitResult) -> str:
-    host = parts.hostname or ""
+    host = (parts.hostname or "") if _AUTHORITY.fullmatch(parts.netloc) else parts.netloc
     if "%" not in host and _address(host) is not None:  # an address with a zone is one of a link
         return host
     # What ends in a number is an address to a resolver, in one of its older spellings: 2130706433, 0x7f.1, 127.1.
@@ -147,7 +150,7 @@ def _embedded(address: Address) -> IPv4Address | None:
     """The address of IPv4 that one of IPv6 leads to: mapped, 6to4 (RFC 3056), Teredo (RFC 4380), NAT64."""
     if isinstance(address, IPv4Address):
         return None
-    if any(address in network for network in _NAT64):
+    if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)

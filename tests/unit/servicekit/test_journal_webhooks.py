@@ -261,6 +261,25 @@ def test_a_retry_makes_an_ended_delivery_due_with_all_its_attempts(timed: Journa
             timed.retry_webhook_delivery(tenant, delivery_id)
 
 
+@pytest.mark.parametrize("pause_s", [None, 3600.0])
+def test_a_retry_during_an_attempt_is_not_lost_when_that_fails(
+    timed: Journal, clock: ManualClock, pause_s: float | None
+) -> None:
+    """The delivery stays due, with all its attempts, even if the one that ran was the last."""
+    hook = register(timed, kinds=ENDED_ONLY)
+    ended_job(timed)
+    enqueue(timed)
+    clock.advance(1)
+    (attempt,) = claim(timed, hook, max_attempts=1)
+    timed.retry_webhook_delivery("local", attempt.delivery_id)
+    result = AttemptResult(problem=WebhookProblem.STATUS, status_code=500, retry_after_s=pause_s)
+    assert timed.record_attempt(attempt, result)
+    (waiting,) = deliveries(timed, hook)
+    assert (waiting.state, waiting.status_code, waiting.problem) == ("WAITING", 500, WebhookProblem.STATUS)
+    (again,) = claim(timed, hook, max_attempts=1)
+    assert (again.number, again.series_number) == (2, 1)
+
+
 def test_webhooks_are_bounded_for_a_tenant_and_for_a_job(journal: Journal) -> None:
     """Each bound is its own."""
     job_id = ended_job(journal)

@@ -29,6 +29,7 @@ _REFUSED = """
     https://[::ffff:7f00:1]/ https://[::127.0.0.1]/ https://[64:ff9b::7f00:1]/ https://[64:ff9b:1::a00:1]/
     https://[2002:7f00:1::]/ https://[2001:0:0:0:0:0:80ff:fffe]/ https://[2001:db8::1]/ https://[::1 https://1.2.3.4.5/
     https://example.0x10/ https://a..b/ https://-a.com/ https://a-.com/ https://%31%32%37.0.0.1/ https://a_b.%2e/
+    https://[64:ff9b:1:a00:0:100:808:808]/ https://[2606:4700::1111]example.com/ https://example.com[2606:4700::1111]/
     https://exämple.com/ https://example.com/ä https://example.com:80:90/
 """
 REFUSED = _REFUSED.split()
@@ -93,6 +94,7 @@ def test_the_host_header_has_the_port_unless_it_is_the_schemes_own() -> None:
         ["0.0.0.0"],  # noqa: S104
         ["fe80::"],
         ["64:ff9b::a9fe:a9fe"],
+        ["64:ff9b:1:a00:0:100:808:808"],  # 10.0.0.1 in the place of a prefix of 48 bits; 8.8.8.8 in that of one of 96
     ],
 )
 def test_a_name_with_any_address_that_is_not_public_is_refused(addresses: list[str]) -> None:
