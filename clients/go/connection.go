@@ -12,6 +12,17 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+)
+
+// Service is the service that a call is for, where one address serves both.
+type Service string
+
+const (
+	// Render is render_service, which owns takes.
+	Render Service = "render"
+	// Separation is separation_service, which owns uploads.
+	Separation Service = "separation"
 )
 
 // Credentials say who calls, and which servers the caller trusts.
@@ -42,6 +53,27 @@ func Dial(address string, own Credentials, options ...grpc.DialOption) (*grpc.Cl
 		options = append(options, grpc.WithPerRPCCredentials(bearer(own.APIKey)))
 	}
 	return grpc.Dial(target, options...)
+}
+
+// ForService are options of Dial for an address that serves both services: each call has the metadata by which a proxy in front of both
+// chooses (docker/envoy.yaml). Calls of JobsService need it, because both services serve them.
+func ForService(service Service) []grpc.DialOption {
+	named := func(ctx context.Context) context.Context {
+		return metadata.AppendToOutgoingContext(ctx, "sonichaos-service", string(service))
+	}
+	unary := func(
+		ctx context.Context, method string, request, reply interface{}, connection *grpc.ClientConn, invoke grpc.UnaryInvoker,
+		options ...grpc.CallOption,
+	) error {
+		return invoke(named(ctx), method, request, reply, connection, options...)
+	}
+	stream := func(
+		ctx context.Context, description *grpc.StreamDesc, connection *grpc.ClientConn, method string, open grpc.Streamer,
+		options ...grpc.CallOption,
+	) (grpc.ClientStream, error) {
+		return open(named(ctx), description, connection, method, options...)
+	}
+	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(unary), grpc.WithChainStreamInterceptor(stream)}
 }
 
 // authorities are those of a PEM; nil, which stands for the public ones, if it is empty.

@@ -35,6 +35,7 @@ class NativeClient:
     example: Sequence[str]
     limits: Sequence[str]
     faults: Sequence[str]
+    one_address: Sequence[str]
     environment: Mapping[str, str]
 
     def run_example(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -52,6 +53,10 @@ class NativeClient:
     def download(self, url: str, size_bytes: int, sha256: str, path: Path) -> subprocess.CompletedProcess[str]:
         """Download the first ``size_bytes`` bytes to ``path``."""
         return self._run([*self.faults, "download", url, str(size_bytes), sha256, str(path)])
+
+    def read_through(self, address: str, take_id: str, upload_id: str) -> subprocess.CompletedProcess[str]:
+        """Run the program that reads a take and an upload through one address."""
+        return self._run([*self.one_address, address, take_id, upload_id])
 
     def start_keepalive(self, address: str, job_id: str, seconds: int) -> subprocess.Popen[str]:
         """Start the program that pings."""
@@ -112,7 +117,7 @@ def _cpp(folder: Path) -> NativeClient:
     source, out = CLIENTS / "cpp", folder / "cmake"
     run_tool("cmake", "-S", source, "-B", out, "-DCMAKE_CXX_FLAGS=-O0", "-DSONICHAOS_BUILD_TESTS=ON", cwd=source)
     run_tool("cmake", "--build", out, cwd=source)
-    programs = [[str(out / name)] for name in ("whole_flow", "client_limits", "client_faults")]
+    programs = [[str(out / name)] for name in ("whole_flow", "client_limits", "client_faults", "one_address")]
     return NativeClient(*programs, {})
 
 
@@ -125,7 +130,7 @@ def _ruby(folder: Path) -> NativeClient:
         assert "CI" not in os.environ, "CI needs ruby-grpc"
         pytest.skip("needs ruby-grpc (apt.txt)")
     ruby = ["ruby", "-w", f"-I{source / 'lib'}", f"-I{source / 'gen'}"]
-    scripts = ("examples/whole_flow.rb", "test/client_limits.rb", "test/client_faults.rb")
+    scripts = ("examples/whole_flow.rb", "test/client_limits.rb", "test/client_faults.rb", "test/one_address.rb")
     return NativeClient(*([*ruby, str(source / script)] for script in scripts), {})
 
 
@@ -146,7 +151,7 @@ def _go(folder: Path) -> NativeClient:
     out = folder / "bin"
     packages = ("./examples/...", "./internal/...")  # a pattern of import paths does not follow the link
     run_tool("go", "build", "-o", f"{out}/", *packages, cwd=Path(environment["PWD"]), environment=environment)
-    programs = [[str(out / name)] for name in ("wholeflow", "clientlimits", "clientfaults")]
+    programs = [[str(out / name)] for name in ("wholeflow", "clientlimits", "clientfaults", "oneaddress")]
     return NativeClient(*programs, {})
 
 
@@ -172,7 +177,7 @@ def _java(folder: Path) -> NativeClient:
         run_tool(*common, "-Xlint:all", "-Werror", *own, cwd=source)
         stamp.touch()
     java = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}:{classes}"]
-    mains = ("examples.WholeFlow", "ClientLimits", "ClientFaults")
+    mains = ("examples.WholeFlow", "ClientLimits", "ClientFaults", "OneAddress")
     return NativeClient(*([*java, f"ai.sonichaos.client.{main}"] for main in mains), {})
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import AsyncClient, Client
 from tests.support.certificates import Authority
 from tests.support.envoy import ROOT, envoy_before
+from tests.support.native_clients import LANGUAGES, native_client
 from tests.support.scripted_service import ZIP
 from tests.support.scripted_services import scripted_pair
 from tests.support.typescript_build import node_answers
@@ -72,3 +75,19 @@ async def test_the_python_client_finds_both_services_behind_one_address(tmp_path
                 assert len(list(client.watch(upload.job_id))) == len(pair.separation.events[upload.job_id])
             async with AsyncClient(address) as other:
                 assert (await other.get_job(upload.job_id)).job_id == upload.job_id
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_client_that_names_the_service_finds_both(language: str, tmp_path: Path) -> None:
+    """A take and an upload through one address: the call that reads a job, and the stream of its events."""
+    client = native_client(language)
+    with scripted_pair() as pair:
+        take = pair.render.accept("j-take", stems=False)
+        upload = pair.separation.accept("j-upload", stems=True)
+        addresses = (pair.render_address, pair.separation_address)
+        with envoy_before(*addresses, "https://app.example.com", tmp_path) as address:
+            result = client.read_through(address, take.job_id, upload.job_id)
+        assert result.returncode == 0, result.stderr
+        events = len(pair.separation.events[upload.job_id])
+    assert events
+    assert json.loads(result.stdout) == {"take": take.job_id, "upload": upload.job_id, "events": events}
