@@ -2,7 +2,8 @@
 
 A linear-phase polyphase FIR: a sinc under a Kaiser window. Between 44100 Hz and a higher rate its pass band reaches to 20 kHz and
 its stop band starts at 22.05 kHz; with a lower rate both are lower in proportion. tests/unit/servicekit/test_audio_rate.py measures
-ripple and attenuation. Letters: ``C`` channels, ``T`` samples.
+ripple and attenuation. scipy.signal is imported by the first conversion, because that takes almost a second. Letters: ``C``
+channels, ``T`` samples.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import firwin, kaiserord, resample_poly
 
 _PASS_SHARE = 20000.0 / 44100.0
 _ATTENUATION_DB = 130.0
@@ -27,6 +27,8 @@ def convert_rate(waveform: NDArray[np.float32], *, from_hz: int, to_hz: int) -> 
     """
     if from_hz == to_hz:
         return waveform
+    from scipy.signal import resample_poly
+
     up, down = _ratio(from_hz, to_hz)
     taps = low_pass(from_hz, to_hz)
     channels = [resample_poly(channel.astype(np.float64), up, down, window=taps) for channel in waveform]
@@ -40,6 +42,8 @@ def convert_blocks(
 
     The samples that come out are those of the whole recording converted at once: `converted_frames` of them. The rates must differ.
     """
+    from scipy.signal import resample_poly
+
     up, down = _ratio(from_hz, to_hz)
     taps = low_pass(from_hz, to_hz)
     # Samples before and after a stretch that its output depends on, in whole periods of the ratio, so that the phases stay aligned.
@@ -72,6 +76,8 @@ def converted_frames(frames: int, *, from_hz: int, to_hz: int) -> int:
 @lru_cache(maxsize=_CACHED_FILTERS)
 def low_pass(from_hz: int, to_hz: int) -> NDArray[np.float64]:
     """The filter's taps at the lowest common multiple of both rates: an odd number of them, with sum 1."""
+    from scipy.signal import firwin, kaiserord
+
     rate_hz = math.lcm(from_hz, to_hz)
     pass_hz, stop_hz = _band_edges_hz(from_hz, to_hz)
     count, beta = kaiserord(_ATTENUATION_DB, (stop_hz - pass_hz) / (rate_hz / 2.0))
