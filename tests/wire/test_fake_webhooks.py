@@ -126,8 +126,11 @@ def test_gone_disables_a_webhook_and_a_job_takes_its_own_with_it(
     """A webhook of one job hears of the past too; 410 ends it; it is removed with its job."""
     receiver.statuses = [410]
     with fake.client() as client:
+        of_all = stub.CreateWebhook(webhooks_pb2.CreateWebhookRequest(url="http://127.0.0.1:9/"))
         job = client.create_render(**BRIEF)
         fake.skip(10)
+        waiting = deliveries(stub, of_all.webhook.webhook_id)[0]
+        assert waiting.problem == webhooks_pb2.WEBHOOK_PROBLEM_CONNECTION_FAILED
         created = stub.CreateWebhook(webhooks_pb2.CreateWebhookRequest(url=receiver.url, job_id=job.job_id))
         fake.skip(1)
         first = deliveries(stub, created.webhook.webhook_id)[-1]
@@ -136,4 +139,19 @@ def test_gone_disables_a_webhook_and_a_job_takes_its_own_with_it(
             stub.RetryWebhookDelivery(webhooks_pb2.RetryWebhookDeliveryRequest(delivery_id=first.delivery_id))
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
         job.delete()
-    assert list(stub.ListWebhooks(webhooks_pb2.ListWebhooksRequest()).webhooks) == []
+    (left,) = stub.ListWebhooks(webhooks_pb2.ListWebhooksRequest()).webhooks
+    assert left.webhook_id == of_all.webhook.webhook_id
+    assert deliveries(stub, left.webhook_id) == []
+
+
+def test_a_receiver_is_called_as_the_services_call_it(
+    fake: FakeSonichaos, stub: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name, and without a proxy of the environment."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    stub.CreateWebhook(webhooks_pb2.CreateWebhookRequest(url=receiver.url))
+    with fake.client() as client:
+        client.create_render(**BRIEF)
+    fake.skip(10)
+    assert {headers["User-Agent"] for headers, _ in receiver.received} == {"Sonichaos-Webhooks/1"}

@@ -238,10 +238,14 @@ def test_wavs_are_read_to_the_same_samples(data: bytes) -> None:
     assert np.array_equal(upload_audio.read_upload(data).pcm, expected)
 
 
-def _nan() -> bytes:
-    data = bytearray(wav(subtype="FLOAT"))
-    data[-4:] = struct.pack("<f", float("nan"))
-    return bytes(data)
+def _with_last_float(encoded: bytes) -> bytes:
+    return wav(subtype="FLOAT")[:-4] + encoded
+
+
+def _flac(*, bits: int = 16, frames: int = 400) -> bytes:
+    """The header of a FLAC, and some bytes."""
+    packed = 44100 << 44 | 1 << 41 | (bits - 1) << 36 | frames
+    return b"fLaC\0\0\0\x22" + bytes(10) + packed.to_bytes(8, "big") + bytes(16 + 40)
 
 
 BAD_UPLOADS = [
@@ -255,7 +259,12 @@ BAD_UPLOADS = [
     wav(channels=3),
     wav(frames=1),
     wav()[:20] + b"\x07\0" + wav()[22:],
-    _nan(),
+    _with_last_float(struct.pack("<f", float("nan"))),
+    _with_last_float(b"\x01\x00\x80\x7f"),  # a signalling NaN
+    _flac(bits=25),
+    _flac(frames=0),
+    _flac()[:42],
+    _flac()[:30],
 ]
 
 
@@ -277,6 +286,26 @@ def test_other_rates_are_converted_to_the_length_of_the_services() -> None:
     recording = upload_audio.read_upload(data, resample=True)
     assert recording.pcm.shape == (2, expected)
     assert "48000 Hz" in recording.processing[0]
+
+
+def test_the_same_rates_are_converted() -> None:
+    """Those whose ratio to 44100 Hz is simple; any other is refused in the words of separation_service."""
+
+    def of_service(data: bytes) -> str:
+        try:
+            return str(read_upload_header(data, max_seconds=60.0, resample=True).frames)
+        except InvalidAudio as error:
+            return error.message
+
+    def of_fake(data: bytes) -> str:
+        try:
+            return str(upload_audio.read_upload(data, resample=True).pcm.shape[1])
+        except Refusal as refusal:
+            return refusal.message
+
+    rates = (*range(8000, 9000, 25), 11025, 15240, 22050, 44000, 44184, 59520, 96000, 383999, 384000, 384001)
+    files = [wav(rate=rate, frames=100) for rate in rates]
+    assert [of_fake(data) for data in files] == [of_service(data) for data in files]
 
 
 def test_scripted_failures_have_the_codes_that_the_docs_give_each_reason() -> None:

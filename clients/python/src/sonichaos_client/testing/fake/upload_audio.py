@@ -25,7 +25,7 @@ _MIN_CLIP_RMS = 1e-4
 _MIN_FRAMES = 2
 _FULL_SCALE = float(1 << 23)
 _MAX_SAMPLE = (1 << 23) - 1
-_MIN_RATE_HZ, _MAX_RATE_HZ, _MAX_UP = 8000, 384_000, 1024
+_MIN_RATE_HZ, _MAX_RATE_HZ, _MAX_UP = 8000, 384_000, 441
 _UNKNOWN_SIZE = 0xFFFFFFFF
 _MAX_CHUNKS = 4096
 _PCM_TAG, _FLOAT_TAG, _EXTENSIBLE_TAG = 1, 3, 0xFFFE
@@ -36,6 +36,7 @@ _FMT = struct.Struct("<HHIIHH")
 _FMT_BYTES = 40
 _HEAD_BYTES = 16
 _STREAMINFO_BYTES = 34
+_MAX_FLAC_BITS = 24
 _TONE_HZ = 220
 _KINDS = {b"OggS": "Ogg", b"ID3": "MP3"}
 _NOT_READ = {b"RF64": "RF64", b"BW64": "RF64", b"riff": "W64", b"FORM": "AIFF"}
@@ -122,7 +123,7 @@ def _read_header(data: bytes) -> _Format:
 
 def _read_flac(data: bytes) -> _Format:
     head = data[4 : 8 + _STREAMINFO_BYTES]
-    if len(head) < 4 + _STREAMINFO_BYTES:
+    if len(head) < 4 + _STREAMINFO_BYTES or len(data) == 8 + _STREAMINFO_BYTES:
         raise invalid_audio("it is truncated: the FLAC ends before its samples")
     if head[0] & 0x7F or int.from_bytes(head[1:4], "big") != _STREAMINFO_BYTES:
         raise invalid_audio("its first metadata block is not STREAMINFO; write it again with an audio editor")
@@ -131,6 +132,9 @@ def _read_flac(data: bytes) -> _Format:
     frames = packed & (1 << 36) - 1
     if not frames:
         raise invalid_audio("its header has no length, as in a FLAC written to a pipe; write it to a file")
+    bits = (packed >> 36 & 0x1F) + 1
+    if bits > _MAX_FLAC_BITS:
+        raise _unsupported(f"FLAC, {bits} bits")
     return _Format(
         encoding=(0, 3), channels=(packed >> 41 & 0x7) + 1, rate_hz=packed >> 44, source_frames=frames, offset=0
     )
@@ -213,9 +217,12 @@ def _encoding(fmt: bytes, *, tag: int, channels: int, block_align: int, bits: in
     width = block_align // channels
     if (tag, width) in _ENCODINGS and block_align == channels * width and 8 * (width - 1) < bits <= 8 * width:
         return tag, width
-    raise invalid_audio(
-        f"its encoding (format tag {tag}, {bits} bits, {block_align} bytes per frame) is not supported; "
-        "convert it to 16-bit or 24-bit PCM or to 32-bit float"
+    raise _unsupported(f"format tag {tag}, {bits} bits, {block_align} bytes per frame")
+
+
+def _unsupported(encoding: str) -> Refusal:
+    return invalid_audio(
+        f"its encoding ({encoding}) is not supported; convert it to 16-bit or 24-bit PCM or to 32-bit float"
     )
 
 
@@ -224,7 +231,8 @@ def _decode(data: bytes, found: _Format) -> NDArray[np.int32]:
     tag, width = found.encoding
     raw = data[found.offset : found.offset + found.source_frames * found.channels * width]
     if tag == _FLOAT_TAG:
-        samples = np.frombuffer(raw, "<f4" if width == 4 else "<f8").astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused below
+            samples = np.frombuffer(raw, "<f4" if width == 4 else "<f8").astype(np.float64)
         _check_floats(samples, found)
         pcm = _nearest(samples * _FULL_SCALE)
     elif width == 1:

@@ -8,6 +8,8 @@ import hmac
 import http.client
 import re
 import secrets
+import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -119,10 +121,15 @@ class Webhooks:
 
     def _notify(self, event: job_pb2.JobEvent) -> None:
         for webhook in list(self._webhooks.values()):
-            if event.kind == job_pb2.EVENT_KIND_DELETED and webhook.message.job_id == event.job_id:
-                del self._webhooks[webhook.message.webhook_id]
+            if event.kind == job_pb2.EVENT_KIND_DELETED:
+                self._forget_job(webhook, event.job_id)
             elif webhook.message.job_id in {"", event.job_id}:
                 self._enqueue(webhook, event)
+
+    def _forget_job(self, webhook: Webhook, job_id: str) -> None:
+        if webhook.message.job_id == job_id:
+            del self._webhooks[webhook.message.webhook_id]
+        webhook.deliveries = [one for one in webhook.deliveries if one.event.job_id != job_id]
 
     def _enqueue(self, webhook: Webhook, event: job_pb2.JobEvent) -> None:
         ended = event.kind == job_pb2.EVENT_KIND_STATE and event.state in ENDED
@@ -153,7 +160,8 @@ class Webhooks:
         number = message.attempts
 
         async def attempt() -> None:
-            if self._webhooks.get(message.webhook_id) is webhook and message.attempts == number:
+            is_there = self._webhooks.get(message.webhook_id) is webhook and delivery in webhook.deliveries
+            if is_there and message.attempts == number:
                 await self._attempt(webhook, delivery)
 
         self._clock.call_at(at_us, attempt)
@@ -230,9 +238,14 @@ def _post(url: str, secret: str, body: bytes) -> tuple[int, webhooks_pb2.Webhook
     """The status of one attempt, 0 without an answer, and why it failed. Signed with the real time, which receivers compare."""
     now_s = int(time.time())
     digest = hmac.digest(secret.encode(), f"{now_s}.".encode() + body, hashlib.sha256).hex()
-    headers = {"Content-Type": "application/json", "Sonichaos-Signature": f"t={now_s},v1={digest}"}
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Sonichaos-Webhooks/1",
+        "Sonichaos-Signature": f"t={now_s},v1={digest}",
+    }
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310  checked by check_url
-    opener = urllib.request.build_opener(_NoRedirects)
+    # As the services do, without a proxy of the environment: receivers of tests are on this machine.
+    opener = urllib.request.build_opener(_NoRedirects, urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=_LIMIT_S) as answer:
             return int(answer.status), webhooks_pb2.WEBHOOK_PROBLEM_UNSPECIFIED
@@ -240,10 +253,21 @@ def _post(url: str, secret: str, body: bytes) -> tuple[int, webhooks_pb2.Webhook
         gone = error.code == HTTPStatus.GONE
         problem = webhooks_pb2.WEBHOOK_PROBLEM_GONE if gone else webhooks_pb2.WEBHOOK_PROBLEM_STATUS
         return error.code, problem
-    except TimeoutError:
-        return 0, webhooks_pb2.WEBHOOK_PROBLEM_TIMEOUT
-    except (OSError, http.client.HTTPException):
-        return 0, webhooks_pb2.WEBHOOK_PROBLEM_CONNECTION_FAILED
+    except (OSError, http.client.HTTPException) as error:
+        return 0, _problem_of(error.reason if isinstance(error, urllib.error.URLError) else error)
+
+
+def _problem_of(error: object) -> webhooks_pb2.WebhookProblem.ValueType:
+    """Why there was no answer."""
+    if isinstance(error, TimeoutError):
+        return webhooks_pb2.WEBHOOK_PROBLEM_TIMEOUT
+    if isinstance(error, socket.gaierror):
+        return webhooks_pb2.WEBHOOK_PROBLEM_NAME_NOT_RESOLVED
+    if isinstance(error, ssl.SSLError):
+        return webhooks_pb2.WEBHOOK_PROBLEM_TLS_FAILED
+    if isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError):
+        return webhooks_pb2.WEBHOOK_PROBLEM_INVALID_RESPONSE
+    return webhooks_pb2.WEBHOOK_PROBLEM_CONNECTION_FAILED
 
 
 def _not_found(reason: str, what: str, given: str, advice: str) -> Refusal:
