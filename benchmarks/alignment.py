@@ -66,18 +66,26 @@ def main() -> None:
     )
     for (signal, name), found in errors.items():
         known = np.array([error for error in found if np.isfinite(error)])
+        median, p95, largest = percentiles(known, 50.0, 95.0, 100.0)
+        within = [(known < limit_ms).mean() if known.size else np.nan for limit_ms in (3.0, 8.0)]
         print(
-            f"{f'{signal}, {name}':65s}{np.median(known):7.2f}{np.percentile(known, 95.0):7.2f}{known.max():7.2f}"
-            f"{(known < 3.0).mean():14.2f}{(known < 8.0).mean():13.2f}{len(found) - known.size:13d}"
+            f"{f'{signal}, {name}':65s}{median:7.2f}{p95:7.2f}{largest:7.2f}"
+            f"{within[0]:14.2f}{within[1]:13.2f}{len(found) - known.size:13d}"
         )
     print("\nstem     median of |median|, ms  MAD, ms  p95, ms  within limits  beyond  unmeasurable  null within")
     for kind in STEMS:
-        medians, mads, p95s = np.array(figures[kind]).T
+        medians, mads, p95s = np.array(figures[kind]).reshape(-1, 3).T
+        shown = [percentiles(values, 50.0)[0] for values in (np.abs(medians), mads, p95s)]
         count, null = verdicts[kind], verdicts[f"null {kind}"]
         print(
-            f"{kind:9s}{np.median(np.abs(medians)):22.2f}{np.median(mads):9.2f}{np.median(p95s):9.2f}{count['within']:15d}"
+            f"{kind:9s}{shown[0]:22.2f}{shown[1]:9.2f}{shown[2]:9.2f}{count['within']:15d}"
             f"{count['beyond']:8d}{count['unmeasurable']:14d}{null['within']:7d} of {null.total()}"
         )
+
+
+def percentiles(values: NDArray[np.float64], *wanted: float) -> list[float]:
+    """These percentiles of the values; NaN without values."""
+    return [float(np.percentile(values, percent)) if values.size else float("nan") for percent in wanted]
 
 
 def cases(numbers: range, seconds: float) -> Iterator[Case]:

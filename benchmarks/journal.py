@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
 from servicekit.clock import SystemClock, to_micros
 from servicekit.delivery.names import StemMode
@@ -197,14 +197,15 @@ def database(server: str | None, folder: Path, name: str, *, keep: bool) -> Iter
     if server is None:
         yield f"sqlite:///{folder / name}.sqlite3"
         return
-    admin = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+    admin_url = make_url(server.replace("postgresql:", "postgresql+psycopg:"))
+    admin = create_engine(admin_url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         if not keep:
             connection.execute(text(f"DROP DATABASE IF EXISTS {_DATABASE}_{name}"))
         known = connection.execute(text("SELECT datname FROM pg_database")).scalars().all()
         if f"{_DATABASE}_{name}" not in known:
             connection.execute(text(f"CREATE DATABASE {_DATABASE}_{name}"))
-        yield server.replace("/postgres?", f"/{_DATABASE}_{name}?", 1)
+        yield make_url(server).set(database=f"{_DATABASE}_{name}").render_as_string(hide_password=False)
         if not keep:
             connection.execute(text(f"DROP DATABASE {_DATABASE}_{name} WITH (FORCE)"))
     admin.dispose()

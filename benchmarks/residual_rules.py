@@ -1,6 +1,7 @@
 """Compares rules for distributing the residual over the stems: separates held-out corpus songs and compares with the true stems.
 
-    python -m benchmarks.residual_rules --work DIR [--songs 10] [--separator NAME --separator-repo DIR] [--device cuda]
+    python -m benchmarks.residual_rules --work DIR [--songs 10] [--seconds 24] [--separator NAME --separator-repo DIR]
+                                        [--device cuda]
 
 Printed for each stem, in dB: the change of its SDR (energy of the true stem over energy of the error) against the model's
 output, mean over the songs in which it sounds, and the worst song; and the change of level of stems that should be silent. Songs
@@ -34,7 +35,6 @@ from servicekit.delivery.names import STEMS
 from training.corpus.store import cached_songs
 from training.separator.data import HELD_OUT_FIRST_SEED
 
-SONG_S = 24.0
 SILENT_DBFS = -80.0
 Audio = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def separated(options: argparse.Namespace) -> Iterator[tuple[Audio, NDArray[np.f
         options.separator, repo=options.separator_repo, device=options.device, threads=options.threads
     )
     seeds = range(HELD_OUT_FIRST_SEED, HELD_OUT_FIRST_SEED + options.songs)
-    songs = cached_songs(seeds, SONG_S, options.work / "songs")
+    songs = cached_songs(seeds, options.seconds, options.work / "songs")
     for seed, song in zip(seeds, songs, strict=True):
         truth = song.crop(0, song.stems.shape[-1])
         cached = options.work / f"{separator.info.name}-{separator.info.weights_sha256[:12]}-{seed}.npy"
@@ -119,6 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--songs", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=24.0, help="length of a song; songs cached in DIR keep theirs")
     parser.add_argument("--separator", default="starter")
     parser.add_argument("--separator-repo", type=Path)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -143,7 +144,7 @@ def main() -> None:
                     gains[name, stem].append(after - before)
                 else:
                     leaks[name].append(level_db(result[index]) - level_db(model[index]))
-    print(f"{options.songs} songs of {SONG_S:g} s, separator {options.separator}")
+    print(f"{options.songs} songs of {options.seconds:g} s, separator {options.separator}")
     print(f"residual {np.mean(residuals):.1f} dBFS ({min(residuals):.1f} to {max(residuals):.1f})")
     print("model's own SDR: " + ", ".join(f"{stem} {np.mean(own[stem]):.2f} dB" for stem in STEMS))
     print("change of SDR, dB: mean, and the worst song in brackets")

@@ -17,9 +17,7 @@ _PREVIEW_SONGS = 4
 
 @click.command()
 @click.option("--work", type=click.Path(path_type=Path), help="Work folder to fill; the songs go to its folder songs/.")
-@click.option(
-    "--songs", type=click.IntRange(1), default=400, show_default=True, help="Number of songs, 30 to 60 s each."
-)
+@click.option("--songs", type=click.IntRange(1), default=400, show_default=True, help="Number of songs.")
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first song.")
 @click.option(
     "--recordings",
@@ -31,7 +29,7 @@ _PREVIEW_SONGS = 4
     type=click.Path(path_type=Path),
     help="Write mix and stems of --songs songs (default 4) to this folder.",
 )
-@click.option("--seconds", type=click.FloatRange(2.0), help="Length of previewed songs; default 30 to 60 s by seed.")
+@click.option("--seconds", type=click.FloatRange(2.0), help="Length of each song; default 6 to 60 s by seed.")
 @click.pass_context
 def corpus(
     context: click.Context,
@@ -61,7 +59,7 @@ def corpus(
         except RecordingError as error:
             raise click.UsageError(str(error)) from error
         return
-    finished = fill_cache(work_folder.songs, range(first, first + songs), work_folder.front_end())
+    finished = fill_cache(work_folder.songs, range(first, first + songs), work_folder.front_end(), seconds=seconds)
     with click.progressbar(finished, length=songs) as numbers:
         for _ in numbers:
             pass

@@ -97,10 +97,13 @@ class LatentEncoder:
         )
 
 
-def fill_latents(work_folder: WorkFolder, numbers: Sequence[int], *, processes: int = 1) -> Iterator[int]:
+def fill_latents(
+    work_folder: WorkFolder, numbers: Sequence[int], *, seconds: float | None = None, processes: int = 1
+) -> Iterator[int]:
     """Encode the songs of the cache, then compose and encode the numbered songs; skips what is there.
 
-    Yields the number of each finished song. With more than one process each loads the soundfont (about 300 MB) and the nets.
+    Each composed song lasts ``seconds``, or as long as its seed draws. Yields the number of each finished song. With more than one
+    process each loads the soundfont (about 300 MB) and the nets.
     """
     folder = work_folder.latents
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,13 +114,13 @@ def fill_latents(work_folder: WorkFolder, numbers: Sequence[int], *, processes: 
         if not path_of(folder, features.seed).exists():
             write(encoder.encode(features), folder)
         yield features.seed
-    yield from map_in_order(partial(_compose_and_write, work_folder), missing, processes=processes)
+    yield from map_in_order(partial(_compose_and_write, work_folder, seconds), missing, processes=processes)
 
 
-def _compose_and_write(work_folder: WorkFolder, number: int) -> int:
+def _compose_and_write(work_folder: WorkFolder, seconds: float | None, number: int) -> int:
     encoder = _encoder_of(work_folder)
     if not path_of(work_folder.latents, number).exists():  # another machine or process may share the folder
-        write(encoder.encode(extract(song_of(number), encoder.front_end)), work_folder.latents)
+        write(encoder.encode(extract(song_of(number, seconds=seconds), encoder.front_end)), work_folder.latents)
     return number
 
 

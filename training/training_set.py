@@ -27,14 +27,17 @@ def persona_of(number: int) -> PersonaSpec:
     return random_persona(np.random.default_rng([_PERSONA_STREAM, index]), id=f"drawn-{index}")
 
 
-def song_of(number: int) -> Song:
-    """Song ``number`` of the training set, 30 to 60 s; the number is its seed."""
-    return perform(compose(number, persona=persona_of(number)))
+def song_of(number: int, *, seconds: float | None = None) -> Song:
+    """Song ``number`` of the training set; the number is its seed, which also draws a length that is not given."""
+    return perform(compose(number, seconds=seconds, persona=persona_of(number)))
 
 
-def fill_cache(folder: Path, numbers: range, front_end: FrontEnd) -> Iterator[int]:
-    """Compose and measure the songs that the folder lacks, in order; yields each number when its song is there."""
+def fill_cache(folder: Path, numbers: range, front_end: FrontEnd, *, seconds: float | None = None) -> Iterator[int]:
+    """Compose and measure the songs that the folder lacks, in order; yields each number when its song is there.
+
+    ``seconds`` is the length of those songs; drawn for each if ``None``.
+    """
     for number in numbers:
         if not (folder / f"{number:08d}.safetensors").exists():
-            write(extract(song_of(number), front_end), folder)
+            write(extract(song_of(number, seconds=seconds), front_end), folder)
         yield number

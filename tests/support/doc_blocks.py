@@ -1,10 +1,10 @@
 """The code blocks of the documentation, and which of them the tests run.
 
-A line above a block may say why no test runs it, or which test does; one line may speak for all blocks of a page::
+A line above a block may say why no test runs it, or which test does, as it is or with small sizes::
 
     <!-- not run: needs a GPU -->
     <!-- run by tests/flow/test_typescript.py -->
-    <!-- no block is run: take minutes or hours -->
+    <!-- run small by tests/flow/test_small_runs.py -->
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ PAGES = [
     *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name != "contract.md"),
 ]
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>[^\n]*)\n(?P<code>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
-_MARKER = re.compile(r"<!-- (?:not run: (?P<why>.+)|run by (?P<test>\S+)) -->\n+ *\Z")
-_WHOLE_PAGE = re.compile(r"^<!-- no block is run: (?P<why>.+) -->$", re.MULTILINE)
+_MARKER = re.compile(r"<!-- (?:not run: (?P<why>.+)|run (?P<small>small )?by (?P<test>\S+)) -->\n+ *\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A fenced block. ``not_run`` is the reason why no test runs it, ``run_by`` the test that does; both may be empty."""
+    """A fenced block. ``not_run`` is the reason why no test runs it, ``run_by`` the test that does; both may be empty.
+
+    ``small``: that test changes its sizes.
+    """
 
     page: Path
     line: int
@@ -37,6 +39,7 @@ class Block:
     code: str
     not_run: str
     run_by: str
+    small: bool
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
@@ -45,17 +48,16 @@ class Block:
 def blocks(page: Path, language: str = "") -> Iterator[Block]:
     """The blocks of a page in order; only those in ``language`` if it is given."""
     text = page.read_text(encoding="utf-8")
-    whole = _WHOLE_PAGE.search(text)
     for found in _BLOCK.finditer(text):
         if language and found["language"] != language:
             continue
         marker = _MARKER.search(text[: found.start()])
-        not_run = (marker["why"] if marker else None) or (whole["why"] if whole else "")
         yield Block(
             page=page,
             line=text.count("\n", 0, found.start()) + 1,
             language=found["language"],
             code=textwrap.dedent(found["code"]),
-            not_run=not_run,
+            not_run=(marker["why"] if marker else None) or "",
             run_by=(marker["test"] if marker else None) or "",
+            small=bool(marker and marker["small"]),
         )
