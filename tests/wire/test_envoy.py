@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 from pathlib import Path
@@ -60,6 +61,23 @@ def test_calls_and_their_key_pass_over_tls(tmp_path: Path) -> None:
         assert "error" not in answer, answer
         assert {caller.authorization for caller in pair.render.callers} == {(f"Bearer {API_KEY}",)}
     assert (tmp_path / "v1.zip").read_bytes() == ZIP
+
+
+def test_a_page_of_another_name_reaches_nothing(tmp_path: Path) -> None:
+    """A name that points to this machine for a moment would give any page the services, as if it were of the same origin."""
+    with (
+        scripted_pair() as pair,
+        envoy_before(pair.render_address, pair.separation_address, "https://app.example.com", tmp_path) as address,
+    ):
+        statuses = {}
+        for host in (address, "localhost:1", "rebound.example.com", "rebound.example.com:50070"):
+            connection = http.client.HTTPConnection(address, timeout=30)
+            headers = {"Host": host, "Content-Type": "application/grpc-web+proto", "X-Grpc-Web": "1"}
+            connection.request("POST", "/sonichaos.jobs.v1.JobsService/ListJobs", bytes(5), headers)
+            statuses[host] = connection.getresponse().status
+            connection.close()
+        assert len(pair.render.calls) == 2
+    assert list(statuses.values()) == [200, 200, 404, 404]
 
 
 async def test_the_python_client_finds_both_services_behind_one_address(tmp_path: Path) -> None:
