@@ -40,7 +40,6 @@ NOT_RUN = {
     "needs a GPU": 3,
     "needs a cluster": 1,
     "needs root": 2,
-    "needs systemd as process 1": 1,
     "needs the network": 18,
     "runs all tests, this one too": 1,
     "starts the services": 10,
