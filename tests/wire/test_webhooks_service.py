@@ -155,6 +155,7 @@ async def test_the_command_creates_lists_and_deletes_webhooks(wire: Wire) -> Non
         webhook = json.loads(created.stdout)
         webhook_id = webhook["webhookId"]
         assert webhook["secret"].startswith("whsec_")
+        assert "has no deliveries" in (await run(wire, "webhooks", "deliveries", webhook_id)).stderr
         listed = await run(wire, "webhooks", "list")
         assert listed.stdout == f"{webhook_id}  all jobs  version-ended  {running.url}\n"
         end_job(wire)

@@ -25,6 +25,7 @@ TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
         ("http://127.0.0.1:50071", "127.0.0.1:50071", False, True),
         ("https://127.0.0.1:50071/", "127.0.0.1:50071", True, True),
         ("https://studio.example.com", "studio.example.com:443", True, False),
+        ("HTTPS://studio.example.com", "studio.example.com:443", True, False),
         ("studio.example.com:50071", "studio.example.com:50071", False, False),
         ("10.0.0.7:50071", "10.0.0.7:50071", False, False),
         ("127.0.0.1.example.com:50071", "127.0.0.1.example.com:50071", False, False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from pathlib import Path
@@ -54,10 +55,14 @@ def test_max_elapsed_s_limits_the_wait_and_progress_resets_it() -> None:
         ({"max_attempts": 0}, "max_attempts must be between 1 and 5, got 0."),
         ({"max_attempts": 6}, "max_attempts must be between 1 and 5, got 6."),
         ({"initial_backoff_s": 0.0}, "initial_backoff_s must be at least 0.001"),
-        ({"initial_backoff_s": 9.0}, "at most max_backoff_s, got 9.0 and 5.0."),
+        ({"initial_backoff_s": 9.0}, "at most max_backoff_s, which must be finite, got 9.0 and 5.0."),
+        ({"max_backoff_s": math.inf}, "which must be finite, got 0.2 and inf."),
+        ({"max_backoff_s": math.nan}, "which must be finite, got 0.2 and nan."),
+        ({"max_elapsed_s": -1.0}, "max_elapsed_s must be 0 or more, got -1.0."),
+        ({"max_elapsed_s": math.nan}, "max_elapsed_s must be 0 or more, got nan."),
     ],
 )
-def test_a_policy_that_grpc_would_reject_is_rejected(values: dict[str, Any], message: str) -> None:
+def test_a_policy_that_cannot_be_followed_is_rejected(values: dict[str, Any], message: str) -> None:
     """With the bounds, where it is made."""
     with pytest.raises(ValueError, match=re.escape(message)):
         RetryPolicy(**values)

@@ -29,6 +29,7 @@ class Endpoint:
         Raises ConnectionSettingsError.
         """
         scheme, separator, rest = address.partition("://")
+        scheme = scheme.lower()
         if separator and scheme in _DEFAULT_PORTS:
             found = _HOST_PORT.fullmatch(rest.removesuffix("/"))
             if found is None:

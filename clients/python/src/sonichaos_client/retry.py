@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -47,11 +48,13 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if not 1 <= self.max_attempts <= _MAX_ATTEMPTS:
             raise ValueError(f"max_attempts must be between 1 and {_MAX_ATTEMPTS}, got {self.max_attempts}.")
-        if not 0.001 <= self.initial_backoff_s <= self.max_backoff_s:
+        if not 0.001 <= self.initial_backoff_s <= self.max_backoff_s < math.inf:
             raise ValueError(
-                "initial_backoff_s must be at least 0.001 and at most max_backoff_s, got "
+                "initial_backoff_s must be at least 0.001 and at most max_backoff_s, which must be finite, got "
                 f"{self.initial_backoff_s} and {self.max_backoff_s}."
             )
+        if not self.max_elapsed_s >= 0.0:  # also false for NaN
+            raise ValueError(f"max_elapsed_s must be 0 or more, got {self.max_elapsed_s}.")
 
     @property
     def max_reconnect_backoff_s(self) -> float:

@@ -77,10 +77,14 @@ def delete(session: Session, *, webhook_id: str) -> None:
 @connected
 def deliveries(session: Session, *, webhook_id: str, limit: int) -> None:
     """List the deliveries of a webhook, newest first, with their states and the last answer."""
+    found = False
     with session.client() as client:
         for delivery in islice(client.list_webhook_deliveries(webhook_id), limit):
+            found = True
             session.print_json(delivery)
             session.print_text(_format_delivery(delivery))
+    if not found:
+        note(f"{webhook_id} has no deliveries: nothing that it is notified of has happened yet.")
 
 
 @webhooks.command()
