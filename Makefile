@@ -12,9 +12,9 @@ help: ## list the commands
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
-	$(PIP) --upgrade 'pip>=25.1'
 
 .venv/.runtime: pyproject.toml clients/python/pyproject.toml | .venv/bin/python
+	$(PIP) --upgrade 'pip>=25.1'  # for --group; whoever made .venv may have left an older one
 	$(PIP) '$(TORCH)'
 	$(PIP) -e clients/python -e .
 	touch $@

@@ -164,7 +164,7 @@ def create(
     _print_once(_session(context, json_lines=json_lines), key, text)
 
 
-@keys.command("list")
+@keys.command("list", short_help="List keys, oldest first.")
 @click.option("--tenant", callback=_tenant, help="Only the keys of this tenant.")
 @_data
 @_json
@@ -195,7 +195,7 @@ def revoke(context: click.Context, *, key_id: str, data: Path | None, json_lines
     session.print_text(f"{key.key_id} of {key.tenant} is revoked")
 
 
-@keys.command()
+@keys.command(short_help="Replace a key by a new one for the same caller.")
 @_key_argument
 @click.option(
     "--overlap",

@@ -34,7 +34,7 @@ def _path_or_name(_context: click.Context, _parameter: click.Parameter, value: s
     return str(Path(value).absolute()) if value is not None and Path(value).is_dir() else value
 
 
-@click.command()
+@click.command(short_help="Start both services on this machine.")
 @click.option(
     "--separator", metavar="NAME", help="starter, or a model that demucs loads, such as htdemucs_ft [default: starter]"
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.flow.conftest import running_up
-from tests.support.example_flow import check_example, digests
+from tests.support.example_flow import check_example, entry_sha256
 from tests.support.native_clients import LANGUAGES, native_client
 from tests.support.pair import LivePair
 
@@ -24,12 +25,18 @@ def starter_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePair]
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_whole_flow(language: str, starter_pair: LivePair, tmp_path: Path) -> None:
-    """One job of two calls, no event lost or repeated by a disconnect, one stem alone, checked, and a re-render."""
+    """One job of two calls, no event lost or repeated by a disconnect, the vocals alone, checked, before and after a re-render."""
     client = native_client(language)
     addresses = ["--address", starter_pair.render_address, "--separation-address", starter_pair.separation_address]
     result = client.run_example(*addresses, "--persona", PERSONA, "--seconds", "2", "--out", str(tmp_path))
     assert result.returncode == 0, result.stderr
     printed = check_example(result.stdout, starter_pair.client)
-    assert digests(tmp_path) == {printed["stemSha256"]}
-    for version in starter_pair.client.get_job(printed["jobId"]).versions:
-        assert f"v{version.number} {version.files.zip.sha256}\n" in result.stdout
+    versions = starter_pair.client.get_job(printed["jobId"]).versions
+    for version in versions:
+        assert f"v{version.number} is done: ZIP with SHA-256 {version.files.zip.sha256}\n" in result.stdout
+        path = tmp_path / f"{printed['jobId']}-v{version.number}-vocals.wav"
+        assert f"{path}: SHA-256 {entry_sha256(version, 'vocals.wav')}, as stored\n" in result.stdout
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == entry_sha256(version, "vocals.wav")
+    assert len(list(tmp_path.iterdir())) == len(versions)
+    assert "1 v1 EVENT_KIND_STATE JOB_STATE_QUEUED\n" in result.stdout
+    assert " v1 STAGE_STORE 100 %\n" in result.stdout

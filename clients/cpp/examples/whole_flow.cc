@@ -1,4 +1,5 @@
-// Renders a take, follows it through a cut connection, downloads one stem out of the ZIP, and renders the vocals again.
+// Renders a take, follows it through a cut connection, downloads the vocals out of the ZIP, renders them again, and
+// downloads those.
 //
 //   build/whole_flow --address 127.0.0.1:50071 --seconds 8 --out out
 //
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -84,7 +86,7 @@ Version FinishedVersion(JobsService::StubInterface& jobs, const std::string& job
     throw std::runtime_error("v" + std::to_string(number) + ": expected DONE, got " +
                              sonichaos::jobs::v1::JobState_Name(version.state()) + ": " + version.error().message());
   }
-  std::cout << "v" << number << " " << version.files().zip().sha256() << std::endl;
+  std::cout << "v" << number << " is done: ZIP with SHA-256 " << version.files().zip().sha256() << std::endl;
   return version;
 }
 
@@ -104,6 +106,29 @@ std::string SignedZipUrl(JobsService::StubInterface& jobs, const std::string& jo
   sonichaos::jobs::v1::CreateSignedUrlResponse response;
   Check(jobs.CreateSignedUrl(&context, request, &response));
   return response.url();
+}
+
+// One stem of the ZIP, by a Range request. Returns the digest, with which the file was compared.
+std::string Download(JobsService::StubInterface& jobs, const std::string& job_id, const Version& version,
+                     const std::string& name, const std::map<std::string, std::string>& options) {
+  const ZipEntry entry = EntryOf(version, name);
+  const std::string number = std::to_string(version.number());
+  const std::string path = options.at("--out") + "/" + job_id + "-v" + number + "-" + name;
+  std::filesystem::create_directories(options.at("--out"));
+  sonichaos::DownloadEntry(SignedZipUrl(jobs, job_id, version.number()), entry, path, options.at("--ca"));
+  std::cout << path << ": SHA-256 " << entry.sha256() << ", as stored" << std::endl;
+  return entry.sha256();
+}
+
+void Print(const JobEvent& event) {
+  std::cout << event.sequence() << " v" << event.version() << " ";
+  if (event.kind() == sonichaos::jobs::v1::EVENT_KIND_PROGRESS) {
+    const int percent = static_cast<int>(std::lround(100 * event.fraction()));
+    std::cout << sonichaos::jobs::v1::Stage_Name(event.stage()) << " " << percent << " %" << std::endl;
+  } else {
+    std::cout << sonichaos::jobs::v1::EventKind_Name(event.kind()) << " "
+              << sonichaos::jobs::v1::JobState_Name(event.state()) << std::endl;
+  }
 }
 
 std::uint32_t RerenderVocals(RenderService::StubInterface& renders, const std::string& job_id) {
@@ -153,31 +178,27 @@ void Run(std::map<std::string, std::string> options) {
   watch.version = 1;
   watch.on_disconnect = [&](std::uint64_t after, const grpc::Status& status) {
     if (!resumed_after) resumed_after = after;
-    std::cout << "disconnected after event " << after << " (" << status.error_message() << ")" << std::endl;
+    std::cout << "disconnected after event " << after << " (" << status.error_message() << "), watching on"
+              << std::endl;
   };
   const auto on_event = [&](const JobEvent& event, grpc::ClientContext& stream) {
     if (event.sequence() != ++events) throw std::runtime_error("expected event " + std::to_string(events));
-    std::cout << event.sequence() << " " << sonichaos::jobs::v1::Stage_Name(event.stage()) << std::endl;
+    Print(event);
     if (events == kCutAfter) stream.TryCancel();
   };
   sonichaos::WatchJob(*jobs, job_id, on_event, watch);
   if (!resumed_after) throw std::runtime_error("expected a disconnect, got none");
 
-  const ZipEntry entry = EntryOf(FinishedVersion(*jobs, job_id, 1), "vocals.wav");
-  const std::string name = job_id + "-v1-vocals.wav";
-  std::filesystem::create_directories(options["--out"]);
-  sonichaos::DownloadEntry(SignedZipUrl(*jobs, job_id, 1), entry, options["--out"] + "/" + name, options["--ca"]);
-  std::cout << "vocals " << entry.sha256() << std::endl;
+  const std::string sha256 = Download(*jobs, job_id, FinishedVersion(*jobs, job_id, 1), "vocals.wav", options);
 
   const std::uint32_t next = RerenderVocals(*renders, job_id);
   watch.version = next;
   watch.after_sequence = events;
   sonichaos::WatchJob(*jobs, job_id, on_event, watch);
-  FinishedVersion(*jobs, job_id, static_cast<int>(next));
+  Download(*jobs, job_id, FinishedVersion(*jobs, job_id, static_cast<int>(next)), "vocals.wav", options);
 
   std::cout << R"({"jobId":")" << job_id << R"(","versions":[1,)" << next << R"(],"stem":"vocals","stemSha256":")"
-            << entry.sha256() << R"(","events":)" << events << R"(,"resumedAfter":)" << *resumed_after << "}"
-            << std::endl;
+            << sha256 << R"(","events":)" << events << R"(,"resumedAfter":)" << *resumed_after << "}" << std::endl;
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #!/usr/bin/env ruby
 # frozen_string_literal: true
 
-# Renders a take, follows it through a cut connection, downloads one stem out of the ZIP, and renders the vocals again.
+# Renders a take, follows it through a cut connection, downloads the vocals out of the ZIP, renders them again, and downloads those.
 #
 #   ruby -Ilib -Igen examples/whole_flow.rb --address 127.0.0.1:50071 --seconds 8 --out out
 #
@@ -45,8 +45,19 @@ jobs = connection.jobs
 finished = lambda do |job_id, number|
   version = jobs.get_job(GetJobRequest.new(job_id: job_id)).job.versions[number - 1]
   abort "v#{number}: expected DONE, got #{version.state}: #{version.error&.message}" if version.state != :JOB_STATE_DONE
-  puts "v#{number} #{version.files.zip.sha256}"
+  puts "v#{number} is done: ZIP with SHA-256 #{version.files.zip.sha256}"
   version
+end
+
+# One stem of the ZIP, by a Range request. Returns the digest, with which the file was compared.
+FileUtils.mkdir_p(options[:out])
+download = lambda do |job_id, version, name|
+  entry = version.files.zip_entries.find { |one| one.name == name }
+  signed = jobs.create_signed_url(CreateSignedUrlRequest.new(job_id: job_id, version: version.number, kind: :FILE_KIND_ZIP))
+  path = File.join(options[:out], "#{job_id}-v#{version.number}-#{name}")
+  Sonichaos.download_entry(signed.url, entry, path, ca_file: options[:ca])
+  puts "#{path}: SHA-256 #{entry.sha256}, as stored"
+  entry.sha256
 end
 
 # A repeated call with the same request id returns the same job: a retry creates nothing twice.
@@ -66,21 +77,19 @@ sequences = []
 resumed_after = nil
 show = lambda do |event, stream|
   sequences << event.sequence
-  puts "#{event.sequence} #{event.stage}"
+  progress = event.kind == :EVENT_KIND_PROGRESS
+  puts "#{event.sequence} v#{event.version} " +
+       (progress ? "#{event.stage} #{(100 * event.fraction).round} %" : "#{event.kind} #{event.state}")
   stream.cancel if sequences.size == CUT_AFTER
 end
 on_disconnect = lambda do |after, error|
   resumed_after ||= after
-  puts "disconnected after event #{after} (#{error.message})"
+  puts "disconnected after event #{after} (#{error.details}), watching on"
 end
 Sonichaos.watch_job(jobs, job_id, version: 1, on_disconnect: on_disconnect, &show)
 abort 'expected a disconnect, got none' if resumed_after.nil?
 
-entry = finished.call(job_id, 1).files.zip_entries.find { |one| one.name == 'vocals.wav' }
-signed = jobs.create_signed_url(CreateSignedUrlRequest.new(job_id: job_id, version: 1, kind: :FILE_KIND_ZIP))
-FileUtils.mkdir_p(options[:out])
-Sonichaos.download_entry(signed.url, entry, File.join(options[:out], "#{job_id}-v1-vocals.wav"), ca_file: options[:ca])
-puts "vocals #{entry.sha256}"
+stem_sha256 = download.call(job_id, finished.call(job_id, 1), 'vocals.wav')
 
 # An example keeps the stem even if its timing exceeds the limits.
 again = renders.rerender_stem(
@@ -89,8 +98,8 @@ again = renders.rerender_stem(
 )
 Sonichaos.watch_job(jobs, job_id, version: again.version, after_sequence: sequences.last, on_disconnect: on_disconnect,
                     &show)
-finished.call(job_id, again.version)
+download.call(job_id, finished.call(job_id, again.version), 'vocals.wav')
 abort "expected events without gaps, got #{sequences}" if sequences != (1..sequences.size).to_a
 
-puts JSON.generate(jobId: job_id, versions: [1, again.version], stem: 'vocals', stemSha256: entry.sha256,
+puts JSON.generate(jobId: job_id, versions: [1, again.version], stem: 'vocals', stemSha256: stem_sha256,
                    events: sequences.size, resumedAfter: resumed_after)

@@ -113,6 +113,21 @@ def test_an_event_has_enums_and_python_times() -> None:
     assert event.message is message
 
 
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"kind": job_pb2.EVENT_KIND_STATE, "state": job_pb2.JOB_STATE_QUEUED}, "v2 queued"),
+        ({"kind": job_pb2.EVENT_KIND_PROGRESS, "stage": job_pb2.STAGE_DENOISE, "fraction": 0.384}, "v2 denoise 38%"),
+        ({"kind": job_pb2.EVENT_KIND_BOUNCE_READY, "stage": job_pb2.STAGE_BOUNCE, "fraction": 1.0}, "v2 bounce ready"),
+        ({"kind": job_pb2.EVENT_KIND_STATE, "state": job_pb2.JOB_STATE_DONE}, "v2 done"),
+        ({"kind": 99}, "v2 unrecognized 99"),
+    ],
+)
+def test_an_event_prints_as_what_it_reports(fields: dict[str, Any], text: str) -> None:
+    """Its version, and the stage with its progress, or the news."""
+    assert str(JobEvent.from_message(job_pb2.JobEvent(job_id="j-1", version=2, **fields))) == text
+
+
 def _fields_of(descriptor: Descriptor) -> set[str]:
     return {field.name for field in descriptor.fields}
 

@@ -59,6 +59,14 @@ def test_help_is_an_option_and_a_command(words: tuple[str, ...]) -> None:
     assert by_command.stdout.startswith(f"Usage: {' '.join(('sonichaos', *words))} ")
 
 
+@pytest.mark.parametrize("words", [(), ("persona",), ("keys",), ("webhooks",), ("url-secret",)])
+def test_lists_of_commands_fit_a_terminal(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On 80 columns every command is described in whole words; click would cut a longer text."""
+    monkeypatch.setenv("COLUMNS", "80")
+    _, listed = sonichaos(*words, "--help").stdout.split("\nCommands:\n")
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
+
+
 def test_help_of_an_unknown_command_is_a_usage_error() -> None:
     """The message says how to list the commands."""
     result = sonichaos("help", "persona", "rename")

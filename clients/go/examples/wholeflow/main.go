@@ -1,5 +1,5 @@
-// Command wholeflow renders a take, follows it through a cut connection, downloads one stem out of the ZIP, and renders the vocals
-// again:
+// Command wholeflow renders a take, follows it through a cut connection, downloads the vocals out of the ZIP, renders them again, and
+// downloads those:
 //
 //	go run ./examples/wholeflow --address 127.0.0.1:50071 --seconds 8 --out out
 //
@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"strings"
 
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	sonichaos "sonichaos.ai/client"
@@ -92,13 +93,13 @@ func run(ctx context.Context, own options) error {
 		if resumedAfter == 0 {
 			resumedAfter = after
 		}
-		fmt.Printf("disconnected after event %d (%v)\n", after, err)
+		fmt.Printf("disconnected after event %d (%s), watching on\n", after, status.Convert(err).Message())
 	}}
 	onEvent := func(event *jobsv1.JobEvent, cut context.CancelFunc) error {
 		if events++; event.GetSequence() != events {
 			return fmt.Errorf("expected event %d, got %d", events, event.GetSequence())
 		}
-		fmt.Println(event.GetSequence(), event.GetStage())
+		printEvent(event)
 		if events == cutAfter {
 			cut()
 		}
@@ -115,24 +116,10 @@ func run(ctx context.Context, own options) error {
 	if err != nil {
 		return err
 	}
-	entry, err := entryOf(first, "vocals.wav")
+	stemSHA256, err := download(ctx, jobs, jobID, first, "vocals.wav", own.out, credentials.CA)
 	if err != nil {
 		return err
 	}
-	signed, err := jobs.CreateSignedUrl(ctx, &jobsv1.CreateSignedUrlRequest{
-		JobId: jobID, Version: 1, Kind: jobsv1.FileKind_FILE_KIND_ZIP,
-	})
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(own.out, 0o755); err != nil {
-		return err
-	}
-	path := filepath.Join(own.out, jobID+"-v1-vocals.wav")
-	if err := sonichaos.DownloadEntry(ctx, signed.GetUrl(), entry, path, credentials.CA); err != nil {
-		return err
-	}
-	fmt.Println("vocals", entry.GetSha256())
 
 	again, err := renders.RerenderStem(ctx, &renderv1.RerenderStemRequest{
 		RequestId: jobID + "-vocals", JobId: jobID, BaseVersion: 1, Stem: jobsv1.Stem_STEM_VOCALS, Seed: proto.Uint32(seed + 1),
@@ -145,11 +132,15 @@ func run(ctx context.Context, own options) error {
 	if err := sonichaos.WatchJob(ctx, jobs, jobID, watch, onEvent); err != nil {
 		return err
 	}
-	if _, err := finishedVersion(ctx, jobs, jobID, again.GetVersion()); err != nil {
+	second, err := finishedVersion(ctx, jobs, jobID, again.GetVersion())
+	if err != nil {
+		return err
+	}
+	if _, err := download(ctx, jobs, jobID, second, "vocals.wav", own.out, credentials.CA); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(result{
-		JobID: jobID, Versions: []uint32{1, again.GetVersion()}, Stem: "vocals", StemSHA256: entry.GetSha256(),
+		JobID: jobID, Versions: []uint32{1, again.GetVersion()}, Stem: "vocals", StemSHA256: stemSHA256,
 		Events: events, ResumedAfter: resumedAfter,
 	})
 }
@@ -225,8 +216,41 @@ func finishedVersion(
 	if version.GetState() != jobsv1.JobState_JOB_STATE_DONE {
 		return nil, fmt.Errorf("v%d: expected DONE, got %s: %s", number, version.GetState(), version.GetError().GetMessage())
 	}
-	fmt.Printf("v%d %s\n", number, version.GetFiles().GetZip().GetSha256())
+	fmt.Printf("v%d is done: ZIP with SHA-256 %s\n", number, version.GetFiles().GetZip().GetSha256())
 	return version, nil
+}
+
+// download saves one stem of the ZIP, by a Range request. It returns the digest, with which the file was compared.
+func download(
+	ctx context.Context, jobs jobsv1.JobsServiceClient, jobID string, version *jobsv1.Version, name, folder string, ca []byte,
+) (string, error) {
+	entry, err := entryOf(version, name)
+	if err != nil {
+		return "", err
+	}
+	signed, err := jobs.CreateSignedUrl(ctx, &jobsv1.CreateSignedUrlRequest{
+		JobId: jobID, Version: version.GetNumber(), Kind: jobsv1.FileKind_FILE_KIND_ZIP,
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(folder, fmt.Sprintf("%s-v%d-%s", jobID, version.GetNumber(), name))
+	if err := sonichaos.DownloadEntry(ctx, signed.GetUrl(), entry, path, ca); err != nil {
+		return "", err
+	}
+	fmt.Printf("%s: SHA-256 %s, as stored\n", path, entry.GetSha256())
+	return entry.GetSha256(), nil
+}
+
+func printEvent(event *jobsv1.JobEvent) {
+	if event.GetKind() == jobsv1.EventKind_EVENT_KIND_PROGRESS {
+		fmt.Printf("%d v%d %s %.0f %%\n", event.GetSequence(), event.GetVersion(), event.GetStage(), 100*event.GetFraction())
+	} else {
+		fmt.Printf("%d v%d %s %s\n", event.GetSequence(), event.GetVersion(), event.GetKind(), event.GetState())
+	}
 }
 
 func entryOf(version *jobsv1.Version, name string) (*jobsv1.ZipEntry, error) {

@@ -13,7 +13,10 @@ from sonichaos_client.errors import SonichaosError, from_status
 
 @dataclass(frozen=True, kw_only=True)
 class JobEvent:
-    """One numbered event of a job. ``track`` and ``stage`` are UNSPECIFIED for events about the version as a whole."""
+    """One numbered event of a job. ``track`` and ``stage`` are UNSPECIFIED for events about the version as a whole.
+
+    It prints as ``v1 queued``, ``v1 denoise 38%`` or ``v1 bounce ready``.
+    """
 
     job_id: str
     sequence: int
@@ -36,6 +39,13 @@ class JobEvent:
     """Pass to ``watch_all`` to continue after this event."""
     message: job_pb2.JobEvent = field(repr=False, compare=False)
     """The protobuf message that the service sent."""
+
+    def __str__(self) -> str:
+        if self.kind is EventKind.PROGRESS:
+            what = f"{self.stage} {self.fraction:.0%}"
+        else:
+            what = str(self.state if self.kind is EventKind.STATE else self.kind).replace("_", " ")
+        return f"v{self.version} {what.lower()}"
 
     @classmethod
     def from_message(cls, message: job_pb2.JobEvent) -> Self:

@@ -15,7 +15,7 @@ from sonichaos_client.cli.session import Session, connected
 _MIN_BPM, _MAX_BPM = 30.0, 300.0
 
 
-@click.command()
+@click.command(short_help="Estimate the tempo map and key of a recording.")
 @click.argument("file", type=INPUT_FILE)
 @click.option("--min-bpm", type=BPM, metavar="BPM", help="Lowest possible tempo.")
 @click.option("--max-bpm", type=BPM, metavar="BPM", help="Highest possible tempo.")

@@ -69,7 +69,9 @@ JOB_ID = JobIdType()
 PERSONA_ID = PersonaIdType()
 
 
-@click.command(epilog="\b\n" + "\n".join(_SHELLS.values()))
+@click.command(
+    short_help="Print a completion script for bash, zsh or fish.", epilog="\b\n" + "\n".join(_SHELLS.values())
+)
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

@@ -15,7 +15,7 @@ _MAX_CHARACTERS = 1000
 _EXTRA = "sonichaos-client[testing]"
 
 
-@click.command()
+@click.command(short_help="Check that a server keeps the contract of the API.")
 @click.option("--address", metavar="ADDRESS", help="Short for --render-address.")
 @click.option("--filter", "text", metavar="TEXT", default="", help="Run only cases whose id contains TEXT.")
 @click.option(

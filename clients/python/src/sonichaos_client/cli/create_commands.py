@@ -195,7 +195,7 @@ def separate(
         follow_unless_detached(session, client, made.message, 1, output)
 
 
-@click.command()
+@click.command(short_help="Request stems for a take that has none.")
 @click.argument("job_id", type=JOB_ID)
 @version_option("the newest without stems")
 @with_stem_mode(default=None)

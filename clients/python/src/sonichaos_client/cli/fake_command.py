@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MAX_SPEED = 10_000
 
 
-@click.command()
+@click.command(short_help="Start both services without weights, for tests.")
 @click.option(
     "--render-listen",
     metavar="HOST:PORT",

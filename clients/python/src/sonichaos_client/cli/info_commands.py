@@ -28,7 +28,7 @@ def models(session: Session) -> None:
     session.print_text(f"separator  {separator.name}  {count}  {', '.join(separator.sources)}  {separator.licence}")
 
 
-@click.command()
+@click.command(short_help="Show your tenant's limits and what it has used.")
 @connected
 def usage(session: Session) -> None:
     """Show your tenant's limits and how much of each is used, as render_service counts them."""

@@ -10,7 +10,7 @@ import click
 from sonichaos_client.cli.session import Session, connected
 
 
-@click.command("mcp")
+@click.command("mcp", short_help="Give an assistant the services as tools (MCP).")
 @click.option(
     "--folder",
     required=True,

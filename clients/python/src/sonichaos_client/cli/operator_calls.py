@@ -26,7 +26,7 @@ _MAX_PAUSE_S = 2.0
 _SERVICES = {"render": OwningService.RENDER, "separation": OwningService.SEPARATION}
 
 
-@click.command()
+@click.command(short_help="Erase a job, or all of a tenant, for good.")
 @click.argument("job_id", type=JOB_ID, required=False, default="")
 @click.option("--tenant", default="", metavar="ID", help="Erase everything that this tenant has, in both services.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -53,7 +53,7 @@ def erase(session: Session, *, job_id: str, tenant: str, yes: bool) -> None:
             session.print_text(f"{tenant}: erased by {name}_service\n{_format_report(response.report)}")
 
 
-@click.command()
+@click.command(short_help="Stop both services when their running work has ended.")
 @click.option(
     "--timeout",
     type=NumberBetween(0, _MAX_DRAIN_S),

@@ -125,7 +125,7 @@ def _with_fields(command: Callable[..., R]) -> Callable[..., R]:
     return decorated
 
 
-@click.command()
+@click.command(short_help="Render one stem of a finished take again.")
 @click.argument("job_id", type=JOB_ID)
 @click.option("--stem", required=True, type=click.Choice(list(STEMS)), help="The stem to replace.")
 @_with_fields
@@ -192,7 +192,7 @@ def _plot(client: Client, made: JobHandle, plot: Path) -> None:
         plot_rerender(old, new, plot)
 
 
-@click.command("drift-report")
+@click.command("drift-report", short_help="Show how far re-rendered stems lay from their grids.")
 @click.option(
     "--stem", type=click.Choice(list(STEMS)), default="drums", show_default=True, help="The re-rendered stem."
 )

@@ -15,7 +15,7 @@ from sonichaos_client.cli.session import Session, connected
 _MAX_CHARACTERS = 300
 
 
-@click.command()
+@click.command(short_help="Check a ZIP of stems: sums, digests, manifest.")
 @click.argument("file", type=INPUT_FILE)
 @connected
 def verify(session: Session, *, file: Path) -> None:

@@ -18,12 +18,12 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 _MAX_URL = 80
 
 
-@click.group()
+@click.group(short_help="Have a URL called when a version ends.")
 def webhooks() -> None:
     """Have a URL called when a version ends or a bounce is ready (docs/webhooks.md)."""
 
 
-@webhooks.command()
+@webhooks.command(short_help="Register a webhook, and show its secret.")
 @click.argument("url")
 @click.option(
     "--job", "job_id", type=JOB_ID, default="", metavar="JOB_ID", help="Only for this job [default: all jobs]"
@@ -69,7 +69,7 @@ def delete(session: Session, *, webhook_id: str) -> None:
     session.print_text(f"{webhook_id}: deleted")
 
 
-@webhooks.command()
+@webhooks.command(short_help="List the deliveries of a webhook, newest first.")
 @click.argument("webhook_id")
 @click.option(
     "--limit", type=IntegerBetween(1, UINT32_MAX), default=50, show_default=True, help="Maximum number of deliveries."

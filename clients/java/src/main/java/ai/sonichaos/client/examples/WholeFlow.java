@@ -5,6 +5,7 @@ import ai.sonichaos.client.Downloads;
 import ai.sonichaos.client.JobWatch;
 import ai.sonichaos.jobs.v1.Brief;
 import ai.sonichaos.jobs.v1.CreateSignedUrlRequest;
+import ai.sonichaos.jobs.v1.EventKind;
 import ai.sonichaos.jobs.v1.FileKind;
 import ai.sonichaos.jobs.v1.GetJobRequest;
 import ai.sonichaos.jobs.v1.JobEvent;
@@ -21,6 +22,7 @@ import ai.sonichaos.render.v1.RenderServiceGrpc.RenderServiceBlockingStub;
 import ai.sonichaos.render.v1.RerenderStemRequest;
 import ai.sonichaos.render.v1.RerenderStemResponse;
 import io.grpc.ManagedChannel;
+import io.grpc.StatusRuntimeException;
 import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,8 +32,8 @@ import java.util.Set;
 import java.util.UUID;
 
 /**
- * Renders a take, follows it through a cut connection, downloads one stem out of the ZIP, and renders the vocals again. Progress goes
- * to stdout; its last line is one JSON object.
+ * Renders a take, follows it through a cut connection, downloads the vocals out of the ZIP, renders them again, and downloads those.
+ * Progress goes to stdout; its last line is one JSON object.
  *
  * <pre>--address 127.0.0.1:50071 --seconds 8 --out out</pre>
  */
@@ -79,21 +81,13 @@ public final class WholeFlow {
     System.out.println("job " + jobId);
 
     // The stream is cut once on purpose. Sequence numbers have no gaps, so a lost or repeated event would show.
-    JobWatch.follow(jobs, jobId, 1, 0, this::onEvent, (after, error) -> onDisconnect(after, error.getStatus().toString()));
+    JobWatch.follow(jobs, jobId, 1, 0, this::onEvent, this::onDisconnect);
     if (resumedAfter == 0) {
       throw new IllegalStateException("expected a disconnect, got none");
     }
 
-    ZipEntry entry =
-        finishedVersion(jobId, 1).getFiles().getZipEntriesList().stream()
-            .filter(one -> one.getName().equals("vocals.wav"))
-            .findFirst()
-            .orElseThrow();
-    CreateSignedUrlRequest sign =
-        CreateSignedUrlRequest.newBuilder().setJobId(jobId).setVersion(1).setKind(FileKind.FILE_KIND_ZIP).build();
     Path out = Files.createDirectories(Path.of(options.get("--out")));
-    Downloads.entry(jobs.createSignedUrl(sign).getUrl(), entry, out.resolve(jobId + "-v1-vocals.wav"), ca);
-    System.out.println("vocals " + entry.getSha256());
+    String stemSha256 = download(jobId, finishedVersion(jobId, 1), "vocals.wav", out, ca);
 
     RerenderStemResponse again =
         renders.rerenderStem(
@@ -105,12 +99,11 @@ public final class WholeFlow {
                 .setSeed(SEED + 1)
                 .setAllowDrift(true) // an example keeps the stem even if its timing exceeds the limits
                 .build());
-    JobWatch.follow(
-        jobs, jobId, again.getVersion(), events, this::onEvent, (after, error) -> onDisconnect(after, error.getMessage()));
-    finishedVersion(jobId, again.getVersion());
+    JobWatch.follow(jobs, jobId, again.getVersion(), events, this::onEvent, this::onDisconnect);
+    download(jobId, finishedVersion(jobId, again.getVersion()), "vocals.wav", out, ca);
     System.out.printf(
         "{\"jobId\":\"%s\",\"versions\":[1,%d],\"stem\":\"vocals\",\"stemSha256\":\"%s\",\"events\":%d,\"resumedAfter\":%d}%n",
-        jobId, again.getVersion(), entry.getSha256(), events, resumedAfter);
+        jobId, again.getVersion(), stemSha256, events, resumedAfter);
   }
 
   /** Creates the job and repeats the call: with the same request id a retry creates nothing twice. */
@@ -145,17 +138,22 @@ public final class WholeFlow {
     if (event.getSequence() != events) {
       throw new IllegalStateException("expected event " + events + ", got " + event.getSequence());
     }
-    System.out.println(event.getSequence() + " " + event.getStage());
+    boolean progress = event.getKind() == EventKind.EVENT_KIND_PROGRESS;
+    String what =
+        progress
+            ? event.getStage() + " " + Math.round(100 * event.getFraction()) + " %"
+            : event.getKind() + " " + event.getState();
+    System.out.println(event.getSequence() + " v" + event.getVersion() + " " + what);
     if (events == CUT_AFTER) {
       cut.run();
     }
   }
 
-  private void onDisconnect(long after, String reason) {
+  private void onDisconnect(long after, StatusRuntimeException error) {
     if (resumedAfter == 0) {
       resumedAfter = after;
     }
-    System.out.println("disconnected after event " + after + " (" + reason + ")");
+    System.out.println("disconnected after event " + after + " (" + error.getStatus().getCode() + "), watching on");
   }
 
   /** The version, which must be done. */
@@ -166,7 +164,26 @@ public final class WholeFlow {
       String problem = version.getState() + ": " + version.getError().getMessage();
       throw new IllegalStateException("v" + number + ": expected DONE, got " + problem);
     }
-    System.out.println("v" + number + " " + version.getFiles().getZip().getSha256());
+    System.out.println("v" + number + " is done: ZIP with SHA-256 " + version.getFiles().getZip().getSha256());
     return version;
+  }
+
+  /** One stem of the ZIP, by a Range request. Returns the digest, with which the file was compared. */
+  private String download(String jobId, Version version, String name, Path folder, File ca) throws Exception {
+    ZipEntry entry =
+        version.getFiles().getZipEntriesList().stream()
+            .filter(one -> one.getName().equals(name))
+            .findFirst()
+            .orElseThrow();
+    CreateSignedUrlRequest sign =
+        CreateSignedUrlRequest.newBuilder()
+            .setJobId(jobId)
+            .setVersion(version.getNumber())
+            .setKind(FileKind.FILE_KIND_ZIP)
+            .build();
+    Path path = folder.resolve(jobId + "-v" + version.getNumber() + "-" + name);
+    Downloads.entry(jobs.createSignedUrl(sign).getUrl(), entry, path, ca);
+    System.out.println(path + ": SHA-256 " + entry.getSha256() + ", as stored");
+    return entry.getSha256();
   }
 }
