@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from sonichaos_client import Brief, Client, TempoMap, TempoPoint
 from sonichaos_client.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, SonichaosError
 from tests.flow.conftest import FreshPair
 from tests.support.pair import RENDER, SEPARATION, LivePair
-from tests.support.service_processes import ROOT, plain_environment
+from tests.support.service_processes import ServiceForker
 from tests.support.takes import brief, take
 
 Refused = dict[str, tuple[Callable[[str], Brief], type[SonichaosError], str, str]]
@@ -143,23 +141,23 @@ def test_the_services_serve_on(live_pair: LivePair) -> None:
     assert take(live_pair.client, brief(live_pair.persona, seed=41)).events[-1].error is None
 
 
-def start_refused(service: str, **settings: str) -> str:
-    """The output of a service that refuses to start, with exit status 2."""
-    ended = subprocess.run(
-        [sys.executable, "-m", service],
-        env={**plain_environment(), **settings},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 2, ended.stderr
-    assert "Traceback" not in ended.stderr
-    return ended.stderr
+@pytest.fixture
+def start_refused(forker: ServiceForker, tmp_path: Path) -> Callable[..., str]:
+    """Starts a service that refuses to, with exit status 2; gives its output."""
+    log = tmp_path / "refused.log"
+
+    def start(service: str, **settings: str) -> str:
+        log.unlink(missing_ok=True)
+        status = forker.run(service, settings, log)
+        said = log.read_text(encoding="utf-8")
+        assert status == 2, said
+        assert "Traceback" not in said
+        return said
+
+    return start
 
 
-def test_a_missing_model_is_said_and_nothing_else_is_loaded(tmp_path: Path) -> None:
+def test_a_missing_model_is_said_and_nothing_else_is_loaded(start_refused: Callable[..., str], tmp_path: Path) -> None:
     """A missing renderer or separator ends the start with status 2, naming the path and the remedy."""
     data = str(tmp_path / "data")
     said = start_refused(RENDER, SONICHAOS_DATA=data, SONICHAOS_RENDERER="/nonexistent")
@@ -168,7 +166,7 @@ def test_a_missing_model_is_said_and_nothing_else_is_loaded(tmp_path: Path) -> N
     assert "sonichaos fetch-weights htdemucs_ft" in said
 
 
-def test_wrong_settings_are_refused_with_a_hint(tmp_path: Path) -> None:
+def test_wrong_settings_are_refused_with_a_hint(start_refused: Callable[..., str], tmp_path: Path) -> None:
     """A misspelt variable, a wrong value and an address beyond this machine without --insecure are refused, each by name."""
     data = str(tmp_path / "data")
     said = start_refused(RENDER, SONICHAOS_DATA=data, SONICHAOS_QUEUE_LIMT="3", SONICHAOS_DEVICE="tpu")
@@ -185,7 +183,7 @@ def test_wrong_settings_are_refused_with_a_hint(tmp_path: Path) -> None:
     assert "0.0.0.0:50079" in said
 
 
-def test_one_data_folder_has_one_of_each(fresh_pair: FreshPair) -> None:
+def test_one_data_folder_has_one_of_each(fresh_pair: FreshPair, start_refused: Callable[..., str]) -> None:
     """A second service on the same folder is refused and the first one keeps serving."""
     pair = fresh_pair()
     said = start_refused(RENDER, **{**pair.environment(RENDER), "SONICHAOS_RENDER_LISTEN": "127.0.0.1:0"})

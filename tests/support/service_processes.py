@@ -18,7 +18,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from servicekit import serving
+
 SERVICES = ("separation_service", "render_service")
+WHEN_USED = ("pyloudnorm", "scipy.fft", "scipy.ndimage", "scipy.signal", "transformers.models.bert.tokenization_bert")
+"""What the services import when they first use it: here once, not in each child."""
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,11 +43,16 @@ class ServiceForker:
 
     def start(self, service: str, environment: Mapping[str, str], log: Path, gate: Path | None = None) -> int:
         """Start a service; gives its process id. What it writes is appended to ``log``; ``gate`` is the folder of a `StageGate`."""
+        return self._send(service, environment, log, **({} if gate is None else {"gate": str(gate)}))
+
+    def run(self, service: str, environment: Mapping[str, str], log: Path) -> int:
+        """Start a service that ends by itself; gives its exit status."""
+        return self._send(service, environment, log, wait=True)
+
+    def _send(self, service: str, environment: Mapping[str, str], log: Path, **more: object) -> int:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        order = {"service": service, "environment": {**plain_environment(), **environment}, "log": str(log)}
-        if gate is not None:
-            order["gate"] = str(gate)
+        order = {"service": service, "environment": {**plain_environment(), **environment}, "log": str(log), **more}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
@@ -62,16 +71,24 @@ def plain_environment() -> dict[str, str]:
 def _serve(orders: list[str] | None = None) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps children
     mains = {service: import_module(f"{service}.__main__").main for service in SERVICES}
+    for name in WHEN_USED:
+        import_module(name)
     gates = import_module("tests.support.stage_gate")
     for line in sys.stdin:
         order = json.loads(line)
+        if "wait" in order:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if "gate" in order:
                 gates.install(gates.StageGate(Path(order["gate"])), order["service"])
             _become(order, mains[order["service"]])
-        sys.stdout.write(f"{pid}\n")
+        answer = pid
+        if "wait" in order:
+            answer = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
 
 
@@ -86,7 +103,7 @@ def _become(order: Mapping[str, object], main: object) -> NoReturn:
     os.closerange(3, 64)
     os.environ.clear()
     os.environ.update(order["environment"])  # type: ignore[call-overload]
-    sys.exit(main())  # type: ignore[operator]
+    serving.end_process(main())  # type: ignore[operator]
 
 
 if __name__ == "__main__":
