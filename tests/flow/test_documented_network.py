@@ -72,10 +72,11 @@ def test_up_serves_the_default_addresses_and_browsers_through_envoy(
 
 
 def test_a_caller_elsewhere_renders_over_tls(network: OwnNetwork, tmp_path: Path) -> None:
-    """The README's commands for both machines; the log then says who called, as the runbook shows."""
+    """The READMEs' commands for both machines and block of Python; then the log says who called, as the runbook shows."""
     require_debian("openssl", "openssl")
     require_debian("jq", "jq")
     serve, create_key, render = documented("README.md", THIS)
+    (list_personas,) = documented("clients/python/README.md", THIS, "python")
     _, read_log = documented("docs/runbook.md", THIS)
     list_jobs, _ = documented("docs/deployment.md", THIS)
     here, there = checkout(tmp_path / "here", "docker"), tmp_path / "there"
@@ -89,6 +90,9 @@ def test_a_caller_elsewhere_renders_over_tls(network: OwnNetwork, tmp_path: Path
         network.run(render, there, environment(there))
         (made,) = there.glob("*.zip")
         assert not verify_zip(made).failures
+        for name, of_client in (("ca.pem", "studio-ca.pem"), ("studio-a.key", "studio.key")):
+            shutil.copy(there / name, there / of_client)
+        assert "neon-drift" in network.run(f"python - <<'END'\n{list_personas}END\n", there, environment(there))
 
         job_id = made.name.rpartition("-v")[0]
         assert job_id in network.run(list_jobs, here, environment(here))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,13 +16,11 @@ from pathlib import Path
 import pytest
 from grpc_health.v1 import health_pb2
 
-import sonichaos_client
-from sonichaos_client import Client, Credentials
 from sonichaos_client.verify import verify_zip
 from tests.support.certificates import Authority
 from tests.support.pair import RENDER, SEPARATION, eventually, health_of
 from tests.support.s3_servers import free_port
-from tests.support.service_processes import ROOT, ServiceForker, plain_environment
+from tests.support.service_processes import ServiceForker, plain_environment
 from tests.support.tiny_separator import audible_stems
 from tests.support.tokens import AUDIENCE, ISSUER, Issuer
 from tests.support.typescript_build import render_example
@@ -184,27 +180,6 @@ def test_a_signed_url_is_https_and_needs_the_authority(site: Site, clips: Mappin
     assert signed.startswith("https://127.0.0.1:")
     with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
         urllib.request.urlopen(signed)  # noqa: S310  the scheme was checked
-
-
-def test_the_block_of_the_readme_identifies_itself(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Run unchanged except for the addresses, the block of the Python client's README lists the tenant's personas."""
-    environment = site.clients["by-key"]
-    (tmp_path / "studio-ca.pem").write_bytes(site.authority.ca_pem)
-    shutil.copy(environment["SONICHAOS_API_KEY_FILE"], tmp_path / "studio.key")
-
-    def here(render: str, separation: str, *, credentials: Credentials) -> Client:
-        assert (render, separation) == ("https://studio:50071", "https://studio:50072")
-        addresses = (environment[f"SONICHAOS_{name}_ADDRESS"] for name in ("RENDER", "SEPARATION"))
-        return Client(*addresses, credentials=credentials)
-
-    page = (ROOT / "clients" / "python" / "README.md").read_text(encoding="utf-8")
-    _, block = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    monkeypatch.setattr(sonichaos_client, "Client", here)
-    monkeypatch.chdir(tmp_path)
-    exec(compile(block, "README.md", "exec"), {})  # noqa: S102  our own README
-    assert "'tone'" in capsys.readouterr().out
 
 
 def test_a_caller_without_identity_is_told_how_to_give_one(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""The Python blocks of the READMEs run as documented; the one with credentials is in test_identity.py."""
+"""The Python blocks of the READMEs run as documented; the one with credentials is in test_documented_network.py."""
 
 from __future__ import annotations
 
