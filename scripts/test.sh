@@ -26,6 +26,6 @@ else
 fi
 scripts/fetch_rclone.sh || echo "rclone could not be downloaded; its tests are skipped and listed at the end" >&2
 
-# Two processes, because most tests also wait for services, files and clocks. Files are distributed in the order of their names, so
-# that the longest do not come last.
-exec .venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "$@"
+# More processes than the two cores that the time in the Makefile is for, because most tests also wait for services, files and clocks.
+# A process takes whole files, in the order of tests/conftest.py.
+exec .venv/bin/python -m pytest -q -n "${TEST_PROCESSES:-3}" --dist loadfile --no-loadscope-reorder "$@"
