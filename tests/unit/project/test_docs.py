@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 READMES = [ROOT / "README.md", *sorted((ROOT / "clients").glob("*/README.md"))]
 PAGES = [*READMES, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
-PICTURES = sorted((DOCS / "img").iterdir())
+PICTURES = sorted(file for file in (DOCS / "img").iterdir() if file.suffix != ".css")
 
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
