@@ -24,7 +24,7 @@ _PAUSE_S = 0.5
 _OF_WEBHOOK = 2
 _SHARE_OF_TENANT = 4
 _EXTRA_LEASE_S = 60.0
-"""How much longer than its limit an attempt may take before another process repeats it: the resolver has a limit of its own."""
+"""How much longer than its limit an attempt may take before another process repeats it: to resolve the name, and to record."""
 _PRUNED = 200
 _UPKEEP_S = 10.0
 _STOP_S = 5.0

@@ -9,6 +9,9 @@ from jobs_service.value_messages import timestamp
 from servicekit.journal import Webhook, WebhookAttempt, WebhookDelivery, WebhookEventKind
 from sonichaos.webhooks.v1 import webhooks_pb2
 
+MAX_BODY_BYTES = 32 * 1024
+_MAX_ERROR_CHARACTERS = 1000
+
 
 def webhook_message(webhook: Webhook) -> webhooks_pb2.Webhook:
     """A webhook, without its secret."""
@@ -49,7 +52,11 @@ def delivery_message(delivery: WebhookDelivery) -> webhooks_pb2.WebhookDelivery:
 
 
 def body(attempt: WebhookAttempt, cursor: str) -> bytes:
-    """The body of a request; ``cursor`` is the event's feed position as text."""
+    """The body of a request, at most ``MAX_BODY_BYTES``; ``cursor`` is the event's feed position as text.
+
+    Only an error can be long. One that would exceed the limit is sent without its details and with the start of its message: GetJob
+    has all of it.
+    """
     event = event_message(attempt.event, cursor)
     message = webhooks_pb2.WebhookBody(
         id=attempt.delivery_id,
@@ -57,7 +64,13 @@ def body(attempt: WebhookAttempt, cursor: str) -> bytes:
         create_time=timestamp(attempt.create_time),
         job=webhooks_pb2.WebhookJob(job_id=event.job_id, version=event.version, state=event.state, event=event),
     )
-    return json_format.MessageToJson(message, indent=None).encode()
+    text = json_format.MessageToJson(message, indent=None).encode()
+    if len(text) > MAX_BODY_BYTES:
+        error = message.job.event.error
+        error.message = error.message[:_MAX_ERROR_CHARACTERS]
+        error.ClearField("details")
+        text = json_format.MessageToJson(message, indent=None).encode()
+    return text
 
 
 def _kind(kind: WebhookEventKind) -> webhooks_pb2.WebhookEventKind.ValueType:

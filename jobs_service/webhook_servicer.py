@@ -8,7 +8,7 @@ from grpc import aio
 
 from jobs_service.webhook_messages import delivery_message, webhook_message
 from servicekit.access.caller import current_tenant
-from servicekit.caller_fields import read_page_size
+from servicekit.caller_fields import check_request_id, read_page_size
 from servicekit.errors import FieldViolation, InvalidFields
 from servicekit.ids import new_webhook_id
 from servicekit.journal import Journal, NewWebhook, WebhookEventKind, WebhookLimits
@@ -44,9 +44,10 @@ class WebhooksServicer(webhooks_pb2_grpc.WebhooksServiceServicer):
             url=request.url,
             kinds=self._checked_kinds(request),
             secret=new_secret(),
+            request_id=request.request_id,
         )
-        webhook = await self._pools.writes.run(self._journal.create_webhook, new, self._limits)
-        return webhooks_pb2.CreateWebhookResponse(webhook=webhook_message(webhook), secret=new.secret)
+        made = await self._pools.writes.run(self._journal.create_webhook, new, self._limits)
+        return webhooks_pb2.CreateWebhookResponse(webhook=webhook_message(made.webhook), secret=made.secret)
 
     async def ListWebhooks(
         self, request: webhooks_pb2.ListWebhooksRequest, context: Context
@@ -95,7 +96,7 @@ class WebhooksServicer(webhooks_pb2_grpc.WebhooksServiceServicer):
 
     def _checked_kinds(self, request: webhooks_pb2.CreateWebhookRequest) -> frozenset[WebhookEventKind]:
         """What a new webhook is notified of. Raises InvalidFields with every field that is wrong."""
-        violations = []
+        violations = check_request_id(request.request_id)
         try:
             self._policy.read(request.url)
         except TargetError as error:

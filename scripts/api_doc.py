@@ -57,7 +57,7 @@ RPC_REASONS = {
     "FakeControlService.AddFault": "INVALID_FIELD",
     "FakeControlService.ClearFaults": "",
     "FakeControlService.Reset": "",
-    "WebhooksService.CreateWebhook": f"INVALID_FIELD {_JOB}",
+    "WebhooksService.CreateWebhook": f"INVALID_FIELD {_JOB} REQUEST_ID_REUSED TENANT_LIMIT",
     "WebhooksService.ListWebhooks": "INVALID_FIELD INVALID_TOKEN",
     "WebhooksService.DeleteWebhook": "WEBHOOK_NOT_FOUND",
     "WebhooksService.ListWebhookDeliveries": "INVALID_FIELD INVALID_TOKEN WEBHOOK_NOT_FOUND",

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """Of the tables below; `migrations/versions/` has a file for each change."""
 
 metadata = MetaData()
@@ -33,9 +33,9 @@ metadata = MetaData()
 _Position = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _partial(name: str, *columns: str, where: str) -> Index:
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     """An index of the rows that ``where`` holds for. Only a query that contains the same condition uses it."""
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
 def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
@@ -240,8 +240,10 @@ webhooks = Table(
     Column("start_position", BigInteger, nullable=False),
     Column("create_us", BigInteger, nullable=False),
     Column("disable_us", BigInteger),
+    Column("request_id", Text),
     Index("webhooks_of_tenant", "tenant", "create_us", "webhook_id"),
     Index("webhooks_start", "start_position"),
+    _partial("webhooks_requested", "tenant", "request_id", where="request_id IS NOT NULL", unique=True),
 )
 """``job_id`` NULL: all jobs of the tenant. ``kinds`` is a JSON array. The feed's events after ``start_position`` are delivered."""
 

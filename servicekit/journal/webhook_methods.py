@@ -12,7 +12,7 @@ from servicekit.journal.webhook_rows import (
     AttemptResult,
     DueWebhook,
     NewWebhook,
-    Webhook,
+    RegisteredWebhook,
     WebhookAttempt,
     WebhookDelivery,
     WebhookDeliveryPage,
@@ -28,10 +28,10 @@ _RECORD_EVERY = 1000
 class WebhookMethods(OpenJournal):
     """But for `enqueue_deliveries` each method is one transaction; for the errors of all see `servicekit.journal.journal`."""
 
-    def create_webhook(self, new: NewWebhook, limits: WebhookLimits) -> Webhook:
+    def create_webhook(self, new: NewWebhook, limits: WebhookLimits) -> RegisteredWebhook:
         """Register a webhook, whose id must be new. One for a job gets deliveries of what has happened to it.
 
-        Raises NotFound JOB_NOT_FOUND and ResourceExhausted TENANT_LIMIT.
+        Raises AlreadyExists REQUEST_ID_REUSED, NotFound JOB_NOT_FOUND and ResourceExhausted TENANT_LIMIT.
         """
         with self._writing() as tx:
             return webhooks.create(tx, new, limits)

@@ -11,7 +11,10 @@ from servicekit.journal.states import WebhookDeliveryState, WebhookEventKind, We
 
 @dataclass(frozen=True, kw_only=True)
 class NewWebhook:
-    """A webhook to register. ``job_id`` "" is for all jobs of the tenant; ``secret`` signs its requests."""
+    """A webhook to register. ``job_id`` "" is for all jobs of the tenant; ``secret`` signs its requests.
+
+    A ``request_id`` that registered one before returns that one, with its own id and secret. "": there is none.
+    """
 
     webhook_id: str
     tenant: str
@@ -19,6 +22,7 @@ class NewWebhook:
     url: str
     kinds: frozenset[WebhookEventKind]
     secret: str = field(repr=False)
+    request_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,14 @@ class Webhook:
     kinds: frozenset[WebhookEventKind]
     create_time: datetime
     disable_time: datetime | None
+
+
+@dataclass(frozen=True)
+class RegisteredWebhook:
+    """A webhook with the secret that signs its requests."""
+
+    webhook: Webhook
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True)

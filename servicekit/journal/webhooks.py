@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, literal, select, tuple_, update
 
 from servicekit.clock import from_micros
-from servicekit.errors import FailedPrecondition, NotFound, ResourceExhausted
+from servicekit.errors import AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted
 from servicekit.ids import is_delivery_id, is_webhook_id
 from servicekit.journal import event_log, webhook_deliveries
 from servicekit.journal.database import Transaction
@@ -19,6 +19,7 @@ from servicekit.journal.states import WebhookDeliveryState, WebhookEventKind
 from servicekit.journal.tokens import Sealer
 from servicekit.journal.webhook_rows import (
     NewWebhook,
+    RegisteredWebhook,
     Webhook,
     WebhookDelivery,
     WebhookDeliveryPage,
@@ -27,11 +28,13 @@ from servicekit.journal.webhook_rows import (
 )
 
 
-def create(tx: Transaction, new: NewWebhook, limits: WebhookLimits) -> Webhook:
+def create(tx: Transaction, new: NewWebhook, limits: WebhookLimits) -> RegisteredWebhook:
     """Register a webhook. One for a job gets deliveries of what has happened to it.
 
-    Raises NotFound JOB_NOT_FOUND and ResourceExhausted TENANT_LIMIT.
+    Raises AlreadyExists REQUEST_ID_REUSED, NotFound JOB_NOT_FOUND and ResourceExhausted TENANT_LIMIT.
     """
+    if new.request_id and (existing := _find_existing(tx.connection, new)) is not None:
+        return existing
     if new.job_id and read_job_row(tx.connection, new.tenant, new.job_id).deleting:
         raise job_not_found(new.job_id)
     same = webhooks.c.job_id == new.job_id if new.job_id else webhooks.c.job_id.is_(None)
@@ -49,11 +52,12 @@ def create(tx: Transaction, new: NewWebhook, limits: WebhookLimits) -> Webhook:
         "secret": new.secret,
         "start_position": event_log.head(tx.connection),
         "create_us": tx.now_us,
+        "request_id": new.request_id or None,
     }
     tx.connection.execute(insert(webhooks).values(values))
     if new.job_id:
         webhook_deliveries.enqueue_past(tx, new)
-    return to_webhook(_row(tx.connection, new.tenant, new.webhook_id))
+    return RegisteredWebhook(to_webhook(_row(tx.connection, new.tenant, new.webhook_id)), new.secret)
 
 
 def page(connection: Connection, sealer: Sealer, tenant: str, *, size: int, token: str) -> WebhookPage:
@@ -135,6 +139,23 @@ def to_webhook(row: Row[Any]) -> Webhook:
         create_time=from_micros(row.create_us),
         disable_time=None if row.disable_us is None else from_micros(row.disable_us),
     )
+
+
+def _find_existing(connection: Connection, new: NewWebhook) -> RegisteredWebhook | None:
+    """What an earlier call with the same request id registered. Raises AlreadyExists."""
+    of_request = (webhooks.c.tenant == new.tenant, webhooks.c.request_id == new.request_id)
+    row = connection.execute(select(webhooks).where(*of_request)).one_or_none()
+    if row is None:
+        return None
+    found = to_webhook(row)
+    if (found.url, found.job_id, found.kinds) != (new.url, new.job_id, new.kinds):
+        raise AlreadyExists(
+            f"request id {new.request_id!r} was used for other content, by webhook {found.webhook_id}; use a new id for a new "
+            "request",
+            reason="REQUEST_ID_REUSED",
+            metadata={"request_id": new.request_id, "webhook_id": found.webhook_id},
+        )
+    return RegisteredWebhook(found, row.secret)
 
 
 def _row(connection: Connection, tenant: str, webhook_id: str) -> Row[Any]:

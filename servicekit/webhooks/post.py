@@ -1,6 +1,6 @@
 """Sends one POST request to a URL that a caller chose, within limits of time and bytes.
 
-Nothing of the answer is read but its status: a receiver cannot fill memory, and a redirect is an answer like any other.
+Nothing of the answer is kept but its status: a receiver cannot fill memory, and a redirect is an answer like any other.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from servicekit.webhooks.resolver import BoundedResolver
 from servicekit.webhooks.target import (
     Address,
     AddressNotAllowed,
@@ -21,10 +22,11 @@ from servicekit.webhooks.target import (
     Resolve,
     Target,
     TargetPolicy,
-    resolve_name,
 )
 
 MAX_HEADER_BYTES = 16 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024
+"""How much of an answer is read at most: interim responses and the status line. Its body is not read."""
 _CHUNK_BYTES = 4096
 _MAX_ADDRESSES = 4
 _STATUS = re.compile(rb"HTTP/1\.[01] (?P<code>[1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
@@ -41,12 +43,15 @@ class PostFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Poster:
-    """Sends requests. ``tls`` checks receivers; ``timeout_s`` is for everything from the connection to the status."""
+    """Sends requests. ``tls`` checks receivers; ``timeout_s`` is for everything from the connection to the status.
+
+    ``resolve`` has a limit of its own, because nothing can end a call of the system's resolver.
+    """
 
     policy: TargetPolicy
     tls: ssl.SSLContext
     timeout_s: float
-    resolve: Resolve = resolve_name
+    resolve: Resolve = field(default_factory=BoundedResolver)
     monotonic_s: Callable[[], float] = time.monotonic
 
     def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> int:
@@ -118,7 +123,7 @@ def _request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
 
 def _read_status(connection: socket.socket, limit: Callable[[socket.socket], None]) -> int:
     """The first final status. Raises :class:`PostFailed`, OSError."""
-    received = b""
+    received, read_bytes = b"", 0
     while True:
         found = _STATUS.match(received)
         if found and found["code"][0:1] != b"1":
@@ -127,10 +132,12 @@ def _read_status(connection: socket.socket, limit: Callable[[socket.socket], Non
         if end is not None:  # an interim response, such as 103 Early Hints
             received = received[end.end() :]
             continue
-        if len(received) >= MAX_HEADER_BYTES or (not found and b"\n" in received):
+        too_long = len(received) >= MAX_HEADER_BYTES or read_bytes >= MAX_RESPONSE_BYTES
+        if too_long or (not found and b"\n" in received):
             raise PostFailed("INVALID_RESPONSE")
         limit(connection)
         data = connection.recv(_CHUNK_BYTES)
         if not data:
             raise PostFailed("INVALID_RESPONSE" if received else "CONNECTION_FAILED")
         received += data
+        read_bytes += len(data)

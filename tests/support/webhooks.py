@@ -33,10 +33,19 @@ def new_webhook(
     job_id: str = "",
     url: str = URL,
     kinds: frozenset[WebhookEventKind] = frozenset(WebhookEventKind),
+    request_id: str = "",
+    secret: str = SECRET,
 ) -> NewWebhook:
     """A webhook to register."""
-    webhook_id = new_webhook_id(datetime.now(UTC))
-    return NewWebhook(webhook_id=webhook_id, tenant=tenant, job_id=job_id, url=url, kinds=kinds, secret=SECRET)
+    return NewWebhook(
+        webhook_id=new_webhook_id(datetime.now(UTC)),
+        tenant=tenant,
+        job_id=job_id,
+        url=url,
+        kinds=kinds,
+        secret=secret,
+        request_id=request_id,
+    )
 
 
 def add_webhooks(server: RpcServer, journal: Journal, *, policy: TargetPolicy | None = None, limit: int = 20) -> None:

@@ -170,3 +170,18 @@ async def test_the_command_creates_lists_and_deletes_webhooks(wire: Wire) -> Non
         deleted = await run(wire, "webhooks", "delete", webhook_id, "--json")
         assert json.loads(deleted.stdout) == {"webhookId": webhook_id, "deleted": True}
         assert (await run(wire, "webhooks", "delete", webhook_id)).exit_code == 2
+
+
+async def test_a_repeated_call_returns_the_same_webhook_and_secret(wire: Wire, client: Any) -> None:
+    """With a request id, the command's too; with other content it is refused, and an id that is none is named."""
+    url = "https://receiver.example/"
+    first = await client.create_webhook(url, request_id="r-1")
+    assert await client.create_webhook(url, request_id="r-1") == first
+    assert (await client.create_webhook(url)).webhook != (await client.create_webhook(url)).webhook
+    with pytest.raises(errors.AlreadyExistsError) as refused:
+        await client.create_webhook(url, kinds=[WebhookEventKind.VERSION_ENDED], request_id="r-1")
+    assert refused.value.reason == "REQUEST_ID_REUSED"
+    with pytest.raises(errors.InvalidRequestError) as invalid:
+        await client.create_webhook("ftp://receiver.example/", request_id="a b")
+    assert [one.field for one in invalid.value.violations] == ["request_id", "url"]
+    await client.close()

@@ -123,7 +123,7 @@ def test_webhooks_and_deliveries_of_an_erased_job_are_erased(tmp_path: Path) -> 
     limits = WebhookLimits(per_tenant=9, per_job=9)
     url = f"{URL}/path-that-is-a-password"
     with open_journal(tmp_path) as journal:
-        of_all = journal.create_webhook(new_webhook(), limits)
+        of_all = journal.create_webhook(new_webhook(), limits).webhook
         position = journal.webhook_position(RENDER)
         job_id, other = ended_job(journal, store, "local"), ended_job(journal, store, "local", number=2)
         journal.enqueue_deliveries(RENDER, position, position)

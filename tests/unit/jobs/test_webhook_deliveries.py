@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
 
 from jobs_service.webhook_deliveries import Places, WebhookDeliveries
+from jobs_service.webhook_messages import MAX_BODY_BYTES
 from jobs_service.webhook_sender import RetrySchedule, WebhookSender
 from servicekit.journal import (
     DueWebhook,
@@ -31,7 +33,8 @@ from servicekit.journal import (
 )
 from servicekit.metrics import Metrics
 from servicekit.webhooks.post import Poster, tls_context
-from servicekit.webhooks.target import TargetPolicy
+from servicekit.webhooks.resolver import BoundedResolver
+from servicekit.webhooks.target import Address, TargetPolicy
 from sonichaos.webhooks.v1 import webhooks_pb2
 from tests.support.journal_rows import claimed, new_job, open_journal, request
 from tests.support.webhooks import LOOPBACK_TOO, SECRET, answer, new_webhook, receiver
@@ -88,7 +91,7 @@ def ended_job(journal: Journal, *, tenant: str = "local", owner: OwningService =
 def register(journal: Journal, url: str, *, tenant: str = "local") -> str:
     """A webhook for the ends of a tenant's versions."""
     ends = frozenset({WebhookEventKind.VERSION_ENDED})
-    return journal.create_webhook(new_webhook(tenant=tenant, url=url, kinds=ends), LIMITS).webhook_id
+    return journal.create_webhook(new_webhook(tenant=tenant, url=url, kinds=ends), LIMITS).webhook.webhook_id
 
 
 def until(
@@ -306,3 +309,42 @@ def test_places_are_shared_between_tenants_and_webhooks() -> None:
     assert (small.free, small.share([due("a", "t", 9)]), small.take_released()) == (0, {}, False)
     small.release(attempt)
     assert (small.free, small.share([due("a", "t", 9)]), small.take_released()) == (1, {"a": 1}, True)
+
+
+def test_a_body_has_a_limit_whatever_the_error_of_a_version(journal: Journal) -> None:
+    """A long error is sent without its details, and with the start of its message."""
+    with receiver() as running, delivering(journal):
+        register(journal, running.url)
+        journal.accept(new_job(request()), limit=9)
+        detail = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "metadata": {"stage": "y" * MAX_BODY_BYTES}}
+        error = {"code": 13, "message": "x" * MAX_BODY_BYTES, "details": [detail]}
+        journal.fail(claimed(journal, RENDER), error)
+        (sent,) = running.wait_for(1)
+    assert len(sent.body) <= MAX_BODY_BYTES
+    assert sent.json["job"]["state"] == "JOB_STATE_FAILED"
+    assert sent.json["job"]["event"]["error"] == {"code": 13, "message": "x" * 1000}
+
+
+def test_a_name_that_hangs_does_not_hold_the_only_place(journal: Journal) -> None:
+    """The attempt ends at the resolver's limit, and the other webhook's delivery follows."""
+    released = threading.Event()
+
+    def resolve(host: str, _port: int) -> list[Address]:
+        if host == "hanging.example":
+            released.wait()
+        return [ip_address("127.0.0.1")]
+
+    poster = Poster(
+        policy=LOOPBACK_TOO, tls=tls_context(None), timeout_s=20.0, resolve=BoundedResolver(resolve, timeout_s=0.05)
+    )
+    slow = WebhookSender(journal=journal, poster=poster, schedule=RetrySchedule(first_s=0.01, attempts=2))
+    try:
+        with receiver(host="receiver.example") as running, delivering(journal, threads=1, sending=slow):
+            hangs = register(journal, "https://hanging.example/")
+            works = register(journal, running.url)
+            ended_job(journal)
+            assert until(journal, works, ended).state == "DELIVERED"
+            failed = until(journal, hangs, ended)
+            assert (failed.state, failed.problem) == ("FAILED", WebhookProblem.NAME_NOT_RESOLVED)
+    finally:
+        released.set()

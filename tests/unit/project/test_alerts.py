@@ -30,13 +30,21 @@ def test_every_alert_uses_exported_metrics() -> None:
         method="any", code="UNAUTHENTICATED"
     ).inc()  # a metric with labels is exported once it has a value
     metrics.certificate_expiry.labels(certificate="server").set(1.0)
-    names = set(exported(metrics))
+    both = (metrics, Metrics("render"))
+    for service in both:
+        service.webhook_deliveries.labels(result="failed").inc()
+    names = {name for service in both for name in exported(service)}
     rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
     for rule in rules:
         used = set(re.findall(r"\bsonichaos_\w+", rule["expr"]))
         assert used, rule["alert"]
         assert used <= names, rule["alert"]
-    assert "SonichaosSeparationOverLatencyBudget" in {rule["alert"] for rule in rules}
+    expected = {
+        "SonichaosSeparationOverLatencyBudget",
+        "SonichaosRenderWebhooksFail",
+        "SonichaosSeparationWebhooksGivenUp",
+    }
+    assert expected <= {rule["alert"] for rule in rules}
 
 
 def test_pages_name_exported_metrics() -> None:

@@ -138,7 +138,8 @@ def use_webhooks(journal: Journal, clock: ManualClock, job_id: str) -> None:
     """Every method about webhooks."""
     render, limits = OwningService.RENDER, WebhookLimits(per_tenant=9, per_job=9)
     journal.webhook_position(render)
-    hooks = [journal.create_webhook(new_webhook(job_id=of_job), limits).webhook_id for of_job in (job_id, "")]
+    hooks = [journal.create_webhook(new_webhook(job_id=of_job), limits).webhook.webhook_id for of_job in (job_id, "")]
+    journal.create_webhook(new_webhook(request_id="r-1"), limits)
     journal.webhook_position(render)
     journal.enqueue_deliveries(render, 0, 0)
     clock.advance(1)

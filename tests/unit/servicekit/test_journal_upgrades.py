@@ -18,7 +18,7 @@ from sqlalchemy import inspect, select
 from servicekit.clock import SystemClock
 from servicekit.delivery.names import StemName
 from servicekit.errors import FailedPrecondition
-from servicekit.journal import JobFilter, JobState, Journal, OwningService, SchemaError, WaitState
+from servicekit.journal import JobFilter, JobState, Journal, OwningService, SchemaError, WaitState, WebhookLimits
 from servicekit.journal.__main__ import main
 from servicekit.journal.migrate import migrate, read_version
 from servicekit.journal.schema import SCHEMA_VERSION, jobs, metadata, versions
@@ -27,14 +27,15 @@ from tests.conftest import ROOT
 from tests.support.databases import execute, kept_journal, raw_engine
 from tests.support.journal_rows import claimed, new_job, observe_silence, request
 from tests.support.manual_clock import ManualClock
+from tests.support.webhooks import new_webhook
 
 KEPT = 3
 """Schema of the kept journal of release 0.1: the last one before Alembic."""
 FIRST_WITH_TENANTS = 8
 """Schema of the kept journal with versions of two tenants."""
-NEWEST_KEPT = 9
+NEWEST_KEPT = 10
 """Schema of the newest kept journal. Every later release opens it; a new schema gets a kept journal of its own beside it."""
-ALL_KEPT = (KEPT, 7, FIRST_WITH_TENANTS, NEWEST_KEPT)
+ALL_KEPT = (KEPT, 7, FIRST_WITH_TENANTS, 9, NEWEST_KEPT)
 
 
 def contents(url: str) -> tuple[Any, ...]:
@@ -93,6 +94,8 @@ def test_the_journal_of_this_release_opens_and_goes_on(any_database: str, tmp_pa
         assert journal.verify_chain("local").intact
         webhook, older = journal.webhooks("local", page_size=9).webhooks
         assert (webhook.job_id, older.job_id) == ("", found[7].job_id)
+        again = new_webhook(job_id=older.job_id, request_id="hook-1")
+        assert journal.create_webhook(again, WebhookLimits(per_tenant=0, per_job=0)).webhook == older
         deliveries = journal.webhook_deliveries("local", older.webhook_id, page_size=9).deliveries
         assert sorted((one.state, one.status_code) for one in deliveries if one.status_code) == [
             ("DELIVERED", 204),

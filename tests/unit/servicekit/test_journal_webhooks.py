@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from servicekit.clock import SystemClock
-from servicekit.errors import FailedPrecondition, NotFound, ResourceExhausted
+from servicekit.errors import AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted
 from servicekit.journal import (
     AttemptResult,
     Claim,
@@ -75,7 +75,7 @@ def register(
 ) -> str:
     """A new webhook's id."""
     new = new_webhook(tenant=tenant, job_id=job_id, kinds=frozenset(WebhookEventKind) if kinds is None else kinds)
-    return journal.create_webhook(new, LIMITS).webhook_id
+    return journal.create_webhook(new, LIMITS).webhook.webhook_id
 
 
 def enqueue(journal: Journal, owner: OwningService = RENDER) -> None:
@@ -363,3 +363,37 @@ def test_lists_have_pages(journal: Journal) -> None:
     second = journal.webhook_deliveries("local", hooks[0], page_size=1, page_token=first.next_token)
     kinds = [one.kind for one in (*first.deliveries, *second.deliveries)]
     assert (kinds, second.next_token) == ([WebhookEventKind.VERSION_ENDED, WebhookEventKind.BOUNCE_READY], "")
+
+
+def test_a_repeated_request_returns_the_webhook_that_it_registered(journal: Journal) -> None:
+    """With its secret, for as long as it exists; not that of another tenant, and not for other content."""
+    limits = WebhookLimits(per_tenant=1, per_job=1)
+    job_id = ended_job(journal)
+    first = journal.create_webhook(new_webhook(request_id="r-1", secret="whsec_first"), limits)
+    again = journal.create_webhook(new_webhook(request_id="r-1", secret="whsec_second"), limits)
+    assert again == first
+    assert again.secret == "whsec_first"
+    other = journal.create_webhook(new_webhook(tenant="studio", request_id="r-1", secret="whsec_other"), limits)
+    assert other.secret == "whsec_other"
+    ends = frozenset({WebhookEventKind.VERSION_ENDED})
+    for changed in (
+        new_webhook(request_id="r-1", url="https://other.example/"),
+        new_webhook(request_id="r-1", job_id=job_id),
+        new_webhook(request_id="r-1", kinds=ends),
+    ):
+        with pytest.raises(AlreadyExists) as refused:
+            journal.create_webhook(changed, limits)
+        assert refused.value.reason == "REQUEST_ID_REUSED"
+        assert refused.value.metadata == {"request_id": "r-1", "webhook_id": first.webhook.webhook_id}
+    journal.delete_webhook("local", first.webhook.webhook_id)
+    assert journal.create_webhook(new_webhook(request_id="r-1", kinds=ends), limits).webhook != first.webhook
+
+
+def test_a_job_takes_the_request_ids_of_its_webhooks_with_it(journal: Journal) -> None:
+    """So the id can be used again."""
+    limits = WebhookLimits(per_tenant=9, per_job=9)
+    job_id = ended_job(journal)
+    journal.create_webhook(new_webhook(job_id=job_id, request_id="r-1"), limits)
+    journal.start_delete("local", job_id, RENDER)
+    journal.finish_delete("local", job_id)
+    assert journal.create_webhook(new_webhook(request_id="r-1"), limits).webhook.job_id == ""

@@ -8,15 +8,16 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from servicekit.webhooks.post import Poster, PostFailed, tls_context
+from servicekit.webhooks.resolver import BoundedResolver
 from servicekit.webhooks.signature import new_secret, sign
-from servicekit.webhooks.target import Address, TargetPolicy
+from servicekit.webhooks.target import Address, Resolve, TargetPolicy
 from tests.support.certificates import Authority
 from tests.support.webhooks import LOOPBACK_TOO, Behaviour, Received, answer, receiver
 
@@ -112,6 +113,10 @@ PROBLEMS: dict[str, tuple[Behaviour, str]] = {
     "nothing": (send(b""), "CONNECTION_FAILED"),
     "a line without end": (send(b"x" * 4096, times=1000), "INVALID_RESPONSE"),
     "reset": (reset, "CONNECTION_FAILED"),
+    "interim responses without end": (
+        send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, times=10_000),
+        "INVALID_RESPONSE",
+    ),
 }
 
 
@@ -177,6 +182,58 @@ def test_a_name_that_does_not_resolve_is_a_problem() -> None:
 
     sender = Poster(policy=LOOPBACK_TOO, tls=tls_context(None), timeout_s=20.0, resolve=unknown)
     assert problem(sender, "https://receiver.example/") == "NAME_NOT_RESOLVED"
+
+
+@pytest.fixture
+def hanging() -> Iterator[tuple[Resolve, threading.Event]]:
+    """A resolver that never answers for some names, and its end."""
+    released = threading.Event()
+
+    def resolve(host: str, _port: int) -> Sequence[Address]:
+        if host.startswith("hanging"):
+            released.wait()
+        return [ip_address("127.0.0.1")]
+
+    yield resolve, released
+    released.set()
+
+
+def test_a_name_whose_resolution_hangs_is_a_problem_and_delays_no_other(
+    hanging: tuple[Resolve, threading.Event],
+) -> None:
+    """After the resolver's own limit. At most so many lookups run, one for a name, however often that is asked for."""
+    resolve, released = hanging
+    asked: list[str] = []
+
+    def counting(host: str, port: int) -> Sequence[Address]:
+        asked.append(host)
+        return resolve(host, port)
+
+    bounded = BoundedResolver(counting, timeout_s=0.05, max_lookups=2)
+    sender = Poster(policy=LOOPBACK_TOO, tls=tls_context(None), timeout_s=20.0, resolve=bounded)
+    with receiver(host="receiver.example") as running:
+        for _ in range(3):
+            assert problem(sender, "https://hanging.example/") == "NAME_NOT_RESOLVED"
+        assert asked == ["hanging.example"]
+        assert post(sender, running.url) == 204
+        for _ in range(2):
+            assert problem(sender, "https://hanging2.example/") == "NAME_NOT_RESOLVED"
+        assert problem(sender, running.url) == "NAME_NOT_RESOLVED", "no lookup is left"
+        assert asked == ["hanging.example", "receiver.example", "hanging2.example"]
+        released.set()
+        until_sent(sender, running.url)
+
+
+def until_sent(sender: Poster, url: str) -> None:
+    """Post until the lookups that hung have ended."""
+    for _ in range(1000):
+        try:
+            assert post(sender, url) == 204
+        except PostFailed:
+            threading.Event().wait(0.01)
+        else:
+            return
+    raise AssertionError("still not resolved")
 
 
 def test_a_signature_is_an_hmac_of_time_and_body() -> None:

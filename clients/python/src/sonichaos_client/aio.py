@@ -282,13 +282,16 @@ class AsyncClient:
         *,
         job: JobLike | None = None,
         kinds: Sequence[WebhookEventKind] = (),
+        request_id: str = "",
         service: OwningService = OwningService.RENDER,
     ) -> webhooks_pb2.CreateWebhookResponse:
         """Register a webhook for one job or (None) for all jobs; without ``kinds`` for everything.
 
         The response has its secret, which cannot be read again. A call that is repeated registers another webhook.
         """
-        return await self._calls.run(webhook_calls.create_webhook(url, job, kinds, service, self._options))
+        return await self._calls.run(
+            webhook_calls.create_webhook(url, job, kinds, request_id, service=service, options=self._options)
+        )
 
     def list_webhooks(
         self, service: OwningService = OwningService.RENDER

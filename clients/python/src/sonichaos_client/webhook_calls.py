@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sonichaos.webhooks.v1 import webhooks_pb2 as pb
 from sonichaos_client import rpcs
 from sonichaos_client.enums import OwningService, WebhookEventKind
+from sonichaos_client.fields import new_request_id
 from sonichaos_client.job_reference import JobLike, id_of
 from sonichaos_client.options import CallOptions
 from sonichaos_client.sansio import Item, Operation, StreamOperation, call_unary
@@ -15,13 +16,20 @@ _PAGE_SIZE = 100
 
 
 def create_webhook(
-    url: str, job: JobLike | None, kinds: Sequence[WebhookEventKind], service: OwningService, options: CallOptions
+    url: str,
+    job: JobLike | None,
+    kinds: Sequence[WebhookEventKind],
+    request_id: str,
+    *,
+    service: OwningService,
+    options: CallOptions,
 ) -> Operation[pb.CreateWebhookResponse]:
     """Register a webhook."""
     request = pb.CreateWebhookRequest(
         url=url,
         job_id="" if job is None else id_of(job),
         kinds=[pb.WebhookEventKind.ValueType(kind) for kind in kinds],
+        request_id=request_id or new_request_id(),
     )
     return (yield from call_unary(service, rpcs.CREATE_WEBHOOK, request, options))
 

@@ -35,11 +35,15 @@ def webhooks() -> None:
     type=click.Choice(list(_KINDS)),
     help="Only when this happens; may be repeated [default: everything]",
 )
+@click.option(
+    "--request-id", default="", metavar="ID", help="Own id of this request: a retry with it registers nothing more."
+)
 @connected
-def create(session: Session, *, url: str, job_id: str, kinds: tuple[str, ...]) -> None:
-    """Register a webhook, and show the secret that signs its requests. The secret cannot be shown again."""
+def create(session: Session, *, url: str, job_id: str, kinds: tuple[str, ...], request_id: str) -> None:
+    """Register a webhook, and show the secret that signs its requests. No other command shows the secret."""
+    chosen = [_KINDS[kind] for kind in kinds]
     with session.client() as client:
-        created = client.create_webhook(url, job=job_id or None, kinds=[_KINDS[kind] for kind in kinds])
+        created = client.create_webhook(url, job=job_id or None, kinds=chosen, request_id=request_id)
     session.print_json({**as_dict(created.webhook), "secret": created.secret})
     session.print_text(f"{created.webhook.webhook_id}\nsecret {created.secret}")
 

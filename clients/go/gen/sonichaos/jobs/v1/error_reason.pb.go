@@ -47,7 +47,7 @@ const (
 	// `store_key`. Metadata: key.
 	// Example: a signed URL for the ZIP of a take without stems.
 	ErrorReason_ERROR_REASON_FILE_NOT_FOUND ErrorReason = 5
-	// ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, job_id.
+	// ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, and job_id or webhook_id.
 	// Example: a retry with the same request id and another prompt.
 	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 6
 	// ALREADY_EXISTS. A persona with this id exists. Metadata: persona_id.

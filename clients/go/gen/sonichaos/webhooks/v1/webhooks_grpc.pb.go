@@ -18,7 +18,7 @@ const _ = grpc.SupportPackageIsVersion7
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type WebhooksServiceClient interface {
 	// Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-	// response has it. Not safe to repeat: each call registers another webhook.
+	// call shows it. Safe to repeat with a request id.
 	CreateWebhook(ctx context.Context, in *CreateWebhookRequest, opts ...grpc.CallOption) (*CreateWebhookResponse, error)
 	// Lists the caller's webhooks, newest first.
 	ListWebhooks(ctx context.Context, in *ListWebhooksRequest, opts ...grpc.CallOption) (*ListWebhooksResponse, error)
@@ -88,7 +88,7 @@ func (c *webhooksServiceClient) RetryWebhookDelivery(ctx context.Context, in *Re
 // for forward compatibility
 type WebhooksServiceServer interface {
 	// Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-	// response has it. Not safe to repeat: each call registers another webhook.
+	// call shows it. Safe to repeat with a request id.
 	CreateWebhook(context.Context, *CreateWebhookRequest) (*CreateWebhookResponse, error)
 	// Lists the caller's webhooks, newest first.
 	ListWebhooks(context.Context, *ListWebhooksRequest) (*ListWebhooksResponse, error)

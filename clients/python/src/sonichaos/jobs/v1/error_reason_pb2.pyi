@@ -47,7 +47,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: a signed URL for the ZIP of a take without stems.
     """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 6
-    """ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, job_id.
+    """ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, and job_id or webhook_id.
     Example: a retry with the same request id and another prompt.
     """
     ERROR_REASON_PERSONA_EXISTS: _ErrorReason.ValueType  # 7
@@ -260,7 +260,7 @@ ERROR_REASON_FILE_NOT_FOUND: ErrorReason.ValueType  # 5
 Example: a signed URL for the ZIP of a take without stems.
 """
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 6
-"""ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, job_id.
+"""ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, and job_id or webhook_id.
 Example: a retry with the same request id and another prompt.
 """
 ERROR_REASON_PERSONA_EXISTS: ErrorReason.ValueType  # 7

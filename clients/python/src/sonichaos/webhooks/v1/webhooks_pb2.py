@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sonichaos.jobs.v1 import job_pb2 as sonichaos_dot_jobs_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sonichaos/webhooks/v1/webhooks.proto\x12\x15sonichaos.webhooks.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsonichaos/jobs/v1/job.proto\"\xd5\x01\n\x07Webhook\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x36\n\x05kinds\x18\x04 \x03(\x0e\x32\'.sonichaos.webhooks.v1.WebhookEventKind\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64isable_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd5\x03\n\x0fWebhookDelivery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x12\n\nwebhook_id\x18\x02 \x01(\t\x12\x35\n\x04kind\x18\x03 \x01(\x0e\x32\'.sonichaos.webhooks.v1.WebhookEventKind\x12\x0e\n\x06job_id\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\r\x12\x10\n\x08sequence\x18\x06 \x01(\x04\x12:\n\x05state\x18\x07 \x01(\x0e\x32+.sonichaos.webhooks.v1.WebhookDeliveryState\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\r\x12\x13\n\x0bstatus_code\x18\t \x01(\r\x12\x36\n\x07problem\x18\n \x01(\x0e\x32%.sonichaos.webhooks.v1.WebhookProblem\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11next_attempt_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x01\n\nWebhookJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.JobState\x12*\n\x05\x65vent\x18\x04 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.JobEvent\"\x88\x01\n\x0bWebhookBody\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x03job\x18\x04 \x01(\x0b\x32!.sonichaos.webhooks.v1.WebhookJob\"k\n\x14\x43reateWebhookRequest\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x36\n\x05kinds\x18\x03 \x03(\x0e\x32\'.sonichaos.webhooks.v1.WebhookEventKind\"X\n\x15\x43reateWebhookResponse\x12/\n\x07webhook\x18\x01 \x01(\x0b\x32\x1e.sonichaos.webhooks.v1.Webhook\x12\x0e\n\x06secret\x18\x02 \x01(\t\"<\n\x13ListWebhooksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"a\n\x14ListWebhooksResponse\x12\x30\n\x08webhooks\x18\x01 \x03(\x0b\x32\x1e.sonichaos.webhooks.v1.Webhook\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x14\x44\x65leteWebhookRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteWebhookResponse\"Y\n\x1cListWebhookDeliveriesRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"t\n\x1dListWebhookDeliveriesResponse\x12:\n\ndeliveries\x18\x01 \x03(\x0b\x32&.sonichaos.webhooks.v1.WebhookDelivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x1bRetryWebhookDeliveryRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"X\n\x1cRetryWebhookDeliveryResponse\x12\x38\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32&.sonichaos.webhooks.v1.WebhookDelivery*\x81\x01\n\x10WebhookEventKind\x12\"\n\x1eWEBHOOK_EVENT_KIND_UNSPECIFIED\x10\x00\x12$\n WEBHOOK_EVENT_KIND_VERSION_ENDED\x10\x01\x12#\n\x1fWEBHOOK_EVENT_KIND_BOUNCE_READY\x10\x02*\xab\x01\n\x14WebhookDeliveryState\x12&\n\"WEBHOOK_DELIVERY_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eWEBHOOK_DELIVERY_STATE_WAITING\x10\x01\x12$\n WEBHOOK_DELIVERY_STATE_DELIVERED\x10\x02\x12!\n\x1dWEBHOOK_DELIVERY_STATE_FAILED\x10\x03*\x88\x03\n\x0eWebhookProblem\x12\x1f\n\x1bWEBHOOK_PROBLEM_UNSPECIFIED\x10\x00\x12\x1a\n\x16WEBHOOK_PROBLEM_STATUS\x10\x01\x12\x1b\n\x17WEBHOOK_PROBLEM_TIMEOUT\x10\x02\x12%\n!WEBHOOK_PROBLEM_NAME_NOT_RESOLVED\x10\x03\x12\'\n#WEBHOOK_PROBLEM_ADDRESS_NOT_ALLOWED\x10\x04\x12%\n!WEBHOOK_PROBLEM_CONNECTION_FAILED\x10\x05\x12\x1e\n\x1aWEBHOOK_PROBLEM_TLS_FAILED\x10\x06\x12$\n WEBHOOK_PROBLEM_INVALID_RESPONSE\x10\x07\x12\x18\n\x14WEBHOOK_PROBLEM_GONE\x10\x08\x12$\n WEBHOOK_PROBLEM_TOO_MANY_WAITING\x10\t\x12\x1f\n\x1bWEBHOOK_PROBLEM_INTERRUPTED\x10\n2\xe3\x04\n\x0fWebhooksService\x12l\n\rCreateWebhook\x12+.sonichaos.webhooks.v1.CreateWebhookRequest\x1a,.sonichaos.webhooks.v1.CreateWebhookResponse\"\x00\x12i\n\x0cListWebhooks\x12*.sonichaos.webhooks.v1.ListWebhooksRequest\x1a+.sonichaos.webhooks.v1.ListWebhooksResponse\"\x00\x12l\n\rDeleteWebhook\x12+.sonichaos.webhooks.v1.DeleteWebhookRequest\x1a,.sonichaos.webhooks.v1.DeleteWebhookResponse\"\x00\x12\x84\x01\n\x15ListWebhookDeliveries\x12\x33.sonichaos.webhooks.v1.ListWebhookDeliveriesRequest\x1a\x34.sonichaos.webhooks.v1.ListWebhookDeliveriesResponse\"\x00\x12\x81\x01\n\x14RetryWebhookDelivery\x12\x32.sonichaos.webhooks.v1.RetryWebhookDeliveryRequest\x1a\x33.sonichaos.webhooks.v1.RetryWebhookDeliveryResponse\"\x00\x42V\n\x18\x61i.sonichaos.webhooks.v1P\x01Z8sonichaos.ai/client/gen/sonichaos/webhooks/v1;webhooksv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sonichaos/webhooks/v1/webhooks.proto\x12\x15sonichaos.webhooks.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsonichaos/jobs/v1/job.proto\"\xd5\x01\n\x07Webhook\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x36\n\x05kinds\x18\x04 \x03(\x0e\x32\'.sonichaos.webhooks.v1.WebhookEventKind\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64isable_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd5\x03\n\x0fWebhookDelivery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x12\n\nwebhook_id\x18\x02 \x01(\t\x12\x35\n\x04kind\x18\x03 \x01(\x0e\x32\'.sonichaos.webhooks.v1.WebhookEventKind\x12\x0e\n\x06job_id\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\r\x12\x10\n\x08sequence\x18\x06 \x01(\x04\x12:\n\x05state\x18\x07 \x01(\x0e\x32+.sonichaos.webhooks.v1.WebhookDeliveryState\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\r\x12\x13\n\x0bstatus_code\x18\t \x01(\r\x12\x36\n\x07problem\x18\n \x01(\x0e\x32%.sonichaos.webhooks.v1.WebhookProblem\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11next_attempt_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x01\n\nWebhookJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.sonichaos.jobs.v1.JobState\x12*\n\x05\x65vent\x18\x04 \x01(\x0b\x32\x1b.sonichaos.jobs.v1.JobEvent\"\x88\x01\n\x0bWebhookBody\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x03job\x18\x04 \x01(\x0b\x32!.sonichaos.webhooks.v1.WebhookJob\"\x7f\n\x14\x43reateWebhookRequest\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x36\n\x05kinds\x18\x03 \x03(\x0e\x32\'.sonichaos.webhooks.v1.WebhookEventKind\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"X\n\x15\x43reateWebhookResponse\x12/\n\x07webhook\x18\x01 \x01(\x0b\x32\x1e.sonichaos.webhooks.v1.Webhook\x12\x0e\n\x06secret\x18\x02 \x01(\t\"<\n\x13ListWebhooksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"a\n\x14ListWebhooksResponse\x12\x30\n\x08webhooks\x18\x01 \x03(\x0b\x32\x1e.sonichaos.webhooks.v1.Webhook\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x14\x44\x65leteWebhookRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteWebhookResponse\"Y\n\x1cListWebhookDeliveriesRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"t\n\x1dListWebhookDeliveriesResponse\x12:\n\ndeliveries\x18\x01 \x03(\x0b\x32&.sonichaos.webhooks.v1.WebhookDelivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x1bRetryWebhookDeliveryRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"X\n\x1cRetryWebhookDeliveryResponse\x12\x38\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32&.sonichaos.webhooks.v1.WebhookDelivery*\x81\x01\n\x10WebhookEventKind\x12\"\n\x1eWEBHOOK_EVENT_KIND_UNSPECIFIED\x10\x00\x12$\n WEBHOOK_EVENT_KIND_VERSION_ENDED\x10\x01\x12#\n\x1fWEBHOOK_EVENT_KIND_BOUNCE_READY\x10\x02*\xab\x01\n\x14WebhookDeliveryState\x12&\n\"WEBHOOK_DELIVERY_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eWEBHOOK_DELIVERY_STATE_WAITING\x10\x01\x12$\n WEBHOOK_DELIVERY_STATE_DELIVERED\x10\x02\x12!\n\x1dWEBHOOK_DELIVERY_STATE_FAILED\x10\x03*\x88\x03\n\x0eWebhookProblem\x12\x1f\n\x1bWEBHOOK_PROBLEM_UNSPECIFIED\x10\x00\x12\x1a\n\x16WEBHOOK_PROBLEM_STATUS\x10\x01\x12\x1b\n\x17WEBHOOK_PROBLEM_TIMEOUT\x10\x02\x12%\n!WEBHOOK_PROBLEM_NAME_NOT_RESOLVED\x10\x03\x12\'\n#WEBHOOK_PROBLEM_ADDRESS_NOT_ALLOWED\x10\x04\x12%\n!WEBHOOK_PROBLEM_CONNECTION_FAILED\x10\x05\x12\x1e\n\x1aWEBHOOK_PROBLEM_TLS_FAILED\x10\x06\x12$\n WEBHOOK_PROBLEM_INVALID_RESPONSE\x10\x07\x12\x18\n\x14WEBHOOK_PROBLEM_GONE\x10\x08\x12$\n WEBHOOK_PROBLEM_TOO_MANY_WAITING\x10\t\x12\x1f\n\x1bWEBHOOK_PROBLEM_INTERRUPTED\x10\n2\xe3\x04\n\x0fWebhooksService\x12l\n\rCreateWebhook\x12+.sonichaos.webhooks.v1.CreateWebhookRequest\x1a,.sonichaos.webhooks.v1.CreateWebhookResponse\"\x00\x12i\n\x0cListWebhooks\x12*.sonichaos.webhooks.v1.ListWebhooksRequest\x1a+.sonichaos.webhooks.v1.ListWebhooksResponse\"\x00\x12l\n\rDeleteWebhook\x12+.sonichaos.webhooks.v1.DeleteWebhookRequest\x1a,.sonichaos.webhooks.v1.DeleteWebhookResponse\"\x00\x12\x84\x01\n\x15ListWebhookDeliveries\x12\x33.sonichaos.webhooks.v1.ListWebhookDeliveriesRequest\x1a\x34.sonichaos.webhooks.v1.ListWebhookDeliveriesResponse\"\x00\x12\x81\x01\n\x14RetryWebhookDelivery\x12\x32.sonichaos.webhooks.v1.RetryWebhookDeliveryRequest\x1a\x33.sonichaos.webhooks.v1.RetryWebhookDeliveryResponse\"\x00\x42V\n\x18\x61i.sonichaos.webhooks.v1P\x01Z8sonichaos.ai/client/gen/sonichaos/webhooks/v1;webhooksv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +34,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sonichaos.webhooks.v1.webho
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\030ai.sonichaos.webhooks.v1P\001Z8sonichaos.ai/client/gen/sonichaos/webhooks/v1;webhooksv1'
-  _globals['_WEBHOOKEVENTKIND']._serialized_start=1869
-  _globals['_WEBHOOKEVENTKIND']._serialized_end=1998
-  _globals['_WEBHOOKDELIVERYSTATE']._serialized_start=2001
-  _globals['_WEBHOOKDELIVERYSTATE']._serialized_end=2172
-  _globals['_WEBHOOKPROBLEM']._serialized_start=2175
-  _globals['_WEBHOOKPROBLEM']._serialized_end=2567
+  _globals['_WEBHOOKEVENTKIND']._serialized_start=1889
+  _globals['_WEBHOOKEVENTKIND']._serialized_end=2018
+  _globals['_WEBHOOKDELIVERYSTATE']._serialized_start=2021
+  _globals['_WEBHOOKDELIVERYSTATE']._serialized_end=2192
+  _globals['_WEBHOOKPROBLEM']._serialized_start=2195
+  _globals['_WEBHOOKPROBLEM']._serialized_end=2587
   _globals['_WEBHOOK']._serialized_start=126
   _globals['_WEBHOOK']._serialized_end=339
   _globals['_WEBHOOKDELIVERY']._serialized_start=342
@@ -49,25 +49,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEBHOOKBODY']._serialized_start=950
   _globals['_WEBHOOKBODY']._serialized_end=1086
   _globals['_CREATEWEBHOOKREQUEST']._serialized_start=1088
-  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=1195
-  _globals['_CREATEWEBHOOKRESPONSE']._serialized_start=1197
-  _globals['_CREATEWEBHOOKRESPONSE']._serialized_end=1285
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=1287
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=1347
-  _globals['_LISTWEBHOOKSRESPONSE']._serialized_start=1349
-  _globals['_LISTWEBHOOKSRESPONSE']._serialized_end=1446
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=1448
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=1490
-  _globals['_DELETEWEBHOOKRESPONSE']._serialized_start=1492
-  _globals['_DELETEWEBHOOKRESPONSE']._serialized_end=1515
-  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_start=1517
-  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_end=1606
-  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_start=1608
-  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_end=1724
-  _globals['_RETRYWEBHOOKDELIVERYREQUEST']._serialized_start=1726
-  _globals['_RETRYWEBHOOKDELIVERYREQUEST']._serialized_end=1776
-  _globals['_RETRYWEBHOOKDELIVERYRESPONSE']._serialized_start=1778
-  _globals['_RETRYWEBHOOKDELIVERYRESPONSE']._serialized_end=1866
-  _globals['_WEBHOOKSSERVICE']._serialized_start=2570
-  _globals['_WEBHOOKSSERVICE']._serialized_end=3181
+  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=1215
+  _globals['_CREATEWEBHOOKRESPONSE']._serialized_start=1217
+  _globals['_CREATEWEBHOOKRESPONSE']._serialized_end=1305
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=1307
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=1367
+  _globals['_LISTWEBHOOKSRESPONSE']._serialized_start=1369
+  _globals['_LISTWEBHOOKSRESPONSE']._serialized_end=1466
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=1468
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=1510
+  _globals['_DELETEWEBHOOKRESPONSE']._serialized_start=1512
+  _globals['_DELETEWEBHOOKRESPONSE']._serialized_end=1535
+  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_start=1537
+  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_end=1626
+  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_start=1628
+  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_end=1744
+  _globals['_RETRYWEBHOOKDELIVERYREQUEST']._serialized_start=1746
+  _globals['_RETRYWEBHOOKDELIVERYREQUEST']._serialized_end=1796
+  _globals['_RETRYWEBHOOKDELIVERYRESPONSE']._serialized_start=1798
+  _globals['_RETRYWEBHOOKDELIVERYRESPONSE']._serialized_end=1886
+  _globals['_WEBHOOKSSERVICE']._serialized_start=2590
+  _globals['_WEBHOOKSSERVICE']._serialized_end=3201
 # @@protoc_insertion_point(module_scope)

@@ -336,6 +336,7 @@ class CreateWebhookRequest(_message.Message):
     URL_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     url: _builtins.str
     """Where its requests are sent: `https://host[:port][/path][?query]`, at most 2048 ASCII characters, without a user, password or
     fragment. `http://` only if SONICHAOS_WEBHOOK_ALLOW_HTTP is on.
@@ -343,6 +344,10 @@ class CreateWebhookRequest(_message.Message):
     job_id: _builtins.str
     """The job that it is for: it is also notified of what happened before the call, and removed with the job. At most 4 per job. Empty:
     all of the caller's jobs, from now on; at most SONICHAOS_WEBHOOK_LIMIT per tenant.
+    """
+    request_id: _builtins.str
+    """The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the same
+    url, job and kinds returns the same webhook and secret, for as long as the webhook exists. Empty: every call registers a webhook.
     """
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___WebhookEventKind.ValueType]:
@@ -354,10 +359,11 @@ class CreateWebhookRequest(_message.Message):
         url: _builtins.str = ...,
         job_id: _builtins.str = ...,
         kinds: _abc.Iterable[Global___WebhookEventKind.ValueType] | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "kinds", b"kinds", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "kinds", b"kinds", "request_id", b"request_id", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

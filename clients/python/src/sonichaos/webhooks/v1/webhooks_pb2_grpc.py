@@ -70,7 +70,7 @@ class WebhooksServiceServicer:
 
     def CreateWebhook(self, request, context):
         """Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-        response has it. Not safe to repeat: each call registers another webhook.
+        call shows it. Safe to repeat with a request id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class WebhooksServiceStub:
     def __new__(cls, channel: _aio.Channel) -> WebhooksServiceAsyncStub: ...
     CreateWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookRequest, _webhooks_pb2.CreateWebhookResponse]
     """Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-    response has it. Not safe to repeat: each call registers another webhook.
+    call shows it. Safe to repeat with a request id.
     """
     ListWebhooks: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhooksRequest, _webhooks_pb2.ListWebhooksResponse]
     """Lists the caller's webhooks, newest first."""
@@ -57,7 +57,7 @@ class WebhooksServiceAsyncStub(WebhooksServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookRequest, _webhooks_pb2.CreateWebhookResponse]  # type: ignore[assignment]
     """Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-    response has it. Not safe to repeat: each call registers another webhook.
+    call shows it. Safe to repeat with a request id.
     """
     ListWebhooks: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhooksRequest, _webhooks_pb2.ListWebhooksResponse]  # type: ignore[assignment]
     """Lists the caller's webhooks, newest first."""
@@ -80,7 +80,7 @@ class WebhooksServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.CreateWebhookResponse, _abc.Awaitable[_webhooks_pb2.CreateWebhookResponse]]:
         """Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-        response has it. Not safe to repeat: each call registers another webhook.
+        call shows it. Safe to repeat with a request id.
         """
 
     @_abc_1.abstractmethod

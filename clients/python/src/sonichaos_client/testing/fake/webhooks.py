@@ -55,6 +55,7 @@ class Webhook:
 
     message: webhooks_pb2.Webhook
     secret: str
+    request_id: str = ""
     deliveries: list[Delivery] = field(default_factory=list)
 
 
@@ -69,7 +70,20 @@ class Webhooks:
         records.on_event(self._notify)
 
     def create(self, request: webhooks_pb2.CreateWebhookRequest) -> Webhook:
-        """Register a webhook. One for a job is also notified of what has happened to it. Raises JOB_NOT_FOUND, TENANT_LIMIT."""
+        """Register a webhook. One for a job is also notified of what has happened to it.
+
+        Raises REQUEST_ID_REUSED, JOB_NOT_FOUND, TENANT_LIMIT.
+        """
+        kinds = sorted(set(request.kinds) or {_VERSION_ENDED, _BOUNCE_READY})
+        for one in self._webhooks.values():
+            if request.request_id and one.request_id == request.request_id:
+                if (one.message.url, one.message.job_id, list(one.message.kinds)) == (
+                    request.url,
+                    request.job_id,
+                    kinds,
+                ):
+                    return one
+                raise _request_id_reused(one)
         past = self._records.get(request.job_id).events if request.job_id else ()
         allowed = MAX_PER_JOB if request.job_id else MAX_PER_TENANT
         if sum(one.message.job_id == request.job_id for one in self._webhooks.values()) >= allowed:
@@ -78,10 +92,10 @@ class Webhooks:
             webhook_id=self._webhook_ids.new(self._clock.now_us()),
             url=request.url,
             job_id=request.job_id,
-            kinds=sorted(set(request.kinds) or {_VERSION_ENDED, _BOUNCE_READY}),
+            kinds=kinds,
             create_time=timestamp(self._clock.now()),
         )
-        webhook = Webhook(message, f"whsec_{secrets.token_urlsafe(32)}")
+        webhook = Webhook(message, f"whsec_{secrets.token_urlsafe(32)}", request.request_id)
         self._webhooks[message.webhook_id] = webhook
         for event in past:
             self._enqueue(webhook, event)
@@ -286,6 +300,16 @@ def _disabled(webhook_id: str) -> Refusal:
         "WEBHOOK_DISABLED",
         f"webhook {webhook_id} is disabled, because its receiver answered 410 Gone; register a new one",
         metadata={"webhook_id": webhook_id},
+    )
+
+
+def _request_id_reused(webhook: Webhook) -> Refusal:
+    webhook_id = webhook.message.webhook_id
+    return Refusal(
+        StatusCode.ALREADY_EXISTS,
+        "REQUEST_ID_REUSED",
+        f"request id {webhook.request_id!r} was used for other content, by webhook {webhook_id}; use a new id for a new request",
+        metadata={"request_id": webhook.request_id, "webhook_id": webhook_id},
     )
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from sonichaos.webhooks.v1 import webhooks_pb2, webhooks_pb2_grpc
 from sonichaos_client.errors import FieldViolation
 from sonichaos_client.testing.fake.boundary import Context
-from sonichaos_client.testing.fake.checks import page_size
+from sonichaos_client.testing.fake.checks import check_request_id, page_size
 from sonichaos_client.testing.fake.refusals import check
 from sonichaos_client.testing.fake.tokens import Sealer
 from sonichaos_client.testing.fake.webhooks import Webhooks, check_url
@@ -27,7 +27,7 @@ class WebhooksServicer(webhooks_pb2_grpc.WebhooksServiceServicer):
     async def CreateWebhook(
         self, request: webhooks_pb2.CreateWebhookRequest, context: Context
     ) -> webhooks_pb2.CreateWebhookResponse:
-        found = check_url(request.url)
+        found = [*check_request_id(request.request_id), *check_url(request.url)]
         unknown = [kind for kind in request.kinds if kind not in webhooks_pb2.WebhookEventKind.values()[1:]]
         if unknown:
             text = f"must be VERSION_ENDED or BOUNCE_READY, or empty for both, got {', '.join(map(str, unknown[:10]))}"

@@ -47,6 +47,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :url, :string, 1, json_name: "url"
       optional :job_id, :string, 2, json_name: "jobId"
       repeated :kinds, :enum, 3, "sonichaos.webhooks.v1.WebhookEventKind", json_name: "kinds"
+      optional :request_id, :string, 4, json_name: "requestId"
     end
     add_message "sonichaos.webhooks.v1.CreateWebhookResponse" do
       optional :webhook, :message, 1, "sonichaos.webhooks.v1.Webhook", json_name: "webhook"

@@ -21,7 +21,7 @@ module Sonichaos
           self.service_name = 'sonichaos.webhooks.v1.WebhooksService'
 
           # Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-          # response has it. Not safe to repeat: each call registers another webhook.
+          # call shows it. Safe to repeat with a request id.
           rpc :CreateWebhook, ::Sonichaos::Webhooks::V1::CreateWebhookRequest, ::Sonichaos::Webhooks::V1::CreateWebhookResponse
           # Lists the caller's webhooks, newest first.
           rpc :ListWebhooks, ::Sonichaos::Webhooks::V1::ListWebhooksRequest, ::Sonichaos::Webhooks::V1::ListWebhooksResponse

@@ -71,7 +71,7 @@ export enum ErrorReason {
   FILE_NOT_FOUND = 5,
 
   /**
-   * ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, job_id.
+   * ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, and job_id or webhook_id.
    * Example: a retry with the same request id and another prompt.
    *
    * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 6;

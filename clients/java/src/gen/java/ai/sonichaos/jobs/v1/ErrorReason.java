@@ -71,7 +71,7 @@ public enum ErrorReason
   ERROR_REASON_FILE_NOT_FOUND(5),
   /**
    * <pre>
-   * ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, job_id.
+   * ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, and job_id or webhook_id.
    * Example: a retry with the same request id and another prompt.
    * </pre>
    *
@@ -531,7 +531,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_FILE_NOT_FOUND_VALUE = 5;
   /**
    * <pre>
-   * ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, job_id.
+   * ALREADY_EXISTS. The request id was used for a different request. Metadata: request_id, and job_id or webhook_id.
    * Example: a retry with the same request id and another prompt.
    * </pre>
    *

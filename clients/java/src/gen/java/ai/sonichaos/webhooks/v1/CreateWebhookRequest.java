@@ -23,6 +23,7 @@ private static final long serialVersionUID = 0L;
     url_ = "";
     jobId_ = "";
     kinds_ = java.util.Collections.emptyList();
+    requestId_ = "";
   }
 
   @java.lang.Override
@@ -226,6 +227,55 @@ private static final long serialVersionUID = 0L;
   }
   private int kindsMemoizedSerializedSize;
 
+  public static final int REQUEST_ID_FIELD_NUMBER = 4;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object requestId_ = "";
+  /**
+   * <pre>
+   * The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the same
+   * url, job and kinds returns the same webhook and secret, for as long as the webhook exists. Empty: every call registers a webhook.
+   * </pre>
+   *
+   * <code>string request_id = 4 [json_name = "requestId"];</code>
+   * @return The requestId.
+   */
+  @java.lang.Override
+  public java.lang.String getRequestId() {
+    java.lang.Object ref = requestId_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      requestId_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the same
+   * url, job and kinds returns the same webhook and secret, for as long as the webhook exists. Empty: every call registers a webhook.
+   * </pre>
+   *
+   * <code>string request_id = 4 [json_name = "requestId"];</code>
+   * @return The bytes for requestId.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getRequestIdBytes() {
+    java.lang.Object ref = requestId_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      requestId_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -254,6 +304,9 @@ private static final long serialVersionUID = 0L;
     for (int i = 0; i < kinds_.size(); i++) {
       output.writeEnumNoTag(kinds_.get(i));
     }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(requestId_)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 4, requestId_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -281,6 +334,9 @@ private static final long serialVersionUID = 0L;
           .computeUInt32SizeNoTag(dataSize);
       }kindsMemoizedSerializedSize = dataSize;
     }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(requestId_)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(4, requestId_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -301,6 +357,8 @@ private static final long serialVersionUID = 0L;
     if (!getJobId()
         .equals(other.getJobId())) return false;
     if (!kinds_.equals(other.kinds_)) return false;
+    if (!getRequestId()
+        .equals(other.getRequestId())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -320,6 +378,8 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + KINDS_FIELD_NUMBER;
       hash = (53 * hash) + kinds_.hashCode();
     }
+    hash = (37 * hash) + REQUEST_ID_FIELD_NUMBER;
+    hash = (53 * hash) + getRequestId().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -457,6 +517,7 @@ private static final long serialVersionUID = 0L;
       jobId_ = "";
       kinds_ = java.util.Collections.emptyList();
       bitField0_ = (bitField0_ & ~0x00000004);
+      requestId_ = "";
       return this;
     }
 
@@ -504,6 +565,9 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00000002) != 0)) {
         result.jobId_ = jobId_;
+      }
+      if (((from_bitField0_ & 0x00000008) != 0)) {
+        result.requestId_ = requestId_;
       }
     }
 
@@ -571,6 +635,11 @@ private static final long serialVersionUID = 0L;
         }
         onChanged();
       }
+      if (!other.getRequestId().isEmpty()) {
+        requestId_ = other.requestId_;
+        bitField0_ |= 0x00000008;
+        onChanged();
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -624,6 +693,11 @@ private static final long serialVersionUID = 0L;
               input.popLimit(oldLimit);
               break;
             } // case 26
+            case 34: {
+              requestId_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000008;
+              break;
+            } // case 34
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1019,6 +1093,103 @@ private static final long serialVersionUID = 0L;
       for (int value : values) {
         kinds_.add(value);
       }
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object requestId_ = "";
+    /**
+     * <pre>
+     * The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the same
+     * url, job and kinds returns the same webhook and secret, for as long as the webhook exists. Empty: every call registers a webhook.
+     * </pre>
+     *
+     * <code>string request_id = 4 [json_name = "requestId"];</code>
+     * @return The requestId.
+     */
+    public java.lang.String getRequestId() {
+      java.lang.Object ref = requestId_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        requestId_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the same
+     * url, job and kinds returns the same webhook and secret, for as long as the webhook exists. Empty: every call registers a webhook.
+     * </pre>
+     *
+     * <code>string request_id = 4 [json_name = "requestId"];</code>
+     * @return The bytes for requestId.
+     */
+    public com.google.protobuf.ByteString
+        getRequestIdBytes() {
+      java.lang.Object ref = requestId_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        requestId_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the same
+     * url, job and kinds returns the same webhook and secret, for as long as the webhook exists. Empty: every call registers a webhook.
+     * </pre>
+     *
+     * <code>string request_id = 4 [json_name = "requestId"];</code>
+     * @param value The requestId to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRequestId(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      requestId_ = value;
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the same
+     * url, job and kinds returns the same webhook and secret, for as long as the webhook exists. Empty: every call registers a webhook.
+     * </pre>
+     *
+     * <code>string request_id = 4 [json_name = "requestId"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRequestId() {
+      requestId_ = getDefaultInstance().getRequestId();
+      bitField0_ = (bitField0_ & ~0x00000008);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the same
+     * url, job and kinds returns the same webhook and secret, for as long as the webhook exists. Empty: every call registers a webhook.
+     * </pre>
+     *
+     * <code>string request_id = 4 [json_name = "requestId"];</code>
+     * @param value The bytes for requestId to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRequestIdBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      requestId_ = value;
+      bitField0_ |= 0x00000008;
       onChanged();
       return this;
     }

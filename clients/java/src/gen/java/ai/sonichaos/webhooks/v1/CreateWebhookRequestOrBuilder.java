@@ -99,4 +99,26 @@ public interface CreateWebhookRequestOrBuilder extends
    * @return The enum numeric value on the wire of kinds at the given index.
    */
   int getKindsValue(int index);
+
+  /**
+   * <pre>
+   * The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the same
+   * url, job and kinds returns the same webhook and secret, for as long as the webhook exists. Empty: every call registers a webhook.
+   * </pre>
+   *
+   * <code>string request_id = 4 [json_name = "requestId"];</code>
+   * @return The requestId.
+   */
+  java.lang.String getRequestId();
+  /**
+   * <pre>
+   * The caller's own id of this request, at most 128 printable ASCII characters without spaces. A retry with the same id and the same
+   * url, job and kinds returns the same webhook and secret, for as long as the webhook exists. Empty: every call registers a webhook.
+   * </pre>
+   *
+   * <code>string request_id = 4 [json_name = "requestId"];</code>
+   * @return The bytes for requestId.
+   */
+  com.google.protobuf.ByteString
+      getRequestIdBytes();
 }

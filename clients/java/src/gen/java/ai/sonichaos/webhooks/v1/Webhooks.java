@@ -126,66 +126,67 @@ public final class Webhooks {
       "ype\030\002 \001(\tR\004type\022;\n\013create_time\030\003 \001(\0132\032.g" +
       "oogle.protobuf.TimestampR\ncreateTime\0223\n\003" +
       "job\030\004 \001(\0132!.sonichaos.webhooks.v1.Webhoo" +
-      "kJobR\003job\"~\n\024CreateWebhookRequest\022\020\n\003url" +
-      "\030\001 \001(\tR\003url\022\025\n\006job_id\030\002 \001(\tR\005jobId\022=\n\005ki" +
-      "nds\030\003 \003(\0162\'.sonichaos.webhooks.v1.Webhoo" +
-      "kEventKindR\005kinds\"i\n\025CreateWebhookRespon" +
-      "se\0228\n\007webhook\030\001 \001(\0132\036.sonichaos.webhooks" +
-      ".v1.WebhookR\007webhook\022\026\n\006secret\030\002 \001(\tR\006se" +
-      "cret\"Q\n\023ListWebhooksRequest\022\033\n\tpage_size" +
-      "\030\001 \001(\rR\010pageSize\022\035\n\npage_token\030\002 \001(\tR\tpa" +
-      "geToken\"z\n\024ListWebhooksResponse\022:\n\010webho" +
-      "oks\030\001 \003(\0132\036.sonichaos.webhooks.v1.Webhoo" +
-      "kR\010webhooks\022&\n\017next_page_token\030\002 \001(\tR\rne" +
-      "xtPageToken\"5\n\024DeleteWebhookRequest\022\035\n\nw" +
-      "ebhook_id\030\001 \001(\tR\twebhookId\"\027\n\025DeleteWebh" +
-      "ookResponse\"y\n\034ListWebhookDeliveriesRequ" +
-      "est\022\035\n\nwebhook_id\030\001 \001(\tR\twebhookId\022\033\n\tpa" +
-      "ge_size\030\002 \001(\rR\010pageSize\022\035\n\npage_token\030\003 " +
-      "\001(\tR\tpageToken\"\217\001\n\035ListWebhookDeliveries" +
-      "Response\022F\n\ndeliveries\030\001 \003(\0132&.sonichaos" +
-      ".webhooks.v1.WebhookDeliveryR\ndeliveries" +
-      "\022&\n\017next_page_token\030\002 \001(\tR\rnextPageToken" +
-      "\">\n\033RetryWebhookDeliveryRequest\022\037\n\013deliv" +
-      "ery_id\030\001 \001(\tR\ndeliveryId\"b\n\034RetryWebhook" +
-      "DeliveryResponse\022B\n\010delivery\030\001 \001(\0132&.son" +
-      "ichaos.webhooks.v1.WebhookDeliveryR\010deli" +
-      "very*\201\001\n\020WebhookEventKind\022\"\n\036WEBHOOK_EVE" +
-      "NT_KIND_UNSPECIFIED\020\000\022$\n WEBHOOK_EVENT_K" +
-      "IND_VERSION_ENDED\020\001\022#\n\037WEBHOOK_EVENT_KIN" +
-      "D_BOUNCE_READY\020\002*\253\001\n\024WebhookDeliveryStat" +
-      "e\022&\n\"WEBHOOK_DELIVERY_STATE_UNSPECIFIED\020" +
-      "\000\022\"\n\036WEBHOOK_DELIVERY_STATE_WAITING\020\001\022$\n" +
-      " WEBHOOK_DELIVERY_STATE_DELIVERED\020\002\022!\n\035W" +
-      "EBHOOK_DELIVERY_STATE_FAILED\020\003*\210\003\n\016Webho" +
-      "okProblem\022\037\n\033WEBHOOK_PROBLEM_UNSPECIFIED" +
-      "\020\000\022\032\n\026WEBHOOK_PROBLEM_STATUS\020\001\022\033\n\027WEBHOO" +
-      "K_PROBLEM_TIMEOUT\020\002\022%\n!WEBHOOK_PROBLEM_N" +
-      "AME_NOT_RESOLVED\020\003\022\'\n#WEBHOOK_PROBLEM_AD" +
-      "DRESS_NOT_ALLOWED\020\004\022%\n!WEBHOOK_PROBLEM_C" +
-      "ONNECTION_FAILED\020\005\022\036\n\032WEBHOOK_PROBLEM_TL" +
-      "S_FAILED\020\006\022$\n WEBHOOK_PROBLEM_INVALID_RE" +
-      "SPONSE\020\007\022\030\n\024WEBHOOK_PROBLEM_GONE\020\010\022$\n WE" +
-      "BHOOK_PROBLEM_TOO_MANY_WAITING\020\t\022\037\n\033WEBH" +
-      "OOK_PROBLEM_INTERRUPTED\020\n2\343\004\n\017WebhooksSe" +
-      "rvice\022l\n\rCreateWebhook\022+.sonichaos.webho" +
-      "oks.v1.CreateWebhookRequest\032,.sonichaos." +
-      "webhooks.v1.CreateWebhookResponse\"\000\022i\n\014L" +
-      "istWebhooks\022*.sonichaos.webhooks.v1.List" +
-      "WebhooksRequest\032+.sonichaos.webhooks.v1." +
-      "ListWebhooksResponse\"\000\022l\n\rDeleteWebhook\022" +
-      "+.sonichaos.webhooks.v1.DeleteWebhookReq" +
-      "uest\032,.sonichaos.webhooks.v1.DeleteWebho" +
-      "okResponse\"\000\022\204\001\n\025ListWebhookDeliveries\0223" +
-      ".sonichaos.webhooks.v1.ListWebhookDelive" +
-      "riesRequest\0324.sonichaos.webhooks.v1.List" +
-      "WebhookDeliveriesResponse\"\000\022\201\001\n\024RetryWeb" +
-      "hookDelivery\0222.sonichaos.webhooks.v1.Ret" +
-      "ryWebhookDeliveryRequest\0323.sonichaos.web" +
-      "hooks.v1.RetryWebhookDeliveryResponse\"\000B" +
-      "V\n\030ai.sonichaos.webhooks.v1P\001Z8sonichaos" +
-      ".ai/client/gen/sonichaos/webhooks/v1;web" +
-      "hooksv1b\006proto3"
+      "kJobR\003job\"\235\001\n\024CreateWebhookRequest\022\020\n\003ur" +
+      "l\030\001 \001(\tR\003url\022\025\n\006job_id\030\002 \001(\tR\005jobId\022=\n\005k" +
+      "inds\030\003 \003(\0162\'.sonichaos.webhooks.v1.Webho" +
+      "okEventKindR\005kinds\022\035\n\nrequest_id\030\004 \001(\tR\t" +
+      "requestId\"i\n\025CreateWebhookResponse\0228\n\007we" +
+      "bhook\030\001 \001(\0132\036.sonichaos.webhooks.v1.Webh" +
+      "ookR\007webhook\022\026\n\006secret\030\002 \001(\tR\006secret\"Q\n\023" +
+      "ListWebhooksRequest\022\033\n\tpage_size\030\001 \001(\rR\010" +
+      "pageSize\022\035\n\npage_token\030\002 \001(\tR\tpageToken\"" +
+      "z\n\024ListWebhooksResponse\022:\n\010webhooks\030\001 \003(" +
+      "\0132\036.sonichaos.webhooks.v1.WebhookR\010webho" +
+      "oks\022&\n\017next_page_token\030\002 \001(\tR\rnextPageTo" +
+      "ken\"5\n\024DeleteWebhookRequest\022\035\n\nwebhook_i" +
+      "d\030\001 \001(\tR\twebhookId\"\027\n\025DeleteWebhookRespo" +
+      "nse\"y\n\034ListWebhookDeliveriesRequest\022\035\n\nw" +
+      "ebhook_id\030\001 \001(\tR\twebhookId\022\033\n\tpage_size\030" +
+      "\002 \001(\rR\010pageSize\022\035\n\npage_token\030\003 \001(\tR\tpag" +
+      "eToken\"\217\001\n\035ListWebhookDeliveriesResponse" +
+      "\022F\n\ndeliveries\030\001 \003(\0132&.sonichaos.webhook" +
+      "s.v1.WebhookDeliveryR\ndeliveries\022&\n\017next" +
+      "_page_token\030\002 \001(\tR\rnextPageToken\">\n\033Retr" +
+      "yWebhookDeliveryRequest\022\037\n\013delivery_id\030\001" +
+      " \001(\tR\ndeliveryId\"b\n\034RetryWebhookDelivery" +
+      "Response\022B\n\010delivery\030\001 \001(\0132&.sonichaos.w" +
+      "ebhooks.v1.WebhookDeliveryR\010delivery*\201\001\n" +
+      "\020WebhookEventKind\022\"\n\036WEBHOOK_EVENT_KIND_" +
+      "UNSPECIFIED\020\000\022$\n WEBHOOK_EVENT_KIND_VERS" +
+      "ION_ENDED\020\001\022#\n\037WEBHOOK_EVENT_KIND_BOUNCE" +
+      "_READY\020\002*\253\001\n\024WebhookDeliveryState\022&\n\"WEB" +
+      "HOOK_DELIVERY_STATE_UNSPECIFIED\020\000\022\"\n\036WEB" +
+      "HOOK_DELIVERY_STATE_WAITING\020\001\022$\n WEBHOOK" +
+      "_DELIVERY_STATE_DELIVERED\020\002\022!\n\035WEBHOOK_D" +
+      "ELIVERY_STATE_FAILED\020\003*\210\003\n\016WebhookProble" +
+      "m\022\037\n\033WEBHOOK_PROBLEM_UNSPECIFIED\020\000\022\032\n\026WE" +
+      "BHOOK_PROBLEM_STATUS\020\001\022\033\n\027WEBHOOK_PROBLE" +
+      "M_TIMEOUT\020\002\022%\n!WEBHOOK_PROBLEM_NAME_NOT_" +
+      "RESOLVED\020\003\022\'\n#WEBHOOK_PROBLEM_ADDRESS_NO" +
+      "T_ALLOWED\020\004\022%\n!WEBHOOK_PROBLEM_CONNECTIO" +
+      "N_FAILED\020\005\022\036\n\032WEBHOOK_PROBLEM_TLS_FAILED" +
+      "\020\006\022$\n WEBHOOK_PROBLEM_INVALID_RESPONSE\020\007" +
+      "\022\030\n\024WEBHOOK_PROBLEM_GONE\020\010\022$\n WEBHOOK_PR" +
+      "OBLEM_TOO_MANY_WAITING\020\t\022\037\n\033WEBHOOK_PROB" +
+      "LEM_INTERRUPTED\020\n2\343\004\n\017WebhooksService\022l\n" +
+      "\rCreateWebhook\022+.sonichaos.webhooks.v1.C" +
+      "reateWebhookRequest\032,.sonichaos.webhooks" +
+      ".v1.CreateWebhookResponse\"\000\022i\n\014ListWebho" +
+      "oks\022*.sonichaos.webhooks.v1.ListWebhooks" +
+      "Request\032+.sonichaos.webhooks.v1.ListWebh" +
+      "ooksResponse\"\000\022l\n\rDeleteWebhook\022+.sonich" +
+      "aos.webhooks.v1.DeleteWebhookRequest\032,.s" +
+      "onichaos.webhooks.v1.DeleteWebhookRespon" +
+      "se\"\000\022\204\001\n\025ListWebhookDeliveries\0223.sonicha" +
+      "os.webhooks.v1.ListWebhookDeliveriesRequ" +
+      "est\0324.sonichaos.webhooks.v1.ListWebhookD" +
+      "eliveriesResponse\"\000\022\201\001\n\024RetryWebhookDeli" +
+      "very\0222.sonichaos.webhooks.v1.RetryWebhoo" +
+      "kDeliveryRequest\0323.sonichaos.webhooks.v1" +
+      ".RetryWebhookDeliveryResponse\"\000BV\n\030ai.so" +
+      "nichaos.webhooks.v1P\001Z8sonichaos.ai/clie" +
+      "nt/gen/sonichaos/webhooks/v1;webhooksv1b" +
+      "\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -222,7 +223,7 @@ public final class Webhooks {
     internal_static_sonichaos_webhooks_v1_CreateWebhookRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_webhooks_v1_CreateWebhookRequest_descriptor,
-        new java.lang.String[] { "Url", "JobId", "Kinds", });
+        new java.lang.String[] { "Url", "JobId", "Kinds", "RequestId", });
     internal_static_sonichaos_webhooks_v1_CreateWebhookResponse_descriptor =
       getDescriptor().getMessageTypes().get(5);
     internal_static_sonichaos_webhooks_v1_CreateWebhookResponse_fieldAccessorTable = new

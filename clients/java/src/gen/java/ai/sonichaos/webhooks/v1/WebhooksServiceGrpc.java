@@ -229,7 +229,7 @@ public final class WebhooksServiceGrpc {
     /**
      * <pre>
      * Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-     * response has it. Not safe to repeat: each call registers another webhook.
+     * call shows it. Safe to repeat with a request id.
      * </pre>
      */
     public void createWebhook(ai.sonichaos.webhooks.v1.CreateWebhookRequest request,
@@ -339,7 +339,7 @@ public final class WebhooksServiceGrpc {
     /**
      * <pre>
      * Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-     * response has it. Not safe to repeat: each call registers another webhook.
+     * call shows it. Safe to repeat with a request id.
      * </pre>
      */
     public void createWebhook(ai.sonichaos.webhooks.v1.CreateWebhookRequest request,
@@ -414,7 +414,7 @@ public final class WebhooksServiceGrpc {
     /**
      * <pre>
      * Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-     * response has it. Not safe to repeat: each call registers another webhook.
+     * call shows it. Safe to repeat with a request id.
      * </pre>
      */
     public ai.sonichaos.webhooks.v1.CreateWebhookResponse createWebhook(ai.sonichaos.webhooks.v1.CreateWebhookRequest request) {
@@ -484,7 +484,7 @@ public final class WebhooksServiceGrpc {
     /**
      * <pre>
      * Registers a webhook, for one job or for all of the caller's jobs. The response has the secret that signs its requests; no other
-     * response has it. Not safe to repeat: each call registers another webhook.
+     * call shows it. Safe to repeat with a request id.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<ai.sonichaos.webhooks.v1.CreateWebhookResponse> createWebhook(
