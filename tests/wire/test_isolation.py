@@ -89,6 +89,7 @@ FIELDS: dict[str, Kind | None] = {
     "CreateRenderRequest.request_id": Kind.REQUEST,
     "RerenderStemRequest.request_id": Kind.REQUEST,
     "SeparationHeader.request_id": Kind.REQUEST,
+    "CreateWebhookRequest.request_id": Kind.REQUEST,
     "VerifyAuditChainRequest.head_digest": Kind.CHAIN_HEAD,
     "SeparationHeader.store_key": Kind.STORE_KEY,
     "AnalysisHeader.store_key": Kind.STORE_KEY,
