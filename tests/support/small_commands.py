@@ -52,7 +52,7 @@ _SEPARATOR = Small(
     writes=["mine-separator/MODEL_CARD.md", "mine-separator/own.yaml"],
 )
 _EVALUATION = "--small --takes 1 --seconds 4 --part adherence"
-_TESTS_PASS = r"(?m)^\d+ passed"
+_TESTS_PASS = r"[1-9]\d* passed"
 
 # By the beginning of a command; the longest that fits counts.
 SMALL = {

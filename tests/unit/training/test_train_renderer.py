@@ -26,6 +26,7 @@ from training.cli import main
 from training.corpus.compose import compose
 from training.corpus.song import perform
 from training.features import SongFeatures, drop_controls, extract, read, write
+from training.latents import read_latents
 from training.loop import LoopSpec, train
 from training.training_set import persona_of
 from training.work_folder import WorkFolder
@@ -172,6 +173,24 @@ def test_a_preview_needs_no_work_folder(tmp_path: Path) -> None:
     refused = CliRunner().invoke(main, ["corpus"])
     assert refused.exit_code == 2
     assert "--work" in refused.output
+
+
+def test_songs_have_the_length_that_is_asked_for(tmp_path: Path) -> None:
+    """`corpus` and `latents` compose songs of --seconds."""
+    work = str(tmp_path)
+    for arguments in (
+        ["init", "--work", work],
+        ["corpus", "--work", work, "--songs", "1", "--seconds", "3"],
+        ["latents", "--work", work, "--songs", "2", "--seconds", "2.5"],
+    ):
+        ended = CliRunner().invoke(main, arguments)
+        assert ended.exit_code == 0, ended.output
+    folder = WorkFolder(path=tmp_path)
+    (song,) = (read(path) for path in folder.songs.glob("*.safetensors"))
+    assert song.log_mel.shape[-1] * 512 / 44100 == pytest.approx(3.0, abs=0.1)
+    encoded, composed = read_latents(folder.latents)
+    assert encoded.frames * 2048 / 44100 == pytest.approx(3.0, abs=0.1)
+    assert composed.frames * 2048 / 44100 == pytest.approx(2.5, abs=0.1)
 
 
 def test_an_exported_checkpoint_loads(song: SongFeatures, tmp_path: Path) -> None:
