@@ -16,7 +16,7 @@ help: ## list the commands
 .venv/.runtime: pyproject.toml clients/python/pyproject.toml | .venv/bin/python
 	$(PIP) --upgrade 'pip>=25.1'  # for --group; whoever made .venv may have left an older one
 	$(PIP) '$(TORCH)'
-	$(PIP) -e clients/python -e .
+	$(PIP) -e 'clients/python[plot]' -e .  # plot: the tutorial draws a picture
 	touch $@
 
 .venv/.development: .venv/.runtime

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,20 @@ def test_without_stems_the_bounce_is_downloaded(pair: ScriptedPair, tmp_path: Pa
     assert [path.suffix for path in tmp_path.iterdir()] == [".wav"]
     assert next(tmp_path.iterdir()).read_bytes() == BOUNCE
     assert "stems" not in result.stderr
+
+
+def test_without_out_the_command_that_downloads_is_printed(
+    pair: ScriptedPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It works as printed."""
+    monkeypatch.chdir(tmp_path)
+    result = sonichaos(pair, *RENDER, "--stems")
+    assert result.exit_code == 0, result.stderr
+    before, printed = result.stderr.strip().splitlines()[-1].split("To download: sonichaos ")
+    assert before == "The files are stored by the service. "
+    assert sonichaos(pair, *shlex.split(printed)).exit_code == 0
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes() == ZIP
 
 
 def test_json_is_one_object_per_line(pair: ScriptedPair, tmp_path: Path) -> None:

@@ -106,6 +106,9 @@ def follow(
             note(f"{output.out.file_name} is the bounce; the stems: {stems}")
     session.print_json(ended)
     session.print_text(format_version(ended, version_of(ended, watched.number)))
+    if output.out is None:
+        download = session.next_command("get", job.job_id, "--version", str(watched.number), "--out", ".")
+        note(f"The files are stored by the service. To download: {download}")
 
 
 def save_file(

@@ -105,7 +105,8 @@ class _Progress:
         if event.stage:
             words.append(event.stage.name.lower())
         if event.estimated_time_left is not None:
-            words.append(f"about {event.estimated_time_left.total_seconds():.0f} s left")
+            left_s = round(event.estimated_time_left.total_seconds())
+            words.append(f"about {left_s} s left" if left_s else "under 1 s left")
         await self.report(sum(self._fractions.values()) / self._tracks, ", ".join(words))
 
     async def report(self, fraction: float, message: str) -> None:
