@@ -124,6 +124,14 @@ class UploadAdmission:
             raise InvalidFields([FieldViolation("header.expire_time", "must be in the future, or not set")])
         path = spool.path
         upload = read_upload_header(path, max_seconds=self._limits.max_seconds, resample=header.resample)
+        # A FLAC of some megabytes can hold hours of silence: its samples are read only where the job would be accepted.
+        self._journal.check_room(
+            tenant,
+            OwningService.SEPARATION,
+            upload.frames / SAMPLE_RATE_HZ,
+            limit=self._limits.queue_limit,
+            tenant_limits=limits_of_current_caller(self._tenant_limits),
+        )
         created_at = now.replace(microsecond=0)
         with self._scratch.open() as scratch:
             track = scratch.pcm(upload.frames)

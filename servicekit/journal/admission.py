@@ -307,18 +307,27 @@ def find_existing(connection: Connection, request: Request, now_us: int) -> Acce
 
 
 def _queue_with_room(tx: Transaction, owner: OwningService, tenant: str, audio_s: float, room: Room) -> Queue:
-    """The owner's queue, with the work counted for the tenant.
+    """The owner's queue, with the work counted for the tenant. Raises as `check_room`."""
+    queue = check_room(tx.connection, owner, tenant, audio_s, room, now_us=tx.now_us)
+    usage.add_work(tx, tenant, audio_s)
+    return queue
+
+
+def check_room(
+    connection: Connection, owner: OwningService, tenant: str, audio_s: float, room: Room, *, now_us: int
+) -> Queue:
+    """The owner's queue, if another version of the tenant may wait in it.
 
     Raises ResourceExhausted TENANT_LIMIT, and QUEUE_FULL where as many versions wait as may, one of the tenant among them: a full
     queue takes the first version of a tenant, so that others cannot shut it out.
     """
-    queue = Queue.read(tx.connection, owner, tx.now_us, newcomer=tenant)
+    queue = Queue.read(connection, owner, now_us, newcomer=tenant)
 
     def retry_after_s() -> float:
         wait_s = queue.wait_s()
         return _RETRY_AFTER_S if wait_s is None else max(wait_s, 1.0)
 
-    usage.admit_work(tx, tenant, room.tenant, audio_s, retry_after_s)
+    usage.check_work(connection, tenant, room.tenant, audio_s, now_us=now_us, retry_after_s=retry_after_s)
     if queue.queued >= room.queue_limit and queue.has_queued(tenant):
         raise ResourceExhausted(
             f"the queue is full: at most {room.queue_limit} versions may wait, {queue.queued} do; retry later",

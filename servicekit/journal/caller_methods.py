@@ -46,6 +46,23 @@ class CallerMethods(OpenJournal):
         with self._database.reading() as connection:
             return admission.find_existing(connection, request, self._database.now_us())
 
+    def check_room(
+        self,
+        tenant: str,
+        owner: OwningService,
+        audio_seconds: float,
+        *,
+        limit: int,
+        tenant_limits: TenantLimits = UNLIMITED,
+    ) -> None:
+        """Check whether a job would be accepted now, before costly work for it; :meth:`accept` checks again.
+
+        Raises ResourceExhausted QUEUE_FULL and TENANT_LIMIT.
+        """
+        with self._database.reading() as connection:
+            room, now_us = Room(limit, tenant_limits), self._database.now_us()
+            admission.check_room(connection, owner, tenant, audio_seconds, room, now_us=now_us)
+
     def accept(self, new: NewJob, *, limit: int, tenant_limits: TenantLimits = UNLIMITED) -> AcceptResult:
         """Accept a job if fewer than ``limit`` versions are queued, or none of the tenant.
 

@@ -52,29 +52,43 @@ def add_upload(tx: Transaction, tenant: str, size_bytes: int) -> int:
     return int(_add(tx, tenant, upload_bytes=size_bytes).upload_bytes)
 
 
-def admit_work(
-    tx: Transaction, tenant: str, limits: TenantLimits, audio_s: float, retry_after_s: Callable[[], float]
+def check_work(
+    connection: Connection,
+    tenant: str,
+    limits: TenantLimits,
+    audio_s: float,
+    *,
+    now_us: int,
+    retry_after_s: Callable[[], float],
 ) -> None:
-    """Count ``audio_s`` seconds of work that is being accepted.
+    """Check whether a tenant may have another version, of ``audio_s`` seconds.
 
     Raises ResourceExhausted TENANT_LIMIT where that would exceed a limit; ``retry_after_s`` says when fewer versions may wait.
     """
     if limits.waiting_jobs:
-        waiting = turns.count_queued(tx.connection, tenant) + 1
+        waiting = turns.count_queued(connection, tenant) + 1
         if waiting > limits.waiting_jobs:
             raise limit_reached(
                 "waiting_jobs", allowed=limits.waiting_jobs, used=waiting, retry_after_s=retry_after_s()
             )
-    used_s = _add(tx, tenant, audio_s=audio_s).audio_s
     allowed_s = limits.audio_seconds_per_day
-    if allowed_s and used_s > allowed_s:
-        left_s = seconds_until_midnight(from_micros(tx.now_us))
+    if not allowed_s:
+        return
+    row = connection.execute(_READ, {"of_tenant": tenant, "of_day": now_us // _DAY_US}).one_or_none()
+    used_s = audio_s + (0.0 if row is None else row.audio_s)
+    if used_s > allowed_s:
+        left_s = seconds_until_midnight(from_micros(now_us))
         raise limit_reached(
             "audio_seconds_per_day",
             allowed=allowed_s,
             used=used_s,
             retry_after_s=left_s if audio_s <= allowed_s else None,
         )
+
+
+def add_work(tx: Transaction, tenant: str, audio_s: float) -> None:
+    """Count seconds of work that is being accepted."""
+    _add(tx, tenant, audio_s=audio_s)
 
 
 def _add(tx: Transaction, tenant: str, *, audio_s: float = 0.0, upload_bytes: int = 0) -> Row[Any]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
+import soundfile
 from google.rpc import error_details_pb2
 from grpc import aio
 from grpc_status import rpc_status
@@ -40,6 +43,7 @@ from tests.support.tiny_separator import NAME, tiny_separator
 ACME: dict[str, Any] = {"metadata": as_tenant("acme", GRANTABLE_SCOPES)}
 OTHER: dict[str, Any] = {"metadata": as_tenant("other", GRANTABLE_SCOPES)}
 Analysis = separation_pb2.AnalyzeAudioRequest
+Separation = separation_pb2.CreateSeparationRequest
 
 
 def limited(**limits: float) -> CallLimits:
@@ -199,6 +203,20 @@ async def test_uploads_are_limited_and_counted(tmp_path: Path, separator: Separa
             assert (reason, metadata["limit"]) == ("TENANT_LIMIT", "upload_bytes_per_day")
             assert live.journal.usage("acme").upload_bytes == 4 * size
             await live.separation.CreateSeparation(iter(upload()), **OTHER)
+
+
+async def test_an_upload_beyond_a_limit_is_refused_by_its_header(tmp_path: Path, separator: Separator) -> None:
+    """Before its samples are read: a small FLAC can be hours of silence. Here they are damaged, which nobody notices."""
+    silence = io.BytesIO()
+    soundfile.write(silence, np.zeros((44100 * 9, 2)), 44100, format="FLAC", subtype="PCM_16")
+    data = silence.getvalue()[:-100] + bytes(100)
+    messages = [Separation(header=separation_pb2.SeparationHeader()), Separation(data=data)]
+    async with separation_serving(tmp_path, separator, call_limits=limited(audio_seconds_per_day=8)) as live:
+        reason, metadata, _ = await refused(live.separation.CreateSeparation(iter(messages), **ACME))
+        assert (reason, metadata["limit"], metadata["used"]) == ("TENANT_LIMIT", "audio_seconds_per_day", "9")
+        assert live.journal.usage("acme").audio_seconds == 0
+        with pytest.raises(aio.AioRpcError, match=r"cannot be decoded|is damaged|is truncated"):
+            await live.separation.CreateSeparation(iter(messages))
 
 
 async def _until_running(journal: Journal) -> None:
