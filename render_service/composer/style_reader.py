@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from render_service.composer.score import MAX_FAMILIES
 from render_service.composer.style import Instrumentation, Mood
+from render_service.composer.style_anchors import read_vectors
 from render_service.composer.style_scenes import INSTRUMENT_SCENES, MOOD_SCENES, NEUTRAL_SCENES
 from render_service.composer.style_words import (
     INSTRUMENT_WORDS,
@@ -58,10 +59,15 @@ class StyleReading:
 
 
 class StyleReader:
-    """Reads prompts. The listed words are encoded once, when the first prompt needs them. Safe for several threads."""
+    """Reads prompts. Safe for several threads.
 
-    def __init__(self, encode: SentenceEncoder) -> None:
+    The vectors of the listed words are the stored ones if those are of the weights with ``encoder_sha256``; otherwise the words are
+    encoded once, when the first prompt needs them.
+    """
+
+    def __init__(self, encode: SentenceEncoder, *, encoder_sha256: str | None = None) -> None:
         self._encode = encode
+        self._encoder_sha256 = encoder_sha256
         families = {f: INSTRUMENT_WORDS[f] + MORE_INSTRUMENT_WORDS[f] for f in Instrumentation}
         moods = {m: MOOD_WORDS[m] + MORE_MOOD_WORDS[m] for m in Mood}
         self._families = _Axis(families, INSTRUMENT_SCENES, threshold=_FAMILY_THRESHOLD)
@@ -88,10 +94,18 @@ class StyleReader:
             moods = moods or self._moods.named(self._anchors.mood_scores(vectors))
         return _reading(families, moods)
 
+    @property
+    def anchor_texts(self) -> list[str]:
+        """The words and scenes that prompts are compared with, those of the families first."""
+        return [*self._families.anchors, *self._moods.anchors]
+
     @cached_property
     def _anchors(self) -> _Anchors:
-        words = [*self._families.anchors, *self._moods.anchors]
-        return _Anchors.of(self._encode(words), self._families.owners, self._moods.owners)
+        texts = self.anchor_texts
+        vectors = None if self._encoder_sha256 is None else read_vectors(self._encoder_sha256, texts)
+        if vectors is None:
+            vectors = self._encode(texts)
+        return _Anchors.of(vectors, self._families.owners, self._moods.owners)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -79,7 +79,8 @@ class LatentDiffusion:
         # On the CPU, so that plans do not wait for the GPU and are the same with every device.
         reading = self._text if self._device.type == "cpu" else TextEncoder(text_folder)
         self._planner = RulePlanner(
-            StyleReader(reading.sentences), nets.habits.habits if nets.habits else _default_habits
+            StyleReader(reading.sentences, encoder_sha256=digest),
+            nets.habits.habits if nets.habits else _default_habits,
         )
 
     @property

@@ -9,16 +9,40 @@ import pytest
 from numpy.typing import NDArray
 
 from render_service.composer.style import Instrumentation, Mood
+from render_service.composer.style_anchors import read_vectors
 from render_service.composer.style_reader import StyleReader
+from render_service.renderers.latent_diffusion.checkpoint import sha256_of
 from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 
 F, M = Instrumentation, Mood
 
 
 @pytest.fixture(scope="module")
-def reader() -> StyleReader:
-    """A reader with the packaged text encoder."""
-    return StyleReader(TextEncoder(packaged_folder()).sentences)
+def encoder() -> TextEncoder:
+    """The packaged text encoder."""
+    return TextEncoder(packaged_folder())
+
+
+@pytest.fixture(scope="module")
+def reader(encoder: TextEncoder) -> StyleReader:
+    """A reader as the renderer makes it."""
+    return StyleReader(encoder.sentences, encoder_sha256=sha256_of(encoder.weights_path))
+
+
+def test_stored_vectors_are_those_of_the_encoder(encoder: TextEncoder, reader: StyleReader) -> None:
+    """Of the words and scenes of today; `python scripts/style_anchors.py` writes them."""
+    stored = read_vectors(sha256_of(encoder.weights_path), reader.anchor_texts)
+    assert stored is not None, "run scripts/style_anchors.py"
+    np.testing.assert_allclose(stored, encoder.sentences(reader.anchor_texts), atol=1e-5)
+
+
+def test_vectors_of_other_texts_or_of_another_encoder_are_not_used(encoder: TextEncoder, reader: StyleReader) -> None:
+    """They are computed instead: the reading stays right."""
+    digest, texts = sha256_of(encoder.weights_path), reader.anchor_texts
+    assert read_vectors(digest, texts[1:]) is None
+    assert read_vectors("0" * 64, texts) is None
+    prompt = "an ensemble of fiddlers and cellists"
+    assert StyleReader(encoder.sentences, encoder_sha256="0" * 64).read(prompt) == reader.read(prompt)
 
 
 @pytest.mark.parametrize(
@@ -81,15 +105,14 @@ def test_a_prompt_that_names_nothing_is_read_as_nothing(reader: StyleReader, pro
     "prompt",
     [", ".join(f"word{i} of many" for i in range(120)), "one " * 400, "x, " * 600 + "and a clause of some more words"],
 )
-def test_a_long_prompt_encodes_a_bounded_batch(prompt: str) -> None:
+def test_a_long_prompt_encodes_a_bounded_batch(encoder: TextEncoder, prompt: str) -> None:
     """2000 characters cost little more than a sentence, however they are cut into clauses."""
-    encoder = TextEncoder(packaged_folder())
     batches: list[list[str]] = []
 
     def recording(texts: Sequence[str]) -> NDArray[np.float32]:
         batches.append(list(texts))
         return encoder.sentences(texts)
 
-    StyleReader(recording).read(prompt)
-    (clauses,) = [batch for batch in batches if len(batch) < 100]  # the other batch is the lists' own
+    StyleReader(recording, encoder_sha256=sha256_of(encoder.weights_path)).read(prompt)
+    (clauses,) = batches
     assert 0 < len(clauses) * max(len(clause.split()) for clause in clauses) <= 48
