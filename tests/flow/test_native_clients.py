@@ -1,14 +1,12 @@
-"""The examples in C++, Ruby, Go and Java against a live pair with the starter weights."""
+"""The examples in C++, Ruby, Go and Java against a live pair."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.flow.conftest import running_up
 from tests.support.example_flow import check_example, entry_sha256
 from tests.support.native_clients import LANGUAGES, native_client
 from tests.support.pair import LivePair
@@ -16,22 +14,15 @@ from tests.support.pair import LivePair
 PERSONA = "neon-drift"
 
 
-@pytest.fixture(scope="module")
-def starter_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePair]:
-    """Both services as `sonichaos up` starts them, for all languages."""
-    with running_up(tmp_path_factory.mktemp("starter"), {}) as live:
-        yield live
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_whole_flow(language: str, starter_pair: LivePair, tmp_path: Path) -> None:
+def test_the_whole_flow(language: str, example_pair: LivePair, tmp_path: Path) -> None:
     """One job of two calls, no event lost or repeated by a disconnect, the vocals alone, checked, before and after a re-render."""
     client = native_client(language)
-    addresses = ["--address", starter_pair.render_address, "--separation-address", starter_pair.separation_address]
+    addresses = ["--address", example_pair.render_address, "--separation-address", example_pair.separation_address]
     result = client.run_example(*addresses, "--persona", PERSONA, "--seconds", "2", "--out", str(tmp_path))
     assert result.returncode == 0, result.stderr
-    printed = check_example(result.stdout, starter_pair.client)
-    versions = starter_pair.client.get_job(printed["jobId"]).versions
+    printed = check_example(result.stdout, example_pair.client)
+    versions = example_pair.client.get_job(printed["jobId"]).versions
     for version in versions:
         assert f"v{version.number} is done: ZIP with SHA-256 {version.files.zip.sha256}\n" in result.stdout
         path = tmp_path / f"{printed['jobId']}-v{version.number}-vocals.wav"
