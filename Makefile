@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # On a GPU host pip brings the CUDA build of this version; set TORCH to use another (>= 2.11).
 TORCH ?= torch==2.13.0
-PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+PIP := PYTHONWARNINGS='ignore:Editable installation' .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help setup demo test test-go test-java soak check protos docs site dist constraints sbom format clean
 help: ## list the commands
