@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -72,6 +74,22 @@ def post(url: str, body: bytes, signature: str | None) -> int:
             return error.code
     poster = Poster(policy=LOOPBACK_TOO, tls=tls_context(None), timeout_s=20)
     return poster.post(LOOPBACK_TOO.read(url), {HEADER: signature, "Content-Type": "application/json"}, body)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_receiver_of_the_page_does_not_read_a_body_of_any_size(language: str, tmp_path: Path) -> None:
+    """Anyone can post to it: one that is far larger than a request of the service is refused, whatever signs it."""
+    large = b'{"id": "wd-3", "type": "' + b"x" * (1 << 20) + b'", "job": {"jobId": "j-1", "state": "JOB_STATE_DONE"}}'
+    signed = {HEADER: sign(large, SECRET, int(time.time()))}
+    with example(language, tmp_path) as (url, _):
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+        try:
+            connection.request("POST", "/sonichaos", large, signed)
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException):  # it closed the connection
+            status = 413
+        assert status == 413
+        assert post(url, BODY, sign(BODY, SECRET, int(time.time()))) == 204
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

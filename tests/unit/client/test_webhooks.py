@@ -65,3 +65,9 @@ def test_an_old_request_is_refused() -> None:
     for age in (timedelta(minutes=5, seconds=1), timedelta(minutes=-5, seconds=-1)):
         with pytest.raises(InvalidSignatureError, match="at most 300 s are allowed"):
             verify_signature(BODY, SIGNED, SECRET, now=NOW + age)
+
+
+def test_an_empty_secret_is_refused() -> None:
+    """As of a variable that is not set: anyone could sign with it."""
+    with pytest.raises(ValueError, match="must be the secret of the webhook"):
+        verify_signature(BODY, sign(BODY, "", int(NOW.timestamp())), "", now=NOW)

@@ -22,8 +22,10 @@ def verify_signature(
     """Raise InvalidSignatureError unless ``header`` signs ``body`` with ``secret``, at most ``tolerance`` ago or ahead.
 
     ``body`` is the request's body as it arrived, byte for byte; ``header`` the value of `SIGNATURE_HEADER`, empty if it is missing.
-    ``now`` is the present by default.
+    ``now`` is the present by default. Raises ValueError for an empty secret, with which anyone could sign.
     """
+    if not secret:
+        raise ValueError("secret must be the secret of the webhook, got an empty text.")
     parts = header.split(",") if len(header) <= _MAX_CHARACTERS else []
     times = [found[1] for part in parts if (found := _TIME.fullmatch(part.strip()))]
     signatures = [found[1] for part in parts if (found := _SIGNATURE.fullmatch(part.strip()))]
