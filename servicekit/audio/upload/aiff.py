@@ -19,6 +19,8 @@ _CHUNK = struct.Struct(">4sI")
 _COMM = struct.Struct(">hIhH8s")  # channels, frames, bits, then the rate as an 80-bit float
 _SSND = struct.Struct(">II")
 _INTEGERS = {1: Encoding.PCM8_SIGNED, 2: Encoding.PCM16, 3: Encoding.PCM24, 4: Encoding.PCM32}
+_WIDTHS = {b"in24": 3, b"42n1": 3, b"in32": 4, b"23ni": 4}
+"""Bytes of a sample that the compression states; with others the width follows from the bits alone."""
 _BIG_ENDIAN_INTEGERS = frozenset({b"NONE", b"twos", b"in24", b"in32"})
 _LITTLE_ENDIAN_INTEGERS = frozenset({b"sowt", b"42n1", b"23ni"})
 _FLOATS = {b"fl32": Encoding.FLOAT32, b"FL32": Encoding.FLOAT32, b"fl64": Encoding.FLOAT64, b"FL64": Encoding.FLOAT64}
@@ -90,8 +92,9 @@ def _encoding(compression: bytes, bits: int) -> Encoding:
     if compression in _FLOATS:
         return _FLOATS[compression]
     if compression in _BIG_ENDIAN_INTEGERS | _LITTLE_ENDIAN_INTEGERS and 1 <= bits <= 32:
-        # Fewer bits than the width are left-aligned, so only the width matters.
-        return _INTEGERS[-(-bits // 8)]
+        width = -(-bits // 8)  # fewer bits than the width are left-aligned, so only the width matters
+        if width == _WIDTHS.get(compression, width):
+            return _INTEGERS[width]
     raise unsupported_encoding(f"AIFF-C compression {compression!r}, {bits} bits")
 
 

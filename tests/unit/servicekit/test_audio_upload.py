@@ -242,6 +242,17 @@ def test_every_truncation_of_other_files_is_refused(tmp_path: Path, fmt: str) ->
         refused(cut)
 
 
+def test_an_aiff_whose_compression_and_bits_differ_is_refused(tmp_path: Path) -> None:
+    """A sample of "42n1" has 24 bits. Read as 16, it would be noise."""
+    path = tmp_path / "a.aifc"
+    soundfile.write(path, integers(200, 2, 24) << 8, 44100, subtype="PCM_24", format="AIFF", endian="LITTLE")
+    whole = path.read_bytes()
+    at = whole.index(b"COMM") + 14
+    assert (whole[at : at + 2], whole[at + 12 : at + 16]) == (b"\0\x18", b"42n1")
+    path.write_bytes(whole[:at] + b"\0\x10" + whole[at + 2 :])
+    assert "AIFF-C compression b'42n1', 16 bits" in refused(path)
+
+
 def test_a_damaged_flac_is_refused(tmp_path: Path) -> None:
     """A bit that changed in the samples is found, by the decoder or by the MD5 of the samples."""
     path = tmp_path / "a.flac"
