@@ -91,6 +91,13 @@ def node_answers(
     return list(_printed(_node("test/node_facts.js", address, given=questions, environment=environment, limit=limit)))
 
 
+def start_pings(address: str, job_id: str, seconds: int) -> subprocess.Popen[str]:
+    """Start the program of Node.js that pings."""
+    require_build()
+    program = ["node", str(OUT / "test/client_pings.js"), address, job_id, str(seconds)]
+    return subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+
+
 @dataclass(frozen=True)
 class Pages:
     """The built pages on a server of loopback. A browser lets pages of other servers call loopback only if its user agrees."""

@@ -1,11 +1,14 @@
-"""What clients in C++, Ruby, Go and Java can rely on with default options: sizes, errors, numbers, keepalive."""
+"""What clients in C++, Ruby, Go and Java can rely on with default options: sizes, errors, numbers, keepalive.
+
+Keepalive is that of the client in TypeScript too, whose other facts are in `test_javascript_limits`.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 import grpc
@@ -20,9 +23,11 @@ from tests.support.render_parts import render_parts, separation_in_thread
 from tests.support.render_server import render_in_thread
 from tests.support.tiny_checkpoint import tiny_checkpoint
 from tests.support.tiny_separator import NAME, tiny_separator
+from tests.support.typescript_build import start_pings
 
 JOBS = 200
 POINTS = 512
+NODE = "typescript"
 PINGS_S = 10
 WINDOW_S = 44
 """Four pings. Of a server with the defaults of gRPC, the fourth ends the connection."""
@@ -40,9 +45,9 @@ class Server:
     def start_pings(self, language: str) -> tuple[subprocess.Popen[str], FrameCountingProxy]:
         """The client that pings, and its connections. All languages ping at the same time, while other tests run."""
         if language not in self.pinging:
-            client = native_client(language)
+            start = start_pings if language == NODE else native_client(language).start_keepalive
             proxy = self.stack.enter_context(FrameCountingProxy(int(self.address.rpartition(":")[2])))
-            process = client.start_keepalive(f"127.0.0.1:{proxy.port}", self.job_id, WINDOW_S)
+            process = start(f"127.0.0.1:{proxy.port}", self.job_id, WINDOW_S)
             self.stack.callback(process.kill)
             self.pinging[language] = (process, proxy)
         return self.pinging[language]
@@ -63,7 +68,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         jobs = [parts.journal.accept(new_job(brief={"tempoMap": {"points": points}}), limit=JOBS) for _ in range(JOBS)]
         separation = stack.enter_context(separation_in_thread(folder, separator))
         address = stack.enter_context(render_in_thread(parts, separation))
-        yield Server(address, jobs[-1].job.job_id, stack)
+        running = Server(address, jobs[-1].job.job_id, stack)
+        with suppress(pytest.skip.Exception):  # its own test is skipped then
+            running.start_pings(NODE)
+        yield running
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -86,7 +94,7 @@ def test_what_arrives_with_default_options(language: str, server: Server) -> Non
     }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", [*LANGUAGES, NODE])
 def test_pings_every_ten_seconds_are_accepted(language: str, server: Server) -> None:
     """With a call and without one: both connections last, and the server says goodbye to neither."""
     process, proxy = server.start_pings(language)

@@ -10,8 +10,15 @@ import { createGrpcTransport, Http2SessionManager, type Http2SessionOptions } fr
 import { type Bearer, sendBearer } from "../bearer.js";
 import { forService, type ServiceName } from "../service_address.js";
 
-/** A connection that does not answer is closed after this time and that of the ping's timeout (15 s): its calls end with Unavailable. */
-const PING_INTERVAL_MS = 20_000;
+/**
+ * The HTTP/2 session of a connection, unless `connect` is given another: a ping after 20 s without data while calls run, none without a
+ * call. A connection that does not answer one within 15 s is closed, and its calls end with Unavailable. Connect by itself sends none.
+ */
+export const DEFAULT_SESSION: Readonly<Http2SessionOptions> = {
+  pingIntervalMs: 20_000,
+  pingTimeoutMs: 15_000,
+  pingIdleConnection: false,
+};
 
 /** How a client identifies itself, and which servers it trusts. */
 export interface Credentials {
@@ -30,7 +37,7 @@ export interface Credentials {
 export interface ConnectOptions {
   /** The service meant at an address that serves both (docker/envoy.yaml). Not needed for an address of one service. */
   readonly service?: ServiceName;
-  /** Options of Connect's HTTP/2 session. Default: a ping every 20 s while calls run. The services accept one every second. */
+  /** Options of Connect's HTTP/2 session. Default: `DEFAULT_SESSION`. The services accept a ping every second. */
   readonly session?: Http2SessionOptions;
 }
 
@@ -87,7 +94,7 @@ export function connect(address: string, credentials: Credentials = {}, options:
   if (credentials.certificate !== undefined && !baseUrl.startsWith("https:")) {
     throw new Error(`a client certificate needs an address https://host:port, got ${address}`);
   }
-  const session = new Http2SessionManager(baseUrl, options.session ?? { pingIntervalMs: PING_INTERVAL_MS }, socket);
+  const session = new Http2SessionManager(baseUrl, options.session ?? DEFAULT_SESSION, socket);
   const interceptors = [explainHandshake(address)];
   if (options.service !== undefined) interceptors.push(forService(options.service));
   if (credentials.bearer !== undefined) interceptors.push(sendBearer(credentials.bearer));

@@ -6,5 +6,6 @@ export {
   type Credentials,
   connect,
   credentialsFromEnvironment,
+  DEFAULT_SESSION,
 } from "./credentials.js";
 export { fetchEntry, fetchFile } from "./fetch_file.js";
