@@ -66,7 +66,9 @@ def test_the_documented_script_and_options_are_those_of_the_command() -> None:
     assert [kind for kind in kinds if f"| `{kind}` |" not in page] == []
     methods = fake_pb2.DESCRIPTOR.services_by_name["FakeControlService"].methods
     assert [method.name for method in methods if f"`{method.name}" not in page] == []
-    (commands,) = [block.code.split() for block in blocks(PAGE, "sh") if block.run_by]
+    (commands,) = [
+        block.code.split() for block in blocks(PAGE, "sh") if block.run_by == "tests/wire/test_fake_command.py"
+    ]
     assert CliRunner().invoke(cli, [*commands[4:], "--help"]).exit_code == 0
 
 
