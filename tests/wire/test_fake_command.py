@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +124,31 @@ def test_wrong_options_say_what_is_expected(tmp_path: Path, options: list[str], 
     ended = CliRunner().invoke(cli, ["fake", "--url-listen", "127.0.0.1:0", *given], terminal_width=400)
     assert ended.exit_code == 2
     assert message in ended.stderr
+
+
+@pytest.mark.parametrize("option", ["--render-listen", "--separation-listen", "--url-listen"])
+def test_an_address_in_use_is_named_with_its_option(option: str) -> None:
+    """Whichever of the three it is."""
+    names = ("--render-listen", "--separation-listen", "--url-listen")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        listen = [part for name in names for part in (name, address if name == option else "127.0.0.1:0")]
+        ran = subprocess.run(
+            [sys.executable, "-m", "sonichaos_client", "fake", *listen],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"Error: {address} cannot be listened on: it is in use")
+    assert option in ran.stderr
+
+
+def test_a_socket_in_a_missing_folder_is_named_with_its_option(tmp_path: Path) -> None:
+    """It is an error of one line, as an address in use is."""
+    address = f"unix:{tmp_path}/missing/render.sock"
+    ran = subprocess.run(
+        [sys.executable, "-m", "sonichaos_client", "fake", "--url-listen", "127.0.0.1:0", "--render-listen", address],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert f"Error: {address} cannot be listened on" in ran.stderr
+    assert "Traceback" not in ran.stderr

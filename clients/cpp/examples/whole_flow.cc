@@ -51,7 +51,11 @@ std::map<std::string, std::string> ParseOptions(int argc, char** argv) {
                                              {"--out", ""}};
   for (int index = 1; index < argc; index += 2) {
     const std::string name = argv[index];
-    if (options.count(name) == 0 || index + 1 == argc) throw std::invalid_argument("unexpected argument " + name);
+    if (options.count(name) == 0 || index + 1 == argc) {
+      std::string known;
+      for (const auto& option : options) known += " " + option.first;
+      throw std::invalid_argument("unexpected argument " + name + "; the options, each with a value:" + known);
+    }
     options[name] = argv[index + 1];
   }
   if (options["--out"].empty()) throw std::invalid_argument("--out DIR is required");

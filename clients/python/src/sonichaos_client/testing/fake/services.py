@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import grpc
 from grpc import aio
@@ -119,19 +121,28 @@ class FakeServices:
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> FakeAddresses:
-        """Listen. Raises OSError if an address is in use."""
-        options = self._options
+        """Listen. Raises OSError if an address is in use, and listens nowhere then."""
+        try:
+            return await self._start(self._options)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self, options: FakeOptions) -> FakeAddresses:
         host, port = split_address(options.url_listen)
         tls = _ssl_context(options)
-        port = await self._urls.start(host, port, tls)
+        try:
+            port = await self._urls.start(host, port, tls)
+        except OSError:
+            raise _cannot_listen(options.url_listen, "url_listen") from None
         scheme = "http" if tls is None else "https"
         self._url_base = options.url_base or f"{scheme}://{_reachable(host)}:{port}"
         render, separation = self._services
         self._add_services(render, self._add_render)
         self._add_services(separation, self._add_separation)
         addresses = FakeAddresses(
-            render=await _listen(render.server, options.render_listen, options),
-            separation=await _listen(separation.server, options.separation_listen, options),
+            render=await _listen(render.server, options, "render_listen"),
+            separation=await _listen(separation.server, options, "separation_listen"),
             url=self._url_base,
         )
         for fault in options.script.faults:
@@ -233,21 +244,32 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-async def _listen(server: aio.Server, address: str, options: FakeOptions) -> str:
+def _cannot_listen(address: str, name: str) -> OSError:
+    return OSError(
+        f"{address} cannot be listened on: it is in use or belongs to another machine. Choose another address with "
+        f"--{name.replace('_', '-')} (Python: {name})."
+    )
+
+
+async def _listen(server: aio.Server, options: FakeOptions, name: Literal["render_listen", "separation_listen"]) -> str:
     """Bind and start; returns the address as clients take it."""
+    address: str = getattr(options, name)
     if address.startswith("unix:"):
-        server.add_insecure_port(f"unix:{address.removeprefix('unix:').removeprefix('//')}")
+        try:
+            server.add_insecure_port(f"unix:{address.removeprefix('unix:').removeprefix('//')}")
+        except RuntimeError:
+            raise _cannot_listen(address, name) from None
         await server.start()
         return address
     host, port = split_address(address)
     target = f"{f'[{host}]' if ':' in host else host}:{port}"
     credentials = _server_credentials(options)
     try:
+        if port:  # gRPC would write why it fails to stderr
+            socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
         port = server.add_insecure_port(target) if credentials is None else server.add_secure_port(target, credentials)
-    except RuntimeError:
-        raise OSError(
-            f"{target} cannot be listened on: it is in use or belongs to another machine; choose another address."
-        ) from None
+    except (OSError, RuntimeError):
+        raise _cannot_listen(address, name) from None
     await server.start()
     return f"{'' if credentials is None else 'https://'}{_reachable(host)}:{port}"
 

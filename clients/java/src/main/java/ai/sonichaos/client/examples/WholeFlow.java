@@ -27,8 +27,8 @@ import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.UUID;
 
 /**
@@ -40,8 +40,8 @@ import java.util.UUID;
 public final class WholeFlow {
   private static final int CUT_AFTER = 3;
   private static final int SEED = 7;
-  private static final Set<String> OPTIONS =
-      Set.of("--address", "--separation-address", "--ca", "--api-key-file", "--prompt", "--persona", "--seconds", "--out");
+  private static final List<String> OPTIONS =
+      List.of("--address", "--separation-address", "--ca", "--api-key-file", "--prompt", "--persona", "--seconds", "--out");
 
   private final RenderServiceBlockingStub renders;
   private final JobsServiceBlockingStub jobs;
@@ -57,7 +57,8 @@ public final class WholeFlow {
     Map<String, String> options = new HashMap<>();
     for (int index = 0; index < arguments.length; index += 2) {
       if (!OPTIONS.contains(arguments[index]) || index + 1 == arguments.length) {
-        throw new IllegalArgumentException("unexpected argument " + arguments[index]);
+        String problem = "unexpected argument " + arguments[index] + "; the options, each with a value: ";
+        throw new IllegalArgumentException(problem + String.join(" ", OPTIONS));
       }
       options.put(arguments[index], arguments[index + 1]);
     }
