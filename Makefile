@@ -38,7 +38,7 @@ test: .venv/.development ## everything, in about 16 minutes on two cores
 	scripts/test.sh
 
 test-go test-java: .venv/.development ## only the tests of the client in Go or Java, with Debian's libraries
-	.venv/bin/python -m pytest -q -k '[$(@:test-%=%)]' tests/flow/test_native_clients.py tests/wire/test_native_client_limits.py \
+	.venv/bin/python -m pytest -q -k '[$(@:test-%=%)] or clients/$(@:test-%=%)' tests/flow/test_native_clients.py tests/wire/test_native_client_limits.py \
 	  tests/unit/project/test_native_clients.py
 
 soak: .venv/.development ## robustness over hours: faults and load; SOAK_MINUTES=5 shortens the load

@@ -1,11 +1,8 @@
-"""The command blocks of the documentation run as they are written, each page in a folder of its own, against a running pair."""
+"""The command blocks of the documentation run as they are written, each page in a folder of its own, against running services."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,29 +11,22 @@ import pytest
 import soundfile
 
 from tests.conftest import require_debian
-from tests.flow.conftest import running_up
-from tests.support.doc_blocks import PAGES, ROOT, blocks
-from tests.support.pair import LivePair
+from tests.support.doc_blocks import PAGES, ROOT, Block, blocks
+from tests.support.walkthrough import Walkthrough, beside, followed, started_by, walkthrough
 
-
-def _script(page: Path) -> str:
-    """The blocks of a page as one script: those of commands as they are, those of Python as programs that bash starts."""
-    parts = []
-    for block in blocks(page):
-        if block.language in {"sh", "python"} and not block.not_run and not block.run_by:
-            code = block.code if block.language == "sh" else f"python - <<'END_OF_PYTHON'\n{block.code}END_OF_PYTHON\n"
-            parts.append(f"echo '--- {block}' >&2\n{code}")
-    return "\n".join(parts)
-
-
-SCRIPTS = {page: script for page in PAGES if (script := _script(page))}
+PARTS = {
+    f"{page.relative_to(ROOT)}:{part[0].line}": part for page in PAGES for part in followed(page)
+}  # a page is one part, unless it starts anew
+(START,) = [block for block in blocks(ROOT / "docs/clients/python.md", "sh") if block.runs_until_interrupt]
+"""What most pages say to start the services with. Pages that say just this share them."""
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePair]:
-    """A pair with the starter weights: commands of the pages revoke keys and erase tenants, so no other test shares it."""
-    with running_up(tmp_path_factory.mktemp("documented"), {"SONICHAOS_THREADS": "2"}) as live:
-        yield live
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walkthrough]:
+    """A reader who has started the services: commands of the pages revoke keys and erase tenants, so no other test shares them."""
+    with walkthrough(tmp_path_factory.mktemp("services"), [START], SONICHAOS_THREADS="2") as walk:
+        walk.run(START)
+        yield walk
 
 
 @pytest.fixture(scope="module")
@@ -49,21 +39,22 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("page", SCRIPTS, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_of_a_page_run(page: Path, pair: LivePair, recording: Path, tmp_path: Path) -> None:
-    """The blocks of a page succeed one after another in one shell.
-
-    The folder has what a reader is said to have: ``.venv`` and a recording of two seconds. SONICHAOS_DATA names the data folder.
-    """
+@pytest.fixture
+def walk(part: list[Block], request: pytest.FixtureRequest, recording: Path, tmp_path: Path) -> Iterator[Walkthrough]:
+    """A reader with a recording. SONICHAOS_DATA names the data folder of the services, unless the page starts its own."""
     require_debian("jq", "jq")
-    (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
-    shutil.copy(recording, tmp_path / "recording.wav")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**pair.env, "PATH": path, "HOME": str(tmp_path), "SONICHAOS_DATA": str(pair.data)}
-    bash = shutil.which("bash")
-    assert bash
-    ran = subprocess.run(
-        [bash, "-euo", "pipefail", "-c", SCRIPTS[page]],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert ran.returncode == 0, f"{ran.stdout[-2000:]}\n{ran.stderr[-4000:]}"
+    if any(block.runs_until_interrupt and started_by(block) != started_by(START) for block in part):
+        with walkthrough(tmp_path, part, SONICHAOS_THREADS="2") as alone:
+            shutil.copy(recording, alone.folder)
+            yield alone
+        return
+    shared: Walkthrough = request.getfixturevalue("services")
+    other = beside(shared, tmp_path, part, SONICHAOS_DATA=str(shared.home / ".local/share/sonichaos"))
+    shutil.copy(recording, other.folder)
+    yield other
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_commands_of_a_page_run(part: list[Block], walk: Walkthrough) -> None:
+    """The blocks of a page succeed one after another, and what they started ends when it is interrupted."""
+    walk.follow(part)

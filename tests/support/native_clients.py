@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.doc_blocks import blocks
+
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS, BUILD = ROOT / "clients", ROOT / "build"
 JARS = Path("/usr/share/java")
@@ -114,7 +116,7 @@ def native_client(language: str) -> NativeClient:
 
 def _cpp(folder: Path) -> NativeClient:
     require("cmake", "c++", "protoc", "grpc_cpp_plugin", "pkg-config", files=[Path("/usr/include/grpcpp/grpcpp.h")])
-    source, out = CLIENTS / "cpp", folder / "cmake"
+    source, out = CLIENTS / "cpp", folder / "example"  # where the guide builds
     run_tool("cmake", "-S", source, "-B", out, "-DCMAKE_CXX_FLAGS=-O0", "-DSONICHAOS_BUILD_TESTS=ON", cwd=source)
     run_tool("cmake", "--build", out, cwd=source)
     programs = [[str(out / name)] for name in ("whole_flow", "client_limits", "client_faults", "one_address")]
@@ -156,27 +158,27 @@ def _go(folder: Path) -> NativeClient:
 
 
 def _java(folder: Path) -> NativeClient:
+    """By the block of the guide, with Debian's jars; then the client and its tests again, with javac's warnings as errors."""
     require("java", "javac", "protoc", files=[JARS / f"{name}.jar" for name in JAR_NAMES])
     source = CLIENTS / "java"
-    jars = ":".join(str(JARS / f"{name}.jar") for name in JAR_NAMES)
-    # Debian has no jar of com.google.rpc, which Maven brings with grpc-protobuf.
+    (block,) = [
+        one for one in blocks(ROOT / "docs/clients/java.md", "sh") if one.run_by == "tests/support/native_clients.py"
+    ]
     rpc, classes = folder / "rpc", folder / "classes"
     java_files = sorted(source.rglob("src/**/*.java"))
     protos = sorted((ROOT / "protos/google/rpc").glob("*.proto"))
+    jars = ":".join(str(JARS / f"{name}.jar") for name in JAR_NAMES)
     stamp = folder / "built"
-    newest_s = max(path.stat().st_mtime for path in [*java_files, *protos])
+    newest_s = max(path.stat().st_mtime for path in [*java_files, *protos, block.page])
     if not stamp.exists() or stamp.stat().st_mtime < newest_s:
         for one in (rpc, classes):
             shutil.rmtree(one, ignore_errors=True)
-            one.mkdir()
-        run_tool("protoc", "-I", ROOT / "protos", f"--java_out={rpc}", *protos, cwd=source)
-        generated = [*rpc.rglob("*.java"), *(source / "src/gen").rglob("*.java")]
-        own = [path for path in java_files if not path.is_relative_to(source / "src/gen")]
         # Compiled once, so optimizing the compiler itself takes more time than it saves.
-        quick = ["-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC"]
-        common = ["javac", *quick, "-proc:none", "--release", "17", "-d", str(classes), "-cp", f"{jars}:{classes}"]
-        run_tool(*common, "-nowarn", *generated, cwd=source)
-        run_tool(*common, "-Xlint:all", "-Werror", *own, cwd=source)
+        quick = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+        run_tool("bash", "-euc", block.code, cwd=ROOT, environment=quick)
+        own = [path for path in java_files if not path.is_relative_to(source / "src/gen")]
+        strict = ["javac", "-proc:none", "--release", "17", "-Xlint:all", "-Werror"]
+        run_tool(*strict, "-d", str(classes), "-cp", f"{jars}:{classes}", *own, cwd=source, environment=quick)
         stamp.touch()
     java = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}:{classes}"]
     mains = ("examples.WholeFlow", "ClientLimits", "ClientFaults", "OneAddress")

@@ -57,8 +57,8 @@ def _is_installed(plugin: str) -> bool:
     return any(point.value == plugin for point in entry_points(group="pytest11"))
 
 
-def test_the_documented_script_and_options_are_those_of_the_command() -> None:
-    """The script of docs/fake.md is one, and every kind of fault and option of the command is on the page."""
+def test_the_documented_script_is_one_of_the_command() -> None:
+    """The script of docs/fake.md is one, and every kind of fault and call of the control service is on the page."""
     (documented,) = blocks(PAGE, "yaml")
     script = parse_script(yaml.safe_load(documented.code))
     assert (script.speeds.render_s, len(script.faults)) == (0.5, 2)
@@ -67,10 +67,6 @@ def test_the_documented_script_and_options_are_those_of_the_command() -> None:
     assert [kind for kind in kinds if f"| `{kind}` |" not in page] == []
     methods = fake_pb2.DESCRIPTOR.services_by_name["FakeControlService"].methods
     assert [method.name for method in methods if f"`{method.name}" not in page] == []
-    (commands,) = [
-        block.code.split() for block in blocks(PAGE, "sh") if block.run_by == "tests/wire/test_fake_command.py"
-    ]
-    assert CliRunner().invoke(cli, [*commands[4:], "--help"]).exit_code == 0
 
 
 def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.doc_blocks import blocks
+from tests.support.documented_shell import documented
 from tests.support.native_clients import (
     BUILD,
     CLIENTS,
@@ -33,12 +35,11 @@ PLUGINS = {
 }
 
 
+THIS = "tests/unit/project/test_native_clients.py"
 PROJECT = """
 cmake_minimum_required(VERSION 3.18)
 project(mixer LANGUAGES CXX)
-find_package(sonichaos-client REQUIRED)
 add_executable(mixer mixer.cc)
-target_link_libraries(mixer PRIVATE sonichaos::sonichaos-client)
 """
 PROGRAM = """
 #include <sonichaos/errors.h>
@@ -51,10 +52,9 @@ int main() { return sonichaos::DetailsOf(grpc::Status::OK).reason.empty() ? 0 : 
 def test_the_protoc_commands_of_a_page_generate_stubs(language: str, tmp_path: Path) -> None:
     """As written, with nothing but the folder protos/."""
     require("protoc", *PLUGINS[language])
-    page = ROOT / "docs/clients" / f"{language}.md"
-    (block,) = [one for one in blocks(page, "sh") if "protoc -I protos" in one.code]
+    (block,) = [one for one in documented(f"docs/clients/{language}.md", THIS) if "protoc -I protos" in one]
     (tmp_path / "protos").symlink_to(ROOT / "protos")
-    run_tool("bash", "-euc", block.code, cwd=tmp_path)
+    run_tool("bash", "-euc", block, cwd=tmp_path)
     assert [name for name in STUBS[language] if not (tmp_path / "stubs" / name).is_file()] == []
 
 
@@ -66,14 +66,32 @@ def test_cpp_is_formatted() -> None:
 
 
 def test_cpp_is_installed_and_found(tmp_path: Path) -> None:
-    """Another project finds the installed package, compiles with its headers, and links."""
+    """Another project finds the package that the guide's command installs, compiles with its headers, and links."""
     native_client("cpp")
-    run_tool("cmake", "--install", BUILD / "cpp/cmake", "--prefix", tmp_path / "prefix", cwd=tmp_path)
-    (tmp_path / "CMakeLists.txt").write_text(PROJECT, encoding="utf-8")
+    install, _ = documented("docs/clients/cpp.md", THIS)
+    run_tool("bash", "-euc", install, cwd=ROOT, environment={"HOME": str(tmp_path)})
+    (lines,) = documented("docs/clients/cpp.md", THIS, "cmake")
+    (tmp_path / "CMakeLists.txt").write_text(f"{PROJECT}{lines}", encoding="utf-8")
     (tmp_path / "mixer.cc").write_text(PROGRAM, encoding="utf-8")
-    run_tool("cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}", cwd=tmp_path)
+    run_tool("cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={tmp_path / 'sonichaos-client'}", cwd=tmp_path)
     run_tool("cmake", "--build", "build", cwd=tmp_path)
     run_tool(tmp_path / "build/mixer", cwd=tmp_path)
+
+
+def test_go_finds_the_client_in_a_copy_of_the_repository(tmp_path: Path) -> None:
+    """The guide's command points a module to the copy beside it."""
+    require("go")
+    (command,) = [one for one in documented("docs/clients/go.md", THIS) if "go mod edit" in one]
+    (tmp_path / "studio").symlink_to(ROOT)
+    module = tmp_path / "mixer"
+    module.mkdir()
+    run_tool("go", "mod", "init", "example.com/mixer", cwd=module)
+    run_tool("bash", "-euc", command, cwd=module)
+    listed = subprocess.run(
+        ["go", "list", "-mod=mod", "-m", "-f", "{{.Dir}}", "sonichaos.ai/client"],
+        cwd=module, env={**os.environ, "GOPROXY": "off", "GOFLAGS": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert Path(listed.stdout.strip()).resolve() == CLIENTS / "go", listed.stderr
 
 
 def test_ruby_has_no_offenses() -> None:
