@@ -61,7 +61,7 @@ def run(command: Command, folder: Path, request: pytest.FixtureRequest) -> None:
     in_repository = command.text.startswith(("pytest", "scripts/"))
     ran = subprocess.run(
         [*command.words, *shlex.split(with_fixtures(chosen.options))],
-        cwd=ROOT if in_repository else folder, env=environment, text=True, check=False, timeout=900,
+        cwd=ROOT if in_repository else folder, env=environment, text=True, check=False, timeout=2400,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert ran.returncode == 0, f"{command}: {ran.stdout[-4000:]}"
