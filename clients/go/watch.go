@@ -17,8 +17,9 @@ const (
 	maxBackoff     = 5 * time.Second
 	maxRetryDelay  = 2 * time.Minute
 	// Below the 60 s after which proxies end a quiet stream.
-	heartbeatSeconds = 20
-	maxRetries       = 20
+	defaultHeartbeatSeconds = 20
+	missedHeartbeats        = 3
+	maxRetries              = 20
 )
 
 // WatchOptions are options of WatchJob. Their zero values are the defaults.
@@ -27,6 +28,9 @@ type WatchOptions struct {
 	Version uint32
 	// AfterSequence is the sequence number of the last event that the caller has. 0: all events.
 	AfterSequence uint64
+	// HeartbeatSeconds is after how many seconds of silence the service sends a heartbeat. After three times as many the stream is
+	// reopened: the connection is dead, although nothing says so. 0: 20.
+	HeartbeatSeconds uint32
 	// OnDisconnect is called after each disconnect with the sequence number that the next stream resumes after.
 	OnDisconnect func(afterSequence uint64, err error)
 }
@@ -42,8 +46,13 @@ func WatchJob(
 	onEvent func(event *jobsv1.JobEvent, cut context.CancelFunc) error,
 ) error {
 	after, retries, backoff := options.AfterSequence, 0, initialBackoff
+	request := &jobsv1.WatchJobRequest{JobId: jobID, Version: options.Version, HeartbeatSeconds: options.HeartbeatSeconds}
+	if request.HeartbeatSeconds == 0 {
+		request.HeartbeatSeconds = defaultHeartbeatSeconds
+	}
 	for {
-		next, progressed, err := watchOnce(ctx, jobs, jobID, options.Version, after, onEvent)
+		request.AfterSequence = after
+		next, progressed, err := watchOnce(ctx, jobs, request, onEvent)
 		var own handlerError
 		if errors.As(err, &own) {
 			return own.error
@@ -86,21 +95,21 @@ type handlerError struct{ error }
 func watchOnce(
 	ctx context.Context,
 	jobs jobsv1.JobsServiceClient,
-	jobID string,
-	version uint32,
-	after uint64,
+	request *jobsv1.WatchJobRequest,
 	onEvent func(event *jobsv1.JobEvent, cut context.CancelFunc) error,
 ) (uint64, bool, error) {
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
-	stream, err := jobs.WatchJob(ctx, &jobsv1.WatchJobRequest{
-		JobId: jobID, Version: version, AfterSequence: after, HeartbeatSeconds: heartbeatSeconds,
-	})
+	after, limit := request.GetAfterSequence(), missedHeartbeats*time.Duration(request.GetHeartbeatSeconds())*time.Second
+	silence := time.AfterFunc(limit, cut)
+	defer silence.Stop()
+	stream, err := jobs.WatchJob(ctx, request)
 	if err != nil {
 		return after, false, err
 	}
-	for progressed := false; ; {
+	for progressed := false; ; silence.Reset(limit) {
 		response, err := stream.Recv()
+		silence.Stop() // the handler may take its time
 		if errors.Is(err, io.EOF) {
 			return after, progressed, nil
 		}

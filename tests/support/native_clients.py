@@ -49,8 +49,8 @@ class NativeClient:
         return self._run([*self.limits, address, job_id, "0"])
 
     def handler_error(self, address: str, job_id: str) -> subprocess.CompletedProcess[str]:
-        """Watch a job with a handler that fails with a status of gRPC's."""
-        return self._run([*self.faults, "watch", address, job_id])
+        """Watch a job, with a heartbeat every second and with a handler that fails with a status of gRPC's."""
+        return self._run([*self.faults, "watch", address, job_id, "1"])
 
     def download(self, url: str, size_bytes: int, sha256: str, path: Path) -> subprocess.CompletedProcess[str]:
         """Download the first ``size_bytes`` bytes to ``path``."""

@@ -15,6 +15,7 @@ import pytest
 
 from sonichaos_client.testing.fake import FakeSonichaos
 from tests.support.native_clients import LANGUAGES, native_client
+from tests.support.pair import eventually
 from tests.support.scripted_services import scripted_pair
 
 CONTENT = b"0123456789" * 1000
@@ -90,6 +91,28 @@ def test_a_watch_of_a_quiet_job_survives_any_number_of_disconnects() -> None:
 
     with ThreadPoolExecutor(len(LANGUAGES)) as pool:  # each waits for 4 s in all
         assert list(pool.map(first_event, LANGUAGES)) == [{"calls": 1, "error": "of the handler"}] * len(LANGUAGES)
+
+
+def test_a_watch_of_a_silent_stream_is_reopened() -> None:
+    """Three heartbeats did not come: the connection is dead, although nothing says so.
+
+    gRPC for Ruby can be cancelled only by the thread that reads.
+    """
+    languages = [language for language in LANGUAGES if language != "ruby"]
+
+    def first_event(language: str) -> object:
+        with scripted_pair() as pair, ThreadPoolExecutor(1) as waiting:
+            job = pair.render.accept("j-quiet", stems=False)
+            pair.render.pause_after = 1
+            client = waiting.submit(native_client(language).handler_error, pair.render_address, job.job_id)
+            eventually(lambda: len(pair.render.requests("WatchJob")) >= 2, "the stream is reopened")
+            pair.render.resumed.set()
+            return json.loads(client.result().stdout)
+
+    for language in languages:
+        native_client(language)
+    with ThreadPoolExecutor(len(languages)) as pool:  # each waits for 3 s
+        assert list(pool.map(first_event, languages)) == [{"calls": 1, "error": "of the handler"}] * len(languages)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "sonichaos/errors.h"
@@ -14,8 +17,54 @@ using std::chrono::milliseconds;
 constexpr milliseconds kInitialBackoff{200};
 constexpr milliseconds kMaxBackoff{5000};
 constexpr milliseconds kMaxRetryDelay{120000};
-// Below the 60 s after which proxies end a quiet stream.
-constexpr std::uint32_t kHeartbeatSeconds = 20;
+constexpr std::uint32_t kMissedHeartbeats = 3;
+
+// Cancels a stream for which nothing was read for some time.
+class Silence {
+ public:
+  Silence(grpc::ClientContext& stream, std::chrono::seconds limit) : stream_(stream), limit_(limit) {
+    thread_ = std::thread([this] { Watch(); });
+  }
+  ~Silence() {
+    Set(true, std::nullopt);
+    thread_.join();
+  }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+
+  void Start() { Set(false, std::chrono::steady_clock::now() + limit_); }
+  void Stop() { Set(false, std::nullopt); }
+
+ private:
+  void Set(bool closed, std::optional<std::chrono::steady_clock::time_point> deadline) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    closed_ = closed;
+    deadline_ = deadline;
+    changed_.notify_all();
+  }
+
+  void Watch() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!closed_) {
+      if (!deadline_) {
+        changed_.wait(lock);
+      } else if (std::chrono::steady_clock::now() >= *deadline_) {
+        stream_.TryCancel();
+        deadline_.reset();
+      } else {
+        changed_.wait_until(lock, *deadline_);
+      }
+    }
+  }
+
+  grpc::ClientContext& stream_;
+  const std::chrono::seconds limit_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool closed_ = false;
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
+  std::thread thread_;
+};
 
 // Whether a stream that ended so may be resumed. An error that a service raised has a reason.
 bool IsResumable(const grpc::Status& status, const ErrorDetails& details) {
@@ -40,14 +89,16 @@ void WatchJob(jobs::v1::JobsService::StubInterface& jobs, const std::string& job
   request.set_job_id(job_id);
   request.set_version(options.version);
   request.set_after_sequence(options.after_sequence);
-  request.set_heartbeat_seconds(kHeartbeatSeconds);
+  request.set_heartbeat_seconds(options.heartbeat_seconds);
   milliseconds backoff = kInitialBackoff;
   int retries = 0;
   while (true) {
     grpc::ClientContext stream;
+    Silence silence(stream, std::chrono::seconds(kMissedHeartbeats * options.heartbeat_seconds));
     const auto reader = jobs.WatchJob(&stream, request);
     jobs::v1::WatchJobResponse response;
-    while (reader->Read(&response)) {
+    while (silence.Start(), reader->Read(&response)) {
+      silence.Stop();  // the handler may take its time
       if (response.has_event() && response.event().sequence() <= request.after_sequence()) continue;
       retries = 0;
       backoff = kInitialBackoff;

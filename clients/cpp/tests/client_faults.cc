@@ -1,6 +1,6 @@
 // What a client does in trouble that its caller can see:
 //
-//   client_faults watch ADDRESS JOB_ID             how often a handler that throws is called; what WatchJob throws
+//   client_faults watch ADDRESS JOB_ID HEARTBEAT   how often a handler that throws is called; what WatchJob throws
 //   client_faults download URL SIZE SHA256 PATH    the first SIZE bytes; prints "saved", or "refused: " and why
 
 #include <cstdint>
@@ -15,15 +15,18 @@
 
 namespace {
 
-void Watch(const std::string& address, const std::string& job_id) {
+void Watch(const std::string& address, const std::string& job_id, const std::string& heartbeat) {
+  sonichaos::WatchOptions options;
+  options.heartbeat_seconds = static_cast<std::uint32_t>(std::stoul(heartbeat));
   const auto jobs = sonichaos::jobs::v1::JobsService::NewStub(sonichaos::Connect(address));
   int calls = 0;
   std::string message = "none";
   try {
-    sonichaos::WatchJob(*jobs, job_id, [&](const auto&, auto&) {
+    const auto fail = [&](const auto&, auto&) {
       ++calls;
       throw sonichaos::CallError(grpc::Status(grpc::StatusCode::UNAVAILABLE, "of the handler"));
-    });
+    };
+    sonichaos::WatchJob(*jobs, job_id, fail, options);
   } catch (const sonichaos::CallError& error) {
     message = error.status().error_message();
   }
@@ -46,8 +49,8 @@ void Download(const std::string& url, const std::string& size, const std::string
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 4) {
-    Watch(argv[2], argv[3]);
+  if (argc == 5) {
+    Watch(argv[2], argv[3], argv[4]);
   } else if (argc == 6) {
     Download(argv[2], argv[3], argv[4], argv[5]);
   } else {

@@ -3,14 +3,14 @@
 
 # What a client does in trouble that its caller can see:
 #
-#   client_faults.rb watch ADDRESS JOB_ID             how often a block that raises is called, and what watch_job raises
+#   client_faults.rb watch ADDRESS JOB_ID _           how often a block that raises is called, and what watch_job raises
 #   client_faults.rb download URL SIZE SHA256 PATH    the first SIZE bytes; prints "saved", or "refused: " and why
 
 require 'json'
 
 require 'sonichaos/client'
 
-def watch(address, job_id)
+def watch(address, job_id, _heartbeat)
   calls = 0
   Sonichaos.watch_job(Sonichaos::Connection.new(address).jobs, job_id) do
     calls += 1

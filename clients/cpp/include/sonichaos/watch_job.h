@@ -16,6 +16,9 @@ struct WatchOptions {
   std::uint32_t version = 0;
   // Sequence number of the last event that the caller has. 0: all events.
   std::uint64_t after_sequence = 0;
+  // Seconds of silence after which the service sends a heartbeat. After three times as many the stream is reopened: the
+  // connection is dead, although nothing says so.
+  std::uint32_t heartbeat_seconds = 20;
   // Called after each disconnect with the sequence number that the next stream resumes after.
   std::function<void(std::uint64_t after_sequence, const grpc::Status& status)> on_disconnect;
   // Number of consecutive disconnects without an event or heartbeat after which WatchJob throws.

@@ -1,6 +1,6 @@
 // Command clientfaults shows what a client does in trouble that its caller can see:
 //
-//	clientfaults watch ADDRESS JOB_ID             how often a handler that fails is called, and what WatchJob returns
+//	clientfaults watch ADDRESS JOB_ID HEARTBEAT   how often a handler that fails is called, and what WatchJob returns
 //	clientfaults download URL SIZE SHA256 PATH    the first SIZE bytes; prints "saved", or "refused: " and why
 package main
 
@@ -22,7 +22,7 @@ import (
 func main() {
 	var err error
 	if os.Args[1] == "watch" {
-		err = watch(os.Args[2], os.Args[3])
+		err = watch(os.Args[2], os.Args[3], os.Args[4])
 	} else {
 		err = download(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
 	}
@@ -31,7 +31,11 @@ func main() {
 	}
 }
 
-func watch(address, jobID string) error {
+func watch(address, jobID, heartbeat string) error {
+	seconds, err := strconv.ParseUint(heartbeat, 10, 32)
+	if err != nil {
+		return err
+	}
 	connection, err := sonichaos.Dial(address, sonichaos.Credentials{})
 	if err != nil {
 		return err
@@ -40,7 +44,7 @@ func watch(address, jobID string) error {
 	calls := 0
 	own := status.Error(codes.Unavailable, "of the handler")
 	jobs := jobsv1.NewJobsServiceClient(connection)
-	ended := sonichaos.WatchJob(context.Background(), jobs, jobID, sonichaos.WatchOptions{},
+	ended := sonichaos.WatchJob(context.Background(), jobs, jobID, sonichaos.WatchOptions{HeartbeatSeconds: uint32(seconds)},
 		func(*jobsv1.JobEvent, context.CancelFunc) error {
 			calls++
 			return own

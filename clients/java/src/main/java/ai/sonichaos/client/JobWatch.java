@@ -11,6 +11,11 @@ import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Iterator;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** Watches jobs across disconnects. */
@@ -20,6 +25,7 @@ public final class JobWatch {
   private static final Duration MAX_RETRY_DELAY = Duration.ofMinutes(2);
   // Below the 60 s after which proxies end a quiet stream.
   private static final int HEARTBEAT_SECONDS = 20;
+  private static final int MISSED_HEARTBEATS = 3;
   private static final int MAX_RETRIES = 20;
   private static final Set<Status.Code> RESUMABLE_WITHOUT_REASON =
       EnumSet.of(Status.Code.ABORTED, Status.Code.CANCELLED, Status.Code.INTERNAL, Status.Code.UNKNOWN);
@@ -56,12 +62,30 @@ public final class JobWatch {
       EventHandler events,
       DisconnectHandler disconnects)
       throws InterruptedException {
+    follow(jobs, jobId, version, afterSequence, HEARTBEAT_SECONDS, events, disconnects);
+  }
+
+  /**
+   * As above.
+   *
+   * @param heartbeatSeconds seconds of silence after which the service sends a heartbeat, 20 by default. After three times as many the
+   *     stream is reopened: the connection is dead, although nothing says so.
+   */
+  public static void follow(
+      JobsServiceBlockingStub jobs,
+      String jobId,
+      int version,
+      long afterSequence,
+      int heartbeatSeconds,
+      EventHandler events,
+      DisconnectHandler disconnects)
+      throws InterruptedException {
     WatchJobRequest.Builder request =
         WatchJobRequest.newBuilder()
             .setJobId(jobId)
             .setVersion(version)
             .setAfterSequence(afterSequence)
-            .setHeartbeatSeconds(HEARTBEAT_SECONDS);
+            .setHeartbeatSeconds(heartbeatSeconds);
     AtomicInteger retries = new AtomicInteger();
     while (true) {
       StatusRuntimeException error = readStream(jobs, request, events, () -> retries.set(0));
@@ -84,12 +108,14 @@ public final class JobWatch {
    */
   private static StatusRuntimeException readStream(
       JobsServiceBlockingStub jobs, WatchJobRequest.Builder request, EventHandler events, Runnable progress) {
-    try (Context.CancellableContext stream = Context.current().withCancellation()) {
+    try (Context.CancellableContext stream = Context.current().withCancellation();
+        Silence silence = new Silence(MISSED_HEARTBEATS * request.getHeartbeatSeconds(), () -> stream.cancel(null))) {
       Context previous = stream.attach();
       try {
         Iterator<WatchJobResponse> responses = jobs.watchJob(request.build());
         while (true) {
           WatchJobResponse response;
+          silence.start();
           try {
             if (!responses.hasNext()) {
               return null;
@@ -98,6 +124,7 @@ public final class JobWatch {
           } catch (StatusRuntimeException error) {
             return error;
           }
+          silence.stop(); // the handler may take its time
           JobEvent event = response.getEvent();
           if (response.hasEvent() && Long.compareUnsigned(event.getSequence(), request.getAfterSequence()) <= 0) {
             continue;
@@ -112,6 +139,38 @@ public final class JobWatch {
       } finally {
         stream.detach(previous);
       }
+    }
+  }
+
+  /** Calls something once so many seconds have passed since the last start, unless it was stopped. */
+  private static final class Silence implements AutoCloseable {
+    private final ScheduledExecutorService timer =
+        Executors.newSingleThreadScheduledExecutor(
+            task -> {
+              Thread thread = new Thread(task, "sonichaos watch");
+              thread.setDaemon(true);
+              return thread;
+            });
+    private final int limitSeconds;
+    private final Runnable onSilence;
+    private Future<?> due = CompletableFuture.completedFuture(null);
+
+    Silence(int limitSeconds, Runnable onSilence) {
+      this.limitSeconds = limitSeconds;
+      this.onSilence = onSilence;
+    }
+
+    void start() {
+      due = timer.schedule(onSilence, limitSeconds, TimeUnit.SECONDS);
+    }
+
+    void stop() {
+      due.cancel(false);
+    }
+
+    @Override
+    public void close() {
+      timer.shutdownNow();
     }
   }
 

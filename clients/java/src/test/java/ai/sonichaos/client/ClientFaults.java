@@ -12,7 +12,7 @@ import java.nio.file.Path;
  * What a client does in trouble that its caller can see:
  *
  * <pre>
- * watch ADDRESS JOB_ID             how often a handler that throws is called, and what JobWatch throws
+ * watch ADDRESS JOB_ID HEARTBEAT   how often a handler that throws is called, and what JobWatch throws
  * download URL SIZE SHA256 PATH    the first SIZE bytes; prints "saved", or "refused: " and why
  * </pre>
  */
@@ -23,13 +23,13 @@ public final class ClientFaults {
 
   public static void main(String[] arguments) throws Exception {
     if (arguments[0].equals("watch")) {
-      watch(arguments[1], arguments[2]);
+      watch(arguments[1], arguments[2], Integer.parseInt(arguments[3]));
     } else {
       download(arguments[1], Long.parseLong(arguments[2]), arguments[3], Path.of(arguments[4]));
     }
   }
 
-  private static void watch(String address, String jobId) throws Exception {
+  private static void watch(String address, String jobId, int heartbeatSeconds) throws Exception {
     ManagedChannel channel = Connections.to(address, null, null).build();
     String message = "none";
     try {
@@ -38,6 +38,7 @@ public final class ClientFaults {
           jobId,
           0,
           0,
+          heartbeatSeconds,
           (event, cut) -> {
             calls++;
             throw Status.UNAVAILABLE.withDescription("of the handler").asRuntimeException();
