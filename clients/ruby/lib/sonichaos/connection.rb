@@ -3,7 +3,8 @@
 require 'grpc'
 
 module Sonichaos
-  # For a stub: adds the name of a service to the metadata of each call. An interceptor could not, where a call returns its operation.
+  # For a stub: adds the name of a service to the metadata of each call. An interceptor cannot do so for a call that returns its
+  # operation.
   module ServiceNamer
     attr_writer :service_name
 
