@@ -28,8 +28,15 @@ _EXTRA = "sonichaos-client[testing]"
     show_default=True,
     help="Multiplies each time limit, for slow servers.",
 )
+@click.option(
+    "--destructive",
+    is_flag=True,
+    help="Also erase the caller's tenant and drain render_service, at the end: for a server that was started for this.",
+)
 @connected
-def conformance(session: Session, *, address: str | None, text: str, folder: Path | None, patience: float) -> None:
+def conformance(
+    session: Session, *, address: str | None, text: str, folder: Path | None, patience: float, destructive: bool
+) -> None:
     """Drive a server through every RPC, error and stream rule, and print what differs from the contract.
 
     The suite renders takes of the shortest length, and removes what it created; audit rows stay. docs/conformance.md explains
@@ -55,7 +62,7 @@ def conformance(session: Session, *, address: str | None, text: str, folder: Pat
     results = []
     try:
         wire.check_serving()
-        for result in Runner(wire, suite, patience=patience).run(cases):
+        for result in Runner(wire, suite, patience=patience, destructive=destructive).run(cases):
             results.append(result)
             session.print_json(as_json(result))
             for line in lines_of(result):

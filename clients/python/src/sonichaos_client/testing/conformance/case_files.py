@@ -34,13 +34,17 @@ class OnlyIf:
 
 @dataclass(frozen=True)
 class Case:
-    """A case, or a fixture that cases share. ``needs`` names the fixtures that must have run before."""
+    """A case, or a fixture that cases share. ``needs`` names the fixtures that must have run before.
+
+    A ``destructive`` case leaves the server without its data or without work.
+    """
 
     id: str
     why: str
     needs: tuple[str, ...]
     steps: tuple[Step, ...]
     only_if: OnlyIf | None
+    destructive: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ def _dollar_keys(value: Any) -> Iterator[str]:  # noqa: ANN401
 def _case(case_id: str, body: Mapping[str, Any]) -> Case:
     condition = body.get("only_if")
     only_if = OnlyIf(condition["value"], condition["expect"], condition["otherwise"]) if condition else None
-    return Case(case_id, body["why"], tuple(body.get("needs", ())), tuple(body["steps"]), only_if)
+    needs, steps = tuple(body.get("needs", ())), tuple(body["steps"])
+    return Case(case_id, body["why"], needs, steps, only_if, body.get("destructive", False))
 
 
 def _add(known: dict[str, Case], found: Sequence[Case], name: str) -> None:

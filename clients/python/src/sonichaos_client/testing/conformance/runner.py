@@ -67,28 +67,36 @@ class StepFailed(Exception):
 class Runner:
     """Runs the cases of a suite one after another. Each fixture runs once, when the first case needs it.
 
-    ``patience`` multiplies every time limit.
+    ``patience`` multiplies every time limit. Cases that are ``destructive`` are skipped unless that is asked for.
     """
 
-    def __init__(self, wire: Wire, suite: Suite, *, patience: float = 1.0) -> None:
+    def __init__(self, wire: Wire, suite: Suite, *, patience: float = 1.0, destructive: bool = False) -> None:
         self._wire = wire
         self._suite = suite
         self._patience = patience
+        self._destructive = destructive
         self._fixtures: dict[str, Mapping[str, Any] | StepFailed] = {}
         self._fixture_things = CreatedThings(wire)
         self._run = {"id": secrets.token_hex(4)}
 
     def run(self, cases: Sequence[Case]) -> Iterator[CaseResult]:
-        """Run cases, and at the end remove what their fixtures created."""
-        for case in cases:
-            started_s = time.monotonic()
-            result = self._run_case(case)
-            yield replace(result, seconds=time.monotonic() - started_s)
+        """Run cases, then remove what their fixtures created, then run those that are destructive."""
+        yield from self._run_in_order([case for case in cases if not case.destructive])
         started_s = time.monotonic()
         left = self._fixture_things.remove(LIMIT_S * self._patience)
         if left:
             found = [StepDifference("cleanup", one) for one in left]
             yield CaseResult(_CLEANUP, Result.FAILED, time.monotonic() - started_s, found)
+        yield from self._run_in_order([case for case in cases if case.destructive])
+
+    def _run_in_order(self, cases: Sequence[Case]) -> Iterator[CaseResult]:
+        for case in cases:
+            started_s = time.monotonic()
+            if case.destructive and not self._destructive:
+                yield CaseResult(case, Result.SKIPPED, 0.0, skipped_because=_NOT_ASKED_FOR)
+            else:
+                result = self._run_case(case)
+                yield replace(result, seconds=time.monotonic() - started_s)
 
     def _run_case(self, case: Case) -> CaseResult:
         things = CreatedThings(self._wire, self._fixture_things)
@@ -126,6 +134,7 @@ class Runner:
         return found
 
 
+_NOT_ASKED_FOR = "destructive, and not asked for (--destructive)"
 _CLEANUP = Case("cleanup", "What the suite created is removed.", (), (), None)
 
 

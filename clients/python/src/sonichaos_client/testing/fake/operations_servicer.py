@@ -15,6 +15,7 @@ from sonichaos_client.testing.fake.changes import Counts, JobChanges, erasure_re
 from sonichaos_client.testing.fake.faults import seconds_of
 from sonichaos_client.testing.fake.records import TENANT
 from sonichaos_client.testing.fake.refusals import invalid
+from sonichaos_client.testing.fake.webhooks import Webhooks
 
 _TENANT = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MAX_DRAIN_S = 3600.0
@@ -26,6 +27,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
     """Operations on one service. ``drain`` makes it refuse new work."""
 
     changes: JobChanges
+    webhooks: Webhooks
     drain: Callable[[], None]
 
     async def EraseTenant(
@@ -40,7 +42,8 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             raise invalid("confirm_tenant", text)
         if request.tenant != TENANT:
             return operations_pb2.EraseTenantResponse(finished=True, report=erasure_report({}, {}))
-        counts: Counts = {}
+        hooks, deliveries = self.webhooks.clear()
+        counts: Counts = {erasure_pb2.DATA_KIND_WEBHOOKS: hooks, erasure_pb2.DATA_KIND_WEBHOOK_DELIVERIES: deliveries}
         left = 0
         for job in self.changes.studio.records.jobs():
             if job.owner != self.changes.workers.owner:

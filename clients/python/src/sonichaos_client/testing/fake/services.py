@@ -179,7 +179,7 @@ class FakeServices:
         changes = JobChanges(studio=self._studio, workers=service.workers, requests=self._requests)
         jobs = JobsServicer(changes=changes, usage=self._usage, signer=self._signer, url=self._url)
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server)
-        operations = OperationsServicer(changes=changes, drain=boundary.drain)
+        operations = OperationsServicer(changes=changes, webhooks=self._webhooks, drain=boundary.drain)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server)
         webhooks = WebhooksServicer(webhooks=self._webhooks, sealer=self._studio.records.sealer)
         webhooks_pb2_grpc.add_WebhooksServiceServicer_to_server(webhooks, server)

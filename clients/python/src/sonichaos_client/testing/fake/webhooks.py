@@ -129,9 +129,12 @@ class Webhooks:
         advice = "ListWebhookDeliveries lists those of a webhook"
         raise _not_found("WEBHOOK_DELIVERY_NOT_FOUND", "delivery", delivery_id, advice)
 
-    def clear(self) -> None:
-        """Remove all."""
+    def clear(self) -> tuple[int, int]:
+        """Remove all; returns how many webhooks and deliveries there were."""
+        deliveries = sum(len(one.deliveries) for one in self._webhooks.values())
+        webhooks = len(self._webhooks)
         self._webhooks.clear()
+        return webhooks, deliveries
 
     def _notify(self, event: job_pb2.JobEvent) -> None:
         for webhook in list(self._webhooks.values()):
