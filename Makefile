@@ -34,7 +34,7 @@ setup: .venv/.runtime ## make .venv with everything that the services need
 demo: .venv/.runtime ## render an 8-second take with stems, offline; WAV=path separates a recording instead
 	.venv/bin/python scripts/demo.py $(if $(WAV),--wav '$(WAV)')
 
-test: .venv/.development ## everything, in about 16 minutes on two cores
+test: .venv/.development ## everything (docs/measurements.md has the time)
 	scripts/test.sh
 
 test-go test-java: .venv/.development ## only the tests of the client in Go or Java, with Debian's libraries

@@ -29,6 +29,6 @@ scripts/fetch_rclone.sh || echo "rclone could not be downloaded; its tests are s
 # Tests start hundreds of processes, which compile the sources only once if they may store the result.
 unset PYTHONDONTWRITEBYTECODE
 
-# More processes than the two cores that the time in the Makefile is for, because most tests also wait for services, files and clocks.
+# More processes than two cores, because most tests also wait for services, files and clocks.
 # A process takes whole files, in the order of tests/conftest.py.
-exec .venv/bin/python -m pytest -q -n "${TEST_PROCESSES:-3}" --dist loadfile --no-loadscope-reorder "$@"
+exec .venv/bin/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder "$@"

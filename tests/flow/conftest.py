@@ -34,7 +34,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Settings that name the smallest true renderer and separator."""
     folder = tmp_path_factory.mktemp("models")
     return {
-        "SONICHAOS_RENDERER": str(tiny_checkpoint(folder / "renderer")),
+        "SONICHAOS_RENDERER": str(tiny_checkpoint(folder / "renderer", starter_personas=True)),
         "SONICHAOS_SEPARATOR": NAME,
         "SONICHAOS_SEPARATOR_REPO": str(tiny_separator(folder / "separator")),
     }

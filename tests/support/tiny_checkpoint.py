@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,29 @@ from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
 from render_service.plan import Plan
 from render_service.renderers.latent_diffusion.autoencoder import Autoencoder, AutoencoderConfig
-from render_service.renderers.latent_diffusion.checkpoint import CheckpointConfig, Nets, TextEncoderRef, save, sha256_of
+from render_service.renderers.latent_diffusion.checkpoint import (
+    CheckpointConfig,
+    Nets,
+    TextEncoderRef,
+    load,
+    save,
+    sha256_of,
+)
 from render_service.renderers.latent_diffusion.denoiser import Denoiser, DenoiserConfig
 from render_service.renderers.latent_diffusion.flow import WindowSpec
 from render_service.renderers.latent_diffusion.front_end import FrontEnd, FrontEndSpec
 from render_service.renderers.latent_diffusion.persona_encoder import PersonaEncoder, PersonaEncoderConfig
 from render_service.renderers.latent_diffusion.text_encoder import packaged_folder
 from render_service.renderers.latent_diffusion.vocoder import MagnitudeRefiner, VocoderConfig
+from render_service.renderers.load import STARTER, weights_folder
 
 
-def tiny_checkpoint(folder: Path, *, seed: int = 0) -> Path:
-    """Untrained nets of a few thousand parameters; the denoiser's last layer is not zero, so it does something."""
+def tiny_checkpoint(folder: Path, *, seed: int = 0, starter_personas: bool = False) -> Path:
+    """Untrained nets of a few thousand parameters; the denoiser's last layer is not zero, so it does something.
+
+    With ``starter_personas`` the persona encoder is that of the starter weights: a service starts faster, because it need not embed
+    the built-in personas again.
+    """
     torch.manual_seed(seed)
     spec = FrontEndSpec()
     autoencoder = AutoencoderConfig(encoder_width=8, decoder_width=8, encoder_blocks=1, decoder_blocks=1)
@@ -39,6 +52,9 @@ def tiny_checkpoint(folder: Path, *, seed: int = 0) -> Path:
     for parameter in [*nets.denoiser.parameters(), nets.autoencoder.components]:
         if not parameter.any():  # what starts at zero would hide a condition
             torch.nn.init.normal_(parameter, std=0.1)
+    if starter_personas:
+        starter_config, starter = load(weights_folder(STARTER))
+        persona, nets = starter_config.persona_encoder, replace(nets, persona=starter.persona)
     config = CheckpointConfig(
         name="tiny",
         licence="Apache-2.0",
