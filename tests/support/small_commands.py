@@ -161,6 +161,11 @@ SMALL = {
             *(rf"{service}: peak resident set \d+ MiB" for service in ("render_service", "separation_service")),
         ],
     ),
+    "benchmarks.webhooks": Small(
+        options="--jobs 2 --rounds 1",
+        prints=[r"0 webhooks: end of a job \d", r"10 webhooks: end of a job .* ratio \d.* \d+ deliveries a second"],
+        quick=True,
+    ),
     "pytest tests/unit/separation": Small(options="-k test_every_length_agrees", prints=[_TESTS_PASS]),
     "pytest tests/unit/servicekit/test_audio_rate.py": Small(options="-k pass_band", prints=[_TESTS_PASS]),
     "pytest tests/fuzz": Small(variables={"FUZZ_MUTATIONS": "1"}, prints=[_TESTS_PASS]),
