@@ -39,7 +39,7 @@ public final class JobWatch {
     void onEvent(JobEvent event, Runnable cut);
   }
 
-  /** Told about each disconnect. */
+  /** Called at each disconnect. */
   @FunctionalInterface
   public interface DisconnectHandler {
     /** Called with the sequence number that the next stream resumes after. */

@@ -72,6 +72,10 @@ public final class WholeFlow {
     ManagedChannel channel = Connections.to(address, ca, apiKey).build();
     try {
       new WholeFlow(channel).run(options, ca);
+    } catch (StatusRuntimeException error) {
+      Throwable cause = error.getStatus().getCause();
+      System.err.println(address + ": " + error.getMessage() + (cause == null ? "" : ": " + cause.getMessage()));
+      System.exit(1);
     } finally {
       channel.shutdownNow();
     }
