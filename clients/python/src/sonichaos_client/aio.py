@@ -287,7 +287,7 @@ class AsyncClient:
     ) -> webhooks_pb2.CreateWebhookResponse:
         """Register a webhook for one job or (None) for all jobs; without ``kinds`` for everything.
 
-        The response has its secret, which cannot be read again. A call that is repeated registers another webhook.
+        The response has its secret, which no other call shows. A repeated ``request_id`` returns the same webhook and secret.
         """
         return await self._calls.run(
             webhook_calls.create_webhook(url, job, kinds, request_id, service=service, options=self._options)
