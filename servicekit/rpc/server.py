@@ -26,8 +26,13 @@ _log = logger(__name__)
 RECHECK_S = 15.0
 """How often the callers of running calls are checked again. A revoked key or an expired token ends its streams within this time."""
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_METADATA_BYTES = 16 * 1024
+"""Of a call: a token of 8 KiB and the rest."""
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # By default gRPC refuses calls with 8 to 16 KiB at random, the more often the more they have.
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.so_reuseport", 0),
     # Find dead clients, with and without a call.
     ("grpc.keepalive_time_ms", 60_000),

@@ -18,8 +18,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from servicekit import serving
-
 SERVICES = ("separation_service", "render_service")
 WHEN_USED = ("pyloudnorm", "scipy.fft", "scipy.ndimage", "scipy.signal", "transformers.models.bert.tokenization_bert")
 """What the services import when they first use it: here once, not in each child."""
@@ -103,7 +101,10 @@ def _become(order: Mapping[str, object], main: object) -> NoReturn:
     os.closerange(3, 64)
     os.environ.clear()
     os.environ.update(order["environment"])  # type: ignore[call-overload]
-    serving.end_process(main())  # type: ignore[operator]
+    # Imported here: gRPC reads how much to log when it is imported, and the services say it first.
+    from servicekit.serving import end_process
+
+    end_process(main())  # type: ignore[operator]
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 
 import pytest
 
@@ -147,24 +148,25 @@ class Walkthrough:
 def walkthrough(folder: Path, wanted: Iterable[Block], **settings: str) -> Iterator[Walkthrough]:
     """A reader of ``wanted`` in an empty folder, with a network of its own; what was started is interrupted at the end."""
     with own_network(folder) as network, ExitStack() as opened:
-        walk = Walkthrough(folder / "project", network, reader(folder, wanted, **settings), _opened=opened)
+        home = Path(opened.enter_context(TemporaryDirectory(prefix="home-")))  # short, for the paths of sockets
+        walk = Walkthrough(folder / "project", network, reader(folder, home, wanted, **settings), _opened=opened)
         yield walk
         walk.interrupt()
 
 
 def beside(other: Walkthrough, folder: Path, wanted: Iterable[Block], **settings: str) -> Walkthrough:
     """Another reader, in an empty folder, in the network of ``other``, where the same runs."""
-    return Walkthrough(folder / "project", other.network, reader(folder, wanted, **settings), set(other.running))
+    home = Path(mkdtemp(dir=other.home))
+    return Walkthrough(folder / "project", other.network, reader(folder, home, wanted, **settings), set(other.running))
 
 
-def reader(folder: Path, wanted: Iterable[Block], **settings: str) -> dict[str, str]:
-    """The environment of a reader of ``wanted``; makes the reader's home folder and copy of the repository in ``folder``.
+def reader(folder: Path, home: Path, wanted: Iterable[Block], **settings: str) -> dict[str, str]:
+    """The environment of a reader of ``wanted`` with an empty ``home``; makes a copy of the repository in ``folder``.
 
     The copy has the parts that they name, and ``.venv`` unless they make it.
     """
-    project, home = folder / "project", folder / "home"
+    project = folder / "project"
     project.mkdir()
-    home.mkdir()
     pages = {block.page.relative_to(ROOT).parts[0] for block in wanted}  # a README's commands are for its folder
     text = "".join(block.code for block in wanted)
     named = [part for part in _COPIED if part in pages or re.search(rf"\b{part}\b", text)]

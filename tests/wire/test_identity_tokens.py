@@ -227,10 +227,14 @@ async def test_damaged_tokens_are_refused(accepting: Accepting) -> None:
 
 
 async def test_a_token_that_is_too_long_is_refused(accepting: Accepting) -> None:
-    """Before anything of it is read: 8 KiB are the limit."""
-    token = accepting.issuer.token(padding="x" * 6300)
-    assert 8192 < len(token) < 9000
-    assert await accepting.refusal(token) == INVALID
+    """Before anything of it is read: 8 KiB are the limit. Each call is answered with the reason, or served."""
+    long, longest = accepting.issuer.token(padding="x" * 6300), accepting.issuer.token(padding="x" * 5800)
+    assert 8192 < len(long) < 9000
+    assert 7800 < len(longest) <= 8192
+    for _ in range(50):
+        assert await accepting.tenants(longest) == {"a"}
+    for _ in range(8):  # of two calls; more from one host would be refused as guesses
+        assert await accepting.refusal(long) == INVALID
 
 
 async def test_a_token_that_expires_in_mid_stream_ends_the_stream(tmp_path: Path) -> None:
