@@ -85,3 +85,12 @@ def test_the_fake_serves_at_the_default_addresses(guide: Walkthrough, tmp_path: 
     with walkthrough(tmp_path, wanted) as walk:
         with_client(walk, guide).follow(wanted)
         assert "neon-drift" in walk.network.run("sonichaos personas", walk.folder, walk.environment)
+
+
+def test_the_client_alone_is_small(services: Walkthrough, tmp_path: Path) -> None:
+    """With everything that it depends on, below 60 MB."""
+    (wanted,) = followed(ROOT / "docs/measurements.md", THIS)
+    (block,) = wanted
+    walk = beside(services, tmp_path, wanted)
+    size_mb, _ = walk.run(block).splitlines()[-1].split()
+    assert 20 < int(size_mb) < 60

@@ -36,12 +36,10 @@ LANGUAGES = {
 # Why no test runs a block of commands, and how many blocks that is. A new reason, or one block more, is a decision: write it here.
 NOT_RUN = {
     "downloads weights from huggingface.co": 2,
-    "installs into the environment of the tests": 1,
     "needs Docker": 4,
     "needs Maven Central": 2,
     "needs a GPU": 3,
     "needs a cluster": 1,
-    "needs the network": 3,
     "needs the proxy of Go modules": 2,
     "runs all tests, this one too": 2,
 }
