@@ -27,7 +27,7 @@ def test_extras_and_the_package_for_a_gpu_host(tmp_path: Path) -> None:
     given["PATH"] = os.pathsep.join([str(project / ".venv" / "bin"), os.environ["PATH"]])
     install, prepare = documented_shell.documented("docs/training.md", THIS)
     (ace_step,) = documented_shell.documented("docs/checkpoint.md", THIS)
-    checks = "sonichaos-train --help; python -c 'import diffusers, sonichaos_client, tinysoundfont'; pip check"
+    checks = "sonichaos-train --help; python -c 'import diffusers, sonichaos_client, tinysoundfont'"
     for text in ("make setup", install, ace_step, checks, prepare):
         ran = subprocess.run(
             documented_shell.command(text),
