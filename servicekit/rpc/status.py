@@ -113,14 +113,18 @@ def status_json(status: status_pb2.Status) -> dict[str, Any]:
     return json_format.MessageToDict(status)
 
 
+_WAIT_SHARE = 0.9
+
+
 def retry_pushback(error: BaseException, time_left_s: float | None) -> str:
     """The value of ``grpc-retry-pushback-ms``, which gRPC's own retries obey: milliseconds to wait, or -1 for no retry.
 
-    -1 where a retry cannot succeed, and where the call's deadline (``time_left_s`` seconds from now) would pass during the wait:
-    then the caller gets this error instead of DEADLINE_EXCEEDED.
+    -1 where a retry cannot succeed, and where the wait would use up nine tenths of what is left until the call's deadline
+    (``time_left_s``): then the caller gets this error instead of DEADLINE_EXCEEDED. The last tenth is for the repeated call, and
+    because gRPC rounds up the timeout that it sends: a caller's 30 s can be more than 30 s here.
     """
     wait_s = as_service_error(error).retry_after_s
-    if wait_s is None or (time_left_s is not None and wait_s >= time_left_s):
+    if wait_s is None or (time_left_s is not None and wait_s >= _WAIT_SHARE * time_left_s):
         return "-1"
     return str(round(1000 * wait_s))
 

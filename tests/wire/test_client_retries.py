@@ -19,6 +19,7 @@ from render_service.renderers.load import load_renderer
 from separation_service.engine import load_separator
 from servicekit.errors import Internal, NotFound, ServiceError, Unavailable
 from servicekit.journal import JobFilter
+from servicekit.rpc.status import retry_pushback
 from sonichaos.jobs.v1 import jobs_service_pb2, jobs_service_pb2_grpc
 from sonichaos_client import (
     CallOptions,
@@ -126,6 +127,12 @@ def test_a_service_says_in_its_trailers_when_to_call_again(service: tuple[Render
         with pytest.raises(grpc.RpcError) as caught:
             stub.GetJob(jobs_service_pb2.GetJobRequest(job_id="j-none"), timeout=5)
     assert ("grpc-retry-pushback-ms", "-1") in [tuple(pair) for pair in caught.value.trailing_metadata() or ()]
+
+
+@pytest.mark.parametrize(("time_left_s", "expected"), [(None, "30000"), (34.0, "30000"), (30.1, "-1"), (29.0, "-1")])
+def test_a_wait_that_leaves_no_time_for_the_call_is_not_asked_for(time_left_s: float | None, expected: str) -> None:
+    """A service may see more than the caller's 30 s, because gRPC rounds up the timeout that it sends."""
+    assert retry_pushback(Unavailable("draining", reason="DRAINING", retry_after_s=30), time_left_s) == expected
 
 
 def test_a_call_is_repeated_when_the_service_asks_for_it(pair: ScriptedPair, client: Any) -> None:

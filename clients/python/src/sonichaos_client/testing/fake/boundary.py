@@ -20,6 +20,7 @@ from sonichaos_client.testing.fake.refusals import Refusal, draining, invalid, l
 _OPEN = ("/grpc.health.v1.Health/", "/sonichaos.testing.v1.")
 """Methods that need no credential, and that a service answers that is down."""
 _SHOWN_CHARACTERS = 128
+_WAIT_SHARE = 0.9
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -181,9 +182,11 @@ async def _abort(refusal: Refusal, context: Context) -> NoReturn:
 
 
 def _retry_pushback(refusal: Refusal, time_left_s: float | None) -> str:
-    """What gRPC's own retries obey: milliseconds to wait, or -1 for no retry."""
+    """What gRPC's own retries obey: milliseconds to wait, or -1 for no retry, as when the wait uses up nine tenths of the time."""
     wait_s = refusal.retry_after_s
-    return "-1" if wait_s is None or (time_left_s is not None and wait_s >= time_left_s) else str(round(1000 * wait_s))
+    if wait_s is None or (time_left_s is not None and wait_s >= _WAIT_SHARE * time_left_s):
+        return "-1"
+    return str(round(1000 * wait_s))
 
 
 def _invalid_credential(text: str) -> Refusal:
